@@ -1,0 +1,1 @@
+"""narrows: train any classic autoencoder on your own data, then use it."""

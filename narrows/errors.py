@@ -1,0 +1,104 @@
+"""Everything narrows raises on purpose, in one tree.
+
+::
+
+    NarrowsError
+    ├── InvalidParameterError (ValueError)       a setting that cannot be: negative size, corruption above 1
+    │   └── UnknownNameError                     no recipe, part, option or data set of that name; suggests the nearest
+    ├── DataError (ValueError)                   data that cannot be used as they are
+    │   ├── DataNotFoundError (FileNotFoundError)    nothing is there
+    │   ├── CorruptFileError                         a file that is damaged or cut off, named
+    │   ├── NonFiniteDataError                       NaN or infinity, and where
+    │   └── ShapeMismatchError                       records of another shape than the model's, both named
+    ├── DownloadError (OSError)                  a named data set that cannot be had, and where to put its files
+    ├── ModelFileError                           a file that is no model, is damaged, or comes from a newer narrows
+    ├── OutputExistsError (FileExistsError)      nothing is overwritten unasked
+    └── TrainingDivergedError (ArithmeticError)  the loss stopped being finite: epoch, step, learning rate
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "CorruptFileError",
+    "DataError",
+    "DataNotFoundError",
+    "DownloadError",
+    "InvalidParameterError",
+    "ModelFileError",
+    "NarrowsError",
+    "NonFiniteDataError",
+    "OutputExistsError",
+    "ShapeMismatchError",
+    "TrainingDivergedError",
+    "UnknownNameError",
+]
+
+
+class NarrowsError(Exception):
+    """The root of every error that narrows raises on purpose."""
+
+
+class InvalidParameterError(NarrowsError, ValueError):
+    """A setting has a value that it cannot have."""
+
+
+class UnknownNameError(InvalidParameterError):
+    """No recipe, part, option or data set has this name.
+
+    Parameters
+    ----------
+    what : str
+        The kind of thing that was looked for, as in ``"recipe"``.
+    name : str
+        The name that was given.
+    known : iterable of str
+        The names there are. The nearest one is suggested.
+    """
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        self.what, self.name, self.known = what, name, sorted(known)
+        super().__init__(what, name, self.known)
+
+    def __str__(self) -> str:
+        nearest = difflib.get_close_matches(self.name, self.known, n=1, cutoff=0.5)
+        hint = f" Did you mean '{nearest[0]}'?" if nearest else ""
+        return f"There is no {self.what} '{self.name}'.{hint} There are: {', '.join(self.known)}."
+
+
+class DataError(NarrowsError, ValueError):
+    """The data cannot be used as they are."""
+
+
+class DataNotFoundError(DataError, FileNotFoundError):
+    """The path does not exist, or holds nothing that can be read."""
+
+
+class CorruptFileError(DataError):
+    """A file is damaged or cut off; the message names it."""
+
+
+class NonFiniteDataError(DataError):
+    """The data hold NaN or infinity; the message says where."""
+
+
+class ShapeMismatchError(DataError):
+    """The records have another shape than the model's; the message names both."""
+
+
+class DownloadError(NarrowsError, OSError):
+    """A named data set could not be downloaded; the message says where to put which files."""
+
+
+class ModelFileError(NarrowsError):
+    """The file is no narrows model, is damaged, or was written by a newer version."""
+
+
+class OutputExistsError(NarrowsError, FileExistsError):
+    """The output is already there, and overwriting was not asked for."""
+
+
+class TrainingDivergedError(NarrowsError, ArithmeticError):
+    """The loss stopped being finite; the message names epoch, step and learning rate."""
