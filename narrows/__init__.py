@@ -1,1 +1,45 @@
-"""narrows: train any classic autoencoder on your own data, then use it."""
+"""narrows: train any classic autoencoder on your own data, then use it.
+
+>>> import narrows
+>>> model = narrows.recipe("auto", training__epochs=2, random_state=0).fit("digits:train")
+>>> model.transform("digits:test").shape
+(360, 16)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from narrows import errors
+
+if TYPE_CHECKING:
+    from narrows.autoencoder import Autoencoder
+    from narrows.evaluation.metrics import evaluate
+    from narrows.recipes import recipe
+    from narrows.store import load
+    from narrows.training import Training
+
+__all__ = ["Autoencoder", "Training", "__version__", "errors", "evaluate", "load", "recipe"]
+
+__version__ = version("narrows")
+
+# PyTorch and scikit-learn take seconds to import, so these come when they are first asked for.
+_HOMES = {
+    "Autoencoder": "narrows.autoencoder",
+    "Training": "narrows.training",
+    "evaluate": "narrows.evaluation.metrics",
+    "load": "narrows.store",
+    "recipe": "narrows.recipes",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'narrows' has no attribute '{name}'")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -63,7 +63,8 @@ class UnknownNameError(InvalidParameterError):
         super().__init__(what, name, self.known)
 
     def __str__(self) -> str:
-        nearest = difflib.get_close_matches(self.name, self.known, n=1, cutoff=0.5)
+        lowered = {known.lower(): known for known in self.known}
+        nearest = [lowered[found] for found in difflib.get_close_matches(self.name.lower(), lowered, n=1, cutoff=0.5)]
         hint = f" Did you mean '{nearest[0]}'?" if nearest else ""
         return f"There is no {self.what} '{self.name}'.{hint} There are: {', '.join(self.known)}."
 

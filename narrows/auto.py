@@ -1,0 +1,99 @@
+"""What "auto" means: the parts that suit the data, chosen for time to quality."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from narrows.bottlenecks import Bottleneck
+from narrows.chain import Parts
+from narrows.corruptions import Corruption
+from narrows.errors import InvalidParameterError
+from narrows.likelihoods import Likelihood, Normal
+from narrows.networks import Convolutional, Dense, Network
+from narrows.options import Many, Whole, check, optional
+from narrows.part import OneOf, as_part
+from narrows.penalties import Penalty
+from narrows.preprocessing import Preprocessing, Standardise, UnitScale
+
+__all__ = ["choose_parts"]
+
+# Beyond this many values an image is cheaper to encode by convolutions than by one wide matrix.
+_LARGEST_DENSE_IMAGE = 4096
+
+
+def choose_parts(params: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> Parts:
+    """Return the parts that an autoencoder's parameters mean for records of a shape and dtype.
+
+    Parameters
+    ----------
+    params : mapping
+        As `Autoencoder.get_params` returns them: parts by value, by name, or "auto".
+    shape : tuple of int
+        Shape of one record.
+    dtype : numpy.dtype
+        The records' stored dtype.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a parameter is nothing that it can be, or the parts do not go together.
+    """
+    owner = "Autoencoder"
+    n_latent = check(owner, "n_latent", params["n_latent"], optional(Whole(1)))
+    network = _network(shape) if params["network"] == "auto" else as_part(Network, params["network"])
+    if n_latent is None and getattr(network, "code_channels", None) is None:
+        n_latent = _n_latent(shape)
+    corruption = params["corruption"]
+    preprocessing = params["preprocessing"]
+    return Parts(
+        n_latent=n_latent,
+        network=network,
+        bottleneck=as_part(Bottleneck, params["bottleneck"]),
+        likelihood=Normal(scale="learned")
+        if params["likelihood"] == "auto"
+        else as_part(Likelihood, params["likelihood"]),
+        preprocessing=_preprocessing(shape, dtype)
+        if isinstance(preprocessing, str) and preprocessing == "auto"
+        else check(owner, "preprocessing", preprocessing, Many(OneOf(Preprocessing))),
+        corruption=None if corruption is None else as_part(Corruption, corruption),
+        penalties=check(owner, "penalties", params["penalties"], Many(OneOf(Penalty))),
+    )
+
+
+def check_goes_together(parts: Parts, unit_interval: bool) -> None:
+    """Refuse a Bernoulli likelihood on values outside [0, 1].
+
+    Raises
+    ------
+    InvalidParameterError
+    """
+    if parts.likelihood.name == "bernoulli" and not unit_interval:
+        raise InvalidParameterError(
+            "The Bernoulli likelihood needs preprocessed values in [0, 1]. "
+            "Set preprocessing='unit-scale', or likelihood='normal'."
+        )
+
+
+def _network(shape: tuple[int, ...]) -> Network:
+    n_values = math.prod(shape)
+    is_image = len(shape) in (2, 3) and min(shape[:2]) >= 8
+    if is_image and n_values > _LARGEST_DENSE_IMAGE:
+        return Convolutional(channels=(32, 64, 128, 128), activation="silu")
+    return Dense(widths=(min(max(4 * n_values, 64), 512),), activation="silu")
+
+
+def _n_latent(shape: tuple[int, ...]) -> int:
+    """Return a quarter of the values, at most 32 numbers, and more only for large images."""
+    n_values = math.prod(shape)
+    return min(max(n_values // 4, 1), 32 if n_values <= _LARGEST_DENSE_IMAGE else 128)
+
+
+def _preprocessing(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[Preprocessing, ...]:
+    if dtype in (np.uint8, np.bool_):
+        return (UnitScale(),)
+    # The columns of a table have units of their own; the values of an image or a field share one.
+    return (Standardise(per_value=len(shape) == 1),)

@@ -1,0 +1,388 @@
+"""The object people hold: an autoencoder as a scikit-learn transformer."""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from torch import nn
+
+import narrows.data
+from narrows.auto import choose_parts
+from narrows.bottlenecks import Bottleneck
+from narrows.chain import Chain
+from narrows.corruptions import Corruption
+from narrows.data import Source
+from narrows.errors import InvalidParameterError, ShapeMismatchError, UnknownNameError
+from narrows.inference import corrupt, decode, encode, mean_total, to_stored
+from narrows.likelihoods import Likelihood
+from narrows.networks import Network
+from narrows.part import Part, as_part
+from narrows.pca import PrincipalComponents
+from narrows.penalties import Penalty
+from narrows.preprocessing import Preprocessing
+from narrows.training import Checkpoint, Records, Training, Watcher, stream, train
+
+__all__ = ["Autoencoder", "Data", "device_of"]
+
+Data = ArrayLike | str | Path | Source
+"""Records (n, *shape) as an array, a path, a name, or an open source."""
+
+_SINGLE = {"network": Network, "bottleneck": Bottleneck, "likelihood": Likelihood, "corruption": Corruption}
+_SEVERAL = {"preprocessing": Preprocessing, "penalties": Penalty}
+
+
+class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """An autoencoder: learns to push records through a narrow code and get them back.
+
+    It minimises, per record and in nats, −log p(x | z) + cost of the bottleneck + penalties, for the code
+    z = bottleneck(encoder(x̃)) of the corrupted record x̃. Every part is given by name or by value, and "auto" is chosen
+    for the data when they are seen. Nested settings are set as scikit-learn nests them: ``training__epochs=30``.
+
+    Parameters
+    ----------
+    n_latent : int, optional
+        Numbers in the code of a record. None: chosen by the size of a record, at most 32 (128 for large images).
+    network : "auto", "dense", "convolutional" or Network
+        Encoder and decoder.
+    bottleneck : "plain" or Bottleneck
+        What stands between them.
+    likelihood : "auto", "bernoulli", "normal", "laplace" or Likelihood
+        What the decoder's output means; decides the loss.
+    corruption : "gaussian", "masking", "salt-and-pepper", Corruption or None
+        Noise on the input while training: a denoising autoencoder.
+    penalties : sequence of "l1" or Penalty
+        Further costs.
+    preprocessing : "auto", or a sequence of "unit-scale", "mean-removal", "standardise", "binarise" or Preprocessing
+        Between people's units and the networks'; undone on the way out.
+    training : Training, optional
+        How to train. None: the defaults of `Training`.
+    random_state : int, RandomState or None
+        Where all randomness comes from. The same int gives the same model on the same machine.
+
+    Attributes
+    ----------
+    chain_ : Chain
+        The trained parts in a row.
+    encoder_, decoder_ : torch.nn.Module
+        The two networks on their own: preprocessed records (n, *shape) to codes, codes to the likelihood's parameters.
+    history_ : list of dict
+        One row for each epoch: epoch, loss, validation_loss, learning_rate, seconds, records_per_second.
+    n_latent_ : int
+        Numbers in the code of a record.
+    shape_, dtype_ : tuple of int, numpy.dtype
+        Of the records it was trained on; records come back in them.
+    pca_ : PrincipalComponents
+        PCA of the training data with ``n_latent_`` components, to compare with.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).normal(size=(100, 8))
+    >>> model = Autoencoder(n_latent=2, training=Training(epochs=3), random_state=0).fit(X)
+    >>> model.transform(X).shape
+    (100, 2)
+    >>> model.inverse_transform(model.transform(X)).shape
+    (100, 8)
+    """
+
+    def __init__(
+        self,
+        n_latent: int | None = None,
+        *,
+        network: str | Network = "auto",
+        bottleneck: str | Bottleneck = "plain",
+        likelihood: str | Likelihood = "auto",
+        corruption: str | Corruption | None = None,
+        penalties: Any = (),
+        preprocessing: Any = "auto",
+        training: Training | None = None,
+        random_state: Any = None,
+    ) -> None:
+        self.n_latent = n_latent
+        self.network = network
+        self.bottleneck = bottleneck
+        self.likelihood = likelihood
+        self.corruption = corruption
+        self.penalties = penalties
+        self.preprocessing = preprocessing
+        self.training = training
+        self.random_state = random_state
+
+    def set_params(self, **params: Any) -> Self:
+        """Change parameters, nested ones as ``part__option``; a part given by name is made first.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such parameter or option; the nearest is suggested.
+        """
+        known = self.get_params(deep=False)
+        # Whole parts first, so that their own settings apply to the new part.
+        for key, value in sorted(params.items(), key=lambda item: item[0].count("__")):
+            outer, _, inner = key.partition("__")
+            if outer not in known:
+                raise UnknownNameError("parameter of Autoencoder", outer, known)
+            setattr(self, outer, _with_option(outer, getattr(self, outer), inner, value) if inner else value)
+        return self
+
+    def fit(
+        self,
+        X: Data,
+        y: object = None,
+        *,
+        validation: Data | None = None,
+        watcher: Watcher | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+    ) -> Self:
+        """Learn to encode and restore records.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, *shape), path, name or Source
+            The training data, of any real dtype.
+        y : ignored
+            Present because scikit-learn passes it.
+        validation : array_like, path, name or Source, optional
+            Records to measure the validation loss on, instead of ``training.validation``'s share of X.
+        watcher : Watcher, optional
+            Is told how the run goes.
+        checkpoint : path-like, optional
+            Where to keep the run's state, so that Ctrl-C or a kill loses nothing. Removed when the run is complete.
+        resume : bool
+            Go on from the checkpoint, if there is one; the result is that of an uninterrupted run.
+
+        Raises
+        ------
+        InvalidParameterError
+            If a parameter is nothing that it can be.
+        DataError
+            If the data cannot be used.
+        TrainingDivergedError
+            If the loss stops being finite.
+        """
+        source = self._open(X, reset=True)
+        settings = _training(self.training)
+        parts = choose_parts(self.get_params(deep=False), source.shape, source.dtype)
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        state = Checkpoint(Path(checkpoint), _describe(self, source)) if checkpoint is not None else None
+        if state is not None and resume and (kept := state.load()) is not None:
+            seed = kept.values["seed"]
+
+        values, held_out = _split(source.values, settings, seed)
+        if validation is not None:
+            held_out = self._open(validation, reset=False).values
+        if settings.patience is not None and held_out is None:
+            raise InvalidParameterError(
+                "Early stopping by 'patience' needs validation data. Set training__validation=0.1, or pass validation=."
+            )
+        device = device_of(settings)
+        chain = Chain(parts, source.shape, source.dtype, stream(seed, 0)).to(device, _precision(settings))
+        records = Records(values, device)
+        chain.fit_preprocessing(records.batches)
+        history = train(
+            chain,
+            records,
+            None if held_out is None else Records(held_out, device),
+            settings,
+            seed=seed,
+            watcher=watcher,
+            checkpoint=state,
+            resume=resume,
+        )
+        self.chain_ = chain.eval()
+        self.history_ = [row.to_json() for row in history]
+        self.shape_, self.dtype_ = source.shape, source.dtype
+        self.n_latent_ = math.prod(chain.bottleneck.z_shape)
+        self.trained_on_ = {"name": source.name, "n_records": len(values), "seed": seed}
+        self.range_ = _range(values)
+        self.pca_ = PrincipalComponents.fit(values, self.n_latent_, seed)
+        if state is not None:
+            state.delete()
+        return self
+
+    def transform(self, X: Data) -> NDArray[Any]:
+        """Return the codes of records (n, *shape), as floats of shape (n, n_latent_).
+
+        Float64 records are encoded in float64, all others in the model's own precision.
+        """
+        check_is_fitted(self)
+        return encode(self.chain_, self._open(X, reset=False).values)
+
+    def inverse_transform(self, Z: ArrayLike) -> NDArray[Any]:
+        """Return the records that codes (n, n_latent_) stand for, in the units and dtype of the training data.
+
+        Raises
+        ------
+        ShapeMismatchError
+            If the codes have another length than the model's.
+        """
+        check_is_fitted(self)
+        codes = check_array(Z, dtype=[np.float64, np.float32])
+        if codes.shape[1] != self.n_latent_:
+            raise ShapeMismatchError(f"The model's codes have {self.n_latent_} numbers. Got {codes.shape[1]}.")
+        return to_stored(decode(self.chain_, codes), self.dtype_)
+
+    def reconstruct(self, X: Data) -> NDArray[Any]:
+        """Return records (n, *shape) after going through the code, in the units and dtype of the training data."""
+        check_is_fitted(self)
+        values = self._open(X, reset=False).values
+        return to_stored(decode(self.chain_, encode(self.chain_, values)), self.dtype_)
+
+    def corrupt(self, X: Data, *, random_state: Any = None) -> NDArray[Any]:
+        """Return records (n, *shape) damaged as in training, in their own units and dtype.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the model was trained without corruption.
+        """
+        check_is_fitted(self)
+        if self.chain_.corruption is None:
+            raise InvalidParameterError("The model was trained without corruption, so there is none to apply.")
+        seed = int(check_random_state(random_state).randint(2**31 - 1))
+        return to_stored(corrupt(self.chain_, self._open(X, reset=False).values, seed), self.dtype_)
+
+    def score(self, X: Data, y: object = None) -> float:
+        """Return minus the mean loss of a record, in nats; nothing is corrupted. Higher is better."""
+        check_is_fitted(self)
+        return -mean_total(self.chain_, self._open(X, reset=False).values)
+
+    def save(self, path: str | os.PathLike[str], *, force: bool = False) -> None:
+        """Write the model as one safetensors file, to be read by `narrows.load`.
+
+        Raises
+        ------
+        OutputExistsError
+            If the file exists and ``force`` is not set.
+        """
+        from narrows.store import save
+
+        check_is_fitted(self)
+        save(self, path, force=force)
+
+    @property
+    def encoder_(self) -> nn.Module:
+        """The encoder on its own."""
+        return self.chain_.encoder
+
+    @property
+    def decoder_(self) -> nn.Module:
+        """The decoder on its own."""
+        return self.chain_.decoder
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_latent_
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "chain_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def _open(self, X: Data, *, reset: bool) -> Source:
+        """Return the records as a source, checked; ``reset`` learns their shape, otherwise it must be the model's."""
+        if isinstance(X, (str, os.PathLike, Source)) or _n_dimensions(X) > 2:
+            source = narrows.data.open(X)
+            if reset:
+                self.n_features_in_ = math.prod(source.shape)
+                self.__dict__.pop("feature_names_in_", None)
+        else:
+            # A table: scikit-learn checks it, and its column names.
+            table = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False)
+            source = narrows.data.open(table)
+        if not reset and source.shape != self.shape_:
+            raise ShapeMismatchError(f"The model was trained on records of shape {self.shape_}. Got {source.shape}.")
+        narrows.data.check_finite(source)
+        return source
+
+
+def _n_dimensions(X: Any) -> int:
+    return int(X.ndim) if hasattr(X, "ndim") else np.asarray(X).ndim
+
+
+def _training(settings: Training | None) -> Training:
+    if settings is None:
+        return Training()
+    if not isinstance(settings, Training):
+        raise InvalidParameterError(f"The 'training' of Autoencoder must be a Training or None. Got {settings!r}.")
+    return settings
+
+
+def _with_option(parameter: str, current: Any, inner: str, value: Any) -> Any:
+    """Return a parameter's value with one option inside it changed."""
+    if parameter == "training":
+        return _training(current).clone().set_params(**{inner: value})
+    if parameter in _SEVERAL and current != "auto":
+        parts = [
+            as_part(_SEVERAL[parameter], one) for one in ([current] if isinstance(current, (str, Part)) else current)
+        ]
+        name, _, option = inner.partition("__")
+        if name not in [part.name for part in parts]:
+            raise UnknownNameError(f"part in the {parameter} of Autoencoder", name, [part.name for part in parts])
+        return tuple(part.clone().set_params(**{option: value}) if part.name == name else part for part in parts)
+    if parameter in _SINGLE and current is not None and not (isinstance(current, str) and current == "auto"):
+        return as_part(_SINGLE[parameter], current).clone().set_params(**{inner: value})
+    named = {**_SINGLE, **_SEVERAL}.get(parameter)
+    hint = f" Choose one first: {', '.join(sorted(named.registry))}." if named is not None else ""
+    raise InvalidParameterError(
+        f"The '{parameter}' of Autoencoder is {current!r} and has no options to set. Got '{parameter}__{inner}'.{hint}"
+    )
+
+
+def _split(values: NDArray[Any], settings: Training, seed: int) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Hold out the share of records that is to be validated on, drawn at random."""
+    n_held_out = round(settings.validation * len(values))
+    if n_held_out == 0:
+        return values, None
+    if n_held_out == len(values):
+        raise InvalidParameterError(
+            f"A validation share of {settings.validation:g} leaves nothing of {len(values)} records."
+        )
+    order = np.random.default_rng(seed).permutation(len(values))
+    return values[np.sort(order[n_held_out:])], values[np.sort(order[:n_held_out])]
+
+
+def device_of(settings: Training | None) -> torch.device:
+    """Return the device that the settings mean on this machine."""
+    settings = _training(settings)
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise InvalidParameterError("The device 'cuda' was asked for, but PyTorch sees none here. Use 'auto' or 'cpu'.")
+    wanted = settings.device if settings.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(wanted)
+
+
+def _precision(settings: Training) -> torch.dtype:
+    return torch.float64 if settings.precision == "float64" else torch.float32
+
+
+def _range(values: NDArray[Any]) -> tuple[float, float]:
+    chunks = [values[start : start + 4096] for start in range(0, len(values), 4096)]
+    return float(min(chunk.min() for chunk in chunks)), float(max(chunk.max() for chunk in chunks))
+
+
+def _describe(model: Autoencoder, source: Source) -> dict[str, Any]:
+    """Say what a run is, so that no other is resumed in its place."""
+    settings = copy.copy(model.get_params(deep=False))
+    if settings["random_state"] is not None and not isinstance(settings["random_state"], int):
+        settings["random_state"] = "generator"
+    some = source.values[:: max(len(source.values) // 1000, 1)]
+    return {
+        **{name: repr(value) for name, value in settings.items()},
+        "shape of the data": list(source.values.shape),
+        "type of the data": str(source.dtype),
+        "content of the data": float(np.asarray(some, dtype=np.float64).sum()),
+    }

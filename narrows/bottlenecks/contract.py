@@ -1,0 +1,59 @@
+"""What a bottleneck is: the narrow place, from what the encoder says to the code that the decoder gets."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from narrows.part import Part
+
+__all__ = ["Bottleneck", "BottleneckModule", "Code"]
+
+
+@dataclass(frozen=True)
+class Code:
+    """What comes out of a bottleneck for n records.
+
+    Attributes
+    ----------
+    z : Tensor of shape (n, *z_shape)
+        The code, the decoder's input.
+    cost : Tensor of shape (n,)
+        What the code costs, in nats; zero where the bottleneck charges nothing.
+    symbols : Tensor of shape (n, ...), integers, or None
+        The code as whole numbers, where the bottleneck has such; ``symbols_to_z`` inverts them exactly.
+    """
+
+    z: Tensor
+    cost: Tensor
+    symbols: Tensor | None = None
+
+
+class BottleneckModule(nn.Module, ABC):
+    """A bottleneck at work on codes of one shape.
+
+    Attributes
+    ----------
+    h_shape : tuple of int
+        Shape of what the encoder must deliver for one record.
+    z_shape : tuple of int
+        Shape of the code of one record.
+    """
+
+    def __init__(self, h_shape: tuple[int, ...], z_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.h_shape, self.z_shape = h_shape, z_shape
+
+    @abstractmethod
+    def forward(self, h: Tensor) -> Code:
+        """Return the code of each record; h has shape (n, *h_shape)."""
+
+
+class Bottleneck(Part, ABC, axis="bottleneck"):
+    """Settings of a bottleneck."""
+
+    @abstractmethod
+    def build(self, z_shape: tuple[int, ...]) -> BottleneckModule:
+        """Return the bottleneck for codes of this shape."""

@@ -1,0 +1,24 @@
+"""The plain bottleneck."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from narrows.bottlenecks.contract import Bottleneck, BottleneckModule, Code
+
+__all__ = ["Plain"]
+
+
+class Plain(Bottleneck, name="plain"):
+    """Pass on what the encoder says, z = h: being narrow is the whole constraint.
+
+    Rumelhart, Hinton and Williams (1986); Hinton and Salakhutdinov (2006).
+    """
+
+    def build(self, z_shape: tuple[int, ...]) -> BottleneckModule:
+        return _PlainModule(z_shape, z_shape)
+
+
+class _PlainModule(BottleneckModule):
+    def forward(self, h: Tensor) -> Code:
+        return Code(z=h, cost=h.new_zeros(len(h)))

@@ -1,0 +1,140 @@
+"""The chain: the parts in a row, and the loss of a record, defined once.
+
+::
+
+    data ─► preprocessing ─► corruption ─► encoder ─► bottleneck ─► decoder ─► likelihood
+                             training      network    h ─► code z    network    log p(x | z), mean
+                             only
+
+    loss per record, in nats  =  −log p(x | z)  +  cost of the bottleneck  +  penalties
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+
+from narrows.bottlenecks import Bottleneck, Code
+from narrows.corruptions import Corruption
+from narrows.likelihoods import Likelihood
+from narrows.networks import Network, Sizes
+from narrows.penalties import Penalty
+from narrows.preprocessing import Preprocessing, Preprocessor
+
+__all__ = ["Chain", "Loss", "Parts"]
+
+# Integers of up to 16 bits are exact in float32, and float16 and float32 are at home there.
+_FLOAT32_IS_ENOUGH = {torch.bool, torch.uint8, torch.int8, torch.int16, torch.uint16, torch.float16, torch.float32}
+_FIT_BATCH = 4096
+
+
+@dataclass(frozen=True)
+class Parts:
+    """One part of each axis, and how long the code is: everything that makes a chain but the data's shape."""
+
+    n_latent: int | None
+    network: Network
+    bottleneck: Bottleneck
+    likelihood: Likelihood
+    preprocessing: tuple[Preprocessing, ...] = ()
+    corruption: Corruption | None = None
+    penalties: tuple[Penalty, ...] = ()
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What n records cost, in nats; each of shape (n,)."""
+
+    reconstruction: Tensor
+    bottleneck: Tensor
+    penalty: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """Sum of the three, shape (n,)."""
+        return self.reconstruction + self.bottleneck + self.penalty
+
+
+class Chain(nn.Module):
+    """The parts at work on records of one shape and dtype.
+
+    Parameters
+    ----------
+    parts : Parts
+        The settings.
+    shape : tuple of int
+        Shape of one record.
+    dtype : numpy.dtype
+        The records' stored dtype.
+    generator : Generator
+        What the weights are drawn from.
+    """
+
+    def __init__(self, parts: Parts, shape: tuple[int, ...], dtype: np.dtype, generator: Generator) -> None:
+        super().__init__()
+        self.parts, self.shape = parts, shape
+        self.corruption, self.penalties = parts.corruption, parts.penalties
+        as_floats = [dtype, *[np.dtype(np.float64)] * len(parts.preprocessing)]
+        self.preprocessor = Preprocessor(
+            part.build(shape, received) for part, received in zip(parts.preprocessing, as_floats, strict=False)
+        )
+        self.likelihood = parts.likelihood.build(shape)
+        self.bottleneck = parts.bottleneck.build(parts.network.code_shape(shape, parts.n_latent))
+        sizes = Sizes(shape, self.bottleneck.h_shape, self.bottleneck.z_shape, self.likelihood.n_parameters)
+        self.encoder, self.decoder = parts.network.build(sizes, generator)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating-point type of the weights."""
+        return next(self.encoder.parameters()).dtype
+
+    def fit_preprocessing(self, batches: Callable[[int], Iterable[Tensor]]) -> None:
+        """Fit the preprocessing to training records, given in their stored dtype; ``batches(size)`` is one pass."""
+        self.preprocessor.fit(lambda: (_as_floats(batch) for batch in batches(_FIT_BATCH)))
+
+    def prepare(self, records: Tensor) -> Tensor:
+        """Return records (n, *shape), of any stored dtype, as preprocessed floats x."""
+        x: Tensor = self.preprocessor(_as_floats(records))
+        return x.to(self.dtype)
+
+    def encode(self, x: Tensor) -> Code:
+        """Return the codes of preprocessed records x (n, *shape)."""
+        code: Code = self.bottleneck(self.encoder(x))
+        return code
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Return the likelihood's parameters for codes z (n, *z_shape)."""
+        parameters: Tensor = self.decoder(z)
+        return parameters
+
+    def restore(self, z: Tensor) -> Tensor:
+        """Return the mean reconstruction of codes z in the records' own units, floats (n, *shape)."""
+        return self.preprocessor.inverse(self.likelihood.mean(self.decode(z)).double())
+
+    def loss(self, records: Tensor, generator: Generator | None = None) -> Loss:
+        """Return what records cost.
+
+        Parameters
+        ----------
+        records : Tensor of shape (n, *shape)
+            In their stored dtype.
+        generator : Generator, optional
+            Where the corruption's noise comes from. Without one nothing is corrupted.
+        """
+        x = self.prepare(records)
+        x_tilde = x if generator is None or self.corruption is None else self.corruption.corrupt(x, generator)
+        h = self.encoder(x_tilde)
+        code: Code = self.bottleneck(h)
+        reconstruction = -self.likelihood.log_prob(self.decode(code.z), x)
+        penalty = torch.zeros_like(reconstruction)
+        for part in self.penalties:
+            penalty = penalty + part.cost(self, x_tilde, h, code)
+        return Loss(reconstruction, code.cost, penalty)
+
+
+def _as_floats(records: Tensor) -> Tensor:
+    return records.to(torch.float32 if records.dtype in _FLOAT32_IS_ENOUGH else torch.float64)

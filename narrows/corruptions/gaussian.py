@@ -1,0 +1,31 @@
+"""Gaussian corruption."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from narrows.corruptions.contract import Corruption
+from narrows.options import Flag, Real, option
+
+__all__ = ["Gaussian"]
+
+
+class Gaussian(Corruption, name="gaussian"):
+    """Add normal noise to every value: x̃ = x + scale · ε, ε ~ N(0, 1).
+
+    Vincent et al. (2010), section 3.3. With ``clip``, the result is cut to [0, 1], as for images in the Keras lesson.
+
+    Examples
+    --------
+    >>> Gaussian(scale=0.1)
+    Gaussian(scale=0.1)
+    """
+
+    scale: float = option(Real(0), "standard deviation of the noise, in preprocessed units", default=0.5)
+    clip: bool = option(Flag(), "cut the noisy values to [0, 1]", default=False)
+
+    def corrupt(self, x: Tensor, generator: Generator) -> Tensor:
+        noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+        x_tilde = noise.mul_(self.scale).add_(x)
+        return x_tilde.clamp_(0, 1) if self.clip else x_tilde

@@ -1,0 +1,119 @@
+"""Arrays and whatever NumPy can look at as one: nested lists, data frames, tensors on the CPU."""
+
+from __future__ import annotations
+
+import mmap
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from narrows.data.source import Source
+from narrows.errors import DataError
+
+__all__ = ["check_dtype", "check_shape", "check_values", "describe", "open_array"]
+
+REAL_KINDS = "biuf"
+
+
+def open_array(data: Any) -> Source:
+    """Return the records of an array, without a copy where the array can be used as it is.
+
+    Parameters
+    ----------
+    data : array_like of shape (n, *shape)
+        Any real dtype: booleans, integers, floats.
+
+    Returns
+    -------
+    Source
+        Its values can be written to without harm to a file, as `torch.from_numpy` wants: an array that is read-only is
+        copied, a memory map that is read-only is mapped again as copy-on-write.
+
+    Raises
+    ------
+    DataError
+        If the dtype is not real, there is no axis of records, or there is nothing in it.
+
+    Examples
+    --------
+    >>> open_array([[1, 2], [3, 4], [5, 6]]).shape
+    (2,)
+    """
+    values = check_values(_as_array(data), "The array")
+    if not values.flags.writeable:
+        values = _writeable(values)
+    return Source(values, name=f"array {describe(values)}", kind="array")
+
+
+def check_values(values: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
+    """Return `values` in native byte order, or say why they cannot be records.
+
+    Parameters
+    ----------
+    values : ndarray
+    name : str
+        How the error calls them; the message starts with it.
+
+    Returns
+    -------
+    ndarray of shape (n, *shape)
+        The same array, copied only if its bytes had to be swapped.
+
+    Raises
+    ------
+    DataError
+        If the dtype is not real, there is no axis of records, or there is nothing in it.
+    """
+    check_dtype(values.dtype, name)
+    check_shape(values.shape, name)
+    return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
+
+
+def check_dtype(dtype: np.dtype[Any], name: str) -> None:
+    """Raise DataError unless `dtype` is real."""
+    if dtype.kind not in REAL_KINDS:
+        hint = " Turn text, dates and categories into numbers first." if dtype.kind in "OSUMmV" else ""
+        raise DataError(
+            f"{name} has dtype {dtype}, which is not a real number. Allowed: bool, integers and floats.{hint}"
+        )
+
+
+def check_shape(shape: tuple[int, ...], name: str) -> None:
+    """Raise DataError unless `shape` is ``(n, *shape)`` with at least one value."""
+    if len(shape) < 2:
+        raise DataError(
+            f"{name} has shape {shape}, but records are counted along the first axis: (n, *shape). "
+            "Use x[None] if it is one record, x[:, None] if each value is a record of its own."
+        )
+    if shape[0] == 0:
+        raise DataError(f"{name} holds no records: its shape is {shape}.")
+    if 0 in shape:
+        raise DataError(f"{name} holds records without values: its shape is {shape}.")
+
+
+def describe(values: npt.NDArray[Any]) -> str:
+    """Return shape and dtype the way people write them: ``(100, 8, 8) float32``."""
+    return f"{values.shape} {values.dtype}"
+
+
+def _as_array(data: Any) -> npt.NDArray[Any]:
+    if hasattr(data, "toarray"):  # scipy.sparse, which NumPy would wrap as a single object
+        raise DataError(f"Sparse matrices are not supported. Got {type(data).__name__}; hand in x.toarray().")
+    try:
+        values: npt.NDArray[Any] = np.asanyarray(data) if isinstance(data, np.memmap) else np.asarray(data)
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged lists; tensors on a GPU or with a gradient
+        raise DataError(f"{type(data).__name__} cannot be read as one array: {error}") from error
+    if values.ndim == 0 and values.dtype == object:
+        raise DataError(
+            f"Data must be an array, a path or the name of a data set. Got {data!r:.80} ({type(data).__name__})."
+        )
+    return values
+
+
+def _writeable(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    base: Any = values.base
+    if isinstance(values, np.memmap) and isinstance(base, mmap.mmap) and values.filename is not None:
+        order = "C" if values.flags.c_contiguous else "F"
+        return np.memmap(values.filename, values.dtype, "c", values.offset, values.shape, order)  # type: ignore[call-overload,no-any-return]
+    return values.copy()

@@ -1,0 +1,94 @@
+"""Files fetched from the first mirror that hands out the right ones, whole or not at all."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import http.client
+import urllib.request
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO
+
+from narrows.data.atomic import replacing
+from narrows.errors import DownloadError
+
+__all__ = ["OnDownload", "download"]
+
+OnDownload = Callable[[str, int, int | None], None]
+"""Called with the file's name, the bytes so far, and the bytes in all where the server tells."""
+
+TIMEOUT_SECONDS = 30.0
+CHUNK_BYTES = 1 << 16
+
+
+def download(
+    urls: Sequence[str],
+    target: Path,
+    sha256: str,
+    n_bytes: int,
+    on_download: OnDownload | None = None,
+) -> None:
+    """Fetch a gzipped file from the first of `urls` that has the right one.
+
+    Parameters
+    ----------
+    urls : sequence of str
+        Mirrors of the same file, http or https, tried in order.
+    target : Path
+        Where the file goes; its folder is made. Appears whole or not at all.
+    sha256 : str
+        Hex digest of the *unzipped* content: mirrors may have zipped it differently.
+    n_bytes : int
+        Size of the unzipped content.
+    on_download : callable, optional
+        Told the progress.
+
+    Raises
+    ------
+    DownloadError
+        If no mirror has it; the message says what went wrong at each.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    failures = []
+    for url in urls:
+        try:
+            with replacing(target) as file:
+                _stream(url, file, target.name, n_bytes, on_download)
+                file.flush()
+                _verify(Path(file.name), sha256, n_bytes)
+        except (OSError, EOFError, http.client.HTTPException, zlib.error, ValueError) as error:
+            failures.append(f"{url}: {error or type(error).__name__}")
+        else:
+            return
+    raise DownloadError(f"{target.name} could not be downloaded. " + "; ".join(failures) + ".")
+
+
+def _stream(url: str, file: IO[bytes], name: str, n_bytes: int, on_download: OnDownload | None) -> None:
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("not an http or https address")
+    request = urllib.request.Request(url, headers={"User-Agent": "narrows"})  # noqa: S310
+    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
+        length = response.headers.get("Content-Length")
+        total = int(length) if length is not None else None
+        n_read = 0
+        while chunk := response.read(CHUNK_BYTES):
+            file.write(chunk)
+            n_read += len(chunk)
+            if n_read > n_bytes + CHUNK_BYTES:
+                raise ValueError(f"the file is larger than the {n_bytes:,} bytes it unzips to")
+            if on_download is not None:
+                on_download(name, n_read, total)
+    if total is not None and n_read != total:
+        raise ValueError(f"the transfer was cut off at {n_read:,} of {total:,} bytes")
+
+
+def _verify(path: Path, sha256: str, n_bytes: int) -> None:
+    digest, n_read = hashlib.sha256(), 0
+    with gzip.open(path) as stream:
+        while n_read <= n_bytes and (chunk := stream.read(1 << 20)):
+            digest.update(chunk)
+            n_read += len(chunk)
+    if n_read != n_bytes or digest.hexdigest() != sha256:
+        raise ValueError("the file is not the one expected (its SHA-256 differs)")

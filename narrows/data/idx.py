@@ -1,0 +1,161 @@
+"""IDX files, the form MNIST and its relatives come in; plain or gzipped, whatever they are called.
+
+::
+
+    offset  bytes
+    0       2           zero
+    2       1           dtype: 08 uint8, 09 int8, 0B int16, 0C int32, 0D float32, 0E float64
+    3       1           number of axes
+    4       4 per axis  their lengths, big-endian
+    …                   the values, big-endian, last axis fastest
+
+Source: LeCun, Cortes, Burges, "The MNIST database of handwritten digits".
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import re
+import struct
+import zlib
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from narrows.data.arrays import check_values
+from narrows.data.source import Source
+from narrows.errors import CorruptFileError, DataError
+
+__all__ = ["GZIP_MAGIC", "is_idx", "open_idx", "read_idx"]
+
+GZIP_MAGIC = b"\x1f\x8b"
+DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: "i2", 0x0C: "i4", 0x0D: "f4", 0x0E: "f8"}
+DEFLATE_MAX_RATIO = 1032  # no deflate stream grows more than this
+
+
+def open_idx(path: Path, name: str) -> Source:
+    """Return the records of an IDX file, with the labels that lie beside it.
+
+    The labels of ``train-images-idx3-ubyte`` are looked for in ``train-labels-idx1-ubyte``, with and without ``.gz``.
+
+    Raises
+    ------
+    CorruptFileError
+        If the file is no IDX file, is cut off or too long.
+    DataError
+        If the numbers of records and labels differ.
+    """
+    values = check_values(read_idx(path), name)
+    partner = _label_file(path)
+    labels = None if partner is None else read_idx(partner)
+    if labels is not None and labels.shape != (len(values),):
+        raise DataError(f"{path} holds {len(values):,} records, but {partner} holds labels of shape {labels.shape}.")
+    return Source(values, labels, name=name, kind="idx")
+
+
+def is_idx(head: bytes) -> bool:
+    """Return whether these first four bytes start an IDX file."""
+    return len(head) >= 4 and head[:2] == b"\0\0" and head[2] in DTYPES and head[3] > 0
+
+
+def read_idx(path: Path) -> npt.NDArray[Any]:
+    """Return the array in an IDX file, in native byte order.
+
+    Parameters
+    ----------
+    path : Path
+        Plain or gzipped; told apart by content. Plain files of one-byte values are memory-mapped (copy on write).
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype that the file declares; checked against the bytes that are there before memory is taken.
+
+    Raises
+    ------
+    CorruptFileError
+        If the file is no IDX file, is cut off or too long; with the bytes expected and found.
+    """
+    n_bytes = path.stat().st_size
+    with path.open("rb") as file:
+        gzipped = file.read(2) == GZIP_MAGIC
+        file.seek(0)
+        if not gzipped:
+            return _read_plain(file, path, n_bytes)
+        with gzip.GzipFile(fileobj=file) as stream:
+            try:
+                return _read_gzipped(stream, path, n_bytes)
+            except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+                raise CorruptFileError(
+                    f"{path} is damaged or cut off: its gzip stream of {n_bytes:,} bytes ends badly ({error})."
+                ) from error
+
+
+def _read_plain(file: IO[bytes], path: Path, n_bytes: int) -> npt.NDArray[Any]:
+    dtype, shape = _read_header(file, path)
+    offset, expected = file.tell(), math.prod(shape) * dtype.itemsize
+    if offset + expected != n_bytes:
+        raise _wrong_size(path, shape, dtype, offset + expected, f"{n_bytes:,}")
+    if dtype.itemsize == 1:
+        return np.memmap(path, dtype, "c", offset, shape)
+    return np.fromfile(file, dtype.newbyteorder(">")).reshape(shape).astype(dtype, copy=False)
+
+
+def _read_gzipped(stream: gzip.GzipFile, path: Path, n_bytes: int) -> npt.NDArray[Any]:
+    dtype, shape = _read_header(stream, path)
+    offset, expected = stream.tell(), math.prod(shape) * dtype.itemsize
+    if expected > n_bytes * DEFLATE_MAX_RATIO:
+        found = f"a gzip file of {n_bytes:,} that cannot hold them"
+        raise _wrong_size(path, shape, dtype, offset + expected, found)
+    raw = np.empty(expected, np.uint8)
+    n_read = 0
+    while n_read < expected:
+        n_more = stream.readinto(raw.data[n_read : n_read + (1 << 20)])
+        if not n_more:
+            raise _wrong_size(path, shape, dtype, offset + expected, f"{offset + n_read:,}")
+        n_read += n_more
+    if stream.read(1):
+        raise _wrong_size(path, shape, dtype, offset + expected, "more")
+    return raw.view(dtype.newbyteorder(">")).reshape(shape).astype(dtype, copy=False)
+
+
+def _read_header(stream: IO[bytes] | gzip.GzipFile, path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    head = stream.read(4)
+    if not is_idx(head):
+        raise CorruptFileError(
+            f"{path} is no IDX file: it starts with the bytes '{head.hex(' ')}', not with "
+            f"'00 00', a dtype ({', '.join(f'{code:02x}' for code in DTYPES)}) and a number of axes."
+        )
+    dtype, n_axes = np.dtype(DTYPES[head[2]]), head[3]
+    lengths = stream.read(4 * n_axes)
+    if len(lengths) < 4 * n_axes:
+        raise CorruptFileError(
+            f"{path} is cut off: its header takes {4 + 4 * n_axes:,} bytes, found {4 + len(lengths):,}."
+        )
+    shape = struct.unpack(f">{n_axes}I", lengths)
+    if 0 in shape:
+        raise DataError(f"{path} holds no values: its shape is {shape}.")
+    if n_axes > 64:
+        raise CorruptFileError(f"{path} is damaged: it declares {n_axes} axes.")
+    return dtype, shape
+
+
+def _wrong_size(
+    path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], expected: int, found: str
+) -> CorruptFileError:
+    return CorruptFileError(
+        f"{path} is damaged or cut off: its header declares {shape} {dtype}, which takes {expected:,} bytes "
+        f"with the header. Found {found}."
+    )
+
+
+def _label_file(path: Path) -> Path | None:
+    stem = path.name.removesuffix(".gz")
+    labels, n_changes = re.subn(r"images([-._]?)idx\d", r"labels\1idx1", stem)
+    if not n_changes:
+        return None
+    candidates = [path.with_name(labels + ending) for ending in (path.name[len(stem) :], "", ".gz")]
+    return next((candidate for candidate in candidates if candidate.is_file()), None)

@@ -1,0 +1,316 @@
+"""Folders and globs of images, decoded in parallel into one array.
+
+What an image becomes:
+
+=============================  ==============================================================
+grey                           ``(H, W)`` uint8
+grey of 16 bits (PNG, TIFF)    ``(H, W)`` uint16; not mixed with others
+colour, palette, CMYK          ``(H, W, 3)`` uint8; 16-bit colour loses its lower 8 bits
+transparent                    laid on white, then as above: what a viewer shows on a page
+grey and colour in one set     all colour
+EXIF orientation               turned upright
+animated                       the first frame
+=============================  ==============================================================
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from narrows.data.source import Source
+from narrows.errors import CorruptFileError, DataError, DataNotFoundError, InvalidParameterError, NarrowsError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["ENDINGS", "check_size", "open_images", "parse_size"]
+
+ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
+
+def open_images(
+    path: Path,
+    name: str,
+    *,
+    pattern: str | None = None,
+    resize: tuple[int, int] | None = None,
+    limit: int | None = None,
+) -> Source:
+    """Return the images of a folder, a glob or a single file.
+
+    Parameters
+    ----------
+    path : Path
+        A folder (with its sub-folders) or one image file.
+    name : str
+        What the source is called.
+    pattern : str, optional
+        A glob, as in ``"photos/**/*.png"``, instead of all images below `path`.
+    resize : (int, int), optional
+        Height and width that every image is brought to (Lanczos; proportions are not kept).
+    limit : int, optional
+        Only the first so many images are read.
+
+    Returns
+    -------
+    Source
+        In natural order of the relative names (``img2`` before ``img10``). If every image lies in a sub-folder and
+        there are at least two of these, the sub-folders are the classes. Hidden and other files are passed over.
+
+    Raises
+    ------
+    DataNotFoundError
+        If there is no image.
+    CorruptFileError
+        If a file cannot be decoded.
+    DataError
+        If images differ in size and `resize` is not given, or in depth.
+    """
+    root, files = _find(path, name, pattern)
+    labels, label_names = _classes(files)
+    files = files[:limit]
+    with _quiet_pillow(), ThreadPoolExecutor() as pool:
+        plans = list(pool.map(_plan, (root / file for file in files)))
+        values = np.empty((len(files), *_common_shape(plans, resize)), _common_dtype(plans))
+
+        def decode(i: int) -> None:
+            values[i] = _decode(plans[i].path, values.shape[1:], values.dtype)
+
+        for _ in pool.map(decode, range(len(files))):
+            pass
+    return Source(
+        values, None if labels is None else labels[:limit], label_names, name=name, kind="images", files=tuple(files)
+    )
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Return the height and width in a text such as ``"28x28"``.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the text is something else, or a number is zero.
+
+    Examples
+    --------
+    >>> parse_size("28x32")
+    (28, 32)
+    """
+    match = re.fullmatch(r"\s*([0-9]{1,9})\s*[xX×]\s*([0-9]{1,9})\s*", text)
+    if match is None:
+        raise InvalidParameterError(f"A size is HEIGHTxWIDTH in pixels, as in 28x28. Got {text!r}.")
+    return check_size((int(match[1]), int(match[2])))
+
+
+def check_size(size: Any) -> tuple[int, int]:
+    """Return `size` as (height, width), both ≥ 1, or say what is wrong with it."""
+    if (
+        not isinstance(size, Sequence)
+        or isinstance(size, str)
+        or len(size) != 2
+        or not all(isinstance(side, int | np.integer) and not isinstance(side, bool) and side >= 1 for side in size)
+    ):
+        raise InvalidParameterError(f"The 'resize' must be (height, width), two whole numbers ≥ 1. Got {size!r}.")
+    return int(size[0]), int(size[1])
+
+
+# ---------------------------------------------------------------------------------------------------------- finding
+
+
+def _find(path: Path, name: str, pattern: str | None) -> tuple[Path, list[str]]:
+    """Return the folder that names are relative to, and the names in natural order."""
+    if pattern is not None:
+        root = Path(re.split(r"[*?\[]", pattern, maxsplit=1)[0] + "_").parent
+        found = [Path(match) for match in glob.glob(pattern, recursive=True)]
+        files = [match.relative_to(root).as_posix() for match in found if _is_image(match) and match.is_file()]
+    elif path.is_dir():
+        root, files = path, [file.relative_to(path).as_posix() for file in _walk(path)]
+    else:
+        return path.parent, [path.name]
+    if not files:
+        raise DataNotFoundError(f"{name} holds no images. Looked for files ending in {', '.join(ENDINGS)}.")
+    return root, sorted(files, key=_natural)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    seen = set()
+    for here, folders, files in os.walk(folder, followlinks=True):
+        seen.add(os.path.realpath(here))
+        folders[:] = [
+            sub for sub in folders if not sub.startswith(".") and os.path.realpath(os.path.join(here, sub)) not in seen
+        ]
+        yield from (Path(here, file) for file in files if _is_image(Path(file)))
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in ENDINGS and not path.name.startswith(".")
+
+
+def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
+    """Return a sort key that counts: ``img2`` before ``img10``."""
+    parts = re.split(r"([0-9]+)", name.casefold())
+    return [(0, int(part), "") if i % 2 else (1, 0, part) for i, part in enumerate(parts)], name
+
+
+def _classes(files: list[str]) -> tuple[npt.NDArray[np.int64] | None, tuple[str, ...] | None]:
+    folders = [file.split("/", 1)[0] if "/" in file else None for file in files]
+    names = tuple(sorted({folder for folder in folders if folder is not None}, key=_natural))
+    if None in folders or len(names) < 2:
+        return None, None
+    index = {name: i for i, name in enumerate(names)}
+    return np.array([index[folder] for folder in folders if folder is not None], np.int64), names
+
+
+# --------------------------------------------------------------------------------------------------------- decoding
+
+
+class Plan(NamedTuple):
+    """What the head of an image file says it will become."""
+
+    path: Path
+    height: int
+    width: int
+    kind: str  # "grey", "grey 16-bit" or "colour"
+
+
+def _plan(path: Path) -> Plan:
+    with _naming(path), _open(path) as image:
+        width, height = image.size
+        if _orientation(image) >= 5:
+            width, height = height, width
+        plan = Plan(path, height, width, _kind(image, path))
+        if image.format == "TIFF" and getattr(image, "n_frames", 1) > 1:
+            raise DataError(f"{path} holds {image.n_frames} pages. Save each as a file, or all as one .npy array.")  # type: ignore[attr-defined]
+        if image.format == "PNG":
+            image.verify()  # its checksums, which decoding does not look at
+        return plan
+
+
+def _decode(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    from PIL import Image
+
+    with _naming(path), _open(path) as opened:
+        turn = _TURNS.get(_orientation(opened))
+        image: Image.Image = opened
+        if dtype == np.uint16:
+            image = Image.fromarray(np.asarray(image).astype(np.float32))
+        else:
+            image = _flatten(image, "RGB" if len(shape) == 3 else "L")
+        if turn is not None:
+            image = image.transpose(Image.Transpose[turn])
+        if image.size != (shape[1], shape[0]):
+            image = image.resize((shape[1], shape[0]), Image.Resampling.LANCZOS)
+        pixels = np.asarray(image)
+        return np.rint(pixels).clip(0, 65535) if dtype == np.uint16 else pixels
+
+
+def _flatten(image: Image.Image, mode: str) -> Image.Image:
+    """Return the image in `mode`, "L" or "RGB", laid on white where it is transparent."""
+    from PIL import Image
+
+    if not image.has_transparency_data:
+        return image if image.mode == mode else image.convert(mode)
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA")).convert(mode)
+
+
+def _kind(image: Image.Image, path: Path) -> str:
+    if image.mode in {"1", "L", "LA", "La"}:
+        return "grey"
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
+        return "grey 16-bit"
+    if image.mode in {"I", "F"}:
+        raise DataError(f"{path} holds 32-bit pixels, more than an image is read with. Save them as a .npy array.")
+    return "colour"
+
+
+def _common_shape(plans: list[Plan], resize: tuple[int, int] | None) -> tuple[int, ...]:
+    first = plans[0]
+    other = next((plan for plan in plans if (plan.height, plan.width) != (first.height, first.width)), None)
+    if resize is None and other is not None:
+        raise DataError(
+            f"The images differ in size: {first.path} is {first.height}x{first.width}, "
+            f"{other.path} is {other.height}x{other.width} (height x width). "
+            f"Bring them to one size with --resize {first.height}x{first.width} "
+            f"(in Python: resize=({first.height}, {first.width}))."
+        )
+    size = resize or (first.height, first.width)
+    return (*size, 3) if any(plan.kind == "colour" for plan in plans) else size
+
+
+def _common_dtype(plans: list[Plan]) -> type[np.unsignedinteger[Any]]:
+    deep = next((plan for plan in plans if plan.kind == "grey 16-bit"), None)
+    other = next((plan for plan in plans if plan.kind != "grey 16-bit"), None)
+    if deep is not None and other is not None:
+        raise DataError(
+            f"The images differ in depth: {deep.path} has 16 bits, {other.path} has 8. Open them as two sets."
+        )
+    return np.uint8 if deep is None else np.uint16
+
+
+# What EXIF orientation 2 … 8 asks for, as names of PIL.Image.Transpose.
+_TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 … 8, from the head of the file alone. Pillow itself turns TIFF."""
+    if image.format == "TIFF" or "exif" not in image.info:
+        return 1
+    orientation = image.getexif().get(0x0112, 1)
+    return orientation if orientation in _TURNS else 1
+
+
+def _open(path: Path) -> Image.Image:
+    from PIL import Image
+
+    return Image.open(path)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Turn whatever Pillow raises in the block into an error that names the file."""
+    from PIL import Image
+
+    try:
+        yield
+    except NarrowsError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(
+            f"{path} is too large to be opened safely: more than {Image.MAX_IMAGE_PIXELS:,} pixels. "
+            "Make it smaller, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust it."
+        ) from error
+    except (FileNotFoundError, PermissionError):
+        raise
+    except Exception as error:
+        raise CorruptFileError(f"{path} is no image, or damaged or cut off: {error}") from error
+
+
+@contextmanager
+def _quiet_pillow() -> Iterator[None]:
+    """Keep Pillow's warnings from the user, except decompression bombs, which become errors."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield

@@ -1,0 +1,165 @@
+"""NumPy's own files: `.npy`, memory-mapped, and `.npz`. Neither is ever unpickled."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from narrows.data.arrays import check_dtype, check_shape, check_values
+from narrows.data.source import Source
+from narrows.errors import CorruptFileError, DataError, InvalidParameterError, UnknownNameError
+
+__all__ = ["VALUE_KEYS", "open_npy", "open_npz"]
+
+VALUE_KEYS = ("x", "X", "values", "data", "images", "x_train", "X_train")
+LABEL_KEYS = ("y", "labels", "y_train")
+DEFLATE_MAX_RATIO = 1032  # no deflate stream grows more than this
+
+
+class Header(NamedTuple):
+    """What the head of a `.npy` file declares, and where its values start."""
+
+    shape: tuple[int, ...]
+    fortran_order: bool
+    dtype: np.dtype[Any]
+    n_bytes: int
+
+    @property
+    def expected(self) -> int:
+        """The bytes that the whole file must have."""
+        return self.n_bytes + math.prod(self.shape) * self.dtype.itemsize
+
+
+def open_npy(path: Path, name: str) -> Source:
+    """Return the records of a `.npy` file, memory-mapped (copy on write: the file never changes).
+
+    Values whose bytes are in the other order than this machine's are read into memory.
+
+    Raises
+    ------
+    CorruptFileError
+        If the file is no `.npy` file, is cut off or too long.
+    DataError
+        If its array cannot be records.
+    """
+    n_bytes = path.stat().st_size
+    with path.open("rb") as file:
+        header = _read_header(file, str(path))
+    check_dtype(header.dtype, name)
+    check_shape(header.shape, name)
+    _check_size(header, n_bytes, str(path))
+    order = "F" if header.fortran_order else "C"
+    values = np.memmap(path, header.dtype, "c", header.n_bytes, header.shape, order)  # type: ignore[call-overload]
+    return Source(check_values(values, name), name=name, kind="npy")
+
+
+def open_npz(path: Path, name: str, key: str | None = None) -> Source:
+    """Return the records of one array in a `.npz` file, with the labels beside it.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        What the source is called.
+    key : str, optional
+        The array to take. Without it: the one called x, X, values, data, images or x_train, else the only one that has
+        two axes or more. Labels are the array called y, labels or y_train (for ``key="x_test"``: y_test), if it has as
+        many entries as there are records.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no array called `key`.
+    InvalidParameterError
+        If more than one array could be meant; the message lists them.
+    CorruptFileError
+        If the file or the array in it is damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            headers = {
+                info.filename.removesuffix(".npy"): _member_header(archive, info, path)
+                for info in archive.infolist()
+                if info.filename.endswith(".npy")
+            }
+            key = _choose_key(headers, key, name)
+            values = check_values(_read_member(archive, key, headers[key], path), f"{name}[{key!r}]")
+            labels = None
+            for candidate in _label_keys(key):
+                header = headers.get(candidate)
+                if header is not None and header.shape in {(len(values),), (len(values), 1)}:
+                    labels = _read_member(archive, candidate, header, path).reshape(-1)
+                    break
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise CorruptFileError(f"{path} is no .npz file, or damaged or cut off: {error}.") from error
+    label_names = None
+    if labels is not None and labels.dtype.kind == "U":
+        names, labels = np.unique(labels, return_inverse=True)
+        label_names = tuple(names.tolist())
+    return Source(values, labels, label_names, name=name, kind="npz")
+
+
+def _choose_key(headers: dict[str, Header], key: str | None, name: str) -> str:
+    if key is not None:
+        if key not in headers:
+            raise UnknownNameError(f"array in {name} called", key, headers)
+        return key
+    usual = [k for k in VALUE_KEYS if k in headers]
+    tables = [k for k, header in headers.items() if len(header.shape) >= 2 and not header.dtype.hasobject]
+    chosen = usual if len(usual) == 1 else tables
+    if len(chosen) == 1:
+        return chosen[0]
+    listed = ", ".join(f"{k} {header.shape} {header.dtype}" for k, header in headers.items()) or "nothing"
+    if not tables:
+        raise DataError(f"{name} holds no array of records (n, *shape). It holds: {listed}.")
+    raise InvalidParameterError(f"{name} holds more than one array; name one with key=. It holds: {listed}.")
+
+
+def _label_keys(key: str) -> tuple[str, ...]:
+    if key[:2] in {"x_", "X_"}:
+        return (f"y_{key[2:]}", f"labels_{key[2:]}")
+    return LABEL_KEYS
+
+
+def _member_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Header:
+    with archive.open(info) as stream:
+        return _read_header(stream, f"{path}[{info.filename}]")
+
+
+def _read_member(archive: zipfile.ZipFile, key: str, header: Header, path: Path) -> npt.NDArray[Any]:
+    info, name = archive.getinfo(f"{key}.npy"), f"{path}[{key!r}]"
+    if header.dtype.kind not in "SU":
+        check_dtype(header.dtype, name)
+    _check_size(header, info.file_size, name)
+    if info.file_size > path.stat().st_size * DEFLATE_MAX_RATIO:
+        raise CorruptFileError(f"{name} is damaged: it declares {info.file_size:,} bytes, more than {path} can hold.")
+    with archive.open(info) as stream:
+        values: npt.NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
+        stream.read(1)  # the end of the member, where its CRC is checked
+    return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
+
+
+def _read_header(stream: IO[bytes], name: str) -> Header:
+    try:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran_order, dtype = read(stream)
+    except (ValueError, TypeError, SyntaxError, EOFError) as error:
+        raise CorruptFileError(f"{name} is no .npy file, or its header is damaged or cut off: {error}.") from error
+    if any(length < 0 for length in shape):
+        raise CorruptFileError(f"{name} is damaged: its header declares the shape {shape}.")
+    return Header(shape, fortran_order, dtype, stream.tell())
+
+
+def _check_size(header: Header, found: int, name: str) -> None:
+    if header.expected != found:
+        raise CorruptFileError(
+            f"{name} is damaged or cut off: its header declares {header.shape} {header.dtype}, "
+            f"which takes {header.expected:,} bytes with the header. Found {found:,}."
+        )

@@ -1,0 +1,166 @@
+"""The one door: an array, a path or a name becomes a Source."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from narrows.data import images, named
+from narrows.data.arrays import open_array
+from narrows.data.idx import GZIP_MAGIC, is_idx, open_idx
+from narrows.data.named import OnDownload
+from narrows.data.numpy_files import open_npy, open_npz
+from narrows.data.source import Source, check_limit
+from narrows.errors import CorruptFileError, DataError, DataNotFoundError, InvalidParameterError
+
+__all__ = ["open"]
+
+ZIP_MAGIC, NPY_MAGIC = b"PK", b"\x93NUMPY"
+
+
+def open(  # noqa: A001
+    data: Any,
+    *,
+    resize: tuple[int, int] | None = None,
+    limit: int | None = None,
+    key: str | None = None,
+    on_download: OnDownload | None = None,
+) -> Source:
+    """Return the records in an array, at a path, or of a name.
+
+    Parameters
+    ----------
+    data : array_like, str, path or Source
+        - an array ``(n, *shape)`` of any real dtype, or what NumPy can look at as one;
+        - a `.npy` or `.npz` file, an IDX file (gzipped or not), a folder of images, one image, or a glob such as
+          ``"photos/*.png"``;
+        - the name of a data set: ``"digits"``, ``"mnist"``, ``"fashion-mnist"``, with ``":train"`` (the default),
+          ``":test"`` or ``":all"``. A name wins over a file that is called the same; write ``"./mnist"`` for the file.
+          A `pathlib.Path` is always a path;
+        - a Source, which passes through.
+    resize : (int, int), optional
+        Height and width that every image is brought to. Only for image files.
+    limit : int, optional
+        Only the first so many records; of images, only these are read.
+    key : str, optional
+        Which array of a `.npz` file holds the records.
+    on_download : callable, optional
+        Called with file name, bytes so far, and bytes in all (or None) while a named set is downloaded.
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    DataError
+        If the data cannot be used; of its kinds, DataNotFoundError and CorruptFileError.
+    InvalidParameterError
+        If an option cannot be, or does nothing for this kind of data; UnknownNameError if there is
+        no such split or key.
+    DownloadError
+        If a named set is not at hand and cannot be downloaded.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> open(np.zeros((100, 8, 8), dtype="float32"), limit=10)
+    Source(name='array (100, 8, 8) float32', kind='array', n_records=10, shape=(8, 8), dtype=float32)
+    """
+    limit = None if limit is None else check_limit(limit)
+    resize = None if resize is None else images.check_size(resize)
+    if isinstance(data, Source):
+        source = data
+    elif isinstance(data, str | os.PathLike):
+        source = _open_text_or_path(data, resize, limit, key, on_download)
+    else:
+        source = open_array(data)
+    if resize is not None and (source.kind != "images" or source is data):
+        raise InvalidParameterError(f"The 'resize' is for image files. {source.name} is of kind '{source.kind}'.")
+    if key is not None and (source.kind != "npz" or source is data):
+        raise InvalidParameterError(f"The 'key' is for .npz files. {source.name} is of kind '{source.kind}'.")
+    return source if limit is None else source.limit(limit)
+
+
+def _open_text_or_path(
+    data: str | os.PathLike[str],
+    resize: tuple[int, int] | None,
+    limit: int | None,
+    key: str | None,
+    on_download: OnDownload | None,
+) -> Source:
+    name = os.fspath(data)
+    if isinstance(data, str) and named.is_named(data):
+        return named.open_named(data, on_download)
+    if not name.strip() or "\0" in name:
+        raise InvalidParameterError(
+            "The data must be an array, a path or the name of a data set "
+            f"({', '.join(named.named_sets())}). Got {name!r}."
+        )
+    path = Path(name).expanduser()
+    try:
+        if not path.exists():
+            if isinstance(data, str) and re.search(r"[*?\[]", data):
+                return images.open_images(path.parent, name, pattern=str(path), resize=resize, limit=limit)
+            raise _not_found(data, path)
+        if path.is_dir():
+            return images.open_images(path, name.rstrip("/\\") + "/", resize=resize, limit=limit)
+        return _open_file(path, name, resize, limit, key)
+    except OSError as error:  # permission, a disk that fails; our own errors pass
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{name} cannot be read: {error.strerror or error}.") from error
+
+
+def _open_file(path: Path, name: str, resize: tuple[int, int] | None, limit: int | None, key: str | None) -> Source:
+    """Open a file by its ending where that says it, else by its first bytes."""
+    if not path.is_file():
+        raise DataError(f"{name} is neither a file nor a folder.")
+    if path.stat().st_size == 0:
+        raise CorruptFileError(f"{name} is empty (0 bytes).")
+    with path.open("rb") as file:
+        head = file.read(8)
+    ending = path.suffix.lower()
+    if ending in images.ENDINGS:
+        return images.open_images(path, name, resize=resize, limit=limit)
+    if ending == ".npy" or head.startswith(NPY_MAGIC):
+        return open_npy(path, name)
+    if ending == ".npz" or (not ending and head.startswith(ZIP_MAGIC)):
+        return open_npz(path, name, key)
+    if is_idx(head) or re.search(r"idx\d|\.idx$", path.name) or (head.startswith(GZIP_MAGIC) and _is_gzipped_idx(path)):
+        return open_idx(path, name)
+    raise DataError(
+        f"{name} is of no kind that narrows reads: .npy, .npz, IDX (gzipped or not), "
+        f"or images ({', '.join(images.ENDINGS)}), one, a folder or a glob of them."
+    )
+
+
+def _is_gzipped_idx(path: Path) -> bool:
+    import gzip
+    import zlib
+
+    try:
+        with gzip.open(path) as stream:
+            return is_idx(stream.read(4))
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise CorruptFileError(f"{path} is damaged or cut off: {error}.") from error
+
+
+def _not_found(data: str | os.PathLike[str], path: Path) -> DataNotFoundError:
+    names = named.named_sets()
+    if isinstance(data, str) and data == str(path) and len(path.parts) == 1:
+        word, colon, split = data.partition(":")
+        near = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6)
+        if near and not path.suffix:
+            return DataNotFoundError(
+                f"There is no file, folder or data set '{data}'. Did you mean '{near[0]}{colon}{split}'? "
+                f"Data sets that have a name: {', '.join(names)}."
+            )
+    parent = path.absolute().parent
+    hint = "" if parent.is_dir() else f" The folder {parent} does not exist either."
+    return DataNotFoundError(
+        f"There is no file or folder '{os.fspath(data)}'.{hint} Data sets that have a name: {', '.join(names)}."
+    )

@@ -1,0 +1,139 @@
+"""What every kind of data becomes: records in their stored dtype, and what is known about them."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from narrows.errors import DataError, InvalidParameterError
+
+__all__ = ["Source", "check_limit"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Source:
+    """Records in their stored dtype, with labels and names where there are any.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, *shape)
+        The records, in their stored dtype and native byte order; memory-mapped where the file allows it.
+    labels : ndarray of shape (n,), optional
+        One label a record.
+    label_names : tuple of str, optional
+        The names of the classes; `labels` are then indices into it.
+    name : str
+        What a person recognises: ``"mnist:train"``, ``"photos/"``, ``"array (100, 8, 8) float32"``.
+    kind : str
+        ``"array"``, ``"npy"``, ``"npz"``, ``"idx"``, ``"images"`` or ``"named"``.
+    files : tuple of str, optional
+        The relative file names of an image set, in the order of the records.
+    """
+
+    values: npt.NDArray[Any]
+    labels: npt.NDArray[Any] | None = None
+    label_names: tuple[str, ...] | None = None
+    name: str = "array"
+    kind: str = "array"
+    files: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for what, column in (("labels", self.labels), ("files", self.files)):
+            if column is not None and len(column) != len(self.values):
+                raise DataError(f"{self.name} has {len(self.values):,} records but {len(column):,} {what}.")
+
+    @property
+    def n_records(self) -> int:
+        """The number of records."""
+        return len(self.values)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one record."""
+        return tuple(self.values.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The stored dtype."""
+        return self.values.dtype
+
+    def __len__(self) -> int:
+        return self.n_records
+
+    def __repr__(self) -> str:
+        labelled = "" if self.labels is None else ", labelled"
+        return (
+            f"Source(name={self.name!r}, kind={self.kind!r}, n_records={self.n_records}, "
+            f"shape={self.shape}, dtype={self.dtype}{labelled})"
+        )
+
+    def limit(self, n: int) -> Source:
+        """Return the first `n` records (all, if there are fewer), without a copy.
+
+        Raises
+        ------
+        InvalidParameterError
+            If `n` is less than 1.
+
+        Examples
+        --------
+        >>> Source(np.arange(12).reshape(6, 2)).limit(2).values.tolist()
+        [[0, 1], [2, 3]]
+        """
+        n = check_limit(n)
+        return replace(
+            self,
+            values=self.values[:n],
+            labels=None if self.labels is None else self.labels[:n],
+            files=None if self.files is None else self.files[:n],
+        )
+
+    def take(self, indices: npt.ArrayLike) -> Source:
+        """Return the records at `indices`, in that order, as a copy.
+
+        Parameters
+        ----------
+        indices : array_like of int, shape (m,)
+            Positions from 0 to ``n_records - 1``; a position may come twice.
+
+        Raises
+        ------
+        InvalidParameterError
+            If an index is not a whole number, or lies outside the records.
+
+        Examples
+        --------
+        >>> Source(np.arange(12).reshape(6, 2)).take([5, 0]).values.tolist()
+        [[10, 11], [0, 1]]
+        """
+        chosen = np.asarray(indices)
+        if chosen.ndim != 1 or chosen.size == 0 or chosen.dtype.kind not in "iu":
+            raise InvalidParameterError(
+                f"The 'indices' of take must be a non-empty list of whole numbers. "
+                f"Got dtype {chosen.dtype}, shape {chosen.shape}."
+            )
+        if chosen.min() < 0 or chosen.max() >= self.n_records:
+            raise InvalidParameterError(
+                f"The 'indices' of take must lie in 0 … {self.n_records - 1}. Got {chosen.min()} … {chosen.max()}."
+            )
+        return replace(
+            self,
+            values=np.asarray(self.values)[chosen],
+            labels=None if self.labels is None else np.asarray(self.labels)[chosen],
+            files=None if self.files is None else tuple(self.files[i] for i in chosen),
+        )
+
+
+def check_limit(limit: Any) -> int:
+    """Return `limit` as an int ≥ 1, or say what is wrong with it."""
+    try:
+        n = operator.index(limit)
+    except TypeError:
+        n = 0
+    if isinstance(limit, bool) or n < 1:
+        raise InvalidParameterError(f"The 'limit' must be a whole number ≥ 1. Got {limit!r}.")
+    return n

@@ -1,0 +1,126 @@
+"""Restored records as files: one `.npy` array, or a folder of PNG images."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from narrows.data.arrays import check_values, describe
+from narrows.data.atomic import replacing, temporary_name
+from narrows.errors import DataError, InvalidParameterError, OutputExistsError
+
+__all__ = ["write"]
+
+
+def write(
+    path: str | os.PathLike[str],
+    values: npt.ArrayLike,
+    *,
+    files: Sequence[str] | None = None,
+    force: bool = False,
+) -> Path:
+    """Write records as a `.npy` file or as a folder of PNG images. Nothing half-written is left.
+
+    Parameters
+    ----------
+    path : str or path
+        Ending in ``.npy``: one array. Ending in ``/`` or without an ending: a folder of PNG images.
+    values : array_like of shape (n, *shape)
+        For images: (n, H, W) uint8 or uint16, or (n, H, W, 3) uint8; read back by `open` as they are.
+    files : sequence of str, optional
+        Relative names of the images (sub-folders allowed), as in `Source.files`; their ending becomes ``.png``. By
+        default ``000000.png`` and so on.
+    force : bool
+        Overwrite what is there. In a folder, files of the same name are replaced and others stay.
+
+    Returns
+    -------
+    Path
+        What was written.
+
+    Raises
+    ------
+    OutputExistsError
+        If something is there and `force` is not set.
+    InvalidParameterError
+        If the path has another ending, or `files` does not fit.
+    DataError
+        If the values cannot be records, or be images.
+    """
+    records = check_values(np.asarray(values), "The values to write")
+    text = os.fspath(path)
+    target = Path(text).expanduser()
+    is_folder = bool(text) and (text.endswith(("/", os.sep)) or not target.suffix or target.is_dir())
+    if not is_folder and target.suffix.lower() != ".npy":
+        raise InvalidParameterError(
+            f"Records are written to a path that ends in .npy, or in / (a folder of PNG images). Got {text!r}."
+        )
+    if files is not None and not is_folder:
+        raise InvalidParameterError(f"The 'files' are names of images, for a folder. Got the path {text!r}.")
+    if (target.exists() and not is_folder) or (is_folder and _is_taken(target)):
+        if not force:
+            raise OutputExistsError(f"{text} is already there. Allow it to be overwritten (force), or choose another.")
+        if is_folder != target.is_dir():
+            raise OutputExistsError(f"{text} is a {'file' if is_folder else 'folder'}, which is not overwritten.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if is_folder:
+        _write_images(target, records, files)
+    else:
+        with replacing(target) as file:
+            np.save(file, records, allow_pickle=False)
+    return target
+
+
+def _is_taken(folder: Path) -> bool:
+    return folder.exists() and not (folder.is_dir() and next(folder.iterdir(), None) is None)
+
+
+def _write_images(folder: Path, values: npt.NDArray[Any], files: Sequence[str] | None) -> None:
+    from PIL import Image
+
+    grey = values.ndim == 3 and values.dtype in {np.dtype(np.uint8), np.dtype(np.uint16)}
+    colour = values.ndim == 4 and values.shape[-1] == 3 and values.dtype == np.uint8
+    if not grey and not colour:
+        raise DataError(
+            "Images are written from (n, H, W) uint8 or uint16, or (n, H, W, 3) uint8. "
+            f"Got {describe(values)}; write these to a .npy file."
+        )
+    names = _image_names(len(values), files)
+    temporary = temporary_name(folder)
+    try:
+        for name, pixels in zip(names, values, strict=True):
+            file = temporary / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG")
+        if not folder.exists():
+            temporary.replace(folder)
+            return
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (temporary / name).replace(folder / name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _image_names(n: int, files: Sequence[str] | None) -> list[str]:
+    if files is None:
+        width = max(6, len(str(n - 1)))
+        return [f"{i:0{width}d}.png" for i in range(n)]
+    if len(files) != n:
+        raise InvalidParameterError(f"The 'files' must name each of the {n:,} records. Got {len(files):,} names.")
+    for file in files:
+        path = PurePosixPath(file)
+        if not path.name or path.is_absolute() or ".." in path.parts or PureWindowsPath(file).drive or "\\" in file:
+            raise InvalidParameterError(f"The 'files' must be relative names inside the folder. Got {file!r}.")
+    names = [str(PurePosixPath(file).with_suffix(".png")) for file in files]
+    if len({name.casefold() for name in names}) < n:  # a.jpg and a.png
+        names = [f"{PurePosixPath(file)}.png" for file in files]
+    if len({name.casefold() for name in names}) < n:
+        raise InvalidParameterError("The 'files' must be names that differ, upper and lower case being the same.")
+    return names

@@ -1,0 +1,1 @@
+"""How good a model is: numbers, what they are compared with, and the page that shows them."""

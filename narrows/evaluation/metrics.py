@@ -1,0 +1,83 @@
+"""How well a model restores data, in every usual convention, named so that none is mistaken for another."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import narrows.data
+from narrows.autoencoder import Autoencoder, Data
+from narrows.errors import ShapeMismatchError
+from narrows.inference import decode, encode, mean_total
+
+__all__ = ["evaluate", "unit_of"]
+
+_BATCH = 4096
+_SMALLEST_PROBABILITY = 1e-7  # as Keras clips
+
+
+def unit_of(dtype: np.dtype[Any]) -> float:
+    """Return the value that counts as 1 in errors: 255 for bytes, so that pixels are in [0, 1]; else 1."""
+    return 255.0 if dtype == np.uint8 else 1.0
+
+
+def evaluate(model: Autoencoder, data: Data) -> dict[str, float | int | None]:
+    """Measure how well a model restores records that it was not trained on.
+
+    Reconstructions are measured as the decoder gives them: neither clipped nor rounded to the data's dtype.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        Fitted.
+    data : array_like of shape (n, *shape), path, name or Source
+        The records.
+
+    Returns
+    -------
+    metrics : dict
+        As `narrows.evaluation.report.METRICS` explains them. None where a number has no meaning for these data.
+
+    Raises
+    ------
+    ShapeMismatchError
+        If the records have another shape than the model's.
+    """
+    source = narrows.data.open(data)
+    if source.shape != model.shape_:
+        raise ShapeMismatchError(f"The model was trained on records of shape {model.shape_}. Got {source.shape}.")
+    narrows.data.check_finite(source)
+    unit = unit_of(model.dtype_)
+    n_values = math.prod(source.shape)
+    squared, cross_entropy, nats, squared_by_pca = 0.0, 0.0, 0.0, 0.0
+    for start in range(0, len(source), _BATCH):
+        values = source.values[start : start + _BATCH]
+        x = values.astype(np.float64) / unit
+        x_hat = decode(model.chain_, encode(model.chain_, values)) / unit
+        by_pca = model.pca_.decode(model.pca_.encode(values)).reshape(x.shape) / unit
+        squared += float(np.square(x - x_hat).sum())
+        squared_by_pca += float(np.square(x - by_pca).sum())
+        cross_entropy += _cross_entropy(x, x_hat)
+        nats += mean_total(model.chain_, values) * len(values)
+    mse = squared / len(source) / n_values
+    peak = 1.0 if unit != 1 else model.range_[1] - model.range_[0]
+    return {
+        "records": len(source),
+        "sse_per_record": squared / len(source),
+        "mse": mse,
+        "psnr_db": 10 * math.log10(peak**2 / mse) if mse > 0 and peak > 0 else None,
+        "cross_entropy_per_value": None if math.isnan(cross_entropy) else cross_entropy / len(source) / n_values,
+        "nats_per_record": nats / len(source),
+        "pca_sse_per_record": squared_by_pca / len(source),
+    }
+
+
+def _cross_entropy(x: NDArray[np.float64], x_hat: NDArray[np.float64]) -> float:
+    """Return the summed cross-entropy in nats, NaN if any x is outside [0, 1]."""
+    if x.min() < 0 or x.max() > 1:
+        return math.nan
+    p = np.clip(x_hat, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
+    return -float((x * np.log(p) + (1 - x) * np.log1p(-p)).sum())

@@ -1,0 +1,82 @@
+"""A trained chain applied to arrays, batch by batch, so that memory stays flat."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from narrows.chain import Chain
+from narrows.training import stream
+
+__all__ = ["corrupt", "decode", "encode", "mean_total", "to_stored"]
+
+_BATCH = 1024
+
+
+def encode(chain: Chain, values: NDArray[Any]) -> NDArray[Any]:
+    """Return the flat codes (n, n_latent) of records (n, *shape): float64 for float64 records, else float32."""
+    chain = _in_precision_of(values, chain)
+    codes = _map(lambda batch: chain.encode(chain.prepare(batch)).z.flatten(1), chain, values)
+    return codes if values.dtype == np.float64 else codes.astype(np.float32, copy=False)
+
+
+def decode(chain: Chain, codes: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the restored records (n, *shape) of flat codes (n, n_latent), in their own units, not yet rounded."""
+    chain = _in_precision_of(codes, chain)
+    z_shape = chain.bottleneck.z_shape
+    return _map(lambda batch: chain.restore(batch.to(chain.dtype).reshape(-1, *z_shape)), chain, codes)
+
+
+def corrupt(chain: Chain, values: NDArray[Any], seed: int) -> NDArray[np.float64]:
+    """Return damaged records (n, *shape), in their own units, not yet rounded."""
+    corruption = chain.corruption
+    assert corruption is not None
+    noise = stream(seed, device=_device(chain))
+    return _map(
+        lambda batch: chain.preprocessor.inverse(corruption.corrupt(chain.prepare(batch), noise).double()),
+        chain,
+        values,
+    )
+
+
+def mean_total(chain: Chain, values: NDArray[Any]) -> float:
+    """Return the mean loss of records (n, *shape) in nats, nothing corrupted."""
+    chain = _in_precision_of(values, chain)
+    return float(_map(lambda batch: chain.loss(batch).total.double(), chain, values).mean())
+
+
+def to_stored(restored: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return restored values in a dtype: rounded and kept within its range where it is one of whole numbers."""
+    if dtype == np.bool_:
+        return restored >= 0.5
+    if np.issubdtype(dtype, np.integer):
+        limits = np.iinfo(dtype)
+        # The largest floats that still fit: 2^63 does not fit an int64, though float(2^63 - 1) is just that.
+        low, high = float(limits.min), np.nextafter(float(limits.max) + 1, 0)
+        return np.clip(np.rint(restored), low, high).astype(dtype)
+    limit = float(np.finfo(dtype).max)
+    return np.clip(restored, -limit, limit).astype(dtype)
+
+
+def _map(function: Callable[[Tensor], Tensor], chain: Chain, values: NDArray[Any]) -> NDArray[Any]:
+    with torch.no_grad():
+        done = [
+            function(torch.from_numpy(np.array(values[start : start + _BATCH])).to(_device(chain))).cpu().numpy()
+            for start in range(0, len(values), _BATCH)
+        ]
+    return np.concatenate(done)
+
+
+def _in_precision_of(values: NDArray[Any], chain: Chain) -> Chain:
+    """Return the chain in float64 for float64 values: there a record's code does not depend on its batch."""
+    return copy.deepcopy(chain).double() if values.dtype == np.float64 and chain.dtype != torch.float64 else chain
+
+
+def _device(chain: Chain) -> torch.device:
+    return next(chain.parameters()).device

@@ -1,0 +1,8 @@
+"""Likelihoods: what the decoder's output means, as a distribution over records."""
+
+from narrows.likelihoods.bernoulli import Bernoulli
+from narrows.likelihoods.contract import Likelihood, LikelihoodModule
+from narrows.likelihoods.laplace import Laplace
+from narrows.likelihoods.normal import Normal
+
+__all__ = ["Bernoulli", "Laplace", "Likelihood", "LikelihoodModule", "Normal"]

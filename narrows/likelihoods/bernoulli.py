@@ -1,0 +1,34 @@
+"""The Bernoulli likelihood."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from narrows.likelihoods.contract import Likelihood, LikelihoodModule
+
+__all__ = ["Bernoulli"]
+
+
+class Bernoulli(Likelihood, name="bernoulli"):
+    """Values in [0, 1] under a sigmoid output: log p = Σ x log σ(a) + (1 − x) log(1 − σ(a)), a the logits.
+
+    Minus the cross-entropy, computed from the logits so that it never overflows. For values strictly between 0 and 1
+    it's the usual loss on grey images rather than a density: it doesn't integrate to one (Loaiza-Ganem and Cunningham
+    2019).
+    """
+
+    def build(self, shape: tuple[int, ...]) -> LikelihoodModule:
+        return _BernoulliModule()
+
+
+class _BernoulliModule(LikelihoodModule):
+    def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
+        return -functional.binary_cross_entropy_with_logits(parameters, x, reduction="none").flatten(1).sum(1)
+
+    def mean(self, parameters: Tensor) -> Tensor:
+        return torch.sigmoid(parameters)
+
+    def sample(self, parameters: Tensor, generator: Generator) -> Tensor:
+        return torch.bernoulli(torch.sigmoid(parameters), generator=generator)

@@ -1,0 +1,41 @@
+"""What a likelihood is: what the decoder's output means, as a distribution over records."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Generator, Tensor, nn
+
+from narrows.part import Part
+
+__all__ = ["Likelihood", "LikelihoodModule"]
+
+
+class LikelihoodModule(nn.Module, ABC):
+    """p(x | z), given the parameters that the decoder returns for it.
+
+    The values of a record are independent given the code. With ``n_parameters`` = 1, parameters have the records' shape
+    (n, *shape); with more, (n, *shape, n_parameters).
+    """
+
+    n_parameters: int = 1
+
+    @abstractmethod
+    def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """Return log p(x | z) of each record, shape (n,), in nats; normalised over what ``x`` can be."""
+
+    @abstractmethod
+    def mean(self, parameters: Tensor) -> Tensor:
+        """Return the distribution's mean, shape (n, *shape): the reconstruction."""
+
+    @abstractmethod
+    def sample(self, parameters: Tensor, generator: Generator) -> Tensor:
+        """Return one draw for each record, shape (n, *shape)."""
+
+
+class Likelihood(Part, ABC, axis="likelihood"):
+    """Settings of a likelihood."""
+
+    @abstractmethod
+    def build(self, shape: tuple[int, ...]) -> LikelihoodModule:
+        """Return the likelihood for records of this shape."""

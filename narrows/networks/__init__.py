@@ -1,0 +1,7 @@
+"""Networks: encoder and decoder, which own every weight."""
+
+from narrows.networks.contract import Network, Sizes
+from narrows.networks.convolutional import Convolutional
+from narrows.networks.dense import Dense
+
+__all__ = ["Convolutional", "Dense", "Network", "Sizes"]

@@ -1,0 +1,74 @@
+"""What a network is: the pair of encoder and decoder, which own every weight."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from torch import Generator, nn
+
+from narrows.part import Part
+
+__all__ = ["Network", "Sizes"]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a network has to connect.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Shape of one record.
+    h_shape : tuple of int
+        Shape of what the encoder delivers for one record: what the bottleneck asks for.
+    z_shape : tuple of int
+        Shape of the code of one record: what the decoder receives.
+    n_parameters : int
+        Numbers that the likelihood needs for each value.
+    """
+
+    shape: tuple[int, ...]
+    h_shape: tuple[int, ...]
+    z_shape: tuple[int, ...]
+    n_parameters: int = 1
+
+
+class Network(Part, ABC, axis="network"):
+    """Settings of an encoder and its decoder."""
+
+    def code_shape(self, shape: tuple[int, ...], n_latent: int | None) -> tuple[int, ...]:
+        """Return the shape of the code for records of a shape.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Shape of one record.
+        n_latent : int or None
+            Numbers in the code. None leaves the choice to the network, or fails where it has none.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the network cannot make a code of that many numbers.
+        """
+        assert n_latent is not None, "networks without a natural code size are given one"
+        return (n_latent,)
+
+    @abstractmethod
+    def build(self, sizes: Sizes, generator: Generator) -> tuple[nn.Module, nn.Module]:
+        """Return encoder and decoder, their weights drawn from the generator.
+
+        Returns
+        -------
+        encoder : Module
+            From x, Tensor of shape (n, *shape), to h, Tensor of shape (n, *h_shape).
+        decoder : Module
+            From z, Tensor of shape (n, *z_shape), to the likelihood's parameters, Tensor of shape (n, *shape), or
+            (n, *shape, n_parameters) where there are several for each value.
+
+        Raises
+        ------
+        InvalidParameterError
+            If these settings cannot connect these sizes.
+        """

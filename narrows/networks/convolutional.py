@@ -1,0 +1,154 @@
+"""Convolutional networks."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+from torch import Generator, Tensor, nn
+
+from narrows.errors import InvalidParameterError
+from narrows.networks.activations import ACTIVATIONS, activation
+from narrows.networks.contract import Network, Sizes
+from narrows.networks.images import ImageLayout
+from narrows.networks.initialisation import INITIALISATIONS, initialise, undrawn
+from narrows.options import Choice, Many, Whole, option, optional
+
+__all__ = ["Convolutional"]
+
+Grid = tuple[int, int]
+
+
+class Convolutional(Network, name="convolutional"):
+    """Convolutions that halve the image stage by stage, and a decoder that mirrors them; images of any size.
+
+    A stage is a convolution, its activation, and a halving of height and width (odd sizes are rounded up; the decoder
+    comes back to the exact size). After the last stage the maps are flattened into a dense code of ``n_latent``
+    numbers. With ``code_channels`` the code is itself a map instead: one more stage makes that many channels, as in
+    document 4, where the code of a 28×28 image is a map of 32×7×7.
+
+    Examples
+    --------
+    Document 4's denoising network:
+
+    >>> Convolutional(channels=(32,), code_channels=32, code_activation="relu").code_shape((28, 28), None)
+    (32, 7, 7)
+    """
+
+    channels: tuple[int, ...] = option(
+        Many(Whole(1)), "channels of the stages, from the input to the code", default=(32, 64)
+    )
+    kernel: int = option(Choice(1, 3, 5, 7, 9), "height and width of the convolutions, odd", default=3)
+    resampling: str = option(
+        Choice("pool", "stride"), "'pool': max-pooling and upsampling; 'stride': strided and transposed", default="pool"
+    )
+    activation: str = option(ACTIVATIONS, "activation of the stages", default="relu")
+    code_activation: str = option(ACTIVATIONS, "activation of what the encoder delivers", default="identity")
+    output_activation: str = option(ACTIVATIONS, "activation of the decoder's last layer", default="identity")
+    code_channels: int | None = option(
+        optional(Whole(1)), "channels of a code that is a map; None: a dense code", default=None
+    )
+    initialisation: str = option(INITIALISATIONS, "how weights start; biases start at zero", default="glorot")
+
+    def code_shape(self, shape: tuple[int, ...], n_latent: int | None) -> tuple[int, ...]:
+        if self.code_channels is None:
+            if not self.channels:
+                raise InvalidParameterError("The 'channels' of Convolutional may be empty only with 'code_channels'.")
+            return super().code_shape(shape, n_latent)
+        natural = (self.code_channels, *self._grids(shape)[-1])
+        if n_latent is not None and n_latent != math.prod(natural):
+            raise InvalidParameterError(
+                f"The code of this network is a map of {'×'.join(map(str, natural))} = {math.prod(natural)} numbers. "
+                f"Got n_latent={n_latent}. Leave n_latent unset, or change 'code_channels'."
+            )
+        return natural
+
+    def build(self, sizes: Sizes, generator: Generator) -> tuple[nn.Module, nn.Module]:
+        layout, grids = ImageLayout.of(sizes.shape), self._grids(sizes.shape)
+        encoder = _Encoder(self, sizes, layout, grids)
+        decoder = _Decoder(self, sizes, layout, grids)
+        initialise(encoder, self.initialisation, generator)
+        initialise(decoder, self.initialisation, generator)
+        return encoder, decoder
+
+    def _grids(self, shape: tuple[int, ...]) -> list[Grid]:
+        """Return height and width before the first stage and after each."""
+        layout = ImageLayout.of(shape)
+        grids = [(layout.height, layout.width)]
+        for _ in range(len(self.channels) + (self.code_channels is not None)):
+            height, width = grids[-1]
+            grids.append((-(-height // 2), -(-width // 2)))
+        return grids
+
+
+def _convolution(n_in: int, n_out: int, kernel: int, stride: int = 1) -> nn.Module:
+    return undrawn(nn.Conv2d, n_in, n_out, kernel, stride=stride, padding=kernel // 2)
+
+
+class _Encoder(nn.Module):
+    """x (n, *shape) → h (n, *h_shape)."""
+
+    def __init__(self, part: Convolutional, sizes: Sizes, layout: ImageLayout, grids: list[Grid]) -> None:
+        super().__init__()
+        self.layout, self.h_shape = layout, sizes.h_shape
+        self.code_activation = activation(part.code_activation)
+        is_map = part.code_channels is not None
+        widths = [layout.channels, *part.channels, *(sizes.h_shape[:1] if is_map else ())]
+        stages = []
+        for position, (n_in, n_out) in enumerate(pairwise(widths), start=1):
+            last_of_map = is_map and position == len(widths) - 1
+            act = self.code_activation if last_of_map else activation(part.activation)
+            if part.resampling == "pool":
+                halve = nn.MaxPool2d(2, ceil_mode=True)
+                stages.append(nn.Sequential(_convolution(n_in, n_out, part.kernel), act, halve))
+            else:
+                stages.append(nn.Sequential(_convolution(n_in, n_out, part.kernel, stride=2), act))
+        self.stages = nn.Sequential(*stages)
+        n_flat = widths[-1] * math.prod(grids[-1])
+        self.head = None if is_map else undrawn(nn.Linear, n_flat, math.prod(sizes.h_shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.stages(self.layout.to_channels_first(x))
+        if self.head is not None:
+            y = self.code_activation(self.head(y.flatten(1)))
+        return y.reshape(-1, *self.h_shape)  # type: ignore[no-any-return]
+
+
+class _Decoder(nn.Module):
+    """z (n, *z_shape) → the likelihood's parameters, (n, *shape) or (n, *shape, n_parameters)."""
+
+    def __init__(self, part: Convolutional, sizes: Sizes, layout: ImageLayout, grids: list[Grid]) -> None:
+        super().__init__()
+        self.layout, self.n_parameters = layout, sizes.n_parameters
+        is_map = part.code_channels is not None
+        # From the code outwards: a map is decoded by as many stages as made it, the code's own included.
+        widths = [*sizes.z_shape[:1], *part.channels[::-1]] if is_map else list(part.channels[::-1])
+        self.start = (widths[0], *grids[-1])
+        self.head = None if is_map else undrawn(nn.Linear, math.prod(sizes.z_shape), math.prod(self.start))
+        self.head_activation = activation(part.activation)
+        stages: list[nn.Module] = []
+        for position, (grid, back_to) in enumerate(zip(grids[:0:-1], grids[-2::-1], strict=True)):
+            n_in, n_out = widths[max(position - 1, 0)], widths[position]
+            if part.resampling == "pool":
+                double = nn.Upsample(size=back_to, mode="nearest")
+                stages += [_convolution(n_in, n_out, part.kernel), activation(part.activation), double]
+            else:
+                stages += [_transposed(n_in, n_out, part.kernel, grid, back_to), activation(part.activation)]
+        self.stages = nn.Sequential(*stages)
+        self.last = _convolution(widths[-1], layout.channels * sizes.n_parameters, part.kernel)
+        self.output_activation = activation(part.output_activation)
+
+    def forward(self, z: Tensor) -> Tensor:
+        y = z
+        if self.head is not None:
+            y = self.head_activation(self.head(z.flatten(1)))
+        y = self.output_activation(self.last(self.stages(y.reshape(-1, *self.start))))
+        return self.layout.from_channels_first(y, self.n_parameters)
+
+
+def _transposed(n_in: int, n_out: int, kernel: int, grid: Grid, back_to: Grid) -> nn.Module:
+    """Return a transposed convolution from one grid to exactly another, about twice as large."""
+    padding = kernel // 2
+    reached = [(size - 1) * 2 - 2 * padding + kernel for size in grid]
+    extra = tuple(size - at for size, at in zip(back_to, reached, strict=True))
+    return undrawn(nn.ConvTranspose2d, n_in, n_out, kernel, stride=2, padding=padding, output_padding=extra)

@@ -1,0 +1,125 @@
+"""Dense networks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Generator, Tensor, nn
+
+from narrows.errors import InvalidParameterError
+from narrows.networks.activations import ACTIVATIONS, activation
+from narrows.networks.contract import Network, Sizes
+from narrows.networks.initialisation import INITIALISATIONS, initialise, undrawn
+from narrows.options import Flag, Many, Whole, option, optional
+
+__all__ = ["Dense"]
+
+
+class Dense(Network, name="dense"):
+    """Fully connected layers, with the decoder a mirror image of the encoder.
+
+    ``tied`` weights: the decoder multiplies by the encoder's matrices transposed and has biases of its own, which
+    halves the number of weights (Vincent et al. 2008; document 0).
+
+    Examples
+    --------
+    Document 0's 784-256-256-64-32, tanh everywhere:
+
+    >>> Dense(widths=(256, 256, 64), activation="tanh", code_activation="tanh", tied=True).widths
+    (256, 256, 64)
+    """
+
+    widths: tuple[int, ...] = option(
+        Many(Whole(1)), "units of the hidden layers, from the input to the code", default=(512,)
+    )
+    activation: str = option(ACTIVATIONS, "activation of the hidden layers", default="relu")
+    code_activation: str = option(ACTIVATIONS, "activation of the encoder's last layer", default="identity")
+    output_activation: str = option(ACTIVATIONS, "activation of the decoder's last layer", default="identity")
+    tied: bool = option(Flag(), "decode with the encoder's matrices transposed", default=False)
+    decoder_widths: tuple[int, ...] | None = option(
+        optional(Many(Whole(1))), "units of the decoder's hidden layers, from the code on; None mirrors", default=None
+    )
+    initialisation: str = option(INITIALISATIONS, "how weights start; biases start at zero", default="glorot")
+
+    def build(self, sizes: Sizes, generator: Generator) -> tuple[nn.Module, nn.Module]:
+        n_in = math.prod(sizes.shape)
+        n_h, n_z = math.prod(sizes.h_shape), math.prod(sizes.z_shape)
+        n_out = n_in * sizes.n_parameters
+        back = self.widths[::-1] if self.decoder_widths is None else self.decoder_widths
+
+        encoder = _Encoder([n_in, *self.widths, n_h], self.activation, self.code_activation, sizes.h_shape)
+        out_shape = sizes.shape if sizes.n_parameters == 1 else (*sizes.shape, sizes.n_parameters)
+        decoder: nn.Module
+        if self.tied:
+            self._check_tied(n_in, n_h, n_z, n_out, back)
+            decoder = _TiedDecoder(encoder, self.activation, self.output_activation, out_shape)
+        else:
+            decoder = _Decoder([n_z, *back, n_out], self.activation, self.output_activation, out_shape)
+        initialise(encoder, self.initialisation, generator)
+        initialise(decoder, self.initialisation, generator)
+        return encoder, decoder
+
+    def _check_tied(self, n_in: int, n_h: int, n_z: int, n_out: int, back: tuple[int, ...]) -> None:
+        there, and_back = (n_in, *self.widths, n_h), (n_z, *back, n_out)
+        if there != and_back[::-1]:
+            raise InvalidParameterError(
+                "Tied weights need a decoder that mirrors the encoder. "
+                f"Got {'-'.join(map(str, there))} there and {'-'.join(map(str, and_back))} back."
+            )
+
+
+def _layers(widths: Sequence[int]) -> nn.ModuleList:
+    return nn.ModuleList(undrawn(nn.Linear, n_in, n_out) for n_in, n_out in pairwise(widths))
+
+
+class _Encoder(nn.Module):
+    """x (n, *shape) → h (n, *h_shape)."""
+
+    def __init__(self, widths: Sequence[int], hidden: str, last: str, h_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.layers = _layers(widths)
+        self.hidden, self.last, self.h_shape = activation(hidden), activation(last), h_shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x.flatten(1)
+        for layer in self.layers[:-1]:
+            y = self.hidden(layer(y))
+        return self.last(self.layers[-1](y)).reshape(-1, *self.h_shape)  # type: ignore[no-any-return]
+
+
+class _Decoder(nn.Module):
+    """z (n, *z_shape) → the likelihood's parameters (n, *out_shape)."""
+
+    def __init__(self, widths: Sequence[int], hidden: str, last: str, out_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.layers = _layers(widths)
+        self.hidden, self.last, self.out_shape = activation(hidden), activation(last), out_shape
+
+    def forward(self, z: Tensor) -> Tensor:
+        y = z.flatten(1)
+        for layer in self.layers[:-1]:
+            y = self.hidden(layer(y))
+        return self.last(self.layers[-1](y)).reshape(-1, *self.out_shape)  # type: ignore[no-any-return]
+
+
+class _TiedDecoder(nn.Module):
+    """As `_Decoder`, with an encoder's matrices transposed; only the biases are its own."""
+
+    def __init__(self, encoder: _Encoder, hidden: str, last: str, out_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        layers = [layer for layer in reversed(encoder.layers) if isinstance(layer, nn.Linear)]
+        # In a tuple, so that the matrices stay the encoder's: moved, saved and counted once.
+        self.mirrored = tuple(layers)
+        self.biases = nn.ParameterList(nn.Parameter(torch.zeros(layer.in_features)) for layer in layers)
+        self.hidden, self.last, self.out_shape = activation(hidden), activation(last), out_shape
+
+    def forward(self, z: Tensor) -> Tensor:
+        y = z.flatten(1)
+        depth = len(self.mirrored)
+        for position, (layer, bias) in enumerate(zip(self.mirrored, self.biases, strict=True), start=1):
+            y = torch.addmm(bias, y, layer.weight)
+            y = self.hidden(y) if position < depth else self.last(y)
+        return y.reshape(-1, *self.out_shape)

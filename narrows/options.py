@@ -1,0 +1,166 @@
+"""What a part's options may be, and the errors that say so.
+
+An option states its default, what it allows and what it means in one place, beside the field it belongs to::
+
+    level: float = option(Real(0, 1), "probability that a value is set to zero", default=0.3)
+
+The same statement checks values, words the error and writes the command line's help.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from numbers import Integral
+from numbers import Real as RealNumber
+from typing import Any
+
+from narrows.errors import InvalidParameterError
+
+__all__ = ["Allowed", "Choice", "Flag", "Many", "Real", "Whole", "check", "option", "optional"]
+
+
+class Allowed(ABC):
+    """A set of values that an option may have."""
+
+    @abstractmethod
+    def accepts(self, value: object) -> bool:
+        """Whether the option may have this value."""
+
+    @abstractmethod
+    def __str__(self) -> str:
+        """Name the set of values, to stand after 'must be'."""
+
+    def convert(self, value: Any) -> Any:
+        """Return an accepted value in the form in which it is kept."""
+        return value
+
+    def __or__(self, other: Allowed) -> Allowed:
+        """Allow what either allows."""
+        return _Either(self, other)
+
+
+@dataclasses.dataclass(frozen=True)
+class Real(Allowed):
+    """A finite number from ``low`` to ``high``; ``open_low`` leaves ``low`` itself out."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+
+    def accepts(self, value: object) -> bool:
+        if isinstance(value, bool) or not isinstance(value, RealNumber) or not math.isfinite(value):
+            return False
+        number = float(value)
+        return (self.low < number if self.open_low else self.low <= number) and number <= self.high
+
+    def convert(self, value: Any) -> Any:
+        return float(value)
+
+    def __str__(self) -> str:
+        low = f"{'>' if self.open_low else '≥'} {self.low:g}" if self.low > -math.inf else ""
+        high = f"≤ {self.high:g}" if self.high < math.inf else ""
+        return " and ".join(["a number", *filter(None, [low, high])]).replace("number and", "number", 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Whole(Allowed):
+    """A whole number from ``low`` up."""
+
+    low: int = 1
+
+    def accepts(self, value: object) -> bool:
+        return type(value) is not bool and isinstance(value, Integral) and int(value) >= self.low
+
+    def convert(self, value: Any) -> Any:
+        return int(value)
+
+    def __str__(self) -> str:
+        return f"a whole number ≥ {self.low}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice(Allowed):
+    """One of a few named values."""
+
+    values: tuple[object, ...]
+
+    def __init__(self, *values: object) -> None:
+        object.__setattr__(self, "values", values)
+
+    def accepts(self, value: object) -> bool:
+        return any(value is allowed or (type(value) is type(allowed) and value == allowed) for allowed in self.values)
+
+    def __str__(self) -> str:
+        named = [repr(value) for value in self.values]
+        return named[0] if len(named) == 1 else f"one of {', '.join(named)}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Flag(Allowed):
+    """True or False."""
+
+    def accepts(self, value: object) -> bool:
+        return isinstance(value, bool)
+
+    def __str__(self) -> str:
+        return "True or False"
+
+
+@dataclasses.dataclass(frozen=True)
+class Many(Allowed):
+    """A sequence of values that are each allowed; a lone value is a sequence of one."""
+
+    each: Allowed
+    shortest: int = 0
+
+    def accepts(self, value: object) -> bool:
+        values = value if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
+        return len(values) >= self.shortest and all(self.each.accepts(one) for one in values)
+
+    def convert(self, value: Any) -> Any:
+        values = value if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
+        return tuple(self.each.convert(one) for one in values)
+
+    def __str__(self) -> str:
+        return f"a sequence, each {self.each}" + (f", at least {self.shortest} of them" if self.shortest else "")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Either(Allowed):
+    first: Allowed
+    second: Allowed
+
+    def accepts(self, value: object) -> bool:
+        return self.first.accepts(value) or self.second.accepts(value)
+
+    def convert(self, value: Any) -> Any:
+        return self.first.convert(value) if self.first.accepts(value) else self.second.convert(value)
+
+    def __str__(self) -> str:
+        return f"{self.first} or {self.second}"
+
+
+def optional(allowed: Allowed) -> Allowed:
+    """Allow None besides."""
+    return allowed | Choice(None)
+
+
+def option(allowed: Allowed, meaning: str, *, default: Any) -> Any:
+    """Declare an option of a part: a dataclass field with its allowed values, its meaning and its default."""
+    return dataclasses.field(default=default, metadata={"allowed": allowed, "meaning": meaning})
+
+
+def check(owner: str, name: str, value: Any, allowed: Allowed) -> Any:
+    """Return the value as it is kept.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the value is not allowed; the message names option, owner, allowed values and the value given.
+    """
+    if not allowed.accepts(value):
+        raise InvalidParameterError(f"The '{name}' of {owner} must be {allowed}. Got {value!r}.")
+    return allowed.convert(value)

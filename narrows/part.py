@@ -1,0 +1,184 @@
+"""A part: one link of the chain, as a value.
+
+A part holds settings and nothing that is learned. It compares by value, its `repr` evaluates back to it, it turns into
+JSON and back, and it has scikit-learn's ``get_params``, ``set_params`` and ``clone``. ``build(...)``, in the same file,
+makes the `torch.nn.Module` that does the work, since sizes are known only when data are.
+
+An axis is an abstract part; a concrete part registers its name on the axis it derives from::
+
+    class Corruption(Part, axis="corruption"): ...
+
+    class Masking(Corruption, name="masking"): ...
+
+so that ``"masking"`` means `Masking()` wherever a corruption is asked for.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
+
+from narrows.errors import InvalidParameterError, UnknownNameError
+from narrows.options import Allowed, check, option
+
+__all__ = ["OneOf", "Part", "as_part"]
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(option,))
+class Part:
+    """Settings of one link of the chain; see the module's docstring."""
+
+    axis: ClassVar[str]
+    name: ClassVar[str]
+    registry: ClassVar[dict[str, type[Any]]]
+
+    def __init_subclass__(cls, *, axis: str | None = None, name: str | None = None) -> None:
+        super().__init_subclass__()
+        if axis is not None:
+            cls.axis, cls.registry = axis, {}
+        if name is not None:
+            cls.name = name
+            cls.registry[name] = cls
+        dataclasses.dataclass(kw_only=True, repr=False)(cls)
+
+    def __post_init__(self) -> None:
+        self._check()
+
+    def _check(self) -> None:
+        for field in _options(self):
+            value = check(type(self).__name__, field.name, getattr(self, field.name), field.metadata["allowed"])
+            setattr(self, field.name, value)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the settings by name; with ``deep``, those of parts inside as ``outer__inner`` besides."""
+        params: dict[str, Any] = {}
+        for field in _options(self):
+            value = params[field.name] = getattr(self, field.name)
+            if deep and isinstance(value, Part):
+                params |= {f"{field.name}__{key}": inner for key, inner in value.get_params().items()}
+        return params
+
+    def set_params(self, **params: Any) -> Self:
+        """Change settings in place, nested ones as ``outer__inner``.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such setting; the nearest is suggested.
+        InvalidParameterError
+            If a value is not allowed. Then nothing is changed.
+        """
+        changed = copy.copy(self)
+        known = [field.name for field in _options(self)]
+        # Whole parts first, so that their own settings apply to the new part.
+        for key, value in sorted(params.items(), key=lambda item: item[0].count("__")):
+            outer, _, inner = key.partition("__")
+            if outer not in known:
+                raise UnknownNameError(f"option of {type(self).__name__}", outer, known)
+            if not inner:
+                setattr(changed, outer, value)
+                changed._check()
+                continue
+            part = getattr(changed, outer)
+            if not isinstance(part, Part):
+                raise InvalidParameterError(f"The '{outer}' of {type(self).__name__} has no options. Got '{key}'.")
+            setattr(changed, outer, part.clone().set_params(**{inner: value}))
+        self.__dict__.update(changed.__dict__)
+        return self
+
+    def clone(self) -> Self:
+        """Return an equal part that shares nothing with this one."""
+        return copy.deepcopy(self)
+
+    def __repr__(self) -> str:
+        fields = _options(self)
+        # Compared as kept: the default of an option may be a name, kept as the part it means.
+        usual = {field.name: field.metadata["allowed"].convert(field.default) for field in fields}
+        changed = {field.name: getattr(self, field.name) for field in fields}
+        shown = ", ".join(f"{name}={value!r}" for name, value in changed.items() if value != usual[name])
+        return f"{type(self).__name__}({shown})"
+
+    def __sklearn_clone__(self) -> Self:
+        return self.clone()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the part as plain JSON values: its axis, its name and its settings."""
+        settings = {key: _to_json(value) for key, value in self.get_params(deep=False).items()}
+        return {"axis": self.axis, "name": self.name, **settings}
+
+    @classmethod
+    def from_json(cls, config: dict[str, Any]) -> Self:
+        """Return the part that `to_json` described.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the description names no part of this axis, or an option that the part does not have or allow.
+        """
+        settings = dict(config)
+        if settings.pop("axis", None) != cls.axis:
+            raise InvalidParameterError(f"This describes no {cls.axis}: {config!r}.")
+        part = _look_up(cls, settings.pop("name", None))
+        known = [field.name for field in _options(part)]
+        for key in settings:
+            if key not in known:
+                raise UnknownNameError(f"option of {part.__name__}", key, known)
+        return part(**settings)
+
+
+AnyPart = TypeVar("AnyPart", bound=Part)
+
+
+@dataclasses.dataclass(frozen=True)
+class OneOf(Allowed):
+    """A part of an axis, by value, by name, or as `Part.to_json` describes it."""
+
+    part_axis: type[Part]
+
+    def accepts(self, value: object) -> bool:
+        return isinstance(value, (str, dict, self.part_axis))
+
+    def convert(self, value: Any) -> Any:
+        return as_part(self.part_axis, value)
+
+    def __str__(self) -> str:
+        names = ", ".join(repr(name) for name in sorted(self.part_axis.registry))
+        return f"a {self.part_axis.axis} ({names}, or one by value)"
+
+
+def as_part(axis: type[AnyPart], value: AnyPart | str | dict[str, Any]) -> AnyPart:
+    """Return the part that is meant by a name, a JSON description, or the part itself.
+
+    Raises
+    ------
+    UnknownNameError
+        If no part of the axis has that name; the nearest is suggested.
+    InvalidParameterError
+        If the value is neither a name nor a part of the axis.
+    """
+    if isinstance(value, axis):
+        return value
+    if isinstance(value, str):
+        return _look_up(axis, value)()
+    if isinstance(value, dict):
+        return axis.from_json(value)
+    raise InvalidParameterError(f"The {axis.axis} must be {OneOf(axis)}. Got {value!r}.")
+
+
+def _look_up(axis: type[AnyPart], name: object) -> type[AnyPart]:
+    found = axis.registry.get(name) if isinstance(name, str) else None
+    if found is None:
+        raise UnknownNameError(axis.axis, str(name), axis.registry)
+    return found
+
+
+def _options(part: Any) -> tuple[dataclasses.Field[Any], ...]:
+    """Return the options that a part, or a class of parts, declares."""
+    return dataclasses.fields(part)
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, Part):
+        return value.to_json()
+    return [_to_json(one) for one in value] if isinstance(value, tuple) else value

@@ -1,0 +1,40 @@
+"""What a penalty is: a further cost that shapes the code."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from narrows.part import Part
+
+if TYPE_CHECKING:
+    from narrows.bottlenecks.contract import Code
+    from narrows.chain import Chain
+
+__all__ = ["Penalty"]
+
+
+class Penalty(Part, ABC, axis="penalty"):
+    """A cost in nats on how a record is encoded, added to the loss."""
+
+    @abstractmethod
+    def cost(self, chain: Chain, x: Tensor, h: Tensor, code: Code) -> Tensor:
+        """Return the penalty of each record.
+
+        Parameters
+        ----------
+        chain : Chain
+            The chain under training, for penalties on its weights or derivatives.
+        x : Tensor of shape (n, *shape)
+            The encoder's input.
+        h : Tensor of shape (n, *h_shape)
+            The encoder's output.
+        code : Code
+            The code made of it.
+
+        Returns
+        -------
+        cost : Tensor of shape (n,)
+        """

@@ -1,0 +1,23 @@
+"""Pictures for papers, READMEs and reports: arrays in, a `matplotlib.figure.Figure` out.
+
+====================  ======================================================================
+`reconstructions`     originals over what the autoencoder made of them, with the error of each
+`rows`                the same for any number of labelled rows: original, noisy, restored, …
+`filters`             the weights of a layer, tiled; `tile_raster` gives the bare array
+`maps`                two-dimensional codes side by side, coloured by label
+`curves`              loss and learning rate over the epochs, of one run or several
+`save`                a figure as PNG, SVG or PDF, whole or not at all
+====================  ======================================================================
+
+No function touches Matplotlib's global state, and Matplotlib itself is imported only when something is drawn.
+"""
+
+from narrows.pictures.curves import curves
+from narrows.pictures.filters import filters
+from narrows.pictures.maps import maps
+from narrows.pictures.reconstructions import reconstructions
+from narrows.pictures.rows import rows
+from narrows.pictures.saving import save
+from narrows.pictures.tiling import tile_raster
+
+__all__ = ["curves", "filters", "maps", "reconstructions", "rows", "save", "tile_raster"]

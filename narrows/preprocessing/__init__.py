@@ -1,0 +1,9 @@
+"""Preprocessing: from people's own units to the networks' and back."""
+
+from narrows.preprocessing.binarise import Binarise
+from narrows.preprocessing.contract import Preprocessing, Preprocessor, Step
+from narrows.preprocessing.mean_removal import MeanRemoval
+from narrows.preprocessing.standardise import Standardise
+from narrows.preprocessing.unit_scale import UnitScale
+
+__all__ = ["Binarise", "MeanRemoval", "Preprocessing", "Preprocessor", "Standardise", "Step", "UnitScale"]

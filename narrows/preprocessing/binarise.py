@@ -1,0 +1,40 @@
+"""Binarisation."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from narrows.options import Real, option
+from narrows.preprocessing.contract import Preprocessing, Step
+
+__all__ = ["Binarise"]
+
+
+class Binarise(Preprocessing, name="binarise"):
+    """Turn values into 0 and 1: 1 from ``threshold`` up. Usually after ``unit-scale``.
+
+    What is lost cannot be brought back: the inverse passes the decoder's probabilities on as grey values.
+
+    Examples
+    --------
+    >>> Binarise()
+    Binarise()
+    """
+
+    threshold: float = option(Real(), "the smallest value that becomes 1", default=0.5)
+
+    def build(self, shape: tuple[int, ...], dtype: np.dtype) -> Step:
+        return _BinariseStep(self.threshold)
+
+
+class _BinariseStep(Step):
+    def __init__(self, threshold: float) -> None:
+        super().__init__()
+        self.threshold = threshold
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x >= self.threshold).to(x.dtype)
+
+    def inverse(self, x: Tensor) -> Tensor:
+        return x

@@ -1,0 +1,82 @@
+"""What preprocessing is: invertible steps between people's own units and those the networks like."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from torch import Tensor, nn
+
+from narrows.part import Part
+
+__all__ = ["Batches", "Preprocessing", "Preprocessor", "Step"]
+
+Batches = Callable[[], Iterable[Tensor]]
+"""One pass over the training data, each call a new one: float tensors of shape (n, *shape)."""
+
+
+class Step(nn.Module, ABC):
+    """One preprocessing step at work. What it has learned is in its buffers, in float64."""
+
+    def fit(self, batches: Batches) -> None:
+        """Learn from the training data; steps with nothing to learn leave this alone."""
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the preprocessed values, same shape and dtype."""
+
+    @abstractmethod
+    def inverse(self, x: Tensor) -> Tensor:
+        """Return to the units in which the records came."""
+
+
+class Preprocessing(Part, ABC, axis="preprocessing"):
+    """Settings of one preprocessing step."""
+
+    @abstractmethod
+    def build(self, shape: tuple[int, ...], dtype: np.dtype) -> Step:
+        """Return the step, not yet fitted.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Shape of one record.
+        dtype : numpy.dtype
+            What the step receives: the stored dtype for the first step, floats for later ones.
+        """
+
+
+class Preprocessor(nn.Module):
+    """The steps in a row, and their inverse."""
+
+    def __init__(self, steps: Iterable[Step]) -> None:
+        super().__init__()
+        self.steps = nn.ModuleList(steps)
+
+    def fit(self, batches: Batches) -> None:
+        """Fit each step on what the steps before it make of the training data."""
+        for position, step in enumerate(self.steps):
+            before = list(self.steps)[:position]
+            _as_step(step).fit(lambda before=before: (_through(before, x) for x in batches()))  # type: ignore[misc]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return preprocessed records, (n, *shape)."""
+        return _through(list(self.steps), x)
+
+    def inverse(self, x: Tensor) -> Tensor:
+        """Return records in their own units, (n, *shape)."""
+        for step in reversed(list(self.steps)):
+            x = _as_step(step).inverse(x)
+        return x
+
+
+def _as_step(module: nn.Module) -> Step:
+    assert isinstance(module, Step)
+    return module
+
+
+def _through(steps: list[nn.Module], x: Tensor) -> Tensor:
+    for step in steps:
+        x = step(x)
+    return x

@@ -1,0 +1,52 @@
+"""Standardisation."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from narrows.options import Flag, option
+from narrows.preprocessing.contract import Batches, Preprocessing, Step
+from narrows.preprocessing.moments import Moments
+
+__all__ = ["Standardise"]
+
+
+class Standardise(Preprocessing, name="standardise"):
+    """Give values mean 0 and variance 1 over the training data; constant values only lose their mean.
+
+    Examples
+    --------
+    >>> Standardise(per_value=False)
+    Standardise(per_value=False)
+    """
+
+    per_value: bool = option(Flag(), "statistics for each value of a record, or one pair for all of them", default=True)
+
+    def build(self, shape: tuple[int, ...], dtype: np.dtype) -> Step:
+        return _StandardiseStep(shape if self.per_value else ())
+
+
+class _StandardiseStep(Step):
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.per_value = bool(shape)
+        self.register_buffer("mean", torch.zeros(shape, dtype=torch.float64))
+        self.register_buffer("deviation", torch.ones(shape, dtype=torch.float64))
+
+    def fit(self, batches: Batches) -> None:
+        moments = Moments.of(batches, per_value=self.per_value)
+        deviation = moments.variance.sqrt()
+        self.mean = moments.mean
+        # What is constant but for rounding has no scale of its own.
+        self.deviation = deviation.where(deviation > 1e-12 * moments.mean.abs(), 1.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.mean.to(x.dtype)) / self.deviation.to(x.dtype)
+
+    def inverse(self, x: Tensor) -> Tensor:
+        return x * self.deviation.to(x.dtype) + self.mean.to(x.dtype)

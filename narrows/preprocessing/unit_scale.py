@@ -1,0 +1,56 @@
+"""Scaling to the unit interval."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from narrows.options import Flag, option
+from narrows.preprocessing.contract import Batches, Preprocessing, Step
+from narrows.preprocessing.moments import Moments
+
+__all__ = ["UnitScale"]
+
+
+class UnitScale(Preprocessing, name="unit-scale"):
+    """Bring values to [0, 1]: bytes are divided by 255, everything else by the range of the training data.
+
+    Values outside the training data's range end up outside [0, 1].
+
+    Examples
+    --------
+    >>> UnitScale(per_value=True)
+    UnitScale(per_value=True)
+    """
+
+    per_value: bool = option(
+        Flag(), "a range for each value of a record instead of one for all; not for bytes", default=False
+    )
+
+    def build(self, shape: tuple[int, ...], dtype: np.dtype) -> Step:
+        known = {np.dtype(np.uint8): 255.0, np.dtype(np.bool_): 1.0}.get(dtype)
+        return _UnitScaleStep(shape if self.per_value and known is None else (), known)
+
+
+class _UnitScaleStep(Step):
+    low: Tensor
+    width: Tensor
+
+    def __init__(self, shape: tuple[int, ...], known: float | None) -> None:
+        super().__init__()
+        self.known, self.per_value = known, bool(shape)
+        self.register_buffer("low", torch.zeros(shape, dtype=torch.float64))
+        self.register_buffer("width", torch.full(shape, known or 1.0, dtype=torch.float64))
+
+    def fit(self, batches: Batches) -> None:
+        if self.known is None:
+            moments = Moments.of(batches, per_value=self.per_value)
+            self.low = moments.low
+            self.width = (moments.high - moments.low).where(moments.high > moments.low, 1.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.low.to(x.dtype)) / self.width.to(x.dtype)
+
+    def inverse(self, x: Tensor) -> Tensor:
+        return x * self.width.to(x.dtype) + self.low.to(x.dtype)

@@ -1,0 +1,164 @@
+"""Every named autoencoder, a few lines each: a recipe is a function that returns one, unfitted.
+
+The settings of a recipe that reproduces a publication are that publication's. Anything can be changed by name::
+
+    narrows.recipe("dense", n_latent=16, training__epochs=10)
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any
+
+from narrows.autoencoder import Autoencoder
+from narrows.corruptions import Gaussian
+from narrows.errors import UnknownNameError
+from narrows.likelihoods import Normal
+from narrows.networks import Convolutional, Dense
+from narrows.training import Adadelta, Adam, Training
+
+__all__ = ["RECIPES", "recipe"]
+
+Recipe = Callable[[], Autoencoder]
+RECIPES: dict[str, Recipe] = {}
+
+# The scale at which minus the log-likelihood is the summed squared error, but for a constant.
+_SUM_OF_SQUARES = Normal(scale=math.sqrt(0.5))
+
+
+def recipe(name: str, **changes: Any) -> Autoencoder:
+    """Return the autoencoder of that name, unfitted.
+
+    Parameters
+    ----------
+    name : str
+        One of `RECIPES`.
+    **changes
+        Parameters to change, nested ones as ``part__option``.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such recipe, parameter or option; the nearest is suggested.
+
+    Examples
+    --------
+    >>> recipe("deep-tied", training__epochs=3).network.tied
+    True
+    """
+    if name not in RECIPES:
+        raise UnknownNameError("recipe", name, RECIPES)
+    return RECIPES[name]().set_params(**changes)
+
+
+def summary(name: str) -> str:
+    """Return what a recipe is, in one line."""
+    return (inspect.getdoc(RECIPES[name]) or "").partition("\n")[0]
+
+
+def _named(name: str) -> Callable[[Recipe], Recipe]:
+    def register(function: Recipe) -> Recipe:
+        RECIPES[name] = function
+        return function
+
+    return register
+
+
+@_named("auto")
+def auto() -> Autoencoder:
+    """Chosen for the data's kind and size, tuned for time to quality."""
+    return Autoencoder()
+
+
+@_named("deep-tied")
+def deep_tied() -> Autoencoder:
+    """Document 0: a deep autoencoder whose decoder uses the encoder's matrices transposed, tanh throughout."""
+    network = Dense(
+        widths=(256, 256, 64),
+        activation="tanh",
+        code_activation="tanh",
+        output_activation="tanh",
+        tied=True,
+        initialisation="fan-in",
+    )
+    return Autoencoder(
+        n_latent=32,
+        network=network,
+        likelihood=_SUM_OF_SQUARES.clone(),
+        preprocessing=("unit-scale", "mean-removal"),
+        training=Training(epochs=30, batch_size=20, optimiser=Adam(), schedule="constant"),
+    )
+
+
+@_named("dense")
+def dense() -> Autoencoder:
+    """Document 1: three relu layers down to 32 numbers and three back, cross-entropy."""
+    return Autoencoder(
+        n_latent=32,
+        network=Dense(widths=(128, 64), code_activation="relu"),
+        likelihood="bernoulli",
+        preprocessing="unit-scale",
+        training=Training(epochs=50, batch_size=256, optimiser=Adam(epsilon=1e-7), schedule="constant"),
+    )
+
+
+@_named("simple")
+def simple() -> Autoencoder:
+    """Document 4: one relu layer down to 32 numbers and one back, cross-entropy, Adadelta."""
+    return Autoencoder(
+        n_latent=32,
+        network=Dense(widths=(), code_activation="relu"),
+        likelihood="bernoulli",
+        preprocessing="unit-scale",
+        training=Training(epochs=50, batch_size=256, optimiser=Adadelta(), schedule="constant"),
+    )
+
+
+@_named("vanilla")
+def vanilla() -> Autoencoder:
+    """Document 3: dense encoder and decoder; the losses L1, L2 and MSE are likelihoods."""
+    return Autoencoder(
+        n_latent=32,
+        network=Dense(widths=(128,)),
+        likelihood=_SUM_OF_SQUARES.clone(),
+        preprocessing="unit-scale",
+        training=Training(epochs=20, schedule="constant"),
+    )
+
+
+@_named("conv")
+def conv() -> Autoencoder:
+    """Document 3: the same with strided convolutions of 32 and 64 channels and their transposes."""
+    return Autoencoder(
+        n_latent=32,
+        network=Convolutional(channels=(32, 64), resampling="stride"),
+        likelihood=_SUM_OF_SQUARES.clone(),
+        preprocessing="unit-scale",
+        training=Training(epochs=20, schedule="constant"),
+    )
+
+
+@_named("conv-denoising")
+def conv_denoising() -> Autoencoder:
+    """Document 4: two convolutions of 32 channels with pooling, mirrored; takes away Gaussian noise of 0.5."""
+    return Autoencoder(
+        network=Convolutional(channels=(32,), code_channels=32, code_activation="relu"),
+        likelihood="bernoulli",
+        corruption=Gaussian(scale=0.5, clip=True),
+        preprocessing="unit-scale",
+        training=Training(epochs=100, optimiser=Adadelta(), schedule="constant"),
+    )
+
+
+@_named("hinton2006")
+def hinton2006() -> Autoencoder:
+    """Hinton and Salakhutdinov (2006): 784-1000-500-250-30 with a linear code, trained end to end."""
+    return Autoencoder(
+        n_latent=30,
+        network=Dense(widths=(1000, 500, 250), activation="silu"),
+        likelihood=Normal(scale="learned"),
+        preprocessing="unit-scale",
+        training=Training(epochs=60),
+    )

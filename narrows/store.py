@@ -1,0 +1,183 @@
+"""A model as one safetensors file: tensors, and everything else as JSON in the header. Loading executes no code.
+
+The header's metadata hold ``narrows``, a JSON object: ``format``, the parameters, the parts that were chosen, the
+records' shape and dtype, the history, and ``sha256`` of the tensors, in the order of their names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+
+from narrows.bottlenecks import Bottleneck
+from narrows.chain import Chain, Parts
+from narrows.corruptions import Corruption
+from narrows.errors import DataNotFoundError, InvalidParameterError, ModelFileError
+from narrows.files import write_atomically
+from narrows.likelihoods import Likelihood
+from narrows.networks import Network
+from narrows.part import Part
+from narrows.pca import PrincipalComponents
+from narrows.penalties import Penalty
+from narrows.preprocessing import Preprocessing
+from narrows.training import Training, stream
+
+if TYPE_CHECKING:
+    from narrows.autoencoder import Autoencoder
+
+__all__ = ["describe", "load", "save"]
+
+FORMAT = 1
+_LEARNED = ("n_features_in_", "n_latent_", "trained_on_", "range_", "history_")
+
+
+def save(model: Autoencoder, path: str | os.PathLike[str], *, force: bool = False) -> None:
+    """Write a fitted model; whole or not at all.
+
+    Raises
+    ------
+    OutputExistsError
+        If the file exists and ``force`` is not set.
+    """
+    tensors = {f"chain.{name}": t.detach().cpu().contiguous() for name, t in model.chain_.state_dict().items()}
+    tensors |= {
+        "pca.mean": torch.from_numpy(model.pca_.mean),
+        "pca.components": torch.from_numpy(np.ascontiguousarray(model.pca_.components)),
+    }
+    header = {**describe(model), "sha256": _digest(tensors)}
+    data = to_bytes(tensors, {"narrows": json.dumps(header, allow_nan=False)})
+    write_atomically(path, lambda file: _write(file, data), force=force)
+
+
+def load(path: str | os.PathLike[str], *, device: str = "auto") -> Autoencoder:
+    """Return the model in a file.
+
+    Parameters
+    ----------
+    path : path-like
+        As `save` wrote it.
+    device : "auto", "cpu" or "cuda"
+        Where it is to work.
+
+    Raises
+    ------
+    DataNotFoundError
+        If there is no such file.
+    ModelFileError
+        If the file is no model, is damaged, or was written by a newer narrows.
+    """
+    from narrows.autoencoder import Autoencoder, device_of
+
+    header, tensors = _read(path)
+    try:
+        model = Autoencoder(**{name: _from_json(value) for name, value in header["params"].items()})
+        parts = Parts(**{name: _from_json(value) for name, value in header["parts"].items()})
+        shape, dtype = tuple(header["shape"]), np.dtype(header["dtype"])
+        chain = _fill(parts, shape, dtype, {name[6:]: t for name, t in tensors.items() if name.startswith("chain.")})
+        for name in _LEARNED:
+            setattr(model, name, header[name])
+        if header["feature_names_in_"] is not None:
+            model.feature_names_in_ = np.array(header["feature_names_in_"], dtype=object)
+        model.shape_, model.dtype_ = shape, dtype
+        model.pca_ = PrincipalComponents(tensors["pca.mean"].numpy(), tensors["pca.components"].numpy())
+    except (KeyError, TypeError, ValueError, RuntimeError, InvalidParameterError) as error:
+        raise ModelFileError(f"{path} is a narrows model that cannot be rebuilt: {error}") from error
+    if device != "auto" or model.training is not None:
+        settings = Training() if model.training is None else model.training
+        model.training = settings.set_params(device=device)
+    model.chain_ = chain.to(device_of(model.training)).eval()
+    return model
+
+
+def describe(model: Autoencoder) -> dict[str, Any]:
+    """Return everything about a fitted model but its tensors, as plain JSON values."""
+    import narrows
+
+    names = getattr(model, "feature_names_in_", None)
+    return {
+        "format": FORMAT,
+        "narrows": narrows.__version__,
+        "params": {name: _to_json(value) for name, value in model.get_params(deep=False).items()},
+        "parts": {name: _to_json(value) for name, value in vars(model.chain_.parts).items()},
+        "shape": list(model.shape_),
+        "dtype": model.dtype_.name,
+        "feature_names_in_": None if names is None else [str(name) for name in names],
+        **{name: getattr(model, name) for name in _LEARNED},
+    }
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    if not os.path.isfile(path):
+        raise DataNotFoundError(f"There is no model file {os.fspath(path)}.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {})["narrows"])
+            if header["format"] > FORMAT:
+                raise ModelFileError(
+                    f"{path} has model format {header['format']}, written by narrows {header.get('narrows')}. "
+                    f"This narrows reads up to format {FORMAT}: upgrade it."
+                )
+            tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
+    except (SafetensorError, OSError) as error:
+        raise ModelFileError(f"{path} is no safetensors file, or is damaged: {error}.") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"{path} is a safetensors file, but no narrows model.") from error
+    if header.get("sha256") != _digest(tensors):
+        raise ModelFileError(f"{path} is damaged: its tensors do not have the checksum that was written with them.")
+    return header, tensors
+
+
+def _fill(parts: Parts, shape: tuple[int, ...], dtype: np.dtype[Any], tensors: dict[str, Tensor]) -> Chain:
+    """Return the chain with these tensors; memory is taken for what is in the file, whatever the header claims."""
+    with torch.device("meta"):
+        chain = Chain(parts, shape, dtype, stream(0))
+    claimed = {name: tuple(t.shape) for name, t in chain.state_dict().items()}
+    found = {name: tuple(t.shape) for name, t in tensors.items()}
+    if claimed != found:
+        different = sorted(name for name in claimed.keys() | found.keys() if claimed.get(name) != found.get(name))
+        raise ModelFileError(f"its tensors are not those of its parts: {', '.join(different[:5])}")
+    chain.load_state_dict(tensors, assign=True)
+    return chain
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _write(file: Any, data: bytes) -> None:
+    file.write(data)
+
+
+_AXES: dict[str, type[Part]] = {
+    axis.axis: axis for axis in (Network, Bottleneck, Likelihood, Corruption, Penalty, Preprocessing, Training)
+}
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, Part):
+        return value.to_json()
+    if isinstance(value, (list, tuple)):
+        return [_to_json(one) for one in value]
+    # A generator cannot be written down; the seed that came out of it is in 'trained_on_'.
+    return value if value is None or isinstance(value, (str, int, float)) else None
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_from_json(one) for one in value)
+    if not isinstance(value, dict):
+        return value
+    return _AXES[value["axis"]].from_json(value)

@@ -1,0 +1,27 @@
+"""Training: the settings of a run, the loop, its checkpoints and what it tells while it goes on."""
+
+from narrows.training.checkpoints import Checkpoint
+from narrows.training.loop import stream, train
+from narrows.training.optimisers import SGD, Adadelta, Adam, Optimiser
+from narrows.training.progress import Epoch, Watcher
+from narrows.training.records import Records
+from narrows.training.schedules import Constant, Cosine, OneCycle, Schedule
+from narrows.training.settings import Training
+
+__all__ = [
+    "SGD",
+    "Adadelta",
+    "Adam",
+    "Checkpoint",
+    "Constant",
+    "Cosine",
+    "Epoch",
+    "OneCycle",
+    "Optimiser",
+    "Records",
+    "Schedule",
+    "Training",
+    "Watcher",
+    "stream",
+    "train",
+]

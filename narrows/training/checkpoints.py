@@ -1,0 +1,131 @@
+"""Checkpoints: all there is to know of a run between two steps, in one safetensors file.
+
+Training goes on from a checkpoint as if it had never stopped: weights, optimiser, position in the epoch and the state
+of every generator are in it, so that on one device the result is the same to the bit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from narrows.errors import InvalidParameterError, ModelFileError
+from narrows.files import write_atomically
+
+__all__ = ["Checkpoint", "State", "pack_optimiser", "unpack_optimiser"]
+
+_FORMAT = "narrows checkpoint 1"
+
+
+@dataclass
+class State:
+    """A run between two steps.
+
+    Attributes
+    ----------
+    tensors : dict of str to Tensor
+        Weights, best weights, optimiser's moments, losses of the epoch's steps so far, generator's state.
+    values : dict
+        Plain values: epoch, step, history, the best validation loss, and epochs since it.
+    """
+
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def group(self, prefix: str) -> dict[str, Tensor]:
+        """Return the tensors whose names begin with ``prefix.``, without it."""
+        return {name.removeprefix(f"{prefix}."): t for name, t in self.tensors.items() if name.startswith(f"{prefix}.")}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a run's state is kept.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    run : dict
+        What the run is: settings and data. A state of another run is not resumed from.
+    """
+
+    path: Path
+    run: dict[str, Any]
+
+    @property
+    def exists(self) -> bool:
+        """Whether a state has been written."""
+        return self.path.exists()
+
+    def save(self, state: State) -> None:
+        """Write the state, replacing the last one only when it's whole on disk."""
+        text = json.dumps({"run": self.run, "values": state.values})
+        data = save({name: t.detach().cpu().contiguous() for name, t in state.tensors.items()}, {_FORMAT: text})
+        write_atomically(self.path, lambda file: _write(file, data), force=True)
+
+    def load(self) -> State | None:
+        """Return the state, or None if there is none.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the state is that of a run with other settings or data; the message names what differs.
+        ModelFileError
+            If the file is damaged.
+        """
+        if not self.exists:
+            return None
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                described = json.loads((file.metadata() or {})[_FORMAT])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise ModelFileError(f"{self.path} is no checkpoint of narrows, or is damaged: {error}.") from error
+        different = [key for key, value in _plain(self.run).items() if described["run"].get(key) != value]
+        if different:
+            raise InvalidParameterError(
+                f"{self.path} belongs to a run with another {' and '.join(different)}. "
+                "Resume with the settings and data it was started with, or delete the file to start anew."
+            )
+        return State(tensors, described["values"])
+
+    def delete(self) -> None:
+        """Remove the file; the run is complete."""
+        if self.exists:
+            os.unlink(self.path)
+
+
+def _write(file: BinaryIO, data: bytes) -> None:
+    file.write(data)
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return json.loads(json.dumps(values))  # type: ignore[no-any-return]
+
+
+def pack_optimiser(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return an optimiser's state as tensors named ``optimiser.<index>.<key>``."""
+    return {
+        f"optimiser.{index}.{key}": torch.as_tensor(value)
+        for index, moments in optimiser.state_dict()["state"].items()
+        for key, value in moments.items()
+        if value is not None
+    }
+
+
+def unpack_optimiser(optimiser: torch.optim.Optimizer, state: State) -> None:
+    """Put the optimiser's state back."""
+    described = optimiser.state_dict()
+    described["state"] = {}
+    for name, tensor in state.group("optimiser").items():
+        index, key = name.split(".")
+        described["state"].setdefault(int(index), {})[key] = tensor
+    optimiser.load_state_dict(described)

@@ -1,0 +1,261 @@
+"""The training loop.
+
+Nothing waits for the device within an epoch but the look at the loss, a few times a second: the losses of the steps
+stay on the device until then. All randomness of an epoch comes from generators seeded by (seed, epoch), so that a run
+can be taken up between any two steps.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from narrows.chain import Chain
+from narrows.errors import TrainingDivergedError
+from narrows.training.checkpoints import Checkpoint, State, pack_optimiser, unpack_optimiser
+from narrows.training.interruption import Interruption
+from narrows.training.progress import Epoch, Watcher
+from narrows.training.records import Records
+from narrows.training.settings import Training
+
+__all__ = ["mean_loss", "stream", "train"]
+
+_LOOK_SECONDS = 0.25  # between two looks at the loss within an epoch
+_SAVE_SECONDS = 30.0  # between two checkpoints
+_VALIDATION_BATCH = 1024
+
+
+def train(
+    chain: Chain,
+    records: Records,
+    validation: Records | None,
+    settings: Training,
+    *,
+    seed: int,
+    watcher: Watcher | None = None,
+    checkpoint: Checkpoint | None = None,
+    resume: bool = False,
+) -> list[Epoch]:
+    """Train a chain in place.
+
+    Parameters
+    ----------
+    chain : Chain
+        On the device of the records.
+    records, validation : Records
+        What to train on, and what to measure the validation loss on after each epoch.
+    settings : Training
+        How.
+    seed : int
+        Where all randomness comes from.
+    watcher : Watcher, optional
+        Is told how it goes.
+    checkpoint : Checkpoint, optional
+        Where to keep the state of the run: every half minute, on Ctrl-C and on a kill.
+    resume : bool
+        Go on from the checkpoint, if there is one.
+
+    Returns
+    -------
+    history : list of Epoch
+        One row for each epoch.
+
+    Raises
+    ------
+    TrainingDivergedError
+        If the loss stops being finite. The last good checkpoint stays.
+    KeyboardInterrupt, SystemExit
+        After Ctrl-C or a kill, once the checkpoint is written.
+    """
+    watcher = watcher or Watcher()
+    run = _Run(chain, records, validation, settings, seed=seed, watcher=watcher, checkpoint=checkpoint)
+    if resume:
+        run.restore()
+    watcher.start(run.n_epochs, len(records), run.epoch)
+    try:
+        with Interruption(active=checkpoint is not None) as interruption:
+            while not run.is_over:
+                run.train_epoch(interruption)
+    finally:
+        watcher.stop()
+    if run.best.weights:
+        chain.load_state_dict(run.best.weights)
+    return run.history
+
+
+def mean_loss(chain: Chain, records: Records) -> float:
+    """Return the mean loss of a record in nats, nothing corrupted."""
+    with torch.no_grad():
+        losses = [chain.loss(batch).total.double().sum() for batch in records.batches(_VALIDATION_BATCH)]
+    return float(torch.stack(losses).sum()) / len(records)
+
+
+def stream(seed: int, *path: int, device: torch.device | None = None) -> Generator:
+    """Return a generator of its own for each path: the same seed and path give the same numbers."""
+    mixed = np.random.SeedSequence([seed, *path]).generate_state(1, np.uint64)[0]
+    return Generator(device or torch.device("cpu")).manual_seed(int(mixed >> np.uint64(1)))
+
+
+@dataclass
+class _Best:
+    """The weights with the lowest validation loss so far, and for how many epochs nothing was better."""
+
+    loss: float = float("inf")
+    weights: dict[str, Tensor] = field(default_factory=dict)
+    epochs_since: int = 0
+
+
+class _Run:
+    """A run of training: what it needs, and where it is."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        records: Records,
+        validation: Records | None,
+        settings: Training,
+        *,
+        seed: int,
+        watcher: Watcher,
+        checkpoint: Checkpoint | None,
+    ) -> None:
+        self.chain, self.records, self.validation = chain, records, validation
+        self.settings, self.seed, self.watcher, self.checkpoint = settings, seed, watcher, checkpoint
+        self.optimiser = settings.optimiser.build(chain.parameters())
+        self.device = records.tensor.device
+        self.n_epochs = settings.n_epochs(len(records))
+        self.n_steps = -(-len(records) // settings.batch_size)  # in an epoch
+        self.losses = torch.zeros(self.n_steps, dtype=torch.float64, device=self.device)  # of the epoch's steps
+
+        self.epoch, self.step, self.seconds = 0, 0, 0.0
+        self.noise = self._noise()
+        self.history: list[Epoch] = []
+        self.best = _Best()
+        self.last_look = self.last_save = time.monotonic()
+
+    @property
+    def is_over(self) -> bool:
+        patience = self.settings.patience
+        return self.epoch == self.n_epochs or (patience is not None and self.best.epochs_since >= patience)
+
+    def train_epoch(self, interruption: Interruption) -> None:
+        order, began = self._order(), time.perf_counter()
+        while self.step < self.n_steps:
+            at = self.step * self.settings.batch_size
+            self._train_step(self.records.take(order[at : at + self.settings.batch_size]))
+            self.step += 1
+            if interruption.requested:
+                self._save()
+                interruption.stop()
+            if time.monotonic() - self.last_look > _LOOK_SECONDS:
+                self.watcher.step(self.epoch + 1, min(at + self.settings.batch_size, len(self.records)), self._look())
+                if self.checkpoint and time.monotonic() - self.last_save > _SAVE_SECONDS:
+                    self.seconds, began = self.seconds + time.perf_counter() - began, time.perf_counter()
+                    self._save()
+        loss = self._look()
+        self._end_epoch(loss, self.seconds + time.perf_counter() - began)
+
+    def _train_step(self, batch: Tensor) -> None:
+        progress = (self.epoch + self.step / self.n_steps) / self.n_epochs
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.settings.optimiser.learning_rate * self.settings.schedule.factor(progress)
+        loss = self.chain.loss(batch, self.noise).total.mean()
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+        self.losses[self.step] = loss.detach()
+
+    def _end_epoch(self, loss: float, seconds: float) -> None:
+        row = Epoch(
+            epoch=self.epoch + 1,
+            loss=loss,
+            validation_loss=None if self.validation is None else mean_loss(self.chain, self.validation),
+            learning_rate=float(self.optimiser.param_groups[0]["lr"]),
+            seconds=seconds,
+            records_per_second=len(self.records) / seconds,
+        )
+        self.history.append(row)
+        if self.settings.patience is not None:
+            self._keep_best(row)
+        self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
+        self.noise = self._noise()
+        self.watcher.epoch(row)
+
+    def _keep_best(self, row: Epoch) -> None:
+        assert row.validation_loss is not None, "patience comes with validation data"
+        if row.validation_loss < self.best.loss:
+            weights = {name: tensor.clone() for name, tensor in self.chain.state_dict().items()}
+            self.best = _Best(row.validation_loss, weights)
+        else:
+            self.best.epochs_since += 1
+
+    def _order(self) -> Tensor:
+        n = len(self.records)
+        order = (
+            torch.randperm(n, generator=stream(self.seed, 1, self.epoch)) if self.settings.shuffle else torch.arange(n)
+        )
+        return order.to(self.device)
+
+    def _noise(self) -> Generator:
+        return stream(self.seed, 2, self.epoch, device=self.device)
+
+    def _look(self) -> float:
+        """Return the mean loss of the epoch's records so far, if it is still finite. The one place that waits."""
+        self.last_look = time.monotonic()
+        losses = self.losses[: self.step].cpu()
+        bad = (~losses.isfinite()).nonzero()
+        if len(bad):
+            self._diverged(f"at step {int(bad[0]) + 1}")
+        sizes = torch.full_like(losses, self.settings.batch_size)
+        if self.step == self.n_steps:
+            sizes[-1] = len(self.records) - (self.n_steps - 1) * self.settings.batch_size
+        return float((losses * sizes).sum() / sizes.sum())
+
+    def _diverged(self, where: str) -> None:
+        rate = float(self.optimiser.param_groups[0]["lr"])
+        kept = (
+            f" The last good state is in {self.checkpoint.path}." if self.checkpoint and self.checkpoint.exists else ""
+        )
+        raise TrainingDivergedError(
+            f"The loss stopped being finite in epoch {self.epoch + 1}, {where} of {self.n_steps}, at a learning "
+            f"rate of {rate:.3g}. Try a smaller one, a tenth say, and look for extreme values in the data.{kept}"
+        )
+
+    def _save(self) -> None:
+        assert self.checkpoint is not None
+        self._look()
+        weights = self.chain.state_dict()
+        if not all(bool(tensor.isfinite().all()) for tensor in weights.values()):
+            self._diverged(f"after step {self.step}")
+        tensors = {f"weights.{name}": tensor for name, tensor in weights.items()}
+        tensors |= {f"best.{name}": tensor for name, tensor in self.best.weights.items()}
+        tensors |= pack_optimiser(self.optimiser) | {"losses": self.losses, "noise": self.noise.get_state()}
+        values = {
+            "epoch": self.epoch,
+            "step": self.step,
+            "seconds": self.seconds,
+            "history": [row.to_json() for row in self.history],
+            "best_loss": self.best.loss if self.best.weights else None,
+            "epochs_since_best": self.best.epochs_since,
+        }
+        self.checkpoint.save(State(tensors, values))
+        self.last_save = time.monotonic()
+
+    def restore(self) -> None:
+        """Go on where the checkpoint was written, if there is one."""
+        state = self.checkpoint.load() if self.checkpoint else None
+        if state is None:
+            return
+        self.chain.load_state_dict(state.group("weights"))
+        unpack_optimiser(self.optimiser, state)
+        self.losses.copy_(state.tensors["losses"])
+        self.noise.set_state(state.tensors["noise"])
+        values = state.values
+        self.epoch, self.step, self.seconds = values["epoch"], values["step"], values["seconds"]
+        self.history = [Epoch(**row) for row in values["history"]]
+        if values["best_loss"] is not None:
+            self.best = _Best(values["best_loss"], state.group("best"), values["epochs_since_best"])

@@ -1,0 +1,68 @@
+"""Schedules: the learning rate over the run, as a factor on the optimiser's own."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+
+from narrows.options import Real, option
+from narrows.part import Part
+
+__all__ = ["Constant", "Cosine", "OneCycle", "Schedule"]
+
+
+class Schedule(Part, ABC, axis="schedule"):
+    """A learning rate that changes with progress."""
+
+    @abstractmethod
+    def factor(self, progress: float) -> float:
+        """Return what multiplies the learning rate when ``progress``, from 0 to 1, of all steps are done."""
+
+
+class Constant(Schedule, name="constant"):
+    """The same learning rate throughout."""
+
+    def factor(self, progress: float) -> float:
+        return 1.0
+
+
+class Cosine(Schedule, name="cosine"):
+    """Half a cosine from 1 down to ``end`` (Loshchilov and Hutter 2017), after a linear ``warmup``.
+
+    Examples
+    --------
+    >>> Cosine().factor(0.5)
+    0.5
+    """
+
+    warmup: float = option(Real(0, 1), "share of the run in which the rate rises from 0", default=0.0)
+    end: float = option(Real(0, 1), "factor at the end", default=0.0)
+
+    def factor(self, progress: float) -> float:
+        if progress < self.warmup:
+            return progress / self.warmup
+        return _fall(1.0, self.end, (progress - self.warmup) / (1 - self.warmup) if self.warmup < 1 else 1.0)
+
+
+class OneCycle(Schedule, name="one-cycle"):
+    """Half a cosine up from ``start``, then half a cosine down to ``end`` (Smith and Topin 2018).
+
+    Examples
+    --------
+    >>> OneCycle(warmup=0.25).factor(0.25)
+    1.0
+    """
+
+    warmup: float = option(Real(0, 1), "share of the run in which the rate rises", default=0.25)
+    start: float = option(Real(0, 1), "factor at the start", default=0.04)
+    end: float = option(Real(0, 1), "factor at the end", default=1e-4)
+
+    def factor(self, progress: float) -> float:
+        if progress < self.warmup:
+            return _fall(self.start, 1.0, progress / self.warmup)
+        return _fall(1.0, self.end, (progress - self.warmup) / (1 - self.warmup) if self.warmup < 1 else 1.0)
+
+
+def _fall(high: float, low: float, progress: float) -> float:
+    """Return where half a cosine from ``high`` to ``low`` is; it rises where high is the lower."""
+    return low + (high - low) * (1 + math.cos(math.pi * progress)) / 2

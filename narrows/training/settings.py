@@ -1,0 +1,50 @@
+"""The settings of a training run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from narrows.options import Choice, Flag, Real, Whole, option, optional
+from narrows.part import OneOf, Part
+from narrows.training.optimisers import Optimiser
+from narrows.training.schedules import Schedule
+
+__all__ = ["Training"]
+
+# What 'epochs=None' comes to: enough steps to get most of the quality, few enough to wait for.
+_STEPS = 12_000
+_MOST_EPOCHS, _FEWEST_EPOCHS = 200, 3
+
+
+class Training(Part, axis="training", name="training"):
+    """How long, in what steps and on what device to train.
+
+    Examples
+    --------
+    >>> Training(epochs=30, optimiser="sgd").optimiser.learning_rate
+    0.1
+    """
+
+    epochs: int | None = option(
+        optional(Whole(1)), "passes over the training data; None: chosen by their number", default=None
+    )
+    batch_size: int = option(Whole(1), "records in a step", default=128)
+    # Given by name or by value, kept by value.
+    optimiser: Any = option(OneOf(Optimiser), "how a gradient becomes a step", default="adam")
+    schedule: Any = option(OneOf(Schedule), "the learning rate over the run", default="one-cycle")
+    validation: float = option(Real(0, 0.9), "share of the training data held out to validate on", default=0.0)
+    patience: int | None = option(
+        optional(Whole(1)),
+        "epochs without a better validation loss before stopping; keeps the best weights",
+        default=None,
+    )
+    shuffle: bool = option(Flag(), "a new order in every epoch", default=True)
+    precision: str = option(Choice("float32", "float64"), "what the weights are computed in", default="float32")
+    device: str = option(Choice("auto", "cpu", "cuda"), "'auto': a CUDA device where there is one", default="auto")
+
+    def n_epochs(self, n_records: int) -> int:
+        """Return how many epochs the run has on this many records."""
+        if self.epochs is not None:
+            return self.epochs
+        steps_an_epoch = -(-n_records // self.batch_size)
+        return min(max(_STEPS // steps_an_epoch, _FEWEST_EPOCHS), _MOST_EPOCHS)

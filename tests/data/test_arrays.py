@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+
+import narrows.data
+from narrows.errors import DataError, InvalidParameterError
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint8", "int64", "uint64", "float16", "float32", "float64"])
+def test_every_real_dtype_is_kept_and_not_copied(dtype):
+    x = np.ones((3, 2, 2), dtype)
+    source = narrows.data.open(x)
+    assert source.values is x
+    assert (source.name, source.kind) == (f"array (3, 2, 2) {dtype}", "array")
+
+
+@pytest.mark.parametrize(
+    ("x", "named"),
+    [
+        (np.array([["a"]]), "<U1"),
+        (np.array([[object()]]), "object"),
+        (np.ones((2, 2), complex), "complex128"),
+        (np.zeros((2, 2), "datetime64[s]"), "datetime64"),
+        (np.ones(3), r"x\[:, None\]"),
+        (np.float64(3), r"shape \(\)"),
+        (np.ones((0, 3)), "no records"),
+        (np.ones((3, 0)), "without values"),
+        ([[1, 2], [3]], "list"),
+        (None, "NoneType"),
+        ({"x": 1}, "dict"),
+    ],
+)
+def test_what_cannot_be_records_is_rejected_by_name(x, named):
+    with pytest.raises(DataError, match=named):
+        narrows.data.open(x)
+
+
+def test_bytes_are_swapped_into_native_order():
+    source = narrows.data.open(np.arange(6, dtype=">i4").reshape(3, 2))
+    assert source.dtype.isnative
+    assert source.values.tolist() == [[0, 1], [2, 3], [4, 5]]
+
+
+def test_array_likes_are_taken():
+    torch, pandas = pytest.importorskip("torch"), pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    for data in ([[1, 2], [3, 4]], frame, torch.ones(2, 3)):
+        values = narrows.data.open(data).values
+        torch.from_numpy(values)  # warns of arrays that cannot be written to
+        assert len(values) == 2
+    with pytest.raises(DataError, match="Tensor"):
+        narrows.data.open(torch.ones(2, 3, requires_grad=True))
+
+
+def test_sparse_matrices_are_told_what_to_do():
+    sparse = pytest.importorskip("scipy.sparse")
+    with pytest.raises(DataError, match="toarray"):
+        narrows.data.open(sparse.eye_array(3))
+
+
+def test_a_read_only_memory_map_becomes_writeable_and_the_file_stays(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((3, 2)))
+    source = narrows.data.open(np.load(tmp_path / "x.npy", mmap_mode="r"))
+    assert isinstance(source.values, np.memmap)
+    source.values[0] = 1
+    assert not np.load(tmp_path / "x.npy").any()
+
+
+def test_limit_and_take_keep_labels_and_files_in_step():
+    x = np.arange(8).reshape(4, 2)
+    source = narrows.data.Source(x, np.arange(4), ("a", "b", "c", "d"), files=("0", "1", "2", "3"))
+    assert source.limit(3).labels.tolist() == [0, 1, 2]
+    assert len(source.limit(100)) == 4
+    taken = source.take([3, 0])
+    assert (taken.values.tolist(), taken.labels.tolist(), taken.files) == ([[6, 7], [0, 1]], [3, 0], ("3", "0"))
+
+
+@pytest.mark.parametrize("indices", [[4], [-1], [], [[0]], [0.5]])
+def test_take_says_which_indices_there_are(indices):
+    with pytest.raises(InvalidParameterError, match="indices"):
+        narrows.data.Source(np.ones((4, 2))).take(indices)
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1.5, "3", True])
+def test_limit_must_be_a_whole_number_of_at_least_one(limit):
+    with pytest.raises(InvalidParameterError, match=r"'limit'.*≥ 1"):
+        narrows.data.open(np.ones((4, 2)), limit=limit)
+
+
+def test_labels_of_another_length_are_rejected():
+    with pytest.raises(DataError, match="4 records but 3 labels"):
+        narrows.data.Source(np.ones((4, 2)), np.ones(3))
+
+
+def test_a_source_passes_through():
+    source = narrows.data.open(np.ones((4, 2)))
+    assert narrows.data.open(source) is source
+    assert len(narrows.data.open(source, limit=2)) == 2

@@ -1,0 +1,86 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import narrows.data
+from narrows.errors import DataError, DataNotFoundError, InvalidParameterError
+
+
+def test_importing_costs_numpy_only():
+    heavy = {"PIL", "sklearn", "torch", "platformdirs", "pandas"}
+    code = f"import sys, narrows.data; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("data", ["", " ", "a\0b"])
+def test_text_that_says_nothing_is_rejected(data):
+    with pytest.raises(InvalidParameterError, match="path or the name"):
+        narrows.data.open(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "meant"),
+    [("minst", "mnist"), ("MNIST", "mnist"), ("minst:test", "mnist:test"), ("fashionmnist", "fashion-mnist")],
+)
+def test_near_misses_are_suggested(data, meant):
+    with pytest.raises(DataNotFoundError, match=f"Did you mean '{meant}'"):
+        narrows.data.open(data)
+
+
+@pytest.mark.parametrize("data", ["nowhere/x.npy", "photos", Path("mnist"), Path("*.png"), "./mnist"])
+def test_what_is_not_there_is_named(data):
+    with pytest.raises(DataNotFoundError, match=r"no file or folder"):
+        narrows.data.open(data)
+
+
+def test_a_missing_folder_is_named():
+    with pytest.raises(DataNotFoundError, match=r"The folder .*nowhere does not exist either"):
+        narrows.data.open("nowhere/x.npy")
+
+
+def test_unknown_kinds_list_what_is_read(tmp_path):
+    (tmp_path / "x.parquet").write_bytes(b"PAR1 and so on")
+    with pytest.raises(DataError, match=r"x\.parquet is of no kind .*\.npy, \.npz, IDX.*\.png"):
+        narrows.data.open(tmp_path / "x.parquet")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_pipes_are_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="neither a file nor a folder"):
+        narrows.data.open(tmp_path / "pipe")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="everything can be read")
+def test_files_that_may_not_be_read_are_named(tmp_path):
+    np.save(tmp_path / "x.npy", np.ones((2, 2)))
+    (tmp_path / "x.npy").chmod(0)
+    with pytest.raises(DataError, match=r"x\.npy cannot be read: Permission denied"):
+        narrows.data.open(tmp_path / "x.npy")
+
+
+def test_names_win_and_a_dot_makes_a_path(tmp_path, monkeypatch, save_image, grey):
+    monkeypatch.chdir(tmp_path)
+    save_image(tmp_path / "digits" / "a.png", grey[0])
+    assert narrows.data.open("digits").kind == "named"
+    assert narrows.data.open("./digits").kind == "images"
+    assert narrows.data.open(Path("digits")).kind == "images"
+
+
+def test_a_file_whose_name_looks_like_a_glob_is_a_file(tmp_path, save_image, grey):
+    save_image(tmp_path / "a[1].png", grey[0])
+    assert narrows.data.open(f"{tmp_path}/a[1].png").files == ("a[1].png",)
+
+
+@pytest.mark.parametrize("option", [{"resize": (2, 2)}, {"key": "x"}])
+def test_options_that_would_do_nothing_are_rejected(tmp_path, save_image, grey, option):
+    np.save(tmp_path / "x.npy", grey)
+    source = narrows.data.open(save_image(tmp_path / "a.png", grey[0]))
+    for data in (grey, tmp_path / "x.npy", "digits", source):
+        with pytest.raises(InvalidParameterError, match=f"'{next(iter(option))}' is for"):
+            narrows.data.open(data, **option)

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+import narrows.data
+from narrows.errors import DataError, InvalidParameterError, OutputExistsError
+
+
+def test_an_array_comes_back(tmp_path):
+    x = np.arange(6, dtype=np.float16).reshape(3, 2)
+    path = narrows.data.write(tmp_path / "new" / "x.npy", x)
+    np.testing.assert_array_equal(np.load(path), x)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((5, 6, 4), np.uint8), ((5, 6, 4, 3), np.uint8), ((5, 6, 4), np.uint16)], ids=str
+)
+@pytest.mark.parametrize("ending", ["", "/", ".v2/"])
+def test_images_come_back(tmp_path, shape, dtype, ending):
+    x = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+    path = narrows.data.write(f"{tmp_path}/images{ending}", x)
+    source = narrows.data.open(path)
+    np.testing.assert_array_equal(source.values, x)
+    assert source.dtype == dtype
+    assert source.files[0] == "000000.png"
+
+
+def test_images_keep_their_names(tmp_path, grey):
+    narrows.data.write(tmp_path / "a", grey[:2], files=("cat/1.jpg", "dog/2.png"))
+    assert narrows.data.open(tmp_path / "a").files == ("cat/1.png", "dog/2.png")
+    narrows.data.write(tmp_path / "b", grey[:2], files=("1.jpg", "1.png"))
+    assert narrows.data.open(tmp_path / "b").files == ("1.jpg.png", "1.png.png")
+
+
+@pytest.mark.parametrize("name", ["../x.png", "/x.png", "a/../../x.png", "C:/x.png", "a\\..\\x.png", ""])
+def test_names_stay_inside_the_folder(tmp_path, grey, name):
+    with pytest.raises(InvalidParameterError, match="inside the folder"):
+        narrows.data.write(tmp_path / "a", grey[:1], files=(name,))
+    assert not list(tmp_path.iterdir())
+
+
+def test_files_must_fit(tmp_path, grey):
+    with pytest.raises(InvalidParameterError, match=r"each of the 5 records\. Got 1"):
+        narrows.data.write(tmp_path / "a", grey, files=("a.png",))
+    with pytest.raises(InvalidParameterError, match="differ"):
+        narrows.data.write(tmp_path / "a", grey[:2], files=("a.png", "A.png"))
+    with pytest.raises(InvalidParameterError, match="for a folder"):
+        narrows.data.write(tmp_path / "a.npy", grey[:1], files=("a.png",))
+
+
+@pytest.mark.parametrize("name", ["x.npy", "folder/"])
+def test_nothing_is_overwritten_unasked(tmp_path, grey, name):
+    path = narrows.data.write(f"{tmp_path}/{name}", grey)
+    with pytest.raises(OutputExistsError, match="already there"):
+        narrows.data.write(f"{tmp_path}/{name}", grey[:2])
+    narrows.data.write(f"{tmp_path}/{name}", 255 - grey, force=True)
+    np.testing.assert_array_equal(narrows.data.open(path).values, 255 - grey)
+
+
+def test_a_folder_never_replaces_a_file(tmp_path, grey):
+    (tmp_path / "x").write_text("mine")
+    with pytest.raises(OutputExistsError, match="is a file"):
+        narrows.data.write(tmp_path / "x", grey, force=True)
+
+
+@pytest.mark.parametrize("name", ["x.jpg", "x.csv", "x.npz", ""])
+def test_other_endings_are_rejected(tmp_path, monkeypatch, grey, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidParameterError, match=r"\.npy, or in /"):
+        narrows.data.write(name, grey)
+
+
+@pytest.mark.parametrize("x", [np.ones((2, 3)), np.ones((2, 3, 3)), np.ones((2, 3, 3, 4), np.uint8)])
+def test_what_is_no_image_is_sent_to_npy(tmp_path, x):
+    with pytest.raises(DataError, match=r"write these to a \.npy"):
+        narrows.data.write(tmp_path / "a", x)
+
+
+def test_nothing_half_written_is_left(tmp_path, monkeypatch, grey):
+    def full(*_, **__):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    monkeypatch.setattr(Image.Image, "save", full)
+    for name in ("x.npy", "folder"):
+        with pytest.raises(OSError, match="no space"):
+            narrows.data.write(tmp_path / name, grey)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,95 @@
+"""write_atomically: the whole file or none, never over another unasked, no litter."""
+
+import os
+import stat
+
+import pytest
+
+from narrows.errors import DataNotFoundError, InvalidParameterError, OutputExistsError
+from narrows.files import check_output, write_atomically
+
+
+def writes(content):
+    def write(file):
+        file.write(content)
+
+    return write
+
+
+def fails(error):
+    def write(file):
+        file.write(b"half")
+        raise error
+
+    return write
+
+
+def test_writes_what_it_is_given(tmp_path):
+    path = tmp_path / "a"
+    assert write_atomically(str(path), writes(b"new")) == path
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_replaces_only_when_asked(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    called = []
+    with pytest.raises(OutputExistsError, match=r"'.*a' is already there.*--force"):
+        write_atomically(path, called.append)
+    assert not called
+    assert path.read_bytes() == b"old"
+    write_atomically(path, writes(b"new"), force=True)
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("disk"), KeyboardInterrupt(), SystemExit(1)], ids=lambda e: type(e).__name__
+)
+@pytest.mark.parametrize("existed", [False, True])
+def test_a_failure_leaves_everything_as_it_was(tmp_path, error, existed):
+    path = tmp_path / "a"
+    if existed:
+        path.write_bytes(b"old")
+    with pytest.raises(type(error)):
+        write_atomically(path, fails(error), force=True)
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == ([b"old"] if existed else [])
+
+
+def test_a_file_that_appears_meanwhile_is_not_overwritten(tmp_path):
+    path = tmp_path / "a"
+    with pytest.raises(OutputExistsError):
+        write_atomically(path, lambda file: path.write_bytes(b"somebody else's"))
+    assert path.read_bytes() == b"somebody else's"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_permissions_are_those_of_any_new_file_or_of_the_old_one(tmp_path):
+    plain, ours = tmp_path / "plain", tmp_path / "ours"
+    plain.write_bytes(b"")
+    write_atomically(ours, writes(b""))
+    assert stat.S_IMODE(ours.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
+    ours.chmod(0o600)
+    write_atomically(ours, writes(b"new"), force=True)
+    assert stat.S_IMODE(ours.stat().st_mode) == 0o600
+
+
+def test_a_link_stays_a_link(tmp_path):
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_bytes(b"old")
+    link.symlink_to(target)
+    write_atomically(link, writes(b"new"), force=True)
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+
+
+def test_what_is_no_file_is_refused_even_with_force(tmp_path):
+    with pytest.raises(InvalidParameterError, match="is a folder"):
+        write_atomically(tmp_path, writes(b""), force=True)
+    with pytest.raises(InvalidParameterError, match="is no regular file"):
+        check_output(os.devnull, force=True)
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(DataNotFoundError, match=r"There is no folder '.*nowhere' to write 'a' into"):
+        check_output(tmp_path / "nowhere" / "a")
