@@ -11,7 +11,6 @@ import numpy as np
 from narrows.bottlenecks import Bottleneck
 from narrows.chain import Parts
 from narrows.corruptions import Corruption
-from narrows.errors import InvalidParameterError
 from narrows.likelihoods import Likelihood, Normal
 from narrows.networks import Convolutional, Dense, Network
 from narrows.options import Many, Whole, check, optional
@@ -23,6 +22,8 @@ __all__ = ["choose_parts"]
 
 # Beyond this many values an image is cheaper to encode by convolutions than by one wide matrix.
 _LARGEST_DENSE_IMAGE = 4096
+# The scale at which the loss is the summed squared error, but for a constant.
+_SUM_OF_SQUARES = math.sqrt(0.5)
 
 
 def choose_parts(params: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> Parts:
@@ -44,46 +45,44 @@ def choose_parts(params: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dt
     """
     owner = "Autoencoder"
     n_latent = check(owner, "n_latent", params["n_latent"], optional(Whole(1)))
-    network = _network(shape) if params["network"] == "auto" else as_part(Network, params["network"])
+    likelihood = (
+        Normal(scale=_SUM_OF_SQUARES) if _is_auto(params["likelihood"]) else as_part(Likelihood, params["likelihood"])
+    )
+    preprocessing = (
+        _preprocessing(shape, dtype)
+        if _is_auto(params["preprocessing"])
+        else check(owner, "preprocessing", params["preprocessing"], Many(OneOf(Preprocessing)))
+    )
+    if _is_auto(params["network"]):
+        # Where values end at 0 and 1, so does a decoder; a Bernoulli likelihood wants logits and ends there by itself.
+        is_bounded = [part.name for part in preprocessing] == ["unit-scale"] and likelihood.name != "bernoulli"
+        network = _network(shape, "sigmoid" if is_bounded else "identity")
+    else:
+        network = as_part(Network, params["network"])
     if n_latent is None and getattr(network, "code_channels", None) is None:
         n_latent = _n_latent(shape)
-    corruption = params["corruption"]
-    preprocessing = params["preprocessing"]
     return Parts(
         n_latent=n_latent,
         network=network,
         bottleneck=as_part(Bottleneck, params["bottleneck"]),
-        likelihood=Normal(scale="learned")
-        if params["likelihood"] == "auto"
-        else as_part(Likelihood, params["likelihood"]),
-        preprocessing=_preprocessing(shape, dtype)
-        if isinstance(preprocessing, str) and preprocessing == "auto"
-        else check(owner, "preprocessing", preprocessing, Many(OneOf(Preprocessing))),
-        corruption=None if corruption is None else as_part(Corruption, corruption),
+        likelihood=likelihood,
+        preprocessing=preprocessing,
+        corruption=None if params["corruption"] is None else as_part(Corruption, params["corruption"]),
         penalties=check(owner, "penalties", params["penalties"], Many(OneOf(Penalty))),
     )
 
 
-def check_goes_together(parts: Parts, unit_interval: bool) -> None:
-    """Refuse a Bernoulli likelihood on values outside [0, 1].
-
-    Raises
-    ------
-    InvalidParameterError
-    """
-    if parts.likelihood.name == "bernoulli" and not unit_interval:
-        raise InvalidParameterError(
-            "The Bernoulli likelihood needs preprocessed values in [0, 1]. "
-            "Set preprocessing='unit-scale', or likelihood='normal'."
-        )
+def _is_auto(value: Any) -> bool:
+    return isinstance(value, str) and value == "auto"
 
 
-def _network(shape: tuple[int, ...]) -> Network:
+def _network(shape: tuple[int, ...], output_activation: str) -> Network:
     n_values = math.prod(shape)
     is_image = len(shape) in (2, 3) and min(shape[:2]) >= 8
     if is_image and n_values > _LARGEST_DENSE_IMAGE:
-        return Convolutional(channels=(32, 64, 128, 128), activation="silu")
-    return Dense(widths=(min(max(4 * n_values, 64), 512),), activation="silu")
+        return Convolutional(channels=(32, 64, 128, 128), activation="silu", output_activation=output_activation)
+    width = min(max(4 * n_values, 64), 512)
+    return Dense(widths=(width,), activation="silu", output_activation=output_activation)
 
 
 def _n_latent(shape: tuple[int, ...]) -> int:

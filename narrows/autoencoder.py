@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import math
 import os
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,10 +25,11 @@ from narrows.chain import Chain
 from narrows.corruptions import Corruption
 from narrows.data import Source
 from narrows.errors import InvalidParameterError, ShapeMismatchError, UnknownNameError
+from narrows.files import check_output
 from narrows.inference import corrupt, decode, encode, mean_total, to_stored
 from narrows.likelihoods import Likelihood
 from narrows.networks import Network
-from narrows.part import Part, as_part
+from narrows.part import Part, as_part, split_nested
 from narrows.pca import PrincipalComponents
 from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing
@@ -125,14 +128,18 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ------
         UnknownNameError
             If there is no such parameter or option; the nearest is suggested.
+        InvalidParameterError
+            If an option's value is not allowed. Then nothing is changed.
         """
-        known = self.get_params(deep=False)
+        changed = self.get_params(deep=False)
+        whole, nested = split_nested(params)
+        for name in [*whole, *nested]:
+            if name not in changed:
+                raise UnknownNameError("parameter of Autoencoder", name, changed)
         # Whole parts first, so that their own settings apply to the new part.
-        for key, value in sorted(params.items(), key=lambda item: item[0].count("__")):
-            outer, _, inner = key.partition("__")
-            if outer not in known:
-                raise UnknownNameError("parameter of Autoencoder", outer, known)
-            setattr(self, outer, _with_option(outer, getattr(self, outer), inner, value) if inner else value)
+        changed |= whole
+        changed |= {name: _with_options(name, changed[name], inner) for name, inner in nested.items()}
+        self.__dict__.update(changed)
         return self
 
     def fit(
@@ -175,38 +182,34 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         settings = _training(self.training)
         parts = choose_parts(self.get_params(deep=False), source.shape, source.dtype)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        state = Checkpoint(Path(checkpoint), _describe(self, source)) if checkpoint is not None else None
+        held_out_source = None if validation is None else self._open(validation, reset=False)
+        state = None
+        if checkpoint is not None:
+            check_output(checkpoint, force=True)
+            state = Checkpoint(Path(checkpoint), _describe(self, source, held_out_source))
         if state is not None and resume and (kept := state.load()) is not None:
             seed = kept.values["seed"]
 
-        values, held_out = _split(source.values, settings, seed)
-        if validation is not None:
-            held_out = self._open(validation, reset=False).values
+        share = 0.0 if held_out_source is not None else settings.validation
+        rows, held_out_rows = _split(len(source), share, seed)
+        device = device_of(settings)
+        records = Records(source.values, device, rows)
+        held_out = None if held_out_rows is None else Records(source.values, device, held_out_rows)
+        if held_out_source is not None:
+            held_out = Records(held_out_source.values, device)
         if settings.patience is not None and held_out is None:
             raise InvalidParameterError(
                 "Early stopping by 'patience' needs validation data. Set training__validation=0.1, or pass validation=."
             )
-        device = device_of(settings)
         chain = Chain(parts, source.shape, source.dtype, stream(seed, 0)).to(device, _precision(settings))
-        records = Records(values, device)
         chain.fit_preprocessing(records.batches)
-        history = train(
-            chain,
-            records,
-            None if held_out is None else Records(held_out, device),
-            settings,
-            seed=seed,
-            watcher=watcher,
-            checkpoint=state,
-            resume=resume,
-        )
+        history = train(chain, records, held_out, settings, seed=seed, watcher=watcher, checkpoint=state, resume=resume)
         self.chain_ = chain.eval()
         self.history_ = [row.to_json() for row in history]
-        self.shape_, self.dtype_ = source.shape, source.dtype
         self.n_latent_ = math.prod(chain.bottleneck.z_shape)
-        self.trained_on_ = {"name": source.name, "n_records": len(values), "seed": seed}
-        self.range_ = _range(values)
-        self.pca_ = PrincipalComponents.fit(values, self.n_latent_, seed)
+        self.trained_on_ = {"name": source.name, "n_records": len(records), "seed": seed}
+        self.range_ = _range(source.values)
+        self.pca_ = PrincipalComponents.fit(source.values, self.n_latent_, seed, rows=rows)
         if state is not None:
             state.delete()
         return self
@@ -304,7 +307,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             # A table: scikit-learn checks it, and its column names.
             table = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False)
             source = narrows.data.open(table)
-        if not reset and source.shape != self.shape_:
+        if reset:
+            self.shape_, self.dtype_ = source.shape, source.dtype
+        if source.shape != self.shape_:
             raise ShapeMismatchError(f"The model was trained on records of shape {self.shape_}. Got {source.shape}.")
         narrows.data.check_finite(source)
         return source
@@ -322,38 +327,43 @@ def _training(settings: Training | None) -> Training:
     return settings
 
 
-def _with_option(parameter: str, current: Any, inner: str, value: Any) -> Any:
-    """Return a parameter's value with one option inside it changed."""
+def _with_options(parameter: str, current: Any, options: dict[str, Any]) -> Any:
+    """Return a parameter's value with some of the options inside it changed."""
     if parameter == "training":
-        return _training(current).clone().set_params(**{inner: value})
-    if parameter in _SEVERAL and current != "auto":
-        parts = [
-            as_part(_SEVERAL[parameter], one) for one in ([current] if isinstance(current, (str, Part)) else current)
-        ]
-        name, _, option = inner.partition("__")
-        if name not in [part.name for part in parts]:
-            raise UnknownNameError(f"part in the {parameter} of Autoencoder", name, [part.name for part in parts])
-        return tuple(part.clone().set_params(**{option: value}) if part.name == name else part for part in parts)
-    if parameter in _SINGLE and current is not None and not (isinstance(current, str) and current == "auto"):
-        return as_part(_SINGLE[parameter], current).clone().set_params(**{inner: value})
+        return _training(current).clone().set_params(**options)
+    is_auto = isinstance(current, str) and current == "auto"
+    if parameter in _SEVERAL and not is_auto:
+        given = [current] if isinstance(current, (str, Part)) else current
+        parts = [as_part(_SEVERAL[parameter], one) for one in given]
+        names = [part.name for part in parts]
+        whole, nested = split_nested(options)
+        for name in [*whole, *nested]:
+            if name not in names or name in whole:
+                raise UnknownNameError(f"option of a part in the {parameter} of Autoencoder", name, _option_names(parts))
+        return tuple(part.clone().set_params(**nested.get(part.name, {})) for part in parts)
+    if parameter in _SINGLE and current is not None and not is_auto:
+        return as_part(_SINGLE[parameter], current).clone().set_params(**options)
     named = {**_SINGLE, **_SEVERAL}.get(parameter)
     hint = f" Choose one first: {', '.join(sorted(named.registry))}." if named is not None else ""
     raise InvalidParameterError(
-        f"The '{parameter}' of Autoencoder is {current!r} and has no options to set. Got '{parameter}__{inner}'.{hint}"
+        f"The '{parameter}' of Autoencoder is {current!r} and has no options to set. "
+        f"Got '{parameter}__{next(iter(options))}'.{hint}"
     )
 
 
-def _split(values: NDArray[Any], settings: Training, seed: int) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Hold out the share of records that is to be validated on, drawn at random."""
-    n_held_out = round(settings.validation * len(values))
+def _option_names(parts: list[Any]) -> list[str]:
+    return [f"{part.name}__{option}" for part in parts for option in part.get_params()]
+
+
+def _split(n: int, share: float, seed: int) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
+    """Draw which of n records to train on and which to hold out for validation; None, None: train on all."""
+    n_held_out = round(share * n)
     if n_held_out == 0:
-        return values, None
-    if n_held_out == len(values):
-        raise InvalidParameterError(
-            f"A validation share of {settings.validation:g} leaves nothing of {len(values)} records."
-        )
-    order = np.random.default_rng(seed).permutation(len(values))
-    return values[np.sort(order[n_held_out:])], values[np.sort(order[:n_held_out])]
+        return None, None
+    if n_held_out == n:
+        raise InvalidParameterError(f"A validation share of {share:g} leaves nothing of {n} records.")
+    order = np.random.default_rng(seed).permutation(n)
+    return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
 
 
 def device_of(settings: Training | None) -> torch.device:
@@ -374,15 +384,22 @@ def _range(values: NDArray[Any]) -> tuple[float, float]:
     return float(min(chunk.min() for chunk in chunks)), float(max(chunk.max() for chunk in chunks))
 
 
-def _describe(model: Autoencoder, source: Source) -> dict[str, Any]:
+def _describe(model: Autoencoder, source: Source, validation: Source | None) -> dict[str, Any]:
     """Say what a run is, so that no other is resumed in its place."""
     settings = copy.copy(model.get_params(deep=False))
-    if settings["random_state"] is not None and not isinstance(settings["random_state"], int):
+    if settings["random_state"] is not None and not isinstance(settings["random_state"], Integral):
         settings["random_state"] = "generator"
-    some = source.values[:: max(len(source.values) // 1000, 1)]
     return {
         **{name: repr(value) for name, value in settings.items()},
-        "shape of the data": list(source.values.shape),
-        "type of the data": str(source.dtype),
-        "content of the data": float(np.asarray(some, dtype=np.float64).sum()),
+        **_describe_data("data", source),
+        **({} if validation is None else _describe_data("validation data", validation)),
+    }
+
+
+def _describe_data(what: str, source: Source) -> dict[str, Any]:
+    some = source.values[:: max(len(source.values) // 1000, 1)]
+    return {
+        f"shape of the {what}": list(source.values.shape),
+        f"type of the {what}": str(source.dtype),
+        f"content of the {what}": hashlib.sha256(np.ascontiguousarray(some).tobytes()).hexdigest(),
     }

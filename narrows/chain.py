@@ -20,6 +20,7 @@ from torch import Generator, Tensor, nn
 
 from narrows.bottlenecks import Bottleneck, Code
 from narrows.corruptions import Corruption
+from narrows.errors import InvalidParameterError
 from narrows.likelihoods import Likelihood
 from narrows.networks import Network, Sizes
 from narrows.penalties import Penalty
@@ -93,13 +94,32 @@ class Chain(nn.Module):
         return next(self.encoder.parameters()).dtype
 
     def fit_preprocessing(self, batches: Callable[[int], Iterable[Tensor]]) -> None:
-        """Fit the preprocessing to training records, given in their stored dtype; ``batches(size)`` is one pass."""
+        """Fit the preprocessing to training records, given in their stored dtype; ``batches(size)`` is one pass.
+
+        Raises
+        ------
+        InvalidParameterError
+            If what comes out is nothing that the likelihood can be asked about.
+        """
         self.preprocessor.fit(lambda: (_as_floats(batch) for batch in batches(_FIT_BATCH)))
+        low, high = self.likelihood.support
+        for batch in batches(_FIT_BATCH):
+            x = self.prepare(batch)
+            if bool((x < low).any()) or bool((x > high).any()):
+                raise InvalidParameterError(
+                    f"The '{self.parts.likelihood.name}' likelihood needs preprocessed values in [{low:g}, {high:g}]. "
+                    f"Got {float(x.min()):g} to {float(x.max()):g}. "
+                    "Set preprocessing='unit-scale', or another likelihood."
+                )
 
     def prepare(self, records: Tensor) -> Tensor:
         """Return records (n, *shape), of any stored dtype, as preprocessed floats x."""
         x: Tensor = self.preprocessor(_as_floats(records))
         return x.to(self.dtype)
+
+    def damage(self, x: Tensor, generator: Generator | None) -> Tensor:
+        """Return preprocessed records x corrupted as in training; as they are without corruption or generator."""
+        return x if generator is None or self.corruption is None else self.corruption.corrupt(x, generator)
 
     def encode(self, x: Tensor) -> Code:
         """Return the codes of preprocessed records x (n, *shape)."""
@@ -126,7 +146,7 @@ class Chain(nn.Module):
             Where the corruption's noise comes from. Without one nothing is corrupted.
         """
         x = self.prepare(records)
-        x_tilde = x if generator is None or self.corruption is None else self.corruption.corrupt(x, generator)
+        x_tilde = self.damage(x, generator)
         h = self.encoder(x_tilde)
         code: Code = self.bottleneck(h)
         reconstruction = -self.likelihood.log_prob(self.decode(code.z), x)

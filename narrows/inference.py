@@ -9,20 +9,27 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Generator, Tensor
 
 from narrows.chain import Chain
 from narrows.training import stream
 
-__all__ = ["corrupt", "decode", "encode", "mean_total", "to_stored"]
+__all__ = ["corrupt", "decode", "encode", "mean_total", "noise_of", "to_stored"]
 
 _BATCH = 1024
 
 
-def encode(chain: Chain, values: NDArray[Any]) -> NDArray[Any]:
-    """Return the flat codes (n, n_latent) of records (n, *shape): float64 for float64 records, else float32."""
+def encode(chain: Chain, values: NDArray[Any], *, noise: Generator | None = None) -> NDArray[Any]:
+    """Return the flat codes (n, n_latent) of records (n, *shape): float64 for float64 records, else float32.
+
+    With ``noise`` the records are corrupted first, as in training.
+    """
     chain = _in_precision_of(values, chain)
-    codes = _map(lambda batch: chain.encode(chain.prepare(batch)).z.flatten(1), chain, values)
+
+    def codes_of(batch: Tensor) -> Tensor:
+        return chain.encode(chain.damage(chain.prepare(batch), noise)).z.flatten(1)
+
+    codes = _map(codes_of, chain, values)
     return codes if values.dtype == np.float64 else codes.astype(np.float32, copy=False)
 
 
@@ -35,20 +42,23 @@ def decode(chain: Chain, codes: NDArray[Any]) -> NDArray[np.float64]:
 
 def corrupt(chain: Chain, values: NDArray[Any], seed: int) -> NDArray[np.float64]:
     """Return damaged records (n, *shape), in their own units, not yet rounded."""
-    corruption = chain.corruption
-    assert corruption is not None
-    noise = stream(seed, device=_device(chain))
-    return _map(
-        lambda batch: chain.preprocessor.inverse(corruption.corrupt(chain.prepare(batch), noise).double()),
-        chain,
-        values,
-    )
+    noise = noise_of(chain, seed)
+
+    def damaged(batch: Tensor) -> Tensor:
+        return chain.preprocessor.inverse(chain.damage(chain.prepare(batch), noise).double())
+
+    return _map(damaged, chain, values)
 
 
-def mean_total(chain: Chain, values: NDArray[Any]) -> float:
-    """Return the mean loss of records (n, *shape) in nats, nothing corrupted."""
+def mean_total(chain: Chain, values: NDArray[Any], *, noise: Generator | None = None) -> float:
+    """Return the mean loss of records (n, *shape) in nats; only with ``noise`` is anything corrupted."""
     chain = _in_precision_of(values, chain)
-    return float(_map(lambda batch: chain.loss(batch).total.double(), chain, values).mean())
+    return float(_map(lambda batch: chain.loss(batch, noise).total.double(), chain, values).mean())
+
+
+def noise_of(chain: Chain, seed: int) -> Generator:
+    """Return a generator for corruption, on the device of the chain."""
+    return stream(seed, device=_device(chain))
 
 
 def to_stored(restored: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:

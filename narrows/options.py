@@ -44,24 +44,30 @@ class Allowed(ABC):
 
 @dataclasses.dataclass(frozen=True)
 class Real(Allowed):
-    """A finite number from ``low`` to ``high``; ``open_low`` leaves ``low`` itself out."""
+    """A finite number from ``low`` to ``high``; ``open_low`` and ``open_high`` leave the bounds themselves out."""
 
     low: float = -math.inf
     high: float = math.inf
     open_low: bool = False
+    open_high: bool = False
 
     def accepts(self, value: object) -> bool:
-        if isinstance(value, bool) or not isinstance(value, RealNumber) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, RealNumber):
             return False
-        number = float(value)
-        return (self.low < number if self.open_low else self.low <= number) and number <= self.high
+        try:
+            number = float(value)
+        except OverflowError:
+            return False
+        above = self.low < number if self.open_low else self.low <= number
+        below = number < self.high if self.open_high else number <= self.high
+        return above and below and math.isfinite(number)
 
     def convert(self, value: Any) -> Any:
         return float(value)
 
     def __str__(self) -> str:
         low = f"{'>' if self.open_low else '≥'} {self.low:g}" if self.low > -math.inf else ""
-        high = f"≤ {self.high:g}" if self.high < math.inf else ""
+        high = f"{'<' if self.open_high else '≤'} {self.high:g}" if self.high < math.inf else ""
         return " and ".join(["a number", *filter(None, [low, high])]).replace("number and", "number", 1)
 
 

@@ -22,7 +22,7 @@ from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 from narrows.errors import InvalidParameterError, UnknownNameError
 from narrows.options import Allowed, check, option
 
-__all__ = ["OneOf", "Part", "as_part"]
+__all__ = ["OneOf", "Part", "as_part", "split_nested"]
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(option,))
@@ -71,19 +71,20 @@ class Part:
         """
         changed = copy.copy(self)
         known = [field.name for field in _options(self)]
-        # Whole parts first, so that their own settings apply to the new part.
-        for key, value in sorted(params.items(), key=lambda item: item[0].count("__")):
-            outer, _, inner = key.partition("__")
-            if outer not in known:
-                raise UnknownNameError(f"option of {type(self).__name__}", outer, known)
-            if not inner:
-                setattr(changed, outer, value)
-                changed._check()
-                continue
+        whole, nested = split_nested(params)
+        for name in [*whole, *nested]:
+            if name not in known:
+                raise UnknownNameError(f"option of {type(self).__name__}", name, known)
+        # Whole parts first, so that their own settings apply to the new part; all at once, since some go together.
+        changed.__dict__.update(whole)
+        changed._check()
+        for outer, inner in nested.items():
             part = getattr(changed, outer)
             if not isinstance(part, Part):
-                raise InvalidParameterError(f"The '{outer}' of {type(self).__name__} has no options. Got '{key}'.")
-            setattr(changed, outer, part.clone().set_params(**{inner: value}))
+                raise InvalidParameterError(
+                    f"The '{outer}' of {type(self).__name__} has no options. Got '{outer}__{next(iter(inner))}'."
+                )
+            setattr(changed, outer, part.clone().set_params(**inner))
         self.__dict__.update(changed.__dict__)
         return self
 
@@ -125,6 +126,19 @@ class Part:
             if key not in known:
                 raise UnknownNameError(f"option of {part.__name__}", key, known)
         return part(**settings)
+
+
+def split_nested(params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Return the settings of the part itself, and those of the parts inside it by the part's name."""
+    whole: dict[str, Any] = {}
+    nested: dict[str, dict[str, Any]] = {}
+    for key, value in params.items():
+        outer, separator, inner = key.partition("__")
+        if separator:
+            nested.setdefault(outer, {})[inner] = value
+        else:
+            whole[outer] = value
+    return whole, nested
 
 
 AnyPart = TypeVar("AnyPart", bound=Part)

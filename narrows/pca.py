@@ -31,23 +31,27 @@ class PrincipalComponents:
     components: NDArray[np.float32]
 
     @classmethod
-    def fit(cls, values: NDArray[Any], n_components: int, seed: int) -> PrincipalComponents:
-        """Fit to records (n, *shape); fewer components come out where n or d allow no more."""
+    def fit(
+        cls, values: NDArray[Any], n_components: int, seed: int, *, rows: NDArray[np.int64] | None = None
+    ) -> PrincipalComponents:
+        """Fit to records (n, *shape), or some rows of them; components are fewer where the data allow no more."""
         from sklearn.decomposition import PCA
 
-        n, d = len(values), math.prod(values.shape[1:])
-        if n * d > _MOST_VALUES:
-            drawn = np.random.default_rng(seed).choice(n, max(_MOST_VALUES // d, 2), replace=False)
-            values = values[np.sort(drawn)]
-        x = values.reshape(len(values), d).astype(np.float32)
+        rows = np.arange(len(values)) if rows is None else rows
+        d = math.prod(values.shape[1:])
+        if len(rows) * d > _MOST_VALUES:
+            rows = np.sort(np.random.default_rng(seed).choice(rows, max(_MOST_VALUES // d, 2), replace=False))
+        x = values[rows].reshape(len(rows), d).astype(np.float32)
         pca = PCA(n_components=min(n_components, *x.shape), random_state=seed).fit(x)
         return cls(pca.mean_.astype(np.float32), pca.components_.astype(np.float32))
 
     def encode(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """Return the codes (n, k) of records (n, *shape)."""
-        return (values.reshape(len(values), -1).astype(np.float32) - self.mean) @ self.components.T
+        centred = values.reshape(len(values), -1).astype(np.float32) - self.mean
+        codes: NDArray[Any] = centred @ self.components.T
+        return codes
 
     def decode(self, codes: NDArray[Any]) -> NDArray[np.float32]:
         """Return the flat records (n, d) of codes (n, k)."""
-        restored = codes.astype(np.float32) @ self.components + self.mean
-        return restored.astype(np.float32, copy=False)
+        restored: NDArray[Any] = codes.astype(np.float32) @ self.components + self.mean
+        return restored

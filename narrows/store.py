@@ -1,7 +1,7 @@
 """A model as one safetensors file: tensors, and everything else as JSON in the header. Loading executes no code.
 
 The header's metadata hold ``narrows``, a JSON object: ``format``, the parameters, the parts that were chosen, the
-records' shape and dtype, the history, and ``sha256`` of the tensors, in the order of their names.
+records' shape and dtype, the history, and ``sha256`` of all that and the tensors, in the order of their names.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def save(model: Autoencoder, path: str | os.PathLike[str], *, force: bool = Fals
         "pca.mean": torch.from_numpy(model.pca_.mean),
         "pca.components": torch.from_numpy(np.ascontiguousarray(model.pca_.components)),
     }
-    header = {**describe(model), "sha256": _digest(tensors)}
+    header = describe(model)
+    header["sha256"] = _digest(header, tensors)
     data = to_bytes(tensors, {"narrows": json.dumps(header, allow_nan=False)})
     write_atomically(path, lambda file: _write(file, data), force=force)
 
@@ -86,9 +87,9 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Autoencoder:
             setattr(model, name, header[name])
         if header["feature_names_in_"] is not None:
             model.feature_names_in_ = np.array(header["feature_names_in_"], dtype=object)
-        model.shape_, model.dtype_ = shape, dtype
+        model.shape_, model.dtype_, model.range_ = shape, dtype, tuple(header["range_"])
         model.pca_ = PrincipalComponents(tensors["pca.mean"].numpy(), tensors["pca.components"].numpy())
-    except (KeyError, TypeError, ValueError, RuntimeError, InvalidParameterError) as error:
+    except Exception as error:  # whatever a header that lies leads to
         raise ModelFileError(f"{path} is a narrows model that cannot be rebuilt: {error}") from error
     if device != "auto" or model.training is not None:
         settings = Training() if model.training is None else model.training
@@ -126,12 +127,13 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tenso
                     f"This narrows reads up to format {FORMAT}: upgrade it."
                 )
             tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
+        is_whole = header.get("sha256") == _digest(header, tensors)
     except (SafetensorError, OSError) as error:
         raise ModelFileError(f"{path} is no safetensors file, or is damaged: {error}.") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ModelFileError(f"{path} is a safetensors file, but no narrows model.") from error
-    if header.get("sha256") != _digest(tensors):
-        raise ModelFileError(f"{path} is damaged: its tensors do not have the checksum that was written with them.")
+    if not is_whole:
+        raise ModelFileError(f"{path} is damaged: its content does not have the checksum that was written with it.")
     return header, tensors
 
 
@@ -143,13 +145,14 @@ def _fill(parts: Parts, shape: tuple[int, ...], dtype: np.dtype[Any], tensors: d
     found = {name: tuple(t.shape) for name, t in tensors.items()}
     if claimed != found:
         different = sorted(name for name in claimed.keys() | found.keys() if claimed.get(name) != found.get(name))
-        raise ModelFileError(f"its tensors are not those of its parts: {', '.join(different[:5])}")
+        raise ValueError(f"its tensors are not those of its parts: {', '.join(different[:5])}")
     chain.load_state_dict(tensors, assign=True)
     return chain
 
 
-def _digest(tensors: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256()
+def _digest(header: dict[str, Any], tensors: dict[str, Tensor]) -> str:
+    described = {key: value for key, value in header.items() if key != "sha256"}
+    digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
@@ -171,6 +174,8 @@ def _to_json(value: Any) -> Any:
         return value.to_json()
     if isinstance(value, (list, tuple)):
         return [_to_json(one) for one in value]
+    if isinstance(value, np.generic):
+        value = value.item()
     # A generator cannot be written down; the seed that came out of it is in 'trained_on_'.
     return value if value is None or isinstance(value, (str, int, float)) else None
 

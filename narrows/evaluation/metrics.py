@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 import narrows.data
 from narrows.autoencoder import Autoencoder, Data
-from narrows.errors import ShapeMismatchError
-from narrows.inference import decode, encode, mean_total
+from narrows.errors import InvalidParameterError, ShapeMismatchError
+from narrows.inference import decode, encode, mean_total, noise_of
 
 __all__ = ["evaluate", "unit_of"]
 
@@ -24,7 +24,9 @@ def unit_of(dtype: np.dtype[Any]) -> float:
     return 255.0 if dtype == np.uint8 else 1.0
 
 
-def evaluate(model: Autoencoder, data: Data) -> dict[str, float | int | None]:
+def evaluate(
+    model: Autoencoder, data: Data, *, corrupted: bool = False, random_state: int = 0
+) -> dict[str, float | int | None]:
     """Measure how well a model restores records that it was not trained on.
 
     Reconstructions are measured as the decoder gives them: neither clipped nor rounded to the data's dtype.
@@ -35,6 +37,10 @@ def evaluate(model: Autoencoder, data: Data) -> dict[str, float | int | None]:
         Fitted.
     data : array_like of shape (n, *shape), path, name or Source
         The records.
+    corrupted : bool
+        Let the model restore records that are corrupted as in training, and compare with the clean ones.
+    random_state : int
+        What the corruption is drawn from.
 
     Returns
     -------
@@ -45,7 +51,11 @@ def evaluate(model: Autoencoder, data: Data) -> dict[str, float | int | None]:
     ------
     ShapeMismatchError
         If the records have another shape than the model's.
+    InvalidParameterError
+        If ``corrupted`` is asked of a model that was trained without corruption.
     """
+    if corrupted and model.chain_.corruption is None:
+        raise InvalidParameterError("The model was trained without corruption, so there is none to measure under.")
     source = narrows.data.open(data)
     if source.shape != model.shape_:
         raise ShapeMismatchError(f"The model was trained on records of shape {model.shape_}. Got {source.shape}.")
@@ -53,15 +63,16 @@ def evaluate(model: Autoencoder, data: Data) -> dict[str, float | int | None]:
     unit = unit_of(model.dtype_)
     n_values = math.prod(source.shape)
     squared, cross_entropy, nats, squared_by_pca = 0.0, 0.0, 0.0, 0.0
+    noise = (noise_of(model.chain_, random_state), noise_of(model.chain_, random_state)) if corrupted else (None, None)
     for start in range(0, len(source), _BATCH):
         values = source.values[start : start + _BATCH]
         x = values.astype(np.float64) / unit
-        x_hat = decode(model.chain_, encode(model.chain_, values)) / unit
+        x_hat = decode(model.chain_, encode(model.chain_, values, noise=noise[0])) / unit
         by_pca = model.pca_.decode(model.pca_.encode(values)).reshape(x.shape) / unit
         squared += float(np.square(x - x_hat).sum())
         squared_by_pca += float(np.square(x - by_pca).sum())
         cross_entropy += _cross_entropy(x, x_hat)
-        nats += mean_total(model.chain_, values) * len(values)
+        nats += mean_total(model.chain_, values, noise=noise[1]) * len(values)
     mse = squared / len(source) / n_values
     peak = 1.0 if unit != 1 else model.range_[1] - model.range_[0]
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
 from torch import Generator, Tensor, nn
@@ -16,9 +17,17 @@ class LikelihoodModule(nn.Module, ABC):
 
     The values of a record are independent given the code. With ``n_parameters`` = 1, parameters have the records' shape
     (n, *shape); with more, (n, *shape, n_parameters).
+
+    Attributes
+    ----------
+    n_parameters : int
+        Numbers that the decoder returns for each value.
+    support : (float, float)
+        Between which bounds values must be.
     """
 
     n_parameters: int = 1
+    support: tuple[float, float] = (-math.inf, math.inf)
 
     @abstractmethod
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:

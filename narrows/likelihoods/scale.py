@@ -33,7 +33,7 @@ class Scale(nn.Module):
             self.log = nn.Parameter(torch.zeros(()))
         else:
             value = of_mean if isinstance(scale, str) else scale
-            self.register_buffer("log", torch.tensor(math.log(value)))
+            self.register_buffer("log", torch.tensor(math.log(value), dtype=torch.float64))
 
     @property
     def value(self) -> Tensor:

@@ -35,7 +35,7 @@ class Moments:
         """Return the statistics of one pass; batches are merged exactly (Chan, Golub and LeVeque 1983)."""
         merged: Self | None = None
         for batch in batches():
-            x = batch.double().to("cpu")
+            x = batch.double()
             x = x if per_value else x.reshape(-1)
             one = cls(len(x), x.amin(0), x.amax(0), x.mean(0), x.var(0, correction=0))
             merged = one if merged is None else merged._with(one)

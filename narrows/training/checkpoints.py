@@ -34,7 +34,7 @@ class State:
     tensors : dict of str to Tensor
         Weights, best weights, optimiser's moments, losses of the epoch's steps so far, generator's state.
     values : dict
-        Plain values: epoch, step, history, the best validation loss, and epochs since it.
+        Plain values: seed, epoch, step, history, the best validation loss, and epochs since it.
     """
 
     tensors: dict[str, Tensor] = field(default_factory=dict)
@@ -87,9 +87,10 @@ class Checkpoint:
             with safe_open(self.path, framework="pt") as file:
                 described = json.loads((file.metadata() or {})[_FORMAT])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, KeyError, ValueError) as error:
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
             raise ModelFileError(f"{self.path} is no checkpoint of narrows, or is damaged: {error}.") from error
-        different = [key for key, value in _plain(self.run).items() if described["run"].get(key) != value]
+        now, then = _plain(self.run), described["run"]
+        different = [key for key in {**now, **then} if now.get(key) != then.get(key)]
         if different:
             raise InvalidParameterError(
                 f"{self.path} belongs to a run with another {' and '.join(different)}. "

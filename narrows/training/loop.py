@@ -126,7 +126,7 @@ class _Run:
         self.chain, self.records, self.validation = chain, records, validation
         self.settings, self.seed, self.watcher, self.checkpoint = settings, seed, watcher, checkpoint
         self.optimiser = settings.optimiser.build(chain.parameters())
-        self.device = records.tensor.device
+        self.device = records.device
         self.n_epochs = settings.n_epochs(len(records))
         self.n_steps = -(-len(records) // settings.batch_size)  # in an epoch
         self.losses = torch.zeros(self.n_steps, dtype=torch.float64, device=self.device)  # of the epoch's steps
@@ -149,6 +149,7 @@ class _Run:
             self._train_step(self.records.take(order[at : at + self.settings.batch_size]))
             self.step += 1
             if interruption.requested:
+                self.seconds += time.perf_counter() - began
                 self._save()
                 interruption.stop()
             if time.monotonic() - self.last_look > _LOOK_SECONDS:
@@ -170,6 +171,7 @@ class _Run:
         self.losses[self.step] = loss.detach()
 
     def _end_epoch(self, loss: float, seconds: float) -> None:
+        self._check_weights()
         row = Epoch(
             epoch=self.epoch + 1,
             loss=loss,
@@ -215,6 +217,11 @@ class _Run:
             sizes[-1] = len(self.records) - (self.n_steps - 1) * self.settings.batch_size
         return float((losses * sizes).sum() / sizes.sum())
 
+    def _check_weights(self) -> None:
+        # The loss is taken before the step, so that the last step of all could spoil the weights unseen.
+        if not all(bool(tensor.isfinite().all()) for tensor in self.chain.state_dict().values()):
+            self._diverged(f"after step {self.step}")
+
     def _diverged(self, where: str) -> None:
         rate = float(self.optimiser.param_groups[0]["lr"])
         kept = (
@@ -228,13 +235,12 @@ class _Run:
     def _save(self) -> None:
         assert self.checkpoint is not None
         self._look()
-        weights = self.chain.state_dict()
-        if not all(bool(tensor.isfinite().all()) for tensor in weights.values()):
-            self._diverged(f"after step {self.step}")
-        tensors = {f"weights.{name}": tensor for name, tensor in weights.items()}
+        self._check_weights()
+        tensors = {f"weights.{name}": tensor for name, tensor in self.chain.state_dict().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.weights.items()}
         tensors |= pack_optimiser(self.optimiser) | {"losses": self.losses, "noise": self.noise.get_state()}
         values = {
+            "seed": self.seed,
             "epoch": self.epoch,
             "step": self.step,
             "seconds": self.seconds,

@@ -28,8 +28,8 @@ class Adam(Optimiser, name="adam"):
     """Adam (Kingma and Ba 2015); with ``weight_decay`` AdamW (Loshchilov and Hutter 2019)."""
 
     learning_rate: float = option(Real(0, open_low=True), "step size at the schedule's peak", default=1e-3)
-    beta1: float = option(Real(0, 1), "decay of the mean gradient", default=0.9)
-    beta2: float = option(Real(0, 1), "decay of the mean squared gradient", default=0.999)
+    beta1: float = option(Real(0, 1, open_high=True), "decay of the mean gradient", default=0.9)
+    beta2: float = option(Real(0, 1, open_high=True), "decay of the mean squared gradient", default=0.999)
     epsilon: float = option(Real(0, open_low=True), "added to the root of the mean squared gradient", default=1e-8)
     weight_decay: float = option(
         Real(0), "share of each weight taken away at a step, times the learning rate", default=0.0

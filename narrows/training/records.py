@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,21 +18,40 @@ class Records:
     """Records (n, *shape) as a tensor on a device.
 
     On the CPU nothing is copied: a memory-mapped file stays one, and only what a batch touches is read.
+
+    Parameters
+    ----------
+    values : ndarray of shape (m, *shape)
+        In their stored dtype.
+    device : device
+        Where they are to live.
+    rows : ndarray of int, shape (n,), optional
+        Which of the values are meant, in this order. None: all of them.
     """
 
-    def __init__(self, values: NDArray[np.generic], device: torch.device) -> None:
+    def __init__(self, values: NDArray[Any], device: torch.device, rows: NDArray[np.int64] | None = None) -> None:
+        if any(stride < 0 for stride in values.strides):
+            values = np.ascontiguousarray(values)  # PyTorch knows no backward steps
         with warnings.catch_warnings():
             # Read-only arrays are fine here: nothing is ever written to them.
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
             self.tensor = torch.from_numpy(values).to(device)
+        self.rows = None if rows is None else torch.from_numpy(rows).to(device)
 
     def __len__(self) -> int:
-        return len(self.tensor)
+        return len(self.tensor) if self.rows is None else len(self.rows)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the records live."""
+        return self.tensor.device
 
     def take(self, indices: Tensor) -> Tensor:
         """Return the records at these indices, shape (len(indices), *shape)."""
-        return self.tensor.index_select(0, indices)
+        return self.tensor.index_select(0, indices if self.rows is None else self.rows[indices])
 
     def batches(self, size: int) -> Iterator[Tensor]:
         """Go through all records in order."""
-        return iter(torch.split(self.tensor, size))
+        if self.rows is None:
+            return iter(torch.split(self.tensor, size))
+        return (self.tensor.index_select(0, rows) for rows in torch.split(self.rows, size))

@@ -1,0 +1,63 @@
+"""The command line: ``narrows VERB DATA -m MODEL -o OUT``.
+
+Results go to standard output, everything else to standard error. A verb's module is imported when the verb is called,
+and what is heavy (PyTorch, scikit-learn, Matplotlib, Rich) only when its work begins, so that help comes in a blink.
+A new verb is a command in a file of this folder and one line in `VERBS`.
+"""
+
+from __future__ import annotations
+
+import click
+
+import narrows
+from narrows.cli.verbs import Verbs
+
+__all__ = ["VERBS", "main"]
+
+VERBS = {
+    "demo": ("narrows.cli.demo", "Train on handwritten digits and show what comes of it. Start here."),
+    "train": ("narrows.cli.train", "Train an autoencoder on data and save it."),
+    "evaluate": ("narrows.cli.evaluate", "Measure how well a model restores data, beside PCA."),
+    "reconstruct": ("narrows.cli.apply", "Push data through a model's code and write what comes back."),
+    "encode": ("narrows.cli.apply", "Write the codes of data."),
+    "decode": ("narrows.cli.apply", "Turn codes back into records."),
+    "picture": ("narrows.cli.picture", "Draw reconstructions, filters, maps, curves, or a whole report."),
+    "recipes": ("narrows.cli.recipes", "List the autoencoders that have a name, or show one."),
+    "info": ("narrows.cli.info", "Say what is in a model file."),
+}
+"""The verbs in the order of the help: the module of each, and what it does."""
+
+EPILOG = """
+\b
+DATA is a path or a name:
+  digits, mnist, fashion-mnist   each with :train (the default), :test or :all
+  x.npy, x.npz, IDX files        arrays (n, *shape)
+  folder/, 'photos/*.jpg'        images of equal size, or with --resize HxW
+
+\b
+Exit codes:
+  0    done
+  1    it failed: data, model or output cannot be used; the message says why
+  2    wrong usage: no such option, or a value that it cannot have
+  130  interrupted with Ctrl-C (while training, after a checkpoint is saved)
+  143  terminated
+
+Results go to standard output, progress and messages to standard error. Nothing is overwritten without --force.
+"""
+
+
+@click.group(
+    cls=Verbs,
+    verbs=VERBS,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(narrows.__version__, prog_name="narrows", message="%(prog)s %(version)s")
+def main() -> None:
+    """Train an autoencoder on your own data, and put it to work.
+
+    \b
+      narrows demo
+      narrows train digits:train -o digits.safetensors
+      narrows evaluate digits:test -m digits.safetensors
+    """  # noqa: D301

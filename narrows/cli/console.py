@@ -1,0 +1,111 @@
+"""What the verbs say: results on standard output, notes on standard error."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from narrows.cli.verbs import arguments
+
+__all__ = ["aligned", "command_line", "note", "number", "print_json", "print_lines", "program", "shape_text"]
+
+
+def print_lines(*lines: str) -> None:
+    """Write a result, all of it at once."""
+    click.echo("\n".join(lines))
+
+
+def print_json(value: Any) -> None:
+    """Write a result as JSON that every reader takes: what is not finite becomes null."""
+    click.echo(json.dumps(_finite(value), allow_nan=False, ensure_ascii=False, indent=2))
+
+
+def note(text: str, *, quiet: bool) -> None:
+    """Write a remark to standard error, unless nobody wants any."""
+    if not quiet:
+        click.echo(text, err=True)
+
+
+def aligned(rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), indent: int = 0) -> list[str]:
+    """Return rows of cells as lines with straight columns; the columns numbered in ``right`` end together.
+
+    Examples
+    --------
+    >>> aligned([("mse", "0.25"), ("sse_per_record", "16")], right=[1])
+    ['mse             0.25', 'sse_per_record    16']
+    """
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return [
+        (
+            " " * indent
+            + "  ".join(
+                cell.rjust(width) if i in right else cell.ljust(width)
+                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def number(value: float | None) -> str:
+    """Return a number for people: whole ones with all digits, others with four that count, None as a dash.
+
+    Examples
+    --------
+    >>> number(10000), number(0.0076817), number(None)
+    ('10,000', '0.007682', '-')
+    """
+    if value is None:
+        return "-"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.0f}" if math.isfinite(value) and abs(value) >= 10_000 else f"{value:.4g}"
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """Return the shape of a record for people.
+
+    Examples
+    --------
+    >>> shape_text((28, 28)), shape_text([64])
+    ('28×28', '64')
+    """
+    return "×".join(str(size) for size in shape)
+
+
+def program() -> str:
+    """Return what calls this program from here, to be shown in commands that people copy."""
+    called = sys.argv[0]
+    if os.path.basename(called) == "__main__.py":
+        return f"{shlex.quote(_short(sys.executable))} -m narrows"
+    if os.path.basename(called) != "narrows":
+        return "narrows"  # called from Python
+    found = shutil.which("narrows")
+    return "narrows" if found and os.path.exists(called) and os.path.samefile(found, called) else _short(called)
+
+
+def command_line(ctx: click.Context, *more: str) -> str:
+    """Return the command that was typed, with ``more`` at its end, to be typed again."""
+    return " ".join([program(), shlex.join([*arguments(ctx), *more])])
+
+
+def _short(path: str) -> str:
+    relative = os.path.relpath(path)
+    return path if relative.startswith(os.pardir) else str(Path(relative))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _finite(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,56 @@
+"""Data and models as the verbs open them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from narrows.cli.progress import on_download
+from narrows.cli.verbs import Failure
+
+if TYPE_CHECKING:
+    from narrows.autoencoder import Autoencoder
+    from narrows.data import Source
+
+__all__ = ["check_file_output", "load_model", "open_data"]
+
+
+def open_data(
+    data: str,
+    *,
+    limit: int | None = None,
+    resize: str | None = None,
+    key: str | None = None,
+    quiet: bool = False,
+) -> Source:
+    """Return the records at a path or of a name, showing a download if there is one."""
+    import narrows.data
+
+    size = None if resize is None else narrows.data.parse_size(resize)
+    with on_download(quiet=quiet) as tell:
+        return narrows.data.open(data, limit=limit, resize=size, key=key, on_download=tell)
+
+
+def load_model(path: str, device: str = "auto") -> Autoencoder:
+    """Return the model in a file."""
+    import narrows
+
+    return narrows.load(path, device=device)
+
+
+def check_file_output(path: str, *, force: bool) -> None:
+    """Refuse an output file that could not be written, before any work is done.
+
+    Raises
+    ------
+    OutputExistsError, DataNotFoundError, InvalidParameterError
+        As `narrows.files.check_output`.
+    Failure
+        If the folder may not be written to.
+    """
+    from narrows.files import check_output
+
+    check_output(path, force=force)
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.access(folder, os.W_OK):
+        raise Failure(f"The folder '{folder}' may not be written to, so there is no place for '{path}'.")

@@ -1,0 +1,104 @@
+"""How a run is shown while it goes on: a bar on a terminal, a few plain lines elsewhere, nothing when quiet."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from narrows.training import Watcher
+
+__all__ = ["on_download", "watcher"]
+
+_WIDEST = 100  # columns that a bar takes
+_MOST_LINES = 30
+
+OnDownload = Callable[[str, int, int | None], None]
+
+
+def watcher(*, quiet: bool) -> Watcher:
+    """Return who shows a training run."""
+    from narrows.training import Watcher
+
+    if quiet:
+        return Watcher()
+    if sys.stderr.isatty():
+        from narrows.cli.watchers import Bar
+
+        return Bar()
+    from narrows.cli.watchers import Lines
+
+    return Lines(most=_MOST_LINES)
+
+
+def new_bar(*columns: Any) -> Progress:
+    """Return an empty progress display on standard error."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    console.width = min(console.width, _WIDEST)
+    return Progress(*columns, console=console, expand=True)
+
+
+@contextmanager
+def on_download(*, quiet: bool) -> Iterator[OnDownload | None]:
+    """Give what shows downloads that happen in the block, if any do."""
+    if quiet:
+        yield None
+        return
+    shown = _DownloadBar() if sys.stderr.isatty() else _DownloadLines()
+    try:
+        yield shown
+    finally:
+        shown.stop()
+
+
+class _DownloadLines:
+    """One line a file."""
+
+    def __init__(self) -> None:
+        self.named: set[str] = set()
+
+    def __call__(self, name: str, n_read: int, total: int | None) -> None:
+        if name not in self.named:
+            size = "" if total is None else f" ({total:,} bytes)"
+            click.echo(f"downloading {name}{size}", err=True)
+            self.named.add(name)
+
+    def stop(self) -> None:
+        """Nothing is open."""
+
+
+class _DownloadBar:
+    """One bar a file, made when the first bytes come."""
+
+    def __init__(self) -> None:
+        self.progress: Progress | None = None
+        self.tasks: dict[str, Any] = {}
+        self.last = 0.0
+
+    def __call__(self, name: str, n_read: int, total: int | None) -> None:
+        if self.progress is None:
+            from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+
+            self.progress = new_bar(
+                TextColumn("{task.description}"), BarColumn(None), DownloadColumn(), TimeRemainingColumn()
+            )
+            self.progress.start()
+        if name not in self.tasks:
+            self.tasks[name] = self.progress.add_task(name, total=total)
+        if n_read == total or time.monotonic() - self.last > 0.1:
+            self.progress.update(self.tasks[name], completed=n_read)
+            self.last = time.monotonic()
+
+    def stop(self) -> None:
+        if self.progress is not None:
+            self.progress.stop()

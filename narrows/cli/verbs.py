@@ -1,0 +1,93 @@
+"""The group of verbs: imported when called, and every error an exit code with a message for the person who reads it."""
+
+from __future__ import annotations
+
+import difflib
+import errno
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import click
+
+from narrows.errors import InvalidParameterError, NarrowsError
+
+__all__ = ["INTERRUPTED", "TERMINATED", "Failure", "Verbs", "arguments"]
+
+FAILED, WRONG_USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+_ARGUMENTS = "narrows.arguments"
+
+
+class Failure(click.ClickException):
+    """Ends the command with ``Error: message`` on standard error and an exit code."""
+
+    def __init__(self, message: str, exit_code: int = FAILED) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class Verbs(click.Group):
+    """A group whose commands are imported when they are called.
+
+    Parameters
+    ----------
+    verbs : dict of str to (str, str)
+        For each verb the module that has a command of that name, and one line of help.
+    """
+
+    def __init__(self, *args: Any, verbs: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.verbs = verbs
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.verbs)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.verbs:
+            return None
+        command: click.Command = getattr(import_module(self.verbs[cmd_name][0]), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, meaning) for name, (_, meaning) in self.verbs.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in self.verbs and not name.startswith("-") and not ctx.resilient_parsing:
+            near = difflib.get_close_matches(name.lower(), self.verbs, n=1, cutoff=0.5)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            ctx.fail(f"There is no verb '{name}'.{hint} There are: {', '.join(self.verbs)}.")
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[_ARGUMENTS] = list(args)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except InvalidParameterError as error:
+            raise Failure(str(error), WRONG_USAGE) from error
+        except NarrowsError as error:
+            raise Failure(str(error)) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever read our output has seen enough; Click ends quietly
+                raise
+            raise Failure(_what_failed(error)) from error
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            raise click.exceptions.Exit(INTERRUPTED) from None
+
+
+def arguments(ctx: click.Context) -> list[str]:
+    """Return what was typed after ``narrows``."""
+    return list(ctx.meta.get(_ARGUMENTS, []))
+
+
+def _what_failed(error: OSError) -> str:
+    """Return an error of the operating system in one line: which file, and what is wrong."""
+    what = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {what}." if error.filename is not None else f"{what}."
