@@ -28,6 +28,7 @@ import narrows.data
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "recipes.json"
+MODELS = HERE / "models"  # kept for bench/documents.py, which draws the pictures of the documentation
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,8 @@ def measure(row: Row, train: narrows.data.Source, test: narrows.data.Source) -> 
     model.fit(train)
     seconds = time.perf_counter() - began
     metrics = narrows.evaluate(model, test, corrupted=row.corrupted)
+    MODELS.mkdir(exist_ok=True)
+    model.save(MODELS / f"{row.label.replace(', ', '-').replace(' ', '-')}.safetensors", force=True)
     return {
         "recipe": row.label,
         "changes": {name: repr(value) for name, value in row.changes.items()},

@@ -22,8 +22,6 @@ __all__ = ["choose_parts"]
 
 # Beyond this many values an image is cheaper to encode by convolutions than by one wide matrix.
 _LARGEST_DENSE_IMAGE = 4096
-# The scale at which the loss is the summed squared error, but for a constant.
-_SUM_OF_SQUARES = math.sqrt(0.5)
 
 
 def choose_parts(params: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> Parts:
@@ -46,7 +44,7 @@ def choose_parts(params: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dt
     owner = "Autoencoder"
     n_latent = check(owner, "n_latent", params["n_latent"], optional(Whole(1)))
     likelihood = (
-        Normal(scale=_SUM_OF_SQUARES) if _is_auto(params["likelihood"]) else as_part(Likelihood, params["likelihood"])
+        Normal(scale="learned") if _is_auto(params["likelihood"]) else as_part(Likelihood, params["likelihood"])
     )
     preprocessing = (
         _preprocessing(shape, dtype)

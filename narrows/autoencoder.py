@@ -35,7 +35,7 @@ from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing
 from narrows.training import Checkpoint, Records, Training, Watcher, stream, train
 
-__all__ = ["Autoencoder", "Data", "device_of"]
+__all__ = ["Autoencoder", "Data", "device_of", "training_of"]
 
 Data = ArrayLike | str | Path | Source
 """Records (n, *shape) as an array, a path, a name, or an open source."""
@@ -165,7 +165,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         watcher : Watcher, optional
             Is told how the run goes.
         checkpoint : path-like, optional
-            Where to keep the run's state, so that Ctrl-C or a kill loses nothing. Removed when the run is complete.
+            Where to keep the run's state, so that Ctrl-C or a kill loses nothing. Delete it once the model is saved.
         resume : bool
             Go on from the checkpoint, if there is one; the result is that of an uninterrupted run.
 
@@ -179,7 +179,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             If the loss stops being finite.
         """
         source = self._open(X, reset=True)
-        settings = _training(self.training)
+        settings = training_of(self.training)
         parts = choose_parts(self.get_params(deep=False), source.shape, source.dtype)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         held_out_source = None if validation is None else self._open(validation, reset=False)
@@ -210,8 +210,6 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.trained_on_ = {"name": source.name, "n_records": len(records), "seed": seed}
         self.range_ = _range(source.values)
         self.pca_ = PrincipalComponents.fit(source.values, self.n_latent_, seed, rows=rows)
-        if state is not None:
-            state.delete()
         return self
 
     def transform(self, X: Data) -> NDArray[Any]:
@@ -319,7 +317,8 @@ def _n_dimensions(X: Any) -> int:
     return int(X.ndim) if hasattr(X, "ndim") else np.asarray(X).ndim
 
 
-def _training(settings: Training | None) -> Training:
+def training_of(settings: Training | None) -> Training:
+    """Return the settings that a parameter 'training' means."""
     if settings is None:
         return Training()
     if not isinstance(settings, Training):
@@ -330,7 +329,7 @@ def _training(settings: Training | None) -> Training:
 def _with_options(parameter: str, current: Any, options: dict[str, Any]) -> Any:
     """Return a parameter's value with some of the options inside it changed."""
     if parameter == "training":
-        return _training(current).clone().set_params(**options)
+        return training_of(current).clone().set_params(**options)
     is_auto = isinstance(current, str) and current == "auto"
     if parameter in _SEVERAL and not is_auto:
         given = [current] if isinstance(current, (str, Part)) else current
@@ -339,7 +338,9 @@ def _with_options(parameter: str, current: Any, options: dict[str, Any]) -> Any:
         whole, nested = split_nested(options)
         for name in [*whole, *nested]:
             if name not in names or name in whole:
-                raise UnknownNameError(f"option of a part in the {parameter} of Autoencoder", name, _option_names(parts))
+                raise UnknownNameError(
+                    f"option of a part in the {parameter} of Autoencoder", name, _option_names(parts)
+                )
         return tuple(part.clone().set_params(**nested.get(part.name, {})) for part in parts)
     if parameter in _SINGLE and current is not None and not is_auto:
         return as_part(_SINGLE[parameter], current).clone().set_params(**options)
@@ -368,7 +369,7 @@ def _split(n: int, share: float, seed: int) -> tuple[NDArray[np.int64] | None, N
 
 def device_of(settings: Training | None) -> torch.device:
     """Return the device that the settings mean on this machine."""
-    settings = _training(settings)
+    settings = training_of(settings)
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise InvalidParameterError("The device 'cuda' was asked for, but PyTorch sees none here. Use 'auto' or 'cpu'.")
     wanted = settings.device if settings.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")

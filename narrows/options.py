@@ -154,9 +154,17 @@ def optional(allowed: Allowed) -> Allowed:
     return allowed | Choice(None)
 
 
-def option(allowed: Allowed, meaning: str, *, default: Any) -> Any:
-    """Declare an option of a part: a dataclass field with its allowed values, its meaning and its default."""
-    return dataclasses.field(default=default, metadata={"allowed": allowed, "meaning": meaning})
+def option(
+    allowed: Allowed, meaning: str, *, default: Any = dataclasses.MISSING, factory: Any = dataclasses.MISSING
+) -> Any:
+    """Declare an option of a part: a dataclass field with its allowed values, its meaning and its default.
+
+    A default that is a part itself is made by ``factory``, anew for each part.
+    """
+    described = {"allowed": allowed, "meaning": meaning}
+    if factory is not dataclasses.MISSING:
+        return dataclasses.field(default_factory=factory, metadata=described)
+    return dataclasses.field(default=default, metadata=described)
 
 
 def check(owner: str, name: str, value: Any, allowed: Allowed) -> Any:

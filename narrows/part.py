@@ -94,8 +94,7 @@ class Part:
 
     def __repr__(self) -> str:
         fields = _options(self)
-        # Compared as kept: the default of an option may be a name, kept as the part it means.
-        usual = {field.name: field.metadata["allowed"].convert(field.default) for field in fields}
+        usual = {field.name: _default(field) for field in fields}
         changed = {field.name: getattr(self, field.name) for field in fields}
         shown = ", ".join(f"{name}={value!r}" for name, value in changed.items() if value != usual[name])
         return f"{type(self).__name__}({shown})"
@@ -190,6 +189,12 @@ def _look_up(axis: type[AnyPart], name: object) -> type[AnyPart]:
 def _options(part: Any) -> tuple[dataclasses.Field[Any], ...]:
     """Return the options that a part, or a class of parts, declares."""
     return dataclasses.fields(part)
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    """Return an option's default as it is kept: a name becomes the part it means."""
+    default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+    return field.metadata["allowed"].convert(default)
 
 
 def _to_json(value: Any) -> Any:

@@ -13,6 +13,7 @@ __all__ = ["PrincipalComponents"]
 
 # Values that are looked at; of larger data, so many records drawn at random.
 _MOST_VALUES = 2**26
+_BATCH = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,13 +22,13 @@ class PrincipalComponents:
 
     Attributes
     ----------
-    mean : ndarray of shape (d,), float32
-        Mean of the training records.
+    mean : ndarray of shape (d,), float64
+        Mean of the training records. Taken away in float64, so that values far from zero keep their digits.
     components : ndarray of shape (k, d), float32
         Orthonormal directions of largest variance, in falling order.
     """
 
-    mean: NDArray[np.float32]
+    mean: NDArray[np.float64]
     components: NDArray[np.float32]
 
     @classmethod
@@ -41,17 +42,27 @@ class PrincipalComponents:
         d = math.prod(values.shape[1:])
         if len(rows) * d > _MOST_VALUES:
             rows = np.sort(np.random.default_rng(seed).choice(rows, max(_MOST_VALUES // d, 2), replace=False))
-        x = values[rows].reshape(len(rows), d).astype(np.float32)
-        pca = PCA(n_components=min(n_components, *x.shape), random_state=seed).fit(x)
-        return cls(pca.mean_.astype(np.float32), pca.components_.astype(np.float32))
+        x = values[rows].reshape(len(rows), d)
+        mean = x.mean(axis=0, dtype=np.float64)
+        # scikit-learn divides by the variance and by n - 1; one record, or equal ones, have components all the same.
+        with np.errstate(invalid="ignore", divide="ignore"):
+            pca = PCA(n_components=min(n_components, *x.shape), random_state=seed).fit(_centred(x, mean))
+        return cls(mean, pca.components_.astype(np.float32))
 
     def encode(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """Return the codes (n, k) of records (n, *shape)."""
-        centred = values.reshape(len(values), -1).astype(np.float32) - self.mean
-        codes: NDArray[Any] = centred @ self.components.T
+        codes: NDArray[Any] = _centred(values.reshape(len(values), -1), self.mean) @ self.components.T
         return codes
 
-    def decode(self, codes: NDArray[Any]) -> NDArray[np.float32]:
+    def decode(self, codes: NDArray[Any]) -> NDArray[np.float64]:
         """Return the flat records (n, d) of codes (n, k)."""
         restored: NDArray[Any] = codes.astype(np.float32) @ self.components + self.mean
         return restored
+
+
+def _centred(x: NDArray[Any], mean: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return records x (n, d) without the mean."""
+    centred = np.empty(x.shape, np.float32)
+    for start in range(0, len(x), _BATCH):
+        centred[start : start + _BATCH] = x[start : start + _BATCH] - mean
+    return centred

@@ -20,7 +20,8 @@ from torch import Tensor
 from narrows.bottlenecks import Bottleneck
 from narrows.chain import Chain, Parts
 from narrows.corruptions import Corruption
-from narrows.errors import DataNotFoundError, InvalidParameterError, ModelFileError
+from narrows.data.arrays import check_dtype, check_shape
+from narrows.errors import DataNotFoundError, ModelFileError
 from narrows.files import write_atomically
 from narrows.likelihoods import Likelihood
 from narrows.networks import Network
@@ -54,7 +55,7 @@ def save(model: Autoencoder, path: str | os.PathLike[str], *, force: bool = Fals
     }
     header = describe(model)
     header["sha256"] = _digest(header, tensors)
-    data = to_bytes(tensors, {"narrows": json.dumps(header, allow_nan=False)})
+    data = to_bytes(tensors, {"narrows": json.dumps(header)})
     write_atomically(path, lambda file: _write(file, data), force=force)
 
 
@@ -75,13 +76,16 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Autoencoder:
     ModelFileError
         If the file is no model, is damaged, or was written by a newer narrows.
     """
-    from narrows.autoencoder import Autoencoder, device_of
+    from narrows.autoencoder import Autoencoder, device_of, training_of
 
     header, tensors = _read(path)
     try:
         model = Autoencoder(**{name: _from_json(value) for name, value in header["params"].items()})
+        training = training_of(model.training)
         parts = Parts(**{name: _from_json(value) for name, value in header["parts"].items()})
         shape, dtype = tuple(header["shape"]), np.dtype(header["dtype"])
+        check_shape((1, *shape), "What it was trained on")
+        check_dtype(dtype, "What it was trained on")
         chain = _fill(parts, shape, dtype, {name[6:]: t for name, t in tensors.items() if name.startswith("chain.")})
         for name in _LEARNED:
             setattr(model, name, header[name])
@@ -92,8 +96,7 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Autoencoder:
     except Exception as error:  # whatever a header that lies leads to
         raise ModelFileError(f"{path} is a narrows model that cannot be rebuilt: {error}") from error
     if device != "auto" or model.training is not None:
-        settings = Training() if model.training is None else model.training
-        model.training = settings.set_params(device=device)
+        model.training = training.set_params(device=device)
     model.chain_ = chain.to(device_of(model.training)).eval()
     return model
 

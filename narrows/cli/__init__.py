@@ -50,6 +50,8 @@ Results go to standard output, progress and messages to standard error. Nothing 
     cls=Verbs,
     verbs=VERBS,
     epilog=EPILOG,
+    subcommand_metavar="VERB [DATA] [OPTIONS]",
+    options_metavar="",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(narrows.__version__, prog_name="narrows", message="%(prog)s %(version)s")

@@ -68,7 +68,9 @@ def number(value: float | None) -> str:
         return "-"
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:,.0f}" if math.isfinite(value) and abs(value) >= 10_000 else f"{value:.4g}"
+    if math.isfinite(value) and abs(value) >= 1_000:
+        return f"{value:,.0f}"
+    return f"{value:#.4g}"
 
 
 def shape_text(shape: Sequence[int]) -> str:
@@ -85,7 +87,7 @@ def shape_text(shape: Sequence[int]) -> str:
 def program() -> str:
     """Return what calls this program from here, to be shown in commands that people copy."""
     called = sys.argv[0]
-    if os.path.basename(called) == "__main__.py":
+    if called.endswith(os.path.join("narrows", "__main__.py")):
         return f"{shlex.quote(_short(sys.executable))} -m narrows"
     if os.path.basename(called) != "narrows":
         return "narrows"  # called from Python

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import errno
+import io
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
@@ -19,11 +21,15 @@ _ARGUMENTS = "narrows.arguments"
 
 
 class Failure(click.ClickException):
-    """Ends the command with ``Error: message`` on standard error and an exit code."""
+    """Ends the command with ``Error: message`` on standard error and an exit code of 1."""
 
-    def __init__(self, message: str, exit_code: int = FAILED) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
+    exit_code = FAILED
+
+
+class WrongUsage(Failure):
+    """The same, where what was asked for cannot be."""
+
+    exit_code = WRONG_USAGE
 
 
 class Verbs(click.Group):
@@ -38,6 +44,12 @@ class Verbs(click.Group):
     def __init__(self, *args: Any, verbs: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.verbs = verbs
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a terminal that has no '×' still gets the rest of the line
+        return super().main(*args, **kwargs)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.verbs)
@@ -70,7 +82,7 @@ class Verbs(click.Group):
         try:
             return super().invoke(ctx)
         except InvalidParameterError as error:
-            raise Failure(str(error), WRONG_USAGE) from error
+            raise WrongUsage(str(error)) from error
         except NarrowsError as error:
             raise Failure(str(error)) from error
         except OSError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
 
 import click
 
@@ -96,5 +95,3 @@ class Lines(Watcher):
 
 def _rate(records_per_second: float) -> str:
     return f"  {number(records_per_second)} records/s"
-
-

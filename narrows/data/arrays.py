@@ -72,6 +72,8 @@ def check_values(values: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
 
 def check_dtype(dtype: np.dtype[Any], name: str) -> None:
     """Raise DataError unless `dtype` is real."""
+    if dtype.kind == "f" and dtype.itemsize > 8:
+        raise DataError(f"{name} has dtype {dtype}, beyond 64 bits. Turn it into float64 first.")
     if dtype.kind not in REAL_KINDS:
         hint = " Turn text, dates and categories into numbers first." if dtype.kind in "OSUMmV" else ""
         raise DataError(

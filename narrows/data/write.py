@@ -15,7 +15,7 @@ from narrows.data.arrays import check_values, describe
 from narrows.data.atomic import replacing, temporary_name
 from narrows.errors import DataError, InvalidParameterError, OutputExistsError
 
-__all__ = ["write"]
+__all__ = ["check_target", "write"]
 
 
 def write(
@@ -54,20 +54,10 @@ def write(
         If the values cannot be records, or be images.
     """
     records = check_values(np.asarray(values), "The values to write")
-    text = os.fspath(path)
-    target = Path(text).expanduser()
-    is_folder = bool(text) and (text.endswith(("/", os.sep)) or not target.suffix or target.is_dir())
-    if not is_folder and target.suffix.lower() != ".npy":
-        raise InvalidParameterError(
-            f"Records are written to a path that ends in .npy, or in / (a folder of PNG images). Got {text!r}."
-        )
+    is_folder = check_target(path, force=force)
+    target = Path(path).expanduser()
     if files is not None and not is_folder:
-        raise InvalidParameterError(f"The 'files' are names of images, for a folder. Got the path {text!r}.")
-    if (target.exists() and not is_folder) or (is_folder and _is_taken(target)):
-        if not force:
-            raise OutputExistsError(f"{text} is already there. Allow it to be overwritten (force), or choose another.")
-        if is_folder != target.is_dir():
-            raise OutputExistsError(f"{text} is a {'file' if is_folder else 'folder'}, which is not overwritten.")
+        raise InvalidParameterError(f"The 'files' are names of images, for a folder. Got the path {os.fspath(path)!r}.")
     target.parent.mkdir(parents=True, exist_ok=True)
     if is_folder:
         _write_images(target, records, files)
@@ -75,6 +65,37 @@ def write(
         with replacing(target) as file:
             np.save(file, records, allow_pickle=False)
     return target
+
+
+def check_target(path: str | os.PathLike[str], *, force: bool = False) -> bool:
+    """Refuse a path that `write` could not write to, so that long work can ask before it starts.
+
+    Returns
+    -------
+    bool
+        Whether it means a folder of images.
+
+    Raises
+    ------
+    OutputExistsError, InvalidParameterError
+        As `write`.
+    """
+    text = os.fspath(path)
+    target = Path(text).expanduser()
+    is_folder = bool(text) and (text.endswith(("/", os.sep)) or not target.suffix or target.is_dir())
+    if not is_folder and target.suffix.lower() != ".npy":
+        raise InvalidParameterError(
+            f"Records are written to a path that ends in .npy, or in / (a folder of PNG images). Got {text!r}."
+        )
+    if (target.exists() and not is_folder) or (is_folder and _is_taken(target)):
+        if not force:
+            raise OutputExistsError(
+                f"The output '{text}' is already there. "
+                "Give another name, or --force (force=True in Python) to replace it."
+            )
+        if is_folder != target.is_dir():
+            raise OutputExistsError(f"{text} is a {'file' if is_folder else 'folder'}, which is not overwritten.")
+    return is_folder
 
 
 def _is_taken(folder: Path) -> bool:

@@ -6,6 +6,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from narrows.options import Allowed, Choice, Real
 
@@ -13,9 +14,12 @@ __all__ = ["SCALES", "Scale"]
 
 SCALES: Allowed = Real(0, open_low=True) | Choice("learned", "mean")
 
+# A learned scale stays above e^-7, a thousandth: data that are restored exactly must not drive it to 0.
+_FLOOR = -7.0
+
 
 class Scale(nn.Module):
-    """One positive scale for all values, kept as its logarithm.
+    """One positive scale for all values.
 
     Parameters
     ----------
@@ -25,15 +29,21 @@ class Scale(nn.Module):
         The scale at which minus the log-likelihood is the mean error over a record's values, but for a constant.
     """
 
-    log: Tensor
+    raw: Tensor
 
     def __init__(self, scale: float | str, of_mean: float) -> None:
         super().__init__()
-        if isinstance(scale, str) and scale == "learned":
-            self.log = nn.Parameter(torch.zeros(()))
+        self.is_learned = isinstance(scale, str) and scale == "learned"
+        if self.is_learned:
+            self.raw = nn.Parameter(torch.tensor(_FLOOR + math.log(math.expm1(-_FLOOR))))  # a scale of 1
         else:
             value = of_mean if isinstance(scale, str) else scale
-            self.register_buffer("log", torch.tensor(math.log(value), dtype=torch.float64))
+            self.register_buffer("raw", torch.tensor(math.log(value), dtype=torch.float64))
+
+    @property
+    def log(self) -> Tensor:
+        """The logarithm of the scale, a tensor without dimensions."""
+        return _FLOOR + functional.softplus(self.raw - _FLOOR) if self.is_learned else self.raw
 
     @property
     def value(self) -> Tensor:

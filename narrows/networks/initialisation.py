@@ -18,7 +18,8 @@ INITIALISATIONS = Choice("fan-in", "glorot", "glorot-sigmoid", "he")
 
 def undrawn(layer: type[nn.Module], *args: Any, **kwargs: Any) -> nn.Module:
     """Return a layer whose weights are not drawn yet, so that PyTorch's global generator is left alone."""
-    made: nn.Module = skip_init(layer, *args, **kwargs)  # type: ignore[no-untyped-call]
+    device = torch.get_default_device()  # "meta", where a model is only sketched to see what it would need
+    made: nn.Module = skip_init(layer, *args, device=device, **kwargs)  # type: ignore[no-untyped-call]
     return made
 
 

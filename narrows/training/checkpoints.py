@@ -7,7 +7,6 @@ of every generator are in it, so that on one device the result is the same to th
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -97,11 +96,6 @@ class Checkpoint:
                 "Resume with the settings and data it was started with, or delete the file to start anew."
             )
         return State(tensors, described["values"])
-
-    def delete(self) -> None:
-        """Remove the file; the run is complete."""
-        if self.exists:
-            os.unlink(self.path)
 
 
 def _write(file: BinaryIO, data: bytes) -> None:

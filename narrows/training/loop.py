@@ -55,7 +55,7 @@ def train(
     watcher : Watcher, optional
         Is told how it goes.
     checkpoint : Checkpoint, optional
-        Where to keep the state of the run: every half minute, on Ctrl-C and on a kill.
+        Where to keep the state of the run: every half minute, on Ctrl-C and on a kill, and at the end.
     resume : bool
         Go on from the checkpoint, if there is one.
 
@@ -80,6 +80,8 @@ def train(
         with Interruption(active=checkpoint is not None) as interruption:
             while not run.is_over:
                 run.train_epoch(interruption)
+            if checkpoint is not None:
+                run.save()
     finally:
         watcher.stop()
     if run.best.weights:
@@ -150,13 +152,13 @@ class _Run:
             self.step += 1
             if interruption.requested:
                 self.seconds += time.perf_counter() - began
-                self._save()
+                self.save()
                 interruption.stop()
             if time.monotonic() - self.last_look > _LOOK_SECONDS:
                 self.watcher.step(self.epoch + 1, min(at + self.settings.batch_size, len(self.records)), self._look())
                 if self.checkpoint and time.monotonic() - self.last_save > _SAVE_SECONDS:
                     self.seconds, began = self.seconds + time.perf_counter() - began, time.perf_counter()
-                    self._save()
+                    self.save()
         loss = self._look()
         self._end_epoch(loss, self.seconds + time.perf_counter() - began)
 
@@ -232,7 +234,8 @@ class _Run:
             f"rate of {rate:.3g}. Try a smaller one, a tenth say, and look for extreme values in the data.{kept}"
         )
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Write the checkpoint, unless the run has diverged."""
         assert self.checkpoint is not None
         self._look()
         self._check_weights()

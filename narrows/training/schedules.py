@@ -53,7 +53,7 @@ class OneCycle(Schedule, name="one-cycle"):
     1.0
     """
 
-    warmup: float = option(Real(0, 1), "share of the run in which the rate rises", default=0.25)
+    warmup: float = option(Real(0, 1), "share of the run in which the rate rises", default=0.1)
     start: float = option(Real(0, 1), "factor at the start", default=0.04)
     end: float = option(Real(0, 1), "factor at the end", default=1e-4)
 

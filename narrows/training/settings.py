@@ -6,13 +6,13 @@ from typing import Any
 
 from narrows.options import Choice, Flag, Real, Whole, option, optional
 from narrows.part import OneOf, Part
-from narrows.training.optimisers import Optimiser
+from narrows.training.optimisers import Adam, Optimiser
 from narrows.training.schedules import Schedule
 
 __all__ = ["Training"]
 
 # What 'epochs=None' comes to: enough steps to get most of the quality, few enough to wait for.
-_STEPS = 12_000
+_STEPS = 6_000
 _MOST_EPOCHS, _FEWEST_EPOCHS = 200, 3
 
 
@@ -30,7 +30,7 @@ class Training(Part, axis="training", name="training"):
     )
     batch_size: int = option(Whole(1), "records in a step", default=128)
     # Given by name or by value, kept by value.
-    optimiser: Any = option(OneOf(Optimiser), "how a gradient becomes a step", default="adam")
+    optimiser: Any = option(OneOf(Optimiser), "how a gradient becomes a step", factory=lambda: Adam(learning_rate=4e-3))
     schedule: Any = option(OneOf(Schedule), "the learning rate over the run", default="one-cycle")
     validation: float = option(Real(0, 0.9), "share of the training data held out to validate on", default=0.0)
     patience: int | None = option(

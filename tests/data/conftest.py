@@ -1,8 +1,6 @@
-"""What the data tests share: an IDX writer, images with something on them, and MNIST where it is at hand."""
+"""What the data tests share: an IDX writer, and images with something on them."""
 
-import os
 import struct
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,19 +17,6 @@ def _own_cache(monkeypatch, tmp_path_factory):
     monkeypatch.delenv("NARROWS_DATA", raising=False)
     monkeypatch.setenv("NARROWS_MIRROR", "http://127.0.0.1:1")  # nobody listens there
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-
-
-MNIST_AT = [os.environ.get("NARROWS_DATA"), Path(__file__).resolve().parents[3] / "shared" / "data"]
-
-
-@pytest.fixture
-def mnist(monkeypatch):
-    """The folder that holds mnist/ and fashion/; `$NARROWS_DATA` points there during the test."""
-    for folder in (Path(place) for place in MNIST_AT if place):
-        if (folder / "mnist" / "t10k-images-idx3-ubyte.gz").is_file():
-            monkeypatch.setenv("NARROWS_DATA", str(folder))
-            return folder
-    pytest.skip("MNIST is not at hand; set NARROWS_DATA to the folder that holds mnist/")
 
 
 @pytest.fixture

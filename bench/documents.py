@@ -1,0 +1,107 @@
+"""Draw the pictures of the documentation, and write the numbers of bench/recipes.json into README and docs.
+
+    python bench/documents.py              pictures and numbers
+    python bench/documents.py --numbers    numbers only
+
+Takes the models that bench/recipes.py left in bench/models, and trains the two that only the pictures need. Numbers
+stand between markers, ``<!--recipe:number-->13.47<!--/-->``; a test checks that they are those of the results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+PICTURES = ROOT / "docs" / "pictures"
+PAGES = [ROOT / "README.md", ROOT / "docs" / "documents.md"]
+
+TWO = {"n_latent": 2, "network": "dense", "network__widths": (512, 256, 128), "network__activation": "silu"}
+DENOISING = {
+    "n_latent": 500,
+    "network": "dense",
+    "network__widths": (),
+    "network__tied": True,
+    "network__code_activation": "sigmoid",
+    "network__initialisation": "glorot-sigmoid",
+    "likelihood": "bernoulli",
+    "corruption": "masking",
+    "training__epochs": 15,
+    "training__batch_size": 20,
+    "training__optimiser": "sgd",
+    "training__schedule": "constant",
+}
+
+
+def numbers(results: dict[str, Any]) -> dict[str, str]:
+    """Return what belongs between the markers, by their names."""
+    filled = {"table": (HERE / "recipes.md").read_text().strip()}
+    for name, result in results.items():
+        metrics = result["metrics"]
+        filled[f"{name}:sse"] = f"{metrics['sse_per_record']:.2f}"
+        filled[f"{name}:ce"] = f"{metrics['cross_entropy_per_value']:.4f}"
+        filled[f"{name}:pca"] = f"{metrics['pca_sse_per_record']:.2f}"
+    return filled
+
+
+def fill(text: str, filled: dict[str, str]) -> str:
+    """Return a page with its numbers replaced by the measured ones."""
+
+    def replaced(match: re.Match[str]) -> str:
+        value = filled[match[1]]
+        value = f"\n{value}\n" if "\n" in value else value
+        return f"<!--{match[1]}-->{value}<!--/-->"
+
+    return re.sub(r"<!--([^/>][^>]*?)-->(.*?)<!--/-->", replaced, text, flags=re.DOTALL)
+
+
+def draw() -> None:
+    """Draw every picture of the documentation."""
+    import narrows
+    import narrows.data
+    from narrows import pictures
+
+    PICTURES.mkdir(exist_ok=True)
+    train, test = narrows.data.open("mnist:train"), narrows.data.open("mnist:test")
+    first = test.take(np.array([int(np.flatnonzero(test.labels == digit)[0]) for digit in range(10)]))
+
+    def trained(name: str, **changes: Any) -> narrows.Autoencoder:
+        path = HERE / "models" / f"{name}.safetensors"
+        if not path.exists():
+            narrows.recipe("auto", random_state=0, **changes).fit(train).save(path)
+        return narrows.load(path)
+
+    def save(figure: Any, name: str) -> None:
+        pictures.save(figure, PICTURES / f"{name}.png", force=True)
+
+    for name, picture in [("auto", "readme"), ("deep-tied", "deep-tied"), ("conv", "conv")]:
+        save(pictures.reconstructions(first.values, trained(name).reconstruct(first)), picture)
+    denoising = trained("conv-denoising-10-epochs")
+    noisy = denoising.corrupt(first, random_state=0)
+    images = {"original": first.values, "noisy": noisy, "restored": denoising.reconstruct(noisy)}
+    save(pictures.rows(images), "denoising")
+    two = trained("two", **TWO)
+    codes = {"PCA": two.pca_.encode(test.values), "autoencoder": two.transform(test)}
+    save(pictures.maps(codes, test.labels), "map")
+    weights = trained("da", **DENOISING).encoder_.layers[0].weight.detach().numpy()
+    save(pictures.filters(weights, shape=(28, 28), tile=(10, 10)), "filters")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--numbers", action="store_true", help="leave the pictures alone")
+    if not parser.parse_args().numbers:
+        draw()
+    filled = numbers(json.loads((HERE / "recipes.json").read_text()))
+    for page in PAGES:
+        page.write_text(fill(page.read_text(), filled))
+
+
+if __name__ == "__main__":
+    main()

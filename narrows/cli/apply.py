@@ -1,0 +1,144 @@
+"""``narrows reconstruct``, ``encode`` and ``decode``: a trained model applied to data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from narrows.cli.console import print_json, print_lines, shape_text
+from narrows.cli.inputs import load_model, open_data
+from narrows.cli.options import (
+    data_argument,
+    data_options,
+    device_option,
+    force_option,
+    json_option,
+    model_option,
+    output_option,
+    quiet_option,
+)
+
+__all__ = ["decode", "encode", "reconstruct"]
+
+_RECORDS = "Where to write: a name that ends in .npy, or a folder for images."
+
+
+@click.command()
+@data_argument
+@model_option
+@output_option("OUT", _RECORDS)
+@data_options
+@device_option
+@force_option
+@json_option
+@quiet_option
+def reconstruct(
+    *,
+    data: str,
+    model: str,
+    output: str,
+    limit: int | None,
+    resize: str | None,
+    key: str | None,
+    device: str,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Push DATA through MODEL's code and write what comes back, in the units and dtype of the training data.
+
+    Written into a folder, image files keep their names.
+    """
+    is_folder = _check_output(output, force=force)
+    loaded = load_model(model, device)
+    source = open_data(data, limit=limit, resize=resize, key=key, quiet=quiet)
+    restored = loaded.reconstruct(source)
+    _write(output, restored, files=source.files if is_folder else None, force=force, as_json=as_json)
+
+
+@click.command()
+@data_argument
+@model_option
+@output_option("CODES.npy", "Where to write the codes.")
+@data_options
+@device_option
+@force_option
+@json_option
+@quiet_option
+def encode(
+    *,
+    data: str,
+    model: str,
+    output: str,
+    limit: int | None,
+    resize: str | None,
+    key: str | None,
+    device: str,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Write the codes of DATA: an array with one row a record, one column a number of the code."""
+    if Path(output).suffix.lower() != ".npy":
+        raise click.UsageError(f"Codes are written to a name that ends in .npy. Got '{output}'.")
+    _check_output(output, force=force)
+    loaded = load_model(model, device)
+    source = open_data(data, limit=limit, resize=resize, key=key, quiet=quiet)
+    _write(output, loaded.transform(source), files=None, force=force, as_json=as_json)
+
+
+@click.command()
+@click.argument("codes", metavar="CODES.npy")
+@model_option
+@output_option("OUT", _RECORDS)
+@click.option("--limit", type=int, metavar="N", help="Only the first N codes.")
+@click.option("--key", metavar="NAME", help="Which array of a .npz file holds the codes.")
+@device_option
+@force_option
+@json_option
+@quiet_option
+def decode(
+    *,
+    codes: str,
+    model: str,
+    output: str,
+    limit: int | None,
+    key: str | None,
+    device: str,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Turn codes, as `narrows encode` wrote them, back into records."""
+    import narrows.data
+    from narrows.errors import ShapeMismatchError
+
+    _check_output(output, force=force)
+    loaded = load_model(model, device)
+    source = open_data(codes, limit=limit, key=key, quiet=quiet)
+    if source.shape != (loaded.n_latent_,):
+        raise ShapeMismatchError(
+            f"The model's codes have {loaded.n_latent_} numbers each, an array (n, {loaded.n_latent_}). "
+            f"Got {source.name} with records of shape {source.shape}."
+        )
+    narrows.data.check_finite(source)
+    _write(output, loaded.inverse_transform(source.values), files=None, force=force, as_json=as_json)
+
+
+def _check_output(output: str, *, force: bool) -> bool:
+    """Refuse an output that could not be written; return whether it is a folder."""
+    from narrows.data.write import check_target
+
+    return check_target(output, force=force)
+
+
+def _write(output: str, values: Any, *, files: tuple[str, ...] | None, force: bool, as_json: bool) -> None:
+    import narrows.data
+
+    path = narrows.data.write(output, values, files=files, force=force)
+    if as_json:
+        print_json({"path": str(path), "records": len(values), "shape": values.shape[1:], "dtype": values.dtype.name})
+    else:
+        print_lines(f"{path}  {len(values):,} records of {shape_text(values.shape[1:])} {values.dtype.name}")

@@ -1,0 +1,148 @@
+"""``narrows demo``: the first command of a newcomer."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from narrows.cli.console import aligned, note, number, print_lines, program
+from narrows.cli.inputs import open_data
+from narrows.cli.options import quiet_option
+from narrows.cli.progress import watcher
+from narrows.cli.verbs import Failure, arguments
+
+if TYPE_CHECKING:
+    from narrows.autoencoder import Autoencoder
+    from narrows.data import Source
+
+__all__ = ["demo"]
+
+_TRAIN, _TEST = "digits:train", "digits:test"
+_README = "README.txt"
+_SIGNATURE = "Made by `narrows demo`, which replaces these files when it is run again."
+FILES = {
+    "report.html": "everything on one page: open it in a browser",
+    "reconstructions.png": "digits over what came back through the code",
+    "map.png": "the codes as a map, coloured by digit, beside PCA",
+    "filters.png": "what the first layer responds to",
+    "curves.png": "the loss over the epochs",
+    "model.safetensors": "the trained model",
+}
+
+
+@click.command()
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    default="demo",
+    metavar="FOLDER",
+    show_default=True,
+    help="Where to write. A demo's own files are replaced.",
+)
+@click.option("--force", is_flag=True, help="Replace files of the same names that are no demo's.")
+@quiet_option
+@click.pass_context
+def demo(ctx: click.Context, folder: str, force: bool, quiet: bool) -> None:
+    """Train an autoencoder on handwritten digits, measure it against PCA, and draw what it does.
+
+    Takes well under a minute and needs no network: the digits come with scikit-learn.
+    """
+    target = Path(folder)
+    _check_folder(target, force=force)
+    note("Training an autoencoder on 1,437 handwritten digits of 8×8 pixels …", quiet=quiet)
+
+    import narrows
+
+    source, test = open_data(_TRAIN, quiet=quiet), open_data(_TEST, quiet=quiet)
+    model = narrows.recipe("auto", random_state=0).fit(source, watcher=watcher(quiet=quiet))
+    metrics = narrows.evaluate(model, test)
+    note("Drawing …", quiet=quiet)
+    target.mkdir(parents=True, exist_ok=True)
+    (target / _README).write_text(_readme(), encoding="utf-8")
+    _write(ctx, model, test, target)
+    print_lines(*_numbers(model, test, metrics), "", *_files(target), "", *_next(target))
+
+
+def _check_folder(folder: Path, *, force: bool) -> None:
+    """Refuse a folder in which files that are no demo's would be replaced."""
+    if folder.exists() and not folder.is_dir():
+        raise Failure(f"'{folder}' is no folder. Give one by -o FOLDER.")
+    readme = folder / _README
+    is_ours = readme.is_file() and readme.read_text(encoding="utf-8", errors="replace").startswith(_SIGNATURE)
+    taken = [name for name in (_README, *FILES) if (folder / name).exists()]
+    if taken and not (is_ours or force):
+        raise Failure(
+            f"The folder '{folder}' holds {', '.join(taken)} already, not from a demo. "
+            "Give another folder by -o, or --force to replace them."
+        )
+
+
+def _write(ctx: click.Context, model: Autoencoder, test: Source, folder: Path) -> None:
+    from narrows import pictures
+    from narrows.cli import drawing
+    from narrows.cli.page import build_page
+    from narrows.evaluation.report import write_report
+
+    model.save(folder / "model.safetensors", force=True)
+    figures = {
+        "reconstructions.png": drawing.draw_reconstructions(model, test),
+        "map.png": drawing.draw_map(model, test),
+        "filters.png": drawing.draw_filters(model, wide=True),
+        "curves.png": drawing.draw_curves(model),
+    }
+    for name, figure in figures.items():
+        pictures.save(figure, folder / name, force=True)
+    page = build_page(model, test, path=str(folder / "model.safetensors"), arguments=arguments(ctx))
+    write_report(folder / "report.html", page, force=True)
+
+
+def _numbers(model: Autoencoder, test: Source, metrics: dict[str, Any]) -> list[str]:
+    from narrows.cli.evaluate import compared_with_pca
+    from narrows.cli.page import psnr_db
+
+    sse, pca = metrics["sse_per_record"], metrics["pca_sse_per_record"]
+    n_pixels = test.values[0].size
+    rows = [
+        ("", "squared error per digit", "signal to noise"),
+        ("this autoencoder", number(sse), f"{metrics['psnr_db']:.1f} dB"),
+        (f"PCA with {model.n_latent_} components", number(pca), f"{psnr_db(pca, metrics):.1f} dB"),
+    ]
+    return [
+        f"{len(test)} digits that it has not seen, through {model.n_latent_} numbers and back to {n_pixels} pixels:",
+        "",
+        *aligned(rows, right=[1, 2], indent=2),
+        "",
+        compared_with_pca(metrics, model),
+    ]
+
+
+def _files(folder: Path) -> list[str]:
+    return ["Written:", *aligned([(str(folder / name), what) for name, what in FILES.items()], indent=2)]
+
+
+def _next(folder: Path) -> list[str]:
+    narrows, model = program(), shlex.quote(str(folder / "model.safetensors"))
+    commands = [
+        f"{narrows} info {model}",
+        f"{narrows} evaluate {_TEST} -m {model}",
+        f"{narrows} encode {_TEST} -m {model} -o codes.npy",
+        f"{narrows} train {_TRAIN} -o small.safetensors --latent 2 --epochs 50",
+        f"{narrows} picture {_TEST} -m small.safetensors -o small.png --kind map",
+        f"{narrows} recipes",
+    ]
+    return [
+        "Try next:",
+        *[f"  {command}" for command in commands],
+        "",
+        "And on data of your own, a folder of images or an array in a .npy file:",
+        f"  {narrows} train YOUR_DATA -o mine.safetensors",
+    ]
+
+
+def _readme() -> str:
+    lines = aligned(list(FILES.items()), indent=2)
+    return "\n".join([_SIGNATURE, "", *lines, ""])

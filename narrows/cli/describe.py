@@ -1,0 +1,98 @@
+"""A model in words, from the description that is kept in its file; nothing heavy is needed for that."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from narrows.cli.console import shape_text
+
+__all__ = ["chain", "settings"]
+
+
+def chain(header: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the parts in order, each with its role, as they are trained.
+
+    Parameters
+    ----------
+    header : mapping
+        As `narrows.store.describe` returns it.
+    """
+    parts = header["parts"]
+    there, back = _encoder_and_decoder(header)
+    n_latent = header["n_latent_"]
+    return [
+        ("data", f"{shape_text(header['shape'])} {header['dtype']}"),
+        *[("preprocessing", _words(part)) for part in parts["preprocessing"]],
+        *([("corruption", f"{_words(parts['corruption'])}, in training only")] if parts["corruption"] else []),
+        ("encoder", there),
+        ("bottleneck", f"{_words(parts['bottleneck'])}, {n_latent} number{'s' if n_latent != 1 else ''}"),
+        ("decoder", back),
+        ("likelihood", _words(parts["likelihood"])),
+        *[("penalty", _words(part)) for part in parts["penalties"]],
+    ]
+
+
+def settings(header: Mapping[str, Any]) -> dict[str, str]:
+    """Return every setting by the name that ``--set`` takes; of a training that was not set, none."""
+    found: dict[str, str] = {}
+    for name, value in {**header["params"], **header["parts"]}.items():
+        if name == "n_latent":
+            value = header["n_latent_"] if value is None else value  # noqa: PLW2901
+        _collect(found, name, value)
+    return dict(sorted(found.items(), key=lambda item: item[0].split("__")))
+
+
+def _collect(found: dict[str, str], name: str, value: Any) -> None:
+    """Add a setting, and those of the parts in it."""
+    if isinstance(value, dict):
+        found[name] = value["name"]
+        for key, inner in value.items():
+            if key not in {"axis", "name"}:
+                _collect(found, f"{name}__{key}", inner)
+        if value["name"] == name:
+            del found[name]  # 'training' is a part that there is only one of
+    elif isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+        found[name] = ", ".join(one["name"] for one in value)
+        for one in value:
+            for key, inner in one.items():
+                if key not in {"axis", "name"}:
+                    _collect(found, f"{name}__{one['name']}__{key}", inner)
+    else:
+        found[name] = _value(value)
+
+
+def _encoder_and_decoder(header: Mapping[str, Any]) -> tuple[str, str]:
+    """Return both networks in a line each: widths where it is dense, else the part with its settings."""
+    network = header["parts"]["network"]
+    if network["name"] != "dense":
+        return _words(network), "its mirror image"
+    n_values, n_latent = math.prod(header["shape"]), header["n_latent_"]
+    widths = network["widths"]
+    back = widths[::-1] if network["decoder_widths"] is None else network["decoder_widths"]
+    tied = ", tied" if network["tied"] else ""
+    there_text = "-".join(str(width) for width in (n_values, *widths, n_latent))
+    back_text = "-".join(str(width) for width in (n_latent, *back, n_values))
+    return f"dense {there_text}, {network['activation']}", f"dense {back_text}{tied}"
+
+
+def _words(part: Mapping[str, Any]) -> str:
+    """Return a part in words: its name, and the settings that say what it computes."""
+    said = []
+    for key, value in part.items():
+        if key in {"axis", "name", "initialisation"} or value is None or value is False or value == "identity":
+            continue
+        label = key.replace("_", " ")
+        said.append(label if value is True else f"{label} {_value(value)}")
+    return f"{part['name']} ({', '.join(said)})" if said else str(part["name"])
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(_value(one) for one in value) or "none"
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,125 @@
+"""What a trained model's pictures show: which arrays go into which picture of `narrows.pictures`."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows import pictures
+from narrows.errors import InvalidParameterError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from narrows.autoencoder import Autoencoder
+    from narrows.data import Source
+
+__all__ = ["draw_curves", "draw_denoising", "draw_filters", "draw_map", "draw_reconstructions"]
+
+_WIDE_TILE = (8, 16)  # what is shown of many filters
+_MOST_CURVES = 20  # filters of records that are no images, a small curve each
+
+
+def draw_reconstructions(model: Autoencoder, source: Source, *, n: int = 10) -> Figure:
+    """Return the first ``n`` records over what the model made of them."""
+    some = source.limit(n)
+    return pictures.reconstructions(_drawable(some.values), _drawable(model.reconstruct(some)), n=n)
+
+
+def draw_denoising(model: Autoencoder, source: Source, *, n: int = 10, seed: int = 0) -> Figure:
+    """Return the first ``n`` records, the same damaged as in training, and restored from that.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the model was trained without corruption.
+    """
+    some = source.limit(n)
+    noisy = model.corrupt(some, random_state=seed)
+    restored = model.reconstruct(noisy)
+    shown = {"original": some.values, "noisy": noisy, "restored": restored}
+    return pictures.rows({name: _drawable(values) for name, values in shown.items()}, n=n)
+
+
+def draw_filters(
+    model: Autoencoder, *, tile: tuple[int, int] | None = None, spacing: int = 1, wide: bool = False
+) -> Figure:
+    """Return the weights of the encoder's first layer, a small image for each unit; curves where records are no images.
+
+    With ``wide``, of many units only the first 128 are shown, in a grid that is wider than high.
+
+    Raises
+    ------
+    DataError
+        If neither images nor curves can be made of them.
+    InvalidParameterError
+        If the encoder has no layer of weights that is known here.
+    """
+    weights = _first_weights(model)
+    if wide and len(weights) > math.prod(_WIDE_TILE):
+        tile = _WIDE_TILE
+    if weights.ndim == 4:  # kernels of a convolution, (units, channels, height, width)
+        if weights.shape[1] not in {1, 3}:
+            weights = weights.reshape(-1, 1, *weights.shape[2:])
+        shape = tuple(weights.shape[1:] if weights.shape[1] == 3 else weights.shape[2:])
+        return pictures.filters(weights, shape=shape, tile=tile, spacing=spacing)
+    if len(model.shape_) == 1:
+        return pictures.rows({"weights": weights}, n=_MOST_CURVES if tile is None else math.prod(tile))
+    return pictures.filters(weights, shape=model.shape_, tile=tile, spacing=spacing)
+
+
+def draw_map(model: Autoencoder, source: Source) -> Figure:
+    """Return the codes in two dimensions beside the first two principal components, coloured by label.
+
+    Codes of more than two numbers are projected by PCA, and the title says so.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the code is a single number.
+    """
+    n_latent = model.n_latent_
+    by_pca = model.pca_.encode(source.values)
+    if n_latent < 2 or by_pca.shape[1] < 2:
+        raise InvalidParameterError(f"A map needs codes of at least two numbers. The model's have {n_latent}.")
+    codes = model.transform(source)
+    title = "autoencoder, its code of 2 numbers"
+    if n_latent > 2:
+        codes = _projected(codes)
+        title = f"autoencoder, its {n_latent} numbers projected by PCA"
+    shown = {title: codes, f"PCA, the first 2 of {by_pca.shape[1]} components": by_pca[:, :2]}
+    return pictures.maps(shown, source.labels, source.label_names)
+
+
+def draw_curves(model: Autoencoder) -> Figure:
+    """Return the loss and the learning rate of every epoch."""
+    return pictures.curves(model.history_)
+
+
+def _first_weights(model: Autoencoder) -> NDArray[Any]:
+    from torch import nn
+
+    for module in model.encoder_.modules():
+        if isinstance(module, (nn.Linear, nn.Conv2d)):
+            weights: NDArray[Any] = module.weight.detach().cpu().double().numpy()
+            return weights
+    raise InvalidParameterError(
+        f"The encoder, {model.chain_.parts.network!r}, has no layer whose filters can be drawn."
+    )
+
+
+def _projected(codes: NDArray[Any]) -> NDArray[Any]:
+    """Return the first two principal components of codes (n, n_latent)."""
+    from narrows.pca import PrincipalComponents
+
+    components = PrincipalComponents.fit(codes, 2, seed=0).encode(codes)
+    return np.pad(components, ((0, 0), (0, 2 - components.shape[1])))
+
+
+def _drawable(values: NDArray[Any]) -> NDArray[Any]:
+    """Return records as they are where they are vectors or images, else flat."""
+    is_picture = values.ndim in {2, 3} or (values.ndim == 4 and {values.shape[1], values.shape[3]} & {1, 3, 4})
+    return values if is_picture else values.reshape(len(values), -1)

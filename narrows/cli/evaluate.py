@@ -1,0 +1,96 @@
+"""``narrows evaluate``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from narrows.cli.console import aligned, number, print_json, print_lines, shape_text
+from narrows.cli.inputs import load_model, open_data
+from narrows.cli.options import data_argument, data_options, device_option, json_option, model_option, quiet_option
+
+if TYPE_CHECKING:
+    from narrows.autoencoder import Autoencoder
+
+__all__ = ["compared_with_pca", "evaluate", "metric_lines"]
+
+_WORDS = {
+    "records": ("", "records measured"),
+    "sse_per_record": ("", "squared error, summed over a record's values"),
+    "mse": ("", "squared error of a value"),
+    "psnr_db": ("dB", "peak signal-to-noise ratio"),
+    "cross_entropy_per_value": ("nats", "binary cross-entropy of a value"),
+    "nats_per_record": ("nats", "the loss that was minimised, of a record"),
+    "pca_sse_per_record": ("", "squared error that PCA leaves, with as many components"),
+}
+"""Unit and meaning of each metric, in a few words; `narrows.evaluation.report.METRICS` has the whole story."""
+
+
+@click.command()
+@data_argument
+@model_option
+@data_options
+@device_option
+@json_option
+@quiet_option
+def evaluate(
+    *,
+    data: str,
+    model: str,
+    limit: int | None,
+    resize: str | None,
+    key: str | None,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Measure how well MODEL restores DATA, beside PCA with a code of the same size.
+
+    Pixels of 8 bits count as numbers in [0, 1], other data in their own units. PCA is fitted to the data that the
+    model was trained on.
+    """
+    import narrows
+
+    loaded = load_model(model, device)
+    source = open_data(data, limit=limit, resize=resize, key=key, quiet=quiet)
+    metrics = narrows.evaluate(loaded, source)
+    if as_json:
+        print_json({**metrics, "data": source.name, "model": model, "n_latent": loaded.n_latent_})
+        return
+    size = f"{shape_text(source.shape)} values"
+    print_lines(
+        f"{source.name}: {len(source):,} records of {size}, each through {loaded.n_latent_} numbers and back",
+        "",
+        *metric_lines(metrics, loaded),
+    )
+
+
+def metric_lines(metrics: Mapping[str, float | int | None], model: Autoencoder) -> list[str]:
+    """Return the metrics as a table with plain words, and how they compare with PCA."""
+    rows = []
+    for name, value in metrics.items():
+        unit, meaning = _WORDS.get(name, ("", ""))
+        if value is None:
+            unit, meaning = "", f"{meaning}: not defined for these data"
+        rows.append((name, number(value), unit, meaning))
+    return [*aligned(rows, right=[1]), "", compared_with_pca(metrics, model)]
+
+
+def compared_with_pca(metrics: Mapping[str, float | int | None], model: Autoencoder) -> str:
+    """Return in a sentence which of the two leaves less error."""
+    ours, pca = metrics["sse_per_record"], metrics["pca_sse_per_record"]
+    assert ours is not None
+    assert pca is not None
+    n_components, n_values = model.pca_.components.shape
+    name = f"PCA with {n_components} component{'s' if n_components > 1 else ''}"
+    if n_components == n_values:
+        return f"The code is as large as a record, or larger: {name} leaves nothing out."
+    if pca in {ours, 0}:
+        return f"{name} leaves {number(pca)}, this model {number(ours)}."
+    share = abs(1 - ours / pca)
+    if ours < pca:
+        return f"This model leaves {share:.0%} less squared error than {name}."
+    more = f"{share:.0%} more squared error than" if share < 1 else f"{number(ours / pca)} times the squared error of"
+    return f"This model leaves {more} {name}: it has not beaten the best linear code."

@@ -1,0 +1,160 @@
+"""``narrows picture``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from narrows.cli.console import print_lines
+from narrows.cli.inputs import check_file_output, load_model, open_data
+from narrows.cli.options import data_options, device_option, force_option, model_option, output_option, quiet_option
+from narrows.cli.verbs import arguments
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from narrows.autoencoder import Autoencoder
+    from narrows.data import Source
+
+__all__ = ["picture"]
+
+KINDS = ("reconstructions", "denoising", "filters", "map", "curves", "report")
+_WITHOUT_DATA = {"filters", "curves"}
+_ENDINGS = (".png", ".svg", ".pdf")
+_ONLY_FOR = {
+    "n": {"reconstructions", "denoising", "report"},
+    "seed": {"denoising", "report"},
+    "tile": {"filters"},
+    "spacing": {"filters"},
+    **{name: {"reconstructions", "denoising", "map", "report"} for name in ("limit", "resize", "key")},
+}
+"""The kinds that an option is for; with another kind it would do nothing, so it is refused."""
+
+EPILOG = """
+\b
+Kinds:
+  reconstructions  records over what comes back through the code
+  denoising        records, the same damaged as in training, and restored
+  filters          weights of the encoder's first layer (needs no DATA)
+  map              codes in two dimensions beside PCA, coloured by label
+  curves           loss and learning rate over the epochs (needs no DATA)
+  report           all of these and the numbers, one HTML page
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("data", metavar="[DATA]", required=False)
+@model_option
+@output_option("OUT", "Where to write: .png, .svg or .pdf, or .html for a report.")
+@click.option(
+    "--kind",
+    type=click.Choice(KINDS),
+    help="What to draw.  [default: a report for .html, denoising if the model was trained so, else reconstructions]",
+)
+@click.option("-n", type=click.IntRange(1), metavar="N", default=10, help="Records to draw.  [default: 10]")
+@click.option("--tile", metavar="RxC", help="Rows and columns of filters.  [default: all, as square as it gets]")
+@click.option("--spacing", type=int, metavar="N", default=1, help="Pixels between filters.  [default: 1]")
+@click.option("--seed", type=int, metavar="N", default=0, help="Of the noise.  [default: 0]")
+@data_options
+@device_option
+@force_option
+@quiet_option
+@click.pass_context
+def picture(
+    ctx: click.Context,
+    /,
+    *,
+    data: str | None,
+    model: str,
+    output: str,
+    kind: str | None,
+    limit: int | None,
+    resize: str | None,
+    key: str | None,
+    device: str,
+    force: bool,
+    quiet: bool,
+    **look: Any,
+) -> None:
+    """Draw what MODEL makes of DATA."""
+    _check_ending(output, kind)
+    check_file_output(output, force=force)
+    look["tile"] = None if look["tile"] is None else _tile(look["tile"])
+    loaded = load_model(model, device)
+    kind = kind or _usual_kind(output, loaded)
+    _check_options(ctx, kind)
+    if data is None and kind not in _WITHOUT_DATA:
+        raise click.UsageError(f"Missing argument 'DATA': a picture of kind '{kind}' is drawn of data.")
+    source = None
+    if data is not None and kind not in _WITHOUT_DATA:
+        source = open_data(data, limit=limit, resize=resize, key=key, quiet=quiet)
+        _check_fits(loaded, source)
+    if kind == "report":
+        from narrows.cli.page import build_page
+        from narrows.evaluation.report import write_report
+
+        assert source is not None
+        page = build_page(loaded, source, path=model, arguments=arguments(ctx), n=look["n"], seed=look["seed"])
+        write_report(output, page, force=force)
+    else:
+        from narrows import pictures
+
+        pictures.save(_draw(kind, loaded, source, look), output, force=force)
+    print_lines(output)
+
+
+def _draw(kind: str, model: Autoencoder, source: Any, look: dict[str, Any]) -> Figure:
+    from narrows.cli import drawing
+
+    if kind == "reconstructions":
+        return drawing.draw_reconstructions(model, source, n=look["n"])
+    if kind == "denoising":
+        return drawing.draw_denoising(model, source, n=look["n"], seed=look["seed"])
+    if kind == "map":
+        return drawing.draw_map(model, source)
+    if kind == "filters":
+        return drawing.draw_filters(model, tile=look["tile"], spacing=look["spacing"])
+    return drawing.draw_curves(model)
+
+
+def _usual_kind(output: str, model: Autoencoder) -> str:
+    if Path(output).suffix.lower() == ".html":
+        return "report"
+    return "reconstructions" if model.chain_.corruption is None else "denoising"
+
+
+def _check_ending(output: str, kind: str | None) -> None:
+    """Refuse an ending that says another thing than the kind, before any work."""
+    ending = Path(output).suffix.lower()
+    if ending == ".html" and kind in {None, "report"}:
+        return
+    if kind == "report":
+        raise click.UsageError(f"A report is written to a name that ends in .html. Got '{output}'.")
+    if ending not in _ENDINGS:
+        raise click.UsageError(f"A picture is written to a name that ends in {', '.join(_ENDINGS)}. Got '{output}'.")
+
+
+def _check_options(ctx: click.Context, kind: str) -> None:
+    """Refuse options that would do nothing."""
+    for name, kinds in _ONLY_FOR.items():
+        if kind not in kinds and ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE:
+            flag = f"-{name}" if len(name) == 1 else f"--{name}"
+            raise click.UsageError(f"{flag} is for pictures of kind {', '.join(sorted(kinds))}. This one is '{kind}'.")
+
+
+def _check_fits(model: Autoencoder, source: Source) -> None:
+    from narrows.errors import ShapeMismatchError
+
+    if source.shape != model.shape_:
+        raise ShapeMismatchError(f"The model was trained on records of shape {model.shape_}. Got {source.shape}.")
+
+
+def _tile(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"\s*([0-9]{1,6})\s*[xX×]\s*([0-9]{1,6})\s*", text)
+    if match is None:
+        raise click.UsageError(f"--tile takes rows and columns, as in 10x20. Got '{text}'.")
+    return int(match[1]), int(match[2])

@@ -1,0 +1,31 @@
+"""``narrows recipes``."""
+
+from __future__ import annotations
+
+import click
+
+from narrows.cli.console import aligned, print_json, print_lines
+from narrows.cli.options import json_option
+
+__all__ = ["recipes"]
+
+
+@click.command()
+@click.argument("name", required=False)
+@json_option
+def recipes(name: str | None, as_json: bool) -> None:
+    """List the autoencoders that have a name, or show the settings of the one called NAME."""
+    from narrows.recipes import RECIPES, recipe, summary
+
+    if name is None:
+        found = {known: summary(known) for known in RECIPES}
+        if as_json:
+            print_json(found)
+        else:
+            print_lines(*aligned(list(found.items())))
+        return
+    settings = recipe(name).get_params(deep=False)
+    if as_json:
+        print_json({"name": name, "summary": summary(name), "settings": {k: repr(v) for k, v in settings.items()}})
+    else:
+        print_lines(summary(name), "", *aligned([(key, repr(value)) for key, value in settings.items()], indent=2))

@@ -1,0 +1,82 @@
+"""Settings as they are typed: ``part__option=value`` and the flags that stand for them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+__all__ = ["FLAGS", "changes", "parse_value"]
+
+FLAGS = {
+    "epochs": "training__epochs",
+    "latent": "n_latent",
+    "batch_size": "training__batch_size",
+    "learning_rate": "training__optimiser__learning_rate",
+    "patience": "training__patience",
+    "device": "training__device",
+    "seed": "random_state",
+}
+"""The parameter of `Autoencoder` that each flag of ``train`` stands for."""
+
+_WORDS = {"none": None, "true": True, "false": False}
+
+
+def changes(flags: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
+    """Return the parameters that were asked for, by name.
+
+    Parameters
+    ----------
+    flags : mapping
+        Values of `FLAGS`; None where a flag was not given.
+    settings : sequence of str
+        What ``--set`` was given: ``part__option=value``. Of two for the same option the last counts.
+
+    Raises
+    ------
+    click.UsageError
+        If a setting is none, or is given as a flag as well.
+    """
+    given = {FLAGS[flag]: value for flag, value in flags.items() if value is not None}
+    chosen: dict[str, Any] = {}
+    for text in settings:
+        name, equals, value = text.partition("=")
+        name = name.strip()
+        if not equals or not name:
+            raise click.UsageError(f"--set takes OPTION=VALUE, as in training__epochs=30. Got {text!r}.")
+        flag = next((flag for flag, parameter in FLAGS.items() if parameter == name), None)
+        if name in given and flag is not None:
+            raise click.UsageError(f"'{name}' is given twice, by --set and by --{flag.replace('_', '-')}.")
+        if name == "random_state":
+            raise click.UsageError("The seed is given as --seed N.")
+        chosen[name] = parse_value(value)
+    return given | chosen
+
+
+def parse_value(text: str) -> Any:
+    """Return the value that a text stands for: JSON, else a sequence if there are commas in it, else the text itself.
+
+    Examples
+    --------
+    >>> parse_value("0.1"), parse_value("512,256"), parse_value("unit-scale,mean-removal"), parse_value("none")
+    (0.1, (512, 256), ('unit-scale', 'mean-removal'), None)
+    """
+    text = text.strip()
+    try:
+        return _as_tuples(json.loads(text))
+    except ValueError:
+        pass
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    if "," in text and not text.startswith(("[", "{", '"')):
+        return tuple(parse_value(part) for part in text.split(",") if part.strip())
+    try:
+        return float(text)  # .5 and 1., which are no JSON
+    except ValueError:
+        return text
+
+
+def _as_tuples(value: Any) -> Any:
+    return tuple(_as_tuples(one) for one in value) if isinstance(value, list) else value

@@ -1,0 +1,185 @@
+"""``narrows train``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from narrows.cli.console import aligned, command_line, note, number, print_json, print_lines
+from narrows.cli.inputs import check_file_output, open_data
+from narrows.cli.options import data_argument, data_options, force_option, json_option, output_option, quiet_option
+from narrows.cli.progress import watcher
+from narrows.cli.settings import FLAGS, changes
+from narrows.cli.verbs import INTERRUPTED, TERMINATED, Failure
+
+if TYPE_CHECKING:
+    from narrows.autoencoder import Autoencoder
+    from narrows.data import Source
+
+__all__ = ["train"]
+
+EPILOG = """
+\b
+Settings for --set, as `narrows recipes NAME` shows them:
+  --set network=dense --set network__widths=512,256
+  --set training__optimiser=sgd --set training__schedule__warmup=0.1
+  --set preprocessing=unit-scale,mean-removal --set corruption=none
+
+The run's state is kept beside the model, in MODEL.safetensors.checkpoint, every half minute and when the run is
+interrupted. The same command with --resume goes on from there and comes to the same model.
+"""
+
+
+@click.command(epilog=EPILOG)
+@data_argument
+@output_option("MODEL.safetensors", "Where to save the model.")
+@click.option("--recipe", "name", default="auto", metavar="NAME", show_default=True, help="See `narrows recipes`.")
+@click.option("--epochs", type=int, metavar="N", help="Passes over the data.")
+@click.option("--latent", type=int, metavar="N", help="Numbers in the code of a record.")
+@click.option("--batch-size", type=int, metavar="N", help="Records in a step.")
+@click.option("--learning-rate", type=float, metavar="X", help="Step size at the schedule's peak.")
+@click.option("--valid", metavar="SHARE|DATA", help="Validate on this share of the data, as in 0.1, or on other data.")
+@click.option(
+    "--patience", type=int, metavar="N", help="Stop after N epochs without a better validation loss; keep the best."
+)
+@click.option("--seed", type=int, metavar="N", help="Of all randomness.  [default: 0]")
+@data_options
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    help="Where to compute; auto: on a CUDA device where there is one.  [default: auto]",
+)
+@click.option("--set", "settings", multiple=True, metavar="OPTION=VALUE", help="Any other setting; see below.")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint of an interrupted run.")
+@force_option
+@json_option
+@quiet_option
+@click.pass_context
+def train(
+    ctx: click.Context,
+    /,
+    *,
+    data: str,
+    output: str,
+    name: str,
+    valid: str | None,
+    limit: int | None,
+    resize: str | None,
+    key: str | None,
+    settings: tuple[str, ...],
+    resume: bool,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    **flags: Any,
+) -> None:
+    """Train an autoencoder on DATA and save it."""
+    checkpoint = Path(f"{output}.checkpoint")
+    check_file_output(output, force=force)
+    _check_checkpoint(checkpoint, resume=resume, force=force)
+    model = _model(name, flags, settings, valid)
+    source = open_data(data, limit=limit, resize=resize, key=key, quiet=quiet)
+    validation = None
+    if valid is not None and _share(valid) is None:
+        validation = open_data(valid, resize=resize, key=key, quiet=quiet)
+    if resume and not checkpoint.exists():
+        note(f"There is no checkpoint {checkpoint}: the run starts anew.", quiet=quiet)
+    elif not resume:
+        checkpoint.unlink(missing_ok=True)
+    try:
+        model.fit(source, validation=validation, watcher=watcher(quiet=quiet), checkpoint=checkpoint, resume=resume)
+    except (KeyboardInterrupt, SystemExit) as stop:
+        _say_how_to_resume(ctx, checkpoint, resume)
+        raise click.exceptions.Exit(TERMINATED if isinstance(stop, SystemExit) else INTERRUPTED) from None
+    model.save(output, force=force)
+    checkpoint.unlink(missing_ok=True)
+    _report(model, output, validation, as_json)
+
+
+def _model(name: str, flags: dict[str, Any], settings: tuple[str, ...], valid: str | None) -> Autoencoder:
+    """Return the autoencoder that was asked for, refusing before any data are read what can be refused by then."""
+    asked_for = changes({flag: flags[flag] for flag in FLAGS}, settings)
+    asked_for.setdefault("random_state", 0)
+    share = None if valid is None else _share(valid)
+    if share is not None:
+        asked_for["training__validation"] = share
+
+    from narrows.autoencoder import device_of
+    from narrows.options import Whole, check, optional
+    from narrows.recipes import recipe
+
+    seed = asked_for["random_state"]
+    if not 0 <= seed < 2**32:
+        raise click.UsageError(f"The seed must be a whole number from 0 to {2**32 - 1}. Got {seed}.")
+    model = recipe(name, **asked_for)
+    check("Autoencoder", "n_latent", model.n_latent, optional(Whole(1)))
+    device_of(model.training)
+    training = model.training
+    if training is not None and training.patience is not None and not training.validation and valid is None:
+        raise click.UsageError("--patience needs data to validate on. Give --valid 0.1, or --valid DATA.")
+    return model
+
+
+def _share(valid: str) -> float | None:
+    """Return the share that ``--valid`` means, or None if it means data."""
+    try:
+        return float(valid)
+    except ValueError:
+        return None
+
+
+def _check_checkpoint(checkpoint: Path, *, resume: bool, force: bool) -> None:
+    if checkpoint.exists() and not (resume or force):
+        raise Failure(
+            f"An unfinished run left its state in '{checkpoint}'. "
+            "Go on with it by --resume, or throw it away and start anew by --force."
+        )
+
+
+def _say_how_to_resume(ctx: click.Context, checkpoint: Path, resumed: bool) -> None:
+    if not checkpoint.exists():
+        click.echo("Interrupted. There was nothing to keep yet.", err=True)
+        return
+    again = command_line(ctx) if resumed else command_line(ctx, "--resume")
+    click.echo(f"Interrupted. The run is kept in {checkpoint}. Go on with\n  {again}", err=True)
+
+
+def _report(model: Autoencoder, output: str, validation: Source | None, as_json: bool) -> None:
+    import narrows
+
+    history = model.history_
+    patient = model.training is not None and model.training.patience is not None
+    kept = min(history, key=lambda row: row["validation_loss"]) if patient else history[-1]
+    result = {
+        "path": output,
+        "bytes": os.path.getsize(output),
+        "seconds": sum(row["seconds"] for row in history),
+        "records": model.trained_on_["n_records"],
+        "n_latent": model.n_latent_,
+        "epochs": len(history),
+        "kept_epoch": kept["epoch"],
+        "loss": kept["loss"],
+        "validation_loss": kept["validation_loss"],
+        "validation": None if validation is None else narrows.evaluate(model, validation),
+    }
+    if as_json:
+        print_json(result)
+        return
+    from narrows.cli.evaluate import metric_lines
+
+    epochs = f"{result['epochs']} epochs in {result['seconds']:.1f} s"
+    rows = [
+        ("model", f"{output}, {result['bytes']:,} bytes, {result['n_latent']} numbers a code"),
+        ("trained", f"{epochs} on {result['records']:,} records of {model.trained_on_['name']}"),
+        ("loss", f"{number(kept['loss'])} nats per record"),
+    ]
+    if kept["validation_loss"] is not None:
+        rows.append(("validation", f"{number(kept['validation_loss'])} nats per record"))
+    if kept["epoch"] < len(history):
+        rows.append(("kept", f"the weights of epoch {kept['epoch']}, the best on validation"))
+    print_lines(*aligned(rows))
+    if validation is not None:
+        print_lines("", f"on {validation.name}:", *metric_lines(result["validation"], model))

@@ -1,0 +1,64 @@
+"""What the tests of the command line share: a caller, and two small models."""
+
+import json
+import os
+
+import pytest
+from click.testing import CliRunner
+
+from narrows.cli import main
+
+QUICK = ("--epochs", "2", "--limit", "200")
+
+
+class Caller:
+    """Calls the command line inside this process."""
+
+    def __call__(self, *arguments, code=0):
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == code, result.output
+        return result
+
+    def json(self, *arguments):
+        """Return what is printed as one JSON object; anything else beside it would not parse."""
+        return json.loads(self(*arguments, "--json").stdout, parse_constant=pytest.fail)
+
+    def train(self, path, *arguments, data="digits:train"):
+        """Train on a few digits; return what `info` says of the model."""
+        self("train", data, "-o", path, *QUICK, "--quiet", *arguments)
+        return self.json("info", path)
+
+
+@pytest.fixture(scope="session")
+def narrows():
+    return Caller()
+
+
+@pytest.fixture(scope="session")
+def model(narrows, tmp_path_factory):
+    """A model of digits with a code of four numbers."""
+    path = tmp_path_factory.mktemp("models") / "digits.safetensors"
+    narrows.train(path, "--latent", "4")
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def denoising_model(narrows, tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "denoising.safetensors"
+    narrows.train(path, "--recipe", "conv-denoising")
+    return str(path)
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def environment():
+    """For calls in a process of their own: as many threads as here, so that sums are added in the same order."""
+    import torch
+
+    return {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads()), "COLUMNS": "100"}

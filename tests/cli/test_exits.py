@@ -1,0 +1,108 @@
+"""Every kind of failure ends with its exit code and one message on standard error, and nothing on standard output."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from narrows import errors
+from narrows.cli import main
+
+
+def fail(monkeypatch, narrows, error, code):
+    """Call a verb in whose middle this error happens."""
+
+    def load(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr("narrows.cli.inputs.load_model", load)
+    monkeypatch.setattr("narrows.cli.evaluate.load_model", load)
+    return narrows("evaluate", "digits", "-m", "m", code=code)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.NarrowsError("it went wrong"), 1),
+        (errors.InvalidParameterError("it went wrong"), 2),
+        (errors.DataError("it went wrong"), 1),
+        (errors.DataNotFoundError("it went wrong"), 1),
+        (errors.CorruptFileError("it went wrong"), 1),
+        (errors.NonFiniteDataError("it went wrong"), 1),
+        (errors.ShapeMismatchError("it went wrong"), 1),
+        (errors.DownloadError("it went wrong"), 1),
+        (errors.ModelFileError("it went wrong"), 1),
+        (errors.OutputExistsError("it went wrong"), 1),
+        (errors.TrainingDivergedError("it went wrong"), 1),
+    ],
+)
+def test_our_own_errors_are_their_message_alone(error, code, monkeypatch, narrows):
+    result = fail(monkeypatch, narrows, error, code)
+    assert result.stderr == "Error: it went wrong\n"
+    assert result.stdout == ""
+
+
+def test_unknown_names_are_wrong_usage(monkeypatch, narrows):
+    assert "Did you mean" in fail(monkeypatch, narrows, errors.UnknownNameError("thing", "dat", ["data"]), 2).stderr
+
+
+def test_errors_of_the_operating_system_are_one_line(monkeypatch, narrows):
+    full = OSError(28, "No space left on device", "/data/m.safetensors")
+    assert fail(monkeypatch, narrows, full, 1).stderr == "Error: /data/m.safetensors: No space left on device.\n"
+
+
+def test_an_interruption_is_said_and_ends_with_130(monkeypatch, narrows):
+    assert fail(monkeypatch, narrows, KeyboardInterrupt(), 130).stderr == "Interrupted.\n"
+
+
+def test_what_nobody_expected_keeps_its_traceback(monkeypatch, narrows):
+    with pytest.raises(ZeroDivisionError):
+        fail(monkeypatch, narrows, ZeroDivisionError(), 1)
+
+
+def test_data_that_cannot_be_used_are_named(narrows, model):
+    np.save("wrong.npy", np.zeros((3, 5), np.float32))
+    refused = narrows("evaluate", "wrong.npy", "-m", model, code=1).stderr
+    assert "(8, 8)" in refused
+    assert "(5,)" in refused
+    np.save("nan.npy", np.full((3, 8, 8), np.nan))
+    assert "NaN" in narrows("train", "nan.npy", "-o", "m.safetensors", code=1).stderr
+    Path("cut.npy").write_bytes(Path("wrong.npy").read_bytes()[:-9])
+    assert "cut.npy" in narrows("train", "cut.npy", "-o", "m.safetensors", code=1).stderr
+    assert "no-such" in narrows("train", "no-such.npy", "-o", "m.safetensors", code=1).stderr
+    assert "picture" not in narrows("picture", "wrong.npy", "-m", model, "-o", "x.png", code=1).stderr
+
+
+def test_a_diverging_run_says_where_and_leaves_no_model(narrows):
+    quick = ("--epochs", "3", "--limit", "200", "--quiet", "--recipe", "vanilla", "--set", "training__optimiser=sgd")
+    result = narrows("train", "digits", "-o", "m.safetensors", *quick, "--learning-rate", "1e9", code=1)
+    assert "stopped being finite in epoch" in result.stderr
+    assert not Path("m.safetensors").exists()
+
+
+def test_a_folder_that_may_not_be_written_to_is_refused_before_training(narrows, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *arguments: False)
+    assert "may not be written to" in narrows("train", "digits", "-o", "m.safetensors", code=1).stderr
+
+
+def test_a_reader_who_has_seen_enough_is_no_error(model):
+    command = f"{sys.executable} -m narrows info {model} --json | head -c 1"
+    done = subprocess.run(["sh", "-c", command], check=False, capture_output=True, text=True)
+    assert done.stdout == "{"
+    assert done.stderr == ""
+
+
+def test_a_terminal_without_our_letters_still_gets_the_rest(model):
+    environment = {**os.environ, "PYTHONIOENCODING": "iso8859-5"}
+    done = subprocess.run(
+        [sys.executable, "-m", "narrows", "info", model], check=False, capture_output=True, env=environment
+    )
+    assert done.returncode == 0
+    assert b"8?8 uint8" in done.stdout
+
+
+def test_the_group_itself_can_be_called_from_python():
+    assert main(["--version"], standalone_mode=False) in {0, None}

@@ -1,0 +1,105 @@
+"""Progress: a bar on a terminal, a few plain lines elsewhere, on standard error only."""
+
+import os
+import pty
+import sys
+import threading
+
+import pytest
+
+from narrows.cli.progress import on_download
+from narrows.cli.watchers import Bar, Lines
+from narrows.training import Epoch
+
+
+def run(watcher, n_epochs, *, done=0, validation=None, stop_after=None):
+    watcher.start(n_epochs, 1000, done)
+    for epoch in range(done + 1, (stop_after or n_epochs) + 1):
+        watcher.step(epoch, 500, 2.5)
+        watcher.epoch(Epoch(epoch, 1 / epoch, validation, 1e-3, 0.5, 2000.0))
+    watcher.stop()
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Return a function that calls another with standard error on a terminal, and returns what is seen there."""
+
+    def show(call):
+        ours, theirs = pty.openpty()
+        seen = []
+
+        def read():
+            while True:
+                try:
+                    seen.append(os.read(ours, 4096))
+                except OSError:
+                    return
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        with monkeypatch.context() as patch, os.fdopen(theirs, "w") as stream:
+            patch.setattr(sys, "stderr", stream)
+            patch.setenv("TERM", "xterm")
+            patch.setenv("COLUMNS", "90")
+            call()
+        reader.join(timeout=10)
+        os.close(ours)
+        return b"".join(seen).decode()
+
+    return show
+
+
+def test_lines_have_epoch_loss_validation_speed_and_time_left(capsys):
+    run(Lines(most=30), 3, validation=0.75)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "epoch 1/3  loss 1.000  validation 0.7500  2,000 records/s  1 s left"
+    assert lines[-1] == "epoch 3/3  loss 0.3333  validation 0.7500  2,000 records/s"
+
+
+@pytest.mark.parametrize("n_epochs", [1, 2, 29, 30, 31, 59, 200, 1000])
+def test_there_are_at_most_thirty_lines_and_the_last_epoch_is_among_them(n_epochs, capsys):
+    run(Lines(most=30), n_epochs)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == n_epochs if n_epochs <= 28 else 15 <= len(lines) <= 30
+    assert lines[0].startswith(f"epoch {1:>{len(str(n_epochs))}}/")
+    assert lines[-1].startswith(f"epoch {n_epochs}/{n_epochs} ")
+
+
+def test_the_last_epoch_of_a_run_that_stops_early_is_shown(capsys):
+    run(Lines(most=30), 1000, stop_after=77)
+    assert capsys.readouterr().err.splitlines()[-1].startswith("epoch   77/1000")
+
+
+def test_a_resumed_run_says_where_it_goes_on(capsys):
+    run(Lines(most=30), 10, done=6)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "going on after epoch 6 of 10"
+    assert lines[1].startswith("epoch  7/10")
+
+
+def test_the_bar_shows_the_same_on_a_terminal(terminal):
+    seen = terminal(lambda: run(Bar(), 3, validation=0.75))
+    for text in ("epoch 3/3", "loss 0.3333", "validation 0.7500", "records/s", "━"):
+        assert text in seen
+    assert seen.rstrip().endswith("\x1b[?25h")  # the cursor is back
+
+
+def test_a_piped_run_writes_plain_lines(narrows):
+    result = narrows("train", "digits", "-o", "m.safetensors", "--epochs", "40", "--limit", "50", "--batch-size", "50")
+    assert all(line.startswith("epoch ") for line in result.stderr.splitlines())
+    assert len(result.stderr.splitlines()) <= 30
+    assert all(letter.isprintable() or letter == "\n" for letter in result.stderr + result.stdout)
+
+
+def test_downloads_are_a_line_each_or_a_bar(capsys, terminal):
+    def download():
+        with on_download(quiet=False) as tell:
+            for n in (10, 500, 1000):
+                tell("train.gz", n, 1000)
+            tell("labels.gz", 5, None)
+
+    download()
+    assert capsys.readouterr().err == "downloading train.gz (1,000 bytes)\ndownloading labels.gz\n"
+    assert "train.gz" in terminal(download)
+    with on_download(quiet=True) as tell:
+        assert tell is None

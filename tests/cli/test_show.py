@@ -1,0 +1,97 @@
+"""``narrows evaluate``, ``info`` and ``recipes``."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import narrows as package
+from narrows.recipes import RECIPES
+
+
+def test_evaluate_as_json_is_what_python_measures(narrows, model):
+    said = narrows.json("evaluate", "digits:test", "-m", model)
+    measured = package.evaluate(package.load(model), "digits:test")
+    assert set(measured) >= {
+        "records",
+        "sse_per_record",
+        "mse",
+        "psnr_db",
+        "cross_entropy_per_value",
+        "nats_per_record",
+        "pca_sse_per_record",
+    }
+    assert {name: said[name] for name in measured} == pytest.approx(measured)
+    assert said["n_latent"] == 4
+
+
+def test_evaluate_in_words_names_every_number_and_compares_with_pca(narrows, model):
+    result = narrows("evaluate", "digits:test", "-m", model)
+    for name in narrows.json("evaluate", "digits:test", "-m", model):
+        if name not in {"data", "model", "n_latent"}:
+            assert f"\n{name} " in result.stdout
+    assert "PCA with 4 components" in result.stdout.splitlines()[-1]
+    assert result.stderr == ""
+
+
+def test_evaluate_reads_no_more_than_the_limit(narrows, model):
+    assert narrows.json("evaluate", "digits:test", "-m", model, "--limit", "7")["records"] == 7
+
+
+def test_a_code_as_large_as_the_record_is_said_to_be_no_feat(narrows, denoising_model):
+    assert "The code is as large as a record" in narrows("evaluate", "digits:test", "-m", denoising_model).stdout
+
+
+def test_a_number_that_is_not_defined_is_null_in_json_and_a_dash_in_words(narrows):
+    import numpy as np
+
+    np.save("x.npy", np.random.default_rng(0).normal(size=(60, 5)))
+    narrows.train("m.safetensors", data="x.npy")
+    assert narrows.json("evaluate", "x.npy", "-m", "m.safetensors")["cross_entropy_per_value"] is None
+    assert "not defined for these data" in narrows("evaluate", "x.npy", "-m", "m.safetensors").stdout
+
+
+def test_info_says_what_the_model_is(narrows, model):
+    info = narrows.json("info", model)
+    loaded = package.load(model)
+    assert info["bytes"] == Path(model).stat().st_size
+    assert info["trained_on"]["name"] == "digits:train"
+    assert info["trained_on"]["n_records"] == 200
+    assert (info["shape"], info["dtype"], info["n_latent"], info["epochs"]) == ([8, 8], "uint8", 4, 2)
+    assert [row["loss"] for row in info["history"]] == [row["loss"] for row in loaded.history_]
+    assert info["weights"] == sum(p.numel() for m in (loaded.encoder_, loaded.decoder_) for p in m.parameters())
+    text = narrows("info", model).stdout
+    for word in ("digits:train", "200 records", "seed 0", "4 numbers", "2 epochs", "dense 64-256-4", "8×8 uint8"):
+        assert word in text
+
+
+def test_info_shows_the_whole_chain_of_a_denoising_model(narrows, denoising_model):
+    text = narrows("info", denoising_model).stdout
+    for word in ("corruption     gaussian (scale 0.5, clip), in training only", "convolutional", "bernoulli"):
+        assert word in text
+
+
+def test_info_of_what_is_no_model_says_so(narrows):
+    Path("x.safetensors").write_bytes(b"nothing of the kind")
+    assert "x.safetensors is no safetensors file" in narrows("info", "x.safetensors", code=1).stderr
+    assert "There is no model file y.safetensors" in narrows("info", "y.safetensors", code=1).stderr
+
+
+def test_recipes_are_listed_by_name_with_a_line_each(narrows):
+    lines = narrows("recipes").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == list(RECIPES)
+    assert list(narrows.json("recipes")) == list(RECIPES)
+
+
+def test_a_recipe_is_shown_with_its_settings(narrows):
+    assert "Dense(" in narrows("recipes", "deep-tied").stdout
+    said = narrows.json("recipes", "dense")
+    assert said["settings"]["n_latent"] == "32"
+    assert "Did you mean 'dense'" in narrows("recipes", "dens", code=2).stderr
+
+
+def test_json_is_one_object_and_nothing_else(narrows, model):
+    for arguments in (("evaluate", "digits:test", "-m", model), ("info", model), ("recipes",)):
+        result = narrows(*arguments, "--json")
+        assert isinstance(json.loads(result.stdout), dict)
+        assert "NaN" not in result.stdout

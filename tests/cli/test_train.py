@@ -1,0 +1,181 @@
+"""``narrows train``: every flag shows in the model, and nothing is overwritten unasked."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from narrows.cli.settings import parse_value
+
+
+def read(info, path):
+    """Return the value at a dotted path."""
+    for key in path.split("."):
+        info = info[key]
+    return info
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path", "value"),
+    [
+        ("--epochs 3", "epochs", 3),
+        ("--limit 100", "trained_on.n_records", 100),
+        ("--latent 7", "n_latent", 7),
+        ("--batch-size 50", "params.training.batch_size", 50),
+        ("--learning-rate 0.01", "params.training.optimiser.learning_rate", 0.01),
+        ("--seed 5", "params.random_state", 5),
+        ("--valid 0.25", "trained_on.n_records", 150),
+        ("--valid 0.25 --patience 9", "params.training.patience", 9),
+        ("--device cpu", "params.training.device", "cpu"),
+        ("--recipe dense", "parts.network.widths", [128, 64]),
+        ("--set network=dense --set network__widths=20,10", "parts.network.widths", [20, 10]),
+        ("--set network__widths=20 --set network=dense", "parts.network.widths", [20]),
+        ("--set training__optimiser=adadelta", "params.training.optimiser.name", "adadelta"),
+        ("--set training__schedule__warmup=0.1", "params.training.schedule.warmup", 0.1),
+        ("--set training__shuffle=false", "params.training.shuffle", False),
+        ("--recipe conv-denoising --set corruption=none", "parts.corruption", None),
+        ("--set corruption=masking --set corruption__level=.4", "parts.corruption.level", 0.4),
+    ],
+)
+def test_every_flag_shows_in_the_model(arguments, path, value, narrows):
+    assert read(narrows.train("m.safetensors", *arguments.split()), path) == value
+
+
+def test_preprocessing_is_a_list_of_names(narrows):
+    info = narrows.train("m.safetensors", "--set", "preprocessing=unit-scale,mean-removal")
+    assert [part["name"] for part in info["parts"]["preprocessing"]] == ["unit-scale", "mean-removal"]
+
+
+def test_the_seed_is_zero_unless_given(narrows):
+    assert narrows.train("m.safetensors")["params"]["random_state"] == 0
+
+
+def test_key_and_resize_say_how_data_are_read(narrows, tmp_path):
+    x = np.random.default_rng(0).random((50, 6), dtype=np.float32)
+    np.savez("two.npz", x=x, other=x[:, :3])
+    assert narrows.train("a.safetensors", "--key", "other", data="two.npz")["shape"] == [3]
+    Path("photos").mkdir()
+    for i in range(4):
+        Image.fromarray(np.full((9 + i, 9), 40 * i, np.uint8)).save(f"photos/{i}.png")
+    assert narrows.train("b.safetensors", "--resize", "8x10", data="photos")["shape"] == [8, 10]
+
+
+def test_validation_data_of_their_own_are_measured(narrows):
+    result = narrows.json("train", "digits", "-o", "m.safetensors", "--epochs", "2", "--valid", "digits:test")
+    assert result["validation"]["records"] == 360
+    assert result["records"] == 1437
+    assert result["validation_loss"] == pytest.approx(result["validation"]["nats_per_record"], rel=1e-4)
+
+
+def test_the_result_is_said_in_words_or_as_one_json_object(narrows):
+    quick = ("--epochs", "2", "--limit", "100", "--valid", "0.2", "--quiet")
+    words = narrows("train", "digits", "-o", "a.safetensors", *quick)
+    assert "a.safetensors, " in words.stdout
+    assert "2 epochs in" in words.stdout
+    assert "nats per record" in words.stdout
+    assert words.stderr == ""
+    said = narrows.json("train", "digits", "-o", "b.safetensors", *quick)
+    assert said["path"] == "b.safetensors"
+    assert said["bytes"] == Path("b.safetensors").stat().st_size
+    assert (said["epochs"], said["records"], said["validation"]) == (2, 80, None)
+    assert said["loss"] == narrows.json("info", "b.safetensors")["loss"]
+
+
+def test_the_same_command_gives_the_same_model(narrows):
+    import safetensors.numpy
+
+    for path in ("a.safetensors", "b.safetensors"):
+        narrows.train(path)
+    a, b = (safetensors.numpy.load_file(path) for path in ("a.safetensors", "b.safetensors"))
+    assert all(np.array_equal(a[name], b[name]) for name in a.keys() | b.keys())
+
+
+def test_a_model_is_replaced_only_by_force_and_refused_before_data_are_read(narrows, model):
+    before = Path(model).read_bytes()
+    refused = narrows("train", "no-such-data.npy", "-o", model, code=1)
+    assert "already there" in refused.stderr
+    assert "--force" in refused.stderr
+    assert Path(model).read_bytes() == before
+    narrows.train("m.safetensors", "--latent", "3")
+    assert narrows.train("m.safetensors", "--latent", "4", "--force")["n_latent"] == 4
+
+
+def test_a_missing_folder_is_refused_before_training(narrows):
+    assert "There is no folder" in narrows("train", "digits", "-o", "nowhere/m.safetensors", code=1).stderr
+
+
+def test_the_checkpoint_of_an_unfinished_run_is_neither_ignored_nor_thrown_away_unasked(narrows):
+    checkpoint = Path("m.safetensors.checkpoint")
+    checkpoint.write_bytes(b"of an earlier run")
+    refused = narrows("train", "digits", "-o", "m.safetensors", code=1)
+    assert "--resume" in refused.stderr
+    assert "--force" in refused.stderr
+    assert checkpoint.exists()
+    assert "no checkpoint" in narrows("train", "digits", "-o", "m.safetensors", "--resume", code=1).stderr
+    narrows.train("m.safetensors", "--force")
+    assert not checkpoint.exists()
+
+
+def test_resuming_without_a_checkpoint_starts_anew_and_says_so(narrows):
+    result = narrows("train", "digits", "-o", "m.safetensors", "--epochs", "2", "--limit", "100", "--resume")
+    assert "There is no checkpoint m.safetensors.checkpoint: the run starts anew." in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--epochs 0", "The 'epochs' of Training must be a whole number ≥ 1 or None. Got 0."),
+        ("--epochs ten", "'ten' is not a valid integer"),
+        ("--latent -1", "The 'n_latent' of Autoencoder must be a whole number ≥ 1 or None. Got -1."),
+        ("--batch-size 0", "The 'batch_size' of Training must be"),
+        ("--learning-rate -0.1", "The 'learning_rate' of Adam must be"),
+        ("--limit 0", "The 'limit' must be a whole number ≥ 1. Got 0."),
+        ("--valid 1.5", "The 'validation' of Training must be"),
+        ("--patience 3", "--valid"),
+        ("--seed -1", "The seed must be a whole number"),
+        ("--resize 8by8", "A size is HEIGHTxWIDTH"),
+        ("--resize 8x8", "The 'resize' is for image files"),
+        ("--recipe dens", "There is no recipe 'dens'. Did you mean 'dense'?"),
+        ("--set network=dense --set network__width=3", "There is no option of Dense 'width'. Did you mean 'widths'?"),
+        ("--set latent=3", "There is no parameter of Autoencoder 'latent'. Did you mean 'n_latent'?"),
+        ("--set network", "--set takes OPTION=VALUE"),
+        ("--set training__epochs=3 --epochs 4", "'training__epochs' is given twice, by --set and by --epochs."),
+        ("--set random_state=3", "--seed"),
+        ("--set network=dens", "There is no network 'dens'. Did you mean 'dense'?"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_says_what_is_allowed(arguments, message, narrows):
+    result = narrows("train", "digits:train", "-o", "m.safetensors", *arguments.split(), code=2)
+    assert message in " ".join(result.stderr.split())
+    assert result.stdout == ""
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("30", 30),
+        ("1e-3", 0.001),
+        (".5", 0.5),
+        ("true", True),
+        ("True", True),
+        ("none", None),
+        ("null", None),
+        ("512,256", (512, 256)),
+        ("512,", (512,)),
+        ("[512, 256]", (512, 256)),
+        ("[]", ()),
+        ("unit-scale,mean-removal", ("unit-scale", "mean-removal")),
+        ('"none"', "none"),
+        ("relu", "relu"),
+        ('{"name": "dense"}', {"name": "dense"}),
+    ],
+)
+def test_values_are_json_then_lists_then_text(text, value):
+    assert parse_value(text) == value
+
+
+def test_recipes_shown_by_json_can_be_parsed(narrows):
+    assert json.loads(narrows("recipes", "--json").stdout)

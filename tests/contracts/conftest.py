@@ -1,0 +1,58 @@
+"""Every part there is, with several settings each: what the checks of an axis run over.
+
+A test that takes ``part`` runs over all parts registered on the axis that its module names as ``AXIS``, so that a part
+is tested the day it is imported. Settings are made from what its options allow.
+"""
+
+import dataclasses
+from itertools import chain
+
+from narrows.errors import InvalidParameterError
+from narrows.options import Choice, Flag, Many, Real, Whole
+from narrows.part import OneOf
+
+
+def allowed_values(allowed):
+    """Return some values that an option may have: its bounds, what lies between, every choice."""
+    match allowed:
+        case Real(low=low, high=high):
+            low, high = max(low, -0.5), min(high, max(low, 0) + 3)
+            tried = [low, low + 0.3 * (high - low), low + 0.6 * (high - low), high]
+            return [value for value in tried if allowed.accepts(value)]
+        case Whole(low=low):
+            return [low, low + 1, low + 4]
+        case Choice(values=values):
+            return list(values) if len(values) <= 5 else [values[0], values[len(values) // 2], values[-1]]
+        case Flag():
+            return [False, True]
+        case Many(each=each):
+            some = allowed_values(each)
+            return [value for value in ((), some[-1:], some[-2:]) if allowed.accepts(tuple(value))]
+        case OneOf(part_axis=axis):
+            return list(axis.registry)
+    return [*allowed_values(allowed.first), *allowed_values(allowed.second)]
+
+
+def one_change(part):
+    """Return the settings of a class of parts that differ from the default in one option, by the option's name."""
+    changed = {}
+    for field in dataclasses.fields(part):
+        for value in allowed_values(field.metadata["allowed"]):
+            try:
+                variant = part(**{field.name: value})
+            except InvalidParameterError:  # an option that goes only with another
+                continue
+            if variant != part():
+                changed.setdefault(field.name, []).append(variant)
+    return changed
+
+
+def pytest_generate_tests(metafunc):
+    axis = getattr(metafunc.module, "AXIS", None)
+    kinds = list(axis.registry.values()) if axis is not None else []
+    if "part" in metafunc.fixturenames:
+        parts = [part for kind in kinds for part in [kind(), *chain.from_iterable(one_change(kind).values())]]
+        metafunc.parametrize("part", parts, ids=repr)
+    if "option" in metafunc.fixturenames:
+        options = [(kind, name, variants) for kind in kinds for name, variants in one_change(kind).items()]
+        metafunc.parametrize("option", options, ids=[f"{kind.name}-{name}" for kind, name, _ in options])

@@ -1,0 +1,195 @@
+"""What holds of every likelihood, and log-probabilities written a second way."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from narrows.likelihoods import Bernoulli, Laplace, Likelihood, Normal
+
+AXIS = Likelihood
+SHAPE = (4, 3)
+
+
+def noise(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def uniform(*shape, seed=0, low=0.0, high=1.0):
+    return torch.rand(*shape, generator=noise(seed), dtype=torch.float64) * (high - low) + low
+
+
+def parameters_of(likelihood, n, seed=0):
+    """Return parameters for n records: moderate numbers, one or several for each value."""
+    several = () if likelihood.n_parameters == 1 else (likelihood.n_parameters,)
+    return uniform(n, *SHAPE, *several, seed=seed, low=-2, high=2)
+
+
+def check_likelihood(part):
+    likelihood = part.build(SHAPE).double()
+    low, high = likelihood.support
+    assert low < high
+    parameters = parameters_of(likelihood, 6).requires_grad_()
+    x = uniform(6, *SHAPE, seed=1, low=max(low, -3), high=min(high, 3))
+    nats = likelihood.log_prob(parameters, x)
+    assert (nats.shape, nats.dtype) == ((6,), torch.float64)
+    assert bool(nats.isfinite().all())
+    torch.testing.assert_close(likelihood.log_prob(parameters[2:3], x[2:3]), nats[2:3])
+    nats.sum().backward()
+    assert bool(parameters.grad.isfinite().all())
+    assert bool(parameters.grad.any())
+
+    mean = likelihood.mean(parameters)
+    mean = mean.detach()
+    assert mean.shape == x.shape
+    assert low <= float(mean.min())
+    assert float(mean.max()) <= high
+
+    global_state = torch.get_rng_state()
+    parameters = parameters.detach()
+    sample = likelihood.sample(parameters, noise(3)).detach()
+    assert sample.shape == x.shape
+    assert torch.equal(sample, likelihood.sample(parameters, noise(3)).detach())
+    assert not torch.equal(sample, likelihood.sample(parameters, noise(4)))
+    assert torch.equal(torch.get_rng_state(), global_state)
+    assert low <= float(sample.min())
+    assert float(sample.max()) <= high
+    assert bool(likelihood.log_prob(parameters, sample).isfinite().all()), "what is drawn is possible"
+
+    single = part.build(SHAPE)
+    torch.testing.assert_close(
+        single.log_prob(parameters.float(), x.float()).double(), nats.detach(), rtol=1e-5, atol=1e-4
+    )
+
+
+def test_likelihood(part):
+    check_likelihood(part)
+
+
+def test_the_mean_is_that_of_the_samples(part):
+    likelihood = part.build(SHAPE).double()
+    parameters = parameters_of(likelihood, 1)
+    n = 40_000
+    samples = likelihood.sample(parameters.expand(n, *parameters.shape[1:]), noise(0))
+    samples = samples.detach()
+    error = (samples.mean(dim=0) - likelihood.mean(parameters)[0]).abs()
+    assert bool((error <= 5 * samples.std(dim=0) / math.sqrt(n)).all())
+
+
+def test_the_parameters_that_fit_best_have_the_data_as_their_mean(part):
+    """Gradient ascent on log p finds the mean that the record asks for."""
+    likelihood = part.build(SHAPE).double()
+    x = uniform(1, *SHAPE, seed=2, low=0.2, high=0.8)
+    parameters = torch.zeros(parameters_of(likelihood, 1).shape, dtype=torch.float64, requires_grad=True)
+    optimiser = torch.optim.Adam([parameters], lr=0.05)
+    for step in range(600):
+        optimiser.param_groups[0]["lr"] = 0.05 * (1 - step / 600)
+        optimiser.zero_grad()
+        (-likelihood.log_prob(parameters, x).sum()).backward()
+        optimiser.step()
+    torch.testing.assert_close(likelihood.mean(parameters).detach(), x, atol=2e-3, rtol=0)
+
+
+def test_every_option_changes_something(option):
+    kind, _, variants = option
+    x, a = uniform(2, *SHAPE, seed=1), uniform(2, *SHAPE, seed=2)
+    usual = kind().build(SHAPE).log_prob(a, x)
+    for variant in variants:
+        likelihood = variant.build(SHAPE)
+        changed = not torch.equal(likelihood.log_prob(a, x), usual)
+        assert changed or any(weight.requires_grad for weight in likelihood.parameters()), variant
+
+
+# Against SciPy
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 30.0, "learned", "mean"])
+def test_normal_and_laplace_agree_with_scipy(scale):
+    x, mu = uniform(5, *SHAPE, seed=1, low=-3, high=3), uniform(5, *SHAPE, seed=2, low=-3, high=3)
+    d = math.prod(SHAPE)
+    sigma = math.sqrt(d / 2) if scale == "mean" else 1.0 if scale == "learned" else scale
+    precision = 1e-6 if scale == "learned" else 1e-12  # a weight is kept in single precision
+    ours = Normal(scale=scale).build(SHAPE).double().log_prob(mu, x).detach()
+    theirs = stats.norm(mu.numpy(), sigma).logpdf(x.numpy()).sum(axis=(1, 2))
+    np.testing.assert_allclose(ours, theirs, rtol=precision)
+    b = float(d) if scale == "mean" else 1.0 if scale == "learned" else scale
+    ours = Laplace(scale=scale).build(SHAPE).double().log_prob(mu, x).detach()
+    theirs = stats.laplace(mu.numpy(), b).logpdf(x.numpy()).sum(axis=(1, 2))
+    np.testing.assert_allclose(ours, theirs, rtol=precision)
+
+
+@pytest.mark.parametrize("binary", [True, False], ids=["black and white", "grey"])
+def test_bernoulli_agrees_with_scipy_and_with_the_formula(binary):
+    x = uniform(5, *SHAPE, seed=1)
+    x = x.round() if binary else x
+    logits = uniform(5, *SHAPE, seed=2, low=-6, high=6)
+    p = 1 / (1 + np.exp(-logits.numpy()))
+    ours = Bernoulli().build(SHAPE).log_prob(logits, x)
+    formula = (x.numpy() * np.log(p) + (1 - x.numpy()) * np.log(1 - p)).sum(axis=(1, 2))
+    np.testing.assert_allclose(ours, formula, rtol=1e-10)
+    if binary:
+        np.testing.assert_allclose(ours, stats.bernoulli(p).logpmf(x.numpy()).sum(axis=(1, 2)), rtol=1e-10)
+    np.testing.assert_allclose(Bernoulli().build(SHAPE).mean(logits), p)
+
+
+@pytest.mark.parametrize("scale", [0.5, 2.0])
+@pytest.mark.parametrize("kind", [Normal, Laplace])
+def test_densities_integrate_to_one(kind, scale):
+    likelihood = kind(scale=scale).build((1,)).double()
+    x = torch.linspace(-60, 60, 200_001, dtype=torch.float64)[:, None]
+    density = likelihood.log_prob(torch.full_like(x, 0.3), x).exp()
+    assert np.trapezoid(density, x[:, 0]) == pytest.approx(1, abs=1e-6)
+
+
+def test_bernoulli_probabilities_sum_to_one():
+    likelihood = Bernoulli().build((1,))
+    logits = torch.linspace(-8, 8, 33, dtype=torch.float64)[:, None]
+    total = sum(likelihood.log_prob(logits, torch.full_like(logits, x)).exp() for x in (0, 1))
+    np.testing.assert_allclose(total, 1, rtol=1e-12)
+
+
+# The losses of the textbooks
+
+
+def test_a_scale_of_root_half_is_the_summed_squared_error():
+    x, mu = uniform(5, *SHAPE, seed=1), uniform(5, *SHAPE, seed=2)
+    loss = -Normal(scale=math.sqrt(0.5)).build(SHAPE).double().log_prob(mu, x)
+    constant = math.prod(SHAPE) * 0.5 * math.log(math.pi)
+    np.testing.assert_allclose(loss - constant, (x - mu).square().sum(dim=(1, 2)), rtol=1e-12)
+
+
+def test_mean_scales_are_the_mean_squared_and_the_mean_absolute_error():
+    x, mu = uniform(5, *SHAPE, seed=1), uniform(5, *SHAPE, seed=2)
+    d = math.prod(SHAPE)
+    squared = -Normal(scale="mean").build(SHAPE).double().log_prob(mu, x)
+    np.testing.assert_allclose(
+        squared - d * 0.5 * math.log(math.pi * d), (x - mu).square().mean(dim=(1, 2)), rtol=1e-9, atol=1e-12
+    )
+    absolute = -Laplace(scale="mean").build(SHAPE).double().log_prob(mu, x)
+    np.testing.assert_allclose(absolute - d * math.log(2 * d), (x - mu).abs().mean(dim=(1, 2)), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [Normal, Laplace])
+def test_a_learned_scale_finds_the_spread_of_the_errors(kind):
+    likelihood, deviation = kind(scale="learned").build((50,)).double(), 0.3
+    errors = (
+        likelihood.sample(torch.zeros(200, 50, dtype=torch.float64), noise(0)).detach() * deviation
+    )  # spread 1 so far
+    optimiser = torch.optim.Adam(likelihood.parameters(), lr=0.05)
+    for _ in range(200):
+        optimiser.zero_grad()
+        (-likelihood.log_prob(torch.zeros_like(errors), errors).mean()).backward()
+        optimiser.step()
+    assert likelihood.scale.value.item() == pytest.approx(deviation, rel=0.03)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_extreme_logits_are_finite_and_so_are_their_gradients(dtype):
+    logits = torch.tensor([[1e4, -1e4, 1e4, -1e4, 0.0]], dtype=dtype, requires_grad=True)
+    x = torch.tensor([[1.0, 0.0, 0.0, 1.0, 0.5]], dtype=dtype)
+    nats = Bernoulli().build((5,)).log_prob(logits, x)
+    assert float(nats.detach()) == pytest.approx(-2e4 - math.log(2))
+    nats.sum().backward()
+    assert logits.grad.tolist() == [[0, 0, -1, 1, 0]]

@@ -1,0 +1,318 @@
+"""What holds of every network; how weights start; tied weights against a forward pass written in NumPy."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import special
+from torch import nn
+
+from narrows.errors import InvalidParameterError
+from narrows.networks import Convolutional, Dense, Network, Sizes
+from narrows.networks.activations import ACTIVATIONS
+
+AXIS = Network
+SHAPES = [(28, 28), (7, 13), (15, 9, 3), (3, 32, 33), (1, 1), (17,)]
+N_CODE = 5
+
+
+def is_image(shape):
+    return len(shape) in (2, 3)
+
+
+def build(part, shape, *, n_latent=None, widen=1, n_parameters=1, seed=0):
+    """Return encoder, decoder and their sizes; the encoder delivers ``widen`` times what the code holds."""
+    if n_latent is None and getattr(part, "code_channels", None) is None:
+        n_latent = N_CODE
+    z_shape = part.code_shape(shape, n_latent)
+    sizes = Sizes(shape, (widen * z_shape[0], *z_shape[1:]), z_shape, n_parameters)
+    return *part.build(sizes, torch.Generator().manual_seed(seed)), sizes
+
+
+def weights(*modules):
+    return [weight for module in modules for weight in module.parameters()]
+
+
+def check_network(part, shape, widen, n_parameters):
+    global_state = torch.get_rng_state()
+    encoder, decoder, sizes = build(part, shape, widen=widen, n_parameters=n_parameters)
+    assert torch.equal(torch.get_rng_state(), global_state), "nobody's global seed is touched"
+
+    x = torch.rand(3, *shape, generator=torch.Generator().manual_seed(1)) + 0.1
+    h = encoder(x)
+    assert h.shape == (3, *sizes.h_shape)
+    z = torch.rand(3, *sizes.z_shape, generator=torch.Generator().manual_seed(2)) + 0.1
+    out = decoder(z)
+    assert out.shape == ((3, *shape) if n_parameters == 1 else (3, *shape, n_parameters))
+    assert bool(h.isfinite().all())
+    assert bool(out.isfinite().all())
+    torch.testing.assert_close(encoder(x[1:2]), h[1:2])
+    torch.testing.assert_close(decoder(z[1:2]), out[1:2])
+
+    (h.square().sum() + out.square().sum()).backward()
+    missing = [name for m in (encoder, decoder) for name, weight in m.named_parameters() if weight.grad is None]
+    assert not missing, f"without a gradient: {missing}"
+
+    same, again, _ = build(part, shape, widen=widen, n_parameters=n_parameters)
+    assert all(torch.equal(a, b) for a, b in zip(weights(encoder, decoder), weights(same, again), strict=True))
+    other, _, _ = build(part, shape, widen=widen, n_parameters=n_parameters, seed=1)
+    assert not all(torch.equal(a, b) for a, b in zip(weights(encoder), weights(other), strict=True))
+
+
+@pytest.mark.parametrize(("widen", "n_parameters"), [(1, 1), (2, 2)])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_network(part, shape, widen, n_parameters):
+    if getattr(part, "tied", False) and (widen, n_parameters) != (1, 1):
+        with pytest.raises(InvalidParameterError, match="Tied weights need a decoder that mirrors the encoder"):
+            build(part, shape, widen=widen, n_parameters=n_parameters)
+    elif isinstance(part, Convolutional) and not part.channels and part.code_channels is None:
+        with pytest.raises(InvalidParameterError, match="'channels' of Convolutional may be empty only with"):
+            build(part, shape)
+    elif isinstance(part, Convolutional) and not is_image(shape):
+        with pytest.raises(InvalidParameterError, match=r"needs images.*Got records of shape \(17,\).*network='dense'"):
+            build(part, shape, widen=widen, n_parameters=n_parameters)
+    else:
+        check_network(part, shape, widen, n_parameters)
+
+
+def test_every_option_changes_something(option):
+    kind, _, variants = option
+
+    def behaviour(part):
+        encoder, decoder, sizes = build(part, (9, 6))
+        with torch.no_grad():
+            # Wide enough that no activation is anywhere near linear.
+            code = encoder(torch.linspace(-3, 3, 2 * 54).reshape(2, 9, 6))
+            restored = decoder(torch.linspace(-3, 3, 2 * math.prod(sizes.z_shape)).reshape(2, *sizes.z_shape))
+        return code.flatten().tolist(), restored.flatten().tolist()
+
+    usual = behaviour(kind())
+    for variant in variants:
+        if getattr(variant, "channels", (1,)):
+            assert behaviour(variant) != usual, variant
+
+
+# Activations
+
+
+FORMULAS = {
+    "elu": lambda a: np.where(a > 0, a, np.expm1(a)),
+    "gelu": lambda a: a * special.ndtr(a),
+    "identity": lambda a: a,
+    "leaky-relu": lambda a: np.where(a > 0, a, 0.01 * a),
+    "relu": lambda a: np.maximum(a, 0),
+    "selu": lambda a: 1.0507009873554805 * np.where(a > 0, a, 1.6732632423543772 * np.expm1(a)),
+    "sigmoid": special.expit,
+    "silu": lambda a: a * special.expit(a),
+    "softplus": lambda a: np.log1p(np.exp(a)),
+    "tanh": np.tanh,
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS.values)
+def test_an_activation_is_what_its_name_says(name):
+    """Hidden, code and output activation alike: each layer is that function of an affine map."""
+    part = Dense(widths=(6,), activation=name, code_activation=name, output_activation=name)
+    encoder, decoder, _ = build(part, (4,))
+    encoder.double(), decoder.double()
+    x = np.linspace(-4, 4, 20).reshape(5, 4)
+    y = x
+    for layer in layers(encoder, decoder):
+        y = FORMULAS[name](y @ layer.weight.detach().numpy().T)
+    np.testing.assert_allclose(decoder(encoder(torch.from_numpy(x))).detach(), y, rtol=1e-10, atol=1e-12)
+
+
+# Dense
+
+
+def test_the_widths_are_those_asked_for():
+    encoder, decoder, _ = build(Dense(widths=(20, 10), decoder_widths=(7,)), (4, 3))
+    assert [tuple(w.shape) for w in weights(encoder) if w.ndim == 2] == [(20, 12), (10, 20), (5, 10)]
+    assert [tuple(w.shape) for w in weights(decoder) if w.ndim == 2] == [(7, 5), (12, 7)]
+    mirrored = build(Dense(widths=(20, 10)), (4, 3))[1]
+    assert [tuple(w.shape) for w in weights(mirrored) if w.ndim == 2] == [(10, 5), (20, 10), (12, 20)]
+
+
+TIED = Dense(widths=(8, 6), activation="tanh", code_activation="tanh", output_activation="sigmoid", tied=True)
+
+
+def by_name(module):
+    return {name: weight.detach().numpy().astype(np.float64) for name, weight in module.named_parameters()}
+
+
+def test_tied_weights_are_the_encoders_own():
+    free, tied = build(Dense(widths=(8, 6)), (4, 3)), build(TIED, (4, 3))
+    matrices = [weight for weight in weights(tied[0]) if weight.ndim == 2]
+    assert all(weight.ndim == 1 for weight in weights(tied[1])), "the decoder has nothing but biases"
+    n_free, n_tied = (sum(weight.numel() for weight in weights(*pair[:2])) for pair in (free, tied))
+    assert n_free - n_tied == sum(weight.numel() for weight in matrices)
+
+    z = torch.ones(1, N_CODE)
+    for matrix in matrices:
+        before = tied[1](z)
+        with torch.no_grad():
+            matrix.mul_(1.5)
+        assert not torch.equal(tied[1](z), before)
+
+
+def test_tied_weights_compute_what_numpy_computes_and_gradients_add_up():
+    encoder, decoder, _ = build(TIED, (4, 3))
+    encoder.double(), decoder.double()
+    x = torch.rand(5, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for bias in [weight for weight in weights(encoder, decoder) if weight.ndim == 1]:
+            bias.uniform_(-1, 1, generator=torch.Generator().manual_seed(len(bias)))
+    matrices = [weight for weight in weights(encoder) if weight.ndim == 2]
+    there = [weight.detach().numpy() for weight in weights(encoder) if weight.ndim == 1]
+    back = [weight.detach().numpy() for weight in weights(decoder)]
+
+    def loss(up, down):
+        """Return Σ x̂² for encoder matrices and decoder matrices that are given separately."""
+        y = x.numpy().reshape(5, -1)
+        for matrix, bias in zip(up, there, strict=True):
+            y = np.tanh(y @ matrix.T + bias)
+        for position, (matrix, bias) in enumerate(zip(reversed(down), back, strict=True)):
+            y = y @ matrix + bias
+            y = np.tanh(y) if position < len(down) - 1 else 1 / (1 + np.exp(-y))
+        return np.square(y).sum()
+
+    kept = [matrix.detach().numpy().copy() for matrix in matrices]
+    ours = decoder(encoder(x)).square().sum()
+    np.testing.assert_allclose(ours.item(), loss(kept, kept), rtol=1e-12)
+
+    ours.backward()
+    for position, matrix in enumerate(matrices):
+        entry = (1, 2)
+        slopes = []
+        for side in (0, 1):  # the encoder's use of the matrix, then the decoder's
+            ends = []
+            for step in (1e-5, -1e-5):
+                used = [[one.copy() for one in kept], [one.copy() for one in kept]]
+                used[side][position][entry] += step
+                ends.append(loss(*used))
+            slopes.append((ends[0] - ends[1]) / 2e-5)
+        np.testing.assert_allclose(float(matrix.grad[entry]), sum(slopes), rtol=1e-6)
+        assert all(abs(slope) > 1e-6 for slope in slopes), "both uses count"
+
+
+@pytest.mark.parametrize("decoder_widths", [(8, 6), (6,), ()])
+def test_tied_weights_refuse_a_decoder_that_is_no_mirror_image(decoder_widths):
+    part = Dense(widths=(8, 6), decoder_widths=decoder_widths, tied=True)
+    back = "-".join(map(str, (5, *decoder_widths, 12)))
+    with pytest.raises(InvalidParameterError, match=f"Got 12-8-6-5 there and {back} back"):
+        build(part, (12,))
+    build(Dense(widths=(8, 6), decoder_widths=(6, 8), tied=True), (12,))
+
+
+# How weights start
+
+
+BOUNDS = {
+    "fan-in": lambda n_in, n_out: 1 / math.sqrt(n_in),
+    "glorot": lambda n_in, n_out: math.sqrt(6 / (n_in + n_out)),
+    "glorot-sigmoid": lambda n_in, n_out: 4 * math.sqrt(6 / (n_in + n_out)),
+}
+
+
+def layers(*modules):
+    kinds = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
+    return [layer for module in modules for layer in module.modules() if isinstance(layer, kinds)]
+
+
+def fans(layer):
+    if isinstance(layer, nn.Linear):
+        return layer.in_features, layer.out_features
+    return layer.in_channels * math.prod(layer.kernel_size), layer.out_channels * math.prod(layer.kernel_size)
+
+
+@pytest.mark.parametrize("scheme", ["fan-in", "glorot", "glorot-sigmoid", "he"])
+@pytest.mark.parametrize(
+    "network",
+    [Dense(widths=(300, 40)), Convolutional(channels=(24, 40), kernel=5, resampling="stride"), TIED],
+    ids=["dense", "convolutional", "tied"],
+)
+def test_weights_start_as_the_scheme_says(network, scheme):
+    part = network.clone().set_params(initialisation=scheme)
+    encoder, decoder, _ = build(part, (20, 20))
+    assert layers(encoder)
+    for layer in layers(encoder, decoder):
+        weight = layer.weight.detach().double()
+        n_in, n_out = fans(layer)
+        n = weight.numel()
+        if scheme == "he":
+            deviation = math.sqrt(2 / n_in)
+        else:
+            bound = BOUNDS[scheme](n_in, n_out)
+            deviation = bound / math.sqrt(3)
+            assert float(weight.abs().max()) <= bound * (1 + 1e-6)
+            assert float(weight.abs().max()) >= bound * (1 - 12 / n), "the whole interval is used"
+        assert abs(float(weight.mean())) < 5 * deviation / math.sqrt(n)
+        assert abs(float(weight.std()) / deviation - 1) < 5 / math.sqrt(n)
+    for bias in [weight for weight in weights(encoder, decoder) if weight.ndim == 1]:
+        assert not bias.any()
+
+
+# Convolutional
+
+
+@pytest.mark.parametrize("resampling", ["pool", "stride"])
+def test_the_code_halves_the_image_rounding_up(resampling):
+    part = Convolutional(channels=(4, 4), code_channels=3, resampling=resampling)
+    assert part.code_shape((28, 28), None) == (3, 4, 4)
+    assert part.code_shape((7, 13), None) == (3, 1, 2)
+    assert part.code_shape((15, 9, 3), 3 * 2 * 2) == (3, 2, 2)
+    assert part.code_shape((3, 32, 33), None) == (3, 4, 5)
+
+
+def test_the_code_of_a_map_has_the_size_it_has():
+    part = Convolutional(channels=(4,), code_channels=3)
+    with pytest.raises(InvalidParameterError, match=r"3×7×7 = 147 numbers. Got n_latent=32. Leave n_latent unset"):
+        part.code_shape((28, 28), 32)
+
+
+def test_colour_channels_stay_where_they_are():
+    """The two layouts of the same colour image are treated alike, and so are all its pixels' places."""
+    part = Convolutional(channels=(4,), code_channels=2)
+    last, first = build(part, (8, 6, 3)), build(part, (7, 8, 6))
+    assert layers(last[0])[0].in_channels == 3
+    assert layers(first[0])[0].in_channels == 7
+    x = torch.rand(2, 8, 6, 3, generator=torch.Generator().manual_seed(0))
+    for channel in range(3):
+        changed = x.clone()
+        changed[..., channel] += 1
+        assert not torch.equal(last[0](changed), last[0](x))
+    out = last[1](last[0](x))
+    with torch.no_grad():
+        final = layers(last[1])[-1]
+        final.bias[1] += 10
+    shifted = last[1](last[0](x))
+    torch.testing.assert_close(shifted[..., 1], out[..., 1] + 10)
+    torch.testing.assert_close(shifted[..., [0, 2]], out[..., [0, 2]])
+
+
+def test_several_parameters_stand_last():
+    """A convolution's outputs for one value are neighbours on the last axis: adding to one bias moves one of them."""
+    _, decoder, _ = build(Convolutional(channels=(4,)), (6, 5, 3), n_parameters=2)
+    z = torch.ones(1, N_CODE)
+    out = decoder(z)
+    with torch.no_grad():
+        layers(decoder)[-1].bias[2 * 1 + 1] += 10  # of channel 1, the second parameter
+    moved = (decoder(z) - out).detach()
+    expected = torch.zeros_like(out)
+    expected[:, :, :, 1, 1] = 10
+    torch.testing.assert_close(moved, expected, atol=1e-5, rtol=0)
+
+
+def test_a_place_in_the_image_is_restored_from_its_own_place_in_the_code():
+    """With a map as code, what is far away in the code leaves a pixel alone: nothing is shifted or transposed."""
+    for resampling in ("pool", "stride"):
+        part = Convolutional(channels=(3,), code_channels=2, resampling=resampling)
+        _, decoder, sizes = build(part, (30, 21))
+        z = torch.zeros(1, *sizes.z_shape)
+        changed = z.clone()
+        changed[0, :, 0, -1] = 5.0  # the upper right corner
+        difference = (decoder(changed) - decoder(z)).abs()[0].detach()
+        assert float(difference[:8, -8:].max()) > 0
+        assert float(difference[15:].max()) == 0
+        assert float(difference[:, :10].max()) == 0

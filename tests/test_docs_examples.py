@@ -1,0 +1,32 @@
+"""The examples in the docstrings run and show what they say."""
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import narrows
+
+MODULES = ["narrows", *(module.name for module in pkgutil.walk_packages(narrows.__path__, "narrows."))]
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if not name.endswith("__main__")])
+def test_the_examples_of_a_module(name):
+    result = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
+    assert result.failed == 0
+
+
+def test_there_are_examples():
+    finder = doctest.DocTestFinder()
+    examples = [test for name in MODULES if "cli" not in name and "__main__" not in name
+                for test in finder.find(importlib.import_module(name)) if test.examples]  # fmt: skip
+    assert len(examples) >= 25
+
+
+def test_every_public_name_can_be_imported_and_is_listed():
+    for name in narrows.__all__:
+        assert getattr(narrows, name) is not None
+        assert name in dir(narrows)
+    with pytest.raises(AttributeError, match="module 'narrows' has no attribute 'autoencode'"):
+        narrows.autoencode  # noqa: B018

@@ -1,0 +1,48 @@
+"""Data on the device: nothing is copied on the CPU, and a batch is what its indices say."""
+
+import numpy as np
+import pytest
+import torch
+
+import narrows.data
+from narrows.training import Records
+
+CPU = torch.device("cpu")
+
+
+def test_memory_mapped_data_are_not_copied(tmp_path, rng):
+    np.save(tmp_path / "x.npy", rng.normal(size=(10, 3)))
+    values = narrows.data.open(tmp_path / "x.npy").values
+    assert isinstance(values, np.memmap)
+    for rows in (None, np.array([1, 2])):
+        assert Records(values, CPU, rows).tensor.data_ptr() == values.ctypes.data
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "uint16", "float16", "int64", "float64"])
+def test_records_keep_their_dtype(dtype):
+    values = np.arange(12).reshape(6, 2).astype(dtype)
+    records = Records(values, CPU)
+    taken = records.take(torch.tensor([4, 0]))
+    assert taken.numpy().dtype == values.dtype
+    np.testing.assert_array_equal(taken, values[[4, 0]])
+
+
+def test_rows_choose_and_order():
+    values = np.arange(10)[:, None] * 10
+    records = Records(values, CPU, np.array([7, 2, 5]))
+    assert len(records) == 3
+    assert records.take(torch.tensor([2, 0])).flatten().tolist() == [50, 70]
+    assert [batch.flatten().tolist() for batch in records.batches(2)] == [[70, 20], [50]]
+    assert [batch.flatten().tolist() for batch in Records(values[:3], CPU).batches(2)] == [[0, 10], [20]]
+
+
+def test_any_strides_will_do():
+    values = np.arange(12).reshape(3, 4)
+    for view in (
+        values[::-1],
+        values[:, ::-2],
+        values.T,
+        np.asfortranarray(values),
+        np.broadcast_to(values[0], (3, 4)),
+    ):
+        np.testing.assert_array_equal(Records(view, CPU).take(torch.arange(len(view))), view)

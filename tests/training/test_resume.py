@@ -1,0 +1,253 @@
+"""A run that was stopped and taken up again ends with the same weights, to the bit."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+from narrows import Autoencoder, Training
+from narrows.errors import DataNotFoundError, InvalidParameterError, ModelFileError, TrainingDivergedError
+from narrows.training import SGD, Adadelta, Adam, Checkpoint, Watcher
+
+X = np.random.default_rng(0).normal(size=(40, 6))
+OPTIMISERS = [Adam(learning_rate=0.01, weight_decay=0.1), SGD(momentum=0.9), SGD(), Adadelta()]
+N_STEPS = 5 * 4  # five epochs of four steps
+
+
+class PowerCutError(RuntimeError):
+    """A power cut."""
+
+
+class StopAt(Watcher):
+    """Does something after the given step of the run."""
+
+    def __init__(self, at, action):
+        self.at, self.action = at, action
+        self.n_steps, self.epochs_done = 0, None
+
+    def start(self, n_epochs, n_records, epochs_done):
+        self.epochs_done = epochs_done
+
+    def step(self, epoch, records_done, loss):
+        self.n_steps += 1
+        if self.n_steps == self.at:
+            self.action()
+
+
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def terminate():
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def cut_power():
+    raise PowerCutError
+
+
+@pytest.fixture(autouse=True)
+def _look_after_every_step(monkeypatch):
+    monkeypatch.setattr("narrows.training.loop._LOOK_SECONDS", -1.0)
+
+
+def make(**changes):
+    settings = {"epochs": 5, "batch_size": 10, "precision": "float32", **changes.pop("training", {})}
+    usual = {"corruption": "gaussian", "likelihood": "normal", "penalties": ("l1",), "random_state": 7}
+    return Autoencoder(3, training=Training(**settings), **{**usual, **changes})
+
+
+def outcome(model):
+    history = [
+        {key: row[key] for key in ("epoch", "loss", "validation_loss", "learning_rate")} for row in model.history_
+    ]
+    return {name: weight.tolist() for name, weight in model.chain_.state_dict().items()}, history
+
+
+@pytest.mark.parametrize("optimiser", OPTIMISERS, ids=repr)
+def test_interrupted_at_several_steps_the_weights_are_the_same(optimiser, tmp_path):
+    training = {"optimiser": optimiser, "schedule": "one-cycle", "validation": 0.1}
+    whole = outcome(make(training=training).fit(X))
+    path = tmp_path / "checkpoint"
+    for stop_after in (1, 4, 6):  # within an epoch, at its end, across an end
+        watcher = StopAt(stop_after, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            make(training=training).fit(X, checkpoint=path, resume=True, watcher=watcher)
+        assert path.exists()
+    resumed = make(training=training).fit(X, checkpoint=path, resume=True)
+    assert outcome(resumed) == whole
+    assert not path.exists(), "a complete run leaves no checkpoint"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("optimiser", OPTIMISERS, ids=repr)
+@pytest.mark.parametrize("stop_after", [2, 7, 12, 18])
+def test_a_power_cut_loses_only_what_came_after_the_last_checkpoint(optimiser, stop_after, tmp_path, monkeypatch):
+    training = {"optimiser": optimiser}
+    whole = outcome(make(training=training).fit(X))
+    monkeypatch.setattr("narrows.training.loop._SAVE_SECONDS", -1.0)
+    path = tmp_path / "checkpoint"
+    with pytest.raises(PowerCutError):
+        make(training=training).fit(X, checkpoint=path, watcher=StopAt(stop_after, cut_power))
+    watcher = StopAt(0, None)
+    assert outcome(make(training=training).fit(X, checkpoint=path, resume=True, watcher=watcher)) == whole
+    assert watcher.epochs_done == (stop_after - 1) // 4
+    assert watcher.n_steps == N_STEPS - (stop_after - 1)
+
+
+@pytest.mark.parametrize("stop_after", [3, 9, 15, 21, 26])
+def test_early_stopping_goes_on_where_it_was(stop_after, tmp_path):
+    noise = np.random.default_rng(1).normal(size=(30, 6))
+    training = {"epochs": 60, "patience": 4, "optimiser": Adam(learning_rate=0.02), "schedule": "constant"}
+    whole = make(training=training, corruption=None).fit(X, validation=noise)
+    assert 26 < 4 * len(whole.history_) < 4 * 60
+    path = tmp_path / "checkpoint"
+    with pytest.raises(KeyboardInterrupt):
+        make(training=training, corruption=None).fit(
+            X, validation=noise, checkpoint=path, watcher=StopAt(stop_after, interrupt)
+        )
+    resumed = make(training=training, corruption=None).fit(X, validation=noise, checkpoint=path, resume=True)
+    assert outcome(resumed) == outcome(whole)
+
+
+def test_a_kill_ends_as_a_kill_does(tmp_path):
+    whole = outcome(make().fit(X))
+    path = tmp_path / "checkpoint"
+    with pytest.raises(SystemExit) as caught:
+        make().fit(X, checkpoint=path, watcher=StopAt(5, terminate))
+    assert caught.value.code == 128 + signal.SIGTERM
+    assert outcome(make().fit(X, checkpoint=path, resume=True)) == whole
+
+
+def test_signals_are_handed_back(tmp_path):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(KeyboardInterrupt):
+        make().fit(X, checkpoint=tmp_path / "checkpoint", watcher=StopAt(2, interrupt))
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_without_a_checkpoint_ctrl_c_ends_the_run_at_once():
+    watcher = StopAt(2, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        make().fit(X, watcher=watcher)
+    assert watcher.n_steps == 2
+
+
+def test_a_random_generator_is_resumed_with_the_seed_it_gave(tmp_path):
+    whole = outcome(make(random_state=np.random.RandomState(5)).fit(X))
+    path = tmp_path / "checkpoint"
+    with pytest.raises(KeyboardInterrupt):
+        make(random_state=np.random.RandomState(5)).fit(X, checkpoint=path, watcher=StopAt(5, interrupt))
+    assert outcome(make(random_state=np.random.RandomState(99)).fit(X, checkpoint=path, resume=True)) == whole
+
+
+def test_resuming_without_a_checkpoint_starts_anew(tmp_path):
+    assert outcome(make().fit(X, checkpoint=tmp_path / "checkpoint", resume=True)) == outcome(make().fit(X))
+
+
+def test_a_checkpoint_that_is_not_asked_for_is_not_taken_up(tmp_path):
+    path = tmp_path / "checkpoint"
+    with pytest.raises(KeyboardInterrupt):
+        make().fit(X, checkpoint=path, watcher=StopAt(5, interrupt))
+    watcher = StopAt(0, None)
+    make().fit(X, checkpoint=path, watcher=watcher)
+    assert watcher.n_steps == N_STEPS
+
+
+def test_time_spent_before_the_interruption_counts(tmp_path, monkeypatch):
+    now = iter(range(10**6))
+    monkeypatch.setattr("time.perf_counter", lambda: float(next(now)))  # a second each time it is asked
+    whole = make().fit(X).history_[0]["seconds"]
+    path = tmp_path / "checkpoint"
+    with pytest.raises(KeyboardInterrupt):
+        make().fit(X, checkpoint=path, watcher=StopAt(2, interrupt))
+    with safe_open(path, framework="pt") as file:
+        assert '"seconds": 0.0' not in file.metadata()["narrows checkpoint 1"]
+    assert make().fit(X, checkpoint=path, resume=True).history_[0]["seconds"] > whole
+
+
+# Other settings, other data
+
+
+def other(values):
+    changed = values.copy()
+    changed[0, 0] += 1
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("changes", "data", "validation", "named"),
+    [
+        ({"training": {"epochs": 6}}, X, None, ["training"]),
+        ({"corruption": None}, X, None, ["corruption"]),
+        ({"random_state": 8}, X, None, ["random_state"]),
+        ({"corruption": "masking", "random_state": 8}, X, None, ["corruption and random_state"]),
+        ({}, X[:30], None, ["shape of the data", "content of the data"]),
+        ({}, other(X), None, ["content of the data"]),
+        ({}, X[::-1], None, ["content of the data"]),
+        ({}, X.astype(np.float32), None, ["type of the data"]),
+        ({}, X, X[:5], ["validation data"]),
+    ],
+)
+def test_a_run_with_other_settings_or_data_is_not_resumed(changes, data, validation, named, tmp_path):
+    path = tmp_path / "checkpoint"
+    with pytest.raises(KeyboardInterrupt):
+        make().fit(X, checkpoint=path, watcher=StopAt(5, interrupt))
+    before = path.read_bytes()
+    with pytest.raises(InvalidParameterError, match="belongs to a run with another") as caught:
+        make(**changes).fit(data, checkpoint=path, resume=True, validation=validation)
+    assert all(name in str(caught.value) for name in [str(path), *named])
+    assert "delete the file to start anew" in str(caught.value)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "text", "another file"])
+def test_a_damaged_checkpoint_is_named(damage, tmp_path):
+    path = tmp_path / "checkpoint"
+    with pytest.raises(KeyboardInterrupt):
+        make().fit(X, checkpoint=path, watcher=StopAt(5, interrupt))
+    whole = path.read_bytes()
+    if damage == "another file":
+        make().fit(X).save(path, force=True)
+    else:
+        path.write_bytes({"empty": b"", "cut": whole[: len(whole) // 2], "text": b"hello"}[damage])
+    with pytest.raises(ModelFileError, match="checkpoint is no checkpoint of narrows, or is damaged"):
+        make().fit(X, checkpoint=path, resume=True)
+
+
+def test_a_checkpoint_that_could_not_be_written_is_refused_before_training(tmp_path):
+    watcher = StopAt(0, None)
+    with pytest.raises(DataNotFoundError, match="no folder"):
+        make().fit(X, checkpoint=tmp_path / "nowhere" / "checkpoint", watcher=watcher)
+    with pytest.raises(InvalidParameterError, match="is a folder"):
+        make().fit(X, checkpoint=tmp_path, watcher=watcher)
+    assert watcher.n_steps == 0
+
+
+def test_after_a_loss_that_is_not_finite_the_last_good_checkpoint_stays(tmp_path, monkeypatch):
+    """A cosmic ray spoils one step; the checkpoint before it is whole, and the run can be finished from there."""
+    whole = outcome(make().fit(X))
+    monkeypatch.setattr("narrows.training.loop._SAVE_SECONDS", -1.0)
+    path = tmp_path / "checkpoint"
+
+    with monkeypatch.context() as patched:
+        from narrows.chain import Chain
+
+        healthy, calls = Chain.loss, []
+
+        def spoilt(chain, records, generator=None):
+            calls.append(1)
+            return healthy(chain, records * (float("nan") if len(calls) == 10 else 1), generator)
+
+        patched.setattr(Chain, "loss", spoilt)
+        with pytest.raises(
+            TrainingDivergedError, match=r"in epoch 3, at step 2 of 4.*last good state is in .*checkpoint"
+        ):
+            make().fit(X, checkpoint=path)
+    state = Checkpoint(path, {})
+    with safe_open(state.path, framework="pt") as file:
+        assert all(bool(torch.isfinite(file.get_tensor(name).double()).all()) for name in file.keys())  # noqa: SIM118
+    assert outcome(make().fit(X, checkpoint=path, resume=True)) == whole
