@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from narrows.errors import DataNotFoundError, InvalidParameterError, OutputExistsError
 
-__all__ = ["check_output", "write_atomically"]
+__all__ = ["check_output", "replacing", "temporary_name", "write_atomically"]
 
 
 def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], None], *, force: bool = False) -> Path:
@@ -54,20 +55,31 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], N
     >>> folder.cleanup()
     """
     check_output(path, force=force)
-    target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".narrows-{secrets.token_hex(8)}.tmp")
+    with replacing(Path(os.path.realpath(path))) as file:
+        write(file)
+        check_output(path, force=force)
+    return Path(path)
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file that takes the target's place if the block ends well, and is removed if not."""
+    temporary = temporary_name(target)
     try:
         with open(temporary, "xb") as file:
-            write(file)
+            yield file
             file.flush()
             os.fsync(file.fileno())
-        check_output(path, force=force)
         if target.exists():
             shutil.copymode(target, temporary)
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
-    return Path(path)
+
+
+def temporary_name(target: Path) -> Path:
+    """Return a hidden name in the target's folder that nobody else uses."""
+    return target.with_name(f".narrows-{secrets.token_hex(8)}.tmp")
 
 
 def check_output(path: str | os.PathLike[str], *, force: bool = False) -> None:

@@ -124,7 +124,7 @@ def vanilla() -> Autoencoder:
         network=Dense(widths=(128,)),
         likelihood=_SUM_OF_SQUARES.clone(),
         preprocessing="unit-scale",
-        training=Training(epochs=20, schedule="constant"),
+        training=Training(epochs=20, optimiser=Adam(), schedule="constant"),
     )
 
 
@@ -136,7 +136,7 @@ def conv() -> Autoencoder:
         network=Convolutional(channels=(32, 64), resampling="stride"),
         likelihood=_SUM_OF_SQUARES.clone(),
         preprocessing="unit-scale",
-        training=Training(epochs=20, schedule="constant"),
+        training=Training(epochs=20, optimiser=Adam(), schedule="constant"),
     )
 
 
@@ -157,8 +157,8 @@ def hinton2006() -> Autoencoder:
     """Hinton and Salakhutdinov (2006): 784-1000-500-250-30 with a linear code, trained end to end."""
     return Autoencoder(
         n_latent=30,
-        network=Dense(widths=(1000, 500, 250), activation="silu"),
+        network=Dense(widths=(1000, 500, 250), activation="silu", output_activation="sigmoid"),
         likelihood=Normal(scale="learned"),
         preprocessing="unit-scale",
-        training=Training(epochs=60),
+        training=Training(epochs=40, optimiser=Adam(learning_rate=1e-3)),
     )

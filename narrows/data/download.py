@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
-from narrows.data.atomic import replacing
 from narrows.errors import DownloadError
+from narrows.files import replacing
 
 __all__ = ["OnDownload", "download"]
 

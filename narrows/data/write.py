@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from narrows.data.arrays import check_values, describe
-from narrows.data.atomic import replacing, temporary_name
 from narrows.errors import DataError, InvalidParameterError, OutputExistsError
+from narrows.files import replacing, temporary_name
 
 __all__ = ["check_target", "write"]
 
