@@ -40,8 +40,13 @@ __all__ = ["Autoencoder", "Data", "device_of", "training_of"]
 Data = ArrayLike | str | Path | Source
 """Records (n, *shape) as an array, a path, a name, or an open source."""
 
-_SINGLE = {"network": Network, "bottleneck": Bottleneck, "likelihood": Likelihood, "corruption": Corruption}
-_SEVERAL = {"preprocessing": Preprocessing, "penalties": Penalty}
+_SINGLE: dict[str, type[Part]] = {
+    "network": Network,
+    "bottleneck": Bottleneck,
+    "likelihood": Likelihood,
+    "corruption": Corruption,
+}
+_SEVERAL: dict[str, type[Part]] = {"preprocessing": Preprocessing, "penalties": Penalty}
 
 
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -202,7 +207,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 "Early stopping by 'patience' needs validation data. Set training__validation=0.1, or pass validation=."
             )
         chain = Chain(parts, source.shape, source.dtype, stream(seed, 0)).to(device, _precision(settings))
-        chain.fit_preprocessing(records.batches)
+        chain.prepare_for(records.batches)
         history = train(chain, records, held_out, settings, seed=seed, watcher=watcher, checkpoint=state, resume=resume)
         self.chain_ = chain.eval()
         self.history_ = [row.to_json() for row in history]

@@ -25,6 +25,7 @@ from narrows.likelihoods import Likelihood
 from narrows.networks import Network, Sizes
 from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing, Preprocessor
+from narrows.preprocessing.moments import Moments
 
 __all__ = ["Chain", "Loss", "Parts"]
 
@@ -93,8 +94,13 @@ class Chain(nn.Module):
         """The floating-point type of the weights."""
         return next(self.encoder.parameters()).dtype
 
-    def fit_preprocessing(self, batches: Callable[[int], Iterable[Tensor]]) -> None:
-        """Fit the preprocessing to training records, given in their stored dtype; ``batches(size)`` is one pass.
+    def prepare_for(self, batches: Callable[[int], Iterable[Tensor]]) -> None:
+        """Fit what is not trained but measured on the training data: the preprocessing, and where the decoder starts.
+
+        Parameters
+        ----------
+        batches : callable
+            ``batches(size)`` is one pass over the training records in their stored dtype, Tensors (n, *shape).
 
         Raises
         ------
@@ -102,15 +108,16 @@ class Chain(nn.Module):
             If what comes out is nothing that the likelihood can be asked about.
         """
         self.preprocessor.fit(lambda: (_as_floats(batch) for batch in batches(_FIT_BATCH)))
+        x = Moments.of(lambda: (self.prepare(batch) for batch in batches(_FIT_BATCH)), per_value=True)
         low, high = self.likelihood.support
-        for batch in batches(_FIT_BATCH):
-            x = self.prepare(batch)
-            if bool((x < low).any()) or bool((x > high).any()):
-                raise InvalidParameterError(
-                    f"The '{self.parts.likelihood.name}' likelihood needs preprocessed values in [{low:g}, {high:g}]. "
-                    f"Got {float(x.min()):g} to {float(x.max()):g}. "
-                    "Set preprocessing='unit-scale', or another likelihood."
-                )
+        if bool((x.low < low).any()) or bool((x.high > high).any()):
+            raise InvalidParameterError(
+                f"The '{self.parts.likelihood.name}' likelihood needs preprocessed values in [{low:g}, {high:g}]. "
+                f"Got {float(x.low.min()):g} to {float(x.high.max()):g}. "
+                "Set preprocessing='unit-scale', or another likelihood."
+            )
+        if self.parts.network.start_at_mean:
+            self.decoder.start_at(self.likelihood.parameters_of(x.mean.to(self.dtype)))
 
     def prepare(self, records: Tensor) -> Tensor:
         """Return records (n, *shape), of any stored dtype, as preprocessed floats x."""

@@ -97,7 +97,7 @@ def dense() -> Autoencoder:
     """Document 1: three relu layers down to 32 numbers and three back, cross-entropy."""
     return Autoencoder(
         n_latent=32,
-        network=Dense(widths=(128, 64), code_activation="relu"),
+        network=Dense(widths=(128, 64), code_activation="relu", start_at_mean=True),
         likelihood="bernoulli",
         preprocessing="unit-scale",
         training=Training(epochs=50, batch_size=256, optimiser=Adam(epsilon=1e-7), schedule="constant"),
@@ -121,7 +121,7 @@ def vanilla() -> Autoencoder:
     """Document 3: dense encoder and decoder; the losses L1, L2 and MSE are likelihoods."""
     return Autoencoder(
         n_latent=32,
-        network=Dense(widths=(128,)),
+        network=Dense(widths=(128,), activation="silu"),
         likelihood=_SUM_OF_SQUARES.clone(),
         preprocessing="unit-scale",
         training=Training(epochs=20, optimiser=Adam(), schedule="constant"),
@@ -133,7 +133,7 @@ def conv() -> Autoencoder:
     """Document 3: the same with strided convolutions of 32 and 64 channels and their transposes."""
     return Autoencoder(
         n_latent=32,
-        network=Convolutional(channels=(32, 64), resampling="stride"),
+        network=Convolutional(channels=(32, 64), resampling="stride", activation="silu"),
         likelihood=_SUM_OF_SQUARES.clone(),
         preprocessing="unit-scale",
         training=Training(epochs=20, optimiser=Adam(), schedule="constant"),

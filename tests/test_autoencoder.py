@@ -279,9 +279,15 @@ def test_auto_takes_convolutions_for_large_images(rng):
 # What goes in comes back
 
 
-@pytest.mark.parametrize("shape", [(6,), (8, 8), (5, 7), (9, 8, 3), (2, 2, 2, 2)], ids=str)
+DTYPES = [
+    "bool", "uint8", "int8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "float32", "float64",
+]  # fmt: skip
+SHAPES = [(6,), (8, 8), (5, 7), (9, 8, 3), (2, 2, 2, 2)]
+
+
 @pytest.mark.parametrize(
-    "dtype", ["bool", "uint8", "int8", "int16", "uint16", "int32", "uint32", "int64", "float16", "float32", "float64"]
+    ("dtype", "shape"),
+    [*((dtype, (6,)) for dtype in DTYPES), *((dtype, shape) for dtype in ("uint8", "float64") for shape in SHAPES[1:])],
 )
 def test_records_come_back_in_shape_dtype_and_units(dtype, shape, rng):
     unit = rng.random((30, *shape))

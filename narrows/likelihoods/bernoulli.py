@@ -10,6 +10,8 @@ from narrows.likelihoods.contract import Likelihood, LikelihoodModule
 
 __all__ = ["Bernoulli"]
 
+_MARGIN = 1e-3  # how close to 0 and 1 a mean is asked for
+
 
 class Bernoulli(Likelihood, name="bernoulli"):
     """Values in [0, 1] under a sigmoid output: log p = Σ x log σ(a) + (1 − x) log(1 − σ(a)), a the logits.
@@ -31,6 +33,9 @@ class _BernoulliModule(LikelihoodModule):
 
     def mean(self, parameters: Tensor) -> Tensor:
         return torch.sigmoid(parameters)
+
+    def parameters_of(self, mean: Tensor) -> Tensor:
+        return mean.clamp(_MARGIN, 1 - _MARGIN).logit()
 
     def sample(self, parameters: Tensor, generator: Generator) -> Tensor:
         return torch.bernoulli(torch.sigmoid(parameters), generator=generator)

@@ -38,6 +38,10 @@ class LikelihoodModule(nn.Module, ABC):
         """Return the distribution's mean, shape (n, *shape): the reconstruction."""
 
     @abstractmethod
+    def parameters_of(self, mean: Tensor) -> Tensor:
+        """Return parameters under which the mean is this one, kept finite; the inverse of `mean`."""
+
+    @abstractmethod
     def sample(self, parameters: Tensor, generator: Generator) -> Tensor:
         """Return one draw for each record, shape (n, *shape)."""
 

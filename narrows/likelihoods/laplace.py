@@ -46,6 +46,9 @@ class _LaplaceModule(LikelihoodModule):
     def mean(self, parameters: Tensor) -> Tensor:
         return parameters
 
+    def parameters_of(self, mean: Tensor) -> Tensor:
+        return mean
+
     def sample(self, parameters: Tensor, generator: Generator) -> Tensor:
         uniform = torch.rand(parameters.shape, generator=generator, dtype=parameters.dtype, device=parameters.device)
         centred = uniform - 0.5

@@ -49,6 +49,9 @@ class _NormalModule(LikelihoodModule):
     def mean(self, parameters: Tensor) -> Tensor:
         return parameters
 
+    def parameters_of(self, mean: Tensor) -> Tensor:
+        return mean
+
     def sample(self, parameters: Tensor, generator: Generator) -> Tensor:
         noise = torch.randn(parameters.shape, generator=generator, dtype=parameters.dtype, device=parameters.device)
         return parameters + self.scale.value * noise

@@ -5,11 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from torch import Generator, nn
+from torch import Generator, Tensor, nn
 
+from narrows.errors import InvalidParameterError
+from narrows.networks.activations import INVERTIBLE
+from narrows.options import Flag, option
 from narrows.part import Part
 
-__all__ = ["Network", "Sizes"]
+__all__ = ["Decoder", "Network", "Sizes"]
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,34 @@ class Sizes:
     n_parameters: int = 1
 
 
+class Decoder(nn.Module, ABC):
+    """From z, Tensor of shape (n, *z_shape), to the likelihood's parameters.
+
+    These have shape (n, *shape), or (n, *shape, n_parameters) where there are several for each value.
+    """
+
+    @abstractmethod
+    def start_at(self, parameters: Tensor) -> None:
+        """Set the last bias so that an untrained decoder is near these parameters, of shape ``shape``."""
+
+
 class Network(Part, ABC, axis="network"):
     """Settings of an encoder and its decoder."""
+
+    start_at_mean: bool = option(
+        Flag(),
+        "start the decoder at the mean of the training data by its last bias, instead of zero",
+        default=False,
+    )
+
+    def _check(self) -> None:
+        super()._check()
+        output = getattr(self, "output_activation", "identity")
+        if self.start_at_mean and not INVERTIBLE.accepts(output):
+            raise InvalidParameterError(
+                f"The 'start_at_mean' of {type(self).__name__} needs an output activation that is {INVERTIBLE}. "
+                f"Got {output!r}."
+            )
 
     def code_shape(self, shape: tuple[int, ...], n_latent: int | None) -> tuple[int, ...]:
         """Return the shape of the code for records of a shape.
@@ -56,16 +85,15 @@ class Network(Part, ABC, axis="network"):
         return (n_latent,)
 
     @abstractmethod
-    def build(self, sizes: Sizes, generator: Generator) -> tuple[nn.Module, nn.Module]:
+    def build(self, sizes: Sizes, generator: Generator) -> tuple[nn.Module, Decoder]:
         """Return encoder and decoder, their weights drawn from the generator.
 
         Returns
         -------
         encoder : Module
             From x, Tensor of shape (n, *shape), to h, Tensor of shape (n, *h_shape).
-        decoder : Module
-            From z, Tensor of shape (n, *z_shape), to the likelihood's parameters, Tensor of shape (n, *shape), or
-            (n, *shape, n_parameters) where there are several for each value.
+        decoder : Decoder
+            From z, Tensor of shape (n, *z_shape), to the likelihood's parameters.
 
         Raises
         ------

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+import torch
 from torch import Generator, Tensor, nn
 
 from narrows.errors import InvalidParameterError
-from narrows.networks.activations import ACTIVATIONS, activation
-from narrows.networks.contract import Network, Sizes
+from narrows.networks.activations import ACTIVATIONS, activation, inverse_activation
+from narrows.networks.contract import Decoder, Network, Sizes
 from narrows.networks.images import ImageLayout
 from narrows.networks.initialisation import INITIALISATIONS, initialise, undrawn
 from narrows.options import Choice, Many, Whole, option, optional
@@ -63,10 +64,10 @@ class Convolutional(Network, name="convolutional"):
             )
         return natural
 
-    def build(self, sizes: Sizes, generator: Generator) -> tuple[nn.Module, nn.Module]:
+    def build(self, sizes: Sizes, generator: Generator) -> tuple[nn.Module, Decoder]:
         layout, grids = ImageLayout.of(sizes.shape), self._grids(sizes.shape)
         encoder = _Encoder(self, sizes, layout, grids)
-        decoder = _Decoder(self, sizes, layout, grids)
+        decoder = _ConvolutionalDecoder(self, sizes, layout, grids)
         initialise(encoder, self.initialisation, generator)
         initialise(decoder, self.initialisation, generator)
         return encoder, decoder
@@ -114,7 +115,7 @@ class _Encoder(nn.Module):
         return y.reshape(-1, *self.h_shape)  # type: ignore[no-any-return]
 
 
-class _Decoder(nn.Module):
+class _ConvolutionalDecoder(Decoder):
     """z (n, *z_shape) → the likelihood's parameters, (n, *shape) or (n, *shape, n_parameters)."""
 
     def __init__(self, part: Convolutional, sizes: Sizes, layout: ImageLayout, grids: list[Grid]) -> None:
@@ -136,13 +137,19 @@ class _Decoder(nn.Module):
                 stages += [_transposed(n_in, n_out, part.kernel, grid, back_to), activation(part.activation)]
         self.stages = nn.Sequential(*stages)
         self.last = _convolution(widths[-1], layout.channels * sizes.n_parameters, part.kernel)
-        self.output_activation = activation(part.output_activation)
+        self.output_activation = part.output_activation
+        self.output = activation(part.output_activation)
+
+    def start_at(self, parameters: Tensor) -> None:
+        means = self.layout.to_channels_first(parameters.unsqueeze(0)).mean((0, 2, 3))
+        with torch.no_grad():
+            self.last.get_parameter("bias").copy_(inverse_activation(self.output_activation, means))
 
     def forward(self, z: Tensor) -> Tensor:
         y = z
         if self.head is not None:
             y = self.head_activation(self.head(z.flatten(1)))
-        y = self.output_activation(self.last(self.stages(y.reshape(-1, *self.start))))
+        y = self.output(self.last(self.stages(y.reshape(-1, *self.start))))
         return self.layout.from_channels_first(y, self.n_parameters)
 
 

@@ -10,8 +10,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from narrows.errors import InvalidParameterError
-from narrows.networks.activations import ACTIVATIONS, activation
-from narrows.networks.contract import Network, Sizes
+from narrows.networks.activations import ACTIVATIONS, activation, inverse_activation
+from narrows.networks.contract import Decoder, Network, Sizes
 from narrows.networks.initialisation import INITIALISATIONS, initialise, undrawn
 from narrows.options import Flag, Many, Whole, option, optional
 
@@ -44,7 +44,7 @@ class Dense(Network, name="dense"):
     )
     initialisation: str = option(INITIALISATIONS, "how weights start; biases start at zero", default="glorot")
 
-    def build(self, sizes: Sizes, generator: Generator) -> tuple[nn.Module, nn.Module]:
+    def build(self, sizes: Sizes, generator: Generator) -> tuple[nn.Module, Decoder]:
         n_in = math.prod(sizes.shape)
         n_h, n_z = math.prod(sizes.h_shape), math.prod(sizes.z_shape)
         n_out = n_in * sizes.n_parameters
@@ -52,12 +52,12 @@ class Dense(Network, name="dense"):
 
         encoder = _Encoder([n_in, *self.widths, n_h], self.activation, self.code_activation, sizes.h_shape)
         out_shape = sizes.shape if sizes.n_parameters == 1 else (*sizes.shape, sizes.n_parameters)
-        decoder: nn.Module
+        decoder: Decoder
         if self.tied:
             self._check_tied(n_in, n_h, n_z, n_out, back)
             decoder = _TiedDecoder(encoder, self.activation, self.output_activation, out_shape)
         else:
-            decoder = _Decoder([n_z, *back, n_out], self.activation, self.output_activation, out_shape)
+            decoder = _FreeDecoder([n_z, *back, n_out], self.activation, self.output_activation, out_shape)
         initialise(encoder, self.initialisation, generator)
         initialise(decoder, self.initialisation, generator)
         return encoder, decoder
@@ -75,6 +75,11 @@ def _layers(widths: Sequence[int]) -> nn.ModuleList:
     return nn.ModuleList(undrawn(nn.Linear, n_in, n_out) for n_in, n_out in pairwise(widths))
 
 
+def _set_bias(bias: Tensor, output_activation: str, parameters: Tensor) -> None:
+    with torch.no_grad():
+        bias.copy_(inverse_activation(output_activation, parameters).flatten())
+
+
 class _Encoder(nn.Module):
     """x (n, *shape) → h (n, *h_shape)."""
 
@@ -90,13 +95,17 @@ class _Encoder(nn.Module):
         return self.last(self.layers[-1](y)).reshape(-1, *self.h_shape)  # type: ignore[no-any-return]
 
 
-class _Decoder(nn.Module):
+class _FreeDecoder(Decoder):
     """z (n, *z_shape) → the likelihood's parameters (n, *out_shape)."""
 
     def __init__(self, widths: Sequence[int], hidden: str, last: str, out_shape: tuple[int, ...]) -> None:
         super().__init__()
         self.layers = _layers(widths)
         self.hidden, self.last, self.out_shape = activation(hidden), activation(last), out_shape
+        self.output_activation = last
+
+    def start_at(self, parameters: Tensor) -> None:
+        _set_bias(self.layers[-1].get_parameter("bias"), self.output_activation, parameters)
 
     def forward(self, z: Tensor) -> Tensor:
         y = z.flatten(1)
@@ -105,8 +114,8 @@ class _Decoder(nn.Module):
         return self.last(self.layers[-1](y)).reshape(-1, *self.out_shape)  # type: ignore[no-any-return]
 
 
-class _TiedDecoder(nn.Module):
-    """As `_Decoder`, with an encoder's matrices transposed; only the biases are its own."""
+class _TiedDecoder(Decoder):
+    """As `_FreeDecoder`, with an encoder's matrices transposed; only the biases are its own."""
 
     def __init__(self, encoder: _Encoder, hidden: str, last: str, out_shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -115,6 +124,10 @@ class _TiedDecoder(nn.Module):
         self.mirrored = tuple(layers)
         self.biases = nn.ParameterList(nn.Parameter(torch.zeros(layer.in_features)) for layer in layers)
         self.hidden, self.last, self.out_shape = activation(hidden), activation(last), out_shape
+        self.output_activation = last
+
+    def start_at(self, parameters: Tensor) -> None:
+        _set_bias(self.biases[-1], self.output_activation, parameters)
 
     def forward(self, z: Tensor) -> Tensor:
         y = z.flatten(1)

@@ -92,6 +92,17 @@ def test_the_parameters_that_fit_best_have_the_data_as_their_mean(part):
     torch.testing.assert_close(likelihood.mean(parameters).detach(), x, atol=2e-3, rtol=0)
 
 
+def test_parameters_can_be_found_for_a_mean(part):
+    likelihood = part.build(SHAPE).double()
+    wanted = uniform(3, *SHAPE, low=0.01, high=0.99)
+    torch.testing.assert_close(likelihood.mean(likelihood.parameters_of(wanted)), wanted)
+    for end in likelihood.support:
+        if math.isfinite(end):
+            parameters = likelihood.parameters_of(torch.full((1, *SHAPE), end, dtype=torch.float64))
+            assert bool(parameters.isfinite().all())
+            assert float((likelihood.mean(parameters) - end).abs().max()) < 0.01
+
+
 def test_every_option_changes_something(option):
     kind, _, variants = option
     x, a = uniform(2, *SHAPE, seed=1), uniform(2, *SHAPE, seed=2)

@@ -81,6 +81,8 @@ def test_every_option_changes_something(option):
 
     def behaviour(part):
         encoder, decoder, sizes = build(part, (9, 6))
+        if part.start_at_mean:
+            decoder.start_at(torch.full((9, 6), 0.3))
         with torch.no_grad():
             # Wide enough that no activation is anywhere near linear.
             code = encoder(torch.linspace(-3, 3, 2 * 54).reshape(2, 9, 6))
@@ -121,6 +123,53 @@ def test_an_activation_is_what_its_name_says(name):
     for layer in layers(encoder, decoder):
         y = FORMULAS[name](y @ layer.weight.detach().numpy().T)
     np.testing.assert_allclose(decoder(encoder(torch.from_numpy(x))).detach(), y, rtol=1e-10, atol=1e-12)
+
+
+# Where the decoder starts
+
+
+@pytest.mark.parametrize("output", ["identity", "sigmoid", "tanh"])
+@pytest.mark.parametrize(
+    "network",
+    [
+        Dense(widths=(8,), activation="tanh"),
+        Dense(widths=(8,), activation="tanh", tied=True),
+        Dense(widths=()),
+    ],
+    ids=repr,
+)
+def test_a_dense_decoder_can_start_at_any_record(network, output):
+    part = network.clone().set_params(output_activation=output, start_at_mean=True)
+    _, decoder, sizes = build(part, (4, 3))
+    wanted = torch.linspace(0.05, 0.95, 12).reshape(4, 3)
+    decoder.start_at(wanted)
+    torch.testing.assert_close(decoder(torch.zeros(1, *sizes.z_shape))[0], wanted)
+
+
+@pytest.mark.parametrize("output", ["identity", "sigmoid", "tanh"])
+@pytest.mark.parametrize("shape", [(6, 5), (6, 5, 3), (7, 6, 5)], ids=str)
+def test_a_convolutional_decoder_can_start_at_the_mean_of_each_channel(shape, output):
+    part = Convolutional(channels=(4,), output_activation=output, start_at_mean=True)
+    _, decoder, sizes = build(part, shape)
+    wanted = torch.linspace(0.05, 0.95, math.prod(shape)).reshape(shape)
+    decoder.start_at(wanted)
+    places = {2: (0, 1), 3: (0, 1) if shape[-1] == 3 else (1, 2)}[len(shape)]
+    flat = wanted.mean(places, keepdim=True).expand(shape)
+    torch.testing.assert_close(decoder(torch.zeros(1, *sizes.z_shape))[0], flat)
+
+
+@pytest.mark.parametrize("kind", [Dense, Convolutional])
+def test_values_that_an_output_never_reaches_are_approached(kind):
+    _, decoder, _ = build(kind(output_activation="sigmoid", start_at_mean=True), (6, 5))
+    decoder.start_at(torch.full((6, 5), 1.0))
+    assert all(bool(weight.isfinite().all()) for weight in weights(decoder))
+    assert float(decoder(torch.zeros(1, N_CODE)).detach().min()) > 0.99
+
+
+@pytest.mark.parametrize("kind", [Dense, Convolutional])
+def test_an_output_that_cannot_be_inverted_starts_at_zero(kind):
+    with pytest.raises(InvalidParameterError, match=rf"'start_at_mean' of {kind.__name__} needs an output activation"):
+        kind(output_activation="relu", start_at_mean=True)
 
 
 # Dense

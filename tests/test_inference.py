@@ -1,0 +1,39 @@
+"""Restored values on their way back into the dtype of the records, and work done batch by batch."""
+
+import numpy as np
+import pytest
+
+from narrows import Autoencoder, Training
+from narrows.inference import to_stored
+
+
+@pytest.mark.parametrize(
+    ("dtype", "restored", "stored"),
+    [
+        ("uint8", [-3.0, -0.4, 0.6, 1.4, 254.6, 300.0], [0, 0, 1, 1, 255, 255]),
+        ("int8", [-200.0, -1.6, -0.2, 127.4], [-128, -2, 0, 127]),
+        ("uint16", [65535.7, 65534.4], [65535, 65534]),
+        ("int32", [2.0**31, -(2.0**31) - 5, 7.5, 8.5], [2**31 - 1, -(2**31), 8, 8]),
+        ("int64", [1e300, -1e300, 2.0**62], [2**63 - 1024, -(2**63), 2**62]),
+        ("uint64", [1e300, -1.0], [2**64 - 2048, 0]),
+        ("bool", [-0.1, 0.49, 0.5, 7.0], [False, False, True, True]),
+        ("float16", [1e6, -1e6, 0.5], [65504, -65504, 0.5]),
+        ("float32", [1e300, -0.25], [np.finfo(np.float32).max, -0.25]),
+        ("float64", [1e300, -0.25], [1e300, -0.25]),
+    ],
+)
+def test_values_are_rounded_and_kept_within_the_range_of_the_dtype(dtype, restored, stored):
+    got = to_stored(np.array(restored), np.dtype(dtype))
+    assert got.dtype == dtype
+    assert got.tolist() == [np.dtype(dtype).type(value).item() for value in stored]
+
+
+def test_many_records_are_worked_on_in_batches(rng, monkeypatch):
+    x = rng.normal(size=(50, 4))
+    model = Autoencoder(2, corruption="gaussian", training=Training(epochs=1), random_state=0).fit(x)
+    codes, score, noisy = model.transform(x), model.score(x), model.corrupt(x, random_state=0)
+    monkeypatch.setattr("narrows.inference._BATCH", 7)
+    np.testing.assert_allclose(model.transform(x), codes, rtol=1e-10)
+    assert model.score(x) == pytest.approx(score)
+    assert model.corrupt(x, random_state=0).shape == noisy.shape
+    assert (model.corrupt(x, random_state=0) != x).any(axis=1).all()
