@@ -88,6 +88,11 @@ class Chain(nn.Module):
         self.bottleneck = parts.bottleneck.build(parts.network.code_shape(shape, parts.n_latent))
         sizes = Sizes(shape, self.bottleneck.h_shape, self.bottleneck.z_shape, self.likelihood.n_parameters)
         self.encoder, self.decoder = parts.network.build(sizes, generator)
+        self.lay_out()
+
+    def lay_out(self) -> None:
+        """Keep the kernels of convolutions with the channels last, in which they run up to half again as fast."""
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
     def dtype(self) -> torch.dtype:

@@ -150,6 +150,7 @@ def _fill(parts: Parts, shape: tuple[int, ...], dtype: np.dtype[Any], tensors: d
         different = sorted(name for name in claimed.keys() | found.keys() if claimed.get(name) != found.get(name))
         raise ValueError(f"its tensors are not those of its parts: {', '.join(different[:5])}")
     chain.load_state_dict(tensors, assign=True)
+    chain.lay_out()
     return chain
 
 

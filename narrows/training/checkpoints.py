@@ -117,10 +117,14 @@ def pack_optimiser(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def unpack_optimiser(optimiser: torch.optim.Optimizer, state: State) -> None:
-    """Put the optimiser's state back."""
+    """Put the optimiser's state back, laid out in memory as the weights are: fused steps go through both in step."""
+    weights = [weight for group in optimiser.param_groups for weight in group["params"]]
     described = optimiser.state_dict()
     described["state"] = {}
     for name, tensor in state.group("optimiser").items():
         index, key = name.split(".")
-        described["state"].setdefault(int(index), {})[key] = tensor
+        weight = weights[int(index)]
+        is_like_weight = key != "step" and tensor.shape == weight.shape
+        laid_out = torch.empty_like(weight).copy_(tensor) if is_like_weight else tensor
+        described["state"].setdefault(int(index), {})[key] = laid_out
     optimiser.load_state_dict(described)

@@ -10,6 +10,8 @@ from safetensors import safe_open
 
 from narrows import Autoencoder, Training
 from narrows.errors import DataNotFoundError, InvalidParameterError, ModelFileError, TrainingDivergedError
+from narrows.likelihoods import Normal
+from narrows.networks import Convolutional
 from narrows.training import SGD, Adadelta, Adam, Checkpoint, Watcher
 
 X = np.random.default_rng(0).normal(size=(40, 6))
@@ -89,6 +91,20 @@ def test_the_checkpoint_of_a_complete_run_holds_its_result(training, tmp_path):
     resumed = make(training=training).fit(X, checkpoint=path, resume=True, watcher=watcher)
     assert outcome(resumed) == outcome(whole)
     assert (watcher.n_steps, watcher.epochs_done) == (0, len(whole.history_))
+
+
+@pytest.mark.parametrize("optimiser", OPTIMISERS, ids=repr)
+def test_convolutions_go_on_though_their_kernels_lie_channels_last(optimiser, tmp_path):
+    images = np.random.default_rng(1).normal(size=(40, 9, 8))
+    network = Convolutional(channels=(4, 6), kernel=3)
+    settings = {"network": network, "likelihood": Normal(scale="mean"), "training": {"optimiser": optimiser}}
+    whole = outcome(make(**settings).fit(images))
+    path = tmp_path / "checkpoint"
+    with pytest.raises(KeyboardInterrupt):
+        make(**settings).fit(images, checkpoint=path, watcher=StopAt(6, interrupt))
+    resumed = make(**settings).fit(images, checkpoint=path, resume=True)
+    assert not resumed.encoder_.stages[1][0].weight.is_contiguous()
+    assert outcome(resumed) == whole
 
 
 @pytest.mark.parametrize("optimiser", OPTIMISERS, ids=repr)
