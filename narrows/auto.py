@@ -13,6 +13,7 @@ from narrows.chain import Parts
 from narrows.corruptions import Corruption
 from narrows.likelihoods import Likelihood, Normal
 from narrows.networks import Convolutional, Dense, Network
+from narrows.networks.images import ImageLayout
 from narrows.options import Many, Whole, check, optional
 from narrows.part import OneOf, as_part
 from narrows.penalties import Penalty
@@ -76,11 +77,17 @@ def _is_auto(value: Any) -> bool:
 
 def _network(shape: tuple[int, ...], output_activation: str) -> Network:
     n_values = math.prod(shape)
-    is_image = len(shape) in (2, 3) and min(shape[:2]) >= 8
-    if is_image and n_values > _LARGEST_DENSE_IMAGE:
+    if n_values > _LARGEST_DENSE_IMAGE and _is_image(shape):
         return Convolutional(channels=(32, 64, 128, 128), activation="silu", output_activation=output_activation)
     width = min(max(4 * n_values, 64), 512)
     return Dense(widths=(width,), activation="silu", output_activation=output_activation)
+
+
+def _is_image(shape: tuple[int, ...]) -> bool:
+    if len(shape) not in (2, 3):
+        return False
+    layout = ImageLayout.of(shape)
+    return min(layout.height, layout.width) >= 8
 
 
 def _n_latent(shape: tuple[int, ...]) -> int:

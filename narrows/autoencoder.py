@@ -336,7 +336,7 @@ def _with_options(parameter: str, current: Any, options: dict[str, Any]) -> Any:
     if parameter == "training":
         return training_of(current).clone().set_params(**options)
     is_auto = isinstance(current, str) and current == "auto"
-    if parameter in _SEVERAL and not is_auto:
+    if parameter in _SEVERAL and current and not is_auto:
         given = [current] if isinstance(current, (str, Part)) else current
         parts = [as_part(_SEVERAL[parameter], one) for one in given]
         names = [part.name for part in parts]

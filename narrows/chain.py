@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
+from narrows.batches import batch_size
 from narrows.bottlenecks import Bottleneck, Code
 from narrows.corruptions import Corruption
 from narrows.errors import InvalidParameterError
@@ -112,8 +113,9 @@ class Chain(nn.Module):
         InvalidParameterError
             If what comes out is nothing that the likelihood can be asked about.
         """
-        self.preprocessor.fit(lambda: (_as_floats(batch) for batch in batches(_FIT_BATCH)))
-        x = Moments.of(lambda: (self.prepare(batch) for batch in batches(_FIT_BATCH)), per_value=True)
+        size = batch_size(self.shape, _FIT_BATCH)
+        self.preprocessor.fit(lambda: (_as_floats(batch) for batch in batches(size)))
+        x = Moments.of(lambda: (self.prepare(batch) for batch in batches(size)), per_value=True)
         low, high = self.likelihood.support
         if bool((x.low < low).any()) or bool((x.high > high).any()):
             raise InvalidParameterError(

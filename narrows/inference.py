@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+from narrows.batches import batch_size
 from narrows.chain import Chain
 from narrows.training import stream
 
@@ -75,10 +76,11 @@ def to_stored(restored: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[An
 
 
 def _map(function: Callable[[Tensor], Tensor], chain: Chain, values: NDArray[Any]) -> NDArray[Any]:
+    size = batch_size(chain.shape, _BATCH)
     with torch.no_grad():
         done = [
-            function(torch.from_numpy(np.array(values[start : start + _BATCH])).to(_device(chain))).cpu().numpy()
-            for start in range(0, len(values), _BATCH)
+            function(torch.from_numpy(np.array(values[start : start + size])).to(_device(chain))).cpu().numpy()
+            for start in range(0, len(values), size)
         ]
     return np.concatenate(done)
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.batches import batch_size
+
 __all__ = ["PrincipalComponents"]
 
 # Values that are looked at; of larger data, so many records drawn at random.
@@ -51,8 +53,9 @@ class PrincipalComponents:
 
     def encode(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """Return the codes (n, k) of records (n, *shape)."""
-        codes: NDArray[Any] = _centred(values.reshape(len(values), -1), self.mean) @ self.components.T
-        return codes
+        size = batch_size(values.shape[1:], _BATCH)
+        batches = (values[start : start + size] for start in range(0, len(values), size))
+        return np.concatenate([_centred(x.reshape(len(x), -1), self.mean) @ self.components.T for x in batches])
 
     def decode(self, codes: NDArray[Any]) -> NDArray[np.float64]:
         """Return the flat records (n, d) of codes (n, k)."""
@@ -63,6 +66,7 @@ class PrincipalComponents:
 def _centred(x: NDArray[Any], mean: NDArray[np.float64]) -> NDArray[np.float32]:
     """Return records x (n, d) without the mean."""
     centred = np.empty(x.shape, np.float32)
-    for start in range(0, len(x), _BATCH):
-        centred[start : start + _BATCH] = x[start : start + _BATCH] - mean
+    size = batch_size(mean.shape, _BATCH)
+    for start in range(0, len(x), size):
+        centred[start : start + size] = x[start : start + size] - mean
     return centred

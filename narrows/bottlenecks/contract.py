@@ -23,7 +23,7 @@ class Code:
     cost : Tensor of shape (n,)
         What the code costs, in nats; zero where the bottleneck charges nothing.
     symbols : Tensor of shape (n, ...), integers, or None
-        The code as whole numbers, where the bottleneck has such; ``symbols_to_z`` inverts them exactly.
+        The code as whole numbers, where the bottleneck has such.
     """
 
     z: Tensor

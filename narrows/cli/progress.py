@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from narrows.training import Watcher
 
-__all__ = ["on_download", "watcher"]
+__all__ = ["new_bar", "on_download", "watcher"]
 
 _WIDEST = 100  # columns that a bar takes
 _MOST_LINES = 30

@@ -58,12 +58,16 @@ def changes(flags: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]
 def parse_value(text: str) -> Any:
     """Return the value that a text stands for: JSON, else a sequence if there are commas in it, else the text itself.
 
+    No text at all is a sequence of nothing, as in ``network__widths=``.
+
     Examples
     --------
     >>> parse_value("0.1"), parse_value("512,256"), parse_value("unit-scale,mean-removal"), parse_value("none")
     (0.1, (512, 256), ('unit-scale', 'mean-removal'), None)
     """
     text = text.strip()
+    if not text:
+        return ()
     try:
         return _as_tuples(json.loads(text))
     except ValueError:

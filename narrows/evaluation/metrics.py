@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
 
 import narrows.data
 from narrows.autoencoder import Autoencoder, Data
+from narrows.batches import batch_size
 from narrows.errors import InvalidParameterError, ShapeMismatchError
 from narrows.inference import decode, encode, mean_total, noise_of
 
@@ -54,6 +56,7 @@ def evaluate(
     InvalidParameterError
         If ``corrupted`` is asked of a model that was trained without corruption.
     """
+    check_is_fitted(model)
     if corrupted and model.chain_.corruption is None:
         raise InvalidParameterError("The model was trained without corruption, so there is none to measure under.")
     source = narrows.data.open(data)
@@ -64,8 +67,9 @@ def evaluate(
     n_values = math.prod(source.shape)
     squared, cross_entropy, nats, squared_by_pca = 0.0, 0.0, 0.0, 0.0
     noise = (noise_of(model.chain_, random_state), noise_of(model.chain_, random_state)) if corrupted else (None, None)
-    for start in range(0, len(source), _BATCH):
-        values = source.values[start : start + _BATCH]
+    size = batch_size(source.shape, _BATCH)
+    for start in range(0, len(source), size):
+        values = source.values[start : start + size]
         x = values.astype(np.float64) / unit
         x_hat = decode(model.chain_, encode(model.chain_, values, noise=noise[0])) / unit
         by_pca = model.pca_.decode(model.pca_.encode(values)).reshape(x.shape) / unit

@@ -13,7 +13,7 @@ from narrows.errors import InvalidParameterError
 from narrows.networks.activations import ACTIVATIONS, activation, inverse_activation
 from narrows.networks.contract import Decoder, Network, Sizes
 from narrows.networks.initialisation import INITIALISATIONS, initialise, undrawn
-from narrows.options import Flag, Many, Whole, option, optional
+from narrows.options import Flag, Many, Real, Whole, option, optional
 
 __all__ = ["Dense"]
 
@@ -42,7 +42,11 @@ class Dense(Network, name="dense"):
     decoder_widths: tuple[int, ...] | None = option(
         optional(Many(Whole(1))), "units of the decoder's hidden layers, from the code on; None mirrors", default=None
     )
-    initialisation: str = option(INITIALISATIONS, "how weights start; biases start at zero", default="glorot")
+    initialisation: str = option(INITIALISATIONS, "how weights start; hidden biases start at zero", default="glorot")
+
+    code_bias: float = option(
+        Real(), "where the biases of the encoder's last layer start; above 0 keeps relu codes alive", default=0.0
+    )
 
     def build(self, sizes: Sizes, generator: Generator) -> tuple[nn.Module, Decoder]:
         n_in = math.prod(sizes.shape)
@@ -60,6 +64,8 @@ class Dense(Network, name="dense"):
             decoder = _FreeDecoder([n_z, *back, n_out], self.activation, self.output_activation, out_shape)
         initialise(encoder, self.initialisation, generator)
         initialise(decoder, self.initialisation, generator)
+        with torch.no_grad():
+            encoder.layers[-1].get_parameter("bias").fill_(self.code_bias)
         return encoder, decoder
 
     def _check_tied(self, n_in: int, n_h: int, n_z: int, n_out: int, back: tuple[int, ...]) -> None:

@@ -10,7 +10,20 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["ACCENT", "CLASSES", "DPI", "FAINT", "INK", "MUTED", "PAPER", "axes_at", "new_figure", "style", "text_at"]
+__all__ = [
+    "ACCENT",
+    "CLASSES",
+    "DPI",
+    "FAINT",
+    "INK",
+    "MUTED",
+    "PAPER",
+    "axes_at",
+    "new_figure",
+    "style",
+    "text_at",
+    "text_width",
+]
 
 DPI = 200
 PAPER, INK, MUTED, FAINT = "#ffffff", "#1f2430", "#6b7280", "#dde1e7"

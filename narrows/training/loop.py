@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from narrows.batches import batch_size
 from narrows.chain import Chain
 from narrows.errors import TrainingDivergedError
 from narrows.training.checkpoints import Checkpoint, State, pack_optimiser, unpack_optimiser
@@ -82,6 +83,8 @@ def train(
                 run.train_epoch(interruption)
             if checkpoint is not None:
                 run.save()
+                if interruption.requested:  # during the last step or the last look at the validation data
+                    interruption.stop()
     finally:
         watcher.stop()
     if run.best.weights:
@@ -91,8 +94,9 @@ def train(
 
 def mean_loss(chain: Chain, records: Records) -> float:
     """Return the mean loss of a record in nats, nothing corrupted."""
+    size = batch_size(chain.shape, _VALIDATION_BATCH)
     with torch.no_grad():
-        losses = [chain.loss(batch).total.double().sum() for batch in records.batches(_VALIDATION_BATCH)]
+        losses = [chain.loss(batch).total.double().sum() for batch in records.batches(size)]
     return float(torch.stack(losses).sum()) / len(records)
 
 
@@ -144,6 +148,10 @@ class _Run:
         patience = self.settings.patience
         return self.epoch == self.n_epochs or (patience is not None and self.best.epochs_since >= patience)
 
+    @property
+    def _save_is_due(self) -> bool:
+        return self.checkpoint is not None and time.monotonic() - self.last_save > _SAVE_SECONDS
+
     def train_epoch(self, interruption: Interruption) -> None:
         order, began = self._order(), time.perf_counter()
         while self.step < self.n_steps:
@@ -156,11 +164,13 @@ class _Run:
                 interruption.stop()
             if time.monotonic() - self.last_look > _LOOK_SECONDS:
                 self.watcher.step(self.epoch + 1, min(at + self.settings.batch_size, len(self.records)), self._look())
-                if self.checkpoint and time.monotonic() - self.last_save > _SAVE_SECONDS:
+                if self._save_is_due:
                     self.seconds, began = self.seconds + time.perf_counter() - began, time.perf_counter()
                     self.save()
         loss = self._look()
         self._end_epoch(loss, self.seconds + time.perf_counter() - began)
+        if self._save_is_due:  # an epoch may be too short for a look within it
+            self.save()
 
     def _train_step(self, batch: Tensor) -> None:
         progress = (self.epoch + self.step / self.n_steps) / self.n_epochs

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
+from narrows.errors import InvalidParameterError
 from narrows.options import Flag, Real, option
 from narrows.part import Part
 
@@ -27,7 +28,6 @@ class Optimiser(Part, ABC, axis="optimiser"):
 class Adam(Optimiser, name="adam"):
     """Adam (Kingma and Ba 2015); with ``weight_decay`` AdamW (Loshchilov and Hutter 2019)."""
 
-    learning_rate: float = option(Real(0, open_low=True), "step size at the schedule's peak", default=1e-3)
     beta1: float = option(Real(0, 1, open_high=True), "decay of the mean gradient", default=0.9)
     beta2: float = option(Real(0, 1, open_high=True), "decay of the mean squared gradient", default=0.999)
     epsilon: float = option(Real(0, open_low=True), "added to the root of the mean squared gradient", default=1e-8)
@@ -57,8 +57,6 @@ class SGD(Optimiser, name="sgd"):
     def _check(self) -> None:
         super()._check()
         if self.nesterov and self.momentum == 0:
-            from narrows.errors import InvalidParameterError
-
             raise InvalidParameterError("The 'nesterov' of SGD needs a momentum above 0. Got momentum=0.")
 
     def build(self, weights: Iterable[nn.Parameter]) -> torch.optim.Optimizer:

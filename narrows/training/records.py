@@ -30,8 +30,8 @@ class Records:
     """
 
     def __init__(self, values: NDArray[Any], device: torch.device, rows: NDArray[np.int64] | None = None) -> None:
-        if any(stride < 0 for stride in values.strides):
-            values = np.ascontiguousarray(values)  # PyTorch knows no backward steps
+        if any(stride < 0 or stride % values.itemsize for stride in values.strides):
+            values = np.ascontiguousarray(values)  # PyTorch knows neither steps backward nor parts of steps
         with warnings.catch_warnings():
             # Read-only arrays are fine here: nothing is ever written to them.
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")

@@ -365,3 +365,9 @@ def test_a_place_in_the_image_is_restored_from_its_own_place_in_the_code():
         assert float(difference[:8, -8:].max()) > 0
         assert float(difference[15:].max()) == 0
         assert float(difference[:, :10].max()) == 0
+
+
+def test_code_bias_is_where_the_codes_biases_start():
+    encoder, _ = Dense(widths=(4,), code_bias=1.5).build(Sizes((6,), (3,), (3,)), torch.Generator().manual_seed(0))
+    assert encoder.layers[-1].bias.tolist() == [1.5] * 3
+    assert encoder.layers[0].bias.tolist() == [0.0] * 4
