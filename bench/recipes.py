@@ -55,7 +55,6 @@ ROWS = [
     Row("vanilla", "sse_per_record", 13.19, "PCA 13.19"),
     Row("vanilla", "sse_per_record", 13.19, "PCA 13.19", {"likelihood": "laplace"}, name="vanilla, L1"),
     Row("conv", "sse_per_record", 13.19, "below vanilla"),
-    Row("conv", "sse_per_record", 13.19, "below vanilla, L1", {"likelihood": "laplace"}, name="conv, L1"),
     Row(
         "conv-denoising",
         "cross_entropy_per_value",

@@ -183,6 +183,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         TrainingDivergedError
             If the loss stops being finite.
         """
+        self.__dict__.pop("chain_", None)  # a fit that fails leaves no model of other records behind
         source = self._open(X, reset=True)
         settings = training_of(self.training)
         parts = choose_parts(self.get_params(deep=False), source.shape, source.dtype)

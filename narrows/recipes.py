@@ -126,7 +126,7 @@ def vanilla() -> Autoencoder:
         network=Dense(widths=(128,), activation="silu"),
         likelihood=_SUM_OF_SQUARES.clone(),
         preprocessing="unit-scale",
-        training=Training(epochs=20, optimiser=Adam(), schedule="constant"),
+        training=Training(epochs=10, optimiser=Adam(learning_rate=2e-3)),
     )
 
 
@@ -138,7 +138,7 @@ def conv() -> Autoencoder:
         network=Convolutional(channels=(32, 64), resampling="stride", activation="silu"),
         likelihood=_SUM_OF_SQUARES.clone(),
         preprocessing="unit-scale",
-        training=Training(epochs=20, optimiser=Adam(), schedule="constant"),
+        training=Training(epochs=10, optimiser=Adam(learning_rate=2e-3)),
     )
 
 

@@ -195,7 +195,8 @@ def test_setting_leaves_the_parts_that_were_given_alone():
         ({"network__widths": (0,)}, "The 'network' of Autoencoder is 'auto' and has no options to set."),
         ({"corruption__level": 0.1}, "Choose one first: gaussian, masking, salt-and-pepper."),
         ({"n_latent__x": 1}, "The 'n_latent' of Autoencoder is None and has no options to set. Got 'n_latent__x'."),
-        ({"penalties__l2__weight": 1}, "'l2'"),
+        ({"penalties": "l1", "penalties__l2__weight": 1}, "'l2'"),
+        ({"penalties__l1__weight": 1}, "Choose one first: l1."),
         ({"preprocessing": "unit-scale", "preprocessing__standardise__per_value": True}, "'standardise'"),
         ({"preprocessing": "unit-scale", "preprocessing__unit-scale": 1}, "'unit-scale'"),
         ({"network": "dens", "network__tied": True}, "There is no network 'dens'. Did you mean 'dense'?"),
@@ -269,9 +270,10 @@ def test_auto_suits_bytes_and_tables(rng):
 
 
 def test_auto_takes_convolutions_for_large_images(rng):
-    parts = chosen(rng.integers(0, 256, (3, 48, 33, 3), dtype=np.uint8), training=Training(epochs=1))
-    assert isinstance(parts.network, Convolutional)
-    assert parts.n_latent == 128
+    for shape in ((48, 33, 3), (3, 48, 33)):
+        parts = chosen(rng.integers(0, 256, (3, *shape), dtype=np.uint8), training=Training(epochs=1))
+        assert isinstance(parts.network, Convolutional)
+        assert parts.n_latent == 128
     parts = chosen(rng.normal(size=(3, 5000)), training=Training(epochs=1))
     assert isinstance(parts.network, Dense)
 
@@ -473,6 +475,16 @@ def test_unfitted_models_say_so(table, tmp_path):
             method(table)
     with pytest.raises(ValueError, match="not fitted yet"):
         quick().save(tmp_path / "model")
+    with pytest.raises(ValueError, match="not fitted yet"):
+        narrows.evaluate(quick(), table)
+
+
+def test_a_fit_that_fails_leaves_no_model_of_other_records(table, rng):
+    model = quick().fit(table)
+    with pytest.raises(InvalidParameterError, match="bernoulli"):
+        model.set_params(likelihood="bernoulli").fit(rng.normal(size=(10, 3)))
+    with pytest.raises(ValueError, match="not fitted yet"):
+        model.transform(table)
 
 
 def test_unknown_names_are_unknown_names():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from typing import Any
 
 import numpy as np
@@ -27,8 +26,7 @@ def open_array(data: Any) -> Source:
     Returns
     -------
     Source
-        Its values can be written to without harm to a file, as `torch.from_numpy` wants: an array that is read-only is
-        copied, a memory map that is read-only is mapped again as copy-on-write.
+        Read-only arrays and memory maps stay what they are: nothing is ever written to records.
 
     Raises
     ------
@@ -41,8 +39,6 @@ def open_array(data: Any) -> Source:
     (2,)
     """
     values = check_values(_as_array(data), "The array")
-    if not values.flags.writeable:
-        values = _writeable(values)
     return Source(values, name=f"array {describe(values)}", kind="array")
 
 
@@ -111,11 +107,3 @@ def _as_array(data: Any) -> npt.NDArray[Any]:
             f"Data must be an array, a path or the name of a data set. Got {data!r:.80} ({type(data).__name__})."
         )
     return values
-
-
-def _writeable(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    base: Any = values.base
-    if isinstance(values, np.memmap) and isinstance(base, mmap.mmap) and values.filename is not None:
-        order = "C" if values.flags.c_contiguous else "F"
-        return np.memmap(values.filename, values.dtype, "c", values.offset, values.shape, order)  # type: ignore[call-overload,no-any-return]
-    return values.copy()

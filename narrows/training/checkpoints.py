@@ -85,17 +85,18 @@ class Checkpoint:
         try:
             with safe_open(self.path, framework="pt") as file:
                 described = json.loads((file.metadata() or {})[_FORMAT])
+                then, values = described["run"], described["values"]
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError, KeyError, ValueError) as error:
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise ModelFileError(f"{self.path} is no checkpoint of narrows, or is damaged: {error}.") from error
-        now, then = _plain(self.run), described["run"]
+        now = _plain(self.run)
         different = [key for key in {**now, **then} if now.get(key) != then.get(key)]
         if different:
             raise InvalidParameterError(
                 f"{self.path} belongs to a run with another {' and '.join(different)}. "
                 "Resume with the settings and data it was started with, or delete the file to start anew."
             )
-        return State(tensors, described["values"])
+        return State(tensors, values)
 
 
 def _write(file: BinaryIO, data: bytes) -> None:

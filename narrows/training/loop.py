@@ -276,5 +276,5 @@ class _Run:
         values = state.values
         self.epoch, self.step, self.seconds = values["epoch"], values["step"], values["seconds"]
         self.history = [Epoch(**row) for row in values["history"]]
-        if values["best_loss"] is not None:
-            self.best = _Best(values["best_loss"], state.group("best"), values["epochs_since_best"])
+        loss = float("inf") if values["best_loss"] is None else values["best_loss"]
+        self.best = _Best(loss, state.group("best"), values["epochs_since_best"])

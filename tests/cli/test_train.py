@@ -165,6 +165,7 @@ def test_wrong_usage_ends_with_2_and_says_what_is_allowed(arguments, message, na
         ("null", None),
         ("512,256", (512, 256)),
         ("512,", (512,)),
+        ("", ()),
         ("[512, 256]", (512, 256)),
         ("[]", ()),
         ("unit-scale,mean-removal", ("unit-scale", "mean-removal")),

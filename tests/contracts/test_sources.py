@@ -23,7 +23,6 @@ def check_source(source):
     assert values.size > 0
     assert values.dtype.kind in "biuf"
     assert values.dtype.isnative
-    assert values.flags.writeable  # torch.from_numpy takes it without a warning
     assert (len(source), source.shape, source.dtype) == (source.n_records, values.shape[1:], values.dtype)
     assert source.n_records == len(values)
     assert source.name

@@ -38,7 +38,9 @@ def test_rows_choose_and_order():
 
 def test_any_strides_will_do():
     values = np.arange(12).reshape(3, 4)
+    packed = np.zeros(3, dtype=[("label", "u1"), ("x", "f4", (4,))])["x"]  # steps of 17 bytes
     for view in (
+        packed,
         values[::-1],
         values[:, ::-2],
         values.T,

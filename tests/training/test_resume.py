@@ -122,6 +122,26 @@ def test_a_power_cut_loses_only_what_came_after_the_last_checkpoint(optimiser, s
     assert watcher.n_steps == N_STEPS - (stop_after - 1)
 
 
+def test_epochs_too_short_for_a_look_are_kept_too(tmp_path, monkeypatch):
+    monkeypatch.setattr("narrows.training.loop._LOOK_SECONDS", 1e9)
+    monkeypatch.setattr("narrows.training.loop._SAVE_SECONDS", -1.0)
+    path, kept = tmp_path / "checkpoint", []
+
+    class Look(Watcher):
+        def epoch(self, row):
+            kept.append(path.exists())
+
+    make().fit(X, checkpoint=path, watcher=Look())
+    assert kept == [False, True, True, True, True]
+
+
+def test_ctrl_c_during_the_last_step_still_interrupts(tmp_path):
+    whole, path = outcome(make().fit(X)), tmp_path / "checkpoint"
+    with pytest.raises(KeyboardInterrupt):
+        make().fit(X, checkpoint=path, watcher=StopAt(N_STEPS, interrupt))
+    assert outcome(make().fit(X, checkpoint=path, resume=True)) == whole
+
+
 @pytest.mark.parametrize("stop_after", [3, 9, 15, 21, 26])
 def test_early_stopping_goes_on_where_it_was(stop_after, tmp_path):
     noise = np.random.default_rng(1).normal(size=(30, 6))
