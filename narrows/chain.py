@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -115,8 +116,10 @@ class Chain(nn.Module):
         """
         size = batch_size(self.shape, _FIT_BATCH)
         self.preprocessor.fit(lambda: (_as_floats(batch) for batch in batches(size)))
-        x = Moments.of(lambda: (self.prepare(batch) for batch in batches(size)), per_value=True)
         low, high = self.likelihood.support
+        if (low, high) == (-math.inf, math.inf) and not self.parts.network.start_at_mean:
+            return
+        x = Moments.of(lambda: (self.prepare(batch) for batch in batches(size)), per_value=True)
         if bool((x.low < low).any()) or bool((x.high > high).any()):
             raise InvalidParameterError(
                 f"The '{self.parts.likelihood.name}' likelihood needs preprocessed values in [{low:g}, {high:g}]. "
