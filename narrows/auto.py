@@ -21,8 +21,12 @@ from narrows.preprocessing import Preprocessing, Standardise, UnitScale
 
 __all__ = ["choose_parts"]
 
-# Beyond this many values an image is cheaper to encode by convolutions than by one wide matrix.
-_LARGEST_DENSE_IMAGE = 4096
+# Up to here one wide matrix learns an image sooner than convolutions do: 64×64 in colour and an alpha channel.
+_LARGEST_DENSE_IMAGE = 16_384
+# Up to here 32 numbers will do, beyond it 128.
+_LARGEST_SMALL_RECORD = 4096
+# Height or width at which the stages of a convolutional network end.
+_LAST_GRID = 16
 
 
 def choose_parts(params: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> Parts:
@@ -78,9 +82,23 @@ def _is_auto(value: Any) -> bool:
 def _network(shape: tuple[int, ...], output_activation: str) -> Network:
     n_values = math.prod(shape)
     if n_values > _LARGEST_DENSE_IMAGE and _is_image(shape):
-        return Convolutional(channels=(32, 64, 128, 128), activation="silu", output_activation=output_activation)
+        layout = ImageLayout.of(shape)
+        n_stages = max(math.ceil(math.log2(max(layout.height, layout.width) / _LAST_GRID)), 1)
+        return Convolutional(
+            channels=tuple(min(16 * 2**stage, 64) for stage in range(n_stages)),
+            resampling="stride",
+            activation="silu",
+            initialisation="he",
+            start_at_mean=True,
+        )
     width = min(max(4 * n_values, 64), 512)
-    return Dense(widths=(width,), activation="silu", output_activation=output_activation)
+    # A sigmoid that starts far from the data can saturate for good.
+    return Dense(
+        widths=(width,),
+        activation="silu",
+        output_activation=output_activation,
+        start_at_mean=output_activation == "sigmoid",
+    )
 
 
 def _is_image(shape: tuple[int, ...]) -> bool:
@@ -93,7 +111,7 @@ def _is_image(shape: tuple[int, ...]) -> bool:
 def _n_latent(shape: tuple[int, ...]) -> int:
     """Return a quarter of the values, at most 32 numbers, and more only for large images."""
     n_values = math.prod(shape)
-    return min(max(n_values // 4, 1), 32 if n_values <= _LARGEST_DENSE_IMAGE else 128)
+    return min(max(n_values // 4, 1), 32 if n_values <= _LARGEST_SMALL_RECORD else 128)
 
 
 def _preprocessing(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[Preprocessing, ...]:

@@ -213,7 +213,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.chain_ = chain.eval()
         self.history_ = [row.to_json() for row in history]
         self.n_latent_ = math.prod(chain.bottleneck.z_shape)
-        self.trained_on_ = {"name": source.name, "n_records": len(records), "seed": seed}
+        self.trained_on_: dict[str, Any] = {"name": source.name, "n_records": len(records), "seed": seed}
         self.range_ = _range(source.values)
         self.pca_ = PrincipalComponents.fit(source.values, self.n_latent_, seed, rows=rows)
         return self
@@ -365,8 +365,13 @@ def _option_names(parts: list[Any]) -> list[str]:
 def _split(n: int, share: float, seed: int) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
     """Draw which of n records to train on and which to hold out for validation; None, None: train on all."""
     n_held_out = round(share * n)
-    if n_held_out == 0:
+    if share == 0:
         return None, None
+    if n_held_out == 0:
+        raise InvalidParameterError(
+            f"A validation share of {share:g} of {n} record{'s' if n != 1 else ''} is none. "
+            "Set a larger share, or 0 to validate on nothing."
+        )
     if n_held_out == n:
         raise InvalidParameterError(f"A validation share of {share:g} leaves nothing of {n} records.")
     order = np.random.default_rng(seed).permutation(n)

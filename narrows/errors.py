@@ -13,6 +13,7 @@
     ├── DownloadError (OSError)                  a named data set that cannot be had, and where to put its files
     ├── ModelFileError                           a file that is no model, is damaged, or comes from a newer narrows
     ├── OutputExistsError (FileExistsError)      nothing is overwritten unasked
+    ├── OutputError (OSError)                    an output that cannot be written, and why: a full disk, no permission
     └── TrainingDivergedError (ArithmeticError)  the loss stopped being finite: epoch, step, learning rate
 """
 
@@ -30,6 +31,7 @@ __all__ = [
     "ModelFileError",
     "NarrowsError",
     "NonFiniteDataError",
+    "OutputError",
     "OutputExistsError",
     "ShapeMismatchError",
     "TrainingDivergedError",
@@ -99,6 +101,10 @@ class ModelFileError(NarrowsError):
 
 class OutputExistsError(NarrowsError, FileExistsError):
     """The output is already there, and overwriting was not asked for."""
+
+
+class OutputError(NarrowsError, OSError):
+    """An output cannot be written; the message names it and says what the operating system said."""
 
 
 class TrainingDivergedError(NarrowsError, ArithmeticError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -10,9 +11,31 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from narrows.errors import DataNotFoundError, InvalidParameterError, OutputExistsError
+from narrows.errors import DataNotFoundError, InvalidParameterError, NarrowsError, OutputError, OutputExistsError
 
-__all__ = ["check_output", "replacing", "temporary_name", "write_atomically"]
+__all__ = [
+    "as_path",
+    "check_folder",
+    "check_output",
+    "naming_output",
+    "replacing",
+    "temporary_name",
+    "write_atomically",
+]
+
+
+def as_path(text: str | os.PathLike[str]) -> Path:
+    """Return a path as people type it: ``~`` is their home, unless there is no home of that name.
+
+    Examples
+    --------
+    >>> as_path("~nobody-of-that-name/a.npy").as_posix()
+    '~nobody-of-that-name/a.npy'
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
 
 
 def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], None], *, force: bool = False) -> Path:
@@ -39,9 +62,12 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], N
     Raises
     ------
     OutputExistsError
-        `path` exists and `force` is False. It is checked before `write` runs, and once more after.
+        `path` exists and `force` is False. It is checked before `write` runs, and the last step replaces nothing, so
+        that of two writers at once only one succeeds.
     DataNotFoundError
         The folder that should hold the file does not exist.
+    OutputError
+        The file cannot be written: a folder without permission, a full disk.
     InvalidParameterError
         `path` is a folder, or something else that is no regular file.
 
@@ -55,26 +81,65 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], N
     >>> folder.cleanup()
     """
     check_output(path, force=force)
-    with replacing(Path(os.path.realpath(path))) as file:
+    with naming_output(path), replacing(Path(os.path.realpath(path)), force=force) as file:
         write(file)
         check_output(path, force=force)
     return Path(path)
 
 
 @contextmanager
-def replacing(target: Path) -> Iterator[BinaryIO]:
-    """Open a temporary file that takes the target's place if the block ends well, and is removed if not."""
+def replacing(target: Path, *, force: bool = True) -> Iterator[BinaryIO]:
+    """Open a temporary file that takes the target's place if the block ends well, and is removed if not.
+
+    Raises
+    ------
+    OutputExistsError
+        If `force` is False and the target is there by then.
+    """
     temporary = temporary_name(target)
     try:
         with open(temporary, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        if not force:
+            _put_in_free_place(temporary, target)
+            return
         if target.exists():
             shutil.copymode(target, temporary)
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _put_in_free_place(temporary: Path, target: Path) -> None:
+    """Give a file a second name that nobody has; where there are no hard links, look first and then rename."""
+    try:
+        os.link(temporary, target)
+    except OSError:
+        if os.path.lexists(target):
+            raise OutputExistsError(_is_there(target)) from None
+        os.replace(temporary, target)
+
+
+@contextmanager
+def naming_output(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn what the operating system says in the block into an error that names the output that was asked for.
+
+    Raises
+    ------
+    OutputError
+        Instead of an OSError; narrows' own errors pass.
+    """
+    try:
+        yield
+    except NarrowsError:
+        raise
+    except OSError as error:
+        what = error.strerror or str(error) or type(error).__name__
+        if re.fullmatch(r"[0-9]+ requested and [0-9]+ written", what):  # as NumPy says it
+            what = "Not all of it could be written; the disk may be full"
+        raise OutputError(f"The output '{os.fspath(path)}' could not be written: {what}.") from error
 
 
 def temporary_name(target: Path) -> Path:
@@ -87,7 +152,7 @@ def check_output(path: str | os.PathLike[str], *, force: bool = False) -> None:
 
     Raises
     ------
-    OutputExistsError, DataNotFoundError, InvalidParameterError
+    OutputExistsError, DataNotFoundError, OutputError, InvalidParameterError
         As `write_atomically`.
     """
     target = Path(os.path.realpath(path))
@@ -95,8 +160,23 @@ def check_output(path: str | os.PathLike[str], *, force: bool = False) -> None:
         kind = "a folder" if target.is_dir() else "no regular file"
         raise InvalidParameterError(f"The output '{path}' is {kind}. Give the name of a file.")
     if target.exists() and not force:
-        raise OutputExistsError(
-            f"The output '{path}' is already there. Give another name, or --force (force=True in Python) to replace it."
-        )
+        raise OutputExistsError(_is_there(path))
+    check_folder(target, path)
+
+
+def check_folder(target: Path, path: str | os.PathLike[str]) -> None:
+    """Refuse a target whose folder does not exist or may not be written to; `path` is what the person called it.
+
+    Raises
+    ------
+    DataNotFoundError, OutputError
+        As `write_atomically`.
+    """
     if not target.parent.is_dir():
         raise DataNotFoundError(f"There is no folder '{target.parent}' to write '{target.name}' into. Create it first.")
+    if not os.access(target.parent, os.W_OK):
+        raise OutputError(f"The folder '{target.parent}' may not be written to, so there is no place for '{path}'.")
+
+
+def _is_there(path: str | os.PathLike[str]) -> str:
+    return f"The output '{path}' is already there. Give another name, or set force (--force) to replace it."

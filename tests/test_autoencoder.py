@@ -270,12 +270,22 @@ def test_auto_suits_bytes_and_tables(rng):
 
 
 def test_auto_takes_convolutions_for_large_images(rng):
-    for shape in ((48, 33, 3), (3, 48, 33)):
+    for shape in ((80, 72, 3), (3, 80, 72)):
         parts = chosen(rng.integers(0, 256, (3, *shape), dtype=np.uint8), training=Training(epochs=1))
         assert isinstance(parts.network, Convolutional)
         assert parts.n_latent == 128
-    parts = chosen(rng.normal(size=(3, 5000)), training=Training(epochs=1))
+    parts = chosen(rng.normal(size=(3, 20_000)), training=Training(epochs=1))
     assert isinstance(parts.network, Dense)
+
+
+@pytest.mark.parametrize("size", [40, 76])
+def test_auto_learns_few_colour_images_better_than_their_mean(rng, size):
+    # Each of one colour, brighter or darker from top to bottom: as many numbers as the code has say it all.
+    colour, slope = rng.uniform(50, 200, (60, 1, 1, 3)), rng.uniform(-40, 40, (60, 1, 1, 1))
+    images = (colour + slope * np.linspace(-1, 1, size)[:, None, None] + np.zeros((size, 1))).astype(np.uint8)
+    model = Autoencoder(training=Training(epochs=30, batch_size=20), random_state=0).fit(images)
+    left = np.square(model.reconstruct(images).astype(float) - images).sum()
+    assert left < 0.5 * np.square(images - images.mean(0)).sum()
 
 
 # What goes in comes back

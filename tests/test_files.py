@@ -1,12 +1,13 @@
 """write_atomically: the whole file or none, never over another unasked, no litter."""
 
+import errno
 import os
 import stat
 
 import pytest
 
-from narrows.errors import DataNotFoundError, InvalidParameterError, OutputExistsError
-from narrows.files import check_output, write_atomically
+from narrows.errors import DataNotFoundError, InvalidParameterError, OutputError, OutputExistsError
+from narrows.files import check_output, replacing, write_atomically
 
 
 def writes(content):
@@ -93,3 +94,27 @@ def test_what_is_no_file_is_refused_even_with_force(tmp_path):
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(DataNotFoundError, match=r"There is no folder '.*nowhere' to write 'a' into"):
         check_output(tmp_path / "nowhere" / "a")
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_of_two_writers_at_once_the_second_is_refused(tmp_path, monkeypatch, has_links):
+    def no_links(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    if not has_links:
+        monkeypatch.setattr(os, "link", no_links)
+    path = tmp_path / "a"
+    second = replacing(path, force=False)
+    second.__enter__()
+    write_atomically(path, writes(b"first"))
+    with pytest.raises(OutputExistsError, match="already there"):
+        second.__exit__(None, None, None)
+    assert path.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_names_the_output(tmp_path):
+    full = OSError(errno.ENOSPC, "No space left on device", str(tmp_path / ".narrows-0.tmp"))
+    with pytest.raises(OutputError, match=r"The output '.*/a' could not be written: No space left on device\.$"):
+        write_atomically(tmp_path / "a", fails(full))
+    assert not list(tmp_path.iterdir())

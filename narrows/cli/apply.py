@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from narrows.cli.console import print_json, print_lines, shape_text
+from narrows.cli.console import count, print_json, print_lines, shape_text
 from narrows.cli.inputs import load_model, open_data
 from narrows.cli.options import (
     data_argument,
@@ -120,7 +120,7 @@ def decode(
     source = open_data(codes, limit=limit, key=key, quiet=quiet)
     if source.shape != (loaded.n_latent_,):
         raise ShapeMismatchError(
-            f"The model's codes have {loaded.n_latent_} numbers each, an array (n, {loaded.n_latent_}). "
+            f"The model's codes have {count(loaded.n_latent_, 'number')} each, an array (n, {loaded.n_latent_}). "
             f"Got {source.name} with records of shape {source.shape}."
         )
     narrows.data.check_finite(source)
@@ -141,4 +141,4 @@ def _write(output: str, values: Any, *, files: tuple[str, ...] | None, force: bo
     if as_json:
         print_json({"path": str(path), "records": len(values), "shape": values.shape[1:], "dtype": values.dtype.name})
     else:
-        print_lines(f"{path}  {len(values):,} records of {shape_text(values.shape[1:])} {values.dtype.name}")
+        print_lines(f"{path}  {count(len(values), 'record')} of {shape_text(values.shape[1:])} {values.dtype.name}")

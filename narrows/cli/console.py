@@ -16,7 +16,7 @@ import click
 
 from narrows.cli.verbs import arguments
 
-__all__ = ["aligned", "command_line", "note", "number", "print_json", "print_lines", "program", "shape_text"]
+__all__ = ["aligned", "command_line", "count", "note", "number", "print_json", "print_lines", "program", "shape_text"]
 
 
 def print_lines(*lines: str) -> None:
@@ -54,6 +54,17 @@ def aligned(rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), indent:
         ).rstrip()
         for row in rows
     ]
+
+
+def count(n: int, what: str) -> str:
+    """Return how many there are of something.
+
+    Examples
+    --------
+    >>> count(1, "epoch"), count(1200, "number")
+    ('1 epoch', '1,200 numbers')
+    """
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def number(value: float | None) -> str:

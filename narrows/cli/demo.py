@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from narrows.cli.console import aligned, note, number, print_lines, program
+from narrows.cli.console import aligned, count, note, number, print_lines, program
 from narrows.cli.inputs import open_data
 from narrows.cli.options import quiet_option
 from narrows.cli.progress import watcher
@@ -112,7 +112,8 @@ def _numbers(model: Autoencoder, test: Source, metrics: dict[str, Any]) -> list[
         (f"PCA with {model.n_latent_} components", number(pca), f"{psnr_db(pca, metrics):.1f} dB"),
     ]
     return [
-        f"{len(test)} digits that it has not seen, through {model.n_latent_} numbers and back to {n_pixels} pixels:",
+        f"{len(test)} digits that it has not seen, through {count(model.n_latent_, 'number')} "
+        f"and back to {n_pixels} pixels:",
         "",
         *aligned(rows, right=[1, 2], indent=2),
         "",

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from narrows.cli.console import shape_text
+from narrows.cli.console import count, shape_text
 
 __all__ = ["chain", "settings"]
 
@@ -27,7 +27,7 @@ def chain(header: Mapping[str, Any]) -> list[tuple[str, str]]:
         *[("preprocessing", _words(part)) for part in parts["preprocessing"]],
         *([("corruption", f"{_words(parts['corruption'])}, in training only")] if parts["corruption"] else []),
         ("encoder", there),
-        ("bottleneck", f"{_words(parts['bottleneck'])}, {n_latent} number{'s' if n_latent != 1 else ''}"),
+        ("bottleneck", f"{_words(parts['bottleneck'])}, {count(n_latent, 'number')}"),
         ("decoder", back),
         ("likelihood", _words(parts["likelihood"])),
         *[("penalty", _words(part)) for part in parts["penalties"]],
@@ -35,12 +35,17 @@ def chain(header: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def settings(header: Mapping[str, Any]) -> dict[str, str]:
-    """Return every setting by the name that ``--set`` takes; of a training that was not set, none."""
+    """Return every setting by the name that ``--set`` takes; of a training that was not set, that."""
     found: dict[str, str] = {}
     for name, value in {**header["params"], **header["parts"]}.items():
         if name == "n_latent":
             value = header["n_latent_"] if value is None else value  # noqa: PLW2901
         _collect(found, name, value)
+    ran = f"{len(header['history_'])} ran"
+    if found.get("training") == "none":
+        found["training"] = f"the defaults (epochs: {ran})"
+    if found.get("training__epochs") == "none":
+        found["training__epochs"] = f"chosen by the number of records ({ran})"
     return dict(sorted(found.items(), key=lambda item: item[0].split("__")))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from narrows.cli.console import aligned, number, print_json, print_lines, shape_text
+from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
 from narrows.cli.inputs import load_model, open_data
 from narrows.cli.options import data_argument, data_options, device_option, json_option, model_option, quiet_option
 
@@ -61,7 +61,8 @@ def evaluate(
         return
     size = f"{shape_text(source.shape)} values"
     print_lines(
-        f"{source.name}: {len(source):,} records of {size}, each through {loaded.n_latent_} numbers and back",
+        f"{source.name}: {count(len(source), 'record')} of {size}, "
+        f"each through {count(loaded.n_latent_, 'number')} and back",
         "",
         *metric_lines(metrics, loaded),
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from narrows.cli.console import aligned, number, print_json, print_lines, shape_text
+from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
 from narrows.cli.describe import chain, settings
 from narrows.cli.options import json_option
 
@@ -81,10 +81,13 @@ def _lines(facts: dict[str, Any], header: dict[str, Any]) -> list[str]:
     rows = [
         ("file", f"{facts['path']}, {facts['bytes']:,} bytes, written by narrows {facts['narrows']}"),
         ("records", f"{shape_text(facts['shape'])} {facts['dtype']}"),
-        ("code", f"{facts['n_latent']} numbers"),
+        ("code", count(facts["n_latent"], "number")),
         ("weights", f"{facts['weights']:,}"),
-        ("trained on", f"{on['name']}, {on['n_records']:,} records, seed {on['seed'] if seed is None else seed}"),
-        ("trained for", f"{facts['epochs']} epochs, {facts['seconds']:.1f} s"),
+        (
+            "trained on",
+            f"{on['name']}, {count(on['n_records'], 'record')}, seed {on['seed'] if seed is None else seed}",
+        ),
+        ("trained for", f"{count(facts['epochs'], 'epoch')}, {facts['seconds']:.1f} s"),
         ("final loss", f"{number(facts['loss'])} nats per record"),
     ]
     if facts["validation_loss"] is not None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from narrows.cli.progress import on_download
-from narrows.cli.verbs import Failure
 
 if TYPE_CHECKING:
     from narrows.autoencoder import Autoencoder
@@ -43,14 +41,9 @@ def check_file_output(path: str, *, force: bool) -> None:
 
     Raises
     ------
-    OutputExistsError, DataNotFoundError, InvalidParameterError
+    OutputExistsError, DataNotFoundError, OutputError, InvalidParameterError
         As `narrows.files.check_output`.
-    Failure
-        If the folder may not be written to.
     """
     from narrows.files import check_output
 
     check_output(path, force=force)
-    folder = os.path.dirname(os.path.realpath(path))
-    if not os.access(folder, os.W_OK):
-        raise Failure(f"The folder '{folder}' may not be written to, so there is no place for '{path}'.")

@@ -8,10 +8,11 @@ import shlex
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from narrows.cli import drawing
-from narrows.cli.console import shape_text
+from narrows.cli.console import count, shape_text
 from narrows.cli.describe import chain, settings
 from narrows.errors import DataError, InvalidParameterError
 
@@ -39,14 +40,14 @@ def build_page(
     on = model.trained_on_
     seconds = sum(row["seconds"] for row in model.history_)
     return report(
-        title=f"An autoencoder of {on['name']}",
+        title=f"An autoencoder of {Path(on['name']).name or on['name']}",
         summary={
             "model": path,
-            "trained on": f"{on['name']}, {on['n_records']:,} records",
-            "training": f"{len(model.history_)} epochs, {seconds:.1f} s",
-            "measured on": f"{source.name}, {len(source):,} records",
+            "trained on": f"{on['name']}, {count(on['n_records'], 'record')}",
+            "training": f"{count(len(model.history_), 'epoch')}, {seconds:.1f} s",
+            "measured on": f"{source.name}, {count(len(source), 'record')}",
             "a record": f"{shape_text(model.shape_)} {model.dtype_.name}",
-            "its code": f"{model.n_latent_} numbers",
+            "its code": count(model.n_latent_, "number"),
         },
         metrics=metrics,
         comparison=_comparison(metrics, model),

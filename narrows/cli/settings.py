@@ -21,6 +21,7 @@ FLAGS = {
 }
 """The parameter of `Autoencoder` that each flag of ``train`` stands for."""
 
+_SEVERAL = {"preprocessing", "penalties"}  # a sequence, of which none is the empty one
 _WORDS = {"none": None, "true": True, "false": False}
 
 
@@ -51,7 +52,8 @@ def changes(flags: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]
             raise click.UsageError(f"'{name}' is given twice, by --set and by --{flag.replace('_', '-')}.")
         if name == "random_state":
             raise click.UsageError("The seed is given as --seed N.")
-        chosen[name] = parse_value(value)
+        parsed = parse_value(value)
+        chosen[name] = () if parsed is None and name in _SEVERAL else parsed
     return given | chosen
 
 

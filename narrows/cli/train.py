@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from narrows.cli.console import aligned, command_line, note, number, print_json, print_lines
+from narrows.cli.console import aligned, command_line, count, note, number, print_json, print_lines
 from narrows.cli.inputs import check_file_output, open_data
 from narrows.cli.options import data_argument, data_options, force_option, json_option, output_option, quiet_option
 from narrows.cli.progress import watcher
@@ -78,6 +78,11 @@ def train(
 ) -> None:
     """Train an autoencoder on DATA and save it."""
     checkpoint = Path(f"{output}.checkpoint")
+    if resume and not force and not checkpoint.exists() and os.path.isfile(output):
+        raise Failure(
+            f"There is nothing to resume: '{output}' is there, and no checkpoint beside it, so its run is finished. "
+            "Use the model, or train anew by --force."
+        )
     check_file_output(output, force=force)
     _check_checkpoint(checkpoint, resume=resume, force=force)
     model = _model(name, flags, settings, valid)
@@ -94,7 +99,7 @@ def train(
     except (KeyboardInterrupt, SystemExit) as stop:
         _say_how_to_resume(ctx, checkpoint, resume)
         raise click.exceptions.Exit(TERMINATED if isinstance(stop, SystemExit) else INTERRUPTED) from None
-    model.save(output, force=force)
+    _save(ctx, model, output, checkpoint, force=force, resumed=resume)
     checkpoint.unlink(missing_ok=True)
     _report(model, output, validation, as_json)
 
@@ -139,6 +144,19 @@ def _check_checkpoint(checkpoint: Path, *, resume: bool, force: bool) -> None:
         )
 
 
+def _save(ctx: click.Context, model: Autoencoder, output: str, checkpoint: Path, *, force: bool, resumed: bool) -> None:
+    """Write the model; if that fails, say that the run is not lost."""
+    try:
+        model.save(output, force=force)
+    except OSError as error:
+        if not checkpoint.exists():
+            raise
+        again = command_line(ctx) if resumed else command_line(ctx, "--resume")
+        raise Failure(
+            f"{error} The run is kept in {checkpoint}. Once the cause is mended, save the model with\n  {again}"
+        ) from error
+
+
 def _say_how_to_resume(ctx: click.Context, checkpoint: Path, resumed: bool) -> None:
     if not checkpoint.exists():
         click.echo("Interrupted. There was nothing to keep yet.", err=True)
@@ -170,10 +188,10 @@ def _report(model: Autoencoder, output: str, validation: Source | None, as_json:
         return
     from narrows.cli.evaluate import metric_lines
 
-    epochs = f"{result['epochs']} epochs in {result['seconds']:.1f} s"
+    epochs = f"{count(result['epochs'], 'epoch')} in {result['seconds']:.1f} s"
     rows = [
-        ("model", f"{output}, {result['bytes']:,} bytes, {result['n_latent']} numbers a code"),
-        ("trained", f"{epochs} on {result['records']:,} records of {model.trained_on_['name']}"),
+        ("model", f"{output}, {result['bytes']:,} bytes, {count(result['n_latent'], 'number')} a code"),
+        ("trained", f"{epochs} on {count(result['records'], 'record')} of {model.trained_on_['name']}"),
         ("loss", f"{number(kept['loss'])} nats per record"),
     ]
     if kept["validation_loss"] is not None:

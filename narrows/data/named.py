@@ -19,6 +19,7 @@ from narrows.data.download import OnDownload, download
 from narrows.data.idx import read_idx
 from narrows.data.source import Source
 from narrows.errors import CorruptFileError, DownloadError, UnknownNameError
+from narrows.files import as_path
 
 __all__ = ["NAMED_SETS", "OnDownload", "cache_folder", "is_named", "named_sets", "open_named"]
 
@@ -152,7 +153,7 @@ class IdxSet:
     def _file(self, file: str, on_download: OnDownload | None) -> Path:
         cached = cache_folder() / self.folder / file
         mine = os.environ.get("NARROWS_DATA")
-        for path in ([Path(mine).expanduser() / self.folder / file] if mine else []) + [cached]:
+        for path in ([as_path(mine) / self.folder / file] if mine else []) + [cached]:
             for candidate in (path, path.with_suffix("")):
                 if candidate.is_file():
                     return candidate

@@ -70,7 +70,8 @@ def open_npz(path: Path, name: str, key: str | None = None) -> Source:
     key : str, optional
         The array to take. Without it: the one called x, X, values, data, images or x_train, else the only one that has
         two axes or more. Labels are the array called y, labels or y_train (for ``key="x_test"``: y_test), if it has as
-        many entries as there are records.
+        many entries as there are records. If it has not, it belongs to another array where `key` is given; where it is
+        not, a ``y`` or ``labels`` of one axis and another length is an error.
 
     Raises
     ------
@@ -80,6 +81,8 @@ def open_npz(path: Path, name: str, key: str | None = None) -> Source:
         If more than one array could be meant; the message lists them.
     CorruptFileError
         If the file or the array in it is damaged.
+    DataError
+        If the labels are not as many as the records.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -88,6 +91,7 @@ def open_npz(path: Path, name: str, key: str | None = None) -> Source:
                 for info in archive.infolist()
                 if info.filename.endswith(".npy")
             }
+            is_asked_for = key is not None
             key = _choose_key(headers, key, name)
             values = check_values(_read_member(archive, key, headers[key], path), f"{name}[{key!r}]")
             labels = None
@@ -96,6 +100,8 @@ def open_npz(path: Path, name: str, key: str | None = None) -> Source:
                 if header is not None and header.shape in {(len(values),), (len(values), 1)}:
                     labels = _read_member(archive, candidate, header, path).reshape(-1)
                     break
+            if labels is None and not is_asked_for:
+                _check_labels(headers, key, len(values), name)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise CorruptFileError(f"{path} is no .npz file, or damaged or cut off: {error}.") from error
     label_names = None
@@ -118,13 +124,23 @@ def _choose_key(headers: dict[str, Header], key: str | None, name: str) -> str:
     listed = ", ".join(f"{k} {header.shape} {header.dtype}" for k, header in headers.items()) or "nothing"
     if not tables:
         raise DataError(f"{name} holds no array of records (n, *shape). It holds: {listed}.")
-    raise InvalidParameterError(f"{name} holds more than one array; name one with key=. It holds: {listed}.")
+    raise InvalidParameterError(f"{name} holds more than one array; name one by key (--key). It holds: {listed}.")
 
 
 def _label_keys(key: str) -> tuple[str, ...]:
     if key[:2] in {"x_", "X_"}:
         return (f"y_{key[2:]}", f"labels_{key[2:]}")
     return LABEL_KEYS
+
+
+def _check_labels(headers: dict[str, Header], key: str, n: int, name: str) -> None:
+    """Refuse labels that are not one a record: records or labels are missing then."""
+    for candidate in ("y", "labels"):
+        if candidate in headers and len(shape := headers[candidate].shape) == 1:
+            raise DataError(
+                f"{name} has {n:,} records in {key!r} but {shape[0]:,} labels in {candidate!r}. "
+                f"If these belong to something else, name the array of the records: key {key} (--key {key})."
+            )
 
 
 def _member_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Header:

@@ -15,6 +15,7 @@ from narrows.data.named import OnDownload
 from narrows.data.numpy_files import open_npy, open_npz
 from narrows.data.source import Source, check_limit
 from narrows.errors import CorruptFileError, DataError, DataNotFoundError, InvalidParameterError
+from narrows.files import as_path
 
 __all__ = ["open"]
 
@@ -100,7 +101,7 @@ def _open_text_or_path(
             "The data must be an array, a path or the name of a data set "
             f"({', '.join(named.named_sets())}). Got {name!r}."
         )
-    path = Path(name).expanduser()
+    path = as_path(name)
     try:
         if not path.exists():
             if isinstance(data, str) and re.search(r"[*?\[]", data):

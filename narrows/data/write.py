@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from narrows.data.arrays import check_values, describe
 from narrows.errors import DataError, InvalidParameterError, OutputExistsError
-from narrows.files import replacing, temporary_name
+from narrows.files import as_path, check_folder, naming_output, temporary_name, write_atomically
 
 __all__ = ["check_target", "write"]
 
@@ -30,7 +30,8 @@ def write(
     Parameters
     ----------
     path : str or path
-        Ending in ``.npy``: one array. Ending in ``/`` or without an ending: a folder of PNG images.
+        Ending in ``.npy``: one array. Ending in ``/`` or without an ending: a folder of PNG images, which is made. The
+        folder that holds either must be there.
     values : array_like of shape (n, *shape)
         For images: (n, H, W) uint8 or uint16, or (n, H, W, 3) uint8; read back by `open` as they are.
     files : sequence of str, optional
@@ -48,6 +49,10 @@ def write(
     ------
     OutputExistsError
         If something is there and `force` is not set.
+    DataNotFoundError
+        If the folder to write into does not exist.
+    OutputError
+        If it may not be written to, or the disk is full.
     InvalidParameterError
         If the path has another ending, or `files` does not fit.
     DataError
@@ -55,15 +60,14 @@ def write(
     """
     records = check_values(np.asarray(values), "The values to write")
     is_folder = check_target(path, force=force)
-    target = Path(path).expanduser()
+    target = as_path(path)
     if files is not None and not is_folder:
         raise InvalidParameterError(f"The 'files' are names of images, for a folder. Got the path {os.fspath(path)!r}.")
-    target.parent.mkdir(parents=True, exist_ok=True)
     if is_folder:
-        _write_images(target, records, files)
+        with naming_output(path):
+            _write_images(target, records, files, force=force)
     else:
-        with replacing(target) as file:
-            np.save(file, records, allow_pickle=False)
+        write_atomically(target, lambda file: np.save(file, records, allow_pickle=False), force=force)
     return target
 
 
@@ -77,11 +81,11 @@ def check_target(path: str | os.PathLike[str], *, force: bool = False) -> bool:
 
     Raises
     ------
-    OutputExistsError, InvalidParameterError
+    OutputExistsError, DataNotFoundError, OutputError, InvalidParameterError
         As `write`.
     """
     text = os.fspath(path)
-    target = Path(text).expanduser()
+    target = as_path(text)
     is_folder = bool(text) and (text.endswith(("/", os.sep)) or not target.suffix or target.is_dir())
     if not is_folder and target.suffix.lower() != ".npy":
         raise InvalidParameterError(
@@ -90,11 +94,11 @@ def check_target(path: str | os.PathLike[str], *, force: bool = False) -> bool:
     if (target.exists() and not is_folder) or (is_folder and _is_taken(target)):
         if not force:
             raise OutputExistsError(
-                f"The output '{text}' is already there. "
-                "Give another name, or --force (force=True in Python) to replace it."
+                f"The output '{text}' is already there. Give another name, or set force (--force) to replace it."
             )
         if is_folder != target.is_dir():
             raise OutputExistsError(f"{text} is a {'file' if is_folder else 'folder'}, which is not overwritten.")
+    check_folder(Path(os.path.realpath(target)), path)
     return is_folder
 
 
@@ -102,7 +106,7 @@ def _is_taken(folder: Path) -> bool:
     return folder.exists() and not (folder.is_dir() and next(folder.iterdir(), None) is None)
 
 
-def _write_images(folder: Path, values: npt.NDArray[Any], files: Sequence[str] | None) -> None:
+def _write_images(folder: Path, values: npt.NDArray[Any], files: Sequence[str] | None, *, force: bool) -> None:
     from PIL import Image
 
     grey = values.ndim == 3 and values.dtype in {np.dtype(np.uint8), np.dtype(np.uint16)}
@@ -119,6 +123,7 @@ def _write_images(folder: Path, values: npt.NDArray[Any], files: Sequence[str] |
             file = temporary / name
             file.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG")
+        check_target(f"{folder}/", force=force)  # somebody else may have written there meanwhile
         if not folder.exists():
             temporary.replace(folder)
             return

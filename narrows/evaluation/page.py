@@ -35,9 +35,10 @@ pre { background: var(--card); border: 1px solid var(--line); border-radius: 8px
 .facts dt { color: var(--muted); font-size: 0.8rem; }
 .facts dd { margin: 0.1rem 0 0; font-weight: 600; overflow-wrap: anywhere; }
 .chain { display: flex; flex-wrap: wrap; gap: 0.6rem 0; list-style: none; margin: 0; padding: 0; }
-.chain li { display: flex; align-items: center; min-width: 0; }
+.chain li { display: flex; align-items: center; min-width: 0; max-width: 100%; }
 .chain li:not(:last-child)::after { content: "\\2192"; color: var(--muted); padding: 0 0.6rem; }
-.chain div { border: 1px solid var(--line); background: var(--card); border-radius: 8px; padding: 0.5rem 0.85rem; }
+.chain div { border: 1px solid var(--line); background: var(--card); border-radius: 8px; padding: 0.5rem 0.85rem;
+  min-width: 0; max-width: 22rem; overflow-wrap: anywhere; }
 .chain b { display: block; font-size: 0.8rem; font-weight: 400; color: var(--muted); }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
@@ -87,19 +88,24 @@ def section(title: str, *parts: str) -> str:
 
 def pairs(values: Mapping[str, object]) -> str:
     """Return short facts as cards: what, and how much."""
-    cards = (f"<div><dt>{escape(str(name))}</dt><dd>{escape(str(value))}</dd></div>" for name, value in values.items())
+    cards = (f"<div><dt>{escape(str(name))}</dt><dd>{_text(value)}</dd></div>" for name, value in values.items())
     return f'<dl class="facts">{"".join(cards)}</dl>' if values else ""
 
 
 def boxes(parts: Sequence[tuple[str, str]]) -> str:
     """Return a chain of parts as boxes with arrows between them."""
-    items = (f"<li><div><b>{escape(role)}</b>{escape(part)}</div></li>" for role, part in parts)
+    items = (f"<li><div><b>{escape(role)}</b>{_text(part)}</div></li>" for role, part in parts)
     return f'<ol class="chain">{"".join(items)}</ol>' if parts else ""
 
 
 def cell(text: object, kind: str = "") -> str:
     """Return one cell of a table; `kind` is its class in the style sheet."""
-    return f'<td class="{escape(kind)}">{escape(str(text))}</td>' if kind else f"<td>{escape(str(text))}</td>"
+    return f'<td class="{escape(kind)}">{_text(text)}</td>' if kind else f"<td>{_text(text)}</td>"
+
+
+def _text(value: object) -> str:
+    """Return safe text in which a long path may be broken after a slash."""
+    return escape(str(value)).replace("/", "/<wbr>")
 
 
 def table(head: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]], kind: str = "") -> str:

@@ -30,7 +30,7 @@ class Training(Part, axis="training", name="training"):
     )
     batch_size: int = option(Whole(1), "records in a step", default=128)
     # Given by name or by value, kept by value.
-    optimiser: Any = option(OneOf(Optimiser), "how a gradient becomes a step", factory=lambda: Adam(learning_rate=4e-3))
+    optimiser: Any = option(OneOf(Optimiser), "how a gradient becomes a step", factory=lambda: Adam(learning_rate=2e-3))
     schedule: Any = option(OneOf(Schedule), "the learning rate over the run", default="one-cycle")
     validation: float = option(Real(0, 0.9), "share of the training data held out to validate on", default=0.0)
     patience: int | None = option(

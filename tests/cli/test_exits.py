@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import narrows as package
 from narrows import errors
+from narrows.__main__ import main as run
 from narrows.cli import main
 
 
@@ -18,7 +20,6 @@ def fail(monkeypatch, narrows, error, code):
     def load(*arguments, **options):
         raise error
 
-    monkeypatch.setattr("narrows.cli.inputs.load_model", load)
     monkeypatch.setattr("narrows.cli.evaluate.load_model", load)
     return narrows("evaluate", "digits", "-m", "m", code=code)
 
@@ -36,6 +37,7 @@ def fail(monkeypatch, narrows, error, code):
         (errors.DownloadError("it went wrong"), 1),
         (errors.ModelFileError("it went wrong"), 1),
         (errors.OutputExistsError("it went wrong"), 1),
+        (errors.OutputError("it went wrong"), 1),
         (errors.TrainingDivergedError("it went wrong"), 1),
     ],
 )
@@ -106,3 +108,19 @@ def test_a_terminal_without_our_letters_still_gets_the_rest(model):
 
 def test_the_group_itself_can_be_called_from_python():
     assert main(["--version"], standalone_mode=False) in {0, None}
+
+
+def test_an_interruption_before_anything_is_imported_is_no_traceback(monkeypatch, capsys):
+    class Interrupted:
+        def __getattr__(self, name):
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "narrows.cli", Interrupted())
+    with pytest.raises(SystemExit) as stop:
+        run()
+    assert stop.value.code == 130
+    assert capsys.readouterr().err == "Interrupted.\n"
+
+
+def test_only_public_names_are_listed():
+    assert dir(package) == sorted(package.__all__)

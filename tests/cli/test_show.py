@@ -95,3 +95,9 @@ def test_json_is_one_object_and_nothing_else(narrows, model):
         result = narrows(*arguments, "--json")
         assert isinstance(json.loads(result.stdout), dict)
         assert "NaN" not in result.stdout
+
+
+def test_info_of_a_training_by_the_defaults_says_so(narrows):
+    package.Autoencoder(2, random_state=0).fit([[0.0, 1.0], [1.0, 0.0]]).save("m.safetensors")
+    epochs = narrows.json("info", "m.safetensors")["epochs"]
+    assert f"the defaults (epochs: {epochs} ran)" in narrows("info", "m.safetensors").stdout

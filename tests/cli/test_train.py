@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from narrows.cli.settings import parse_value
+from narrows.errors import OutputError
 
 
 def read(info, path):
@@ -36,6 +37,8 @@ def read(info, path):
         ("--set training__schedule__warmup=0.1", "params.training.schedule.warmup", 0.1),
         ("--set training__shuffle=false", "params.training.shuffle", False),
         ("--recipe conv-denoising --set corruption=none", "parts.corruption", None),
+        ("--set preprocessing=none", "parts.preprocessing", []),
+        ("--recipe vanilla --set penalties=none", "parts.penalties", []),
         ("--set corruption=masking --set corruption__level=.4", "parts.corruption.level", 0.4),
     ],
 )
@@ -180,3 +183,29 @@ def test_values_are_json_then_lists_then_text(text, value):
 
 def test_recipes_shown_by_json_can_be_parsed(narrows):
     assert json.loads(narrows("recipes", "--json").stdout)
+
+
+def test_a_disk_that_is_full_at_the_end_loses_nothing(narrows, monkeypatch):
+    def full(model, path, *, force):
+        Path(f"{path}.checkpoint").touch()
+        raise OutputError(f"The output '{path}' could not be written: No space left on device.")
+
+    monkeypatch.setattr("narrows.autoencoder.Autoencoder.save", full)
+    said = narrows("train", "digits", "-o", "m.safetensors", "--epochs", "1", "--limit", "50", "-q", code=1).stderr
+    assert "'m.safetensors' could not be written: No space left" in said
+    assert "kept in m.safetensors.checkpoint" in said
+    assert said.rstrip().endswith("--resume")
+
+
+def test_to_resume_a_finished_run_is_said_to_be_needless(narrows):
+    narrows.train("m.safetensors")
+    said = narrows("train", "digits:train", "-o", "m.safetensors", "--resume", code=1).stderr
+    assert "nothing to resume: 'm.safetensors' is there" in said
+    assert "finished" in said
+
+
+def test_one_is_counted_as_one(narrows):
+    arguments = ("--epochs", "1", "--latent", "1", "--limit", "20", "--quiet")
+    said = narrows("train", "digits", "-o", "m.safetensors", *arguments).stdout
+    assert "1 number a code" in said
+    assert "1 epoch in" in said

@@ -90,7 +90,7 @@ def test_npz_takes_the_only_table_or_asks(tmp_path):
     np.savez_compressed(path, a=X, b=np.ones(6))
     np.testing.assert_array_equal(narrows.data.open(path).values, X)
     np.savez_compressed(path, a=X, b=X + 1)
-    with pytest.raises(InvalidParameterError, match=r"key=.*a \(6, 2\) float32, b \(6, 2\) float32"):
+    with pytest.raises(InvalidParameterError, match=r"key.*a \(6, 2\) float32, b \(6, 2\) float32"):
         narrows.data.open(path)
     np.testing.assert_array_equal(narrows.data.open(path, key="b").values, X + 1)
     with pytest.raises(UnknownNameError, match="'c'"):
@@ -125,3 +125,12 @@ def test_an_npz_that_lies_is_named(tmp_path):
         archive.writestr("x.npy", npy_header("9999999, 99"))
     with pytest.raises(CorruptFileError, match="Found 176"):
         narrows.data.open(path)
+
+
+@pytest.mark.parametrize("label_key", ["y", "labels"])
+def test_labels_of_another_length_are_refused_unless_the_key_is_given(tmp_path, label_key):
+    path = tmp_path / "x.npz"
+    np.savez(path, **{"x": np.zeros((6, 2)), label_key: np.arange(4)})
+    with pytest.raises(DataError, match=r"6 records in 'x' but 4 labels in '(y|labels)'.*--key x"):
+        narrows.data.open(path)
+    assert narrows.data.open(path, key="x").labels is None

@@ -1,14 +1,18 @@
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
 import narrows.data
-from narrows.errors import DataError, InvalidParameterError, OutputExistsError
+from narrows.data.write import check_target
+from narrows.errors import DataError, DataNotFoundError, InvalidParameterError, OutputError, OutputExistsError
 
 
 def test_an_array_comes_back(tmp_path):
     x = np.arange(6, dtype=np.float16).reshape(3, 2)
-    path = narrows.data.write(tmp_path / "new" / "x.npy", x)
+    path = narrows.data.write(tmp_path / "x.npy", x)
     np.testing.assert_array_equal(np.load(path), x)
 
 
@@ -86,3 +90,34 @@ def test_nothing_half_written_is_left(tmp_path, monkeypatch, grey):
         with pytest.raises(OSError, match="no space"):
             narrows.data.write(tmp_path / name, grey)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["x.npy", "folder/"])
+def test_a_missing_folder_is_refused_and_not_made(tmp_path, grey, name):
+    with pytest.raises(DataNotFoundError, match=r"no folder '.*new'"):
+        narrows.data.write(f"{tmp_path}/new/{name}", grey)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["x.npy", "folder/"])
+def test_a_folder_without_permission_is_refused_before_work(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(OutputError, match="may not be written to"):
+        check_target(f"{tmp_path}/{name}")
+
+
+def test_a_tilde_without_a_home_is_a_name(tmp_path, monkeypatch, grey):
+    monkeypatch.chdir(tmp_path)
+    Path("~x").mkdir()
+    narrows.data.write("~x/a.npy", grey)
+    assert narrows.data.open("~x/a.npy").n_records == len(grey)
+    assert Path("~x", "a.npy").is_file()
+
+
+def test_a_short_write_of_numpy_names_the_output(tmp_path, monkeypatch, grey):
+    def short(*_, **__):
+        raise OSError("70000 requested and 51168 written")
+
+    monkeypatch.setattr(np, "save", short)
+    with pytest.raises(OutputError, match=r"x\.npy' could not be written: .*the disk may be full"):
+        narrows.data.write(tmp_path / "x.npy", grey)

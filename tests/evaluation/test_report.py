@@ -166,3 +166,8 @@ def test_the_same_input_gives_the_same_page():
         report(title="t", summary={}, metrics={"mse": 1.0}, history=[{"epoch": 0, "loss": 2.0}]) for _ in range(2)
     )
     assert first == second
+
+
+def test_long_paths_may_be_broken_after_a_slash():
+    html = report(title="x", summary={"model": "/a/long/path.safetensors"}, metrics={})
+    assert "<dd>/<wbr>a/<wbr>long/<wbr>path.safetensors</dd>" in html

@@ -114,6 +114,12 @@ def test_a_validation_share_must_leave_something(rng):
         Autoencoder(1, training=Training(validation=0.9)).fit(rng.normal(size=(1, 4)))
 
 
+@pytest.mark.parametrize(("n", "share", "said"), [(50, 0.001, "0.001 of 50 records"), (1, 0.5, "0.5 of 1 record ")])
+def test_a_validation_share_must_hold_something(rng, n, share, said):
+    with pytest.raises(InvalidParameterError, match=said):
+        Autoencoder(2, training=Training(epochs=1, validation=share)).fit(rng.random((n, 4)))
+
+
 def overfit(rng, **changes):
     x, other = rng.normal(size=(20, 10)), rng.normal(size=(20, 10))
     settings = Training(
