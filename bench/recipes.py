@@ -110,6 +110,11 @@ def machine() -> dict[str, Any]:
     }
 
 
+def stored() -> dict[str, dict[str, Any]]:
+    """Return the results so far."""
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+
+
 def table(results: dict[str, dict[str, Any]]) -> str:
     """Return the results as a Markdown table."""
     lines = [
@@ -139,11 +144,11 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     train, test = narrows.data.open("mnist:train"), narrows.data.open("mnist:test")
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for row in ROWS:
         if arguments.only and row.label not in arguments.only:
             continue
-        result = results[row.label] = measure(row, train, test)
+        result = measure(row, train, test)
+        results = {**stored(), row.label: result}
         verdict = "reached" if result["measured"] <= row.target else "MISSED"
         print(
             f"{row.label:28} {row.metric} {result['measured']:.5f}, must reach {row.target}: {verdict}; "
@@ -152,7 +157,7 @@ def main() -> None:
         )
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
         (HERE / "recipes.md").write_text(table(results))
-    print(table(results), file=sys.stderr)
+    print(table(stored()), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def write(
         raise InvalidParameterError(f"The 'files' are names of images, for a folder. Got the path {os.fspath(path)!r}.")
     if is_folder:
         with naming_output(path):
-            _write_images(target, records, files, force=force)
+            _write_images(Path(os.path.realpath(target)), records, files, force=force)
     else:
         write_atomically(target, lambda file: np.save(file, records, allow_pickle=False), force=force)
     return target

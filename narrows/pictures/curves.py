@@ -155,7 +155,8 @@ def _finish_axes(axes: Axes, label: str, columns: list[NDArray[np.float64]], *, 
     if len(values) and values.min() > 0 and values.max() > _DECADE * values.min():
         axes.set_yscale("log")
         wide = values.max() > _DECADE**3 * values.min()
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
+        # The low panel has room for powers of ten only.
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if wide or at_zero else (1.0, 2.0, 5.0)))
         axes.yaxis.set_minor_formatter(NullFormatter())
         axes.minorticks_off()
     elif at_zero and len(values):

@@ -1,5 +1,6 @@
 """``narrows picture``: every kind, every option, and what is refused."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -119,3 +120,11 @@ def test_pictures_are_replaced_only_by_force(narrows, model):
     Path("x.png").write_bytes(b"mine")
     assert "already there" in narrows("picture", "-m", model, "-o", "x.png", "--kind", "curves", code=1).stderr
     assert Path("x.png").read_bytes() == b"mine"
+
+
+def test_the_heading_of_a_report_is_no_whole_path(narrows):
+    Path("a/b").mkdir(parents=True)
+    np.save("a/b/x.npy", np.random.default_rng(0).random((40, 6)))
+    narrows.train("m.safetensors", data=os.path.abspath("a/b/x.npy"))
+    narrows("picture", "a/b/x.npy", "-m", "m.safetensors", "-o", "x.html")
+    assert "<h1>An autoencoder of x.npy</h1>" in Path("x.html").read_text(encoding="utf-8")

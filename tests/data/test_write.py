@@ -121,3 +121,10 @@ def test_a_short_write_of_numpy_names_the_output(tmp_path, monkeypatch, grey):
     monkeypatch.setattr(np, "save", short)
     with pytest.raises(OutputError, match=r"x\.npy' could not be written: .*the disk may be full"):
         narrows.data.write(tmp_path / "x.npy", grey)
+
+
+def test_images_can_be_written_into_the_folder_one_is_in(tmp_path, monkeypatch, grey):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    narrows.data.write("./", grey)
+    assert narrows.data.open("./").n_records == len(grey)

@@ -91,3 +91,12 @@ def test_several_runs_share_the_axes():
 def test_bad_histories_are_refused(history, message):
     with pytest.raises(DataError, match=message):
         curves(history)
+
+
+def test_the_ticks_of_the_learning_rate_do_not_overlap():
+    rates = [0.002, 0.00177, 0.00117, 0.0005, 0.00006]
+    axes = curves(epochs([5, 4, 3, 2, 1], learning_rate=rates)).axes[1]
+    low, high = axes.get_ylim()
+    labels = [tick.label1.get_window_extent() for tick in axes.yaxis.get_major_ticks() if low <= tick.get_loc() <= high]
+    assert len(labels) == 2
+    assert not labels[0].overlaps(labels[1])
