@@ -22,7 +22,7 @@ ROOT = HERE.parent
 PICTURES = ROOT / "docs" / "pictures"
 PAGES = [ROOT / "README.md", ROOT / "docs" / "documents.md"]
 
-TWO = {"n_latent": 2, "network": "dense", "network__widths": (512, 256, 128), "network__activation": "silu"}
+TWO = {"n_latent": 2, "network": "dense", "network__widths": (512, 256, 128), "network__activation": "tanh"}
 DENOISING = {
     "n_latent": 500,
     "network": "dense",
