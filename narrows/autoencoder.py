@@ -29,24 +29,15 @@ from narrows.files import check_output
 from narrows.inference import corrupt, decode, encode, mean_total, to_stored
 from narrows.likelihoods import Likelihood
 from narrows.networks import Network
-from narrows.part import Part, as_part, split_nested
+from narrows.parameters import device_of, training_of, with_options
+from narrows.part import split_nested
 from narrows.pca import PrincipalComponents
-from narrows.penalties import Penalty
-from narrows.preprocessing import Preprocessing
 from narrows.training import Checkpoint, Records, Training, Watcher, stream, train
 
-__all__ = ["Autoencoder", "Data", "device_of", "training_of"]
+__all__ = ["Autoencoder", "Data"]
 
 Data = ArrayLike | str | Path | Source
 """Records (n, *shape) as an array, a path, a name, or an open source."""
-
-_SINGLE: dict[str, type[Part]] = {
-    "network": Network,
-    "bottleneck": Bottleneck,
-    "likelihood": Likelihood,
-    "corruption": Corruption,
-}
-_SEVERAL: dict[str, type[Part]] = {"preprocessing": Preprocessing, "penalties": Penalty}
 
 
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -143,7 +134,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 raise UnknownNameError("parameter of Autoencoder", name, changed)
         # Whole parts first, so that their own settings apply to the new part.
         changed |= whole
-        changed |= {name: _with_options(name, changed[name], inner) for name, inner in nested.items()}
+        changed |= {name: with_options(name, changed[name], inner) for name, inner in nested.items()}
         self.__dict__.update(changed)
         return self
 
@@ -323,45 +314,6 @@ def _n_dimensions(X: Any) -> int:
     return int(X.ndim) if hasattr(X, "ndim") else np.asarray(X).ndim
 
 
-def training_of(settings: Training | None) -> Training:
-    """Return the settings that a parameter 'training' means."""
-    if settings is None:
-        return Training()
-    if not isinstance(settings, Training):
-        raise InvalidParameterError(f"The 'training' of Autoencoder must be a Training or None. Got {settings!r}.")
-    return settings
-
-
-def _with_options(parameter: str, current: Any, options: dict[str, Any]) -> Any:
-    """Return a parameter's value with some of the options inside it changed."""
-    if parameter == "training":
-        return training_of(current).clone().set_params(**options)
-    is_auto = isinstance(current, str) and current == "auto"
-    if parameter in _SEVERAL and current and not is_auto:
-        given = [current] if isinstance(current, (str, Part)) else current
-        parts = [as_part(_SEVERAL[parameter], one) for one in given]
-        names = [part.name for part in parts]
-        whole, nested = split_nested(options)
-        for name in [*whole, *nested]:
-            if name not in names or name in whole:
-                raise UnknownNameError(
-                    f"option of a part in the {parameter} of Autoencoder", name, _option_names(parts)
-                )
-        return tuple(part.clone().set_params(**nested.get(part.name, {})) for part in parts)
-    if parameter in _SINGLE and current is not None and not is_auto:
-        return as_part(_SINGLE[parameter], current).clone().set_params(**options)
-    named = {**_SINGLE, **_SEVERAL}.get(parameter)
-    hint = f" Choose one first: {', '.join(sorted(named.registry))}." if named is not None else ""
-    raise InvalidParameterError(
-        f"The '{parameter}' of Autoencoder is {current!r} and has no options to set. "
-        f"Got '{parameter}__{next(iter(options))}'.{hint}"
-    )
-
-
-def _option_names(parts: list[Any]) -> list[str]:
-    return [f"{part.name}__{option}" for part in parts for option in part.get_params()]
-
-
 def _split(n: int, share: float, seed: int) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
     """Draw which of n records to train on and which to hold out for validation; None, None: train on all."""
     n_held_out = round(share * n)
@@ -376,15 +328,6 @@ def _split(n: int, share: float, seed: int) -> tuple[NDArray[np.int64] | None, N
         raise InvalidParameterError(f"A validation share of {share:g} leaves nothing of {n} records.")
     order = np.random.default_rng(seed).permutation(n)
     return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
-
-
-def device_of(settings: Training | None) -> torch.device:
-    """Return the device that the settings mean on this machine."""
-    settings = training_of(settings)
-    if settings.device == "cuda" and not torch.cuda.is_available():
-        raise InvalidParameterError("The device 'cuda' was asked for, but PyTorch sees none here. Use 'auto' or 'cpu'.")
-    wanted = settings.device if settings.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(wanted)
 
 
 def _precision(settings: Training) -> torch.dtype:

@@ -25,6 +25,7 @@ from narrows.errors import DataNotFoundError, ModelFileError
 from narrows.files import write_atomically
 from narrows.likelihoods import Likelihood
 from narrows.networks import Network
+from narrows.parameters import device_of, training_of
 from narrows.part import Part
 from narrows.pca import PrincipalComponents
 from narrows.penalties import Penalty
@@ -76,7 +77,7 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Autoencoder:
     ModelFileError
         If the file is no model, is damaged, or was written by a newer narrows.
     """
-    from narrows.autoencoder import Autoencoder, device_of, training_of
+    from narrows.autoencoder import Autoencoder
 
     header, tensors = _read(path)
     try:

@@ -112,8 +112,8 @@ def _model(name: str, flags: dict[str, Any], settings: tuple[str, ...], valid: s
     if share is not None:
         asked_for["training__validation"] = share
 
-    from narrows.autoencoder import device_of
     from narrows.options import Whole, check, optional
+    from narrows.parameters import device_of
     from narrows.recipes import recipe
 
     seed = asked_for["random_state"]
