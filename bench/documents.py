@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,11 @@ DENOISING = {
 }
 
 
+# What the README shows of bench/codec.json, by the methods' names there.
+METHODS = ("narrows", "AVIF, sheet", "WebP, sheet", "JPEG XL, sheet", "JPEG, sheet", "PQ", "OPQ", "PCA + range coder")
+EXACT = ("zstd, whole", "xz, whole")
+
+
 def numbers(results: dict[str, Any]) -> dict[str, str]:
     """Return what belongs between the markers, by their names."""
     filled = {"table": (HERE / "recipes.md").read_text().strip()}
@@ -48,6 +54,30 @@ def numbers(results: dict[str, Any]) -> dict[str, str]:
         filled[f"{name}:ce"] = f"{metrics['cross_entropy_per_value']:.4f}"
         filled[f"{name}:pca"] = f"{metrics['pca_sse_per_record']:.2f}"
     return filled
+
+
+def compared(rows: list[dict[str, Any]]) -> str:
+    """Return the README's table of archives beside the alternatives, from the rows of bench/codec.json."""
+    sys.path.insert(0, str(HERE / "codec"))
+    from needed import curves
+
+    curve_of = {curve.method: curve for curve in curves(row for row in rows if row["dataset"] == "mnist")}
+    lines = ["| MNIST, bytes an image | 23.5 dB | 26.5 dB | 29.5 dB |", "| --- | --- | --- | --- |"]
+    for method in METHODS:
+        if method not in curve_of:
+            continue
+        cells = [str(curve_of[method].needed(psnr)) for psnr in (23.5, 26.5, 29.5)]
+        shown = [f"**{cell}**" if method == "narrows" else cell for cell in cells]
+        lines.append(f"| {method} | {' | '.join(shown)} |")
+    exact = " and ".join(f"{curve_of[name].rows[0]['bytes_per_record']:.0f} bytes ({name})" for name in EXACT)
+    return "\n".join([*lines, "", f"Exactly, to the last bit, they take {exact}."])
+
+
+def all_numbers() -> dict[str, str]:
+    """Return what belongs between the markers of all pages."""
+    recipes = json.loads((HERE / "recipes.json").read_text())
+    codec = json.loads((HERE / "codec.json").read_text())
+    return {**numbers(recipes), "codec": compared(codec["rows"])}
 
 
 def fill(text: str, filled: dict[str, str]) -> str:
@@ -80,7 +110,7 @@ def draw() -> None:
     def save(figure: Any, name: str) -> None:
         pictures.save(figure, PICTURES / f"{name}.png", force=True)
 
-    for name, picture in [("auto", "readme"), ("deep-tied", "deep-tied"), ("conv", "conv")]:
+    for name, picture in [("deep-tied", "deep-tied"), ("conv", "conv")]:
         save(pictures.reconstructions(first.values, trained(name).reconstruct(first)), picture)
     denoising = trained("conv-denoising-10-epochs")
     noisy = denoising.corrupt(first, random_state=0)
@@ -98,7 +128,7 @@ def main() -> None:
     parser.add_argument("--numbers", action="store_true", help="leave the pictures alone")
     if not parser.parse_args().numbers:
         draw()
-    filled = numbers(json.loads((HERE / "recipes.json").read_text()))
+    filled = all_numbers()
     for page in PAGES:
         page.write_text(fill(page.read_text(), filled))
 

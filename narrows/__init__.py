@@ -15,13 +15,27 @@ from typing import TYPE_CHECKING, Any
 from narrows import errors
 
 if TYPE_CHECKING:
+    from narrows.archive.compress import compress
+    from narrows.archive.reader import open_archive
+    from narrows.archive.restore import restore
     from narrows.autoencoder import Autoencoder
     from narrows.evaluation.metrics import evaluate
     from narrows.recipes import recipe
     from narrows.store import load
     from narrows.training import Training
 
-__all__ = ["Autoencoder", "Training", "__version__", "errors", "evaluate", "load", "recipe"]
+__all__ = [
+    "Autoencoder",
+    "Training",
+    "__version__",
+    "compress",
+    "errors",
+    "evaluate",
+    "load",
+    "open_archive",
+    "recipe",
+    "restore",
+]
 
 __version__ = version("narrows")
 
@@ -29,9 +43,12 @@ __version__ = version("narrows")
 _HOMES = {
     "Autoencoder": "narrows.autoencoder",
     "Training": "narrows.training",
+    "compress": "narrows.archive.compress",
     "evaluate": "narrows.evaluation.metrics",
     "load": "narrows.store",
+    "open_archive": "narrows.archive.reader",
     "recipe": "narrows.recipes",
+    "restore": "narrows.archive.restore",
 }
 
 

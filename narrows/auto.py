@@ -12,7 +12,7 @@ from narrows.bottlenecks import Bottleneck
 from narrows.chain import Parts
 from narrows.corruptions import Corruption
 from narrows.likelihoods import Likelihood, Normal
-from narrows.networks import Convolutional, Dense, Network
+from narrows.networks import Convolutional, Dense, Network, Strided
 from narrows.networks.images import ImageLayout
 from narrows.options import Many, Whole, check, optional
 from narrows.part import OneOf, as_part
@@ -25,6 +25,8 @@ __all__ = ["choose_parts"]
 _LARGEST_DENSE_IMAGE = 16_384
 # Up to here 32 numbers will do, beyond it 128.
 _LARGEST_SMALL_RECORD = 4096
+# From this height and width on, strided convolutions make smaller files than dense layers.
+_SMALLEST_STRIDED_IMAGE = 16
 # Height or width at which the stages of a convolutional network end.
 _LAST_GRID = 16
 
@@ -56,10 +58,16 @@ def choose_parts(params: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dt
         if _is_auto(params["preprocessing"])
         else check(owner, "preprocessing", params["preprocessing"], Many(OneOf(Preprocessing)))
     )
+    bottleneck = as_part(Bottleneck, params["bottleneck"])
     if _is_auto(params["network"]):
         # Where values end at 0 and 1, so does a decoder; a Bernoulli likelihood wants logits and ends there by itself.
         is_bounded = [part.name for part in preprocessing] == ["unit-scale"] and likelihood.name != "bernoulli"
-        network = _network(shape, "sigmoid" if is_bounded else "identity")
+        output_activation = "sigmoid" if is_bounded else "identity"
+        network = (
+            _codec_network(shape, n_latent, output_activation)
+            if bottleneck.name == "rounded"
+            else _network(shape, output_activation)
+        )
     else:
         network = as_part(Network, params["network"])
     if n_latent is None and getattr(network, "code_channels", None) is None:
@@ -67,7 +75,7 @@ def choose_parts(params: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dt
     return Parts(
         n_latent=n_latent,
         network=network,
-        bottleneck=as_part(Bottleneck, params["bottleneck"]),
+        bottleneck=bottleneck,
         likelihood=likelihood,
         preprocessing=preprocessing,
         corruption=None if params["corruption"] is None else as_part(Corruption, params["corruption"]),
@@ -97,6 +105,27 @@ def _network(shape: tuple[int, ...], output_activation: str) -> Network:
         widths=(width,),
         activation="silu",
         output_activation=output_activation,
+        start_at_mean=output_activation == "sigmoid",
+    )
+
+
+def _codec_network(shape: tuple[int, ...], n_latent: int | None, output_activation: str) -> Network:
+    """Return a network for a code that is written to a file: a map for images unless its length is given."""
+    if not _is_image(shape) or min(ImageLayout.of(shape).height, ImageLayout.of(shape).width) < _SMALLEST_STRIDED_IMAGE:
+        width = min(max(4 * math.prod(shape), 64), 512)
+        return Dense(
+            widths=(width, width),
+            activation="silu",
+            output_activation=output_activation,
+            start_at_mean=output_activation == "sigmoid",
+        )
+    layout = ImageLayout.of(shape)
+    n_stages = min(max(math.ceil(math.log2(max(layout.height, layout.width) / _LAST_GRID)), 2), 4)
+    return Strided(
+        channels=(32, *[64] * (n_stages - 1)),
+        code_channels=8 * 4 ** (n_stages - 2) if n_latent is None else None,
+        output_activation=output_activation,
+        initialisation="he",
         start_at_mean=output_activation == "sigmoid",
     )
 

@@ -8,7 +8,7 @@ import math
 import os
 from numbers import Integral
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -24,15 +24,18 @@ from narrows.bottlenecks import Bottleneck
 from narrows.chain import Chain
 from narrows.corruptions import Corruption
 from narrows.data import Source
-from narrows.errors import InvalidParameterError, ShapeMismatchError, UnknownNameError
+from narrows.errors import InvalidParameterError, NotFreezableError, ShapeMismatchError, UnknownNameError
 from narrows.files import check_output
-from narrows.inference import corrupt, decode, encode, mean_total, to_stored
+from narrows.inference import corrupt, decode, encode, encode_unquantised, mean_total, to_stored
 from narrows.likelihoods import Likelihood
 from narrows.networks import Network
 from narrows.parameters import device_of, training_of, with_options
 from narrows.part import split_nested
 from narrows.pca import PrincipalComponents
 from narrows.training import Checkpoint, Records, Training, Watcher, stream, train
+
+if TYPE_CHECKING:
+    from narrows.codec.frozen import FrozenCodec
 
 __all__ = ["Autoencoder", "Data"]
 
@@ -116,6 +119,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.preprocessing = preprocessing
         self.training = training
         self.random_state = random_state
+
+    # The codec, its bytes as they came from a file, or why there is none.
+    _frozen: FrozenCodec | bytes | str
 
     def set_params(self, **params: Any) -> Self:
         """Change parameters, nested ones as ``part__option``; a part given by name is made first.
@@ -202,6 +208,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         chain.prepare_for(records.batches)
         history = train(chain, records, held_out, settings, seed=seed, watcher=watcher, checkpoint=state, resume=resume)
         self.chain_ = chain.eval()
+        self._freeze(records, _range(source.values), seed)
         self.history_ = [row.to_json() for row in history]
         self.n_latent_ = math.prod(chain.bottleneck.z_shape)
         self.trained_on_: dict[str, Any] = {"name": source.name, "n_records": len(records), "seed": seed}
@@ -256,6 +263,34 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         check_is_fitted(self)
         return -mean_total(self.chain_, self._open(X, reset=False).values)
 
+    def quantise(self, X: Data, quality: int | None = None) -> NDArray[np.int32]:
+        """Return the whole numbers that stand for records in archives, of shape (n, n_symbols).
+
+        Parameters
+        ----------
+        X : array_like of shape (n, *shape), path, name or Source
+            The records.
+        quality : int, optional
+            Index into ``frozen_.qualities``, which go from coarse to fine. None: the usual one, ``frozen_.usual``.
+
+        Raises
+        ------
+        NotFreezableError
+            If the model has no integer decoder that could restore them.
+        InvalidParameterError
+            If it has no such quality.
+        """
+        from narrows.codec.calibration import to_symbols
+
+        qualities = self.frozen_.qualities
+        try:
+            steps = qualities[self.frozen_.usual if quality is None else quality].steps
+        except (IndexError, TypeError):
+            raise InvalidParameterError(
+                f"The 'quality' of quantise must be 0 … {len(qualities) - 1}, or -1 for the finest. Got {quality!r}."
+            ) from None
+        return to_symbols(encode_unquantised(self.chain_, self._open(X, reset=False).values), steps)
+
     def save(self, path: str | os.PathLike[str], *, force: bool = False) -> None:
         """Write the model as one safetensors file, to be read by `narrows.load`.
 
@@ -278,6 +313,38 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def decoder_(self) -> nn.Module:
         """The decoder on its own."""
         return self.chain_.decoder
+
+    @property
+    def frozen_(self) -> FrozenCodec:
+        """The integer half of the model, which restores archives to the same bytes everywhere.
+
+        Raises
+        ------
+        NotFreezableError
+            If the decoder cannot be turned into integer arithmetic; says why.
+        """
+        from narrows.codec.frozen import FrozenCodec
+
+        check_is_fitted(self)
+        if isinstance(self._frozen, str):
+            raise NotFreezableError(self._frozen)
+        if isinstance(self._frozen, bytes):
+            self._frozen = FrozenCodec.from_bytes(self._frozen)
+        return self._frozen
+
+    def _freeze(self, records: Records, values_range: tuple[float, float], seed: int) -> None:
+        """Freeze the decoder, or remember why that cannot be."""
+        from narrows.codec.calibration import SAMPLE, SAMPLE_BYTES, freeze
+
+        n_bytes = math.prod(self.shape_) * self.dtype_.itemsize
+        n = min(len(records), SAMPLE, max(SAMPLE_BYTES // n_bytes, 256))
+        rows = np.sort(np.random.default_rng(seed).choice(len(records), n, replace=False))
+        sample = records.take(torch.from_numpy(rows).to(records.device)).cpu().numpy()
+        peak = 255.0 if self.dtype_ == np.uint8 else values_range[1] - values_range[0]
+        try:
+            self._frozen = freeze(self.chain_, sample, peak)
+        except NotFreezableError as error:
+            self._frozen = str(error)
 
     @property
     def _n_features_out(self) -> int:

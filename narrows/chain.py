@@ -160,13 +160,16 @@ class Chain(nn.Module):
         records : Tensor of shape (n, *shape)
             In their stored dtype.
         generator : Generator, optional
-            Where the corruption's noise comes from. Without one nothing is corrupted.
+            Where the noise of corruption and bottleneck comes from. Without one nothing is random.
         """
         x = self.prepare(records)
         x_tilde = self.damage(x, generator)
         h = self.encoder(x_tilde)
-        code: Code = self.bottleneck(h)
-        reconstruction = -self.likelihood.log_prob(self.decode(code.z), x)
+        code: Code = self.bottleneck(h, generator)
+        parameters = self.decode(code.z)
+        if self.training and generator is not None:
+            self.likelihood.adapt(parameters, x)
+        reconstruction = -self.likelihood.log_prob(parameters, x)
         penalty = torch.zeros_like(reconstruction)
         for part in self.penalties:
             penalty = penalty + part.cost(self, x_tilde, h, code)

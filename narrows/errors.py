@@ -12,6 +12,10 @@
     │   └── ShapeMismatchError                       records of another shape than the model's, both named
     ├── DownloadError (OSError)                  a named data set that cannot be had, and where to put its files
     ├── ModelFileError                           a file that is no model, is damaged, or comes from a newer narrows
+    ├── NotFreezableError                        a decoder that cannot be turned into integer arithmetic, and why
+    ├── ArchiveError                             an archive that cannot be used: no archive, or from a newer narrows
+    │   ├── CorruptArchiveError                      damaged, cut off, or made to deceive; says where
+    │   └── WrongModelError                          made with another model; names both by their hashes
     ├── OutputExistsError (FileExistsError)      nothing is overwritten unasked
     ├── OutputError (OSError)                    an output that cannot be written, and why: a full disk, no permission
     └── TrainingDivergedError (ArithmeticError)  the loss stopped being finite: epoch, step, learning rate
@@ -23,6 +27,8 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "ArchiveError",
+    "CorruptArchiveError",
     "CorruptFileError",
     "DataError",
     "DataNotFoundError",
@@ -31,11 +37,13 @@ __all__ = [
     "ModelFileError",
     "NarrowsError",
     "NonFiniteDataError",
+    "NotFreezableError",
     "OutputError",
     "OutputExistsError",
     "ShapeMismatchError",
     "TrainingDivergedError",
     "UnknownNameError",
+    "WrongModelError",
 ]
 
 
@@ -97,6 +105,22 @@ class DownloadError(NarrowsError, OSError):
 
 class ModelFileError(NarrowsError):
     """The file is no narrows model, is damaged, or was written by a newer version."""
+
+
+class NotFreezableError(NarrowsError):
+    """The decoder cannot be turned into integer arithmetic; the message says which part stands in the way."""
+
+
+class ArchiveError(NarrowsError):
+    """The file is no archive that this narrows can use."""
+
+
+class CorruptArchiveError(ArchiveError):
+    """An archive is damaged, cut off, or lies about itself; the message says where."""
+
+
+class WrongModelError(ArchiveError):
+    """The archive was made with another model; the message names both by their hashes."""
 
 
 class OutputExistsError(NarrowsError, FileExistsError):

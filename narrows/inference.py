@@ -15,7 +15,7 @@ from narrows.batches import batch_size
 from narrows.chain import Chain
 from narrows.training import stream
 
-__all__ = ["corrupt", "decode", "encode", "mean_total", "noise_of", "to_stored"]
+__all__ = ["corrupt", "decode", "encode", "encode_unquantised", "mean_total", "noise_of", "to_stored"]
 
 _BATCH = 1024
 
@@ -32,6 +32,16 @@ def encode(chain: Chain, values: NDArray[Any], *, noise: Generator | None = None
 
     codes = _map(codes_of, chain, values)
     return codes if values.dtype == np.float64 else codes.astype(np.float32, copy=False)
+
+
+def encode_unquantised(chain: Chain, values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the flat codes (n, n_latent) of records (n, *shape) before any rounding by the bottleneck."""
+    chain = _in_precision_of(values, chain)
+
+    def codes_of(batch: Tensor) -> Tensor:
+        return chain.bottleneck.unquantised(chain.encoder(chain.prepare(batch))).flatten(1)
+
+    return _map(codes_of, chain, values).astype(np.float64)
 
 
 def decode(chain: Chain, codes: NDArray[Any]) -> NDArray[np.float64]:

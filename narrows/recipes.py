@@ -13,9 +13,10 @@ from collections.abc import Callable
 from typing import Any
 
 from narrows.autoencoder import Autoencoder
+from narrows.bottlenecks import Rounded
 from narrows.corruptions import Gaussian
 from narrows.errors import UnknownNameError
-from narrows.likelihoods import Normal
+from narrows.likelihoods import ConstrainedNormal, Normal
 from narrows.networks import Convolutional, Dense
 from narrows.training import Adadelta, Adam, Training
 
@@ -163,4 +164,15 @@ def hinton2006() -> Autoencoder:
         likelihood=Normal(scale="learned"),
         preprocessing="unit-scale",
         training=Training(epochs=40, optimiser=Adam(learning_rate=1e-3)),
+    )
+
+
+@_named("codec")
+def codec() -> Autoencoder:
+    """For small files: a code of whole numbers, trained for the lowest rate at a wanted quality (train --psnr)."""
+    return Autoencoder(
+        bottleneck=Rounded(),
+        likelihood=ConstrainedNormal(psnr=25.0),
+        preprocessing="unit-scale",
+        training=Training(batch_size=64, optimiser=Adam(learning_rate=2e-3)),
     )

@@ -1,7 +1,8 @@
 """A model as one safetensors file: tensors, and everything else as JSON in the header. Loading executes no code.
 
 The header's metadata hold ``narrows``, a JSON object: ``format``, the parameters, the parts that were chosen, the
-records' shape and dtype, the history, and ``sha256`` of all that and the tensors, in the order of their names.
+records' shape and dtype, the history, and ``sha256`` of all that and the tensors, in the order of their names. The
+tensor ``frozen`` is the integer decoder as bytes (`narrows.codec.frozen`), or ``not_frozen`` says why there is none.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["describe", "load", "save"]
 
 FORMAT = 1
+_OLD = "The model was saved before models had integer decoders. Train it again."
 _LEARNED = ("n_features_in_", "n_latent_", "trained_on_", "range_", "history_")
 
 
@@ -54,6 +56,8 @@ def save(model: Autoencoder, path: str | os.PathLike[str], *, force: bool = Fals
         "pca.mean": torch.from_numpy(model.pca_.mean),
         "pca.components": torch.from_numpy(np.ascontiguousarray(model.pca_.components)),
     }
+    if not isinstance(model._frozen, str):
+        tensors["frozen"] = torch.frombuffer(bytearray(model.frozen_.blob), dtype=torch.uint8)
     header = describe(model)
     header["sha256"] = _digest(header, tensors)
     data = to_bytes(tensors, {"narrows": json.dumps(header)})
@@ -93,6 +97,8 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Autoencoder:
         if header["feature_names_in_"] is not None:
             model.feature_names_in_ = np.array(header["feature_names_in_"], dtype=object)
         model.shape_, model.dtype_, model.range_ = shape, dtype, tuple(header["range_"])
+        frozen = tensors["frozen"].numpy().tobytes() if "frozen" in tensors else header.get("not_frozen", _OLD)
+        model._frozen = frozen
         model.pca_ = PrincipalComponents(tensors["pca.mean"].numpy(), tensors["pca.components"].numpy())
     except Exception as error:  # whatever a header that lies leads to
         raise ModelFileError(f"{path} is a narrows model that cannot be rebuilt: {error}") from error
@@ -115,6 +121,7 @@ def describe(model: Autoencoder) -> dict[str, Any]:
         "shape": list(model.shape_),
         "dtype": model.dtype_.name,
         "feature_names_in_": None if names is None else [str(name) for name in names],
+        **({"not_frozen": model._frozen} if isinstance(model._frozen, str) else {}),
         **{name: getattr(model, name) for name in _LEARNED},
     }
 

@@ -1,4 +1,8 @@
-"""What all tests share: one thread, so that a machine with few cores stays usable, and MNIST where it is at hand."""
+"""What all tests share.
+
+One thread, so that a machine with few cores stays usable; MNIST where it is at hand; and a few small trained models,
+for what can only be tested of a trained one.
+"""
 
 import os
 from pathlib import Path
@@ -9,7 +13,9 @@ import numpy as np
 import pytest
 import torch
 
+import narrows
 import narrows.data
+from narrows.networks import Dense, Strided
 
 torch.set_num_threads(1)
 
@@ -48,3 +54,50 @@ def rng():
 def digits():
     """Return scikit-learn's handwritten digits: training and test images."""
     return tuple(narrows.data.open(f"digits:{split}").values for split in ("train", "test"))
+
+
+@pytest.fixture(scope="session")
+def codec_model(digits):
+    """Return a model of digits for small files: six whole numbers with an autoregressive prior, at 14 dB."""
+    network = Dense(widths=(32,), activation="silu", output_activation="sigmoid", start_at_mean=True)
+    model = narrows.recipe(
+        "codec", n_latent=6, network=network, likelihood__psnr=14.0, bottleneck__n_hidden=4, random_state=0
+    )
+    return model.set_params(training__epochs=10, training__optimiser__learning_rate=5e-3).fit(digits[0])
+
+
+@pytest.fixture(scope="session")
+def large_digits(digits):
+    """Return the digits at 16×16: training and test images."""
+    return tuple(np.kron(images, np.ones((1, 2, 2), np.uint8)) for images in digits)
+
+
+@pytest.fixture(scope="session")
+def map_model(large_digits):
+    """Return a model of the digits at 16×16 whose code is a map of 2×4×4 whole numbers; hardly trained."""
+    network = Strided(channels=(6, 8), depth=0, code_channels=2, output_activation="sigmoid", start_at_mean=True)
+    model = narrows.recipe("codec", network=network, likelihood__psnr=14.0, bottleneck__n_hidden=4, random_state=0)
+    return model.set_params(training__epochs=3, training__optimiser__learning_rate=5e-3).fit(large_digits[0])
+
+
+@pytest.fixture(scope="session")
+def ladder_model(digits):
+    """Return a model of digits with a plain code of eight numbers, whose qualities the codec makes."""
+    network = Dense(widths=(32,), activation="silu", output_activation="sigmoid", start_at_mean=True)
+    return narrows.Autoencoder(
+        8, network=network, training=narrows.Training(epochs=15, batch_size=32), random_state=0
+    ).fit(digits[0])
+
+
+@pytest.fixture(scope="session")
+def table():
+    """Return a table of six columns, float32 (400, 6), which three numbers can nearly say."""
+    rng = np.random.default_rng(0)
+    return (rng.normal(size=(400, 3)) @ rng.normal(size=(3, 6)) + 0.05 * rng.normal(size=(400, 6))).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def table_model(table):
+    """Return a model of the table with a code of three numbers."""
+    training = narrows.Training(epochs=30, batch_size=32)
+    return narrows.Autoencoder(3, network=Dense(widths=(16,)), training=training, random_state=0).fit(table)

@@ -217,7 +217,10 @@ def test_what_cannot_be_set_is_refused_and_nothing_is_changed(params, said):
         ({"n_latent": 0}, "The 'n_latent' of Autoencoder must be a whole number ≥ 1 or None. Got 0."),
         ({"n_latent": 2.5}, "The 'n_latent' of Autoencoder must be"),
         ({"network": "dens"}, "There is no network 'dens'. Did you mean 'dense'?"),
-        ({"network": 3}, "The network must be a network ('convolutional', 'dense', or one by value). Got 3."),
+        (
+            {"network": 3},
+            "The network must be a network ('convolutional', 'dense', 'strided', or one by value). Got 3.",
+        ),
         ({"network": "convolutional"}, "A convolutional network needs images"),
         ({"bottleneck": "plane"}, "There is no bottleneck 'plane'. Did you mean 'plain'?"),
         ({"likelihood": "norm"}, "There is no likelihood 'norm'. Did you mean 'normal'?"),

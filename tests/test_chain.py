@@ -22,7 +22,7 @@ class Costly(Bottleneck):
 
 
 class CostlyModule(BottleneckModule):
-    def forward(self, h):
+    def forward(self, h, generator=None):
         z = h[:, ::2] + h[:, 1::2]
         return Code(z, z.square().sum(1))
 

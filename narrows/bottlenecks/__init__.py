@@ -2,5 +2,6 @@
 
 from narrows.bottlenecks.contract import Bottleneck, BottleneckModule, Code
 from narrows.bottlenecks.plain import Plain
+from narrows.bottlenecks.rounded import Rounded
 
-__all__ = ["Bottleneck", "BottleneckModule", "Code", "Plain"]
+__all__ = ["Bottleneck", "BottleneckModule", "Code", "Plain", "Rounded"]

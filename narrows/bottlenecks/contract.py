@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from narrows.part import Part
 
@@ -47,8 +47,21 @@ class BottleneckModule(nn.Module, ABC):
         self.h_shape, self.z_shape = h_shape, z_shape
 
     @abstractmethod
-    def forward(self, h: Tensor) -> Code:
-        """Return the code of each record; h has shape (n, *h_shape)."""
+    def forward(self, h: Tensor, generator: Generator | None = None) -> Code:
+        """Return the code of each record.
+
+        Parameters
+        ----------
+        h : Tensor of shape (n, *h_shape)
+            What the encoder says.
+        generator : Generator, optional
+            Where noise comes from, while training. Without one nothing is random.
+        """
+
+    def unquantised(self, h: Tensor) -> Tensor:
+        """Return the code before any rounding, (n, *z_shape): what the codec cuts into steps."""
+        z: Tensor = self(h).z
+        return z
 
 
 class Bottleneck(Part, ABC, axis="bottleneck"):

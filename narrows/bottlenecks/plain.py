@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from torch import Generator, Tensor
 
 from narrows.bottlenecks.contract import Bottleneck, BottleneckModule, Code
 
@@ -20,5 +20,5 @@ class Plain(Bottleneck, name="plain"):
 
 
 class _PlainModule(BottleneckModule):
-    def forward(self, h: Tensor) -> Code:
+    def forward(self, h: Tensor, generator: Generator | None = None) -> Code:
         return Code(z=h, cost=h.new_zeros(len(h)))

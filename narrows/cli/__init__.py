@@ -21,9 +21,13 @@ VERBS = {
     "reconstruct": ("narrows.cli.apply", "Push data through a model's code and write what comes back."),
     "encode": ("narrows.cli.apply", "Write the codes of data."),
     "decode": ("narrows.cli.apply", "Turn codes back into records."),
+    "compress": ("narrows.cli.compress", "Pack data into a small archive, restored at a quality that you choose."),
+    "restore": ("narrows.cli.restore", "Turn an archive, or some of its records, back into data."),
+    "verify": ("narrows.cli.archive", "Check that an archive is whole."),
+    "recover": ("narrows.cli.archive", "Save what is intact in a damaged archive into a new one."),
     "picture": ("narrows.cli.picture", "Draw reconstructions, filters, maps, curves, or a whole report."),
     "recipes": ("narrows.cli.recipes", "List the autoencoders that have a name, or show one."),
-    "info": ("narrows.cli.info", "Say what is in a model file."),
+    "info": ("narrows.cli.info", "Say what is in a model or an archive."),
 }
 """The verbs in the order of the help: the module of each, and what it does."""
 
@@ -35,9 +39,14 @@ DATA is a path or a name:
   folder/, 'photos/*.jpg'        images of equal size, or with --resize HxW
 
 \b
+FILE.narrows is an archive: a fraction of the data's size, and the same records on every machine.
+Reading one takes the model that made it, unless that is inside (compress --embed-model).
+
+\b
 Exit codes:
   0    done
-  1    it failed: data, model or output cannot be used; the message says why
+  1    it failed: data, model, archive or output cannot be used, and the message says why;
+       or `verify` found damage
   2    wrong usage: no such option, or a value that it cannot have
   130  interrupted with Ctrl-C (while training, after a checkpoint is saved)
   143  terminated
@@ -62,4 +71,5 @@ def main() -> None:
       narrows demo
       narrows train digits:train -o digits.safetensors
       narrows evaluate digits:test -m digits.safetensors
+      narrows compress digits:test -m digits.safetensors -o digits.narrows
     """  # noqa: D301

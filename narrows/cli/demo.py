@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from narrows.cli import demo_archives
 from narrows.cli.console import aligned, count, note, number, print_lines, program
 from narrows.cli.inputs import open_data
 from narrows.cli.options import quiet_option
@@ -30,6 +32,7 @@ FILES = {
     "filters.png": "what the first layer responds to",
     "curves.png": "the loss over the epochs",
     "model.safetensors": "the trained model",
+    **demo_archives.FILES,
 }
 
 
@@ -47,7 +50,7 @@ FILES = {
 @quiet_option
 @click.pass_context
 def demo(ctx: click.Context, folder: str, force: bool, quiet: bool) -> None:
-    """Train an autoencoder on handwritten digits, measure it against PCA, and draw what it does.
+    """Train an autoencoder on handwritten digits, measure it against PCA, draw what it does, and compress with it.
 
     Takes well under a minute and needs no network: the digits come with scikit-learn.
     """
@@ -60,11 +63,13 @@ def demo(ctx: click.Context, folder: str, force: bool, quiet: bool) -> None:
     source, test = open_data(_TRAIN, quiet=quiet), open_data(_TEST, quiet=quiet)
     model = narrows.recipe("auto", random_state=0).fit(source, watcher=watcher(quiet=quiet))
     metrics = narrows.evaluate(model, test)
-    note("Drawing …", quiet=quiet)
     target.mkdir(parents=True, exist_ok=True)
     (target / _README).write_text(_readme(), encoding="utf-8")
+    note("Drawing …", quiet=quiet)
     _write(ctx, model, test, target)
-    print_lines(*_numbers(model, test, metrics), "", *_files(target), "", *_next(target))
+    note("Compressing …", quiet=quiet)
+    packed = _archive(model, source, test, target)
+    print_lines(*_numbers(model, test, metrics), "", *packed, "", *_files(target), "", *_next(model, target))
 
 
 def _check_folder(folder: Path, *, force: bool) -> None:
@@ -100,6 +105,19 @@ def _write(ctx: click.Context, model: Autoencoder, test: Source, folder: Path) -
     write_report(folder / "report.html", page, force=True)
 
 
+def _archive(model: Autoencoder, train: Source, test: Source, folder: Path) -> list[str]:
+    """Write the archives and their picture; return what there is to say about them."""
+    import numpy as np
+
+    from narrows import pictures
+    from narrows.data import Source
+
+    whole = Source(np.concatenate([train.values, test.values]), name="digits")
+    archives = demo_archives.write_archives(model, test, whole, folder)
+    pictures.save(demo_archives.draw_qualities(model, test), folder / "qualities.png", force=True)
+    return demo_archives.archive_lines(archives, test, whole)
+
+
 def _numbers(model: Autoencoder, test: Source, metrics: dict[str, Any]) -> list[str]:
     from narrows.cli.evaluate import compared_with_pca
     from narrows.cli.page import psnr_db
@@ -125,12 +143,22 @@ def _files(folder: Path) -> list[str]:
     return ["Written:", *aligned([(str(folder / name), what) for name, what in FILES.items()], indent=2)]
 
 
-def _next(folder: Path) -> list[str]:
-    narrows, model = program(), shlex.quote(str(folder / "model.safetensors"))
+def _next(model: Autoencoder, folder: Path) -> list[str]:
+    narrows = program()
+    path, digits, everything = (
+        shlex.quote(str(folder / name)) for name in ("model.safetensors", "digits.narrows", "all.narrows")
+    )
+    cheaper = (demo_archives.coarser(model) or model.frozen_.qualities)[0]
+    few = math.ceil(cheaper.bytes_per_record)
     commands = [
-        f"{narrows} info {model}",
-        f"{narrows} evaluate {_TEST} -m {model}",
-        f"{narrows} encode {_TEST} -m {model} -o codes.npy",
+        f"{narrows} info {path}",
+        f"{narrows} evaluate {_TEST} -m {path}",
+        f"{narrows} encode {_TEST} -m {path} -o codes.npy",
+        f"{narrows} compress {_TEST} -m {path} -o coarse.narrows --bytes-per-record {few}",
+        f"{narrows} restore coarse.narrows -m {path} -o coarse.npy --only 0:10",
+        f"{narrows} info {digits}",
+        f"{narrows} verify {digits} -m {path}",
+        f"{narrows} restore {everything} -o images/",
         f"{narrows} train {_TRAIN} -o small.safetensors --latent 2 --epochs 50",
         f"{narrows} picture {_TEST} -m small.safetensors -o small.png --kind map",
         f"{narrows} recipes",

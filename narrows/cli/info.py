@@ -19,16 +19,36 @@ _WIDTH = 100
 
 
 @click.command()
-@click.argument("model", metavar="MODEL")
+@click.argument("file", metavar="FILE")
 @json_option
-def info(model: str, as_json: bool) -> None:
-    """Say what MODEL is: its parts, what it was trained on, for how long and how well."""
-    header, n_weights = _read(model)
-    facts = _facts(model, header, n_weights)
-    if as_json:
-        print_json(facts)
+def info(file: str, as_json: bool) -> None:
+    """Say what FILE is.
+
+    Of a model: its parts, what it was trained on, for how long and how well. Of an archive: what is in it, where its
+    bytes are, and with which model it was made. Which of the two it is, its first bytes say.
+    """
+    if _is_archive(file):
+        from narrows.cli.archive import about
+
+        said, lines = about(file)
     else:
-        print_lines(*_lines(facts, header))
+        header, n_weights = _read(file)
+        said = {**_facts(file, header, n_weights), **_archiving(file)}
+        lines = [*_lines(said, header), "", *_archiving_lines(said)]
+    if as_json:
+        print_json(said)
+    else:
+        print_lines(*lines)
+
+
+def _is_archive(path: str) -> bool:
+    """Return whether a file begins as archives do; one damaged within its first bytes, by the half that is left."""
+    from narrows.archive.layout import MAGIC
+
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(len(MAGIC)).startswith(MAGIC[:4])
 
 
 def _read(path: str) -> tuple[dict[str, Any], int]:
@@ -52,6 +72,28 @@ def _read(path: str) -> tuple[dict[str, Any], int]:
     loaded = load(path)
     modules = (loaded.encoder_, loaded.decoder_)
     return describe(loaded), sum(tensor.numel() for module in modules for tensor in module.state_dict().values())
+
+
+def _archiving(path: str) -> dict[str, Any]:
+    """Return the qualities that the model can write archives in, or why it cannot write any."""
+    from narrows.codec import read_frozen
+    from narrows.errors import NotFreezableError
+
+    try:
+        measured = [(one.psnr_db, one.bytes_per_record) for one in read_frozen(path).qualities]
+    except NotFreezableError as error:
+        return {"qualities": [], "not_frozen": str(error)}
+    qualities = [{"psnr_db": psnr, "bytes_per_record": n_bytes} for psnr, n_bytes in measured]
+    return {"qualities": qualities, "not_frozen": None}
+
+
+def _archiving_lines(facts: dict[str, Any]) -> list[str]:
+    if facts["not_frozen"] is not None:
+        return textwrap.wrap(f"no archives: {facts['not_frozen']}", _WIDTH)
+    rows = [
+        (number(one["psnr_db"]), "dB", number(one["bytes_per_record"]), "bytes a record") for one in facts["qualities"]
+    ]
+    return ["archives, as measured on the training data", *aligned(rows, right=[0, 2], indent=2)]
 
 
 def _facts(path: str, header: dict[str, Any], n_weights: int) -> dict[str, Any]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+import click
 
 from narrows.cli.progress import on_download
 
@@ -10,7 +14,7 @@ if TYPE_CHECKING:
     from narrows.autoencoder import Autoencoder
     from narrows.data import Source
 
-__all__ = ["check_file_output", "load_model", "open_data"]
+__all__ = ["check_file_output", "check_not_read", "load_model", "open_data"]
 
 
 def open_data(
@@ -47,3 +51,16 @@ def check_file_output(path: str, *, force: bool) -> None:
     from narrows.files import check_output
 
     check_output(path, force=force)
+
+
+def check_not_read(output: str, inputs: Sequence[str | None]) -> None:
+    """Refuse an output that would take the place of what it is made from.
+
+    Raises
+    ------
+    click.UsageError
+        If it is the same file as one of the inputs.
+    """
+    for given in inputs:
+        if given is not None and os.path.exists(output) and os.path.exists(given) and os.path.samefile(output, given):
+            raise click.UsageError(f"The output '{output}' is what is read. Give another name.")

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 import click
 
 __all__ = [
+    "archive_argument",
+    "archive_model_option",
     "data_argument",
     "data_options",
     "device_option",
@@ -23,6 +25,10 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 data_argument = click.argument("data", metavar="DATA")
 model_option = click.option(
     "-m", "--model", required=True, metavar="MODEL", help="The model, as `narrows train` saved it."
+)
+archive_argument = click.argument("archive", metavar="FILE.narrows")
+archive_model_option = click.option(
+    "-m", "--model", metavar="MODEL", help="The model that it was made with; not needed if the archive carries it."
 )
 force_option = click.option("--force", is_flag=True, help="Replace an output that is already there.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")

@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 
     from narrows.training import Watcher
 
-__all__ = ["new_bar", "on_download", "watcher"]
+__all__ = ["new_bar", "on_download", "on_records", "watcher"]
 
 _WIDEST = 100  # columns that a bar takes
 _MOST_LINES = 30
 
+_MOST_RECORD_LINES = 10
+_BETWEEN_RECORD_LINES = 1.0  # seconds, at least
+
 OnDownload = Callable[[str, int, int | None], None]
+OnRecords = Callable[[int, int], None]
 
 
 def watcher(*, quiet: bool) -> Watcher:
@@ -98,6 +102,70 @@ class _DownloadBar:
         if n_read == total or time.monotonic() - self.last > 0.1:
             self.progress.update(self.tasks[name], completed=n_read)
             self.last = time.monotonic()
+
+    def stop(self) -> None:
+        if self.progress is not None:
+            self.progress.stop()
+
+
+@contextmanager
+def on_records(doing: str, *, quiet: bool) -> Iterator[OnRecords | None]:
+    """Give what shows how many records are done, called with that number and with how many there are.
+
+    Parameters
+    ----------
+    doing : str
+        What is done to them: ``"compressing"``.
+    quiet : bool
+        Show nothing.
+    """
+    if quiet:
+        yield None
+        return
+    shown = _RecordBar(doing) if sys.stderr.isatty() else _RecordLines(doing)
+    try:
+        yield shown
+    finally:
+        shown.stop()
+
+
+class _RecordLines:
+    """A line each time another tenth is done, for work that takes seconds and longer."""
+
+    def __init__(self, doing: str) -> None:
+        self.doing, self.tenths, self.last = doing, 0, time.monotonic()
+
+    def __call__(self, n_done: int, n_records: int) -> None:
+        tenths, now = _MOST_RECORD_LINES * n_done // max(n_records, 1), time.monotonic()
+        if tenths > self.tenths and now - self.last >= _BETWEEN_RECORD_LINES:
+            click.echo(f"{self.doing}: {n_done:,} of {n_records:,} records", err=True)
+            self.tenths, self.last = tenths, now
+
+    def stop(self) -> None:
+        """Nothing is open."""
+
+
+class _RecordBar:
+    """One bar, made when the first records are done."""
+
+    def __init__(self, doing: str) -> None:
+        self.doing = doing
+        self.progress: Progress | None = None
+        self.task: Any = None
+
+    def __call__(self, n_done: int, n_records: int) -> None:
+        if self.progress is None:
+            from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+
+            self.progress = new_bar(
+                TextColumn("{task.description}"),
+                BarColumn(None),
+                TextColumn("{task.completed:,.0f}/{task.total:,.0f} records"),
+                TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            )
+            self.task = self.progress.add_task(self.doing, total=n_records)
+            self.progress.start()
+        self.progress.update(self.task, completed=n_done, total=n_records)
 
     def stop(self) -> None:
         if self.progress is not None:

@@ -16,6 +16,7 @@ FLAGS = {
     "batch_size": "training__batch_size",
     "learning_rate": "training__optimiser__learning_rate",
     "patience": "training__patience",
+    "psnr": "likelihood__psnr",
     "device": "training__device",
     "seed": "random_state",
 }

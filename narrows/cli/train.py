@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ interrupted. The same command with --resume goes on from there and comes to the 
 @click.option("--latent", type=int, metavar="N", help="Numbers in the code of a record.")
 @click.option("--batch-size", type=int, metavar="N", help="Records in a step.")
 @click.option("--learning-rate", type=float, metavar="X", help="Step size at the schedule's peak.")
+@click.option("--psnr", type=float, metavar="DB", help="The quality to reach at the lowest rate, for `--recipe codec`.")
 @click.option("--valid", metavar="SHARE|DATA", help="Validate on this share of the data, as in 0.1, or on other data.")
 @click.option(
     "--patience", type=int, metavar="N", help="Stop after N epochs without a better validation loss; keep the best."
@@ -116,16 +118,34 @@ def _model(name: str, flags: dict[str, Any], settings: tuple[str, ...], valid: s
     from narrows.parameters import device_of
     from narrows.recipes import recipe
 
+    psnr = None if flags["psnr"] is None else asked_for.pop(FLAGS["psnr"])
     seed = asked_for["random_state"]
     if not 0 <= seed < 2**32:
         raise click.UsageError(f"The seed must be a whole number from 0 to {2**32 - 1}. Got {seed}.")
     model = recipe(name, **asked_for)
+    if psnr is not None:
+        _set_psnr(model, name, psnr)
     check("Autoencoder", "n_latent", model.n_latent, optional(Whole(1)))
     device_of(model.training)
     training = model.training
     if training is not None and training.patience is not None and not training.validation and valid is None:
         raise click.UsageError("--patience needs data to validate on. Give --valid 0.1, or --valid DATA.")
     return model
+
+
+def _set_psnr(model: Autoencoder, name: str, psnr: float) -> None:
+    """Set the quality that a model is trained for, or say why it cannot be trained for one."""
+    from narrows.likelihoods import Likelihood
+
+    chosen = model.likelihood
+    part = Likelihood.registry.get(chosen) if isinstance(chosen, str) else type(chosen)
+    if chosen == "auto" or (part is not None and "psnr" not in {field.name for field in fields(part)}):
+        raise click.UsageError(
+            f"--psnr sets the quality that is steered for while training, and the recipe '{name}' with these settings "
+            "minimises an error without aiming at a quality. Use --recipe codec, which does; for this one, "
+            "`narrows compress --psnr` chooses among the qualities that the trained model has."
+        )
+    model.set_params(likelihood__psnr=psnr)
 
 
 def _share(valid: str) -> float | None:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import difflib
 import errno
 import io
+import signal
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
+from types import FrameType
 from typing import Any
 
 import click
 
 from narrows.errors import InvalidParameterError, NarrowsError
 
-__all__ = ["INTERRUPTED", "TERMINATED", "Failure", "Verbs", "arguments"]
+__all__ = ["FAILED", "INTERRUPTED", "TERMINATED", "Failure", "Verbs", "arguments"]
 
 FAILED, WRONG_USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 _ARGUMENTS = "narrows.arguments"
@@ -80,7 +84,8 @@ class Verbs(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with _terminable():
+                return super().invoke(ctx)
         except InvalidParameterError as error:
             raise WrongUsage(str(error)) from error
         except NarrowsError as error:
@@ -97,6 +102,23 @@ class Verbs(click.Group):
 def arguments(ctx: click.Context) -> list[str]:
     """Return what was typed after ``narrows``."""
     return list(ctx.meta.get(_ARGUMENTS, []))
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Have a polite kill end the block as Ctrl-C does, so that what is half written is taken away."""
+    if threading.current_thread() is not threading.main_thread():  # where Python hands out no signals
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 def _what_failed(error: OSError) -> str:

@@ -116,7 +116,7 @@ def _write_images(folder: Path, values: npt.NDArray[Any], files: Sequence[str] |
             "Images are written from (n, H, W) uint8 or uint16, or (n, H, W, 3) uint8. "
             f"Got {describe(values)}; write these to a .npy file."
         )
-    names = _image_names(len(values), files)
+    names = image_names(len(values), files)
     temporary = temporary_name(folder)
     try:
         for name, pixels in zip(names, values, strict=True):
@@ -134,7 +134,7 @@ def _write_images(folder: Path, values: npt.NDArray[Any], files: Sequence[str] |
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _image_names(n: int, files: Sequence[str] | None) -> list[str]:
+def image_names(n: int, files: Sequence[str] | None) -> list[str]:
     if files is None:
         width = max(6, len(str(n - 1)))
         return [f"{i:0{width}d}.png" for i in range(n)]

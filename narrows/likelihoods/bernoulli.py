@@ -27,6 +27,7 @@ class Bernoulli(Likelihood, name="bernoulli"):
 
 class _BernoulliModule(LikelihoodModule):
     support = (0.0, 1.0)
+    mean_activation = "sigmoid"
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         return -functional.binary_cross_entropy_with_logits(parameters, x, reduction="none").flatten(1).sum(1)

@@ -24,10 +24,13 @@ class LikelihoodModule(nn.Module, ABC):
         Numbers that the decoder returns for each value.
     support : (float, float)
         Between which bounds values must be.
+    mean_activation : str
+        The activation function that makes parameters the mean, where there is one for each value.
     """
 
     n_parameters: int = 1
     support: tuple[float, float] = (-math.inf, math.inf)
+    mean_activation: str = "identity"
 
     @abstractmethod
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
@@ -44,6 +47,9 @@ class LikelihoodModule(nn.Module, ABC):
     @abstractmethod
     def sample(self, parameters: Tensor, generator: Generator) -> Tensor:
         """Return one draw for each record, shape (n, *shape)."""
+
+    def adapt(self, parameters: Tensor, x: Tensor) -> None:
+        """Learn from a training batch what no gradient teaches; most have nothing to learn so."""
 
 
 class Likelihood(Part, ABC, axis="likelihood"):

@@ -3,5 +3,6 @@
 from narrows.networks.contract import Network, Sizes
 from narrows.networks.convolutional import Convolutional
 from narrows.networks.dense import Dense
+from narrows.networks.strided import Strided
 
-__all__ = ["Convolutional", "Dense", "Network", "Sizes"]
+__all__ = ["Convolutional", "Dense", "Network", "Sizes", "Strided"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Generator, Tensor, nn
 
-from narrows.errors import InvalidParameterError
+from narrows.errors import InvalidParameterError, NotFreezableError
 from narrows.networks.activations import INVERTIBLE
 from narrows.options import Flag, option
 from narrows.part import Part
@@ -46,6 +46,26 @@ class Decoder(nn.Module, ABC):
     @abstractmethod
     def start_at(self, parameters: Tensor) -> None:
         """Set the last bias so that an untrained decoder is near these parameters, of shape ``shape``."""
+
+    def plain_stages(self) -> list[nn.Module]:
+        """Return simple modules that do the same one after the other: layers, activations and changes of shape.
+
+        That is how the codec sees a decoder when it turns it into integer arithmetic.
+
+        Raises
+        ------
+        NotFreezableError
+            If this decoder is no such row.
+        """
+        name = type(self).__name__.lstrip("_")
+        raise NotFreezableError(f"The decoder cannot be frozen: {name} is no row of layers, one after the other.")
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return the likelihood's parameters for codes z (n, *z_shape)."""
+        y = z
+        for stage in self.plain_stages():
+            y = stage(y)
+        return y
 
 
 class Network(Part, ABC, axis="network"):

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 from narrows.errors import InvalidParameterError
 from narrows.networks.activations import ACTIVATIONS, activation, inverse_activation
 from narrows.networks.contract import Decoder, Network, Sizes
-from narrows.networks.images import ImageLayout
+from narrows.networks.images import FromChannelsFirst, ImageLayout, Reshape
 from narrows.networks.initialisation import INITIALISATIONS, initialise, undrawn
 from narrows.options import Choice, Many, Whole, option, optional
 
@@ -120,12 +120,13 @@ class _ConvolutionalDecoder(Decoder):
 
     def __init__(self, part: Convolutional, sizes: Sizes, layout: ImageLayout, grids: list[Grid]) -> None:
         super().__init__()
-        self.layout, self.n_parameters = layout, sizes.n_parameters
+        self.layout = layout
         is_map = part.code_channels is not None
         # From the code outwards: a map is decoded by as many stages as made it, the code's own included.
         widths = [*sizes.z_shape[:1], *part.channels[::-1]] if is_map else list(part.channels[::-1])
-        self.start = (widths[0], *grids[-1])
-        self.head = None if is_map else undrawn(nn.Linear, math.prod(sizes.z_shape), math.prod(self.start))
+        start = (widths[0], *grids[-1])
+        self.flatten, self.to_maps = nn.Flatten(), Reshape(start)
+        self.head = None if is_map else undrawn(nn.Linear, math.prod(sizes.z_shape), math.prod(start))
         self.head_activation = activation(part.activation)
         stages: list[nn.Module] = []
         for position, (grid, back_to) in enumerate(zip(grids[:0:-1], grids[-2::-1], strict=True)):
@@ -139,18 +140,16 @@ class _ConvolutionalDecoder(Decoder):
         self.last = _convolution(widths[-1], layout.channels * sizes.n_parameters, part.kernel)
         self.output_activation = part.output_activation
         self.output = activation(part.output_activation)
+        self.to_records = FromChannelsFirst(layout, sizes.n_parameters)
 
     def start_at(self, parameters: Tensor) -> None:
         means = self.layout.to_channels_first(parameters.unsqueeze(0)).mean((0, 2, 3))
         with torch.no_grad():
             self.last.get_parameter("bias").copy_(inverse_activation(self.output_activation, means))
 
-    def forward(self, z: Tensor) -> Tensor:
-        y = z
-        if self.head is not None:
-            y = self.head_activation(self.head(z.flatten(1)))
-        y = self.output(self.last(self.stages(y.reshape(-1, *self.start))))
-        return self.layout.from_channels_first(y, self.n_parameters)
+    def plain_stages(self) -> list[nn.Module]:
+        head = [] if self.head is None else [self.flatten, self.head, self.head_activation, self.to_maps]
+        return [*head, *self.stages, self.last, self.output, self.to_records]
 
 
 def _transposed(n_in: int, n_out: int, kernel: int, grid: Grid, back_to: Grid) -> nn.Module:

@@ -12,6 +12,7 @@ from torch import Generator, Tensor, nn
 from narrows.errors import InvalidParameterError
 from narrows.networks.activations import ACTIVATIONS, activation, inverse_activation
 from narrows.networks.contract import Decoder, Network, Sizes
+from narrows.networks.images import Reshape
 from narrows.networks.initialisation import INITIALISATIONS, initialise, undrawn
 from narrows.options import Flag, Many, Real, Whole, option, optional
 
@@ -107,17 +108,16 @@ class _FreeDecoder(Decoder):
     def __init__(self, widths: Sequence[int], hidden: str, last: str, out_shape: tuple[int, ...]) -> None:
         super().__init__()
         self.layers = _layers(widths)
-        self.hidden, self.last, self.out_shape = activation(hidden), activation(last), out_shape
+        self.flatten, self.to_records = nn.Flatten(), Reshape(out_shape)
+        self.hidden, self.last = activation(hidden), activation(last)
         self.output_activation = last
 
     def start_at(self, parameters: Tensor) -> None:
         _set_bias(self.layers[-1].get_parameter("bias"), self.output_activation, parameters)
 
-    def forward(self, z: Tensor) -> Tensor:
-        y = z.flatten(1)
-        for layer in self.layers[:-1]:
-            y = self.hidden(layer(y))
-        return self.last(self.layers[-1](y)).reshape(-1, *self.out_shape)  # type: ignore[no-any-return]
+    def plain_stages(self) -> list[nn.Module]:
+        hidden = [stage for layer in self.layers[:-1] for stage in (layer, self.hidden)]
+        return [self.flatten, *hidden, self.layers[-1], self.last, self.to_records]
 
 
 class _TiedDecoder(Decoder):
@@ -129,11 +129,17 @@ class _TiedDecoder(Decoder):
         # In a tuple, so that the matrices stay the encoder's: moved, saved and counted once.
         self.mirrored = tuple(layers)
         self.biases = nn.ParameterList(nn.Parameter(torch.zeros(layer.in_features)) for layer in layers)
-        self.hidden, self.last, self.out_shape = activation(hidden), activation(last), out_shape
+        self.flatten, self.to_records = nn.Flatten(), Reshape(out_shape)
+        self.hidden, self.last = activation(hidden), activation(last)
         self.output_activation = last
 
     def start_at(self, parameters: Tensor) -> None:
         _set_bias(self.biases[-1], self.output_activation, parameters)
+
+    def plain_stages(self) -> list[nn.Module]:
+        mirrored = [_mirrored(layer, bias) for layer, bias in zip(self.mirrored, self.biases, strict=True)]
+        hidden = [stage for layer in mirrored[:-1] for stage in (layer, self.hidden)]
+        return [self.flatten, *hidden, mirrored[-1], self.last, self.to_records]
 
     def forward(self, z: Tensor) -> Tensor:
         y = z.flatten(1)
@@ -141,4 +147,11 @@ class _TiedDecoder(Decoder):
         for position, (layer, bias) in enumerate(zip(self.mirrored, self.biases, strict=True), start=1):
             y = torch.addmm(bias, y, layer.weight)
             y = self.hidden(y) if position < depth else self.last(y)
-        return y.reshape(-1, *self.out_shape)
+        return self.to_records(y)  # type: ignore[no-any-return]
+
+
+def _mirrored(layer: nn.Linear, bias: Tensor) -> nn.Linear:
+    """Return a layer of its own that multiplies by another's matrix transposed."""
+    made = nn.Linear(layer.out_features, layer.in_features, device="meta")
+    made.weight, made.bias = nn.Parameter(layer.weight.detach().T), nn.Parameter(bias.detach())
+    return made

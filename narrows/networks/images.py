@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from narrows.errors import InvalidParameterError
 
-__all__ = ["ImageLayout"]
+__all__ = ["FromChannelsFirst", "ImageLayout", "Reshape"]
 
 _COLOUR_CHANNELS = (1, 2, 3, 4)
 
@@ -63,3 +63,25 @@ class ImageLayout:
         if self.axis == "none":
             return y.squeeze(1)
         return y.movedim(1, 3) if self.axis == "last" else y
+
+
+class FromChannelsFirst(nn.Module):
+    """`ImageLayout.from_channels_first` as a module."""
+
+    def __init__(self, layout: ImageLayout, n_parameters: int = 1) -> None:
+        super().__init__()
+        self.layout, self.n_parameters = layout, n_parameters
+
+    def forward(self, y: Tensor) -> Tensor:
+        return self.layout.from_channels_first(y, self.n_parameters)
+
+
+class Reshape(nn.Module):
+    """Records (n, ...) as records (n, *shape)."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, y: Tensor) -> Tensor:
+        return y.reshape(-1, *self.shape)

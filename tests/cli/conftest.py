@@ -1,7 +1,8 @@
-"""What the tests of the command line share: a caller, and two small models."""
+"""What the tests of the command line share: a caller, three small models, and an archive."""
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -49,6 +50,29 @@ def denoising_model(narrows, tmp_path_factory):
     path = tmp_path_factory.mktemp("models") / "denoising.safetensors"
     narrows.train(path, "--recipe", "conv-denoising")
     return str(path)
+
+
+@pytest.fixture(scope="session")
+def compressor(narrows, tmp_path_factory):
+    """A model of digits that is trained long enough for qualities worth choosing between."""
+    path = tmp_path_factory.mktemp("models") / "compressor.safetensors"
+    narrows("train", "digits:train", "-o", path, "--latent", "8", "--epochs", "15", "--quiet")
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def narrow_archive(narrows, compressor, tmp_path_factory):
+    """The 360 test images of digits, compressed."""
+    path = tmp_path_factory.mktemp("archives") / "digits.narrows"
+    narrows("compress", "digits:test", "-m", compressor, "-o", path, "--quiet")
+    return path.read_bytes()
+
+
+@pytest.fixture
+def archive(narrow_archive):
+    """The same in the folder of the test, to be damaged or added to."""
+    Path("digits.narrows").write_bytes(narrow_archive)
+    return "digits.narrows"
 
 
 @pytest.fixture(autouse=True)

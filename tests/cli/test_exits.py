@@ -1,6 +1,7 @@
 """Every kind of failure ends with its exit code and one message on standard error, and nothing on standard output."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,10 @@ def fail(monkeypatch, narrows, error, code):
         (errors.ShapeMismatchError("it went wrong"), 1),
         (errors.DownloadError("it went wrong"), 1),
         (errors.ModelFileError("it went wrong"), 1),
+        (errors.NotFreezableError("it went wrong"), 1),
+        (errors.ArchiveError("it went wrong"), 1),
+        (errors.CorruptArchiveError("it went wrong"), 1),
+        (errors.WrongModelError("it went wrong"), 1),
         (errors.OutputExistsError("it went wrong"), 1),
         (errors.OutputError("it went wrong"), 1),
         (errors.TrainingDivergedError("it went wrong"), 1),
@@ -58,6 +63,22 @@ def test_errors_of_the_operating_system_are_one_line(monkeypatch, narrows):
 
 def test_an_interruption_is_said_and_ends_with_130(monkeypatch, narrows):
     assert fail(monkeypatch, narrows, KeyboardInterrupt(), 130).stderr == "Interrupted.\n"
+
+
+def test_a_polite_kill_cleans_up_and_ends_with_143(monkeypatch, narrows):
+    cleaned = []
+
+    def load(*arguments):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            cleaned.append(True)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("narrows.cli.evaluate.load_model", load)
+    assert narrows("evaluate", "digits", "-m", "m", code=143).output == ""
+    assert cleaned
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_what_nobody_expected_keeps_its_traceback(monkeypatch, narrows):

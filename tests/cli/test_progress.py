@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from narrows.cli.progress import on_download
+from narrows.cli.progress import on_download, on_records
 from narrows.cli.watchers import Bar, Lines
 from narrows.training import Epoch
 
@@ -103,3 +103,38 @@ def test_downloads_are_a_line_each_or_a_bar(capsys, terminal):
     assert "train.gz" in terminal(download)
     with on_download(quiet=True) as tell:
         assert tell is None
+
+
+def test_records_that_are_done_are_counted_on_a_bar_or_in_ten_lines_at_most(capsys, terminal, monkeypatch):
+    def compress():
+        with on_records("compressing", quiet=False) as tell:
+            for n_done in range(0, 2001, 10):
+                tell(n_done, 2000)
+
+    compress()
+    assert capsys.readouterr().err == ""  # it took no second
+    seen = terminal(compress)
+    assert "compressing" in seen
+    assert "2,000/2,000 records" in seen
+    assert seen.rstrip().endswith("\x1b[?25h")
+    monkeypatch.setattr("narrows.cli.progress._BETWEEN_RECORD_LINES", 0)
+    compress()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "compressing: 200 of 2,000 records"
+    assert lines[-1] == "compressing: 2,000 of 2,000 records"
+    assert len(lines) == 10
+    with on_records("compressing", quiet=True) as tell:
+        assert tell is None
+
+
+def test_a_bar_is_closed_when_the_work_is_interrupted(terminal):
+    def compress():
+        with on_records("compressing", quiet=False) as tell:
+            tell(1, 10)
+            raise KeyboardInterrupt
+
+    def interrupted():
+        with pytest.raises(KeyboardInterrupt):
+            compress()
+
+    assert terminal(interrupted).rstrip().endswith("\x1b[?25h")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import narrows as package
+from narrows.errors import NotFreezableError
 from narrows.recipes import RECIPES
 
 
@@ -69,6 +70,29 @@ def test_info_shows_the_whole_chain_of_a_denoising_model(narrows, denoising_mode
     text = narrows("info", denoising_model).stdout
     for word in ("corruption     gaussian (scale 0.5, clip), in training only", "convolutional", "bernoulli"):
         assert word in text
+
+
+def test_info_lists_the_qualities_that_archives_can_have(narrows, compressor):
+    from narrows.codec import read_frozen
+
+    qualities = read_frozen(compressor).qualities
+    info = narrows.json("info", compressor)
+    assert [one["psnr_db"] for one in info["qualities"]] == [one.psnr_db for one in qualities]
+    assert [one["bytes_per_record"] for one in info["qualities"]] == [one.bytes_per_record for one in qualities]
+    lines = (
+        narrows("info", compressor).stdout.partition("\narchives, as measured on the training data\n")[2].splitlines()
+    )
+    assert len(lines) == len(qualities)
+    assert all(line.endswith(" bytes a record") and " dB " in line for line in lines)
+
+
+def test_info_of_a_model_that_makes_no_archives_says_why(narrows, model, monkeypatch):
+    def refuse(path):
+        raise NotFreezableError(f"{path}: the network has a part that has no whole numbers.")
+
+    monkeypatch.setattr("narrows.codec.read_frozen", refuse)
+    assert "no whole numbers" in narrows.json("info", model)["not_frozen"]
+    assert "no archives: " in narrows("info", model).stdout
 
 
 def test_info_of_what_is_no_model_says_so(narrows):

@@ -8,6 +8,7 @@ import torch
 from scipy import stats
 
 from narrows.likelihoods import Bernoulli, Laplace, Likelihood, Normal
+from narrows.networks.activations import activation
 
 AXIS = Likelihood
 SHAPE = (4, 3)
@@ -44,6 +45,8 @@ def check_likelihood(part):
     mean = likelihood.mean(parameters)
     mean = mean.detach()
     assert mean.shape == x.shape
+    if likelihood.n_parameters == 1:
+        torch.testing.assert_close(activation(likelihood.mean_activation)(parameters).detach(), mean)
     assert low <= float(mean.min())
     assert float(mean.max()) <= high
 

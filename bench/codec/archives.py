@@ -1,0 +1,64 @@
+"""narrows' own archives: a point for each quality of each model in bench/models/codec.
+
+A model belongs to the set that its file is named after: ``mnist-23.safetensors``, ``cifar10-26.safetensors``; those
+whose name ends in ``-dense`` have a dense network and a curve of their own. The bytes are those of the archive,
+headers, checksums and index included; the model is a side file, and what a reader needs of it is counted as side bytes.
+`bench/codec/train.py` trains them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from measuring import Array, Attempt
+from records import Records
+
+import narrows
+
+__all__ = ["attempts", "models_of"]
+
+MODELS = Path(__file__).parents[1] / "models" / "codec"
+
+
+def models_of(name: str) -> list[Path]:
+    """Return the model files there are for a set."""
+    return sorted(path for path in MODELS.glob("*.safetensors") if f"{path.stem}-".startswith(f"{name}-"))
+
+
+def attempts(records: Records) -> Iterator[Attempt]:
+    models = models_of(records.name)
+    if not models:
+        print(f"{records.name}: no model {records.name}*.safetensors in {MODELS}, so no rows of narrows")
+        return
+    import torch
+
+    from narrows.codec import read_frozen
+
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder) / "test.narrows"
+        for model in models:
+            frozen = read_frozen(model)
+            warm_up = attempt(frozen.qualities[0].psnr_db, model, archive, 0)
+            warm_up.decode(warm_up.encode(records.train[:100]))
+            for position, quality in enumerate(frozen.qualities):
+                yield attempt(quality.psnr_db, model, archive, len(frozen.only(position).blob))
+
+
+def attempt(psnr_db: float, model: Path, archive: Path, side_bytes: int) -> Attempt:
+    """Return the attempt at the quality that had this PSNR on the training records."""
+
+    def encode(records: Array) -> list[bytes]:
+        narrows.compress(records, archive, model=model, psnr=psnr_db, force=True)
+        return [archive.read_bytes()]
+
+    return Attempt(
+        "narrows, dense" if model.stem.endswith("-dense") else "narrows",
+        f"{model.stem}, psnr={psnr_db:.2f}",
+        encode,
+        lambda _: narrows.restore(archive, model=model),
+        side_bytes,
+        note="the whole archive; opening the model is part of the time",
+    )

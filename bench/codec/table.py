@@ -1,0 +1,77 @@
+"""The results as Markdown: for each set, what each method takes at the same PSNRs, and how fast it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from needed import Curve, curves
+from records import SETS
+
+__all__ = ["TARGETS_DB", "markdown"]
+
+TARGETS_DB = (23.5, 26.5, 29.5)
+HEAD = """\
+Bytes a record at equal PSNR, on test records that no method has seen in training. PSNR is 10 log₁₀(255² / MSE) over all
+values of the set, restored as uint8. Between the measured settings of a method its curve is taken as straight in dB
+over log bytes; nothing is said beyond them: *not reached* is above its best setting, *≤* below its smallest. *Exact*
+methods restore every byte. What a reader needs besides (dictionary, codebook, model) is not part of the bytes a record
+and stands beside them. Speeds are MB of raw records a second, one thread, the median over the settings.
+
+All settings and points: `codec.json`. Written by `{command}`.
+"""
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """Return the page."""
+    parts = [HEAD.format(command=results["runs"][-1]["command"])]
+    for name, title in SETS.items():
+        rows = [row for row in results["rows"] if row["dataset"] == name]
+        if rows:
+            parts.append(f"## {title}\n\n{table(curves(rows))}\n\n{footnotes(rows)}")
+    parts.append("## Measured\n\n" + "\n".join(f"- {_run(run)}" for run in results["runs"]))
+    return "\n".join(part if part.endswith("\n") else part + "\n" for part in parts)
+
+
+def table(its: list[Curve]) -> str:
+    """Return the table of one set: a line a method, a column for each target."""
+    lines = [
+        "| method | " + " | ".join(f"{psnr:g} dB" for psnr in TARGETS_DB) + " | encode | decode | besides |",
+        "| --- " * (len(TARGETS_DB) + 4) + "|",
+    ]
+    for curve in its:
+        cells = ["exact: " + str(curve.needed(0)).removeprefix("≤ ")] + [""] * (len(TARGETS_DB) - 1)
+        if not curve.exact:
+            cells = [str(curve.needed(psnr)) for psnr in TARGETS_DB]
+        speeds = [f"{_median(curve, key):.3g}" for key in ("encode_mb_per_s", "decode_mb_per_s")]
+        lines.append(f"| {curve.method} | {' | '.join([*cells, *speeds, _besides(curve)])} |")
+    return "\n".join(lines)
+
+
+def footnotes(rows: list[dict[str, Any]]) -> str:
+    """Return what is counted, for each method that says so."""
+    notes = {row["method"]: row["note"] for row in rows if row["note"]}
+    return "\n".join(f"- {method}: {note}." for method, note in notes.items())
+
+
+def _median(curve: Curve, key: str) -> float:
+    values = sorted(row[key] for row in curve.rows)
+    return values[len(values) // 2]
+
+
+def _besides(curve: Curve) -> str:
+    sizes = sorted({_size(row["side_bytes"]) for row in (min(curve.rows, key=_side), max(curve.rows, key=_side))})
+    return " to ".join(sorted(sizes, key=lambda size: (len(size), size))) if sizes != ["0 kB"] else "none"
+
+
+def _side(row: dict[str, Any]) -> int:
+    return row["side_bytes"]
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 1000:,.0f} kB"
+
+
+def _run(run: dict[str, Any]) -> str:
+    machine = ", ".join(f"{key} {value}" for key, value in run["machine"].items() if value)
+    versions = ", ".join(f"{key} {value}" for key, value in run["versions"].items())
+    return f"`{run['command']}`, {run['date']}; {machine}; {versions}"

@@ -1,0 +1,30 @@
+"""Archives: many records in one file, as the coded symbols of a model, each record within reach.
+
+::
+
+    symbols ─► Writer ─► file ─► open_archive, restore ─► records, checked against their checksums
+                              ─► verify, recover, inspect
+
+`layout` has the bytes, `index`, `records` and `metadata` what is in them; docs/format.md describes all of it. Reading
+needs NumPy alone.
+"""
+
+from narrows.archive.checking import Problem, Recovery, Report, recover, verify
+from narrows.archive.describing import Description, inspect
+from narrows.archive.reader import Archive, open_archive
+from narrows.archive.restore import restore
+from narrows.archive.writer import Writer
+
+__all__ = [
+    "Archive",
+    "Description",
+    "Problem",
+    "Recovery",
+    "Report",
+    "Writer",
+    "inspect",
+    "open_archive",
+    "recover",
+    "restore",
+    "verify",
+]

@@ -1,0 +1,65 @@
+"""Writing blocks one after the other, and the index of them at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import BinaryIO
+
+from narrows.archive.index import Entry, pack_index
+from narrows.archive.layout import (
+    BLOCK_BYTES,
+    CRC_BYTES,
+    Block,
+    BlockType,
+    Coding,
+    Trailer,
+    pack_block,
+    pack_crc,
+    pack_trailer,
+)
+
+__all__ = ["BlockWriter"]
+
+
+class BlockWriter:
+    """Puts blocks at the end of an archive.
+
+    Parameters
+    ----------
+    file : binary file
+        Open for writing, at `offset`.
+    header : bytes
+        The archive's header; already in the file.
+    offset : int
+        Where the next block goes.
+    entries : iterable of (offset, first, n_records, crc, type)
+        The blocks that are there already.
+    """
+
+    def __init__(self, file: BinaryIO, header: bytes, offset: int, entries: Iterable[Entry] = ()) -> None:
+        self._file, self._header, self.offset, self._entries = file, header, offset, list(entries)
+
+    def model(self, blob: bytes) -> None:
+        """Write a MODEL block."""
+        self._write(Block(BlockType.MODEL, Coding.PLAIN, len(blob), 0, 0), blob)
+
+    def records(self, payload: bytes, first: int, n_records: int) -> None:
+        """Write a RECORDS block."""
+        self._write(Block(BlockType.RECORDS, Coding.CODE, len(payload), first, n_records), payload)
+
+    def finish(self, n_records: int) -> None:
+        """Write the INDEX block and the trailer of an archive of so many records."""
+        payload = pack_index(self._header, self._entries)
+        offset = self.offset
+        self._write(Block(BlockType.INDEX, Coding.PLAIN, len(payload), n_records, len(self._entries)), payload)
+        trailer = pack_trailer(Trailer(offset, n_records))
+        self._file.write(trailer)
+        self.offset += len(trailer)
+
+    def _write(self, block: Block, payload: bytes) -> None:
+        self._file.write(pack_block(block))
+        self._file.write(payload)
+        crc = pack_crc(payload)
+        self._file.write(crc)
+        self._entries.append((self.offset, block.first, block.n_records, int.from_bytes(crc, "little"), block.type))
+        self.offset += BLOCK_BYTES + len(payload) + CRC_BYTES

@@ -1,0 +1,118 @@
+"""Checking all of an archive, and saving what is intact of a damaged one."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from narrows.archive.blocks import BlockWriter
+from narrows.archive.examining import Problem, Report, examine
+from narrows.archive.layout import BLOCK_BYTES
+from narrows.archive.opening import naming
+from narrows.archive.source import ByteSource
+from narrows.errors import CorruptArchiveError
+from narrows.files import as_path, check_output, naming_output, replacing
+
+__all__ = ["Problem", "Recovery", "Report", "recover", "verify"]
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What `recover` saved.
+
+    Attributes
+    ----------
+    path : str
+        The new archive.
+    n_records : int
+        The records in it. They keep their order, and are counted from 0 without gaps.
+    n_chunks : int
+        The chunks in it.
+    has_model : bool
+        Whether it carries the model.
+    report : Report
+        What is wrong with the old one; `Report.lost` are the records that are not in the new one.
+    """
+
+    path: str
+    n_records: int
+    n_chunks: int
+    has_model: bool
+    report: Report
+
+
+def verify(path: str | os.PathLike[str], model: Any = None) -> Report:
+    """Check all of an archive: every byte's checksum and, with the model, every restored record's.
+
+    Parameters
+    ----------
+    path : path-like
+    model : Autoencoder, FrozenCodec or path to a model file, optional
+        Not needed if the archive carries its model. Without any, records are not restored.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    DataNotFoundError, ArchiveError
+        If there is no file, or no archive of a version that can be read.
+    CorruptArchiveError
+        If neither its header nor the copy of it in the index is intact.
+    WrongModelError
+        If it was made with another model.
+    """
+    with ByteSource(path) as source, naming(source.path):
+        return examine(source, model).report
+
+
+def recover(
+    path: str | os.PathLike[str], out: str | os.PathLike[str], *, model: Any = None, force: bool = False
+) -> Recovery:
+    """Write all intact chunks of a damaged or cut archive to a new one.
+
+    Parameters
+    ----------
+    path : path-like
+        The archive; it is not changed.
+    out : path-like
+        The new archive; written whole or not at all.
+    model : Autoencoder, FrozenCodec or path to a model file, optional
+        As in `verify`: with it, chunks must restore to what was compressed, too.
+    force : bool
+        Replace what is at `out`.
+
+    Returns
+    -------
+    Recovery
+
+    Raises
+    ------
+    DataNotFoundError, ArchiveError, CorruptArchiveError, WrongModelError
+        As `verify`; also if no chunk is intact.
+    OutputExistsError, OutputError, InvalidParameterError
+        If `out` cannot be written.
+    """
+    target = as_path(out)
+    check_output(target, force=force)
+    with ByteSource(path) as source:
+        with naming(source.path):
+            found = examine(source, model)
+            if not found.chunks:
+                raise CorruptArchiveError("no chunk of it is intact, so there is nothing to recover")
+        with naming_output(out), replacing(Path(os.path.realpath(target)), force=force) as file:
+            file.write(found.header.data)
+            blocks = BlockWriter(file, found.header.data, found.header.n_bytes)
+            if found.blob is not None:
+                blocks.model(found.blob)
+            first = 0
+            for offset, block in found.chunks:
+                with naming(source.path):
+                    payload = source.read(offset + BLOCK_BYTES, block.n_payload_bytes)
+                blocks.records(payload, first, block.n_records)
+                first += block.n_records
+            blocks.finish(first)
+    return Recovery(os.fspath(out), first, len(found.chunks), found.blob is not None, found.report)

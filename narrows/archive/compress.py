@@ -1,0 +1,304 @@
+"""Records into an archive: a quality is chosen, the model's encoder makes symbols, the integer decoder checks them."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import narrows.data
+from narrows.archive.describing import inspect
+from narrows.archive.opening import naming, read_header
+from narrows.archive.quality import choose_quality
+from narrows.archive.source import ByteSource
+from narrows.archive.summary import ZSTD_SAMPLE_BYTES, Summary
+from narrows.archive.tiling import Tiling
+from narrows.archive.writer import Writer
+from narrows.codec.frozen import FrozenCodec, Quality
+from narrows.data import Source
+from narrows.errors import ArchiveError, InvalidParameterError, ShapeMismatchError
+from narrows.files import check_output
+
+if TYPE_CHECKING:
+    from narrows.autoencoder import Autoencoder, Data
+
+__all__ = ["compress"]
+
+Watcher = Callable[[int, int], None]
+"""Told how many records are done, and how many there are."""
+
+_BATCH_BYTES = 32 << 20
+_BATCH_RECORDS = 8192
+# From this share of the records on it is worth a word that they are unlike the training data.
+_MANY = 0.1
+_CLOSE_ENOUGH_DB = 0.25
+
+
+def compress(
+    data: Data,
+    path: str | os.PathLike[str],
+    *,
+    model: Autoencoder | str | os.PathLike[str],
+    psnr: float | None = None,
+    bytes_per_record: float | None = None,
+    overlap: int = 0,
+    embed_model: bool = False,
+    append: bool = False,
+    force: bool = False,
+    watcher: Watcher | None = None,
+) -> Summary:
+    """Write records into an archive, a fraction of their size.
+
+    Lossy: records come back as the model restores them, the same bytes on every machine. Data that are unlike what the
+    model was trained on cost quality, or bytes.
+
+    Parameters
+    ----------
+    data : array_like of shape (n, *shape), path, name or Source
+        The records, of the shape and dtype that the model was trained on. Larger images are cut into tiles of that
+        shape and come back whole.
+    path : path-like
+        The archive to write, usually ``something.narrows``.
+    model : Autoencoder or path
+        Fitted, or the file of one.
+    psnr : float, optional
+        The quality that is wanted, in dB on data like the training data.
+    bytes_per_record : float, optional
+        Or the size. Neither: near the best that the model can do.
+    overlap : int
+        Pixels by which tiles overlap and are blended; 0: they meet, and their seams may be seen.
+    embed_model : bool
+        Put what a reader needs of the model into the archive, which can then be restored by itself.
+    append : bool
+        Add to the archive that is there.
+    force : bool
+        Replace an archive that is there.
+    watcher : callable, optional
+        Is told how far it is: records done, records in all.
+
+    Returns
+    -------
+    Summary
+        Bytes on disk, quality achieved, and what the model costs.
+
+    Raises
+    ------
+    DataError, ShapeMismatchError
+        If the data cannot be used, or are no records of the model's.
+    InvalidParameterError
+        If the model has no such quality.
+    NotFreezableError
+        If the model cannot restore archives; says why.
+    OutputExistsError, OutputError, DataNotFoundError
+        If the archive cannot be written.
+    WrongModelError, ArchiveError
+        If the archive cannot be appended to.
+    """
+    if append and force:
+        raise InvalidParameterError("Give 'append' or 'force', not both: one keeps the archive, the other replaces it.")
+    check_output(path, force=force or append)
+    fitted = _fitted(model)
+    source = narrows.data.open(data)
+    narrows.data.check_finite(source)
+    codec, quality = _choose(
+        fitted.frozen_,
+        path,
+        psnr=psnr,
+        bytes_per_record=bytes_per_record,
+        embed_model=embed_model,
+        append=append,
+    )
+    tiling = _tiling(source, codec, overlap)
+    about = {"container": _container(source), "tiling": None if tiling is None else tiling.to_json()}
+    tally = _Tally(codec.qualities[quality], codec.peak)
+    with Writer(path, codec, quality, about, embed_model=embed_model, append=append, force=force) as writer:
+        for start, stop in _batches(source):
+            records, names = _records(source, start, stop, tiling)
+            symbols = fitted.quantise(Source(records), quality=_position(fitted.frozen_, codec.qualities[quality]))
+            restored = codec.decode(symbols, quality)
+            writer.add(symbols, restored, names)
+            tally.add(records, restored)
+            if watcher is not None:
+                watcher(stop, len(source))
+    return _summary(path, source, writer, tally, alone=codec.only(quality), asked=psnr)
+
+
+def _fitted(model: Autoencoder | str | os.PathLike[str]) -> Autoencoder:
+    from narrows.autoencoder import Autoencoder
+    from narrows.store import load
+
+    if isinstance(model, Autoencoder):
+        return model
+    if isinstance(model, str | os.PathLike):
+        return load(model)
+    raise InvalidParameterError(
+        f"The 'model' must be a fitted Autoencoder or the path of its file. Got {type(model).__name__}."
+    )
+
+
+def _choose(
+    codec: FrozenCodec,
+    path: str | os.PathLike[str],
+    *,
+    psnr: float | None,
+    bytes_per_record: float | None,
+    embed_model: bool,
+    append: bool,
+) -> tuple[FrozenCodec, int]:
+    """Return the codec that the archive is written with, and which of its qualities."""
+    asked = psnr is not None or bytes_per_record is not None
+    quality = choose_quality(codec, psnr=psnr, bytes_per_record=bytes_per_record)
+    if append:
+        return _as_before(codec, path, quality if asked else None)
+    # An archive that carries its model carries no other quality's tables.
+    return (codec.only(quality), 0) if embed_model else (codec, quality)
+
+
+def _as_before(codec: FrozenCodec, path: str | os.PathLike[str], asked: int | None) -> tuple[FrozenCodec, int]:
+    """Return the codec and the quality of an archive that is there; the quality must be the one asked for, if any.
+
+    Whether it's this model's archive at all, and in this quality of the whole model, the writer checks.
+    """
+    with ByteSource(path) as source, naming(os.fspath(path)):
+        metadata = read_header(source).metadata
+    for position in range(len(codec.qualities)):
+        alone = codec.only(position)
+        if alone.digest != metadata.model:
+            continue
+        if asked not in (None, position):
+            raise ArchiveError(
+                f"{os.fspath(path)} is of quality {position}, and cannot be appended to in quality {asked}. "
+                "Append in the same quality, or make another archive."
+            )
+        return alone, 0
+    if asked is None and metadata.model == codec.digest and metadata.quality < len(codec.qualities):
+        return codec, metadata.quality
+    return codec, asked or 0
+
+
+def _position(codec: FrozenCodec, quality: Quality) -> int:
+    return next(position for position, one in enumerate(codec.qualities) if one is quality)
+
+
+def _tiling(source: Source, codec: FrozenCodec, overlap: int) -> Tiling | None:
+    """Return how the source's images are cut into records, None where they are records."""
+    if source.dtype != codec.dtype:
+        raise ShapeMismatchError(
+            f"The model restores {codec.dtype} records. Got {source.name} of {source.dtype}: convert it first."
+        )
+    if source.shape == codec.shape:
+        if overlap:
+            raise InvalidParameterError(
+                f"The records are as large as the model's: 'overlap' has no use. Got {overlap}."
+            )
+        return None
+    tiling = Tiling.of(source.shape, codec.shape, overlap)
+    if tiling is None:
+        raise ShapeMismatchError(f"The model was trained on records of shape {codec.shape}. Got {source.shape}.")
+    return tiling
+
+
+def _container(source: Source) -> dict[str, Any]:
+    """Return what was handed in, for whoever restores it."""
+    return {"kind": source.kind}
+
+
+def _batches(source: Source) -> Iterator[tuple[int, int]]:
+    size = max(1, min(_BATCH_RECORDS, _BATCH_BYTES // max(source.values[:1].nbytes, 1)))
+    for start in range(0, len(source), size):
+        yield start, min(start + size, len(source))
+
+
+def _records(source: Source, start: int, stop: int, tiling: Tiling | None) -> tuple[NDArray[Any], list[str] | None]:
+    """Return the records of some items, and their names if they have any: a tiled image's is that of its first tile."""
+    values = np.asarray(source.values[start:stop])
+    names = None if source.files is None else list(source.files[start:stop])
+    if tiling is None:
+        return values, names
+    if names is not None:
+        names = [text for name in names for text in (name, *[""] * (tiling.n_records - 1))]
+    return tiling.cut(values), names
+
+
+class _Tally:
+    """Errors, counted up over batches of records."""
+
+    def __init__(self, quality: Quality, peak: float) -> None:
+        self.quality, self.peak = quality, peak
+        self.squared, self.max_error, self.n_values, self.n_records, self.unlike = 0.0, 0.0, 0, 0, 0
+
+    def add(self, records: NDArray[Any], restored: NDArray[Any]) -> None:
+        """Take note of records (n, *shape) and what came back."""
+        error = np.subtract(records, restored, dtype=np.float64).reshape(len(records), -1)
+        with np.errstate(over="ignore"):
+            mse = np.einsum("nv,nv->n", error, error) / error.shape[1]
+            self.squared = min(self.squared + float(mse.sum()) * error.shape[1], sys.float_info.max)
+        self.max_error = max(self.max_error, float(error.max()), -float(error.min()))
+        self.unlike += int((mse > self.quality.mse_limit).sum())
+        self.n_values += error.size
+        self.n_records += len(error)
+
+    @property
+    def psnr_db(self) -> float | None:
+        """The signal-to-noise ratio so far; None without an error, or without a range to compare it with."""
+        if self.squared == 0 or self.peak <= 0:
+            return None
+        return 20 * math.log10(self.peak) - 10 * (math.log10(self.squared) - math.log10(self.n_values))
+
+    def warnings(self, asked: float | None) -> tuple[str, ...]:
+        """Return what a person should know."""
+        found = []
+        share = self.unlike / self.n_records
+        psnr = math.inf if self.psnr_db is None else self.psnr_db
+        if share > _MANY:
+            found.append(
+                f"{self.unlike:,} of {self.n_records:,} records ({share:.0%}) look nothing like the training data. "
+                f"{self._compared()}Train a model on data like these."
+            )
+        elif asked is not None and psnr < asked - _CLOSE_ENOUGH_DB:
+            found.append(
+                f"The records come back at {psnr:.2f} dB, not at the {asked:g} dB asked for, which is what the quality "
+                "gives on training data. Ask for more, or train on more data."
+            )
+        return tuple(found)
+
+    def _compared(self) -> str:
+        """Return the qualities achieved and expected, in a sentence, where there are such."""
+        if self.psnr_db is None or math.isinf(self.quality.psnr_db):
+            return ""
+        return f"All together come back at {self.psnr_db:.2f} dB, training data at {self.quality.psnr_db:.2f} dB. "
+
+
+def _summary(
+    path: str | os.PathLike[str],
+    source: Source,
+    writer: Writer,
+    tally: _Tally,
+    *,
+    alone: FrozenCodec,
+    asked: float | None,
+) -> Summary:
+    per_item = tally.n_records // len(source)
+    n_sample = max(1, ZSTD_SAMPLE_BYTES // max(source.values[:1].nbytes, 1))
+    chosen = alone.qualities[0]
+    return Summary(
+        path=os.fspath(path),
+        records=len(source),
+        total_records=writer.n_records // per_item,
+        n_bytes=writer.n_bytes,
+        raw_bytes=writer.n_records // per_item * source.values[:1].nbytes,
+        psnr_db=tally.psnr_db,
+        max_error=tally.max_error,
+        expected_psnr_db=chosen.psnr_db,
+        expected_bytes_per_record=chosen.bytes_per_record * per_item,
+        model_bytes=len(alone.blob),
+        model_embedded=inspect(path).has_model,
+        unlike=tally.unlike,
+        warnings=tally.warnings(asked),
+        sample=np.ascontiguousarray(source.values[:n_sample]).tobytes(),
+    )

@@ -1,0 +1,317 @@
+"""Judging all of an archive: which of its chunks are intact, and what is wrong with the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from narrows.archive.chunks import Chunk
+from narrows.archive.contract import Codec
+from narrows.archive.index import parse_index
+from narrows.archive.items import items_of
+from narrows.archive.layout import CRC_BYTES, GROUP_RECORDS, TRAILER_BYTES, Block, BlockType, parse_trailer
+from narrows.archive.models import find_codec, read_model
+from narrows.archive.opening import Header, read_header, read_payload, read_trailer
+from narrows.archive.records import max_payload_bytes, parse_names, parse_records
+from narrows.archive.scanning import Scanned, scan
+from narrows.archive.source import ByteSource
+from narrows.errors import ArchiveError, CorruptArchiveError
+
+__all__ = ["Found", "Problem", "Report", "examine"]
+
+_PIECE_GROUPS = 8  # restored at a time, so that memory stays small
+
+Placed = tuple[int, Block]
+"""Where a block begins, and its header."""
+
+
+class Problem(NamedTuple):
+    """Something that is wrong with an archive.
+
+    Attributes
+    ----------
+    offset : int
+        Where in the file.
+    what : str
+        In words.
+    records : tuple of (start, stop), optional
+        The records that it concerns.
+    """
+
+    offset: int
+    what: str
+    records: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `verify` found.
+
+    Attributes
+    ----------
+    path : str
+    n_bytes : int
+        The size of the file.
+    n_records : int or None
+        How many records the archive should have; None if nothing says so any more.
+    n_intact : int
+        How many of them are intact.
+    n_chunks : int
+        How many chunks these are in.
+    lost : tuple of (start, stop)
+        The records that are missing or damaged, where that can be known; with `n_records` None there may be more
+        after the last.
+    problems : tuple of Problem
+        Everything that is wrong.
+    is_restored : bool
+        Whether all records were restored and compared with their checksums. Without a model, only the file's own
+        bytes are checked.
+    """
+
+    path: str
+    n_bytes: int
+    n_records: int | None
+    n_intact: int
+    n_chunks: int
+    lost: tuple[tuple[int, int], ...]
+    problems: tuple[Problem, ...]
+    is_restored: bool
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+
+class Found(NamedTuple):
+    """What an archive holds that is intact."""
+
+    header: Header
+    blob: bytes | None
+    chunks: list[Placed]
+    report: Report
+
+
+def examine(source: ByteSource, model: Any) -> Found:
+    """Go through all of an archive.
+
+    Raises
+    ------
+    ArchiveError, CorruptArchiveError, WrongModelError
+        As `narrows.archive.verify`.
+    """
+    problems: list[Problem] = []
+    header = _try_header(source)
+    scanned = list(scan(source, header.n_bytes if isinstance(header, Header) else 0))
+    if isinstance(header, ArchiveError):
+        problems.append(Problem(0, str(header)))
+        header = _copied_header(source, scanned, header)
+    items = items_of(header.metadata)
+    blob, codec = _model(source, header, scanned, model, problems)
+    intact = []
+    for offset, block, is_whole in scanned:
+        if block.type == BlockType.RECORDS:
+            what = _damage(source, header, offset, block, codec) if is_whole else "its bytes are damaged or cut off"
+            if what is None:
+                intact.append((offset, block))
+            else:
+                problems.append(Problem(offset, what, (block.first, block.stop)))
+    chunks = _without_overlaps(_of_this_archive(source, scanned, intact, problems), problems)
+    chunks = _of_whole_items(chunks, items.n_records, problems)
+    declared = _declared(source, scanned)
+    lost = _gaps(chunks, problems, declared)
+    problems += _missing(lost, problems, source.size)
+    _check_end(source, header, _model_offset(scanned), chunks, problems)
+    report = Report(
+        path=source.path,
+        n_bytes=source.size,
+        n_records=declared,
+        n_intact=sum(block.n_records for _, block in chunks),
+        n_chunks=len(chunks),
+        lost=lost,
+        problems=tuple(sorted(problems, key=lambda problem: problem.offset)),
+        is_restored=codec is not None,
+    )
+    return Found(header, blob, chunks, report)
+
+
+def _try_header(source: ByteSource) -> Header | ArchiveError:
+    """Return the header, or what is wrong with it."""
+    try:
+        return read_header(source)
+    except ArchiveError as error:
+        return error
+
+
+def _copied_header(source: ByteSource, scanned: list[Scanned], damage: ArchiveError) -> Header:
+    """Return the copy of the header that the last intact index holds."""
+    for offset, block, is_whole in reversed(scanned):
+        if is_whole and block.type == BlockType.INDEX:
+            try:
+                payload = read_payload(source, offset, block, "its index", source.size)
+                return Header.parse(parse_index(payload, block.n_records)[0])
+            except CorruptArchiveError:
+                continue
+    raise damage
+
+
+def _model_offset(scanned: list[Scanned]) -> int | None:
+    return next((offset for offset, block, _ in scanned if block.type == BlockType.MODEL), None)
+
+
+def _model(
+    source: ByteSource, header: Header, scanned: list[Scanned], model: Any, problems: list[Problem]
+) -> tuple[bytes | None, Codec | None]:
+    """Return the model that the archive carries, if it is intact, and the codec to check its records with."""
+    offset = _model_offset(scanned)
+    blob = None
+    if offset is not None:
+        try:
+            blob = read_model(source, header.metadata, offset)
+        except CorruptArchiveError as error:
+            problems.append(Problem(offset, str(error)))
+    if model is None and blob is None:
+        return None, None
+    try:
+        return blob, find_codec(source, header.metadata, offset, model)
+    except CorruptArchiveError as error:
+        if model is not None:
+            raise
+        problems.append(Problem(offset or 0, str(error)))
+        return None, None
+
+
+def _damage(source: ByteSource, header: Header, offset: int, block: Block, codec: Codec | None) -> str | None:
+    """Return what is wrong with a chunk whose bytes have the right checksum; None if nothing is."""
+    metadata, n = header.metadata, block.n_records
+    try:
+        if n > metadata.chunk_records:
+            raise CorruptArchiveError(f"a chunk holds {n:,} records, more than its header allows")
+        payload = read_payload(source, offset, block, "a chunk", max_payload_bytes(n, metadata.n_symbols))
+        parsed = parse_records(payload, n, metadata.n_symbols)
+        parse_names(parsed.names, n)
+        if codec is not None:
+            chunk = Chunk(parsed, n, codec, metadata.quality, block.first)
+            step = _PIECE_GROUPS * GROUP_RECORDS
+            for start in range(0, n, step):
+                chunk.restore(range(start, min(start + step, n)))
+    except CorruptArchiveError as error:
+        return str(error)
+    return None
+
+
+def _of_this_archive(
+    source: ByteSource,
+    scanned: list[Scanned],
+    intact: list[Placed],
+    problems: list[Problem],
+) -> list[Placed]:
+    """Return the chunks that the last index names, by their numbers and checksums; all if no index is left."""
+    last = [(offset, block) for offset, block, is_whole in scanned if is_whole and block.type == BlockType.INDEX][-1:]
+    try:
+        offset, block = last[0]
+        _, entries = parse_index(read_payload(source, offset, block, "its index", source.size), block.n_records)
+    except (IndexError, CorruptArchiveError):
+        return intact
+    entries = entries[entries["type"] == BlockType.RECORDS]
+    known = dict(zip(entries["first"].tolist(), entries[["n_records", "crc"]].tolist(), strict=True))
+    kept = []
+    for at, chunk in intact:
+        crc = int.from_bytes(source.read(at + chunk.n_bytes - CRC_BYTES, CRC_BYTES), "little")
+        # What was appended after the last index, and cut off before the next, is in none.
+        if chunk.first >= block.first or known.get(chunk.first) == (chunk.n_records, crc):
+            kept.append((at, chunk))
+        else:
+            problems.append(Problem(at, "a chunk is from another archive, or from somewhere else in this one"))
+    return kept
+
+
+def _without_overlaps(intact: list[Placed], problems: list[Problem]) -> list[Placed]:
+    """Return the chunks in the order of their records, each record once."""
+    kept: list[Placed] = []
+    stop = 0
+    for offset, block in sorted(intact, key=lambda chunk: (chunk[1].first, chunk[0])):
+        if block.first < stop:
+            problems.append(Problem(offset, "a chunk holds records that another chunk holds as well"))
+            continue
+        kept.append((offset, block))
+        stop = block.stop
+    return kept
+
+
+def _of_whole_items(chunks: list[Placed], n_records: int, problems: list[Problem]) -> list[Placed]:
+    """Return the chunks without those that hold parts of an item whose other parts are lost.
+
+    Otherwise parts of one item would come next to those of another as soon as the gap between them is closed.
+    """
+    kept: list[Placed] = []
+
+    def drop(chunk: Placed) -> None:
+        offset, block = chunk
+        problems.append(Problem(offset, "parts of what it holds are lost", (block.first, block.stop)))
+
+    def drop_parts() -> None:
+        while kept and kept[-1][1].stop % n_records:
+            drop(kept.pop())
+
+    for chunk in chunks:
+        if chunk[1].first != (kept[-1][1].stop if kept else 0):
+            drop_parts()
+        if chunk[1].first % n_records and (not kept or kept[-1][1].stop != chunk[1].first):
+            drop(chunk)
+            continue
+        kept.append(chunk)
+    drop_parts()
+    return kept
+
+
+def _declared(source: ByteSource, scanned: list[Scanned]) -> int | None:
+    """Return how many records there should be: as the trailer says, or an INDEX block with no chunk after it."""
+    try:
+        return parse_trailer(
+            source.read(max(0, source.size - TRAILER_BYTES), min(source.size, TRAILER_BYTES))
+        ).n_records
+    except CorruptArchiveError:
+        last = [block for _, block, _ in scanned if block.type in {BlockType.RECORDS, BlockType.INDEX}][-1:]
+        return last[0].first if last and last[0].type == BlockType.INDEX else None
+
+
+def _gaps(chunks: list[Placed], problems: list[Problem], declared: int | None) -> tuple[tuple[int, int], ...]:
+    """Return the ranges of records that no chunk holds, up to the last that is known of."""
+    damaged = [problem.records[1] for problem in problems if problem.records is not None]
+    stops = [block.stop for _, block in chunks] + ([declared] if declared is not None else damaged)
+    gaps, start = [], 0
+    for first, stop in [(block.first, block.stop) for _, block in chunks] + [(max(stops, default=0),) * 2]:
+        if first > start:
+            gaps.append((start, first))
+        start = max(start, stop)
+    return tuple(gaps)
+
+
+def _missing(lost: tuple[tuple[int, int], ...], problems: list[Problem], n_bytes: int) -> list[Problem]:
+    """Return a problem for each range of lost records that no damaged block explains."""
+    explained = sorted(problem.records for problem in problems if problem.records is not None)
+    missing = []
+    for start, stop in lost:
+        at = start
+        for first, last in explained:
+            if at < first < stop:
+                missing.append((at, first))
+            if first < stop:
+                at = max(at, last)
+        if at < stop:
+            missing.append((at, stop))
+    return [Problem(n_bytes, "these records are nowhere in the file", records) for records in missing]
+
+
+def _check_end(
+    source: ByteSource, header: Header, model: int | None, chunks: list[Placed], problems: list[Problem]
+) -> None:
+    """Note it if the index that the trailer points at is damaged, or does not name what is there."""
+    try:
+        index = read_trailer(source, header)
+        named = set(zip(index.offsets.tolist(), index.stops.tolist(), strict=True))
+        if index.model != model or not named.issuperset((offset, block.stop) for offset, block in chunks):
+            raise CorruptArchiveError("its index and its blocks do not agree")
+    except CorruptArchiveError as error:
+        problems.append(Problem(source.size, f"{error}; the index can be made anew from the blocks"))

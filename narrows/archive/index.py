@@ -1,0 +1,172 @@
+"""The index: where each chunk is, and which records it holds. The payload of an INDEX block.
+
+::
+
+    length u32 · the archive's header again (zlib with a dictionary)
+    entries: offset u64 · first u64 · n u32 · CRC-32 u32 · type u8 · 3 zero bytes
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from narrows.archive.layout import (
+    BLOCK_BYTES,
+    CRC_BYTES,
+    MAX_CHUNK_RECORDS,
+    MAX_METADATA_BYTES,
+    MAX_RECORDS,
+    BlockType,
+)
+from narrows.errors import CorruptArchiveError
+
+__all__ = ["ENTRY", "Entries", "Entry", "Index", "index_of", "pack_index", "parse_index"]
+
+ENTRY = np.dtype(
+    {
+        "names": ["offset", "first", "n_records", "crc", "type"],
+        "formats": ["<u8", "<u8", "<u4", "<u4", "u1"],
+        "offsets": [0, 8, 16, 20, 24],
+        "itemsize": 28,
+    }
+)
+_ENTRY = struct.Struct("<QQIIB3x")  # the same; NumPy would leave the last bytes to chance
+_LENGTH = struct.Struct("<I")
+_MAX_HEADER_BYTES = MAX_METADATA_BYTES + 64
+# What headers look like, so that the copy of a small one takes hardly more than the model's hash.
+_DICTIONARY = (
+    b"\x89NRW\r\n\x1a\n\x01\x00\x00\x00\x00\x00\x00\x00"
+    b'{"chunk_records":16384,"container":{"kind":"images"},"dtype":"float32","dtype":"uint8","group_records":256,'
+    b'"model":"","n_symbols":32,"narrows":"0.1.0","quality":0,"record_shape":[28,28],"tiling":null}'
+)
+
+Entries = npt.NDArray[np.void]  # of dtype ENTRY
+Entry = tuple[int, int, int, int, int]  # one of them: offset, first, n_records, crc, type
+
+
+@dataclass(frozen=True, eq=False)
+class Index:
+    """Where everything is.
+
+    Attributes
+    ----------
+    offsets : ndarray of shape (chunks,), int64
+        Where in the file the blocks of the chunks begin, ascending.
+    stops : ndarray of shape (chunks,), int64
+        The number of the record after each chunk's last, ascending.
+    ends : ndarray of shape (chunks,), int64
+        Where each block must have ended: the offset of the next.
+    crcs : ndarray of shape (chunks,), uint32, or None
+        The CRC-32 of each chunk's payload; None where the INDEX block is lost. It ties the chunks to the archive: one
+        from another archive is refused, however intact it is.
+    model : int or None
+        Where the MODEL block begins.
+    entries : ndarray of dtype ENTRY
+        What all that is made of.
+    """
+
+    offsets: npt.NDArray[np.int64]
+    stops: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
+    crcs: npt.NDArray[np.uint32] | None
+    model: int | None
+    entries: Entries
+
+    @property
+    def n_records(self) -> int:
+        """The records of all chunks."""
+        return int(self.stops[-1]) if len(self.stops) else 0
+
+    def chunk_of(self, record: int) -> int:
+        """Return which chunk holds a record."""
+        return int(np.searchsorted(self.stops, record, side="right"))
+
+    def range_of(self, chunk: int) -> range:
+        """Return the numbers of a chunk's records."""
+        return range(int(self.stops[chunk - 1]) if chunk else 0, int(self.stops[chunk]))
+
+
+def pack_index(header: bytes, entries: list[Entry]) -> bytes:
+    """Return the payload of an INDEX block.
+
+    Parameters
+    ----------
+    header : bytes
+        The archive's header, kept a second time.
+    entries : list of (offset, first, n_records, crc, type)
+        Every MODEL and RECORDS block, in the order of the file.
+    """
+    deflate = zlib.compressobj(9, zdict=_DICTIONARY)
+    copy = deflate.compress(header) + deflate.flush()
+    packed = b"".join(_ENTRY.pack(*entry) for entry in entries)
+    return _LENGTH.pack(len(copy)) + copy + packed
+
+
+def parse_index(payload: bytes, n_entries: int) -> tuple[bytes, Entries]:
+    """Return the copy of the header and the entries in the payload of an INDEX block, its CRC-32 checked.
+
+    Raises
+    ------
+    CorruptArchiveError
+        If the sizes are wrong, or the copy is no copy.
+    """
+    n_copy = _LENGTH.unpack_from(payload)[0] if len(payload) >= _LENGTH.size else -1
+    at = _LENGTH.size + n_copy
+    if n_copy < 0 or len(payload) != at + n_entries * ENTRY.itemsize:
+        raise CorruptArchiveError("its index has another length than it declares")
+    inflate = zlib.decompressobj(zdict=_DICTIONARY)
+    try:
+        header = inflate.decompress(payload[_LENGTH.size : at], _MAX_HEADER_BYTES)
+    except zlib.error as error:
+        raise CorruptArchiveError("the copy of the header in its index is damaged") from error
+    if not inflate.eof or inflate.unused_data:
+        raise CorruptArchiveError("the copy of the header in its index is damaged")
+    return header, np.frombuffer(payload, ENTRY, n_entries, at)
+
+
+def index_of(entries: Entries, start: int, stop: int, chunk_records: int) -> Index:
+    """Return the index that entries make.
+
+    Parameters
+    ----------
+    entries : ndarray of dtype ENTRY
+        In the order of the file.
+    start, stop : int
+        Where the blocks begin, after the header, and end, at the INDEX block.
+    chunk_records : int
+        The most records that a chunk may have.
+
+    Raises
+    ------
+    CorruptArchiveError
+        If blocks overlap or lie outside, records are missing or there twice, or a chunk is too large.
+    """
+    kinds, counts = entries["type"], entries["n_records"].astype(np.int64)
+    bounds = np.append(entries["offset"], np.uint64(stop))
+    gaps = np.diff(bounds.astype(np.int64)) if bounds.max() < 1 << 62 else np.zeros(1)
+    is_ordered = bool((gaps >= BLOCK_BYTES + CRC_BYTES).all()) and int(bounds[0]) >= start
+    chunks = kinds == BlockType.RECORDS
+    models = np.flatnonzero(kinds == BlockType.MODEL)
+    is_known = chunks.sum() + len(models) == len(kinds) and len(models) <= 1
+    if not is_ordered or not is_known:
+        raise CorruptArchiveError("the blocks in its index overlap, or are none that can be")
+    counts = counts[chunks]
+    stops = np.cumsum(counts)
+    if len(counts) and (counts.min() < 1 or counts.max() > min(chunk_records, MAX_CHUNK_RECORDS)):
+        raise CorruptArchiveError("a chunk in its index is empty or larger than is allowed")
+    if (entries["first"][chunks] != (stops - counts).astype(np.uint64)).any() or int(counts.sum()) > MAX_RECORDS:
+        raise CorruptArchiveError("records are missing in its index, or there more than once")
+    positions = bounds.astype(np.int64)
+    return Index(
+        offsets=positions[:-1][chunks],
+        stops=stops,
+        ends=positions[1:][chunks],
+        crcs=entries["crc"][chunks].astype(np.uint32),
+        model=int(positions[models[0]]) if len(models) else None,
+        entries=entries,
+    )

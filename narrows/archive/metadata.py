@@ -1,0 +1,148 @@
+"""What an archive says about itself in its header."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from narrows.archive.layout import (
+    GROUP_RECORDS,
+    MAX_CHUNK_BYTES,
+    MAX_CHUNK_RECORDS,
+    MAX_CHUNK_SYMBOLS,
+    MAX_RECORD_BYTES,
+)
+from narrows.codec.output import DTYPES
+from narrows.errors import CorruptArchiveError
+
+__all__ = ["Metadata", "default_chunk_records"]
+
+MAX_AXES = 31  # of a record
+_USUAL_CHUNK_RECORDS = 1 << 14
+_USUAL_CHUNK_BYTES = 32 << 20
+_USUAL_CHUNK_SYMBOLS = 3 << 17  # decoded in a tenth of a second, for whoever wants one record
+_MOST_CHUNK_SYMBOLS = 1 << 23
+_FEWEST_CHUNK_RECORDS = 1 << 11  # unless they are large: chunks have a price
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """The metadata of an archive, checked.
+
+    Attributes
+    ----------
+    record_shape : tuple of int
+        Shape of one record: of what the codec restores.
+    dtype : dtype
+        The records' dtype.
+    model : str
+        SHA-256 of the frozen codec, in hexadecimal.
+    quality : int
+        Which of the codec's qualities.
+    n_symbols : int
+        D, the whole numbers that stand for a record.
+    chunk_records : int
+        The most records that a chunk has.
+    container : dict
+        What was handed in: ``{"kind": "idx"}``; JSON.
+    tiling : dict or None
+        How images were cut into records; None if they were not.
+    narrows : str
+        The version that wrote it.
+    more : dict
+        Entries that this reader does not know.
+    """
+
+    record_shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    model: str
+    quality: int
+    n_symbols: int
+    chunk_records: int
+    container: dict[str, Any]
+    tiling: dict[str, Any] | None
+    narrows: str
+    more: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def record_bytes(self) -> int:
+        """The bytes of one restored record."""
+        return math.prod(self.record_shape) * self.dtype.itemsize
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the metadata as JSON values."""
+        return {
+            **self.more,
+            "record_shape": list(self.record_shape),
+            "dtype": self.dtype.name,
+            "model": self.model,
+            "quality": self.quality,
+            "n_symbols": self.n_symbols,
+            "chunk_records": self.chunk_records,
+            "group_records": GROUP_RECORDS,
+            "container": self.container,
+            "tiling": self.tiling,
+            "narrows": self.narrows,
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Metadata:
+        """Return the metadata in a header.
+
+        Raises
+        ------
+        CorruptArchiveError
+            If an entry is missing, or cannot be.
+        """
+        given = dict(values)
+        known = {name: given.pop(name, None) for name in _CHECKS}
+        for name, check in _CHECKS.items():
+            if not check(known[name]):
+                raise CorruptArchiveError(f"the '{name}' in its metadata cannot be {known[name]!r:.80}")
+        del known["group_records"]
+        known["record_shape"], known["dtype"] = tuple(known["record_shape"]), np.dtype(known["dtype"])
+        metadata = cls(**known, more=given)
+        if metadata.record_bytes > MAX_RECORD_BYTES:
+            raise CorruptArchiveError(f"its records would take {metadata.record_bytes:,} bytes each")
+        n = metadata.chunk_records
+        if n > 1 and (n * metadata.record_bytes > MAX_CHUNK_BYTES or n * metadata.n_symbols > MAX_CHUNK_SYMBOLS):
+            raise CorruptArchiveError(f"its chunks of {n:,} records would be larger than is allowed")
+        return metadata
+
+
+def default_chunk_records(record_bytes: int, n_symbols: int) -> int:
+    """Return how many records go into a chunk: as many as have 393,216 symbols, 2,048 to 16,384, and at most 32 MiB.
+
+    Examples
+    --------
+    >>> default_chunk_records(784, 32), default_chunk_records(784, 392), default_chunk_records(1 << 28, 1024)
+    (12288, 2048, 1)
+    """
+    n = max(_USUAL_CHUNK_SYMBOLS // n_symbols, min(_FEWEST_CHUNK_RECORDS, _MOST_CHUNK_SYMBOLS // n_symbols))
+    return max(1, min(_USUAL_CHUNK_RECORDS, _USUAL_CHUNK_BYTES // record_bytes, n))
+
+
+def _is_int(value: Any, low: int, high: int) -> bool:
+    return type(value) is int and low <= value <= high
+
+
+_CHECKS: dict[str, Any] = {
+    "record_shape": lambda value: (
+        isinstance(value, list)
+        and 1 <= len(value) <= MAX_AXES
+        and all(_is_int(length, 1, MAX_RECORD_BYTES) for length in value)
+    ),
+    "dtype": lambda value: isinstance(value, str) and value in DTYPES,
+    "model": lambda value: isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) is not None,
+    "quality": lambda value: _is_int(value, 0, 255),
+    "n_symbols": lambda value: _is_int(value, 1, 1 << 26),
+    "chunk_records": lambda value: _is_int(value, 1, MAX_CHUNK_RECORDS),
+    "group_records": lambda value: _is_int(value, GROUP_RECORDS, GROUP_RECORDS),
+    "container": lambda value: isinstance(value, dict),
+    "tiling": lambda value: value is None or isinstance(value, dict),
+    "narrows": lambda value: isinstance(value, str),
+}

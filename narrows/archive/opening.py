@@ -1,0 +1,228 @@
+"""Opening an archive: its header, and its index from the trailer or, where that is damaged, from block to block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from narrows.archive.index import ENTRY, Entry, Index, index_of, parse_index
+from narrows.archive.layout import (
+    BLOCK_BYTES,
+    CRC_BYTES,
+    TRAILER_BYTES,
+    Block,
+    BlockType,
+    Trailer,
+    pack_crc,
+    parse_block,
+    parse_header,
+    parse_trailer,
+    size_of_header,
+)
+from narrows.archive.metadata import Metadata
+from narrows.archive.source import ByteSource
+from narrows.errors import ArchiveError, CorruptArchiveError
+
+__all__ = ["Header", "naming", "read_block", "read_header", "read_index", "read_payload", "read_trailer", "walk_index"]
+
+
+@dataclass(frozen=True)
+class Header:
+    """An archive's header: its bytes and what they say."""
+
+    data: bytes
+    metadata: Metadata
+
+    @property
+    def n_bytes(self) -> int:
+        """Where the blocks begin."""
+        return len(self.data)
+
+    @classmethod
+    def parse(cls, data: bytes) -> Header:
+        """Return the header in these bytes; ArchiveError or CorruptArchiveError if there is none."""
+        return cls(data, Metadata.from_json(parse_header(data)))
+
+
+@contextmanager
+def naming(path: str) -> Iterator[None]:
+    """Put the archive's name in front of what the parts of this package say about its bytes."""
+    try:
+        yield
+    except CorruptArchiveError as error:
+        raise CorruptArchiveError(_sentence(path, "is damaged", error)) from error
+    except ArchiveError as error:
+        if type(error) is not ArchiveError:
+            raise
+        raise ArchiveError(_sentence(path, "cannot be used", error)) from error
+
+
+def _sentence(path: str, what: str, error: ArchiveError) -> str:
+    text = str(error)
+    if text.endswith("."):  # a sentence of its own, which may name the archive already
+        return text if path in text else f"{path} {what}. {text}"
+    return f"{path} {what}: {text}."
+
+
+def read_header(source: ByteSource) -> Header:
+    """Return the header of an archive.
+
+    Raises
+    ------
+    ArchiveError, CorruptArchiveError
+        If this is no archive, one of a newer version, or a damaged one.
+    """
+    if source.size == 0:
+        raise ArchiveError("it is empty (0 bytes)")
+    start = source.read(0, min(20, source.size))
+    return Header.parse(source.read(0, size_of_header(start, source.size)))
+
+
+def read_block(source: ByteSource, offset: int, end: int) -> Block:
+    """Return the header of the block at `offset`, which must end at `end` or before.
+
+    Raises
+    ------
+    CorruptArchiveError
+        If there is none, or it reaches further.
+    """
+    block = parse_block(source.read(offset, BLOCK_BYTES))
+    if offset + block.n_bytes > end:
+        raise CorruptArchiveError(f"the block at {offset:,} reaches over the end or into the next")
+    return block
+
+
+def read_payload(source: ByteSource, offset: int, block: Block, what: str, most: int) -> bytes:
+    """Return the payload of the block at `offset`, its CRC-32 checked; at most `most` bytes.
+
+    Raises
+    ------
+    CorruptArchiveError
+        If it is larger, or its checksum is wrong.
+    """
+    if block.n_payload_bytes > most:
+        raise CorruptArchiveError(f"{what} declares {block.n_payload_bytes:,} bytes, where {most:,} are allowed")
+    data = source.read(offset + BLOCK_BYTES, block.n_payload_bytes + CRC_BYTES)
+    payload = data[:-CRC_BYTES]
+    if pack_crc(payload) != data[-CRC_BYTES:]:
+        raise CorruptArchiveError(f"{what} is damaged: its checksum is wrong")
+    return payload
+
+
+def read_index(source: ByteSource, header: Header) -> Index:
+    """Return the index: as the end of the file has it, or from the headers of all blocks.
+
+    Raises
+    ------
+    CorruptArchiveError
+        If both ways fail, or nothing proves that no records are missing at the end.
+    """
+    try:
+        return read_trailer(source, header)
+    except CorruptArchiveError as error:
+        reason = error
+    try:
+        return walk_index(source, header)
+    except CorruptArchiveError as error:
+        raise CorruptArchiveError(
+            f"{source.path} is damaged or cut off: {reason}; and {error}. "
+            "'narrows recover' (narrows.archive.recover) writes what is intact to a new archive."
+        ) from error
+
+
+def read_trailer(source: ByteSource, header: Header) -> Index:
+    """Return the index that the trailer points at.
+
+    Raises
+    ------
+    CorruptArchiveError
+        If trailer or index are damaged.
+    """
+    trailer = _trailer(source)
+    end = source.size - TRAILER_BYTES
+    block = read_block(source, trailer.offset, end)
+    is_index = block.type == BlockType.INDEX and trailer.offset + block.n_bytes == end
+    if not is_index or block.first != trailer.n_records or trailer.offset < header.n_bytes:
+        raise CorruptArchiveError("its end does not point at its index")
+    payload = read_payload(source, trailer.offset, block, "its index", source.size)
+    _, entries = parse_index(payload, block.n_records)
+    index = index_of(entries, header.n_bytes, trailer.offset, header.metadata.chunk_records)
+    if index.n_records != trailer.n_records:
+        raise CorruptArchiveError("its index holds another number of records than its end declares")
+    return index
+
+
+def walk_index(source: ByteSource, header: Header) -> Index:
+    """Return the index that the headers of the blocks make, one after the other from the first.
+
+    That these are all must be confirmed where they end: by an INDEX block that counts as many, even if it is cut off
+    itself, or by a trailer that points there and counts as many. So a file that was cut between two chunks is never
+    taken for a whole one.
+
+    Raises
+    ------
+    CorruptArchiveError
+        If a header is damaged, or records are missing.
+    """
+    offset, n_records = header.n_bytes, 0
+    entries: list[Entry] = []
+    last: tuple[int, Block] | None = None  # the INDEX block that ends all of it
+    while offset < source.size and (block := _block_within(source, offset)) is not None:
+        if block.type == BlockType.INDEX:
+            if (block.first, block.n_records) != (n_records, len(entries)):
+                break
+            last = (offset, block)
+            offset += block.n_bytes + TRAILER_BYTES
+            continue
+        if block.type in {BlockType.MODEL, BlockType.RECORDS}:
+            entries.append((offset, block.first, block.n_records, 0, block.type))
+            n_records += block.n_records if block.type == BlockType.RECORDS else 0
+        offset += block.n_bytes
+        last = None
+    last = last if offset >= source.size else None
+    end = offset if last is None else last[0]
+    if last is None and not _is_confirmed(source, Trailer(end, n_records)):
+        raise CorruptArchiveError(
+            f"its blocks end after {n_records:,} records, with nothing that says whether these are all"
+        )
+    index = index_of(np.array(entries, ENTRY), header.n_bytes, end, header.metadata.chunk_records)
+    return replace(index, crcs=_listed_crcs(source, last, index))
+
+
+def _block_within(source: ByteSource, offset: int) -> Block | None:
+    """Return the header of the block at an offset; None if it is damaged, or cut off and no INDEX."""
+    try:
+        block = parse_block(source.read(offset, BLOCK_BYTES))
+    except CorruptArchiveError:
+        return None
+    return block if block.type == BlockType.INDEX or offset + block.n_bytes <= source.size else None
+
+
+def _is_confirmed(source: ByteSource, expected: Trailer) -> bool:
+    try:
+        return _trailer(source) == expected
+    except CorruptArchiveError:
+        return False
+
+
+def _listed_crcs(source: ByteSource, last: tuple[int, Block] | None, index: Index) -> npt.NDArray[np.uint32] | None:
+    """Return the payloads' checksums as the INDEX block has them, wherever it is now; None if it is lost."""
+    try:
+        if last is None:
+            return None
+        _, entries = parse_index(read_payload(source, *last, "its index", source.size), last[1].n_records)
+    except CorruptArchiveError:
+        return None
+    entries = entries[entries["type"] == BlockType.RECORDS]
+    if not np.array_equal(np.cumsum(entries["n_records"], dtype=np.int64), index.stops):
+        raise CorruptArchiveError("its index and its blocks do not agree")
+    crcs: npt.NDArray[np.uint32] = entries["crc"].astype(np.uint32)
+    return crcs
+
+
+def _trailer(source: ByteSource) -> Trailer:
+    return parse_trailer(source.read(max(0, source.size - TRAILER_BYTES), min(source.size, TRAILER_BYTES)))

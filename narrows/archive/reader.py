@@ -1,0 +1,299 @@
+"""Reading an archive: any record, any range, or all of them chunk by chunk."""
+
+from __future__ import annotations
+
+import operator
+import os
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, Self, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from narrows.archive.chunks import Chunk, read_chunk
+from narrows.archive.contract import Codec
+from narrows.archive.index import Index
+from narrows.archive.items import items_of
+from narrows.archive.layout import GROUP_RECORDS
+from narrows.archive.metadata import Metadata
+from narrows.archive.models import find_codec
+from narrows.archive.opening import naming, read_header, read_index
+from narrows.archive.records import parse_names
+from narrows.archive.source import ByteSource
+from narrows.errors import CorruptArchiveError
+
+__all__ = ["Archive", "open_archive"]
+
+
+def open_archive(path: str | os.PathLike[str], *, model: Any = None) -> Archive:
+    """Open an archive for reading. Only its header and its index are read.
+
+    Parameters
+    ----------
+    path : path-like
+        An archive.
+    model : Autoencoder, FrozenCodec or path to a model file, optional
+        The model that it was made with. Not needed if the archive carries it.
+
+    Returns
+    -------
+    Archive
+        Close it, or use it in a ``with`` statement.
+
+    Raises
+    ------
+    DataNotFoundError
+        If there is no such file.
+    ArchiveError
+        If it is no archive, was written by a newer narrows, or needs a model and none is given.
+    CorruptArchiveError
+        If it is damaged or cut off, so that its index can be neither read nor rebuilt.
+    WrongModelError
+        If it was made with another model.
+
+    Examples
+    --------
+    ::
+
+        with narrows.open_archive("digits.narrows", model="digits.safetensors") as archive:
+            first = archive[0]
+            some = archive[100:200]
+            for records in archive.pieces():  # chunk by chunk
+                ...
+    """
+    source = ByteSource(path)
+    try:
+        with naming(source.path):
+            header = read_header(source)
+            index = read_index(source, header)
+            codec = find_codec(source, header.metadata, index.model, model)
+            return Archive(source, header.metadata, index, codec)
+    except BaseException:
+        source.close()
+        raise
+
+
+class Archive:
+    """The records of an archive, restored as they are asked for. `open_archive` makes it.
+
+    It is a sequence: it has a length, ``archive[5]`` is one record, ``archive[100:200]`` an array of some,
+    ``for x in archive`` goes through all. Nothing is handed out that its checksum has not confirmed; damage in one
+    chunk does not keep others from being read. Reading does not change it, but it keeps the chunk it read last, so
+    each thread should have its own.
+
+    Parameters
+    ----------
+    source : ByteSource
+    metadata : Metadata
+    index : Index
+    codec : Codec
+
+    Attributes
+    ----------
+    metadata : Metadata
+        What the archive says about itself.
+    path : str
+        The file.
+    items : Items
+        How records make the items that are counted here.
+    """
+
+    def __init__(self, source: ByteSource, metadata: Metadata, index: Index, codec: Codec) -> None:
+        self.metadata, self.path = metadata, source.path
+        self._source, self._index, self._codec = source, index, codec
+        self.items = items_of(metadata)
+        if index.n_records % self.items.n_records:
+            raise CorruptArchiveError("its last image is not complete")
+        self._chunk: tuple[int, Chunk] | None = None  # the one decoded last
+        self._page: tuple[range, npt.NDArray[Any]] | None = None  # records restored last for a single one
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of all items: (n, *item shape)."""
+        return (len(self), *self.items.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the items."""
+        return self.metadata.dtype
+
+    def __len__(self) -> int:
+        return self._index.n_records // self.items.n_records
+
+    def __repr__(self) -> str:
+        return f"<Archive {self.path!r}: {self.shape} {self.dtype}>"
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> npt.NDArray[Any]: ...
+
+    def __getitem__(self, index: int | slice) -> Any:
+        """Return one item, or an array of those in a slice; only the chunks they are in are read.
+
+        Raises
+        ------
+        IndexError
+            If there is no such item.
+        CorruptArchiveError
+            If a chunk that is needed is damaged.
+        """
+        if isinstance(index, slice):
+            return self.read(range(*index.indices(len(self))))
+        try:
+            position = operator.index(index)
+        except TypeError:
+            raise TypeError(f"An archive is indexed by a whole number or a slice. Got {index!r:.80}.") from None
+        if not -len(self) <= position < len(self):
+            raise IndexError(f"{self.path} has {len(self):,} items. Asked for number {position:,}.")
+        return self._one(position % len(self))
+
+    def __iter__(self) -> Iterator[Any]:
+        for piece in self.pieces():
+            yield from piece
+
+    def read(self, items: range | None = None) -> npt.NDArray[Any]:
+        """Return the items of a range, all by default, as one array.
+
+        Parameters
+        ----------
+        items : range
+            Within ``range(len(archive))``; any step.
+
+        Returns
+        -------
+        ndarray of shape (len(items), *item shape)
+
+        Raises
+        ------
+        IndexError
+            If there are no such items.
+        CorruptArchiveError
+            If a chunk that is needed is damaged.
+        """
+        items = self._within(items)
+        result = np.empty((len(items), *self.items.shape), self.dtype)
+        done = 0
+        for piece in self.pieces(items):
+            result[done : done + len(piece)] = piece
+            done += len(piece)
+        return result
+
+    def pieces(self, items: range | None = None) -> Iterator[npt.NDArray[Any]]:
+        """Go through a range of items, all by default, in arrays of bounded size, about a chunk each.
+
+        Parameters
+        ----------
+        items : range
+            Within ``range(len(archive))``; any step.
+
+        Yields
+        ------
+        ndarray of shape (m, *item shape)
+
+        Raises
+        ------
+        IndexError, CorruptArchiveError
+            As `read`.
+        """
+        items = self._within(items)
+        per_item = self.items.n_records
+        if per_item == 1:
+            for records in self._by_chunk(items):
+                yield self.items.assemble(self._records(records))
+            return
+        step = max(1, self.metadata.chunk_records // per_item)
+        for start in range(0, len(items), step):
+            yield np.concatenate([self._item(item)[None] for item in items[start : start + step]])
+
+    def names(self, items: range | None = None) -> list[str]:
+        """Return the file names of items, all by default; an empty one for an item that has none.
+
+        Raises
+        ------
+        IndexError, CorruptArchiveError
+            As `read`.
+        """
+        items = self._within(items)
+        per_item = self.items.n_records
+        firsts = range(items.start * per_item, items.stop * per_item, items.step * per_item)
+        names: list[str] = []
+        with naming(self.path):
+            for records in self._by_chunk(firsts):
+                chunk = self._index.chunk_of(records[0])
+                held = self._index.range_of(chunk)
+                payload = read_chunk(self._source, self.metadata, self._index, chunk)
+                all_names = parse_names(payload.names, len(held))
+                names.extend(all_names[record - held.start] for record in records)
+        return names
+
+    def close(self) -> None:
+        """Close the file."""
+        self._source.close()
+        self._chunk = self._page = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # ------------------------------------------------------------------------------------------------------ records
+
+    def _within(self, items: range | None) -> range:
+        """Return a range of items, all by default; IndexError if it reaches beyond them."""
+        if items is None:
+            return range(len(self))
+        if items and not 0 <= min(items[0], items[-1]) <= max(items[0], items[-1]) < len(self):
+            raise IndexError(f"{self.path} has {len(self):,} items. Asked for {items}.")
+        return items
+
+    def _by_chunk(self, records: range) -> Iterator[range]:
+        """Cut a range of records where chunks end."""
+        done = 0
+        while done < len(records):
+            held = self._index.range_of(self._index.chunk_of(records[done]))
+            if records.step > 0:
+                more = len(range(records[done], held.stop, records.step))
+            else:
+                more = len(range(records[done], held.start - 1, records.step))
+            yield records[done : done + more]
+            done += more
+
+    def _records(self, records: range) -> npt.NDArray[Any]:
+        """Return records that lie in one chunk."""
+        with naming(self.path):
+            number = self._index.chunk_of(records[0])
+            held = self._index.range_of(number)
+            if self._chunk is None or self._chunk[0] != number:
+                self._chunk = None  # one at a time in memory
+                payload = read_chunk(self._source, self.metadata, self._index, number)
+                chunk = Chunk(payload, len(held), self._codec, self.metadata.quality, held.start)
+                self._chunk = (number, chunk)
+            first = records.start - held.start
+            # Given by its length: the stop of a range that counts down may be below zero.
+            inside = range(first, first + len(records) * records.step, records.step)
+            return self._chunk[1].restore(inside)
+
+    def _item(self, item: int) -> npt.NDArray[Any]:
+        """Return one item, made of several records."""
+        n = self.items.n_records
+        records = [self._records(part) for part in self._by_chunk(range(item * n, (item + 1) * n))]
+        made: npt.NDArray[Any] = self.items.assemble(np.concatenate(records))[0]
+        return made
+
+    def _one(self, item: int) -> Any:
+        """Return one item; its neighbours in the same group are kept, since they have been restored anyway."""
+        if self.items.n_records > 1:
+            return self._item(item)
+        if self._page is None or item not in self._page[0]:
+            held = self._index.range_of(self._index.chunk_of(item))
+            start = item - (item - held.start) % GROUP_RECORDS
+            page = range(start, min(start + GROUP_RECORDS, held.stop))
+            self._page = (page, self._records(page))
+        page, records = self._page
+        return records[item - page.start].copy()

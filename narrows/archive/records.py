@@ -1,0 +1,204 @@
+"""The payload of a RECORDS block: a chunk of records as coded symbols, with checksums of what they restore to.
+
+::
+
+    n_lanes u32 · n_words u32 · escape bytes u32 · name bytes u32
+    CRC-32 of the restored bytes, u32 for each group of 256 records
+    states u32 × n_lanes · words u16 × n_words · escapes · names (zlib)
+
+Names are UTF-8, each ended by a zero byte but the last; a record without a name has an empty one.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from narrows.archive.layout import GROUP_RECORDS
+from narrows.codec.entropy_models.contract import Coded
+from narrows.codec.rans import MAX_LANES, Message
+from narrows.errors import CorruptArchiveError, InvalidParameterError
+
+__all__ = [
+    "Payload",
+    "check_names",
+    "checksum",
+    "max_payload_bytes",
+    "n_groups",
+    "pack_names",
+    "pack_records",
+    "parse_names",
+    "parse_records",
+]
+
+MAX_NAME_BYTES = 4096  # of one name
+MAX_NAMES_BYTES = 64 << 20  # of a chunk's names before compression
+_SYMBOL_WORDS, _ESCAPE_BYTES = 1, 3  # the most that one symbol takes
+
+_SIZES = struct.Struct("<4I")
+
+
+class Payload(NamedTuple):
+    """A chunk as it is stored.
+
+    Attributes
+    ----------
+    checksums : ndarray of shape (groups,), uint32
+        CRC-32 of each 256 restored records' bytes: little-endian, last axis fastest.
+    coded : Coded
+        The symbols.
+    names : bytes
+        `pack_names` of the records' names; nothing if they have none.
+    """
+
+    checksums: npt.NDArray[np.uint32]
+    coded: Coded
+    names: bytes
+
+
+def n_groups(n_records: int) -> int:
+    """Return how many groups, each with a checksum, so many records make."""
+    return -(-n_records // GROUP_RECORDS)
+
+
+def checksum(records: npt.NDArray[Any], crc: int = 0) -> int:
+    """Return the CRC-32 of records' bytes, little-endian and last axis fastest; `crc` is that of those before."""
+    return zlib.crc32(np.ascontiguousarray(records, records.dtype.newbyteorder("<")).data, crc)
+
+
+def max_payload_bytes(n_records: int, n_symbols: int) -> int:
+    """Return the most bytes that the payload of a chunk can have."""
+    coded = n_records * n_symbols * (2 * _SYMBOL_WORDS + _ESCAPE_BYTES)
+    return _SIZES.size + 4 * n_groups(n_records) + 4 * MAX_LANES + coded + _most_names(n_records)
+
+
+def pack_records(payload: Payload) -> bytes:
+    """Return the bytes of a chunk."""
+    message = payload.coded.message
+    sizes = _SIZES.pack(len(message.states), len(message.words), len(payload.coded.escapes), len(payload.names))
+    checksums, states = payload.checksums.astype("<u4"), message.states.astype("<u4")
+    words = message.words.astype("<u2")
+    return b"".join(
+        (sizes, checksums.tobytes(), states.tobytes(), words.tobytes(), payload.coded.escapes, payload.names)
+    )
+
+
+def parse_records(data: bytes, n_records: int, n_symbols: int) -> Payload:
+    """Return the chunk in these bytes.
+
+    Parameters
+    ----------
+    data : bytes
+        All of the payload, its CRC-32 checked.
+    n_records : int
+        How many records the block's header declares.
+    n_symbols : int
+        D.
+
+    Raises
+    ------
+    CorruptArchiveError
+        If the sizes don't fit the bytes, or are more than so many records can take.
+    """
+    groups = n_groups(n_records)
+    at = _SIZES.size + 4 * groups
+    if len(data) < at:
+        raise CorruptArchiveError("a chunk is shorter than the head of one")
+    n_lanes, n_words, n_escapes, n_names = _SIZES.unpack_from(data)
+    most = n_records * n_symbols
+    if len(data) != at + 4 * n_lanes + 2 * n_words + n_escapes + n_names:
+        raise CorruptArchiveError("the sizes in a chunk are not those of its bytes")
+    if not (
+        1 <= n_lanes <= MAX_LANES
+        and n_words <= most * _SYMBOL_WORDS
+        and n_escapes <= most * _ESCAPE_BYTES
+        and n_names <= _most_names(n_records)
+    ):
+        raise CorruptArchiveError(f"a chunk holds more than its {n_records:,} records can take")
+    checksums = np.frombuffer(data, "<u4", groups, _SIZES.size).astype(np.uint32)
+    states = np.frombuffer(data, "<u4", n_lanes, at).astype(np.uint32)
+    words = np.frombuffer(data, "<u2", n_words, at + 4 * n_lanes).astype(np.uint16)
+    at += 4 * n_lanes + 2 * n_words
+    return Payload(checksums, Coded(Message(states, words), data[at : at + n_escapes]), data[at + n_escapes :])
+
+
+# ----------------------------------------------------------------------------------------------------------- names
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Refuse names that could not be written as files below a folder.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a name is absolute, leads out of its folder, or is too long.
+    """
+    for name in names:
+        if name and not _is_inside(name):
+            raise InvalidParameterError(
+                f"The names of records must be relative names inside a folder. Got {name!r:.100}."
+            )
+
+
+def pack_names(names: Sequence[str]) -> bytes:
+    """Return names as they are stored; nothing if no record has one.
+
+    Raises
+    ------
+    InvalidParameterError
+        If they take more than 64 MiB, or are no text.
+    """
+    if not any(names):
+        return b""
+    try:
+        text = b"\0".join(name.encode("utf-8", "surrogateescape") for name in names)
+    except UnicodeEncodeError as error:
+        raise InvalidParameterError(f"A record's name is no text: {error}.") from error
+    if len(text) > MAX_NAMES_BYTES:
+        raise InvalidParameterError(f"The names of a chunk take {len(text):,} bytes. Allowed: {MAX_NAMES_BYTES:,}.")
+    return zlib.compress(text, 9)
+
+
+def parse_names(data: bytes, n_records: int) -> list[str]:
+    """Return the names of a chunk's records; empty ones if they have none.
+
+    Raises
+    ------
+    CorruptArchiveError
+        If they are damaged, are not as many as the records, or lead out of a folder.
+    """
+    if not data:
+        return [""] * n_records
+    most = min(n_records * (MAX_NAME_BYTES + 1), MAX_NAMES_BYTES)
+    inflate = zlib.decompressobj()
+    try:
+        text = inflate.decompress(data, most + 1)
+    except zlib.error as error:
+        raise CorruptArchiveError("the names of a chunk's records are damaged") from error
+    is_whole = inflate.eof and not inflate.unused_data and len(text) <= most
+    if not is_whole or text.count(b"\0") != n_records - 1:
+        raise CorruptArchiveError(f"a chunk does not hold {n_records:,} names")
+    names = text.decode("utf-8", "surrogateescape").split("\0")
+    for name in names:
+        if name and not _is_inside(name):
+            raise CorruptArchiveError(f"a record's name leads out of its folder: {name!r:.100}")
+    return names
+
+
+def _most_names(n_records: int) -> int:
+    """Return a bound of what the names take when compressed, which can be a little more than before."""
+    most = min(n_records * (MAX_NAME_BYTES + 1), MAX_NAMES_BYTES)
+    return most + (most >> 10) + 64
+
+
+def _is_inside(name: str) -> bool:
+    """Return whether a name is a relative one that stays in its folder, on every system."""
+    parts = name.split("/")
+    if name[0] == "/" or name[1:2] == ":" or "\\" in name or "\0" in name or ".." in parts or parts[-1] in {"", "."}:
+        return False
+    return len(name) * 4 <= MAX_NAME_BYTES or len(name.encode("utf-8", "surrogatepass")) <= MAX_NAME_BYTES

@@ -1,0 +1,100 @@
+"""A file that is read in pieces: never more than is there, never past its end."""
+
+from __future__ import annotations
+
+import os
+import threading
+import zlib
+from types import TracebackType
+from typing import Self
+
+from narrows.errors import ArchiveError, CorruptArchiveError, DataNotFoundError
+from narrows.files import as_path
+
+__all__ = ["ByteSource"]
+
+_STEP = 1 << 20
+
+
+class ByteSource:
+    """The bytes of a file, from several threads or processes at once.
+
+    Parameters
+    ----------
+    path : path-like
+        A regular file. Its size is what it has when it is opened; what is appended later is not seen.
+
+    Raises
+    ------
+    DataNotFoundError
+        If there is no such file.
+    ArchiveError
+        If it is something else, or may not be read.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+        target = as_path(path)
+        self._lock = threading.Lock()
+        try:
+            if not target.is_file():  # a pipe would keep us waiting
+                if target.exists():
+                    raise ArchiveError(
+                        f"{self.path} is no archive: it is {'a folder' if target.is_dir() else 'no file'}."
+                    )
+                raise DataNotFoundError(f"There is no archive {self.path}.")
+            self._file = target.open("rb", buffering=0)
+        except (ValueError, OSError) as error:
+            if isinstance(error, DataNotFoundError):
+                raise
+            raise ArchiveError(f"{self.path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+        self.size = os.fstat(self._file.fileno()).st_size
+
+    def read(self, offset: int, n: int) -> bytes:
+        """Return `n` bytes from `offset`.
+
+        Raises
+        ------
+        CorruptArchiveError
+            If the file does not have them; before memory is taken.
+        """
+        if offset < 0 or n < 0 or offset + n > self.size:
+            raise CorruptArchiveError(f"it is cut off: it has {self.size:,} bytes, and needs {offset + n:,}")
+        pieces = []
+        while n > 0:
+            piece = self._read_some(offset, n)
+            if not piece:
+                raise CorruptArchiveError(f"it was cut off at {offset:,} bytes while it was read")
+            pieces.append(piece)
+            offset, n = offset + len(piece), n - len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def crc(self, offset: int, n: int) -> int:
+        """Return the CRC-32 of `n` bytes from `offset`, in bounded memory."""
+        crc = 0
+        while n > 0:
+            piece = self.read(offset, min(n, _STEP))
+            crc, offset, n = zlib.crc32(piece, crc), offset + len(piece), n - len(piece)
+        return crc
+
+    def _read_some(self, offset: int, n: int) -> bytes:
+        try:
+            if hasattr(os, "pread"):
+                return os.pread(self._file.fileno(), n, offset)
+            with self._lock:
+                self._file.seek(offset)
+                return self._file.read(n)
+        except (OSError, ValueError) as error:
+            raise ArchiveError(f"{self.path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

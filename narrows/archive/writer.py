@@ -1,0 +1,336 @@
+"""Writing an archive as records come: a new one appears whole or not at all, an old one grows whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from narrows.archive.blocks import BlockWriter
+from narrows.archive.contract import Codec
+from narrows.archive.items import items_of
+from narrows.archive.layout import GROUP_RECORDS, MAX_MODEL_BYTES, MAX_RECORDS, pack_header
+from narrows.archive.metadata import Metadata, default_chunk_records
+from narrows.archive.models import short
+from narrows.archive.opening import Header, naming, read_header, read_trailer
+from narrows.archive.records import Payload, check_names, checksum, pack_names, pack_records
+from narrows.archive.source import ByteSource
+from narrows.errors import ArchiveError, InvalidParameterError, ShapeMismatchError, WrongModelError
+from narrows.files import as_path, check_output, naming_output, replacing
+
+__all__ = ["Writer"]
+
+
+class Writer:
+    """An archive that is being written.
+
+    Records are added in any portions: the writer cuts them into chunks, so that the same records make the same bytes.
+    It holds the symbols of one chunk at most. Use it in a ``with`` statement: if that ends in an exception, whatever it
+    is, a new archive is not made, and one that was appended to is cut back to what it was.
+
+    Parameters
+    ----------
+    path : path-like
+        The archive.
+    codec : Codec
+        The frozen model.
+    quality : int
+        Which of its qualities the symbols are of.
+    metadata : mapping, optional
+        What else the header is to say: ``container`` (a dict, what was handed in), ``tiling`` (a dict, or None), and
+        any further JSON values. With `append`, the tiling must be the archive's.
+    embed_model : bool
+        Put the codec into the archive, which then needs no model file.
+    append : bool
+        Add to an archive that is there, of the same model and quality.
+    force : bool
+        Replace an archive that is there.
+    chunk_records : int, optional
+        The most records of a chunk. By default as `default_chunk_records` says; images
+        that are cut into tiles are kept in one chunk where they fit. Not used with `append`.
+
+    Attributes
+    ----------
+    metadata : Metadata
+        What the header says.
+    n_records : int
+        The records so far, those that were there before included.
+    n_added : int
+        The records that this writer was given.
+    n_bytes : int
+        The size of the file, once it is closed.
+
+    Raises
+    ------
+    OutputExistsError, DataNotFoundError, OutputError, InvalidParameterError
+        If the output cannot be written; see `narrows.files.write_atomically`.
+    WrongModelError, ArchiveError, CorruptArchiveError
+        If the archive cannot be appended to.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        codec: Codec,
+        quality: int,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        embed_model: bool = False,
+        append: bool = False,
+        force: bool = False,
+        chunk_records: int | None = None,
+    ) -> None:
+        if not 0 <= quality < len(codec.qualities):
+            raise InvalidParameterError(f"The 'quality' must be 0 … {len(codec.qualities) - 1}. Got {quality!r}.")
+        self.path, self._codec, self._quality = os.fspath(path), codec, quality
+        self.n_records = self.n_added = self.n_bytes = 0
+        self._stack = ExitStack()
+        with self._stack:
+            if append:
+                self.metadata, self._blocks, self.n_records = self._open_old(embed_model, metadata or {})
+            else:
+                self.metadata = _new_metadata(codec, quality, chunk_records, metadata or {})
+                self._blocks = self._open_new(embed_model, force)
+            self._stack = self._stack.pop_all()
+        self._is_open = True
+        self._empty_chunk()
+
+    # --------------------------------------------------------------------------------------------------------- adding
+
+    def add(
+        self, symbols: npt.NDArray[np.int32], restored: npt.NDArray[Any], names: Sequence[str] | None = None
+    ) -> None:
+        """Add records.
+
+        Parameters
+        ----------
+        symbols : ndarray of shape (n, D), int32
+            Their symbols.
+        restored : ndarray of shape (n, *shape), in the codec's dtype
+            What `Codec.decode` makes of the symbols. Only checksums of it are kept.
+        names : sequence of str, optional
+            The records' file names, relative, with ``/`` between folders; an empty one where a record has none.
+
+        Raises
+        ------
+        ShapeMismatchError
+            If the arrays don't fit the codec or one another.
+        InvalidParameterError
+            If a symbol or a name cannot be.
+        """
+        self._check(symbols, restored, names)
+        if names is not None:
+            check_names(names)
+        done = 0
+        while done < len(symbols):
+            more = min(len(symbols) - done, self.metadata.chunk_records - self._n_held)
+            part = slice(done, done + more)
+            self._sum(restored[part])
+            self._symbols.append(np.array(symbols[part], np.int32))
+            self._names.extend([""] * more if names is None else names[part])
+            self._n_held += more
+            done += more
+            if self._n_held == self.metadata.chunk_records:
+                self._write_chunk()
+        self.n_added += len(symbols)
+
+    def close(self) -> None:
+        """Write what is left, the index and the end; the archive is then in its place and on the disk."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        with self._stack:
+            if self._n_held:
+                self._write_chunk()
+            self._blocks.finish(self.n_records)
+            self.n_bytes = self._blocks.offset
+
+    def abort(self) -> None:
+        """Leave everything as it was before; nothing if the writer is closed."""
+        if self._is_open:
+            self._is_open = False
+            aborted = _Aborted()
+            self._stack.__exit__(_Aborted, aborted, None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+    def _check(self, symbols: npt.NDArray[Any], restored: npt.NDArray[Any], names: Sequence[str] | None) -> None:
+        if not self._is_open:
+            raise InvalidParameterError(f"The archive {self.path} is closed: nothing can be added any more.")
+        n = len(symbols)
+        if symbols.shape != (n, self._codec.n_symbols) or symbols.dtype.kind not in "iu":
+            raise ShapeMismatchError(
+                f"The symbols must be whole numbers of shape (n, {self._codec.n_symbols}). "
+                f"Got {symbols.shape} {symbols.dtype}."
+            )
+        if restored.shape != (n, *self._codec.shape) or restored.dtype != self._codec.dtype:
+            raise ShapeMismatchError(
+                f"The restored records of {n:,} must be {(n, *self._codec.shape)} {self._codec.dtype}. "
+                f"Got {restored.shape} {restored.dtype}."
+            )
+        if names is not None and len(names) != n:
+            raise ShapeMismatchError(f"There must be a name for each of {n:,} records. Got {len(names):,} names.")
+        if self.n_records + self._n_held + n > MAX_RECORDS:
+            raise ArchiveError(f"An archive holds at most {MAX_RECORDS:,} records.")
+
+    def _sum(self, restored: npt.NDArray[Any]) -> None:
+        """Carry the checksums of the chunk's groups on over more records."""
+        done = 0
+        while done < len(restored):
+            in_group = (self._n_held + done) % GROUP_RECORDS
+            more = min(len(restored) - done, GROUP_RECORDS - in_group)
+            if in_group == 0:
+                self._checksums.append(0)
+            self._checksums[-1] = checksum(restored[done : done + more], self._checksums[-1])
+            done += more
+
+    def _empty_chunk(self) -> None:
+        self._symbols: list[npt.NDArray[np.int32]] = []
+        self._checksums: list[int] = []
+        self._names: list[str] = []
+        self._n_held = 0
+
+    def _write_chunk(self) -> None:
+        coded = self._codec.qualities[self._quality].entropy.encode(np.concatenate(self._symbols))
+        payload = Payload(np.array(self._checksums, np.uint32), coded, pack_names(self._names))
+        with naming_output(self.path):
+            self._blocks.records(pack_records(payload), self.n_records, self._n_held)
+        self.n_records += self._n_held
+        self._empty_chunk()
+
+    # -------------------------------------------------------------------------------------------------------- opening
+
+    def _open_new(self, embed_model: bool, force: bool) -> BlockWriter:
+        path = as_path(self.path)
+        check_output(path, force=force)
+        header = pack_header(self.metadata.to_json())
+        self._stack.enter_context(naming_output(self.path))
+        file = self._stack.enter_context(replacing(Path(os.path.realpath(path)), force=force))
+        file.write(header)
+        blocks = BlockWriter(file, header, len(header))
+        if embed_model:
+            if len(self._codec.blob) > MAX_MODEL_BYTES:
+                raise ArchiveError(
+                    f"The model takes {len(self._codec.blob):,} bytes; an archive carries at most 1 GiB."
+                )
+            blocks.model(self._codec.blob)
+        return blocks
+
+    def _open_old(self, embed_model: bool, more: Mapping[str, Any]) -> tuple[Metadata, BlockWriter, int]:
+        path = as_path(self.path)
+        self._stack.enter_context(naming_output(self.path))
+        with ByteSource(path):
+            pass  # a missing file and a folder have errors of their own
+        file = self._stack.enter_context(_growing(path, self.path))
+        with ByteSource(path) as source, naming(self.path):
+            header = read_header(source)
+            index = read_trailer(source, header)
+            size = source.size
+        self._check_same(header, more, embed_model, index.model is not None)
+        return header.metadata, BlockWriter(file, header.data, size, index.entries.tolist()), index.n_records
+
+    def _check_same(self, header: Header, more: Mapping[str, Any], embed_model: bool, has_model: bool) -> None:
+        """Refuse to add what belongs into another archive."""
+        metadata, codec = header.metadata, self._codec
+        if metadata.model != codec.digest:
+            raise WrongModelError(
+                f"{self.path} was made with the model {short(metadata.model)}, and cannot be appended to with "
+                f"{short(codec.digest)}. Make another archive."
+            )
+        if metadata.quality != self._quality:
+            raise ArchiveError(
+                f"{self.path} is of quality {metadata.quality}, and cannot be appended to in quality {self._quality}. "
+                "Append in the same quality, or make another archive."
+            )
+        tiling = json.loads(json.dumps(more.get("tiling")))
+        if tiling != metadata.tiling:
+            raise ArchiveError(
+                f"{self.path} holds images cut by {metadata.tiling}, and cannot be appended to with {tiling}. "
+                "Make another archive."
+            )
+        if embed_model and not has_model:
+            raise ArchiveError(f"{self.path} does not carry its model, and appending cannot put it in.")
+
+
+class _Aborted(Exception):  # noqa: N818
+    """Thrown through the open contexts, so that they leave everything as it was; nobody sees it."""
+
+
+@contextmanager
+def _growing(path: Path, name: str) -> Iterator[BinaryIO]:
+    """Open a file to append to; cut it back to its size if the block ends in an exception."""
+    with open(path, "r+b") as file:
+        _lock(file, name)
+        if not os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+            raise ArchiveError(f"{name} was replaced while it was being opened. Try again.")
+        size = file.seek(0, os.SEEK_END)
+        descriptor = os.dup(file.fileno())
+        try:
+            yield file
+            file.flush()
+            os.fsync(descriptor)
+        except BaseException:
+            with suppress(OSError):  # a full disk: what is still to be written must go before the file is cut
+                file.close()
+            os.ftruncate(descriptor, size)
+            os.fsync(descriptor)
+            raise
+        finally:
+            os.close(descriptor)
+
+
+def _lock(file: BinaryIO, name: str) -> None:
+    """Keep others from appending at the same time, where the system can."""
+    try:
+        import fcntl
+    except ImportError:
+        return
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ArchiveError(f"{name} is being appended to by somebody else. Try again later.") from None
+    except OSError:
+        return  # a file system without locks
+
+
+def _new_metadata(codec: Codec, quality: int, chunk_records: int | None, more: Mapping[str, Any]) -> Metadata:
+    from narrows import __version__
+
+    record_bytes = math.prod(codec.shape) * codec.dtype.itemsize
+    given = {
+        "container": {},
+        "tiling": None,
+        **more,
+        "record_shape": list(codec.shape),
+        "dtype": codec.dtype.name,
+        "model": codec.digest,
+        "quality": quality,
+        "n_symbols": codec.n_symbols,
+        "chunk_records": chunk_records or default_chunk_records(record_bytes, codec.n_symbols),
+        "group_records": GROUP_RECORDS,
+        "narrows": __version__,
+    }
+    with naming("The new archive"):
+        metadata = Metadata.from_json(json.loads(json.dumps(given)))
+        per_item = items_of(metadata).n_records
+    if chunk_records is None and per_item < metadata.chunk_records:  # chunks of whole items can be saved one by one
+        return replace(metadata, chunk_records=metadata.chunk_records // per_item * per_item)
+    return metadata

@@ -1,0 +1,174 @@
+"""``narrows verify`` and ``recover``, and what ``info`` says of an archive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
+from narrows.cli.inputs import check_file_output, check_not_read
+from narrows.cli.options import archive_argument, archive_model_option, force_option, json_option, output_option
+from narrows.cli.verbs import FAILED
+
+if TYPE_CHECKING:
+    from narrows.archive import Problem, Report
+
+__all__ = ["about", "recover", "verify"]
+
+_KINDS = {
+    "array": "an array",
+    "idx": "an IDX file",
+    "images": "image files",
+    "named": "a data set that has a name",
+    "npy": "a .npy file",
+    "npz": "an array of a .npz file",
+}
+_NOT_RESTORED = "Whether the records restore to what was compressed was not checked: that takes the model (-m MODEL)."
+
+
+@click.command()
+@archive_argument
+@archive_model_option
+@json_option
+def verify(*, archive: str, model: str | None, as_json: bool) -> None:
+    """Check that FILE.narrows is whole; the exit code is 0 if it is, and 1 if anything is damaged.
+
+    Every byte is checked and, if the model is at hand or inside, that every record comes back as it was compressed.
+    """
+    import narrows.archive
+
+    report = narrows.archive.verify(archive, model)
+    if as_json:
+        print_json({**_report(report), "is_intact": report.is_intact})
+    else:
+        print_lines(*(_whole(report) if report.is_intact else _damaged(report)))
+    if not report.is_intact:
+        raise click.exceptions.Exit(FAILED)
+
+
+@click.command()
+@archive_argument
+@output_option("OUT.narrows", "Where to write the new archive.")
+@archive_model_option
+@force_option
+@json_option
+def recover(*, archive: str, output: str, model: str | None, force: bool, as_json: bool) -> None:
+    """Save what is intact in the damaged FILE.narrows into a new archive, and list what is lost.
+
+    The records that are left keep their order and are counted from 0 without gaps. FILE.narrows is not changed.
+    """
+    import narrows.archive
+
+    check_not_read(output, (archive, model))
+    check_file_output(output, force=force)
+    saved = narrows.archive.recover(archive, output, model=model, force=force)
+    if as_json:
+        print_json(
+            {
+                "path": saved.path,
+                "n_records": saved.n_records,
+                "n_chunks": saved.n_chunks,
+                "has_model": saved.has_model,
+                "report": _report(saved.report),
+            }
+        )
+        return
+    kept = f"{saved.path}  {count(saved.n_records, 'record')} in {count(saved.n_chunks, 'chunk')}"
+    model_note = [] if saved.has_model else ["It does not carry its model: restoring takes the one it was made with."]
+    if saved.report.is_intact:
+        print_lines(kept, *model_note, "", f"Nothing was wrong with {archive}.")
+    else:
+        print_lines(kept, *model_note, "", *_damaged(saved.report))
+
+
+def about(path: str) -> tuple[dict[str, Any], list[str]]:
+    """Return what there is to say about an archive, as JSON and in lines; no model is needed.
+
+    Raises
+    ------
+    ArchiveError, CorruptArchiveError
+        If it is damaged so that it cannot be opened, or comes from a newer narrows.
+    """
+    import narrows.archive
+
+    found = narrows.archive.inspect(path)
+    said, metadata = found.to_json(), found.metadata
+    shape, kind = metadata["record_shape"], metadata["container"].get("kind")
+    restored = f"{number(found.restored_bytes)} bytes restored"
+    of_model = f"{metadata['model'][:12]}, quality {metadata['quality']}"
+    rows = [
+        ("archive", f"{found.path}, {found.n_bytes:,} bytes, written by narrows {metadata['narrows']}"),
+        ("records", f"{found.n_records:,} of {shape_text(shape)} {metadata['dtype']}, {restored}"),
+        ("bytes", f"{number(found.bytes_per_record)} a record, the model's not counted"),
+        ("model", f"{of_model}, {'inside' if found.has_model else 'not inside: reading takes its file (-m MODEL)'}"),
+        ("code", f"{count(metadata['n_symbols'], 'whole number')} a record"),
+        *([("made from", _KINDS[kind])] if kind in _KINDS else []),
+        *([("tiles of", _tiled(metadata["tiling"]))] if metadata["tiling"] else []),
+    ]
+    parts = {
+        "header": found.header_bytes,
+        "model": found.model_bytes,
+        count(found.n_chunks, "chunk"): found.records_bytes,
+        "index": found.index_bytes,
+        "other": found.other_bytes,
+    }
+    sizes = [(name, f"{n_bytes:,}", f"{n_bytes / found.n_bytes:.1%}") for name, n_bytes in parts.items() if n_bytes]
+    return said, [*aligned(rows), "", "where the bytes are", *aligned(sizes, right=[1, 2], indent=2)]
+
+
+def _tiled(tiling: dict[str, Any]) -> str:
+    """Return the images that records are tiles of."""
+    overlap = tiling.get("overlap", 0)
+    by = f", overlapping by {count(overlap, 'pixel')}" if overlap else ""
+    return f"images of {shape_text(tiling.get('image_shape', ()))}{by}"
+
+
+def _whole(report: Report) -> list[str]:
+    size = f"{count(report.n_intact, 'record')} in {count(report.n_chunks, 'chunk')}, {count(report.n_bytes, 'byte')}"
+    lines = [f"{report.path} is whole: {size}."]
+    if report.is_restored:
+        return [*lines, "Every record was restored, and is what was compressed."]
+    return [*lines, f"All bytes have the right checksums. {_NOT_RESTORED}"]
+
+
+def _damaged(report: Report) -> list[str]:
+    """Return the list of what is wrong, and of what is lost by it."""
+    where = [(f"at byte {problem.offset:,}", _records(problem.records), problem.what) for problem in report.problems]
+    of_all = f" of {report.n_records:,}" if report.n_records is not None else ""
+    intact = f"Intact: {count(report.n_intact, 'record')}{of_all}, in {count(report.n_chunks, 'chunk')}."
+    return [
+        f"{report.path} is damaged:",
+        *aligned(where, indent=2),
+        "",
+        intact,
+        f"Lost: {_ranges(report)}.",
+        *([] if report.is_restored else [_NOT_RESTORED]),
+    ]
+
+
+def _ranges(report: Report) -> str:
+    if not report.lost and report.n_records is not None:
+        return "no record"
+    known = ", ".join(_records(gap) for gap in report.lost)
+    beyond = "" if report.n_records is not None else "whatever came after, if anything did"
+    return " and ".join(part for part in (known, beyond) if part)
+
+
+def _records(span: tuple[int, int] | None) -> str:
+    """Return a range of records as people count them, both ends included."""
+    if span is None:
+        return ""
+    first, last = span[0], span[1] - 1
+    return f"record {first:,}" if first == last else f"records {first:,} to {last:,}"
+
+
+def _report(report: Report) -> dict[str, Any]:
+    return {**asdict(report), "problems": [_problem(one) for one in report.problems]}
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    records: Sequence[int] | None = problem.records
+    return {"offset": problem.offset, "what": problem.what, "records": records}

@@ -1,0 +1,170 @@
+"""``narrows compress``."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from narrows.cli.console import aligned, count, note, number, print_json, print_lines, shape_text
+from narrows.cli.inputs import check_file_output, check_not_read, load_model, open_data
+from narrows.cli.options import (
+    data_argument,
+    data_options,
+    device_option,
+    force_option,
+    json_option,
+    model_option,
+    output_option,
+    quiet_option,
+)
+from narrows.cli.progress import on_records
+
+if TYPE_CHECKING:
+    from narrows.archive.summary import Summary
+    from narrows.data import Source
+
+__all__ = ["compress"]
+
+EPILOG = """
+A model has several qualities, from coarse to fine. Without --psnr and --bytes-per-record the one is taken that loses
+next to nothing beside the model's own error. A model trained by `narrows train --recipe codec --psnr DB` takes the
+least bytes at that quality.
+
+Images larger than those that the model was trained on are cut into tiles, and come back whole. Tiles that only meet
+may show their seams; with --overlap they are blended.
+
+\b
+Keep the model: without it an archive cannot be read. --embed-model puts in what reading takes,
+so that FILE.narrows is all that anybody needs.
+"""
+
+
+@click.command(epilog=EPILOG)
+@data_argument
+@model_option
+@output_option("FILE.narrows", "Where to write the archive.")
+@click.option("--psnr", type=float, metavar="DB", help="The quality to reach, with as few bytes as the model can.")
+@click.option("--bytes-per-record", type=float, metavar="B", help="The bytes that a record may take; best quality.")
+@click.option("--overlap", type=int, default=0, metavar="PIXELS", help="How far the tiles of larger images overlap.")
+@click.option("--embed-model", is_flag=True, help="Put into the archive what reading it takes of the model.")
+@click.option("--append", is_flag=True, help="Add to an archive that is there, of the same model and quality.")
+@data_options
+@device_option
+@force_option
+@json_option
+@quiet_option
+def compress(
+    *,
+    data: str,
+    model: str,
+    output: str,
+    psnr: float | None,
+    bytes_per_record: float | None,
+    overlap: int,
+    embed_model: bool,
+    append: bool,
+    limit: int | None,
+    resize: str | None,
+    key: str | None,
+    device: str,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Pack DATA into a small archive, FILE.narrows, that `narrows restore` turns back into records.
+
+    What comes back is not quite what went in, as with a JPEG; how much is lost is measured on these very records and
+    said at the end. Every machine restores the same bytes.
+    """
+    _check_options(psnr=psnr, bytes_per_record=bytes_per_record, append=append, force=force)
+    check_not_read(output, (data, model))
+    check_file_output(output, force=force or append)
+
+    from narrows.archive.compress import compress as write
+
+    loaded = load_model(model, device)
+    source = open_data(data, limit=limit, resize=resize, key=key, quiet=quiet)
+    with on_records("compressing", quiet=quiet) as tell:
+        summary = write(
+            source,
+            output,
+            model=loaded,
+            psnr=psnr,
+            bytes_per_record=bytes_per_record,
+            overlap=overlap,
+            embed_model=embed_model,
+            append=append,
+            force=force,
+            watcher=tell,
+        )
+    if as_json:
+        print_json(summary.to_json())
+    else:
+        print_lines(*_lines(summary, source, model))
+    for warning in summary.warnings:
+        note(f"Warning: {warning}", quiet=quiet)
+
+
+def _check_options(*, psnr: float | None, bytes_per_record: float | None, append: bool, force: bool) -> None:
+    """Refuse options that contradict each other, before anything is opened."""
+    if psnr is not None and bytes_per_record is not None:
+        raise click.UsageError("--psnr and --bytes-per-record each choose the quality. Give one of them.")
+    for option, value in (("--psnr", psnr), ("--bytes-per-record", bytes_per_record)):
+        if value is not None and not 0 < value < float("inf"):
+            raise click.UsageError(f"{option} must be a number above 0. Got {value:g}.")
+    if append and force:
+        raise click.UsageError("--append adds to an archive and --force replaces one. Give one of them.")
+
+
+def _lines(summary: Summary, source: Source, model: str) -> list[str]:
+    """Return what came of it: a table, and a sentence on whether the model is worth its bytes."""
+    is_more = summary.total_records > summary.records
+    max_error = summary.max_error if source.dtype.kind == "f" else int(summary.max_error)
+    of_all = f"of all {summary.total_records:,} records" if is_more else ""
+    rows = [
+        ("records", number(summary.records), "", f"{shape_text(source.shape)} {source.dtype.name} from {source.name}"),
+        ("bytes on disk", number(summary.n_bytes), "", of_all),
+        ("bytes a record", number(summary.bytes_per_record), "", ""),
+        ("ratio to raw", number(summary.ratio_to_raw), "", f"{count(summary.raw_bytes, 'byte')} as they were"),
+        (
+            "ratio to zstd",
+            number(summary.ratio_to_zstd),
+            "",
+            f"{count(summary.zstd_bytes, 'byte')} by zstd -19, which loses nothing",
+        ),
+        _psnr_row(summary),
+        ("largest error", number(max_error), "", "of any value, in the data's own units"),
+        ("the model", number(summary.model_bytes), "bytes", _where_model_is(summary, model)),
+    ]
+    return [f"{summary.path}", "", *aligned(rows, right=[1], indent=2), "", _worth(summary)]
+
+
+def _psnr_row(summary: Summary) -> tuple[str, str, str, str]:
+    expected = f"expected: {number(summary.expected_psnr_db)} dB, as of the training data"
+    if summary.psnr_db is None:
+        return ("PSNR", "-", "", f"restored exactly; {expected}")
+    return ("PSNR", number(summary.psnr_db), "dB", expected)
+
+
+def _where_model_is(summary: Summary, model: str) -> str:
+    if summary.model_embedded:
+        return "that reading takes; inside, and counted above"
+    return f"that reading takes besides, in {os.path.basename(model)}: keep it"
+
+
+def _worth(summary: Summary) -> str:
+    """Return in a sentence at how many records the model has paid for itself."""
+    if summary.pays_after is None:
+        embedded = summary.model_bytes if summary.model_embedded else 0
+        ours = number((summary.n_bytes - embedded) / summary.total_records)
+        theirs = number(summary.zstd_bytes / summary.total_records)
+        return (
+            "The model never pays for itself on records like these: "
+            f"they take {ours} bytes each without it, and zstd, which loses nothing, takes {theirs}."
+        )
+    from_there = f"archive and model together beat zstd from {count(summary.pays_after, 'record')} on"
+    if summary.pays_after <= summary.total_records:
+        return f"The model has paid for itself: {from_there}."
+    return f"The model has not paid for itself yet: {from_there}."

@@ -1,0 +1,168 @@
+"""What ``narrows demo`` shows of archives: digits packed, checked, restored, and what they take by other means."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from narrows.cli.console import aligned, count
+from narrows.cli.verbs import Failure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from narrows.archive.summary import Summary
+    from narrows.autoencoder import Autoencoder
+    from narrows.codec.frozen import Quality
+    from narrows.data import Source
+
+__all__ = ["FILES", "Archives", "archive_lines", "coarser", "draw_qualities", "write_archives"]
+
+_UNSEEN, _WHOLE, _RESTORED = "digits.narrows", "all.narrows", "restored.npy"
+FILES = {
+    _UNSEEN: "the 360 digits it has not seen, compressed; reading takes model.safetensors",
+    _RESTORED: "what comes back from that, an array of 360×8×8 bytes",
+    _WHOLE: "all 1,797 digits, compressed, with the model inside: nothing else is needed to read it",
+    "qualities.png": "digits over what comes back from fewer and fewer bytes",
+}
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Archives:
+    """What two sets of digits take, each with the model's bytes counted and without.
+
+    Attributes
+    ----------
+    unseen, unseen_with_model : Summary
+        Of the digits that the model was not trained on.
+    whole, whole_with_model : Summary
+        Of all digits.
+    """
+
+    unseen: Summary
+    unseen_with_model: Summary
+    whole: Summary
+    whole_with_model: Summary
+
+
+def write_archives(model: Autoencoder, unseen: Source, whole: Source, folder: Path) -> Archives:
+    """Write `FILES` but the picture into a folder, and verify the archives.
+
+    Raises
+    ------
+    Failure
+        If an archive does not restore to what was compressed.
+    """
+    import narrows
+    from narrows.archive import verify
+
+    pack: Callable[..., Summary] = partial(narrows.compress, model=model, force=True)
+    # What is only counted needs no place among the files.
+    with TemporaryDirectory() as elsewhere:
+        archives = Archives(
+            unseen=pack(unseen, folder / _UNSEEN),
+            unseen_with_model=pack(unseen, Path(elsewhere) / _UNSEEN, embed_model=True),
+            whole=pack(whole, Path(elsewhere) / _WHOLE),
+            whole_with_model=pack(whole, folder / _WHOLE, embed_model=True),
+        )
+    for name, by in ((_UNSEEN, model), (_WHOLE, None)):
+        report = verify(folder / name, by)
+        if not (report.is_intact and report.is_restored):
+            raise Failure(f"The archive '{folder / name}' does not restore to what was compressed.")
+    narrows.restore(folder / _UNSEEN, model=model, out=folder / _RESTORED, force=True)
+    return archives
+
+
+def draw_qualities(model: Autoencoder, source: Source) -> Figure:
+    """Return the first digits over what comes back from fewer and fewer bytes, the model's not counted."""
+    import narrows
+    from narrows import pictures
+
+    rows = {f"{source.values[0].nbytes} bytes each, original": source.values[:_SHOWN]}
+    with TemporaryDirectory() as elsewhere:
+        for quality in (None, *coarser(model)):
+            path = Path(elsewhere) / "digits.narrows"
+            most = None if quality is None else quality.bytes_per_record
+            made = narrows.compress(source, path, model=model, bytes_per_record=most, force=True)
+            label = f"{made.bytes_per_record:.1f} bytes each, {_psnr(made)}"
+            with narrows.open_archive(path, model=model) as archive:
+                rows[label] = archive[: min(_SHOWN, len(source))]
+    return pictures.rows(rows, n=_SHOWN)
+
+
+def coarser(model: Autoencoder) -> list[Quality]:
+    """Return two qualities below the usual one: the nearest to half its bytes, and the coarsest."""
+    codec = model.frozen_
+    below = codec.qualities[: codec.usual]
+    if not below:
+        return []
+    half = codec.qualities[codec.usual].bytes_per_record / 2
+    middle = min(below, key=lambda quality: abs(quality.bytes_per_record - half))
+    return [middle] if middle is below[0] else [middle, below[0]]
+
+
+def archive_lines(archives: Archives, unseen: Source, whole: Source) -> list[str]:
+    """Return the bytes that a digit takes in a table, and in a sentence whether the model is worth its own."""
+    ours = [
+        ("narrows, model apart", archives.unseen, archives.whole),
+        ("narrows, model inside", archives.unseen_with_model, archives.whole_with_model),
+    ]
+    theirs = zip(
+        ("as they are", "PNG, a file each", "zstd -19, a file each", "zstd -19, all in one"),
+        _lossless(unseen.values, archives.unseen),
+        _lossless(whole.values, archives.whole),
+        strict=True,
+    )
+    n_unseen, n_whole = len(unseen), len(whole)
+    rows = [
+        ("bytes a digit", f"{n_unseen:,} unseen", "PSNR", f"all {n_whole:,}", "PSNR"),
+        *((name, f"{few / n_unseen:.1f}", "exact", f"{all_ / n_whole:.1f}", "exact") for name, few, all_ in theirs),
+        *(
+            (name, f"{few.bytes_per_record:.1f}", _psnr(few), f"{all_.bytes_per_record:.1f}", _psnr(all_))
+            for name, few, all_ in ours
+        ),
+    ]
+    return [
+        "Compressed with the same model into archives, which were verified and restored:",
+        "",
+        *aligned(rows, right=[1, 2, 3, 4], indent=2),
+        "",
+        *_worth(archives.whole_with_model),
+        f"Of all {n_whole:,}, {n_whole - n_unseen:,} were trained on, and come back better for it.",
+    ]
+
+
+def _lossless(values: NDArray[Any], summary: Summary) -> tuple[int, int, int, int]:
+    """Return the bytes of records (n, 8, 8) as they are, as PNG each, by zstd each, and by zstd in one."""
+    import zstandard
+    from PIL import Image
+
+    from narrows.archive.summary import ZSTD_LEVEL
+
+    def png(record: NDArray[Any]) -> int:
+        Image.fromarray(record).save(file := io.BytesIO(), "png")
+        return file.tell()
+
+    packer = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
+    each = sum(len(packer.compress(record.tobytes())) for record in values)
+    return values.nbytes, sum(png(record) for record in values), each, summary.zstd_bytes
+
+
+def _worth(summary: Summary) -> list[str]:
+    """Return from how many digits on the model has paid for itself."""
+    n, takes = summary.total_records, f"The model takes {count(summary.model_bytes, 'byte')}"
+    if summary.pays_after is None:
+        return [f"{takes}, and never pays for itself on records as small as these."]
+    has_paid = "and has paid for itself" if summary.pays_after <= n else f"too many for {n:,} records as small as these"
+    return [f"{takes}, {has_paid}:", f"archive and model together beat zstd from {summary.pays_after:,} digits on."]
+
+
+def _psnr(summary: Summary) -> str:
+    return "exact" if summary.psnr_db is None else f"{summary.psnr_db:.1f} dB"

@@ -1,0 +1,119 @@
+"""``narrows restore``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from narrows.cli.console import count, print_json, print_lines, shape_text
+from narrows.cli.inputs import check_not_read
+from narrows.cli.options import (
+    archive_argument,
+    archive_model_option,
+    force_option,
+    json_option,
+    output_option,
+    quiet_option,
+)
+from narrows.cli.progress import on_records
+
+if TYPE_CHECKING:
+    from narrows.archive import Archive
+
+__all__ = ["parse_range", "restore"]
+
+EPILOG = """
+\b
+What OUT is called decides what is written:
+  x.npy                           one array (n, *shape)
+  x.idx, t10k-images-idx3-ubyte   an IDX file; gzipped where .gz follows
+  folder/                         PNG images, under the names that they came with
+"""
+
+
+@click.command(epilog=EPILOG)
+@archive_argument
+@output_option("OUT", "Where to write; see below.")
+@archive_model_option
+@click.option("--only", metavar="START:STOP", help="Only these records, counted from 0: 100:200, 100:, :50 or just 7.")
+@force_option
+@json_option
+@quiet_option
+def restore(
+    *, archive: str, output: str, model: str | None, only: str | None, force: bool, as_json: bool, quiet: bool
+) -> None:
+    """Turn FILE.narrows back into records, the same bytes on every machine.
+
+    With --only, no more is read and computed than what holds those records. Nothing is written that its checksum has
+    not confirmed.
+    """
+    wanted = (0, None) if only is None else parse_range(only)
+    check_not_read(output, (archive, model))
+
+    from narrows.archive import open_archive
+    from narrows.data.streaming import check_stream_target, stream
+
+    check_stream_target(output, force=force)
+    with open_archive(archive, model=model) as opened, on_records("restoring", quiet=quiet) as tell:
+        records = _within(wanted, len(opened), archive, only)
+        path = stream(
+            output,
+            _pieces(opened, records, tell),
+            shape=(len(records), *opened.shape[1:]),
+            dtype=opened.dtype,
+            files=lambda: opened.names(records),
+            force=force,
+        )
+        n, shape, dtype = len(records), opened.shape[1:], opened.dtype.name
+    if as_json:
+        print_json({"path": str(path), "records": n, "shape": shape, "dtype": dtype})
+    else:
+        print_lines(f"{path}  {count(n, 'record')} of {shape_text(shape)} {dtype}")
+
+
+def parse_range(text: str) -> tuple[int, int | None]:
+    """Return the first record that ``--only`` means and the one after the last, None for the end.
+
+    Raises
+    ------
+    click.UsageError
+        If it means nothing, or no records.
+
+    Examples
+    --------
+    >>> parse_range("100:200"), parse_range(":50"), parse_range("100:"), parse_range("7")
+    ((100, 200), (0, 50), (100, None), (7, 8))
+    """
+    found = re.fullmatch(r"\s*(\d{0,18})\s*(?:(:)\s*(\d{0,18})\s*)?", text, re.ASCII)
+    first, colon, last = found.groups(default="") if found else ("", "", "")
+    if not first and not colon:
+        raise click.UsageError(f"--only takes START:STOP, as in 100:200, 100:, :50, or 7 for one record. Got {text!r}.")
+    start, end = int(first or 0), int(last) if last else None
+    stop = end if colon else start + 1
+    if stop is not None and stop <= start:
+        raise click.UsageError(f"--only {text} means no records: STOP is not included, and must be above START.")
+    return start, stop
+
+
+def _within(wanted: tuple[int, int | None], n: int, archive: str, only: str | None) -> range:
+    """Return the records that are wanted, if there are all of them."""
+    from narrows.errors import InvalidParameterError
+
+    start, stop = wanted[0], n if wanted[1] is None else wanted[1]
+    if only is not None and not start < stop <= n:
+        numbers = f", numbered 0 to {n - 1:,}" if n else ""
+        raise InvalidParameterError(f"{archive} has {count(n, 'record')}{numbers}. Asked for --only {only}.")
+    return range(start, stop)
+
+
+def _pieces(opened: Archive, records: range, tell: Any) -> Iterator[Any]:
+    """Go through the records as they are restored, and say how many are done."""
+    done = 0
+    for piece in opened.pieces(records):
+        yield piece
+        done += len(piece)
+        if tell is not None:
+            tell(done, len(records))

@@ -1,0 +1,230 @@
+"""A small network in whole numbers that says what to expect of each symbol, given those before it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows.codec.entropy_models.escapes import MAX_SYMBOL
+from narrows.codec.stored import check_array, check_number
+from narrows.errors import ModelFileError
+
+__all__ = ["MAX_CONTEXTS", "NEIGHBOURS", "Prediction", "Predictor", "Run"]
+
+MAX_CONTEXTS = 4096
+"""No more scales × phases than this."""
+
+NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, -1))
+"""Down and right to each place of a map that helps to predict a place, in the order of their weights."""
+
+_MAX_SEEN = 127  # a symbol counts as no larger than this when it helps to predict others
+_MAX_SHIFT = 52
+_MAX_HIDDEN = 1024
+_MAX_LENGTH = 1 << 15  # of a map's side
+_EXACT = 1 << 53  # whole numbers below this are exact in float64, and so is every sum of them, in any order
+_BATCH_VALUES = 1 << 16  # hidden values that are worked on at a time: 512 KiB, what caches hold
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What to expect of one symbol of n records.
+
+    Attributes
+    ----------
+    offsets : ndarray of shape (n,), int32
+        The expected symbol, rounded down.
+    contexts : ndarray of shape (n,), int64
+        scale · n_phases + phase: how far off it may be, and what rounding down cut off.
+    """
+
+    offsets: NDArray[np.int32]
+    contexts: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """A neural autoregressive estimator (NADE: Larochelle and Murray 2011, eq. 3-4) in whole numbers, also for maps.
+
+    A record's symbols are C channels at each of h · w places. They are coded place by place, row by row, and channel by
+    channel within a place. For each place p, with zeros beyond the edge and s the symbols within ±127::
+
+        e = biases[p] + Σ_neighbours,channels s · weights_near        neighbours: above left, above, above right, left
+        for each channel c of the place:
+            a = max(e, 0)                              o = weights_out[c] a + biases_out[p, c]
+            m = round(o₀ / 2^shifts₀)                  in parts of a phase, 1/n_phases of a symbol
+            offset = ⌊m / n_phases⌋, within ±32767     phase = m mod n_phases
+            scale = round(o₁ / 2^shifts₁), within 0 … n_scales - 1
+            e += s · weights_in[c]                     once the symbol is known
+
+    round(v / 2^q) is ⌊(v + 2^(q-1)) / 2^q⌋, and v for q = 0. No number on the way can reach 2^53, which is checked with
+    the weights there are; so float64 carries them exactly and every machine finds the same, whatever order it sums in.
+    We predict numbers by their location and scale where the paper predicts bits by their probability.
+
+    Parameters
+    ----------
+    weights_in : ndarray of shape (C, H), int16
+        From the channels before.
+    weights_near : ndarray of shape (4 · C, H), int16
+        From the neighbours, all channels of one after those of the other; of shape (0, H) where there is one place.
+    biases : ndarray of shape (h · w, H), int64
+    weights_out : ndarray of shape (C, 2, H), int16
+        To the location and to the scale.
+    biases_out : ndarray of shape (h · w, C, 2), int64
+    grid : tuple of two int
+        h, w: (1, 1) for symbols that are no map.
+    shifts : tuple of two int
+        0 to 52, of the location and of the scale.
+    n_scales : int
+        S, at least 1.
+    n_phases : int
+        F, a power of two; S·F is at most 4096.
+
+    Raises
+    ------
+    ModelFileError
+        The arrays don't fit together, or a sum could reach 2^53.
+    """
+
+    weights_in: NDArray[np.int16]
+    weights_near: NDArray[np.int16]
+    biases: NDArray[np.int64]
+    weights_out: NDArray[np.int16]
+    biases_out: NDArray[np.int64]
+    grid: tuple[int, int]
+    shifts: tuple[int, int]
+    n_scales: int
+    n_phases: int
+
+    def __post_init__(self) -> None:
+        for length in self.grid:
+            check_number("grid", length, 1, _MAX_LENGTH)
+        for shift in self.shifts:
+            check_number("shifts", shift, 0, _MAX_SHIFT)
+        check_number("n_scales", self.n_scales, 1, MAX_CONTEXTS)
+        check_number("n_phases", self.n_phases, 1, MAX_CONTEXTS)
+        if self.n_phases & (self.n_phases - 1) or self.n_scales * self.n_phases > MAX_CONTEXTS:
+            raise ModelFileError(
+                f"The model's 'n_phases' must be a power of two, and with 'n_scales' make at most {MAX_CONTEXTS} "
+                f"contexts. Got {self.n_phases} × {self.n_scales}."
+            )
+        check_array("weights_in", self.weights_in, np.int16, (None, None))
+        c, h = self.weights_in.shape
+        if h > _MAX_HIDDEN:
+            raise ModelFileError(f"The model's symbol predictor may have {_MAX_HIDDEN} hidden units. Got {h}.")
+        n_places = math.prod(self.grid)
+        check_array("weights_near", self.weights_near, np.int16, (len(NEIGHBOURS) * c if n_places > 1 else 0, h))
+        check_array("biases", self.biases, np.int64, (n_places, h))
+        check_array("weights_out", self.weights_out, np.int16, (c, 2, h))
+        check_array("biases_out", self.biases_out, np.int64, (n_places, c, 2))
+        if self.largest_sum() >= _EXACT:
+            raise ModelFileError("The weights of the model's symbol predictor are too large: a sum could reach 2^53.")
+
+    @property
+    def n_channels(self) -> int:
+        """C, the number of symbols at a place."""
+        return len(self.weights_in)
+
+    @property
+    def n_symbols(self) -> int:
+        """D = C · h · w, the number of symbols of a record."""
+        return self.n_channels * math.prod(self.grid)
+
+    @property
+    def order(self) -> NDArray[np.int64]:
+        """Which of a record's symbols, which are of shape (C, h, w), is coded first, second, …: shape (D,)."""
+        return np.arange(self.n_symbols).reshape(self.n_channels, -1).T.ravel()
+
+    def neighbours(self, place: int) -> list[tuple[int, int]]:
+        """Return which of NEIGHBOURS a place has, and which places they are."""
+        height, width = self.grid
+        row, column = divmod(place, width)
+        shifted = [(row + down, column + right) for down, right in NEIGHBOURS]
+        return [(k, y * width + x) for k, (y, x) in enumerate(shifted) if 0 <= y < height and 0 <= x < width]
+
+    def largest_sum(self) -> int:
+        """Return what no number on the way can exceed, whatever the symbols; 2^53 stands for anything from there on."""
+        biases = (self.biases, self.biases_out)
+        if any(np.any((b <= -_EXACT) | (b >= _EXACT)) for b in biases):
+            return _EXACT
+        inwards = np.concatenate([self.weights_in, self.weights_near]).astype(np.int64)
+        hidden = np.abs(self.biases).max(axis=0) + _MAX_SEEN * np.abs(inwards).sum(axis=0)
+        weights = np.abs(self.weights_out.astype(np.int64))
+        if np.any(weights.astype(np.float64) @ hidden.astype(np.float64) >= _EXACT * 2.0):
+            return _EXACT  # int64 might not hold it, but it does hold what is below
+        halves = np.array([(1 << shift) >> 1 for shift in self.shifts])
+        sums = weights @ hidden + np.abs(self.biases_out).max(axis=0) + halves
+        return min(_EXACT, max(int(hidden.max(initial=0)), int(sums.max(initial=0))))
+
+    def start(self, n_records: int, *, carrier: type[np.float64 | np.int64] = np.float64) -> Run:
+        """Return a run over n records, before the first position.
+
+        Parameters
+        ----------
+        n_records : int
+            The number of records n.
+        carrier : numpy.float64 or numpy.int64
+            What carries the numbers: fast, or the referee. Both find the same.
+        """
+        return Run(self, n_records, np.dtype(carrier))
+
+
+class Run:
+    """A predictor on its way through the symbols of n records, in coding order: `predict`, then `see`, and so on."""
+
+    def __init__(self, predictor: Predictor, n_records: int, carrier: np.dtype[Any]) -> None:
+        self._predictor, self._carrier, self._position = predictor, carrier, 0
+        n_hidden = predictor.weights_in.shape[1]
+        self._weights_in, self._weights_near, self._biases = (
+            values.astype(carrier) for values in (predictor.weights_in, predictor.weights_near, predictor.biases)
+        )
+        self._hidden = np.empty((n_records, n_hidden), carrier)  # e
+        self._seen = np.empty((predictor.n_symbols, n_records), np.int8)  # in coding order, within ±127
+        self._batch = max(1, _BATCH_VALUES // max(1, n_hidden))
+        self._scratch = np.empty_like(self._hidden[: self._batch])
+
+    def predict(self) -> Prediction:
+        """Return what to expect of the next symbol."""
+        p = self._predictor
+        place, channel = divmod(self._position, p.n_channels)
+        weights = np.ascontiguousarray(p.weights_out[channel].T, self._carrier)
+        outputs = np.empty((len(self._hidden), 2), self._carrier)
+        for first in range(0, len(self._hidden), self._batch):
+            batch = slice(first, first + self._batch)
+            hidden = self._hidden[batch]
+            scratch = self._scratch[: len(hidden)]
+            if channel == 0:
+                self._enter(place, batch)
+            else:
+                seen = self._seen[self._position - 1, batch].astype(self._carrier)
+                np.multiply(seen[:, None], self._weights_in[channel - 1], out=scratch)
+                np.add(hidden, scratch, out=hidden)
+            np.maximum(hidden, 0, out=scratch)
+            np.matmul(scratch, weights, out=outputs[batch])
+        outputs += p.biases_out[place, channel].astype(self._carrier)
+        m = _shifted(outputs[:, 0], p.shifts[0])
+        scales = np.clip(_shifted(outputs[:, 1], p.shifts[1]), 0, p.n_scales - 1)
+        offsets = np.clip(m >> (p.n_phases.bit_length() - 1), -MAX_SYMBOL, MAX_SYMBOL)
+        return Prediction(offsets.astype(np.int32), scales * p.n_phases + (m & (p.n_phases - 1)))
+
+    def _enter(self, place: int, batch: slice) -> None:
+        """Set the hidden values of a batch of records to what its neighbours say of a place."""
+        hidden, n = self._hidden[batch], self._predictor.n_channels
+        hidden[:] = self._biases[place]
+        for neighbour, at in self._predictor.neighbours(place):
+            seen = self._seen[at * n : (at + 1) * n, batch].T.astype(self._carrier)
+            hidden += seen @ self._weights_near[neighbour * n : (neighbour + 1) * n]
+
+    def see(self, symbols: NDArray[np.int32]) -> None:
+        """Take note of the symbols (n,) that were to be predicted, and go on to the next."""
+        self._seen[self._position] = np.clip(symbols, -_MAX_SEEN, _MAX_SEEN)
+        self._position += 1
+
+
+def _shifted(values: NDArray[Any], shift: int) -> NDArray[np.int64]:
+    """Return values / 2^shift, rounded to the nearest, halves up."""
+    whole: NDArray[np.int64] = values.astype(np.int64)  # exact: below 2^53
+    return whole if shift == 0 else (whole + (1 << (shift - 1))) >> shift

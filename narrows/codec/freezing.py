@@ -1,0 +1,332 @@
+"""Freezing: a trained decoder becomes integer operations.
+
+Every tensor gets a scale that is a power of two, the largest that leaves it 16 bits: a real value r stands as the
+integer round(r 2^s). Then a layer is products of integers and a shift back to 16 bits, and every activation function is
+a short table. Scales of activations come from calibration codes, with room to spare; beyond it values saturate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from narrows.chain import Chain
+from narrows.codec.arithmetic import HIGHEST, LOWEST
+from narrows.codec.operations import (
+    EXACT_BELOW,
+    Convolution,
+    Dense,
+    Lookup,
+    Operation,
+    Rectify,
+    Reshape,
+    Sums,
+    Transpose,
+    TransposedConvolution,
+    Upsample,
+)
+from narrows.codec.program import Program
+from narrows.errors import ModelFileError, NotFreezableError
+from narrows.networks import images
+from narrows.networks.activations import activation
+
+__all__ = ["FrozenDecoder", "freeze_decoder"]
+
+_MARGIN = 1.5  # how far beyond what calibration saw activations may go before they saturate
+_BATCH = 256
+_TABLES = range(1, 13)  # logarithms of the numbers of lines
+# How far off the straight lines of a table may be, of the largest value that comes out: -78 dB.
+_TABLE_ERROR = 2.0**-13
+_MOST_SHIFT = 40  # of a scale: activations below 2^-25 are as good as zero
+
+
+@dataclass(frozen=True)
+class FrozenDecoder:
+    """A decoder in integers.
+
+    Attributes
+    ----------
+    program : Program
+        From z as 16-bit integers, (n, *z_shape), to the likelihood's mean, (n, *shape).
+    input_shift : int
+        z is what goes in times 2^-input_shift.
+    output_shift : int
+        The mean, in preprocessed units, is what comes out times 2^-output_shift.
+    """
+
+    program: Program
+    input_shift: int
+    output_shift: int
+
+
+def freeze_decoder(chain: Chain, codes: Tensor) -> FrozenDecoder:
+    """Return the decoder of a chain, likelihood's mean included, as integer operations.
+
+    Parameters
+    ----------
+    chain : Chain
+        A trained one.
+    codes : Tensor of shape (n, *z_shape)
+        Codes of training records: from them comes how large activations get.
+
+    Raises
+    ------
+    NotFreezableError
+        If a part of it has no counterpart in integers, or holds or computes what is not finite; says which.
+    """
+    if chain.likelihood.n_parameters != 1:
+        raise NotFreezableError(
+            f"The '{chain.parts.likelihood.name}' likelihood has {chain.likelihood.n_parameters} numbers for each "
+            "value; only decoders with one can be frozen."
+        )
+    stages = [*chain.decoder.plain_stages(), activation(chain.likelihood.mean_activation)]
+    codes = codes.detach().to(dtype=chain.dtype, device=next(chain.encoder.parameters()).device)
+    with torch.no_grad():
+        seen = _largest(chain, stages, codes)
+    translation = _Translation(tuple(codes.shape[1:]), _scale(_MARGIN * seen[0]))
+    input_shift = translation.shift
+    try:
+        for stage, largest in zip(stages, seen[1:], strict=True):
+            translation.add(stage, largest)
+        program = Program(tuple(codes.shape[1:]), translation.operations)
+    except ModelFileError as error:
+        raise NotFreezableError(f"The decoder cannot be computed in whole numbers. {error}") from error
+    return FrozenDecoder(program, input_shift, translation.shift)
+
+
+def _largest(chain: Chain, stages: list[nn.Module], codes: Tensor) -> list[float]:
+    """Return the largest magnitude among the codes and behind each stage, and check that the stages are the decoder."""
+    largest = [0.0] * (len(stages) + 1)
+    for batch in torch.split(codes, _BATCH):
+        y = batch
+        largest[0] = max(largest[0], _magnitude("the codes", y))
+        for position, stage in enumerate(stages, start=1):
+            y = stage(y)
+            largest[position] = max(largest[position], _magnitude(f"what comes out of its {_name(stage)}", y))
+        mean = chain.likelihood.mean(chain.decode(batch))
+        if y.shape != mean.shape or not torch.allclose(y, mean, rtol=1e-3, atol=1e-4 * max(largest[-1], 1e-30)):
+            raise NotFreezableError(
+                f"The stages of {type(chain.decoder).__name__.lstrip('_')} do not do one after the other what it does "
+                "itself; its 'plain_stages' must be mended."
+            )
+    return largest
+
+
+def _magnitude(what: str, y: Tensor) -> float:
+    found = float(y.abs().max())
+    if not math.isfinite(found):
+        raise NotFreezableError(f"The decoder cannot be frozen: {what} is not finite.")
+    return found
+
+
+def _name(stage: nn.Module) -> str:
+    return type(stage).__name__.lstrip("_")
+
+
+def _scale(largest: float) -> int:
+    """Return the largest s for which round(largest · 2^s) has 16 bits."""
+    if largest <= 0:
+        return 0
+    shift = min(math.frexp(HIGHEST / largest)[1] - 1, _MOST_SHIFT)
+    return shift - (round(math.ldexp(largest, shift)) > HIGHEST)
+
+
+class _Translation:
+    """The operations so far, and what the records are behind them.
+
+    Attributes
+    ----------
+    operations : list of Operation
+        What was translated.
+    shape : tuple of int
+        Shape of a record as PyTorch has it, maps with the channels first.
+    is_last : bool
+        Whether the operations have it with the channels last instead.
+    shift : int
+        Values are integers times 2^-shift.
+    """
+
+    def __init__(self, shape: tuple[int, ...], shift: int) -> None:
+        self.operations: list[Operation] = []
+        self.shape, self.shift, self.is_last = shape, shift, False
+
+    def add(self, stage: nn.Module, largest: float) -> None:
+        """Translate one stage, whose largest output so far was ``largest``."""
+        for kind, translate in _TRANSLATIONS.items():
+            if isinstance(stage, kind):
+                translate(self, stage, largest)
+                return
+        raise NotFreezableError(
+            f"The decoder cannot be frozen: there are no integer operations for its {_name(stage)}. "
+            "Without them a model still trains, encodes and restores, but compresses nothing."
+        )
+
+    def channels_last(self) -> None:
+        if not self.is_last:
+            self.operations.append(Transpose((1, 2, 0)))
+            self.is_last = True
+
+    def channels_first(self) -> None:
+        if self.is_last:
+            self.operations.append(Transpose((2, 0, 1)))
+            self.is_last = False
+
+    def reshape(self, shape: tuple[int, ...]) -> None:
+        self.channels_first()
+        if shape != self.shape:
+            self.operations.append(Reshape(shape))
+        self.shape = shape
+
+
+Translate = Callable[[_Translation, Any, float], None]
+
+
+def _flatten(so_far: _Translation, stage: nn.Flatten, largest: float) -> None:
+    so_far.reshape((math.prod(so_far.shape),))
+
+
+def _reshape(so_far: _Translation, stage: images.Reshape, largest: float) -> None:
+    so_far.reshape(stage.shape)
+
+
+def _to_records(so_far: _Translation, stage: images.FromChannelsFirst, largest: float) -> None:
+    channels, height, width = so_far.shape
+    if stage.layout.axis == "last":
+        so_far.channels_last()
+        so_far.shape, so_far.is_last = (height, width, channels), False
+    elif stage.layout.axis == "none":
+        if so_far.is_last:
+            so_far.operations.append(Reshape((height, width)))
+            so_far.shape, so_far.is_last = (height, width), False
+        else:
+            so_far.reshape((height, width))
+    else:
+        so_far.channels_first()
+
+
+def _upsample(so_far: _Translation, stage: nn.Upsample, largest: float) -> None:
+    if stage.mode != "nearest" or not isinstance(stage.size, tuple):
+        raise NotFreezableError(
+            f"The decoder cannot be frozen: upsampling must be 'nearest' and to a size. Got mode={stage.mode!r} and "
+            f"size={stage.size!r}."
+        )
+    so_far.channels_last()
+    height, width = stage.size
+    so_far.operations.append(Upsample((height, width)))
+    so_far.shape = (so_far.shape[0], height, width)
+
+
+def _linear(so_far: _Translation, stage: nn.Linear, largest: float) -> None:
+    _sums(so_far, stage, largest, Dense)
+    so_far.shape = (stage.out_features,)
+
+
+def _convolution(so_far: _Translation, stage: nn.Conv2d, largest: float) -> None:
+    padding = stage.padding
+    if _pairs(stage.stride, stage.dilation) != [(1, 1)] * 2 or stage.groups != 1 or isinstance(padding, str):
+        raise NotFreezableError(
+            "The decoder cannot be frozen: its convolutions must have neither stride, dilation nor groups."
+        )
+    if stage.padding_mode != "zeros":
+        raise NotFreezableError(f"The decoder cannot be frozen: its convolutions pad with {stage.padding_mode!r}.")
+    around = (padding[0], padding[1])
+    so_far.channels_last()
+    _sums(so_far, stage, largest, lambda weights, biases, shift: Convolution(weights, biases, shift, around))
+    _after_maps(so_far)
+
+
+def _transposed(so_far: _Translation, stage: nn.ConvTranspose2d, largest: float) -> None:
+    if _pairs(stage.dilation) != [(1, 1)] or stage.groups != 1:
+        raise NotFreezableError("The decoder cannot be frozen: its convolutions must have neither dilation nor groups.")
+    places = _pairs(stage.stride, stage.padding, stage.output_padding)
+    so_far.channels_last()
+    _sums(so_far, stage, largest, lambda weights, biases, shift: TransposedConvolution(weights, biases, shift, *places))
+    _after_maps(so_far)
+
+
+def _pairs(*values: Any) -> list[tuple[int, int]]:
+    return [(value[0], value[1]) for value in values]
+
+
+def _after_maps(so_far: _Translation) -> None:
+    channels, height, width = so_far.shape
+    height, width, channels = so_far.operations[-1].out_shape((height, width, channels))
+    so_far.shape = (channels, height, width)
+
+
+def _sums(
+    so_far: _Translation, stage: Any, largest: float, make: Callable[[NDArray[np.int16], NDArray[np.int64], int], Sums]
+) -> None:
+    """Add a layer, its weights with the finest scale that 16 bits and exact sums allow."""
+    weights = stage.weight.detach().double().cpu().contiguous().numpy()
+    n_out = stage.bias.shape[0] if stage.bias is not None else _n_out(stage)
+    biases = np.zeros(n_out) if stage.bias is None else stage.bias.detach().double().cpu().numpy()
+    if not (np.isfinite(weights).all() and np.isfinite(biases).all()):
+        raise NotFreezableError(f"The decoder cannot be frozen: the weights of its {_name(stage)} are not finite.")
+    wanted = _scale(_MARGIN * largest)
+    for scale in range(_scale(float(np.abs(weights).max())), -so_far.shift - 64, -1):
+        in_sums = scale + so_far.shift
+        out = min(wanted, in_sums)
+        if np.abs(biases).max() * 2.0**in_sums >= EXACT_BELOW // 2 or in_sums - out > 50:
+            continue
+        whole = np.rint(np.ldexp(weights, scale)).astype(np.int16), np.rint(np.ldexp(biases, in_sums)).astype(np.int64)
+        operation = make(*whole, in_sums - out)
+        if operation.largest_sum() < EXACT_BELOW:
+            so_far.operations.append(operation)
+            so_far.shift = out
+            return
+    raise NotFreezableError(f"The decoder cannot be frozen: the biases of its {_name(stage)} are too large.")
+
+
+def _n_out(stage: Any) -> int:
+    return int(stage.out_features if isinstance(stage, nn.Linear) else stage.out_channels)
+
+
+def _rectify(so_far: _Translation, stage: nn.ReLU, largest: float) -> None:
+    so_far.operations.append(Rectify())
+
+
+def _nothing(so_far: _Translation, stage: nn.Module, largest: float) -> None:
+    pass
+
+
+def _lookup(so_far: _Translation, stage: nn.Module, largest: float) -> None:
+    # Every value that can come in, and the one beyond the last.
+    x = np.arange(LOWEST, HIGHEST + 2, dtype=np.float64)
+    with torch.no_grad():
+        y = stage(torch.from_numpy(np.ldexp(x, -so_far.shift))).numpy()
+    peak = float(np.abs(y).max())
+    out = _scale(peak)
+    y = np.ldexp(y, out)
+    for bits in _TABLES:
+        points = np.clip(np.rint(y[:: 2 ** (16 - bits)]), LOWEST, HIGHEST)
+        error = np.interp(x, x[:: 2 ** (16 - bits)], points) - y
+        if float(np.abs(error).max()) <= _TABLE_ERROR * math.ldexp(peak, out):
+            break
+    so_far.operations.append(Lookup(points.astype(np.int16)))
+    so_far.shift = out
+
+
+def _activations() -> Iterable[type[nn.Module]]:
+    return (nn.ELU, nn.GELU, nn.LeakyReLU, nn.SELU, nn.Sigmoid, nn.SiLU, nn.Softplus, nn.Tanh)
+
+
+_TRANSLATIONS: dict[type[nn.Module], Translate] = {
+    nn.Flatten: _flatten,
+    images.Reshape: _reshape,
+    images.FromChannelsFirst: _to_records,
+    nn.Upsample: _upsample,
+    nn.Linear: _linear,
+    nn.Conv2d: _convolution,
+    nn.ConvTranspose2d: _transposed,
+    nn.ReLU: _rectify,
+    nn.Identity: _nothing,
+    **dict.fromkeys(_activations(), _lookup),
+}

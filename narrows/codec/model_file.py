@@ -1,0 +1,43 @@
+"""The frozen codec out of a model file, without the rest of the model."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from safetensors import SafetensorError, safe_open
+
+from narrows.codec.frozen import FrozenCodec
+from narrows.errors import DataNotFoundError, ModelFileError, NotFreezableError
+
+__all__ = ["read_frozen"]
+
+
+def read_frozen(path: str | os.PathLike[str]) -> FrozenCodec:
+    """Return the integer half of the model in a file; PyTorch is not needed.
+
+    Raises
+    ------
+    DataNotFoundError
+        If there is no such file.
+    ModelFileError
+        If the file is no model, or is damaged.
+    NotFreezableError
+        If the model has no integer half; says why.
+    """
+    if not os.path.isfile(path):
+        raise DataNotFoundError(f"There is no model file {os.fspath(path)}.")
+    try:
+        with safe_open(path, framework="np") as file:
+            header = dict(json.loads((file.metadata() or {})["narrows"]))
+            blob = file.get_tensor("frozen").tobytes() if "frozen" in file.keys() else None  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ModelFileError(f"{path} is no safetensors file, or is damaged: {error}.") from error
+    except (KeyError, RecursionError, TypeError, ValueError) as error:
+        raise ModelFileError(f"{path} is a safetensors file, but no narrows model.") from error
+    if blob is None:
+        raise NotFreezableError(f"{path}: {header.get('not_frozen', 'the model has no integer decoder')}")
+    try:
+        return FrozenCodec.from_bytes(blob)
+    except ModelFileError as error:
+        raise ModelFileError(f"{path} cannot be used. {error}") from error

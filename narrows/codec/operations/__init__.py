@@ -1,0 +1,23 @@
+"""The operations of a frozen decoder, each a value with its proof."""
+
+from narrows.codec.operations.activations import Lookup, Rectify
+from narrows.codec.operations.contract import EXACT_BELOW, MOST_VALUES, Operation, Sums
+from narrows.codec.operations.convolutions import Convolution, TransposedConvolution
+from narrows.codec.operations.dense import Dense, Rescale
+from narrows.codec.operations.shapes import Reshape, Transpose, Upsample
+
+__all__ = [
+    "EXACT_BELOW",
+    "MOST_VALUES",
+    "Convolution",
+    "Dense",
+    "Lookup",
+    "Operation",
+    "Rectify",
+    "Rescale",
+    "Reshape",
+    "Sums",
+    "Transpose",
+    "TransposedConvolution",
+    "Upsample",
+]

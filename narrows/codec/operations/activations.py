@@ -1,0 +1,63 @@
+"""Activation functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows.codec.arithmetic import HIGHEST, LOWEST
+from narrows.codec.operations.contract import Curve, Elementwise, Ending
+from narrows.codec.operations.reading import Reader
+from narrows.errors import ModelFileError
+
+__all__ = ["Lookup", "Rectify"]
+
+_SIZES = tuple(2**k + 1 for k in range(17))
+
+
+@dataclass(frozen=True, eq=False)
+class Lookup(Elementwise, name="lookup"):
+    """Any function of 16 bits, as 2^k + 1 points with straight lines between them.
+
+    With u = x + 2^15, m = 16 - k and i = floor(u / 2^m):
+    y = round_shift(t_i 2^m + (t_{i+1} - t_i) (u - i 2^m), m). Lines make tables short: what a table without them needs
+    tens of thousands of entries for takes a few hundred points, and a leaky relu three.
+
+    Attributes
+    ----------
+    table : ndarray of int16, shape (2^k + 1,)
+        k is 0 to 16. The last point belongs to x = 2^15, just beyond the values there are.
+    """
+
+    table: NDArray[np.int16]
+
+    def __post_init__(self) -> None:
+        if len(self.table) not in _SIZES:
+            raise ModelFileError(f"A table must have 2^k + 1 points, k from 0 to 16. Got {len(self.table)}.")
+
+    @property
+    def ending(self) -> Ending:
+        return Ending(0, -LOWEST, 0, HIGHEST - LOWEST, Curve(self.table))
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        return {"table": self.table}
+
+    @classmethod
+    def read(cls, reader: Reader) -> Lookup:
+        return cls(reader.tensor("table", np.int16, 1))
+
+
+@dataclass(frozen=True)
+class Rectify(Elementwise, name="rectify"):
+    """max(x, 0)."""
+
+    @property
+    def ending(self) -> Ending:
+        return Ending(0, 0, 0, HIGHEST)
+
+    @classmethod
+    def read(cls, reader: Reader) -> Rectify:
+        return cls()

@@ -1,0 +1,282 @@
+"""What an operation of a frozen decoder is: integers in, integers out, and a proof that no sum is ever rounded."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows.codec.arithmetic import HIGHEST, LOWEST, Arithmetic, Step, Values
+from narrows.codec.operations.reading import Reader
+from narrows.errors import ModelFileError
+
+__all__ = [
+    "EXACT_BELOW",
+    "MOST_VALUES",
+    "Curve",
+    "Elementwise",
+    "Ending",
+    "Operation",
+    "Shape",
+    "Sums",
+    "check_size",
+    "half",
+    "largest_row",
+]
+
+Shape = tuple[int, ...]
+
+EXACT_BELOW = 2**53
+_CACHED_VALUES = 2**15
+MOST_VALUES = 2**26  # of one record between two operations: 512 MiB as float64
+
+
+class Operation(ABC):
+    """One operation of a frozen decoder, on records of 16-bit whole numbers; a value that nothing changes.
+
+    A concrete operation registers the name that stands in files by deriving from it:
+    ``class Dense(Sums, name="dense")``.
+    """
+
+    name: ClassVar[str]
+    registry: ClassVar[dict[str, type[Operation]]] = {}
+
+    def __init_subclass__(cls, name: str | None = None) -> None:
+        if name is not None:
+            cls.name = name
+            Operation.registry[name] = cls
+
+    @abstractmethod
+    def out_shape(self, in_shape: Shape) -> Shape:
+        """Return the shape of a record behind this operation.
+
+        Raises
+        ------
+        ModelFileError
+            If it cannot be done to records of ``in_shape``.
+        """
+
+    @abstractmethod
+    def prepare(self, arithmetic: Arithmetic, in_shape: Shape) -> Step:
+        """Return what does it to values (n, *in_shape), which may be overwritten."""
+
+    def settings(self) -> dict[str, Any]:
+        """Return what is no array, as JSON."""
+        return {}
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays by name."""
+        return {}
+
+    @classmethod
+    @abstractmethod
+    def read(cls, reader: Reader) -> Self:
+        """Return the operation that `settings` and `tensors` describe.
+
+        Raises
+        ------
+        ModelFileError
+            If they describe none.
+        """
+
+    def to_tensors(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return JSON with the kind, the settings and for each array its name; and the arrays under these names."""
+        tensors = self.tensors()
+        return {"kind": self.name, **self.settings(), **{name: name for name in tensors}}, tensors
+
+    @classmethod
+    def from_tensors(cls, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Self:
+        """Return the operation that `to_tensors` described.
+
+        Raises
+        ------
+        ModelFileError
+            If it is unknown, none of this class, or not what such an operation can be.
+        """
+        kind = settings.get("kind") if isinstance(settings, Mapping) else None
+        known = {name: found for name, found in Operation.registry.items() if issubclass(found, cls)}
+        if not isinstance(kind, str) or kind not in known:
+            raise ModelFileError(f"There is no operation {kind!r:.80}. There are: {', '.join(sorted(known))}.")
+        reader = Reader(kind, settings, tensors)
+        operation: Self = known[kind].read(reader)
+        reader.finish()
+        return operation
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What becomes of a sum v: floor((v + offset) / 2^shift), kept between low and high, then perhaps a curve.
+
+    Attributes
+    ----------
+    shift, offset, low, high : int
+        As above.
+    curve : Curve, optional
+        Applied last, to what is then between 0 and 65535.
+    """
+
+    shift: int
+    offset: int
+    low: int = LOWEST
+    high: int = HIGHEST
+    curve: Curve | None = None
+
+    def then(self, other: Ending) -> Ending | None:
+        """Return both in one, this one first; None where that isn't possible.
+
+        Both steps grow with what goes in, so that the limits of the first can be applied after the second, and the
+        floor of a floor is one floor.
+        """
+        if self.curve is not None:
+            return None
+        low, high = ((limit + other.offset) >> other.shift for limit in (self.low, self.high))
+        return Ending(
+            self.shift + other.shift,
+            self.offset + (other.offset << self.shift),
+            max(low, other.low),
+            min(high, other.high),
+            other.curve,
+        )
+
+    def prepare(self, arithmetic: Arithmetic, biases: NDArray[np.int64] | int = 0) -> Step:
+        """Return what ends sums (n, ..., m) in units of 2^-shift, after adding biases (m,); in place."""
+        offsets = np.asarray(biases, dtype=np.int64) + self.offset
+        added = arithmetic.constant(offsets, self.shift) if offsets.any() else None
+        follow = None if self.curve is None else self.curve.prepare(arithmetic)
+
+        def end(sums: Values) -> Values:
+            # A few records at a time go through all of it, so that they stay in the cache.
+            n_rows = max(1, _CACHED_VALUES // max(math.prod(sums.shape[1:]), 1))
+            for start in range(0, len(sums), n_rows):
+                part = sums[start : start + n_rows]
+                if added is not None:
+                    part += added
+                part = arithmetic.settle(part, self.shift, self.low, self.high)
+                if follow is not None:
+                    follow(part)
+            return sums
+
+        return end
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """A function of 16 bits, as 2^k + 1 points with straight lines between them.
+
+    u in 0 .. 65535 lies on line i = floor(u / 2^m), m = 16 - k, and becomes
+    floor((t_i 2^m + (t_{i+1} - t_i) (u - i 2^m) + 2^(m-1)) / 2^m), which never leaves 16 bits; t_u where m is 0.
+    """
+
+    table: NDArray[np.int16]
+
+    @property
+    def width(self) -> int:
+        """The logarithm m of how far apart the points are."""
+        return 16 - int(len(self.table) - 1).bit_length() + 1
+
+    def prepare(self, arithmetic: Arithmetic) -> Step:
+        """Return what makes values of 0 .. 65535 their points on the curve; in place."""
+        m, here, at = self.width, object(), object()
+        table = self.table.astype(np.int64)
+        if m == 0:
+            points = arithmetic.constant(table)
+
+            def look_up(u: Values) -> Values:
+                u[...] = arithmetic.take(points, arithmetic.indices(u, 0, here), at)
+                return u
+
+            return look_up
+        rises = np.diff(table)
+        starts = (table[:-1] << m) - rises * (np.arange(len(rises)) << m) + half(m)
+        slopes, intercepts = arithmetic.constant(rises, m), arithmetic.constant(starts, m)
+
+        def follow(u: Values) -> Values:
+            lines = arithmetic.indices(u, m, here)
+            u *= arithmetic.take(slopes, lines, at)
+            u += arithmetic.take(intercepts, lines, at)
+            return arithmetic.settle(u, m, LOWEST, HIGHEST)
+
+        return follow
+
+
+class Elementwise(Operation):
+    """An operation that treats every value alike; one that follows sums is done in one go with them."""
+
+    @property
+    @abstractmethod
+    def ending(self) -> Ending:
+        """What is done to each value."""
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        return in_shape
+
+    def prepare(self, arithmetic: Arithmetic, in_shape: Shape) -> Step:
+        assert self.ending.shift == 0, "values are carried in units of 1"
+        return self.ending.prepare(arithmetic)
+
+
+class Sums(Operation):
+    """An operation that sums products: clip16(round_shift(Σ w x + b, shift)), where clip16 keeps 16 bits.
+
+    round_shift(v, q) = floor((v + 2^(q-1)) / 2^q), and v for q = 0.
+    """
+
+    shift: int
+
+    @abstractmethod
+    def largest_sum(self) -> int:
+        """Return what no sum exceeds, its rounding included, whatever 16-bit values come in."""
+
+    @abstractmethod
+    def prepare_with(self, arithmetic: Arithmetic, in_shape: Shape, ending: Ending) -> Step:
+        """As `prepare`, with another ending than this operation's own."""
+
+    @property
+    def ending(self) -> Ending:
+        """How the sums become 16-bit numbers."""
+        return Ending(self.shift, half(self.shift))
+
+    def ending_with(self, following: Operation | None) -> Ending | None:
+        """Return the ending that does the following operation as well; None if the two cannot be one."""
+        if not isinstance(following, Elementwise):
+            return None
+        both = self.ending.then(following.ending)
+        if both is None or self.largest_sum() + abs(both.offset) >= EXACT_BELOW:
+            return None
+        return both
+
+    def prepare(self, arithmetic: Arithmetic, in_shape: Shape) -> Step:
+        return self.prepare_with(arithmetic, in_shape, self.ending)
+
+
+def half(shift: int) -> int:
+    """Return what is added before a shift so that it rounds."""
+    return 1 << (shift - 1) if shift else 0
+
+
+def largest_row(magnitudes: NDArray[np.int64], biases: NDArray[np.int64], shift: int) -> int:
+    """Return the largest Σ |w| 2^15 + |b| + 2^(shift-1) of any row, given each row's Σ |w|."""
+    if not magnitudes.size:
+        return half(shift)
+    return int((magnitudes * -LOWEST + np.abs(biases)).max()) + half(shift)
+
+
+def check_size(what: str, shape: Shape) -> Shape:
+    """Return the shape, if it's one that a record may have between two operations.
+
+    Raises
+    ------
+    ModelFileError
+        If it's empty or too large.
+    """
+    size = 1
+    for n in shape:
+        size *= n
+    if min(shape, default=1) < 1 or size > MOST_VALUES:
+        raise ModelFileError(f"{what} would make records of shape {shape}; 1 to 2^26 values are allowed.")
+    return shape

@@ -1,0 +1,332 @@
+"""Convolutions as matrix products: what libraries offer as convolutions may round in between (Winograd, FFT).
+
+Both kinds are sums over windows: an output row y of phase a, where stride is the number of phases (1 for a plain
+convolution), is Σ over a window of input rows that starts at y / stride. The windows of all places are the rows of a
+matrix. They are laid out some at a time, so that memory stays bounded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows.codec.arithmetic import Arithmetic, Step, Values
+from narrows.codec.operations.contract import Ending, Shape, Sums, check_size, largest_row
+from narrows.codec.operations.dense import check_biases
+from narrows.codec.operations.reading import MOST_SHIFT, Reader
+from narrows.errors import ModelFileError
+
+__all__ = ["Convolution", "TransposedConvolution"]
+
+Pair = tuple[int, int]
+
+# Laid out at a time: 8 MiB as float64. Smaller products would stay in the cache, but threads wait at the end of each.
+_WINDOW_VALUES = 2**20
+_FEW_CHANNELS = 4
+_MOST_PLANES = 4  # for each channel that comes in: what is laid out stays in proportion
+_MOST_STRIDE = 16
+
+
+class _OverMaps(Sums):
+    """What both convolutions have in common; maps are (h, w, channels)."""
+
+    biases: NDArray[np.int64]
+
+    def _check_maps(self, in_shape: Shape, n_in: int) -> Pair:
+        if len(in_shape) != 3 or in_shape[2] != n_in:
+            raise ModelFileError(f"A convolution of {n_in} channels cannot have records of shape {in_shape}.")
+        return in_shape[0], in_shape[1]
+
+    def settings(self) -> dict[str, Any]:
+        return {"shift": self.shift}
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution(_OverMaps, name="convolution"):
+    """A convolution (cross-correlation) with stride 1 over maps (h, w, in), zeros around them.
+
+    clip16(round_shift(b_o + Σ_{i, j, c} w[o, c, i, j] x[y + i - p_0, z + j - p_1, c], shift)) at (y, z, o); the maps
+    become (h + 2 p_0 - kh + 1, w + 2 p_1 - kw + 1, out).
+
+    Attributes
+    ----------
+    weights : ndarray of int16, shape (out, in, kh, kw)
+    biases : ndarray of int64, shape (out,)
+    shift : int
+        0 to 62.
+    padding : (int, int)
+        Rows and columns of zeros p on each side, fewer than the kernel has.
+    """
+
+    weights: NDArray[np.int16]
+    biases: NDArray[np.int64]
+    shift: int
+    padding: Pair
+
+    def __post_init__(self) -> None:
+        check_biases("a convolution", self.biases, len(self.weights))
+        if any(not 0 <= p < k for p, k in zip(self.padding, self.weights.shape[2:], strict=True)):
+            raise ModelFileError(f"A kernel of {self.weights.shape[2:]} cannot have a padding of {self.padding}.")
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        grid = self._check_maps(in_shape, self.weights.shape[1])
+        padded = tuple(n + 2 * p for n, p in zip(grid, self.padding, strict=True))
+        check_size("A convolution", (*padded, in_shape[2]))
+        out = tuple(n - k + 1 for n, k in zip(padded, self.weights.shape[2:], strict=True))
+        return check_size("A convolution", (*out, len(self.weights)))
+
+    def largest_sum(self) -> int:
+        magnitudes = np.array([np.abs(kernel.astype(np.int64)).sum() for kernel in self.weights])
+        return largest_row(magnitudes, self.biases, self.shift)
+
+    def prepare_with(self, arithmetic: Arithmetic, in_shape: Shape, ending: Ending) -> Step:
+        n_out, n_in, *window = self.weights.shape
+        end = ending.prepare(arithmetic, self.biases)
+        out = self.out_shape(in_shape)
+        grid = (out[0], out[1])
+        if _is_spread(n_in, n_out, window[0] * window[1]):
+            # The transpose of the transpose: a kernel turned round, padded by what is missing.
+            turned = self.weights.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
+            around = (window[0] - 1 - self.padding[0], window[1] - 1 - self.padding[1])
+            sums = _spread(arithmetic, turned, ending.shift, out, stride=(1, 1), padding=around)
+            return lambda x: end(sums(x))
+        matrix = arithmetic.constant(self.weights.transpose(2, 3, 1, 0).reshape(-1, n_out), ending.shift)
+        places = [object() for _ in range(4)]
+
+        def convolve(x: Values) -> Values:
+            padded = _pad(arithmetic, x, self.padding, self.padding, places[0])
+            y = arithmetic.empty((len(x), *out), places[1])
+            for records, rows, windows in _windows(arithmetic, padded, grid, (window[0], window[1]), places[2]):
+                part = end(arithmetic.product(windows, matrix, places[3]))
+                y[records, rows] = part.reshape(-1, rows.stop - rows.start, out[1], n_out)
+            return y
+
+        return convolve
+
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings(), "padding": list(self.padding)}
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        return {"weights": self.weights, "biases": self.biases}
+
+    @classmethod
+    def read(cls, reader: Reader) -> Convolution:
+        return cls(
+            reader.tensor("weights", np.int16, 4),
+            reader.tensor("biases", np.int64, 1),
+            reader.whole("shift", 0, MOST_SHIFT),
+            reader.pair("padding", 0, 2**16),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class TransposedConvolution(_OverMaps, name="transposed-convolution"):
+    """The transpose of a strided convolution, over maps (h, w, in).
+
+    Input (u, v, c) adds w[c, o, i, j] x to the sum at (u s_0 + i - p_0, v s_1 + j - p_1, o), which then gets its bias
+    and becomes clip16(round_shift(sum, shift)). The maps become
+    ((h - 1) s_0 - 2 p_0 + kh + e_0, (w - 1) s_1 - 2 p_1 + kw + e_1, out); what falls outside is dropped.
+
+    Attributes
+    ----------
+    weights : ndarray of int16, shape (in, out, kh, kw)
+    biases : ndarray of int64, shape (out,)
+    shift : int
+        0 to 62.
+    stride : (int, int)
+        s, 1 to 16.
+    padding : (int, int)
+        p, fewer than the kernel has.
+    output_padding : (int, int)
+        e, more rows and columns at the end; below the stride.
+    """
+
+    weights: NDArray[np.int16]
+    biases: NDArray[np.int64]
+    shift: int
+    stride: Pair
+    padding: Pair
+    output_padding: Pair
+
+    def __post_init__(self) -> None:
+        check_biases("a transposed convolution", self.biases, self.weights.shape[1])
+        kernel = self.weights.shape[2:]
+        sizes = zip(self.stride, self.padding, self.output_padding, kernel, strict=True)
+        if any(not (1 <= s <= _MOST_STRIDE and 0 <= p < k and 0 <= e < s) for s, p, e, k in sizes):
+            raise ModelFileError(
+                f"A kernel of {kernel} cannot have a stride of {self.stride}, a padding of {self.padding} and an "
+                f"output padding of {self.output_padding}."
+            )
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        grid = self._check_maps(in_shape, len(self.weights))
+        sizes = zip(grid, self.stride, self.padding, self.output_padding, self.weights.shape[2:], strict=True)
+        out = tuple((n - 1) * s - 2 * p + k + e for n, s, p, e, k in sizes)
+        check_size(
+            "A transposed convolution",
+            (*(n + 2 * k for n, k in zip(grid, self.weights.shape[2:], strict=True)), in_shape[2]),
+        )
+        return check_size("A transposed convolution", (*out, self.weights.shape[1]))
+
+    def largest_sum(self) -> int:
+        magnitudes = np.zeros(self.weights.shape[1], np.int64)
+        for kernels in self.weights:
+            magnitudes += np.abs(kernels.astype(np.int64)).sum((1, 2))
+        return largest_row(magnitudes, self.biases, self.shift)
+
+    def prepare_with(self, arithmetic: Arithmetic, in_shape: Shape, ending: Ending) -> Step:
+        end = ending.prepare(arithmetic, self.biases)
+        out, n_out = self.out_shape(in_shape), self.weights.shape[1]
+        if _is_spread(len(self.weights), n_out, math.prod(self.weights.shape[2:])):
+            sums = _spread(arithmetic, self.weights, ending.shift, out, stride=self.stride, padding=self.padding)
+            return lambda x: end(sums(x))
+        sizes = list(zip(self.stride, self.padding, self.weights.shape[2:], strict=True))
+        along = [
+            [_Phase.of(first, n, *size) for first in range(size[0])] for n, size in zip(out[:2], sizes, strict=True)
+        ]
+        # All windows lie within the maps and this many zeros around them.
+        before = tuple(max(max(-phase.start, 0) for phase in phases) for phases in along)
+        after = tuple(
+            max(max(phase.start + phase.count - 1 + len(phase.taps) - n, 0) for phase in phases)
+            for n, phases in zip(in_shape, along, strict=False)
+        )
+        parts = []
+        for phases in product(*along):
+            if all(phase.count for phase in phases):
+                weights = self.weights[:, :, phases[0].taps][:, :, :, phases[1].taps]
+                matrix = weights.transpose(2, 3, 0, 1).reshape(-1, n_out)
+                parts.append((phases, arithmetic.constant(matrix, ending.shift) if matrix.size else None))
+        places = [object() for _ in range(4)]
+
+        def convolve(x: Values) -> Values:
+            padded = _pad(arithmetic, x, (before[0], before[1]), (after[0], after[1]), places[0])
+            y = arithmetic.empty((len(x), *out), places[1])
+            for (vertical, horizontal), matrix in parts:
+                phase = y[:, vertical.first :: self.stride[0], horizontal.first :: self.stride[1]]
+                if matrix is None:
+                    nothing = arithmetic.empty((1, n_out), places[3])
+                    nothing[...] = 0
+                    phase[...] = end(nothing)
+                    continue
+                grid, window = (vertical.count, horizontal.count), (len(vertical.taps), len(horizontal.taps))
+                seen = padded[:, before[0] + vertical.start :, before[1] + horizontal.start :]
+                for records, rows, windows in _windows(arithmetic, seen, grid, window, places[2]):
+                    part = end(arithmetic.product(windows, matrix, places[3]))
+                    phase[records, rows] = part.reshape(-1, rows.stop - rows.start, grid[1], n_out)
+            return y
+
+        return convolve
+
+    def settings(self) -> dict[str, Any]:
+        places = {"stride": self.stride, "padding": self.padding, "output_padding": self.output_padding}
+        return {**super().settings(), **{name: list(pair) for name, pair in places.items()}}
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        return {"weights": self.weights, "biases": self.biases}
+
+    @classmethod
+    def read(cls, reader: Reader) -> TransposedConvolution:
+        return cls(
+            reader.tensor("weights", np.int16, 4),
+            reader.tensor("biases", np.int64, 1),
+            reader.whole("shift", 0, MOST_SHIFT),
+            reader.pair("stride", 1, _MOST_STRIDE),
+            reader.pair("padding", 0, 2**16),
+            reader.pair("output_padding", 0, _MOST_STRIDE),
+        )
+
+
+@dataclass(frozen=True)
+class _Phase:
+    """Every stride-th place of a transposed convolution along one axis: those that the same taps of the kernel reach.
+
+    Attributes
+    ----------
+    first, count : int
+        The places first, first + stride, ..., count of them.
+    taps : list of int
+        The taps that reach them, in the order of the inputs that they come from.
+    start : int
+        The input under the first tap at the first place; at the next place it's the next input.
+    """
+
+    first: int
+    count: int
+    taps: list[int]
+    start: int
+
+    @classmethod
+    def of(cls, first: int, n_out: int, stride: int, padding: int, kernel: int) -> _Phase:
+        # Place y gets tap i from input u where u s + i - p = y.
+        taps = [i for i in range(kernel - 1, -1, -1) if (first + padding - i) % stride == 0]
+        start = (first + padding - taps[0]) // stride if taps else 0
+        return cls(first, len(range(first, n_out, stride)), taps, start)
+
+
+def _pad(arithmetic: Arithmetic, x: Values, before: Pair, after: Pair, place: object) -> Values:
+    """Return maps (n, h, w, c) with zeros around them, in C order."""
+    n, h, w, c = x.shape
+    padded = arithmetic.empty((n, before[0] + h + after[0], before[1] + w + after[1], c), place)
+    padded[...] = 0
+    padded[:, before[0] : before[0] + h, before[1] : before[1] + w] = x
+    return padded
+
+
+def _windows(
+    arithmetic: Arithmetic, maps: Values, grid: Pair, window: Pair, place: object
+) -> Iterator[tuple[slice, slice, Values]]:
+    """Yield records and rows of the grid, as slices, and the windows at these places as the rows of a matrix."""
+    n, channels = maps.shape[0], maps.shape[3]
+    a_row = grid[1] * window[0] * window[1] * channels
+    n_rows = min(grid[0], max(1, _WINDOW_VALUES // a_row))
+    n_records = max(1, _WINDOW_VALUES // (a_row * grid[0])) if n_rows == grid[0] else 1
+    for record in range(0, n, n_records):
+        records = slice(record, min(record + n_records, n))
+        for row in range(0, grid[0], n_rows):
+            rows = slice(row, min(row + n_rows, grid[0]))
+            yield records, rows, arithmetic.windows(maps[records, row:], (rows.stop - row, grid[1]), window, place)
+
+
+def _is_spread(n_in: int, n_out: int, n_taps: int) -> bool:
+    """Return whether `_spread` is the faster way, with little memory."""
+    return n_out <= _FEW_CHANNELS and n_taps * n_out <= _MOST_PLANES * n_in
+
+
+def _spread(
+    arithmetic: Arithmetic, weights: NDArray[Any], shift: int, out: Shape, *, stride: Pair, padding: Pair
+) -> Step:
+    """Return the sums of a transposed convolution with few outputs: each input is multiplied once, then added up.
+
+    Windows would have more values than there is work to do on them. A product for each tap of the kernel is a plane
+    (n, h, w), and the planes are added where they belong.
+    """
+    n_in, n_out, kh, kw = weights.shape
+    matrix = arithmetic.constant(weights.transpose(2, 3, 1, 0).reshape(-1, n_in), shift)
+    places = object(), object()
+
+    def sums(x: Values) -> Values:
+        n, h, w = x.shape[:3]
+        planes = arithmetic.product(matrix, x.reshape(-1, n_in).T, places[0]).reshape(kh, kw, n_out, n, h, w)
+        y = arithmetic.empty((n_out, n, out[0], out[1]), places[1])
+        y[...] = 0
+        for i, j in product(range(kh), range(kw)):
+            to_rows, rows = _reached(i - padding[0], stride[0], h, out[0])
+            to_columns, columns = _reached(j - padding[1], stride[1], w, out[1])
+            y[:, :, to_rows, to_columns] += planes[i, j, :, :, rows, columns]
+        return arithmetic.transpose(y, (1, 2, 3, 0))
+
+    return sums
+
+
+def _reached(offset: int, stride: int, n: int, n_out: int) -> tuple[slice, slice]:
+    """Return which of n_out places u · stride + offset reaches for u in 0 .. n - 1, and for which u it does."""
+    first = max(-(offset // stride), 0)
+    end = max(min(n, -((offset - n_out) // stride)), first)
+    start = first * stride + offset
+    return slice(start, start + (end - first) * stride, stride), slice(first, end)

@@ -1,0 +1,127 @@
+"""Sums over all values of a record, and over one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows.codec.arithmetic import Arithmetic, Step, Values
+from narrows.codec.operations.contract import EXACT_BELOW, Ending, Shape, Sums, check_size, largest_row
+from narrows.codec.operations.reading import MOST_SHIFT, Reader
+from narrows.errors import ModelFileError
+
+__all__ = ["Dense", "Rescale", "check_biases"]
+
+
+@dataclass(frozen=True, eq=False)
+class Dense(Sums, name="dense"):
+    """A matrix and biases: clip16(round_shift(W x + b, shift)).
+
+    Attributes
+    ----------
+    weights : ndarray of int16, shape (out, in)
+    biases : ndarray of int64, shape (out,)
+    shift : int
+        0 to 62.
+    """
+
+    weights: NDArray[np.int16]
+    biases: NDArray[np.int64]
+    shift: int
+
+    def __post_init__(self) -> None:
+        check_biases("a dense operation", self.biases, len(self.weights))
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        n_out, n_in = self.weights.shape
+        if in_shape != (n_in,):
+            raise ModelFileError(f"A dense operation of {n_in} values cannot have records of shape {in_shape}.")
+        return check_size("A dense operation", (n_out,))
+
+    def largest_sum(self) -> int:
+        # By rows, so that no copy of the whole matrix is made.
+        magnitudes = np.array([np.abs(row.astype(np.int64)).sum() for row in self.weights])
+        return largest_row(magnitudes, self.biases, self.shift)
+
+    def prepare_with(self, arithmetic: Arithmetic, in_shape: Shape, ending: Ending) -> Step:
+        weights = arithmetic.constant(self.weights.T, ending.shift)
+        end = ending.prepare(arithmetic, self.biases)
+        place = object()
+        return lambda x: end(arithmetic.product(x, weights, place))
+
+    def settings(self) -> dict[str, Any]:
+        return {"shift": self.shift}
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        return {"weights": self.weights, "biases": self.biases}
+
+    @classmethod
+    def read(cls, reader: Reader) -> Dense:
+        return cls(
+            reader.tensor("weights", np.int16, 2),
+            reader.tensor("biases", np.int64, 1),
+            reader.whole("shift", 0, MOST_SHIFT),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Rescale(Sums, name="rescale"):
+    """A factor for each value: clip16(round_shift(m x, shift)).
+
+    Attributes
+    ----------
+    multipliers : ndarray of int32, shape (values of a record,)
+        In the order in which a record of any shape lies in memory.
+    shift : int
+        0 to 62.
+    """
+
+    multipliers: NDArray[np.int32]
+    shift: int
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        if math.prod(in_shape) != len(self.multipliers):
+            raise ModelFileError(f"{len(self.multipliers)} factors cannot rescale records of shape {in_shape}.")
+        return check_size("A rescale operation", in_shape)
+
+    def largest_sum(self) -> int:
+        magnitudes = np.abs(self.multipliers.astype(np.int64))
+        return largest_row(magnitudes, np.zeros(1, np.int64), self.shift)
+
+    def prepare_with(self, arithmetic: Arithmetic, in_shape: Shape, ending: Ending) -> Step:
+        factors = arithmetic.constant(self.multipliers.reshape(in_shape), ending.shift)
+        end = ending.prepare(arithmetic)
+
+        def rescale(x: Values) -> Values:
+            x *= factors
+            return end(x)
+
+        return rescale
+
+    def settings(self) -> dict[str, Any]:
+        return {"shift": self.shift}
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        return {"multipliers": self.multipliers}
+
+    @classmethod
+    def read(cls, reader: Reader) -> Rescale:
+        return cls(reader.tensor("multipliers", np.int32, 1), reader.whole("shift", 0, MOST_SHIFT))
+
+
+def check_biases(what: str, biases: NDArray[np.int64], n_out: int) -> None:
+    """Check that there is a bias for each output, and that none is too large to be added.
+
+    Raises
+    ------
+    ModelFileError
+        Otherwise.
+    """
+    if biases.shape != (n_out,):
+        raise ModelFileError(f"The biases of {what} with {n_out} outputs have the shape {biases.shape}.")
+    if bool((biases >= EXACT_BELOW).any()) or bool((biases <= -EXACT_BELOW).any()):
+        raise ModelFileError(f"The biases of {what} reach 2^53.")

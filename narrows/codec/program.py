@@ -1,0 +1,187 @@
+"""A frozen decoder: operations in a row, with the proof that their integers are the same everywhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows.codec.arithmetic import HIGHEST, LOWEST, Arithmetic, Step, arithmetic
+from narrows.codec.operations import EXACT_BELOW, MOST_VALUES, Operation, Sums
+from narrows.codec.operations.contract import Shape, check_size
+from narrows.codec.operations.reading import check_wholes
+from narrows.errors import DataError, ModelFileError, ShapeMismatchError
+
+__all__ = ["Program"]
+
+_MOST_OPERATIONS = 1000
+_MOST_WORK = 2**28  # values of one record behind all operations together
+# Values between two operations of the records that are computed together: 8 MiB as float64.
+_BATCH_VALUES = 2**20
+_BATCH_RECORDS = 1024
+
+
+class Program:
+    """Operations in a row.
+
+    Parameters
+    ----------
+    in_shape : tuple of int
+        Shape of a record that goes in.
+    operations : iterable of Operation
+        What is done to it, in this order.
+
+    Attributes
+    ----------
+    shapes : tuple of tuple of int
+        Shape of a record before the first operation, and behind each.
+
+    Raises
+    ------
+    ModelFileError
+        If the shapes do not go together, records would grow beyond 2^26 values, or a sum could reach 2^53.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from narrows.codec.operations import Dense, Rectify
+    >>> half = Dense(np.array([[1, 1], [1, -1]], np.int16), np.zeros(2, np.int64), shift=1)
+    >>> Program((2,), [half, Rectify()]).run(np.array([[10, 3], [3, 10]]))
+    array([[7, 4],
+           [7, 0]], dtype=int16)
+    """
+
+    def __init__(self, in_shape: Shape, operations: Iterable[Operation]) -> None:
+        self.operations = tuple(operations)
+        shapes = [check_size("The input", tuple(in_shape))]
+        for position, operation in enumerate(self.operations):
+            try:
+                shapes.append(operation.out_shape(shapes[-1]))
+            except ModelFileError as error:
+                raise ModelFileError(f"Operation {position} of the decoder cannot be done. {error}") from error
+            if isinstance(operation, Sums) and operation.largest_sum() >= EXACT_BELOW:
+                raise ModelFileError(
+                    f"Operation {position} of the decoder, {operation.name}, has sums that could reach 2^53, where "
+                    "float64 starts to round: its integers would not be the same everywhere."
+                )
+        if sum(math.prod(shape) for shape in shapes) > _MOST_WORK:
+            raise ModelFileError("The decoder has more values on the way of one record than 2^28.")
+        self.shapes = tuple(shapes)
+        self._prepared: dict[str, tuple[Arithmetic, list[Step]]] = {}
+
+    @property
+    def in_shape(self) -> Shape:
+        """Shape of a record that goes in."""
+        return self.shapes[0]
+
+    @property
+    def out_shape(self) -> Shape:
+        """Shape of a record that comes out."""
+        return self.shapes[-1]
+
+    def run(self, x: NDArray[Any], *, carrier: str = "float64") -> NDArray[np.int16]:
+        """Return what becomes of records; the same integers for every carrier, batch and number of threads.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n, *in_shape), of integers
+            Between -32,768 and 32,767.
+        carrier : str
+            "float64", "int64", "torch" or "torch:<device>": see `arithmetic.arithmetic`.
+
+        Returns
+        -------
+        ndarray of shape (n, *out_shape), int16
+
+        Raises
+        ------
+        ShapeMismatchError
+            If the records have another shape.
+        DataError
+            If they are no integers of 16 bits.
+        """
+        self._check(x)
+        carried, steps = self._steps(carrier)
+        out = np.empty((len(x), *self.out_shape), np.int16)
+        largest = max(math.prod(shape) for shape in self.shapes)
+        size, is_large = max(1, min(_BATCH_RECORDS, _BATCH_VALUES // largest)), largest > _BATCH_VALUES
+        try:
+            for start in range(0, len(x), size):
+                values = carried.values(x[start : start + size])
+                for step in steps:
+                    values = step(values)
+                    if is_large:
+                        carried.release()
+                out[start : start + size] = carried.integers(values)
+        finally:
+            carried.release()
+        return out
+
+    def _check(self, x: NDArray[Any]) -> None:
+        if x.shape[1:] != self.in_shape:
+            raise ShapeMismatchError(f"The frozen decoder takes records of shape {self.in_shape}. Got {x.shape[1:]}.")
+        if x.dtype.kind not in "iu":
+            raise DataError(f"The frozen decoder takes integers. Got {x.dtype}.")
+        if x.dtype != np.int16 and x.size and not (x.min() >= LOWEST and x.max() <= HIGHEST):
+            raise DataError(f"The frozen decoder takes integers of 16 bits. Got {x.min()} to {x.max()}.")
+
+    def _steps(self, carrier: str) -> tuple[Arithmetic, list[Step]]:
+        if carrier in self._prepared:
+            return self._prepared[carrier]
+        carried = arithmetic(carrier)
+        steps: list[Step] = []
+        waiting = list(zip(self.operations, self.shapes, strict=False))[::-1]
+        while waiting:
+            operation, in_shape = waiting.pop()
+            following = waiting[-1][0] if waiting else None
+            ending = operation.ending_with(following) if isinstance(operation, Sums) else None
+            if isinstance(operation, Sums) and ending is not None:
+                waiting.pop()
+                steps.append(operation.prepare_with(carried, in_shape, ending))
+            else:
+                steps.append(operation.prepare(carried, in_shape))
+        self._prepared[carrier] = carried, steps
+        return carried, steps
+
+    def to_tensors(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return the program as JSON, and its arrays by name; equal arrays are kept once.
+
+        Returns
+        -------
+        settings : dict
+            ``{"in_shape": [...], "operations": [...]}``; an operation is its kind, its settings, and for each of its
+            arrays the name under which it is found.
+        tensors : dict of str to ndarray
+            The arrays.
+        """
+        tensors: dict[str, NDArray[Any]] = {}
+        names: dict[tuple[str, Shape, bytes], str] = {}
+        described = []
+        for position, operation in enumerate(self.operations):
+            settings, own = operation.to_tensors()
+            for key, array in own.items():
+                content = (array.dtype.str, array.shape, array.tobytes())
+                name = names.setdefault(content, f"{position}.{key}")
+                tensors.setdefault(name, array)
+                settings[key] = name
+            described.append(settings)
+        return {"in_shape": list(self.in_shape), "operations": described}, tensors
+
+    @classmethod
+    def from_tensors(cls, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Self:
+        """Return the program that `to_tensors` described.
+
+        Raises
+        ------
+        ModelFileError
+            If it describes none: unknown operations or settings, arrays that are missing or of another type or shape,
+            sizes beyond bounds, sums that are not proved exact.
+        """
+        described = settings.get("operations") if isinstance(settings, Mapping) else None
+        if not isinstance(described, list) or len(described) > _MOST_OPERATIONS:
+            raise ModelFileError(f"The model's decoder must be a list of at most {_MOST_OPERATIONS} operations.")
+        in_shape = check_wholes("in_shape", settings.get("in_shape"), 1, MOST_VALUES)
+        return cls(in_shape, [Operation.from_tensors(operation, tensors) for operation in described])

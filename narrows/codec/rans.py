@@ -1,0 +1,263 @@
+"""rANS: symbols to bits and back at the cost their tables promise, vectorised over lanes.
+
+Asymmetric numeral systems (Duda 2013), the range variant, many interleaved states at once (Giesen 2014). One lane is
+one state ``x``, a number in [2^16, 2^32); words of 16 bits enter and leave it. With tables that sum to 2^P, a symbol
+that starts at c and has frequency f::
+
+    encode   if x >= f·2^(32-P): emit x mod 2^16, x = x div 2^16      x = (x div f)·2^P + (x mod f) + c
+    decode   slot = x mod 2^P, find c <= slot < c + f                 x = f·(x div 2^P) + slot - c
+                                                                      if x < 2^16: x = x·2^16 + next word
+
+A message is a sequence of blocks, one for each position of a code; a block holds one symbol of each record. With L
+lanes it is coded in rows of L: row i holds records i·L to i·L + L - 1, the last row may be shorter and uses its first
+lanes. The decoder takes blocks and rows in order; in a row the lanes that need a word take the next ones in the order
+of lanes. The encoder does everything backwards.
+
+::
+
+    block 0      row 0   lane 0 1 2 … L-1        words  w0 w1 w2 …      in the order in which they are read
+                 row 1   lane 0 1 2 … L-1        states x0 x1 … x(L-1)  with which the decoder starts
+    block 1      row 0   …
+
+Every lane of the encoder starts at 2^16, so every lane of the decoder must end there, with all words read: a message
+that does not is damaged. A lane costs about three bytes, which is why `lanes_for` makes few of them for small messages.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows.errors import CorruptArchiveError
+
+__all__ = ["MAX_LANES", "MAX_PRECISION", "MIN_PRECISION", "Decoder", "Lookup", "Message", "encode", "lanes_for"]
+
+MIN_PRECISION, MAX_PRECISION = 8, 15
+MAX_LANES = 4096
+_LOWEST = 1 << 16  # where every lane of the encoder starts; no state is below it
+_HALVES = (0, 1) if sys.byteorder == "little" else (3, 2)  # where in an int64 its lowest 16 bits are, and the next
+_LANE_BYTES = 3  # what a lane wastes: two bytes of its start, and what a last state leaves unused
+MAX_ROWS = 1 << 20
+"""Rows of more than one lane's records that a message has at most: what takes seconds to read."""
+
+_LANES_SHARE = 0.0025  # of a message's bytes may be wasted on lanes
+
+
+@dataclass(frozen=True, eq=False)
+class Message:
+    """What the encoder hands to the decoder.
+
+    Attributes
+    ----------
+    states : ndarray of shape (n_lanes,), uint32
+        The states with which the decoder starts, each at least 2^16.
+    words : ndarray of shape (n_words,), uint16
+        The words in the order in which the decoder reads them.
+    """
+
+    states: NDArray[np.uint32]
+    words: NDArray[np.uint16]
+
+    @property
+    def n_bytes(self) -> int:
+        """The bytes that states and words take."""
+        return self.states.nbytes + self.words.nbytes
+
+
+@dataclass(frozen=True, eq=False)
+class Lookup:
+    """What the decoder finds for each slot of one table or of several, one after the other.
+
+    Attributes
+    ----------
+    frequencies : ndarray of shape (n_tables · 2^P,), int64
+        The frequency f of the entry at this slot.
+    biases : ndarray of shape (n_tables · 2^P,), int64
+        How far into its entry the slot lies, slot - c.
+    values : ndarray of shape (n_tables · 2^P,), int32
+        What the entry stands for.
+    """
+
+    frequencies: NDArray[np.int64]
+    biases: NDArray[np.int64]
+    values: NDArray[np.int32]
+
+
+def lanes_for(ideal_bytes: float, n_records: int, n_symbols: int = 1) -> int:
+    """Return how many lanes suit a message: their waste stays below 0.25%, none is without records, rows are even.
+
+    However small the message, there are enough of them for at most `MAX_ROWS` rows.
+
+    Parameters
+    ----------
+    ideal_bytes : float
+        What the tables say the message takes.
+    n_records : int
+        The number of records, the length of a block.
+    n_symbols : int
+        The number of blocks.
+    """
+    needed = -(-n_records * n_symbols // (MAX_ROWS // 2))
+    affordable = int(ideal_bytes * _LANES_SHARE / _LANE_BYTES)
+    lanes = max(1, min(max(affordable, needed), n_records, MAX_LANES))
+    rows = max(1, -(-n_records // lanes))
+    return max(1, -(-n_records // rows))
+
+
+def encode(starts: NDArray[Any], frequencies: NDArray[Any], *, n_lanes: int, precision: int) -> Message:
+    """Return the message of symbols that are given by their place in their tables.
+
+    Parameters
+    ----------
+    starts, frequencies : ndarray of shape (D, n), integers
+        Where each symbol starts in its table, and its frequency, at least 1; block by block.
+    n_lanes : int
+        The number of lanes, 1 to 4096; those without records cost their state.
+    precision : int
+        P; every table sums to 2^P.
+    """
+    assert 1 <= n_lanes <= MAX_LANES
+    assert MIN_PRECISION <= precision <= MAX_PRECISION
+    assert frequencies.all(), "a symbol of frequency 0 cannot be coded"
+    n = starts.shape[1]
+    full = n - n % n_lanes
+    x = np.full(n_lanes, _LOWEST, np.uint32)
+    emitted = [np.empty(0, np.uint16)]
+    low, moved = np.empty(n, np.uint16), np.empty(n, np.bool_)
+    for start, frequency in zip(starts[::-1], frequencies[::-1], strict=True):
+        c, f = start.astype(np.uint32), frequency.astype(np.uint32)
+        # The largest state that takes the symbol without emitting; for f = 2^P this wraps to 2^32 - 1, which is right.
+        limit = (f << np.uint32(32 - precision)) - np.uint32(1)
+        gap = np.uint32(1 << precision) - f
+        block = (c, f, limit, gap, low, moved)
+        if full < n:
+            _push_rows(x[: n - full], [values[None, full:] for values in block])
+        if full:
+            _push_rows(x, [values[:full].reshape(-1, n_lanes) for values in block])
+        emitted.append(low[moved])
+    return Message(x, np.concatenate(emitted[::-1]))
+
+
+def _push_rows(x: NDArray[np.uint32], block: list[NDArray[Any]]) -> None:
+    """Push rows onto the states x, last row first; note each state's low half, and whether it was emitted.
+
+    The block's arrays are of shape (rows, lanes): c, f, the largest states that take f without emitting, 2^P - f; and,
+    to be written, the low halves and whether they were emitted. (x div f)·2^P + (x mod f) + c is computed as
+    x + (x div f)·(2^P - f) + c.
+    """
+    half, scratch = np.full_like(x, 16), np.empty_like(x)
+    greater, shift, divide = np.greater, np.right_shift, np.floor_divide
+    multiply, add, putmask = np.multiply, np.add, np.putmask
+    for c, f, limit, gap, low_halves, emits in zip(*(values[::-1] for values in block), strict=True):
+        greater(x, limit, emits)
+        low_halves[:] = x  # the low 16 bits
+        shift(x, half, scratch)
+        putmask(x, emits, scratch)
+        divide(x, f, scratch)
+        multiply(scratch, gap, scratch)
+        add(x, c, x)
+        add(x, scratch, x)
+
+
+class Decoder:
+    """Takes the blocks of a message off again, first block first.
+
+    Parameters
+    ----------
+    message : Message
+        What `encode` returned, or what a file claims that it did.
+    precision : int
+        P, as for `encode`.
+
+    Raises
+    ------
+    CorruptArchiveError
+        Here, in `pop` or in `finish`: the message is not one that `encode` makes with the tables it is read with.
+    """
+
+    def __init__(self, message: Message, *, precision: int) -> None:
+        states, words = message.states, message.words
+        if states.dtype != np.uint32 or states.ndim != 1 or not 1 <= len(states) <= MAX_LANES:
+            raise CorruptArchiveError(f"A coded message has {states.shape} states; allowed are 1 to {MAX_LANES}.")
+        if words.dtype != np.uint16 or words.ndim != 1:
+            raise CorruptArchiveError(
+                f"A coded message's words must be a row of uint16. Got {words.dtype} {words.shape}."
+            )
+        if int(states.min()) < _LOWEST:
+            raise CorruptArchiveError("A coded message starts with a state below 2^16.")
+        self._precision = precision
+        self._x = states.astype(np.int64)
+        self._words = words
+        self._n_read = 0
+
+    def pop(self, n: int, lookup: Lookup, tables: NDArray[Any] | None = None) -> NDArray[np.int32]:
+        """Return the values of the next block.
+
+        Parameters
+        ----------
+        n : int
+            The number of records.
+        lookup : Lookup
+            Of the table of the block, or of several tables.
+        tables : ndarray of shape (n,), integers, or None
+            Which table of the lookup codes each record; None where it holds just one.
+
+        Returns
+        -------
+        values : ndarray of shape (n,), int32
+        """
+        n_lanes = len(self._x)
+        full = n - n % n_lanes
+        slots = np.empty(n, np.int64)
+        bases = np.zeros(0, np.int64) if tables is None else tables.astype(np.int64) << self._precision
+        if full:
+            self._pop_rows(self._x, slots[:full].reshape(-1, n_lanes), lookup, bases[:full].reshape(-1, n_lanes))
+        if full < n:
+            self._pop_rows(self._x[: n - full], slots[None, full:], lookup, bases[None, full:])
+        return lookup.values.take(slots)
+
+    def _pop_rows(
+        self, x: NDArray[np.int64], slots: NDArray[np.int64], lookup: Lookup, bases: NDArray[np.int64]
+    ) -> None:
+        """Pop rows off the states x and note which slots of the lookup they were at.
+
+        Slots have shape (rows, lanes), and so have bases: where in the lookup each symbol's table begins. No bases at
+        all are zeros.
+        """
+        mask, precision = np.full_like(x, (1 << self._precision) - 1), np.full_like(x, self._precision)
+        lowest, found, needs = np.full_like(x, _LOWEST), np.empty_like(x), np.empty(len(x), np.bool_)
+        lower, upper = (x.view(np.uint16)[half::4] for half in _HALVES)
+        words, n_read = self._words, self._n_read
+        frequency_of, bias_of = lookup.frequencies.take, lookup.biases.take
+        both, shift, multiply, add, less = np.bitwise_and, np.right_shift, np.multiply, np.add, np.less
+        for row, slot in enumerate(slots):
+            both(x, mask, slot)
+            if bases.size:
+                add(slot, bases[row], slot)
+            shift(x, precision, x)
+            # "clip" skips a copy; no slot is out of bounds
+            multiply(x, frequency_of(slot, None, found, "clip"), x)
+            add(x, bias_of(slot, None, found, "clip"), x)
+            less(x, lowest, needs)
+            (low,) = needs.nonzero()
+            if low.size:
+                taken = words[n_read : n_read + low.size]
+                if taken.size < low.size:
+                    raise CorruptArchiveError("A coded message ends too early: it has too few words.")
+                upper[low] = lower[low]
+                lower[low] = taken
+                n_read += low.size
+        self._n_read = n_read
+
+    def finish(self) -> None:
+        """Raise CorruptArchiveError unless the message ends here: every word read, every state back at 2^16."""
+        if self._n_read != len(self._words):
+            raise CorruptArchiveError(
+                f"A coded message has {len(self._words)} words where its symbols take {self._n_read}."
+            )
+        if (self._x != _LOWEST).any():
+            raise CorruptArchiveError("A coded message does not end where it must: it is damaged.")

@@ -1,0 +1,220 @@
+"""Frequency tables: how often each value occurs, in whole numbers that sum to a power of two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from narrows.codec.rans import MAX_PRECISION, MIN_PRECISION, Lookup
+from narrows.codec.stored import check_array, check_number, stored_array, stored_number
+from narrows.errors import ModelFileError
+
+__all__ = ["ESCAPE", "MAX_LOW", "FrequencyTables", "regular_window"]
+
+ESCAPE = int(np.iinfo(np.int32).min)
+"""The value that a decoder finds where a table coded an escape."""
+
+MAX_LOW = 1 << 16
+"""No table's values reach beyond this, either side of zero."""
+
+_CACHED_SLOTS = 1 << 22  # lookups of more slots than this are built anew each time: 20 bytes a slot
+
+
+@dataclass(frozen=True, eq=False)
+class FrequencyTables:
+    """Tables of whole numbers, each of which says how often consecutive values occur, in parts of 2^P.
+
+    Table t has ``sizes[t]`` regular values, ``lows[t], lows[t] + 1, …``, and then one entry for the escape, which
+    stands for every other value. All frequencies are at least 1, and a table's sum to 2^P. The one exception: a
+    constant table has one regular value of frequency 2^P and an escape of frequency 0; it codes its value at no cost,
+    and no other.
+
+    Parameters
+    ----------
+    precision : int
+        P, 8 to 15.
+    lows : ndarray of shape (T,), int32
+        The lowest regular value of each table.
+    sizes : ndarray of shape (T,), int32
+        How many regular values each table has, at least 1.
+    frequencies : ndarray of shape (sum(sizes) + T,), uint16
+        The entries of all tables, one after the other, the escape last in each.
+
+    Raises
+    ------
+    ModelFileError
+        The arrays are no such tables.
+
+    Examples
+    --------
+    >>> tables = FrequencyTables.from_counts([(-1, [1, 5, 1, 0.01])], precision=8)
+    >>> tables.frequencies
+    array([ 37, 182,  36,   1], dtype=uint16)
+    """
+
+    precision: int
+    lows: NDArray[np.int32]
+    sizes: NDArray[np.int32]
+    frequencies: NDArray[np.uint16]
+
+    def __post_init__(self) -> None:
+        check_number("precision", self.precision, MIN_PRECISION, MAX_PRECISION)
+        check_array("lows", self.lows, np.int32, (None,))
+        check_array("sizes", self.sizes, np.int32, self.lows.shape)
+        if not np.all((self.sizes >= 1) & (self.sizes <= 1 << self.precision)):
+            raise ModelFileError(f"A frequency table must have 1 to {1 << self.precision} values.")
+        lows = self.lows.astype(np.int64)
+        if not np.all((lows >= -MAX_LOW) & (lows + self.sizes - 1 <= MAX_LOW)):
+            raise ModelFileError(f"A frequency table has values beyond ±{MAX_LOW}.")
+        check_array("frequencies", self.frequencies, np.uint16, (int(self.sizes.sum(dtype=np.int64)) + len(self),))
+        if not len(self):
+            return
+        if np.any(np.add.reduceat(self.frequencies.astype(np.int64), self.firsts) != 1 << self.precision):
+            raise ModelFileError(f"A frequency table does not sum to {1 << self.precision}.")
+        zeros = np.flatnonzero(self.frequencies == 0)
+        if len(zeros) and not np.isin(zeros, self.escapes[self.sizes == 1]).all():
+            raise ModelFileError("A frequency table gives a value the frequency 0.")
+
+    def __len__(self) -> int:
+        return len(self.lows)
+
+    @classmethod
+    def from_counts(cls, counted: Iterable[tuple[int, ArrayLike]], *, precision: int) -> FrequencyTables:
+        """Return tables nearest to counts: shares of 2^P, rounded by largest remainder, no entry below 1.
+
+        Parameters
+        ----------
+        counted : iterable of (low, counts)
+            For each table its lowest value and the counts, of shape (size + 1,), of its values and of the escape.
+            Counts need not be whole; at most 2^P of them.
+        precision : int
+            P, 8 to 15.
+        """
+        lows, frequencies = [], []
+        for low, counts in counted:
+            lows.append(low)
+            frequencies.append(_shares(np.asarray(counts, np.float64), 1 << precision))
+        sizes = np.array([len(entries) - 1 for entries in frequencies], np.int32)
+        flat = np.concatenate([*frequencies, np.empty(0, np.int64)])
+        return cls(precision, np.array(lows, np.int32), sizes, flat.astype(np.uint16))
+
+    def to_tensors(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return settings and arrays from which `from_tensors` makes the same tables."""
+        arrays: dict[str, NDArray[Any]] = {"lows": self.lows, "sizes": self.sizes, "frequencies": self.frequencies}
+        return {"precision": self.precision}, arrays
+
+    @classmethod
+    def from_tensors(cls, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> FrequencyTables:
+        """Return the tables of `to_tensors`; ModelFileError where these are none."""
+        precision = stored_number(settings, "precision", MIN_PRECISION, MAX_PRECISION)
+        lows, sizes, frequencies = (stored_array(tensors, name) for name in ("lows", "sizes", "frequencies"))
+        return cls(precision, lows, sizes, frequencies)
+
+    @cached_property
+    def firsts(self) -> NDArray[np.int64]:
+        """Where each table's entries begin, of shape (T,)."""
+        ends = np.cumsum(self.sizes.astype(np.int64) + 1)
+        return ends - self.sizes - 1
+
+    @cached_property
+    def escapes(self) -> NDArray[np.int64]:
+        """Where each table's escape is, of shape (T,)."""
+        return self.firsts + self.sizes
+
+    @cached_property
+    def starts(self) -> NDArray[np.uint16]:
+        """Where each entry starts within its table: the sum of the frequencies before it; as long as `frequencies`."""
+        return (self._flat_starts & ((1 << self.precision) - 1)).astype(np.uint16)
+
+    @cached_property
+    def bits(self) -> NDArray[np.float64]:
+        """What each entry costs, log2(2^P / f); infinite for the escape of a constant table."""
+        with np.errstate(divide="ignore"):
+            return self.precision - np.log2(self.frequencies.astype(np.float64))
+
+    def entries(self, tables: NDArray[Any], values: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Return which entry codes each value in its table, and whether that is the escape.
+
+        Parameters
+        ----------
+        tables, values : ndarrays of integers that broadcast against each other
+            Table numbers, and the values.
+        """
+        places = values - self.lows[tables].astype(np.int64)
+        sizes = self.sizes[tables]
+        escaped = (places < 0) | (places >= sizes)
+        np.copyto(places, sizes, where=escaped)
+        places += self.firsts[tables]
+        return places, escaped
+
+    def lookup(self, table: int | None = None) -> Lookup:
+        """Return what a decoder needs of one table, or, without a number, of all tables one after the other."""
+        if table is None:
+            return self._lookup
+        if len(self) << self.precision > _CACHED_SLOTS:
+            return self._looked_up(int(self.firsts[table]), int(self.escapes[table]) + 1)
+        slots, everything = slice(table << self.precision, (table + 1) << self.precision), self._lookup
+        return Lookup(everything.frequencies[slots], everything.biases[slots], everything.values[slots])
+
+    @cached_property
+    def _lookup(self) -> Lookup:
+        return self._looked_up(0, len(self.frequencies))
+
+    def _looked_up(self, first: int, last: int) -> Lookup:
+        f = self.frequencies[first:last].astype(np.int64)
+        starts = np.cumsum(f) - f
+        biases = np.arange(f.sum()) - np.repeat(starts, f)
+        return Lookup(np.repeat(f, f), biases, np.repeat(self._values[first:last], f))
+
+    @cached_property
+    def _flat_starts(self) -> NDArray[np.int64]:
+        f = self.frequencies.astype(np.int64)
+        return np.cumsum(f) - f
+
+    @cached_property
+    def _values(self) -> NDArray[np.int32]:
+        """What each entry stands for."""
+        values = np.arange(len(self.frequencies)) + np.repeat(self.lows - self.firsts, self.sizes + 1)
+        values[self.escapes] = ESCAPE
+        return values.astype(np.int32)
+
+
+def regular_window(weights: NDArray[Any], precision: int) -> tuple[int, int]:
+    """Return first and last + 1 of the values that deserve regular entries: outside, all are rare.
+
+    Rare is less than half a slot of 2^P. A window is no wider than 2^(P - 2), so that entries of frequency 1 for values
+    that hardly occur never take more than a quarter of a table; of those that wide, the one with the largest sum is
+    taken.
+    """
+    often = np.flatnonzero(weights >= weights.sum() / (2 << precision))
+    first, last = int(often[0]), int(often[-1]) + 1
+    width = 1 << (precision - 2)
+    if last - first > width:
+        sums = np.concatenate([[0.0], np.cumsum(weights[first:last], dtype=np.float64)])
+        first += int(np.argmax(sums[width:] - sums[:-width]))
+        inside = often[(often >= first) & (often < first + width)]
+        first, last = int(inside[0]), int(inside[-1]) + 1
+    return first, last
+
+
+def _shares(counts: NDArray[np.float64], total: int) -> NDArray[np.int64]:
+    """Return whole numbers of at least 1 that sum to the total, in proportion to the counts as nearly as possible."""
+    assert 2 <= len(counts) <= total
+    counts = np.maximum(counts, 0) / max(float(counts.max()), 1e-300) + 1e-12
+    at_least = np.zeros(len(counts), np.bool_)  # those whose share would be below 1
+    while True:
+        share = counts * ((total - at_least.sum()) / counts[~at_least].sum())
+        fewer = (share < 1) & ~at_least
+        if not fewer.any():
+            break
+        at_least |= fewer
+    share[at_least] = 1
+    whole: NDArray[np.int64] = np.floor(share).astype(np.int64)
+    order = np.argsort(whole - share, kind="stable")
+    whole[order[: total - whole.sum()]] += 1
+    return whole

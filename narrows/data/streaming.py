@@ -1,0 +1,154 @@
+"""Writing records that come in pieces, in bounded memory: `.npy`, IDX, or a folder of PNG images."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from narrows.data.idx_writer import check_idx, write_idx
+from narrows.data.write import check_target, image_names
+from narrows.errors import DataError, InvalidParameterError
+from narrows.files import as_path, check_output, naming_output, temporary_name, write_atomically
+
+__all__ = ["check_stream_target", "stream"]
+
+
+def stream(
+    path: str | os.PathLike[str],
+    pieces: Iterable[npt.NDArray[Any]],
+    *,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    files: Callable[[], Sequence[str]] | None = None,
+    force: bool = False,
+) -> Path:
+    """Write records as they come. Nothing half-written is left, whatever happens.
+
+    Parameters
+    ----------
+    path : path-like
+        Its name decides what is written, see `check_stream_target`.
+    pieces : iterable of ndarray of shape (m, *shape[1:])
+        Together as many records as `shape` says.
+    shape : tuple of int
+        (n, *shape of a record).
+    dtype : dtype
+        Of the records.
+    files : callable, optional
+        Returns the relative names of the records; asked for only if images are written. Without it, or where a name is
+        empty, images are numbered.
+    force : bool
+        Overwrite what is there. In a folder, files of the same name are replaced and others stay.
+
+    Returns
+    -------
+    Path
+        What was written.
+
+    Raises
+    ------
+    OutputExistsError, DataNotFoundError, OutputError, InvalidParameterError
+        As `narrows.data.write`.
+    DataError
+        If such records cannot be IDX, or images.
+    """
+    kind = check_stream_target(path, force=force)
+    target = as_path(path)
+    if kind == "npy":
+        write_atomically(target, lambda file: _write_npy(file, pieces, shape, dtype), force=force)
+    elif kind == "idx":
+        check_idx(shape, dtype)
+        gzipped = target.name.lower().endswith(".gz")
+        write_atomically(target, lambda file: write_idx(file, pieces, shape, dtype, gzipped=gzipped), force=force)
+    else:
+        _check_images(shape, dtype)
+        with naming_output(path):
+            names = _names(files, shape[0])
+            _write_images(Path(os.path.realpath(target)), pieces, names, force=force)
+    return target
+
+
+def check_stream_target(path: str | os.PathLike[str], *, force: bool = False) -> str:
+    """Return what `stream` would write to a path, or say why it cannot, so that long work can ask before it starts.
+
+    Returns
+    -------
+    str
+        ``"npy"``; ``"idx"`` for names such as ``t10k-images-idx3-ubyte`` and ``.idx``, with or without ``.gz``; or
+        ``"images"`` for a path that ends in ``/`` or has no ending.
+
+    Raises
+    ------
+    OutputExistsError, DataNotFoundError, OutputError, InvalidParameterError
+        As `stream`.
+    """
+    text = os.fspath(path)
+    target = as_path(text)
+    is_folder = text.endswith(("/", os.sep)) or target.is_dir()
+    if not is_folder and re.search(r"idx\d|\.idx(\.gz)?$", target.name.lower()):
+        check_output(target, force=force)
+        return "idx"
+    if not is_folder and target.suffix and target.suffix.lower() != ".npy":
+        raise InvalidParameterError(
+            "Records are written to a path that ends in .npy, is called like an IDX file (…-idx3-ubyte, .idx, either "
+            f"with .gz), or ends in / (a folder of PNG images). Got {text!r}."
+        )
+    return "images" if check_target(path, force=force) else "npy"
+
+
+def _write_npy(
+    file: BinaryIO, pieces: Iterable[npt.NDArray[Any]], shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> None:
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    for piece in pieces:
+        file.write(np.ascontiguousarray(piece, dtype).data)
+
+
+def _check_images(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    grey = len(shape) == 3 and dtype in {np.dtype(np.uint8), np.dtype(np.uint16)}
+    colour = len(shape) == 4 and shape[-1] == 3 and dtype == np.uint8
+    if not grey and not colour:
+        raise DataError(
+            "Images are written from (n, H, W) uint8 or uint16, or (n, H, W, 3) uint8. "
+            f"Got {shape} {dtype}; write these to a .npy file."
+        )
+
+
+def _names(files: Callable[[], Sequence[str]] | None, n: int) -> list[str]:
+    """Return the names of n images, each with its ending."""
+    given = [] if files is None else files()
+    if not any(given):
+        return image_names(n, None)
+    width = max(6, len(str(n - 1)))
+    return image_names(n, [name or f"{i:0{width}d}.png" for i, name in enumerate(given)])
+
+
+def _write_images(folder: Path, pieces: Iterable[npt.NDArray[Any]], names: Sequence[str], *, force: bool) -> None:
+    from PIL import Image
+
+    temporary = temporary_name(folder)
+    try:
+        temporary.mkdir()
+        rest = iter(names)
+        for piece in pieces:
+            for pixels, name in zip(piece, rest, strict=False):
+                file = temporary / name
+                file.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG")
+        check_target(f"{folder}/", force=force)  # somebody else may have written there meanwhile
+        if not folder.exists():
+            temporary.replace(folder)
+            return
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (temporary / name).replace(folder / name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,73 @@
+"""The normal likelihood whose scale is steered until a wanted quality is reached."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Generator, Tensor
+
+from narrows.likelihoods.contract import Likelihood, LikelihoodModule
+from narrows.options import Real, option
+
+__all__ = ["ConstrainedNormal"]
+
+# σ² at the wanted mean squared error is so many times that error, which is where rate–distortion training ends; it may
+# fall to the least and rise to the most as the error is above or below.
+_USUAL, _LEAST, _MOST = 3.5, 2.0, 8.0
+_MEMORY = 0.99  # the running error is that of some hundred steps
+
+
+class ConstrainedNormal(Likelihood, name="constrained-normal"):
+    """Squared error under a wanted quality: the normal likelihood with λ = 1 / 2σ² found while training.
+
+    The loss of a chain, rate + λ · squared error, is the Lagrangian of "the lowest rate at this error". With e the
+    running mean squared error and w = 10^(−psnr / 10) the wanted one, in units where the data's range is 1, each
+    training step sets σ² = 3.5 w · w / e, between 2 w and 8 w. That is gentler than a multiplier which adds up what is
+    amiss (Rezende and Viola 2018): such a one is still moving when the learning rate ends, and the rate cannot follow.
+    What is left to the wanted quality the codec makes good by the width of its steps. Outside training σ rests, and
+    this is the normal likelihood.
+
+    Examples
+    --------
+    >>> ConstrainedNormal(psnr=26.5)
+    ConstrainedNormal(psnr=26.5)
+    """
+
+    psnr: float = option(Real(0, 100), "the wanted signal-to-noise ratio of the training data, in dB", default=25.0)
+
+    def build(self, shape: tuple[int, ...]) -> LikelihoodModule:
+        return _ConstrainedNormalModule(10 ** (-self.psnr / 10))
+
+
+class _ConstrainedNormalModule(LikelihoodModule):
+    log_variance: Tensor
+    log_error: Tensor
+
+    def __init__(self, wanted: float) -> None:
+        super().__init__()
+        self.log_wanted = math.log(wanted)
+        self.register_buffer("log_variance", torch.tensor(self.log_wanted + math.log(_USUAL), dtype=torch.float64))
+        self.register_buffer("log_error", torch.tensor(self.log_wanted, dtype=torch.float64))
+
+    def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
+        n_values = math.prod(x.shape[1:])
+        squared = (x - parameters).square().flatten(1).sum(1)
+        variance = self.log_variance.exp()
+        return -squared / (2 * variance) - n_values * 0.5 * (self.log_variance + math.log(2 * math.pi))
+
+    def mean(self, parameters: Tensor) -> Tensor:
+        return parameters
+
+    def parameters_of(self, mean: Tensor) -> Tensor:
+        return mean
+
+    def sample(self, parameters: Tensor, generator: Generator) -> Tensor:
+        noise = torch.randn(parameters.shape, generator=generator, dtype=parameters.dtype, device=parameters.device)
+        return parameters + (0.5 * self.log_variance).exp().to(parameters.dtype) * noise
+
+    def adapt(self, parameters: Tensor, x: Tensor) -> None:
+        error = (x - parameters.detach()).square().mean().clamp_min(1e-12).log().to(self.log_error.dtype)
+        self.log_error.lerp_(error, 1 - _MEMORY)
+        times = math.log(_USUAL) + self.log_wanted - self.log_error
+        self.log_variance.copy_(self.log_wanted + times.clamp(math.log(_LEAST), math.log(_MOST)))

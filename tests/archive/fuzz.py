@@ -1,0 +1,453 @@
+"""Archives damaged in every way there is, and made to deceive: what comes out is right, or an error by name.
+
+As part of the tests a few thousand; by itself as many as you like, here with seed 7::
+
+    python tests/archive/fuzz.py 100000 7
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import struct
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
+
+import numpy as np
+
+import narrows.archive.models
+from narrows.archive import Writer, open_archive, recover, verify
+from narrows.archive.layout import BLOCK_BYTES, BLOCK_MAGIC, CRC_BYTES, TRAILER_BYTES, pack_crc
+from narrows.codec.entropy_models.independent import Independent
+from narrows.errors import NarrowsError
+
+MAX_SECONDS = 5.0
+MAX_BYTES = 1 << 30
+SCRATCH = "/dev/shm" if os.path.isdir("/dev/shm") else None
+
+
+class TinyEntropy:
+    """One table a symbol, in many lanes, which is fast; by default there would be two, which is small."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.model = Independent.fit(np.repeat(values[:, None], 4, axis=1))
+        self.decode = self.model.decode
+
+    def encode(self, symbols):
+        return self.model.encode(symbols, n_lanes=min(len(symbols), 4096))
+
+
+class TinyCodec:
+    """Records (4,) uint8; a symbol is a value (quality 0) or half of one (quality 1)."""
+
+    shape, dtype, n_symbols = (4,), np.dtype(np.uint8), 4
+
+    def __init__(self, blob: bytes = b"tiny" * 16) -> None:
+        self.blob, self.digest = blob, hashlib.sha256(blob).hexdigest()
+        fine, coarse = np.arange(200, dtype=np.int32), np.arange(100, dtype=np.int32)
+        self.qualities = tuple(SimpleNamespace(entropy=TinyEntropy(values)) for values in (fine, coarse))
+
+    def decode(self, symbols, quality):
+        return (symbols << quality & 0xFF).astype(np.uint8)
+
+
+def make_records(n: int, seed: int) -> np.ndarray:
+    """Return n records of even values, no two the same; some of them need escapes."""
+    rng = np.random.default_rng(seed)
+    records = rng.integers(0, 100, (n, 4)) * 2
+    records[:, 0], records[:, 1] = np.arange(n) % 100 * 2, np.arange(n) // 100 * 2
+    records[::50, 3] = 254
+    return records.astype(np.uint8)
+
+
+def make_archive(path, codec, records, *, quality=0, chunk_records=300, names=None, portion=170, **options):
+    """Write an archive in portions that have nothing to do with its chunks."""
+    if not options.get("append"):
+        options["chunk_records"] = chunk_records
+    with Writer(path, codec, quality, {"container": {"kind": "array"}}, **options) as writer:
+        for start in range(0, len(records), portion):
+            part = records[start : start + portion]
+            writer.add(
+                part.astype(np.int32) >> quality, part, None if names is None else names[start : start + portion]
+            )
+    return path
+
+
+@dataclass
+class Original:
+    """A whole archive, and what is in it."""
+
+    data: bytes
+    states: tuple[np.ndarray, ...]  # what it held whenever it was whole: it may be cut back to that
+
+    @property
+    def records(self) -> np.ndarray:
+        return self.states[-1]
+
+    @cached_property
+    def rows(self) -> set[bytes]:
+        return {row.tobytes() for row in self.records}
+
+
+def originals(folder: Path, codec: TinyCodec) -> list[Original]:
+    """Return archives of several kinds: with names, with the model, appended to, of one chunk."""
+    made = []
+    for i, options in enumerate(
+        (
+            {"embed_model": True},
+            {"names": [f"folder/{n}.png" for n in range(700)]},
+            {"append": True},
+            {"chunk_records": 1 << 14},
+        )
+    ):
+        records, path = make_records(700, seed=i), folder / f"original-{i}"
+        if options.pop("append", False):
+            make_archive(path, codec, records[:400])
+            make_archive(path, codec, records[400:], append=True)
+            states = (records[:400], records)
+        else:
+            make_archive(path, codec, records, **options)
+            states = (records,)
+        made.append(Original(path.read_bytes(), states))
+    return made
+
+
+# -------------------------------------------------------------------------------------------------------- mutations
+
+
+def blocks_of(data: bytes) -> list[tuple[int, int]]:
+    """Return where blocks begin and end."""
+    found, at = [], data.find(BLOCK_MAGIC)
+    while at >= 0:
+        if len(data) >= at + BLOCK_BYTES and pack_crc(data[at : at + 28]) == data[at + 28 : at + 32]:
+            found.append((at, min(len(data), at + BLOCK_BYTES + struct.unpack_from("<Q", data, at + 8)[0] + CRC_BYTES)))
+        at = data.find(BLOCK_MAGIC, at + 1)
+    return found
+
+
+def flip(data, rng, _):
+    changed = bytearray(data)
+    for _ in range(rng.choice((1, 1, 1, 2, 8))):
+        changed[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    return bytes(changed)
+
+
+def flip_near_an_edge(data, rng, _):
+    """Flip where sizes and checksums are, which is little of a file."""
+    edges = [0, len(data) - TRAILER_BYTES, *(edge for block in blocks_of(data) for edge in block)]
+    changed = bytearray(data)
+    changed[min(len(data) - 1, max(0, rng.choice(edges) + rng.randrange(-8, 40)))] ^= rng.randrange(1, 256)
+    return bytes(changed)
+
+
+def cut(data, rng, _):
+    return data[: rng.randrange(len(data))]
+
+
+def cut_at_an_edge(data, rng, _):
+    return data[: rng.choice([edge for block in blocks_of(data) for edge in block])]
+
+
+def take_out(data, rng, _):
+    start = rng.randrange(len(data))
+    return data[:start] + data[start + rng.choice((1, 4, 28, 256)) :]
+
+
+def put_in(data, rng, _):
+    start = rng.randrange(len(data) + 1)
+    return data[:start] + rng.randbytes(rng.choice((1, 4, 28, 256))) + data[start:]
+
+
+def blank(data, rng, _):
+    start, n = rng.randrange(len(data)), rng.choice((4, 64, 512))
+    return data[:start] + bytes(min(n, len(data) - start)) + data[start + n :]
+
+
+def duplicate_a_block(data, rng, _):
+    start, stop = rng.choice(blocks_of(data))
+    at = rng.choice([edge for block in blocks_of(data) for edge in block])
+    return data[:at] + data[start:stop] + data[at:]
+
+
+def swap_blocks(data, rng, _):
+    (a, b), (c, d) = sorted(rng.sample(blocks_of(data), 2))
+    return data[:a] + data[c:d] + data[b:c] + data[a:b] + data[d:]
+
+
+def splice(data, rng, others):
+    """Put a block of another archive in the place of one of this."""
+    other = rng.choice(others)
+    (start, stop), (a, b) = rng.choice(blocks_of(other)), rng.choice(blocks_of(data))
+    return data[:a] + other[start:stop] + data[b:]
+
+
+def repeat_the_tail(data, rng, _):
+    return data + data[rng.randrange(len(data)) :]
+
+
+def some_number(rng, old, n_bits):
+    return rng.choice(
+        (0, 1, old + 1, old - 1, old * 2, rng.getrandbits(n_bits), (1 << n_bits) - 1, 1 << n_bits - 1)
+    ) & ((1 << n_bits) - 1)
+
+
+def forge_a_block_header(data, rng, _):
+    """Change a number in a block's header and put its checksum right."""
+    start, _ = rng.choice(blocks_of(data))
+    at, code, n_bits = rng.choice(((4, "B", 8), (5, "B", 8), (8, "Q", 64), (16, "Q", 64), (24, "I", 32)))
+    changed = bytearray(data)
+    (old,) = struct.unpack_from(f"<{code}", data, start + at)
+    struct.pack_into(f"<{code}", changed, start + at, some_number(rng, old, n_bits))
+    changed[start + 28 : start + 32] = pack_crc(bytes(changed[start : start + 28]))
+    return bytes(changed)
+
+
+def forge_a_payload(data, rng, _):
+    """Change a number or a byte in a payload and put its checksum right, also where the index has it."""
+    start, stop = rng.choice(blocks_of(data))
+    first, last = start + BLOCK_BYTES, stop - CRC_BYTES
+    changed = bytearray(data)
+    if rng.random() < 0.5 and last - first >= 16:
+        at = first + 4 * rng.randrange(4)
+        struct.pack_into("<I", changed, at, some_number(rng, struct.unpack_from("<I", data, at)[0], 32))
+    elif last > first:
+        changed[rng.randrange(first, last)] ^= rng.randrange(1, 256)
+    crc = pack_crc(bytes(changed[first:last]))
+    changed = bytearray(bytes(changed).replace(data[last:stop], crc))
+    return fix_the_index(bytes(changed))
+
+
+def forge_an_entry(data, rng, _):
+    """Change a number in the index and put its checksum right."""
+    (start, stop) = blocks_of(data)[-1]
+    n_copy = struct.unpack_from("<I", data, start + BLOCK_BYTES)[0]
+    n = struct.unpack_from("<I", data, start + 24)[0]
+    entry = start + BLOCK_BYTES + 4 + n_copy + 28 * rng.randrange(n)
+    at, code, n_bits = rng.choice(((0, "Q", 64), (8, "Q", 64), (16, "I", 32), (20, "I", 32), (24, "B", 8)))
+    changed = bytearray(data)
+    (old,) = struct.unpack_from(f"<{code}", data, entry + at)
+    struct.pack_into(f"<{code}", changed, entry + at, some_number(rng, old, n_bits))
+    changed[stop - 4 : stop] = pack_crc(bytes(changed[start + BLOCK_BYTES : stop - 4]))
+    return bytes(changed)
+
+
+def forge_the_trailer(data, rng, _):
+    at = len(data) - TRAILER_BYTES
+    offset, n = struct.unpack_from("<QQ", data, at)
+    numbers = [some_number(rng, offset, 64), n] if rng.random() < 0.5 else [offset, some_number(rng, n, 64)]
+    packed = struct.pack("<QQ", *numbers)
+    return data[:at] + packed + pack_crc(packed) + data[at + 20 :]
+
+
+def forge_the_metadata(data, rng, _):
+    """Change the JSON of the header, in the same length, and put its checksum right."""
+    n = struct.unpack_from("<I", data, 16)[0]
+    text = data[20 : 20 + n]
+    old, new = rng.choice(
+        (
+            (b'"record_shape":[4]', b'"record_shape":[9]'),
+            (b'"record_shape":[4]', b'"record_shape":{ }'),
+            (b'"dtype":"uint8"', b'"dtype":"int8" '),
+            (b'"n_symbols":4', b'"n_symbols":5'),
+            (b'"quality":0', b'"quality":1'),
+            (b'"quality":0', b'"quality":9'),
+            (b'"chunk_records":300', b'"chunk_records":9  '),
+            (b'"chunk_records":300', b'"chunk_records":1e9'),
+            (b'"tiling":null', b'"tiling":{}  '),
+            (b'"tiling":null', b'"tiling":1234'),
+            (b"{", b"["),
+            (text, b"[" * n),
+            (text, b"{" * n),
+            (text, b"9" * n),
+            (text[:8], bytes(8)),
+        )
+    )
+    changed = data[:20] + text.replace(old, new, 1) + data[20 + n :]
+    return changed[: 20 + n] + pack_crc(changed[: 20 + n]) + changed[24 + n :]
+
+
+def forge_the_head(data, rng, _):
+    """Change a number of the header and put its checksum right where the metadata still end."""
+    at, code, n_bits = rng.choice(((8, "H", 16), (10, "H", 16), (12, "I", 32), (16, "I", 32)))
+    changed = bytearray(data)
+    (old,) = struct.unpack_from(f"<{code}", data, at)
+    struct.pack_into(f"<{code}", changed, at, some_number(rng, old, n_bits))
+    n = struct.unpack_from("<I", data, 16)[0]
+    changed[20 + n : 24 + n] = pack_crc(bytes(changed[: 20 + n]))
+    return bytes(changed)
+
+
+def fix_the_index(data):
+    """Put the checksum of the last index right."""
+    found = blocks_of(data)
+    if not found:
+        return data
+    start, stop = found[-1]
+    return data[: stop - 4] + pack_crc(data[start + BLOCK_BYTES : stop - 4]) + data[stop:]
+
+
+DAMAGE = (
+    *(flip, flip_near_an_edge, cut, cut_at_an_edge, take_out, put_in, blank),
+    *(duplicate_a_block, swap_blocks, repeat_the_tail),
+)
+FORGERIES = (
+    *(forge_a_block_header, forge_a_payload, forge_an_entry, forge_the_trailer, forge_the_metadata, forge_the_head),
+)
+
+
+def mutate(original: Original, rng: random.Random, others: list[bytes]) -> tuple[str, bytes]:
+    """Return the name of what was done, and the file."""
+    kind = rng.random()
+    if kind < 0.1:
+        return "splice", splice(original.data, rng, others)
+    steps = [rng.choice(DAMAGE if kind < 0.6 else FORGERIES)]
+    if rng.random() < 0.2:
+        steps.append(rng.choice(DAMAGE))
+    data = original.data
+    for step in steps:
+        try:
+            data = step(data, rng, others)
+        except (ValueError, IndexError, struct.error):  # nothing is left that this step could change
+            break
+    return steps[0].__name__, data or b"\0"
+
+
+# -------------------------------------------------------------------------------------------------------- judgement
+
+
+class WrongOutcomeError(AssertionError):
+    """Neither the right data nor an error by name."""
+
+
+def judge(path: Path, out: Path, original: Original, codec: TinyCodec, rng: random.Random) -> str:
+    """Return what came of a file: ``"right"``, or the name of the error.
+
+    Raises
+    ------
+    WrongOutcomeError
+        If anything that was returned is not what was compressed.
+    """
+    model = codec if rng.random() < 0.8 else None
+    try:
+        with open_archive(path, model=model) as archive:
+            state = next((state for state in original.states if len(state) == len(archive)), None)
+            if state is None:
+                raise WrongOutcomeError(f"opened as {len(archive)} records")
+            outcome = _read_all(archive, state, rng)
+    except NarrowsError as error:
+        outcome = type(error).__name__
+    _verify(path, original, model, outcome)
+    _recover(path, out, original, codec)
+    return outcome
+
+
+def _read_all(archive, state, rng) -> str:
+    outcome = "right"
+    for start, stop in ((0, len(state)), *((i, i + 1) for i in rng.sample(range(len(state)), 2)), (250, 350)):
+        try:
+            if not np.array_equal(archive[start:stop], state[start:stop]):
+                raise WrongOutcomeError(f"records {start} to {stop} are wrong")
+        except NarrowsError as error:
+            outcome = type(error).__name__
+    return outcome
+
+
+def _verify(path, original, model, outcome) -> None:
+    try:
+        report = verify(path, model)
+    except NarrowsError:
+        return
+    if report.is_intact and report.is_restored and outcome != "right":
+        raise WrongOutcomeError(f"verify finds nothing wrong, but reading gives {outcome}")
+    if report.is_intact and report.n_records not in {len(state) for state in original.states}:
+        raise WrongOutcomeError(f"verify finds {report.n_records} records and nothing wrong")
+
+
+def _recover(path, out, original, codec) -> None:
+    try:
+        recovery = recover(path, out, model=codec, force=True)
+    except NarrowsError:
+        return
+    try:
+        with open_archive(out, model=codec) as archive:
+            found = archive.read()
+        again = verify(out, codec)
+    except NarrowsError as error:
+        raise WrongOutcomeError(f"what was recovered cannot be read: {error}") from error
+    if not all(row.tobytes() in original.rows for row in found):
+        raise WrongOutcomeError("records were recovered that never were")
+    if len(found) != recovery.n_records or not again.is_intact:
+        raise WrongOutcomeError("what was recovered is damaged")
+
+
+def run(n: int, seed: int = 0, *, watch=None) -> Counter:
+    """Put n damaged files to the test and count what came of them.
+
+    Raises
+    ------
+    WrongOutcomeError
+        With the seed and the number of the input, at the first that fails.
+    """
+    codec, counts, slowest = TinyCodec(), Counter(), 0.0
+    parse = mock.patch.object(narrows.archive.models, "_parse", return_value=codec)
+    with tempfile.TemporaryDirectory(dir=SCRATCH) as scratch, parse, mock.patch("os.fsync"):
+        folder = Path(scratch)
+        wholes = originals(folder, codec)
+        make_archive(folder / "other", codec, make_records(700, seed=99))
+        others = [(folder / "other").read_bytes()]
+        for i in range(n):
+            rng = random.Random(f"{seed}/{i}")
+            original = rng.choice(wholes)
+            name, data = mutate(original, rng, others)
+            path = folder / "input"
+            path.write_bytes(data)
+            started = time.perf_counter()
+            try:
+                outcome = judge(path, folder / "output", original, codec, rng)
+            except Exception as error:
+                kept = Path(tempfile.gettempdir()) / f"fuzz-{seed}-{i}.narrows"
+                kept.write_bytes(data)
+                raise WrongOutcomeError(f"seed {seed}, input {i} ({name}, kept as {kept}): {error!r}") from error
+            seconds = time.perf_counter() - started
+            if seconds > MAX_SECONDS:
+                raise WrongOutcomeError(f"seed {seed}, input {i} ({name}) took {seconds:.1f} s")
+            slowest = max(slowest, seconds)
+            counts[name, outcome] += 1
+            if watch is not None and (i + 1) % 5000 == 0:
+                watch(f"{i + 1:,} inputs, slowest {slowest:.3f} s")
+    return counts
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Run from the command line: the number of inputs, the seed."""
+    n, seed = (
+        (int(word) for word in (*sys.argv[1:], "100000", "0")[:2]) if len(sys.argv) != 2 else (int(sys.argv[1]), 0)
+    )
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (MAX_BYTES, MAX_BYTES))
+    except ImportError:
+        pass
+    started = time.perf_counter()
+    counts = run(n, seed, watch=_say)
+    for (name, outcome), count in sorted(counts.items()):
+        _say(f"{count:>8,}  {name:<24}{outcome}")
+    _say(f"{n:,} inputs in {time.perf_counter() - started:.0f} s: each the right data or an error by name")
+
+
+if __name__ == "__main__":
+    main()

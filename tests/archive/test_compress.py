@@ -1,0 +1,506 @@
+"""Records into archives and back: whatever they are, at the quality asked for, and counted honestly."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zstandard
+from PIL import Image
+from sklearn.exceptions import NotFittedError
+from threadpoolctl import threadpool_limits
+from torch import nn
+
+import narrows
+from narrows.archive import inspect, verify
+from narrows.archive.summary import Summary
+from narrows.archive.tiling import Tiling
+from narrows.codec.freezing import freeze_decoder
+from narrows.errors import (
+    ArchiveError,
+    CorruptArchiveError,
+    DataError,
+    DataNotFoundError,
+    InvalidParameterError,
+    NotFreezableError,
+    OutputExistsError,
+    ShapeMismatchError,
+    WrongModelError,
+)
+from narrows.networks import Dense
+
+MODELS = ("codec_model", "map_model", "ladder_model", "table_model")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "a.narrows"
+
+
+@pytest.fixture(scope="session")
+def data(digits, large_digits, table):
+    """Return test records for each model."""
+    small, large = digits[1], large_digits[1]
+    return {"codec_model": small, "map_model": large, "ladder_model": small, "table_model": table}
+
+
+@pytest.fixture(scope="session")
+def photos(digits):
+    """Return 7 images of 20×27 made of digits."""
+    rows = digits[1][: 7 * 12].reshape(7, 3, 4, 8, 8).swapaxes(2, 3).reshape(7, 24, 32)
+    return np.ascontiguousarray(rows[:, :20, :27])
+
+
+def decoded(model, records, quality):
+    return model.frozen_.decode(model.quantise(records, quality), quality)
+
+
+# There and back
+
+
+@pytest.mark.parametrize("embed", [False, True])
+@pytest.mark.parametrize("name", MODELS)
+def test_what_comes_back_is_what_the_codec_decodes(request, data, path, name, embed):
+    model, records = request.getfixturevalue(name), data[name]
+    summary = narrows.compress(records, path, model=model, embed_model=embed)
+    restored = narrows.restore(path, model=None if embed else model)
+    usual = model.frozen_.usual
+    assert (restored.dtype, restored.shape) == (records.dtype, records.shape)
+    np.testing.assert_array_equal(restored, decoded(model, records, usual))
+    assert summary.expected_psnr_db == model.frozen_.qualities[usual].psnr_db
+    assert verify(path, None if embed else model).is_intact
+    assert inspect(path).has_model == embed
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int16", "float64", "float16", "uint16", "int64"])
+def test_records_of_any_dtype(table, path, dtype):
+    scaled = table > 0 if dtype == "bool" else (np.abs(100 * table) if dtype == "uint16" else 100 * table).astype(dtype)
+    model = narrows.Autoencoder(3, network=Dense(widths=(8,)), training=narrows.Training(epochs=2), random_state=0)
+    model.fit(scaled)
+    summary = narrows.compress(scaled, path, model=model, embed_model=True)
+    restored = narrows.restore(path)
+    assert restored.dtype == scaled.dtype
+    np.testing.assert_array_equal(restored, decoded(model, scaled, model.frozen_.usual))
+    error = restored.astype(np.float64) - scaled.astype(np.float64)
+    assert summary.max_error == np.abs(error).max()
+    peak = float(scaled.max()) - float(scaled.min())
+    assert summary.psnr_db == pytest.approx(10 * math.log10(peak**2 / np.square(error).mean()))
+
+
+def test_a_loaded_model_makes_the_same_bytes(codec_model, digits, tmp_path):
+    codec_model.save(tmp_path / "model")
+    given = {"fitted": codec_model, "loaded": narrows.load(tmp_path / "model"), "path": tmp_path / "model"}
+    for name, model in given.items():
+        narrows.compress(digits[1], tmp_path / name, model=model)
+    assert len({(tmp_path / name).read_bytes() for name in given}) == 1
+    for model in (*given.values(), str(tmp_path / "model"), codec_model.frozen_):
+        np.testing.assert_array_equal(
+            narrows.restore(tmp_path / "path", model=model), decoded(codec_model, digits[1], codec_model.frozen_.usual)
+        )
+
+
+def test_threads_change_nothing_in_what_comes_back(map_model, large_digits, path):
+    with threadpool_limits(2):
+        narrows.compress(large_digits[1], path, model=map_model)
+        two = narrows.restore(path, model=map_model)
+    with threadpool_limits(1):
+        np.testing.assert_array_equal(narrows.restore(path, model=map_model), two)
+
+
+def test_a_data_frame_is_a_table(table, path):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(table, columns=list("abcdef"))
+    model = narrows.Autoencoder(2, network=Dense(widths=(4,)), training=narrows.Training(epochs=1)).fit(frame)
+    narrows.compress(frame, path, model=model)
+    assert narrows.restore(path, model=model).shape == table.shape
+
+
+def test_a_watcher_is_told_how_far_it_is(codec_model, digits, path, monkeypatch):
+    monkeypatch.setattr("narrows.archive.compress._BATCH_RECORDS", 100)
+    told = []
+    narrows.compress(digits[1], path, model=codec_model, watcher=lambda *done: told.append(done))
+    assert told == [(100, 360), (200, 360), (300, 360), (360, 360)]
+
+
+# Which quality
+
+
+def test_more_decibels_take_more_bytes(ladder_model, digits, tmp_path):
+    qualities = ladder_model.frozen_.qualities
+    sizes = []
+    for position, quality in enumerate(qualities):
+        path = tmp_path / f"{position}.narrows"
+        summary = narrows.compress(digits[1], path, model=ladder_model, psnr=quality.psnr_db - 0.001)
+        assert inspect(path).metadata["quality"] == position
+        np.testing.assert_array_equal(
+            narrows.restore(path, model=ladder_model), decoded(ladder_model, digits[1], position)
+        )
+        assert (summary.expected_psnr_db, summary.expected_bytes_per_record) == (
+            quality.psnr_db,
+            quality.bytes_per_record,
+        )
+        sizes.append(summary.n_bytes)
+    assert sizes == sorted(sizes)
+    assert sizes[-1] > sizes[0] + 500
+
+
+def test_a_size_is_kept(ladder_model, digits, path):
+    wanted = ladder_model.frozen_.qualities[3].bytes_per_record + 1e-6
+    narrows.compress(digits[1], path, model=ladder_model, bytes_per_record=wanted)
+    assert inspect(path).metadata["quality"] == 3
+
+
+def test_neither_is_the_usual_quality(ladder_model, digits, path):
+    narrows.compress(digits[1], path, model=ladder_model)
+    assert inspect(path).metadata["quality"] == ladder_model.frozen_.usual
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"psnr": 80}, r"restores its training data at [\d.]+ dB at best. Got psnr=80. Train one .* --psnr 80"),
+        ({"bytes_per_record": 1e-9}, "needs at least .* bytes a record. Got bytes_per_record=1e-09. .* lower --psnr"),
+        ({"psnr": 14, "bytes_per_record": 3}, "'psnr' or 'bytes_per_record', not both"),
+        *(({"psnr": bad}, "'psnr' of compress must be a number > 0. Got") for bad in (0, -3, math.nan, math.inf, "x")),
+        ({"bytes_per_record": [1]}, "'bytes_per_record' of compress must be a number > 0. Got"),
+        ({"overlap": 2}, "The records are as large as the model's: 'overlap' has no use. Got 2"),
+        ({"append": True, "force": True}, "'append' or 'force', not both"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_asked(ladder_model, digits, path, asked, message):
+    with pytest.raises(InvalidParameterError, match=message):
+        narrows.compress(digits[1], path, model=ladder_model, **asked)
+    assert not list(path.parent.iterdir())
+
+
+# What goes wrong, and then leaves nothing behind
+
+
+def test_records_of_another_shape_or_type(ladder_model, table_model, digits, table, path):
+    for model, records, message in (
+        (ladder_model, digits[1][:, :7], r"records of shape \(8, 8\). Got \(7, 8\)"),
+        (ladder_model, digits[1].astype(np.float32), "restores uint8 records. Got .* of float32: convert it first"),
+        (table_model, table[:, :5], r"records of shape \(6,\). Got \(5,\)"),
+        (table_model, np.tile(table, 2), r"records of shape \(6,\). Got \(12,\)"),
+    ):
+        with pytest.raises(ShapeMismatchError, match=message):
+            narrows.compress(records, path, model=model)
+    with pytest.raises(DataError, match="NaN"):
+        narrows.compress(np.full_like(table, np.nan), path, model=table_model)
+    with pytest.raises(DataError):
+        narrows.compress(digits[1][:0], path, model=ladder_model)
+    assert not list(path.parent.iterdir())
+
+
+def test_models_that_are_none(digits, path):
+    for model, error, message in (
+        (path.parent / "none", DataNotFoundError, "There is no model file"),
+        (3, InvalidParameterError, "'model' must be a fitted Autoencoder or the path of its file. Got int"),
+        (narrows.Autoencoder(), NotFittedError, "not fitted"),
+    ):
+        with pytest.raises(error, match=message):
+            narrows.compress(digits[1], path, model=model)
+    assert not path.exists()
+
+
+def test_a_decoder_that_cannot_be_frozen_is_refused_with_the_reason(digits, path, monkeypatch):
+    monkeypatch.delitem(freeze_decoder.__globals__["_TRANSLATIONS"], nn.SiLU)
+    model = narrows.Autoencoder(2, network=Dense(widths=(4,), activation="silu"), training=narrows.Training(epochs=1))
+    model.fit(digits[0][:50])
+    model.save(path.parent / "model")
+    for given in (model, path.parent / "model"):
+        with pytest.raises(NotFreezableError, match="there are no integer operations for its SiLU"):
+            narrows.compress(digits[1], path, model=given)
+    assert not path.exists()
+
+
+def test_nothing_is_overwritten_unasked(ladder_model, digits, path):
+    narrows.compress(digits[1][:5], path, model=ladder_model)
+    kept = path.read_bytes()
+    with pytest.raises(OutputExistsError):
+        narrows.compress(digits[1], path, model=ladder_model)
+    assert path.read_bytes() == kept
+    narrows.compress(digits[1], path, model=ladder_model, force=True)
+    assert inspect(path).n_records == 360
+
+
+def test_an_encoder_that_fails_leaves_the_archive_as_it_was(ladder_model, digits, path, monkeypatch):
+    narrows.compress(digits[1][:5], path, model=ladder_model)
+    kept = path.read_bytes()
+
+    def stop(done, of):
+        raise KeyboardInterrupt
+
+    for how in ({"append": True}, {"force": True}):
+        with pytest.raises(KeyboardInterrupt):
+            narrows.compress(digits[1], path, model=ladder_model, watcher=stop, **how)
+        assert path.read_bytes() == kept
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+# Appending
+
+
+@pytest.mark.parametrize("embed", [False, True])
+@pytest.mark.parametrize("quality", [1, None])
+def test_appending_keeps_the_quality(ladder_model, digits, path, embed, quality):
+    asked = {} if quality is None else {"psnr": ladder_model.frozen_.qualities[quality].psnr_db}
+    position = ladder_model.frozen_.usual if quality is None else quality
+    narrows.compress(digits[1][:100], path, model=ladder_model, embed_model=embed, **asked)
+    model = None if embed else ladder_model
+    for start, again in ((100, {}), (200, asked), (300, {"embed_model": embed})):
+        summary = narrows.compress(digits[1][start : start + 100], path, model=ladder_model, append=True, **again)
+        stop = min(start + 100, 360)
+        assert (summary.records, summary.total_records) == (stop - start, stop)
+        assert summary.n_bytes == path.stat().st_size
+        assert summary.model_embedded == embed
+        assert summary.raw_bytes == stop * 64
+    np.testing.assert_array_equal(narrows.restore(path, model=model), decoded(ladder_model, digits[1], position))
+
+
+@pytest.mark.parametrize("embed", [False, True])
+def test_appending_in_another_quality_is_refused(ladder_model, digits, path, embed):
+    narrows.compress(digits[1][:10], path, model=ladder_model, embed_model=embed)
+    kept = path.read_bytes()
+    finest = ladder_model.frozen_.qualities[0]
+    with pytest.raises(ArchiveError, match=rf"is of quality {ladder_model.frozen_.usual}, .* in quality 0"):
+        narrows.compress(
+            digits[1], path, model=ladder_model, append=True, bytes_per_record=finest.bytes_per_record + 1e-9
+        )
+    assert path.read_bytes() == kept
+
+
+def test_appending_what_does_not_belong_there(ladder_model, codec_model, digits, path, photos):
+    with pytest.raises(DataNotFoundError, match="There is no archive"):
+        narrows.compress(digits[1], path, model=ladder_model, append=True)
+    narrows.compress(digits[1][:10], path, model=ladder_model)
+    kept = path.read_bytes()
+    with pytest.raises(WrongModelError, match="cannot be appended to with"):
+        narrows.compress(digits[1], path, model=codec_model, append=True)
+    with pytest.raises(ArchiveError, match="does not carry its model, and appending cannot put it in"):
+        narrows.compress(digits[1], path, model=ladder_model, append=True, embed_model=True)
+    with pytest.raises(ArchiveError, match="cannot be appended to with"):
+        narrows.compress(photos, path, model=ladder_model, append=True)
+    assert path.read_bytes() == kept
+    path.write_bytes(b"nothing of ours")
+    with pytest.raises(ArchiveError):
+        narrows.compress(digits[1], path, model=ladder_model, append=True)
+
+
+# Data that are unlike the training data cost quality or bytes, and never fail
+
+
+def foreign(shape, dtype):
+    """Return records unlike any others, by name."""
+    rng = np.random.default_rng(0)
+    dtype = np.dtype(dtype)
+    if dtype.kind == "f":
+        low, high = np.finfo(dtype).min, np.finfo(dtype).max
+        noise = rng.normal(scale=1e3, size=(50, *shape)).astype(dtype)
+    else:
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+        noise = rng.integers(low, high, (50, *shape), dtype, endpoint=True)
+    both = np.where(np.arange(20 * math.prod(shape)).reshape(20, *shape) % 3 == 0, low, high).astype(dtype)
+    return {
+        "noise": noise,
+        "least": np.full((20, *shape), low, dtype),
+        "most": np.full((20, *shape), high, dtype),
+        "least and most": both,
+        "zero": np.zeros((300, *shape), dtype),
+        "one record": noise[:1],
+    }
+
+
+@pytest.mark.parametrize("kind", ["noise", "least", "most", "least and most", "zero", "one record"])
+@pytest.mark.parametrize("name", MODELS)
+def test_foreign_data_never_fail(request, path, name, kind):
+    model = request.getfixturevalue(name)
+    records = foreign(model.shape_, model.dtype_)[kind]
+    summary = narrows.compress(records, path, model=model)
+    restored = narrows.restore(path, model=model)
+    np.testing.assert_array_equal(restored, decoded(model, records, model.frozen_.usual))
+    assert summary.unlike <= len(records)
+    json.dumps(summary.to_json(), allow_nan=False)
+    symbols = model.frozen_.n_symbols
+    assert summary.n_bytes < 1500 + len(records) * symbols * 6, "an escape costs a few bytes"
+
+
+def test_float64_records_beyond_all_bounds(table, path):
+    model = narrows.Autoencoder(3, network=Dense(widths=(8,)), training=narrows.Training(epochs=1), random_state=0)
+    model.fit(table.astype(np.float64))
+    for kind, records in foreign((6,), np.float64).items():
+        summary = narrows.compress(records, path, model=model, force=True)
+        assert np.isfinite(narrows.restore(path, model=model)).all(), kind
+        json.dumps(summary.to_json(), allow_nan=False)
+
+
+def test_a_warning_says_when_records_are_unlike(codec_model, digits, path):
+    white = np.full((50, 8, 8), 255, np.uint8)
+    summary = narrows.compress(np.concatenate([digits[1][:50], white]), path, model=codec_model)
+    assert summary.unlike == 50
+    (warning,) = summary.warnings
+    assert warning.startswith("50 of 100 records (50%) look nothing like the training data. All together come back at")
+    assert warning.endswith("Train a model on data like these.")
+    assert not narrows.compress(digits[0][:200], path, model=codec_model, force=True).warnings
+
+
+def test_a_warning_says_when_the_quality_asked_for_is_missed(codec_model, digits, path):
+    """The worst of the training data alone come back worse than all of them together."""
+    codec = codec_model.frozen_
+    error = np.square(decoded(codec_model, digits[0], 3) - digits[0].astype(float)).mean((1, 2))
+    worst = digits[0][np.argsort(error)[-200:]]
+    asked = codec.qualities[3].psnr_db - 0.01
+    (warning,) = narrows.compress(worst, path, model=codec_model, psnr=asked).warnings
+    assert f"not at the {asked:g} dB asked for" in warning
+    assert not narrows.compress(worst, path, model=codec_model, force=True).warnings, "nobody asked"
+
+
+def test_a_model_of_constant_data_has_nothing_to_compare_with(path):
+    records = np.full((40, 6), 3.5, np.float32)
+    model = narrows.Autoencoder(2, network=Dense(widths=(4,)), training=narrows.Training(epochs=1)).fit(records)
+    summary = narrows.compress(records, path, model=model)
+    assert (summary.psnr_db, summary.max_error, summary.unlike) == (None, 0, 0)
+    assert json.dumps(summary.to_json(), allow_nan=False)
+    summary = narrows.compress(records + 1, path, model=model, force=True)
+    assert (summary.psnr_db, summary.max_error, summary.unlike) == (None, 1, 40)
+    assert summary.warnings[0].startswith("40 of 40 records (100%) look nothing like the training data. Train")
+    assert json.dumps(summary.to_json(), allow_nan=False)
+
+
+# The summary
+
+
+@pytest.mark.parametrize("embed", [False, True])
+@pytest.mark.parametrize("name", MODELS)
+def test_the_summary_adds_up(request, data, path, name, embed):
+    model, records = request.getfixturevalue(name), data[name]
+    summary = narrows.compress(records, path, model=model, embed_model=embed)
+    restored = narrows.restore(path, model=model if not embed else None).astype(np.float64)
+    error = restored - records
+    usual = model.frozen_.usual
+    assert summary.path == str(path)
+    assert summary.n_bytes == path.stat().st_size
+    assert summary.records == summary.total_records == len(records)
+    assert summary.raw_bytes == records.nbytes
+    assert summary.bytes_per_record == path.stat().st_size / len(records)
+    assert summary.ratio_to_raw == records.nbytes / path.stat().st_size
+    assert summary.zstd_bytes == len(zstandard.ZstdCompressor(level=19).compress(records.tobytes()))
+    assert summary.ratio_to_zstd == summary.zstd_bytes / summary.n_bytes
+    assert summary.model_bytes == len(model.frozen_.only(usual).blob)
+    assert summary.model_embedded is embed
+    assert summary.max_error == np.abs(error).max()
+    peak = 255 if records.dtype == np.uint8 else float(model.range_[1] - model.range_[0])
+    assert summary.psnr_db == pytest.approx(10 * math.log10(peak**2 / np.square(error).mean()))
+    mse = np.square(error).reshape(len(error), -1).mean(1)
+    assert summary.unlike == (mse > model.frozen_.qualities[usual].mse_limit).sum()
+    values = json.loads(json.dumps(summary.to_json(), allow_nan=False))
+    assert values["n_bytes"] == summary.n_bytes
+    assert values["pays_after"] == summary.pays_after
+    assert "sample" not in values
+    assert repr(summary).count("\n") == 0
+    assert len(repr(summary)) < 1000
+
+
+def summary_of(**values):
+    usual = {
+        "path": "a", "records": 100, "total_records": 100, "n_bytes": 1000, "raw_bytes": 50_000, "psnr_db": 20.0,
+        "max_error": 3.0, "expected_psnr_db": 20.0, "expected_bytes_per_record": 9.0, "model_bytes": 2000,
+        "model_embedded": False, "unlike": 0, "warnings": (), "sample": np.random.default_rng(0).bytes(10_000),
+    }  # fmt: skip
+    return Summary(**(usual | values))
+
+
+@pytest.mark.parametrize("embedded", [False, True])
+def test_a_model_pays_after_so_many_records(embedded):
+    n_bytes = 1000 + 2000 * embedded
+    summary = summary_of(n_bytes=n_bytes, model_embedded=embedded)
+    per_zstd = summary.zstd_bytes / 100
+    n = summary.pays_after
+    assert n * 10 + 2000 <= n * per_zstd, "from there on both together are no larger"
+    assert (n - 1) * 10 + 2000 > (n - 1) * per_zstd
+    assert summary_of(n_bytes=1_000_000).pays_after is None
+
+
+def test_zstd_is_measured_on_a_sample_and_in_proportion_beyond(codec_model, digits, path, monkeypatch):
+    monkeypatch.setattr("narrows.archive.compress.ZSTD_SAMPLE_BYTES", 64 * 100)
+    summary = narrows.compress(digits[1], path, model=codec_model)
+    packed = len(zstandard.ZstdCompressor(level=19).compress(digits[1][:100].tobytes()))
+    assert summary.zstd_bytes == round(packed * 3.6)
+
+
+def test_infinite_expectations_are_none_in_json():
+    assert summary_of(expected_psnr_db=math.inf).to_json()["expected_psnr_db"] is None
+    assert summary_of().to_json()["expected_psnr_db"] == 20.0
+
+
+# Larger images, and folders of images
+
+
+@pytest.mark.parametrize("overlap", [0, 3])
+def test_larger_images_are_cut_into_tiles_and_come_back_whole(ladder_model, photos, path, overlap):
+    summary = narrows.compress(photos, path, model=ladder_model, overlap=overlap, embed_model=True)
+    tiling = Tiling.of((20, 27), (8, 8), overlap)
+    assert (summary.records, summary.total_records, summary.raw_bytes) == (7, 7, photos.nbytes)
+    expected = tiling.assemble(decoded(ladder_model, tiling.cut(photos), ladder_model.frozen_.usual))
+    np.testing.assert_array_equal(narrows.restore(path), expected)
+    np.testing.assert_array_equal(narrows.restore(path, records=(2, 5)), expected[2:5])
+    with narrows.open_archive(path) as archive:
+        assert archive.shape == photos.shape
+        np.testing.assert_array_equal(archive[3], expected[3])
+        np.testing.assert_array_equal(archive[5:1:-2], expected[5:1:-2])
+        np.testing.assert_array_equal(np.stack(list(archive)), expected)
+    assert verify(path).is_intact
+
+
+def test_of_an_image_only_its_own_tiles_are_decoded(ladder_model, photos, path, monkeypatch):
+    many = np.tile(photos, (30, 1, 1))
+    narrows.compress(many, path, model=ladder_model)
+    codec = ladder_model.frozen_
+    decoded_records = []
+
+    def decode(symbols, quality, **how):
+        decoded_records.append(len(symbols))
+        return type(codec).decode(codec, symbols, quality, **how)
+
+    monkeypatch.setattr(codec, "decode", decode)
+    with narrows.open_archive(path, model=codec) as archive:
+        archive[100]
+    assert sum(decoded_records) <= 512, "twelve tiles, in one or two groups of 256"
+
+
+def test_appending_images_of_another_size_is_refused(ladder_model, photos, path):
+    narrows.compress(photos, path, model=ladder_model)
+    narrows.compress(photos[:2], path, model=ladder_model, append=True)
+    assert inspect(path).n_records == 9 * 12
+    assert len(narrows.restore(path, model=ladder_model)) == 9
+    with pytest.raises(ArchiveError, match="holds images cut by"):
+        narrows.compress(photos[:, :17], path, model=ladder_model, append=True)
+    with pytest.raises(ArchiveError, match="holds images cut by"):
+        narrows.compress(photos, path, model=ladder_model, append=True, overlap=2)
+
+
+def test_an_image_of_which_tiles_are_missing_is_refused(ladder_model, photos, path, monkeypatch):
+    monkeypatch.setattr(Tiling, "to_json", lambda self: {"image_shape": [64, 64], "overlap": 0})
+    narrows.compress(photos, path, model=ladder_model)
+    with pytest.raises(CorruptArchiveError, match="its last image is not complete"):
+        narrows.restore(path, model=ladder_model)
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_folder_of_images_keeps_its_names(ladder_model, digits, photos, tmp_path, large):
+    folder, images = tmp_path / "in", photos if large else digits[1][:5]
+    names = [f"{place}/{number}.png" for number, place in enumerate("babab" + "ab" * large)]
+    for name, image in zip(names, images, strict=True):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / name)
+    path = tmp_path / "a.narrows"
+    narrows.compress(str(folder), path, model=ladder_model)
+    source = narrows.data.open(folder)
+    with narrows.open_archive(path, model=ladder_model) as archive:
+        assert tuple(archive.names()) == source.files
+        restored = archive[:]
+    out = Path(narrows.restore(path, model=ladder_model, out=f"{tmp_path}/out/"))
+    for name, image in zip(source.files, restored, strict=True):
+        np.testing.assert_array_equal(np.asarray(Image.open(out / name)), image)

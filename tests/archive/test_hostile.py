@@ -1,0 +1,181 @@
+"""Files that are damaged or made to deceive: right data or an error by name, soon and in little memory."""
+
+import struct
+import time
+import tracemalloc
+import zlib
+
+import numpy as np
+import pytest
+
+from narrows.archive import inspect, layout, open_archive, recover, restore, verify
+from narrows.archive.layout import Block, BlockType, Coding, Trailer
+from narrows.errors import ArchiveError, CorruptArchiveError, NarrowsError
+
+
+def everything(path, codec, out):
+    """Try all that can be done with an archive; return the errors."""
+    errors = []
+    for attempt in (
+        lambda: restore(path, model=codec),
+        lambda: inspect(path),
+        lambda: verify(path, codec),
+        lambda: recover(path, out, model=codec, force=True),
+    ):
+        try:
+            attempt()
+        except NarrowsError as error:
+            errors.append(error)
+    return errors
+
+
+def forged(make, codec, records, fuzz, payloads, declared=None):
+    """Return an archive of the header of a true one, and blocks (block, payload) with all checksums right."""
+    path = make(records[:10])
+    data = path.read_bytes()
+    n_header = fuzz.blocks_of(data)[0][0]
+    data = data[:n_header]
+    for block, payload in payloads:
+        data += layout.pack_block(block) + payload + layout.pack_crc(payload)
+    path.write_bytes(data + layout.pack_trailer(Trailer(len(data), declared or 10)))
+    return path
+
+
+def test_some_thousand_damaged_files(fuzz):
+    started = time.perf_counter()
+    counts = sum((fuzz.run(50, seed) for seed in range(12)), start=fuzz.Counter())
+    assert counts.total() == 600
+    assert {outcome for _, outcome in counts} >= {"right", "CorruptArchiveError", "ArchiveError"}
+    assert time.perf_counter() - started < 120
+
+
+def test_every_cut_of_a_file(make, codec, records, tmp_path):
+    path = make(records[:300], chunk_records=100)
+    data = path.read_bytes()
+    for n in range(0, len(data), 3):
+        path.write_bytes(data[:n])
+        try:
+            found = restore(path, model=codec)
+        except NarrowsError:
+            continue
+        np.testing.assert_array_equal(found, records[:300])
+
+
+def test_blocks_within_blocks_end(tmp_path, make, codec, records, fuzz):
+    """Headers that all reach to the end of the file, each to be checked for itself."""
+    size = 1 << 20
+    data = bytearray(size)
+    for at in range(0, size - 64, 40):
+        data[at : at + 32] = layout.pack_block(Block(2, 1, size - at - 36 + 400, at, 1))
+    path = make(records[:10])
+    path.write_bytes(path.read_bytes()[: fuzz.blocks_of(path.read_bytes())[0][0]] + bytes(data) + bytes(1000))
+    started = time.perf_counter()
+    assert everything(path, codec, tmp_path / "out")
+    assert time.perf_counter() - started < 20
+
+
+def test_a_file_of_magics_ends(tmp_path, make, codec, records, fuzz):
+    path = make(records[:10])
+    header = path.read_bytes()[: fuzz.blocks_of(path.read_bytes())[0][0]]
+    path.write_bytes(header + layout.BLOCK_MAGIC * (1 << 16))
+    started = time.perf_counter()
+    assert everything(path, codec, tmp_path / "out")
+    assert time.perf_counter() - started < 20
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        Block(BlockType.RECORDS, Coding.CODE, 1 << 61, 0, 10),
+        Block(BlockType.RECORDS, Coding.CODE, 64, 1 << 39, 10),
+        Block(BlockType.RECORDS, Coding.CODE, 64, 0, 300),
+        Block(BlockType.INDEX, 0, 64, 10, 1),
+        Block(BlockType.INDEX, 0, 64, 10, (1 << 32) - 1),
+        Block(BlockType.MODEL, 0, 64, 0, 0),
+        Block(99, 0, 64, 0, 0),
+        Block(99, 0, 0, 0, 0),
+    ],
+)
+def test_lone_blocks(make, codec, records, fuzz, tmp_path, block):
+    path = forged(make, codec, records, fuzz, [(block, bytes(64))])
+    tracemalloc.start()
+    assert len(everything(path, codec, tmp_path / "out")) >= 2
+    assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("sizes", [(1, 0, 0, 0), (4096, 0, 0, 0), (0, 0, 0, 0), (1 << 31, 1 << 31, 0, 0)])
+def test_payloads_that_lie(make, codec, records, fuzz, tmp_path, sizes):
+    payload = struct.pack("<4I", *sizes) + bytes(4 + 4 * min(sizes[0], 4096))
+    block = Block(BlockType.RECORDS, Coding.CODE, len(payload), 0, 10)
+    index = Block(BlockType.INDEX, 0, 0, 10, 0)
+    path = forged(make, codec, records, fuzz, [(block, payload), (index, b"")])
+    with pytest.raises(CorruptArchiveError):
+        restore(path, model=codec)
+    assert everything(path, codec, tmp_path / "out")
+
+
+def test_an_unknown_coding_is_of_a_newer_version(make, codec, records, fuzz):
+    data = bytearray(layout.pack_block(Block(BlockType.RECORDS, 7, 64, 0, 10)))
+    with pytest.raises(ArchiveError, match="upgrade") as raised:
+        layout.parse_block(bytes(data))
+    assert not isinstance(raised.value, CorruptArchiveError)
+
+
+def test_an_index_that_inflates_without_bounds(make, codec, records, fuzz, tmp_path):
+    copy = zlib.compress(bytes(64 << 20), 9)
+    payload = struct.pack("<I", len(copy)) + copy
+    path = forged(make, codec, records, fuzz, [(Block(BlockType.INDEX, 0, len(payload), 10, 0), payload)])
+    tracemalloc.start()
+    assert everything(path, codec, tmp_path / "out")
+    assert tracemalloc.get_traced_memory()[1] < 80 << 20
+    tracemalloc.stop()
+
+
+def test_an_unknown_block_is_passed_over(make, codec, records, fuzz, tmp_path):
+    """A later minor version may put blocks between the others, and the index need not name them."""
+    path = make(records)
+    data = path.read_bytes()
+    first = fuzz.blocks_of(data)[0][0]
+    extra = layout.pack_block(Block(50, 0, 3, 0, 0)) + b"abc" + layout.pack_crc(b"abc")
+    path.write_bytes(data[:first] + extra + data[first:])
+    np.testing.assert_array_equal(restore(path, model=codec), records)
+
+
+def test_a_pipe_does_not_keep_us_waiting(tmp_path, codec):
+    import os
+
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("there are no pipes with names here")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ArchiveError, match="no file"):
+        open_archive(tmp_path / "pipe", model=codec)
+
+
+def test_paths_that_cannot_be(codec):
+    with pytest.raises(NarrowsError):
+        open_archive("a\0b", model=codec)
+
+
+def test_a_forged_trailer_does_not_hide_records(make, codec, records, fuzz):
+    """An end that counts no records, and a first block that cannot be read: not an empty archive."""
+    path = make(records)
+    data = bytearray(path.read_bytes())
+    data[fuzz.blocks_of(bytes(data))[0][0]] ^= 1
+    for offset in (0, len(data) - 100):
+        path.write_bytes(bytes(data[:-28]) + layout.pack_trailer(Trailer(offset, 0)))
+        with pytest.raises(CorruptArchiveError):
+            open_archive(path, model=codec)
+
+
+def test_a_chunk_that_poses_as_an_index_does_not_hide_records(make, codec, records, fuzz):
+    path = make(records)
+    data = path.read_bytes()
+    for number in range(4):
+        start, stop = fuzz.blocks_of(data)[number]
+        block = layout.parse_block(data[start : start + 32])
+        posing = layout.pack_block(Block(BlockType.INDEX, 0, block.n_payload_bytes, block.first, block.n_records))
+        for end in (start + 32, stop, len(data) - 1):
+            path.write_bytes(data[:start] + posing + data[start + 32 : end])
+            with pytest.raises(CorruptArchiveError):
+                open_archive(path, model=codec)

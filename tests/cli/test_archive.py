@@ -1,0 +1,180 @@
+"""``narrows verify``, ``recover``, and ``info`` of archives."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def model(compressor):
+    return compressor
+
+
+@pytest.fixture
+def three_chunks(narrows, model, archive):
+    """An archive of 360, 100 and 50 records, the middle ones damaged."""
+    start = len(Path(archive).read_bytes())
+    for n in ("100", "50"):
+        narrows("compress", "digits:train", "-m", model, "-o", archive, "--append", "--limit", n, "--quiet")
+    data = bytearray(Path(archive).read_bytes())
+    data[start + 60] ^= 0x10
+    Path("damaged.narrows").write_bytes(data)
+    return "damaged.narrows"
+
+
+# ------------------------------------------------------------------------------------------------------------- verify
+
+
+def test_an_archive_that_is_whole_is_said_to_be(narrows, model, archive):
+    n_bytes = f"{Path(archive).stat().st_size:,}"
+    text = narrows("verify", archive, "-m", model).stdout
+    assert text.splitlines() == [
+        f"{archive} is whole: 360 records in 1 chunk, {n_bytes} bytes.",
+        "Every record was restored, and is what was compressed.",
+    ]
+    said = narrows.json("verify", archive, "-m", model)
+    assert (said["is_intact"], said["is_restored"], said["n_records"], said["n_intact"]) == (True, True, 360, 360)
+    assert (said["lost"], said["problems"]) == ([], [])
+
+
+def test_without_the_model_the_bytes_are_checked_and_the_rest_is_said_not_to_be(narrows, archive):
+    text = narrows("verify", archive).stdout
+    assert "is whole: 360 records" in text
+    assert "All bytes have the right checksums." in text
+    assert "was not checked: that takes the model (-m MODEL)" in text
+    assert narrows.json("verify", archive)["is_restored"] is False
+
+
+def test_an_archive_that_carries_its_model_is_checked_in_full(narrows, model):
+    narrows("compress", "digits:test", "-m", model, "-o", "x.narrows", "--embed-model", "--quiet")
+    assert "Every record was restored" in narrows("verify", "x.narrows").stdout
+
+
+def test_damage_is_listed_and_ends_with_1(narrows, model, three_chunks):
+    for more in ((), ("-m", model)):
+        result = narrows("verify", three_chunks, *more, code=1)
+        assert result.stdout.startswith(f"{three_chunks} is damaged:\n  at byte ")
+        assert "records 360 to 459" in result.stdout.splitlines()[1]
+        assert "\nIntact: 410 records of 510, in 2 chunks.\n" in result.stdout
+        assert "\nLost: records 360 to 459.\n" in result.stdout
+        assert ("was not checked" in result.stdout) == (not more)
+        assert result.stderr == ""
+
+
+def test_damage_is_listed_as_json_and_ends_with_1(narrows, three_chunks):
+    said = json.loads(narrows("verify", three_chunks, "--json", code=1).stdout)
+    assert said["is_intact"] is False
+    assert said["lost"] == [[360, 460]]
+    assert said["problems"][0]["records"] == [360, 460]
+    assert said["problems"][0]["offset"] > 0
+    assert said["problems"][0]["what"]
+
+
+def test_an_archive_that_is_cut_off_says_that_there_may_have_been_more(narrows, archive):
+    data = Path(archive).read_bytes()
+    Path("cut.narrows").write_bytes(data[: len(data) // 3])
+    text = narrows("verify", "cut.narrows", code=1).stdout
+    assert "Lost: records 0 to 359 and whatever came after, if anything did." in text
+
+
+def test_what_is_no_archive_is_an_error_not_damage(narrows, model, archive, denoising_model):
+    assert "There is no archive x.narrows" in narrows("verify", "x.narrows", code=1).stderr
+    assert narrows("verify", model, code=1).stderr.startswith(f"Error: {model}")
+    assert "was made with the model" in narrows("verify", archive, "-m", denoising_model, code=1).stderr
+
+
+# ------------------------------------------------------------------------------------------------------------ recover
+
+
+def test_recover_saves_what_is_intact_and_lists_what_is_lost(narrows, model, three_chunks, archive):
+    before = Path(three_chunks).read_bytes()
+    said = narrows("recover", three_chunks, "-o", "saved.narrows", "-m", model).stdout
+    assert said.startswith("saved.narrows  410 records in 2 chunks\n")
+    assert "Lost: records 360 to 459." in said
+    assert "does not carry its model" in said
+    assert Path(three_chunks).read_bytes() == before
+    assert "is whole: 410 records" in narrows("verify", "saved.narrows", "-m", model).stdout
+    for path in (archive, "saved.narrows"):
+        narrows("restore", path, "-m", model, "-o", "out.npy", "--force")
+        Path("out.npy").rename(f"{path}.npy")
+    whole, saved = np.load(f"{archive}.npy"), np.load("saved.narrows.npy")
+    assert np.array_equal(saved, np.delete(whole, range(360, 460), axis=0))
+
+
+def test_recover_as_json(narrows, three_chunks):
+    said = narrows.json("recover", three_chunks, "-o", "saved.narrows")
+    assert (said["path"], said["n_records"], said["n_chunks"], said["has_model"]) == ("saved.narrows", 410, 2, False)
+    assert said["report"]["lost"] == [[360, 460]]
+
+
+def test_a_whole_archive_is_copied_and_nothing_is_said_to_be_wrong_with_it(narrows, archive):
+    assert f"Nothing was wrong with {archive}." in narrows("recover", archive, "-o", "copy.narrows").stdout
+
+
+def test_recover_replaces_nothing_unasked_and_never_what_it_reads(narrows, three_chunks):
+    before = Path(three_chunks).read_bytes()
+    assert "is what is read" in narrows("recover", three_chunks, "-o", three_chunks, "--force", code=2).stderr
+    assert Path(three_chunks).read_bytes() == before
+    Path("mine.narrows").write_bytes(b"mine")
+    assert "already there" in narrows("recover", three_chunks, "-o", "mine.narrows", code=1).stderr
+    assert Path("mine.narrows").read_bytes() == b"mine"
+
+
+def test_where_nothing_is_intact_nothing_is_written(narrows, archive):
+    data = bytearray(Path(archive).read_bytes())
+    data[len(data) // 4 : 3 * len(data) // 4] = bytes(3 * len(data) // 4 - len(data) // 4)
+    Path("x.narrows").write_bytes(data)
+    assert "x.narrows" in narrows("recover", "x.narrows", "-o", "saved.narrows", code=1).stderr
+    assert not Path("saved.narrows").exists()
+
+
+def test_verify_recover_and_info_need_no_pytorch(model, archive):
+    script = f"""
+import sys
+from narrows.cli import main
+for command in ("verify {archive} -m {model}", "recover {archive} -o copy.narrows", "info {archive}"):
+    main([*command.split(), "--json"], standalone_mode=False)
+sys.exit(", ".join(name for name in ("torch", "sklearn", "matplotlib") if name in sys.modules) or 0)
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+# --------------------------------------------------------------------------------------------------------------- info
+
+
+def test_info_says_what_an_archive_is_and_where_its_bytes_are(narrows, archive):
+    said = narrows.json("info", archive)
+    assert said["n_records"] == 360
+    assert said["n_bytes"] == Path(archive).stat().st_size
+    assert said["metadata"]["record_shape"] == [8, 8]
+    text = narrows("info", archive).stdout
+    for words in (
+        f"{archive}, {said['n_bytes']:,} bytes, written by narrows",
+        "360 of 8×8 uint8, 23,040 bytes restored",
+        said["metadata"]["model"][:12],
+        "not inside: reading takes its file (-m MODEL)",
+        "8 whole numbers a record",
+        "a data set that has a name",
+        f"1 chunk  {said['records_bytes']:,}",
+    ):
+        assert words in text
+
+
+def test_an_archive_and_a_model_are_told_apart_by_their_first_bytes_not_by_their_names(narrows, model, archive):
+    Path(archive).rename("archive.safetensors")
+    Path("model.narrows").write_bytes(Path(model).read_bytes())
+    assert narrows.json("info", "archive.safetensors")["n_records"] == 360
+    assert narrows.json("info", "model.narrows")["n_latent"] == 8
+
+
+def test_info_of_an_archive_that_cannot_be_opened_says_what_is_wrong_and_what_to_do(narrows, archive):
+    data = Path(archive).read_bytes()
+    Path("text.narrows").write_bytes(data.replace(b"\r\n", b"\n", 1))
+    assert "line endings" in narrows("info", "text.narrows", code=1).stderr
+    Path("half.narrows").write_bytes(data[: len(data) // 2])
+    assert "narrows recover" in narrows("info", "half.narrows", code=1).stderr

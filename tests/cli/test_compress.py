@@ -1,0 +1,306 @@
+"""``narrows compress``: a small file, honest totals, and nothing half-written."""
+
+import os
+import signal
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import narrows as package
+from narrows.archive.summary import Summary
+from narrows.cli.compress import _lines
+
+
+@pytest.fixture
+def model(compressor):
+    return compressor
+
+
+def compress(narrows, model, *more, data="digits:test", code=0):
+    return narrows("compress", data, "-m", model, "-o", "x.narrows", *more, code=code)
+
+
+def totals(narrows, model, *more, data="digits:test"):
+    return narrows.json("compress", data, "-m", model, "-o", "x.narrows", "--quiet", *more)
+
+
+def restored(narrows, model, *more):
+    narrows("restore", "x.narrows", "-o", "back.npy", "--force", *(("-m", model) if model else ()), *more)
+    return np.load("back.npy")
+
+
+# ------------------------------------------------------------------------------------------------------------ totals
+
+
+def test_the_totals_are_those_of_the_file_and_of_what_comes_back(narrows, model, digits):
+    said = totals(narrows, model)
+    back = restored(narrows, model)
+    error = digits[1].astype(float) - back
+    assert said["records"] == said["total_records"] == 360
+    assert said["n_bytes"] == Path("x.narrows").stat().st_size
+    assert said["bytes_per_record"] == said["n_bytes"] / 360
+    assert said["raw_bytes"] == digits[1].nbytes
+    assert said["ratio_to_raw"] == pytest.approx(digits[1].nbytes / said["n_bytes"])
+    assert said["ratio_to_zstd"] == pytest.approx(said["zstd_bytes"] / said["n_bytes"])
+    assert said["psnr_db"] == pytest.approx(10 * np.log10(255**2 / np.mean(error**2)))
+    assert said["max_error"] == np.abs(error).max()
+    assert (said["model_embedded"], said["warnings"]) == (False, [])
+
+
+def test_in_words_every_total_has_a_line_with_its_meaning(narrows, model):
+    said = totals(narrows, model)
+    Path("x.narrows").unlink()
+    result = compress(narrows, model)
+    lines = {line[2:18].strip(): line for line in result.stdout.splitlines() if line.startswith("  ")}
+    assert list(lines) == [
+        "records",
+        "bytes on disk",
+        "bytes a record",
+        "ratio to raw",
+        "ratio to zstd",
+        "PSNR",
+        "largest error",
+        "the model",
+    ]
+    assert "8×8 uint8 from digits:test" in lines["records"]
+    assert f" {said['n_bytes']:,}" in lines["bytes on disk"]
+    assert "23,040 bytes as they were" in lines["ratio to raw"]
+    assert "zstd -19, which loses nothing" in lines["ratio to zstd"]
+    assert f"expected: {said['expected_psnr_db']:#.4g} dB, as of the training data" in lines["PSNR"]
+    assert "in compressor.safetensors: keep it" in lines["the model"]
+    assert result.stdout.startswith("x.narrows\n")
+    assert result.stdout.splitlines()[-1].startswith("The model has")
+    assert result.stderr == ""
+
+
+def summary(**changes):
+    """Return the totals of 1,000 records of 100 bytes that zstd halves and a model of 2,000 bytes makes a tenth of."""
+    rng = np.random.default_rng(0)
+    values = {
+        "path": "x.narrows",
+        "records": 1000,
+        "total_records": 1000,
+        "n_bytes": 10_000,
+        "raw_bytes": 100_000,
+        "psnr_db": 30.0,
+        "max_error": 4.0,
+        "expected_psnr_db": 31.0,
+        "expected_bytes_per_record": 9.0,
+        "model_bytes": 2000,
+        "model_embedded": False,
+        "unlike": 0,
+        "warnings": (),
+        "sample": rng.integers(0, 16, 100_000, dtype=np.uint8).tobytes(),
+    }
+    return Summary(**{**values, **changes})
+
+
+def in_words(**changes):
+    source = package.data.open(np.zeros((1000, 100), np.uint8))
+    return "\n".join(_lines(summary(**changes), source, "models/m.safetensors"))
+
+
+def test_a_model_is_said_to_have_paid_for_itself_or_from_when_on_it_will_or_that_it_never_does():
+    n = summary().pays_after
+    assert f"The model has paid for itself: archive and model together beat zstd from {n} records on." in in_words()
+    dear = in_words(model_bytes=10_000_000)
+    assert "The model has not paid for itself yet: archive and model together beat zstd from 2" in dear
+    never = in_words(n_bytes=60_000)
+    assert "The model never pays for itself on records like these: they take 60.00 bytes each without it" in never
+    assert "zstd, which loses nothing, takes 5" in never
+
+
+def test_a_model_that_is_inside_is_counted_and_said_to_be():
+    text = in_words(n_bytes=62_000, model_embedded=True)
+    assert "inside, and counted above" in text
+    assert "they take 60.00 bytes each without it" in text
+
+
+def test_records_that_come_back_exactly_are_said_to():
+    assert "restored exactly" in in_words(psnr_db=None, max_error=0.0)
+
+
+# ---------------------------------------------------------------------------------------------------------- warnings
+
+
+def test_data_unlike_the_training_data_are_warned_of_on_standard_error(narrows, model, rng):
+    np.save("noise.npy", rng.integers(0, 256, (50, 8, 8), dtype=np.uint8))
+    result = compress(narrows, model, data="noise.npy")
+    assert result.stderr.startswith("Warning: ")
+    assert "training data" in result.stderr
+    assert "Warning" not in result.stdout
+    quiet = narrows("compress", "noise.npy", "-m", model, "-o", "y.narrows", "--quiet", "--json")
+    assert quiet.stderr == ""
+    assert "training data" in quiet.stdout
+
+
+def test_a_quality_that_is_asked_for_and_not_reached_is_warned_of(narrows, model, monkeypatch):
+    warning = "The records come back at 10.00 dB, not at the 11 dB asked for."
+    monkeypatch.setattr("narrows.archive.compress.compress", lambda *_, **__: summary(warnings=(warning,)))
+    assert compress(narrows, model).stderr == f"Warning: {warning}\n"
+
+
+# ----------------------------------------------------------------------------------------------------------- quality
+
+
+def test_psnr_and_bytes_per_record_choose_the_quality(narrows, model):
+    from narrows.codec import read_frozen
+
+    qualities = read_frozen(model).qualities
+    finest = max(qualities, key=lambda quality: quality.psnr_db)
+    coarsest = min(qualities, key=lambda quality: quality.bytes_per_record)
+    by_psnr = totals(narrows, model, "--psnr", str(finest.psnr_db))
+    assert by_psnr["expected_psnr_db"] == pytest.approx(finest.psnr_db)
+    by_bytes = totals(narrows, model, "--bytes-per-record", str(coarsest.bytes_per_record), "--force")
+    assert by_bytes["expected_psnr_db"] == pytest.approx(coarsest.psnr_db)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--psnr 20 --bytes-per-record 3", "--psnr and --bytes-per-record each choose the quality. Give one of them."),
+        ("--psnr 0", "--psnr must be a number above 0. Got 0."),
+        ("--psnr nan", "--psnr must be a number above 0. Got nan."),
+        ("--bytes-per-record -1", "--bytes-per-record must be a number above 0. Got -1."),
+        ("--bytes-per-record 0.001", "This model needs at least"),
+        ("--psnr 99", "dB at best. Got psnr=99."),
+        ("--append --force", "--append adds to an archive and --force replaces one."),
+        ("--overlap 2", "'overlap' has no use"),
+        ("--limit 0", "The 'limit' must be a whole number ≥ 1. Got 0."),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_leaves_nothing(arguments, message, narrows, model):
+    result = compress(narrows, model, *arguments.split(), code=2)
+    assert message in " ".join(result.stderr.split())
+    assert result.stdout == ""
+    assert list(Path().iterdir()) == []
+
+
+# ------------------------------------------------------------------------------------------------------ data, options
+
+
+def test_an_embedded_model_is_all_that_a_reader_needs(narrows, model):
+    small = totals(narrows, model)
+    alone = restored(narrows, model)
+    large = totals(narrows, model, "--embed-model", "--force")
+    assert large["model_embedded"]
+    assert large["n_bytes"] > small["n_bytes"] + large["model_bytes"]
+    assert np.array_equal(restored(narrows, None), alone)
+
+
+def test_records_are_appended_to_an_archive_that_is_there(narrows, model):
+    compress(narrows, model, "--limit", "100", "-q")
+    said = totals(narrows, model, "--append", "--limit", "60", data="digits:train")
+    assert (said["records"], said["total_records"]) == (60, 160)
+    assert said["n_bytes"] == Path("x.narrows").stat().st_size
+    assert len(restored(narrows, model)) == 160
+    assert "of all 165 records" in compress(narrows, model, "--append", "--limit", "5").stdout
+    Path("x.narrows").unlink()
+    assert "There is no archive x.narrows" in compress(narrows, model, "--append", code=1).stderr
+
+
+def test_images_keep_their_names_there_and_back(narrows, model, digits):
+    for position, name in enumerate(("a/one.png", "b/two.png", "three.png")):
+        Path("photos", name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(digits[1][position]).save(Path("photos", name))
+    compress(narrows, model, data="photos")
+    narrows("restore", "x.narrows", "-m", model, "-o", "back/")
+    names = sorted(path.relative_to("back").as_posix() for path in Path("back").rglob("*.png"))
+    assert names == ["a/one.png", "b/two.png", "three.png"]
+    assert np.array_equal(np.asarray(Image.open("back/a/one.png")), restored(narrows, model, "--only", "0")[0])
+
+
+@pytest.fixture
+def large_images(digits):
+    """Two images of twice the model's height and width."""
+    eight = digits[1][:8]
+    np.save("large.npy", np.block([[eight[0:2], eight[2:4]], [eight[4:6], eight[6:8]]]))
+    return "large.npy"
+
+
+def test_larger_images_are_cut_into_tiles_and_counted_as_images(narrows, model, large_images):
+    said = totals(narrows, model, data=large_images)
+    assert (said["records"], said["raw_bytes"]) == (2, 2 * 16 * 16)
+    assert "images of 16×16\n" in narrows("info", "x.narrows").stdout
+    compress(narrows, model, "--overlap", "2", "--force", data=large_images)
+    assert "images of 16×16, overlapping by 2 pixels" in narrows("info", "x.narrows").stdout
+
+
+@pytest.mark.parametrize("overlap", [0, 2])
+def test_larger_images_come_back_whole(overlap, narrows, model, large_images):
+    compress(narrows, model, "--overlap", str(overlap), data=large_images)
+    assert restored(narrows, model).shape == (2, 16, 16)
+
+
+def test_key_and_limit_say_which_data_are_meant(narrows, model):
+    np.savez("two.npz", x=np.zeros((30, 8, 8), np.uint8), other=np.zeros((3, 5)))
+    assert totals(narrows, model, "--key", "x", "--limit", "20", data="two.npz")["records"] == 20
+
+
+def test_data_of_another_shape_or_type_are_refused_by_name(narrows, model):
+    np.save("flat.npy", np.zeros((3, 5), np.uint8))
+    assert "(5,)" in compress(narrows, model, data="flat.npy", code=1).stderr
+    np.save("floats.npy", np.zeros((3, 8, 8), np.float32))
+    assert "float32" in compress(narrows, model, data="floats.npy", code=1).stderr
+    assert not Path("x.narrows").exists()
+
+
+# ------------------------------------------------------------------------------------------------------------ outputs
+
+
+def test_an_archive_is_replaced_only_by_force_and_refused_before_the_model_is_read(narrows, model):
+    Path("x.narrows").write_bytes(b"mine")
+    refused = compress(narrows, "no-such-model.safetensors", data="no-such-data.npy", code=1).stderr
+    assert "already there" in refused
+    assert "--force" in refused
+    assert Path("x.narrows").read_bytes() == b"mine"
+    compress(narrows, model, "--force")
+    assert Path("x.narrows").read_bytes() != b"mine"
+    nowhere = narrows("compress", "digits", "-m", "no-such", "-o", "nowhere/x.narrows", code=1)
+    assert "There is no folder" in nowhere.stderr
+
+
+def test_what_is_read_is_never_replaced(narrows, model):
+    np.save("x.npy", np.zeros((3, 8, 8), np.uint8))
+    before = Path("x.npy").read_bytes()
+    refused = narrows("compress", "x.npy", "-m", model, "-o", "./x.npy", "--force", code=2).stderr
+    assert "is what is read" in refused
+    assert Path("x.npy").read_bytes() == before
+    assert "is what is read" in narrows("compress", "x.npy", "-m", model, "-o", model, "--force", code=2).stderr
+
+
+def stop_after_the_first_records(monkeypatch, number):
+    """Have the process receive a signal once some records are written."""
+
+    @contextmanager
+    def on_records(doing, *, quiet):
+        yield lambda n_done, n_records: os.kill(os.getpid(), number)
+
+    monkeypatch.setattr("narrows.cli.compress.on_records", on_records)
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "said"), [(signal.SIGINT, 130, "Interrupted.\n"), (signal.SIGTERM, 143, "")]
+)
+def test_ctrl_c_and_a_kill_leave_no_half_file(number, code, said, narrows, model, monkeypatch):
+    stop_after_the_first_records(monkeypatch, number)
+    result = compress(narrows, model, code=code)
+    assert (result.stdout, result.stderr) == ("", said)
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize("how", ["--append", "--force"])
+def test_ctrl_c_leaves_an_archive_that_is_appended_to_or_replaced_as_it_was(how, narrows, model, archive, monkeypatch):
+    before = Path(archive).read_bytes()
+    stop_after_the_first_records(monkeypatch, signal.SIGINT)
+    narrows("compress", "digits:train", "-m", model, "-o", archive, how, code=130)
+    assert Path(archive).read_bytes() == before
+    assert [path.name for path in Path().iterdir()] == [archive]
+
+
+def test_quiet_says_nothing_but_the_result(narrows, model, rng):
+    np.save("noise.npy", rng.integers(0, 256, (50, 8, 8), dtype=np.uint8))
+    assert compress(narrows, model, "-q", data="noise.npy").stderr == ""

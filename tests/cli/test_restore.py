@@ -1,0 +1,149 @@
+"""``narrows restore``: the same bytes everywhere, only what is asked for, in the kind of file that the name says."""
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import narrows as package
+
+
+@pytest.fixture
+def model(compressor):
+    return compressor
+
+
+@pytest.fixture
+def whole(narrows, model, archive):
+    """All records of the archive."""
+    narrows("restore", archive, "-m", model, "-o", "whole.npy")
+    return np.load("whole.npy")
+
+
+def test_restore_writes_the_records_and_says_so(narrows, model, archive, digits):
+    said = narrows("restore", archive, "-m", model, "-o", "back.npy")
+    assert said.stdout == "back.npy  360 records of 8×8 uint8\n"
+    assert said.stderr == ""
+    back = np.load("back.npy")
+    assert (back.shape, back.dtype) == ((360, 8, 8), np.uint8)
+    assert np.mean((back.astype(float) - digits[1]) ** 2) < np.var(digits[1])
+
+
+def test_json_says_what_was_written(narrows, model, archive):
+    said = narrows.json("restore", archive, "-m", model, "-o", "back.npy", "--only", "4:7")
+    assert said == {"path": "back.npy", "records": 3, "shape": [8, 8], "dtype": "uint8"}
+
+
+def test_another_process_restores_the_same_bytes_without_pytorch(model, archive, whole):
+    script = f"""
+import json, sys
+from narrows.cli import main
+main(["restore", "{archive}", "-m", "{model}", "-o", "again.npy", "--json"], standalone_mode=False)
+print(json.dumps([name for name in ("torch", "sklearn", "matplotlib", "rich", "PIL") if name in sys.modules]))
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == []
+    assert Path("again.npy").read_bytes() == Path("whole.npy").read_bytes()
+
+
+# -------------------------------------------------------------------------------------------------------------- only
+
+
+@pytest.mark.parametrize(
+    ("only", "start", "stop"),
+    [("100:200", 100, 200), (":50", 0, 50), ("300:", 300, 360), ("7", 7, 8), ("359", 359, 360), (":", 0, 360)],
+)
+def test_only_some_records_are_those_records(only, start, stop, narrows, model, archive, whole):
+    narrows("restore", archive, "-m", model, "-o", "some.npy", "--only", only)
+    assert np.array_equal(np.load("some.npy"), whole[start:stop])
+
+
+@pytest.mark.parametrize("only", ["300:361", "360", "1000:", ":9999"])
+def test_records_that_are_not_there_are_refused_with_how_many_there_are(only, narrows, model, archive):
+    refused = narrows("restore", archive, "-m", model, "-o", "some.npy", "--only", only, code=2)
+    assert refused.stderr == f"Error: {archive} has 360 records, numbered 0 to 359. Asked for --only {only}.\n"
+    assert not Path("some.npy").exists()
+
+
+@pytest.mark.parametrize("only", ["", "a", "-7", "1:2:3", "1.5", "5:-1", "٣"])
+def test_what_is_no_range_is_refused_with_what_is(only, narrows, model, archive):
+    refused = narrows("restore", archive, "-m", model, "-o", "some.npy", "--only", only, code=2).stderr
+    assert "--only takes START:STOP, as in 100:200, 100:, :50, or 7 for one record." in refused
+
+
+@pytest.mark.parametrize("only", ["5:5", "9:3", ":0"])
+def test_a_range_of_no_records_is_refused(only, narrows, model, archive):
+    refused = narrows("restore", archive, "-m", model, "-o", "some.npy", "--only", only, code=2).stderr
+    assert "STOP is not included, and must be above START" in refused
+
+
+def test_damage_elsewhere_does_not_keep_records_from_being_restored(narrows, model, archive, whole):
+    end_of_first_chunk = len(Path(archive).read_bytes())
+    narrows("compress", "digits:train", "-m", model, "-o", archive, "--append", "--quiet")
+    data = bytearray(Path(archive).read_bytes())
+    data[end_of_first_chunk + 500] ^= 1
+    Path(archive).write_bytes(data)
+    narrows("restore", archive, "-m", model, "-o", "some.npy", "--only", ":360")
+    assert np.array_equal(np.load("some.npy"), whole)
+    damaged = narrows("restore", archive, "-m", model, "-o", "all.npy", code=1).stderr
+    assert "is damaged: the chunk of records 360 to 1,796" in damaged
+    assert not Path("all.npy").exists()
+
+
+# ------------------------------------------------------------------------------------------------------------ outputs
+
+
+def test_the_name_of_the_output_says_what_is_written(narrows, model, archive, whole):
+    for name in ("back.idx", "t10k-images-idx3-ubyte", "back.idx.gz"):
+        narrows("restore", archive, "-m", model, "-o", name)
+        assert np.array_equal(package.data.open(name).values, whole)
+    assert gzip.decompress(Path("back.idx.gz").read_bytes()) == Path("back.idx").read_bytes()
+    narrows("restore", archive, "-m", model, "-o", "images", "--only", ":3")
+    assert sorted(path.name for path in Path("images").iterdir()) == ["000000.png", "000001.png", "000002.png"]
+    assert np.array_equal(np.asarray(Image.open("images/000002.png")), whole[2])
+    assert "ends in .npy" in narrows("restore", archive, "-m", model, "-o", "back.csv", code=2).stderr
+
+
+def test_outputs_are_replaced_only_by_force_and_refused_before_anything_is_read(narrows, model, archive):
+    Path("back.npy").write_bytes(b"mine")
+    assert "already there" in narrows("restore", "no-such.narrows", "-o", "back.npy", code=1).stderr
+    assert Path("back.npy").read_bytes() == b"mine"
+    narrows("restore", archive, "-m", model, "-o", "back.npy", "--force")
+    assert len(np.load("back.npy")) == 360
+    assert "There is no folder" in narrows("restore", "no-such.narrows", "-o", "nowhere/x.npy", code=1).stderr
+
+
+def test_the_archive_is_never_replaced_by_what_is_in_it(narrows, model, archive):
+    Path(archive).rename("digits.npy")
+    before = Path("digits.npy").read_bytes()
+    refused = narrows("restore", "digits.npy", "-m", model, "-o", "digits.npy", "--force", code=2).stderr
+    assert "is what is read" in refused
+    assert Path("digits.npy").read_bytes() == before
+
+
+# ------------------------------------------------------------------------------------------------------------- models
+
+
+def test_an_archive_without_its_model_says_which_one_it_needs(narrows, archive):
+    refused = narrows("restore", archive, "-o", "back.npy", code=1).stderr
+    assert "does not carry its model" in refused
+    assert "--model" in refused
+
+
+def test_another_model_is_refused(narrows, archive, denoising_model):
+    refused = narrows("restore", archive, "-m", denoising_model, "-o", "back.npy", code=1).stderr
+    assert f"{archive} was made with the model" in refused
+    assert not Path("back.npy").exists()
+
+
+def test_what_is_no_archive_or_no_model_is_said_to_be_none(narrows, model, archive):
+    assert "There is no archive x.narrows" in narrows("restore", "x.narrows", "-o", "x.npy", code=1).stderr
+    assert model in narrows("restore", model, "-o", "x.npy", code=1).stderr
+    assert "no safetensors file" in narrows("restore", archive, "-m", archive, "-o", "x.npy", code=1).stderr
+    assert list(Path().glob("*.npy")) == []

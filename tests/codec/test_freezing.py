@@ -1,0 +1,201 @@
+"""Frozen decoders: as good as the ones they were made of, for every network; what cannot be frozen says why."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from narrows.auto import choose_parts
+from narrows.bottlenecks import Plain
+from narrows.chain import Chain, Parts
+from narrows.codec.freezing import freeze_decoder
+from narrows.codec.operations import Rectify
+from narrows.errors import NotFreezableError
+from narrows.likelihoods import Bernoulli, Laplace, Normal
+from narrows.networks import Convolutional, Dense, Network
+from narrows.networks.activations import ACTIVATIONS
+from narrows.preprocessing import UnitScale
+from narrows.recipes import RECIPES
+
+LIKELIHOODS = [Normal(), Bernoulli(), Laplace()]
+
+
+def parts(network, likelihood=LIKELIHOODS[0], n_latent=8):
+    if getattr(network, "code_channels", None) is not None:
+        n_latent = None
+    return Parts(n_latent, network, Plain(), likelihood, (UnitScale(),))
+
+
+def make(chosen, shape, dtype=np.uint8):
+    """Return a chain with random weights, biases included, and codes."""
+    generator = torch.Generator().manual_seed(1)
+    chain = Chain(chosen, shape, np.dtype(dtype), generator)
+    records = (torch.rand((200, *shape), generator=generator) * 255).to(torch.uint8)
+    chain.prepare_for(lambda size: iter([records]))
+    with torch.no_grad():
+        for weights in chain.decoder.parameters():
+            if weights.ndim == 1:
+                weights.uniform_(-0.2, 0.2, generator=generator)
+        return chain, chain.encode(chain.prepare(records)).z
+
+
+def deviation_db(chain, codes, frozen):
+    """Return how far the frozen decoder is off, where 1 is what unit-scaled records span: 20 log10(1 / rmse)."""
+    z = np.clip(np.rint(np.ldexp(codes.numpy().astype(float), frozen.input_shift)), -32768, 32767).astype(np.int16)
+    mean = np.ldexp(frozen.program.run(z).astype(float), -frozen.output_shift)
+    with torch.no_grad():
+        wanted = chain.likelihood.mean(chain.decode(codes)).numpy()
+    assert mean.shape == wanted.shape
+    return -10 * math.log10(np.square(mean - wanted).mean())
+
+
+def check(chosen, shape, at_least):
+    chain, codes = make(chosen, shape)
+    frozen = freeze_decoder(chain, codes)
+    reached = deviation_db(chain, codes, frozen)
+    assert reached > at_least, f"{reached:.1f} dB"
+    return frozen
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("shape", [(28, 28), (9, 7)], ids=str)
+def test_every_recipe(name, shape):
+    check(choose_parts(RECIPES[name]().get_params(deep=False), shape, np.dtype(np.uint8)), shape, at_least=72)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS.values)
+def test_every_activation(activation):
+    network = Dense(widths=(48,), activation=activation, output_activation=activation)
+    frozen = check(parts(network), (6, 5), at_least=72)
+    _, tensors = frozen.program.to_tensors()
+    assert all(array.nbytes < 1200 for name, array in tensors.items() if name.endswith("table"))
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS, ids=repr)
+def test_every_likelihood(likelihood):
+    check(parts(Dense(), likelihood), (6, 5), at_least=80)
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (7, 13), (15, 9, 3), (3, 16, 17), (5, 1), (40,)], ids=str)
+@pytest.mark.parametrize(
+    "network",
+    [
+        Dense(widths=(32, 16), tied=True, activation="tanh"),
+        *(
+            Convolutional(channels=(6, 8), resampling=resampling, code_channels=code_channels, kernel=kernel)
+            for resampling in ("pool", "stride")
+            for code_channels in (None, 3)
+            for kernel in (3, 5)
+        ),
+        Convolutional(channels=(5,), kernel=1, resampling="stride", activation="leaky-relu"),
+    ],
+    ids=repr,
+)
+def test_every_shape(network, shape):
+    if isinstance(network, Dense) or len(shape) > 1:
+        check(parts(network, Bernoulli()), shape, at_least=85)
+
+
+@pytest.mark.parametrize("network", [part() for part in Network.registry.values()], ids=repr)
+def test_every_network(network):
+    check(parts(network), (12, 12), at_least=75)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e-3, 1e4])
+def test_codes_and_outputs_of_any_size(scale):
+    """Scales follow: what counts is how far off the integers are of what there is."""
+    chain, codes = make(parts(Dense(widths=(32,))), (6, 5))
+    with torch.no_grad():
+        chain.decoder.layers[0].weight /= scale
+        chain.decoder.layers[-1].weight *= scale
+        chain.decoder.layers[-1].bias *= scale
+        spread_db = 10 * math.log10(float(chain.decode(codes * scale).square().mean()))
+    frozen = freeze_decoder(chain, codes * scale)
+    assert deviation_db(chain, codes * scale, frozen) + spread_db > 70
+
+
+def test_codes_beyond_what_calibration_saw_have_room():
+    chain, codes = make(parts(Dense()), (6, 5))
+    assert deviation_db(chain, 1.4 * codes, freeze_decoder(chain, codes)) > 75
+
+
+def test_weights_of_zero():
+    chain, codes = make(parts(Dense()), (6, 5))
+    with torch.no_grad():
+        for weights in chain.decoder.parameters():
+            weights.zero_()
+    assert not freeze_decoder(chain, codes).program.run(np.ones((2, 8), np.int16)).any()
+
+
+def test_relu_needs_no_table():
+    chain, codes = make(parts(Dense(activation="relu")), (6, 5))
+    assert any(isinstance(operation, Rectify) for operation in freeze_decoder(chain, codes).program.operations)
+
+
+def test_freezing_leaves_the_chain_alone():
+    chain, codes = make(parts(Dense(tied=True)), (6, 5))
+    before = {name: value.clone() for name, value in chain.state_dict().items()}
+    first, second = freeze_decoder(chain, codes), freeze_decoder(chain, codes)
+    assert all(torch.equal(value, before[name]) for name, value in chain.state_dict().items())
+    assert all(weights.requires_grad for weights in chain.parameters())
+    (settings, tensors), (again, tensors_again) = (frozen.program.to_tensors() for frozen in (first, second))
+    assert settings == again
+    assert all(np.array_equal(array, tensors_again[name]) for name, array in tensors.items())
+
+
+# What cannot be frozen
+
+
+def frozen_with(**changes):
+    chain, codes = make(parts(Convolutional(channels=(4,))), (8, 8))
+    for name, module in changes.items():
+        setattr(chain.decoder, name, module)
+    return freeze_decoder(chain, codes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"output": nn.Softmax(1)}, "no integer operations for its Softmax"),
+        ({"last": nn.Conv2d(4, 1, 3, padding=2, dilation=2)}, "neither stride, dilation nor groups"),
+        ({"last": nn.Conv2d(4, 1, 3, padding=1, padding_mode="circular")}, "pad with 'circular'"),
+        ({"last": nn.Conv2d(4, 1, 3, padding="same")}, "neither stride"),
+        ({"output": nn.Upsample(size=(8, 8), mode="bilinear")}, "must be 'nearest'"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_parts_without_a_counterpart(changes, message):
+    with pytest.raises(NotFreezableError, match=message):
+        frozen_with(**changes)
+
+
+def test_weights_that_are_not_finite():
+    chain, codes = make(parts(Dense()), (6, 5))
+    with torch.no_grad():
+        chain.decoder.layers[0].weight[0, 0] = math.nan
+    with pytest.raises(NotFreezableError, match="what comes out of its Linear is not finite"):
+        freeze_decoder(chain, codes)
+
+
+def test_several_numbers_for_each_value(monkeypatch):
+    chain, codes = make(parts(Dense()), (6, 5))
+    monkeypatch.setattr(type(chain.likelihood), "n_parameters", 2)
+    with pytest.raises(NotFreezableError, match="'normal' likelihood has 2 numbers for each value"):
+        freeze_decoder(chain, codes)
+
+
+def test_stages_that_are_not_the_decoder(monkeypatch):
+    chain, codes = make(parts(Dense()), (6, 5))
+    monkeypatch.setattr(chain, "decode", lambda z: chain.decoder(z) + 1)
+    with pytest.raises(NotFreezableError, match="'plain_stages' must be mended"):
+        freeze_decoder(chain, codes)
+
+
+def test_a_frozen_decoder_is_a_value():
+    chain, codes = make(parts(Dense()), (6, 5))
+    frozen = freeze_decoder(chain, codes)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        frozen.input_shift = 3

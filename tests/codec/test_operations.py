@@ -1,0 +1,378 @@
+"""Every operation against whole numbers in plain Python; what a file may say about one; how it proves its sums."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from narrows.codec.operations import (
+    Convolution,
+    Dense,
+    Lookup,
+    Operation,
+    Rectify,
+    Rescale,
+    Reshape,
+    Transpose,
+    TransposedConvolution,
+    Upsample,
+)
+from narrows.codec.program import Program
+from narrows.errors import ModelFileError
+
+ENDS = (-32768, 32767)
+CARRIERS = ("float64", "int64", "torch")
+
+
+def run(operation, x, **kwargs):
+    return Program(x.shape[1:], [operation]).run(x, **kwargs)
+
+
+def round_shift(v, shift):
+    return (v + (1 << shift >> 1)) >> shift
+
+
+def clip16(v):
+    return min(max(v, ENDS[0]), ENDS[1])
+
+
+def int16(seed, *shape):
+    """Return 16-bit integers, many of them at the ends."""
+    rng = np.random.default_rng(seed)
+    anything = rng.integers(-32768, 32768, shape)
+    return np.where(rng.random(shape) < 0.3, rng.choice(ENDS, shape), anything).astype(np.int16)
+
+
+def biases(seed, n):
+    return np.random.default_rng(seed).integers(-(2**40), 2**40, n)
+
+
+# Each operation a second time, one value after the other in Python's whole numbers
+
+
+def plain_dense(operation, x):
+    rows = [[int(w) for w in row] for row in operation.weights]
+    return [
+        [
+            clip16(round_shift(sum(w * int(v) for w, v in zip(row, record, strict=True)) + int(b), operation.shift))
+            for row, b in zip(rows, operation.biases, strict=True)
+        ]
+        for record in x
+    ]
+
+
+def plain_convolution(operation, x):
+    n_out, n_in, kh, kw = operation.weights.shape
+    (n, h, w, _), (top, left) = x.shape, operation.padding
+    y = np.zeros((n, h + 2 * top - kh + 1, w + 2 * left - kw + 1, n_out), int)
+    for record, row, column, o in np.ndindex(y.shape):
+        total = int(operation.biases[o])
+        for c, i, j in np.ndindex(n_in, kh, kw):
+            u, v = row + i - top, column + j - left
+            if 0 <= u < h and 0 <= v < w:
+                total += int(operation.weights[o, c, i, j]) * int(x[record, u, v, c])
+        y[record, row, column, o] = clip16(round_shift(total, operation.shift))
+    return y
+
+
+def plain_transposed(operation, x):
+    (n_in, n_out, kh, kw), (n, h, w, _) = operation.weights.shape, x.shape
+    y = np.zeros((n, *operation.out_shape(x.shape[1:])), object) + operation.biases.astype(object)
+    for record, u, v, c, o, i, j in np.ndindex(n, h, w, n_in, n_out, kh, kw):
+        row = u * operation.stride[0] + i - operation.padding[0]
+        column = v * operation.stride[1] + j - operation.padding[1]
+        if 0 <= row < y.shape[1] and 0 <= column < y.shape[2]:
+            y[record, row, column, o] += int(operation.weights[c, o, i, j]) * int(x[record, u, v, c])
+    return np.vectorize(lambda v: clip16(round_shift(v, operation.shift)))(y)
+
+
+def plain_lookup(operation, x):
+    m = 16 - int(math.log2(len(operation.table) - 1))
+
+    def look_up(v):
+        u = int(v) + 32768
+        i = u >> m
+        here = int(operation.table[i])
+        rise = int(operation.table[i + 1]) - here
+        return round_shift((here << m) + rise * (u - (i << m)), m)
+
+    return np.vectorize(look_up)(x)
+
+
+def plain_rescale(operation, x):
+    factors = operation.multipliers.reshape(x.shape[1:])
+    return [
+        [clip16(round_shift(int(v) * int(m), operation.shift)) for v, m in zip(r.ravel(), factors.ravel(), strict=True)]
+        for r in x
+    ]
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("shift", [0, 1, 15, 24])
+@pytest.mark.parametrize(("n_in", "n_out"), [(1, 1), (5, 3), (70, 9)])
+def test_dense(n_in, n_out, shift, carrier):
+    operation, x = Dense(int16(1, n_out, n_in), biases(2, n_out), shift), int16(3, 4, n_in)
+    assert run(operation, x, carrier=carrier).tolist() == plain_dense(operation, x)
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize(
+    ("maps", "n_out", "kernel", "padding"),
+    [
+        ((4, 5, 3), 6, (3, 3), (1, 1)),
+        ((4, 5, 12), 1, (3, 3), (1, 1)),
+        ((6, 3, 20), 3, (5, 1), (2, 0)),
+        ((5, 6, 2), 2, (3, 5), (0, 1)),
+        ((3, 3, 9), 2, (3, 3), (2, 2)),
+        ((1, 1, 1), 1, (1, 1), (0, 0)),
+        ((2, 1, 40), 4, (5, 5), (2, 2)),
+    ],
+)
+def test_convolution(maps, n_out, kernel, padding, carrier):
+    operation = Convolution(int16(1, n_out, maps[2], *kernel), biases(2, n_out), 19, padding)
+    x = int16(3, 2, *maps)
+    np.testing.assert_array_equal(run(operation, x, carrier=carrier), plain_convolution(operation, x))
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("n_out", [1, 5])
+@pytest.mark.parametrize(
+    ("maps", "kernel", "stride", "padding", "extra"),
+    [
+        ((4, 3, 10), (3, 3), (2, 2), (1, 1), (1, 0)),
+        ((3, 4, 2), (5, 5), (2, 2), (2, 2), (1, 1)),
+        ((2, 3, 10), (1, 1), (2, 2), (0, 0), (1, 1)),
+        ((3, 5, 10), (2, 4), (3, 1), (0, 3), (2, 0)),
+        ((5, 1, 3), (3, 3), (1, 1), (2, 1), (0, 0)),
+        ((1, 1, 1), (3, 3), (2, 2), (1, 1), (0, 0)),
+    ],
+)
+def test_transposed_convolution(maps, n_out, kernel, stride, padding, extra, carrier):
+    weights = int16(1, maps[2], n_out, *kernel)
+    operation = TransposedConvolution(weights, biases(2, n_out), 19, stride, padding, extra)
+    x = int16(3, 2, *maps)
+    np.testing.assert_array_equal(run(operation, x, carrier=carrier), plain_transposed(operation, x))
+
+
+def test_convolutions_are_those_of_pytorch():
+    x, weights = int16(1, 2, 5, 6, 3).astype(np.int64) >> 8, int16(2, 3, 4, 3, 3) >> 8
+    maps = torch.from_numpy(x).movedim(3, 1).double()
+    ours = TransposedConvolution(weights, np.zeros(4, np.int64), 6, (2, 2), (1, 1), (1, 0))
+    theirs = torch.nn.functional.conv_transpose2d(
+        maps, torch.from_numpy(weights).double(), stride=2, padding=1, output_padding=(1, 0)
+    )
+    np.testing.assert_allclose(run(ours, x).astype(int) * 64, theirs.movedim(1, 3).clamp(-(2**21), 2**21 - 64), atol=32)
+    weights = weights.transpose(1, 0, 2, 3)
+    theirs = torch.nn.functional.conv2d(maps, torch.from_numpy(weights.copy()).double(), padding=1)
+    ours = Convolution(weights, np.zeros(4, np.int64), 6, (1, 1))
+    np.testing.assert_allclose(run(ours, x).astype(int) * 64, theirs.movedim(1, 3).clamp(-(2**21), 2**21 - 64), atol=32)
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("k", [0, 1, 5, 8, 15, 16])
+def test_a_lookup_at_every_value_there_is(k, carrier):
+    operation = Lookup(int16(k, 2**k + 1))
+    x = np.arange(-32768, 32768).reshape(-1, 1)
+    np.testing.assert_array_equal(run(operation, x, carrier=carrier), plain_lookup(operation, x))
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_rectify(carrier):
+    assert run(Rectify(), np.array([[-32768, -1, 0, 1, 32767]]), carrier=carrier).tolist() == [[0, 0, 0, 1, 32767]]
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("shift", [0, 1, 20, 47])
+def test_rescale(shift, carrier):
+    multipliers = np.array([2**31 - 1, -(2**31), 1, -1, 0, 12_345_678], np.int32)
+    operation, x = Rescale(multipliers, shift), int16(1, 20, 2, 3)
+    got = run(operation, x, carrier=carrier).reshape(20, 6)
+    assert got.tolist() == plain_rescale(operation, x)
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize(("grid", "size"), [((7, 4), (14, 8)), ((4, 7), (7, 13)), ((1, 3), (1, 3)), ((2, 2), (5, 1))])
+def test_upsample(grid, size, carrier):
+    x = int16(1, 2, *grid, 3)
+    y = run(Upsample(size), x, carrier=carrier)
+    for row, column in np.ndindex(size):
+        np.testing.assert_array_equal(y[:, row, column], x[:, row * grid[0] // size[0], column * grid[1] // size[1]])
+    theirs = torch.nn.Upsample(size, mode="nearest")(torch.from_numpy(x).movedim(3, 1).float())
+    np.testing.assert_array_equal(y, theirs.movedim(1, 3))
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_changes_of_shape(carrier):
+    x = int16(1, 5, 2, 3, 4)
+    np.testing.assert_array_equal(run(Reshape((4, 6)), x, carrier=carrier), x.reshape(5, 4, 6))
+    np.testing.assert_array_equal(run(Transpose((2, 0, 1)), x, carrier=carrier), x.transpose(0, 3, 1, 2))
+
+
+@given(data=st.data(), shift=st.integers(0, 40), n_in=st.integers(1, 40), follow=st.sampled_from(["", "relu", "curve"]))
+@settings(max_examples=60, deadline=None)
+def test_extreme_weights_give_the_same_integers_everywhere(data, shift, n_in, follow):
+    """Also where an activation is done in one go with the sums."""
+    value = st.sampled_from([*ENDS, 0, 1, -1]) | st.integers(*ENDS)
+    draw = lambda *shape: np.array(  # noqa: E731
+        data.draw(st.lists(value, min_size=math.prod(shape), max_size=math.prod(shape))), np.int16
+    ).reshape(shape)
+    dense = Dense(
+        draw(2, n_in), np.array(data.draw(st.lists(st.integers(-(2**50), 2**50), min_size=2, max_size=2))), shift
+    )
+    after = {"": [], "relu": [Rectify()], "curve": [Lookup(draw(5)), Lookup(draw(3))]}[follow]
+    program, x = Program((n_in,), [dense, *after]), draw(3, n_in)
+    wanted = np.array(plain_dense(dense, x))
+    for operation in after:
+        wanted = np.maximum(wanted, 0) if isinstance(operation, Rectify) else plain_lookup(operation, wanted)
+    for carrier in CARRIERS:
+        np.testing.assert_array_equal(program.run(x, carrier=carrier), wanted)
+
+
+# Proofs
+
+
+def just_below(bound):
+    """Return a dense row with shift 0 and the largest sum below a bound."""
+    weights = np.full((1, 3), -32768, np.int16)
+    rest = bound - 3 * 2**30
+    return Dense(weights, np.array([rest - 1]), 0)
+
+
+def test_a_row_may_come_close_to_2_53_and_no_nearer():
+    row = just_below(2**53)
+    assert row.largest_sum() == 2**53 - 1
+    x = np.full((1, 3), -32768, np.int16)
+    Program((3,), [row]).run(x)
+    with pytest.raises(ModelFileError, match=r"Operation 0 of the decoder, dense, has sums that could reach 2\^53"):
+        Program((3,), [just_below(2**53 + 1)])
+
+
+def test_only_the_worst_row_counts():
+    weights = np.zeros((3, 3), np.int16)
+    weights[1] = -32768
+    with pytest.raises(ModelFileError, match="could reach"):
+        Program((3,), [Dense(weights, np.array([0, 2**53 - 3 * 2**30, 0]), 0)])
+    Program((3,), [Dense(weights, np.array([2**53 - 1, 0, 1 - 2**53]), 0)])
+
+
+@pytest.mark.parametrize(
+    ("operation", "in_shape"),
+    [
+        (Dense(np.ones((1, 1), np.int16), np.zeros(1, np.int64), 54), (1,)),
+        (Rescale(np.ones(1, np.int32), 54), (1,)),
+        (Convolution(np.ones((1, 1, 1, 1), np.int16), np.array([2**53 - 2**15]), 0, (0, 0)), (1, 1, 1)),
+        (
+            TransposedConvolution(
+                np.ones((1, 1, 1, 1), np.int16), np.array([2**53 - 2**15]), 0, (1, 1), (0, 0), (0, 0)
+            ),
+            (1, 1, 1),
+        ),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_rounding_and_biases_count_as_well(operation, in_shape):
+    with pytest.raises(ModelFileError, match="could reach"):
+        Program(in_shape, [operation])
+
+
+# Files
+
+EXAMPLES = [
+    Dense(int16(1, 2, 3), biases(2, 2), 5),
+    Rescale(np.array([3, 4], np.int32), 2),
+    Convolution(int16(1, 2, 3, 3, 1), biases(2, 2), 7, (1, 0)),
+    TransposedConvolution(int16(1, 3, 2, 3, 3), biases(2, 2), 7, (2, 2), (1, 1), (1, 0)),
+    Lookup(int16(1, 9)),
+    Rectify(),
+    Reshape((2, 3)),
+    Transpose((1, 0, 2)),
+    Upsample((4, 5)),
+]
+
+
+def test_there_is_an_example_of_every_operation():
+    assert {operation.name for operation in EXAMPLES} == set(Operation.registry)
+
+
+@pytest.mark.parametrize("operation", EXAMPLES, ids=lambda operation: operation.name)
+class TestFiles:
+    def test_to_tensors_and_back(self, operation):
+        described, tensors = operation.to_tensors()
+        for read in (Operation.from_tensors, type(operation).from_tensors):
+            again = read(described, tensors)
+            assert type(again) is type(operation)
+            assert again.settings() == operation.settings()
+            assert all(np.array_equal(array, again.tensors()[name]) for name, array in tensors.items())
+
+    def test_settings_that_are_none(self, operation):
+        described, tensors = operation.to_tensors()
+        for key in set(described) - {"kind"}:
+            for wrong in (None, -1, 63, 2**40, True, 1.0, "x", [], [1], [-1, 1], [2**40] * 2, [1] * 9, [True, 1], {}):
+                if isinstance(described[key], list) and isinstance(wrong, list) and key in ("shape", "axes"):
+                    continue  # may be a shape; whether it fits is seen in a program
+                with pytest.raises(ModelFileError):
+                    Operation.from_tensors({**described, key: wrong}, tensors)
+        with pytest.raises(ModelFileError, match="does not know: 'new'"):
+            Operation.from_tensors({**described, "new": 1}, tensors)
+
+    def test_tensors_of_another_kind(self, operation):
+        described, tensors = operation.to_tensors()
+        for name, array in tensors.items():
+            for wrong in (array.astype(np.float64), array.astype(np.int8), array[..., None], array[:0], array[0]):
+                with pytest.raises(ModelFileError):
+                    Operation.from_tensors(described, {**tensors, name: wrong})
+            with pytest.raises(ModelFileError, match="lacks the tensor"):
+                Operation.from_tensors(described, {n: a for n, a in tensors.items() if n != name})
+
+
+def test_unknown_operations():
+    for wrong in ({"kind": "softmax"}, {"kind": 3}, {}, [], None, {"kind": []}):
+        with pytest.raises(ModelFileError, match="There is no operation"):
+            Operation.from_tensors(wrong, {})
+    described, tensors = Rectify().to_tensors()
+    with pytest.raises(ModelFileError, match="There are: dense"):
+        Dense.from_tensors(described, tensors)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Dense(int16(1, 2, 3), biases(2, 3), 5),
+        lambda: Dense(int16(1, 1, 3), np.array([-(2**63)]), 5),
+        lambda: Lookup(int16(1, 8)),
+        lambda: Convolution(int16(1, 2, 3, 3, 3), biases(2, 2), 7, (3, 1)),
+        lambda: Convolution(int16(1, 2, 3, 3, 3), biases(2, 3), 7, (1, 1)),
+        lambda: TransposedConvolution(int16(1, 3, 2, 3, 3), biases(2, 2), 7, (2, 2), (1, 1), (2, 0)),
+        lambda: TransposedConvolution(int16(1, 3, 2, 3, 3), biases(2, 2), 7, (2, 2), (1, 3), (0, 0)),
+        lambda: TransposedConvolution(int16(1, 3, 2, 3, 3), biases(2, 3), 7, (2, 2), (1, 1), (0, 0)),
+    ],
+)
+def test_parts_that_do_not_fit(make):
+    with pytest.raises(ModelFileError):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("operation", "in_shape"),
+    [
+        (EXAMPLES[0], (4,)),
+        (EXAMPLES[0], (3, 1)),
+        (EXAMPLES[1], (3,)),
+        (EXAMPLES[2], (4, 4, 2)),
+        (EXAMPLES[2], (4, 4)),
+        (EXAMPLES[3], (4, 4, 2)),
+        (Convolution(int16(1, 2, 3, 3, 3), biases(2, 2), 7, (0, 0)), (2, 4, 3)),
+        (TransposedConvolution(int16(1, 3, 2, 1, 1), biases(2, 2), 7, (16, 16), (0, 0), (0, 0)), (2**12, 2**12, 3)),
+        (Reshape((2, 3)), (7,)),
+        (Transpose((0, 0)), (2, 2)),
+        (Transpose((0, 1)), (2, 2, 2)),
+        (Upsample((2**13, 2**13)), (1, 1, 2)),
+        (Upsample((2, 2)), (4, 4)),
+    ],
+)
+def test_records_that_do_not_fit(operation, in_shape):
+    with pytest.raises(ModelFileError):
+        operation.out_shape(in_shape)

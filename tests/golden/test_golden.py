@@ -1,0 +1,115 @@
+"""Archives and models of every version of the format restore to what they restored to when they were made."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import narrows
+from narrows.archive import inspect, verify
+from narrows.codec import read_frozen
+
+HERE = Path(__file__).parent
+VERSIONS = sorted(folder for folder in HERE.glob("v*") if (folder / "hashes.json").is_file())
+CARRIERS = ["float64", "int64"]
+
+
+def _make():
+    spec = importlib.util.spec_from_file_location("narrows_golden_make", HERE / "make.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+make = _make()
+
+
+def described(folder):
+    return json.loads((folder / "hashes.json").read_text())
+
+
+def codec_of(folder, archive, model):
+    """Return what restores an archive: the codec in a model file, or the one that it carries."""
+    if model is not None:
+        return read_frozen(folder / model)
+    with narrows.open_archive(folder / archive) as opened:
+        return opened._codec
+
+
+ARCHIVES = [
+    pytest.param(folder, archive, facts, id=f"{folder.name}-{archive.removesuffix('.narrows')}")
+    for folder in VERSIONS
+    for archive, facts in described(folder)["archives"].items()
+]
+MODELS = [
+    pytest.param(folder, model, facts, id=f"{folder.name}-{model.removesuffix('.safetensors')}")
+    for folder in VERSIONS
+    for model, facts in described(folder)["models"].items()
+]
+
+
+def test_there_are_golden_files():
+    assert VERSIONS
+    for folder in VERSIONS:
+        facts = described(folder)
+        files = {file.name for file in folder.iterdir()}
+        assert files == {"hashes.json", *facts["archives"], *facts["models"]}
+        assert sum(file.stat().st_size for file in folder.iterdir()) < make.MOST_BYTES
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize(("folder", "archive", "facts"), ARCHIVES)
+def test_archives_restore_to_what_they_did(folder, archive, facts, carrier):
+    codec = codec_of(folder, archive, facts["model"])
+    codec._carrier = carrier
+    restored = narrows.restore(folder / archive, model=codec)
+    assert list(restored.shape) == facts["shape"]
+    assert make.sha256(restored) == facts["restored"]
+    assert verify(folder / archive, codec).is_intact
+    assert inspect(folder / archive).has_model == (facts["model"] is None)
+
+
+@pytest.mark.parametrize(("folder", "model", "facts"), MODELS)
+def test_models_are_read(folder, model, facts):
+    codec, loaded = read_frozen(folder / model), narrows.load(folder / model)
+    assert codec.digest == loaded.frozen_.digest == facts["digest"]
+    records = codec.decode(make.probes(codec.n_symbols), codec.usual)
+    symbols = loaded.quantise(records, codec.usual)
+    assert loaded.frozen_.decode(symbols, codec.usual).shape == records.shape
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize(("folder", "model", "facts"), MODELS)
+def test_every_quality_restores_what_it_did(folder, model, facts, carrier):
+    codec = read_frozen(folder / model)
+    symbols = make.probes(codec.n_symbols)
+    restored = [codec.decode(symbols, quality, carrier=carrier) for quality in range(len(codec.qualities))]
+    assert [make.sha256(records) for records in restored] == facts["restored"]
+
+
+def test_a_model_still_names_the_quality_that_an_archive_carries():
+    """The archive's name for it is a hash of bytes that are made anew from the model, by which appending knows it."""
+    for folder in VERSIONS:
+        for model in described(folder)["models"]:
+            codec = read_frozen(folder / model)
+            carried = inspect(folder / f"{model.removesuffix('.safetensors')}-embedded.narrows").metadata["model"]
+            assert carried in {codec.only(quality).digest for quality in range(len(codec.qualities))}
+
+
+def test_single_records_come_out_of_golden_archives():
+    for folder in VERSIONS:
+        for archive, facts in described(folder)["archives"].items():
+            codec = codec_of(folder, archive, facts["model"])
+            whole = narrows.restore(folder / archive, model=codec)
+            with narrows.open_archive(folder / archive, model=codec) as opened:
+                for item in (0, len(whole) // 2, len(whole) - 1):
+                    np.testing.assert_array_equal(opened[item], whole[item])
+
+
+def test_nothing_is_made_without_the_flag(monkeypatch):
+    monkeypatch.setattr(make, "make", lambda: pytest.fail("it was made"))
+    monkeypatch.setattr("sys.argv", ["make.py"])
+    with pytest.raises(SystemExit, match="Then say --overwrite"):
+        make.main()

@@ -1,0 +1,1123 @@
+"""A second, independent reader of archives, written from docs/format.md and nothing else.
+
+It imports nothing of narrows: that both restore the same bytes shows that the page is enough to write a reader. It is
+made to be read next to the page, section by section, not to be fast. `read` gives the items of an archive, `names`
+their file names. Whatever is damaged, or not as the page says, is a ValueError.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import math
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Shape = tuple[int, ...]
+Tensors = dict[str, Array]
+
+HEADER_MAGIC = bytes.fromhex("89 4E 52 57 0D 0A 1A 0A")
+BLOCK_MAGIC = bytes.fromhex("B7 4E 52 42")
+TRAILER_MAGIC = bytes.fromhex("B7 4E 52 57 65 6E 64 0A")
+HEADER_DICTIONARY = (
+    HEADER_MAGIC
+    + bytes.fromhex("01 00 00 00 00 00 00 00")
+    + (
+        b'{"chunk_records":16384,"container":{"kind":"images"},"dtype":"float32","dtype":"uint8","group_records":256,'
+        b'"model":"","n_symbols":32,"narrows":"0.1.0","quality":0,"record_shape":[28,28],"tiling":null}'
+    )
+)
+MODEL, RECORDS, INDEX = 1, 2, 3
+GROUP = 256
+MIB = 1 << 20
+EXACT = 1 << 53
+DTYPES = (
+    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float16", "float32", "float64"),
+)
+TENSOR_DTYPES = {
+    "BOOL": "?",
+    "I8": "<i1",
+    "I16": "<i2",
+    "I32": "<i4",
+    "I64": "<i8",
+    "U8": "<u1",
+    "U16": "<u2",
+    "U32": "<u4",
+    "U64": "<u8",
+    "F16": "<f2",
+    "F32": "<f4",
+    "F64": "<f8",
+}
+
+
+# What is asked of this module
+
+
+def read(path: str | Path, model_blob: bytes | None = None) -> Array:
+    """All items of the archive: its records or, where they are tiles, the images that they make."""
+    archive = open_archive(path)
+    model = load_model(find_blob(archive, model_blob))
+    check_fit(archive.header, model)
+    records = np.concatenate([empty(archive.header), *(restore_chunk(archive, model, e) for e in archive.chunks)])
+    return records if archive.header.tiling is None else join_tiles(records, archive.header.tiling)
+
+
+def names(path: str | Path) -> list[str]:
+    """The file name of each item, empty where it has none; an image made of tiles is called what its first tile is."""
+    archive = open_archive(path)
+    all_names = [name for entry in archive.chunks for name in parse_chunk(archive, entry).names]
+    tiling = archive.header.tiling
+    return all_names if tiling is None else all_names[:: tiling.per_image]
+
+
+# Small tools
+
+
+def require(condition: object, message: str) -> None:
+    """Refuse the file unless the condition holds."""
+    if not condition:
+        raise ValueError(message)
+
+
+def take(data: bytes, start: int, length: int) -> bytes:
+    """Return exactly `length` bytes from `start` on."""
+    part = data[start : start + length]
+    require(start >= 0 and len(part) == length, "the file is cut off, or an offset leads out of it")
+    return part
+
+
+def whole(value: object, low: int, high: int, what: str) -> int:
+    """Return the value if it is a whole number within low … high."""
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ValueError(f"{what} is not a whole number from {low} to {high}")
+    return value
+
+
+def wholes(value: object, low: int, high: int, what: str, lengths: range = range(1, 9)) -> Shape:
+    """Return the value as a tuple if it is a list of whole numbers within low … high, of an allowed length."""
+    if not isinstance(value, list) or len(value) not in lengths:
+        raise ValueError(f"{what} is not a list of the right length")
+    return tuple(whole(item, low, high, what) for item in value)
+
+
+def parse_object(data: bytes) -> dict[str, Any]:
+    """Read one JSON object."""
+    try:
+        value = json.loads(data.decode("utf-8"))
+    except RecursionError as error:
+        raise ValueError("the JSON is nested too deeply") from error
+    return as_object(value, "the JSON")
+
+
+def as_object(value: object, what: str) -> dict[str, Any]:
+    """Return the value if it is a JSON object."""
+    if not isinstance(value, dict):
+        raise ValueError(f"{what} is not an object")
+    return value
+
+
+def inflate(data: bytes, limit: int, dictionary: bytes = b"") -> bytes:
+    """Unpack a zlib stream that takes all of `data` and gives at most `limit` bytes."""
+    stream = zlib.decompressobj(zdict=dictionary)
+    try:
+        result = stream.decompress(data, limit + 1)
+    except zlib.error as error:
+        raise ValueError("a zlib stream is damaged") from error
+    require(stream.eof and not stream.unused_data and len(result) <= limit, "a zlib stream has another length")
+    return result
+
+
+def round_shift(values: Array, shift: int) -> Array:
+    """Divide by 2^shift and round to the nearest whole number, halves up."""
+    return values if shift == 0 else (values + (1 << (shift - 1))) >> shift
+
+
+def clip16(values: Array) -> Array:
+    """Limit to 16 bits with sign."""
+    return np.clip(values, -32768, 32767)
+
+
+# The file: header, blocks, index, trailer
+
+
+class Tiling(NamedTuple):
+    """How images were cut into tiles; `axes` are those of height and width."""
+
+    image_shape: Shape
+    overlap: int
+    axes: tuple[int, int]
+    rows: int
+    columns: int
+
+    @property
+    def per_image(self) -> int:
+        """How many tiles make one image."""
+        return self.rows * self.columns
+
+
+class Header(NamedTuple):
+    """What the header says; `raw` are its bytes with their checksum."""
+
+    raw: bytes
+    shape: Shape
+    dtype: np.dtype[Any]
+    model: str
+    quality: int
+    n_symbols: int
+    chunk_records: int
+    tiling: Tiling | None
+
+
+class Entry(NamedTuple):
+    """An entry of the index."""
+
+    offset: int
+    first: int
+    n_records: int
+    crc: int
+    kind: int
+
+
+class Block(NamedTuple):
+    """A block whose checksums are right."""
+
+    kind: int
+    first: int
+    n_records: int
+    payload: bytes
+    crc: int
+
+
+class Archive(NamedTuple):
+    """An archive whose header, index and trailer are right."""
+
+    data: bytes
+    header: Header
+    model: Entry | None
+    chunks: list[Entry]
+
+
+def open_archive(path: str | Path) -> Archive:
+    """Read the header, the trailer and the index that it points at."""
+    data = Path(path).read_bytes()
+    header = parse_header(data)
+    index_offset, n_records = parse_trailer(data)
+    block = parse_block(data, index_offset)
+    require(block.kind == INDEX, "the trailer does not point at an index")
+    require(index_offset + 36 + len(block.payload) == len(data) - 28, "the index does not end at the trailer")
+    entries = parse_entries(block, header)
+    model = entries.pop(0) if entries and entries[0].kind == MODEL else None
+    require(model is None or model[:3] == (len(header.raw), 0, 0), "the model is not directly behind the header")
+    check_offsets([*([model] if model else []), *entries], len(header.raw), index_offset)
+    check_counts(entries, header, n_records)
+    require(block.first == n_records, "index and trailer count different records")
+    return Archive(data, header, model, entries)
+
+
+def parse_header(data: bytes) -> Header:
+    """Read the header and check all that it says against the limits."""
+    magic, major, _minor, features, length = struct.unpack("<8sHHII", take(data, 0, 20))
+    require(magic == HEADER_MAGIC, "not an archive")
+    require(major == 1 and features == 0, "the archive needs a newer reader")
+    require(length <= 16 * MIB, "the metadata are too long")
+    raw = take(data, 0, length + 24)
+    require(zlib.crc32(raw[:-4]) == int.from_bytes(raw[-4:], "little"), "the header is damaged")
+    meta = parse_object(raw[20:-4])
+    shape = wholes(meta.get("record_shape"), 1, 1 << 30, "record_shape", range(1, 32))
+    require(meta.get("dtype") in DTYPES, "unknown dtype")
+    model = meta.get("model")
+    require(
+        isinstance(model, str) and len(model) == 64 and set(model) <= set("0123456789abcdef"), "model is no SHA-256"
+    )
+    header = Header(
+        raw=raw,
+        shape=shape,
+        dtype=np.dtype(meta["dtype"]).newbyteorder("<"),
+        model=str(model),
+        quality=whole(meta.get("quality"), 0, 1 << 31, "quality"),
+        n_symbols=whole(meta.get("n_symbols"), 1, 1 << 26, "n_symbols"),
+        chunk_records=whole(meta.get("chunk_records"), 1, 65536, "chunk_records"),
+        tiling=parse_tiling(meta.get("tiling"), shape),
+    )
+    require(meta.get("group_records") == GROUP, "group_records is not 256")
+    check_sizes(header)
+    return header
+
+
+def check_sizes(header: Header) -> None:
+    """Check the limits on the size of records and chunks."""
+    size = math.prod(header.shape) * header.dtype.itemsize
+    require(size <= 1 << 30, "records are too large")
+    if header.chunk_records > 1:
+        require(size * header.chunk_records <= 64 * MIB, "chunks restore to too many bytes")
+        require(header.n_symbols * header.chunk_records <= 1 << 24, "chunks have too many symbols")
+
+
+def parse_tiling(value: object, shape: Shape) -> Tiling | None:
+    """Read how images were cut into tiles of the given shape."""
+    if value is None:
+        return None
+    entry = as_object(value, "tiling")
+    image = wholes(entry.get("image_shape"), 1, 1 << 30, "image_shape", range(2, 4))
+    axes = (1, 2) if len(image) == 3 and image[2] > 4 else (0, 1)
+    require(len(image) == len(shape), "tiles have other axes than images")
+    require(all(image[a] == shape[a] for a in range(len(image)) if a not in axes), "tiles have other channels")
+    lengths = [(image[axis], shape[axis]) for axis in axes]
+    overlap = whole(entry.get("overlap"), 0, min(tile for _, tile in lengths) - 1, "overlap")
+    rows, columns = (max(1, -((overlap - length) // (tile - overlap))) for length, tile in lengths)
+    return Tiling(image, overlap, axes, rows, columns)
+
+
+def parse_trailer(data: bytes) -> tuple[int, int]:
+    """Read the offset of the index and the number of records."""
+    trailer = take(data, len(data) - 28, 28)
+    offset, n_records, crc, magic = struct.unpack("<QQI8s", trailer)
+    require(magic == TRAILER_MAGIC and crc == zlib.crc32(trailer[:16]), "the trailer is damaged")
+    require(n_records <= 1 << 40, "too many records")
+    return offset, n_records
+
+
+def parse_block(data: bytes, offset: int) -> Block:
+    """Read the block at an offset and check both its checksums."""
+    head = take(data, offset, 32)
+    magic, kind, coding, flags, length, first, count, crc = struct.unpack("<4sBBHQQII", head)
+    require(magic == BLOCK_MAGIC and crc == zlib.crc32(head[:28]), "the head of a block is damaged")
+    require(flags == 0 and coding == (1 if kind == RECORDS else 0), "a block needs a newer reader")
+    payload = take(data, offset + 32, length)
+    payload_crc = int.from_bytes(take(data, offset + 32 + length, 4), "little")
+    require(payload_crc == zlib.crc32(payload), "the payload of a block is damaged")
+    return Block(kind, first, count, payload, payload_crc)
+
+
+def parse_entries(block: Block, header: Header) -> list[Entry]:
+    """Read the entries of the index; its copy of the header has to be the header."""
+    length = int.from_bytes(take(block.payload, 0, 4), "little")
+    copy = inflate(take(block.payload, 4, length), 16 * MIB + 64, HEADER_DICTIONARY)
+    require(copy == header.raw, "the index belongs to another header")
+    table = block.payload[4 + length :]
+    require(len(table) == 28 * block.n_records, "the index has another length")
+    entries = []
+    for offset, first, count, crc, kind, zero in struct.iter_unpack("<QQIIB3s", table):
+        require(zero == bytes(3), "an entry of the index is not as it should be")
+        entries.append(Entry(offset, first, count, crc, kind))
+    return entries
+
+
+def check_offsets(entries: list[Entry], start: int, end: int) -> None:
+    """Blocks follow one another between the header and the index, none shorter than an empty one."""
+    offsets = [start - 36, *(entry.offset for entry in entries), end]
+    require(all(b - a >= 36 for a, b in itertools.pairwise(offsets)), "offsets do not ascend")
+
+
+def check_counts(chunks: list[Entry], header: Header, n_records: int) -> None:
+    """No record is missing, none is there twice."""
+    expected = 0
+    for entry in chunks:
+        require(entry.kind == RECORDS, "the index names a block of another type")
+        require(entry.first == expected, "records are missing, or there twice")
+        require(1 <= entry.n_records <= header.chunk_records, "a chunk has too many records, or none")
+        expected += entry.n_records
+    require(expected == n_records, "the chunks do not have all records")
+    require(header.tiling is None or n_records % header.tiling.per_image == 0, "an image is not whole")
+
+
+def block_of(archive: Archive, entry: Entry) -> Block:
+    """Read the block that an entry of the index names."""
+    block = parse_block(archive.data, entry.offset)
+    found = Entry(entry.offset, block.first, block.n_records, block.crc, block.kind)
+    require(found == entry, "a block is not the one that the index names")
+    return block
+
+
+def find_blob(archive: Archive, given: bytes | None) -> bytes:
+    """Take the frozen model that was given, or else the one in the archive; its hash must be the archive's."""
+    blob = given
+    if archive.model is not None:
+        embedded = block_of(archive, archive.model).payload
+        require(hashlib.sha256(embedded).hexdigest() == archive.header.model, "the embedded model is another")
+        blob = embedded if given is None else given
+    if blob is None:
+        raise ValueError("the archive does not hold its model, and none was given")
+    require(len(blob) <= 1 << 30, "the model is too large")
+    require(hashlib.sha256(blob).hexdigest() == archive.header.model, "the archive belongs to another model")
+    return blob
+
+
+# Chunks
+
+
+class Message(NamedTuple):
+    """Entropy-coded symbols."""
+
+    states: Array
+    words: Array
+    escapes: bytes
+
+
+class Chunk(NamedTuple):
+    """A chunk: the checksum of each group, the coded symbols, and a name for each record."""
+
+    n_records: int
+    group_crcs: Array
+    message: Message
+    names: list[str]
+
+
+def parse_chunk(archive: Archive, entry: Entry) -> Chunk:
+    """Read a RECORDS block."""
+    block = block_of(archive, entry)
+    payload, n = block.payload, block.n_records
+    n_lanes, n_words, n_escapes, n_names = struct.unpack("<4I", take(payload, 0, 16))
+    n_groups = -(-n // GROUP)
+    symbols = n * archive.header.n_symbols
+    require(1 <= n_lanes <= 4096 and n_words <= symbols and n_escapes <= 3 * symbols, "a chunk breaks the limits")
+    lengths = [16, 4 * n_groups, 4 * n_lanes, 2 * n_words, n_escapes, n_names]
+    require(sum(lengths) == len(payload), "the lengths in a chunk do not add up")
+    ends = np.cumsum(lengths).tolist()
+    _, crcs, states, words, escapes, packed = (
+        payload[end - length : end] for length, end in zip(lengths, ends, strict=True)
+    )
+    message = Message(np.frombuffer(states, "<u4"), np.frombuffer(words, "<u2"), escapes)
+    return Chunk(n, np.frombuffer(crcs, "<u4"), message, parse_names(packed, n))
+
+
+def parse_names(packed: bytes, n: int) -> list[str]:
+    """Read the names of n records, safe ones only."""
+    if not packed:
+        return [""] * n
+    parts = inflate(packed, 64 * MIB).split(b"\0")
+    require(len(parts) == n, "a chunk has more or fewer names than records")
+    require(all(len(part) <= 4096 for part in parts), "a name is too long")
+    found = [part.decode("utf-8", "surrogateescape") for part in parts]
+    require(all(is_safe(name) for name in found), "a name leads out of its folder")
+    return found
+
+
+def is_safe(name: str) -> bool:
+    """Tell whether a name stays within the folder that files are written to."""
+    if not name:
+        return True
+    parts = name.split("/")
+    return parts[0] != "" and ".." not in parts and parts[-1] not in ("", ".") and "\\" not in name and name[1:2] != ":"
+
+
+def restore_chunk(archive: Archive, model: Model, entry: Entry) -> Array:
+    """Decode a chunk, restore its records group by group, and compare each group's checksum."""
+    chunk = parse_chunk(archive, entry)
+    quality = model.qualities[archive.header.quality]
+    symbols = decode(quality.entropy, chunk.message, chunk.n_records)
+    groups = []
+    for number, crc in enumerate(chunk.group_crcs.tolist()):
+        group = restore(model, quality, symbols[number * GROUP : (number + 1) * GROUP])
+        require(zlib.crc32(group.tobytes()) == crc, "records do not restore to what they were")
+        groups.append(group)
+    return np.concatenate(groups)
+
+
+def empty(header: Header) -> Array:
+    """No record of the archive's shape and type."""
+    return np.empty((0, *header.shape), header.dtype)
+
+
+# Tiling
+
+
+def join_tiles(tiles: Array, tiling: Tiling) -> Array:
+    """Make images of their tiles."""
+    images = np.empty((len(tiles) // tiling.per_image, *tiling.image_shape), tiles.dtype)
+    for number in range(len(images)):
+        own = tiles[number * tiling.per_image : (number + 1) * tiling.per_image]
+        in_front = np.moveaxis(images[number], tiling.axes, (0, 1))  # a view: what is written here is in `images`
+        in_front[...] = (blend if tiling.overlap else lay)(
+            [np.moveaxis(tile, tiling.axes, (0, 1)) for tile in own], tiling
+        )
+    return images
+
+
+def places(tiling: Tiling, height: int, width: int) -> Iterator[tuple[slice, slice]]:
+    """Give the pixels that each tile covers, row by row; a slice may reach beyond the image."""
+    for i in range(tiling.rows):
+        for j in range(tiling.columns):
+            y, x = i * (height - tiling.overlap), j * (width - tiling.overlap)
+            yield slice(y, y + height), slice(x, x + width)
+
+
+def canvas(tiles: list[Array], tiling: Tiling, dtype: npt.DTypeLike) -> Array:
+    """Give an image of zeros, height and width in front."""
+    height, width = (tiling.image_shape[axis] for axis in tiling.axes)
+    return np.zeros((height, width, *tiles[0].shape[2:]), dtype)
+
+
+def lay(tiles: list[Array], tiling: Tiling) -> Array:
+    """Lay tiles side by side."""
+    image = canvas(tiles, tiling, tiles[0].dtype)
+    for tile, (rows, columns) in zip(tiles, places(tiling, *tiles[0].shape[:2]), strict=True):
+        part = image[rows, columns]
+        part[...] = tile[: part.shape[0], : part.shape[1]]
+    return image
+
+
+def blend(tiles: list[Array], tiling: Tiling) -> Array:
+    """Take the weighted mean where tiles overlap, in whole numbers where the type allows it."""
+    dtype = tiles[0].dtype
+    exact = dtype.kind == "b" or (dtype.kind in "iu" and dtype.itemsize <= 4)
+    number = np.int64 if exact else np.float64
+    total, weight = canvas(tiles, tiling, number), canvas(tiles, tiling, number)
+    down, along = (ramp(length, tiling.overlap) for length in tiles[0].shape[:2])
+    weights = np.multiply.outer(down, along).astype(number).reshape(len(down), len(along), *[1] * (total.ndim - 2))
+    with np.errstate(over="ignore", under="ignore"):
+        for tile, (rows, columns) in zip(tiles, places(tiling, *tiles[0].shape[:2]), strict=True):
+            height, width = total[rows, columns].shape[:2]
+            total[rows, columns] += (weights * tile.astype(number))[:height, :width]
+            weight[rows, columns] += weights[:height, :width]
+        return (2 * total + weight) // (2 * weight) if exact else to_dtype(total / weight, dtype)
+
+
+def ramp(length: int, overlap: int) -> Array:
+    """Give the weights of a tile along one axis: r(y, h) = min(y + 1, h − y, o)."""
+    y = np.arange(length)
+    return np.minimum(np.minimum(y + 1, length - y), overlap)
+
+
+# Entropy coding: tables
+
+
+class Tables:
+    """Frequency tables, their entries numbered through: those of table t are first[t] … first[t] + sizes[t].
+
+    The last of a table is its escape. As each table sums to 2^P, the running sum of all frequencies is t · 2^P + c for
+    an entry of table t that starts at c.
+    """
+
+    def __init__(self, settings: dict[str, Any], tensors: Tensors, prefix: str) -> None:
+        self.precision = whole(settings.get("precision"), 8, 15, "precision")
+        self.lows = tensor(tensors, prefix + "lows", "int32", None).astype(np.int64)
+        self.sizes = tensor(tensors, prefix + "sizes", "int32", len(self.lows)).astype(np.int64)
+        total = 1 << self.precision
+        require(len(self.lows) > 0 and np.all((self.sizes >= 1) & (self.sizes <= total)), "tables have other sizes")
+        require(np.all((self.lows >= -65536) & (self.lows + self.sizes <= 65537)), "tables have values beyond 65536")
+        self.frequencies = tensor(tensors, prefix + "frequencies", "uint16", None).astype(np.int64)
+        require(len(self.frequencies) == np.sum(self.sizes + 1), "there are more or fewer frequencies than entries")
+        self.first = np.cumsum(self.sizes + 1) - (self.sizes + 1)
+        require(np.all(np.add.reduceat(self.frequencies, self.first) == total), "frequencies do not sum to 2^P")
+        may_be_zero = np.zeros(len(self.frequencies), bool)
+        may_be_zero[(self.first + 1)[self.sizes == 1]] = True
+        require(np.all(may_be_zero | (self.frequencies > 0)), "a frequency is zero")
+        self.starts = np.cumsum(self.frequencies) - self.frequencies
+
+    def __len__(self) -> int:
+        return len(self.lows)
+
+    def find(self, numbers: Array, slots: Array) -> Array:
+        """Give the entry that each slot of each table is in."""
+        found: Array = np.searchsorted(self.starts, (numbers << self.precision) + slots, side="right") - 1
+        return found
+
+    def start(self, numbers: Array, entries: Array) -> Array:
+        """Give the sum of the frequencies before each entry in its table."""
+        return self.starts[entries] - (numbers << self.precision)
+
+
+# Entropy coding: rANS
+
+
+class Decoder:
+    """Takes a message apart, block by block."""
+
+    def __init__(self, tables: Tables, message: Message) -> None:
+        self.tables = tables
+        self.states = message.states.astype(np.int64)
+        self.words = message.words.astype(np.int64)
+        self.position = 0
+        self.escapes = parse_escapes(message.escapes)
+        self.escape = 0
+        require(np.all(self.states >= 1 << 16), "a state is too small")
+
+    def code(self, _symbol: int, numbers: Array, offsets: Array) -> Array:
+        """Decode one block: a symbol of each record, with the tables of the given numbers."""
+        lanes = len(self.states)
+        rows = [self.row(numbers[i : i + lanes]) for i in range(0, len(numbers), lanes)]
+        inside = np.concatenate([np.zeros(0, np.int64), *rows]) - self.tables.first[numbers]
+        values: Array = self.tables.lows[numbers] + inside + offsets
+        escaped = inside == self.tables.sizes[numbers]
+        end = self.escape + int(np.count_nonzero(escaped))
+        require(end <= len(self.escapes), "there are too few escapes")
+        values[escaped] = self.escapes[self.escape : end]
+        self.escape = end
+        require(np.all(np.abs(values) <= 32767), "a symbol is beyond 32767")
+        return values
+
+    def row(self, numbers: Array) -> Array:
+        """Decode one entry in each of the first lanes."""
+        precision = self.tables.precision
+        x = self.states[: len(numbers)]
+        slots = x & ((1 << precision) - 1)
+        entries = self.tables.find(numbers, slots)
+        x = self.tables.frequencies[entries] * (x >> precision) + slots - self.tables.start(numbers, entries)
+        low = np.flatnonzero(x < 1 << 16)
+        words = self.words[self.position : self.position + len(low)]
+        require(len(words) == len(low), "a message calls for a word past its last")
+        x[low] = (x[low] << 16) + words
+        self.position += len(low)
+        self.states[: len(numbers)] = x
+        return entries
+
+    def finish(self) -> None:
+        """Check that the message ended as messages do."""
+        require(np.all(self.states == 1 << 16) and self.position == len(self.words), "a message does not end well")
+        require(self.escape == len(self.escapes), "there are too many escapes")
+
+
+class Encoder:
+    """Collects the entries that stand for known symbols, to make a message of them at last."""
+
+    def __init__(self, tables: Tables, symbols: Array) -> None:
+        self.tables = tables
+        self.symbols = symbols
+        self.blocks: list[tuple[list[int], list[int]]] = []
+        self.escapes = bytearray()
+
+    def code(self, symbol: int, numbers: Array, offsets: Array) -> Array:
+        """Note down one block: frequency and start of each record's entry."""
+        values = self.symbols[:, symbol]
+        sizes, first = self.tables.sizes[numbers], self.tables.first[numbers]
+        inside = values - offsets - self.tables.lows[numbers]
+        escaped = (inside < 0) | (inside >= sizes)
+        entries = first + np.where(escaped, sizes, inside)
+        frequencies = self.tables.frequencies[entries]
+        require(np.all(frequencies > 0), "a constant table cannot code this symbol")
+        self.blocks.append((frequencies.tolist(), self.tables.start(numbers, entries).tolist()))
+        for value in values[escaped].tolist():
+            self.escapes += format_escape(value)
+        return values
+
+    def message(self, n_lanes: int) -> Message:
+        """Encode what was noted down, backwards."""
+        precision = self.tables.precision
+        states, words = [1 << 16] * n_lanes, []
+        for frequencies, starts in reversed(self.blocks):
+            for record in range(len(frequencies) - 1, -1, -1):
+                x, f, c = states[record % n_lanes], frequencies[record], starts[record]
+                if x >= f << (32 - precision):
+                    words.append(x & 0xFFFF)
+                    x >>= 16
+                states[record % n_lanes] = ((x // f) << precision) + x % f + c
+        return Message(np.array(states, "<u4"), np.array(words[::-1], "<u2"), bytes(self.escapes))
+
+
+def decode(entropy: EntropyModel, message: Message, n: int) -> Array:
+    """Decode the symbols of n records, (n, D)."""
+    decoder = Decoder(entropy.tables, message)
+    symbols = entropy.walk(n, decoder.code)
+    decoder.finish()
+    return symbols
+
+
+def encode(entropy: EntropyModel, symbols: Array, n_lanes: int) -> Message:
+    """Encode the symbols of records."""
+    encoder = Encoder(entropy.tables, symbols)
+    entropy.walk(len(symbols), encoder.code)
+    return encoder.message(n_lanes)
+
+
+def parse_escapes(data: bytes) -> Array:
+    """Read escaped symbols."""
+    values = []
+    number = digits = 0
+    for byte in data:
+        number |= (byte & 127) << (7 * digits)
+        digits += 1
+        require(digits <= 3, "an escape has too many digits")
+        if byte < 128:
+            require(byte != 0 or digits == 1, "an escape has more digits than it needs")
+            require(number <= 65534, "an escape is beyond 32767")
+            values.append(-(number // 2) - 1 if number % 2 else number // 2)
+            number = digits = 0
+    require(digits == 0, "escapes are cut off")
+    return np.array(values, np.int64)
+
+
+def format_escape(value: int) -> bytes:
+    """Write an escaped symbol."""
+    number = 2 * value if value >= 0 else -2 * value - 1
+    digits = bytearray()
+    while number >= 128:
+        digits.append(128 | (number & 127))
+        number >>= 7
+    return bytes([*digits, number])
+
+
+# Entropy coding: models. `code(symbol, tables, offsets)` decodes one symbol of every record, or takes a known one
+
+
+Code = Callable[[int, Array, Array], Array]
+
+
+class Independent:
+    """Table d codes symbol d."""
+
+    def __init__(self, settings: dict[str, Any], tensors: Tensors, prefix: str, n_symbols: int) -> None:
+        self.tables = Tables(settings, tensors, prefix)
+        require(len(self.tables) == n_symbols, "there is not one table for each symbol")
+
+    def walk(self, n: int, code: Code) -> Array:
+        """Go through the symbols of n records in the order of coding; return them, (n, D)."""
+        symbols = np.zeros((n, len(self.tables)), np.int64)
+        for d in range(len(self.tables)):
+            symbols[:, d] = code(d, np.full(n, d), np.zeros(n, np.int64))
+        return symbols
+
+
+class Autoregressive:
+    """A small network chooses each symbol's table, from the symbols coded before."""
+
+    def __init__(self, settings: dict[str, Any], tensors: Tensors, prefix: str, n_symbols: int) -> None:
+        self.tables = Tables(settings, tensors, prefix)
+        self.grid = wholes(settings.get("grid"), 1, 32768, "grid", range(2, 3))
+        self.shifts = wholes(settings.get("shifts"), 0, 52, "shifts", range(2, 3))
+        self.n_scales = whole(settings.get("n_scales"), 1, 4096, "n_scales")
+        self.n_phases = whole(settings.get("n_phases"), 1, 4096 // self.n_scales, "n_phases")
+        require(self.n_phases & (self.n_phases - 1) == 0, "n_phases is not a power of two")
+        places = math.prod(self.grid)
+        require(n_symbols % places == 0, "the grid does not divide the symbols")
+        self.channels = n_symbols // places
+        self.read_tensors(tensors, prefix, places)
+        self.check_bounds()
+
+    def read_tensors(self, tensors: Tensors, prefix: str, places: int) -> None:
+        """Take the network's weights out of the model."""
+        channels = self.channels
+        self.weights_in = tensor(tensors, prefix + "weights_in", "int16", channels, None).astype(np.int64)
+        hidden = self.weights_in.shape[1]
+        n_near = 0 if places == 1 else 4
+        near = tensor(tensors, prefix + "weights_near", "int16", n_near * channels, hidden)
+        self.weights_near = near.astype(np.int64).reshape(n_near, channels, hidden)
+        self.biases = tensor(tensors, prefix + "biases", "int64", places, hidden)
+        weights_out = tensor(tensors, prefix + "weights_out", "int16", channels, 2, hidden)
+        self.weights_out = weights_out.astype(np.int64)
+        self.biases_out = tensor(tensors, prefix + "biases_out", "int64", places, channels, 2)
+        numbers = tensor(tensors, prefix + "table_numbers", "uint16", self.n_scales * self.n_phases)
+        self.table_numbers = numbers.astype(np.int64)
+        require(np.all(self.table_numbers < len(self.tables)), "a table is named that there is not")
+        require(len(self.tables) << self.tables.precision <= 1 << 22, "there are too many tables")
+
+    def check_bounds(self) -> None:
+        """Refuse a network in which a number could reach 2^53; in Python's whole numbers, which have no limit."""
+
+        def magnitude(array: Array) -> Array:
+            whole_numbers: Array = array.astype(object)
+            return abs(whole_numbers)
+
+        inputs = np.concatenate([self.weights_in, *self.weights_near])
+        hidden = magnitude(self.biases).max(axis=0) + 127 * magnitude(inputs).sum(axis=0)
+        outputs = (magnitude(self.weights_out) * hidden).sum(axis=2) + magnitude(self.biases_out).max(axis=0)
+        outputs = outputs + np.array([(1 << shift) // 2 for shift in self.shifts], object)
+        require(all(value < EXACT for value in [*hidden.flat, *outputs.flat]), "the network's numbers are too large")
+
+    def walk(self, n: int, code: Code) -> Array:
+        """Go through the symbols of n records in the order of coding; return them, (n, D)."""
+        height, width = self.grid
+        symbols = np.zeros((n, self.channels, height, width), np.int64)
+        for place in range(height * width):
+            row, column = divmod(place, width)
+            e = self.context(symbols, row, column)
+            for c in range(self.channels):
+                numbers, offsets = self.predict(e, place, c)
+                s = code(c * height * width + place, numbers, offsets)
+                symbols[:, c, row, column] = s
+                e = e + np.clip(s, -127, 127)[:, None] * self.weights_in[c]
+        return symbols.reshape(n, -1)
+
+    def context(self, symbols: Array, row: int, column: int) -> Array:
+        """Sum up what the neighbours of a place say, (n, H)."""
+        height, width = self.grid
+        e = np.repeat(self.biases[row * width + column][None], len(symbols), axis=0)
+        steps = [(-1, -1), (-1, 0), (-1, 1), (0, -1)]
+        for (down, along), weights in zip(steps[: len(self.weights_near)], self.weights_near, strict=True):
+            r, c = row + down, column + along
+            if 0 <= r < height and 0 <= c < width:
+                e = e + np.clip(symbols[:, :, r, c], -127, 127) @ weights
+        return e
+
+    def predict(self, e: Array, place: int, channel: int) -> tuple[Array, Array]:
+        """Choose the table and the offset of a symbol of each record."""
+        o = np.maximum(e, 0) @ self.weights_out[channel].T + self.biases_out[place, channel]
+        m = round_shift(o[:, 0], self.shifts[0])
+        k = np.clip(round_shift(o[:, 1], self.shifts[1]), 0, self.n_scales - 1)
+        offsets = np.clip(m // self.n_phases, -32767, 32767)
+        return self.table_numbers[k * self.n_phases + m % self.n_phases], offsets
+
+
+EntropyModel = Independent | Autoregressive
+
+
+def build_entropy(settings: dict[str, Any], tensors: Tensors, prefix: str, n_symbols: int) -> EntropyModel:
+    """Make an entropy model of its settings and tensors."""
+    name = settings.get("name")
+    if name == "independent":
+        return Independent(settings, tensors, prefix, n_symbols)
+    if name == "autoregressive":
+        return Autoregressive(settings, tensors, prefix, n_symbols)
+    raise ValueError("the entropy model is of an unknown kind")
+
+
+# The decoder: operations on records of whole numbers. Each `build_…` checks an operation for records of a shape, and
+# returns the shape of its results and the function that computes them, for any number of records
+
+
+Step = Callable[[Array], Array]
+
+
+class Operation:
+    """An operation as the JSON has it, with its tensors; it knows which of its settings nobody asked for."""
+
+    def __init__(self, settings: dict[str, Any], tensors: Tensors, prefix: str) -> None:
+        self.settings, self.tensors, self.prefix = settings, tensors, prefix
+        self.unread = set(settings) - {"kind"}
+
+    def get(self, key: str) -> object:
+        """Look up a setting."""
+        self.unread.discard(key)
+        return self.settings.get(key)
+
+    def shift(self) -> int:
+        """Look up the setting `shift`."""
+        return whole(self.get("shift"), 0, 62, "shift")
+
+    def pair(self, key: str, low: int, high: int) -> Shape:
+        """Look up a setting of two numbers."""
+        return wholes(self.get(key), low, high, key, range(2, 3))
+
+    def tensor(self, key: str, dtype: str, *shape: int | None) -> Array:
+        """Look up a tensor, as int64."""
+        name = self.get(key)
+        require(isinstance(name, str), f"{key} is not the name of a tensor")
+        found = tensor(self.tensors, f"{self.prefix}{name}", dtype, *shape)
+        require(found.size > 0, f"{key} holds no values")
+        return found.astype(np.int64)
+
+
+def check_sums(weights: Array, biases: Array, shift: int) -> None:
+    """Refuse weights, one row for each output, with which a sum could reach 2^53."""
+    require(np.all((biases > -EXACT) & (biases < EXACT)), "a bias is too large")
+    rows = np.abs(weights).reshape(len(weights), -1).sum(axis=1)
+    require(np.all((rows << 15) + np.abs(biases) + ((1 << shift) >> 1) < EXACT), "sums could reach 2^53")
+
+
+def build_rescale(op: Operation, shape: Shape) -> tuple[Shape, Step]:
+    """Multiply each value by its own number."""
+    shift = op.shift()
+    multipliers = op.tensor("multipliers", "int32", math.prod(shape))
+    check_sums(multipliers, np.zeros_like(multipliers), shift)
+    return shape, lambda x: clip16(round_shift(multipliers.reshape(shape) * x, shift))
+
+
+def build_dense(op: Operation, shape: Shape) -> tuple[Shape, Step]:
+    """Multiply by a matrix."""
+    require(len(shape) == 1, "a dense layer takes one dimension")
+    shift = op.shift()
+    weights = op.tensor("weights", "int16", None, shape[0])
+    biases = op.tensor("biases", "int64", len(weights))
+    check_sums(weights, biases, shift)
+    return (len(weights),), lambda x: clip16(round_shift(x @ weights.T + biases, shift))
+
+
+def build_convolution(op: Operation, shape: Shape) -> tuple[Shape, Step]:
+    """Convolve a map."""
+    require(len(shape) == 3, "a convolution takes a map")
+    h, w, n_in = shape
+    shift = op.shift()
+    weights = op.tensor("weights", "int16", None, n_in, None, None)
+    n_out, _, kh, kw = weights.shape
+    biases = op.tensor("biases", "int64", n_out)
+    p0, p1 = op.pair("padding", 0, max(kh, kw) - 1)
+    require(p0 < kh and p1 < kw, "padding is not smaller than the kernel")
+    require((h + 2 * p0) * (w + 2 * p1) * n_in <= 1 << 26, "a map is too large")
+    height, width = h + 2 * p0 - kh + 1, w + 2 * p1 - kw + 1
+    require(height >= 1 and width >= 1, "a map is smaller than the kernel")
+    check_sums(weights, biases, shift)
+
+    def step(x: Array) -> Array:
+        padded = np.pad(x, ((0, 0), (p0, p0), (p1, p1), (0, 0)))
+        sums = np.zeros((len(x), height, width, n_out), np.int64) + biases
+        for i in range(kh):
+            for j in range(kw):
+                sums += padded[:, i : i + height, j : j + width] @ weights[:, :, i, j].T
+        return clip16(round_shift(sums, shift))
+
+    return (height, width, n_out), step
+
+
+def build_transposed(op: Operation, shape: Shape) -> tuple[Shape, Step]:
+    """Convolve a map the other way round: every input adds to the outputs under the kernel."""
+    require(len(shape) == 3, "a transposed convolution takes a map")
+    h, w, n_in = shape
+    shift = op.shift()
+    weights = op.tensor("weights", "int16", n_in, None, None, None)
+    _, n_out, kh, kw = weights.shape
+    biases = op.tensor("biases", "int64", n_out)
+    s0, s1 = op.pair("stride", 1, 16)
+    p0, p1 = op.pair("padding", 0, max(kh, kw) - 1)
+    e0, e1 = op.pair("output_padding", 0, 15)
+    require(p0 < kh and p1 < kw, "padding is not smaller than the kernel")
+    require(e0 < s0 and e1 < s1, "output_padding is not smaller than the stride")
+    require((h + 2 * kh) * (w + 2 * kw) * n_in <= 1 << 26, "a map is too large")
+    full_height, full_width = (h - 1) * s0 + kh + e0, (w - 1) * s1 + kw + e1
+    height, width = full_height - 2 * p0, full_width - 2 * p1
+    require(height >= 1 and width >= 1, "a map becomes smaller than one value")
+    check_sums(np.moveaxis(weights, 1, 0), biases, shift)
+
+    def step(x: Array) -> Array:
+        full = np.zeros((len(x), full_height, full_width, n_out), np.int64)
+        for i in range(kh):
+            for j in range(kw):
+                full[:, i : i + h * s0 : s0, j : j + w * s1 : s1][:, :h, :w] += x @ weights[:, :, i, j]
+        return clip16(round_shift(full[:, p0 : p0 + height, p1 : p1 + width] + biases, shift))
+
+    return (height, width, n_out), step
+
+
+def build_lookup(op: Operation, shape: Shape) -> tuple[Shape, Step]:
+    """Apply a function given by points, with straight lines between."""
+    table = op.tensor("table", "int16", None)
+    k = (len(table) - 1).bit_length() - 1
+    require(0 <= k <= 16 and len(table) == (1 << k) + 1, "a lookup table has another length")
+    m = 16 - k
+
+    def step(x: Array) -> Array:
+        u = x + 32768
+        i = u >> m
+        return round_shift((table[i] << m) + (table[i + 1] - table[i]) * (u - (i << m)), m)
+
+    return shape, step
+
+
+def build_rectify(_op: Operation, shape: Shape) -> tuple[Shape, Step]:
+    """Set what is negative to zero."""
+    return shape, lambda x: np.maximum(x, 0)
+
+
+def build_reshape(op: Operation, shape: Shape) -> tuple[Shape, Step]:
+    """Give the same values another shape."""
+    new = wholes(op.get("shape"), 1, 1 << 26, "shape")
+    require(math.prod(new) == math.prod(shape), "a reshape changes the number of values")
+    return new, lambda x: x.reshape(-1, *new)
+
+
+def build_transpose(op: Operation, shape: Shape) -> tuple[Shape, Step]:
+    """Permute the axes."""
+    axes = wholes(op.get("axes"), 0, len(shape) - 1, "axes")
+    require(sorted(axes) == list(range(len(shape))), "axes are no permutation")
+    return tuple(shape[axis] for axis in axes), lambda x: x.transpose(0, *(axis + 1 for axis in axes))
+
+
+def build_upsample(op: Operation, shape: Shape) -> tuple[Shape, Step]:
+    """Enlarge a map by repeating values."""
+    require(len(shape) == 3, "upsample takes a map")
+    height, width = op.pair("size", 1, 1 << 26)
+    rows = np.arange(height) * shape[0] // height
+    columns = np.arange(width) * shape[1] // width
+    return (height, width, shape[2]), lambda x: x[:, rows][:, :, columns]
+
+
+BUILDERS = {
+    "rescale": build_rescale,
+    "dense": build_dense,
+    "convolution": build_convolution,
+    "transposed-convolution": build_transposed,
+    "lookup": build_lookup,
+    "rectify": build_rectify,
+    "reshape": build_reshape,
+    "transpose": build_transpose,
+    "upsample": build_upsample,
+}
+
+
+class Program(NamedTuple):
+    """Operations, checked and ready to run."""
+
+    in_shape: Shape
+    out_shape: Shape
+    steps: list[Step]
+
+    def run(self, x: Array) -> Array:
+        """Compute records of whole numbers."""
+        x = x.reshape(-1, *self.in_shape)
+        for step in self.steps:
+            x = step(x)
+        return x
+
+
+def build_program(value: object, tensors: Tensors, prefix: str) -> Program:
+    """Make a program of its JSON."""
+    program = as_object(value, "a program")
+    in_shape = shape = wholes(program.get("in_shape"), 1, 1 << 26, "in_shape")
+    operations = program.get("operations")
+    if not isinstance(operations, list) or len(operations) > 1000:
+        raise ValueError("operations is not a list of at most 1000")
+    steps = []
+    require(math.prod(shape) <= 1 << 26, "a record has too many values")
+    for settings in operations:
+        op = Operation(as_object(settings, "an operation"), tensors, prefix)
+        kind = settings.get("kind")
+        if not isinstance(kind, str) or kind not in BUILDERS:
+            raise ValueError("an operation is of an unknown kind")
+        shape, step = BUILDERS[kind](op, shape)
+        require(not op.unread, "an operation has unknown settings")
+        require(math.prod(shape) <= 1 << 26, "a record has too many values")
+        steps.append(step)
+    return Program(in_shape, shape, steps)
+
+
+# The frozen model
+
+
+class Quality(NamedTuple):
+    """One of a model's qualities."""
+
+    entropy: EntropyModel
+    rescale: Program
+
+
+class Model(NamedTuple):
+    """What is needed of a model to restore records."""
+
+    shape: Shape
+    dtype: np.dtype[Any]
+    n_symbols: int
+    decoder: Program
+    qualities: list[Quality]
+    scale: Array
+    offset: Array
+
+
+def parse_tensors(blob: bytes) -> tuple[Tensors, dict[str, Any]]:
+    """Read a safetensors file: its tensors, and its strings."""
+    length = int.from_bytes(take(blob, 0, 8), "little")
+    entries = parse_object(take(blob, 8, length))
+    strings = as_object(entries.pop("__metadata__", None), "__metadata__")
+    data = blob[8 + length :]
+    return {name: parse_tensor(as_object(entry, name), data) for name, entry in entries.items()}, strings
+
+
+def parse_tensor(entry: dict[str, Any], data: bytes) -> Array:
+    """Read one tensor."""
+    name = entry.get("dtype")
+    if not isinstance(name, str) or name not in TENSOR_DTYPES:
+        raise ValueError("a tensor is of an unknown type")
+    dtype = np.dtype(TENSOR_DTYPES[name])
+    shape = wholes(entry.get("shape"), 0, 1 << 30, "shape", range(32))
+    begin, end = wholes(entry.get("data_offsets"), 0, len(data), "data_offsets", range(2, 3))
+    require(end - begin == math.prod(shape) * dtype.itemsize, "a tensor has another length than its shape")
+    return np.frombuffer(data[begin:end], dtype).reshape(shape)
+
+
+def tensor(tensors: Tensors, name: str, dtype: str, *shape: int | None) -> Array:
+    """Look up a tensor of a type and shape, with None for a length that may be any."""
+    if name not in tensors:
+        raise ValueError(f"the model has no tensor {name}")
+    found = tensors[name]
+    require(found.dtype == np.dtype(dtype) and found.ndim == len(shape), f"{name} is of another type or shape")
+    fits = all(want is None or want == have for want, have in zip(shape, found.shape, strict=True))
+    require(fits, f"{name} is of another shape")
+    return found
+
+
+def load_model(blob: bytes) -> Model:
+    """Read a frozen model and check that this machine computes as it should."""
+    tensors, strings = parse_tensors(blob)
+    text = strings.get("narrows_codec")
+    if not isinstance(text, str):
+        raise ValueError("not a frozen model")
+    meta = parse_object(text.encode("utf-8"))
+    whole(meta.get("format"), 1, 1, "the model's format")
+    z_shape = wholes(meta.get("z_shape"), 1, 1 << 26, "z_shape")
+    n_symbols = math.prod(z_shape)
+    qualities = meta.get("qualities")
+    if not isinstance(qualities, list) or not qualities:
+        raise ValueError("the model has no qualities")
+    shape = wholes(meta.get("shape"), 1, 1 << 30, "shape", range(1, 32))
+    require(meta.get("dtype") in DTYPES, "unknown dtype")
+    model = Model(
+        shape=shape,
+        dtype=np.dtype(meta["dtype"]).newbyteorder("<"),
+        n_symbols=n_symbols,
+        decoder=build_program(meta.get("decoder"), tensors, "decoder."),
+        qualities=[build_quality(q, tensors, f"quality.{i}.", z_shape) for i, q in enumerate(qualities)],
+        scale=output_tensor(tensors, "output.scale", shape),
+        offset=output_tensor(tensors, "output.offset", shape),
+    )
+    require(model.decoder.in_shape == z_shape, "the decoder takes other codes")
+    require(math.prod(model.decoder.out_shape) == math.prod(shape), "the decoder makes other records")
+    check_golden(model, tensors, meta.get("golden"))
+    return model
+
+
+def build_quality(value: object, tensors: Tensors, prefix: str, z_shape: Shape) -> Quality:
+    """Make a quality of its JSON."""
+    entry = as_object(value, "a quality")
+    n_symbols = math.prod(z_shape)
+    entropy = build_entropy(as_object(entry.get("entropy"), "entropy"), tensors, prefix + "entropy.", n_symbols)
+    rescale = build_program(entry.get("rescale"), tensors, prefix + "rescale.")
+    require(rescale.in_shape == (n_symbols,) and rescale.out_shape == z_shape, "rescale is not from symbols to codes")
+    return Quality(entropy, rescale)
+
+
+def output_tensor(tensors: Tensors, name: str, shape: Shape) -> Array:
+    """Look up a tensor of shape () or of a record's."""
+    found = tensors.get(name)
+    if found is None or found.dtype != np.dtype("<f8") or found.shape not in ((), shape):
+        raise ValueError(f"{name} is missing, or of another type or shape")
+    require(np.all(np.isfinite(found)), f"{name} is not finite")
+    return found
+
+
+def restore(model: Model, quality: Quality, symbols: Array) -> Array:
+    """Make records of their symbols."""
+    x = model.decoder.run(quality.rescale.run(symbols)).reshape(-1, *model.shape)
+    with np.errstate(over="ignore", under="ignore"):
+        product = x.astype(np.float64) * model.scale
+        return to_dtype(product + model.offset, model.dtype)
+
+
+def to_dtype(y: Array, dtype: np.dtype[Any]) -> Array:
+    """Bring binary64 numbers to the type of records."""
+    if dtype.kind == "b":
+        return y >= 0.5
+    if dtype.kind == "f":
+        limit = float(np.finfo(dtype).max)
+        return np.clip(y, -limit, limit).astype(dtype)
+    info = np.iinfo(dtype)
+    high = float(info.max)
+    if int(high) > info.max:
+        high = math.nextafter(high, 0)
+    return np.clip(np.rint(y), float(info.min), high).astype(dtype)
+
+
+def check_golden(model: Model, tensors: Tensors, hashes: object) -> None:
+    """Encode and decode the golden symbols in each quality and compare the hashes."""
+    golden = tensor(tensors, "golden", "int32", None, model.n_symbols).astype(np.int64)
+    require(len(golden) <= 64 and np.all(np.abs(golden) <= 32767), "the golden vectors are not as they should be")
+    if not isinstance(hashes, list) or len(hashes) != len(model.qualities):
+        raise ValueError("there is not one golden hash for each quality")
+    for quality, expected in zip(model.qualities, hashes, strict=True):
+        message = encode(quality.entropy, golden, n_lanes=2)
+        require(np.array_equal(decode(quality.entropy, message, len(golden)), golden), "the coder does not come back")
+        records = restore(model, quality, golden)
+        parts = (message.states.tobytes(), message.words.tobytes(), message.escapes, records.tobytes())
+        require(hashlib.sha256(b"".join(parts)).hexdigest() == expected, "the golden vectors have another hash")
+
+
+def check_fit(header: Header, model: Model) -> None:
+    """Check that archive and model speak of the same records."""
+    same = (header.shape, header.dtype, header.n_symbols) == (model.shape, model.dtype, model.n_symbols)
+    require(same and header.quality < len(model.qualities), "archive and model do not fit")

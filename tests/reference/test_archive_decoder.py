@@ -1,0 +1,353 @@
+"""An independent decoder, written from docs/format.md alone, restores what narrows restores, to the last bit."""
+
+import hashlib
+import importlib.util
+import json
+import struct
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import narrows
+from narrows.networks import Convolutional, Dense, Strided
+
+
+def load_decoder():
+    spec = importlib.util.spec_from_file_location("archive_decoder", Path(__file__).with_name("archive_decoder.py"))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+decoder = load_decoder()
+SMALL = {"bottleneck__n_hidden": 4, "likelihood__psnr": 14.0}  # a coarse code and a small prior, quickly trained
+STRIDED = Strided(channels=(6, 8), depth=1, code_channels=2)
+
+
+def noise(*shape, dtype=np.uint8, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape).astype(dtype)
+
+
+def fit(name, data, epochs=1, **settings):
+    return narrows.recipe(name, training__epochs=epochs, random_state=0, **settings).fit(data)
+
+
+def assert_same(path, model=None):
+    """Both readers restore the same; return what they do."""
+    expected = narrows.restore(path, model=model)
+    found = decoder.read(path, None if model is None else model.frozen_.blob)
+    assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+    assert found.tobytes() == expected.tobytes()
+    return found
+
+
+def chunks(path):
+    archive = decoder.open_archive(path)
+    return [decoder.parse_chunk(archive, entry) for entry in archive.chunks]
+
+
+def n_escape_bytes(path):
+    return sum(len(chunk.message.escapes) for chunk in chunks(path))
+
+
+# Models, each trained once
+
+
+@pytest.fixture(scope="module")
+def auto(digits):
+    training = {"training__batch_size": 32, "training__optimiser__learning_rate": 5e-3}
+    return fit("auto", digits[0][:600], epochs=3, **training)
+
+
+@pytest.fixture(scope="module")
+def colour_images(large_digits):
+    images = large_digits[0][:300]
+    return np.stack([images, 255 - images, images[:, ::-1]], axis=-1).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def colour(colour_images):
+    return fit("codec", colour_images, network=STRIDED, **SMALL)
+
+
+@pytest.fixture(scope="module")
+def float_images(large_digits):
+    return (large_digits[0][:300] / 16).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def float_map(float_images):
+    return fit("codec", float_images, network=STRIDED, **SMALL)
+
+
+@pytest.fixture(scope="module")
+def columns():
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(400, 3)) @ rng.normal(size=(3, 6)) + 0.05 * rng.normal(size=(400, 6))
+    return table.astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def columns_model(columns):
+    return fit("auto", columns, epochs=3, n_latent=3)
+
+
+@pytest.fixture
+def embedded(tmp_path, columns, columns_model):
+    """Return a small archive that carries its model."""
+    path = tmp_path / "table.narrows"
+    narrows.compress(np.concatenate([columns[:280], 1e5 * columns[:20]]), path, model=columns_model, embed_model=True)
+    return path
+
+
+# The page's own examples
+
+
+def test_the_example_of_a_message():
+    tensors = {
+        "lows": np.array([0], np.int32),
+        "sizes": np.array([4], np.int32),
+        "frequencies": np.array([100, 3, 1, 150, 2], np.uint16),
+    }
+    tables = decoder.Tables({"precision": 8}, tensors, "")
+    states = np.array([222353414, 169828, 12727294, 596734], np.uint32)
+    words = np.array([7441, 13310, 5166, 48229, 49764, 2815, 30564, 45823, 45823, 32766], np.uint16)
+    reader = decoder.Decoder(tables, decoder.Message(states, words, b""))
+    expected = [[(11 * d + r) ** 2 % 5 for r in range(11)] for d in range(3)]
+    for block in expected:
+        rows = [reader.row(np.zeros(min(4, 11 - i), np.int64)) for i in (0, 4, 8)]
+        assert np.concatenate(rows).tolist() == block
+    reader.finish()
+    writer = decoder.Encoder(tables, np.zeros((11, 0)))
+    for block in expected:
+        numbers, entries = np.zeros(11, np.int64), np.array(block)
+        writer.blocks.append((tables.frequencies[entries].tolist(), tables.start(numbers, entries).tolist()))
+    message = writer.message(4)
+    assert (message.states.tolist(), message.words.tolist()) == (states.tolist(), words.tolist())
+
+
+def test_the_example_of_escapes():
+    written = bytes.fromhex("00 01 02 7e 7f 80 01 fe ff 03 fd ff 03")
+    values = [0, -1, 1, 63, -64, 64, 32767, -32767]
+    assert decoder.parse_escapes(written).tolist() == values
+    assert b"".join(decoder.format_escape(value) for value in values) == written
+    for damaged in ("80", "80 00", "ff ff 03", "fe ff 04", "80 80 80 01"):
+        with pytest.raises(ValueError, match="escape"):
+            decoder.parse_escapes(bytes.fromhex(damaged))
+
+
+# The same bytes
+
+
+def test_recipe_auto_on_digits(tmp_path, digits, auto):
+    path = tmp_path / "digits.narrows"
+    data = np.concatenate([*digits, noise(60, 8, 8), 255 * (noise(60, 8, 8) // 128)])
+    narrows.compress(data, path, model=auto)
+    assert_same(path, auto)
+    assert len({image.tobytes() for image in narrows.restore(path, model=auto)}) > 100  # the model learnt something
+    assert len(chunks(path)[0].group_crcs) > 1
+    narrows.compress(data[-120:], tmp_path / "finest.narrows", model=auto, bytes_per_record=30)
+    assert_same(tmp_path / "finest.narrows", auto)
+
+
+def test_recipe_codec_on_digits_at_several_qualities(tmp_path, digits, codec_model):
+    data = np.concatenate([*digits, *digits, 255 * (noise(60, 8, 8) // 128)])
+    qualities, n_lanes = set(), set()
+    for size in (1, 2, 3, 4, 5, 8, 12):
+        path = tmp_path / f"{size}.narrows"
+        narrows.compress(data, path, model=codec_model, bytes_per_record=size)
+        assert_same(path, codec_model)
+        qualities.add(decoder.open_archive(path).header.quality)
+        n_lanes.update(len(chunk.message.states) for chunk in chunks(path))
+    assert len(qualities) > 1
+    assert max(n_lanes) > 1
+    model = decoder.load_model(codec_model.frozen_.blob)
+    assert {type(quality.entropy) for quality in model.qualities} == {decoder.Autoregressive}
+    assert model.qualities[0].entropy.grid == (1, 1)
+
+
+def test_recipe_codec_with_a_map_code(tmp_path, large_digits, map_model):
+    path = tmp_path / "maps.narrows"
+    narrows.compress(np.concatenate([large_digits[1][:300], noise(20, 16, 16)]), path, model=map_model)
+    assert_same(path, map_model)
+    entropy = decoder.load_model(map_model.frozen_.blob).qualities[0].entropy
+    assert entropy.grid == (4, 4)
+    assert entropy.weights_near.any()
+
+
+@pytest.mark.parametrize("recipe", ["auto", "codec"])
+@pytest.mark.parametrize("resampling", ["pool", "stride"])
+def test_convolutional_networks(tmp_path, digits, recipe, resampling):
+    code = {"n_latent": 4} if recipe == "auto" else {"network__code_channels": 2, **SMALL}
+    settings = {"network__channels": (4, 6), "network__resampling": resampling, **code}
+    model = fit(recipe, digits[0][:300], network=Convolutional(), **settings)
+    path = tmp_path / "digits.narrows"
+    narrows.compress(np.concatenate([digits[1][:40], noise(20, 8, 8)]), path, model=model)
+    assert_same(path, model)
+
+
+def test_a_tied_network(tmp_path, digits):
+    model = fit("auto", digits[0][:300], network=Dense(widths=(16,), tied=True), n_latent=5)
+    path = tmp_path / "digits.narrows"
+    narrows.compress(np.concatenate([digits[1][:40], noise(20, 8, 8)]), path, model=model)
+    assert_same(path, model)
+
+
+@pytest.mark.parametrize("recipe", ["auto", "codec"])
+def test_a_float32_table(tmp_path, columns, recipe):
+    model = fit(recipe, columns, network=Dense(widths=(16,)), n_latent=3)
+    path = tmp_path / "table.narrows"
+    foreign = np.concatenate([columns[:20] * np.float32(factor) for factor in (-10, 1e3, 1e30)])
+    narrows.compress(np.concatenate([columns[:50], foreign]), path, model=model)
+    assert_same(path, model)
+    assert n_escape_bytes(path)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "int16", "uint32", "int64", "uint64", "float16", "float64"])
+def test_records_of_other_types(tmp_path, columns, dtype):
+    data = columns > 0 if dtype == "bool" else np.abs(20 * columns).astype(dtype)
+    if dtype in ("int64", "uint64"):
+        data = data << 30
+    model = fit("auto", data, network=Dense(widths=(8,)), n_latent=3)
+    path = tmp_path / "table.narrows"
+    foreign = ~data[:30] if data.dtype.kind in "biu" else data[:30] * data.dtype.type(-5)
+    narrows.compress(np.concatenate([data[:30], foreign]), path, model=model)
+    assert assert_same(path, model).dtype == dtype
+
+
+def test_colour_images(tmp_path, colour_images, colour):
+    path = tmp_path / "colour.narrows"
+    narrows.compress(np.concatenate([colour_images[:30], noise(20, 16, 16, 3)]), path, model=colour)
+    assert_same(path, colour)
+
+
+def test_escapes_in_maps(tmp_path, float_images, float_map):
+    path = tmp_path / "float.narrows"
+    foreign = np.concatenate([noise(20, 16, 16, dtype=np.float32) * np.float32(factor) for factor in (0.1, 1e4)])
+    narrows.compress(np.concatenate([float_images[:300], foreign]), path, model=float_map)
+    assert_same(path, float_map)
+    assert n_escape_bytes(path) > 100
+
+
+# Tiles
+
+
+@pytest.mark.parametrize("overlap", [0, 1, 5])
+def test_tiles_of_grey_images(tmp_path, map_model, overlap):
+    path = tmp_path / "large.narrows"
+    narrows.compress(noise(3, 37, 48), path, model=map_model, overlap=overlap)
+    assert assert_same(path, map_model).shape == (3, 37, 48)
+
+
+@pytest.mark.parametrize("overlap", [0, 4])
+def test_tiles_of_float_images(tmp_path, float_map, overlap):
+    path = tmp_path / "large.narrows"
+    narrows.compress(1e3 * noise(2, 33, 16, dtype=np.float32), path, model=float_map, overlap=overlap)
+    assert_same(path, float_map)
+
+
+def test_tiles_of_images_with_channels_in_front(tmp_path, colour_images):
+    model = fit("codec", np.moveaxis(colour_images, -1, 1).copy(), network=STRIDED, **SMALL)
+    for overlap in (0, 3):
+        path = tmp_path / f"{overlap}.narrows"
+        narrows.compress(noise(2, 3, 20, 40), path, model=model, overlap=overlap)
+        assert assert_same(path, model).shape == (2, 3, 20, 40)
+
+
+@pytest.mark.parametrize("kind", ["bool", "int64"])
+def test_blended_tiles_of_other_types(tmp_path, large_digits, kind):
+    data = large_digits[0][:200] > 7 if kind == "bool" else large_digits[0][:200].astype(np.int64) << 40
+    model = fit("codec", data, network=STRIDED, **SMALL)
+    path = tmp_path / "large.narrows"
+    narrows.compress(data[:8].reshape(2, 64, 16), path, model=model, overlap=6)
+    assert_same(path, model)
+
+
+# Appended, embedded, named
+
+
+def test_appended_archives(tmp_path, colour_images, colour):
+    path = tmp_path / "colour.narrows"
+    narrows.compress(colour_images, path, model=colour)
+    for seed in range(3):
+        narrows.compress(noise(5, 16, 16, 3, seed=seed), path, model=colour, append=True)
+    assert len(assert_same(path, colour)) == 315
+    assert len(chunks(path)) == 4
+
+
+def test_an_embedded_model(embedded):
+    assert len(assert_same(embedded)) == 300
+    assert n_escape_bytes(embedded)
+    assert decoder.names(embedded) == [""] * 300
+
+
+def test_an_embedded_model_and_appended_tiles(tmp_path, colour):
+    path = tmp_path / "colour.narrows"
+    narrows.compress(noise(2, 20, 30, 3), path, model=colour, embed_model=True, overlap=2)
+    narrows.compress(noise(3, 20, 30, 3, seed=1), path, model=colour, append=True, overlap=2)
+    assert assert_same(path).shape == (5, 20, 30, 3)
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 3), (30, 20, 3)])
+def test_folders_of_images(tmp_path, colour, shape):
+    stored = ["b.png", "ä ö.png", "sub/a.png", "sub/c d/e.png"]
+    for number, name in enumerate(stored):
+        (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noise(*shape, seed=number)).save(tmp_path / "images" / name)
+    path = tmp_path / "images.narrows"
+    narrows.compress(tmp_path / "images", path, model=colour)
+    images = assert_same(path, colour)
+    assert images.shape == (4, *shape)
+    found = decoder.names(path)
+    assert sorted(found) == sorted(stored)
+    narrows.restore(path, model=colour, out=tmp_path / "back")
+    for name, image in zip(found, images, strict=True):
+        np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "back" / name)), image)
+
+
+# What is damaged
+
+
+def test_every_damaged_byte_is_noticed(tmp_path, embedded):
+    whole = embedded.read_bytes()
+    path = tmp_path / "damaged.narrows"
+    for position in {*range(32), *range(len(whole) - 40, len(whole)), *range(0, len(whole), len(whole) // 100)}:
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << position % 8
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"\w"):
+            decoder.read(path)
+
+
+def test_a_file_that_was_cut_is_refused(tmp_path, embedded):
+    whole = embedded.read_bytes()
+    path = tmp_path / "damaged.narrows"
+    for length in (0, 10, 100, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=r"\w"):
+            decoder.read(path)
+
+
+def test_a_model_is_needed_and_no_other(tmp_path, digits, auto, codec_model):
+    path = tmp_path / "digits.narrows"
+    narrows.compress(digits[1][:20], path, model=auto)
+    with pytest.raises(ValueError, match="does not hold its model"):
+        decoder.read(path)
+    with pytest.raises(ValueError, match="another model"):
+        decoder.read(path, codec_model.frozen_.blob)
+
+
+def test_golden_vectors_are_checked(columns_model):
+    blob = columns_model.frozen_.blob
+    decoder.load_model(blob)
+    start = 8 + struct.unpack("<Q", blob[:8])[0]
+    entry = json.loads(blob[8:start])["output.offset"]
+    damaged = bytearray(blob)
+    damaged[start + entry["data_offsets"][1] - 2] ^= 1  # a high bit of the fraction
+    assert hashlib.sha256(damaged).digest() != hashlib.sha256(blob).digest()
+    with pytest.raises(ValueError, match="golden"):
+        decoder.load_model(bytes(damaged))
