@@ -26,7 +26,7 @@ from narrows.archive import Writer
 
 RESULTS = ROOT / "bench" / "codec-limits.json"
 MILLIONS = 5_000_000
-_TIMES = 5
+_TIMES = 3
 
 
 def timed(function: Callable[[], Any]) -> float:
