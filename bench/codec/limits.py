@@ -26,6 +26,7 @@ from narrows.archive import Writer
 
 RESULTS = ROOT / "bench" / "codec-limits.json"
 MILLIONS = 5_000_000
+SMALL = ("mnist-23", "mnist-dense")
 _TIMES = 3
 
 
@@ -73,7 +74,7 @@ def one_of_millions(path: Path, test: np.ndarray, folder: Path) -> dict[str, Any
     codec = model.frozen_
     symbols = model.quantise(test, codec.usual)
     restored = codec.decode(symbols, codec.usual)
-    with Writer(archive, codec, codec.usual) as writer:
+    with Writer(archive, codec, codec.usual, force=True) as writer:
         for _ in range(MILLIONS // len(test)):
             writer.add(symbols, restored)
 
@@ -102,11 +103,13 @@ def main() -> None:
     models = models_of("mnist")
     results: dict[str, Any] = {**this_run(), "command": "python bench/codec/limits.py"}
     results["machine"]["threads"] = 2
+    results |= {"models": [], "one_of_millions": []}
     with tempfile.TemporaryDirectory() as folder:
-        results["models"] = [of_model(path, test, Path(folder)) for path in models]
-        small = [path for path in models if path.stem in {"mnist-23", "mnist-dense"}]
-        results["one_of_millions"] = [one_of_millions(path, test, Path(folder)) for path in small]
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+        for path in sorted(models, key=lambda path: path.stem not in SMALL):
+            results["models"].append(of_model(path, test, Path(folder)))
+            if path.stem in SMALL:
+                results["one_of_millions"].append(one_of_millions(path, test, Path(folder)))
+            RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     print(json.dumps(results, indent=1))
 
 

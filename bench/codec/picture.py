@@ -104,14 +104,15 @@ def _curves(axes: Axes, its: dict[str, Curve]) -> None:
     for method, curve in its.items():
         if method.startswith("narrows"):
             axes.plot(*_xy(curve), color=ACCENT, linewidth=2.6, marker="o", markersize=4.5, zorder=4)
+            is_dense = method != "narrows"  # below its curve, where the other's is not
             _text(
                 axes,
                 curve.points[-1],
                 method,
                 ACCENT,
-                shift_px=(-14, 8),
-                ha="right",
-                va="bottom",
+                shift_px=(12, -6) if is_dense else (-14, 8),
+                ha="left" if is_dense else "right",
+                va="top" if is_dense else "bottom",
                 weight="bold",
                 size=10,
             )
