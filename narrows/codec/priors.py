@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from narrows.bottlenecks.rounded import LogisticPrior
+from narrows.bottlenecks.rounded import NEIGHBOURS, LogisticPrior
 from narrows.codec.entropy_models import Autoregressive, EntropyModel, Independent, Predictor
+from narrows.codec.entropy_models import predictor as integer
 
 __all__ = ["freeze_prior"]
 
@@ -35,6 +36,7 @@ def freeze_prior(prior: LogisticPrior, symbols: NDArray[np.int32], step: float =
 
 def _predictor(prior: LogisticPrior, step: float) -> Predictor:
     """Round weights to 16 bits under a power of two each for the inputs, the means and the scales."""
+    assert NEIGHBOURS == integer.NEIGHBOURS, "trained and coded with the same neighbours, in the same order"
     inwards = [step * _numbers(prior.weights_in), step * _numbers(prior.weights_near)]
     shift_in = min(_shift_of(values) for values in inwards)
     weights_in, weights_near = (np.rint(values * 2.0**shift_in).astype(np.int16) for values in inwards)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from narrows.data.idx_writer import check_idx, write_idx
-from narrows.data.write import check_target, image_names
-from narrows.errors import DataError, InvalidParameterError
-from narrows.files import as_path, check_output, naming_output, temporary_name, write_atomically
+from narrows.data.write import check_images, check_target, image_names, write_images
+from narrows.errors import InvalidParameterError
+from narrows.files import as_path, check_output, naming_output, write_atomically
 
 __all__ = ["check_stream_target", "stream"]
 
@@ -68,10 +67,10 @@ def stream(
         gzipped = target.name.lower().endswith(".gz")
         write_atomically(target, lambda file: write_idx(file, pieces, shape, dtype, gzipped=gzipped), force=force)
     else:
-        _check_images(shape, dtype)
+        check_images(shape, dtype)
         with naming_output(path):
             names = _names(files, shape[0])
-            _write_images(Path(os.path.realpath(target)), pieces, names, force=force)
+            write_images(Path(os.path.realpath(target)), pieces, names, force=force)
     return target
 
 
@@ -112,16 +111,6 @@ def _write_npy(
         file.write(np.ascontiguousarray(piece, dtype).data)
 
 
-def _check_images(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    grey = len(shape) == 3 and dtype in {np.dtype(np.uint8), np.dtype(np.uint16)}
-    colour = len(shape) == 4 and shape[-1] == 3 and dtype == np.uint8
-    if not grey and not colour:
-        raise DataError(
-            "Images are written from (n, H, W) uint8 or uint16, or (n, H, W, 3) uint8. "
-            f"Got {shape} {dtype}; write these to a .npy file."
-        )
-
-
 def _names(files: Callable[[], Sequence[str]] | None, n: int) -> list[str]:
     """Return the names of n images, each with its ending."""
     given = [] if files is None else files()
@@ -129,26 +118,3 @@ def _names(files: Callable[[], Sequence[str]] | None, n: int) -> list[str]:
         return image_names(n, None)
     width = max(6, len(str(n - 1)))
     return image_names(n, [name or f"{i:0{width}d}.png" for i, name in enumerate(given)])
-
-
-def _write_images(folder: Path, pieces: Iterable[npt.NDArray[Any]], names: Sequence[str], *, force: bool) -> None:
-    from PIL import Image
-
-    temporary = temporary_name(folder)
-    try:
-        temporary.mkdir()
-        rest = iter(names)
-        for piece in pieces:
-            for pixels, name in zip(piece, rest, strict=False):
-                file = temporary / name
-                file.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG")
-        check_target(f"{folder}/", force=force)  # somebody else may have written there meanwhile
-        if not folder.exists():
-            temporary.replace(folder)
-            return
-        for name in names:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (temporary / name).replace(folder / name)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from narrows.data.arrays import check_values, describe
+from narrows.data.arrays import check_values
 from narrows.errors import DataError, InvalidParameterError, OutputExistsError
 from narrows.files import as_path, check_folder, naming_output, temporary_name, write_atomically
 
-__all__ = ["check_target", "write"]
+__all__ = ["check_images", "check_target", "image_names", "write", "write_images"]
 
 
 def write(
@@ -65,7 +65,9 @@ def write(
         raise InvalidParameterError(f"The 'files' are names of images, for a folder. Got the path {os.fspath(path)!r}.")
     if is_folder:
         with naming_output(path):
-            _write_images(Path(os.path.realpath(target)), records, files, force=force)
+            check_images(records.shape, records.dtype)
+            names = image_names(len(records), files)
+            write_images(Path(os.path.realpath(target)), [records], names, force=force)
     else:
         write_atomically(target, lambda file: np.save(file, records, allow_pickle=False), force=force)
     return target
@@ -106,23 +108,36 @@ def _is_taken(folder: Path) -> bool:
     return folder.exists() and not (folder.is_dir() and next(folder.iterdir(), None) is None)
 
 
-def _write_images(folder: Path, values: npt.NDArray[Any], files: Sequence[str] | None, *, force: bool) -> None:
-    from PIL import Image
+def check_images(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Refuse what no PNG images can be written from, n records in an array of this shape (n, ...) and dtype.
 
-    grey = values.ndim == 3 and values.dtype in {np.dtype(np.uint8), np.dtype(np.uint16)}
-    colour = values.ndim == 4 and values.shape[-1] == 3 and values.dtype == np.uint8
+    Raises
+    ------
+    DataError
+        If they are neither grey nor coloured images of bytes, nor grey ones of 16 bits.
+    """
+    grey = len(shape) == 3 and dtype in {np.dtype(np.uint8), np.dtype(np.uint16)}
+    colour = len(shape) == 4 and shape[-1] == 3 and dtype == np.uint8
     if not grey and not colour:
         raise DataError(
             "Images are written from (n, H, W) uint8 or uint16, or (n, H, W, 3) uint8. "
-            f"Got {describe(values)}; write these to a .npy file."
+            f"Got {shape} {dtype}; write these to a .npy file."
         )
-    names = image_names(len(values), files)
+
+
+def write_images(folder: Path, pieces: Iterable[npt.NDArray[Any]], names: Sequence[str], *, force: bool) -> None:
+    """Write PNG images, which come in pieces (m, H, W) or (m, H, W, 3), under their names; all of them or none."""
+    from PIL import Image
+
     temporary = temporary_name(folder)
     try:
-        for name, pixels in zip(names, values, strict=True):
-            file = temporary / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG")
+        temporary.mkdir()
+        rest = iter(names)
+        for piece in pieces:
+            for pixels, name in zip(piece, rest, strict=False):
+                file = temporary / name
+                file.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG")
         check_target(f"{folder}/", force=force)  # somebody else may have written there meanwhile
         if not folder.exists():
             temporary.replace(folder)
@@ -135,6 +150,13 @@ def _write_images(folder: Path, values: npt.NDArray[Any], files: Sequence[str] |
 
 
 def image_names(n: int, files: Sequence[str] | None) -> list[str]:
+    """Return the names of n PNG files inside a folder: those of ``files`` with another ending, or numbers.
+
+    Raises
+    ------
+    InvalidParameterError
+        If there are more or fewer files, or they would lie outside the folder or over one another.
+    """
     if files is None:
         width = max(6, len(str(n - 1)))
         return [f"{i:0{width}d}.png" for i in range(n)]
