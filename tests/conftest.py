@@ -15,6 +15,7 @@ import torch
 
 import narrows
 import narrows.data
+from narrows.codec import inner
 from narrows.networks import Dense, Strided
 
 torch.set_num_threads(1)
@@ -43,6 +44,17 @@ def mnist_images(mnist_folder):
     """Return the training and the test images, uint8 (60000, 28, 28) and (10000, 28, 28)."""
     files = ("train-images-idx3-ubyte.gz", "t10k-images-idx3-ubyte.gz")
     return tuple(narrows.data.open(mnist_folder / "mnist" / file).values for file in files)
+
+
+@pytest.fixture(scope="module", params=["compiled", "numpy"])
+def loops(request):
+    """Run what asks for this with the codec's inner loops in C and again in NumPy: both must say the same."""
+    if request.param == "compiled" and inner.compiled is None:
+        pytest.skip("narrows was installed without a compiler")
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "numpy":
+            patch.setattr(inner, "compiled", None)
+        yield request.param
 
 
 @pytest.fixture

@@ -116,10 +116,13 @@ class LogisticPrior(nn.Module):
         s = self._by_place(s)
         if not self.n_hidden:
             return self.mean.expand_as(s), self.log_scale.expand_as(s)
-        said = torch.cumsum(s.unsqueeze(3) * self.weights_in, 2)  # (n, places, channels, hidden), itself included
-        before = torch.cat([torch.zeros_like(said[:, :, :1]), said[:, :, :-1]], 2)
+        # Few large products: all channels read all numbers of their place, and zero weights keep them from later ones.
+        before = self._where_earlier().unsqueeze(-1) * self.weights_in.unsqueeze(1)  # (channels, channels, hidden)
         start = self.bias + self._near(s) @ self.weights_near if self.is_map else self.bias
-        out = torch.einsum("npch,ckh->npck", torch.relu(start.unsqueeze(-2) + before), self.weights_out)
+        hidden = torch.relu((s @ before.flatten(1)).view(*s.shape, self.n_hidden) + start.unsqueeze(-2))
+        own = torch.eye(self.n_channels, dtype=s.dtype, device=s.device)[:, None, :, None]
+        out = hidden.flatten(2) @ (own * self.weights_out.transpose(1, 2).unsqueeze(2)).flatten(2).flatten(0, 1)
+        out = out.view(*s.shape, 2)
         return self.mean + out[..., 0], self.log_scale + out[..., 1]
 
     def nats(self, s: Tensor) -> Tensor:
@@ -129,6 +132,10 @@ class LogisticPrior(nn.Module):
         distance = (self._by_place(s) - mean).abs()  # the logistic is symmetric, and its lower tail keeps its digits
         mass = torch.sigmoid((0.5 - distance) * narrowness) - torch.sigmoid((-0.5 - distance) * narrowness)
         return -mass.clamp_min(_SMALLEST_PROBABILITY).log().flatten(1).sum(1)
+
+    def _where_earlier(self) -> Tensor:
+        """Return 1 where the channel of the row comes before that of the column, otherwise 0."""
+        return torch.ones(self.n_channels, self.n_channels).to(self.mean).triu(1)
 
     def _by_place(self, s: Tensor) -> Tensor:
         """Return codes (n, *shape) as (n, places, channels)."""

@@ -21,6 +21,8 @@ of lanes. The encoder does everything backwards.
 
 Every lane of the encoder starts at 2^16, so every lane of the decoder must end there, with all words read: a message
 that does not is damaged. A lane costs about three bytes, which is why `lanes_for` makes few of them for small messages.
+
+What is here in NumPy defines the coder; where there is a compiled version of a loop, it runs and does the same.
 """
 
 from __future__ import annotations
@@ -32,9 +34,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.codec import inner
 from narrows.errors import CorruptArchiveError
 
-__all__ = ["MAX_LANES", "MAX_PRECISION", "MIN_PRECISION", "Decoder", "Lookup", "Message", "encode", "lanes_for"]
+__all__ = [
+    "MAX_LANES",
+    "MAX_PRECISION",
+    "MIN_PRECISION",
+    "Decoder",
+    "Lookup",
+    "Message",
+    "encode",
+    "lanes_for",
+    "lookup_of",
+]
 
 MIN_PRECISION, MAX_PRECISION = 8, 15
 MAX_LANES = 4096
@@ -44,6 +57,7 @@ _LANE_BYTES = 3  # what a lane wastes: two bytes of its start, and what a last s
 MAX_ROWS = 1 << 20
 """Rows of more than one lane's records that a message has at most: what takes seconds to read."""
 
+_TOO_FEW_WORDS = "A coded message ends too early: it has too few words."
 _LANES_SHARE = 0.0025  # of a message's bytes may be wasted on lanes
 
 
@@ -68,23 +82,21 @@ class Message:
         return self.states.nbytes + self.words.nbytes
 
 
-@dataclass(frozen=True, eq=False)
-class Lookup:
-    """What the decoder finds for each slot of one table or of several, one after the other.
+Lookup = NDArray[np.int64]
+"""What the decoder finds for each slot of one table or of several, one after the other: see `lookup_of`."""
 
-    Attributes
-    ----------
-    frequencies : ndarray of shape (n_tables · 2^P,), int64
-        The frequency f of the entry at this slot.
-    biases : ndarray of shape (n_tables · 2^P,), int64
-        How far into its entry the slot lies, slot - c.
-    values : ndarray of shape (n_tables · 2^P,), int32
-        What the entry stands for.
+
+def lookup_of(frequencies: NDArray[Any], values: NDArray[np.int32]) -> Lookup:
+    """Return what the decoder finds at each slot, given the entries (n,) of tables, one after the other.
+
+    A slot of an entry of frequency f that stands for v holds f + 2^16 · (slot - c) + 2^32 · v, where c is the entry's
+    first slot.
     """
-
-    frequencies: NDArray[np.int64]
-    biases: NDArray[np.int64]
-    values: NDArray[np.int32]
+    f = frequencies.astype(np.int64)
+    firsts = np.cumsum(f) - f
+    slots: Lookup = np.repeat((values.astype(np.int64) << 32) + f - (firsts << 16), f)
+    slots += np.arange(len(slots)) << 16
+    return slots
 
 
 def lanes_for(ideal_bytes: float, n_records: int, n_symbols: int = 1) -> int:
@@ -123,9 +135,27 @@ def encode(starts: NDArray[Any], frequencies: NDArray[Any], *, n_lanes: int, pre
     assert 1 <= n_lanes <= MAX_LANES
     assert MIN_PRECISION <= precision <= MAX_PRECISION
     assert frequencies.all(), "a symbol of frequency 0 cannot be coded"
-    n = starts.shape[1]
-    full = n - n % n_lanes
     x = np.full(n_lanes, _LOWEST, np.uint32)
+    push = _push if inner.compiled is None else _push_compiled
+    return Message(x, push(x, starts.astype(np.uint16), frequencies.astype(np.uint16), precision))
+
+
+def _push_compiled(
+    x: NDArray[np.uint32], starts: NDArray[np.uint16], frequencies: NDArray[np.uint16], precision: int
+) -> NDArray[np.uint16]:
+    assert inner.compiled is not None
+    words = np.empty(starts.size, np.uint16)
+    n = starts.shape[1]
+    n_words = inner.compiled.push(x, starts, frequencies, n, precision, words) if starts.size else 0
+    return words[len(words) - n_words :].copy()
+
+
+def _push(
+    x: NDArray[np.uint32], starts: NDArray[np.uint16], frequencies: NDArray[np.uint16], precision: int
+) -> NDArray[np.uint16]:
+    """Push blocks (D, n) onto the states x, last block and last row first, and return the words."""
+    n, n_lanes = starts.shape[1], len(x)
+    full = n - n % n_lanes
     emitted = [np.empty(0, np.uint16)]
     low, moved = np.empty(n, np.uint16), np.empty(n, np.bool_)
     for start, frequency in zip(starts[::-1], frequencies[::-1], strict=True):
@@ -139,7 +169,7 @@ def encode(starts: NDArray[Any], frequencies: NDArray[Any], *, n_lanes: int, pre
         if full:
             _push_rows(x, [values[:full].reshape(-1, n_lanes) for values in block])
         emitted.append(low[moved])
-    return Message(x, np.concatenate(emitted[::-1]))
+    return np.concatenate(emitted[::-1])
 
 
 def _push_rows(x: NDArray[np.uint32], block: list[NDArray[Any]]) -> None:
@@ -191,10 +221,10 @@ class Decoder:
             raise CorruptArchiveError("A coded message starts with a state below 2^16.")
         self._precision = precision
         self._x = states.astype(np.int64)
-        self._words = words
+        self._words = np.ascontiguousarray(words)
         self._n_read = 0
 
-    def pop(self, n: int, lookup: Lookup, tables: NDArray[Any] | None = None) -> NDArray[np.int32]:
+    def pop(self, n: int, lookup: Lookup, tables: NDArray[Any] | int = 0) -> NDArray[np.int32]:
         """Return the values of the next block.
 
         Parameters
@@ -202,52 +232,66 @@ class Decoder:
         n : int
             The number of records.
         lookup : Lookup
-            Of the table of the block, or of several tables.
-        tables : ndarray of shape (n,), integers, or None
-            Which table of the lookup codes each record; None where it holds just one.
+            Of one table or of several.
+        tables : ndarray of shape (n,), integers, or int
+            Which table of the lookup codes each record, or all of them.
 
         Returns
         -------
         values : ndarray of shape (n,), int32
         """
+        if inner.compiled is not None:
+            return self._pop_compiled(n, lookup, tables)
         n_lanes = len(self._x)
         full = n - n % n_lanes
-        slots = np.empty(n, np.int64)
-        bases = np.zeros(0, np.int64) if tables is None else tables.astype(np.int64) << self._precision
+        found = np.empty(n, np.int64)
+        bases = np.broadcast_to(np.asarray(tables, np.int64) << self._precision, n)
         if full:
-            self._pop_rows(self._x, slots[:full].reshape(-1, n_lanes), lookup, bases[:full].reshape(-1, n_lanes))
+            self._pop_rows(self._x, found[:full].reshape(-1, n_lanes), lookup, bases[:full].reshape(-1, n_lanes))
         if full < n:
-            self._pop_rows(self._x[: n - full], slots[None, full:], lookup, bases[None, full:])
-        return lookup.values.take(slots)
+            self._pop_rows(self._x[: n - full], found[None, full:], lookup, bases[None, full:])
+        return (found >> 32).astype(np.int32)
+
+    def _pop_compiled(self, n: int, lookup: Lookup, tables: NDArray[Any] | int) -> NDArray[np.int32]:
+        assert inner.compiled is not None
+        values = np.empty(n, np.int32)
+        one = tables if isinstance(tables, int) else 0
+        each = np.empty(0, np.int64) if isinstance(tables, int) else np.ascontiguousarray(tables, np.int64)
+        read = inner.compiled.pop(self._x, lookup, each, one, self._precision, self._words, self._n_read, values)
+        if read < 0:
+            raise CorruptArchiveError(_TOO_FEW_WORDS)
+        self._n_read = read
+        return values
 
     def _pop_rows(
-        self, x: NDArray[np.int64], slots: NDArray[np.int64], lookup: Lookup, bases: NDArray[np.int64]
+        self, x: NDArray[np.int64], found: NDArray[np.int64], lookup: Lookup, bases: NDArray[np.int64]
     ) -> None:
-        """Pop rows off the states x and note which slots of the lookup they were at.
+        """Pop rows off the states x and note what the lookup held at their slots.
 
-        Slots have shape (rows, lanes), and so have bases: where in the lookup each symbol's table begins. No bases at
-        all are zeros.
+        What is found has shape (rows, lanes), and so have bases: where in the lookup each symbol's table begins.
         """
         mask, precision = np.full_like(x, (1 << self._precision) - 1), np.full_like(x, self._precision)
-        lowest, found, needs = np.full_like(x, _LOWEST), np.empty_like(x), np.empty(len(x), np.bool_)
-        lower, upper = (x.view(np.uint16)[half::4] for half in _HALVES)
+        lowest, scratch, needs = np.full_like(x, _LOWEST), np.empty_like(x), np.empty(len(x), np.bool_)
+        word, half = np.full_like(x, 0xFFFF), np.full_like(x, 16)
+        lower, upper = (x.view(np.uint16)[part::4] for part in _HALVES)
         words, n_read = self._words, self._n_read
-        frequency_of, bias_of = lookup.frequencies.take, lookup.biases.take
         both, shift, multiply, add, less = np.bitwise_and, np.right_shift, np.multiply, np.add, np.less
-        for row, slot in enumerate(slots):
-            both(x, mask, slot)
-            if bases.size:
-                add(slot, bases[row], slot)
+        for entry, base in zip(found, bases, strict=True):
+            both(x, mask, scratch)
+            add(scratch, base, scratch)
+            lookup.take(scratch, None, entry, "clip")  # "clip" skips a copy; no slot is out of bounds
             shift(x, precision, x)
-            # "clip" skips a copy; no slot is out of bounds
-            multiply(x, frequency_of(slot, None, found, "clip"), x)
-            add(x, bias_of(slot, None, found, "clip"), x)
+            both(entry, word, scratch)
+            multiply(x, scratch, x)
+            shift(entry, half, scratch)
+            both(scratch, word, scratch)
+            add(x, scratch, x)
             less(x, lowest, needs)
             (low,) = needs.nonzero()
             if low.size:
                 taken = words[n_read : n_read + low.size]
                 if taken.size < low.size:
-                    raise CorruptArchiveError("A coded message ends too early: it has too few words.")
+                    raise CorruptArchiveError(_TOO_FEW_WORDS)
                 upper[low] = lower[low]
                 lower[low] = taken
                 n_read += low.size

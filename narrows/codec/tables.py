@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from narrows.codec.rans import MAX_PRECISION, MIN_PRECISION, Lookup
+from narrows.codec.rans import MAX_PRECISION, MIN_PRECISION, Lookup, lookup_of
 from narrows.codec.stored import check_array, check_number, stored_array, stored_number
 from narrows.errors import ModelFileError
 
@@ -22,7 +22,7 @@ ESCAPE = int(np.iinfo(np.int32).min)
 MAX_LOW = 1 << 16
 """No table's values reach beyond this, either side of zero."""
 
-_CACHED_SLOTS = 1 << 22  # lookups of more slots than this are built anew each time: 20 bytes a slot
+_CACHED_SLOTS = 1 << 22  # lookups of more slots than this are built anew each time: 8 bytes a slot
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,18 +158,14 @@ class FrequencyTables:
             return self._lookup
         if len(self) << self.precision > _CACHED_SLOTS:
             return self._looked_up(int(self.firsts[table]), int(self.escapes[table]) + 1)
-        slots, everything = slice(table << self.precision, (table + 1) << self.precision), self._lookup
-        return Lookup(everything.frequencies[slots], everything.biases[slots], everything.values[slots])
+        return self._lookup[table << self.precision : (table + 1) << self.precision]
 
     @cached_property
     def _lookup(self) -> Lookup:
         return self._looked_up(0, len(self.frequencies))
 
     def _looked_up(self, first: int, last: int) -> Lookup:
-        f = self.frequencies[first:last].astype(np.int64)
-        starts = np.cumsum(f) - f
-        biases = np.arange(f.sum()) - np.repeat(starts, f)
-        return Lookup(np.repeat(f, f), biases, np.repeat(self._values[first:last], f))
+        return lookup_of(self.frequencies[first:last], self._values[first:last])
 
     @cached_property
     def _flat_starts(self) -> NDArray[np.int64]:

@@ -11,6 +11,8 @@ from narrows.codec.rans import Message
 from narrows.codec.tables import FrequencyTables
 from narrows.errors import CorruptArchiveError, InvalidParameterError, ModelFileError
 
+pytestmark = pytest.mark.usefixtures("loops")
+
 EXTREMES = [32767, -32767, 0, 1, -1, 16383, 16384, -16384, 63, 64, -64, -65]
 
 

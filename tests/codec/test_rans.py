@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from narrows.codec import rans
-from narrows.codec.rans import Decoder, Lookup, Message
+from narrows.codec.rans import Decoder, Message, lookup_of
 from narrows.errors import CorruptArchiveError
+
+pytestmark = pytest.mark.usefixtures("loops")
 
 LOWEST = 1 << 16
 
@@ -29,15 +31,6 @@ def encode_by_hand(starts, frequencies, *, n_lanes, precision):
     return x, words[::-1]
 
 
-def lookup_of(frequencies):
-    """One table whose values are 0, 1, 2, …"""
-    f = np.asarray(frequencies, np.int64)
-    starts = np.cumsum(f) - f
-    return Lookup(
-        np.repeat(f, f), np.arange(f.sum()) - np.repeat(starts, f), np.repeat(np.arange(len(f), dtype=np.int32), f)
-    )
-
-
 def push(values, frequencies, *, n_lanes, precision):
     f = np.asarray(frequencies)
     return rans.encode((np.cumsum(f) - f)[values], f[values], n_lanes=n_lanes, precision=precision)
@@ -45,7 +38,7 @@ def push(values, frequencies, *, n_lanes, precision):
 
 def pop(message, shape, frequencies, *, precision):
     decoder = Decoder(message, precision=precision)
-    lookup = lookup_of(frequencies)
+    lookup = lookup_of(np.asarray(frequencies), np.arange(len(frequencies), dtype=np.int32))  # values 0, 1, 2, …
     values = np.array([decoder.pop(shape[1], lookup) for _ in range(shape[0])]).reshape(shape)
     decoder.finish()
     return values

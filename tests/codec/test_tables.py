@@ -65,15 +65,13 @@ def test_a_lookup_inverts_the_table_slot_by_slot(tables, monkeypatch, cached_slo
     everything = tables.lookup()
     for table, values in enumerate([[-1, 0, 1, ESCAPE], [7], [0, 1, ESCAPE]]):
         one = tables.lookup(table)
-        assert np.unique(one.values).tolist() == sorted(values)
+        assert np.array_equal(one, everything[256 * table : 256 * (table + 1)])
+        assert np.unique(one >> 32).tolist() == sorted(values)
         for slot in range(256):
-            found = [array[slot] for array in (one.frequencies, one.biases, one.values)]
-            assert found == [
-                array[256 * table + slot] for array in (everything.frequencies, everything.biases, everything.values)
-            ]
-            entry = tables.firsts[table] + values.index(found[2])
-            assert tables.frequencies[entry] == found[0]
-            assert slot - found[1] == tables.starts[entry]
+            frequency, bias, value = one[slot] & 0xFFFF, (one[slot] >> 16) & 0xFFFF, one[slot] >> 32
+            entry = tables.firsts[table] + values.index(value)
+            assert tables.frequencies[entry] == frequency
+            assert slot - bias == tables.starts[entry]
 
 
 def test_tables_come_back_from_their_tensors(tables):

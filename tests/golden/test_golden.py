@@ -11,6 +11,8 @@ import narrows
 from narrows.archive import inspect, verify
 from narrows.codec import read_frozen
 
+pytestmark = pytest.mark.usefixtures("loops")
+
 HERE = Path(__file__).parent
 VERSIONS = sorted(folder for folder in HERE.glob("v*") if (folder / "hashes.json").is_file())
 CARRIERS = ["float64", "int64"]
@@ -67,7 +69,7 @@ def test_archives_restore_to_what_they_did(folder, archive, facts, carrier):
     restored = narrows.restore(folder / archive, model=codec)
     assert list(restored.shape) == facts["shape"]
     assert make.sha256(restored) == facts["restored"]
-    assert verify(folder / archive, codec).is_intact
+    assert verify(folder / archive, model=codec).is_intact
     assert inspect(folder / archive).has_model == (facts["model"] is None)
 
 

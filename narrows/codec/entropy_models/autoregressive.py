@@ -19,7 +19,7 @@ from narrows.errors import InvalidParameterError, ModelFileError
 
 __all__ = ["Autoregressive"]
 
-_MAX_SLOTS = 1 << 22  # all tables together, 20 bytes each while decoding
+_MAX_SLOTS = 1 << 22  # all tables together, 8 bytes each while decoding
 _ARRAYS = ("weights_in", "weights_near", "biases", "weights_out", "biases_out")
 
 

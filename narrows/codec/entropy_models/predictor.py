@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.codec import inner
 from narrows.codec.entropy_models.escapes import MAX_SYMBOL
 from narrows.codec.stored import check_array, check_number
 from narrows.errors import ModelFileError
@@ -26,6 +29,7 @@ _MAX_SHIFT = 52
 _MAX_HIDDEN = 1024
 _MAX_LENGTH = 1 << 15  # of a map's side
 _EXACT = 1 << 53  # whole numbers below this are exact in float64, and so is every sum of them, in any order
+_LARGEST_INT32 = (1 << 31) - 1
 _BATCH_VALUES = 1 << 16  # hidden values that are worked on at a time: 512 KiB, what caches hold
 
 
@@ -150,14 +154,23 @@ class Predictor:
         biases = (self.biases, self.biases_out)
         if any(np.any((b <= -_EXACT) | (b >= _EXACT)) for b in biases):
             return _EXACT
-        inwards = np.concatenate([self.weights_in, self.weights_near]).astype(np.int64)
-        hidden = np.abs(self.biases).max(axis=0) + _MAX_SEEN * np.abs(inwards).sum(axis=0)
+        hidden = self._largest_hidden()
         weights = np.abs(self.weights_out.astype(np.int64))
         if np.any(weights.astype(np.float64) @ hidden.astype(np.float64) >= _EXACT * 2.0):
             return _EXACT  # int64 might not hold it, but it does hold what is below
         halves = np.array([(1 << shift) >> 1 for shift in self.shifts])
         sums = weights @ hidden + np.abs(self.biases_out).max(axis=0) + halves
         return min(_EXACT, max(int(hidden.max(initial=0)), int(sums.max(initial=0))))
+
+    @cached_property
+    def largest_hidden(self) -> int:
+        """What no hidden value e can exceed, of a predictor whose sums are below 2^53."""
+        return int(self._largest_hidden().max(initial=0))
+
+    def _largest_hidden(self) -> NDArray[np.int64]:
+        inwards = np.concatenate([self.weights_in, self.weights_near]).astype(np.int64)
+        largest: NDArray[np.int64] = np.abs(self.biases).max(axis=0) + _MAX_SEEN * np.abs(inwards).sum(axis=0)
+        return largest
 
     def start(self, n_records: int, *, carrier: type[np.float64 | np.int64] = np.float64) -> Run:
         """Return a run over n records, before the first position.
@@ -178,22 +191,55 @@ class Run:
     def __init__(self, predictor: Predictor, n_records: int, carrier: np.dtype[Any]) -> None:
         self._predictor, self._carrier, self._position = predictor, carrier, 0
         n_hidden = predictor.weights_in.shape[1]
-        self._weights_in, self._weights_near, self._biases = (
-            values.astype(carrier) for values in (predictor.weights_in, predictor.weights_near, predictor.biases)
+        self._is_compiled = (
+            inner.compiled is not None and carrier == np.float64 and predictor.largest_hidden < _LARGEST_INT32
         )
-        self._hidden = np.empty((n_records, n_hidden), carrier)  # e
+        in_type = np.dtype(np.int32) if self._is_compiled else carrier
+        self._weights_in = predictor.weights_in.astype(in_type)
+        self._weights_near, self._biases = predictor.weights_near.astype(carrier), predictor.biases.astype(carrier)
+        self._hidden = np.empty((n_records, n_hidden), in_type)  # e
         self._seen = np.empty((predictor.n_symbols, n_records), np.int8)  # in coding order, within ±127
         self._batch = max(1, _BATCH_VALUES // max(1, n_hidden))
-        self._scratch = np.empty_like(self._hidden[: self._batch])
+        self._scratch = np.empty((min(self._batch, n_records), n_hidden), carrier)
 
     def predict(self) -> Prediction:
         """Return what to expect of the next symbol."""
+        return self._predict_compiled() if self._is_compiled else self._predict()
+
+    def see(self, symbols: NDArray[np.int32]) -> None:
+        """Take note of the symbols (n,) that were to be predicted, and go on to the next."""
+        self._seen[self._position] = np.clip(symbols, -_MAX_SEEN, _MAX_SEEN)
+        self._position += 1
+
+    def _predict_compiled(self) -> Prediction:
+        assert inner.compiled is not None
+        p, n = self._predictor, len(self._hidden)
+        place, channel = divmod(self._position, p.n_channels)
+        if channel == 0:
+            for batch in self._batches():
+                self._enter(place, batch)
+        last = self._seen[self._position - 1 : self._position] if channel else self._seen[:0]
+        offsets, contexts = np.empty(n, np.int32), np.empty(n, np.int64)
+        inner.compiled.predict(
+            self._hidden,
+            last,
+            self._weights_in[channel - 1],
+            p.weights_out[channel].astype(np.float64),
+            p.biases_out[place, channel],
+            p.shifts,
+            p.n_scales,
+            p.n_phases.bit_length() - 1,
+            offsets,
+            contexts,
+        )
+        return Prediction(offsets, contexts)
+
+    def _predict(self) -> Prediction:
         p = self._predictor
         place, channel = divmod(self._position, p.n_channels)
         weights = np.ascontiguousarray(p.weights_out[channel].T, self._carrier)
         outputs = np.empty((len(self._hidden), 2), self._carrier)
-        for first in range(0, len(self._hidden), self._batch):
-            batch = slice(first, first + self._batch)
+        for batch in self._batches():
             hidden = self._hidden[batch]
             scratch = self._scratch[: len(hidden)]
             if channel == 0:
@@ -210,18 +256,19 @@ class Run:
         offsets = np.clip(m >> (p.n_phases.bit_length() - 1), -MAX_SYMBOL, MAX_SYMBOL)
         return Prediction(offsets.astype(np.int32), scales * p.n_phases + (m & (p.n_phases - 1)))
 
+    def _batches(self) -> Iterator[slice]:
+        for first in range(0, len(self._hidden), self._batch):
+            yield slice(first, first + self._batch)
+
     def _enter(self, place: int, batch: slice) -> None:
         """Set the hidden values of a batch of records to what its neighbours say of a place."""
         hidden, n = self._hidden[batch], self._predictor.n_channels
-        hidden[:] = self._biases[place]
+        sums = self._scratch[: len(hidden)]
+        sums[:] = self._biases[place]
         for neighbour, at in self._predictor.neighbours(place):
             seen = self._seen[at * n : (at + 1) * n, batch].T.astype(self._carrier)
-            hidden += seen @ self._weights_near[neighbour * n : (neighbour + 1) * n]
-
-    def see(self, symbols: NDArray[np.int32]) -> None:
-        """Take note of the symbols (n,) that were to be predicted, and go on to the next."""
-        self._seen[self._position] = np.clip(symbols, -_MAX_SEEN, _MAX_SEEN)
-        self._position += 1
+            sums += seen @ self._weights_near[neighbour * n : (neighbour + 1) * n]
+        hidden[:] = sums
 
 
 def _shifted(values: NDArray[Any], shift: int) -> NDArray[np.int64]:
