@@ -24,9 +24,10 @@ from narrows.bottlenecks import Bottleneck
 from narrows.chain import Chain
 from narrows.corruptions import Corruption
 from narrows.data import Source
-from narrows.errors import InvalidParameterError, NotFreezableError, ShapeMismatchError, UnknownNameError
+from narrows.errors import InvalidParameterError, ShapeMismatchError, UnknownNameError
 from narrows.files import check_output
 from narrows.inference import corrupt, decode, encode, encode_unquantised, mean_total, to_stored
+from narrows.integer_half import IntegerHalf
 from narrows.likelihoods import Likelihood
 from narrows.networks import Network
 from narrows.parameters import device_of, training_of, with_options
@@ -83,6 +84,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Numbers in the code of a record.
     shape_, dtype_ : tuple of int, numpy.dtype
         Of the records it was trained on; records come back in them.
+    integer_half_ : IntegerHalf
+        What archives need of the model, `frozen_`, or why there is nothing of the kind.
     pca_ : PrincipalComponents
         PCA of the training data with ``n_latent_`` components, to compare with.
 
@@ -119,9 +122,6 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.preprocessing = preprocessing
         self.training = training
         self.random_state = random_state
-
-    # The codec, its bytes as they came from a file, or why there is none.
-    _frozen: FrozenCodec | bytes | str
 
     def set_params(self, **params: Any) -> Self:
         """Change parameters, nested ones as ``part__option``; a part given by name is made first.
@@ -208,11 +208,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         chain.prepare_for(records.batches)
         history = train(chain, records, held_out, settings, seed=seed, watcher=watcher, checkpoint=state, resume=resume)
         self.chain_ = chain.eval()
-        self._freeze(records, _range(source.values), seed)
+        self.range_ = _range(source.values)
+        self.integer_half_ = IntegerHalf.freeze(self.chain_, records, self.range_, seed)
         self.history_ = [row.to_json() for row in history]
         self.n_latent_ = math.prod(chain.bottleneck.z_shape)
         self.trained_on_: dict[str, Any] = {"name": source.name, "n_records": len(records), "seed": seed}
-        self.range_ = _range(source.values)
         self.pca_ = PrincipalComponents.fit(source.values, self.n_latent_, seed, rows=rows)
         return self
 
@@ -282,13 +282,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         from narrows.codec.calibration import to_symbols
 
-        qualities = self.frozen_.qualities
-        try:
-            steps = qualities[self.frozen_.usual if quality is None else quality].steps
-        except (IndexError, TypeError):
-            raise InvalidParameterError(
-                f"The 'quality' of quantise must be 0 … {len(qualities) - 1}, or -1 for the finest. Got {quality!r}."
-            ) from None
+        check_is_fitted(self)
+        steps = self.integer_half_.steps(quality)
         return to_symbols(encode_unquantised(self.chain_, self._open(X, reset=False).values), steps)
 
     def save(self, path: str | os.PathLike[str], *, force: bool = False) -> None:
@@ -323,28 +318,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         NotFreezableError
             If the decoder cannot be turned into integer arithmetic; says why.
         """
-        from narrows.codec.frozen import FrozenCodec
-
         check_is_fitted(self)
-        if isinstance(self._frozen, str):
-            raise NotFreezableError(self._frozen)
-        if isinstance(self._frozen, bytes):
-            self._frozen = FrozenCodec.from_bytes(self._frozen)
-        return self._frozen
-
-    def _freeze(self, records: Records, values_range: tuple[float, float], seed: int) -> None:
-        """Freeze the decoder, or remember why that cannot be."""
-        from narrows.codec.calibration import SAMPLE, SAMPLE_BYTES, freeze
-
-        n_bytes = math.prod(self.shape_) * self.dtype_.itemsize
-        n = min(len(records), SAMPLE, max(SAMPLE_BYTES // n_bytes, 256))
-        rows = np.sort(np.random.default_rng(seed).choice(len(records), n, replace=False))
-        sample = records.take(torch.from_numpy(rows).to(records.device)).cpu().numpy()
-        peak = 255.0 if self.dtype_ == np.uint8 else values_range[1] - values_range[0]
-        try:
-            self._frozen = freeze(self.chain_, sample, peak)
-        except NotFreezableError as error:
-            self._frozen = str(error)
+        return self.integer_half_.codec
 
     @property
     def _n_features_out(self) -> int:

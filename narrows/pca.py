@@ -46,9 +46,13 @@ class PrincipalComponents:
             rows = np.sort(np.random.default_rng(seed).choice(rows, max(_MOST_VALUES // d, 2), replace=False))
         x = values[rows].reshape(len(rows), d)
         mean = x.mean(axis=0, dtype=np.float64)
+        # Near 1, since squares of 64-bit integers overflow single precision; by a power of two, which changes no digit.
+        centred = _centred(x, mean)
+        exponent = math.frexp(max(centred.max(), -centred.min()))[1]
+        np.ldexp(centred, -exponent, out=centred)
         # scikit-learn divides by the variance and by n - 1; one record, or equal ones, have components all the same.
         with np.errstate(invalid="ignore", divide="ignore"):
-            pca = PCA(n_components=min(n_components, *x.shape), random_state=seed).fit(_centred(x, mean))
+            pca = PCA(n_components=min(n_components, *x.shape), random_state=seed).fit(centred)
         return cls(mean, pca.components_.astype(np.float32))
 
     def encode(self, values: NDArray[Any]) -> NDArray[np.float32]:

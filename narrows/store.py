@@ -24,6 +24,7 @@ from narrows.corruptions import Corruption
 from narrows.data.arrays import check_dtype, check_shape
 from narrows.errors import DataNotFoundError, ModelFileError
 from narrows.files import write_atomically
+from narrows.integer_half import IntegerHalf
 from narrows.likelihoods import Likelihood
 from narrows.networks import Network
 from narrows.parameters import device_of, training_of
@@ -56,7 +57,7 @@ def save(model: Autoencoder, path: str | os.PathLike[str], *, force: bool = Fals
         "pca.mean": torch.from_numpy(model.pca_.mean),
         "pca.components": torch.from_numpy(np.ascontiguousarray(model.pca_.components)),
     }
-    if not isinstance(model._frozen, str):
+    if model.integer_half_.why_not is None:
         tensors["frozen"] = torch.frombuffer(bytearray(model.frozen_.blob), dtype=torch.uint8)
     header = describe(model)
     header["sha256"] = _digest(header, tensors)
@@ -97,8 +98,8 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Autoencoder:
         if header["feature_names_in_"] is not None:
             model.feature_names_in_ = np.array(header["feature_names_in_"], dtype=object)
         model.shape_, model.dtype_, model.range_ = shape, dtype, tuple(header["range_"])
-        frozen = tensors["frozen"].numpy().tobytes() if "frozen" in tensors else header.get("not_frozen", _OLD)
-        model._frozen = frozen
+        frozen = tensors["frozen"].numpy().tobytes() if "frozen" in tensors else str(header.get("not_frozen", _OLD))
+        model.integer_half_ = IntegerHalf(frozen)
         model.pca_ = PrincipalComponents(tensors["pca.mean"].numpy(), tensors["pca.components"].numpy())
     except Exception as error:  # whatever a header that lies leads to
         raise ModelFileError(f"{path} is a narrows model that cannot be rebuilt: {error}") from error
@@ -112,6 +113,7 @@ def describe(model: Autoencoder) -> dict[str, Any]:
     """Return everything about a fitted model but its tensors, as plain JSON values."""
     import narrows
 
+    why_not = model.integer_half_.why_not
     names = getattr(model, "feature_names_in_", None)
     return {
         "format": FORMAT,
@@ -121,7 +123,7 @@ def describe(model: Autoencoder) -> dict[str, Any]:
         "shape": list(model.shape_),
         "dtype": model.dtype_.name,
         "feature_names_in_": None if names is None else [str(name) for name in names],
-        **({"not_frozen": model._frozen} if isinstance(model._frozen, str) else {}),
+        **({} if why_not is None else {"not_frozen": why_not}),
         **{name: getattr(model, name) for name in _LEARNED},
     }
 

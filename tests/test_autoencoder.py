@@ -370,6 +370,13 @@ def test_unusual_data_are_fine(make, table):
     assert np.isfinite(narrows.evaluate(model, np.asarray(x))["mse"])
 
 
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+def test_integers_whose_squares_overflow_single_precision_are_fine(dtype, rng):
+    x = rng.integers(0, 2**62, (2000, 4)).astype(dtype)
+    metrics = narrows.evaluate(quick().fit(x), x)
+    assert 0 < metrics["pca_sse_per_record"] < np.square(x - x.mean(axis=0)).sum(axis=1).mean()
+
+
 def test_constant_data_are_restored(table):
     x = np.full((20, 3), 1234.5)
     np.testing.assert_allclose(quick(1, training=Training(epochs=50)).fit(x).reconstruct(x), x, rtol=1e-3)

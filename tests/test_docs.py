@@ -12,12 +12,18 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+from click.testing import CliRunner
+from PIL import Image
 
+from narrows import Training
+from narrows.cli import main
 from narrows.recipes import RECIPES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+COMPRESSION = (ROOT / "docs" / "compression.md").read_text()
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -37,10 +43,7 @@ def test_readme_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_readme_commands_run(tmp_path: Path) -> None:
     (block,) = snippets(README, "sh")
     for line in block.splitlines():
-        # As long as it takes to try the command, not to train well.
-        short = " --epochs 2" if line.startswith("narrows train") and "--epochs" not in line else ""
-        verb, *arguments = shlex.split(line + short)
-        assert verb == "narrows"
+        arguments = quick(line)
         done = subprocess.run(
             [sys.executable, "-m", "narrows", *arguments],
             cwd=tmp_path,
@@ -50,6 +53,49 @@ def test_readme_commands_run(tmp_path: Path) -> None:
             check=False,
         )
         assert done.returncode == 0, f"{line}\n{done.stderr}"
+
+
+def quick(line: str, more: str = "--epochs 2") -> list[str]:
+    """Return the arguments of a command as shown; training no longer than it takes to try it."""
+    verb, *arguments = shlex.split(line)
+    assert verb == "narrows"
+    return arguments if arguments[0] != "train" or "--epochs" in arguments else [*arguments, *more.split()]
+
+
+def test_the_commands_on_compression_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large_digits) -> None:
+    monkeypatch.chdir(tmp_path)
+    images = large_digits[0][:108]
+    write_images("thumbnails", images[:40])
+    write_images("pieces", images[:40])
+    write_images("scans", images.reshape(12, 3, 3, 16, 16).swapaxes(2, 3).reshape(12, 48, 48)[:, :40])
+    for line in "".join(snippets(COMPRESSION, "sh")).splitlines():
+        # This one is asked for a quality, which it must have learned to reach.
+        more = "--epochs 20 --batch-size 32" if "-o model.safetensors" in line else "--epochs 2"
+        result = CliRunner().invoke(main, quick(line, more))
+        assert result.exit_code == 0, f"{line}\n{result.output}"
+    with Image.open("scans-restored/003.png") as scan:
+        assert scan.size == (48, 40)
+    with Image.open("images/001796.png") as digit:
+        assert digit.size == (8, 8)
+    assert np.load("some.npy").shape == (10, 8, 8)
+
+
+def write_images(folder: str, images: np.ndarray) -> None:
+    Path(folder).mkdir()
+    for position, image in enumerate(images):
+        Image.fromarray(image).save(f"{folder}/{position:03}.png")
+
+
+def test_the_python_on_compression_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Training, "n_epochs", lambda self, n_records: 2)
+    (block,) = snippets(COMPRESSION, "python")
+    names: dict[str, object] = {}
+    exec(compile(block, "compression.md", "exec"), names)
+    digits, one, some = (names[name] for name in ("digits", "one", "some"))
+    assert (digits.shape, digits.dtype) == ((360, 8, 8), np.uint8)
+    np.testing.assert_array_equal(one, digits[5])
+    np.testing.assert_array_equal(some, digits[100:200])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -36,6 +36,21 @@ def test_values_far_from_zero_keep_their_digits(rng):
     assert error(far, x + 1.7e9) == pytest.approx(error(near, x), rel=1e-5)
 
 
+@pytest.mark.parametrize("dtype", ["int64", "uint64", "float64"])
+def test_values_whose_squares_overflow_single_precision_have_the_same_components(dtype, rng):
+    x = rng.integers(0, 2**20, (300, 5)) * [1, 2, 3, 4, 5]
+    near, far = (PrincipalComponents.fit(values.astype(dtype), 2, seed=0) for values in (x, x * 2**40))
+    np.testing.assert_array_equal(far.components, near.components)
+    assert error(far, (x * 2**40).astype(dtype)) == pytest.approx(error(near, x.astype(dtype)) * 2.0**80, rel=1e-5)
+
+
+def test_tiny_values_are_no_zeros(rng):
+    x = rng.normal(size=(60, 5))
+    near, tiny = (PrincipalComponents.fit(values, 2, seed=0) for values in (x, x * 2.0**-100))
+    PrincipalComponents.fit(x * 2.0**-147, 2, seed=0)
+    np.testing.assert_array_equal(tiny.components, near.components)
+
+
 def test_rows_choose_the_records(rng):
     x = rng.normal(size=(60, 5))
     rows = np.arange(0, 60, 3)

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from labels import name_curve, write_at
 from needed import Curve, curves
 from records import SETS
 
 from narrows import pictures
-from narrows.pictures.style import ACCENT, CLASSES, DPI, MUTED, axes_at, new_figure, style, text_at
+from narrows.pictures.style import ACCENT, CLASSES, MUTED, axes_at, new_figure, style, text_at
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 __all__ = ["draw"]
 
@@ -24,9 +26,9 @@ SHEETS = {
     "JPEG XL, sheet": CLASSES[0],
     "JPEG, sheet": CLASSES[7],
 }
-TRAINED: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "PCA + range coder": (CLASSES[1], "PCA + range coder", {"shift_px": (12, -8), "ha": "left", "va": "top"}),
-    "PQ": (CLASSES[4], "product\nquantisation", {"shift_px": (-8, 12), "ha": "right", "va": "bottom"}),
+TRAINED = {
+    "PCA + range coder": (CLASSES[1], "PCA + range coder"),
+    "PQ": (CLASSES[4], "product\nquantisation"),
 }
 EXACT: dict[str, tuple[str, dict[str, Any]]] = {
     "xz, whole": ("xz, lossless", {"shift_px": (-5, 12), "va": "bottom"}),
@@ -84,38 +86,38 @@ def _frame(axes: Axes, name: str) -> None:
 
 
 def _curves(axes: Axes, its: dict[str, Curve]) -> None:
-    """Draw the curves from the least to the most important, and name them where they leave the panel or end."""
+    """Draw the curves from the least to the most important, then name them, the most important first."""
+    for method in EACH:
+        if method in its:
+            axes.plot(*_xy(its[method]), color=MUTED, alpha=0.3, linewidth=1.4, zorder=1.5)
+    thin = SHEETS | {method: colour for method, (colour, _) in TRAINED.items()}
+    lines = {
+        method: axes.plot(*_xy(its[method]), color=colour, marker="o", markersize=2)[0]
+        for method, colour in thin.items()
+        if method in its
+    }
+    ours = {
+        method: axes.plot(*_xy(curve), color=ACCENT, linewidth=2.6, marker="o", markersize=4.5, zorder=4)[0]
+        for method, curve in its.items()
+        if method.startswith("narrows")
+    }
+    _exact(axes, its)
+    for method, line in ours.items():
+        size = 10 if method == "narrows" else 8
+        name_curve(line, method.removeprefix("narrows, "), from_end=True, weight="bold", size=size)
+    _at_top(axes, [(its[method], lines[method]) for method in SHEETS if method in its])
+    for method, (_, name) in TRAINED.items():
+        if method in its:
+            name_curve(lines[method], name)
+
+
+def _exact(axes: Axes, its: dict[str, Curve]) -> None:
+    """Draw a dotted line, with its name along it, where what comes back is exact."""
     for method, (name, looks) in EXACT.items():
         if method in its:
             n_bytes = its[method].points[0][0]
             axes.axvline(n_bytes, color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1.6)
-            _text(axes, (n_bytes, PSNR_DB[0]), name, MUTED, rotation=90, ha="left", **looks)
-    for method in EACH:
-        if method in its:
-            axes.plot(*_xy(its[method]), color=MUTED, alpha=0.3, linewidth=1.4, zorder=1.5)
-    for method, colour in SHEETS.items():
-        if method in its:
-            axes.plot(*_xy(its[method]), color=colour, marker="o", markersize=2)
-    _at_top(axes, [(its[method], method.removesuffix(", sheet"), SHEETS[method]) for method in SHEETS if method in its])
-    for method, (colour, name, looks) in TRAINED.items():
-        if method in its:
-            axes.plot(*_xy(its[method]), color=colour, marker="o", markersize=2)
-            _text(axes, its[method].points[0], name, colour, **looks)
-    for method, curve in its.items():
-        if method.startswith("narrows"):
-            axes.plot(*_xy(curve), color=ACCENT, linewidth=2.6, marker="o", markersize=4.5, zorder=4)
-            is_dense = method != "narrows"  # below its curve, where the other's is not
-            _text(
-                axes,
-                curve.points[-1],
-                method,
-                ACCENT,
-                shift_px=(12, -6) if is_dense else (-14, 8),
-                ha="left" if is_dense else "right",
-                va="top" if is_dense else "bottom",
-                weight="bold",
-                size=10,
-            )
+            write_at(axes, (n_bytes, PSNR_DB[0]), name, color=MUTED, rotation=90, ha="left", **looks)
 
 
 def _xy(curve: Curve) -> tuple[Sequence[float], Sequence[float]]:
@@ -123,24 +125,17 @@ def _xy(curve: Curve) -> tuple[Sequence[float], Sequence[float]]:
     return n_bytes, psnr
 
 
-def _at_top(axes: Axes, named: Sequence[tuple[Curve, str, str]]) -> None:
-    """Name curves where they leave the panel, side by side, or above their last point if they don't."""
+def _at_top(axes: Axes, drawn: Sequence[tuple[Curve, Line2D]]) -> None:
+    """Name curves where they leave the panel, side by side, or near their last point if they don't."""
     low, high = np.log(axes.get_xlim())
     free = 0.0  # pixels from the left edge from which on there is room
-    for curve, name, colour in sorted(named, key=lambda one: one[0].needed(PSNR_DB[1]).n_bytes or np.inf):
-        leaves = curve.needed(PSNR_DB[1]).n_bytes
+    for curve, line in sorted(drawn, key=lambda one: one[0].needed(PSNR_DB[1]).n_bytes or np.inf):
+        name, leaves = curve.method.removesuffix(", sheet"), curve.needed(PSNR_DB[1]).n_bytes
         if leaves is None:
-            _text(axes, curve.points[-1], name, colour, shift_px=(0, 10), ha="center", va="bottom")
+            name_curve(line, name, from_end=True)
             continue
         at = (np.log(leaves) - low) / (high - low) * WIDTH
         shift = max(at, free) - at
         free = at + shift + SPACE
-        _text(axes, (leaves, PSNR_DB[1]), name, colour, shift_px=(shift, 8), rotation=60, ha="left", va="bottom")
-
-
-def _text(
-    axes: Axes, at: tuple[float, float], text: str, colour: str, *, shift_px: tuple[float, float], **looks: Any
-) -> None:
-    shift_points = (shift_px[0] * 72 / DPI, shift_px[1] * 72 / DPI)
-    looks = {"size": 8, "color": colour, "rotation_mode": "anchor", "annotation_clip": False, **looks}
-    axes.annotate(text, at, shift_points, textcoords="offset points", zorder=5, **looks)
+        looks = {"color": line.get_color(), "rotation": 60, "ha": "left", "va": "bottom"}
+        write_at(axes, (leaves, PSNR_DB[1]), name, shift_px=(shift, 8), **looks)

@@ -13,11 +13,9 @@ from narrows.cli.options import (
     data_argument,
     data_options,
     device_option,
-    force_option,
-    json_option,
     model_option,
     output_option,
-    quiet_option,
+    write_options,
 )
 
 __all__ = ["decode", "encode", "reconstruct"]
@@ -31,9 +29,7 @@ _RECORDS = "Where to write: a name that ends in .npy, or a folder for images."
 @output_option("OUT", _RECORDS)
 @data_options
 @device_option
-@force_option
-@json_option
-@quiet_option
+@write_options
 def reconstruct(
     *,
     data: str,
@@ -64,9 +60,7 @@ def reconstruct(
 @output_option("CODES.npy", "Where to write the codes.")
 @data_options
 @device_option
-@force_option
-@json_option
-@quiet_option
+@write_options
 def encode(
     *,
     data: str,
@@ -96,9 +90,7 @@ def encode(
 @click.option("--limit", type=int, metavar="N", help="Only the first N codes.")
 @click.option("--key", metavar="NAME", help="Which array of a .npz file holds the codes.")
 @device_option
-@force_option
-@json_option
-@quiet_option
+@write_options
 def decode(
     *,
     codes: str,

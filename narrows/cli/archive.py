@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,10 @@ from narrows.cli.verbs import FAILED
 if TYPE_CHECKING:
     from narrows.archive import Problem, Report
 
-__all__ = ["about", "recover", "verify"]
+__all__ = ["MUCH", "about", "fixed_bytes", "recover", "verify"]
+
+MUCH = 0.1
+"""From this share of an archive on, its fixed bytes are worth a word."""
 
 _KINDS = {
     "array": "an array",
@@ -40,7 +44,7 @@ def verify(*, archive: str, model: str | None, as_json: bool) -> None:
     """
     import narrows.archive
 
-    report = narrows.archive.verify(archive, model)
+    report = narrows.archive.verify(archive, model=model)
     if as_json:
         print_json({**_report(report), "is_intact": report.is_intact})
     else:
@@ -117,6 +121,14 @@ def about(path: str) -> tuple[dict[str, Any], list[str]]:
     }
     sizes = [(name, f"{n_bytes:,}", f"{n_bytes / found.n_bytes:.1%}") for name, n_bytes in parts.items() if n_bytes]
     return said, [*aligned(rows), "", "where the bytes are", *aligned(sizes, right=[1, 2], indent=2)]
+
+
+def fixed_bytes(path: str | os.PathLike[str]) -> int:
+    """Return how many of an archive's bytes are there for any number of records: all but these and the model."""
+    import narrows.archive
+
+    found = narrows.archive.inspect(path)
+    return found.n_bytes - found.records_bytes - found.model_bytes
 
 
 def _tiled(tiling: dict[str, Any]) -> str:

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from narrows.cli.archive import MUCH, fixed_bytes
 from narrows.cli.console import aligned, count, note, number, print_json, print_lines, shape_text
 from narrows.cli.inputs import check_file_output, check_not_read, load_model, open_data
 from narrows.cli.options import (
     data_argument,
     data_options,
     device_option,
-    force_option,
-    json_option,
     model_option,
     output_option,
-    quiet_option,
+    write_options,
 )
 from narrows.cli.progress import on_records
 
@@ -52,9 +51,7 @@ so that FILE.narrows is all that anybody needs.
 @click.option("--append", is_flag=True, help="Add to an archive that is there, of the same model and quality.")
 @data_options
 @device_option
-@force_option
-@json_option
-@quiet_option
+@write_options
 def compress(
     *,
     data: str,
@@ -102,7 +99,7 @@ def compress(
     if as_json:
         print_json(summary.to_json())
     else:
-        print_lines(*_lines(summary, source, model))
+        print_lines(*_lines(summary, source, model, fixed_bytes(summary.path)))
     for warning in summary.warnings:
         note(f"Warning: {warning}", quiet=quiet)
 
@@ -118,14 +115,18 @@ def _check_options(*, psnr: float | None, bytes_per_record: float | None, append
         raise click.UsageError("--append adds to an archive and --force replaces one. Give one of them.")
 
 
-def _lines(summary: Summary, source: Source, model: str) -> list[str]:
-    """Return what came of it: a table, and a sentence on whether the model is worth its bytes."""
+def _lines(summary: Summary, source: Source, model: str, fixed: int) -> list[str]:
+    """Return what came of it: a table, and a sentence on whether the model is worth its bytes.
+
+    ``fixed`` are the bytes of header and index.
+    """
     is_more = summary.total_records > summary.records
     max_error = summary.max_error if source.dtype.kind == "f" else int(summary.max_error)
     of_all = f"of all {summary.total_records:,} records" if is_more else ""
     rows = [
         ("records", number(summary.records), "", f"{shape_text(source.shape)} {source.dtype.name} from {source.name}"),
         ("bytes on disk", number(summary.n_bytes), "", of_all),
+        *_fixed_rows(summary, fixed),
         ("bytes a record", number(summary.bytes_per_record), "", ""),
         ("ratio to raw", number(summary.ratio_to_raw), "", f"{count(summary.raw_bytes, 'byte')} as they were"),
         (
@@ -138,7 +139,18 @@ def _lines(summary: Summary, source: Source, model: str) -> list[str]:
         ("largest error", number(max_error), "", "of any value, in the data's own units"),
         ("the model", number(summary.model_bytes), "bytes", _where_model_is(summary, model)),
     ]
-    return [f"{summary.path}", "", *aligned(rows, right=[1], indent=2), "", _worth(summary)]
+    return [f"{summary.path}", "", *aligned(rows, right=[1], indent=2), "", _worth(summary, fixed)]
+
+
+def _fixed_rows(summary: Summary, fixed: int) -> list[tuple[str, str, str, str]]:
+    """Return a row on what the file has for any number of records, if that is much of it."""
+    what = "header and index"
+    if summary.model_embedded:
+        what, fixed = "header, index and model", fixed + summary.model_bytes
+    share = fixed / summary.n_bytes
+    if share <= MUCH:
+        return []
+    return [("fixed bytes", number(fixed), "", f"{what}, {share:.0%} of the file; more records hardly add to them")]
 
 
 def _psnr_row(summary: Summary) -> tuple[str, str, str, str]:
@@ -154,15 +166,20 @@ def _where_model_is(summary: Summary, model: str) -> str:
     return f"that reading takes besides, in {os.path.basename(model)}: keep it"
 
 
-def _worth(summary: Summary) -> str:
+def _worth(summary: Summary, fixed: int) -> str:
     """Return in a sentence at how many records the model has paid for itself."""
     if summary.pays_after is None:
-        embedded = summary.model_bytes if summary.model_embedded else 0
-        ours = number((summary.n_bytes - embedded) / summary.total_records)
-        theirs = number(summary.zstd_bytes / summary.total_records)
+        ours = summary.n_bytes - (summary.model_bytes if summary.model_embedded else 0)
+        theirs = f"and zstd, which loses nothing, takes {number(summary.zstd_bytes / summary.total_records)}"
+        if ours - fixed < summary.zstd_bytes or fixed > ours / 2:
+            each = number((ours - fixed) / summary.total_records)
+            return (
+                "These are too few records to say from when on the model pays for itself: "
+                f"without header and index they take {each} bytes each, {theirs}."
+            )
         return (
             "The model never pays for itself on records like these: "
-            f"they take {ours} bytes each without it, and zstd, which loses nothing, takes {theirs}."
+            f"they take {number(ours / summary.total_records)} bytes each without it, {theirs}."
         )
     from_there = f"archive and model together beat zstd from {count(summary.pays_after, 'record')} on"
     if summary.pays_after <= summary.total_records:

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from narrows.cli.archive import MUCH, fixed_bytes
 from narrows.cli.console import aligned, count
 from narrows.cli.verbs import Failure
 
@@ -44,12 +45,15 @@ class Archives:
         Of the digits that the model was not trained on.
     whole, whole_with_model : Summary
         Of all digits.
+    unseen_fixed_bytes : int
+        Bytes of header and index of the first.
     """
 
     unseen: Summary
     unseen_with_model: Summary
     whole: Summary
     whole_with_model: Summary
+    unseen_fixed_bytes: int = 0
 
 
 def write_archives(model: Autoencoder, unseen: Source, whole: Source, folder: Path) -> Archives:
@@ -71,9 +75,10 @@ def write_archives(model: Autoencoder, unseen: Source, whole: Source, folder: Pa
             unseen_with_model=pack(unseen, Path(elsewhere) / _UNSEEN, embed_model=True),
             whole=pack(whole, Path(elsewhere) / _WHOLE),
             whole_with_model=pack(whole, folder / _WHOLE, embed_model=True),
+            unseen_fixed_bytes=fixed_bytes(folder / _UNSEEN),
         )
     for name, by in ((_UNSEEN, model), (_WHOLE, None)):
-        report = verify(folder / name, by)
+        report = verify(folder / name, model=by)
         if not (report.is_intact and report.is_restored):
             raise Failure(f"The archive '{folder / name}' does not restore to what was compressed.")
     narrows.restore(folder / _UNSEEN, model=model, out=folder / _RESTORED, force=True)
@@ -134,8 +139,21 @@ def archive_lines(archives: Archives, unseen: Source, whole: Source) -> list[str
         "",
         *aligned(rows, right=[1, 2, 3, 4], indent=2),
         "",
+        *_fixed(archives),
         *_worth(archives.whole_with_model),
         f"Of all {n_whole:,}, {n_whole - n_unseen:,} were trained on, and come back better for it.",
+    ]
+
+
+def _fixed(archives: Archives) -> list[str]:
+    """Return what header and index take of an archive as small as that of the unseen digits, if it is much."""
+    n_bytes, fixed = archives.unseen.n_bytes, archives.unseen_fixed_bytes
+    if fixed <= MUCH * n_bytes:
+        return []
+    each = fixed / archives.unseen.total_records
+    return [
+        f"Of the {archives.unseen.bytes_per_record:.1f} bytes of an unseen digit, {each:.1f} are its share of the "
+        "archive's header and index.",
     ]
 
 

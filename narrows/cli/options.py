@@ -12,15 +12,43 @@ __all__ = [
     "archive_model_option",
     "data_argument",
     "data_options",
+    "device_flag",
     "device_option",
     "force_option",
     "json_option",
     "model_option",
     "output_option",
     "quiet_option",
+    "write_options",
 ]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def output_option(metavar: str, help: str) -> Callable[[Command], Command]:  # noqa: A002
+    """Return the option that says where the output goes."""
+    return click.option("-o", "--output", required=True, metavar=metavar, help=help)
+
+
+def _device(default: str | None) -> Callable[[Command], Command]:
+    return click.option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "cuda"]),
+        default=default,
+        help="Where to compute; auto: on a CUDA device where there is one.  [default: auto]",
+    )
+
+
+def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Return what adds several options, shown in this order."""
+
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
 
 data_argument = click.argument("data", metavar="DATA")
 model_option = click.option(
@@ -33,27 +61,17 @@ archive_model_option = click.option(
 force_option = click.option("--force", is_flag=True, help="Replace an output that is already there.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks, only errors.")
-device_option = click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    help="Where to compute; auto: on a CUDA device where there is one.  [default: auto]",
+
+device_option = _device("auto")
+device_flag = _device(None)
+"""The same as a setting among others: None if it was not given."""
+
+data_options = _together(
+    click.option("--limit", type=int, metavar="N", help="Only the first N records."),
+    click.option("--resize", metavar="HxW", help="Height and width that every image file is brought to."),
+    click.option("--key", metavar="NAME", help="Which array of a .npz file holds the records."),
 )
+"""How DATA are read: ``limit``, ``resize`` and ``key``."""
 
-
-def output_option(metavar: str, help: str) -> Callable[[Command], Command]:  # noqa: A002
-    """Return the option that says where the output goes."""
-    return click.option("-o", "--output", required=True, metavar=metavar, help=help)
-
-
-def data_options(command: Command) -> Command:
-    """Add the options that say how DATA are read: ``limit``, ``resize`` and ``key``."""
-    for option in reversed(
-        (
-            click.option("--limit", type=int, metavar="N", help="Only the first N records."),
-            click.option("--resize", metavar="HxW", help="Height and width that every image file is brought to."),
-            click.option("--key", metavar="NAME", help="Which array of a .npz file holds the records."),
-        )
-    ):
-        command = option(command)
-    return command
+write_options = _together(force_option, json_option, quiet_option)
+"""Of verbs that write an output and say what they wrote: ``force``, ``as_json`` and ``quiet``."""

@@ -10,14 +10,7 @@ import click
 
 from narrows.cli.console import count, print_json, print_lines, shape_text
 from narrows.cli.inputs import check_not_read
-from narrows.cli.options import (
-    archive_argument,
-    archive_model_option,
-    force_option,
-    json_option,
-    output_option,
-    quiet_option,
-)
+from narrows.cli.options import archive_argument, archive_model_option, output_option, write_options
 from narrows.cli.progress import on_records
 
 if TYPE_CHECKING:
@@ -39,9 +32,7 @@ What OUT is called decides what is written:
 @output_option("OUT", "Where to write; see below.")
 @archive_model_option
 @click.option("--only", metavar="START:STOP", help="Only these records, counted from 0: 100:200, 100:, :50 or just 7.")
-@force_option
-@json_option
-@quiet_option
+@write_options
 def restore(
     *, archive: str, output: str, model: str | None, only: str | None, force: bool, as_json: bool, quiet: bool
 ) -> None:

@@ -11,7 +11,7 @@ import click
 
 from narrows.cli.console import aligned, command_line, count, note, number, print_json, print_lines
 from narrows.cli.inputs import check_file_output, open_data
-from narrows.cli.options import data_argument, data_options, force_option, json_option, output_option, quiet_option
+from narrows.cli.options import data_argument, data_options, device_flag, output_option, write_options
 from narrows.cli.progress import watcher
 from narrows.cli.settings import FLAGS, changes
 from narrows.cli.verbs import INTERRUPTED, TERMINATED, Failure
@@ -49,16 +49,10 @@ interrupted. The same command with --resume goes on from there and comes to the 
 )
 @click.option("--seed", type=int, metavar="N", help="Of all randomness.  [default: 0]")
 @data_options
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    help="Where to compute; auto: on a CUDA device where there is one.  [default: auto]",
-)
+@device_flag
 @click.option("--set", "settings", multiple=True, metavar="OPTION=VALUE", help="Any other setting; see below.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint of an interrupted run.")
-@force_option
-@json_option
-@quiet_option
+@write_options
 @click.pass_context
 def train(
     ctx: click.Context,

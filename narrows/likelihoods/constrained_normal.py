@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from narrows.likelihoods.contract import Likelihood, LikelihoodModule
+from narrows.likelihoods.normal import NormalModule
 from narrows.options import Real, option
 
 __all__ = ["ConstrainedNormal"]
@@ -40,7 +41,7 @@ class ConstrainedNormal(Likelihood, name="constrained-normal"):
         return _ConstrainedNormalModule(10 ** (-self.psnr / 10))
 
 
-class _ConstrainedNormalModule(LikelihoodModule):
+class _ConstrainedNormalModule(NormalModule):
     log_variance: Tensor
     log_error: Tensor
 
@@ -50,21 +51,9 @@ class _ConstrainedNormalModule(LikelihoodModule):
         self.register_buffer("log_variance", torch.tensor(self.log_wanted + math.log(_USUAL), dtype=torch.float64))
         self.register_buffer("log_error", torch.tensor(self.log_wanted, dtype=torch.float64))
 
-    def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
-        n_values = math.prod(x.shape[1:])
-        squared = (x - parameters).square().flatten(1).sum(1)
-        variance = self.log_variance.exp()
-        return -squared / (2 * variance) - n_values * 0.5 * (self.log_variance + math.log(2 * math.pi))
-
-    def mean(self, parameters: Tensor) -> Tensor:
-        return parameters
-
-    def parameters_of(self, mean: Tensor) -> Tensor:
-        return mean
-
-    def sample(self, parameters: Tensor, generator: Generator) -> Tensor:
-        noise = torch.randn(parameters.shape, generator=generator, dtype=parameters.dtype, device=parameters.device)
-        return parameters + (0.5 * self.log_variance).exp().to(parameters.dtype) * noise
+    @property
+    def log_scale(self) -> Tensor:
+        return 0.5 * self.log_variance
 
     def adapt(self, parameters: Tensor, x: Tensor) -> None:
         error = (x - parameters.detach()).square().mean().clamp_min(1e-12).log().to(self.log_error.dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 
 import torch
 from torch import Generator, Tensor
@@ -11,7 +12,7 @@ from narrows.likelihoods.contract import Likelihood, LikelihoodModule
 from narrows.likelihoods.scale import SCALES, Scale
 from narrows.options import option
 
-__all__ = ["Normal"]
+__all__ = ["Normal", "NormalModule"]
 
 
 class Normal(Likelihood, name="normal"):
@@ -32,19 +33,22 @@ class Normal(Likelihood, name="normal"):
     )
 
     def build(self, shape: tuple[int, ...]) -> LikelihoodModule:
-        return _NormalModule(Scale(self.scale, of_mean=math.sqrt(math.prod(shape) / 2)))
+        return _ScaledNormalModule(Scale(self.scale, of_mean=math.sqrt(math.prod(shape) / 2)))
 
 
-class _NormalModule(LikelihoodModule):
-    def __init__(self, scale: Scale) -> None:
-        super().__init__()
-        self.scale = scale
+class NormalModule(LikelihoodModule):
+    """The normal distribution around the decoder's output, at the scale that a heir says."""
+
+    @property
+    @abstractmethod
+    def log_scale(self) -> Tensor:
+        """The logarithm of σ, a tensor without dimensions."""
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
-        sigma = self.scale.value
         n_values = math.prod(x.shape[1:])
         squared = (x - parameters).square().flatten(1).sum(1)
-        return -squared / (2 * sigma.square()) - n_values * (self.scale.log + 0.5 * math.log(2 * math.pi))
+        variance = self.log_scale.exp().square()
+        return -squared / (2 * variance) - n_values * (self.log_scale + 0.5 * math.log(2 * math.pi))
 
     def mean(self, parameters: Tensor) -> Tensor:
         return parameters
@@ -54,4 +58,14 @@ class _NormalModule(LikelihoodModule):
 
     def sample(self, parameters: Tensor, generator: Generator) -> Tensor:
         noise = torch.randn(parameters.shape, generator=generator, dtype=parameters.dtype, device=parameters.device)
-        return parameters + self.scale.value * noise
+        return parameters + self.log_scale.exp() * noise
+
+
+class _ScaledNormalModule(NormalModule):
+    def __init__(self, scale: Scale) -> None:
+        super().__init__()
+        self.scale = scale
+
+    @property
+    def log_scale(self) -> Tensor:
+        return self.scale.log

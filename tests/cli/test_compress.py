@@ -58,6 +58,7 @@ def test_in_words_every_total_has_a_line_with_its_meaning(narrows, model):
     assert list(lines) == [
         "records",
         "bytes on disk",
+        "fixed bytes",
         "bytes a record",
         "ratio to raw",
         "ratio to zstd",
@@ -98,9 +99,9 @@ def summary(**changes):
     return Summary(**{**values, **changes})
 
 
-def in_words(**changes):
+def in_words(fixed=0, **changes):
     source = package.data.open(np.zeros((1000, 100), np.uint8))
-    return "\n".join(_lines(summary(**changes), source, "models/m.safetensors"))
+    return "\n".join(_lines(summary(**changes), source, "models/m.safetensors", fixed))
 
 
 def test_a_model_is_said_to_have_paid_for_itself_or_from_when_on_it_will_or_that_it_never_does():
@@ -117,6 +118,29 @@ def test_a_model_that_is_inside_is_counted_and_said_to_be():
     text = in_words(n_bytes=62_000, model_embedded=True)
     assert "inside, and counted above" in text
     assert "they take 60.00 bytes each without it" in text
+
+
+def test_where_header_and_index_are_much_of_the_file_that_is_said():
+    assert "fixed bytes" not in in_words(fixed=1000)
+    assert "1,001         header and index, 10% of the file; more records hardly add to them" in in_words(fixed=1001)
+    inside = in_words(fixed=500, model_embedded=True)
+    assert "2,500         header, index and model, 25% of the file" in inside
+
+
+def test_of_too_few_records_no_verdict_is_given_on_the_model():
+    few = in_words(fixed=20_000, n_bytes=60_000)
+    assert "too few records to say from when on the model pays for itself" in few
+    assert "without header and index they take 40.00 bytes each, and zstd, which loses nothing, takes 5" in few
+    assert "The model never pays for itself" in in_words(fixed=2_000, n_bytes=60_000)
+    one = in_words(fixed=500, n_bytes=600, total_records=1, raw_bytes=80)
+    assert "too few records" in one
+
+
+def test_the_fixed_bytes_are_those_that_info_names(narrows, model):
+    line = next(line for line in compress(narrows, model).stdout.splitlines() if "fixed bytes" in line)
+    found = narrows.json("info", "x.narrows")
+    assert f" {found['header_bytes'] + found['index_bytes']} " in line
+    assert "fixed bytes" not in compress(narrows, model, "--force", data="digits:train").stdout
 
 
 def test_records_that_come_back_exactly_are_said_to():
@@ -140,6 +164,7 @@ def test_data_unlike_the_training_data_are_warned_of_on_standard_error(narrows, 
 def test_a_quality_that_is_asked_for_and_not_reached_is_warned_of(narrows, model, monkeypatch):
     warning = "The records come back at 10.00 dB, not at the 11 dB asked for."
     monkeypatch.setattr("narrows.archive.compress.compress", lambda *_, **__: summary(warnings=(warning,)))
+    monkeypatch.setattr("narrows.cli.compress.fixed_bytes", lambda path: 0)
     assert compress(narrows, model).stderr == f"Warning: {warning}\n"
 
 

@@ -81,6 +81,10 @@ def check_table(printed: str) -> None:
         assert float(few) > 0
         assert float(many) > 0
     assert re.search(r"The model takes [\d,]+ bytes, ", printed)
+    found = inspect("demo/digits.narrows")
+    fixed = found.header_bytes + found.index_bytes
+    said = f"Of the {apart[0]} bytes of an unseen digit, {fixed / 360:.1f} are its share of the archive's header"
+    assert (said in printed) == (fixed > 0.1 * found.n_bytes)
 
 
 def row(printed: str, name: str) -> list[str]:
