@@ -43,7 +43,7 @@ class Recovery:
     report: Report
 
 
-def verify(path: str | os.PathLike[str], model: Any = None) -> Report:
+def verify(path: str | os.PathLike[str], *, model: Any = None) -> Report:
     """Check all of an archive: every byte's checksum and, with the model, every restored record's.
 
     Parameters

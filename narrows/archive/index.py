@@ -99,7 +99,7 @@ def pack_index(header: bytes, entries: list[Entry]) -> bytes:
     header : bytes
         The archive's header, kept a second time.
     entries : list of (offset, first, n_records, crc, type)
-        Every MODEL and RECORDS block, in the order of the file.
+        Every MODEL and RECORDS block, and those of other types that were listed, in the order of the file.
     """
     deflate = zlib.compressobj(9, zdict=_DICTIONARY)
     copy = deflate.compress(header) + deflate.flush()
@@ -145,6 +145,10 @@ def index_of(entries: Entries, start: int, stop: int, chunk_records: int) -> Ind
     ------
     CorruptArchiveError
         If blocks overlap or lie outside, records are missing or there twice, or a chunk is too large.
+
+    Notes
+    -----
+    Entries of types that this reader doesn't know only say where their blocks are: a later version may list them.
     """
     kinds, counts = entries["type"], entries["n_records"].astype(np.int64)
     bounds = np.append(entries["offset"], np.uint64(stop))
@@ -152,8 +156,7 @@ def index_of(entries: Entries, start: int, stop: int, chunk_records: int) -> Ind
     is_ordered = bool((gaps >= BLOCK_BYTES + CRC_BYTES).all()) and int(bounds[0]) >= start
     chunks = kinds == BlockType.RECORDS
     models = np.flatnonzero(kinds == BlockType.MODEL)
-    is_known = chunks.sum() + len(models) == len(kinds) and len(models) <= 1
-    if not is_ordered or not is_known:
+    if not is_ordered or len(models) > 1 or (kinds == BlockType.INDEX).any():
         raise CorruptArchiveError("the blocks in its index overlap, or are none that can be")
     counts = counts[chunks]
     stops = np.cumsum(counts)

@@ -27,7 +27,20 @@ from narrows.archive.metadata import Metadata
 from narrows.archive.source import ByteSource
 from narrows.errors import ArchiveError, CorruptArchiveError
 
-__all__ = ["Header", "naming", "read_block", "read_header", "read_index", "read_payload", "read_trailer", "walk_index"]
+__all__ = [
+    "Header",
+    "naming",
+    "read_block",
+    "read_header",
+    "read_index",
+    "read_payload",
+    "read_trailer",
+    "read_whole_index",
+    "walk_index",
+]
+
+
+_REMEDY = "'narrows recover' (narrows.archive.recover) writes what is intact to a new archive."
 
 
 @dataclass(frozen=True)
@@ -128,9 +141,22 @@ def read_index(source: ByteSource, header: Header) -> Index:
     try:
         return walk_index(source, header)
     except CorruptArchiveError as error:
+        raise CorruptArchiveError(f"{source.path} is damaged or cut off: {reason}; and {error}. {_REMEDY}") from error
+
+
+def read_whole_index(source: ByteSource, header: Header) -> Index:
+    """Return the index of an archive that may be appended to: as the end of the file has it, and no other way.
+
+    Raises
+    ------
+    CorruptArchiveError
+        If trailer or index are damaged.
+    """
+    try:
+        return read_trailer(source, header)
+    except CorruptArchiveError as error:
         raise CorruptArchiveError(
-            f"{source.path} is damaged or cut off: {reason}; and {error}. "
-            "'narrows recover' (narrows.archive.recover) writes what is intact to a new archive."
+            f"{source.path} cannot be appended to, as it is damaged or cut off: {error}. {_REMEDY}"
         ) from error
 
 
@@ -168,26 +194,31 @@ def walk_index(source: ByteSource, header: Header) -> Index:
     CorruptArchiveError
         If a header is damaged, or records are missing.
     """
-    offset, n_records = header.n_bytes, 0
+    offset, n_records, n_unknown = header.n_bytes, 0, 0
+    n_before: int | None = None  # the records of an INDEX block that blocks were appended after
     entries: list[Entry] = []
     last: tuple[int, Block] | None = None  # the INDEX block that ends all of it
     while offset < source.size and (block := _block_within(source, offset)) is not None:
         if block.type == BlockType.INDEX:
-            if (block.first, block.n_records) != (n_records, len(entries)):
+            # Blocks of types that this reader doesn't know may have entries, or none.
+            if block.first != n_records or not 0 <= block.n_records - len(entries) <= n_unknown:
                 break
-            last = (offset, block)
+            last, n_before = (offset, block), n_records
             offset += block.n_bytes + TRAILER_BYTES
             continue
         if block.type in {BlockType.MODEL, BlockType.RECORDS}:
             entries.append((offset, block.first, block.n_records, 0, block.type))
             n_records += block.n_records if block.type == BlockType.RECORDS else 0
+        else:
+            n_unknown += 1
         offset += block.n_bytes
         last = None
     last = last if offset >= source.size else None
     end = offset if last is None else last[0]
     if last is None and not _is_confirmed(source, Trailer(end, n_records)):
+        broken = "" if n_before is None else f", as if appending to its {n_before:,} records had been broken off"
         raise CorruptArchiveError(
-            f"its blocks end after {n_records:,} records, with nothing that says whether these are all"
+            f"its blocks end after {n_records:,} records, with nothing that says whether these are all{broken}"
         )
     index = index_of(np.array(entries, ENTRY), header.n_bytes, end, header.metadata.chunk_records)
     return replace(index, crcs=_listed_crcs(source, last, index))

@@ -11,6 +11,7 @@ from typing import Any, Self, overload
 import numpy as np
 import numpy.typing as npt
 
+from narrows.archive.choosing import Chosen, choose
 from narrows.archive.chunks import Chunk, read_chunk
 from narrows.archive.contract import Codec
 from narrows.archive.index import Index
@@ -141,7 +142,7 @@ class Archive:
             If a chunk that is needed is damaged.
         """
         if isinstance(index, slice):
-            return self.read(range(*index.indices(len(self))))
+            return self.read(index)
         try:
             position = operator.index(index)
         except TypeError:
@@ -154,17 +155,17 @@ class Archive:
         for piece in self.pieces():
             yield from piece
 
-    def read(self, items: range | None = None) -> npt.NDArray[Any]:
-        """Return the items of a range, all by default, as one array.
+    def read(self, items: Chosen = None) -> npt.NDArray[Any]:
+        """Return items, all by default, as one array.
 
         Parameters
         ----------
-        items : range
-            Within ``range(len(archive))``; any step.
+        items : slice, range or (start, stop), optional
+            Which, as `restore` has it.
 
         Returns
         -------
-        ndarray of shape (len(items), *item shape)
+        ndarray of shape (n, *item shape)
 
         Raises
         ------
@@ -173,21 +174,21 @@ class Archive:
         CorruptArchiveError
             If a chunk that is needed is damaged.
         """
-        items = self._within(items)
-        result = np.empty((len(items), *self.items.shape), self.dtype)
+        chosen = self._within(items)
+        result = np.empty((len(chosen), *self.items.shape), self.dtype)
         done = 0
-        for piece in self.pieces(items):
+        for piece in self.pieces(chosen):
             result[done : done + len(piece)] = piece
             done += len(piece)
         return result
 
-    def pieces(self, items: range | None = None) -> Iterator[npt.NDArray[Any]]:
-        """Go through a range of items, all by default, in arrays of bounded size, about a chunk each.
+    def pieces(self, items: Chosen = None) -> Iterator[npt.NDArray[Any]]:
+        """Go through items, all by default, in arrays of bounded size, about a chunk each.
 
         Parameters
         ----------
-        items : range
-            Within ``range(len(archive))``; any step.
+        items : slice, range or (start, stop), optional
+            Which, as `restore` has it.
 
         Yields
         ------
@@ -198,17 +199,17 @@ class Archive:
         IndexError, CorruptArchiveError
             As `read`.
         """
-        items = self._within(items)
+        chosen = self._within(items)
         per_item = self.items.n_records
         if per_item == 1:
-            for records in self._by_chunk(items):
+            for records in self._by_chunk(chosen):
                 yield self.items.assemble(self._records(records))
             return
         step = max(1, self.metadata.chunk_records // per_item)
-        for start in range(0, len(items), step):
-            yield np.concatenate([self._item(item)[None] for item in items[start : start + step]])
+        for start in range(0, len(chosen), step):
+            yield np.concatenate([self._item(item)[None] for item in chosen[start : start + step]])
 
-    def names(self, items: range | None = None) -> list[str]:
+    def names(self, items: Chosen = None) -> list[str]:
         """Return the file names of items, all by default; an empty one for an item that has none.
 
         Raises
@@ -216,9 +217,9 @@ class Archive:
         IndexError, CorruptArchiveError
             As `read`.
         """
-        items = self._within(items)
+        chosen = self._within(items)
         per_item = self.items.n_records
-        firsts = range(items.start * per_item, items.stop * per_item, items.step * per_item)
+        firsts = range(chosen.start * per_item, chosen.stop * per_item, chosen.step * per_item)
         names: list[str] = []
         with naming(self.path):
             for records in self._by_chunk(firsts):
@@ -244,13 +245,12 @@ class Archive:
 
     # ------------------------------------------------------------------------------------------------------ records
 
-    def _within(self, items: range | None) -> range:
-        """Return a range of items, all by default; IndexError if it reaches beyond them."""
-        if items is None:
-            return range(len(self))
-        if items and not 0 <= min(items[0], items[-1]) <= max(items[0], items[-1]) < len(self):
-            raise IndexError(f"{self.path} has {len(self):,} items. Asked for {items}.")
-        return items
+    def _within(self, items: Chosen) -> range:
+        """Return which items are meant; IndexError if there are no such."""
+        try:
+            return choose(items, len(self))
+        except IndexError as error:
+            raise IndexError(f"{self.path} has {len(self):,} items. {error}") from None
 
     def _by_chunk(self, records: range) -> Iterator[range]:
         """Cut a range of records where chunks end."""

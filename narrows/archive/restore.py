@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import operator
 import os
 from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 
+from narrows.archive.choosing import Chosen, choose
 from narrows.archive.reader import Archive, open_archive
 from narrows.data.streaming import check_stream_target, stream
 from narrows.errors import ArchiveError, InvalidParameterError
@@ -21,7 +21,7 @@ def restore(
     path: str | os.PathLike[str],
     *,
     model: Any = None,
-    records: slice | range | tuple[int, int] | None = None,
+    records: Chosen = None,
     out: str | os.PathLike[str] | None = None,
     force: bool = False,
 ) -> npt.NDArray[Any] | Path:
@@ -34,7 +34,9 @@ def restore(
     model : Autoencoder, FrozenCodec or path to a model file, optional
         The model that it was made with. Not needed if the archive carries it.
     records : slice, range or (start, stop), optional
-        Which records, all by default. Only the chunks they are in are read.
+        Which records, all by default. A slice is one of a list: ``slice(-10, None)`` are the last ten, and what lies
+        outside is left out. Of a range and of (start, stop), the record at stop not included, there must be all.
+        An empty choice gives an empty array. Only the chunks that are needed are read.
     out : path-like, optional
         Where to write them, in bounded memory. The name decides how: ``.npy``; IDX for names such as
         ``t10k-images-idx3-ubyte`` and ``.idx``, gzipped with ``.gz``; ending in ``/`` or without an ending, a folder of
@@ -68,7 +70,12 @@ def restore(
     if out is not None:
         check_stream_target(out, force=force)
     with open_archive(path, model=model) as archive:
-        chosen = _range(records, len(archive), archive.path)
+        try:
+            chosen = choose(records, len(archive))
+        except (IndexError, TypeError) as error:
+            raise InvalidParameterError(
+                f"The 'records' of restore cannot be had from {archive.path}. {error}"
+            ) from None
         if out is None:
             return _in_memory(archive, chosen)
         shape = (len(chosen), *archive.shape[1:])
@@ -80,32 +87,6 @@ def restore(
             files=lambda: archive.names(chosen),
             force=force,
         )
-
-
-def _range(records: slice | range | tuple[int, int] | None, n: int, name: str) -> range:
-    """Return which records are meant."""
-    if records is None:
-        return range(n)
-    if isinstance(records, slice):
-        try:
-            return range(*records.indices(n))
-        except (TypeError, ValueError) as error:
-            raise InvalidParameterError(f"The 'records' of restore cannot be {records!r}: {error}.") from error
-    if isinstance(records, range):
-        chosen = records
-    else:
-        try:
-            start, stop = (operator.index(bound) for bound in records)
-        except (TypeError, ValueError):
-            raise InvalidParameterError(
-                f"The 'records' of restore must be a slice, a range or (start, stop). Got {records!r:.80}."
-            ) from None
-        chosen = range(start, stop)
-    if not chosen or min(chosen[0], chosen[-1]) < 0 or max(chosen[0], chosen[-1]) >= n:
-        raise InvalidParameterError(
-            f"The 'records' of restore must lie within 0 … {n:,}, as {name} has {n:,}. Got {records!r:.80}."
-        )
-    return chosen
 
 
 def _in_memory(archive: Archive, records: range) -> npt.NDArray[Any]:

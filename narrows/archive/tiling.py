@@ -22,6 +22,7 @@ __all__ = ["Tiling"]
 
 _COLOUR_CHANNELS = 4
 _MOST_VALUES = 1 << 28  # of an image
+_SMALLER = 2.0**-64  # no sum of values times this overflows, whatever the weights
 
 
 @dataclass(frozen=True)
@@ -128,21 +129,31 @@ class Tiling:
 
     def _blend(self, tiles: NDArray[Any], covered: list[int]) -> NDArray[Any]:
         is_wide = tiles.dtype.kind == "f" or tiles.dtype.itemsize > 4  # 64 bits times a weight would overflow
-        kind: type[np.float64 | np.int64] = np.float64 if is_wide else np.int64
         weight = np.ones(self.tile, np.int64)
         for axis in _axes(self.tile):
             at = np.arange(self.tile[axis])
             ramp = np.minimum(np.minimum(at, at[::-1]) + 1, self.overlap)
             weight *= ramp.reshape([-1 if other == axis else 1 for other in range(len(self.tile))])
-        sums: NDArray[Any] = np.zeros((len(tiles), *covered), kind)
         weights = np.zeros(covered, np.int64)
-        with np.errstate(over="ignore"):  # floats near the end of their range, where blending ends as well
-            for position, place in enumerate(self._places()):
-                sums[(slice(None), *place)] += tiles[:, position].astype(kind) * weight
-                weights[place] += weight
-        if is_wide:
-            return to_dtype(sums / weights, tiles.dtype)
-        return ((2 * sums + weights) // (2 * weights)).astype(tiles.dtype)
+        for place in self._places():
+            weights[place] += weight
+        if not is_wide:
+            sums = self._sums(tiles, weight, np.zeros((len(tiles), *covered), np.int64))
+            return ((2 * sums + weights) // (2 * weights)).astype(tiles.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            means = self._sums(tiles, weight, np.zeros((len(tiles), *covered))) / weights
+            if not np.isfinite(
+                means
+            ).all():  # near the end of float64's range a sum may be beyond it, though no mean is
+                smaller = self._sums(tiles * _SMALLER, weight, np.zeros_like(means)) / weights
+                np.copyto(means, smaller / _SMALLER, where=~np.isfinite(means))
+        return to_dtype(means, tiles.dtype)
+
+    def _sums(self, tiles: NDArray[Any], weight: NDArray[np.int64], sums: NDArray[Any]) -> NDArray[Any]:
+        """Return zeros to which tiles times their weights were added where they lie, in the order of the tiles."""
+        for position, place in enumerate(self._places()):
+            sums[(slice(None), *place)] += tiles[:, position].astype(sums.dtype) * weight
+        return sums
 
     def _step(self, axis: int) -> int:
         return self.tile[axis] - self.overlap

@@ -21,9 +21,10 @@ from narrows.archive.items import items_of
 from narrows.archive.layout import GROUP_RECORDS, MAX_MODEL_BYTES, MAX_RECORDS, pack_header
 from narrows.archive.metadata import Metadata, default_chunk_records
 from narrows.archive.models import short
-from narrows.archive.opening import Header, naming, read_header, read_trailer
+from narrows.archive.opening import Header, naming, read_header, read_whole_index
 from narrows.archive.records import Payload, check_names, checksum, pack_names, pack_records
 from narrows.archive.source import ByteSource
+from narrows.codec.entropy_models.escapes import MAX_SYMBOL
 from narrows.errors import ArchiveError, InvalidParameterError, ShapeMismatchError, WrongModelError
 from narrows.files import as_path, check_output, naming_output, replacing
 
@@ -113,8 +114,8 @@ class Writer:
 
         Parameters
         ----------
-        symbols : ndarray of shape (n, D), int32
-            Their symbols.
+        symbols : ndarray of shape (n, D), of integers
+            Their symbols, within ±32,767.
         restored : ndarray of shape (n, *shape), in the codec's dtype
             What `Codec.decode` makes of the symbols. Only checksums of it are kept.
         names : sequence of str, optional
@@ -181,6 +182,10 @@ class Writer:
                 f"The symbols must be whole numbers of shape (n, {self._codec.n_symbols}). "
                 f"Got {symbols.shape} {symbols.dtype}."
             )
+        if symbols.size and not -MAX_SYMBOL <= int(symbols.min()) <= int(symbols.max()) <= MAX_SYMBOL:
+            raise InvalidParameterError(
+                f"The symbols must be within ±{MAX_SYMBOL:,}. Got {symbols.min():,} to {symbols.max():,}."
+            )
         if restored.shape != (n, *self._codec.shape) or restored.dtype != self._codec.dtype:
             raise ShapeMismatchError(
                 f"The restored records of {n:,} must be {(n, *self._codec.shape)} {self._codec.dtype}. "
@@ -242,7 +247,7 @@ class Writer:
         file = self._stack.enter_context(_growing(path, self.path))
         with ByteSource(path) as source, naming(self.path):
             header = read_header(source)
-            index = read_trailer(source, header)
+            index = read_whole_index(source, header)
             size = source.size
         self._check_same(header, more, embed_model, index.model is not None)
         return header.metadata, BlockWriter(file, header.data, size, index.entries.tolist()), index.n_records

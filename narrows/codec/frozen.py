@@ -5,7 +5,8 @@
     symbols ─► rescale ─► integer decoder ─► output ─► records
     (n, D)     × m ≫ s    16-bit numbers     × scale + offset, in the records' dtype
 
-The blob is a safetensors file: tensors, and JSON in its header. Its SHA-256 is the model's name in archives.
+The blob is a safetensors file: tensors, and JSON in its header. Its SHA-256 is the model's name in archives, so the
+same codec always makes the same bytes.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load as read_tensors
-from safetensors.numpy import save as write_tensors
 
 from narrows.codec.entropy_models import EntropyModel, entropy_model
+from narrows.codec.operations import Rescale, Reshape
 from narrows.codec.output import DTYPES, Output
-from narrows.codec.program import Program
+from narrows.codec.program import MOST_WORK, Program
 from narrows.codec.stored import stored_number
-from narrows.errors import ModelFileError, NarrowsError
+from narrows.codec.tensor_bytes import pack_tensors
+from narrows.errors import ModelFileError, NarrowsError, NotFreezableError
 
 __all__ = ["FrozenCodec", "Quality"]
 
@@ -39,6 +41,7 @@ _MEASURED = ("psnr_db", "bytes_per_record", "mse_limit")
 _MOST_GOLDEN = 64
 _MOST_VALUES = 1 << 26
 _MOST_QUALITIES = 256
+_A_SYMBOL = 1 << 16  # coding a symbol takes about as long as so many multiplications
 _DAMAGE = (
     SafetensorError,
     AttributeError,
@@ -96,7 +99,15 @@ class FrozenCodec:
     usual : int
         The quality to take where none is asked for.
     golden : ndarray of shape (g, n_symbols), int32
-        Symbols whose message and records are written down with the codec and replayed where it is read.
+        Symbols whose message and records are written down with the codec and replayed where it is read; fewer of them
+        where replaying all would take too long.
+
+    Raises
+    ------
+    ModelFileError
+        If the parts do not fit together.
+    NotFreezableError
+        If a record takes more work than is allowed.
     """
 
     def __init__(
@@ -113,6 +124,7 @@ class FrozenCodec:
         self.program, self.output, self.qualities = program, output, tuple(qualities)
         self.z_shape, self.peak, self.usual, self.golden = z_shape, peak, usual, golden
         self._check()
+        self.golden = golden[:: -(-len(golden) // self._most_golden())]
         self._carrier = "float64"
         self._unproved: dict[int, str] = {}  # what is still to come out of the golden symbols, by quality
 
@@ -198,6 +210,21 @@ class FrozenCodec:
         if not fits:
             raise ModelFileError("The parts of the frozen decoder do not fit together.")
 
+    def _most_golden(self) -> int:
+        """Return how many golden vectors may be replayed.
+
+        Raises
+        ------
+        NotFreezableError
+            If one is too many.
+        """
+        work = self.program.work + max(quality.rescale.work for quality in self.qualities) + _A_SYMBOL * self.n_symbols
+        if work > MOST_WORK:
+            raise NotFreezableError(
+                f"A record of {self.n_symbols:,} symbols takes too much work to restore: {work:,}. Allowed: 2^36."
+            )
+        return MOST_WORK // work
+
     def _prove(self, quality: int) -> None:
         """Replay the golden symbols of a quality, once; where float64 is none, the slow way decides.
 
@@ -260,9 +287,9 @@ class FrozenCodec:
             "qualities": described,
             "golden": self._golden_digests(),
         }
-        contiguous = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
-        header["sha256"] = _digest(contiguous)
-        return write_tensors(contiguous, {_KEY: json.dumps(header, sort_keys=True, allow_nan=False)})
+        header["sha256"] = _digest(tensors)
+        text = json.dumps(header, sort_keys=True, allow_nan=False, separators=(", ", ": "))
+        return pack_tensors(tensors, {_KEY: text})
 
     @classmethod
     def from_bytes(cls, blob: bytes) -> Self:
@@ -300,7 +327,7 @@ class FrozenCodec:
             prefix = f"quality.{position}."
             qualities.append(
                 Quality(
-                    rescale=Program.from_tensors(described["rescale"], _under(f"{prefix}rescale.", tensors)),
+                    rescale=_rescale(described["rescale"], _under(f"{prefix}rescale.", tensors)),
                     entropy=entropy_model(described["entropy"], _under(f"{prefix}entropy.", tensors)),
                     steps=tensors[f"{prefix}steps"],
                     **{name: _measured(name, described[name]) for name in _MEASURED},
@@ -315,6 +342,11 @@ class FrozenCodec:
             usual=stored_number(header, "usual", 0, _MOST_QUALITIES - 1),
             golden=tensors["golden"],
         )
+        if len(codec.golden) != len(tensors["golden"]):
+            raise ModelFileError(
+                f"The frozen decoder has {len(tensors['golden'])} golden vectors; of its kind {codec._most_golden()} "
+                "may be replayed."
+            )
         codec._unproved = dict(enumerate(header["golden"]))
         if len(codec._unproved) != len(qualities):
             raise ModelFileError("The frozen decoder has not one golden digest for each quality.")
@@ -359,6 +391,22 @@ def _digest(tensors: dict[str, NDArray[Any]]) -> str:
 
 def _under(prefix: str, tensors: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _rescale(settings: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Program:
+    """Return the program from symbols to codes.
+
+    Raises
+    ------
+    ModelFileError
+        If it is anything but a rescale and a reshape.
+    """
+    program = Program.from_tensors(settings, tensors)
+    kinds = [type(operation) for operation in program.operations]
+    if kinds != [Rescale, Reshape]:
+        names = ", ".join(operation.name for operation in program.operations[:9]) or "nothing"
+        raise ModelFileError(f"The 'rescale' of a quality must be a rescale and a reshape. Got {names}.")
+    return program
 
 
 def _measured(name: str, value: Any) -> float:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from narrows.codec.frozen import FrozenCodec
+from narrows.codec.stored import check_array
 from narrows.errors import DataNotFoundError, ModelFileError, NotFreezableError
 
 __all__ = ["read_frozen"]
@@ -30,14 +32,15 @@ def read_frozen(path: str | os.PathLike[str]) -> FrozenCodec:
     try:
         with safe_open(path, framework="np") as file:
             header = dict(json.loads((file.metadata() or {})["narrows"]))
-            blob = file.get_tensor("frozen").tobytes() if "frozen" in file.keys() else None  # noqa: SIM118
+            blob = file.get_tensor("frozen") if "frozen" in file.keys() else None  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ModelFileError(f"{path} is no safetensors file, or is damaged: {error}.") from error
-    except (KeyError, RecursionError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:  # also types NumPy doesn't have
         raise ModelFileError(f"{path} is a safetensors file, but no narrows model.") from error
     if blob is None:
         raise NotFreezableError(f"{path}: {header.get('not_frozen', 'the model has no integer decoder')}")
     try:
-        return FrozenCodec.from_bytes(blob)
+        check_array("frozen", blob, np.uint8, (None,))
+        return FrozenCodec.from_bytes(blob.tobytes())
     except ModelFileError as error:
         raise ModelFileError(f"{path} cannot be used. {error}") from error

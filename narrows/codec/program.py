@@ -15,10 +15,13 @@ from narrows.codec.operations.contract import Shape, check_size
 from narrows.codec.operations.reading import check_wholes
 from narrows.errors import DataError, ModelFileError, ShapeMismatchError
 
-__all__ = ["Program"]
+__all__ = ["MOST_WORK", "Program"]
 
 _MOST_OPERATIONS = 1000
-_MOST_WORK = 2**28  # values of one record behind all operations together
+_MOST_ON_THE_WAY = 2**28  # values of one record behind all operations together
+_MOST_WEIGHTS = 2**27  # 1 GiB as float64
+_A_VALUE = 2**6  # what is done to a value takes about as long as so many multiplications in sums
+MOST_WORK = 2**36  # half a minute or so
 # Values between two operations of the records that are computed together: 8 MiB as float64.
 _BATCH_VALUES = 2**20
 _BATCH_RECORDS = 1024
@@ -38,11 +41,14 @@ class Program:
     ----------
     shapes : tuple of tuple of int
         Shape of a record before the first operation, and behind each.
+    work : int
+        What a record takes: multiplications, and 64 for each value before and behind the operations.
 
     Raises
     ------
     ModelFileError
-        If the shapes do not go together, records would grow beyond 2^26 values, or a sum could reach 2^53.
+        If the shapes do not go together, records would grow beyond 2^26 values or take more work than 2^36, or a sum
+        could reach 2^53.
 
     Examples
     --------
@@ -62,14 +68,14 @@ class Program:
                 shapes.append(operation.out_shape(shapes[-1]))
             except ModelFileError as error:
                 raise ModelFileError(f"Operation {position} of the decoder cannot be done. {error}") from error
+        self.shapes = tuple(shapes)
+        self.work = self._checked_work()
+        for position, operation in enumerate(self.operations):  # last: it looks at every weight
             if isinstance(operation, Sums) and operation.largest_sum() >= EXACT_BELOW:
                 raise ModelFileError(
                     f"Operation {position} of the decoder, {operation.name}, has sums that could reach 2^53, where "
                     "float64 starts to round: its integers would not be the same everywhere."
                 )
-        if sum(math.prod(shape) for shape in shapes) > _MOST_WORK:
-            raise ModelFileError("The decoder has more values on the way of one record than 2^28.")
-        self.shapes = tuple(shapes)
         self._prepared: dict[str, tuple[Arithmetic, list[Step]]] = {}
 
     @property
@@ -119,6 +125,25 @@ class Program:
         finally:
             carried.release()
         return out
+
+    def _checked_work(self) -> int:
+        """Return the work that a record takes; ModelFileError where that, or the memory, would be absurd."""
+        n_values = sum(math.prod(shape) for shape in self.shapes)
+        if n_values > _MOST_ON_THE_WAY:
+            raise ModelFileError("The decoder has more values on the way of one record than 2^28.")
+        n_weights = sum(array.size for operation in self.operations for array in operation.tensors().values())
+        if n_weights > _MOST_WEIGHTS:
+            raise ModelFileError(f"The decoder's operations have {n_weights:,} weights. Allowed: 2^27.")
+        n_multiplications = sum(
+            operation.n_multiplications(shape) for operation, shape in zip(self.operations, self.shapes, strict=False)
+        )
+        work = n_multiplications + _A_VALUE * n_values
+        if work > MOST_WORK:
+            raise ModelFileError(
+                f"The decoder takes {n_multiplications:,} multiplications and {n_values:,} values for one record. "
+                f"Multiplications and {_A_VALUE} times the values may be 2^36 together."
+            )
+        return work
 
     def _check(self, x: NDArray[Any]) -> None:
         if x.shape[1:] != self.in_shape:

@@ -1,4 +1,4 @@
-"""A codec so small that archives of it can be made by the thousand; the fuzzer has it."""
+"""A codec so small that archives of it can be made by the thousand; the fuzzer has it. And the fuzzer of models."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 
-def _load():
-    spec = importlib.util.spec_from_file_location("narrows_archive_fuzz", Path(__file__).with_name("fuzz.py"))
+def _load(name):
+    spec = importlib.util.spec_from_file_location(f"narrows_archive_{name}", Path(__file__).with_name(f"{name}.py"))
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look there
     spec.loader.exec_module(module)
@@ -21,7 +21,13 @@ def _load():
 @pytest.fixture(scope="session")
 def fuzz():
     """Return the module `fuzz.py`."""
-    return _load()
+    return _load("fuzz")
+
+
+@pytest.fixture(scope="session")
+def fuzz_models():
+    """Return the module `fuzz_models.py`."""
+    return _load("fuzz_models")
 
 
 @pytest.fixture(scope="session")

@@ -362,7 +362,7 @@ def _read_all(archive, state, rng) -> str:
 
 def _verify(path, original, model, outcome) -> None:
     try:
-        report = verify(path, model)
+        report = verify(path, model=model)
     except NarrowsError:
         return
     if report.is_intact and report.is_restored and outcome != "right":
@@ -379,7 +379,7 @@ def _recover(path, out, original, codec) -> None:
     try:
         with open_archive(out, model=codec) as archive:
             found = archive.read()
-        again = verify(out, codec)
+        again = verify(out, model=codec)
     except NarrowsError as error:
         raise WrongOutcomeError(f"what was recovered cannot be read: {error}") from error
     if not all(row.tobytes() in original.rows for row in found):

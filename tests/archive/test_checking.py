@@ -5,7 +5,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from narrows.archive import inspect, open_archive, recover, verify
+from narrows.archive import inspect, open_archive, recover, restore, verify
 from narrows.archive.items import Records
 from narrows.errors import (
     ArchiveError,
@@ -30,12 +30,12 @@ def middle(path, fuzz, block):
 def saved(path, out, codec):
     recovery = recover(path, out, model=codec)
     with open_archive(out, model=codec) as archive:
-        assert verify(out, codec).is_intact
+        assert verify(out, model=codec).is_intact
         return recovery, archive.read()
 
 
 def test_nothing_is_wrong(make, codec, records):
-    report = verify(make(records), codec)
+    report = verify(make(records), model=codec)
     assert report.is_intact
     assert (report.n_records, report.n_intact, report.n_chunks, report.lost) == (1000, 1000, 4, ())
     assert report.is_restored
@@ -48,7 +48,7 @@ def test_every_flipped_byte_is_found(make, codec, records):
     for at in range(len(whole)):
         damage(path, at)
         with suppress(ArchiveError):
-            assert not verify(path, codec).is_intact, at
+            assert not verify(path, model=codec).is_intact, at
         path.write_bytes(whole)
 
 
@@ -96,7 +96,7 @@ def test_a_damaged_header(make, codec, records, tmp_path, at):
     damage(path, at)
     with pytest.raises(ArchiveError):
         open_archive(path, model=codec)
-    report = verify(path, codec)
+    report = verify(path, model=codec)
     assert not report.is_intact
     assert report.n_intact == 1000
     np.testing.assert_array_equal(saved(path, tmp_path / "out", codec)[1], records)
@@ -119,7 +119,7 @@ def test_a_chunk_of_another_archive_is_refused(make, codec, records, fuzz, tmp_p
     path, other = make(records), make(fuzz.make_records(1000, seed=9), name="other")
     (start, stop), (a, b) = (fuzz.blocks_of(p.read_bytes())[1] for p in (path, other))
     path.write_bytes(path.read_bytes()[:start] + other.read_bytes()[a:b] + path.read_bytes()[stop:])
-    report = verify(path, codec)
+    report = verify(path, model=codec)
     assert report.lost == ((300, 600),)
     assert "another archive" in str(report.problems)
     np.testing.assert_array_equal(
@@ -132,7 +132,7 @@ def test_records_that_do_not_restore_to_what_was_compressed(tmp_path, codec, rec
     wrong = fuzz.TinyCodec()
     wrong.decode = lambda symbols, quality: codec.decode(symbols, quality) | 1
     assert verify(path).is_intact
-    report = verify(path, wrong)
+    report = verify(path, model=wrong)
     assert report.n_intact == 0
     assert "do not restore" in report.problems[0].what
     with open_archive(path, model=wrong) as archive, pytest.raises(CorruptArchiveError, match="do not restore"):
@@ -183,6 +183,16 @@ def test_recover_overwrites_nothing_unasked(make, records, tmp_path):
 def test_what_cannot_be_verified(make, codec, records, fuzz, tmp_path):
     path = make(records)
     with pytest.raises(WrongModelError):
-        verify(path, fuzz.TinyCodec(b"another"))
+        verify(path, model=fuzz.TinyCodec(b"another"))
     with pytest.raises(DataNotFoundError):
         verify(tmp_path / "none")
+
+
+def test_a_model_is_always_given_by_name(make, codec, records, tmp_path):
+    path = make(records[:10])
+    for attempt in (lambda *given, **named: open_archive(*given, **named).close(), restore, verify):
+        with pytest.raises(TypeError, match="positional argument"):
+            attempt(path, codec)
+        attempt(path, model=codec)
+    with pytest.raises(TypeError, match="positional argument"):
+        recover(path, tmp_path / "out", codec)

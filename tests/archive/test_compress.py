@@ -69,7 +69,7 @@ def test_what_comes_back_is_what_the_codec_decodes(request, data, path, name, em
     assert (restored.dtype, restored.shape) == (records.dtype, records.shape)
     np.testing.assert_array_equal(restored, decoded(model, records, usual))
     assert summary.expected_psnr_db == model.frozen_.qualities[usual].psnr_db
-    assert verify(path, None if embed else model).is_intact
+    assert verify(path, model=None if embed else model).is_intact
     assert inspect(path).has_model == embed
 
 

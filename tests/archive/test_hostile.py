@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from narrows.archive import inspect, layout, open_archive, recover, restore, verify
+from narrows.archive.index import pack_index
 from narrows.archive.layout import Block, BlockType, Coding, Trailer
 from narrows.errors import ArchiveError, CorruptArchiveError, NarrowsError
 
@@ -19,7 +20,7 @@ def everything(path, codec, out):
     for attempt in (
         lambda: restore(path, model=codec),
         lambda: inspect(path),
-        lambda: verify(path, codec),
+        lambda: verify(path, model=codec),
         lambda: recover(path, out, model=codec, force=True),
     ):
         try:
@@ -140,6 +141,63 @@ def test_an_unknown_block_is_passed_over(make, codec, records, fuzz, tmp_path):
     extra = layout.pack_block(Block(50, 0, 3, 0, 0)) + b"abc" + layout.pack_crc(b"abc")
     path.write_bytes(data[:first] + extra + data[first:])
     np.testing.assert_array_equal(restore(path, model=codec), records)
+
+
+def newer(data, fuzz, *, listed):
+    """Return an archive as a later version may write it: blocks of an unknown type among the others, in the index."""
+    *blocks, (index, _) = fuzz.blocks_of(data)
+    extra = layout.pack_block(Block(50, 7, 3, 9, 9)) + b"abc" + layout.pack_crc(b"abc")
+    made, entries = data[: blocks[0][0]], []
+    for start, end in blocks:
+        block = layout.parse_block(data[start : start + 32])
+        if listed:
+            entries.append((len(made), 9, 9, int.from_bytes(layout.pack_crc(b"abc"), "little"), 50))
+        made += extra
+        crc = int.from_bytes(data[end - 4 : end], "little")
+        entries.append((len(made), block.first, block.n_records, crc, block.type))
+        made += data[start:end]
+    payload = pack_index(data[: blocks[0][0]], entries)
+    n_records = layout.parse_block(data[index : index + 32]).first
+    block = Block(BlockType.INDEX, 0, len(payload), n_records, len(entries))
+    trailer = layout.pack_trailer(Trailer(len(made), n_records))
+    return made + layout.pack_block(block) + payload + layout.pack_crc(payload) + trailer
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_an_archive_of_a_later_version_is_opened_by_its_index(
+    make, codec, records, fuzz, tmp_path, listed, monkeypatch
+):
+    """Also if the index names blocks of types that there were not yet."""
+    path = make(records, embed_model=True)
+    path.write_bytes(newer(path.read_bytes(), fuzz, listed=listed))
+    with monkeypatch.context() as patch:
+        patch.setattr("narrows.archive.opening.walk_index", lambda *_: pytest.fail("it was scanned"))
+        np.testing.assert_array_equal(restore(path, model=codec), records)
+        assert inspect(path).n_records == 1000
+        assert inspect(path).has_model
+    assert verify(path, model=codec).is_intact
+    recover(path, tmp_path / "out", model=codec)
+    np.testing.assert_array_equal(restore(tmp_path / "out", model=codec), records)
+    make(records[:50], append=True)
+    np.testing.assert_array_equal(restore(path, model=codec)[1000:], records[:50])
+    assert verify(path, model=codec).is_intact
+    data = path.read_bytes()
+    (index, _) = fuzz.blocks_of(data)[-1]
+    for n in (len(data) - 1, index + 40):  # and from block to block, where the index is lost
+        path.write_bytes(data[:n])
+        assert len(restore(path, model=codec)) == 1050
+
+
+def test_an_index_does_not_name_an_index(make, codec, records, fuzz):
+    path = make(records)
+    data = path.read_bytes()
+    path.write_bytes(newer(data, fuzz, listed=True).replace(b"\x32\0\0\0", b"\x03\0\0\0"))
+    data = path.read_bytes()
+    (start, stop) = fuzz.blocks_of(data)[-1]
+    path.write_bytes(data[: stop - 4] + layout.pack_crc(data[start + 32 : stop - 4]) + data[stop:])
+    with open_archive(path, model=codec) as archive:  # made anew from the blocks
+        np.testing.assert_array_equal(archive.read(), records)
+    assert not verify(path, model=codec).is_intact
 
 
 def test_a_pipe_does_not_keep_us_waiting(tmp_path, codec):

@@ -138,6 +138,20 @@ def test_the_largest_floats_are_blended():
             np.testing.assert_allclose(image.astype(np.float64), float(value), rtol=1e-3)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("share", [1, 0.5, 0.01])
+def test_the_largest_floats_of_either_sign_are_blended(dtype, share):
+    """Sums of values times weights go beyond the range long before means do."""
+    tiling = Tiling.of((13, 13), (8, 8), 4)
+    most = float(np.finfo(dtype).max) * share
+    rng = np.random.default_rng(0)
+    tiles = (most * rng.choice([-1, -0.75, 0, 0.5, 1], (2 * tiling.n_records, 8, 8))).astype(dtype)
+    found = tiling.assemble(tiles).astype(np.float64)
+    expected = tiling.assemble(tiles / np.float64(most)) * most
+    np.testing.assert_allclose(found, expected, rtol=2e-3 if dtype == "float16" else 1e-6, atol=1e-9 * most)
+    assert np.abs(found).max() > 0.9 * most
+
+
 # What tiles can cover
 
 

@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-from narrows.archive import Writer, inspect, open_archive, verify
+from narrows.archive import Writer, inspect, open_archive, recover, verify
 from narrows.archive import blocks as blocks_module
 from narrows.errors import (
     ArchiveError,
@@ -29,7 +29,7 @@ def read(path, codec):
 def test_what_is_written_is_read(make, codec, records):
     path = make(records)
     np.testing.assert_array_equal(read(path, codec), records)
-    assert verify(path, codec).is_intact
+    assert verify(path, model=codec).is_intact
     assert list(path.parent.iterdir()) == [path]
 
 
@@ -37,7 +37,7 @@ def test_what_is_written_is_read(make, codec, records):
 def test_any_number_of_records(make, codec, records, n):
     path = make(records[:n])
     np.testing.assert_array_equal(read(path, codec), records[:n])
-    assert verify(path, codec).is_intact
+    assert verify(path, model=codec).is_intact
 
 
 def test_portions_leave_no_trace(make, records):
@@ -116,6 +116,11 @@ def test_a_full_disk_is_named_and_leaves_nothing(tmp_path, codec, records, monke
         ({"symbols": np.zeros((3, 5), np.int32)}, ShapeMismatchError),
         ({"symbols": np.zeros((3, 4))}, ShapeMismatchError),
         ({"symbols": np.full((3, 4), 40_000)}, InvalidParameterError),
+        *(
+            ({"symbols": np.full((3, 4), far, np.int64)}, InvalidParameterError)
+            for far in (32_768, -32_768, (1 << 32) + 5, -(1 << 32), (1 << 63) - 1, -(1 << 63))
+        ),
+        ({"symbols": np.full((3, 4), (1 << 64) - 1, np.uint64)}, InvalidParameterError),
         ({"restored": np.zeros((3, 5), np.uint8)}, ShapeMismatchError),
         ({"restored": np.zeros((3, 4), np.int8)}, ShapeMismatchError),
         ({"restored": np.zeros((2, 4), np.uint8)}, ShapeMismatchError),
@@ -128,6 +133,17 @@ def test_what_does_not_fit_is_refused(tmp_path, codec, change, error):
     with pytest.raises(error), Writer(tmp_path / "a", codec, 0) as writer:
         writer.add(**{**good, **change})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("far", [32_768, -32_768, (1 << 32) + 5, -(1 << 32)])
+def test_symbols_beyond_what_can_be_coded_are_named(tmp_path, codec, far):
+    symbols = np.zeros((3, 4), np.int64)
+    symbols[1, 2] = far
+    with Writer(tmp_path / "a", codec, 0) as writer:
+        with pytest.raises(InvalidParameterError, match=rf"symbols must be within ±32,767\. Got .*{far:,}"):
+            writer.add(symbols, np.zeros((3, 4), np.uint8))
+        writer.add(symbols % 100, (symbols % 100).astype(np.uint8))
+    assert len(read(tmp_path / "a", codec)) == 3
 
 
 def test_there_must_be_such_a_quality(tmp_path, codec):
@@ -145,7 +161,7 @@ def test_append(make, codec, records):
     make(records[:7], append=True)
     assert path.read_bytes().startswith(before)
     np.testing.assert_array_equal(read(path, codec), np.concatenate([records, records[:7]]))
-    report = verify(path, codec)
+    report = verify(path, model=codec)
     assert report.is_intact
     assert report.n_records == 1007
     assert inspect(path).has_model
@@ -154,7 +170,7 @@ def test_append(make, codec, records):
 def test_appending_nothing(make, codec, records):
     path = make(records[:400])
     make(records[:0], append=True)
-    assert verify(path, codec).is_intact
+    assert verify(path, model=codec).is_intact
     assert len(read(path, codec)) == 400
 
 
@@ -218,7 +234,7 @@ def test_one_at_a_time(make, codec, records):
         Writer(path, codec, 0, append=True),
     ):
         pass
-    assert verify(path, codec).is_intact
+    assert verify(path, model=codec).is_intact
 
 
 def _killed(fuzz_path, path):
@@ -238,8 +254,6 @@ def _killed(fuzz_path, path):
 
 
 def test_a_killed_append_can_be_recovered(make, codec, fuzz, records, tmp_path):
-    from narrows.archive import recover
-
     path = make(records[:400])
     child = multiprocessing.get_context("spawn").Process(target=_killed, args=(fuzz.__file__, path))
     child.start()
@@ -250,6 +264,36 @@ def test_a_killed_append_can_be_recovered(make, codec, fuzz, records, tmp_path):
     saved = read(tmp_path / "saved", codec)
     np.testing.assert_array_equal(saved[:400], records[:400])
     np.testing.assert_array_equal(saved[400:], records[: len(saved) - 400])
+
+
+def test_an_append_cut_off_anywhere(make, codec, fuzz, records, tmp_path):
+    """What a process that is killed leaves: the old archive, one that asks to be recovered, or the new one."""
+    path = make(records[:400], chunk_records=100)
+    n_old = path.stat().st_size
+    make(records[400:], append=True)
+    data = path.read_bytes()
+    chunks = fuzz.blocks_of(data)[5:-1]
+    index = fuzz.blocks_of(data)[-1][0]
+    edges = {edge + near for block in [*chunks, (index, index + 32)] for edge in block for near in (-1, 0, 1)}
+    for at in sorted(edges | {n_old, n_old + 1, (index + len(data)) // 2, len(data) - 1, len(data)}):
+        path.write_bytes(data[:at])
+        n_whole = 400 + 100 * sum(stop <= at for _, stop in chunks)
+        if at <= n_old or at >= index + 32:
+            expected = records[:400] if at <= n_old else records
+            np.testing.assert_array_equal(read(path, codec), expected)
+            if at in (n_old, len(data)):
+                assert verify(path, model=codec).is_intact
+                continue
+        else:
+            with pytest.raises(CorruptArchiveError, match=r"400 records had been broken off.*narrows recover"):
+                open_archive(path, model=codec)
+        with pytest.raises(CorruptArchiveError, match=r"cannot be appended to.*narrows recover"):
+            Writer(path, codec, 0, append=True)
+        assert recover(path, tmp_path / "saved", model=codec, force=True).n_records == n_whole
+        np.testing.assert_array_equal(read(tmp_path / "saved", codec), records[:n_whole])
+        with Writer(tmp_path / "saved", codec, 0, append=True) as writer:
+            writer.add(records[n_whole:].astype(np.int32), records[n_whole:])
+        np.testing.assert_array_equal(read(tmp_path / "saved", codec), records)
 
 
 def test_images_of_tiles_are_kept_in_one_chunk(tmp_path, codec):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import time
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ import torch
 from safetensors.numpy import load, save
 from threadpoolctl import threadpool_limits
 
-from narrows.codec import FrozenCodec, read_frozen
+from narrows.codec import FrozenCodec, frozen, read_frozen
 from narrows.codec.frozen import FORMAT
+from narrows.codec.program import MOST_WORK
+from narrows.codec.tensor_bytes import pack_tensors
 from narrows.errors import DataNotFoundError, ModelFileError, NotFreezableError
 
 MODELS = ("codec_model", "map_model", "ladder_model", "table_model")
@@ -119,6 +122,58 @@ def test_records_have_the_dtype_and_shape_of_the_training_data(model):
     assert restored.dtype == model.dtype_
 
 
+def test_a_codec_always_makes_the_same_bytes(model):
+    """Sorted by type and name, no space that could be otherwise: its hash is its name."""
+    blob = model.frozen_.blob
+    length = int.from_bytes(blob[:8], "little")
+    text = blob[8 : 8 + length].decode()
+    described = json.loads(text)
+    assert text == json.dumps(described, separators=(",", ":"), ensure_ascii=False).ljust(length)
+    assert length % 8 == 0
+    assert length - len(text.rstrip()) < 8
+    inner = described.pop("__metadata__")
+    assert list(inner) == [KEY]
+    assert inner[KEY] == json.dumps(json.loads(inner[KEY]), sort_keys=True)
+    types = ["I64", "F64", "I32", "U16", "I16"]
+    order = [(types.index(one["dtype"]), name) for name, one in described.items()]
+    assert order == sorted(order)
+    ends = [one["data_offsets"] for one in described.values()]
+    assert [start for start, _ in ends] == [0, *(stop for _, stop in ends[:-1])]
+    assert ends[-1][1] == len(blob) - 8 - length
+    for one in described.values():
+        assert one["data_offsets"][0] % (int(one["dtype"][1:]) // 8) == 0
+
+
+def test_tensors_that_are_packed_are_a_safetensors_file(model):
+    _, tensors = parts(model.frozen_.blob)
+    packed = pack_tensors(tensors, {"b": "1", "a": 'é "2"'})
+    assert packed == pack_tensors(dict(reversed(tensors.items())), {"a": 'é "2"', "b": "1"})
+    loaded = load(packed)
+    assert loaded.keys() == tensors.keys()
+    for name, tensor in tensors.items():
+        np.testing.assert_array_equal(loaded[name], tensor)
+        assert loaded[name].dtype == tensor.dtype
+
+
+def test_blobs_in_another_order_are_read(ladder_model):
+    """What other writers made of the same tensors: a reader does not care."""
+    codec = ladder_model.frozen_.only(0)
+    blob = codec.blob
+    length = int.from_bytes(blob[:8], "little")
+    described, data = json.loads(blob[8 : 8 + length]), blob[8 + length :]
+    text, moved, at = {"__metadata__": described.pop("__metadata__")}, b"", 0
+    for name in sorted(described, reverse=True):
+        start, stop = described[name]["data_offsets"]
+        moved += data[start:stop]
+        text[name] = {**described[name], "data_offsets": [at, at + stop - start]}
+        at += stop - start
+    packed = json.dumps(text, indent=1).encode()
+    other = FrozenCodec.from_bytes(len(packed).to_bytes(8, "little") + packed + moved)
+    assert other.digest != codec.digest
+    assert other._to_bytes() == blob
+    np.testing.assert_array_equal(other.decode(codec.golden, 0), codec.decode(codec.golden, 0))
+
+
 # Model files
 
 
@@ -147,6 +202,23 @@ def test_files_that_hold_no_codec(ladder_model, tmp_path):
             read_frozen(path)
     path.write_bytes(save({"other": np.zeros(3, np.uint8)}, {"narrows": '{"not_frozen": "It is too odd."}'}))
     with pytest.raises(NotFreezableError, match=r"model: It is too odd\."):
+        read_frozen(path)
+
+
+@pytest.mark.parametrize("dtype", ["I8", "BOOL", "F8_E4M3", "F8_E5M2", "I16", "BF16", "C64"])
+def test_a_codec_of_another_type_is_none(ladder_model, tmp_path, dtype):
+    path = tmp_path / "model"
+    ladder_model.save(path)
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    outer = json.loads(data[8 : 8 + length])
+    n = int(dtype[1:]) // 8 if dtype[1:].isdigit() else 2 if dtype == "BF16" else 1
+    blob = np.frombuffer(ladder_model.frozen_.blob[: len(ladder_model.frozen_.blob) // 8 * 8], np.uint8)
+    outer = {"__metadata__": outer["__metadata__"]}
+    outer["frozen"] = {"dtype": dtype, "shape": [len(blob) // n], "data_offsets": [0, len(blob)]}
+    text = json.dumps(outer).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + blob.tobytes())
+    with pytest.raises(ModelFileError, match="model"):
         read_frozen(path)
 
 
@@ -284,6 +356,65 @@ def test_headers_that_lie_are_refused_or_change_nothing(request, name):
             assert coded[0].message.words.tobytes() == coded[1].message.words.tobytes(), (at, wrong)
     assert n_lies > 400
     assert n_read < n_lies / 10
+
+
+def with_operations(header, at, operations):
+    """Return a header whose decoder, or a quality's rescale, has other operations."""
+    return changed(header, (*at, "operations"), operations)
+
+
+def test_a_rescale_is_a_rescale_and_a_reshape(codec_model):
+    codec = codec_model.frozen_.only(0)
+    header, tensors = parts(codec.blob)
+    rescale, reshape = header["qualities"][0]["rescale"]["operations"]
+    assert (rescale["kind"], reshape["kind"]) == ("rescale", "reshape")
+    n = codec.n_symbols
+    dense = {"kind": "dense", "shift": 0, "weights": "w", "biases": "b"}
+    more = {"quality.0.rescale.w": np.eye(n, dtype=np.int16), "quality.0.rescale.b": np.zeros(n, np.int64)}
+    for operations in (
+        [],
+        [rescale],
+        [reshape],
+        [reshape, rescale],
+        [rescale, rescale, reshape],
+        [rescale, reshape, {"kind": "rectify"}],
+        [rescale, dense, reshape],
+        [dense, reshape],
+    ):
+        blob = joined(with_operations(header, ("qualities", 0, "rescale"), operations), tensors | more)
+        with pytest.raises(ModelFileError, match="'rescale' of a quality must be a rescale and a reshape"):
+            FrozenCodec.from_bytes(blob)
+
+
+def test_as_many_golden_vectors_as_can_be_replayed_in_time(ladder_model, monkeypatch):
+    codec = ladder_model.frozen_.only(0)
+    work = MOST_WORK // codec._most_golden()
+    monkeypatch.setattr(frozen, "MOST_WORK", 3 * work + 1)
+    fewer = codec.only(0)
+    assert [len(one.golden) for one in (codec, fewer)] == [8, 3]
+    np.testing.assert_array_equal(fewer.golden, codec.golden[::3])
+    assert FrozenCodec.from_bytes(fewer.blob).digest == fewer.digest
+    with pytest.raises(ModelFileError, match=r"has 8 golden vectors; of its kind [34] may be replayed"):
+        FrozenCodec.from_bytes(codec.blob)
+    monkeypatch.setattr(frozen, "MOST_WORK", work // 2)
+    with pytest.raises(NotFreezableError, match="too much work to restore"):
+        codec.only(0)
+    with pytest.raises(ModelFileError, match="too much work to restore"):
+        FrozenCodec.from_bytes(fewer.blob)
+
+
+def test_a_small_model_that_would_take_for_ever_is_refused_at_once(ladder_model):
+    """Allowed for one record, but not for each of the golden vectors that are replayed where it is read."""
+    codec = ladder_model.frozen_.only(0)
+    header, tensors = parts(codec.blob)
+    (n,) = codec.z_shape
+    detour = [{"kind": "reshape", "shape": [n, 1, 1]}, *[{"kind": "upsample", "size": [8192, 4096]}] * 7]
+    back = [{"kind": "upsample", "size": [n, 1]}, {"kind": "reshape", "shape": [n]}]
+    longer = with_operations(header, ("decoder",), [*detour, *back, *header["decoder"]["operations"]])
+    started = time.perf_counter()
+    with pytest.raises(ModelFileError, match="has 8 golden vectors; of its kind 4 may be replayed"):
+        FrozenCodec.from_bytes(joined(longer, tensors))
+    assert time.perf_counter() - started < 2
 
 
 @pytest.mark.parametrize("missing", ["golden", "output.scale", "quality.0.steps", "quality.0.entropy.lows"])

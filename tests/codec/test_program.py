@@ -2,6 +2,8 @@
 
 import json
 import threading
+import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -99,7 +101,7 @@ def test_batches_and_windows_of_any_size_give_the_same_integers(program, monkeyp
     """Large records are computed a few rows at a time."""
     x = records(program, 40)
     wanted = program.run(x)
-    for values in (1, 1000, 20_000):
+    for values in (1, 100, 1000, 20_000):
         monkeypatch.setattr("narrows.codec.program._BATCH_VALUES", values)
         monkeypatch.setattr("narrows.codec.operations.convolutions._WINDOW_VALUES", values)
         monkeypatch.setattr("narrows.codec.operations.contract._CACHED_VALUES", values)
@@ -210,3 +212,96 @@ def test_a_kernel_cannot_make_a_small_file_take_much_memory():
     kernel = Convolution(np.ones((1, 1, 2**14, 1), np.int16), np.zeros(1, np.int64), 0, (2**14 - 1, 0))
     with pytest.raises(ModelFileError, match="would make records of shape"):
         Program((1, 2**13, 1), [kernel])
+
+
+# Small files that ask for much
+
+
+def measured(work):
+    """Return what a function returns or raises, the most bytes it took, and the seconds."""
+    tracemalloc.start()
+    started = time.perf_counter()
+    try:
+        result = work()
+    except ModelFileError as error:
+        result = error
+    seconds, peak = time.perf_counter() - started, tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return result, peak, seconds
+
+
+SUMS = {"shift": 12, "weights": "w", "biases": "b"}
+DENSE = {**SUMS, "kind": "dense"}
+CONVOLUTION = {**SUMS, "kind": "convolution", "padding": [0, 0]}
+TRANSPOSED = {**SUMS, "kind": "transposed-convolution", "stride": [1, 1], "padding": [0, 0], "output_padding": [0, 0]}
+
+
+def up(height, width):
+    return {"kind": "upsample", "size": [height, width]}
+
+
+@pytest.mark.parametrize(
+    ("in_shape", "operations", "weights", "message"),
+    [
+        ([512], [DENSE] * 1000, (512, 512), r"have 262,656,000 weights. Allowed: 2\^27"),
+        ([1, 1, 1], [up(4096, 4096), CONVOLUTION], (1, 1, 64, 64), r"multiplications and .* may be 2\^36 together"),
+        ([1, 1, 1], [up(100, 9000), CONVOLUTION], (1, 1, 100, 4096), "multiplications"),
+        ([1, 1, 1], [TRANSPOSED], (1, 1, 700, 700), "multiplications"),
+        ([1, 1, 1], [up(500, 500), TRANSPOSED], (1, 1, 400, 400), "multiplications"),
+        ([64, 64, 8], [{**CONVOLUTION, "padding": [7, 7]}] * 400, (8, 8, 15, 15), "multiplications"),
+        ([1, 1, 1], [up(8192, 8192)] * 4, (1, 1, 1, 1), r"more values on the way of one record than 2\^28"),
+    ],
+    ids=["weights", "convolution", "wide windows", "transposed", "large transposed", "many", "values"],
+)
+def test_absurd_work_is_refused_before_any_is_done(in_shape, operations, weights, message):
+    tensors = {"w": np.ones(weights, np.int16), "b": np.zeros(weights[0], np.int64)}
+    settings = {"in_shape": in_shape, "operations": operations}
+    error, peak, seconds = measured(lambda: Program.from_tensors(settings, tensors))
+    assert isinstance(error, ModelFileError)
+    with pytest.raises(ModelFileError, match=message):
+        raise error
+    assert peak < 4 << 20
+    assert seconds < 2
+
+
+def test_the_bounds_leave_room_for_real_decoders():
+    """Images of 1024 × 1024 in colour, from maps of 32 channels."""
+    kernels = [np.ones(shape, np.int16) for shape in ((64, 32, 4, 4), (32, 3, 4, 4))]
+    steps = [
+        TransposedConvolution(one, np.zeros(one.shape[1], np.int64), 16, (2, 2), (1, 1), (0, 0)) for one in kernels
+    ]
+    program = Program((256, 256, 64), [*steps, Transpose((2, 0, 1))])
+    assert program.out_shape == (3, 1024, 1024)
+
+
+def test_wide_maps_and_large_kernels_take_little_memory():
+    """The windows of one row of the result would be 132 MB."""
+    program = Program(
+        (1, 1, 1),
+        [Upsample((64, 4096)), Convolution(np.ones((1, 1, 64, 64), np.int16), np.zeros(1, np.int64), 12, (0, 0))],
+    )
+    found, peak, _ = measured(lambda: program.run(np.ones((1, 1, 1, 1), np.int16)))
+    np.testing.assert_array_equal(found, np.ones((1, 1, 4033, 1)))
+    assert peak < 48 << 20
+
+
+def heaviest(share):
+    """Return programs of tiny files that take a share of the work that is allowed."""
+    side = int(1020 * share**0.5)
+    one, kernel = np.zeros(1, np.int64), np.ones((1, 1, 45, 45), np.int16)
+    yield Program((1, 1, 1), [Upsample((side, side)), Convolution(kernel, one, 12, (22, 22))])
+    kernel = np.ones((1, 1, *[int(210 * share**0.25)] * 2), np.int16)
+    yield Program((1, 1, 1), [Upsample((3, 3)), TransposedConvolution(kernel, one, 12, (1, 1), (0, 0), (0, 0))])
+    side = int(8190 * share**0.5)
+    table = Lookup(np.zeros(2**16 + 1, np.int16))
+    yield Program((1, 1, 1), [Upsample((side, side)), table, Rectify(), table])
+
+
+@pytest.mark.parametrize("share", [1 / 64, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])])
+def test_the_heaviest_files_take_no_more_time_and_memory_than_is_said(share):
+    """As docs/format.md has it: a minute and 4 GiB for a record at the bound; on machines that are busy, three."""
+    for program in heaviest(share):
+        x = np.ones((1, *program.in_shape), np.int16)
+        _, peak, seconds = measured(lambda program=program, x=x: program.run(x))
+        assert peak < max(4 * share, 1 / 8) * 2**30
+        assert seconds < 180 * share + 2

@@ -215,9 +215,11 @@ def open_archive(path: str | Path) -> Archive:
     require(block.kind == INDEX, "the trailer does not point at an index")
     require(index_offset + 36 + len(block.payload) == len(data) - 28, "the index does not end at the trailer")
     entries = parse_entries(block, header)
+    check_offsets(entries, len(header.raw), index_offset)
+    require(all(entry.kind != INDEX for entry in entries), "the index names an index")
+    entries = [entry for entry in entries if entry.kind in (MODEL, RECORDS)]  # a newer version may name more
     model = entries.pop(0) if entries and entries[0].kind == MODEL else None
     require(model is None or model[:3] == (len(header.raw), 0, 0), "the model is not directly behind the header")
-    check_offsets([*([model] if model else []), *entries], len(header.raw), index_offset)
     check_counts(entries, header, n_records)
     require(block.first == n_records, "index and trailer count different records")
     return Archive(data, header, model, entries)
@@ -474,12 +476,16 @@ def blend(tiles: list[Array], tiling: Tiling) -> Array:
     total, weight = canvas(tiles, tiling, number), canvas(tiles, tiling, number)
     down, along = (ramp(length, tiling.overlap) for length in tiles[0].shape[:2])
     weights = np.multiply.outer(down, along).astype(number).reshape(len(down), len(along), *[1] * (total.ndim - 2))
-    with np.errstate(over="ignore", under="ignore"):
+    small = canvas(tiles, tiling, np.float64)  # the same sums of values times 2^-64
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         for tile, (rows, columns) in zip(tiles, places(tiling, *tiles[0].shape[:2]), strict=True):
             height, width = total[rows, columns].shape[:2]
             total[rows, columns] += (weights * tile.astype(number))[:height, :width]
+            small[rows, columns] += (weights * (tile.astype(np.float64) * 2.0**-64))[:height, :width]
             weight[rows, columns] += weights[:height, :width]
-        return (2 * total + weight) // (2 * weight) if exact else to_dtype(total / weight, dtype)
+        if exact:
+            return (2 * total + weight) // (2 * weight)
+        return to_dtype(np.where(np.isfinite(total), total / weight, small / weight * 2.0**64), dtype)
 
 
 def ramp(length: int, overlap: int) -> Array:
@@ -783,6 +789,7 @@ class Operation:
     def __init__(self, settings: dict[str, Any], tensors: Tensors, prefix: str) -> None:
         self.settings, self.tensors, self.prefix = settings, tensors, prefix
         self.unread = set(settings) - {"kind"}
+        self.n_weights = self.n_multiplications = 0
 
     def get(self, key: str) -> object:
         """Look up a setting."""
@@ -803,6 +810,7 @@ class Operation:
         require(isinstance(name, str), f"{key} is not the name of a tensor")
         found = tensor(self.tensors, f"{self.prefix}{name}", dtype, *shape)
         require(found.size > 0, f"{key} holds no values")
+        self.n_weights += found.size
         return found.astype(np.int64)
 
 
@@ -828,6 +836,7 @@ def build_dense(op: Operation, shape: Shape) -> tuple[Shape, Step]:
     weights = op.tensor("weights", "int16", None, shape[0])
     biases = op.tensor("biases", "int64", len(weights))
     check_sums(weights, biases, shift)
+    op.n_multiplications = weights.size
     return (len(weights),), lambda x: clip16(round_shift(x @ weights.T + biases, shift))
 
 
@@ -845,6 +854,7 @@ def build_convolution(op: Operation, shape: Shape) -> tuple[Shape, Step]:
     height, width = h + 2 * p0 - kh + 1, w + 2 * p1 - kw + 1
     require(height >= 1 and width >= 1, "a map is smaller than the kernel")
     check_sums(weights, biases, shift)
+    op.n_multiplications = max(h, height) * max(w, width) * kh * kw * n_in * max(n_out, 32)
 
     def step(x: Array) -> Array:
         padded = np.pad(x, ((0, 0), (p0, p0), (p1, p1), (0, 0)))
@@ -875,6 +885,7 @@ def build_transposed(op: Operation, shape: Shape) -> tuple[Shape, Step]:
     height, width = full_height - 2 * p0, full_width - 2 * p1
     require(height >= 1 and width >= 1, "a map becomes smaller than one value")
     check_sums(np.moveaxis(weights, 1, 0), biases, shift)
+    op.n_multiplications = max(h, -(-height // s0)) * max(w, -(-width // s1)) * kh * kw * n_in * max(n_out, 32)
 
     def step(x: Array) -> Array:
         full = np.zeros((len(x), full_height, full_width, n_out), np.int64)
@@ -948,6 +959,8 @@ class Program(NamedTuple):
     in_shape: Shape
     out_shape: Shape
     steps: list[Step]
+    kinds: list[str]
+    work: int
 
     def run(self, x: Array) -> Array:
         """Compute records of whole numbers."""
@@ -966,6 +979,7 @@ def build_program(value: object, tensors: Tensors, prefix: str) -> Program:
         raise ValueError("operations is not a list of at most 1000")
     steps = []
     require(math.prod(shape) <= 1 << 26, "a record has too many values")
+    n_values, n_weights, n_multiplications = math.prod(shape), 0, 0
     for settings in operations:
         op = Operation(as_object(settings, "an operation"), tensors, prefix)
         kind = settings.get("kind")
@@ -975,7 +989,13 @@ def build_program(value: object, tensors: Tensors, prefix: str) -> Program:
         require(not op.unread, "an operation has unknown settings")
         require(math.prod(shape) <= 1 << 26, "a record has too many values")
         steps.append(step)
-    return Program(in_shape, shape, steps)
+        n_values += math.prod(shape)
+        n_weights += op.n_weights
+        n_multiplications += op.n_multiplications
+    require(n_values <= 1 << 28 and n_weights <= 1 << 27, "a program has too many values or weights")
+    work = n_multiplications + 64 * n_values
+    require(work <= 1 << 36, "a program takes too much work")
+    return Program(in_shape, shape, steps, [str(settings["kind"]) for settings in operations], work)
 
 
 # The frozen model
@@ -1069,6 +1089,7 @@ def build_quality(value: object, tensors: Tensors, prefix: str, z_shape: Shape) 
     entropy = build_entropy(as_object(entry.get("entropy"), "entropy"), tensors, prefix + "entropy.", n_symbols)
     rescale = build_program(entry.get("rescale"), tensors, prefix + "rescale.")
     require(rescale.in_shape == (n_symbols,) and rescale.out_shape == z_shape, "rescale is not from symbols to codes")
+    require(rescale.kinds == ["rescale", "reshape"], "rescale is more than a rescale and a reshape")
     return Quality(entropy, rescale)
 
 
@@ -1106,6 +1127,8 @@ def to_dtype(y: Array, dtype: np.dtype[Any]) -> Array:
 def check_golden(model: Model, tensors: Tensors, hashes: object) -> None:
     """Encode and decode the golden symbols in each quality and compare the hashes."""
     golden = tensor(tensors, "golden", "int32", None, model.n_symbols).astype(np.int64)
+    work = model.decoder.work + max(quality.rescale.work for quality in model.qualities) + (model.n_symbols << 16)
+    require(len(golden) * work <= 1 << 36, "the golden vectors take too much work")
     require(len(golden) <= 64 and np.all(np.abs(golden) <= 32767), "the golden vectors are not as they should be")
     if not isinstance(hashes, list) or len(hashes) != len(model.qualities):
         raise ValueError("there is not one golden hash for each quality")

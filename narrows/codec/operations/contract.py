@@ -65,6 +65,10 @@ class Operation(ABC):
     def prepare(self, arithmetic: Arithmetic, in_shape: Shape) -> Step:
         """Return what does it to values (n, *in_shape), which may be overwritten."""
 
+    def n_multiplications(self, in_shape: Shape) -> int:
+        """Return a bound of the multiplications for a record, beyond a few for each of its values."""
+        return 0
+
     def settings(self) -> dict[str, Any]:
         """Return what is no array, as JSON."""
         return {}

@@ -28,6 +28,7 @@ Pair = tuple[int, int]
 
 # Laid out at a time: 8 MiB as float64. Smaller products would stay in the cache, but threads wait at the end of each.
 _WINDOW_VALUES = 2**20
+_LAYING_OUT = 32
 _FEW_CHANNELS = 4
 _MOST_PLANES = 4  # for each channel that comes in: what is laid out stays in proportion
 _MOST_STRIDE = 16
@@ -42,6 +43,15 @@ class _OverMaps(Sums):
         if len(in_shape) != 3 or in_shape[2] != n_in:
             raise ModelFileError(f"A convolution of {n_in} channels cannot have records of shape {in_shape}.")
         return in_shape[0], in_shape[1]
+
+    def _n_multiplications(self, in_shape: Shape, stride: Pair, n_taps: int, n_in: int, n_out: int) -> int:
+        """Return a bound: every window of a phase is multiplied by its taps, or every input by all of them.
+
+        To lay out a window takes as long as to multiply it for some outputs.
+        """
+        places = zip(in_shape, self.out_shape(in_shape), stride, strict=False)
+        n_places = math.prod(max(n, -(-n_reached // s)) for n, n_reached, s in places)
+        return n_places * n_taps * n_in * max(n_out, _LAYING_OUT)
 
     def settings(self) -> dict[str, Any]:
         return {"shift": self.shift}
@@ -81,6 +91,10 @@ class Convolution(_OverMaps, name="convolution"):
         out = tuple(n - k + 1 for n, k in zip(padded, self.weights.shape[2:], strict=True))
         return check_size("A convolution", (*out, len(self.weights)))
 
+    def n_multiplications(self, in_shape: Shape) -> int:
+        n_out, n_in, *window = self.weights.shape
+        return self._n_multiplications(in_shape, (1, 1), math.prod(window), n_in, n_out)
+
     def largest_sum(self) -> int:
         magnitudes = np.array([np.abs(kernel.astype(np.int64)).sum() for kernel in self.weights])
         return largest_row(magnitudes, self.biases, self.shift)
@@ -102,9 +116,9 @@ class Convolution(_OverMaps, name="convolution"):
         def convolve(x: Values) -> Values:
             padded = _pad(arithmetic, x, self.padding, self.padding, places[0])
             y = arithmetic.empty((len(x), *out), places[1])
-            for records, rows, windows in _windows(arithmetic, padded, grid, (window[0], window[1]), places[2]):
-                part = end(arithmetic.product(windows, matrix, places[3]))
-                y[records, rows] = part.reshape(-1, rows.stop - rows.start, out[1], n_out)
+            for at, windows in _windows(arithmetic, padded, grid, (window[0], window[1]), places[2]):
+                part = y[at]
+                part[...] = end(arithmetic.product(windows, matrix, places[3])).reshape(part.shape)
             return y
 
         return convolve
@@ -174,6 +188,10 @@ class TransposedConvolution(_OverMaps, name="transposed-convolution"):
         )
         return check_size("A transposed convolution", (*out, self.weights.shape[1]))
 
+    def n_multiplications(self, in_shape: Shape) -> int:
+        n_in, n_out, *window = self.weights.shape
+        return self._n_multiplications(in_shape, self.stride, math.prod(window), n_in, n_out)
+
     def largest_sum(self) -> int:
         magnitudes = np.zeros(self.weights.shape[1], np.int64)
         for kernels in self.weights:
@@ -216,9 +234,9 @@ class TransposedConvolution(_OverMaps, name="transposed-convolution"):
                     continue
                 grid, window = (vertical.count, horizontal.count), (len(vertical.taps), len(horizontal.taps))
                 seen = padded[:, before[0] + vertical.start :, before[1] + horizontal.start :]
-                for records, rows, windows in _windows(arithmetic, seen, grid, window, places[2]):
-                    part = end(arithmetic.product(windows, matrix, places[3]))
-                    phase[records, rows] = part.reshape(-1, rows.stop - rows.start, grid[1], n_out)
+                for at, windows in _windows(arithmetic, seen, grid, window, places[2]):
+                    part = phase[at]
+                    part[...] = end(arithmetic.product(windows, matrix, places[3])).reshape(part.shape)
             return y
 
         return convolve
@@ -280,17 +298,17 @@ def _pad(arithmetic: Arithmetic, x: Values, before: Pair, after: Pair, place: ob
 
 def _windows(
     arithmetic: Arithmetic, maps: Values, grid: Pair, window: Pair, place: object
-) -> Iterator[tuple[slice, slice, Values]]:
-    """Yield records and rows of the grid, as slices, and the windows at these places as the rows of a matrix."""
-    n, channels = maps.shape[0], maps.shape[3]
-    a_row = grid[1] * window[0] * window[1] * channels
-    n_rows = min(grid[0], max(1, _WINDOW_VALUES // a_row))
-    n_records = max(1, _WINDOW_VALUES // (a_row * grid[0])) if n_rows == grid[0] else 1
-    for record in range(0, n, n_records):
-        records = slice(record, min(record + n_records, n))
-        for row in range(0, grid[0], n_rows):
-            rows = slice(row, min(row + n_rows, grid[0]))
-            yield records, rows, arithmetic.windows(maps[records, row:], (rows.stop - row, grid[1]), window, place)
+) -> Iterator[tuple[tuple[slice, slice, slice], Values]]:
+    """Yield records, rows and columns of the grid, as slices, and the windows there as the rows of a matrix."""
+    n, values = maps.shape[0], window[0] * window[1] * maps.shape[3]
+    n_columns = min(grid[1], max(1, _WINDOW_VALUES // values))
+    n_rows = min(grid[0], max(1, _WINDOW_VALUES // (values * n_columns))) if n_columns == grid[1] else 1
+    n_records = max(1, _WINDOW_VALUES // (values * math.prod(grid))) if n_rows == grid[0] else 1
+    starts = (range(0, whole, n_some) for whole, n_some in ((n, n_records), (grid[0], n_rows), (grid[1], n_columns)))
+    for record, row, column in product(*starts):
+        here = (min(n_rows, grid[0] - row), min(n_columns, grid[1] - column))
+        at = slice(record, record + n_records), slice(row, row + here[0]), slice(column, column + here[1])
+        yield at, arithmetic.windows(maps[at[0], row:, column:], here, window, place)
 
 
 def _is_spread(n_in: int, n_out: int, n_taps: int) -> bool:

@@ -42,6 +42,9 @@ class Dense(Sums, name="dense"):
             raise ModelFileError(f"A dense operation of {n_in} values cannot have records of shape {in_shape}.")
         return check_size("A dense operation", (n_out,))
 
+    def n_multiplications(self, in_shape: Shape) -> int:
+        return self.weights.size
+
     def largest_sum(self) -> int:
         # By rows, so that no copy of the whole matrix is made.
         magnitudes = np.array([np.abs(row.astype(np.int64)).sum() for row in self.weights])

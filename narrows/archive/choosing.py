@@ -1,0 +1,58 @@
+"""Which records are meant: a slice, a range or a pair of numbers, the same wherever records are asked for."""
+
+from __future__ import annotations
+
+import operator
+
+__all__ = ["Chosen", "choose"]
+
+Chosen = slice | range | tuple[int, int] | None
+"""What can be asked for; None is everything."""
+
+
+def choose(chosen: Chosen, n: int) -> range:
+    """Return the numbers of the records that are meant, of n that there are.
+
+    Parameters
+    ----------
+    chosen : slice, range, (start, stop) or None
+        A slice means what it means for a list: negative numbers count from the end, and what lies outside is left out.
+        A range means just its numbers, and (start, stop) those from start to stop - 1: there must be all of them. Each
+        may be empty, and then begins within 0 … n.
+    n : int
+        The number of records.
+
+    Raises
+    ------
+    IndexError
+        If there are no such records; says what there is.
+    TypeError
+        If it is something else.
+
+    Examples
+    --------
+    >>> choose(None, 50), choose(slice(-5, 99), 50), choose((5, 25), 50), choose((50, 50), 50)
+    (range(0, 50), range(45, 50), range(5, 25), range(50, 50))
+    """
+    if chosen is None:
+        return range(n)
+    if isinstance(chosen, slice):
+        try:
+            return range(*chosen.indices(n)) or range(0)
+        except ValueError as error:  # a step of zero
+            raise TypeError(f"{chosen!r:.80} is no slice: {error}.") from None
+    numbers = chosen if isinstance(chosen, range) else _between(chosen)
+    ends = (numbers[0], numbers[-1]) if numbers else (numbers.start,)
+    if min(ends) < 0 or max(ends) > (n - 1 if numbers else n):
+        raise IndexError(f"There are {n:,}, numbered from 0. Asked for {chosen!r:.80}.")
+    return numbers
+
+
+def _between(pair: tuple[int, int]) -> range:
+    """Return the numbers from the first of a pair to the one before the second."""
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        raise TypeError(f"Records are asked for by a slice, a range or (start, stop). Got {pair!r:.80}.")
+    start, stop = (operator.index(bound) for bound in pair)
+    if stop < start:
+        raise IndexError(f"The first of (start, stop) must not be beyond the second. Got {pair!r:.80}.")
+    return range(start, stop)
