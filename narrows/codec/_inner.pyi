@@ -35,3 +35,31 @@ def predict(
     contexts: NDArray[Any],
     /,
 ) -> None: ...
+def place(
+    weights: NDArray[Any],
+    means: NDArray[Any],
+    scales: NDArray[Any],
+    lows: NDArray[Any],
+    window: int,
+    sigmoid: NDArray[Any],
+    slopes: NDArray[Any],
+    values: NDArray[Any],
+    starts: NDArray[Any],
+    frequencies: NDArray[Any],
+    escaped: NDArray[Any],
+    /,
+) -> None: ...
+def pop_mixture(
+    weights: NDArray[Any],
+    means: NDArray[Any],
+    scales: NDArray[Any],
+    lows: NDArray[Any],
+    window: int,
+    sigmoid: NDArray[Any],
+    slopes: NDArray[Any],
+    states: NDArray[Any],
+    words: NDArray[Any],
+    n_read: int,
+    places: NDArray[Any],
+    /,
+) -> int: ...

@@ -35,6 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.codec import inner
+from narrows.codec.residual import mixture as mixtures
 from narrows.errors import CorruptArchiveError
 
 __all__ = [
@@ -49,7 +50,7 @@ __all__ = [
     "lookup_of",
 ]
 
-MIN_PRECISION, MAX_PRECISION = 8, 15
+MIN_PRECISION, MAX_PRECISION = 8, 15  # of tables
 MAX_LANES = 4096
 _LOWEST = 1 << 16  # where every lane of the encoder starts; no state is below it
 _HALVES = (0, 1) if sys.byteorder == "little" else (3, 2)  # where in an int64 its lowest 16 bits are, and the next
@@ -133,7 +134,7 @@ def encode(starts: NDArray[Any], frequencies: NDArray[Any], *, n_lanes: int, pre
         P; every table sums to 2^P.
     """
     assert 1 <= n_lanes <= MAX_LANES
-    assert MIN_PRECISION <= precision <= MAX_PRECISION
+    assert MIN_PRECISION <= precision <= 16
     assert frequencies.all(), "a symbol of frequency 0 cannot be coded"
     x = np.full(n_lanes, _LOWEST, np.uint32)
     push = _push if inner.compiled is None else _push_compiled
@@ -262,6 +263,30 @@ class Decoder:
             raise CorruptArchiveError(_TOO_FEW_WORDS)
         self._n_read = read
         return values
+
+    def pop_mixture(self, n: int, mixture: mixtures.Mixture) -> NDArray[np.int64]:
+        """Return the places, in the windows of a mixture, of the next block's n values; P must be 16."""
+        assert self._precision == mixtures.PRECISION
+        places = np.empty(n, np.int64)
+        if inner.compiled is not None:
+            read = inner.compiled.pop_mixture(*mixture.arrays(), self._x, self._words, self._n_read, places)
+            if read < 0:
+                raise CorruptArchiveError(_TOO_FEW_WORDS)
+            self._n_read = read
+            return places
+        for first in range(0, n, len(self._x)):
+            row = slice(first, min(first + len(self._x), n))
+            x = self._x[: row.stop - row.start]
+            slots = x & ((1 << self._precision) - 1)
+            places[row], starts, frequencies = mixture.find(row, slots)
+            x[:] = frequencies * (x >> self._precision) + slots - starts
+            (low,) = (x < _LOWEST).nonzero()
+            taken = self._words[self._n_read : self._n_read + low.size]
+            if taken.size < low.size:
+                raise CorruptArchiveError(_TOO_FEW_WORDS)
+            x[low] = x[low] << 16 | taken
+            self._n_read += low.size
+        return places
 
     def _pop_rows(
         self, x: NDArray[np.int64], found: NDArray[np.int64], lookup: Lookup, bases: NDArray[np.int64]

@@ -1,8 +1,9 @@
 """Writing: the same records make the same bytes, a file appears or grows whole or not at all."""
 
 import errno
-import multiprocessing
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -237,27 +238,26 @@ def test_one_at_a_time(make, codec, records):
     assert verify(path, model=codec).is_intact
 
 
-def _killed(fuzz_path, path):
-    import importlib.util
+KILLED_WHILE_APPENDING = """
+import importlib.util, os, sys
+import numpy as np
+from narrows.archive import Writer
 
-    spec = importlib.util.spec_from_file_location("fuzz_of_a_child", fuzz_path)
-    fuzz = importlib.util.module_from_spec(spec)
-    import sys
-
-    sys.modules[spec.name] = fuzz
-    spec.loader.exec_module(fuzz)
-    records = fuzz.make_records(1000, seed=1)
-    writer = Writer(path, fuzz.TinyCodec(), 0, append=True)
-    writer.add(records.astype(np.int32), records)
-    writer._blocks._file.flush()
-    os._exit(9)
+spec = importlib.util.spec_from_file_location("fuzz", sys.argv[1])
+fuzz = sys.modules["fuzz"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(fuzz)
+records = fuzz.make_records(1000, seed=1)
+writer = Writer(sys.argv[2], fuzz.TinyCodec(), 0, append=True)
+writer.add(records.astype(np.int32), records)
+writer._blocks._file.flush()
+os._exit(9)
+"""
 
 
 def test_a_killed_append_can_be_recovered(make, codec, fuzz, records, tmp_path):
     path = make(records[:400])
-    child = multiprocessing.get_context("spawn").Process(target=_killed, args=(fuzz.__file__, path))
-    child.start()
-    child.join()
+    child = subprocess.run([sys.executable, "-c", KILLED_WHILE_APPENDING, fuzz.__file__, path], check=False)
+    assert child.returncode == 9
     with pytest.raises(CorruptArchiveError, match="recover"):
         open_archive(path, model=codec)
     recover(path, tmp_path / "saved", model=codec)

@@ -1,0 +1,1 @@
+"""What a model got wrong, kept as far as asked: the residual."""

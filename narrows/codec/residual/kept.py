@@ -1,0 +1,259 @@
+"""What of a chunk's records is kept beside their code, so that they come back as exactly as asked.
+
+::
+
+    LINEAR, EXACT
+             sizes: weights, lanes, words, escapes, wild u32 each · raw bits u8 · 3 zero bytes
+             weights · states u32 × lanes · words u16 × words · escapes · low bits · wild values
+    ZSTD     the records' bytes, one zstd frame
+    PLAIN    the records' bytes
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows.codec.entropy_models.contract import Coded
+from narrows.codec.rans import MAX_LANES, Message
+from narrows.codec.residual.contract import MOST_RAW_BITS, Lattice, Residual, decode, encode
+from narrows.codec.residual.grid import Grid
+from narrows.codec.residual.linear import Linear
+from narrows.errors import CorruptArchiveError
+
+__all__ = ["Kept", "Kind", "give_back", "keep"]
+
+_SIZES = struct.Struct("<5IB3x")
+_ZSTD_LEVEL = 15
+_MUCH = 0.4  # of the records' bytes: then a tight bound is worth a comparison
+
+
+class Kind(IntEnum):
+    """How it is kept."""
+
+    LINEAR = 1
+    EXACT = 2  # the same, lossless even if less was asked: a tight bound can cost more than none
+    ZSTD = 3
+    PLAIN = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """What is kept of some records.
+
+    Attributes
+    ----------
+    kind : Kind
+        How.
+    needs_code : bool
+        Whether it comes on top of the code; otherwise it's all there is.
+    data : bytes
+        What `give_back` takes.
+    restored : ndarray of shape (n, *shape)
+        The records as they come back.
+    """
+
+    kind: Kind
+    needs_code: bool
+    data: bytes
+    restored: NDArray[Any]
+
+
+def keep(records: NDArray[Any], decoded: NDArray[Any], n_code: int, grid: Grid) -> Kept:
+    """Return the smallest of what brings the records back within the bound of a grid.
+
+    Parameters
+    ----------
+    records : ndarray of shape (n, *shape)
+        In the grid's dtype.
+    decoded : ndarray of the same shape
+        What comes back of the code alone.
+    n_code : int
+        The bytes of the code, which only what comes on top of it needs.
+    """
+    records = np.ascontiguousarray(records)
+    found = [_linear(records, decoded, grid), _linear(records, None, grid), _zstd(records)]
+    if not grid.is_lossless and min(len(kept.data) for kept in found) > records.nbytes * _MUCH:
+        exact = [_linear(records, code, Grid(grid.dtype, 0)) for code in (decoded, None)]
+        found += [replace(kept, kind=Kind.EXACT) for kept in exact]
+    best = min(found, key=lambda kept: len(kept.data) + n_code * kept.needs_code)
+    if records.nbytes <= len(best.data) + n_code * best.needs_code:
+        return Kept(Kind.PLAIN, False, _bytes_of(records), records)
+    return best
+
+
+def give_back(
+    kind: Kind, data: bytes, decoded: NDArray[Any] | None, grid: Grid, shape: tuple[int, ...]
+) -> NDArray[Any]:
+    """Return the records (n, *shape) of which `keep` kept this.
+
+    Parameters
+    ----------
+    kind : Kind
+        How it was kept.
+    data : bytes
+        What was kept, or what a file claims to be that.
+    decoded : ndarray of shape (n, *shape), or None
+        What comes back of the code; None where there is none.
+    grid : Grid
+        As for `keep`.
+    shape : tuple of int
+        n and the shape of a record. Memory and time are in proportion to it, so bound it before you trust a file.
+
+    Raises
+    ------
+    CorruptArchiveError
+        It was not kept by `keep`.
+    """
+    n_bytes = math.prod(shape) * grid.dtype.itemsize
+    if kind in {Kind.LINEAR, Kind.EXACT}:
+        return _from_linear(data, decoded, grid if kind == Kind.LINEAR else Grid(grid.dtype, 0), shape)
+    if kind == Kind.ZSTD:
+        data = _decompressed(data, n_bytes)
+    if len(data) != n_bytes:
+        raise CorruptArchiveError("The records kept in a chunk have another size than declared.")
+    values = np.frombuffer(data, grid.dtype.newbyteorder("<") if grid.dtype.kind != "b" else np.uint8)
+    return values.astype(grid.dtype).reshape(shape)
+
+
+# ---------------------------------------------------------------------------------------------------------- linear
+
+
+def _linear(records: NDArray[Any], decoded: NDArray[Any] | None, grid: Grid) -> Kept:
+    shape = records.shape[1:]
+    values = _by_position(records)
+    lattice = _lattice(values.shape, decoded, grid)
+    q, wild = grid.steps(values, lattice.anchors)
+    units = lattice.anchors + lattice.step * q
+    np.clip(units, lattice.lowest, lattice.highest, out=units)
+    restored = grid.values(units)
+    wild |= ~_is_within(restored, values, grid)
+    restored[wild] = values[wild]
+    model, lattice = Linear.fit(shape, lattice, units)
+    residual = encode(model.start(lattice), lattice, q)
+    weights, wild_bytes = model.to_bytes(), _pack_wild(wild, values)
+    message = residual.coded.message
+    sizes = (len(weights), len(message.states), len(message.words), len(residual.coded.escapes), len(wild_bytes))
+    parts = (
+        _SIZES.pack(*sizes, lattice.raw_bits),
+        weights,
+        message.states.astype("<u4").tobytes(),
+        message.words.astype("<u2").tobytes(),
+        residual.coded.escapes,
+        residual.raw,
+        wild_bytes,
+    )
+    return Kept(Kind.LINEAR, decoded is not None, b"".join(parts), _by_record(restored, shape))
+
+
+def _from_linear(data: bytes, decoded: NDArray[Any] | None, grid: Grid, shape: tuple[int, ...]) -> NDArray[Any]:
+    n_records, n_values = shape[0], math.prod(shape[1:])
+    if len(data) < _SIZES.size:
+        raise CorruptArchiveError("What is kept in a chunk is shorter than the head of it.")
+    n_weights, n_lanes, n_words, n_escapes, n_wild, raw_bits = _SIZES.unpack_from(data)
+    if not 1 <= n_lanes <= MAX_LANES or raw_bits > MOST_RAW_BITS or n_words > n_records * n_values:
+        raise CorruptArchiveError("What is kept in a chunk declares more than its records can take.")
+    lengths = [n_weights, 4 * n_lanes, 2 * n_words, n_escapes, n_values * -(-n_records * raw_bits // 8), n_wild]
+    if len(data) != _SIZES.size + sum(lengths):
+        raise CorruptArchiveError("The sizes of what is kept in a chunk are not those of its bytes.")
+    ends = (_SIZES.size + np.cumsum([0, *lengths])).tolist()
+    weights, states, words, escapes, raw, wild = (data[low:high] for low, high in pairwise(ends))
+    lattice = _lattice((n_values, n_records), decoded, grid, raw_bits)
+    message = Message(np.frombuffer(states, "<u4").astype(np.uint32), np.frombuffer(words, "<u2").astype(np.uint16))
+    model = Linear.from_bytes(weights, shape[1:], has_code=lattice.has_code)
+    units = decode(model.start(lattice), lattice, Residual(Coded(message, escapes), raw))
+    restored = grid.values(units)
+    _unpack_wild(wild, restored)
+    return _by_record(restored, shape[1:])
+
+
+def _lattice(shape: tuple[int, ...], decoded: NDArray[Any] | None, grid: Grid, raw_bits: int = 0) -> Lattice:
+    anchors = np.zeros(shape, np.int64) if decoded is None else grid.units(_by_position(decoded))
+    return Lattice(anchors, grid.step, grid.lowest, grid.highest, decoded is not None, raw_bits)
+
+
+def _by_position(records: NDArray[Any]) -> NDArray[Any]:
+    """Return records (n, *shape) as (V, n)."""
+    return np.ascontiguousarray(records.reshape(len(records), -1).T)
+
+
+def _by_record(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    return np.ascontiguousarray(values.T).reshape(values.shape[1], *shape)
+
+
+def _is_within(restored: NDArray[Any], values: NDArray[Any], grid: Grid) -> NDArray[np.bool_]:
+    """Return which values come back as exactly as asked."""
+    if grid.is_lossless:
+        # As bits: a NaN is no other NaN, and -0 is not 0.
+        same = restored.view(np.uint8) == values.view(np.uint8)
+        return np.asarray(same.reshape(*values.shape, -1).all(-1))
+    if grid.dtype.kind == "f":
+        with np.errstate(invalid="ignore", over="ignore"):
+            distance = np.abs(restored.astype(np.longdouble) - values.astype(np.longdouble))
+        is_within: NDArray[np.bool_] = distance <= grid.max_error
+        return is_within
+    high, low = np.maximum(restored, values), np.minimum(restored, values)
+    unsigned = f"u{max(grid.dtype.itemsize, 1)}"
+    return np.asarray(high.astype(unsigned) - low.astype(unsigned) <= np.uint64(grid.step // 2))
+
+
+# ------------------------------------------------------------------------------------------------------ wild values
+
+
+def _pack_wild(wild: NDArray[np.bool_], values: NDArray[Any]) -> bytes:
+    """Return where the wild values (V, n) are, and their bytes; nothing if there are none."""
+    places = np.flatnonzero(wild)
+    if not len(places):
+        return b""
+    gaps = np.diff(places, prepend=0).astype("<u4")
+    return zlib.compress(gaps.tobytes() + _bytes_of(values.ravel()[places]), 9)
+
+
+def _unpack_wild(data: bytes, values: NDArray[Any]) -> None:
+    """Put wild values where they belong, in place."""
+    if not data:
+        return
+    each = 4 + values.itemsize
+    inflate = zlib.decompressobj()
+    try:
+        plain = inflate.decompress(data, each * values.size + 1)
+    except zlib.error as error:
+        raise CorruptArchiveError("The values that a chunk keeps as they are, are damaged.") from error
+    n = len(plain) // each
+    places = np.cumsum(np.frombuffer(plain, "<u4", n).astype(np.int64))
+    if not inflate.eof or inflate.unused_data or len(plain) != n * each or (n and places[-1] >= values.size):
+        raise CorruptArchiveError("The values that a chunk keeps as they are, are damaged.")
+    values.ravel()[places] = np.frombuffer(plain, values.dtype.newbyteorder("<"), n, 4 * n)
+
+
+# ------------------------------------------------------------------------------------------------------------ bytes
+
+
+def _bytes_of(values: NDArray[Any]) -> bytes:
+    return np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
+
+
+def _zstd(records: NDArray[Any]) -> Kept:
+    import zstandard
+
+    data = zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(_bytes_of(records))
+    return Kept(Kind.ZSTD, False, data, records)
+
+
+def _decompressed(data: bytes, n_bytes: int) -> bytes:
+    import zstandard
+
+    try:
+        if zstandard.frame_content_size(data) != n_bytes:
+            raise CorruptArchiveError("The records kept in a chunk have another size than declared.")
+        return zstandard.ZstdDecompressor().decompress(data, max_output_size=n_bytes)
+    except zstandard.ZstdError as error:
+        raise CorruptArchiveError("The records kept in a chunk are damaged.") from error

@@ -1,0 +1,138 @@
+"""Mixtures of logistic distributions over whole numbers, as frequencies in whole numbers.
+
+What a coder says of a value is a mixture of K logistic distributions: weights, means and scales, all of them whole
+numbers. From these every machine finds the same frequencies, without a table for each context (the discretised mixture
+of Salimans et al. 2017, in integers). Values are counted from the low end of a window, v = low + j; the window's last
+place is the escape, for whatever lies outside::
+
+    d = 16 (low + j) - 8 - mean_k             the lower edge of value j, in sixteenths of a value; within ±2^24
+    z_k = ⌊d · SLOPES[scale_k] / 2^16⌋        within ±2048
+    F(j) = j + ⌊(2^16 - A) · Σ_k weight_k SIGMOID[2048 + z_k] / 2^31⌋          0 < j < A - 1
+    F(0) = 0      F(A - 1) = 2^16 - 1      F(A) = 2^16
+
+Value j starts at F(j) and has the frequency F(j + 1) - F(j), at least 1. What a mixture says of values beyond the
+window counts for its first and its last value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows.codec import inner
+
+__all__ = ["MAX_COMPONENTS", "MAX_WINDOW", "N_SCALES", "PRECISION", "SIXTEENTHS", "TOTAL", "Mixture", "scale_of"]
+
+PRECISION = 16
+"""P: frequencies sum to 2^P."""
+
+TOTAL = 1 << 15
+"""What the weights of a mixture sum to."""
+
+SIXTEENTHS = 16
+"""Means count sixteenths of a value."""
+
+N_SCALES = 64
+"""Scale e is 2^(e/4 - 2) sixteenths of a value."""
+
+MAX_COMPONENTS, MAX_WINDOW = 16, 1 << 13
+
+_PER_OCTAVE, _SMALLEST = 4, -2  # of scales: steps for each octave, and log2 of the smallest
+_MOST_DISTANCE = 1 << 24
+_HALF, _PER_LOGIT = 2048, 128  # the sigmoid is told every 1/128 from -16 to 16
+
+# No entry is within 10^-5 of a half, so that any arithmetic of ten digits rounds them to the same numbers.
+SIGMOID: NDArray[np.int64] = np.rint(65536 / (1 + np.exp(-np.arange(-_HALF, _HALF + 1) / _PER_LOGIT))).astype(np.int64)
+_SIGMOID = SIGMOID.astype(np.int32)
+SLOPES: NDArray[np.int64] = np.rint(
+    65536 * _PER_LOGIT * 2.0 ** (-_SMALLEST - np.arange(N_SCALES) / _PER_OCTAVE)
+).astype(np.int64)
+
+
+def scale_of(sixteenths: NDArray[Any]) -> NDArray[np.int64]:
+    """Return which scales come nearest to positive widths, in sixteenths of a value; for encoders, in floats."""
+    exponents = np.rint((np.log2(np.maximum(sixteenths, 2.0**_SMALLEST)) - _SMALLEST) * _PER_OCTAVE)
+    scales: NDArray[np.int64] = np.clip(exponents, 0, N_SCALES - 1).astype(np.int64)
+    return scales
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """What is expected of n values.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (K, n), int32
+        Not negative; those of a value sum to 2^15.
+    means : ndarray of shape (K, n), int64
+        In sixteenths of a value, within ±2^62.
+    scales : ndarray of shape (K, n), int32
+        0 to 63.
+    lows : ndarray of shape (n,), int64
+        The low ends of the windows, within ±2^57.
+    window : int
+        A, the places of a window, 2 to 8192: one less values, and the escape.
+    """
+
+    weights: NDArray[np.int32]
+    means: NDArray[np.int64]
+    scales: NDArray[np.int32]
+    lows: NDArray[np.int64]
+    window: int
+
+    def place(self, values: NDArray[np.int64]) -> tuple[NDArray[np.uint16], NDArray[np.uint16], NDArray[np.bool_]]:
+        """Return starts and frequencies of values (n,), and which of them are escapes."""
+        n = len(values)
+        if inner.compiled is not None:
+            room = np.empty(n, np.uint16), np.empty(n, np.uint16), np.empty(n, np.bool_)
+            inner.compiled.place(*self.arrays(), np.ascontiguousarray(values, np.int64), *room)
+            return room
+        # Subtracting in 64 bits may wrap for values far out, which unsigned numbers make harmless.
+        places = values.astype(np.uint64) - self.lows.astype(np.uint64)
+        escaped = places >= self.window - 1
+        j = np.where(escaped, self.window - 1, places.astype(np.int64))
+        everything = slice(None)
+        starts, ends = self._sums(everything, j), self._sums(everything, j + 1)
+        return starts.astype(np.uint16), (ends - starts).astype(np.uint16), escaped
+
+    def find(self, records: slice, slots: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+        """Return places, starts and frequencies of what some of the n have at these slots, 0 to 2^16 - 1."""
+        low = np.zeros(len(slots), np.int64)
+        high = np.full(len(slots), self.window, np.int64)  # F(low) <= slot < F(high)
+        for _ in range((self.window - 1).bit_length()):
+            middle = (low + high) >> 1
+            is_below = self._sums(records, middle) <= slots
+            low, high = np.where(is_below, middle, low), np.where(is_below, high, middle)
+        starts = self._sums(records, low)
+        return low, starts, self._sums(records, low + 1) - starts
+
+    def values_of(self, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Return the values at places, and which of them are escapes."""
+        return self.lows + places, places == self.window - 1
+
+    def arrays(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], int, NDArray[Any], NDArray[Any]]:
+        """Return weights, means, scales, lows, the window, and the two tables, as the inner loops take them."""
+        return (
+            np.ascontiguousarray(self.weights, np.int32),
+            np.ascontiguousarray(self.means, np.int64),
+            np.ascontiguousarray(self.scales, np.int32),
+            np.ascontiguousarray(self.lows, np.int64),
+            self.window,
+            _SIGMOID,
+            SLOPES,
+        )
+
+    def _sums(self, records: slice, j: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return F(j)."""
+        edges = SIXTEENTHS * (self.lows[records] + j) - SIXTEENTHS // 2
+        distances = np.clip(edges - self.means[:, records], -_MOST_DISTANCE, _MOST_DISTANCE)
+        z = np.clip((distances * SLOPES[self.scales[:, records]]) >> 16, -_HALF, _HALF)
+        mass = (self.weights[:, records] * SIGMOID[z + _HALF]).sum(0)
+        sums: NDArray[np.int64] = j + (((1 << PRECISION) - self.window) * mass >> 31)
+        sums[j == 0] = 0
+        sums[j >= self.window - 1] = (1 << PRECISION) - 1
+        sums[j == self.window] = 1 << PRECISION
+        return sums
