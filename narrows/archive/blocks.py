@@ -43,9 +43,9 @@ class BlockWriter:
         """Write a MODEL block."""
         self._write(Block(BlockType.MODEL, Coding.PLAIN, len(blob), 0, 0), blob)
 
-    def records(self, payload: bytes, first: int, n_records: int) -> None:
+    def records(self, payload: bytes, first: int, n_records: int, coding: int = Coding.CODE) -> None:
         """Write a RECORDS block."""
-        self._write(Block(BlockType.RECORDS, Coding.CODE, len(payload), first, n_records), payload)
+        self._write(Block(BlockType.RECORDS, coding, len(payload), first, n_records), payload)
 
     def finish(self, n_records: int) -> None:
         """Write the INDEX block and the trailer of an archive of so many records."""

@@ -112,7 +112,7 @@ def recover(
             for offset, block in found.chunks:
                 with naming(source.path):
                     payload = source.read(offset + BLOCK_BYTES, block.n_payload_bytes)
-                blocks.records(payload, first, block.n_records)
+                blocks.records(payload, first, block.n_records, block.coding)
                 first += block.n_records
             blocks.finish(first)
     return Recovery(os.fspath(out), first, len(found.chunks), found.blob is not None, found.report)

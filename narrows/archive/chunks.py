@@ -9,14 +9,16 @@ import numpy.typing as npt
 
 from narrows.archive.contract import Codec
 from narrows.archive.index import Index
-from narrows.archive.layout import CRC_BYTES, GROUP_RECORDS, BlockType
+from narrows.archive.layout import CRC_BYTES, GROUP_RECORDS, Block, BlockType, Coding
 from narrows.archive.metadata import Metadata
 from narrows.archive.opening import read_block, read_payload
-from narrows.archive.records import Payload, checksum, max_payload_bytes, parse_records
+from narrows.archive.records import Payload, Rest, checksum, max_payload_bytes, parse_records
 from narrows.archive.source import ByteSource
+from narrows.codec.residual.grid import Grid
+from narrows.codec.residual.kept import give_back
 from narrows.errors import CorruptArchiveError
 
-__all__ = ["Chunk", "read_chunk"]
+__all__ = ["Chunk", "read_chunk", "read_records"]
 
 _DAMAGE = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError)
 
@@ -38,8 +40,22 @@ def read_chunk(source: ByteSource, metadata: Metadata, index: Index, chunk: int)
         index.crcs[chunk]
     ).to_bytes(CRC_BYTES, "little"):
         raise CorruptArchiveError(f"{what} is damaged, or comes from another archive")
-    most = max_payload_bytes(len(records), metadata.n_symbols)
-    return parse_records(read_payload(source, offset, block, what, most), len(records), metadata.n_symbols)
+    return read_records(source, offset, block, metadata, what)
+
+
+def read_records(source: ByteSource, offset: int, block: Block, metadata: Metadata, what: str) -> Payload:
+    """Return the payload of the RECORDS block at `offset`, its CRC-32 checked.
+
+    Raises
+    ------
+    CorruptArchiveError
+        If it is damaged, or holds what its archive has no use for.
+    """
+    most = max_payload_bytes(block.n_records, metadata.n_symbols, metadata.record_bytes)
+    payload = read_payload(source, offset, block, what, most)
+    if block.coding != Coding.CODE and metadata.max_error is None:
+        raise CorruptArchiveError(f"{what} keeps more than its code, in an archive that does not")
+    return parse_records(payload, block.n_records, metadata.n_symbols, block.coding)
 
 
 class Chunk:
@@ -50,8 +66,8 @@ class Chunk:
     payload : Payload
     n_records : int
     codec : Codec
-    quality : int
-        Which of the codec's qualities.
+    metadata : Metadata
+        Of the archive.
     first : int
         The number of the first record, for messages.
 
@@ -61,10 +77,16 @@ class Chunk:
         If the symbols cannot be decoded.
     """
 
-    def __init__(self, payload: Payload, n_records: int, codec: Codec, quality: int, first: int) -> None:
-        self._checksums, self._codec, self._quality, self._first = payload.checksums, codec, quality, first
+    def __init__(self, payload: Payload, n_records: int, codec: Codec, metadata: Metadata, first: int) -> None:
+        self._checksums, self._codec, self._quality = payload.checksums, codec, metadata.quality
+        self._n_records, self._first = n_records, first
+        self._symbols = np.empty((n_records, 0), np.int32)
+        self._restored: npt.NDArray[Any] | None = None  # all of them, where the code is not all there is
         try:
-            self._symbols = codec.qualities[quality].entropy.decode(payload.coded, n_records)
+            if payload.coded is not None:
+                self._symbols = codec.qualities[self._quality].entropy.decode(payload.coded, n_records)
+            if payload.rest is not None:
+                self._restored = self._with_rest(payload.rest, metadata, has_code=payload.coded is not None)
         except CorruptArchiveError as error:
             raise CorruptArchiveError(
                 f"{self._what(0, n_records)} cannot be decoded: {str(error).rstrip('.')}"
@@ -73,7 +95,7 @@ class Chunk:
             raise CorruptArchiveError(f"{self._what(0, n_records)} cannot be decoded: {error}") from error
 
     def __len__(self) -> int:
-        return len(self._symbols)
+        return self._n_records
 
     def restore(self, records: range) -> npt.NDArray[Any]:
         """Return some of the records, counted from the chunk's first; only the groups they are in are decoded.
@@ -91,9 +113,18 @@ class Chunk:
             return chosen
         return np.concatenate([self.restore(range(record, record + 1)) for record in records])
 
+    def _with_rest(self, rest: Rest, metadata: Metadata, *, has_code: bool) -> npt.NDArray[Any]:
+        """Return all records, as exactly as they were to be kept."""
+        decoded = self._codec.decode(self._symbols, self._quality) if has_code else None
+        grid = Grid(metadata.dtype, metadata.max_error or 0.0)
+        return give_back(rest.kind, rest.data, decoded, grid, (len(self), *metadata.record_shape))
+
     def _groups(self, start: int, stop: int) -> npt.NDArray[Any]:
         """Return whole groups of records, checked."""
-        restored = self._codec.decode(self._symbols[start:stop], self._quality)
+        if self._restored is None:
+            restored = self._codec.decode(self._symbols[start:stop], self._quality)
+        else:
+            restored = self._restored[start:stop]
         if restored.shape != (stop - start, *self._codec.shape) or restored.dtype != self._codec.dtype:
             raise CorruptArchiveError(f"{self._what(start, stop)} restore to another shape or type than declared")
         for low in range(start, stop, GROUP_RECORDS):

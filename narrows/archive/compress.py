@@ -12,14 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 import narrows.data
+from narrows.archive.bound import bound_of
 from narrows.archive.describing import inspect
 from narrows.archive.opening import naming, read_header
-from narrows.archive.quality import choose_quality
+from narrows.archive.quality import choose_quality, misses_psnr, size_warnings
 from narrows.archive.source import ByteSource
 from narrows.archive.summary import ZSTD_SAMPLE_BYTES, Summary
 from narrows.archive.tiling import Tiling
 from narrows.archive.writer import Writer
 from narrows.codec.frozen import FrozenCodec, Quality
+from narrows.codec.residual.grid import Grid
+from narrows.codec.residual.kept import size_on_code
 from narrows.data import Source
 from narrows.errors import ArchiveError, InvalidParameterError, ShapeMismatchError
 from narrows.files import check_output
@@ -27,7 +30,7 @@ from narrows.files import check_output
 if TYPE_CHECKING:
     from narrows.autoencoder import Autoencoder, Data
 
-__all__ = ["compress"]
+__all__ = ["compress", "tiling_of"]
 
 Watcher = Callable[[int, int], None]
 """Told how many records are done, and how many there are."""
@@ -36,7 +39,8 @@ _BATCH_BYTES = 32 << 20
 _BATCH_RECORDS = 8192
 # From this share of the records on it is worth a word that they are unlike the training data.
 _MANY = 0.1
-_CLOSE_ENOUGH_DB = 0.25
+# What is tried to find the quality that makes the smallest file within a bound.
+_SAMPLE_RECORDS, _MOST_TRIED = 256, 5
 
 
 def compress(
@@ -46,6 +50,8 @@ def compress(
     model: Autoencoder | str | os.PathLike[str],
     psnr: float | None = None,
     bytes_per_record: float | None = None,
+    max_error: float | str | None = None,
+    lossless: bool = False,
     overlap: int = 0,
     embed_model: bool = False,
     append: bool = False,
@@ -54,8 +60,8 @@ def compress(
 ) -> Summary:
     """Write records into an archive, a fraction of their size.
 
-    Lossy: records come back as the model restores them, the same bytes on every machine. Data that are unlike what the
-    model was trained on cost quality, or bytes.
+    Records come back as the model restores them, the same bytes on every machine; with `max_error` or `lossless`, what
+    the model gets wrong is kept as well. Data that are unlike what the model was trained on cost quality, or bytes.
 
     Parameters
     ----------
@@ -70,6 +76,11 @@ def compress(
         The quality that is wanted, in dB on data like the training data.
     bytes_per_record : float, optional
         Or the size. Neither: near the best that the model can do.
+    max_error : float or str, optional
+        No value may come back further off than this, in the records' units, or than ``"1%"`` of the range of the data.
+        NaNs and infinities come back as they are. Never takes more than the records themselves and a few bytes.
+    lossless : bool
+        Bit for bit.
     overlap : int
         Pixels by which tiles overlap and are blended; 0: they meet, and their seams may be seen.
     embed_model : bool
@@ -104,28 +115,38 @@ def compress(
     check_output(path, force=force or append)
     fitted = _fitted(model)
     source = narrows.data.open(data)
-    narrows.data.check_finite(source)
-    codec, quality = _choose(
-        fitted.frozen_,
-        path,
-        psnr=psnr,
-        bytes_per_record=bytes_per_record,
-        embed_model=embed_model,
-        append=append,
-    )
-    tiling = _tiling(source, codec, overlap)
-    about = {"container": _container(source), "tiling": None if tiling is None else tiling.to_json()}
+    bound = bound_of(max_error, lossless=lossless, source=source)
+    if bound is None:
+        narrows.data.check_finite(source)
+    elif overlap:
+        raise InvalidParameterError(
+            f"Tiles that are kept within a bound have no seams, so 'overlap' has no use. Got {overlap}."
+        )
+    tiling = tiling_of(source, fitted.frozen_, overlap)
+    asked = psnr is not None or bytes_per_record is not None
+    if bound is None or asked or append:
+        chosen = choose_quality(fitted.frozen_, psnr=psnr, bytes_per_record=bytes_per_record)
+    else:
+        chosen = _smallest(fitted, source, tiling, bound)
+    codec, quality = _choose(fitted.frozen_, path, chosen, asked=asked, embed_model=embed_model, append=append)
+    about = {
+        "container": _container(source),
+        "tiling": None if tiling is None else tiling.to_json(),
+        "max_error": bound,
+    }
     tally = _Tally(codec.qualities[quality], codec.peak)
     with Writer(path, codec, quality, about, embed_model=embed_model, append=append, force=force) as writer:
         for start, stop in _batches(source):
             records, names = _records(source, start, stop, tiling)
-            symbols = fitted.quantise(Source(records), quality=_position(fitted.frozen_, codec.qualities[quality]))
+            symbols = _symbols(fitted, records, _position(fitted.frozen_, codec.qualities[quality]))
             restored = codec.decode(symbols, quality)
-            writer.add(symbols, restored, names)
+            writer.add(symbols, restored, names, records=None if bound is None else records)
             tally.add(records, restored)
             if watcher is not None:
                 watcher(stop, len(source))
-    return _summary(path, source, writer, tally, alone=codec.only(quality), asked=psnr)
+    if bound is not None:
+        tally.squared, tally.max_error = writer.errors.squared, writer.errors.largest
+    return _summary(path, source, writer, tally, alone=codec.only(quality), asked=psnr, asked_bytes=bytes_per_record)
 
 
 def _fitted(model: Autoencoder | str | os.PathLike[str]) -> Autoencoder:
@@ -141,18 +162,30 @@ def _fitted(model: Autoencoder | str | os.PathLike[str]) -> Autoencoder:
     )
 
 
+def _symbols(fitted: Autoencoder, records: NDArray[Any], quality: int) -> NDArray[np.int32]:
+    """Return the symbols of records; what is not finite counts as 0."""
+    if records.dtype.kind == "f" and not np.isfinite(records).all():
+        records = np.where(np.isfinite(records), records, np.zeros((), records.dtype))
+    return fitted.quantise(Source(records), quality=quality)
+
+
+def _smallest(fitted: Autoencoder, source: Source, tiling: Tiling | None, bound: float) -> int:
+    """Return the quality with which code and rest together are smallest, by trying some on a sample."""
+    codec = fitted.frozen_
+    values = np.asarray(source.values[:: -(-len(source) // _SAMPLE_RECORDS)])
+    records = (values if tiling is None else tiling.cut(values))[:_SAMPLE_RECORDS]
+    grid, costs = Grid(codec.dtype, bound), dict[int, float]()
+    for quality in np.unique(np.linspace(0, len(codec.qualities) - 1, _MOST_TRIED).round().astype(int)).tolist():
+        symbols = _symbols(fitted, records, quality)
+        code = float(codec.qualities[quality].entropy.bits(symbols).sum()) / 8
+        costs[quality] = code + size_on_code(records, codec.decode(symbols, quality), grid)
+    return min(costs, key=lambda quality: costs[quality])
+
+
 def _choose(
-    codec: FrozenCodec,
-    path: str | os.PathLike[str],
-    *,
-    psnr: float | None,
-    bytes_per_record: float | None,
-    embed_model: bool,
-    append: bool,
+    codec: FrozenCodec, path: str | os.PathLike[str], quality: int, *, asked: bool, embed_model: bool, append: bool
 ) -> tuple[FrozenCodec, int]:
     """Return the codec that the archive is written with, and which of its qualities."""
-    asked = psnr is not None or bytes_per_record is not None
-    quality = choose_quality(codec, psnr=psnr, bytes_per_record=bytes_per_record)
     if append:
         return _as_before(codec, path, quality if asked else None)
     # An archive that carries its model carries no other quality's tables.
@@ -185,7 +218,7 @@ def _position(codec: FrozenCodec, quality: Quality) -> int:
     return next(position for position, one in enumerate(codec.qualities) if one is quality)
 
 
-def _tiling(source: Source, codec: FrozenCodec, overlap: int) -> Tiling | None:
+def tiling_of(source: Source, codec: FrozenCodec, overlap: int) -> Tiling | None:
     """Return how the source's images are cut into records, None where they are records."""
     if source.dtype != codec.dtype:
         raise ShapeMismatchError(
@@ -234,8 +267,9 @@ class _Tally:
 
     def add(self, records: NDArray[Any], restored: NDArray[Any]) -> None:
         """Take note of records (n, *shape) and what came back."""
-        error = np.subtract(records, restored, dtype=np.float64).reshape(len(records), -1)
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
+            error = np.subtract(records, restored, dtype=np.float64).reshape(len(records), -1)
+            error[~np.isfinite(error)] = 0
             mse = np.einsum("nv,nv->n", error, error) / error.shape[1]
             self.squared = min(self.squared + float(mse.sum()) * error.shape[1], sys.float_info.max)
         self.max_error = max(self.max_error, float(error.max()), -float(error.min()))
@@ -260,7 +294,7 @@ class _Tally:
                 f"{self.unlike:,} of {self.n_records:,} records ({share:.0%}) look nothing like the training data. "
                 f"{self._compared()}Train a model on data like these."
             )
-        elif asked is not None and psnr < asked - _CLOSE_ENOUGH_DB:
+        elif asked is not None and misses_psnr(psnr, asked):
             found.append(
                 f"The records come back at {psnr:.2f} dB, not at the {asked:g} dB asked for, which is what the quality "
                 "gives on training data. Ask for more, or train on more data."
@@ -282,10 +316,11 @@ def _summary(
     *,
     alone: FrozenCodec,
     asked: float | None,
+    asked_bytes: float | None,
 ) -> Summary:
     per_item = tally.n_records // len(source)
     n_sample = max(1, ZSTD_SAMPLE_BYTES // max(source.values[:1].nbytes, 1))
-    chosen = alone.qualities[0]
+    chosen, written = alone.qualities[0], inspect(path)
     return Summary(
         path=os.fspath(path),
         records=len(source),
@@ -297,8 +332,8 @@ def _summary(
         expected_psnr_db=chosen.psnr_db,
         expected_bytes_per_record=chosen.bytes_per_record * per_item,
         model_bytes=len(alone.blob),
-        model_embedded=inspect(path).has_model,
+        model_embedded=written.has_model,
         unlike=tally.unlike,
-        warnings=tally.warnings(asked),
+        warnings=(*tally.warnings(asked), *size_warnings(written, asked_bytes)),
         sample=np.ascontiguousarray(source.values[:n_sample]).tobytes(),
     )

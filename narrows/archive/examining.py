@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from narrows.archive.chunks import Chunk
+from narrows.archive.chunks import Chunk, read_records
 from narrows.archive.contract import Codec
 from narrows.archive.index import parse_index
 from narrows.archive.items import items_of
 from narrows.archive.layout import CRC_BYTES, GROUP_RECORDS, TRAILER_BYTES, Block, BlockType, parse_trailer
 from narrows.archive.models import find_codec, read_model
 from narrows.archive.opening import Header, read_header, read_payload, read_trailer
-from narrows.archive.records import max_payload_bytes, parse_names, parse_records
+from narrows.archive.records import parse_names
 from narrows.archive.scanning import Scanned, scan
 from narrows.archive.source import ByteSource
 from narrows.errors import ArchiveError, CorruptArchiveError
@@ -187,11 +187,10 @@ def _damage(source: ByteSource, header: Header, offset: int, block: Block, codec
     try:
         if n > metadata.chunk_records:
             raise CorruptArchiveError(f"a chunk holds {n:,} records, more than its header allows")
-        payload = read_payload(source, offset, block, "a chunk", max_payload_bytes(n, metadata.n_symbols))
-        parsed = parse_records(payload, n, metadata.n_symbols)
+        parsed = read_records(source, offset, block, metadata, "a chunk")
         parse_names(parsed.names, n)
         if codec is not None:
-            chunk = Chunk(parsed, n, codec, metadata.quality, block.first)
+            chunk = Chunk(parsed, n, codec, metadata, block.first)
             step = _PIECE_GROUPS * GROUP_RECORDS
             for start in range(0, n, step):
                 chunk.restore(range(start, min(start + step, n)))

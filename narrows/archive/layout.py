@@ -22,6 +22,7 @@ from enum import IntEnum
 from typing import Any, NamedTuple
 
 from narrows.errors import ArchiveError, CorruptArchiveError
+from narrows.kinds import kind_of
 
 __all__ = [
     "BLOCK_BYTES",
@@ -88,6 +89,11 @@ class Coding(IntEnum):
 
     PLAIN = 0  # MODEL and INDEX
     CODE = 1  # RECORDS: the symbols of a model's code
+    CODE_AND_REST = 2  # RECORDS: and what else brings the records back as exactly as asked
+    REST = 3  # RECORDS: the same without a code
+
+
+_OF_RECORDS = (Coding.CODE, Coding.CODE_AND_REST, Coding.REST)
 
 
 @dataclass(frozen=True)
@@ -162,6 +168,8 @@ def size_of_header(start: bytes, n_file_bytes: int) -> int:
     if not start.startswith(MAGIC):
         if start and (MAGIC.startswith(start) or start.startswith(MAGIC[:4])):
             raise CorruptArchiveError("its first bytes are damaged, as by a transfer that changed line endings")
+        if (kind := kind_of(start)) is not None:
+            raise ArchiveError(f"it is {kind}, not an archive")
         raise ArchiveError(f"it starts with '{start[:8].hex(' ')}', not with '{MAGIC.hex(' ')}'")
     if len(start) < _HEADER.size:
         raise CorruptArchiveError(f"it is cut off after {len(start)} bytes, within its header")
@@ -227,7 +235,7 @@ def parse_block(data: bytes) -> Block:
         raise ArchiveError(
             f"its model is packed in a way ({coding}, {flags}) that this narrows does not know: upgrade it"
         )
-    if kind == BlockType.RECORDS and (coding != Coding.CODE or flags):
+    if kind == BlockType.RECORDS and (coding not in _OF_RECORDS or flags):
         raise ArchiveError(f"a chunk is coded in a way ({coding}, {flags}) that this narrows does not know: upgrade it")
     return Block(kind, coding, n_payload, first, n_records)
 

@@ -19,13 +19,14 @@ from narrows.archive.layout import (
 from narrows.codec.output import DTYPES
 from narrows.errors import CorruptArchiveError
 
-__all__ = ["Metadata", "default_chunk_records"]
+__all__ = ["Metadata", "bounded_chunk_records", "default_chunk_records"]
 
 MAX_AXES = 31  # of a record
 _USUAL_CHUNK_RECORDS = 1 << 14
 _USUAL_CHUNK_BYTES = 32 << 20
 _USUAL_CHUNK_SYMBOLS = 3 << 17  # decoded in a tenth of a second, for whoever wants one record
 _MOST_CHUNK_SYMBOLS = 1 << 23
+_BOUNDED_VALUES = 1 << 21
 _FEWEST_CHUNK_RECORDS = 1 << 11  # unless they are large: chunks have a price
 
 
@@ -53,6 +54,8 @@ class Metadata:
         How images were cut into records; None if they were not.
     narrows : str
         The version that wrote it.
+    max_error : float or None
+        How far off a value may be, 0: bit for bit; None if the model's code is all that is kept.
     more : dict
         Entries that this reader does not know.
     """
@@ -66,6 +69,7 @@ class Metadata:
     container: dict[str, Any]
     tiling: dict[str, Any] | None
     narrows: str
+    max_error: float | None = None
     more: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -87,6 +91,7 @@ class Metadata:
             "container": self.container,
             "tiling": self.tiling,
             "narrows": self.narrows,
+            **({} if self.max_error is None else {"max_error": self.max_error}),
         }
 
     @classmethod
@@ -112,6 +117,18 @@ class Metadata:
         if n > 1 and (n * metadata.record_bytes > MAX_CHUNK_BYTES or n * metadata.n_symbols > MAX_CHUNK_SYMBOLS):
             raise CorruptArchiveError(f"its chunks of {n:,} records would be larger than is allowed")
         return metadata
+
+
+def bounded_chunk_records(n_values: int, n_symbols: int) -> int:
+    """Return how many records go into a chunk that keeps more than their code: 256 to 4,096, of 2^21 values at most.
+
+    Examples
+    --------
+    >>> bounded_chunk_records(784, 32), bounded_chunk_records(140, 8), bounded_chunk_records(1 << 20, 1024)
+    (2560, 4096, 2)
+    """
+    n = _BOUNDED_VALUES // n_values
+    return max(1, min(4096, n - n % GROUP_RECORDS if n > GROUP_RECORDS else n, MAX_CHUNK_SYMBOLS // n_symbols))
 
 
 def default_chunk_records(record_bytes: int, n_symbols: int) -> int:
@@ -145,4 +162,5 @@ _CHECKS: dict[str, Any] = {
     "container": lambda value: isinstance(value, dict),
     "tiling": lambda value: value is None or isinstance(value, dict),
     "narrows": lambda value: isinstance(value, str),
+    "max_error": lambda value: value is None or (type(value) in {int, float} and 0 <= value < math.inf),
 }

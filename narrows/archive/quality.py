@@ -1,14 +1,21 @@
-"""Which of a model's qualities is meant."""
+"""Which of a model's qualities is meant, and whether what was asked for has been met."""
 
 from __future__ import annotations
 
 import math
 from numbers import Real
+from typing import TYPE_CHECKING
 
 from narrows.codec.frozen import FrozenCodec
 from narrows.errors import InvalidParameterError
 
-__all__ = ["choose_quality"]
+if TYPE_CHECKING:
+    from narrows.archive.describing import Description
+
+__all__ = ["choose_quality", "misses_bytes", "misses_psnr", "size_warnings"]
+
+# What is asked for is met within so many dB, 6 % of the squared error, and within as large a share of the bytes.
+_CLOSE_ENOUGH_DB = 0.25
 
 
 def choose_quality(codec: FrozenCodec, *, psnr: float | None = None, bytes_per_record: float | None = None) -> int:
@@ -52,6 +59,39 @@ def choose_quality(codec: FrozenCodec, *, psnr: float | None = None, bytes_per_r
             f"Train one for that quality: recipe codec with --psnr {psnr:g}."
         )
     return min(good, key=lambda position: qualities[position].bytes_per_record)
+
+
+def misses_psnr(psnr_db: float, asked: float) -> bool:
+    """Return whether a signal-to-noise ratio is so far below the one asked for that it is worth a word."""
+    return psnr_db < asked - _CLOSE_ENOUGH_DB
+
+
+def misses_bytes(bytes_per_record: float, asked: float) -> bool:
+    """Return whether a size is so far above the one asked for that it is worth a word.
+
+    Examples
+    --------
+    >>> misses_bytes(6.3, 6), misses_bytes(6.98, 6)
+    (False, True)
+    """
+    return bytes_per_record > asked * 10 ** (_CLOSE_ENOUGH_DB / 10)
+
+
+def size_warnings(found: Description, asked: float | None) -> tuple[str, ...]:
+    """Return what a person should know who asked for so many bytes a record and got this archive.
+
+    The model is not counted: whoever puts it in asks for its bytes.
+    """
+    if asked is None or not misses_bytes(found.bytes_per_record, asked):
+        return ()
+    one = "tile" if found.metadata["tiling"] else "record"
+    own = found.records_bytes / found.n_records
+    advice = "train on more data" if misses_bytes(own, asked) else f"put more {one}s into one archive"
+    return (
+        f"The archive takes {found.bytes_per_record:.2f} bytes a {one}, not the {asked:g} asked for, which is meant "
+        f"for training data: {own:.2f} are the {one}'s own, {found.bytes_per_record - own:.2f} its share of header and "
+        f"index. Ask for less, or {advice}.",
+    )
 
 
 def _check(name: str, value: object) -> None:

@@ -272,7 +272,7 @@ class Archive:
             if self._chunk is None or self._chunk[0] != number:
                 self._chunk = None  # one at a time in memory
                 payload = read_chunk(self._source, self.metadata, self._index, number)
-                chunk = Chunk(payload, len(held), self._codec, self.metadata.quality, held.start)
+                chunk = Chunk(payload, len(held), self._codec, self.metadata, held.start)
                 self._chunk = (number, chunk)
             first = records.start - held.start
             # Given by its length: the stop of a range that counts down may be below zero.

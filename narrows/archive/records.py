@@ -4,13 +4,19 @@
 
     n_lanes u32 · n_words u32 · escape bytes u32 · name bytes u32
     CRC-32 of the restored bytes, u32 for each group of 256 records
-    states u32 × n_lanes · words u16 × n_words · escapes · names (zlib)
+    states u32 × n_lanes · words u16 × n_words · escapes · names (zlib) · rest
+
+Without a code n_lanes, n_words and escape bytes are 0. The rest is there where the code is not all: what brings records
+back as exactly as asked::
+
+    kind u8 · 7 zero bytes · largest error f64 · what `narrows.codec.residual.kept` kept
 
 Names are UTF-8, each ended by a zero byte but the last; a record without a name has an empty one.
 """
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from collections.abc import Sequence
@@ -19,13 +25,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from narrows.archive.layout import GROUP_RECORDS
+from narrows.archive.layout import GROUP_RECORDS, Coding
 from narrows.codec.entropy_models.contract import Coded
 from narrows.codec.rans import MAX_LANES, Message
+from narrows.codec.residual.kept import Kind
 from narrows.errors import CorruptArchiveError, InvalidParameterError
 
 __all__ = [
     "Payload",
+    "Rest",
     "check_names",
     "checksum",
     "max_payload_bytes",
@@ -41,6 +49,25 @@ MAX_NAMES_BYTES = 64 << 20  # of a chunk's names before compression
 _SYMBOL_WORDS, _ESCAPE_BYTES = 1, 3  # the most that one symbol takes
 
 _SIZES = struct.Struct("<4I")
+_REST = struct.Struct("<B7xd")
+
+
+class Rest(NamedTuple):
+    """What is kept of a chunk's records besides their code, or instead of it.
+
+    Attributes
+    ----------
+    kind : Kind
+        How it is kept.
+    max_error : float
+        The largest error of a value, in the records' units.
+    data : bytes
+        What `give_back` takes.
+    """
+
+    kind: Kind
+    max_error: float
+    data: bytes
 
 
 class Payload(NamedTuple):
@@ -54,11 +81,21 @@ class Payload(NamedTuple):
         The symbols.
     names : bytes
         `pack_names` of the records' names; nothing if they have none.
+    rest : Rest or None
+        What is kept besides the code, or instead of it.
     """
 
     checksums: npt.NDArray[np.uint32]
-    coded: Coded
+    coded: Coded | None
     names: bytes
+    rest: Rest | None = None
+
+    @property
+    def coding(self) -> Coding:
+        """How a block says what is in it."""
+        if self.rest is None:
+            return Coding.CODE
+        return Coding.REST if self.coded is None else Coding.CODE_AND_REST
 
 
 def n_groups(n_records: int) -> int:
@@ -71,24 +108,26 @@ def checksum(records: npt.NDArray[Any], crc: int = 0) -> int:
     return zlib.crc32(np.ascontiguousarray(records, records.dtype.newbyteorder("<")).data, crc)
 
 
-def max_payload_bytes(n_records: int, n_symbols: int) -> int:
+def max_payload_bytes(n_records: int, n_symbols: int, record_bytes: int) -> int:
     """Return the most bytes that the payload of a chunk can have."""
     coded = n_records * n_symbols * (2 * _SYMBOL_WORDS + _ESCAPE_BYTES)
-    return _SIZES.size + 4 * n_groups(n_records) + 4 * MAX_LANES + coded + _most_names(n_records)
+    rest = _REST.size + n_records * record_bytes
+    return _SIZES.size + 4 * n_groups(n_records) + 4 * MAX_LANES + coded + _most_names(n_records) + rest
 
 
 def pack_records(payload: Payload) -> bytes:
     """Return the bytes of a chunk."""
-    message = payload.coded.message
-    sizes = _SIZES.pack(len(message.states), len(message.words), len(payload.coded.escapes), len(payload.names))
-    checksums, states = payload.checksums.astype("<u4"), message.states.astype("<u4")
-    words = message.words.astype("<u2")
-    return b"".join(
-        (sizes, checksums.tobytes(), states.tobytes(), words.tobytes(), payload.coded.escapes, payload.names)
-    )
+    checksums = payload.checksums.astype("<u4").tobytes()
+    states = words = escapes = b""
+    if payload.coded is not None:
+        states = payload.coded.message.states.astype("<u4").tobytes()
+        words, escapes = payload.coded.message.words.astype("<u2").tobytes(), payload.coded.escapes
+    sizes = _SIZES.pack(len(states) // 4, len(words) // 2, len(escapes), len(payload.names))
+    rest = () if payload.rest is None else (_REST.pack(payload.rest.kind, payload.rest.max_error), payload.rest.data)
+    return b"".join((sizes, checksums, states, words, escapes, payload.names, *rest))
 
 
-def parse_records(data: bytes, n_records: int, n_symbols: int) -> Payload:
+def parse_records(data: bytes, n_records: int, n_symbols: int, coding: int = Coding.CODE) -> Payload:
     """Return the chunk in these bytes.
 
     Parameters
@@ -99,6 +138,8 @@ def parse_records(data: bytes, n_records: int, n_symbols: int) -> Payload:
         How many records the block's header declares.
     n_symbols : int
         D.
+    coding : int
+        What the block's header says is there.
 
     Raises
     ------
@@ -111,10 +152,13 @@ def parse_records(data: bytes, n_records: int, n_symbols: int) -> Payload:
         raise CorruptArchiveError("a chunk is shorter than the head of one")
     n_lanes, n_words, n_escapes, n_names = _SIZES.unpack_from(data)
     most = n_records * n_symbols
-    if len(data) != at + 4 * n_lanes + 2 * n_words + n_escapes + n_names:
+    n_rest = len(data) - (at + 4 * n_lanes + 2 * n_words + n_escapes + n_names)
+    if n_rest < 0 or (n_rest > 0) != (coding != Coding.CODE):
         raise CorruptArchiveError("the sizes in a chunk are not those of its bytes")
+    if coding == Coding.REST:
+        most = 0
     if not (
-        1 <= n_lanes <= MAX_LANES
+        (n_lanes == 0 if coding == Coding.REST else 1 <= n_lanes <= MAX_LANES)
         and n_words <= most * _SYMBOL_WORDS
         and n_escapes <= most * _ESCAPE_BYTES
         and n_names <= _most_names(n_records)
@@ -124,7 +168,19 @@ def parse_records(data: bytes, n_records: int, n_symbols: int) -> Payload:
     states = np.frombuffer(data, "<u4", n_lanes, at).astype(np.uint32)
     words = np.frombuffer(data, "<u2", n_words, at + 4 * n_lanes).astype(np.uint16)
     at += 4 * n_lanes + 2 * n_words
-    return Payload(checksums, Coded(Message(states, words), data[at : at + n_escapes]), data[at + n_escapes :])
+    coded = None if coding == Coding.REST else Coded(Message(states, words), data[at : at + n_escapes])
+    at += n_escapes
+    rest = None if coding == Coding.CODE else _parse_rest(data[at + n_names :])
+    return Payload(checksums, coded, data[at : at + n_names], rest)
+
+
+def _parse_rest(data: bytes) -> Rest:
+    if len(data) < _REST.size:
+        raise CorruptArchiveError("what a chunk keeps besides its code is shorter than the head of it")
+    kind, max_error = _REST.unpack_from(data)
+    if kind not in set(Kind) or not 0 <= max_error < math.inf:
+        raise CorruptArchiveError("a chunk keeps records in a way that cannot be")
+    return Rest(Kind(kind), max_error, data[_REST.size :])
 
 
 # ----------------------------------------------------------------------------------------------------------- names

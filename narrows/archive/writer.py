@@ -19,12 +19,15 @@ from narrows.archive.blocks import BlockWriter
 from narrows.archive.contract import Codec
 from narrows.archive.items import items_of
 from narrows.archive.layout import GROUP_RECORDS, MAX_MODEL_BYTES, MAX_RECORDS, pack_header
-from narrows.archive.metadata import Metadata, default_chunk_records
+from narrows.archive.metadata import Metadata, bounded_chunk_records, default_chunk_records
 from narrows.archive.models import short
 from narrows.archive.opening import Header, naming, read_header, read_whole_index
-from narrows.archive.records import Payload, check_names, checksum, pack_names, pack_records
+from narrows.archive.records import Payload, Rest, check_names, checksum, pack_names, pack_records
 from narrows.archive.source import ByteSource
+from narrows.codec.entropy_models.contract import Coded
 from narrows.codec.entropy_models.escapes import MAX_SYMBOL
+from narrows.codec.residual.grid import Grid
+from narrows.codec.residual.kept import Errors, keep
 from narrows.errors import ArchiveError, InvalidParameterError, ShapeMismatchError, WrongModelError
 from narrows.files import as_path, check_output, naming_output, replacing
 
@@ -69,6 +72,8 @@ class Writer:
         The records that this writer was given.
     n_bytes : int
         The size of the file, once it is closed.
+    errors : Errors
+        How far off values are, where the archive has a bound.
 
     Raises
     ------
@@ -94,6 +99,7 @@ class Writer:
             raise InvalidParameterError(f"The 'quality' must be 0 … {len(codec.qualities) - 1}. Got {quality!r}.")
         self.path, self._codec, self._quality = os.fspath(path), codec, quality
         self.n_records = self.n_added = self.n_bytes = 0
+        self.errors = Errors()
         self._stack = ExitStack()
         with self._stack:
             if append:
@@ -108,7 +114,12 @@ class Writer:
     # --------------------------------------------------------------------------------------------------------- adding
 
     def add(
-        self, symbols: npt.NDArray[np.int32], restored: npt.NDArray[Any], names: Sequence[str] | None = None
+        self,
+        symbols: npt.NDArray[np.int32],
+        restored: npt.NDArray[Any],
+        names: Sequence[str] | None = None,
+        *,
+        records: npt.NDArray[Any] | None = None,
     ) -> None:
         """Add records.
 
@@ -118,6 +129,8 @@ class Writer:
             Their symbols, within ±32,767.
         restored : ndarray of shape (n, *shape), in the codec's dtype
             What `Codec.decode` makes of the symbols. Only checksums of it are kept.
+        records : ndarray of the same shape and dtype, optional
+            What was handed in; needed where the archive has a `max_error`.
         names : sequence of str, optional
             The records' file names, relative, with ``/`` between folders; an empty one where a record has none.
 
@@ -129,13 +142,18 @@ class Writer:
             If a symbol or a name cannot be.
         """
         self._check(symbols, restored, names)
+        if self.metadata.max_error is not None and (records is None or records.shape != restored.shape):
+            raise ShapeMismatchError("An archive with a 'max_error' needs the records themselves, too.")
         if names is not None:
             check_names(names)
         done = 0
         while done < len(symbols):
             more = min(len(symbols) - done, self.metadata.chunk_records - self._n_held)
             part = slice(done, done + more)
-            self._sum(restored[part])
+            if self.metadata.max_error is None or records is None:
+                self._sum(restored[part])
+            else:
+                self._records.append((np.array(records[part]), np.array(restored[part])))
             self._symbols.append(np.array(symbols[part], np.int32))
             self._names.extend([""] * more if names is None else names[part])
             self._n_held += more
@@ -207,17 +225,35 @@ class Writer:
             self._checksums[-1] = checksum(restored[done : done + more], self._checksums[-1])
             done += more
 
+    def _with_rest(self, coded: Coded, names: bytes) -> Payload:
+        """Return the chunk's payload; where the archive has a bound, with what keeps it."""
+        rest = None
+        if self.metadata.max_error is not None:
+            records, decoded = (np.concatenate(parts) for parts in zip(*self._records, strict=True))
+            grid = Grid(self.metadata.dtype, self.metadata.max_error)
+            kept = keep(records, decoded, coded.n_bytes, grid)
+            errors = Errors.of(records, kept.restored)
+            self.errors += errors
+            rest = Rest(kept.kind, errors.largest, kept.data)
+            self._n_held, held = 0, self._n_held
+            self._sum(kept.restored)
+            self._n_held = held
+            if not kept.needs_code:
+                return Payload(np.array(self._checksums, np.uint32), None, names, rest)
+        return Payload(np.array(self._checksums, np.uint32), coded, names, rest)
+
     def _empty_chunk(self) -> None:
         self._symbols: list[npt.NDArray[np.int32]] = []
+        self._records: list[tuple[npt.NDArray[Any], npt.NDArray[Any]]] = []  # as they came, and of their code alone
         self._checksums: list[int] = []
         self._names: list[str] = []
         self._n_held = 0
 
     def _write_chunk(self) -> None:
         coded = self._codec.qualities[self._quality].entropy.encode(np.concatenate(self._symbols))
-        payload = Payload(np.array(self._checksums, np.uint32), coded, pack_names(self._names))
+        payload = self._with_rest(coded, pack_names(self._names))
         with naming_output(self.path):
-            self._blocks.records(pack_records(payload), self.n_records, self._n_held)
+            self._blocks.records(pack_records(payload), self.n_records, self._n_held, payload.coding)
         self.n_records += self._n_held
         self._empty_chunk()
 
@@ -265,6 +301,11 @@ class Writer:
                 f"{self.path} is of quality {metadata.quality}, and cannot be appended to in quality {self._quality}. "
                 "Append in the same quality, or make another archive."
             )
+        if metadata.max_error != more.get("max_error"):
+            raise ArchiveError(
+                f"{self.path} {_bound_in_words(metadata.max_error)}, and what is appended must be kept as exactly. "
+                "Append with the same bound, or make another archive."
+            )
         tiling = json.loads(json.dumps(more.get("tiling")))
         if tiling != metadata.tiling:
             raise ArchiveError(
@@ -273,6 +314,12 @@ class Writer:
             )
         if embed_model and not has_model:
             raise ArchiveError(f"{self.path} does not carry its model, and appending cannot put it in.")
+
+
+def _bound_in_words(max_error: float | None) -> str:
+    if max_error is None:
+        return "keeps the model's code alone"
+    return "is lossless" if max_error == 0 else f"has a largest error of {max_error:g}"
 
 
 class _Aborted(Exception):  # noqa: N818
@@ -319,7 +366,11 @@ def _lock(file: BinaryIO, name: str) -> None:
 def _new_metadata(codec: Codec, quality: int, chunk_records: int | None, more: Mapping[str, Any]) -> Metadata:
     from narrows import __version__
 
-    record_bytes = math.prod(codec.shape) * codec.dtype.itemsize
+    n_values = math.prod(codec.shape)
+    if more.get("max_error") is None:
+        usual = default_chunk_records(n_values * codec.dtype.itemsize, codec.n_symbols)
+    else:
+        usual = bounded_chunk_records(n_values, codec.n_symbols)
     given = {
         "container": {},
         "tiling": None,
@@ -329,7 +380,7 @@ def _new_metadata(codec: Codec, quality: int, chunk_records: int | None, more: M
         "model": codec.digest,
         "quality": quality,
         "n_symbols": codec.n_symbols,
-        "chunk_records": chunk_records or default_chunk_records(record_bytes, codec.n_symbols),
+        "chunk_records": chunk_records or usual,
         "group_records": GROUP_RECORDS,
         "narrows": __version__,
     }

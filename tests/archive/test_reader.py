@@ -184,7 +184,7 @@ def test_opening_what_is_no_archive(tmp_path, codec):
     with pytest.raises(ArchiveError, match="folder"):
         open_archive(tmp_path, model=codec)
     (tmp_path / "a.npy").write_bytes(b"\x93NUMPY" + bytes(100))
-    with pytest.raises(ArchiveError, match=r"a\.npy cannot be used: it starts with '93 4e"):
+    with pytest.raises(ArchiveError, match=r"a\.npy cannot be used: it is a \.npy file, not an archive\."):
         open_archive(tmp_path / "a.npy", model=codec)
     (tmp_path / "empty").touch()
     with pytest.raises(ArchiveError, match="empty"):

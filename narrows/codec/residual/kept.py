@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 import zlib
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -29,7 +30,7 @@ from narrows.codec.residual.grid import Grid
 from narrows.codec.residual.linear import Linear
 from narrows.errors import CorruptArchiveError
 
-__all__ = ["Kept", "Kind", "give_back", "keep"]
+__all__ = ["Errors", "Kept", "Kind", "give_back", "keep", "size_on_code"]
 
 _SIZES = struct.Struct("<5IB3x")
 _ZSTD_LEVEL = 15
@@ -67,6 +68,43 @@ class Kept:
     restored: NDArray[Any]
 
 
+@dataclass(frozen=True)
+class Errors:
+    """How far off values that are finite came back.
+
+    Attributes
+    ----------
+    largest : float
+        The largest error, in the records' units; not below it where it has no such float.
+    squared : float
+        The sum of their squares.
+    """
+
+    largest: float = 0.0
+    squared: float = 0.0
+
+    @classmethod
+    def of(cls, records: NDArray[Any], restored: NDArray[Any]) -> Errors:
+        """Return the errors of records that came back so."""
+        if records.dtype.kind == "f":
+            finite = np.isfinite(records)
+            with np.errstate(over="ignore"):
+                distance = np.abs(records[finite].astype(np.longdouble) - restored[finite].astype(np.longdouble))
+        else:
+            high, low = np.maximum(records, restored), np.minimum(records, restored)
+            distance = high.astype(f"u{records.itemsize}") - low.astype(f"u{records.itemsize}")
+        exact = distance.max(initial=0)
+        largest = float(exact)
+        if largest < exact:
+            largest = float(np.nextafter(largest, np.inf))
+        with np.errstate(over="ignore"):
+            squared = float(np.square(distance.astype(np.float64)).sum())
+        return cls(min(largest, sys.float_info.max), min(squared, sys.float_info.max))
+
+    def __add__(self, other: Errors) -> Errors:
+        return Errors(max(self.largest, other.largest), min(self.squared + other.squared, sys.float_info.max))
+
+
 def keep(records: NDArray[Any], decoded: NDArray[Any], n_code: int, grid: Grid) -> Kept:
     """Return the smallest of what brings the records back within the bound of a grid.
 
@@ -88,6 +126,11 @@ def keep(records: NDArray[Any], decoded: NDArray[Any], n_code: int, grid: Grid) 
     if records.nbytes <= len(best.data) + n_code * best.needs_code:
         return Kept(Kind.PLAIN, False, _bytes_of(records), records)
     return best
+
+
+def size_on_code(records: NDArray[Any], decoded: NDArray[Any], grid: Grid) -> int:
+    """Return how many bytes records take on top of a code that comes back as decoded."""
+    return len(_linear(np.ascontiguousarray(records), decoded, grid).data)
 
 
 def give_back(

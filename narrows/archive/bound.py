@@ -1,0 +1,61 @@
+"""How exactly records are to be kept: a bound in their units, a share of their range, or bit for bit."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from narrows.data import Source
+from narrows.errors import InvalidParameterError
+
+__all__ = ["bound_of"]
+
+_BATCH_VALUES = 1 << 22
+
+
+def bound_of(max_error: float | str | None, *, lossless: bool, source: Source) -> float | None:
+    """Return the largest error allowed, in the records' units; None if the model's code is all that is to be kept.
+
+    Parameters
+    ----------
+    max_error : float, str or None
+        In the records' units, or as ``"1%"`` of the range of the source's finite values.
+    lossless : bool
+        Bit for bit: 0.
+    source : Source
+        Only read where its range is needed.
+
+    Raises
+    ------
+    InvalidParameterError
+        If both are given, or the bound is none.
+    """
+    if lossless:
+        if max_error is not None:
+            raise InvalidParameterError("Give 'max_error' or 'lossless', not both: lossless has no error.")
+        return 0.0
+    if max_error is None:
+        return None
+    share = isinstance(max_error, str) and max_error.strip().endswith("%")
+    try:
+        bound = float(str(max_error).strip().removesuffix("%"))
+    except ValueError:
+        bound = math.nan
+    if not (math.isfinite(bound) and bound >= 0):
+        raise InvalidParameterError(
+            f"The 'max_error' must be a number of at least 0, or such as '1%' of the data's range. Got {max_error!r}."
+        )
+    return min(bound / 100 * _range_of(source), np.finfo(np.float64).max) if share else bound
+
+
+def _range_of(source: Source) -> float:
+    """Return the highest finite value less the lowest."""
+    step = max(1, _BATCH_VALUES // max(1, math.prod(source.shape)))
+    lowest, highest = math.inf, -math.inf
+    for start in range(0, len(source), step):
+        values = np.asarray(source.values[start : start + step])
+        finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+        if finite.size:
+            lowest, highest = min(lowest, float(finite.min())), max(highest, float(finite.max()))
+    return max(0.0, highest / 2 - lowest / 2) * 2 if highest >= lowest else 0.0
