@@ -88,9 +88,9 @@ def size_warnings(found: Description, asked: float | None) -> tuple[str, ...]:
     own = found.records_bytes / found.n_records
     advice = "train on more data" if misses_bytes(own, asked) else f"put more {one}s into one archive"
     return (
-        f"The archive takes {found.bytes_per_record:.2f} bytes a {one}, not the {asked:g} asked for, which is meant "
-        f"for training data: {own:.2f} are the {one}'s own, {found.bytes_per_record - own:.2f} its share of header and "
-        f"index. Ask for less, or {advice}.",
+        f"The archive takes {found.bytes_per_record:.2f} bytes a {one}, not the {asked:g} asked for: {own:.2f} are the "
+        f"{one}'s own, {found.bytes_per_record - own:.2f} its share of header and index. The quality was chosen by "
+        f"what training data take, without that share. Ask for less, or {advice}.",
     )
 
 

@@ -20,7 +20,10 @@ from narrows.cli.options import (
 
 __all__ = ["decode", "encode", "reconstruct"]
 
-_RECORDS = "Where to write: a name that ends in .npy, or a folder for images."
+_RECORDS = (
+    "Where to write: a name that ends in .npy, or a folder for images. "
+    "In a folder, --force writes over files of the same names; others stay."
+)
 
 
 @click.command()

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
-from narrows.cli.inputs import check_file_output, check_not_read
+from narrows.cli.inputs import check_archive_output, check_not_read
 from narrows.cli.options import archive_argument, archive_model_option, force_option, json_option, output_option
 from narrows.cli.verbs import FAILED
 
 if TYPE_CHECKING:
-    from narrows.archive import Problem, Report
+    from narrows.archive import Description, Problem, Report
+    from narrows.archive.tiling import Tiling
 
 __all__ = ["MUCH", "about", "fixed_bytes", "recover", "verify"]
 
@@ -26,10 +27,11 @@ _KINDS = {
     "array": "an array",
     "idx": "an IDX file",
     "images": "image files",
-    "named": "a data set that has a name",
+    "named": "a data set that narrows knows by name, as digits or mnist",
     "npy": "a .npy file",
     "npz": "an array of a .npz file",
 }
+_INSIDE, _OUTSIDE = "inside", "not inside: reading takes its file (-m MODEL)"
 _NOT_RESTORED = "Whether the records restore to what was compressed was not checked: that takes the model (-m MODEL)."
 
 
@@ -67,7 +69,7 @@ def recover(*, archive: str, output: str, model: str | None, force: bool, as_jso
     import narrows.archive
 
     check_not_read(output, (archive, model))
-    check_file_output(output, force=force)
+    check_archive_output(output, force=force)
     saved = narrows.archive.recover(archive, output, model=model, force=force)
     if as_json:
         print_json(
@@ -99,18 +101,20 @@ def about(path: str) -> tuple[dict[str, Any], list[str]]:
     import narrows.archive
 
     found = narrows.archive.inspect(path)
-    said, metadata = found.to_json(), found.metadata
-    shape, kind = metadata["record_shape"], metadata["container"].get("kind")
+    metadata, kind = found.metadata, found.metadata["container"].get("kind")
+    tiling, psnr_db = _tiling(metadata), _expected_psnr_db(path) if found.has_model else None
+    n_images = None if tiling is None else found.n_records // tiling.n_records
+    said = {**found.to_json(), "n_images": n_images, "expected_psnr_db": psnr_db}
+    one = "record" if tiling is None else "tile"
     restored = f"{number(found.restored_bytes)} bytes restored"
-    of_model = f"{metadata['model'][:12]}, quality {metadata['quality']}"
     rows = [
         ("archive", f"{found.path}, {found.n_bytes:,} bytes, written by narrows {metadata['narrows']}"),
-        ("records", f"{found.n_records:,} of {shape_text(shape)} {metadata['dtype']}, {restored}"),
-        ("bytes", f"{number(found.bytes_per_record)} a record, the model's not counted"),
-        ("model", f"{of_model}, {'inside' if found.has_model else 'not inside: reading takes its file (-m MODEL)'}"),
-        ("code", f"{count(metadata['n_symbols'], 'whole number')} a record"),
+        ("records" if tiling is None else "images", f"{_contents(found, tiling)}, {restored}"),
+        ("bytes", f"{_bytes_each(found, n_images)}, the model's not counted"),
+        ("model", f"{metadata['model'][:12]}, {_INSIDE if found.has_model else _OUTSIDE}"),
+        ("quality", _quality(metadata["quality"], psnr_db)),
+        ("code", f"{count(metadata['n_symbols'], 'whole number')} a {one}"),
         *([("made from", _KINDS[kind])] if kind in _KINDS else []),
-        *([("tiles of", _tiled(metadata["tiling"]))] if metadata["tiling"] else []),
     ]
     parts = {
         "header": found.header_bytes,
@@ -131,11 +135,58 @@ def fixed_bytes(path: str | os.PathLike[str]) -> int:
     return found.n_bytes - found.records_bytes - found.model_bytes
 
 
-def _tiled(tiling: dict[str, Any]) -> str:
-    """Return the images that records are tiles of."""
-    overlap = tiling.get("overlap", 0)
-    by = f", overlapping by {count(overlap, 'pixel')}" if overlap else ""
-    return f"images of {shape_text(tiling.get('image_shape', ()))}{by}"
+def _tiling(metadata: dict[str, Any]) -> Tiling | None:
+    """Return how an archive's images were cut into tiles, None if they were not."""
+    from narrows.archive.tiling import Tiling
+
+    if metadata["tiling"] is None:
+        return None
+    return Tiling.from_json(metadata["tiling"], tuple(metadata["record_shape"]))
+
+
+def _contents(found: Description, tiling: Tiling | None) -> str:
+    """Return how many records there are, and of which images they are tiles if they are."""
+    metadata = found.metadata
+    if tiling is None:
+        return f"{found.n_records:,} of {shape_text(metadata['record_shape'])} {metadata['dtype']}"
+    by = f" that overlap by {count(tiling.overlap, 'pixel')}" if tiling.overlap else ""
+    return (
+        f"{found.n_records // tiling.n_records:,} of {shape_text(tiling.shape)} {metadata['dtype']}, "
+        f"in {count(found.n_records, 'tile')} of {shape_text(tiling.tile)}{by}"
+    )
+
+
+def _bytes_each(found: Description, n_images: int | None) -> str:
+    if n_images is None:
+        return f"{number(found.bytes_per_record)} a record"
+    an_image = (found.n_bytes - found.model_bytes) / max(1, n_images)
+    return f"{number(an_image)} an image, {number(found.bytes_per_record)} a tile"
+
+
+def _quality(position: int, psnr_db: float | None) -> str:
+    """Return a quality by what it gave on the training data, where that is known, else by its place on the ladder."""
+    if psnr_db is None:
+        return f"number {position} of the model's, from 0, the coarsest; `narrows info MODEL` lists them"
+    return f"expected: {number(psnr_db)} dB, as of the training data"
+
+
+def _expected_psnr_db(path: str) -> float | None:
+    """Return what an archive's quality gave on training data, as the model inside has it; None if it is damaged."""
+    from narrows.archive.models import read_model
+    from narrows.archive.opening import read_header, read_index
+    from narrows.archive.source import ByteSource
+    from narrows.codec.frozen import FrozenCodec
+    from narrows.errors import ArchiveError, ModelFileError
+
+    with ByteSource(path) as source:
+        header = read_header(source)
+        offset = read_index(source, header).model
+        try:
+            assert offset is not None
+            codec = FrozenCodec.from_bytes(read_model(source, header.metadata, offset))
+            return codec.qualities[header.metadata.quality].psnr_db
+        except (ArchiveError, ModelFileError, IndexError):
+            return None
 
 
 def _whole(report: Report) -> list[str]:

@@ -9,7 +9,7 @@ import click
 
 from narrows.cli.archive import MUCH, fixed_bytes
 from narrows.cli.console import aligned, count, note, number, print_json, print_lines, shape_text
-from narrows.cli.inputs import check_file_output, check_not_read, load_model, open_data
+from narrows.cli.inputs import check_archive_output, check_not_read, load_model, open_data
 from narrows.cli.options import (
     data_argument,
     data_options,
@@ -45,7 +45,9 @@ so that FILE.narrows is all that anybody needs.
 @model_option
 @output_option("FILE.narrows", "Where to write the archive.")
 @click.option("--psnr", type=float, metavar="DB", help="The quality to reach, with as few bytes as the model can.")
-@click.option("--bytes-per-record", type=float, metavar="B", help="The bytes that a record may take; best quality.")
+@click.option(
+    "--bytes-per-record", type=float, metavar="B", help="The bytes that a record or tile may take; best quality."
+)
 @click.option("--overlap", type=int, default=0, metavar="PIXELS", help="How far the tiles of larger images overlap.")
 @click.option("--embed-model", is_flag=True, help="Put into the archive what reading it takes of the model.")
 @click.option("--append", is_flag=True, help="Add to an archive that is there, of the same model and quality.")
@@ -77,12 +79,23 @@ def compress(
     """
     _check_options(psnr=psnr, bytes_per_record=bytes_per_record, append=append, force=force)
     check_not_read(output, (data, model))
-    check_file_output(output, force=force or append)
+    check_archive_output(output, force=force or append)
 
+    from narrows.archive import inspect
     from narrows.archive.compress import compress as write
+    from narrows.archive.compress import tiling_of
+    from narrows.archive.quality import choose_quality
+    from narrows.codec import read_frozen
+
+    # What can be refused before PyTorch is loaded, which takes seconds.
+    if append:
+        inspect(output)
+    codec = read_frozen(model)
+    choose_quality(codec, psnr=psnr, bytes_per_record=bytes_per_record)
+    source = open_data(data, limit=limit, resize=resize, key=key, quiet=quiet)
+    tiling_of(source, codec, overlap)
 
     loaded = load_model(model, device)
-    source = open_data(data, limit=limit, resize=resize, key=key, quiet=quiet)
     with on_records("compressing", quiet=quiet) as tell:
         summary = write(
             source,

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from narrows.cli.console import note
 from narrows.cli.progress import on_download
 
 if TYPE_CHECKING:
     from narrows.autoencoder import Autoencoder
     from narrows.data import Source
 
-__all__ = ["check_file_output", "check_not_read", "load_model", "open_data"]
+__all__ = ["check_archive_output", "check_file_output", "check_not_read", "load_model", "open_data"]
+
+_OTHER_KINDS = (
+    *(".npy", ".npz", ".idx", ".csv", ".tsv", ".txt", ".json", ".parquet", ".h5", ".hdf5", ".safetensors", ".pt"),
+    *(".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp", ".pdf", ".html"),
+    *(".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".zst", ".7z"),
+)
+"""Endings that say of a file that it is no archive."""
 
 
 def open_data(
@@ -29,8 +39,27 @@ def open_data(
     import narrows.data
 
     size = None if resize is None else narrows.data.parse_size(resize)
-    with on_download(quiet=quiet) as tell:
+    with on_download(quiet=quiet) as tell, _warnings_as_notes(quiet=quiet):
         return narrows.data.open(data, limit=limit, resize=size, key=key, on_download=tell)
+
+
+@contextmanager
+def _warnings_as_notes(*, quiet: bool) -> Iterator[None]:
+    """Say what data are warned of in the block as the other warnings of commands: a line each, or none if quiet."""
+    from narrows.data import DataWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", DataWarning)
+        others = warnings.showwarning
+
+        def say(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, DataWarning):
+                note(f"Warning: {message}", quiet=quiet)
+            else:
+                others(message, category, *where, **more)
+
+        warnings.showwarning = say
+        yield
 
 
 def load_model(path: str, device: str = "auto") -> Autoencoder:
@@ -51,6 +80,25 @@ def check_file_output(path: str, *, force: bool) -> None:
     from narrows.files import check_output
 
     check_output(path, force=force)
+
+
+def check_archive_output(path: str, *, force: bool) -> None:
+    """Refuse an archive that could not be written, or whose name would say that it is something else.
+
+    Raises
+    ------
+    click.UsageError
+        If the name ends as files of another kind do.
+    OutputExistsError, DataNotFoundError, OutputError, InvalidParameterError
+        As `narrows.files.check_output`.
+    """
+    ending = os.path.splitext(path)[1]
+    if ending.lower() in _OTHER_KINDS:
+        raise click.UsageError(
+            f"An archive is no {ending} file. Give it a name that ends in .narrows, as in "
+            f"'{path.removesuffix(ending)}.narrows'. Got '{path}'."
+        )
+    check_file_output(path, force=force)
 
 
 def check_not_read(output: str, inputs: Sequence[str | None]) -> None:

@@ -24,6 +24,8 @@ What OUT is called decides what is written:
   x.npy                           one array (n, *shape)
   x.idx, t10k-images-idx3-ubyte   an IDX file; gzipped where .gz follows
   folder/                         PNG images, under the names that they came with
+
+With --force a file is replaced; in a folder/, files of the same names are written over, and others stay.
 """
 
 

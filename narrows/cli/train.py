@@ -11,6 +11,7 @@ import click
 
 from narrows.cli.console import aligned, command_line, count, note, number, print_json, print_lines
 from narrows.cli.inputs import check_file_output, open_data
+from narrows.cli.ladder import qualities_of, quality_warnings, range_text
 from narrows.cli.options import data_argument, data_options, device_flag, output_option, write_options
 from narrows.cli.progress import watcher
 from narrows.cli.settings import FLAGS, changes
@@ -98,6 +99,8 @@ def train(
     _save(ctx, model, output, checkpoint, force=force, resumed=resume)
     checkpoint.unlink(missing_ok=True)
     _report(model, output, validation, as_json)
+    for warning in quality_warnings(model):
+        note(f"Warning: {warning}", quiet=quiet)
 
 
 def _model(name: str, flags: dict[str, Any], settings: tuple[str, ...], valid: str | None) -> Autoencoder:
@@ -196,6 +199,10 @@ def _report(model: Autoencoder, output: str, validation: Source | None, as_json:
         "loss": kept["loss"],
         "validation_loss": kept["validation_loss"],
         "validation": None if validation is None else narrows.evaluate(model, validation),
+        "qualities": [
+            {"psnr_db": one.psnr_db, "bytes_per_record": one.bytes_per_record} for one in qualities_of(model)
+        ],
+        "warnings": list(quality_warnings(model)),
     }
     if as_json:
         print_json(result)
@@ -212,6 +219,7 @@ def _report(model: Autoencoder, output: str, validation: Source | None, as_json:
         rows.append(("validation", f"{number(kept['validation_loss'])} nats per record"))
     if kept["epoch"] < len(history):
         rows.append(("kept", f"the weights of epoch {kept['epoch']}, the best on validation"))
+    rows.append(("archives", range_text(qualities_of(model))))
     print_lines(*aligned(rows))
     if validation is not None:
         print_lines("", f"on {validation.name}:", *metric_lines(result["validation"], model))

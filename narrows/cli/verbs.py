@@ -36,6 +36,10 @@ class WrongUsage(Failure):
     exit_code = WRONG_USAGE
 
 
+class _Terminated(SystemExit):
+    """A polite kill came."""
+
+
 class Verbs(click.Group):
     """A group whose commands are imported when they are called.
 
@@ -97,6 +101,9 @@ class Verbs(click.Group):
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             raise click.exceptions.Exit(INTERRUPTED) from None
+        except _Terminated:
+            click.echo("Terminated.", err=True)
+            raise click.exceptions.Exit(TERMINATED) from None
 
 
 def arguments(ctx: click.Context) -> list[str]:
@@ -112,7 +119,7 @@ def _terminable() -> Iterator[None]:
         return
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(TERMINATED)
+        raise _Terminated(TERMINATED)
 
     before = signal.signal(signal.SIGTERM, stop)
     try:

@@ -16,7 +16,17 @@ from narrows.data.finite import check_finite
 from narrows.data.images import parse_size
 from narrows.data.named import OnDownload, named_sets
 from narrows.data.opening import open  # noqa: A004
-from narrows.data.source import Source
+from narrows.data.source import DataWarning, Source
 from narrows.data.write import write
 
-__all__ = ["OnDownload", "Source", "check_finite", "check_values", "named_sets", "open", "parse_size", "write"]
+__all__ = [
+    "DataWarning",
+    "OnDownload",
+    "Source",
+    "check_finite",
+    "check_values",
+    "named_sets",
+    "open",
+    "parse_size",
+    "write",
+]

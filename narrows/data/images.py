@@ -6,7 +6,7 @@ What an image becomes:
 grey                           ``(H, W)`` uint8
 grey of 16 bits (PNG, TIFF)    ``(H, W)`` uint16; not mixed with others
 colour, palette, CMYK          ``(H, W, 3)`` uint8; 16-bit colour loses its lower 8 bits
-transparent                    laid on white, then as above: what a viewer shows on a page
+transparent                    laid on white, then as above; a `DataWarning` says so
 grey and colour in one set     all colour
 EXIF orientation               turned upright
 animated                       the first frame
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from narrows.data.source import Source
+from narrows.data.source import DataWarning, Source
 from narrows.errors import CorruptFileError, DataError, DataNotFoundError, InvalidParameterError, NarrowsError
 
 if TYPE_CHECKING:
@@ -76,6 +76,11 @@ def open_images(
         If a file cannot be decoded.
     DataError
         If images differ in size and `resize` is not given, or in depth.
+
+    Warns
+    -----
+    DataWarning
+        Once, if images are transparent in places.
     """
     root, files = _find(path, name, pattern)
     labels, label_names = _classes(files)
@@ -84,11 +89,13 @@ def open_images(
         plans = list(pool.map(_plan, (root / file for file in files)))
         values = np.empty((len(files), *_common_shape(plans, resize)), _common_dtype(plans))
 
-        def decode(i: int) -> None:
-            values[i] = _decode(plans[i].path, values.shape[1:], values.dtype)
+        def decode(i: int) -> bool:
+            values[i], is_transparent = _decode(plans[i].path, values.shape[1:], values.dtype)
+            return is_transparent
 
-        for _ in pool.map(decode, range(len(files))):
-            pass
+        transparent = [file for file, is_so in zip(files, pool.map(decode, range(len(files))), strict=True) if is_so]
+    if transparent:
+        warnings.warn(_laid_on_white(name, transparent, len(files)), DataWarning, stacklevel=4)
     return Source(
         values, None if labels is None else labels[:limit], label_names, name=name, kind="images", files=tuple(files)
     )
@@ -197,32 +204,40 @@ def _plan(path: Path) -> Plan:
         return plan
 
 
-def _decode(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+def _decode(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[npt.NDArray[Any], bool]:
+    """Return an image's pixels, and whether any of it was transparent."""
     from PIL import Image
 
     with _naming(path), _open(path) as opened:
         turn = _TURNS.get(_orientation(opened))
         image: Image.Image = opened
+        is_transparent = False
         if dtype == np.uint16:
             image = Image.fromarray(np.asarray(image).astype(np.float32))
         else:
-            image = _flatten(image, "RGB" if len(shape) == 3 else "L")
+            image, is_transparent = _flatten(image, "RGB" if len(shape) == 3 else "L")
         if turn is not None:
             image = image.transpose(Image.Transpose[turn])
         if image.size != (shape[1], shape[0]):
             image = image.resize((shape[1], shape[0]), Image.Resampling.LANCZOS)
         pixels = np.asarray(image)
-        return np.rint(pixels).clip(0, 65535) if dtype == np.uint16 else pixels
+        return (np.rint(pixels).clip(0, 65535) if dtype == np.uint16 else pixels), is_transparent
 
 
-def _flatten(image: Image.Image, mode: str) -> Image.Image:
-    """Return the image in `mode`, "L" or "RGB", laid on white where it is transparent."""
+def _flatten(image: Image.Image, mode: str) -> tuple[Image.Image, bool]:
+    """Return the image in `mode`, "L" or "RGB", laid on white where it is transparent, and whether it is anywhere."""
     from PIL import Image
 
     if not image.has_transparency_data:
-        return image if image.mode == mode else image.convert(mode)
+        return (image if image.mode == mode else image.convert(mode)), False
+    image = image.convert("RGBA")
     white = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(white, image.convert("RGBA")).convert(mode)
+    return Image.alpha_composite(white, image).convert(mode), image.getchannel("A").getextrema() != (255, 255)
+
+
+def _laid_on_white(name: str, transparent: Sequence[str], n: int) -> str:
+    first = f"{name} is" if n == 1 else f"{len(transparent):,} of {n:,} images in {name} ({transparent[0]} first) are"
+    return f"{first} transparent in places and laid on white: records have no transparency, so it will not come back."
 
 
 def _kind(image: Image.Image, path: Path) -> str:
@@ -299,8 +314,11 @@ def _naming(path: Path) -> Iterator[None]:
             f"{path} is too large to be opened safely: more than {Image.MAX_IMAGE_PIXELS:,} pixels. "
             "Make it smaller, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust it."
         ) from error
-    except (FileNotFoundError, PermissionError):
-        raise
+    except FileNotFoundError as error:
+        why = "is a link to a file that is not there" if path.is_symlink() else "is not there any more"
+        raise DataNotFoundError(f"{path} {why}.") from error
+    except PermissionError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
     except Exception as error:
         raise CorruptFileError(f"{path} is no image, or damaged or cut off: {error}") from error
 

@@ -21,6 +21,14 @@ __all__ = ["open"]
 
 ZIP_MAGIC, NPY_MAGIC = b"PK", b"\x93NUMPY"
 
+_TABLES = {
+    ".csv": "read_csv({})",
+    ".tsv": "read_csv({}, sep='\\t')",
+    ".parquet": "read_parquet({})",
+    ".xlsx": "read_excel({})",
+}
+"""How pandas reads tables, by their ending."""
+
 
 def open(  # noqa: A001
     data: Any,
@@ -37,7 +45,7 @@ def open(  # noqa: A001
     data : array_like, str, path or Source
         - an array ``(n, *shape)`` of any real dtype, or what NumPy can look at as one;
         - a `.npy` or `.npz` file, an IDX file (gzipped or not), a folder of images, one image, or a glob such as
-          ``"photos/*.png"``;
+          ``"photos/*.png"``. Images are laid on white where they are transparent, with a `DataWarning`;
         - the name of a data set: ``"digits"``, ``"mnist"``, ``"fashion-mnist"``, with ``":train"`` (the default),
           ``":test"`` or ``":all"``. A name wins over a file that is called the same; write ``"./mnist"`` for the file.
           A `pathlib.Path` is always a path;
@@ -135,7 +143,18 @@ def _open_file(path: Path, name: str, resize: tuple[int, int] | None, limit: int
         return open_idx(path, name)
     raise DataError(
         f"{name} is of no kind that narrows reads: .npy, .npz, IDX (gzipped or not), "
-        f"or images ({', '.join(images.ENDINGS)}), one, a folder or a glob of them."
+        f"or images ({', '.join(images.ENDINGS)}), one, a folder or a glob of them.{_conversion(path)}"
+    )
+
+
+def _conversion(path: Path) -> str:
+    """Return how a table becomes a file that can be read, in a sentence of Python; nothing for other files."""
+    reader = _TABLES.get(path.suffix.lower())
+    if reader is None:
+        return ""
+    return (
+        " Make an array of it first, in Python: import numpy, pandas; "
+        f"numpy.save({str(path.with_suffix('.npy'))!r}, pandas.{reader.format(repr(str(path)))}.to_numpy('float32'))"
     )
 
 

@@ -11,7 +11,11 @@ import numpy.typing as npt
 
 from narrows.errors import DataError, InvalidParameterError
 
-__all__ = ["Source", "check_limit"]
+__all__ = ["DataWarning", "Source", "check_limit"]
+
+
+class DataWarning(UserWarning):
+    """Data are read otherwise than people may think; the message says what is lost."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

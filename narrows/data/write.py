@@ -95,8 +95,9 @@ def check_target(path: str | os.PathLike[str], *, force: bool = False) -> bool:
         )
     if (target.exists() and not is_folder) or (is_folder and _is_taken(target)):
         if not force:
+            does = "write over files of the same names; others stay" if target.is_dir() else "replace it"
             raise OutputExistsError(
-                f"The output '{text}' is already there. Give another name, or set force (--force) to replace it."
+                f"The output '{text}' is already there. Give another name, or set force (--force) to {does}."
             )
         if is_folder != target.is_dir():
             raise OutputExistsError(f"{text} is a {'file' if is_folder else 'folder'}, which is not overwritten.")

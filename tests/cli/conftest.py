@@ -22,6 +22,12 @@ class Caller:
         assert result.exit_code == code, result.output
         return result
 
+    def fails(self, *arguments):
+        """Call what must end with one of the exit codes of mistakes."""
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        assert result.exit_code in {1, 2}, result.output
+        return result
+
     def json(self, *arguments):
         """Return what is printed as one JSON object; anything else beside it would not parse."""
         return json.loads(self(*arguments, "--json").stdout, parse_constant=pytest.fail)

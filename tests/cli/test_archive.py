@@ -152,6 +152,7 @@ def test_info_says_what_an_archive_is_and_where_its_bytes_are(narrows, archive):
     assert said["n_records"] == 360
     assert said["n_bytes"] == Path(archive).stat().st_size
     assert said["metadata"]["record_shape"] == [8, 8]
+    assert (said["n_images"], said["expected_psnr_db"]) == (None, None)
     text = narrows("info", archive).stdout
     for words in (
         f"{archive}, {said['n_bytes']:,} bytes, written by narrows",
@@ -159,10 +160,22 @@ def test_info_says_what_an_archive_is_and_where_its_bytes_are(narrows, archive):
         said["metadata"]["model"][:12],
         "not inside: reading takes its file (-m MODEL)",
         "8 whole numbers a record",
-        "a data set that has a name",
+        "a data set that narrows knows by name, as digits or mnist",
+        f"number {said['metadata']['quality']} of the model's, from 0, the coarsest",
         f"1 chunk  {said['records_bytes']:,}",
     ):
         assert words in text
+
+
+def test_info_names_the_quality_by_its_psnr_where_the_model_is_inside(narrows, model):
+    written = narrows.json("compress", "digits:test", "-m", model, "-o", "x.narrows", "--embed-model")
+    assert narrows.json("info", "x.narrows")["expected_psnr_db"] == written["expected_psnr_db"]
+    text = narrows("info", "x.narrows").stdout
+    assert f"quality    expected: {written['expected_psnr_db']:#.4g} dB, as of the training data" in text
+    data = bytearray(Path("x.narrows").read_bytes())
+    data[narrows.json("info", "x.narrows")["header_bytes"] + 100] ^= 1  # in the model
+    Path("x.narrows").write_bytes(data)
+    assert narrows.json("info", "x.narrows")["expected_psnr_db"] is None
 
 
 def test_an_archive_and_a_model_are_told_apart_by_their_first_bytes_not_by_their_names(narrows, model, archive):

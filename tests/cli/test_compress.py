@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import narrows as package
+from narrows.archive.quality import size_warnings
 from narrows.archive.summary import Summary
 from narrows.cli.compress import _lines
 
@@ -168,6 +169,42 @@ def test_a_quality_that_is_asked_for_and_not_reached_is_warned_of(narrows, model
     assert compress(narrows, model).stderr == f"Warning: {warning}\n"
 
 
+def test_a_size_that_is_asked_for_and_not_kept_is_warned_of_with_its_cause(narrows, model):
+    from narrows.codec import read_frozen
+
+    asked = max(one.bytes_per_record for one in read_frozen(model).qualities)
+    said = totals(narrows, model, "--bytes-per-record", str(asked), "--limit", "40")
+    (warning,) = said["warnings"]
+    each, found = f"{said['bytes_per_record']:.2f} bytes a record", narrows.json("info", "x.narrows")
+    assert warning.startswith(f"The archive takes {each}, not the {asked:g} asked for")
+    assert f" {(found['header_bytes'] + found['index_bytes']) / 40:.2f} its share of header and index." in warning
+    assert totals(narrows, model, "--bytes-per-record", "40", "--force")["warnings"] == []
+
+
+def test_records_that_are_larger_than_training_data_are_warned_of():
+    from types import SimpleNamespace
+
+    found = SimpleNamespace(bytes_per_record=9.5, records_bytes=900, n_records=100, metadata={"tiling": {"overlap": 0}})
+    assert size_warnings(found, None) == ()
+    assert size_warnings(found, 9.0) == ()
+    (warning,) = size_warnings(found, 6.0)
+    assert "9.50 bytes a tile, not the 6 asked for: 9.00 are the tile's own, 0.50 its share of header" in warning
+    assert warning.endswith("Ask for less, or train on more data.")
+
+
+def test_transparency_that_is_lost_is_warned_of_in_one_line(narrows, model):
+    Path("photos").mkdir()
+    Image.fromarray(np.zeros((8, 8, 2), np.uint8)).save("photos/a.png")
+    result = narrows("compress", "photos", "-m", model, "-o", "x.narrows", "--limit", "1")
+    lines = [line for line in result.stderr.splitlines() if "transparent" in line]
+    assert lines == [
+        "Warning: photos/ is transparent in places and laid on white: "
+        "records have no transparency, so it will not come back."
+    ]
+    assert "transparent" not in narrows("evaluate", "photos", "-m", model, "--json").stdout
+    assert compress(narrows, model, "--force", "--quiet", data="photos").stderr == ""
+
+
 # ----------------------------------------------------------------------------------------------------------- quality
 
 
@@ -249,9 +286,13 @@ def large_images(digits):
 def test_larger_images_are_cut_into_tiles_and_counted_as_images(narrows, model, large_images):
     said = totals(narrows, model, data=large_images)
     assert (said["records"], said["raw_bytes"]) == (2, 2 * 16 * 16)
-    assert "images of 16×16\n" in narrows("info", "x.narrows").stdout
+    about = narrows.json("info", "x.narrows")
+    assert (about["n_images"], about["n_records"]) == (2, 8)
+    text = narrows("info", "x.narrows").stdout
+    assert "images     2 of 16×16 uint8, in 8 tiles of 8×8, 512 bytes restored\n" in text
+    assert f"{said['bytes_per_record']:#.4g} an image, {about['bytes_per_record']:#.4g} a tile" in text
     compress(narrows, model, "--overlap", "2", "--force", data=large_images)
-    assert "images of 16×16, overlapping by 2 pixels" in narrows("info", "x.narrows").stdout
+    assert "in 18 tiles of 8×8 that overlap by 2 pixels," in narrows("info", "x.narrows").stdout
 
 
 @pytest.mark.parametrize("overlap", [0, 2])
@@ -297,6 +338,35 @@ def test_what_is_read_is_never_replaced(narrows, model):
     assert "is what is read" in narrows("compress", "x.npy", "-m", model, "-o", model, "--force", code=2).stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("no-such.npy -m MODEL -o x.narrows", "There is no file or folder 'no-such.npy'."),
+        ("flat.npy -m MODEL -o x.narrows", "The model was trained on records of shape (8, 8). Got (7,)."),
+        ("eight.npy -m no-such.safetensors -o x.narrows", "There is no model file no-such.safetensors."),
+        ("eight.npy -m MODEL -o x.narrows --append", "There is no archive x.narrows."),
+        ("eight.npy -m MODEL -o x.narrows --psnr 99", "dB at best. Got psnr=99."),
+        ("eight.npy -m MODEL -o x.narrows --overlap 2", "'overlap' has no use."),
+        ("eight.npy -m MODEL -o x.narrows --limit 0", "The 'limit' must be a whole number ≥ 1."),
+        ("eight.npy -m MODEL -o x.narrows --resize 3x", "A size is HEIGHTxWIDTH"),
+    ],
+)
+def test_mistakes_are_told_before_the_model_is_loaded(arguments, message, narrows, model, monkeypatch):
+    monkeypatch.setattr("narrows.cli.compress.load_model", lambda *_: pytest.fail("the model was loaded"))
+    np.save("eight.npy", np.zeros((3, 8, 8), np.uint8))
+    np.save("flat.npy", np.zeros((3, 7), np.uint8))
+    wrong = narrows.fails("compress", *arguments.replace("MODEL", model).split())
+    assert message in wrong.stderr
+
+
+@pytest.mark.parametrize("ending", [".zip", ".png", ".npy", ".PNG", ".safetensors"])
+def test_an_archive_is_not_called_as_files_of_another_kind_are(ending, narrows, model, archive):
+    for command in (("compress", "digits", "-m", model), ("recover", archive)):
+        refused = narrows(*command, "-o", f"x{ending}", code=2).stderr
+        assert f"An archive is no {ending} file. Give it a name that ends in .narrows, as in 'x.narrows'." in refused
+    narrows("recover", archive, "-o", "no-ending")
+
+
 def stop_after_the_first_records(monkeypatch, number):
     """Have the process receive a signal once some records are written."""
 
@@ -308,7 +378,7 @@ def stop_after_the_first_records(monkeypatch, number):
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "said"), [(signal.SIGINT, 130, "Interrupted.\n"), (signal.SIGTERM, 143, "")]
+    ("number", "code", "said"), [(signal.SIGINT, 130, "Interrupted.\n"), (signal.SIGTERM, 143, "Terminated.\n")]
 )
 def test_ctrl_c_and_a_kill_leave_no_half_file(number, code, said, narrows, model, monkeypatch):
     stop_after_the_first_records(monkeypatch, number)

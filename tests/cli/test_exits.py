@@ -76,7 +76,7 @@ def test_a_polite_kill_cleans_up_and_ends_with_143(monkeypatch, narrows):
 
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr("narrows.cli.evaluate.load_model", load)
-    assert narrows("evaluate", "digits", "-m", "m", code=143).output == ""
+    assert narrows("evaluate", "digits", "-m", "m", code=143).output == "Terminated.\n"
     assert cleaned
     assert signal.getsignal(signal.SIGTERM) == before
 

@@ -110,6 +110,19 @@ def test_the_name_of_the_output_says_what_is_written(narrows, model, archive, wh
     assert "ends in .npy" in narrows("restore", archive, "-m", model, "-o", "back.csv", code=2).stderr
 
 
+def test_force_writes_over_files_of_the_same_names_in_a_folder_and_leaves_others(narrows, model, archive):
+    for only in ("0:2", "1:4"):
+        restore = ("restore", archive, "-m", model, "-o", "back/", "--only", only)
+        if only == "1:4":
+            assert "to write over files of the same names; others stay." in narrows(*restore, code=1).stderr
+        narrows(*restore, "--force")
+    assert sorted(path.name for path in Path("back").iterdir()) == ["000000.png", "000001.png", "000002.png"]
+    Path("back/mine.png").write_bytes(b"mine")
+    narrows(*restore, "--force")
+    assert Path("back/mine.png").read_bytes() == b"mine"
+    assert "same names are written over, and others stay" in " ".join(narrows("restore", "--help").stdout.split())
+
+
 def test_outputs_are_replaced_only_by_force_and_refused_before_anything_is_read(narrows, model, archive):
     Path("back.npy").write_bytes(b"mine")
     assert "already there" in narrows("restore", "no-such.narrows", "-o", "back.npy", code=1).stderr

@@ -1,12 +1,15 @@
 """``narrows train``: every flag shows in the model, and nothing is overwritten unasked."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from narrows.cli.console import number
+from narrows.cli.ladder import quality_warnings, range_text
 from narrows.cli.settings import parse_value
 from narrows.errors import OutputError
 
@@ -86,6 +89,40 @@ def test_the_result_is_said_in_words_or_as_one_json_object(narrows):
     assert said["bytes"] == Path("b.safetensors").stat().st_size
     assert (said["epochs"], said["records"], said["validation"]) == (2, 80, None)
     assert said["loss"] == narrows.json("info", "b.safetensors")["loss"]
+
+
+def test_the_qualities_of_archives_are_said(narrows):
+    quick = ("train", "digits", "-o", "m.safetensors", "--epochs", "2", "--limit", "100", "--quiet", "--force")
+    line = narrows(*quick).stdout.splitlines()[-1]
+    said = narrows.json(*quick)
+    assert said["qualities"] == narrows.json("info", "m.safetensors")["qualities"]
+    assert said["warnings"] == []
+    assert line.startswith("archives  ")
+    assert f" {number(max(one['psnr_db'] for one in said['qualities']))} dB in " in line
+    assert range_text(()) == "none; `narrows info` says why"
+
+
+@pytest.mark.parametrize(("side", "flag"), [(8, "--latent 32"), (16, "--set network=strided ")])
+def test_a_quality_that_training_does_not_reach_is_warned_of_with_advice_that_can_be_typed(side, flag, narrows, digits):
+    np.save("pieces.npy", np.kron(digits[0][:40], np.ones((1, side // 8, side // 8), np.uint8)))
+    train = ("train", "pieces.npy", "-o", "m.safetensors", "--recipe", "codec", "--psnr", "60", "--epochs", "1")
+    said = narrows(*train).stderr.splitlines()[-1]
+    assert re.match(r"Warning: The model restores its training data at [\d.]+ dB at best, not at the 60 dB", said)
+    assert "for more epochs than 1 (--epochs)" in said
+    before = narrows.json("info", "m.safetensors")
+    larger = re.search(rf"\(({flag}.*)\)", said)[1].split()
+    quiet = narrows(*train, *larger, "--force", "--quiet", "--json")
+    assert (quiet.stderr, len(json.loads(quiet.stdout)["warnings"])) == ("", 1)
+    after = narrows.json("info", "m.safetensors")
+    assert after["n_latent"] == 2 * before["n_latent"]
+    assert {**after["parts"]["network"], "code_channels": None} == {**before["parts"]["network"], "code_channels": None}
+
+
+def test_a_quality_that_only_a_finer_step_reaches_is_said_with_the_option_that_takes_it(codec_model, monkeypatch):
+    asked = codec_model.frozen_.qualities[codec_model.frozen_.usual].psnr_db + 0.26
+    monkeypatch.setattr(codec_model.chain_.parts.likelihood, "psnr", asked)
+    (warning,) = quality_warnings(codec_model)
+    assert f"narrows compress --psnr {asked:g}` takes a finer quality" in warning
 
 
 def test_the_same_command_gives_the_same_model(narrows):

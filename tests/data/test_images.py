@@ -90,6 +90,7 @@ def test_palettes_become_colour_and_bits_become_grey(tmp_path):
     np.testing.assert_array_equal(narrows.data.open(tmp_path / "bits.png").values[0], np.eye(4, dtype=np.uint8) * 255)
 
 
+@pytest.mark.filterwarnings("ignore::narrows.data.DataWarning")
 def test_what_is_transparent_lies_on_white(tmp_path, save_image):
     rgba = np.zeros((1, 2, 4), np.uint8)
     rgba[0, 1] = 10, 20, 30, 255
@@ -98,6 +99,33 @@ def test_what_is_transparent_lies_on_white(tmp_path, save_image):
     assert narrows.data.open(tmp_path / "la.png").values.tolist() == [[[255, 30]]]
     Image.fromarray(np.array([[7, 9]], np.uint8)).save(tmp_path / "key.png", transparency=7)
     assert narrows.data.open(tmp_path / "key.png").values.tolist() == [[[255, 9]]]
+
+
+def test_transparency_that_is_lost_is_warned_of_once(tmp_path, save_image):
+    clear = np.full((6, 4, 4), 255, np.uint8)
+    save_image(tmp_path / "a.png", clear)  # has an alpha channel, and nothing transparent
+    assert len(narrows.data.open(tmp_path)) == 1
+    clear[0, 0, 3] = 254
+    for name in ("b.png", "c.webp"):
+        save_image(tmp_path / name, clear)
+    with pytest.warns(narrows.data.DataWarning) as caught:
+        narrows.data.open(tmp_path)
+    (one,) = caught
+    assert f"2 of 3 images in {tmp_path}/ (b.png first) are transparent in places and laid on white" in str(one.message)
+    assert one.filename == __file__
+    with pytest.warns(narrows.data.DataWarning, match=r"b\.png is transparent in places"):
+        narrows.data.open(tmp_path / "b.png")
+    assert len(narrows.data.open(tmp_path, limit=1)) == 1
+
+
+def test_a_broken_link_among_images_is_named(tmp_path, save_image, grey):
+    save_image(tmp_path / "a.png", grey[0])
+    try:
+        os.symlink(tmp_path / "gone.png", tmp_path / "b.png")
+    except OSError:
+        pytest.skip("no symbolic links here")
+    with pytest.raises(DataNotFoundError, match=r"b\.png is a link to a file that is not there\."):
+        narrows.data.open(tmp_path)
 
 
 @pytest.mark.parametrize("ending", [".png", ".tif", ".webp"])

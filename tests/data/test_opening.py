@@ -49,6 +49,17 @@ def test_unknown_kinds_list_what_is_read(tmp_path):
         narrows.data.open(tmp_path / "x.parquet")
 
 
+def test_tables_are_refused_with_a_line_of_python_that_converts_them(tmp_path):
+    (tmp_path / "x.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(DataError) as caught:
+        narrows.data.open(tmp_path / "x.csv")
+    line = str(caught.value).partition("in Python: ")[2]
+    assert line == (
+        f"import numpy, pandas; numpy.save('{tmp_path}/x.npy', pandas.read_csv('{tmp_path}/x.csv').to_numpy('float32'))"
+    )
+    compile(line, "message", "exec")
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 def test_pipes_are_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")

@@ -1,0 +1,74 @@
+"""What ``train`` says of the qualities that a new model writes archives in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from narrows.cli.console import number
+
+if TYPE_CHECKING:
+    from narrows.autoencoder import Autoencoder
+    from narrows.codec.frozen import Quality
+
+__all__ = ["qualities_of", "quality_warnings", "range_text"]
+
+
+def qualities_of(model: Autoencoder) -> tuple[Quality, ...]:
+    """Return the qualities of a trained model, from coarse to fine; none if it cannot write archives."""
+    return model.frozen_.qualities if model.integer_half_.why_not is None else ()
+
+
+def range_text(qualities: tuple[Quality, ...]) -> str:
+    """Return from where to where the qualities go, for people."""
+    if not qualities:
+        return "none; `narrows info` says why"
+    best = max(qualities, key=lambda one: one.psnr_db)
+    least = min(qualities, key=lambda one: one.bytes_per_record)
+    low, high = (f"{number(one.psnr_db)} dB in {number(one.bytes_per_record)}" for one in (least, best))
+    more = "" if least is best else f" to {high}"
+    return f"{low} bytes a record{more}, on the training data"
+
+
+def quality_warnings(model: Autoencoder) -> tuple[str, ...]:
+    """Return what a person should know if the model misses the quality that it was trained for."""
+    from narrows.archive.quality import misses_psnr
+
+    asked = getattr(model.chain_.parts.likelihood, "psnr", None)
+    qualities = qualities_of(model)
+    if asked is None or not qualities:
+        return ()
+    best, usual = max(one.psnr_db for one in qualities), model.frozen_.qualities[model.frozen_.usual]
+    if misses_psnr(best, asked):
+        return (
+            f"The model restores its training data at {best:.2f} dB at best, not at the {asked:g} dB that it was "
+            f"trained for. Train for more epochs than {len(model.history_)} (--epochs), or {_larger_code(model)}.",
+        )
+    if misses_psnr(usual.psnr_db, asked):
+        return (
+            f"As a rule the model restores its training data at {usual.psnr_db:.2f} dB, not at the {asked:g} dB that "
+            f"it was trained for. `narrows compress --psnr {min(asked, int(best * 100) / 100):g}` takes a finer "
+            f"quality, for more bytes; train for more epochs than {len(model.history_)} (--epochs) to save these.",
+        )
+    return ()
+
+
+def _larger_code(model: Autoencoder) -> str:
+    """Return how a model is given twice the code that this one has, in words that can be typed."""
+    network = model.chain_.parts.network
+    channels = getattr(network, "code_channels", None)
+    if channels is None:
+        return f"with a larger code than {model.n_latent_} numbers (--latent {2 * model.n_latent_})"
+    # The network was chosen for the data, and its options can be set only once it is named.
+    usual = type(network)().get_params(deep=False)
+    options = {name: value for name, value in network.get_params(deep=False).items() if value != usual[name]}
+    options["code_channels"] = 2 * channels
+    chosen = [("network", network.name), *((f"network__{name}", _typed(value)) for name, value in options.items())]
+    flags = " ".join(f"--set {name}={value}" for name, value in chosen)
+    return f"with a larger code than {channels} channels ({flags})"
+
+
+def _typed(value: Any) -> str:
+    """Return an option's value as ``--set`` takes it."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value)) + ("," if len(value) == 1 else "")
+    return str(value).lower() if isinstance(value, bool) or value is None else str(value)
