@@ -6,6 +6,7 @@ import copy
 import hashlib
 import math
 import os
+from functools import partial
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -30,9 +31,10 @@ from narrows.inference import corrupt, decode, encode, encode_unquantised, mean_
 from narrows.integer_half import IntegerHalf
 from narrows.likelihoods import Likelihood
 from narrows.networks import Network
-from narrows.parameters import device_of, training_of, with_options
+from narrows.parameters import device_of, residual_of, training_of, with_options
 from narrows.part import split_nested
 from narrows.pca import PrincipalComponents
+from narrows.residuals import Residual
 from narrows.training import Checkpoint, Records, Training, Watcher, stream, train
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Further costs.
     preprocessing : "auto", or a sequence of "unit-scale", "mean-removal", "standardise", "binarise" or Preprocessing
         Between people's units and the networks'; undone on the way out.
+    residual : "causal", Residual or None
+        What is learned besides, to keep values exactly in archives with few bytes.
     training : Training, optional
         How to train. None: the defaults of `Training`.
     random_state : int, RandomState or None
@@ -110,6 +114,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         corruption: str | Corruption | None = None,
         penalties: Any = (),
         preprocessing: Any = "auto",
+        residual: str | Residual | None = None,
         training: Training | None = None,
         random_state: Any = None,
     ) -> None:
@@ -120,6 +125,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.corruption = corruption
         self.penalties = penalties
         self.preprocessing = preprocessing
+        self.residual = residual
         self.training = training
         self.random_state = random_state
 
@@ -206,10 +212,16 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             )
         chain = Chain(parts, source.shape, source.dtype, stream(seed, 0)).to(device, _precision(settings))
         chain.prepare_for(records.batches)
+        residual = residual_of(self.residual)
+        expected = None if residual is None else residual.build(source.shape, source.dtype, stream(seed, 5)).to(device)
         history = train(chain, records, held_out, settings, seed=seed, watcher=watcher, checkpoint=state, resume=resume)
+        freeze_residual = None
+        if residual is not None and expected is not None:
+            train(expected, records, None, residual.training(len(records)), seed=seed, watcher=watcher)
+            freeze_residual = partial(residual.freeze, expected)
         self.chain_ = chain.eval()
         self.range_ = _range(source.values)
-        self.integer_half_ = IntegerHalf.freeze(self.chain_, records, self.range_, seed)
+        self.integer_half_ = IntegerHalf.freeze(self.chain_, records, self.range_, seed, freeze_residual)
         self.history_ = [row.to_json() for row in history]
         self.n_latent_ = math.prod(chain.bottleneck.z_shape)
         self.trained_on_: dict[str, Any] = {"name": source.name, "n_records": len(records), "seed": seed}

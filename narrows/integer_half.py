@@ -13,9 +13,14 @@ from narrows.errors import InvalidParameterError, NotFreezableError
 from narrows.training import Records
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from narrows.codec.frozen import FrozenCodec
+    from narrows.codec.residual.causal import Causal
 
 __all__ = ["IntegerHalf"]
+
+_RESIDUAL_SAMPLE = 256  # records that show how large activations get
 
 
 class IntegerHalf:
@@ -32,7 +37,14 @@ class IntegerHalf:
         self._held = held
 
     @classmethod
-    def freeze(cls, chain: Chain, records: Records, values_range: tuple[float, float], seed: int) -> IntegerHalf:
+    def freeze(
+        cls,
+        chain: Chain,
+        records: Records,
+        values_range: tuple[float, float],
+        seed: int,
+        freeze_residual: Callable[[torch.Tensor], Causal] | None = None,
+    ) -> IntegerHalf:
         """Freeze the decoder of a trained chain, or remember why that cannot be.
 
         Parameters
@@ -45,6 +57,8 @@ class IntegerHalf:
             The least and the largest of their values.
         seed : int
             What they are drawn by.
+        freeze_residual : callable, optional
+            Makes the frozen network of residuals, given some records.
         """
         from narrows.codec.calibration import SAMPLE, SAMPLE_BYTES, freeze
 
@@ -55,7 +69,11 @@ class IntegerHalf:
         sample = records.take(torch.from_numpy(rows).to(records.device)).cpu().numpy()
         low, high = values_range
         try:
-            return cls(freeze(chain, sample, 255.0 if sample.dtype == np.uint8 else high - low))
+            codec = freeze(chain, sample, 255.0 if sample.dtype == np.uint8 else high - low)
+            if freeze_residual is not None:
+                few = torch.from_numpy(sample[:_RESIDUAL_SAMPLE]).to(records.device)
+                codec = codec.with_causal(freeze_residual(few))
+            return cls(codec)
         except NotFreezableError as error:
             return cls(str(error))
 

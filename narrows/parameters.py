@@ -14,15 +14,17 @@ from narrows.networks import Network
 from narrows.part import Part, as_part, split_nested
 from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing
+from narrows.residuals import Residual
 from narrows.training import Training
 
-__all__ = ["device_of", "training_of", "with_options"]
+__all__ = ["device_of", "residual_of", "training_of", "with_options"]
 
 _SINGLE: dict[str, type[Part]] = {
     "network": Network,
     "bottleneck": Bottleneck,
     "likelihood": Likelihood,
     "corruption": Corruption,
+    "residual": Residual,
 }
 _SEVERAL: dict[str, type[Part]] = {"preprocessing": Preprocessing, "penalties": Penalty}
 
@@ -34,6 +36,11 @@ def training_of(settings: Training | None) -> Training:
     if not isinstance(settings, Training):
         raise InvalidParameterError(f"The 'training' of Autoencoder must be a Training or None. Got {settings!r}.")
     return settings
+
+
+def residual_of(value: str | Residual | None) -> Residual | None:
+    """Return the part that a parameter 'residual' means."""
+    return None if value is None else as_part(Residual, value)  # type: ignore[type-abstract]
 
 
 def device_of(settings: Training | None) -> torch.device:

@@ -176,3 +176,9 @@ def codec() -> Autoencoder:
         preprocessing="unit-scale",
         training=Training(batch_size=64, optimiser=Adam(learning_rate=2e-3)),
     )
+
+
+@_named("lossless")
+def lossless() -> Autoencoder:
+    """For files that keep every bit of images, or a bound: a codec, and a causal network for each pixel."""
+    return codec().set_params(residual="causal")

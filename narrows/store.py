@@ -32,6 +32,7 @@ from narrows.part import Part
 from narrows.pca import PrincipalComponents
 from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing
+from narrows.residuals import Residual
 from narrows.training import Training, stream
 
 if TYPE_CHECKING:
@@ -179,7 +180,8 @@ def _write(file: Any, data: bytes) -> None:
 
 
 _AXES: dict[str, type[Part]] = {
-    axis.axis: axis for axis in (Network, Bottleneck, Likelihood, Corruption, Penalty, Preprocessing, Training)
+    axis.axis: axis
+    for axis in (Network, Bottleneck, Likelihood, Corruption, Penalty, Preprocessing, Residual, Training)
 }
 
 

@@ -15,7 +15,7 @@ from narrows.archive.opening import read_block, read_payload
 from narrows.archive.records import Payload, Rest, checksum, max_payload_bytes, parse_records
 from narrows.archive.source import ByteSource
 from narrows.codec.residual.grid import Grid
-from narrows.codec.residual.kept import give_back
+from narrows.codec.residual.kept import Kind, give_back
 from narrows.errors import CorruptArchiveError
 
 __all__ = ["Chunk", "read_chunk", "read_records"]
@@ -53,9 +53,15 @@ def read_records(source: ByteSource, offset: int, block: Block, metadata: Metada
     """
     most = max_payload_bytes(block.n_records, metadata.n_symbols, metadata.record_bytes)
     payload = read_payload(source, offset, block, what, most)
-    if block.coding != Coding.CODE and metadata.max_error is None:
-        raise CorruptArchiveError(f"{what} keeps more than its code, in an archive that does not")
-    return parse_records(payload, block.n_records, metadata.n_symbols, block.coding)
+    if (block.coding == Coding.CODE) != (metadata.max_error is None):
+        raise CorruptArchiveError(f"{what} keeps its records in another way than its archive says")
+    parsed = parse_records(payload, block.n_records, metadata.n_symbols, block.coding)
+    if parsed.rest is not None and (
+        parsed.rest.max_error > (metadata.max_error or 0.0)
+        or len(parsed.rest.data) > block.n_records * metadata.record_bytes
+    ):
+        raise CorruptArchiveError(f"{what} declares a larger error, or more bytes, than its archive allows")
+    return parsed
 
 
 class Chunk:
@@ -117,7 +123,14 @@ class Chunk:
         """Return all records, as exactly as they were to be kept."""
         decoded = self._codec.decode(self._symbols, self._quality) if has_code else None
         grid = Grid(metadata.dtype, metadata.max_error or 0.0)
-        return give_back(rest.kind, rest.data, decoded, grid, (len(self), *metadata.record_shape))
+        return give_back(
+            rest.kind,
+            rest.data,
+            decoded,
+            grid,
+            (len(self), *metadata.record_shape),
+            causal=self._codec.causal if rest.kind == Kind.CAUSAL else None,
+        )
 
     def _groups(self, start: int, stop: int) -> npt.NDArray[Any]:
         """Return whole groups of records, checked."""

@@ -128,7 +128,15 @@ def compress(
         chosen = choose_quality(fitted.frozen_, psnr=psnr, bytes_per_record=bytes_per_record)
     else:
         chosen = _smallest(fitted, source, tiling, bound)
-    codec, quality = _choose(fitted.frozen_, path, chosen, asked=asked, embed_model=embed_model, append=append)
+    codec, quality = _choose(
+        fitted.frozen_,
+        path,
+        chosen,
+        asked=asked,
+        embed_model=embed_model,
+        append=append,
+        is_bounded=bound is not None,
+    )
     about = {
         "container": _container(source),
         "tiling": None if tiling is None else tiling.to_json(),
@@ -183,13 +191,20 @@ def _smallest(fitted: Autoencoder, source: Source, tiling: Tiling | None, bound:
 
 
 def _choose(
-    codec: FrozenCodec, path: str | os.PathLike[str], quality: int, *, asked: bool, embed_model: bool, append: bool
+    codec: FrozenCodec,
+    path: str | os.PathLike[str],
+    quality: int,
+    *,
+    asked: bool,
+    embed_model: bool,
+    append: bool,
+    is_bounded: bool,
 ) -> tuple[FrozenCodec, int]:
     """Return the codec that the archive is written with, and which of its qualities."""
     if append:
         return _as_before(codec, path, quality if asked else None)
-    # An archive that carries its model carries no other quality's tables.
-    return (codec.only(quality), 0) if embed_model else (codec, quality)
+    # An archive that carries its model carries nothing that it has no use for.
+    return (codec.only(quality, with_causal=is_bounded), 0) if embed_model else (codec, quality)
 
 
 def _as_before(codec: FrozenCodec, path: str | os.PathLike[str], asked: int | None) -> tuple[FrozenCodec, int]:
@@ -200,7 +215,7 @@ def _as_before(codec: FrozenCodec, path: str | os.PathLike[str], asked: int | No
     with ByteSource(path) as source, naming(os.fspath(path)):
         metadata = read_header(source).metadata
     for position in range(len(codec.qualities)):
-        alone = codec.only(position)
+        alone = codec.only(position, with_causal=metadata.max_error is not None)
         if alone.digest != metadata.model:
             continue
         if asked not in (None, position):

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from narrows.codec.entropy_models.contract import Coded
+from narrows.codec.residual.causal import Causal
 
 __all__ = ["Codec", "Entropy", "Quality"]
 
@@ -57,6 +58,10 @@ class Codec(Protocol):
     @property
     def qualities(self) -> Sequence[Quality]:
         """From coarse to fine."""
+
+    @property
+    def causal(self) -> Causal | None:
+        """The network under which values are kept exactly, if there is one."""
 
     def decode(self, symbols: npt.NDArray[np.int32], quality: int) -> npt.NDArray[Any]:
         """Return the records (n, *shape) that symbols (n, D) stand for."""

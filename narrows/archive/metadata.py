@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +28,7 @@ _USUAL_CHUNK_BYTES = 32 << 20
 _USUAL_CHUNK_SYMBOLS = 3 << 17  # decoded in a tenth of a second, for whoever wants one record
 _MOST_CHUNK_SYMBOLS = 1 << 23
 _BOUNDED_VALUES = 1 << 21
+_MOST_BOUNDED_VALUES = 1 << 24
 _FEWEST_CHUNK_RECORDS = 1 << 11  # unless they are large: chunks have a price
 
 
@@ -110,12 +112,17 @@ class Metadata:
                 raise CorruptArchiveError(f"the '{name}' in its metadata cannot be {known[name]!r:.80}")
         del known["group_records"]
         known["record_shape"], known["dtype"] = tuple(known["record_shape"]), np.dtype(known["dtype"])
+        if known["max_error"] is not None:
+            known["max_error"] = float(known["max_error"])
         metadata = cls(**known, more=given)
         if metadata.record_bytes > MAX_RECORD_BYTES:
             raise CorruptArchiveError(f"its records would take {metadata.record_bytes:,} bytes each")
         n = metadata.chunk_records
         if n > 1 and (n * metadata.record_bytes > MAX_CHUNK_BYTES or n * metadata.n_symbols > MAX_CHUNK_SYMBOLS):
             raise CorruptArchiveError(f"its chunks of {n:,} records would be larger than is allowed")
+        n_values = n * math.prod(metadata.record_shape)
+        if n > 1 and metadata.max_error is not None and n_values > _MOST_BOUNDED_VALUES:
+            raise CorruptArchiveError(f"its chunks of {n:,} records would have more values than is allowed")
         return metadata
 
 
@@ -162,5 +169,5 @@ _CHECKS: dict[str, Any] = {
     "container": lambda value: isinstance(value, dict),
     "tiling": lambda value: value is None or isinstance(value, dict),
     "narrows": lambda value: isinstance(value, str),
-    "max_error": lambda value: value is None or (type(value) in {int, float} and 0 <= value < math.inf),
+    "max_error": lambda value: value is None or (type(value) in {int, float} and 0 <= value <= sys.float_info.max),
 }

@@ -29,7 +29,7 @@ from narrows.archive.layout import GROUP_RECORDS, Coding
 from narrows.codec.entropy_models.contract import Coded
 from narrows.codec.rans import MAX_LANES, Message
 from narrows.codec.residual.kept import Kind
-from narrows.errors import CorruptArchiveError, InvalidParameterError
+from narrows.errors import ArchiveError, CorruptArchiveError, InvalidParameterError
 
 __all__ = [
     "Payload",
@@ -178,8 +178,10 @@ def _parse_rest(data: bytes) -> Rest:
     if len(data) < _REST.size:
         raise CorruptArchiveError("what a chunk keeps besides its code is shorter than the head of it")
     kind, max_error = _REST.unpack_from(data)
-    if kind not in set(Kind) or not 0 <= max_error < math.inf:
-        raise CorruptArchiveError("a chunk keeps records in a way that cannot be")
+    if kind not in set(Kind):
+        raise ArchiveError(f"a chunk keeps records in a way ({kind}) that this narrows does not know: upgrade it")
+    if not 0 <= max_error < math.inf:
+        raise CorruptArchiveError("a chunk's largest error is none")
     return Rest(Kind(kind), max_error, data[_REST.size :])
 
 

@@ -231,7 +231,7 @@ class Writer:
         if self.metadata.max_error is not None:
             records, decoded = (np.concatenate(parts) for parts in zip(*self._records, strict=True))
             grid = Grid(self.metadata.dtype, self.metadata.max_error)
-            kept = keep(records, decoded, coded.n_bytes, grid)
+            kept = keep(records, decoded, coded.n_bytes, grid, self._codec.causal)
             errors = Errors.of(records, kept.restored)
             self.errors += errors
             rest = Rest(kept.kind, errors.largest, kept.data)

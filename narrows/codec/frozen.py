@@ -29,6 +29,7 @@ from narrows.codec.entropy_models import EntropyModel, entropy_model
 from narrows.codec.operations import Rescale, Reshape
 from narrows.codec.output import DTYPES, Output
 from narrows.codec.program import MOST_WORK, Program
+from narrows.codec.residual.causal import Causal, as_image
 from narrows.codec.stored import stored_number
 from narrows.codec.tensor_bytes import pack_tensors
 from narrows.errors import ModelFileError, NarrowsError, NotFreezableError
@@ -101,6 +102,8 @@ class FrozenCodec:
     golden : ndarray of shape (g, n_symbols), int32
         Symbols whose message and records are written down with the codec and replayed where it is read; fewer of them
         where replaying all would take too long.
+    causal : Causal or None
+        The network under which archives keep values exactly, where the model has one.
 
     Raises
     ------
@@ -120,12 +123,15 @@ class FrozenCodec:
         peak: float,
         usual: int,
         golden: NDArray[np.int32],
+        causal: Causal | None = None,
     ) -> None:
         self.program, self.output, self.qualities = program, output, tuple(qualities)
         self.z_shape, self.peak, self.usual, self.golden = z_shape, peak, usual, golden
         self._check()
         self.golden = golden[:: -(-len(golden) // self._most_golden())]
+        self._causal = causal
         self._carrier = "float64"
+        self._unproved_causal: str | None = None  # what is still to come out of it
         self._unproved: dict[int, str] = {}  # what is still to come out of the golden symbols, by quality
 
     @property
@@ -142,6 +148,25 @@ class FrozenCodec:
     def n_symbols(self) -> int:
         """Whole numbers that stand for one record."""
         return math.prod(self.z_shape)
+
+    @property
+    def causal(self) -> Causal | None:
+        """The network under which archives keep values exactly, once it has said what it did where it was made."""
+        if self._causal is not None and self._unproved_causal not in (None, self._causal.digest()):
+            raise ModelFileError("The model's network of residuals is damaged: it does not say what it did when made.")
+        self._unproved_causal = None
+        return self._causal
+
+    def with_causal(self, causal: Causal) -> FrozenCodec:
+        """Return the codec with a network under which archives keep values exactly."""
+        codec = self._with(self.qualities, self.usual, None)
+        codec._take_causal(causal)
+        return codec
+
+    def _take_causal(self, causal: Causal) -> None:
+        if as_image(self.shape)[0] != causal.grid or self.dtype.kind not in "ub":
+            raise ModelFileError("The network of residuals is for other records than the model's.")
+        self._causal = causal
 
     @cached_property
     def blob(self) -> bytes:
@@ -171,14 +196,23 @@ class FrozenCodec:
         codes = self.qualities[quality].rescale.run(symbols, carrier=carrier)
         return self.output.of(self.program.run(codes, carrier=carrier))
 
-    def only(self, quality: int) -> FrozenCodec:
+    def only(self, quality: int, *, with_causal: bool = False) -> FrozenCodec:
         """Return a codec with this quality alone, for archives that carry their model."""
-        kept = (self.qualities[quality],)
-        alone = FrozenCodec(
-            self.program, self.output, kept, z_shape=self.z_shape, peak=self.peak, usual=0, golden=self.golden
+        return self._with((self.qualities[quality],), 0, self._causal if with_causal else None)
+
+    def _with(self, qualities: tuple[Quality, ...], usual: int, causal: Causal | None) -> FrozenCodec:
+        codec = FrozenCodec(
+            self.program,
+            self.output,
+            qualities,
+            z_shape=self.z_shape,
+            peak=self.peak,
+            usual=usual,
+            golden=self.golden,
+            causal=causal,
         )
-        alone._carrier = self._carrier
-        return alone
+        codec._carrier = self._carrier
+        return codec
 
     def __reduce__(self) -> tuple[Any, tuple[bytes]]:
         return type(self).from_bytes, (self.blob,)
@@ -287,6 +321,10 @@ class FrozenCodec:
             "qualities": described,
             "golden": self._golden_digests(),
         }
+        if self._causal is not None:
+            of_causal, named = self._causal.to_tensors()
+            tensors |= {f"causal.{name}": tensor for name, tensor in named.items()}
+            header["causal"] = {**of_causal, "golden": self._causal.digest()}
         header["sha256"] = _digest(tensors)
         text = json.dumps(header, sort_keys=True, allow_nan=False, separators=(", ", ": "))
         return pack_tensors(tensors, {_KEY: text})
@@ -342,6 +380,10 @@ class FrozenCodec:
             usual=stored_number(header, "usual", 0, _MOST_QUALITIES - 1),
             golden=tensors["golden"],
         )
+        if "causal" in header:
+            described = header["causal"]
+            codec._take_causal(Causal.from_tensors(described, _under("causal.", tensors)))
+            codec._unproved_causal = str(described["golden"])
         if len(codec.golden) != len(tensors["golden"]):
             raise ModelFileError(
                 f"The frozen decoder has {len(tensors['golden'])} golden vectors; of its kind {codec._most_golden()} "

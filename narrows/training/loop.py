@@ -15,10 +15,10 @@ import torch
 from torch import Generator, Tensor
 
 from narrows.batches import batch_size
-from narrows.chain import Chain
 from narrows.errors import TrainingDivergedError
 from narrows.training.checkpoints import Checkpoint, State, pack_optimiser, unpack_optimiser
 from narrows.training.interruption import Interruption
+from narrows.training.learner import Learner
 from narrows.training.progress import Epoch, Watcher
 from narrows.training.records import Records
 from narrows.training.settings import Training
@@ -31,7 +31,7 @@ _VALIDATION_BATCH = 1024
 
 
 def train(
-    chain: Chain,
+    chain: Learner,
     records: Records,
     validation: Records | None,
     settings: Training,
@@ -45,7 +45,7 @@ def train(
 
     Parameters
     ----------
-    chain : Chain
+    chain : Chain, or what learns as one does
         On the device of the records.
     records, validation : Records
         What to train on, and what to measure the validation loss on after each epoch.
@@ -92,7 +92,7 @@ def train(
     return run.history
 
 
-def mean_loss(chain: Chain, records: Records) -> float:
+def mean_loss(chain: Learner, records: Records) -> float:
     """Return the mean loss of a record in nats, nothing corrupted."""
     size = batch_size(chain.shape, _VALIDATION_BATCH)
     with torch.no_grad():
@@ -120,7 +120,7 @@ class _Run:
 
     def __init__(
         self,
-        chain: Chain,
+        chain: Learner,
         records: Records,
         validation: Records | None,
         settings: Training,

@@ -1,9 +1,11 @@
 """Make the golden archives and models of this format version: to be decoded for ever.
 
 They are made once for each version of the format, by hand, and never again: what narrows has written, it must be able
-to read. Therefore nothing happens without the flag::
+to read. Therefore nothing happens without a flag. The second makes only those archives with a bound that are not there
+yet::
 
     python tests/golden/make.py --overwrite
+    python tests/golden/make.py --add
 """
 
 from __future__ import annotations
@@ -11,13 +13,19 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
 
 import narrows
 import narrows.data
+from narrows.archive.chunks import read_chunk
+from narrows.codec.residual.grid import Grid
+from narrows.codec.residual.kept import Kept, Kind, _linear, keep
 from narrows.networks import Dense, Strided
 
 FOLDER = Path(__file__).parent / "v1"
@@ -71,6 +79,87 @@ def records_for(name: str, test: np.ndarray) -> np.ndarray:
     return np.concatenate([test[:290], noise])
 
 
+def bounded() -> dict[str, tuple[str | None, np.ndarray, float, str]]:
+    """Return archives with a bound: model file, or None for a model of their own; records; bound; way to keep them."""
+    digits = narrows.data.open("digits:test").values
+    rng = np.random.default_rng(2)
+    noise = rng.integers(0, 256, (10, 8, 8), np.uint8)
+    table = (rng.normal(size=(300, 3)) @ rng.normal(size=(3, 6)) + 0.05 * rng.normal(size=(300, 6))).astype(np.float32)
+    wild, far = table.copy(), table + np.float32(1000)
+    wild.flat[:7] = [np.nan, np.inf, -np.inf, -0.0, 3e38, 1e-45, -1e-45]
+    ends = (table * 1e3).astype(np.int64)
+    ends.flat[:4] = [np.iinfo(np.int64).max, np.iinfo(np.int64).min, np.iinfo(np.int64).max, 0]
+    near = np.cumsum(np.cumsum(rng.normal(size=(60, 5, 4, 3)), 1), 2)
+    wide = (near * 500 + 30000).astype(np.uint16)
+    return {
+        "uint8-0-smallest": ("ladder.safetensors", digits[:60], 0, "smallest"),
+        "uint8-0-linear-on-code": ("ladder.safetensors", digits[:270], 0, "linear on code"),
+        "uint8-9-linear": ("ladder.safetensors", digits[:90], 9, "linear"),
+        "uint8-0-plain": ("ladder.safetensors", noise, 0, "smallest"),
+        "uint8-0-zstd": ("ladder.safetensors", np.tile(noise[:1], (200, 1, 1)), 0, "smallest"),
+        "float32-0.05-linear-on-code": ("table.safetensors", wild[:200], 0.05, "linear on code"),
+        "float32-0-linear": ("table.safetensors", far, 0, "linear"),
+        "float32-1e-12-exact": ("table.safetensors", far, 1e-12, "exact"),
+        "bool-0-linear-on-code": (None, table > 0, 0, "linear on code"),
+        "int64-2-linear": (None, ends, 2, "linear"),
+        "uint16-5-linear-on-code": (None, wide, 5, "linear on code"),
+        "float64-0-linear": (None, far.astype(np.float64), 0, "linear"),
+        "float16-0.01-linear": (None, near.astype(np.float16), 0.01, "linear"),
+    }
+
+
+def keep_as(way: str) -> Callable[..., Kept]:
+    """Return what keeps records in a way of its own choice, not in the smallest."""
+
+    def keep_so(records: np.ndarray, decoded: np.ndarray, _n_code: int, grid: Grid, *_: object) -> Kept:
+        if way == "exact":
+            return replace(_linear(records, None, Grid(grid.dtype, 0)), kind=Kind.EXACT)
+        return _linear(records, decoded if way == "linear on code" else None, grid)
+
+    return keep if way == "smallest" else keep_so
+
+
+def kinds_of(archive: Path, model: Path | None) -> list[str]:
+    """Return how an archive with a bound keeps its chunks."""
+    with narrows.open_archive(archive, model=model) as opened:
+        index = opened._index
+        rests = [read_chunk(opened._source, opened.metadata, index, chunk).rest for chunk in range(len(index.offsets))]
+    return [Kind(rest.kind).name for rest in rests if rest is not None]
+
+
+def add() -> None:
+    """Write those archives with a bound that are not there yet, and their hashes beside the others."""
+    torch.set_num_threads(1)
+    described = json.loads((FOLDER / "hashes.json").read_text())
+    for name, (model_file, records, bound, way) in bounded().items():
+        archive = FOLDER / f"bounded-{name}.narrows"
+        if archive.exists():
+            continue
+        model = FOLDER / model_file if model_file else None
+        maker = model if model is not None else narrows.Autoencoder(
+            2, network=Dense(widths=(4,)), training=narrows.Training(epochs=3, batch_size=32), random_state=0
+        ).fit(np.nan_to_num(records, posinf=0, neginf=0) if records.dtype.kind == "f" else records)  # fmt: skip
+        middle = 2 * len(records) // 3
+        with mock.patch("narrows.archive.writer.keep", keep_as(way)):
+            narrows.compress(records[:middle], archive, model=maker, embed_model=model is None, max_error=bound)
+            narrows.compress(records[middle:], archive, model=maker, append=True, max_error=bound)
+        found = narrows.restore(archive, model=model)
+        described["archives"][archive.name] = {
+            "model": model_file,
+            "shape": list(found.shape),
+            "restored": sha256(found),
+            "kinds": kinds_of(archive, model),
+        }
+    (FOLDER / "hashes.json").write_text(json.dumps(described, indent=2) + "\n")
+    check_size()
+
+
+def check_size() -> None:
+    """Refuse golden files that are too many or too large."""
+    if sum(file.stat().st_size for file in FOLDER.iterdir()) >= MOST_BYTES:
+        raise SystemExit(f"That is too much: at most {MOST_BYTES:,} bytes.")
+
+
 def make() -> None:
     """Train the models, write everything, and the hashes beside it."""
     torch.set_num_threads(1)
@@ -105,21 +194,23 @@ def make() -> None:
         restored[archive] = {"model": model_file, "shape": list(found.shape), "restored": sha256(found)}
     described = {"narrows": narrows.__version__, "models": written, "archives": restored}
     (FOLDER / "hashes.json").write_text(json.dumps(described, indent=2) + "\n")
-    total = sum(file.stat().st_size for file in FOLDER.iterdir())
-    if total >= MOST_BYTES:
-        raise SystemExit(f"That is too much: at most {MOST_BYTES:,} bytes.")
+    add()
 
 
 def main() -> None:
     """Make the files, if it is really meant."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--overwrite", action="store_true", help=f"replace what is in {FOLDER.name}/")
-    if not parser.parse_args().overwrite:
+    parser.add_argument("--add", action="store_true", help="make the archives with a bound that are not there yet")
+    chosen = parser.parse_args()
+    if chosen.add and not chosen.overwrite:
+        return add()
+    if not chosen.overwrite:
         raise SystemExit(
             f"Golden files are made once for each version of the format. Is there a new one, or is {FOLDER.name} not "
             "released yet? Then say --overwrite."
         )
-    make()
+    return make()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import itertools
 import json
 import math
 import struct
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import zstandard
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
@@ -36,6 +38,11 @@ HEADER_DICTIONARY = (
     )
 )
 MODEL, RECORDS, INDEX = 1, 2, 3
+LINEAR, LOSSLESS, ZSTD, PLAIN = 1, 2, 3, 4
+WINDOWS = (16, 32, 64, 128, 256, 512, 1024, 4096)
+SHARES, SPREADS = (8, 512, 2048, 8192), (6, 12)
+SIGMOID = np.array([round(65536 / (1 + math.exp(-z / 128))) for z in range(-2048, 2049)])
+SLOPE = np.array([round(2**25 * 2 ** (-e / 4)) for e in range(64)])
 GROUP = 256
 MIB = 1 << 20
 EXACT = 1 << 53
@@ -175,6 +182,7 @@ class Header(NamedTuple):
     n_symbols: int
     chunk_records: int
     tiling: Tiling | None
+    max_error: float | None
 
 
 class Entry(NamedTuple):
@@ -191,6 +199,7 @@ class Block(NamedTuple):
     """A block whose checksums are right."""
 
     kind: int
+    coding: int
     first: int
     n_records: int
     payload: bytes
@@ -249,6 +258,7 @@ def parse_header(data: bytes) -> Header:
         n_symbols=whole(meta.get("n_symbols"), 1, 1 << 26, "n_symbols"),
         chunk_records=whole(meta.get("chunk_records"), 1, 65536, "chunk_records"),
         tiling=parse_tiling(meta.get("tiling"), shape),
+        max_error=parse_max_error(meta.get("max_error")),
     )
     require(meta.get("group_records") == GROUP, "group_records is not 256")
     check_sizes(header)
@@ -262,6 +272,17 @@ def check_sizes(header: Header) -> None:
     if header.chunk_records > 1:
         require(size * header.chunk_records <= 64 * MIB, "chunks restore to too many bytes")
         require(header.n_symbols * header.chunk_records <= 1 << 24, "chunks have too many symbols")
+        if header.max_error is not None:
+            require(math.prod(header.shape) * header.chunk_records <= 1 << 24, "chunks have too many values")
+
+
+def parse_max_error(value: object) -> float | None:
+    """Read how far off a value may be."""
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= sys.float_info.max:
+        raise ValueError("max_error is no number that can be")
+    return float(value)
 
 
 def parse_tiling(value: object, shape: Shape) -> Tiling | None:
@@ -293,11 +314,11 @@ def parse_block(data: bytes, offset: int) -> Block:
     head = take(data, offset, 32)
     magic, kind, coding, flags, length, first, count, crc = struct.unpack("<4sBBHQQII", head)
     require(magic == BLOCK_MAGIC and crc == zlib.crc32(head[:28]), "the head of a block is damaged")
-    require(flags == 0 and coding == (1 if kind == RECORDS else 0), "a block needs a newer reader")
+    require(flags == 0 and coding in ((1, 2, 3) if kind == RECORDS else (0,)), "a block needs a newer reader")
     payload = take(data, offset + 32, length)
     payload_crc = int.from_bytes(take(data, offset + 32 + length, 4), "little")
     require(payload_crc == zlib.crc32(payload), "the payload of a block is damaged")
-    return Block(kind, first, count, payload, payload_crc)
+    return Block(kind, coding, first, count, payload, payload_crc)
 
 
 def parse_entries(block: Block, header: Header) -> list[Entry]:
@@ -365,13 +386,22 @@ class Message(NamedTuple):
     escapes: bytes
 
 
+class Rest(NamedTuple):
+    """What brings records back within the bound."""
+
+    kind: int
+    largest_error: float
+    data: bytes
+
+
 class Chunk(NamedTuple):
-    """A chunk: the checksum of each group, the coded symbols, and a name for each record."""
+    """A chunk: the checksum of each group, the coded symbols, a name for each record, and the rest."""
 
     n_records: int
     group_crcs: Array
-    message: Message
+    message: Message | None
     names: list[str]
+    rest: Rest | None
 
 
 def parse_chunk(archive: Archive, entry: Entry) -> Chunk:
@@ -381,15 +411,37 @@ def parse_chunk(archive: Archive, entry: Entry) -> Chunk:
     n_lanes, n_words, n_escapes, n_names = struct.unpack("<4I", take(payload, 0, 16))
     n_groups = -(-n // GROUP)
     symbols = n * archive.header.n_symbols
-    require(1 <= n_lanes <= 4096 and n_words <= symbols and n_escapes <= 3 * symbols, "a chunk breaks the limits")
+    if block.coding == 3:
+        require(n_lanes == n_words == n_escapes == 0, "a chunk without a code has some")
+    else:
+        require(1 <= n_lanes <= 4096 and n_words <= symbols and n_escapes <= 3 * symbols, "a chunk breaks the limits")
     lengths = [16, 4 * n_groups, 4 * n_lanes, 2 * n_words, n_escapes, n_names]
-    require(sum(lengths) == len(payload), "the lengths in a chunk do not add up")
-    ends = np.cumsum(lengths).tolist()
-    _, crcs, states, words, escapes, packed = (
-        payload[end - length : end] for length, end in zip(lengths, ends, strict=True)
-    )
+    _, crcs, states, words, escapes, packed, behind = cut(payload, lengths)
     message = Message(np.frombuffer(states, "<u4"), np.frombuffer(words, "<u2"), escapes)
-    return Chunk(n, np.frombuffer(crcs, "<u4"), message, parse_names(packed, n))
+    rest = None
+    if archive.header.max_error is None:
+        require(block.coding == 1 and not behind, "the lengths in a chunk do not add up, or it has a rest")
+    else:
+        require(block.coding != 1, "a chunk keeps no bound")
+        rest = parse_rest(behind, n, archive.header)
+    crcs_of_groups = np.frombuffer(crcs, "<u4")
+    return Chunk(n, crcs_of_groups, message if n_lanes else None, parse_names(packed, n), rest)
+
+
+def cut(data: bytes, lengths: list[int]) -> list[bytes]:
+    """Cut bytes into parts of these lengths, and what is left."""
+    ends = list(itertools.accumulate(lengths, initial=0))
+    require(ends[-1] <= len(data), "the lengths in a chunk do not add up")
+    return [data[low:high] for low, high in itertools.pairwise([*ends, len(data)])]
+
+
+def parse_rest(data: bytes, n: int, header: Header) -> Rest:
+    """Read the head of a rest."""
+    kind, largest = struct.unpack("<B7xd", take(data, 0, 16))
+    require(kind in (LINEAR, LOSSLESS, ZSTD, PLAIN), "a chunk is kept in a way that needs a newer reader")
+    require(0 <= largest <= (header.max_error or 0.0), "a chunk's largest error is beyond the bound")
+    require(len(data) - 16 <= n * math.prod(header.shape) * header.dtype.itemsize, "a rest is too long")
+    return Rest(kind, largest, data[16:])
 
 
 def parse_names(packed: bytes, n: int) -> list[str]:
@@ -416,18 +468,341 @@ def restore_chunk(archive: Archive, model: Model, entry: Entry) -> Array:
     """Decode a chunk, restore its records group by group, and compare each group's checksum."""
     chunk = parse_chunk(archive, entry)
     quality = model.qualities[archive.header.quality]
-    symbols = decode(quality.entropy, chunk.message, chunk.n_records)
-    groups = []
+    records = None
+    if chunk.message is not None:
+        symbols = decode(quality.entropy, chunk.message, chunk.n_records)
+        records = restore(model, quality, symbols)
+    if chunk.rest is not None:
+        records = make_good(chunk.rest, records, chunk.n_records, archive.header)
+    if records is None:
+        raise ValueError("a chunk holds neither a code nor a rest")
     for number, crc in enumerate(chunk.group_crcs.tolist()):
-        group = restore(model, quality, symbols[number * GROUP : (number + 1) * GROUP])
+        group = records[number * GROUP : (number + 1) * GROUP]
         require(zlib.crc32(group.tobytes()) == crc, "records do not restore to what they were")
-        groups.append(group)
-    return np.concatenate(groups)
+    return records
 
 
 def empty(header: Header) -> Array:
     """No record of the archive's shape and type."""
     return np.empty((0, *header.shape), header.dtype)
+
+
+# Archives with a bound
+
+
+class Grid(NamedTuple):
+    """What whole numbers, units, stand for values; `unit` is 0 where they are no multiples of one."""
+
+    dtype: np.dtype[Any]
+    step: int
+    lowest: int
+    highest: int
+    unit: float
+
+    def units(self, values: Array) -> Array:
+        """Tell values in units."""
+        if self.unit > 0:
+            with np.errstate(over="ignore"):
+                told = np.rint(values.astype(np.float64) / self.unit)
+            return np.where(np.abs(told) <= 2.0**50, told, 0).astype(np.int64)
+        if self.dtype.kind == "f":
+            return in_order(values.view(f"<i{self.dtype.itemsize}").astype(np.int64), self.highest)
+        if self.dtype == np.uint64:
+            return (values - np.uint64(1 << 63)).astype(np.int64)
+        return values.astype(np.int64)
+
+    def values(self, units: Array) -> Array:
+        """Give the values that units stand for."""
+        if self.unit > 0:
+            with np.errstate(over="ignore"):
+                return to_dtype(units.astype(np.float64) * self.unit, self.dtype)
+        if self.dtype.kind == "f":
+            return in_order(units, self.highest).astype(f"<i{self.dtype.itemsize}").view(self.dtype)
+        if self.dtype == np.uint64:
+            return units.astype(np.uint64) + np.uint64(1 << 63)
+        return units.astype(self.dtype)
+
+
+def in_order(numbers: Array, mask: int) -> Array:
+    """Invert all bits of negative numbers but the sign; and the same back."""
+    return np.where(numbers < 0, numbers ^ mask, numbers)
+
+
+def grid_of(dtype: np.dtype[Any], max_error: float) -> Grid:
+    """Give the grid for a type and a bound."""
+    bits = 8 * dtype.itemsize
+    lowest, highest = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    if dtype.kind == "f":
+        unit = min(max_error, (2 - 2.0**-52) * 2.0**1021) * ((1 - 2.0**-20) / 8)
+        if unit >= 2.0**-1000:
+            return Grid(dtype, 16, -(1 << 51), 1 << 51, unit)
+        return Grid(dtype, 1, lowest, highest, 0.0)
+    if dtype.kind == "b":
+        lowest, highest = 0, 1
+    elif dtype.kind == "u" and bits < 64:
+        lowest, highest = 0, (1 << bits) - 1
+    return Grid(dtype, 2 * min(math.floor(max_error), 1 << 48) + 1, lowest, highest, 0.0)
+
+
+def make_good(rest: Rest, restored: Array | None, n: int, header: Header) -> Array:
+    """Bring n records back within the bound; `restored` is what the code alone makes of them, if there is one."""
+    shape, dtype = (n, *header.shape), header.dtype
+    if rest.kind in (LINEAR, LOSSLESS):
+        grid = grid_of(dtype, (header.max_error or 0.0) if rest.kind == LINEAR else 0.0)
+        return from_linear(rest.data, restored, grid, shape)
+    data = rest.data
+    if rest.kind == ZSTD:
+        try:
+            require(zstandard.frame_content_size(data) == math.prod(shape) * dtype.itemsize, "a frame is of other size")
+            data = zstandard.ZstdDecompressor().decompress(data, allow_extra_data=False)
+        except zstandard.ZstdError as error:
+            raise ValueError("a Zstandard frame is damaged") from error
+    require(len(data) == math.prod(shape) * dtype.itemsize, "records are of another size")
+    return np.frombuffer(data, dtype).reshape(shape)
+
+
+def from_linear(data: bytes, restored: Array | None, grid: Grid, shape: Shape) -> Array:
+    """Read the kind LINEAR."""
+    n, n_values = shape[0], math.prod(shape[1:])
+    n_weights, n_lanes, n_words, n_escapes, n_wild, raw = struct.unpack("<5IB3x", take(data, 0, 24))
+    require(1 <= n_lanes <= 4096 and n_words <= n * n_values and raw <= 56, "a rest breaks the limits")
+    require(n_lanes >= n or n_values * -(-n // n_lanes) <= 1 << 20, "a rest has too few lanes")
+    require(n_values <= 1 << 22 and grid.step << raw <= 1 << 58, "a rest breaks the limits")
+    n_low = -(-n * raw // 8)
+    lengths = [24, n_weights, 4 * n_lanes, 2 * n_words, n_escapes, n_values * n_low, n_wild]
+    _, weights, states, words, escapes, low, wild, behind = cut(data, lengths)
+    require(not behind, "the lengths in a rest do not add up")
+    anchors = np.zeros((n_values, n), np.int64)
+    if restored is not None:
+        anchors = grid.units(np.ascontiguousarray(restored.reshape(n, -1).T))
+    predictor = Predictor(weights, grid, raw, anchors, shape[1:], has_code=restored is not None)
+    message = Message(np.frombuffer(states, "<u4"), np.frombuffer(words, "<u2"), escapes)
+    units = decode_units(predictor, message, [low[at : at + n_low] for at in range(0, len(low), n_low)] if raw else [])
+    values = grid.values(units)
+    put_wild(wild, values)
+    return np.ascontiguousarray(values.T).reshape(shape)
+
+
+def decode_units(predictor: Predictor, message: Message, low: list[bytes]) -> Array:
+    """Decode y, position by position."""
+    n_values, n = predictor.anchors.shape
+    grid, raw = predictor.grid, predictor.raw
+    coder = MixtureDecoder(message)
+    escapes = np.zeros(0, "<i8")
+    if message.escapes:
+        inflated = inflate(message.escapes, 8 * n * n_values)
+        require(inflated and len(inflated) % 8 == 0, "escapes are cut off")
+        escapes = np.frombuffer(inflated, "<i8")
+    used = 0
+    for position in range(n_values):
+        mixture = predictor.predict(position)
+        places = coder.block(mixture)
+        k = mixture.lows + places
+        (escaped,) = np.nonzero(places == mixture.window - 1)
+        require(used + len(escaped) <= len(escapes), "there are too few escapes")
+        k[escaped] = escapes[used : used + len(escaped)]
+        used += len(escaped)
+        q = (k << raw) + (low_bits(low[position], n, raw) if raw else 0)
+        predictor.see(position, np.clip(predictor.anchors[position] + grid.step * q, grid.lowest, grid.highest))
+    coder.finish()
+    require(used == len(escapes), "there are too many escapes")
+    return predictor.y
+
+
+def low_bits(data: bytes, n: int, raw: int) -> Array:
+    """Read n numbers of `raw` bits, the highest first."""
+    bits = np.unpackbits(np.frombuffer(data, np.uint8))[: n * raw].reshape(n, raw).astype(np.int64)
+    return bits @ (1 << np.arange(raw, dtype=np.int64)[::-1])
+
+
+def put_wild(data: bytes, values: Array) -> None:
+    """Replace the wild values, in place."""
+    if not data:
+        return
+    each = 4 + values.itemsize
+    inflated = inflate(data, each * values.size)
+    m, left = divmod(len(inflated), each)
+    require(m > 0 and left == 0, "wild values are cut off")
+    gaps = np.frombuffer(inflated, "<u4", m).astype(np.int64)
+    places = np.cumsum(gaps)
+    require(np.all(gaps[1:] > 0) and places[-1] < values.size, "wild values are where there are none")
+    values.reshape(-1)[places] = np.frombuffer(inflated, values.dtype, m, 4 * m)
+
+
+class Pattern(NamedTuple):
+    """The neighbours of some positions, as what to add to a position, in their order."""
+
+    before: list[int]
+    after: list[int]
+
+
+def find_patterns(shape: Shape) -> tuple[list[Pattern], list[int]]:
+    """Find the patterns of a record's shape, and which of them each position has."""
+    axes = [length for length in shape if length > 1] or [1]
+    if len(axes) > 3:
+        axes = [math.prod(axes[:-2]), *axes[-2:]]
+    near = sorted(offsets(len(axes)), key=lambda offset: (sum(map(abs, offset)), *reversed(offset)))
+    strides = [math.prod(axes[axis + 1 :]) for axis in range(len(axes))]
+    numbers: dict[tuple[Shape, ...], int] = {}
+    patterns, number_of = [], []
+    for position in itertools.product(*(range(length) for length in axes)):
+        there = tuple(
+            offset
+            for offset in near
+            if all(0 <= at + by < length for at, by, length in zip(position, offset, axes, strict=True))
+        )
+        if there not in numbers:
+            numbers[there] = len(numbers)
+            deltas = [sum(by * stride for by, stride in zip(offset, strides, strict=True)) for offset in there]
+            patterns.append(Pattern([d for d in deltas if d < 0], [d for d in deltas if d > 0]))
+        number_of.append(numbers[there])
+    return patterns, number_of
+
+
+def offsets(n_axes: int) -> list[Shape]:
+    """Give the offsets of all neighbours."""
+    found = [offset for offset in itertools.product((-1, 0, 1), repeat=n_axes) if any(offset)]
+    for axis in range(n_axes):
+        for far in range(2, (8 if n_axes == 1 else 2) + 1):
+            found.append(tuple(-far if other == axis else 0 for other in range(n_axes)))
+    return found
+
+
+class Mixture(NamedTuple):
+    """What is expected of a position: of weights, scales (2, n), mean and lows (n,)."""
+
+    weights: Array
+    scales: Array
+    mean: Array
+    lows: Array
+    window: int
+
+    def part(self, some: slice) -> Mixture:
+        """Give the same for some of the records."""
+        return Mixture(self.weights[:, some], self.scales[:, some], self.mean[some], self.lows[some], self.window)
+
+    def start(self, j: Array) -> Array:
+        """Compute F(j)."""
+        d = np.clip(16 * (self.lows + j) - 8 - self.mean, -(1 << 24), 1 << 24)
+        z = np.clip((d * SLOPE[self.scales]) >> 16, -2048, 2048)
+        inner = j + (((65536 - self.window) * (self.weights * SIGMOID[2048 + z]).sum(axis=0)) >> 31)
+        ends = {0: 0, self.window - 1: 65535, self.window: 65536}
+        return np.select([j == end for end in ends], list(ends.values()), inner)
+
+    def find(self, slots: Array) -> Array:
+        """Find the places j with F(j) ≤ slot < F(j + 1)."""
+        low, high = np.zeros_like(slots), np.full_like(slots, self.window)
+        while np.any(high - low > 1):
+            middle = (low + high) // 2
+            is_below = self.start(middle) <= slots
+            low, high = np.where(is_below, middle, low), np.where(is_below, high, middle)
+        return low
+
+
+class MixtureDecoder:
+    """Takes a message apart whose entries have mixtures instead of tables."""
+
+    def __init__(self, message: Message) -> None:
+        self.states = message.states.astype(np.int64)
+        self.words = message.words.astype(np.int64)
+        self.position = 0
+        require(np.all(self.states >= 1 << 16), "a state is too small")
+
+    def block(self, mixture: Mixture) -> Array:
+        """Decode a position of all records."""
+        lanes, n = len(self.states), len(mixture.mean)
+        return np.concatenate([self.row(mixture.part(slice(i, min(i + lanes, n)))) for i in range(0, n, lanes)])
+
+    def row(self, mixture: Mixture) -> Array:
+        """Decode one place in each of the first lanes."""
+        x = self.states[: len(mixture.mean)]
+        slots = x & 0xFFFF
+        places = mixture.find(slots)
+        c, end = mixture.start(places), mixture.start(places + 1)
+        x = (end - c) * (x >> 16) + slots - c
+        low = np.flatnonzero(x < 1 << 16)
+        words = self.words[self.position : self.position + len(low)]
+        require(len(words) == len(low), "a message calls for a word past its last")
+        x[low] = (x[low] << 16) + words
+        self.position += len(low)
+        self.states[: len(x)] = x
+        return places
+
+    def finish(self) -> None:
+        """Check that the message ended as messages do."""
+        require(np.all(self.states == 1 << 16) and self.position == len(self.words), "a message does not end well")
+
+
+class Predictor:
+    """Says what to expect of each position, from what is known of its neighbours."""
+
+    def __init__(self, weights: bytes, grid: Grid, raw: int, anchors: Array, shape: Shape, *, has_code: bool) -> None:
+        self.grid, self.raw, self.anchors, self.has_code = grid, raw, anchors, has_code
+        self.coarse = grid.step << raw
+        self.y, self.errors = np.zeros_like(anchors), np.zeros_like(anchors)
+        self.patterns, self.number_of = find_patterns(shape)
+        n_inputs = [len(p.before) + (1 + len(p.before) + len(p.after) if has_code else 0) for p in self.patterns]
+        length = 193 + 8 * sum(n + 1 for n in n_inputs)
+        inflated = inflate(weights, length)
+        require(len(inflated) == length and inflated[0] < len(WINDOWS), "weights are of another length")
+        self.window = WINDOWS[inflated[0]]
+        self.scales = np.frombuffer(inflated, np.uint8, 96, 1).astype(np.int64)
+        kinds = np.frombuffer(inflated, np.uint8, 96, 97).astype(np.int64)
+        require(np.all(self.scales <= 63) and np.all(kinds <= 7), "a bin is not as it should be")
+        self.shares, self.spreads = np.array(SHARES)[kinds % 4], np.array(SPREADS)[kinds // 4]
+        numbers = np.frombuffer(inflated, "<i8", -1, 193).astype(np.int64)
+        require(np.all((numbers >= -(1 << 62)) & (numbers <= 1 << 62)), "a weight is too large")
+        self.weights = np.split(numbers, np.cumsum([n + 1 for n in n_inputs])[:-1])
+
+    def predict(self, position: int) -> Mixture:
+        """Give the mixture for a position of all records."""
+        number = self.number_of[position]
+        pattern, weights = self.patterns[number], self.weights[number]
+        self.prediction = self.linear(position, pattern, weights)
+        half = (self.coarse - self.grid.step) // 2
+        mean = self.sixteenths(self.prediction - self.anchors[position] - half)
+        bins = self.bins(position, pattern)
+        scales, shares = self.scales[bins], self.shares[bins]
+        return Mixture(
+            weights=np.stack([32768 - shares, shares]),
+            scales=np.stack([scales, np.minimum(scales + self.spreads[bins], 63)]),
+            mean=mean,
+            lows=((mean + 8) >> 4) - self.window // 2,
+            window=self.window,
+        )
+
+    def linear(self, position: int, pattern: Pattern, weights: Array) -> Array:
+        """Predict y from the inputs."""
+        inputs = [self.y[position + by] for by in pattern.before]
+        if self.has_code:
+            around = [self.anchors[position + by] for by in (*pattern.before, *pattern.after)]
+            inputs = [self.anchors[position], *inputs, *around]
+        first = inputs[0] if inputs else np.zeros_like(self.anchors[position])
+        total = np.full_like(first, weights[-1])
+        for c, x in zip(weights[1:-1], inputs[1:], strict=True):
+            total += c * (x - first)
+        return np.clip((total >> 16) + first, self.grid.lowest, self.grid.highest)
+
+    def bins(self, position: int, pattern: Pattern) -> Array:
+        """Find the bin of the errors nearby."""
+        near = [self.errors[position + by] for by in pattern.before[:6]]
+        counts = [2, 2, 1, 1, 1, 1][: len(near)]
+        activity = sum((c * e for c, e in zip(counts, near, strict=True)), np.zeros_like(self.anchors[position]))
+        found = []
+        for a in (activity // max(1, sum(counts))).tolist():
+            digits = f"{a:b}" if a else ""
+            found.append(2 * len(digits) - (not digits.startswith("11")) if a else 0)
+        return np.array(found)
+
+    def sixteenths(self, distances: Array) -> Array:
+        """Compute S(d), in Python's whole numbers, which have no limit."""
+        limit = 1 << 60
+        return np.array([max(-limit, min(limit, 16 * d // self.coarse)) for d in distances.tolist()], np.int64)
+
+    def see(self, position: int, y: Array) -> None:
+        """Take note of the units of a position."""
+        self.y[position] = y
+        self.errors[position] = np.minimum(np.abs(self.sixteenths(y - self.prediction)), 1 << 46)
 
 
 # Tiling

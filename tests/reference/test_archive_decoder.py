@@ -5,13 +5,18 @@ import importlib.util
 import json
 import struct
 import sys
+import zlib
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import narrows
+from narrows.codec.residual.grid import Grid
+from narrows.codec.residual.kept import Kind, _linear, keep
 from narrows.networks import Convolutional, Dense, Strided
 
 
@@ -52,6 +57,10 @@ def chunks(path):
 
 def n_escape_bytes(path):
     return sum(len(chunk.message.escapes) for chunk in chunks(path))
+
+
+def kinds(path):
+    return {chunk.rest.kind for chunk in chunks(path)}
 
 
 # Models, each trained once
@@ -138,6 +147,31 @@ def test_the_example_of_escapes():
     for damaged in ("80", "80 00", "ff ff 03", "fe ff 04", "80 80 80 01"):
         with pytest.raises(ValueError, match="escape"):
             decoder.parse_escapes(bytes.fromhex(damaged))
+
+
+def test_the_tables_of_mixtures():
+    assert zlib.crc32(decoder.SIGMOID.astype("<u4").tobytes()) == 0xCC694F76
+    assert zlib.crc32(decoder.SLOPE.astype("<u4").tobytes()) == 0x366AA1B3
+
+
+def test_the_example_of_a_mixture():
+    weights, scales = np.array([[32256], [512]]), np.array([[18], [24]])
+    mixture = decoder.Mixture(weights, scales, np.array([37]), np.array([2 - 8]), 16)
+    expected = [0, 1, 3, 6, 12, 28, 86, 528, 6174, 41068, 63107, 65294, 65483, 65517, 65528, 65535, 65536]
+    assert [int(mixture.start(np.array([j]))[0]) for j in range(17)] == expected
+
+
+def test_the_example_of_neighbours():
+    patterns, number_of = decoder.find_patterns((5, 9))
+    middle = patterns[number_of[2 * 9 + 4]]
+    assert middle.before == [-1, -9, -2, -10, -18, -8]
+    assert middle.after == [9, 1, 8, 10]
+
+
+def test_the_example_of_bins():
+    pattern = decoder.Pattern([-1], [])
+    run = SimpleNamespace(anchors=np.zeros((2, 7), np.int64), errors=np.array([[0, 1, 2, 3, 4, 6, 8]]))
+    assert decoder.Predictor.bins(run, 1, pattern).tolist() == [0, 1, 3, 4, 5, 6, 7]
 
 
 # The same bytes
@@ -231,6 +265,133 @@ def test_escapes_in_maps(tmp_path, float_images, float_map):
     narrows.compress(np.concatenate([float_images[:300], foreign]), path, model=float_map)
     assert_same(path, float_map)
     assert n_escape_bytes(path) > 100
+
+
+# Archives with a bound
+
+
+def walks(dtype, *shape, seed=0):
+    """Return records whose values are near those beside them, as far as the type goes."""
+    rng = np.random.default_rng(seed)
+    dtype = np.dtype(dtype)
+    steps = rng.normal(size=shape)
+    for axis in range(1, len(shape)):
+        steps = np.cumsum(steps, axis)
+    if dtype.kind == "b":
+        return steps > 0
+    if dtype.kind == "f":
+        return steps.astype(dtype)
+    middle, wide = (0 if dtype.kind == "i" else 1 << (8 * dtype.itemsize - 1)), 2.0 ** min(8 * dtype.itemsize - 6, 20)
+    return (steps * wide / 8).astype(np.int64).astype(dtype) + dtype.type(middle)
+
+
+def extremes(dtype):
+    """Return the values at the ends of a type, and those that are none."""
+    dtype = np.dtype(dtype)
+    if dtype.kind == "b":
+        return np.array([True, False])
+    if dtype.kind == "f":
+        info = np.finfo(dtype)
+        ends = [info.max, info.min, info.smallest_subnormal, info.tiny, np.nan, np.inf, -np.inf, -0.0]
+        return np.array([*ends, -info.smallest_subnormal], dtype)
+    return np.array([np.iinfo(dtype).max, np.iinfo(dtype).min, np.iinfo(dtype).max // 3], dtype)
+
+
+def assert_same_rests(records, decoded, bound, *, with_smallest=False):
+    """Both readers make the same of what is kept; return the kinds that were tried."""
+    grid = Grid(records.dtype, bound)
+    tries = [_linear(records, decoded, grid), _linear(records, None, grid)]
+    tries.append(replace(_linear(records, decoded, Grid(records.dtype, 0)), kind=Kind.EXACT))
+    if with_smallest:
+        tries.append(keep(records, decoded, 0, grid))
+    header = SimpleNamespace(shape=records.shape[1:], dtype=records.dtype.newbyteorder("<"), max_error=float(bound))
+    for kept in tries:
+        rest = decoder.Rest(int(kept.kind), 0.0, kept.data)
+        found = decoder.make_good(rest, decoded if kept.needs_code else None, len(records), header)
+        assert (found.shape, found.dtype) == (records.shape, records.dtype)
+        assert found.tobytes() == kept.restored.tobytes()
+    return {kept.kind for kept in tries}
+
+
+ALL_DTYPES = [
+    "bool",
+    *(f"{sign}int{n}" for sign in ("", "u") for n in (8, 16, 32, 64)),
+    "float16",
+    "float32",
+    "float64",
+]
+ALL_BOUNDS = [0, 0.3, 2, 40.5, 1e17]
+ALL_SHAPES = [(1,), (12,), (1, 2, 1), (3, 4), (4, 3, 3), (2, 1, 3, 2, 2)]
+
+
+@pytest.mark.parametrize("number", range(len(ALL_DTYPES)))
+def test_rests_of_every_type_and_shape(number):
+    dtype = ALL_DTYPES[number]
+    for seed, shape in enumerate(ALL_SHAPES):
+        bound = ALL_BOUNDS[(number + seed) % len(ALL_BOUNDS)]
+        records = walks(dtype, 9, *shape, seed=seed)
+        decoded = np.roll(records, 1, 0)
+        if seed % 2:
+            records.flat[: len(extremes(dtype))] = extremes(dtype)[: records.size]
+        assert_same_rests(records, decoded, bound)
+
+
+@pytest.mark.parametrize(("dtype", "shape"), [("uint8", (6, 6)), ("float32", (20,)), ("float64", (3, 4, 5))])
+def test_rests_of_many_records(dtype, shape):
+    records = walks(dtype, 60, *shape)
+    assert_same_rests(records, walks(dtype, 60, *shape, seed=1), 1)
+    noise = np.random.default_rng(0).integers(0, 256, (60, *shape, np.dtype(dtype).itemsize), np.uint8)
+    noise = noise.view(dtype)[..., 0]
+    assert Kind.PLAIN in assert_same_rests(noise, records, 0, with_smallest=True)
+    assert Kind.ZSTD in assert_same_rests(np.repeat(noise[:3], 20, 0), records, 0, with_smallest=True)
+
+
+@pytest.mark.parametrize("bound", [0, 60])
+def test_images_with_a_bound(tmp_path, digits, auto, bound):
+    path = tmp_path / "digits.narrows"
+    images = digits[1][:270]
+    narrows.compress(images[:260], path, model=auto, max_error=bound)
+    narrows.compress(np.concatenate([images[260:], noise(9, 8, 8)]), path, model=auto, max_error=bound, append=True)
+    back = assert_same(path, auto)
+    assert np.abs(back[:270].astype(int) - images).max() <= bound
+    assert kinds(path) <= {decoder.LINEAR, decoder.LOSSLESS, decoder.ZSTD, decoder.PLAIN}
+
+
+@pytest.mark.parametrize("bound", [0, 900])
+def test_uint16_colour_with_a_bound(tmp_path, colour_images, bound):
+    images = (colour_images[:60].astype(np.uint16) << 8) + noise(60, 16, 16, 3)
+    model = fit("auto", images, network=Dense(widths=(8,)), n_latent=3)
+    path = tmp_path / "colour.narrows"
+    narrows.compress(images[:12], path, model=model, max_error=bound)
+    assert np.abs(assert_same(path, model).astype(int) - images[:12]).max() <= bound
+
+
+@pytest.mark.parametrize("bound", [0, 1e-4, "5%"])
+def test_series_and_fields_with_a_bound(tmp_path, columns, columns_model, float_images, float_map, bound):
+    path = tmp_path / "table.narrows"
+    for data, model in ((columns[:100], columns_model), (float_images[:20] + np.float32(0.1), float_map)):
+        narrows.compress(data, path, model=model, max_error=bound, force=True)
+        back = assert_same(path, model)
+        allowed = 0.05 * np.ptp(data.astype(float)) if isinstance(bound, str) else bound
+        assert np.abs(back.astype(float) - data).max() <= allowed
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int64", "float64"])
+def test_lossless_archives_of_values_at_the_ends_of_their_type(tmp_path, columns, dtype):
+    data = columns[:90] > 0 if dtype == "bool" else (columns[:90] * 1e3).astype(dtype)
+    model = fit("auto", data, network=Dense(widths=(8,)), n_latent=3)
+    data = data.copy()
+    data.flat[: len(extremes(dtype))] = extremes(dtype)
+    path = tmp_path / "table.narrows"
+    narrows.compress(data, path, model=model, lossless=True)
+    assert assert_same(path, model).tobytes() == data.tobytes()
+    assert decoder.open_archive(path).header.max_error == 0
+
+
+def test_tiles_with_a_bound(tmp_path, map_model):
+    path = tmp_path / "large.narrows"
+    narrows.compress(noise(2, 37, 48), path, model=map_model, max_error=4, embed_model=True)
+    assert assert_same(path).shape == (2, 37, 48)
 
 
 # Tiles

@@ -14,11 +14,14 @@ from narrows.codec.entropy_models.contract import Coded
 from narrows.codec.residual.mixture import PRECISION, SIXTEENTHS, Mixture
 from narrows.errors import CorruptArchiveError
 
-__all__ = ["MOST_RAW_BITS", "Lattice", "Residual", "Run", "decode", "encode", "in_sixteenths"]
+__all__ = ["MOST_COARSE", "MOST_RAW_BITS", "Lattice", "Residual", "Run", "decode", "encode", "in_sixteenths"]
 
-_FURTHEST = 1 << 56
+_FURTHEST = 1 << 60
 MOST_RAW_BITS = 56
 """Of a step at most so many low bits are kept as they are."""
+
+MOST_COARSE = 1 << 58
+"""A coarse step is at most worth so much."""
 
 _BITS = -np.log2((np.arange(1 << PRECISION) + 0.5) / (1 << PRECISION))  # near enough to count lanes
 
@@ -66,11 +69,13 @@ class Lattice:
 
 
 def in_sixteenths(distance: NDArray[np.int64], step: int) -> NDArray[np.int64]:
-    """Return ⌊16 · distance / step⌋; distances count as no larger than 2^56, unless 16 divides the step."""
+    """Return ⌊16 · distance / step⌋, within ±2^60."""
     if step % SIXTEENTHS == 0:
-        return distance // (step // SIXTEENTHS)
-    sixteenths: NDArray[np.int64] = np.clip(distance, -_FURTHEST, _FURTHEST) * SIXTEENTHS // step
-    return sixteenths
+        return np.asarray(np.clip(distance // (step // SIXTEENTHS), -_FURTHEST, _FURTHEST))
+    whole = distance // step
+    part = (distance - whole * step) * SIXTEENTHS // step
+    sixteenths = np.clip(whole, -_FURTHEST // 8, _FURTHEST // 8) * SIXTEENTHS + part
+    return np.asarray(np.clip(sixteenths, -_FURTHEST, _FURTHEST))
 
 
 class Run(ABC):

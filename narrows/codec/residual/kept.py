@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.codec.entropy_models.contract import Coded
-from narrows.codec.rans import MAX_LANES, Message
-from narrows.codec.residual.contract import MOST_RAW_BITS, Lattice, Residual, decode, encode
+from narrows.codec.rans import MAX_LANES, MAX_ROWS, Message
+from narrows.codec.residual.causal import Causal, as_image
+from narrows.codec.residual.contract import MOST_COARSE, MOST_RAW_BITS, Lattice, Residual, decode, encode
 from narrows.codec.residual.grid import Grid
 from narrows.codec.residual.linear import Linear
 from narrows.errors import CorruptArchiveError
@@ -34,7 +35,10 @@ __all__ = ["Errors", "Kept", "Kind", "give_back", "keep", "size_on_code"]
 
 _SIZES = struct.Struct("<5IB3x")
 _ZSTD_LEVEL = 15
+_SAMPLE_RECORDS = 256
+_CLEARLY = 0.9  # a causal network that is so much smaller on a sample needs no further comparison
 _MUCH = 0.4  # of the records' bytes: then a tight bound is worth a comparison
+_MOST_VALUES = 1 << 22  # of a record that is predicted, value by value: what takes minutes
 
 
 class Kind(IntEnum):
@@ -44,6 +48,7 @@ class Kind(IntEnum):
     EXACT = 2  # the same, lossless even if less was asked: a tight bound can cost more than none
     ZSTD = 3
     PLAIN = 4
+    CAUSAL = 5  # as LINEAR, under the model's own network; no weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +110,7 @@ class Errors:
         return Errors(max(self.largest, other.largest), min(self.squared + other.squared, sys.float_info.max))
 
 
-def keep(records: NDArray[Any], decoded: NDArray[Any], n_code: int, grid: Grid) -> Kept:
+def keep(records: NDArray[Any], decoded: NDArray[Any], n_code: int, grid: Grid, causal: Causal | None = None) -> Kept:
     """Return the smallest of what brings the records back within the bound of a grid.
 
     Parameters
@@ -116,25 +121,53 @@ def keep(records: NDArray[Any], decoded: NDArray[Any], n_code: int, grid: Grid) 
         What comes back of the code alone.
     n_code : int
         The bytes of the code, which only what comes on top of it needs.
+    grid : Grid
+        What the bound is.
+    causal : Causal, optional
+        The model's network, where it has one.
     """
     records = np.ascontiguousarray(records)
-    found = [_linear(records, decoded, grid), _linear(records, None, grid), _zstd(records)]
+    if causal is not None:
+        kept = _predicted(records, None, grid, causal)
+        if len(kept.data) < _CLEARLY * _sampled(records, decoded, n_code, grid):
+            return kept
+    codes = (decoded, None) if math.prod(records.shape[1:]) <= _MOST_VALUES else ()
+    found = [*(_linear(records, code, grid) for code in codes), _zstd(records)]
     if not grid.is_lossless and min(len(kept.data) for kept in found) > records.nbytes * _MUCH:
-        exact = [_linear(records, code, Grid(grid.dtype, 0)) for code in (decoded, None)]
+        exact = [_linear(records, code, Grid(grid.dtype, 0)) for code in codes]
         found += [replace(kept, kind=Kind.EXACT) for kept in exact]
+    if causal is not None:
+        found.append(kept)
     best = min(found, key=lambda kept: len(kept.data) + n_code * kept.needs_code)
     if records.nbytes <= len(best.data) + n_code * best.needs_code:
         return Kept(Kind.PLAIN, False, _bytes_of(records), records)
     return best
 
 
+def _sampled(records: NDArray[Any], decoded: NDArray[Any], n_code: int, grid: Grid) -> float:
+    """Return about how many bytes the best without a causal network takes, from some of the records."""
+    some = slice(None, None, -(-len(records) // _SAMPLE_RECORDS))
+    few, share = np.ascontiguousarray(records[some]), len(records) / len(records[some])
+    sizes = [len(_linear(few, code, grid).data) * share + n_code * (code is not None) for code in (decoded[some], None)]
+    return min(*sizes, len(_zstd(records).data))
+
+
 def size_on_code(records: NDArray[Any], decoded: NDArray[Any], grid: Grid) -> int:
     """Return how many bytes records take on top of a code that comes back as decoded."""
-    return len(_linear(np.ascontiguousarray(records), decoded, grid).data)
+    records = np.ascontiguousarray(records)
+    if math.prod(records.shape[1:]) > _MOST_VALUES:
+        return len(_zstd(records).data)
+    return len(_linear(records, decoded, grid).data)
 
 
 def give_back(
-    kind: Kind, data: bytes, decoded: NDArray[Any] | None, grid: Grid, shape: tuple[int, ...]
+    kind: Kind,
+    data: bytes,
+    decoded: NDArray[Any] | None,
+    grid: Grid,
+    shape: tuple[int, ...],
+    *,
+    causal: Causal | None = None,
 ) -> NDArray[Any]:
     """Return the records (n, *shape) of which `keep` kept this.
 
@@ -158,31 +191,45 @@ def give_back(
     """
     n_bytes = math.prod(shape) * grid.dtype.itemsize
     if kind in {Kind.LINEAR, Kind.EXACT}:
-        return _from_linear(data, decoded, grid if kind == Kind.LINEAR else Grid(grid.dtype, 0), shape)
+        return _from_predicted(data, decoded, grid if kind == Kind.LINEAR else Grid(grid.dtype, 0), shape)
+    if kind == Kind.CAUSAL:
+        if causal is None:
+            raise CorruptArchiveError("A chunk was coded under a network that the model does not have.")
+        return _from_predicted(data, decoded, grid, shape, causal)
     if kind == Kind.ZSTD:
         data = _decompressed(data, n_bytes)
     if len(data) != n_bytes:
         raise CorruptArchiveError("The records kept in a chunk have another size than declared.")
-    values = np.frombuffer(data, grid.dtype.newbyteorder("<") if grid.dtype.kind != "b" else np.uint8)
-    return values.astype(grid.dtype).reshape(shape)
+    return _values_in(data, grid.dtype).reshape(shape)
 
 
 # ---------------------------------------------------------------------------------------------------------- linear
 
 
 def _linear(records: NDArray[Any], decoded: NDArray[Any] | None, grid: Grid) -> Kept:
+    return _predicted(records, decoded, grid, None)
+
+
+def _predicted(records: NDArray[Any], decoded: NDArray[Any] | None, grid: Grid, causal: Causal | None) -> Kept:
+    """Return records coded under linear prediction, or under a causal network."""
     shape = records.shape[1:]
-    values = _by_position(records)
-    lattice = _lattice(values.shape, decoded, grid)
+    order = _order(shape, causal)
+    values = _by_position(records, order)
+    lattice = _lattice(values.shape, decoded, grid, order)
     q, wild = grid.steps(values, lattice.anchors)
     units = lattice.anchors + lattice.step * q
     np.clip(units, lattice.lowest, lattice.highest, out=units)
     restored = grid.values(units)
     wild |= ~_is_within(restored, values, grid)
     restored[wild] = values[wild]
-    model, lattice = Linear.fit(shape, lattice, units)
+    model: Linear | Causal
+    if causal is None:
+        model, lattice = Linear.fit(shape, lattice, units)
+        weights = model.to_bytes()
+    else:
+        model, weights = causal, b""
     residual = encode(model.start(lattice), lattice, q)
-    weights, wild_bytes = model.to_bytes(), _pack_wild(wild, values)
+    wild_bytes = _pack_wild(wild, values)
     message = residual.coded.message
     sizes = (len(weights), len(message.states), len(message.words), len(residual.coded.escapes), len(wild_bytes))
     parts = (
@@ -194,42 +241,76 @@ def _linear(records: NDArray[Any], decoded: NDArray[Any] | None, grid: Grid) -> 
         residual.raw,
         wild_bytes,
     )
-    return Kept(Kind.LINEAR, decoded is not None, b"".join(parts), _by_record(restored, shape))
+    kind = Kind.LINEAR if causal is None else Kind.CAUSAL
+    return Kept(kind, decoded is not None, b"".join(parts), _by_record(restored, shape, order))
 
 
 def _from_linear(data: bytes, decoded: NDArray[Any] | None, grid: Grid, shape: tuple[int, ...]) -> NDArray[Any]:
+    return _from_predicted(data, decoded, grid, shape)
+
+
+def _from_predicted(
+    data: bytes,
+    decoded: NDArray[Any] | None,
+    grid: Grid,
+    shape: tuple[int, ...],
+    causal: Causal | None = None,
+) -> NDArray[Any]:
+    order = _order(shape[1:], causal)
     n_records, n_values = shape[0], math.prod(shape[1:])
     if len(data) < _SIZES.size:
         raise CorruptArchiveError("What is kept in a chunk is shorter than the head of it.")
     n_weights, n_lanes, n_words, n_escapes, n_wild, raw_bits = _SIZES.unpack_from(data)
-    if not 1 <= n_lanes <= MAX_LANES or raw_bits > MOST_RAW_BITS or n_words > n_records * n_values:
+    if (
+        n_values > _MOST_VALUES
+        or not 1 <= n_lanes <= MAX_LANES
+        or (n_lanes < n_records and n_values * -(-n_records // n_lanes) > MAX_ROWS)
+        or n_words > n_records * n_values
+        or raw_bits > MOST_RAW_BITS
+        or grid.step << raw_bits > MOST_COARSE
+    ):
         raise CorruptArchiveError("What is kept in a chunk declares more than its records can take.")
     lengths = [n_weights, 4 * n_lanes, 2 * n_words, n_escapes, n_values * -(-n_records * raw_bits // 8), n_wild]
     if len(data) != _SIZES.size + sum(lengths):
         raise CorruptArchiveError("The sizes of what is kept in a chunk are not those of its bytes.")
     ends = (_SIZES.size + np.cumsum([0, *lengths])).tolist()
     weights, states, words, escapes, raw, wild = (data[low:high] for low, high in pairwise(ends))
-    lattice = _lattice((n_values, n_records), decoded, grid, raw_bits)
+    lattice = _lattice((n_values, n_records), decoded, grid, order, raw_bits)
     message = Message(np.frombuffer(states, "<u4").astype(np.uint32), np.frombuffer(words, "<u2").astype(np.uint16))
-    model = Linear.from_bytes(weights, shape[1:], has_code=lattice.has_code)
+    if causal is not None and weights:
+        raise CorruptArchiveError("What is kept in a chunk has weights and no use for them.")
+    model = causal or Linear.from_bytes(weights, shape[1:], has_code=lattice.has_code)
     units = decode(model.start(lattice), lattice, Residual(Coded(message, escapes), raw))
     restored = grid.values(units)
     _unpack_wild(wild, restored)
-    return _by_record(restored, shape[1:])
+    return _by_record(restored, shape[1:], order)
 
 
-def _lattice(shape: tuple[int, ...], decoded: NDArray[Any] | None, grid: Grid, raw_bits: int = 0) -> Lattice:
-    anchors = np.zeros(shape, np.int64) if decoded is None else grid.units(_by_position(decoded))
+def _order(shape: tuple[int, ...], causal: Causal | None) -> NDArray[np.int64]:
+    """Return the order in which a record's values are coded."""
+    return np.arange(math.prod(shape)) if causal is None else as_image(shape)[1]
+
+
+def _lattice(
+    shape: tuple[int, ...],
+    decoded: NDArray[Any] | None,
+    grid: Grid,
+    order: NDArray[np.int64],
+    raw_bits: int = 0,
+) -> Lattice:
+    anchors = np.zeros(shape, np.int64) if decoded is None else grid.units(_by_position(decoded, order))
     return Lattice(anchors, grid.step, grid.lowest, grid.highest, decoded is not None, raw_bits)
 
 
-def _by_position(records: NDArray[Any]) -> NDArray[Any]:
-    """Return records (n, *shape) as (V, n)."""
-    return np.ascontiguousarray(records.reshape(len(records), -1).T)
+def _by_position(records: NDArray[Any], order: NDArray[np.int64]) -> NDArray[Any]:
+    """Return records (n, *shape) as (V, n), in the order in which they are coded."""
+    return records.reshape(len(records), -1).T[order]
 
 
-def _by_record(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    return np.ascontiguousarray(values.T).reshape(values.shape[1], *shape)
+def _by_record(values: NDArray[Any], shape: tuple[int, ...], order: NDArray[np.int64]) -> NDArray[Any]:
+    records = np.empty(values.shape[::-1], values.dtype)
+    records[:, order] = values.T
+    return records.reshape(len(records), *shape)
 
 
 def _is_within(restored: NDArray[Any], values: NDArray[Any], grid: Grid) -> NDArray[np.bool_]:
@@ -271,10 +352,11 @@ def _unpack_wild(data: bytes, values: NDArray[Any]) -> None:
     except zlib.error as error:
         raise CorruptArchiveError("The values that a chunk keeps as they are, are damaged.") from error
     n = len(plain) // each
-    places = np.cumsum(np.frombuffer(plain, "<u4", n).astype(np.int64))
-    if not inflate.eof or inflate.unused_data or len(plain) != n * each or (n and places[-1] >= values.size):
+    gaps = np.frombuffer(plain, "<u4", n).astype(np.int64)
+    is_whole = inflate.eof and not inflate.unused_data and n > 0 and len(plain) == n * each
+    if not is_whole or (gaps[1:] == 0).any() or int(gaps.sum()) >= values.size:
         raise CorruptArchiveError("The values that a chunk keeps as they are, are damaged.")
-    values.ravel()[places] = np.frombuffer(plain, values.dtype.newbyteorder("<"), n, 4 * n)
+    values.ravel()[np.cumsum(gaps)] = _values_in(plain[4 * n :], values.dtype)
 
 
 # ------------------------------------------------------------------------------------------------------------ bytes
@@ -282,6 +364,11 @@ def _unpack_wild(data: bytes, values: NDArray[Any]) -> None:
 
 def _bytes_of(values: NDArray[Any]) -> bytes:
     return np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
+
+
+def _values_in(data: bytes, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return the values in `_bytes_of`; whatever byte is not 0 is true."""
+    return np.frombuffer(data, dtype.newbyteorder("<") if dtype.kind != "b" else np.uint8).astype(dtype)
 
 
 def _zstd(records: NDArray[Any]) -> Kept:
@@ -297,6 +384,6 @@ def _decompressed(data: bytes, n_bytes: int) -> bytes:
     try:
         if zstandard.frame_content_size(data) != n_bytes:
             raise CorruptArchiveError("The records kept in a chunk have another size than declared.")
-        return zstandard.ZstdDecompressor().decompress(data, max_output_size=n_bytes)
+        return zstandard.ZstdDecompressor().decompress(data, max_output_size=n_bytes, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise CorruptArchiveError("The records kept in a chunk are damaged.") from error

@@ -4,7 +4,7 @@ The inputs x_0, x_1 … of a position are, where there is a code, its anchor; th
 first; then, where there is a code, the anchors of these neighbours and of those after it::
 
     prediction = x_0 + ⌊(Σ_i c_i (x_i - x_0) + b) / 2^16⌋           x_0 = 0 where there are no inputs
-    m = ⌊16 (prediction - anchor - (coarse - step) / 2) / coarse⌋    in sixteenths of a coarse step
+    m = ⌊16 (prediction - anchor - ⌊(coarse - step) / 2⌋) / coarse⌋  in sixteenths of a coarse step
     activity = ⌊Σ_j v_j |e_j| / Σ_j v_j⌋                             e = ⌊16 (y - prediction) / coarse⌋ of the nearest
     bin = number of bits of activity, in halves                      neighbours; v_j = 2 for the nearest two, then 1
     scale, share, spread = those of the bin
@@ -19,9 +19,9 @@ import zlib
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from narrows.codec.residual.contract import MOST_RAW_BITS, Lattice, Run, in_sixteenths
+from narrows.codec.residual.contract import MOST_COARSE, MOST_RAW_BITS, Lattice, Run, in_sixteenths
 from narrows.codec.residual.mixture import MAX_WINDOW, N_SCALES, SIXTEENTHS, TOTAL, Mixture
 from narrows.codec.residual.neighbours import Pattern, patterns_of
 from narrows.errors import CorruptArchiveError
@@ -35,6 +35,7 @@ WINDOWS = (16, 32, 64, 128, 256, 512, 1024, 4096)
 
 _SHIFT = 16
 _MOST_WEIGHT = 1 << 21
+_MOST_STORED = 1 << 62
 _MOST_ACTIVITY = 1 << 46
 _NEAREST = 6
 _FIT_VALUES = 1 << 17  # of each pattern
@@ -125,7 +126,8 @@ class Linear:
             head["window"] >= len(WINDOWS)
             or (head["bins"] >= N_SCALES).any()
             or (head["kinds"] >= len(SHARES) * len(SPREADS)).any()
-            or (np.abs(weights) > 1 << 62).any()
+            or (weights < -_MOST_STORED).any()
+            or (weights > _MOST_STORED).any()
         ):
             raise CorruptArchiveError("The weights of a chunk are out of range.")
         parts = np.split(weights, np.cumsum(sizes)[:-1])
@@ -141,7 +143,7 @@ class LinearRun(Run):
         self._pattern_of = np.zeros(n_values, np.int64)
         self._patterns = patterns_of(model.shape)
         for number, pattern in enumerate(self._patterns):
-            self._pattern_of[list(pattern.positions)] = number
+            self._pattern_of[pattern.positions] = number
         self._values = np.empty((n_values, n), np.int64)
         self._errors = np.empty((n_values, n), np.int64)  # without their sign
         self._position = 0
@@ -213,7 +215,7 @@ def _predicted(
 def _fitted(pattern: Pattern, lattice: Lattice, values: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the weights of least squares, in whole numbers: of each input, then the constant."""
     n = values.shape[1]
-    positions = np.array(pattern.positions)
+    positions = pattern.positions
     per_record = max(1, min(len(positions), _FIT_VALUES // max(n, 1)))
     positions = positions[np.linspace(0, len(positions) - 1, per_record).astype(np.int64)]
     records = slice(None, None, -(-n * per_record // _FIT_VALUES))
@@ -238,9 +240,9 @@ def _fitted(pattern: Pattern, lattice: Lattice, values: NDArray[np.int64]) -> ND
     return np.concatenate([[0], whole])
 
 
-def _whole(weights: NDArray[np.float64] | np.float64) -> NDArray[np.int64]:
+def _whole(weights: ArrayLike) -> NDArray[np.int64]:
     """Return weights in units of 2^-16, as far as they fit."""
-    return np.clip(np.rint(weights * 2.0**_SHIFT), -(2.0**61), 2.0**61).astype(np.int64)
+    return np.clip(np.rint(np.asarray(weights, np.float64) * 2.0**_SHIFT), -(2.0**61), 2.0**61).astype(np.int64)
 
 
 def _raw_bits(model: Linear, lattice: Lattice, values: NDArray[np.int64]) -> int:
@@ -254,7 +256,8 @@ def _raw_bits(model: Linear, lattice: Lattice, values: NDArray[np.int64]) -> int
         run.see(seen)
         errors[position] = run.error
     typical = float(np.quantile(np.abs(errors.astype(np.float64)), 0.75))
-    return min(max(0, math.ceil(math.log2(max(typical, 1) / _MOST_TYPICAL))), MOST_RAW_BITS)
+    most = min(MOST_RAW_BITS, MOST_COARSE.bit_length() - 1 - lattice.step.bit_length())
+    return min(max(0, math.ceil(math.log2(max(typical, 1) / _MOST_TYPICAL))), most)
 
 
 def _bins(activity: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,0 +1,210 @@
+"""A causal network: each value of an image from the pixels around that come before it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor, nn
+
+from narrows.codec.residual import causal as integer
+from narrows.codec.residual.mixture import PRECISION, SIXTEENTHS
+from narrows.errors import InvalidParameterError
+from narrows.networks.initialisation import initialise
+from narrows.options import Real, Whole, option, optional
+from narrows.residuals.contract import Residual, ResidualLoss, ResidualModule
+from narrows.training.optimisers import Adam
+from narrows.training.settings import Training
+
+__all__ = ["Causal", "CausalModule"]
+
+_STEPS, _BATCH = 8_000, 32
+_SHARE = 4  # a step sees every fourth row, others each time
+_SCALE = 0.08  # of the range: what a log-scale of 0 stands for
+_NARROWEST, _WIDEST = -7.0, 3.0
+_LARGEST_WEIGHT = 32_767
+
+
+class Causal(Residual, name="causal"):
+    """A network over the pixels before, which says a mixture of logistic distributions for each value.
+
+    For images of whole numbers of up to 16 bits. Two hidden layers for each channel see a window of the pixels above
+    and to the left, and the channels before at the same place (a small relative of Salimans et al. 2017); place comes
+    in as a bias for each row and each column. Frozen to whole numbers it is part of the model: archives with
+    `max_error` or `lossless` use it where that makes chunks smaller.
+
+    Examples
+    --------
+    >>> Causal(n_hidden=48)
+    Causal(n_hidden=48)
+    """
+
+    n_hidden: int = option(Whole(1), "hidden units of each of two layers", default=64)
+    n_components: int = option(Whole(1), "logistic distributions for each value", default=6)
+    reach: int = option(Whole(1), "how many pixels far it sees", default=5)
+    epochs: int | None = option(optional(Whole(1)), "passes over the records; None: by their number", default=None)
+    learning_rate: float = option(Real(0, open_low=True), "of Adam, at its highest", default=4e-3)
+
+    def build(self, shape: tuple[int, ...], dtype: np.dtype[Any], generator: Generator) -> ResidualModule:
+        is_image = len(shape) == 2 or (len(shape) == 3 and min(shape[0], shape[2]) <= 4)
+        if not is_image or dtype not in (np.bool_, np.uint8):
+            raise InvalidParameterError(
+                f"The causal residual is for images of uint8 or bool. Got records of shape {shape}, {dtype}."
+            )
+        module = CausalModule(self, shape, 255 if dtype == np.uint8 else 1)
+        initialise(module, "he", generator)
+        module.start()
+        return module
+
+    def training(self, n_records: int) -> Training:
+        epochs = self.epochs or max(1, round(_STEPS * _BATCH / n_records))
+        return Training(epochs=epochs, batch_size=_BATCH, optimiser=Adam(learning_rate=self.learning_rate))
+
+    def freeze(self, module: ResidualModule, sample: Tensor) -> integer.Causal:
+        assert isinstance(module, CausalModule)
+        return _frozen(module, sample)
+
+
+class CausalModule(ResidualModule):
+    """Records (n, *shape) of values from 0 to `highest` → parameters of mixtures, for each value."""
+
+    def __init__(self, part: Causal, shape: tuple[int, ...], highest: int) -> None:
+        super().__init__()
+        self.shape, self.highest, self.reach, self.n_components = shape, highest, part.reach, part.n_components
+        self.grid, order = integer.as_image(shape)
+        self.order: Tensor
+        self.register_buffer("order", torch.from_numpy(order.copy()), persistent=False)
+        height, width, channels = self.grid
+        self.seen = integer.window(part.reach, channels)
+        n, h = len(self.seen[0]), part.n_hidden
+        self.first = nn.ModuleList(nn.Linear(n, h) for _ in range(channels))
+        self.second = nn.ModuleList(nn.Linear(h, h) for _ in range(channels))
+        self.last = nn.ModuleList(nn.Linear(h, 3 * part.n_components) for _ in range(channels))
+        self.rows = nn.Parameter(torch.zeros(channels, height, h))
+        self.columns = nn.Parameter(torch.zeros(channels, width, h))
+
+    def start(self) -> None:
+        """Spread the components over the range, all of them wide."""
+        k = self.n_components
+        with torch.no_grad():
+            for last in self.last:
+                assert isinstance(last, nn.Linear)
+                last.weight.mul_(0.1)
+                last.bias[k : 2 * k] = torch.linspace(0, 1, k)
+                last.bias[2 * k :] = -1.0
+
+    def loss(self, records: Tensor, generator: Generator | None = None) -> ResidualLoss:
+        height = self.grid[0]
+        if generator is None or height < 2 * _SHARE:
+            rows, share = torch.arange(height, device=records.device), 1.0
+        else:
+            n_rows = height // _SHARE
+            rows = torch.randperm(height, generator=generator, device=records.device)[:n_rows].sort().values
+            share = n_rows / height
+        values = self.images(records)
+        chosen, planes = values[:, rows].to(self.rows.dtype), self.padded(values)
+        nats = sum(
+            self._nats(self.parameters_of(planes, rows, channel), chosen[..., channel]).flatten(1).sum(1)
+            for channel in range(self.grid[2])
+        )
+        assert isinstance(nats, Tensor)
+        return ResidualLoss(nats / share)
+
+    def images(self, records: Tensor) -> Tensor:
+        """Return records as images (n, height, width, channels)."""
+        return records.flatten(1)[:, self.order].reshape(len(records), *self.grid)
+
+    def padded(self, values: Tensor) -> Tensor:
+        """Return images in [0, 1], with zeros above, left and right."""
+        scaled = values.to(self.rows.dtype) / self.highest
+        return nn.functional.pad(scaled, (0, 0, self.reach, self.reach, self.reach, 0))
+
+    def hidden_of(self, planes: Tensor, rows: Tensor, channel: int) -> tuple[Tensor, Tensor]:
+        """Return what the hidden layers of a channel make of some rows of padded images."""
+        height, width, _ = self.grid
+        inputs = []
+        for down, right, other in self.seen[channel]:
+            top, left = self.reach + down, self.reach + right
+            plane = planes[:, top : top + height, left : left + width, other][:, rows]
+            # Channels that come later are not there yet.
+            inputs.append(torch.zeros_like(plane) if (down, right) == (0, 0) and other >= channel else plane)
+        place = self.rows[channel, rows].unsqueeze(1) + self.columns[channel]
+        a = torch.relu(self.first[channel](torch.stack(inputs, -1)) + place)
+        return a, torch.relu(self.second[channel](a))
+
+    def parameters_of(self, planes: Tensor, rows: Tensor, channel: int) -> Tensor:
+        """Return logits, means and log-scales, (n, rows, width, 3 K), of a channel."""
+        parameters: Tensor = self.last[channel](self.hidden_of(planes, rows, channel)[1])
+        return parameters
+
+    def _nats(self, parameters: Tensor, values: Tensor) -> Tensor:
+        """Return −log P of values: the mass of a mixture on each, beyond the ends that of the last."""
+        logits, means, log_scales = torch.split(parameters, self.n_components, -1)
+        narrowness = torch.exp(-log_scales.clamp(_NARROWEST, _WIDEST)) / _SCALE
+        x = values.unsqueeze(-1)
+        upper = ((x + 0.5) / self.highest - means) * narrowness
+        lower = ((x - 0.5) / self.highest - means) * narrowness
+        upper = torch.where(x == self.highest, upper.new_tensor(40.0), upper)
+        lower = torch.where(x == 0, lower.new_tensor(-40.0), lower)
+        sign = torch.where(upper + lower > 0, -1.0, 1.0)  # small tails keep their digits
+        mass = (torch.sigmoid(upper * sign) - torch.sigmoid(lower * sign)).abs()
+        chance = (torch.softmax(logits, -1) * mass).sum(-1)
+        floor = 2.0**-PRECISION  # what every value has in an archive
+        return -torch.log(chance * (1 - (self.highest + 2) * floor) + floor)
+
+
+def _frozen(module: CausalModule, sample: Tensor) -> integer.Causal:
+    """Round weights to 16 bits under powers of two, and activations so that the largest of the sample take 14."""
+    channels, k = module.grid[2], module.n_components
+    planes, rows = module.padded(module.images(sample)), torch.arange(module.grid[0])
+    with torch.no_grad():
+        hidden = [module.hidden_of(planes, rows, channel) for channel in range(channels)]
+    largest = [max(float(layers[at].max()) for layers in hidden) for at in (0, 1)]
+    fine = [14 - math.ceil(math.log2(max(most, 2.0**-10))) for most in largest]
+    first = np.stack([_numbers(layer.weight).T for layer in module.first]) / module.highest
+    place = np.stack([_numbers(layer.bias) for layer in module.first])[:, None] + _numbers(module.rows)
+    second = np.stack([_numbers(layer.weight).T for layer in module.second])
+    # Logits in 1/32 nats, means in sixteenths of a value, scales as the tables count them.
+    told = np.repeat([32.0, SIXTEENTHS * float(module.highest), 4 / math.log(2)], k)
+    widest = SIXTEENTHS * _SCALE * module.highest
+    last = np.stack([_numbers(layer.weight).T for layer in module.last]) * told
+    biases = np.stack([_numbers(layer.bias) for layer in module.last]) * told
+    biases[:, 2 * k :] += 4 * (math.log2(widest) + 2)
+    f1 = max(_shift_of(first), fine[0])
+    f2 = max(min(_shift_of(second), 52), fine[1] - fine[0])
+    f3 = [_shift_of(last[:, :, at : at + k]) for at in (0, k, 2 * k)]
+    shifts = [f1 - fine[0], f2 + fine[0] - fine[1], *(f + fine[1] for f in f3)]
+    scaled, sums = np.repeat([2.0**f for f in f3], k), np.repeat([2.0 ** (f + fine[1]) for f in f3], k)
+    halves = np.repeat([2.0 ** (shift - 1) for shift in shifts[2:]], k)
+    return integer.Causal(
+        lowest=0,
+        highest=module.highest,
+        reach=module.reach,
+        weights_1=_whole(first * 2.0**f1),
+        rows=np.rint(place * 2.0**f1 + 2.0 ** (shifts[0] - 1)).astype(np.int64),
+        columns=np.rint(_numbers(module.columns) * 2.0**f1).astype(np.int64),
+        weights_2=_whole(second * 2.0**f2),
+        biases_2=np.rint(
+            np.stack([_numbers(layer.bias) for layer in module.second]) * 2.0 ** (f2 + fine[0]) + 2.0 ** (shifts[1] - 1)
+        ).astype(np.int64),
+        weights_3=_whole(last * scaled),
+        biases_3=np.rint(biases * sums + halves).astype(np.int64),
+        shifts=np.array(shifts, np.int64),
+    )
+
+
+def _numbers(tensor: Any) -> NDArray[np.float64]:
+    numbers: NDArray[np.float64] = tensor.detach().double().cpu().numpy()
+    return numbers
+
+
+def _whole(values: NDArray[np.float64]) -> NDArray[np.int16]:
+    return np.clip(np.rint(values), -_LARGEST_WEIGHT, _LARGEST_WEIGHT).astype(np.int16)
+
+
+def _shift_of(values: NDArray[np.float64]) -> int:
+    """Return the largest power of two by which values can be multiplied and still fit 16 bits."""
+    return math.floor(math.log2(_LARGEST_WEIGHT / max(float(np.abs(values).max(initial=0)), 2.0**-20)))

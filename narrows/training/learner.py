@@ -1,0 +1,36 @@
+"""What the training loop can train: a chain, and whatever else says what records cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+from torch import Generator, Tensor, nn
+
+__all__ = ["Learner"]
+
+
+class _Loss(Protocol):
+    @property
+    def total(self) -> Tensor:
+        """What n records cost, in nats, shape (n,)."""
+
+
+class Learner(Protocol):
+    """A module with a loss for each record."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one record."""
+
+    def loss(self, records: Tensor, generator: Generator | None = None, /) -> _Loss:
+        """Return what records (n, *shape) cost; with randomness where there is a generator."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """As `torch.nn.Module` has it."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """As `torch.nn.Module` has it."""
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any:
+        """As `torch.nn.Module` has it."""

@@ -1,0 +1,135 @@
+"""Residuals: what is learned says what values cost, and frozen it says the same."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+
+import narrows
+from narrows.archive import inspect
+from narrows.archive.chunks import read_chunk
+from narrows.codec.residual.causal import as_image
+from narrows.codec.residual.contract import Lattice, encode
+from narrows.codec.residual.kept import Kind
+from narrows.errors import InvalidParameterError, ModelFileError
+from narrows.residuals import Causal
+from narrows.training import Records
+from narrows.training.loop import stream, train
+
+
+def blobs(rng, n, shape=(12, 10)):
+    """Images of a soft blob each, on black; in colour if the shape has channels."""
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    cy, cx, size = rng.uniform(3, 8, (3, n, 1, 1))
+    gray = np.clip(300 * np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / size) - 20, 0, 255)
+    if len(shape) == 3:
+        gray = gray[..., None] * np.array([1, 0.7, 0.4])
+    return gray.astype(np.uint8)
+
+
+@pytest.fixture(scope="module", params=[(12, 10), (12, 10, 3)], ids=str)
+def learned(request):
+    """A part, its trained module, and records that it was not trained on."""
+    rng = np.random.default_rng(1)
+    part = Causal(n_hidden=16, n_components=3, reach=2, epochs=10)
+    records, test = blobs(rng, 600, request.param), blobs(rng, 100, request.param)
+    module = part.build(request.param, records.dtype, stream(0, 0))
+    train(module, Records(records, torch.device("cpu")), None, part.training(600), seed=0)
+    return part, module, records, torch.from_numpy(test)
+
+
+def test_every_value_has_a_share_and_all_together_make_one(learned):
+    _, module, _, test = learned
+    image = module.images(test[:1])
+    parameters = module.parameters_of(module.padded(image), torch.arange(12), 0)
+    every = torch.arange(256.0).reshape(256, 1, 1, 1).expand(256, 1, 12, 10)
+    with torch.no_grad():
+        nats = torch.stack([module._nats(parameters, value) for value in every])
+    assert torch.exp(-nats).sum(0).numpy() == pytest.approx(1, abs=1e-3)
+
+
+def test_a_value_depends_on_nothing_that_comes_later(learned):
+    _, module, _, test = learned
+    later = test[:1].clone()
+    later[0, 6, 5:] += 90
+    later[0, 7:] += 90
+    rows = torch.arange(12)
+    with torch.no_grad():
+        before, after = (
+            module.parameters_of(module.padded(module.images(records)), rows, 0)[0].flatten(0, 1)
+            for records in (test[:1], later)
+        )
+    same = (before == after).all(1)
+    assert same[: 6 * 10 + 6].all()  # the changed pixel itself included
+    assert not same.all()
+
+
+def test_in_whole_numbers_it_costs_what_it_said_in_floats(learned):
+    part, module, records, test = learned
+    frozen = part.freeze(module, torch.from_numpy(records[:100]))
+    values = test.numpy().reshape(len(test), -1).T[as_image(module.shape)[1]].astype(np.int64)
+    lattice = Lattice(np.zeros_like(values), 1, 0, 255, has_code=False)
+    n_bits = 8 * encode(frozen.start(lattice), lattice, values).n_bytes
+    with torch.no_grad():
+        expected = float(module.loss(test).total.sum()) / math.log(2)
+    assert n_bits == pytest.approx(expected, rel=0.03)
+
+
+def test_a_part_of_the_rows_says_about_what_all_say(learned):
+    _, module, _, test = learned
+    with torch.no_grad():
+        whole = module.loss(test).total.mean()
+        parts = torch.stack([module.loss(test, torch.Generator().manual_seed(seed)).total.mean() for seed in range(60)])
+    assert float(parts.mean()) == pytest.approx(float(whole), rel=0.1)
+
+
+def test_a_model_keeps_it_and_archives_use_it(rng, tmp_path):
+    """Noise on blobs with hard edges, to which linear prediction has no answer."""
+    records = np.where(blobs(rng, 700) > 90, rng.integers(200, 256, (700, 12, 10)), 0).astype(np.uint8)
+    records, test = records[:600], records[600:]
+    part = Causal(n_hidden=16, n_components=3, reach=2, epochs=25)
+    model = narrows.Autoencoder(n_latent=4, residual=part, random_state=0).set_params(training__epochs=1).fit(records)
+    path, archive = tmp_path / "m.safetensors", tmp_path / "a.narrows"
+    model.save(path)
+    for embed in (False, True):
+        narrows.compress(test, archive, model=path, lossless=True, embed_model=embed, force=True)
+        np.testing.assert_array_equal(narrows.restore(archive, model=None if embed else path), test)
+        with narrows.open_archive(archive, model=None if embed else path) as opened:
+            assert read_chunk(opened._source, opened.metadata, opened._index, 0).rest.kind == Kind.CAUSAL
+    with_it = inspect(archive).records_bytes
+    without = clone(model).set_params(residual=None).fit(records)
+    narrows.compress(test, archive, model=without, lossless=True, force=True)
+    assert with_it < inspect(archive).records_bytes
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("n_hidden", 4), ("n_components", 1), ("reach", 1), ("epochs", 2), ("learning_rate", 1e-3)],
+)
+def test_every_option_changes_the_result(rng, name, value):
+    records = blobs(rng, 64)
+
+    def nats(**options):
+        part = Causal(**{"n_hidden": 8, "n_components": 2, "reach": 2, "epochs": 1} | options)
+        module = part.build((12, 10), records.dtype, stream(0, 0))
+        train(module, Records(records, torch.device("cpu")), None, part.training(64), seed=0)
+        return module.loss(torch.from_numpy(records)).total.mean().item()
+
+    assert nats() != nats(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((7,), np.uint8), ((8, 8), np.float32), ((8, 8), np.int16), ((8, 8, 8), np.uint8)]
+)
+def test_records_that_it_is_of_no_use_for_are_refused_before_training(shape, dtype):
+    model = narrows.Autoencoder(n_latent=2, residual="causal")
+    with pytest.raises(InvalidParameterError, match="residual"):
+        model.fit(np.zeros((20, *shape), dtype))
+
+
+def test_a_network_of_other_records_is_no_part_of_a_codec(codec_model, learned):
+    part, module, records, _ = learned
+    with pytest.raises(ModelFileError, match="other records"):
+        codec_model.frozen_.with_causal(part.freeze(module, torch.from_numpy(records[:10])))
