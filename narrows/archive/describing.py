@@ -7,9 +7,14 @@ import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
+from narrows.archive.index import Index
 from narrows.archive.items import items_of
+from narrows.archive.layout import BLOCK_BYTES
 from narrows.archive.models import has_model
 from narrows.archive.opening import naming, read_block, read_header, read_index
+from narrows.archive.records import largest_error
 from narrows.archive.source import ByteSource
 
 __all__ = ["Description", "inspect"]
@@ -27,12 +32,15 @@ class Description:
     n_records : int
     n_chunks : int
     header_bytes, model_bytes, records_bytes, index_bytes, other_bytes : int
-        Where the bytes are: the chunks with their block headers; what comes after the last
+        Where the bytes are: the header; the model; the chunks with their block headers; what comes after the last
         chunk; and what is left, such as indices from before the archive was appended to.
     restored_bytes : int
         What all records take once they are restored; put together, if they are tiles of images.
     metadata : dict
         As the header has them: JSON values.
+    largest_error : float or None
+        Of any value, in the records' units, as it was measured when the archive was made; None if that keeps the
+        model's code alone, whose errors it does not know.
     """
 
     path: str
@@ -46,6 +54,7 @@ class Description:
     other_bytes: int
     restored_bytes: int
     metadata: dict[str, Any]
+    largest_error: float | None = None
 
     @property
     def has_model(self) -> bool:
@@ -96,4 +105,11 @@ def inspect(path: str | os.PathLike[str]) -> Description:
             other_bytes=source.size - header.n_bytes - n_model - n_chunks - n_index,
             restored_bytes=n_items * math.prod(items.shape) * metadata.dtype.itemsize,
             metadata=metadata.to_json(),
+            largest_error=_largest_error(source, index) if metadata.max_error is not None else None,
         )
+
+
+def _largest_error(source: ByteSource, index: Index) -> float:
+    n_records = np.diff(index.stops, prepend=0).tolist()
+    chunks = zip(index.offsets.tolist(), n_records, strict=True)
+    return max((largest_error(source, offset + BLOCK_BYTES, n) for offset, n in chunks), default=0.0)

@@ -9,10 +9,19 @@ from narrows.archive.chunks import Chunk, read_records
 from narrows.archive.contract import Codec
 from narrows.archive.index import parse_index
 from narrows.archive.items import items_of
-from narrows.archive.layout import CRC_BYTES, GROUP_RECORDS, TRAILER_BYTES, Block, BlockType, parse_trailer
+from narrows.archive.layout import (
+    BLOCK_BYTES,
+    CRC_BYTES,
+    GROUP_RECORDS,
+    TRAILER_BYTES,
+    Block,
+    BlockType,
+    Coding,
+    parse_trailer,
+)
 from narrows.archive.models import find_codec, read_model
 from narrows.archive.opening import Header, read_header, read_payload, read_trailer
-from narrows.archive.records import parse_names
+from narrows.archive.records import largest_error, parse_names
 from narrows.archive.scanning import Scanned, scan
 from narrows.archive.source import ByteSource
 from narrows.errors import ArchiveError, CorruptArchiveError
@@ -63,6 +72,9 @@ class Report:
         after the last.
     problems : tuple of Problem
         Everything that is wrong.
+    largest_error : float or None
+        Of any value in the intact chunks, as it was measured when the archive was made; None if it keeps the model's
+        code alone.
     is_restored : bool
         Whether all records were restored and compared with their checksums. Without a model, only the file's own
         bytes are checked.
@@ -76,6 +88,7 @@ class Report:
     lost: tuple[tuple[int, int], ...]
     problems: tuple[Problem, ...]
     is_restored: bool
+    largest_error: float | None = None
 
     @property
     def is_intact(self) -> bool:
@@ -131,8 +144,18 @@ def examine(source: ByteSource, model: Any) -> Found:
         lost=lost,
         problems=tuple(sorted(problems, key=lambda problem: problem.offset)),
         is_restored=codec is not None,
+        largest_error=_largest_error(source, header, chunks),
     )
     return Found(header, blob, chunks, report)
+
+
+def _largest_error(source: ByteSource, header: Header, chunks: list[Placed]) -> float | None:
+    if header.metadata.max_error is None:
+        return None
+    errors = (
+        largest_error(source, at + BLOCK_BYTES, block.n_records) for at, block in chunks if block.coding != Coding.CODE
+    )
+    return max(errors, default=0.0)
 
 
 def _try_header(source: ByteSource) -> Header | ArchiveError:

@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from narrows.archive.layout import GROUP_RECORDS, Coding
+from narrows.archive.source import ByteSource
 from narrows.codec.entropy_models.contract import Coded
 from narrows.codec.rans import MAX_LANES, Message
 from narrows.codec.residual.kept import Kind
@@ -36,6 +37,7 @@ __all__ = [
     "Rest",
     "check_names",
     "checksum",
+    "largest_error",
     "max_payload_bytes",
     "n_groups",
     "pack_names",
@@ -172,6 +174,19 @@ def parse_records(data: bytes, n_records: int, n_symbols: int, coding: int = Cod
     at += n_escapes
     rest = None if coding == Coding.CODE else _parse_rest(data[at + n_names :])
     return Payload(checksums, coded, data[at : at + n_names], rest)
+
+
+def largest_error(source: ByteSource, payload: int, n_records: int) -> float:
+    """Return the largest error that a chunk with a rest says it has, given where its payload begins.
+
+    Raises
+    ------
+    CorruptArchiveError
+        If it is cut off, or says none.
+    """
+    n_lanes, n_words, n_escapes, n_names = _SIZES.unpack(source.read(payload, _SIZES.size))
+    at = _SIZES.size + 4 * n_groups(n_records) + 4 * n_lanes + 2 * n_words + n_escapes + n_names
+    return _parse_rest(source.read(payload + at, _REST.size)).max_error
 
 
 def _parse_rest(data: bytes) -> Rest:

@@ -114,6 +114,7 @@ def about(path: str) -> tuple[dict[str, Any], list[str]]:
         ("model", f"{metadata['model'][:12]}, {_INSIDE if found.has_model else _OUTSIDE}"),
         ("quality", _quality(metadata["quality"], psnr_db)),
         ("code", f"{count(metadata['n_symbols'], 'whole number')} a {one}"),
+        *_bound_rows(metadata.get("max_error"), found.largest_error),
         *([("made from", _KINDS[kind])] if kind in _KINDS else []),
     ]
     parts = {
@@ -125,6 +126,15 @@ def about(path: str) -> tuple[dict[str, Any], list[str]]:
     }
     sizes = [(name, f"{n_bytes:,}", f"{n_bytes / found.n_bytes:.1%}") for name, n_bytes in parts.items() if n_bytes]
     return said, [*aligned(rows), "", "where the bytes are", *aligned(sizes, right=[1, 2], indent=2)]
+
+
+def _bound_rows(max_error: float | None, largest: float | None) -> list[tuple[str, str]]:
+    """Return a row on how exactly values come back, if that was said when the archive was made."""
+    if max_error is None or largest is None:
+        return []
+    if max_error == 0:
+        return [("kept", "bit for bit")]
+    return [("kept", f"within {number(max_error)} of every value; the largest error is {number(largest)}")]
 
 
 def fixed_bytes(path: str | os.PathLike[str]) -> int:
@@ -192,6 +202,10 @@ def _expected_psnr_db(path: str) -> float | None:
 def _whole(report: Report) -> list[str]:
     size = f"{count(report.n_intact, 'record')} in {count(report.n_chunks, 'chunk')}, {count(report.n_bytes, 'byte')}"
     lines = [f"{report.path} is whole: {size}."]
+    if report.largest_error is not None:
+        lines.append(
+            f"No value is further off than {number(report.largest_error)}, as measured when it was compressed."
+        )
     if report.is_restored:
         return [*lines, "Every record was restored, and is what was compressed."]
     return [*lines, f"All bytes have the right checksums. {_NOT_RESTORED}"]

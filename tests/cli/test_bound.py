@@ -1,0 +1,65 @@
+"""``narrows compress --max-error`` and ``--lossless``: as exactly as asked, and said everywhere."""
+
+import numpy as np
+import pytest
+
+
+def compress(narrows, model, *more, data="digits:test"):
+    return narrows.json("compress", data, "-m", model, "-o", "x.narrows", "--quiet", "--force", *more)
+
+
+def restored(narrows, model):
+    narrows("restore", "x.narrows", "-o", "back.npy", "--force", "-m", model)
+    return np.load("back.npy").astype(int)
+
+
+@pytest.mark.parametrize(("bound", "units"), [("20", 20), ("10%", 25.5)])
+def test_no_value_is_further_off(narrows, compressor, digits, bound, units):
+    said = compress(narrows, compressor, "--max-error", bound)
+    largest = np.abs(restored(narrows, compressor) - digits[1]).max()
+    assert said["max_error"] == largest <= units
+    about = narrows.json("info", "x.narrows")
+    assert (about["metadata"]["max_error"], about["largest_error"]) == (pytest.approx(units), largest)
+    assert f"within {units:g}" in narrows("info", "x.narrows").stdout
+    assert narrows.json("verify", "x.narrows")["largest_error"] == largest
+    assert f"further off than {largest}" in narrows("verify", "x.narrows").stdout
+
+
+def test_lossless(narrows, compressor, digits):
+    said = compress(narrows, compressor, "--lossless")
+    np.testing.assert_array_equal(restored(narrows, compressor), digits[1])
+    assert (said["max_error"], said["psnr_db"]) == (0, None)
+    assert "bit for bit" in narrows("info", "x.narrows").stdout
+    assert "exactly" in narrows("compress", "digits:test", "-m", compressor, "-o", "y.narrows", "--lossless").stdout
+
+
+def test_without_either_nothing_is_said_of_a_bound(narrows, compressor):
+    compress(narrows, compressor)
+    assert narrows.json("info", "x.narrows")["largest_error"] is None
+    assert "kept" not in narrows("info", "x.narrows").stdout
+
+
+def test_data_with_holes_are_kept_too(narrows, tmp_path):
+    series = np.random.default_rng(0).normal(20, 5, (300, 12)).astype(np.float32)
+    np.save("a.npy", series)
+    narrows("train", "a.npy", "-o", "m.safetensors", "--epochs", "1", "--quiet")
+    series[4, 5] = np.nan
+    np.save("b.npy", series)
+    compress(narrows, "m.safetensors", "--max-error", "0.01", data="b.npy")
+    narrows("restore", "x.narrows", "-o", "back.npy", "-m", "m.safetensors")
+    back = np.load("back.npy")
+    assert np.array_equal(np.isnan(back), np.isnan(series))
+    assert np.nanmax(np.abs(back - series)) <= 0.01
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--lossless", "--max-error", "1"), "one of them"),
+        (("--max-error", "-1"), "max_error"),
+        (("--max-error", "much"), "max_error"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(narrows, compressor, options, message):
+    result = narrows.fails("compress", "digits:test", "-m", compressor, "-o", "x.narrows", *options)
+    assert message in result.output
