@@ -1,8 +1,9 @@
 """Archives damaged in every way there is, and made to deceive: what comes out is right, or an error by name.
 
-As part of the tests a few thousand; by itself as many as you like, here with seed 7::
+As part of the tests a few hundred; by itself as many as you like, here with seed 7, and then of archives with a bound::
 
     python tests/archive/fuzz.py 100000 7
+    python tests/archive/fuzz.py 100000 7 bounded
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import struct
 import sys
 import tempfile
 import time
+import zlib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,9 +26,12 @@ from unittest import mock
 import numpy as np
 
 import narrows.archive.models
-from narrows.archive import Writer, open_archive, recover, verify
-from narrows.archive.layout import BLOCK_BYTES, BLOCK_MAGIC, CRC_BYTES, TRAILER_BYTES, pack_crc
+from narrows.archive import Writer, layout, open_archive, recover, verify
+from narrows.archive.index import pack_index
+from narrows.archive.layout import BLOCK_BYTES, BLOCK_MAGIC, CRC_BYTES, TRAILER_BYTES, BlockType, pack_crc
 from narrows.codec.entropy_models.independent import Independent
+from narrows.codec.residual.grid import Grid
+from narrows.codec.residual.kept import Kept, Kind, _linear, _zstd
 from narrows.errors import NarrowsError
 
 MAX_SECONDS = 5.0
@@ -37,8 +42,8 @@ SCRATCH = "/dev/shm" if os.path.isdir("/dev/shm") else None
 class TinyEntropy:
     """One table a symbol, in many lanes, which is fast; by default there would be two, which is small."""
 
-    def __init__(self, values: np.ndarray) -> None:
-        self.model = Independent.fit(np.repeat(values[:, None], 4, axis=1))
+    def __init__(self, values: np.ndarray, n_symbols: int) -> None:
+        self.model = Independent.fit(np.repeat(values[:, None], n_symbols, axis=1))
         self.decode = self.model.decode
 
     def encode(self, symbols):
@@ -53,10 +58,21 @@ class TinyCodec:
     def __init__(self, blob: bytes = b"tiny" * 16) -> None:
         self.blob, self.digest = blob, hashlib.sha256(blob).hexdigest()
         fine, coarse = np.arange(200, dtype=np.int32), np.arange(100, dtype=np.int32)
-        self.qualities = tuple(SimpleNamespace(entropy=TinyEntropy(values)) for values in (fine, coarse))
+        self.qualities = tuple(
+            SimpleNamespace(entropy=TinyEntropy(values, self.n_symbols)) for values in (fine, coarse)
+        )
 
     def decode(self, symbols, quality):
         return (symbols << quality & 0xFF).astype(np.uint8)
+
+
+class TinyFloats(TinyCodec):
+    """Records (2, 3) float32; a symbol is a value in halves, or in whole numbers."""
+
+    shape, dtype, n_symbols = (2, 3), np.dtype(np.float32), 6
+
+    def decode(self, symbols, quality):
+        return (symbols.reshape(-1, *self.shape) * (0.5 * (1 << quality))).astype(np.float32)
 
 
 def make_records(n: int, seed: int) -> np.ndarray:
@@ -87,6 +103,7 @@ class Original:
 
     data: bytes
     states: tuple[np.ndarray, ...]  # what it held whenever it was whole: it may be cut back to that
+    codec: TinyCodec
 
     @property
     def records(self) -> np.ndarray:
@@ -116,7 +133,51 @@ def originals(folder: Path, codec: TinyCodec) -> list[Original]:
         else:
             make_archive(path, codec, records, **options)
             states = (records,)
-        made.append(Original(path.read_bytes(), states))
+        made.append(Original(path.read_bytes(), states, codec))
+    return made
+
+
+def keep_as(kind: Kind, *, on_code: bool):
+    """Return what keeps records in this way, whatever is smallest."""
+
+    def keep_so(records, decoded, _n_code, grid, *_):
+        if kind in {Kind.ZSTD, Kind.PLAIN}:
+            plain = Kept(Kind.PLAIN, False, records.tobytes(), records)
+            return plain if kind == Kind.PLAIN else _zstd(records)
+        kept = _linear(records, decoded if on_code else None, grid if kind == Kind.LINEAR else Grid(grid.dtype, 0))
+        return replace(kept, kind=kind)
+
+    return keep_so
+
+
+def bounded_originals(folder: Path, codec: TinyCodec) -> list[Original]:
+    """Return archives with a bound: of several kinds, with a code and without, of whole numbers and of floats."""
+    made, floats = [], TinyFloats(b"floats" * 10)
+    for i, (kind, on_code, bound, used) in enumerate(
+        (
+            (Kind.LINEAR, True, 0, codec),
+            (Kind.LINEAR, False, 3, codec),
+            (Kind.LINEAR, True, 0.01, floats),
+            (Kind.LINEAR, False, 0, floats),
+            (Kind.EXACT, True, 0.01, floats),
+            (Kind.ZSTD, False, 0, codec),
+            (Kind.PLAIN, False, 2, codec),
+        )
+    ):
+        rng = np.random.default_rng(i)
+        symbols = (make_records(700, seed=i).astype(np.int32) // 2)[:, [n % 4 for n in range(used.n_symbols)]]
+        decoded = used.decode(symbols, 0)
+        records = decoded + rng.integers(0, 9, decoded.shape).astype(decoded.dtype) / decoded.dtype.type(8)
+        if used is codec:
+            records = decoded + rng.integers(0, 3, decoded.shape, np.uint8)
+        else:
+            records.flat[[5, 77, 2000, 2001]] = np.nan, np.inf, -np.inf, 3e38
+        path, about = folder / f"bounded-{i}", {"container": {"kind": "array"}, "max_error": bound}
+        so = mock.patch("narrows.archive.writer.keep", keep_as(kind, on_code=on_code))
+        with so, Writer(path, used, 0, about, embed_model=i % 2 == 0, chunk_records=300) as writer:
+            writer.add(symbols, decoded, records=records)
+        with open_archive(path, model=used) as archive:
+            made.append(Original(path.read_bytes(), (archive.read(),), used))
     return made
 
 
@@ -225,6 +286,73 @@ def forge_a_payload(data, rng, _):
     return fix_the_index(bytes(changed))
 
 
+def forge_a_rest(data, rng, _):
+    """Change what brings records back within a bound, with all lengths and checksums right."""
+    start, stop = rng.choice([edges for edges in blocks_of(data) if data[edges[0] + 5] in (2, 3)])
+    payload, n = data[start + BLOCK_BYTES : stop - CRC_BYTES], struct.unpack_from("<I", data, start + 24)[0]
+    lanes, words, escapes, names = struct.unpack_from("<4I", payload)
+    at = 16 + 4 * -(-n // 256) + 4 * lanes + 2 * words + escapes + names
+    head, rest = bytearray(payload[at : at + 16]), payload[at + 16 :]
+    if rng.random() < 0.15:
+        head[0] = rng.randrange(7)
+    elif rng.random() < 0.1:
+        struct.pack_into("<d", head, 8, rng.choice((0.0, 1e-3, 1e308, -1.0, float("nan"), float("inf"))))
+    elif payload[at] in (Kind.LINEAR, Kind.EXACT):
+        rest = forge_a_prediction(rest, rng)
+    else:
+        rest = rest[: rng.randrange(len(rest) + 1)] + rng.randbytes(rng.choice((0, 1, 40)))
+    return in_place_of(data, start, stop, payload[:at] + bytes(head) + rest)
+
+
+def forge_a_prediction(rest: bytes, rng) -> bytes:
+    """Change a part of the kinds LINEAR and EXACT."""
+    *sizes, raw_bits = struct.unpack_from("<5IB3x", rest)
+    n_raw = len(rest) - 24 - sizes[0] - 4 * sizes[1] - 2 * sizes[2] - sizes[3] - sizes[4]
+    parts, end = [], 24
+    for size in (sizes[0], 4 * sizes[1], 2 * sizes[2], sizes[3], n_raw, sizes[4]):
+        parts.append(rest[end : end + size])
+        end += size
+    chosen = rng.randrange(7)
+    if chosen == 6:
+        raw_bits = some_number(rng, raw_bits, 8)
+        if rng.random() < 0.5:
+            parts[4] = bytes(rng.choice((n_raw, 6 * -(-300 * raw_bits // 8), 4 * -(-300 * raw_bits // 8))))
+    elif chosen in (0, 3, 5):
+        plain = bytearray(zlib.decompress(parts[chosen])) if parts[chosen] else bytearray(rng.randbytes(64))
+        for _ in range(rng.choice((1, 3, 40))):
+            place = 8 * rng.randrange(max(1, len(plain) // 8)) + (193 % 8 if chosen == 0 else 0)
+            word = struct.pack("<q", rng.choice((0, 1, -1, 1 << 62, -(1 << 62), (1 << 63) - 1, -(1 << 63), 1 << 21)))
+            plain[place : place + 8] = word[: len(plain) - place]
+        more = rng.choice((b"", b"", b"", bytes(8), bytes(1 << 22)))
+        parts[chosen] = zlib.compress(bytes(plain) + more, 1)
+    else:
+        changed = bytearray(parts[chosen] or rng.randbytes(8))
+        changed[rng.randrange(len(changed))] ^= rng.randrange(1, 256)
+        parts[chosen] = bytes(changed) * rng.choice((1, 1, 1, 2, 64))
+    lengths = [len(parts[0]), len(parts[1]) // 4, len(parts[2]) // 2, len(parts[3]), len(parts[5])]
+    if rng.random() < 0.2:
+        which = rng.randrange(5)
+        lengths[which] = some_number(rng, lengths[which], 32)
+    return struct.pack("<5IB3x", *lengths, raw_bits) + b"".join(parts)
+
+
+def in_place_of(data: bytes, start: int, stop: int, payload: bytes) -> bytes:
+    """Return an archive with another payload in a block: lengths, offsets and checksums are right everywhere."""
+    found = [(layout.parse_block(data[at : at + BLOCK_BYTES]), at, end) for at, end in blocks_of(data)]
+    made, entries = data[: found[0][1]], []
+    for block, at, end in found:
+        if block.type == BlockType.INDEX:
+            continue
+        held = payload if (at, end) == (start, stop) else data[at + BLOCK_BYTES : end - CRC_BYTES]
+        crc = int.from_bytes(pack_crc(held), "little")
+        entries.append((len(made), block.first, block.n_records, crc, block.type))
+        made += layout.pack_block(replace(block, n_payload_bytes=len(held))) + held + pack_crc(held)
+    n_records, offset = found[-1][0].first, len(made)
+    index = pack_index(data[: found[0][1]], entries)
+    made += layout.pack_block(layout.Block(BlockType.INDEX, 0, len(index), n_records, len(entries)))
+    return made + index + pack_crc(index) + layout.pack_trailer(layout.Trailer(offset, n_records))
+
+
 def forge_an_entry(data, rng, _):
     """Change a number in the index and put its checksum right."""
     (start, stop) = blocks_of(data)[-1]
@@ -263,6 +391,11 @@ def forge_the_metadata(data, rng, _):
             (b'"chunk_records":300', b'"chunk_records":1e9'),
             (b'"tiling":null', b'"tiling":{}  '),
             (b'"tiling":null', b'"tiling":1234'),
+            (b'"max_error":0', b'"max_error":7'),
+            (b'"max_error":0', b'"max_errot":0'),
+            (b'"max_error":0.01', b'"max_error":1e99'),
+            (b'"max_error":0.01', b'"max_error":9999'),
+            (b'"max_error":', b'"max_error":-'),
             (b"{", b"["),
             (text, b"[" * n),
             (text, b"{" * n),
@@ -306,6 +439,8 @@ FORGERIES = (
 def mutate(original: Original, rng: random.Random, others: list[bytes]) -> tuple[str, bytes]:
     """Return the name of what was done, and the file."""
     kind = rng.random()
+    if b'"max_error":' in original.data and rng.random() < 0.6:
+        return "forge_a_rest", forge_a_rest(original.data, rng, others)
     if kind < 0.1:
         return "splice", splice(original.data, rng, others)
     steps = [rng.choice(DAMAGE if kind < 0.6 else FORGERIES)]
@@ -327,7 +462,7 @@ class WrongOutcomeError(AssertionError):
     """Neither the right data nor an error by name."""
 
 
-def judge(path: Path, out: Path, original: Original, codec: TinyCodec, rng: random.Random) -> str:
+def judge(path: Path, out: Path, original: Original, rng: random.Random) -> str:
     """Return what came of a file: ``"right"``, or the name of the error.
 
     Raises
@@ -335,6 +470,7 @@ def judge(path: Path, out: Path, original: Original, codec: TinyCodec, rng: rand
     WrongOutcomeError
         If anything that was returned is not what was compressed.
     """
+    codec = original.codec
     model = codec if rng.random() < 0.8 else None
     try:
         with open_archive(path, model=model) as archive:
@@ -353,7 +489,7 @@ def _read_all(archive, state, rng) -> str:
     outcome = "right"
     for start, stop in ((0, len(state)), *((i, i + 1) for i in rng.sample(range(len(state)), 2)), (250, 350)):
         try:
-            if not np.array_equal(archive[start:stop], state[start:stop]):
+            if archive[start:stop].tobytes() != state[start:stop].tobytes():
                 raise WrongOutcomeError(f"records {start} to {stop} are wrong")
         except NarrowsError as error:
             outcome = type(error).__name__
@@ -388,8 +524,8 @@ def _recover(path, out, original, codec) -> None:
         raise WrongOutcomeError("what was recovered is damaged")
 
 
-def run(n: int, seed: int = 0, *, watch=None) -> Counter:
-    """Put n damaged files to the test and count what came of them.
+def run(n: int, seed: int = 0, *, bounded: bool = False, watch=None) -> Counter:
+    """Put n damaged files to the test, archives with a bound or others, and count what came of them.
 
     Raises
     ------
@@ -397,10 +533,12 @@ def run(n: int, seed: int = 0, *, watch=None) -> Counter:
         With the seed and the number of the input, at the first that fails.
     """
     codec, counts, slowest = TinyCodec(), Counter(), 0.0
-    parse = mock.patch.object(narrows.archive.models, "_parse", return_value=codec)
+    codecs = {codec.blob: codec}
+    parse = mock.patch.object(narrows.archive.models, "_parse", side_effect=lambda blob: codecs.get(blob, codec))
     with tempfile.TemporaryDirectory(dir=SCRATCH) as scratch, parse, mock.patch("os.fsync"):
         folder = Path(scratch)
-        wholes = originals(folder, codec)
+        wholes = (bounded_originals if bounded else originals)(folder, codec)
+        codecs.update({original.codec.blob: original.codec for original in wholes})
         make_archive(folder / "other", codec, make_records(700, seed=99))
         others = [(folder / "other").read_bytes()]
         for i in range(n):
@@ -411,7 +549,7 @@ def run(n: int, seed: int = 0, *, watch=None) -> Counter:
             path.write_bytes(data)
             started = time.perf_counter()
             try:
-                outcome = judge(path, folder / "output", original, codec, rng)
+                outcome = judge(path, folder / "output", original, rng)
             except Exception as error:
                 kept = Path(tempfile.gettempdir()) / f"fuzz-{seed}-{i}.narrows"
                 kept.write_bytes(data)
@@ -432,10 +570,9 @@ def _say(line: str) -> None:
 
 
 def main() -> None:
-    """Run from the command line: the number of inputs, the seed."""
-    n, seed = (
-        (int(word) for word in (*sys.argv[1:], "100000", "0")[:2]) if len(sys.argv) != 2 else (int(sys.argv[1]), 0)
-    )
+    """Run from the command line: the number of inputs, the seed, whether of archives with a bound."""
+    words = [word for word in sys.argv[1:] if word != "bounded"]
+    n, seed = int(words[0]) if words else 100_000, int(words[1]) if len(words) > 1 else 0
     try:
         import resource
 
@@ -443,7 +580,7 @@ def main() -> None:
     except ImportError:
         pass
     started = time.perf_counter()
-    counts = run(n, seed, watch=_say)
+    counts = run(n, seed, bounded="bounded" in sys.argv, watch=_say)
     for (name, outcome), count in sorted(counts.items()):
         _say(f"{count:>8,}  {name:<24}{outcome}")
     _say(f"{n:,} inputs in {time.perf_counter() - started:.0f} s: each the right data or an error by name")

@@ -4,6 +4,7 @@ import struct
 import time
 import tracemalloc
 import zlib
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -48,6 +49,122 @@ def test_some_thousand_damaged_files(fuzz):
     assert counts.total() == 600
     assert {outcome for _, outcome in counts} >= {"right", "CorruptArchiveError", "ArchiveError"}
     assert time.perf_counter() - started < 120
+
+
+def test_some_hundred_damaged_files_with_a_bound(fuzz):
+    counts = fuzz.run(300, bounded=True)
+    assert {outcome for _, outcome in counts} >= {"right", "CorruptArchiveError", "ArchiveError"}
+
+
+@pytest.fixture(scope="module")
+def bounded(fuzz, codec, tmp_path_factory):
+    """Return an archive that comes back bit for bit by linear prediction, in one chunk with a code."""
+    path = tmp_path_factory.mktemp("bounded") / "a.narrows"
+    records = fuzz.make_records(200, seed=3)
+    keep = fuzz.mock.patch("narrows.archive.writer.keep", fuzz.keep_as(fuzz.Kind.LINEAR, on_code=True))
+    about = {"container": {"kind": "array"}, "max_error": 0}
+    with keep, fuzz.Writer(path, codec, 0, about) as writer:
+        writer.add(records.astype(np.int32), records, records=records + np.uint8(1))
+    return path.read_bytes()
+
+
+def with_rest(data, fuzz, change):
+    """Return an archive of one chunk with another rest; all checksums are right."""
+    start, stop = fuzz.blocks_of(data)[0]
+    payload = data[start + 32 : stop - 4]
+    lanes, words, escapes, names = struct.unpack_from("<4I", payload)
+    at = 16 + 4 + 4 * lanes + 2 * words + escapes + names
+    return fuzz.in_place_of(data, start, stop, payload[:at] + change(payload[at:]))
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 256, 257])
+@pytest.mark.parametrize("bound", [0, 1.5])
+def test_archives_with_a_bound_of_few_records(fuzz, codec, tmp_path, n, bound):
+    """None among them."""
+    path, decoded = tmp_path / "a.narrows", fuzz.make_records(300, seed=4)[:n]
+    given = decoded + np.uint8(1)
+    with fuzz.Writer(path, codec, 0, {"container": {"kind": "array"}, "max_error": bound}) as writer:
+        writer.add(decoded.astype(np.int32), decoded, records=given)
+    with open_archive(path, model=codec) as archive:
+        assert archive.shape == (n, 4)
+        assert np.abs(archive.read().astype(int) - given).max(initial=0) <= bound
+    assert verify(path, model=codec).is_intact
+
+
+def test_a_rest_of_a_later_kind_is_of_a_newer_version(fuzz, codec, tmp_path, bounded):
+    path = tmp_path / "a.narrows"
+    path.write_bytes(with_rest(bounded, fuzz, lambda rest: b"\xc8" + rest[1:]))
+    with pytest.raises(ArchiveError, match="upgrade") as raised:
+        restore(path, model=codec)
+    assert not isinstance(raised.value, CorruptArchiveError)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda rest: rest[:8] + struct.pack("<d", 1e-9) + rest[16:],
+        lambda rest: rest[:8] + struct.pack("<d", float("nan")) + rest[16:],
+        lambda rest: rest[:15],
+        lambda rest: rest[:16],
+        lambda rest: rest + bytes(1),
+        lambda rest: rest + bytes(4 * 200),
+        lambda rest: b"\4" + rest[1:],
+        lambda rest: b"\3" + rest[1:],
+        lambda rest: b"\3" + rest[1:16] + b"\x28\xb5\x2f\xfd\xa0" + b"\xff" * 40,
+    ],
+    ids=["error", "nan", "cut", "empty", "longer", "too-long", "plain", "no-frame", "huge-frame"],
+)
+def test_rests_that_lie(fuzz, codec, tmp_path, bounded, change):
+    path = tmp_path / "a.narrows"
+    path.write_bytes(with_rest(bounded, fuzz, change))
+    with pytest.raises(CorruptArchiveError):
+        restore(path, model=codec)
+    assert everything(path, codec, tmp_path / "out")
+
+
+@pytest.mark.parametrize("part", [0, 3, 4], ids=["weights", "escapes", "wild"])
+def test_parts_of_a_rest_that_inflate_without_bounds(fuzz, codec, tmp_path, bounded, part):
+    bomb = zlib.compress(bytes(64 << 20), 9)[:700]
+
+    def change(rest):
+        sizes = list(struct.unpack_from("<5IB3x", rest, 16))
+        ends = np.cumsum([40, sizes[0], 4 * sizes[1] + 2 * sizes[2], sizes[3], sizes[4]])
+        pieces = [rest[low:high] for low, high in pairwise(ends)]
+        pieces[{0: 0, 3: 2, 4: 3}[part]] = bomb
+        sizes[part] = len(bomb)
+        return rest[:16] + struct.pack("<5IB3x", *sizes) + b"".join(pieces)
+
+    path = tmp_path / "a.narrows"
+    path.write_bytes(with_rest(bounded, fuzz, change))
+    tracemalloc.start()
+    assert everything(path, codec, tmp_path / "out")
+    assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("bound", ["-1", "1e999", "true", '"1"', "[1]", "1" + 400 * "0"])
+def test_bounds_in_the_metadata_that_are_none(fuzz, codec, tmp_path, bounded, bound):
+    n = struct.unpack_from("<I", bounded, 16)[0]
+    text = bounded[20 : 20 + n].replace(b'"max_error":0.0', b'"max_error":' + bound.encode())
+    head = bounded[:16] + struct.pack("<I", len(text)) + text
+    path = tmp_path / "a.narrows"
+    path.write_bytes(head + layout.pack_crc(head) + bounded[24 + n :])
+    assert text != bounded[20 : 20 + n]
+    with pytest.raises(CorruptArchiveError, match="max_error"):
+        restore(path, model=codec)
+
+
+def test_a_chunk_without_a_rest_where_there_is_a_bound(make, fuzz, codec, records, tmp_path, bounded):
+    """And one with a rest where there is none."""
+    path = make(records[:200])
+    for one, other in ((path.read_bytes(), bounded), (bounded, path.read_bytes())):
+        (start, stop), (a, b) = fuzz.blocks_of(one)[0], fuzz.blocks_of(other)[0]
+        forged = bytearray(fuzz.in_place_of(one, start, stop, other[a + 32 : b - 4]))
+        forged[start + 5] = other[a + 5]
+        forged[start + 28 : start + 32] = layout.pack_crc(bytes(forged[start : start + 28]))
+        path.write_bytes(forged)
+        with pytest.raises(CorruptArchiveError, match="another way than its archive says"):
+            restore(path, model=codec)
 
 
 def test_every_cut_of_a_file(make, codec, records, tmp_path):

@@ -89,8 +89,9 @@ def bounded() -> dict[str, tuple[str | None, np.ndarray, float, str]]:
     wild.flat[:7] = [np.nan, np.inf, -np.inf, -0.0, 3e38, 1e-45, -1e-45]
     ends = (table * 1e3).astype(np.int64)
     ends.flat[:4] = [np.iinfo(np.int64).max, np.iinfo(np.int64).min, np.iinfo(np.int64).max, 0]
-    near = np.cumsum(np.cumsum(rng.normal(size=(60, 5, 4, 3)), 1), 2)
-    wide = (near * 500 + 30000).astype(np.uint16)
+    near = np.cumsum(np.cumsum(rng.normal(size=(60, 6, 10)), 1), 2)
+    box = np.cumsum(rng.normal(size=(90, 2, 4, 3)), 2)
+    wide = (near * 200 + 30000).astype(np.uint16)
     return {
         "uint8-0-smallest": ("ladder.safetensors", digits[:60], 0, "smallest"),
         "uint8-0-linear-on-code": ("ladder.safetensors", digits[:270], 0, "linear on code"),
@@ -104,7 +105,7 @@ def bounded() -> dict[str, tuple[str | None, np.ndarray, float, str]]:
         "int64-2-linear": (None, ends, 2, "linear"),
         "uint16-5-linear-on-code": (None, wide, 5, "linear on code"),
         "float64-0-linear": (None, far.astype(np.float64), 0, "linear"),
-        "float16-0.01-linear": (None, near.astype(np.float16), 0.01, "linear"),
+        "float16-0.1-linear": (None, box.astype(np.float16), 0.1, "linear"),
     }
 
 

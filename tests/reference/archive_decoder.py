@@ -612,7 +612,8 @@ def decode_units(predictor: Predictor, message: Message, low: list[bytes]) -> Ar
 def low_bits(data: bytes, n: int, raw: int) -> Array:
     """Read n numbers of `raw` bits, the highest first."""
     bits = np.unpackbits(np.frombuffer(data, np.uint8))[: n * raw].reshape(n, raw).astype(np.int64)
-    return bits @ (1 << np.arange(raw, dtype=np.int64)[::-1])
+    numbers: Array = bits @ (1 << np.arange(raw, dtype=np.int64)[::-1])
+    return numbers
 
 
 def put_wild(data: bytes, values: Array) -> None:
@@ -677,26 +678,16 @@ class Mixture(NamedTuple):
     lows: Array
     window: int
 
-    def part(self, some: slice) -> Mixture:
-        """Give the same for some of the records."""
-        return Mixture(self.weights[:, some], self.scales[:, some], self.mean[some], self.lows[some], self.window)
-
-    def start(self, j: Array) -> Array:
-        """Compute F(j)."""
+    def starts(self) -> Array:
+        """Compute F(0) … F(A), (A + 1, n)."""
+        j = np.arange(self.window + 1)[:, None]
         d = np.clip(16 * (self.lows + j) - 8 - self.mean, -(1 << 24), 1 << 24)
-        z = np.clip((d * SLOPE[self.scales]) >> 16, -2048, 2048)
-        inner = j + (((65536 - self.window) * (self.weights * SIGMOID[2048 + z]).sum(axis=0)) >> 31)
-        ends = {0: 0, self.window - 1: 65535, self.window: 65536}
-        return np.select([j == end for end in ends], list(ends.values()), inner)
-
-    def find(self, slots: Array) -> Array:
-        """Find the places j with F(j) ≤ slot < F(j + 1)."""
-        low, high = np.zeros_like(slots), np.full_like(slots, self.window)
-        while np.any(high - low > 1):
-            middle = (low + high) // 2
-            is_below = self.start(middle) <= slots
-            low, high = np.where(is_below, middle, low), np.where(is_below, high, middle)
-        return low
+        mass = np.zeros_like(d)
+        for weight, scale in zip(self.weights, self.scales, strict=True):
+            mass += weight * SIGMOID[2048 + np.clip((d * SLOPE[scale]) >> 16, -2048, 2048)]
+        sums: Array = j + (((65536 - self.window) * mass) >> 31)
+        sums[0], sums[-2], sums[-1] = 0, 65535, 65536
+        return sums
 
 
 class MixtureDecoder:
@@ -710,15 +701,16 @@ class MixtureDecoder:
 
     def block(self, mixture: Mixture) -> Array:
         """Decode a position of all records."""
-        lanes, n = len(self.states), len(mixture.mean)
-        return np.concatenate([self.row(mixture.part(slice(i, min(i + lanes, n)))) for i in range(0, n, lanes)])
+        lanes, starts = len(self.states), mixture.starts()
+        return np.concatenate([self.row(starts[:, i : i + lanes]) for i in range(0, starts.shape[1], lanes)])
 
-    def row(self, mixture: Mixture) -> Array:
+    def row(self, starts: Array) -> Array:
         """Decode one place in each of the first lanes."""
-        x = self.states[: len(mixture.mean)]
+        lanes = np.arange(starts.shape[1])
+        x = self.states[: len(lanes)]
         slots = x & 0xFFFF
-        places = mixture.find(slots)
-        c, end = mixture.start(places), mixture.start(places + 1)
+        places: Array = (starts <= slots).sum(axis=0) - 1
+        c, end = starts[places, lanes], starts[places + 1, lanes]
         x = (end - c) * (x >> 16) + slots - c
         low = np.flatnonzero(x < 1 << 16)
         words = self.words[self.position : self.position + len(low)]
@@ -781,7 +773,8 @@ class Predictor:
         total = np.full_like(first, weights[-1])
         for c, x in zip(weights[1:-1], inputs[1:], strict=True):
             total += c * (x - first)
-        return np.clip((total >> 16) + first, self.grid.lowest, self.grid.highest)
+        predicted: Array = np.clip((total >> 16) + first, self.grid.lowest, self.grid.highest)
+        return predicted
 
     def bins(self, position: int, pattern: Pattern) -> Array:
         """Find the bin of the errors nearby."""

@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 
 import narrows
+from narrows.codec import read_frozen
 from narrows.codec.residual.grid import Grid
-from narrows.codec.residual.kept import Kind, _linear, keep
+from narrows.codec.residual.kept import Kind, _linear, give_back, keep
 from narrows.networks import Convolutional, Dense, Strided
 
 
@@ -158,7 +159,7 @@ def test_the_example_of_a_mixture():
     weights, scales = np.array([[32256], [512]]), np.array([[18], [24]])
     mixture = decoder.Mixture(weights, scales, np.array([37]), np.array([2 - 8]), 16)
     expected = [0, 1, 3, 6, 12, 28, 86, 528, 6174, 41068, 63107, 65294, 65483, 65517, 65528, 65535, 65536]
-    assert [int(mixture.start(np.array([j]))[0]) for j in range(17)] == expected
+    assert mixture.starts()[:, 0].tolist() == expected
 
 
 def test_the_example_of_neighbours():
@@ -166,6 +167,19 @@ def test_the_example_of_neighbours():
     middle = patterns[number_of[2 * 9 + 4]]
     assert middle.before == [-1, -9, -2, -10, -18, -8]
     assert middle.after == [9, 1, 8, 10]
+
+
+def test_the_example_of_linear_prediction():
+    weights = [20, 0, 2, 0, 0, 1, 0, 1, -1, 0]
+    plain = bytes([0]) + bytes([24] * 96) + bytes([5] * 96) + struct.pack("<10q", *(one << 16 for one in weights))
+    packed, escapes = zlib.compress(plain), zlib.compress(struct.pack("<q", 41))
+    sizes = struct.pack("<5IB3x", len(packed), 1, 2, len(escapes), 0, 1)
+    message = struct.pack("<I2H", 90447020, 26728, 0)
+    data = sizes + packed + message + escapes + bytes.fromhex("c06000a0")
+    expected = [[[9, 12], [12, 15]], [[21, 21], [24, 24]], [[30, 33], [30, 249]]]
+    grid = decoder.grid_of(np.dtype("u1"), 1.0)
+    assert decoder.from_linear(data, None, grid, (3, 2, 2)).tolist() == expected
+    assert give_back(Kind.LINEAR, data, None, Grid(np.dtype("u1"), 1), (3, 2, 2)).tolist() == expected
 
 
 def test_the_example_of_bins():
@@ -386,6 +400,16 @@ def test_lossless_archives_of_values_at_the_ends_of_their_type(tmp_path, columns
     narrows.compress(data, path, model=model, lossless=True)
     assert assert_same(path, model).tobytes() == data.tobytes()
     assert decoder.open_archive(path).header.max_error == 0
+
+
+def test_golden_archives_with_a_bound():
+    folder = Path(__file__).parents[1] / "golden" / "v1"
+    for name, facts in json.loads((folder / "hashes.json").read_text())["archives"].items():
+        if {"LINEAR", "EXACT", "ZSTD", "PLAIN"}.intersection(facts.get("kinds", ())):
+            model = None if facts["model"] is None else read_frozen(folder / facts["model"])
+            found = decoder.read(folder / name, None if model is None else model.blob)
+            digest = hashlib.sha256(f"{found.dtype.name} {found.shape}\n".encode() + found.tobytes())
+            assert digest.hexdigest() == facts["restored"]
 
 
 def test_tiles_with_a_bound(tmp_path, map_model):

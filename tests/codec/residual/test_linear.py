@@ -1,0 +1,130 @@
+"""Linear prediction: whole numbers that are what they are defined to be, on every machine and in every batch."""
+
+import hashlib
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
+
+from narrows.codec import inner
+from narrows.codec.residual import kept as keeping
+from narrows.codec.residual.contract import in_sixteenths
+from narrows.codec.residual.grid import Grid
+from narrows.codec.residual.kept import Kind, _from_linear, _linear, give_back, keep
+from narrows.errors import CorruptArchiveError
+
+SHAPES = [(11,), (4, 5), (3, 2, 4)]
+
+
+def noisy(dtype, shape, n=40):
+    """Records, and what a code might make of them."""
+    rng = np.random.default_rng(3)
+    waves = 60 + 30 * np.sin(np.arange(np.prod(shape)) / 3 + rng.uniform(0, 6, (n, 1)))
+    records = (waves + rng.normal(0, 2, waves.shape)).reshape(n, *shape)
+    return records.astype(dtype), waves.reshape(n, *shape).astype(dtype)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(-(1 << 63), (1 << 63) - 1), st.integers(1, 1 << 58))
+@example((1 << 63) - 1, 1)
+@example(-(1 << 63), 16)
+def test_sixteenths_are_those_of_whole_numbers_without_limit(distance, step):
+    exact = max(-(1 << 60), min(16 * distance // step, 1 << 60))
+    assert in_sixteenths(np.array([distance]), step).tolist() == [exact]
+
+
+@pytest.mark.skipif(inner.compiled is None, reason="narrows was installed without a compiler")
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("dtype", "bound"), [("u1", 0), ("f4", 0), ("f8", 0.1), ("i8", 3)])
+def test_both_loops_keep_the_same_bytes(monkeypatch, shape, dtype, bound):
+    records, decoded = noisy(dtype, shape)
+    grid = Grid(records.dtype, bound)
+    for code in (decoded, None):
+        data = _linear(records, code, grid).data
+        with monkeypatch.context() as patch:
+            patch.setattr(inner, "compiled", None)
+            assert _linear(records, code, grid).data == data
+            back = _from_linear(data, code, grid, records.shape)
+        assert back.tobytes() == _from_linear(data, code, grid, records.shape).tobytes()
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_any_number_of_threads_reads_the_same(n_threads):
+    records, decoded = noisy("f4", (4, 5))
+    grid = Grid(records.dtype, 0.5)
+    kept = _linear(records, decoded, grid)
+    with threadpool_limits(n_threads):
+        assert _from_linear(kept.data, decoded, grid, records.shape).tobytes() == kept.restored.tobytes()
+        again = _linear(records, decoded, grid)
+    assert hashlib.sha256(again.data).digest() == hashlib.sha256(kept.data).digest()
+
+
+@pytest.mark.parametrize("dtype", ["?", "u1", "i8", "u8", "f2", "f4", "f8"])
+@pytest.mark.parametrize("value", [0, 1, "highest"])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 30), (200, 1, 6, 1)])
+def test_constants_take_next_to_nothing(dtype, value, shape):
+    dtype = np.dtype(dtype)
+    if value == "highest":
+        value = 1 if dtype.kind == "b" else (np.finfo if dtype.kind == "f" else np.iinfo)(dtype).max
+    records = np.full(shape, value, dtype)
+    for bound in (0, 2.5):
+        grid = Grid(dtype, bound)
+        for code in (records, None):
+            kept = _linear(records, code, grid)
+            back = _from_linear(kept.data, code, grid, shape)
+            assert back.tobytes() == kept.restored.tobytes()
+            assert (np.abs(back.astype("g") - records.astype("g")) <= bound).all()
+            assert len(kept.data) < 400 or dtype.itemsize == 8  # b says no more than 2^45
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_denormals_and_huge_values_beside_each_other(dtype, rng):
+    info = np.finfo(dtype)
+    pool = np.array([info.smallest_subnormal, info.tiny, info.max, info.min, 0, -0.0, 1, info.eps], dtype)
+    records = rng.choice(pool, (30, 3, 4))
+    decoded = rng.choice(pool, (30, 3, 4))
+    for bound in (0, 1e-30, 0.5, 1e30, 1e308):
+        grid = Grid(records.dtype, bound)
+        for code in (decoded, None):
+            back = _from_linear(_linear(records, code, grid).data, code, grid, records.shape)
+            assert (np.abs(back.astype("g") - records.astype("g")) <= bound).all()
+
+
+def test_records_with_too_many_values_are_not_predicted(monkeypatch):
+    """It would take hours: an operation or more for each value."""
+    records, decoded = noisy("u1", (4, 5))
+    grid = Grid(records.dtype, 0)
+    data = _linear(records, decoded, grid).data
+    monkeypatch.setattr(keeping, "_MOST_VALUES", 19)
+    assert keep(records, decoded, 0, grid).kind in {Kind.ZSTD, Kind.PLAIN}
+    with pytest.raises(CorruptArchiveError, match="more than its records can take"):
+        give_back(Kind.LINEAR, data, decoded, grid, records.shape)
+
+
+@pytest.mark.parametrize(
+    ("at", "value"),
+    [(4, 0), (4, 5000), (8, 10**6), (20, 57), (0, 10**9), (12, 1), (16, 1)],
+    ids=["no-lanes", "lanes", "words", "low-bits", "weights", "escapes", "wild"],
+)
+def test_sizes_that_cannot_be(at, value):
+    records, decoded = noisy("u1", (4, 5))
+    data = bytearray(_linear(records, decoded, Grid(records.dtype, 0)).data)
+    data[at : at + (1 if at == 20 else 4)] = value.to_bytes(1 if at == 20 else 4, "little")
+    with pytest.raises(CorruptArchiveError):
+        _from_linear(bytes(data), decoded, Grid(records.dtype, 0), records.shape)
+
+
+def test_too_few_lanes_for_many_values_are_refused():
+    """Each row takes time of its own."""
+    shape = (4096, 1000)
+    head = keeping._SIZES.pack(0, 1, 0, 0, 0, 0) + bytes(4)
+    with pytest.raises(CorruptArchiveError, match="more than its records can take"):
+        _from_linear(head, None, Grid(np.dtype("u1"), 0), shape)
+
+
+def test_coarse_steps_beyond_what_is_summed_in_64_bits_are_refused():
+    head = keeping._SIZES.pack(0, 1, 0, 0, 0, 50) + bytes(4 + 7)
+    with pytest.raises(CorruptArchiveError, match="more than its records can take"):
+        _from_linear(head, None, Grid(np.dtype("i8"), 1e12), (1, 1))
