@@ -40,7 +40,7 @@ _BATCH_RECORDS = 8192
 # From this share of the records on it is worth a word that they are unlike the training data.
 _MANY = 0.1
 # What is tried to find the quality that makes the smallest file within a bound.
-_SAMPLE_RECORDS, _MOST_TRIED = 256, 5
+_SAMPLE_RECORDS, _MOST_TRIED = 128, 5
 
 
 def compress(
@@ -124,7 +124,7 @@ def compress(
         )
     tiling = tiling_of(source, fitted.frozen_, overlap)
     asked = psnr is not None or bytes_per_record is not None
-    if bound is None or asked or append:
+    if bound is None or asked or append or fitted.frozen_.causal is not None:  # which mostly needs no code
         chosen = choose_quality(fitted.frozen_, psnr=psnr, bytes_per_record=bytes_per_record)
     else:
         chosen = _smallest(fitted, source, tiling, bound)

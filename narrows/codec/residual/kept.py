@@ -35,7 +35,7 @@ __all__ = ["Errors", "Kept", "Kind", "give_back", "keep", "size_on_code"]
 
 _SIZES = struct.Struct("<5IB3x")
 _ZSTD_LEVEL = 15
-_SAMPLE_RECORDS = 256
+_SAMPLE_RECORDS = 128
 _CLEARLY = 0.9  # a causal network that is so much smaller on a sample needs no further comparison
 _MUCH = 0.4  # of the records' bytes: then a tight bound is worth a comparison
 _MOST_VALUES = 1 << 22  # of a record that is predicted, value by value: what takes minutes
