@@ -24,7 +24,8 @@ MODELS = Path(__file__).parents[1] / "models" / "codec"
 
 def models_of(name: str) -> list[Path]:
     """Return the model files there are for a set."""
-    return sorted(path for path in MODELS.glob("*.safetensors") if f"{path.stem}-".startswith(f"{name}-"))
+    found = (path for path in MODELS.glob("*.safetensors") if f"{path.stem}-".startswith(f"{name}-"))
+    return sorted(path for path in found if not path.stem.endswith("-lossless"))  # those are for exact.py
 
 
 def attempts(records: Records) -> Iterator[Attempt]:
