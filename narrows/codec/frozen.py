@@ -42,6 +42,7 @@ _MEASURED = ("psnr_db", "bytes_per_record", "mse_limit")
 _MOST_GOLDEN = 64
 _MOST_VALUES = 1 << 26
 _MOST_QUALITIES = 256
+_OF_CAUSAL = ("bool", "uint8", "uint16")
 _A_SYMBOL = 1 << 16  # coding a symbol takes about as long as so many multiplications
 _DAMAGE = (
     SafetensorError,
@@ -164,7 +165,12 @@ class FrozenCodec:
         return codec
 
     def _take_causal(self, causal: Causal) -> None:
-        if as_image(self.shape)[0] != causal.grid or self.dtype.kind not in "ub":
+        is_ours = (
+            self.dtype.name in _OF_CAUSAL
+            and math.prod(self.shape) == math.prod(causal.grid)  # first, as shapes may claim any size
+            and as_image(self.shape)[0] == causal.grid
+        )
+        if not is_ours:
             raise ModelFileError("The network of residuals is for other records than the model's.")
         self._causal = causal
 
@@ -198,7 +204,7 @@ class FrozenCodec:
 
     def only(self, quality: int, *, with_causal: bool = False) -> FrozenCodec:
         """Return a codec with this quality alone, for archives that carry their model."""
-        return self._with((self.qualities[quality],), 0, self._causal if with_causal else None)
+        return self._with((self.qualities[quality],), 0, self.causal if with_causal else None)
 
     def _with(self, qualities: tuple[Quality, ...], usual: int, causal: Causal | None) -> FrozenCodec:
         codec = FrozenCodec(

@@ -30,8 +30,9 @@ from narrows.archive import Writer, layout, open_archive, recover, verify
 from narrows.archive.index import pack_index
 from narrows.archive.layout import BLOCK_BYTES, BLOCK_MAGIC, CRC_BYTES, TRAILER_BYTES, BlockType, pack_crc
 from narrows.codec.entropy_models.independent import Independent
+from narrows.codec.residual.causal import Causal
 from narrows.codec.residual.grid import Grid
-from narrows.codec.residual.kept import Kept, Kind, _linear, _zstd
+from narrows.codec.residual.kept import Kept, Kind, _linear, _predicted, _zstd
 from narrows.errors import NarrowsError
 
 MAX_SECONDS = 5.0
@@ -73,6 +74,36 @@ class TinyFloats(TinyCodec):
 
     def decode(self, symbols, quality):
         return (symbols.reshape(-1, *self.shape) * (0.5 * (1 << quality))).astype(np.float32)
+
+
+class TinyImages(TinyCodec):
+    """Records (2, 2) uint8, with a network of no training."""
+
+    shape = (2, 2)
+
+    def __init__(self, blob: bytes) -> None:
+        super().__init__(blob)
+        rng = np.random.default_rng(0)
+        first = rng.integers(-60, 60, (1, 4, 3), np.int16)
+        first[..., 0] = 0  # unit 0 knows the value in row 0, column 1, which is small
+        last = rng.integers(-60, 60, (1, 3, 6), np.int16)
+        last[0, 0, 2:] = -3000, -3000, -6000, -6000
+        self.causal = Causal(
+            lowest=0,
+            highest=255,
+            reach=1,
+            weights_1=first,
+            rows=np.array([[[8000 << 6, 3000, -2000], [0, 5, -600]]]),
+            columns=np.array([[[-8000 << 6, -2000, 3000], [0, 5, 6000]]]),
+            weights_2=np.diag(np.array([16384, 20000, 9000], np.int16))[None],
+            biases_2=np.array([[0, -99, 12345]]),
+            weights_3=last,
+            biases_3=np.array([[9 << 20, 0, 700 << 15, 850 << 15, 42 << 22, 40 << 22]]),
+            shifts=np.array([6, 14, 20, 15, 22]),
+        )
+
+    def decode(self, symbols, quality):
+        return super().decode(symbols, quality).reshape(-1, *self.shape)
 
 
 def make_records(n: int, seed: int) -> np.ndarray:
@@ -140,7 +171,9 @@ def originals(folder: Path, codec: TinyCodec) -> list[Original]:
 def keep_as(kind: Kind, *, on_code: bool):
     """Return what keeps records in this way, whatever is smallest."""
 
-    def keep_so(records, decoded, _n_code, grid, *_):
+    def keep_so(records, decoded, _n_code, grid, causal):
+        if kind == Kind.CAUSAL:
+            return _predicted(records, decoded if on_code else None, grid, causal)
         if kind in {Kind.ZSTD, Kind.PLAIN}:
             plain = Kept(Kind.PLAIN, False, records.tobytes(), records)
             return plain if kind == Kind.PLAIN else _zstd(records)
@@ -152,7 +185,7 @@ def keep_as(kind: Kind, *, on_code: bool):
 
 def bounded_originals(folder: Path, codec: TinyCodec) -> list[Original]:
     """Return archives with a bound: of several kinds, with a code and without, of whole numbers and of floats."""
-    made, floats = [], TinyFloats(b"floats" * 10)
+    made, floats, images = [], TinyFloats(b"floats" * 10), TinyImages(b"images" * 10)
     for i, (kind, on_code, bound, used) in enumerate(
         (
             (Kind.LINEAR, True, 0, codec),
@@ -162,13 +195,15 @@ def bounded_originals(folder: Path, codec: TinyCodec) -> list[Original]:
             (Kind.EXACT, True, 0.01, floats),
             (Kind.ZSTD, False, 0, codec),
             (Kind.PLAIN, False, 2, codec),
+            (Kind.CAUSAL, False, 0, images),
+            (Kind.CAUSAL, True, 3, images),
         )
     ):
         rng = np.random.default_rng(i)
         symbols = (make_records(700, seed=i).astype(np.int32) // 2)[:, [n % 4 for n in range(used.n_symbols)]]
         decoded = used.decode(symbols, 0)
         records = decoded + rng.integers(0, 9, decoded.shape).astype(decoded.dtype) / decoded.dtype.type(8)
-        if used is codec:
+        if used is not floats:
             records = decoded + rng.integers(0, 3, decoded.shape, np.uint8)
         else:
             records.flat[[5, 77, 2000, 2001]] = np.nan, np.inf, -np.inf, 3e38
@@ -297,7 +332,7 @@ def forge_a_rest(data, rng, _):
         head[0] = rng.randrange(7)
     elif rng.random() < 0.1:
         struct.pack_into("<d", head, 8, rng.choice((0.0, 1e-3, 1e308, -1.0, float("nan"), float("inf"))))
-    elif payload[at] in (Kind.LINEAR, Kind.EXACT):
+    elif payload[at] in (Kind.LINEAR, Kind.EXACT, Kind.CAUSAL):
         rest = forge_a_prediction(rest, rng)
     else:
         rest = rest[: rng.randrange(len(rest) + 1)] + rng.randbytes(rng.choice((0, 1, 40)))
@@ -305,7 +340,7 @@ def forge_a_rest(data, rng, _):
 
 
 def forge_a_prediction(rest: bytes, rng) -> bytes:
-    """Change a part of the kinds LINEAR and EXACT."""
+    """Change a part of the kinds LINEAR, EXACT and CAUSAL."""
     *sizes, raw_bits = struct.unpack_from("<5IB3x", rest)
     n_raw = len(rest) - 24 - sizes[0] - 4 * sizes[1] - 2 * sizes[2] - sizes[3] - sizes[4]
     parts, end = [], 24

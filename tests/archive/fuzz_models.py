@@ -26,10 +26,14 @@ from safetensors.numpy import load, save
 
 from narrows.archive import open_archive, verify
 from narrows.codec import FrozenCodec, frozen, read_frozen
+from narrows.codec.residual.causal import Causal
+from narrows.codec.residual.grid import Grid
+from narrows.codec.residual.kept import Kind, _predicted, give_back
 from narrows.errors import NarrowsError
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "v1"
 NAMES = ("dense-codec", "map-codec", "ladder", "table")
+WITH_NETWORK = ("bounded-uint8-0-causal", "bounded-uint8-3-causal-on-code")
 KEY = "narrows_codec"
 MAX_SECONDS = 5.0
 MAX_BYTES = 1 << 30
@@ -64,11 +68,14 @@ class WrongOutcomeError(AssertionError):
 
 
 def blobs() -> list[bytes]:
-    """Return the frozen models of the golden files, whole and with one quality alone."""
+    """Return the frozen models of the golden files: whole, of one quality alone, and with a network."""
     found = []
     for name in NAMES:
         codec = read_frozen(GOLDEN / f"{name}.safetensors")
         found += [codec.blob, codec.only(0).blob, codec.only(len(codec.qualities) - 1).blob]
+    for name in WITH_NETWORK:
+        with open_archive(GOLDEN / f"{name}.narrows") as archive:
+            found += [archive._codec.blob] * 3
     return found
 
 
@@ -84,7 +91,8 @@ def joined(header: Any, tensors: dict[str, np.ndarray]) -> bytes:
     for name in sorted(tensors):
         digest.update(name.encode() + tensors[name].tobytes())
     header = {**header, "sha256": digest.hexdigest()} if isinstance(header, dict) else header
-    return save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, {KEY: json.dumps(header)})
+    whole = {name: np.ascontiguousarray(tensor).reshape(tensor.shape) for name, tensor in tensors.items()}
+    return save(whole, {KEY: json.dumps(header)})
 
 
 # -------------------------------------------------------------------------------------------------------- mutations
@@ -210,6 +218,51 @@ def forge_many_numbers(blob, rng, _):
     )
 
 
+def forge_the_network(blob, rng, _):
+    """Change settings or tensors of the network of residuals, or put another of any size in its place."""
+    header, tensors = parts(blob)
+    kind = rng.randrange(5)
+    name = rng.choice(sorted(name for name in tensors if name.startswith("causal.")))
+    if kind == 0:
+        key = rng.choice(sorted(header["causal"]))
+        header["causal"][key] = other_value(header["causal"][key], rng)
+    elif kind == 1:
+        flat = tensors[name].copy().reshape(-1)
+        limits = np.iinfo(flat.dtype)
+        for _ in range(rng.choice((1, 1, 9))):
+            flat[rng.randrange(flat.size)] = rng.choice((0, 1, 52, limits.max, limits.min, limits.max >> 11))
+        tensors[name] = flat.reshape(tensors[name].shape)
+    elif kind == 2:
+        numbers = np.frombuffer(rng.randbytes(tensors[name].nbytes), tensors[name].dtype)
+        tensors[name] = (numbers >> rng.randrange(8 * numbers.itemsize)).reshape(tensors[name].shape)
+    elif kind == 3:
+        del tensors[name]
+    else:
+        tensors |= other_network(header, tensors, rng)
+    return joined(header, tensors)
+
+
+def other_network(header: Any, tensors: dict[str, np.ndarray], rng: random.Random) -> dict[str, np.ndarray]:
+    """Return tensors of a network that may well be one; write its settings to the header."""
+    channels, height, _ = tensors["causal.rows"].shape
+    width = tensors["causal.columns"].shape[1]
+    reach, hidden, k = rng.choice((1, 2, 5, 16)), rng.choice((1, 7, 64, 128)), rng.choice((1, 2, 16))
+    numbers = np.random.default_rng(rng.getrandbits(32))
+    n = 2 * reach * (reach + 1) * channels + channels - 1
+    highest = rng.choice((1, 255, 1000, 65535))
+    low = rng.choice((0, 0, -5, -(1 << 31), 1 << 31))
+    header["causal"] |= {"lowest": low, "highest": low + highest, "reach": reach}
+    wide, most = 1 << rng.randrange(1, 15), 1 << rng.randrange(1, 52)
+    weights = {"weights_1": (n, hidden), "weights_2": (hidden, hidden), "weights_3": (hidden, 3 * k)}
+    biases = {"rows": (height, hidden), "columns": (width, hidden), "biases_2": (hidden,), "biases_3": (3 * k,)}
+    drawn = {
+        **{name: numbers.integers(-wide, wide, (channels, *shape), np.int16) for name, shape in weights.items()},
+        **{name: numbers.integers(-most, most, (channels, *shape)) for name, shape in biases.items()},
+        "shifts": np.array([rng.choice((0, 4, 9, 16, 24, 40, 52)) for _ in range(5)]),
+    }
+    return {f"causal.{name}": tensor for name, tensor in drawn.items()}
+
+
 def mix(blob, rng, others):
     """Header of one model, tensors of another; or some of each."""
     header, tensors = parts(blob)
@@ -217,7 +270,7 @@ def mix(blob, rng, others):
     if rng.random() < 0.5:
         return joined(header, {**tensors, **{name: one for name, one in more.items() if rng.random() < 0.3}})
     key = rng.choice(sorted(header))
-    return joined({**header, key: other[key]}, {**more, **tensors})
+    return joined({**header, key: other.get(key)}, {**more, **tensors})
 
 
 def entries(values: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -265,6 +318,8 @@ FORGERIES = (
 def mutate(blob: bytes, rng: random.Random, others: list[bytes]) -> tuple[str, bytes]:
     """Return the name of what was done, and the blob."""
     step: Callable[..., bytes] = rng.choice(DAMAGE if rng.random() < 0.25 else FORGERIES)
+    if b'"causal.rows"' in blob and rng.random() < 0.6:
+        step = forge_the_network
     data = step(blob, rng, others)
     if rng.random() < 0.2:
         with suppress(SafetensorError, *UNCHANGEABLE):  # nothing is left that this step could change
@@ -291,6 +346,7 @@ def judge(blob: bytes, original: bytes, rng: random.Random) -> str:
         except NarrowsError as error:
             return type(error).__name__
         outcomes = [_use(codec, quality, rng) for quality in range(len(codec.qualities))]
+        outcomes.append(_use_network(codec, rng, is_forged=not isinstance(forged, nullcontext)))
     wrong = next((outcome for outcome in outcomes if outcome != "right"), None)
     if wrong is not None:
         return f"{wrong}, when used"
@@ -326,6 +382,34 @@ def _use(codec: FrozenCodec, quality: int, rng: random.Random) -> str:
         raise WrongOutcomeError("records are not finite")
     if codec.decode(symbols[:3], quality, carrier="int64").tobytes() != records[:3].tobytes():
         raise WrongOutcomeError("float64 and int64 restore different records")
+    return "right"
+
+
+def _use_network(codec: FrozenCodec, rng: random.Random, *, is_forged: bool) -> str:
+    """Keep some records under the network of residuals: they come back, from whole numbers of either kind."""
+    if is_forged and codec._causal is not None:
+        codec._unproved_causal = codec._causal.digest()
+    try:
+        network = codec.causal
+    except NarrowsError as error:
+        return type(error).__name__
+    if network is None:
+        return "right"
+    numbers = np.random.default_rng(rng.getrandbits(32))
+    records = numbers.integers(0, 1 + np.iinfo(codec.dtype).max, (5, *codec.shape)).astype(codec.dtype)
+    decoded = np.roll(records, 1, 0) if rng.random() < 0.5 else None
+    grid = Grid(codec.dtype, rng.choice((0, 0, 1, 7, 1000, 1e17)))
+    kept = _predicted(records, decoded, grid, network)
+    back = give_back(Kind.CAUSAL, kept.data, decoded, grid, records.shape, causal=network)
+    if back.tobytes() != kept.restored.tobytes() or np.abs(back.astype(np.int64) - records).max() > grid.max_error:
+        raise WrongOutcomeError("records kept under the network do not come back")
+    if network.weights_1.size > 1 << 14:  # whole numbers of 64 bits are slow
+        return "right"
+    start = Causal.start
+    with mock.patch.object(Causal, "start", lambda self, lattice: start(self, lattice, carrier=np.int64)):
+        again = give_back(Kind.CAUSAL, kept.data, decoded, grid, records.shape, causal=network)
+    if again.tobytes() != back.tobytes():
+        raise WrongOutcomeError("float64 and int64 say different things of records")
     return "right"
 
 

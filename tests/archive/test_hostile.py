@@ -122,6 +122,32 @@ def test_rests_that_lie(fuzz, codec, tmp_path, bounded, change):
     assert everything(path, codec, tmp_path / "out")
 
 
+def test_a_chunk_under_a_network_that_the_model_does_not_have(fuzz, codec, tmp_path, bounded):
+    path = tmp_path / "a.narrows"
+    path.write_bytes(with_rest(bounded, fuzz, lambda rest: b"\5" + rest[1:]))
+    with pytest.raises(CorruptArchiveError, match="network that the model does not have"):
+        restore(path, model=codec)
+    assert everything(path, codec, tmp_path / "out")
+
+
+def test_a_chunk_under_a_network_has_no_weights(fuzz, tmp_path):
+    images, path = fuzz.TinyImages(b"images" * 10), tmp_path / "a.narrows"
+    records = fuzz.make_records(200, seed=3).reshape(-1, 2, 2) // 2
+    keep = fuzz.mock.patch("narrows.archive.writer.keep", fuzz.keep_as(fuzz.Kind.CAUSAL, on_code=False))
+    with keep, fuzz.Writer(path, images, 0, {"container": {"kind": "array"}, "max_error": 0}) as writer:
+        writer.add(records.reshape(-1, 4).astype(np.int32), records, records=records)
+    np.testing.assert_array_equal(restore(path, model=images), records)
+    data = path.read_bytes()
+    (start, stop), packed = fuzz.blocks_of(data)[0], zlib.compress(b"")
+    payload = data[start + 32 : stop - 4]
+    at = 16 + 4 + 16 + struct.unpack_from("<I", payload, 12)[0]  # behind names and the head of the rest
+    sizes = struct.unpack_from("<5I", payload, at)
+    rest = struct.pack("<5I", len(packed), *sizes[1:]) + payload[at + 20 : at + 24] + packed + payload[at + 24 :]
+    path.write_bytes(fuzz.in_place_of(data, start, stop, payload[:at] + rest))
+    with pytest.raises(CorruptArchiveError, match="no use for them"):
+        restore(path, model=images)
+
+
 @pytest.mark.parametrize("part", [0, 3, 4], ids=["weights", "escapes", "wild"])
 def test_parts_of_a_rest_that_inflate_without_bounds(fuzz, codec, tmp_path, bounded, part):
     bomb = zlib.compress(bytes(64 << 20), 9)[:700]

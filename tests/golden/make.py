@@ -24,12 +24,14 @@ import torch
 import narrows
 import narrows.data
 from narrows.archive.chunks import read_chunk
+from narrows.codec.residual.causal import Causal as FrozenNetwork
 from narrows.codec.residual.grid import Grid
-from narrows.codec.residual.kept import Kept, Kind, _linear, keep
+from narrows.codec.residual.kept import Kept, Kind, _linear, _predicted, keep
 from narrows.networks import Dense, Strided
+from narrows.residuals import Causal
 
 FOLDER = Path(__file__).parent / "v1"
-MOST_BYTES = 400_000
+MOST_BYTES = 420_000
 
 
 def sha256(array: np.ndarray) -> str:
@@ -92,6 +94,7 @@ def bounded() -> dict[str, tuple[str | None, np.ndarray, float, str]]:
     near = np.cumsum(np.cumsum(rng.normal(size=(60, 6, 10)), 1), 2)
     box = np.cumsum(rng.normal(size=(90, 2, 4, 3)), 2)
     wide = (near * 200 + 30000).astype(np.uint16)
+    colour = np.stack([digits[:24], digits[:24] // 2, 16 - digits[:24]], -1) * np.uint8(15)
     return {
         "uint8-0-smallest": ("ladder.safetensors", digits[:60], 0, "smallest"),
         "uint8-0-linear-on-code": ("ladder.safetensors", digits[:270], 0, "linear on code"),
@@ -106,13 +109,19 @@ def bounded() -> dict[str, tuple[str | None, np.ndarray, float, str]]:
         "uint16-5-linear-on-code": (None, wide, 5, "linear on code"),
         "float64-0-linear": (None, far.astype(np.float64), 0, "linear"),
         "float16-0.1-linear": (None, box.astype(np.float16), 0.1, "linear"),
+        "uint8-0-causal": (None, digits[:60], 0, "causal"),
+        "uint8-3-causal-on-code": (None, colour, 3, "causal on code"),
     }
 
 
 def keep_as(way: str) -> Callable[..., Kept]:
     """Return what keeps records in a way of its own choice, not in the smallest."""
 
-    def keep_so(records: np.ndarray, decoded: np.ndarray, _n_code: int, grid: Grid, *_: object) -> Kept:
+    def keep_so(
+        records: np.ndarray, decoded: np.ndarray, _n_code: int, grid: Grid, causal: FrozenNetwork | None
+    ) -> Kept:
+        if causal is not None:
+            return _predicted(records, decoded if way == "causal on code" else None, grid, causal)
         if way == "exact":
             return replace(_linear(records, None, Grid(grid.dtype, 0)), kind=Kind.EXACT)
         return _linear(records, decoded if way == "linear on code" else None, grid)
@@ -137,8 +146,10 @@ def add() -> None:
         if archive.exists():
             continue
         model = FOLDER / model_file if model_file else None
+        residual = Causal(n_hidden=4, n_components=2, reach=1, epochs=9) if way.startswith("causal") else None
+        training = narrows.Training(epochs=3, batch_size=32)
         maker = model if model is not None else narrows.Autoencoder(
-            2, network=Dense(widths=(4,)), training=narrows.Training(epochs=3, batch_size=32), random_state=0
+            2, network=Dense(widths=(4,)), training=training, residual=residual, random_state=0
         ).fit(np.nan_to_num(records, posinf=0, neginf=0) if records.dtype.kind == "f" else records)  # fmt: skip
         middle = 2 * len(records) // 3
         with mock.patch("narrows.archive.writer.keep", keep_as(way)):

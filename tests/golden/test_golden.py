@@ -58,7 +58,9 @@ def test_there_are_golden_archives_of_every_kind_of_rest():
         for archive, facts in kept.items():
             model = None if facts["model"] is None else folder / facts["model"]
             assert make.kinds_of(folder / archive, model) == facts["kinds"]
-        assert {"LINEAR", "EXACT", "ZSTD", "PLAIN"} <= {kind for facts in kept.values() for kind in facts["kinds"]}
+        assert {"LINEAR", "EXACT", "ZSTD", "PLAIN", "CAUSAL"} <= {
+            kind for facts in kept.values() for kind in facts["kinds"]
+        }
 
 
 def test_there_are_golden_files():

@@ -38,11 +38,12 @@ HEADER_DICTIONARY = (
     )
 )
 MODEL, RECORDS, INDEX = 1, 2, 3
-LINEAR, LOSSLESS, ZSTD, PLAIN = 1, 2, 3, 4
+LINEAR, LOSSLESS, ZSTD, PLAIN, CAUSAL = 1, 2, 3, 4, 5
 WINDOWS = (16, 32, 64, 128, 256, 512, 1024, 4096)
 SHARES, SPREADS = (8, 512, 2048, 8192), (6, 12)
 SIGMOID = np.array([round(65536 / (1 + math.exp(-z / 128))) for z in range(-2048, 2049)])
 SLOPE = np.array([round(2**25 * 2 ** (-e / 4)) for e in range(64)])
+EXP = np.array([round(32768 * math.exp(-v / 32)) for v in range(512)])
 GROUP = 256
 MIB = 1 << 20
 EXACT = 1 << 53
@@ -438,7 +439,7 @@ def cut(data: bytes, lengths: list[int]) -> list[bytes]:
 def parse_rest(data: bytes, n: int, header: Header) -> Rest:
     """Read the head of a rest."""
     kind, largest = struct.unpack("<B7xd", take(data, 0, 16))
-    require(kind in (LINEAR, LOSSLESS, ZSTD, PLAIN), "a chunk is kept in a way that needs a newer reader")
+    require(kind in (LINEAR, LOSSLESS, ZSTD, PLAIN, CAUSAL), "a chunk is kept in a way that needs a newer reader")
     require(0 <= largest <= (header.max_error or 0.0), "a chunk's largest error is beyond the bound")
     require(len(data) - 16 <= n * math.prod(header.shape) * header.dtype.itemsize, "a rest is too long")
     return Rest(kind, largest, data[16:])
@@ -473,7 +474,7 @@ def restore_chunk(archive: Archive, model: Model, entry: Entry) -> Array:
         symbols = decode(quality.entropy, chunk.message, chunk.n_records)
         records = restore(model, quality, symbols)
     if chunk.rest is not None:
-        records = make_good(chunk.rest, records, chunk.n_records, archive.header)
+        records = make_good(chunk.rest, records, chunk.n_records, archive.header, model.network)
     if records is None:
         raise ValueError("a chunk holds neither a code nor a rest")
     for number, crc in enumerate(chunk.group_crcs.tolist()):
@@ -544,9 +545,13 @@ def grid_of(dtype: np.dtype[Any], max_error: float) -> Grid:
     return Grid(dtype, 2 * min(math.floor(max_error), 1 << 48) + 1, lowest, highest, 0.0)
 
 
-def make_good(rest: Rest, restored: Array | None, n: int, header: Header) -> Array:
+def make_good(rest: Rest, restored: Array | None, n: int, header: Header, network: Network | None = None) -> Array:
     """Bring n records back within the bound; `restored` is what the code alone makes of them, if there is one."""
     shape, dtype = (n, *header.shape), header.dtype
+    if rest.kind == CAUSAL:
+        if network is None:
+            raise ValueError("a chunk needs a network that the model does not have")
+        return from_linear(rest.data, restored, grid_of(dtype, header.max_error or 0.0), shape, network)
     if rest.kind in (LINEAR, LOSSLESS):
         grid = grid_of(dtype, (header.max_error or 0.0) if rest.kind == LINEAR else 0.0)
         return from_linear(rest.data, restored, grid, shape)
@@ -561,8 +566,8 @@ def make_good(rest: Rest, restored: Array | None, n: int, header: Header) -> Arr
     return np.frombuffer(data, dtype).reshape(shape)
 
 
-def from_linear(data: bytes, restored: Array | None, grid: Grid, shape: Shape) -> Array:
-    """Read the kind LINEAR."""
+def from_linear(data: bytes, restored: Array | None, grid: Grid, shape: Shape, network: Network | None = None) -> Array:
+    """Read the kind LINEAR, or CAUSAL, for which there is a network."""
     n, n_values = shape[0], math.prod(shape[1:])
     n_weights, n_lanes, n_words, n_escapes, n_wild, raw = struct.unpack("<5IB3x", take(data, 0, 24))
     require(1 <= n_lanes <= 4096 and n_words <= n * n_values and raw <= 56, "a rest breaks the limits")
@@ -572,18 +577,26 @@ def from_linear(data: bytes, restored: Array | None, grid: Grid, shape: Shape) -
     lengths = [24, n_weights, 4 * n_lanes, 2 * n_words, n_escapes, n_values * n_low, n_wild]
     _, weights, states, words, escapes, low, wild, behind = cut(data, lengths)
     require(not behind, "the lengths in a rest do not add up")
+    order = np.arange(n_values) if network is None else network.order
     anchors = np.zeros((n_values, n), np.int64)
     if restored is not None:
-        anchors = grid.units(np.ascontiguousarray(restored.reshape(n, -1).T))
-    predictor = Predictor(weights, grid, raw, anchors, shape[1:], has_code=restored is not None)
+        anchors = grid.units(np.ascontiguousarray(restored.reshape(n, -1).T[order]))
+    predictor: Predictor | NetworkPredictor
+    if network is None:
+        predictor = Predictor(weights, grid, raw, anchors, shape[1:], has_code=restored is not None)
+    else:
+        require(not weights, "a rest has weights that nothing is to be done with")
+        predictor = NetworkPredictor(network, grid, raw, anchors, has_code=restored is not None)
     message = Message(np.frombuffer(states, "<u4"), np.frombuffer(words, "<u2"), escapes)
     units = decode_units(predictor, message, [low[at : at + n_low] for at in range(0, len(low), n_low)] if raw else [])
     values = grid.values(units)
     put_wild(wild, values)
-    return np.ascontiguousarray(values.T).reshape(shape)
+    records = np.empty((n, n_values), values.dtype)
+    records[:, order] = values.T
+    return records.reshape(shape)
 
 
-def decode_units(predictor: Predictor, message: Message, low: list[bytes]) -> Array:
+def decode_units(predictor: Predictor | NetworkPredictor, message: Message, low: list[bytes]) -> Array:
     """Decode y, position by position."""
     n_values, n = predictor.anchors.shape
     grid, raw = predictor.grid, predictor.raw
@@ -670,20 +683,20 @@ def offsets(n_axes: int) -> list[Shape]:
 
 
 class Mixture(NamedTuple):
-    """What is expected of a position: of weights, scales (2, n), mean and lows (n,)."""
+    """What is expected of a position: weights, scales and means (K, n), and lows (n,)."""
 
     weights: Array
     scales: Array
-    mean: Array
+    means: Array
     lows: Array
     window: int
 
     def starts(self) -> Array:
         """Compute F(0) … F(A), (A + 1, n)."""
         j = np.arange(self.window + 1)[:, None]
-        d = np.clip(16 * (self.lows + j) - 8 - self.mean, -(1 << 24), 1 << 24)
-        mass = np.zeros_like(d)
-        for weight, scale in zip(self.weights, self.scales, strict=True):
+        mass = np.zeros((self.window + 1, len(self.lows)), np.int64)
+        for weight, scale, mean in zip(self.weights, self.scales, self.means, strict=True):
+            d = np.clip(16 * (self.lows + j) - 8 - mean, -(1 << 24), 1 << 24)
             mass += weight * SIGMOID[2048 + np.clip((d * SLOPE[scale]) >> 16, -2048, 2048)]
         sums: Array = j + (((65536 - self.window) * mass) >> 31)
         sums[0], sums[-2], sums[-1] = 0, 65535, 65536
@@ -758,7 +771,7 @@ class Predictor:
         return Mixture(
             weights=np.stack([32768 - shares, shares]),
             scales=np.stack([scales, np.minimum(scales + self.spreads[bins], 63)]),
-            mean=mean,
+            means=np.stack([mean, mean]),
             lows=((mean + 8) >> 4) - self.window // 2,
             window=self.window,
         )
@@ -796,6 +809,133 @@ class Predictor:
         """Take note of the units of a position."""
         self.y[position] = y
         self.errors[position] = np.minimum(np.abs(self.sixteenths(y - self.prediction)), 1 << 46)
+
+
+class Network:
+    """A model's network of residuals: says what to expect of a value, given those before it in the image."""
+
+    def __init__(self, settings: dict[str, Any], tensors: Tensors, shape: Shape, dtype: np.dtype[Any]) -> None:
+        self.lowest = whole(settings.get("lowest"), -(1 << 31), 1 << 31, "lowest")
+        self.highest = whole(settings.get("highest"), self.lowest + 1, self.lowest + 65535, "highest")
+        self.reach = whole(settings.get("reach"), 1, 16, "reach")
+        require(dtype.name in ("bool", "uint8", "uint16") and len(shape) in (2, 3), "records are no images")
+        order = np.arange(math.prod(shape)).reshape(*shape, *[1] * (3 - len(shape)))
+        self.images = np.moveaxis(order, 0, 2) if order.shape[2] > 4 else order
+        self.order = self.images.ravel()
+        height, width, self.channels = self.images.shape
+        require(self.channels <= 4, "records have too many channels")
+        self.read_tensors(tensors, height, width)
+        self.check_bounds()
+        require(self.golden() == settings.get("golden"), "the network of residuals has another hash")
+
+    def read_tensors(self, tensors: Tensors, height: int, width: int) -> None:
+        """Take the weights out of the model."""
+        c, n = self.channels, 2 * self.reach * (self.reach + 1) * self.channels + self.channels - 1
+        weights_1 = tensor(tensors, "causal.weights_1", "int16", c, n, None)
+        h = weights_1.shape[2]
+        weights_3 = tensor(tensors, "causal.weights_3", "int16", c, h, None)
+        self.k, left = divmod(weights_3.shape[2], 3)
+        require(1 <= h <= 1024 and 1 <= self.k <= 16 and left == 0, "the network has too many units, or none")
+        weights_2 = tensor(tensors, "causal.weights_2", "int16", c, h, h)
+        self.weights = [weights.astype(np.int64) for weights in (weights_1, weights_2, weights_3)]
+        self.rows = tensor(tensors, "causal.rows", "int64", c, height, h)
+        self.columns = tensor(tensors, "causal.columns", "int64", c, width, h)
+        self.biases_2 = tensor(tensors, "causal.biases_2", "int64", c, h)
+        self.biases_3 = tensor(tensors, "causal.biases_3", "int64", c, 3 * self.k)
+        self.shifts = tensor(tensors, "causal.shifts", "int64", 5).tolist()
+        require(all(0 <= shift <= 52 for shift in self.shifts), "a shift is out of range")
+        size = len(self.order)
+        require(size * n <= 1 << 24 and size * h * (n + h + 3 * self.k) <= 1 << 36, "the network takes too much work")
+
+    def check_bounds(self) -> None:
+        """Refuse a network in which a sum could reach 2^53; in Python's whole numbers, which have no limit."""
+
+        def largest(biases: Array, axis: int) -> Array:
+            magnitudes: Array = abs(biases.astype(object)).max(axis=axis)
+            return magnitudes
+
+        sums = [np.abs(weights).sum(axis=1) for weights in self.weights]
+        bounds = (
+            largest(self.rows, 1) + largest(self.columns, 1) + 65535 * sums[0],
+            largest(self.biases_2[:, None], 1) + 32767 * sums[1],
+            largest(self.biases_3[:, None], 1) + 32767 * sums[2],
+        )
+        require(all(bound < EXACT for layer in bounds for bound in layer.flat), "the network's numbers are too large")
+
+    def say(self, y: Array, position: int) -> tuple[Array, Array, Array]:
+        """Give weights, means M and scales E, (K, n), of a position, from all y (V, n) before it."""
+        height, width, channels = self.images.shape
+        place, c = divmod(position, channels)
+        i, j = divmod(place, width)
+        seen = [(i - d, j + s) for d in range(self.reach, 0, -1) for s in range(-self.reach, self.reach + 1)]
+        seen += [(i, j - s) for s in range(self.reach, 0, -1)]
+        inputs = [(row, column, channel) for row, column in seen for channel in range(channels)]
+        inputs += [(i, j, channel) for channel in range(channels - 1)]
+        x = np.zeros((y.shape[1], len(inputs)), np.int64)
+        for number, (row, column, channel) in enumerate(inputs):
+            at = (row * width + column) * channels + channel
+            if 0 <= row < height and 0 <= column < width and at < position:
+                x[:, number] = np.clip(y[at] - self.lowest, 0, 65535)
+        e = self.rows[c, i] + self.columns[c, j] + x @ self.weights[0][c]
+        a = np.clip(e >> self.shifts[0], 0, 32767)
+        b = np.clip((self.biases_2[c] + a @ self.weights[1][c]) >> self.shifts[1], 0, 32767)
+        o = (self.biases_3[c] + b @ self.weights[2][c]).T
+        logits, means, scales = (
+            o[at * self.k : (at + 1) * self.k] >> shift for at, shift in enumerate(self.shifts[2:])
+        )
+        return weights_of(logits), means, scales
+
+    def golden(self) -> str:
+        """Hash what the network says of two records that are made up."""
+        size = len(self.order)
+        numbers = (2 * np.arange(size)[:, None] + np.arange(2)) * 40503 % (self.highest - self.lowest + 1)
+        digest = hashlib.sha256()
+        for position in range(min(size, 256)):
+            weights, means, scales = self.say(self.lowest + numbers, position)
+            for told in (weights, means + 16 * self.lowest, np.clip(scales, 0, 63)):
+                digest.update(told.astype("<i8").tobytes())
+        return digest.hexdigest()
+
+
+def weights_of(logits: Array) -> Array:
+    """Give the weights (K, n) of components with these logits."""
+    parts = EXP[np.minimum(logits.max(axis=0) - logits, 511)]
+    weights: Array = (parts << 15) // parts.sum(axis=0)
+    first = logits.argmax(axis=0)
+    weights[first, np.arange(len(first))] += 32768 - weights.sum(axis=0)
+    return weights
+
+
+class NetworkPredictor:
+    """Says what to expect of each position, by the model's network."""
+
+    def __init__(self, network: Network, grid: Grid, raw: int, anchors: Array, *, has_code: bool) -> None:
+        self.network, self.grid, self.raw, self.anchors = network, grid, raw, anchors
+        self.coarse = grid.step << raw
+        self.y = np.zeros_like(anchors)
+        places = self.in_steps(grid.highest) - self.in_steps(grid.lowest) + 2 + (has_code and grid.step > 1)
+        self.window, self.holds_all = min(places, 4096), places <= 4096
+
+    def in_steps(self, distance: Any) -> Any:
+        """Compute C(d)."""
+        return (distance + self.grid.step // 2) // self.grid.step >> self.raw
+
+    def predict(self, position: int) -> Mixture:
+        """Give the mixture for a position of all records."""
+        weights, means, scales = self.network.say(self.y, position)
+        middle = self.anchors[position] + (self.coarse - self.grid.step) // 2
+        means = (means - 16 * (middle - self.network.lowest)) // self.coarse
+        if self.holds_all:
+            lows = self.in_steps(self.grid.lowest - self.anchors[position])
+        else:
+            main = means[weights.argmax(axis=0), np.arange(weights.shape[1])]
+            lows = ((main + 8) >> 4) - self.window // 2
+        digits = (self.coarse**8).bit_length() // 2
+        return Mixture(weights, np.clip(scales - digits, 0, 63), means, lows, self.window)
+
+    def see(self, position: int, y: Array) -> None:
+        """Take note of the units of a position."""
+        self.y[position] = y
 
 
 # Tiling
@@ -1386,6 +1526,7 @@ class Model(NamedTuple):
     qualities: list[Quality]
     scale: Array
     offset: Array
+    network: Network | None
 
 
 def parse_tensors(blob: bytes) -> tuple[Tensors, dict[str, Any]]:
@@ -1443,11 +1584,19 @@ def load_model(blob: bytes) -> Model:
         qualities=[build_quality(q, tensors, f"quality.{i}.", z_shape) for i, q in enumerate(qualities)],
         scale=output_tensor(tensors, "output.scale", shape),
         offset=output_tensor(tensors, "output.offset", shape),
+        network=build_network(meta, tensors, shape),
     )
     require(model.decoder.in_shape == z_shape, "the decoder takes other codes")
     require(math.prod(model.decoder.out_shape) == math.prod(shape), "the decoder makes other records")
     check_golden(model, tensors, meta.get("golden"))
     return model
+
+
+def build_network(meta: dict[str, Any], tensors: Tensors, shape: Shape) -> Network | None:
+    """Make the network of residuals, if the model has one."""
+    if "causal" not in meta:
+        return None
+    return Network(as_object(meta["causal"], "causal"), tensors, shape, np.dtype(meta["dtype"]))
 
 
 def build_quality(value: object, tensors: Tensors, prefix: str, z_shape: Shape) -> Quality:

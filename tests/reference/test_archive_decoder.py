@@ -16,9 +16,13 @@ from PIL import Image
 
 import narrows
 from narrows.codec import read_frozen
+from narrows.codec.residual import kept as kept_module
+from narrows.codec.residual.causal import Causal as FrozenNetwork
+from narrows.codec.residual.causal import as_image
 from narrows.codec.residual.grid import Grid
-from narrows.codec.residual.kept import Kind, _linear, give_back, keep
+from narrows.codec.residual.kept import Kind, _linear, _predicted, give_back, keep
 from narrows.networks import Convolutional, Dense, Strided
+from narrows.residuals import Causal
 
 
 def load_decoder():
@@ -153,13 +157,18 @@ def test_the_example_of_escapes():
 def test_the_tables_of_mixtures():
     assert zlib.crc32(decoder.SIGMOID.astype("<u4").tobytes()) == 0xCC694F76
     assert zlib.crc32(decoder.SLOPE.astype("<u4").tobytes()) == 0x366AA1B3
+    assert zlib.crc32(decoder.EXP.astype("<u4").tobytes()) == 0xB829B952
 
 
 def test_the_example_of_a_mixture():
     weights, scales = np.array([[32256], [512]]), np.array([[18], [24]])
-    mixture = decoder.Mixture(weights, scales, np.array([37]), np.array([2 - 8]), 16)
+    mixture = decoder.Mixture(weights, scales, np.array([[37], [37]]), np.array([2 - 8]), 16)
     expected = [0, 1, 3, 6, 12, 28, 86, 528, 6174, 41068, 63107, 65294, 65483, 65517, 65528, 65535, 65536]
     assert mixture.starts()[:, 0].tolist() == expected
+
+
+def test_the_example_of_logits():
+    assert decoder.weights_of(np.array([[100], [68], [-500]]))[:, 0].tolist() == [23956, 8812, 0]
 
 
 def test_the_example_of_neighbours():
@@ -402,10 +411,92 @@ def test_lossless_archives_of_values_at_the_ends_of_their_type(tmp_path, columns
     assert decoder.open_archive(path).header.max_error == 0
 
 
+@pytest.fixture(scope="module", params=[(16, 16), (9, 8, 3), (3, 9, 8)], ids=["gray", "channels last", "in front"])
+def with_network(request, colour_images):
+    """Return a model with a network of residuals, what it was trained on, and other images."""
+    images = {2: colour_images[..., 0], 3: colour_images[:, :9, :8]}[len(request.param)]
+    if request.param[0] == 3:
+        images = np.moveaxis(images, -1, 1).copy()
+    part = Causal(n_hidden=6, n_components=2, reach=2, epochs=1)
+    return fit("auto", images[:200], residual=part, network=Dense(widths=(8,)), n_latent=3), images[200:230]
+
+
+def causally(records, _decoded, _n_code, grid, causal):
+    return _predicted(records, None, grid, causal)
+
+
+def causally_on_the_code(records, decoded, _n_code, grid, causal):
+    return _predicted(records, decoded, grid, causal)
+
+
+@pytest.mark.parametrize("way", [causally, causally_on_the_code])
+@pytest.mark.parametrize("bound", [0, 3])
+def test_images_under_a_network(tmp_path, monkeypatch, with_network, bound, way):
+    model, images = with_network
+    monkeypatch.setattr("narrows.archive.writer.keep", way)
+    for embed in (False, True):
+        path = tmp_path / f"{embed}.narrows"
+        narrows.compress(images, path, model=model, max_error=bound, embed_model=embed)
+        back = assert_same(path, None if embed else model)
+        assert np.abs(back.astype(int) - images).max() <= bound
+        assert kinds(path) == {decoder.CAUSAL}
+
+
+def network_of(shape, dtype, seed):
+    """Return a network of no training, for records of a shape, as narrows has it and as the other reader does."""
+    rng = np.random.default_rng(seed)
+    height, width, c = as_image(shape)[0]
+    reach, h, k = 1 + seed % 3, 5, 3
+    n = 2 * reach * (reach + 1) * c + c - 1
+    highest = 1 if dtype == "bool" else np.iinfo(dtype).max
+    drawn = {
+        "weights_1": rng.integers(-9000, 9000, (c, n, h)) >> (4 if highest > 255 else 0),
+        "rows": rng.integers(-(1 << 20), 1 << 20, (c, height, h)),
+        "columns": rng.integers(-(1 << 20), 1 << 20, (c, width, h)),
+        "weights_2": rng.integers(-9000, 9000, (c, h, h)),
+        "biases_2": rng.integers(-(1 << 24), 1 << 24, (c, h)),
+        "weights_3": rng.integers(-9000, 9000, (c, h, 3 * k)),
+        "biases_3": rng.integers(-(1 << 24), 1 << 24, (c, 3 * k)),
+        "shifts": np.array([8 if highest > 1 else 2, 14, 22, 10, 21]),
+    }
+    arrays = {name: one.astype(np.int16 if name.startswith("weights") else np.int64) for name, one in drawn.items()}
+    network = FrozenNetwork(seed % 4 - 2, highest + seed % 4 - 2, reach, **arrays)
+    settings = {"lowest": network.lowest, "highest": network.highest, "reach": reach, "golden": network.digest()}
+    tensors = {f"causal.{name}": array for name, array in arrays.items()}
+    return network, decoder.Network(settings, tensors, shape, np.dtype(dtype))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape", "bound"),
+    [
+        *[("uint8", (5, 6), 0), ("uint8", (5, 6), 3), ("uint8", (4, 5, 2), 1), ("uint8", (3, 4, 6), 9)],
+        *[("bool", (7, 3), 0), ("bool", (1, 9, 1), 2), ("uint8", (3, 3), 900), ("uint8", (6, 2, 4), 1e17)],
+        *[("uint16", (5, 4), 0), ("uint16", (2, 3, 6), 2), ("uint16", (5, 4, 2), 40), ("uint16", (5, 4), 20000)],
+    ],
+)
+@pytest.mark.parametrize("raw_bits", [0, 1, 5, 56])
+def test_rests_under_networks_of_every_type(monkeypatch, dtype, shape, bound, raw_bits):
+    """With low bits too, which narrows reads and never writes."""
+    network, other = network_of(shape, dtype, seed=len(dtype) + len(shape) + raw_bits)
+    records, decoded = walks(dtype, 7, *shape), walks(dtype, 7, *shape, seed=1)
+    grid = Grid(records.dtype, bound)
+    raw_bits = min(raw_bits, 58 - grid.step.bit_length())  # or steps would be too coarse
+    lattice = kept_module._lattice
+    monkeypatch.setattr(kept_module, "_lattice", lambda *args: lattice(*args[:4], raw_bits))
+    header = SimpleNamespace(shape=shape, dtype=records.dtype.newbyteorder("<"), max_error=float(bound))
+    for code in (None, decoded):
+        kept = _predicted(records, code, grid, network)
+        found = decoder.make_good(decoder.Rest(decoder.CAUSAL, 0.0, kept.data), code, len(records), header, other)
+        assert found.dtype == records.dtype
+        assert found.tobytes() == kept.restored.tobytes()
+        again = give_back(Kind.CAUSAL, kept.data, code, grid, records.shape, causal=network)
+        assert again.tobytes() == kept.restored.tobytes()
+
+
 def test_golden_archives_with_a_bound():
     folder = Path(__file__).parents[1] / "golden" / "v1"
     for name, facts in json.loads((folder / "hashes.json").read_text())["archives"].items():
-        if {"LINEAR", "EXACT", "ZSTD", "PLAIN"}.intersection(facts.get("kinds", ())):
+        if {"LINEAR", "EXACT", "ZSTD", "PLAIN", "CAUSAL"}.intersection(facts.get("kinds", ())):
             model = None if facts["model"] is None else read_frozen(folder / facts["model"])
             found = decoder.read(folder / name, None if model is None else model.blob)
             digest = hashlib.sha256(f"{found.dtype.name} {found.shape}\n".encode() + found.tobytes())

@@ -41,6 +41,7 @@ _MOST_HIDDEN, _MOST_REACH, _MOST_SHIFT, _MOST_INPUT = 1024, 16, 52, (1 << 16) - 
 _BATCH_VALUES = 1 << 15  # hidden values that are worked on at a time, what caches hold
 _MOST_WINDOW = 4096
 _MOST_SEEN = 1 << 24  # inputs of all networks of a record
+_MOST_WORK = 1 << 36  # multiplications for a record: what takes minutes
 _LOGITS_PER_NAT = 32
 _SPREAD, _GOLDEN_VALUES = 40_503, 256
 _EXP = np.rint(32768 * np.exp(-np.arange(512) / _LOGITS_PER_NAT)).astype(np.int64)
@@ -130,6 +131,8 @@ class Causal:
             raise ModelFileError("The model's network of residuals has shifts out of range.")
         if math.prod(self.grid) * n > _MOST_SEEN:
             raise ModelFileError("The model's network of residuals sees too much of too large images.")
+        if math.prod(self.grid) * h * (n + h + outputs) > _MOST_WORK:
+            raise ModelFileError("The model's network of residuals takes too much work.")
         if self.largest_sum() >= _EXACT:
             raise ModelFileError("The weights of the model's network of residuals are too large.")
 
@@ -205,7 +208,7 @@ class CausalRun(Run):
         self._weights_2 = [self._scaled(weights.T, shifts[1]) for weights in model.weights_2]
         self._weights_3 = [weights.T.astype(carrier) for weights in model.weights_3]
         # Scales are told of values; a coarse step is so many.
-        self._wider = round(4 * math.log2(lattice.coarse))
+        self._wider = (lattice.coarse**8).bit_length() // 2  # 4 log2, to the nearest; never a half
         size = self._coarse(lattice.highest) - self._coarse(lattice.lowest) + 2 + lattice.has_code * (lattice.step > 1)
         self._window, self._is_whole = min(size, _MOST_WINDOW), size <= _MOST_WINDOW
 
