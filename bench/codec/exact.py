@@ -1,6 +1,7 @@
 """Archives without loss, and within a bound, beside the alternatives on the same records.
 
-    python bench/codec/exact.py          about fifteen minutes, two threads
+    OMP_NUM_THREADS=1 python bench/codec/exact.py                       everything, about fifteen minutes
+    OMP_NUM_THREADS=1 python bench/codec/exact.py mnist fashion-mnist   some of it
 
 Writes bench/codec-exact.json. Needs the extra `bench`, the data sets, ECG5000 and the fields in $NARROWS_DATA, and the
 models `*-lossless` in bench/models/codec (`train.py`). Bounds are shares of the range of what is compressed. A field of
@@ -145,8 +146,9 @@ def arrays(data: Path) -> Iterator[tuple[str, np.ndarray, Any]]:
 
 
 def main() -> None:
-    results: dict[str, Any] = {**this_run(), "command": "python bench/codec/exact.py", "rows": []}
-    results["machine"]["threads"] = 2
+    command = " ".join(["python bench/codec/exact.py", *sys.argv[1:]])
+    results: dict[str, Any] = {**this_run(), "command": command, "rows": []}
+    results["machine"]["threads"] = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
 
     def add(name: str, setting: str, found: dict[str, Any]) -> None:
         results["rows"].append({"dataset": name, "setting": setting, **found})
