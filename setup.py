@@ -8,8 +8,9 @@ setup(
     ext_modules=[
         Extension(
             "narrows.codec._inner",
-            ["narrows/codec/_inner.c"],
-            extra_compile_args=[] if os.name == "nt" else ["-O3", "-fopenmp-simd", "-Wall", "-Wextra"],
+            ["narrows/codec/_inner.c", "narrows/codec/_residual.c"],
+            depends=["narrows/codec/_inner.h"],
+            extra_compile_args=[] if os.name == "nt" else ["-O3", "-fwrapv", "-fopenmp-simd", "-Wall", "-Wextra"],
             py_limited_api=True,
             optional=True,
         )

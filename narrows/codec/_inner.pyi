@@ -2,6 +2,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+_Array = NDArray[Any]
+
 def push(
     states: NDArray[Any],
     starts: NDArray[Any],
@@ -63,3 +65,77 @@ def pop_mixture(
     places: NDArray[Any],
     /,
 ) -> int: ...
+def linear_look(
+    anchors: _Array,
+    pattern_of: _Array,
+    patterns: _Array,
+    deltas: _Array,
+    weights: _Array,
+    values: _Array,
+    errors: _Array,
+    settings: tuple[int, int, int, int, bool],
+    off: _Array,
+    bins: _Array,
+    /,
+) -> None: ...
+def linear_place(
+    anchors: _Array,
+    pattern_of: _Array,
+    patterns: _Array,
+    deltas: _Array,
+    weights: _Array,
+    values: _Array,
+    errors: _Array,
+    settings: tuple[int, int, int, int, bool],
+    shape_weights: _Array,
+    shape_scales: _Array,
+    sigmoid: _Array,
+    slopes: _Array,
+    window: int,
+    steps: _Array,
+    starts: _Array,
+    frequencies: _Array,
+    escaped: _Array,
+    /,
+) -> None: ...
+def linear_pop(
+    anchors: _Array,
+    pattern_of: _Array,
+    patterns: _Array,
+    deltas: _Array,
+    weights: _Array,
+    values: _Array,
+    errors: _Array,
+    settings: tuple[int, int, int, int, bool],
+    shape_weights: _Array,
+    shape_scales: _Array,
+    sigmoid: _Array,
+    slopes: _Array,
+    window: int,
+    states: _Array,
+    words: _Array,
+    n_read: int,
+    escapes: _Array,
+    low: _Array,
+    raw_bits: int,
+    /,
+) -> tuple[int, int]: ...
+def causal(
+    values: _Array,
+    seen: _Array,
+    weights_1: _Array,
+    biases_1: _Array,
+    weights_2: _Array,
+    biases_2: _Array,
+    weights_3: _Array,
+    biases_3: _Array,
+    shifts: tuple[int, int, int, int, int],
+    exp: _Array,
+    middles: _Array,
+    coarse: int,
+    wider: int,
+    weights: _Array,
+    means: _Array,
+    scales: _Array,
+    /,
+) -> None: ...

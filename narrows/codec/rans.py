@@ -28,6 +28,7 @@ What is here in NumPy defines the coder; where there is a compiled version of a 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -255,24 +256,33 @@ class Decoder:
 
     def _pop_compiled(self, n: int, lookup: Lookup, tables: NDArray[Any] | int) -> NDArray[np.int32]:
         assert inner.compiled is not None
-        values = np.empty(n, np.int32)
+        values, pop = np.empty(n, np.int32), inner.compiled.pop
         one = tables if isinstance(tables, int) else 0
         each = np.empty(0, np.int64) if isinstance(tables, int) else np.ascontiguousarray(tables, np.int64)
-        read = inner.compiled.pop(self._x, lookup, each, one, self._precision, self._words, self._n_read, values)
+        self.lend(lambda x, words, n_read: pop(x, lookup, each, one, self._precision, words, n_read, values))
+        return values
+
+    def lend(self, loop: Callable[[NDArray[np.int64], NDArray[np.uint16], int], int]) -> None:
+        """Let an inner loop take values off.
+
+        Parameters
+        ----------
+        loop : callable
+            Gets the states, which it changes, the words, and how many of them have been read; returns how many have
+            been then, or -1 if there were too few.
+        """
+        read = loop(self._x, self._words, self._n_read)
         if read < 0:
             raise CorruptArchiveError(_TOO_FEW_WORDS)
         self._n_read = read
-        return values
 
     def pop_mixture(self, n: int, mixture: mixtures.Mixture) -> NDArray[np.int64]:
         """Return the places, in the windows of a mixture, of the next block's n values; P must be 16."""
         assert self._precision == mixtures.PRECISION
         places = np.empty(n, np.int64)
         if inner.compiled is not None:
-            read = inner.compiled.pop_mixture(*mixture.arrays(), self._x, self._words, self._n_read, places)
-            if read < 0:
-                raise CorruptArchiveError(_TOO_FEW_WORDS)
-            self._n_read = read
+            pop = inner.compiled.pop_mixture
+            self.lend(lambda *message: pop(*mixture.arrays(), *message, places))
             return places
         for first in range(0, n, len(self._x)):
             row = slice(first, min(first + len(self._x), n))

@@ -25,7 +25,8 @@ _STEPS, _BATCH = 8_000, 32
 _SHARE = 4  # a step sees every fourth row, others each time
 _SCALE = 0.08  # of the range: what a log-scale of 0 stands for
 _NARROWEST, _WIDEST = -7.0, 3.0
-_LARGEST_WEIGHT = 32_767
+_LARGEST_WEIGHT, _LARGEST_SUM = 32_767, 2**31 - 1  # whole numbers of 16 bits, and sums of 32: what is fastest
+_LARGEST_ACTIVATION = 32_767
 
 
 class Causal(Residual, name="causal"):
@@ -157,7 +158,10 @@ class CausalModule(ResidualModule):
 
 
 def _frozen(module: CausalModule, sample: Tensor) -> integer.Causal:
-    """Round weights to 16 bits under powers of two, and activations so that the largest of the sample take 14."""
+    """Round weights under powers of two, and activations so that the largest of the sample take 14 bits.
+
+    Weights have up to 16 bits, as far as no sum can then need more than 32.
+    """
     channels, k = module.grid[2], module.n_components
     planes, rows = module.padded(module.images(sample)), torch.arange(module.grid[0])
     with torch.no_grad():
@@ -173,9 +177,17 @@ def _frozen(module: CausalModule, sample: Tensor) -> integer.Causal:
     last = np.stack([_numbers(layer.weight).T for layer in module.last]) * told
     biases = np.stack([_numbers(layer.bias) for layer in module.last]) * told
     biases[:, 2 * k :] += 4 * (math.log2(widest) + 2)
-    f1 = max(_shift_of(first), fine[0])
-    f2 = max(min(_shift_of(second), 52), fine[1] - fine[0])
-    f3 = [_shift_of(last[:, :, at : at + k]) for at in (0, k, 2 * k)]
+    columns = _numbers(module.columns)
+    # What is shifted away later gets a half before, so that it rounds.
+    f1 = _shift_of(first, module.highest, np.abs(place).max() + np.abs(columns).max() + 0.5 * 2.0 ** -fine[0])
+    f1 = max(f1, fine[0])
+    second_biases = np.stack([_numbers(layer.bias) for layer in module.second]) * 2.0 ** fine[0]
+    f2 = _shift_of(second, _LARGEST_ACTIVATION, np.abs(second_biases).max() + 0.5 * 2.0 ** (fine[0] - fine[1]))
+    f2 = max(f2, fine[1] - fine[0])
+    f3 = [
+        _shift_of(last[:, :, part], _LARGEST_ACTIVATION, (np.abs(biases[:, part]).max() + 0.5) * 2.0 ** fine[1])
+        for part in (slice(0, k), slice(k, 2 * k), slice(2 * k, None))
+    ]
     shifts = [f1 - fine[0], f2 + fine[0] - fine[1], *(f + fine[1] for f in f3)]
     scaled, sums = np.repeat([2.0**f for f in f3], k), np.repeat([2.0 ** (f + fine[1]) for f in f3], k)
     halves = np.repeat([2.0 ** (shift - 1) for shift in shifts[2:]], k)
@@ -185,11 +197,9 @@ def _frozen(module: CausalModule, sample: Tensor) -> integer.Causal:
         reach=module.reach,
         weights_1=_whole(first * 2.0**f1),
         rows=np.rint(place * 2.0**f1 + 2.0 ** (shifts[0] - 1)).astype(np.int64),
-        columns=np.rint(_numbers(module.columns) * 2.0**f1).astype(np.int64),
+        columns=np.rint(columns * 2.0**f1).astype(np.int64),
         weights_2=_whole(second * 2.0**f2),
-        biases_2=np.rint(
-            np.stack([_numbers(layer.bias) for layer in module.second]) * 2.0 ** (f2 + fine[0]) + 2.0 ** (shifts[1] - 1)
-        ).astype(np.int64),
+        biases_2=np.rint(second_biases * 2.0**f2 + 2.0 ** (shifts[1] - 1)).astype(np.int64),
         weights_3=_whole(last * scaled),
         biases_3=np.rint(biases * sums + halves).astype(np.int64),
         shifts=np.array(shifts, np.int64),
@@ -205,6 +215,14 @@ def _whole(values: NDArray[np.float64]) -> NDArray[np.int16]:
     return np.clip(np.rint(values), -_LARGEST_WEIGHT, _LARGEST_WEIGHT).astype(np.int16)
 
 
-def _shift_of(values: NDArray[np.float64]) -> int:
-    """Return the largest power of two by which values can be multiplied and still fit 16 bits."""
-    return math.floor(math.log2(_LARGEST_WEIGHT / max(float(np.abs(values).max(initial=0)), 2.0**-20)))
+def _shift_of(weights: NDArray[np.float64], most: float, bias: float) -> int:
+    """Return the power of two under which weights (C, n, outputs) have as many bits as they may.
+
+    ``most`` is what an input can be, and ``bias`` what is added at most; both in the units of the sums, but for the
+    power.
+    """
+    largest = max(float(np.abs(weights).max(initial=0)), 2.0**-20)
+    # Rounding adds up to half a unit to each weight; as much again is room for biases.
+    total = max(float(np.abs(weights).sum(1).max(initial=0)) * most + bias, 2.0**-20)
+    rounding = weights.shape[1] * most
+    return math.floor(math.log2(min(_LARGEST_WEIGHT / largest, (_LARGEST_SUM - rounding) / total)))

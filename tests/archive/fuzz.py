@@ -32,7 +32,7 @@ from narrows.archive.layout import BLOCK_BYTES, BLOCK_MAGIC, CRC_BYTES, TRAILER_
 from narrows.codec.entropy_models.independent import Independent
 from narrows.codec.residual.causal import Causal
 from narrows.codec.residual.grid import Grid
-from narrows.codec.residual.kept import Kept, Kind, _linear, _predicted, _zstd
+from narrows.codec.residual.kept import Kept, Kind, _predicted, _zstd
 from narrows.errors import NarrowsError
 
 MAX_SECONDS = 5.0
@@ -146,7 +146,7 @@ class Original:
 
 
 def originals(folder: Path, codec: TinyCodec) -> list[Original]:
-    """Return archives of several kinds: with names, with the model, appended to, of one chunk."""
+    """Return archives of several kinds: with names, with the model, appended to, of one chunk, of small groups."""
     made = []
     for i, options in enumerate(
         (
@@ -154,6 +154,7 @@ def originals(folder: Path, codec: TinyCodec) -> list[Original]:
             {"names": [f"folder/{n}.png" for n in range(700)]},
             {"append": True},
             {"chunk_records": 1 << 14},
+            {"group_records": 16},
         )
     ):
         records, path = make_records(700, seed=i), folder / f"original-{i}"
@@ -176,8 +177,8 @@ def keep_as(kind: Kind, *, on_code: bool):
             return _predicted(records, decoded if on_code else None, grid, causal)
         if kind in {Kind.ZSTD, Kind.PLAIN}:
             plain = Kept(Kind.PLAIN, False, records.tobytes(), records)
-            return plain if kind == Kind.PLAIN else _zstd(records)
-        kept = _linear(records, decoded if on_code else None, grid if kind == Kind.LINEAR else Grid(grid.dtype, 0))
+            return plain if kind == Kind.PLAIN else _zstd(records, 15)
+        kept = _predicted(records, decoded if on_code else None, grid if kind == Kind.LINEAR else Grid(grid.dtype, 0))
         return replace(kept, kind=kind)
 
     return keep_so

@@ -71,7 +71,7 @@ def test_in_whole_numbers_it_costs_what_it_said_in_floats(learned):
     frozen = part.freeze(module, torch.from_numpy(records[:100]))
     values = test.numpy().reshape(len(test), -1).T[as_image(module.shape)[1]].astype(np.int64)
     lattice = Lattice(np.zeros_like(values), 1, 0, 255, has_code=False)
-    n_bits = 8 * encode(frozen.start(lattice), lattice, values).n_bytes
+    n_bits = 8 * encode(frozen.start(lattice), values).n_bytes
     with torch.no_grad():
         expected = float(module.loss(test).total.sum()) / math.log(2)
     assert n_bits == pytest.approx(expected, rel=0.03)

@@ -44,7 +44,7 @@ SHARES, SPREADS = (8, 512, 2048, 8192), (6, 12)
 SIGMOID = np.array([round(65536 / (1 + math.exp(-z / 128))) for z in range(-2048, 2049)])
 SLOPE = np.array([round(2**25 * 2 ** (-e / 4)) for e in range(64)])
 EXP = np.array([round(32768 * math.exp(-v / 32)) for v in range(512)])
-GROUP = 256
+GROUP_SIZES = (16, 32, 64, 128, 256)
 MIB = 1 << 20
 EXACT = 1 << 53
 DTYPES = (
@@ -182,6 +182,7 @@ class Header(NamedTuple):
     quality: int
     n_symbols: int
     chunk_records: int
+    group_records: int
     tiling: Tiling | None
     max_error: float | None
 
@@ -258,10 +259,11 @@ def parse_header(data: bytes) -> Header:
         quality=whole(meta.get("quality"), 0, 1 << 31, "quality"),
         n_symbols=whole(meta.get("n_symbols"), 1, 1 << 26, "n_symbols"),
         chunk_records=whole(meta.get("chunk_records"), 1, 65536, "chunk_records"),
+        group_records=whole(meta.get("group_records"), min(GROUP_SIZES), max(GROUP_SIZES), "group_records"),
         tiling=parse_tiling(meta.get("tiling"), shape),
         max_error=parse_max_error(meta.get("max_error")),
     )
-    require(meta.get("group_records") == GROUP, "group_records is not 256")
+    require(header.group_records in GROUP_SIZES, "group_records is no power of two")
     check_sizes(header)
     return header
 
@@ -410,7 +412,7 @@ def parse_chunk(archive: Archive, entry: Entry) -> Chunk:
     block = block_of(archive, entry)
     payload, n = block.payload, block.n_records
     n_lanes, n_words, n_escapes, n_names = struct.unpack("<4I", take(payload, 0, 16))
-    n_groups = -(-n // GROUP)
+    n_groups = -(-n // archive.header.group_records)
     symbols = n * archive.header.n_symbols
     if block.coding == 3:
         require(n_lanes == n_words == n_escapes == 0, "a chunk without a code has some")
@@ -477,8 +479,9 @@ def restore_chunk(archive: Archive, model: Model, entry: Entry) -> Array:
         records = make_good(chunk.rest, records, chunk.n_records, archive.header, model.network)
     if records is None:
         raise ValueError("a chunk holds neither a code nor a rest")
+    size = archive.header.group_records
     for number, crc in enumerate(chunk.group_crcs.tolist()):
-        group = records[number * GROUP : (number + 1) * GROUP]
+        group = records[number * size : (number + 1) * size]
         require(zlib.crc32(group.tobytes()) == crc, "records do not restore to what they were")
     return records
 

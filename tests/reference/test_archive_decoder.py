@@ -20,7 +20,7 @@ from narrows.codec.residual import kept as kept_module
 from narrows.codec.residual.causal import Causal as FrozenNetwork
 from narrows.codec.residual.causal import as_image
 from narrows.codec.residual.grid import Grid
-from narrows.codec.residual.kept import Kind, _linear, _predicted, give_back, keep
+from narrows.codec.residual.kept import Kind, _predicted, give_back, keep
 from narrows.networks import Convolutional, Dense, Strided
 from narrows.residuals import Causal
 
@@ -58,6 +58,16 @@ def assert_same(path, model=None):
 def chunks(path):
     archive = decoder.open_archive(path)
     return [decoder.parse_chunk(archive, entry) for entry in archive.chunks]
+
+
+def with_group_records(path, value):
+    """Give an archive another size of groups, with a header that is intact, and an index at the place for it."""
+    data = path.read_bytes()
+    n = 24 + int.from_bytes(data[16:20], "little")
+    meta = {**json.loads(data[20 : n - 4]), "group_records": value}
+    text = json.dumps(meta, sort_keys=True, separators=(",", ":")).encode()
+    head = data[:16] + len(text).to_bytes(4, "little") + text
+    path.write_bytes(head + zlib.crc32(head).to_bytes(4, "little") + data[n:])
 
 
 def n_escape_bytes(path):
@@ -323,8 +333,8 @@ def extremes(dtype):
 def assert_same_rests(records, decoded, bound, *, with_smallest=False):
     """Both readers make the same of what is kept; return the kinds that were tried."""
     grid = Grid(records.dtype, bound)
-    tries = [_linear(records, decoded, grid), _linear(records, None, grid)]
-    tries.append(replace(_linear(records, decoded, Grid(records.dtype, 0)), kind=Kind.EXACT))
+    tries = [_predicted(records, decoded, grid), _predicted(records, None, grid)]
+    tries.append(replace(_predicted(records, decoded, Grid(records.dtype, 0)), kind=Kind.EXACT))
     if with_smallest:
         tries.append(keep(records, decoded, 0, grid))
     header = SimpleNamespace(shape=records.shape[1:], dtype=records.dtype.newbyteorder("<"), max_error=float(bound))
@@ -503,6 +513,17 @@ def test_golden_archives_with_a_bound():
             assert digest.hexdigest() == facts["restored"]
 
 
+def test_a_golden_archive_of_small_groups():
+    folder = Path(__file__).parents[1] / "golden" / "v1"
+    path = folder / "small-groups-embedded.narrows"
+    facts = json.loads((folder / "hashes.json").read_text())["archives"][path.name]
+    found = decoder.read(path)
+    digest = hashlib.sha256(f"{found.dtype.name} {found.shape}\n".encode() + found.tobytes())
+    assert digest.hexdigest() == facts["restored"]
+    assert decoder.open_archive(path).header.group_records == 64
+    assert [len(chunk.group_crcs) for chunk in chunks(path)] == [3, 1]
+
+
 def test_tiles_with_a_bound(tmp_path, map_model):
     path = tmp_path / "large.narrows"
     narrows.compress(noise(2, 37, 48), path, model=map_model, max_error=4, embed_model=True)
@@ -606,6 +627,13 @@ def test_a_file_that_was_cut_is_refused(tmp_path, embedded):
         path.write_bytes(whole[:length])
         with pytest.raises(ValueError, match=r"\w"):
             decoder.read(path)
+
+
+@pytest.mark.parametrize("value", [0, 3, 15, 48, 512, True, "256", None])
+def test_groups_of_other_sizes_are_refused(embedded, value):
+    with_group_records(embedded, value)
+    with pytest.raises(ValueError, match="group_records"):
+        decoder.read(embedded)
 
 
 def test_a_model_is_needed_and_no_other(tmp_path, digits, auto, codec_model):

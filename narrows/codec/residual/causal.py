@@ -26,6 +26,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.codec import inner
 from narrows.codec.residual.contract import Lattice, Run
 from narrows.codec.residual.mixture import MAX_COMPONENTS, N_SCALES, SIXTEENTHS, TOTAL, Mixture
 from narrows.codec.stored import check_array, check_number, stored_array, stored_number
@@ -34,11 +35,13 @@ from narrows.errors import ModelFileError
 __all__ = ["Causal", "as_image", "window"]
 
 Grid = tuple[int, int, int]
+Said = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32]]  # weights, means, scales
 
 _EXACT = 1 << 53
 _MOST_ACTIVE = (1 << 15) - 1
 _MOST_HIDDEN, _MOST_REACH, _MOST_SHIFT, _MOST_INPUT = 1024, 16, 52, (1 << 16) - 1
 _BATCH_VALUES = 1 << 15  # hidden values that are worked on at a time, what caches hold
+_TOGETHER = 16  # outputs that the inner loops work on together
 _MOST_WINDOW = 4096
 _MOST_SEEN = 1 << 24  # inputs of all networks of a record
 _MOST_WORK = 1 << 36  # multiplications for a record: what takes minutes
@@ -146,16 +149,20 @@ class Causal:
         """K."""
         return int(self.weights_3.shape[2]) // 3
 
-    def largest_sum(self) -> float:
-        """Return what no sum on the way can exceed."""
+    def largest_sum(self, highest: int = _MOST_INPUT) -> float:
+        """Return what no sum on the way can exceed, if values are at most so much above the lowest."""
         sums = [
             np.abs(self.rows.astype(np.float64)).max(1)
             + np.abs(self.columns.astype(np.float64)).max(1)
-            + _MOST_INPUT * np.abs(self.weights_1.astype(np.float64)).sum(1),
+            + highest * np.abs(self.weights_1.astype(np.float64)).sum(1),
             np.abs(self.biases_2.astype(np.float64)) + _MOST_ACTIVE * np.abs(self.weights_2.astype(np.float64)).sum(1),
             np.abs(self.biases_3.astype(np.float64)) + _MOST_ACTIVE * np.abs(self.weights_3.astype(np.float64)).sum(1),
         ]
         return max(float(sum_.max(initial=0)) for sum_ in sums)
+
+    def is_narrow(self, highest: int) -> bool:
+        """Return whether values up to so much above the lowest need no sums of more than 32 bits."""
+        return 0 <= highest < 1 << 15 and self.largest_sum(highest) < 1 << 31 and int(self.shifts.max()) < 32
 
     def digest(self) -> str:
         """Return a SHA-256 of what the network says of two records that are anything but alike: its golden vectors."""
@@ -194,41 +201,42 @@ class CausalRun(Run):
     """A causal network on its way through records."""
 
     def __init__(self, model: Causal, lattice: Lattice, carrier: np.dtype[Any]) -> None:
-        self._model, self._lattice, self._carrier = model, lattice, carrier
+        self.lattice, self._model, self._carrier = lattice, model, carrier
         n_values, n = lattice.anchors.shape
         assert n_values == math.prod(model.grid)
-        self._values = np.zeros((n_values + 1, n), carrier)  # the last stands for everything that is not there
         self._seen = [self._seen_by(channel) for channel in range(model.grid[2])]
         self._position = 0
-        h = model.weights_2.shape[1]
-        self._batch = max(1, _BATCH_VALUES // h)
-        self._hidden = [np.empty((h, min(self._batch, n)), carrier) for _ in range(2)]
-        shifts = model.shifts.tolist()
-        self._weights_1 = [self._scaled(weights.T, shifts[0]) for weights in model.weights_1]
-        self._weights_2 = [self._scaled(weights.T, shifts[1]) for weights in model.weights_2]
-        self._weights_3 = [weights.T.astype(carrier) for weights in model.weights_3]
         # Scales are told of values; a coarse step is so many.
         self._wider = (lattice.coarse**8).bit_length() // 2  # 4 log2, to the nearest; never a half
         size = self._coarse(lattice.highest) - self._coarse(lattice.lowest) + 2 + lattice.has_code * (lattice.step > 1)
         self._window, self._is_whole = min(size, _MOST_WINDOW), size <= _MOST_WINDOW
+        self._narrow: _Narrow | None = None
+        if carrier == np.float64 and inner.compiled is not None and model.is_narrow(lattice.highest - model.lowest):
+            self._narrow = _Narrow(model, self._seen)
+            carrier = np.dtype(np.int16)
+        else:
+            h, shifts = model.weights_2.shape[1], model.shifts.tolist()
+            self._batch = max(1, _BATCH_VALUES // h)
+            self._hidden = [np.empty((h, min(self._batch, n)), carrier) for _ in range(2)]
+            self._weights_1 = [self._scaled(weights.T, shifts[0]) for weights in model.weights_1]
+            self._weights_2 = [self._scaled(weights.T, shifts[1]) for weights in model.weights_2]
+            self._weights_3 = [weights.T.astype(carrier) for weights in model.weights_3]
+        self._values = np.zeros((n_values + 1, n), carrier)  # the last stands for everything that is not there
 
     def predict(self) -> Mixture:
-        model, lattice, position = self._model, self._lattice, self._position
-        n = lattice.anchors.shape[1]
-        outputs = np.empty((3 * model.n_components, n), np.int64)
-        for first in range(0, n, self._batch):
-            outputs[:, first : first + self._batch] = self._outputs(slice(first, min(first + self._batch, n)))
-        logits, means, scales = np.split(outputs, 3)
-        weights = _weights(logits >> int(model.shifts[2]))
+        lattice, position = self.lattice, self._position
         middle = lattice.anchors[position] + (lattice.coarse - lattice.step) // 2
-        means = ((means >> int(model.shifts[3])) - SIXTEENTHS * (middle - model.lowest)) // lattice.coarse
-        scales = np.clip((scales >> int(model.shifts[4])) - self._wider, 0, N_SCALES - 1)
+        middles = SIXTEENTHS * (middle - self._model.lowest)
+        if self._narrow is not None:
+            weights, means, scales = self._narrow.said(self._values, position, middles, lattice.coarse, self._wider)
+        else:
+            weights, means, scales = self._said(middles)
         if self._is_whole:
             lows = self._coarse(lattice.lowest - lattice.anchors[position])
         else:
             main = np.take_along_axis(means, weights.argmax(0)[None], 0)[0]
             lows = ((main + SIXTEENTHS // 2) >> 4) - self._window // 2
-        return Mixture(weights, means, scales.astype(np.int32), lows, self._window)
+        return Mixture(weights, means, scales, lows, self._window)
 
     def see(self, values: NDArray[np.int64]) -> None:
         self._values[self._position] = np.clip(values - self._model.lowest, 0, _MOST_INPUT)
@@ -236,7 +244,18 @@ class CausalRun(Run):
 
     def _coarse(self, distance: Any) -> Any:
         """Return the coarse step that a distance from an anchor is nearest to."""
-        return (distance + self._lattice.step // 2) // self._lattice.step >> self._lattice.raw_bits
+        return (distance + self.lattice.step // 2) // self.lattice.step >> self.lattice.raw_bits
+
+    def _said(self, middles: NDArray[np.int64]) -> Said:
+        """Return weights, means and scales of the next position's coarse steps, each (K, n)."""
+        shifts, n = self._model.shifts.tolist(), len(middles)
+        outputs = np.empty((3 * self._model.n_components, n), np.int64)
+        for first in range(0, n, self._batch):
+            outputs[:, first : first + self._batch] = self._outputs(slice(first, min(first + self._batch, n)))
+        logits, means, scales = np.split(outputs, 3)
+        means = ((means >> shifts[3]) - middles) // self.lattice.coarse
+        scales = np.clip((scales >> shifts[4]) - self._wider, 0, N_SCALES - 1)
+        return _weights(logits >> shifts[2]), means, scales.astype(np.int32)
 
     def _outputs(self, records: slice) -> NDArray[np.int64]:
         model, shifts = self._model, self._model.shifts.tolist()
@@ -277,8 +296,52 @@ class CausalRun(Run):
         for down, right, other in window(self._model.reach, channels)[channel]:
             y, x = rows + down, columns + right
             is_there = (y >= 0) & (y < height) & (x >= 0) & (x < width) & ((down, right) != (0, 0) or other < channel)
-            seen.append(np.where(is_there, (y * width + x) * channels + other, len(self._values) - 1))
+            seen.append(np.where(is_there, (y * width + x) * channels + other, height * width * channels))
         return np.stack(seen, -1)
+
+
+class _Narrow:
+    """A network laid out for the inner loops: 16-bit numbers two by two, sums of 32 bits."""
+
+    def __init__(self, model: Causal, seen: list[NDArray[np.int64]]) -> None:
+        self._model = model
+        nothing = math.prod(model.grid)  # which value is never there
+        self._seen = [_filled_up(of_one, (1,), nothing).astype(np.int32) for of_one in seen]
+        self._layers = [
+            [_in_pairs(weights[channel]) for weights in (model.weights_1, model.weights_2, model.weights_3)]
+            for channel in range(model.grid[2])
+        ]
+        self._biases = [_filled_up(biases, (1,)).astype(np.int32) for biases in (model.biases_2, model.biases_3)]
+        self._shifts = tuple(model.shifts.tolist())
+
+    def said(
+        self, values: NDArray[np.int16], position: int, middles: NDArray[np.int64], coarse: int, wider: int
+    ) -> Said:
+        """Return weights, means and scales of the coarse steps of a position, each (K, n)."""
+        assert inner.compiled is not None
+        model = self._model
+        place, channel = divmod(position, model.grid[2])
+        row, column = divmod(place, model.grid[1])
+        bias = _filled_up(model.rows[channel, row] + model.columns[channel, column], (0,)).astype(np.int32)
+        first, second, third = self._layers[channel]
+        layers = (first, bias, second, self._biases[0][channel], third, self._biases[1][channel])
+        shape = model.n_components, len(middles)
+        found = np.empty(shape, np.int32), np.empty(shape, np.int64), np.empty(shape, np.int32)
+        seen = self._seen[channel][place]
+        inner.compiled.causal(values, seen, *layers, self._shifts, _EXP, middles, coarse, wider, *found)
+        return found
+
+
+def _in_pairs(weights: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Return weights (inputs, outputs) as (pairs of inputs, outputs, 2)."""
+    even = _filled_up(weights, (0, 1))
+    return np.ascontiguousarray(even.reshape(-1, 2, even.shape[1]).transpose(0, 2, 1))
+
+
+def _filled_up(array: NDArray[Any], axes: tuple[int, ...], value: int = 0) -> NDArray[Any]:
+    """Return an array with axes as long as the inner loops take them."""
+    missing = [(0, -length % _TOGETHER if axis in axes else 0) for axis, length in enumerate(array.shape)]
+    return np.pad(array, missing, constant_values=value)
 
 
 def _weights(logits: NDArray[np.int64]) -> NDArray[np.int32]:

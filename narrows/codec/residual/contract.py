@@ -14,7 +14,19 @@ from narrows.codec.entropy_models.contract import Coded
 from narrows.codec.residual.mixture import PRECISION, SIXTEENTHS, Mixture
 from narrows.errors import CorruptArchiveError
 
-__all__ = ["MOST_COARSE", "MOST_RAW_BITS", "Lattice", "Residual", "Run", "decode", "encode", "in_sixteenths"]
+__all__ = [
+    "MOST_COARSE",
+    "MOST_RAW_BITS",
+    "TOO_FEW_ESCAPES",
+    "Lattice",
+    "Placed",
+    "Residual",
+    "Run",
+    "check_all_used",
+    "decode",
+    "encode",
+    "in_sixteenths",
+]
 
 _FURTHEST = 1 << 60
 MOST_RAW_BITS = 56
@@ -22,6 +34,8 @@ MOST_RAW_BITS = 56
 
 MOST_COARSE = 1 << 58
 """A coarse step is at most worth so much."""
+
+TOO_FEW_ESCAPES = "A coded message has too few escaped values."
 
 _BITS = -np.log2((np.arange(1 << PRECISION) + 0.5) / (1 << PRECISION))  # near enough to count lanes
 
@@ -81,13 +95,78 @@ def in_sixteenths(distance: NDArray[np.int64], step: int) -> NDArray[np.int64]:
 class Run(ABC):
     """On its way through the values of n records, position by position: `predict`, then `see`, and so on."""
 
+    lattice: Lattice
+
     @abstractmethod
     def predict(self) -> Mixture:
-        """Return what to expect of the next position's q (n,)."""
+        """Return what to expect of the next position's coarse steps (n,)."""
 
     @abstractmethod
     def see(self, values: NDArray[np.int64]) -> None:
         """Take note of the values y (n,) that were to be predicted, and go on to the next."""
+
+    def place(self, q: NDArray[np.int64]) -> Placed:
+        """Return where steps (V, n) have their places; those of all positions, from the first."""
+        starts, frequencies = np.empty(q.shape, np.uint16), np.empty(q.shape, np.uint16)
+        escapes = []
+        for position, steps in enumerate(q):
+            coarse = steps >> self.lattice.raw_bits
+            starts[position], frequencies[position], escaped = self.predict().place(coarse)
+            escapes.append(coarse[escaped])
+            self.see(self.lattice.values(position, steps))
+        return Placed(starts, frequencies, np.concatenate(escapes))
+
+    def pop(self, decoder: rans.Decoder, escapes: NDArray[np.int64], low: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the values y (V, n) whose steps have the places that a decoder gives; the inverse of `place`.
+
+        Parameters
+        ----------
+        decoder : rans.Decoder
+        escapes : ndarray of int64
+            The coarse steps that have none.
+        low : ndarray of shape (V, n), int64
+            The low bits of steps.
+
+        Raises
+        ------
+        CorruptArchiveError
+            There are more or fewer escapes, or words, than that.
+        """
+        values, taken = np.empty_like(self.lattice.anchors), 0
+        for position in range(len(values)):
+            mixture = self.predict()
+            q, escaped = mixture.values_of(decoder.pop_mixture(values.shape[1], mixture))
+            (places,) = escaped.nonzero()
+            if taken + len(places) > len(escapes):
+                raise CorruptArchiveError(TOO_FEW_ESCAPES)
+            q[places] = escapes[taken : taken + len(places)]
+            taken += len(places)
+            values[position] = self.lattice.values(position, q << self.lattice.raw_bits | low[position])
+            self.see(values[position])
+        check_all_used(taken, escapes)
+        return values
+
+
+def check_all_used(n: int, escapes: NDArray[np.int64]) -> None:
+    """Raise CorruptArchiveError unless n are all there are."""
+    if n != len(escapes):
+        raise CorruptArchiveError("A coded message has more escaped values than are used.")
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """Where coarse steps have their places, in the terms of `rans`.
+
+    Attributes
+    ----------
+    starts, frequencies : ndarray of shape (V, n), uint16
+    escapes : ndarray of int64
+        Those that are out of their windows.
+    """
+
+    starts: NDArray[np.uint16]
+    frequencies: NDArray[np.uint16]
+    escapes: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,25 +191,16 @@ class Residual:
         return self.coded.n_bytes + len(self.raw)
 
 
-def encode(run: Run, lattice: Lattice, q: NDArray[np.int64]) -> Residual:
-    """Return steps q (V, n), coded."""
-    starts, frequencies = np.empty(q.shape, np.uint16), np.empty(q.shape, np.uint16)
-    escapes, raw = [], []
-    for position, steps in enumerate(q):
-        coarse = steps >> lattice.raw_bits
-        mixture = run.predict()
-        starts[position], frequencies[position], escaped = mixture.place(coarse)
-        escapes.append(coarse[escaped])
-        if lattice.raw_bits:
-            raw.append(_pack_bits(steps, lattice.raw_bits))
-        run.see(lattice.values(position, steps))
-    ideal = float(np.bincount(frequencies.ravel(), minlength=1 << PRECISION) @ _BITS) / 8
+def encode(run: Run, q: NDArray[np.int64]) -> Residual:
+    """Return steps q (V, n), coded under a run."""
+    placed = run.place(q)
+    ideal = float(np.bincount(placed.frequencies.ravel(), minlength=1 << PRECISION) @ _BITS) / 8
     n_lanes = rans.lanes_for(ideal, q.shape[1], q.shape[0])
-    message = rans.encode(starts, frequencies, n_lanes=n_lanes, precision=PRECISION)
-    return Residual(Coded(message, _pack(np.concatenate([*escapes, np.empty(0, np.int64)]))), b"".join(raw))
+    message = rans.encode(placed.starts, placed.frequencies, n_lanes=n_lanes, precision=PRECISION)
+    return Residual(Coded(message, _pack(placed.escapes)), _pack_bits(q, run.lattice.raw_bits))
 
 
-def decode(run: Run, lattice: Lattice, residual: Residual) -> NDArray[np.int64]:
+def decode(run: Run, residual: Residual) -> NDArray[np.int64]:
     """Return the values y (V, n) of `encode`.
 
     Raises
@@ -138,42 +208,36 @@ def decode(run: Run, lattice: Lattice, residual: Residual) -> NDArray[np.int64]:
     CorruptArchiveError
         This is no message that `encode` makes of so many records.
     """
-    values = np.empty(lattice.anchors.shape, np.int64)
-    n = lattice.anchors.shape[1]
+    shape, raw_bits = run.lattice.anchors.shape, run.lattice.raw_bits
     decoder = rans.Decoder(residual.coded.message, precision=PRECISION)
-    escapes, taken = _unpack(residual.coded.escapes, values.size), 0
-    n_raw = -(-n * lattice.raw_bits // 8)
-    if len(residual.raw) != n_raw * len(values):
+    escapes = _unpack(residual.coded.escapes, shape[0] * shape[1])
+    if len(residual.raw) != shape[0] * -(-shape[1] * raw_bits // 8):
         raise CorruptArchiveError("A coded message has another number of low bits than its values take.")
-    for position in range(len(values)):
-        mixture = run.predict()
-        q, escaped = mixture.values_of(decoder.pop_mixture(n, mixture))
-        (places,) = escaped.nonzero()
-        if taken + len(places) > len(escapes):
-            raise CorruptArchiveError("A coded message has too few escaped values.")
-        q[places] = escapes[taken : taken + len(places)]
-        taken += len(places)
-        if lattice.raw_bits:
-            low = residual.raw[position * n_raw : (position + 1) * n_raw]
-            q = q << lattice.raw_bits | _unpack_bits(low, n, lattice.raw_bits)
-        values[position] = lattice.values(position, q)
-        run.see(values[position])
+    values = run.pop(decoder, escapes, _unpack_bits(residual.raw, shape, raw_bits))
     decoder.finish()
-    if taken != len(escapes):
-        raise CorruptArchiveError("A coded message has more escaped values than are used.")
     return values
 
 
 def _pack_bits(steps: NDArray[np.int64], n_bits: int) -> bytes:
-    """Return the low bits of steps (n,), highest first, filled up to whole bytes."""
-    bits = np.unpackbits(steps.astype(">i8").view(np.uint8).reshape(-1, 8), axis=1)[:, -n_bits:]
-    return np.packbits(bits).tobytes()
+    """Return the low bits of steps (V, n), of each position highest first, filled up to whole bytes."""
+    if not n_bits:
+        return b""
+    return b"".join(
+        np.packbits(np.unpackbits(of_one.astype(">i8").view(np.uint8).reshape(-1, 8), axis=1)[:, -n_bits:]).tobytes()
+        for of_one in steps
+    )
 
 
-def _unpack_bits(data: bytes, n: int, n_bits: int) -> NDArray[np.int64]:
-    bits = np.zeros((n, 64), np.uint8)
-    bits[:, -n_bits:] = np.unpackbits(np.frombuffer(data, np.uint8), count=n * n_bits).reshape(n, n_bits)
-    return np.packbits(bits, axis=1).view(">i8").ravel().astype(np.int64)
+def _unpack_bits(data: bytes, shape: tuple[int, ...], n_bits: int) -> NDArray[np.int64]:
+    """Return the steps (V, n) whose low bits these are, their high bits 0."""
+    if not n_bits:
+        return np.broadcast_to(np.int64(0), shape)
+    steps, n_values = np.empty(shape, np.int64), shape[1]
+    bits = np.zeros((n_values, 64), np.uint8)
+    for position, of_one in enumerate(np.frombuffer(data, np.uint8).reshape(shape[0], -1)):
+        bits[:, -n_bits:] = np.unpackbits(of_one, count=n_values * n_bits).reshape(n_values, n_bits)
+        steps[position] = np.packbits(bits, axis=1).view(">i8").ravel()
+    return steps
 
 
 def _pack(escapes: NDArray[np.int64]) -> bytes:

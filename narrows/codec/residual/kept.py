@@ -34,9 +34,10 @@ from narrows.errors import CorruptArchiveError
 __all__ = ["Errors", "Kept", "Kind", "give_back", "keep", "size_on_code"]
 
 _SIZES = struct.Struct("<5IB3x")
-_ZSTD_LEVEL = 15
-_SAMPLE_RECORDS = 128
-_CLEARLY = 0.9  # a causal network that is so much smaller on a sample needs no further comparison
+_ZSTD_LEVEL, _QUICK_ZSTD_LEVEL = 15, 3
+_HOPELESS = 1.3  # times the smallest so far, quickly compressed: then the higher level is no use
+_SAMPLE_VALUES, _SAMPLE_SHARE = 1 << 16, 4  # what ways are compared on first, if it is a quarter or less
+_NEARLY = 1.05  # times the smallest on a sample: then a way is tried in full
 _MUCH = 0.4  # of the records' bytes: then a tight bound is worth a comparison
 _MOST_VALUES = 1 << 22  # of a record that is predicted, value by value: what takes minutes
 
@@ -71,6 +72,10 @@ class Kept:
     needs_code: bool
     data: bytes
     restored: NDArray[Any]
+
+    def n_bytes(self, n_code: int) -> int:
+        """Return how many bytes it takes, with those of the code if it needs that."""
+        return len(self.data) + n_code * self.needs_code
 
 
 @dataclass(frozen=True)
@@ -127,37 +132,59 @@ def keep(records: NDArray[Any], decoded: NDArray[Any], n_code: int, grid: Grid, 
         The model's network, where it has one.
     """
     records = np.ascontiguousarray(records)
-    if causal is not None:
-        kept = _predicted(records, None, grid, causal)
-        if len(kept.data) < _CLEARLY * _sampled(records, decoded, n_code, grid):
-            return kept
-    codes = (decoded, None) if math.prod(records.shape[1:]) <= _MOST_VALUES else ()
-    found = [*(_linear(records, code, grid) for code in codes), _zstd(records)]
+    ways = _ways(grid, causal) if math.prod(records.shape[1:]) <= _MOST_VALUES else []
+    found = [Kept(Kind.PLAIN, False, _bytes_of(records), records)]
+    found += [way(records, decoded) for way in _promising(ways, records, decoded, n_code)]
     if not grid.is_lossless and min(len(kept.data) for kept in found) > records.nbytes * _MUCH:
-        exact = [_linear(records, code, Grid(grid.dtype, 0)) for code in codes]
-        found += [replace(kept, kind=Kind.EXACT) for kept in exact]
-    if causal is not None:
-        found.append(kept)
-    best = min(found, key=lambda kept: len(kept.data) + n_code * kept.needs_code)
-    if records.nbytes <= len(best.data) + n_code * best.needs_code:
-        return Kept(Kind.PLAIN, False, _bytes_of(records), records)
-    return best
+        ways = _ways(Grid(grid.dtype, 0), None, Kind.EXACT)
+        found += [way(records, decoded) for way in _promising(ways, records, decoded, n_code)]
+    smallest = min(kept.n_bytes(n_code) for kept in found)
+    if len(_zstd(records, _QUICK_ZSTD_LEVEL).data) < _HOPELESS * smallest:
+        found.append(_zstd(records, _ZSTD_LEVEL))
+    return min(found, key=lambda kept: kept.n_bytes(n_code))
 
 
-def _sampled(records: NDArray[Any], decoded: NDArray[Any], n_code: int, grid: Grid) -> float:
-    """Return about how many bytes the best without a causal network takes, from some of the records."""
-    some = slice(None, None, -(-len(records) // _SAMPLE_RECORDS))
-    few, share = np.ascontiguousarray(records[some]), len(records) / len(records[some])
-    sizes = [len(_linear(few, code, grid).data) * share + n_code * (code is not None) for code in (decoded[some], None)]
-    return min(*sizes, len(_zstd(records).data))
+def _promising(ways: list[_Way], records: NDArray[Any], decoded: NDArray[Any], n_code: int) -> list[_Way]:
+    """Return the ways that are smallest on some of the records, or nearly so; all of them where there are few."""
+    n_few = -(-_SAMPLE_VALUES // math.prod(records.shape[1:]))
+    if n_few * _SAMPLE_SHARE > len(records):
+        return ways
+    some = slice(None, None, len(records) // n_few)
+    few = np.ascontiguousarray(records[some])
+    sizes = []
+    for way in ways:
+        kept = way(few, decoded[some])
+        n_weights = _SIZES.unpack_from(kept.data)[0]
+        sizes.append((len(kept.data) - n_weights) * len(records) / len(few) + n_weights + n_code * kept.needs_code)
+    return [way for way, size in zip(ways, sizes, strict=True) if size <= _NEARLY * min(sizes)]
+
+
+def _ways(grid: Grid, causal: Causal | None, kind: Kind = Kind.LINEAR) -> list[_Way]:
+    """Return what is tried: linear prediction with and without a code, and the model's own network."""
+    ways = [_Way(kind, has_code, grid) for has_code in (True, False)]
+    return ways if causal is None else [*ways, _Way(Kind.CAUSAL, False, grid, causal)]
+
+
+@dataclass(frozen=True)
+class _Way:
+    """A way to keep records by predicting their values."""
+
+    kind: Kind
+    needs_code: bool
+    grid: Grid
+    causal: Causal | None = None
+
+    def __call__(self, records: NDArray[Any], decoded: NDArray[Any]) -> Kept:
+        kept = _predicted(records, decoded if self.needs_code else None, self.grid, self.causal)
+        return replace(kept, kind=self.kind)
 
 
 def size_on_code(records: NDArray[Any], decoded: NDArray[Any], grid: Grid) -> int:
     """Return how many bytes records take on top of a code that comes back as decoded."""
     records = np.ascontiguousarray(records)
     if math.prod(records.shape[1:]) > _MOST_VALUES:
-        return len(_zstd(records).data)
-    return len(_linear(records, decoded, grid).data)
+        return len(_zstd(records, _ZSTD_LEVEL).data)
+    return len(_predicted(records, decoded, grid).data)
 
 
 def give_back(
@@ -203,14 +230,10 @@ def give_back(
     return _values_in(data, grid.dtype).reshape(shape)
 
 
-# ---------------------------------------------------------------------------------------------------------- linear
+# ------------------------------------------------------------------------------------------------------- predicted
 
 
-def _linear(records: NDArray[Any], decoded: NDArray[Any] | None, grid: Grid) -> Kept:
-    return _predicted(records, decoded, grid, None)
-
-
-def _predicted(records: NDArray[Any], decoded: NDArray[Any] | None, grid: Grid, causal: Causal | None) -> Kept:
+def _predicted(records: NDArray[Any], decoded: NDArray[Any] | None, grid: Grid, causal: Causal | None = None) -> Kept:
     """Return records coded under linear prediction, or under a causal network."""
     shape = records.shape[1:]
     order = _order(shape, causal)
@@ -228,7 +251,7 @@ def _predicted(records: NDArray[Any], decoded: NDArray[Any] | None, grid: Grid, 
         weights = model.to_bytes()
     else:
         model, weights = causal, b""
-    residual = encode(model.start(lattice), lattice, q)
+    residual = encode(model.start(lattice), q)
     wild_bytes = _pack_wild(wild, values)
     message = residual.coded.message
     sizes = (len(weights), len(message.states), len(message.words), len(residual.coded.escapes), len(wild_bytes))
@@ -243,10 +266,6 @@ def _predicted(records: NDArray[Any], decoded: NDArray[Any] | None, grid: Grid, 
     )
     kind = Kind.LINEAR if causal is None else Kind.CAUSAL
     return Kept(kind, decoded is not None, b"".join(parts), _by_record(restored, shape, order))
-
-
-def _from_linear(data: bytes, decoded: NDArray[Any] | None, grid: Grid, shape: tuple[int, ...]) -> NDArray[Any]:
-    return _from_predicted(data, decoded, grid, shape)
 
 
 def _from_predicted(
@@ -280,7 +299,7 @@ def _from_predicted(
     if causal is not None and weights:
         raise CorruptArchiveError("What is kept in a chunk has weights and no use for them.")
     model = causal or Linear.from_bytes(weights, shape[1:], has_code=lattice.has_code)
-    units = decode(model.start(lattice), lattice, Residual(Coded(message, escapes), raw))
+    units = decode(model.start(lattice), Residual(Coded(message, escapes), raw))
     restored = grid.values(units)
     _unpack_wild(wild, restored)
     return _by_record(restored, shape[1:], order)
@@ -371,10 +390,10 @@ def _values_in(data: bytes, dtype: np.dtype[Any]) -> NDArray[Any]:
     return np.frombuffer(data, dtype.newbyteorder("<") if dtype.kind != "b" else np.uint8).astype(dtype)
 
 
-def _zstd(records: NDArray[Any]) -> Kept:
+def _zstd(records: NDArray[Any], level: int) -> Kept:
     import zstandard
 
-    data = zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(_bytes_of(records))
+    data = zstandard.ZstdCompressor(level=level).compress(_bytes_of(records))
     return Kept(Kind.ZSTD, False, data, records)
 
 

@@ -17,12 +17,24 @@ from __future__ import annotations
 import math
 import zlib
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from narrows.codec.residual.contract import MOST_COARSE, MOST_RAW_BITS, Lattice, Run, in_sixteenths
-from narrows.codec.residual.mixture import MAX_WINDOW, N_SCALES, SIXTEENTHS, TOTAL, Mixture
+from narrows.codec import inner
+from narrows.codec.rans import Decoder
+from narrows.codec.residual.contract import (
+    MOST_COARSE,
+    MOST_RAW_BITS,
+    TOO_FEW_ESCAPES,
+    Lattice,
+    Placed,
+    Run,
+    check_all_used,
+    in_sixteenths,
+)
+from narrows.codec.residual.mixture import MAX_WINDOW, N_SCALES, SIXTEENTHS, TABLES, TOTAL, Mixture
 from narrows.codec.residual.neighbours import Pattern, patterns_of
 from narrows.errors import CorruptArchiveError
 
@@ -79,12 +91,7 @@ class Linear:
         weights = [_fitted(pattern, lattice, values) for pattern in patterns_of(shape)]
         start = cls(shape, weights, np.zeros(N_BINS, np.uint8), np.zeros(N_BINS, np.uint8), 0)
         lattice = replace(lattice, raw_bits=_raw_bits(start, lattice, values))
-        run = LinearRun(start, lattice)
-        errors, bins = np.empty(values.shape, np.int64), np.empty(values.shape, np.int64)
-        for position in range(len(values)):
-            bins[position] = run.look()
-            run.see(values[position])
-            errors[position] = run.error
+        errors, bins = start.start(lattice).errors(values)
         scales, kinds = _suited(errors, bins)
         steps = np.abs(errors) // SIXTEENTHS
         far = int(np.quantile(steps, 0.9999)) if steps.size else 0
@@ -139,7 +146,7 @@ class LinearRun(Run):
 
     def __init__(self, model: Linear, lattice: Lattice) -> None:
         n_values, n = lattice.anchors.shape
-        self._model, self._lattice = model, lattice
+        self.lattice, self._model = lattice, model
         self._pattern_of = np.zeros(n_values, np.int64)
         self._patterns = patterns_of(model.shape)
         for number, pattern in enumerate(self._patterns):
@@ -147,7 +154,6 @@ class LinearRun(Run):
         self._values = np.empty((n_values, n), np.int64)
         self._errors = np.empty((n_values, n), np.int64)  # without their sign
         self._position = 0
-        self.error = np.zeros(n, np.int64)
         kinds = model.kinds.astype(np.int64)
         scales = model.scales.astype(np.int32)
         wide = scales + np.take(SPREADS, kinds // len(SHARES))
@@ -157,14 +163,59 @@ class LinearRun(Run):
         self._window = WINDOWS[model.window]
 
     def predict(self) -> Mixture:
-        bins = self.look()
+        bins = self._look()
         means = np.broadcast_to(self._mean, (2, len(bins)))
         lows = ((self._mean + SIXTEENTHS // 2) >> 4) - self._window // 2
         return Mixture(self._weights[:, bins], means, self._scales[:, bins], lows, self._window)
 
-    def look(self) -> NDArray[np.int64]:
+    def see(self, values: NDArray[np.int64]) -> None:
+        self._note(values)
+
+    def errors(self, values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """Return how far off predictions of values (V, n) are, in sixteenths of a coarse step, and their bins."""
+        errors, bins = np.empty(values.shape, np.int64), np.empty(values.shape, np.uint8)
+        if inner.compiled is not None:
+            self._values[...] = values
+            inner.compiled.linear_look(*self._arrays(), errors, bins)
+            return errors, bins
+        for position, seen in enumerate(values):
+            bins[position] = self._look()
+            errors[position] = self._note(seen)
+        return errors, bins
+
+    def place(self, q: NDArray[np.int64]) -> Placed:
+        if inner.compiled is None:
+            return super().place(q)
+        lattice, coarse = self.lattice, np.ascontiguousarray(q >> self.lattice.raw_bits)
+        self._values[...] = np.clip(lattice.anchors + lattice.step * q, lattice.lowest, lattice.highest)
+        starts, frequencies, escaped = (
+            np.empty(q.shape, np.uint16),
+            np.empty(q.shape, np.uint16),
+            np.empty(q.shape, bool),
+        )
+        inner.compiled.linear_place(*self._arrays(), *self._shapes(), coarse, starts, frequencies, escaped)
+        return Placed(starts, frequencies, coarse[escaped])
+
+    def pop(self, decoder: Decoder, escapes: NDArray[np.int64], low: NDArray[np.int64]) -> NDArray[np.int64]:
+        if inner.compiled is None:
+            return super().pop(decoder, escapes, low)
+        pop, raw_bits, taken = inner.compiled.linear_pop, self.lattice.raw_bits, 0
+
+        def loop(*message: Any) -> int:
+            nonlocal taken
+            given = low if raw_bits else np.empty(0, np.int64)
+            n_read, taken = pop(*self._arrays(), *self._shapes(), *message, escapes, given, raw_bits)
+            return int(n_read)
+
+        decoder.lend(loop)
+        if taken < 0:
+            raise CorruptArchiveError(TOO_FEW_ESCAPES)
+        check_all_used(taken, escapes)
+        return self._values
+
+    def _look(self) -> NDArray[np.int64]:
         """Find the mean of the next position, in sixteenths of a step, and return its bins."""
-        position, lattice = self._position, self._lattice
+        position, lattice = self._position, self.lattice
         number = self._pattern_of[position]
         pattern, weights = self._patterns[number], self._model.weights[number]
         self._prediction = _predicted(pattern, lattice, self._values, position, weights)
@@ -176,12 +227,37 @@ class LinearRun(Run):
         activity //= max(1, len(near) + min(2, len(near)))
         return _bins(activity)
 
-    def see(self, values: NDArray[np.int64]) -> None:
+    def _note(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Take note of the values of the next position; return how far off their prediction was."""
         position = self._position
         self._values[position] = values
-        self.error = in_sixteenths(values - self._prediction, self._lattice.coarse)
-        self._errors[position] = np.minimum(np.abs(self.error), _MOST_ACTIVITY)
+        errors = in_sixteenths(values - self._prediction, self.lattice.coarse)
+        self._errors[position] = np.minimum(np.abs(errors), _MOST_ACTIVITY)
         self._position += 1
+        return errors
+
+    def _arrays(self) -> tuple[Any, ...]:
+        """Return everything that does not change, and room for what does, as the inner loops take it."""
+        lattice, weights = self.lattice, self._model.weights
+        deltas = [np.array(pattern.before + pattern.after, np.int64) for pattern in self._patterns]
+        told = np.zeros((len(deltas), 4), np.int64)  # the first of its deltas, how many before and after, first weight
+        told[1:, 0] = np.cumsum([len(of_one) for of_one in deltas[:-1]])
+        told[:, 1] = [len(pattern.before) for pattern in self._patterns]
+        told[:, 2] = [len(pattern.after) for pattern in self._patterns]
+        told[1:, 3] = np.cumsum([len(of_one) for of_one in weights[:-1]])
+        return (
+            np.ascontiguousarray(lattice.anchors) if lattice.has_code else np.empty(0, np.int64),
+            self._pattern_of,
+            told,
+            np.concatenate(deltas),
+            np.concatenate(weights),
+            self._values,
+            self._errors,
+            (lattice.step, lattice.coarse, lattice.lowest, lattice.highest, lattice.has_code),
+        )
+
+    def _shapes(self) -> tuple[Any, ...]:
+        return self._weights, self._scales, *TABLES, self._window
 
 
 def _n_inputs(pattern: Pattern, *, has_code: bool) -> int:
@@ -251,12 +327,7 @@ def _raw_bits(model: Linear, lattice: Lattice, values: NDArray[np.int64]) -> int
         return 0
     some = slice(None, None, -(-values.shape[1] // _LOOK_RECORDS))
     few = replace(lattice, anchors=lattice.anchors[:, some], raw_bits=_IN_STEPS)
-    run = LinearRun(model, few)
-    errors = np.empty(few.anchors.shape, np.int64)
-    for position, seen in enumerate(values[:, some]):
-        run.look()
-        run.see(seen)
-        errors[position] = run.error
+    errors, _ = LinearRun(model, few).errors(values[:, some])
     typical = float(np.quantile(np.abs(errors.astype(np.float64)), 0.75))
     most = min(MOST_RAW_BITS, MOST_COARSE.bit_length() - 1 - lattice.step.bit_length())
     return min(max(0, math.ceil(math.log2(max(typical, 1) / _MOST_TYPICAL))), most)
@@ -268,13 +339,13 @@ def _bins(activity: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.where(activity > 0, 2 * exponent - (mantissa < 0.75), 0).astype(np.int64)
 
 
-def _suited(errors: NDArray[np.int64], bins: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _suited(errors: NDArray[np.int64], bins: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return for each bin the scale and the kind under which its errors, in sixteenths of a step, cost least."""
     # Errors by magnitude: each sixteenth up to 4 steps, then by eighths of an octave.
     steps = np.abs((errors + SIXTEENTHS // 2) // SIXTEENTHS)
     edges = np.unique(np.concatenate([np.arange(8), np.rint(2.0 ** np.arange(3, 40, 0.25))])).astype(np.int64)
     classes = np.searchsorted(edges, steps, side="right") - 1
-    counts = np.bincount((bins * len(edges) + classes).ravel(), minlength=N_BINS * len(edges))
+    counts = np.bincount((bins.astype(np.int64) * len(edges) + classes).ravel(), minlength=N_BINS * len(edges))
     counts = counts.reshape(N_BINS, len(edges)).astype(np.float64)
     widths = 2.0 ** (np.arange(N_SCALES) / 4 - 2) / SIXTEENTHS  # in steps
 

@@ -24,7 +24,17 @@ from numpy.typing import NDArray
 
 from narrows.codec import inner
 
-__all__ = ["MAX_COMPONENTS", "MAX_WINDOW", "N_SCALES", "PRECISION", "SIXTEENTHS", "TOTAL", "Mixture", "scale_of"]
+__all__ = [
+    "MAX_COMPONENTS",
+    "MAX_WINDOW",
+    "N_SCALES",
+    "PRECISION",
+    "SIXTEENTHS",
+    "TABLES",
+    "TOTAL",
+    "Mixture",
+    "scale_of",
+]
 
 PRECISION = 16
 """P: frequencies sum to 2^P."""
@@ -46,10 +56,11 @@ _HALF, _PER_LOGIT = 2048, 128  # the sigmoid is told every 1/128 from -16 to 16
 
 # No entry is within 10^-5 of a half, so that any arithmetic of ten digits rounds them to the same numbers.
 SIGMOID: NDArray[np.int64] = np.rint(65536 / (1 + np.exp(-np.arange(-_HALF, _HALF + 1) / _PER_LOGIT))).astype(np.int64)
-_SIGMOID = SIGMOID.astype(np.int32)
 SLOPES: NDArray[np.int64] = np.rint(
     65536 * _PER_LOGIT * 2.0 ** (-_SMALLEST - np.arange(N_SCALES) / _PER_OCTAVE)
 ).astype(np.int64)
+TABLES = SIGMOID.astype(np.int32), SLOPES
+"""Both tables, as the inner loops take them."""
 
 
 def scale_of(sixteenths: NDArray[Any]) -> NDArray[np.int64]:
@@ -121,8 +132,7 @@ class Mixture:
             np.ascontiguousarray(self.scales, np.int32),
             np.ascontiguousarray(self.lows, np.int64),
             self.window,
-            _SIGMOID,
-            SLOPES,
+            *TABLES,
         )
 
     def _sums(self, records: slice, j: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from narrows.codec.residual.grid import Grid
-from narrows.codec.residual.kept import Kind, _from_linear, _linear, give_back, keep
+from narrows.codec.residual.kept import Kind, _predicted, give_back, keep
 from narrows.errors import CorruptArchiveError, InvalidParameterError
 
 DTYPES = ["bool", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"]
@@ -23,8 +23,8 @@ def bits(values):
 def brought_back(records, decoded, grid):
     """What comes back of what was kept; the linear kinds with and without code too, smallest or not."""
     for code in (decoded, None):
-        kept = _linear(records, code, grid)
-        back = _from_linear(kept.data, code, grid, records.shape)
+        kept = _predicted(records, code, grid)
+        back = give_back(Kind.LINEAR, kept.data, code, grid, records.shape)
         assert bits(back) == bits(kept.restored)
         yield back
     kept = keep(records, decoded, 10, grid)
@@ -110,7 +110,7 @@ def test_what_repeats_goes_to_zstd(rng):
 
 def test_low_bits_that_are_noise_are_kept_as_they_are(rng):
     noise = rng.normal(0, 1, (100, 30))
-    kept = _linear(noise, None, Grid(noise.dtype, 0))
+    kept = _predicted(noise, None, Grid(noise.dtype, 0))
     assert len(kept.data) < noise.nbytes * 1.03
 
 
@@ -119,7 +119,7 @@ def test_damage_is_an_error_or_other_records(rng, kind):
     """Checksums find it before; but nothing crashes, hangs, or comes back in another shape."""
     records, decoded = smooth(rng, 40)
     grid = Grid(records.dtype, 0.01)
-    data = _linear(records, decoded, grid).data if kind == Kind.LINEAR else bytes(range(200)) * 9
+    data = _predicted(records, decoded, grid).data if kind == Kind.LINEAR else bytes(range(200)) * 9
     for _ in range(60):
         damaged = bytearray(data)
         for _ in range(rng.integers(1, 4)):

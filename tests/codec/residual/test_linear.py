@@ -12,7 +12,7 @@ from narrows.codec import inner
 from narrows.codec.residual import kept as keeping
 from narrows.codec.residual.contract import in_sixteenths
 from narrows.codec.residual.grid import Grid
-from narrows.codec.residual.kept import Kind, _from_linear, _linear, give_back, keep
+from narrows.codec.residual.kept import Kind, _predicted, give_back, keep
 from narrows.errors import CorruptArchiveError
 
 SHAPES = [(11,), (4, 5), (3, 2, 4)]
@@ -42,22 +42,22 @@ def test_both_loops_keep_the_same_bytes(monkeypatch, shape, dtype, bound):
     records, decoded = noisy(dtype, shape)
     grid = Grid(records.dtype, bound)
     for code in (decoded, None):
-        data = _linear(records, code, grid).data
+        data = _predicted(records, code, grid).data
         with monkeypatch.context() as patch:
             patch.setattr(inner, "compiled", None)
-            assert _linear(records, code, grid).data == data
-            back = _from_linear(data, code, grid, records.shape)
-        assert back.tobytes() == _from_linear(data, code, grid, records.shape).tobytes()
+            assert _predicted(records, code, grid).data == data
+            back = give_back(Kind.LINEAR, data, code, grid, records.shape)
+        assert back.tobytes() == give_back(Kind.LINEAR, data, code, grid, records.shape).tobytes()
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_any_number_of_threads_reads_the_same(n_threads):
     records, decoded = noisy("f4", (4, 5))
     grid = Grid(records.dtype, 0.5)
-    kept = _linear(records, decoded, grid)
+    kept = _predicted(records, decoded, grid)
     with threadpool_limits(n_threads):
-        assert _from_linear(kept.data, decoded, grid, records.shape).tobytes() == kept.restored.tobytes()
-        again = _linear(records, decoded, grid)
+        assert give_back(Kind.LINEAR, kept.data, decoded, grid, records.shape).tobytes() == kept.restored.tobytes()
+        again = _predicted(records, decoded, grid)
     assert hashlib.sha256(again.data).digest() == hashlib.sha256(kept.data).digest()
 
 
@@ -72,8 +72,8 @@ def test_constants_take_next_to_nothing(dtype, value, shape):
     for bound in (0, 2.5):
         grid = Grid(dtype, bound)
         for code in (records, None):
-            kept = _linear(records, code, grid)
-            back = _from_linear(kept.data, code, grid, shape)
+            kept = _predicted(records, code, grid)
+            back = give_back(Kind.LINEAR, kept.data, code, grid, shape)
             assert back.tobytes() == kept.restored.tobytes()
             assert (np.abs(back.astype("g") - records.astype("g")) <= bound).all()
             assert len(kept.data) < 400 or dtype.itemsize == 8  # b says no more than 2^45
@@ -88,7 +88,7 @@ def test_denormals_and_huge_values_beside_each_other(dtype, rng):
     for bound in (0, 1e-30, 0.5, 1e30, 1e308):
         grid = Grid(records.dtype, bound)
         for code in (decoded, None):
-            back = _from_linear(_linear(records, code, grid).data, code, grid, records.shape)
+            back = give_back(Kind.LINEAR, _predicted(records, code, grid).data, code, grid, records.shape)
             assert (np.abs(back.astype("g") - records.astype("g")) <= bound).all()
 
 
@@ -96,7 +96,7 @@ def test_records_with_too_many_values_are_not_predicted(monkeypatch):
     """It would take hours: an operation or more for each value."""
     records, decoded = noisy("u1", (4, 5))
     grid = Grid(records.dtype, 0)
-    data = _linear(records, decoded, grid).data
+    data = _predicted(records, decoded, grid).data
     monkeypatch.setattr(keeping, "_MOST_VALUES", 19)
     assert keep(records, decoded, 0, grid).kind in {Kind.ZSTD, Kind.PLAIN}
     with pytest.raises(CorruptArchiveError, match="more than its records can take"):
@@ -110,10 +110,10 @@ def test_records_with_too_many_values_are_not_predicted(monkeypatch):
 )
 def test_sizes_that_cannot_be(at, value):
     records, decoded = noisy("u1", (4, 5))
-    data = bytearray(_linear(records, decoded, Grid(records.dtype, 0)).data)
+    data = bytearray(_predicted(records, decoded, Grid(records.dtype, 0)).data)
     data[at : at + (1 if at == 20 else 4)] = value.to_bytes(1 if at == 20 else 4, "little")
     with pytest.raises(CorruptArchiveError):
-        _from_linear(bytes(data), decoded, Grid(records.dtype, 0), records.shape)
+        give_back(Kind.LINEAR, bytes(data), decoded, Grid(records.dtype, 0), records.shape)
 
 
 def test_too_few_lanes_for_many_values_are_refused():
@@ -121,10 +121,10 @@ def test_too_few_lanes_for_many_values_are_refused():
     shape = (4096, 1000)
     head = keeping._SIZES.pack(0, 1, 0, 0, 0, 0) + bytes(4)
     with pytest.raises(CorruptArchiveError, match="more than its records can take"):
-        _from_linear(head, None, Grid(np.dtype("u1"), 0), shape)
+        give_back(Kind.LINEAR, head, None, Grid(np.dtype("u1"), 0), shape)
 
 
 def test_coarse_steps_beyond_what_is_summed_in_64_bits_are_refused():
     head = keeping._SIZES.pack(0, 1, 0, 0, 0, 50) + bytes(4 + 7)
     with pytest.raises(CorruptArchiveError, match="more than its records can take"):
-        _from_linear(head, None, Grid(np.dtype("i8"), 1e12), (1, 1))
+        give_back(Kind.LINEAR, head, None, Grid(np.dtype("i8"), 1e12), (1, 1))
