@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,9 +18,10 @@ __all__ = [
     "as_path",
     "check_folder",
     "check_output",
+    "lock",
     "naming_output",
     "replacing",
-    "temporary_name",
+    "temporary_beside",
     "write_atomically",
 ]
 
@@ -43,7 +45,7 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], N
 
     Whatever happens (an exception in `write`, Ctrl-C, a full disk), `path` holds either what it held before or
     everything that `write` wrote, and the temporary file is gone. Only a process that is killed outright can leave
-    one behind: it is called ``.narrows-….tmp``.
+    one behind: it is called ``.narrows-….tmp``, and goes when the same path is written the next time.
 
     Parameters
     ----------
@@ -96,9 +98,8 @@ def replacing(target: Path, *, force: bool = True) -> Iterator[BinaryIO]:
     OutputExistsError
         If `force` is False and the target is there by then.
     """
-    temporary = temporary_name(target)
-    try:
-        with open(temporary, "xb") as file:
+    with temporary_beside(target) as temporary:
+        with open(temporary, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -108,8 +109,6 @@ def replacing(target: Path, *, force: bool = True) -> Iterator[BinaryIO]:
         if target.exists():
             shutil.copymode(target, temporary)
         os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _put_in_free_place(temporary: Path, target: Path) -> None:
@@ -142,9 +141,74 @@ def naming_output(path: str | os.PathLike[str]) -> Iterator[None]:
         raise OutputError(f"The output '{os.fspath(path)}' could not be written: {what}.") from error
 
 
-def temporary_name(target: Path) -> Path:
-    """Return a hidden name in the target's folder that nobody else uses."""
-    return target.with_name(f".narrows-{secrets.token_hex(8)}.tmp")
+@contextmanager
+def temporary_beside(target: Path, *, is_folder: bool = False) -> Iterator[Path]:
+    """Make an empty file or folder under a hidden name in the target's folder; what is left of it at the end goes.
+
+    Meanwhile it is locked. So one that is not was left behind by a process that was killed, and those of the same
+    target are removed first. Where there are no locks, nobody can know, and they stay.
+    """
+    hidden = f".narrows-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:8]}-"
+    for left in target.parent.glob(f"{hidden}*.tmp"):
+        with _held(left) as is_ours, suppress(OSError):
+            if is_ours:
+                _remove(left)
+    while True:
+        temporary = target.with_name(f"{hidden}{secrets.token_hex(8)}.tmp")
+        try:
+            if is_folder:
+                temporary.mkdir()
+            else:
+                temporary.touch(exist_ok=False)
+            with _held(temporary) as is_ours:
+                if is_ours is False or not temporary.exists():
+                    continue  # until it was locked it looked left behind, and somebody else removes it
+                yield temporary
+                return
+        finally:
+            _remove(temporary)
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[bool | None]:
+    """Lock a file or folder for the block; say whether, as `lock` does."""
+    with ExitStack() as stack:
+        is_ours = None
+        with suppress(OSError):  # gone meanwhile, or somebody else's
+            descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+            stack.callback(os.close, descriptor)
+            is_ours = lock(descriptor)
+        if is_ours is None:
+            stack.close()  # Windows renames nothing that is open
+        yield is_ours
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def lock(descriptor: int) -> bool | None:
+    """Lock an open file until it is closed, or its process ends.
+
+    Returns
+    -------
+    bool or None
+        False if somebody else has locked it; None where the system, or the file system, has no locks.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
 
 
 def check_output(path: str | os.PathLike[str], *, force: bool = False) -> None:

@@ -2,12 +2,16 @@
 
 import errno
 import os
+import signal
 import stat
+import subprocess
+import sys
 
 import pytest
 
+from narrows import files
 from narrows.errors import DataNotFoundError, InvalidParameterError, OutputError, OutputExistsError
-from narrows.files import check_output, replacing, write_atomically
+from narrows.files import check_output, replacing, temporary_beside, write_atomically
 
 
 def writes(content):
@@ -118,3 +122,68 @@ def test_a_full_disk_names_the_output(tmp_path):
     with pytest.raises(OutputError, match=r"The output '.*/a' could not be written: No space left on device\.$"):
         write_atomically(tmp_path / "a", fails(full))
     assert not list(tmp_path.iterdir())
+
+
+# What a process leaves behind that is killed outright
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from narrows.files import temporary_beside
+
+with temporary_beside(Path(sys.argv[1]), is_folder=sys.argv[2] == "folder") as temporary:
+    (temporary / "half" if temporary.is_dir() else temporary).write_bytes(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def killed(path, kind="file"):
+    child = subprocess.run([sys.executable, "-c", KILLED, path, kind], check=False)
+    assert child.returncode == -signal.SIGKILL
+    (left,) = path.parent.glob(".narrows-*.tmp")
+    return left
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_a_killed_process_left_goes_when_the_same_path_is_written(tmp_path, kind):
+    pytest.importorskip("fcntl")
+    path = tmp_path / "a"
+    left = killed(path, kind)
+    write_atomically(tmp_path / "b", writes(b"new"))
+    assert left.exists(), "it is another's"
+    write_atomically(path, writes(b"new"))
+    assert {file.name for file in tmp_path.iterdir()} == {"a", "b"}
+
+
+def test_what_somebody_is_writing_stays(tmp_path):
+    path = tmp_path / "a"
+    with replacing(path) as first, temporary_beside(path, is_folder=True) as folder:
+        first.write(b"first")
+        write_atomically(path, writes(b"second"))
+        assert path.read_bytes() == b"second"
+        assert folder.is_dir()
+    assert path.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_somebody_removed_before_it_was_locked_is_made_again(tmp_path, monkeypatch):
+    lock, made = files.lock, []
+
+    def slow(descriptor):
+        made.extend(tmp_path.glob(".narrows-*.tmp"))
+        if len(made) < 3:
+            made[-1].unlink()
+        return False if len(made) == 2 else lock(descriptor)
+
+    monkeypatch.setattr(files, "lock", slow)
+    write_atomically(tmp_path / "a", writes(b"new"))
+    assert len(set(made)) == 3
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"new"]
+
+
+def test_without_locks_nothing_is_taken_away(tmp_path, monkeypatch):
+    left = killed(tmp_path / "a")
+    monkeypatch.setattr(files, "lock", lambda _: None)
+    write_atomically(tmp_path / "a", writes(b"new"))
+    assert left.read_bytes() == b"half"
+    assert set(tmp_path.iterdir()) == {left, tmp_path / "a"}

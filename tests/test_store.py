@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 
 import narrows
 from narrows import Autoencoder, Training
+from narrows.codec import read_frozen
 from narrows.corruptions import Masking
 from narrows.errors import (
     DataNotFoundError,
@@ -307,6 +308,20 @@ def test_a_missing_or_an_extra_tensor_is_named(written, tmp_path):
     del tensors[name]
     with pytest.raises(ModelFileError, match=name.removeprefix("chain.")):
         load(sealed(header, tensors), tmp_path)
+
+
+@pytest.mark.parametrize("dtype", ["F8_E4M3", "F8_E5M2", "F8_E8M0"])
+@pytest.mark.parametrize("name", ["pca.mean", "frozen"])
+def test_types_that_numpy_does_not_have_are_refused(name, dtype, written, tmp_path):
+    n_header = struct.unpack("<Q", written[:8])[0]
+    header = json.loads(written[8 : 8 + n_header])
+    start, stop = header[name]["data_offsets"]
+    header[name] = {"dtype": dtype, "shape": [stop - start], "data_offsets": [start, stop]}
+    text = json.dumps(header).encode()
+    (tmp_path / "read.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + written[8 + n_header :])
+    for read in (narrows.load, read_frozen) if name == "frozen" else (narrows.load,):
+        with pytest.raises(ModelFileError, match=r"read\.safetensors is a safetensors file, but no narrows model\."):
+            read(tmp_path / "read.safetensors")
 
 
 def places(node, path=()):

@@ -1,4 +1,4 @@
-"""One chunk, decoded: its symbols at once, its records by groups of 256, each checked before it is handed out."""
+"""One chunk, decoded: its symbols at once, its records by groups, each checked before it is handed out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from narrows.archive.contract import Codec
 from narrows.archive.index import Index
-from narrows.archive.layout import CRC_BYTES, GROUP_RECORDS, Block, BlockType, Coding
+from narrows.archive.layout import CRC_BYTES, Block, BlockType, Coding
 from narrows.archive.metadata import Metadata
 from narrows.archive.opening import read_block, read_payload
 from narrows.archive.records import Payload, Rest, checksum, max_payload_bytes, parse_records
@@ -51,11 +51,11 @@ def read_records(source: ByteSource, offset: int, block: Block, metadata: Metada
     CorruptArchiveError
         If it is damaged, or holds what its archive has no use for.
     """
-    most = max_payload_bytes(block.n_records, metadata.n_symbols, metadata.record_bytes)
+    most = max_payload_bytes(block.n_records, metadata)
     payload = read_payload(source, offset, block, what, most)
     if (block.coding == Coding.CODE) != (metadata.max_error is None):
         raise CorruptArchiveError(f"{what} keeps its records in another way than its archive says")
-    parsed = parse_records(payload, block.n_records, metadata.n_symbols, block.coding)
+    parsed = parse_records(payload, block.n_records, metadata, block.coding)
     if parsed.rest is not None and (
         parsed.rest.max_error > (metadata.max_error or 0.0)
         or len(parsed.rest.data) > block.n_records * metadata.record_bytes
@@ -85,7 +85,7 @@ class Chunk:
 
     def __init__(self, payload: Payload, n_records: int, codec: Codec, metadata: Metadata, first: int) -> None:
         self._checksums, self._codec, self._quality = payload.checksums, codec, metadata.quality
-        self._n_records, self._first = n_records, first
+        self._n_records, self._first, self._group = n_records, first, metadata.group_records
         self._symbols = np.empty((n_records, 0), np.int32)
         self._restored: npt.NDArray[Any] | None = None  # all of them, where the code is not all there is
         try:
@@ -112,9 +112,9 @@ class Chunk:
             If a group does not restore to the bytes that were compressed.
         """
         low, high = min(records[0], records[-1]), max(records[0], records[-1])
-        if abs(records.step) <= GROUP_RECORDS:
-            start = low - low % GROUP_RECORDS
-            groups = self._groups(start, min(len(self), high - high % GROUP_RECORDS + GROUP_RECORDS))
+        if abs(records.step) <= self._group:
+            start = low - low % self._group
+            groups = self._groups(start, min(len(self), high - high % self._group + self._group))
             chosen: npt.NDArray[Any] = groups[np.asarray(records) - start]
             return chosen
         return np.concatenate([self.restore(range(record, record + 1)) for record in records])
@@ -140,9 +140,9 @@ class Chunk:
             restored = self._restored[start:stop]
         if restored.shape != (stop - start, *self._codec.shape) or restored.dtype != self._codec.dtype:
             raise CorruptArchiveError(f"{self._what(start, stop)} restore to another shape or type than declared")
-        for low in range(start, stop, GROUP_RECORDS):
-            high = min(low + GROUP_RECORDS, stop)
-            if checksum(restored[low - start : high - start]) != self._checksums[low // GROUP_RECORDS]:
+        for low in range(start, stop, self._group):
+            high = min(low + self._group, stop)
+            if checksum(restored[low - start : high - start]) != self._checksums[low // self._group]:
                 raise CorruptArchiveError(f"{self._what(low, high)} do not restore to what was compressed")
         return restored
 

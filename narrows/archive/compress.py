@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 import narrows.data
 from narrows.archive.bound import bound_of
 from narrows.archive.describing import inspect
+from narrows.archive.items import items_of
+from narrows.archive.metadata import Metadata
 from narrows.archive.opening import naming, read_header
 from narrows.archive.quality import choose_quality, misses_psnr, size_warnings
 from narrows.archive.source import ByteSource
@@ -40,7 +42,7 @@ _BATCH_RECORDS = 8192
 # From this share of the records on it is worth a word that they are unlike the training data.
 _MANY = 0.1
 # What is tried to find the quality that makes the smallest file within a bound.
-_SAMPLE_RECORDS, _MOST_TRIED = 128, 5
+_SAMPLE_RECORDS, _SAMPLE_VALUES, _MOST_TRIED = 128, 1 << 17, 5
 
 
 def compress(
@@ -52,7 +54,7 @@ def compress(
     bytes_per_record: float | None = None,
     max_error: float | str | None = None,
     lossless: bool = False,
-    overlap: int = 0,
+    overlap: int | None = None,
     embed_model: bool = False,
     append: bool = False,
     force: bool = False,
@@ -81,12 +83,13 @@ def compress(
         NaNs and infinities come back as they are. Never takes more than the records themselves and a few bytes.
     lossless : bool
         Bit for bit.
-    overlap : int
-        Pixels by which tiles overlap and are blended; 0: they meet, and their seams may be seen.
+    overlap : int, optional
+        Pixels by which tiles overlap and are blended; 0: they meet, and their seams may be seen. By default as in the
+        archive that is appended to, otherwise 0.
     embed_model : bool
         Put what a reader needs of the model into the archive, which can then be restored by itself.
     append : bool
-        Add to the archive that is there.
+        Add to the archive that is there. Its end and its index are checked first, its chunks are not; `verify` does.
     force : bool
         Replace an archive that is there.
     watcher : callable, optional
@@ -113,6 +116,7 @@ def compress(
     if append and force:
         raise InvalidParameterError("Give 'append' or 'force', not both: one keeps the archive, the other replaces it.")
     check_output(path, force=force or append)
+    before = _metadata_of(path) if append else None
     fitted = _fitted(model)
     source = narrows.data.open(data)
     bound = bound_of(max_error, lossless=lossless, source=source)
@@ -122,7 +126,7 @@ def compress(
         raise InvalidParameterError(
             f"Tiles that are kept within a bound have no seams, so 'overlap' has no use. Got {overlap}."
         )
-    tiling = tiling_of(source, fitted.frozen_, overlap)
+    tiling = tiling_of(source, fitted.frozen_, overlap, before)
     asked = psnr is not None or bytes_per_record is not None
     if bound is None or asked or append or fitted.frozen_.causal is not None:  # which mostly needs no code
         chosen = choose_quality(fitted.frozen_, psnr=psnr, bytes_per_record=bytes_per_record)
@@ -134,7 +138,7 @@ def compress(
         chosen,
         asked=asked,
         embed_model=embed_model,
-        append=append,
+        before=before,
         is_bounded=bound is not None,
     )
     about = {
@@ -180,8 +184,9 @@ def _symbols(fitted: Autoencoder, records: NDArray[Any], quality: int) -> NDArra
 def _smallest(fitted: Autoencoder, source: Source, tiling: Tiling | None, bound: float) -> int:
     """Return the quality with which code and rest together are smallest, by trying some on a sample."""
     codec = fitted.frozen_
-    values = np.asarray(source.values[:: -(-len(source) // _SAMPLE_RECORDS)])
-    records = (values if tiling is None else tiling.cut(values))[:_SAMPLE_RECORDS]
+    n_records = max(1, min(_SAMPLE_RECORDS, _SAMPLE_VALUES // math.prod(codec.shape)))
+    values = np.asarray(source.values[:: -(-len(source) // n_records)])
+    records = (values if tiling is None else tiling.cut(values))[:n_records]
     grid, costs = Grid(codec.dtype, bound), dict[int, float]()
     for quality in np.unique(np.linspace(0, len(codec.qualities) - 1, _MOST_TRIED).round().astype(int)).tolist():
         symbols = _symbols(fitted, records, quality)
@@ -197,26 +202,34 @@ def _choose(
     *,
     asked: bool,
     embed_model: bool,
-    append: bool,
+    before: Metadata | None,
     is_bounded: bool,
 ) -> tuple[FrozenCodec, int]:
     """Return the codec that the archive is written with, and which of its qualities."""
-    if append:
-        return _as_before(codec, path, quality if asked else None)
+    if before is not None:
+        return _as_before(codec, path, before, quality if asked else None)
     # An archive that carries its model carries nothing that it has no use for.
     return (codec.only(quality, with_causal=is_bounded), 0) if embed_model else (codec, quality)
 
 
-def _as_before(codec: FrozenCodec, path: str | os.PathLike[str], asked: int | None) -> tuple[FrozenCodec, int]:
+def _metadata_of(path: str | os.PathLike[str]) -> Metadata:
+    """Return what an archive says about itself, its tiles included."""
+    with ByteSource(path) as source, naming(os.fspath(path)):
+        metadata = read_header(source).metadata
+        items_of(metadata)
+        return metadata
+
+
+def _as_before(
+    codec: FrozenCodec, path: str | os.PathLike[str], before: Metadata, asked: int | None
+) -> tuple[FrozenCodec, int]:
     """Return the codec and the quality of an archive that is there; the quality must be the one asked for, if any.
 
     Whether it's this model's archive at all, and in this quality of the whole model, the writer checks.
     """
-    with ByteSource(path) as source, naming(os.fspath(path)):
-        metadata = read_header(source).metadata
     for position in range(len(codec.qualities)):
-        alone = codec.only(position, with_causal=metadata.max_error is not None)
-        if alone.digest != metadata.model:
+        alone = codec.only(position, with_causal=before.max_error is not None)
+        if alone.digest != before.model:
             continue
         if asked not in (None, position):
             raise ArchiveError(
@@ -224,8 +237,8 @@ def _as_before(codec: FrozenCodec, path: str | os.PathLike[str], asked: int | No
                 "Append in the same quality, or make another archive."
             )
         return alone, 0
-    if asked is None and metadata.model == codec.digest and metadata.quality < len(codec.qualities):
-        return codec, metadata.quality
+    if asked is None and before.model == codec.digest and before.quality < len(codec.qualities):
+        return codec, before.quality
     return codec, asked or 0
 
 
@@ -233,8 +246,11 @@ def _position(codec: FrozenCodec, quality: Quality) -> int:
     return next(position for position, one in enumerate(codec.qualities) if one is quality)
 
 
-def tiling_of(source: Source, codec: FrozenCodec, overlap: int) -> Tiling | None:
-    """Return how the source's images are cut into records, None where they are records."""
+def tiling_of(source: Source, codec: FrozenCodec, overlap: int | None, before: Metadata | None = None) -> Tiling | None:
+    """Return how the source's images are cut into records, None where they are records.
+
+    If nobody says how far tiles overlap, they do as `before`, in the archive that is appended to.
+    """
     if source.dtype != codec.dtype:
         raise ShapeMismatchError(
             f"The model restores {codec.dtype} records. Got {source.name} of {source.dtype}: convert it first."
@@ -245,10 +261,17 @@ def tiling_of(source: Source, codec: FrozenCodec, overlap: int) -> Tiling | None
                 f"The records are as large as the model's: 'overlap' has no use. Got {overlap}."
             )
         return None
+    if overlap is None:
+        overlap = 0 if before is None else _overlap_of(before, codec)
     tiling = Tiling.of(source.shape, codec.shape, overlap)
     if tiling is None:
         raise ShapeMismatchError(f"The model was trained on records of shape {codec.shape}. Got {source.shape}.")
     return tiling
+
+
+def _overlap_of(before: Metadata, codec: FrozenCodec) -> int:
+    items = items_of(before)
+    return items.overlap if isinstance(items, Tiling) and items.tile == codec.shape else 0
 
 
 def _container(source: Source) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 from narrows.archive.index import Index
 from narrows.archive.items import items_of
 from narrows.archive.layout import BLOCK_BYTES
+from narrows.archive.metadata import Metadata
 from narrows.archive.models import has_model
 from narrows.archive.opening import naming, read_block, read_header, read_index
 from narrows.archive.records import largest_error
@@ -105,11 +106,12 @@ def inspect(path: str | os.PathLike[str]) -> Description:
             other_bytes=source.size - header.n_bytes - n_model - n_chunks - n_index,
             restored_bytes=n_items * math.prod(items.shape) * metadata.dtype.itemsize,
             metadata=metadata.to_json(),
-            largest_error=_largest_error(source, index) if metadata.max_error is not None else None,
+            largest_error=_largest_error(source, index, metadata) if metadata.max_error is not None else None,
         )
 
 
-def _largest_error(source: ByteSource, index: Index) -> float:
+def _largest_error(source: ByteSource, index: Index, metadata: Metadata) -> float:
     n_records = np.diff(index.stops, prepend=0).tolist()
     chunks = zip(index.offsets.tolist(), n_records, strict=True)
-    return max((largest_error(source, offset + BLOCK_BYTES, n) for offset, n in chunks), default=0.0)
+    errors = (largest_error(source, offset + BLOCK_BYTES, n, metadata) for offset, n in chunks)
+    return max(errors, default=0.0)

@@ -12,7 +12,6 @@ from narrows.archive.items import items_of
 from narrows.archive.layout import (
     BLOCK_BYTES,
     CRC_BYTES,
-    GROUP_RECORDS,
     TRAILER_BYTES,
     Block,
     BlockType,
@@ -28,7 +27,7 @@ from narrows.errors import ArchiveError, CorruptArchiveError
 
 __all__ = ["Found", "Problem", "Report", "examine"]
 
-_PIECE_GROUPS = 8  # restored at a time, so that memory stays small
+_PIECE_RECORDS = 2048  # restored at a time, so that memory stays small; whole groups
 
 Placed = tuple[int, Block]
 """Where a block begins, and its header."""
@@ -153,7 +152,9 @@ def _largest_error(source: ByteSource, header: Header, chunks: list[Placed]) -> 
     if header.metadata.max_error is None:
         return None
     errors = (
-        largest_error(source, at + BLOCK_BYTES, block.n_records) for at, block in chunks if block.coding != Coding.CODE
+        largest_error(source, at + BLOCK_BYTES, block.n_records, header.metadata)
+        for at, block in chunks
+        if block.coding != Coding.CODE
     )
     return max(errors, default=0.0)
 
@@ -214,9 +215,8 @@ def _damage(source: ByteSource, header: Header, offset: int, block: Block, codec
         parse_names(parsed.names, n)
         if codec is not None:
             chunk = Chunk(parsed, n, codec, metadata, block.first)
-            step = _PIECE_GROUPS * GROUP_RECORDS
-            for start in range(0, n, step):
-                chunk.restore(range(start, min(start + step, n)))
+            for start in range(0, n, _PIECE_RECORDS):
+                chunk.restore(range(start, min(start + _PIECE_RECORDS, n)))
     except CorruptArchiveError as error:
         return str(error)
     return None

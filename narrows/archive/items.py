@@ -41,6 +41,9 @@ class Records:
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
 
+    def __str__(self) -> str:
+        return f"records of {'×'.join(map(str, self.shape))}, not in tiles"
+
     def assemble(self, records: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the records."""
         return records

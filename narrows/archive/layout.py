@@ -65,7 +65,7 @@ MAX_RECORD_BYTES = 1 << 30  # of one record
 MAX_CHUNK_RECORDS = 1 << 16
 MAX_CHUNK_BYTES = 64 << 20  # of restored records; one record may have more
 MAX_CHUNK_SYMBOLS = 1 << 24  # likewise
-GROUP_RECORDS = 256  # records that share a checksum
+GROUP_RECORDS = (16, 32, 64, 128, 256)  # so many records share a checksum; one of these in each archive
 
 _HEADER = struct.Struct("<8sHHII")
 _BLOCK = struct.Struct("<4sBBHQQI")

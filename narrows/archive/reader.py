@@ -16,7 +16,6 @@ from narrows.archive.chunks import Chunk, read_chunk
 from narrows.archive.contract import Codec
 from narrows.archive.index import Index
 from narrows.archive.items import items_of
-from narrows.archive.layout import GROUP_RECORDS
 from narrows.archive.metadata import Metadata
 from narrows.archive.models import find_codec
 from narrows.archive.opening import naming, read_header, read_index
@@ -291,9 +290,9 @@ class Archive:
         if self.items.n_records > 1:
             return self._item(item)
         if self._page is None or item not in self._page[0]:
-            held = self._index.range_of(self._index.chunk_of(item))
-            start = item - (item - held.start) % GROUP_RECORDS
-            page = range(start, min(start + GROUP_RECORDS, held.stop))
+            held, group = self._index.range_of(self._index.chunk_of(item)), self.metadata.group_records
+            start = item - (item - held.start) % group
+            page = range(start, min(start + group, held.stop))
             self._page = (page, self._records(page))
         page, records = self._page
         return records[item - page.start].copy()

@@ -3,7 +3,7 @@
 ::
 
     n_lanes u32 · n_words u32 · escape bytes u32 · name bytes u32
-    CRC-32 of the restored bytes, u32 for each group of 256 records
+    CRC-32 of the restored bytes, u32 for each group of records
     states u32 × n_lanes · words u16 × n_words · escapes · names (zlib) · rest
 
 Without a code n_lanes, n_words and escape bytes are 0. The rest is there where the code is not all: what brings records
@@ -25,7 +25,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from narrows.archive.layout import GROUP_RECORDS, Coding
+from narrows.archive.layout import Coding
+from narrows.archive.metadata import Metadata
 from narrows.archive.source import ByteSource
 from narrows.codec.entropy_models.contract import Coded
 from narrows.codec.rans import MAX_LANES, Message
@@ -39,7 +40,6 @@ __all__ = [
     "checksum",
     "largest_error",
     "max_payload_bytes",
-    "n_groups",
     "pack_names",
     "pack_records",
     "parse_names",
@@ -78,7 +78,7 @@ class Payload(NamedTuple):
     Attributes
     ----------
     checksums : ndarray of shape (groups,), uint32
-        CRC-32 of each 256 restored records' bytes: little-endian, last axis fastest.
+        CRC-32 of each group's restored bytes: little-endian, last axis fastest.
     coded : Coded
         The symbols.
     names : bytes
@@ -100,21 +100,16 @@ class Payload(NamedTuple):
         return Coding.REST if self.coded is None else Coding.CODE_AND_REST
 
 
-def n_groups(n_records: int) -> int:
-    """Return how many groups, each with a checksum, so many records make."""
-    return -(-n_records // GROUP_RECORDS)
-
-
 def checksum(records: npt.NDArray[Any], crc: int = 0) -> int:
     """Return the CRC-32 of records' bytes, little-endian and last axis fastest; `crc` is that of those before."""
     return zlib.crc32(np.ascontiguousarray(records, records.dtype.newbyteorder("<")).data, crc)
 
 
-def max_payload_bytes(n_records: int, n_symbols: int, record_bytes: int) -> int:
+def max_payload_bytes(n_records: int, metadata: Metadata) -> int:
     """Return the most bytes that the payload of a chunk can have."""
-    coded = n_records * n_symbols * (2 * _SYMBOL_WORDS + _ESCAPE_BYTES)
-    rest = _REST.size + n_records * record_bytes
-    return _SIZES.size + 4 * n_groups(n_records) + 4 * MAX_LANES + coded + _most_names(n_records) + rest
+    coded = n_records * metadata.n_symbols * (2 * _SYMBOL_WORDS + _ESCAPE_BYTES)
+    rest = _REST.size + n_records * metadata.record_bytes
+    return _SIZES.size + 4 * metadata.n_groups(n_records) + 4 * MAX_LANES + coded + _most_names(n_records) + rest
 
 
 def pack_records(payload: Payload) -> bytes:
@@ -129,7 +124,7 @@ def pack_records(payload: Payload) -> bytes:
     return b"".join((sizes, checksums, states, words, escapes, payload.names, *rest))
 
 
-def parse_records(data: bytes, n_records: int, n_symbols: int, coding: int = Coding.CODE) -> Payload:
+def parse_records(data: bytes, n_records: int, metadata: Metadata, coding: int = Coding.CODE) -> Payload:
     """Return the chunk in these bytes.
 
     Parameters
@@ -138,8 +133,8 @@ def parse_records(data: bytes, n_records: int, n_symbols: int, coding: int = Cod
         All of the payload, its CRC-32 checked.
     n_records : int
         How many records the block's header declares.
-    n_symbols : int
-        D.
+    metadata : Metadata
+        Of the archive.
     coding : int
         What the block's header says is there.
 
@@ -148,12 +143,12 @@ def parse_records(data: bytes, n_records: int, n_symbols: int, coding: int = Cod
     CorruptArchiveError
         If the sizes don't fit the bytes, or are more than so many records can take.
     """
-    groups = n_groups(n_records)
+    groups = metadata.n_groups(n_records)
     at = _SIZES.size + 4 * groups
     if len(data) < at:
         raise CorruptArchiveError("a chunk is shorter than the head of one")
     n_lanes, n_words, n_escapes, n_names = _SIZES.unpack_from(data)
-    most = n_records * n_symbols
+    most = n_records * metadata.n_symbols
     n_rest = len(data) - (at + 4 * n_lanes + 2 * n_words + n_escapes + n_names)
     if n_rest < 0 or (n_rest > 0) != (coding != Coding.CODE):
         raise CorruptArchiveError("the sizes in a chunk are not those of its bytes")
@@ -176,7 +171,7 @@ def parse_records(data: bytes, n_records: int, n_symbols: int, coding: int = Cod
     return Payload(checksums, coded, data[at : at + n_names], rest)
 
 
-def largest_error(source: ByteSource, payload: int, n_records: int) -> float:
+def largest_error(source: ByteSource, payload: int, n_records: int, metadata: Metadata) -> float:
     """Return the largest error that a chunk with a rest says it has, given where its payload begins.
 
     Raises
@@ -185,7 +180,7 @@ def largest_error(source: ByteSource, payload: int, n_records: int) -> float:
         If it is cut off, or says none.
     """
     n_lanes, n_words, n_escapes, n_names = _SIZES.unpack(source.read(payload, _SIZES.size))
-    at = _SIZES.size + 4 * n_groups(n_records) + 4 * n_lanes + 2 * n_words + n_escapes + n_names
+    at = _SIZES.size + 4 * metadata.n_groups(n_records) + 4 * n_lanes + 2 * n_words + n_escapes + n_names
     return _parse_rest(source.read(payload + at, _REST.size)).max_error
 
 

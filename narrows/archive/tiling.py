@@ -75,6 +75,10 @@ class Tiling:
         """Tiles of an image."""
         return math.prod(self.grid)
 
+    def __str__(self) -> str:
+        images, tiles = ("×".join(map(str, shape)) for shape in (self.shape, self.tile))
+        return f"images of {images} in tiles of {tiles} with an overlap of {self.overlap}"
+
     def cut(self, images: NDArray[Any]) -> NDArray[Any]:
         """Return the tiles (n · n_records, *tile) of images (n, *shape), row by row."""
         padding = [(0, 0)] * images.ndim

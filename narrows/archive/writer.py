@@ -18,8 +18,8 @@ import numpy.typing as npt
 from narrows.archive.blocks import BlockWriter
 from narrows.archive.contract import Codec
 from narrows.archive.items import items_of
-from narrows.archive.layout import GROUP_RECORDS, MAX_MODEL_BYTES, MAX_RECORDS, pack_header
-from narrows.archive.metadata import Metadata, bounded_chunk_records, default_chunk_records
+from narrows.archive.layout import MAX_MODEL_BYTES, MAX_RECORDS, pack_header
+from narrows.archive.metadata import Metadata, bounded_chunk_records, default_chunk_records, default_group_records
 from narrows.archive.models import short
 from narrows.archive.opening import Header, naming, read_header, read_whole_index
 from narrows.archive.records import Payload, Rest, check_names, checksum, pack_names, pack_records
@@ -29,7 +29,7 @@ from narrows.codec.entropy_models.escapes import MAX_SYMBOL
 from narrows.codec.residual.grid import Grid
 from narrows.codec.residual.kept import Errors, keep
 from narrows.errors import ArchiveError, InvalidParameterError, ShapeMismatchError, WrongModelError
-from narrows.files import as_path, check_output, naming_output, replacing
+from narrows.files import as_path, check_output, lock, naming_output, replacing
 
 __all__ = ["Writer"]
 
@@ -61,6 +61,9 @@ class Writer:
     chunk_records : int, optional
         The most records of a chunk. By default as `default_chunk_records` says; images
         that are cut into tiles are kept in one chunk where they fit. Not used with `append`.
+    group_records : int, optional
+        How many records share a checksum: 16, 32, 64, 128 or 256, by default as `default_group_records` says. Not used
+        with `append`.
 
     Attributes
     ----------
@@ -94,6 +97,7 @@ class Writer:
         append: bool = False,
         force: bool = False,
         chunk_records: int | None = None,
+        group_records: int | None = None,
     ) -> None:
         if not 0 <= quality < len(codec.qualities):
             raise InvalidParameterError(f"The 'quality' must be 0 … {len(codec.qualities) - 1}. Got {quality!r}.")
@@ -105,7 +109,7 @@ class Writer:
             if append:
                 self.metadata, self._blocks, self.n_records = self._open_old(embed_model, metadata or {})
             else:
-                self.metadata = _new_metadata(codec, quality, chunk_records, metadata or {})
+                self.metadata = _new_metadata(codec, quality, chunk_records, group_records, metadata or {})
                 self._blocks = self._open_new(embed_model, force)
             self._stack = self._stack.pop_all()
         self._is_open = True
@@ -218,8 +222,8 @@ class Writer:
         """Carry the checksums of the chunk's groups on over more records."""
         done = 0
         while done < len(restored):
-            in_group = (self._n_held + done) % GROUP_RECORDS
-            more = min(len(restored) - done, GROUP_RECORDS - in_group)
+            in_group = (self._n_held + done) % self.metadata.group_records
+            more = min(len(restored) - done, self.metadata.group_records - in_group)
             if in_group == 0:
                 self._checksums.append(0)
             self._checksums[-1] = checksum(restored[done : done + more], self._checksums[-1])
@@ -309,8 +313,8 @@ class Writer:
         tiling = json.loads(json.dumps(more.get("tiling")))
         if tiling != metadata.tiling:
             raise ArchiveError(
-                f"{self.path} holds images cut by {metadata.tiling}, and cannot be appended to with {tiling}. "
-                "Make another archive."
+                f"{self.path} holds {items_of(metadata)}, and cannot be appended to with "
+                f"{items_of(replace(metadata, tiling=tiling))}. Append the like, or make another archive."
             )
         if embed_model and not has_model:
             raise ArchiveError(f"{self.path} does not carry its model, and appending cannot put it in.")
@@ -330,7 +334,8 @@ class _Aborted(Exception):  # noqa: N818
 def _growing(path: Path, name: str) -> Iterator[BinaryIO]:
     """Open a file to append to; cut it back to its size if the block ends in an exception."""
     with open(path, "r+b") as file:
-        _lock(file, name)
+        if lock(file.fileno()) is False:
+            raise ArchiveError(f"{name} is being appended to by somebody else. Try again later.")
         if not os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
             raise ArchiveError(f"{name} was replaced while it was being opened. Try again.")
         size = file.seek(0, os.SEEK_END)
@@ -349,21 +354,9 @@ def _growing(path: Path, name: str) -> Iterator[BinaryIO]:
             os.close(descriptor)
 
 
-def _lock(file: BinaryIO, name: str) -> None:
-    """Keep others from appending at the same time, where the system can."""
-    try:
-        import fcntl
-    except ImportError:
-        return
-    try:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise ArchiveError(f"{name} is being appended to by somebody else. Try again later.") from None
-    except OSError:
-        return  # a file system without locks
-
-
-def _new_metadata(codec: Codec, quality: int, chunk_records: int | None, more: Mapping[str, Any]) -> Metadata:
+def _new_metadata(
+    codec: Codec, quality: int, chunk_records: int | None, group_records: int | None, more: Mapping[str, Any]
+) -> Metadata:
     from narrows import __version__
 
     n_values = math.prod(codec.shape)
@@ -381,7 +374,7 @@ def _new_metadata(codec: Codec, quality: int, chunk_records: int | None, more: M
         "quality": quality,
         "n_symbols": codec.n_symbols,
         "chunk_records": chunk_records or usual,
-        "group_records": GROUP_RECORDS,
+        "group_records": default_group_records(codec.n_symbols) if group_records is None else group_records,
         "narrows": __version__,
     }
     with naming("The new archive"):

@@ -55,7 +55,12 @@ so that FILE.narrows is all that anybody needs.
     "--max-error", metavar="E", help="No value comes back further off: in the data's units, or 1% of its range."
 )
 @click.option("--lossless", is_flag=True, help="Every bit comes back.")
-@click.option("--overlap", type=int, default=0, metavar="PIXELS", help="How far the tiles of larger images overlap.")
+@click.option(
+    "--overlap",
+    type=int,
+    metavar="PIXELS",
+    help="How far the tiles of larger images overlap; by default 0, or as in the archive that is appended to.",
+)
 @click.option("--embed-model", is_flag=True, help="Put into the archive what reading it takes of the model.")
 @click.option("--append", is_flag=True, help="Add to an archive that is there, of the same model and quality.")
 @data_options
@@ -70,7 +75,7 @@ def compress(
     bytes_per_record: float | None,
     max_error: str | None,
     lossless: bool,
-    overlap: int,
+    overlap: int | None,
     embed_model: bool,
     append: bool,
     limit: int | None,

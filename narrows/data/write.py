@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from narrows.data.arrays import check_values
 from narrows.errors import DataError, InvalidParameterError, OutputExistsError
-from narrows.files import as_path, check_folder, naming_output, temporary_name, write_atomically
+from narrows.files import as_path, check_folder, naming_output, temporary_beside, write_atomically
 
 __all__ = ["check_images", "check_target", "image_names", "write", "write_images"]
 
@@ -127,12 +127,17 @@ def check_images(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
 
 
 def write_images(folder: Path, pieces: Iterable[npt.NDArray[Any]], names: Sequence[str], *, force: bool) -> None:
-    """Write PNG images, which come in pieces (m, H, W) or (m, H, W, 3), under their names; all of them or none."""
+    """Write PNG images, which come in pieces (m, H, W) or (m, H, W, 3), under their names; all of them or none.
+
+    Raises
+    ------
+    InvalidParameterError
+        If two names are one file where upper and lower case are the same.
+    """
     from PIL import Image
 
-    temporary = temporary_name(folder)
-    try:
-        temporary.mkdir()
+    with temporary_beside(folder, is_folder=True) as temporary:
+        _check_case(temporary, names)
         rest = iter(names)
         for piece in pieces:
             for pixels, name in zip(piece, rest, strict=False):
@@ -146,8 +151,6 @@ def write_images(folder: Path, pieces: Iterable[npt.NDArray[Any]], names: Sequen
         for name in names:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (temporary / name).replace(folder / name)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def image_names(n: int, files: Sequence[str] | None) -> list[str]:
@@ -157,6 +160,10 @@ def image_names(n: int, files: Sequence[str] | None) -> list[str]:
     ------
     InvalidParameterError
         If there are more or fewer files, or they would lie outside the folder or over one another.
+
+    Notes
+    -----
+    Names may be the same but for upper and lower case only where it cannot be helped; `write_images` sees to these.
     """
     if files is None:
         width = max(6, len(str(n - 1)))
@@ -167,9 +174,46 @@ def image_names(n: int, files: Sequence[str] | None) -> list[str]:
         path = PurePosixPath(file)
         if not path.name or path.is_absolute() or ".." in path.parts or PureWindowsPath(file).drive or "\\" in file:
             raise InvalidParameterError(f"The 'files' must be relative names inside the folder. Got {file!r}.")
-    names = [str(PurePosixPath(file).with_suffix(".png")) for file in files]
-    if len({name.casefold() for name in names}) < n:  # a.jpg and a.png
-        names = [f"{PurePosixPath(file)}.png" for file in files]
-    if len({name.casefold() for name in names}) < n:
-        raise InvalidParameterError("The 'files' must be names that differ, upper and lower case being the same.")
-    return names
+    short = [str(PurePosixPath(file).with_suffix(".png")) for file in files]
+    long = [f"{PurePosixPath(file)}.png" for file in files]  # for a.jpg and a.png
+    for names in (short, long):
+        if _same_in_any_case(names) is None:
+            return names
+    for names in (short, long):  # for a.png and A.png: not every file system can have both
+        if len(set(names)) == n:
+            return names
+    name = next(name for name, times in Counter(long).items() if times > 1).removesuffix(".png")
+    raise InvalidParameterError(
+        f"The 'files' must be names that differ. {name!r} is there more than once; write these to a .npy file."
+    )
+
+
+def _same_in_any_case(names: Sequence[str]) -> tuple[str, str] | None:
+    """Return the first two names that are the same but for upper and lower case; None if there are no such."""
+    seen: dict[str, str] = {}
+    for name in names:
+        folded = name.casefold()
+        if folded in seen:
+            return seen[folded], name
+        seen[folded] = name
+    return None
+
+
+def _check_case(folder: Path, names: Sequence[str]) -> None:
+    """Refuse names that would be one file in an empty folder, since upper and lower case are the same there."""
+    same = _same_in_any_case(names)
+    if same is not None and not _tells_case(folder):
+        raise InvalidParameterError(
+            f"Upper and lower case are the same in the folder '{folder.parent}', and {same[0]!r} and {same[1]!r} would "
+            "be one file. Write to another disk, or to a .npy file."
+        )
+
+
+def _tells_case(folder: Path) -> bool:
+    """Return whether upper and lower case make two files in an empty folder."""
+    probe = folder / "case"
+    probe.touch()
+    try:
+        return not (folder / "CASE").exists()
+    finally:
+        probe.unlink()

@@ -17,6 +17,7 @@ from narrows.archive import inspect, verify
 from narrows.archive.summary import Summary
 from narrows.archive.tiling import Tiling
 from narrows.codec.freezing import freeze_decoder
+from narrows.data.write import write_images
 from narrows.errors import (
     ArchiveError,
     CorruptArchiveError,
@@ -28,7 +29,7 @@ from narrows.errors import (
     ShapeMismatchError,
     WrongModelError,
 )
-from narrows.networks import Dense
+from narrows.networks import Dense, Strided
 
 MODELS = ("codec_model", "map_model", "ladder_model", "table_model")
 
@@ -470,15 +471,66 @@ def test_of_an_image_only_its_own_tiles_are_decoded(ladder_model, photos, path, 
     assert sum(decoded_records) <= 512, "twelve tiles, in one or two groups of 256"
 
 
-def test_appending_images_of_another_size_is_refused(ladder_model, photos, path):
+def test_of_a_map_a_group_of_64_is_decoded(large_digits, path, monkeypatch):
+    network = Strided(channels=(4, 6), depth=0, code_channels=8)
+    model = narrows.recipe("codec", network=network, bottleneck__n_hidden=4, training__epochs=1, random_state=0)
+    codec = model.fit(large_digits[0][:300]).frozen_
+    narrows.compress(large_digits[1], path, model=model)
+    expected, decode = narrows.restore(path, model=codec), codec.decode
+    decoded_records = []
+    monkeypatch.setattr(codec, "decode", lambda s, quality: (decoded_records.append(len(s)), decode(s, quality))[1])
+    with narrows.open_archive(path, model=codec) as archive:
+        assert (archive.metadata.n_symbols, archive.metadata.group_records) == (128, 64)
+        np.testing.assert_array_equal(archive[200], expected[200])
+        np.testing.assert_array_equal(archive[255], expected[255])
+    assert decoded_records == [64]
+    narrows.compress(large_digits[1][:10], path, model=model, append=True)
+    assert inspect(path).metadata["group_records"] == 64
+    assert len(narrows.restore(path, model=codec)) == 370
+
+
+def test_appending_images_of_another_size_is_refused(ladder_model, digits, photos, path):
     narrows.compress(photos, path, model=ladder_model)
     narrows.compress(photos[:2], path, model=ladder_model, append=True)
     assert inspect(path).n_records == 9 * 12
     assert len(narrows.restore(path, model=ladder_model)) == 9
-    with pytest.raises(ArchiveError, match="holds images cut by"):
-        narrows.compress(photos[:, :17], path, model=ladder_model, append=True)
-    with pytest.raises(ArchiveError, match="holds images cut by"):
-        narrows.compress(photos, path, model=ladder_model, append=True, overlap=2)
+    kept = path.read_bytes()
+    holds = r"holds images of 20×27 in tiles of 8×8 with an overlap of 0, and cannot be appended to with "
+    for images, how, words in (
+        (photos[:, :17], {}, "images of 17×27 in tiles of 8×8 with an overlap of 0"),
+        (photos, {"overlap": 2}, "images of 20×27 in tiles of 8×8 with an overlap of 2"),
+        (digits[1], {}, "records of 8×8, not in tiles"),
+    ):
+        with pytest.raises(ArchiveError, match=holds + words + r"\. Append the like, or make another archive\."):
+            narrows.compress(images, path, model=ladder_model, append=True, **how)
+    assert path.read_bytes() == kept
+
+
+@pytest.mark.parametrize("overlap", [0, 3])
+def test_appended_images_overlap_as_those_before(ladder_model, codec_model, digits, photos, path, overlap):
+    narrows.compress(photos[:5], path, model=ladder_model, overlap=overlap)
+    narrows.compress(photos[5:6], path, model=ladder_model, append=True)
+    narrows.compress(photos[6:], path, model=ladder_model, append=True, overlap=overlap)
+    assert inspect(path).metadata["tiling"]["overlap"] == overlap
+    tiling = Tiling.of((20, 27), (8, 8), overlap)
+    expected = tiling.assemble(decoded(ladder_model, tiling.cut(photos), ladder_model.frozen_.usual))
+    np.testing.assert_array_equal(narrows.restore(path, model=ladder_model), expected)
+    with pytest.raises(ArchiveError, match=f"an overlap of {overlap}, and cannot be appended to with records of 8×8"):
+        narrows.compress(digits[1], path, model=ladder_model, append=True)
+    with pytest.raises(WrongModelError):
+        narrows.compress(photos, path, model=codec_model, append=True)
+
+
+def test_appending_leaves_a_damaged_chunk_to_verify(ladder_model, digits, path):
+    """What is appended is whole; `verify` names the chunk that was damaged before, `recover` saves all others."""
+    narrows.compress(digits[1][:100], path, model=ladder_model)
+    data = bytearray(path.read_bytes())
+    data[inspect(path).header_bytes + 60] ^= 1
+    path.write_bytes(data)
+    narrows.compress(digits[1][100:], path, model=ladder_model, append=True)
+    expected = decoded(ladder_model, digits[1], ladder_model.frozen_.usual)
+    np.testing.assert_array_equal(narrows.restore(path, model=ladder_model, records=(100, 360)), expected[100:])
+    assert verify(path).lost == ((0, 100),)
 
 
 def test_an_image_of_which_tiles_are_missing_is_refused(ladder_model, photos, path, monkeypatch):
@@ -504,3 +556,22 @@ def test_a_folder_of_images_keeps_its_names(ladder_model, digits, photos, tmp_pa
     out = Path(narrows.restore(path, model=ladder_model, out=f"{tmp_path}/out/"))
     for name, image in zip(source.files, restored, strict=True):
         np.testing.assert_array_equal(np.asarray(Image.open(out / name)), image)
+
+
+def test_images_whose_names_differ_in_case_alone(ladder_model, digits, tmp_path, monkeypatch):
+    folder, path = tmp_path / "in", tmp_path / "a.narrows"
+    folder.mkdir()
+    for name, image in zip(("A.png", "a.png"), digits[1], strict=False):
+        Image.fromarray(image).save(folder / name)
+    if len(list(folder.iterdir())) < 2:
+        pytest.skip("upper and lower case are the same here")
+    narrows.compress(folder, path, model=ladder_model)
+    restored = narrows.restore(path, model=ladder_model)
+    out = Path(narrows.restore(path, model=ladder_model, out=f"{tmp_path}/out/"))
+    back = narrows.data.open(out)
+    assert back.files == narrows.data.open(folder).files
+    np.testing.assert_array_equal(back.values, restored)
+    monkeypatch.setitem(write_images.__globals__, "_tells_case", lambda _: False)
+    with pytest.raises(InvalidParameterError, match=r"'A\.png' and 'a\.png' would be one file"):
+        narrows.restore(path, model=ladder_model, out=f"{tmp_path}/elsewhere/")
+    assert {file.name for file in tmp_path.iterdir()} == {"in", "a.narrows", "out"}

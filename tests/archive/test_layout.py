@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from narrows.archive import layout, records
 from narrows.archive.index import ENTRY, index_of, pack_index, parse_index
 from narrows.archive.layout import Block, BlockType, Coding, Trailer
-from narrows.archive.metadata import Metadata, default_chunk_records
+from narrows.archive.metadata import Metadata, default_chunk_records, default_group_records
 from narrows.codec.entropy_models.contract import Coded
 from narrows.codec.rans import Message
 from narrows.errors import ArchiveError, CorruptArchiveError, InvalidParameterError
@@ -127,7 +127,7 @@ def test_metadata_and_back():
         *(("quality", value) for value in (-1, 256, 0.0, True)),
         *(("chunk_records", value) for value in (0, 1 << 17, 65536 * 2, "9")),
         *(("n_symbols", value) for value in (0, 1 << 27, 1 << 20)),
-        *(("group_records", value) for value in (0, 128)),
+        *(("group_records", value) for value in (0, 3, 8, 96, 512, -64, True, "64", 64.0, None, [64])),
         *(("container", value) for value in (None, "idx")),
         *(("tiling", value) for value in ("none", 3)),
     ],
@@ -135,6 +135,18 @@ def test_metadata_and_back():
 def test_metadata_that_cannot_be_are_refused(name, value):
     with pytest.raises(CorruptArchiveError):
         Metadata.from_json({**METADATA, name: value})
+
+
+@pytest.mark.parametrize("n", [16, 32, 64, 128, 256])
+def test_groups_have_16_to_256_records(n):
+    metadata = Metadata.from_json({**METADATA, "group_records": n})
+    assert metadata.to_json()["group_records"] == n
+    assert [metadata.n_groups(of) for of in (1, n, n + 1, 65536)] == [1, 1, 2, 65536 // n]
+
+
+@pytest.mark.parametrize(("n_symbols", "n"), [(1, 256), (127, 256), (128, 64), (1 << 26, 64)])
+def test_records_of_many_symbols_have_small_groups(n_symbols, n):
+    assert default_group_records(n_symbols) == n
 
 
 @pytest.mark.parametrize("name", METADATA)
@@ -158,6 +170,9 @@ def test_default_chunks_are_allowed(record_bytes, n_symbols):
 # ----------------------------------------------------------------------------------------------------------- chunks
 
 
+FOUR_SYMBOLS = Metadata.from_json({**METADATA, "n_symbols": 4})
+
+
 def payload(n_lanes=3, n_words=5, escapes=b"abc", names=b""):
     message = Message(np.arange(n_lanes, dtype=np.uint32) + (1 << 16), np.arange(n_words, dtype=np.uint16))
     return records.Payload(np.array([7, 8], np.uint32), Coded(message, escapes), names)
@@ -165,7 +180,7 @@ def payload(n_lanes=3, n_words=5, escapes=b"abc", names=b""):
 
 def test_chunk_and_back():
     data = records.pack_records(payload(names=records.pack_names(["a/b.png"] * 300)))
-    back = records.parse_records(data, 300, 4)
+    back = records.parse_records(data, 300, FOUR_SYMBOLS)
     assert back.checksums.tolist() == [7, 8]
     assert back.coded.message.states.tolist() == [65536, 65537, 65538]
     assert back.coded.message.words.tolist() == [0, 1, 2, 3, 4]
@@ -176,7 +191,18 @@ def test_chunk_and_back():
 @pytest.mark.parametrize("n", [1, 256, 513])
 def test_a_chunk_of_another_number_of_records_is_refused(n):
     with pytest.raises(CorruptArchiveError):
-        records.parse_records(records.pack_records(payload()), n, 4)
+        records.parse_records(records.pack_records(payload()), n, FOUR_SYMBOLS)
+
+
+@pytest.mark.parametrize(("n", "group"), [(33, 32), (64, 32), (129, 128), (20, 16)])
+def test_there_is_a_checksum_for_each_group(n, group):
+    metadata = Metadata.from_json({**METADATA, "n_symbols": 4, "group_records": group})
+    assert records.parse_records(records.pack_records(payload()), n, metadata).checksums.tolist() == [7, 8]
+    for other in {16, 32, 64, 128, 256} - {group}:
+        declared = Metadata.from_json({**METADATA, "n_symbols": 4, "group_records": other})
+        if declared.n_groups(n) != 2:
+            with pytest.raises(CorruptArchiveError):
+                records.parse_records(records.pack_records(payload()), n, declared)
 
 
 @pytest.mark.parametrize("at", range(4))
@@ -185,14 +211,14 @@ def test_sizes_that_lie_are_refused(at, value):
     data = bytearray(records.pack_records(payload(names=b"x")))
     struct.pack_into("<I", data, 4 * at, value)
     with pytest.raises(CorruptArchiveError):
-        records.parse_records(bytes(data), 300, 4)
+        records.parse_records(bytes(data), 300, FOUR_SYMBOLS)
 
 
 def test_more_words_than_symbols_are_refused():
     with pytest.raises(CorruptArchiveError, match="more than"):
-        records.parse_records(records.pack_records(payload(n_words=1201)), 300, 4)
+        records.parse_records(records.pack_records(payload(n_words=1201)), 300, FOUR_SYMBOLS)
     with pytest.raises(CorruptArchiveError, match="more than"):
-        records.parse_records(records.pack_records(payload(n_lanes=5000)), 300, 4)
+        records.parse_records(records.pack_records(payload(n_lanes=5000)), 300, FOUR_SYMBOLS)
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\0\\/:", exclude_categories=["Cs"])), min_size=1, max_size=9))

@@ -103,6 +103,25 @@ def test_only_what_is_needed_is_read_and_decoded(make, codec, records, monkeypat
         assert (reads, decoded) == ([], [256, 512])
 
 
+@pytest.mark.parametrize("group_records", [16, 64])
+def test_of_small_groups_one_is_decoded(make, codec, records, monkeypatch, group_records):
+    path = make(records, chunk_records=1000, group_records=group_records)
+    decoded, decode = [], codec.decode
+    monkeypatch.setattr(
+        codec, "decode", lambda symbols, quality: (decoded.append(len(symbols)), decode(symbols, quality))[1]
+    )
+    with open_archive(path, model=codec) as archive:
+        np.testing.assert_array_equal(archive[500], records[500])
+        np.testing.assert_array_equal(archive[500 - 500 % group_records], records[500 - 500 % group_records])
+        assert decoded == [group_records]
+        np.testing.assert_array_equal(archive[999], records[999])
+        assert decoded == [group_records, 1000 % group_records]
+        decoded.clear()
+        np.testing.assert_array_equal(archive[-1::-70], records[-1::-70])
+        assert len(decoded) == 15
+        assert set(decoded) == {group_records, 1000 % group_records}
+
+
 def test_damage_in_one_chunk_leaves_the_others(make, codec, records, fuzz):
     path = make(records)
     data = bytearray(path.read_bytes())

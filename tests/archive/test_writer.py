@@ -34,15 +34,21 @@ def test_what_is_written_is_read(make, codec, records):
     assert list(path.parent.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("n", [0, 1, 255, 256, 257, 300, 301])
-def test_any_number_of_records(make, codec, records, n):
-    path = make(records[:n])
+@pytest.mark.parametrize("group_records", [16, 32, 64, 128, 256])
+@pytest.mark.parametrize("n", [0, 1, 15, 16, 17, 255, 256, 257, 300, 301])
+def test_any_number_of_records_in_groups_of_any_size(make, codec, records, n, group_records):
+    path = make(records[:n], group_records=group_records)
+    assert inspect(path).metadata["group_records"] == group_records
     np.testing.assert_array_equal(read(path, codec), records[:n])
     assert verify(path, model=codec).is_intact
 
 
-def test_portions_leave_no_trace(make, records):
-    files = [make(records, name=f"{portion}.narrows", portion=portion) for portion in (1000, 301, 7)]
+@pytest.mark.parametrize("group_records", [16, 256])
+def test_portions_leave_no_trace(make, records, group_records):
+    files = [
+        make(records, name=f"{portion}.narrows", portion=portion, group_records=group_records)
+        for portion in (1000, 301, 7)
+    ]
     assert len({file.read_bytes() for file in files}) == 1
 
 
@@ -147,6 +153,13 @@ def test_symbols_beyond_what_can_be_coded_are_named(tmp_path, codec, far):
     assert len(read(tmp_path / "a", codec)) == 3
 
 
+@pytest.mark.parametrize("group_records", [0, 3, 512, True, "64"])
+def test_groups_of_other_sizes_are_refused(tmp_path, codec, group_records):
+    with pytest.raises(CorruptArchiveError, match="'group_records' in its metadata cannot be"):
+        Writer(tmp_path / "a", codec, 0, group_records=group_records)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_there_must_be_such_a_quality(tmp_path, codec):
     with pytest.raises(InvalidParameterError, match=r"'quality' must be 0 … 1\. Got 2"):
         Writer(tmp_path / "a", codec, 2)
@@ -166,6 +179,15 @@ def test_append(make, codec, records):
     assert report.is_intact
     assert report.n_records == 1007
     assert inspect(path).has_model
+
+
+@pytest.mark.parametrize("group_records", [16, 64, 256])
+def test_appending_keeps_the_size_of_groups(make, codec, records, group_records):
+    path = make(records[:400], group_records=group_records)
+    make(records[400:], append=True)
+    assert inspect(path).metadata["group_records"] == group_records
+    np.testing.assert_array_equal(read(path, codec), records)
+    assert verify(path, model=codec).is_intact
 
 
 def test_appending_nothing(make, codec, records):
@@ -210,7 +232,7 @@ def test_only_what_belongs_there_is_appended(make, codec, fuzz, records, tmp_pat
         Writer(path, codec, 1, append=True)
     with pytest.raises(ArchiveError, match="does not carry its model"):
         Writer(path, codec, 0, append=True, embed_model=True)
-    with pytest.raises(ArchiveError, match="cannot be appended to with"):
+    with pytest.raises(ArchiveError, match="'tiling' in its metadata cannot be"):
         Writer(path, codec, 0, {"tiling": {"tile": (2, 2)}}, append=True)
     with pytest.raises(DataNotFoundError):
         Writer(tmp_path / "none", codec, 0, append=True)

@@ -36,6 +36,36 @@ def test_images_keep_their_names(tmp_path, grey):
     assert narrows.data.open(tmp_path / "b").files == ("1.jpg.png", "1.png.png")
 
 
+TELLS_CASE = not Path(__file__.swapcase()).exists()
+
+
+@pytest.mark.skipif(not TELLS_CASE, reason="upper and lower case are the same here")
+@pytest.mark.parametrize(
+    ("files", "written"),
+    [
+        (("A.png", "a.png"), {"A.png", "a.png"}),
+        (("A.jpg", "a.jpg"), {"A.png", "a.png"}),
+        (("x/a.png", "X/a.png"), {"x/a.png", "X/a.png"}),
+        (("A.png", "a.png", "a.jpg"), {"A.png.png", "a.png.png", "a.jpg.png"}),
+        (("A.png", "a.jpg"), {"A.png.png", "a.jpg.png"}),
+    ],
+)
+def test_names_that_differ_in_case_alone(tmp_path, grey, files, written):
+    narrows.data.write(tmp_path / "a", grey[: len(files)], files=files)
+    source = narrows.data.open(tmp_path / "a")
+    assert set(source.files) == written
+    assert {image.tobytes() for image in source.values} == {image.tobytes() for image in grey[: len(files)]}
+
+
+def test_names_that_would_be_one_file_where_case_is_the_same(tmp_path, monkeypatch, grey):
+    monkeypatch.setitem(check_target.__globals__, "_tells_case", lambda _: False)
+    with pytest.raises(InvalidParameterError, match=r"'b/A\.png' and 'b/a\.png' would be one file.*\.npy"):
+        narrows.data.write(tmp_path / "a", grey[:3], files=("c.png", "b/A.png", "b/a.png"))
+    assert not list(tmp_path.iterdir())
+    narrows.data.write(tmp_path / "a", grey[:2], files=("A.png", "a.jpg"))
+    assert narrows.data.open(tmp_path / "a").files == ("a.jpg.png", "A.png.png")
+
+
 @pytest.mark.parametrize("name", ["../x.png", "/x.png", "a/../../x.png", "C:/x.png", "a\\..\\x.png", ""])
 def test_names_stay_inside_the_folder(tmp_path, grey, name):
     with pytest.raises(InvalidParameterError, match="inside the folder"):
@@ -46,8 +76,9 @@ def test_names_stay_inside_the_folder(tmp_path, grey, name):
 def test_files_must_fit(tmp_path, grey):
     with pytest.raises(InvalidParameterError, match=r"each of the 5 records\. Got 1"):
         narrows.data.write(tmp_path / "a", grey, files=("a.png",))
-    with pytest.raises(InvalidParameterError, match="differ"):
-        narrows.data.write(tmp_path / "a", grey[:2], files=("a.png", "A.png"))
+    for files in (("a.png", "b.png", "a.png"), ("a/b.png", "c.png", "a//b.png")):
+        with pytest.raises(InvalidParameterError, match=r"differ\. '(a|a/b)\.png' is there more than once.*\.npy"):
+            narrows.data.write(tmp_path / "a", grey[:3], files=files)
     with pytest.raises(InvalidParameterError, match="for a folder"):
         narrows.data.write(tmp_path / "a.npy", grey[:1], files=("a.png",))
 
