@@ -52,6 +52,7 @@ _MOST_ACTIVITY = 1 << 46
 _NEAREST = 6
 _FIT_VALUES = 1 << 17  # of each pattern
 _RIDGE = 1e-6
+_LEAST_BITS = 3  # behind the point; half a bit more each time there are twice as many values to learn from
 _LOOK_RECORDS = 256
 _IN_STEPS = 4  # raw bits with which a sixteenth of a coarse step is a step
 _MOST_TYPICAL = 256  # steps that an error is large, before low bits are kept raw
@@ -311,8 +312,10 @@ def _fitted(pattern: Pattern, lattice: Lattice, values: NDArray[np.int64]) -> ND
     gram[np.diag_indices_from(gram)] += _RIDGE * max(float(np.trace(gram)) / len(gram), 1e-12)
     solved = np.linalg.solve(gram, x.T @ y)
     solved[:-1] /= scale
+    # Weights found from few values are not worth many bits.
+    coarse = 1 << max(0, _SHIFT - _LEAST_BITS - math.ceil(math.log2(len(y)) / 2))
     whole = _whole(solved)
-    whole[:-1] = np.clip(whole[:-1], -_MOST_WEIGHT, _MOST_WEIGHT)
+    whole[:-1] = np.clip((whole[:-1] + coarse // 2) // coarse * coarse, -_MOST_WEIGHT, _MOST_WEIGHT)
     return np.concatenate([[0], whole])
 
 
@@ -341,19 +344,20 @@ def _bins(activity: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _suited(errors: NDArray[np.int64], bins: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return for each bin the scale and the kind under which its errors, in sixteenths of a step, cost least."""
-    # Errors by magnitude: each sixteenth up to 4 steps, then by eighths of an octave.
-    steps = np.abs((errors + SIXTEENTHS // 2) // SIXTEENTHS)
-    edges = np.unique(np.concatenate([np.arange(8), np.rint(2.0 ** np.arange(3, 40, 0.25))])).astype(np.int64)
-    classes = np.searchsorted(edges, steps, side="right") - 1
+    # Errors by magnitude: each sixteenth up to 8 steps, then by eighths of an octave. Where between two values a mean
+    # lies counts: under a narrow distribution a value half a step away is much less likely than one that is hit.
+    edges = np.unique(np.concatenate([np.arange(128), np.rint(2.0 ** np.arange(7, 44, 0.125))])).astype(np.int64)
+    classes = np.searchsorted(edges, np.abs(errors), side="right") - 1
     counts = np.bincount((bins.astype(np.int64) * len(edges) + classes).ravel(), minlength=N_BINS * len(edges))
     counts = counts.reshape(N_BINS, len(edges)).astype(np.float64)
-    widths = 2.0 ** (np.arange(N_SCALES) / 4 - 2) / SIXTEENTHS  # in steps
+    widths = 2.0 ** (np.arange(N_SCALES) / 4 - 2)  # in sixteenths of a step
+    half = SIXTEENTHS / 2
 
     def mass(scales: NDArray[np.float64]) -> NDArray[np.float64]:
         def below(at: NDArray[np.float64]) -> NDArray[np.float64]:
             return 1 / (1 + np.exp(-np.clip(at, -700, 700)))
 
-        return below((0.5 - edges) / scales[:, None]) - below((-0.5 - edges) / scales[:, None])
+        return below((half - edges) / scales[:, None]) - below((-half - edges) / scales[:, None])
 
     narrow = mass(widths)
     costs = []
