@@ -4,13 +4,15 @@ import os
 
 from setuptools import Extension, setup
 
+FLAGS = ["-O3", "-fwrapv", "-fvisibility=hidden", "-fopenmp-simd", "-Wall", "-Wextra"]
+
 setup(
     ext_modules=[
         Extension(
             "narrows.codec._inner",
-            ["narrows/codec/_inner.c", "narrows/codec/_residual.c"],
-            depends=["narrows/codec/_inner.h"],
-            extra_compile_args=[] if os.name == "nt" else ["-O3", "-fwrapv", "-fopenmp-simd", "-Wall", "-Wextra"],
+            [f"narrows/codec/{file}.c" for file in ("_inner", "_mixture", "_linear", "_causal")],
+            depends=["narrows/codec/_inner.h", "narrows/codec/_mixture.h"],
+            extra_compile_args=[] if os.name == "nt" else FLAGS,
             py_limited_api=True,
             optional=True,
         )

@@ -68,7 +68,7 @@ static PyObject *pop(PyObject *module, PyObject *args)
     (void)module;
     if (!PyArg_ParseTuple(args, "w*y*y*niy*nw*", &b[0], &b[1], &b[2], &table, &precision, &b[3], &read, &b[4]))
         return NULL;
-    size n_lanes = b[0].len / 8, n = b[4].len / 4, n_words = b[3].len / 2, n_tables = (b[1].len / 8) >> precision;
+    size n_lanes = b[0].len / 8, n = b[4].len / 4, n_words = b[3].len / 2;
     int64_t *states = b[0].buf;
     const int64_t *lookup = b[1].buf, *tables = b[2].len ? b[2].buf : NULL;
     const uint16_t *words = b[3].buf;
@@ -76,7 +76,7 @@ static PyObject *pop(PyObject *module, PyObject *args)
     int wrong = n_lanes < 1 || precision < 1 || precision > 16 || read < 0 || (tables && b[2].len != n * 8);
     if (!wrong) {
         uint32_t mask = (1u << precision) - 1;
-        size lane = 0;
+        size lane = 0, n_tables = (b[1].len / 8) >> precision;
         Py_BEGIN_ALLOW_THREADS
         for (size i = 0; i < n; i++) {
             size t = tables ? (size)tables[i] : table;

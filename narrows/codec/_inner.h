@@ -1,4 +1,4 @@
-/* What the files of the inner loops share. */
+/* What the files of the inner loops share. Sums that may leave 64 bits are written as ones of unsigned numbers. */
 
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000
@@ -25,6 +25,12 @@ static inline void release(Py_buffer *buffers, int n)
 static inline int64_t clip(int64_t value, int64_t low, int64_t high)
 {
     return value < low ? low : value > high ? high : value;
+}
+
+static inline int64_t floor_divided(int64_t a, int64_t b) /* b > 0 */
+{
+    int64_t whole = a / b;
+    return whole - (whole * b > a);
 }
 
 PyObject *place(PyObject *module, PyObject *args);

@@ -208,7 +208,8 @@ class Decoder:
     Raises
     ------
     CorruptArchiveError
-        Here, in `pop` or in `finish`: the message is not one that `encode` makes with the tables it is read with.
+        Here, in what takes values off, or in `finish`: the message is not one that `encode` makes with the tables it is
+        read with.
     """
 
     def __init__(self, message: Message, *, precision: int) -> None:

@@ -77,6 +77,19 @@ def test_in_whole_numbers_it_costs_what_it_said_in_floats(learned):
     assert n_bits == pytest.approx(expected, rel=0.03)
 
 
+@pytest.mark.parametrize(("shape", "dtype"), [((12, 10), "u1"), ((12, 10, 3), "u1"), ((12, 10), "?")], ids=str)
+@pytest.mark.parametrize("n_hidden", [1, 7, 40])
+@pytest.mark.parametrize("learning_rate", [1e-3, 0.1])
+def test_what_is_frozen_needs_no_sums_of_more_than_32_bits(rng, shape, dtype, n_hidden, learning_rate):
+    """So that the inner loop runs it: trained a little, or to where weights are wild."""
+    records = blobs(rng, 64, shape)
+    records = records > 90 if dtype == "?" else records
+    part = Causal(n_hidden=n_hidden, reach=2, epochs=4, learning_rate=learning_rate)
+    module = part.build(shape, records.dtype, stream(0, 0))
+    train(module, Records(records, torch.device("cpu")), None, part.training(64), seed=0)
+    assert part.freeze(module, torch.from_numpy(records)).is_narrow(module.highest)
+
+
 def test_a_part_of_the_rows_says_about_what_all_say(learned):
     _, module, _, test = learned
     with torch.no_grad():

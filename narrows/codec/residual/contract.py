@@ -28,7 +28,6 @@ __all__ = [
     "in_sixteenths",
 ]
 
-_FURTHEST = 1 << 60
 MOST_RAW_BITS = 56
 """Of a step at most so many low bits are kept as they are."""
 
@@ -37,6 +36,7 @@ MOST_COARSE = 1 << 58
 
 TOO_FEW_ESCAPES = "A coded message has too few escaped values."
 
+_FURTHEST = 1 << 60
 _BITS = -np.log2((np.arange(1 << PRECISION) + 0.5) / (1 << PRECISION))  # near enough to count lanes
 
 

@@ -2,7 +2,7 @@
 
 ::
 
-    LINEAR, EXACT
+    LINEAR, EXACT, CAUSAL
              sizes: weights, lanes, words, escapes, wild u32 each · raw bits u8 · 3 zero bytes
              weights · states u32 × lanes · words u16 × words · escapes · low bits · wild values
     ZSTD     the records' bytes, one zstd frame
@@ -116,7 +116,9 @@ class Errors:
 
 
 def keep(records: NDArray[Any], decoded: NDArray[Any], n_code: int, grid: Grid, causal: Causal | None = None) -> Kept:
-    """Return the smallest of what brings the records back within the bound of a grid.
+    """Return what brings the records back within the bound of a grid, in about as few bytes as can be.
+
+    Of many records a sample tells first which ways of prediction are worth trying.
 
     Parameters
     ----------
@@ -344,7 +346,7 @@ def _is_within(restored: NDArray[Any], values: NDArray[Any], grid: Grid) -> NDAr
         is_within: NDArray[np.bool_] = distance <= grid.max_error
         return is_within
     high, low = np.maximum(restored, values), np.minimum(restored, values)
-    unsigned = f"u{max(grid.dtype.itemsize, 1)}"
+    unsigned = f"u{grid.dtype.itemsize}"
     return np.asarray(high.astype(unsigned) - low.astype(unsigned) <= np.uint64(grid.step // 2))
 
 

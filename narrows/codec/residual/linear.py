@@ -34,7 +34,7 @@ from narrows.codec.residual.contract import (
     check_all_used,
     in_sixteenths,
 )
-from narrows.codec.residual.mixture import MAX_WINDOW, N_SCALES, SIXTEENTHS, TABLES, TOTAL, Mixture
+from narrows.codec.residual.mixture import MAX_WINDOW, N_SCALES, PRECISION, SIXTEENTHS, TABLES, TOTAL, Mixture
 from narrows.codec.residual.neighbours import Pattern, patterns_of
 from narrows.errors import CorruptArchiveError
 
@@ -54,6 +54,7 @@ _FIT_VALUES = 1 << 17  # of each pattern
 _RIDGE = 1e-6
 _LEAST_BITS = 3  # behind the point; half a bit more each time there are twice as many values to learn from
 _LOOK_RECORDS = 256
+_ESCAPE_BITS = 24  # that one costs, about, beyond what an unlikely value does
 _IN_STEPS = 4  # raw bits with which a sixteenth of a coarse step is a step
 _MOST_TYPICAL = 256  # steps that an error is large, before low bits are kept raw
 _HEAD = np.dtype([("window", "u1"), ("bins", "u1", N_BINS), ("kinds", "u1", N_BINS)])
@@ -94,9 +95,11 @@ class Linear:
         lattice = replace(lattice, raw_bits=_raw_bits(start, lattice, values))
         errors, bins = start.start(lattice).errors(values)
         scales, kinds = _suited(errors, bins)
+        # Each place of a window has a frequency, which others then lack; what is beyond it is an escape.
         steps = np.abs(errors) // SIXTEENTHS
-        far = int(np.quantile(steps, 0.9999)) if steps.size else 0
-        window = next((k for k, size in enumerate(WINDOWS) if size >= 2 * far + 4), len(WINDOWS) - 1)
+        escapes = np.array([np.count_nonzero(steps >= size // 2 - 1) for size in WINDOWS])
+        lacking = -np.log2(1 - np.array(WINDOWS) / (1 << PRECISION))
+        window = int(np.argmin(steps.size * lacking + escapes * _ESCAPE_BITS))
         return cls(shape, weights, scales, kinds, window), lattice
 
     def start(self, lattice: Lattice) -> LinearRun:
@@ -173,7 +176,10 @@ class LinearRun(Run):
         self._note(values)
 
     def errors(self, values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        """Return how far off predictions of values (V, n) are, in sixteenths of a coarse step, and their bins."""
+        """Return how far off predictions of values (V, n), from the first on, are and their bins, both (V, n).
+
+        They are told in sixteenths of a coarse step.
+        """
         errors, bins = np.empty(values.shape, np.int64), np.empty(values.shape, np.uint8)
         if inner.compiled is not None:
             self._values[...] = values
@@ -343,7 +349,10 @@ def _bins(activity: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _suited(errors: NDArray[np.int64], bins: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return for each bin the scale and the kind under which its errors, in sixteenths of a step, cost least."""
+    """Return for each bin the scale and the kind under which errors cost least.
+
+    Both are (V, n), errors in sixteenths of a coarse step.
+    """
     # Errors by magnitude: each sixteenth up to 8 steps, then by eighths of an octave. Where between two values a mean
     # lies counts: under a narrow distribution a value half a step away is much less likely than one that is hit.
     edges = np.unique(np.concatenate([np.arange(128), np.rint(2.0 ** np.arange(7, 44, 0.125))])).astype(np.int64)
@@ -353,13 +362,11 @@ def _suited(errors: NDArray[np.int64], bins: NDArray[np.uint8]) -> tuple[NDArray
     widths = 2.0 ** (np.arange(N_SCALES) / 4 - 2)  # in sixteenths of a step
     half = SIXTEENTHS / 2
 
-    def mass(scales: NDArray[np.float64]) -> NDArray[np.float64]:
-        def below(at: NDArray[np.float64]) -> NDArray[np.float64]:
-            return 1 / (1 + np.exp(-np.clip(at, -700, 700)))
+    def below(at: float) -> NDArray[np.float64]:
+        """Return the mass below a place, for each scale and each magnitude of errors."""
+        return np.asarray(1 / (1 + np.exp(-np.clip((at - edges) / widths[:, None], -700, 700))))
 
-        return below((half - edges) / scales[:, None]) - below((-half - edges) / scales[:, None])
-
-    narrow = mass(widths)
+    narrow = below(half) - below(-half)
     costs = []
     for spread in SPREADS:
         wide = narrow[np.minimum(np.arange(N_SCALES) + spread, N_SCALES - 1)]

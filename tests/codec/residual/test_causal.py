@@ -4,20 +4,24 @@ import dataclasses
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
+from narrows.codec import inner
 from narrows.codec.residual.causal import Causal, as_image, window
 from narrows.codec.residual.contract import Lattice, decode, encode
 from narrows.codec.residual.mixture import TOTAL
-from narrows.errors import ModelFileError
+from narrows.errors import CorruptArchiveError, ModelFileError
+
+compiled = pytest.mark.skipif(inner.compiled is None, reason="narrows was installed without a compiler")
 
 
-def network(rng, grid=(5, 6, 1), reach=2, n_hidden=7, n_components=3, **change):
-    """A network of no training."""
+def network(rng, grid=(5, 6, 1), reach=2, n_hidden=7, n_components=3, most=9000, **change):
+    """A network of no training, with weights of at most so much."""
     height, width, c = grid
     n, outputs = len(window(reach, c)[0]), 3 * n_components
 
     def weights(*shape):
-        return rng.integers(-9000, 9000, shape).astype(np.int16)
+        return rng.integers(-most, most, shape).astype(np.int16)
 
     fields = {
         "lowest": 0,
@@ -115,6 +119,117 @@ def test_the_same_in_floats_and_in_whole_numbers_in_any_batch(rng):
             assert np.array_equal(getattr(all_of_it, name)[:, 3:4], getattr(one, name))
         run.see(seen)
         alone.see(seen[3:4])
+
+
+def said_of(model, lattice, values, carrier=np.float64):
+    """All that a network says of values (V, n), those before known: weights, means, scales and windows' low ends."""
+    run, said = model.start(lattice, carrier=carrier), []
+    for seen in values:
+        mixture = run.predict()
+        said.append(np.concatenate([mixture.weights, mixture.means, mixture.scales, mixture.lows[None]]))
+        run.see(seen)
+    return np.stack(said)
+
+
+def lattices(rng, values):
+    """Lattices of values (V, n): bit for bit, within 3, on top of a code, and with low bits kept."""
+    nothing, code = np.zeros_like(values), np.clip(values + rng.integers(-9, 9, values.shape), 0, 255)
+    return [
+        Lattice(nothing, 1, 0, 255, has_code=False),
+        Lattice(nothing, 7, 0, 255, has_code=False),
+        Lattice(code, 7, 0, 255, has_code=True),
+        Lattice(code, 1, 0, 255, has_code=True, raw_bits=2),
+    ]
+
+
+@compiled
+@pytest.mark.parametrize(
+    ("grid", "n_hidden", "n_components", "n"),
+    [
+        ((3, 4, 1), 7, 3, 9),
+        ((3, 4, 1), 16, 16, 8),
+        ((3, 4, 1), 17, 5, 1),
+        ((2, 3, 3), 33, 6, 7),
+        ((2, 2, 4), 5, 1, 9),
+        ((2, 3, 1), 7, 3, 300),
+    ],
+    ids=str,
+)
+def test_the_inner_loop_says_what_floats_and_whole_numbers_say(rng, monkeypatch, grid, n_hidden, n_components, n):
+    """Whether or not numbers of inputs, units, components and records are those that it works on together."""
+    model = network(rng, grid, 1, n_hidden, n_components, most=60_000 // max(n_hidden, 7))
+    values = images(rng, model, n)
+    for lattice in lattices(rng, values):
+        assert model.start(lattice)._narrow is not None
+        said = said_of(model, lattice, values)
+        assert np.array_equal(said, said_of(model, lattice, values, np.int64))
+        with monkeypatch.context() as patch:
+            patch.setattr(inner, "compiled", None)
+            assert np.array_equal(said, said_of(model, lattice, values))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_sums_of_the_inner_loop_may_take_all_of_32_bits(rng, loops, sign):
+    rest = (1 << 31) - 1 - 2 * 32767**2
+    ends = {
+        "rows": np.full((1, 5, 2), 1 << 30),  # all activations are as large as can be
+        "weights_2": np.full((1, 2, 2), 32767, np.int16),
+        "biases_2": np.full((1, 2), rest),
+        "weights_3": np.full((1, 2, 9), sign * 32767, np.int16),
+        "biases_3": np.full((1, 9), sign * rest),
+    }
+    model = network(rng, n_hidden=2, **ends)
+    assert model.is_narrow(255)
+    values = images(rng, model)
+    said = said_of(model, lattice_of(values), values)
+    assert np.array_equal(said, said_of(model, lattice_of(values), values, np.int64))
+    assert not network(rng, n_hidden=2, **ends | {"biases_3": ends["biases_3"] + sign}).is_narrow(255)
+
+
+def test_values_of_more_than_15_bits_and_shifts_of_more_than_31_are_not_narrow(rng):
+    model = network(rng, most=1000)
+    assert model.is_narrow((1 << 15) - 1)
+    assert not model.is_narrow(1 << 15)
+    assert not model.is_narrow(-1)
+    assert not dataclasses.replace(model, shifts=np.array([8, 14, 22, 16, 32])).is_narrow(255)
+
+
+def test_networks_that_need_more_than_32_bits_are_decoded_too(rng, loops):
+    model = network(rng, most=32767, n_hidden=16, shifts=np.array([8, 20, 26, 20, 26]))
+    assert not model.is_narrow(255)
+    values = images(rng, model)
+    for lattice in lattices(rng, values):
+        assert model.start(lattice)._narrow is None
+        assert np.array_equal(said_of(model, lattice, values), said_of(model, lattice, values, np.int64))
+    lattice = lattice_of(values)
+    assert np.array_equal(decode(model.start(lattice), encode(model.start(lattice), values)), values)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("batch", [1, 7, 512])
+def test_the_same_bytes_in_any_batch_with_any_number_of_threads(rng, loops, batch, n_threads):
+    model = network(rng, (2, 3, 1))
+    values = images(rng, model, n=512)
+    expected = model.start(lattice_of(values), carrier=np.int64).place(values)
+    with threadpool_limits(n_threads):
+        for first in range(0, 512, batch):
+            records = slice(first, first + batch)
+            placed = model.start(lattice_of(values[:, records])).place(values[:, records])
+            assert np.array_equal(placed.starts, expected.starts[:, records])
+            assert np.array_equal(placed.frequencies, expected.frequencies[:, records])
+
+
+@pytest.mark.parametrize(("n_words", "complaint"), [(-1, "too few words"), (1, r"has \d+ words where")])
+def test_words_must_be_as_many_as_are_used(rng, loops, n_words, complaint):
+    model = network(rng)
+    values = images(rng, model)
+    residual = encode(model.start(lattice_of(values)), values)
+    words = residual.coded.message.words
+    words = words[:n_words] if n_words < 0 else np.append(words, words[:n_words])
+    message = dataclasses.replace(residual.coded.message, words=words)
+    residual = dataclasses.replace(residual, coded=dataclasses.replace(residual.coded, message=message))
+    with pytest.raises(CorruptArchiveError, match=complaint):
+        decode(model.start(lattice_of(values)), residual)
 
 
 def test_images_of_every_layout_come_pixel_by_pixel():

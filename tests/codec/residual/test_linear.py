@@ -8,11 +8,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
-from narrows.codec import inner
+from narrows.codec import inner, rans
+from narrows.codec.entropy_models.contract import Coded
 from narrows.codec.residual import kept as keeping
-from narrows.codec.residual.contract import in_sixteenths
+from narrows.codec.residual.contract import MOST_RAW_BITS, Lattice, Residual, _pack, decode, encode, in_sixteenths
 from narrows.codec.residual.grid import Grid
 from narrows.codec.residual.kept import Kind, _predicted, give_back, keep
+from narrows.codec.residual.linear import Linear
+from narrows.codec.residual.mixture import PRECISION
+from narrows.codec.residual.neighbours import patterns_of
 from narrows.errors import CorruptArchiveError
 
 SHAPES = [(11,), (4, 5), (3, 2, 4)]
@@ -36,10 +40,20 @@ def test_sixteenths_are_those_of_whole_numbers_without_limit(distance, step):
 
 
 @pytest.mark.skipif(inner.compiled is None, reason="narrows was installed without a compiler")
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize(("dtype", "bound"), [("u1", 0), ("f4", 0), ("f8", 0.1), ("i8", 3)])
-def test_both_loops_keep_the_same_bytes(monkeypatch, shape, dtype, bound):
-    records, decoded = noisy(dtype, shape)
+@pytest.mark.parametrize(
+    ("shape", "n", "dtype", "bound"),
+    [
+        *[((4, 5), 20, dtype, 0) for dtype in ("?", "u1", "i2", "f4", "f8")],
+        *[((4, 5), 20, dtype, bound) for dtype, bound in [("u1", 2.5), ("i8", 3), ("f8", 0.1)]],
+        ((11,), 20, "u1", 0),
+        ((3, 2, 4), 20, "f4", 0.5),
+        ((4, 5), 1, "f8", 0),
+        ((2, 3), 300, "u1", 0),  # more than are worked on together
+        ((3,), 600, "f8", 0),
+    ],
+)
+def test_both_loops_keep_the_same_bytes(monkeypatch, shape, n, dtype, bound):
+    records, decoded = noisy(dtype, shape, n)
     grid = Grid(records.dtype, bound)
     for code in (decoded, None):
         data = _predicted(records, code, grid).data
@@ -48,6 +62,81 @@ def test_both_loops_keep_the_same_bytes(monkeypatch, shape, dtype, bound):
             assert _predicted(records, code, grid).data == data
             back = give_back(Kind.LINEAR, data, code, grid, records.shape)
         assert back.tobytes() == give_back(Kind.LINEAR, data, code, grid, records.shape).tobytes()
+        assert (np.abs(back.astype("g") - records.astype("g")) <= bound).all()
+
+
+def wild_lattices(draw):
+    """Weights, a lattice and steps (V, n) of any size, as only a file that lies has them."""
+    shape = draw(st.sampled_from([(1,), (9,), (2, 3), (2, 2, 2)]))
+    size = (int(np.prod(shape)), draw(st.sampled_from([1, 3, 257])))
+    rng = np.random.default_rng(draw(st.integers(0, 1 << 30)))
+
+    def numbers(size):
+        most = draw(st.sampled_from([300, 1 << 40, 1 << 62, (1 << 63) - 1]))
+        return rng.integers(-most - 1, most, size, endpoint=True)
+
+    step = draw(st.sampled_from([1, 3, 16, 48, (1 << 49) + 1]))
+    raw_bits = draw(st.integers(0, min(MOST_RAW_BITS, 58 - step.bit_length())))
+    has_code = draw(st.booleans())
+    anchors = numbers(size) if has_code else np.zeros(size, np.int64)
+    ends = draw(st.sampled_from([(0, 1), (0, 255), (-(1 << 51), 1 << 51), (-(1 << 63), (1 << 63) - 1)]))
+    lattice = Lattice(anchors, step, *ends, has_code, raw_bits)
+    n_inputs = [len(p.before) + has_code * (1 + len(p.before) + len(p.after)) for p in patterns_of(shape)]
+    weights = [np.clip(numbers(n + 1), -(1 << 62), 1 << 62) for n in n_inputs]
+    scales, kinds = rng.integers(0, 64, 96).astype(np.uint8), rng.integers(0, 8, 96).astype(np.uint8)
+    model = Linear(shape, weights, scales, kinds, draw(st.integers(0, 7)))
+    return model, lattice, numbers(size)
+
+
+@pytest.mark.skipif(inner.compiled is None, reason="narrows was installed without a compiler")
+@settings(max_examples=20, deadline=None)
+@given(st.composite(wild_lattices)())
+def test_both_loops_do_the_same_with_weights_and_steps_that_no_encoder_makes(drawn):
+    """Sums leave 64 bits, and wrap around in both; low bits are kept, and much is escaped."""
+    model, lattice, q = drawn
+    values = np.clip(lattice.anchors + lattice.step * q, lattice.lowest, lattice.highest)
+    told = []
+    for loops in (inner.compiled, None):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(inner, "compiled", loops)
+            errors, bins = model.start(lattice).errors(values)
+            residual = encode(model.start(lattice), q)
+            back = decode(model.start(lattice), residual)
+        assert np.array_equal(back, values)
+        message = residual.coded.message
+        told.append((errors.tolist(), bins.tolist(), message.states.tolist(), message.words.tolist(),
+                     residual.coded.escapes, residual.raw))  # fmt: skip
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize(
+    ("n_words", "n_escapes", "complaint"),
+    [
+        (-1, 0, "too few words"),
+        (-(10**6), 0, "too few words"),
+        (1, 0, r"has \d+ words where"),
+        (0, -1, "too few escaped"),
+        (0, -(10**6), "too few escaped"),
+        (0, 1, "more escaped values than are used"),
+    ],
+)
+def test_words_and_escapes_must_be_as_many_as_are_used(loops, n_words, n_escapes, complaint):
+    values = noisy("i8", (4, 5))[0].reshape(40, -1).T.copy()
+    values[3::5, ::7] += 10**6  # out of every window
+    lattice = Lattice(np.zeros_like(values), 1, -(1 << 62), 1 << 62, has_code=False)
+    model, lattice = Linear.fit((4, 5), lattice, values)
+    placed = model.start(lattice).place(values)
+    assert len(placed.escapes) > 20
+    message = rans.encode(placed.starts, placed.frequencies, n_lanes=2, precision=PRECISION)
+    message = rans.Message(message.states, other_length(message.words, n_words))
+    escapes = _pack(other_length(placed.escapes, n_escapes))
+    with pytest.raises(CorruptArchiveError, match=complaint):
+        decode(model.start(lattice), Residual(Coded(message, escapes), b""))
+
+
+def other_length(array, by):
+    """An array with some more numbers, or without its last ones."""
+    return np.resize(array, len(array) + by) if by > 0 else array[: max(0, len(array) + by)]
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])

@@ -1,0 +1,224 @@
+/* The inner loop of causal networks; residual/causal.py has the formulas, and what to call this with. */
+
+#include "_mixture.h"
+
+#include <stdlib.h>
+
+/* Not on Windows: GCC aligns stacks too little there for what these keep on them. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(_WIN32)
+#include <immintrin.h>
+#define HAS_X86 1
+#endif
+
+#define TILE 8  /* records that are worked on together */
+#define LANES 16 /* outputs that are */
+#define N_EXP 512
+
+/* sums[r][o] = biases[o] + Σ_k x[r][k] w[k][o] of a tile of records; n_out is a multiple of LANES. Weights of two inputs
+   lie side by side, [pair][output][2], for instructions that multiply and add pairs of 16-bit numbers. No sum needs more
+   than 32 bits: whoever calls has proved it. */
+typedef void Layer(const int16_t *x, size n_pairs, const int16_t *w, const int32_t *biases, size n_out, int32_t *sums);
+
+static void layer(const int16_t *x, size n_pairs, const int16_t *w, const int32_t *biases, size n_out, int32_t *sums)
+{
+    for (size r = 0; r < TILE; r++, x += 2 * n_pairs, sums += n_out) {
+        for (size o = 0; o < n_out; o++)
+            sums[o] = biases[o];
+        for (size pair = 0; pair < n_pairs; pair++) {
+            const int16_t *row = w + 2 * pair * n_out;
+            int32_t first = x[2 * pair], second = x[2 * pair + 1];
+            for (size o = 0; o < n_out; o++)
+                sums[o] += first * row[2 * o] + second * row[2 * o + 1];
+        }
+    }
+}
+
+#ifdef HAS_X86
+__attribute__((target("avx2"))) static void layer_avx2(const int16_t *x, size n_pairs, const int16_t *w,
+                                                       const int32_t *biases, size n_out, int32_t *sums)
+{
+    for (size o = 0; o < n_out; o += 8) {
+        __m256i sum[TILE];
+        for (int r = 0; r < TILE; r++)
+            sum[r] = _mm256_loadu_si256((const __m256i *)(biases + o));
+        for (size pair = 0; pair < n_pairs; pair++) {
+            __m256i row = _mm256_loadu_si256((const __m256i *)(w + 2 * (pair * n_out + o)));
+            for (int r = 0; r < TILE; r++) {
+                int32_t both;
+                memcpy(&both, x + 2 * (r * n_pairs + pair), 4);
+                sum[r] = _mm256_add_epi32(sum[r], _mm256_madd_epi16(row, _mm256_set1_epi32(both)));
+            }
+        }
+        for (int r = 0; r < TILE; r++)
+            _mm256_storeu_si256((__m256i *)(sums + r * n_out + o), sum[r]);
+    }
+}
+
+__attribute__((target("avx512f,avx512bw,avx512vnni"))) static void
+layer_avx512(const int16_t *x, size n_pairs, const int16_t *w, const int32_t *biases, size n_out, int32_t *sums)
+{
+    for (size o = 0; o < n_out; o += LANES) {
+        __m512i sum[TILE];
+        for (int r = 0; r < TILE; r++)
+            sum[r] = _mm512_loadu_si512(biases + o);
+        for (size pair = 0; pair < n_pairs; pair++) {
+            __m512i row = _mm512_loadu_si512(w + 2 * (pair * n_out + o));
+            for (int r = 0; r < TILE; r++) {
+                int32_t both;
+                memcpy(&both, x + 2 * (r * n_pairs + pair), 4);
+                sum[r] = _mm512_dpwssd_epi32(sum[r], row, _mm512_set1_epi32(both));
+            }
+        }
+        for (int r = 0; r < TILE; r++)
+            _mm512_storeu_si512(sums + r * n_out + o, sum[r]);
+    }
+}
+#endif
+
+static Layer *fastest_layer(void)
+{
+#ifdef HAS_X86
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vnni"))
+        return layer_avx512;
+    if (__builtin_cpu_supports("avx2"))
+        return layer_avx2;
+#endif
+    return layer;
+}
+
+/* What sums become for the next layer: shifted, within 0 … 32767. */
+FOR_EVERY_CPU
+static void activate(const int32_t *sums, size n, int shift, int16_t *x)
+{
+    for (size i = 0; i < n; i++) {
+        int32_t value = sums[i] >> shift;
+        x[i] = (int16_t)(value < 0 ? 0 : value > 32767 ? 32767 : value);
+    }
+}
+
+/* Turn logits into weights that sum to 2^15; what is missing goes to the first largest. */
+static void to_weights(const int32_t *sums, int shift, const int64_t *exp, size n_components, int32_t *weights,
+                       size stride)
+{
+    size largest = 0;
+    int64_t total = 0, given = 0, parts[LANES];
+    for (size k = 1; k < n_components; k++)
+        if (sums[k] >> shift > sums[largest] >> shift)
+            largest = k;
+    for (size k = 0; k < n_components; k++) {
+        int64_t away = (int64_t)(sums[largest] >> shift) - (sums[k] >> shift);
+        total += parts[k] = exp[away < N_EXP ? away : N_EXP - 1];
+    }
+    for (size k = 0; k < n_components; k++)
+        given += weights[k * stride] = (int32_t)((parts[k] << 15) / total);
+    weights[largest * stride] += (int32_t)(32768 - given);
+}
+
+/* The buffers of arguments, in their order. */
+enum { VALUES, SEEN, W1, B1, W2, B2, W3, B3, EXP, MIDDLES, WEIGHTS, MEANS, SCALES, N_BUFFERS };
+
+/* A network at one place; layer k turns sizes[k] numbers into sizes[k + 1]. */
+typedef struct {
+    const int32_t *seen, *biases[3];
+    const int16_t *weights[3];
+    const int64_t *exp;
+    size sizes[4], n_components;
+    int shifts[5];
+} Network;
+
+/* Fill in a network, but for its shifts, of n records with so many values; return whether its numbers fit together. */
+static int is_network(Network *net, const Py_buffer *b, size n, size n_values)
+{
+    net->seen = b[SEEN].buf, net->exp = b[EXP].buf, net->sizes[0] = b[SEEN].len / 4;
+    net->n_components = n ? b[WEIGHTS].len / (4 * n) : 0;
+    int right = net->sizes[0] % 2 == 0 && b[EXP].len == N_EXP * 8;
+    for (int k = 0; k < 3; k++) {
+        const Py_buffer *weights = b + W1 + 2 * k, *biases = b + B1 + 2 * k;
+        size n_out = net->sizes[k + 1] = biases->len / 4;
+        net->weights[k] = weights->buf, net->biases[k] = biases->buf;
+        right = right && n_out % LANES == 0 && weights->len == net->sizes[k] * n_out * 2;
+    }
+    for (int k = 0; k < 5; k++)
+        right = right && net->shifts[k] >= 0 && net->shifts[k] < 32;
+    for (size k = 0; k < net->sizes[0] && right && n; k++)
+        right = net->seen[k] >= 0 && net->seen[k] < n_values;
+    for (size k = 0; k < N_EXP && right; k++)
+        right = net->exp[k] >= (k == 0) && net->exp[k] <= 1 << 15; /* then no sum that is divided by is 0 */
+    return right && net->n_components >= (n > 0) && net->n_components <= LANES &&
+           3 * net->n_components <= net->sizes[3];
+}
+
+/* Find the outputs of a tile of records, the last record in place of those that are missing. x: room for the inputs of
+   all layers; sums: for the outputs of any. */
+static void say(const Network *net, Layer *multiply, const int16_t *values, size n, size first, int16_t *x,
+                int32_t *sums)
+{
+    const size *sizes = net->sizes;
+    for (size r = 0; r < TILE; r++) {
+        size record = first + r < n ? first + r : n - 1;
+        for (size k = 0; k < sizes[0]; k++)
+            x[r * sizes[0] + k] = values[net->seen[k] * n + record];
+    }
+    for (int k = 0; k < 3; k++) {
+        multiply(x, sizes[k] / 2, net->weights[k], net->biases[k], sizes[k + 1], sums);
+        x += TILE * sizes[k];
+        if (k < 2)
+            activate(sums, TILE * sizes[k + 1], net->shifts[k], x);
+    }
+}
+
+/* causal(values, seen, weights_1, biases_1, weights_2, biases_2, weights_3, biases_3, shifts, exp, middles, coarse,
+          wider, weights, means, scales)
+   values: (V, n) int16; seen: (inputs,) int32, an even number; biases int32, in multiples of LANES, as many as outputs */
+PyObject *causal(PyObject *module, PyObject *args)
+{
+    Py_buffer b[N_BUFFERS];
+    Network net;
+    int *shifts = net.shifts;
+    long long coarse, wider;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*(iiiii)y*y*LLw*w*w*", &b[VALUES], &b[SEEN], &b[W1], &b[B1], &b[W2],
+                          &b[B2], &b[W3], &b[B3], &shifts[0], &shifts[1], &shifts[2], &shifts[3], &shifts[4], &b[EXP],
+                          &b[MIDDLES], &coarse, &wider, &b[WEIGHTS], &b[MEANS], &b[SCALES]))
+        return NULL;
+    size n = b[MIDDLES].len / 8, most = 0;
+    int right = is_network(&net, b, n, n ? b[VALUES].len / (2 * n) : 0) && coarse >= 1;
+    size n_components = net.n_components, n_found = n * n_components;
+    right = right && b[WEIGHTS].len == n_found * 4 && b[MEANS].len == n_found * 8 && b[SCALES].len == n_found * 4;
+    for (int k = 1; k < 4; k++)
+        most = net.sizes[k] > most ? net.sizes[k] : most;
+    int16_t *x = right ? malloc((size_t)(TILE * (net.sizes[0] + net.sizes[1] + net.sizes[2]) * 2)) : NULL;
+    int32_t *sums = x ? malloc((size_t)(TILE * most * 4)) : NULL;
+    if (sums) {
+        Layer *multiply = fastest_layer();
+        const int64_t *middles = b[MIDDLES].buf;
+        int32_t *weights = b[WEIGHTS].buf, *scales = b[SCALES].buf;
+        int64_t *means = b[MEANS].buf;
+        Py_BEGIN_ALLOW_THREADS
+        for (size first = 0; first < n; first += TILE) {
+            say(&net, multiply, b[VALUES].buf, n, first, x, sums);
+            for (size i = first; i < n && i < first + TILE; i++) {
+                const int32_t *said = sums + (i - first) * net.sizes[3];
+                to_weights(said, shifts[2], net.exp, n_components, weights + i, n);
+                for (size k = 0; k < n_components; k++) {
+                    int64_t mean = said[n_components + k] >> shifts[3];
+                    int64_t scale = said[2 * n_components + k] >> shifts[4];
+                    means[k * n + i] = floor_divided(mean - middles[i], coarse);
+                    scales[k * n + i] = (int32_t)clip(scale - wider, 0, N_SCALES - 1);
+                }
+            }
+        }
+        Py_END_ALLOW_THREADS
+    }
+    free(sums);
+    free(x);
+    release(b, N_BUFFERS);
+    if (!right) {
+        PyErr_SetString(PyExc_ValueError, "causal: sizes that do not fit together");
+        return NULL;
+    }
+    if (!sums)
+        return PyErr_NoMemory();
+    Py_RETURN_NONE;
+}

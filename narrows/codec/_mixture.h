@@ -1,0 +1,93 @@
+/* Mixtures of logistics, as the inner loops of residuals use them: residual/mixture.py has the formulas. */
+
+#include "_inner.h"
+
+/* What is expected of one value; what belongs to component k is k · stride further on. */
+typedef struct {
+    const int32_t *weights, *scales;
+    const int64_t *means;
+    size stride, n_components;
+    int64_t low, window;
+    const int32_t *sigmoid; /* 4097 */
+    const int64_t *slopes;  /* 64 */
+} Mixture;
+
+#define N_SIGMOID 4097
+#define N_SCALES 64
+#define MOST_DISTANCE ((int64_t)1 << 24)
+#define MOST_WINDOW 8192
+
+static inline int64_t mixture_sum(const Mixture *m, int64_t j)
+{
+    if (j <= 0)
+        return 0;
+    if (j >= m->window - 1)
+        return j == m->window ? 65536 : 65535;
+    int64_t mass = 0, edge = 16 * (m->low + j) - 8;
+    for (size k = 0; k < m->n_components; k++) {
+        size at = k * m->stride;
+        int64_t distance = clip(edge - m->means[at], -MOST_DISTANCE, MOST_DISTANCE);
+        int64_t z = clip(distance * m->slopes[m->scales[at]] >> 16, -2048, 2048);
+        mass += (int64_t)m->weights[at] * m->sigmoid[2048 + z];
+    }
+    return j + ((65536 - m->window) * mass >> 31);
+}
+
+/* Set start and frequency of the value at a place of the window. */
+static inline void mixture_place(const Mixture *m, int64_t j, uint16_t *start, uint16_t *frequency)
+{
+    int64_t first = mixture_sum(m, j);
+    *start = (uint16_t)first;
+    *frequency = (uint16_t)(mixture_sum(m, j + 1) - first);
+}
+
+/* Return the place that a slot, below 2^16, belongs to, from where the heaviest component has its mean outwards. */
+static inline int64_t mixture_find(const Mixture *m, int64_t slot, int64_t *start, int64_t *end)
+{
+    size heaviest = 0;
+    for (size k = m->stride; k < m->n_components * m->stride; k += m->stride)
+        if (m->weights[k] > m->weights[heaviest])
+            heaviest = k;
+    int64_t low = clip(((m->means[heaviest] + 8) >> 4) - m->low, 0, m->window - 1), high = low, step = 1;
+    *start = *end = mixture_sum(m, low);
+    for (; *end <= slot; step *= 2) {
+        low = high, *start = *end;
+        high = clip(high + step, 0, m->window), *end = mixture_sum(m, high);
+    }
+    for (; *start > slot; step *= 2) {
+        high = low, *end = *start;
+        low = clip(low - step, 0, m->window), *start = mixture_sum(m, low);
+    }
+    while (high - low > 1) {
+        int64_t middle = (low + high) >> 1, sum = mixture_sum(m, middle);
+        if (sum <= slot)
+            low = middle, *start = sum;
+        else
+            high = middle, *end = sum;
+    }
+    return low;
+}
+
+/* What is left of a message. */
+typedef struct {
+    int64_t *states;
+    const uint16_t *words;
+    size n_lanes, n_words, read; /* read: -1 when there were too few words */
+} Message;
+
+/* Take the next value's place off a lane of a message. */
+static inline int64_t mixture_pop(const Mixture *m, Message *message, size lane)
+{
+    uint32_t x = (uint32_t)message->states[lane], slot = x & 0xFFFF;
+    int64_t start, end, found = mixture_find(m, slot, &start, &end);
+    x = (uint32_t)(end - start) * (x >> 16) + slot - (uint32_t)start;
+    if (x < LOWEST) {
+        if (message->read >= message->n_words) {
+            message->read = -1;
+            return 0;
+        }
+        x = x << 16 | message->words[message->read++];
+    }
+    message->states[lane] = x;
+    return found;
+}
