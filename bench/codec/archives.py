@@ -1,8 +1,9 @@
 """narrows' own archives: a point for each quality of each model in bench/models/codec.
 
 A model belongs to the set that its file is named after: ``mnist-23.safetensors``, ``cifar10-26.safetensors``; those
-whose name ends in ``-dense`` have a dense network and a curve of their own. The bytes are those of the archive,
-headers, checksums and index included; the model is a side file, and what a reader needs of it is counted as side bytes.
+whose name ends in ``-dense`` have a dense network and a curve of their own; those whose name ends in ``-lossless``,
+with a network of residuals, keep records within bounds. The bytes are those of the archive, headers, checksums and
+index included; the model is a side file, and what a reader needs of it is counted as side bytes.
 `bench/codec/train.py` trains them.
 """
 
@@ -22,10 +23,13 @@ __all__ = ["attempts", "models_of"]
 MODELS = Path(__file__).parents[1] / "models" / "codec"
 
 
+BOUNDS = (128, 96, 64, 48, 32, 24, 16)  # of 255; finer ones in exact.py and dial.py
+
+
 def models_of(name: str) -> list[Path]:
-    """Return the model files there are for a set."""
+    """Return the model files there are for a set, but for those of residuals."""
     found = (path for path in MODELS.glob("*.safetensors") if f"{path.stem}-".startswith(f"{name}-"))
-    return sorted(path for path in found if not path.stem.endswith("-lossless"))  # those are for exact.py
+    return sorted(path for path in found if not path.stem.endswith("-lossless"))
 
 
 def attempts(records: Records) -> Iterator[Attempt]:
@@ -46,6 +50,28 @@ def attempts(records: Records) -> Iterator[Attempt]:
             warm_up.decode(warm_up.encode(records.train[:100]))
             for position, quality in enumerate(frozen.qualities):
                 yield attempt(quality.psnr_db, model, archive, len(frozen.only(position).blob))
+        exact = MODELS / f"{records.name}-lossless.safetensors"
+        if exact.exists():
+            side_bytes = len(read_frozen(exact).only(0, with_causal=True).blob)
+            for bound in BOUNDS:
+                yield within(bound, exact, archive, side_bytes)
+
+
+def within(bound: int, model: Path, archive: Path, side_bytes: int) -> Attempt:
+    """Return the attempt with no value further off than a bound."""
+
+    def encode(records: Array) -> list[bytes]:
+        narrows.compress(records, archive, model=model, max_error=bound, force=True)
+        return [archive.read_bytes()]
+
+    return Attempt(
+        "narrows, bounded",
+        f"{model.stem}, max_error={bound}",
+        encode,
+        lambda _: narrows.restore(archive, model=model),
+        side_bytes,
+        note="no value is further off than that",
+    )
 
 
 def attempt(psnr_db: float, model: Path, archive: Path, side_bytes: int) -> Attempt:
