@@ -46,11 +46,11 @@ def bound_of(max_error: float | str | None, *, lossless: bool, source: Source) -
         raise InvalidParameterError(
             f"The 'max_error' must be a number of at least 0, or such as '1%' of the data's range. Got {max_error!r}."
         )
-    return min(bound / 100 * _range_of(source), np.finfo(np.float64).max) if share else bound
+    return min(bound / 100 * _half_range(source), np.finfo(np.float64).max / 2) * 2 if share else bound
 
 
-def _range_of(source: Source) -> float:
-    """Return the highest finite value less the lowest."""
+def _half_range(source: Source) -> float:
+    """Return half of the highest finite value less the lowest: all of it may be more than a float can hold."""
     step = max(1, _BATCH_VALUES // max(1, math.prod(source.shape)))
     lowest, highest = math.inf, -math.inf
     for start in range(0, len(source), step):
@@ -58,4 +58,4 @@ def _range_of(source: Source) -> float:
         finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
         if finite.size:
             lowest, highest = min(lowest, float(finite.min())), max(highest, float(finite.max()))
-    return max(0.0, highest / 2 - lowest / 2) * 2 if highest >= lowest else 0.0
+    return max(0.0, highest / 2 - lowest / 2) if highest >= lowest else 0.0

@@ -242,6 +242,8 @@ def _predicted(records: NDArray[Any], decoded: NDArray[Any] | None, grid: Grid, 
     values = _by_position(records, order)
     lattice = _lattice(values.shape, decoded, grid, order)
     q, wild = grid.steps(values, lattice.anchors)
+    if wild.any():  # what stands there while others are predicted is up to us
+        q[wild] = grid.steps(_filled(values, wild), lattice.anchors)[0][wild]
     units = lattice.anchors + lattice.step * q
     np.clip(units, lattice.lowest, lattice.highest, out=units)
     restored = grid.values(units)
@@ -332,6 +334,12 @@ def _by_record(values: NDArray[Any], shape: tuple[int, ...], order: NDArray[np.i
     records = np.empty(values.shape[::-1], values.dtype)
     records[:, order] = values.T
     return records.reshape(len(records), *shape)
+
+
+def _filled(values: NDArray[Any], gaps: NDArray[np.bool_]) -> NDArray[Any]:
+    """Return values (V, n) with those in gaps replaced by the last before, in the same record, that is in none."""
+    last = np.maximum.accumulate(np.where(gaps, 0, np.arange(len(values))[:, None]), 0)
+    return np.take_along_axis(values, last, 0)
 
 
 def _is_within(restored: NDArray[Any], values: NDArray[Any], grid: Grid) -> NDArray[np.bool_]:

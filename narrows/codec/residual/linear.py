@@ -52,6 +52,8 @@ _MOST_ACTIVITY = 1 << 46
 _NEAREST = 6
 _FIT_VALUES = 1 << 17  # of each pattern
 _RIDGE = 1e-6
+_TRIM_VALUES = 1 << 14
+_AGAIN, _FAR_OFF, _MOST = 4, 4, 0.9  # fits again without what is four times further off than most
 _LEAST_BITS = 3  # behind the point; half a bit more each time there are twice as many values to learn from
 _LOOK_RECORDS = 256
 _ESCAPE_BITS = 24  # that one costs, about, beyond what an unlikely value does
@@ -314,15 +316,35 @@ def _fitted(pattern: Pattern, lattice: Lattice, values: NDArray[np.int64]) -> ND
     y = target - inputs[0]
     scale = max(float(np.abs(x[:, :-1]).max(initial=0)), 1.0)
     x[:, :-1] /= scale
-    gram = x.T @ x
-    gram[np.diag_indices_from(gram)] += _RIDGE * max(float(np.trace(gram)) / len(gram), 1e-12)
-    solved = np.linalg.solve(gram, x.T @ y)
+    solved = _trimmed_least_squares(x, y)
     solved[:-1] /= scale
     # Weights found from few values are not worth many bits.
     coarse = 1 << max(0, _SHIFT - _LEAST_BITS - math.ceil(math.log2(len(y)) / 2))
     whole = _whole(solved)
     whole[:-1] = np.clip((whole[:-1] + coarse // 2) // coarse * coarse, -_MOST_WEIGHT, _MOST_WEIGHT)
     return np.concatenate([[0], whole])
+
+
+def _trimmed_least_squares(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return w with the least Σ (y - x w)² over those that are not far off, found on some of them.
+
+    Squares of what is far off (edges of what is missing, fronts, NaNs as bits) would drown all else, which is most.
+    """
+    few = slice(None, None, -(-len(y) // _TRIM_VALUES))
+    some = x[few], y[few]
+    solved = _least_squares(*some)
+    for seen, aim in (*[some] * _AGAIN, (x, y)):
+        off = np.abs(aim - seen @ solved)
+        near = off <= _FAR_OFF * np.quantile(off, _MOST)
+        solved = _least_squares(seen[near], aim[near])
+    return solved
+
+
+def _least_squares(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return w with the least Σ (y - x w)², a little ridge added."""
+    gram = x.T @ x
+    gram[np.diag_indices_from(gram)] += _RIDGE * max(float(np.trace(gram)) / len(gram), 1e-12)
+    return np.asarray(np.linalg.solve(gram, x.T @ y), np.float64)
 
 
 def _whole(weights: ArrayLike) -> NDArray[np.int64]:

@@ -139,3 +139,34 @@ def test_damage_is_an_error_or_other_records(rng, kind):
 def test_bounds_that_are_none_are_refused(bound):
     with pytest.raises(InvalidParameterError, match="max_error"):
         Grid(np.dtype("f4"), bound)
+
+
+def smooth_field():
+    y, x = np.mgrid[:96, :96] / 15
+    noise = np.random.default_rng(0).normal(0, 0.003, x.shape)
+    return (np.sin(x) * np.cos(y) + 0.3 * np.sin(3 * x + y) + noise).astype(np.float32)[None]
+
+
+@pytest.mark.parametrize("missing", [np.nan, np.inf, -9999.0])
+def test_what_is_missing_costs_little_and_spoils_nothing_around_it(missing):
+    whole, grid = smooth_field(), Grid(np.dtype("f4"), 0.01)
+    holed = whole.copy()
+    holed[0, 30:60, 20:70] = missing
+    sizes = []
+    for records in (whole, holed):
+        kept = _predicted(records, None, grid)
+        back = give_back(Kind.LINEAR, kept.data, None, grid, records.shape)
+        finite = np.isfinite(records)
+        assert bits(back[~finite]) == bits(records[~finite])
+        assert np.abs(back[finite].astype("f8") - records[finite]).max() <= 0.01
+        sizes.append(len(kept.data))
+    edge = 2 * (30 + 50)
+    assert sizes[1] < sizes[0] + 16 * edge
+
+
+def test_a_single_nan_does_not_make_a_lossless_field_larger():
+    whole, grid = smooth_field(), Grid(np.dtype("f4"), 0)
+    one = whole.copy()
+    one[0, 40, 40] = np.nan
+    sizes = [len(_predicted(records, None, grid).data) for records in (whole, one)]
+    assert sizes[1] < 1.02 * sizes[0]
