@@ -45,6 +45,12 @@ __all__ = ["Autoencoder", "Data"]
 Data = ArrayLike | str | Path | Source
 """Records (n, *shape) as an array, a path, a name, or an open source."""
 
+_TRAIN_ON_FINITE = (
+    "Training needs finite values: leave out the records that have others, or fill these, "
+    "as numpy.where(numpy.isfinite(x), x, 0) does. The model then still compresses data that have them, "
+    "by max_error or lossless."
+)
+
 
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """An autoencoder: learns to push records through a narrow code and get them back.
@@ -187,11 +193,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             If the loss stops being finite.
         """
         self.__dict__.pop("chain_", None)  # a fit that fails leaves no model of other records behind
-        source = self._open(X, reset=True)
+        source = self._open(X, reset=True, advice=_TRAIN_ON_FINITE)
         settings = training_of(self.training)
         parts = choose_parts(self.get_params(deep=False), source.shape, source.dtype)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        held_out_source = None if validation is None else self._open(validation, reset=False)
+        held_out_source = None if validation is None else self._open(validation, reset=False, advice=_TRAIN_ON_FINITE)
         state = None
         if checkpoint is not None:
             check_output(checkpoint, force=True)
@@ -345,7 +351,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _open(self, X: Data, *, reset: bool) -> Source:
+    def _open(self, X: Data, *, reset: bool, advice: str | None = None) -> Source:
         """Return the records as a source, checked; ``reset`` learns their shape, otherwise it must be the model's."""
         if isinstance(X, (str, os.PathLike, Source)) or _n_dimensions(X) > 2:
             source = narrows.data.open(X)
@@ -360,7 +366,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             self.shape_, self.dtype_ = source.shape, source.dtype
         if source.shape != self.shape_:
             raise ShapeMismatchError(f"The model was trained on records of shape {self.shape_}. Got {source.shape}.")
-        narrows.data.check_finite(source)
+        narrows.data.check_finite(source, advice=advice)
         return source
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,13 +90,28 @@ def write_images(folder: str, images: np.ndarray) -> None:
 def test_the_python_on_compression_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Training, "n_epochs", lambda self, n_records: 2)
-    (block,) = snippets(COMPRESSION, "python")
+    (block,) = (block for block in snippets(COMPRESSION, "python") if "field" not in block)
     names: dict[str, object] = {}
     exec(compile(block, "compression.md", "exec"), names)
     digits, one, some = (names[name] for name in ("digits", "one", "some"))
     assert (digits.shape, digits.dtype) == ((360, 8, 8), np.uint8)
     np.testing.assert_array_equal(one, digits[5])
     np.testing.assert_array_equal(some, digits[100:200])
+
+
+def test_the_field_on_compression_comes_back_within_its_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Training, "n_epochs", lambda self, n_records: 1)
+    height, width = np.mgrid[:70, :81]
+    field = (np.sin(height / 9) + np.cos(width / 13)).astype(np.float32)
+    field[:9, :5] = np.nan
+    np.save("field.npy", field)
+    (block,) = (block for block in snippets(COMPRESSION, "python") if "field" in block)
+    names: dict[str, Any] = {}
+    exec(compile(block.replace("4000", "100"), "compression.md", "exec"), names)
+    assert 0 < len(names["pieces"]) < 100
+    np.testing.assert_array_equal(np.isnan(names["back"]), np.isnan(field))
+    assert np.nanmax(np.abs(names["back"] - field)) <= 0.001 * (np.nanmax(field) - np.nanmin(field))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -12,21 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 import narrows.data
-from narrows.archive.bound import bound_of
+from narrows.archive.appending import bound_for, check_together, codec_for, metadata_of
 from narrows.archive.describing import inspect
 from narrows.archive.items import items_of
 from narrows.archive.metadata import Metadata
-from narrows.archive.opening import naming, read_header
 from narrows.archive.quality import choose_quality, misses_psnr, size_warnings
-from narrows.archive.source import ByteSource
-from narrows.archive.summary import ZSTD_SAMPLE_BYTES, Summary
+from narrows.archive.summary import ZSTD_SAMPLE_BYTES, Summary, ways_of
 from narrows.archive.tiling import Tiling
 from narrows.archive.writer import Writer
 from narrows.codec.frozen import FrozenCodec, Quality
 from narrows.codec.residual.grid import Grid
 from narrows.codec.residual.kept import size_on_code
 from narrows.data import Source
-from narrows.errors import ArchiveError, InvalidParameterError, ShapeMismatchError
+from narrows.errors import InvalidParameterError, ShapeMismatchError
 from narrows.files import check_output
 
 if TYPE_CHECKING:
@@ -41,6 +39,9 @@ _BATCH_BYTES = 32 << 20
 _BATCH_RECORDS = 8192
 # From this share of the records on it is worth a word that they are unlike the training data.
 _MANY = 0.1
+_KEEP_THEM = (
+    "Remove or fill such values first, or keep them as they are by max_error or lossless (--max-error, --lossless)."
+)
 # What is tried to find the quality that makes the smallest file within a bound.
 _SAMPLE_RECORDS, _SAMPLE_VALUES, _MOST_TRIED = 128, 1 << 17, 5
 
@@ -75,9 +76,9 @@ def compress(
     model : Autoencoder or path
         Fitted, or the file of one.
     psnr : float, optional
-        The quality that is wanted, in dB on data like the training data.
+        The quality that is wanted, in dB on data like the training data. Not with `max_error` or `lossless`.
     bytes_per_record : float, optional
-        Or the size. Neither: near the best that the model can do.
+        Or the size. Neither: near the best that the model can do; within a bound, what makes the smallest file.
     max_error : float or str, optional
         No value may come back further off than this, in the records' units, or than ``"1%"`` of the range of the data.
         NaNs and infinities come back as they are. Never takes more than the records themselves and a few bytes.
@@ -89,7 +90,8 @@ def compress(
     embed_model : bool
         Put what a reader needs of the model into the archive, which can then be restored by itself.
     append : bool
-        Add to the archive that is there. Its end and its index are checked first, its chunks are not; `verify` does.
+        Add to the archive that is there, within its bound if it has one; a wider one may be asked for, and the
+        archive's holds. Its end and its index are checked first, its chunks are not; `verify` does.
     force : bool
         Replace an archive that is there.
     watcher : callable, optional
@@ -105,7 +107,7 @@ def compress(
     DataError, ShapeMismatchError
         If the data cannot be used, or are no records of the model's.
     InvalidParameterError
-        If the model has no such quality.
+        If the model has no such quality, or parameters contradict each other.
     NotFreezableError
         If the model cannot restore archives; says why.
     OutputExistsError, OutputError, DataNotFoundError
@@ -116,19 +118,23 @@ def compress(
     if append and force:
         raise InvalidParameterError("Give 'append' or 'force', not both: one keeps the archive, the other replaces it.")
     check_output(path, force=force or append)
-    before = _metadata_of(path) if append else None
+    before = metadata_of(path) if append else None
+    check_together(
+        psnr=psnr,
+        bytes_per_record=bytes_per_record,
+        max_error=max_error,
+        lossless=lossless,
+        overlap=overlap,
+        before=before,
+    )
     fitted = _fitted(model)
     source = narrows.data.open(data)
-    bound = bound_of(max_error, lossless=lossless, source=source)
+    bound = bound_for(path, before, source, max_error=max_error, lossless=lossless)
     if bound is None:
-        narrows.data.check_finite(source)
-    elif overlap:
-        raise InvalidParameterError(
-            f"Tiles that are kept within a bound have no seams, so 'overlap' has no use. Got {overlap}."
-        )
+        narrows.data.check_finite(source, advice=_KEEP_THEM)
     tiling = tiling_of(source, fitted.frozen_, overlap, before)
     asked = psnr is not None or bytes_per_record is not None
-    if bound is None or asked or append or fitted.frozen_.causal is not None:  # which mostly needs no code
+    if bound is None or append or fitted.frozen_.causal is not None:  # which mostly needs no code
         chosen = choose_quality(fitted.frozen_, psnr=psnr, bytes_per_record=bytes_per_record)
     else:
         chosen = _smallest(fitted, source, tiling, bound)
@@ -207,39 +213,9 @@ def _choose(
 ) -> tuple[FrozenCodec, int]:
     """Return the codec that the archive is written with, and which of its qualities."""
     if before is not None:
-        return _as_before(codec, path, before, quality if asked else None)
+        return codec_for(path, before, codec, quality if asked else None)
     # An archive that carries its model carries nothing that it has no use for.
     return (codec.only(quality, with_causal=is_bounded), 0) if embed_model else (codec, quality)
-
-
-def _metadata_of(path: str | os.PathLike[str]) -> Metadata:
-    """Return what an archive says about itself, its tiles included."""
-    with ByteSource(path) as source, naming(os.fspath(path)):
-        metadata = read_header(source).metadata
-        items_of(metadata)
-        return metadata
-
-
-def _as_before(
-    codec: FrozenCodec, path: str | os.PathLike[str], before: Metadata, asked: int | None
-) -> tuple[FrozenCodec, int]:
-    """Return the codec and the quality of an archive that is there; the quality must be the one asked for, if any.
-
-    Whether it's this model's archive at all, and in this quality of the whole model, the writer checks.
-    """
-    for position in range(len(codec.qualities)):
-        alone = codec.only(position, with_causal=before.max_error is not None)
-        if alone.digest != before.model:
-            continue
-        if asked not in (None, position):
-            raise ArchiveError(
-                f"{os.fspath(path)} is of quality {position}, and cannot be appended to in quality {asked}. "
-                "Append in the same quality, or make another archive."
-            )
-        return alone, 0
-    if asked is None and before.model == codec.digest and before.quality < len(codec.qualities):
-        return codec, before.quality
-    return codec, asked or 0
 
 
 def _position(codec: FrozenCodec, quality: Quality) -> int:
@@ -265,8 +241,18 @@ def tiling_of(source: Source, codec: FrozenCodec, overlap: int | None, before: M
         overlap = 0 if before is None else _overlap_of(before, codec)
     tiling = Tiling.of(source.shape, codec.shape, overlap)
     if tiling is None:
-        raise ShapeMismatchError(f"The model was trained on records of shape {codec.shape}. Got {source.shape}.")
+        raise ShapeMismatchError(
+            f"The model was trained on records of shape {codec.shape}. Got {source.shape}.{_hint(source, codec)}"
+        )
     return tiling
+
+
+def _hint(source: Source, codec: FrozenCodec) -> str:
+    """Return what to do with data that are one record, or one image to be tiled, without the axis that counts them."""
+    whole = (len(source), *source.shape)
+    if whole != codec.shape and Tiling.of(whole, codec.shape, 0) is None:
+        return ""
+    return " Records come along the first axis: one image or field alone is data[None]."
 
 
 def _overlap_of(before: Metadata, codec: FrozenCodec) -> int:
@@ -359,6 +345,7 @@ def _summary(
     per_item = tally.n_records // len(source)
     n_sample = max(1, ZSTD_SAMPLE_BYTES // max(source.values[:1].nbytes, 1))
     chosen, written = alone.qualities[0], inspect(path)
+    is_bounded = written.metadata.get("max_error") is not None
     return Summary(
         path=os.fspath(path),
         records=len(source),
@@ -367,11 +354,12 @@ def _summary(
         raw_bytes=writer.n_records // per_item * source.values[:1].nbytes,
         psnr_db=tally.psnr_db,
         max_error=tally.max_error,
-        expected_psnr_db=chosen.psnr_db,
-        expected_bytes_per_record=chosen.bytes_per_record * per_item,
+        expected_psnr_db=None if is_bounded else chosen.psnr_db,
+        expected_bytes_per_record=None if is_bounded else chosen.bytes_per_record * per_item,
         model_bytes=len(alone.blob),
         model_embedded=written.has_model,
         unlike=tally.unlike,
-        warnings=(*tally.warnings(asked), *size_warnings(written, asked_bytes)),
+        warnings=() if is_bounded else (*tally.warnings(asked), *size_warnings(written, asked_bytes)),
+        chunks_kept=ways_of(writer.kept),
         sample=np.ascontiguousarray(source.values[:n_sample]).tobytes(),
     )

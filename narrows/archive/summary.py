@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
 import zstandard
 
-__all__ = ["ZSTD_LEVEL", "ZSTD_SAMPLE_BYTES", "Summary"]
+from narrows.codec.residual.kept import Kind
+
+__all__ = ["ZSTD_LEVEL", "ZSTD_SAMPLE_BYTES", "Summary", "ways_of"]
 
 ZSTD_LEVEL = 19
 ZSTD_SAMPLE_BYTES = 2 << 20
+
+_WAYS = {Kind.CAUSAL: "network", Kind.ZSTD: "zstd", Kind.PLAIN: "plain"}
 
 
 @dataclass(frozen=True)
@@ -36,16 +42,20 @@ class Summary:
         were all the same, so that there is no range to compare errors with.
     max_error : float
         The largest error of a value, in the records' units.
-    expected_psnr_db, expected_bytes_per_record : float
-        What the quality gave on training data.
+    expected_psnr_db, expected_bytes_per_record : float or None
+        What the quality gave on training data; None within a bound, where it says nothing of what comes back.
     model_bytes : int
         What a reader needs besides: the integer decoder at this quality. In the file already if ``model_embedded``.
     model_embedded : bool
         Whether the file carries it.
     unlike : int
-        Records restored so badly that they look nothing like the training data.
+        Records restored so badly that they look nothing like the training data; within a bound, those whose code alone
+        would be.
     warnings : tuple of str
         What a person should know, in sentences.
+    chunks_kept : dict of str to int
+        Within a bound, how many of the chunks written now are kept in which way: ``code and rest``; under what their
+        ``neighbours`` say, or the model's ``network``; by ``zstd``; or ``plain``. Empty without a bound.
     """
 
     path: str
@@ -55,12 +65,13 @@ class Summary:
     raw_bytes: int
     psnr_db: float | None
     max_error: float
-    expected_psnr_db: float
-    expected_bytes_per_record: float
+    expected_psnr_db: float | None
+    expected_bytes_per_record: float | None
     model_bytes: int
     model_embedded: bool
     unlike: int
     warnings: tuple[str, ...]
+    chunks_kept: dict[str, int] = field(default_factory=dict)
     sample: bytes = field(default=b"", repr=False)
     """The first records as they came, to try zstd on."""
 
@@ -97,6 +108,23 @@ class Summary:
         values = asdict(self)
         del values["sample"]
         computed = ("bytes_per_record", "ratio_to_raw", "zstd_bytes", "ratio_to_zstd", "pays_after")
-        if math.isinf(self.expected_psnr_db):  # JSON has no infinity
+        if self.expected_psnr_db is not None and math.isinf(self.expected_psnr_db):  # JSON has no infinity
             values["expected_psnr_db"] = None
         return {**values, "warnings": list(self.warnings), **{name: getattr(self, name) for name in computed}}
+
+
+def ways_of(kept: Iterable[tuple[Kind, bool]]) -> dict[str, int]:
+    """Return how many chunks are kept in which way, the most frequent first.
+
+    Parameters
+    ----------
+    kept : iterable of (Kind, bool)
+        For each chunk how it is kept, and whether on top of its code.
+
+    Examples
+    --------
+    >>> ways_of([(Kind.EXACT, False), (Kind.LINEAR, True), (Kind.LINEAR, False)])
+    {'neighbours': 2, 'code and rest': 1}
+    """
+    ways = Counter("code and rest" if needs_code else _WAYS.get(kind, "neighbours") for kind, needs_code in kept)
+    return dict(ways.most_common())

@@ -27,7 +27,7 @@ from narrows.archive.source import ByteSource
 from narrows.codec.entropy_models.contract import Coded
 from narrows.codec.entropy_models.escapes import MAX_SYMBOL
 from narrows.codec.residual.grid import Grid
-from narrows.codec.residual.kept import Errors, keep
+from narrows.codec.residual.kept import Errors, Kind, keep
 from narrows.errors import ArchiveError, InvalidParameterError, ShapeMismatchError, WrongModelError
 from narrows.files import as_path, check_output, lock, naming_output, replacing
 
@@ -77,6 +77,8 @@ class Writer:
         The size of the file, once it is closed.
     errors : Errors
         How far off values are, where the archive has a bound.
+    kept : list of (Kind, bool)
+        For each chunk written where the archive has a bound, how it is kept, and whether on top of its code.
 
     Raises
     ------
@@ -104,6 +106,7 @@ class Writer:
         self.path, self._codec, self._quality = os.fspath(path), codec, quality
         self.n_records = self.n_added = self.n_bytes = 0
         self.errors = Errors()
+        self.kept: list[tuple[Kind, bool]] = []
         self._stack = ExitStack()
         with self._stack:
             if append:
@@ -238,6 +241,7 @@ class Writer:
             kept = keep(records, decoded, coded.n_bytes, grid, self._codec.causal)
             errors = Errors.of(records, kept.restored)
             self.errors += errors
+            self.kept.append((kept.kind, kept.needs_code))
             rest = Rest(kept.kind, errors.largest, kept.data)
             self._n_held, held = 0, self._n_held
             self._sum(kept.restored)
@@ -323,7 +327,7 @@ class Writer:
 def _bound_in_words(max_error: float | None) -> str:
     if max_error is None:
         return "keeps the model's code alone"
-    return "is lossless" if max_error == 0 else f"has a largest error of {max_error:g}"
+    return "is lossless" if max_error == 0 else f"has a largest error of {max_error!r}"
 
 
 class _Aborted(Exception):  # noqa: N818

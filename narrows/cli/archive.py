@@ -102,7 +102,8 @@ def about(path: str) -> tuple[dict[str, Any], list[str]]:
 
     found = narrows.archive.inspect(path)
     metadata, kind = found.metadata, found.metadata["container"].get("kind")
-    tiling, psnr_db = _tiling(metadata), _expected_psnr_db(path) if found.has_model else None
+    is_bounded = metadata.get("max_error") is not None
+    tiling, psnr_db = _tiling(metadata), _expected_psnr_db(path) if found.has_model and not is_bounded else None
     n_images = None if tiling is None else found.n_records // tiling.n_records
     said = {**found.to_json(), "n_images": n_images, "expected_psnr_db": psnr_db}
     one = "record" if tiling is None else "tile"
@@ -112,9 +113,9 @@ def about(path: str) -> tuple[dict[str, Any], list[str]]:
         ("records" if tiling is None else "images", f"{_contents(found, tiling)}, {restored}"),
         ("bytes", f"{_bytes_each(found, n_images)}, the model's not counted"),
         ("model", f"{metadata['model'][:12]}, {_INSIDE if found.has_model else _OUTSIDE}"),
-        ("quality", _quality(metadata["quality"], psnr_db)),
+        *([] if is_bounded else [("quality", _quality(metadata["quality"], psnr_db))]),
         ("code", f"{count(metadata['n_symbols'], 'whole number')} a {one}"),
-        *_bound_rows(metadata.get("max_error"), found.largest_error),
+        *_bound_rows(metadata.get("max_error"), found.largest_error, metadata["dtype"]),
         *([("made from", _KINDS[kind])] if kind in _KINDS else []),
     ]
     parts = {
@@ -128,12 +129,14 @@ def about(path: str) -> tuple[dict[str, Any], list[str]]:
     return said, [*aligned(rows), "", "where the bytes are", *aligned(sizes, right=[1, 2], indent=2)]
 
 
-def _bound_rows(max_error: float | None, largest: float | None) -> list[tuple[str, str]]:
+def _bound_rows(max_error: float | None, largest: float | None, dtype: str) -> list[tuple[str, str]]:
     """Return a row on how exactly values come back, if that was said when the archive was made."""
     if max_error is None or largest is None:
         return []
     if max_error == 0:
         return [("kept", "bit for bit")]
+    if not dtype.startswith("float"):  # whole numbers are as far off as a whole number
+        max_error, largest = int(max_error), int(largest)
     return [("kept", f"within {number(max_error)} of every value; the largest error is {number(largest)}")]
 
 

@@ -32,7 +32,8 @@ next to nothing beside the model's own error. A model trained by `narrows train 
 least bytes at that quality.
 
 With --max-error and --lossless an archive keeps what the model gets wrong as well, as far as asked; a model trained by
-`narrows train --recipe lossless` makes these files small. Such data may hold NaNs and infinities.
+`narrows train --recipe lossless` makes these files small. Such data may hold NaNs and infinities. The code is
+then chosen for the smallest file, so these options take no --psnr, --bytes-per-record or --overlap.
 
 Images larger than those that the model was trained on are cut into tiles, and come back whole. Tiles that only meet
 may show their seams; with --overlap they are blended.
@@ -41,6 +42,16 @@ may show their seams; with --overlap they are blended.
 Keep the model: without it an archive cannot be read. --embed-model puts in what reading takes,
 so that FILE.narrows is all that anybody needs.
 """
+
+
+_WAYS = {
+    "code and rest": "by the code and what it misses",
+    "neighbours": "by what values say of their neighbours",
+    "network": "by the model's network for values",
+    "zstd": "by zstd",
+    "plain": "as they are",
+}
+"""Ways to keep chunks, in words."""
 
 
 @click.command(epilog=EPILOG)
@@ -62,7 +73,7 @@ so that FILE.narrows is all that anybody needs.
     help="How far the tiles of larger images overlap; by default 0, or as in the archive that is appended to.",
 )
 @click.option("--embed-model", is_flag=True, help="Put into the archive what reading it takes of the model.")
-@click.option("--append", is_flag=True, help="Add to an archive that is there, of the same model and quality.")
+@click.option("--append", is_flag=True, help="Add to an archive that is there, of the same model, quality and bound.")
 @data_options
 @device_option
 @write_options
@@ -93,26 +104,36 @@ def compress(
     machine restores the same bytes.
     """
     _check_options(psnr=psnr, bytes_per_record=bytes_per_record, append=append, force=force)
-    if lossless and max_error is not None:
-        raise click.UsageError("--lossless has no error, and --max-error allows some. Give one of them.")
+    qualities = {"--psnr": psnr, "--bytes-per-record": bytes_per_record}
+    _check_bound(qualities, max_error=max_error, lossless=lossless, overlap=overlap)
     check_not_read(output, (data, model))
     check_archive_output(output, force=force or append)
 
     from narrows.archive import inspect
-    from narrows.archive.bound import bound_of
+    from narrows.archive.appending import bound_for, check_together, metadata_of
     from narrows.archive.compress import compress as write
     from narrows.archive.compress import tiling_of
     from narrows.archive.quality import choose_quality
     from narrows.codec import read_frozen
 
     # What can be refused before PyTorch is loaded, which takes seconds.
+    before = None
     if append:
         inspect(output)
+        before = metadata_of(output)
+    check_together(
+        psnr=psnr,
+        bytes_per_record=bytes_per_record,
+        max_error=max_error,
+        lossless=lossless,
+        overlap=overlap,
+        before=before,
+    )
     codec = read_frozen(model)
     choose_quality(codec, psnr=psnr, bytes_per_record=bytes_per_record)
     source = open_data(data, limit=limit, resize=resize, key=key, quiet=quiet)
-    bound_of(max_error, lossless=lossless, source=source)
-    tiling_of(source, codec, overlap)
+    bound_for(output, before, source, max_error=max_error, lossless=lossless)
+    tiling_of(source, codec, overlap, before)
 
     loaded = load_model(model, device)
     with on_records("compressing", quiet=quiet) as tell:
@@ -133,7 +154,7 @@ def compress(
     if as_json:
         print_json(summary.to_json())
     else:
-        print_lines(*_lines(summary, source, model, fixed_bytes(summary.path)))
+        print_lines(*_lines(summary, source, model, fixed_bytes(summary.path), quiet=quiet))
     for warning in summary.warnings:
         note(f"Warning: {warning}", quiet=quiet)
 
@@ -149,8 +170,25 @@ def _check_options(*, psnr: float | None, bytes_per_record: float | None, append
         raise click.UsageError("--append adds to an archive and --force replaces one. Give one of them.")
 
 
-def _lines(summary: Summary, source: Source, model: str, fixed: int) -> list[str]:
-    """Return what came of it: a table, and a sentence on whether the model is worth its bytes.
+def _check_bound(asked: dict[str, float | None], *, max_error: str | None, lossless: bool, overlap: int | None) -> None:
+    """Refuse options that have no use, or no sense, beside a bound."""
+    if lossless and max_error is not None:
+        raise click.UsageError("--lossless has no error, and --max-error allows some. Give one of them.")
+    if not lossless and max_error is None:
+        return
+    bound = "--lossless" if lossless else "--max-error"
+    for option, value in asked.items():
+        if value is not None:
+            raise click.UsageError(
+                f"{option} chooses the quality of the code, of which {bound} leaves nothing in what comes back: "
+                "there it is chosen for the smallest file. Give one of them."
+            )
+    if overlap:
+        raise click.UsageError(f"Tiles have no seams with {bound}, so --overlap has no use. Got {overlap}.")
+
+
+def _lines(summary: Summary, source: Source, model: str, fixed: int, *, quiet: bool = False) -> list[str]:
+    """Return what came of it: a table, and unless quiet a sentence on whether the model is worth its bytes.
 
     ``fixed`` are the bytes of header and index.
     """
@@ -169,11 +207,13 @@ def _lines(summary: Summary, source: Source, model: str, fixed: int) -> list[str
             "",
             f"{count(summary.zstd_bytes, 'byte')} by zstd -19, which loses nothing",
         ),
+        *_kept_rows(summary),
         _psnr_row(summary),
         ("largest error", number(max_error), "", "of any value, in the data's own units"),
         ("the model", number(summary.model_bytes), "bytes", _where_model_is(summary, model)),
     ]
-    return [f"{summary.path}", "", *aligned(rows, right=[1], indent=2), "", _worth(summary, fixed)]
+    table = [f"{summary.path}", "", *aligned(rows, right=[1], indent=2)]
+    return table if quiet else [*table, "", _worth(summary, fixed)]
 
 
 def _fixed_rows(summary: Summary, fixed: int) -> list[tuple[str, str, str, str]]:
@@ -187,8 +227,17 @@ def _fixed_rows(summary: Summary, fixed: int) -> list[tuple[str, str, str, str]]
     return [("fixed bytes", number(fixed), "", f"{what}, {share:.0%} of the file; more records hardly add to them")]
 
 
+def _kept_rows(summary: Summary) -> list[tuple[str, str, str, str]]:
+    """Return a row on how chunks are kept, where there is a bound."""
+    if not summary.chunks_kept:
+        return []
+    ways = ", ".join(f"{n:,} {_WAYS.get(way, way)}" for way, n in summary.chunks_kept.items())
+    return [("chunks", number(sum(summary.chunks_kept.values())), "", ways)]
+
+
 def _psnr_row(summary: Summary) -> tuple[str, str, str, str]:
-    expected = f"expected: {number(summary.expected_psnr_db)} dB, as of the training data"
+    known = summary.expected_psnr_db is not None
+    expected = f"expected: {number(summary.expected_psnr_db)} dB, as of the training data" if known else ""
     if summary.psnr_db is None:
         return ("PSNR", "-", "", "restored exactly")
     return ("PSNR", number(summary.psnr_db), "dB", expected)

@@ -30,12 +30,15 @@ def range_text(qualities: tuple[Quality, ...]) -> str:
 
 
 def quality_warnings(model: Autoencoder) -> tuple[str, ...]:
-    """Return what a person should know if the model misses the quality that it was trained for."""
+    """Return what a person should know if the model misses the quality that it was trained for.
+
+    One with a residual is trained for archives that keep bits or a bound: there it is no miss.
+    """
     from narrows.archive.quality import misses_psnr
 
     asked = getattr(model.chain_.parts.likelihood, "psnr", None)
     qualities = qualities_of(model)
-    if asked is None or not qualities:
+    if asked is None or not qualities or model.residual is not None:
         return ()
     best, usual = max(one.psnr_db for one in qualities), model.frozen_.qualities[model.frozen_.usual]
     if misses_psnr(best, asked):

@@ -12,7 +12,7 @@ __all__ = ["check_finite"]
 CHUNK_BYTES = 1 << 24
 
 
-def check_finite(source: Source) -> None:
+def check_finite(source: Source, *, advice: str | None = None) -> None:
     """Raise an error that says how many values are not finite, and where the first one is.
 
     Parameters
@@ -20,6 +20,8 @@ def check_finite(source: Source) -> None:
     source : Source
         Read in chunks of about 16 MiB, so a memory-mapped file larger than memory is fine. Integers and
         booleans pass at once.
+    advice : str, optional
+        What to do about such values, in a sentence that ends the error. None: remove or fill them.
 
     Raises
     ------
@@ -52,5 +54,5 @@ Remove or fill such values first.
         verb = "is" if n_bad == 1 else "are"
         raise NonFiniteDataError(
             f"{source.name}: {n_bad:,} of {values.size:,} values {verb} NaN or infinite. The first is {first}. "
-            "Remove or fill such values first."
+            f"{advice or 'Remove or fill such values first.'}"
         )

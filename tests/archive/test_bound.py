@@ -5,7 +5,14 @@ import pytest
 
 import narrows
 from narrows.archive import recover, verify
-from narrows.errors import ArchiveError, CorruptArchiveError, InvalidParameterError
+from narrows.archive.bound import bound_of
+from narrows.errors import (
+    ArchiveError,
+    CorruptArchiveError,
+    InvalidParameterError,
+    NonFiniteDataError,
+    ShapeMismatchError,
+)
 
 
 @pytest.fixture
@@ -83,13 +90,80 @@ def test_noise_takes_no_more_than_itself_and_a_few_bytes(codec_model, tmp_path, 
 
 def test_what_is_appended_keeps_the_bound_of_the_archive(codec_model, images, tmp_path):
     path = tmp_path / "a.narrows"
-    narrows.compress(images[:100], path, model=codec_model, max_error=2)
-    for other in ({}, {"max_error": 3}, {"lossless": True}):
-        with pytest.raises(ArchiveError, match="largest error of 2"):
-            narrows.compress(images[100:], path, model=codec_model, append=True, **other)
-    narrows.compress(images[100:], path, model=codec_model, append=True, max_error=2)
+    narrows.compress(images[:100], path, model=codec_model, max_error=2.0633898)
+    for tighter in ({"max_error": 2.06}, {"lossless": True}):
+        with pytest.raises(ArchiveError, match=r"a largest error of 2\.0633898, .* Append without"):
+            narrows.compress(images[100:], path, model=codec_model, append=True, **tighter)
+    no_tighter = ({}, {"max_error": 2.063389}, {"max_error": 3}, {"max_error": "9%"})
+    for start, wider in zip(range(100, 300, 50), no_tighter, strict=True):
+        narrows.compress(images[start : start + 50], path, model=codec_model, append=True, **wider)
     back = narrows.restore(path, model=codec_model)
     assert np.abs(back.astype(int) - images).max() <= 2
+
+
+def test_what_is_appended_to_a_lossless_archive_is_lossless_and_to_one_without_a_bound_has_none(
+    codec_model, images, tmp_path
+):
+    path = tmp_path / "a.narrows"
+    narrows.compress(images[:200], path, model=codec_model, lossless=True)
+    narrows.compress(images[200:250], path, model=codec_model, append=True)
+    narrows.compress(images[250:], path, model=codec_model, append=True, max_error=4)
+    np.testing.assert_array_equal(narrows.restore(path, model=codec_model), images)
+    narrows.compress(images[:200], path, model=codec_model, force=True)
+    with pytest.raises(ArchiveError, match="has no bound"):
+        narrows.compress(images[200:], path, model=codec_model, append=True, max_error=4)
+
+
+@pytest.mark.parametrize("bound", [{"max_error": 3}, {"lossless": True}, {"append": True}], ids=str)
+@pytest.mark.parametrize("useless", [{"psnr": 20}, {"bytes_per_record": 9}, {"overlap": 2}], ids=str)
+def test_what_has_no_use_within_a_bound_is_refused_before_the_model_is_loaded(
+    codec_model, images, tmp_path, bound, useless
+):
+    path = tmp_path / "a.narrows"
+    if "append" in bound:
+        narrows.compress(images[:50], path, model=codec_model, lossless=True)
+    with pytest.raises(InvalidParameterError, match=next(iter(useless))):
+        narrows.compress("no-such-data.npy", path, model="no-such-model", **bound, **useless)
+
+
+def test_nothing_is_expected_or_advised_within_a_bound(codec_model, tmp_path, rng):
+    noise = (255 * rng.integers(0, 2, (300, 8, 8))).astype(codec_model.frozen_.dtype)
+    summary, _ = there_and_back(noise, codec_model, tmp_path, max_error=2)
+    assert (summary.expected_psnr_db, summary.expected_bytes_per_record, summary.warnings) == (None, None, ())
+    assert there_and_back(noise, codec_model, tmp_path)[0].warnings
+
+
+def test_how_chunks_are_kept_is_said(codec_model, floats, tmp_path, rng):
+    noise = rng.integers(0, 256, (5000, 8, 8)).astype(codec_model.frozen_.dtype)
+    assert there_and_back(noise, codec_model, tmp_path, lossless=True)[0].chunks_kept == {"plain": 2}
+    assert there_and_back(noise * 0, codec_model, tmp_path, lossless=True)[0].chunks_kept.keys() == {"zstd"}
+    assert there_and_back(noise, codec_model, tmp_path)[0].chunks_kept == {}
+    series, model = floats
+    said = there_and_back(series, model, tmp_path, max_error=2)[0]
+    assert said.to_json()["chunks_kept"] == said.chunks_kept
+    assert sum(said.chunks_kept.values()) == 1
+    assert said.chunks_kept.keys() <= {"code and rest", "neighbours"}
+
+
+def test_data_that_are_one_record_get_a_hint(codec_model, images, tmp_path):
+    for one in (images[0], np.block([[images[0], images[1]], [images[2], images[3]]])):
+        with pytest.raises(ShapeMismatchError, match=r"along the first axis: .* data\[None\]"):
+            narrows.compress(one, tmp_path / "a.narrows", model=codec_model, lossless=True)
+        narrows.compress(one[None], tmp_path / "b.narrows", model=codec_model, lossless=True, force=True)
+    with pytest.raises(ShapeMismatchError, match=r"Got \(3,\)\.$"):
+        narrows.compress(images[0][:3, :3], tmp_path / "a.narrows", model=codec_model, lossless=True)
+
+
+def test_values_that_are_not_finite_come_with_advice(floats, tmp_path):
+    series, model = floats
+    series = series.copy()
+    series[3, 4] = np.nan
+    with pytest.raises(NonFiniteDataError, match=r"keep them as they are by max_error or lossless .*--lossless"):
+        narrows.compress(series, tmp_path / "a.narrows", model=model)
+    with pytest.raises(NonFiniteDataError, match="Training needs finite values: leave out"):
+        narrows.Autoencoder(n_latent=3).fit(series)
+    with pytest.raises(NonFiniteDataError, match="Training needs finite values: leave out"):
+        narrows.Autoencoder(n_latent=3).fit(series[:3], validation=series)
 
 
 def test_one_record_and_a_range(codec_model, images, tmp_path):
@@ -137,3 +211,10 @@ def test_bounds_that_are_none_are_refused(codec_model, images, tmp_path, bound):
 def test_lossless_has_no_bound(codec_model, images, tmp_path):
     with pytest.raises(InvalidParameterError, match="not both"):
         narrows.compress(images, tmp_path / "a.narrows", model=codec_model, max_error=1, lossless=True)
+
+
+def test_a_share_of_a_range_that_no_float_can_hold():
+    records = np.array([[-1.7e308, 0.0], [1.7e308, 1.0]])
+    source = narrows.data.open(records)
+    assert bound_of("1%", lossless=False, source=source) == pytest.approx(3.4e306)
+    assert bound_of("100%", lossless=False, source=source) == np.finfo(np.float64).max

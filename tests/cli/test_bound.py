@@ -20,7 +20,8 @@ def test_no_value_is_further_off(narrows, compressor, digits, bound, units):
     assert said["max_error"] == largest <= units
     about = narrows.json("info", "x.narrows")
     assert (about["metadata"]["max_error"], about["largest_error"]) == (pytest.approx(units), largest)
-    assert f"within {units:g}" in narrows("info", "x.narrows").stdout
+    said = f"within {int(units)} of every value; the largest error is {largest}\n"
+    assert said in narrows("info", "x.narrows").stdout
     assert narrows.json("verify", "x.narrows")["largest_error"] == largest
     assert f"further off than {largest}" in narrows("verify", "x.narrows").stdout
 
@@ -58,8 +59,34 @@ def test_data_with_holes_are_kept_too(narrows, tmp_path):
         (("--lossless", "--max-error", "1"), "one of them"),
         (("--max-error", "-1"), "max_error"),
         (("--max-error", "much"), "max_error"),
+        (("--max-error", "5%", "--psnr", "20"), "--psnr chooses the quality of the code"),
+        (("--lossless", "--bytes-per-record", "9"), "--bytes-per-record chooses the quality of the code"),
+        (("--lossless", "--overlap", "2"), "--overlap has no use"),
     ],
 )
-def test_what_contradicts_itself_is_refused(narrows, compressor, options, message):
+def test_what_contradicts_itself_is_refused(narrows, compressor, options, message, monkeypatch):
+    monkeypatch.setattr("narrows.cli.compress.load_model", lambda *_: pytest.fail("the model was loaded"))
     result = narrows.fails("compress", "digits:test", "-m", compressor, "-o", "x.narrows", *options)
-    assert message in result.output
+    assert message in " ".join(result.output.split())
+
+
+def test_what_is_appended_takes_the_bound_of_the_archive(narrows, compressor, digits, monkeypatch):
+    compress(narrows, compressor, "--max-error", "5.0633898", "--limit", "50")
+    append = ("compress", "digits:test", "-m", compressor, "-o", "x.narrows", "--append")
+    narrows(*append)
+    narrows(*append, "--max-error", "5.06339")
+    largest = np.abs(restored(narrows, compressor) - np.concatenate([digits[1][:50], digits[1], digits[1]])).max()
+    assert largest <= 5
+    monkeypatch.setattr("narrows.cli.compress.load_model", lambda *_: pytest.fail("the model was loaded"))
+    assert "a largest error of 5.0633898," in narrows.fails(*append, "--lossless").stderr
+    assert "psnr" in narrows.fails(*append, "--psnr", "20").stderr
+
+
+def test_how_chunks_are_kept_is_said_and_nothing_is_expected(narrows, compressor):
+    said = compress(narrows, compressor, "--lossless")
+    assert sum(said["chunks_kept"].values()) == narrows.json("info", "x.narrows")["n_chunks"]
+    text = narrows("compress", "digits:test", "-m", compressor, "-o", "y.narrows", "--max-error", "20").stdout
+    assert any(line.startswith("  chunks ") and " 1 by " in line for line in text.splitlines())
+    assert "expected" not in text
+    narrows("compress", "digits:test", "-m", compressor, "-o", "z.narrows", "--lossless", "--embed-model")
+    assert "expected" not in narrows("info", "z.narrows").stdout

@@ -13,6 +13,7 @@ import narrows as package
 from narrows.archive.quality import size_warnings
 from narrows.archive.summary import Summary
 from narrows.cli.compress import _lines
+from narrows.cli.progress import on_records
 
 
 @pytest.fixture
@@ -398,4 +399,22 @@ def test_ctrl_c_leaves_an_archive_that_is_appended_to_or_replaced_as_it_was(how,
 
 def test_quiet_says_nothing_but_the_result(narrows, model, rng):
     np.save("noise.npy", rng.integers(0, 256, (50, 8, 8), dtype=np.uint8))
-    assert compress(narrows, model, "-q", data="noise.npy").stderr == ""
+    said = compress(narrows, model, "-q", data="noise.npy")
+    assert said.stderr == ""
+    assert "The model " not in said.stdout
+    assert said.stdout.splitlines()[-1].startswith("  the model ")
+
+
+def test_an_interruption_is_said_on_a_line_of_its_own(narrows, model, monkeypatch):
+    def echo_and_stop(doing, *, quiet):
+        @contextmanager
+        def shown():
+            with on_records(doing, quiet=quiet) as tell:
+                tell(200, 400)
+                raise KeyboardInterrupt
+
+        return shown()
+
+    monkeypatch.setattr("narrows.cli.progress._BETWEEN_RECORD_LINES", 0)
+    monkeypatch.setattr("narrows.cli.compress.on_records", echo_and_stop)
+    assert compress(narrows, model, code=130).stderr == "compressing: 200 of 400 records\nInterrupted.\n"

@@ -118,6 +118,13 @@ def test_a_quality_that_training_does_not_reach_is_warned_of_with_advice_that_ca
     assert {**after["parts"]["network"], "code_channels": None} == {**before["parts"]["network"], "code_channels": None}
 
 
+def test_a_model_for_archives_that_keep_bits_misses_no_quality(codec_model, monkeypatch):
+    monkeypatch.setattr(codec_model.chain_.parts.likelihood, "psnr", 99.0)
+    assert quality_warnings(codec_model)
+    monkeypatch.setattr(codec_model, "residual", "causal")
+    assert quality_warnings(codec_model) == ()
+
+
 def test_a_quality_that_only_a_finer_step_reaches_is_said_with_the_option_that_takes_it(codec_model, monkeypatch):
     asked = codec_model.frozen_.qualities[codec_model.frozen_.usual].psnr_db + 0.26
     monkeypatch.setattr(codec_model.chain_.parts.likelihood, "psnr", asked)
