@@ -190,7 +190,9 @@ def _symbols(fitted: Autoencoder, records: NDArray[Any], quality: int) -> NDArra
 def _smallest(fitted: Autoencoder, source: Source, tiling: Tiling | None, bound: float) -> int:
     """Return the quality with which code and rest together are smallest, by trying some on a sample."""
     codec = fitted.frozen_
-    n_records = max(1, min(_SAMPLE_RECORDS, _SAMPLE_VALUES // math.prod(codec.shape)))
+    n_records = min(_SAMPLE_RECORDS, _SAMPLE_VALUES // math.prod(codec.shape))
+    if n_records == 0:  # to try a quality would take as long as to compress
+        return codec.usual
     values = np.asarray(source.values[:: -(-len(source) // n_records)])
     records = (values if tiling is None else tiling.cut(values))[:n_records]
     grid, costs = Grid(codec.dtype, bound), dict[int, float]()

@@ -102,17 +102,17 @@ static void to_weights(const int32_t *sums, int shift, const int64_t *exp, size 
                        size stride)
 {
     size largest = 0;
-    int64_t total = 0, given = 0, parts[LANES];
+    uint32_t total = 0, given = 0, parts[LANES]; /* at most 2^15 each */
     for (size k = 1; k < n_components; k++)
         if (sums[k] >> shift > sums[largest] >> shift)
             largest = k;
     for (size k = 0; k < n_components; k++) {
         int64_t away = (int64_t)(sums[largest] >> shift) - (sums[k] >> shift);
-        total += parts[k] = exp[away < N_EXP ? away : N_EXP - 1];
+        total += parts[k] = (uint32_t)exp[away < N_EXP ? away : N_EXP - 1];
     }
     for (size k = 0; k < n_components; k++)
         given += weights[k * stride] = (int32_t)((parts[k] << 15) / total);
-    weights[largest * stride] += (int32_t)(32768 - given);
+    weights[largest * stride] += 32768 - (int32_t)given;
 }
 
 /* The buffers of arguments, in their order. */
@@ -155,10 +155,11 @@ static void say(const Network *net, Layer *multiply, const int16_t *values, size
                 int32_t *sums)
 {
     const size *sizes = net->sizes;
-    for (size r = 0; r < TILE; r++) {
-        size record = first + r < n ? first + r : n - 1;
-        for (size k = 0; k < sizes[0]; k++)
-            x[r * sizes[0] + k] = values[net->seen[k] * n + record];
+    size count = n - first < TILE ? n - first : TILE;
+    for (size k = 0; k < sizes[0]; k++) {
+        const int16_t *seen = values + net->seen[k] * n + first;
+        for (size r = 0; r < TILE; r++)
+            x[r * sizes[0] + k] = seen[r < count ? r : count - 1];
     }
     for (int k = 0; k < 3; k++) {
         multiply(x, sizes[k] / 2, net->weights[k], net->biases[k], sizes[k + 1], sums);
@@ -204,7 +205,7 @@ PyObject *causal(PyObject *module, PyObject *args)
                 for (size k = 0; k < n_components; k++) {
                     int64_t mean = said[n_components + k] >> shifts[3];
                     int64_t scale = said[2 * n_components + k] >> shifts[4];
-                    means[k * n + i] = floor_divided(mean - middles[i], coarse);
+                    means[k * n + i] = coarse == 1 ? mean - middles[i] : floor_divided(mean - middles[i], coarse);
                     scales[k * n + i] = (int32_t)clip(scale - wider, 0, N_SCALES - 1);
                 }
             }

@@ -240,7 +240,7 @@ class CausalRun(Run):
         return Mixture(weights, means, scales, lows, self._window)
 
     def see(self, values: NDArray[np.int64]) -> None:
-        self._values[self._position] = np.clip(values - self._model.lowest, 0, _MOST_INPUT)
+        self._values[self._position] = np.minimum(np.maximum(values - self._model.lowest, 0), _MOST_INPUT)
         self._position += 1
 
     def _coarse(self, distance: Any) -> Any:
@@ -312,6 +312,9 @@ class _Narrow:
             [_in_pairs(weights[channel]) for weights in (model.weights_1, model.weights_2, model.weights_3)]
             for channel in range(model.grid[2])
         ]
+        self._rows, self._columns = (
+            _filled_up(of_place, (2,)).astype(np.int32) for of_place in (model.rows, model.columns)
+        )
         self._biases = [_filled_up(biases, (1,)).astype(np.int32) for biases in (model.biases_2, model.biases_3)]
         self._shifts = tuple(model.shifts.tolist())
 
@@ -323,7 +326,7 @@ class _Narrow:
         model = self._model
         place, channel = divmod(position, model.grid[2])
         row, column = divmod(place, model.grid[1])
-        bias = _filled_up(model.rows[channel, row] + model.columns[channel, column], (0,)).astype(np.int32)
+        bias = self._rows[channel, row] + self._columns[channel, column]
         first, second, third = self._layers[channel]
         layers = (first, bias, second, self._biases[0][channel], third, self._biases[1][channel])
         shape = model.n_components, len(middles)
