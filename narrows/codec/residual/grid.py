@@ -134,6 +134,16 @@ class Grid:
         q = low + (distance - low * self.step > half)
         return q, np.zeros(values.shape, np.bool_)
 
+    def is_within(self, restored: NDArray[Any], values: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return which floats came back within E; what cannot be told from beyond it counts as beyond."""
+        most = self.max_error
+        if self.dtype.itemsize < 8:  # their differences in binary64 are right but for the last digit
+            wide, most = np.dtype(np.float64), math.nextafter(most, 0)
+        else:
+            wide = np.dtype(np.longdouble)
+        with np.errstate(invalid="ignore", over="ignore"):
+            return np.asarray(np.abs(restored.astype(wide) - values.astype(wide)) <= most)
+
     def _float_steps(
         self, values: NDArray[Any], anchors: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -142,6 +152,5 @@ class Grid:
             is_near = np.abs(told) <= _FURTHEST // SIXTEENTHS
             q = np.where(is_near, told, 0).astype(np.int64)
             restored = self.values(anchors + SIXTEENTHS * q)
-            is_within = np.abs(restored.astype(np.longdouble) - values.astype(np.longdouble)) <= self.max_error
-        wild = ~(is_near & is_within)
+        wild = ~(is_near & self.is_within(restored, values))
         return np.where(wild, 0, q), wild

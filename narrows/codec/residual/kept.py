@@ -349,10 +349,7 @@ def _is_within(restored: NDArray[Any], values: NDArray[Any], grid: Grid) -> NDAr
         same = restored.view(np.uint8) == values.view(np.uint8)
         return np.asarray(same.reshape(*values.shape, -1).all(-1))
     if grid.dtype.kind == "f":
-        with np.errstate(invalid="ignore", over="ignore"):
-            distance = np.abs(restored.astype(np.longdouble) - values.astype(np.longdouble))
-        is_within: NDArray[np.bool_] = distance <= grid.max_error
-        return is_within
+        return grid.is_within(restored, values)
     high, low = np.maximum(restored, values), np.minimum(restored, values)
     unsigned = f"u{grid.dtype.itemsize}"
     return np.asarray(high.astype(unsigned) - low.astype(unsigned) <= np.uint64(grid.step // 2))

@@ -332,19 +332,23 @@ def _trimmed_least_squares(x: NDArray[np.float64], y: NDArray[np.float64]) -> ND
     """
     few = slice(None, None, -(-len(y) // _TRIM_VALUES))
     some = x[few], y[few]
-    solved = _least_squares(*some)
+    solved = _solved(*_squares(*some))
     for seen, aim in (*[some] * _AGAIN, (x, y)):
         off = np.abs(aim - seen @ solved)
-        near = off <= _FAR_OFF * np.quantile(off, _MOST)
-        solved = _least_squares(seen[near], aim[near])
+        far = np.flatnonzero(off > _FAR_OFF * np.quantile(off, _MOST))
+        (gram, moments), (gram_far, moments_far) = _squares(seen, aim), _squares(seen[far], aim[far])
+        solved = _solved(gram - gram_far, moments - moments_far)
     return solved
 
 
-def _least_squares(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+def _squares(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return x.T @ x, x.T @ y
+
+
+def _solved(gram: NDArray[np.float64], moments: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return w with the least Σ (y - x w)², a little ridge added."""
-    gram = x.T @ x
     gram[np.diag_indices_from(gram)] += _RIDGE * max(float(np.trace(gram)) / len(gram), 1e-12)
-    return np.asarray(np.linalg.solve(gram, x.T @ y), np.float64)
+    return np.asarray(np.linalg.solve(gram, moments), np.float64)
 
 
 def _whole(weights: ArrayLike) -> NDArray[np.int64]:
@@ -378,8 +382,9 @@ def _suited(errors: NDArray[np.int64], bins: NDArray[np.uint8]) -> tuple[NDArray
     # Errors by magnitude: each sixteenth up to 8 steps, then by eighths of an octave. Where between two values a mean
     # lies counts: under a narrow distribution a value half a step away is much less likely than one that is hit.
     edges = np.unique(np.concatenate([np.arange(128), np.rint(2.0 ** np.arange(7, 44, 0.125))])).astype(np.int64)
-    classes = np.searchsorted(edges, np.abs(errors), side="right") - 1
-    counts = np.bincount((bins.astype(np.int64) * len(edges) + classes).ravel(), minlength=N_BINS * len(edges))
+    some = slice(None, None, -(-errors.size // _FIT_VALUES))
+    classes = np.searchsorted(edges, np.abs(errors.ravel()[some]), side="right") - 1
+    counts = np.bincount(bins.ravel()[some].astype(np.int64) * len(edges) + classes, minlength=N_BINS * len(edges))
     counts = counts.reshape(N_BINS, len(edges)).astype(np.float64)
     widths = 2.0 ** (np.arange(N_SCALES) / 4 - 2)  # in sixteenths of a step
     half = SIXTEENTHS / 2
