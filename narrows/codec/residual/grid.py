@@ -136,11 +136,9 @@ class Grid:
 
     def is_within(self, restored: NDArray[Any], values: NDArray[Any]) -> NDArray[np.bool_]:
         """Return which floats came back within E; what cannot be told from beyond it counts as beyond."""
-        most = self.max_error
+        most, wide = self.max_error, "longdouble"
         if self.dtype.itemsize < 8:  # their differences in binary64 are right but for the last digit
-            wide, most = np.dtype(np.float64), math.nextafter(most, 0)
-        else:
-            wide = np.dtype(np.longdouble)
+            most, wide = math.nextafter(most, 0), "float64"
         with np.errstate(invalid="ignore", over="ignore"):
             return np.asarray(np.abs(restored.astype(wide) - values.astype(wide)) <= most)
 
