@@ -13,7 +13,7 @@ from narrows.errors import InvalidParameterError
 from narrows.networks.activations import ACTIVATIONS, activation, inverse_activation
 from narrows.networks.contract import Decoder, Network, Sizes
 from narrows.networks.images import Reshape
-from narrows.networks.initialisation import INITIALISATIONS, initialise, undrawn
+from narrows.networks.initialisation import INITIALISATIONS, initialise, theano_generator, undrawn
 from narrows.options import Flag, Many, Real, Whole, option, optional
 
 __all__ = ["Dense"]
@@ -44,7 +44,11 @@ class Dense(Network, name="dense"):
         optional(Many(Whole(1))), "units of the decoder's hidden layers, from the code on; None mirrors", default=None
     )
     initialisation: str = option(INITIALISATIONS, "how weights start; hidden biases start at zero", default="glorot")
-
+    theano_seed: int | None = option(
+        optional(Whole(0, 2**32 - 1)),
+        "draw weights as the Theano tutorials do, from NumPy's RandomState of this seed; None: as all other randomness",
+        default=None,
+    )
     code_bias: float = option(
         Real(), "where the biases of the encoder's last layer start; above 0 keeps relu codes alive", default=0.0
     )
@@ -63,8 +67,9 @@ class Dense(Network, name="dense"):
             decoder = _TiedDecoder(encoder, self.activation, self.output_activation, out_shape)
         else:
             decoder = _FreeDecoder([n_z, *back, n_out], self.activation, self.output_activation, out_shape)
-        initialise(encoder, self.initialisation, generator)
-        initialise(decoder, self.initialisation, generator)
+        draws = generator if self.theano_seed is None else theano_generator(self.theano_seed)
+        initialise(encoder, self.initialisation, draws)
+        initialise(decoder, self.initialisation, draws)
         with torch.no_grad():
             encoder.layers[-1].get_parameter("bias").fill_(self.code_bias)
         return encoder, decoder
