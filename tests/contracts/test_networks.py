@@ -48,6 +48,9 @@ def check_network(part, shape, widen, n_parameters):
     x = torch.rand(3, *shape, generator=torch.Generator().manual_seed(1)) + 0.1
     h = encoder(x)
     assert h.shape == (3, *sizes.h_shape)
+    if encoder.one_layer is not None:
+        layer, last = encoder.one_layer
+        torch.testing.assert_close(last(layer(x.flatten(1))).reshape(h.shape), h)
     z = torch.rand(3, *sizes.z_shape, generator=torch.Generator().manual_seed(2)) + 0.1
     out = decoder(z)
     assert out.shape == ((3, *shape) if n_parameters == 1 else (3, *shape, n_parameters))
@@ -195,6 +198,13 @@ def test_the_widths_are_those_asked_for():
     assert [tuple(w.shape) for w in weights(decoder) if w.ndim == 2] == [(7, 5), (12, 7)]
     mirrored = build(Dense(widths=(20, 10)), (4, 3))[1]
     assert [tuple(w.shape) for w in weights(mirrored) if w.ndim == 2] == [(10, 5), (20, 10), (12, 20)]
+
+
+@pytest.mark.parametrize(
+    ("network", "is_one"), [(Dense(widths=()), True), (Dense(), False), (Strided(), False)], ids=repr
+)
+def test_an_encoder_of_one_layer_says_so(network, is_one):
+    assert (build(network, (8, 8))[0].one_layer is not None) == is_one
 
 
 TIED = Dense(widths=(8, 6), activation="tanh", code_activation="tanh", output_activation="sigmoid", tied=True)
