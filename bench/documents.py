@@ -1,10 +1,11 @@
-"""Draw the pictures of the documentation, and write the numbers of bench/recipes.json into README and docs.
+"""Draw the pictures of the documentation, and write the measured numbers into README and docs.
 
     python bench/documents.py              pictures and numbers
     python bench/documents.py --numbers    numbers only
 
-Takes the models that bench/recipes.py left in bench/models, and trains the two that only the pictures need. Numbers
-stand between markers, ``<!--recipe:number-->13.47<!--/-->``; a test checks that they are those of the results.
+Takes the models that bench/recipes.py left in bench/models, and trains the one that only a picture needs; the pictures
+of denoising filters are bench/classics.py's. Numbers stand between markers, ``<!--recipe:number-->13.47<!--/-->``; a
+test checks that they are those of the results.
 """
 
 from __future__ import annotations
@@ -24,20 +25,6 @@ PICTURES = ROOT / "docs" / "pictures"
 PAGES = [ROOT / "README.md", ROOT / "docs" / "documents.md"]
 
 TWO = {"n_latent": 2, "network": "dense", "network__widths": (512, 256, 128), "network__activation": "tanh"}
-DENOISING = {
-    "n_latent": 500,
-    "network": "dense",
-    "network__widths": (),
-    "network__tied": True,
-    "network__code_activation": "sigmoid",
-    "network__initialisation": "glorot-sigmoid",
-    "likelihood": "bernoulli",
-    "corruption": "masking",
-    "training__epochs": 15,
-    "training__batch_size": 20,
-    "training__optimiser": "sgd",
-    "training__schedule": "constant",
-}
 
 
 # What the README shows of bench/codec.json, by the methods' names there.
@@ -54,6 +41,15 @@ def numbers(results: dict[str, Any]) -> dict[str, str]:
         filled[f"{name}:ce"] = f"{metrics['cross_entropy_per_value']:.4f}"
         filled[f"{name}:pca"] = f"{metrics['pca_sse_per_record']:.2f}"
     return filled
+
+
+def costs(classics: dict[str, Any]) -> dict[str, str]:
+    """Return the training costs of the classics by ``name:epoch``."""
+    return {
+        f"{name}:{epoch}": f"{cost:.3f}"
+        for name, result in classics.items()
+        for epoch, cost in enumerate(result["cost_by_epoch"], start=1)
+    }
 
 
 def compared(rows: list[dict[str, Any]]) -> str:
@@ -77,7 +73,8 @@ def all_numbers() -> dict[str, str]:
     """Return what belongs between the markers of all pages."""
     recipes = json.loads((HERE / "recipes.json").read_text())
     codec = json.loads((HERE / "codec.json").read_text())
-    return {**numbers(recipes), "codec": compared(codec["rows"])}
+    classics = json.loads((HERE / "classics.json").read_text())
+    return {**numbers(recipes), **costs(classics), "codec": compared(codec["rows"])}
 
 
 def fill(text: str, filled: dict[str, str]) -> str:
@@ -119,8 +116,6 @@ def draw() -> None:
     two = trained("two", **TWO)
     codes = {"PCA": two.pca_.encode(test.values), "autoencoder": two.transform(test)}
     save(pictures.maps(codes, test.labels), "map")
-    weights = trained("da", **DENOISING).encoder_.layers[0].weight.detach().numpy()
-    save(pictures.filters(weights, shape=(28, 28), tile=(10, 10)), "filters")
 
 
 def main() -> None:

@@ -65,13 +65,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Numbers in the code of a record. None: chosen by the size of a record, at most 32 (128 for large images).
     network : "auto", "dense", "convolutional" or Network
         Encoder and decoder.
-    bottleneck : "plain" or Bottleneck
+    bottleneck : "plain", "top-k", "rounded" or Bottleneck
         What stands between them.
     likelihood : "auto", "bernoulli", "normal", "laplace" or Likelihood
         What the decoder's output means; decides the loss.
     corruption : "gaussian", "masking", "salt-and-pepper", Corruption or None
         Noise on the input while training: a denoising autoencoder.
-    penalties : sequence of "l1" or Penalty
+    penalties : sequence of "l1", "kl-sparsity", "contractive" or Penalty
         Further costs.
     preprocessing : "auto", or a sequence of "unit-scale", "mean-removal", "standardise", "binarise" or Preprocessing
         Between people's units and the networks'; undone on the way out.

@@ -82,6 +82,8 @@ class Chain(nn.Module):
         super().__init__()
         self.parts, self.shape = parts, shape
         self.corruption, self.penalties = parts.corruption, parts.penalties
+        for penalty in parts.penalties:
+            penalty.check_parts(parts)
         as_floats = [dtype, *[np.dtype(np.float64)] * len(parts.preprocessing)]
         self.preprocessor = Preprocessor(
             part.build(shape, received) for part, received in zip(parts.preprocessing, as_floats, strict=False)
@@ -172,7 +174,7 @@ class Chain(nn.Module):
         reconstruction = -self.likelihood.log_prob(parameters, x)
         penalty = torch.zeros_like(reconstruction)
         for part in self.penalties:
-            penalty = penalty + part.cost(self, x_tilde, h, code)
+            penalty = penalty + part.cost(self, x_tilde, h, code, generator)
         return Loss(reconstruction, code.cost, penalty)
 
 

@@ -73,18 +73,19 @@ class Real(Allowed):
 
 @dataclasses.dataclass(frozen=True)
 class Whole(Allowed):
-    """A whole number from ``low`` up."""
+    """A whole number from ``low`` up, at most ``high`` where there is one."""
 
     low: int = 1
+    high: float = math.inf
 
     def accepts(self, value: object) -> bool:
-        return type(value) is not bool and isinstance(value, Integral) and int(value) >= self.low
+        return type(value) is not bool and isinstance(value, Integral) and self.low <= int(value) <= self.high
 
     def convert(self, value: Any) -> Any:
         return int(value)
 
     def __str__(self) -> str:
-        return f"a whole number ≥ {self.low}"
+        return f"a whole number ≥ {self.low}" + (f" and ≤ {self.high}" if self.high < math.inf else "")
 
 
 @dataclasses.dataclass(frozen=True)

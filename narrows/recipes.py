@@ -14,11 +14,12 @@ from typing import Any
 
 from narrows.autoencoder import Autoencoder
 from narrows.bottlenecks import Rounded
-from narrows.corruptions import Gaussian
+from narrows.corruptions import Gaussian, Masking
 from narrows.errors import UnknownNameError
 from narrows.likelihoods import ConstrainedNormal, Normal
 from narrows.networks import Convolutional, Dense
-from narrows.training import Adadelta, Adam, Training
+from narrows.preprocessing import UnitScale
+from narrows.training import SGD, Adadelta, Adam, Training
 
 __all__ = ["RECIPES", "recipe"]
 
@@ -104,6 +105,24 @@ def dense() -> Autoencoder:
         likelihood="bernoulli",
         preprocessing="unit-scale",
         training=Training(epochs=50, batch_size=256, optimiser=Adam(epsilon=1e-7), schedule="constant"),
+    )
+
+
+@_named("da")
+def da() -> Autoencoder:
+    """Document 2: a denoising autoencoder, 500 sigmoid units with tied weights, masking corruption, cross-entropy."""
+    # The tutorial's program draws its weights from NumPy's RandomState(123), takes the images in their order and has
+    # them divided by 256, so that without corruption nothing in its run is random. It trains on 50,000 images.
+    network = Dense(widths=(), code_activation="sigmoid", tied=True, initialisation="glorot-sigmoid", theano_seed=123)
+    return Autoencoder(
+        n_latent=500,
+        network=network,
+        likelihood="bernoulli",
+        corruption=Masking(level=0.3),
+        preprocessing=UnitScale(byte_divisor=256),
+        training=Training(
+            epochs=15, batch_size=20, optimiser=SGD(learning_rate=0.1), schedule="constant", shuffle=False
+        ),
     )
 
 

@@ -20,6 +20,7 @@ from narrows.options import Choice, Flag, Many, Real, Whole, check, optional
         (Real(high=2.5), [-9, 2.5], [3], "a number ≤ 2.5"),
         (Whole(), [1, 10**30, np.int64(3)], [0, -1, 1.0, True, "1", None, math.inf], "a whole number ≥ 1"),
         (Whole(0), [0], [-1], "a whole number ≥ 0"),
+        (Whole(1, 9), [1, 9], [0, 10], "a whole number ≥ 1 and ≤ 9"),
         (Choice("a", "b"), ["a", "b"], ["c", "", None, 1], "one of 'a', 'b'"),
         (Choice(1, 3), [1, 3], [2, True, 1.0, "1"], "one of 1, 3"),
         (Flag(), [True, False], [0, 1, "True", None], "True or False"),

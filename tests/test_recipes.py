@@ -7,12 +7,13 @@ import pytest
 
 import narrows
 from narrows import Autoencoder, Training
-from narrows.corruptions import Gaussian
+from narrows.corruptions import Gaussian, Masking
 from narrows.errors import UnknownNameError
 from narrows.likelihoods import Normal
 from narrows.networks import Convolutional, Dense
+from narrows.preprocessing import UnitScale
 from narrows.recipes import RECIPES, summary
-from narrows.training import Adadelta, Adam, Constant
+from narrows.training import SGD, Adadelta, Adam, Constant
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -40,9 +41,11 @@ def test_recipes_are_new_each_time():
 
 def fitted(name, rng):
     """Return the recipe as it comes out for 28×28 images of bytes, after one epoch on a few."""
-    return narrows.recipe(name, training__epochs=1, random_state=0).fit(
-        rng.integers(0, 256, (20, 28, 28), dtype=np.uint8)
-    )
+    return narrows.recipe(name, training__epochs=1, random_state=0).fit(some_images(rng))
+
+
+def some_images(rng):
+    return rng.integers(0, 256, (20, 28, 28), dtype=np.uint8)
 
 
 def layer_widths(model):
@@ -78,6 +81,20 @@ def test_dense_is_that_of_document_1(rng):
     assert [part.name for part in model.chain_.parts.preprocessing] == ["unit-scale"]
     assert unfitted.training == Training(
         epochs=50, batch_size=256, optimiser=Adam(learning_rate=1e-3, epsilon=1e-7), schedule=Constant()
+    )
+
+
+def test_da_is_that_of_document_2(rng):
+    model, unfitted = fitted("da", rng), narrows.recipe("da")
+    assert layer_widths(model) == ([784, 500], []), "the decoder has no matrix of its own"
+    assert layer_widths(narrows.recipe("da", network__tied=False, training__epochs=1).fit(some_images(rng)))[1] == [784]
+    network = unfitted.network
+    assert (network.code_activation, network.initialisation, network.theano_seed) == ("sigmoid", "glorot-sigmoid", 123)
+    assert model.chain_.parts.likelihood.name == "bernoulli"
+    assert model.chain_.parts.preprocessing == (UnitScale(byte_divisor=256),)
+    assert unfitted.corruption == Masking(level=0.3)
+    assert unfitted.training == Training(
+        epochs=15, batch_size=20, optimiser=SGD(learning_rate=0.1), schedule=Constant(), shuffle=False
     )
 
 

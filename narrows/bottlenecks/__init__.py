@@ -3,5 +3,6 @@
 from narrows.bottlenecks.contract import Bottleneck, BottleneckModule, Code
 from narrows.bottlenecks.plain import Plain
 from narrows.bottlenecks.rounded import Rounded
+from narrows.bottlenecks.top_k import TopK
 
-__all__ = ["Bottleneck", "BottleneckModule", "Code", "Plain", "Rounded"]
+__all__ = ["Bottleneck", "BottleneckModule", "Code", "Plain", "Rounded", "TopK"]

@@ -12,7 +12,7 @@ from narrows.networks.activations import INVERTIBLE
 from narrows.options import Flag, option
 from narrows.part import Part
 
-__all__ = ["Decoder", "Network", "Sizes"]
+__all__ = ["Decoder", "Encoder", "Network", "Sizes"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,15 @@ class Sizes:
     h_shape: tuple[int, ...]
     z_shape: tuple[int, ...]
     n_parameters: int = 1
+
+
+class Encoder(nn.Module):
+    """From x, Tensor of shape (n, *shape), to h, Tensor of shape (n, *h_shape)."""
+
+    @property
+    def one_layer(self) -> tuple[nn.Linear, nn.Module] | None:
+        """The layer and the activation of which the encoder consists, h = s(W x + b); None if there is more to it."""
+        return None
 
 
 class Decoder(nn.Module, ABC):
@@ -105,12 +114,12 @@ class Network(Part, ABC, axis="network"):
         return (n_latent,)
 
     @abstractmethod
-    def build(self, sizes: Sizes, generator: Generator) -> tuple[nn.Module, Decoder]:
+    def build(self, sizes: Sizes, generator: Generator) -> tuple[Encoder, Decoder]:
         """Return encoder and decoder, their weights drawn from the generator.
 
         Returns
         -------
-        encoder : Module
+        encoder : Encoder
             From x, Tensor of shape (n, *shape), to h, Tensor of shape (n, *h_shape).
         decoder : Decoder
             From z, Tensor of shape (n, *z_shape), to the likelihood's parameters.

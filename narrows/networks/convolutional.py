@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 
 from narrows.errors import InvalidParameterError
 from narrows.networks.activations import ACTIVATIONS, activation, inverse_activation
-from narrows.networks.contract import Decoder, Network, Sizes
+from narrows.networks.contract import Decoder, Encoder, Network, Sizes
 from narrows.networks.images import FromChannelsFirst, ImageLayout, Reshape
 from narrows.networks.initialisation import INITIALISATIONS, initialise, undrawn
 from narrows.options import Choice, Many, Whole, option, optional
@@ -64,9 +64,9 @@ class Convolutional(Network, name="convolutional"):
             )
         return natural
 
-    def build(self, sizes: Sizes, generator: Generator) -> tuple[nn.Module, Decoder]:
+    def build(self, sizes: Sizes, generator: Generator) -> tuple[Encoder, Decoder]:
         layout, grids = ImageLayout.of(sizes.shape), self._grids(sizes.shape)
-        encoder = _Encoder(self, sizes, layout, grids)
+        encoder = _ConvolutionalEncoder(self, sizes, layout, grids)
         decoder = _ConvolutionalDecoder(self, sizes, layout, grids)
         initialise(encoder, self.initialisation, generator)
         initialise(decoder, self.initialisation, generator)
@@ -86,7 +86,7 @@ def _convolution(n_in: int, n_out: int, kernel: int, stride: int = 1) -> nn.Modu
     return undrawn(nn.Conv2d, n_in, n_out, kernel, stride=stride, padding=kernel // 2)
 
 
-class _Encoder(nn.Module):
+class _ConvolutionalEncoder(Encoder):
     """x (n, *shape) → h (n, *h_shape)."""
 
     def __init__(self, part: Convolutional, sizes: Sizes, layout: ImageLayout, grids: list[Grid]) -> None:

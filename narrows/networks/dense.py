@@ -11,9 +11,9 @@ from torch import Generator, Tensor, nn
 
 from narrows.errors import InvalidParameterError
 from narrows.networks.activations import ACTIVATIONS, activation, inverse_activation
-from narrows.networks.contract import Decoder, Network, Sizes
+from narrows.networks.contract import Decoder, Encoder, Network, Sizes
 from narrows.networks.images import Reshape
-from narrows.networks.initialisation import INITIALISATIONS, initialise, undrawn
+from narrows.networks.initialisation import INITIALISATIONS, initialise, theano_generator, undrawn
 from narrows.options import Flag, Many, Real, Whole, option, optional
 
 __all__ = ["Dense"]
@@ -44,18 +44,22 @@ class Dense(Network, name="dense"):
         optional(Many(Whole(1))), "units of the decoder's hidden layers, from the code on; None mirrors", default=None
     )
     initialisation: str = option(INITIALISATIONS, "how weights start; hidden biases start at zero", default="glorot")
-
+    theano_seed: int | None = option(
+        optional(Whole(0, 2**32 - 1)),
+        "draw weights as the Theano tutorials do, from NumPy's RandomState of this seed; None: as all other randomness",
+        default=None,
+    )
     code_bias: float = option(
         Real(), "where the biases of the encoder's last layer start; above 0 keeps relu codes alive", default=0.0
     )
 
-    def build(self, sizes: Sizes, generator: Generator) -> tuple[nn.Module, Decoder]:
+    def build(self, sizes: Sizes, generator: Generator) -> tuple[Encoder, Decoder]:
         n_in = math.prod(sizes.shape)
         n_h, n_z = math.prod(sizes.h_shape), math.prod(sizes.z_shape)
         n_out = n_in * sizes.n_parameters
         back = self.widths[::-1] if self.decoder_widths is None else self.decoder_widths
 
-        encoder = _Encoder([n_in, *self.widths, n_h], self.activation, self.code_activation, sizes.h_shape)
+        encoder = _DenseEncoder([n_in, *self.widths, n_h], self.activation, self.code_activation, sizes.h_shape)
         out_shape = sizes.shape if sizes.n_parameters == 1 else (*sizes.shape, sizes.n_parameters)
         decoder: Decoder
         if self.tied:
@@ -63,8 +67,9 @@ class Dense(Network, name="dense"):
             decoder = _TiedDecoder(encoder, self.activation, self.output_activation, out_shape)
         else:
             decoder = _FreeDecoder([n_z, *back, n_out], self.activation, self.output_activation, out_shape)
-        initialise(encoder, self.initialisation, generator)
-        initialise(decoder, self.initialisation, generator)
+        draws = generator if self.theano_seed is None else theano_generator(self.theano_seed)
+        initialise(encoder, self.initialisation, draws)
+        initialise(decoder, self.initialisation, draws)
         with torch.no_grad():
             encoder.layers[-1].get_parameter("bias").fill_(self.code_bias)
         return encoder, decoder
@@ -87,13 +92,18 @@ def _set_bias(bias: Tensor, output_activation: str, parameters: Tensor) -> None:
         bias.copy_(inverse_activation(output_activation, parameters).flatten())
 
 
-class _Encoder(nn.Module):
+class _DenseEncoder(Encoder):
     """x (n, *shape) → h (n, *h_shape)."""
 
     def __init__(self, widths: Sequence[int], hidden: str, last: str, h_shape: tuple[int, ...]) -> None:
         super().__init__()
         self.layers = _layers(widths)
         self.hidden, self.last, self.h_shape = activation(hidden), activation(last), h_shape
+
+    @property
+    def one_layer(self) -> tuple[nn.Linear, nn.Module] | None:
+        layer = self.layers[0]
+        return (layer, self.last) if len(self.layers) == 1 and isinstance(layer, nn.Linear) else None
 
     def forward(self, x: Tensor) -> Tensor:
         y = x.flatten(1)
@@ -123,7 +133,7 @@ class _FreeDecoder(Decoder):
 class _TiedDecoder(Decoder):
     """As `_FreeDecoder`, with an encoder's matrices transposed; only the biases are its own."""
 
-    def __init__(self, encoder: _Encoder, hidden: str, last: str, out_shape: tuple[int, ...]) -> None:
+    def __init__(self, encoder: _DenseEncoder, hidden: str, last: str, out_shape: tuple[int, ...]) -> None:
         super().__init__()
         layers = [layer for layer in reversed(encoder.layers) if isinstance(layer, nn.Linear)]
         # In a tuple, so that the matrices stay the encoder's: moved, saved and counted once.

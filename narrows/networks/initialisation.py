@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Generator, nn
 from torch.nn.utils import skip_init
 
 from narrows.options import Choice
 
-__all__ = ["INITIALISATIONS", "initialise", "undrawn"]
+__all__ = ["INITIALISATIONS", "initialise", "theano_generator", "undrawn"]
 
 INITIALISATIONS = Choice("fan-in", "glorot", "glorot-sigmoid", "he")
 
@@ -23,7 +24,18 @@ def undrawn(layer: type[nn.Module], *args: Any, **kwargs: Any) -> nn.Module:
     return made
 
 
-def initialise(module: nn.Module, scheme: str, generator: Generator) -> None:
+def theano_generator(seed: int) -> np.random.RandomState:
+    """Return NumPy's old generator at the point where the Theano tutorials draw their first weights from it.
+
+    Their programs take one whole number before, with which they seed the noise: without it the denoising autoencoder
+    of RandomState(123) starts from other weights than those of the published costs.
+    """
+    generator = np.random.RandomState(seed)
+    generator.randint(2**30)
+    return generator
+
+
+def initialise(module: nn.Module, scheme: str, generator: Generator | np.random.RandomState) -> None:
     """Draw every weight matrix and convolution kernel of a module, and set every bias to zero.
 
     Parameters
@@ -35,8 +47,9 @@ def initialise(module: nn.Module, scheme: str, generator: Generator) -> None:
         "glorot": U(±√(6 / (in + out))) (Glorot and Bengio 2010; what Keras does);
         "glorot-sigmoid": four times as wide, for sigmoid units (the Theano tutorials);
         "he": N(0, 2 / in) (He et al. 2015), for relu and its kin.
-    generator : Generator
-        Where the draws come from; no global seed is touched.
+    generator : Generator or RandomState
+        Where the draws come from; no global seed is touched. NumPy's draws matrices as (in, out), in float64, and is
+        for dense layers.
     """
     for layer in module.modules():
         weight, bias = getattr(layer, "weight", None), getattr(layer, "bias", None)
@@ -51,11 +64,19 @@ def initialise(module: nn.Module, scheme: str, generator: Generator) -> None:
                 bias.zero_()
 
 
-def _draw(weight: nn.Parameter, scheme: str, fan_in: int, fan_out: int, generator: Generator) -> None:
+def _draw(
+    weight: nn.Parameter, scheme: str, fan_in: int, fan_out: int, generator: Generator | np.random.RandomState
+) -> None:
+    glorot = math.sqrt(6 / (fan_in + fan_out))
+    deviation = math.sqrt(2 / fan_in)
+    bound = {"fan-in": 1 / math.sqrt(fan_in), "glorot": glorot, "glorot-sigmoid": 4 * glorot}.get(scheme)
     with torch.no_grad():
-        if scheme == "he":
-            weight.normal_(0.0, math.sqrt(2 / fan_in), generator=generator)
-            return
-        glorot = math.sqrt(6 / (fan_in + fan_out))
-        bound = {"fan-in": 1 / math.sqrt(fan_in), "glorot": glorot, "glorot-sigmoid": 4 * glorot}[scheme]
-        weight.uniform_(-bound, bound, generator=generator)
+        if isinstance(generator, Generator):
+            if bound is None:
+                weight.normal_(0.0, deviation, generator=generator)
+            else:
+                weight.uniform_(-bound, bound, generator=generator)
+        elif not weight.is_meta:  # where a model is only sketched, nothing is drawn
+            size = (fan_in, fan_out)
+            drawn = generator.normal(0.0, deviation, size) if bound is None else generator.uniform(-bound, bound, size)
+            weight.copy_(torch.from_numpy(drawn.T))

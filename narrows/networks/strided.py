@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 
 from narrows.errors import InvalidParameterError
 from narrows.networks.activations import ACTIVATIONS, activation, inverse_activation
-from narrows.networks.contract import Decoder, Network, Sizes
+from narrows.networks.contract import Decoder, Encoder, Network, Sizes
 from narrows.networks.images import FromChannelsFirst, ImageLayout, Reshape
 from narrows.networks.initialisation import INITIALISATIONS, initialise, undrawn
 from narrows.options import Choice, Many, Whole, option, optional
@@ -62,10 +62,10 @@ class Strided(Network, name="strided"):
             )
         return natural
 
-    def build(self, sizes: Sizes, generator: Generator) -> tuple[nn.Module, Decoder]:
+    def build(self, sizes: Sizes, generator: Generator) -> tuple[Encoder, Decoder]:
         layout = ImageLayout.of(sizes.shape)
         grids = self._grids(layout)
-        encoder = _Encoder(self, sizes, layout, grids[-1])
+        encoder = _StridedEncoder(self, sizes, layout, grids[-1])
         decoder = _StridedDecoder(self, sizes, layout, grids)
         initialise(encoder, self.initialisation, generator)
         initialise(decoder, self.initialisation, generator)
@@ -92,7 +92,7 @@ def _transposed(n_in: int, n_out: int, kernel: int, grid: Grid, back_to: Grid) -
     return undrawn(nn.ConvTranspose2d, n_in, n_out, kernel, stride=2, padding=padding, output_padding=extra)
 
 
-class _Encoder(nn.Module):
+class _StridedEncoder(Encoder):
     """x (n, *shape) → h (n, *h_shape)."""
 
     def __init__(self, part: Strided, sizes: Sizes, layout: ImageLayout, grid: Grid) -> None:

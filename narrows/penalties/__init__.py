@@ -1,6 +1,8 @@
 """Penalties: further costs that shape the code."""
 
 from narrows.penalties.contract import Penalty
+from narrows.penalties.contractive import Contractive
+from narrows.penalties.kl_sparsity import KLSparsity
 from narrows.penalties.l1 import L1
 
-__all__ = ["L1", "Penalty"]
+__all__ = ["L1", "Contractive", "KLSparsity", "Penalty"]

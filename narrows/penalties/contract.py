@@ -5,13 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from torch import Tensor
+from torch import Generator, Tensor
 
 from narrows.part import Part
 
 if TYPE_CHECKING:
     from narrows.bottlenecks.contract import Code
-    from narrows.chain import Chain
+    from narrows.chain import Chain, Parts
 
 __all__ = ["Penalty"]
 
@@ -19,8 +19,17 @@ __all__ = ["Penalty"]
 class Penalty(Part, ABC, axis="penalty"):
     """A cost in nats on how a record is encoded, added to the loss."""
 
+    def check_parts(self, parts: Parts) -> None:
+        """Check that the penalty makes sense in a chain of these parts.
+
+        Raises
+        ------
+        InvalidParameterError
+            If it does not; says which parts it needs.
+        """
+
     @abstractmethod
-    def cost(self, chain: Chain, x: Tensor, h: Tensor, code: Code) -> Tensor:
+    def cost(self, chain: Chain, x: Tensor, h: Tensor, code: Code, generator: Generator | None = None) -> Tensor:
         """Return the penalty of each record.
 
         Parameters
@@ -33,6 +42,8 @@ class Penalty(Part, ABC, axis="penalty"):
             The encoder's output.
         code : Code
             The code made of it.
+        generator : Generator, optional
+            Where randomness comes from, while training. Without one nothing is random.
 
         Returns
         -------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torch import Tensor
+from torch import Generator, Tensor
 
 from narrows.options import Real, option
 from narrows.penalties.contract import Penalty
@@ -29,5 +29,5 @@ class L1(Penalty, name="l1"):
 
     weight: float = option(Real(0), "nats for each unit of absolute activity", default=1e-3)
 
-    def cost(self, chain: Chain, x: Tensor, h: Tensor, code: Code) -> Tensor:
+    def cost(self, chain: Chain, x: Tensor, h: Tensor, code: Code, generator: Generator | None = None) -> Tensor:
         return self.weight * code.z.abs().flatten(1).sum(1)

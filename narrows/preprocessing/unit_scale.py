@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from narrows.options import Flag, option
+from narrows.options import Choice, Flag, option
 from narrows.preprocessing.contract import Batches, Preprocessing, Step
 from narrows.preprocessing.moments import Moments
 
@@ -14,7 +14,7 @@ __all__ = ["UnitScale"]
 
 
 class UnitScale(Preprocessing, name="unit-scale"):
-    """Bring values to [0, 1]: bytes are divided by 255, everything else by the range of the training data.
+    """Bring values to [0, 1]: bytes are divided by 255 or 256, everything else by the range of the training data.
 
     Values outside the training data's range end up outside [0, 1].
 
@@ -27,9 +27,12 @@ class UnitScale(Preprocessing, name="unit-scale"):
     per_value: bool = option(
         Flag(), "a range for each value of a record instead of one for all; not for bytes", default=False
     )
+    byte_divisor: int = option(
+        Choice(255, 256), "what bytes are divided by; 256 in the data of the Theano tutorials", default=255
+    )
 
     def build(self, shape: tuple[int, ...], dtype: np.dtype) -> Step:
-        known = {np.dtype(np.uint8): 255.0, np.dtype(np.bool_): 1.0}.get(dtype)
+        known = {np.dtype(np.uint8): float(self.byte_divisor), np.dtype(np.bool_): 1.0}.get(dtype)
         return _UnitScaleStep(shape if self.per_value and known is None else (), known)
 
 

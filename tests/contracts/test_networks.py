@@ -48,6 +48,9 @@ def check_network(part, shape, widen, n_parameters):
     x = torch.rand(3, *shape, generator=torch.Generator().manual_seed(1)) + 0.1
     h = encoder(x)
     assert h.shape == (3, *sizes.h_shape)
+    if encoder.one_layer is not None:
+        layer, last = encoder.one_layer
+        torch.testing.assert_close(last(layer(x.flatten(1))).reshape(h.shape), h)
     z = torch.rand(3, *sizes.z_shape, generator=torch.Generator().manual_seed(2)) + 0.1
     out = decoder(z)
     assert out.shape == ((3, *shape) if n_parameters == 1 else (3, *shape, n_parameters))
@@ -67,7 +70,8 @@ def check_network(part, shape, widen, n_parameters):
     same, again, _ = build(part, shape, widen=widen, n_parameters=n_parameters)
     assert all(torch.equal(a, b) for a, b in zip(weights(encoder, decoder), weights(same, again), strict=True))
     other, _, _ = build(part, shape, widen=widen, n_parameters=n_parameters, seed=1)
-    assert not all(torch.equal(a, b) for a, b in zip(weights(encoder), weights(other), strict=True))
+    is_seeded = getattr(part, "theano_seed", None) is not None
+    assert all(torch.equal(a, b) for a, b in zip(weights(encoder), weights(other), strict=True)) == is_seeded
 
 
 @pytest.mark.parametrize(("widen", "n_parameters"), [(1, 1), (2, 2)])
@@ -196,6 +200,13 @@ def test_the_widths_are_those_asked_for():
     assert [tuple(w.shape) for w in weights(mirrored) if w.ndim == 2] == [(10, 5), (20, 10), (12, 20)]
 
 
+@pytest.mark.parametrize(
+    ("network", "is_one"), [(Dense(widths=()), True), (Dense(), False), (Strided(), False)], ids=repr
+)
+def test_an_encoder_of_one_layer_says_so(network, is_one):
+    assert (build(network, (8, 8))[0].one_layer is not None) == is_one
+
+
 TIED = Dense(widths=(8, 6), activation="tanh", code_activation="tanh", output_activation="sigmoid", tied=True)
 
 
@@ -291,8 +302,13 @@ def fans(layer):
 @pytest.mark.parametrize("scheme", ["fan-in", "glorot", "glorot-sigmoid", "he"])
 @pytest.mark.parametrize(
     "network",
-    [Dense(widths=(300, 40)), Convolutional(channels=(24, 40), kernel=5, resampling="stride"), TIED],
-    ids=["dense", "convolutional", "tied"],
+    [
+        Dense(widths=(300, 40)),
+        Dense(widths=(300, 40), theano_seed=7),
+        Convolutional(channels=(24, 40), kernel=5, resampling="stride"),
+        TIED,
+    ],
+    ids=["dense", "theano", "convolutional", "tied"],
 )
 def test_weights_start_as_the_scheme_says(network, scheme):
     part = network.clone().set_params(initialisation=scheme)
@@ -313,6 +329,17 @@ def test_weights_start_as_the_scheme_says(network, scheme):
         assert abs(float(weight.std()) / deviation - 1) < 5 / math.sqrt(n)
     for bias in [weight for weight in weights(encoder, decoder) if weight.ndim == 1]:
         assert not bias.any()
+
+
+def test_the_theano_tutorials_draw_a_number_for_their_noise_before_the_weights():
+    network = Dense(widths=(4,), initialisation="glorot-sigmoid", theano_seed=123)
+    encoder, decoder, _ = build(network, (3, 2))
+    state = np.random.RandomState(123)
+    state.randint(2**30)
+    for layer, (n_in, n_out) in zip(layers(encoder, decoder), [(6, 4), (4, 5), (5, 4), (4, 6)], strict=True):
+        bound = 4 * math.sqrt(6 / (n_in + n_out))
+        drawn = state.uniform(low=-bound, high=bound, size=(n_in, n_out))
+        np.testing.assert_array_equal(layer.weight.detach(), drawn.T.astype(np.float32))
 
 
 # Convolutional

@@ -1,4 +1,6 @@
-"""What holds of every penalty, and the L1 penalty written a second way."""
+"""What holds of every penalty; each written a second way; derivatives against finite differences."""
+
+import math
 
 import numpy as np
 import pytest
@@ -6,37 +8,55 @@ import torch
 
 from narrows.bottlenecks import Plain
 from narrows.chain import Chain, Parts
+from narrows.corruptions import Masking
+from narrows.errors import InvalidParameterError
 from narrows.likelihoods import Normal
-from narrows.networks import Dense
-from narrows.penalties import L1, Penalty
+from narrows.networks import Convolutional, Dense, Strided
+from narrows.networks.activations import ACTIVATIONS
+from narrows.penalties import L1, Contractive, KLSparsity, Penalty
+from narrows.penalties.contractive import estimated_norm, norm_of_one_layer
 
 AXIS = Penalty
+SHAPE = (4, 2)
+
+
+def make(widths=(6,), code_activation="sigmoid", network=None, penalties=(), **others):
+    network = network or Dense(widths=widths, activation="tanh", code_activation=code_activation)
+    parts = Parts(3, network, Plain(), Normal(), penalties=penalties, **others)
+    return Chain(parts, SHAPE, np.dtype(np.float64), torch.Generator().manual_seed(0)).double()
 
 
 @pytest.fixture
 def chain():
-    parts = Parts(n_latent=3, network=Dense(widths=(6,), activation="tanh"), bottleneck=Plain(), likelihood=Normal())
-    return Chain(parts, (4, 2), np.dtype(np.float64), torch.Generator().manual_seed(0)).double()
+    return make()
 
 
-def cost(part, chain, x):
+def cost(part, chain, x, generator=None):
     h = chain.encoder(x)
-    return part.cost(chain, x, h, chain.bottleneck(h))
+    return part.cost(chain, x, h, chain.bottleneck(h), generator)
 
 
 def records(n=5):
-    return torch.randn(n, 4, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    return torch.randn(n, *SHAPE, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+def noise(seed=0):
+    return torch.Generator().manual_seed(seed)
 
 
 def check_penalty(part, chain):
     x = records()
     global_state = torch.get_rng_state()
     charged = cost(part, chain, x)
-    assert torch.equal(torch.get_rng_state(), global_state)
     assert charged.shape == (5,)
     assert charged.dtype == x.dtype
     assert bool(charged.isfinite().all())
     assert bool((charged >= 0).all())
+    assert torch.equal(cost(part, chain, x), charged), "without a generator nothing is random"
+    assert torch.equal(cost(part, chain, x, noise()), cost(part, chain, x, noise())), "the generator decides everything"
+    assert torch.equal(torch.get_rng_state(), global_state)
+    with torch.no_grad():
+        torch.testing.assert_close(cost(part, chain, x), charged, msg="it is known where nothing is trained, too")
     if getattr(part, "weight", 1) == 0:
         assert not charged.any()
     else:
@@ -45,8 +65,9 @@ def check_penalty(part, chain):
         assert any(weight.grad is not None and weight.grad.any() for weight in chain.encoder.parameters())
 
 
-def test_penalty(part, chain):
-    check_penalty(part, chain)
+@pytest.mark.parametrize("widths", [(6,), ()], ids=["deep", "one-layer"])
+def test_penalty(part, widths):
+    check_penalty(part, make(widths))
 
 
 def test_every_option_changes_something(option, chain):
@@ -55,6 +76,119 @@ def test_every_option_changes_something(option, chain):
     assert any(not torch.equal(cost(variant, chain, records()), usual) for variant in variants)
 
 
+@pytest.mark.parametrize("widths", [(6,), ()], ids=["deep", "one-layer"])
+def test_the_gradients_are_those_of_finite_differences(part, widths):
+    chain, x = make(widths), records()
+    cost(part, chain, x, noise()).sum().backward()
+    for name, weight in chain.encoder.named_parameters():
+        ends = []
+        for step in (1e-6, -1e-6):
+            with torch.no_grad():
+                weight.view(-1)[1] += step
+            ends.append(float(cost(part, chain, x, noise()).sum().detach()))
+            with torch.no_grad():
+                weight.view(-1)[1] -= step
+        slope = (ends[0] - ends[1]) / 2e-6
+        assert float(weight.grad.view(-1)[1]) == pytest.approx(slope, rel=1e-5, abs=1e-7), name
+
+
+def test_the_loss_charges_them(part):
+    chain, x = make(penalties=(part, L1(weight=0.2))), records()
+    expected = cost(part, chain, x) + cost(L1(weight=0.2), chain, x)
+    torch.testing.assert_close(chain.loss(x).penalty, expected)
+
+
+# Sparsity
+
+
 def test_l1_is_the_sum_of_absolute_activities_of_each_record(chain):
     z = chain.encode(records()).z.detach().numpy()
     np.testing.assert_allclose(cost(L1(weight=0.5), chain, records()).detach(), 0.5 * np.abs(z).sum(axis=1))
+
+
+def test_kl_sparsity_is_the_divergence_between_wanted_and_mean_activity(chain):
+    active = chain.encoder(records()).detach().numpy().mean(axis=0)
+    rho = 0.2
+    divergence = rho * np.log(rho / active) + (1 - rho) * np.log((1 - rho) / (1 - active))
+    charged = cost(KLSparsity(weight=3, target=rho), chain, records())
+    np.testing.assert_allclose(charged.detach(), np.full(5, 3 * divergence.sum()), rtol=1e-12)
+
+
+def test_units_as_active_as_wanted_cost_nothing_and_dead_ones_stay_finite(chain):
+    part = KLSparsity(target=0.25)
+    h = torch.tensor([[0.0, 1.0], [0.5, 0.0], [0.25, 0.0], [0.25, 0.0]], dtype=torch.float64)
+    assert part.cost(chain, records(4), h, None).tolist() == pytest.approx([0] * 4, abs=1e-12)
+    dead = torch.zeros(4, 2, dtype=torch.float64).requires_grad_()
+    part.cost(chain, records(4), dead, None).sum().backward()
+    assert bool(dead.grad.isfinite().all())
+
+
+@pytest.mark.parametrize("network", [Dense(), Dense(code_activation="relu"), Convolutional(), Strided()], ids=repr)
+def test_kl_sparsity_needs_a_code_between_0_and_1(network):
+    with pytest.raises(InvalidParameterError, match=r"'kl-sparsity' penalty needs a code between 0 and 1.*'sigmoid'"):
+        make(network=network, penalties=(KLSparsity(),))
+
+
+# Contraction
+
+
+def squared_norm(chain, x):
+    """Return ‖∂h/∂x‖²_F of each record from its whole Jacobian, one backward pass for each number of the code."""
+    jacobians = [torch.autograd.functional.jacobian(chain.encoder, one[None]) for one in x]
+    return torch.stack([jacobian.square().sum() for jacobian in jacobians])
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS.values)
+def test_the_norm_of_one_layer_is_that_of_its_jacobian(name):
+    chain = make((), code_activation=name)
+    charged = cost(Contractive(weight=0.5), chain, records())
+    torch.testing.assert_close(charged.detach(), 0.5 * squared_norm(chain, records()))
+
+
+def test_the_norm_of_one_sigmoid_layer_is_that_of_the_paper():
+    chain, x = make(()), records()
+    w = chain.encoder.layers[0].weight.detach().numpy()
+    h = chain.encoder(x).detach().numpy()
+    expected = np.square(h * (1 - h)) @ np.square(w).sum(axis=1)
+    np.testing.assert_allclose(cost(Contractive(weight=1), chain, x).detach(), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("widths", [(6,), ()], ids=["deep", "one-layer"])
+def test_the_estimate_comes_to_the_same_as_the_norm(widths):
+    chain, x = make(widths), records()
+    estimates = torch.stack([estimated_norm(chain.encoder, x, 1, noise(seed)).detach() for seed in range(2000)])
+    exact = squared_norm(chain, x)
+    assert bool(((estimates.mean(0) - exact).abs() <= 5 * estimates.std(0) / math.sqrt(2000)).all())
+    torch.testing.assert_close(estimates.mean(0), exact, rtol=0.05, atol=0)
+    if not widths:
+        torch.testing.assert_close(norm_of_one_layer(*chain.encoder.one_layer, x).detach(), exact)
+
+
+def test_more_projections_vary_less():
+    chain, x = make(), records(1)
+
+    def spread(n):
+        return float(
+            torch.stack([estimated_norm(chain.encoder, x, n, noise(seed)).detach() for seed in range(300)]).std()
+        )
+
+    assert spread(16) < 0.5 * spread(1)
+
+
+def test_training_takes_other_directions_each_time():
+    chain, x, directions = make(), records(), noise()
+    assert not torch.equal(cost(Contractive(), chain, x, directions), cost(Contractive(), chain, x, directions))
+
+
+def test_it_contracts_around_what_the_encoder_sees():
+    chain = make((), penalties=(Contractive(),), corruption=Masking(level=1.0))
+    at_zero = cost(Contractive(), chain, torch.zeros(5, *SHAPE, dtype=torch.float64))
+    torch.testing.assert_close(chain.loss(records(), noise()).penalty, at_zero)
+    assert not torch.allclose(chain.loss(records()).penalty, at_zero)
+
+
+@pytest.mark.parametrize("network", [Convolutional(channels=(3,)), Strided(channels=(3,))], ids=repr)
+def test_convolutions_are_estimated(network):
+    chain, x = make(network=network), records()
+    estimate = estimated_norm(chain.encoder, x, 2000, noise()).detach()
+    torch.testing.assert_close(estimate, squared_norm(chain, x), rtol=0.1, atol=0)

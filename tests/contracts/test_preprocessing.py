@@ -75,9 +75,11 @@ def test_preprocessing(part, dtype):
 
 def test_every_option_changes_something(option):
     kind, _, variants = option
-    given = columns("float32")
-    usual = fitted(kind(), given)(floats(given))
-    assert any(not torch.equal(fitted(variant, given)(floats(given)), usual) for variant in variants)
+
+    def behaviour(part):
+        return [fitted(part, given)(floats(given)).tolist() for given in (columns("float32"), columns("uint8"))]
+
+    assert any(behaviour(variant) != behaviour(kind()) for variant in variants)
 
 
 def test_a_later_step_is_fitted_on_what_the_earlier_ones_make(part):
@@ -127,6 +129,13 @@ def test_bytes_are_divided_by_255_whatever_their_range():
     x = np.array([[10, 20], [30, 50]], np.uint8)
     for part in (UnitScale(), UnitScale(per_value=True)):
         np.testing.assert_array_equal(fitted_small(part, x)(floats(x)), x.astype(np.float32) / np.float32(255))
+
+
+def test_bytes_may_be_divided_by_256_as_in_the_theano_tutorials():
+    x = np.array([[0, 128], [64, 255]], np.uint8)
+    part = UnitScale(byte_divisor=256)
+    assert fitted_small(part, x)(floats(x)).tolist() == [[0, 0.5], [0.25, 255 / 256]]
+    np.testing.assert_allclose(fitted_small(part, x.astype(np.float32))(floats(x)), x / 255)
 
 
 def fitted_small(part, x):

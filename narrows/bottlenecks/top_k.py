@@ -1,0 +1,53 @@
+"""The top-k bottleneck."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Generator, Tensor
+
+from narrows.bottlenecks.contract import Bottleneck, BottleneckModule, Code
+from narrows.errors import InvalidParameterError
+from narrows.options import Whole, option, optional
+
+__all__ = ["TopK"]
+
+_USUAL_SHARE = 0.25
+
+
+class TopK(Bottleneck, name="top-k"):
+    """Keep the k largest numbers of each record's code and set the others to zero: z = h · [h among the k largest].
+
+    The k-sparse autoencoder (Makhzani and Frey 2013, section 2.1), with as many kept when it is used as when it is
+    trained. The gradient flows through the numbers that are kept. A code that is a map is one code: k counts all of it.
+
+    Examples
+    --------
+    >>> h = torch.tensor([[3.0, -1.0, 2.0, 0.5]])
+    >>> TopK(k=2).build((4,))(h).z
+    tensor([[3., 0., 2., 0.]])
+    """
+
+    k: int | None = option(
+        optional(Whole(1)), "how many numbers of a code are kept; None: a quarter of them, rounded up", default=None
+    )
+
+    def build(self, z_shape: tuple[int, ...]) -> BottleneckModule:
+        n_latent = math.prod(z_shape)
+        k = math.ceil(_USUAL_SHARE * n_latent) if self.k is None else self.k
+        if k > n_latent:
+            raise InvalidParameterError(f"The 'k' of TopK must be ≤ {n_latent}, the numbers in the code. Got {k}.")
+        return _TopKModule(z_shape, k)
+
+
+class _TopKModule(BottleneckModule):
+    def __init__(self, shape: tuple[int, ...], k: int) -> None:
+        super().__init__(shape, shape)
+        self.k = k
+
+    def forward(self, h: Tensor, generator: Generator | None = None) -> Code:
+        flat = h.flatten(1)
+        largest, where = flat.topk(self.k, dim=1)
+        z = torch.zeros_like(flat).scatter(1, where, largest)
+        return Code(z=z.reshape(h.shape), cost=h.new_zeros(len(h)))

@@ -1,0 +1,76 @@
+"""The contractive penalty: a code that hardly moves when its record does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Generator, Tensor, nn
+
+from narrows.options import Real, Whole, option
+from narrows.penalties.contract import Penalty
+
+if TYPE_CHECKING:
+    from narrows.bottlenecks.contract import Code
+    from narrows.chain import Chain
+
+__all__ = ["Contractive", "estimated_norm", "norm_of_one_layer"]
+
+_SEED = 0  # of the directions where nothing may be random
+
+
+class Contractive(Penalty, name="contractive"):
+    """Charge for how far the code moves when the record does: weight · ‖∂h/∂x‖²_F (Rifai et al. 2011, equation 5).
+
+    For an encoder of one dense layer, h = s(W x + b), it is Σⱼ s′(aⱼ)² Σᵢ Wⱼᵢ², at the price of a product more. For
+    any other it is estimated: ‖J‖²_F = E ‖Jᵀv‖² for directions v of random signs (Hutchinson 1990), each of which costs
+    a pass through the encoder and back. Without corruption x is the record itself, with it what the encoder sees.
+
+    Examples
+    --------
+    >>> Contractive(weight=0.5)
+    Contractive(weight=0.5)
+    """
+
+    weight: float = option(Real(0), "nats for each unit of the squared norm", default=0.1)
+    n_projections: int = option(
+        Whole(1), "directions that the norm is estimated from, where the encoder has more than one layer", default=1
+    )
+
+    def cost(self, chain: Chain, x: Tensor, h: Tensor, code: Code, generator: Generator | None = None) -> Tensor:
+        one_layer = chain.encoder.one_layer
+        if one_layer is not None:
+            return self.weight * norm_of_one_layer(*one_layer, x)
+        if generator is None:
+            generator = Generator(x.device).manual_seed(_SEED)
+        return self.weight * estimated_norm(chain.encoder, x, self.n_projections, generator)
+
+
+def norm_of_one_layer(layer: nn.Linear, activation: nn.Module, x: Tensor) -> Tensor:
+    """Return ‖∂h/∂x‖²_F of h = s(W x + b) for records x (n, *shape), exactly; shape (n,).
+
+    The activation works on each number alone, so that the derivative of their sum has that of each.
+    """
+    is_wanted = torch.is_grad_enabled()
+    with torch.enable_grad():
+        a = layer(x.flatten(1))
+        (slope,) = torch.autograd.grad(activation(a).sum(), a, create_graph=is_wanted)
+    norm: Tensor = slope.square() @ layer.weight.square().sum(1)
+    return norm
+
+
+def estimated_norm(encoder: nn.Module, x: Tensor, n_projections: int, generator: Generator) -> Tensor:
+    """Return an unbiased estimate of ‖∂h/∂x‖²_F of an encoder for records x (n, *shape); shape (n,).
+
+    The mean of ‖Jᵀv‖² over directions v of random signs, drawn for each record.
+    """
+    is_wanted = torch.is_grad_enabled()
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        h = encoder(x)
+        total = x.new_zeros(len(x))
+        for _ in range(n_projections):
+            signs = torch.randint(0, 2, h.shape, generator=generator, device=h.device).to(h.dtype).mul_(2).sub_(1)
+            (moved,) = torch.autograd.grad(h, x, signs, create_graph=is_wanted, retain_graph=True)
+            total = total + moved.square().flatten(1).sum(1)
+    return total / n_projections
