@@ -197,7 +197,8 @@ static inline Mixture shape_of(const Shapes *s, int bin, int64_t mean, int64_t *
 }
 
 /* linear_look(anchors, pattern_of, patterns, deltas, weights, values, errors,
-               (step, coarse, lowest, highest, has_code), off, bins): of records that are known, how far off each prediction is, in sixteenths of a coarse step, and its bin */
+               (step, coarse, lowest, highest, has_code), off, bins): of records that are known, how far off each
+   prediction is, in sixteenths of a coarse step, and its bin */
 PyObject *linear_look(PyObject *module, PyObject *args)
 {
     Py_buffer b[LINEAR_BUFFERS + 2];

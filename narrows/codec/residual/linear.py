@@ -326,29 +326,31 @@ def _fitted(pattern: Pattern, lattice: Lattice, values: NDArray[np.int64]) -> ND
 
 
 def _trimmed_least_squares(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return w with the least Σ (y - x w)² over those that are not far off, found on some of them.
+    """Return w with the least Σ (y - x w)² over those that are not far off, found on some of them; x and y change.
 
     Squares of what is far off (edges of what is missing, fronts, NaNs as bits) would drown all else, which is most.
     """
     few = slice(None, None, -(-len(y) // _TRIM_VALUES))
-    some = x[few], y[few]
-    solved = _solved(*_squares(*some))
-    for seen, aim in (*[some] * _AGAIN, (x, y)):
-        off = np.abs(aim - seen @ solved)
-        far = np.flatnonzero(off > _FAR_OFF * np.quantile(off, _MOST))
-        (gram, moments), (gram_far, moments_far) = _squares(seen, aim), _squares(seen[far], aim[far])
-        solved = _solved(gram - gram_far, moments - moments_far)
-    return solved
+    some_x, some_y = x[few].copy(), y[few].copy()
+    solved = _least_squares(some_x, some_y)
+    for _ in range(_AGAIN):
+        near = ~_is_far(some_x, some_y, solved)
+        solved = _least_squares(some_x[near], some_y[near])
+    far = _is_far(x, y, solved)
+    x[far], y[far] = 0, 0  # counts for nothing, and is quicker than to copy the others
+    return _least_squares(x, y)
 
 
-def _squares(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    return x.T @ x, x.T @ y
+def _is_far(x: NDArray[np.float64], y: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.bool_]:
+    off = np.abs(y - x @ weights)
+    return np.asarray(off > _FAR_OFF * np.quantile(off, _MOST))
 
 
-def _solved(gram: NDArray[np.float64], moments: NDArray[np.float64]) -> NDArray[np.float64]:
+def _least_squares(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return w with the least Σ (y - x w)², a little ridge added."""
+    gram = x.T @ x
     gram[np.diag_indices_from(gram)] += _RIDGE * max(float(np.trace(gram)) / len(gram), 1e-12)
-    return np.asarray(np.linalg.solve(gram, moments), np.float64)
+    return np.asarray(np.linalg.solve(gram, x.T @ y), np.float64)
 
 
 def _whole(weights: ArrayLike) -> NDArray[np.int64]:
