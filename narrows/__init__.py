@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from narrows.recipes import recipe
     from narrows.store import load
     from narrows.training import Training
+    from narrows.uses.classifier import AutoencoderClassifier
 
 __all__ = [
     "Autoencoder",
+    "AutoencoderClassifier",
     "Training",
     "__version__",
     "compress",
@@ -42,6 +44,7 @@ __version__ = version("narrows")
 # PyTorch and scikit-learn take seconds to import, so these come when they are first asked for.
 _HOMES = {
     "Autoencoder": "narrows.autoencoder",
+    "AutoencoderClassifier": "narrows.uses.classifier",
     "Training": "narrows.training",
     "compress": "narrows.archive.compress",
     "evaluate": "narrows.evaluation.metrics",

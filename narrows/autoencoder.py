@@ -2,57 +2,42 @@
 
 from __future__ import annotations
 
-import copy
-import hashlib
 import math
 import os
 from functools import partial
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted
 from torch import nn
 
-import narrows.data
-from narrows.auto import choose_parts
 from narrows.bottlenecks import Bottleneck
-from narrows.chain import Chain
 from narrows.corruptions import Corruption
-from narrows.data import Source
-from narrows.errors import InvalidParameterError, ShapeMismatchError, UnknownNameError
+from narrows.errors import InvalidParameterError, ShapeMismatchError
+from narrows.estimator import TRAIN_ON_FINITE, Data, RecordsEstimator
 from narrows.files import check_output
 from narrows.inference import corrupt, decode, encode, encode_unquantised, mean_total, to_stored
 from narrows.integer_half import IntegerHalf
 from narrows.likelihoods import Likelihood
 from narrows.networks import Network
-from narrows.parameters import device_of, residual_of, training_of, with_options
-from narrows.part import split_nested
+from narrows.parameters import device_of, residual_of, training_of
 from narrows.pca import PrincipalComponents
+from narrows.pretraining import Pretraining
 from narrows.residuals import Residual
-from narrows.training import Checkpoint, Records, Training, Watcher, stream, train
+from narrows.stages import chain_stages, new_chain, split, whole
+from narrows.training import Checkpoint, Records, Stage, Training, Watcher, stream, train
 
 if TYPE_CHECKING:
     from narrows.codec.frozen import FrozenCodec
 
 __all__ = ["Autoencoder", "Data"]
 
-Data = ArrayLike | str | Path | Source
-"""Records (n, *shape) as an array, a path, a name, or an open source."""
 
-_TRAIN_ON_FINITE = (
-    "Training needs finite values: leave out the records that have others, or fill these, "
-    "as numpy.where(numpy.isfinite(x), x, 0) does. The model then still compresses data that have them, "
-    "by max_error or lossless."
-)
-
-
-class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEstimator):  # type: ignore[misc]
     """An autoencoder: learns to push records through a narrow code and get them back.
 
     It minimises, per record and in nats, −log p(x | z) + cost of the bottleneck + penalties, for the code
@@ -75,6 +60,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Further costs.
     preprocessing : "auto", or a sequence of "unit-scale", "mean-removal", "standardise", "binarise" or Preprocessing
         Between people's units and the networks'; undone on the way out.
+    pretraining : "layer-wise", Pretraining or None
+        What the weights go through before the whole chain is trained.
     residual : "causal", Residual or None
         What is learned besides, to keep values exactly in archives with few bytes.
     training : Training, optional
@@ -90,6 +77,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         The two networks on their own: preprocessed records (n, *shape) to codes, codes to the likelihood's parameters.
     history_ : list of dict
         One row for each epoch: epoch, loss, validation_loss, learning_rate, seconds, records_per_second.
+    pretraining_history_ : list of dict
+        The same for the stages of pretraining, which are told apart by ``stage``.
     n_latent_ : int
         Numbers in the code of a record.
     shape_, dtype_ : tuple of int, numpy.dtype
@@ -120,6 +109,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         corruption: str | Corruption | None = None,
         penalties: Any = (),
         preprocessing: Any = "auto",
+        pretraining: str | Pretraining | None = None,
         residual: str | Residual | None = None,
         training: Training | None = None,
         random_state: Any = None,
@@ -131,30 +121,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.corruption = corruption
         self.penalties = penalties
         self.preprocessing = preprocessing
+        self.pretraining = pretraining
         self.residual = residual
         self.training = training
         self.random_state = random_state
-
-    def set_params(self, **params: Any) -> Self:
-        """Change parameters, nested ones as ``part__option``; a part given by name is made first.
-
-        Raises
-        ------
-        UnknownNameError
-            If there is no such parameter or option; the nearest is suggested.
-        InvalidParameterError
-            If an option's value is not allowed. Then nothing is changed.
-        """
-        changed = self.get_params(deep=False)
-        whole, nested = split_nested(params)
-        for name in [*whole, *nested]:
-            if name not in changed:
-                raise UnknownNameError("parameter of Autoencoder", name, changed)
-        # Whole parts first, so that their own settings apply to the new part.
-        changed |= whole
-        changed |= {name: with_options(name, changed[name], inner) for name, inner in nested.items()}
-        self.__dict__.update(changed)
-        return self
 
     def fit(
         self,
@@ -193,42 +163,42 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             If the loss stops being finite.
         """
         self.__dict__.pop("chain_", None)  # a fit that fails leaves no model of other records behind
-        source = self._open(X, reset=True, advice=_TRAIN_ON_FINITE)
-        settings = training_of(self.training)
-        parts = choose_parts(self.get_params(deep=False), source.shape, source.dtype)
+        source = self._open(X, reset=True, advice=TRAIN_ON_FINITE)
+        settings, params = training_of(self.training), self.get_params(deep=False)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        held_out_source = None if validation is None else self._open(validation, reset=False, advice=_TRAIN_ON_FINITE)
+        held_out_source = None if validation is None else self._open(validation, reset=False, advice=TRAIN_ON_FINITE)
         state = None
         if checkpoint is not None:
             check_output(checkpoint, force=True)
-            state = Checkpoint(Path(checkpoint), _describe(self, source, held_out_source))
+            state = Checkpoint(Path(checkpoint), self._describe_run(source, validation=held_out_source))
         if state is not None and resume and (kept := state.load()) is not None:
             seed = kept.values["seed"]
 
-        share = 0.0 if held_out_source is not None else settings.validation
-        rows, held_out_rows = _split(len(source), share, seed)
+        rows, held_out_rows = split(len(source), 0.0 if held_out_source is not None else settings.validation, seed)
         device = device_of(settings)
         records = Records(source.values, device, rows)
         held_out = None if held_out_rows is None else Records(source.values, device, held_out_rows)
         if held_out_source is not None:
             held_out = Records(held_out_source.values, device)
-        if settings.patience is not None and held_out is None:
-            raise InvalidParameterError(
-                "Early stopping by 'patience' needs validation data. Set training__validation=0.1, or pass validation=."
-            )
-        chain = Chain(parts, source.shape, source.dtype, stream(seed, 0)).to(device, _precision(settings))
-        chain.prepare_for(records.batches)
-        residual = residual_of(self.residual)
-        expected = None if residual is None else residual.build(source.shape, source.dtype, stream(seed, 5)).to(device)
-        history = train(chain, records, held_out, settings, seed=seed, watcher=watcher, checkpoint=state, resume=resume)
-        freeze_residual = None
-        if residual is not None and expected is not None:
-            train(expected, records, None, residual.training(len(records)), seed=seed, watcher=watcher)
-            freeze_residual = partial(residual.freeze, expected)
+        chain = new_chain(params, source, records, seed)
+        pretraining, own = chain_stages(params, chain, records, held_out)
+        stages = [*pretraining, own]
+        residual, expected = residual_of(self.residual), None
+        if residual is not None:
+            expected = residual.build(source.shape, source.dtype, stream(seed, 5)).to(device)
+            stages.append(Stage(expected, records, None, residual.training(len(records)), name="residuals"))
+        everything = whole(chain=chain, residual=expected)
+        histories = train(stages, everything, seed=seed, watcher=watcher, checkpoint=state, resume=resume)
         self.chain_ = chain.eval()
         self.range_ = _range(source.values)
+        freeze_residual = None if residual is None or expected is None else partial(residual.freeze, expected)
         self.integer_half_ = IntegerHalf.freeze(self.chain_, records, self.range_, seed, freeze_residual)
-        self.history_ = [row.to_json() for row in history]
+        self.history_ = [row.to_json() for row in histories[len(pretraining)]]
+        self.pretraining_history_ = [
+            {"stage": stage.name, **row.to_json()}
+            for stage, history in zip(pretraining, histories, strict=False)
+            for row in history
+        ]
         self.n_latent_ = math.prod(chain.bottleneck.z_shape)
         self.trained_on_: dict[str, Any] = {"name": source.name, "n_records": len(records), "seed": seed}
         self.pca_ = PrincipalComponents.fit(source.values, self.n_latent_, seed, rows=rows)
@@ -351,70 +321,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _open(self, X: Data, *, reset: bool, advice: str | None = None) -> Source:
-        """Return the records as a source, checked; ``reset`` learns their shape, otherwise it must be the model's."""
-        if isinstance(X, (str, os.PathLike, Source)) or _n_dimensions(X) > 2:
-            source = narrows.data.open(X)
-            if reset:
-                self.n_features_in_ = math.prod(source.shape)
-                self.__dict__.pop("feature_names_in_", None)
-        else:
-            # A table: scikit-learn checks it, and its column names.
-            table = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False)
-            source = narrows.data.open(table)
-        if reset:
-            self.shape_, self.dtype_ = source.shape, source.dtype
-        if source.shape != self.shape_:
-            raise ShapeMismatchError(f"The model was trained on records of shape {self.shape_}. Got {source.shape}.")
-        narrows.data.check_finite(source, advice=advice)
-        return source
-
-
-def _n_dimensions(X: Any) -> int:
-    return int(X.ndim) if hasattr(X, "ndim") else np.asarray(X).ndim
-
-
-def _split(n: int, share: float, seed: int) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
-    """Draw which of n records to train on and which to hold out for validation; None, None: train on all."""
-    n_held_out = round(share * n)
-    if share == 0:
-        return None, None
-    if n_held_out == 0:
-        raise InvalidParameterError(
-            f"A validation share of {share:g} of {n} record{'s' if n != 1 else ''} is none. "
-            "Set a larger share, or 0 to validate on nothing."
-        )
-    if n_held_out == n:
-        raise InvalidParameterError(f"A validation share of {share:g} leaves nothing of {n} records.")
-    order = np.random.default_rng(seed).permutation(n)
-    return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
-
-
-def _precision(settings: Training) -> torch.dtype:
-    return torch.float64 if settings.precision == "float64" else torch.float32
-
 
 def _range(values: NDArray[Any]) -> tuple[float, float]:
     chunks = [values[start : start + 4096] for start in range(0, len(values), 4096)]
     return float(min(chunk.min() for chunk in chunks)), float(max(chunk.max() for chunk in chunks))
-
-
-def _describe(model: Autoencoder, source: Source, validation: Source | None) -> dict[str, Any]:
-    """Say what a run is, so that no other is resumed in its place."""
-    settings = copy.copy(model.get_params(deep=False))
-    if settings["random_state"] is not None and not isinstance(settings["random_state"], Integral):
-        settings["random_state"] = "generator"
-    return {
-        **{name: repr(value) for name, value in settings.items()},
-        **_describe_data("data", source),
-        **({} if validation is None else _describe_data("validation data", validation)),
-    }
-
-
-def _describe_data(what: str, source: Source) -> dict[str, Any]:
-    some = source.values[:: max(len(source.values) // 1000, 1)]
-    return {
-        f"shape of the {what}": list(source.values.shape),
-        f"type of the {what}": str(source.dtype),
-        f"content of the {what}": hashlib.sha256(np.ascontiguousarray(some).tobytes()).hexdigest(),
-    }

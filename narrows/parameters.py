@@ -14,16 +14,18 @@ from narrows.networks import Network
 from narrows.part import Part, as_part, split_nested
 from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing
+from narrows.pretraining import Pretraining
 from narrows.residuals import Residual
 from narrows.training import Training
 
-__all__ = ["device_of", "residual_of", "training_of", "with_options"]
+__all__ = ["device_of", "pretraining_of", "residual_of", "training_of", "with_options"]
 
 _SINGLE: dict[str, type[Part]] = {
     "network": Network,
     "bottleneck": Bottleneck,
     "likelihood": Likelihood,
     "corruption": Corruption,
+    "pretraining": Pretraining,
     "residual": Residual,
 }
 _SEVERAL: dict[str, type[Part]] = {"preprocessing": Preprocessing, "penalties": Penalty}
@@ -36,6 +38,11 @@ def training_of(settings: Training | None) -> Training:
     if not isinstance(settings, Training):
         raise InvalidParameterError(f"The 'training' of Autoencoder must be a Training or None. Got {settings!r}.")
     return settings
+
+
+def pretraining_of(value: str | Pretraining | None) -> Pretraining | None:
+    """Return the part that a parameter 'pretraining' means."""
+    return None if value is None else as_part(Pretraining, value)  # type: ignore[type-abstract]
 
 
 def residual_of(value: str | Residual | None) -> Residual | None:

@@ -32,6 +32,7 @@ from narrows.part import Part
 from narrows.pca import PrincipalComponents
 from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing
+from narrows.pretraining import Pretraining
 from narrows.residuals import Residual
 from narrows.training import Training, stream
 
@@ -96,6 +97,7 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Autoencoder:
         chain = _fill(parts, shape, dtype, {name[6:]: t for name, t in tensors.items() if name.startswith("chain.")})
         for name in _LEARNED:
             setattr(model, name, header[name])
+        model.pretraining_history_ = header.get("pretraining_history_", [])
         if header["feature_names_in_"] is not None:
             model.feature_names_in_ = np.array(header["feature_names_in_"], dtype=object)
         model.shape_, model.dtype_, model.range_ = shape, dtype, tuple(header["range_"])
@@ -126,6 +128,7 @@ def describe(model: Autoencoder) -> dict[str, Any]:
         "feature_names_in_": None if names is None else [str(name) for name in names],
         **({} if why_not is None else {"not_frozen": why_not}),
         **{name: getattr(model, name) for name in _LEARNED},
+        **({"pretraining_history_": model.pretraining_history_} if model.pretraining_history_ else {}),
     }
 
 
@@ -181,7 +184,7 @@ def _write(file: Any, data: bytes) -> None:
 
 _AXES: dict[str, type[Part]] = {
     axis.axis: axis
-    for axis in (Network, Bottleneck, Likelihood, Corruption, Penalty, Preprocessing, Residual, Training)
+    for axis in (Network, Bottleneck, Likelihood, Corruption, Penalty, Preprocessing, Pretraining, Residual, Training)
 }
 
 

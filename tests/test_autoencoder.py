@@ -55,7 +55,7 @@ def test_scikit_learn(estimator, check):
 def test_the_constructor_only_stores():
     given = {
         "n_latent": "?", "network": 1, "bottleneck": 2, "likelihood": 3, "corruption": 4, "penalties": 5,
-        "preprocessing": 6, "residual": 9, "training": 7, "random_state": 8,
+        "preprocessing": 6, "pretraining": 10, "residual": 9, "training": 7, "random_state": 8,
     }  # fmt: skip
     assert Autoencoder(**given).get_params(deep=False) == given
     assert set(given) == set(inspect.signature(Autoencoder).parameters)
@@ -246,7 +246,8 @@ def test_every_parameter_changes_something(table):
 
     changes = {
         "n_latent": 3, "network": Dense(widths=(4,)), "likelihood": Normal(scale=2), "corruption": "gaussian",
-        "penalties": L1(weight=1), "preprocessing": "unit-scale", "training": Training(epochs=3), "random_state": 1,
+        "penalties": L1(weight=1), "preprocessing": "unit-scale", "pretraining": "layer-wise",
+        "training": Training(epochs=3), "random_state": 1,
     }  # fmt: skip
     for name, value in changes.items():
         assert codes(**{name: value}) != codes(), name

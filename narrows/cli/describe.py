@@ -31,6 +31,7 @@ def chain(header: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("decoder", back),
         ("likelihood", _words(parts["likelihood"])),
         *[("penalty", _words(part)) for part in parts["penalties"]],
+        *_pretraining(header["params"].get("pretraining")),
     ]
 
 
@@ -59,7 +60,11 @@ def _collect(found: dict[str, str], name: str, value: Any) -> None:
         if value["name"] == name:
             del found[name]  # 'training' is a part that there is only one of
     elif isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
-        found[name] = ", ".join(one["name"] for one in value)
+        names = [one["name"] for one in value]
+        if len(set(names)) < len(names):
+            found[name] = _value(value)  # of several with one name no option could be told apart
+            return
+        found[name] = ", ".join(names)
         for one in value:
             for key, inner in one.items():
                 if key not in {"axis", "name"}:
@@ -82,6 +87,15 @@ def _encoder_and_decoder(header: Mapping[str, Any]) -> tuple[str, str]:
     return f"dense {there_text}, {network['activation']}", f"dense {back_text}{tied}"
 
 
+def _pretraining(part: Mapping[str, Any] | str | None) -> list[tuple[str, str]]:
+    if part is None:
+        return []
+    if isinstance(part, str):
+        return [("pretraining", part)]
+    by_name = {key: value["name"] if isinstance(value, dict) else value for key, value in part.items()}
+    return [("pretraining", _words(by_name))]
+
+
 def _words(part: Mapping[str, Any]) -> str:
     """Return a part in words: its name, and the settings that say what it computes."""
     said = []
@@ -94,6 +108,8 @@ def _words(part: Mapping[str, Any]) -> str:
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return _words(value)
     if isinstance(value, list):
         return ", ".join(_value(one) for one in value) or "none"
     if value is None:

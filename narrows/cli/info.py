@@ -115,6 +115,7 @@ def _facts(path: str, header: dict[str, Any], n_weights: int) -> dict[str, Any]:
         "validation_loss": history[-1]["validation_loss"],
         "seconds": sum(row["seconds"] for row in history),
         "history": history,
+        "pretraining_history": header.get("pretraining_history_", []),
     }
 
 

@@ -15,7 +15,12 @@ __all__ = ["Bar", "Lines"]
 
 
 class Bar(Watcher):
-    """A bar over all epochs, with loss, validation loss, speed and the time that is left."""
+    """A bar over all epochs of a stage, with loss, validation loss, speed and the time that is left."""
+
+    name = ""
+
+    def stage(self, name: str) -> None:
+        self.name = f"{name}: "
 
     def start(self, n_epochs: int, n_records: int, epochs_done: int) -> None:
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
@@ -55,7 +60,7 @@ class Bar(Watcher):
         self.progress.update(self.task, completed=done, description=self._place(epoch), numbers=numbers)
 
     def _place(self, epoch: int) -> str:
-        return f"epoch {epoch:>{len(str(self.n_epochs))}}/{self.n_epochs}"
+        return f"{self.name}epoch {epoch:>{len(str(self.n_epochs))}}/{self.n_epochs}"
 
 
 class Lines(Watcher):
@@ -63,6 +68,9 @@ class Lines(Watcher):
 
     def __init__(self, *, most: int) -> None:
         self.most = most
+
+    def stage(self, name: str) -> None:
+        click.echo(name, err=True)
 
     def start(self, n_epochs: int, n_records: int, epochs_done: int) -> None:
         self.n_epochs, self.seconds, self.n_seen = n_epochs, 0.0, 0

@@ -12,7 +12,7 @@ from narrows.networks.activations import INVERTIBLE
 from narrows.options import Flag, option
 from narrows.part import Part
 
-__all__ = ["Decoder", "Encoder", "Network", "Sizes"]
+__all__ = ["Decoder", "Encoder", "Layer", "Network", "Sizes"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,25 @@ class Sizes:
     h_shape: tuple[int, ...]
     z_shape: tuple[int, ...]
     n_parameters: int = 1
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of an encoder, and the layer of the decoder that goes back over it: an autoencoder of its own.
+
+    Attributes
+    ----------
+    there : Module
+        From what comes into the layer to what comes out of it; for the first from x, Tensor of shape (n, *shape).
+    back : Module
+        From what comes out to what came in, before the activation.
+    back_activation : Module
+        What follows; in the first layer it ends in the likelihood's parameters, as `Decoder` returns them.
+    """
+
+    there: nn.Module
+    back: nn.Module
+    back_activation: nn.Module
 
 
 class Encoder(nn.Module):
@@ -129,3 +148,16 @@ class Network(Part, ABC, axis="network"):
         InvalidParameterError
             If these settings cannot connect these sizes.
         """
+
+    def layers(self, encoder: Encoder, decoder: Decoder) -> list[Layer]:
+        """Return the layers of what `build` returned, from the input on, each with the one that goes back over it.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the decoder does not mirror the encoder layer by layer.
+        """
+        raise InvalidParameterError(
+            f"Layers are trained one by one in a network of mirrored dense layers. Got network='{self.name}'. "
+            "Set network='dense', or pretraining=None."
+        )

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 
 from narrows.errors import InvalidParameterError
 from narrows.networks.activations import ACTIVATIONS, activation, inverse_activation
-from narrows.networks.contract import Decoder, Encoder, Network, Sizes
+from narrows.networks.contract import Decoder, Encoder, Layer, Network, Sizes
 from narrows.networks.images import Reshape
 from narrows.networks.initialisation import INITIALISATIONS, initialise, theano_generator, undrawn
 from narrows.options import Flag, Many, Real, Whole, option, optional
@@ -74,6 +74,20 @@ class Dense(Network, name="dense"):
             encoder.layers[-1].get_parameter("bias").fill_(self.code_bias)
         return encoder, decoder
 
+    def layers(self, encoder: Encoder, decoder: Decoder) -> list[Layer]:
+        assert isinstance(encoder, _DenseEncoder)
+        assert isinstance(decoder, _FreeDecoder | _TiedDecoder)
+        if self.decoder_widths is not None and self.decoder_widths != self.widths[::-1]:
+            raise InvalidParameterError(
+                "Layers are trained one by one where the decoder's widths mirror the encoder's. "
+                f"Got {'-'.join(map(str, self.widths))} there and {'-'.join(map(str, self.decoder_widths))} back."
+            )
+        there = [nn.Sequential(layer, encoder.hidden) for layer in encoder.layers]
+        there[-1] = nn.Sequential(encoder.layers[-1], encoder.last)
+        there[0] = nn.Sequential(nn.Flatten(), *there[0])
+        back_activations = [nn.Sequential(decoder.last, decoder.to_records), *[decoder.hidden] * (len(there) - 1)]
+        return [Layer(*parts) for parts in zip(there, decoder.affine()[::-1], back_activations, strict=True)]
+
     def _check_tied(self, n_in: int, n_h: int, n_z: int, n_out: int, back: tuple[int, ...]) -> None:
         there, and_back = (n_in, *self.widths, n_h), (n_z, *back, n_out)
         if there != and_back[::-1]:
@@ -122,6 +136,10 @@ class _FreeDecoder(Decoder):
         self.hidden, self.last = activation(hidden), activation(last)
         self.output_activation = last
 
+    def affine(self) -> list[nn.Module]:
+        """Return the layers without their activations, from the code on."""
+        return list(self.layers)
+
     def start_at(self, parameters: Tensor) -> None:
         _set_bias(self.layers[-1].get_parameter("bias"), self.output_activation, parameters)
 
@@ -143,6 +161,10 @@ class _TiedDecoder(Decoder):
         self.hidden, self.last = activation(hidden), activation(last)
         self.output_activation = last
 
+    def affine(self) -> list[nn.Module]:
+        """Return the layers without their activations, from the code on."""
+        return [_Transposed(layer, bias) for layer, bias in zip(self.mirrored, self.biases, strict=True)]
+
     def start_at(self, parameters: Tensor) -> None:
         _set_bias(self.biases[-1], self.output_activation, parameters)
 
@@ -158,6 +180,17 @@ class _TiedDecoder(Decoder):
             y = torch.addmm(bias, y, layer.weight)
             y = self.hidden(y) if position < depth else self.last(y)
         return self.to_records(y)  # type: ignore[no-any-return]
+
+
+class _Transposed(nn.Module):
+    """Multiply by the matrix of another layer transposed, and add a bias."""
+
+    def __init__(self, layer: nn.Linear, bias: nn.Parameter) -> None:
+        super().__init__()
+        self.layer, self.bias = layer, bias
+
+    def forward(self, y: Tensor) -> Tensor:
+        return torch.addmm(self.bias, y, self.layer.weight)
 
 
 def _mirrored(layer: nn.Linear, bias: Tensor) -> nn.Linear:

@@ -4,9 +4,10 @@ from narrows.training.checkpoints import Checkpoint
 from narrows.training.loop import stream, train
 from narrows.training.optimisers import SGD, Adadelta, Adam, Optimiser
 from narrows.training.progress import Epoch, Watcher
-from narrows.training.records import Records
+from narrows.training.records import Labelled, LabelledRecords, Records
 from narrows.training.schedules import Constant, Cosine, OneCycle, Schedule
 from narrows.training.settings import Training
+from narrows.training.stages import Stage
 
 __all__ = [
     "SGD",
@@ -16,10 +17,13 @@ __all__ = [
     "Constant",
     "Cosine",
     "Epoch",
+    "Labelled",
+    "LabelledRecords",
     "OneCycle",
     "Optimiser",
     "Records",
     "Schedule",
+    "Stage",
     "Training",
     "Watcher",
     "stream",

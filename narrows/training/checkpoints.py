@@ -21,7 +21,7 @@ from narrows.files import write_atomically
 
 __all__ = ["Checkpoint", "State", "pack_optimiser", "unpack_optimiser"]
 
-_FORMAT = "narrows checkpoint 1"
+_FORMAT = "narrows checkpoint 2"
 
 
 @dataclass
@@ -33,7 +33,8 @@ class State:
     tensors : dict of str to Tensor
         Weights, best weights, optimiser's moments, losses of the epoch's steps so far, generator's state.
     values : dict
-        Plain values: seed, epoch, step, history, the best validation loss, and epochs since it.
+        Plain values: seed, histories of the stages that are done, epoch, step, history, the best validation loss, and
+        epochs since it.
     """
 
     tensors: dict[str, Tensor] = field(default_factory=dict)

@@ -23,8 +23,8 @@ class Learner(Protocol):
     def shape(self) -> tuple[int, ...]:
         """Shape of one record."""
 
-    def loss(self, records: Tensor, generator: Generator | None = None, /) -> _Loss:
-        """Return what records (n, *shape) cost; with randomness where there is a generator."""
+    def loss(self, records: Any, generator: Generator | None = None, /) -> _Loss:
+        """Return what n records cost, as the learner's `Records` gives them; with randomness under a generator."""
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """As `torch.nn.Module` has it."""

@@ -8,11 +8,12 @@ can be taken up between any two steps.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from narrows.batches import batch_size
 from narrows.errors import TrainingDivergedError
@@ -21,7 +22,7 @@ from narrows.training.interruption import Interruption
 from narrows.training.learner import Learner
 from narrows.training.progress import Epoch, Watcher
 from narrows.training.records import Records
-from narrows.training.settings import Training
+from narrows.training.stages import Stage
 
 __all__ = ["mean_loss", "stream", "train"]
 
@@ -31,39 +32,35 @@ _VALIDATION_BATCH = 1024
 
 
 def train(
-    chain: Learner,
-    records: Records,
-    validation: Records | None,
-    settings: Training,
+    stages: Sequence[Stage],
+    whole: nn.Module,
     *,
     seed: int,
     watcher: Watcher | None = None,
     checkpoint: Checkpoint | None = None,
     resume: bool = False,
-) -> list[Epoch]:
-    """Train a chain in place.
+) -> list[list[Epoch]]:
+    """Train in place, stage after stage.
 
     Parameters
     ----------
-    chain : Chain, or what learns as one does
-        On the device of the records.
-    records, validation : Records
-        What to train on, and what to measure the validation loss on after each epoch.
-    settings : Training
-        How.
+    stages : sequence of Stage
+        In their order; most runs have one.
+    whole : Module
+        What all learners are parts of: its weights are what a checkpoint keeps.
     seed : int
         Where all randomness comes from.
     watcher : Watcher, optional
         Is told how it goes.
     checkpoint : Checkpoint, optional
-        Where to keep the state of the run: every half minute, on Ctrl-C and on a kill, and at the end.
+        Where to keep the state of the run: every half minute, on Ctrl-C and on a kill, and at the end of a stage.
     resume : bool
         Go on from the checkpoint, if there is one.
 
     Returns
     -------
-    history : list of Epoch
-        One row for each epoch.
+    histories : list of list of Epoch
+        For each stage one row an epoch.
 
     Raises
     ------
@@ -73,30 +70,22 @@ def train(
         After Ctrl-C or a kill, once the checkpoint is written.
     """
     watcher = watcher or Watcher()
-    run = _Run(chain, records, validation, settings, seed=seed, watcher=watcher, checkpoint=checkpoint)
-    if resume:
-        run.restore()
-    watcher.start(run.n_epochs, len(records), run.epoch)
-    try:
-        with Interruption(active=checkpoint is not None) as interruption:
-            while not run.is_over:
-                run.train_epoch(interruption)
-            if checkpoint is not None:
-                run.save()
-                if interruption.requested:  # during the last step or the last look at the validation data
-                    interruption.stop()
-    finally:
-        watcher.stop()
-    if run.best.weights:
-        chain.load_state_dict(run.best.weights)
-    return run.history
+    state = checkpoint.load() if checkpoint is not None and resume else None
+    done = [] if state is None else [[Epoch(**row) for row in rows] for rows in state.values["done"]]
+    for stage in stages[len(done) :]:
+        run = _Run(stage, whole, done, seed=seed, watcher=watcher, checkpoint=checkpoint)
+        if state is not None:
+            run.restore(state)
+            state = None
+        done = [*done, run.complete()]
+    return done
 
 
-def mean_loss(chain: Learner, records: Records) -> float:
+def mean_loss(learner: Learner, records: Records) -> float:
     """Return the mean loss of a record in nats, nothing corrupted."""
-    size = batch_size(chain.shape, _VALIDATION_BATCH)
+    size = batch_size(learner.shape, _VALIDATION_BATCH)
     with torch.no_grad():
-        losses = [chain.loss(batch).total.double().sum() for batch in records.batches(size)]
+        losses = [learner.loss(batch).total.double().sum() for batch in records.batches(size)]
     return float(torch.stack(losses).sum()) / len(records)
 
 
@@ -116,25 +105,25 @@ class _Best:
 
 
 class _Run:
-    """A run of training: what it needs, and where it is."""
+    """A stage under way: what it needs, and where it is."""
 
     def __init__(
         self,
-        chain: Learner,
-        records: Records,
-        validation: Records | None,
-        settings: Training,
+        stage: Stage,
+        whole: nn.Module,
+        done: list[list[Epoch]],
         *,
         seed: int,
         watcher: Watcher,
         checkpoint: Checkpoint | None,
     ) -> None:
-        self.chain, self.records, self.validation = chain, records, validation
-        self.settings, self.seed, self.watcher, self.checkpoint = settings, seed, watcher, checkpoint
-        self.optimiser = settings.optimiser.build(chain.parameters())
-        self.device = records.device
-        self.n_epochs = settings.n_epochs(len(records))
-        self.n_steps = -(-len(records) // settings.batch_size)  # in an epoch
+        self.stage, self.whole, self.done = stage, whole, done
+        self.learner, self.records, self.settings = stage.learner, stage.records, stage.settings
+        self.seed, self.watcher, self.checkpoint = seed, watcher, checkpoint
+        self.optimiser = self.settings.optimiser.build(self.learner.parameters())
+        self.device = self.records.device
+        self.n_epochs = self.settings.n_epochs(len(self.records))
+        self.n_steps = -(-len(self.records) // self.settings.batch_size)  # in an epoch
         self.losses = torch.zeros(self.n_steps, dtype=torch.float64, device=self.device)  # of the epoch's steps
 
         self.epoch, self.step, self.seconds = 0, 0, 0.0
@@ -142,6 +131,25 @@ class _Run:
         self.history: list[Epoch] = []
         self.best = _Best()
         self.last_look = self.last_save = time.monotonic()
+
+    def complete(self) -> list[Epoch]:
+        """Train to the end of the stage and return its history."""
+        if self.stage.name:
+            self.watcher.stage(self.stage.name)
+        self.watcher.start(self.n_epochs, len(self.records), self.epoch)
+        try:
+            with Interruption(active=self.checkpoint is not None) as interruption:
+                while not self.is_over:
+                    self.train_epoch(interruption)
+                if self.checkpoint is not None:
+                    self.save()
+                    if interruption.requested:  # during the last step or the last look at the validation data
+                        interruption.stop()
+        finally:
+            self.watcher.stop()
+        if self.best.weights:
+            self.learner.load_state_dict(self.best.weights)
+        return self.history
 
     @property
     def is_over(self) -> bool:
@@ -173,22 +181,26 @@ class _Run:
             self.save()
 
     def _train_step(self, batch: Tensor) -> None:
-        progress = (self.epoch + self.step / self.n_steps) / self.n_epochs
         for group in self.optimiser.param_groups:
-            group["lr"] = self.settings.optimiser.learning_rate * self.settings.schedule.factor(progress)
-        loss = self.chain.loss(batch, self.noise).total.mean()
+            group["lr"] = self._learning_rate(self.step)
+        loss = self.learner.loss(batch, self.noise).total.mean()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         self.losses[self.step] = loss.detach()
+
+    def _learning_rate(self, step: int) -> float:
+        """Return the learning rate at a step of this epoch."""
+        progress = (self.epoch + step / self.n_steps) / self.n_epochs
+        return float(self.settings.optimiser.learning_rate * self.settings.schedule.factor(progress))
 
     def _end_epoch(self, loss: float, seconds: float) -> None:
         self._check_weights()
         row = Epoch(
             epoch=self.epoch + 1,
             loss=loss,
-            validation_loss=None if self.validation is None else mean_loss(self.chain, self.validation),
-            learning_rate=float(self.optimiser.param_groups[0]["lr"]),
+            validation_loss=None if self.stage.validation is None else mean_loss(self.learner, self.stage.validation),
+            learning_rate=self._learning_rate(self.n_steps - 1),
             seconds=seconds,
             records_per_second=len(self.records) / seconds,
         )
@@ -202,20 +214,21 @@ class _Run:
     def _keep_best(self, row: Epoch) -> None:
         assert row.validation_loss is not None, "patience comes with validation data"
         if row.validation_loss < self.best.loss:
-            weights = {name: tensor.clone() for name, tensor in self.chain.state_dict().items()}
+            weights = {name: tensor.clone() for name, tensor in self.learner.state_dict().items()}
             self.best = _Best(row.validation_loss, weights)
         else:
             self.best.epochs_since += 1
 
     def _order(self) -> Tensor:
         n = len(self.records)
-        order = (
-            torch.randperm(n, generator=stream(self.seed, 1, self.epoch)) if self.settings.shuffle else torch.arange(n)
-        )
+        order = torch.randperm(n, generator=self._stream(1)) if self.settings.shuffle else torch.arange(n)
         return order.to(self.device)
 
     def _noise(self) -> Generator:
-        return stream(self.seed, 2, self.epoch, device=self.device)
+        return self._stream(2, device=self.device)
+
+    def _stream(self, purpose: int, device: torch.device | None = None) -> Generator:
+        return stream(self.seed, *self.stage.path, purpose, self.epoch, device=device)
 
     def _look(self) -> float:
         """Return the mean loss of the epoch's records so far, if it is still finite. The one place that waits."""
@@ -231,11 +244,11 @@ class _Run:
 
     def _check_weights(self) -> None:
         # The loss is taken before the step, so that the last step of all could spoil the weights unseen.
-        if not all(bool(tensor.isfinite().all()) for tensor in self.chain.state_dict().values()):
+        if not all(bool(tensor.isfinite().all()) for tensor in self.learner.state_dict().values()):
             self._diverged(f"after step {self.step}")
 
     def _diverged(self, where: str) -> None:
-        rate = float(self.optimiser.param_groups[0]["lr"])
+        rate = self._learning_rate(max(self.step - 1, 0))
         kept = (
             f" The last good state is in {self.checkpoint.path}." if self.checkpoint and self.checkpoint.exists else ""
         )
@@ -249,11 +262,12 @@ class _Run:
         assert self.checkpoint is not None
         self._look()
         self._check_weights()
-        tensors = {f"weights.{name}": tensor for name, tensor in self.chain.state_dict().items()}
+        tensors = {f"weights.{name}": tensor for name, tensor in self.whole.state_dict().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.weights.items()}
         tensors |= pack_optimiser(self.optimiser) | {"losses": self.losses, "noise": self.noise.get_state()}
         values = {
             "seed": self.seed,
+            "done": [[row.to_json() for row in rows] for rows in self.done],
             "epoch": self.epoch,
             "step": self.step,
             "seconds": self.seconds,
@@ -264,12 +278,9 @@ class _Run:
         self.checkpoint.save(State(tensors, values))
         self.last_save = time.monotonic()
 
-    def restore(self) -> None:
-        """Go on where the checkpoint was written, if there is one."""
-        state = self.checkpoint.load() if self.checkpoint else None
-        if state is None:
-            return
-        self.chain.load_state_dict(state.group("weights"))
+    def restore(self, state: State) -> None:
+        """Go on where the checkpoint was written."""
+        self.whole.load_state_dict(state.group("weights"))
         unpack_optimiser(self.optimiser, state)
         self.losses.copy_(state.tensors["losses"])
         self.noise.set_state(state.tensors["noise"])

@@ -43,8 +43,11 @@ class Epoch:
 class Watcher:
     """Is told how a run goes; this one keeps quiet. Subclass to show a progress bar."""
 
+    def stage(self, name: str) -> None:
+        """Take note of what is trained next, where a run trains one thing after another; `start` follows."""
+
     def start(self, n_epochs: int, n_records: int, epochs_done: int) -> None:
-        """Take note that the run begins, or goes on after ``epochs_done`` epochs, with ``n_records`` in each."""
+        """Take note that a stage begins, or goes on after ``epochs_done`` epochs, with ``n_records`` in each."""
 
     def step(self, epoch: int, records_done: int, loss: float) -> None:
         """Take note that so many records of an epoch are done, at this mean loss; a few times a second at most."""
@@ -53,4 +56,4 @@ class Watcher:
         """Take note that an epoch is complete."""
 
     def stop(self) -> None:
-        """Take note that the run is over: complete, stopped early, interrupted or failed."""
+        """Take note that the stage is over: complete, stopped early, interrupted or failed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Records"]
+__all__ = ["Labelled", "LabelledRecords", "Records"]
 
 
 class Records:
@@ -55,3 +56,47 @@ class Records:
         if self.rows is None:
             return iter(torch.split(self.tensor, size))
         return (self.tensor.index_select(0, rows) for rows in torch.split(self.rows, size))
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Some records with their labels.
+
+    Attributes
+    ----------
+    records : Tensor of shape (n, *shape)
+        In their stored dtype.
+    labels : Tensor of shape (n,), int64
+        Their classes, from 0.
+    """
+
+    records: Tensor
+    labels: Tensor
+
+
+class LabelledRecords(Records):
+    """Records that come with their labels: what `take` and `batches` return is `Labelled`.
+
+    Parameters
+    ----------
+    values, device, rows
+        As for `Records`.
+    labels : ndarray of int, shape (m,)
+        The class of each of the values, from 0.
+    """
+
+    def __init__(
+        self,
+        values: NDArray[Any],
+        labels: NDArray[np.int64],
+        device: torch.device,
+        rows: NDArray[np.int64] | None = None,
+    ) -> None:
+        super().__init__(values, device, rows)
+        self.labels = Records(labels, device, rows)
+
+    def take(self, indices: Tensor) -> Any:
+        return Labelled(super().take(indices), self.labels.take(indices))
+
+    def batches(self, size: int) -> Iterator[Any]:
+        return map(Labelled, super().batches(size), self.labels.batches(size))

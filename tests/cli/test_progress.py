@@ -84,6 +84,20 @@ def test_the_bar_shows_the_same_on_a_terminal(terminal):
     assert seen.rstrip().endswith("\x1b[?25h")  # the cursor is back
 
 
+def test_stages_are_told_apart_by_their_names(capsys, terminal):
+    def two_stages(watcher):
+        for name in ("layer 1 of 2", "layer 2 of 2"):
+            watcher.stage(name)
+            run(watcher, 1)
+
+    two_stages(Lines(most=30))
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition("  ")[0] for line in lines] == ["layer 1 of 2", "epoch 1/1", "layer 2 of 2", "epoch 1/1"]
+    shown = terminal(lambda: two_stages(Bar()))
+    assert "layer 1 of 2: epoch 1/1" in shown
+    assert "layer 2 of 2: epoch 1/1" in shown
+
+
 def test_a_piped_run_writes_plain_lines(narrows):
     result = narrows("train", "digits", "-o", "m.safetensors", "--epochs", "40", "--limit", "50", "--batch-size", "50")
     assert all(line.startswith("epoch ") for line in result.stderr.splitlines())

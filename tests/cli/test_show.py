@@ -72,6 +72,17 @@ def test_info_shows_the_whole_chain_of_a_denoising_model(narrows, denoising_mode
         assert word in text
 
 
+def test_info_tells_of_pretraining(narrows):
+    corruptions = json.dumps([{"axis": "corruption", "name": "masking", "level": level} for level in (0.1, 0.25)])
+    settings = ("pretraining=layer-wise", f"pretraining__corruptions={corruptions}", "pretraining__epochs=2")
+    sets = [word for setting in ("network=dense", *settings) for word in ("--set", setting)]
+    narrows("train", "digits", "-o", "m.safetensors", "--epochs", "1", *sets)
+    said = narrows("info", "m.safetensors").stdout
+    assert "pretraining    layer-wise (corruptions masking (level 0.1), masking (level 0.25), epochs 2" in said
+    facts = json.loads(narrows("info", "m.safetensors", "--json").stdout)
+    assert [row["stage"] for row in facts["pretraining_history"]] == ["layer 1 of 2"] * 2 + ["layer 2 of 2"] * 2
+
+
 def test_info_lists_the_qualities_that_archives_can_have(narrows, compressor):
     from narrows.codec import read_frozen
 

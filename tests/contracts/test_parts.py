@@ -16,9 +16,14 @@ from narrows.networks import Network
 from narrows.part import as_part
 from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing
+from narrows.pretraining import Pretraining
+from narrows.residuals import Residual
 from narrows.training import Optimiser, Schedule, Training
 
-AXES = [Bottleneck, Corruption, Likelihood, Network, Optimiser, Penalty, Preprocessing, Schedule, Training]
+AXES = [
+    Bottleneck, Corruption, Likelihood, Network, Optimiser, Penalty, Preprocessing, Pretraining, Residual, Schedule,
+    Training,
+]  # fmt: skip
 
 
 class EveryAxis:

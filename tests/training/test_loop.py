@@ -12,7 +12,7 @@ from torch import nn
 from narrows import Autoencoder, Training
 from narrows.chain import Loss
 from narrows.errors import InvalidParameterError, TrainingDivergedError
-from narrows.training import SGD, Adam, Cosine, Epoch, Optimiser, Records, Watcher, train
+from narrows.training import SGD, Adam, Cosine, Epoch, Optimiser, Records, Stage, Watcher, train
 
 CPU = torch.device("cpu")
 
@@ -38,7 +38,9 @@ def run(chain, n=10, **settings):
     usual = {"epochs": 3, "batch_size": 4}
     watcher = settings.pop("watcher", None)
     values = np.arange(n, dtype=np.float64)[:, None]
-    return train(chain, Records(values, CPU), None, Training(**{**usual, **settings}), seed=1, watcher=watcher)
+    stage = Stage(chain, Records(values, CPU), None, Training(**{**usual, **settings}))
+    (history,) = train([stage], chain, seed=1, watcher=watcher)
+    return history
 
 
 def epochs_of(seen, n_steps=3):

@@ -8,7 +8,7 @@ from narrows.bottlenecks import Plain
 from narrows.chain import Chain, Parts
 from narrows.likelihoods import Normal
 from narrows.networks import Dense
-from narrows.training import SGD, Adadelta, Adam, Constant, Optimiser, Records, Training, train
+from narrows.training import SGD, Adadelta, Adam, Constant, Optimiser, Records, Stage, Training, train
 
 STEPS = 12
 START = np.array([[1.0, -2.0, 0.5], [0.3, 3.0, -0.1]])
@@ -102,7 +102,7 @@ def test_the_loop_takes_plain_gradient_steps_on_the_mean_loss():
         shuffle=False,
         precision="float64",
     )
-    history = train(chain, Records(x, torch.device("cpu")), None, settings, seed=0)
+    (history,) = train([Stage(chain, Records(x, torch.device("cpu")), None, settings)], chain, seed=0)
 
     sums = []
     for _ in range(2):

@@ -11,7 +11,9 @@ from safetensors import safe_open
 from narrows import Autoencoder, Training
 from narrows.errors import DataNotFoundError, InvalidParameterError, ModelFileError, TrainingDivergedError
 from narrows.likelihoods import Normal
-from narrows.networks import Convolutional
+from narrows.networks import Convolutional, Dense
+from narrows.pretraining import LayerWise
+from narrows.residuals import Causal
 from narrows.training import SGD, Adadelta, Adam, Checkpoint, Watcher
 
 X = np.random.default_rng(0).normal(size=(40, 6))
@@ -209,8 +211,53 @@ def test_time_spent_before_the_interruption_counts(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         make().fit(X, checkpoint=path, watcher=StopAt(2, interrupt))
     with safe_open(path, framework="pt") as file:
-        assert '"seconds": 0.0' not in file.metadata()["narrows checkpoint 1"]
+        assert '"seconds": 0.0' not in file.metadata()["narrows checkpoint 2"]
     assert make().fit(X, checkpoint=path, resume=True).history_[0]["seconds"] > whole
+
+
+# Runs of several stages
+
+
+def staged(**changes):
+    network = Dense(widths=(5,), activation="sigmoid")
+    pretraining = LayerWise(epochs=2, batch_size=10)
+    return make(network=network, pretraining=pretraining, **{"training": {"epochs": 2}, **changes})
+
+
+# Four steps an epoch; two layers of two epochs each, then two epochs of the whole.
+@pytest.mark.parametrize("stop_after", [1, 7, 8, 9, 15, 16, 17, 23, 24])
+@pytest.mark.parametrize("stop", [interrupt, cut_power])
+def test_a_run_of_several_stages_goes_on_in_the_stage_it_was_in(stop, stop_after, tmp_path, monkeypatch):
+    whole = staged().fit(X)
+    monkeypatch.setattr("narrows.training.loop._SAVE_SECONDS", -1.0)
+    path = tmp_path / "checkpoint"
+    with pytest.raises((KeyboardInterrupt, PowerCutError)):
+        staged().fit(X, checkpoint=path, watcher=StopAt(stop_after, stop))
+    watcher = StopAt(0, None)
+    resumed = staged().fit(X, checkpoint=path, resume=True, watcher=watcher)
+    assert outcome(resumed) == outcome(whole)
+    assert [(row["stage"], row["epoch"], row["loss"]) for row in resumed.pretraining_history_] == [
+        (row["stage"], row["epoch"], row["loss"]) for row in whole.pretraining_history_
+    ]
+    # A power cut loses the step it comes in; Ctrl-C waits for the end of the step after, if the stage has one.
+    done = stop_after - 1 if stop is cut_power else stop_after + bool(stop_after % 8)
+    assert watcher.n_steps == 24 - done
+
+
+@pytest.mark.parametrize("stop_after", [2, 5, 7])
+def test_the_network_of_residuals_is_kept_as_well(stop_after, tmp_path, monkeypatch):
+    images = np.random.default_rng(1).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    monkeypatch.setattr("narrows.training.loop._SAVE_SECONDS", -1.0)
+
+    def fit(**how):
+        residual = Causal(n_hidden=8, n_components=2, reach=2, epochs=4)
+        settings = {"network": Dense(widths=(8,)), "residual": residual, "training": {"epochs": 1}}
+        return make(**settings).fit(images, **how)
+
+    path = tmp_path / "checkpoint"
+    with pytest.raises(KeyboardInterrupt):
+        fit(checkpoint=path, watcher=StopAt(stop_after, interrupt))
+    assert fit(checkpoint=path, resume=True).frozen_.blob == fit().frozen_.blob
 
 
 # Other settings, other data

@@ -1,0 +1,108 @@
+"""What estimators of records share: nested parameters, and data of every kind as input."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from numbers import Integral
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
+
+import narrows.data
+from narrows.data import Source
+from narrows.errors import ShapeMismatchError, UnknownNameError
+from narrows.parameters import with_options
+from narrows.part import split_nested
+
+__all__ = ["TRAIN_ON_FINITE", "Data", "RecordsEstimator"]
+
+Data = ArrayLike | str | Path | Source
+"""Records (n, *shape) as an array, a path, a name, or an open source."""
+
+TRAIN_ON_FINITE = (
+    "Training needs finite values: leave out the records that have others, or fill these, "
+    "as numpy.where(numpy.isfinite(x), x, 0) does. The model then still compresses data that have them, "
+    "by max_error or lossless."
+)
+
+
+class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
+    """A scikit-learn estimator that takes records of any shape, and parts as parameters.
+
+    Attributes
+    ----------
+    shape_, dtype_ : tuple of int, numpy.dtype
+        Of the records it was trained on.
+    """
+
+    def set_params(self, **params: Any) -> Self:
+        """Change parameters, nested ones as ``part__option``; a part given by name is made first.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such parameter or option; the nearest is suggested.
+        InvalidParameterError
+            If an option's value is not allowed. Then nothing is changed.
+        """
+        changed = self.get_params(deep=False)
+        whole, nested = split_nested(params)
+        for name in [*whole, *nested]:
+            if name not in changed:
+                raise UnknownNameError(f"parameter of {type(self).__name__}", name, changed)
+        # Whole parts first, so that their own settings apply to the new part.
+        changed |= whole
+        changed |= {name: self._with_options(name, changed[name], inner) for name, inner in nested.items()}
+        self.__dict__.update(changed)
+        return self
+
+    def _with_options(self, parameter: str, current: Any, options: dict[str, Any]) -> Any:
+        """Return a parameter's value with some of the options inside it changed."""
+        return with_options(parameter, current, options)
+
+    def _open(self, X: Data, *, reset: bool, advice: str | None = None) -> Source:
+        """Return the records as a source, checked; ``reset`` learns their shape, otherwise it must be the model's."""
+        if isinstance(X, (str, os.PathLike, Source)) or _n_dimensions(X) > 2:
+            source = narrows.data.open(X)
+            if reset:
+                self.n_features_in_ = math.prod(source.shape)
+                self.__dict__.pop("feature_names_in_", None)
+        else:
+            # A table: scikit-learn checks it, and its column names.
+            table = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False)
+            source = narrows.data.open(table)
+        if reset:
+            self.shape_, self.dtype_ = source.shape, source.dtype
+        if source.shape != self.shape_:
+            raise ShapeMismatchError(f"The model was trained on records of shape {self.shape_}. Got {source.shape}.")
+        narrows.data.check_finite(source, advice=advice)
+        return source
+
+    def _describe_run(self, data: Source, **others: Source | None) -> dict[str, Any]:
+        """Say what a run is, so that no other is resumed in its place: parameters and data as plain values."""
+        params = self.get_params(deep=False)
+        if params["random_state"] is not None and not isinstance(params["random_state"], Integral):
+            params["random_state"] = "generator"
+        described: dict[str, Any] = {name: repr(value) for name, value in params.items()} | _describe("data", data)
+        for what, source in others.items():
+            described |= {} if source is None else _describe(f"{what} data", source)
+        return described
+
+
+def _n_dimensions(X: Any) -> int:
+    return int(X.ndim) if hasattr(X, "ndim") else np.asarray(X).ndim
+
+
+def _describe(what: str, source: Source) -> dict[str, Any]:
+    some = source.values[:: max(len(source.values) // 1000, 1)]
+    return {
+        f"shape of the {what}": list(source.values.shape),
+        f"type of the {what}": str(source.dtype),
+        f"content of the {what}": hashlib.sha256(np.ascontiguousarray(some).tobytes()).hexdigest(),
+    }

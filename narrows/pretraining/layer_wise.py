@@ -1,0 +1,106 @@
+"""Greedy layer-wise pretraining: a stack of denoising autoencoders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from narrows.chain import Chain, Loss
+from narrows.corruptions import Corruption
+from narrows.errors import InvalidParameterError
+from narrows.likelihoods import Bernoulli, Normal
+from narrows.networks import Layer
+from narrows.options import Many, Whole, option
+from narrows.part import OneOf
+from narrows.pretraining.contract import Pretraining
+from narrows.training import Optimiser, Records, Schedule, Stage, Training
+
+__all__ = ["LayerWise"]
+
+_SUM_OF_SQUARES = Normal(scale=0.5**0.5)
+
+
+class LayerWise(Pretraining, name="layer-wise"):
+    """Train one layer after the other, from the input on, each to restore what comes in from a damaged copy of it.
+
+    With y₀ = x and y_i = s(W_i y_{i−1} + b_i), layer i is a denoising autoencoder of y_{i−1}: it minimises
+    −log p(y_{i−1} | g_i(f_i(ỹ_{i−1}))) for its own corruption ỹ, where f_i is the encoder's layer and g_i the decoder's
+    that goes back over it. What comes out of the layers before is not damaged. The first layer is trained under the
+    chain's likelihood; deeper ones by cross-entropy where their input is the output of sigmoids, else by squared
+    error. Afterwards the layers stand in the chain: the unrolled deep autoencoder, to be trained as a whole.
+
+    Hinton and Salakhutdinov (2006), Bengio et al. (2007); with corruption Vincent et al. (2010), section 3.5.
+
+    Examples
+    --------
+    >>> LayerWise(corruptions=(Masking(level=0.1), Masking(level=0.2)), epochs=5).epochs
+    5
+    """
+
+    # Given by name or by value, kept by value.
+    corruptions: Any = option(
+        Many(OneOf(Corruption)), "damage to each layer's input; one for all layers, or none", default=("masking",)
+    )
+    epochs: int = option(Whole(1), "passes over the training data for each layer", default=15)
+    batch_size: int = option(Whole(1), "records in a step", default=100)
+    optimiser: Any = option(OneOf(Optimiser), "how a gradient becomes a step", default="adam")
+    schedule: Any = option(OneOf(Schedule), "the learning rate over the epochs of a layer", default="one-cycle")
+
+    def stages(self, chain: Chain, records: Records) -> list[Stage]:
+        layers = chain.parts.network.layers(chain.encoder, chain.decoder)
+        settings = Training(
+            epochs=self.epochs, batch_size=self.batch_size, optimiser=self.optimiser, schedule=self.schedule
+        )
+        learners = [
+            _DenoisingLayer(chain, layers, index, corruption)
+            for index, corruption in enumerate(self._corruptions(len(layers)))
+        ]
+        return [
+            Stage(learner, records, None, settings, name=f"layer {number} of {len(layers)}", path=(6, number))
+            for number, learner in enumerate(learners, start=1)
+        ]
+
+    def _corruptions(self, n_layers: int) -> tuple[Corruption | None, ...]:
+        given: tuple[Corruption, ...] = self.corruptions
+        if len(given) not in {0, 1, n_layers}:
+            raise InvalidParameterError(
+                f"The 'corruptions' of LayerWise must be one for each of the {n_layers} layers of the encoder, one for "
+                f"all of them, or none. Got {len(given)}."
+            )
+        return given if len(given) == n_layers else (given or (None,)) * n_layers
+
+
+class _DenoisingLayer(nn.Module):
+    """A layer of a chain as a denoising autoencoder of what the layers before it say."""
+
+    def __init__(self, chain: Chain, layers: list[Layer], index: int, corruption: Corruption | None) -> None:
+        super().__init__()
+        self.shape, self.corruption = chain.shape, corruption
+        layer = layers[index]
+        self.there, self.back, self.back_activation = layer.there, layer.back, layer.back_activation
+        # In tuples, so that they are none of this learner's weights.
+        self.chain, self.before = (chain,), tuple(layer.there for layer in layers[:index])
+        self.likelihood = chain.likelihood
+        if index > 0 and isinstance(layer.back_activation, nn.Sigmoid):
+            self.likelihood, self.back_activation = Bernoulli().build(()), nn.Identity()
+        elif index > 0:
+            self.likelihood = _SUM_OF_SQUARES.build(())
+
+    def loss(self, records: Tensor, generator: Generator | None = None) -> Loss:
+        """Return what it costs to restore the layer's input; with a generator, from a damaged copy."""
+        y = self._input(records)
+        y_tilde = y if generator is None or self.corruption is None else self.corruption.corrupt(y, generator)
+        parameters = self.back_activation(self.back(self.there(y_tilde)))
+        if self.training and generator is not None:
+            self.likelihood.adapt(parameters, y)
+        nothing = torch.zeros(len(y), dtype=y.dtype, device=y.device)
+        return Loss(-self.likelihood.log_prob(parameters, y), nothing, nothing)
+
+    @torch.no_grad()
+    def _input(self, records: Tensor) -> Tensor:
+        y = self.chain[0].prepare(records)
+        for layer in self.before:
+            y = layer(y)
+        return y

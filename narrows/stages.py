@@ -1,0 +1,66 @@
+"""What a fit trains, and in which stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from narrows.auto import choose_parts
+from narrows.chain import Chain
+from narrows.data import Source
+from narrows.errors import InvalidParameterError
+from narrows.parameters import device_of, pretraining_of, training_of
+from narrows.training import Records, Stage, stream
+
+__all__ = ["chain_stages", "new_chain", "split", "whole"]
+
+
+def new_chain(params: Mapping[str, Any], source: Source, records: Records, seed: int) -> Chain:
+    """Return the untrained chain that an autoencoder's parameters mean, prepared for the records to train on."""
+    settings = training_of(params["training"])
+    parts = choose_parts(params, source.shape, source.dtype)
+    precision = torch.float64 if settings.precision == "float64" else torch.float32
+    chain = Chain(parts, source.shape, source.dtype, stream(seed, 0)).to(device_of(settings), precision)
+    chain.prepare_for(records.batches)
+    return chain
+
+
+def chain_stages(
+    params: Mapping[str, Any], chain: Chain, records: Records, held_out: Records | None
+) -> tuple[list[Stage], Stage]:
+    """Return the stages of pretraining, and the one that trains the whole chain."""
+    settings = training_of(params["training"])
+    if settings.patience is not None and held_out is None:
+        raise InvalidParameterError(
+            "Early stopping by 'patience' needs validation data. Set training__validation=0.1, or pass validation=."
+        )
+    pretraining = pretraining_of(params["pretraining"])
+    before = [] if pretraining is None else pretraining.stages(chain, records)
+    return before, Stage(chain, records, held_out, settings, name="all layers" if before else "")
+
+
+def whole(**modules: nn.Module | None) -> nn.Module:
+    """Return what a checkpoint keeps: the modules there are as one, by their names if they are several."""
+    there = {name: module for name, module in modules.items() if module is not None}
+    return next(iter(there.values())) if len(there) == 1 else nn.ModuleDict(there)
+
+
+def split(n: int, share: float, seed: int) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
+    """Draw which of n records to train on and which to hold out for validation; None, None: train on all."""
+    n_held_out = round(share * n)
+    if share == 0:
+        return None, None
+    if n_held_out == 0:
+        raise InvalidParameterError(
+            f"A validation share of {share:g} of {n} record{'s' if n != 1 else ''} is none. "
+            "Set a larger share, or 0 to validate on nothing."
+        )
+    if n_held_out == n:
+        raise InvalidParameterError(f"A validation share of {share:g} leaves nothing of {n} records.")
+    order = np.random.default_rng(seed).permutation(n)
+    return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])

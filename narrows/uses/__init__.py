@@ -1,0 +1,1 @@
+"""Uses: what a trained autoencoder is put to."""

@@ -1,0 +1,283 @@
+"""Classification: an encoder that first learns to restore, then gets labels."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
+from sklearn.base import ClassifierMixin, clone
+from sklearn.metrics import accuracy_score
+from sklearn.utils import assert_all_finite, check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+
+from narrows.autoencoder import Autoencoder
+from narrows.chain import Chain
+from narrows.data import Source
+from narrows.errors import DataError, InvalidParameterError
+from narrows.estimator import TRAIN_ON_FINITE, Data, RecordsEstimator
+from narrows.files import check_output
+from narrows.inference import encode
+from narrows.networks import Dense
+from narrows.networks.initialisation import undrawn
+from narrows.options import Flag, check
+from narrows.parameters import device_of, training_of
+from narrows.stages import chain_stages, new_chain, split, whole
+from narrows.training import Checkpoint, Labelled, LabelledRecords, Records, Stage, Training, Watcher, train
+
+__all__ = ["AutoencoderClassifier"]
+
+
+class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[misc]
+    """Classes of records, by an encoder with a softmax on top of its code.
+
+    First the encoder learns without labels: by the autoencoder's ``pretraining``, or where it has none as part of the
+    whole autoencoder. Then encoder and softmax are trained together for the labels, by cross-entropy:
+    p(c | x) = softmax(W z + b)_c, z = encoder(x). With `narrows.recipe("sda")` these are the stacked denoising
+    autoencoders of Vincent et al. (2010) and of the Theano tutorials.
+
+    Parameters
+    ----------
+    autoencoder : Autoencoder, optional
+        Unfitted: its parts, and how it is trained. None: two dense layers of 256 units, pretrained layer by layer. Its
+        ``random_state`` is not used.
+    pretrain : bool
+        Learn without labels first; else the weights start at random.
+    training : Training, optional
+        How to train for the labels; also the device, and the precision of the weights.
+    random_state : int, RandomState or None
+        Where all randomness comes from.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels there are, sorted.
+    chain_ : Chain
+        The autoencoder's parts; of these the encoder was trained for the labels.
+    coef_, intercept_ : ndarray of shape (n_classes, n_latent), (n_classes,)
+        W and b.
+    history_ : list of dict
+        One row for each epoch of training for the labels; losses in nats.
+    pretraining_history_ : list of dict
+        The same for what came before, told apart by ``stage``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).normal(size=(100, 8))
+    >>> y = np.where(X[:, 0] > 0, "right", "left")
+    >>> model = AutoencoderClassifier(training=Training(epochs=20), random_state=0).fit(X, y)
+    >>> model.predict(X[:3]).shape, model.predict_proba(X[:3]).shape
+    ((3,), (3, 2))
+    """
+
+    def __init__(
+        self,
+        autoencoder: Autoencoder | None = None,
+        *,
+        pretrain: bool = True,
+        training: Training | None = None,
+        random_state: Any = None,
+    ) -> None:
+        self.autoencoder = autoencoder
+        self.pretrain = pretrain
+        self.training = training
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: Data,
+        y: ArrayLike | None = None,
+        *,
+        unlabelled: Data | None = None,
+        validation: tuple[Data, ArrayLike] | None = None,
+        watcher: Watcher | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+    ) -> Self:
+        """Learn the classes of records.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, *shape), path, name or Source
+            The records.
+        y : array_like of shape (n,), optional
+            Their labels: numbers or strings. Named data sets and folders may bring their own.
+        unlabelled : array_like, path, name or Source, optional
+            More records of the same kind, from which to learn before the labels come.
+        validation : pair of records and labels, optional
+            What to measure the validation loss on, instead of ``training.validation``'s share of X.
+        watcher, checkpoint, resume
+            As for `Autoencoder.fit`.
+
+        Raises
+        ------
+        InvalidParameterError
+            If a parameter is nothing that it can be.
+        DataError
+            If the data cannot be used.
+        TrainingDivergedError
+            If the loss stops being finite.
+        """
+        self.__dict__.pop("chain_", None)
+        source = self._open(X, reset=True, advice=TRAIN_ON_FINITE)
+        self.classes_, labels = np.unique(_labels(source, y), return_inverse=True)
+        check("AutoencoderClassifier", "pretrain", self.pretrain, Flag())
+        settings, params = training_of(self.training), self._unfitted().get_params(deep=False)
+        given = None if validation is None else self._open(validation[0], reset=False, advice=TRAIN_ON_FINITE)
+        more = None if unlabelled is None else self._open(unlabelled, reset=False, advice=TRAIN_ON_FINITE)
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        state = None
+        if checkpoint is not None:
+            check_output(checkpoint, force=True)
+            described = self._describe_run(source, label=Source(labels), validation=given, unlabelled=more)
+            state = Checkpoint(Path(checkpoint), described)
+        if state is not None and resume and (kept := state.load()) is not None:
+            seed = kept.values["seed"]
+
+        rows, held_out_rows = split(len(source), 0.0 if given is not None else settings.validation, seed)
+        device = device_of(settings)
+        records = LabelledRecords(source.values, labels, device, rows)
+        held_out = None
+        if held_out_rows is not None:
+            held_out = LabelledRecords(source.values, labels, device, held_out_rows)
+        if validation is not None and given is not None:
+            held_out = LabelledRecords(given.values, self._classes_of(_labels(given, validation[1])), device)
+        if settings.patience is not None and held_out is None:
+            raise InvalidParameterError(
+                "Early stopping by 'patience' needs validation data. Set training__validation=0.1, or pass validation=."
+            )
+        unlabelled_records = _together(source, rows, more, device)
+        chain = new_chain(params | {"training": settings}, source, unlabelled_records, seed)
+        before = []
+        if self.pretrain:
+            pretraining, own = chain_stages(params, chain, unlabelled_records, None)
+            before = pretraining or [replace(own, name="restoring")]
+        softmax_layer = _softmax_layer(chain, len(self.classes_))
+        labels_stage = Stage(_Classifier(chain, softmax_layer), records, held_out, settings, name="labels", path=(7,))
+        histories = train(
+            [*before, labels_stage],
+            whole(chain=chain, softmax=softmax_layer),
+            seed=seed,
+            watcher=watcher,
+            checkpoint=state,
+            resume=resume,
+        )
+        self.chain_ = chain.eval()
+        self.coef_, self.intercept_ = (weight.detach().cpu().numpy() for weight in softmax_layer.parameters())
+        self.history_ = [row.to_json() for row in histories[-1]]
+        self.pretraining_history_ = [
+            {"stage": stage.name, **row.to_json()}
+            for stage, history in zip(before, histories, strict=False)
+            for row in history
+        ]
+        return self
+
+    def predict_proba(self, X: Data) -> NDArray[np.float64]:
+        """Return the probability of each class of ``classes_`` for records (n, *shape), shape (n, n_classes)."""
+        check_is_fitted(self)
+        codes = encode(self.chain_, self._open(X, reset=False).values).astype(np.float64)
+        probabilities: NDArray[np.float64] = softmax(codes @ self.coef_.T + self.intercept_, axis=1)
+        return probabilities
+
+    def predict(self, X: Data) -> NDArray[Any]:
+        """Return the most probable class of each record, shape (n,)."""
+        check_is_fitted(self)
+        chosen: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return chosen
+
+    def score(self, X: Data, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> float:
+        """Return the share of records that are classified rightly."""
+        check_is_fitted(self)
+        source = self._open(X, reset=False)
+        return float(accuracy_score(_labels(source, y), self.predict(source), sample_weight=sample_weight))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "chain_")
+
+    def _with_options(self, parameter: str, current: Any, options: dict[str, Any]) -> Any:
+        if parameter == "autoencoder":
+            return clone(self._unfitted()).set_params(**options)
+        return super()._with_options(parameter, current, options)
+
+    def _unfitted(self) -> Autoencoder:
+        if self.autoencoder is None:
+            network = Dense(widths=(256,), activation="silu", code_activation="silu")
+            return Autoencoder(256, network=network, pretraining="layer-wise")
+        if not isinstance(self.autoencoder, Autoencoder):
+            raise InvalidParameterError(
+                f"The 'autoencoder' of AutoencoderClassifier must be an Autoencoder or None. Got {self.autoencoder!r}."
+            )
+        return self.autoencoder
+
+    def _classes_of(self, labels: NDArray[Any]) -> NDArray[np.int64]:
+        """Return labels as positions in ``classes_``."""
+        unknown = np.setdiff1d(labels, self.classes_)
+        if len(unknown):
+            raise DataError(f"The validation data have labels that the training data lack: {unknown[:5].tolist()}.")
+        return np.searchsorted(self.classes_, labels).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class _LabelLoss:
+    total: Tensor
+
+
+class _Classifier(nn.Module):
+    """The encoder of a chain with a softmax on its code."""
+
+    def __init__(self, chain: Chain, softmax_layer: nn.Linear) -> None:
+        super().__init__()
+        self.shape = chain.shape
+        self.encoder, self.bottleneck, self.softmax_layer = chain.encoder, chain.bottleneck, softmax_layer
+        self.chain = (chain,)  # in a tuple, since the decoder is not trained
+
+    def loss(self, batch: Labelled, generator: Generator | None = None) -> _LabelLoss:
+        """Return −log p(label | record); with a generator, of records damaged as the chain's corruption does it."""
+        (chain,) = self.chain
+        x = chain.damage(chain.prepare(batch.records), generator)
+        z = self.bottleneck(self.encoder(x), generator).z
+        return _LabelLoss(functional.cross_entropy(self.softmax_layer(z.flatten(1)), batch.labels, reduction="none"))
+
+
+def _softmax_layer(chain: Chain, n_classes: int) -> nn.Linear:
+    """Return an untrained layer under which all classes are equally probable."""
+    layer = undrawn(nn.Linear, math.prod(chain.bottleneck.z_shape), n_classes)
+    assert isinstance(layer, nn.Linear)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer.to(next(chain.encoder.parameters()))
+
+
+def _labels(source: Source, y: ArrayLike | None) -> NDArray[Any]:
+    """Return the labels of a source's records, checked: those given, or its own."""
+    if y is None and source.labels is None:
+        raise DataError(
+            f"{source.name} has no labels of its own. This estimator requires y to be passed, but the target y is None."
+        )
+    labels = column_or_1d(source.labels if y is None else y, warn=True)
+    if labels.dtype.kind == "f":
+        assert_all_finite(labels, input_name="y")
+    check_classification_targets(labels)
+    if len(labels) != len(source):
+        raise DataError(f"{source.name} has {len(source):,} records. Got {len(labels):,} labels.")
+    return np.asarray(labels)
+
+
+def _together(
+    source: Source, rows: NDArray[np.int64] | None, unlabelled: Source | None, device: torch.device
+) -> Records:
+    """Return all records to learn from without labels: those to train on, and the unlabelled."""
+    if unlabelled is None:
+        return Records(source.values, device, rows)
+    labelled = source.values if rows is None else source.values[rows]
+    return Records(np.concatenate([labelled, unlabelled.values]), device)

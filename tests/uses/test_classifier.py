@@ -1,0 +1,235 @@
+"""A classifier on top of an encoder: scikit-learn's contract, what it learns, what options do, what is refused."""
+
+import inspect
+
+import numpy as np
+import pytest
+from sklearn.model_selection import GridSearchCV
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import narrows
+from narrows import Autoencoder, AutoencoderClassifier, Training
+from narrows.corruptions import Masking
+from narrows.errors import DataError, InvalidParameterError, ShapeMismatchError, UnknownNameError
+from narrows.networks import Dense
+from narrows.pretraining import LayerWise
+from narrows.training import Adam, Watcher
+
+QUICK = Training(epochs=3)
+
+
+def stacked(**params):
+    return Autoencoder(
+        24,
+        network=Dense(widths=(48,), activation="sigmoid", code_activation="sigmoid", tied=True),
+        likelihood="bernoulli",
+        preprocessing="unit-scale",
+        **{"pretraining": LayerWise(epochs=2, optimiser=Adam()), **params},
+    )
+
+
+def classifier(autoencoder=None, **params):
+    return AutoencoderClassifier(autoencoder or stacked(), **{"training": QUICK.clone(), "random_state": 0, **params})
+
+
+@parametrize_with_checks([AutoencoderClassifier(), AutoencoderClassifier(pretrain=False)])
+def test_scikit_learn(estimator, check):
+    check(estimator)
+
+
+def test_the_constructor_only_stores():
+    given = {"autoencoder": 1, "pretrain": 2, "training": 3, "random_state": 4}
+    assert AutoencoderClassifier(**given).get_params(deep=False) == given
+    assert set(given) == set(inspect.signature(AutoencoderClassifier).parameters)
+
+
+def test_it_learns_the_digits_and_their_names():
+    model = AutoencoderClassifier(training=Training(epochs=40), random_state=0).fit("digits:train")
+    source = narrows.data.open("digits:test")
+    assert model.score(source) == (model.predict(source) == source.labels).mean()
+    assert model.score(source) >= 0.9, "as logistic regression: the test digits are by other writers"
+    probabilities = model.predict_proba(source)
+    assert probabilities.shape == (360, 10)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    np.testing.assert_array_equal(model.classes_[probabilities.argmax(axis=1)], model.predict(source))
+    names = np.array(["nought", *(f"digit {i}" for i in range(1, 10))])[source.labels]
+    assert classifier().fit(source, names).predict(source).dtype == names.dtype
+
+
+def test_probabilities_are_the_softmax_of_the_code(digits):
+    model = classifier().fit("digits:train")
+    logits = narrows.inference.encode(model.chain_, digits[1]) @ model.coef_.T + model.intercept_
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(model.predict_proba(digits[1]), expected, rtol=1e-4)
+
+
+def test_the_loss_is_the_cross_entropy_of_the_labels(digits):
+    labels = narrows.data.open("digits:train").labels
+    model = classifier(training=Training(epochs=4)).fit(digits[0], labels, validation=(digits[0], labels))
+    log_p = np.log(model.predict_proba(digits[0]))[np.arange(len(labels)), labels]
+    assert model.history_[-1]["validation_loss"] == pytest.approx(-log_p.mean(), rel=1e-5)
+
+
+def test_every_parameter_changes_something(digits):
+    labels = narrows.data.open("digits:train").labels
+
+    def result(autoencoder=None, **params):
+        return classifier(autoencoder, **params).fit(digits[0], labels).predict_proba(digits[1]).tolist()
+
+    usual = result()
+    assert result() == usual
+    changes = [
+        {"pretrain": False},
+        {"training": Training(epochs=4)},
+        {"random_state": 1},
+        {"autoencoder": stacked(pretraining=None)},
+        {"autoencoder": stacked(pretraining=LayerWise(epochs=2, optimiser=Adam(), corruptions=Masking(level=0.4)))},
+        {"autoencoder": stacked(corruption="masking")},
+    ]
+    results = [usual, *(result(**change) for change in changes)]
+    assert len({repr(one) for one in results}) == len(results)
+
+
+class Told(Watcher):
+    def __init__(self):
+        self.said = []
+
+    def stage(self, name):
+        self.said.append(name)
+
+    def start(self, n_epochs, n_records, epochs_done):
+        self.said.append((n_epochs, n_records))
+
+
+def test_first_the_layers_or_the_whole_then_the_labels():
+    def told(**params):
+        watcher = Told()
+        classifier(**params).fit("digits:train", watcher=watcher)
+        return watcher.said
+
+    labels = ["labels", (3, 1437)]
+    assert told() == ["layer 1 of 2", (2, 1437), "layer 2 of 2", (2, 1437), *labels]
+    whole = stacked(pretraining=None, training=Training(epochs=5))
+    assert told(autoencoder=whole) == ["restoring", (5, 1437), *labels]
+    assert told(pretrain=False) == labels
+
+
+def test_records_without_labels_help_where_labels_are_few(digits):
+    """Fifty labels; the other records are only looked at."""
+    few, labels = digits[0][:50], narrows.data.open("digits:train").labels[:50]
+    pretraining = LayerWise(epochs=30, optimiser=Adam(learning_rate=3e-3), corruptions=Masking(level=0.2))
+    settings = {"training": Training(epochs=60, batch_size=10)}
+
+    def scores(**params):
+        return np.median(
+            [
+                classifier(stacked(pretraining=pretraining), random_state=seed, **settings, **params)
+                .fit(few, labels, unlabelled=unlabelled)
+                .score("digits:test")
+                for seed in range(3)
+            ]
+        )
+
+    unlabelled = digits[0][50:]
+    with_them = scores()
+    assert with_them > scores(pretrain=False) + 0.02
+    unlabelled = None
+    assert with_them > scores()
+
+
+def test_early_stopping_keeps_the_best():
+    model = classifier(training=Training(epochs=400, validation=0.2, patience=2, optimiser=Adam(learning_rate=0.02)))
+    history = model.fit("digits:train").history_
+    losses = [row["validation_loss"] for row in history]
+    assert len(history) < 400
+    assert len(history) - 1 - int(np.argmin(losses)) == 2
+
+
+def test_settings_inside_are_set_by_name_and_searched():
+    model = classifier().set_params(
+        autoencoder__pretraining__epochs=1, autoencoder__n_latent=8, training__epochs=2, training__optimiser="sgd"
+    )
+    assert (model.autoencoder.pretraining.epochs, model.autoencoder.n_latent) == (1, 8)
+    assert (model.training.epochs, model.training.optimiser.name) == (2, "sgd")
+    assert AutoencoderClassifier().set_params(autoencoder__n_latent=3, training__epochs=1).autoencoder.n_latent == 3
+    with pytest.raises(UnknownNameError, match="parameter of AutoencoderClassifier 'pretrian'"):
+        model.set_params(pretrian=False)
+    x = np.random.default_rng(0).normal(size=(60, 5))
+    search = GridSearchCV(
+        AutoencoderClassifier(Autoencoder(training=Training(epochs=1)), training=Training(epochs=1)),
+        {"autoencoder__n_latent": [1, 2], "pretrain": [False, True]},
+        cv=2,
+    )
+    assert search.fit(x, x[:, 0] > 0).best_estimator_.autoencoder.n_latent in (1, 2)
+
+
+def test_what_was_given_is_left_as_it_was(digits):
+    autoencoder = stacked()
+    before = repr(autoencoder)
+    labels = narrows.data.open("digits:train").labels
+    model = classifier(autoencoder).fit(digits[0], labels)
+    assert repr(autoencoder) == before
+    assert not hasattr(autoencoder, "chain_")
+    assert model.autoencoder is autoencoder
+
+
+@pytest.mark.parametrize("stop_after", [3, 50, 75])
+def test_an_interrupted_run_goes_on(stop_after, tmp_path, monkeypatch):
+    monkeypatch.setattr("narrows.training.loop._LOOK_SECONDS", -1.0)
+    path = tmp_path / "checkpoint"
+
+    class Stop(Watcher):
+        n = 0
+
+        def step(self, epoch, records_done, loss):
+            self.n += 1
+            if self.n == stop_after:
+                raise RuntimeError("power cut")
+
+    monkeypatch.setattr("narrows.training.loop._SAVE_SECONDS", -1.0)
+    small = {"training": Training(epochs=3, batch_size=100)}
+    model = stacked(pretraining=LayerWise(epochs=1, batch_size=50))
+    whole = classifier(model, **small).fit("digits:train")
+    with pytest.raises(RuntimeError):
+        classifier(model, **small).fit("digits:train", checkpoint=path, watcher=Stop())
+    resumed = classifier(model, **small).fit("digits:train", checkpoint=path, resume=True)
+    np.testing.assert_array_equal(resumed.predict_proba("digits:test"), whole.predict_proba("digits:test"))
+    assert len(resumed.pretraining_history_) == 2
+    with pytest.raises(InvalidParameterError, match="belongs to a run with another training"):
+        classifier(model).fit("digits:train", checkpoint=path, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        ({"y": None}, DataError, "has no labels of its own"),
+        ({"y": [0, 1]}, DataError, "has 20 records. Got 2 labels."),
+        ({"y": np.linspace(0, 1, 20)}, ValueError, "Unknown label type: continuous"),
+        ({"unlabelled": np.zeros((3, 5))}, ValueError, "X has 5 features"),
+        ({"unlabelled": np.zeros((3, 2, 2))}, ShapeMismatchError, "records of shape (4,). Got (2, 2)"),
+        ({"validation": (np.zeros((2, 4)), [0, 7])}, DataError, "labels that the training data lack: [7]"),
+    ],
+)
+def test_data_that_do_not_fit_are_refused(change, error, said):
+    x = np.random.default_rng(0).random((20, 4))
+    settings = {"X": x, "y": np.arange(20) % 2, **change}
+    with pytest.raises(error) as caught:
+        classifier().fit(**settings)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        (
+            {"autoencoder": "sda"},
+            "The 'autoencoder' of AutoencoderClassifier must be an Autoencoder or None. Got 'sda'",
+        ),
+        ({"training": Training(patience=3)}, "Early stopping by 'patience' needs validation data."),
+        ({"pretrain": "no"}, "The 'pretrain' of AutoencoderClassifier must be True or False. Got 'no'."),
+    ],
+)
+def test_parameters_that_cannot_be_are_refused(params, said):
+    with pytest.raises(InvalidParameterError) as caught:
+        AutoencoderClassifier(**params).fit("digits:train")
+    assert said in str(caught.value)
