@@ -20,7 +20,7 @@ from narrows.corruptions import Corruption
 from narrows.errors import InvalidParameterError, ShapeMismatchError
 from narrows.estimator import TRAIN_ON_FINITE, Data, RecordsEstimator
 from narrows.files import check_output
-from narrows.inference import corrupt, decode, encode, encode_unquantised, mean_total, to_stored
+from narrows.inference import corrupt, decode, encode, encode_unquantised, mean_total, reconstruct, to_stored
 from narrows.integer_half import IntegerHalf
 from narrows.likelihoods import Likelihood
 from narrows.networks import Network
@@ -219,6 +219,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         ------
         ShapeMismatchError
             If the codes have another length than the model's.
+        NotDecodableError
+            If the decoder needs more of the records than their codes, as one that unpools with switches does.
         """
         check_is_fitted(self)
         codes = check_array(Z, dtype=[np.float64, np.float32])
@@ -230,7 +232,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         """Return records (n, *shape) after going through the code, in the units and dtype of the training data."""
         check_is_fitted(self)
         values = self._open(X, reset=False).values
-        return to_stored(decode(self.chain_, encode(self.chain_, values)), self.dtype_)
+        return to_stored(reconstruct(self.chain_, values), self.dtype_)
 
     def corrupt(self, X: Data, *, random_state: Any = None) -> NDArray[Any]:
         """Return records (n, *shape) damaged as in training, in their own units and dtype.

@@ -24,7 +24,7 @@ from narrows.bottlenecks import Bottleneck, Code
 from narrows.corruptions import Corruption
 from narrows.errors import InvalidParameterError
 from narrows.likelihoods import Likelihood
-from narrows.networks import Network, Sizes
+from narrows.networks import Network, Sizes, Switches
 from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing, Preprocessor
 from narrows.preprocessing.moments import Moments
@@ -145,14 +145,20 @@ class Chain(nn.Module):
         code: Code = self.bottleneck(self.encoder(x))
         return code
 
-    def decode(self, z: Tensor) -> Tensor:
-        """Return the likelihood's parameters for codes z (n, *z_shape)."""
-        parameters: Tensor = self.decoder(z)
+    def decode(self, z: Tensor, switches: Switches = ()) -> Tensor:
+        """Return the likelihood's parameters for codes z (n, *z_shape).
+
+        Raises
+        ------
+        NotDecodableError
+            If the decoder unpools with switches (``encoder.with_switches``) and gets none.
+        """
+        parameters: Tensor = self.decoder(z, switches)
         return parameters
 
-    def restore(self, z: Tensor) -> Tensor:
-        """Return the mean reconstruction of codes z in the records' own units, floats (n, *shape)."""
-        return self.preprocessor.inverse(self.likelihood.mean(self.decode(z)).double())
+    def restore(self, z: Tensor, switches: Switches = ()) -> Tensor:
+        """Return the mean reconstruction of codes z in the records' own units, floats (n, *shape); as `decode`."""
+        return self.preprocessor.inverse(self.likelihood.mean(self.decode(z, switches)).double())
 
     def loss(self, records: Tensor, generator: Generator | None = None) -> Loss:
         """Return what records cost.
@@ -166,9 +172,9 @@ class Chain(nn.Module):
         """
         x = self.prepare(records)
         x_tilde = self.damage(x, generator)
-        h = self.encoder(x_tilde)
+        h, switches = self.encoder.with_switches(x_tilde)  # none, but of networks that unpool with them
         code: Code = self.bottleneck(h, generator)
-        parameters = self.decode(code.z)
+        parameters = self.decode(code.z, switches)
         if self.training and generator is not None:
             self.likelihood.adapt(parameters, x)
         reconstruction = -self.likelihood.log_prob(parameters, x)

@@ -13,6 +13,7 @@
     ├── DownloadError (OSError)                  a named data set that cannot be had, and where to put its files
     ├── ModelFileError                           a file that is no model, is damaged, or comes from a newer narrows
     ├── NotFreezableError                        a decoder that cannot be turned into integer arithmetic, and why
+    ├── NotDecodableError                        codes of a model whose decoder needs more of a record than its code
     ├── ArchiveError                             an archive that cannot be used: no archive, or from a newer narrows
     │   ├── CorruptArchiveError                      damaged, cut off, or made to deceive; says where
     │   └── WrongModelError                          made with another model; names both by their hashes
@@ -37,6 +38,7 @@ __all__ = [
     "ModelFileError",
     "NarrowsError",
     "NonFiniteDataError",
+    "NotDecodableError",
     "NotFreezableError",
     "OutputError",
     "OutputExistsError",
@@ -109,6 +111,10 @@ class ModelFileError(NarrowsError):
 
 class NotFreezableError(NarrowsError):
     """The decoder cannot be turned into integer arithmetic; the message says which part stands in the way."""
+
+
+class NotDecodableError(NarrowsError):
+    """The model's code alone cannot be decoded; the message says what else its decoder needs."""
 
 
 class ArchiveError(NarrowsError):

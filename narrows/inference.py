@@ -15,7 +15,7 @@ from narrows.batches import batch_size
 from narrows.chain import Chain
 from narrows.training import stream
 
-__all__ = ["corrupt", "decode", "encode", "encode_unquantised", "mean_total", "noise_of", "to_stored"]
+__all__ = ["corrupt", "decode", "encode", "encode_unquantised", "mean_total", "noise_of", "reconstruct", "to_stored"]
 
 _BATCH = 1024
 
@@ -45,10 +45,32 @@ def encode_unquantised(chain: Chain, values: NDArray[Any]) -> NDArray[np.float64
 
 
 def decode(chain: Chain, codes: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the restored records (n, *shape) of flat codes (n, n_latent), in their own units, not yet rounded."""
+    """Return the restored records (n, *shape) of flat codes (n, n_latent), in their own units, not yet rounded.
+
+    Raises
+    ------
+    NotDecodableError
+        If the decoder needs more of the records than their codes.
+    """
     chain = _in_precision_of(codes, chain)
-    z_shape = chain.bottleneck.z_shape
-    return _map(lambda batch: chain.restore(batch.to(chain.dtype).reshape(-1, *z_shape)), chain, codes)
+    return _map(lambda batch: chain.restore(_to_z(chain, batch)), chain, codes)
+
+
+def reconstruct(chain: Chain, values: NDArray[Any], *, noise: Generator | None = None) -> NDArray[np.float64]:
+    """Return records (n, *shape) after going through the code, in their own units, not yet rounded.
+
+    What `decode` makes of `encode`, to the bit, for every model whose code alone can be decoded. A decoder that needs
+    switches besides gets the records' own. With ``noise`` the records are corrupted first, as in training.
+    """
+    chain = _in_precision_of(values, chain)
+
+    def restored(batch: Tensor) -> Tensor:
+        h, switches = chain.encoder.with_switches(chain.damage(chain.prepare(batch), noise))
+        codes = chain.bottleneck(h).z.flatten(1)
+        codes = codes if values.dtype == np.float64 else codes.float()
+        return chain.restore(_to_z(chain, codes), switches)
+
+    return _map(restored, chain, values)
 
 
 def corrupt(chain: Chain, values: NDArray[Any], seed: int) -> NDArray[np.float64]:
@@ -93,6 +115,11 @@ def _map(function: Callable[[Tensor], Tensor], chain: Chain, values: NDArray[Any
             for start in range(0, len(values), size)
         ]
     return np.concatenate(done)
+
+
+def _to_z(chain: Chain, codes: Tensor) -> Tensor:
+    """Return flat codes (n, n_latent) as the decoder takes them, (n, *z_shape)."""
+    return codes.to(chain.dtype).reshape(-1, *chain.bottleneck.z_shape)
 
 
 def _in_precision_of(values: NDArray[Any], chain: Chain) -> Chain:

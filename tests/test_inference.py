@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from narrows import Autoencoder, Training
-from narrows.inference import to_stored
+from narrows.inference import decode, encode, noise_of, reconstruct, to_stored
+from narrows.networks import Convolutional, Dense
 
 
 @pytest.mark.parametrize(
@@ -37,3 +38,26 @@ def test_many_records_are_worked_on_in_batches(rng, monkeypatch):
     assert model.score(x) == pytest.approx(score)
     assert model.corrupt(x, random_state=0).shape == noisy.shape
     assert (model.corrupt(x, random_state=0) != x).any(axis=1).all()
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+@pytest.mark.parametrize(
+    "network",
+    [Dense(), Convolutional(channels=(3,)), Convolutional(channels=(3,), code_channels=2, resampling="stride")],
+    ids=repr,
+)
+def test_reconstructing_is_decoding_what_was_encoded_to_the_bit(network, dtype, precision, rng, monkeypatch):
+    monkeypatch.setattr("narrows.inference._BATCH", 16)
+    x = (rng.random((50, 7, 6)) * 200).astype(dtype)
+    n_latent = None if getattr(network, "code_channels", None) else 3
+    training = Training(epochs=1, precision=precision)
+    model = Autoencoder(n_latent, network=network, corruption="gaussian", training=training, random_state=0).fit(x)
+    chain = model.chain_
+    restored = reconstruct(chain, x)
+    assert restored.dtype == np.float64
+    np.testing.assert_array_equal(restored, decode(chain, encode(chain, x)))
+    np.testing.assert_array_equal(model.reconstruct(x), model.inverse_transform(model.transform(x)))
+    noisy = reconstruct(chain, x, noise=noise_of(chain, 0))
+    np.testing.assert_array_equal(noisy, decode(chain, encode(chain, x, noise=noise_of(chain, 0))))
+    assert (noisy != restored).any()

@@ -27,6 +27,8 @@ _WORDS = {
 }
 """Unit and meaning of each metric, in a few words; `narrows.evaluation.report.METRICS` has the whole story."""
 
+_BESIDES = "Besides the code, the decoder gets the switches of each record's pooling, which PCA does without."
+
 
 @click.command()
 @data_argument
@@ -69,14 +71,15 @@ def evaluate(
 
 
 def metric_lines(metrics: Mapping[str, float | int | None], model: Autoencoder) -> list[str]:
-    """Return the metrics as a table with plain words, and how they compare with PCA."""
+    """Return the metrics as a table with plain words, how they compare with PCA, and whether that is fair."""
     rows = []
     for name, value in metrics.items():
         unit, meaning = _WORDS.get(name, ("", ""))
         if value is None:
             unit, meaning = "", f"{meaning}: not defined for these data"
         rows.append((name, number(value), unit, meaning))
-    return [*aligned(rows, right=[1]), "", compared_with_pca(metrics, model)]
+    lines = [*aligned(rows, right=[1]), "", compared_with_pca(metrics, model)]
+    return [*lines, _BESIDES] if model.chain_.decoder.needs_switches else lines
 
 
 def compared_with_pca(metrics: Mapping[str, float | int | None], model: Autoencoder) -> str:

@@ -34,7 +34,7 @@ from narrows.codec.operations import (
 )
 from narrows.codec.program import Program
 from narrows.errors import ModelFileError, NotFreezableError
-from narrows.networks import images
+from narrows.networks import images, pooling
 from narrows.networks.activations import activation
 
 __all__ = ["FrozenDecoder", "freeze_decoder"]
@@ -223,6 +223,28 @@ def _upsample(so_far: _Translation, stage: nn.Upsample, largest: float) -> None:
     so_far.shape = (so_far.shape[0], height, width)
 
 
+def _repeat(so_far: _Translation, stage: pooling.Repeat, largest: float) -> None:
+    """Add operations that copy row r from row floor(r / stride), and columns alike.
+
+    An upsample operation to T rows copies row floor(r h / T). Where that differs for T = H, there is a larger T for
+    which the first H rows are right, and one to n - 1 rows copies rows floor(r n / (n - 1)) = r: it drops the last.
+    """
+    so_far.channels_last()
+    channels, *grid = so_far.shape
+    height, width = (_rows_that_repeat(n, to, stage.stride) for n, to in zip(grid, stage.size, strict=True))
+    so_far.operations.append(Upsample((height, width)))
+    while (height, width) != stage.size:
+        height, width = max(height - 1, stage.size[0]), max(width - 1, stage.size[1])
+        so_far.operations.append(Upsample((height, width)))
+    so_far.shape = (channels, height, width)
+
+
+def _rows_that_repeat(n: int, to: int, stride: int) -> int:
+    """Return the least T ≥ ``to`` with floor(r n / T) = floor(r / stride) for all r below ``to``: n stride, or less."""
+    rows = np.arange(to, dtype=np.int64)
+    return next(t for t in range(to, n * stride + 1) if (rows * n // t == rows // stride).all())
+
+
 def _linear(so_far: _Translation, stage: nn.Linear, largest: float) -> None:
     _sums(so_far, stage, largest, Dense)
     so_far.shape = (stage.out_features,)
@@ -323,6 +345,7 @@ _TRANSLATIONS: dict[type[nn.Module], Translate] = {
     images.Reshape: _reshape,
     images.FromChannelsFirst: _to_records,
     nn.Upsample: _upsample,
+    pooling.Repeat: _repeat,
     nn.Linear: _linear,
     nn.Conv2d: _convolution,
     nn.ConvTranspose2d: _transposed,

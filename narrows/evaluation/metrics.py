@@ -13,7 +13,7 @@ import narrows.data
 from narrows.autoencoder import Autoencoder, Data
 from narrows.batches import batch_size
 from narrows.errors import InvalidParameterError, ShapeMismatchError
-from narrows.inference import decode, encode, mean_total, noise_of
+from narrows.inference import mean_total, noise_of, reconstruct
 
 __all__ = ["evaluate", "unit_of"]
 
@@ -71,7 +71,7 @@ def evaluate(
     for start in range(0, len(source), size):
         values = source.values[start : start + size]
         x = values.astype(np.float64) / unit
-        x_hat = decode(model.chain_, encode(model.chain_, values, noise=noise[0])) / unit
+        x_hat = reconstruct(model.chain_, values, noise=noise[0]) / unit
         by_pca = model.pca_.decode(model.pca_.encode(values)).reshape(x.shape) / unit
         squared += float(np.square(x - x_hat).sum())
         squared_by_pca += float(np.square(x - by_pca).sum())

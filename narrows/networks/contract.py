@@ -12,7 +12,10 @@ from narrows.networks.activations import INVERTIBLE
 from narrows.options import Flag, option
 from narrows.part import Part
 
-__all__ = ["Decoder", "Encoder", "Layer", "Network", "Sizes"]
+__all__ = ["Decoder", "Encoder", "Layer", "Network", "Sizes", "Switches"]
+
+Switches = tuple[Tensor, ...]
+"""Where the maxima of each max-pooling were, from the input to the code; nothing for networks that don't go by it."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +67,23 @@ class Encoder(nn.Module):
         """The layer and the activation of which the encoder consists, h = s(W x + b); None if there is more to it."""
         return None
 
+    def with_switches(self, x: Tensor) -> tuple[Tensor, Switches]:
+        """Return h, and what the decoder needs of the record besides: switches, where it unpools with them."""
+        return self(x), ()
+
 
 class Decoder(nn.Module, ABC):
     """From z, Tensor of shape (n, *z_shape), to the likelihood's parameters.
 
     These have shape (n, *shape), or (n, *shape, n_parameters) where there are several for each value.
+
+    Attributes
+    ----------
+    needs_switches : bool
+        Whether codes alone cannot be decoded, for want of `Encoder.with_switches`.
     """
+
+    needs_switches: bool = False
 
     @abstractmethod
     def start_at(self, parameters: Tensor) -> None:
@@ -88,8 +102,14 @@ class Decoder(nn.Module, ABC):
         name = type(self).__name__.lstrip("_")
         raise NotFreezableError(f"The decoder cannot be frozen: {name} is no row of layers, one after the other.")
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Return the likelihood's parameters for codes z (n, *z_shape)."""
+    def forward(self, z: Tensor, switches: Switches = ()) -> Tensor:
+        """Return the likelihood's parameters for codes z (n, *z_shape).
+
+        Raises
+        ------
+        NotDecodableError
+            If this decoder needs switches and gets none; those that need none leave them alone.
+        """
         y = z
         for stage in self.plain_stages():
             y = stage(y)

@@ -8,11 +8,12 @@ from itertools import pairwise
 import torch
 from torch import Generator, Tensor, nn
 
-from narrows.errors import InvalidParameterError
+from narrows.errors import InvalidParameterError, NotDecodableError, NotFreezableError
 from narrows.networks.activations import ACTIVATIONS, activation, inverse_activation
-from narrows.networks.contract import Decoder, Encoder, Network, Sizes
+from narrows.networks.contract import Decoder, Encoder, Network, Sizes, Switches
 from narrows.networks.images import FromChannelsFirst, ImageLayout, Reshape
 from narrows.networks.initialisation import INITIALISATIONS, initialise, undrawn
+from narrows.networks.pooling import NEED_SWITCHES, MaxPool, Unpool, repeating
 from narrows.options import Choice, Many, Whole, option, optional
 
 __all__ = ["Convolutional"]
@@ -21,12 +22,16 @@ Grid = tuple[int, int]
 
 
 class Convolutional(Network, name="convolutional"):
-    """Convolutions that halve the image stage by stage, and a decoder that mirrors them; images of any size.
+    """Convolutions that make the image smaller stage by stage, and a decoder that mirrors them; images of any size.
 
-    A stage is a convolution, its activation, and a halving of height and width (odd sizes are rounded up; the decoder
+    A stage is a convolution, its activation, and a division of height and width by ``stride`` (rounded up; the decoder
     comes back to the exact size). After the last stage the maps are flattened into a dense code of ``n_latent``
     numbers. With ``code_channels`` the code is itself a map instead: one more stage makes that many channels, as in
     document 4, where the code of a 28×28 image is a map of 32×7×7.
+
+    With ``unpooling="switches"`` the decoder puts values back where the record's maxima were (see
+    `narrows.networks.pooling`). It restores more, but from more than the code: such a model reconstructs, and its code
+    alone cannot be decoded.
 
     Examples
     --------
@@ -41,8 +46,15 @@ class Convolutional(Network, name="convolutional"):
     )
     kernel: int = option(Choice(1, 3, 5, 7, 9), "height and width of the convolutions, odd", default=3)
     resampling: str = option(
-        Choice("pool", "stride"), "'pool': max-pooling and upsampling; 'stride': strided and transposed", default="pool"
+        Choice("pool", "stride"), "'pool': max-pooling and unpooling; 'stride': strided and transposed", default="pool"
     )
+    unpooling: str = option(
+        Choice("repeat", "switches"),
+        "the way back from max-pooling: repeat each maximum, or put it where it was and zeros elsewhere, "
+        "which needs the record besides the code",
+        default="repeat",
+    )
+    stride: int = option(Whole(2), "by how much a stage divides height and width", default=2)
     activation: str = option(ACTIVATIONS, "activation of the stages", default="relu")
     code_activation: str = option(ACTIVATIONS, "activation of what the encoder delivers", default="identity")
     output_activation: str = option(ACTIVATIONS, "activation of the decoder's last layer", default="identity")
@@ -50,6 +62,14 @@ class Convolutional(Network, name="convolutional"):
         optional(Whole(1)), "channels of a code that is a map; None: a dense code", default=None
     )
     initialisation: str = option(INITIALISATIONS, "how weights start; biases start at zero", default="glorot")
+
+    def _check(self) -> None:
+        super()._check()
+        if self.unpooling == "switches" and self.resampling != "pool":
+            raise InvalidParameterError(
+                "The 'unpooling' of Convolutional may be 'switches' only with resampling='pool', which has maxima to "
+                f"remember. Got resampling={self.resampling!r}."
+            )
 
     def code_shape(self, shape: tuple[int, ...], n_latent: int | None) -> tuple[int, ...]:
         if self.code_channels is None:
@@ -78,7 +98,7 @@ class Convolutional(Network, name="convolutional"):
         grids = [(layout.height, layout.width)]
         for _ in range(len(self.channels) + (self.code_channels is not None)):
             height, width = grids[-1]
-            grids.append((-(-height // 2), -(-width // 2)))
+            grids.append((-(-height // self.stride), -(-width // self.stride)))
         return grids
 
 
@@ -100,19 +120,33 @@ class _ConvolutionalEncoder(Encoder):
             last_of_map = is_map and position == len(widths) - 1
             act = self.code_activation if last_of_map else activation(part.activation)
             if part.resampling == "pool":
-                halve = nn.MaxPool2d(2, ceil_mode=True)
-                stages.append(nn.Sequential(_convolution(n_in, n_out, part.kernel), act, halve))
+                stages.append(nn.Sequential(_convolution(n_in, n_out, part.kernel), act, MaxPool(part.stride)))
             else:
-                stages.append(nn.Sequential(_convolution(n_in, n_out, part.kernel, stride=2), act))
+                stages.append(nn.Sequential(_convolution(n_in, n_out, part.kernel, stride=part.stride), act))
         self.stages = nn.Sequential(*stages)
+        self.gives_switches = part.unpooling == "switches"
         n_flat = widths[-1] * math.prod(grids[-1])
         self.head = None if is_map else undrawn(nn.Linear, n_flat, math.prod(sizes.h_shape))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.stages(self.layout.to_channels_first(x))
+        return self._to_h(self.stages(self.layout.to_channels_first(x)))
+
+    def with_switches(self, x: Tensor) -> tuple[Tensor, Switches]:
+        if not self.gives_switches:
+            return self(x), ()
+        y, remembered = self.layout.to_channels_first(x), []
+        for layer in (layer for stage in self.stages for layer in stage.children()):
+            if isinstance(layer, MaxPool):
+                y, switches = layer.with_switches(y)
+                remembered.append(switches)
+            else:
+                y = layer(y)
+        return self._to_h(y), tuple(remembered)
+
+    def _to_h(self, y: Tensor) -> Tensor:
         if self.head is not None:
             y = self.code_activation(self.head(y.flatten(1)))
-        return y.reshape(-1, *self.h_shape)  # type: ignore[no-any-return]
+        return y.reshape(-1, *self.h_shape)
 
 
 class _ConvolutionalDecoder(Decoder):
@@ -120,22 +154,26 @@ class _ConvolutionalDecoder(Decoder):
 
     def __init__(self, part: Convolutional, sizes: Sizes, layout: ImageLayout, grids: list[Grid]) -> None:
         super().__init__()
-        self.layout = layout
+        self.layout, self.needs_switches = layout, part.unpooling == "switches"
         is_map = part.code_channels is not None
         # From the code outwards: a map is decoded by as many stages as made it, the code's own included.
         widths = [*sizes.z_shape[:1], *part.channels[::-1]] if is_map else list(part.channels[::-1])
         start = (widths[0], *grids[-1])
+        n_code = widths[0]
+        if is_map and self.needs_switches:
+            widths[0] = sizes.h_shape[0]  # the innermost switches are those of h, of which there may be more than of z
         self.flatten, self.to_maps = nn.Flatten(), Reshape(start)
         self.head = None if is_map else undrawn(nn.Linear, math.prod(sizes.z_shape), math.prod(start))
         self.head_activation = activation(part.activation)
         stages: list[nn.Module] = []
         for position, (grid, back_to) in enumerate(zip(grids[:0:-1], grids[-2::-1], strict=True)):
-            n_in, n_out = widths[max(position - 1, 0)], widths[position]
+            n_in, n_out = widths[position - 1] if position else n_code, widths[position]
             if part.resampling == "pool":
-                double = nn.Upsample(size=back_to, mode="nearest")
-                stages += [_convolution(n_in, n_out, part.kernel), activation(part.activation), double]
+                back = (Unpool if self.needs_switches else repeating)(part.stride, back_to)
+                stages += [_convolution(n_in, n_out, part.kernel), activation(part.activation), back]
             else:
-                stages += [_transposed(n_in, n_out, part.kernel, grid, back_to), activation(part.activation)]
+                back = _transposed(n_in, n_out, grid, back_to, kernel=part.kernel, stride=part.stride)
+                stages += [back, activation(part.activation)]
         self.stages = nn.Sequential(*stages)
         self.last = _convolution(widths[-1], layout.channels * sizes.n_parameters, part.kernel)
         self.output_activation = part.output_activation
@@ -147,14 +185,27 @@ class _ConvolutionalDecoder(Decoder):
         with torch.no_grad():
             self.last.get_parameter("bias").copy_(inverse_activation(self.output_activation, means))
 
+    def forward(self, z: Tensor, switches: Switches = ()) -> Tensor:
+        if self.needs_switches and not switches:
+            raise NotDecodableError(NEED_SWITCHES)
+        y, outwards = z, iter(reversed(switches))
+        for stage in self._stages():
+            y = stage(y, next(outwards)) if isinstance(stage, Unpool) else stage(y)
+        return y
+
     def plain_stages(self) -> list[nn.Module]:
+        if self.needs_switches:
+            raise NotFreezableError(f"The decoder cannot be frozen. {NEED_SWITCHES}")
+        return self._stages()
+
+    def _stages(self) -> list[nn.Module]:
         head = [] if self.head is None else [self.flatten, self.head, self.head_activation, self.to_maps]
         return [*head, *self.stages, self.last, self.output, self.to_records]
 
 
-def _transposed(n_in: int, n_out: int, kernel: int, grid: Grid, back_to: Grid) -> nn.Module:
-    """Return a transposed convolution from one grid to exactly another, about twice as large."""
+def _transposed(n_in: int, n_out: int, grid: Grid, back_to: Grid, *, kernel: int, stride: int) -> nn.Module:
+    """Return a transposed convolution from one grid to exactly another, about ``stride`` times as large."""
     padding = kernel // 2
-    reached = [(size - 1) * 2 - 2 * padding + kernel for size in grid]
+    reached = [(size - 1) * stride - 2 * padding + kernel for size in grid]
     extra = tuple(size - at for size, at in zip(back_to, reached, strict=True))
-    return undrawn(nn.ConvTranspose2d, n_in, n_out, kernel, stride=2, padding=padding, output_padding=extra)
+    return undrawn(nn.ConvTranspose2d, n_in, n_out, kernel, stride=stride, padding=padding, output_padding=extra)

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 
 from narrows.errors import InvalidParameterError
 from narrows.networks.activations import ACTIVATIONS, activation, inverse_activation
-from narrows.networks.contract import Decoder, Encoder, Layer, Network, Sizes
+from narrows.networks.contract import Decoder, Encoder, Layer, Network, Sizes, Switches
 from narrows.networks.images import Reshape
 from narrows.networks.initialisation import INITIALISATIONS, initialise, theano_generator, undrawn
 from narrows.options import Flag, Many, Real, Whole, option, optional
@@ -173,7 +173,7 @@ class _TiedDecoder(Decoder):
         hidden = [stage for layer in mirrored[:-1] for stage in (layer, self.hidden)]
         return [self.flatten, *hidden, mirrored[-1], self.last, self.to_records]
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Tensor, switches: Switches = ()) -> Tensor:
         y = z.flatten(1)
         depth = len(self.mirrored)
         for position, (layer, bias) in enumerate(zip(self.mirrored, self.biases, strict=True), start=1):

@@ -90,3 +90,23 @@ def test_codes_that_are_none_of_this_model_are_refused(codes, narrows, model):
     refused = narrows("decode", "codes.npy", "-m", model, "-o", "x.npy", code=1).stderr
     assert "4 numbers" in refused or "NaN" in refused
     assert not Path("x.npy").exists()
+
+
+def test_switches_reconstruct_but_their_codes_are_not_decoded(narrows):
+    settings = ("network=convolutional", "network__unpooling=switches")
+    about = narrows.train("m.safetensors", "--latent", "2", *(word for one in settings for word in ("--set", one)))
+    assert "its code alone cannot be decoded" in about["not_frozen"]
+    assert "its code alone cannot be decoded" in " ".join(narrows("info", "m.safetensors").stdout.split())
+    narrows("reconstruct", "digits:test", "-m", "m.safetensors", "-o", "restored.npy")
+    assert np.array_equal(np.load("restored.npy"), package.load("m.safetensors").reconstruct("digits:test"))
+    measured = narrows("evaluate", "digits:test", "-m", "m.safetensors").stdout
+    assert "the decoder gets the switches" in measured, "it is more than PCA gets"
+    narrows("encode", "digits:test", "-m", "m.safetensors", "-o", "codes.npy")
+    for verb, *arguments in (
+        ("decode", "codes.npy", "-m", "m.safetensors", "-o", "decoded.npy"),
+        ("compress", "digits:test", "-m", "m.safetensors", "-o", "digits.narrows"),
+    ):
+        refused = " ".join(narrows(verb, *arguments, code=1).stderr.split())
+        assert "needs the switches of the records' own pooling, so its code alone cannot be decoded" in refused
+        assert "network__unpooling='repeat'" in refused
+        assert not Path(arguments[-1]).exists()

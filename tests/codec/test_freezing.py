@@ -11,12 +11,15 @@ from torch import nn
 from narrows.auto import choose_parts
 from narrows.bottlenecks import Plain
 from narrows.chain import Chain, Parts
+from narrows.codec import freezing
 from narrows.codec.freezing import freeze_decoder
 from narrows.codec.operations import Rectify
+from narrows.codec.program import Program
 from narrows.errors import NotFreezableError
 from narrows.likelihoods import Bernoulli, Laplace, Normal
 from narrows.networks import Convolutional, Dense, Network
 from narrows.networks.activations import ACTIVATIONS
+from narrows.networks.pooling import Repeat, repeating
 from narrows.preprocessing import UnitScale
 from narrows.recipes import RECIPES
 
@@ -91,12 +94,28 @@ def test_every_likelihood(likelihood):
             for kernel in (3, 5)
         ),
         Convolutional(channels=(5,), kernel=1, resampling="stride", activation="leaky-relu"),
+        *(Convolutional(channels=(5, 4), stride=stride) for stride in (3, 4, 11)),
+        Convolutional(channels=(5, 4), stride=3, resampling="stride"),
     ],
     ids=repr,
 )
 def test_every_shape(network, shape):
     if isinstance(network, Dense) or len(shape) > 1:
         check(parts(network, Bernoulli()), shape, at_least=85)
+
+
+@pytest.mark.parametrize("stride", [2, 3, 4, 5, 7, 10, 600])
+@pytest.mark.parametrize("size", [(28, 28), (7, 13), (5, 1), (601, 29), (30, 1201)], ids=str)
+def test_repeating_is_the_same_to_the_value(stride, size):
+    """Frozen, upsampling operations do it, which copy row floor(r h / H)."""
+    grid = tuple(-(-n // stride) for n in size)
+    y = torch.arange(2 * math.prod(grid), dtype=torch.float32).reshape(1, 2, *grid)
+    so_far = freezing._Translation((2, *grid), 0)
+    so_far.add(repeating(stride, size), 1.0)
+    restored = Program((2, *grid), so_far.operations).run(y.numpy().astype(np.int16))
+    np.testing.assert_array_equal(restored, Repeat(stride, size)(y).movedim(1, 3))
+    assert so_far.shape == (2, *size)
+    assert stride > 2 or len(so_far.operations) == 2, "as decoders have been frozen before there were other strides"
 
 
 @pytest.mark.parametrize("network", [part() for part in Network.registry.values()], ids=repr)
@@ -170,6 +189,14 @@ def frozen_with(**changes):
 def test_parts_without_a_counterpart(changes, message):
     with pytest.raises(NotFreezableError, match=message):
         frozen_with(**changes)
+
+
+def test_unpooling_with_switches():
+    chain, _ = make(parts(Convolutional(channels=(4,))), (8, 8))
+    unpooling, codes = make(parts(Convolutional(channels=(4,), unpooling="switches")), (8, 8))
+    assert chain.decoder.plain_stages()
+    with pytest.raises(NotFreezableError, match="needs the switches of the records' own pooling, so its code alone"):
+        freeze_decoder(unpooling, codes)
 
 
 def test_weights_that_are_not_finite():

@@ -8,7 +8,7 @@ import torch
 from scipy import special
 from torch import nn
 
-from narrows.errors import InvalidParameterError
+from narrows.errors import InvalidParameterError, NotDecodableError, NotFreezableError
 from narrows.networks import Convolutional, Dense, Network, Sizes, Strided
 from narrows.networks.activations import ACTIVATIONS
 
@@ -51,17 +51,25 @@ def check_network(part, shape, widen, n_parameters):
     if encoder.one_layer is not None:
         layer, last = encoder.one_layer
         torch.testing.assert_close(last(layer(x.flatten(1))).reshape(h.shape), h)
+    h_again, switches = encoder.with_switches(x)
+    assert torch.equal(h_again, h)
     z = torch.rand(3, *sizes.z_shape, generator=torch.Generator().manual_seed(2)) + 0.1
-    out = decoder(z)
+    out = decoder(z, switches)
     assert out.shape == ((3, *shape) if n_parameters == 1 else (3, *shape, n_parameters))
     assert bool(h.isfinite().all())
     assert bool(out.isfinite().all())
-    y = z
-    for stage in decoder.plain_stages():
-        y = stage(y)
-    torch.testing.assert_close(y, out)
+    if switches:
+        with pytest.raises(NotDecodableError, match="its code alone cannot be decoded"):
+            decoder(z)
+        with pytest.raises(NotFreezableError, match="its code alone cannot be decoded"):
+            decoder.plain_stages()
+    else:
+        y = z
+        for stage in decoder.plain_stages():
+            y = stage(y)
+        torch.testing.assert_close(y, out)
     assert_same_record(encoder(x[1:2]), h)
-    assert_same_record(decoder(z[1:2]), out)
+    assert_same_record(decoder(z[1:2], tuple(one[1:2] for one in switches)), out)
 
     (h.square().sum() + out.square().sum()).backward()
     missing = [name for m in (encoder, decoder) for name, weight in m.named_parameters() if weight.grad is None]
@@ -102,8 +110,9 @@ def test_every_option_changes_something(option):
             decoder.start_at(torch.full((9, 6), 0.3))
         with torch.no_grad():
             # Wide enough that no activation is anywhere near linear.
-            code = encoder(torch.linspace(-3, 3, 2 * 54).reshape(2, 9, 6))
-            restored = decoder(torch.linspace(-3, 3, 2 * math.prod(sizes.z_shape)).reshape(2, *sizes.z_shape))
+            code, switches = encoder.with_switches(torch.linspace(-3, 3, 2 * 54).reshape(2, 9, 6))
+            z = torch.linspace(-3, 3, 2 * math.prod(sizes.z_shape)).reshape(2, *sizes.z_shape)
+            restored = decoder(z, switches)
         return code.flatten().tolist(), restored.flatten().tolist()
 
     usual = behaviour(kind())
@@ -343,6 +352,14 @@ def test_the_theano_tutorials_draw_a_number_for_their_noise_before_the_weights()
 
 
 # Convolutional
+
+
+@pytest.mark.parametrize("resampling", ["pool", "stride"])
+def test_a_stage_divides_the_image_by_its_stride_rounding_up(resampling):
+    part = Convolutional(channels=(4,), code_channels=3, resampling=resampling, stride=3)
+    assert part.code_shape((28, 28), None) == (3, 4, 4)
+    assert part.code_shape((7, 13), None) == (3, 1, 2)
+    assert part.code_shape((3, 9, 10), None) == (3, 1, 2)
 
 
 @pytest.mark.parametrize("resampling", ["pool", "stride"])

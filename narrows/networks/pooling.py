@@ -1,0 +1,111 @@
+"""Max-pooling and the ways back: unpooling with switches, and repeating without.
+
+Over windows of stride × stride that don't overlap; those at the lower and right edges may be smaller, so that H × W
+values become ⌈H / stride⌉ × ⌈W / stride⌉::
+
+    pooling      y[i, j] = max of x[r, s] over the window of (i, j): ⌊r / stride⌋ = i, ⌊s / stride⌋ = j
+                 switch[i, j] = r W + s, where that maximum is; of equal ones the first, row by row
+    unpooling    x_hat[r, s] = y[i, j] where r W + s = switch[i, j], 0 elsewhere
+    repeating    x_hat[r, s] = y[⌊r / stride⌋, ⌊s / stride⌋]
+
+Unpooling puts back where things were, which pooling forgets; repeating needs nothing but the maxima. Maps are
+(n, channels, H, W), each channel of each record with switches of its own. Zeiler and Fergus (2014, section 2.1) look
+into networks with it, Noh, Hong and Han (2015, section 3.2.1) train with it.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["NEED_SWITCHES", "MaxPool", "Repeat", "Unpool", "repeating"]
+
+Grid = tuple[int, int]
+
+NEED_SWITCHES = (
+    "The model's unpooling needs the switches of the records' own pooling, so its code alone cannot be decoded. "
+    "Use reconstruct, or train with network__unpooling='repeat'."
+)
+"""Why a decoder that unpools does without neither records nor archives."""
+
+
+class MaxPool(nn.Module):
+    """The maximum of every window: (n, channels, H, W) → (n, channels, ⌈H / stride⌉, ⌈W / stride⌉).
+
+    Parameters
+    ----------
+    stride : int
+        Height and width of a window, at least 1.
+    """
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.max_pool2d(x, self.stride, ceil_mode=True)
+
+    def with_switches(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the maxima and their switches, both (n, channels, ⌈H / stride⌉, ⌈W / stride⌉); switches are int64."""
+        return functional.max_pool2d(x, self.stride, ceil_mode=True, return_indices=True)
+
+
+class Unpool(nn.Module):
+    """Values back where they were maxima, zeros elsewhere: (n, channels, h, w) → (n, channels, H, W).
+
+    Parameters
+    ----------
+    stride : int
+        Height and width of a window.
+    size : (int, int)
+        H and W, as before the pooling.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = torch.tensor([[[[1.0, 3.0, 5.0], [4.0, 2.0, 0.0]]]])
+    >>> values, switches = MaxPool(2).with_switches(x)
+    >>> values, switches
+    (tensor([[[[4., 5.]]]]), tensor([[[[3, 2]]]]))
+    >>> Unpool(2, (2, 3))(values, switches)
+    tensor([[[[0., 0., 5.],
+              [4., 0., 0.]]]])
+    """
+
+    def __init__(self, stride: int, size: Grid) -> None:
+        super().__init__()
+        self.stride, self.size = stride, size
+
+    def forward(self, y: Tensor, switches: Tensor) -> Tensor:
+        return functional.max_unpool2d(y, switches, (self.stride, self.stride), output_size=self.size)
+
+
+class Repeat(nn.Module):
+    """Every value over the window that it stands for: (n, channels, ⌈H / stride⌉, ⌈W / stride⌉) → (n, channels, H, W).
+
+    Parameters
+    ----------
+    stride : int
+        Height and width of a window.
+    size : (int, int)
+        H and W.
+    """
+
+    def __init__(self, stride: int, size: Grid) -> None:
+        super().__init__()
+        self.stride, self.size = stride, size
+
+    def forward(self, y: Tensor) -> Tensor:
+        height, width = self.size
+        rows, columns = min(self.stride, height), min(self.stride, width)  # where a window is larger than the map
+        return y.repeat_interleave(rows, 2).repeat_interleave(columns, 3)[..., :height, :width]
+
+
+def repeating(stride: int, size: Grid) -> nn.Module:
+    """Return what does as `Repeat` does, in the fastest way.
+
+    PyTorch's upsampling to the nearest copies row ⌊r h / H⌋ to row r. For windows of 2 that is the window's own,
+    ⌊r / 2⌋, also where H is odd; for wider ones it need not be: of 3 rows made 7, the second would be copied to rows
+    3 and 4 only, and the third to the second's last.
+    """
+    return nn.Upsample(size=size, mode="nearest") if stride == 2 else Repeat(stride, size)
