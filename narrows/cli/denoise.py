@@ -37,9 +37,9 @@ _ONLY_FOR_DEMO = ("seed", "n")
 EPILOG = """
 With --demo-noise DATA are clean records. Normal noise of this standard deviation is added to them, in units of what
 the networks see: pixels count from 0 to 1, and noisy ones are cut to that. A table says how well the model restores
-them (PSNR in dB over all records), beside a median filter, non-local means and PCA of the model's training data. Each
-of these works with the settings that are best for DATA, chosen on 100 of them with the clean ones at hand: a favour
-that the model does not get.
+them (PSNR in dB over all records), beside a median filter, non-local means, and PCA of the model's training data with
+at most as many components as the code has numbers. Each of these works with the settings that are best for DATA,
+chosen on up to 100 of them with the clean ones at hand: a favour that the model does not get.
 
 \b
   narrows denoise scans/ -m MODEL -o restored/

@@ -34,7 +34,9 @@ from narrows.pca import PrincipalComponents
 __all__ = ["add_noise", "compare_denoisers", "measure_denoisers", "psnr_db_of_records"]
 
 _BATCH = 256
-_CHOSEN_ON = 100  # records that settings are chosen on, spread evenly over all of them
+# What settings are chosen on, spread evenly over all records: so many of them, fewer where records are large.
+_CHOSEN_ON = 100
+_CHOSEN_ON_VALUES = 2**17
 _MOST_COMPONENTS = 100  # choices of how many components PCA keeps, ever further apart
 
 OnRecords = Callable[[int, int], None]
@@ -105,7 +107,7 @@ def compare_denoisers(
     Examples
     --------
     >>> import narrows
-    >>> model = narrows.recipe("auto", corruption="gaussian", training__epochs=2, random_state=0).fit("digits:train")
+    >>> model = narrows.recipe("auto", corruption="gaussian", training__epochs=9, random_state=0).fit("digits:train")
     >>> methods = compare_denoisers(model, "digits:test", noise=0.5)["methods"]
     >>> list(methods)
     ['noisy', 'median filter', 'non-local means', 'PCA', 'narrows']
@@ -131,7 +133,8 @@ def measure_denoisers(
     Parameters
     ----------
     model : Autoencoder
-        Fitted; the alternative PCA is that of its training data.
+        Fitted; the alternative PCA is that of its training data, with at most as many components as its code has
+        numbers.
     clean : array_like of shape (n, *shape), path, name or Source
         The records without noise.
     noisy, restored : ndarray of shape (n, *shape)
@@ -151,6 +154,8 @@ def measure_denoisers(
     """
     source = _open(model, clean)
     unit = unit_of(model.dtype_)
+    if on_records is not None:
+        on_records(0, len(source))  # choosing takes its time
     squared = {"noisy": 0.0}
     chosen, missing = _choose(model, source, noisy, noise)
     squared.update(dict.fromkeys((*chosen, "narrows"), 0.0))
@@ -178,7 +183,7 @@ def measure_denoisers(
     return {
         "records": len(source),
         "noise": float(noise),
-        "settings_chosen_on": min(_CHOSEN_ON, len(source)),
+        "settings_chosen_on": _n_chosen_on(source),
         "methods": methods,
     }
 
@@ -243,7 +248,7 @@ def _choose(
 ) -> tuple[dict[str, tuple[_Alternative, dict[str, Any]]], dict[str, str]]:
     """Return the alternatives with their best settings, and why others are missing."""
     unit = unit_of(model.dtype_)
-    some = np.unique(np.linspace(0, len(source) - 1, min(_CHOSEN_ON, len(source))).round().astype(int))
+    some = np.linspace(0, len(source) - 1, _n_chosen_on(source)).round().astype(int)
     x, x_noisy = source.values[some] / unit, noisy[some] / unit
     chosen, missing = {}, {}
     for name, alternative in _alternatives(model, noise).items():
@@ -255,6 +260,10 @@ def _choose(
         except MissingPackageError as error:
             missing[name] = f"needs {error.name}: pip install {error.name}"
     return chosen, missing
+
+
+def _n_chosen_on(source: Source) -> int:
+    return min(_CHOSEN_ON, max(_CHOSEN_ON_VALUES // math.prod(source.shape), 1), len(source))
 
 
 def _alternatives(model: Autoencoder, noise: float) -> dict[str, _Alternative]:

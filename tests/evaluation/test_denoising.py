@@ -153,6 +153,14 @@ def test_the_settings_are_the_best_there_are(model, digits):
         assert best[name]["settings"] == alternative.candidates[int(np.argmin(errors))], name
 
 
+def test_settings_are_chosen_on_few_values_of_large_records(model, digits, monkeypatch):
+    assert compare_denoisers(model, digits[1][:20], 0.5)["settings_chosen_on"] == 10
+    monkeypatch.setattr(denoising, "_CHOSEN_ON_VALUES", 3 * 64)
+    assert compare_denoisers(model, digits[1][:20], 0.5)["settings_chosen_on"] == 3
+    monkeypatch.setattr(denoising, "_CHOSEN_ON_VALUES", 1)
+    assert compare_denoisers(model, digits[1][:20], 0.5)["settings_chosen_on"] == 1
+
+
 def test_components_are_chosen_among_all_that_the_model_has(model, digits):
     candidates = denoising._alternatives(model, 0.5)["PCA"].candidates
     assert [settings["n_components"] for settings in candidates] == list(range(1, 17))
@@ -165,7 +173,7 @@ def test_batches_add_up(model, digits, monkeypatch, comparison):
     monkeypatch.setattr(denoising, "_BATCH", 100)
     told = []
     again = compare_denoisers(model, digits[1], 0.5, on_records=lambda *progress: told.append(progress))
-    assert told == [(100, 360), (200, 360), (300, 360), (360, 360)]
+    assert told == [(0, 360), (100, 360), (200, 360), (300, 360), (360, 360)]
     for name, method in comparison["methods"].items():
         assert again["methods"][name]["mse"] == pytest.approx(method["mse"], rel=1e-4), name
 
