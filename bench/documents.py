@@ -4,8 +4,8 @@
     python bench/documents.py --numbers    numbers only
 
 Takes the models that bench/recipes.py left in bench/models, and trains the one that only a picture needs; the pictures
-of denoising filters are bench/classics.py's. Numbers stand between markers, ``<!--recipe:number-->13.47<!--/-->``; a
-test checks that they are those of the results.
+of denoising filters are bench/classics.py's, and that of restored digits is what `narrows denoise` draws. Numbers stand
+between markers, ``<!--recipe:number-->13.47<!--/-->``; a test checks that they are those of the results.
 """
 
 from __future__ import annotations
@@ -83,12 +83,27 @@ def compared(rows: list[dict[str, Any]]) -> str:
     return "\n".join([*lines, "", f"Exactly, to the last bit, they take {exact}."])
 
 
+def denoised(result: dict[str, Any]) -> str:
+    """Return the table of what takes noise away, from bench/denoising.json."""
+    best = max(result["methods"].values(), key=lambda method: method["psnr_db"])
+    lines = ["| | PSNR | gain | settings |", "| --- | --- | --- | --- |"]
+    for name, method in result["methods"].items():
+        settings = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in method["settings"].items())
+        settings = re.sub(r"^n components (\d+)$", r"\1 components", settings)
+        quality = f"{method['psnr_db']:.2f} dB"
+        gain = "" if name == "noisy" else f"{method['gain_db']:+.2f} dB"
+        lines.append(f"| {name} | {f'**{quality}**' if method is best else quality} | {gain} | {settings} |")
+    return "\n".join(lines)
+
+
 def all_numbers() -> dict[str, str]:
     """Return what belongs between the markers of all pages."""
     recipes = json.loads((HERE / "recipes.json").read_text())
     codec = json.loads((HERE / "codec.json").read_text())
     classics = json.loads((HERE / "classics.json").read_text())
-    return {**numbers(recipes), **costs(classics), "codec": compared(codec["rows"])}
+    denoising = json.loads((HERE / "denoising.json").read_text())
+    tables = {"codec": compared(codec["rows"]), "denoising": denoised(denoising)}
+    return {**numbers(recipes), **costs(classics), **tables}
 
 
 def fill(text: str, filled: dict[str, str]) -> str:
@@ -107,6 +122,7 @@ def draw() -> None:
     import narrows
     import narrows.data
     from narrows import pictures
+    from narrows.cli import main as narrows_command
 
     PICTURES.mkdir(exist_ok=True)
     train, test = narrows.data.open("mnist:train"), narrows.data.open("mnist:test")
@@ -123,10 +139,9 @@ def draw() -> None:
 
     for name, picture in [("deep-tied", "deep-tied"), ("conv", "conv")]:
         save(pictures.reconstructions(first.values, trained(name).reconstruct(first)), picture)
-    denoising = trained("conv-denoising-10-epochs")
-    noisy = denoising.corrupt(first, random_state=0)
-    images = {"original": first.values, "noisy": noisy, "restored": denoising.reconstruct(noisy)}
-    save(pictures.rows(images), "denoising")
+    # The ten records that are drawn get the same noise however many there are.
+    denoising = f"-m {HERE / 'models' / 'conv-denoising-10-epochs.safetensors'} -o {PICTURES / 'denoise.png'} --force"
+    narrows_command(f"denoise mnist:test {denoising} --demo-noise 0.5 --limit 10".split(), standalone_mode=False)
     two = trained("two", **TWO)
     codes = {"PCA": two.pca_.encode(test.values), "autoencoder": two.transform(test)}
     save(pictures.maps(codes, test.labels), "map")

@@ -234,6 +234,18 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         values = self._open(X, reset=False).values
         return to_stored(reconstruct(self.chain_, values), self.dtype_)
 
+    def denoise(self, X: Data) -> NDArray[Any]:
+        """Return noisy records (n, *shape) restored, in the units and dtype of the training data.
+
+        What comes back through the code: a model that was trained with ``corruption`` has learned to restore clean
+        records from damaged ones, and takes noise like that of its training away. One trained without has learned to
+        keep what it is given, and takes away only what its code has no room for.
+
+        Vincent, Larochelle, Bengio and Manzagol (2008), "Extracting and composing robust features with denoising
+        autoencoders", section 2.3.
+        """
+        return self.reconstruct(X)
+
     def corrupt(self, X: Data, *, random_state: Any = None) -> NDArray[Any]:
         """Return records (n, *shape) damaged as in training, in their own units and dtype.
 

@@ -12,6 +12,7 @@
     │   └── ShapeMismatchError                       records of another shape than the model's, both named
     ├── DownloadError (OSError)                  a named data set that cannot be had, and where to put its files
     ├── ModelFileError                           a file that is no model, is damaged, or comes from a newer narrows
+    ├── MissingPackageError (ImportError)        a package that only this needs is not installed, and how to install it
     ├── NotFreezableError                        a decoder that cannot be turned into integer arithmetic, and why
     ├── NotDecodableError                        codes of a model whose decoder needs more of a record than its code
     ├── ArchiveError                             an archive that cannot be used: no archive, or from a newer narrows
@@ -35,6 +36,7 @@ __all__ = [
     "DataNotFoundError",
     "DownloadError",
     "InvalidParameterError",
+    "MissingPackageError",
     "ModelFileError",
     "NarrowsError",
     "NonFiniteDataError",
@@ -107,6 +109,10 @@ class DownloadError(NarrowsError, OSError):
 
 class ModelFileError(NarrowsError):
     """The file is no narrows model, is damaged, or was written by a newer version."""
+
+
+class MissingPackageError(NarrowsError, ImportError):
+    """A package that only this needs is not installed; the message says how to install it."""
 
 
 class NotFreezableError(NarrowsError):

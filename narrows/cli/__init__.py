@@ -19,6 +19,7 @@ VERBS = {
     "train": ("narrows.cli.train", "Train an autoencoder on data and save it."),
     "evaluate": ("narrows.cli.evaluate", "Measure how well a model restores data, beside PCA."),
     "reconstruct": ("narrows.cli.apply", "Push data through a model's code and write what comes back."),
+    "denoise": ("narrows.cli.denoise", "Take noise away, or show how much of it a model takes away."),
     "encode": ("narrows.cli.apply", "Write the codes of data."),
     "decode": ("narrows.cli.apply", "Turn codes back into records."),
     "compress": ("narrows.cli.compress", "Pack data into a small archive, restored at a quality that you choose."),

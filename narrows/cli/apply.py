@@ -18,7 +18,7 @@ from narrows.cli.options import (
     write_options,
 )
 
-__all__ = ["decode", "encode", "reconstruct"]
+__all__ = ["check_records_output", "decode", "encode", "reconstruct", "records_line", "write_records"]
 
 _RECORDS = (
     "Where to write: a name that ends in .npy, or a folder for images. "
@@ -50,11 +50,11 @@ def reconstruct(
 
     Written into a folder, image files keep their names.
     """
-    is_folder = _check_output(output, force=force)
+    is_folder = check_records_output(output, force=force)
     loaded = load_model(model, device)
     source = open_data(data, limit=limit, resize=resize, key=key, quiet=quiet)
     restored = loaded.reconstruct(source)
-    _write(output, restored, files=source.files if is_folder else None, force=force, as_json=as_json)
+    write_records(output, restored, files=source.files if is_folder else None, force=force, as_json=as_json)
 
 
 @click.command()
@@ -80,10 +80,10 @@ def encode(
     """Write the codes of DATA: an array with one row a record, one column a number of the code."""
     if Path(output).suffix.lower() != ".npy":
         raise click.UsageError(f"Codes are written to a name that ends in .npy. Got '{output}'.")
-    _check_output(output, force=force)
+    check_records_output(output, force=force)
     loaded = load_model(model, device)
     source = open_data(data, limit=limit, resize=resize, key=key, quiet=quiet)
-    _write(output, loaded.transform(source), files=None, force=force, as_json=as_json)
+    write_records(output, loaded.transform(source), files=None, force=force, as_json=as_json)
 
 
 @click.command()
@@ -110,7 +110,7 @@ def decode(
     import narrows.data
     from narrows.errors import ShapeMismatchError
 
-    _check_output(output, force=force)
+    check_records_output(output, force=force)
     loaded = load_model(model, device)
     source = open_data(codes, limit=limit, key=key, quiet=quiet)
     if source.shape != (loaded.n_latent_,):
@@ -119,21 +119,27 @@ def decode(
             f"Got {source.name} with records of shape {source.shape}."
         )
     narrows.data.check_finite(source)
-    _write(output, loaded.inverse_transform(source.values), files=None, force=force, as_json=as_json)
+    write_records(output, loaded.inverse_transform(source.values), files=None, force=force, as_json=as_json)
 
 
-def _check_output(output: str, *, force: bool) -> bool:
+def check_records_output(output: str, *, force: bool) -> bool:
     """Refuse an output that could not be written; return whether it is a folder."""
     from narrows.data.write import check_target
 
     return check_target(output, force=force)
 
 
-def _write(output: str, values: Any, *, files: tuple[str, ...] | None, force: bool, as_json: bool) -> None:
+def write_records(output: str, values: Any, *, files: tuple[str, ...] | None, force: bool, as_json: bool) -> None:
+    """Write records, or codes, and say what was written."""
     import narrows.data
 
     path = narrows.data.write(output, values, files=files, force=force)
     if as_json:
         print_json({"path": str(path), "records": len(values), "shape": values.shape[1:], "dtype": values.dtype.name})
     else:
-        print_lines(f"{path}  {count(len(values), 'record')} of {shape_text(values.shape[1:])} {values.dtype.name}")
+        print_lines(records_line(path, values))
+
+
+def records_line(path: str | Path, values: Any) -> str:
+    """Return what was written where, in a line."""
+    return f"{path}  {count(len(values), 'record')} of {shape_text(values.shape[1:])} {values.dtype.name}"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from narrows.autoencoder import Autoencoder
     from narrows.data import Source
 
-__all__ = ["draw_curves", "draw_denoising", "draw_filters", "draw_map", "draw_reconstructions"]
+__all__ = ["draw_curves", "draw_denoised", "draw_denoising", "draw_filters", "draw_map", "draw_reconstructions"]
 
 _WIDE_TILE = (8, 16)  # what is shown of many filters
 _MOST_CURVES = 20  # filters of records that are no images, a small curve each
@@ -42,6 +42,22 @@ def draw_denoising(model: Autoencoder, source: Source, *, n: int = 10, seed: int
     restored = model.reconstruct(noisy)
     shown = {"original": some.values, "noisy": noisy, "restored": restored}
     return pictures.rows({name: _drawable(values) for name, values in shown.items()}, n=n)
+
+
+def draw_denoised(
+    model: Autoencoder, clean: NDArray[Any], noisy: NDArray[Any], restored: NDArray[Any], *, n: int = 10
+) -> Figure:
+    """Return the first ``n`` records clean, noisy and restored, with the PSNR of each before and after."""
+    from narrows.evaluation.denoising import psnr_db_of_records
+
+    before, after = (psnr_db_of_records(model, clean[:n], other[:n]) for other in (noisy, restored))
+    shown = {"original": clean[:n], "noisy": noisy[:n], "restored": restored[:n]}
+    return pictures.rows(
+        {name: _drawable(values) for name, values in shown.items()},
+        n=n,
+        captions=[f"{_decibels(a)} → {_decibels(b)}" for a, b in zip(before, after, strict=True)],
+        caption_label="PSNR, dB",
+    )
 
 
 def draw_filters(
@@ -117,6 +133,10 @@ def _projected(codes: NDArray[Any]) -> NDArray[Any]:
 
     components = PrincipalComponents.fit(codes, 2, seed=0).encode(codes)
     return np.pad(components, ((0, 0), (0, 2 - components.shape[1])))
+
+
+def _decibels(value: float) -> str:
+    return f"{value:.1f}" if math.isfinite(value) else "∞"
 
 
 def _drawable(values: NDArray[Any]) -> NDArray[Any]:
