@@ -171,6 +171,8 @@ class Chain(nn.Module):
             Where the noise of corruption and bottleneck comes from. Without one nothing is random.
         """
         x = self.prepare(records)
+        if generator is not None:
+            x = self.likelihood.observe(x, generator)
         x_tilde = self.damage(x, generator)
         h, switches = self.encoder.with_switches(x_tilde)  # none, but of networks that unpool with them
         code: Code = self.bottleneck(h, generator)

@@ -13,10 +13,11 @@ from collections.abc import Callable
 from typing import Any
 
 from narrows.autoencoder import Autoencoder
+from narrows.bottlenecks import Gaussian as GaussianCode
 from narrows.bottlenecks import Rounded
 from narrows.corruptions import Gaussian, Masking
 from narrows.errors import UnknownNameError
-from narrows.likelihoods import ConstrainedNormal, Normal
+from narrows.likelihoods import Bernoulli, ConstrainedNormal, Normal
 from narrows.networks import Convolutional, Dense
 from narrows.preprocessing import UnitScale
 from narrows.pretraining import LayerWise
@@ -147,6 +148,45 @@ def sda() -> Autoencoder:
         preprocessing="unit-scale",
         pretraining=layer_wise,
         training=Training(epochs=10, batch_size=100, optimiser=Adam(learning_rate=1e-3)),
+    )
+
+
+@_named("cvae")
+def cvae() -> Autoencoder:
+    """Document 3: a convolutional variational autoencoder of binarised images, two numbers a code."""
+    return Autoencoder(
+        n_latent=2,
+        network=Convolutional(channels=(32, 64), head_channels=32, resampling="stride"),
+        bottleneck="gaussian",
+        likelihood="bernoulli",
+        preprocessing=("unit-scale", "binarise"),
+        training=Training(epochs=10, batch_size=100, optimiser=Adam(learning_rate=1e-4), schedule="constant"),
+    )
+
+
+@_named("vae")
+def vae() -> Autoencoder:
+    """Burda et al. (2016): 784-200-200-50, tanh, images drawn anew as black and white each time."""
+    return Autoencoder(
+        n_latent=50,
+        network=Dense(widths=(200, 200), activation="tanh", start_at_mean=True),
+        bottleneck="gaussian",
+        likelihood=Bernoulli(dynamic=True),
+        preprocessing="unit-scale",
+        training=Training(epochs=300, batch_size=100, optimiser=Adam(learning_rate=2e-3)),
+    )
+
+
+@_named("beta-vae")
+def beta_vae() -> Autoencoder:
+    """Higgins et al. (2017): a variational autoencoder that is charged four times for what its code says."""
+    return Autoencoder(
+        n_latent=10,
+        network=Dense(widths=(512, 256), activation="silu", start_at_mean=True),
+        bottleneck=GaussianCode(beta=4.0),
+        likelihood="bernoulli",
+        preprocessing="unit-scale",
+        training=Training(epochs=30, optimiser=Adam(learning_rate=1e-3)),
     )
 
 

@@ -149,7 +149,7 @@ def test_settings_are_changed_by_name():
 @pytest.mark.parametrize(
     ("name", "changes", "said"),
     [
-        ("deep_tied", {}, "There is no recipe 'deep_tied'. Did you mean 'deep-tied'? There are: auto, codec"),
+        ("deep_tied", {}, "There is no recipe 'deep_tied'. Did you mean 'deep-tied'? There are: auto, beta-vae, codec"),
         ("convdenoise", {}, "Did you mean 'conv-denoising'?"),
         ("dense", {"training__epoch": 3}, "There is no option of Training 'epoch'. Did you mean 'epochs'?"),
         ("dense", {"latent": 3}, "There is no parameter of Autoencoder 'latent'. Did you mean 'n_latent'?"),

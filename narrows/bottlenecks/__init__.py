@@ -1,8 +1,10 @@
 """Bottlenecks: the narrow place in the chain."""
 
 from narrows.bottlenecks.contract import Bottleneck, BottleneckModule, Code
+from narrows.bottlenecks.diagonal_normal import DiagonalNormal
+from narrows.bottlenecks.gaussian import Gaussian
 from narrows.bottlenecks.plain import Plain
 from narrows.bottlenecks.rounded import Rounded
 from narrows.bottlenecks.top_k import TopK
 
-__all__ = ["Bottleneck", "BottleneckModule", "Code", "Plain", "Rounded", "TopK"]
+__all__ = ["Bottleneck", "BottleneckModule", "Code", "DiagonalNormal", "Gaussian", "Plain", "Rounded", "TopK"]

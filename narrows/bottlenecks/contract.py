@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Generator, Tensor, nn
 
+from narrows.bottlenecks.diagonal_normal import DiagonalNormal
 from narrows.part import Part
 
 __all__ = ["Bottleneck", "BottleneckModule", "Code"]
@@ -57,6 +58,10 @@ class BottleneckModule(nn.Module, ABC):
         generator : Generator, optional
             Where noise comes from, while training. Without one nothing is random.
         """
+
+    def posterior(self, h: Tensor) -> DiagonalNormal | None:
+        """Return the distribution that codes are drawn from, given h (n, *h_shape); None where they are no draws."""
+        return None
 
     def unquantised(self, h: Tensor) -> Tensor:
         """Return the code before any rounding, (n, *z_shape): what the codec cuts into steps."""

@@ -24,6 +24,12 @@ _WORDS = {
     "cross_entropy_per_value": ("nats", "binary cross-entropy of a value"),
     "nats_per_record": ("nats", "the loss that was minimised, of a record"),
     "pca_sse_per_record": ("", "squared error that PCA leaves, with as many components"),
+    "elbo_nats_per_record": ("nats", "evidence lower bound on log p(x): minus the next two"),
+    "reconstruction_nats_per_record": ("nats", "−log p(x | z) for a code z that is drawn"),
+    "kl_nats_per_record": ("nats", "what the code says beyond its prior"),
+    "nll_nats_per_record": ("nats", "−log p(x), at most, by importance sampling"),
+    "bits_per_dimension": ("bits", "of a value, by the best bound"),
+    "active_units": ("", "numbers of the code that are in use"),
 }
 """Unit and meaning of each metric, in a few words; `narrows.evaluation.report.METRICS` has the whole story."""
 
@@ -35,6 +41,12 @@ _BESIDES = "Besides the code, the decoder gets the switches of each record's poo
 @model_option
 @data_options
 @device_option
+@click.option(
+    "--importance-samples",
+    type=click.IntRange(1),
+    metavar="K",
+    help="Of a variational model: bound −log p(x) by K draws of each record's code.",
+)
 @json_option
 @quiet_option
 def evaluate(
@@ -45,6 +57,7 @@ def evaluate(
     resize: str | None,
     key: str | None,
     device: str,
+    importance_samples: int | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -57,7 +70,7 @@ def evaluate(
 
     loaded = load_model(model, device)
     source = open_data(data, limit=limit, resize=resize, key=key, quiet=quiet)
-    metrics = narrows.evaluate(loaded, source)
+    metrics = narrows.evaluate(loaded, source, importance_samples=importance_samples or 0)
     if as_json:
         print_json({**metrics, "data": source.name, "model": model, "n_latent": loaded.n_latent_})
         return

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
@@ -13,7 +14,9 @@ import narrows.data
 from narrows.autoencoder import Autoencoder, Data
 from narrows.batches import batch_size
 from narrows.errors import InvalidParameterError, ShapeMismatchError
+from narrows.evaluation.likelihood import bounds
 from narrows.inference import mean_total, noise_of, reconstruct
+from narrows.options import Whole, check
 
 __all__ = ["evaluate", "unit_of"]
 
@@ -27,7 +30,7 @@ def unit_of(dtype: np.dtype[Any]) -> float:
 
 
 def evaluate(
-    model: Autoencoder, data: Data, *, corrupted: bool = False, random_state: int = 0
+    model: Autoencoder, data: Data, *, corrupted: bool = False, importance_samples: int = 0, random_state: int = 0
 ) -> dict[str, float | int | None]:
     """Measure how well a model restores records that it was not trained on.
 
@@ -41,24 +44,35 @@ def evaluate(
         The records.
     corrupted : bool
         Let the model restore records that are corrupted as in training, and compare with the clean ones.
+    importance_samples : int
+        Of a variational model, draws of each record's code for a tighter bound on its likelihood; 0: the ELBO alone.
     random_state : int
-        What the corruption is drawn from.
+        What corruption and codes are drawn from.
 
     Returns
     -------
     metrics : dict
-        As `narrows.evaluation.report.METRICS` explains them. None where a number has no meaning for these data.
+        As `narrows.evaluation.report.METRICS` explains them; of a variational model `narrows.evaluation.likelihood`'s
+        besides. None where a number has no meaning for these data.
 
     Raises
     ------
     ShapeMismatchError
         If the records have another shape than the model's.
     InvalidParameterError
-        If ``corrupted`` is asked of a model that was trained without corruption.
+        If ``corrupted`` is asked of a model that was trained without corruption, or ``importance_samples`` of one
+        whose codes are no draws.
     """
     check_is_fitted(model)
     if corrupted and model.chain_.corruption is None:
         raise InvalidParameterError("The model was trained without corruption, so there is none to measure under.")
+    is_variational = _is_variational(model)
+    check("evaluate", "importance_samples", importance_samples, Whole(0))
+    if importance_samples and not is_variational:
+        raise InvalidParameterError(
+            "Importance samples are for variational models, whose codes are drawn: bottleneck='gaussian'. "
+            f"This one has bottleneck='{model.chain_.parts.bottleneck.name}'."
+        )
     source = narrows.data.open(data)
     if source.shape != model.shape_:
         raise ShapeMismatchError(f"The model was trained on records of shape {model.shape_}. Got {source.shape}.")
@@ -87,7 +101,17 @@ def evaluate(
         "cross_entropy_per_value": None if math.isnan(cross_entropy) else cross_entropy / len(source) / n_values,
         "nats_per_record": nats / len(source),
         "pca_sse_per_record": squared_by_pca / len(source),
+        **(
+            bounds(model.chain_, source.values, random_state, importance_samples=importance_samples)
+            if is_variational
+            else {}
+        ),
     }
+
+
+def _is_variational(model: Autoencoder) -> bool:
+    bottleneck = model.chain_.bottleneck
+    return bottleneck.posterior(torch.zeros(1, *bottleneck.h_shape)) is not None
 
 
 def _cross_entropy(x: NDArray[np.float64], x_hat: NDArray[np.float64]) -> float:

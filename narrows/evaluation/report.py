@@ -48,6 +48,26 @@ METRICS: dict[str, tuple[str, str]] = {
         "",
         "What PCA with as many components leaves of the same records, counted like sse_per_record: the error to beat.",
     ),
+    "elbo_nats_per_record": (
+        "nats",
+        "Evidence lower bound on log p(x): minus reconstruction and KL divergence, whatever weight the latter had in "
+        "training. Higher is better.",
+    ),
+    "reconstruction_nats_per_record": (
+        "nats",
+        "−log p(x | z) for a code z that is drawn from what the encoder says of the record.",
+    ),
+    "kl_nats_per_record": ("nats", "KL divergence of what the encoder says of a record from the prior."),
+    "nll_nats_per_record": (
+        "nats",
+        "At most this much is −log p(x), by importance sampling: a tighter bound than the ELBO. Lower is better.",
+    ),
+    "bits_per_dimension": (
+        "bits",
+        "The best of these bounds in bits, for each value. Only where values are 0 and 1, of which the likelihood is a "
+        "probability.",
+    ),
+    "active_units": ("", "Numbers of the code whose means vary by more than 0.01 (as a variance) over the records."),
 }
 """Unit and plain words for every metric."""
 

@@ -7,6 +7,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from narrows.likelihoods.contract import Likelihood, LikelihoodModule
+from narrows.options import Flag, option
 
 __all__ = ["Bernoulli"]
 
@@ -18,16 +19,31 @@ class Bernoulli(Likelihood, name="bernoulli"):
 
     Minus the cross-entropy, computed from the logits so that it never overflows. For values strictly between 0 and 1
     it's the usual loss on grey images rather than a density: it doesn't integrate to one (Loaiza-Ganem and Cunningham
-    2019).
+    2019). With ``dynamic``, grey values are probabilities: each time a record is seen in training, every value is drawn
+    anew as 0 or 1, for the input and for what is to be restored (Burda, Grosse and Salakhutdinov 2016, section 5.1).
+
+    Examples
+    --------
+    >>> Bernoulli(dynamic=True)
+    Bernoulli(dynamic=True)
     """
 
+    dynamic: bool = option(Flag(), "draw 0 or 1 with the values as probabilities, anew each time", default=False)
+
     def build(self, shape: tuple[int, ...]) -> LikelihoodModule:
-        return _BernoulliModule()
+        return _BernoulliModule(self.dynamic)
 
 
 class _BernoulliModule(LikelihoodModule):
     support = (0.0, 1.0)
     mean_activation = "sigmoid"
+
+    def __init__(self, dynamic: bool) -> None:
+        super().__init__()
+        self.dynamic = dynamic
+
+    def observe(self, x: Tensor, generator: Generator) -> Tensor:
+        return torch.bernoulli(x, generator=generator) if self.dynamic else x
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         return -functional.binary_cross_entropy_with_logits(parameters, x, reduction="none").flatten(1).sum(1)

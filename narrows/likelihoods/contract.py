@@ -44,6 +44,10 @@ class LikelihoodModule(nn.Module, ABC):
     def parameters_of(self, mean: Tensor) -> Tensor:
         """Return parameters under which the mean is this one, kept finite; the inverse of `mean`."""
 
+    def observe(self, x: Tensor, generator: Generator) -> Tensor:
+        """Return what is observed of preprocessed records x (n, *shape): they themselves, or a draw."""
+        return x
+
     @abstractmethod
     def sample(self, parameters: Tensor, generator: Generator) -> Tensor:
         """Return one draw for each record, shape (n, *shape)."""

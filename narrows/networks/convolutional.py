@@ -61,6 +61,11 @@ class Convolutional(Network, name="convolutional"):
     code_channels: int | None = option(
         optional(Whole(1)), "channels of a code that is a map; None: a dense code", default=None
     )
+    head_channels: int | None = option(
+        optional(Whole(1)),
+        "channels of the maps that the decoder makes of a dense code; None: as many as the last stage has",
+        default=None,
+    )
     initialisation: str = option(INITIALISATIONS, "how weights start; biases start at zero", default="glorot")
 
     def _check(self) -> None:
@@ -69,6 +74,10 @@ class Convolutional(Network, name="convolutional"):
             raise InvalidParameterError(
                 "The 'unpooling' of Convolutional may be 'switches' only with resampling='pool', which has maxima to "
                 f"remember. Got resampling={self.resampling!r}."
+            )
+        if self.head_channels is not None and self.code_channels is not None:
+            raise InvalidParameterError(
+                "The 'head_channels' of Convolutional go with a dense code. Got 'code_channels' too, a code of maps."
             )
 
     def code_shape(self, shape: tuple[int, ...], n_latent: int | None) -> tuple[int, ...]:
@@ -158,8 +167,8 @@ class _ConvolutionalDecoder(Decoder):
         is_map = part.code_channels is not None
         # From the code outwards: a map is decoded by as many stages as made it, the code's own included.
         widths = [*sizes.z_shape[:1], *part.channels[::-1]] if is_map else list(part.channels[::-1])
-        start = (widths[0], *grids[-1])
-        n_code = widths[0]
+        n_code = widths[0] if is_map or part.head_channels is None else part.head_channels
+        start = (n_code, *grids[-1])
         if is_map and self.needs_switches:
             widths[0] = sizes.h_shape[0]  # the innermost switches are those of h, of which there may be more than of z
         self.flatten, self.to_maps = nn.Flatten(), Reshape(start)

@@ -112,8 +112,19 @@ def test_every_option_changes_something(option):
     usual = kind().build(SHAPE).log_prob(a, x)
     for variant in variants:
         likelihood = variant.build(SHAPE)
-        changed = not torch.equal(likelihood.log_prob(a, x), usual)
+        seen = likelihood.observe(x, torch.Generator().manual_seed(0))
+        changed = not torch.equal(likelihood.log_prob(a, x), usual) or not torch.equal(seen, x)
         assert changed or any(weight.requires_grad for weight in likelihood.parameters()), variant
+
+
+def test_dynamic_binarisation_draws_anew_with_the_values_as_probabilities():
+    likelihood, noise = Bernoulli(dynamic=True).build(SHAPE), torch.Generator().manual_seed(0)
+    x = uniform(20_000, *SHAPE, seed=1)[:1].expand(20_000, *SHAPE)
+    seen, again = likelihood.observe(x, noise), likelihood.observe(x, noise)
+    assert set(seen.unique().tolist()) == {0, 1}
+    assert not torch.equal(seen, again)
+    torch.testing.assert_close(seen.mean(0), x[0], atol=0.02, rtol=0)
+    assert torch.equal(Bernoulli().build(SHAPE).observe(x, noise), x)
 
 
 # Against SciPy

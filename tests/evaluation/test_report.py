@@ -11,7 +11,8 @@ from narrows.evaluation.report import METRICS, report, write_report
 from narrows.pictures import filters
 
 EVIL = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
-ALL_METRICS = dict(zip(METRICS, (10_000, 3.0042, 0.003832, 24.1667, 0.08251, None, 13.87), strict=True))
+VARIATIONAL = (-104.2, 79.5, 24.7, 99.1, 0.1824, 21)
+ALL_METRICS = dict(zip(METRICS, (10_000, 3.0042, 0.003832, 24.1667, 0.08251, None, 13.87, *VARIATIONAL), strict=True))
 
 
 class Page(HTMLParser):
@@ -78,6 +79,12 @@ def test_every_metric_has_its_value_unit_and_meaning(html):
         "cross_entropy_per_value": "0.08251 nats",
         "nats_per_record": "–",
         "pca_sse_per_record": "13.87",
+        "elbo_nats_per_record": "−104.2 nats",
+        "reconstruction_nats_per_record": "79.5 nats",
+        "kl_nats_per_record": "24.7 nats",
+        "nll_nats_per_record": "99.1 nats",
+        "bits_per_dimension": "0.1824 bits",
+        "active_units": "21",
     }
     assert table["nats_per_record"][1].startswith("Not defined for these data.")
     assert "summed over a record" in table["sse_per_record"][1]

@@ -1,0 +1,67 @@
+"""The Gaussian bottleneck: a code is a distribution, and what it says beyond the prior costs."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Generator, Tensor
+
+from narrows.bottlenecks.contract import Bottleneck, BottleneckModule, Code
+from narrows.bottlenecks.diagonal_normal import DiagonalNormal
+from narrows.options import Real, Whole, option
+
+__all__ = ["Gaussian"]
+
+# log σ² = 12 tanh(a / 12): as it is near 0, and σ never beyond e^±6, where its square would overflow or vanish.
+_LOG_VARIANCE = 12.0
+
+
+class Gaussian(Bottleneck, name="gaussian"):
+    """Draw the code from a normal distribution that the encoder says: z = μ + σ ε, and charge β KL(q(z | x) ‖ N(0, I)).
+
+    The variational autoencoder (Kingma and Welling 2014): with β = 1 the loss of the chain is minus the evidence lower
+    bound. β > 1 presses numbers of the code to be independent (Higgins et al. 2017); ``warmup`` lets it rise in a line
+    from 0, so that numbers of the code come into use before they are charged for (Sønderby et al. 2016);
+    ``free_bits`` charges nothing for what each number says up to so much (Kingma et al. 2016, taken for each record and
+    number). Only while training are codes drawn: otherwise the code is the mean μ, always the same.
+
+    Examples
+    --------
+    >>> Gaussian(beta=4)
+    Gaussian(beta=4.0)
+    """
+
+    beta: float = option(Real(0), "weight β of the KL divergence", default=1.0)
+    warmup: int = option(Whole(0), "steps of training over which β rises from 0", default=0)
+    free_bits: float = option(Real(0), "bits that each number of the code may say for nothing", default=0.0)
+
+    def build(self, z_shape: tuple[int, ...]) -> BottleneckModule:
+        return _GaussianModule(z_shape, self.beta, self.warmup, self.free_bits * math.log(2))
+
+
+class _GaussianModule(BottleneckModule):
+    """h (n, 2 · first of z_shape, ...) → z (n, *z_shape): the means stand before the log-variances."""
+
+    n_steps: Tensor
+
+    def __init__(self, z_shape: tuple[int, ...], beta: float, warmup: int, free_nats: float) -> None:
+        super().__init__((2 * z_shape[0], *z_shape[1:]), z_shape)
+        self.beta, self.warmup, self.free_nats = beta, warmup, free_nats
+        self.register_buffer("n_steps", torch.zeros((), dtype=torch.int64))  # of training, so far
+
+    def posterior(self, h: Tensor) -> DiagonalNormal:
+        mean, a = h.chunk(2, dim=1)
+        return DiagonalNormal(mean, _LOG_VARIANCE * torch.tanh(a / _LOG_VARIANCE))
+
+    def forward(self, h: Tensor, generator: Generator | None = None) -> Code:
+        posterior = self.posterior(h)
+        cost = self._beta(generator) * posterior.kl().clamp_min(self.free_nats).flatten(1).sum(1)
+        return Code(posterior.mean if generator is None else posterior.sample(generator), cost)
+
+    def _beta(self, generator: Generator | None) -> float | Tensor:
+        """Return β at this step of training; outside training it is what it rises to."""
+        if generator is None or not (self.training and torch.is_grad_enabled()) or self.warmup == 0:
+            return self.beta
+        self.n_steps += 1
+        return self.beta * (self.n_steps / self.warmup).clamp_max(1.0)
