@@ -17,18 +17,20 @@ from torch import nn
 
 from narrows.bottlenecks import Bottleneck
 from narrows.corruptions import Corruption
+from narrows.data import Source
 from narrows.errors import InvalidParameterError, ShapeMismatchError
-from narrows.estimator import TRAIN_ON_FINITE, Data, RecordsEstimator
+from narrows.estimator import TRAIN_ON_FINITE, Data, RecordsEstimator, labels_of
 from narrows.files import check_output
 from narrows.inference import corrupt, decode, encode, encode_unquantised, mean_total, reconstruct, to_stored
 from narrows.integer_half import IntegerHalf
 from narrows.likelihoods import Likelihood
 from narrows.networks import Network
+from narrows.options import Flag, check
 from narrows.parameters import device_of, residual_of, training_of
 from narrows.pca import PrincipalComponents
 from narrows.pretraining import Pretraining
 from narrows.residuals import Residual
-from narrows.stages import chain_stages, new_chain, split, whole
+from narrows.stages import chain_stages, new_chain, records_of, split, whole
 from narrows.training import Checkpoint, Records, Stage, Training, Watcher, stream, train
 
 if TYPE_CHECKING:
@@ -64,6 +66,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         What the weights go through before the whole chain is trained.
     residual : "causal", Residual or None
         What is learned besides, to keep values exactly in archives with few bytes.
+    conditional : bool
+        Tell encoder and decoder the label of each record: a code then says what the label does not, and records of a
+        chosen label can be generated (Sohn, Lee and Yan 2015).
     training : Training, optional
         How to train. None: the defaults of `Training`.
     random_state : int, RandomState or None
@@ -79,6 +84,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         One row for each epoch: epoch, loss, validation_loss, learning_rate, seconds, records_per_second.
     pretraining_history_ : list of dict
         The same for the stages of pretraining, which are told apart by ``stage``.
+    classes_ : ndarray of shape (n_classes,)
+        The labels there were, sorted; of conditional models only.
     n_latent_ : int
         Numbers in the code of a record.
     shape_, dtype_ : tuple of int, numpy.dtype
@@ -111,6 +118,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         preprocessing: Any = "auto",
         pretraining: str | Pretraining | None = None,
         residual: str | Residual | None = None,
+        conditional: bool = False,
         training: Training | None = None,
         random_state: Any = None,
     ) -> None:
@@ -123,15 +131,16 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         self.preprocessing = preprocessing
         self.pretraining = pretraining
         self.residual = residual
+        self.conditional = conditional
         self.training = training
         self.random_state = random_state
 
     def fit(
         self,
         X: Data,
-        y: object = None,
+        y: ArrayLike | None = None,
         *,
-        validation: Data | None = None,
+        validation: Data | tuple[Data, ArrayLike] | None = None,
         watcher: Watcher | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool = False,
@@ -142,10 +151,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         ----------
         X : array_like of shape (n, *shape), path, name or Source
             The training data, of any real dtype.
-        y : ignored
-            Present because scikit-learn passes it.
+        y : array_like of shape (n,), optional
+            Labels, for conditional models; named data sets bring their own. Others ignore it.
         validation : array_like, path, name or Source, optional
-            Records to measure the validation loss on, instead of ``training.validation``'s share of X.
+            Records to measure the validation loss on, instead of ``training.validation``'s share of X; for conditional
+            models with labels of their own, or as a pair of records and labels.
         watcher : Watcher, optional
             Is told how the run goes.
         checkpoint : path-like, optional
@@ -165,23 +175,32 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         self.__dict__.pop("chain_", None)  # a fit that fails leaves no model of other records behind
         source = self._open(X, reset=True, advice=TRAIN_ON_FINITE)
         settings, params = training_of(self.training), self.get_params(deep=False)
+        check("Autoencoder", "conditional", self.conditional, Flag())
+        if self.conditional:
+            self.classes_ = np.unique(labels_of(source, y))
+        labels = self.classes_of(source, y)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        held_out_source = None if validation is None else self._open(validation, reset=False, advice=TRAIN_ON_FINITE)
+        held_out_source, held_out_labels = None, None
+        if validation is not None:
+            x, of_x = validation if isinstance(validation, tuple) else (validation, None)
+            held_out_source = self._open(x, reset=False, advice=TRAIN_ON_FINITE)
+            held_out_labels = self.classes_of(held_out_source, of_x)
         state = None
         if checkpoint is not None:
             check_output(checkpoint, force=True)
-            state = Checkpoint(Path(checkpoint), self._describe_run(source, validation=held_out_source))
+            state = Checkpoint(Path(checkpoint), self._describe_run(source, labels, validation=held_out_source))
         if state is not None and resume and (kept := state.load()) is not None:
             seed = kept.values["seed"]
 
         rows, held_out_rows = split(len(source), 0.0 if held_out_source is not None else settings.validation, seed)
         device = device_of(settings)
         records = Records(source.values, device, rows)
-        held_out = None if held_out_rows is None else Records(source.values, device, held_out_rows)
+        held_out = None if held_out_rows is None else records_of(source.values, labels, device, held_out_rows)
         if held_out_source is not None:
-            held_out = Records(held_out_source.values, device)
-        chain = new_chain(params, source, records, seed)
-        pretraining, own = chain_stages(params, chain, records, held_out)
+            held_out = records_of(held_out_source.values, held_out_labels, device)
+        chain = new_chain(params, source, records, seed, n_classes=0 if labels is None else len(self.classes_))
+        learned_from = records_of(source.values, labels, device, rows)
+        pretraining, own = chain_stages(params, chain, learned_from, held_out)
         stages = [*pretraining, own]
         residual, expected = residual_of(self.residual), None
         if residual is not None:
@@ -204,16 +223,24 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         self.pca_ = PrincipalComponents.fit(source.values, self.n_latent_, seed, rows=rows)
         return self
 
-    def transform(self, X: Data) -> NDArray[Any]:
+    def fit_transform(self, X: Data, y: ArrayLike | None = None, **fit_params: Any) -> NDArray[Any]:
+        """Return the codes of records (n, *shape) after learning from them."""
+        return self.fit(X, y, **fit_params).transform(X, y)
+
+    def transform(self, X: Data, y: ArrayLike | None = None) -> NDArray[Any]:
         """Return the codes of records (n, *shape), as floats of shape (n, n_latent_).
 
-        Float64 records are encoded in float64, all others in the model's own precision.
+        Float64 records are encoded in float64, all others in the model's own precision. Conditional models need the
+        labels y (n,), unless the data bring their own; others ignore them.
         """
         check_is_fitted(self)
-        return encode(self.chain_, self._open(X, reset=False).values)
+        source = self._open(X, reset=False)
+        return encode(self.chain_, source.values, self.classes_of(source, y))
 
-    def inverse_transform(self, Z: ArrayLike) -> NDArray[Any]:
+    def inverse_transform(self, Z: ArrayLike, y: ArrayLike | None = None) -> NDArray[Any]:
         """Return the records that codes (n, n_latent_) stand for, in the units and dtype of the training data.
+
+        Conditional models need the labels y (n,) besides; others ignore them.
 
         Raises
         ------
@@ -226,15 +253,18 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         codes = check_array(Z, dtype=[np.float64, np.float32])
         if codes.shape[1] != self.n_latent_:
             raise ShapeMismatchError(f"The model's codes have {self.n_latent_} numbers. Got {codes.shape[1]}.")
-        return to_stored(decode(self.chain_, codes), self.dtype_)
+        return to_stored(decode(self.chain_, codes, self.classes_of(Source(codes, name="Z"), y)), self.dtype_)
 
-    def reconstruct(self, X: Data) -> NDArray[Any]:
-        """Return records (n, *shape) after going through the code, in the units and dtype of the training data."""
+    def reconstruct(self, X: Data, y: ArrayLike | None = None) -> NDArray[Any]:
+        """Return records (n, *shape) after going through the code, in the units and dtype of the training data.
+
+        Conditional models need the labels y (n,), unless the data bring their own; others ignore them.
+        """
         check_is_fitted(self)
-        values = self._open(X, reset=False).values
-        return to_stored(reconstruct(self.chain_, values), self.dtype_)
+        source = self._open(X, reset=False)
+        return to_stored(reconstruct(self.chain_, source.values, self.classes_of(source, y)), self.dtype_)
 
-    def denoise(self, X: Data) -> NDArray[Any]:
+    def denoise(self, X: Data, y: ArrayLike | None = None) -> NDArray[Any]:
         """Return noisy records (n, *shape) restored, in the units and dtype of the training data.
 
         What comes back through the code: a model that was trained with ``corruption`` has learned to restore clean
@@ -244,7 +274,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         Vincent, Larochelle, Bengio and Manzagol (2008), "Extracting and composing robust features with denoising
         autoencoders", section 2.3.
         """
-        return self.reconstruct(X)
+        return self.reconstruct(X, y)
 
     def corrupt(self, X: Data, *, random_state: Any = None) -> NDArray[Any]:
         """Return records (n, *shape) damaged as in training, in their own units and dtype.
@@ -260,10 +290,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         seed = int(check_random_state(random_state).randint(2**31 - 1))
         return to_stored(corrupt(self.chain_, self._open(X, reset=False).values, seed), self.dtype_)
 
-    def score(self, X: Data, y: object = None) -> float:
+    def score(self, X: Data, y: ArrayLike | None = None) -> float:
         """Return minus the mean loss of a record, in nats; nothing is corrupted. Higher is better."""
         check_is_fitted(self)
-        return -mean_total(self.chain_, self._open(X, reset=False).values)
+        source = self._open(X, reset=False)
+        return -mean_total(self.chain_, source.values, self.classes_of(source, y))
 
     def quantise(self, X: Data, quality: int | None = None) -> NDArray[np.int32]:
         """Return the whole numbers that stand for records in archives, of shape (n, n_symbols).
@@ -287,6 +318,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         check_is_fitted(self)
         steps = self.integer_half_.steps(quality)
         return to_symbols(encode_unquantised(self.chain_, self._open(X, reset=False).values), steps)
+
+    def classes_of(self, source: Source, y: ArrayLike | None) -> NDArray[np.int64] | None:
+        """Return the classes of records as positions in ``classes_``; None where the model is not told of them."""
+        return self._classes_of(labels_of(source, y)) if self.conditional else None
 
     def save(self, path: str | os.PathLike[str], *, force: bool = False) -> None:
         """Write the model as one safetensors file, to be read by `narrows.load`.

@@ -1,10 +1,15 @@
-"""How many records are looked at together where all of them are gone through."""
+"""Batches: how many records are looked at together, and records that come with labels."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-__all__ = ["batch_size"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Labelled", "batch_size"]
 
 # Values in a batch: 32 MiB as float64, so that memory stays flat however large a record is.
 _MOST_VALUES = 2**22
@@ -19,3 +24,19 @@ def batch_size(shape: tuple[int, ...], most: int) -> int:
     (4096, 5)
     """
     return max(1, min(most, _MOST_VALUES // math.prod(shape)))
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Some records with their labels.
+
+    Attributes
+    ----------
+    records : Tensor of shape (n, *shape)
+        In their stored dtype.
+    labels : Tensor of shape (n,), int64
+        Their classes, from 0.
+    """
+
+    records: Tensor
+    labels: Tensor

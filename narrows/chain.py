@@ -18,8 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Generator, Tensor, nn
+from torch.nn import functional
 
-from narrows.batches import batch_size
+from narrows.batches import Labelled, batch_size
 from narrows.bottlenecks import Bottleneck, Code
 from narrows.corruptions import Corruption
 from narrows.errors import InvalidParameterError
@@ -47,6 +48,8 @@ class Parts:
     preprocessing: tuple[Preprocessing, ...] = ()
     corruption: Corruption | None = None
     penalties: tuple[Penalty, ...] = ()
+    n_classes: int = 0
+    """Of labels that encoder and decoder are told beside their input; 0: none."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,9 @@ class Chain(nn.Module):
         )
         self.likelihood = parts.likelihood.build(shape)
         self.bottleneck = parts.bottleneck.build(parts.network.code_shape(shape, parts.n_latent))
-        sizes = Sizes(shape, self.bottleneck.h_shape, self.bottleneck.z_shape, self.likelihood.n_parameters)
+        sizes = Sizes(
+            shape, self.bottleneck.h_shape, self.bottleneck.z_shape, self.likelihood.n_parameters, parts.n_classes
+        )
         self.encoder, self.decoder = parts.network.build(sizes, generator)
         self.lay_out()
 
@@ -140,12 +145,16 @@ class Chain(nn.Module):
         """Return preprocessed records x corrupted as in training; as they are without corruption or generator."""
         return x if generator is None or self.corruption is None else self.corruption.corrupt(x, generator)
 
-    def encode(self, x: Tensor) -> Code:
+    def condition(self, labels: Tensor | None) -> Tensor | None:
+        """Return what encoder and decoder are told of classes (n,) from 0: a 1 among zeros, (n, n_classes)."""
+        return None if labels is None else functional.one_hot(labels, self.parts.n_classes).to(self.dtype)
+
+    def encode(self, x: Tensor, condition: Tensor | None = None) -> Code:
         """Return the codes of preprocessed records x (n, *shape)."""
-        code: Code = self.bottleneck(self.encoder(x))
+        code: Code = self.bottleneck(self.encoder(x, condition))
         return code
 
-    def decode(self, z: Tensor, switches: Switches = ()) -> Tensor:
+    def decode(self, z: Tensor, switches: Switches = (), condition: Tensor | None = None) -> Tensor:
         """Return the likelihood's parameters for codes z (n, *z_shape).
 
         Raises
@@ -153,30 +162,31 @@ class Chain(nn.Module):
         NotDecodableError
             If the decoder unpools with switches (``encoder.with_switches``) and gets none.
         """
-        parameters: Tensor = self.decoder(z, switches)
+        parameters: Tensor = self.decoder(z, switches, condition)
         return parameters
 
-    def restore(self, z: Tensor, switches: Switches = ()) -> Tensor:
+    def restore(self, z: Tensor, switches: Switches = (), condition: Tensor | None = None) -> Tensor:
         """Return the mean reconstruction of codes z in the records' own units, floats (n, *shape); as `decode`."""
-        return self.preprocessor.inverse(self.likelihood.mean(self.decode(z, switches)).double())
+        return self.preprocessor.inverse(self.likelihood.mean(self.decode(z, switches, condition)).double())
 
-    def loss(self, records: Tensor, generator: Generator | None = None) -> Loss:
+    def loss(self, batch: Tensor | Labelled, generator: Generator | None = None) -> Loss:
         """Return what records cost.
 
         Parameters
         ----------
-        records : Tensor of shape (n, *shape)
-            In their stored dtype.
+        batch : Tensor of shape (n, *shape), or Labelled
+            Records in their stored dtype; with labels where encoder and decoder are told of them.
         generator : Generator, optional
             Where the noise of corruption and bottleneck comes from. Without one nothing is random.
         """
-        x = self.prepare(records)
+        records, labels = (batch.records, batch.labels) if isinstance(batch, Labelled) else (batch, None)
+        x, condition = self.prepare(records), self.condition(labels)
         if generator is not None:
             x = self.likelihood.observe(x, generator)
         x_tilde = self.damage(x, generator)
-        h, switches = self.encoder.with_switches(x_tilde)  # none, but of networks that unpool with them
+        h, switches = self.encoder.with_switches(x_tilde, condition)  # none, but of networks that unpool with them
         code: Code = self.bottleneck(h, generator)
-        parameters = self.decode(code.z, switches)
+        parameters = self.decode(code.z, switches, condition)
         if self.training and generator is not None:
             self.likelihood.adapt(parameters, x)
         reconstruction = -self.likelihood.log_prob(parameters, x)

@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import validate_data
+from sklearn.utils import assert_all_finite
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d, validate_data
 
 import narrows.data
 from narrows.data import Source
-from narrows.errors import ShapeMismatchError, UnknownNameError
+from narrows.errors import DataError, ShapeMismatchError, UnknownNameError
 from narrows.parameters import with_options
 from narrows.part import split_nested
 
-__all__ = ["TRAIN_ON_FINITE", "Data", "RecordsEstimator"]
+__all__ = ["TRAIN_ON_FINITE", "Data", "RecordsEstimator", "labels_of"]
 
 Data = ArrayLike | str | Path | Source
 """Records (n, *shape) as an array, a path, a name, or an open source."""
@@ -39,7 +41,11 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
     ----------
     shape_, dtype_ : tuple of int, numpy.dtype
         Of the records it was trained on.
+    classes_ : ndarray of shape (n_classes,)
+        The labels there were, sorted, where it was trained with labels.
     """
+
+    classes_: NDArray[Any]
 
     def set_params(self, **params: Any) -> Self:
         """Change parameters, nested ones as ``part__option``; a part given by name is made first.
@@ -84,12 +90,25 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         narrows.data.check_finite(source, advice=advice)
         return source
 
-    def _describe_run(self, data: Source, **others: Source | None) -> dict[str, Any]:
+    def _classes_of(self, labels: NDArray[Any]) -> NDArray[np.int64]:
+        """Return labels as positions in ``classes_``."""
+        unknown = np.setdiff1d(labels, self.classes_)
+        if len(unknown):
+            raise DataError(
+                f"There are labels that the training data lack: {', '.join(map(repr, unknown[:5].tolist()))}. "
+                f"They have {', '.join(map(repr, self.classes_[:12].tolist()))}{' …' * (len(self.classes_) > 12)}."
+            )
+        return np.searchsorted(self.classes_, labels).astype(np.int64)
+
+    def _describe_run(
+        self, data: Source, labels: NDArray[np.int64] | None = None, **others: Source | None
+    ) -> dict[str, Any]:
         """Say what a run is, so that no other is resumed in its place: parameters and data as plain values."""
         params = self.get_params(deep=False)
         if params["random_state"] is not None and not isinstance(params["random_state"], Integral):
             params["random_state"] = "generator"
         described: dict[str, Any] = {name: repr(value) for name, value in params.items()} | _describe("data", data)
+        described |= {} if labels is None else _describe("labels", Source(labels))
         for what, source in others.items():
             described |= {} if source is None else _describe(f"{what} data", source)
         return described
@@ -106,3 +125,24 @@ def _describe(what: str, source: Source) -> dict[str, Any]:
         f"type of the {what}": str(source.dtype),
         f"content of the {what}": hashlib.sha256(np.ascontiguousarray(some).tobytes()).hexdigest(),
     }
+
+
+def labels_of(source: Source, y: ArrayLike | None) -> NDArray[Any]:
+    """Return the labels of a source's records, checked: those given, or its own.
+
+    Raises
+    ------
+    DataError
+        If there are none, or not one for each record.
+    """
+    if y is None and source.labels is None:
+        raise DataError(
+            f"{source.name} has no labels of its own. This estimator requires y to be passed, but the target y is None."
+        )
+    labels = column_or_1d(source.labels if y is None else y, warn=True)
+    if labels.dtype.kind == "f":
+        assert_all_finite(labels, input_name="y")
+    check_classification_targets(labels)
+    if len(labels) != len(source):
+        raise DataError(f"{source.name} has {len(source):,} records. Got {len(labels):,} labels.")
+    return np.asarray(labels)

@@ -11,26 +11,43 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from narrows.batches import batch_size
+from narrows.batches import Labelled, batch_size
 from narrows.chain import Chain
 from narrows.training import stream
 
-__all__ = ["corrupt", "decode", "encode", "encode_unquantised", "mean_total", "noise_of", "reconstruct", "to_stored"]
+__all__ = [
+    "Labels",
+    "corrupt",
+    "decode",
+    "encode",
+    "encode_unquantised",
+    "mean_total",
+    "noise_of",
+    "reconstruct",
+    "to_stored",
+]
 
 _BATCH = 1024
 
 
-def encode(chain: Chain, values: NDArray[Any], *, noise: Generator | None = None) -> NDArray[Any]:
+Labels = NDArray[np.int64] | None
+"""Classes of records, (n,) from 0, for chains that are told of them."""
+
+
+def encode(
+    chain: Chain, values: NDArray[Any], labels: Labels = None, *, noise: Generator | None = None
+) -> NDArray[Any]:
     """Return the flat codes (n, n_latent) of records (n, *shape): float64 for float64 records, else float32.
 
     With ``noise`` the records are corrupted first, as in training.
     """
     chain = _in_precision_of(values, chain)
 
-    def codes_of(batch: Tensor) -> Tensor:
-        return chain.encode(chain.damage(chain.prepare(batch), noise)).z.flatten(1)
+    def codes_of(batch: Tensor, labels: Tensor | None = None) -> Tensor:
+        x = chain.damage(chain.prepare(batch), noise)
+        return chain.encode(x, chain.condition(labels)).z.flatten(1)
 
-    codes = _map(codes_of, chain, values)
+    codes = _map(codes_of, chain, values, labels)
     return codes if values.dtype == np.float64 else codes.astype(np.float32, copy=False)
 
 
@@ -44,7 +61,7 @@ def encode_unquantised(chain: Chain, values: NDArray[Any]) -> NDArray[np.float64
     return _map(codes_of, chain, values).astype(np.float64)
 
 
-def decode(chain: Chain, codes: NDArray[Any]) -> NDArray[np.float64]:
+def decode(chain: Chain, codes: NDArray[Any], labels: Labels = None) -> NDArray[np.float64]:
     """Return the restored records (n, *shape) of flat codes (n, n_latent), in their own units, not yet rounded.
 
     Raises
@@ -53,10 +70,16 @@ def decode(chain: Chain, codes: NDArray[Any]) -> NDArray[np.float64]:
         If the decoder needs more of the records than their codes.
     """
     chain = _in_precision_of(codes, chain)
-    return _map(lambda batch: chain.restore(_to_z(chain, batch)), chain, codes)
+
+    def restored(batch: Tensor, labels: Tensor | None = None) -> Tensor:
+        return chain.restore(_to_z(chain, batch), condition=chain.condition(labels))
+
+    return _map(restored, chain, codes, labels)
 
 
-def reconstruct(chain: Chain, values: NDArray[Any], *, noise: Generator | None = None) -> NDArray[np.float64]:
+def reconstruct(
+    chain: Chain, values: NDArray[Any], labels: Labels = None, *, noise: Generator | None = None
+) -> NDArray[np.float64]:
     """Return records (n, *shape) after going through the code, in their own units, not yet rounded.
 
     What `decode` makes of `encode`, to the bit, for every model whose code alone can be decoded. A decoder that needs
@@ -64,13 +87,14 @@ def reconstruct(chain: Chain, values: NDArray[Any], *, noise: Generator | None =
     """
     chain = _in_precision_of(values, chain)
 
-    def restored(batch: Tensor) -> Tensor:
-        h, switches = chain.encoder.with_switches(chain.damage(chain.prepare(batch), noise))
+    def restored(batch: Tensor, labels: Tensor | None = None) -> Tensor:
+        condition = chain.condition(labels)
+        h, switches = chain.encoder.with_switches(chain.damage(chain.prepare(batch), noise), condition)
         codes = chain.bottleneck(h).z.flatten(1)
         codes = codes if values.dtype == np.float64 else codes.float()
-        return chain.restore(_to_z(chain, codes), switches)
+        return chain.restore(_to_z(chain, codes), switches, condition)
 
-    return _map(restored, chain, values)
+    return _map(restored, chain, values, labels)
 
 
 def corrupt(chain: Chain, values: NDArray[Any], seed: int) -> NDArray[np.float64]:
@@ -83,10 +107,14 @@ def corrupt(chain: Chain, values: NDArray[Any], seed: int) -> NDArray[np.float64
     return _map(damaged, chain, values)
 
 
-def mean_total(chain: Chain, values: NDArray[Any], *, noise: Generator | None = None) -> float:
+def mean_total(chain: Chain, values: NDArray[Any], labels: Labels = None, *, noise: Generator | None = None) -> float:
     """Return the mean loss of records (n, *shape) in nats; only with ``noise`` is anything corrupted."""
     chain = _in_precision_of(values, chain)
-    return float(_map(lambda batch: chain.loss(batch, noise).total.double(), chain, values).mean())
+
+    def totals(batch: Tensor, labels: Tensor | None = None) -> Tensor:
+        return chain.loss(batch if labels is None else Labelled(batch, labels), noise).total.double()
+
+    return float(_map(totals, chain, values, labels).mean())
 
 
 def noise_of(chain: Chain, seed: int) -> Generator:
@@ -107,14 +135,15 @@ def to_stored(restored: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[An
     return np.clip(restored, -limit, limit).astype(dtype)
 
 
-def _map(function: Callable[[Tensor], Tensor], chain: Chain, values: NDArray[Any]) -> NDArray[Any]:
+def _map(function: Callable[..., Tensor], chain: Chain, values: NDArray[Any], labels: Labels = None) -> NDArray[Any]:
     size = batch_size(chain.shape, _BATCH)
+    arrays = [values] if labels is None else [values, labels]
     with torch.no_grad():
         done = [
-            function(torch.from_numpy(np.array(values[start : start + size])).to(_device(chain))).cpu().numpy()
+            function(*(torch.from_numpy(np.array(one[start : start + size])).to(_device(chain)) for one in arrays))
             for start in range(0, len(values), size)
         ]
-    return np.concatenate(done)
+    return np.concatenate([one.cpu().numpy() for one in done])
 
 
 def _to_z(chain: Chain, codes: Tensor) -> Tensor:

@@ -177,6 +177,20 @@ def vae() -> Autoencoder:
     )
 
 
+@_named("conditional-vae")
+def conditional_vae() -> Autoencoder:
+    """Sohn et al. (2015): a variational autoencoder that is told each record's label, to generate a chosen one."""
+    return Autoencoder(
+        n_latent=10,
+        network=Dense(widths=(512, 256), activation="silu", start_at_mean=True),
+        bottleneck="gaussian",
+        likelihood="bernoulli",
+        preprocessing="unit-scale",
+        conditional=True,
+        training=Training(epochs=30, optimiser=Adam(learning_rate=1e-3)),
+    )
+
+
 @_named("beta-vae")
 def beta_vae() -> Autoencoder:
     """Higgins et al. (2017): a variational autoencoder that is charged four times for what its code says."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,15 +16,15 @@ from narrows.chain import Chain
 from narrows.data import Source
 from narrows.errors import InvalidParameterError
 from narrows.parameters import device_of, pretraining_of, training_of
-from narrows.training import Records, Stage, stream
+from narrows.training import LabelledRecords, Records, Stage, stream
 
-__all__ = ["chain_stages", "new_chain", "split", "whole"]
+__all__ = ["chain_stages", "new_chain", "records_of", "split", "whole"]
 
 
-def new_chain(params: Mapping[str, Any], source: Source, records: Records, seed: int) -> Chain:
+def new_chain(params: Mapping[str, Any], source: Source, records: Records, seed: int, *, n_classes: int = 0) -> Chain:
     """Return the untrained chain that an autoencoder's parameters mean, prepared for the records to train on."""
     settings = training_of(params["training"])
-    parts = choose_parts(params, source.shape, source.dtype)
+    parts = replace(choose_parts(params, source.shape, source.dtype), n_classes=n_classes)
     precision = torch.float64 if settings.precision == "float64" else torch.float32
     chain = Chain(parts, source.shape, source.dtype, stream(seed, 0)).to(device_of(settings), precision)
     chain.prepare_for(records.batches)
@@ -40,6 +41,10 @@ def chain_stages(
             "Early stopping by 'patience' needs validation data. Set training__validation=0.1, or pass validation=."
         )
     pretraining = pretraining_of(params["pretraining"])
+    if pretraining is not None and chain.parts.n_classes:
+        raise InvalidParameterError(
+            "Layers are trained one by one without labels: set pretraining=None, or conditional=False."
+        )
     before = [] if pretraining is None else pretraining.stages(chain, records)
     return before, Stage(chain, records, held_out, settings, name="all layers" if before else "")
 
@@ -48,6 +53,18 @@ def whole(**modules: nn.Module | None) -> nn.Module:
     """Return what a checkpoint keeps: the modules there are as one, by their names if they are several."""
     there = {name: module for name, module in modules.items() if module is not None}
     return next(iter(there.values())) if len(there) == 1 else nn.ModuleDict(there)
+
+
+def records_of(
+    values: NDArray[Any],
+    labels: NDArray[np.int64] | None,
+    device: torch.device,
+    rows: NDArray[np.int64] | None = None,
+) -> Records:
+    """Return records on a device, with their labels where there are any."""
+    if labels is None:
+        return Records(values, device, rows)
+    return LabelledRecords(values, labels, device, rows)
 
 
 def split(n: int, share: float, seed: int) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:

@@ -100,6 +100,8 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Autoencoder:
         model.pretraining_history_ = header.get("pretraining_history_", [])
         if header["feature_names_in_"] is not None:
             model.feature_names_in_ = np.array(header["feature_names_in_"], dtype=object)
+        if "classes_" in header:
+            model.classes_ = np.array(header["classes_"])
         model.shape_, model.dtype_, model.range_ = shape, dtype, tuple(header["range_"])
         frozen = tensors["frozen"].numpy().tobytes() if "frozen" in tensors else str(header.get("not_frozen", _OLD))
         model.integer_half_ = IntegerHalf(frozen)
@@ -128,6 +130,7 @@ def describe(model: Autoencoder) -> dict[str, Any]:
         "feature_names_in_": None if names is None else [str(name) for name in names],
         **({} if why_not is None else {"not_frozen": why_not}),
         **{name: getattr(model, name) for name in _LEARNED},
+        **({"classes_": model.classes_.tolist()} if model.conditional else {}),
         **({"pretraining_history_": model.pretraining_history_} if model.pretraining_history_ else {}),
     }
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import narrows
+import narrows.data
 from narrows import Autoencoder, Training
 from narrows.corruptions import Gaussian, Masking
 from narrows.errors import UnknownNameError
@@ -19,13 +20,14 @@ from narrows.training import SGD, Adadelta, Adam, Constant
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_fits_the_digits_and_survives_the_file(name, digits, tmp_path):
     train, test = (part[:300] for part in digits)
-    model = narrows.recipe(name, training__epochs=1, random_state=0).fit(train)
+    y, y_test = (narrows.data.open(f"digits:{split}").labels[:300] for split in ("train", "test"))
+    model = narrows.recipe(name, training__epochs=1, random_state=0).fit(train, y)
     assert len(model.history_) == 1
     model.save(tmp_path / "model")
     again = narrows.load(tmp_path / "model")
-    np.testing.assert_array_equal(again.reconstruct(test), model.reconstruct(test))
+    np.testing.assert_array_equal(again.reconstruct(test, y_test), model.reconstruct(test, y_test))
     assert repr(again) == repr(model)
-    assert again.reconstruct(test).shape == test.shape
+    assert again.reconstruct(test, y_test).shape == test.shape
     assert summary(name).endswith(".")
     assert len(summary(name)) < 120
 

@@ -74,6 +74,8 @@ def freeze(chain: Chain, records: NDArray[Any], peak: float) -> FrozenCodec:
     NotFreezableError
         If the decoder cannot be turned into integer arithmetic; says why.
     """
+    if chain.parts.n_classes:
+        raise NotFreezableError("The decoder gets a label beside each code, and archives keep no labels.")
     was_training = chain.training
     chain.eval()
     try:

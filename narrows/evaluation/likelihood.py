@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import Generator, Tensor
 from narrows.batches import batch_size
 from narrows.bottlenecks import DiagonalNormal
 from narrows.chain import Chain
-from narrows.inference import noise_of
+from narrows.inference import Labels, noise_of
 
 __all__ = ["bounds"]
 
@@ -21,7 +22,9 @@ _ACTIVE = 0.01  # variance of a mean over records from which a number of the cod
 
 
 @torch.no_grad()
-def bounds(chain: Chain, values: NDArray[Any], seed: int, *, importance_samples: int = 0) -> dict[str, float | None]:
+def bounds(
+    chain: Chain, values: NDArray[Any], seed: int, labels: Labels = None, *, importance_samples: int = 0
+) -> dict[str, float | None]:
     """Measure a variational model's likelihood of records, in nats per record.
 
     With one draw z ~ q(z | x) for each record, and the KL divergence in closed form,
@@ -42,6 +45,8 @@ def bounds(chain: Chain, values: NDArray[Any], seed: int, *, importance_samples:
         Records in their stored dtype. Nothing is corrupted; under dynamic binarisation they are drawn once, here.
     seed : int
         What is drawn comes from it.
+    labels : ndarray of int, shape (n,), optional
+        Classes of the records, for a chain that is told of them.
     importance_samples : int
         K; 0 for the ELBO alone.
 
@@ -60,12 +65,16 @@ def bounds(chain: Chain, values: NDArray[Any], seed: int, *, importance_samples:
     for start in range(0, len(values), size):
         batch = torch.from_numpy(values[start : start + size].copy()).to(next(chain.parameters()).device)
         x = chain.likelihood.observe(chain.prepare(batch), noise)
-        posterior = chain.bottleneck.posterior(chain.encoder(x))
+        told = None if labels is None else torch.from_numpy(labels[start : start + size]).to(x.device)
+        condition = chain.condition(told)
+        posterior = chain.bottleneck.posterior(chain.encoder(x, condition))
         assert posterior is not None
-        totals["reconstruction"] -= _total(chain.likelihood.log_prob(chain.decode(posterior.sample(noise)), x))
+        log_p = _log_p(chain, x, condition)
+        totals["reconstruction"] -= _total(log_p(posterior.sample(noise), 1))
         totals["kl"] += _total(posterior.kl().flatten(1).sum(1))
         if importance_samples:
-            totals["nll"] -= _total(_log_likelihood(chain, x, posterior, importance_samples, noise))
+            at_a_time = max(1, size // len(x))
+            totals["nll"] -= _total(_log_likelihood(log_p, posterior, importance_samples, noise, at_a_time=at_a_time))
         means.append(posterior.mean.flatten(1))
         is_probability = is_probability and bool(((x == 0) | (x == 1)).all())
     n = len(values)
@@ -81,20 +90,29 @@ def bounds(chain: Chain, values: NDArray[Any], seed: int, *, importance_samples:
     }
 
 
-def _log_likelihood(chain: Chain, x: Tensor, posterior: DiagonalNormal, k: int, noise: Generator) -> Tensor:
-    """Return the importance-weighted bound of each record x (n, *shape), shape (n,); a few samples at a time."""
-    log_weights = torch.empty(len(x), k, dtype=torch.float64, device=x.device)
-    at_a_time = max(1, batch_size(chain.shape, _BATCH) // len(x))
-    repeated, start = None, 0
-    while start < k:
+_LogP = Callable[[Tensor, int], Tensor]
+
+
+def _log_p(chain: Chain, x: Tensor, condition: Tensor | None) -> _LogP:
+    """Return what says log p(x | z), shape (n · m,), for m codes z (n · m, *z_shape) of each record x (n, *shape)."""
+
+    def log_p(z: Tensor, m: int) -> Tensor:
+        told = None if condition is None else _repeat(condition, m)
+        return chain.likelihood.log_prob(chain.decode(z, condition=told), _repeat(x, m))
+
+    return log_p
+
+
+def _log_likelihood(log_p: _LogP, posterior: DiagonalNormal, k: int, noise: Generator, *, at_a_time: int) -> Tensor:
+    """Return the importance-weighted bound of each record, shape (n,); a few samples at a time."""
+    n = len(posterior.mean)
+    log_weights = torch.empty(n, k, dtype=torch.float64, device=posterior.mean.device)
+    for start in range(0, k, at_a_time):
         m = min(at_a_time, k - start)
-        if repeated is None or len(repeated.mean) != m * len(x):
-            repeated = DiagonalNormal(*(_repeat(one, m) for one in (posterior.mean, posterior.log_variance)))
+        repeated = DiagonalNormal(_repeat(posterior.mean, m), _repeat(posterior.log_variance, m))
         z = repeated.sample(noise)
-        log_weight = chain.likelihood.log_prob(chain.decode(z), _repeat(x, m))
-        log_weight = log_weight + DiagonalNormal.standard(z).log_prob(z) - repeated.log_prob(z)
-        log_weights[:, start : start + m] = log_weight.double().reshape(len(x), m)
-        start += m
+        log_weight = log_p(z, m) + DiagonalNormal.standard(z).log_prob(z) - repeated.log_prob(z)
+        log_weights[:, start : start + m] = log_weight.double().reshape(n, m)
     return log_weights.logsumexp(1) - math.log(k)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 import narrows.data
@@ -30,7 +30,13 @@ def unit_of(dtype: np.dtype[Any]) -> float:
 
 
 def evaluate(
-    model: Autoencoder, data: Data, *, corrupted: bool = False, importance_samples: int = 0, random_state: int = 0
+    model: Autoencoder,
+    data: Data,
+    labels: ArrayLike | None = None,
+    *,
+    corrupted: bool = False,
+    importance_samples: int = 0,
+    random_state: int = 0,
 ) -> dict[str, float | int | None]:
     """Measure how well a model restores records that it was not trained on.
 
@@ -42,6 +48,8 @@ def evaluate(
         Fitted.
     data : array_like of shape (n, *shape), path, name or Source
         The records.
+    labels : array_like of shape (n,), optional
+        For a conditional model, unless the data bring their own.
     corrupted : bool
         Let the model restore records that are corrupted as in training, and compare with the clean ones.
     importance_samples : int
@@ -77,20 +85,21 @@ def evaluate(
     if source.shape != model.shape_:
         raise ShapeMismatchError(f"The model was trained on records of shape {model.shape_}. Got {source.shape}.")
     narrows.data.check_finite(source)
+    classes = model.classes_of(source, labels)
     unit = unit_of(model.dtype_)
     n_values = math.prod(source.shape)
     squared, cross_entropy, nats, squared_by_pca = 0.0, 0.0, 0.0, 0.0
     noise = (noise_of(model.chain_, random_state), noise_of(model.chain_, random_state)) if corrupted else (None, None)
     size = batch_size(source.shape, _BATCH)
     for start in range(0, len(source), size):
-        values = source.values[start : start + size]
+        values, told = source.values[start : start + size], None if classes is None else classes[start : start + size]
         x = values.astype(np.float64) / unit
-        x_hat = reconstruct(model.chain_, values, noise=noise[0]) / unit
+        x_hat = reconstruct(model.chain_, values, told, noise=noise[0]) / unit
         by_pca = model.pca_.decode(model.pca_.encode(values)).reshape(x.shape) / unit
         squared += float(np.square(x - x_hat).sum())
         squared_by_pca += float(np.square(x - by_pca).sum())
         cross_entropy += _cross_entropy(x, x_hat)
-        nats += mean_total(model.chain_, values, noise=noise[1]) * len(values)
+        nats += mean_total(model.chain_, values, told, noise=noise[1]) * len(values)
     mse = squared / len(source) / n_values
     peak = 1.0 if unit != 1 else model.range_[1] - model.range_[0]
     return {
@@ -102,7 +111,7 @@ def evaluate(
         "nats_per_record": nats / len(source),
         "pca_sse_per_record": squared_by_pca / len(source),
         **(
-            bounds(model.chain_, source.values, random_state, importance_samples=importance_samples)
+            bounds(model.chain_, source.values, random_state, classes, importance_samples=importance_samples)
             if is_variational
             else {}
         ),

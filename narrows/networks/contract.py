@@ -9,6 +9,7 @@ from torch import Generator, Tensor, nn
 
 from narrows.errors import InvalidParameterError, NotFreezableError
 from narrows.networks.activations import INVERTIBLE
+from narrows.networks.conditions import join
 from narrows.options import Flag, option
 from narrows.part import Part
 
@@ -32,12 +33,15 @@ class Sizes:
         Shape of the code of one record: what the decoder receives.
     n_parameters : int
         Numbers that the likelihood needs for each value.
+    n_condition : int
+        Numbers that encoder and decoder are told of each record beside their input; 0 for most models.
     """
 
     shape: tuple[int, ...]
     h_shape: tuple[int, ...]
     z_shape: tuple[int, ...]
     n_parameters: int = 1
+    n_condition: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,17 +63,24 @@ class Layer:
     back_activation: nn.Module
 
 
-class Encoder(nn.Module):
-    """From x, Tensor of shape (n, *shape), to h, Tensor of shape (n, *h_shape)."""
+class Encoder(nn.Module, ABC):
+    """From x, Tensor of shape (n, *shape), to h, Tensor of shape (n, *h_shape).
+
+    Where there are conditions, they come beside it as a Tensor of shape (n, n_condition).
+    """
+
+    @abstractmethod
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Return h for preprocessed records x (n, *shape)."""
 
     @property
     def one_layer(self) -> tuple[nn.Linear, nn.Module] | None:
         """The layer and the activation of which the encoder consists, h = s(W x + b); None if there is more to it."""
         return None
 
-    def with_switches(self, x: Tensor) -> tuple[Tensor, Switches]:
+    def with_switches(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Switches]:
         """Return h, and what the decoder needs of the record besides: switches, where it unpools with them."""
-        return self(x), ()
+        return self(x, condition), ()
 
 
 class Decoder(nn.Module, ABC):
@@ -102,15 +113,15 @@ class Decoder(nn.Module, ABC):
         name = type(self).__name__.lstrip("_")
         raise NotFreezableError(f"The decoder cannot be frozen: {name} is no row of layers, one after the other.")
 
-    def forward(self, z: Tensor, switches: Switches = ()) -> Tensor:
-        """Return the likelihood's parameters for codes z (n, *z_shape).
+    def forward(self, z: Tensor, switches: Switches = (), condition: Tensor | None = None) -> Tensor:
+        """Return the likelihood's parameters for codes z (n, *z_shape) and conditions, if any, (n, n_condition).
 
         Raises
         ------
         NotDecodableError
             If this decoder needs switches and gets none; those that need none leave them alone.
         """
-        y = z
+        y = join(z, condition)
         for stage in self.plain_stages():
             y = stage(y)
         return y

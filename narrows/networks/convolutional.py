@@ -10,6 +10,7 @@ from torch import Generator, Tensor, nn
 
 from narrows.errors import InvalidParameterError, NotDecodableError, NotFreezableError
 from narrows.networks.activations import ACTIVATIONS, activation, inverse_activation
+from narrows.networks.conditions import join
 from narrows.networks.contract import Decoder, Encoder, Network, Sizes, Switches
 from narrows.networks.images import FromChannelsFirst, ImageLayout, Reshape
 from narrows.networks.initialisation import INITIALISATIONS, initialise, undrawn
@@ -123,7 +124,7 @@ class _ConvolutionalEncoder(Encoder):
         self.layout, self.h_shape = layout, sizes.h_shape
         self.code_activation = activation(part.code_activation)
         is_map = part.code_channels is not None
-        widths = [layout.channels, *part.channels, *(sizes.h_shape[:1] if is_map else ())]
+        widths = [layout.channels + sizes.n_condition, *part.channels, *(sizes.h_shape[:1] if is_map else ())]
         stages = []
         for position, (n_in, n_out) in enumerate(pairwise(widths), start=1):
             last_of_map = is_map and position == len(widths) - 1
@@ -137,13 +138,13 @@ class _ConvolutionalEncoder(Encoder):
         n_flat = widths[-1] * math.prod(grids[-1])
         self.head = None if is_map else undrawn(nn.Linear, n_flat, math.prod(sizes.h_shape))
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self._to_h(self.stages(self.layout.to_channels_first(x)))
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        return self._to_h(self.stages(join(self.layout.to_channels_first(x), condition)))
 
-    def with_switches(self, x: Tensor) -> tuple[Tensor, Switches]:
+    def with_switches(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Switches]:
         if not self.gives_switches:
-            return self(x), ()
-        y, remembered = self.layout.to_channels_first(x), []
+            return self(x, condition), ()
+        y, remembered = join(self.layout.to_channels_first(x), condition), []
         for layer in (layer for stage in self.stages for layer in stage.children()):
             if isinstance(layer, MaxPool):
                 y, switches = layer.with_switches(y)
@@ -172,11 +173,13 @@ class _ConvolutionalDecoder(Decoder):
         if is_map and self.needs_switches:
             widths[0] = sizes.h_shape[0]  # the innermost switches are those of h, of which there may be more than of z
         self.flatten, self.to_maps = nn.Flatten(), Reshape(start)
-        self.head = None if is_map else undrawn(nn.Linear, math.prod(sizes.z_shape), math.prod(start))
+        n_z = math.prod(sizes.z_shape) + sizes.n_condition
+        self.head = None if is_map else undrawn(nn.Linear, n_z, math.prod(start))
         self.head_activation = activation(part.activation)
         stages: list[nn.Module] = []
         for position, (grid, back_to) in enumerate(zip(grids[:0:-1], grids[-2::-1], strict=True)):
-            n_in, n_out = widths[position - 1] if position else n_code, widths[position]
+            n_first = n_code + (sizes.n_condition if is_map else 0)
+            n_in, n_out = widths[position - 1] if position else n_first, widths[position]
             if part.resampling == "pool":
                 back = (Unpool if self.needs_switches else repeating)(part.stride, back_to)
                 stages += [_convolution(n_in, n_out, part.kernel), activation(part.activation), back]
@@ -194,10 +197,10 @@ class _ConvolutionalDecoder(Decoder):
         with torch.no_grad():
             self.last.get_parameter("bias").copy_(inverse_activation(self.output_activation, means))
 
-    def forward(self, z: Tensor, switches: Switches = ()) -> Tensor:
+    def forward(self, z: Tensor, switches: Switches = (), condition: Tensor | None = None) -> Tensor:
         if self.needs_switches and not switches:
             raise NotDecodableError(NEED_SWITCHES)
-        y, outwards = z, iter(reversed(switches))
+        y, outwards = join(z, condition), iter(reversed(switches))
         for stage in self._stages():
             y = stage(y, next(outwards)) if isinstance(stage, Unpool) else stage(y)
         return y

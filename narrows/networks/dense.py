@@ -11,6 +11,7 @@ from torch import Generator, Tensor, nn
 
 from narrows.errors import InvalidParameterError
 from narrows.networks.activations import ACTIVATIONS, activation, inverse_activation
+from narrows.networks.conditions import join
 from narrows.networks.contract import Decoder, Encoder, Layer, Network, Sizes, Switches
 from narrows.networks.images import Reshape
 from narrows.networks.initialisation import INITIALISATIONS, initialise, theano_generator, undrawn
@@ -59,14 +60,15 @@ class Dense(Network, name="dense"):
         n_out = n_in * sizes.n_parameters
         back = self.widths[::-1] if self.decoder_widths is None else self.decoder_widths
 
-        encoder = _DenseEncoder([n_in, *self.widths, n_h], self.activation, self.code_activation, sizes.h_shape)
+        k = sizes.n_condition
+        encoder = _DenseEncoder([n_in + k, *self.widths, n_h], self.activation, self.code_activation, sizes.h_shape)
         out_shape = sizes.shape if sizes.n_parameters == 1 else (*sizes.shape, sizes.n_parameters)
         decoder: Decoder
         if self.tied:
-            self._check_tied(n_in, n_h, n_z, n_out, back)
+            self._check_tied(n_in + k, n_h, n_z + k, n_out, back)
             decoder = _TiedDecoder(encoder, self.activation, self.output_activation, out_shape)
         else:
-            decoder = _FreeDecoder([n_z, *back, n_out], self.activation, self.output_activation, out_shape)
+            decoder = _FreeDecoder([n_z + k, *back, n_out], self.activation, self.output_activation, out_shape)
         draws = generator if self.theano_seed is None else theano_generator(self.theano_seed)
         initialise(encoder, self.initialisation, draws)
         initialise(decoder, self.initialisation, draws)
@@ -119,8 +121,8 @@ class _DenseEncoder(Encoder):
         layer = self.layers[0]
         return (layer, self.last) if len(self.layers) == 1 and isinstance(layer, nn.Linear) else None
 
-    def forward(self, x: Tensor) -> Tensor:
-        y = x.flatten(1)
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        y = join(x.flatten(1), condition)
         for layer in self.layers[:-1]:
             y = self.hidden(layer(y))
         return self.last(self.layers[-1](y)).reshape(-1, *self.h_shape)  # type: ignore[no-any-return]
@@ -173,8 +175,8 @@ class _TiedDecoder(Decoder):
         hidden = [stage for layer in mirrored[:-1] for stage in (layer, self.hidden)]
         return [self.flatten, *hidden, mirrored[-1], self.last, self.to_records]
 
-    def forward(self, z: Tensor, switches: Switches = ()) -> Tensor:
-        y = z.flatten(1)
+    def forward(self, z: Tensor, switches: Switches = (), condition: Tensor | None = None) -> Tensor:
+        y = join(z.flatten(1), condition)
         depth = len(self.mirrored)
         for position, (layer, bias) in enumerate(zip(self.mirrored, self.biases, strict=True), start=1):
             y = torch.addmm(bias, y, layer.weight)

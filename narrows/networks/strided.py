@@ -10,6 +10,7 @@ from torch import Generator, Tensor, nn
 
 from narrows.errors import InvalidParameterError
 from narrows.networks.activations import ACTIVATIONS, activation, inverse_activation
+from narrows.networks.conditions import join
 from narrows.networks.contract import Decoder, Encoder, Network, Sizes
 from narrows.networks.images import FromChannelsFirst, ImageLayout, Reshape
 from narrows.networks.initialisation import INITIALISATIONS, initialise, undrawn
@@ -100,7 +101,7 @@ class _StridedEncoder(Encoder):
         self.layout = layout
         width = part.channels[-1]
         stages: list[nn.Module] = []
-        for n_in, n_out in pairwise([layout.channels, *part.channels]):
+        for n_in, n_out in pairwise([layout.channels + sizes.n_condition, *part.channels]):
             stages += [_convolution(n_in, n_out, part.kernel, stride=2), activation(part.activation)]
         for _ in range(part.depth):
             stages += [_convolution(width, width, part.kernel), activation(part.activation)]
@@ -111,8 +112,8 @@ class _StridedEncoder(Encoder):
             stages += [_convolution(width, sizes.h_shape[0], part.kernel)]
         self.layers = nn.Sequential(*stages)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layers(self.layout.to_channels_first(x))  # type: ignore[no-any-return]
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        return self.layers(join(self.layout.to_channels_first(x), condition))  # type: ignore[no-any-return]
 
 
 class _StridedDecoder(Decoder):
@@ -125,10 +126,11 @@ class _StridedDecoder(Decoder):
         stages: list[nn.Module] = []
         if part.code_channels is None:
             start = (widths[0], *grids[-1])
-            head = undrawn(nn.Linear, math.prod(sizes.z_shape), math.prod(start))
+            head = undrawn(nn.Linear, math.prod(sizes.z_shape) + sizes.n_condition, math.prod(start))
             stages += [nn.Flatten(), head, activation(part.activation), Reshape(start)]
         else:
-            stages += [_convolution(sizes.z_shape[0], widths[0], part.kernel), activation(part.activation)]
+            n_z = sizes.z_shape[0] + sizes.n_condition
+            stages += [_convolution(n_z, widths[0], part.kernel), activation(part.activation)]
         for _ in range(part.depth):
             stages += [_convolution(widths[0], widths[0], part.kernel), activation(part.activation)]
         for (n_in, n_out), grid, back_to in zip(pairwise(widths), grids[:0:-1], grids[-2::-1], strict=True):

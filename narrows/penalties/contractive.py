@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Generator, Tensor, nn
 
+from narrows.errors import InvalidParameterError
 from narrows.options import Real, Whole, option
 from narrows.penalties.contract import Penalty
 
 if TYPE_CHECKING:
     from narrows.bottlenecks.contract import Code
-    from narrows.chain import Chain
+    from narrows.chain import Chain, Parts
 
 __all__ = ["Contractive", "estimated_norm", "norm_of_one_layer"]
 
@@ -36,6 +37,10 @@ class Contractive(Penalty, name="contractive"):
     n_projections: int = option(
         Whole(1), "directions that the norm is estimated from, where the encoder has more than one layer", default=1
     )
+
+    def check_parts(self, parts: Parts) -> None:
+        if parts.n_classes:
+            raise InvalidParameterError("The 'contractive' penalty is for encoders that see nothing but the record.")
 
     def cost(self, chain: Chain, x: Tensor, h: Tensor, code: Code, generator: Generator | None = None) -> Tensor:
         one_layer = chain.encoder.one_layer

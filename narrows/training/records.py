@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Labelled", "LabelledRecords", "Records"]
+from narrows.batches import Labelled
+
+__all__ = ["LabelledRecords", "Records"]
 
 
 class Records:
@@ -56,22 +57,6 @@ class Records:
         if self.rows is None:
             return iter(torch.split(self.tensor, size))
         return (self.tensor.index_select(0, rows) for rows in torch.split(self.rows, size))
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """Some records with their labels.
-
-    Attributes
-    ----------
-    records : Tensor of shape (n, *shape)
-        In their stored dtype.
-    labels : Tensor of shape (n,), int64
-        Their classes, from 0.
-    """
-
-    records: Tensor
-    labels: Tensor
 
 
 class LabelledRecords(Records):

@@ -14,17 +14,17 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin, clone
 from sklearn.metrics import accuracy_score
-from sklearn.utils import assert_all_finite, check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from narrows.autoencoder import Autoencoder
+from narrows.batches import Labelled
 from narrows.chain import Chain
 from narrows.data import Source
-from narrows.errors import DataError, InvalidParameterError
-from narrows.estimator import TRAIN_ON_FINITE, Data, RecordsEstimator
+from narrows.errors import InvalidParameterError
+from narrows.estimator import TRAIN_ON_FINITE, Data, RecordsEstimator, labels_of
 from narrows.files import check_output
 from narrows.inference import encode
 from narrows.networks import Dense
@@ -32,7 +32,7 @@ from narrows.networks.initialisation import undrawn
 from narrows.options import Flag, check
 from narrows.parameters import device_of, training_of
 from narrows.stages import chain_stages, new_chain, split, whole
-from narrows.training import Checkpoint, Labelled, LabelledRecords, Records, Stage, Training, Watcher, train
+from narrows.training import Checkpoint, LabelledRecords, Records, Stage, Training, Watcher, train
 
 __all__ = ["AutoencoderClassifier"]
 
@@ -130,7 +130,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         """
         self.__dict__.pop("chain_", None)
         source = self._open(X, reset=True, advice=TRAIN_ON_FINITE)
-        self.classes_, labels = np.unique(_labels(source, y), return_inverse=True)
+        self.classes_, labels = np.unique(labels_of(source, y), return_inverse=True)
         check("AutoencoderClassifier", "pretrain", self.pretrain, Flag())
         settings, params = training_of(self.training), self._unfitted().get_params(deep=False)
         given = None if validation is None else self._open(validation[0], reset=False, advice=TRAIN_ON_FINITE)
@@ -139,7 +139,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         state = None
         if checkpoint is not None:
             check_output(checkpoint, force=True)
-            described = self._describe_run(source, label=Source(labels), validation=given, unlabelled=more)
+            described = self._describe_run(source, labels, validation=given, unlabelled=more)
             state = Checkpoint(Path(checkpoint), described)
         if state is not None and resume and (kept := state.load()) is not None:
             seed = kept.values["seed"]
@@ -151,7 +151,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         if held_out_rows is not None:
             held_out = LabelledRecords(source.values, labels, device, held_out_rows)
         if validation is not None and given is not None:
-            held_out = LabelledRecords(given.values, self._classes_of(_labels(given, validation[1])), device)
+            held_out = LabelledRecords(given.values, self._classes_of(labels_of(given, validation[1])), device)
         if settings.patience is not None and held_out is None:
             raise InvalidParameterError(
                 "Early stopping by 'patience' needs validation data. Set training__validation=0.1, or pass validation=."
@@ -199,7 +199,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         """Return the share of records that are classified rightly."""
         check_is_fitted(self)
         source = self._open(X, reset=False)
-        return float(accuracy_score(_labels(source, y), self.predict(source), sample_weight=sample_weight))
+        return float(accuracy_score(labels_of(source, y), self.predict(source), sample_weight=sample_weight))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "chain_")
@@ -218,13 +218,6 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
                 f"The 'autoencoder' of AutoencoderClassifier must be an Autoencoder or None. Got {self.autoencoder!r}."
             )
         return self.autoencoder
-
-    def _classes_of(self, labels: NDArray[Any]) -> NDArray[np.int64]:
-        """Return labels as positions in ``classes_``."""
-        unknown = np.setdiff1d(labels, self.classes_)
-        if len(unknown):
-            raise DataError(f"The validation data have labels that the training data lack: {unknown[:5].tolist()}.")
-        return np.searchsorted(self.classes_, labels).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -256,21 +249,6 @@ def _softmax_layer(chain: Chain, n_classes: int) -> nn.Linear:
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer.to(next(chain.encoder.parameters()))
-
-
-def _labels(source: Source, y: ArrayLike | None) -> NDArray[Any]:
-    """Return the labels of a source's records, checked: those given, or its own."""
-    if y is None and source.labels is None:
-        raise DataError(
-            f"{source.name} has no labels of its own. This estimator requires y to be passed, but the target y is None."
-        )
-    labels = column_or_1d(source.labels if y is None else y, warn=True)
-    if labels.dtype.kind == "f":
-        assert_all_finite(labels, input_name="y")
-    check_classification_targets(labels)
-    if len(labels) != len(source):
-        raise DataError(f"{source.name} has {len(source):,} records. Got {len(labels):,} labels.")
-    return np.asarray(labels)
 
 
 def _together(

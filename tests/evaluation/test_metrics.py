@@ -110,7 +110,7 @@ def test_what_has_no_meaning_is_none(rng):
 def test_a_perfect_restoration_has_no_ratio(monkeypatch, rng):
     x = rng.random((10, 3))
     model = fit(x)
-    monkeypatch.setattr("narrows.evaluation.metrics.reconstruct", lambda chain, values, noise: x)
+    monkeypatch.setattr("narrows.evaluation.metrics.reconstruct", lambda chain, values, labels, noise: x)
     got = narrows.evaluate(model, x)
     assert (got["mse"], got["sse_per_record"], got["psnr_db"]) == (0, 0, None)
 

@@ -207,7 +207,7 @@ def test_an_interrupted_run_goes_on(stop_after, tmp_path, monkeypatch):
         ({"y": np.linspace(0, 1, 20)}, ValueError, "Unknown label type: continuous"),
         ({"unlabelled": np.zeros((3, 5))}, ValueError, "X has 5 features"),
         ({"unlabelled": np.zeros((3, 2, 2))}, ShapeMismatchError, "records of shape (4,). Got (2, 2)"),
-        ({"validation": (np.zeros((2, 4)), [0, 7])}, DataError, "labels that the training data lack: [7]"),
+        ({"validation": (np.zeros((2, 4)), [0, 7])}, DataError, "labels that the training data lack: 7"),
     ],
 )
 def test_data_that_do_not_fit_are_refused(change, error, said):

@@ -1,0 +1,175 @@
+"""Conditional models: encoder and decoder are told the label, so that the code says the rest."""
+
+import numpy as np
+import pytest
+
+import narrows
+from narrows import Autoencoder, Training
+from narrows.bottlenecks import Gaussian
+from narrows.errors import DataError, InvalidParameterError
+from narrows.networks import Convolutional, Dense, Strided
+from narrows.training import Watcher
+
+NETWORKS = [
+    Dense(widths=(32,)),
+    Convolutional(channels=(6,)),
+    Convolutional(channels=(6,), code_channels=2, resampling="stride"),
+    Convolutional(channels=(6,), unpooling="switches"),
+    Strided(channels=(6,)),
+    Strided(channels=(6,), code_channels=2),
+]
+
+
+def make(**params):
+    network = params.get("network", NETWORKS[0])
+    n_latent = None if getattr(network, "code_channels", None) else 3
+    usual = {"network": network, "training": Training(epochs=3), "random_state": 0, "conditional": True}
+    return Autoencoder(n_latent, **{**usual, **params})
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    return narrows.data.open("digits:train"), narrows.data.open("digits:test")
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=repr)
+def test_every_network_is_told_the_label_on_both_sides(network, labelled):
+    train, test = labelled
+    model = make(network=network, training=Training(epochs=1)).fit(train)
+    same, others = test.labels, (test.labels + 1) % 10
+    assert not np.array_equal(model.transform(test.values, same), model.transform(test.values, others))
+    if not model.chain_.decoder.needs_switches:
+        codes = model.transform(test)
+        one, other = model.inverse_transform(codes, same), model.inverse_transform(codes, others)
+        np.testing.assert_array_equal(one, model.reconstruct(test))
+        assert not np.array_equal(one, other)
+    assert not np.array_equal(model.reconstruct(test.values, same), model.reconstruct(test.values, others))
+
+
+def test_a_code_of_one_number_is_of_more_use_beside_the_label(labelled):
+    train, test = labelled
+    told, untold = (
+        narrows.evaluate(make(conditional=flag, training=Training(epochs=60)).set_params(n_latent=1).fit(train), test)
+        for flag in (True, False)
+    )
+    assert told["sse_per_record"] < 0.9 * untold["sse_per_record"]
+
+
+def test_a_chosen_label_is_generated(labelled):
+    """A classifier of digits recognises most of what is decoded from the prior under a label."""
+    from sklearn.neighbors import KNeighborsClassifier
+
+    train, _ = labelled
+    model = make(bottleneck=Gaussian(), training=Training(epochs=60)).fit(train)
+    wanted = np.repeat(np.arange(10), 20)
+    images = model.inverse_transform(np.random.default_rng(0).normal(size=(200, 3)), wanted)
+    judge = KNeighborsClassifier(5).fit(train.values.reshape(len(train), -1), train.labels)
+    assert (judge.predict(images.reshape(200, -1)) == wanted).mean() > 0.8
+
+
+def test_labels_may_be_words_and_survive_the_file(labelled, tmp_path):
+    train, test = labelled
+    names = np.array(["nought", *(f"digit {i}" for i in range(1, 10))])
+    in_words, test_in_words = names[train.labels], names[test.labels]
+    model = make().fit(train.values, in_words)
+    assert model.classes_.tolist() == sorted(names)
+    model.save(tmp_path / "model")
+    again = narrows.load(tmp_path / "model")
+    assert again.classes_.tolist() == sorted(names)
+    restored = again.reconstruct(test.values, test_in_words)
+    np.testing.assert_array_equal(restored, model.reconstruct(test.values, test_in_words))
+
+
+def test_data_with_labels_bring_their_own(labelled):
+    train, test = labelled
+    model = make().fit("digits:train")
+    np.testing.assert_array_equal(model.transform("digits:test"), model.transform(test.values, test.labels))
+    assert model.score("digits:test") == model.score(test.values, test.labels)
+    assert narrows.evaluate(model, "digits:test") == narrows.evaluate(model, test.values, test.labels)
+    codes = make().fit_transform(train.values, train.labels)
+    np.testing.assert_array_equal(codes, model.transform("digits:train"))
+
+
+def test_validation_data_have_labels_too(labelled):
+    train, test = labelled
+    losses = [
+        make().fit(train, validation=held_out).history_[-1]["validation_loss"]
+        for held_out in (test, (test.values, test.labels), (test.values, (test.labels + 1) % 10))
+    ]
+    assert losses[0] == losses[1] != losses[2]
+    assert make(training=Training(epochs=2, validation=0.2)).fit(train).history_[-1]["validation_loss"] is not None
+
+
+def test_an_interrupted_run_goes_on_with_the_same_labels_only(labelled, tmp_path, monkeypatch):
+    train, test = labelled
+    monkeypatch.setattr("narrows.training.loop._LOOK_SECONDS", -1.0)
+    monkeypatch.setattr("narrows.training.loop._SAVE_SECONDS", -1.0)
+
+    class Stop(Watcher):
+        def step(self, epoch, records_done, loss):
+            if epoch == 2:
+                raise RuntimeError("power cut")
+
+    path = tmp_path / "checkpoint"
+    with pytest.raises(RuntimeError):
+        make().fit(train, checkpoint=path, watcher=Stop())
+    with pytest.raises(InvalidParameterError, match="another content of the labels"):
+        make().fit(train.values, (train.labels + 1) % 10, checkpoint=path, resume=True)
+    resumed = make().fit(train, checkpoint=path, resume=True)
+    np.testing.assert_array_equal(resumed.transform(test), make().fit(train).transform(test))
+
+
+def test_bounds_on_the_likelihood_are_given_the_label(labelled):
+    train, test = labelled
+    model = make(bottleneck="gaussian", training=Training(epochs=20)).fit(train)
+    right = narrows.evaluate(model, test, importance_samples=20)
+    wrong = narrows.evaluate(model, test.values, (test.labels + 1) % 10, importance_samples=20)
+    assert right["nll_nats_per_record"] < wrong["nll_nats_per_record"] - 1
+
+
+def test_archives_keep_no_labels_and_the_model_says_so(labelled, tmp_path):
+    model = make().fit(labelled[0])
+    assert model.integer_half_.why_not == "The decoder gets a label beside each code, and archives keep no labels."
+    with pytest.raises(narrows.errors.NotFreezableError, match="archives keep no labels"):
+        narrows.compress(labelled[1], tmp_path / "a.narrows", model=model)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "said"),
+    [
+        (lambda model, x: model.transform(x), DataError, "has no labels of its own"),
+        (lambda model, x: model.inverse_transform(np.zeros((2, 3))), DataError, "Z has no labels of its own"),
+        (
+            lambda model, x: model.reconstruct(x, np.full(len(x), 12)),
+            DataError,
+            "labels that the training data lack: 12",
+        ),
+        (lambda model, x: model.reconstruct(x, [1, 2]), DataError, "has 360 records. Got 2 labels"),
+        (lambda model, x: make().fit(x), DataError, "has no labels of its own"),
+        (lambda model, x: make(conditional="yes").fit(x), InvalidParameterError, "must be True or False. Got 'yes'"),
+        (
+            lambda model, x: make(network=Dense(tied=True)).fit(x, np.zeros(len(x), int)),
+            InvalidParameterError,
+            "Tied weights need a decoder that mirrors the encoder",
+        ),
+        (
+            lambda model, x: make(pretraining="layer-wise").fit(x, np.zeros(len(x), int)),
+            InvalidParameterError,
+            "Layers are trained one by one without labels",
+        ),
+        (
+            lambda model, x: make(penalties="contractive").fit(x, np.zeros(len(x), int)),
+            InvalidParameterError,
+            "encoders that see nothing but the record",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused(call, error, said, labelled, conditional_model):
+    with pytest.raises(error) as caught:
+        call(conditional_model, labelled[1].values)
+    assert said in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def conditional_model(labelled):
+    return make(training=Training(epochs=1)).fit(labelled[0])
