@@ -30,13 +30,15 @@ from narrows.parameters import device_of, residual_of, training_of
 from narrows.pca import PrincipalComponents
 from narrows.pretraining import Pretraining
 from narrows.residuals import Residual
-from narrows.stages import chain_stages, new_chain, records_of, split, whole
+from narrows.stages import chain_stage, new_chain, pretraining_stages, records_of, split, whole
 from narrows.training import Checkpoint, Records, Stage, Training, Watcher, stream, train
 
 if TYPE_CHECKING:
     from narrows.codec.frozen import FrozenCodec
 
 __all__ = ["Autoencoder", "Data"]
+
+_CONDITIONAL = "This conditional model"
 
 
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEstimator):  # type: ignore[misc]
@@ -172,23 +174,29 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         TrainingDivergedError
             If the loss stops being finite.
         """
-        self.__dict__.pop("chain_", None)  # a fit that fails leaves no model of other records behind
+        for name in ("chain_", "classes_"):
+            self.__dict__.pop(name, None)  # a fit that fails leaves no model of other records behind
         source = self._open(X, reset=True, advice=TRAIN_ON_FINITE)
         settings, params = training_of(self.training), self.get_params(deep=False)
         check("Autoencoder", "conditional", self.conditional, Flag())
+        labels = None
         if self.conditional:
-            self.classes_ = np.unique(labels_of(source, y))
-        labels = self.classes_of(source, y)
+            self.classes_, labels = np.unique(labels_of(source, y, owner=_CONDITIONAL), return_inverse=True)
+            if self.residual is not None:
+                raise InvalidParameterError("A conditional model makes no archives: set residual=None.")
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         held_out_source, held_out_labels = None, None
         if validation is not None:
-            x, of_x = validation if isinstance(validation, tuple) else (validation, None)
+            x, of_x = validation if self.conditional and isinstance(validation, tuple) else (validation, None)
             held_out_source = self._open(x, reset=False, advice=TRAIN_ON_FINITE)
-            held_out_labels = self.classes_of(held_out_source, of_x)
+            if self.conditional:
+                held_out_labels = self._positions(labels_of(held_out_source, of_x, owner=_CONDITIONAL))
         state = None
         if checkpoint is not None:
             check_output(checkpoint, force=True)
-            state = Checkpoint(Path(checkpoint), self._describe_run(source, labels, validation=held_out_source))
+            state = Checkpoint(
+                Path(checkpoint), self._describe_run(source, labels, held_out_labels, validation=held_out_source)
+            )
         if state is not None and resume and (kept := state.load()) is not None:
             seed = kept.values["seed"]
 
@@ -200,7 +208,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
             held_out = records_of(held_out_source.values, held_out_labels, device)
         chain = new_chain(params, source, records, seed, n_classes=0 if labels is None else len(self.classes_))
         learned_from = records_of(source.values, labels, device, rows)
-        pretraining, own = chain_stages(params, chain, learned_from, held_out)
+        pretraining = pretraining_stages(params, chain, learned_from)
+        own = chain_stage(params, chain, learned_from, held_out, name="all layers" if pretraining else "")
         stages = [*pretraining, own]
         residual, expected = residual_of(self.residual), None
         if residual is not None:
@@ -321,7 +330,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
 
     def classes_of(self, source: Source, y: ArrayLike | None) -> NDArray[np.int64] | None:
         """Return the classes of records as positions in ``classes_``; None where the model is not told of them."""
-        return self._classes_of(labels_of(source, y)) if self.conditional else None
+        return self._positions(labels_of(source, y, owner=_CONDITIONAL)) if self.chain_.parts.n_classes else None
 
     def save(self, path: str | os.PathLike[str], *, force: bool = False) -> None:
         """Write the model as one safetensors file, to be read by `narrows.load`.

@@ -35,6 +35,7 @@ __all__ = ["Chain", "Loss", "Parts"]
 # Integers of up to 16 bits are exact in float32, and float16 and float32 are at home there.
 _FLOAT32_IS_ENOUGH = {torch.bool, torch.uint8, torch.int8, torch.int16, torch.uint16, torch.float16, torch.float32}
 _FIT_BATCH = 4096
+_SEED = 0  # of what is drawn outside training
 
 
 @dataclass(frozen=True)
@@ -177,15 +178,17 @@ class Chain(nn.Module):
         batch : Tensor of shape (n, *shape), or Labelled
             Records in their stored dtype; with labels where encoder and decoder are told of them.
         generator : Generator, optional
-            Where the noise of corruption and bottleneck comes from. Without one nothing is random.
+            Where the noise of corruption and bottleneck comes from. Without one nothing is damaged, and what a
+            variational model must draw is drawn in the same way each time.
         """
         records, labels = (batch.records, batch.labels) if isinstance(batch, Labelled) else (batch, None)
         x, condition = self.prepare(records), self.condition(labels)
-        if generator is not None:
-            x = self.likelihood.observe(x, generator)
+        drawing = self._drawing(x) if generator is None else generator
+        if drawing is not None:
+            x = self.likelihood.observe(x, drawing)
         x_tilde = self.damage(x, generator)
         h, switches = self.encoder.with_switches(x_tilde, condition)  # none, but of networks that unpool with them
-        code: Code = self.bottleneck(h, generator)
+        code: Code = self.bottleneck(h, drawing)
         parameters = self.decode(code.z, switches, condition)
         if self.training and generator is not None:
             self.likelihood.adapt(parameters, x)
@@ -194,6 +197,12 @@ class Chain(nn.Module):
         for part in self.penalties:
             penalty = penalty + part.cost(self, x_tilde, h, code, generator)
         return Loss(reconstruction, code.cost, penalty)
+
+    def _drawing(self, x: Tensor) -> Generator | None:
+        """Return a generator that is the same each time, for a loss that is one only of what is drawn."""
+        if not (self.bottleneck.draws or self.likelihood.draws):
+            return None
+        return Generator(x.device).manual_seed(_SEED)
 
 
 def _as_floats(records: Tensor) -> Tensor:

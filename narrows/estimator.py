@@ -90,7 +90,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         narrows.data.check_finite(source, advice=advice)
         return source
 
-    def _classes_of(self, labels: NDArray[Any]) -> NDArray[np.int64]:
+    def _positions(self, labels: NDArray[Any]) -> NDArray[np.int64]:
         """Return labels as positions in ``classes_``."""
         unknown = np.setdiff1d(labels, self.classes_)
         if len(unknown):
@@ -101,7 +101,11 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         return np.searchsorted(self.classes_, labels).astype(np.int64)
 
     def _describe_run(
-        self, data: Source, labels: NDArray[np.int64] | None = None, **others: Source | None
+        self,
+        data: Source,
+        labels: NDArray[Any] | None = None,
+        held_out_labels: NDArray[Any] | None = None,
+        **others: Source | None,
     ) -> dict[str, Any]:
         """Say what a run is, so that no other is resumed in its place: parameters and data as plain values."""
         params = self.get_params(deep=False)
@@ -109,6 +113,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
             params["random_state"] = "generator"
         described: dict[str, Any] = {name: repr(value) for name, value in params.items()} | _describe("data", data)
         described |= {} if labels is None else _describe("labels", Source(labels))
+        described |= {} if held_out_labels is None else _describe("validation labels", Source(held_out_labels))
         for what, source in others.items():
             described |= {} if source is None else _describe(f"{what} data", source)
         return described
@@ -127,22 +132,26 @@ def _describe(what: str, source: Source) -> dict[str, Any]:
     }
 
 
-def labels_of(source: Source, y: ArrayLike | None) -> NDArray[Any]:
+def labels_of(source: Source, y: ArrayLike | None, *, owner: str = "This estimator") -> NDArray[Any]:
     """Return the labels of a source's records, checked: those given, or its own.
 
     Raises
     ------
     DataError
-        If there are none, or not one for each record.
+        If there are none, not one for each record, or other things than labels.
     """
     if y is None and source.labels is None:
         raise DataError(
-            f"{source.name} has no labels of its own. This estimator requires y to be passed, but the target y is None."
+            f"{source.name} has no labels of its own. {owner} requires y to be passed, but the target y is None. "
+            "Labels of their own have the named data sets, and .npz files and folders that bring them."
         )
-    labels = column_or_1d(source.labels if y is None else y, warn=True)
-    if labels.dtype.kind == "f":
-        assert_all_finite(labels, input_name="y")
-    check_classification_targets(labels)
+    try:
+        labels = column_or_1d(source.labels if y is None else y, warn=True)
+        if labels.dtype.kind == "f":
+            assert_all_finite(labels, input_name="y")
+        check_classification_targets(labels)
+    except ValueError as error:
+        raise DataError(str(error)) from error
     if len(labels) != len(source):
         raise DataError(f"{source.name} has {len(source):,} records. Got {len(labels):,} labels.")
     return np.asarray(labels)

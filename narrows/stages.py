@@ -16,9 +16,9 @@ from narrows.chain import Chain
 from narrows.data import Source
 from narrows.errors import InvalidParameterError
 from narrows.parameters import device_of, pretraining_of, training_of
-from narrows.training import LabelledRecords, Records, Stage, stream
+from narrows.training import LabelledRecords, Records, Stage, Training, stream
 
-__all__ = ["chain_stages", "new_chain", "records_of", "split", "whole"]
+__all__ = ["chain_stage", "check_patience", "new_chain", "pretraining_stages", "records_of", "split", "whole"]
 
 
 def new_chain(params: Mapping[str, Any], source: Source, records: Records, seed: int, *, n_classes: int = 0) -> Chain:
@@ -31,22 +31,31 @@ def new_chain(params: Mapping[str, Any], source: Source, records: Records, seed:
     return chain
 
 
-def chain_stages(
-    params: Mapping[str, Any], chain: Chain, records: Records, held_out: Records | None
-) -> tuple[list[Stage], Stage]:
-    """Return the stages of pretraining, and the one that trains the whole chain."""
+def pretraining_stages(params: Mapping[str, Any], chain: Chain, records: Records) -> list[Stage]:
+    """Return the stages that come before the whole chain is trained."""
+    pretraining = pretraining_of(params["pretraining"])
+    if pretraining is not None and chain.parts.n_classes:
+        raise InvalidParameterError(
+            "Layers are trained one by one without labels. Set pretraining=None, or conditional=False."
+        )
+    return [] if pretraining is None else pretraining.stages(chain, records)
+
+
+def chain_stage(
+    params: Mapping[str, Any], chain: Chain, records: Records, held_out: Records | None, *, name: str = ""
+) -> Stage:
+    """Return the stage that trains the whole chain."""
     settings = training_of(params["training"])
+    check_patience(settings, held_out)
+    return Stage(chain, records, held_out, settings, name=name)
+
+
+def check_patience(settings: Training, held_out: Records | None) -> None:
+    """Refuse early stopping where there is nothing to stop by."""
     if settings.patience is not None and held_out is None:
         raise InvalidParameterError(
             "Early stopping by 'patience' needs validation data. Set training__validation=0.1, or pass validation=."
         )
-    pretraining = pretraining_of(params["pretraining"])
-    if pretraining is not None and chain.parts.n_classes:
-        raise InvalidParameterError(
-            "Layers are trained one by one without labels: set pretraining=None, or conditional=False."
-        )
-    before = [] if pretraining is None else pretraining.stages(chain, records)
-    return before, Stage(chain, records, held_out, settings, name="all layers" if before else "")
 
 
 def whole(**modules: nn.Module | None) -> nn.Module:

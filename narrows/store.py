@@ -102,6 +102,8 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Autoencoder:
             model.feature_names_in_ = np.array(header["feature_names_in_"], dtype=object)
         if "classes_" in header:
             model.classes_ = np.array(header["classes_"])
+        if len(getattr(model, "classes_", ())) != parts.n_classes:
+            raise ValueError(f"it has labels of {parts.n_classes} classes, but not their names")
         model.shape_, model.dtype_, model.range_ = shape, dtype, tuple(header["range_"])
         frozen = tensors["frozen"].numpy().tobytes() if "frozen" in tensors else str(header.get("not_frozen", _OLD))
         model.integer_half_ = IntegerHalf(frozen)
@@ -130,7 +132,7 @@ def describe(model: Autoencoder) -> dict[str, Any]:
         "feature_names_in_": None if names is None else [str(name) for name in names],
         **({} if why_not is None else {"not_frozen": why_not}),
         **{name: getattr(model, name) for name in _LEARNED},
-        **({"classes_": model.classes_.tolist()} if model.conditional else {}),
+        **({"classes_": model.classes_.tolist()} if model.chain_.parts.n_classes else {}),
         **({"pretraining_history_": model.pretraining_history_} if model.pretraining_history_ else {}),
     }
 

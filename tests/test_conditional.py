@@ -115,6 +115,8 @@ def test_an_interrupted_run_goes_on_with_the_same_labels_only(labelled, tmp_path
         make().fit(train, checkpoint=path, watcher=Stop())
     with pytest.raises(InvalidParameterError, match="another content of the labels"):
         make().fit(train.values, (train.labels + 1) % 10, checkpoint=path, resume=True)
+    with pytest.raises(InvalidParameterError, match="validation labels"):
+        make().fit(train, validation=test, checkpoint=path, resume=True)
     resumed = make().fit(train, checkpoint=path, resume=True)
     np.testing.assert_array_equal(resumed.transform(test), make().fit(train).transform(test))
 
@@ -134,6 +136,44 @@ def test_archives_keep_no_labels_and_the_model_says_so(labelled, tmp_path):
         narrows.compress(labelled[1], tmp_path / "a.narrows", model=model)
 
 
+def test_a_fitted_model_stays_what_it_is_when_parameters_are_changed(labelled, tmp_path):
+    train, test = labelled
+    model = make().fit(train)
+    restored = model.reconstruct(test)
+    model.set_params(conditional=False).save(tmp_path / "model")
+    np.testing.assert_array_equal(narrows.load(tmp_path / "model").reconstruct(test), restored)
+    model.fit(train)
+    assert not hasattr(model, "classes_")
+    model.set_params(conditional=True).reconstruct(test.values)
+
+
+def test_it_works_on_the_command_line(labelled, tmp_path, monkeypatch):
+    from click.testing import CliRunner
+
+    from narrows.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    narrows.recipe("conditional-vae", training__epochs=1, random_state=0).fit(labelled[0]).save("m.safetensors")
+    model = ["-m", "m.safetensors"]
+    for arguments in (
+        ["evaluate", "digits:test", *model, "--importance-samples", "2"],
+        ["reconstruct", "digits:test", *model, "-o", "r.npy"],
+        ["encode", "digits:test", *model, "-o", "codes.npy"],
+        ["denoise", "digits:test", *model, "-o", "d.npy", "--demo-noise", "0.3"],
+        ["picture", *model, "-o", "filters.png", "--kind", "filters"],
+        ["picture", "digits:test", *model, "-o", "page.html", "--limit", "50"],
+        ["info", "m.safetensors"],
+    ):
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == 0, (arguments, result.output)
+    assert "dense 64+10-512-256-2·10" in result.output
+    np.save("x.npy", labelled[1].values)
+    for arguments in (["reconstruct", "x.npy", *model, "-o", "s.npy"], ["decode", "codes.npy", *model, "-o", "s.npy"]):
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == 1
+        assert "has no labels of its own. This conditional model requires y" in result.output
+
+
 @pytest.mark.parametrize(
     ("call", "error", "said"),
     [
@@ -147,6 +187,12 @@ def test_archives_keep_no_labels_and_the_model_says_so(labelled, tmp_path):
         (lambda model, x: model.reconstruct(x, [1, 2]), DataError, "has 360 records. Got 2 labels"),
         (lambda model, x: make().fit(x), DataError, "has no labels of its own"),
         (lambda model, x: make(conditional="yes").fit(x), InvalidParameterError, "must be True or False. Got 'yes'"),
+        (
+            lambda model, x: make(residual="causal").fit(x, np.zeros(len(x), int)),
+            InvalidParameterError,
+            "A conditional model makes no archives: set residual=None.",
+        ),
+        (lambda model, x: make().fit(x, np.linspace(0, 1, len(x))), DataError, "Unknown label type: continuous"),
         (
             lambda model, x: make(network=Dense(tied=True)).fit(x, np.zeros(len(x), int)),
             InvalidParameterError,

@@ -41,7 +41,11 @@ class BottleneckModule(nn.Module, ABC):
         Shape of what the encoder must deliver for one record.
     z_shape : tuple of int
         Shape of the code of one record.
+    draws : bool
+        Whether codes are draws from a distribution, so that the loss is one only of drawn codes.
     """
+
+    draws: bool = False
 
     def __init__(self, h_shape: tuple[int, ...], z_shape: tuple[int, ...]) -> None:
         super().__init__()

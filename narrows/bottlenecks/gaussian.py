@@ -23,8 +23,9 @@ class Gaussian(Bottleneck, name="gaussian"):
     The variational autoencoder (Kingma and Welling 2014): with β = 1 the loss of the chain is minus the evidence lower
     bound. β > 1 presses numbers of the code to be independent (Higgins et al. 2017); ``warmup`` lets it rise in a line
     from 0, so that numbers of the code come into use before they are charged for (Sønderby et al. 2016);
-    ``free_bits`` charges nothing for what each number says up to so much (Kingma et al. 2016, taken for each record and
-    number). Only while training are codes drawn: otherwise the code is the mean μ, always the same.
+    ``free_bits`` charges each number for no less than so much, so that to say up to it comes at no price (Kingma et al.
+    2016, taken for each record and number). Codes are drawn in training and where a loss is measured; as a record's
+    code stands the mean μ, always the same.
 
     Examples
     --------
@@ -34,7 +35,7 @@ class Gaussian(Bottleneck, name="gaussian"):
 
     beta: float = option(Real(0), "weight β of the KL divergence", default=1.0)
     warmup: int = option(Whole(0), "steps of training over which β rises from 0", default=0)
-    free_bits: float = option(Real(0), "bits that each number of the code may say for nothing", default=0.0)
+    free_bits: float = option(Real(0), "bits that each number is charged for, said or not", default=0.0)
 
     def build(self, z_shape: tuple[int, ...]) -> BottleneckModule:
         return _GaussianModule(z_shape, self.beta, self.warmup, self.free_bits * math.log(2))
@@ -43,6 +44,7 @@ class Gaussian(Bottleneck, name="gaussian"):
 class _GaussianModule(BottleneckModule):
     """h (n, 2 · first of z_shape, ...) → z (n, *z_shape): the means stand before the log-variances."""
 
+    draws = True
     n_steps: Tensor
 
     def __init__(self, z_shape: tuple[int, ...], beta: float, warmup: int, free_nats: float) -> None:

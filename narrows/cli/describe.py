@@ -21,11 +21,12 @@ def chain(header: Mapping[str, Any]) -> list[tuple[str, str]]:
     """
     parts = header["parts"]
     there, back = _encoder_and_decoder(header)
-    n_latent = header["n_latent_"]
+    n_latent, n_classes = header["n_latent_"], parts.get("n_classes", 0)
     return [
         ("data", f"{shape_text(header['shape'])} {header['dtype']}"),
         *[("preprocessing", _words(part)) for part in parts["preprocessing"]],
         *([("corruption", f"{_words(parts['corruption'])}, in training only")] if parts["corruption"] else []),
+        *([("labels", f"{n_classes}, which encoder and decoder are told")] if n_classes else []),
         ("encoder", there),
         ("bottleneck", f"{_words(parts['bottleneck'])}, {count(n_latent, 'number')}"),
         ("decoder", back),
@@ -82,8 +83,11 @@ def _encoder_and_decoder(header: Mapping[str, Any]) -> tuple[str, str]:
     widths = network["widths"]
     back = widths[::-1] if network["decoder_widths"] is None else network["decoder_widths"]
     tied = ", tied" if network["tied"] else ""
-    there_text = "-".join(str(width) for width in (n_values, *widths, n_latent))
-    back_text = "-".join(str(width) for width in (n_latent, *back, n_values))
+    n_classes = header["parts"].get("n_classes", 0)
+    label = f"+{n_classes}" if n_classes else ""
+    n_h = f"2·{n_latent}" if header["parts"]["bottleneck"]["name"] == "gaussian" else n_latent
+    there_text = "-".join(str(width) for width in (f"{n_values}{label}", *widths, n_h))
+    back_text = "-".join(str(width) for width in (f"{n_latent}{label}", *back, n_values))
     return f"dense {there_text}, {network['activation']}", f"dense {back_text}{tied}"
 
 

@@ -39,7 +39,7 @@ def draw_denoising(model: Autoencoder, source: Source, *, n: int = 10, seed: int
     """
     some = source.limit(n)
     noisy = model.corrupt(some, random_state=seed)
-    restored = model.reconstruct(noisy)
+    restored = model.reconstruct(noisy, some.labels)
     shown = {"original": some.values, "noisy": noisy, "restored": restored}
     return pictures.rows({name: _drawable(values) for name, values in shown.items()}, n=n)
 
@@ -121,7 +121,7 @@ def _first_weights(model: Autoencoder) -> NDArray[Any]:
     for module in model.encoder_.modules():
         if isinstance(module, (nn.Linear, nn.Conv2d)):
             weights: NDArray[Any] = module.weight.detach().cpu().double().numpy()
-            return weights
+            return weights[:, : weights.shape[1] - model.chain_.parts.n_classes]  # what labels add is no picture
     raise InvalidParameterError(
         f"The encoder, {model.chain_.parts.network!r}, has no layer whose filters can be drawn."
     )

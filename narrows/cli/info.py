@@ -113,7 +113,7 @@ def _facts(path: str, header: dict[str, Any], n_weights: int) -> dict[str, Any]:
         "epochs": len(history),
         "loss": history[-1]["loss"],
         "validation_loss": history[-1]["validation_loss"],
-        "seconds": sum(row["seconds"] for row in history),
+        "seconds": sum(row["seconds"] for row in [*header.get("pretraining_history_", []), *history]),
         "history": history,
         "pretraining_history": header.get("pretraining_history_", []),
     }

@@ -191,7 +191,7 @@ def _report(model: Autoencoder, output: str, validation: Source | None, as_json:
     result = {
         "path": output,
         "bytes": os.path.getsize(output),
-        "seconds": sum(row["seconds"] for row in history),
+        "seconds": sum(row["seconds"] for row in [*model.pretraining_history_, *history]),
         "records": model.trained_on_["n_records"],
         "n_latent": model.n_latent_,
         "epochs": len(history),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.errors import DataError, MissingPackageError
+from narrows.errors import DataError, InvalidParameterError, MissingPackageError
 from narrows.networks.images import ImageLayout
 from narrows.pca import PrincipalComponents
 
@@ -42,6 +42,8 @@ def median_filter(x: NDArray[Any], size: int = 3) -> NDArray[np.float64]:
     """
     from scipy import ndimage
 
+    if size < 1 or size % 2 == 0:
+        raise InvalidParameterError(f"The 'size' of median_filter must be odd and at least 1. Got {size!r}.")
     sizes = [1, *[size] * (x.ndim - 1)]
     channels = _channel_axis(x.shape[1:])
     if channels is not None:

@@ -116,7 +116,9 @@ def compare_denoisers(
     """
     source = _open(model, clean)
     noisy = add_noise(model, source, noise, random_state)
-    return measure_denoisers(model, source, noisy, model.denoise(noisy), noise=noise, on_records=on_records)
+    return measure_denoisers(
+        model, source, noisy, model.denoise(noisy, source.labels), noise=noise, on_records=on_records
+    )
 
 
 def measure_denoisers(

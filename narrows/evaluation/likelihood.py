@@ -13,7 +13,9 @@ from torch import Generator, Tensor
 from narrows.batches import batch_size
 from narrows.bottlenecks import DiagonalNormal
 from narrows.chain import Chain
+from narrows.errors import DataError
 from narrows.inference import Labels, noise_of
+from narrows.networks import Switches
 
 __all__ = ["bounds"]
 
@@ -64,12 +66,15 @@ def bounds(
     means, is_probability = [], chain.parts.likelihood.name == "bernoulli"
     for start in range(0, len(values), size):
         batch = torch.from_numpy(values[start : start + size].copy()).to(next(chain.parameters()).device)
-        x = chain.likelihood.observe(chain.prepare(batch), noise)
+        x = chain.prepare(batch)
+        _check_support(chain, x)
+        x = chain.likelihood.observe(x, noise)
         told = None if labels is None else torch.from_numpy(labels[start : start + size]).to(x.device)
         condition = chain.condition(told)
-        posterior = chain.bottleneck.posterior(chain.encoder(x, condition))
+        h, switches = chain.encoder.with_switches(x, condition)
+        posterior = chain.bottleneck.posterior(h)
         assert posterior is not None
-        log_p = _log_p(chain, x, condition)
+        log_p = _log_p(chain, x, switches, condition)
         totals["reconstruction"] -= _total(log_p(posterior.sample(noise), 1))
         totals["kl"] += _total(posterior.kl().flatten(1).sum(1))
         if importance_samples:
@@ -90,15 +95,25 @@ def bounds(
     }
 
 
+def _check_support(chain: Chain, x: Tensor) -> None:
+    low, high = chain.likelihood.support
+    if bool((x < low).any()) or bool((x > high).any()):
+        raise DataError(
+            f"The '{chain.parts.likelihood.name}' likelihood says nothing of preprocessed values outside "
+            f"[{low:g}, {high:g}]. Got {float(x.min()):g} to {float(x.max()):g}: data beyond those of the training."
+        )
+
+
 _LogP = Callable[[Tensor, int], Tensor]
 
 
-def _log_p(chain: Chain, x: Tensor, condition: Tensor | None) -> _LogP:
+def _log_p(chain: Chain, x: Tensor, switches: Switches, condition: Tensor | None) -> _LogP:
     """Return what says log p(x | z), shape (n · m,), for m codes z (n · m, *z_shape) of each record x (n, *shape)."""
 
     def log_p(z: Tensor, m: int) -> Tensor:
         told = None if condition is None else _repeat(condition, m)
-        return chain.likelihood.log_prob(chain.decode(z, condition=told), _repeat(x, m))
+        parameters = chain.decode(z, tuple(_repeat(one, m) for one in switches), told)
+        return chain.likelihood.log_prob(parameters, _repeat(x, m))
 
     return log_p
 

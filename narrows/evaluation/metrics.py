@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
@@ -74,7 +73,7 @@ def evaluate(
     check_is_fitted(model)
     if corrupted and model.chain_.corruption is None:
         raise InvalidParameterError("The model was trained without corruption, so there is none to measure under.")
-    is_variational = _is_variational(model)
+    is_variational = model.chain_.bottleneck.draws
     check("evaluate", "importance_samples", importance_samples, Whole(0))
     if importance_samples and not is_variational:
         raise InvalidParameterError(
@@ -116,11 +115,6 @@ def evaluate(
             else {}
         ),
     }
-
-
-def _is_variational(model: Autoencoder) -> bool:
-    bottleneck = model.chain_.bottleneck
-    return bottleneck.posterior(torch.zeros(1, *bottleneck.h_shape)) is not None
 
 
 def _cross_entropy(x: NDArray[np.float64], x_hat: NDArray[np.float64]) -> float:

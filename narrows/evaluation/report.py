@@ -42,7 +42,8 @@ METRICS: dict[str, tuple[str, str]] = {
     ),
     "nats_per_record": (
         "nats",
-        "What the model minimises: −log p(x | z) plus the cost of the code, averaged over records. Lower is better.",
+        "What the model minimises: −log p(x | z) plus the cost of the code, averaged over records; of a variational "
+        "model with codes that are drawn, and the weight that the divergence had in training. Lower is better.",
     ),
     "pca_sse_per_record": (
         "",
@@ -50,8 +51,9 @@ METRICS: dict[str, tuple[str, str]] = {
     ),
     "elbo_nats_per_record": (
         "nats",
-        "Evidence lower bound on log p(x): minus reconstruction and KL divergence, whatever weight the latter had in "
-        "training. Higher is better.",
+        "Evidence lower bound on log p(x), given the label where the model is told it: minus reconstruction and KL "
+        "divergence, whatever weight the latter had in training. Of grey values under a Bernoulli likelihood it is "
+        "the usual score, but no bound on a probability. Higher is better.",
     ),
     "reconstruction_nats_per_record": (
         "nats",

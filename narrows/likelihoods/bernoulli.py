@@ -40,10 +40,10 @@ class _BernoulliModule(LikelihoodModule):
 
     def __init__(self, dynamic: bool) -> None:
         super().__init__()
-        self.dynamic = dynamic
+        self.draws = dynamic
 
     def observe(self, x: Tensor, generator: Generator) -> Tensor:
-        return torch.bernoulli(x, generator=generator) if self.dynamic else x
+        return torch.bernoulli(x, generator=generator) if self.draws else x
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         return -functional.binary_cross_entropy_with_logits(parameters, x, reduction="none").flatten(1).sum(1)

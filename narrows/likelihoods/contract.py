@@ -26,11 +26,14 @@ class LikelihoodModule(nn.Module, ABC):
         Between which bounds values must be.
     mean_activation : str
         The activation function that makes parameters the mean, where there is one for each value.
+    draws : bool
+        Whether what is observed of a record is a draw.
     """
 
     n_parameters: int = 1
     support: tuple[float, float] = (-math.inf, math.inf)
     mean_activation: str = "identity"
+    draws: bool = False
 
     @abstractmethod
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:

@@ -49,6 +49,11 @@ class LayerWise(Pretraining, name="layer-wise"):
     schedule: Any = option(OneOf(Schedule), "the learning rate over the epochs of a layer", default="one-cycle")
 
     def stages(self, chain: Chain, records: Records) -> list[Stage]:
+        if chain.bottleneck.h_shape != chain.bottleneck.z_shape:
+            raise InvalidParameterError(
+                "Layers are trained one by one where the encoder delivers the code itself, as with bottleneck='plain'. "
+                f"Got bottleneck='{chain.parts.bottleneck.name}'."
+            )
         layers = chain.parts.network.layers(chain.encoder, chain.decoder)
         settings = Training(
             epochs=self.epochs, batch_size=self.batch_size, optimiser=self.optimiser, schedule=self.schedule
@@ -90,7 +95,7 @@ class _DenoisingLayer(nn.Module):
 
     def loss(self, records: Tensor, generator: Generator | None = None) -> Loss:
         """Return what it costs to restore the layer's input; with a generator, from a damaged copy."""
-        y = self._input(records)
+        y = self._input(records, generator)
         y_tilde = y if generator is None or self.corruption is None else self.corruption.corrupt(y, generator)
         parameters = self.back_activation(self.back(self.there(y_tilde)))
         if self.training and generator is not None:
@@ -99,8 +104,10 @@ class _DenoisingLayer(nn.Module):
         return Loss(-self.likelihood.log_prob(parameters, y), nothing, nothing)
 
     @torch.no_grad()
-    def _input(self, records: Tensor) -> Tensor:
-        y = self.chain[0].prepare(records)
+    def _input(self, records: Tensor, generator: Generator | None) -> Tensor:
+        (chain,) = self.chain
+        y = chain.prepare(records)
+        y = y if generator is None else chain.likelihood.observe(y, generator)
         for layer in self.before:
             y = layer(y)
         return y

@@ -4,7 +4,7 @@ from narrows.training.checkpoints import Checkpoint
 from narrows.training.loop import stream, train
 from narrows.training.optimisers import SGD, Adadelta, Adam, Optimiser
 from narrows.training.progress import Epoch, Watcher
-from narrows.training.records import LabelledRecords, Records
+from narrows.training.records import JoinedRecords, LabelledRecords, Records
 from narrows.training.schedules import Constant, Cosine, OneCycle, Schedule
 from narrows.training.settings import Training
 from narrows.training.stages import Stage
@@ -17,6 +17,7 @@ __all__ = [
     "Constant",
     "Cosine",
     "Epoch",
+    "JoinedRecords",
     "LabelledRecords",
     "OneCycle",
     "Optimiser",

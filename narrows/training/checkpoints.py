@@ -85,9 +85,16 @@ class Checkpoint:
             return None
         try:
             with safe_open(self.path, framework="pt") as file:
-                described = json.loads((file.metadata() or {})[_FORMAT])
+                metadata = file.metadata() or {}
+                if _FORMAT not in metadata and any(key.startswith(_FORMAT[:-1]) for key in metadata):
+                    raise InvalidParameterError(
+                        f"{self.path} was written by another version of narrows. Delete the file to start anew."
+                    )
+                described = json.loads(metadata[_FORMAT])
                 then, values = described["run"], described["values"]
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except InvalidParameterError:
+            raise
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise ModelFileError(f"{self.path} is no checkpoint of narrows, or is damaged: {error}.") from error
         now = _plain(self.run)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from narrows.batches import Labelled
 
-__all__ = ["LabelledRecords", "Records"]
+__all__ = ["JoinedRecords", "LabelledRecords", "Records"]
 
 
 class Records:
@@ -68,6 +69,11 @@ class LabelledRecords(Records):
         As for `Records`.
     labels : ndarray of int, shape (m,)
         The class of each of the values, from 0.
+
+    Attributes
+    ----------
+    unlabelled : Records
+        The same without them.
     """
 
     def __init__(
@@ -79,9 +85,37 @@ class LabelledRecords(Records):
     ) -> None:
         super().__init__(values, device, rows)
         self.labels = Records(labels, device, rows)
+        self.unlabelled = Records(values, device, rows)
 
     def take(self, indices: Tensor) -> Any:
-        return Labelled(super().take(indices), self.labels.take(indices))
+        return Labelled(self.unlabelled.take(indices), self.labels.take(indices))
 
     def batches(self, size: int) -> Iterator[Any]:
-        return map(Labelled, super().batches(size), self.labels.batches(size))
+        return map(Labelled, self.unlabelled.batches(size), self.labels.batches(size))
+
+
+class JoinedRecords(Records):
+    """Several sets of records as one, in their order; nothing is copied but what a batch takes."""
+
+    def __init__(self, parts: Sequence[Records]) -> None:
+        self.parts = tuple(parts)
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self.parts)
+
+    @property
+    def device(self) -> torch.device:
+        return self.parts[0].device
+
+    def take(self, indices: Tensor) -> Tensor:
+        first = self.parts[0]
+        taken = first.tensor.new_empty((len(indices), *first.tensor.shape[1:]))
+        start = 0
+        for part in self.parts:
+            (here,) = ((indices >= start) & (indices < start + len(part))).nonzero(as_tuple=True)
+            taken[here] = part.take(indices[here] - start)
+            start += len(part)
+        return taken
+
+    def batches(self, size: int) -> Iterator[Tensor]:
+        return chain.from_iterable(part.batches(size) for part in self.parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,7 +23,7 @@ from narrows.autoencoder import Autoencoder
 from narrows.batches import Labelled
 from narrows.chain import Chain
 from narrows.data import Source
-from narrows.errors import InvalidParameterError
+from narrows.errors import DataError, InvalidParameterError
 from narrows.estimator import TRAIN_ON_FINITE, Data, RecordsEstimator, labels_of
 from narrows.files import check_output
 from narrows.inference import encode
@@ -31,8 +31,8 @@ from narrows.networks import Dense
 from narrows.networks.initialisation import undrawn
 from narrows.options import Flag, check
 from narrows.parameters import device_of, training_of
-from narrows.stages import chain_stages, new_chain, split, whole
-from narrows.training import Checkpoint, LabelledRecords, Records, Stage, Training, Watcher, train
+from narrows.stages import chain_stage, check_patience, new_chain, pretraining_stages, split, whole
+from narrows.training import Checkpoint, JoinedRecords, LabelledRecords, Records, Stage, Training, Watcher, train
 
 __all__ = ["AutoencoderClassifier"]
 
@@ -48,8 +48,8 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
     Parameters
     ----------
     autoencoder : Autoencoder, optional
-        Unfitted: its parts, and how it is trained. None: two dense layers of 256 units, pretrained layer by layer. Its
-        ``random_state`` is not used.
+        Unfitted: its parts, and how it is trained. None: two dense layers of 256 units, pretrained layer by layer.
+        Seed, device, precision and validation data are the classifier's, whatever the autoencoder has.
     pretrain : bool
         Learn without labels first; else the weights start at random.
     training : Training, optional
@@ -133,13 +133,20 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         self.classes_, labels = np.unique(labels_of(source, y), return_inverse=True)
         check("AutoencoderClassifier", "pretrain", self.pretrain, Flag())
         settings, params = training_of(self.training), self._unfitted().get_params(deep=False)
-        given = None if validation is None else self._open(validation[0], reset=False, advice=TRAIN_ON_FINITE)
+        given, held_out_labels = None, None
+        if validation is not None:
+            if not isinstance(validation, tuple) or len(validation) != 2:
+                raise InvalidParameterError(
+                    "The 'validation' of AutoencoderClassifier must be a pair: records, and their labels."
+                )
+            given = self._open(validation[0], reset=False, advice=TRAIN_ON_FINITE)
+            held_out_labels = self._positions(labels_of(given, validation[1]))
         more = None if unlabelled is None else self._open(unlabelled, reset=False, advice=TRAIN_ON_FINITE)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         state = None
         if checkpoint is not None:
             check_output(checkpoint, force=True)
-            described = self._describe_run(source, labels, validation=given, unlabelled=more)
+            described = self._describe_run(source, labels, held_out_labels, validation=given, unlabelled=more)
             state = Checkpoint(Path(checkpoint), described)
         if state is not None and resume and (kept := state.load()) is not None:
             seed = kept.values["seed"]
@@ -150,18 +157,18 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         held_out = None
         if held_out_rows is not None:
             held_out = LabelledRecords(source.values, labels, device, held_out_rows)
-        if validation is not None and given is not None:
-            held_out = LabelledRecords(given.values, self._classes_of(labels_of(given, validation[1])), device)
-        if settings.patience is not None and held_out is None:
-            raise InvalidParameterError(
-                "Early stopping by 'patience' needs validation data. Set training__validation=0.1, or pass validation=."
-            )
+        if given is not None and held_out_labels is not None:
+            held_out = LabelledRecords(given.values, held_out_labels, device)
+        check_patience(settings, held_out)
         unlabelled_records = _together(source, rows, more, device)
         chain = new_chain(params | {"training": settings}, source, unlabelled_records, seed)
         before = []
         if self.pretrain:
-            pretraining, own = chain_stages(params, chain, unlabelled_records, None)
-            before = pretraining or [replace(own, name="restoring")]
+            before = pretraining_stages(params, chain, unlabelled_records)
+        if self.pretrain and not before:
+            # What it stops by, if it does, are the records that the labels are validated on.
+            seen = None if held_out is None else held_out.unlabelled
+            before = [chain_stage(params, chain, unlabelled_records, seen, name="restoring")]
         softmax_layer = _softmax_layer(chain, len(self.classes_))
         labels_stage = Stage(_Classifier(chain, softmax_layer), records, held_out, settings, name="labels", path=(7,))
         histories = train(
@@ -217,6 +224,12 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
             raise InvalidParameterError(
                 f"The 'autoencoder' of AutoencoderClassifier must be an Autoencoder or None. Got {self.autoencoder!r}."
             )
+        for name, unused in (("conditional", False), ("residual", None)):
+            if getattr(self.autoencoder, name) != unused:
+                raise InvalidParameterError(
+                    f"The autoencoder of AutoencoderClassifier must have {name}={unused!r}, which a classifier has no "
+                    f"use for. Got {getattr(self.autoencoder, name)!r}."
+                )
         return self.autoencoder
 
 
@@ -257,5 +270,6 @@ def _together(
     """Return all records to learn from without labels: those to train on, and the unlabelled."""
     if unlabelled is None:
         return Records(source.values, device, rows)
-    labelled = source.values if rows is None else source.values[rows]
-    return Records(np.concatenate([labelled, unlabelled.values]), device)
+    if unlabelled.dtype != source.dtype:
+        raise DataError(f"The unlabelled data are {unlabelled.dtype}, the others {source.dtype}. Convert one of them.")
+    return JoinedRecords([Records(source.values, device, rows), Records(unlabelled.values, device)])

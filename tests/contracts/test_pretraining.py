@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from narrows import Autoencoder, Training
-from narrows.bottlenecks import Plain
+from narrows.bottlenecks import Bottleneck, Plain
 from narrows.chain import Chain, Parts
 from narrows.corruptions import Gaussian, Masking
 from narrows.errors import InvalidParameterError
@@ -146,6 +146,25 @@ def test_networks_without_mirrored_layers_are_refused(network, said):
     with pytest.raises(InvalidParameterError) as caught:
         Autoencoder(2, network=network, pretraining="layer-wise").fit(X)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("bottleneck", Bottleneck.registry)
+def test_bottlenecks_that_the_encoder_does_not_deliver_the_code_of_are_refused(bottleneck):
+    settings = {"network": Dense(widths=(6,)), "training": Training(epochs=1), "pretraining": LayerWise(epochs=1)}
+    model = Autoencoder(4, bottleneck=bottleneck, **settings)
+    module = Bottleneck.registry[bottleneck]().build((4,))
+    if module.h_shape == module.z_shape:
+        assert len(model.fit(X).pretraining_history_) == 2
+        return
+    with pytest.raises(InvalidParameterError, match=f"delivers the code itself.* Got bottleneck='{bottleneck}'"):
+        model.fit(X)
+
+
+def test_the_first_layer_sees_what_is_drawn_under_dynamic_binarisation():
+    chain = make_chain(Bernoulli(dynamic=True))
+    first = stages_of(chain, LayerWise(corruptions=()))[0].learner
+    costs = [first.loss(torch.from_numpy(X), torch.Generator().manual_seed(seed)).total.sum().item() for seed in (0, 1)]
+    assert costs[0] != costs[1]
 
 
 # In an autoencoder

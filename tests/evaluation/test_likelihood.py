@@ -10,10 +10,10 @@ from scipy import stats
 import narrows
 from narrows import Autoencoder, Training
 from narrows.bottlenecks import Gaussian
-from narrows.errors import InvalidParameterError
+from narrows.errors import DataError, InvalidParameterError
 from narrows.evaluation.likelihood import bounds
 from narrows.likelihoods import Bernoulli, Normal
-from narrows.networks import Dense
+from narrows.networks import Convolutional, Dense
 
 NOISE = 0.7
 
@@ -119,3 +119,29 @@ def test_bits_per_dimension_are_for_values_that_the_likelihood_is_a_probability_
         assert found == pytest.approx(nats / 64 / math.log(2))
     assert bits("bernoulli", "unit-scale")[0] is None
     assert bits("normal", "unit-scale")[0] is None
+
+
+@pytest.mark.parametrize("settings", [{}, {"unpooling": "switches"}], ids=str)
+def test_decoders_that_need_switches_get_those_of_the_record(settings, digits):
+    network = Convolutional(channels=(6,), **settings)
+    model = Autoencoder(2, network=network, bottleneck="gaussian", training=Training(epochs=1)).fit(digits[0])
+    found = narrows.evaluate(model, digits[1], importance_samples=3)
+    assert math.isfinite(found["nll_nats_per_record"])
+
+
+def test_values_that_cannot_be_drawn_are_named(digits):
+    settings = {"likelihood": Bernoulli(dynamic=True), "preprocessing": "unit-scale", "training": Training(epochs=1)}
+    model = Autoencoder(2, bottleneck="gaussian", **settings).fit(digits[0] / 255)
+    with pytest.raises(DataError, match=r"says nothing of preprocessed values outside \[0, 1\]. Got 0 to 1.5"):
+        bounds(model.chain_, digits[1] / 170, 0)
+
+
+def test_the_loss_that_is_validated_is_that_of_drawn_codes(digits):
+    """Of the means alone it would be no bound, and favour codes that say little for certain."""
+    model = Autoencoder(
+        4, bottleneck="gaussian", likelihood="bernoulli", training=Training(epochs=20), random_state=0
+    ).fit(digits[0], validation=digits[1])
+    found = narrows.evaluate(model, digits[1])
+    assert found["nats_per_record"] == pytest.approx(-found["elbo_nats_per_record"], rel=0.01)
+    assert model.history_[-1]["validation_loss"] == pytest.approx(found["nats_per_record"], rel=0.01)
+    assert model.score(digits[1]) == model.score(digits[1]), "the same draws each time"

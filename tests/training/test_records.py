@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import narrows.data
-from narrows.training import Records
+from narrows.training import JoinedRecords, Records
 
 CPU = torch.device("cpu")
 
@@ -48,3 +48,13 @@ def test_any_strides_will_do():
         np.broadcast_to(values[0], (3, 4)),
     ):
         np.testing.assert_array_equal(Records(view, CPU).take(torch.arange(len(view))), view)
+
+
+def test_joined_records_are_as_one_and_nothing_is_copied():
+    first, second = np.arange(12).reshape(6, 2), np.arange(100, 108).reshape(4, 2)
+    joined = JoinedRecords([Records(first, CPU, np.array([5, 1])), Records(second, CPU)])
+    assert len(joined) == 6
+    assert joined.take(torch.tensor([5, 0, 2, 1, 0])).tolist() == [[106, 107], [10, 11], [100, 101], [2, 3], [10, 11]]
+    assert torch.cat(list(joined.batches(3))).tolist() == [[10, 11], [2, 3], *second.tolist()]
+    first[5] = -1
+    assert joined.take(torch.tensor([0])).tolist() == [[-1, -1]]

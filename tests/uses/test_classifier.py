@@ -145,6 +145,16 @@ def test_early_stopping_keeps_the_best():
     assert len(history) - 1 - int(np.argmin(losses)) == 2
 
 
+def test_an_autoencoder_that_stops_early_stops_by_the_records_held_out():
+    whole = stacked(pretraining=None, training=Training(epochs=300, patience=2, optimiser=Adam(learning_rate=0.05)))
+    model = classifier(whole, training=Training(epochs=2, validation=0.2)).fit("digits:train")
+    assert len(model.pretraining_history_) < 300
+    with pytest.raises(InvalidParameterError, match="Early stopping by 'patience' needs validation data"):
+        classifier(whole).fit("digits:train")
+    layers = stacked(training=Training(patience=2, validation=0.1))  # not used: there are layers
+    assert len(classifier(layers).fit("digits:train").pretraining_history_) == 4
+
+
 def test_settings_inside_are_set_by_name_and_searched():
     model = classifier().set_params(
         autoencoder__pretraining__epochs=1, autoencoder__n_latent=8, training__epochs=2, training__optimiser="sgd"
@@ -207,6 +217,9 @@ def test_an_interrupted_run_goes_on(stop_after, tmp_path, monkeypatch):
         ({"y": np.linspace(0, 1, 20)}, ValueError, "Unknown label type: continuous"),
         ({"unlabelled": np.zeros((3, 5))}, ValueError, "X has 5 features"),
         ({"unlabelled": np.zeros((3, 2, 2))}, ShapeMismatchError, "records of shape (4,). Got (2, 2)"),
+        ({"unlabelled": np.zeros((3, 4), np.float32)}, DataError, "unlabelled data are float32, the others float64"),
+        ({"validation": np.zeros((2, 4))}, InvalidParameterError, "must be a pair: records, and their labels"),
+        ({"y": [["a", "b"]] * 20}, DataError, "y should be a 1d array"),
         ({"validation": (np.zeros((2, 4)), [0, 7])}, DataError, "labels that the training data lack: 7"),
     ],
 )
@@ -225,6 +238,8 @@ def test_data_that_do_not_fit_are_refused(change, error, said):
             {"autoencoder": "sda"},
             "The 'autoencoder' of AutoencoderClassifier must be an Autoencoder or None. Got 'sda'",
         ),
+        ({"autoencoder": Autoencoder(conditional=True)}, "must have conditional=False, which a classifier has no use"),
+        ({"autoencoder": Autoencoder(residual="causal")}, "must have residual=None"),
         ({"training": Training(patience=3)}, "Early stopping by 'patience' needs validation data."),
         ({"pretrain": "no"}, "The 'pretrain' of AutoencoderClassifier must be True or False. Got 'no'."),
     ],
