@@ -12,7 +12,7 @@ from narrows.bottlenecks.rounded import NEIGHBOURS, LogisticPrior
 from narrows.codec.entropy_models import Autoregressive, EntropyModel, Independent, Predictor
 from narrows.codec.entropy_models import predictor as integer
 
-__all__ = ["freeze_prior"]
+__all__ = ["freeze_indices", "freeze_prior"]
 
 _PRECISION = 12
 _PHASES = 8
@@ -32,6 +32,11 @@ def freeze_prior(prior: LogisticPrior, symbols: NDArray[np.int32], step: float =
     return Autoregressive.with_tables_counted(
         _predictor(prior, step), symbols, unit_scale=_UNIT_SCALE, precision=_PRECISION
     )
+
+
+def freeze_indices(symbols: NDArray[np.int32]) -> EntropyModel:
+    """Return tables counted on the indices (n, n_symbols) of training records."""
+    return Independent.fit(symbols, precision=_PRECISION)
 
 
 def _predictor(prior: LogisticPrior, step: float) -> Predictor:

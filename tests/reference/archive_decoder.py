@@ -1340,6 +1340,14 @@ def build_rescale(op: Operation, shape: Shape) -> tuple[Shape, Step]:
     return shape, lambda x: clip16(round_shift(multipliers.reshape(shape) * x, shift))
 
 
+def build_codebook(op: Operation, shape: Shape) -> tuple[Shape, Step]:
+    """Replace each value by the row of a table that it numbers."""
+    table = op.tensor("table", "int16", None, None)
+    last = len(table) - 1
+    require(last < 1 << 15, "a codebook has too many rows")
+    return (*shape, table.shape[1]), lambda x: table[np.clip(x, 0, last)]
+
+
 def build_dense(op: Operation, shape: Shape) -> tuple[Shape, Step]:
     """Multiply by a matrix."""
     require(len(shape) == 1, "a dense layer takes one dimension")
@@ -1453,6 +1461,7 @@ def build_upsample(op: Operation, shape: Shape) -> tuple[Shape, Step]:
 
 BUILDERS = {
     "rescale": build_rescale,
+    "codebook": build_codebook,
     "dense": build_dense,
     "convolution": build_convolution,
     "transposed-convolution": build_transposed,
@@ -1462,6 +1471,9 @@ BUILDERS = {
     "transpose": build_transpose,
     "upsample": build_upsample,
 }
+
+
+RESCALES = (["rescale", "reshape"], ["codebook", "reshape", "transpose", "reshape"])
 
 
 class Program(NamedTuple):
@@ -1573,10 +1585,12 @@ def load_model(blob: bytes) -> Model:
     meta = parse_object(text.encode("utf-8"))
     whole(meta.get("format"), 1, 1, "the model's format")
     z_shape = wholes(meta.get("z_shape"), 1, 1 << 26, "z_shape")
-    n_symbols = math.prod(z_shape)
-    qualities = meta.get("qualities")
-    if not isinstance(qualities, list) or not qualities:
+    described = meta.get("qualities")
+    if not isinstance(described, list) or not described:
         raise ValueError("the model has no qualities")
+    qualities = [build_quality(q, tensors, f"quality.{i}.", z_shape) for i, q in enumerate(described)]
+    n_symbols = qualities[0].rescale.in_shape[0]
+    require(all(q.rescale.in_shape == (n_symbols,) for q in qualities), "qualities have other numbers of symbols")
     shape = wholes(meta.get("shape"), 1, 1 << 30, "shape", range(1, 32))
     require(meta.get("dtype") in DTYPES, "unknown dtype")
     model = Model(
@@ -1584,7 +1598,7 @@ def load_model(blob: bytes) -> Model:
         dtype=np.dtype(meta["dtype"]).newbyteorder("<"),
         n_symbols=n_symbols,
         decoder=build_program(meta.get("decoder"), tensors, "decoder."),
-        qualities=[build_quality(q, tensors, f"quality.{i}.", z_shape) for i, q in enumerate(qualities)],
+        qualities=qualities,
         scale=output_tensor(tensors, "output.scale", shape),
         offset=output_tensor(tensors, "output.offset", shape),
         network=build_network(meta, tensors, shape),
@@ -1605,12 +1619,11 @@ def build_network(meta: dict[str, Any], tensors: Tensors, shape: Shape) -> Netwo
 def build_quality(value: object, tensors: Tensors, prefix: str, z_shape: Shape) -> Quality:
     """Make a quality of its JSON."""
     entry = as_object(value, "a quality")
-    n_symbols = math.prod(z_shape)
-    entropy = build_entropy(as_object(entry.get("entropy"), "entropy"), tensors, prefix + "entropy.", n_symbols)
     rescale = build_program(entry.get("rescale"), tensors, prefix + "rescale.")
-    require(rescale.in_shape == (n_symbols,) and rescale.out_shape == z_shape, "rescale is not from symbols to codes")
-    require(rescale.kinds == ["rescale", "reshape"], "rescale is more than a rescale and a reshape")
-    return Quality(entropy, rescale)
+    require(len(rescale.in_shape) == 1 and rescale.out_shape == z_shape, "rescale is not from symbols to codes")
+    require(rescale.kinds in RESCALES, "rescale is neither a rescale and a reshape, nor a codebook and its layout")
+    entropy = as_object(entry.get("entropy"), "entropy")
+    return Quality(build_entropy(entropy, tensors, prefix + "entropy.", rescale.in_shape[0]), rescale)
 
 
 def output_tensor(tensors: Tensors, name: str, shape: Shape) -> Array:
