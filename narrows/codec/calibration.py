@@ -186,7 +186,7 @@ def _rungs(chain: Chain, z: Tensor, records: NDArray[Any], decoder: FrozenDecode
     if isinstance(bottleneck, VectorQuantisedModule):
         steps = np.ones(codes.shape[1])
         symbols = to_symbols(codes, steps)
-        return [_Rung(steps, freeze_indices(symbols), _codebook(bottleneck, decoder.input_shift))]
+        return [_Rung(steps, freeze_indices(bottleneck, symbols), _codebook(bottleneck, decoder.input_shift))]
     rungs: list[_Rung] = []
     if isinstance(bottleneck, RoundedModule):
         own = _own_step(chain, bottleneck.unit, z[:_MEASURED], records[:_MEASURED])

@@ -1274,7 +1274,39 @@ class Autoregressive:
         return self.table_numbers[k * self.n_phases + m % self.n_phases], offsets
 
 
-EntropyModel = Independent | Autoregressive
+class Context:
+    """The indices to the left and above choose each symbol's table."""
+
+    def __init__(self, settings: dict[str, Any], tensors: Tensors, prefix: str, n_symbols: int) -> None:
+        self.tables = Tables(settings, tensors, prefix)
+        sizes = (whole(settings.get(name), 1, 32768, name) for name in ("channels", "height", "width"))
+        self.channels, self.height, self.width = sizes
+        require(self.channels * self.height * self.width == n_symbols, "the maps are not the symbols")
+        self.left = tensor(tensors, prefix + "left", "uint16", None).astype(np.int64)
+        self.above = tensor(tensors, prefix + "above", "uint16", len(self.left)).astype(np.int64)
+        require(2 <= len(self.left) <= 32769, "there are too few or too many classes")
+        self.table_numbers = tensor(tensors, prefix + "table_numbers", "uint16", None, None).astype(np.int64)
+        n_left, n_above = self.table_numbers.shape
+        require(self.left.max() < n_left and self.above.max() < n_above, "a class has no tables")
+        require(np.all(self.table_numbers < len(self.tables)), "a table is named that there is not")
+        require(len(self.tables) << self.tables.precision <= 1 << 22, "there are too many tables")
+
+    def walk(self, n: int, code: Code) -> Array:
+        """Go through the symbols of n records in the order of coding; return them, (n, D)."""
+        symbols = np.zeros((n, self.channels, self.height, self.width), np.int64)
+        last = len(self.left) - 2
+        for d, (c, row, column) in enumerate(np.ndindex(self.channels, self.height, self.width)):
+            a = np.full(n, self.left[-1])
+            b = np.full(n, self.above[-1])
+            if column > 0:
+                a = self.left[np.clip(symbols[:, c, row, column - 1], 0, last)]
+            if row > 0:
+                b = self.above[np.clip(symbols[:, c, row - 1, column], 0, last)]
+            symbols[:, c, row, column] = code(d, self.table_numbers[a, b], np.zeros(n, np.int64))
+        return symbols.reshape(n, -1)
+
+
+EntropyModel = Independent | Autoregressive | Context
 
 
 def build_entropy(settings: dict[str, Any], tensors: Tensors, prefix: str, n_symbols: int) -> EntropyModel:
@@ -1284,6 +1316,8 @@ def build_entropy(settings: dict[str, Any], tensors: Tensors, prefix: str, n_sym
         return Independent(settings, tensors, prefix, n_symbols)
     if name == "autoregressive":
         return Autoregressive(settings, tensors, prefix, n_symbols)
+    if name == "context":
+        return Context(settings, tensors, prefix, n_symbols)
     raise ValueError("the entropy model is of an unknown kind")
 
 
