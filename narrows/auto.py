@@ -27,6 +27,9 @@ _LARGEST_DENSE_IMAGE = 16_384
 _LARGEST_SMALL_RECORD = 4096
 # From this height and width on, strided convolutions make smaller files than dense layers.
 _SMALLEST_STRIDED_IMAGE = 16
+# For small files: channels of a map after two stages, and how many times as many with each stage more. Those of a
+# codeword cost nothing in the file.
+_CODEC_CHANNELS = {"rounded": (8, 4), "vector-quantised": (16, 2)}
 # Height or width at which the stages of a convolutional network end.
 _LAST_GRID = 16
 
@@ -64,8 +67,8 @@ def choose_parts(params: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dt
         is_bounded = [part.name for part in preprocessing] == ["unit-scale"] and likelihood.name != "bernoulli"
         output_activation = "sigmoid" if is_bounded else "identity"
         network = (
-            _codec_network(shape, n_latent, output_activation)
-            if bottleneck.name == "rounded"
+            _codec_network(shape, n_latent, output_activation, _CODEC_CHANNELS[bottleneck.name])
+            if bottleneck.name in _CODEC_CHANNELS
             else _network(shape, output_activation)
         )
     else:
@@ -109,7 +112,9 @@ def _network(shape: tuple[int, ...], output_activation: str) -> Network:
     )
 
 
-def _codec_network(shape: tuple[int, ...], n_latent: int | None, output_activation: str) -> Network:
+def _codec_network(
+    shape: tuple[int, ...], n_latent: int | None, output_activation: str, channels: tuple[int, int]
+) -> Network:
     """Return a network for a code that is written to a file: a map for images unless its length is given."""
     if not _is_image(shape) or min(ImageLayout.of(shape).height, ImageLayout.of(shape).width) < _SMALLEST_STRIDED_IMAGE:
         width = min(max(4 * math.prod(shape), 64), 512)
@@ -123,7 +128,7 @@ def _codec_network(shape: tuple[int, ...], n_latent: int | None, output_activati
     n_stages = min(max(math.ceil(math.log2(max(layout.height, layout.width) / _LAST_GRID)), 2), 4)
     return Strided(
         channels=(32, *[64] * (n_stages - 1)),
-        code_channels=8 * 4 ** (n_stages - 2) if n_latent is None else None,
+        code_channels=channels[0] * channels[1] ** (n_stages - 2) if n_latent is None else None,
         output_activation=output_activation,
         initialisation="he",
         start_at_mean=output_activation == "sigmoid",

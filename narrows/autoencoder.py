@@ -54,7 +54,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         Numbers in the code of a record. None: chosen by the size of a record, at most 32 (128 for large images).
     network : "auto", "dense", "convolutional" or Network
         Encoder and decoder.
-    bottleneck : "plain", "top-k", "rounded" or Bottleneck
+    bottleneck : "plain", "top-k", "gaussian", "rounded", "vector-quantised" or Bottleneck
         What stands between them.
     likelihood : "auto", "bernoulli", "normal", "laplace" or Likelihood
         What the decoder's output means; decides the loss.
@@ -229,7 +229,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         ]
         self.n_latent_ = math.prod(chain.bottleneck.z_shape)
         self.trained_on_: dict[str, Any] = {"name": source.name, "n_records": len(records), "seed": seed}
-        self.pca_ = PrincipalComponents.fit(source.values, self.n_latent_, seed, rows=rows)
+        self.pca_ = PrincipalComponents.fit(source.values, chain.bottleneck.n_numbers, seed, rows=rows)
         return self
 
     def fit_transform(self, X: Data, y: ArrayLike | None = None, **fit_params: Any) -> NDArray[Any]:

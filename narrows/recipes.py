@@ -14,7 +14,7 @@ from typing import Any
 
 from narrows.autoencoder import Autoencoder
 from narrows.bottlenecks import Gaussian as GaussianCode
-from narrows.bottlenecks import Rounded
+from narrows.bottlenecks import Rounded, VectorQuantised
 from narrows.corruptions import Gaussian, Masking
 from narrows.errors import UnknownNameError
 from narrows.likelihoods import Bernoulli, ConstrainedNormal, Normal
@@ -201,6 +201,16 @@ def beta_vae() -> Autoencoder:
         likelihood="bernoulli",
         preprocessing="unit-scale",
         training=Training(epochs=30, optimiser=Adam(learning_rate=1e-3)),
+    )
+
+
+@_named("vq-vae")
+def vq_vae() -> Autoencoder:
+    """Van den Oord et al. (2017): each vector of the code is one of 128, an image of 28×28 a map of 7×7 indices."""
+    return Autoencoder(
+        bottleneck=VectorQuantised(n_codes=128),
+        likelihood=_SUM_OF_SQUARES.clone(),
+        training=Training(epochs=8, batch_size=128, optimiser=Adam(learning_rate=2e-3)),
     )
 
 

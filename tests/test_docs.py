@@ -90,13 +90,18 @@ def write_images(folder: str, images: np.ndarray) -> None:
 def test_the_python_on_compression_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Training, "n_epochs", lambda self, n_records: 2)
-    (block,) = (block for block in snippets(COMPRESSION, "python") if "field" not in block)
+    (block,) = (block for block in snippets(COMPRESSION, "python") if not re.search("field|indices", block))
     names: dict[str, object] = {}
     exec(compile(block, "compression.md", "exec"), names)
     digits, one, some = (names[name] for name in ("digits", "one", "some"))
     assert (digits.shape, digits.dtype) == ((360, 8, 8), np.uint8)
     np.testing.assert_array_equal(one, digits[5])
     np.testing.assert_array_equal(some, digits[100:200])
+
+
+def test_the_indices_on_compression_are_some() -> None:
+    (block,) = (block for block in snippets(COMPRESSION, "python") if "indices" in block)
+    exec(compile(block.replace("epochs=5", "epochs=1"), "compression.md", "exec"), {})
 
 
 def test_the_field_on_compression_comes_back_within_its_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

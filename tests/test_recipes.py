@@ -138,6 +138,17 @@ def test_hinton2006_has_the_widths_of_the_paper(rng):
     assert layer_widths(fitted("hinton2006", rng)) == ([784, 1000, 500, 250, 30], [250, 500, 1000, 784])
 
 
+def test_vq_vae_is_a_map_of_indices_where_there_is_room_and_a_few_elsewhere(rng):
+    model = fitted("vq-vae", rng)
+    assert model.chain_.bottleneck.symbols_shape == (7, 7)
+    assert model.chain_.bottleneck.codebook.shape == (128, 16)
+    assert model.quantise(some_images(rng)).shape == (20, 49)
+    table = narrows.recipe("vq-vae", training__epochs=1, random_state=0).fit(rng.normal(size=(50, 12)))
+    assert table.chain_.bottleneck.symbols_shape == (1,)
+    colour = narrows.recipe("vq-vae", training__epochs=1).fit(rng.integers(0, 256, (4, 64, 64, 3), np.uint8))
+    assert colour.chain_.bottleneck.symbols_shape == (16, 16)
+
+
 def test_auto_is_the_default():
     assert repr(narrows.recipe("auto")) == repr(Autoencoder())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -51,6 +52,11 @@ class BottleneckModule(nn.Module, ABC):
         super().__init__()
         self.h_shape, self.z_shape = h_shape, z_shape
 
+    @property
+    def n_numbers(self) -> int:
+        """How many numbers tell the code of one record."""
+        return math.prod(self.z_shape)
+
     @abstractmethod
     def forward(self, h: Tensor, generator: Generator | None = None) -> Code:
         """Return the code of each record.
@@ -68,7 +74,10 @@ class BottleneckModule(nn.Module, ABC):
         return None
 
     def unquantised(self, h: Tensor) -> Tensor:
-        """Return the code before any rounding, (n, *z_shape): what the codec cuts into steps."""
+        """Return the code before any rounding, (n, *z_shape): what the codec cuts into steps.
+
+        A bottleneck that only chooses among codes returns its symbols (n, ...), as floats: they are whole already.
+        """
         z: Tensor = self(h).z
         return z
 

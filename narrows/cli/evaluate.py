@@ -30,6 +30,8 @@ _WORDS = {
     "nll_nats_per_record": ("nats", "−log p(x), at most, by importance sampling"),
     "bits_per_dimension": ("bits", "of a value, by the best bound"),
     "active_units": ("", "numbers of the code that are in use"),
+    "codebook_perplexity": ("", "codewords that would say as much, were they used equally"),
+    "codewords_in_use": ("", "codewords that are used at all"),
 }
 """Unit and meaning of each metric, in a few words; `narrows.evaluation.report.METRICS` has the whole story."""
 
@@ -77,7 +79,7 @@ def evaluate(
     size = f"{shape_text(source.shape)} values"
     print_lines(
         f"{source.name}: {count(len(source), 'record')} of {size}, "
-        f"each through {count(loaded.n_latent_, 'number')} and back",
+        f"each through {count(loaded.chain_.bottleneck.n_numbers, 'number')} and back",
         "",
         *metric_lines(metrics, loaded),
     )

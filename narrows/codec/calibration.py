@@ -1,6 +1,7 @@
 """Freezing a trained model: the integer decoder, and ways to write its codes as whole numbers.
 
 The codes of a rounded bottleneck are cut into steps of about 1, as it was trained for, and some wider and narrower.
+Those of a vector-quantised one are whole numbers already, the indices of its codewords.
 Those of any other model are cut into steps by how much they matter.
 With g_d the mean squared change of the output for a change of one in number d of the code, steps Δ_d = c / √g_d add
 the same error c² / 12 for each number, which is the best there is at high rates; c runs over a ladder, from where
@@ -21,13 +22,15 @@ from torch import Tensor
 
 from narrows.batches import batch_size
 from narrows.bottlenecks.rounded import RoundedModule
+from narrows.bottlenecks.vector_quantised import VectorQuantisedModule
 from narrows.chain import Chain
+from narrows.codec.arithmetic import HIGHEST, LOWEST
 from narrows.codec.entropy_models import MAX_SYMBOL, EntropyModel, Independent
 from narrows.codec.freezing import FrozenDecoder, freeze_decoder
 from narrows.codec.frozen import FrozenCodec, Quality
-from narrows.codec.operations import Rescale, Reshape
+from narrows.codec.operations import Codebook, Rescale, Reshape, Transpose
 from narrows.codec.output import Output
-from narrows.codec.priors import freeze_prior
+from narrows.codec.priors import freeze_indices, freeze_prior
 from narrows.codec.program import Program
 from narrows.errors import NotFreezableError
 
@@ -79,15 +82,15 @@ def freeze(chain: Chain, records: NDArray[Any], peak: float) -> FrozenCodec:
     was_training = chain.training
     chain.eval()
     try:
-        z = _codes(chain, records)
+        codes = _codes(chain, records)
         with torch.no_grad():
-            decoder = freeze_decoder(chain, z[:_MEASURED])
+            decoder = freeze_decoder(chain, _decoded(chain, codes[:_MEASURED]))
         output = _output(chain, decoder, records.dtype)
-        rungs = _rungs(chain, z, records)
+        rungs = _rungs(chain, codes, records, decoder)
     finally:
         chain.train(was_training)
-    fitting = _Fitting(decoder, output, z.flatten(1).double().cpu().numpy(), records, peak)
-    measured = [fitting.quality(steps, entropy) for steps, entropy in rungs]
+    fitting = _Fitting(decoder.program, output, codes.flatten(1).double().cpu().numpy(), records, peak)
+    measured = [fitting.quality(rung) for rung in rungs]
     usual = measured[_usual(chain, measured)]
     qualities = [one for one in measured if one is usual or not _is_beaten(one, measured)]
     if not isinstance(chain.bottleneck, RoundedModule):
@@ -96,7 +99,7 @@ def freeze(chain: Chain, records: NDArray[Any], peak: float) -> FrozenCodec:
         decoder.program,
         output,
         tuple(qualities),
-        z_shape=tuple(z.shape[1:]),
+        z_shape=chain.bottleneck.z_shape,
         peak=peak,
         usual=qualities.index(usual),
         golden=_golden(fitting, rungs),
@@ -104,29 +107,36 @@ def freeze(chain: Chain, records: NDArray[Any], peak: float) -> FrozenCodec:
 
 
 @dataclass(frozen=True, eq=False)
+class _Rung:
+    """A way to write codes as whole numbers, not yet measured; as `Quality` has them."""
+
+    steps: NDArray[np.float64]
+    entropy: EntropyModel
+    rescale: Program
+
+
+@dataclass(frozen=True, eq=False)
 class _Fitting:
     """What qualities are measured with."""
 
-    decoder: FrozenDecoder
+    program: Program
     output: Output
     codes: NDArray[np.float64]
     records: NDArray[Any]
     peak: float
 
-    def quality(self, steps: NDArray[np.float64], entropy: EntropyModel) -> Quality:
+    def quality(self, rung: _Rung) -> Quality:
         """Return a quality and what it gives on the records."""
-        program = self.decoder.program
-        rescale = Program((len(steps),), (_rescale(steps, self.decoder.input_shift), Reshape(program.in_shape)))
-        symbols = to_symbols(self.codes, steps)
-        x = program.run(rescale.run(symbols[:_MEASURED]))
+        symbols = to_symbols(self.codes, rung.steps)
+        x = self.program.run(rung.rescale.run(symbols[:_MEASURED]))
         difference = self.output.of(x).astype(np.float64) - self.records[:_MEASURED].astype(np.float64)
         mse = np.square(difference).reshape(len(difference), -1).mean(1)
         return Quality(
-            rescale=rescale,
-            entropy=entropy,
-            steps=steps,
+            rescale=rung.rescale,
+            entropy=rung.entropy,
+            steps=rung.steps,
             psnr_db=psnr_db(float(mse.mean()), self.peak),
-            bytes_per_record=float(entropy.bits(symbols).mean()) / 8,
+            bytes_per_record=float(rung.entropy.bits(symbols).mean()) / 8,
             mse_limit=_FAR * float(np.quantile(mse, 1 - _OUTLIERS)),
         )
 
@@ -172,18 +182,24 @@ def _is_beaten(quality: Quality, others: list[Quality]) -> bool:
     )
 
 
-def _rungs(chain: Chain, z: Tensor, records: NDArray[Any]) -> list[tuple[NDArray[np.float64], EntropyModel]]:
-    """Return steps and entropy model of each quality, from coarse to fine."""
-    codes = z.flatten(1).double().cpu().numpy()
-    rungs: list[tuple[NDArray[np.float64], EntropyModel]] = []
-    if isinstance(chain.bottleneck, RoundedModule):
-        own = _own_step(chain, chain.bottleneck.unit, z[:_MEASURED], records[:_MEASURED])
+def _rungs(chain: Chain, z: Tensor, records: NDArray[Any], decoder: FrozenDecoder) -> list[_Rung]:
+    """Return the ways to write codes as whole numbers, from coarse to fine."""
+    codes, bottleneck = z.flatten(1).double().cpu().numpy(), chain.bottleneck
+    if isinstance(bottleneck, VectorQuantisedModule):
+        steps = np.ones(codes.shape[1])
+        symbols = to_symbols(codes, steps)
+        return [_Rung(steps, freeze_indices(bottleneck, symbols), _codebook(bottleneck, decoder.input_shift))]
+    rungs: list[_Rung] = []
+    if isinstance(bottleneck, RoundedModule):
+        own = _own_step(chain, bottleneck.unit, z[:_MEASURED], records[:_MEASURED])
         for step in (own * times for times in _OCTAVE):
-            steps = np.full(codes.shape[1], step * chain.bottleneck.unit)
-            rungs.append((steps, freeze_prior(chain.bottleneck.prior, to_symbols(codes, steps), step)))
+            steps = np.full(codes.shape[1], step * bottleneck.unit)
+            entropy = freeze_prior(bottleneck.prior, to_symbols(codes, steps), step)
+            rungs.append(_Rung(steps, entropy, _rescale(steps, decoder)))
         return rungs
     for steps in _ladder(chain, z, records):
-        rungs.append((steps, Independent.fit(to_symbols(codes, steps), precision=_PRECISION)))
+        entropy = Independent.fit(to_symbols(codes, steps), precision=_PRECISION)
+        rungs.append(_Rung(steps, entropy, _rescale(steps, decoder)))
     return rungs
 
 
@@ -247,10 +263,17 @@ def _mean_error(chain: Chain, z: Tensor, records: NDArray[Any]) -> float:
 
 
 def _codes(chain: Chain, records: NDArray[Any]) -> Tensor:
-    """Return the codes before any rounding, (n, *z_shape)."""
+    """Return what is to be written as whole numbers, (n, ...): codes before any rounding, or indices."""
     return _over_batches(
         lambda batch: chain.bottleneck.unquantised(chain.encoder(chain.prepare(batch))), chain, records
     )
+
+
+def _decoded(chain: Chain, codes: Tensor) -> Tensor:
+    """Return what the decoder gets for codes of `_codes`, (n, *z_shape)."""
+    if not isinstance(chain.bottleneck, VectorQuantisedModule):
+        return codes
+    return chain.bottleneck.symbols_to_z(codes.long().to(chain.bottleneck.codebook.device))
 
 
 def _over_batches(function: Callable[[Tensor], Tensor], chain: Chain, records: NDArray[Any]) -> Tensor:
@@ -261,12 +284,21 @@ def _over_batches(function: Callable[[Tensor], Tensor], chain: Chain, records: N
         return torch.cat([function(torch.from_numpy(np.array(batch)).to(device)).cpu() for batch in batches])
 
 
-def _rescale(steps: NDArray[np.float64], input_shift: int) -> Rescale:
-    """Return multipliers and shift under which a symbol becomes step · 2^input_shift, as exactly as 31 bits can say."""
-    wanted = steps * 2.0**input_shift
+def _rescale(steps: NDArray[np.float64], decoder: FrozenDecoder) -> Program:
+    """Return the program under which a symbol becomes step · 2^input_shift, as exactly as 31 bits can say."""
+    wanted = steps * 2.0**decoder.input_shift
     shift = min(max(30 - math.frexp(float(wanted.max()))[1], 0), _LARGEST_SHIFT)
     multipliers = np.clip(np.rint(wanted * 2.0**shift), 1, 2**31 - 1)
-    return Rescale(multipliers.astype(np.int32), shift)
+    return Program((len(steps),), (Rescale(multipliers.astype(np.int32), shift), Reshape(decoder.program.in_shape)))
+
+
+def _codebook(bottleneck: VectorQuantisedModule, input_shift: int) -> Program:
+    """Return the program under which indices become codewords in units of 2^-input_shift."""
+    codewords = np.ldexp(bottleneck.codebook.detach().double().cpu().numpy(), input_shift)
+    table = np.clip(np.rint(codewords), LOWEST, HIGHEST).astype(np.int16)
+    vectors = (bottleneck.n_groups, bottleneck.n_places, table.shape[1])
+    layout = (Reshape(vectors), Transpose((0, 2, 1)), Reshape(bottleneck.z_shape))
+    return Program((bottleneck.n_numbers,), (Codebook(table), *layout))
 
 
 def _output(chain: Chain, decoder: FrozenDecoder, dtype: np.dtype[Any]) -> Output:
@@ -287,9 +319,9 @@ def _shortened(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array(values.flat[0]) if (values == values.flat[0]).all() else values
 
 
-def _golden(fitting: _Fitting, rungs: list[tuple[NDArray[np.float64], EntropyModel]]) -> NDArray[np.int32]:
+def _golden(fitting: _Fitting, rungs: list[_Rung]) -> NDArray[np.int32]:
     """Return symbols to replay: some of the training data, some far beyond them."""
-    seen = to_symbols(fitting.codes[:_GOLDEN], rungs[-1][0])
+    seen = to_symbols(fitting.codes[:_GOLDEN], rungs[-1].steps)
     n_symbols = seen.shape[1]
     far = np.random.default_rng(0).integers(-MAX_SYMBOL, MAX_SYMBOL, (2, n_symbols), np.int32)
     return np.concatenate([seen, far, far >> 8])

@@ -4,6 +4,7 @@
 
     symbols ─► rescale ─► integer decoder ─► output ─► records
     (n, D)     × m ≫ s    16-bit numbers     × scale + offset, in the records' dtype
+               or codebook
 
 The blob is a safetensors file: tensors, and JSON in its header. Its SHA-256 is the model's name in archives, so the
 same codec always makes the same bytes.
@@ -26,7 +27,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as read_tensors
 
 from narrows.codec.entropy_models import EntropyModel, entropy_model
-from narrows.codec.operations import Rescale, Reshape
+from narrows.codec.operations import Codebook, Operation, Rescale, Reshape, Transpose
 from narrows.codec.output import DTYPES, Output
 from narrows.codec.program import MOST_WORK, Program
 from narrows.codec.residual.causal import Causal, as_image
@@ -43,6 +44,7 @@ _MOST_GOLDEN = 64
 _MOST_VALUES = 1 << 26
 _MOST_QUALITIES = 256
 _OF_CAUSAL = ("bool", "uint8", "uint16")
+_RESCALES: tuple[list[type[Operation]], ...] = ([Rescale, Reshape], [Codebook, Reshape, Transpose, Reshape])
 _A_SYMBOL = 1 << 16  # coding a symbol takes about as long as so many multiplications
 _DAMAGE = (
     SafetensorError,
@@ -63,11 +65,11 @@ class Quality:
     Attributes
     ----------
     rescale : Program
-        From symbols to the decoder's input; the steps of quantisation are in its multipliers.
+        From symbols to the decoder's input: factors that hold the steps of quantisation, or a codebook.
     entropy : EntropyModel
         How symbols become bits.
     steps : ndarray of shape (n_symbols,), float64
-        What one symbol is worth in the code; only the encoder needs it.
+        What one symbol is worth in the code, 1 where it is an index; only the encoder needs it.
     psnr_db, bytes_per_record : float
         Measured on training data, with this integer decoder.
     mse_limit : float
@@ -148,7 +150,7 @@ class FrozenCodec:
     @property
     def n_symbols(self) -> int:
         """Whole numbers that stand for one record."""
-        return math.prod(self.z_shape)
+        return self.qualities[0].entropy.n_symbols
 
     @property
     def causal(self) -> Causal | None:
@@ -231,9 +233,9 @@ class FrozenCodec:
         ModelFileError
             If they do not.
         """
-        n = self.n_symbols
+        n = self.n_symbols if self.qualities else 0
         fits = (
-            len(self.qualities) <= _MOST_QUALITIES
+            1 <= len(self.qualities) <= _MOST_QUALITIES
             and 0 <= self.usual < len(self.qualities)
             and self.program.in_shape == self.z_shape
             and math.prod(self.program.out_shape) == self.output.n_values
@@ -447,13 +449,16 @@ def _rescale(settings: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Prog
     Raises
     ------
     ModelFileError
-        If it is anything but a rescale and a reshape.
+        If it is anything but a rescale and a reshape, or a codebook and what lays its rows out.
     """
     program = Program.from_tensors(settings, tensors)
     kinds = [type(operation) for operation in program.operations]
-    if kinds != [Rescale, Reshape]:
+    if kinds not in _RESCALES:
         names = ", ".join(operation.name for operation in program.operations[:9]) or "nothing"
-        raise ModelFileError(f"The 'rescale' of a quality must be a rescale and a reshape. Got {names}.")
+        raise ModelFileError(
+            "The 'rescale' of a quality must be a rescale and a reshape; or a codebook, a reshape, a transpose and a "
+            f"reshape. Got {names}."
+        )
     return program
 
 

@@ -9,13 +9,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from narrows.bottlenecks.rounded import NEIGHBOURS, LogisticPrior
-from narrows.codec.entropy_models import Autoregressive, EntropyModel, Independent, Predictor
+from narrows.bottlenecks.vector_quantised import VectorQuantisedModule
+from narrows.codec.entropy_models import Autoregressive, Context, EntropyModel, Independent, Predictor
 from narrows.codec.entropy_models import predictor as integer
+from narrows.codec.rans import MAX_PRECISION
 
-__all__ = ["freeze_prior"]
+__all__ = ["freeze_indices", "freeze_prior"]
 
 _PRECISION = 12
 _PHASES = 8
+_MOST_CODES_IN_CONTEXT = 1024  # of more, a file could hold too few tables for the neighbours to choose from
 # Scale k of the tables is 2^((k - 16) / 4) symbols: from a sixteenth to 32.
 _SCALES, _UNIT_SCALE, _PER_OCTAVE = 37, 16, 4
 _LARGEST_WEIGHT = 32_767
@@ -32,6 +35,19 @@ def freeze_prior(prior: LogisticPrior, symbols: NDArray[np.int32], step: float =
     return Autoregressive.with_tables_counted(
         _predictor(prior, step), symbols, unit_scale=_UNIT_SCALE, precision=_PRECISION
     )
+
+
+def freeze_indices(bottleneck: VectorQuantisedModule, symbols: NDArray[np.int32]) -> EntropyModel:
+    """Return tables counted on the indices (n, n_symbols) of training records: one for each, or by their neighbours."""
+    n_codes = len(bottleneck.codebook)
+    # As many values as a table has without making any of them rare.
+    precision = min(max(_PRECISION, (n_codes - 1).bit_length() + 2), MAX_PRECISION)
+    alone = Independent.fit(symbols, precision=precision)
+    *groups, height, width = (1, *bottleneck.symbols_shape)
+    if bottleneck.n_places == 1 or n_codes > _MOST_CODES_IN_CONTEXT:
+        return alone
+    by_context = Context.fit(symbols, (groups[-1], height, width), n_codes, precision=precision)
+    return min(by_context, alone, key=lambda model: float(model.bits(symbols).mean()))
 
 
 def _predictor(prior: LogisticPrior, step: float) -> Predictor:

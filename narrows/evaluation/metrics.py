@@ -12,7 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 import narrows.data
 from narrows.autoencoder import Autoencoder, Data
 from narrows.batches import batch_size
+from narrows.bottlenecks.vector_quantised import VectorQuantisedModule
 from narrows.errors import InvalidParameterError, ShapeMismatchError
+from narrows.evaluation.codebook import codebook_use
 from narrows.evaluation.likelihood import bounds
 from narrows.inference import mean_total, noise_of, reconstruct
 from narrows.options import Whole, check
@@ -60,7 +62,8 @@ def evaluate(
     -------
     metrics : dict
         As `narrows.evaluation.report.METRICS` explains them; of a variational model `narrows.evaluation.likelihood`'s
-        besides. None where a number has no meaning for these data.
+        besides, of a vector-quantised one `narrows.evaluation.codebook`'s. None where a number has no meaning for these
+        data.
 
     Raises
     ------
@@ -114,7 +117,12 @@ def evaluate(
             if is_variational
             else {}
         ),
+        **(codebook_use(model.chain_, source.values) if _is_vector_quantised(model) else {}),
     }
+
+
+def _is_vector_quantised(model: Autoencoder) -> bool:
+    return isinstance(model.chain_.bottleneck, VectorQuantisedModule)
 
 
 def _cross_entropy(x: NDArray[np.float64], x_hat: NDArray[np.float64]) -> float:

@@ -70,6 +70,11 @@ METRICS: dict[str, tuple[str, str]] = {
         "probability.",
     ),
     "active_units": ("", "Numbers of the code whose means vary by more than 0.01 (as a variance) over the records."),
+    "codebook_perplexity": (
+        "",
+        "e to the entropy of how often each codeword is chosen: as many, chosen equally often, would say as much.",
+    ),
+    "codewords_in_use": ("", "Codewords that are chosen at all."),
 }
 """Unit and plain words for every metric."""
 

@@ -33,6 +33,7 @@ from narrows.errors import NarrowsError
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "v1"
 NAMES = ("dense-codec", "map-codec", "ladder", "table")
+OF_INDICES = ("indices-map-embedded", "indices-groups-embedded", "indices-dense-embedded")
 WITH_NETWORK = ("bounded-uint8-0-causal", "bounded-uint8-3-causal-on-code")
 KEY = "narrows_codec"
 MAX_SECONDS = 5.0
@@ -68,14 +69,14 @@ class WrongOutcomeError(AssertionError):
 
 
 def blobs() -> list[bytes]:
-    """Return the frozen models of the golden files: whole, of one quality alone, and with a network."""
+    """Return the frozen models of the golden files: whole, of one quality alone, of indices, and with a network."""
     found = []
     for name in NAMES:
         codec = read_frozen(GOLDEN / f"{name}.safetensors")
         found += [codec.blob, codec.only(0).blob, codec.only(len(codec.qualities) - 1).blob]
-    for name in WITH_NETWORK:
+    for name, times in [*((name, 1) for name in OF_INDICES), *((name, 3) for name in WITH_NETWORK)]:
         with open_archive(GOLDEN / f"{name}.narrows") as archive:
-            found += [archive._codec.blob] * 3
+            found += [archive._codec.blob] * times
     return found
 
 

@@ -13,6 +13,7 @@ import narrows
 from narrows.archive.quality import choose_quality
 from narrows.bottlenecks import Plain
 from narrows.bottlenecks.rounded import LogisticPrior
+from narrows.bottlenecks.vector_quantised import VectorQuantisedModule
 from narrows.chain import Chain, Parts
 from narrows.codec.calibration import _gains, freeze, psnr_db, to_symbols
 from narrows.codec.entropy_models import MAX_SYMBOL, Autoregressive, Independent
@@ -35,9 +36,11 @@ def mean_psnr(model, restored, records):
 
 def freezing_costs(model, records, quality):
     """Return by how many dB the integer decoder is worse than the network, at the same symbols."""
-    steps = model.frozen_.qualities[quality].steps
     symbols = model.quantise(records, quality)
-    network = to_stored(decode(model.chain_, (symbols * steps).astype(np.float64)), model.dtype_)
+    codes = symbols * model.frozen_.qualities[quality].steps
+    if isinstance(model.chain_.bottleneck, VectorQuantisedModule):  # symbols are no code in steps, but stand for one
+        codes = model.chain_.bottleneck.symbols_to_z(torch.from_numpy(symbols)).flatten(1).numpy()
+    network = to_stored(decode(model.chain_, codes.astype(np.float64)), model.dtype_)
     integers = model.frozen_.decode(symbols, quality)
     return mean_psnr(model, network, records) - mean_psnr(model, integers, records)
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from narrows.codec.entropy_models import Autoregressive, Coded, Independent, Predictor, entropy_model
+from narrows.codec.entropy_models import Autoregressive, Coded, Context, Independent, Predictor, entropy_model
 from narrows.codec.entropy_models.escapes import Escapes, pack, packed_bytes, unpack
 from narrows.codec.rans import Message
 from narrows.codec.tables import FrequencyTables
@@ -41,6 +41,23 @@ def symbols_of(rng, n, d):
     return np.rint(rng.laplace(0, np.linspace(0.2, 9, d), (n, d))).astype(np.int32)
 
 
+def indices_of(rng, n, shape, n_values=9):
+    """Indices of maps that mostly are one more than the one to the left, or twice the one above; (n, C · h · w)."""
+    maps = rng.integers(0, n_values, (n, *shape))
+    channels, height, width = shape
+    for row in range(height):
+        for column in range(width):
+            if column:
+                likely = maps[:, :, row, column - 1] + 1
+            elif row:
+                likely = 2 * maps[:, :, row - 1, column]
+            else:
+                continue
+            is_likely = rng.random((n, channels)) < 0.8
+            maps[:, :, row, column] = np.where(is_likely, likely % n_values, maps[:, :, row, column])
+    return maps.reshape(n, -1).astype(np.int32)
+
+
 def models(rng):
     """Every kind, counted on symbols of 6 or 24 positions."""
     flat, grid = predictor_of(rng), predictor_of(rng, 4, (2, 3))
@@ -48,6 +65,7 @@ def models(rng):
         "independent": Independent.fit(symbols_of(rng, 500, 6)),
         "one by one": Autoregressive.with_tables_counted(flat, symbols_of(rng, 500, 6), unit_scale=10),
         "map": Autoregressive.with_tables_counted(grid, symbols_of(rng, 300, 24), unit_scale=10),
+        "indices": Context.fit(indices_of(rng, 300, (2, 3, 4)), (2, 3, 4), 9),
     }
 
 
@@ -345,6 +363,88 @@ def test_the_bound_of_the_sums_is_never_passed(rng):
 )
 def test_an_autoregressive_model_that_lies_is_refused(settings, tensors):
     good_settings, good_tensors = MODELS["one by one"].to_tensors()
+    merged = {name: tensor for name, tensor in (good_tensors | tensors).items() if tensor is not None}
+    with pytest.raises(ModelFileError):
+        entropy_model(good_settings | settings, merged)
+
+
+# Contexts
+
+
+def plain_tables(model, symbols):
+    """Return which table codes each symbol of a record, by the definition."""
+    channels, height, width = model.shape
+    last, tables = len(model.left) - 2, []
+    maps = symbols.reshape(channels, height, width)
+    for c, row, column in np.ndindex(channels, height, width):
+        left = model.left[min(max(maps[c, row, column - 1], 0), last)] if column else model.left[-1]
+        above = model.above[min(max(maps[c, row - 1, column], 0), last)] if row else model.above[-1]
+        tables.append(model.table_numbers[left, above])
+    return tables
+
+
+def test_the_neighbours_choose_the_table(rng):
+    model = MODELS["indices"]
+    symbols = indices_of(rng, 40, model.shape)
+    symbols[::3, ::5] = rng.choice([-32767, -1, 9, 32767], symbols[::3, ::5].shape)  # no indices
+    bits = model.tables.bits
+    for record in symbols:
+        entries, escaped = model.tables.entries(np.array(plain_tables(model, record)), record)
+        expected = bits[entries].sum() + 8 * packed_bytes(record[escaped]).sum()
+        np.testing.assert_allclose(model.bits(record[None])[0], expected)
+
+
+def test_indices_that_hang_on_their_neighbours_cost_little_more_than_they_must(rng):
+    shape, n_values = (1, 6, 7), 40
+    train, test = (indices_of(rng, n, shape, n_values) for n in (2000, 300))
+    share = 0.8 + 0.2 / n_values
+    a_symbol = -share * np.log2(share) - (1 - share) * np.log2(0.2 / n_values)
+    ideal = np.log2(n_values) + 41 * a_symbol
+    by_context, alone = Context.fit(train, shape, n_values).bits(test).mean(), Independent.fit(train).bits(test).mean()
+    assert ideal < by_context < 0.8 * alone
+
+
+def test_indices_that_say_the_same_are_of_one_class(rng):
+    """Of 64 indices those of each sixteen are followed by any of the next sixteen."""
+    blocks = (rng.integers(0, 4, (1500, 1)) + np.arange(12)) % 4
+    symbols = (16 * blocks + rng.integers(0, 16, (1500, 12))).astype(np.int32)
+    model = Context.fit(symbols[:1000], (1, 1, 12), 64)
+    of_blocks = [set(classes) for classes in model.left[:64].reshape(4, 16).tolist()]
+    assert sum(map(len, of_blocks)) == len(set.union(*of_blocks)), "no class knows of two blocks"
+    assert 4 * 12 < model.bits(symbols[1000:]).mean() < 1.03 * (6 + 4 * 11)
+
+
+def test_tables_of_contexts_stay_small():
+    for n_values in (2, 9, 128, 512, 1024):
+        symbols = np.random.default_rng(0).integers(0, n_values, (50, 12)).astype(np.int32)
+        model = Context.fit(symbols, (1, 3, 4), n_values)
+        assert model.tables.frequencies.nbytes <= 33_000
+        assert len(model.tables) <= min(n_values + 1, 16) ** 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "tensors"),
+    [
+        ({"channels": 0}, {}),
+        ({"height": None}, {}),
+        ({"width": 2**15 + 1}, {}),
+        ({"channels": 2**15, "height": 2**15}, {}),
+        ({"precision": 13}, {}),
+        ({}, {"left": None}),
+        ({}, {"left": np.zeros(10, np.int32)}),
+        ({}, {"left": np.zeros(9, np.uint16)}),
+        ({}, {"left": np.zeros(1, np.uint16), "above": np.zeros(1, np.uint16)}),
+        ({}, {"left": np.full(10, 10, np.uint16)}),
+        ({}, {"above": np.full(10, 65535, np.uint16)}),
+        ({}, {"table_numbers": np.zeros((0, 0), np.uint16)}),
+        ({}, {"table_numbers": np.zeros((9, 10), np.uint16)}),
+        ({}, {"table_numbers": np.zeros(100, np.uint16)}),
+        ({}, {"table_numbers": np.full((10, 10), 100, np.uint16)}),
+    ],
+)
+def test_a_model_of_contexts_that_lies_is_refused(settings, tensors):
+    good_settings, good_tensors = MODELS["indices"].to_tensors()
+    assert entropy_model(good_settings, good_tensors).n_symbols == 24
     merged = {name: tensor for name, tensor in (good_tensors | tensors).items() if tensor is not None}
     with pytest.raises(ModelFileError):
         entropy_model(good_settings | settings, merged)

@@ -11,11 +11,14 @@ import torch
 from safetensors.numpy import load, save
 from threadpoolctl import threadpool_limits
 
+import narrows
+from narrows.bottlenecks import VectorQuantised
 from narrows.codec import FrozenCodec, frozen, read_frozen
 from narrows.codec.frozen import FORMAT
 from narrows.codec.program import MOST_WORK
 from narrows.codec.tensor_bytes import pack_tensors
 from narrows.errors import DataNotFoundError, ModelFileError, NotFreezableError
+from narrows.networks import Dense
 
 MODELS = ("codec_model", "map_model", "ladder_model", "table_model")
 KEY = "narrows_codec"
@@ -384,6 +387,29 @@ def test_a_rescale_is_a_rescale_and_a_reshape(codec_model):
         blob = joined(with_operations(header, ("qualities", 0, "rescale"), operations), tensors | more)
         with pytest.raises(ModelFileError, match="'rescale' of a quality must be a rescale and a reshape"):
             FrozenCodec.from_bytes(blob)
+
+
+def test_a_codebook_comes_with_what_lays_its_rows_out(digits):
+    settings = {"n_latent": 6, "network": Dense(widths=(4,)), "training": narrows.Training(epochs=1)}
+    bottleneck = VectorQuantised(n_codes=5, dim=2)
+    codec = narrows.Autoencoder(bottleneck=bottleneck, random_state=0, **settings).fit(digits[0][:200]).frozen_
+    header, tensors = parts(codec.blob)
+    operations = header["qualities"][0]["rescale"]["operations"]
+    assert [operation["kind"] for operation in operations] == ["codebook", "reshape", "transpose", "reshape"]
+    assert FrozenCodec.from_bytes(joined(header, tensors)).n_symbols == 3
+    codebook, *layout = operations
+    for wrong in ([codebook], [codebook, layout[2]], layout, [*operations, layout[2]], [codebook, codebook, *layout]):
+        blob = joined(with_operations(header, ("qualities", 0, "rescale"), wrong), tensors)
+        with pytest.raises(ModelFileError):
+            FrozenCodec.from_bytes(blob)
+    for lies in ({"in_shape": [4]}, {"in_shape": [1, 3]}, {"in_shape": [1 << 26]}, {"in_shape": []}):
+        rescale = {**header["qualities"][0]["rescale"], **lies}
+        with pytest.raises(ModelFileError):
+            FrozenCodec.from_bytes(joined(changed(header, ("qualities", 0, "rescale"), rescale), tensors))
+    table = tensors["quality.0.rescale.0.table"]
+    for wrong in (table[:, :1], np.zeros((1 << 16, 2), np.int16), table.astype(np.int32), table[:0], table + 1):
+        with pytest.raises(ModelFileError):
+            FrozenCodec.from_bytes(joined(header, {**tensors, "quality.0.rescale.0.table": wrong}))
 
 
 def test_as_many_golden_vectors_as_can_be_replayed_in_time(ladder_model, monkeypatch):

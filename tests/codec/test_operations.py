@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from narrows.codec.operations import (
+    Codebook,
     Convolution,
     Dense,
     Lookup,
@@ -211,6 +212,16 @@ def test_changes_of_shape(carrier):
     np.testing.assert_array_equal(run(Transpose((2, 0, 1)), x, carrier=carrier), x.transpose(0, 3, 1, 2))
 
 
+@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize(("n_codes", "dim"), [(1, 1), (7, 3), (300, 1), (1 << 15, 2)])
+def test_a_codebook_at_every_value_there_is(n_codes, dim, carrier):
+    """Those beyond its ends are taken for the ends."""
+    table = int16(3, n_codes, dim)
+    x = np.arange(ENDS[0], ENDS[1] + 1, dtype=np.int16).reshape(-1, 4, 2)
+    rows = [min(max(int(value), 0), n_codes - 1) for value in x.ravel()]
+    np.testing.assert_array_equal(run(Codebook(table), x, carrier=carrier), table[rows].reshape(-1, 4, 2, dim))
+
+
 @given(data=st.data(), shift=st.integers(0, 40), n_in=st.integers(1, 40), follow=st.sampled_from(["", "relu", "curve"]))
 @settings(max_examples=60, deadline=None)
 def test_extreme_weights_give_the_same_integers_everywhere(data, shift, n_in, follow):
@@ -290,6 +301,7 @@ EXAMPLES = [
     Reshape((2, 3)),
     Transpose((1, 0, 2)),
     Upsample((4, 5)),
+    Codebook(int16(1, 5, 2)),
 ]
 
 
@@ -343,6 +355,7 @@ def test_unknown_operations():
         lambda: Dense(int16(1, 2, 3), biases(2, 3), 5),
         lambda: Dense(int16(1, 1, 3), np.array([-(2**63)]), 5),
         lambda: Lookup(int16(1, 8)),
+        lambda: Codebook(np.zeros(((1 << 15) + 1, 1), np.int16)),
         lambda: Convolution(int16(1, 2, 3, 3, 3), biases(2, 2), 7, (3, 1)),
         lambda: Convolution(int16(1, 2, 3, 3, 3), biases(2, 3), 7, (1, 1)),
         lambda: TransposedConvolution(int16(1, 3, 2, 3, 3), biases(2, 2), 7, (2, 2), (1, 1), (2, 0)),
@@ -371,6 +384,7 @@ def test_parts_that_do_not_fit(make):
         (Transpose((0, 1)), (2, 2, 2)),
         (Upsample((2**13, 2**13)), (1, 1, 2)),
         (Upsample((2, 2)), (4, 4)),
+        (Codebook(np.zeros((1, 1 << 10), np.int16)), (1 << 9, (1 << 7) + 1)),
     ],
 )
 def test_records_that_do_not_fit(operation, in_shape):

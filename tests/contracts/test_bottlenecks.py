@@ -32,7 +32,11 @@ def check_bottleneck(part, z_shape):
 @pytest.mark.parametrize("z_shape", [(1,), (5,), (3, 4, 2)], ids=str)
 def test_bottleneck(part, z_shape):
     n_latent = math.prod(z_shape)
-    if (getattr(part, "k", None) or 1) > n_latent:
+    n_channels = z_shape[0] if len(z_shape) == 3 else n_latent
+    if n_channels % (getattr(part, "dim", None) or 1):
+        with pytest.raises(InvalidParameterError, match=f"The 'dim' of VectorQuantised must divide {n_channels}, the "):
+            part.build(z_shape)
+    elif (getattr(part, "k", None) or 1) > n_latent:
         with pytest.raises(InvalidParameterError, match=f"The 'k' of TopK must be ≤ {n_latent}, the numbers in the"):
             part.build(z_shape)
     else:

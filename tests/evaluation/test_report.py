@@ -12,7 +12,9 @@ from narrows.pictures import filters
 
 EVIL = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
 VARIATIONAL = (-104.2, 79.5, 24.7, 99.1, 0.1824, 21)
-ALL_METRICS = dict(zip(METRICS, (10_000, 3.0042, 0.003832, 24.1667, 0.08251, None, 13.87, *VARIATIONAL), strict=True))
+CODEBOOK = (88.5, 126)
+USUAL = (10_000, 3.0042, 0.003832, 24.1667, 0.08251, None, 13.87)
+ALL_METRICS = dict(zip(METRICS, (*USUAL, *VARIATIONAL, *CODEBOOK), strict=True))
 
 
 class Page(HTMLParser):
@@ -85,6 +87,8 @@ def test_every_metric_has_its_value_unit_and_meaning(html):
         "nll_nats_per_record": "99.1 nats",
         "bits_per_dimension": "0.1824 bits",
         "active_units": "21",
+        "codebook_perplexity": "88.5",
+        "codewords_in_use": "126",
     }
     assert table["nats_per_record"][1].startswith("Not defined for these data.")
     assert "summed over a record" in table["sse_per_record"][1]

@@ -1274,7 +1274,39 @@ class Autoregressive:
         return self.table_numbers[k * self.n_phases + m % self.n_phases], offsets
 
 
-EntropyModel = Independent | Autoregressive
+class Context:
+    """The indices to the left and above choose each symbol's table."""
+
+    def __init__(self, settings: dict[str, Any], tensors: Tensors, prefix: str, n_symbols: int) -> None:
+        self.tables = Tables(settings, tensors, prefix)
+        sizes = (whole(settings.get(name), 1, 32768, name) for name in ("channels", "height", "width"))
+        self.channels, self.height, self.width = sizes
+        require(self.channels * self.height * self.width == n_symbols, "the maps are not the symbols")
+        self.left = tensor(tensors, prefix + "left", "uint16", None).astype(np.int64)
+        self.above = tensor(tensors, prefix + "above", "uint16", len(self.left)).astype(np.int64)
+        require(2 <= len(self.left) <= 32769, "there are too few or too many classes")
+        self.table_numbers = tensor(tensors, prefix + "table_numbers", "uint16", None, None).astype(np.int64)
+        n_left, n_above = self.table_numbers.shape
+        require(self.left.max() < n_left and self.above.max() < n_above, "a class has no tables")
+        require(np.all(self.table_numbers < len(self.tables)), "a table is named that there is not")
+        require(len(self.tables) << self.tables.precision <= 1 << 22, "there are too many tables")
+
+    def walk(self, n: int, code: Code) -> Array:
+        """Go through the symbols of n records in the order of coding; return them, (n, D)."""
+        symbols = np.zeros((n, self.channels, self.height, self.width), np.int64)
+        last = len(self.left) - 2
+        for d, (c, row, column) in enumerate(np.ndindex(self.channels, self.height, self.width)):
+            a = np.full(n, self.left[-1])
+            b = np.full(n, self.above[-1])
+            if column > 0:
+                a = self.left[np.clip(symbols[:, c, row, column - 1], 0, last)]
+            if row > 0:
+                b = self.above[np.clip(symbols[:, c, row - 1, column], 0, last)]
+            symbols[:, c, row, column] = code(d, self.table_numbers[a, b], np.zeros(n, np.int64))
+        return symbols.reshape(n, -1)
+
+
+EntropyModel = Independent | Autoregressive | Context
 
 
 def build_entropy(settings: dict[str, Any], tensors: Tensors, prefix: str, n_symbols: int) -> EntropyModel:
@@ -1284,6 +1316,8 @@ def build_entropy(settings: dict[str, Any], tensors: Tensors, prefix: str, n_sym
         return Independent(settings, tensors, prefix, n_symbols)
     if name == "autoregressive":
         return Autoregressive(settings, tensors, prefix, n_symbols)
+    if name == "context":
+        return Context(settings, tensors, prefix, n_symbols)
     raise ValueError("the entropy model is of an unknown kind")
 
 
@@ -1338,6 +1372,14 @@ def build_rescale(op: Operation, shape: Shape) -> tuple[Shape, Step]:
     multipliers = op.tensor("multipliers", "int32", math.prod(shape))
     check_sums(multipliers, np.zeros_like(multipliers), shift)
     return shape, lambda x: clip16(round_shift(multipliers.reshape(shape) * x, shift))
+
+
+def build_codebook(op: Operation, shape: Shape) -> tuple[Shape, Step]:
+    """Replace each value by the row of a table that it numbers."""
+    table = op.tensor("table", "int16", None, None)
+    last = len(table) - 1
+    require(last < 1 << 15, "a codebook has too many rows")
+    return (*shape, table.shape[1]), lambda x: table[np.clip(x, 0, last)]
 
 
 def build_dense(op: Operation, shape: Shape) -> tuple[Shape, Step]:
@@ -1453,6 +1495,7 @@ def build_upsample(op: Operation, shape: Shape) -> tuple[Shape, Step]:
 
 BUILDERS = {
     "rescale": build_rescale,
+    "codebook": build_codebook,
     "dense": build_dense,
     "convolution": build_convolution,
     "transposed-convolution": build_transposed,
@@ -1462,6 +1505,9 @@ BUILDERS = {
     "transpose": build_transpose,
     "upsample": build_upsample,
 }
+
+
+RESCALES = (["rescale", "reshape"], ["codebook", "reshape", "transpose", "reshape"])
 
 
 class Program(NamedTuple):
@@ -1573,10 +1619,12 @@ def load_model(blob: bytes) -> Model:
     meta = parse_object(text.encode("utf-8"))
     whole(meta.get("format"), 1, 1, "the model's format")
     z_shape = wholes(meta.get("z_shape"), 1, 1 << 26, "z_shape")
-    n_symbols = math.prod(z_shape)
-    qualities = meta.get("qualities")
-    if not isinstance(qualities, list) or not qualities:
+    described = meta.get("qualities")
+    if not isinstance(described, list) or not described:
         raise ValueError("the model has no qualities")
+    qualities = [build_quality(q, tensors, f"quality.{i}.", z_shape) for i, q in enumerate(described)]
+    n_symbols = qualities[0].rescale.in_shape[0]
+    require(all(q.rescale.in_shape == (n_symbols,) for q in qualities), "qualities have other numbers of symbols")
     shape = wholes(meta.get("shape"), 1, 1 << 30, "shape", range(1, 32))
     require(meta.get("dtype") in DTYPES, "unknown dtype")
     model = Model(
@@ -1584,7 +1632,7 @@ def load_model(blob: bytes) -> Model:
         dtype=np.dtype(meta["dtype"]).newbyteorder("<"),
         n_symbols=n_symbols,
         decoder=build_program(meta.get("decoder"), tensors, "decoder."),
-        qualities=[build_quality(q, tensors, f"quality.{i}.", z_shape) for i, q in enumerate(qualities)],
+        qualities=qualities,
         scale=output_tensor(tensors, "output.scale", shape),
         offset=output_tensor(tensors, "output.offset", shape),
         network=build_network(meta, tensors, shape),
@@ -1605,12 +1653,11 @@ def build_network(meta: dict[str, Any], tensors: Tensors, shape: Shape) -> Netwo
 def build_quality(value: object, tensors: Tensors, prefix: str, z_shape: Shape) -> Quality:
     """Make a quality of its JSON."""
     entry = as_object(value, "a quality")
-    n_symbols = math.prod(z_shape)
-    entropy = build_entropy(as_object(entry.get("entropy"), "entropy"), tensors, prefix + "entropy.", n_symbols)
     rescale = build_program(entry.get("rescale"), tensors, prefix + "rescale.")
-    require(rescale.in_shape == (n_symbols,) and rescale.out_shape == z_shape, "rescale is not from symbols to codes")
-    require(rescale.kinds == ["rescale", "reshape"], "rescale is more than a rescale and a reshape")
-    return Quality(entropy, rescale)
+    require(len(rescale.in_shape) == 1 and rescale.out_shape == z_shape, "rescale is not from symbols to codes")
+    require(rescale.kinds in RESCALES, "rescale is neither a rescale and a reshape, nor a codebook and its layout")
+    entropy = as_object(entry.get("entropy"), "entropy")
+    return Quality(build_entropy(entropy, tensors, prefix + "entropy.", rescale.in_shape[0]), rescale)
 
 
 def output_tensor(tensors: Tensors, name: str, shape: Shape) -> Array:

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 import narrows
+from narrows.bottlenecks import VectorQuantised
 from narrows.codec import read_frozen
 from narrows.codec.residual import kept as kept_module
 from narrows.codec.residual.causal import Causal as FrozenNetwork
@@ -522,6 +523,39 @@ def test_a_golden_archive_of_small_groups():
     assert digest.hexdigest() == facts["restored"]
     assert decoder.open_archive(path).header.group_records == 64
     assert [len(chunk.group_crcs) for chunk in chunks(path)] == [3, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("indices-map", "context"), ("indices-groups", "independent"), ("indices-dense", "independent")]
+)
+def test_golden_archives_of_indices(name, kind):
+    folder = Path(__file__).parents[1] / "golden" / "v1"
+    path = folder / f"{name}-embedded.narrows"
+    facts = json.loads((folder / "hashes.json").read_text())["archives"][path.name]
+    found = decoder.read(path)
+    digest = hashlib.sha256(f"{found.dtype.name} {found.shape}\n".encode() + found.tobytes())
+    assert digest.hexdigest() == facts["restored"]
+    (quality,) = decoder.load_model(decoder.find_blob(decoder.open_archive(path), None)).qualities
+    assert type(quality.entropy).__name__.lower() == kind
+
+
+INDICES = {
+    "map": {"network": STRIDED, "bottleneck": VectorQuantised(n_codes=20)},
+    "groups": {"network": STRIDED, "bottleneck": VectorQuantised(n_codes=5, dim=1)},
+    "dense": {"network": Dense(widths=(8,)), "bottleneck": VectorQuantised(n_codes=20), "n_latent": 6},
+}
+
+
+@pytest.mark.parametrize("code", INDICES)
+@pytest.mark.parametrize("bound", [None, 3])
+def test_vector_quantised_codes(tmp_path, large_digits, code, bound):
+    model = fit("vq-vae", large_digits[0][:300], **INDICES[code])
+    records = np.concatenate([large_digits[1][:90], noise(10, *large_digits[1].shape[1:])])
+    narrows.compress(records, tmp_path / "a", model=model, max_error=bound)
+    assert_same(tmp_path / "a", model)
+    kind = model.frozen_.qualities[0].entropy.name
+    assert kind in {"independent", "context"}
+    assert code != "dense" or kind == "independent"
 
 
 def test_tiles_with_a_bound(tmp_path, map_model):

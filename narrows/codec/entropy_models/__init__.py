@@ -8,15 +8,25 @@ from typing import Any
 from numpy.typing import NDArray
 
 from narrows.codec.entropy_models.autoregressive import Autoregressive
+from narrows.codec.entropy_models.context import Context
 from narrows.codec.entropy_models.contract import Coded, EntropyModel
 from narrows.codec.entropy_models.escapes import MAX_SYMBOL
 from narrows.codec.entropy_models.independent import Independent
 from narrows.codec.entropy_models.predictor import Predictor
 from narrows.errors import ModelFileError
 
-__all__ = ["MAX_SYMBOL", "Autoregressive", "Coded", "EntropyModel", "Independent", "Predictor", "entropy_model"]
+__all__ = [
+    "MAX_SYMBOL",
+    "Autoregressive",
+    "Coded",
+    "Context",
+    "EntropyModel",
+    "Independent",
+    "Predictor",
+    "entropy_model",
+]
 
-_KINDS: dict[str, type[EntropyModel]] = {kind.name: kind for kind in (Autoregressive, Independent)}
+_KINDS: dict[str, type[EntropyModel]] = {kind.name: kind for kind in (Autoregressive, Context, Independent)}
 
 
 def entropy_model(settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> EntropyModel:

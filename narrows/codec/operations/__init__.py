@@ -1,6 +1,7 @@
 """The operations of a frozen decoder, each a value with its proof."""
 
 from narrows.codec.operations.activations import Lookup, Rectify
+from narrows.codec.operations.codebook import Codebook
 from narrows.codec.operations.contract import EXACT_BELOW, MOST_VALUES, Operation, Sums
 from narrows.codec.operations.convolutions import Convolution, TransposedConvolution
 from narrows.codec.operations.dense import Dense, Rescale
@@ -9,6 +10,7 @@ from narrows.codec.operations.shapes import Reshape, Transpose, Upsample
 __all__ = [
     "EXACT_BELOW",
     "MOST_VALUES",
+    "Codebook",
     "Convolution",
     "Dense",
     "Lookup",

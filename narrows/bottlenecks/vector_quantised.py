@@ -1,0 +1,196 @@
+"""The vector-quantised bottleneck: each vector of the code is the nearest of a list, and told by its number."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Generator, Tensor, nn
+
+from narrows.bottlenecks.contract import Bottleneck, BottleneckModule, Code
+from narrows.errors import InvalidParameterError
+from narrows.options import Real, Whole, option, optional
+
+__all__ = ["MAX_CODES", "VectorQuantised", "VectorQuantisedModule"]
+
+MAX_CODES = 1 << 15
+"""Indices of more codewords would not fit the symbols of archives."""
+
+_USUAL_DIM = 4
+_FIRST_DRAW = 16  # outputs of the first batch, for each codeword, that the codebook is drawn from
+_DISTANCES = 1 << 22  # worked out at a time: 16 MiB
+_IN_USE = 1e-12  # a codeword used less than this stays where it is
+_GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
+
+
+class VectorQuantised(Bottleneck, name="vector-quantised"):
+    """Replace each vector of the code by the nearest codeword, z = e_k, k = argmin_j ‖h − e_j‖², and keep the index k.
+
+    The VQ-VAE (van den Oord, Vinyals and Kavukcuoglu 2017): the gradient goes straight through from z to h, and
+    β ‖h − sg(z)‖² keeps the encoder near the codebook, in nats. In a code that is a map the channels of each place are
+    a vector; any other code is cut into vectors of ``dim`` numbers, all of one codebook.
+
+    Codewords are running means of the vectors that chose them (ibid., appendix A.1): with n_k vectors of sum s_k in a
+    batch, N_k ← γ N_k + (1 − γ) n_k, m_k ← γ m_k + (1 − γ) s_k, e_k = m_k / N_k. They start at vectors of the first
+    batch, drawn as k-means++ does (Arthur and Vassilvitskii 2007). One whose N_k falls below a share ``revival`` of the
+    mean is replaced by a vector of the batch (Williams et al. 2020; Dhariwal et al. 2020, there by a count). Both only
+    happen while training.
+
+    Examples
+    --------
+    Sixteen channels at 7×7 places become 49 indices:
+
+    >>> VectorQuantised(n_codes=128).build((16, 7, 7))(torch.zeros(1, 16, 7, 7)).symbols.shape
+    torch.Size([1, 7, 7])
+    """
+
+    n_codes: int = option(Whole(2, MAX_CODES), "codewords in the codebook", default=512)
+    dim: int | None = option(
+        optional(Whole(1)),
+        "numbers in a codeword; None: the channels of a code that is a map, up to four numbers of any other",
+        default=None,
+    )
+    commitment: float = option(Real(0), "weight β of the distance between code and codeword", default=0.25)
+    decay: float = option(Real(0, 1, open_high=True), "decay γ of the running means, in a step", default=0.99)
+    revival: float = option(
+        Real(0), "share of the mean usage below which a codeword is replaced by a vector of the batch", default=0.03
+    )
+
+    def build(self, z_shape: tuple[int, ...]) -> VectorQuantisedModule:
+        n_channels = z_shape[0] if len(z_shape) == 3 else math.prod(z_shape)
+        dim = self.dim
+        if dim is None:
+            dim = n_channels if len(z_shape) == 3 else _largest_divisor(n_channels, _USUAL_DIM)
+        if n_channels % dim:
+            whole = "channels of the code" if len(z_shape) == 3 else "numbers in the code"
+            raise InvalidParameterError(
+                f"The 'dim' of VectorQuantised must divide {n_channels}, the {whole}. Got {dim}."
+            )
+        return VectorQuantisedModule(z_shape, self, dim)
+
+
+class VectorQuantisedModule(BottleneckModule):
+    """h (n, *z_shape) → the nearest codewords, (n, *z_shape), and their indices, (n, *symbols_shape).
+
+    Attributes
+    ----------
+    symbols_shape : tuple of int
+        (H, W) for maps (C, H, W) with the channels as one vector, (G, H, W) with G vectors at a place; else (G,).
+    codebook : Tensor of shape (n_codes, dim)
+    usage : Tensor of shape (n_codes,)
+        N_k, the running mean of how many vectors of a batch choose each codeword.
+    sums : Tensor of shape (n_codes, dim)
+        m_k, the running mean of their sums.
+    """
+
+    codebook: Tensor
+    usage: Tensor
+    sums: Tensor
+    is_started: Tensor
+
+    def __init__(self, shape: tuple[int, ...], part: VectorQuantised, dim: int) -> None:
+        super().__init__(shape, shape)
+        self.commitment, self.decay, self.revival = part.commitment, part.decay, part.revival
+        places = shape[1:] if len(shape) == 3 else ()
+        self.n_groups, self.n_places = math.prod(shape) // dim // math.prod(places), math.prod(places)
+        self.symbols_shape = places if places and self.n_groups == 1 else (self.n_groups, *places)
+        self.register_buffer("codebook", _spread(part.n_codes, dim))  # until there are data to start from
+        self.register_buffer("usage", torch.ones(part.n_codes))
+        self.register_buffer("sums", self.codebook.clone())
+        self.register_buffer("is_started", torch.zeros((), dtype=torch.int64))
+        self._is_known_to_be_started = False  # so that nothing waits for the device to say so
+
+    @property
+    def n_numbers(self) -> int:
+        return math.prod(self.symbols_shape)
+
+    def forward(self, h: Tensor, generator: Generator | None = None) -> Code:
+        noise = generator if self.training and torch.is_grad_enabled() else None
+        vectors = self._to_vectors(h.detach())
+        if noise is not None and not self._has_started():
+            self._start(vectors, noise)
+        indices = self._nearest(vectors)
+        z = self._to_code(nn.functional.embedding(indices, self.codebook))
+        cost = self.commitment * (h - z).square().flatten(1).sum(1)
+        if noise is not None:
+            self._learn(vectors, indices, noise)
+        symbols = indices.view(len(h), *self.symbols_shape)
+        return Code(z + (h - h.detach()), cost, symbols)  # z to the bit, and h to the gradient
+
+    def unquantised(self, h: Tensor) -> Tensor:
+        """Return the indices (n, *symbols_shape) as floats: nothing finer than them could be kept."""
+        return self._nearest(self._to_vectors(h)).view(len(h), *self.symbols_shape).to(h.dtype)
+
+    def symbols_to_z(self, symbols: Tensor) -> Tensor:
+        return self._to_code(nn.functional.embedding(symbols.reshape(-1), self.codebook))
+
+    def _to_vectors(self, h: Tensor) -> Tensor:
+        """Return the vectors of codes (n, *z_shape), one record's after the other's: (n · groups · places, dim)."""
+        dim = self.codebook.shape[1]
+        return h.reshape(len(h), self.n_groups, dim, self.n_places).transpose(2, 3).reshape(-1, dim)
+
+    def _to_code(self, vectors: Tensor) -> Tensor:
+        """Return codes (n, *z_shape) of vectors (n · groups · places, dim)."""
+        grouped = vectors.view(-1, self.n_groups, self.n_places, self.codebook.shape[1])
+        return grouped.transpose(2, 3).reshape(-1, *self.z_shape)
+
+    @torch.no_grad()
+    def _nearest(self, vectors: Tensor) -> Tensor:
+        """Return which codeword is nearest to each vector, shape (n,): ‖h − e‖² less ‖h‖², halved, is least."""
+        halves = 0.5 * self.codebook.square().sum(1)
+        parts = torch.split(vectors, max(1, _DISTANCES // len(self.codebook)))
+        return torch.cat([torch.addmm(halves, part, self.codebook.T, alpha=-1).argmin(1) for part in parts])
+
+    def _has_started(self) -> bool:
+        self._is_known_to_be_started = self._is_known_to_be_started or bool(self.is_started)
+        return self._is_known_to_be_started
+
+    @torch.no_grad()
+    def _start(self, vectors: Tensor, generator: Generator) -> None:
+        """Set codewords to vectors, each drawn by its squared distance from those before it."""
+        some = vectors[_draw(len(vectors), _FIRST_DRAW * len(self.codebook), generator, vectors.device)]
+        chosen = some[:1]
+        distances = torch.full_like(some[:, 0], torch.inf)
+        for position in range(len(self.codebook)):
+            self.codebook[position] = chosen[0]
+            distances = torch.minimum(distances, (some - chosen).square().sum(1))
+            # Where nothing is left that differs, any will do.
+            weights = distances.nan_to_num(0, 0, 0) + 1e-12 * distances.nan_to_num(0, 0, 0).sum() + 1e-30
+            chosen = some[torch.multinomial(weights, 1, generator=generator)]
+        self.usage.fill_(len(vectors) / len(self.codebook))
+        self.sums.copy_(self.codebook * self.usage[:, None])
+        self.is_started.fill_(1)
+
+    @torch.no_grad()
+    def _learn(self, vectors: Tensor, indices: Tensor, generator: Generator) -> None:
+        """Move codewords towards the vectors that chose them, and replace those that hardly any chose."""
+        counts = torch.bincount(indices, minlength=len(self.usage)).to(self.usage.dtype)
+        sums = torch.zeros_like(self.sums).index_add_(0, indices, vectors)
+        self.usage.lerp_(counts, 1 - self.decay)
+        self.sums.lerp_(sums, 1 - self.decay)
+        is_in_use = self.usage > _IN_USE
+        means = self.sums / self.usage.clamp_min(_IN_USE)[:, None]
+        self.codebook.copy_(torch.where(is_in_use[:, None], means, self.codebook))
+        if self.revival == 0:
+            return
+        mean_usage = self.usage.mean()
+        is_dead = self.usage < self.revival * mean_usage
+        drawn = vectors[_draw(len(vectors), len(self.usage), generator, vectors.device)]
+        self.codebook.copy_(torch.where(is_dead[:, None], drawn, self.codebook))
+        self.usage.copy_(torch.where(is_dead, mean_usage, self.usage))
+        self.sums.copy_(torch.where(is_dead[:, None], drawn * mean_usage, self.sums))
+
+
+def _draw(n: int, n_drawn: int, generator: Generator, device: torch.device) -> Tensor:
+    """Return indices below n, shape (n_drawn,), with replacement."""
+    return torch.randint(n, (n_drawn,), generator=generator, device=device)
+
+
+def _largest_divisor(n: int, most: int) -> int:
+    return max(divisor for divisor in range(1, most + 1) if n % divisor == 0)
+
+
+def _spread(n_codes: int, dim: int) -> Tensor:
+    """Return codewords (n_codes, dim) to start with where there are no data, the same every time."""
+    angles = torch.arange(n_codes * dim, dtype=torch.float64) * _GOLDEN_ANGLE
+    return angles.cos().reshape(n_codes, dim).to(torch.get_default_dtype())
