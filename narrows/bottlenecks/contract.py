@@ -41,7 +41,11 @@ class BottleneckModule(nn.Module, ABC):
         Shape of what the encoder must deliver for one record.
     z_shape : tuple of int
         Shape of the code of one record.
+    normal_prior : bool
+        Whether the codes of all records together are drawn towards N(0, I), so that others drawn there decode.
     """
+
+    normal_prior: bool = False
 
     def __init__(self, h_shape: tuple[int, ...], z_shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -62,6 +66,10 @@ class BottleneckModule(nn.Module, ABC):
     def posterior(self, h: Tensor) -> DiagonalNormal | None:
         """Return the distribution that codes are drawn from, given h (n, *h_shape); None where they are no draws."""
         return None
+
+    def nearest_code(self, z: Tensor) -> Tensor:
+        """Return what can be a code for any numbers z (n, *z_shape); most codes can be anything."""
+        return z
 
     def unquantised(self, h: Tensor) -> Tensor:
         """Return the code before any rounding, (n, *z_shape): what the codec cuts into steps."""
