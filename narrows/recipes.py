@@ -200,7 +200,7 @@ def wae() -> Autoencoder:
         likelihood=_SUM_OF_SQUARES.clone(),
         penalties=(MMD(weight=100.0),),
         preprocessing="unit-scale",
-        training=Training(epochs=30, batch_size=256, optimiser=Adam(learning_rate=2e-3)),
+        training=Training(epochs=20, batch_size=256, optimiser=Adam(learning_rate=2e-3)),
     )
 
 

@@ -73,12 +73,12 @@ def sample(
     model: Autoencoder, n: int, *, source: str = "auto", noise: bool = False, random_state: Any = None
 ) -> NDArray[Any]:
     """Return n new records (n, *shape); as `Autoencoder.sample`, which says more."""
-    seed = _seed(random_state)
-    codes = sample_codes(model, n, source=source, random_state=seed)
+    state = check_random_state(random_state)
+    codes = sample_codes(model, n, source=source, random_state=state)
     if not noise:
         return _records_of(model, codes)
     chain = model.chain_
-    generator = noise_of(chain, seed)
+    generator = noise_of(chain, _seed(state))
     device = next(chain.parameters()).device
     drawn = []
     with torch.no_grad():
