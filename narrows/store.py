@@ -63,7 +63,8 @@ def save(model: Autoencoder, path: str | os.PathLike[str], *, force: bool = Fals
         "pca.components": torch.from_numpy(np.ascontiguousarray(model.pca_.components)),
     }
     if model.density_ is not None:
-        tensors |= {f"density.{name}": torch.from_numpy(array) for name, array in model.density_.to_arrays().items()}
+        arrays = model.density_.to_arrays()
+        tensors |= {f"density.{name}": torch.from_numpy(np.ascontiguousarray(arrays[name])) for name in arrays}
     if model.integer_half_.why_not is None:
         tensors["frozen"] = torch.frombuffer(bytearray(model.frozen_.blob), dtype=torch.uint8)
     header = describe(model)

@@ -105,8 +105,9 @@ def test_of_a_model_it_has_the_codes_that_the_decoder_was_trained_on(digits):
     assert (one_more.deviation > 0.25).all(), "noise stands for rounding"
 
 
-def test_it_survives_the_file_to_the_bit(rng, tmp_path):
-    model = narrows.Autoencoder(3, training=narrows.Training(epochs=1), random_state=0).fit(two_clouds(rng, 300))
+@pytest.mark.parametrize("n_latent", [3, 70])
+def test_it_survives_the_file_to_the_bit(n_latent, rng, tmp_path):
+    model = narrows.Autoencoder(n_latent, training=narrows.Training(epochs=1), random_state=0).fit(two_clouds(rng, 300))
     model.save(tmp_path / "model")
     again = narrows.load(tmp_path / "model")
     for name, array in model.density_.to_arrays().items():

@@ -32,8 +32,8 @@ class MMD(Penalty, name="mmd"):
 
     Examples
     --------
-    >>> MMD(weight=100)
-    MMD(weight=100.0)
+    >>> MMD(weight=10)
+    MMD(weight=10.0)
     """
 
     weight: float = option(Real(0), "nats for each unit of the squared discrepancy", default=100.0)
