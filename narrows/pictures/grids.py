@@ -44,7 +44,7 @@ def grid(
         ``(n, H, W)`` or ``(n, 1, H, W)`` grey, ``(n, H, W, 3 | 4)`` or ``(n, 3 | 4, H, W)`` colour, or vectors
         ``(n, d)``.
     columns : int, optional
-        Records in a row. Default: as square as it gets.
+        Records in a row. Default: as square as it gets with full rows, if that is at most four times as wide as high.
     spacing : int, optional
         Pixels of the images' own size between neighbours. Default: a fourteenth of an image, at least one.
     row_labels, column_labels : sequence of str, optional
@@ -62,7 +62,7 @@ def grid(
         No columns, negative spacing, or another number of labels than rows or columns.
     """
     x = as_records("records", records)
-    n_columns = math.ceil(math.sqrt(len(x))) if columns is None else columns
+    n_columns = _usual_columns(len(x)) if columns is None else columns
     check_count("columns", "grid", n_columns, least=1)
     n_rows = -(-len(x) // n_columns)
     for name, labels, number in (("row_labels", row_labels, n_rows), ("column_labels", column_labels, n_columns)):
@@ -88,6 +88,18 @@ def grid(
             text_at(figure, left + i * (width + gap) + width / 2, top - 12, label, ha="center", va="bottom", **look)
         figure.draw_without_rendering()
     return figure
+
+
+def _usual_columns(n: int) -> int:
+    """Return how many columns make a grid of n records whole, or else square.
+
+    Examples
+    --------
+    >>> [_usual_columns(n) for n in (1, 3, 17, 60, 64)]
+    [1, 3, 5, 10, 8]
+    """
+    least = math.ceil(math.sqrt(n))
+    return next((columns for columns in range(least, 2 * least) if n % columns == 0), least)
 
 
 def _image_cell(x: NDArray[Any], n_rows: int, n_columns: int, spacing: int) -> tuple[int, int, int]:
