@@ -104,7 +104,8 @@ def generated(results: dict[str, Any]) -> str:
         epochs = str(row.get("epochs", ""))
         if "epochs" in row and row["epochs"] != row["epochs_of_the_recipe"]:
             epochs += f" of {row['epochs_of_the_recipe']}"
-        shown = f"`{name}`" if "epochs" in row else name
+        recipe, *changed = name.split(", ", 1)
+        shown = ", ".join([f"`{recipe}`", *changed]) if "epochs" in row else name
         lines.append(f"| {shown} | {row.get('n_latent', '')} | {epochs} | {row['how']} | {row['frechet']:.2f} |")
     error = next(iter(results.values()))["classifier_test_error"]
     return "\n".join([*lines, "", f"The classifier is wrong on {100 * error:.2f} % of the test images."])

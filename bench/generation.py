@@ -43,17 +43,23 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "generation.json"
 PICTURES = HERE.parent / "docs" / "pictures"
 N = 10_000
-RECIPES = ("auto", "cvae", "vae", "beta-vae", "wae")
+PLANE = "beta-vae, two numbers, β = 1"
+RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
+    **{name: (name, {}) for name in ("auto", "cvae", "vae", "beta-vae")},
+    PLANE: ("beta-vae", {"n_latent": 2, "bottleneck__beta": 1.0, "training__epochs": 4}),
+    "wae": ("wae", {}),
+}
+FILES = {PLANE: "beta-vae-plane"}
 FLOOR, PCA = "training images", "PCA, one normal distribution"
 ROWS = (FLOOR, PCA, *RECIPES)
 
-# The pictures of docs/generative.md: name, recipe, and the options of `narrows generate`.
+# The pictures of docs/generative.md: name, row, and the options of `narrows generate`.
 DRAWN = (
     ("samples-wae", "wae", "-n 60"),
     ("samples-density", "auto", "-n 60"),
     ("between", "wae", "--between mnist:test#0 mnist:test#1 --between mnist:test#4 mnist:test#7 -n 14"),
     ("traversal", "beta-vae", "--traverse"),
-    ("manifold", "cvae", "--manifold"),
+    ("manifold", PLANE, "--manifold"),
 )
 
 
@@ -86,12 +92,17 @@ class Features:
         return encode(self.classifier.chain_, images).astype(np.float64) / self.scale
 
 
-def trained(name: str, epochs: int | None) -> narrows.Autoencoder:
-    """Return the model of a recipe, trained if it has not been."""
-    path = MODELS / f"{name}.safetensors"
+def path_of(row: str) -> Path:
+    return MODELS / f"{FILES.get(row, row)}.safetensors"
+
+
+def trained(row: str, epochs: int | None) -> narrows.Autoencoder:
+    """Return the model of a row, trained if it has not been."""
+    path = path_of(row)
     if not path.exists():
         MODELS.mkdir(exist_ok=True)
-        changes = {} if epochs is None else {"training__epochs": epochs}
+        name, changes = RECIPES[row]
+        changes = changes if epochs is None else {**changes, "training__epochs": epochs}
         narrows.recipe(name, random_state=0, **changes).fit("mnist:train").save(path)
     model = narrows.load(path)
     if not has_prior(model) and model.density_ is None:
@@ -112,7 +123,8 @@ def samples(row: str, epochs: int | None, train: narrows.data.Source) -> tuple[N
         images = np.clip(np.rint(components.decode(drawn)), 0, 255).astype(np.uint8).reshape(N, 28, 28)
         return images, {"n_latent": 32, "how": "32 principal components, one normal distribution"}
     model = trained(row, epochs)
-    settings = narrows.recipe(row).training or narrows.Training()
+    name, changes = RECIPES[row]
+    settings = narrows.recipe(name, **changes).training or narrows.Training()
     how = {
         "n_latent": model.n_latent_,
         "epochs": len(model.history_),
@@ -141,10 +153,10 @@ def draw(only: list[str] | None) -> None:
     """Draw the pictures, as `narrows generate` does it."""
     from narrows.cli import main as narrows_command
 
-    for name, recipe, options in DRAWN:
-        if only is None or recipe in only:
-            trained(recipe, None)
-            where = f"-m {MODELS / recipe}.safetensors -o {PICTURES / name}.png --force"
+    for name, row, options in DRAWN:
+        if only is None or row in only:
+            trained(row, None)
+            where = f"-m {path_of(row)} -o {PICTURES / name}.png --force"
             narrows_command(f"generate {where} {options}".split(), standalone_mode=False)
 
 
