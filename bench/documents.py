@@ -4,8 +4,9 @@
     python bench/documents.py --numbers    numbers only
 
 Takes the models that bench/recipes.py left in bench/models, and trains the one that only a picture needs; the pictures
-of denoising filters are bench/classics.py's, and that of restored digits is what `narrows denoise` draws. Numbers stand
-between markers, ``<!--recipe:number-->13.47<!--/-->``; a test checks that they are those of the results.
+of denoising filters are bench/classics.py's, that of restored digits is what `narrows denoise` draws, and those of new
+records are bench/generation.py's. Numbers stand between markers, ``<!--recipe:number-->13.47<!--/-->``; a test checks
+that they are those of the results.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import numpy as np
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 PICTURES = ROOT / "docs" / "pictures"
-PAGES = [ROOT / "README.md", ROOT / "docs" / "documents.md"]
+PAGES = [ROOT / "README.md", ROOT / "docs" / "documents.md", ROOT / "docs" / "generative.md"]
 
 TWO = {"n_latent": 2, "network": "dense", "network__widths": (512, 256, 128), "network__activation": "tanh"}
 
@@ -96,13 +97,32 @@ def denoised(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def generated(results: dict[str, Any]) -> str:
+    """Return the table of how far samples are from data, from bench/generation.json."""
+    lines = ["| | code | epochs | codes drawn from | distance |", "| --- | --- | --- | --- | --- |"]
+    for name, row in results.items():
+        epochs = str(row.get("epochs", ""))
+        if "epochs" in row and row["epochs"] != row["epochs_of_the_recipe"]:
+            epochs += f" of {row['epochs_of_the_recipe']}"
+        recipe, *changed = name.split(", ", 1)
+        shown = ", ".join([f"`{recipe}`", *changed]) if "epochs" in row else name
+        lines.append(f"| {shown} | {row.get('n_latent', '')} | {epochs} | {row['how']} | {row['frechet']:.2f} |")
+    error = next(iter(results.values()))["classifier_test_error"]
+    return "\n".join([*lines, "", f"The classifier is wrong on {100 * error:.2f} % of the test images."])
+
+
 def all_numbers() -> dict[str, str]:
     """Return what belongs between the markers of all pages."""
     recipes = json.loads((HERE / "recipes.json").read_text())
     codec = json.loads((HERE / "codec.json").read_text())
     classics = json.loads((HERE / "classics.json").read_text())
     denoising = json.loads((HERE / "denoising.json").read_text())
-    tables = {"codec": compared(codec["rows"]), "denoising": denoised(denoising)}
+    generation = json.loads((HERE / "generation.json").read_text())
+    tables = {
+        "codec": compared(codec["rows"]),
+        "denoising": denoised(denoising),
+        "generation": generated(generation),
+    }
     return {**numbers(recipes), **costs(classics), **tables}
 
 

@@ -18,6 +18,7 @@ from torch import nn
 from narrows.bottlenecks import Bottleneck
 from narrows.corruptions import Corruption
 from narrows.data import Source
+from narrows.density import CodeDensity
 from narrows.errors import InvalidParameterError, ShapeMismatchError
 from narrows.estimator import TRAIN_ON_FINITE, Data, RecordsEstimator, labels_of
 from narrows.files import check_output
@@ -60,7 +61,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         What the decoder's output means; decides the loss.
     corruption : "gaussian", "masking", "salt-and-pepper", Corruption or None
         Noise on the input while training: a denoising autoencoder.
-    penalties : sequence of "l1", "kl-sparsity", "contractive" or Penalty
+    penalties : sequence of "l1", "kl-sparsity", "contractive", "mmd" or Penalty
         Further costs.
     preprocessing : "auto", or a sequence of "unit-scale", "mean-removal", "standardise", "binarise" or Preprocessing
         Between people's units and the networks'; undone on the way out.
@@ -94,6 +95,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         Of the records it was trained on; records come back in them.
     integer_half_ : IntegerHalf
         What archives need of the model, `frozen_`, or why there is nothing of the kind.
+    density_ : CodeDensity or None
+        Mixture of normal distributions fitted to the codes of training records, for `sample`. None in models saved
+        before there were such.
     pca_ : PrincipalComponents
         PCA of the training data with ``n_latent_`` components, to compare with.
 
@@ -220,6 +224,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         self.chain_ = chain.eval()
         self.range_ = _range(source.values)
         freeze_residual = None if residual is None or expected is None else partial(residual.freeze, expected)
+        self.density_ = CodeDensity.of(self.chain_, learned_from, seed)
         self.integer_half_ = IntegerHalf.freeze(self.chain_, records, self.range_, seed, freeze_residual)
         self.history_ = [row.to_json() for row in histories[len(pretraining)]]
         self.pretraining_history_ = [
@@ -298,6 +303,47 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
             raise InvalidParameterError("The model was trained without corruption, so there is none to apply.")
         seed = int(check_random_state(random_state).randint(2**31 - 1))
         return to_stored(corrupt(self.chain_, self._open(X, reset=False).values, seed), self.dtype_)
+
+    def sample(
+        self,
+        n: int = 1,
+        y: ArrayLike | None = None,
+        *,
+        source: str = "auto",
+        noise: bool = False,
+        random_state: Any = None,
+    ) -> NDArray[Any]:
+        """Return n new records (n, *shape), in the units and dtype of the training data.
+
+        What the decoder makes of codes that are drawn: from the prior N(0, I), where the model was trained to have its
+        codes there (variational models, and those with the penalty ``mmd``), else from `density_`.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        y : label, or array_like of shape (n,), optional
+            Of a conditional model: which labels they are to have. None: one label after the other, all equally often.
+        source : "auto", "prior" or "density"
+            What the codes are drawn from.
+        noise : bool
+            Draw from the likelihood p(x | z); otherwise records are its means.
+        random_state : int, RandomState or None
+            What is drawn comes from it.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the model has not what codes are to be drawn from, or is told no labels.
+        DataError
+            If there is no such label.
+        NotDecodableError
+            If the decoder needs more of a record than its code.
+        """
+        from narrows.uses.generate import sample
+
+        check_is_fitted(self)
+        return sample(self, n, y, source=source, noise=noise, random_state=random_state)
 
     def score(self, X: Data, y: ArrayLike | None = None) -> float:
         """Return minus the mean loss of a record, in nats; nothing is corrupted. Higher is better."""

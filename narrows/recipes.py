@@ -19,6 +19,7 @@ from narrows.corruptions import Gaussian, Masking
 from narrows.errors import UnknownNameError
 from narrows.likelihoods import Bernoulli, ConstrainedNormal, Normal
 from narrows.networks import Convolutional, Dense
+from narrows.penalties import MMD
 from narrows.preprocessing import UnitScale
 from narrows.pretraining import LayerWise
 from narrows.training import SGD, Adadelta, Adam, Training
@@ -211,6 +212,19 @@ def vq_vae() -> Autoencoder:
         bottleneck=VectorQuantised(n_codes=128),
         likelihood=_SUM_OF_SQUARES.clone(),
         training=Training(epochs=8, batch_size=128, optimiser=Adam(learning_rate=2e-3)),
+    )
+
+
+@_named("wae")
+def wae() -> Autoencoder:
+    """Tolstikhin et al. (2018): a Wasserstein autoencoder, whose codes together are drawn to a normal distribution."""
+    return Autoencoder(
+        n_latent=8,
+        network=Dense(widths=(512, 256), activation="silu", output_activation="sigmoid", start_at_mean=True),
+        likelihood=_SUM_OF_SQUARES.clone(),
+        penalties=(MMD(weight=100.0),),
+        preprocessing="unit-scale",
+        training=Training(epochs=20, batch_size=256, optimiser=Adam(learning_rate=2e-3)),
     )
 
 

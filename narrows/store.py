@@ -3,12 +3,14 @@
 The header's metadata hold ``narrows``, a JSON object: ``format``, the parameters, the parts that were chosen, the
 records' shape and dtype, the history, and ``sha256`` of all that and the tensors, in the order of their names. The
 tensor ``frozen`` is the integer decoder as bytes (`narrows.codec.frozen`), or ``not_frozen`` says why there is none.
+The tensors ``density.*`` are the arrays of `narrows.density.CodeDensity`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ from narrows.bottlenecks import Bottleneck
 from narrows.chain import Chain, Parts
 from narrows.corruptions import Corruption
 from narrows.data.arrays import check_dtype, check_shape
+from narrows.density import CodeDensity
 from narrows.errors import DataNotFoundError, ModelFileError
 from narrows.files import write_atomically
 from narrows.integer_half import IntegerHalf
@@ -59,6 +62,9 @@ def save(model: Autoencoder, path: str | os.PathLike[str], *, force: bool = Fals
         "pca.mean": torch.from_numpy(model.pca_.mean),
         "pca.components": torch.from_numpy(np.ascontiguousarray(model.pca_.components)),
     }
+    if model.density_ is not None:
+        arrays = model.density_.to_arrays()
+        tensors |= {f"density.{name}": torch.from_numpy(np.ascontiguousarray(arrays[name])) for name in arrays}
     if model.integer_half_.why_not is None:
         tensors["frozen"] = torch.frombuffer(bytearray(model.frozen_.blob), dtype=torch.uint8)
     header = describe(model)
@@ -108,6 +114,7 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Autoencoder:
         frozen = tensors["frozen"].numpy().tobytes() if "frozen" in tensors else str(header.get("not_frozen", _OLD))
         model.integer_half_ = IntegerHalf(frozen)
         model.pca_ = PrincipalComponents(tensors["pca.mean"].numpy(), tensors["pca.components"].numpy())
+        model.density_ = _density(tensors, math.prod(chain.bottleneck.z_shape))
     except Exception as error:  # whatever a header that lies leads to
         raise ModelFileError(f"{path} is a narrows model that cannot be rebuilt: {error}") from error
     if device != "auto" or model.training is not None:
@@ -171,6 +178,17 @@ def _fill(parts: Parts, shape: tuple[int, ...], dtype: np.dtype[Any], tensors: d
     chain.load_state_dict(tensors, assign=True)
     chain.lay_out()
     return chain
+
+
+def _density(tensors: dict[str, Tensor], n_latent: int) -> CodeDensity | None:
+    """Return the density of codes; None in models that were saved before there were such."""
+    arrays = {name[8:]: t.numpy() for name, t in tensors.items() if name.startswith("density.")}
+    if not arrays:
+        return None
+    density = CodeDensity.from_arrays(arrays)
+    if len(density.centre) != n_latent:
+        raise ValueError(f"its density is one of {len(density.centre)} numbers, its codes have {n_latent}")
+    return density
 
 
 def _digest(header: dict[str, Any], tensors: dict[str, Tensor]) -> str:

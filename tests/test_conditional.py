@@ -9,6 +9,7 @@ from narrows.bottlenecks import Gaussian
 from narrows.errors import DataError, InvalidParameterError
 from narrows.networks import Convolutional, Dense, Strided
 from narrows.training import Watcher
+from narrows.uses.generate import between, sample_codes, traversals
 
 NETWORKS = [
     Dense(widths=(32,)),
@@ -65,6 +66,23 @@ def test_a_chosen_label_is_generated(labelled):
     images = model.inverse_transform(np.random.default_rng(0).normal(size=(200, 3)), wanted)
     judge = KNeighborsClassifier(5).fit(train.values.reshape(len(train), -1), train.labels)
     assert (judge.predict(images.reshape(200, -1)) == wanted).mean() > 0.8
+
+
+def test_samples_of_a_label_are_what_is_decoded_under_it(labelled):
+    model = make(bottleneck="gaussian").fit(labelled[0])
+    codes = sample_codes(model, 12, random_state=0)
+    for y in (3, np.arange(12) % 4):
+        wanted = model.inverse_transform(codes, np.broadcast_to(y, 12))
+        np.testing.assert_array_equal(model.sample(12, y, random_state=0), wanted)
+    np.testing.assert_array_equal(
+        model.sample(12, random_state=0), model.inverse_transform(codes, np.arange(12) % 10), "each label in turn"
+    )
+    x = labelled[1].values
+    ends = between(model, x[0], x[1], 3, y=7)[[0, -1]]
+    np.testing.assert_array_equal(ends, model.reconstruct(x[:2], [7, 7]))
+    assert not np.array_equal(model.sample(5, 1, noise=True), model.sample(5, 2, noise=True))
+    assert traversals(model, x[0], y=3).records.shape[0] == 3
+    assert model.density_ is not None
 
 
 def test_labels_may_be_words_and_survive_the_file(labelled, tmp_path):
@@ -162,11 +180,21 @@ def test_it_works_on_the_command_line(labelled, tmp_path, monkeypatch):
         ["denoise", "digits:test", *model, "-o", "d.npy", "--demo-noise", "0.3"],
         ["picture", *model, "-o", "filters.png", "--kind", "filters"],
         ["picture", "digits:test", *model, "-o", "page.html", "--limit", "50"],
+        ["generate", *model, "-o", "sevens.png", "--label", "7", "-n", "9"],
+        ["generate", *model, "-o", "between.png", "--label", "7", "--between", "digits:test#0", "digits:test#1"],
+        ["generate", *model, "-o", "all.npy", "-n", "20"],
         ["info", "m.safetensors"],
     ):
         result = CliRunner().invoke(main, arguments)
         assert result.exit_code == 0, (arguments, result.output)
     assert "dense 64+10-512-256-2·10" in result.output
+    for arguments, said in (
+        (["--label", "11"], "There is no label '11'. There are: 0, 1, 2"),
+        (["--traverse"], "The model is told a label beside each code. Say which: 0, 1, 2"),
+    ):
+        result = CliRunner().invoke(main, ["generate", *model, "-o", "no.png", *arguments])
+        assert result.exit_code == 2
+        assert said in result.output
     np.save("x.npy", labelled[1].values)
     for arguments in (["reconstruct", "x.npy", *model, "-o", "s.npy"], ["decode", "codes.npy", *model, "-o", "s.npy"]):
         result = CliRunner().invoke(main, arguments)

@@ -18,12 +18,14 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+import narrows
 from narrows import Training
 from narrows.cli import main
 from narrows.recipes import RECIPES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+GENERATIVE = (ROOT / "docs" / "generative.md").read_text()
 COMPRESSION = (ROOT / "docs" / "compression.md").read_text()
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -81,6 +83,21 @@ def test_the_commands_on_compression_run(tmp_path: Path, monkeypatch: pytest.Mon
     assert np.load("some.npy").shape == (10, 8, 8)
 
 
+def test_the_commands_and_the_python_on_new_records_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On few of the small digits: what is tested is that they are as shown, not how good they get."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Training, "n_epochs", lambda self, n_records: 1)
+    for line in "".join(snippets(GENERATIVE, "sh")).replace("mnist", "digits").splitlines():
+        result = CliRunner().invoke(main, quick(line, "--epochs 1 --limit 100"))
+        assert result.exit_code == 0, f"{line}\n{result.output}"
+    assert np.load("samples.npy").shape == (1000, 8, 8)
+    assert len(list(Path("images").iterdir())) == 100
+    names: dict[str, Any] = {"narrows": narrows}
+    for block in snippets(GENERATIVE, "python"):
+        exec(compile(block.replace("mnist", "digits"), "generative.md", "exec"), names)
+    assert names["images"].shape == (64, 8, 8)
+
+
 def write_images(folder: str, images: np.ndarray) -> None:
     Path(folder).mkdir()
     for position, image in enumerate(images):
@@ -134,7 +151,7 @@ def test_recipes_and_settings_in_the_docs_exist(page: Path) -> None:
         RECIPES[name]().set_params(**{key: json.loads(value) for key, value in settings.items()})
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/documents.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/documents.md", "docs/generative.md"])
 def test_numbers_are_the_measured_ones(page: str) -> None:
     documents = _load(ROOT / "bench" / "documents.py")
     text = (ROOT / page).read_text()

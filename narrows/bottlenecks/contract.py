@@ -44,9 +44,12 @@ class BottleneckModule(nn.Module, ABC):
         Shape of the code of one record.
     draws : bool
         Whether codes are draws from a distribution, so that the loss is one only of drawn codes.
+    normal_prior : bool
+        Whether the codes of all records together are drawn towards N(0, I), so that others drawn there decode.
     """
 
     draws: bool = False
+    normal_prior: bool = False
 
     def __init__(self, h_shape: tuple[int, ...], z_shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -72,6 +75,10 @@ class BottleneckModule(nn.Module, ABC):
     def posterior(self, h: Tensor) -> DiagonalNormal | None:
         """Return the distribution that codes are drawn from, given h (n, *h_shape); None where they are no draws."""
         return None
+
+    def nearest_code(self, z: Tensor) -> Tensor:
+        """Return what can be a code for any numbers z (n, *z_shape); most codes can be anything."""
+        return z
 
     def unquantised(self, h: Tensor) -> Tensor:
         """Return the code before any rounding, (n, *z_shape): what the codec cuts into steps.

@@ -45,6 +45,7 @@ class _GaussianModule(BottleneckModule):
     """h (n, 2 · first of z_shape, ...) → z (n, *z_shape): the means stand before the log-variances."""
 
     draws = True
+    normal_prior = True
     n_steps: Tensor
 
     def __init__(self, z_shape: tuple[int, ...], beta: float, warmup: int, free_nats: float) -> None:

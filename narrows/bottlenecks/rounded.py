@@ -77,6 +77,9 @@ class RoundedModule(BottleneckModule):
     def unquantised(self, h: Tensor) -> Tensor:
         return h
 
+    def nearest_code(self, z: Tensor) -> Tensor:
+        return torch.round(z / self.unit) * self.unit
+
     def symbols_to_z(self, symbols: Tensor) -> Tensor:
         return symbols.to(self.prior.mean.dtype) * self.unit
 

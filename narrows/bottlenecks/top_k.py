@@ -51,3 +51,7 @@ class _TopKModule(BottleneckModule):
         largest, where = flat.topk(self.k, dim=1)
         z = torch.zeros_like(flat).scatter(1, where, largest)
         return Code(z=z.reshape(h.shape), cost=h.new_zeros(len(h)))
+
+    def nearest_code(self, z: Tensor) -> Tensor:
+        code: Code = self(z)
+        return code.z

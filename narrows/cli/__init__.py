@@ -22,6 +22,7 @@ VERBS = {
     "denoise": ("narrows.cli.denoise", "Take noise away, or show how much of it a model takes away."),
     "encode": ("narrows.cli.apply", "Write the codes of data."),
     "decode": ("narrows.cli.apply", "Turn codes back into records."),
+    "generate": ("narrows.cli.generate", "Make new records: samples, interpolations, manifolds, traversals."),
     "compress": ("narrows.cli.compress", "Pack data into a small archive, restored at a quality that you choose."),
     "restore": ("narrows.cli.restore", "Turn an archive, or some of its records, back into data."),
     "verify": ("narrows.cli.archive", "Check that an archive is whole."),

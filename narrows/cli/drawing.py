@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from narrows.autoencoder import Autoencoder
     from narrows.data import Source
 
-__all__ = ["draw_curves", "draw_denoised", "draw_denoising", "draw_filters", "draw_map", "draw_reconstructions"]
+__all__ = [
+    "draw_curves",
+    "draw_denoised",
+    "draw_denoising",
+    "draw_filters",
+    "draw_grid",
+    "draw_map",
+    "draw_reconstructions",
+]
 
 _WIDE_TILE = (8, 16)  # what is shown of many filters
 _MOST_CURVES = 20  # filters of records that are no images, a small curve each
@@ -85,6 +93,11 @@ def draw_filters(
     if len(model.shape_) == 1:
         return pictures.rows({"weights": weights}, n=_MOST_CURVES if tile is None else math.prod(tile))
     return pictures.filters(weights, shape=model.shape_, tile=tile, spacing=spacing)
+
+
+def draw_grid(records: NDArray[Any], **layout: Any) -> Figure:
+    """Return records (n, *shape) in a grid; ``layout`` is that of `narrows.pictures.grid`."""
+    return pictures.grid(_drawable(records), **layout)
 
 
 def draw_map(model: Autoencoder, source: Source) -> Figure:

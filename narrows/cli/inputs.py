@@ -14,10 +14,12 @@ from narrows.cli.console import note
 from narrows.cli.progress import on_download
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from narrows.autoencoder import Autoencoder
     from narrows.data import Source
 
-__all__ = ["check_archive_output", "check_file_output", "check_not_read", "load_model", "open_data"]
+__all__ = ["check_archive_output", "check_file_output", "check_not_read", "load_model", "open_data", "open_record"]
 
 _OTHER_KINDS = (
     *(".npy", ".npz", ".idx", ".csv", ".tsv", ".txt", ".json", ".parquet", ".h5", ".hdf5", ".safetensors", ".pt"),
@@ -41,6 +43,33 @@ def open_data(
     size = None if resize is None else narrows.data.parse_size(resize)
     with on_download(quiet=quiet) as tell, _warnings_as_notes(quiet=quiet):
         return narrows.data.open(data, limit=limit, resize=size, key=key, on_download=tell)
+
+
+def open_record(data: str, *, quiet: bool = False) -> NDArray[Any]:
+    """Return one record (*shape): ``DATA#INDEX``, counted from 0, or DATA that are one record.
+
+    Raises
+    ------
+    DataError
+        If the data have no such record, or more than one and no index says which.
+    """
+    from narrows.errors import DataError
+
+    where, mark, index = data.rpartition("#")
+    if mark and where and index.isdecimal() and not os.path.exists(data):
+        source = open_data(where, limit=int(index) + 1, quiet=quiet)
+        if len(source) <= int(index):
+            raise DataError(f"{source.name} has {len(source):,} records, numbered from 0. Got '{data}'.")
+        return _one(source, int(index))
+    source = open_data(data, quiet=quiet)
+    if len(source) != 1:
+        raise DataError(f"{source.name} has {len(source):,} records. Say which one is meant, as in '{data}#0'.")
+    return _one(source, 0)
+
+
+def _one(source: Source, index: int) -> NDArray[Any]:
+    record: NDArray[Any] = source.values[index]
+    return record
 
 
 @contextmanager

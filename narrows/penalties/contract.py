@@ -19,6 +19,11 @@ __all__ = ["Penalty"]
 class Penalty(Part, ABC, axis="penalty"):
     """A cost in nats on how a record is encoded, added to the loss."""
 
+    @property
+    def normal_prior(self) -> bool:
+        """Whether it draws the codes of all records together towards N(0, I), so that others drawn there decode."""
+        return False
+
     def check_parts(self, parts: Parts) -> None:
         """Check that the penalty makes sense in a chain of these parts.
 

@@ -4,6 +4,7 @@
 `reconstructions`     originals over what the autoencoder made of them, with the error of each
 `rows`                the same for any number of labelled rows: original, noisy, restored, …
 `filters`             the weights of a layer, tiled; `tile_raster` gives the bare array
+`grid`                any number of records, tiled or as small curves
 `maps`                two-dimensional codes side by side, coloured by label
 `curves`              loss and learning rate over the epochs, of one run or several
 `save`                a figure as PNG, SVG or PDF, whole or not at all
@@ -14,10 +15,11 @@ No function touches Matplotlib's global state, and Matplotlib itself is imported
 
 from narrows.pictures.curves import curves
 from narrows.pictures.filters import filters
+from narrows.pictures.grids import grid
 from narrows.pictures.maps import maps
 from narrows.pictures.reconstructions import reconstructions
 from narrows.pictures.rows import rows
 from narrows.pictures.saving import save
 from narrows.pictures.tiling import tile_raster
 
-__all__ = ["curves", "filters", "maps", "reconstructions", "rows", "save", "tile_raster"]
+__all__ = ["curves", "filters", "grid", "maps", "reconstructions", "rows", "save", "tile_raster"]

@@ -13,8 +13,9 @@ from narrows.errors import InvalidParameterError
 from narrows.likelihoods import Normal
 from narrows.networks import Convolutional, Dense, Strided
 from narrows.networks.activations import ACTIVATIONS
-from narrows.penalties import L1, Contractive, KLSparsity, Penalty
+from narrows.penalties import L1, MMD, Contractive, KLSparsity, Penalty
 from narrows.penalties.contractive import estimated_norm, norm_of_one_layer
+from narrows.penalties.mmd import discrepancy
 
 AXIS = Penalty
 SHAPE = (4, 2)
@@ -36,6 +37,11 @@ def cost(part, chain, x, generator=None):
     return part.cost(chain, x, h, chain.bottleneck(h), generator)
 
 
+def _encoded(chain, x):
+    h = chain.encoder(x)
+    return h, chain.bottleneck(h)
+
+
 def records(n=5):
     return torch.randn(n, *SHAPE, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
@@ -51,7 +57,9 @@ def check_penalty(part, chain):
     assert charged.shape == (5,)
     assert charged.dtype == x.dtype
     assert bool(charged.isfinite().all())
-    assert bool((charged >= 0).all())
+    if part.name != "mmd":  # an unbiased estimate of what may be zero is below it at times
+        assert bool((charged >= 0).all())
+    assert part.cost(chain, x[:1], *_encoded(chain, x[:1])).shape == (1,), "one record will do"
     assert torch.equal(cost(part, chain, x), charged), "without a generator nothing is random"
     assert torch.equal(cost(part, chain, x, noise()), cost(part, chain, x, noise())), "the generator decides everything"
     assert torch.equal(torch.get_rng_state(), global_state)
@@ -192,3 +200,60 @@ def test_convolutions_are_estimated(network):
     chain, x = make(network=network), records()
     estimate = estimated_norm(chain.encoder, x, 2000, noise()).detach()
     torch.testing.assert_close(estimate, squared_norm(chain, x), rtol=0.1, atol=0)
+
+
+# Maximum mean discrepancy
+
+
+def normal(n, d=3, seed=0, shift=0.0, scale=1.0):
+    return scale * torch.randn(n, d, generator=noise(seed), dtype=torch.float64) + shift
+
+
+def test_the_discrepancy_is_the_mean_over_pairs():
+    a, b = normal(4, seed=1).numpy(), normal(4, seed=2, shift=1.0).numpy()
+
+    def kernel(x, y):
+        return sum(c / (c + np.square(x - y).sum()) for c in 2 * 3 * np.array([0.1, 0.2, 0.5, 1, 2, 5, 10]))
+
+    pairs = [(i, j) for i in range(4) for j in range(4)]
+    within = sum(kernel(a[i], a[j]) + kernel(b[i], b[j]) for i, j in pairs if i != j) / 12
+    across = sum(kernel(a[i], b[j]) for i, j in pairs) / 16
+    assert float(discrepancy(torch.tensor(a), torch.tensor(b))) == pytest.approx(within - 2 * across, rel=1e-10)
+
+
+def test_the_discrepancy_is_zero_on_average_for_codes_like_the_prior():
+    estimates = torch.stack([discrepancy(normal(50, seed=s), normal(50, seed=1000 + s)) for s in range(200)])
+    assert abs(float(estimates.mean())) < 4 * float(estimates.std()) / math.sqrt(200)
+    assert bool((estimates < 0).any()), "the estimate is unbiased, so that it goes below"
+
+
+@pytest.mark.parametrize("other", [{"shift": 1.0}, {"scale": 2.0}, {"scale": 0.3}], ids=str)
+def test_codes_unlike_the_prior_are_charged(other):
+    near = abs(float(discrepancy(normal(200, seed=1), normal(200, seed=2))))
+    assert float(discrepancy(normal(200, seed=1, **other), normal(200, seed=2))) > 5 * near
+
+
+def test_mmd_charges_every_record_of_a_batch_the_same_and_one_alone_nothing(chain):
+    charged = cost(MMD(weight=10), chain, records(), noise()).detach()
+    assert len(set(charged.tolist())) == 1
+    draws = torch.randn(5, 3, generator=noise(), dtype=torch.float64)
+    assert float(charged[0]) == pytest.approx(10 * float(discrepancy(chain.encode(records()).z.detach(), draws)))
+    assert cost(MMD(), chain, records(1)).tolist() == [0.0]
+
+
+def test_mmd_brings_codes_to_the_prior():
+    """An encoder whose codes are around 3, with a deviation of 0.2, learns to have them at mean 0 and deviation 1."""
+    mean = torch.full((3,), 3.0, dtype=torch.float64, requires_grad=True)
+    deviation = torch.full((3,), 0.2, dtype=torch.float64, requires_grad=True)
+    optimiser = torch.optim.Adam([mean, deviation], lr=0.05)
+    for step in range(200):
+        optimiser.zero_grad()
+        z = mean + deviation * normal(100, seed=step)
+        discrepancy(z, normal(100, seed=1000 + step)).backward()
+        optimiser.step()
+    assert float(mean.detach().abs().max()) < 0.2
+    assert float((deviation.detach().abs() - 1).abs().max()) < 0.2
+
+
+def test_only_mmd_with_a_weight_gives_a_model_a_prior(part):
+    assert part.normal_prior == (part.name == "mmd" and part.weight > 0)

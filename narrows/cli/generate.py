@@ -1,0 +1,253 @@
+"""``narrows generate``."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from narrows.cli.apply import check_records_output, records_line
+from narrows.cli.console import print_json, print_lines
+from narrows.cli.inputs import check_file_output, load_model, open_record
+from narrows.cli.options import device_option, model_option, output_option, write_options
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from narrows.autoencoder import Autoencoder
+
+__all__ = ["generate"]
+
+_PICTURES = (".png", ".svg", ".pdf")
+_MOST_DRAWN = 2_500
+_USUAL_N = {"samples": 64, "between": 10, "manifold": 20, "traverse": 11}
+_ONLY_FOR_SAMPLES = {"seed": "--seed", "source": "--from"}
+_MEAN_CODE = "the mean code"
+
+EPILOG = """
+Samples are what the decoder makes of codes that are drawn: from the prior N(0, I), where the model was trained to have
+its codes there (recipes cvae, vae, beta-vae and wae), else from a mixture of normal distributions that was fitted to
+the codes of the training data. Records come in the units and dtype of the training data.
+
+\b
+  narrows generate -m MODEL -n 64 -o samples.png
+  narrows generate -m MODEL -n 1000 --seed 1 -o samples.npy
+  narrows generate -m MODEL --between mnist:test#0 mnist:test#1 -o between.png
+  narrows generate -m MODEL --manifold -o manifold.png
+  narrows generate -m MODEL --traverse -o traverse.png
+  narrows generate -m MODEL -n 64 --label 7 -o sevens.png
+
+RECORD is DATA that are one record, or DATA#INDEX, counted from 0.
+"""
+
+
+@dataclass(frozen=True)
+class _Generated:
+    """Records, how they are laid out in a picture, and what is said of them."""
+
+    records: NDArray[Any]
+    columns: int | None = None
+    row_labels: list[str] | None = None
+    column_labels: list[str] | None = None
+    said: dict[str, Any] = field(default_factory=dict)
+
+
+@click.command(epilog=EPILOG)
+@model_option
+@output_option(
+    "OUT", "Where to write: a picture (.png, .svg or .pdf), records (a name that ends in .npy), or a folder for images."
+)
+@click.option(
+    "-n",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Samples, steps between two records, records along a side of a manifold, or columns of a traversal.  "
+    "[default: 64, 10, 20, 11]",
+)
+@click.option(
+    "--from",
+    "source",
+    type=click.Choice(["prior", "density"]),
+    help="What codes of samples are drawn from.  [default: the prior where the model has one]",
+)
+@click.option("--seed", type=int, metavar="N", default=0, help="Of the samples.  [default: 0]")
+@click.option(
+    "--between",
+    nargs=2,
+    multiple=True,
+    metavar="RECORD RECORD",
+    help="Go from one record to another in a straight line between their codes. May be given several times.",
+)
+@click.option("--manifold", is_flag=True, help="Codes of two numbers, all over the plane.")
+@click.option(
+    "--traverse",
+    is_flag=False,
+    flag_value=_MEAN_CODE,
+    metavar="[RECORD]",
+    help="Vary one number of the code after the other from −3 to 3 standard deviations, up to 16 that matter most, "
+    "around the mean code or that of RECORD.",
+)
+@click.option("--label", metavar="LABEL", help="Of a conditional model: make records of this label.")
+@device_option
+@write_options
+@click.pass_context
+def generate(
+    ctx: click.Context,
+    /,
+    *,
+    model: str,
+    output: str,
+    n: int | None,
+    source: str | None,
+    seed: int,
+    between: tuple[tuple[str, str], ...],
+    manifold: bool,
+    traverse: str | None,
+    label: str | None,
+    device: str,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Make new records with MODEL: samples, or with one of the options what lies between, around and across codes."""
+    kind = _kind(between=between, manifold=manifold, traverse=traverse)
+    is_picture = _is_picture(output)
+    _check_options(ctx, kind)
+    n = _USUAL_N[kind] if n is None else n
+    if is_picture:
+        _check_drawable({"samples": n, "manifold": n * n}.get(kind, 0))
+        check_file_output(output, force=force)
+    else:
+        check_records_output(output, force=force)
+    loaded = load_model(model, device)
+    y = None if label is None else _label(loaded, label)
+    if kind == "samples":
+        made = _samples(loaded, n, y, source or "auto", seed)
+    elif kind == "between":
+        made = _between(loaded, between, n, y, quiet=quiet)
+    elif kind == "manifold":
+        made = _manifold(loaded, n, y)
+    else:
+        made = _traversed(loaded, None if traverse == _MEAN_CODE else traverse, n, y, quiet=quiet)
+    _write(output, made, is_picture=is_picture, force=force)
+    records = made.records
+    if as_json:
+        described = {"records": len(records), "shape": records.shape[1:], "dtype": records.dtype.name}
+        print_json({"path": output, "model": model, "kind": kind, **described, **made.said})
+    else:
+        print_lines(output if is_picture else records_line(output, records))
+
+
+def _label(model: Autoencoder, text: str) -> Any:
+    """Return the label that is meant, as the training data had it."""
+    known = getattr(model, "classes_", ())
+    found = next((label for label in known if str(label) == text), None)
+    if not len(known):
+        raise click.UsageError("--label is for conditional models, and this one was trained without labels.")
+    if found is None:
+        raise click.UsageError(f"There is no label '{text}'. There are: {', '.join(map(str, known))}.")
+    return found
+
+
+def _samples(model: Autoencoder, n: int, y: Any, source: str, seed: int) -> _Generated:
+    from narrows.uses.generate import has_prior
+
+    records = model.sample(n, y, source=source, random_state=seed)
+    drawn_from = source if source != "auto" else "prior" if has_prior(model) else "density"
+    return _Generated(records, said={"from": drawn_from, "seed": seed})
+
+
+def _between(model: Autoencoder, pairs: tuple[tuple[str, str], ...], n: int, y: Any, *, quiet: bool) -> _Generated:
+    import numpy as np
+
+    from narrows.uses.generate import between
+
+    ends = [[_record(model, one, quiet=quiet) for one in pair] for pair in pairs]
+    rows = [between(model, a, b, n, y=y) for a, b in ends]
+    return _Generated(np.concatenate(rows), columns=n, said={"between": pairs, "columns": n})
+
+
+def _manifold(model: Autoencoder, n: int, y: Any) -> _Generated:
+    from narrows.uses.generate import manifold
+
+    records = manifold(model, n, y=y)
+    return _Generated(records.reshape(n * n, *records.shape[2:]), columns=n, said={"columns": n})
+
+
+def _traversed(model: Autoencoder, record: str | None, n: int, y: Any, *, quiet: bool) -> _Generated:
+    from narrows.uses.generate import traversals
+
+    start = None if record is None else _record(model, record, quiet=quiet)
+    found = traversals(model, start, n=n, y=y)
+    records = found.records.reshape(-1, *found.records.shape[2:])
+    labels = [f"{value:+.1f}".replace("-", "−") if value else "0" for value in found.deviations]
+    said = {
+        "around": record,
+        "numbers": found.numbers,
+        "deviations": found.deviations.tolist(),
+        "changes": found.changes.tolist(),
+    }
+    return _Generated(records, n, [f"{number}" for number in found.numbers], labels, {**said, "columns": n})
+
+
+def _record(model: Autoencoder, data: str, *, quiet: bool) -> NDArray[Any]:
+    """Return one record of the model's shape."""
+    from narrows.errors import ShapeMismatchError
+
+    record = open_record(data, quiet=quiet)
+    if record.shape != model.shape_:
+        raise ShapeMismatchError(
+            f"The model was trained on records of shape {model.shape_}. Got '{data}' with {record.shape}."
+        )
+    return record
+
+
+def _write(output: str, made: _Generated, *, is_picture: bool, force: bool) -> None:
+    if is_picture:
+        from narrows import pictures
+        from narrows.cli import drawing
+
+        _check_drawable(len(made.records))
+        figure = drawing.draw_grid(
+            made.records, columns=made.columns, row_labels=made.row_labels, column_labels=made.column_labels
+        )
+        pictures.save(figure, output, force=force)
+        return
+    import narrows.data
+
+    narrows.data.write(output, made.records, force=force)
+
+
+def _kind(*, between: tuple[tuple[str, str], ...], manifold: bool, traverse: str | None) -> str:
+    """Return what is to be made; two things at once are refused."""
+    asked = {"between": bool(between), "manifold": manifold, "traverse": traverse is not None}
+    kinds = [kind for kind, is_asked in asked.items() if is_asked]
+    if len(kinds) > 1:
+        raise click.UsageError(f"--{kinds[0]} and --{kinds[1]} make different pictures. Give one of them.")
+    return kinds[0] if kinds else "samples"
+
+
+def _check_options(ctx: click.Context, kind: str) -> None:
+    """Refuse options that would do nothing, and numbers that cannot be."""
+    for name, flag in _ONLY_FOR_SAMPLES.items():
+        if kind != "samples" and ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{flag} is for samples: with --{kind} nothing is drawn. Leave it out.")
+    if not 0 <= ctx.params["seed"] < 2**32:
+        raise click.UsageError(f"--seed must be a whole number ≥ 0 and below 2^32. Got {ctx.params['seed']}.")
+    if kind in {"between", "traverse"} and ctx.params["n"] == 1:
+        raise click.UsageError(f"-n must be at least 2 with --{kind}: both ends belong to it. Got 1.")
+
+
+def _check_drawable(n: int) -> None:
+    if n > _MOST_DRAWN:
+        raise click.UsageError(
+            f"A picture shows up to {_MOST_DRAWN:,} records. Got {n:,}; write these to a name that ends in .npy."
+        )
+
+
+def _is_picture(output: str) -> bool:
+    return Path(output).suffix.lower() in _PICTURES and not output.endswith(("/", os.sep)) and not os.path.isdir(output)

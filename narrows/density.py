@@ -1,0 +1,194 @@
+"""A density of codes: what lets a model without a prior draw new records."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from narrows.batches import Labelled, batch_size
+from narrows.chain import Chain
+from narrows.training import Records, stream
+
+__all__ = ["CodeDensity"]
+
+_RECORDS, _VALUES = 10_000, 2**21  # that are looked at, at most; of long codes fewer
+_LONGEST = 64  # numbers that the mixture has covariances of; of longer codes it sees principal components
+_COMPONENTS = (2, 6, 20)
+_RECORDS_A_COMPONENT = 8  # times the numbers of a code
+_HELD_OUT = 0.2
+_STEPS = 15  # of expectation and maximisation
+_LEAST_VARIANCE = 1e-6  # in units of the variance of each number
+_BATCH = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class CodeDensity:
+    """A mixture of K normal distributions over codes of d numbers: p(z) = Σ_k w_k N(z; μ_k, L_k L_kᵀ).
+
+    It is arrays only. Where codes are long, the mixture is one of their first k principal components, and d − k
+    directions in which they hardly vary are left out; otherwise k = d.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (K,), float64
+        w, which sum to 1.
+    means : ndarray of shape (K, k), float64
+    factors : ndarray of shape (K, k, k), float64
+        L, lower triangular; zero in the rows of numbers that never vary.
+    centre : ndarray of shape (d,), float64
+        What is added to what is drawn; zero if k = d.
+    components : ndarray of shape (k, d), float64, or (0, d)
+        Orthonormal principal components; none if k = d.
+    """
+
+    weights: NDArray[np.float64]
+    means: NDArray[np.float64]
+    factors: NDArray[np.float64]
+    centre: NDArray[np.float64]
+    components: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        n, k = self.means.shape
+        d = len(self.centre)
+        shapes = {"weights": (n,), "factors": (n, k, k), "components": (0 if k == d else k, d)}
+        for name, shape in shapes.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"the density's '{name}' have shape {getattr(self, name).shape}, not {shape}")
+        finite = all(np.isfinite(array).all() for array in self.to_arrays().values())
+        if n == 0 or not finite or (self.weights < 0).any() or not math.isclose(self.weights.sum(), 1, abs_tol=1e-6):
+            raise ValueError("the density's numbers are none of a mixture")
+
+    @classmethod
+    def of(cls, chain: Chain, records: Records, seed: int) -> Self | None:
+        """Fit to the codes of a trained chain's training records, 10,000 of them at most; None if codes overflow.
+
+        Codes are those that the decoder was trained on: where they are draws they are drawn, once.
+        """
+        d = math.prod(chain.bottleneck.z_shape)
+        n = min(len(records), _RECORDS, max(_VALUES // d, _LONGEST))
+        rows = np.sort(np.random.default_rng(seed).choice(len(records), n, replace=False))
+        noise = stream(seed, 11, device=records.device)
+        codes = []
+        with torch.no_grad():
+            for some in torch.split(torch.from_numpy(rows).to(records.device), batch_size(chain.shape, _BATCH)):
+                batch = records.take(some)
+                taken, labels = (batch.records, batch.labels) if isinstance(batch, Labelled) else (batch, None)
+                x = chain.likelihood.observe(chain.prepare(taken), noise)
+                h = chain.encoder(x, chain.condition(labels))
+                codes.append(chain.bottleneck(h, noise).z.flatten(1).double().cpu().numpy())
+        return cls.fit(np.concatenate(codes), seed)
+
+    @classmethod
+    def fit(cls, codes: NDArray[np.float64], seed: int) -> Self | None:
+        """Fit to codes (n, d), in any order of magnitude; None if their squares are not finite.
+
+        How many normal distributions there are is what makes a fifth of the codes most probable that the mixture has
+        not seen; of few codes it is one.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            if not np.isfinite(np.square(codes).sum()):
+                return None
+        d = codes.shape[1]
+        centre, components = np.zeros(d), np.zeros((0, d))
+        if d > _LONGEST:
+            from sklearn.decomposition import PCA
+
+            centre = codes.mean(axis=0)
+            with np.errstate(invalid="ignore", divide="ignore"):  # codes that are all the same have no variance
+                components = PCA(min(_LONGEST, len(codes)), random_state=seed).fit(codes - centre).components_
+            codes = (codes - centre) @ components.T
+        middle, scale = codes.mean(axis=0), codes.std(axis=0)
+        weights, means, covariances = _mixture((codes - middle) / np.where(scale > 0, scale, 1.0), seed)
+        factors = np.linalg.cholesky(covariances) * scale[:, None]
+        return cls(weights, means * scale + middle, factors, centre, components)
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Return the density of these arrays; a ValueError says what is wrong with them.
+
+        The inverse of `to_arrays`.
+        """
+        return cls(*(np.asarray(arrays[field.name], dtype=np.float64) for field in fields(cls)))
+
+    def to_arrays(self) -> dict[str, NDArray[np.float64]]:
+        """Return all of it as arrays by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def sample(self, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Return n codes drawn from it, shape (n, d)."""
+        chosen = np.searchsorted(np.cumsum(self.weights)[:-1], rng.random(n), side="right")
+        noise = rng.standard_normal((n, self.means.shape[1]))
+        drawn = self.means[chosen]
+        for component in np.unique(chosen):
+            rows = chosen == component
+            drawn[rows] += noise[rows] @ self.factors[component].T
+        return self._whole(drawn)
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """Mean code, shape (d,)."""
+        return self._whole(self.weights @ self.means)
+
+    @property
+    def deviation(self) -> NDArray[np.float64]:
+        """Standard deviation of each number of the code, shape (d,)."""
+        away = self.means - self.weights @ self.means
+        covariance = np.einsum("m,mij,mkj->ik", self.weights, self.factors, self.factors)
+        covariance += np.einsum("m,mi,mj->ij", self.weights, away, away)
+        if len(self.components):
+            covariance = np.einsum("ij,ik,kj->j", self.components, covariance, self.components, optimize=True)
+            return np.asarray(np.sqrt(covariance.clip(0)))
+        return np.asarray(np.sqrt(covariance.diagonal()))
+
+    def _whole(self, codes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return codes (..., k) of the mixture as codes (..., d) of the model."""
+        return codes @ self.components + self.centre if len(self.components) else codes
+
+
+def _mixture(
+    codes: NDArray[np.float64], seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return weights (K,), means (K, k) and covariances (K, k, k) of a mixture for codes (n, k) of unit variance."""
+    n, k = codes.shape
+    one = np.ones(1), codes.mean(axis=0)[None], (_covariance(codes) + _LEAST_VARIANCE * np.eye(k))[None]
+    tried = [number for number in _COMPONENTS if number * _RECORDS_A_COMPONENT * k <= n]
+    if not tried:
+        return one
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
+    order = np.random.default_rng(seed).permutation(n)
+    held_out, seen = np.split(codes[order], [round(_HELD_OUT * n)])
+    best, best_nats = one, _nats(seen, held_out)
+    for number in tried:
+        mixture = GaussianMixture(
+            number, tol=1e-2, reg_covar=_LEAST_VARIANCE, max_iter=_STEPS, init_params="k-means++", random_state=seed
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # a few steps will do
+            mixture.fit(seen)
+        nats = -float(mixture.score(held_out))
+        if not nats < best_nats:
+            break
+        best, best_nats = (mixture.weights_, mixture.means_, mixture.covariances_), nats
+    return best
+
+
+def _nats(seen: NDArray[np.float64], held_out: NDArray[np.float64]) -> float:
+    """Return minus the mean log-density of codes held out, under one normal distribution like the codes seen."""
+    factor = np.linalg.cholesky(_covariance(seen) + _LEAST_VARIANCE * np.eye(seen.shape[1]))
+    away = np.linalg.solve(factor, (held_out - seen.mean(axis=0)).T)
+    distance = np.square(away).sum(axis=0).mean()
+    return float(0.5 * distance + np.log(factor.diagonal()).sum() + 0.5 * len(away) * math.log(2 * math.pi))
+
+
+def _covariance(codes: NDArray[np.float64]) -> NDArray[np.float64]:
+    away = codes - codes.mean(axis=0)
+    return np.asarray(away.T @ away / len(codes))

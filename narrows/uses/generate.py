@@ -1,0 +1,269 @@
+"""Generation: new records from codes that are drawn, or that lie between, around and across those of records.
+
+====================  =========================================================================
+`sample`              codes drawn from the prior or from the density of training codes
+`between`             the straight line from one record's code to another's
+`manifold`            codes of two numbers, all over the plane
+`traversals`          one number of a code after the other, from low to high
+====================  =========================================================================
+
+All return what the decoder makes of the codes, in the units and dtype of the training data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri
+from sklearn.utils import check_random_state
+from torch import Tensor
+
+from narrows.autoencoder import Autoencoder
+from narrows.chain import Chain
+from narrows.data import Source
+from narrows.density import CodeDensity
+from narrows.errors import InvalidParameterError
+from narrows.inference import decode, noise_of, to_stored
+from narrows.options import Choice, Real, Whole, check
+
+__all__ = ["Traversals", "between", "has_prior", "manifold", "sample", "sample_codes", "traversals"]
+
+SOURCES = ("auto", "prior", "density")
+_BATCH = 1024
+_DRAWN = 10_000  # codes that quantiles of the density are taken from
+_OLD = (
+    "The model was saved before models had a density of their codes, and it was not trained for a prior either. "
+    "Train it again."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Traversals:
+    """What single numbers of a code change in a record.
+
+    Attributes
+    ----------
+    numbers : tuple of int
+        Which number of the code each row varies, from 0; those that change records most come first.
+    deviations : ndarray of shape (n,)
+        How far it is from its mean, in standard deviations; the columns.
+    changes : ndarray of shape (rows,)
+        By how much each row's values vary: their variance over the columns, summed over the record, in data units.
+    records : ndarray of shape (rows, n, *shape)
+        In the units and dtype of the training data.
+    """
+
+    numbers: tuple[int, ...]
+    deviations: NDArray[np.float64]
+    changes: NDArray[np.float64]
+    records: NDArray[Any]
+
+
+def has_prior(model: Autoencoder) -> bool:
+    """Whether the model was trained to have the codes of all records together follow N(0, I)."""
+    chain = model.chain_
+    return chain.bottleneck.normal_prior or any(penalty.normal_prior for penalty in chain.penalties)
+
+
+def sample(
+    model: Autoencoder,
+    n: int,
+    y: ArrayLike | None = None,
+    *,
+    source: str = "auto",
+    noise: bool = False,
+    random_state: Any = None,
+) -> NDArray[Any]:
+    """Return n new records (n, *shape); as `Autoencoder.sample`, which says more."""
+    state = check_random_state(random_state)
+    codes = sample_codes(model, n, source=source, random_state=state)
+    n_classes = model.chain_.parts.n_classes
+    classes = np.arange(n) % n_classes if y is None and n_classes else _classes(model, y, n)
+    if not noise:
+        return _records_of(model, codes, classes)
+    chain = model.chain_
+    generator = noise_of(chain, _seed(state))
+    device = next(chain.parameters()).device
+    drawn = []
+    with torch.no_grad():
+        for start in range(0, n, _BATCH):
+            z = torch.from_numpy(codes[start : start + _BATCH]).to(device, chain.dtype)
+            told = None if classes is None else torch.from_numpy(classes[start : start + _BATCH]).to(device)
+            z = z.reshape(-1, *chain.bottleneck.z_shape)
+            parameters = chain.decode(z, condition=chain.condition(told))
+            x = chain.likelihood.sample(parameters, generator)
+            drawn.append(chain.preprocessor.inverse(x.double()).cpu().numpy())
+    return to_stored(np.concatenate(drawn), model.dtype_)
+
+
+def sample_codes(model: Autoencoder, n: int, *, source: str = "auto", random_state: Any = None) -> NDArray[np.float32]:
+    """Return n flat codes (n, n_latent_) drawn from N(0, I) or from ``density_``; `Autoencoder.sample` says when which.
+
+    NumPy draws them, so that a seed gives the same codes on every device. Where a code cannot be just any numbers
+    (``rounded``, ``top-k``), what is drawn is brought to the nearest that it can be.
+    """
+    check("sample", "n", n, Whole(1))
+    check("sample", "source", source, Choice(*SOURCES))
+    rng = np.random.default_rng(_seed(random_state))
+    if source == "prior" and not has_prior(model):
+        raise InvalidParameterError(
+            "The model was trained without a prior on its codes; draw from their density, as source='auto' does. "
+            "The bottleneck 'gaussian' and the penalty 'mmd' make models with a prior."
+        )
+    if source == "density" or not has_prior(model):
+        return _valid(model.chain_, _density(model).sample(n, rng))
+    return _valid(model.chain_, rng.standard_normal((n, model.n_latent_)))
+
+
+def between(model: Autoencoder, a: ArrayLike, b: ArrayLike, n: int = 10, *, y: ArrayLike | None = None) -> NDArray[Any]:
+    """Return the records on the straight line between two records' codes, both ends included; shape (n, *shape).
+
+    z_i = (1 − t_i) z_a + t_i z_b for t from 0 to 1 in equal steps. Under a normal prior, codes half-way are nearer to
+    zero than most draws are; an arc would keep its distance, but means nothing for codes without such a prior.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        Fitted.
+    a, b : array_like of shape (*shape)
+        The two records.
+    n : int
+        How many steps, at least 2.
+    y : label, optional
+        Of a conditional model: the label that both are encoded, and all are decoded, under.
+    """
+    check("between", "n", n, Whole(2))
+    ends = _encoded(model, [a, b], y)
+    t = np.linspace(0, 1, n)[:, None]
+    codes = _valid(model.chain_, (1 - t) * ends[0] + t * ends[1])
+    return _records_of(model, codes, _classes(model, y, n))
+
+
+def manifold(model: Autoencoder, n: int = 20, *, y: ArrayLike | None = None) -> NDArray[Any]:
+    """Return the records of codes of two numbers all over the plane, shape (n, n, *shape).
+
+    The first number grows from left to right, the second from the bottom up; each goes through its quantiles
+    (i + ½) / n, those of N(0, 1) under a prior (Kingma and Welling 2014, appendix A) and of the training codes' density
+    without, so that every column and every row stands for as many records. A conditional model needs a label ``y``.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the model's codes have another length than two.
+    """
+    check("manifold", "n", n, Whole(1))
+    if model.n_latent_ != 2:
+        raise InvalidParameterError(
+            f"A manifold is drawn of codes of two numbers. The model's have {model.n_latent_}. "
+            "Train one with n_latent=2 (--latent 2)."
+        )
+    levels = (np.arange(n) + 0.5) / n
+    if has_prior(model):
+        across = up = ndtri(levels)
+    else:
+        drawn = _density(model).sample(_DRAWN, np.random.default_rng(0))
+        across, up = np.quantile(drawn, levels, axis=0).T
+    codes = np.stack(np.meshgrid(across, up[::-1]), axis=-1).reshape(-1, 2)
+    records = _records_of(model, _valid(model.chain_, codes), _classes(model, y, len(codes)))
+    return records.reshape(n, n, *records.shape[1:])
+
+
+def traversals(
+    model: Autoencoder,
+    record: ArrayLike | None = None,
+    *,
+    n: int = 11,
+    span: float = 3.0,
+    most: int = 16,
+    y: ArrayLike | None = None,
+) -> Traversals:
+    """Return what changes as one number of a code goes from low to high and the others stay.
+
+    Number j takes the values m_j + s σ_j for s from −span to span: mean and standard deviation over all records, which
+    are 0 and 1 under a prior. Rows come in the order of how much they change.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        Fitted.
+    record : array_like of shape (*shape), optional
+        Whose code the others stay at. None: the mean code.
+    n : int
+        Columns.
+    span : float
+        How many standard deviations to either side.
+    most : int
+        Rows at most.
+    y : label, optional
+        Of a conditional model: the label under which records are encoded and decoded.
+    """
+    check("traversals", "n", n, Whole(2))
+    check("traversals", "span", span, Real(0, open_low=True))
+    check("traversals", "most", most, Whole(1))
+    if has_prior(model):
+        mean, deviation = np.zeros(model.n_latent_), np.ones(model.n_latent_)
+    else:
+        mean, deviation = _density(model).mean, _density(model).deviation
+    start = mean if record is None else _encoded(model, [record], y)[0]
+    deviations = np.linspace(-span, span, n)
+
+    def varied(number: int) -> NDArray[np.float32]:
+        codes = np.tile(start, (n, 1))
+        codes[:, number] = mean[number] + deviations * deviation[number]
+        return _valid(model.chain_, codes)
+
+    every, classes = range(model.n_latent_), _classes(model, y, n)
+    changes = np.array([float(decode(model.chain_, varied(number), classes).var(axis=0).sum()) for number in every])
+    numbers = np.argsort(-changes, kind="stable")[:most]
+    records = np.stack([_records_of(model, varied(int(number)), classes) for number in numbers])
+    return Traversals(tuple(numbers.tolist()), deviations, changes[numbers], records)
+
+
+def _encoded(model: Autoencoder, records: Sequence[ArrayLike], y: ArrayLike | None) -> NDArray[np.float64]:
+    """Return the flat codes (n, n_latent) of some records, all of one label if the model is told labels."""
+    stacked = np.stack([np.asarray(record) for record in records])
+    classes = _classes(model, y, len(stacked))
+    labels = None if classes is None else model.classes_[classes]
+    return model.transform(Source(stacked), labels).astype(np.float64)
+
+
+def _classes(model: Autoencoder, y: ArrayLike | None, n: int) -> NDArray[np.int64] | None:
+    """Return the classes of n records by one label or n of them; None where the model is told none."""
+    if not model.chain_.parts.n_classes:
+        if y is not None:
+            raise InvalidParameterError("The model was trained without labels (conditional=False): it knows none.")
+        return None
+    if y is None:
+        known = ", ".join(map(str, model.classes_[:12].tolist()))
+        raise InvalidParameterError(f"The model is told a label beside each code. Say which: {known}.")
+    labels = np.full(n, y) if np.ndim(y) == 0 else np.asarray(y)
+    return model.classes_of(Source(np.zeros((n, 1)), name="y"), labels)
+
+
+def _records_of(model: Autoencoder, codes: NDArray[np.float32], classes: NDArray[np.int64] | None) -> NDArray[Any]:
+    """Return what flat codes (n, n_latent) stand for, in the units and dtype of the training data."""
+    return to_stored(decode(model.chain_, codes, classes), model.dtype_)
+
+
+def _density(model: Autoencoder) -> CodeDensity:
+    if model.density_ is None:
+        raise InvalidParameterError(_OLD)
+    return model.density_
+
+
+def _valid(chain: Chain, codes: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return flat codes (n, n_latent), each brought to the nearest that the bottleneck could have made."""
+    device = next(chain.parameters()).device
+    z = torch.from_numpy(codes).to(device, chain.dtype).reshape(-1, *chain.bottleneck.z_shape)
+    with torch.no_grad():
+        nearest: Tensor = chain.bottleneck.nearest_code(z)
+    return np.asarray(nearest.flatten(1).cpu().numpy(), dtype=np.float32)
+
+
+def _seed(random_state: Any) -> int:
+    return int(check_random_state(random_state).randint(2**31 - 1))
