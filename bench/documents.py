@@ -4,8 +4,9 @@
     python bench/documents.py --numbers    numbers only
 
 Takes the models that bench/recipes.py left in bench/models, and trains the one that only a picture needs; the pictures
-of denoising filters are bench/classics.py's, and that of restored digits is what `narrows denoise` draws. Numbers stand
-between markers, ``<!--recipe:number-->13.47<!--/-->``; a test checks that they are those of the results.
+of denoising filters are bench/classics.py's, others of classics bench/gallery.py's, and that of restored digits is what
+`narrows denoise` draws. Numbers stand between markers, ``<!--recipe:number-->13.47<!--/-->``; a test checks that they
+are those of the results.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import numpy as np
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 PICTURES = ROOT / "docs" / "pictures"
-PAGES = [ROOT / "README.md", ROOT / "docs" / "documents.md"]
+PAGES = [ROOT / "README.md", ROOT / "docs" / "documents.md", ROOT / "docs" / "classics.md"]
 
 TWO = {"n_latent": 2, "network": "dense", "network__widths": (512, 256, 128), "network__activation": "tanh"}
 
@@ -41,6 +42,41 @@ METHODS = (
     "PCA + range coder",
 )
 EXACT = ("zstd, whole", "xz, whole")
+
+# What docs/classics.md shows of bench/gallery.json: by section the columns, how they are written, and what they say.
+_ERROR, _SSE = ("error", ".1f", "classifier, % wrong"), ("sse", ".2f", "squared error")
+GALLERY = {
+    "corruptions": [
+        _ERROR,
+        ("sse", ".1f", "error, clean"),
+        ("sse_masking", ".1f", "masking 0.3"),
+        ("sse_gaussian", ".1f", "gaussian 0.5"),
+        ("sse_salt-and-pepper", ".1f", "salt-and-pepper 0.3"),
+    ],
+    "stopping": [
+        ("epochs", "d", "epochs"),
+        ("best_epoch", "d", "best epoch"),
+        ("training_loss", ".1f", "training loss"),
+        ("validation_loss", ".1f", "validation loss"),
+        ("test_loss", ".1f", "test loss"),
+        ("sse", ".2f", "squared error, test"),
+    ],
+    "sparse": [
+        ("mean_activity", ".3f", "mean activity"),
+        ("active_percent", ".1f", "units active, %"),
+        ("rare_percent", ".1f", "units rarely active, %"),
+        _ERROR,
+        _SSE,
+    ],
+    "contractive": [
+        ("norm", ".1f", "mean ‖∂h/∂x‖_F"),
+        _ERROR,
+        _SSE,
+        ("sse_gaussian", ".1f", "restored from gaussian 0.5"),
+    ],
+    "unpooling": [_SSE],
+}
+LEAST_IS_BOLD = {"corruptions"}
 
 
 def numbers(results: dict[str, Any]) -> dict[str, str]:
@@ -96,14 +132,50 @@ def denoised(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def shown(gallery: dict[str, Any]) -> dict[str, str]:
+    """Return the tables of docs/classics.md by ``section``, and each of their numbers by ``section:row:number``."""
+    filled = {}
+    for section, columns in GALLERY.items():
+        rows = gallery[section]["rows"]
+        titles = [title for _, _, title in columns]
+        lines = [f"| | {' | '.join(titles)} |", f"| {' | '.join(['---'] * (len(columns) + 1))} |"]
+        for row, measured in rows.items():
+            cells = []
+            for key, style, _ in columns:
+                cell = format(measured[key], style) if key in measured else ""
+                filled[f"{section}:{row}:{key}"] = cell
+                is_least = section in LEAST_IS_BOLD and cell == format(_least(rows, key), style)
+                cells.append(f"**{cell}**" if is_least else cell)
+            lines.append(f"| {row} | {' | '.join(cells)} |")
+        filled[section] = "\n".join(lines)
+    return filled
+
+
+def _least(rows: dict[str, dict[str, Any]], key: str) -> float:
+    return min(measured[key] for measured in rows.values() if key in measured)
+
+
+def stacked(results: dict[str, Any]) -> dict[str, str]:
+    """Return the test errors of stacked denoising autoencoders by ``row:start``; a dash where none is measured yet."""
+    errors = {}
+    for row in ("sda", "sda-1000"):
+        for start in ("pretrained", "random"):
+            measured = results.get(row, {}).get(start)
+            errors[f"{row}:{start}"] = f"{measured['test_error_percent']:.2f} %" if measured else "—"
+    return errors
+
+
 def all_numbers() -> dict[str, str]:
     """Return what belongs between the markers of all pages."""
     recipes = json.loads((HERE / "recipes.json").read_text())
     codec = json.loads((HERE / "codec.json").read_text())
     classics = json.loads((HERE / "classics.json").read_text())
     denoising = json.loads((HERE / "denoising.json").read_text())
+    gallery = json.loads((HERE / "gallery.json").read_text())
+    sda = HERE / "sda.json"
     tables = {"codec": compared(codec["rows"]), "denoising": denoised(denoising)}
-    return {**numbers(recipes), **costs(classics), **tables}
+    stacks = stacked(json.loads(sda.read_text()) if sda.exists() else {})
+    return {**numbers(recipes), **costs(classics), **shown(gallery), **stacks, **tables}
 
 
 def fill(text: str, filled: dict[str, str]) -> str:

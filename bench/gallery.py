@@ -42,6 +42,7 @@ PICTURES = HERE.parent / "docs" / "pictures"
 N_TRAIN, EPOCHS = 50_000, 5  # of the recipe `da`, a third of the tutorial's epochs
 N_LABELLED = 10_000  # what the classifiers learn from
 ACTIVE = 0.1  # from here on a unit counts as active
+RARE = 0.01  # and in less than this share of the images as rarely so
 
 Rows = dict[str, dict[str, Any]]
 
@@ -234,7 +235,7 @@ def stopping() -> Rows:
 
 
 def sparse() -> Rows:
-    """How many units speak, and what it costs."""
+    """How many units speak, how many hardly ever do, and what it costs."""
     rows: Rows = {}
     for run in SPARSE:
         model = run.trained()
@@ -243,6 +244,7 @@ def sparse() -> Rows:
             **run.described(model),
             "mean_activity": float(activity.mean()),
             "active_percent": 100 * float((activity > ACTIVE).mean()),
+            "rare_percent": 100 * float(((activity > ACTIVE).mean(axis=0) < RARE).mean()),
             "error": error_percent(model.transform),
             "sse": sse(model),
         }
