@@ -53,6 +53,13 @@ GALLERY = {
         ("sse_gaussian", ".1f", "gaussian 0.5"),
         ("sse_salt-and-pepper", ".1f", "salt-and-pepper 0.3"),
     ],
+    "overcomplete": [
+        _ERROR,
+        ("sse", ".2f", "error, digits"),
+        ("sse_shuffled", ".1f", "error, shuffled pixels"),
+        ("pca_sse", ".2f", "PCA, digits"),
+        ("pca_sse_shuffled", ".1f", "PCA, shuffled pixels"),
+    ],
     "stopping": [
         ("epochs", "d", "epochs"),
         ("best_epoch", "d", "best epoch"),
