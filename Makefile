@@ -29,6 +29,12 @@ lint: install
 
 bench: install
 	$(BIN)/python bench/recipes.py
+	$(BIN)/python bench/classics.py
+	$(BIN)/python bench/gallery.py
+	$(BIN)/python bench/denoising.py
+	$(BIN)/python bench/sda.py
+	$(BIN)/python bench/vq.py
+	$(BIN)/python bench/generation.py
 
 bench-codec: install
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'

@@ -4,9 +4,9 @@
     python bench/documents.py --numbers    numbers only
 
 Takes the models that bench/recipes.py left in bench/models, and trains the one that only a picture needs; the pictures
-of denoising filters are bench/classics.py's, that of restored digits is what `narrows denoise` draws, and those of new
-records are bench/generation.py's. Numbers stand between markers, ``<!--recipe:number-->13.47<!--/-->``; a test checks
-that they are those of the results.
+of denoising filters are bench/classics.py's, others of classics bench/gallery.py's, that of restored digits is what
+`narrows denoise` draws, and those of new records are bench/generation.py's. Numbers stand between markers,
+``<!--recipe:number-->13.47<!--/-->``; a test checks that they are those of the results.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 PICTURES = ROOT / "docs" / "pictures"
-PAGES = [ROOT / "README.md", ROOT / "docs" / "documents.md", ROOT / "docs" / "generative.md"]
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / page for page in ("documents.md", "classics.md", "generative.md"))]
 
 TWO = {"n_latent": 2, "network": "dense", "network__widths": (512, 256, 128), "network__activation": "tanh"}
 
@@ -42,6 +42,48 @@ METHODS = (
     "PCA + range coder",
 )
 EXACT = ("zstd, whole", "xz, whole")
+
+# What docs/classics.md shows of bench/gallery.json: by section the columns, how they are written, and what they say.
+_ERROR, _SSE = ("error", ".1f", "classifier, % wrong"), ("sse", ".2f", "squared error")
+GALLERY = {
+    "corruptions": [
+        _ERROR,
+        ("sse", ".1f", "error, clean"),
+        ("sse_masking", ".1f", "masking 0.3"),
+        ("sse_gaussian", ".1f", "gaussian 0.5"),
+        ("sse_salt-and-pepper", ".1f", "salt-and-pepper 0.3"),
+    ],
+    "overcomplete": [
+        _ERROR,
+        ("sse", ".2f", "error, digits"),
+        ("sse_shuffled", ".1f", "error, shuffled pixels"),
+        ("pca_sse", ".2f", "PCA, digits"),
+        ("pca_sse_shuffled", ".1f", "PCA, shuffled pixels"),
+    ],
+    "stopping": [
+        ("epochs", "d", "epochs"),
+        ("best_epoch", "d", "best epoch"),
+        ("training_loss", ".1f", "training loss"),
+        ("validation_loss", ".1f", "validation loss"),
+        ("test_loss", ".1f", "test loss"),
+        ("sse", ".2f", "squared error, test"),
+    ],
+    "sparse": [
+        ("mean_activity", ".3f", "mean activity"),
+        ("active_percent", ".1f", "units active, %"),
+        ("rare_percent", ".1f", "units rarely active, %"),
+        _ERROR,
+        _SSE,
+    ],
+    "contractive": [
+        ("norm", ".1f", "mean ‖∂h/∂x‖_F"),
+        _ERROR,
+        _SSE,
+        ("sse_gaussian", ".1f", "restored from gaussian 0.5"),
+    ],
+    "unpooling": [_SSE],
+}
+LEAST_IS_BOLD = {"corruptions"}
 
 
 def numbers(results: dict[str, Any]) -> dict[str, str]:
@@ -111,6 +153,39 @@ def generated(results: dict[str, Any]) -> str:
     return "\n".join([*lines, "", f"The classifier is wrong on {100 * error:.2f} % of the test images."])
 
 
+def shown(gallery: dict[str, Any]) -> dict[str, str]:
+    """Return the tables of docs/classics.md by ``section``, and each of their numbers by ``section:row:number``."""
+    filled = {}
+    for section, columns in GALLERY.items():
+        rows = gallery[section]["rows"]
+        titles = [title for _, _, title in columns]
+        lines = [f"| | {' | '.join(titles)} |", f"| {' | '.join(['---'] * (len(columns) + 1))} |"]
+        for row, measured in rows.items():
+            cells = []
+            for key, style, _ in columns:
+                cell = format(measured[key], style) if key in measured else ""
+                filled[f"{section}:{row}:{key}"] = cell
+                is_least = section in LEAST_IS_BOLD and cell == format(_least(rows, key), style)
+                cells.append(f"**{cell}**" if is_least else cell)
+            lines.append(f"| {row} | {' | '.join(cells)} |")
+        filled[section] = "\n".join(lines)
+    return filled
+
+
+def _least(rows: dict[str, dict[str, Any]], key: str) -> float:
+    return min(measured[key] for measured in rows.values() if key in measured)
+
+
+def stacked(results: dict[str, Any]) -> dict[str, str]:
+    """Return the test errors of stacked denoising autoencoders by ``row:start``; a dash where none is measured yet."""
+    errors = {}
+    for row in ("sda", "sda-1000"):
+        for start in ("pretrained", "random"):
+            measured = results.get(row, {}).get(start)
+            errors[f"{row}:{start}"] = f"{measured['test_error_percent']:.2f} %" if measured else "—"
+    return errors
+
+
 def all_numbers() -> dict[str, str]:
     """Return what belongs between the markers of all pages."""
     recipes = json.loads((HERE / "recipes.json").read_text())
@@ -118,12 +193,14 @@ def all_numbers() -> dict[str, str]:
     classics = json.loads((HERE / "classics.json").read_text())
     denoising = json.loads((HERE / "denoising.json").read_text())
     generation = json.loads((HERE / "generation.json").read_text())
+    gallery = json.loads((HERE / "gallery.json").read_text())
+    sda = json.loads((HERE / "sda.json").read_text())
     tables = {
         "codec": compared(codec["rows"]),
         "denoising": denoised(denoising),
         "generation": generated(generation),
     }
-    return {**numbers(recipes), **costs(classics), **tables}
+    return {**numbers(recipes), **costs(classics), **shown(gallery), **stacked(sda), **tables}
 
 
 def fill(text: str, filled: dict[str, str]) -> str:

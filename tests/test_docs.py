@@ -19,8 +19,10 @@ from click.testing import CliRunner
 from PIL import Image
 
 import narrows
+import narrows.data
 from narrows import Training
 from narrows.cli import main
+from narrows.data.idx_writer import write_idx
 from narrows.recipes import RECIPES
 
 ROOT = Path(__file__).parent.parent
@@ -98,6 +100,46 @@ def test_the_commands_and_the_python_on_new_records_run(tmp_path: Path, monkeypa
     assert names["images"].shape == (64, 8, 8)
 
 
+@pytest.fixture
+def small_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large_digits: Any) -> Path:
+    """A folder to work in, where MNIST is a hundred digits of its size."""
+    (tmp_path / "mnist").mkdir()
+    for prefix, n in (("train", 80), ("t10k", 20)):
+        labels = np.arange(n, dtype=np.uint8) % 10
+        images = np.pad(large_digits[0][:n], ((0, 0), (6, 6), (6, 6)))
+        for name, values in (("images-idx3", images), ("labels-idx1", labels)):
+            with open(tmp_path / "mnist" / f"{prefix}-{name}-ubyte", "wb") as file:
+                write_idx(file, [values], values.shape, values.dtype)
+    monkeypatch.setenv("NARROWS_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", ["classics.md", "documents.md"])
+def test_the_commands_on_mnist_run(page: str, small_mnist: Path) -> None:
+    noisy = narrows.data.open("mnist:test").values
+    assert noisy.shape == (20, 28, 28)
+    write_images("noisy", noisy[:3])
+    text = (ROOT / "docs" / page).read_text().replace("\\\n", " ")
+    lines = re.findall(r"^    (narrows .*)$", text, flags=re.MULTILINE)
+    assert len(lines) >= 20
+    for line in lines:
+        fewer = re.sub(r"--epochs \d+", "--epochs 2", line.replace("--latent 1568", "--latent 15"))
+        result = CliRunner().invoke(main, [*quick(fewer), *(["--force"] if " -o " in line else [])])
+        assert result.exit_code == 0, f"{line}\n{result.output}"
+
+
+def test_the_python_on_the_classics_runs(small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Training, "n_epochs", lambda self, n_records: 1)
+    train = narrows.data.open("mnist:train")
+    names: dict[str, Any] = {"narrows": narrows, "images": np.tile(train.values, (13, 1, 1))}
+    names["labels"] = np.tile(train.labels, 13)
+    for block in snippets((ROOT / "docs" / "classics.md").read_text(), "python"):
+        exec(compile(block, "classics.md", "exec"), names)
+    assert names["activity"].shape == (20, 500)
+    assert names["classifier"].predict("mnist:test").shape == (20,)
+
+
 def write_images(folder: str, images: np.ndarray) -> None:
     Path(folder).mkdir()
     for position, image in enumerate(images):
@@ -151,11 +193,18 @@ def test_recipes_and_settings_in_the_docs_exist(page: Path) -> None:
         RECIPES[name]().set_params(**{key: json.loads(value) for key, value in settings.items()})
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/documents.md", "docs/generative.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/documents.md", "docs/classics.md", "docs/generative.md"])
 def test_numbers_are_the_measured_ones(page: str) -> None:
     documents = _load(ROOT / "bench" / "documents.py")
     text = (ROOT / page).read_text()
     assert text == documents.fill(text, documents.all_numbers())
+
+
+def test_what_is_not_measured_yet_is_a_dash() -> None:
+    documents = _load(ROOT / "bench" / "documents.py")
+    assert set(documents.stacked({}).values()) == {"—"}
+    some = documents.stacked({"sda": {"pretrained": {"test_error_percent": 1.304}}})
+    assert (some["sda:pretrained"], some["sda:random"]) == ("1.30 %", "—")
 
 
 def _load(path: Path) -> ModuleType:

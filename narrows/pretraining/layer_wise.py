@@ -35,6 +35,7 @@ class LayerWise(Pretraining, name="layer-wise"):
 
     Examples
     --------
+    >>> from narrows.corruptions import Masking
     >>> LayerWise(corruptions=(Masking(level=0.1), Masking(level=0.2)), epochs=5).epochs
     5
     """
