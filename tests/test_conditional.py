@@ -224,7 +224,7 @@ def test_it_works_on_the_command_line(labelled, tmp_path, monkeypatch):
         (
             lambda model, x: make(network=Dense(tied=True)).fit(x, np.zeros(len(x), int)),
             InvalidParameterError,
-            "Tied weights need a decoder that mirrors the encoder",
+            "Tied weights do not go with labels",
         ),
         (
             lambda model, x: make(pretraining="layer-wise").fit(x, np.zeros(len(x), int)),

@@ -65,7 +65,11 @@ class Dense(Network, name="dense"):
         out_shape = sizes.shape if sizes.n_parameters == 1 else (*sizes.shape, sizes.n_parameters)
         decoder: Decoder
         if self.tied:
-            self._check_tied(n_in + k, n_h, n_z + k, n_out, back)
+            if k:
+                raise InvalidParameterError(
+                    "Tied weights do not go with labels, which come in on both sides. Set tied=False, or conditional=False."
+                )
+            self._check_tied(n_in, n_h, n_z, n_out, back)
             decoder = _TiedDecoder(encoder, self.activation, self.output_activation, out_shape)
         else:
             decoder = _FreeDecoder([n_z + k, *back, n_out], self.activation, self.output_activation, out_shape)
