@@ -67,7 +67,7 @@ class Dense(Network, name="dense"):
         if self.tied:
             if k:
                 raise InvalidParameterError(
-                    "Tied weights do not go with labels, which come in on both sides. Set tied=False, or conditional=False."
+                    "Tied weights do not go with labels, which come in on both sides. Set tied=False."
                 )
             self._check_tied(n_in, n_h, n_z, n_out, back)
             decoder = _TiedDecoder(encoder, self.activation, self.output_activation, out_shape)
