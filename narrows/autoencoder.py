@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -21,7 +20,6 @@ from narrows.data import Source
 from narrows.density import CodeDensity
 from narrows.errors import InvalidParameterError, ShapeMismatchError
 from narrows.estimator import TRAIN_ON_FINITE, Data, RecordsEstimator, labels_of
-from narrows.files import check_output
 from narrows.inference import corrupt, decode, encode, encode_unquantised, mean_total, reconstruct, to_stored
 from narrows.integer_half import IntegerHalf
 from narrows.likelihoods import Likelihood
@@ -32,7 +30,7 @@ from narrows.pca import PrincipalComponents
 from narrows.pretraining import Pretraining
 from narrows.residuals import Residual
 from narrows.stages import chain_stage, new_chain, pretraining_stages, records_of, split, whole
-from narrows.training import Checkpoint, Records, Stage, Training, Watcher, stream, train
+from narrows.training import Records, Stage, Training, Watcher, stream, train
 
 if TYPE_CHECKING:
     from narrows.codec.frozen import FrozenCodec
@@ -188,21 +186,15 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
             self.classes_, labels = np.unique(labels_of(source, y, owner=_CONDITIONAL), return_inverse=True)
             if self.residual is not None:
                 raise InvalidParameterError("A conditional model makes no archives: set residual=None.")
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         held_out_source, held_out_labels = None, None
         if validation is not None:
             x, of_x = validation if self.conditional and isinstance(validation, tuple) else (validation, None)
             held_out_source = self._open(x, reset=False, advice=TRAIN_ON_FINITE)
             if self.conditional:
                 held_out_labels = self._positions(labels_of(held_out_source, of_x, owner=_CONDITIONAL))
-        state = None
-        if checkpoint is not None:
-            check_output(checkpoint, force=True)
-            state = Checkpoint(
-                Path(checkpoint), self._describe_run(source, labels, held_out_labels, validation=held_out_source)
-            )
-        if state is not None and resume and (kept := state.load()) is not None:
-            seed = kept.values["seed"]
+        told = {"labels": labels, "validation labels": held_out_labels}
+        seen = {"data": source, "validation data": held_out_source}
+        seed, state = self._seed_and_checkpoint(checkpoint, seen, told, resume=resume)
 
         rows, held_out_rows = split(len(source), 0.0 if held_out_source is not None else settings.validation, seed)
         device = device_of(settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+from collections.abc import Mapping
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
@@ -12,15 +13,17 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils import assert_all_finite
+from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
 
 import narrows.data
 from narrows.data import Source
 from narrows.errors import DataError, ShapeMismatchError, UnknownNameError
+from narrows.files import check_output
 from narrows.parameters import with_options
 from narrows.part import split_nested
+from narrows.training import Checkpoint
 
 __all__ = ["TRAIN_ON_FINITE", "Data", "RecordsEstimator", "labels_of"]
 
@@ -46,6 +49,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
     """
 
     classes_: NDArray[Any]
+    random_state: Any
 
     def set_params(self, **params: Any) -> Self:
         """Change parameters, nested ones as ``part__option``; a part given by name is made first.
@@ -100,23 +104,33 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
             )
         return np.searchsorted(self.classes_, labels).astype(np.int64)
 
-    def _describe_run(
+    def _seed_and_checkpoint(
         self,
-        data: Source,
-        labels: NDArray[Any] | None = None,
-        held_out_labels: NDArray[Any] | None = None,
-        **others: Source | None,
-    ) -> dict[str, Any]:
-        """Say what a run is, so that no other is resumed in its place: parameters and data as plain values."""
+        path: str | os.PathLike[str] | None,
+        seen: Mapping[str, Source | None],
+        told: Mapping[str, NDArray[Any] | None],
+        *,
+        resume: bool,
+    ) -> tuple[int, Checkpoint | None]:
+        """Return where a run's randomness comes from, that of a run to be resumed if there is one, and its checkpoint.
+
+        By parameters, data that are seen and labels that are told, runs are told apart, so that no other is resumed.
+        """
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        if path is None:
+            return seed, None
+        check_output(path, force=True)
         params = self.get_params(deep=False)
         if params["random_state"] is not None and not isinstance(params["random_state"], Integral):
             params["random_state"] = "generator"
-        described: dict[str, Any] = {name: repr(value) for name, value in params.items()} | _describe("data", data)
-        described |= {} if labels is None else _describe("labels", Source(labels))
-        described |= {} if held_out_labels is None else _describe("validation labels", Source(held_out_labels))
-        for what, source in others.items():
-            described |= {} if source is None else _describe(f"{what} data", source)
-        return described
+        described: dict[str, Any] = {name: repr(value) for name, value in params.items()}
+        for what, source in seen.items():
+            described |= {} if source is None else _describe(what, source)
+        for what, labels in told.items():
+            described |= {} if labels is None else _describe(what, Source(labels))
+        checkpoint = Checkpoint(Path(path), described)
+        kept = checkpoint.load() if resume else None
+        return seed if kept is None else kept.values["seed"], checkpoint
 
 
 def _n_dimensions(X: Any) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -14,7 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin, clone
 from sklearn.metrics import accuracy_score
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Generator, Tensor, nn
 from torch.nn import functional
@@ -25,14 +23,13 @@ from narrows.chain import Chain
 from narrows.data import Source
 from narrows.errors import DataError, InvalidParameterError
 from narrows.estimator import TRAIN_ON_FINITE, Data, RecordsEstimator, labels_of
-from narrows.files import check_output
 from narrows.inference import encode
 from narrows.networks import Dense
 from narrows.networks.initialisation import undrawn
 from narrows.options import Flag, check
 from narrows.parameters import device_of, training_of
 from narrows.stages import chain_stage, check_patience, new_chain, pretraining_stages, split, whole
-from narrows.training import Checkpoint, JoinedRecords, LabelledRecords, Records, Stage, Training, Watcher, train
+from narrows.training import JoinedRecords, LabelledRecords, Records, Stage, Training, Watcher, train
 
 __all__ = ["AutoencoderClassifier"]
 
@@ -142,14 +139,9 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
             given = self._open(validation[0], reset=False, advice=TRAIN_ON_FINITE)
             held_out_labels = self._positions(labels_of(given, validation[1]))
         more = None if unlabelled is None else self._open(unlabelled, reset=False, advice=TRAIN_ON_FINITE)
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        state = None
-        if checkpoint is not None:
-            check_output(checkpoint, force=True)
-            described = self._describe_run(source, labels, held_out_labels, validation=given, unlabelled=more)
-            state = Checkpoint(Path(checkpoint), described)
-        if state is not None and resume and (kept := state.load()) is not None:
-            seed = kept.values["seed"]
+        told = {"labels": labels, "validation labels": held_out_labels}
+        seen = {"data": source, "validation data": given, "unlabelled data": more}
+        seed, state = self._seed_and_checkpoint(checkpoint, seen, told, resume=resume)
 
         rows, held_out_rows = split(len(source), 0.0 if given is not None else settings.validation, seed)
         device = device_of(settings)
@@ -167,8 +159,8 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
             before = pretraining_stages(params, chain, unlabelled_records)
         if self.pretrain and not before:
             # What it stops by, if it does, are the records that the labels are validated on.
-            seen = None if held_out is None else held_out.unlabelled
-            before = [chain_stage(params, chain, unlabelled_records, seen, name="restoring")]
+            to_stop_by = None if held_out is None else held_out.unlabelled
+            before = [chain_stage(params, chain, unlabelled_records, to_stop_by, name="restoring")]
         softmax_layer = _softmax_layer(chain, len(self.classes_))
         labels_stage = Stage(_Classifier(chain, softmax_layer), records, held_out, settings, name="labels", path=(7,))
         histories = train(
