@@ -179,9 +179,9 @@ def test_symbols_are_the_nearest_steps_and_never_anything_else():
 # What freezing costs
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", [name for name in RECIPES if not RECIPES[name]().conditional])
 def test_whole_numbers_cost_next_to_nothing(name, digits):
-    """Every recipe, trained for a moment: the integer decoder against the network itself."""
+    """Every recipe that makes archives, trained for a moment: the integer decoder against the network itself."""
     epochs = {"hinton2006": 1, "deep-tied": 1}.get(name, 2)
     model = narrows.recipe(name, training__epochs=epochs, random_state=0).fit(digits[0][:400])
     records = digits[1][:200]
