@@ -31,7 +31,7 @@ from narrows.training import Adam
 
 RESULTS = Path(__file__).parent / "sda.json"
 N_TRAIN, N_FEW = 50_000, 1_000
-MASKING = 0.3  # of the input while training for labels
+MASKING = {"sda": 0.3, "sda-1000": 0.25}  # of the input while training for labels
 
 ROWS = {
     "sda": Training(epochs=30, batch_size=100, optimiser=Adam(learning_rate=2e-3)),
@@ -44,7 +44,7 @@ def measure(row: str, *, pretrain: bool) -> dict[str, Any]:
     images, test = narrows.data.open("mnist:train"), narrows.data.open("mnist:test")
     labels = images.labels
     assert labels is not None
-    autoencoder = narrows.recipe("sda", corruption=Masking(level=MASKING))
+    autoencoder = narrows.recipe("sda", corruption=Masking(level=MASKING[row]))
     model = AutoencoderClassifier(autoencoder, pretrain=pretrain, training=ROWS[row].clone(), random_state=0)
     began = time.perf_counter()
     held_out = (images.values[N_TRAIN:], labels[N_TRAIN:])
@@ -74,7 +74,7 @@ def main() -> None:
             "pretrained": measure(row, pretrain=True),
             "random": measure(row, pretrain=False),
             "training": repr(ROWS[row]),
-            "masking": MASKING,
+            "masking": MASKING[row],
             "machine": machine(),
             "command": "python " + shlex.join(["bench/sda.py", "--only", row, "--threads", str(arguments.threads)]),
             "date": datetime.date.today().isoformat(),
