@@ -34,6 +34,7 @@ bench: install
 	$(BIN)/python bench/denoising.py
 	$(BIN)/python bench/sda.py
 	$(BIN)/python bench/vq.py
+	$(BIN)/python bench/vae.py
 	$(BIN)/python bench/generation.py
 
 bench-codec: install

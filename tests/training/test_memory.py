@@ -1,0 +1,65 @@
+"""Memory that steps use again is not asked of the system again, and given back at the end."""
+
+import contextlib
+import platform
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from narrows import Autoencoder
+from narrows.networks import Convolutional
+from narrows.training import Training, Watcher
+from narrows.training.memory import kept_for_reuse
+
+pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
+
+
+class PagesOfEpochs(Watcher):
+    """Counts the pages that the system maps for the process in each epoch."""
+
+    def __init__(self):
+        self.counts = []
+
+    def start(self, n_epochs, n_records, epochs_done):
+        self.counts.append(pages_mapped())
+
+    def epoch(self, row):
+        self.counts.append(pages_mapped())
+
+    @property
+    def by_epoch(self):
+        return np.diff(self.counts).tolist()
+
+
+def pages_mapped():
+    import resource  # Windows has none
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+
+def resident_pages():
+    return int(Path("/proc/self/statm").read_text().split()[1])
+
+
+def test_the_steps_of_an_epoch_use_the_memory_of_the_epoch_before():
+    n_steps, batch_size = 20, 50
+    records = np.zeros((n_steps * batch_size, 28, 28), np.uint8)
+    watcher = PagesOfEpochs()
+    network = Convolutional(channels=(32, 8), resampling="stride")
+    training = Training(epochs=3, batch_size=batch_size, device="cpu")
+    Autoencoder(4, network=network, training=training, random_state=0).fit(records, watcher=watcher)
+    pages_of_one_layer = n_steps * batch_size * 32 * 28 * 28 * 4 // 4096  # the last but one of the decoder
+    assert min(watcher.by_epoch[1:]) < pages_of_one_layer / 10
+
+
+def test_memory_is_given_back_even_after_an_error():
+    pieces = 512
+    held = 0
+    with contextlib.suppress(ZeroDivisionError), kept_for_reuse():
+        tensors = [torch.ones(1 << 18) for _ in range(pieces)]  # 1 MiB each, below what is mapped apart
+        del tensors
+        held = resident_pages()
+        raise ZeroDivisionError
+    assert resident_pages() < held - pieces * 128  # half of them
