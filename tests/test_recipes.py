@@ -32,6 +32,24 @@ def test_every_recipe_fits_the_digits_and_survives_the_file(name, digits, tmp_pa
     assert len(summary(name)) < 120
 
 
+@pytest.mark.parametrize("name", ["cvae", "vae", "beta-vae", "conditional-vae", "vq-vae", "wae"])
+def test_generative_recipes_stay_finite_at_ten_times_their_learning_rate(name):
+    """Two hundred steps, and what is measured and drawn then."""
+    train = narrows.data.open("digits:train").take(np.arange(1000))
+    usual = narrows.recipe(name).training
+    training = Training(
+        epochs=20,
+        batch_size=100,
+        optimiser=Adam(learning_rate=10 * usual.optimiser.learning_rate),
+        schedule=usual.schedule,
+    )
+    model = narrows.recipe(name, training=training, random_state=0).fit(train)
+    assert all(math.isfinite(row["loss"]) for row in model.history_)
+    measured = narrows.evaluate(model, "digits:test")
+    assert all(math.isfinite(value) for value in measured.values() if value is not None)
+    assert model.sample(20, random_state=0).shape == (20, 8, 8)
+
+
 def test_the_recipes_there_are():
     assert set(RECIPES) >= {"auto", "deep-tied", "dense", "simple", "vanilla", "conv", "conv-denoising", "hinton2006"}
 

@@ -117,6 +117,9 @@ class VectorQuantisedModule(BottleneckModule):
         symbols = indices.view(len(h), *self.symbols_shape)
         return Code(z + (h - h.detach()), cost, symbols)  # z to the bit, and h to the gradient
 
+    def nearest_code(self, z: Tensor) -> Tensor:
+        return self.symbols_to_z(self._nearest(self._to_vectors(z)))
+
     def unquantised(self, h: Tensor) -> Tensor:
         """Return the indices (n, *symbols_shape) as floats: nothing finer than them could be kept."""
         return self._nearest(self._to_vectors(h)).view(len(h), *self.symbols_shape).to(h.dtype)
