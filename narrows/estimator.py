@@ -25,7 +25,9 @@ from narrows.parameters import with_options
 from narrows.part import split_nested
 from narrows.training import Checkpoint
 
-__all__ = ["TRAIN_ON_FINITE", "Data", "RecordsEstimator", "labels_of"]
+__all__ = ["TRAIN_ON_FINITE", "Data", "RecordsEstimator", "labels_of", "listed"]
+
+_MOST_LISTED = 12
 
 Data = ArrayLike | str | Path | Source
 """Records (n, *shape) as an array, a path, a name, or an open source."""
@@ -100,7 +102,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         if len(unknown):
             raise DataError(
                 f"There are labels that the training data lack: {', '.join(map(repr, unknown[:5].tolist()))}. "
-                f"They have {', '.join(map(repr, self.classes_[:12].tolist()))}{' …' * (len(self.classes_) > 12)}."
+                f"They have {listed(self.classes_)}."
             )
         return np.searchsorted(self.classes_, labels).astype(np.int64)
 
@@ -144,6 +146,11 @@ def _describe(what: str, source: Source) -> dict[str, Any]:
         f"type of the {what}": str(source.dtype),
         f"content of the {what}": hashlib.sha256(np.ascontiguousarray(some).tobytes()).hexdigest(),
     }
+
+
+def listed(classes: NDArray[Any]) -> str:
+    """Return labels for a message, a dozen at most."""
+    return ", ".join(map(repr, classes[:_MOST_LISTED].tolist())) + " …" * (len(classes) > _MOST_LISTED)
 
 
 def labels_of(source: Source, y: ArrayLike | None, *, owner: str = "This estimator") -> NDArray[Any]:

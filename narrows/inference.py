@@ -19,9 +19,11 @@ __all__ = [
     "Labels",
     "corrupt",
     "decode",
+    "draw",
     "encode",
     "encode_unquantised",
     "mean_total",
+    "nearest_codes",
     "noise_of",
     "reconstruct",
     "to_stored",
@@ -75,6 +77,23 @@ def decode(chain: Chain, codes: NDArray[Any], labels: Labels = None) -> NDArray[
         return chain.restore(_to_z(chain, batch), condition=chain.condition(labels))
 
     return _map(restored, chain, codes, labels)
+
+
+def draw(chain: Chain, codes: NDArray[Any], labels: Labels = None, *, noise: Generator) -> NDArray[np.float64]:
+    """Return records (n, *shape) drawn from the likelihoods of flat codes (n, n_latent), in their own units."""
+    chain = _in_precision_of(codes, chain)
+
+    def drawn(batch: Tensor, labels: Tensor | None = None) -> Tensor:
+        parameters = chain.decode(_to_z(chain, batch), condition=chain.condition(labels))
+        return chain.preprocessor.inverse(chain.likelihood.sample(parameters, noise).double())
+
+    return _map(drawn, chain, codes, labels)
+
+
+def nearest_codes(chain: Chain, codes: NDArray[Any]) -> NDArray[Any]:
+    """Return flat codes (n, n_latent), each brought to the nearest that the bottleneck could have made."""
+    chain = _in_precision_of(codes, chain)
+    return _map(lambda batch: chain.bottleneck.nearest_code(_to_z(chain, batch)).flatten(1), chain, codes)
 
 
 def reconstruct(

@@ -189,8 +189,8 @@ def test_it_works_on_the_command_line(labelled, tmp_path, monkeypatch):
         assert result.exit_code == 0, (arguments, result.output)
     assert "dense 64+10-512-256-2·10" in result.output
     for arguments, said in (
-        (["--label", "11"], "There is no label '11'. There are: 0, 1, 2"),
-        (["--traverse"], "The model is told a label beside each code. Say which: 0, 1, 2"),
+        (["--label", "11"], "There is no label '11'. There are 0, 1, 2"),
+        (["--traverse"], "The model is told a label beside each code. Say which (y, --label): 0, 1, 2"),
     ):
         result = CliRunner().invoke(main, ["generate", *model, "-o", "no.png", *arguments])
         assert result.exit_code == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from click.core import ParameterSource
 
 from narrows.cli.apply import check_records_output, records_line
 from narrows.cli.console import print_json, print_lines
-from narrows.cli.inputs import check_file_output, load_model, open_record
+from narrows.cli.inputs import check_file_output, check_not_read, load_model, open_record, split_record
 from narrows.cli.options import device_option, model_option, output_option, write_options
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ _MEAN_CODE = "the mean code"
 
 EPILOG = """
 Samples are what the decoder makes of codes that are drawn: from the prior N(0, I), where the model was trained to have
-its codes there (recipes cvae, vae, beta-vae and wae), else from a mixture of normal distributions that was fitted to
-the codes of the training data. Records come in the units and dtype of the training data.
+its codes there (recipes cvae, vae, beta-vae, conditional-vae and wae), else from a mixture of normal distributions that
+was fitted to the codes of the training data. Records come in the units and dtype of the training data.
 
 \b
   narrows generate -m MODEL -n 64 -o samples.png
@@ -119,10 +120,12 @@ def generate(
     _check_options(ctx, kind)
     n = _USUAL_N[kind] if n is None else n
     if is_picture:
-        _check_drawable({"samples": n, "manifold": n * n}.get(kind, 0))
+        _check_drawable({"samples": n, "manifold": n * n, "between": n * len(between)}.get(kind, 0))
         check_file_output(output, force=force)
     else:
         check_records_output(output, force=force)
+    records_read = [*chain.from_iterable(between), *([] if traverse in (None, _MEAN_CODE) else [traverse])]
+    check_not_read(output, [model, *(split_record(one)[0] for one in records_read)])
     loaded = load_model(model, device)
     y = None if label is None else _label(loaded, label)
     if kind == "samples":
@@ -137,20 +140,29 @@ def generate(
     records = made.records
     if as_json:
         described = {"records": len(records), "shape": records.shape[1:], "dtype": records.dtype.name}
-        print_json({"path": output, "model": model, "kind": kind, **described, **made.said})
+        told = {} if y is None else {"label": label}
+        print_json({"path": output, "model": model, "kind": kind, **told, **described, **made.said})
     else:
         print_lines(output if is_picture else records_line(output, records))
 
 
 def _label(model: Autoencoder, text: str) -> Any:
     """Return the label that is meant, as the training data had it."""
-    known = getattr(model, "classes_", ())
-    found = next((label for label in known if str(label) == text), None)
-    if not len(known):
+    from narrows.estimator import listed
+
+    if not model.chain_.parts.n_classes:
         raise click.UsageError("--label is for conditional models, and this one was trained without labels.")
+    found = next((label for label in model.classes_ if _says(text, label)), None)
     if found is None:
-        raise click.UsageError(f"There is no label '{text}'. There are: {', '.join(map(str, known))}.")
+        raise click.UsageError(f"There is no label '{text}'. There are {listed(model.classes_)}.")
     return found
+
+
+def _says(text: str, label: Any) -> bool:
+    try:
+        return text == str(label) or float(text) == label
+    except ValueError:
+        return False
 
 
 def _samples(model: Autoencoder, n: int, y: Any, source: str, seed: int) -> _Generated:

@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from narrows.autoencoder import Autoencoder
     from narrows.data import Source
 
-__all__ = ["check_archive_output", "check_file_output", "check_not_read", "load_model", "open_data", "open_record"]
+__all__ = [
+    "check_archive_output",
+    "check_file_output",
+    "check_not_read",
+    "load_model",
+    "open_data",
+    "open_record",
+    "split_record",
+]
 
 _OTHER_KINDS = (
     *(".npy", ".npz", ".idx", ".csv", ".tsv", ".txt", ".json", ".parquet", ".h5", ".hdf5", ".safetensors", ".pt"),
@@ -55,21 +63,22 @@ def open_record(data: str, *, quiet: bool = False) -> NDArray[Any]:
     """
     from narrows.errors import DataError
 
+    where, index = split_record(data)
+    source = open_data(where, limit=None if index is None else index + 1, quiet=quiet)
+    if index is None and len(source) != 1:
+        raise DataError(f"{source.name} has {len(source):,} records. Say which one is meant, as in '{data}#0'.")
+    if index is not None and len(source) <= index:
+        raise DataError(f"{source.name} has {len(source):,} records, numbered from 0. Got '{data}'.")
+    record: NDArray[Any] = source.values[index or 0]
+    return record
+
+
+def split_record(data: str) -> tuple[str, int | None]:
+    """Return DATA and INDEX of ``DATA#INDEX``; no index where there is none, or where a file has that whole name."""
     where, mark, index = data.rpartition("#")
     if mark and where and index.isdecimal() and not os.path.exists(data):
-        source = open_data(where, limit=int(index) + 1, quiet=quiet)
-        if len(source) <= int(index):
-            raise DataError(f"{source.name} has {len(source):,} records, numbered from 0. Got '{data}'.")
-        return _one(source, int(index))
-    source = open_data(data, quiet=quiet)
-    if len(source) != 1:
-        raise DataError(f"{source.name} has {len(source):,} records. Say which one is meant, as in '{data}#0'.")
-    return _one(source, 0)
-
-
-def _one(source: Source, index: int) -> NDArray[Any]:
-    record: NDArray[Any] = source.values[index]
-    return record
+        return where, int(index)
+    return data, None
 
 
 @contextmanager

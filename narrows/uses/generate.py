@@ -17,24 +17,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 from sklearn.utils import check_random_state
-from torch import Tensor
+from sklearn.utils.validation import check_is_fitted
 
 from narrows.autoencoder import Autoencoder
-from narrows.chain import Chain
 from narrows.data import Source
 from narrows.density import CodeDensity
-from narrows.errors import InvalidParameterError
-from narrows.inference import decode, noise_of, to_stored
+from narrows.errors import InvalidParameterError, ShapeMismatchError
+from narrows.estimator import listed
+from narrows.inference import decode, draw, nearest_codes, noise_of, to_stored
 from narrows.options import Choice, Real, Whole, check
 
 __all__ = ["Traversals", "between", "has_prior", "manifold", "sample", "sample_codes", "traversals"]
 
 SOURCES = ("auto", "prior", "density")
-_BATCH = 1024
 _DRAWN = 10_000  # codes that quantiles of the density are taken from
 _OLD = (
     "The model was saved before models had a density of their codes, and it was not trained for a prior either. "
@@ -66,6 +64,7 @@ class Traversals:
 
 def has_prior(model: Autoencoder) -> bool:
     """Whether the model was trained to have the codes of all records together follow N(0, I)."""
+    check_is_fitted(model)
     chain = model.chain_
     return chain.bottleneck.normal_prior or any(penalty.normal_prior for penalty in chain.penalties)
 
@@ -80,33 +79,24 @@ def sample(
     random_state: Any = None,
 ) -> NDArray[Any]:
     """Return n new records (n, *shape); as `Autoencoder.sample`, which says more."""
+    check_is_fitted(model)
     state = check_random_state(random_state)
     codes = sample_codes(model, n, source=source, random_state=state)
     n_classes = model.chain_.parts.n_classes
     classes = np.arange(n) % n_classes if y is None and n_classes else _classes(model, y, n)
     if not noise:
         return _records_of(model, codes, classes)
-    chain = model.chain_
-    generator = noise_of(chain, _seed(state))
-    device = next(chain.parameters()).device
-    drawn = []
-    with torch.no_grad():
-        for start in range(0, n, _BATCH):
-            z = torch.from_numpy(codes[start : start + _BATCH]).to(device, chain.dtype)
-            told = None if classes is None else torch.from_numpy(classes[start : start + _BATCH]).to(device)
-            z = z.reshape(-1, *chain.bottleneck.z_shape)
-            parameters = chain.decode(z, condition=chain.condition(told))
-            x = chain.likelihood.sample(parameters, generator)
-            drawn.append(chain.preprocessor.inverse(x.double()).cpu().numpy())
-    return to_stored(np.concatenate(drawn), model.dtype_)
+    drawn = draw(model.chain_, codes, classes, noise=noise_of(model.chain_, _seed(state)))
+    return to_stored(drawn, model.dtype_)
 
 
-def sample_codes(model: Autoencoder, n: int, *, source: str = "auto", random_state: Any = None) -> NDArray[np.float32]:
+def sample_codes(model: Autoencoder, n: int, *, source: str = "auto", random_state: Any = None) -> NDArray[Any]:
     """Return n flat codes (n, n_latent_) drawn from N(0, I) or from ``density_``; `Autoencoder.sample` says when which.
 
     NumPy draws them, so that a seed gives the same codes on every device. Where a code cannot be just any numbers
     (``rounded``, ``top-k``), what is drawn is brought to the nearest that it can be.
     """
+    check_is_fitted(model)
     check("sample", "n", n, Whole(1))
     check("sample", "source", source, Choice(*SOURCES))
     rng = np.random.default_rng(_seed(random_state))
@@ -116,8 +106,8 @@ def sample_codes(model: Autoencoder, n: int, *, source: str = "auto", random_sta
             "The bottleneck 'gaussian' and the penalty 'mmd' make models with a prior."
         )
     if source == "density" or not has_prior(model):
-        return _valid(model.chain_, _density(model).sample(n, rng))
-    return _valid(model.chain_, rng.standard_normal((n, model.n_latent_)))
+        return _possible(model, _density(model).sample(n, rng))
+    return _possible(model, rng.standard_normal((n, model.n_latent_)))
 
 
 def between(model: Autoencoder, a: ArrayLike, b: ArrayLike, n: int = 10, *, y: ArrayLike | None = None) -> NDArray[Any]:
@@ -137,10 +127,11 @@ def between(model: Autoencoder, a: ArrayLike, b: ArrayLike, n: int = 10, *, y: A
     y : label, optional
         Of a conditional model: the label that both are encoded, and all are decoded, under.
     """
+    check_is_fitted(model)
     check("between", "n", n, Whole(2))
     ends = _encoded(model, [a, b], y)
     t = np.linspace(0, 1, n)[:, None]
-    codes = _valid(model.chain_, (1 - t) * ends[0] + t * ends[1])
+    codes = _possible(model, (1 - t) * ends[0] + t * ends[1])
     return _records_of(model, codes, _classes(model, y, n))
 
 
@@ -156,6 +147,7 @@ def manifold(model: Autoencoder, n: int = 20, *, y: ArrayLike | None = None) -> 
     InvalidParameterError
         If the model's codes have another length than two.
     """
+    check_is_fitted(model)
     check("manifold", "n", n, Whole(1))
     if model.n_latent_ != 2:
         raise InvalidParameterError(
@@ -169,7 +161,7 @@ def manifold(model: Autoencoder, n: int = 20, *, y: ArrayLike | None = None) -> 
         drawn = _density(model).sample(_DRAWN, np.random.default_rng(0))
         across, up = np.quantile(drawn, levels, axis=0).T
     codes = np.stack(np.meshgrid(across, up[::-1]), axis=-1).reshape(-1, 2)
-    records = _records_of(model, _valid(model.chain_, codes), _classes(model, y, len(codes)))
+    records = _records_of(model, _possible(model, codes), _classes(model, y, len(codes)))
     return records.reshape(n, n, *records.shape[1:])
 
 
@@ -202,6 +194,7 @@ def traversals(
     y : label, optional
         Of a conditional model: the label under which records are encoded and decoded.
     """
+    check_is_fitted(model)
     check("traversals", "n", n, Whole(2))
     check("traversals", "span", span, Real(0, open_low=True))
     check("traversals", "most", most, Whole(1))
@@ -212,10 +205,10 @@ def traversals(
     start = mean if record is None else _encoded(model, [record], y)[0]
     deviations = np.linspace(-span, span, n)
 
-    def varied(number: int) -> NDArray[np.float32]:
+    def varied(number: int) -> NDArray[Any]:
         codes = np.tile(start, (n, 1))
         codes[:, number] = mean[number] + deviations * deviation[number]
-        return _valid(model.chain_, codes)
+        return _possible(model, codes)
 
     every, classes = range(model.n_latent_), _classes(model, y, n)
     changes = np.array([float(decode(model.chain_, varied(number), classes).var(axis=0).sum()) for number in every])
@@ -226,7 +219,11 @@ def traversals(
 
 def _encoded(model: Autoencoder, records: Sequence[ArrayLike], y: ArrayLike | None) -> NDArray[np.float64]:
     """Return the flat codes (n, n_latent) of some records, all of one label if the model is told labels."""
-    stacked = np.stack([np.asarray(record) for record in records])
+    arrays = [np.asarray(record) for record in records]
+    for array in arrays:
+        if array.shape != model.shape_:
+            raise ShapeMismatchError(f"The model's records have shape {model.shape_}. Got one of {array.shape}.")
+    stacked = np.stack(arrays)
     classes = _classes(model, y, len(stacked))
     labels = None if classes is None else model.classes_[classes]
     return model.transform(Source(stacked), labels).astype(np.float64)
@@ -239,13 +236,14 @@ def _classes(model: Autoencoder, y: ArrayLike | None, n: int) -> NDArray[np.int6
             raise InvalidParameterError("The model was trained without labels (conditional=False): it knows none.")
         return None
     if y is None:
-        known = ", ".join(map(str, model.classes_[:12].tolist()))
-        raise InvalidParameterError(f"The model is told a label beside each code. Say which: {known}.")
+        raise InvalidParameterError(
+            f"The model is told a label beside each code. Say which (y, --label): {listed(model.classes_)}."
+        )
     labels = np.full(n, y) if np.ndim(y) == 0 else np.asarray(y)
     return model.classes_of(Source(np.zeros((n, 1)), name="y"), labels)
 
 
-def _records_of(model: Autoencoder, codes: NDArray[np.float32], classes: NDArray[np.int64] | None) -> NDArray[Any]:
+def _records_of(model: Autoencoder, codes: NDArray[Any], classes: NDArray[np.int64] | None) -> NDArray[Any]:
     """Return what flat codes (n, n_latent) stand for, in the units and dtype of the training data."""
     return to_stored(decode(model.chain_, codes, classes), model.dtype_)
 
@@ -256,13 +254,10 @@ def _density(model: Autoencoder) -> CodeDensity:
     return model.density_
 
 
-def _valid(chain: Chain, codes: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return flat codes (n, n_latent), each brought to the nearest that the bottleneck could have made."""
-    device = next(chain.parameters()).device
-    z = torch.from_numpy(codes).to(device, chain.dtype).reshape(-1, *chain.bottleneck.z_shape)
-    with torch.no_grad():
-        nearest: Tensor = chain.bottleneck.nearest_code(z)
-    return np.asarray(nearest.flatten(1).cpu().numpy(), dtype=np.float32)
+def _possible(model: Autoencoder, codes: NDArray[np.float64]) -> NDArray[Any]:
+    """Return flat codes (n, n_latent) as `transform` would: as near as the bottleneck can come, and in its dtype."""
+    dtype = np.float64 if model.dtype_ == np.float64 else np.float32
+    return nearest_codes(model.chain_, codes.astype(dtype, copy=False))
 
 
 def _seed(random_state: Any) -> int:

@@ -125,6 +125,7 @@ def test_the_recipe_wae_is_sampled_from_its_prior(narrows):
         ("-o x.png --from posterior", "--from"),
         ("-o x.png -n 0", "-n"),
         ("-o x.png -n 3000", "shows up to 2,500 records. Got 3,000; write these to a name that ends in .npy"),
+        ("-o x.png -n 1300 --between a b --between c d", "shows up to 2,500 records. Got 2,600"),
         ("-o x.png --manifold -n 51", "shows up to 2,500 records. Got 2,601"),
         ("-o x.gif", "ends in .npy"),
     ],
@@ -156,6 +157,27 @@ def test_models_with_switches_say_that_they_cannot(narrows):
     narrows.train("m.safetensors", "--set", "network__channels=4", *settings)
     for kind in ((), ("--traverse",)):
         assert "switches" in narrows("generate", "-m", "m.safetensors", *kind, "-o", "x.png", code=1).stderr
+
+
+def test_what_is_read_is_not_replaced(narrows, model):
+    records = package.load(model).sample(2, random_state=0)
+    np.save("two.npy", records)
+    for kind in ("--between two.npy#0 two.npy#1", "--between digits:test#0 two.npy#1", "--traverse two.npy#1"):
+        refused = narrows("generate", "-m", model, *kind.split(), "-o", "two.npy", "--force", code=2)
+        assert "'two.npy' is what is read" in refused.stderr
+    assert np.array_equal(np.load("two.npy"), records)
+
+
+def test_labels_are_named_as_numbers_are_written(narrows, rng):
+    conditional = package.Autoencoder(2, conditional=True, training=package.Training(epochs=1))
+    conditional.fit(rng.random((80, 4)), np.arange(80.0) % 40).save("m.safetensors")
+    said = narrows.json("generate", "-m", "m.safetensors", "--label", "3", "-n", "4", "-o", "x.npy")
+    assert (said["label"], said["records"]) == ("3", 4)
+    unknown = narrows("generate", "-m", "m.safetensors", "--label", "x", "-o", "y.npy", code=2).stderr
+    assert "no label 'x'. There are 0.0, 1.0," in unknown
+    assert "11.0 …" in " ".join(unknown.split())
+    several = narrows("generate", "-m", "m.safetensors", "--traverse", "-o", "y.npy", code=2).stderr
+    assert "Say which (y, --label): 0.0," in several
 
 
 @pytest.mark.parametrize("output", ["x.npy", "x.png"])

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from sklearn.exceptions import NotFittedError
 
 import narrows
-from narrows.errors import InvalidParameterError, NotDecodableError
+from narrows.errors import InvalidParameterError, NotDecodableError, ShapeMismatchError
 from narrows.likelihoods import Normal
 from narrows.networks import Convolutional, Dense
 from narrows.penalties import MMD
@@ -82,13 +83,17 @@ def test_noise_draws_from_the_likelihood(variational, rng):
     np.testing.assert_allclose(noise.std(axis=0), 0.5, rtol=0.05)
 
 
-@pytest.mark.parametrize("bottleneck", ["rounded", "top-k"])
+@pytest.mark.parametrize("bottleneck", ["rounded", "top-k", "vector-quantised"])
 def test_codes_are_such_as_the_bottleneck_makes(bottleneck, digits):
     model = fit(digits[0][:300], 6, bottleneck=bottleneck, epochs=1)
     codes = sample_codes(model, 40, random_state=0)
     assert len(np.unique(codes, axis=0)) > 1
     if bottleneck == "rounded":
         np.testing.assert_array_equal(codes, np.rint(codes))
+    elif bottleneck == "vector-quantised":
+        codebook = model.chain_.bottleneck.codebook.numpy()
+        vectors = codes.reshape(-1, codebook.shape[1])
+        assert (np.abs(vectors[:, None] - codebook).max(axis=2).min(axis=1) == 0).all()
     else:
         assert (np.count_nonzero(codes, axis=1) == 2).all()
 
@@ -120,6 +125,30 @@ def test_interpolation_goes_from_one_reconstruction_to_the_other(plain, digits):
     np.testing.assert_array_equal(steps[2], plain.inverse_transform(middle)[0])
     with pytest.raises(InvalidParameterError, match="'n' of between must be"):
         between(plain, a, b, 1)
+    with pytest.raises(ShapeMismatchError, match=r"records have shape \(8, 8\)\. Got one of \(8,\)"):
+        between(plain, a, b[0])
+
+
+def test_interpolation_of_floats_ends_at_their_reconstructions(rng):
+    x = rng.normal(size=(60, 5))
+    model = fit(x, 2, epochs=1, preprocessing=())
+    np.testing.assert_array_equal(between(model, *x[:2], 3)[[0, 2]], model.reconstruct(x[:2]))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda model: model.sample(3),
+        lambda model: sample_codes(model, 3),
+        lambda model: between(model, [1], [2]),
+        manifold,
+        traversals,
+        has_prior,
+    ],
+)
+def test_a_model_must_be_fitted(make):
+    with pytest.raises(NotFittedError):
+        make(narrows.Autoencoder(2))
 
 
 def test_a_manifold_goes_through_the_quantiles_of_the_prior(variational):
