@@ -18,8 +18,9 @@ from narrows.training import Records, stream
 
 __all__ = ["CodeDensity"]
 
-_RECORDS, _VALUES = 10_000, 2**21  # that are looked at, at most; of long codes fewer
-_LONGEST = 64  # numbers that the mixture has covariances of; of longer codes it sees principal components
+_RECORDS, _VALUES = 10_000, 2**23  # that are looked at, at most; of long codes fewer
+_LONGEST = 64  # numbers that the mixture has covariances of
+_PRINCIPAL = 32  # components that it sees of longer codes: with more, samples of images are noisier
 _COMPONENTS = (2, 6, 20)
 _RECORDS_A_COMPONENT = 8  # times the numbers of a code
 _HELD_OUT = 0.2
@@ -102,12 +103,14 @@ class CodeDensity:
 
             centre = codes.mean(axis=0)
             with np.errstate(invalid="ignore", divide="ignore"):  # codes that are all the same have no variance
-                components = PCA(min(_LONGEST, len(codes)), random_state=seed).fit(codes - centre).components_
+                components = PCA(min(_PRINCIPAL, len(codes)), random_state=seed).fit(codes - centre).components_
             codes = (codes - centre) @ components.T
         middle, scale = codes.mean(axis=0), codes.std(axis=0)
         weights, means, covariances = _mixture((codes - middle) / np.where(scale > 0, scale, 1.0), seed)
         factors = np.linalg.cholesky(covariances) * scale[:, None]
-        return cls(weights, means * scale + middle, factors, centre, components)
+        arrays = (weights, means * scale + middle, factors, centre, components)
+        # Laid out as they come back from a file, so that products of them are the same to the bit.
+        return cls(*map(np.ascontiguousarray, arrays))
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:

@@ -85,7 +85,7 @@ def test_long_codes_are_drawn_through_their_principal_components(rng):
     hidden = rng.normal(size=(800, 5)) * 3
     codes = hidden @ rng.normal(size=(5, 300)) + 10
     density = CodeDensity.fit(codes, seed=0)
-    assert density.components.shape == (64, 300)
+    assert density.components.shape == (32, 300)
     drawn = draw(density, 5000)
     assert np.linalg.matrix_rank(drawn - codes.mean(axis=0), tol=1) == 5
     np.testing.assert_allclose(drawn.std(axis=0), codes.std(axis=0), rtol=0.2)

@@ -105,32 +105,6 @@ def test_a_message_takes_the_bits_that_the_model_says(rng, model):
 
 
 @every_model
-def test_samples_are_as_frequent_as_the_tables_say(rng, model):
-    tables, n = model.tables, 20_000
-    symbols = model.sample(n, rng)
-    assert (symbols.shape, symbols.dtype) == ((n, model.n_symbols), np.int32)
-    placed = model.place(np.ascontiguousarray(symbols.T[model.order]))
-    counts = np.bincount(placed.entries[~placed.escaped], minlength=len(tables.frequencies))
-    regular = np.setdiff1d(np.arange(len(counts)), tables.escapes)  # an escape's stand-in is a value of its table too
-    table = np.searchsorted(tables.firsts, regular, side="right") - 1
-    shares = tables.frequencies[regular] / 2.0**tables.precision
-    expected = (
-        shares * (np.bincount(table, counts[regular], len(tables)) / np.bincount(table, shares, len(tables)))[table]
-    )
-    is_often = expected >= 50
-    distance = (counts[regular] - expected)[is_often] / np.sqrt(expected[is_often])
-    assert is_often.sum() > 20
-    assert np.square(distance).mean() < 1 + 6 * np.sqrt(2 / is_often.sum())
-
-
-@every_model
-def test_a_seed_gives_the_same_samples(model):
-    drawn = [model.sample(7, np.random.default_rng(seed)) for seed in (5, 5, 6)]
-    assert np.array_equal(drawn[0], drawn[1])
-    assert not np.array_equal(drawn[0], drawn[2])
-
-
-@every_model
 def test_a_model_comes_back_from_its_tensors(rng, model):
     settings, tensors = model.to_tensors()
     again = entropy_model(settings, tensors)

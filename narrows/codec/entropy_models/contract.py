@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.codec import rans
-from narrows.codec.entropy_models.escapes import MAX_SYMBOL, Escapes, ZeroEscapes, pack, packed_bytes
+from narrows.codec.entropy_models.escapes import MAX_SYMBOL, Escapes, pack, packed_bytes
 from narrows.codec.tables import ESCAPE, FrequencyTables
 from narrows.errors import CorruptArchiveError, InvalidParameterError
 
@@ -157,21 +157,6 @@ class EntropyModel(ABC):
         escapes.finish()
         symbols = np.empty((n_records, self.n_symbols), np.int32)
         symbols.T[self.order] = coded_order
-        return symbols
-
-    def sample(self, n_records: int, rng: np.random.Generator) -> NDArray[np.int32]:
-        """Return symbols (n, D) drawn as the tables say: what random bits decode to.
-
-        A message of b bits stands for symbols of probability 2^-b, so that a decoder of random bits draws from its
-        model. What no table has (an escape) is 0.
-        """
-        n_lanes = min(n_records, rans.MAX_LANES)
-        n_words = -(-n_records // n_lanes) * n_lanes * self.n_symbols  # a symbol takes one at most
-        states = rng.integers(1 << 16, 1 << 32, n_lanes, dtype=np.uint32)
-        message = rans.Message(states, rng.integers(0, 1 << 16, n_words, dtype=np.uint16))
-        decoder = rans.Decoder(message, precision=self.tables.precision)
-        symbols = np.empty((n_records, self.n_symbols), np.int32)
-        symbols.T[self.order] = self.pop(decoder, ZeroEscapes(), n_records)
         return symbols
 
     def bits(self, symbols: NDArray[np.int32]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from narrows.errors import CorruptArchiveError
 
-__all__ = ["MAX_SYMBOL", "Escapes", "ZeroEscapes", "pack", "packed_bytes", "unpack"]
+__all__ = ["MAX_SYMBOL", "Escapes", "pack", "packed_bytes", "unpack"]
 
 MAX_SYMBOL = 32767
 """Symbols reach from -32767 to 32767."""
@@ -75,14 +75,3 @@ class Escapes:
         if self._n_taken != len(self._symbols):
             left = len(self._symbols) - self._n_taken
             raise CorruptArchiveError(f"A coded message has {left} escaped symbols that nothing calls for.")
-
-
-class ZeroEscapes(Escapes):
-    """As many escaped symbols as anything calls for, all of them 0."""
-
-    def __init__(self) -> None:
-        super().__init__(b"")
-
-    def take(self, n: int) -> NDArray[np.int32]:
-        """Return n zeros."""
-        return np.zeros(n, np.int32)
