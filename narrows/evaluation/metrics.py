@@ -117,7 +117,7 @@ def evaluate(
             if is_variational
             else {}
         ),
-        **(codebook_use(model.chain_, source.values) if _is_vector_quantised(model) else {}),
+        **(codebook_use(model.chain_, source.values, classes) if _is_vector_quantised(model) else {}),
     }
 
 
