@@ -112,10 +112,17 @@ def corrupt(chain: Chain, values: NDArray[Any], seed: int) -> NDArray[np.float64
 
 
 def mean_total(chain: Chain, values: NDArray[Any], labels: Labels = None, *, noise: Generator | None = None) -> float:
-    """Return the mean loss of records (n, *shape) in nats; only with ``noise`` is anything corrupted."""
+    """Return the mean loss of records (n, *shape) in nats; only with ``noise`` is anything corrupted.
+
+    Raises
+    ------
+    DataError
+        If the likelihood says nothing of such values.
+    """
     chain = _in_precision_of(values, chain)
 
     def totals(batch: Tensor, labels: Tensor | None = None) -> Tensor:
+        chain.check_support(batch)
         return chain.loss(batch if labels is None else Labelled(batch, labels), noise).total.double()
 
     return float(_map(totals, chain, values, labels).mean())
