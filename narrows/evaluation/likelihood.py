@@ -58,6 +58,11 @@ def bounds(
         many numbers of the code have means that vary by more than 0.01 over the records (Burda et al. 2016, section
         5.2); with importance samples ``nll_nats_per_record``, minus the tighter bound; and ``bits_per_dimension`` of
         the best bound there is, None where values are not what the likelihood is a probability of.
+
+    Raises
+    ------
+    DataError
+        If the likelihood says nothing of such values, as a Bernoulli one of those outside [0, 1].
     """
     noise = noise_of(chain, seed)
     size = batch_size(chain.shape, _BATCH)
