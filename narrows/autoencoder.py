@@ -338,7 +338,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         return sample(self, n, y, source=source, noise=noise, random_state=random_state)
 
     def score(self, X: Data, y: ArrayLike | None = None) -> float:
-        """Return minus the mean loss of a record, in nats; nothing is corrupted. Higher is better."""
+        """Return minus the mean loss of a record, in nats; nothing is corrupted. Higher is better.
+
+        Raises
+        ------
+        DataError
+            If the likelihood says nothing of such values, as a Bernoulli one of those outside [0, 1].
+        """
         check_is_fitted(self)
         source = self._open(X, reset=False)
         return -mean_total(self.chain_, source.values, self.classes_of(source, y))

@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -23,7 +22,7 @@ from torch.nn import functional
 from narrows.batches import Labelled, batch_size
 from narrows.bottlenecks import Bottleneck, Code
 from narrows.corruptions import Corruption
-from narrows.errors import InvalidParameterError
+from narrows.errors import DataError, InvalidParameterError
 from narrows.likelihoods import Likelihood
 from narrows.networks import Network, Sizes, Switches
 from narrows.penalties import Penalty
@@ -35,6 +34,7 @@ __all__ = ["Chain", "Loss", "Parts"]
 # Integers of up to 16 bits are exact in float32, and float16 and float32 are at home there.
 _FLOAT32_IS_ENOUGH = {torch.bool, torch.uint8, torch.int8, torch.int16, torch.uint16, torch.float16, torch.float32}
 _FIT_BATCH = 4096
+_ROUNDING = 1e-6  # that scaled values may be off by: in float32 what is just above 1 is 1, and trains as such
 _SEED = 0  # of what is drawn outside training
 
 
@@ -124,11 +124,11 @@ class Chain(nn.Module):
         """
         size = batch_size(self.shape, _FIT_BATCH)
         self.preprocessor.fit(lambda: (_as_floats(batch) for batch in batches(size)))
-        low, high = self.likelihood.support
-        if (low, high) == (-math.inf, math.inf) and not self.parts.network.start_at_mean:
+        if not (self.likelihood.is_bounded or self.parts.network.start_at_mean):
             return
         x = Moments.of(lambda: (self.prepare(batch) for batch in batches(size)), per_value=True)
-        if bool((x.low < low).any()) or bool((x.high > high).any()):
+        if self._is_beyond_support(x.low, x.high):
+            low, high = self.likelihood.support
             raise InvalidParameterError(
                 f"The '{self.parts.likelihood.name}' likelihood needs preprocessed values in [{low:g}, {high:g}]. "
                 f"Got {float(x.low.min()):g} to {float(x.high.max()):g}. "
@@ -141,6 +141,35 @@ class Chain(nn.Module):
         """Return records (n, *shape), of any stored dtype, as preprocessed floats x."""
         x: Tensor = self.preprocessor(_as_floats(records))
         return x.to(self.dtype)
+
+    def check_support(self, batch: Tensor | Labelled) -> None:
+        """Refuse records that the likelihood says nothing of.
+
+        Parameters
+        ----------
+        batch : Tensor of shape (n, *shape), or Labelled
+            Records in their stored dtype.
+
+        Raises
+        ------
+        DataError
+            If preprocessed values are outside the likelihood's support.
+        """
+        if not self.likelihood.is_bounded:
+            return
+        x = self.prepare(batch.records if isinstance(batch, Labelled) else batch)
+        if self._is_beyond_support(x, x):
+            low, high = self.likelihood.support
+            raise DataError(
+                f"The '{self.parts.likelihood.name}' likelihood says nothing of preprocessed values outside "
+                f"[{low:g}, {high:g}]. Got {float(x.min()):g} to {float(x.max()):g}: data beyond those of the training."
+                " Bring them to the same units and range, or train with another likelihood."
+            )
+
+    def _is_beyond_support(self, lowest: Tensor, highest: Tensor) -> bool:
+        """Return whether preprocessed values are outside the likelihood's support by more than rounding."""
+        low, high = self.likelihood.support
+        return not bool((lowest >= low - _ROUNDING).all() and (highest <= high + _ROUNDING).all())
 
     def damage(self, x: Tensor, generator: Generator | None) -> Tensor:
         """Return preprocessed records x corrupted as in training; as they are without corruption or generator."""

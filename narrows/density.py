@@ -56,8 +56,12 @@ class CodeDensity:
     components: NDArray[np.float64]
 
     def __post_init__(self) -> None:
-        n, k = self.means.shape
-        d = len(self.centre)
+        for name, n_axes in {"means": 2, "centre": 1}.items():
+            if getattr(self, name).ndim != n_axes:
+                raise ValueError(f"the density's '{name}' have {getattr(self, name).ndim} axes, not {n_axes}")
+        (n, k), (d,) = self.means.shape, self.centre.shape
+        if not 1 <= k <= d:
+            raise ValueError(f"the density's 'means' have {k} numbers: a code of {d} has from 1 to {d}")
         shapes = {"weights": (n,), "factors": (n, k, k), "components": (0 if k == d else k, d)}
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
@@ -118,6 +122,9 @@ class CodeDensity:
 
         The inverse of `to_arrays`.
         """
+        missing = [field.name for field in fields(cls) if field.name not in arrays]
+        if missing:
+            raise ValueError(f"the density lacks {', '.join(missing)}")
         return cls(*(np.asarray(arrays[field.name], dtype=np.float64) for field in fields(cls)))
 
     def to_arrays(self) -> dict[str, NDArray[np.float64]]:

@@ -53,14 +53,18 @@ def encode(
     return codes if values.dtype == np.float64 else codes.astype(np.float32, copy=False)
 
 
-def encode_unquantised(chain: Chain, values: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the flat codes (n, n_latent) of records (n, *shape) before any rounding by the bottleneck."""
+def encode_unquantised(chain: Chain, values: NDArray[Any], labels: Labels = None) -> NDArray[np.float64]:
+    """Return the flat codes (n, n_latent) of records (n, *shape) before any rounding by the bottleneck.
+
+    Of a vector-quantised code, of which nothing finer could be kept, the indices (n, n_symbols).
+    """
     chain = _in_precision_of(values, chain)
 
-    def codes_of(batch: Tensor) -> Tensor:
-        return chain.bottleneck.unquantised(chain.encoder(chain.prepare(batch))).flatten(1)
+    def codes_of(batch: Tensor, labels: Tensor | None = None) -> Tensor:
+        h = chain.encoder(chain.prepare(batch), chain.condition(labels))
+        return chain.bottleneck.unquantised(h).flatten(1)
 
-    return _map(codes_of, chain, values).astype(np.float64)
+    return _map(codes_of, chain, values, labels).astype(np.float64)
 
 
 def decode(chain: Chain, codes: NDArray[Any], labels: Labels = None) -> NDArray[np.float64]:
@@ -127,10 +131,17 @@ def corrupt(chain: Chain, values: NDArray[Any], seed: int) -> NDArray[np.float64
 
 
 def mean_total(chain: Chain, values: NDArray[Any], labels: Labels = None, *, noise: Generator | None = None) -> float:
-    """Return the mean loss of records (n, *shape) in nats; only with ``noise`` is anything corrupted."""
+    """Return the mean loss of records (n, *shape) in nats; only with ``noise`` is anything corrupted.
+
+    Raises
+    ------
+    DataError
+        If the likelihood says nothing of such values.
+    """
     chain = _in_precision_of(values, chain)
 
     def totals(batch: Tensor, labels: Tensor | None = None) -> Tensor:
+        chain.check_support(batch)
         return chain.loss(batch if labels is None else Labelled(batch, labels), noise).total.double()
 
     return float(_map(totals, chain, values, labels).mean())

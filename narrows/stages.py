@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from narrows.auto import choose_parts
+from narrows.batches import batch_size
 from narrows.chain import Chain
 from narrows.data import Source
 from narrows.errors import InvalidParameterError
@@ -19,6 +20,8 @@ from narrows.parameters import device_of, pretraining_of, training_of
 from narrows.training import LabelledRecords, Records, Stage, Training, stream
 
 __all__ = ["chain_stage", "check_patience", "new_chain", "pretraining_stages", "records_of", "split", "whole"]
+
+_BATCH = 1024
 
 
 def new_chain(params: Mapping[str, Any], source: Source, records: Records, seed: int, *, n_classes: int = 0) -> Chain:
@@ -44,9 +47,20 @@ def pretraining_stages(params: Mapping[str, Any], chain: Chain, records: Records
 def chain_stage(
     params: Mapping[str, Any], chain: Chain, records: Records, held_out: Records | None, *, name: str = ""
 ) -> Stage:
-    """Return the stage that trains the whole chain."""
+    """Return the stage that trains the whole chain.
+
+    Raises
+    ------
+    InvalidParameterError
+        If training is to stop early, and nothing is held out to stop by.
+    DataError
+        If the likelihood says nothing of values held out.
+    """
     settings = training_of(params["training"])
     check_patience(settings, held_out)
+    if held_out is not None and chain.likelihood.is_bounded:
+        for batch in held_out.batches(batch_size(chain.shape, _BATCH)):
+            chain.check_support(batch)
     return Stage(chain, records, held_out, settings, name=name)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 import narrows
 from narrows import Autoencoder, Training
-from narrows.bottlenecks import Gaussian
+from narrows.bottlenecks import Gaussian, VectorQuantised
 from narrows.errors import DataError, InvalidParameterError
 from narrows.networks import Convolutional, Dense, Strided
 from narrows.training import Watcher
@@ -145,6 +145,18 @@ def test_bounds_on_the_likelihood_are_given_the_label(labelled):
     right = narrows.evaluate(model, test, importance_samples=20)
     wrong = narrows.evaluate(model, test.values, (test.labels + 1) % 10, importance_samples=20)
     assert right["nll_nats_per_record"] < wrong["nll_nats_per_record"] - 1
+
+
+def test_the_use_of_a_codebook_is_measured_under_the_label(labelled):
+    train, test = labelled
+    model = make(bottleneck=VectorQuantised(n_codes=16, dim=1), training=Training(epochs=5)).fit(train)
+    for labels in (test.labels, (test.labels + 1) % 10):
+        codes = model.transform(test.values, labels)
+        used, counts = np.unique(codes, return_counts=True)
+        shares = counts / codes.size
+        measured = narrows.evaluate(model, test.values, labels)
+        assert measured["codewords_in_use"] == len(used)
+        assert measured["codebook_perplexity"] == pytest.approx(np.prod(shares**-shares))
 
 
 def test_archives_keep_no_labels_and_the_model_says_so(labelled, tmp_path):

@@ -127,7 +127,12 @@ def test_it_survives_the_file_to_the_bit(n_latent, rng, tmp_path):
         {"means": np.zeros((1, 2))},
         {"means": np.full((1, 3), np.nan)},
         {"factors": np.zeros((1, 3, 2))},
+        {"means": np.zeros(3)},
+        {"means": np.zeros((1, 0)), "factors": np.zeros((1, 0, 0)), "components": np.zeros((0, 3))},
+        {"means": np.zeros((1, 4)), "factors": np.zeros((1, 4, 4)), "components": np.zeros((4, 3))},
         {"centre": np.zeros(2)},
+        {"centre": np.zeros((3, 3))},
+        {"centre": np.array(0.0)},
         {"components": np.zeros((2, 3))},
     ],
     ids=str,
@@ -138,7 +143,19 @@ def test_a_file_that_lies_about_it_is_refused(lie, rng, tmp_path):
     for name, array in lie.items():
         object.__setattr__(model.density_, name, array)
     model.save(tmp_path / "model")
-    with pytest.raises(ModelFileError, match="density"):
+    with pytest.raises(ModelFileError, match="cannot be rebuilt: the density's "):
+        narrows.load(tmp_path / "model")
+
+
+@pytest.mark.parametrize("names", [["weights"], ["means", "components"]], ids=str)
+def test_a_file_that_lacks_some_of_it_is_refused_by_name(names, rng, tmp_path, monkeypatch):
+    model = narrows.Autoencoder(3, training=narrows.Training(epochs=1), random_state=0).fit(rng.normal(size=(20, 5)))
+    kept = {name: array for name, array in model.density_.to_arrays().items() if name not in names}
+    with pytest.raises(ValueError, match=f"the density lacks {', '.join(names)}"):
+        CodeDensity.from_arrays(kept)
+    monkeypatch.setattr(CodeDensity, "to_arrays", lambda self: kept)
+    model.save(tmp_path / "model")
+    with pytest.raises(ModelFileError, match=f"the density lacks {', '.join(names)}"):
         narrows.load(tmp_path / "model")
 
 

@@ -45,12 +45,12 @@ class _GaussianModule(BottleneckModule):
     """h (n, 2 · first of z_shape, ...) → z (n, *z_shape): the means stand before the log-variances."""
 
     draws = True
-    normal_prior = True
     n_steps: Tensor
 
     def __init__(self, z_shape: tuple[int, ...], beta: float, warmup: int, free_nats: float) -> None:
         super().__init__((2 * z_shape[0], *z_shape[1:]), z_shape)
         self.beta, self.warmup, self.free_nats = beta, warmup, free_nats
+        self.normal_prior = beta > 0  # what is not charged for may be anywhere
         self.register_buffer("n_steps", torch.zeros((), dtype=torch.int64))  # of training, so far
 
     def posterior(self, h: Tensor) -> DiagonalNormal:

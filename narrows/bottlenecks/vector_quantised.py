@@ -17,7 +17,8 @@ MAX_CODES = 1 << 15
 """Indices of more codewords would not fit the symbols of archives."""
 
 _USUAL_DIM = 4
-_FIRST_DRAW = 16  # outputs of the first batch, for each codeword, that the codebook is drawn from
+_MOST_FAR_APART = 1024  # codewords that are drawn one by one; of more the rest are drawn all at once
+_FIRST_DRAW = 16  # vectors of the first batch, for each of these, that they are drawn from
 _DISTANCES = 1 << 22  # worked out at a time: 16 MiB
 _IN_USE = 1e-12  # a codeword used less than this stays where it is
 _GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
@@ -32,9 +33,10 @@ class VectorQuantised(Bottleneck, name="vector-quantised"):
 
     Codewords are running means of the vectors that chose them (ibid., appendix A.1): with n_k vectors of sum s_k in a
     batch, N_k ← γ N_k + (1 − γ) n_k, m_k ← γ m_k + (1 − γ) s_k, e_k = m_k / N_k. They start at vectors of the first
-    batch, drawn as k-means++ does (Arthur and Vassilvitskii 2007). One whose N_k falls below a share ``revival`` of the
-    mean is replaced by a vector of the batch (Williams et al. 2020; Dhariwal et al. 2020, there by a count). Both only
-    happen while training.
+    batch, drawn as k-means++ does (Arthur and Vassilvitskii 2007); its time grows with the square of their number, so
+    that beyond 1,024 codewords the rest are vectors drawn at random. One whose N_k falls below a share ``revival`` of
+    the mean is replaced by a vector of the batch (Williams et al. 2020; Dhariwal et al. 2020, there by a count). Both
+    only happen while training.
 
     Examples
     --------
@@ -150,16 +152,14 @@ class VectorQuantisedModule(BottleneckModule):
 
     @torch.no_grad()
     def _start(self, vectors: Tensor, generator: Generator) -> None:
-        """Set codewords to vectors, each drawn by its squared distance from those before it."""
-        some = vectors[_draw(len(vectors), _FIRST_DRAW * len(self.codebook), generator, vectors.device)]
-        chosen = some[:1]
-        distances = torch.full_like(some[:, 0], torch.inf)
-        for position in range(len(self.codebook)):
-            self.codebook[position] = chosen[0]
-            distances = torch.minimum(distances, (some - chosen).square().sum(1))
-            # Where nothing is left that differs, any will do.
-            weights = distances.nan_to_num(0, 0, 0) + 1e-12 * distances.nan_to_num(0, 0, 0).sum() + 1e-30
-            chosen = some[torch.multinomial(weights, 1, generator=generator)]
+        """Set codewords to vectors: the first of them far from each other, the rest any; none twice if they suffice."""
+        n_codes = len(self.codebook)
+        order = torch.randperm(len(vectors), generator=generator, device=vectors.device)
+        n_first = min(n_codes, len(vectors), _MOST_FAR_APART)
+        first = _far_apart(vectors[order[: _FIRST_DRAW * n_first]], n_first, generator)
+        is_other = torch.ones_like(order, dtype=torch.bool).index_fill_(0, first, False)
+        order = torch.cat([order[first], order[is_other]])
+        self.codebook.copy_(vectors[order[torch.arange(n_codes, device=order.device) % len(order)]])
         self.usage.fill_(len(vectors) / len(self.codebook))
         self.sums.copy_(self.codebook * self.usage[:, None])
         self.is_started.fill_(1)
@@ -182,6 +182,23 @@ class VectorQuantisedModule(BottleneckModule):
         self.codebook.copy_(torch.where(is_dead[:, None], drawn, self.codebook))
         self.usage.copy_(torch.where(is_dead, mean_usage, self.usage))
         self.sums.copy_(torch.where(is_dead[:, None], drawn * mean_usage, self.sums))
+
+
+def _far_apart(vectors: Tensor, n_drawn: int, generator: Generator) -> Tensor:
+    """Return which vectors (n, dim) k-means++ draws, shape (n_drawn,), each by its squared distance from those before.
+
+    The first is the first: vectors come in random order.
+    """
+    drawn = torch.zeros(n_drawn, dtype=torch.int64, device=vectors.device)
+    distances = torch.full_like(vectors[:, 0], torch.inf)
+    for position in range(1, n_drawn):
+        distances = torch.minimum(distances, (vectors - vectors[drawn[position - 1]]).square().sum(1))
+        weights = distances.nan_to_num(0, 0, 0)
+        weights = weights / weights.max().clamp_min(torch.finfo(weights.dtype).tiny)  # squares may be too large to sum
+        # Where nothing is left that differs, any will do.
+        weights = weights + 1e-12 * weights.sum() + 1e-30
+        drawn[position] = torch.multinomial(weights, 1, generator=generator)[0]
+    return drawn
 
 
 def _draw(n: int, n_drawn: int, generator: Generator, device: torch.device) -> Tensor:

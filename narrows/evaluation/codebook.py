@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from narrows.bottlenecks.vector_quantised import VectorQuantisedModule
 from narrows.chain import Chain
-from narrows.inference import encode_unquantised
+from narrows.inference import Labels, encode_unquantised
 
 __all__ = ["codebook_use"]
 
 
-def codebook_use(chain: Chain, values: NDArray[Any]) -> dict[str, float | None]:
+def codebook_use(chain: Chain, values: NDArray[Any], labels: Labels = None) -> dict[str, float | None]:
     """Measure how the codes of records spread over the codewords.
 
     Parameters
@@ -24,6 +24,8 @@ def codebook_use(chain: Chain, values: NDArray[Any]) -> dict[str, float | None]:
         Trained, with a vector-quantised bottleneck.
     values : ndarray of shape (n, *shape)
         Records in their stored dtype.
+    labels : ndarray of int, shape (n,), optional
+        Classes of the records, for a chain that is told of them.
 
     Returns
     -------
@@ -32,7 +34,7 @@ def codebook_use(chain: Chain, values: NDArray[Any]) -> dict[str, float | None]:
         codewords, used equally, would say as much; and ``codewords_in_use``, how many are chosen at all.
     """
     assert isinstance(chain.bottleneck, VectorQuantisedModule)
-    indices = encode_unquantised(chain, values).astype(np.int64)
+    indices = encode_unquantised(chain, values, labels).astype(np.int64)
     counts = np.bincount(indices.ravel())
     p = counts[counts > 0] / indices.size
     return {"codebook_perplexity": math.exp(-float((p * np.log(p)).sum())), "codewords_in_use": len(p)}

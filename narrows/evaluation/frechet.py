@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from narrows.errors import DataError, ShapeMismatchError
+from narrows.errors import DataError, NonFiniteDataError, ShapeMismatchError
 
 __all__ = ["frechet_distance"]
 
@@ -15,7 +15,8 @@ def frechet_distance(a: ArrayLike, b: ArrayLike) -> float:
 
     ‖μ_a − μ_b‖² + tr(Σ_a + Σ_b − 2 (Σ_a Σ_b)^½), the squared Wasserstein distance between N(μ_a, Σ_a) and N(μ_b, Σ_b)
     (Dowson and Landau 1982). With features of the Inception network it is the FID (Heusel et al. 2017); with others its
-    numbers compare only among those of the same features. Few records are nearer to nothing: compare equal numbers.
+    numbers compare only among those of the same features. With few records the estimate is biased upwards: compare
+    those of equally many.
 
     Parameters
     ----------
@@ -33,6 +34,8 @@ def frechet_distance(a: ArrayLike, b: ArrayLike) -> float:
         If they do not have as many features.
     DataError
         If there are too few records.
+    NonFiniteDataError
+        If a feature is NaN or infinite.
 
     Examples
     --------
@@ -43,6 +46,12 @@ def frechet_distance(a: ArrayLike, b: ArrayLike) -> float:
     for features in (first, second):
         if features.ndim != 2 or len(features) < 2:
             raise DataError(f"Features must have shape (n, d) with n ≥ 2. Got {features.shape}.")
+        n_bad = features.size - int(np.count_nonzero(np.isfinite(features)))
+        if n_bad:
+            raise NonFiniteDataError(
+                f"Features must be finite numbers. Got {n_bad:,} of {features.size:,} that are NaN or infinite: "
+                "look at the records they were taken from."
+            )
     if first.shape[1] != second.shape[1]:
         raise ShapeMismatchError(f"There are {first.shape[1]} features in the one and {second.shape[1]} in the other.")
     apart = first.mean(axis=0) - second.mean(axis=0)

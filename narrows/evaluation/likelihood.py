@@ -13,7 +13,6 @@ from torch import Generator, Tensor
 from narrows.batches import batch_size
 from narrows.bottlenecks import DiagonalNormal
 from narrows.chain import Chain
-from narrows.errors import DataError
 from narrows.inference import Labels, noise_of
 from narrows.networks import Switches
 
@@ -59,6 +58,11 @@ def bounds(
         many numbers of the code have means that vary by more than 0.01 over the records (Burda et al. 2016, section
         5.2); with importance samples ``nll_nats_per_record``, minus the tighter bound; and ``bits_per_dimension`` of
         the best bound there is, None where values are not what the likelihood is a probability of.
+
+    Raises
+    ------
+    DataError
+        If the likelihood says nothing of such values, as a Bernoulli one of those outside [0, 1].
     """
     noise = noise_of(chain, seed)
     size = batch_size(chain.shape, _BATCH)
@@ -66,9 +70,8 @@ def bounds(
     means, is_probability = [], chain.parts.likelihood.name == "bernoulli"
     for start in range(0, len(values), size):
         batch = torch.from_numpy(values[start : start + size].copy()).to(next(chain.parameters()).device)
-        x = chain.prepare(batch)
-        _check_support(chain, x)
-        x = chain.likelihood.observe(x, noise)
+        chain.check_support(batch)
+        x = chain.likelihood.observe(chain.prepare(batch), noise)
         told = None if labels is None else torch.from_numpy(labels[start : start + size]).to(x.device)
         condition = chain.condition(told)
         h, switches = chain.encoder.with_switches(x, condition)
@@ -93,15 +96,6 @@ def bounds(
         "bits_per_dimension": best / math.prod(chain.shape) / math.log(2) if is_probability else None,
         "active_units": int((torch.cat(means).var(0, correction=0) > _ACTIVE).sum()),
     }
-
-
-def _check_support(chain: Chain, x: Tensor) -> None:
-    low, high = chain.likelihood.support
-    if bool((x < low).any()) or bool((x > high).any()):
-        raise DataError(
-            f"The '{chain.parts.likelihood.name}' likelihood says nothing of preprocessed values outside "
-            f"[{low:g}, {high:g}]. Got {float(x.min()):g} to {float(x.max()):g}: data beyond those of the training."
-        )
 
 
 _LogP = Callable[[Tensor, int], Tensor]

@@ -72,6 +72,8 @@ def evaluate(
     InvalidParameterError
         If ``corrupted`` is asked of a model that was trained without corruption, or ``importance_samples`` of one
         whose codes are no draws.
+    DataError
+        If the likelihood says nothing of such values, as a Bernoulli one of those outside [0, 1].
     """
     check_is_fitted(model)
     if corrupted and model.chain_.corruption is None:
@@ -117,7 +119,7 @@ def evaluate(
             if is_variational
             else {}
         ),
-        **(codebook_use(model.chain_, source.values) if _is_vector_quantised(model) else {}),
+        **(codebook_use(model.chain_, source.values, classes) if _is_vector_quantised(model) else {}),
     }
 
 

@@ -43,7 +43,8 @@ class _BernoulliModule(LikelihoodModule):
         self.draws = dynamic
 
     def observe(self, x: Tensor, generator: Generator) -> Tensor:
-        return torch.bernoulli(x, generator=generator) if self.draws else x
+        # Rounding may leave a probability a hair below 0 or above 1.
+        return torch.bernoulli(x.clamp(0, 1), generator=generator) if self.draws else x
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         return -functional.binary_cross_entropy_with_logits(parameters, x, reduction="none").flatten(1).sum(1)

@@ -35,6 +35,11 @@ class LikelihoodModule(nn.Module, ABC):
     mean_activation: str = "identity"
     draws: bool = False
 
+    @property
+    def is_bounded(self) -> bool:
+        """Whether there are values that the likelihood says nothing of."""
+        return self.support != (-math.inf, math.inf)
+
     @abstractmethod
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Return log p(x | z) of each record, shape (n,), in nats; normalised over what ``x`` can be."""

@@ -10,6 +10,7 @@ from scipy import stats
 from narrows import Autoencoder, Training
 from narrows.bottlenecks import DiagonalNormal, Gaussian
 from narrows.training import Adam
+from narrows.uses.generate import has_prior
 
 
 def generator(seed=0):
@@ -74,6 +75,17 @@ def test_the_cost_is_the_divergence_times_beta():
     torch.testing.assert_close(Gaussian().build((3,))(h).cost, kl)
     torch.testing.assert_close(Gaussian(beta=4).build((3,))(h).cost, 4 * kl)
     assert Gaussian(beta=0).build((3,))(h).cost.tolist() == [0] * 4
+
+
+def test_codes_are_drawn_towards_the_prior_only_where_the_divergence_is_charged_for():
+    assert Gaussian(beta=0.1).build((3,)).normal_prior
+    assert not Gaussian(beta=0).build((3,)).normal_prior
+
+
+@pytest.mark.parametrize("beta", [0.0, 1.0])
+def test_a_model_has_a_prior_to_draw_from_only_where_the_divergence_is_charged_for(beta, digits):
+    model = Autoencoder(3, bottleneck=Gaussian(beta=beta), training=Training(epochs=1), random_state=0)
+    assert has_prior(model.fit(digits[0][:100])) == (beta > 0)
 
 
 def test_what_is_said_in_free_bits_costs_the_same_for_all():

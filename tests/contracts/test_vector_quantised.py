@@ -13,7 +13,7 @@ from narrows import Autoencoder, Training
 from narrows.archive import verify
 from narrows.bottlenecks import VectorQuantised
 from narrows.codec import FrozenCodec
-from narrows.errors import InvalidParameterError
+from narrows.errors import InvalidParameterError, TrainingDivergedError
 from narrows.inference import encode_unquantised
 from narrows.networks import Dense, Strided
 from narrows.training import Adam, Watcher
@@ -122,6 +122,41 @@ def test_it_starts_at_vectors_of_the_first_batch_far_from_each_other():
     few = VectorQuantised(n_codes=50, dim=2).build((2,)).double()
     few(torch.ones(3, 2).double(), generator())  # fewer vectors than codewords, and all the same
     assert bool((few.codebook == 1).all())
+
+
+def test_a_large_codebook_starts_in_no_more_rounds_than_1024_codewords_take(monkeypatch):
+    drawn_from = []
+
+    def drawing(weights, n_drawn, *, generator, draw=torch.multinomial):
+        drawn_from.append(len(weights))
+        return draw(weights, n_drawn, generator=generator)
+
+    monkeypatch.setattr(torch, "multinomial", drawing)
+    vectors = some_h((2,), 1200)
+    bottleneck = VectorQuantised(n_codes=1200, dim=2, decay=0, revival=0).build((2,)).double()
+    bottleneck(vectors, generator())
+    assert 1000 < len(drawn_from) <= 1024
+    assert max(drawn_from) <= 1200, "no vector is drawn from twice"
+    assert torch.equal(bottleneck.codebook.unique(dim=0), vectors.unique(dim=0)), "enough of them, so each is one"
+    few = VectorQuantised(n_codes=3000, dim=2, decay=0, revival=0).build((2,)).double()
+    few(vectors, generator())
+    assert torch.equal(few.codebook.unique(dim=0), vectors.unique(dim=0))
+
+
+@pytest.mark.parametrize("size", [1e17, 1e18, 1e19, 1e30])
+def test_it_starts_at_vectors_of_any_size(size):
+    vectors = (size * some_h((8,), 500)).float()
+    bottleneck = VectorQuantised(n_codes=64, dim=8, decay=0, revival=0).build((8,))
+    bottleneck._start(vectors, generator())
+    assert bool((bottleneck.codebook[:, None] == vectors).all(-1).any(1).all())
+    assert len(bottleneck.codebook.unique(dim=0)) > 32
+
+
+def test_training_on_extreme_values_diverges_by_name(rng):
+    x = (1e19 * rng.normal(size=(200, 8))).astype(np.float32)
+    settings = {"network": Dense(widths=(8,)), "bottleneck": VectorQuantised(n_codes=64), "preprocessing": ()}
+    with pytest.raises(TrainingDivergedError):
+        Autoencoder(4, training=Training(epochs=1), random_state=0, **settings).fit(x)
 
 
 def test_a_dead_codeword_is_replaced_by_a_vector_of_the_batch():

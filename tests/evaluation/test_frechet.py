@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
-from narrows.errors import DataError, ShapeMismatchError
+from narrows.errors import DataError, NonFiniteDataError, ShapeMismatchError
 from narrows.evaluation.frechet import frechet_distance
 
 
@@ -37,6 +37,21 @@ def test_it_is_what_a_general_square_root_says(rng):
 def test_a_feature_that_never_varies_is_no_trouble(rng):
     a, b = (np.column_stack([rng.normal(size=50), np.full(50, value)]) for value in (3.0, 5.0))
     assert frechet_distance(a, b) == pytest.approx(4 + frechet_distance(a[:, :1], b[:, :1]))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_features_that_are_not_finite_are_refused(bad, is_first, rng):
+    features = rng.normal(size=(20, 3))
+    spoiled = features.copy()
+    spoiled[4, 1] = bad
+    with pytest.raises(NonFiniteDataError, match=r"must be finite numbers\. Got 1 of 60"):
+        frechet_distance(*((spoiled, features) if is_first else (features, spoiled)))
+
+
+def test_few_records_are_further_apart(rng):
+    few, many = (frechet_distance(*rng.normal(size=(2, n, 8))) for n in (20, 2000))
+    assert few > 10 * many
 
 
 @pytest.mark.parametrize(

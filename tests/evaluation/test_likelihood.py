@@ -14,6 +14,7 @@ from narrows.errors import DataError, InvalidParameterError
 from narrows.evaluation.likelihood import bounds
 from narrows.likelihoods import Bernoulli, Normal
 from narrows.networks import Convolutional, Dense
+from narrows.training import Watcher
 
 NOISE = 0.7
 
@@ -129,11 +130,54 @@ def test_decoders_that_need_switches_get_those_of_the_record(settings, digits):
     assert math.isfinite(found["nll_nats_per_record"])
 
 
-def test_values_that_cannot_be_drawn_are_named(digits):
+BEYOND = r"'bernoulli' likelihood says nothing of preprocessed values outside \[0, 1\]. Got 0 to 1.5"
+
+
+@pytest.mark.parametrize("bottleneck", ["plain", "gaussian"])
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_values_beyond_the_likelihood_are_named_wherever_they_come_in(bottleneck, dynamic, digits):
+    settings = {"likelihood": Bernoulli(dynamic=dynamic), "preprocessing": "unit-scale", "training": Training(epochs=1)}
+    model = Autoencoder(2, bottleneck=bottleneck, **settings).fit(digits[0] / 255)
+    beyond = digits[1] / 170
+    for measure in (
+        model.score,
+        lambda x: narrows.evaluate(model, x),
+        lambda x: model.fit(digits[0] / 255, validation=x),
+    ):
+        with pytest.raises(DataError, match=BEYOND):
+            measure(beyond)
+
+
+def test_the_bounds_alone_name_values_beyond_the_likelihood_too(digits):
     settings = {"likelihood": Bernoulli(dynamic=True), "preprocessing": "unit-scale", "training": Training(epochs=1)}
     model = Autoencoder(2, bottleneck="gaussian", **settings).fit(digits[0] / 255)
-    with pytest.raises(DataError, match=r"says nothing of preprocessed values outside \[0, 1\]. Got 0 to 1.5"):
+    with pytest.raises(DataError, match=BEYOND):
         bounds(model.chain_, digits[1] / 170, 0)
+
+
+def test_validation_data_beyond_the_likelihood_are_refused_before_training(digits):
+    class Told(Watcher):
+        epochs = 0
+
+        def epoch(self, row):
+            self.epochs += 1
+
+    told = Told()
+    with pytest.raises(DataError, match=BEYOND):
+        Autoencoder(2, likelihood="bernoulli", preprocessing="unit-scale", training=Training(epochs=1)).fit(
+            digits[0] / 255, validation=digits[1] / 170, watcher=told
+        )
+    assert told.epochs == 0
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_what_rounding_leaves_above_1_is_1(dynamic, digits):
+    """Scalers of tables end at 1.0000000000000002, which float32 trains on as 1."""
+    x = np.where(digits[0] == 255, 1 + 2e-16, digits[0] / 255)
+    assert x.max() > 1
+    likelihood = Bernoulli(dynamic=dynamic)
+    model = Autoencoder(2, likelihood=likelihood, preprocessing=(), training=Training(epochs=1)).fit(x, validation=x)
+    assert model.score(x) == pytest.approx(model.score(x.clip(0, 1)), rel=1e-6)
 
 
 def test_the_loss_that_is_validated_is_that_of_drawn_codes(digits):
