@@ -143,9 +143,7 @@ def generated(results: dict[str, Any]) -> str:
     """Return the table of how far samples are from data, from bench/generation.json."""
     lines = ["| | code | epochs | codes drawn from | distance |", "| --- | --- | --- | --- | --- |"]
     for name, row in results.items():
-        epochs = str(row.get("epochs", ""))
-        if "epochs" in row and row["epochs"] != row["epochs_of_the_recipe"]:
-            epochs += f" of {row['epochs_of_the_recipe']}"
+        epochs = row.get("epochs", "")
         recipe, *changed = name.split(", ", 1)
         shown = ", ".join([f"`{recipe}`", *changed]) if "epochs" in row else name
         lines.append(f"| {shown} | {row.get('n_latent', '')} | {epochs} | {row['how']} | {row['frechet']:.2f} |")
@@ -176,6 +174,32 @@ def _least(rows: dict[str, dict[str, Any]], key: str) -> float:
     return min(measured[key] for measured in rows.values() if key in measured)
 
 
+def likelihoods(results: dict[str, Any]) -> str:
+    """Return the table of bounds on the likelihood, from bench/vae.json."""
+    lines = [
+        "| | code | epochs | training | ELBO | reconstruction | KL | NLL | active units | published |",
+        f"| {' | '.join(['---'] * 10)} |",
+    ]
+    for name, row in results.items():
+        recipe, *changed = name.split(", ", 1)
+        metrics = row["metrics"]
+        bounds = [_minus(metrics[f"{key}_nats_per_record"]) for key in ("elbo", "reconstruction", "kl")]
+        nll = f"{metrics['nll_nats_per_record']:.2f}" if row["importance_samples"] else ""
+        shown = [
+            ", ".join([f"`{recipe}`", *changed]),
+            row["n_latent"],
+            row["epochs"],
+            f"{row['training_seconds']:.0f} s",
+        ]
+        cells = [*shown, *bounds, nll, metrics["active_units"], row["source"]]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
+
+
+def _minus(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")
+
+
 def stacked(results: dict[str, Any]) -> dict[str, str]:
     """Return the test errors of stacked denoising autoencoders by ``row:start``; a dash where none is measured yet."""
     errors = {}
@@ -194,13 +218,27 @@ def all_numbers() -> dict[str, str]:
     denoising = json.loads((HERE / "denoising.json").read_text())
     generation = json.loads((HERE / "generation.json").read_text())
     gallery = json.loads((HERE / "gallery.json").read_text())
+    vae = json.loads((HERE / "vae.json").read_text())
+    vq = json.loads((HERE / "vq.json").read_text())
     sda = json.loads((HERE / "sda.json").read_text())
     tables = {
         "codec": compared(codec["rows"]),
         "denoising": denoised(denoising),
         "generation": generated(generation),
+        "likelihoods": likelihoods(vae),
     }
-    return {**numbers(recipes), **costs(classics), **shown(gallery), **stacked(sda), **tables}
+    single = {
+        **{f"{name}:elbo": _minus(row["metrics"]["elbo_nats_per_record"]) for name, row in vae.items()},
+        **{
+            f"{name}:nll": f"{row['metrics']['nll_nats_per_record']:.2f}"
+            for name, row in vae.items()
+            if row["importance_samples"]
+        },
+        "vq:sse": f"{vq['metrics']['sse_per_record']:.2f}",
+        "vq:perplexity": f"{vq['metrics']['codebook_perplexity']:.0f}",
+        "vq:bytes": f"{vq['archive_bytes_per_image']:.1f}",
+    }
+    return {**numbers(recipes), **costs(classics), **shown(gallery), **stacked(sda), **single, **tables}
 
 
 def fill(text: str, filled: dict[str, str]) -> str:

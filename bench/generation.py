@@ -1,9 +1,8 @@
 """Measure how far the samples of every generative recipe are from MNIST's test images.
 
-    python bench/generation.py                         all rows, half an hour on two idle cores, most of it training
-    python bench/generation.py --only auto wae         some of them
-    python bench/generation.py --epochs vae=20         a recipe trained for less long; the row says so
-    python bench/generation.py --pictures              the pictures of docs/generative.md
+    python bench/generation.py                   all rows, an hour on two idle cores, most of it training
+    python bench/generation.py --only auto wae   some of them
+    python bench/generation.py --pictures        the pictures of docs/generative.md
 
 The score is the Fréchet distance (narrows/evaluation/frechet.py) between 10,000 samples and the 10,000 test images, in
 features of a convolutional classifier that is trained here, with a fixed seed, on the training images: the 64 numbers
@@ -11,8 +10,8 @@ that its softmax sees. They are scaled so that they vary by 1 over the test imag
 10,000 training images (the floor: as near as other images come), and samples of one normal distribution over principal
 components. Models that take images as black and white are measured by the means they say, as all others are.
 
-Takes the models that are in bench/models, and trains those that are not. Writes bench/generation.json; rows of earlier
-runs are kept. Needs MNIST: see `narrows train --help`.
+Takes the models that are in bench/models (bench/vae.py leaves some there), and trains those that are not. Writes
+bench/generation.json; rows of earlier runs are kept. Needs MNIST: see `narrows train --help`.
 """
 
 from __future__ import annotations
@@ -28,7 +27,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from recipes import MODELS, machine
+from recipes import MODELS, machine, path_of
+from vae import ROWS as VARIATIONAL
 
 import narrows
 import narrows.data
@@ -43,13 +43,11 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "generation.json"
 PICTURES = HERE.parent / "docs" / "pictures"
 N = 10_000
-PLANE = "beta-vae, two numbers, β = 1"
 RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
-    **{name: (name, {}) for name in ("auto", "cvae", "vae", "beta-vae")},
-    PLANE: ("beta-vae", {"n_latent": 2, "bottleneck__beta": 1.0, "training__epochs": 4}),
-    "wae": ("wae", {}),
+    "auto": ("auto", {}),
+    **{row.name: (row.recipe, row.changes) for row in VARIATIONAL},
+    **{name: (name, {}) for name in ("beta-vae", "conditional-vae", "vq-vae", "wae")},
 }
-FILES = {PLANE: "beta-vae-plane"}
 FLOOR, PCA = "training images", "PCA, one normal distribution"
 ROWS = (FLOOR, PCA, *RECIPES)
 
@@ -59,7 +57,10 @@ DRAWN = (
     ("samples-density", "auto", "-n 60"),
     ("between", "wae", "--between mnist:test#0 mnist:test#1 --between mnist:test#4 mnist:test#7 -n 14"),
     ("traversal", "beta-vae", "--traverse"),
-    ("manifold", PLANE, "--manifold"),
+    ("manifold", "cvae, tuned", "--manifold"),
+    ("samples-vae", "vae", "-n 60"),
+    ("samples-labels", "conditional-vae", "-n 60"),
+    ("samples-vq", "vq-vae", "-n 60"),
 )
 
 
@@ -92,17 +93,12 @@ class Features:
         return encode(self.classifier.chain_, images).astype(np.float64) / self.scale
 
 
-def path_of(row: str) -> Path:
-    return MODELS / f"{FILES.get(row, row)}.safetensors"
-
-
-def trained(row: str, epochs: int | None) -> narrows.Autoencoder:
+def trained(row: str) -> narrows.Autoencoder:
     """Return the model of a row, trained if it has not been."""
     path = path_of(row)
     if not path.exists():
         MODELS.mkdir(exist_ok=True)
         name, changes = RECIPES[row]
-        changes = changes if epochs is None else {**changes, "training__epochs": epochs}
         narrows.recipe(name, random_state=0, **changes).fit("mnist:train").save(path)
     model = narrows.load(path)
     if not has_prior(model) and model.density_ is None:
@@ -110,7 +106,7 @@ def trained(row: str, epochs: int | None) -> narrows.Autoencoder:
     return model
 
 
-def samples(row: str, epochs: int | None, train: narrows.data.Source) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+def samples(row: str, train: narrows.data.Source) -> tuple[NDArray[np.uint8], dict[str, Any]]:
     """Return 10,000 images, and how they were made."""
     if row == FLOOR:
         order = np.random.default_rng(0).permutation(len(train))[:N]
@@ -122,20 +118,17 @@ def samples(row: str, epochs: int | None, train: narrows.data.Source) -> tuple[N
         drawn = codes.mean(axis=0) + np.random.default_rng(0).standard_normal((N, 32)) @ factor.T
         images = np.clip(np.rint(components.decode(drawn)), 0, 255).astype(np.uint8).reshape(N, 28, 28)
         return images, {"n_latent": 32, "how": "32 principal components, one normal distribution"}
-    model = trained(row, epochs)
-    name, changes = RECIPES[row]
-    settings = narrows.recipe(name, **changes).training or narrows.Training()
+    model = trained(row)
     how = {
         "n_latent": model.n_latent_,
         "epochs": len(model.history_),
-        "epochs_of_the_recipe": settings.n_epochs(len(train)),
         "how": "prior" if has_prior(model) else f"density of {len(model.density_.weights)} normal distributions",
     }
     return model.sample(N, random_state=0), how
 
 
-def measure(row: str, epochs: int | None, features: Features, train: narrows.data.Source) -> dict[str, Any]:
-    images, how = samples(row, epochs, train)
+def measure(row: str, features: Features, train: narrows.data.Source) -> dict[str, Any]:
+    images, how = samples(row, train)
     return {
         "row": row,
         **how,
@@ -155,7 +148,7 @@ def draw(only: list[str] | None) -> None:
 
     for name, row, options in DRAWN:
         if only is None or row in only:
-            trained(row, None)
+            trained(row)
             where = f"-m {path_of(row)} -o {PICTURES / name}.png --force"
             narrows_command(f"generate {where} {options}".split(), standalone_mode=False)
 
@@ -163,7 +156,6 @@ def draw(only: list[str] | None) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", metavar="ROW", choices=ROWS)
-    parser.add_argument("--epochs", nargs="+", metavar="RECIPE=N", default=[])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--pictures", action="store_true", help="draw the pictures instead")
     arguments = parser.parse_args()
@@ -171,13 +163,12 @@ def main() -> None:
     if arguments.pictures:
         draw(arguments.only)
         return
-    epochs = {name: int(number) for name, _, number in (text.partition("=") for text in arguments.epochs)}
     train, test = narrows.data.open("mnist:train"), narrows.data.open("mnist:test")
     features = Features(train, test)
     for row in ROWS:
         if arguments.only and row not in arguments.only:
             continue
-        result = measure(row, epochs.get(row), features, train)
+        result = measure(row, features, train)
         print(f"{row:28} {result['frechet']:8.3f}  {result['how']}", flush=True)
         results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
         results[row] = result

@@ -77,7 +77,7 @@ def measure(row: Row, train: narrows.data.Source, test: narrows.data.Source) -> 
     seconds = time.perf_counter() - began
     metrics = narrows.evaluate(model, test, corrupted=row.corrupted)
     MODELS.mkdir(exist_ok=True)
-    model.save(MODELS / f"{row.label.replace(', ', '-').replace(' ', '-')}.safetensors", force=True)
+    model.save(path_of(row.label), force=True)
     return {
         "recipe": row.label,
         "changes": {name: repr(value) for name, value in row.changes.items()},
@@ -94,6 +94,11 @@ def measure(row: Row, train: narrows.data.Source, test: narrows.data.Source) -> 
         "command": "python " + shlex.join(["bench/recipes.py", "--only", row.label]),
         "date": datetime.date.today().isoformat(),
     }
+
+
+def path_of(label: str) -> Path:
+    """Return where the model of a row is kept."""
+    return MODELS / f"{label.replace(', ', '-').replace(' ', '-')}.safetensors"
 
 
 def machine() -> dict[str, Any]:

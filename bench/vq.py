@@ -3,7 +3,8 @@
     python bench/vq.py              some six minutes on one core
 
 Writes bench/vq.json. The archive holds the 10,000 test images, without the model; every byte of it is counted, and it
-is restored and compared before it is. Needs MNIST: see `narrows train --help`.
+is restored and compared before it is. The model goes to bench/models, where bench/generation.py takes it from. Needs
+MNIST: see `narrows train --help`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from recipes import machine
+from recipes import MODELS, machine, path_of
 
 import narrows
 import narrows.data
@@ -33,6 +34,8 @@ def measure(threads: int) -> dict[str, Any]:
     began, began_cpu = time.perf_counter(), time.process_time()
     model = narrows.recipe("vq-vae", random_state=0).fit(train)
     fitted, fitted_cpu = time.perf_counter() - began, time.process_time() - began_cpu
+    MODELS.mkdir(exist_ok=True)
+    model.save(path_of("vq-vae"), force=True)
     measured = narrows.evaluate(model, test)
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "test.narrows"

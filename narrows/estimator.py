@@ -164,10 +164,10 @@ def labels_of(source: Source, y: ArrayLike | None, *, owner: str = "This estimat
     if y is None and source.labels is None:
         raise DataError(
             f"{source.name} has no labels of its own. {owner} requires y to be passed, but the target y is None. "
-            "Labels of their own have the named data sets, and .npz files and folders that bring them."
+            "Labels of their own have the named data sets, .npz files with a y, and folders of a folder for each label."
         )
     try:
-        labels = column_or_1d(source.labels if y is None else y, warn=True)
+        labels = column_or_1d(source.named_labels if y is None else y, warn=True)
         if labels.dtype.kind == "f":
             assert_all_finite(labels, input_name="y")
         check_classification_targets(labels)

@@ -1,11 +1,15 @@
 """Conditional models: encoder and decoder are told the label, so that the code says the rest."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import narrows
 from narrows import Autoencoder, Training
 from narrows.bottlenecks import Gaussian, VectorQuantised
+from narrows.cli import main
 from narrows.errors import DataError, InvalidParameterError
 from narrows.networks import Convolutional, Dense, Strided
 from narrows.training import Watcher
@@ -98,6 +102,25 @@ def test_labels_may_be_words_and_survive_the_file(labelled, tmp_path):
     np.testing.assert_array_equal(restored, model.reconstruct(test.values, test_in_words))
 
 
+def test_labels_of_folders_and_words_keep_their_names(tmp_path, monkeypatch, labelled):
+    monkeypatch.chdir(tmp_path)
+    train = labelled[0].take(np.arange(60))
+    names = np.array(["even", "odd"])[train.labels % 2]
+    Path("folders").mkdir()
+    for name in ("even", "odd"):
+        narrows.data.write(f"folders/{name}", train.values[names == name])
+    np.savez("words.npz", x=train.values, y=names)
+    for data in ("folders", "words.npz"):
+        model = make().fit(data)
+        assert model.classes_.tolist() == ["even", "odd"]
+        assert model.transform(data).shape == (60, 3)
+        model.save("m.safetensors", force=True)
+        arguments = ["generate", "-m", "m.safetensors", "--label", "odd", "-n", "3", "-o", "x.npy", "--force"]
+        assert CliRunner().invoke(main, arguments).exit_code == 0
+        np.testing.assert_array_equal(np.load("x.npy"), model.sample(3, y="odd", random_state=0))
+    assert CliRunner().invoke(main, ["denoise", "folders", "-m", "m.safetensors", "-o", "d.npy"]).exit_code == 0
+
+
 def test_data_with_labels_bring_their_own(labelled):
     train, test = labelled
     model = make().fit("digits:train")
@@ -178,9 +201,6 @@ def test_a_fitted_model_stays_what_it_is_when_parameters_are_changed(labelled, t
 
 
 def test_it_works_on_the_command_line(labelled, tmp_path, monkeypatch):
-    from click.testing import CliRunner
-
-    from narrows.cli import main
 
     monkeypatch.chdir(tmp_path)
     narrows.recipe("conditional-vae", training__epochs=1, random_state=0).fit(labelled[0]).save("m.safetensors")

@@ -89,7 +89,8 @@ def test_the_commands_and_the_python_on_new_records_run(tmp_path: Path, monkeypa
     """On few of the small digits: what is tested is that they are as shown, not how good they get."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Training, "n_epochs", lambda self, n_records: 1)
-    for line in "".join(snippets(GENERATIVE, "sh")).replace("mnist", "digits").splitlines():
+    commands = "".join(snippets(GENERATIVE, "sh")).replace("\\\n", " ").replace("mnist", "digits")
+    for line in commands.splitlines():
         result = CliRunner().invoke(main, quick(line, "--epochs 1 --limit 100"))
         assert result.exit_code == 0, f"{line}\n{result.output}"
     assert np.load("samples.npy").shape == (1000, 8, 8)

@@ -135,7 +135,7 @@ def _compare(
     from narrows.evaluation.denoising import add_noise, measure_denoisers
 
     noisy = add_noise(model, source, noise, seed)
-    restored = model.denoise(noisy, source.labels)
+    restored = model.denoise(noisy, source.named_labels)
     with on_records("comparing", quiet=quiet) as tell:
         comparison = measure_denoisers(model, source, noisy, restored, noise=noise, on_records=tell)
     return noisy, restored, comparison

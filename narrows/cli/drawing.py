@@ -47,7 +47,7 @@ def draw_denoising(model: Autoencoder, source: Source, *, n: int = 10, seed: int
     """
     some = source.limit(n)
     noisy = model.corrupt(some, random_state=seed)
-    restored = model.reconstruct(noisy, some.labels)
+    restored = model.reconstruct(noisy, some.named_labels)
     shown = {"original": some.values, "noisy": noisy, "restored": restored}
     return pictures.rows({name: _drawable(values) for name, values in shown.items()}, n=n)
 

@@ -94,6 +94,8 @@ class Verbs(click.Group):
             raise WrongUsage(str(error)) from error
         except NarrowsError as error:
             raise Failure(str(error)) from error
+        except MemoryError as error:
+            raise Failure(f"There is not enough memory. {error}".strip()) from error
         except OSError as error:
             if error.errno == errno.EPIPE:  # whoever read our output has seen enough; Click ends quietly
                 raise

@@ -65,6 +65,14 @@ class Source:
         """The stored dtype."""
         return self.values.dtype
 
+    @property
+    def named_labels(self) -> npt.NDArray[Any] | None:
+        """The labels of shape (n,), by their names where they have names."""
+        if self.labels is None or self.label_names is None:
+            return self.labels
+        names: npt.NDArray[Any] = np.asarray(self.label_names)[self.labels]
+        return names
+
     def __len__(self) -> int:
         return self.n_records
 

@@ -33,7 +33,7 @@ def unit_of(dtype: np.dtype[Any]) -> float:
 def evaluate(
     model: Autoencoder,
     data: Data,
-    labels: ArrayLike | None = None,
+    y: ArrayLike | None = None,
     *,
     corrupted: bool = False,
     importance_samples: int = 0,
@@ -49,8 +49,8 @@ def evaluate(
         Fitted.
     data : array_like of shape (n, *shape), path, name or Source
         The records.
-    labels : array_like of shape (n,), optional
-        For a conditional model, unless the data bring their own.
+    y : array_like of shape (n,), optional
+        Labels, for a conditional model, unless the data bring their own.
     corrupted : bool
         Let the model restore records that are corrupted as in training, and compare with the clean ones.
     importance_samples : int
@@ -89,7 +89,7 @@ def evaluate(
     if source.shape != model.shape_:
         raise ShapeMismatchError(f"The model was trained on records of shape {model.shape_}. Got {source.shape}.")
     narrows.data.check_finite(source)
-    classes = model.classes_of(source, labels)
+    classes = model.classes_of(source, y)
     unit = unit_of(model.dtype_)
     n_values = math.prod(source.shape)
     squared, cross_entropy, nats, squared_by_pca = 0.0, 0.0, 0.0, 0.0
