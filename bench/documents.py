@@ -177,7 +177,7 @@ def _least(rows: dict[str, dict[str, Any]], key: str) -> float:
 def likelihoods(results: dict[str, Any]) -> str:
     """Return the table of bounds on the likelihood, from bench/vae.json."""
     lines = [
-        "| | code | epochs | training | ELBO | reconstruction | KL | NLL | active units | published |",
+        "| | code | epochs | training | ELBO | reconstruction | KL | NLL | active units | source |",
         f"| {' | '.join(['---'] * 10)} |",
     ]
     for name, row in results.items():

@@ -19,9 +19,8 @@ def kept_for_reuse() -> Iterator[None]:
     """Have the C library keep memory that is freed, up to 1 GiB, instead of giving it back to the system.
 
     The outputs of a network's layers are freed after each step and wanted again in the next. Given back meanwhile, they
-    are mapped and filled with zeros anew, 4 KiB at a time, which takes convolutional networks on a CPU up to a third of
-    their time. Afterwards all that is free is given back. What stays is the size of 32 MiB up to which nothing is
-    mapped apart; glibc's own rule would have come to it with time.
+    are mapped and filled with zeros anew, 4 KiB at a time. Afterwards all that is free is given back. What stays is the
+    size of 32 MiB up to which nothing is mapped apart; glibc's own rule would have come to it with time.
 
     Only glibc is known to give memory back so eagerly, and to be told not to; with any other C library this does
     nothing.

@@ -159,6 +159,12 @@ def test_models_with_switches_say_that_they_cannot(narrows):
         assert "switches" in narrows("generate", "-m", "m.safetensors", *kind, "-o", "x.png", code=1).stderr
 
 
+def test_more_than_memory_holds_is_an_error_of_one_line(narrows, model):
+    failed = narrows("generate", "-m", model, "-n", "3000000000000", "-o", "huge.npy", code=1)
+    assert failed.stderr.startswith("Error: There is not enough memory.")
+    assert not Path("huge.npy").exists()
+
+
 def test_what_is_read_is_not_replaced(narrows, model):
     records = package.load(model).sample(2, random_state=0)
     np.save("two.npy", records)
