@@ -35,7 +35,7 @@ from narrows.codec.operations import (
 from narrows.codec.program import Program
 from narrows.errors import ModelFileError, NotFreezableError
 from narrows.networks import images, pooling
-from narrows.networks.activations import activation
+from narrows.networks.activations import SoftClip, activation
 
 __all__ = ["FrozenDecoder", "freeze_decoder"]
 
@@ -337,7 +337,7 @@ def _lookup(so_far: _Translation, stage: nn.Module, largest: float) -> None:
 
 
 def _activations() -> Iterable[type[nn.Module]]:
-    return (nn.ELU, nn.GELU, nn.LeakyReLU, nn.SELU, nn.Sigmoid, nn.SiLU, nn.Softplus, nn.Tanh)
+    return (nn.ELU, nn.GELU, nn.LeakyReLU, nn.SELU, nn.Sigmoid, nn.SiLU, SoftClip, nn.Softplus, nn.Tanh)
 
 
 _TRANSLATIONS: dict[type[nn.Module], Translate] = {

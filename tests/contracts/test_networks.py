@@ -133,6 +133,7 @@ FORMULAS = {
     "selu": lambda a: 1.0507009873554805 * np.where(a > 0, a, 1.6732632423543772 * np.expm1(a)),
     "sigmoid": special.expit,
     "silu": lambda a: a * special.expit(a),
+    "soft-clip": lambda a: (np.logaddexp(0, 8 * a) - np.logaddexp(0, 8 * (a - 1))) / 8,
     "softplus": lambda a: np.log1p(np.exp(a)),
     "tanh": np.tanh,
 }
@@ -154,7 +155,7 @@ def test_an_activation_is_what_its_name_says(name):
 # Where the decoder starts
 
 
-@pytest.mark.parametrize("output", ["identity", "sigmoid", "tanh"])
+@pytest.mark.parametrize("output", ["identity", "sigmoid", "soft-clip", "tanh"])
 @pytest.mark.parametrize(
     "network",
     [
@@ -172,7 +173,7 @@ def test_a_dense_decoder_can_start_at_any_record(network, output):
     torch.testing.assert_close(decoder(torch.zeros(1, *sizes.z_shape))[0], wanted)
 
 
-@pytest.mark.parametrize("output", ["identity", "sigmoid", "tanh"])
+@pytest.mark.parametrize("output", ["identity", "sigmoid", "soft-clip", "tanh"])
 @pytest.mark.parametrize("shape", [(6, 5), (6, 5, 3), (7, 6, 5)], ids=str)
 def test_a_convolutional_decoder_can_start_at_the_mean_of_each_channel(shape, output):
     part = Convolutional(channels=(4,), output_activation=output, start_at_mean=True)

@@ -101,7 +101,7 @@ def test_colour_goes_in_and_out_as_channels(shape, channels):
     assert float(moved.sum()) == pytest.approx(10 * math.prod(shape) / channels, rel=1e-5), "no other channel moved"
 
 
-@pytest.mark.parametrize("output", ["identity", "sigmoid", "tanh"])
+@pytest.mark.parametrize("output", ["identity", "sigmoid", "soft-clip", "tanh"])
 @pytest.mark.parametrize("shape", [(6, 5), (6, 5, 3), (7, 6, 5)], ids=str)
 def test_the_decoder_can_start_at_the_mean_of_each_channel(shape, output):
     _, decoder, z_shape = build(Strided(channels=(4,), output_activation=output, start_at_mean=True), shape, 3)
