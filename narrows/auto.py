@@ -11,13 +11,14 @@ import numpy as np
 from narrows.bottlenecks import Bottleneck
 from narrows.chain import Parts
 from narrows.corruptions import Corruption
+from narrows.data.columns import Columns
 from narrows.likelihoods import Likelihood, Normal
 from narrows.networks import Convolutional, Dense, Network, Strided
 from narrows.networks.images import ImageLayout
 from narrows.options import Many, Whole, check, optional
 from narrows.part import OneOf, as_part
 from narrows.penalties import Penalty
-from narrows.preprocessing import Preprocessing, Standardise, UnitScale
+from narrows.preprocessing import MeanRemoval, Preprocessing, Standardise, UnitScale
 
 __all__ = ["choose_parts"]
 
@@ -25,6 +26,8 @@ __all__ = ["choose_parts"]
 _LARGEST_DENSE_IMAGE = 16_384
 # Up to here 32 numbers will do, beyond it 128.
 _LARGEST_SMALL_RECORD = 4096
+# Up to here a linear path takes 16 MiB in encoder and decoder each.
+_MOST_PATH_WEIGHTS = 2**22
 # From this height and width on, strided convolutions make smaller files than dense layers.
 _SMALLEST_STRIDED_IMAGE = 16
 # For small files: channels of a map after two stages, and how many times as many with each stage more. Those of a
@@ -34,7 +37,7 @@ _CODEC_CHANNELS = {"rounded": (8, 4), "vector-quantised": (16, 2)}
 _LAST_GRID = 16
 
 
-def choose_parts(params: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> Parts:
+def choose_parts(params: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dtype[Any], columns: Columns) -> Parts:
     """Return the parts that an autoencoder's parameters mean for records of a shape and dtype.
 
     Parameters
@@ -45,6 +48,8 @@ def choose_parts(params: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dt
         Shape of one record.
     dtype : numpy.dtype
         The records' stored dtype.
+    columns : Columns
+        What their values look like: decides the units in which they are trained on, where these are "auto".
 
     Raises
     ------
@@ -57,22 +62,28 @@ def choose_parts(params: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dt
         Normal(scale="learned") if _is_auto(params["likelihood"]) else as_part(Likelihood, params["likelihood"])
     )
     preprocessing = (
-        _preprocessing(shape, dtype)
+        _preprocessing(shape, dtype, columns)
         if _is_auto(params["preprocessing"])
         else check(owner, "preprocessing", params["preprocessing"], Many(OneOf(Preprocessing)))
     )
     bottleneck = as_part(Bottleneck, params["bottleneck"])
-    if _is_auto(params["network"]):
-        # Where values end at 0 and 1, so does a decoder; a Bernoulli likelihood wants logits and ends there by itself.
-        is_bounded = [part.name for part in preprocessing] == ["unit-scale"] and likelihood.name != "bernoulli"
-        output_activation = "sigmoid" if is_bounded else "identity"
-        network = (
-            _codec_network(shape, n_latent, output_activation, _CODEC_CHANNELS[bottleneck.name])
-            if bottleneck.name in _CODEC_CHANNELS
-            else _network(shape, output_activation)
-        )
-    else:
+    corruption = None if params["corruption"] is None else as_part(Corruption, params["corruption"])
+    penalties = check(owner, "penalties", params["penalties"], Many(OneOf(Penalty)))
+    if not _is_auto(params["network"]):
         network = as_part(Network, params["network"])
+    else:
+        # Where values end at 0 and 1, so does a decoder; a Bernoulli likelihood wants logits and ends there by itself.
+        is_unit = [part.name for part in preprocessing] == ["unit-scale"] and likelihood.name != "bernoulli"
+        plain = (corruption, penalties, params["pretraining"], params["conditional"]) == (None, (), None, False)
+        length = _n_latent(shape) if n_latent is None else n_latent
+        if bottleneck.name in _CODEC_CHANNELS:
+            output = "sigmoid" if is_unit else "identity"
+            network = _codec_network(shape, n_latent, output, _CODEC_CHANNELS[bottleneck.name])
+        elif plain and bottleneck.name == "plain" and likelihood.name != "bernoulli" and _has_path(shape, length):
+            output = "soft-clip" if is_unit and columns.are_bounded else "identity"
+            network = Dense(widths=(_width(shape),), activation="silu", output_activation=output, linear_path=True)
+        else:
+            network = _network(shape, "sigmoid" if is_unit else "identity")
     if n_latent is None and getattr(network, "code_channels", None) is None:
         n_latent = _n_latent(shape)
     return Parts(
@@ -81,8 +92,8 @@ def choose_parts(params: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dt
         bottleneck=bottleneck,
         likelihood=likelihood,
         preprocessing=preprocessing,
-        corruption=None if params["corruption"] is None else as_part(Corruption, params["corruption"]),
-        penalties=check(owner, "penalties", params["penalties"], Many(OneOf(Penalty))),
+        corruption=corruption,
+        penalties=penalties,
     )
 
 
@@ -102,10 +113,9 @@ def _network(shape: tuple[int, ...], output_activation: str) -> Network:
             initialisation="he",
             start_at_mean=True,
         )
-    width = min(max(4 * n_values, 64), 512)
     # A sigmoid that starts far from the data can saturate for good.
     return Dense(
-        widths=(width,),
+        widths=(_width(shape),),
         activation="silu",
         output_activation=output_activation,
         start_at_mean=output_activation == "sigmoid",
@@ -117,9 +127,8 @@ def _codec_network(
 ) -> Network:
     """Return a network for a code that is written to a file: a map for images unless its length is given."""
     if not _is_image(shape) or min(ImageLayout.of(shape).height, ImageLayout.of(shape).width) < _SMALLEST_STRIDED_IMAGE:
-        width = min(max(4 * math.prod(shape), 64), 512)
         return Dense(
-            widths=(width, width),
+            widths=(_width(shape), _width(shape)),
             activation="silu",
             output_activation=output_activation,
             start_at_mean=output_activation == "sigmoid",
@@ -135,6 +144,17 @@ def _codec_network(
     )
 
 
+def _width(shape: tuple[int, ...]) -> int:
+    """Return the units of a hidden layer."""
+    return min(max(4 * math.prod(shape), 64), 512)
+
+
+def _has_path(shape: tuple[int, ...], n_latent: int) -> bool:
+    """Return whether a linear path is small beside the memory and the time that records of a shape take."""
+    n_values = math.prod(shape)
+    return n_values <= _LARGEST_DENSE_IMAGE and n_values * n_latent <= _MOST_PATH_WEIGHTS
+
+
 def _is_image(shape: tuple[int, ...]) -> bool:
     if len(shape) not in (2, 3):
         return False
@@ -148,8 +168,13 @@ def _n_latent(shape: tuple[int, ...]) -> int:
     return min(max(n_values // 4, 1), 32 if n_values <= _LARGEST_SMALL_RECORD else 128)
 
 
-def _preprocessing(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[Preprocessing, ...]:
-    if dtype in (np.uint8, np.bool_):
+def _preprocessing(shape: tuple[int, ...], dtype: np.dtype[Any], columns: Columns) -> tuple[Preprocessing, ...]:
+    if dtype == np.bool_ or (dtype == np.uint8 and (columns.are_bounded or len(shape) > 1)):
         return (UnitScale(),)
-    # The columns of a table have units of their own; the values of an image or a field share one.
-    return (Standardise(per_value=len(shape) == 1),)
+    if columns.are_bounded:
+        return (UnitScale(),)
+    if len(shape) > 1:
+        return (Standardise(per_value=False),)  # the values of an image or a field share a unit
+    if columns.are_of_one_kind:
+        return (MeanRemoval(), Standardise(per_value=False))
+    return (Standardise(per_value=True),)  # columns in units of their own

@@ -29,7 +29,17 @@ from narrows.parameters import device_of, residual_of, training_of
 from narrows.pca import PrincipalComponents
 from narrows.pretraining import Pretraining
 from narrows.residuals import Residual
-from narrows.stages import chain_stage, new_chain, pretraining_stages, records_of, split, whole
+from narrows.selection import check_against_pca, compare_with_pca, linear_chain, value_scale
+from narrows.stages import (
+    chain_stage,
+    n_held_out,
+    new_chain,
+    parts_for,
+    pretraining_stages,
+    records_of,
+    split,
+    whole,
+)
 from narrows.training import Records, Stage, Training, Watcher, stream, train
 
 if TYPE_CHECKING:
@@ -196,13 +206,15 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         seen = {"data": source, "validation data": held_out_source}
         seed, state = self._seed_and_checkpoint(checkpoint, seen, told, resume=resume)
 
-        rows, held_out_rows = split(len(source), 0.0 if held_out_source is not None else settings.validation, seed)
+        parts = parts_for(params, source, seed, n_classes=0 if labels is None else len(self.classes_))
+        n_apart = 0 if held_out_source is not None else n_held_out(settings, parts, len(source))
+        rows, held_out_rows = split(len(source), n_apart, seed)
         device = device_of(settings)
         records = Records(source.values, device, rows)
         held_out = None if held_out_rows is None else records_of(source.values, labels, device, held_out_rows)
         if held_out_source is not None:
             held_out = records_of(held_out_source.values, held_out_labels, device)
-        chain = new_chain(params, source, records, seed, n_classes=0 if labels is None else len(self.classes_))
+        chain = new_chain(parts, settings, source, records, seed)
         learned_from = records_of(source.values, labels, device, rows)
         pretraining = pretraining_stages(params, chain, learned_from)
         own = chain_stage(params, chain, learned_from, held_out, name="all layers" if pretraining else "")
@@ -213,6 +225,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
             stages.append(Stage(expected, records, None, residual.training(len(records)), name="residuals"))
         everything = whole(chain=chain, residual=expected)
         histories = train(stages, everything, seed=seed, watcher=watcher, checkpoint=state, resume=resume)
+        comparison = None
+        if parts.network.linear_path and not parts.network.is_linear and held_out is not None:
+            comparison = compare_with_pca(chain.eval(), linear_chain(chain, settings, source, records, seed), held_out)
+            if not comparison.is_better and params["network"] == "auto":
+                everything_seen = Records(source.values, device)
+                chain = linear_chain(chain, settings, source, everything_seen, seed)
+        self.comparison_ = comparison
         self.chain_ = chain.eval()
         self.range_ = _range(source.values)
         freeze_residual = None if residual is None or expected is None else partial(residual.freeze, expected)
@@ -226,7 +245,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         ]
         self.n_latent_ = math.prod(chain.bottleneck.z_shape)
         self.trained_on_: dict[str, Any] = {"name": source.name, "n_records": len(records), "seed": seed}
-        self.pca_ = PrincipalComponents.fit(source.values, chain.bottleneck.n_numbers, seed, rows=rows)
+        scale = value_scale(chain)
+        self.pca_ = PrincipalComponents.fit(source.values, chain.bottleneck.n_numbers, seed, scale=scale)
+        if not parts.n_classes:
+            check_against_pca(chain, self.pca_, records)
         return self
 
     def fit_transform(self, X: Data, y: ArrayLike | None = None, **fit_params: Any) -> NDArray[Any]:

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -25,6 +26,8 @@ from narrows.corruptions import Corruption
 from narrows.errors import DataError, InvalidParameterError
 from narrows.likelihoods import Likelihood
 from narrows.networks import Network, Sizes, Switches
+from narrows.networks.components import components_of
+from narrows.networks.linear_path import LinearPathDecoder, LinearPathEncoder
 from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing, Preprocessor
 from narrows.preprocessing.moments import Moments
@@ -124,6 +127,8 @@ class Chain(nn.Module):
         """
         size = batch_size(self.shape, _FIT_BATCH)
         self.preprocessor.fit(lambda: (_as_floats(batch) for batch in batches(size)))
+        if self.parts.network.linear_path:
+            self.start_at_components(lambda: (self.prepare(batch) for batch in batches(size)))
         if not (self.likelihood.is_bounded or self.parts.network.start_at_mean):
             return
         x = Moments.of(lambda: (self.prepare(batch) for batch in batches(size)), per_value=True)
@@ -136,6 +141,17 @@ class Chain(nn.Module):
             )
         if self.parts.network.start_at_mean:
             self.decoder.start_at(self.likelihood.parameters_of(x.mean.to(self.dtype)))
+
+    def start_at_components(self, batches: Callable[[], Iterable[Tensor]]) -> None:
+        """Set the linear path to the principal components of preprocessed records, batches of (n, *shape)."""
+        assert isinstance(self.encoder, LinearPathEncoder)
+        assert isinstance(self.decoder, LinearPathDecoder)
+        components = components_of(batches, math.prod(self.bottleneck.z_shape))
+        self.encoder.start_at_components(components)
+        self.decoder.start_at_components(components)
+        x = next(iter(batches()))
+        with torch.no_grad():
+            self.likelihood.fit_scale(self.decode(self.bottleneck(self.encoder(x)).z), x)
 
     def prepare(self, records: Tensor) -> Tensor:
         """Return records (n, *shape), of any stored dtype, as preprocessed floats x."""

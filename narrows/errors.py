@@ -145,3 +145,7 @@ class OutputError(NarrowsError, OSError):
 
 class TrainingDivergedError(NarrowsError, ArithmeticError):
     """The loss stopped being finite; the message names epoch, step and learning rate."""
+
+
+class WorseThanPCAWarning(UserWarning):
+    """A model restores records worse than principal components do, with a code of the same length."""

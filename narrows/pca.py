@@ -28,14 +28,23 @@ class PrincipalComponents:
         Mean of the training records. Taken away in float64, so that values far from zero keep their digits.
     components : ndarray of shape (k, d), float32
         Orthonormal directions of largest variance, in falling order.
+    scale : ndarray of shape (d,), float64, or None
+        What the values are divided by once the mean is taken away, where they have units of their own.
     """
 
     mean: NDArray[np.float64]
     components: NDArray[np.float32]
+    scale: NDArray[np.float64] | None = None
 
     @classmethod
     def fit(
-        cls, values: NDArray[Any], n_components: int, seed: int, *, rows: NDArray[np.int64] | None = None
+        cls,
+        values: NDArray[Any],
+        n_components: int,
+        seed: int,
+        *,
+        rows: NDArray[np.int64] | None = None,
+        scale: NDArray[np.float64] | None = None,
     ) -> PrincipalComponents:
         """Fit to records (n, *shape), or some rows of them; components are fewer where the data allow no more."""
         from sklearn.decomposition import PCA
@@ -47,30 +56,33 @@ class PrincipalComponents:
         x = values[rows].reshape(len(rows), d)
         mean = x.mean(axis=0, dtype=np.float64)
         # Near 1, since squares of 64-bit integers overflow single precision; by a power of two, which changes no digit.
-        centred = _centred(x, mean)
+        centred = _centred(x, mean, scale)
         exponent = math.frexp(max(centred.max(), -centred.min()))[1]
         np.ldexp(centred, -exponent, out=centred)
         # scikit-learn divides by the variance and by n - 1; one record, or equal ones, have components all the same.
         with np.errstate(invalid="ignore", divide="ignore"):
             pca = PCA(n_components=min(n_components, *x.shape), random_state=seed).fit(centred)
-        return cls(mean, pca.components_.astype(np.float32))
+        return cls(mean, pca.components_.astype(np.float32), scale)
 
     def encode(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """Return the codes (n, k) of records (n, *shape)."""
         size = batch_size(values.shape[1:], _BATCH)
         batches = (values[start : start + size] for start in range(0, len(values), size))
-        return np.concatenate([_centred(x.reshape(len(x), -1), self.mean) @ self.components.T for x in batches])
+        return np.concatenate(
+            [_centred(x.reshape(len(x), -1), self.mean, self.scale) @ self.components.T for x in batches]
+        )
 
     def decode(self, codes: NDArray[Any]) -> NDArray[np.float64]:
         """Return the flat records (n, d) of codes (n, k)."""
-        restored: NDArray[Any] = codes.astype(np.float32) @ self.components + self.mean
-        return restored
+        restored: NDArray[Any] = codes.astype(np.float32) @ self.components
+        return restored * (1.0 if self.scale is None else self.scale) + self.mean
 
 
-def _centred(x: NDArray[Any], mean: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return records x (n, d) without the mean."""
+def _centred(x: NDArray[Any], mean: NDArray[np.float64], scale: NDArray[np.float64] | None) -> NDArray[np.float32]:
+    """Return records x (n, d) without the mean, in units of the scale."""
     centred = np.empty(x.shape, np.float32)
     size = batch_size(mean.shape, _BATCH)
     for start in range(0, len(x), size):
-        centred[start : start + size] = x[start : start + size] - mean
+        away = x[start : start + size] - mean
+        centred[start : start + size] = away if scale is None else away / scale
     return centred

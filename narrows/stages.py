@@ -13,21 +13,38 @@ from torch import nn
 
 from narrows.auto import choose_parts
 from narrows.batches import batch_size
-from narrows.chain import Chain
+from narrows.chain import Chain, Parts
 from narrows.data import Source
+from narrows.data.columns import Columns
 from narrows.errors import InvalidParameterError
 from narrows.parameters import device_of, pretraining_of, training_of
 from narrows.training import LabelledRecords, Records, Stage, Training, stream
 
-__all__ = ["chain_stage", "check_patience", "new_chain", "pretraining_stages", "records_of", "split", "whole"]
+__all__ = [
+    "chain_stage",
+    "check_patience",
+    "n_held_out",
+    "new_chain",
+    "parts_for",
+    "pretraining_stages",
+    "records_of",
+    "split",
+    "whole",
+]
 
 _BATCH = 1024
+# Records that are held out where nothing else is asked for: a tenth, but no fewer and no more than these.
+_FEW, _ENOUGH = 20, 2000
 
 
-def new_chain(params: Mapping[str, Any], source: Source, records: Records, seed: int, *, n_classes: int = 0) -> Chain:
-    """Return the untrained chain that an autoencoder's parameters mean, prepared for the records to train on."""
-    settings = training_of(params["training"])
-    parts = replace(choose_parts(params, source.shape, source.dtype), n_classes=n_classes)
+def parts_for(params: Mapping[str, Any], source: Source, seed: int, *, n_classes: int = 0) -> Parts:
+    """Return the parts that an autoencoder's parameters mean for these data."""
+    columns = Columns.of(source.values, seed)
+    return replace(choose_parts(params, source.shape, source.dtype, columns), n_classes=n_classes)
+
+
+def new_chain(parts: Parts, settings: Training, source: Source, records: Records, seed: int) -> Chain:
+    """Return an untrained chain, prepared for the records to train on."""
     precision = torch.float64 if settings.precision == "float64" else torch.float32
     chain = Chain(parts, source.shape, source.dtype, stream(seed, 0)).to(device_of(settings), precision)
     chain.prepare_for(records.batches)
@@ -61,7 +78,8 @@ def chain_stage(
     if held_out is not None and chain.likelihood.is_bounded:
         for batch in held_out.batches(batch_size(chain.shape, _BATCH)):
             chain.check_support(batch)
-    return Stage(chain, records, held_out, settings, name=name)
+    keep_best = held_out is not None and chain.parts.network.linear_path
+    return Stage(chain, records, held_out, settings, name=name, keep_best=keep_best)
 
 
 def check_patience(settings: Training, held_out: Records | None) -> None:
@@ -90,17 +108,30 @@ def records_of(
     return LabelledRecords(values, labels, device, rows)
 
 
-def split(n: int, share: float, seed: int) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
-    """Draw which of n records to train on and which to hold out for validation; None, None: train on all."""
-    n_held_out = round(share * n)
-    if share == 0:
-        return None, None
-    if n_held_out == 0:
+def n_held_out(settings: Training, parts: Parts, n: int) -> int:
+    """Return how many of n training records are held out to validate on.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the share that was asked for leaves nothing on either side.
+    """
+    share = settings.validation
+    if share is None:
+        return min(max(n // 10, _FEW), n // 4, _ENOUGH) if parts.network.linear_path else 0
+    if share > 0 and round(share * n) == 0:
         raise InvalidParameterError(
             f"A validation share of {share:g} of {n} record{'s' if n != 1 else ''} is none. "
             "Set a larger share, or 0 to validate on nothing."
         )
-    if n_held_out == n:
+    if round(share * n) == n:
         raise InvalidParameterError(f"A validation share of {share:g} leaves nothing of {n} records.")
+    return round(share * n)
+
+
+def split(n: int, n_held_out: int, seed: int) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
+    """Draw which of n records to train on and which to hold out for validation; None, None: train on all."""
+    if n_held_out == 0:
+        return None, None
     order = np.random.default_rng(seed).permutation(n)
     return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])

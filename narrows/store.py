@@ -62,6 +62,8 @@ def save(model: Autoencoder, path: str | os.PathLike[str], *, force: bool = Fals
         "pca.mean": torch.from_numpy(model.pca_.mean),
         "pca.components": torch.from_numpy(np.ascontiguousarray(model.pca_.components)),
     }
+    if model.pca_.scale is not None:
+        tensors["pca.scale"] = torch.from_numpy(model.pca_.scale)
     if model.density_ is not None:
         arrays = model.density_.to_arrays()
         tensors |= {f"density.{name}": torch.from_numpy(np.ascontiguousarray(arrays[name])) for name in arrays}
@@ -113,7 +115,7 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Autoencoder:
         model.shape_, model.dtype_, model.range_ = shape, dtype, tuple(header["range_"])
         frozen = tensors["frozen"].numpy().tobytes() if "frozen" in tensors else str(header.get("not_frozen", _OLD))
         model.integer_half_ = IntegerHalf(frozen)
-        model.pca_ = PrincipalComponents(tensors["pca.mean"].numpy(), tensors["pca.components"].numpy())
+        model.pca_ = _pca(tensors)
         model.density_ = _density(tensors, math.prod(chain.bottleneck.z_shape))
     except Exception as error:  # whatever a header that lies leads to
         raise ModelFileError(f"{path} is a narrows model that cannot be rebuilt: {error}") from error
@@ -178,6 +180,11 @@ def _fill(parts: Parts, shape: tuple[int, ...], dtype: np.dtype[Any], tensors: d
     chain.load_state_dict(tensors, assign=True)
     chain.lay_out()
     return chain
+
+
+def _pca(tensors: dict[str, Tensor]) -> PrincipalComponents:
+    scale = tensors["pca.scale"].numpy() if "pca.scale" in tensors else None
+    return PrincipalComponents(tensors["pca.mean"].numpy(), tensors["pca.components"].numpy(), scale)
 
 
 def _density(tensors: dict[str, Tensor], n_latent: int) -> CodeDensity | None:

@@ -241,7 +241,7 @@ def test_parameters_that_cannot_be_are_refused_at_fit(params, said, table):
 
 def test_every_parameter_changes_something(table):
     def codes(**params):
-        model = quick(**params).fit(table)
+        model = quick(**{"network": Dense(widths=(8,)), **params}).fit(table)
         return model.transform(table).tolist(), model.score(table)
 
     changes = {
@@ -269,7 +269,8 @@ def test_auto_suits_bytes_and_tables(rng):
     assert isinstance(of_bytes.network, Dense)
     assert of_bytes.n_latent == 16
     assert chosen(grey > 100).preprocessing == (UnitScale(),)
-    assert chosen(rng.normal(size=(10, 6))).preprocessing == (Standardise(),)
+    assert chosen(rng.normal(size=(10, 6))).preprocessing == (MeanRemoval(), Standardise(per_value=False))
+    assert chosen(rng.normal(size=(10, 6)) * 10.0 ** np.arange(6)).preprocessing == (Standardise(),)
     assert chosen(rng.normal(size=(10, 8, 8))).preprocessing == (Standardise(per_value=False),)
     assert chosen(rng.normal(size=(10, 2))).n_latent == 1
 
@@ -331,7 +332,7 @@ def test_timestamps_keep_their_seconds(rng):
     """Float64 far from zero: single precision would lose two minutes."""
     x = 1.7e9 + rng.normal(size=(100, 1)) * [1.0, 2.0, 3.0]
     settings = Training(epochs=300, optimiser=Adam(learning_rate=0.02))
-    model = quick(1, network=Dense(widths=()), training=settings).fit(x)
+    model = quick(1, network=Dense(widths=()), preprocessing="standardise", training=settings).fit(x)
     assert np.abs(model.reconstruct(x) - x).max() < 0.2
     assert narrows.evaluate(model, x)["pca_sse_per_record"] < 1e-6
 

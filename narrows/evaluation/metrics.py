@@ -18,6 +18,7 @@ from narrows.evaluation.codebook import codebook_use
 from narrows.evaluation.likelihood import bounds
 from narrows.inference import mean_total, noise_of, reconstruct
 from narrows.options import Whole, check
+from narrows.selection import warn_if_worse
 
 __all__ = ["evaluate", "unit_of"]
 
@@ -93,6 +94,8 @@ def evaluate(
     unit = unit_of(model.dtype_)
     n_values = math.prod(source.shape)
     squared, cross_entropy, nats, squared_by_pca = 0.0, 0.0, 0.0, 0.0
+    scaled, scaled_by_pca = 0.0, 0.0
+    scale = model.chain_.preprocessor.unit.numpy() / unit
     noise = (noise_of(model.chain_, random_state), noise_of(model.chain_, random_state)) if corrupted else (None, None)
     size = batch_size(source.shape, _BATCH)
     for start in range(0, len(source), size):
@@ -102,8 +105,11 @@ def evaluate(
         by_pca = model.pca_.decode(model.pca_.encode(values)).reshape(x.shape) / unit
         squared += float(np.square(x - x_hat).sum())
         squared_by_pca += float(np.square(x - by_pca).sum())
+        scaled += float(np.square((x - x_hat) / scale).sum())
+        scaled_by_pca += float(np.square((x - by_pca) / scale).sum())
         cross_entropy += _cross_entropy(x, x_hat)
         nats += mean_total(model.chain_, values, told, noise=noise[1]) * len(values)
+    warn_if_worse(model.chain_, scaled, scaled_by_pca, "these records")
     mse = squared / len(source) / n_values
     peak = 1.0 if unit != 1 else model.range_[1] - model.range_[0]
     return {
@@ -114,6 +120,8 @@ def evaluate(
         "cross_entropy_per_value": None if math.isnan(cross_entropy) else cross_entropy / len(source) / n_values,
         "nats_per_record": nats / len(source),
         "pca_sse_per_record": squared_by_pca / len(source),
+        "preprocessed_sse_per_record": scaled / len(source),
+        "pca_preprocessed_sse_per_record": scaled_by_pca / len(source),
         **(
             bounds(model.chain_, source.values, random_state, classes, importance_samples=importance_samples)
             if is_variational

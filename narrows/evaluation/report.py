@@ -49,6 +49,15 @@ METRICS: dict[str, tuple[str, str]] = {
         "",
         "What PCA with as many components leaves of the same records, counted like sse_per_record: the error to beat.",
     ),
+    "preprocessed_sse_per_record": (
+        "",
+        "As sse_per_record, in the units that the model is trained in: where each value is divided by a scale of its "
+        "own, all of them count alike. Lower is better.",
+    ),
+    "pca_preprocessed_sse_per_record": (
+        "",
+        "What PCA leaves in these units.",
+    ),
     "elbo_nats_per_record": (
         "nats",
         "Evidence lower bound on log p(x), given the label where the model is told it: minus reconstruction and KL "

@@ -60,6 +60,9 @@ class LikelihoodModule(nn.Module, ABC):
     def sample(self, parameters: Tensor, generator: Generator) -> Tensor:
         """Return one draw for each record, shape (n, *shape)."""
 
+    def fit_scale(self, parameters: Tensor, x: Tensor) -> None:
+        """Set a learned scale to what suits x (n, *shape) best under these parameters; most have nothing to set."""
+
     def adapt(self, parameters: Tensor, x: Tensor) -> None:
         """Learn from a training batch what no gradient teaches; most have nothing to learn so."""
 

@@ -38,6 +38,9 @@ class _LaplaceModule(LikelihoodModule):
         super().__init__()
         self.scale = scale
 
+    def fit_scale(self, parameters: Tensor, x: Tensor) -> None:
+        self.scale.fit((x - parameters).abs().mean())
+
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         n_values = math.prod(x.shape[1:])
         absolute = (x - parameters).abs().flatten(1).sum(1)

@@ -66,6 +66,9 @@ class _ScaledNormalModule(NormalModule):
         super().__init__()
         self.scale = scale
 
+    def fit_scale(self, parameters: Tensor, x: Tensor) -> None:
+        self.scale.fit((x - parameters).square().mean().sqrt())
+
     @property
     def log_scale(self) -> Tensor:
         return self.scale.log

@@ -16,6 +16,7 @@ SCALES: Allowed = Real(0, open_low=True) | Choice("learned", "mean")
 
 # A learned scale stays above e^-7, a thousandth: data that are restored exactly must not drive it to 0.
 _FLOOR = -7.0
+_LEAST_ABOVE_FLOOR = 0.1  # where a scale starts: nearer, its gradient would vanish
 
 
 class Scale(nn.Module):
@@ -39,6 +40,13 @@ class Scale(nn.Module):
         else:
             value = of_mean if isinstance(scale, str) else scale
             self.register_buffer("raw", torch.tensor(math.log(value), dtype=torch.float64))
+
+    @torch.no_grad()
+    def fit(self, scale: Tensor) -> None:
+        """Set a learned scale, within the range that it has; a fixed one stays."""
+        if self.is_learned:
+            above_floor = (scale.log() - _FLOOR).clamp(_LEAST_ABOVE_FLOOR, -2 * _FLOOR)
+            self.raw.copy_(_FLOOR + above_floor.expm1().log())
 
     @property
     def log(self) -> Tensor:

@@ -3,128 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 
-from torch import Generator, Tensor, nn
+from torch import Generator
 
-from narrows.errors import InvalidParameterError, NotFreezableError
-from narrows.networks.activations import INVERTIBLE
-from narrows.networks.conditions import join
+from narrows.errors import InvalidParameterError
+from narrows.networks.activations import INVERTIBLE, activation
+from narrows.networks.linear_path import LinearPathDecoder, LinearPathEncoder
+from narrows.networks.modules import Decoder, Encoder, Layer, Sizes, Switches
 from narrows.options import Flag, option
 from narrows.part import Part
 
 __all__ = ["Decoder", "Encoder", "Layer", "Network", "Sizes", "Switches"]
-
-Switches = tuple[Tensor, ...]
-"""Where the maxima of each max-pooling were, from the input to the code; nothing for networks that don't go by it."""
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """What a network has to connect.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        Shape of one record.
-    h_shape : tuple of int
-        Shape of what the encoder delivers for one record: what the bottleneck asks for.
-    z_shape : tuple of int
-        Shape of the code of one record: what the decoder receives.
-    n_parameters : int
-        Numbers that the likelihood needs for each value.
-    n_condition : int
-        Numbers that encoder and decoder are told of each record beside their input; 0 for most models.
-    """
-
-    shape: tuple[int, ...]
-    h_shape: tuple[int, ...]
-    z_shape: tuple[int, ...]
-    n_parameters: int = 1
-    n_condition: int = 0
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A layer of an encoder, and the layer of the decoder that goes back over it: an autoencoder of its own.
-
-    Attributes
-    ----------
-    there : Module
-        From what comes into the layer to what comes out of it; for the first from x, Tensor of shape (n, *shape).
-    back : Module
-        From what comes out to what came in, before the activation.
-    back_activation : Module
-        What follows; in the first layer it ends in the likelihood's parameters, as `Decoder` returns them.
-    """
-
-    there: nn.Module
-    back: nn.Module
-    back_activation: nn.Module
-
-
-class Encoder(nn.Module, ABC):
-    """From x, Tensor of shape (n, *shape), to h, Tensor of shape (n, *h_shape).
-
-    Where there are conditions, they come beside it as a Tensor of shape (n, n_condition).
-    """
-
-    @abstractmethod
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Return h for preprocessed records x (n, *shape)."""
-
-    @property
-    def one_layer(self) -> tuple[nn.Linear, nn.Module] | None:
-        """The layer and the activation of which the encoder consists, h = s(W x + b); None if there is more to it."""
-        return None
-
-    def with_switches(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Switches]:
-        """Return h, and what the decoder needs of the record besides: switches, where it unpools with them."""
-        return self(x, condition), ()
-
-
-class Decoder(nn.Module, ABC):
-    """From z, Tensor of shape (n, *z_shape), to the likelihood's parameters.
-
-    These have shape (n, *shape), or (n, *shape, n_parameters) where there are several for each value.
-
-    Attributes
-    ----------
-    needs_switches : bool
-        Whether codes alone cannot be decoded, for want of `Encoder.with_switches`.
-    """
-
-    needs_switches: bool = False
-
-    @abstractmethod
-    def start_at(self, parameters: Tensor) -> None:
-        """Set the last bias so that an untrained decoder is near these parameters, of shape ``shape``."""
-
-    def plain_stages(self) -> list[nn.Module]:
-        """Return simple modules that do the same one after the other: layers, activations and changes of shape.
-
-        That is how the codec sees a decoder when it turns it into integer arithmetic.
-
-        Raises
-        ------
-        NotFreezableError
-            If this decoder is no such row.
-        """
-        name = type(self).__name__.lstrip("_")
-        raise NotFreezableError(f"The decoder cannot be frozen: {name} is no row of layers, one after the other.")
-
-    def forward(self, z: Tensor, switches: Switches = (), condition: Tensor | None = None) -> Tensor:
-        """Return the likelihood's parameters for codes z (n, *z_shape) and conditions, if any, (n, n_condition).
-
-        Raises
-        ------
-        NotDecodableError
-            If this decoder needs switches and gets none; those that need none leave them alone.
-        """
-        y = join(z, condition)
-        for stage in self.plain_stages():
-            y = stage(y)
-        return y
 
 
 class Network(Part, ABC, axis="network"):
@@ -135,9 +24,26 @@ class Network(Part, ABC, axis="network"):
         "start the decoder at the mean of the training data by its last bias, instead of zero",
         default=False,
     )
+    linear_path: bool = option(
+        Flag(),
+        "a linear path beside the network, in encoder and decoder, that starts at the principal components of the "
+        "training data; the network's last layers start at zero",
+        default=False,
+    )
 
     def _check(self) -> None:
         super()._check()
+        code = getattr(self, "code_activation", "identity")
+        if self.linear_path and code != "identity":
+            raise InvalidParameterError(
+                f"The 'linear_path' of {type(self).__name__} ends in the code itself, so it needs "
+                f"code_activation='identity'. Got {code!r}."
+            )
+        if self.linear_path and self.start_at_mean:
+            raise InvalidParameterError(
+                f"The 'linear_path' of {type(self).__name__} starts at the mean of the data anyway. "
+                "Set start_at_mean=False."
+            )
         output = getattr(self, "output_activation", "identity")
         if self.start_at_mean and not INVERTIBLE.accepts(output):
             raise InvalidParameterError(
@@ -163,9 +69,8 @@ class Network(Part, ABC, axis="network"):
         assert n_latent is not None, "networks without a natural code size are given one"
         return (n_latent,)
 
-    @abstractmethod
     def build(self, sizes: Sizes, generator: Generator) -> tuple[Encoder, Decoder]:
-        """Return encoder and decoder, their weights drawn from the generator.
+        """Return encoder and decoder, their weights drawn from the generator; with a linear path where there is one.
 
         Returns
         -------
@@ -179,6 +84,26 @@ class Network(Part, ABC, axis="network"):
         InvalidParameterError
             If these settings cannot connect these sizes.
         """
+        if not self.linear_path:
+            return self.connect(sizes, generator)
+        output = activation(getattr(self, "output_activation", "identity"))
+        if self.is_linear:
+            return LinearPathEncoder(None, sizes), LinearPathDecoder(None, sizes, output)
+        beside = self.clone()
+        beside.linear_path = False
+        if hasattr(beside, "output_activation"):
+            beside.output_activation = "identity"
+        encoder, decoder = beside.connect(sizes, generator)
+        return LinearPathEncoder(encoder, sizes), LinearPathDecoder(decoder, sizes, output)
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether encoder and decoder are one layer each, so that a linear path is all there is to them."""
+        return False
+
+    @abstractmethod
+    def connect(self, sizes: Sizes, generator: Generator) -> tuple[Encoder, Decoder]:
+        """Return encoder and decoder as `build` does, without any linear path."""
 
     def layers(self, encoder: Encoder, decoder: Decoder) -> list[Layer]:
         """Return the layers of what `build` returned, from the input on, each with the one that goes back over it.

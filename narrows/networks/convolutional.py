@@ -94,7 +94,7 @@ class Convolutional(Network, name="convolutional"):
             )
         return natural
 
-    def build(self, sizes: Sizes, generator: Generator) -> tuple[Encoder, Decoder]:
+    def connect(self, sizes: Sizes, generator: Generator) -> tuple[Encoder, Decoder]:
         layout, grids = ImageLayout.of(sizes.shape), self._grids(sizes.shape)
         encoder = _ConvolutionalEncoder(self, sizes, layout, grids)
         decoder = _ConvolutionalDecoder(self, sizes, layout, grids)
@@ -137,6 +137,14 @@ class _ConvolutionalEncoder(Encoder):
         self.gives_switches = part.unpooling == "switches"
         n_flat = widths[-1] * math.prod(grids[-1])
         self.head = None if is_map else undrawn(nn.Linear, n_flat, math.prod(sizes.h_shape))
+
+    @property
+    def last_layer(self) -> nn.Module:
+        if self.head is not None:
+            return self.head
+        last = self.stages[-1]
+        assert isinstance(last, nn.Sequential)
+        return last[0]
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         return self._to_h(self.stages(join(self.layout.to_channels_first(x), condition)))
@@ -191,6 +199,10 @@ class _ConvolutionalDecoder(Decoder):
         self.output_activation = part.output_activation
         self.output = activation(part.output_activation)
         self.to_records = FromChannelsFirst(layout, sizes.n_parameters)
+
+    @property
+    def last_layer(self) -> nn.Module:
+        return self.last
 
     def start_at(self, parameters: Tensor) -> None:
         means = self.layout.to_channels_first(parameters.unsqueeze(0)).mean((0, 2, 3))

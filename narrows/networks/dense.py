@@ -54,7 +54,19 @@ class Dense(Network, name="dense"):
         Real(), "where the biases of the encoder's last layer start; above 0 keeps relu codes alive", default=0.0
     )
 
-    def build(self, sizes: Sizes, generator: Generator) -> tuple[Encoder, Decoder]:
+    def _check(self) -> None:
+        super()._check()
+        if self.linear_path and self.tied and float(activation(self.activation)(torch.zeros(()))) != 0:
+            raise InvalidParameterError(
+                "The 'linear_path' of Dense with tied weights needs an activation that is 0 at 0, so that the network "
+                f"starts at zero. Got activation={self.activation!r}."
+            )
+
+    @property
+    def is_linear(self) -> bool:
+        return not self.widths and not self.decoder_widths
+
+    def connect(self, sizes: Sizes, generator: Generator) -> tuple[Encoder, Decoder]:
         n_in = math.prod(sizes.shape)
         n_h, n_z = math.prod(sizes.h_shape), math.prod(sizes.z_shape)
         n_out = n_in * sizes.n_parameters
@@ -81,6 +93,8 @@ class Dense(Network, name="dense"):
         return encoder, decoder
 
     def layers(self, encoder: Encoder, decoder: Decoder) -> list[Layer]:
+        if self.linear_path:
+            raise InvalidParameterError("Layers are trained one by one without a linear path. Set linear_path=False.")
         assert isinstance(encoder, _DenseEncoder)
         assert isinstance(decoder, _FreeDecoder | _TiedDecoder)
         if self.decoder_widths is not None and self.decoder_widths != self.widths[::-1]:
@@ -121,6 +135,10 @@ class _DenseEncoder(Encoder):
         self.hidden, self.last, self.h_shape = activation(hidden), activation(last), h_shape
 
     @property
+    def last_layer(self) -> nn.Module:
+        return self.layers[-1]
+
+    @property
     def one_layer(self) -> tuple[nn.Linear, nn.Module] | None:
         layer = self.layers[0]
         return (layer, self.last) if len(self.layers) == 1 and isinstance(layer, nn.Linear) else None
@@ -141,6 +159,10 @@ class _FreeDecoder(Decoder):
         self.flatten, self.to_records = nn.Flatten(), Reshape(out_shape)
         self.hidden, self.last = activation(hidden), activation(last)
         self.output_activation = last
+
+    @property
+    def last_layer(self) -> nn.Module:
+        return self.layers[-1]
 
     def affine(self) -> list[nn.Module]:
         """Return the layers without their activations, from the code on."""
@@ -166,6 +188,10 @@ class _TiedDecoder(Decoder):
         self.flatten, self.to_records = nn.Flatten(), Reshape(out_shape)
         self.hidden, self.last = activation(hidden), activation(last)
         self.output_activation = last
+
+    @property
+    def last_layer(self) -> None:
+        return None
 
     def affine(self) -> list[nn.Module]:
         """Return the layers without their activations, from the code on."""

@@ -63,7 +63,7 @@ class Strided(Network, name="strided"):
             )
         return natural
 
-    def build(self, sizes: Sizes, generator: Generator) -> tuple[Encoder, Decoder]:
+    def connect(self, sizes: Sizes, generator: Generator) -> tuple[Encoder, Decoder]:
         layout = ImageLayout.of(sizes.shape)
         grids = self._grids(layout)
         encoder = _StridedEncoder(self, sizes, layout, grids[-1])
@@ -111,6 +111,11 @@ class _StridedEncoder(Encoder):
         else:
             stages += [_convolution(width, sizes.h_shape[0], part.kernel)]
         self.layers = nn.Sequential(*stages)
+        self.is_map = part.code_channels is not None
+
+    @property
+    def last_layer(self) -> nn.Module:
+        return self.layers[-1 if self.is_map else -2]
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         return self.layers(join(self.layout.to_channels_first(x), condition))  # type: ignore[no-any-return]
@@ -139,6 +144,10 @@ class _StridedDecoder(Decoder):
         self.layers = nn.Sequential(*stages)
         self.output_activation = part.output_activation
         self.to_records = FromChannelsFirst(layout, sizes.n_parameters)
+
+    @property
+    def last_layer(self) -> nn.Module:
+        return self.layers[-2]
 
     def start_at(self, parameters: Tensor) -> None:
         means = self.layout.to_channels_first(parameters.unsqueeze(0)).mean((0, 2, 3))

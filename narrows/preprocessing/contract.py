@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from narrows.part import Part
@@ -29,6 +30,11 @@ class Step(nn.Module, ABC):
     @abstractmethod
     def inverse(self, x: Tensor) -> Tensor:
         """Return to the units in which the records came."""
+
+    @property
+    def unit(self) -> Tensor:
+        """What a change of one behind this step is worth before it: for each value of a record, or one for all."""
+        return torch.ones((), dtype=torch.float64)
 
 
 class Preprocessing(Part, ABC, axis="preprocessing"):
@@ -63,6 +69,14 @@ class Preprocessor(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return preprocessed records, (n, *shape)."""
         return _through(list(self.steps), x)
+
+    @property
+    def unit(self) -> Tensor:
+        """What a change of one in preprocessed values is worth in the records' own units, () or of a record's shape."""
+        unit = torch.ones((), dtype=torch.float64)
+        for step in self.steps:
+            unit = unit * _as_step(step).unit.cpu().double()
+        return unit
 
     def inverse(self, x: Tensor) -> Tensor:
         """Return records in their own units, (n, *shape)."""

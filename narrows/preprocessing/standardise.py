@@ -50,3 +50,7 @@ class _StandardiseStep(Step):
 
     def inverse(self, x: Tensor) -> Tensor:
         return x * self.deviation.to(x.dtype) + self.mean.to(x.dtype)
+
+    @property
+    def unit(self) -> Tensor:
+        return self.deviation

@@ -57,3 +57,7 @@ class _UnitScaleStep(Step):
 
     def inverse(self, x: Tensor) -> Tensor:
         return x * self.width.to(x.dtype) + self.low.to(x.dtype)
+
+    @property
+    def unit(self) -> Tensor:
+        return self.width

@@ -206,14 +206,14 @@ class _Run:
             records_per_second=len(self.records) / seconds,
         )
         self.history.append(row)
-        if self.settings.patience is not None:
+        if self.settings.patience is not None or self.stage.keep_best:
             self._keep_best(row)
         self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
         self.noise = self._noise()
         self.watcher.epoch(row)
 
     def _keep_best(self, row: Epoch) -> None:
-        assert row.validation_loss is not None, "patience comes with validation data"
+        assert row.validation_loss is not None, "the best epoch is told by validation data"
         if row.validation_loss < self.best.loss:
             weights = {name: tensor.clone() for name, tensor in self.learner.state_dict().items()}
             self.best = _Best(row.validation_loss, weights)

@@ -32,7 +32,12 @@ class Training(Part, axis="training", name="training"):
     # Given by name or by value, kept by value.
     optimiser: Any = option(OneOf(Optimiser), "how a gradient becomes a step", factory=lambda: Adam(learning_rate=2e-3))
     schedule: Any = option(OneOf(Schedule), "the learning rate over the run", default="one-cycle")
-    validation: float = option(Real(0, 0.9), "share of the training data held out to validate on", default=0.0)
+    validation: float | None = option(
+        optional(Real(0, 0.9)),
+        "share of the training data held out to validate on; None: a tenth, at most 2,000 records, where the network "
+        "has a linear path, whose best weights are kept, and nothing otherwise",
+        default=None,
+    )
     patience: int | None = option(
         optional(Whole(1)),
         "epochs without a better validation loss before stopping; keeps the best weights",

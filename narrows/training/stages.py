@@ -27,6 +27,8 @@ class Stage:
         What people are told; empty where there is nothing to tell apart.
     path : tuple of int
         Sets the stage's randomness apart from that of others under the same seed.
+    keep_best : bool
+        Whether the weights of the epoch with the lowest validation loss are kept, instead of the last.
     """
 
     learner: Learner
@@ -35,3 +37,4 @@ class Stage:
     settings: Training
     name: str = ""
     path: tuple[int, ...] = ()
+    keep_best: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -28,7 +28,16 @@ from narrows.networks import Dense
 from narrows.networks.initialisation import undrawn
 from narrows.options import Flag, check
 from narrows.parameters import device_of, training_of
-from narrows.stages import chain_stage, check_patience, new_chain, pretraining_stages, split, whole
+from narrows.stages import (
+    chain_stage,
+    check_patience,
+    n_held_out,
+    new_chain,
+    parts_for,
+    pretraining_stages,
+    split,
+    whole,
+)
 from narrows.training import JoinedRecords, LabelledRecords, Records, Stage, Training, Watcher, train
 
 __all__ = ["AutoencoderClassifier"]
@@ -143,7 +152,9 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         seen = {"data": source, "validation data": given, "unlabelled data": more}
         seed, state = self._seed_and_checkpoint(checkpoint, seen, told, resume=resume)
 
-        rows, held_out_rows = split(len(source), 0.0 if given is not None else settings.validation, seed)
+        parts = parts_for(params, source, seed)
+        n_apart = 0 if given is not None else n_held_out(settings, replace(parts, network=Dense()), len(source))
+        rows, held_out_rows = split(len(source), n_apart, seed)
         device = device_of(settings)
         records = LabelledRecords(source.values, labels, device, rows)
         held_out = None
@@ -153,7 +164,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
             held_out = LabelledRecords(given.values, held_out_labels, device)
         check_patience(settings, held_out)
         unlabelled_records = _together(source, rows, more, device)
-        chain = new_chain(params | {"training": settings}, source, unlabelled_records, seed)
+        chain = new_chain(parts, settings, source, unlabelled_records, seed)
         before = []
         if self.pretrain:
             before = pretraining_stages(params, chain, unlabelled_records)

@@ -52,6 +52,9 @@ def test_the_numbers_of_images_are_those_of_pixels_between_0_and_1(images):
         "nats_per_record": -model.score(test),
         "pca_sse_per_record": np.square(flat - pca.inverse_transform(pca.transform(flat))).sum(axis=1).mean(),
     }
+    scale = np.square(255 / model.chain_.preprocessor.unit.item())  # one for all pixels
+    expected["preprocessed_sse_per_record"] = expected["sse_per_record"] * scale
+    expected["pca_preprocessed_sse_per_record"] = expected["pca_sse_per_record"] * scale
     got = narrows.evaluate(model, test)
     assert set(got) == set(expected) < set(METRICS)
     assert got == pytest.approx(expected, rel=1e-5)

@@ -12,6 +12,7 @@ from torch import nn
 from narrows import Autoencoder, Training
 from narrows.chain import Loss
 from narrows.errors import InvalidParameterError, TrainingDivergedError
+from narrows.networks import Dense
 from narrows.training import SGD, Adam, Cosine, Epoch, Optimiser, Records, Stage, Watcher, train
 
 CPU = torch.device("cpu")
@@ -93,7 +94,7 @@ def test_history_rows_are_data(rng):
         assert all(isinstance(value, int | float) for value in row.values())
         assert row["records_per_second"] == pytest.approx(16 / row["seconds"])
         assert row["seconds"] > 0
-    without = Autoencoder(2, training=Training(epochs=1), random_state=0).fit(rng.normal(size=(20, 4)))
+    without = Autoencoder(2, network=Dense(), training=Training(epochs=1), random_state=0).fit(rng.normal(size=(20, 4)))
     assert without.history_[0]["validation_loss"] is None
 
 
@@ -102,10 +103,10 @@ def test_validation_is_the_score_on_records_that_were_not_trained_on(rng):
     settings = Training(epochs=2, validation=0.3)
     model = Autoencoder(2, training=settings, random_state=0, corruption="masking").fit(x)
     assert model.trained_on_["n_records"] == 21
-    handed = Autoencoder(2, training=Training(epochs=2), random_state=0).fit(x[:21], validation=x[21:])
+    handed = Autoencoder(2, network=Dense(), training=Training(epochs=2), random_state=0).fit(x[:21], validation=x[21:])
     assert -handed.score(x[21:]) == pytest.approx(handed.history_[-1]["validation_loss"], rel=1e-5)
     assert handed.trained_on_["n_records"] == 21
-    both = Autoencoder(2, training=settings, random_state=0).fit(x[:21], validation=x[21:])
+    both = Autoencoder(2, network=Dense(), training=settings, random_state=0).fit(x[:21], validation=x[21:])
     assert both.history_[-1]["validation_loss"] == handed.history_[-1]["validation_loss"], (
         "no share is held out besides"
     )
@@ -127,7 +128,7 @@ def overfit(rng, **changes):
     settings = Training(
         epochs=60, batch_size=5, optimiser=Adam(learning_rate=0.01), schedule="constant", **{"patience": 3, **changes}
     )
-    return Autoencoder(8, training=settings, random_state=0).fit(x, validation=other), other
+    return Autoencoder(8, network=Dense(), training=settings, random_state=0).fit(x, validation=other), other
 
 
 def test_early_stopping_keeps_the_best_weights(rng):
@@ -143,7 +144,7 @@ def test_early_stopping_keeps_the_best_weights(rng):
 
 def test_patience_needs_validation_data(rng):
     with pytest.raises(InvalidParameterError, match=r"'patience' needs validation data. Set training__validation=0.1"):
-        Autoencoder(2, training=Training(patience=2)).fit(rng.normal(size=(20, 4)))
+        Autoencoder(2, network=Dense(), training=Training(patience=2)).fit(rng.normal(size=(20, 4)))
 
 
 @pytest.mark.parametrize(
@@ -178,7 +179,7 @@ def test_a_learning_rate_that_is_too_high_is_noticed(rng):
     with pytest.raises(
         TrainingDivergedError, match=r"in epoch \d+, at step \d of 4, at a learning rate of .*Try a smaller"
     ):
-        Autoencoder(2, training=settings, random_state=0).fit(rng.normal(size=(20, 4)))
+        Autoencoder(2, network=Dense(), training=settings, random_state=0).fit(rng.normal(size=(20, 4)))
 
 
 def test_weights_spoilt_by_the_very_last_step_are_noticed(rng):

@@ -6,6 +6,7 @@ import math
 import pytest
 
 from narrows import Autoencoder, Training
+from narrows.networks import Dense
 from narrows.training import SGD, Constant, Cosine, OneCycle, Schedule
 
 PROGRESS = [i / 200 for i in range(200)]
@@ -50,6 +51,6 @@ def test_factors_are_between_0_and_1_and_never_jump(kind):
 def test_the_run_follows_the_schedule_step_by_step(rng):
     """With 4 steps an epoch, an epoch's row tells the rate of its last step: the 4th, the 8th, the 12th of 12."""
     settings = Training(epochs=3, batch_size=5, optimiser=SGD(learning_rate=0.02), schedule=Cosine())
-    model = Autoencoder(2, training=settings, random_state=0).fit(rng.normal(size=(20, 4)))
+    model = Autoencoder(2, network=Dense(), training=settings, random_state=0).fit(rng.normal(size=(20, 4)))
     expected = [0.02 * (1 + math.cos(math.pi * done / 12)) / 2 for done in (3, 7, 11)]
     assert [row["learning_rate"] for row in model.history_] == pytest.approx(expected)

@@ -1,0 +1,85 @@
+"""What the columns of a data set look like: whether their values are of one kind, or each in units of its own."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows.batches import batch_size
+
+__all__ = ["Columns"]
+
+_MOST_VALUES = 2**24  # that are looked at; of larger data, so many records drawn at random
+_BATCH = 4096
+_SPREAD = (0.1, 0.9)  # quantiles of the deviations that are compared
+_ONE_SCALE = 10.0  # deviations within this factor are of one scale
+_SAME_LOW, _SAME_HIGH = 0.9, 0.5  # shares of columns that have the same least and largest value, if values are bounded
+_COUNT_VARIANCE = 0.8  # times its mean is the least variance of a count; a Poisson distribution has its mean
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Statistics of each value of a record over a data set, all of shape (d,), float64.
+
+    Attributes
+    ----------
+    low, high, mean, deviation : ndarray
+        Least and largest value, mean and standard deviation.
+    whole : ndarray of bool
+        Whether all values are whole numbers.
+    """
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+    whole: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, values: NDArray[Any], seed: int = 0) -> Self:
+        """Measure records (n, *shape), of any real dtype."""
+        d = math.prod(values.shape[1:])
+        rows = np.arange(len(values))
+        if values.size > _MOST_VALUES:
+            rows = np.sort(np.random.default_rng(seed).choice(rows, max(_MOST_VALUES // d, 2), replace=False))
+        low, high = np.full(d, np.inf), np.full(d, -np.inf)
+        total, whole = np.zeros(d), np.ones(d, dtype=bool)
+        batches = np.array_split(rows, -(-len(rows) // batch_size(values.shape[1:], _BATCH)))
+        for some in batches:
+            x = values[some].reshape(len(some), d).astype(np.float64)
+            low, high = np.minimum(low, x.min(0)), np.maximum(high, x.max(0))
+            total += x.sum(0)
+            whole &= (x == np.rint(x)).all(0)
+        mean = total / len(rows)
+        squares = np.zeros(d)
+        with np.errstate(over="ignore"):
+            for some in batches:
+                squares += np.square(values[some].reshape(len(some), d).astype(np.float64) - mean).sum(0)
+            return cls(low, high, mean, np.sqrt(squares / len(rows)), whole)
+
+    @property
+    def are_bounded(self) -> bool:
+        """Whether all values lie between the same two bounds and reach them, as those of pixels do."""
+        same_low = (self.low == np.median(self.low)).mean() >= _SAME_LOW
+        same_high = (self.high == np.median(self.high)).mean() >= _SAME_HIGH
+        return bool(same_low and same_high and self.high.max() > self.low.min())
+
+    @property
+    def are_counts(self) -> bool:
+        """Whether all values are counts: whole numbers from 0 on that vary at least as a Poisson distribution does."""
+        if not self.whole.all() or self.low.min() < 0 or np.median(self.low) > 0:
+            return False
+        return bool(np.mean(np.square(self.deviation) >= _COUNT_VARIANCE * self.mean) >= _SAME_LOW)
+
+    @property
+    def are_of_one_kind(self) -> bool:
+        """Whether one scale suits all values: they share their bounds, are counts, or vary about equally."""
+        varying = self.deviation[self.deviation > 0]
+        if self.are_bounded or self.are_counts or varying.size == 0:
+            return True
+        least, largest = np.quantile(varying, _SPREAD)
+        return bool(largest <= _ONE_SCALE * least)

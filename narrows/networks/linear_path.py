@@ -1,0 +1,144 @@
+"""A linear path beside a network, in encoder and decoder, that starts at the principal components.
+
+::
+
+    x ─► standardise ─┬─────────────── P ──────────────┬─► h     z ─┬────────────── Q, b ─────────────┬─► activation
+                      └─► clip ─► the network's encoder ┘            └─► clip ─► the network's decoder ┘
+
+The last layers of the network start at zero, so that before training the two paths together are the principal component
+analysis of the training data, and training goes on from there. Codes are scaled to unit variance. The network sees
+nothing beyond five standard deviations: there the linear path alone goes on, which no outlier carries far off.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from narrows.networks.branches import Branches
+from narrows.networks.components import Components
+from narrows.networks.images import Reshape
+from narrows.networks.initialisation import undrawn
+from narrows.networks.modules import Decoder, Encoder, Sizes, Switches
+
+__all__ = ["LinearPathDecoder", "LinearPathEncoder"]
+
+_LIMIT = 5.0  # standard deviations
+
+
+class LinearPathEncoder(Encoder):
+    """x (n, *shape) → h (n, *h_shape): h = P (x − mean) / deviation, plus what the network makes of it.
+
+    Parameters
+    ----------
+    network : Encoder or None
+        None: the linear path is all there is.
+    sizes : Sizes
+        What is connected.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, network: Encoder | None, sizes: Sizes) -> None:
+        super().__init__()
+        self.h_shape, self.n_z = sizes.h_shape, math.prod(sizes.z_shape)
+        self.path = _zero(undrawn(nn.Linear, math.prod(sizes.shape), math.prod(sizes.h_shape), bias=False))
+        self.network, self.clip = network, nn.Hardtanh(-_LIMIT, _LIMIT)
+        if network is not None:
+            _zero(network.last_layer)
+        self.register_buffer("mean", torch.zeros(sizes.shape))
+        self.register_buffer("deviation", torch.ones(()))
+
+    @property
+    def last_layer(self) -> nn.Module:
+        return self.path if self.network is None else self.network.last_layer
+
+    @torch.no_grad()
+    def start_at_components(self, components: Components) -> None:
+        """Set the path to principal components; numbers of a code beyond their number stay zero."""
+        self.mean.copy_(components.mean.reshape(self.mean.shape))
+        self.deviation.fill_(components.deviation)
+        weight = self.path.get_parameter("weight").zero_()
+        weight[: len(components.scales)] = (
+            components.directions * (components.deviation / components.scales)[:, None]
+        ).to(weight)
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        return self.with_switches(x, condition)[0]
+
+    def with_switches(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Switches]:
+        x = (x - self.mean) / self.deviation
+        h = self.path(x.flatten(1)).reshape(-1, *self.h_shape)
+        if self.network is None:
+            return h, ()
+        beside, switches = self.network.with_switches(self.clip(x), condition)
+        return h + beside, switches
+
+
+class LinearPathDecoder(Decoder):
+    """z (n, *z_shape) → the likelihood's parameters (n, *shape): s(Q z + b + what the network makes of z).
+
+    Parameters
+    ----------
+    network : Decoder or None
+        None: the linear path is all there is.
+    sizes : Sizes
+        What is connected.
+    output : Module
+        The output activation s.
+    """
+
+    def __init__(self, network: Decoder | None, sizes: Sizes, output: nn.Module) -> None:
+        super().__init__()
+        self.n_parameters = sizes.n_parameters
+        out_shape = sizes.shape if sizes.n_parameters == 1 else (*sizes.shape, sizes.n_parameters)
+        self.path = _zero(undrawn(nn.Linear, math.prod(sizes.z_shape), math.prod(out_shape)))
+        self.network, self.clip, self.output = network, nn.Hardtanh(-_LIMIT, _LIMIT), output
+        self.flatten, self.to_records = nn.Flatten(), Reshape(out_shape)
+        self.needs_switches = network is not None and network.needs_switches
+        if network is not None and network.last_layer is not None:
+            _zero(network.last_layer)
+
+    @property
+    def last_layer(self) -> nn.Module | None:
+        return self.path if self.network is None else self.network.last_layer
+
+    @torch.no_grad()
+    def start_at_components(self, components: Components) -> None:
+        """Set the path to principal components, the inverse of the encoder's; other columns stay zero.
+
+        Of several numbers for each value the first is the mean.
+        """
+        weight = self.path.get_parameter("weight").zero_()
+        columns = (components.directions * components.scales[:, None]).T
+        weight[:: self.n_parameters, : columns.shape[1]] = columns.to(weight)
+        self.path.get_parameter("bias").zero_()[:: self.n_parameters] = components.mean.to(weight)
+
+    @torch.no_grad()
+    def start_at(self, parameters: Tensor) -> None:
+        self.path.get_parameter("bias").copy_(parameters.flatten())
+
+    def forward(self, z: Tensor, switches: Switches = (), condition: Tensor | None = None) -> Tensor:
+        y = self.to_records(self.path(z.flatten(1)))
+        if self.network is not None:
+            y = y + self.network(self.clip(z), switches, condition)
+        parameters: Tensor = self.output(y)
+        return parameters
+
+    def plain_stages(self) -> list[nn.Module]:
+        linear = [self.flatten, self.path, self.to_records]
+        if self.network is None:
+            return [*linear, self.output]
+        beside = nn.Sequential(self.clip, *self.network.plain_stages())
+        return [Branches(nn.Sequential(*linear), beside), self.output]
+
+
+def _zero(layer: nn.Module) -> nn.Module:
+    """Return a layer with all of its weights set to zero."""
+    with torch.no_grad():
+        for weight in layer.parameters():
+            weight.zero_()
+    return layer
