@@ -29,7 +29,7 @@ from narrows.parameters import device_of, residual_of, training_of
 from narrows.pca import PrincipalComponents
 from narrows.pretraining import Pretraining
 from narrows.residuals import Residual
-from narrows.stages import chain_stage, new_chain, pretraining_stages, records_of, split, whole
+from narrows.stages import chain_stage, labelled, new_chain, pretraining_stages, split, whole
 from narrows.training import Records, Stage, Training, Watcher, stream, train
 
 if TYPE_CHECKING:
@@ -198,12 +198,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
 
         rows, held_out_rows = split(len(source), 0.0 if held_out_source is not None else settings.validation, seed)
         device = device_of(settings)
-        records = Records(source.values, device, rows)
-        held_out = None if held_out_rows is None else records_of(source.values, labels, device, held_out_rows)
+        all_records = Records(source.values, device)  # there once; all others are rows of it
+        records = all_records.only(rows)
+        held_out = None if held_out_rows is None else labelled(all_records.only(held_out_rows), labels)
         if held_out_source is not None:
-            held_out = records_of(held_out_source.values, held_out_labels, device)
+            held_out = labelled(Records(held_out_source.values, device), held_out_labels)
         chain = new_chain(params, source, records, seed, n_classes=0 if labels is None else len(self.classes_))
-        learned_from = records_of(source.values, labels, device, rows)
+        learned_from = labelled(records, labels)
         pretraining = pretraining_stages(params, chain, learned_from)
         own = chain_stage(params, chain, learned_from, held_out, name="all layers" if pretraining else "")
         stages = [*pretraining, own]

@@ -19,7 +19,7 @@ from narrows.errors import InvalidParameterError
 from narrows.parameters import device_of, pretraining_of, training_of
 from narrows.training import LabelledRecords, Records, Stage, Training, stream
 
-__all__ = ["chain_stage", "check_patience", "new_chain", "pretraining_stages", "records_of", "split", "whole"]
+__all__ = ["chain_stage", "check_patience", "labelled", "new_chain", "pretraining_stages", "split", "whole"]
 
 _BATCH = 1024
 
@@ -78,16 +78,9 @@ def whole(**modules: nn.Module | None) -> nn.Module:
     return next(iter(there.values())) if len(there) == 1 else nn.ModuleDict(there)
 
 
-def records_of(
-    values: NDArray[Any],
-    labels: NDArray[np.int64] | None,
-    device: torch.device,
-    rows: NDArray[np.int64] | None = None,
-) -> Records:
-    """Return records on a device, with their labels where there are any."""
-    if labels is None:
-        return Records(values, device, rows)
-    return LabelledRecords(values, labels, device, rows)
+def labelled(records: Records, labels: NDArray[np.int64] | None) -> Records:
+    """Return records with their labels, where there are any."""
+    return records if labels is None else LabelledRecords(records, labels)
 
 
 def split(n: int, share: float, seed: int) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:

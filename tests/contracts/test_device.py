@@ -243,3 +243,41 @@ def test_the_integer_decoder_runs_there():
         symbols = codec.golden
         x = codec.qualities[codec.usual].rescale.run(symbols)
         np.testing.assert_array_equal(codec.program.run(x, carrier="torch:cuda"), codec.program.run(x))
+
+
+LARGE = np.random.default_rng(0).integers(0, 256, (64, 64, 64), np.uint8)
+
+
+class CountsCopies(Watcher):
+    """Counts how often all of the data were copied to the device until the training was over."""
+
+    def __init__(self, cuda):
+        cuda.forget_peak()
+        self.cuda = cuda
+
+    def stop(self):
+        self.n_copies = self.cuda.uploads.count(LARGE.nbytes)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25], ids=["all records", "some held out"])
+def test_data_are_copied_to_the_device_once(share, cuda):
+    y, settings = np.arange(64) % 2, training(batch_size=64, validation=share)
+    for model in (small(), small(conditional=True), AutoencoderClassifier(small(), random_state=0)):
+        watcher = CountsCopies(cuda)
+        model.set_params(training=settings).fit(LARGE, y, watcher=watcher)
+        assert watcher.n_copies == 1
+
+
+def test_results_leave_the_device_batch_by_batch(cuda, monkeypatch):
+    """What is held at once does not grow with the number of records, here 4 and 64 batches of one."""
+    model = small().fit(LARGE)
+    monkeypatch.setattr("narrows.inference._BATCH", 1)
+    codes = model.transform(LARGE)
+    for use, x in ((model.reconstruct, LARGE), (model.inverse_transform, codes), (model.transform, LARGE)):
+        held = []
+        for n in (4, 64):
+            cuda.forget_peak()
+            use(x[:n])
+            held.append(cuda.peak_bytes)
+        assert held[0] == held[1]
+        assert len(cuda.downloads) == 64
