@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch import Generator, Tensor
 
 from narrows.batches import Labelled, batch_size
 from narrows.chain import Chain
+from narrows.precision import in_float64
 from narrows.training import stream
 
 __all__ = [
@@ -183,8 +183,4 @@ def _to_z(chain: Chain, codes: Tensor) -> Tensor:
 
 def _in_precision_of(values: NDArray[Any], chain: Chain) -> Chain:
     """Return the chain in float64 for float64 values: there a record's code does not depend on its batch."""
-    return copy.deepcopy(chain).double() if values.dtype == np.float64 and chain.dtype != torch.float64 else chain
-
-
-def _device(chain: Chain) -> torch.device:
-    return next(chain.parameters()).device
+    return in_float64(chain) if values.dtype == np.float64 else chain
