@@ -10,7 +10,7 @@ setup(
     ext_modules=[
         Extension(
             "narrows.codec._inner",
-            [f"narrows/codec/{file}.c" for file in ("_inner", "_mixture", "_linear", "_causal")],
+            [f"narrows/codec/{file}.c" for file in ("_inner", "_arguments", "_mixture", "_linear", "_causal")],
             depends=["narrows/codec/_inner.h", "narrows/codec/_mixture.h"],
             extra_compile_args=[] if os.name == "nt" else FLAGS,
             py_limited_api=True,

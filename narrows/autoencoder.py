@@ -32,11 +32,11 @@ from narrows.residuals import Residual
 from narrows.selection import check_against_pca, compare_with_pca, linear_chain, value_scale
 from narrows.stages import (
     chain_stage,
+    labelled,
     n_held_out,
     new_chain,
     parts_for,
     pretraining_stages,
-    records_of,
     split,
     whole,
 )
@@ -210,12 +210,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         n_apart = 0 if held_out_source is not None else n_held_out(settings, parts, len(source))
         rows, held_out_rows = split(len(source), n_apart, seed)
         device = device_of(settings)
-        records = Records(source.values, device, rows)
-        held_out = None if held_out_rows is None else records_of(source.values, labels, device, held_out_rows)
+        all_records = Records(source.values, device)  # there once; all others are rows of it
+        records = all_records.only(rows)
+        held_out = None if held_out_rows is None else labelled(all_records.only(held_out_rows), labels)
         if held_out_source is not None:
-            held_out = records_of(held_out_source.values, held_out_labels, device)
+            held_out = labelled(Records(held_out_source.values, device), held_out_labels)
         chain = new_chain(parts, settings, source, records, seed)
-        learned_from = records_of(source.values, labels, device, rows)
+        learned_from = labelled(records, labels)
         pretraining = pretraining_stages(params, chain, learned_from)
         own = chain_stage(params, chain, learned_from, held_out, name="all layers" if pretraining else "")
         stages = [*pretraining, own]
@@ -229,8 +230,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         if parts.network.linear_path and not parts.network.is_linear and held_out is not None:
             comparison = compare_with_pca(chain.eval(), linear_chain(chain, settings, source, records, seed), held_out)
             if not comparison.is_better and params["network"] == "auto":
-                everything_seen = Records(source.values, device)
-                chain = linear_chain(chain, settings, source, everything_seen, seed)
+                chain = linear_chain(chain, settings, source, all_records, seed)
         self.comparison_ = comparison
         self.chain_ = chain.eval()
         self.range_ = _range(source.values)

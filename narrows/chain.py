@@ -112,6 +112,11 @@ class Chain(nn.Module):
         """The floating-point type of the weights."""
         return next(self.encoder.parameters()).dtype
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are, and where records and codes must be."""
+        return next(self.encoder.parameters()).device
+
     def prepare_for(self, batches: Callable[[int], Iterable[Tensor]]) -> None:
         """Fit what is not trained but measured on the training data: the preprocessing, and where the decoder starts.
 

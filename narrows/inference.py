@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch import Generator, Tensor
 
 from narrows.batches import Labelled, batch_size
 from narrows.chain import Chain
+from narrows.precision import in_float64
 from narrows.training import stream
 
 __all__ = [
@@ -149,7 +149,7 @@ def mean_total(chain: Chain, values: NDArray[Any], labels: Labels = None, *, noi
 
 def noise_of(chain: Chain, seed: int) -> Generator:
     """Return a generator for corruption, on the device of the chain."""
-    return stream(seed, device=_device(chain))
+    return stream(seed, device=chain.device)
 
 
 def to_stored(restored: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -168,12 +168,12 @@ def to_stored(restored: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[An
 def _map(function: Callable[..., Tensor], chain: Chain, values: NDArray[Any], labels: Labels = None) -> NDArray[Any]:
     size = batch_size(chain.shape, _BATCH)
     arrays = [values] if labels is None else [values, labels]
+    done = []
     with torch.no_grad():
-        done = [
-            function(*(torch.from_numpy(np.array(one[start : start + size])).to(_device(chain)) for one in arrays))
-            for start in range(0, len(values), size)
-        ]
-    return np.concatenate([one.cpu().numpy() for one in done])
+        for start in range(0, len(values), size):
+            batch = (torch.from_numpy(np.array(one[start : start + size])).to(chain.device) for one in arrays)
+            done.append(function(*batch).cpu().numpy())  # at once: a device may not have room for all
+    return np.concatenate(done)
 
 
 def _to_z(chain: Chain, codes: Tensor) -> Tensor:
@@ -183,8 +183,4 @@ def _to_z(chain: Chain, codes: Tensor) -> Tensor:
 
 def _in_precision_of(values: NDArray[Any], chain: Chain) -> Chain:
     """Return the chain in float64 for float64 values: there a record's code does not depend on its batch."""
-    return copy.deepcopy(chain).double() if values.dtype == np.float64 and chain.dtype != torch.float64 else chain
-
-
-def _device(chain: Chain) -> torch.device:
-    return next(chain.parameters()).device
+    return in_float64(chain) if values.dtype == np.float64 else chain

@@ -23,11 +23,11 @@ from narrows.training import LabelledRecords, Records, Stage, Training, stream
 __all__ = [
     "chain_stage",
     "check_patience",
+    "labelled",
     "n_held_out",
     "new_chain",
     "parts_for",
     "pretraining_stages",
-    "records_of",
     "split",
     "whole",
 ]
@@ -96,16 +96,9 @@ def whole(**modules: nn.Module | None) -> nn.Module:
     return next(iter(there.values())) if len(there) == 1 else nn.ModuleDict(there)
 
 
-def records_of(
-    values: NDArray[Any],
-    labels: NDArray[np.int64] | None,
-    device: torch.device,
-    rows: NDArray[np.int64] | None = None,
-) -> Records:
-    """Return records on a device, with their labels where there are any."""
-    if labels is None:
-        return Records(values, device, rows)
-    return LabelledRecords(values, labels, device, rows)
+def labelled(records: Records, labels: NDArray[np.int64] | None) -> Records:
+    """Return records with their labels, where there are any."""
+    return records if labels is None else LabelledRecords(records, labels)
 
 
 def n_held_out(settings: Training, parts: Parts, n: int) -> int:

@@ -115,30 +115,42 @@ static void to_weights(const int32_t *sums, int shift, const int64_t *exp, size 
     weights[largest * stride] += 32768 - (int32_t)given;
 }
 
-/* The buffers of arguments, in their order. */
-enum { VALUES, SEEN, W1, B1, W2, B2, W3, B3, EXP, MIDDLES, WEIGHTS, MEANS, SCALES, N_BUFFERS };
-
 /* A network at one place; layer k turns sizes[k] numbers into sizes[k + 1]. */
 typedef struct {
     const int32_t *seen, *biases[3];
     const int16_t *weights[3];
     const int64_t *exp;
     size sizes[4], n_components;
-    int shifts[5];
+    int64_t shifts[5];
 } Network;
 
-/* Fill in a network, but for its shifts, of n records with so many values; return whether its numbers fit together. */
-static int is_network(Network *net, const Py_buffer *b, size n, size n_values)
+/* How many numbers there are of what belongs to a network. */
+typedef struct {
+    size weights[3], exp;
+} Counts;
+
+/* Take seen, weights_1, biases_1, weights_2, biases_2, weights_3, biases_3, shifts and exp. */
+static Network take_network(Arguments *a, Counts *n)
 {
-    net->seen = b[SEEN].buf, net->exp = b[EXP].buf, net->sizes[0] = b[SEEN].len / 4;
-    net->n_components = n ? b[WEIGHTS].len / (4 * n) : 0;
-    int right = net->sizes[0] % 2 == 0 && b[EXP].len == N_EXP * 8;
+    static const char *const names[3][2] = {
+        {"weights_1", "biases_1"}, {"weights_2", "biases_2"}, {"weights_3", "biases_3"}};
+    Network net = {0};
+    net.seen = array(a, "seen", INT32S, READ, &net.sizes[0]);
     for (int k = 0; k < 3; k++) {
-        const Py_buffer *weights = b + W1 + 2 * k, *biases = b + B1 + 2 * k;
-        size n_out = net->sizes[k + 1] = biases->len / 4;
-        net->weights[k] = weights->buf, net->biases[k] = biases->buf;
-        right = right && n_out % LANES == 0 && weights->len == net->sizes[k] * n_out * 2;
+        net.weights[k] = array(a, names[k][0], INT16S, READ, &n->weights[k]);
+        net.biases[k] = array(a, names[k][1], INT32S, READ, &net.sizes[k + 1]);
     }
+    integers(a, "shifts", net.shifts, 5);
+    net.exp = array(a, "exp", INT64S, READ, &n->exp);
+    return net;
+}
+
+/* Return whether the numbers of a network, of n records with so many values, fit together. */
+static int is_network(const Network *net, const Counts *counts, size n, size n_values)
+{
+    int right = net->sizes[0] % 2 == 0 && counts->exp == N_EXP;
+    for (int k = 0; k < 3; k++)
+        right = right && net->sizes[k + 1] % LANES == 0 && counts->weights[k] == net->sizes[k] * net->sizes[k + 1];
     for (int k = 0; k < 5; k++)
         right = right && net->shifts[k] >= 0 && net->shifts[k] < 32;
     for (size k = 0; k < net->sizes[0] && right && n; k++)
@@ -165,7 +177,7 @@ static void say(const Network *net, Layer *multiply, const int16_t *values, size
         multiply(x, sizes[k] / 2, net->weights[k], net->biases[k], sizes[k + 1], sums);
         x += TILE * sizes[k];
         if (k < 2)
-            activate(sums, TILE * sizes[k + 1], net->shifts[k], x);
+            activate(sums, TILE * sizes[k + 1], (int)net->shifts[k], x);
     }
 }
 
@@ -174,37 +186,38 @@ static void say(const Network *net, Layer *multiply, const int16_t *values, size
    values: (V, n) int16; seen: (inputs,) int32, an even number; biases int32, in multiples of LANES, as many as outputs */
 PyObject *causal(PyObject *module, PyObject *args)
 {
-    Py_buffer b[N_BUFFERS];
-    Network net;
-    int *shifts = net.shifts;
-    long long coarse, wider;
+    Arguments a = {.function = "causal", .args = args};
+    Counts counts;
+    size n_values, n, n_weights, n_means, n_scales, most = 0;
+    const int16_t *values = array(&a, "values", INT16S, READ, &n_values);
+    Network net = take_network(&a, &counts);
+    const int64_t *middles = array(&a, "middles", INT64S, READ, &n);
+    int64_t coarse = integer(&a, "coarse"), wider = integer(&a, "wider");
+    int32_t *weights = array(&a, "weights", INT32S, WRITTEN, &n_weights);
+    int64_t *means = array(&a, "means", INT64S, WRITTEN, &n_means);
+    int32_t *scales = array(&a, "scales", INT32S, WRITTEN, &n_scales);
     (void)module;
-    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*(iiiii)y*y*LLw*w*w*", &b[VALUES], &b[SEEN], &b[W1], &b[B1], &b[W2],
-                          &b[B2], &b[W3], &b[B3], &shifts[0], &shifts[1], &shifts[2], &shifts[3], &shifts[4], &b[EXP],
-                          &b[MIDDLES], &coarse, &wider, &b[WEIGHTS], &b[MEANS], &b[SCALES]))
+    if (!is_complete(&a))
         return NULL;
-    size n = b[MIDDLES].len / 8, most = 0;
-    int right = is_network(&net, b, n, n ? b[VALUES].len / (2 * n) : 0) && coarse >= 1;
-    size n_components = net.n_components, n_found = n * n_components;
-    right = right && b[WEIGHTS].len == n_found * 4 && b[MEANS].len == n_found * 8 && b[SCALES].len == n_found * 4;
+    size n_components = net.n_components = n ? n_weights / n : 0;
+    if (!is_network(&net, &counts, n, n ? n_values / n : 0) || coarse < 1 || n_weights != n * n_components ||
+        n_means != n_weights || n_scales != n_weights)
+        return refuse(&a, "sizes that do not fit together");
     for (int k = 1; k < 4; k++)
         most = net.sizes[k] > most ? net.sizes[k] : most;
-    int16_t *x = right ? malloc((size_t)(TILE * (net.sizes[0] + net.sizes[1] + net.sizes[2]) * 2)) : NULL;
+    int16_t *x = malloc((size_t)(TILE * (net.sizes[0] + net.sizes[1] + net.sizes[2]) * 2));
     int32_t *sums = x ? malloc((size_t)(TILE * most * 4)) : NULL;
     if (sums) {
         Layer *multiply = fastest_layer();
-        const int64_t *middles = b[MIDDLES].buf;
-        int32_t *weights = b[WEIGHTS].buf, *scales = b[SCALES].buf;
-        int64_t *means = b[MEANS].buf;
         Py_BEGIN_ALLOW_THREADS
         for (size first = 0; first < n; first += TILE) {
-            say(&net, multiply, b[VALUES].buf, n, first, x, sums);
+            say(&net, multiply, values, n, first, x, sums);
             for (size i = first; i < n && i < first + TILE; i++) {
                 const int32_t *said = sums + (i - first) * net.sizes[3];
-                to_weights(said, shifts[2], net.exp, n_components, weights + i, n);
+                to_weights(said, (int)net.shifts[2], net.exp, n_components, weights + i, n);
                 for (size k = 0; k < n_components; k++) {
-                    int64_t mean = said[n_components + k] >> shifts[3];
-                    int64_t scale = said[2 * n_components + k] >> shifts[4];
+                    int64_t mean = said[n_components + k] >> net.shifts[3];
+                    int64_t scale = said[2 * n_components + k] >> net.shifts[4];
                     means[k * n + i] = coarse == 1 ? mean - middles[i] : floor_divided(mean - middles[i], coarse);
                     scales[k * n + i] = (int32_t)clip(scale - wider, 0, N_SCALES - 1);
                 }
@@ -214,11 +227,7 @@ PyObject *causal(PyObject *module, PyObject *args)
     }
     free(sums);
     free(x);
-    release(b, N_BUFFERS);
-    if (!right) {
-        PyErr_SetString(PyExc_ValueError, "causal: sizes that do not fit together");
-        return NULL;
-    }
+    release(&a);
     if (!sums)
         return PyErr_NoMemory();
     Py_RETURN_NONE;

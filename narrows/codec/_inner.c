@@ -1,8 +1,8 @@
 /* The codec's inner loops. Each does what the NumPy code beside its call does, to the same bits: tests compare them.
 
-   Arrays come through the buffer protocol, so that no header but Python's own is needed. Whoever calls vouches for
-   dtypes and C order; lengths and whatever a hostile file could have put into the arrays are checked here. Buffers must
-   not stand in nested tuples of arguments: PyArg_ParseTuple keeps too little room for them. */
+   Arrays come through the buffer protocol, so that no header but Python's own is needed. Their dtypes and order
+   (_arguments.c), lengths, and whatever a hostile file could have put into them are checked: whoever calls need vouch
+   for nothing. */
 
 #include "_inner.h"
 
@@ -31,30 +31,30 @@ static size push_block(uint32_t *x, size n_lanes, const uint16_t *c, const uint1
 /* push(states, starts, frequencies, n, precision, words) -> number of words, which are the last of their room */
 static PyObject *push(PyObject *module, PyObject *args)
 {
-    Py_buffer b[4];
-    size n;
-    int precision;
+    Arguments a = {.function = "push", .args = args};
+    size n_lanes, total, n_frequencies, room, used = 0;
+    uint32_t *states = array(&a, "states", UINT32S, WRITTEN, &n_lanes);
+    const uint16_t *starts = array(&a, "starts", UINT16S, READ, &total);
+    const uint16_t *frequencies = array(&a, "frequencies", UINT16S, READ, &n_frequencies);
+    int64_t n = integer(&a, "n"), precision = integer(&a, "precision");
+    uint16_t *words = array(&a, "words", UINT16S, WRITTEN, &room);
     (void)module;
-    if (!PyArg_ParseTuple(args, "w*y*y*niw*", &b[0], &b[1], &b[2], &n, &precision, &b[3]))
+    if (!is_complete(&a))
         return NULL;
-    size n_lanes = b[0].len / 4, total = b[1].len / 2, room = b[3].len / 2, used = 0;
-    const uint16_t *starts = b[1].buf, *frequencies = b[2].buf;
-    int wrong = n_lanes < 1 || n < 1 || total % n || b[2].len != b[1].len || precision < 1 || precision > 16;
+    int wrong = n_lanes < 1 || n < 1 || total % n || n_frequencies != total || precision < 1 || precision > 16;
     if (!wrong) {
         Py_BEGIN_ALLOW_THREADS
         for (size i = 0; i < total && !wrong; i++)
             wrong = frequencies[i] == 0;
         for (size at = total - n; at >= 0 && !wrong; at -= n) {
-            used = push_block(b[0].buf, n_lanes, starts + at, frequencies + at, n, precision, b[3].buf, room, used);
+            used = push_block(states, n_lanes, starts + at, frequencies + at, n, (int)precision, words, room, used);
             wrong = used < 0;
         }
         Py_END_ALLOW_THREADS
     }
-    release(b, 4);
-    if (wrong) {
-        PyErr_SetString(PyExc_ValueError, "push: sizes or frequencies that cannot be");
-        return NULL;
-    }
+    if (wrong)
+        return refuse(&a, "sizes or frequencies that cannot be");
+    release(&a);
     return PyLong_FromSsize_t(used);
 }
 
@@ -62,24 +62,25 @@ static PyObject *push(PyObject *module, PyObject *args)
    The slots of the lookup are frequency | distance from the entry's start << 16 | value << 32. */
 static PyObject *pop(PyObject *module, PyObject *args)
 {
-    Py_buffer b[5];
-    size table, read;
-    int precision;
+    Arguments a = {.function = "pop", .args = args};
+    size n_lanes, n_slots, n_chosen, n_words, n;
+    int64_t *states = array(&a, "states", INT64S, WRITTEN, &n_lanes);
+    const int64_t *lookup = array(&a, "lookup", INT64S, READ, &n_slots);
+    const int64_t *tables = array(&a, "tables", INT64S, READ, &n_chosen);
+    int64_t table = integer(&a, "first_table"), precision = integer(&a, "precision");
+    const uint16_t *words = array(&a, "words", UINT16S, READ, &n_words);
+    int64_t read = integer(&a, "n_read");
+    int32_t *values = array(&a, "values", INT32S, WRITTEN, &n);
     (void)module;
-    if (!PyArg_ParseTuple(args, "w*y*y*niy*nw*", &b[0], &b[1], &b[2], &table, &precision, &b[3], &read, &b[4]))
+    if (!is_complete(&a))
         return NULL;
-    size n_lanes = b[0].len / 8, n = b[4].len / 4, n_words = b[3].len / 2;
-    int64_t *states = b[0].buf;
-    const int64_t *lookup = b[1].buf, *tables = b[2].len ? b[2].buf : NULL;
-    const uint16_t *words = b[3].buf;
-    int32_t *values = b[4].buf;
-    int wrong = n_lanes < 1 || precision < 1 || precision > 16 || read < 0 || (tables && b[2].len != n * 8);
+    int wrong = n_lanes < 1 || precision < 1 || precision > 16 || read < 0 || (n_chosen && n_chosen != n);
     if (!wrong) {
         uint32_t mask = (1u << precision) - 1;
-        size lane = 0, n_tables = (b[1].len / 8) >> precision;
+        size lane = 0, n_tables = n_slots >> precision;
         Py_BEGIN_ALLOW_THREADS
         for (size i = 0; i < n; i++) {
-            size t = tables ? (size)tables[i] : table;
+            int64_t t = n_chosen ? tables[i] : table;
             if (t < 0 || t >= n_tables) {
                 wrong = 1;
                 break;
@@ -100,23 +101,21 @@ static PyObject *pop(PyObject *module, PyObject *args)
         }
         Py_END_ALLOW_THREADS
     }
-    release(b, 5);
-    if (wrong) {
-        PyErr_SetString(PyExc_ValueError, "pop: sizes or tables that cannot be");
-        return NULL;
-    }
-    return PyLong_FromSsize_t(read);
+    if (wrong)
+        return refuse(&a, "sizes or tables that cannot be");
+    release(&a);
+    return PyLong_FromLongLong(read);
 }
 
 /* round(value / 2^shift), halves up */
-static inline int64_t shifted(int64_t value, int shift)
+static inline int64_t shifted(int64_t value, int64_t shift)
 {
     return shift ? (value + ((int64_t)1 << (shift - 1))) >> shift : value;
 }
 
 FOR_EVERY_CPU
 static void predict_records(int32_t *hidden, const int8_t *seen, const int32_t *weights_in, const double *weights_out,
-                            const int64_t *biases, size n, size n_hidden, const int *shifts, int64_t n_scales,
+                            const int64_t *biases, size n, size n_hidden, const int64_t *shifts, int64_t n_scales,
                             int phase_bits, int32_t *offsets, int64_t *contexts)
 {
     const double *to_location = weights_out, *to_scale = weights_out + n_hidden;
@@ -142,26 +141,30 @@ static void predict_records(int32_t *hidden, const int8_t *seen, const int32_t *
    seen · weights_in to the hidden values, in place, unless seen is empty; write what they say. */
 static PyObject *predict(PyObject *module, PyObject *args)
 {
-    Py_buffer b[7];
-    int shifts[2], n_scales, phase_bits;
+    Arguments a = {.function = "predict", .args = args};
+    size n_values, n_seen, n_hidden, n_out, n_biases, n, n_contexts;
+    int64_t shifts[2];
+    int32_t *hidden = array(&a, "hidden", INT32S, WRITTEN, &n_values);
+    const int8_t *seen = array(&a, "seen", INT8S, READ, &n_seen);
+    const int32_t *weights_in = array(&a, "weights_in", INT32S, READ, &n_hidden);
+    const double *weights_out = array(&a, "weights_out", FLOAT64S, READ, &n_out);
+    const int64_t *biases = array(&a, "biases", INT64S, READ, &n_biases);
+    integers(&a, "shifts", shifts, 2);
+    int64_t n_scales = integer(&a, "n_scales"), phase_bits = integer(&a, "phase_bits");
+    int32_t *offsets = array(&a, "offsets", INT32S, WRITTEN, &n);
+    int64_t *contexts = array(&a, "contexts", INT64S, WRITTEN, &n_contexts);
     (void)module;
-    if (!PyArg_ParseTuple(args, "w*y*y*y*y*(ii)iiw*w*", &b[0], &b[1], &b[2], &b[3], &b[4], &shifts[0], &shifts[1],
-                          &n_scales, &phase_bits, &b[5], &b[6]))
+    if (!is_complete(&a))
         return NULL;
-    size n = b[5].len / 4, n_hidden = b[2].len / 4;
-    int wrong = b[0].len != n * n_hidden * 4 || (b[1].len && b[1].len != n) || b[3].len != n_hidden * 16 ||
-                b[4].len != 16 || b[6].len != n * 8;
-    if (!wrong) {
-        Py_BEGIN_ALLOW_THREADS
-        predict_records(b[0].buf, b[1].len ? b[1].buf : NULL, b[2].buf, b[3].buf, b[4].buf, n, n_hidden, shifts,
-                        n_scales, phase_bits, b[5].buf, b[6].buf);
-        Py_END_ALLOW_THREADS
-    }
-    release(b, 7);
-    if (wrong) {
-        PyErr_SetString(PyExc_ValueError, "predict: sizes that do not fit together");
-        return NULL;
-    }
+    if (n_values != n * n_hidden || (n_seen && n_seen != n) || n_out != 2 * n_hidden || n_biases != 2 ||
+        n_contexts != n || shifts[0] < 0 || shifts[0] > 62 || shifts[1] < 0 || shifts[1] > 62 || n_scales < 1 ||
+        phase_bits < 0 || phase_bits > 31)
+        return refuse(&a, "sizes that do not fit together");
+    Py_BEGIN_ALLOW_THREADS
+    predict_records(hidden, n_seen ? seen : NULL, weights_in, weights_out, biases, n, n_hidden, shifts, n_scales,
+                    (int)phase_bits, offsets, contexts);
+    Py_END_ALLOW_THREADS
+    release(&a);
     Py_RETURN_NONE;
 }
 

@@ -16,11 +16,31 @@
 
 typedef Py_ssize_t size;
 
-static inline void release(Py_buffer *buffers, int n)
-{
-    for (int i = 0; i < n; i++)
-        PyBuffer_Release(&buffers[i]);
-}
+#define MOST_ARRAYS 16 /* that a function takes */
+
+/* The arguments of a function: taken in their order by `array`, `integer` and `integers`. Of these the first that is not
+   what it must be sets an exception, and all after it do nothing. Their results may be used once `is_complete`. */
+typedef struct {
+    const char *function;
+    PyObject *args;
+    size at;
+    int failed, n_buffers;
+    Py_buffer buffers[MOST_ARRAYS];
+} Arguments;
+
+typedef enum { BOOLS, INT8S, UINT8S, INT16S, UINT16S, INT32S, UINT32S, INT64S, FLOAT64S } Dtype;
+typedef enum { READ, WRITTEN } Access;
+
+/* Return the numbers of the next argument, an array in C order, and how many there are. */
+void *array(Arguments *a, const char *name, Dtype dtype, Access access, size *n);
+int64_t integer(Arguments *a, const char *name);
+/* Take a tuple of so many. */
+void integers(Arguments *a, const char *name, int64_t *values, size n);
+/* Return whether all arguments were as they must be, and there are no more; if not, they are released. */
+int is_complete(Arguments *a);
+void release(Arguments *a);
+/* Release the arguments and return NULL with a ValueError. */
+PyObject *refuse(Arguments *a, const char *why);
 
 static inline int64_t clip(int64_t value, int64_t low, int64_t high)
 {

@@ -18,12 +18,13 @@ typedef struct {
     const int64_t *anchors, *pattern_of, *patterns, *deltas, *weights;
     int64_t *values, *errors;
     size n, n_values;
-    int64_t step, coarse, lowest, highest;
-    int has_code;
+    int64_t step, coarse, lowest, highest, has_code;
 } Linear;
 
-#define LINEAR_FORMAT "y*y*y*y*y*w*w*(LLLLi)"
-#define LINEAR_BUFFERS 7
+/* How many numbers there are of each. */
+typedef struct {
+    size anchors, pattern_of, patterns, deltas, weights, values, errors;
+} Counts;
 
 static inline int64_t wrapped_sum(int64_t a, int64_t b) { return (int64_t)((uint64_t)a + (uint64_t)b); }
 static inline int64_t wrapped_difference(int64_t a, int64_t b) { return (int64_t)((uint64_t)a - (uint64_t)b); }
@@ -49,7 +50,7 @@ static inline int64_t in_sixteenths(int64_t distance, int64_t step)
 enum { FIRST_DELTA, N_BEFORE, N_AFTER, FIRST_WEIGHT, N_TOLD };
 
 /* Return whether the deltas and weights of a pattern are there. */
-static int is_pattern(const int64_t *told, size n_deltas, size n_weights, int has_code)
+static int is_pattern(const int64_t *told, size n_deltas, size n_weights, int64_t has_code)
 {
     for (int k = 0; k < N_TOLD; k++) /* each alone first, so that no sum wraps */
         if (told[k] < 0 || told[k] > (k == FIRST_WEIGHT ? n_weights : n_deltas))
@@ -58,18 +59,34 @@ static int is_pattern(const int64_t *told, size n_deltas, size n_weights, int ha
     return told[FIRST_DELTA] + n_around <= n_deltas && told[FIRST_WEIGHT] + n_inputs + 1 <= n_weights;
 }
 
-/* Return whether the numbers of a run fit together, so that no position looks outside. */
-static int is_linear(Linear *l, Py_buffer *b, const long long *settings, int has_code)
+/* Take anchors, pattern_of, patterns, deltas, weights, values, errors and (step, coarse, lowest, highest, has_code). */
+static Linear take_linear(Arguments *a, Counts *n)
 {
-    *l = (Linear){b[0].buf, b[1].buf, b[2].buf, b[3].buf, b[4].buf, b[5].buf, b[6].buf, 0, b[1].len / 8,
-                  settings[0], settings[1], settings[2], settings[3], has_code};
-    size n_patterns = b[2].len / (N_TOLD * 8), n_deltas = b[3].len / 8, n_weights = b[4].len / 8;
-    if (l->n_values < 1 || b[5].len % (l->n_values * 8) || l->step < 1 || l->coarse < l->step ||
-        l->lowest > l->highest || b[6].len != b[5].len || (has_code && b[0].len != b[5].len) || (!has_code && b[0].len))
+    Linear l = {0};
+    int64_t settings[5];
+    l.anchors = array(a, "anchors", INT64S, READ, &n->anchors);
+    l.pattern_of = array(a, "pattern_of", INT64S, READ, &n->pattern_of);
+    l.patterns = array(a, "patterns", INT64S, READ, &n->patterns);
+    l.deltas = array(a, "deltas", INT64S, READ, &n->deltas);
+    l.weights = array(a, "weights", INT64S, READ, &n->weights);
+    l.values = array(a, "values", INT64S, WRITTEN, &n->values);
+    l.errors = array(a, "errors", INT64S, WRITTEN, &n->errors);
+    integers(a, "settings", settings, 5);
+    l.step = settings[0], l.coarse = settings[1], l.lowest = settings[2], l.highest = settings[3];
+    l.has_code = settings[4];
+    return l;
+}
+
+/* Count values and records; return whether the numbers of a run fit together, so that no position looks outside. */
+static int is_linear(Linear *l, const Counts *n)
+{
+    size n_patterns = n->patterns / N_TOLD;
+    if (n->pattern_of < 1 || n->values % n->pattern_of || l->step < 1 || l->coarse < l->step ||
+        l->lowest > l->highest || n->errors != n->values || n->anchors != (l->has_code ? n->values : 0))
         return 0;
-    l->n = b[5].len / (l->n_values * 8);
+    l->n_values = n->pattern_of, l->n = n->values / n->pattern_of;
     for (size p = 0; p < n_patterns; p++)
-        if (!is_pattern(l->patterns + N_TOLD * p, n_deltas, n_weights, has_code))
+        if (!is_pattern(l->patterns + N_TOLD * p, n->deltas, n->weights, l->has_code))
             return 0;
     for (size position = 0; position < l->n_values; position++) {
         int64_t p = l->pattern_of[position];
@@ -173,14 +190,22 @@ typedef struct {
     int64_t window;
 } Shapes;
 
-#define SHAPES_FORMAT "y*y*y*y*L"
-#define SHAPES_BUFFERS 4
-
-static int is_shapes(Shapes *s, Py_buffer *b, long long window)
+/* Take weights, scales, sigmoid, slopes and window. */
+static Shapes take_shapes(Arguments *a, size counts[4])
 {
-    *s = (Shapes){b[0].buf, b[1].buf, b[2].buf, b[3].buf, window};
-    if (b[0].len != 2 * N_BINS * 4 || b[1].len != b[0].len || b[2].len != N_SIGMOID * 4 || b[3].len != N_SCALES * 8 ||
-        window < 2 || window > MOST_WINDOW)
+    Shapes s;
+    s.weights = array(a, "shape_weights", INT32S, READ, &counts[0]);
+    s.scales = array(a, "shape_scales", INT32S, READ, &counts[1]);
+    s.sigmoid = array(a, "sigmoid", INT32S, READ, &counts[2]);
+    s.slopes = array(a, "slopes", INT64S, READ, &counts[3]);
+    s.window = integer(a, "window");
+    return s;
+}
+
+static int is_shapes(const Shapes *s, const size counts[4])
+{
+    if (counts[0] != 2 * N_BINS || counts[1] != 2 * N_BINS || counts[2] != N_SIGMOID || counts[3] != N_SCALES ||
+        s->window < 2 || s->window > MOST_WINDOW)
         return 0;
     for (size at = 0; at < 2 * N_BINS; at++)
         if (s->scales[at] < 0 || s->scales[at] >= N_SCALES)
@@ -201,83 +226,71 @@ static inline Mixture shape_of(const Shapes *s, int bin, int64_t mean, int64_t *
    prediction is, in sixteenths of a coarse step, and its bin */
 PyObject *linear_look(PyObject *module, PyObject *args)
 {
-    Py_buffer b[LINEAR_BUFFERS + 2];
-    long long settings[4];
-    int has_code;
-    Linear l;
+    Arguments a = {.function = "linear_look", .args = args};
+    Counts counts;
+    size n_off, n_bins;
+    Linear l = take_linear(&a, &counts);
+    int64_t *off = array(&a, "off", INT64S, WRITTEN, &n_off);
+    uint8_t *bins = array(&a, "bins", UINT8S, WRITTEN, &n_bins);
     (void)module;
-    if (!PyArg_ParseTuple(args, LINEAR_FORMAT "w*w*", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5], &b[6], &settings[0],
-                          &settings[1], &settings[2], &settings[3], &has_code, &b[7], &b[8]))
+    if (!is_complete(&a))
         return NULL;
-    int right = is_linear(&l, b, settings, has_code) && b[7].len == b[5].len && b[8].len * 8 == b[5].len;
-    if (right) {
-        int64_t *off = b[7].buf;
-        uint8_t *bins = b[8].buf;
-        Py_BEGIN_ALLOW_THREADS
-        for (size position = 0; position < l.n_values; position++) {
-            Pattern p = pattern_at(&l, position);
-            for (size first = 0; first < l.n; first += BLOCK) {
-                Block block = block_at(&l, position, first);
-                predict_block(&l, &p, &block);
-                memcpy(bins + block.at, block.bins, block.count);
-                for (size i = 0; i < block.count; i++)
-                    off[block.at + i] = note(&l, block.at + i, l.values[block.at + i], block.predictions[i]);
-            }
+    if (!is_linear(&l, &counts) || n_off != counts.values || n_bins != counts.values)
+        return refuse(&a, "sizes that do not fit together");
+    Py_BEGIN_ALLOW_THREADS
+    for (size position = 0; position < l.n_values; position++) {
+        Pattern p = pattern_at(&l, position);
+        for (size first = 0; first < l.n; first += BLOCK) {
+            Block block = block_at(&l, position, first);
+            predict_block(&l, &p, &block);
+            memcpy(bins + block.at, block.bins, block.count);
+            for (size i = 0; i < block.count; i++)
+                off[block.at + i] = note(&l, block.at + i, l.values[block.at + i], block.predictions[i]);
         }
-        Py_END_ALLOW_THREADS
     }
-    release(b, LINEAR_BUFFERS + 2);
-    if (!right) {
-        PyErr_SetString(PyExc_ValueError, "linear_look: sizes that do not fit together");
-        return NULL;
-    }
+    Py_END_ALLOW_THREADS
+    release(&a);
     Py_RETURN_NONE;
 }
 
 /* linear_place(…, weights, scales, sigmoid, slopes, window, steps, starts, frequencies, escaped): of coarse steps */
 PyObject *linear_place(PyObject *module, PyObject *args)
 {
-    Py_buffer b[LINEAR_BUFFERS + SHAPES_BUFFERS + 4], *shapes = b + LINEAR_BUFFERS, *more = shapes + SHAPES_BUFFERS;
-    long long settings[4], window;
-    int has_code;
-    Linear l;
-    Shapes s;
+    Arguments a = {.function = "linear_place", .args = args};
+    Counts counts;
+    size of_shapes[4], n_steps, n_starts, n_frequencies, n_escaped;
+    Linear l = take_linear(&a, &counts);
+    Shapes s = take_shapes(&a, of_shapes);
+    const int64_t *steps = array(&a, "steps", INT64S, READ, &n_steps);
+    uint16_t *starts = array(&a, "starts", UINT16S, WRITTEN, &n_starts);
+    uint16_t *frequencies = array(&a, "frequencies", UINT16S, WRITTEN, &n_frequencies);
+    uint8_t *escaped = array(&a, "escaped", BOOLS, WRITTEN, &n_escaped);
     (void)module;
-    if (!PyArg_ParseTuple(args, LINEAR_FORMAT SHAPES_FORMAT "y*w*w*w*", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5],
-                          &b[6], &settings[0], &settings[1], &settings[2], &settings[3], &has_code, &shapes[0],
-                          &shapes[1], &shapes[2], &shapes[3], &window, &more[0], &more[1], &more[2], &more[3]))
+    if (!is_complete(&a))
         return NULL;
-    int right = is_linear(&l, b, settings, has_code) && is_shapes(&s, shapes, window) && more[0].len == b[5].len &&
-                more[1].len * 4 == b[5].len && more[2].len == more[1].len && more[3].len * 8 == b[5].len;
-    if (right) {
-        const int64_t *steps = more[0].buf;
-        uint16_t *starts = more[1].buf, *frequencies = more[2].buf;
-        uint8_t *escaped = more[3].buf;
-        int64_t means[N_BINS + 1];
-        Py_BEGIN_ALLOW_THREADS
-        for (size position = 0; position < l.n_values; position++) {
-            Pattern p = pattern_at(&l, position);
-            for (size first = 0; first < l.n; first += BLOCK) {
-                Block block = block_at(&l, position, first);
-                predict_block(&l, &p, &block);
-                for (size i = 0; i < block.count; i++) {
-                    size at = block.at + i;
-                    Mixture m = shape_of(&s, block.bins[i], mean_of(&l, at, block.predictions[i]), means);
-                    uint64_t far = (uint64_t)steps[at] - (uint64_t)m.low;
-                    int64_t j = far >= (uint64_t)(window - 1) ? window - 1 : (int64_t)far;
-                    escaped[at] = j == window - 1;
-                    mixture_place(&m, j, starts + at, frequencies + at);
-                    note(&l, at, l.values[at], block.predictions[i]);
-                }
+    if (!is_linear(&l, &counts) || !is_shapes(&s, of_shapes) || n_steps != counts.values ||
+        n_starts != counts.values || n_frequencies != counts.values || n_escaped != counts.values)
+        return refuse(&a, "sizes or scales that cannot be");
+    int64_t means[N_BINS + 1];
+    Py_BEGIN_ALLOW_THREADS
+    for (size position = 0; position < l.n_values; position++) {
+        Pattern p = pattern_at(&l, position);
+        for (size first = 0; first < l.n; first += BLOCK) {
+            Block block = block_at(&l, position, first);
+            predict_block(&l, &p, &block);
+            for (size i = 0; i < block.count; i++) {
+                size at = block.at + i;
+                Mixture m = shape_of(&s, block.bins[i], mean_of(&l, at, block.predictions[i]), means);
+                uint64_t far = (uint64_t)steps[at] - (uint64_t)m.low;
+                int64_t j = far >= (uint64_t)(s.window - 1) ? s.window - 1 : (int64_t)far;
+                escaped[at] = j == s.window - 1;
+                mixture_place(&m, j, starts + at, frequencies + at);
+                note(&l, at, l.values[at], block.predictions[i]);
             }
         }
-        Py_END_ALLOW_THREADS
     }
-    release(b, LINEAR_BUFFERS + SHAPES_BUFFERS + 4);
-    if (!right) {
-        PyErr_SetString(PyExc_ValueError, "linear_place: sizes or scales that cannot be");
-        return NULL;
-    }
+    Py_END_ALLOW_THREADS
+    release(&a);
     Py_RETURN_NONE;
 }
 
@@ -285,59 +298,51 @@ PyObject *linear_place(PyObject *module, PyObject *args)
    -> numbers of words and escapes read, -1 if too few: the values, of which low bits may be given */
 PyObject *linear_pop(PyObject *module, PyObject *args)
 {
-    Py_buffer b[LINEAR_BUFFERS + SHAPES_BUFFERS + 4], *shapes = b + LINEAR_BUFFERS, *more = shapes + SHAPES_BUFFERS;
-    long long settings[4], window;
-    int has_code, raw_bits;
-    size read;
-    Linear l;
-    Shapes s;
+    Arguments a = {.function = "linear_pop", .args = args};
+    Counts counts;
+    size of_shapes[4], n_escapes, n_low, taken = 0;
+    Linear l = take_linear(&a, &counts);
+    Shapes s = take_shapes(&a, of_shapes);
+    Message message = take_message(&a);
+    const int64_t *escapes = array(&a, "escapes", INT64S, READ, &n_escapes);
+    const int64_t *low = array(&a, "low", INT64S, READ, &n_low);
+    int64_t raw_bits = integer(&a, "raw_bits");
     (void)module;
-    if (!PyArg_ParseTuple(args, LINEAR_FORMAT SHAPES_FORMAT "w*y*ny*y*i", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5],
-                          &b[6], &settings[0], &settings[1], &settings[2], &settings[3], &has_code, &shapes[0],
-                          &shapes[1], &shapes[2], &shapes[3], &window, &more[0], &more[1], &read, &more[2], &more[3],
-                          &raw_bits))
+    if (!is_complete(&a))
         return NULL;
-    Message message = {more[0].buf, more[1].buf, more[0].len / 8, more[1].len / 2, read};
-    size n_escapes = more[2].len / 8, taken = 0;
-    int right = is_linear(&l, b, settings, has_code) && is_shapes(&s, shapes, window) && message.n_lanes >= 1 &&
-                read >= 0 && raw_bits >= 0 && raw_bits < 63 && more[3].len == (raw_bits ? b[5].len : 0);
-    if (right) {
-        const int64_t *escapes = more[2].buf, *low = more[3].buf;
-        int64_t means[N_BINS + 1];
-        Py_BEGIN_ALLOW_THREADS
-        for (size position = 0; position < l.n_values; position++) {
-            Pattern p = pattern_at(&l, position);
-            for (size first = 0, lane = 0; first < l.n; first += BLOCK) {
-                Block block = block_at(&l, position, first);
-                predict_block(&l, &p, &block);
-                for (size i = 0; i < block.count; i++) {
-                    size at = block.at + i;
-                    Mixture m = shape_of(&s, block.bins[i], mean_of(&l, at, block.predictions[i]), means);
-                    int64_t j = mixture_pop(&m, &message, lane), q = m.low + j;
-                    if (message.read < 0)
+    if (!is_linear(&l, &counts) || !is_shapes(&s, of_shapes) || message.n_lanes < 1 || message.read < 0 ||
+        raw_bits < 0 || raw_bits >= 63 || n_low != (raw_bits ? counts.values : 0))
+        return refuse(&a, "sizes or scales that cannot be");
+    int64_t means[N_BINS + 1];
+    Py_BEGIN_ALLOW_THREADS
+    for (size position = 0; position < l.n_values; position++) {
+        Pattern p = pattern_at(&l, position);
+        for (size first = 0, lane = 0; first < l.n; first += BLOCK) {
+            Block block = block_at(&l, position, first);
+            predict_block(&l, &p, &block);
+            for (size i = 0; i < block.count; i++) {
+                size at = block.at + i;
+                Mixture m = shape_of(&s, block.bins[i], mean_of(&l, at, block.predictions[i]), means);
+                int64_t j = mixture_pop(&m, &message, lane), q = m.low + j;
+                if (message.read < 0)
+                    goto done;
+                if (j == s.window - 1) {
+                    if (taken == n_escapes) {
+                        taken = -1;
                         goto done;
-                    if (j == window - 1) {
-                        if (taken == n_escapes) {
-                            taken = -1;
-                            goto done;
-                        }
-                        q = escapes[taken++];
                     }
-                    if (raw_bits)
-                        q = (int64_t)((uint64_t)q << raw_bits) | low[at];
-                    int64_t value = wrapped_sum(anchor_of(&l, at), wrapped_product(l.step, q));
-                    note(&l, at, clip(value, l.lowest, l.highest), block.predictions[i]);
-                    lane = lane + 1 == message.n_lanes ? 0 : lane + 1;
+                    q = escapes[taken++];
                 }
+                if (raw_bits)
+                    q = (int64_t)((uint64_t)q << raw_bits) | low[at];
+                int64_t value = wrapped_sum(anchor_of(&l, at), wrapped_product(l.step, q));
+                note(&l, at, clip(value, l.lowest, l.highest), block.predictions[i]);
+                lane = lane + 1 == message.n_lanes ? 0 : lane + 1;
             }
         }
-    done:;
-        Py_END_ALLOW_THREADS
     }
-    release(b, LINEAR_BUFFERS + SHAPES_BUFFERS + 4);
-    if (!right) {
-        PyErr_SetString(PyExc_ValueError, "linear_pop: sizes or scales that cannot be");
-        return NULL;
-    }
+done:;
+    Py_END_ALLOW_THREADS
+    release(&a);
     return Py_BuildValue("nn", message.read, taken);
 }

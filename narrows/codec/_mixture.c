@@ -2,17 +2,35 @@
 
 #include "_mixture.h"
 
-/* Fill in a mixture from weights, means, scales, lows, sigmoid and slopes of n values; return whether they fit. */
-static int is_mixture(Mixture *m, Py_buffer *b, size n)
+/* How many numbers there are of what belongs to a mixture. */
+typedef struct {
+    size weights, means, scales, lows, sigmoid, slopes;
+} Sizes;
+
+/* Take weights, means, scales, lows, window, sigmoid and slopes. */
+static Mixture take_mixture(Arguments *a, const int64_t **lows, Sizes *n)
 {
-    *m = (Mixture){b[0].buf, b[2].buf, b[1].buf, n, 0, 0, m->window, b[4].buf, b[5].buf};
-    if (n < 1 || b[3].len != n * 8 || b[0].len % (n * 4) || b[4].len != N_SIGMOID * 4 || b[5].len != N_SCALES * 8)
+    Mixture m = {0};
+    m.weights = array(a, "weights", INT32S, READ, &n->weights);
+    m.means = array(a, "means", INT64S, READ, &n->means);
+    m.scales = array(a, "scales", INT32S, READ, &n->scales);
+    *lows = array(a, "lows", INT64S, READ, &n->lows);
+    m.window = integer(a, "window");
+    m.sigmoid = array(a, "sigmoid", INT32S, READ, &n->sigmoid);
+    m.slopes = array(a, "slopes", INT64S, READ, &n->slopes);
+    return m;
+}
+
+/* Count the components of a mixture of n values; return whether its numbers fit together. */
+static int is_mixture(Mixture *m, const Sizes *sizes, size n)
+{
+    if (n < 1 || sizes->lows != n || sizes->weights % n || sizes->sigmoid != N_SIGMOID || sizes->slopes != N_SCALES)
         return 0;
-    m->n_components = b[0].len / (n * 4);
-    if (m->n_components < 1 || m->window < 2 || m->window > MOST_WINDOW || b[1].len != 2 * b[0].len ||
-        b[2].len != b[0].len)
+    m->stride = n, m->n_components = sizes->weights / n;
+    if (m->n_components < 1 || m->window < 2 || m->window > MOST_WINDOW || sizes->means != sizes->weights ||
+        sizes->scales != sizes->weights)
         return 0;
-    for (size at = 0; at < m->n_components * n; at++)
+    for (size at = 0; at < sizes->scales; at++)
         if (m->scales[at] < 0 || m->scales[at] >= N_SCALES)
             return 0;
     return 1;
@@ -28,35 +46,30 @@ static inline Mixture of_value(const Mixture *m, const int64_t *lows, size i)
 /* place(weights, means, scales, lows, window, sigmoid, slopes, values, starts, frequencies, escaped) */
 PyObject *place(PyObject *module, PyObject *args)
 {
-    Py_buffer b[10];
-    Mixture m;
-    long long window;
+    Arguments a = {.function = "place", .args = args};
+    Sizes sizes;
+    size n, n_starts, n_frequencies, n_escaped;
+    const int64_t *lows;
+    Mixture m = take_mixture(&a, &lows, &sizes);
+    const int64_t *values = array(&a, "values", INT64S, READ, &n);
+    uint16_t *starts = array(&a, "starts", UINT16S, WRITTEN, &n_starts);
+    uint16_t *frequencies = array(&a, "frequencies", UINT16S, WRITTEN, &n_frequencies);
+    uint8_t *escaped = array(&a, "escaped", BOOLS, WRITTEN, &n_escaped);
     (void)module;
-    if (!PyArg_ParseTuple(args, "y*y*y*y*Ly*y*y*w*w*w*", &b[0], &b[1], &b[2], &b[3], &window, &b[4], &b[5], &b[6],
-                          &b[7], &b[8], &b[9]))
+    if (!is_complete(&a))
         return NULL;
-    size n = b[6].len / 8;
-    m.window = window;
-    int right = n == 0 || (b[7].len == n * 2 && b[8].len == n * 2 && b[9].len == n && is_mixture(&m, b, n));
-    if (right) {
-        const int64_t *values = b[6].buf, *lows = b[3].buf;
-        uint16_t *starts = b[7].buf, *frequencies = b[8].buf;
-        uint8_t *escaped = b[9].buf;
-        Py_BEGIN_ALLOW_THREADS
-        for (size i = 0; i < n; i++) {
-            uint64_t far = (uint64_t)values[i] - (uint64_t)lows[i];
-            int64_t j = far >= (uint64_t)(window - 1) ? window - 1 : (int64_t)far;
-            Mixture one = of_value(&m, lows, i);
-            escaped[i] = j == window - 1;
-            mixture_place(&one, j, starts + i, frequencies + i);
-        }
-        Py_END_ALLOW_THREADS
+    if (n && !(n_starts == n && n_frequencies == n && n_escaped == n && is_mixture(&m, &sizes, n)))
+        return refuse(&a, "sizes or scales that cannot be");
+    Py_BEGIN_ALLOW_THREADS
+    for (size i = 0; i < n; i++) {
+        uint64_t far = (uint64_t)values[i] - (uint64_t)lows[i];
+        int64_t j = far >= (uint64_t)(m.window - 1) ? m.window - 1 : (int64_t)far;
+        Mixture one = of_value(&m, lows, i);
+        escaped[i] = j == m.window - 1;
+        mixture_place(&one, j, starts + i, frequencies + i);
     }
-    release(b, 10);
-    if (!right) {
-        PyErr_SetString(PyExc_ValueError, "place: sizes or scales that cannot be");
-        return NULL;
-    }
+    Py_END_ALLOW_THREADS
+    release(&a);
     Py_RETURN_NONE;
 }
 
@@ -64,33 +77,25 @@ PyObject *place(PyObject *module, PyObject *args)
    -> number of words read, -1 if too few */
 PyObject *pop_mixture(PyObject *module, PyObject *args)
 {
-    Py_buffer b[9];
-    Mixture m;
-    long long window;
-    size read;
+    Arguments a = {.function = "pop_mixture", .args = args};
+    Sizes sizes;
+    size n;
+    const int64_t *lows;
+    Mixture m = take_mixture(&a, &lows, &sizes);
+    Message message = take_message(&a);
+    int64_t *places = array(&a, "places", INT64S, WRITTEN, &n);
     (void)module;
-    if (!PyArg_ParseTuple(args, "y*y*y*y*Ly*y*w*y*nw*", &b[0], &b[1], &b[2], &b[3], &window, &b[4], &b[5], &b[6],
-                          &b[7], &read, &b[8]))
+    if (!is_complete(&a))
         return NULL;
-    size n = b[8].len / 8;
-    Message message = {b[6].buf, b[7].buf, b[6].len / 8, b[7].len / 2, read};
-    m.window = window;
-    int right = message.n_lanes >= 1 && read >= 0 && (n == 0 || is_mixture(&m, b, n));
-    if (right) {
-        const int64_t *lows = b[3].buf;
-        int64_t *places = b[8].buf;
-        Py_BEGIN_ALLOW_THREADS
-        for (size i = 0, lane = 0; i < n && message.read >= 0; i++) {
-            Mixture one = of_value(&m, lows, i);
-            places[i] = mixture_pop(&one, &message, lane);
-            lane = lane + 1 == message.n_lanes ? 0 : lane + 1;
-        }
-        Py_END_ALLOW_THREADS
+    if (message.n_lanes < 1 || message.read < 0 || (n && !is_mixture(&m, &sizes, n)))
+        return refuse(&a, "sizes or scales that cannot be");
+    Py_BEGIN_ALLOW_THREADS
+    for (size i = 0, lane = 0; i < n && message.read >= 0; i++) {
+        Mixture one = of_value(&m, lows, i);
+        places[i] = mixture_pop(&one, &message, lane);
+        lane = lane + 1 == message.n_lanes ? 0 : lane + 1;
     }
-    release(b, 9);
-    if (!right) {
-        PyErr_SetString(PyExc_ValueError, "pop_mixture: sizes or scales that cannot be");
-        return NULL;
-    }
+    Py_END_ALLOW_THREADS
+    release(&a);
     return PyLong_FromSsize_t(message.read);
 }

@@ -75,6 +75,16 @@ typedef struct {
     size n_lanes, n_words, read; /* read: -1 when there were too few words */
 } Message;
 
+/* Take states, words and how many of these have been read. */
+static inline Message take_message(Arguments *a)
+{
+    Message message;
+    message.states = array(a, "states", INT64S, WRITTEN, &message.n_lanes);
+    message.words = array(a, "words", UINT16S, READ, &message.n_words);
+    message.read = (size)integer(a, "n_read");
+    return message;
+}
+
 /* Take the next value's place off a lane of a message. */
 static inline int64_t mixture_pop(const Mixture *m, Message *message, size lane)
 {

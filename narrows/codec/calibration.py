@@ -243,7 +243,7 @@ def _gains(chain: Chain, z: Tensor) -> NDArray[np.float64]:
     noise = torch.Generator().manual_seed(0)
     total = torch.zeros(z[0].numel(), dtype=torch.float64)
     for _ in range(_PROBES):
-        at = z.detach().clone().requires_grad_()
+        at = z.to(chain.device, copy=True).requires_grad_()
         mean = chain.likelihood.mean(chain.decode(at))
         v = torch.randn(mean.shape, generator=noise, dtype=mean.dtype).to(mean.device)
         (gradient,) = torch.autograd.grad((mean * v).sum(), at)
@@ -277,11 +277,10 @@ def _decoded(chain: Chain, codes: Tensor) -> Tensor:
 
 
 def _over_batches(function: Callable[[Tensor], Tensor], chain: Chain, records: NDArray[Any]) -> Tensor:
-    device = next(chain.parameters()).device
     size = batch_size(chain.shape, _BATCH)
     with torch.no_grad():
         batches = (records[start : start + size] for start in range(0, len(records), size))
-        return torch.cat([function(torch.from_numpy(np.array(batch)).to(device)).cpu() for batch in batches])
+        return torch.cat([function(torch.from_numpy(np.array(batch)).to(chain.device)).cpu() for batch in batches])
 
 
 def _rescale(steps: NDArray[np.float64], decoder: FrozenDecoder) -> Program:
@@ -305,9 +304,8 @@ def _output(chain: Chain, decoder: FrozenDecoder, dtype: np.dtype[Any]) -> Outpu
     """Return the way from the decoder's numbers to records: what preprocessing undoes, as one factor and one term."""
     zeros = torch.zeros((3, *chain.shape), dtype=torch.float64)
     probes = zeros + torch.arange(3.0, dtype=torch.float64).reshape(3, *[1] * len(chain.shape))
-    device = next(chain.parameters()).device
     with torch.no_grad():
-        at_0, at_1, at_2 = (one.cpu().numpy() for one in chain.preprocessor.inverse(probes.to(device)))
+        at_0, at_1, at_2 = (one.cpu().numpy() for one in chain.preprocessor.inverse(probes.to(chain.device)))
     if not np.allclose(at_2 - at_1, at_1 - at_0):
         raise NotFreezableError("The preprocessing is not undone by a factor and a term for each value.")
     scale, offset = _shortened((at_1 - at_0) * 2.0**-decoder.output_shift), _shortened(at_0)

@@ -87,7 +87,7 @@ def freeze_decoder(chain: Chain, codes: Tensor) -> FrozenDecoder:
             "value; only decoders with one can be frozen."
         )
     stages = [*chain.decoder.plain_stages(), activation(chain.likelihood.mean_activation)]
-    codes = codes.detach().to(dtype=chain.dtype, device=next(chain.encoder.parameters()).device)
+    codes = codes.detach().to(dtype=chain.dtype, device=chain.device)
     with torch.no_grad():
         seen = _largest(chain, stages, codes)
     translation = _Translation(tuple(codes.shape[1:]), _scale(_MARGIN * seen[0]))

@@ -215,8 +215,7 @@ class _Units:
 
     @classmethod
     def of(cls, model: Autoencoder) -> _Units:
-        device = next(model.chain_.parameters()).device
-        zero = torch.zeros((1, *model.shape_), dtype=torch.float64, device=device)
+        zero = torch.zeros((1, *model.shape_), dtype=torch.float64, device=model.chain_.device)
         with torch.no_grad():
             low, high = (model.chain_.preprocessor.inverse(x).cpu().numpy()[0] for x in (zero, zero + 1))
         steps = [part.name for part in model.chain_.parts.preprocessing]

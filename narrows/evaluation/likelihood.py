@@ -69,7 +69,7 @@ def bounds(
     totals = {"reconstruction": 0.0, "kl": 0.0, "nll": 0.0}
     means, is_probability = [], chain.parts.likelihood.name == "bernoulli"
     for start in range(0, len(values), size):
-        batch = torch.from_numpy(values[start : start + size].copy()).to(next(chain.parameters()).device)
+        batch = torch.from_numpy(values[start : start + size].copy()).to(chain.device)
         chain.check_support(batch)
         x = chain.likelihood.observe(chain.prepare(batch), noise)
         told = None if labels is None else torch.from_numpy(labels[start : start + size]).to(x.device)

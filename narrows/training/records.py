@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -41,6 +42,14 @@ class Records:
             self.tensor = torch.from_numpy(values).to(device)
         self.rows = None if rows is None else torch.from_numpy(rows).to(device)
 
+    def only(self, rows: NDArray[np.int64] | None) -> Records:
+        """Return some of the records, in this order; their values are shared. None: all of them."""
+        assert type(self) is Records, "labels are added to the rows that are meant"
+        assert self.rows is None, "rows are counted among all values"
+        some = copy.copy(self)
+        some.rows = None if rows is None else torch.from_numpy(rows).to(self.device)
+        return some
+
     def __len__(self) -> int:
         return len(self.tensor) if self.rows is None else len(self.rows)
 
@@ -65,10 +74,10 @@ class LabelledRecords(Records):
 
     Parameters
     ----------
-    values, device, rows
-        As for `Records`.
+    unlabelled : Records
+        Which; their values are shared.
     labels : ndarray of int, shape (m,)
-        The class of each of the values, from 0.
+        The class of each of the values, from 0, whether it is among the records or not.
 
     Attributes
     ----------
@@ -76,16 +85,11 @@ class LabelledRecords(Records):
         The same without them.
     """
 
-    def __init__(
-        self,
-        values: NDArray[Any],
-        labels: NDArray[np.int64],
-        device: torch.device,
-        rows: NDArray[np.int64] | None = None,
-    ) -> None:
-        super().__init__(values, device, rows)
-        self.labels = Records(labels, device, rows)
-        self.unlabelled = Records(values, device, rows)
+    def __init__(self, unlabelled: Records, labels: NDArray[np.int64]) -> None:
+        self.unlabelled = unlabelled
+        self.tensor, self.rows = unlabelled.tensor, unlabelled.rows
+        self.labels = Records(labels, unlabelled.device)
+        self.labels.rows = unlabelled.rows
 
     def take(self, indices: Tensor) -> Any:
         return Labelled(self.unlabelled.take(indices), self.labels.take(indices))

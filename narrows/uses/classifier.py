@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin, clone
@@ -156,14 +155,15 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         n_apart = 0 if given is not None else n_held_out(settings, replace(parts, network=Dense()), len(source))
         rows, held_out_rows = split(len(source), n_apart, seed)
         device = device_of(settings)
-        records = LabelledRecords(source.values, labels, device, rows)
+        all_records = Records(source.values, device)  # there once; all others are rows of it
+        records = LabelledRecords(all_records.only(rows), labels)
         held_out = None
         if held_out_rows is not None:
-            held_out = LabelledRecords(source.values, labels, device, held_out_rows)
+            held_out = LabelledRecords(all_records.only(held_out_rows), labels)
         if given is not None and held_out_labels is not None:
-            held_out = LabelledRecords(given.values, held_out_labels, device)
+            held_out = LabelledRecords(Records(given.values, device), held_out_labels)
         check_patience(settings, held_out)
-        unlabelled_records = _together(source, rows, more, device)
+        unlabelled_records = _together(records.unlabelled, source, more)
         chain = new_chain(parts, settings, source, unlabelled_records, seed)
         before = []
         if self.pretrain:
@@ -267,12 +267,10 @@ def _softmax_layer(chain: Chain, n_classes: int) -> nn.Linear:
     return layer.to(next(chain.encoder.parameters()))
 
 
-def _together(
-    source: Source, rows: NDArray[np.int64] | None, unlabelled: Source | None, device: torch.device
-) -> Records:
-    """Return all records to learn from without labels: those to train on, and the unlabelled."""
+def _together(records: Records, source: Source, unlabelled: Source | None) -> Records:
+    """Return all records to learn from without labels: those of the source to train on, and the unlabelled."""
     if unlabelled is None:
-        return Records(source.values, device, rows)
+        return records
     if unlabelled.dtype != source.dtype:
         raise DataError(f"The unlabelled data are {unlabelled.dtype}, the others {source.dtype}. Convert one of them.")
-    return JoinedRecords([Records(source.values, device, rows), Records(unlabelled.values, device)])
+    return JoinedRecords([records, Records(unlabelled.values, records.device)])

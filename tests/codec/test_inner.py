@@ -288,3 +288,162 @@ def test_words_and_escapes_that_run_out_are_told():
     assert inner.compiled.linear_pop(*(told | {"words": np.empty(0, np.uint16)}).values())[0] == -1
     last = {"states": np.full(1, (1 << 32) - 1), "escapes": np.empty(0, np.int64)}  # a slot at the window's last place
     assert inner.compiled.linear_pop(*(told | last).values())[1] == -1
+
+
+def push():
+    """Two records of three symbols each, of which all are equally probable."""
+    return {
+        "states": np.full(2, 1 << 16, np.uint32),
+        "starts": np.zeros((3, 2), np.uint16),
+        "frequencies": np.full((3, 2), 1 << 7, np.uint16),
+        "n": 2,
+        "precision": 8,
+        "words": np.empty(6, np.uint16),
+    }
+
+
+def pop_with_tables():
+    """Five records, each with its table of two."""
+    told = {"states": np.full(2, 1 << 16), "lookup": np.tile(LOOKUP, 2), "tables": np.array([0, 1, 0, 1, 1])}
+    room = {"values": np.empty(5, np.int32)}
+    return told | {"first_table": 0, "precision": 8, "words": np.zeros(9, np.uint16), "n_read": 0} | room
+
+
+def predict():
+    """Three records, four hidden units."""
+    return {
+        "hidden": np.zeros((3, 4), np.int32),
+        "seen": np.zeros(3, np.int8),
+        "weights_in": np.zeros(4, np.int32),
+        "weights_out": np.zeros((2, 4)),
+        "biases": np.zeros(2, np.int64),
+        "shifts": (1, 62),
+        "n_scales": 64,
+        "phase_bits": 2,
+        "offsets": np.empty(3, np.int32),
+        "contexts": np.empty(3, np.int64),
+    }
+
+
+FUNCTIONS = {"push": push, "pop": pop_with_tables, "predict": predict} | {one.__name__: one for one in LIES}
+ARRAYS = [(f, name) for f, told in FUNCTIONS.items() for name in told() if isinstance(told()[name], np.ndarray)]
+WRITTEN = {
+    *("states", "words", "hidden", "offsets", "contexts", "starts", "frequencies", "escaped", "places", "errors"),
+    *("off", "bins", "means", "scales"),
+}
+READ = {
+    ("push", "starts"),
+    ("push", "frequencies"),
+    ("pop_mixture", "words"),
+    ("linear_pop", "words"),
+    ("pop", "words"),
+}
+READ |= {(function, name) for function in ("place", "pop_mixture") for name in ("means", "scales")}
+DTYPES = [
+    "?",
+    "i1",
+    "u1",
+    "i2",
+    "u2",
+    "i4",
+    "u4",
+    "i8",
+    "u8",
+    "f2",
+    "f4",
+    "f8",
+    "c8",
+    ">i2",
+    ">u2",
+    ">i4",
+    ">i8",
+    ">f8",
+]
+
+
+def call(function, **other):
+    return getattr(inner.compiled, function)(*(FUNCTIONS[function]() | other).values())
+
+
+@pytest.mark.parametrize(("function", "name"), ARRAYS)
+def test_an_array_of_another_dtype_is_refused(function, name):
+    """Of other numbers of the same size, too, and of those in the other byte order."""
+    array = FUNCTIONS[function]()[name]
+    for dtype in map(np.dtype, DTYPES):
+        if dtype != array.dtype:
+            with pytest.raises(TypeError, match=rf"^{function}: '{name}' must be an array of {array.dtype}\. Got"):
+                call(function, **{name: np.zeros(array.shape, dtype)})
+    for other in (array.tolist(), None):
+        with pytest.raises(TypeError, match=rf"^{function}: '{name}' must be an array of {array.dtype}$"):
+            call(function, **{name: other})
+
+
+@pytest.mark.parametrize(("function", "name"), ARRAYS)
+def test_an_array_with_gaps_is_refused(function, name):
+    array = FUNCTIONS[function]()[name]
+    if array.size > 1:
+        for other in (np.repeat(array, 2, axis=-1)[..., ::2], array[..., ::-1]):
+            with pytest.raises(ValueError, match=f"^{function}: '{name}' must be contiguous, in C order$"):
+                call(function, **{name: other})
+
+
+@pytest.mark.parametrize(("function", "name"), ARRAYS)
+def test_what_is_only_read_may_be_read_only(function, name):
+    array = FUNCTIONS[function]()[name]
+    array.setflags(write=False)
+    is_written = name in WRITTEN and (function, name) not in READ
+    is_written |= name == "values" and function in {"pop", "linear_look", "linear_place", "linear_pop"}
+    is_written |= name == "weights" and function == "causal"
+    if not is_written:
+        call(function, **{name: array})
+        return
+    with pytest.raises(ValueError, match=f"^{function}: '{name}' must be writable$"):
+        call(function, **{name: array})
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_arguments_that_are_missing_or_too_many_are_refused(function):
+    told = FUNCTIONS[function]()
+    names = list(told)
+    with pytest.raises(TypeError, match=f"^{function}: '{names[-1]}' is missing$"):
+        getattr(inner.compiled, function)(*list(told.values())[:-1])
+    with pytest.raises(TypeError, match=rf"^{function}: takes {len(names)} arguments\. Got {len(names) + 1}$"):
+        getattr(inner.compiled, function)(*told.values(), 0)
+    for name, value in told.items():
+        if isinstance(value, int):
+            with pytest.raises(TypeError):
+                call(function, **{name: 1.5})
+            with pytest.raises(OverflowError):
+                call(function, **{name: 1 << 64})
+        if isinstance(value, tuple):
+            for other in (value[:-1], (*value, 0), list(value), 3):
+                with pytest.raises(TypeError, match=f"^{function}: '{name}' must be a tuple of {len(value)} integers$"):
+                    call(function, **{name: other})
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        *(one_less(name) for name, value in predict().items() if isinstance(value, np.ndarray)),
+        *({"shifts": lambda _, shifts=shifts: shifts} for shifts in ((-1, 0), (0, 63), (1 << 32, 0))),
+        {"n_scales": lambda _: 0},
+        {"phase_bits": lambda _: -1},
+        {"phase_bits": lambda _: 32},
+    ],
+    ids=str,
+)
+def test_a_predictor_that_does_not_fit_together_is_refused(lie):
+    told = predict()
+    with pytest.raises(ValueError, match=r"^predict: sizes"):
+        call("predict", **{name: change(told[name]) for name, change in lie.items()})
+
+
+def test_arrays_are_let_go_of_when_others_are_refused():
+    """An array that is still held by a buffer cannot be resized."""
+    told = push()
+    with pytest.raises(TypeError, match="'words'"):
+        call("push", states=told["states"], words=None)
+    with pytest.raises(ValueError, match="sizes"):
+        call("push", states=told["states"], n=5)
+    call("push", states=told["states"])
+    told["states"].resize(3, refcheck=True)

@@ -5,11 +5,32 @@ is tested the day it is imported. Settings are made from what its options allow.
 """
 
 import dataclasses
+import importlib.util
+import sys
 from itertools import chain
+from pathlib import Path
+
+import pytest
 
 from narrows.errors import InvalidParameterError
 from narrows.options import Choice, Flag, Many, Real, Whole
 from narrows.part import OneOf
+
+
+def sibling(name):
+    """Return a module that lies beside this file and holds no tests."""
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+        sys.modules[name] = importlib.util.module_from_spec(spec)  # by its name pickles find it
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+@pytest.fixture
+def cuda():
+    """Return a fake CUDA device, on which everything in the test happens that is asked to; see fake_device.py."""
+    with sibling("fake_device").fake_cuda() as device:
+        yield device
 
 
 def allowed_values(allowed):

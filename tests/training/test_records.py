@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import narrows.data
-from narrows.training import JoinedRecords, Records
+from narrows.training import JoinedRecords, LabelledRecords, Records
 
 CPU = torch.device("cpu")
 
@@ -34,6 +34,19 @@ def test_rows_choose_and_order():
     assert records.take(torch.tensor([2, 0])).flatten().tolist() == [50, 70]
     assert [batch.flatten().tolist() for batch in records.batches(2)] == [[70, 20], [50]]
     assert [batch.flatten().tolist() for batch in Records(values[:3], CPU).batches(2)] == [[0, 10], [20]]
+
+
+def test_rows_labels_and_what_is_unlabelled_share_the_values():
+    values, labels = np.arange(10)[:, None] * 10, np.arange(10) % 3
+    every = Records(values, CPU)
+    some = every.only(np.array([7, 2, 5]))
+    labelled = LabelledRecords(some, labels)
+    assert len(every) == 10
+    assert len(every.only(None)) == 10
+    assert {one.tensor.data_ptr() for one in (every, some, labelled, labelled.unlabelled)} == {values.ctypes.data}
+    taken = labelled.take(torch.tensor([2, 0]))
+    assert (taken.records.flatten().tolist(), taken.labels.tolist()) == ([50, 70], [2, 1])
+    assert [batch.labels.tolist() for batch in labelled.batches(2)] == [[1, 2], [2]]
 
 
 def test_any_strides_will_do():
