@@ -28,9 +28,10 @@ from narrows.options import Flag, check
 from narrows.parameters import device_of, residual_of, training_of
 from narrows.pca import PrincipalComponents
 from narrows.pretraining import Pretraining
+from narrows.randomness import Stream, generator
 from narrows.residuals import Residual
 from narrows.stages import chain_stage, new_chain, pretraining_stages, records_of, split, whole
-from narrows.training import Records, Stage, Training, Watcher, stream, train
+from narrows.training import Records, Stage, Training, Watcher, train
 
 if TYPE_CHECKING:
     from narrows.codec.frozen import FrozenCodec
@@ -209,8 +210,18 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         stages = [*pretraining, own]
         residual, expected = residual_of(self.residual), None
         if residual is not None:
-            expected = residual.build(source.shape, source.dtype, stream(seed, 5)).to(device)
-            stages.append(Stage(expected, records, None, residual.training(len(records)), name="residuals"))
+            expected = residual.build(source.shape, source.dtype, generator(seed, Stream.LOSSLESS_WEIGHTS)).to(device)
+            stages.append(
+                Stage(
+                    expected,
+                    records,
+                    None,
+                    residual.training(len(records)),
+                    name="residuals",
+                    order=Stream.LOSSLESS_ORDER,
+                    noise=Stream.LOSSLESS_NOISE,
+                )
+            )
         everything = whole(chain=chain, residual=expected)
         histories = train(stages, everything, seed=seed, watcher=watcher, checkpoint=state, resume=resume)
         self.chain_ = chain.eval()

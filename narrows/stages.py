@@ -17,7 +17,8 @@ from narrows.chain import Chain
 from narrows.data import Source
 from narrows.errors import InvalidParameterError
 from narrows.parameters import device_of, pretraining_of, training_of
-from narrows.training import LabelledRecords, Records, Stage, Training, stream
+from narrows.randomness import Stream, generator, rng
+from narrows.training import LabelledRecords, Records, Stage, Training
 
 __all__ = ["chain_stage", "check_patience", "new_chain", "pretraining_stages", "records_of", "split", "whole"]
 
@@ -29,7 +30,7 @@ def new_chain(params: Mapping[str, Any], source: Source, records: Records, seed:
     settings = training_of(params["training"])
     parts = replace(choose_parts(params, source.shape, source.dtype), n_classes=n_classes)
     precision = torch.float64 if settings.precision == "float64" else torch.float32
-    chain = Chain(parts, source.shape, source.dtype, stream(seed, 0)).to(device_of(settings), precision)
+    chain = Chain(parts, source.shape, source.dtype, generator(seed, Stream.WEIGHTS)).to(device_of(settings), precision)
     chain.prepare_for(records.batches)
     return chain
 
@@ -102,5 +103,5 @@ def split(n: int, share: float, seed: int) -> tuple[NDArray[np.int64] | None, ND
         )
     if n_held_out == n:
         raise InvalidParameterError(f"A validation share of {share:g} leaves nothing of {n} records.")
-    order = np.random.default_rng(seed).permutation(n)
+    order = rng(seed, Stream.HELD_OUT).permutation(n)
     return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])

@@ -36,8 +36,9 @@ from narrows.pca import PrincipalComponents
 from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing
 from narrows.pretraining import Pretraining
+from narrows.randomness import Stream, generator
 from narrows.residuals import Residual
-from narrows.training import Training, stream
+from narrows.training import Training
 
 if TYPE_CHECKING:
     from narrows.autoencoder import Autoencoder
@@ -169,7 +170,7 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tenso
 def _fill(parts: Parts, shape: tuple[int, ...], dtype: np.dtype[Any], tensors: dict[str, Tensor]) -> Chain:
     """Return the chain with these tensors; memory is taken for what is in the file, whatever the header claims."""
     with torch.device("meta"):
-        chain = Chain(parts, shape, dtype, stream(0))
+        chain = Chain(parts, shape, dtype, generator(0, Stream.WEIGHTS))
     claimed = {name: tuple(t.shape) for name, t in chain.state_dict().items()}
     found = {name: tuple(t.shape) for name, t in tensors.items()}
     if claimed != found:

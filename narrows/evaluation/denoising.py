@@ -30,6 +30,7 @@ from narrows.evaluation.metrics import unit_of
 from narrows.inference import to_stored
 from narrows.options import Real, check
 from narrows.pca import PrincipalComponents
+from narrows.randomness import Stream, rng
 
 __all__ = ["add_noise", "compare_denoisers", "measure_denoisers", "psnr_db_of_records"]
 
@@ -69,11 +70,11 @@ def add_noise(model: Autoencoder, X: Data, noise: float, random_state: Any = 0) 
     source = _open(model, X)
     scale = check("add_noise", "noise", noise, Real(0))
     units = _Units.of(model)
-    rng = np.random.default_rng(int(check_random_state(random_state).randint(2**31 - 1)))
+    numbers = rng(int(check_random_state(random_state).randint(2**31 - 1)), Stream.ADDED_NOISE)
     noisy = np.empty_like(source.values)
     for rows in _batches(source):
         x = source.values[rows].astype(np.float64)
-        x += scale * units.scale * rng.standard_normal(x.shape)
+        x += scale * units.scale * numbers.standard_normal(x.shape)
         noisy[rows] = to_stored(units.within_range(x), source.dtype)
     return noisy
 

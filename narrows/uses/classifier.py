@@ -28,6 +28,7 @@ from narrows.networks import Dense
 from narrows.networks.initialisation import undrawn
 from narrows.options import Flag, check
 from narrows.parameters import device_of, training_of
+from narrows.randomness import Stream
 from narrows.stages import chain_stage, check_patience, new_chain, pretraining_stages, split, whole
 from narrows.training import JoinedRecords, LabelledRecords, Records, Stage, Training, Watcher, train
 
@@ -162,7 +163,15 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
             to_stop_by = None if held_out is None else held_out.unlabelled
             before = [chain_stage(params, chain, unlabelled_records, to_stop_by, name="restoring")]
         softmax_layer = _softmax_layer(chain, len(self.classes_))
-        labels_stage = Stage(_Classifier(chain, softmax_layer), records, held_out, settings, name="labels", path=(7,))
+        labels_stage = Stage(
+            _Classifier(chain, softmax_layer),
+            records,
+            held_out,
+            settings,
+            name="labels",
+            order=Stream.LABELS_ORDER,
+            noise=Stream.LABELS_NOISE,
+        )
         histories = train(
             [*before, labels_stage],
             whole(chain=chain, softmax=softmax_layer),

@@ -29,6 +29,7 @@ from narrows.errors import InvalidParameterError, ShapeMismatchError
 from narrows.estimator import listed
 from narrows.inference import decode, draw, nearest_codes, noise_of, to_stored
 from narrows.options import Choice, Real, Whole, check
+from narrows.randomness import Stream, rng
 
 __all__ = ["Traversals", "between", "has_prior", "manifold", "sample", "sample_codes", "traversals"]
 
@@ -86,7 +87,7 @@ def sample(
     classes = np.arange(n) % n_classes if y is None and n_classes else _classes(model, y, n)
     if not noise:
         return _records_of(model, codes, classes)
-    drawn = draw(model.chain_, codes, classes, noise=noise_of(model.chain_, _seed(state)))
+    drawn = draw(model.chain_, codes, classes, noise=noise_of(model.chain_, _seed(state), Stream.SAMPLED_RECORDS))
     return to_stored(drawn, model.dtype_)
 
 
@@ -99,15 +100,15 @@ def sample_codes(model: Autoencoder, n: int, *, source: str = "auto", random_sta
     check_is_fitted(model)
     check("sample", "n", n, Whole(1))
     check("sample", "source", source, Choice(*SOURCES))
-    rng = np.random.default_rng(_seed(random_state))
+    numbers = rng(_seed(random_state), Stream.SAMPLED_CODES)
     if source == "prior" and not has_prior(model):
         raise InvalidParameterError(
             "The model was trained without a prior on its codes; draw from their density, as source='auto' does. "
             "The bottleneck 'gaussian' and the penalty 'mmd' make models with a prior."
         )
     if source == "density" or not has_prior(model):
-        return _possible(model, _density(model).sample(n, rng))
-    return _possible(model, rng.standard_normal((n, model.n_latent_)))
+        return _possible(model, _density(model).sample(n, numbers))
+    return _possible(model, numbers.standard_normal((n, model.n_latent_)))
 
 
 def between(model: Autoencoder, a: ArrayLike, b: ArrayLike, n: int = 10, *, y: ArrayLike | None = None) -> NDArray[Any]:
@@ -158,7 +159,7 @@ def manifold(model: Autoencoder, n: int = 20, *, y: ArrayLike | None = None) -> 
     if has_prior(model):
         across = up = ndtri(levels)
     else:
-        drawn = _density(model).sample(_DRAWN, np.random.default_rng(0))
+        drawn = _density(model).sample(_DRAWN, rng(0, Stream.MANIFOLD))
         across, up = np.quantile(drawn, levels, axis=0).T
     codes = np.stack(np.meshgrid(across, up[::-1]), axis=-1).reshape(-1, 2)
     records = _records_of(model, _possible(model, codes), _classes(model, y, len(codes)))
