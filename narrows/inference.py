@@ -142,7 +142,7 @@ def mean_total(chain: Chain, values: NDArray[Any], labels: Labels = None, *, noi
 
     def totals(batch: Tensor, labels: Tensor | None = None) -> Tensor:
         chain.check_support(batch)
-        return chain.loss(batch if labels is None else Labelled(batch, labels), noise).total.double()
+        return chain.loss(batch if labels is None else Labelled(batch, labels), corruption=noise).total.double()
 
     return float(_map(totals, chain, values, labels).mean())
 
