@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,9 +18,18 @@ from narrows.data import Source
 from narrows.errors import InvalidParameterError
 from narrows.parameters import device_of, pretraining_of, training_of
 from narrows.randomness import Stream, generator, rng
-from narrows.training import LabelledRecords, Records, Stage, Training
+from narrows.training import Epoch, LabelledRecords, Records, Stage, Training
 
-__all__ = ["chain_stage", "check_patience", "new_chain", "pretraining_stages", "records_of", "split", "whole"]
+__all__ = [
+    "chain_stage",
+    "check_patience",
+    "new_chain",
+    "pretraining_stages",
+    "records_of",
+    "rows_by_stage",
+    "split",
+    "whole",
+]
 
 _BATCH = 1024
 
@@ -71,6 +80,15 @@ def check_patience(settings: Training, held_out: Records | None) -> None:
         raise InvalidParameterError(
             "Early stopping by 'patience' needs validation data. Set training__validation=0.1, or pass validation=."
         )
+
+
+def rows_by_stage(stages: Sequence[Stage], histories: Sequence[Sequence[Epoch]]) -> list[dict[str, Any]]:
+    """Return one row for each epoch of some stages, which are told apart by ``stage``."""
+    return [
+        {"stage": stage.name, **row.to_json()}
+        for stage, history in zip(stages, histories, strict=True)
+        for row in history
+    ]
 
 
 def whole(**modules: nn.Module | None) -> nn.Module:

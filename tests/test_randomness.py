@@ -70,7 +70,7 @@ def test_stages_of_one_run_have_streams_of_their_own(digits, monkeypatch):
     def stop(stages, *_, **__):
         raise ReachedError([(stage.name, stage.order, stage.noise, stage.index) for stage in stages])
 
-    monkeypatch.setattr("narrows.autoencoder.train", stop)
+    monkeypatch.setattr("narrows.fitting.train", stop)
     model = Autoencoder(2, pretraining="layer-wise", residual="causal", training=Training(epochs=1))
     with pytest.raises(ReachedError) as reached:
         model.fit(digits[0][:50])

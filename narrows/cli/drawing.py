@@ -103,7 +103,8 @@ def draw_grid(records: NDArray[Any], **layout: Any) -> Figure:
 def draw_map(model: Autoencoder, source: Source) -> Figure:
     """Return the codes in two dimensions beside the first two principal components, coloured by label.
 
-    Codes of more than two numbers are projected by PCA, and the title says so.
+    Codes of more than two numbers are projected by PCA, and the title says so. A model without a PCA of its training
+    records is drawn alone.
 
     Raises
     ------
@@ -111,15 +112,17 @@ def draw_map(model: Autoencoder, source: Source) -> Figure:
         If the code is a single number.
     """
     n_latent = model.n_latent_
-    by_pca = model.pca_.encode(source.values)
-    if n_latent < 2 or by_pca.shape[1] < 2:
+    by_pca = None if model.pca_ is None else model.pca_.encode(source.values)
+    if n_latent < 2 or (by_pca is not None and by_pca.shape[1] < 2):
         raise InvalidParameterError(f"A map needs codes of at least two numbers. The model's have {n_latent}.")
     codes = model.transform(source)
     title = "autoencoder, its code of 2 numbers"
     if n_latent > 2:
         codes = _projected(codes)
         title = f"autoencoder, its {n_latent} numbers projected by PCA"
-    shown = {title: codes, f"PCA, the first 2 of {by_pca.shape[1]} components": by_pca[:, :2]}
+    shown = {title: codes}
+    if by_pca is not None:
+        shown[f"PCA, the first 2 of {by_pca.shape[1]} components"] = by_pca[:, :2]
     return pictures.maps(shown, source.labels, source.label_names)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,15 +93,34 @@ def train(
     elif not resume:
         checkpoint.unlink(missing_ok=True)
     try:
-        model.fit(source, validation=validation, watcher=watcher(quiet=quiet), checkpoint=checkpoint, resume=resume)
+        _fit(model, source, validation=validation, watcher=watcher(quiet=quiet), checkpoint=checkpoint, resume=resume)
     except (KeyboardInterrupt, SystemExit) as stop:
-        _say_how_to_resume(ctx, checkpoint, resume)
+        if hasattr(model, "chain_"):  # the weights are trained, and only what is measured afterwards is missing
+            _save(ctx, model, output, checkpoint, force=force, resumed=resume)
+            _say_how_to_measure(ctx, model, output, {"--resume": resume, "--force": force})
+        else:
+            _say_how_to_resume(ctx, checkpoint, resume)
         raise click.exceptions.Exit(TERMINATED if isinstance(stop, SystemExit) else INTERRUPTED) from None
     _save(ctx, model, output, checkpoint, force=force, resumed=resume)
     checkpoint.unlink(missing_ok=True)
     _report(model, output, validation, as_json)
-    for warning in quality_warnings(model):
+    for warning in _warnings(model):
         note(f"Warning: {warning}", quiet=quiet)
+
+
+def _fit(model: Autoencoder, source: Source, **run: Any) -> None:
+    """Train the model; of what could not be measured `_warnings` tells."""
+    from narrows.errors import UnmeasuredWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnmeasuredWarning)
+        model.fit(source, **run)
+
+
+def _warnings(model: Autoencoder) -> list[str]:
+    from narrows.artefacts import unmeasured_texts
+
+    return [*unmeasured_texts(model), *quality_warnings(model)]
 
 
 def _model(name: str, flags: dict[str, Any], settings: tuple[str, ...], valid: str | None) -> Autoencoder:
@@ -182,6 +202,18 @@ def _say_how_to_resume(ctx: click.Context, checkpoint: Path, resumed: bool) -> N
     click.echo(f"Interrupted. The run is kept in {checkpoint}. Go on with\n  {again}", err=True)
 
 
+def _say_how_to_measure(ctx: click.Context, model: Autoencoder, output: str, typed: dict[str, bool]) -> None:
+    from narrows.artefacts import NAMES, missing
+
+    again = command_line(ctx, *(flag for flag, is_typed in typed.items() if not is_typed))
+    without = " and no ".join(NAMES[name] for name in missing(model))
+    click.echo(
+        f"Interrupted after the training. The trained model is saved in {output}; it has no {without}. "
+        f"Measure what is missing with\n  {again}",
+        err=True,
+    )
+
+
 def _report(model: Autoencoder, output: str, validation: Source | None, as_json: bool) -> None:
     import narrows
 
@@ -202,7 +234,7 @@ def _report(model: Autoencoder, output: str, validation: Source | None, as_json:
         "qualities": [
             {"psnr_db": one.psnr_db, "bytes_per_record": one.bytes_per_record} for one in qualities_of(model)
         ],
-        "warnings": list(quality_warnings(model)),
+        "warnings": _warnings(model),
     }
     if as_json:
         print_json(result)

@@ -21,6 +21,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 import narrows.data
+from narrows.artefacts import pca_of
 from narrows.autoencoder import Autoencoder, Data
 from narrows.batches import batch_size
 from narrows.data import Source
@@ -255,6 +256,9 @@ def _choose(
     x, x_noisy = source.values[some] / unit, noisy[some] / unit
     chosen, missing = {}, {}
     for name, alternative in _alternatives(model, noise).items():
+        if name == "PCA" and model.pca_ is None:
+            missing[name] = "the model has none; model.measure(X) measures it"
+            continue
         if name == "non-local means" and not is_image(source.shape):
             missing[name] = "images only"
             continue
@@ -278,11 +282,12 @@ def _alternatives(model: Autoencoder, noise: float) -> dict[str, _Alternative]:
         return np.asarray(stored / unit)
 
     sigma = noise * math.sqrt(float(np.square(units.scale).mean())) / unit
-    components = PrincipalComponents(model.pca_.mean / unit, model.pca_.components)
-    n_components = np.geomspace(1, len(components.components), _MOST_COMPONENTS).round().astype(int)
+    n_components = np.geomspace(1, 1 if model.pca_ is None else len(model.pca_.components), _MOST_COMPONENTS)
+    n_components = n_components.round().astype(int)
 
     def by_pca(x: NDArray[np.float64], n_components: int) -> NDArray[np.float64]:
-        return pca(x, components, n_components)
+        fitted = pca_of(model)
+        return pca(x, PrincipalComponents(fitted.mean / unit, fitted.components), n_components)
 
     functions: dict[str, Callable[..., NDArray[np.float64]]]
     functions = {"median filter": median_filter, "non-local means": non_local_means, "PCA": by_pca}

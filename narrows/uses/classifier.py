@@ -29,7 +29,7 @@ from narrows.networks.initialisation import undrawn
 from narrows.options import Flag, check
 from narrows.parameters import device_of, training_of
 from narrows.randomness import Stream
-from narrows.stages import chain_stage, check_patience, new_chain, pretraining_stages, split, whole
+from narrows.stages import chain_stage, check_patience, new_chain, pretraining_stages, rows_by_stage, split, whole
 from narrows.training import JoinedRecords, LabelledRecords, Records, Stage, Training, Watcher, train
 
 __all__ = ["AutoencoderClassifier"]
@@ -183,11 +183,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         self.chain_ = chain.eval()
         self.coef_, self.intercept_ = (weight.detach().cpu().numpy() for weight in softmax_layer.parameters())
         self.history_ = [row.to_json() for row in histories[-1]]
-        self.pretraining_history_ = [
-            {"stage": stage.name, **row.to_json()}
-            for stage, history in zip(before, histories, strict=False)
-            for row in history
-        ]
+        self.pretraining_history_ = rows_by_stage(before, histories[: len(before)])
         return self
 
     def predict_proba(self, X: Data) -> NDArray[np.float64]:

@@ -22,9 +22,9 @@ from scipy.special import ndtri
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from narrows.artefacts import density_of
 from narrows.autoencoder import Autoencoder
 from narrows.data import Source
-from narrows.density import CodeDensity
 from narrows.errors import InvalidParameterError, ShapeMismatchError
 from narrows.estimator import listed
 from narrows.inference import decode, draw, nearest_codes, noise_of, to_stored
@@ -35,10 +35,6 @@ __all__ = ["Traversals", "between", "has_prior", "manifold", "sample", "sample_c
 
 SOURCES = ("auto", "prior", "density")
 _DRAWN = 10_000  # codes that quantiles of the density are taken from
-_OLD = (
-    "The model was saved before models had a density of their codes, and it was not trained for a prior either. "
-    "Train it again."
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +103,7 @@ def sample_codes(model: Autoencoder, n: int, *, source: str = "auto", random_sta
             "The bottleneck 'gaussian' and the penalty 'mmd' make models with a prior."
         )
     if source == "density" or not has_prior(model):
-        return _possible(model, _density(model).sample(n, numbers))
+        return _possible(model, density_of(model).sample(n, numbers))
     return _possible(model, numbers.standard_normal((n, model.n_latent_)))
 
 
@@ -159,7 +155,7 @@ def manifold(model: Autoencoder, n: int = 20, *, y: ArrayLike | None = None) -> 
     if has_prior(model):
         across = up = ndtri(levels)
     else:
-        drawn = _density(model).sample(_DRAWN, rng(0, Stream.MANIFOLD))
+        drawn = density_of(model).sample(_DRAWN, rng(0, Stream.MANIFOLD))
         across, up = np.quantile(drawn, levels, axis=0).T
     codes = np.stack(np.meshgrid(across, up[::-1]), axis=-1).reshape(-1, 2)
     records = _records_of(model, _possible(model, codes), _classes(model, y, len(codes)))
@@ -202,7 +198,7 @@ def traversals(
     if has_prior(model):
         mean, deviation = np.zeros(model.n_latent_), np.ones(model.n_latent_)
     else:
-        mean, deviation = _density(model).mean, _density(model).deviation
+        mean, deviation = density_of(model).mean, density_of(model).deviation
     start = mean if record is None else _encoded(model, [record], y)[0]
     deviations = np.linspace(-span, span, n)
 
@@ -247,12 +243,6 @@ def _classes(model: Autoencoder, y: ArrayLike | None, n: int) -> NDArray[np.int6
 def _records_of(model: Autoencoder, codes: NDArray[Any], classes: NDArray[np.int64] | None) -> NDArray[Any]:
     """Return what flat codes (n, n_latent) stand for, in the units and dtype of the training data."""
     return to_stored(decode(model.chain_, codes, classes), model.dtype_)
-
-
-def _density(model: Autoencoder) -> CodeDensity:
-    if model.density_ is None:
-        raise InvalidParameterError(_OLD)
-    return model.density_
 
 
 def _possible(model: Autoencoder, codes: NDArray[np.float64]) -> NDArray[Any]:

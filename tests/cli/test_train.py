@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from PIL import Image
 
 from narrows.cli.console import number
 from narrows.cli.ladder import quality_warnings, range_text
 from narrows.cli.settings import parse_value
 from narrows.errors import OutputError
+
+FAST = ("--epochs", "1", "--limit", "100", "--latent", "2")
 
 
 def read(info, path):
@@ -259,3 +262,36 @@ def test_one_is_counted_as_one(narrows):
     said = narrows("train", "digits", "-o", "m.safetensors", *arguments).stdout
     assert "1 number a code" in said
     assert "1 epoch in" in said
+
+
+def test_ctrl_c_after_the_training_saves_the_model_and_says_how_to_measure_the_rest(narrows, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    command = ("train", "digits:train", "-o", "m.safetensors", *FAST, "--quiet")
+    with monkeypatch.context() as patch:
+        patch.setattr("narrows.integer_half.IntegerHalf.freeze", interrupt)
+        result = narrows(*command, code=130)
+    assert "The trained model is saved in m.safetensors; it has no archive codec." in result.stderr
+    assert result.stderr.rstrip().endswith("--quiet --resume --force")
+    assert "no archive codec" in narrows.json("info", "m.safetensors")["not_frozen"]
+    assert narrows.json("evaluate", "digits:test", "-m", "m.safetensors")["mse"] > 0
+
+    narrows(*command, "--resume", "--force")
+    assert narrows.json("info", "m.safetensors")["qualities"]
+    assert not Path("m.safetensors.checkpoint").exists()
+    narrows(*command[:3], "straight.safetensors", *command[4:])
+    measured, straight = (safetensors.numpy.load_file(path) for path in ("m.safetensors", "straight.safetensors"))
+    assert measured.keys() == straight.keys()
+    assert all(np.array_equal(measured[name], straight[name]) for name in straight)
+
+
+def test_what_could_not_be_measured_is_a_warning(narrows, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("no luck")
+
+    monkeypatch.setattr("narrows.pca.PrincipalComponents.fit", fail)
+    command = ("train", "digits:train", "-o", "m.safetensors", *FAST)
+    result = narrows(*command)
+    assert "Warning: The model has no PCA. RuntimeError: no luck." in result.stderr
+    assert any("no luck" in warning for warning in narrows.json(*command, "--force")["warnings"])
