@@ -64,6 +64,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         What the weights go through before the whole chain is trained.
     residual : "causal", Residual or None
         What is learned besides, to keep values exactly in archives with few bytes.
+    record : "auto", "image" or "vector"
+        What a record is, so that "auto" chooses parts for it. "auto": an image, if it has two or three axes.
     conditional : bool
         Tell encoder and decoder the label of each record: a code then says what the label does not, and records of a
         chosen label can be generated (Sohn, Lee and Yan 2015).
@@ -88,6 +90,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         Numbers in the code of a record.
     shape_, dtype_ : tuple of int, numpy.dtype
         Of the records it was trained on; records come back in them.
+    record_ : "image" or "vector"
+        What these were taken for.
     pca_ : PrincipalComponents or None
         PCA of the training data with ``n_latent_`` components, to compare with.
     density_ : CodeDensity or None
@@ -121,6 +125,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
     pretraining_history_: list[dict[str, Any]]
     n_latent_: int
     trained_on_: dict[str, Any]
+    record_: str
 
     def __init__(
         self,
@@ -134,6 +139,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         preprocessing: Any = "auto",
         pretraining: str | Pretraining | None = None,
         residual: str | Residual | None = None,
+        record: str = "auto",
         conditional: bool = False,
         training: Training | None = None,
         random_state: Any = None,
@@ -147,6 +153,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         self.preprocessing = preprocessing
         self.pretraining = pretraining
         self.residual = residual
+        self.record = record
         self.conditional = conditional
         self.training = training
         self.random_state = random_state
@@ -188,7 +195,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         TrainingDivergedError
             If the loss stops being finite.
         KeyboardInterrupt
-            After Ctrl-C. If training was complete, the model is fitted all the same, and `measure` measures the rest.
+            After Ctrl-C. If training was complete the model is fitted, and `measure` measures the rest.
         """
         for name in ("chain_", "classes_"):
             self.__dict__.pop(name, None)  # a fit that fails leaves no model of other records behind
@@ -205,8 +212,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
     def measure(self, X: Data, y: ArrayLike | None = None, *, again: bool = False) -> Self:
         """Measure on the training records what `fit` could not: PCA, density of codes, archive codec.
 
-        `fit` measures all three once the weights are trained. Where that failed or was interrupted, they are None, and
-        ``unmeasured_`` says why; models saved by earlier versions may lack them, too.
+        Where that failed or was interrupted they are None, and ``unmeasured_`` says why.
 
         Parameters
         ----------
@@ -403,10 +409,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
 
         Raises
         ------
-        NotFreezableError
-            If the decoder cannot be turned into integer arithmetic; says why.
-        NotMeasuredError
-            If it was not measured; says why, and how to.
+        NotFreezableError, NotMeasuredError
+            If the decoder cannot be turned into integer arithmetic, or that was not tried; says why.
         """
         check_is_fitted(self)
         return integer_half_of(self).codec

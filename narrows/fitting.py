@@ -16,7 +16,7 @@ from narrows.data import Source
 from narrows.errors import InvalidParameterError
 from narrows.estimator import TRAIN_ON_FINITE, Data, labels_of
 from narrows.options import Flag, check
-from narrows.parameters import device_of, residual_of, training_of
+from narrows.parameters import device_of, record_of, residual_of, training_of
 from narrows.randomness import Stream, generator
 from narrows.residuals.contract import Residual, ResidualModule
 from narrows.stages import chain_stage, new_chain, pretraining_stages, records_of, rows_by_stage, split, whole
@@ -119,6 +119,7 @@ def train_parts(
     histories = train(stages, everything, seed=seed, watcher=watcher, checkpoint=checkpoint, resume=resume)
     learned = {
         "chain_": chain.eval(),
+        "record_": record_of(params["record"], source.shape),
         "residual_": residual,
         "range_": low_and_high,
         "history_": [row.to_json() for row in histories[len(pretraining)]],

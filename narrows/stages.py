@@ -16,7 +16,7 @@ from narrows.batches import batch_size
 from narrows.chain import Chain
 from narrows.data import Source
 from narrows.errors import InvalidParameterError
-from narrows.parameters import device_of, pretraining_of, training_of
+from narrows.parameters import device_of, pretraining_of, record_of, training_of
 from narrows.randomness import Stream, generator, rng
 from narrows.training import Epoch, LabelledRecords, Records, Stage, Training
 
@@ -37,6 +37,7 @@ _BATCH = 1024
 def new_chain(params: Mapping[str, Any], source: Source, records: Records, seed: int, *, n_classes: int = 0) -> Chain:
     """Return the untrained chain that an autoencoder's parameters mean, prepared for the records to train on."""
     settings = training_of(params["training"])
+    record_of(params["record"], source.shape)  # which may be refused
     parts = replace(choose_parts(params, source.shape, source.dtype), n_classes=n_classes)
     precision = torch.float64 if settings.precision == "float64" else torch.float32
     chain = Chain(parts, source.shape, source.dtype, generator(seed, Stream.WEIGHTS)).to(device_of(settings), precision)

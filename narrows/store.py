@@ -1,11 +1,11 @@
 """A model as one safetensors file: tensors, and everything else as JSON in the header. Loading executes no code.
 
 The header's metadata hold ``narrows``, a JSON object: ``format``, the parameters, the parts that were chosen, the
-records' shape and dtype, the history, and ``sha256`` of all that and the tensors, in the order of their names. The
-tensor ``frozen`` is the integer decoder as bytes (`narrows.codec.frozen`), or ``not_frozen`` says why there is none.
-The tensors ``density.*`` are the arrays of `narrows.density.CodeDensity`. Of what could not be measured, ``unmeasured``
-says why by its name in `narrows.artefacts`; without a codec the tensors ``residual.*`` are the trained network of
-residuals.
+records' shape and dtype, what they were taken for, the history, and ``sha256`` of all that and the tensors, in the
+order of their names. The tensor ``frozen`` is the integer decoder as bytes (`narrows.codec.frozen`), or ``not_frozen``
+says why there is none. The tensors ``density.*`` are the arrays of `narrows.density.CodeDensity`. Of what could not be
+measured, ``unmeasured`` says why, by its name in `narrows.artefacts`; without a codec the tensors ``residual.*`` are
+the trained network of residuals.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from narrows.files import write_atomically
 from narrows.integer_half import IntegerHalf
 from narrows.likelihoods import Likelihood
 from narrows.networks import Network
-from narrows.parameters import device_of, residual_of, training_of
+from narrows.parameters import device_of, record_of, residual_of, training_of
 from narrows.part import Part
 from narrows.pca import PrincipalComponents
 from narrows.penalties import Penalty
@@ -119,6 +119,7 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Autoencoder:
             model.classes_ = np.array(header["classes_"])
         if len(getattr(model, "classes_", ())) != parts.n_classes:
             raise ValueError(f"it has labels of {parts.n_classes} classes, but not their names")
+        model.record_ = record_of(header.get("record", "auto"), shape)  # older files do not say it
         model.shape_, model.dtype_, model.range_ = shape, dtype, tuple(header["range_"])
         reasons = model.unmeasured_ = {str(name): str(reason) for name, reason in header.get("unmeasured", {}).items()}
         frozen = tensors["frozen"].numpy().tobytes() if "frozen" in tensors else str(header.get("not_frozen", _OLD))
@@ -149,6 +150,7 @@ def describe(model: Autoencoder) -> dict[str, Any]:
         "parts": {name: _to_json(value) for name, value in vars(model.chain_.parts).items()},
         "shape": list(model.shape_),
         "dtype": model.dtype_.name,
+        "record": model.record_,
         "feature_names_in_": None if names is None else [str(name) for name in names],
         **({} if why_not is None else {"not_frozen": why_not}),
         **({"unmeasured": model.unmeasured_} if model.unmeasured_ else {}),

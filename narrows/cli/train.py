@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from narrows.cli.console import aligned, command_line, count, note, number, print_json, print_lines
+from narrows.cli.describe import taken_for
 from narrows.cli.inputs import check_file_output, open_data
 from narrows.cli.ladder import qualities_of, quality_warnings, range_text
 from narrows.cli.options import data_argument, data_options, device_flag, output_option, write_options
@@ -41,6 +42,12 @@ interrupted. The same command with --resume goes on from there and comes to the 
 @output_option("MODEL.safetensors", "Where to save the model.")
 @click.option("--recipe", "name", default="auto", metavar="NAME", show_default=True, help="See `narrows recipes`.")
 @click.option("--epochs", type=int, metavar="N", help="Passes over the data.")
+@click.option(
+    "--as",
+    "as",
+    type=click.Choice(["image", "vector"]),
+    help="What a record is.  [default: an image, if it has two or three axes]",
+)
 @click.option("--latent", type=int, metavar="N", help="Numbers in the code of a record.")
 @click.option("--batch-size", type=int, metavar="N", help="Records in a step.")
 @click.option("--learning-rate", type=float, metavar="X", help="Step size at the schedule's peak.")
@@ -75,6 +82,8 @@ def train(
     **flags: Any,
 ) -> None:
     """Train an autoencoder on DATA and save it."""
+    from narrows.data.arrays import guess_record
+
     checkpoint = Path(f"{output}.checkpoint")
     if resume and not force and not checkpoint.exists() and os.path.isfile(output):
         raise Failure(
@@ -92,6 +101,8 @@ def train(
         note(f"There is no checkpoint {checkpoint}: the run starts anew.", quiet=quiet)
     elif not resume:
         checkpoint.unlink(missing_ok=True)
+    if not resume and model.record == "auto" and guess_record(source.shape) == "image":
+        note(f"The records are taken for {taken_for('image', source.shape, 'auto')}.", quiet=quiet)
     try:
         _fit(model, source, validation=validation, watcher=watcher(quiet=quiet), checkpoint=checkpoint, resume=resume)
     except (KeyboardInterrupt, SystemExit) as stop:
@@ -225,6 +236,7 @@ def _report(model: Autoencoder, output: str, validation: Source | None, as_json:
         "bytes": os.path.getsize(output),
         "seconds": sum(row["seconds"] for row in [*model.pretraining_history_, *history]),
         "records": model.trained_on_["n_records"],
+        "record": model.record_,
         "n_latent": model.n_latent_,
         "epochs": len(history),
         "kept_epoch": kept["epoch"],
@@ -245,6 +257,7 @@ def _report(model: Autoencoder, output: str, validation: Source | None, as_json:
     rows = [
         ("model", f"{output}, {result['bytes']:,} bytes, {count(result['n_latent'], 'number')} a code"),
         ("trained", f"{epochs} on {count(result['records'], 'record')} of {model.trained_on_['name']}"),
+        ("taken for", taken_for(model.record_, model.shape_, model.record)),
         ("loss", f"{number(kept['loss'])} nats per record"),
     ]
     if kept["validation_loss"] is not None:

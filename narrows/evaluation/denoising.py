@@ -26,7 +26,7 @@ from narrows.autoencoder import Autoencoder, Data
 from narrows.batches import batch_size
 from narrows.data import Source
 from narrows.errors import MissingPackageError, ShapeMismatchError
-from narrows.evaluation.denoisers import is_image, median_filter, non_local_means, pca
+from narrows.evaluation.denoisers import median_filter, non_local_means, pca
 from narrows.evaluation.metrics import unit_of
 from narrows.inference import to_stored
 from narrows.options import Real, check
@@ -259,7 +259,7 @@ def _choose(
         if name == "PCA" and model.pca_ is None:
             missing[name] = "the model has none; model.measure(X) measures it"
             continue
-        if name == "non-local means" and not is_image(source.shape):
+        if name == "non-local means" and model.record_ != "image":
             missing[name] = "images only"
             continue
         try:

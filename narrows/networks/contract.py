@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Generator, Tensor, nn
 
@@ -128,7 +129,15 @@ class Decoder(nn.Module, ABC):
 
 
 class Network(Part, ABC, axis="network"):
-    """Settings of an encoder and its decoder."""
+    """Settings of an encoder and its decoder.
+
+    Attributes
+    ----------
+    for_images : bool
+        Whether records must be images, whose neighbouring values belong together.
+    """
+
+    for_images: ClassVar[bool] = False
 
     start_at_mean: bool = option(
         Flag(),

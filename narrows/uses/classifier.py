@@ -27,7 +27,7 @@ from narrows.inference import encode
 from narrows.networks import Dense
 from narrows.networks.initialisation import undrawn
 from narrows.options import Flag, check
-from narrows.parameters import device_of, training_of
+from narrows.parameters import device_of, record_of, training_of
 from narrows.randomness import Stream
 from narrows.stages import chain_stage, check_patience, new_chain, pretraining_stages, rows_by_stage, split, whole
 from narrows.training import JoinedRecords, LabelledRecords, Records, Stage, Training, Watcher, train
@@ -61,6 +61,8 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         The labels there are, sorted.
     chain_ : Chain
         The autoencoder's parts; of these the encoder was trained for the labels.
+    record_ : "image" or "vector"
+        What the autoencoder took the records for.
     coef_, intercept_ : ndarray of shape (n_classes, n_latent), (n_classes,)
         W and b.
     history_ : list of dict
@@ -181,6 +183,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
             resume=resume,
         )
         self.chain_ = chain.eval()
+        self.record_ = record_of(params["record"], source.shape)
         self.coef_, self.intercept_ = (weight.detach().cpu().numpy() for weight in softmax_layer.parameters())
         self.history_ = [row.to_json() for row in histories[-1]]
         self.pretraining_history_ = rows_by_stage(before, histories[: len(before)])

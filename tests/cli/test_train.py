@@ -295,3 +295,21 @@ def test_what_could_not_be_measured_is_a_warning(narrows, monkeypatch):
     result = narrows(*command)
     assert "Warning: The model has no PCA. RuntimeError: no luck." in result.stderr
     assert any("no luck" in warning for warning in narrows.json(*command, "--force")["warnings"])
+
+
+def test_what_records_are_taken_for_is_said_and_can_be_chosen(narrows):
+    np.save("windows.npy", np.random.default_rng(0).integers(0, 256, (20, 40, 16), dtype=np.uint8))
+    command = ("train", "windows.npy", "-o", "m.safetensors", "--epochs", "1", "--latent", "2")
+    by_shape = narrows(*command)
+    said = "images of 40×16, by their shape (--as vector if they are none)"
+    assert f"taken for {said}." in by_shape.stderr
+    assert re.search(rf"taken for +{re.escape(said)}", by_shape.stdout)
+    assert re.search(rf"taken for +{re.escape(said)}", narrows("info", "m.safetensors").stdout)
+
+    chosen = narrows(*command, "--as", "vector", "--force")
+    assert "taken for images" not in chosen.output
+    assert re.search("taken for +vectors of 640 values", chosen.stdout)
+    assert re.search("taken for +vectors of 640 values", narrows("info", "m.safetensors").stdout)
+    assert narrows.json("info", "m.safetensors")["record"] == "vector"
+    assert narrows.json(*command, "--as", "image", "--force")["record"] == "image"
+    assert "by their shape" not in narrows("info", "m.safetensors").stdout
