@@ -82,8 +82,6 @@ def train(
     **flags: Any,
 ) -> None:
     """Train an autoencoder on DATA and save it."""
-    from narrows.data.arrays import guess_record
-
     checkpoint = Path(f"{output}.checkpoint")
     if resume and not force and not checkpoint.exists() and os.path.isfile(output):
         raise Failure(
@@ -101,7 +99,7 @@ def train(
         note(f"There is no checkpoint {checkpoint}: the run starts anew.", quiet=quiet)
     elif not resume:
         checkpoint.unlink(missing_ok=True)
-    if not resume and model.record == "auto" and guess_record(source.shape) == "image":
+    if not resume and _is_guessed_image(model, source):
         note(f"The records are taken for {taken_for('image', source.shape, 'auto')}.", quiet=quiet)
     try:
         _fit(model, source, validation=validation, watcher=watcher(quiet=quiet), checkpoint=checkpoint, resume=resume)
@@ -117,6 +115,15 @@ def train(
     _report(model, output, validation, as_json)
     for warning in _warnings(model):
         note(f"Warning: {warning}", quiet=quiet)
+
+
+def _is_guessed_image(model: Autoencoder, source: Source) -> bool:
+    """Return whether the records get a network for images though nobody said that they are images."""
+    from narrows.auto import choose_parts
+
+    if (model.record, model.network) != ("auto", "auto"):
+        return False
+    return choose_parts(model.get_params(deep=False), source.shape, source.dtype).network.for_images
 
 
 def _fit(model: Autoencoder, source: Source, **run: Any) -> None:

@@ -299,15 +299,16 @@ def test_what_could_not_be_measured_is_a_warning(narrows, monkeypatch):
 
 def test_what_records_are_taken_for_is_said_and_can_be_chosen(narrows):
     np.save("windows.npy", np.random.default_rng(0).integers(0, 256, (20, 40, 16), dtype=np.uint8))
-    command = ("train", "windows.npy", "-o", "m.safetensors", "--epochs", "1", "--latent", "2")
+    command = ("train", "windows.npy", "-o", "m.safetensors", "--epochs", "1", "--recipe", "codec")
     by_shape = narrows(*command)
     said = "images of 40×16, by their shape (--as vector if they are none)"
-    assert f"taken for {said}." in by_shape.stderr
+    assert by_shape.stderr.startswith(f"The records are taken for {said}.\n"), "said before the training"
     assert re.search(rf"taken for +{re.escape(said)}", by_shape.stdout)
     assert re.search(rf"taken for +{re.escape(said)}", narrows("info", "m.safetensors").stdout)
 
     chosen = narrows(*command, "--as", "vector", "--force")
     assert "taken for images" not in chosen.output
+    assert narrows.json("info", "m.safetensors")["parts"]["network"]["name"] == "dense"
     assert re.search("taken for +vectors of 640 values", chosen.stdout)
     assert re.search("taken for +vectors of 640 values", narrows("info", "m.safetensors").stdout)
     assert narrows.json("info", "m.safetensors")["record"] == "vector"
