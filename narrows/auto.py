@@ -12,6 +12,7 @@ from narrows.bottlenecks import Bottleneck
 from narrows.chain import Parts
 from narrows.corruptions import Corruption
 from narrows.data.columns import Columns
+from narrows.errors import InvalidParameterError
 from narrows.likelihoods import Likelihood, Normal
 from narrows.networks import Convolutional, Dense, Network, Strided
 from narrows.networks.images import ImageLayout
@@ -43,7 +44,7 @@ def choose_parts(params: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dt
     Parameters
     ----------
     params : mapping
-        As `Autoencoder.get_params` returns them: parts by value, by name, or "auto".
+        As `Autoencoder.get_params` returns them: parts by value, by name, or "auto"; and what a ``record`` is.
     shape : tuple of int
         Shape of one record.
     dtype : numpy.dtype
@@ -57,6 +58,9 @@ def choose_parts(params: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dt
         If a parameter is nothing that it can be, or the parts do not go together.
     """
     owner = "Autoencoder"
+    record = params["record"]
+    if record == "vector":  # everything is chosen as for a vector of as many values
+        shape = (math.prod(shape),)
     n_latent = check(owner, "n_latent", params["n_latent"], optional(Whole(1)))
     likelihood = (
         Normal(scale="learned") if _is_auto(params["likelihood"]) else as_part(Likelihood, params["likelihood"])
@@ -71,6 +75,11 @@ def choose_parts(params: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dt
     penalties = check(owner, "penalties", params["penalties"], Many(OneOf(Penalty)))
     if not _is_auto(params["network"]):
         network = as_part(Network, params["network"])
+        if record == "vector" and network.for_images:
+            raise InvalidParameterError(
+                f"The network '{network.name}' is for images, and the records are taken for vectors. "
+                "Set network='dense', or record='image'."
+            )
     else:
         # Where values end at 0 and 1, so does a decoder; a Bernoulli likelihood wants logits and ends there by itself.
         is_unit = [part.name for part in preprocessing] == ["unit-scale"] and likelihood.name != "bernoulli"

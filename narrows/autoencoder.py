@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import os
-from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -14,40 +12,29 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 from torch import nn
 
+from narrows.artefacts import integer_half_of, measure, measure_source, unmeasured
 from narrows.bottlenecks import Bottleneck
+from narrows.chain import Chain
 from narrows.corruptions import Corruption
 from narrows.data import Source
 from narrows.density import CodeDensity
 from narrows.errors import InvalidParameterError, ShapeMismatchError
 from narrows.estimator import TRAIN_ON_FINITE, Data, RecordsEstimator, labels_of
+from narrows.fitting import CONDITIONAL, described, open_for_training, train_parts
 from narrows.inference import corrupt, decode, encode, encode_unquantised, mean_total, reconstruct, to_stored
 from narrows.integer_half import IntegerHalf
 from narrows.likelihoods import Likelihood
 from narrows.networks import Network
-from narrows.options import Flag, check
-from narrows.parameters import device_of, residual_of, training_of
 from narrows.pca import PrincipalComponents
 from narrows.pretraining import Pretraining
 from narrows.residuals import Residual
-from narrows.selection import check_against_pca, compare_with_pca, linear_chain, value_scale
-from narrows.stages import (
-    chain_stage,
-    labelled,
-    n_held_out,
-    new_chain,
-    parts_for,
-    pretraining_stages,
-    split,
-    whole,
-)
-from narrows.training import Records, Stage, Training, Watcher, stream, train
+from narrows.residuals.contract import ResidualModule
+from narrows.training import Training, Watcher
 
 if TYPE_CHECKING:
     from narrows.codec.frozen import FrozenCodec
 
 __all__ = ["Autoencoder", "Data"]
-
-_CONDITIONAL = "This conditional model"
 
 
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEstimator):  # type: ignore[misc]
@@ -77,6 +64,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         What the weights go through before the whole chain is trained.
     residual : "causal", Residual or None
         What is learned besides, to keep values exactly in archives with few bytes.
+    record : "auto", "image" or "vector"
+        What a record is, so that "auto" chooses parts for it. "auto": an image, if it has two or three axes.
     conditional : bool
         Tell encoder and decoder the label of each record: a code then says what the label does not, and records of a
         chosen label can be generated (Sohn, Lee and Yan 2015).
@@ -97,17 +86,24 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         The same for the stages of pretraining, which are told apart by ``stage``.
     classes_ : ndarray of shape (n_classes,)
         The labels there were, sorted; of conditional models only.
+    comparison_ : Comparison or None
+        How the network restored records held out beside PCA, where it has a linear path, and which of them was kept.
     n_latent_ : int
         Numbers in the code of a record.
     shape_, dtype_ : tuple of int, numpy.dtype
         Of the records it was trained on; records come back in them.
-    integer_half_ : IntegerHalf
-        What archives need of the model, `frozen_`, or why there is nothing of the kind.
-    density_ : CodeDensity or None
-        Mixture of normal distributions fitted to the codes of training records, for `sample`. None in models saved
-        before there were such.
-    pca_ : PrincipalComponents
+    record_ : "image" or "vector"
+        What these were taken for.
+    pca_ : PrincipalComponents or None
         PCA of the training data with ``n_latent_`` components, to compare with.
+    density_ : CodeDensity or None
+        Mixture of normal distributions fitted to the codes of training records, for `sample`.
+    integer_half_ : IntegerHalf or None
+        What archives need of the model, `frozen_`, or why there is nothing of the kind.
+    unmeasured_ : dict of str to str
+        Which of these, ``pca``, ``density`` or ``codec``, could not be measured, and why; see `measure`.
+    residual_ : ResidualModule or None
+        The trained network of residuals, until the codec has it.
 
     Examples
     --------
@@ -119,6 +115,19 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
     >>> model.inverse_transform(model.transform(X)).shape
     (100, 8)
     """
+
+    chain_: Chain
+    pca_: PrincipalComponents | None
+    density_: CodeDensity | None
+    integer_half_: IntegerHalf | None
+    unmeasured_: dict[str, str]
+    residual_: ResidualModule | None
+    range_: tuple[float, float]
+    history_: list[dict[str, Any]]
+    pretraining_history_: list[dict[str, Any]]
+    n_latent_: int
+    trained_on_: dict[str, Any]
+    record_: str
 
     def __init__(
         self,
@@ -132,6 +141,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         preprocessing: Any = "auto",
         pretraining: str | Pretraining | None = None,
         residual: str | Residual | None = None,
+        record: str = "auto",
         conditional: bool = False,
         training: Training | None = None,
         random_state: Any = None,
@@ -145,6 +155,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         self.preprocessing = preprocessing
         self.pretraining = pretraining
         self.residual = residual
+        self.record = record
         self.conditional = conditional
         self.training = training
         self.random_state = random_state
@@ -185,70 +196,43 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
             If the data cannot be used.
         TrainingDivergedError
             If the loss stops being finite.
+        KeyboardInterrupt
+            After Ctrl-C. If training was complete the model is fitted, and `measure` measures the rest.
         """
         for name in ("chain_", "classes_"):
             self.__dict__.pop(name, None)  # a fit that fails leaves no model of other records behind
-        source = self._open(X, reset=True, advice=TRAIN_ON_FINITE)
-        settings, params = training_of(self.training), self.get_params(deep=False)
-        check("Autoencoder", "conditional", self.conditional, Flag())
-        labels = None
-        if self.conditional:
-            self.classes_, labels = np.unique(labels_of(source, y, owner=_CONDITIONAL), return_inverse=True)
-            if self.residual is not None:
-                raise InvalidParameterError("A conditional model makes no archives: set residual=None.")
-        held_out_source, held_out_labels = None, None
-        if validation is not None:
-            x, of_x = validation if self.conditional and isinstance(validation, tuple) else (validation, None)
-            held_out_source = self._open(x, reset=False, advice=TRAIN_ON_FINITE)
-            if self.conditional:
-                held_out_labels = self._positions(labels_of(held_out_source, of_x, owner=_CONDITIONAL))
-        told = {"labels": labels, "validation labels": held_out_labels}
-        seen = {"data": source, "validation data": held_out_source}
-        seed, state = self._seed_and_checkpoint(checkpoint, seen, told, resume=resume)
+        data, held_out = open_for_training(self, X, y, validation)
+        seed, state = self._seed_and_checkpoint(checkpoint, *described(data, held_out), resume=resume)
+        n_classes = 0 if data.labels is None else len(self.classes_)
+        run: dict[str, Any] = {"watcher": watcher, "checkpoint": state, "resume": resume}
+        learned, records = train_parts(self.get_params(deep=False), data, held_out, n_classes, seed, **run)
+        # All at once, and before anything else that could fail: from here on the model is a trained one.
+        self.__dict__.update(**unmeasured(), **learned)
+        measure(self, records)
+        return self
 
-        parts = parts_for(params, source, seed, n_classes=0 if labels is None else len(self.classes_))
-        n_apart = 0 if held_out_source is not None else n_held_out(settings, parts, len(source))
-        rows, held_out_rows = split(len(source), n_apart, seed)
-        device = device_of(settings)
-        all_records = Records(source.values, device)  # there once; all others are rows of it
-        records = all_records.only(rows)
-        held_out = None if held_out_rows is None else labelled(all_records.only(held_out_rows), labels)
-        if held_out_source is not None:
-            held_out = labelled(Records(held_out_source.values, device), held_out_labels)
-        chain = new_chain(parts, settings, source, records, seed)
-        learned_from = labelled(records, labels)
-        pretraining = pretraining_stages(params, chain, learned_from)
-        own = chain_stage(params, chain, learned_from, held_out, name="all layers" if pretraining else "")
-        stages = [*pretraining, own]
-        residual, expected = residual_of(self.residual), None
-        if residual is not None:
-            expected = residual.build(source.shape, source.dtype, stream(seed, 5)).to(device)
-            stages.append(Stage(expected, records, None, residual.training(len(records)), name="residuals"))
-        everything = whole(chain=chain, residual=expected)
-        histories = train(stages, everything, seed=seed, watcher=watcher, checkpoint=state, resume=resume)
-        comparison = None
-        if parts.network.linear_path and not parts.network.is_linear and held_out is not None:
-            comparison = compare_with_pca(chain.eval(), linear_chain(chain, settings, source, records, seed), held_out)
-            if not comparison.is_better and params["network"] == "auto":
-                chain = linear_chain(chain, settings, source, all_records, seed)
-        self.comparison_ = comparison
-        self.chain_ = chain.eval()
-        self.range_ = _range(source.values)
-        freeze_residual = None if residual is None or expected is None else partial(residual.freeze, expected)
-        self.density_ = CodeDensity.of(self.chain_, learned_from, seed)
-        self.integer_half_ = IntegerHalf.freeze(self.chain_, records, self.range_, seed, freeze_residual)
-        self.history_ = [row.to_json() for row in histories[len(pretraining)]]
-        self.pretraining_history_ = [
-            {"stage": stage.name, **row.to_json()}
-            for stage, history in zip(pretraining, histories, strict=False)
-            for row in history
-        ]
-        self.n_latent_ = math.prod(chain.bottleneck.z_shape)
-        self.trained_on_: dict[str, Any] = {"name": source.name, "n_records": len(records), "seed": seed}
-        scale = value_scale(chain)
-        self.pca_ = PrincipalComponents.fit(source.values, chain.bottleneck.n_numbers, seed, scale=scale)
-        if not parts.n_classes:
-            check_against_pca(chain, self.pca_, records)
+    def measure(self, X: Data, y: ArrayLike | None = None, *, again: bool = False) -> Self:
+        """Measure on the training records what `fit` could not: PCA, density of codes, archive codec.
+
+        Where that failed or was interrupted they are None, and ``unmeasured_`` says why.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, *shape), path, name or Source
+            The records that the model was trained on, without those held out for validation.
+        y : array_like of shape (n,), optional
+            Labels, for conditional models; named data sets bring their own. Others ignore it.
+        again : bool
+            Measure what the model has already, too.
+
+        Raises
+        ------
+        DataError
+            If the records are not of the shape and dtype of the training records.
+        """
+        check_is_fitted(self)
+        source = self._open(X, reset=False, advice=TRAIN_ON_FINITE)
+        measure_source(self, source, self.classes_of(source, y), again=again)
         return self
 
     def fit_transform(self, X: Data, y: ArrayLike | None = None, **fit_params: Any) -> NDArray[Any]:
@@ -391,12 +375,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         from narrows.codec.calibration import to_symbols
 
         check_is_fitted(self)
-        steps = self.integer_half_.steps(quality)
+        steps = integer_half_of(self).steps(quality)
         return to_symbols(encode_unquantised(self.chain_, self._open(X, reset=False).values), steps)
 
     def classes_of(self, source: Source, y: ArrayLike | None) -> NDArray[np.int64] | None:
         """Return the classes of records as positions in ``classes_``; None where the model is not told of them."""
-        return self._positions(labels_of(source, y, owner=_CONDITIONAL)) if self.chain_.parts.n_classes else None
+        return self._positions(labels_of(source, y, owner=CONDITIONAL)) if self.chain_.parts.n_classes else None
 
     def save(self, path: str | os.PathLike[str], *, force: bool = False) -> None:
         """Write the model as one safetensors file, to be read by `narrows.load`.
@@ -427,11 +411,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
 
         Raises
         ------
-        NotFreezableError
-            If the decoder cannot be turned into integer arithmetic; says why.
+        NotFreezableError, NotMeasuredError
+            If the decoder cannot be turned into integer arithmetic, or that was not tried; says why.
         """
         check_is_fitted(self)
-        return self.integer_half_.codec
+        return integer_half_of(self).codec
 
     @property
     def _n_features_out(self) -> int:
@@ -444,8 +428,3 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _range(values: NDArray[Any]) -> tuple[float, float]:
-    chunks = [values[start : start + 4096] for start in range(0, len(values), 4096)]
-    return float(min(chunk.min() for chunk in chunks)), float(max(chunk.max() for chunk in chunks))

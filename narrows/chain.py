@@ -31,6 +31,8 @@ from narrows.networks.linear_path import LinearPathDecoder, LinearPathEncoder
 from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing, Preprocessor
 from narrows.preprocessing.moments import Moments
+from narrows.randomness import Stream
+from narrows.record_noise import RecordNoise
 
 __all__ = ["Chain", "Loss", "Parts"]
 
@@ -38,7 +40,6 @@ __all__ = ["Chain", "Loss", "Parts"]
 _FLOAT32_IS_ENOUGH = {torch.bool, torch.uint8, torch.int8, torch.int16, torch.uint16, torch.float16, torch.float32}
 _FIT_BATCH = 4096
 _ROUNDING = 1e-6  # that scaled values may be off by: in float32 what is just above 1 is 1, and trains as such
-_SEED = 0  # of what is drawn outside training
 
 
 @dataclass(frozen=True)
@@ -220,7 +221,9 @@ class Chain(nn.Module):
         """Return the mean reconstruction of codes z in the records' own units, floats (n, *shape); as `decode`."""
         return self.preprocessor.inverse(self.likelihood.mean(self.decode(z, switches, condition)).double())
 
-    def loss(self, batch: Tensor | Labelled, generator: Generator | None = None) -> Loss:
+    def loss(
+        self, batch: Tensor | Labelled, generator: Generator | None = None, *, corruption: Generator | None = None
+    ) -> Loss:
         """Return what records cost.
 
         Parameters
@@ -228,17 +231,19 @@ class Chain(nn.Module):
         batch : Tensor of shape (n, *shape), or Labelled
             Records in their stored dtype; with labels where encoder and decoder are told of them.
         generator : Generator, optional
-            Where the noise of corruption and bottleneck comes from. Without one nothing is damaged, and what a
-            variational model must draw is drawn in the same way each time.
+            Where all noise of training comes from. Without it the loss is measured: nothing is corrupted, codes are
+            those of use, and only parts whose loss is defined by draws draw, from each record's own noise.
+        corruption : Generator, optional
+            Corrupt the records of a measurement by this noise.
         """
         records, labels = (batch.records, batch.labels) if isinstance(batch, Labelled) else (batch, None)
         x, condition = self.prepare(records), self.condition(labels)
-        drawing = self._drawing(x) if generator is None else generator
-        if drawing is not None:
-            x = self.likelihood.observe(x, drawing)
-        x_tilde = self.damage(x, generator)
+        of_records, of_codes = (generator, generator) if generator is not None else self._own_noise(records)
+        if of_records is not None:
+            x = self.likelihood.observe(x, of_records)
+        x_tilde = self.damage(x, corruption if generator is None else generator)
         h, switches = self.encoder.with_switches(x_tilde, condition)  # none, but of networks that unpool with them
-        code: Code = self.bottleneck(h, drawing)
+        code: Code = self.bottleneck(h, of_codes)
         parameters = self.decode(code.z, switches, condition)
         if self.training and generator is not None:
             self.likelihood.adapt(parameters, x)
@@ -248,11 +253,16 @@ class Chain(nn.Module):
             penalty = penalty + part.cost(self, x_tilde, h, code, generator)
         return Loss(reconstruction, code.cost, penalty)
 
-    def _drawing(self, x: Tensor) -> Generator | None:
-        """Return a generator that is the same each time, for a loss that is one only of what is drawn."""
-        if not (self.bottleneck.draws or self.likelihood.draws):
-            return None
-        return Generator(x.device).manual_seed(_SEED)
+    def _own_noise(self, records: Tensor) -> tuple[RecordNoise | None, RecordNoise | None]:
+        """Return what the likelihood and the bottleneck draw from in measurements; None for a part that does not draw.
+
+        A record has the same noise alone, in any batch and in any order; see `narrows.record_noise`.
+        """
+        if not (self.likelihood.draws or self.bottleneck.draws):
+            return None, None
+        own = RecordNoise.of(records)
+        of_records = own.stream(Stream.MEASURED_RECORDS) if self.likelihood.draws else None
+        return of_records, own.stream(Stream.MEASURED_CODES, 0) if self.bottleneck.draws else None
 
 
 def _as_floats(records: Tensor) -> Tensor:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from narrows.batches import Labelled, batch_size
 from narrows.chain import Chain
-from narrows.training import Records, stream
+from narrows.randomness import Stream, generator, integer, rng
+from narrows.training import Records
 
 __all__ = ["CodeDensity"]
 
@@ -78,8 +79,8 @@ class CodeDensity:
         """
         d = math.prod(chain.bottleneck.z_shape)
         n = min(len(records), _RECORDS, max(_VALUES // d, _LONGEST))
-        rows = np.sort(np.random.default_rng(seed).choice(len(records), n, replace=False))
-        noise = stream(seed, 11, device=records.device)
+        rows = np.sort(rng(seed, Stream.DENSITY_ROWS).choice(len(records), n, replace=False))
+        noise = generator(seed, Stream.DENSITY_NOISE, device=records.device)
         codes = []
         with torch.no_grad():
             for some in torch.split(torch.from_numpy(rows).to(records.device), batch_size(chain.shape, _BATCH)):
@@ -105,9 +106,10 @@ class CodeDensity:
         if d > _LONGEST:
             from sklearn.decomposition import PCA
 
+            solver = integer(seed, Stream.DENSITY_SOLVER)
             centre = codes.mean(axis=0)
             with np.errstate(invalid="ignore", divide="ignore"):  # codes that are all the same have no variance
-                components = PCA(min(_PRINCIPAL, len(codes)), random_state=seed).fit(codes - centre).components_
+                components = PCA(min(_PRINCIPAL, len(codes)), random_state=solver).fit(codes - centre).components_
             codes = (codes - centre) @ components.T
         middle, scale = codes.mean(axis=0), codes.std(axis=0)
         weights, means, covariances = _mixture((codes - middle) / np.where(scale > 0, scale, 1.0), seed)
@@ -174,12 +176,17 @@ def _mixture(
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
-    order = np.random.default_rng(seed).permutation(n)
+    order = rng(seed, Stream.DENSITY_HELD_OUT).permutation(n)
     held_out, seen = np.split(codes[order], [round(_HELD_OUT * n)])
     best, best_nats = one, _nats(seen, held_out)
     for number in tried:
         mixture = GaussianMixture(
-            number, tol=1e-2, reg_covar=_LEAST_VARIANCE, max_iter=_STEPS, init_params="k-means++", random_state=seed
+            number,
+            tol=1e-2,
+            reg_covar=_LEAST_VARIANCE,
+            max_iter=_STEPS,
+            init_params="k-means++",
+            random_state=integer(seed, Stream.DENSITY_SOLVER),
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a few steps will do

@@ -4,6 +4,7 @@
 
     NarrowsError
     ├── InvalidParameterError (ValueError)       a setting that cannot be: negative size, corruption above 1
+    │   ├── NotMeasuredError                     a model without the PCA, density or codec that this needs, and why
     │   └── UnknownNameError                     no recipe, part, option or data set of that name; suggests the nearest
     ├── DataError (ValueError)                   data that cannot be used as they are
     │   ├── DataNotFoundError (FileNotFoundError)    nothing is there
@@ -21,6 +22,8 @@
     ├── OutputExistsError (FileExistsError)      nothing is overwritten unasked
     ├── OutputError (OSError)                    an output that cannot be written, and why: a full disk, no permission
     └── TrainingDivergedError (ArithmeticError)  the loss stopped being finite: epoch, step, learning rate
+
+    UnmeasuredWarning (UserWarning)          training is done, but an artefact of the model could not be measured
 """
 
 from __future__ import annotations
@@ -42,11 +45,13 @@ __all__ = [
     "NonFiniteDataError",
     "NotDecodableError",
     "NotFreezableError",
+    "NotMeasuredError",
     "OutputError",
     "OutputExistsError",
     "ShapeMismatchError",
     "TrainingDivergedError",
     "UnknownNameError",
+    "UnmeasuredWarning",
     "WrongModelError",
 ]
 
@@ -81,6 +86,14 @@ class UnknownNameError(InvalidParameterError):
         nearest = [lowered[found] for found in difflib.get_close_matches(self.name.lower(), lowered, n=1, cutoff=0.5)]
         hint = f" Did you mean '{nearest[0]}'?" if nearest else ""
         return f"There is no {self.what} '{self.name}'.{hint} There are: {', '.join(self.known)}."
+
+
+class NotMeasuredError(InvalidParameterError):
+    """The model lacks an artefact that this needs; the message says which, why, and how to get it."""
+
+
+class UnmeasuredWarning(UserWarning):
+    """An artefact of a trained model could not be measured; the message says why, and how to measure it later."""
 
 
 class DataError(NarrowsError, ValueError):

@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 from narrows.batches import Labelled, batch_size
 from narrows.chain import Chain
 from narrows.precision import in_float64
-from narrows.training import stream
+from narrows.randomness import Stream, generator
 
 __all__ = [
     "Labels",
@@ -142,14 +142,14 @@ def mean_total(chain: Chain, values: NDArray[Any], labels: Labels = None, *, noi
 
     def totals(batch: Tensor, labels: Tensor | None = None) -> Tensor:
         chain.check_support(batch)
-        return chain.loss(batch if labels is None else Labelled(batch, labels), noise).total.double()
+        return chain.loss(batch if labels is None else Labelled(batch, labels), corruption=noise).total.double()
 
     return float(_map(totals, chain, values, labels).mean())
 
 
-def noise_of(chain: Chain, seed: int) -> Generator:
-    """Return a generator for corruption, on the device of the chain."""
-    return stream(seed, device=chain.device)
+def noise_of(chain: Chain, seed: int, stream: Stream = Stream.CORRUPTION) -> Generator:
+    """Return a stream's generator on the device of the chain."""
+    return generator(seed, stream, device=chain.device)
 
 
 def to_stored(restored: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from narrows.chain import Chain
 from narrows.errors import InvalidParameterError, NotFreezableError
+from narrows.randomness import Stream, rng
 from narrows.training import Records
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class IntegerHalf:
         of_one = records.tensor[0]
         n_bytes = of_one.numel() * of_one.element_size()
         n = min(len(records), SAMPLE, max(SAMPLE_BYTES // n_bytes, 256))
-        rows = np.sort(np.random.default_rng(seed).choice(len(records), n, replace=False))
+        rows = np.sort(rng(seed, Stream.CODEC_ROWS).choice(len(records), n, replace=False))
         sample = records.take(torch.from_numpy(rows).to(records.device)).cpu().numpy()
         low, high = values_range
         try:

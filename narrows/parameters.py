@@ -8,9 +8,11 @@ import torch
 
 from narrows.bottlenecks import Bottleneck
 from narrows.corruptions import Corruption
+from narrows.data.arrays import guess_record
 from narrows.errors import InvalidParameterError, UnknownNameError
 from narrows.likelihoods import Likelihood
 from narrows.networks import Network
+from narrows.options import Choice, check
 from narrows.part import Part, as_part, split_nested
 from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing
@@ -18,7 +20,7 @@ from narrows.pretraining import Pretraining
 from narrows.residuals import Residual
 from narrows.training import Training
 
-__all__ = ["device_of", "pretraining_of", "residual_of", "training_of", "with_options"]
+__all__ = ["device_of", "pretraining_of", "record_of", "residual_of", "training_of", "with_options"]
 
 _SINGLE: dict[str, type[Part]] = {
     "network": Network,
@@ -38,6 +40,18 @@ def training_of(settings: Training | None) -> Training:
     if not isinstance(settings, Training):
         raise InvalidParameterError(f"The 'training' of Autoencoder must be a Training or None. Got {settings!r}.")
     return settings
+
+
+def record_of(value: str, shape: tuple[int, ...]) -> str:
+    """Return what a parameter 'record' means for records of a shape: "image" or "vector"."""
+    check("Autoencoder", "record", value, Choice("auto", "image", "vector"))
+    guessed = guess_record(shape)
+    if value == "image" and guessed != "image":
+        raise InvalidParameterError(
+            "Images are records of shape (H, W), (H, W, channels) or (channels, H, W). "
+            f"Got record='image' for records of shape {shape}: set record='vector'."
+        )
+    return guessed if value == "auto" else value
 
 
 def pretraining_of(value: str | Pretraining | None) -> Pretraining | None:

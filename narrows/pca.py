@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.batches import batch_size
+from narrows.randomness import Stream, integer, rng
 
 __all__ = ["PrincipalComponents"]
 
@@ -52,7 +53,7 @@ class PrincipalComponents:
         rows = np.arange(len(values)) if rows is None else rows
         d = math.prod(values.shape[1:])
         if len(rows) * d > _MOST_VALUES:
-            rows = np.sort(np.random.default_rng(seed).choice(rows, max(_MOST_VALUES // d, 2), replace=False))
+            rows = np.sort(rng(seed, Stream.PCA_ROWS).choice(rows, max(_MOST_VALUES // d, 2), replace=False))
         x = values[rows].reshape(len(rows), d)
         mean = x.mean(axis=0, dtype=np.float64)
         # Near 1, since squares of 64-bit integers overflow single precision; by a power of two, which changes no digit.
@@ -61,7 +62,8 @@ class PrincipalComponents:
         np.ldexp(centred, -exponent, out=centred)
         # scikit-learn divides by the variance and by n - 1; one record, or equal ones, have components all the same.
         with np.errstate(invalid="ignore", divide="ignore"):
-            pca = PCA(n_components=min(n_components, *x.shape), random_state=seed).fit(centred)
+            solver = PCA(min(n_components, *x.shape), random_state=integer(seed, Stream.PCA_SOLVER))
+            pca = solver.fit(centred)
         return cls(mean, pca.components_.astype(np.float32), scale)
 
     def encode(self, values: NDArray[Any]) -> NDArray[np.float32]:

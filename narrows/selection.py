@@ -19,7 +19,15 @@ from narrows.pca import PrincipalComponents
 from narrows.stages import new_chain
 from narrows.training import Records, Training
 
-__all__ = ["Comparison", "check_against_pca", "compare_with_pca", "linear_chain", "value_scale", "warn_if_worse"]
+__all__ = [
+    "Comparison",
+    "check_against_pca",
+    "choose",
+    "compare_with_pca",
+    "linear_chain",
+    "value_scale",
+    "warn_if_worse",
+]
 
 _LEAST_GAIN = 0.05  # of PCA's error
 _STANDARD_ERRORS = 2.0
@@ -41,11 +49,40 @@ class Comparison:
         Squared error of the model over that of PCA with a code of the same length, in preprocessed units.
     is_better : bool
         Whether the model's error is lower by 5 %, and by two standard errors of the difference.
+    keeps_network : bool
+        Whether the network was kept; otherwise the model is a linear autoencoder at the principal components.
     """
 
     n_records: int
     ratio: float
     is_better: bool
+    keeps_network: bool = True
+
+
+def choose(
+    chain: Chain,
+    records: Records,
+    held_out: Records | None,
+    *,
+    is_auto: bool,
+    settings: Training,
+    source: Source,
+    seed: int,
+) -> tuple[Comparison | None, Chain]:
+    """Return how a trained chain compares with PCA, and the chain to keep: it, or a linear one where that is better.
+
+    Only a network that was chosen by "auto" (``is_auto``) is replaced. The linear chain that is kept has the
+    components of all records, those held out included.
+    """
+    chain.eval()
+    network = chain.parts.network
+    if not network.linear_path or network.is_linear or held_out is None:
+        return None, chain
+    comparison = compare_with_pca(chain, linear_chain(chain, settings, source, records, seed), held_out)
+    if comparison.is_better or not is_auto:
+        return comparison, chain
+    linear = linear_chain(chain, settings, source, records.only(None), seed)
+    return replace(comparison, keeps_network=False), linear.eval()
 
 
 def linear_chain(chain: Chain, settings: Training, source: Source, records: Records, seed: int) -> Chain:

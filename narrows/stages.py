@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,8 +17,9 @@ from narrows.chain import Chain, Parts
 from narrows.data import Source
 from narrows.data.columns import Columns
 from narrows.errors import InvalidParameterError
-from narrows.parameters import device_of, pretraining_of, training_of
-from narrows.training import LabelledRecords, Records, Stage, Training, stream
+from narrows.parameters import device_of, pretraining_of, record_of, training_of
+from narrows.randomness import Stream, generator, rng
+from narrows.training import Epoch, LabelledRecords, Records, Stage, Training
 
 __all__ = [
     "chain_stage",
@@ -28,6 +29,7 @@ __all__ = [
     "new_chain",
     "parts_for",
     "pretraining_stages",
+    "rows_by_stage",
     "split",
     "whole",
 ]
@@ -39,6 +41,7 @@ _FEW, _ENOUGH = 20, 2000
 
 def parts_for(params: Mapping[str, Any], source: Source, seed: int, *, n_classes: int = 0) -> Parts:
     """Return the parts that an autoencoder's parameters mean for these data."""
+    record_of(params["record"], source.shape)  # which may be refused
     columns = Columns.of(source.values, seed)
     return replace(choose_parts(params, source.shape, source.dtype, columns), n_classes=n_classes)
 
@@ -46,7 +49,7 @@ def parts_for(params: Mapping[str, Any], source: Source, seed: int, *, n_classes
 def new_chain(parts: Parts, settings: Training, source: Source, records: Records, seed: int) -> Chain:
     """Return an untrained chain, prepared for the records to train on."""
     precision = torch.float64 if settings.precision == "float64" else torch.float32
-    chain = Chain(parts, source.shape, source.dtype, stream(seed, 0)).to(device_of(settings), precision)
+    chain = Chain(parts, source.shape, source.dtype, generator(seed, Stream.WEIGHTS)).to(device_of(settings), precision)
     chain.prepare_for(records.batches)
     return chain
 
@@ -90,6 +93,15 @@ def check_patience(settings: Training, held_out: Records | None) -> None:
         )
 
 
+def rows_by_stage(stages: Sequence[Stage], histories: Sequence[Sequence[Epoch]]) -> list[dict[str, Any]]:
+    """Return one row for each epoch of some stages, which are told apart by ``stage``."""
+    return [
+        {"stage": stage.name, **row.to_json()}
+        for stage, history in zip(stages, histories, strict=True)
+        for row in history
+    ]
+
+
 def whole(**modules: nn.Module | None) -> nn.Module:
     """Return what a checkpoint keeps: the modules there are as one, by their names if they are several."""
     there = {name: module for name, module in modules.items() if module is not None}
@@ -126,5 +138,5 @@ def split(n: int, n_held_out: int, seed: int) -> tuple[NDArray[np.int64] | None,
     """Draw which of n records to train on and which to hold out for validation; None, None: train on all."""
     if n_held_out == 0:
         return None, None
-    order = np.random.default_rng(seed).permutation(n)
+    order = rng(seed, Stream.HELD_OUT).permutation(n)
     return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])

@@ -1,9 +1,11 @@
 """A model as one safetensors file: tensors, and everything else as JSON in the header. Loading executes no code.
 
 The header's metadata hold ``narrows``, a JSON object: ``format``, the parameters, the parts that were chosen, the
-records' shape and dtype, the history, and ``sha256`` of all that and the tensors, in the order of their names. The
-tensor ``frozen`` is the integer decoder as bytes (`narrows.codec.frozen`), or ``not_frozen`` says why there is none.
-The tensors ``density.*`` are the arrays of `narrows.density.CodeDensity`.
+records' shape and dtype, what they were taken for, the history, and ``sha256`` of all that and the tensors, in the
+order of their names. The tensor ``frozen`` is the integer decoder as bytes (`narrows.codec.frozen`), or ``not_frozen``
+says why there is none. The tensors ``density.*`` are the arrays of `narrows.density.CodeDensity`. Of what could not be
+measured, ``unmeasured`` says why, by its name in `narrows.artefacts`; without a codec the tensors ``residual.*`` are
+the trained network of residuals.
 """
 
 from __future__ import annotations
@@ -12,14 +14,16 @@ import hashlib
 import json
 import math
 import os
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
-from torch import Tensor
+from torch import Tensor, nn
 
+from narrows.artefacts import codec_error
 from narrows.bottlenecks import Bottleneck
 from narrows.chain import Chain, Parts
 from narrows.corruptions import Corruption
@@ -30,14 +34,17 @@ from narrows.files import write_atomically
 from narrows.integer_half import IntegerHalf
 from narrows.likelihoods import Likelihood
 from narrows.networks import Network
-from narrows.parameters import device_of, training_of
+from narrows.parameters import device_of, record_of, residual_of, training_of
 from narrows.part import Part
 from narrows.pca import PrincipalComponents
 from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing
 from narrows.pretraining import Pretraining
+from narrows.randomness import Stream, generator
 from narrows.residuals import Residual
-from narrows.training import Training, stream
+from narrows.residuals.contract import ResidualModule
+from narrows.selection import Comparison
+from narrows.training import Training
 
 if TYPE_CHECKING:
     from narrows.autoencoder import Autoencoder
@@ -58,16 +65,20 @@ def save(model: Autoencoder, path: str | os.PathLike[str], *, force: bool = Fals
         If the file exists and ``force`` is not set.
     """
     tensors = {f"chain.{name}": t.detach().cpu().contiguous() for name, t in model.chain_.state_dict().items()}
-    tensors |= {
-        "pca.mean": torch.from_numpy(model.pca_.mean),
-        "pca.components": torch.from_numpy(np.ascontiguousarray(model.pca_.components)),
-    }
-    if model.pca_.scale is not None:
-        tensors["pca.scale"] = torch.from_numpy(model.pca_.scale)
+    if model.pca_ is not None:
+        tensors |= {
+            "pca.mean": torch.from_numpy(model.pca_.mean),
+            "pca.components": torch.from_numpy(np.ascontiguousarray(model.pca_.components)),
+        }
+        if model.pca_.scale is not None:
+            tensors["pca.scale"] = torch.from_numpy(model.pca_.scale)
     if model.density_ is not None:
         arrays = model.density_.to_arrays()
         tensors |= {f"density.{name}": torch.from_numpy(np.ascontiguousarray(arrays[name])) for name in arrays}
-    if model.integer_half_.why_not is None:
+    if model.residual_ is not None:
+        trained = model.residual_.state_dict().items()
+        tensors |= {f"residual.{name}": t.detach().cpu().contiguous() for name, t in trained}
+    if codec_error(model) is None:
         tensors["frozen"] = torch.frombuffer(bytearray(model.frozen_.blob), dtype=torch.uint8)
     header = describe(model)
     header["sha256"] = _digest(header, tensors)
@@ -112,16 +123,22 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Autoencoder:
             model.classes_ = np.array(header["classes_"])
         if len(getattr(model, "classes_", ())) != parts.n_classes:
             raise ValueError(f"it has labels of {parts.n_classes} classes, but not their names")
+        model.comparison_ = Comparison(**header["comparison"]) if "comparison" in header else None
+        model.record_ = record_of(header.get("record", "auto"), shape)  # older files do not say it
         model.shape_, model.dtype_, model.range_ = shape, dtype, tuple(header["range_"])
+        reasons = model.unmeasured_ = {str(name): str(reason) for name, reason in header.get("unmeasured", {}).items()}
         frozen = tensors["frozen"].numpy().tobytes() if "frozen" in tensors else str(header.get("not_frozen", _OLD))
-        model.integer_half_ = IntegerHalf(frozen)
-        model.pca_ = _pca(tensors)
+        model.integer_half_ = None if "codec" in reasons else IntegerHalf(frozen)
+        model.pca_ = None if "pca" in reasons else _pca(tensors)
         model.density_ = _density(tensors, math.prod(chain.bottleneck.z_shape))
+        model.residual_ = _residual(model, tensors)
     except Exception as error:  # whatever a header that lies leads to
         raise ModelFileError(f"{path} is a narrows model that cannot be rebuilt: {error}") from error
     if device != "auto" or model.training is not None:
         model.training = training.set_params(device=device)
     model.chain_ = chain.to(device_of(model.training)).eval()
+    if model.residual_ is not None:
+        model.residual_.to(device_of(model.training))
     return model
 
 
@@ -129,7 +146,7 @@ def describe(model: Autoencoder) -> dict[str, Any]:
     """Return everything about a fitted model but its tensors, as plain JSON values."""
     import narrows
 
-    why_not = model.integer_half_.why_not
+    why_not = codec_error(model)
     names = getattr(model, "feature_names_in_", None)
     return {
         "format": FORMAT,
@@ -138,8 +155,11 @@ def describe(model: Autoencoder) -> dict[str, Any]:
         "parts": {name: _to_json(value) for name, value in vars(model.chain_.parts).items()},
         "shape": list(model.shape_),
         "dtype": model.dtype_.name,
+        "record": model.record_,
         "feature_names_in_": None if names is None else [str(name) for name in names],
+        **({} if model.comparison_ is None else {"comparison": asdict(model.comparison_)}),
         **({} if why_not is None else {"not_frozen": why_not}),
+        **({"unmeasured": model.unmeasured_} if model.unmeasured_ else {}),
         **{name: getattr(model, name) for name in _LEARNED},
         **({"classes_": model.classes_.tolist()} if model.chain_.parts.n_classes else {}),
         **({"pretraining_history_": model.pretraining_history_} if model.pretraining_history_ else {}),
@@ -171,15 +191,32 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tenso
 def _fill(parts: Parts, shape: tuple[int, ...], dtype: np.dtype[Any], tensors: dict[str, Tensor]) -> Chain:
     """Return the chain with these tensors; memory is taken for what is in the file, whatever the header claims."""
     with torch.device("meta"):
-        chain = Chain(parts, shape, dtype, stream(0))
-    claimed = {name: tuple(t.shape) for name, t in chain.state_dict().items()}
+        chain = Chain(parts, shape, dtype, generator(0, Stream.WEIGHTS))
+    _load(chain, tensors)
+    chain.lay_out()
+    return chain
+
+
+def _load(module: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Give a module these tensors, if they are those that it should have."""
+    claimed = {name: tuple(t.shape) for name, t in module.state_dict().items()}
     found = {name: tuple(t.shape) for name, t in tensors.items()}
     if claimed != found:
         different = sorted(name for name in claimed.keys() | found.keys() if claimed.get(name) != found.get(name))
         raise ValueError(f"its tensors are not those of its parts: {', '.join(different[:5])}")
-    chain.load_state_dict(tensors, assign=True)
-    chain.lay_out()
-    return chain
+    module.load_state_dict(tensors, assign=True)
+
+
+def _residual(model: Autoencoder, tensors: dict[str, Tensor]) -> ResidualModule | None:
+    """Return the network of residuals; None where there is none, or where the codec has it."""
+    trained = {name[9:]: t for name, t in tensors.items() if name.startswith("residual.")}
+    part = residual_of(model.residual)
+    if not trained or part is None:
+        return None
+    with torch.device("meta"):
+        module = part.build(model.shape_, model.dtype_, generator(0, Stream.LOSSLESS_WEIGHTS))
+    _load(module, trained)
+    return module
 
 
 def _pca(tensors: dict[str, Tensor]) -> PrincipalComponents:

@@ -55,7 +55,8 @@ def test_scikit_learn(estimator, check):
 def test_the_constructor_only_stores():
     given = {
         "n_latent": "?", "network": 1, "bottleneck": 2, "likelihood": 3, "corruption": 4, "penalties": 5,
-        "preprocessing": 6, "pretraining": 10, "residual": 9, "conditional": 11, "training": 7, "random_state": 8,
+        "preprocessing": 6, "pretraining": 10, "residual": 9, "record": 12, "conditional": 11, "training": 7,
+        "random_state": 8,
     }  # fmt: skip
     assert Autoencoder(**given).get_params(deep=False) == given
     assert set(given) == set(inspect.signature(Autoencoder).parameters)
@@ -251,7 +252,7 @@ def test_every_parameter_changes_something(table):
     }  # fmt: skip
     for name, value in changes.items():
         assert codes(**{name: value}) != codes(), name
-    others = {"bottleneck", "conditional", "residual"}  # tested on their own; what changes archives only
+    others = {"bottleneck", "conditional", "record", "residual"}  # tested on their own; what changes archives only
     assert {*changes, *others} == set(Autoencoder().get_params(deep=False))
 
 

@@ -6,10 +6,11 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from narrows.bottlenecks.diagonal_normal import DiagonalNormal
 from narrows.part import Part
+from narrows.record_noise import Noise
 
 __all__ = ["Bottleneck", "BottleneckModule", "Code"]
 
@@ -61,15 +62,16 @@ class BottleneckModule(nn.Module, ABC):
         return math.prod(self.z_shape)
 
     @abstractmethod
-    def forward(self, h: Tensor, generator: Generator | None = None) -> Code:
+    def forward(self, h: Tensor, generator: Noise | None = None) -> Code:
         """Return the code of each record.
 
         Parameters
         ----------
         h : Tensor of shape (n, *h_shape)
             What the encoder says.
-        generator : Generator, optional
-            Where noise comes from, while training. Without one nothing is random.
+        generator : Generator or RecordNoise, optional
+            Where noise comes from, in training; where codes are draws, in measurements besides. Without it nothing is
+            random.
         """
 
     def posterior(self, h: Tensor) -> DiagonalNormal | None:

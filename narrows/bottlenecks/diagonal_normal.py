@@ -6,7 +6,9 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
+
+from narrows.record_noise import Noise, normal_like
 
 __all__ = ["DiagonalNormal"]
 
@@ -31,10 +33,9 @@ class DiagonalNormal:
         """Return N(0, I) for codes of this shape."""
         return cls(torch.zeros_like(like), torch.zeros_like(like))
 
-    def sample(self, generator: Generator) -> Tensor:
+    def sample(self, noise: Noise) -> Tensor:
         """Return μ + σ ε, ε ~ N(0, I), shape (n, *z_shape): a draw that gradients pass (Kingma and Welling 2014)."""
-        noise = torch.randn(self.mean.shape, generator=generator, dtype=self.mean.dtype, device=self.mean.device)
-        return self.mean + (0.5 * self.log_variance).exp() * noise
+        return self.mean + (0.5 * self.log_variance).exp() * normal_like(self.mean, noise)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return log N(z; μ, σ²) of each record in nats, shape (n,)."""

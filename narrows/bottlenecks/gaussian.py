@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 from narrows.bottlenecks.contract import Bottleneck, BottleneckModule, Code
 from narrows.bottlenecks.diagonal_normal import DiagonalNormal
 from narrows.options import Real, Whole, option
+from narrows.record_noise import Noise
 
 __all__ = ["Gaussian"]
 
@@ -57,14 +58,15 @@ class _GaussianModule(BottleneckModule):
         mean, a = h.chunk(2, dim=1)
         return DiagonalNormal(mean, _LOG_VARIANCE * torch.tanh(a / _LOG_VARIANCE))
 
-    def forward(self, h: Tensor, generator: Generator | None = None) -> Code:
+    def forward(self, h: Tensor, generator: Noise | None = None) -> Code:
         posterior = self.posterior(h)
         cost = self._beta(generator) * posterior.kl().clamp_min(self.free_nats).flatten(1).sum(1)
         return Code(posterior.mean if generator is None else posterior.sample(generator), cost)
 
-    def _beta(self, generator: Generator | None) -> float | Tensor:
+    def _beta(self, generator: Noise | None) -> float | Tensor:
         """Return β at this step of training; outside training it is what it rises to."""
-        if generator is None or not (self.training and torch.is_grad_enabled()) or self.warmup == 0:
+        is_training = isinstance(generator, Generator) and self.training and torch.is_grad_enabled()
+        if not is_training or self.warmup == 0:
             return self.beta
         self.n_steps += 1
         return self.beta * (self.n_steps / self.warmup).clamp_max(1.0)

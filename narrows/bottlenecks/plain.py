@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from torch import Generator, Tensor
+from torch import Tensor
 
 from narrows.bottlenecks.contract import Bottleneck, BottleneckModule, Code
+from narrows.record_noise import Noise
 
 __all__ = ["Plain"]
 
@@ -20,5 +21,5 @@ class Plain(Bottleneck, name="plain"):
 
 
 class _PlainModule(BottleneckModule):
-    def forward(self, h: Tensor, generator: Generator | None = None) -> Code:
+    def forward(self, h: Tensor, generator: Noise | None = None) -> Code:
         return Code(z=h, cost=h.new_zeros(len(h)))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from narrows.bottlenecks.contract import Bottleneck, BottleneckModule, Code
 from narrows.options import Choice, Real, Whole, option
+from narrows.record_noise import Noise, uniform_like
 
 __all__ = ["NEIGHBOURS", "LogisticPrior", "Rounded", "RoundedModule"]
 
@@ -65,13 +66,12 @@ class RoundedModule(BottleneckModule):
         self.unit = unit
         self.prior = LogisticPrior(shape, n_hidden)
 
-    def forward(self, h: Tensor, generator: Generator | None = None) -> Code:
+    def forward(self, h: Tensor, generator: Noise | None = None) -> Code:
         s = h / self.unit
         if generator is None:
             s = torch.round(s)
             return Code(s * self.unit, self.prior.nats(s), s.to(torch.int32))
-        noise = torch.rand(h.shape, generator=generator, dtype=h.dtype, device=h.device)
-        s = s + noise - 0.5
+        s = s + uniform_like(h, generator) - 0.5
         return Code(s * self.unit, self.prior.nats(s))
 
     def unquantised(self, h: Tensor) -> Tensor:

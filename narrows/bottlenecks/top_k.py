@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from narrows.bottlenecks.contract import Bottleneck, BottleneckModule, Code
 from narrows.errors import InvalidParameterError
 from narrows.options import Whole, option, optional
+from narrows.record_noise import Noise
 
 __all__ = ["TopK"]
 
@@ -46,7 +47,7 @@ class _TopKModule(BottleneckModule):
         super().__init__(shape, shape)
         self.k = k
 
-    def forward(self, h: Tensor, generator: Generator | None = None) -> Code:
+    def forward(self, h: Tensor, generator: Noise | None = None) -> Code:
         flat = h.flatten(1)
         largest, where = flat.topk(self.k, dim=1)
         z = torch.zeros_like(flat).scatter(1, where, largest)

@@ -10,6 +10,7 @@ from torch import Generator, Tensor, nn
 from narrows.bottlenecks.contract import Bottleneck, BottleneckModule, Code
 from narrows.errors import InvalidParameterError
 from narrows.options import Real, Whole, option, optional
+from narrows.record_noise import Noise
 
 __all__ = ["MAX_CODES", "VectorQuantised", "VectorQuantisedModule"]
 
@@ -106,8 +107,9 @@ class VectorQuantisedModule(BottleneckModule):
     def n_numbers(self) -> int:
         return math.prod(self.symbols_shape)
 
-    def forward(self, h: Tensor, generator: Generator | None = None) -> Code:
-        noise = generator if self.training and torch.is_grad_enabled() else None
+    def forward(self, h: Tensor, generator: Noise | None = None) -> Code:
+        is_training = self.training and torch.is_grad_enabled()
+        noise = generator if is_training and isinstance(generator, Generator) else None
         vectors = self._to_vectors(h.detach())
         if noise is not None and not self._has_started():
             self._start(vectors, noise)

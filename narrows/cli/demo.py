@@ -127,8 +127,9 @@ def _numbers(model: Autoencoder, test: Source, metrics: dict[str, Any]) -> list[
     rows = [
         ("", "squared error per digit", "signal to noise"),
         ("this autoencoder", number(sse), f"{metrics['psnr_db']:.1f} dB"),
-        (f"PCA with {model.n_latent_} components", number(pca), f"{psnr_db(pca, metrics):.1f} dB"),
     ]
+    if pca is not None:
+        rows.append((f"PCA with {model.n_latent_} components", number(pca), f"{psnr_db(pca, metrics):.1f} dB"))
     return [
         f"{len(test)} digits that it has not seen, through {count(model.n_latent_, 'number')} "
         f"and back to {n_pixels} pixels:",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from narrows.cli.console import count, shape_text
 
-__all__ = ["chain", "settings"]
+__all__ = ["chain", "settings", "taken_for"]
 
 
 def chain(header: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -34,6 +34,28 @@ def chain(header: Mapping[str, Any]) -> list[tuple[str, str]]:
         *[("penalty", _words(part)) for part in parts["penalties"]],
         *_pretraining(header["params"].get("pretraining")),
     ]
+
+
+def taken_for(record: str, shape: Sequence[int], asked_for: str) -> str:
+    """Return what records were taken for, and why where nobody said it.
+
+    Examples
+    --------
+    >>> taken_for("image", (200, 16), "auto")
+    'images of 200×16, by their shape (--as vector if they are none)'
+    """
+    if record == "vector":
+        return f"vectors of {count(math.prod(shape), 'value')}"
+    why = ", by their shape (--as vector if they are none)" if asked_for == "auto" else ""
+    return f"images of {shape_text(shape)}{why}"
+
+
+def comparison_text(comparison: Mapping[str, Any]) -> str:
+    """Return how a model restored records held out beside PCA, and what was kept."""
+    held_out = f"{comparison['ratio']:.3g} of its squared error on {comparison['n_records']:,} records held out"
+    if comparison["keeps_network"]:
+        return held_out
+    return f"{held_out}: not better by enough, so a linear autoencoder at the principal components was kept"
 
 
 def settings(header: Mapping[str, Any]) -> dict[str, str]:

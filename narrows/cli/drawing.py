@@ -34,7 +34,7 @@ _MOST_CURVES = 20  # filters of records that are no images, a small curve each
 def draw_reconstructions(model: Autoencoder, source: Source, *, n: int = 10) -> Figure:
     """Return the first ``n`` records over what the model made of them."""
     some = source.limit(n)
-    return pictures.reconstructions(_drawable(some.values), _drawable(model.reconstruct(some)), n=n)
+    return pictures.reconstructions(_drawable(model, some.values), _drawable(model, model.reconstruct(some)), n=n)
 
 
 def draw_denoising(model: Autoencoder, source: Source, *, n: int = 10, seed: int = 0) -> Figure:
@@ -49,7 +49,7 @@ def draw_denoising(model: Autoencoder, source: Source, *, n: int = 10, seed: int
     noisy = model.corrupt(some, random_state=seed)
     restored = model.reconstruct(noisy, some.named_labels)
     shown = {"original": some.values, "noisy": noisy, "restored": restored}
-    return pictures.rows({name: _drawable(values) for name, values in shown.items()}, n=n)
+    return pictures.rows({name: _drawable(model, values) for name, values in shown.items()}, n=n)
 
 
 def draw_denoised(
@@ -61,7 +61,7 @@ def draw_denoised(
     before, after = (psnr_db_of_records(model, clean[:n], other[:n]) for other in (noisy, restored))
     shown = {"original": clean[:n], "noisy": noisy[:n], "restored": restored[:n]}
     return pictures.rows(
-        {name: _drawable(values) for name, values in shown.items()},
+        {name: _drawable(model, values) for name, values in shown.items()},
         n=n,
         captions=[f"{_decibels(a)} → {_decibels(b)}" for a, b in zip(before, after, strict=True)],
         caption_label="PSNR, dB",
@@ -90,20 +90,21 @@ def draw_filters(
             weights = weights.reshape(-1, 1, *weights.shape[2:])
         shape = tuple(weights.shape[1:] if weights.shape[1] == 3 else weights.shape[2:])
         return pictures.filters(weights, shape=shape, tile=tile, spacing=spacing)
-    if len(model.shape_) == 1:
+    if model.record_ == "vector":
         return pictures.rows({"weights": weights}, n=_MOST_CURVES if tile is None else math.prod(tile))
     return pictures.filters(weights, shape=model.shape_, tile=tile, spacing=spacing)
 
 
-def draw_grid(records: NDArray[Any], **layout: Any) -> Figure:
-    """Return records (n, *shape) in a grid; ``layout`` is that of `narrows.pictures.grid`."""
-    return pictures.grid(_drawable(records), **layout)
+def draw_grid(model: Autoencoder, records: NDArray[Any], **layout: Any) -> Figure:
+    """Return records (n, *shape) of a model in a grid; ``layout`` is that of `narrows.pictures.grid`."""
+    return pictures.grid(_drawable(model, records), **layout)
 
 
 def draw_map(model: Autoencoder, source: Source) -> Figure:
     """Return the codes in two dimensions beside the first two principal components, coloured by label.
 
-    Codes of more than two numbers are projected by PCA, and the title says so.
+    Codes of more than two numbers are projected by PCA, and the title says so. A model without a PCA of its training
+    records is drawn alone.
 
     Raises
     ------
@@ -111,15 +112,17 @@ def draw_map(model: Autoencoder, source: Source) -> Figure:
         If the code is a single number.
     """
     n_latent = model.n_latent_
-    by_pca = model.pca_.encode(source.values)
-    if n_latent < 2 or by_pca.shape[1] < 2:
+    by_pca = None if model.pca_ is None else model.pca_.encode(source.values)
+    if n_latent < 2 or (by_pca is not None and by_pca.shape[1] < 2):
         raise InvalidParameterError(f"A map needs codes of at least two numbers. The model's have {n_latent}.")
     codes = model.transform(source)
     title = "autoencoder, its code of 2 numbers"
     if n_latent > 2:
         codes = _projected(codes)
         title = f"autoencoder, its {n_latent} numbers projected by PCA"
-    shown = {title: codes, f"PCA, the first 2 of {by_pca.shape[1]} components": by_pca[:, :2]}
+    shown = {title: codes}
+    if by_pca is not None:
+        shown[f"PCA, the first 2 of {by_pca.shape[1]} components"] = by_pca[:, :2]
     return pictures.maps(shown, source.labels, source.label_names)
 
 
@@ -152,7 +155,8 @@ def _decibels(value: float) -> str:
     return f"{value:.1f}" if math.isfinite(value) else "∞"
 
 
-def _drawable(values: NDArray[Any]) -> NDArray[Any]:
-    """Return records as they are where they are vectors or images, else flat."""
-    is_picture = values.ndim in {2, 3} or (values.ndim == 4 and {values.shape[1], values.shape[3]} & {1, 3, 4})
+def _drawable(model: Autoencoder, values: NDArray[Any]) -> NDArray[Any]:
+    """Return records as they are where the model takes them for images that can be drawn, else flat."""
+    is_picture = values.ndim == 3 or (values.ndim == 4 and {values.shape[1], values.shape[3]} & {1, 3, 4})
+    is_picture = is_picture and model.record_ == "image"
     return values if is_picture else values.reshape(len(values), -1)

@@ -91,7 +91,8 @@ def metric_lines(metrics: Mapping[str, float | int | None], model: Autoencoder) 
     for name, value in metrics.items():
         unit, meaning = _WORDS.get(name, ("", ""))
         if value is None:
-            unit, meaning = "", f"{meaning}: not defined for these data"
+            why = "the model has none" if name == "pca_sse_per_record" else "not defined for these data"
+            unit, meaning = "", f"{meaning}: {why}"
         rows.append((name, number(value), unit, meaning))
     lines = [*aligned(rows, right=[1]), "", compared_with_pca(metrics, model)]
     return [*lines, _BESIDES] if model.chain_.decoder.needs_switches else lines
@@ -99,9 +100,12 @@ def metric_lines(metrics: Mapping[str, float | int | None], model: Autoencoder) 
 
 def compared_with_pca(metrics: Mapping[str, float | int | None], model: Autoencoder) -> str:
     """Return in a sentence which of the two leaves less error."""
+    from narrows.artefacts import missing_text
+
     ours, pca = metrics["sse_per_record"], metrics["pca_sse_per_record"]
     assert ours is not None
-    assert pca is not None
+    if pca is None or model.pca_ is None:
+        return missing_text(model, "pca")
     n_components, n_values = model.pca_.components.shape
     name = f"PCA with {n_components} component{'s' if n_components > 1 else ''}"
     if n_components == n_values:

@@ -136,7 +136,7 @@ def generate(
         made = _manifold(loaded, n, y)
     else:
         made = _traversed(loaded, None if traverse == _MEAN_CODE else traverse, n, y, quiet=quiet)
-    _write(output, made, is_picture=is_picture, force=force)
+    _write(loaded, output, made, is_picture=is_picture, force=force)
     records = made.records
     if as_json:
         described = {"records": len(records), "shape": records.shape[1:], "dtype": records.dtype.name}
@@ -218,14 +218,14 @@ def _record(model: Autoencoder, data: str, *, quiet: bool) -> NDArray[Any]:
     return record
 
 
-def _write(output: str, made: _Generated, *, is_picture: bool, force: bool) -> None:
+def _write(model: Autoencoder, output: str, made: _Generated, *, is_picture: bool, force: bool) -> None:
     if is_picture:
         from narrows import pictures
         from narrows.cli import drawing
 
         _check_drawable(len(made.records))
         figure = drawing.draw_grid(
-            made.records, columns=made.columns, row_labels=made.row_labels, column_labels=made.column_labels
+            model, made.records, columns=made.columns, row_labels=made.row_labels, column_labels=made.column_labels
         )
         pictures.save(figure, output, force=force)
         return

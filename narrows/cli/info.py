@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
-from narrows.cli.describe import chain, settings
+from narrows.cli.describe import chain, comparison_text, settings, taken_for
 from narrows.cli.options import json_option
 
 __all__ = ["info"]
@@ -96,6 +96,13 @@ def _archiving_lines(facts: dict[str, Any]) -> list[str]:
     return ["archives, as measured on the training data", *aligned(rows, right=[0, 2], indent=2)]
 
 
+def _record(header: dict[str, Any]) -> str:
+    """Return what the records were taken for; older files do not say it."""
+    from narrows.data.arrays import guess_record
+
+    return str(header.get("record", guess_record(tuple(header["shape"]))))
+
+
 def _facts(path: str, header: dict[str, Any], n_weights: int) -> dict[str, Any]:
     history = header["history_"]
     return {
@@ -105,11 +112,13 @@ def _facts(path: str, header: dict[str, Any], n_weights: int) -> dict[str, Any]:
         "narrows": header["narrows"],
         "shape": header["shape"],
         "dtype": header["dtype"],
+        "record": _record(header),
         "n_latent": header["n_latent_"],
         "weights": n_weights,
         "parts": header["parts"],
         "params": header["params"],
         "trained_on": header["trained_on_"],
+        "comparison": header.get("comparison"),
         "epochs": len(history),
         "loss": history[-1]["loss"],
         "validation_loss": history[-1]["validation_loss"],
@@ -124,6 +133,7 @@ def _lines(facts: dict[str, Any], header: dict[str, Any]) -> list[str]:
     rows = [
         ("file", f"{facts['path']}, {facts['bytes']:,} bytes, written by narrows {facts['narrows']}"),
         ("records", f"{shape_text(facts['shape'])} {facts['dtype']}"),
+        ("taken for", taken_for(facts["record"], facts["shape"], facts["params"].get("record", "auto"))),
         ("code", count(facts["n_latent"], "number")),
         ("weights", f"{facts['weights']:,}"),
         (
@@ -135,6 +145,8 @@ def _lines(facts: dict[str, Any], header: dict[str, Any]) -> list[str]:
     ]
     if facts["validation_loss"] is not None:
         rows.append(("validation", f"{number(facts['validation_loss'])} nats per record"))
+    if facts["comparison"] is not None:
+        rows.append(("beside PCA", comparison_text(facts["comparison"])))
     parts = [("the chain", "")] + [(f"  {role}", text) for role, text in chain(header)]
     values = [("settings", "")] + [(f"  {name}", value) for name, value in settings(header).items()]
     return [*_wrapped(rows), "", *_wrapped(parts), "", *_wrapped(values)]

@@ -15,7 +15,9 @@ __all__ = ["qualities_of", "quality_warnings", "range_text"]
 
 def qualities_of(model: Autoencoder) -> tuple[Quality, ...]:
     """Return the qualities of a trained model, from coarse to fine; none if it cannot write archives."""
-    return model.frozen_.qualities if model.integer_half_.why_not is None else ()
+    from narrows.artefacts import codec_error
+
+    return model.frozen_.qualities if codec_error(model) is None else ()
 
 
 def range_text(qualities: tuple[Quality, ...]) -> str:

@@ -61,6 +61,8 @@ def build_page(
 
 
 def _comparison(metrics: dict[str, Any], model: Autoencoder) -> list[dict[str, Any]]:
+    if model.pca_ is None:
+        return []
     n_components, n_values = model.pca_.components.shape
     if n_components == n_values:  # PCA leaves nothing out, and nothing can be learned from that
         return []

@@ -13,6 +13,7 @@ __all__ = ["FLAGS", "changes", "parse_value"]
 FLAGS = {
     "epochs": "training__epochs",
     "latent": "n_latent",
+    "as": "record",
     "batch_size": "training__batch_size",
     "learning_rate": "training__optimiser__learning_rate",
     "patience": "training__patience",

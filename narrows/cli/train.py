@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import fields
+import warnings
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from narrows.cli.console import aligned, command_line, count, note, number, print_json, print_lines
+from narrows.cli.describe import comparison_text, taken_for
 from narrows.cli.inputs import check_file_output, open_data
 from narrows.cli.ladder import qualities_of, quality_warnings, range_text
 from narrows.cli.options import data_argument, data_options, device_flag, output_option, write_options
@@ -40,6 +42,12 @@ interrupted. The same command with --resume goes on from there and comes to the 
 @output_option("MODEL.safetensors", "Where to save the model.")
 @click.option("--recipe", "name", default="auto", metavar="NAME", show_default=True, help="See `narrows recipes`.")
 @click.option("--epochs", type=int, metavar="N", help="Passes over the data.")
+@click.option(
+    "--as",
+    "as",
+    type=click.Choice(["image", "vector"]),
+    help="What a record is.  [default: an image, if it has two or three axes]",
+)
 @click.option("--latent", type=int, metavar="N", help="Numbers in the code of a record.")
 @click.option("--batch-size", type=int, metavar="N", help="Records in a step.")
 @click.option("--learning-rate", type=float, metavar="X", help="Step size at the schedule's peak.")
@@ -91,16 +99,54 @@ def train(
         note(f"There is no checkpoint {checkpoint}: the run starts anew.", quiet=quiet)
     elif not resume:
         checkpoint.unlink(missing_ok=True)
+    if not resume and _is_guessed_image(model, source):
+        note(f"The records are taken for {taken_for('image', source.shape, 'auto')}.", quiet=quiet)
     try:
-        model.fit(source, validation=validation, watcher=watcher(quiet=quiet), checkpoint=checkpoint, resume=resume)
+        warned = _fit(
+            model, source, validation=validation, watcher=watcher(quiet=quiet), checkpoint=checkpoint, resume=resume
+        )
     except (KeyboardInterrupt, SystemExit) as stop:
-        _say_how_to_resume(ctx, checkpoint, resume)
+        if hasattr(model, "chain_"):  # the weights are trained, and only what is measured afterwards is missing
+            _save(ctx, model, output, checkpoint, force=force, resumed=resume)
+            _say_how_to_measure(ctx, model, output, {"--resume": resume, "--force": force})
+        else:
+            _say_how_to_resume(ctx, checkpoint, resume)
         raise click.exceptions.Exit(TERMINATED if isinstance(stop, SystemExit) else INTERRUPTED) from None
     _save(ctx, model, output, checkpoint, force=force, resumed=resume)
     checkpoint.unlink(missing_ok=True)
-    _report(model, output, validation, as_json)
-    for warning in quality_warnings(model):
+    warned += _warnings(model)
+    _report(model, output, validation, warned, as_json)
+    for warning in warned:
         note(f"Warning: {warning}", quiet=quiet)
+
+
+def _is_guessed_image(model: Autoencoder, source: Source) -> bool:
+    """Return whether the records get a network for images though nobody said that they are images."""
+    if (model.record, model.network) != ("auto", "auto"):
+        return False
+    from narrows.stages import parts_for
+
+    return parts_for(model.get_params(deep=False), source, 0).network.for_images
+
+
+def _fit(model: Autoencoder, source: Source, **run: Any) -> list[str]:
+    """Train the model and return what it warned of; of what could not be measured `_warnings` tells."""
+    from narrows.errors import UnmeasuredWarning, WorseThanPCAWarning
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", WorseThanPCAWarning)
+        warnings.simplefilter("ignore", UnmeasuredWarning)
+        model.fit(source, **run)
+    for one in caught:
+        if not issubclass(one.category, WorseThanPCAWarning):
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    return [str(one.message) for one in caught if issubclass(one.category, WorseThanPCAWarning)]
+
+
+def _warnings(model: Autoencoder) -> list[str]:
+    from narrows.artefacts import unmeasured_texts
+
+    return [*unmeasured_texts(model), *quality_warnings(model)]
 
 
 def _model(name: str, flags: dict[str, Any], settings: tuple[str, ...], valid: str | None) -> Autoencoder:
@@ -182,17 +228,31 @@ def _say_how_to_resume(ctx: click.Context, checkpoint: Path, resumed: bool) -> N
     click.echo(f"Interrupted. The run is kept in {checkpoint}. Go on with\n  {again}", err=True)
 
 
-def _report(model: Autoencoder, output: str, validation: Source | None, as_json: bool) -> None:
+def _say_how_to_measure(ctx: click.Context, model: Autoencoder, output: str, typed: dict[str, bool]) -> None:
+    from narrows.artefacts import NAMES, missing
+
+    again = command_line(ctx, *(flag for flag, is_typed in typed.items() if not is_typed))
+    without = " and no ".join(NAMES[name] for name in missing(model))
+    click.echo(
+        f"Interrupted after the training. The trained model is saved in {output}; it has no {without}. "
+        f"Measure what is missing with\n  {again}",
+        err=True,
+    )
+
+
+def _report(model: Autoencoder, output: str, validation: Source | None, warned: list[str], as_json: bool) -> None:
     import narrows
 
     history = model.history_
     patient = model.training is not None and model.training.patience is not None
-    kept = min(history, key=lambda row: row["validation_loss"]) if patient else history[-1]
+    keeps_best = patient or model.comparison_ is not None
+    kept = min(history, key=lambda row: row["validation_loss"]) if keeps_best else history[-1]
     result = {
         "path": output,
         "bytes": os.path.getsize(output),
         "seconds": sum(row["seconds"] for row in [*model.pretraining_history_, *history]),
         "records": model.trained_on_["n_records"],
+        "record": model.record_,
         "n_latent": model.n_latent_,
         "epochs": len(history),
         "kept_epoch": kept["epoch"],
@@ -202,7 +262,8 @@ def _report(model: Autoencoder, output: str, validation: Source | None, as_json:
         "qualities": [
             {"psnr_db": one.psnr_db, "bytes_per_record": one.bytes_per_record} for one in qualities_of(model)
         ],
-        "warnings": list(quality_warnings(model)),
+        "comparison": None if model.comparison_ is None else asdict(model.comparison_),
+        "warnings": warned,
     }
     if as_json:
         print_json(result)
@@ -213,10 +274,13 @@ def _report(model: Autoencoder, output: str, validation: Source | None, as_json:
     rows = [
         ("model", f"{output}, {result['bytes']:,} bytes, {count(result['n_latent'], 'number')} a code"),
         ("trained", f"{epochs} on {count(result['records'], 'record')} of {model.trained_on_['name']}"),
+        ("taken for", taken_for(model.record_, model.shape_, model.record)),
         ("loss", f"{number(kept['loss'])} nats per record"),
     ]
     if kept["validation_loss"] is not None:
         rows.append(("validation", f"{number(kept['validation_loss'])} nats per record"))
+    if model.comparison_ is not None:
+        rows.append(("beside PCA", comparison_text(asdict(model.comparison_))))
     if kept["epoch"] < len(history):
         rows.append(("kept", f"the weights of epoch {kept['epoch']}, the best on validation"))
     rows.append(("archives", range_text(qualities_of(model))))

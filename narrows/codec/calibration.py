@@ -33,6 +33,7 @@ from narrows.codec.output import Output
 from narrows.codec.priors import freeze_indices, freeze_prior
 from narrows.codec.program import Program
 from narrows.errors import NotFreezableError
+from narrows.randomness import Stream, generator, rng
 
 __all__ = ["SAMPLE", "SAMPLE_BYTES", "freeze", "psnr_db", "to_symbols"]
 
@@ -240,7 +241,7 @@ def _gains(chain: Chain, z: Tensor) -> NDArray[np.float64]:
     Estimated without the Jacobian: for v of independent normal numbers, the mean of (Jᵀ v)_d² is that of the squared
     length of column d (Hutchinson 1990).
     """
-    noise = torch.Generator().manual_seed(0)
+    noise = generator(0, Stream.CODEC_PROBES)
     total = torch.zeros(z[0].numel(), dtype=torch.float64)
     for _ in range(_PROBES):
         at = z.to(chain.device, copy=True).requires_grad_()
@@ -321,5 +322,5 @@ def _golden(fitting: _Fitting, rungs: list[_Rung]) -> NDArray[np.int32]:
     """Return symbols to replay: some of the training data, some far beyond them."""
     seen = to_symbols(fitting.codes[:_GOLDEN], rungs[-1].steps)
     n_symbols = seen.shape[1]
-    far = np.random.default_rng(0).integers(-MAX_SYMBOL, MAX_SYMBOL, (2, n_symbols), np.int32)
+    far = rng(0, Stream.CODEC_GOLDEN).integers(-MAX_SYMBOL, MAX_SYMBOL, (2, n_symbols), np.int32)
     return np.concatenate([seen, far, far >> 8])

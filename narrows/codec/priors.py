@@ -13,6 +13,7 @@ from narrows.bottlenecks.vector_quantised import VectorQuantisedModule
 from narrows.codec.entropy_models import Autoregressive, Context, EntropyModel, Independent, Predictor
 from narrows.codec.entropy_models import predictor as integer
 from narrows.codec.rans import MAX_PRECISION
+from narrows.randomness import Stream, rng
 
 __all__ = ["freeze_indices", "freeze_prior"]
 
@@ -58,7 +59,7 @@ def freeze_indices(bottleneck: VectorQuantisedModule, symbols: NDArray[np.int32]
     if bottleneck.n_places == 1 or n_codes > _MOST_CODES_IN_CONTEXT or len(symbols) < _HELD_OUT:
         return alone(symbols)
     # Drawn, for records may take turns; by the same numbers each time.
-    order = np.random.default_rng(0).permutation(len(symbols))
+    order = rng(0, Stream.CODEC_HELD_OUT).permutation(len(symbols))
     held_out, counted = np.split(symbols[order], [len(symbols) // _HELD_OUT])
     best = min(by_context, alone, key=lambda count: float(count(counted).bits(held_out).mean()))
     return best(symbols)

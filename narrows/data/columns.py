@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.batches import batch_size
+from narrows.randomness import Stream, rng
 
 __all__ = ["Columns"]
 
@@ -45,7 +46,7 @@ class Columns:
         d = math.prod(values.shape[1:])
         rows = np.arange(len(values))
         if values.size > _MOST_VALUES:
-            rows = np.sort(np.random.default_rng(seed).choice(rows, max(_MOST_VALUES // d, 2), replace=False))
+            rows = np.sort(rng(seed, Stream.COLUMNS_ROWS).choice(rows, max(_MOST_VALUES // d, 2), replace=False))
         low, high = np.full(d, np.inf), np.full(d, -np.inf)
         total, whole = np.zeros(d), np.ones(d, dtype=bool)
         batches = np.array_split(rows, -(-len(rows) // batch_size(values.shape[1:], _BATCH)))

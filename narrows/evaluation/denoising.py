@@ -21,15 +21,17 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 import narrows.data
+from narrows.artefacts import pca_of
 from narrows.autoencoder import Autoencoder, Data
 from narrows.batches import batch_size
 from narrows.data import Source
 from narrows.errors import MissingPackageError, ShapeMismatchError
-from narrows.evaluation.denoisers import is_image, median_filter, non_local_means, pca
+from narrows.evaluation.denoisers import median_filter, non_local_means, pca
 from narrows.evaluation.metrics import unit_of
 from narrows.inference import to_stored
 from narrows.options import Real, check
 from narrows.pca import PrincipalComponents
+from narrows.randomness import Stream, rng
 
 __all__ = ["add_noise", "compare_denoisers", "measure_denoisers", "psnr_db_of_records"]
 
@@ -69,11 +71,11 @@ def add_noise(model: Autoencoder, X: Data, noise: float, random_state: Any = 0) 
     source = _open(model, X)
     scale = check("add_noise", "noise", noise, Real(0))
     units = _Units.of(model)
-    rng = np.random.default_rng(int(check_random_state(random_state).randint(2**31 - 1)))
+    numbers = rng(int(check_random_state(random_state).randint(2**31 - 1)), Stream.ADDED_NOISE)
     noisy = np.empty_like(source.values)
     for rows in _batches(source):
         x = source.values[rows].astype(np.float64)
-        x += scale * units.scale * rng.standard_normal(x.shape)
+        x += scale * units.scale * numbers.standard_normal(x.shape)
         noisy[rows] = to_stored(units.within_range(x), source.dtype)
     return noisy
 
@@ -253,7 +255,10 @@ def _choose(
     x, x_noisy = source.values[some] / unit, noisy[some] / unit
     chosen, missing = {}, {}
     for name, alternative in _alternatives(model, noise).items():
-        if name == "non-local means" and not is_image(source.shape):
+        if name == "PCA" and model.pca_ is None:
+            missing[name] = "the model has none; model.measure(X) measures it"
+            continue
+        if name == "non-local means" and model.record_ != "image":
             missing[name] = "images only"
             continue
         try:
@@ -276,11 +281,12 @@ def _alternatives(model: Autoencoder, noise: float) -> dict[str, _Alternative]:
         return np.asarray(stored / unit)
 
     sigma = noise * math.sqrt(float(np.square(units.scale).mean())) / unit
-    components = PrincipalComponents(model.pca_.mean / unit, model.pca_.components)
-    n_components = np.geomspace(1, len(components.components), _MOST_COMPONENTS).round().astype(int)
+    n_components = np.geomspace(1, 1 if model.pca_ is None else len(model.pca_.components), _MOST_COMPONENTS)
+    n_components = n_components.round().astype(int)
 
     def by_pca(x: NDArray[np.float64], n_components: int) -> NDArray[np.float64]:
-        return pca(x, components, n_components)
+        fitted = pca_of(model)
+        return pca(x, PrincipalComponents(fitted.mean / unit, fitted.components), n_components)
 
     functions: dict[str, Callable[..., NDArray[np.float64]]]
     functions = {"median filter": median_filter, "non-local means": non_local_means, "PCA": by_pca}

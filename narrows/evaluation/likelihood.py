@@ -8,13 +8,15 @@ from typing import Any
 
 import torch
 from numpy.typing import NDArray
-from torch import Generator, Tensor
+from torch import Tensor
 
 from narrows.batches import batch_size
 from narrows.bottlenecks import DiagonalNormal
 from narrows.chain import Chain
-from narrows.inference import Labels, noise_of
+from narrows.inference import Labels
 from narrows.networks import Switches
+from narrows.randomness import Stream
+from narrows.record_noise import RecordNoise
 
 __all__ = ["bounds"]
 
@@ -45,7 +47,8 @@ def bounds(
     values : ndarray of shape (n, *shape)
         Records in their stored dtype. Nothing is corrupted; under dynamic binarisation they are drawn once, here.
     seed : int
-        What is drawn comes from it.
+        What is drawn comes from it and from each record's own values, so that a record has the same bounds alone, in
+        any batch and in any order.
     labels : ndarray of int, shape (n,), optional
         Classes of the records, for a chain that is told of them.
     importance_samples : int
@@ -64,21 +67,21 @@ def bounds(
     DataError
         If the likelihood says nothing of such values, as a Bernoulli one of those outside [0, 1].
     """
-    noise = noise_of(chain, seed)
     size = batch_size(chain.shape, _BATCH)
     totals = {"reconstruction": 0.0, "kl": 0.0, "nll": 0.0}
     means, is_probability = [], chain.parts.likelihood.name == "bernoulli"
     for start in range(0, len(values), size):
         batch = torch.from_numpy(values[start : start + size].copy()).to(chain.device)
         chain.check_support(batch)
-        x = chain.likelihood.observe(chain.prepare(batch), noise)
+        noise = RecordNoise.of(batch, seed)
+        x = chain.likelihood.observe(chain.prepare(batch), noise.stream(Stream.MEASURED_RECORDS))
         told = None if labels is None else torch.from_numpy(labels[start : start + size]).to(x.device)
         condition = chain.condition(told)
         h, switches = chain.encoder.with_switches(x, condition)
         posterior = chain.bottleneck.posterior(h)
         assert posterior is not None
         log_p = _log_p(chain, x, switches, condition)
-        totals["reconstruction"] -= _total(log_p(posterior.sample(noise), 1))
+        totals["reconstruction"] -= _total(log_p(posterior.sample(noise.stream(Stream.MEASURED_CODES, 0)), 1))
         totals["kl"] += _total(posterior.kl().flatten(1).sum(1))
         if importance_samples:
             at_a_time = max(1, size // len(x))
@@ -112,14 +115,14 @@ def _log_p(chain: Chain, x: Tensor, switches: Switches, condition: Tensor | None
     return log_p
 
 
-def _log_likelihood(log_p: _LogP, posterior: DiagonalNormal, k: int, noise: Generator, *, at_a_time: int) -> Tensor:
+def _log_likelihood(log_p: _LogP, posterior: DiagonalNormal, k: int, noise: RecordNoise, *, at_a_time: int) -> Tensor:
     """Return the importance-weighted bound of each record, shape (n,); a few samples at a time."""
     n = len(posterior.mean)
     log_weights = torch.empty(n, k, dtype=torch.float64, device=posterior.mean.device)
     for start in range(0, k, at_a_time):
         m = min(at_a_time, k - start)
         repeated = DiagonalNormal(_repeat(posterior.mean, m), _repeat(posterior.log_variance, m))
-        z = repeated.sample(noise)
+        z = repeated.sample(noise.streams(Stream.MEASURED_CODES, 1 + start, m))  # 0 is that of the ELBO
         log_weight = log_p(z, m) + DiagonalNormal.standard(z).log_prob(z) - repeated.log_prob(z)
         log_weights[:, start : start + m] = log_weight.double().reshape(n, m)
     return log_weights.logsumexp(1) - math.log(k)

@@ -64,7 +64,7 @@ def evaluate(
     metrics : dict
         As `narrows.evaluation.report.METRICS` explains them; of a variational model `narrows.evaluation.likelihood`'s
         besides, of a vector-quantised one `narrows.evaluation.codebook`'s. None where a number has no meaning for these
-        data.
+        data, and of PCA where the model has none.
 
     Raises
     ------
@@ -102,14 +102,16 @@ def evaluate(
         values, told = source.values[start : start + size], None if classes is None else classes[start : start + size]
         x = values.astype(np.float64) / unit
         x_hat = reconstruct(model.chain_, values, told, noise=noise[0]) / unit
-        by_pca = model.pca_.decode(model.pca_.encode(values)).reshape(x.shape) / unit
         squared += float(np.square(x - x_hat).sum())
-        squared_by_pca += float(np.square(x - by_pca).sum())
         scaled += float(np.square((x - x_hat) / scale).sum())
-        scaled_by_pca += float(np.square((x - by_pca) / scale).sum())
+        if model.pca_ is not None:
+            by_pca = model.pca_.decode(model.pca_.encode(values)).reshape(x.shape) / unit
+            squared_by_pca += float(np.square(x - by_pca).sum())
+            scaled_by_pca += float(np.square((x - by_pca) / scale).sum())
         cross_entropy += _cross_entropy(x, x_hat)
         nats += mean_total(model.chain_, values, told, noise=noise[1]) * len(values)
-    warn_if_worse(model.chain_, scaled, scaled_by_pca, "these records")
+    if model.pca_ is not None:
+        warn_if_worse(model.chain_, scaled, scaled_by_pca, "these records")
     mse = squared / len(source) / n_values
     peak = 1.0 if unit != 1 else model.range_[1] - model.range_[0]
     return {
@@ -119,9 +121,9 @@ def evaluate(
         "psnr_db": 10 * math.log10(peak**2 / mse) if mse > 0 and peak > 0 else None,
         "cross_entropy_per_value": None if math.isnan(cross_entropy) else cross_entropy / len(source) / n_values,
         "nats_per_record": nats / len(source),
-        "pca_sse_per_record": squared_by_pca / len(source),
+        "pca_sse_per_record": None if model.pca_ is None else squared_by_pca / len(source),
         "preprocessed_sse_per_record": scaled / len(source),
-        "pca_preprocessed_sse_per_record": scaled_by_pca / len(source),
+        "pca_preprocessed_sse_per_record": None if model.pca_ is None else scaled_by_pca / len(source),
         **(
             bounds(model.chain_, source.values, random_state, classes, importance_samples=importance_samples)
             if is_variational

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from narrows.likelihoods.contract import Likelihood, LikelihoodModule
 from narrows.options import Flag, option
+from narrows.record_noise import Noise, uniform_like
 
 __all__ = ["Bernoulli"]
 
@@ -42,8 +43,8 @@ class _BernoulliModule(LikelihoodModule):
         super().__init__()
         self.draws = dynamic
 
-    def observe(self, x: Tensor, generator: Generator) -> Tensor:
-        return _draw(x, generator) if self.draws else x
+    def observe(self, x: Tensor, noise: Noise) -> Tensor:
+        return _draw(x, noise) if self.draws else x
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         return -functional.binary_cross_entropy_with_logits(parameters, x, reduction="none").flatten(1).sum(1)
@@ -58,6 +59,6 @@ class _BernoulliModule(LikelihoodModule):
         return _draw(torch.sigmoid(parameters), generator)
 
 
-def _draw(p: Tensor, generator: Generator) -> Tensor:
+def _draw(p: Tensor, noise: Noise) -> Tensor:
     """Return 1 with probability p and else 0, in p's shape: what `torch.bernoulli` does, in less than half its time."""
-    return (torch.rand(p.shape, generator=generator, dtype=p.dtype, device=p.device) < p).to(p.dtype)
+    return (uniform_like(p, noise) < p).to(p.dtype)

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from torch import Generator, Tensor, nn
 
 from narrows.part import Part
+from narrows.record_noise import Noise
 
 __all__ = ["Likelihood", "LikelihoodModule"]
 
@@ -52,7 +53,7 @@ class LikelihoodModule(nn.Module, ABC):
     def parameters_of(self, mean: Tensor) -> Tensor:
         """Return parameters under which the mean is this one, kept finite; the inverse of `mean`."""
 
-    def observe(self, x: Tensor, generator: Generator) -> Tensor:
+    def observe(self, x: Tensor, noise: Noise) -> Tensor:
         """Return what is observed of preprocessed records x (n, *shape): they themselves, or a draw."""
         return x
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Generator
 
@@ -17,7 +18,15 @@ __all__ = ["Decoder", "Encoder", "Layer", "Network", "Sizes", "Switches"]
 
 
 class Network(Part, ABC, axis="network"):
-    """Settings of an encoder and its decoder."""
+    """Settings of an encoder and its decoder.
+
+    Attributes
+    ----------
+    for_images : bool
+        Whether records must be images, whose neighbouring values belong together.
+    """
+
+    for_images: ClassVar[bool] = False
 
     start_at_mean: bool = option(
         Flag(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor, nn
@@ -41,6 +42,8 @@ class Convolutional(Network, name="convolutional"):
     >>> Convolutional(channels=(32,), code_channels=32, code_activation="relu").code_shape((28, 28), None)
     (32, 7, 7)
     """
+
+    for_images: ClassVar[bool] = True
 
     channels: tuple[int, ...] = option(
         Many(Whole(1)), "channels of the stages, from the input to the code", default=(32, 64)

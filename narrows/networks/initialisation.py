@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Generator, nn
-from torch.nn.utils import skip_init
 
+from narrows.errors import InvalidParameterError
 from narrows.options import Choice
 
 __all__ = ["INITIALISATIONS", "initialise", "theano_generator", "undrawn"]
@@ -20,8 +21,7 @@ INITIALISATIONS = Choice("fan-in", "glorot", "glorot-sigmoid", "he")
 def undrawn(layer: type[nn.Module], *args: Any, **kwargs: Any) -> nn.Module:
     """Return a layer whose weights are not drawn yet, so that PyTorch's global generator is left alone."""
     device = torch.get_default_device()  # "meta", where a model is only sketched to see what it would need
-    made: nn.Module = skip_init(layer, *args, device=device, **kwargs)  # type: ignore[no-untyped-call]
-    return made
+    return layer(*args, device="meta", **kwargs).to_empty(device=device)
 
 
 def theano_generator(seed: int) -> np.random.RandomState:
@@ -35,8 +35,13 @@ def theano_generator(seed: int) -> np.random.RandomState:
     return generator
 
 
-def initialise(module: nn.Module, scheme: str, generator: Generator | np.random.RandomState) -> None:
+def initialise(
+    module: nn.Module, scheme: str, generator: Generator | np.random.RandomState, *, keep: Collection[str] = ()
+) -> None:
     """Draw every weight matrix and convolution kernel of a module, and set every bias to zero.
+
+    Parameters are told apart by their names: ``weight`` and ``bias``, or lists of parameters called ``weights`` and
+    ``biases``. Any other could still be memory that nobody has written to (`undrawn`), and is refused.
 
     Parameters
     ----------
@@ -50,18 +55,39 @@ def initialise(module: nn.Module, scheme: str, generator: Generator | np.random.
     generator : Generator or RandomState
         Where the draws come from; no global seed is touched. NumPy's draws matrices as (in, out), in float64, and is
         for dense layers.
+    keep : collection of str
+        Names of parameters that start as the module made them.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it is not known how a parameter starts.
     """
-    for layer in module.modules():
-        weight, bias = getattr(layer, "weight", None), getattr(layer, "bias", None)
-        if isinstance(weight, nn.Parameter):
-            # A transposed convolution keeps (in, out, ...), everything else (out, in, ...).
-            transposed = isinstance(layer, nn.ConvTranspose2d)
-            kernel = math.prod(weight.shape[2:])
-            fan_out, fan_in = (n * kernel for n in (weight.shape[:2][::-1] if transposed else weight.shape[:2]))
-            _draw(weight, scheme, fan_in, fan_out, generator)
-        if isinstance(bias, nn.Parameter):
-            with torch.no_grad():
-                bias.zero_()
+    for path, layer in module.named_modules():
+        for name, parameter in layer.named_parameters(path, recurse=False):
+            kind = _kind(name)
+            if kind == "weight" and parameter.ndim >= 2:
+                # A transposed convolution keeps (in, out, ...), everything else (out, in, ...).
+                transposed = isinstance(layer, nn.ConvTranspose2d)
+                kernel = math.prod(parameter.shape[2:])
+                sizes = parameter.shape[:2][::-1] if transposed else parameter.shape[:2]
+                fan_out, fan_in = (n * kernel for n in sizes)
+                _draw(parameter, scheme, fan_in, fan_out, generator)
+            elif kind == "bias":
+                with torch.no_grad():
+                    parameter.zero_()
+            elif name not in keep:
+                raise InvalidParameterError(
+                    f"It is not known how the parameter '{name}' of {type(module).__name__.lstrip('_')} starts, which "
+                    f"has shape {tuple(parameter.shape)}: matrices and kernels called 'weight' are drawn, those called "
+                    "'bias' start at zero. Set its values in the network, and name it in 'keep' of initialise."
+                )
+
+
+def _kind(name: str) -> str:
+    """Return "weight" or "bias" for the parameters that are one; in a list of parameters numbers follow its name."""
+    *_, last = (word for word in name.split(".") if not word.isdigit())
+    return {"weights": "weight", "biases": "bias"}.get(last, last)
 
 
 def _draw(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor, nn
@@ -37,6 +38,8 @@ class Strided(Network, name="strided"):
     >>> Strided(code_channels=8).code_shape((28, 28), None)
     (8, 7, 7)
     """
+
+    for_images: ClassVar[bool] = True
 
     channels: tuple[int, ...] = option(
         Many(Whole(1)), "channels of the stages that halve the image, from the input on", default=(32, 64)

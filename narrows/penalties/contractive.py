@@ -10,14 +10,14 @@ from torch import Generator, Tensor, nn
 from narrows.errors import InvalidParameterError
 from narrows.options import Real, Whole, option
 from narrows.penalties.contract import Penalty
+from narrows.randomness import Stream
+from narrows.record_noise import Noise, RecordNoise
 
 if TYPE_CHECKING:
     from narrows.bottlenecks.contract import Code
     from narrows.chain import Chain, Parts
 
 __all__ = ["Contractive", "estimated_norm", "norm_of_one_layer"]
-
-_SEED = 0  # of the directions where nothing may be random
 
 
 class Contractive(Penalty, name="contractive"):
@@ -46,9 +46,7 @@ class Contractive(Penalty, name="contractive"):
         one_layer = chain.encoder.one_layer
         if one_layer is not None:
             return self.weight * norm_of_one_layer(*one_layer, x)
-        if generator is None:
-            generator = Generator(x.device).manual_seed(_SEED)
-        return self.weight * estimated_norm(chain.encoder, x, self.n_projections, generator)
+        return self.weight * estimated_norm(chain.encoder, x, self.n_projections, generator or RecordNoise.of(x))
 
 
 def norm_of_one_layer(layer: nn.Linear, activation: nn.Module, x: Tensor) -> Tensor:
@@ -64,7 +62,7 @@ def norm_of_one_layer(layer: nn.Linear, activation: nn.Module, x: Tensor) -> Ten
     return norm
 
 
-def estimated_norm(encoder: nn.Module, x: Tensor, n_projections: int, generator: Generator) -> Tensor:
+def estimated_norm(encoder: nn.Module, x: Tensor, n_projections: int, noise: Noise) -> Tensor:
     """Return an unbiased estimate of ‖∂h/∂x‖²_F of an encoder for records x (n, *shape); shape (n,).
 
     The mean of ‖Jᵀv‖² over directions v of random signs, drawn for each record.
@@ -74,8 +72,15 @@ def estimated_norm(encoder: nn.Module, x: Tensor, n_projections: int, generator:
         x = x.detach().requires_grad_()
         h = encoder(x)
         total = x.new_zeros(len(x))
-        for _ in range(n_projections):
-            signs = torch.randint(0, 2, h.shape, generator=generator, device=h.device).to(h.dtype).mul_(2).sub_(1)
+        for index in range(n_projections):
+            signs = _signs_like(h, noise, index)
             (moved,) = torch.autograd.grad(h, x, signs, create_graph=is_wanted, retain_graph=True)
             total = total + moved.square().flatten(1).sum(1)
     return total / n_projections
+
+
+def _signs_like(h: Tensor, noise: Noise, index: int) -> Tensor:
+    """Return 1 or −1 at random in the shape of h (n, *h_shape); index: which of the directions it is."""
+    if isinstance(noise, RecordNoise):
+        return noise.stream(Stream.MEASURED_SLOPES, index).uniform_like(h).round().mul_(2).sub_(1)
+    return torch.randint(0, 2, h.shape, generator=noise, device=h.device).to(h.dtype).mul_(2).sub_(1)

@@ -9,6 +9,8 @@ from torch import Generator, Tensor
 
 from narrows.options import Real, option
 from narrows.penalties.contract import Penalty
+from narrows.randomness import Stream
+from narrows.randomness import generator as measuring
 
 if TYPE_CHECKING:
     from narrows.bottlenecks.contract import Code
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["MMD", "discrepancy"]
 
 _SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-_SEED = 0  # of the draws where nothing may be random
 
 
 class MMD(Penalty, name="mmd"):
@@ -44,9 +45,8 @@ class MMD(Penalty, name="mmd"):
 
     def cost(self, chain: Chain, x: Tensor, h: Tensor, code: Code, generator: Generator | None = None) -> Tensor:
         z = code.z.flatten(1)
-        if generator is None:
-            generator = Generator(z.device).manual_seed(_SEED)
-        draws = torch.randn(z.shape, generator=generator, dtype=z.dtype, device=z.device)
+        noise = generator or measuring(0, Stream.MEASURED_PRIOR, device=z.device)
+        draws = torch.randn(z.shape, generator=noise, dtype=z.dtype, device=z.device)
         return (self.weight * discrepancy(z, draws)).expand(len(z))
 
 

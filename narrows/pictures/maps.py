@@ -13,6 +13,7 @@ from narrows.errors import DataError, InvalidParameterError, ShapeMismatchError
 from narrows.pictures.colouring import Colouring, colour_by
 from narrows.pictures.records import finite
 from narrows.pictures.style import INK, PAPER, new_figure, style
+from narrows.randomness import Stream, rng
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,7 +69,7 @@ def maps(
         figure = new_figure(n_columns * side + legend, n_lines * side + 40)
         figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12, wspace=0.03, hspace=0.03)
         panels = [figure.add_subplot(n_lines, n_columns, i + 1) for i in range(len(points))]
-        order = np.random.default_rng(0).permutation(n)
+        order = rng(0, Stream.DRAWING_ORDER).permutation(n)
         for axes, (name, z) in zip(panels, points.items(), strict=True):
             _draw_map(axes, name, z, colouring, order)
         if colouring.classes:

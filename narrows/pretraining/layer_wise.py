@@ -15,6 +15,7 @@ from narrows.networks import Layer
 from narrows.options import Many, Whole, option
 from narrows.part import OneOf
 from narrows.pretraining.contract import Pretraining
+from narrows.randomness import Stream
 from narrows.training import Optimiser, Records, Schedule, Stage, Training
 
 __all__ = ["LayerWise"]
@@ -64,7 +65,16 @@ class LayerWise(Pretraining, name="layer-wise"):
             for index, corruption in enumerate(self._corruptions(len(layers)))
         ]
         return [
-            Stage(learner, records, None, settings, name=f"layer {number} of {len(layers)}", path=(6, number))
+            Stage(
+                learner,
+                records,
+                None,
+                settings,
+                name=f"layer {number} of {len(layers)}",
+                order=Stream.LAYER_ORDER,
+                noise=Stream.LAYER_NOISE,
+                index=(number,),
+            )
             for number, learner in enumerate(learners, start=1)
         ]
 

@@ -56,7 +56,7 @@ class Causal(Residual, name="causal"):
                 f"The causal residual is for images of uint8 or bool. Got records of shape {shape}, {dtype}."
             )
         module = CausalModule(self, shape, 255 if dtype == np.uint8 else 1)
-        initialise(module, "he", generator)
+        initialise(module, "he", generator, keep=("rows", "columns"))
         module.start()
         return module
 

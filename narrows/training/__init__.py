@@ -1,7 +1,7 @@
 """Training: the settings of a run, the loop, its checkpoints and what it tells while it goes on."""
 
 from narrows.training.checkpoints import Checkpoint
-from narrows.training.loop import stream, train
+from narrows.training.loop import train
 from narrows.training.optimisers import SGD, Adadelta, Adam, Optimiser
 from narrows.training.progress import Epoch, Watcher
 from narrows.training.records import JoinedRecords, LabelledRecords, Records
@@ -26,6 +26,5 @@ __all__ = [
     "Stage",
     "Training",
     "Watcher",
-    "stream",
     "train",
 ]

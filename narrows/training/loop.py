@@ -11,12 +11,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
 from narrows.batches import batch_size
 from narrows.errors import TrainingDivergedError
+from narrows.randomness import generator
 from narrows.training.checkpoints import Checkpoint, State, pack_optimiser, unpack_optimiser
 from narrows.training.interruption import Interruption
 from narrows.training.learner import Learner
@@ -25,7 +25,7 @@ from narrows.training.progress import Epoch, Watcher
 from narrows.training.records import Records
 from narrows.training.stages import Stage
 
-__all__ = ["mean_loss", "stream", "train"]
+__all__ = ["mean_loss", "train"]
 
 _LOOK_SECONDS = 0.25  # between two looks at the loss within an epoch
 _SAVE_SECONDS = 30.0  # between two checkpoints
@@ -88,12 +88,6 @@ def mean_loss(learner: Learner, records: Records) -> float:
     with torch.no_grad():
         losses = [learner.loss(batch).total.double().sum() for batch in records.batches(size)]
     return float(torch.stack(losses).sum()) / len(records)
-
-
-def stream(seed: int, *path: int, device: torch.device | None = None) -> Generator:
-    """Return a generator of its own for each path: the same seed and path give the same numbers."""
-    mixed = np.random.SeedSequence([seed, *path]).generate_state(1, np.uint64)[0]
-    return Generator(device or torch.device("cpu")).manual_seed(int(mixed >> np.uint64(1)))
 
 
 @dataclass
@@ -222,14 +216,13 @@ class _Run:
 
     def _order(self) -> Tensor:
         n = len(self.records)
-        order = torch.randperm(n, generator=self._stream(1)) if self.settings.shuffle else torch.arange(n)
-        return order.to(self.device)
+        if not self.settings.shuffle:
+            return torch.arange(n, device=self.device)
+        drawn_by = generator(self.seed, self.stage.order, *self.stage.index, self.epoch)
+        return torch.randperm(n, generator=drawn_by).to(self.device)
 
     def _noise(self) -> Generator:
-        return self._stream(2, device=self.device)
-
-    def _stream(self, purpose: int, device: torch.device | None = None) -> Generator:
-        return stream(self.seed, *self.stage.path, purpose, self.epoch, device=device)
+        return generator(self.seed, self.stage.noise, *self.stage.index, self.epoch, device=self.device)
 
     def _look(self) -> float:
         """Return the mean loss of the epoch's records so far, if it is still finite. The one place that waits."""

@@ -43,9 +43,8 @@ class Records:
         self.rows = None if rows is None else torch.from_numpy(rows).to(device)
 
     def only(self, rows: NDArray[np.int64] | None) -> Records:
-        """Return some of the records, in this order; their values are shared. None: all of them."""
+        """Return these rows of all values, in this order; the values are shared. None: all of them."""
         assert type(self) is Records, "labels are added to the rows that are meant"
-        assert self.rows is None, "rows are counted among all values"
         some = copy.copy(self)
         some.rows = None if rows is None else torch.from_numpy(rows).to(self.device)
         return some

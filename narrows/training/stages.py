@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from narrows.randomness import Stream
 from narrows.training.learner import Learner
 from narrows.training.records import Records
 from narrows.training.settings import Training
@@ -25,8 +26,10 @@ class Stage:
         How.
     name : str
         What people are told; empty where there is nothing to tell apart.
-    path : tuple of int
-        Sets the stage's randomness apart from that of others under the same seed.
+    order, noise : Stream
+        What the order of the records and the noise are drawn from. Stages of one run have streams of their own.
+    index : tuple of int
+        Indices of these streams, before the epoch.
     keep_best : bool
         Whether the weights of the epoch with the lowest validation loss are kept, instead of the last.
     """
@@ -36,5 +39,7 @@ class Stage:
     validation: Records | None
     settings: Training
     name: str = ""
-    path: tuple[int, ...] = ()
+    order: Stream = Stream.ORDER
+    noise: Stream = Stream.NOISE
+    index: tuple[int, ...] = ()
     keep_best: bool = False

@@ -26,7 +26,8 @@ from narrows.inference import encode
 from narrows.networks import Dense
 from narrows.networks.initialisation import undrawn
 from narrows.options import Flag, check
-from narrows.parameters import device_of, training_of
+from narrows.parameters import device_of, record_of, training_of
+from narrows.randomness import Stream
 from narrows.stages import (
     chain_stage,
     check_patience,
@@ -34,6 +35,7 @@ from narrows.stages import (
     new_chain,
     parts_for,
     pretraining_stages,
+    rows_by_stage,
     split,
     whole,
 )
@@ -68,6 +70,8 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         The labels there are, sorted.
     chain_ : Chain
         The autoencoder's parts; of these the encoder was trained for the labels.
+    record_ : "image" or "vector"
+        What the autoencoder took the records for.
     coef_, intercept_ : ndarray of shape (n_classes, n_latent), (n_classes,)
         W and b.
     history_ : list of dict
@@ -173,7 +177,15 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
             to_stop_by = None if held_out is None else held_out.unlabelled
             before = [chain_stage(params, chain, unlabelled_records, to_stop_by, name="restoring")]
         softmax_layer = _softmax_layer(chain, len(self.classes_))
-        labels_stage = Stage(_Classifier(chain, softmax_layer), records, held_out, settings, name="labels", path=(7,))
+        labels_stage = Stage(
+            _Classifier(chain, softmax_layer),
+            records,
+            held_out,
+            settings,
+            name="labels",
+            order=Stream.LABELS_ORDER,
+            noise=Stream.LABELS_NOISE,
+        )
         histories = train(
             [*before, labels_stage],
             whole(chain=chain, softmax=softmax_layer),
@@ -183,13 +195,10 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
             resume=resume,
         )
         self.chain_ = chain.eval()
+        self.record_ = record_of(params["record"], source.shape)
         self.coef_, self.intercept_ = (weight.detach().cpu().numpy() for weight in softmax_layer.parameters())
         self.history_ = [row.to_json() for row in histories[-1]]
-        self.pretraining_history_ = [
-            {"stage": stage.name, **row.to_json()}
-            for stage, history in zip(before, histories, strict=False)
-            for row in history
-        ]
+        self.pretraining_history_ = rows_by_stage(before, histories[: len(before)])
         return self
 
     def predict_proba(self, X: Data) -> NDArray[np.float64]:

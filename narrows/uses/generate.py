@@ -22,22 +22,19 @@ from scipy.special import ndtri
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from narrows.artefacts import density_of
 from narrows.autoencoder import Autoencoder
 from narrows.data import Source
-from narrows.density import CodeDensity
 from narrows.errors import InvalidParameterError, ShapeMismatchError
 from narrows.estimator import listed
 from narrows.inference import decode, draw, nearest_codes, noise_of, to_stored
 from narrows.options import Choice, Real, Whole, check
+from narrows.randomness import Stream, rng
 
 __all__ = ["Traversals", "between", "has_prior", "manifold", "sample", "sample_codes", "traversals"]
 
 SOURCES = ("auto", "prior", "density")
 _DRAWN = 10_000  # codes that quantiles of the density are taken from
-_OLD = (
-    "The model was saved before models had a density of their codes, and it was not trained for a prior either. "
-    "Train it again."
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +83,7 @@ def sample(
     classes = np.arange(n) % n_classes if y is None and n_classes else _classes(model, y, n)
     if not noise:
         return _records_of(model, codes, classes)
-    drawn = draw(model.chain_, codes, classes, noise=noise_of(model.chain_, _seed(state)))
+    drawn = draw(model.chain_, codes, classes, noise=noise_of(model.chain_, _seed(state), Stream.SAMPLED_RECORDS))
     return to_stored(drawn, model.dtype_)
 
 
@@ -99,15 +96,15 @@ def sample_codes(model: Autoencoder, n: int, *, source: str = "auto", random_sta
     check_is_fitted(model)
     check("sample", "n", n, Whole(1))
     check("sample", "source", source, Choice(*SOURCES))
-    rng = np.random.default_rng(_seed(random_state))
+    numbers = rng(_seed(random_state), Stream.SAMPLED_CODES)
     if source == "prior" and not has_prior(model):
         raise InvalidParameterError(
             "The model was trained without a prior on its codes; draw from their density, as source='auto' does. "
             "The bottleneck 'gaussian' and the penalty 'mmd' make models with a prior."
         )
     if source == "density" or not has_prior(model):
-        return _possible(model, _density(model).sample(n, rng))
-    return _possible(model, rng.standard_normal((n, model.n_latent_)))
+        return _possible(model, density_of(model).sample(n, numbers))
+    return _possible(model, numbers.standard_normal((n, model.n_latent_)))
 
 
 def between(model: Autoencoder, a: ArrayLike, b: ArrayLike, n: int = 10, *, y: ArrayLike | None = None) -> NDArray[Any]:
@@ -158,7 +155,7 @@ def manifold(model: Autoencoder, n: int = 20, *, y: ArrayLike | None = None) -> 
     if has_prior(model):
         across = up = ndtri(levels)
     else:
-        drawn = _density(model).sample(_DRAWN, np.random.default_rng(0))
+        drawn = density_of(model).sample(_DRAWN, rng(0, Stream.MANIFOLD))
         across, up = np.quantile(drawn, levels, axis=0).T
     codes = np.stack(np.meshgrid(across, up[::-1]), axis=-1).reshape(-1, 2)
     records = _records_of(model, _possible(model, codes), _classes(model, y, len(codes)))
@@ -201,7 +198,7 @@ def traversals(
     if has_prior(model):
         mean, deviation = np.zeros(model.n_latent_), np.ones(model.n_latent_)
     else:
-        mean, deviation = _density(model).mean, _density(model).deviation
+        mean, deviation = density_of(model).mean, density_of(model).deviation
     start = mean if record is None else _encoded(model, [record], y)[0]
     deviations = np.linspace(-span, span, n)
 
@@ -246,12 +243,6 @@ def _classes(model: Autoencoder, y: ArrayLike | None, n: int) -> NDArray[np.int6
 def _records_of(model: Autoencoder, codes: NDArray[Any], classes: NDArray[np.int64] | None) -> NDArray[Any]:
     """Return what flat codes (n, n_latent) stand for, in the units and dtype of the training data."""
     return to_stored(decode(model.chain_, codes, classes), model.dtype_)
-
-
-def _density(model: Autoencoder) -> CodeDensity:
-    if model.density_ is None:
-        raise InvalidParameterError(_OLD)
-    return model.density_
 
 
 def _possible(model: Autoencoder, codes: NDArray[np.float64]) -> NDArray[Any]:

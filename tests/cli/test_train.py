@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from PIL import Image
 
 from narrows.cli.console import number
 from narrows.cli.ladder import quality_warnings, range_text
 from narrows.cli.settings import parse_value
 from narrows.errors import OutputError
+
+FAST = ("--epochs", "1", "--limit", "100", "--latent", "2")
 
 
 def read(info, path):
@@ -259,3 +262,55 @@ def test_one_is_counted_as_one(narrows):
     said = narrows("train", "digits", "-o", "m.safetensors", *arguments).stdout
     assert "1 number a code" in said
     assert "1 epoch in" in said
+
+
+def test_ctrl_c_after_the_training_saves_the_model_and_says_how_to_measure_the_rest(narrows, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    command = ("train", "digits:train", "-o", "m.safetensors", *FAST, "--quiet")
+    with monkeypatch.context() as patch:
+        patch.setattr("narrows.integer_half.IntegerHalf.freeze", interrupt)
+        result = narrows(*command, code=130)
+    assert "The trained model is saved in m.safetensors; it has no archive codec." in result.stderr
+    assert result.stderr.rstrip().endswith("--quiet --resume --force")
+    assert "no archive codec" in narrows.json("info", "m.safetensors")["not_frozen"]
+    assert narrows.json("evaluate", "digits:test", "-m", "m.safetensors")["mse"] > 0
+
+    narrows(*command, "--resume", "--force")
+    assert narrows.json("info", "m.safetensors")["qualities"]
+    assert not Path("m.safetensors.checkpoint").exists()
+    narrows(*command[:3], "straight.safetensors", *command[4:])
+    measured, straight = (safetensors.numpy.load_file(path) for path in ("m.safetensors", "straight.safetensors"))
+    assert measured.keys() == straight.keys()
+    assert all(np.array_equal(measured[name], straight[name]) for name in straight)
+
+
+def test_what_could_not_be_measured_is_a_warning(narrows, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("no luck")
+
+    monkeypatch.setattr("narrows.pca.PrincipalComponents.fit", fail)
+    command = ("train", "digits:train", "-o", "m.safetensors", *FAST)
+    result = narrows(*command)
+    assert "Warning: The model has no PCA. RuntimeError: no luck." in result.stderr
+    assert any("no luck" in warning for warning in narrows.json(*command, "--force")["warnings"])
+
+
+def test_what_records_are_taken_for_is_said_and_can_be_chosen(narrows):
+    np.save("windows.npy", np.random.default_rng(0).integers(0, 256, (20, 40, 16), dtype=np.uint8))
+    command = ("train", "windows.npy", "-o", "m.safetensors", "--epochs", "1", "--recipe", "codec")
+    by_shape = narrows(*command)
+    said = "images of 40×16, by their shape (--as vector if they are none)"
+    assert by_shape.stderr.startswith(f"The records are taken for {said}.\n"), "said before the training"
+    assert re.search(rf"taken for +{re.escape(said)}", by_shape.stdout)
+    assert re.search(rf"taken for +{re.escape(said)}", narrows("info", "m.safetensors").stdout)
+
+    chosen = narrows(*command, "--as", "vector", "--force")
+    assert "taken for images" not in chosen.output
+    assert narrows.json("info", "m.safetensors")["parts"]["network"]["name"] == "dense"
+    assert re.search("taken for +vectors of 640 values", chosen.stdout)
+    assert re.search("taken for +vectors of 640 values", narrows("info", "m.safetensors").stdout)
+    assert narrows.json("info", "m.safetensors")["record"] == "vector"
+    assert narrows.json(*command, "--as", "image", "--force")["record"] == "image"
+    assert "by their shape" not in narrows("info", "m.safetensors").stdout

@@ -12,7 +12,8 @@ from narrows.errors import InvalidParameterError
 from narrows.likelihoods import Bernoulli, Normal
 from narrows.networks import Convolutional, Dense
 from narrows.pretraining import LayerWise, Pretraining
-from narrows.training import Adam, Records, Watcher, stream, train
+from narrows.randomness import generator
+from narrows.training import Adam, Records, Watcher, train
 
 AXIS = Pretraining
 CPU = torch.device("cpu")
@@ -71,8 +72,8 @@ def test_the_same_seed_gives_the_same_weights_and_layers_have_noise_of_their_own
     first, again, other = run(LayerWise(epochs=1)), run(LayerWise(epochs=1)), run(LayerWise(epochs=1), seed=1)
     assert all(np.array_equal(first[name], again[name]) for name in first)
     assert any(not np.array_equal(first[name], other[name]) for name in first)
-    paths = [stage.path for stage in stages_of(make_chain())]
-    drawn = [torch.rand(3, generator=stream(0, *path, 2, 0)).tolist() for path in paths]
+    stages = stages_of(make_chain())
+    drawn = [torch.rand(3, generator=generator(0, one.noise, *one.index, 0)).tolist() for one in stages]
     assert len({tuple(numbers) for numbers in drawn}) == 3
 
 

@@ -14,9 +14,10 @@ from narrows.codec.residual.causal import as_image
 from narrows.codec.residual.contract import Lattice, encode
 from narrows.codec.residual.kept import Kind
 from narrows.errors import InvalidParameterError, ModelFileError
+from narrows.randomness import Stream, generator
 from narrows.residuals import Causal
 from narrows.training import Records, Stage
-from narrows.training.loop import stream, train
+from narrows.training.loop import train
 
 
 def blobs(rng, n, shape=(12, 10)):
@@ -35,7 +36,7 @@ def learned(request):
     rng = np.random.default_rng(1)
     part = Causal(n_hidden=16, n_components=3, reach=2, epochs=10)
     records, test = blobs(rng, 600, request.param), blobs(rng, 100, request.param)
-    module = part.build(request.param, records.dtype, stream(0, 0))
+    module = part.build(request.param, records.dtype, generator(0, Stream.WEIGHTS))
     train([Stage(module, Records(records, torch.device("cpu")), None, part.training(600))], module, seed=0)
     return part, module, records, torch.from_numpy(test)
 
@@ -85,7 +86,7 @@ def test_what_is_frozen_needs_no_sums_of_more_than_32_bits(rng, shape, dtype, n_
     records = blobs(rng, 64, shape)
     records = records > 90 if dtype == "?" else records
     part = Causal(n_hidden=n_hidden, reach=2, epochs=4, learning_rate=learning_rate)
-    module = part.build(shape, records.dtype, stream(0, 0))
+    module = part.build(shape, records.dtype, generator(0, Stream.WEIGHTS))
     train([Stage(module, Records(records, torch.device("cpu")), None, part.training(64))], module, seed=0)
     assert part.freeze(module, torch.from_numpy(records)).is_narrow(module.highest)
 
@@ -126,7 +127,7 @@ def test_every_option_changes_the_result(rng, name, value):
 
     def nats(**options):
         part = Causal(**{"n_hidden": 8, "n_components": 2, "reach": 2, "epochs": 1} | options)
-        module = part.build((12, 10), records.dtype, stream(0, 0))
+        module = part.build((12, 10), records.dtype, generator(0, Stream.WEIGHTS))
         train([Stage(module, Records(records, torch.device("cpu")), None, part.training(64))], module, seed=0)
         return module.loss(torch.from_numpy(records)).total.mean().item()
 

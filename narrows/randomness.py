@@ -1,0 +1,136 @@
+"""Named streams of random numbers: every use of randomness in the package draws from a stream of its own.
+
+A seed and a stream give a generator. The same pair gives the same numbers every time; different streams under one seed
+give different numbers, so that no two uses are correlated. Some streams have indices, such as the epoch.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Stream", "generator", "integer", "rng"]
+
+_WORD = 32  # bits in a word of NumPy's seed sequences
+_LONGEST = 5  # words of a seed of one word and a stream, at most
+
+
+class Stream(Enum):
+    """What random numbers are used for.
+
+    The value of a stream is the pattern of words that follows the seed; None stands for an index. NumPy fills seed
+    sequences up with zeros, so that [s], [s, 0] and [s, 0, 0] are the same seed. Patterns that begin with the same
+    word therefore have the same length. The patterns of weights, order, noise, layers and labels are never changed, so
+    that a seed trains the same model in every version.
+    """
+
+    WEIGHTS = (0,)
+    """Initial weights of encoder and decoder."""
+    ORDER = (1, None)
+    """Order of the training records; index: epoch."""
+    NOISE = (2, None)
+    """Corruption and draws of codes in training; index: epoch."""
+    LOSSLESS_WEIGHTS = (5,)
+    """Initial weights of the network of residuals."""
+    LAYER_ORDER = (6, None, 1, None)
+    """As `ORDER`, while one layer is pretrained; indices: layer, epoch."""
+    LAYER_NOISE = (6, None, 2, None)
+    LABELS_ORDER = (7, 1, None)
+    """As `ORDER`, while a classifier is trained for the labels."""
+    LABELS_NOISE = (7, 2, None)
+    LOSSLESS_ORDER = (8, 1, None)
+    """As `ORDER`, while the network of residuals is trained."""
+    LOSSLESS_NOISE = (8, 2, None)
+    HELD_OUT = (9,)
+    """Which records are held out for validation."""
+
+    PCA_ROWS = (10,)
+    """Which training records PCA is fitted to."""
+    DENSITY_NOISE = (11,)
+    """Codes that the density is fitted to, where codes are draws."""
+    DENSITY_ROWS = (12,)
+    """Which training records they are codes of."""
+    DENSITY_HELD_OUT = (13,)
+    """Which of these codes the number of components is chosen by."""
+    DENSITY_SOLVER = (14,)
+    """scikit-learn's fit of the mixture, and of the principal components of long codes."""
+    PCA_SOLVER = (15,)
+    """scikit-learn's PCA."""
+    CODEC_ROWS = (16,)
+    """Which training records the archive codec is calibrated on."""
+    CODEC_PROBES = (17,)
+    """Directions in which the codec measures what steps of the code cost."""
+    CODEC_GOLDEN = (18,)
+    """Symbols far beyond those of training records, which every decoder has to reproduce."""
+    CODEC_HELD_OUT = (19,)
+    """Which symbols the entropy model is chosen by."""
+
+    MEASURED_RECORDS = (20,)
+    """Records as they are drawn to measure a loss or a likelihood."""
+    MEASURED_CODES = (21, None)
+    """Codes that are drawn to measure a loss or a likelihood; index: the sample."""
+    MEASURED_SLOPES = (22, None)
+    """Directions in which the contractive penalty is measured; index: the direction."""
+    MEASURED_PRIOR = (23,)
+    """Draws from the prior that codes are compared with by the penalty 'mmd' outside training."""
+
+    CORRUPTION = (30,)
+    """Corruption outside training."""
+    ADDED_NOISE = (31,)
+    """Noise that denoisers are compared on."""
+    SAMPLED_CODES = (32,)
+    """Codes of generated records."""
+    SAMPLED_RECORDS = (33,)
+    """Generated records, where they are drawn from the likelihood."""
+    MANIFOLD = (34,)
+    """Codes that the quantiles of a manifold are taken from."""
+    DRAWING_ORDER = (35,)
+    """Which points of a map are drawn over which."""
+    COLUMNS_ROWS = (36,)
+    """Which records show what the columns of the training data look like."""
+
+
+def generator(seed: int, stream: Stream, *index: int, device: torch.device | None = None) -> torch.Generator:
+    """Return PyTorch's generator of a stream, on the CPU or a device.
+
+    Parameters
+    ----------
+    seed : int
+        Any whole number from 0.
+    stream : Stream
+        What the numbers are for.
+    *index : int
+        The stream's indices, each from 0 and below 2³².
+    device : torch.device, optional
+        Where the numbers are drawn.
+    """
+    import torch
+
+    mixed = _sequence(seed, stream, index).generate_state(1, np.uint64)[0]
+    return torch.Generator(device or torch.device("cpu")).manual_seed(int(mixed >> np.uint64(1)))
+
+
+def rng(seed: int, stream: Stream, *index: int) -> np.random.Generator:
+    """Return NumPy's generator of a stream; parameters as for `generator`."""
+    return np.random.default_rng(_sequence(seed, stream, index))
+
+
+def integer(seed: int, stream: Stream, *index: int) -> int:
+    """Return a whole number of 32 bits, for libraries that take a seed; parameters as for `generator`."""
+    return int(_sequence(seed, stream, index).generate_state(1, np.uint32)[0])
+
+
+def _sequence(seed: int, stream: Stream, index: tuple[int, ...]) -> np.random.SeedSequence:
+    pattern: tuple[int | None, ...] = stream.value
+    assert len(index) == pattern.count(None), f"{stream} has {pattern.count(None)} indices, got {len(index)}"
+    assert all(0 <= one < 2**_WORD for one in index)
+    indices = iter(index)
+    words = [seed % 2**_WORD, *(next(indices) if word is None else word for word in pattern)]
+    if not 0 <= seed < 2**_WORD:  # its further words come last, where they cannot be taken for those of a stream
+        words += [0] * (_LONGEST - len(words)) + [seed >> _WORD]
+    return np.random.SeedSequence(words)
