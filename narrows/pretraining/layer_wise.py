@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Generator, Tensor, nn
@@ -103,6 +103,11 @@ class _DenoisingLayer(nn.Module):
             self.likelihood, self.back_activation = Bernoulli().build(()), nn.Identity()
         elif index > 0:
             self.likelihood = _SUM_OF_SQUARES.build(())
+
+    def train(self, mode: bool = True) -> Self:
+        for module in (*self.chain, *self.before):
+            module.train(mode)
+        return super().train(mode)
 
     def loss(self, records: Tensor, generator: Generator | None = None) -> Loss:
         """Return what it costs to restore the layer's input; with a generator, from a damaged copy."""

@@ -17,7 +17,18 @@ class _Loss(Protocol):
 
 
 class Learner(Protocol):
-    """A module with a loss for each record."""
+    """A module with a loss for each record.
+
+    Attributes
+    ----------
+    training : bool
+        Whether it is in train mode; in eval mode while the validation loss is measured.
+    """
+
+    training: bool
+
+    def train(self, mode: bool = True) -> Any:
+        """As `torch.nn.Module` has it; modules that the loss goes through change their mode too, whosever they are."""
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -83,10 +83,15 @@ def train(
 
 
 def mean_loss(learner: Learner, records: Records) -> float:
-    """Return the mean loss of a record in nats, nothing corrupted."""
+    """Return the mean loss of a record in nats, nothing corrupted, by the learner as it is used: in eval mode."""
     size = batch_size(learner.shape, _VALIDATION_BATCH)
-    with torch.no_grad():
-        losses = [learner.loss(batch).total.double().sum() for batch in records.batches(size)]
+    was_training = learner.training
+    learner.train(False)
+    try:
+        with torch.no_grad():
+            losses = [learner.loss(batch).total.double().sum() for batch in records.batches(size)]
+    finally:
+        learner.train(was_training)
     return float(torch.stack(losses).sum()) / len(records)
 
 

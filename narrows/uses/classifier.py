@@ -259,6 +259,11 @@ class _Classifier(nn.Module):
         self.encoder, self.bottleneck, self.softmax_layer = chain.encoder, chain.bottleneck, softmax_layer
         self.chain = (chain,)  # in a tuple, since the decoder is not trained
 
+    def train(self, mode: bool = True) -> Self:
+        (chain,) = self.chain
+        chain.train(mode)
+        return super().train(mode)
+
     def loss(self, batch: Labelled, generator: Generator | None = None) -> _LabelLoss:
         """Return −log p(label | record); with a generator, of records damaged as the chain's corruption does it."""
         (chain,) = self.chain
