@@ -13,7 +13,7 @@ new file and one line in `opening`.
 
 from narrows.data.arrays import check_values
 from narrows.data.finite import check_finite
-from narrows.data.images import parse_size
+from narrows.data.images import OnImages, parse_size
 from narrows.data.named import OnDownload, named_sets
 from narrows.data.opening import open  # noqa: A004
 from narrows.data.source import DataWarning, Source
@@ -22,6 +22,7 @@ from narrows.data.write import write
 __all__ = [
     "DataWarning",
     "OnDownload",
+    "OnImages",
     "Source",
     "check_finite",
     "check_values",
