@@ -188,10 +188,12 @@ def _check_bound(asked: dict[str, float | None], *, max_error: str | None, lossl
 
 
 def _lines(summary: Summary, source: Source, model: str, fixed: int, *, quiet: bool = False) -> list[str]:
-    """Return what came of it: a table, and unless quiet a sentence on whether the model is worth its bytes.
+    """Return what came of it: a table, and unless quiet which kernels ran and whether the model is worth its bytes.
 
     ``fixed`` are the bytes of header and index.
     """
+    from narrows.codec.inner import kernels_line
+
     is_more = summary.total_records > summary.records
     max_error = summary.max_error if source.dtype.kind == "f" else int(summary.max_error)
     of_all = f"of all {summary.total_records:,} records" if is_more else ""
@@ -213,7 +215,7 @@ def _lines(summary: Summary, source: Source, model: str, fixed: int, *, quiet: b
         ("the model", number(summary.model_bytes), "bytes", _where_model_is(summary, model)),
     ]
     table = [f"{summary.path}", "", *aligned(rows, right=[1], indent=2)]
-    return table if quiet else [*table, "", _worth(summary, fixed)]
+    return table if quiet else [*table, "", kernels_line(summary.kernels), _worth(summary, fixed)]
 
 
 def _fixed_rows(summary: Summary, fixed: int) -> list[tuple[str, str, str, str]]:

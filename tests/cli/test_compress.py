@@ -14,6 +14,7 @@ from narrows.archive.quality import size_warnings
 from narrows.archive.summary import Summary
 from narrows.cli.compress import _lines
 from narrows.cli.progress import on_records
+from narrows.codec import inner
 
 
 @pytest.fixture
@@ -79,6 +80,14 @@ def test_in_words_every_total_has_a_line_with_its_meaning(narrows, model):
     assert result.stderr == ""
 
 
+@pytest.mark.parametrize(("compiled", "line"), [(inner, "kernels: C"), (None, "kernels: NumPy (install a C compiler")])
+def test_the_totals_say_which_kernels_ran(monkeypatch, compiled, line):
+    monkeypatch.setattr(inner, "compiled", compiled)
+    assert summary().to_json()["kernels"] == summary().kernels == line.split()[1]
+    assert line in in_words()
+    assert "kernels" not in in_words(quiet=True)
+
+
 def summary(**changes):
     """Return the totals of 1,000 records of 100 bytes that zstd halves and a model of 2,000 bytes makes a tenth of."""
     rng = np.random.default_rng(0)
@@ -101,9 +110,9 @@ def summary(**changes):
     return Summary(**{**values, **changes})
 
 
-def in_words(fixed=0, **changes):
+def in_words(fixed=0, *, quiet=False, **changes):
     source = package.data.open(np.zeros((1000, 100), np.uint8))
-    return "\n".join(_lines(summary(**changes), source, "models/m.safetensors", fixed))
+    return "\n".join(_lines(summary(**changes), source, "models/m.safetensors", fixed, quiet=quiet))
 
 
 def test_a_model_is_said_to_have_paid_for_itself_or_from_when_on_it_will_or_that_it_never_does():
