@@ -91,6 +91,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         Numbers in the code of a record.
     shape_, dtype_ : tuple of int, numpy.dtype
         Of the records it was trained on; records come back in them.
+    range_ : (float, float)
+        The least and the largest of their values. Records on another scale are warned of, with a
+        `narrows.errors.RangeWarning`.
     integer_half_ : IntegerHalf
         What archives need of the model, `frozen_`, or why there is nothing of the kind.
     density_ : CodeDensity or None
@@ -214,7 +217,6 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         everything = whole(chain=chain, residual=expected)
         histories = train(stages, everything, seed=seed, watcher=watcher, checkpoint=state, resume=resume)
         self.chain_ = chain.eval()
-        self.range_ = _range(source.values)
         freeze_residual = None if residual is None or expected is None else partial(residual.freeze, expected)
         self.density_ = CodeDensity.of(self.chain_, learned_from, seed)
         self.integer_half_ = IntegerHalf.freeze(self.chain_, records, self.range_, seed, freeze_residual)
@@ -422,8 +424,3 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _range(values: NDArray[Any]) -> tuple[float, float]:
-    chunks = [values[start : start + 4096] for start in range(0, len(values), 4096)]
-    return float(min(chunk.min() for chunk in chunks)), float(max(chunk.max() for chunk in chunks))

@@ -21,6 +21,12 @@
     ├── OutputExistsError (FileExistsError)      nothing is overwritten unasked
     ├── OutputError (OSError)                    an output that cannot be written, and why: a full disk, no permission
     └── TrainingDivergedError (ArithmeticError)  the loss stopped being finite: epoch, step, learning rate
+
+and warnings::
+
+    UserWarning
+    └── RangeWarning                             records on another scale than a model's training data: floats from 0
+                                                 to 1 where those were bytes
 """
 
 from __future__ import annotations
@@ -44,6 +50,7 @@ __all__ = [
     "NotFreezableError",
     "OutputError",
     "OutputExistsError",
+    "RangeWarning",
     "ShapeMismatchError",
     "TrainingDivergedError",
     "UnknownNameError",
@@ -145,3 +152,7 @@ class OutputError(NarrowsError, OSError):
 
 class TrainingDivergedError(NarrowsError, ArithmeticError):
     """The loss stopped being finite; the message names epoch, step and learning rate."""
+
+
+class RangeWarning(UserWarning):
+    """Records lie in another range than the model's training data, by an order of magnitude; the message names both."""

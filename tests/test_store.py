@@ -389,6 +389,7 @@ def test_loading_runs_no_code(written):
     assert set(split(written)[0]) >= {"format", "params", "parts", "shape", "dtype", "history_", "sha256"}
 
 
+@pytest.mark.filterwarnings("ignore::narrows.errors.RangeWarning")  # which is right
 def test_a_validation_loss_that_is_not_finite_is_kept(tmp_path):
     """Validation data may hold what the loss cannot; the model itself is fine."""
     far = np.full((3, 4), 1e200)

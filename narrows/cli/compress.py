@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import TYPE_CHECKING
 
 import click
@@ -19,6 +20,7 @@ from narrows.cli.options import (
     write_options,
 )
 from narrows.cli.progress import on_records
+from narrows.errors import RangeWarning
 
 if TYPE_CHECKING:
     from narrows.archive.summary import Summary
@@ -136,7 +138,8 @@ def compress(
     tiling_of(source, codec, overlap, before)
 
     loaded = load_model(model, device)
-    with on_records("compressing", quiet=quiet) as tell:
+    with on_records("compressing", quiet=quiet) as tell, warnings.catch_warnings():
+        warnings.simplefilter("ignore", RangeWarning)  # the summary has them
         summary = write(
             source,
             output,

@@ -12,7 +12,7 @@ new file and one line in `opening`.
 """
 
 from narrows.data.arrays import check_values
-from narrows.data.finite import check_finite
+from narrows.data.finite import check_finite, finite_range, range_of_finite
 from narrows.data.images import OnImages, parse_size
 from narrows.data.named import OnDownload, named_sets
 from narrows.data.opening import open  # noqa: A004
@@ -26,8 +26,10 @@ __all__ = [
     "Source",
     "check_finite",
     "check_values",
+    "finite_range",
     "named_sets",
     "open",
     "parse_size",
+    "range_of_finite",
     "write",
 ]

@@ -427,3 +427,13 @@ def test_an_interruption_is_said_on_a_line_of_its_own(narrows, model, monkeypatc
     monkeypatch.setattr("narrows.cli.progress._BETWEEN_RECORD_LINES", 0)
     monkeypatch.setattr("narrows.cli.compress.on_records", echo_and_stop)
     assert compress(narrows, model, code=130).stderr == "compressing: 200 of 400 records\nInterrupted.\n"
+
+
+def test_data_on_another_scale_are_warned_of_once_and_in_the_totals(narrows, digits):
+    np.save("unit.npy", (digits[0][:200] / 255).astype("f4"))
+    np.save("bytes.npy", digits[1][:20].astype("f4"))
+    narrows("train", "unit.npy", "-o", "unit.safetensors", "--epochs", "1", "--quiet")
+    result = compress(narrows, "unit.safetensors", data="bytes.npy")
+    assert result.stderr.count("Warning: bytes.npy holds values from 0 to 255, and the model was trained") == 1
+    said = totals(narrows, "unit.safetensors", "--force", data="bytes.npy")
+    assert "Divide by 255." in said["warnings"][0]
