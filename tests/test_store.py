@@ -73,7 +73,8 @@ def assert_same(again, model, x):
     np.testing.assert_array_equal(again.reconstruct(x), model.reconstruct(x))
     assert again.score(x) == model.score(x)
     assert narrows.evaluate(again, x) == narrows.evaluate(model, x)
-    assert again.reconstruct(x).dtype == x.dtype
+    assert again.reconstruct(x).dtype == model.reconstruct(x).dtype
+    assert again.reconstruct(x, dtype=x.dtype).dtype == x.dtype
 
 
 @pytest.mark.parametrize(
