@@ -23,7 +23,13 @@
     ├── OutputError (OSError)                    an output that cannot be written, and why: a full disk, no permission
     └── TrainingDivergedError (ArithmeticError)  the loss stopped being finite: epoch, step, learning rate
 
-    UnmeasuredWarning (UserWarning)          training is done, but an artefact of the model could not be measured
+and warnings::
+
+    UserWarning
+    ├── RangeWarning                             records on another scale than a model's training data: floats from 0
+    │                                            to 1 where those were bytes
+    ├── UnmeasuredWarning                        training is done, but an artefact of the model could not be measured
+    └── WorseThanPCAWarning                      a model restores records worse than principal components do
 """
 
 from __future__ import annotations
@@ -48,10 +54,12 @@ __all__ = [
     "NotMeasuredError",
     "OutputError",
     "OutputExistsError",
+    "RangeWarning",
     "ShapeMismatchError",
     "TrainingDivergedError",
     "UnknownNameError",
     "UnmeasuredWarning",
+    "WorseThanPCAWarning",
     "WrongModelError",
 ]
 
@@ -162,3 +170,7 @@ class TrainingDivergedError(NarrowsError, ArithmeticError):
 
 class WorseThanPCAWarning(UserWarning):
     """A model restores records worse than principal components do, with a code of the same length."""
+
+
+class RangeWarning(UserWarning):
+    """Records lie in another range than the model's training data, by an order of magnitude; the message names both."""

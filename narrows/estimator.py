@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import math
 import os
+import warnings
 from collections.abc import Mapping
 from numbers import Integral
 from pathlib import Path
@@ -19,7 +21,8 @@ from sklearn.utils.validation import column_or_1d, validate_data
 
 import narrows.data
 from narrows.data import Source
-from narrows.errors import DataError, ShapeMismatchError, UnknownNameError
+from narrows.data.scale import Trained, scale_warning, typical_magnitude
+from narrows.errors import DataError, RangeWarning, ShapeMismatchError, UnknownNameError
 from narrows.files import check_output
 from narrows.parameters import with_options
 from narrows.part import split_nested
@@ -46,11 +49,17 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
     ----------
     shape_, dtype_ : tuple of int, numpy.dtype
         Of the records it was trained on.
+    range_ : (float, float)
+        The least and the largest of their values.
+    magnitude_ : float or None
+        The median over records of a record's largest magnitude; None in models saved before it was measured.
     classes_ : ndarray of shape (n_classes,)
         The labels there were, sorted, where it was trained with labels.
     """
 
     classes_: NDArray[Any]
+    range_: tuple[float, float]
+    magnitude_: float | None
     random_state: Any
 
     def set_params(self, **params: Any) -> Self:
@@ -93,8 +102,31 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
             self.shape_, self.dtype_ = source.shape, source.dtype
         if source.shape != self.shape_:
             raise ShapeMismatchError(f"The model was trained on records of shape {self.shape_}. Got {source.shape}.")
-        narrows.data.check_finite(source, advice=advice)
+        found = narrows.data.finite_range(source, advice=advice)
+        if reset:
+            self.range_, self.magnitude_ = found, typical_magnitude(source)
+        self._warn_of_scale(source, found)
         return source
+
+    def _warn_of_scale(self, source: Source, found: tuple[float, float] | None) -> str | None:
+        """Warn if records are on another scale than the training data, given their least and largest finite value.
+
+        Returns
+        -------
+        str or None
+            What was warned of.
+
+        Warns
+        -----
+        RangeWarning
+            As `narrows.data.scale` says when.
+        """
+        if found is None:
+            return None
+        text = scale_warning(source, *found, Trained(*self.range_, self.dtype_, self.magnitude_))
+        if text is not None:
+            warnings.warn(text, RangeWarning, stacklevel=_levels_to_caller())
+        return text
 
     def _positions(self, labels: NDArray[Any]) -> NDArray[np.int64]:
         """Return labels as positions in ``classes_``."""
@@ -133,6 +165,15 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         checkpoint = Checkpoint(Path(path), described)
         kept = checkpoint.load() if resume else None
         return seed if kept is None else kept.values["seed"], checkpoint
+
+
+def _levels_to_caller() -> int:
+    """Return how far up whoever called narrows is, for warnings: scikit-learn may stand in between."""
+    level, frame = 1, inspect.currentframe()
+    frame = None if frame is None else frame.f_back
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in {"narrows", "sklearn"}:
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _n_dimensions(X: Any) -> int:

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from narrows.artefacts import TrainingRecords
-from narrows.batches import batch_size
 from narrows.data import Source
 from narrows.errors import InvalidParameterError
 from narrows.estimator import TRAIN_ON_FINITE, Data, labels_of
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
 __all__ = ["CONDITIONAL", "LabelledSource", "described", "open_for_training", "train_parts"]
 
 CONDITIONAL = "This conditional model"
-
-_BATCH = 4096
 
 
 @dataclass(frozen=True)
@@ -128,7 +125,6 @@ def train_parts(
     if part is not None:
         residual = part.build(source.shape, source.dtype, generator(seed, Stream.LOSSLESS_WEIGHTS)).to(device)
         stages.append(_residual_stage(part, residual, records))
-    low_and_high = _range(source.values)
     everything = whole(chain=chain, residual=residual)
     histories = train(stages, everything, seed=seed, watcher=watcher, checkpoint=checkpoint, resume=resume)
     is_auto = isinstance(params["network"], str) and params["network"] == "auto"
@@ -139,7 +135,6 @@ def train_parts(
         "chain_": chain.eval(),
         "record_": record_of(params["record"], source.shape),
         "residual_": residual,
-        "range_": low_and_high,
         "history_": [row.to_json() for row in histories[len(pretraining)]],
         "pretraining_history_": rows_by_stage(pretraining, histories[: len(pretraining)]),
         "n_latent_": math.prod(chain.bottleneck.z_shape),
@@ -152,10 +147,3 @@ def train_parts(
 def _residual_stage(part: Residual, module: ResidualModule, records: Records) -> Stage:
     settings, name = part.training(len(records)), "residuals"
     return Stage(module, records, None, settings, name, order=Stream.LOSSLESS_ORDER, noise=Stream.LOSSLESS_NOISE)
-
-
-def _range(values: NDArray[Any]) -> tuple[float, float]:
-    """Return the least and the largest value of records (n, *shape), a batch at a time."""
-    size = batch_size(values.shape[1:], _BATCH)
-    chunks = [values[start : start + size] for start in range(0, len(values), size)]
-    return float(min(chunk.min() for chunk in chunks)), float(max(chunk.max() for chunk in chunks))

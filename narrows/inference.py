@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from torch import Generator, Tensor
 
 from narrows.batches import Labelled, batch_size
 from narrows.chain import Chain
+from narrows.errors import InvalidParameterError
 from narrows.precision import in_float64
 from narrows.randomness import Stream, generator
 
@@ -26,6 +27,7 @@ __all__ = [
     "nearest_codes",
     "noise_of",
     "reconstruct",
+    "returned_dtype",
     "to_stored",
 ]
 
@@ -163,6 +165,43 @@ def to_stored(restored: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[An
         return np.clip(np.rint(restored), low, high).astype(dtype)
     limit = float(np.finfo(dtype).max)
     return np.clip(restored, -limit, limit).astype(dtype)
+
+
+def returned_dtype(asked: DTypeLike | None, stored: np.dtype[Any], shape: tuple[int, ...]) -> np.dtype[Any]:
+    """Return the dtype that restored records come back in.
+
+    Parameters
+    ----------
+    asked : dtype or None
+        A real one. None: that of the training data, except for tables (records of one axis) of whole numbers or
+        booleans: these come back as float64, since rounding would make 0 of what is likely to be 0.4 of a count or of
+        one column in ten.
+    stored : dtype
+        Of the training data.
+    shape : tuple of int
+        Of a record.
+
+    Raises
+    ------
+    InvalidParameterError
+        If what is asked for is no real dtype.
+
+    Examples
+    --------
+    >>> returned_dtype(None, np.dtype("int64"), (8,)), returned_dtype(None, np.dtype("uint8"), (8, 8))
+    (dtype('float64'), dtype('uint8'))
+    """
+    if asked is None:
+        return np.dtype(np.float64) if len(shape) == 1 and stored.kind in "iub" else stored
+    try:
+        dtype = np.dtype(asked)
+    except (TypeError, ValueError):
+        dtype = np.dtype(object)
+    if dtype.kind not in "iubf" or dtype.itemsize > 8:
+        raise InvalidParameterError(
+            f"The 'dtype' must be a real one, as float, or None for that of the training data. Got {asked!r}."
+        )
+    return dtype
 
 
 def _map(function: Callable[..., Tensor], chain: Chain, values: NDArray[Any], labels: Labels = None) -> NDArray[Any]:

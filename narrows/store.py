@@ -117,6 +117,7 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Autoencoder:
         for name in _LEARNED:
             setattr(model, name, header[name])
         model.pretraining_history_ = header.get("pretraining_history_", [])
+        model.magnitude_ = None if header.get("magnitude_") is None else float(header["magnitude_"])
         if header["feature_names_in_"] is not None:
             model.feature_names_in_ = np.array(header["feature_names_in_"], dtype=object)
         if "classes_" in header:
@@ -161,6 +162,7 @@ def describe(model: Autoencoder) -> dict[str, Any]:
         **({} if why_not is None else {"not_frozen": why_not}),
         **({"unmeasured": model.unmeasured_} if model.unmeasured_ else {}),
         **{name: getattr(model, name) for name in _LEARNED},
+        **({} if model.magnitude_ is None else {"magnitude_": model.magnitude_}),
         **({"classes_": model.classes_.tolist()} if model.chain_.parts.n_classes else {}),
         **({"pretraining_history_": model.pretraining_history_} if model.pretraining_history_ else {}),
     }

@@ -314,9 +314,11 @@ def test_records_come_back_in_shape_dtype_and_units(dtype, shape, rng):
     model = quick(3, training=Training(epochs=30, batch_size=5, optimiser=Adam(learning_rate=3e-3))).fit(x)
     codes = model.transform(x)
     assert (codes.shape, codes.dtype) == ((30, 3), np.float64 if dtype == "float64" else np.float32)
-    x_hat = model.inverse_transform(codes)
+    x_hat = model.inverse_transform(codes, dtype=x.dtype)
     assert (x_hat.shape, x_hat.dtype) == (x.shape, x.dtype)
-    np.testing.assert_array_equal(model.reconstruct(x), x_hat)
+    np.testing.assert_array_equal(model.reconstruct(x, dtype=x.dtype), x_hat)
+    unasked = model.inverse_transform(codes)
+    assert unasked.dtype == (np.float64 if len(shape) == 1 and x.dtype.kind in "iub" else x.dtype)
     error = np.abs(x_hat.astype(np.float64) - x.astype(np.float64)).mean()
     centred = np.abs(x.astype(np.float64) - x.astype(np.float64).mean()).mean()
     assert error < 1.02 * centred, "no worse than the mean, in the data's own units"
@@ -325,7 +327,7 @@ def test_records_come_back_in_shape_dtype_and_units(dtype, shape, rng):
 def test_whole_numbers_are_rounded_and_kept_in_range():
     x = np.array([[0, 255], [255, 0]] * 10, np.uint8)
     model = quick(1, network=Dense(widths=()), training=Training(epochs=60, optimiser=Adam(learning_rate=0.05))).fit(x)
-    far = model.inverse_transform(np.array([[1e4], [-1e4]], np.float32))
+    far = model.inverse_transform(np.array([[1e4], [-1e4]], np.float32), dtype=np.uint8)
     assert set(far.flatten().tolist()) <= {0, 255}, "cut off at the ends, not wrapped around"
 
 

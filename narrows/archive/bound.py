@@ -6,12 +6,11 @@ import math
 
 import numpy as np
 
+import narrows.data
 from narrows.data import Source
 from narrows.errors import InvalidParameterError
 
 __all__ = ["bound_of"]
-
-_BATCH_VALUES = 1 << 22
 
 
 def bound_of(max_error: float | str | None, *, lossless: bool, source: Source) -> float | None:
@@ -51,11 +50,5 @@ def bound_of(max_error: float | str | None, *, lossless: bool, source: Source) -
 
 def _half_range(source: Source) -> float:
     """Return half of the highest finite value less the lowest: all of it may be more than a float can hold."""
-    step = max(1, _BATCH_VALUES // max(1, math.prod(source.shape)))
-    lowest, highest = math.inf, -math.inf
-    for start in range(0, len(source), step):
-        values = np.asarray(source.values[start : start + step])
-        finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
-        if finite.size:
-            lowest, highest = min(lowest, float(finite.min())), max(highest, float(finite.max()))
-    return max(0.0, highest / 2 - lowest / 2) if highest >= lowest else 0.0
+    lowest, highest = narrows.data.range_of_finite(source) or (0.0, 0.0)
+    return highest / 2 - lowest / 2

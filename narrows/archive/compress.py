@@ -114,6 +114,11 @@ def compress(
         If the archive cannot be written.
     WrongModelError, ArchiveError
         If the archive cannot be appended to.
+
+    Warns
+    -----
+    RangeWarning
+        If the records are on another scale than the training data; the summary has it among its warnings.
     """
     if append and force:
         raise InvalidParameterError("Give 'append' or 'force', not both: one keeps the archive, the other replaces it.")
@@ -131,8 +136,11 @@ def compress(
     source = narrows.data.open(data)
     bound = bound_for(path, before, source, max_error=max_error, lossless=lossless)
     if bound is None:
-        narrows.data.check_finite(source, advice=_KEEP_THEM)
+        found: tuple[float, float] | None = narrows.data.finite_range(source, advice=_KEEP_THEM)
+    else:
+        found = narrows.data.range_of_finite(source)
     tiling = tiling_of(source, fitted.frozen_, overlap, before)
+    other_scale = fitted._warn_of_scale(source, found)
     asked = psnr is not None or bytes_per_record is not None
     if bound is None or append or fitted.frozen_.causal is not None:  # which mostly needs no code
         chosen = choose_quality(fitted.frozen_, psnr=psnr, bytes_per_record=bytes_per_record)
@@ -164,7 +172,16 @@ def compress(
                 watcher(stop, len(source))
     if bound is not None:
         tally.squared, tally.max_error = writer.errors.squared, writer.errors.largest
-    return _summary(path, source, writer, tally, alone=codec.only(quality), asked=psnr, asked_bytes=bytes_per_record)
+    return _summary(
+        path,
+        source,
+        writer,
+        tally,
+        alone=codec.only(quality),
+        asked=psnr,
+        asked_bytes=bytes_per_record,
+        other_scale=other_scale,
+    )
 
 
 def _fitted(model: Autoencoder | str | os.PathLike[str]) -> Autoencoder:
@@ -181,10 +198,14 @@ def _fitted(model: Autoencoder | str | os.PathLike[str]) -> Autoencoder:
 
 
 def _symbols(fitted: Autoencoder, records: NDArray[Any], quality: int) -> NDArray[np.int32]:
-    """Return the symbols of records; what is not finite counts as 0."""
+    """Return the symbols of records, as `Autoencoder.quantise` does; what is not finite counts as 0."""
+    from narrows.artefacts import integer_half_of
+    from narrows.codec.calibration import to_symbols
+    from narrows.inference import encode_unquantised
+
     if records.dtype.kind == "f" and not np.isfinite(records).all():
         records = np.where(np.isfinite(records), records, np.zeros((), records.dtype))
-    return fitted.quantise(Source(records), quality=quality)
+    return to_symbols(encode_unquantised(fitted.chain_, records), integer_half_of(fitted).steps(quality))
 
 
 def _smallest(fitted: Autoencoder, source: Source, tiling: Tiling | None, bound: float) -> int:
@@ -343,11 +364,13 @@ def _summary(
     alone: FrozenCodec,
     asked: float | None,
     asked_bytes: float | None,
+    other_scale: str | None,
 ) -> Summary:
     per_item = tally.n_records // len(source)
     n_sample = max(1, ZSTD_SAMPLE_BYTES // max(source.values[:1].nbytes, 1))
     chosen, written = alone.qualities[0], inspect(path)
     is_bounded = written.metadata.get("max_error") is not None
+    warnings = () if is_bounded else (*tally.warnings(asked), *size_warnings(written, asked_bytes))
     return Summary(
         path=os.fspath(path),
         records=len(source),
@@ -361,7 +384,7 @@ def _summary(
         model_bytes=len(alone.blob),
         model_embedded=written.has_model,
         unlike=tally.unlike,
-        warnings=() if is_bounded else (*tally.warnings(asked), *size_warnings(written, asked_bytes)),
+        warnings=warnings if other_scale is None else (other_scale, *warnings),
         chunks_kept=ways_of(writer.kept),
         sample=np.ascontiguousarray(source.values[:n_sample]).tobytes(),
     )

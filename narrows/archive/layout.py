@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+from narrows.archive.features import check_features, features_of
 from narrows.errors import ArchiveError, CorruptArchiveError
 from narrows.kinds import kind_of
 
@@ -56,7 +57,6 @@ MAGIC = b"\x89NRW\r\n\x1a\n"
 BLOCK_MAGIC = b"\xb7NRB"
 END_MAGIC = b"\xb7NRWend\n"
 VERSION = (1, 0)
-FEATURES = 0  # the must-understand features that this reader knows
 
 MAX_METADATA_BYTES = 16 << 20
 MAX_MODEL_BYTES = 1 << 30
@@ -147,11 +147,11 @@ def pack_crc(data: bytes, crc: int = 0) -> bytes:
 
 
 def pack_header(metadata: dict[str, Any]) -> bytes:
-    """Return the header with these metadata."""
+    """Return the header with these metadata, and the bits of the features that they make a reader understand."""
     text = json.dumps(metadata, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
     if len(text) > MAX_METADATA_BYTES:
         raise ArchiveError(f"An archive's metadata take {len(text):,} bytes. Allowed: {MAX_METADATA_BYTES:,}.")
-    data = _HEADER.pack(MAGIC, *VERSION, FEATURES, len(text)) + text
+    data = _HEADER.pack(MAGIC, *VERSION, features_of(metadata), len(text)) + text
     return data + pack_crc(data)
 
 
@@ -173,11 +173,9 @@ def size_of_header(start: bytes, n_file_bytes: int) -> int:
         raise ArchiveError(f"it starts with '{start[:8].hex(' ')}', not with '{MAGIC.hex(' ')}'")
     if len(start) < _HEADER.size:
         raise CorruptArchiveError(f"it is cut off after {len(start)} bytes, within its header")
-    _, major, minor, features, n_text = _HEADER.unpack_from(start)
+    _, major, minor, _, n_text = _HEADER.unpack_from(start)
     if major != VERSION[0]:
         raise ArchiveError(f"it has format {major}.{minor}, and this narrows reads format {VERSION[0]}: upgrade it")
-    if features & ~FEATURES:
-        raise ArchiveError(f"it uses features ({features:#x}) that this narrows does not know: upgrade it")
     n_bytes = _HEADER.size + int(n_text) + CRC_BYTES
     if n_text > MAX_METADATA_BYTES or n_bytes > n_file_bytes:
         raise CorruptArchiveError(
@@ -192,7 +190,9 @@ def parse_header(data: bytes) -> dict[str, Any]:
     Raises
     ------
     CorruptArchiveError
-        If the checksum or the JSON is wrong.
+        If the checksum or the JSON is wrong, or the bits of features are not those of the metadata.
+    ArchiveError
+        If it uses a feature that this reader does not understand.
     """
     if size_of_header(data[: _HEADER.size], len(data)) != len(data):
         raise CorruptArchiveError("its header has another length than it declares")
@@ -203,6 +203,7 @@ def parse_header(data: bytes) -> dict[str, Any]:
         raise CorruptArchiveError("the metadata in its header are no JSON") from error
     if not isinstance(metadata, dict):
         raise CorruptArchiveError("the metadata in its header are no JSON object")
+    check_features(_HEADER.unpack_from(data)[3], metadata)
     return metadata
 
 

@@ -57,7 +57,7 @@ def find_codec(source: ByteSource, metadata: Metadata, offset: int | None, model
     """
     if model is not None:
         given = codec_of(model)
-        codec = _named(given, metadata.model)
+        codec = _named(given, metadata)
         if codec is None:
             hint = (
                 " Leave 'model' (--model) out: the archive carries its own."
@@ -129,13 +129,18 @@ def read_model(source: ByteSource, metadata: Metadata, offset: int) -> bytes:
     return blob
 
 
-def _named(codec: Codec, digest: str) -> Codec | None:
-    """Return the codec of that name: this one, or one of its qualities alone, as archives carry them; None: neither."""
-    if codec.digest == digest:
+def _named(codec: Codec, metadata: Metadata) -> Codec | None:
+    """Return the codec that an archive names: this one, or one of its qualities alone, as archives carry it.
+
+    None: neither. Archives with a bound carry the network of residuals as well, all others leave it out.
+    """
+    if codec.digest == metadata.model:
         return codec
-    only = getattr(codec, "only", None)
-    alone = (only(position) for position in range(len(codec.qualities))) if only is not None else ()
-    return next((one for one in alone if one.digest == digest), None)
+    only, with_causal = getattr(codec, "only", None), metadata.max_error is not None
+    if only is None:
+        return None
+    alone = (only(position, with_causal=with_causal) for position in range(len(codec.qualities)))
+    return next((one for one in alone if one.digest == metadata.model), None)
 
 
 def _parse(blob: bytes) -> Codec:

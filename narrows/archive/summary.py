@@ -11,6 +11,7 @@ from typing import Any
 
 import zstandard
 
+from narrows.codec.inner import kernels
 from narrows.codec.residual.kept import Kind
 
 __all__ = ["ZSTD_LEVEL", "ZSTD_SAMPLE_BYTES", "Summary", "ways_of"]
@@ -56,6 +57,8 @@ class Summary:
     chunks_kept : dict of str to int
         Within a bound, how many of the chunks written now are kept in which way: ``code and rest``; under what their
         ``neighbours`` say, or the model's ``network``; by ``zstd``; or ``plain``. Empty without a bound.
+    kernels : str
+        What computed the codec's inner loops: ``C``, or ``NumPy``, which takes about ten times as long.
     """
 
     path: str
@@ -72,6 +75,7 @@ class Summary:
     unlike: int
     warnings: tuple[str, ...]
     chunks_kept: dict[str, int] = field(default_factory=dict)
+    kernels: str = field(default_factory=kernels)
     sample: bytes = field(default=b"", repr=False)
     """The first records as they came, to try zstd on."""
 

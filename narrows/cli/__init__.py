@@ -57,6 +57,15 @@ Results go to standard output, progress and messages to standard error. Nothing 
 """
 
 
+def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    """Say which narrows this is, and whether its kernels are the fast ones."""
+    if value and not ctx.resilient_parsing:
+        from narrows.codec.inner import kernels, kernels_line
+
+        click.echo(f"narrows {narrows.__version__}\n{kernels_line(kernels())}")
+        ctx.exit()
+
+
 @click.group(
     cls=Verbs,
     verbs=VERBS,
@@ -65,7 +74,14 @@ Results go to standard output, progress and messages to standard error. Nothing 
     options_metavar="",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(narrows.__version__, prog_name="narrows", message="%(prog)s %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version, and which kernels the codec has, and exit.",
+)
 def main() -> None:
     """Train an autoencoder on your own data, and put it to work.
 

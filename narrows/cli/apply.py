@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,7 +18,12 @@ from narrows.cli.options import (
     write_options,
 )
 
-__all__ = ["check_records_output", "decode", "encode", "reconstruct", "records_line", "write_records"]
+if TYPE_CHECKING:
+    import numpy as np
+
+    from narrows.autoencoder import Autoencoder
+
+__all__ = ["check_records_output", "decode", "encode", "reconstruct", "records_line", "write_records", "written_dtype"]
 
 _RECORDS = (
     "Where to write: a name that ends in .npy, or a folder for images. "
@@ -48,12 +53,13 @@ def reconstruct(
 ) -> None:
     """Push DATA through MODEL's code and write what comes back, in the units and dtype of the training data.
 
-    Written into a folder, image files keep their names.
+    Tables of whole numbers are written as floats, which rounding would spoil, unless they are bytes. Written into a
+    folder, image files keep their names.
     """
     is_folder = check_records_output(output, force=force)
     loaded = load_model(model, device)
     source = open_data(data, limit=limit, resize=resize, key=key, quiet=quiet)
-    restored = loaded.reconstruct(source)
+    restored = loaded.reconstruct(source, dtype=written_dtype(loaded))
     write_records(output, restored, files=source.files if is_folder else None, force=force, as_json=as_json)
 
 
@@ -106,7 +112,10 @@ def decode(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Turn codes, as `narrows encode` wrote them, back into records."""
+    """Turn codes, as `narrows encode` wrote them, back into records.
+
+    They come in the units and dtype of the training data; tables of whole numbers as floats, unless they are bytes.
+    """
     import narrows.data
     from narrows.errors import ShapeMismatchError
 
@@ -119,7 +128,8 @@ def decode(
             f"Got {source.name} with records of shape {source.shape}."
         )
     narrows.data.check_finite(source)
-    write_records(output, loaded.inverse_transform(source.values), files=None, force=force, as_json=as_json)
+    records = loaded.inverse_transform(source.values, dtype=written_dtype(loaded))
+    write_records(output, records, files=None, force=force, as_json=as_json)
 
 
 def check_records_output(output: str, *, force: bool) -> bool:
@@ -127,6 +137,11 @@ def check_records_output(output: str, *, force: bool) -> bool:
     from narrows.data.write import check_target
 
     return check_target(output, force=force)
+
+
+def written_dtype(model: Autoencoder) -> np.dtype[Any] | None:
+    """Return what records of a model are written in: bytes stay bytes, all others are as Python returns them."""
+    return model.dtype_ if model.dtype_.name == "uint8" else None
 
 
 def write_records(output: str, values: Any, *, files: tuple[str, ...] | None, force: bool, as_json: bool) -> None:

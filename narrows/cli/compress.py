@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import TYPE_CHECKING
 
 import click
@@ -19,6 +20,7 @@ from narrows.cli.options import (
     write_options,
 )
 from narrows.cli.progress import on_records
+from narrows.errors import RangeWarning
 
 if TYPE_CHECKING:
     from narrows.archive.summary import Summary
@@ -136,7 +138,8 @@ def compress(
     tiling_of(source, codec, overlap, before)
 
     loaded = load_model(model, device)
-    with on_records("compressing", quiet=quiet) as tell:
+    with on_records("compressing", quiet=quiet) as tell, warnings.catch_warnings():
+        warnings.simplefilter("ignore", RangeWarning)  # the summary has them
         summary = write(
             source,
             output,
@@ -188,10 +191,12 @@ def _check_bound(asked: dict[str, float | None], *, max_error: str | None, lossl
 
 
 def _lines(summary: Summary, source: Source, model: str, fixed: int, *, quiet: bool = False) -> list[str]:
-    """Return what came of it: a table, and unless quiet a sentence on whether the model is worth its bytes.
+    """Return what came of it: a table, and unless quiet which kernels ran and whether the model is worth its bytes.
 
     ``fixed`` are the bytes of header and index.
     """
+    from narrows.codec.inner import kernels_line
+
     is_more = summary.total_records > summary.records
     max_error = summary.max_error if source.dtype.kind == "f" else int(summary.max_error)
     of_all = f"of all {summary.total_records:,} records" if is_more else ""
@@ -213,7 +218,7 @@ def _lines(summary: Summary, source: Source, model: str, fixed: int, *, quiet: b
         ("the model", number(summary.model_bytes), "bytes", _where_model_is(summary, model)),
     ]
     table = [f"{summary.path}", "", *aligned(rows, right=[1], indent=2)]
-    return table if quiet else [*table, "", _worth(summary, fixed)]
+    return table if quiet else [*table, "", kernels_line(summary.kernels), _worth(summary, fixed)]
 
 
 def _fixed_rows(summary: Summary, fixed: int) -> list[tuple[str, str, str, str]]:

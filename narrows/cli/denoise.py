@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from narrows.cli.apply import check_records_output, records_line, write_records
+from narrows.cli.apply import check_records_output, records_line, write_records, written_dtype
 from narrows.cli.console import aligned, count, note, print_json, print_lines
 from narrows.cli.inputs import check_file_output, load_model, open_data
 from narrows.cli.options import (
@@ -84,7 +84,8 @@ def denoise(
 ) -> None:
     """Restore noisy DATA with MODEL, one that was trained to: `--recipe conv-denoising`, `--set corruption=gaussian`.
 
-    Records come back in the units and dtype of the training data.
+    Records come back in the units and dtype of the training data; tables of whole numbers as floats, unless they are
+    bytes.
     """
     is_picture = _is_picture(output)
     _check_options(ctx, is_picture=is_picture)
@@ -103,7 +104,9 @@ def denoise(
     source = open_data(data, limit=limit, resize=resize, key=key, quiet=quiet)
     files = source.files if is_folder else None
     if demo_noise is None:
-        write_records(output, loaded.denoise(source), files=files, force=force, as_json=as_json)
+        write_records(
+            output, loaded.denoise(source, dtype=written_dtype(loaded)), files=files, force=force, as_json=as_json
+        )
         return
 
     noisy, restored, comparison = _compare(loaded, source, demo_noise, seed, quiet=quiet)
@@ -135,7 +138,7 @@ def _compare(
     from narrows.evaluation.denoising import add_noise, measure_denoisers
 
     noisy = add_noise(model, source, noise, seed)
-    restored = model.denoise(noisy, source.named_labels)
+    restored = model.denoise(noisy, source.named_labels, dtype=model.dtype_)
     with on_records("comparing", quiet=quiet) as tell:
         comparison = measure_denoisers(model, source, noisy, restored, noise=noise, on_records=tell)
     return noisy, restored, comparison

@@ -34,7 +34,8 @@ _MOST_CURVES = 20  # filters of records that are no images, a small curve each
 def draw_reconstructions(model: Autoencoder, source: Source, *, n: int = 10) -> Figure:
     """Return the first ``n`` records over what the model made of them."""
     some = source.limit(n)
-    return pictures.reconstructions(_drawable(model, some.values), _drawable(model, model.reconstruct(some)), n=n)
+    restored = model.reconstruct(some, dtype=model.dtype_)
+    return pictures.reconstructions(_drawable(model, some.values), _drawable(model, restored), n=n)
 
 
 def draw_denoising(model: Autoencoder, source: Source, *, n: int = 10, seed: int = 0) -> Figure:
@@ -47,7 +48,7 @@ def draw_denoising(model: Autoencoder, source: Source, *, n: int = 10, seed: int
     """
     some = source.limit(n)
     noisy = model.corrupt(some, random_state=seed)
-    restored = model.reconstruct(noisy, some.named_labels)
+    restored = model.reconstruct(noisy, some.named_labels, dtype=model.dtype_)
     shown = {"original": some.values, "noisy": noisy, "restored": restored}
     return pictures.rows({name: _drawable(model, values) for name, values in shown.items()}, n=n)
 

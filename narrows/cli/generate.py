@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from narrows.cli.apply import check_records_output, records_line
+from narrows.cli.apply import check_records_output, records_line, written_dtype
 from narrows.cli.console import print_json, print_lines
 from narrows.cli.inputs import check_file_output, check_not_read, load_model, open_record, split_record
 from narrows.cli.options import device_option, model_option, output_option, write_options
@@ -32,7 +32,8 @@ _MEAN_CODE = "the mean code"
 EPILOG = """
 Samples are what the decoder makes of codes that are drawn: from the prior N(0, I), where the model was trained to have
 its codes there (recipes cvae, vae, beta-vae, conditional-vae and wae), else from a mixture of normal distributions that
-was fitted to the codes of the training data. Records come in the units and dtype of the training data.
+was fitted to the codes of the training data. Records come in the units and dtype of the training data; tables of whole
+numbers as floats, unless they are bytes.
 
 \b
   narrows generate -m MODEL -n 64 -o samples.png
@@ -136,6 +137,7 @@ def generate(
         made = _manifold(loaded, n, y)
     else:
         made = _traversed(loaded, None if traverse == _MEAN_CODE else traverse, n, y, quiet=quiet)
+    made = replace(made, records=_as_written(loaded, made.records))
     _write(loaded, output, made, is_picture=is_picture, force=force)
     records = made.records
     if as_json:
@@ -144,6 +146,14 @@ def generate(
         print_json({"path": output, "model": model, "kind": kind, **told, **described, **made.said})
     else:
         print_lines(output if is_picture else records_line(output, records))
+
+
+def _as_written(model: Autoencoder, records: NDArray[Any]) -> NDArray[Any]:
+    """Return records in what they are written in: bytes as bytes, even if they come back as floats."""
+    from narrows.inference import to_stored
+
+    dtype = written_dtype(model)
+    return records if dtype is None or records.dtype == dtype else to_stored(records, dtype)
 
 
 def _label(model: Autoencoder, text: str) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from narrows.cli.console import note
-from narrows.cli.progress import on_download
+from narrows.cli.progress import on_download, on_images
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,12 +45,12 @@ def open_data(
     key: str | None = None,
     quiet: bool = False,
 ) -> Source:
-    """Return the records at a path or of a name, showing a download if there is one."""
+    """Return the records at a path or of a name, showing a download if there is one, and how many images are read."""
     import narrows.data
 
     size = None if resize is None else narrows.data.parse_size(resize)
-    with on_download(quiet=quiet) as tell, _warnings_as_notes(quiet=quiet):
-        return narrows.data.open(data, limit=limit, resize=size, key=key, on_download=tell)
+    with on_download(quiet=quiet) as fetched, on_images(quiet=quiet) as read, _warnings_as_notes(quiet=quiet):
+        return narrows.data.open(data, limit=limit, resize=size, key=key, on_download=fetched, on_images=read)
 
 
 def open_record(data: str, *, quiet: bool = False) -> NDArray[Any]:

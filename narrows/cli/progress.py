@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from narrows.training import Watcher
 
-__all__ = ["new_bar", "on_download", "on_records", "watcher"]
+__all__ = ["new_bar", "on_download", "on_images", "on_records", "watcher"]
 
 _WIDEST = 100  # columns that a bar takes
 _MOST_LINES = 30
@@ -25,6 +25,7 @@ _BETWEEN_RECORD_LINES = 1.0  # seconds, at least
 
 OnDownload = Callable[[str, int, int | None], None]
 OnRecords = Callable[[int, int], None]
+OnImages = Callable[[str, int, int], None]
 
 
 def watcher(*, quiet: bool) -> Watcher:
@@ -122,11 +123,44 @@ def on_records(doing: str, *, quiet: bool) -> Iterator[OnRecords | None]:
     if quiet:
         yield None
         return
-    shown = _RecordBar(doing) if sys.stderr.isatty() else _RecordLines(doing)
+    shown = _records_shown(doing)
     try:
         yield shown
     finally:
         shown.stop()
+
+
+@contextmanager
+def on_images(*, quiet: bool) -> Iterator[OnImages | None]:
+    """Give what shows how many images are read in the block, if they are many: called with what is done to them."""
+    if quiet:
+        yield None
+        return
+    shown = _ImagesShown()
+    try:
+        yield shown
+    finally:
+        shown.stop()
+
+
+class _ImagesShown:
+    """One after the other what is done to images, each as `on_records` shows it."""
+
+    def __init__(self) -> None:
+        self.doing, self.shown = "", _records_shown("")
+
+    def __call__(self, doing: str, n_done: int, n_images: int) -> None:
+        if doing != self.doing:
+            self.stop()
+            self.doing, self.shown = doing, _records_shown(doing)
+        self.shown(n_done, n_images)
+
+    def stop(self) -> None:
+        self.shown.stop()
+
+
+def _records_shown(doing: str) -> _RecordBar | _RecordLines:
+    return _RecordBar(doing) if sys.stderr.isatty() else _RecordLines(doing)
 
 
 class _RecordLines:

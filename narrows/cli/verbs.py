@@ -8,6 +8,7 @@ import io
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
@@ -16,7 +17,7 @@ from typing import Any
 
 import click
 
-from narrows.errors import InvalidParameterError, NarrowsError
+from narrows.errors import InvalidParameterError, NarrowsError, RangeWarning
 
 __all__ = ["FAILED", "INTERRUPTED", "TERMINATED", "Failure", "Verbs", "arguments"]
 
@@ -88,7 +89,7 @@ class Verbs(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            with _terminable():
+            with _terminable(), _range_warnings_in_words():
                 return super().invoke(ctx)
         except InvalidParameterError as error:
             raise WrongUsage(str(error)) from error
@@ -128,6 +129,25 @@ def _terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+
+
+@contextmanager
+def _range_warnings_in_words() -> Iterator[None]:
+    """Say of data on another scale than a model's what the verbs say of all else: a line, once, none if quiet."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", RangeWarning)
+        others, said = warnings.showwarning, set[str]()
+
+        def say(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if not issubclass(category, RangeWarning):
+                return others(message, category, *where, **more)
+            verb = click.get_current_context(silent=True)
+            if str(message) not in said and not (verb is not None and verb.params.get("quiet")):
+                click.echo(f"Warning: {message}", err=True)
+            return said.add(str(message))
+
+        warnings.showwarning = say
+        yield
 
 
 def _what_failed(error: OSError) -> str:

@@ -4,7 +4,26 @@ What reads (entropy models, integer decoder, `FrozenCodec`) needs NumPy alone. W
 (`calibration`, `freezing`, `priors`) needs PyTorch, and nothing here imports it.
 """
 
-from narrows.codec.frozen import FrozenCodec, Quality
-from narrows.codec.model_file import read_frozen
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from narrows.codec.frozen import FrozenCodec, Quality
+    from narrows.codec.model_file import read_frozen
 
 __all__ = ["FrozenCodec", "Quality", "read_frozen"]
+
+# These come when they are first asked for, so that `narrows --version` can tell of `inner` without NumPy.
+_HOMES = {
+    "FrozenCodec": "narrows.codec.frozen",
+    "Quality": "narrows.codec.frozen",
+    "read_frozen": "narrows.codec.model_file",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'narrows.codec' has no attribute '{name}'")
+    return getattr(import_module(_HOMES[name]), name)

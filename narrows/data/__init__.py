@@ -12,8 +12,8 @@ new file and one line in `opening`.
 """
 
 from narrows.data.arrays import check_values
-from narrows.data.finite import check_finite
-from narrows.data.images import parse_size
+from narrows.data.finite import check_finite, finite_range, range_of_finite
+from narrows.data.images import OnImages, parse_size
 from narrows.data.named import OnDownload, named_sets
 from narrows.data.opening import open  # noqa: A004
 from narrows.data.source import DataWarning, Source
@@ -22,11 +22,14 @@ from narrows.data.write import write
 __all__ = [
     "DataWarning",
     "OnDownload",
+    "OnImages",
     "Source",
     "check_finite",
     "check_values",
+    "finite_range",
     "named_sets",
     "open",
     "parse_size",
+    "range_of_finite",
     "write",
 ]

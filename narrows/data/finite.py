@@ -1,13 +1,17 @@
-"""Where the first NaN or infinity is, found in bounded memory."""
+"""The least and the largest value of a source, and where the first NaN or infinity is, found in bounded memory."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from narrows.data.source import Source
 from narrows.errors import NonFiniteDataError
 
-__all__ = ["check_finite"]
+__all__ = ["check_finite", "finite_range", "range_of_finite"]
 
 CHUNK_BYTES = 1 << 24
 
@@ -36,16 +40,27 @@ def check_finite(source: Source, *, advice: str | None = None) -> None:
     narrows.errors.NonFiniteDataError: array: 1 of 4 values is NaN or infinite. The first is nan, in record 1 at [1]. \
 Remove or fill such values first.
     """
-    values = source.values
-    if values.dtype.kind != "f":
-        return
-    n_rows = max(1, CHUNK_BYTES * len(values) // max(1, values.nbytes))
-    n_bad, first = 0, ""
-    for start in range(0, len(values), n_rows):
-        chunk = np.asarray(values[start : start + n_rows])
-        finite = np.isfinite(chunk)
-        if finite.all():
+    if source.dtype.kind == "f":
+        finite_range(source, advice=advice)
+
+
+def finite_range(source: Source, *, advice: str | None = None) -> tuple[float, float]:
+    """Return the least and the largest value, in one pass, if all are finite.
+
+    Parameters and errors are those of `check_finite`.
+
+    Examples
+    --------
+    >>> finite_range(Source(np.array([[3, 7], [-1, 4]])))
+    (-1.0, 7.0)
+    """
+    lowest, highest, n_bad, first = np.inf, -np.inf, 0, ""
+    for start, chunk in _chunks(source):
+        low, high = float(chunk.min()), float(chunk.max())  # NaN if there is one
+        if np.isfinite(low) and np.isfinite(high):
+            lowest, highest = min(lowest, low), max(highest, high)
             continue
+        finite = np.isfinite(chunk)
         if not n_bad:
             record, *within = (int(i) for i in np.unravel_index(int(finite.argmin()), finite.shape))
             first = f"{chunk[(record, *within)]}, in record {start + record:,} at {within}"
@@ -53,6 +68,27 @@ Remove or fill such values first.
     if n_bad:
         verb = "is" if n_bad == 1 else "are"
         raise NonFiniteDataError(
-            f"{source.name}: {n_bad:,} of {values.size:,} values {verb} NaN or infinite. The first is {first}. "
+            f"{source.name}: {n_bad:,} of {source.values.size:,} values {verb} NaN or infinite. The first is {first}. "
             f"{advice or 'Remove or fill such values first.'}"
         )
+    return lowest, highest
+
+
+def range_of_finite(source: Source) -> tuple[float, float] | None:
+    """Return the least and the largest of the finite values; None if there are none.
+
+    Examples
+    --------
+    >>> range_of_finite(Source(np.array([[3.0, np.nan], [-1.0, np.inf]])))
+    (-1.0, 3.0)
+    """
+    finite = (chunk[np.isfinite(chunk)] if chunk.dtype.kind == "f" else chunk for _, chunk in _chunks(source))
+    ranges = [(float(values.min()), float(values.max())) for values in finite if values.size]
+    return (min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else None
+
+
+def _chunks(source: Source) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+    """Go through the values in chunks of about 16 MiB, each with the number of its first record."""
+    values = source.values
+    n_rows = max(1, CHUNK_BYTES * len(values) // max(1, values.nbytes))
+    return ((start, np.asarray(values[start : start + n_rows])) for start in range(0, len(values), n_rows))

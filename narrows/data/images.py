@@ -1,4 +1,4 @@
-"""Folders and globs of images, decoded in parallel into one array.
+"""Folders and globs of images, decoded in parallel into one array; a large one is mapped from a temporary file.
 
 What an image becomes:
 
@@ -19,7 +19,7 @@ import glob
 import os
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,15 +28,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from narrows.data.memory import BLOCK_RECORDS, blocks, filled
 from narrows.data.source import DataWarning, Source
 from narrows.errors import CorruptFileError, DataError, DataNotFoundError, InvalidParameterError, NarrowsError
 
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["ENDINGS", "check_size", "open_images", "parse_size"]
+__all__ = ["ENDINGS", "OnImages", "check_size", "open_images", "parse_size"]
 
 ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
+OnImages = Callable[[str, int, int], None]
+"""Told the progress with large sets: what is done to the images, how many are done, how many there are."""
 
 
 def open_images(
@@ -46,8 +50,12 @@ def open_images(
     pattern: str | None = None,
     resize: tuple[int, int] | None = None,
     limit: int | None = None,
+    on_images: OnImages | None = None,
 ) -> Source:
     """Return the images of a folder, a glob or a single file.
+
+    Where they take more than a quarter of the memory, they are kept in a temporary file, as
+    `narrows.data.memory.filled` says.
 
     Parameters
     ----------
@@ -61,6 +69,9 @@ def open_images(
         Height and width that every image is brought to (Lanczos; proportions are not kept).
     limit : int, optional
         Only the first so many images are read.
+    on_images : callable, optional
+        Called with what is done (``"checking images"``, then ``"reading images"``), how many images are done, and how
+        many there are; only if there are more than 1,024.
 
     Returns
     -------
@@ -76,6 +87,8 @@ def open_images(
         If a file cannot be decoded.
     DataError
         If images differ in size and `resize` is not given, or in depth.
+    OutputError
+        If a temporary file is needed and there is no room for it.
 
     Warns
     -----
@@ -85,20 +98,34 @@ def open_images(
     root, files = _find(path, name, pattern)
     labels, label_names = _classes(files)
     files = files[:limit]
+    transparent: list[str] = []
     with _quiet_pillow(), ThreadPoolExecutor() as pool:
-        plans = list(pool.map(_plan, (root / file for file in files)))
-        values = np.empty((len(files), *_common_shape(plans, resize)), _common_dtype(plans))
+        plans: list[Plan] = []
+        for rows in blocks(len(files)):
+            plans += pool.map(_plan, (root / files[row] for row in rows))
+            _tell(on_images, "checking images", rows.stop, len(files))
+        shape, dtype = _common_shape(plans, resize), np.dtype(_common_dtype(plans))
 
-        def decode(i: int) -> bool:
-            values[i], is_transparent = _decode(plans[i].path, values.shape[1:], values.dtype)
-            return is_transparent
+        def fill(start: int, block: npt.NDArray[Any]) -> None:
+            def decode(i: int) -> bool:
+                block[i], is_transparent = _decode(plans[start + i].path, shape, dtype)
+                return is_transparent
 
-        transparent = [file for file, is_so in zip(files, pool.map(decode, range(len(files))), strict=True) if is_so]
+            are_transparent = list(pool.map(decode, range(len(block))))
+            transparent.extend(files[start + i] for i, is_so in enumerate(are_transparent) if is_so)
+            _tell(on_images, "reading images", start + len(block), len(files))
+
+        values = filled((len(files), *shape), dtype, fill, what=f"The images of {name}")
     if transparent:
         warnings.warn(_laid_on_white(name, transparent, len(files)), DataWarning, stacklevel=4)
     return Source(
         values, None if labels is None else labels[:limit], label_names, name=name, kind="images", files=tuple(files)
     )
+
+
+def _tell(on_images: OnImages | None, doing: str, n_done: int, n: int) -> None:
+    if on_images is not None and n > BLOCK_RECORDS:
+        on_images(doing, n_done, n)
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -11,10 +11,11 @@ from typing import Any
 from narrows.data import images, named
 from narrows.data.arrays import open_array
 from narrows.data.idx import GZIP_MAGIC, is_idx, open_idx
+from narrows.data.images import OnImages
 from narrows.data.named import OnDownload
 from narrows.data.numpy_files import open_npy, open_npz
 from narrows.data.source import Source, check_limit
-from narrows.errors import CorruptFileError, DataError, DataNotFoundError, InvalidParameterError
+from narrows.errors import CorruptFileError, DataError, DataNotFoundError, InvalidParameterError, NarrowsError
 from narrows.files import as_path
 
 __all__ = ["open"]
@@ -37,6 +38,7 @@ def open(  # noqa: A001
     limit: int | None = None,
     key: str | None = None,
     on_download: OnDownload | None = None,
+    on_images: OnImages | None = None,
 ) -> Source:
     """Return the records in an array, at a path, or of a name.
 
@@ -45,7 +47,9 @@ def open(  # noqa: A001
     data : array_like, str, path or Source
         - an array ``(n, *shape)`` of any real dtype, or what NumPy can look at as one;
         - a `.npy` or `.npz` file, an IDX file (gzipped or not), a folder of images, one image, or a glob such as
-          ``"photos/*.png"``. Images are laid on white where they are transparent, with a `DataWarning`;
+          ``"photos/*.png"``. Images are laid on white where they are transparent, with a `DataWarning`. Where they take
+          more than a quarter of the memory they are kept in a temporary file, in the folder ``$NARROWS_CACHE`` if that
+          is set, as long as the source is used;
         - the name of a data set: ``"digits"``, ``"mnist"``, ``"fashion-mnist"``, with ``":train"`` (the default),
           ``":test"`` or ``":all"``. A name wins over a file that is called the same; write ``"./mnist"`` for the file.
           A `pathlib.Path` is always a path;
@@ -58,6 +62,8 @@ def open(  # noqa: A001
         Which array of a `.npz` file holds the records.
     on_download : callable, optional
         Called with file name, bytes so far, and bytes in all (or None) while a named set is downloaded.
+    on_images : callable, optional
+        Called with what is done, images so far, and images in all while more than 1,024 images are read.
 
     Returns
     -------
@@ -72,6 +78,8 @@ def open(  # noqa: A001
         no such split or key.
     DownloadError
         If a named set is not at hand and cannot be downloaded.
+    OutputError
+        If images need a temporary file and there is no room for it.
 
     Examples
     --------
@@ -84,7 +92,7 @@ def open(  # noqa: A001
     if isinstance(data, Source):
         source = data
     elif isinstance(data, str | os.PathLike):
-        source = _open_text_or_path(data, resize, limit, key, on_download)
+        source = _open_text_or_path(data, resize, limit, key, on_download=on_download, on_images=on_images)
     else:
         source = open_array(data)
     if resize is not None and (source.kind != "images" or source is data):
@@ -99,7 +107,9 @@ def _open_text_or_path(
     resize: tuple[int, int] | None,
     limit: int | None,
     key: str | None,
+    *,
     on_download: OnDownload | None,
+    on_images: OnImages | None,
 ) -> Source:
     name = os.fspath(data)
     if isinstance(data, str) and named.is_named(data):
@@ -113,13 +123,15 @@ def _open_text_or_path(
     try:
         if not path.exists():
             if isinstance(data, str) and re.search(r"[*?\[]", data):
-                return images.open_images(path.parent, name, pattern=str(path), resize=resize, limit=limit)
+                return images.open_images(
+                    path.parent, name, pattern=str(path), resize=resize, limit=limit, on_images=on_images
+                )
             raise _not_found(data, path)
         if path.is_dir():
-            return images.open_images(path, name.rstrip("/\\") + "/", resize=resize, limit=limit)
+            return images.open_images(path, name.rstrip("/\\") + "/", resize=resize, limit=limit, on_images=on_images)
         return _open_file(path, name, resize, limit, key)
     except OSError as error:  # permission, a disk that fails; our own errors pass
-        if isinstance(error, DataError):
+        if isinstance(error, NarrowsError):
             raise
         raise DataError(f"{name} cannot be read: {error.strerror or error}.") from error
 

@@ -119,7 +119,12 @@ def compare_denoisers(
     source = _open(model, clean)
     noisy = add_noise(model, source, noise, random_state)
     return measure_denoisers(
-        model, source, noisy, model.denoise(noisy, source.named_labels), noise=noise, on_records=on_records
+        model,
+        source,
+        noisy,
+        model.denoise(noisy, source.named_labels, dtype=model.dtype_),
+        noise=noise,
+        on_records=on_records,
     )
 
 

@@ -75,6 +75,11 @@ def evaluate(
         whose codes are no draws.
     DataError
         If the likelihood says nothing of such values, as a Bernoulli one of those outside [0, 1].
+
+    Warns
+    -----
+    RangeWarning
+        If the records are on another scale than the training data.
     """
     check_is_fitted(model)
     if corrupted and model.chain_.corruption is None:
@@ -89,7 +94,7 @@ def evaluate(
     source = narrows.data.open(data)
     if source.shape != model.shape_:
         raise ShapeMismatchError(f"The model was trained on records of shape {model.shape_}. Got {source.shape}.")
-    narrows.data.check_finite(source)
+    model._warn_of_scale(source, narrows.data.finite_range(source))
     classes = model.classes_of(source, y)
     unit = unit_of(model.dtype_)
     n_values = math.prod(source.shape)

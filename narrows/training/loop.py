@@ -20,7 +20,7 @@ from narrows.randomness import generator
 from narrows.training.checkpoints import Checkpoint, State, pack_optimiser, unpack_optimiser
 from narrows.training.interruption import Interruption
 from narrows.training.learner import Learner
-from narrows.training.memory import kept_for_reuse
+from narrows.training.memory import kept_if_asked
 from narrows.training.progress import Epoch, Watcher
 from narrows.training.records import Records
 from narrows.training.stages import Stage
@@ -138,7 +138,7 @@ class _Run:
             self.watcher.stage(self.stage.name)
         self.watcher.start(self.n_epochs, len(self.records), self.epoch)
         try:
-            with kept_for_reuse(), Interruption(active=self.checkpoint is not None) as interruption:
+            with kept_if_asked(), Interruption(active=self.checkpoint is not None) as interruption:
                 while not self.is_over:
                     self.train_epoch(interruption)
                 if self.checkpoint is not None:

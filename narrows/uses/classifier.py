@@ -68,6 +68,9 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels there are, sorted.
+    range_ : (float, float)
+        The least and the largest training value. Records on another scale are warned of, with a
+        `narrows.errors.RangeWarning`.
     chain_ : Chain
         The autoencoder's parts; of these the encoder was trained for the labels.
     record_ : "image" or "vector"

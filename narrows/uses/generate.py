@@ -7,7 +7,8 @@
 `traversals`          one number of a code after the other, from low to high
 ====================  =========================================================================
 
-All return what the decoder makes of the codes, in the units and dtype of the training data.
+All return what the decoder makes of the codes, in the units of the training data, and in their dtype unless they are
+tables of whole numbers or booleans, which come back as floats: see `Autoencoder.reconstruct`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy.special import ndtri
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -27,7 +28,7 @@ from narrows.autoencoder import Autoencoder
 from narrows.data import Source
 from narrows.errors import InvalidParameterError, ShapeMismatchError
 from narrows.estimator import listed
-from narrows.inference import decode, draw, nearest_codes, noise_of, to_stored
+from narrows.inference import decode, draw, nearest_codes, noise_of, returned_dtype, to_stored
 from narrows.options import Choice, Real, Whole, check
 from narrows.randomness import Stream, rng
 
@@ -50,7 +51,7 @@ class Traversals:
     changes : ndarray of shape (rows,)
         By how much each row's values vary: their variance over the columns, summed over the record, in data units.
     records : ndarray of shape (rows, n, *shape)
-        In the units and dtype of the training data.
+        In the units of the training data, and their dtype or floats, as `Autoencoder.reconstruct` returns them.
     """
 
     numbers: tuple[int, ...]
@@ -74,6 +75,7 @@ def sample(
     source: str = "auto",
     noise: bool = False,
     random_state: Any = None,
+    dtype: DTypeLike | None = None,
 ) -> NDArray[Any]:
     """Return n new records (n, *shape); as `Autoencoder.sample`, which says more."""
     check_is_fitted(model)
@@ -82,9 +84,10 @@ def sample(
     n_classes = model.chain_.parts.n_classes
     classes = np.arange(n) % n_classes if y is None and n_classes else _classes(model, y, n)
     if not noise:
-        return _records_of(model, codes, classes)
+        return _records_of(model, codes, classes, dtype)
+    returned = returned_dtype(dtype, model.dtype_, model.shape_)
     drawn = draw(model.chain_, codes, classes, noise=noise_of(model.chain_, _seed(state), Stream.SAMPLED_RECORDS))
-    return to_stored(drawn, model.dtype_)
+    return to_stored(drawn, returned)
 
 
 def sample_codes(model: Autoencoder, n: int, *, source: str = "auto", random_state: Any = None) -> NDArray[Any]:
@@ -240,9 +243,12 @@ def _classes(model: Autoencoder, y: ArrayLike | None, n: int) -> NDArray[np.int6
     return model.classes_of(Source(np.zeros((n, 1)), name="y"), labels)
 
 
-def _records_of(model: Autoencoder, codes: NDArray[Any], classes: NDArray[np.int64] | None) -> NDArray[Any]:
-    """Return what flat codes (n, n_latent) stand for, in the units and dtype of the training data."""
-    return to_stored(decode(model.chain_, codes, classes), model.dtype_)
+def _records_of(
+    model: Autoencoder, codes: NDArray[Any], classes: NDArray[np.int64] | None, dtype: DTypeLike | None = None
+) -> NDArray[Any]:
+    """Return what flat codes (n, n_latent) stand for, in the units of the training data; dtype as `reconstruct`'s."""
+    returned = returned_dtype(dtype, model.dtype_, model.shape_)
+    return to_stored(decode(model.chain_, codes, classes), returned)
 
 
 def _possible(model: Autoencoder, codes: NDArray[np.float64]) -> NDArray[Any]:

@@ -314,6 +314,7 @@ def foreign(shape, dtype):
     }
 
 
+@pytest.mark.filterwarnings("ignore::narrows.errors.RangeWarning")  # which is right
 @pytest.mark.parametrize("kind", ["noise", "least", "most", "least and most", "zero", "one record"])
 @pytest.mark.parametrize("name", MODELS)
 def test_foreign_data_never_fail(request, path, name, kind):
@@ -328,6 +329,7 @@ def test_foreign_data_never_fail(request, path, name, kind):
     assert summary.n_bytes < 1500 + len(records) * symbols * 6, "an escape costs a few bytes"
 
 
+@pytest.mark.filterwarnings("ignore::narrows.errors.RangeWarning")  # which is right
 def test_float64_records_beyond_all_bounds(table, path):
     model = narrows.Autoencoder(3, network=Dense(widths=(8,)), training=narrows.Training(epochs=1), random_state=0)
     model.fit(table.astype(np.float64))

@@ -110,3 +110,15 @@ def test_switches_reconstruct_but_their_codes_are_not_decoded(narrows):
         assert "needs the switches of the records' own pooling, so its code alone cannot be decoded" in refused
         assert "network__unpooling='repeat'" in refused
         assert not Path(arguments[-1]).exists()
+
+
+def test_data_on_another_scale_are_warned_of_once_on_standard_error(narrows, model, digits):
+    np.save("unit.npy", digits[1][:20] / 255)
+    words = "Warning: unit.npy holds values from 0 to 1, and the model was trained on values from 0 to 255"
+    for verb, *more in (["evaluate"], ["encode", "-o", "codes.npy"], ["reconstruct", "-o", "x.npy"]):
+        result = narrows(verb, "unit.npy", "-m", model, *more)
+        assert result.stderr.count(words) == 1
+        assert words not in result.stdout
+        assert result.stderr.count("Multiply by 255") == 1
+    assert narrows("encode", "unit.npy", "-m", model, "-o", "codes.npy", "--force", "--quiet").stderr == ""
+    assert narrows("evaluate", "digits:test", "-m", model).stderr == ""

@@ -14,6 +14,7 @@ from narrows.archive.quality import size_warnings
 from narrows.archive.summary import Summary
 from narrows.cli.compress import _lines
 from narrows.cli.progress import on_records
+from narrows.codec import inner
 
 
 @pytest.fixture
@@ -79,6 +80,14 @@ def test_in_words_every_total_has_a_line_with_its_meaning(narrows, model):
     assert result.stderr == ""
 
 
+@pytest.mark.parametrize(("compiled", "line"), [(inner, "kernels: C"), (None, "kernels: NumPy (install a C compiler")])
+def test_the_totals_say_which_kernels_ran(monkeypatch, compiled, line):
+    monkeypatch.setattr(inner, "compiled", compiled)
+    assert summary().to_json()["kernels"] == summary().kernels == line.split()[1]
+    assert line in in_words()
+    assert "kernels" not in in_words(quiet=True)
+
+
 def summary(**changes):
     """Return the totals of 1,000 records of 100 bytes that zstd halves and a model of 2,000 bytes makes a tenth of."""
     rng = np.random.default_rng(0)
@@ -101,9 +110,9 @@ def summary(**changes):
     return Summary(**{**values, **changes})
 
 
-def in_words(fixed=0, **changes):
+def in_words(fixed=0, *, quiet=False, **changes):
     source = package.data.open(np.zeros((1000, 100), np.uint8))
-    return "\n".join(_lines(summary(**changes), source, "models/m.safetensors", fixed))
+    return "\n".join(_lines(summary(**changes), source, "models/m.safetensors", fixed, quiet=quiet))
 
 
 def test_a_model_is_said_to_have_paid_for_itself_or_from_when_on_it_will_or_that_it_never_does():
@@ -418,3 +427,13 @@ def test_an_interruption_is_said_on_a_line_of_its_own(narrows, model, monkeypatc
     monkeypatch.setattr("narrows.cli.progress._BETWEEN_RECORD_LINES", 0)
     monkeypatch.setattr("narrows.cli.compress.on_records", echo_and_stop)
     assert compress(narrows, model, code=130).stderr == "compressing: 200 of 400 records\nInterrupted.\n"
+
+
+def test_data_on_another_scale_are_warned_of_once_and_in_the_totals(narrows, digits):
+    np.save("unit.npy", (digits[0][:200] / 255).astype("f4"))
+    np.save("bytes.npy", digits[1][:20].astype("f4"))
+    narrows("train", "unit.npy", "-o", "unit.safetensors", "--epochs", "1", "--quiet")
+    result = compress(narrows, "unit.safetensors", data="bytes.npy")
+    assert result.stderr.count("Warning: bytes.npy holds values from 0 to 255, and the model was trained") == 1
+    said = totals(narrows, "unit.safetensors", "--force", data="bytes.npy")
+    assert "Divide by 255." in said["warnings"][0]

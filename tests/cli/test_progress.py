@@ -6,8 +6,10 @@ import sys
 import threading
 
 import pytest
+from PIL import Image
 
-from narrows.cli.progress import on_download, on_records
+from narrows.cli.inputs import open_data
+from narrows.cli.progress import on_download, on_images, on_records
 from narrows.cli.watchers import Bar, Lines
 from narrows.training import Epoch
 
@@ -152,3 +154,40 @@ def test_a_bar_is_closed_when_the_work_is_interrupted(terminal):
             compress()
 
     assert terminal(interrupted).rstrip().endswith("\x1b[?25h")
+
+
+def read_many(*, quiet=False):
+    with on_images(quiet=quiet) as tell:
+        for doing in ("checking images", "reading images") if tell is not None else ():
+            for done in (1024, 2048, 3000):
+                tell(doing, done, 3000)
+
+
+def test_reading_many_images_has_a_bar_for_each_step_on_a_terminal(terminal):
+    shown = terminal(read_many)
+    assert "checking images" in shown
+    assert "reading images" in shown
+    assert shown.count("3,000/3,000 records") >= 2
+
+
+def test_reading_many_images_has_lines_elsewhere(capsys, monkeypatch):
+    monkeypatch.setattr("narrows.cli.progress._BETWEEN_RECORD_LINES", 0)
+    read_many()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "checking images: 1,024 of 3,000 records"
+    assert lines[-1] == "reading images: 3,000 of 3,000 records"
+
+
+def test_who_wants_no_progress_gets_none_of_images(capsys):
+    read_many(quiet=True)
+    assert capsys.readouterr().err == ""
+
+
+def test_commands_show_how_many_images_they_have_read(tmp_path, capsys, monkeypatch):
+    for i in range(3):
+        Image.new("L", (2, 2)).save(tmp_path / f"{i}.png")
+    for module in ("narrows.data.memory", "narrows.data.images"):
+        monkeypatch.setattr(f"{module}.BLOCK_RECORDS", 2)
+    monkeypatch.setattr("narrows.cli.progress._BETWEEN_RECORD_LINES", 0)
+    open_data(str(tmp_path))
+    assert capsys.readouterr().err.splitlines()[-1] == "reading images: 3 of 3 records"

@@ -38,6 +38,7 @@ HEADER_DICTIONARY = (
     )
 )
 MODEL, RECORDS, INDEX = 1, 2, 3
+TILES, BOUND = 1, 2  # bits of features that a reader must understand
 LINEAR, LOSSLESS, ZSTD, PLAIN, CAUSAL = 1, 2, 3, 4, 5
 WINDOWS = (16, 32, 64, 128, 256, 512, 1024, 4096)
 SHARES, SPREADS = (8, 512, 2048, 8192), (6, 12)
@@ -240,7 +241,7 @@ def parse_header(data: bytes) -> Header:
     """Read the header and check all that it says against the limits."""
     magic, major, _minor, features, length = struct.unpack("<8sHHII", take(data, 0, 20))
     require(magic == HEADER_MAGIC, "not an archive")
-    require(major == 1 and features == 0, "the archive needs a newer reader")
+    require(major == 1 and features & ~(TILES | BOUND) == 0, "the archive needs a newer reader")
     require(length <= 16 * MIB, "the metadata are too long")
     raw = take(data, 0, length + 24)
     require(zlib.crc32(raw[:-4]) == int.from_bytes(raw[-4:], "little"), "the header is damaged")
@@ -265,6 +266,8 @@ def parse_header(data: bytes) -> Header:
     )
     require(header.group_records in GROUP_SIZES, "group_records is no power of two")
     check_sizes(header)
+    require(not features & TILES or header.tiling is not None, "the archive uses tiles, but describes none")
+    require(not features & BOUND or header.max_error is not None, "the archive has a bound, but names none")
     return header
 
 

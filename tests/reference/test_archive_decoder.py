@@ -561,6 +561,7 @@ def test_vector_quantised_codes(tmp_path, large_digits, code, bound):
 def test_tiles_with_a_bound(tmp_path, map_model):
     path = tmp_path / "large.narrows"
     narrows.compress(noise(2, 37, 48), path, model=map_model, max_error=4, embed_model=True)
+    assert path.read_bytes()[12:16] == bytes([decoder.TILES | decoder.BOUND, 0, 0, 0])
     assert assert_same(path).shape == (2, 37, 48)
 
 
@@ -667,6 +668,18 @@ def test_a_file_that_was_cut_is_refused(tmp_path, embedded):
 def test_groups_of_other_sizes_are_refused(embedded, value):
     with_group_records(embedded, value)
     with pytest.raises(ValueError, match="group_records"):
+        decoder.read(embedded)
+
+
+@pytest.mark.parametrize(
+    ("bits", "words"), [(1, "uses tiles"), (2, "has a bound"), (4, "newer reader"), (1 << 31, "newer reader")]
+)
+def test_bits_that_the_metadata_do_not_need_are_refused(embedded, bits, words):
+    data = embedded.read_bytes()
+    n = 20 + int.from_bytes(data[16:20], "little")
+    head = data[:12] + bits.to_bytes(4, "little") + data[16:n]
+    embedded.write_bytes(head + zlib.crc32(head).to_bytes(4, "little") + data[n + 4 :])
+    with pytest.raises(ValueError, match=words):
         decoder.read(embedded)
 
 

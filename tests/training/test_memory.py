@@ -1,6 +1,7 @@
-"""Memory that steps use again is not asked of the system again, and given back at the end."""
+"""Memory that steps use again is not asked of the system again, where the process is ours; others are left alone."""
 
 import contextlib
+import os
 import platform
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import pytest
 import torch
 
 from narrows import Autoencoder
-from narrows.networks import Convolutional
+from narrows.__main__ import main
+from narrows.networks import Convolutional, Dense
 from narrows.training import Training, Watcher
-from narrows.training.memory import kept_for_reuse
+from narrows.training.memory import KEEP_MEMORY, kept_for_reuse
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
 
@@ -43,7 +45,8 @@ def resident_pages():
     return int(Path("/proc/self/statm").read_text().split()[1])
 
 
-def test_the_steps_of_an_epoch_use_the_memory_of_the_epoch_before():
+def test_the_steps_of_an_epoch_use_the_memory_of_the_epoch_before(monkeypatch):
+    monkeypatch.setenv(KEEP_MEMORY, "1")
     n_steps, batch_size = 20, 50
     records = np.zeros((n_steps * batch_size, 28, 28), np.uint8)
     watcher = PagesOfEpochs()
@@ -63,3 +66,50 @@ def test_memory_is_given_back_even_after_an_error():
         held = resident_pages()
         raise ZeroDivisionError
     assert resident_pages() < held - pieces * 128  # half of them
+
+
+@pytest.fixture
+def mallopt_calls(monkeypatch):
+    """Record what the C library is told; it is not told it."""
+    calls = []
+
+    class Library:
+        def mallopt(self, *arguments):
+            calls.append(arguments)
+
+        def malloc_trim(self, pad):
+            calls.append(pad)
+
+    monkeypatch.setattr("narrows.training.memory.ctypes.CDLL", lambda _: Library())
+    return calls
+
+
+def fit():
+    training = Training(epochs=1, device="cpu")
+    Autoencoder(1, network=Dense(widths=(2,)), training=training, random_state=0).fit(np.zeros((9, 4), np.float32))
+
+
+@pytest.mark.parametrize("value", [None, "", "0"])
+def test_fit_tells_the_c_library_nothing_unless_asked(monkeypatch, mallopt_calls, value):
+    monkeypatch.delenv(KEEP_MEMORY, raising=False)
+    if value is not None:
+        monkeypatch.setenv(KEEP_MEMORY, value)
+    fit()
+    assert mallopt_calls == []
+
+
+def test_fit_tells_it_where_it_is_asked(monkeypatch, mallopt_calls):
+    monkeypatch.setenv(KEEP_MEMORY, "1")
+    fit()
+    assert len(mallopt_calls) == 4
+
+
+def test_only_a_process_of_our_own_asks(monkeypatch):
+    monkeypatch.delenv(KEEP_MEMORY, raising=False)
+    monkeypatch.setattr("narrows.cli.main", lambda: None)
+    assert main.__module__ == "narrows.__main__"
+    main()
+    assert os.environ.pop(KEEP_MEMORY) == "1"
+    monkeypatch.setenv(KEEP_MEMORY, "0")
+    main()
+    assert os.environ[KEEP_MEMORY] == "0"  # as whoever called it wants it

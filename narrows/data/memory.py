@@ -1,0 +1,169 @@
+"""Arrays too large for memory: filled block by block, in a file that nobody sees."""
+
+from __future__ import annotations
+
+import math
+import mmap
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from narrows.errors import NarrowsError, OutputError
+from narrows.files import as_path
+
+__all__ = ["blocks", "filled", "usable_memory"]
+
+SHARE = 4  # an array of more than 1 / 4 of the memory goes into a file
+BLOCK_BYTES, BLOCK_RECORDS = 64 << 20, 1024
+_CGROUPS = Path("/sys/fs/cgroup")
+_OWN_CGROUPS = Path("/proc/self/cgroup")
+
+Fill = Callable[[int, npt.NDArray[Any]], None]
+
+
+def filled(shape: tuple[int, ...], dtype: npt.DTypeLike, fill: Fill, *, what: str) -> npt.NDArray[Any]:
+    """Return an array that is filled block by block: in memory, or mapped from a file where it is large.
+
+    Large is more than a quarter of `usable_memory`. The file lies in the folder ``$NARROWS_CACHE``, or else in the
+    platform's folder for temporary files. It has no name there: it is gone as soon as nothing refers to the array, and
+    in any case when the process ends, even if it is killed.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (n, *shape of a record)
+    dtype : dtype
+    fill : callable
+        Called with the number of the first record of a block, and the block (m, *shape of a record) to be filled.
+    what : str
+        What the array holds, for messages: ``"The images of photos/"``.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written; names the folder, and the size that is needed.
+    """
+    dtype = np.dtype(dtype)
+    n_bytes = math.prod(shape) * dtype.itemsize
+    memory = usable_memory()
+    if memory is None or n_bytes <= memory // SHARE:
+        values: npt.NDArray[Any] = np.empty(shape, dtype)
+        for rows in blocks(shape[0], n_bytes):
+            fill(rows.start, values[rows.start : rows.stop])
+        return values
+    return _in_file(shape, dtype, fill, what, n_bytes)
+
+
+def blocks(n: int, n_bytes: int = 0) -> Iterator[range]:
+    """Go through n records of so many bytes together in blocks of 1,024 and 64 MiB at most."""
+    size = max(1, min(BLOCK_RECORDS, BLOCK_BYTES * n // max(n_bytes, 1)))
+    return (range(start, min(start + size, n)) for start in range(0, n, size))
+
+
+def _in_file(shape: tuple[int, ...], dtype: np.dtype[Any], fill: Fill, what: str, n_bytes: int) -> npt.NDArray[Any]:
+    chosen = os.environ.get("NARROWS_CACHE")
+    folder = as_path(chosen) if chosen else Path(tempfile.gettempdir())
+    with _naming(folder, what, n_bytes):
+        folder.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(folder).free < n_bytes:
+            raise _no_room(folder, what, n_bytes, "There is less free")
+        with tempfile.TemporaryFile(dir=folder, prefix="narrows-") as file:
+            block = np.empty(0, dtype)
+            for rows in blocks(shape[0], n_bytes):
+                if len(block) < len(rows):
+                    block = np.empty((len(rows), *shape[1:]), dtype)
+                fill(rows.start, block[: len(rows)])
+                file.write(block[: len(rows)].data)  # written, not mapped: a full disk is an error, not a signal
+            file.flush()
+            # Shared, since the system counts a private mapping as memory, and refuses one larger than that.
+            return np.ndarray(shape, dtype, mmap.mmap(file.fileno(), n_bytes, access=mmap.ACCESS_WRITE))
+
+
+@contextmanager
+def _naming(folder: Path, what: str, n_bytes: int) -> Iterator[None]:
+    """Turn what the operating system says in the block into an error that names the folder and the size."""
+    try:
+        yield
+    except NarrowsError:
+        raise
+    except OSError as error:
+        raise _no_room(folder, what, n_bytes, error.strerror or str(error)) from error
+
+
+def _no_room(folder: Path, what: str, n_bytes: int, why: str) -> OutputError:
+    return OutputError(
+        f"{what} take {n_bytes:,} bytes, more than a quarter of the memory, so they are kept in a temporary file. "
+        f"It could not be written in the folder '{folder}': {why}. "
+        "Make room there, or set the environment variable NARROWS_CACHE to a folder on a larger disk."
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------- how much
+
+
+def usable_memory() -> int | None:
+    """Return how many bytes of memory this process may use; None where the system does not say.
+
+    The machine's memory, or less where the process is in a control group (a container, a batch job) with a limit.
+    """
+    limits = [limit for limit in (_physical_memory(), *_cgroup_limits()) if limit is not None]
+    return min(limits, default=None)
+
+
+def _physical_memory() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return _physical_memory_of_windows()
+
+
+def _physical_memory_of_windows() -> int | None:
+    import ctypes
+
+    class Status(ctypes.Structure):
+        _fields_ = (
+            ("length", ctypes.c_uint32),
+            ("load", ctypes.c_uint32),
+            ("total", ctypes.c_uint64),
+            ("rest", ctypes.c_uint64 * 6),
+        )
+
+    status = Status(length=ctypes.sizeof(Status))
+    system = getattr(ctypes, "windll", None)
+    if system is None or not system.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
+        return None
+    return int(status.total)
+
+
+def _cgroup_limits() -> Iterator[int | None]:
+    """Go through the limits of the control groups that this process is in, version 1 and 2, from the inside out.
+
+    Within a container its own group may be shown as the root: then there is nothing under the path that the process
+    is said to be in, and the root has the limit.
+    """
+    try:
+        lines = _OWN_CGROUPS.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        root, name = (_CGROUPS / "memory", "memory.limit_in_bytes") if controllers else (_CGROUPS, "memory.max")
+        inside = root / path.lstrip("/")
+        for folder in (inside, *(parent for parent in inside.parents if parent.is_relative_to(root))):
+            yield _limit_in(folder / name)
+
+
+def _limit_in(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):  # not there, or "max"
+        return None

@@ -1,0 +1,150 @@
+"""Whether records are on the scale of the data that a model was trained on: bytes are not numbers from 0 to 1.
+
+A model takes such records without complaint, and makes nonsense of them. What is known of the training data are their
+least and largest value, their dtype, and the median over records of a record's largest magnitude, μ. M and m are the
+largest magnitudes of all training data and of all records. A warning is given
+
+====================  =======================================================================================
+records too large     m > 10 M, and more than half of the values that are not 0 are beyond 4 M
+records too small,    m ≤ M / 10, and the records are of a dtype that the training data cannot have come in:
+of another dtype      floats or booleans where those were whole numbers, or whole numbers of too few bits.
+                      Floats that are whole numbers and exceed 1 are whole numbers
+records too small     m < μ / 10, of 8 records or more, where both are floats
+====================  =======================================================================================
+
+and never if all values are 0. So outliers, some dark images, or a part of the training data are no reason to warn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from narrows.data.source import Source
+
+__all__ = ["Trained", "scale_warning", "typical_magnitude"]
+
+ORDER = 10.0  # of magnitude
+FAR = 4.0  # times the largest training value
+FEWEST_RECORDS = 8  # of which the largest value says something of their scale
+_SOME = 1000  # records looked at again where the range is suspicious
+_ENDS = (255.0, 65535.0)  # of pixels as whole numbers
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What is known of the values that a model was trained on.
+
+    Attributes
+    ----------
+    low, high : float
+        The least and the largest.
+    dtype : dtype
+        What they came in.
+    magnitude : float or None
+        `typical_magnitude` of the training records; None in models saved before it was measured.
+    """
+
+    low: float
+    high: float
+    dtype: np.dtype[Any]
+    magnitude: float | None = None
+
+    @property
+    def largest(self) -> float:
+        """The largest magnitude."""
+        return max(abs(self.low), abs(self.high))
+
+
+def typical_magnitude(source: Source) -> float:
+    """Return the median over some records, at most a thousand, of a record's largest magnitude.
+
+    Examples
+    --------
+    >>> typical_magnitude(Source(np.array([[1.0, -2.0], [3.0, 0.0], [-900.0, 1.0]])))
+    3.0
+    """
+    some = _some(source).reshape(-1, *source.shape)
+    magnitudes = [max(abs(float(record.min())), abs(float(record.max()))) for record in some]
+    return float(np.median(magnitudes))
+
+
+def scale_warning(source: Source, low: float, high: float, trained: Trained) -> str | None:
+    """Return what to warn of if records are on another scale than the training data; None if they are not.
+
+    Parameters
+    ----------
+    source : Source
+        The records.
+    low, high : float
+        Their least and largest finite value.
+    trained : Trained
+        What the model was trained on.
+
+    Examples
+    --------
+    >>> bytes_of_images = Trained(0, 255, np.dtype(np.uint8))
+    >>> scale_warning(Source(np.array([[0.25, 1.0]])), 0.25, 1.0, bytes_of_images)
+    'array holds values from 0.25 to 1, and the model was trained on values from 0 to 255 (uint8): another scale, so \
+results will be poor. Multiply by 255 and convert to uint8.'
+    """
+    largest = max(abs(low), abs(high))
+    if largest == 0 or trained.largest == 0:
+        return None
+    if _is_too_large(source, largest, trained):
+        advice = f"Divide by {_factor(trained.largest, largest)}"
+    elif _is_too_small(source, largest, trained):
+        advice = f"Multiply by {_factor(largest, trained.largest)}"
+    else:
+        return None
+    convert = "" if source.dtype == trained.dtype else f" and convert to {trained.dtype}"
+    return (
+        f"{source.name} holds values from {low:.4g} to {high:.4g}, and the model was trained on values from "
+        f"{trained.low:.4g} to {trained.high:.4g} ({trained.dtype}): another scale, so results will be poor. "
+        f"{advice}{convert}."
+    )
+
+
+def _is_too_large(source: Source, largest: float, trained: Trained) -> bool:
+    if largest <= ORDER * trained.largest:
+        return False
+    some = np.abs(_some(source).astype(np.float64))
+    some = some[np.isfinite(some) & (some > 0)]
+    return bool(2 * np.count_nonzero(some > FAR * trained.largest) > some.size)
+
+
+def _is_too_small(source: Source, largest: float, trained: Trained) -> bool:
+    if largest <= trained.largest / ORDER and _is_foreign(source, largest, trained):
+        return True
+    both_are_floats = source.dtype.kind == trained.dtype.kind == "f"
+    if trained.magnitude is None or not both_are_floats or len(source) < FEWEST_RECORDS:
+        return False
+    return largest < trained.magnitude / ORDER
+
+
+def _is_foreign(source: Source, largest: float, trained: Trained) -> bool:
+    """Return whether the training data cannot have come in the dtype of these records."""
+    if trained.dtype.kind not in "iu":
+        return False
+    if source.dtype.kind in "iu":
+        return np.iinfo(source.dtype).max < trained.largest
+    if largest <= 1:
+        return True
+    some = _some(source)
+    return bool((some[np.isfinite(some)] % 1 != 0).any())
+
+
+def _some(source: Source) -> npt.NDArray[Any]:
+    """Return records from all over the source, a thousand at most."""
+    return np.asarray(source.values[:: -(-len(source) // _SOME)])
+
+
+def _factor(small: float, large: float) -> str:
+    """Return by what the smaller scale is brought to the larger: of pixels the usual number, else about how much."""
+    if large in _ENDS and small <= 1:
+        return f"{large:g}"
+    ends = [end for end in _ENDS if large <= end]
+    return f"{ends[0]:g}" if small == 1 and ends else f"about {large / small:.2g}"
