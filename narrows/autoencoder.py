@@ -82,7 +82,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
     encoder_, decoder_ : torch.nn.Module
         The two networks on their own: preprocessed records (n, *shape) to codes, codes to the likelihood's parameters.
     history_ : list of dict
-        One row for each epoch: epoch, loss, validation_loss, learning_rate, seconds, records_per_second.
+        One row for each epoch: epoch, loss, validation_loss, learning_rate, seconds, records_per_second,
+        threads, shards.
     pretraining_history_ : list of dict
         The same for the stages of pretraining, which are told apart by ``stage``.
     classes_ : ndarray of shape (n_classes,)
@@ -212,7 +213,15 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
             expected = residual.build(source.shape, source.dtype, stream(seed, 5)).to(device)
             stages.append(Stage(expected, records, None, residual.training(len(records)), name="residuals"))
         everything = whole(chain=chain, residual=expected)
-        histories = train(stages, everything, seed=seed, watcher=watcher, checkpoint=state, resume=resume)
+        histories = train(
+            stages,
+            everything,
+            seed=seed,
+            watcher=watcher,
+            checkpoint=state,
+            resume=resume,
+            threads=settings.threads,
+        )
         self.chain_ = chain.eval()
         self.range_ = _range(source.values)
         freeze_residual = None if residual is None or expected is None else partial(residual.freeze, expected)

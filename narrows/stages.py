@@ -18,6 +18,7 @@ from narrows.data import Source
 from narrows.errors import InvalidParameterError
 from narrows.parameters import device_of, pretraining_of, training_of
 from narrows.training import LabelledRecords, Records, Stage, Training, stream
+from narrows.training.workers import one_openmp_thread
 
 __all__ = ["chain_stage", "check_patience", "new_chain", "pretraining_stages", "records_of", "split", "whole"]
 
@@ -30,7 +31,8 @@ def new_chain(params: Mapping[str, Any], source: Source, records: Records, seed:
     parts = replace(choose_parts(params, source.shape, source.dtype), n_classes=n_classes)
     precision = torch.float64 if settings.precision == "float64" else torch.float32
     chain = Chain(parts, source.shape, source.dtype, stream(seed, 0)).to(device_of(settings), precision)
-    chain.prepare_for(records.batches)
+    with one_openmp_thread():  # how sums are cut among threads decides their last bits
+        chain.prepare_for(records.batches)
     return chain
 
 

@@ -29,7 +29,7 @@ from narrows.networks.initialisation import undrawn
 from narrows.options import Flag, check
 from narrows.parameters import device_of, training_of
 from narrows.stages import chain_stage, check_patience, new_chain, pretraining_stages, split, whole
-from narrows.training import JoinedRecords, LabelledRecords, Records, Stage, Training, Watcher, train
+from narrows.training import JoinedRecords, LabelledRecords, Records, Stage, Training, Uncoupled, Watcher, train
 
 __all__ = ["AutoencoderClassifier"]
 
@@ -170,6 +170,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
             watcher=watcher,
             checkpoint=state,
             resume=resume,
+            threads=settings.threads,
         )
         self.chain_ = chain.eval()
         self.coef_, self.intercept_ = (weight.detach().cpu().numpy() for weight in softmax_layer.parameters())
@@ -228,9 +229,10 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
 @dataclass(frozen=True)
 class _LabelLoss:
     total: Tensor
+    evidence: None = None
 
 
-class _Classifier(nn.Module):
+class _Classifier(Uncoupled, nn.Module):
     """The encoder of a chain with a softmax on its code."""
 
     def __init__(self, chain: Chain, softmax_layer: nn.Linear) -> None:
@@ -238,6 +240,7 @@ class _Classifier(nn.Module):
         self.shape = chain.shape
         self.encoder, self.bottleneck, self.softmax_layer = chain.encoder, chain.bottleneck, softmax_layer
         self.chain = (chain,)  # in a tuple, since the decoder is not trained
+        self.couples_records = chain.bottleneck.couples_records
 
     def loss(self, batch: Labelled, generator: Generator | None = None) -> _LabelLoss:
         """Return −log p(label | record); with a generator, of records damaged as the chain's corruption does it."""
