@@ -31,6 +31,7 @@ from narrows.pretraining import Pretraining
 from narrows.residuals import Residual
 from narrows.stages import chain_stage, new_chain, pretraining_stages, records_of, split, whole
 from narrows.training import Records, Stage, Training, Watcher, stream, train
+from narrows.training.workers import one_openmp_thread
 
 if TYPE_CHECKING:
     from narrows.codec.frozen import FrozenCodec
@@ -225,8 +226,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         self.chain_ = chain.eval()
         self.range_ = _range(source.values)
         freeze_residual = None if residual is None or expected is None else partial(residual.freeze, expected)
-        self.density_ = CodeDensity.of(self.chain_, learned_from, seed)
-        self.integer_half_ = IntegerHalf.freeze(self.chain_, records, self.range_, seed, freeze_residual)
+        with one_openmp_thread():
+            self.density_ = CodeDensity.of(self.chain_, learned_from, seed)
+            self.integer_half_ = IntegerHalf.freeze(self.chain_, records, self.range_, seed, freeze_residual)
         self.history_ = [row.to_json() for row in histories[len(pretraining)]]
         self.pretraining_history_ = [
             {"stage": stage.name, **row.to_json()}

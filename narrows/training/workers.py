@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from queue import SimpleQueue
 from typing import Generic, Self, TypeVar
 
@@ -18,26 +19,48 @@ import torch
 
 from narrows.training.cpus import usable_cpus
 
-__all__ = ["Workers", "most_workers", "one_openmp_thread"]
+__all__ = ["Workers", "most_workers", "one_openmp_thread", "over_workers"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+_threads_outside: ContextVar[int | None] = ContextVar("_threads_outside", default=None)  # of `one_openmp_thread`
+
 
 def most_workers(threads: int | None) -> int:
     """Return how many workers are of use: ``threads``, or as many as PyTorch has, but no more than there are CPUs."""
-    return min(torch.get_num_threads() if threads is None else threads, usable_cpus())
+    if threads is None:
+        threads = _threads_outside.get() or torch.get_num_threads()
+    return min(threads, usable_cpus())
 
 
 @contextmanager
 def one_openmp_thread() -> Iterator[None]:
     """Compute every product in the calling thread alone; afterwards PyTorch has its number of threads back."""
     before = torch.get_num_threads()
+    outside = _threads_outside.set(_threads_outside.get() or before)
     torch.set_num_threads(1)
     try:
         yield
     finally:
         torch.set_num_threads(before)
+        _threads_outside.reset(outside)
+
+
+def over_workers(function: Callable[[Item], Result], items: Iterable[Item], device: torch.device) -> list[Result]:
+    """Return the function of each item, in the order of the items, without gradients.
+
+    On a CPU as many workers as there are threads share them; on any other device they come one after the other.
+    """
+
+    def without_gradient(item: Item) -> Result:
+        with torch.no_grad():  # of this thread
+            return function(item)
+
+    if device.type != "cpu":
+        return list(map(without_gradient, items))
+    with one_openmp_thread(), Workers(most_workers(None)) as workers:
+        return workers.map(without_gradient, items)
 
 
 class Workers:

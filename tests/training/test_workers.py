@@ -9,7 +9,7 @@ import torch
 
 from narrows.training import cpus, workers
 from narrows.training.cpus import usable_cpus
-from narrows.training.workers import Workers, most_workers, one_openmp_thread
+from narrows.training.workers import Workers, most_workers, one_openmp_thread, over_workers
 
 
 def n_workers_alive():
@@ -141,6 +141,30 @@ def _in_a_new_thread(function):
     thread.start()
     thread.join()
     return found[0]
+
+
+# Batches that are only measured
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_measuring_needs_no_gradients(device):
+    weight = torch.ones(3, requires_grad=True)
+    found = over_workers(lambda item: (item * weight).requires_grad, range(4), torch.device(device))
+    assert found == [False] * 4
+    assert torch.is_grad_enabled()
+
+
+def test_measuring_takes_as_many_threads_as_pytorch_had_outside(monkeypatch):
+    monkeypatch.setattr(workers, "usable_cpus", lambda: 4)
+    torch.set_num_threads(2)
+    try:
+        with one_openmp_thread(), one_openmp_thread():
+            together = over_workers(meet(2), range(2), torch.device("cpu"))
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert len({thread for _, thread in together}) == 2
 
 
 # How many are of use
