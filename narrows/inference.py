@@ -14,6 +14,7 @@ from torch import Generator, Tensor
 from narrows.batches import Labelled, batch_size
 from narrows.chain import Chain
 from narrows.training import stream
+from narrows.training.workers import over_workers
 
 __all__ = [
     "Labels",
@@ -49,7 +50,7 @@ def encode(
         x = chain.damage(chain.prepare(batch), noise)
         return chain.encode(x, chain.condition(labels)).z.flatten(1)
 
-    codes = _map(codes_of, chain, values, labels)
+    codes = _map(codes_of, chain, values, labels, noise=noise)
     return codes if values.dtype == np.float64 else codes.astype(np.float32, copy=False)
 
 
@@ -91,7 +92,7 @@ def draw(chain: Chain, codes: NDArray[Any], labels: Labels = None, *, noise: Gen
         parameters = chain.decode(_to_z(chain, batch), condition=chain.condition(labels))
         return chain.preprocessor.inverse(chain.likelihood.sample(parameters, noise).double())
 
-    return _map(drawn, chain, codes, labels)
+    return _map(drawn, chain, codes, labels, noise=noise)
 
 
 def nearest_codes(chain: Chain, codes: NDArray[Any]) -> NDArray[Any]:
@@ -117,7 +118,7 @@ def reconstruct(
         codes = codes if values.dtype == np.float64 else codes.float()
         return chain.restore(_to_z(chain, codes), switches, condition)
 
-    return _map(restored, chain, values, labels)
+    return _map(restored, chain, values, labels, noise=noise)
 
 
 def corrupt(chain: Chain, values: NDArray[Any], seed: int) -> NDArray[np.float64]:
@@ -127,7 +128,7 @@ def corrupt(chain: Chain, values: NDArray[Any], seed: int) -> NDArray[np.float64
     def damaged(batch: Tensor) -> Tensor:
         return chain.preprocessor.inverse(chain.damage(chain.prepare(batch), noise).double())
 
-    return _map(damaged, chain, values)
+    return _map(damaged, chain, values, noise=noise)
 
 
 def mean_total(chain: Chain, values: NDArray[Any], labels: Labels = None, *, noise: Generator | None = None) -> float:
@@ -144,7 +145,7 @@ def mean_total(chain: Chain, values: NDArray[Any], labels: Labels = None, *, noi
         chain.check_support(batch)
         return chain.loss(batch if labels is None else Labelled(batch, labels), noise).total.double()
 
-    return float(_map(totals, chain, values, labels).mean())
+    return float(_map(totals, chain, values, labels, noise=noise).mean())
 
 
 def noise_of(chain: Chain, seed: int) -> Generator:
@@ -165,15 +166,25 @@ def to_stored(restored: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[An
     return np.clip(restored, -limit, limit).astype(dtype)
 
 
-def _map(function: Callable[..., Tensor], chain: Chain, values: NDArray[Any], labels: Labels = None) -> NDArray[Any]:
-    size = batch_size(chain.shape, _BATCH)
+def _map(
+    function: Callable[..., Tensor],
+    chain: Chain,
+    values: NDArray[Any],
+    labels: Labels = None,
+    *,
+    noise: Generator | None = None,
+) -> NDArray[Any]:
+    """Return a function of all records, batch by batch; in their order where the function draws from ``noise``."""
+    size, device = batch_size(chain.shape, _BATCH), _device(chain)
     arrays = [values] if labels is None else [values, labels]
-    with torch.no_grad():
-        done = [
-            function(*(torch.from_numpy(np.array(one[start : start + size])).to(_device(chain)) for one in arrays))
-            for start in range(0, len(values), size)
-        ]
-    return np.concatenate([one.cpu().numpy() for one in done])
+
+    def of_batch(start: int) -> NDArray[Any]:
+        batch = [torch.from_numpy(np.array(one[start : start + size])).to(device) for one in arrays]
+        done: NDArray[Any] = function(*batch).cpu().numpy()
+        return done
+
+    starts = range(0, len(values), size)
+    return np.concatenate(over_workers(of_batch, starts, device, one_by_one=noise is not None))
 
 
 def _to_z(chain: Chain, codes: Tensor) -> Tensor:

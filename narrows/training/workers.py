@@ -9,7 +9,7 @@ releases Python's global lock within its operators, so that workers compute at t
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from contextvars import ContextVar
 from queue import SimpleQueue
@@ -47,10 +47,13 @@ def one_openmp_thread() -> Iterator[None]:
         _threads_outside.reset(outside)
 
 
-def over_workers(function: Callable[[Item], Result], items: Iterable[Item], device: torch.device) -> list[Result]:
+def over_workers(
+    function: Callable[[Item], Result], items: Iterable[Item], device: torch.device, *, one_by_one: bool = False
+) -> list[Result]:
     """Return the function of each item, in the order of the items, without gradients.
 
-    On a CPU as many workers as there are threads share them; on any other device they come one after the other.
+    On a CPU as many workers as there are threads share them, each with one OpenMP thread. On any other device they come
+    one after the other, and so they do if ``one_by_one``: where one follows from another, as draws of a generator do.
     """
 
     def without_gradient(item: Item) -> Result:
@@ -59,7 +62,7 @@ def over_workers(function: Callable[[Item], Result], items: Iterable[Item], devi
 
     if device.type != "cpu":
         return list(map(without_gradient, items))
-    with one_openmp_thread(), Workers(most_workers(None)) as workers:
+    with one_openmp_thread(), Workers(1 if one_by_one else most_workers(None)) as workers:
         return workers.map(without_gradient, items)
 
 
@@ -90,7 +93,8 @@ class Workers:
         An exception is raised in the caller with the traceback of its worker; of several that of the earliest item.
         """
         current = _Round(function, items)
-        for index in range(min(self.most if n is None else n, self.most) - 1):
+        n_useful = min(self.most if n is None else n, len(items) if isinstance(items, Sized) else self.most)
+        for index in range(min(n_useful, self.most) - 1):
             if index == len(self._threads):
                 self._threads.append(threading.Thread(target=self._serve, name="narrows-worker", daemon=True))
                 self._threads[-1].start()
