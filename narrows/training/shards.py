@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Generator, Tensor, nn
@@ -45,6 +46,10 @@ class Shards:
     records: Records
     workers: Workers
 
+    @cached_property
+    def _weights(self) -> list[nn.Parameter]:
+        return [weight for weight in self.learner.parameters() if weight.requires_grad]
+
     def backward(self, indices: Tensor, noises: Sequence[Generator], n_workers: int) -> Tensor:
         """Set the ``grad`` of all weights to the gradient of the mean loss of a batch, and return that loss.
 
@@ -62,8 +67,7 @@ class Shards:
         loss : Tensor of shape ()
             In nats, without a graph.
         """
-        n = len(indices)
-        weights = [weight for weight in self.learner.parameters() if weight.requires_grad]
+        n, weights = len(indices), self._weights
 
         def shard_of(part: tuple[Tensor, Generator]) -> _Shard:
             taken, noise = part
