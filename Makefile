@@ -36,6 +36,7 @@ bench: install
 	$(BIN)/python bench/vq.py
 	$(BIN)/python bench/vae.py
 	$(BIN)/python bench/generation.py
+	$(BIN)/python bench/threads.py
 
 bench-codec: install
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'

@@ -33,6 +33,7 @@ from narrows.pca import PrincipalComponents
 from narrows.selection import check_against_pca, value_scale
 from narrows.stages import labelled
 from narrows.training import Records
+from narrows.training.workers import one_openmp_thread
 
 if TYPE_CHECKING:
     from narrows.autoencoder import Autoencoder
@@ -106,7 +107,8 @@ def measure(model: Autoencoder, records: TrainingRecords, names: Iterable[str] =
     reasons: dict[str, str] = {}
     for name in names:
         try:
-            value = _MEASURES[name](model, records, model.trained_on_["seed"])
+            with one_openmp_thread():
+                value = _MEASURES[name](model, records, model.trained_on_["seed"])
         except Exception as error:  # whatever it is, the trained weights are worth more
             reasons[name] = f"{type(error).__name__}: {error}"
             if getattr(model, _ATTRIBUTES[name]) is None:

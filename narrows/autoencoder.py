@@ -90,7 +90,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
     encoder_, decoder_ : torch.nn.Module
         The two networks on their own: preprocessed records (n, *shape) to codes, codes to the likelihood's parameters.
     history_ : list of dict
-        One row for each epoch: epoch, loss, validation_loss, learning_rate, seconds, records_per_second.
+        One row for each epoch: epoch, loss, validation_loss, learning_rate, seconds, records_per_second,
+        threads, shards.
     pretraining_history_ : list of dict
         The same for the stages of pretraining, which are told apart by ``stage``.
     classes_ : ndarray of shape (n_classes,)

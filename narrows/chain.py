@@ -64,6 +64,8 @@ class Loss:
     reconstruction: Tensor
     bottleneck: Tensor
     penalty: Tensor
+    evidence: Tensor | None = None
+    """Of a shard, what `Chain.adapt` needs; None where it needs nothing."""
 
     @property
     def total(self) -> Tensor:
@@ -236,6 +238,25 @@ class Chain(nn.Module):
         corruption : Generator, optional
             Corrupt the records of a measurement by this noise.
         """
+        return self._loss(batch, generator, corruption, is_shard=False)
+
+    @property
+    def couples_records(self) -> bool:
+        """Whether the loss of a record in training depends on the others of its batch, which then is not cut."""
+        parts = self.bottleneck.couples_records or self.likelihood.couples_records
+        return parts or any(penalty.couples_records for penalty in self.penalties)
+
+    def shard_loss(self, batch: Tensor | Labelled, generator: Generator) -> Loss:
+        """Return what a part of a training batch costs; what is learned without a gradient is left to `adapt`."""
+        return self._loss(batch, generator, None, is_shard=True)
+
+    def adapt(self, evidence: Tensor) -> None:
+        """Learn without a gradient, from the evidence (n,) of all parts of a batch."""
+        self.likelihood.adapt_to(evidence)
+
+    def _loss(
+        self, batch: Tensor | Labelled, generator: Generator | None, corruption: Generator | None, *, is_shard: bool
+    ) -> Loss:
         records, labels = (batch.records, batch.labels) if isinstance(batch, Labelled) else (batch, None)
         x, condition = self.prepare(records), self.condition(labels)
         of_records, of_codes = (generator, generator) if generator is not None else self._own_noise(records)
@@ -245,13 +266,17 @@ class Chain(nn.Module):
         h, switches = self.encoder.with_switches(x_tilde, condition)  # none, but of networks that unpool with them
         code: Code = self.bottleneck(h, of_codes)
         parameters = self.decode(code.z, switches, condition)
+        evidence = None
         if self.training and generator is not None:
-            self.likelihood.adapt(parameters, x)
+            if is_shard:
+                evidence = self.likelihood.evidence(parameters, x)
+            else:
+                self.likelihood.adapt(parameters, x)
         reconstruction = -self.likelihood.log_prob(parameters, x)
         penalty = torch.zeros_like(reconstruction)
         for part in self.penalties:
             penalty = penalty + part.cost(self, x_tilde, h, code, generator)
-        return Loss(reconstruction, code.cost, penalty)
+        return Loss(reconstruction, code.cost, penalty, evidence)
 
     def _own_noise(self, records: Tensor) -> tuple[RecordNoise | None, RecordNoise | None]:
         """Return what the likelihood and the bottleneck draw from in measurements; None for a part that does not draw.

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
@@ -26,7 +26,7 @@ from narrows.errors import DataError, RangeWarning, ShapeMismatchError, UnknownN
 from narrows.files import check_output
 from narrows.parameters import with_options
 from narrows.part import split_nested
-from narrows.training import Checkpoint
+from narrows.training import Checkpoint, Training
 
 __all__ = ["TRAIN_ON_FINITE", "Data", "RecordsEstimator", "labels_of", "listed"]
 
@@ -157,7 +157,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         params = self.get_params(deep=False)
         if params["random_state"] is not None and not isinstance(params["random_state"], Integral):
             params["random_state"] = "generator"
-        described: dict[str, Any] = {name: repr(value) for name, value in params.items()}
+        described: dict[str, Any] = {name: repr(_without_threads(value)) for name, value in params.items()}
         for what, source in seen.items():
             described |= {} if source is None else _describe(what, source)
         for what, labels in told.items():
@@ -174,6 +174,16 @@ def _levels_to_caller() -> int:
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in {"narrows", "sklearn"}:
         level, frame = level + 1, frame.f_back
     return level
+
+
+def _without_threads(value: Any) -> Any:
+    """Return a parameter without the number of threads, on which the result of a run does not depend."""
+    if isinstance(value, Training):
+        plain = value.clone().set_params(threads=None)
+        return None if plain == Training() else plain  # None means the same
+    if isinstance(value, RecordsEstimator):
+        return clone(value).set_params(training=_without_threads(value.get_params(deep=False)["training"]))
+    return value
 
 
 def _n_dimensions(X: Any) -> int:

@@ -126,7 +126,8 @@ def train_parts(
         residual = part.build(source.shape, source.dtype, generator(seed, Stream.LOSSLESS_WEIGHTS)).to(device)
         stages.append(_residual_stage(part, residual, records))
     everything = whole(chain=chain, residual=residual)
-    histories = train(stages, everything, seed=seed, watcher=watcher, checkpoint=checkpoint, resume=resume)
+    run: dict[str, Any] = {"watcher": watcher, "checkpoint": checkpoint, "resume": resume}
+    histories = train(stages, everything, seed=seed, threads=settings.threads, **run)
     is_auto = isinstance(params["network"], str) and params["network"] == "auto"
     comparison, chain = choose(chain, records, held_out, is_auto=is_auto, settings=settings, source=source, seed=seed)
     if comparison is not None and not comparison.keeps_network:

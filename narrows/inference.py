@@ -15,6 +15,7 @@ from narrows.chain import Chain
 from narrows.errors import InvalidParameterError
 from narrows.precision import in_float64
 from narrows.randomness import Stream, generator
+from narrows.training.workers import over_workers
 
 __all__ = [
     "Labels",
@@ -51,7 +52,7 @@ def encode(
         x = chain.damage(chain.prepare(batch), noise)
         return chain.encode(x, chain.condition(labels)).z.flatten(1)
 
-    codes = _map(codes_of, chain, values, labels)
+    codes = _map(codes_of, chain, values, labels, noise=noise)
     return codes if values.dtype == np.float64 else codes.astype(np.float32, copy=False)
 
 
@@ -93,7 +94,7 @@ def draw(chain: Chain, codes: NDArray[Any], labels: Labels = None, *, noise: Gen
         parameters = chain.decode(_to_z(chain, batch), condition=chain.condition(labels))
         return chain.preprocessor.inverse(chain.likelihood.sample(parameters, noise).double())
 
-    return _map(drawn, chain, codes, labels)
+    return _map(drawn, chain, codes, labels, noise=noise)
 
 
 def nearest_codes(chain: Chain, codes: NDArray[Any]) -> NDArray[Any]:
@@ -119,7 +120,7 @@ def reconstruct(
         codes = codes if values.dtype == np.float64 else codes.float()
         return chain.restore(_to_z(chain, codes), switches, condition)
 
-    return _map(restored, chain, values, labels)
+    return _map(restored, chain, values, labels, noise=noise)
 
 
 def corrupt(chain: Chain, values: NDArray[Any], seed: int) -> NDArray[np.float64]:
@@ -129,7 +130,7 @@ def corrupt(chain: Chain, values: NDArray[Any], seed: int) -> NDArray[np.float64
     def damaged(batch: Tensor) -> Tensor:
         return chain.preprocessor.inverse(chain.damage(chain.prepare(batch), noise).double())
 
-    return _map(damaged, chain, values)
+    return _map(damaged, chain, values, noise=noise)
 
 
 def mean_total(chain: Chain, values: NDArray[Any], labels: Labels = None, *, noise: Generator | None = None) -> float:
@@ -146,7 +147,7 @@ def mean_total(chain: Chain, values: NDArray[Any], labels: Labels = None, *, noi
         chain.check_support(batch)
         return chain.loss(batch if labels is None else Labelled(batch, labels), corruption=noise).total.double()
 
-    return float(_map(totals, chain, values, labels).mean())
+    return float(_map(totals, chain, values, labels, noise=noise).mean())
 
 
 def noise_of(chain: Chain, seed: int, stream: Stream = Stream.CORRUPTION) -> Generator:
@@ -204,15 +205,25 @@ def returned_dtype(asked: DTypeLike | None, stored: np.dtype[Any], shape: tuple[
     return dtype
 
 
-def _map(function: Callable[..., Tensor], chain: Chain, values: NDArray[Any], labels: Labels = None) -> NDArray[Any]:
+def _map(
+    function: Callable[..., Tensor],
+    chain: Chain,
+    values: NDArray[Any],
+    labels: Labels = None,
+    *,
+    noise: Generator | None = None,
+) -> NDArray[Any]:
+    """Return a function of all records, batch by batch; in their order where the function draws from ``noise``."""
     size = batch_size(chain.shape, _BATCH)
     arrays = [values] if labels is None else [values, labels]
-    done = []
-    with torch.no_grad():
-        for start in range(0, len(values), size):
-            batch = (torch.from_numpy(np.array(one[start : start + size])).to(chain.device) for one in arrays)
-            done.append(function(*batch).cpu().numpy())  # at once: a device may not have room for all
-    return np.concatenate(done)
+
+    def of_batch(start: int) -> NDArray[Any]:
+        batch = [torch.from_numpy(np.array(one[start : start + size])).to(chain.device) for one in arrays]
+        done: NDArray[Any] = function(*batch).cpu().numpy()  # at once: a device may not have room for all
+        return done
+
+    starts = range(0, len(values), size)
+    return np.concatenate(over_workers(of_batch, starts, chain.device, one_by_one=noise is not None))
 
 
 def _to_z(chain: Chain, codes: Tensor) -> Tensor:

@@ -35,6 +35,8 @@ class Stream(Enum):
     """Order of the training records; index: epoch."""
     NOISE = (2, None)
     """Corruption and draws of codes in training; index: epoch."""
+    SHARD_NOISE = (3, None)
+    """As `NOISE`, of a batch's second shard and the further ones, under a seed drawn from the epoch's; index: shard."""
     LOSSLESS_WEIGHTS = (5,)
     """Initial weights of the network of residuals."""
     LAYER_ORDER = (6, None, 1, None)

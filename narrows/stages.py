@@ -20,6 +20,7 @@ from narrows.errors import InvalidParameterError
 from narrows.parameters import device_of, pretraining_of, record_of, training_of
 from narrows.randomness import Stream, generator, rng
 from narrows.training import Epoch, LabelledRecords, Records, Stage, Training
+from narrows.training.workers import one_openmp_thread
 
 __all__ = [
     "chain_stage",
@@ -50,7 +51,8 @@ def new_chain(parts: Parts, settings: Training, source: Source, records: Records
     """Return an untrained chain, prepared for the records to train on."""
     precision = torch.float64 if settings.precision == "float64" else torch.float32
     chain = Chain(parts, source.shape, source.dtype, generator(seed, Stream.WEIGHTS)).to(device_of(settings), precision)
-    chain.prepare_for(records.batches)
+    with one_openmp_thread():  # how sums are cut among threads decides their last bits
+        chain.prepare_for(records.batches)
     return chain
 
 

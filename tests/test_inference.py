@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from narrows import Autoencoder, Training
 from narrows.inference import decode, encode, noise_of, reconstruct, to_stored
@@ -38,6 +39,28 @@ def test_many_records_are_worked_on_in_batches(rng, monkeypatch):
     assert model.score(x) == pytest.approx(score)
     assert model.corrupt(x, random_state=0).shape == noisy.shape
     assert (model.corrupt(x, random_state=0) != x).any(axis=1).all()
+
+
+@pytest.mark.parametrize("n_threads", [2, 4])
+def test_threads_that_share_the_batches_come_to_the_same_bits(n_threads, rng, monkeypatch):
+    monkeypatch.setattr("narrows.inference._BATCH", 7)
+    monkeypatch.setattr("narrows.training.workers.usable_cpus", lambda: 4)
+    x = rng.normal(size=(50, 4)).astype(np.float32)
+    model = Autoencoder(2, corruption="gaussian", training=Training(epochs=1), random_state=0).fit(x)
+
+    def results():
+        noisy = encode(model.chain_, x, noise=noise_of(model.chain_, 0))
+        return model.transform(x), model.reconstruct(x), model.corrupt(x, random_state=0), noisy, model.score(x)
+
+    alone = results()
+    torch.set_num_threads(n_threads)
+    try:
+        together = results()
+        assert torch.get_num_threads() == n_threads
+    finally:
+        torch.set_num_threads(1)
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])

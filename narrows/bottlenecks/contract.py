@@ -47,10 +47,14 @@ class BottleneckModule(nn.Module, ABC):
         Whether codes are draws from a distribution, so that the loss is one only of drawn codes.
     normal_prior : bool
         Whether the codes of all records together are drawn towards N(0, I), so that others drawn there decode.
+    couples_records : bool
+        Whether the code or the cost of a record in training depends on the others of its batch, or each batch changes
+        the bottleneck. Such batches are not cut into shards.
     """
 
     draws: bool = False
     normal_prior: bool = False
+    couples_records: bool = False
 
     def __init__(self, h_shape: tuple[int, ...], z_shape: tuple[int, ...]) -> None:
         super().__init__()

@@ -52,6 +52,7 @@ class _GaussianModule(BottleneckModule):
         super().__init__((2 * z_shape[0], *z_shape[1:]), z_shape)
         self.beta, self.warmup, self.free_nats = beta, warmup, free_nats
         self.normal_prior = beta > 0  # what is not charged for may be anywhere
+        self.couples_records = warmup > 0  # every batch is counted
         self.register_buffer("n_steps", torch.zeros((), dtype=torch.int64))  # of training, so far
 
     def posterior(self, h: Tensor) -> DiagonalNormal:

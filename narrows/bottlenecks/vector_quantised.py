@@ -86,6 +86,8 @@ class VectorQuantisedModule(BottleneckModule):
         m_k, the running mean of their sums.
     """
 
+    couples_records = True  # the running means learn from the whole batch
+
     codebook: Tensor
     usage: Tensor
     sums: Tensor

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import textwrap
+from collections import Counter
 from typing import Any
 
 import click
@@ -123,9 +124,17 @@ def _facts(path: str, header: dict[str, Any], n_weights: int) -> dict[str, Any]:
         "loss": history[-1]["loss"],
         "validation_loss": history[-1]["validation_loss"],
         "seconds": sum(row["seconds"] for row in [*header.get("pretraining_history_", []), *history]),
+        "threads": _usual(history, "threads"),
+        "shards": _usual(history, "shards"),
         "history": history,
         "pretraining_history": header.get("pretraining_history_", []),
     }
+
+
+def _usual(history: list[dict[str, Any]], key: str) -> int | None:
+    """Return the value that most epochs have; None in models that were saved before there was such."""
+    values = Counter(row[key] for row in history if key in row)
+    return values.most_common(1)[0][0] if values else None
 
 
 def _lines(facts: dict[str, Any], header: dict[str, Any]) -> list[str]:
@@ -141,6 +150,7 @@ def _lines(facts: dict[str, Any], header: dict[str, Any]) -> list[str]:
             f"{on['name']}, {count(on['n_records'], 'record')}, seed {on['seed'] if seed is None else seed}",
         ),
         ("trained for", f"{count(facts['epochs'], 'epoch')}, {facts['seconds']:.1f} s"),
+        *([("threads", _threads_text(facts))] if facts["threads"] is not None else []),
         ("final loss", f"{number(facts['loss'])} nats per record"),
     ]
     if facts["validation_loss"] is not None:
@@ -150,6 +160,11 @@ def _lines(facts: dict[str, Any], header: dict[str, Any]) -> list[str]:
     parts = [("the chain", "")] + [(f"  {role}", text) for role, text in chain(header)]
     values = [("settings", "")] + [(f"  {name}", value) for name, value in settings(header).items()]
     return [*_wrapped(rows), "", *_wrapped(parts), "", *_wrapped(values)]
+
+
+def _threads_text(facts: dict[str, Any]) -> str:
+    cut = f", each batch cut into {facts['shards']} shards" if facts["shards"] > 1 else ""
+    return f"{count(facts['threads'], 'thread')}{cut}"
 
 
 def _wrapped(rows: list[tuple[str, str]]) -> list[str]:

@@ -56,6 +56,7 @@ interrupted. The same command with --resume goes on from there and comes to the 
 @click.option(
     "--patience", type=int, metavar="N", help="Stop after N epochs without a better validation loss; keep the best."
 )
+@click.option("--threads", type=int, metavar="N", help="CPU threads to train with.  [default: all that there are]")
 @click.option("--seed", type=int, metavar="N", help="Of all randomness.  [default: 0]")
 @data_options
 @device_flag

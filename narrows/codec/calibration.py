@@ -34,6 +34,7 @@ from narrows.codec.priors import freeze_indices, freeze_prior
 from narrows.codec.program import Program
 from narrows.errors import NotFreezableError
 from narrows.randomness import Stream, generator, rng
+from narrows.training.workers import over_workers
 
 __all__ = ["SAMPLE", "SAMPLE_BYTES", "freeze", "psnr_db", "to_symbols"]
 
@@ -254,13 +255,12 @@ def _gains(chain: Chain, z: Tensor) -> NDArray[np.float64]:
 
 def _mean_error(chain: Chain, z: Tensor, records: NDArray[Any]) -> float:
     """Return the squared error of the records that codes z give, summed over preprocessed values, of a mean record."""
-    codes = iter(torch.split(z, batch_size(chain.shape, _BATCH)))
 
-    def squared(batch: Tensor) -> Tensor:
-        x_hat = chain.likelihood.mean(chain.decode(next(codes).to(batch.device)))
+    def squared(batch: Tensor, codes: Tensor) -> Tensor:
+        x_hat = chain.likelihood.mean(chain.decode(codes))
         return (chain.prepare(batch) - x_hat).double().square().flatten(1).sum(1)
 
-    return float(_over_batches(squared, chain, records).mean())
+    return float(_over_batches(squared, chain, records, z).mean())
 
 
 def _codes(chain: Chain, records: NDArray[Any]) -> Tensor:
@@ -277,11 +277,16 @@ def _decoded(chain: Chain, codes: Tensor) -> Tensor:
     return chain.bottleneck.symbols_to_z(codes.long().to(chain.bottleneck.codebook.device))
 
 
-def _over_batches(function: Callable[[Tensor], Tensor], chain: Chain, records: NDArray[Any]) -> Tensor:
+def _over_batches(function: Callable[..., Tensor], chain: Chain, records: NDArray[Any], *others: Tensor) -> Tensor:
+    """Return a function of records, and of other tensors that belong to them, batch by batch."""
     size = batch_size(chain.shape, _BATCH)
-    with torch.no_grad():
-        batches = (records[start : start + size] for start in range(0, len(records), size))
-        return torch.cat([function(torch.from_numpy(np.array(batch)).to(chain.device)).cpu() for batch in batches])
+
+    def of_batch(start: int) -> Tensor:
+        batch = slice(start, start + size)
+        values = torch.from_numpy(np.array(records[batch])).to(chain.device)
+        return function(values, *(one[batch].to(chain.device) for one in others)).cpu()
+
+    return torch.cat(over_workers(of_batch, range(0, len(records), size), chain.device))
 
 
 def _rescale(steps: NDArray[np.float64], decoder: FrozenDecoder) -> Program:

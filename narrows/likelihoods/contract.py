@@ -29,12 +29,15 @@ class LikelihoodModule(nn.Module, ABC):
         The activation function that makes parameters the mean, where there is one for each value.
     draws : bool
         Whether what is observed of a record is a draw.
+    couples_records : bool
+        Whether the probability of a record depends on the others of its batch, but for what `adapt` learns.
     """
 
     n_parameters: int = 1
     support: tuple[float, float] = (-math.inf, math.inf)
     mean_activation: str = "identity"
     draws: bool = False
+    couples_records: bool = False
 
     @property
     def is_bounded(self) -> bool:
@@ -66,6 +69,13 @@ class LikelihoodModule(nn.Module, ABC):
 
     def adapt(self, parameters: Tensor, x: Tensor) -> None:
         """Learn from a training batch what no gradient teaches; most have nothing to learn so."""
+
+    def evidence(self, parameters: Tensor, x: Tensor) -> Tensor | None:
+        """Return what `adapt_to` needs of each record, shape (n,); None where there is nothing to learn."""
+        return None
+
+    def adapt_to(self, evidence: Tensor) -> None:
+        """Do as `adapt` does, for a batch that was cut into shards: from the evidence (n,) of all its records."""
 
 
 class Likelihood(Part, ABC, axis="likelihood"):

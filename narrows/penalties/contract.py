@@ -24,6 +24,11 @@ class Penalty(Part, ABC, axis="penalty"):
         """Whether it draws the codes of all records together towards N(0, I), so that others drawn there decode."""
         return False
 
+    @property
+    def couples_records(self) -> bool:
+        """Whether the cost of a record depends on the others of its batch, which then is not cut into shards."""
+        return False
+
     def check_parts(self, parts: Parts) -> None:
         """Check that the penalty makes sense in a chain of these parts.
 

@@ -37,6 +37,10 @@ class KLSparsity(Penalty, name="kl-sparsity"):
         Real(0, 1, open_low=True, open_high=True), "mean activity ρ that every unit is drawn to", default=0.05
     )
 
+    @property
+    def couples_records(self) -> bool:
+        return True
+
     def check_parts(self, parts: Parts) -> None:
         given = getattr(parts.network, "code_activation", "identity")
         if given != "sigmoid":

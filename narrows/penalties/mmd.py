@@ -43,6 +43,10 @@ class MMD(Penalty, name="mmd"):
     def normal_prior(self) -> bool:
         return self.weight > 0
 
+    @property
+    def couples_records(self) -> bool:
+        return True
+
     def cost(self, chain: Chain, x: Tensor, h: Tensor, code: Code, generator: Generator | None = None) -> Tensor:
         z = code.z.flatten(1)
         noise = generator or measuring(0, Stream.MEASURED_PRIOR, device=z.device)

@@ -111,13 +111,30 @@ class _DenoisingLayer(nn.Module):
 
     def loss(self, records: Tensor, generator: Generator | None = None) -> Loss:
         """Return what it costs to restore the layer's input; with a generator, from a damaged copy."""
+        return self._loss(records, generator, is_shard=False)
+
+    @property
+    def couples_records(self) -> bool:
+        return self.likelihood.couples_records
+
+    def shard_loss(self, records: Tensor, generator: Generator) -> Loss:
+        return self._loss(records, generator, is_shard=True)
+
+    def adapt(self, evidence: Tensor) -> None:
+        self.likelihood.adapt_to(evidence)
+
+    def _loss(self, records: Tensor, generator: Generator | None, *, is_shard: bool) -> Loss:
         y = self._input(records, generator)
         y_tilde = y if generator is None or self.corruption is None else self.corruption.corrupt(y, generator)
         parameters = self.back_activation(self.back(self.there(y_tilde)))
+        evidence = None
         if self.training and generator is not None:
-            self.likelihood.adapt(parameters, y)
+            if is_shard:
+                evidence = self.likelihood.evidence(parameters, y)
+            else:
+                self.likelihood.adapt(parameters, y)
         nothing = torch.zeros(len(y), dtype=y.dtype, device=y.device)
-        return Loss(-self.likelihood.log_prob(parameters, y), nothing, nothing)
+        return Loss(-self.likelihood.log_prob(parameters, y), nothing, nothing, evidence)
 
     @torch.no_grad()
     def _input(self, records: Tensor, generator: Generator | None) -> Tensor:

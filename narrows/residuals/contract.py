@@ -10,6 +10,7 @@ import numpy as np
 from torch import Generator, Tensor, nn
 
 from narrows.part import Part
+from narrows.training.learner import Uncoupled
 from narrows.training.settings import Training
 
 __all__ = ["Residual", "ResidualLoss", "ResidualModule"]
@@ -20,9 +21,10 @@ class ResidualLoss:
     """What n records cost, in nats, shape (n,)."""
 
     total: Tensor
+    evidence: None = None
 
 
-class ResidualModule(nn.Module, ABC):
+class ResidualModule(Uncoupled, nn.Module, ABC):
     """A distribution of records, value by value given those before; the training loop trains it as it does a chain.
 
     Attributes

@@ -1,6 +1,7 @@
 """Training: the settings of a run, the loop, its checkpoints and what it tells while it goes on."""
 
 from narrows.training.checkpoints import Checkpoint
+from narrows.training.learner import Learner, Uncoupled
 from narrows.training.loop import train
 from narrows.training.optimisers import SGD, Adadelta, Adam, Optimiser
 from narrows.training.progress import Epoch, Watcher
@@ -19,12 +20,14 @@ __all__ = [
     "Epoch",
     "JoinedRecords",
     "LabelledRecords",
+    "Learner",
     "OneCycle",
     "Optimiser",
     "Records",
     "Schedule",
     "Stage",
     "Training",
+    "Uncoupled",
     "Watcher",
     "train",
 ]

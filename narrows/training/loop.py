@@ -2,28 +2,36 @@
 
 Nothing waits for the device within an epoch but the look at the loss, a few times a second: the losses of the steps
 stay on the device until then. All randomness of an epoch comes from generators seeded by (seed, epoch), so that a run
-can be taken up between any two steps.
+can be taken up between any two steps. On a CPU every product is computed by one thread, and large batches are cut into
+shards. Threads share these, as many as are worth while under the load of the machine, and the sums stay the same to the
+bit.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
 from narrows.batches import batch_size
 from narrows.errors import TrainingDivergedError
-from narrows.randomness import generator
+from narrows.randomness import Stream, generator, integer
 from narrows.training.checkpoints import Checkpoint, State, pack_optimiser, unpack_optimiser
 from narrows.training.interruption import Interruption
 from narrows.training.learner import Learner
 from narrows.training.memory import kept_if_asked
+from narrows.training.pace import Pace
 from narrows.training.progress import Epoch, Watcher
 from narrows.training.records import Records
+from narrows.training.shards import Shards
 from narrows.training.stages import Stage
+from narrows.training.work import choose_n_shards
+from narrows.training.workers import Workers, most_workers, one_openmp_thread
 
 __all__ = ["mean_loss", "train"]
 
@@ -40,6 +48,7 @@ def train(
     watcher: Watcher | None = None,
     checkpoint: Checkpoint | None = None,
     resume: bool = False,
+    threads: int | None = None,
 ) -> list[list[Epoch]]:
     """Train in place, stage after stage.
 
@@ -57,6 +66,9 @@ def train(
         Where to keep the state of the run: every half minute, on Ctrl-C and on a kill, and at the end of a stage.
     resume : bool
         Go on from the checkpoint, if there is one.
+    threads : int, optional
+        The most CPU threads to train with. None: as many as PyTorch is set to, and as the process may use. The result
+        does not depend on it.
 
     Returns
     -------
@@ -73,23 +85,29 @@ def train(
     watcher = watcher or Watcher()
     state = checkpoint.load() if checkpoint is not None and resume else None
     done = [] if state is None else [[Epoch(**row) for row in rows] for rows in state.values["done"]]
-    for stage in stages[len(done) :]:
-        run = _Run(stage, whole, done, seed=seed, watcher=watcher, checkpoint=checkpoint)
-        if state is not None:
-            run.restore(state)
-            state = None
-        done = [*done, run.complete()]
+    is_on_cpu = all(stage.records.device.type == "cpu" for stage in stages)
+    most = most_workers(threads) if is_on_cpu else 1
+    with one_openmp_thread() if is_on_cpu else nullcontext(), Workers(most) as workers:
+        for stage in stages[len(done) :]:
+            run = _Run(stage, whole, done, workers, seed=seed, watcher=watcher, checkpoint=checkpoint)
+            if state is not None:
+                run.restore(state)
+                state = None
+            done = [*done, run.complete()]
     return done
 
 
-def mean_loss(learner: Learner, records: Records) -> float:
+def mean_loss(learner: Learner, records: Records, workers: Workers) -> float:
     """Return the mean loss of a record in nats, nothing corrupted, by the learner as it is used: in eval mode."""
-    size = batch_size(learner.shape, _VALIDATION_BATCH)
+
+    def loss_of(batch: Any) -> Tensor:
+        with torch.no_grad():  # of this thread
+            return learner.loss(batch).total.double().sum()
+
     was_training = learner.training
     learner.train(False)
     try:
-        with torch.no_grad():
-            losses = [learner.loss(batch).total.double().sum() for batch in records.batches(size)]
+        losses = workers.map(loss_of, records.batches(batch_size(learner.shape, _VALIDATION_BATCH)))
     finally:
         learner.train(was_training)
     return float(torch.stack(losses).sum()) / len(records)
@@ -112,12 +130,13 @@ class _Run:
         stage: Stage,
         whole: nn.Module,
         done: list[list[Epoch]],
+        workers: Workers,
         *,
         seed: int,
         watcher: Watcher,
         checkpoint: Checkpoint | None,
     ) -> None:
-        self.stage, self.whole, self.done = stage, whole, done
+        self.stage, self.whole, self.done, self.workers = stage, whole, done, workers
         self.learner, self.records, self.settings = stage.learner, stage.records, stage.settings
         self.seed, self.watcher, self.checkpoint = seed, watcher, checkpoint
         self.optimiser = self.settings.optimiser.build(self.learner.parameters())
@@ -127,7 +146,7 @@ class _Run:
         self.losses = torch.zeros(self.n_steps, dtype=torch.float64, device=self.device)  # of the epoch's steps
 
         self.epoch, self.step, self.seconds = 0, 0, 0.0
-        self.noise = self._noise()
+        self._cut(choose_n_shards(self.learner, self.records, self.settings.batch_size))
         self.history: list[Epoch] = []
         self.best = _Best()
         self.last_look = self.last_save = time.monotonic()
@@ -164,7 +183,7 @@ class _Run:
         order, began = self._order(), time.perf_counter()
         while self.step < self.n_steps:
             at = self.step * self.settings.batch_size
-            self._train_step(self.records.take(order[at : at + self.settings.batch_size]))
+            self._train_step(order[at : at + self.settings.batch_size])
             self.step += 1
             if interruption.requested:
                 self.seconds += time.perf_counter() - began
@@ -180,14 +199,19 @@ class _Run:
         if self._save_is_due:  # an epoch may be too short for a look within it
             self.save()
 
-    def _train_step(self, batch: Tensor) -> None:
+    def _train_step(self, indices: Tensor) -> None:
+        began = 0.0 if self.pace.is_fixed else time.perf_counter()
         for group in self.optimiser.param_groups:
             group["lr"] = self._learning_rate(self.step)
-        loss = self.learner.loss(batch, self.noise).total.mean()
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        if self.n_shards == 1:
+            loss = self.learner.loss(self.records.take(indices), *self.noises).total.mean()
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+        else:
+            loss = self.shards.backward(indices, self.noises, self.pace.n_workers)
         self.optimiser.step()
         self.losses[self.step] = loss.detach()
+        self.pace.record(0.0 if self.pace.is_fixed else time.perf_counter() - began)
 
     def _learning_rate(self, step: int) -> float:
         """Return the learning rate at a step of this epoch."""
@@ -199,17 +223,23 @@ class _Run:
         row = Epoch(
             epoch=self.epoch + 1,
             loss=loss,
-            validation_loss=None if self.stage.validation is None else mean_loss(self.learner, self.stage.validation),
+            validation_loss=self._validation_loss(),
             learning_rate=self._learning_rate(self.n_steps - 1),
             seconds=seconds,
             records_per_second=len(self.records) / seconds,
+            threads=self.pace.mostly_used,
+            shards=self.n_shards,
         )
         self.history.append(row)
         if self.settings.patience is not None or self.stage.keep_best:
             self._keep_best(row)
         self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
-        self.noise = self._noise()
+        self.noises = self._noises()
+        self.pace.used.clear()
         self.watcher.epoch(row)
+
+    def _validation_loss(self) -> float | None:
+        return None if self.stage.validation is None else mean_loss(self.learner, self.stage.validation, self.workers)
 
     def _keep_best(self, row: Epoch) -> None:
         assert row.validation_loss is not None, "the best epoch is told by validation data"
@@ -226,8 +256,21 @@ class _Run:
         drawn_by = generator(self.seed, self.stage.order, *self.stage.index, self.epoch)
         return torch.randperm(n, generator=drawn_by).to(self.device)
 
-    def _noise(self) -> Generator:
-        return generator(self.seed, self.stage.noise, *self.stage.index, self.epoch, device=self.device)
+    def _cut(self, n_shards: int) -> None:
+        """Cut batches into so many shards from now on."""
+        self.n_shards, self.shards = n_shards, Shards(self.learner, self.records, self.workers)
+        self.pace = Pace(min(n_shards, self.workers.most))
+        self.noises = self._noises()
+
+    def _noises(self) -> list[Generator]:
+        """Return where the noise of each shard comes from in this epoch; of the first, that of a whole batch."""
+        stream, index = self.stage.noise, (*self.stage.index, self.epoch)
+        of_epoch = integer(self.seed, stream, *index)
+        others = range(1, self.n_shards)
+        return [
+            generator(self.seed, stream, *index, device=self.device),
+            *(generator(of_epoch, Stream.SHARD_NOISE, shard, device=self.device) for shard in others),
+        ]
 
     def _look(self) -> float:
         """Return the mean loss of the epoch's records so far, if it is still finite. The one place that waits."""
@@ -263,12 +306,14 @@ class _Run:
         self._check_weights()
         tensors = {f"weights.{name}": tensor for name, tensor in self.whole.state_dict().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.weights.items()}
-        tensors |= pack_optimiser(self.optimiser) | {"losses": self.losses, "noise": self.noise.get_state()}
+        tensors |= pack_optimiser(self.optimiser) | {"losses": self.losses}
+        tensors |= {name: noise.get_state() for name, noise in self._named_noises()}
         values = {
             "seed": self.seed,
             "done": [[row.to_json() for row in rows] for rows in self.done],
             "epoch": self.epoch,
             "step": self.step,
+            "shards": self.n_shards,
             "seconds": self.seconds,
             "history": [row.to_json() for row in self.history],
             "best_loss": self.best.loss if self.best.weights else None,
@@ -277,12 +322,17 @@ class _Run:
         self.checkpoint.save(State(tensors, values))
         self.last_save = time.monotonic()
 
+    def _named_noises(self) -> list[tuple[str, Generator]]:
+        return [("noise" if shard == 0 else f"noise.{shard}", noise) for shard, noise in enumerate(self.noises)]
+
     def restore(self, state: State) -> None:
-        """Go on where the checkpoint was written."""
+        """Go on where the checkpoint was written, with batches cut as they were."""
+        self._cut(state.values.get("shards", 1))  # runs begun before there were shards have whole batches
         self.whole.load_state_dict(state.group("weights"))
         unpack_optimiser(self.optimiser, state)
         self.losses.copy_(state.tensors["losses"])
-        self.noise.set_state(state.tensors["noise"])
+        for name, noise in self._named_noises():
+            noise.set_state(state.tensors[name])
         values = state.values
         self.epoch, self.step, self.seconds = values["epoch"], values["step"], values["seconds"]
         self.history = [Epoch(**row) for row in values["history"]]

@@ -26,6 +26,10 @@ class Epoch:
         What the epoch took, without the validation.
     records_per_second : float
         Training speed.
+    threads : int
+        On how many threads most of the epoch's steps were made.
+    shards : int
+        Into how many parts batches were cut: as many threads may share a step.
     """
 
     epoch: int
@@ -34,6 +38,8 @@ class Epoch:
     learning_rate: float
     seconds: float
     records_per_second: float
+    threads: int = 1
+    shards: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as plain values."""

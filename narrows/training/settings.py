@@ -45,6 +45,9 @@ class Training(Part, axis="training", name="training"):
     )
     shuffle: bool = option(Flag(), "a new order in every epoch", default=True)
     precision: str = option(Choice("float32", "float64"), "what the weights are computed in", default="float32")
+    threads: int | None = option(
+        optional(Whole(1)), "CPU threads to train with; None: as many as the process may use", default=None
+    )
     device: str = option(Choice("auto", "cpu", "cuda"), "'auto': a CUDA device where there is one", default="auto")
 
     def n_epochs(self, n_records: int) -> int:

@@ -39,7 +39,7 @@ from narrows.stages import (
     split,
     whole,
 )
-from narrows.training import JoinedRecords, LabelledRecords, Records, Stage, Training, Watcher, train
+from narrows.training import JoinedRecords, LabelledRecords, Records, Stage, Training, Uncoupled, Watcher, train
 
 __all__ = ["AutoencoderClassifier"]
 
@@ -196,6 +196,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
             watcher=watcher,
             checkpoint=state,
             resume=resume,
+            threads=settings.threads,
         )
         self.chain_ = chain.eval()
         self.record_ = record_of(params["record"], source.shape)
@@ -251,9 +252,10 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
 @dataclass(frozen=True)
 class _LabelLoss:
     total: Tensor
+    evidence: None = None
 
 
-class _Classifier(nn.Module):
+class _Classifier(Uncoupled, nn.Module):
     """The encoder of a chain with a softmax on its code."""
 
     def __init__(self, chain: Chain, softmax_layer: nn.Linear) -> None:
@@ -261,6 +263,7 @@ class _Classifier(nn.Module):
         self.shape = chain.shape
         self.encoder, self.bottleneck, self.softmax_layer = chain.encoder, chain.bottleneck, softmax_layer
         self.chain = (chain,)  # in a tuple, since the decoder is not trained
+        self.couples_records = chain.bottleneck.couples_records
 
     def train(self, mode: bool = True) -> Self:
         (chain,) = self.chain

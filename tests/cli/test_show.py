@@ -66,6 +66,13 @@ def test_info_says_what_the_model_is(narrows, model):
         assert word in text
 
 
+def test_info_says_on_how_many_threads_a_model_was_trained(narrows):
+    narrows("train", "digits", "-o", "m.safetensors", "--epochs", "1", "--threads", "1")
+    said = narrows.json("info", "m.safetensors")
+    assert (said["threads"], said["shards"]) == (1, 1)
+    assert "threads      1 thread\n" in narrows("info", "m.safetensors").stdout
+
+
 def test_info_shows_the_whole_chain_of_a_denoising_model(narrows, denoising_model):
     text = narrows("info", denoising_model).stdout
     for word in ("corruption     gaussian (scale 0.5, clip), in training only", "convolutional", "bernoulli"):

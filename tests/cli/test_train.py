@@ -32,6 +32,7 @@ def read(info, path):
         ("--latent 7", "n_latent", 7),
         ("--batch-size 50", "params.training.batch_size", 50),
         ("--learning-rate 0.01", "params.training.optimiser.learning_rate", 0.01),
+        ("--threads 1", "params.training.threads", 1),
         ("--seed 5", "params.random_state", 5),
         ("--valid 0.25", "trained_on.n_records", 150),
         ("--valid 0.25 --patience 9", "params.training.patience", 9),

@@ -90,7 +90,16 @@ def test_history_rows_are_data(rng):
     model = Autoencoder(2, training=Training(epochs=3, validation=0.2), random_state=0).fit(rng.normal(size=(20, 4)))
     assert [row["epoch"] for row in model.history_] == [1, 2, 3]
     for row in model.history_:
-        assert set(row) == {"epoch", "loss", "validation_loss", "learning_rate", "seconds", "records_per_second"}
+        assert set(row) == {
+            "epoch",
+            "loss",
+            "validation_loss",
+            "learning_rate",
+            "seconds",
+            "records_per_second",
+            "threads",
+            "shards",
+        }
         assert all(isinstance(value, int | float) for value in row.values())
         assert row["records_per_second"] == pytest.approx(16 / row["seconds"])
         assert row["seconds"] > 0
@@ -268,7 +277,7 @@ def test_every_option_of_training_changes_something(rng):
     assert history(validation=0.2, epochs=40, patience=1, optimiser=Adam(learning_rate=0.1)) != history(
         validation=0.2, epochs=40, optimiser=Adam(learning_rate=0.1)
     )
-    assert {*changes, "patience", "device"} == set(Training().get_params(deep=False))
+    assert {*changes, "patience", "device", "threads"} == set(Training().get_params(deep=False))
 
 
 def test_a_device_that_is_not_there_is_refused(rng, monkeypatch):

@@ -1,0 +1,63 @@
+"""How many CPUs the process may use, which may be fewer than the machine has."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+__all__ = ["usable_cpus"]
+
+_GROUPS_OF_PROCESS = Path("/proc/self/cgroup")
+_GROUPS = Path("/sys/fs/cgroup")
+
+
+def usable_cpus() -> int:
+    """Return how many CPUs the process may use: those of its affinity, at most the quota of its control groups.
+
+    A quota of a part of a CPU is rounded up.
+    """
+    n_cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min([n_cpus, *(math.ceil(quota) for quota in _quotas())]))
+
+
+def _quotas() -> list[float]:
+    """Return the quotas, in CPUs, of the process's control groups and of the groups that contain them."""
+    try:
+        lines = _GROUPS_OF_PROCESS.read_text().splitlines()
+    except OSError:  # not Linux
+        return []
+    found: list[float | None] = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        inner = Path(path.lstrip("/"))
+        if controllers == "":  # version 2
+            found += [_quota_of_version_2(_GROUPS / group) for group in (inner, *inner.parents)]
+        elif "cpu" in controllers.split(","):
+            # Within a container the group is often mounted as the root, whatever its path is outside.
+            found += [_quota_of_version_1(_GROUPS / "cpu" / group) for group in (inner, *inner.parents)]
+    return [quota for quota in found if quota is not None]
+
+
+def _quota_of_version_2(group: Path) -> float | None:
+    quota, _, period = _read(group / "cpu.max").partition(" ")
+    return _ratio(quota, period)
+
+
+def _quota_of_version_1(group: Path) -> float | None:
+    return _ratio(_read(group / "cpu.cfs_quota_us"), _read(group / "cpu.cfs_period_us"))
+
+
+def _ratio(quota: str, period: str) -> float | None:
+    """Return a quota in CPUs; None if there is none, which is written as 'max', as -1 or not at all."""
+    try:
+        return int(quota) / int(period) if int(quota) > 0 and int(period) > 0 else None
+    except ValueError:
+        return None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,89 @@
+"""How many workers to use while the load of the machine changes, found by trying.
+
+With other processes beside it, a step may be faster on fewer workers. Results do not depend on their number, so it may
+follow the clock: every second a few steps are made with more or fewer workers, and the faster number is kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+__all__ = ["Pace"]
+
+_FIRST_SECONDS, _SECONDS = 0.2, 1.0  # between trials
+_TRIAL_SECONDS, _TRIAL_STEPS = 0.05, 2  # a trial lasts at least so long, and so many steps
+_SHARE = 0.05  # of the time is the most that trials take
+_GAIN = 0.95  # another number is kept if its steps take less than this share of the time
+_SETTLING_STEPS = 2  # first steps of the run, which allocate memory and start threads
+
+
+class Pace:
+    """The number of workers for the next step.
+
+    Parameters
+    ----------
+    most : int
+        At least 1. Numbers tried are 1, 2, 4, … and this one.
+
+    Attributes
+    ----------
+    n_workers : int
+        For the next step.
+    used : Counter
+        How many steps were made with each number of workers since `used` was last cleared.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._numbers: list[int] = sorted({most, *(2**power for power in range(most.bit_length()))})
+        self._place = len(self._numbers) - 1
+        self._direction = -1
+        self._trial: int | None = None  # place of the number that is tried
+        self._settling = _SETTLING_STEPS
+        self._wait = _FIRST_SECONDS
+        self._seconds, self._n_steps, self._mean = 0.0, 0, 0.0
+        self.used: Counter[int] = Counter()
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether there is nothing to choose, so that steps need not be timed."""
+        return len(self._numbers) == 1
+
+    @property
+    def n_workers(self) -> int:
+        return self._numbers[self._place if self._trial is None else self._trial]
+
+    @property
+    def mostly_used(self) -> int:
+        """The number of workers that most steps were made with; of none, that of the next."""
+        most_common = self.used.most_common(1)
+        return most_common[0][0] if most_common else self.n_workers
+
+    def record(self, seconds: float) -> None:
+        """Take note that a step with ``n_workers`` took so long."""
+        self.used[self.n_workers] += 1
+        if self.is_fixed:
+            return
+        if self._settling:
+            self._settling -= 1
+            return
+        self._seconds, self._n_steps = self._seconds + seconds, self._n_steps + 1
+        if self._trial is None:
+            if self._seconds >= self._wait and self._n_steps >= _TRIAL_STEPS:
+                self._begin_trial()
+        elif self._seconds >= _TRIAL_SECONDS and self._n_steps >= _TRIAL_STEPS:
+            self._end_trial(self._trial)
+
+    def _begin_trial(self) -> None:
+        self._mean = self._seconds / self._n_steps
+        if not 0 <= self._place + self._direction < len(self._numbers):
+            self._direction = -self._direction
+        self._trial = self._place + self._direction
+        self._seconds, self._n_steps = 0.0, 0
+
+    def _end_trial(self, tried: int) -> None:
+        if self._seconds / self._n_steps < _GAIN * self._mean:
+            self._place = tried
+        else:
+            self._direction = -self._direction
+        self._wait = max(_SECONDS, self._seconds / _SHARE)
+        self._trial, self._seconds, self._n_steps = None, 0.0, 0

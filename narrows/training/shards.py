@@ -1,0 +1,105 @@
+"""The gradient of a batch that is cut into shards, whose gradients are added in their order.
+
+Every shard has noise of its own. So the sum is the same to the bit however many workers share the shards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Generator, Tensor, nn
+
+from narrows.training.learner import Learner
+from narrows.training.records import Records
+from narrows.training.workers import Workers
+
+__all__ = ["Shards"]
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """What a shard adds to the mean loss of its batch, and to the gradient; None for weights that it does not use."""
+
+    loss: Tensor
+    gradient: tuple[Tensor | None, ...]
+    evidence: Tensor | None
+
+
+@dataclass(frozen=True)
+class Shards:
+    """Batches of records, cut into shards that workers share.
+
+    Attributes
+    ----------
+    learner : Learner
+        One that does not couple the records of a batch.
+    records : Records
+        Where batches come from.
+    workers : Workers
+        Who computes the shards.
+    """
+
+    learner: Learner
+    records: Records
+    workers: Workers
+
+    @cached_property
+    def _weights(self) -> list[nn.Parameter]:
+        return [weight for weight in self.learner.parameters() if weight.requires_grad]
+
+    def backward(self, indices: Tensor, noises: Sequence[Generator], n_workers: int) -> Tensor:
+        """Set the ``grad`` of all weights to the gradient of the mean loss of a batch, and return that loss.
+
+        Parameters
+        ----------
+        indices : Tensor of int64, shape (n,)
+            Which records are in the batch.
+        noises : sequence of Generator
+            One for each shard; a batch of fewer records has a shard for each.
+        n_workers : int
+            How many of the workers take part.
+
+        Returns
+        -------
+        loss : Tensor of shape ()
+            In nats, without a graph.
+        """
+        n, weights = len(indices), self._weights
+
+        def shard_of(part: tuple[Tensor, Generator]) -> _Shard:
+            taken, noise = part
+            loss = self.learner.shard_loss(self.records.take(taken), noise)
+            mean = loss.total.sum() / n
+            # Not by `Tensor.backward`: shards would add to the same ``grad`` at the same time.
+            gradient = torch.autograd.grad(mean, weights, allow_unused=True)
+            laid_out = tuple(map(_laid_out, gradient, weights))
+            return _Shard(mean.detach(), laid_out, None if loss.evidence is None else loss.evidence.detach())
+
+        parts = zip(indices.tensor_split(min(len(noises), n)), noises, strict=False)
+        first, *others = self.workers.map(shard_of, parts, n_workers)
+        loss = first.loss
+        for other in others:
+            loss = loss + other.loss
+            _add(first.gradient, other.gradient)
+        for weight, gradient in zip(weights, first.gradient, strict=True):
+            weight.grad = gradient
+        evidence = [shard.evidence for shard in (first, *others) if shard.evidence is not None]
+        if evidence:
+            self.learner.adapt(torch.cat(evidence))
+        return loss
+
+
+def _laid_out(gradient: Tensor | None, weight: nn.Parameter) -> Tensor | None:
+    """Return a gradient laid out in memory as its weight is: fused steps go through both in step."""
+    if gradient is None or gradient.stride() == weight.stride():
+        return gradient
+    return torch.empty_like(weight).copy_(gradient)
+
+
+def _add(total: Sequence[Tensor | None], other: Sequence[Tensor | None]) -> None:
+    """Add a gradient to another in place; which weights are used does not depend on the records."""
+    pairs = [(a, b) for a, b in zip(total, other, strict=True) if a is not None and b is not None]
+    torch._foreach_add_([a for a, _ in pairs], [b for _, b in pairs])

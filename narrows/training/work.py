@@ -1,0 +1,81 @@
+"""Into how many shards a batch is cut: decided by the work of a step alone, never by the machine or the clock.
+
+One forward pass is counted: products in floating-point operations, what operators write in values, and the operators
+themselves. Each shard costs its operators once more, and a gradient of all weights, so that small steps are not cut.
+The weights of the count were measured: on one core of an AMD EPYC (AVX2) they tell the times of training steps of dense
+and convolutional networks to about a third (`bench/threads.py`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from narrows.training.learner import Learner
+from narrows.training.records import Records
+
+__all__ = ["choose_n_shards"]
+
+# In floating-point operations of the forward pass, whose way back is about twice as much again:
+_VALUE = 80  # to write a value
+_OPERATOR = 1_400_000  # to call an operator, whatever it does
+_WEIGHT = 55  # to write the gradient of a weight and to add it to that of another shard
+# Work of a batch, in costs of a shard, from which on it is cut into so many. Two shards made one after the other then
+# take up to 30 % longer than one batch. More of them help only where there are more CPUs, and may cost 5 % elsewhere.
+_SHARDS = {8: 160.0, 4: 40.0, 2: 2.5}
+
+
+def choose_n_shards(learner: Learner, records: Records, batch_size: int) -> int:
+    """Return into how many shards batches of this size are cut: 1, 2, 4 or 8.
+
+    Learners whose loss couples the records of a batch are not cut, and neither is anything on another device than the
+    CPU. A learner that does not say whether it couples records counts as one that does.
+    """
+    if records.device.type != "cpu" or getattr(learner, "couples_records", True):
+        return 1
+    one, two = _count(learner, records, 1), _count(learner, records, 2)
+    n_weights = sum(weight.numel() for weight in learner.parameters())
+    work = min(batch_size, len(records)) * (two.operations - one.operations)
+    cost = _OPERATOR * one.n_operators + _WEIGHT * n_weights + max(2 * one.operations - two.operations, 0)
+    return next((n for n, least in _SHARDS.items() if work >= least * cost), 1)
+
+
+class _Count(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts what operators do while it is entered."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.operations, self.n_operators = 0, 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        result = function(*args, **kwargs)
+        self.n_operators += 1
+        if function.overloadpacket in flop_registry:
+            self.operations += flop_registry[function.overloadpacket](*args, **kwargs, out_val=result)
+        read = {_storage(value) for value in _tensors(args)}
+        self.operations += sum(_VALUE * value.numel() for value in _tensors(result) if _storage(value) not in read)
+        return result
+
+
+def _count(learner: Learner, records: Records, n: int) -> _Count:
+    """Return what the forward pass of n records does; under no_grad nothing is learned."""
+    batch = records.take(torch.zeros(n, dtype=torch.int64))
+    count = _Count()
+    with torch.no_grad(), count:
+        learner.shard_loss(batch, Generator().manual_seed(0))
+    return count
+
+
+def _tensors(values: Any) -> list[Tensor]:
+    if isinstance(values, Tensor):
+        return [values]
+    return [one for value in values for one in _tensors(value)] if isinstance(values, (tuple, list)) else []
+
+
+def _storage(value: Tensor) -> int:
+    return value.untyped_storage().data_ptr()

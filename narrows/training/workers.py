@@ -1,0 +1,156 @@
+"""Workers: threads of this process that share the items of a list, each with one OpenMP thread.
+
+OpenMP cuts every single product into parts for its threads, which wait for each other by spinning. If another process
+takes the CPU of one of them, all others spin until it comes back, at each of the many products of a step. Workers wait
+for each other once for each list of items, asleep; a worker that has no CPU leaves its items to the others. PyTorch
+releases Python's global lock within its operators, so that workers compute at the same time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
+from contextvars import ContextVar
+from queue import SimpleQueue
+from typing import Generic, Self, TypeVar
+
+import torch
+
+from narrows.training.cpus import usable_cpus
+
+__all__ = ["Workers", "most_workers", "one_openmp_thread", "over_workers"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_threads_outside: ContextVar[int | None] = ContextVar("_threads_outside", default=None)  # of `one_openmp_thread`
+
+
+def most_workers(threads: int | None) -> int:
+    """Return how many workers are of use: ``threads``, or as many as PyTorch has, but no more than there are CPUs."""
+    if threads is None:
+        threads = _threads_outside.get() or torch.get_num_threads()
+    return min(threads, usable_cpus())
+
+
+@contextmanager
+def one_openmp_thread() -> Iterator[None]:
+    """Compute every product in the calling thread alone; afterwards PyTorch has its number of threads back."""
+    before = torch.get_num_threads()
+    outside = _threads_outside.set(_threads_outside.get() or before)
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        _threads_outside.reset(outside)
+
+
+def over_workers(
+    function: Callable[[Item], Result], items: Iterable[Item], device: torch.device, *, one_by_one: bool = False
+) -> list[Result]:
+    """Return the function of each item, in the order of the items, without gradients.
+
+    On a CPU as many workers as there are threads share them, each with one OpenMP thread. On any other device they come
+    one after the other, and so they do if ``one_by_one``: where one follows from another, as draws of a generator do.
+    """
+
+    def without_gradient(item: Item) -> Result:
+        with torch.no_grad():  # of this thread
+            return function(item)
+
+    if device.type != "cpu":
+        return list(map(without_gradient, items))
+    with one_openmp_thread(), Workers(1 if one_by_one else most_workers(None)) as workers:
+        return workers.map(without_gradient, items)
+
+
+class Workers:
+    """The calling thread and up to ``most`` − 1 others, which start when they are first needed.
+
+    Leaving the context ends them. OpenMP has one thread in each; that of the caller is its own affair.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._rounds: SimpleQueue[_Round[object, object] | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for _ in self._threads:
+            self._rounds.put(None)
+        while self._threads:
+            self._threads[-1].join()
+            self._threads.pop()
+
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item], n: int | None = None) -> list[Result]:
+        """Return the function of each item, in the order of the items, computed by n workers (None: by all).
+
+        An exception is raised in the caller with the traceback of its worker; of several that of the earliest item.
+        """
+        current = _Round(function, items)
+        n_useful = min(self.most if n is None else n, len(items) if isinstance(items, Sized) else self.most)
+        for index in range(min(n_useful, self.most) - 1):
+            if index == len(self._threads):
+                self._threads.append(threading.Thread(target=self._serve, name="narrows-worker", daemon=True))
+                self._threads[-1].start()
+            self._rounds.put(current)  # type: ignore[arg-type]
+        current.work()
+        return current.results()
+
+    def _serve(self) -> None:
+        torch.set_num_threads(1)
+        while (current := self._rounds.get()) is not None:
+            current.work()
+            del current  # nothing of it is kept until the next
+
+
+class _Round(Generic[Item, Result]):
+    """Items, of which each worker takes the next until there are none left."""
+
+    def __init__(self, function: Callable[[Item], Result], items: Iterable[Item]) -> None:
+        self._function, self._items = function, enumerate(items)
+        self._results: dict[int, Result] = {}
+        self._errors: dict[int, BaseException] = {}
+        self._n_open = 0  # items that are being computed
+        self._changed = threading.Condition()
+
+    def work(self) -> None:
+        while (taken := self._take()) is not None:
+            index, item = taken
+            try:
+                result = self._function(item)
+            except BaseException as error:  # raised again in the caller
+                self._finish(self._errors, index, error)
+            else:
+                self._finish(self._results, index, result)
+
+    def _take(self) -> tuple[int, Item] | None:
+        with self._changed:
+            if self._errors:
+                return None
+            try:
+                taken = next(self._items, None)
+            except BaseException as error:  # raised again in the caller
+                self._errors[len(self._results) + self._n_open] = error
+                return None
+            self._n_open += taken is not None
+            return taken
+
+    def _finish(self, where: dict[int, Result] | dict[int, BaseException], index: int, outcome: object) -> None:
+        with self._changed:
+            where[index] = outcome  # type: ignore[assignment]
+            self._n_open -= 1
+            self._changed.notify()
+
+    def results(self) -> list[Result]:
+        """Wait for the other workers and return the results in the order of the items."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._n_open == 0)
+        if self._errors:
+            raise self._errors[min(self._errors)]
+        return [self._results[index] for index in range(len(self._results))]
