@@ -21,18 +21,23 @@ from narrows.chain import Chain
 from narrows.codec.arithmetic import HIGHEST, LOWEST
 from narrows.codec.operations import (
     EXACT_BELOW,
+    Branches,
+    Clip,
     Convolution,
     Dense,
     Lookup,
     Operation,
     Rectify,
+    Rescale,
     Reshape,
     Sums,
     Transpose,
     TransposedConvolution,
     Upsample,
 )
+from narrows.codec.operations.branches import MOST_LEFT_SHIFT
 from narrows.codec.program import Program
+from narrows.codec.ranges import Ranged, magnitude, ranged, stage_name
 from narrows.errors import ModelFileError, NotFreezableError
 from narrows.networks import images, pooling
 from narrows.networks.activations import SoftClip, activation
@@ -89,45 +94,33 @@ def freeze_decoder(chain: Chain, codes: Tensor) -> FrozenDecoder:
     stages = [*chain.decoder.plain_stages(), activation(chain.likelihood.mean_activation)]
     codes = codes.detach().to(dtype=chain.dtype, device=chain.device)
     with torch.no_grad():
-        seen = _largest(chain, stages, codes)
-    translation = _Translation(tuple(codes.shape[1:]), _scale(_MARGIN * seen[0]))
+        largest, seen = _largest(chain, stages, codes)
+    translation = _Translation(tuple(codes.shape[1:]), _scale(_MARGIN * largest))
     input_shift = translation.shift
     try:
-        for stage, largest in zip(stages, seen[1:], strict=True):
-            translation.add(stage, largest)
+        translation.add_all(seen)
         program = Program(tuple(codes.shape[1:]), translation.operations)
     except ModelFileError as error:
         raise NotFreezableError(f"The decoder cannot be computed in whole numbers. {error}") from error
     return FrozenDecoder(program, input_shift, translation.shift)
 
 
-def _largest(chain: Chain, stages: list[nn.Module], codes: Tensor) -> list[float]:
-    """Return the largest magnitude among the codes and behind each stage, and check that the stages are the decoder."""
-    largest = [0.0] * (len(stages) + 1)
+def _largest(chain: Chain, stages: list[nn.Module], codes: Tensor) -> tuple[float, list[Ranged]]:
+    """Return the largest magnitude among the codes, the stages with theirs, and check that they are the decoder."""
+    largest, seen = 0.0, ranged(stages)
     for batch in torch.split(codes, _BATCH):
+        largest = max(largest, magnitude("the codes", batch))
         y = batch
-        largest[0] = max(largest[0], _magnitude("the codes", y))
-        for position, stage in enumerate(stages, start=1):
-            y = stage(y)
-            largest[position] = max(largest[position], _magnitude(f"what comes out of its {_name(stage)}", y))
+        for stage in seen:
+            y = stage.run(y)
         mean = chain.likelihood.mean(chain.decode(batch))
-        if y.shape != mean.shape or not torch.allclose(y, mean, rtol=1e-3, atol=1e-4 * max(largest[-1], 1e-30)):
+        smallest = 1e-4 * max(seen[-1].largest, 1e-30)
+        if y.shape != mean.shape or not torch.allclose(y, mean, rtol=1e-3, atol=smallest):
             raise NotFreezableError(
                 f"The stages of {type(chain.decoder).__name__.lstrip('_')} do not do one after the other what it does "
                 "itself; its 'plain_stages' must be mended."
             )
-    return largest
-
-
-def _magnitude(what: str, y: Tensor) -> float:
-    found = float(y.abs().max())
-    if not math.isfinite(found):
-        raise NotFreezableError(f"The decoder cannot be frozen: {what} is not finite.")
-    return found
-
-
-def _name(stage: nn.Module) -> str:
-    return type(stage).__name__.lstrip("_")
+    return largest, seen
 
 
 def _scale(largest: float) -> int:
@@ -164,9 +157,57 @@ class _Translation:
                 translate(self, stage, largest)
                 return
         raise NotFreezableError(
-            f"The decoder cannot be frozen: there are no integer operations for its {_name(stage)}. "
+            f"The decoder cannot be frozen: there are no integer operations for its {stage_name(stage)}. "
             "Without them a model still trains, encodes and restores, but compresses nothing."
         )
+
+    def add_all(self, stages: Iterable[Ranged]) -> None:
+        """Translate stages one after the other, those with branches among them."""
+        for stage in stages:
+            if stage.branches:
+                self._add_branches(stage)
+            else:
+                self.add(stage.module, stage.largest)
+
+    def _add_branches(self, stage: Ranged) -> None:
+        """Translate each branch, and add up what comes out.
+
+        The sum has the finest scale among the branches. Where that is finer than the coarsest by more than the left
+        shift of an operation can bridge, the finest are made coarser: what they lose is far below the largest values.
+        """
+        translated = [self._branch(stages) for stages in stage.branches]
+        if len({(one.shape, one.is_last) for one in translated}) > 1:
+            for one in translated:
+                one.channels_first()
+        if len({one.shape for one in translated}) > 1:
+            shapes = ", ".join(str(one.shape) for one in translated)
+            raise NotFreezableError(f"The decoder cannot be frozen: its branches make records of the shapes {shapes}.")
+        finest = min(max(one.shift for one in translated), min(one.shift for one in translated) + MOST_LEFT_SHIFT)
+        for one in translated:
+            one.coarsen(finest)
+        out = min(_scale(_MARGIN * stage.largest), finest)
+        self.operations.append(
+            Branches(
+                tuple(tuple(one.operations) for one in translated),
+                tuple(finest - one.shift for one in translated),
+                finest - out,
+            )
+        )
+        self.shape, self.is_last, self.shift = translated[0].shape, translated[0].is_last, out
+
+    def _branch(self, stages: Iterable[Ranged]) -> _Translation:
+        translation = _Translation(self.shape, self.shift)
+        translation.is_last = self.is_last
+        translation.add_all(stages)
+        return translation
+
+    def coarsen(self, shift: int) -> None:
+        """Make the scale at most 2^shift."""
+        if self.shift > shift:
+            ones = np.ones(math.prod(self.shape), np.int32)
+            # A shift of 17 already leaves nothing of 16 bits.
+            self.operations.append(Rescale(ones, min(self.shift - shift, 17)))
+            self.shift = shift
 
     def channels_last(self) -> None:
         if not self.is_last:
@@ -291,7 +332,7 @@ def _sums(
     n_out = stage.bias.shape[0] if stage.bias is not None else _n_out(stage)
     biases = np.zeros(n_out) if stage.bias is None else stage.bias.detach().double().cpu().numpy()
     if not (np.isfinite(weights).all() and np.isfinite(biases).all()):
-        raise NotFreezableError(f"The decoder cannot be frozen: the weights of its {_name(stage)} are not finite.")
+        raise NotFreezableError(f"The decoder cannot be frozen: the weights of its {stage_name(stage)} are not finite.")
     wanted = _scale(_MARGIN * largest)
     for scale in range(_scale(float(np.abs(weights).max())), -so_far.shift - 64, -1):
         in_sums = scale + so_far.shift
@@ -304,7 +345,7 @@ def _sums(
             so_far.operations.append(operation)
             so_far.shift = out
             return
-    raise NotFreezableError(f"The decoder cannot be frozen: the biases of its {_name(stage)} are too large.")
+    raise NotFreezableError(f"The decoder cannot be frozen: the biases of its {stage_name(stage)} are too large.")
 
 
 def _n_out(stage: Any) -> int:
@@ -313,6 +354,13 @@ def _n_out(stage: Any) -> int:
 
 def _rectify(so_far: _Translation, stage: nn.ReLU, largest: float) -> None:
     so_far.operations.append(Rectify())
+
+
+def _clip(so_far: _Translation, stage: nn.Hardtanh, largest: float) -> None:
+    low, high = (
+        round(min(max(math.ldexp(limit, so_far.shift), LOWEST), HIGHEST)) for limit in (stage.min_val, stage.max_val)
+    )
+    so_far.operations.append(Clip(low, high))
 
 
 def _nothing(so_far: _Translation, stage: nn.Module, largest: float) -> None:
@@ -350,6 +398,7 @@ _TRANSLATIONS: dict[type[nn.Module], Translate] = {
     nn.Conv2d: _convolution,
     nn.ConvTranspose2d: _transposed,
     nn.ReLU: _rectify,
+    nn.Hardtanh: _clip,
     nn.Identity: _nothing,
     **dict.fromkeys(_activations(), _lookup),
 }

@@ -13,11 +13,11 @@ from narrows.codec.arithmetic import HIGHEST, LOWEST, Arithmetic, Step, arithmet
 from narrows.codec.operations import EXACT_BELOW, MOST_VALUES, Operation, Sums
 from narrows.codec.operations.contract import Shape, check_size
 from narrows.codec.operations.reading import check_wholes
+from narrows.codec.operations.sequence import MOST_OPERATIONS, sequence_shapes, sequence_steps
 from narrows.errors import DataError, ModelFileError, ShapeMismatchError
 
 __all__ = ["MOST_WORK", "Program"]
 
-_MOST_OPERATIONS = 1000
 _MOST_ON_THE_WAY = 2**28  # values of one record behind all operations together
 _MOST_WEIGHTS = 2**27  # 1 GiB as float64
 _A_VALUE = 2**6  # what is done to a value takes about as long as so many multiplications in sums
@@ -62,20 +62,10 @@ class Program:
 
     def __init__(self, in_shape: Shape, operations: Iterable[Operation]) -> None:
         self.operations = tuple(operations)
-        shapes = [check_size("The input", tuple(in_shape))]
-        for position, operation in enumerate(self.operations):
-            try:
-                shapes.append(operation.out_shape(shapes[-1]))
-            except ModelFileError as error:
-                raise ModelFileError(f"Operation {position} of the decoder cannot be done. {error}") from error
-        self.shapes = tuple(shapes)
+        self.shapes = sequence_shapes(self.operations, check_size("The input", tuple(in_shape)), "the decoder")
+        self._sizes = self._sizes_on_the_way()
         self.work = self._checked_work()
-        for position, operation in enumerate(self.operations):  # last: it looks at every weight
-            if isinstance(operation, Sums) and operation.largest_sum() >= EXACT_BELOW:
-                raise ModelFileError(
-                    f"Operation {position} of the decoder, {operation.name}, has sums that could reach 2^53, where "
-                    "float64 starts to round: its integers would not be the same everywhere."
-                )
+        self._check_sums()  # last: it looks at every weight
         self._prepared: dict[str, tuple[Arithmetic, list[Step]]] = {}
 
     @property
@@ -112,7 +102,7 @@ class Program:
         self._check(x)
         carried, steps = self._steps(carrier)
         out = np.empty((len(x), *self.out_shape), np.int16)
-        largest = max(math.prod(shape) for shape in self.shapes)
+        largest = max(self._sizes)
         size, is_large = max(1, min(_BATCH_RECORDS, _BATCH_VALUES // largest)), largest > _BATCH_VALUES
         try:
             for start in range(0, len(x), size):
@@ -126,9 +116,26 @@ class Program:
             carried.release()
         return out
 
+    def _sizes_on_the_way(self) -> list[int]:
+        """Return how many values a record has before and behind each operation, those within branches included."""
+        pairs = zip(self.operations, self.shapes, strict=False)
+        within = [shape for operation, in_shape in pairs for shape in operation.shapes_within(in_shape)]
+        return [math.prod(shape) for shape in (*self.shapes, *within)]
+
+    def _check_sums(self) -> None:
+        """Raise ModelFileError if a sum could be rounded."""
+        for position, operation in enumerate(self.operations):
+            for one in (operation, *operation.within()):
+                if isinstance(one, Sums) and one.largest_sum() >= EXACT_BELOW:
+                    what = one.name if one is operation else f"{one.name} in {operation.name}"
+                    raise ModelFileError(
+                        f"Operation {position} of the decoder, {what}, has sums that could reach 2^53, where "
+                        "float64 starts to round: its integers would not be the same everywhere."
+                    )
+
     def _checked_work(self) -> int:
         """Return the work that a record takes; ModelFileError where that, or the memory, would be absurd."""
-        n_values = sum(math.prod(shape) for shape in self.shapes)
+        n_values = sum(self._sizes)
         if n_values > _MOST_ON_THE_WAY:
             raise ModelFileError("The decoder has more values on the way of one record than 2^28.")
         n_weights = sum(array.size for operation in self.operations for array in operation.tensors().values())
@@ -157,17 +164,7 @@ class Program:
         if carrier in self._prepared:
             return self._prepared[carrier]
         carried = arithmetic(carrier)
-        steps: list[Step] = []
-        waiting = list(zip(self.operations, self.shapes, strict=False))[::-1]
-        while waiting:
-            operation, in_shape = waiting.pop()
-            following = waiting[-1][0] if waiting else None
-            ending = operation.ending_with(following) if isinstance(operation, Sums) else None
-            if isinstance(operation, Sums) and ending is not None:
-                waiting.pop()
-                steps.append(operation.prepare_with(carried, in_shape, ending))
-            else:
-                steps.append(operation.prepare(carried, in_shape))
+        steps = sequence_steps(self.operations, self.shapes, carried)
         self._prepared[carrier] = carried, steps
         return carried, steps
 
@@ -178,7 +175,7 @@ class Program:
         -------
         settings : dict
             ``{"in_shape": [...], "operations": [...]}``; an operation is its kind, its settings, and for each of its
-            arrays the name under which it is found.
+            arrays the name under which it is found. Branches have lists of such operations.
         tensors : dict of str to ndarray
             The arrays.
         """
@@ -186,13 +183,12 @@ class Program:
         names: dict[tuple[str, Shape, bytes], str] = {}
         described = []
         for position, operation in enumerate(self.operations):
-            settings, own = operation.to_tensors()
-            for key, array in own.items():
+            found: dict[str, str] = {}
+            for key, array in operation.tensors().items():
                 content = (array.dtype.str, array.shape, array.tobytes())
-                name = names.setdefault(content, f"{position}.{key}")
-                tensors.setdefault(name, array)
-                settings[key] = name
-            described.append(settings)
+                found[key] = names.setdefault(content, f"{position}.{key}")
+                tensors.setdefault(found[key], array)
+            described.append(operation.described(found))
         return {"in_shape": list(self.in_shape), "operations": described}, tensors
 
     @classmethod
@@ -206,7 +202,16 @@ class Program:
             sizes beyond bounds, sums that are not proved exact.
         """
         described = settings.get("operations") if isinstance(settings, Mapping) else None
-        if not isinstance(described, list) or len(described) > _MOST_OPERATIONS:
-            raise ModelFileError(f"The model's decoder must be a list of at most {_MOST_OPERATIONS} operations.")
+        if not isinstance(described, list) or len(described) > MOST_OPERATIONS:
+            raise ModelFileError(f"The model's decoder must be a list of at most {MOST_OPERATIONS} operations.")
         in_shape = check_wholes("in_shape", settings.get("in_shape"), 1, MOST_VALUES)
-        return cls(in_shape, [Operation.from_tensors(operation, tensors) for operation in described])
+        operations: list[Operation] = []
+        n_operations = 0
+        for one in described:
+            operations.append(Operation.from_tensors(one, tensors))
+            n_operations += 1 + len(operations[-1].within())
+            if n_operations > MOST_OPERATIONS:
+                raise ModelFileError(
+                    f"The model's decoder may have {MOST_OPERATIONS} operations, those within branches included."
+                )
+        return cls(in_shape, operations)

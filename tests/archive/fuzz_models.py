@@ -26,6 +26,8 @@ from safetensors.numpy import load, save
 
 from narrows.archive import open_archive, verify
 from narrows.codec import FrozenCodec, frozen, read_frozen
+from narrows.codec.operations import Branches, Clip
+from narrows.codec.program import Program
 from narrows.codec.residual.causal import Causal
 from narrows.codec.residual.grid import Grid
 from narrows.codec.residual.kept import Kind, _predicted, give_back
@@ -77,7 +79,17 @@ def blobs() -> list[bytes]:
     for name, times in [*((name, 1) for name in OF_INDICES), *((name, 3) for name in WITH_NETWORK)]:
         with open_archive(GOLDEN / f"{name}.narrows") as archive:
             found += [archive._codec.blob] * times
-    return found
+    return [with_branches(found[0]), with_branches(found[3]), *found]
+
+
+def with_branches(blob: bytes) -> bytes:
+    """Return the blob of a model whose decoder is added to itself, clipped, and to what clipped codes become."""
+    codec = FrozenCodec.from_bytes(blob)
+    of_decoder = codec.program.operations
+    branches = Branches((of_decoder, (Clip(-300, 900), *of_decoder), (*of_decoder, Clip(-5, 5))), (1, 0, 3), 2)
+    program = Program(codec.program.in_shape, [branches, Clip(-30000, 32767)])
+    settings = {name: getattr(codec, name) for name in ("z_shape", "peak", "usual", "golden")}
+    return FrozenCodec(program, codec.output, codec.qualities, **settings).blob
 
 
 def parts(blob: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -169,7 +181,10 @@ def forge_the_operations(blob, rng, others):
     header, tensors = parts(blob)
     program = rng.choice([header["decoder"], *(quality["rescale"] for quality in header["qualities"])])
     operations = program["operations"]
-    kind = rng.randrange(5)
+    beside = [one for one in operations if one["kind"] == "branches"]
+    if beside and rng.random() < 0.7:
+        operations = rng.choice(rng.choice(beside)["branches"])
+    kind = rng.randrange(7)
     at = rng.randrange(len(operations))
     if kind == 0:
         del operations[at]
@@ -179,8 +194,14 @@ def forge_the_operations(blob, rng, others):
         rng.shuffle(operations)
     elif kind == 3:
         other, more = parts(rng.choice(others))
-        program["operations"] = operations[:at] + other["decoder"]["operations"]
+        operations[at:] = other["decoder"]["operations"]
         tensors = {**more, **tensors}
+    elif kind == 4:
+        cut = rng.randrange(at, len(operations)) + 1
+        operations[at:cut] = [branches_of(operations[at:cut], rng)]
+    elif kind == 5:
+        low = rng.choice((-40000, -32768, -5, 0))
+        operations[at:at] = [{"kind": "clip", "low": low, "high": low + rng.choice((-1, 0, 9, 32768, 65535))}]
     else:
         shape = [rng.choice((1, 2, 4, 8192)) for _ in range(rng.choice((1, 3)))]
         operations[at:at] = [
@@ -189,6 +210,13 @@ def forge_the_operations(blob, rng, others):
             )
         ]
     return joined(header, tensors)
+
+
+def branches_of(operations: list[Any], rng: random.Random) -> dict[str, Any]:
+    """Return an operation whose branches may well be some: others, none, or these operations."""
+    rows = [rng.choice((operations, operations, operations[:1], [])) for _ in range(rng.choice((1, 2, 2, 3, 8, 9)))]
+    shifts = [rng.choice((0, 0, 1, 31, 32, 33)) for _ in rows]
+    return {"kind": "branches", "branches": rows, "shifts": shifts, "shift": rng.choice((0, 1, 9, 33, 53, 54, 62))}
 
 
 def forge_a_tensor(blob, rng, _):

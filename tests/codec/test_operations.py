@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from narrows.codec.operations import (
+    Branches,
+    Clip,
     Codebook,
     Convolution,
     Dense,
@@ -302,6 +304,10 @@ EXAMPLES = [
     Transpose((1, 0, 2)),
     Upsample((4, 5)),
     Codebook(int16(1, 5, 2)),
+    Clip(5, 40),
+    Branches(
+        ((Dense(int16(1, 2, 3), biases(2, 2), 5), Clip(-7, 900)), (Dense(int16(3, 2, 3), biases(4, 2), 5),)), (0, 3), 1
+    ),
 ]
 
 
@@ -325,6 +331,8 @@ class TestFiles:
             for wrong in (None, -1, 63, 2**40, True, 1.0, "x", [], [1], [-1, 1], [2**40] * 2, [1] * 9, [True, 1], {}):
                 if isinstance(described[key], list) and isinstance(wrong, list) and key in ("shape", "axes"):
                     continue  # may be a shape; whether it fits is seen in a program
+                if isinstance(operation, Clip) and (key, wrong) in (("low", -1), ("high", 63)):
+                    continue  # limits that there may be
                 with pytest.raises(ModelFileError):
                     Operation.from_tensors({**described, key: wrong}, tensors)
         with pytest.raises(ModelFileError, match="does not know: 'new'"):

@@ -1329,6 +1329,7 @@ def build_entropy(settings: dict[str, Any], tensors: Tensors, prefix: str, n_sym
 
 
 Step = Callable[[Array], Array]
+Builder = Callable[["Operation", Shape], tuple[Shape, Step]]
 
 
 class Operation:
@@ -1338,6 +1339,7 @@ class Operation:
         self.settings, self.tensors, self.prefix = settings, tensors, prefix
         self.unread = set(settings) - {"kind"}
         self.n_weights = self.n_multiplications = 0
+        self.n_values_within = self.n_operations_within = 0
 
     def get(self, key: str) -> object:
         """Look up a setting."""
@@ -1473,6 +1475,35 @@ def build_rectify(_op: Operation, shape: Shape) -> tuple[Shape, Step]:
     return shape, lambda x: np.maximum(x, 0)
 
 
+def build_clip(op: Operation, shape: Shape) -> tuple[Shape, Step]:
+    """Keep values between two limits."""
+    low = whole(op.get("low"), -(1 << 15), (1 << 15) - 1, "low")
+    high = whole(op.get("high"), low, (1 << 15) - 1, "high")
+    return shape, lambda x: np.minimum(np.maximum(x, low), high)
+
+
+def build_branches(op: Operation, shape: Shape) -> tuple[Shape, Step]:
+    """Add up what several lists of operations make of the same record."""
+    lists = op.get("branches")
+    if not isinstance(lists, list) or not 2 <= len(lists) <= 8:
+        raise ValueError("branches is not a list of 2 to 8")
+    shifts = wholes(op.get("shifts"), 0, 32, "shifts", range(len(lists), len(lists) + 1))
+    shift = op.shift()
+    require(sum(1 << (15 + one) for one in shifts) + ((1 << shift) >> 1) < EXACT, "sums could reach 2^53")
+    rows = [build_row(operations, shape, op.tensors, op.prefix, WITHOUT_BRANCHES) for operations in lists]
+    require(len({row.shape for row in rows}) == 1, "branches make records of different shapes")
+    op.n_weights = sum(row.n_weights for row in rows)
+    op.n_multiplications = sum(row.n_multiplications for row in rows)
+    op.n_values_within = sum(row.n_values for row in rows)
+    op.n_operations_within = sum(row.n_operations for row in rows)
+
+    def step(x: Array) -> Array:
+        sums = sum(row.run(x.copy()) << one for row, one in zip(rows, shifts, strict=True))
+        return clip16(round_shift(np.asarray(sums), shift))
+
+    return rows[0].shape, step
+
+
 def build_reshape(op: Operation, shape: Shape) -> tuple[Shape, Step]:
     """Give the same values another shape."""
     new = wholes(op.get("shape"), 1, 1 << 26, "shape")
@@ -1496,7 +1527,7 @@ def build_upsample(op: Operation, shape: Shape) -> tuple[Shape, Step]:
     return (height, width, shape[2]), lambda x: x[:, rows][:, :, columns]
 
 
-BUILDERS = {
+WITHOUT_BRANCHES = {
     "rescale": build_rescale,
     "codebook": build_codebook,
     "dense": build_dense,
@@ -1504,13 +1535,32 @@ BUILDERS = {
     "transposed-convolution": build_transposed,
     "lookup": build_lookup,
     "rectify": build_rectify,
+    "clip": build_clip,
     "reshape": build_reshape,
     "transpose": build_transpose,
     "upsample": build_upsample,
 }
+BUILDERS = {**WITHOUT_BRANCHES, "branches": build_branches}
 
 
 RESCALES = (["rescale", "reshape"], ["codebook", "reshape", "transpose", "reshape"])
+
+
+class Row(NamedTuple):
+    """Operations one after the other, checked and ready to run, and what they take."""
+
+    shape: Shape
+    steps: list[Step]
+    n_operations: int
+    n_values: int
+    n_weights: int
+    n_multiplications: int
+
+    def run(self, x: Array) -> Array:
+        """Compute records of whole numbers."""
+        for step in self.steps:
+            x = step(x)
+        return x
 
 
 class Program(NamedTuple):
@@ -1518,44 +1568,50 @@ class Program(NamedTuple):
 
     in_shape: Shape
     out_shape: Shape
-    steps: list[Step]
+    row: Row
     kinds: list[str]
     work: int
 
     def run(self, x: Array) -> Array:
         """Compute records of whole numbers."""
-        x = x.reshape(-1, *self.in_shape)
-        for step in self.steps:
-            x = step(x)
-        return x
+        return self.row.run(x.reshape(-1, *self.in_shape))
+
+
+def build_row(operations: object, shape: Shape, tensors: Tensors, prefix: str, builders: dict[str, Builder]) -> Row:
+    """Make operations of their JSON, for records of a shape."""
+    if not isinstance(operations, list) or len(operations) > 1000:
+        raise ValueError("operations is not a list of at most 1000")
+    steps = []
+    n_operations, n_values, n_weights, n_multiplications = len(operations), math.prod(shape), 0, 0
+    for settings in operations:
+        op = Operation(as_object(settings, "an operation"), tensors, prefix)
+        kind = settings.get("kind")
+        if not isinstance(kind, str) or kind not in builders:
+            raise ValueError("an operation is of an unknown kind")
+        shape, step = builders[kind](op, shape)
+        require(not op.unread, "an operation has unknown settings")
+        require(math.prod(shape) <= 1 << 26, "a record has too many values")
+        steps.append(step)
+        n_operations += op.n_operations_within
+        n_values += math.prod(shape) + op.n_values_within
+        n_weights += op.n_weights
+        n_multiplications += op.n_multiplications
+    return Row(shape, steps, n_operations, n_values, n_weights, n_multiplications)
 
 
 def build_program(value: object, tensors: Tensors, prefix: str) -> Program:
     """Make a program of its JSON."""
     program = as_object(value, "a program")
-    in_shape = shape = wholes(program.get("in_shape"), 1, 1 << 26, "in_shape")
+    in_shape = wholes(program.get("in_shape"), 1, 1 << 26, "in_shape")
+    require(math.prod(in_shape) <= 1 << 26, "a record has too many values")
     operations = program.get("operations")
-    if not isinstance(operations, list) or len(operations) > 1000:
-        raise ValueError("operations is not a list of at most 1000")
-    steps = []
-    require(math.prod(shape) <= 1 << 26, "a record has too many values")
-    n_values, n_weights, n_multiplications = math.prod(shape), 0, 0
-    for settings in operations:
-        op = Operation(as_object(settings, "an operation"), tensors, prefix)
-        kind = settings.get("kind")
-        if not isinstance(kind, str) or kind not in BUILDERS:
-            raise ValueError("an operation is of an unknown kind")
-        shape, step = BUILDERS[kind](op, shape)
-        require(not op.unread, "an operation has unknown settings")
-        require(math.prod(shape) <= 1 << 26, "a record has too many values")
-        steps.append(step)
-        n_values += math.prod(shape)
-        n_weights += op.n_weights
-        n_multiplications += op.n_multiplications
-    require(n_values <= 1 << 28 and n_weights <= 1 << 27, "a program has too many values or weights")
-    work = n_multiplications + 64 * n_values
+    row = build_row(operations, in_shape, tensors, prefix, BUILDERS)
+    require(row.n_operations <= 1000, "a program has too many operations")
+    require(row.n_values <= 1 << 28 and row.n_weights <= 1 << 27, "a program has too many values or weights")
+    work = row.n_multiplications + 64 * row.n_values
     require(work <= 1 << 36, "a program takes too much work")
-    return Program(in_shape, shape, steps, [str(settings["kind"]) for settings in operations], work)
+    kinds = [str(settings["kind"]) for settings in operations] if isinstance(operations, list) else []
+    return Program(in_shape, row.shape, row, kinds, work)
 
 
 # The frozen model

@@ -6,6 +6,7 @@ import json
 import struct
 import sys
 import zlib
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,9 @@ from PIL import Image
 import narrows
 from narrows.bottlenecks import VectorQuantised
 from narrows.codec import read_frozen
+from narrows.codec.operations import Branches, Clip, Lookup, Rectify, Reshape
+from narrows.codec.operations import Dense as Dense16
+from narrows.codec.program import Program
 from narrows.codec.residual import kept as kept_module
 from narrows.codec.residual.causal import Causal as FrozenNetwork
 from narrows.codec.residual.causal import as_image
@@ -206,6 +210,65 @@ def test_the_example_of_bins():
     pattern = decoder.Pattern([-1], [])
     run = SimpleNamespace(anchors=np.zeros((2, 7), np.int64), errors=np.array([[0, 1, 2, 3, 4, 6, 8]]))
     assert decoder.Predictor.bins(run, 1, pattern).tolist() == [0, 1, 3, 4, 5, 6, 7]
+
+
+# Programs with branches
+
+
+def layer(seed, n_out, n_in):
+    rng = np.random.default_rng(seed)
+    return Dense16(rng.integers(-9000, 9000, (n_out, n_in)).astype(np.int16), rng.integers(-(2**30), 2**30, n_out), 17)
+
+
+def curve(seed):
+    return Lookup(np.random.default_rng(seed).integers(-32768, 32768, 33).astype(np.int16))
+
+
+def beside_a_network():
+    network = (Clip(-5000, 7000), layer(2, 9, 4), curve(3), layer(4, 6, 9))
+    branches = Branches(((layer(1, 6, 4),), network, (Rectify(), layer(1, 6, 4))), (3, 0, 32), 2)
+    return Program((4,), [Branches(((), (curve(5),)), (1, 0), 1), branches, curve(3), Reshape((2, 3))])
+
+
+def test_branches_are_computed_as_the_page_says():
+    program = beside_a_network()
+    settings, tensors = program.to_tensors()
+    x = np.random.default_rng(6).integers(-32768, 32768, (300, 4))
+    found = decoder.build_program(settings, {f"decoder.{name}": one for name, one in tensors.items()}, "decoder.")
+    np.testing.assert_array_equal(found.run(x), program.run(x))
+    assert (found.out_shape, found.work) == (program.out_shape, program.work)
+
+
+BESIDE = {"kind": "branches", "shifts": [0, 1], "shift": 1, "branches": [[], [{"kind": "rectify"}]]}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"branches": [[]], "shifts": [0]},
+        {"branches": [[]] * 9, "shifts": [0] * 9},
+        {"branches": [[], [BESIDE]]},
+        {"branches": [[], [{"kind": "reshape", "shape": [1, 2]}]]},
+        {"branches": [[], [{"kind": "clip", "low": 3, "high": 2}]]},
+        {"branches": [[], [{"kind": "clip", "low": -32769, "high": 2}]]},
+        {"branches": [[], [{"kind": "rectify", "new": 1}]]},
+        {"branches": [[{"kind": "rectify"}] * 500] * 2},
+        {"shifts": [0]},
+        {"shifts": [0, 33]},
+        {"shift": 54},
+        {"new": 1},
+    ],
+    ids=lambda changes: repr(changes)[:60],
+)
+def test_both_readers_refuse_the_same_branches(changes):
+    for value, is_right in ((BESIDE, True), ({**BESIDE, **changes}, False)):
+        program = {"in_shape": [2], "operations": [value]}
+        for read, error in (
+            (lambda p: decoder.build_program(p, {}, ""), ValueError),
+            (lambda p: Program.from_tensors(p, {}), narrows.errors.ModelFileError),
+        ):
+            with nullcontext() if is_right else pytest.raises(error):
+                read(program)
 
 
 # The same bytes

@@ -1,6 +1,7 @@
 """The operations of a frozen decoder, each a value with its proof."""
 
-from narrows.codec.operations.activations import Lookup, Rectify
+from narrows.codec.operations.activations import Clip, Lookup, Rectify
+from narrows.codec.operations.branches import Branches
 from narrows.codec.operations.codebook import Codebook
 from narrows.codec.operations.contract import EXACT_BELOW, MOST_VALUES, Operation, Sums
 from narrows.codec.operations.convolutions import Convolution, TransposedConvolution
@@ -10,6 +11,8 @@ from narrows.codec.operations.shapes import Reshape, Transpose, Upsample
 __all__ = [
     "EXACT_BELOW",
     "MOST_VALUES",
+    "Branches",
+    "Clip",
     "Codebook",
     "Convolution",
     "Dense",

@@ -13,7 +13,7 @@ from narrows.codec.operations.contract import Curve, Elementwise, Ending
 from narrows.codec.operations.reading import Reader
 from narrows.errors import ModelFileError
 
-__all__ = ["Lookup", "Rectify"]
+__all__ = ["Clip", "Lookup", "Rectify"]
 
 _SIZES = tuple(2**k + 1 for k in range(17))
 
@@ -61,3 +61,32 @@ class Rectify(Elementwise, name="rectify"):
     @classmethod
     def read(cls, reader: Reader) -> Rectify:
         return cls()
+
+
+@dataclass(frozen=True)
+class Clip(Elementwise, name="clip"):
+    """min(max(x, low), high).
+
+    Attributes
+    ----------
+    low, high : int
+        16-bit whole numbers, low ≤ high.
+    """
+
+    low: int
+    high: int
+
+    def __post_init__(self) -> None:
+        if not LOWEST <= self.low <= self.high <= HIGHEST:
+            raise ModelFileError(f"A clip operation cannot keep values between {self.low} and {self.high}.")
+
+    @property
+    def ending(self) -> Ending:
+        return Ending(0, 0, self.low, self.high)
+
+    def settings(self) -> dict[str, Any]:
+        return {"low": self.low, "high": self.high}
+
+    @classmethod
+    def read(cls, reader: Reader) -> Clip:
+        return cls(reader.whole("low", LOWEST, HIGHEST), reader.whole("high", LOWEST, HIGHEST))

@@ -69,6 +69,14 @@ class Operation(ABC):
         """Return a bound of the multiplications for a record, beyond a few for each of its values."""
         return 0
 
+    def within(self) -> tuple[Operation, ...]:
+        """Return the operations that this one consists of, if it has branches."""
+        return ()
+
+    def shapes_within(self, in_shape: Shape) -> tuple[Shape, ...]:
+        """Return the shapes of a record before and behind the operations that this one consists of."""
+        return ()
+
     def settings(self) -> dict[str, Any]:
         """Return what is no array, as JSON."""
         return {}
@@ -91,7 +99,11 @@ class Operation(ABC):
     def to_tensors(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return JSON with the kind, the settings and for each array its name; and the arrays under these names."""
         tensors = self.tensors()
-        return {"kind": self.name, **self.settings(), **{name: name for name in tensors}}, tensors
+        return self.described({name: name for name in tensors}), tensors
+
+    def described(self, names: dict[str, str]) -> dict[str, Any]:
+        """Return the JSON of `to_tensors`, where the arrays are found under other ``names``."""
+        return {"kind": self.name, **self.settings(), **names}
 
     @classmethod
     def from_tensors(cls, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Self:

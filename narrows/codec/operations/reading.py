@@ -28,10 +28,15 @@ class Reader:
         What the file's JSON says.
     tensors : mapping of str to ndarray
         The file's arrays; a setting names the one that is meant.
+
+    Attributes
+    ----------
+    tensors : mapping of str to ndarray
+        The same.
     """
 
     def __init__(self, kind: str, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
-        self._kind, self._tensors = kind, tensors
+        self._kind, self.tensors = kind, tensors
         self._settings = {name: value for name, value in settings.items() if name != "kind"}
 
     def whole(self, key: str, lowest: int, highest: int) -> int:
@@ -56,11 +61,22 @@ class Reader:
         name = self._settings.pop(key, None)
         if not isinstance(name, str):
             raise ModelFileError(f"The model's '{self._kind} {key}' must name a tensor. Got {name!r:.80}.")
-        array = stored_array(self._tensors, name)
+        array = stored_array(self.tensors, name)
         check_array(f"{self._kind} {key}", array, dtype, (None,) * n_dimensions)
         if not array.size:
             raise ModelFileError(f"The model's '{self._kind} {key}' is empty: its shape is {array.shape}.")
         return array
+
+    def lists(self, key: str, most: int, most_entries: int) -> list[list[Any]]:
+        """Return a setting that is a list of at most ``most`` lists, with ``most_entries`` entries in all at most."""
+        found = self._settings.pop(key, None)
+        if not isinstance(found, list) or len(found) > most or not all(isinstance(one, list) for one in found):
+            raise ModelFileError(
+                f"The model's '{self._kind} {key}' must be a list of at most {most} lists. Got {found!r:.80}."
+            )
+        if sum(map(len, found)) > most_entries:
+            raise ModelFileError(f"The model's '{self._kind} {key}' may have {most_entries:,} entries in all.")
+        return found
 
     def finish(self) -> None:
         """Check that nothing was left unread: what isn't understood must not be ignored."""
