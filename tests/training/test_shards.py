@@ -243,7 +243,7 @@ def test_the_work_of_a_step_decides(monkeypatch):
     for name in ("deep-tied", "da", "dense", "simple", "cvae", "conv-denoising", "wae"):
         model = narrows.recipe(name, random_state=0, training__epochs=1)
         size = model.training.batch_size
-        monkeypatch.setattr("narrows.autoencoder.train", _no_training)
+        monkeypatch.setattr("narrows.fitting.train", _no_training)
         with pytest.raises(InterruptedError) as caught:
             model.fit(images)
         found[name] = choose_n_shards(caught.value.args[0], Records(images, CPU), size)
