@@ -108,7 +108,7 @@ class Mixture:
         escaped = places >= self.window - 1
         j = np.where(escaped, self.window - 1, places.astype(np.int64))
         sums = self._sums(slice(None))
-        starts, ends = sums(j), sums(j + 1)
+        starts, ends = sums(np.stack([j, j + 1]))
         return starts.astype(np.uint16), (ends - starts).astype(np.uint16), escaped
 
     def find(self, records: slice, slots: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
@@ -122,8 +122,8 @@ class Mixture:
         for shift in range(bits * (n_digits - 1), -1, -bits):
             is_below = sums(low + (digits << shift)) <= slots  # F(low) <= slot always
             low += np.add.reduce(is_below, 0, np.int64) << shift
-        starts = sums(low)
-        return low, starts, sums(low + 1) - starts
+        starts, ends = sums(np.stack([low, low + 1]))
+        return low, starts, ends - starts
 
     def values_of(self, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Return the values at places, and which of them are escapes."""
