@@ -33,7 +33,8 @@ def classifier(autoencoder=None, **params):
 
 
 @parametrize_with_checks([AutoencoderClassifier(), AutoencoderClassifier(pretrain=False)])
-def test_scikit_learn(estimator, check):
+def test_scikit_learn(estimator, check, monkeypatch):
+    monkeypatch.setattr("narrows.training.settings._MOST_EPOCHS", 30)  # enough for what the checks ask
     check(estimator)
 
 
