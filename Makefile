@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# On all cores that may be used. Each process starts with a part of the tests in a row, so that fixtures serve many;
+# whoever is done first takes over half of what another has left.
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
-.PHONY: install demo test test-slow lint bench bench-codec clean
+.PHONY: install demo test test-quick test-slow lint bench bench-codec clean
 
 install: $(STAMP)
 
@@ -17,7 +20,11 @@ demo: install
 	$(BIN)/narrows demo
 
 test: install
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+# What holds of every part, and one call of each verb.
+test-quick: install
+	$(PYTEST) tests/contracts tests/cli/test_verbs.py
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow

@@ -1,26 +1,69 @@
 """What all tests share.
 
-One thread, so that a machine with few cores stays usable; MNIST where it is at hand; and a few small trained models,
-for what can only be tested of a trained one.
+One thread a process, so that a machine with few cores stays usable; as many processes as there are cores to use, if
+pytest is asked for them (``-n auto``); MNIST where it is at hand; and a few small trained models, for what can only be
+tested of a trained one.
+
+The process that hands the tests out to others loads this file too, so what takes long to import is imported in
+fixtures.
 """
 
+import fcntl
 import os
 from pathlib import Path
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is imported
-
-import numpy as np
 import pytest
-import torch
+from hypothesis import HealthCheck, settings
 
-import narrows
-import narrows.data
-from narrows.codec import inner
-from narrows.networks import Dense, Strided
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # read when PyTorch and NumPy are imported
 
-torch.set_num_threads(1)
+# The same examples in every run, and as many whoever else uses the machine. Tests may ask for more or fewer.
+settings.register_profile(
+    "tests", max_examples=50, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("tests")
 
 MNIST_AT = [os.environ.get("NARROWS_DATA"), Path(__file__).resolve().parents[2] / "shared" / "data"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """Return how many processes ``-n auto`` starts: as many as this one may keep busy."""
+    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(n_cores, round(int(quota) / int(period))))
+    except (OSError, ValueError):  # not in a container, or in one without a quota ("max")
+        return n_cores
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory):
+    """Return a function by which one of the processes makes a file, and all use it.
+
+    ``once(name, make)`` calls ``make(path)`` unless that has been done, and returns the path.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # in which each process has its own
+
+    def once(name, make):
+        path = folder / name
+        with open(folder / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists():
+                make(path)
+        return path
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def trained_once(once):
+    """Return a function that returns a model: what ``fit()`` returned to the first process that asked for the name."""
+    import narrows
+
+    return lambda name, fit: narrows.load(once(f"{name}.safetensors", lambda path: fit().save(path)))
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +85,8 @@ def mnist(monkeypatch, mnist_folder):
 @pytest.fixture(scope="session")
 def mnist_images(mnist_folder):
     """Return the training and the test images, uint8 (60000, 28, 28) and (10000, 28, 28)."""
+    import narrows.data
+
     files = ("train-images-idx3-ubyte.gz", "t10k-images-idx3-ubyte.gz")
     return tuple(narrows.data.open(mnist_folder / "mnist" / file).values for file in files)
 
@@ -49,6 +94,8 @@ def mnist_images(mnist_folder):
 @pytest.fixture(scope="module", params=["compiled", "numpy"])
 def loops(request):
     """Run what asks for this with the codec's inner loops in C and again in NumPy: both must say the same."""
+    from narrows.codec import inner
+
     if request.param == "compiled" and inner.compiled is None:
         pytest.skip("narrows was installed without a compiler")
     with pytest.MonkeyPatch.context() as patch:
@@ -59,57 +106,80 @@ def loops(request):
 
 @pytest.fixture
 def rng():
+    import numpy as np
+
     return np.random.default_rng(0)
 
 
 @pytest.fixture(scope="session")
 def digits():
     """Return scikit-learn's handwritten digits: training and test images."""
+    import narrows.data
+
     return tuple(narrows.data.open(f"digits:{split}").values for split in ("train", "test"))
 
 
 @pytest.fixture(scope="session")
-def codec_model(digits):
+def codec_model(digits, trained_once):
     """Return a model of digits for small files: six whole numbers with an autoregressive prior, at 14 dB."""
+    import narrows
+    from narrows.networks import Dense
+
     network = Dense(widths=(32,), activation="silu", output_activation="sigmoid", start_at_mean=True)
     model = narrows.recipe(
         "codec", n_latent=6, network=network, likelihood__psnr=14.0, bottleneck__n_hidden=4, random_state=0
-    )
-    return model.set_params(training__epochs=10, training__optimiser__learning_rate=5e-3).fit(digits[0])
+    ).set_params(training__epochs=10, training__optimiser__learning_rate=5e-3)
+    return trained_once("codec-model", lambda: model.fit(digits[0]))
 
 
 @pytest.fixture(scope="session")
 def large_digits(digits):
     """Return the digits at 16×16: training and test images."""
+    import numpy as np
+
     return tuple(np.kron(images, np.ones((1, 2, 2), np.uint8)) for images in digits)
 
 
 @pytest.fixture(scope="session")
-def map_model(large_digits):
+def map_model(large_digits, trained_once):
     """Return a model of the digits at 16×16 whose code is a map of 2×4×4 whole numbers; hardly trained."""
+    import narrows
+    from narrows.networks import Strided
+
     network = Strided(channels=(6, 8), depth=0, code_channels=2, output_activation="sigmoid", start_at_mean=True)
-    model = narrows.recipe("codec", network=network, likelihood__psnr=14.0, bottleneck__n_hidden=4, random_state=0)
-    return model.set_params(training__epochs=3, training__optimiser__learning_rate=5e-3).fit(large_digits[0])
+    model = narrows.recipe(
+        "codec", network=network, likelihood__psnr=14.0, bottleneck__n_hidden=4, random_state=0
+    ).set_params(training__epochs=3, training__optimiser__learning_rate=5e-3)
+    return trained_once("map-model", lambda: model.fit(large_digits[0]))
 
 
 @pytest.fixture(scope="session")
-def ladder_model(digits):
+def ladder_model(digits, trained_once):
     """Return a model of digits with a plain code of eight numbers, whose qualities the codec makes."""
+    import narrows
+    from narrows.networks import Dense
+
     network = Dense(widths=(32,), activation="silu", output_activation="sigmoid", start_at_mean=True)
-    return narrows.Autoencoder(
-        8, network=network, training=narrows.Training(epochs=15, batch_size=32), random_state=0
-    ).fit(digits[0])
+    training = narrows.Training(epochs=15, batch_size=32)
+    model = narrows.Autoencoder(8, network=network, training=training, random_state=0)
+    return trained_once("ladder-model", lambda: model.fit(digits[0]))
 
 
 @pytest.fixture(scope="session")
 def table():
     """Return a table of six columns, float32 (400, 6), which three numbers can nearly say."""
+    import numpy as np
+
     rng = np.random.default_rng(0)
     return (rng.normal(size=(400, 3)) @ rng.normal(size=(3, 6)) + 0.05 * rng.normal(size=(400, 6))).astype(np.float32)
 
 
 @pytest.fixture(scope="session")
-def table_model(table):
+def table_model(table, trained_once):
     """Return a model of the table with a code of three numbers."""
+    import narrows
+    from narrows.networks import Dense
+
     training = narrows.Training(epochs=30, batch_size=32)
-    return narrows.Autoencoder(3, network=Dense(widths=(16,)), training=training, random_state=0).fit(table)
+    model = narrows.Autoencoder(3, network=Dense(widths=(16,)), training=training, random_state=0)
+    return trained_once("table-model", lambda: model.fit(table))

@@ -21,7 +21,8 @@ from narrows.training import SGD, Adadelta, Adam, Constant
 def test_every_recipe_fits_the_digits_and_survives_the_file(name, digits, tmp_path):
     train, test = (part[:300] for part in digits)
     y, y_test = (narrows.data.open(f"digits:{split}").labels[:300] for split in ("train", "test"))
-    model = narrows.recipe(name, training__epochs=1, random_state=0).fit(train, y)
+    quick = {"training__epochs": 1} | ({"residual__epochs": 1} if narrows.recipe(name).residual else {})
+    model = narrows.recipe(name, **quick, random_state=0).fit(train, y)
     assert len(model.history_) == 1
     model.save(tmp_path / "model")
     again = narrows.load(tmp_path / "model")

@@ -110,7 +110,8 @@ def compare_denoisers(
     --------
     >>> import narrows
     >>> model = narrows.recipe("auto", corruption="gaussian", training__epochs=9, random_state=0).fit("digits:train")
-    >>> methods = compare_denoisers(model, "digits:test", noise=0.5)["methods"]
+    >>> few = narrows.data.open("digits:test", limit=50)
+    >>> methods = compare_denoisers(model, few, noise=0.5)["methods"]
     >>> list(methods)
     ['noisy', 'median filter', 'non-local means', 'PCA', 'narrows']
     >>> methods["narrows"]["gain_db"] > 3

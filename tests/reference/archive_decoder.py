@@ -720,16 +720,18 @@ class MixtureDecoder:
 
     def block(self, mixture: Mixture) -> Array:
         """Decode a position of all records."""
-        lanes, starts = len(self.states), mixture.starts()
-        return np.concatenate([self.row(starts[:, i : i + lanes]) for i in range(0, starts.shape[1], lanes)])
+        lanes, starts = len(self.states), mixture.starts().T
+        return np.concatenate([self.row(starts[i : i + lanes]) for i in range(0, len(starts), lanes)])
 
     def row(self, starts: Array) -> Array:
-        """Decode one place in each of the first lanes."""
-        lanes = np.arange(starts.shape[1])
+        """Decode one place in each of the first lanes, whose starts are (lanes, A + 1)."""
+        lanes = np.arange(len(starts))
         x = self.states[: len(lanes)]
         slots = x & 0xFFFF
-        places: Array = (starts <= slots).sum(axis=0) - 1
-        c, end = starts[places, lanes], starts[places + 1, lanes]
+        apart = lanes << 17  # so that one search finds the places of all lanes
+        found = np.searchsorted((starts + apart[:, None]).ravel(), slots + apart, side="right") - 1
+        places: Array = found - lanes * starts.shape[1]
+        c, end = starts[lanes, places], starts[lanes, places + 1]
         x = (end - c) * (x >> 16) + slots - c
         low = np.flatnonzero(x < 1 << 16)
         words = self.words[self.position : self.position + len(low)]

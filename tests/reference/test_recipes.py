@@ -97,5 +97,5 @@ def test_conv_beats_vanilla_at_the_same_code_size_in_seconds(few):
 
 
 def test_conv_denoising_in_seconds(few):
-    got = reach_in_seconds("conv-denoising", few, n=1000, n_test=200, corrupted=True, epochs=2, batch_size=8)
+    got = reach_in_seconds("conv-denoising", few, n=400, n_test=100, corrupted=True, epochs=3, batch_size=4)
     assert got["cross_entropy_per_value"] <= 0.15

@@ -71,6 +71,19 @@ def outcome(model):
     return {name: weight.tolist() for name, weight in model.chain_.state_dict().items()}, history
 
 
+@pytest.fixture(scope="module")
+def unstopped():
+    """Return a function that returns the model of a run that nothing stops; trained once for each name."""
+    models = {}
+
+    def unstopped(name, fit):
+        if name not in models:
+            models[name] = fit()
+        return models[name]
+
+    return unstopped
+
+
 @pytest.mark.parametrize("optimiser", OPTIMISERS, ids=repr)
 def test_interrupted_at_several_steps_the_weights_are_the_same(optimiser, tmp_path):
     training = {"optimiser": optimiser, "schedule": "one-cycle", "validation": 0.1}
@@ -111,9 +124,11 @@ def test_convolutions_go_on_though_their_kernels_lie_channels_last(optimiser, tm
 
 @pytest.mark.parametrize("optimiser", OPTIMISERS, ids=repr)
 @pytest.mark.parametrize("stop_after", [2, 7, 12, 18])
-def test_a_power_cut_loses_only_what_came_after_the_last_checkpoint(optimiser, stop_after, tmp_path, monkeypatch):
+def test_a_power_cut_loses_only_what_came_after_the_last_checkpoint(
+    optimiser, stop_after, tmp_path, monkeypatch, unstopped
+):
     training = {"optimiser": optimiser}
-    whole = outcome(make(training=training).fit(X))
+    whole = outcome(unstopped(repr(optimiser), lambda: make(training=training).fit(X)))
     monkeypatch.setattr("narrows.training.loop._SAVE_SECONDS", -1.0)
     path = tmp_path / "checkpoint"
     with pytest.raises(PowerCutError):
@@ -145,10 +160,10 @@ def test_ctrl_c_during_the_last_step_still_interrupts(tmp_path):
 
 
 @pytest.mark.parametrize("stop_after", [3, 9, 15, 21, 26])
-def test_early_stopping_goes_on_where_it_was(stop_after, tmp_path):
+def test_early_stopping_goes_on_where_it_was(stop_after, tmp_path, unstopped):
     noise = np.random.default_rng(1).normal(size=(30, 6))
     training = {"epochs": 60, "patience": 4, "optimiser": Adam(learning_rate=0.02), "schedule": "constant"}
-    whole = make(training=training, corruption=None).fit(X, validation=noise)
+    whole = unstopped("early", lambda: make(training=training, corruption=None).fit(X, validation=noise))
     assert 26 < 4 * len(whole.history_) < 4 * 60
     path = tmp_path / "checkpoint"
     with pytest.raises(KeyboardInterrupt):
@@ -227,8 +242,8 @@ def staged(**changes):
 # Four steps an epoch; two layers of two epochs each, then two epochs of the whole.
 @pytest.mark.parametrize("stop_after", [1, 7, 8, 9, 15, 16, 17, 23, 24])
 @pytest.mark.parametrize("stop", [interrupt, cut_power])
-def test_a_run_of_several_stages_goes_on_in_the_stage_it_was_in(stop, stop_after, tmp_path, monkeypatch):
-    whole = staged().fit(X)
+def test_a_run_of_several_stages_goes_on_in_the_stage_it_was_in(stop, stop_after, tmp_path, monkeypatch, unstopped):
+    whole = unstopped("stages", lambda: staged().fit(X))
     monkeypatch.setattr("narrows.training.loop._SAVE_SECONDS", -1.0)
     path = tmp_path / "checkpoint"
     with pytest.raises((KeyboardInterrupt, PowerCutError)):

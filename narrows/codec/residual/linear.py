@@ -388,6 +388,8 @@ def _suited(errors: NDArray[np.int64], bins: NDArray[np.uint8]) -> tuple[NDArray
     classes = np.searchsorted(edges, np.abs(errors.ravel()[some]), side="right") - 1
     counts = np.bincount(bins.ravel()[some].astype(np.int64) * len(edges) + classes, minlength=N_BINS * len(edges))
     counts = counts.reshape(N_BINS, len(edges)).astype(np.float64)
+    used, met = counts.any(1), counts.any(0)  # the rest, most of it where there is little data, costs nothing
+    edges, counts = edges[met], counts[np.ix_(used, met)]
     widths = 2.0 ** (np.arange(N_SCALES) / 4 - 2)  # in sixteenths of a step
     half = SIXTEENTHS / 2
 
@@ -402,7 +404,8 @@ def _suited(errors: NDArray[np.int64], bins: NDArray[np.uint8]) -> tuple[NDArray
         for share in SHARES:
             chance = (1 - share / TOTAL) * narrow + share / TOTAL * wide
             costs.append(-np.log2(chance * (1 - 2.0**-8) + 2.0**-16) @ counts.T)  # (scales, bins)
-    best = np.argmin(np.stack(costs).reshape(len(costs) * N_SCALES, N_BINS), 0)
+    best = np.zeros(N_BINS, np.int64)
+    best[used] = np.argmin(np.concatenate(costs), 0)
     return (best % N_SCALES).astype(np.uint8), (best // N_SCALES).astype(np.uint8)
 
 

@@ -16,6 +16,7 @@ window counts for its first and its last value.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,7 @@ MAX_COMPONENTS, MAX_WINDOW = 16, 1 << 13
 
 _PER_OCTAVE, _SMALLEST = 4, -2  # of scales: steps for each octave, and log2 of the smallest
 _MOST_DISTANCE = 1 << 24
+_FEW = 256  # components of values that are found together
 _HALF, _PER_LOGIT = 2048, 128  # the sigmoid is told every 1/128 from -16 to 16
 
 # No entry is within 10^-5 of a half, so that any arithmetic of ten digits rounds them to the same numbers.
@@ -105,20 +107,23 @@ class Mixture:
         places = values.astype(np.uint64) - self.lows.astype(np.uint64)
         escaped = places >= self.window - 1
         j = np.where(escaped, self.window - 1, places.astype(np.int64))
-        everything = slice(None)
-        starts, ends = self._sums(everything, j), self._sums(everything, j + 1)
+        sums = self._sums(slice(None))
+        starts, ends = sums(np.stack([j, j + 1]))
         return starts.astype(np.uint16), (ends - starts).astype(np.uint16), escaped
 
     def find(self, records: slice, slots: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
         """Return places, starts and frequencies of what some of the n have at these slots, 0 to 2^16 - 1."""
+        sums = self._sums(records)
+        # A call takes about as long for one value as for hundreds, so few values are found by hexadecimal digits.
+        bits = 4 if self.weights[:, records].size <= _FEW else 1
+        digits = np.arange(1, 1 << bits)[:, None]
         low = np.zeros(len(slots), np.int64)
-        high = np.full(len(slots), self.window, np.int64)  # F(low) <= slot < F(high)
-        for _ in range((self.window - 1).bit_length()):
-            middle = (low + high) >> 1
-            is_below = self._sums(records, middle) <= slots
-            low, high = np.where(is_below, middle, low), np.where(is_below, high, middle)
-        starts = self._sums(records, low)
-        return low, starts, self._sums(records, low + 1) - starts
+        n_digits = -(-(self.window - 1).bit_length() // bits)
+        for shift in range(bits * (n_digits - 1), -1, -bits):
+            is_below = sums(low + (digits << shift)) <= slots  # F(low) <= slot always
+            low += np.add.reduce(is_below, 0, np.int64) << shift
+        starts, ends = sums(np.stack([low, low + 1]))
+        return low, starts, ends - starts
 
     def values_of(self, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Return the values at places, and which of them are escapes."""
@@ -135,14 +140,25 @@ class Mixture:
             *TABLES,
         )
 
-    def _sums(self, records: slice, j: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return F(j)."""
-        edges = SIXTEENTHS * (self.lows[records] + j) - SIXTEENTHS // 2
-        distances = np.clip(edges - self.means[:, records], -_MOST_DISTANCE, _MOST_DISTANCE)
-        z = np.clip((distances * SLOPES[self.scales[:, records]]) >> 16, -_HALF, _HALF)
-        mass = (self.weights[:, records] * SIGMOID[z + _HALF]).sum(0)
-        sums: NDArray[np.int64] = j + (((1 << PRECISION) - self.window) * mass >> 31)
-        sums[j == 0] = 0
-        sums[j >= self.window - 1] = (1 << PRECISION) - 1
-        sums[j == self.window] = 1 << PRECISION
+    def _sums(self, records: slice) -> Callable[[NDArray[np.int64]], NDArray[np.int64]]:
+        """Return F of some of the n, a function of j (…, n)."""
+        first = SIXTEENTHS * self.lows[records] - SIXTEENTHS // 2 - self.means[:, records]  # the distance where j = 0
+        slopes, weights = SLOPES[self.scales[:, records]], self.weights[:, records].astype(np.int64)
+        last = self.window - 1
+
+        def sums(j: NDArray[np.int64]) -> NDArray[np.int64]:
+            # Called for few values many times: np.clip takes four times as long as maximum and minimum in place.
+            z = first + SIXTEENTHS * j[..., None, :]
+            np.maximum(z, -_MOST_DISTANCE, out=z)
+            np.minimum(z, _MOST_DISTANCE, out=z)
+            z *= slopes
+            z >>= 16
+            np.maximum(z, -_HALF, out=z)
+            np.minimum(z, _HALF, out=z)
+            mass = SIGMOID.take(z + _HALF)
+            mass *= weights
+            inside = j + (((1 << PRECISION) - self.window) * np.add.reduce(mass, -2) >> 31)
+            beyond = j + ((1 << PRECISION) - 1 - last)
+            return np.where(j >= last, beyond, inside * (j > 0))
+
         return sums

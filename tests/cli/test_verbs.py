@@ -1,0 +1,44 @@
+"""One call of each verb, for a quick look at whether all of them work (`make test-quick`)."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import narrows as package
+from narrows.cli import VERBS
+
+CALLS = {
+    "demo": "-o out",
+    "train": "digits:train -o out.safetensors --limit 100 --epochs 1",
+    "evaluate": "digits:test -m {model}",
+    "reconstruct": "digits:test -m {model} -o out.npy",
+    "denoise": "digits:test -m {model} -o out.npy",
+    "encode": "digits:test -m {model} -o out.npy",
+    "decode": "codes.npy -m {model} -o out.npy",
+    "generate": "-m {model} -n 2 -o out.png",
+    "compress": "digits:test -m {model} -o out.narrows",
+    "restore": "digits.narrows -m {model} -o out.npy",
+    "verify": "digits.narrows -m {model}",
+    "recover": "digits.narrows -m {model} -o out.narrows",
+    "picture": "-m {model} --kind curves -o out.svg",
+    "recipes": "",
+    "info": "{model}",
+}
+
+
+def test_there_is_a_call_of_every_verb():
+    assert CALLS.keys() == VERBS.keys()
+
+
+@pytest.mark.parametrize("verb", CALLS)
+def test_verb(verb, narrows, model, monkeypatch):
+    recipe = package.recipe
+    monkeypatch.setattr(package, "recipe", lambda name, **changes: recipe(name, training__epochs=1, **changes))
+    np.save("codes.npy", np.zeros((3, 4), np.float32))
+    narrows("compress", "digits:test", "-m", model, "-o", "digits.narrows", "--quiet")
+    said = narrows(verb, *CALLS[verb].format(model=model).split())
+    assert said.stdout
+    written = [path for path in Path().iterdir() if path.name.startswith("out")]
+    assert len(written) == ("-o" in CALLS[verb])
+    assert all(path.stat().st_size for path in written)
