@@ -34,7 +34,8 @@ import narrows
 import narrows.data
 from narrows.data import Source
 from narrows.parameters import device_of, training_of
-from narrows.stages import chain_stage, new_chain, records_of
+from narrows.stages import chain_stage, new_chain, parts_for
+from narrows.training import Records
 from narrows.training.loop import _Run
 from narrows.training.memory import kept_for_reuse
 from narrows.training.progress import Watcher
@@ -64,8 +65,9 @@ class Training:
     def __init__(self, recipe: str, source: Source, openmp_threads: int | None = None) -> None:
         model = narrows.recipe(recipe, random_state=0)
         params, settings = model.get_params(deep=False), training_of(model.training)
-        records = records_of(source.values, None, device_of(settings.set_params(device="cpu")))
-        chain = new_chain(params, source, records, 0)
+        settings = settings.clone().set_params(device="cpu")
+        records = Records(source.values, device_of(settings))
+        chain = new_chain(parts_for(params, source, 0), settings, source, records, 0)
         stage = chain_stage(params, chain, records, None)
         self.openmp_threads = openmp_threads
         self.workers = Workers(most_workers(THREADS))

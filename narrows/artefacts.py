@@ -73,7 +73,9 @@ class TrainingRecords:
     Attributes
     ----------
     values : ndarray of shape (m, *shape)
-        All records in their stored dtype, those held out to choose by included: PCA gets them all.
+        All records in their stored dtype.
+    rows : ndarray of int, shape (n,), or None
+        Which of them PCA is fitted to: all (None) but those that were held out by request.
     records : Records
         Those that the model was trained on, on its device; with their labels, where the model is told of them.
     unlabelled : Records
@@ -81,6 +83,7 @@ class TrainingRecords:
     """
 
     values: NDArray[Any]
+    rows: NDArray[np.int64] | None
     records: Records
     unlabelled: Records
 
@@ -135,7 +138,9 @@ def measure_source(model: Autoencoder, source: Source, labels: NDArray[np.int64]
         raise DataError(f"The model was trained on records of {model.dtype_}. Got {source.dtype}: convert them.")
     records = Records(source.values, model.chain_.device)
     measure(
-        model, TrainingRecords(source.values, labelled(records, labels), records), NAMES if again else missing(model)
+        model,
+        TrainingRecords(source.values, None, labelled(records, labels), records),
+        NAMES if again else missing(model),
     )
 
 
@@ -180,7 +185,11 @@ def _sentence(reason: str) -> str:
 
 def _pca(model: Autoencoder, records: TrainingRecords, seed: int) -> PrincipalComponents:
     pca = PrincipalComponents.fit(
-        records.values, model.chain_.bottleneck.n_numbers, seed, scale=value_scale(model.chain_)
+        records.values,
+        model.chain_.bottleneck.n_numbers,
+        seed,
+        rows=records.rows,
+        scale=value_scale(model.chain_),
     )
     if not model.chain_.parts.n_classes:
         check_against_pca(model.chain_, pca, records.unlabelled)

@@ -130,7 +130,8 @@ def train_parts(
     histories = train(stages, everything, seed=seed, threads=settings.threads, **run)
     is_auto = isinstance(params["network"], str) and params["network"] == "auto"
     comparison, chain = choose(chain, records, held_out, is_auto=is_auto, settings=settings, source=source, seed=seed)
-    if comparison is not None and not comparison.keeps_network:
+    to_choose_by = settings.validation is None and held_out_rows is not None  # of these, PCA may learn as well
+    if comparison is not None and not comparison.keeps_network and to_choose_by:
         records, learned_from = all_records, labelled(all_records, labels)
     learned = {
         "chain_": chain.eval(),
@@ -142,7 +143,7 @@ def train_parts(
         "trained_on_": {"name": source.name, "n_records": len(records), "seed": seed},
         "comparison_": comparison,
     }
-    return learned, TrainingRecords(source.values, learned_from, records)
+    return learned, TrainingRecords(source.values, None if to_choose_by else rows, learned_from, records)
 
 
 def _residual_stage(part: Residual, module: ResidualModule, records: Records) -> Stage:

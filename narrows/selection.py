@@ -72,7 +72,7 @@ def choose(
     """Return how a trained chain compares with PCA, and the chain to keep: it, or a linear one where that is better.
 
     Only a network that was chosen by "auto" (``is_auto``) is replaced. The linear chain that is kept has the
-    components of all records, those held out included.
+    components of all records, those held out to choose by included.
     """
     chain.eval()
     network = chain.parts.network
@@ -81,7 +81,9 @@ def choose(
     comparison = compare_with_pca(chain, linear_chain(chain, settings, source, records, seed), held_out)
     if comparison.is_better or not is_auto:
         return comparison, chain
-    linear = linear_chain(chain, settings, source, records.only(None), seed)
+    # Of data that were held out by request nothing may be learned.
+    learned_from = records.only(None) if settings.validation is None else records
+    linear = linear_chain(chain, settings, source, learned_from, seed)
     return replace(comparison, keeps_network=False), linear.eval()
 
 
@@ -144,8 +146,9 @@ def _squared_errors(chain: Chain, records: Records) -> NDArray[np.float64]:
     errors = []
     with torch.no_grad():
         for batch in records.batches(batch_size(chain.shape, _BATCH)):
-            x = chain.prepare(batch.records if isinstance(batch, Labelled) else batch)
-            h, switches = chain.encoder.with_switches(x)
-            x_hat = chain.likelihood.mean(chain.decode(chain.bottleneck(h).z, switches))
+            taken, labels = (batch.records, batch.labels) if isinstance(batch, Labelled) else (batch, None)
+            x, condition = chain.prepare(taken), chain.condition(labels)
+            h, switches = chain.encoder.with_switches(x, condition)
+            x_hat = chain.likelihood.mean(chain.decode(chain.bottleneck(h).z, switches, condition))
             errors.append((x - x_hat).double().square().flatten(1).sum(1).cpu())
     return torch.cat(errors).numpy()

@@ -13,7 +13,7 @@ from narrows.cli import drawing
 from narrows.errors import InvalidParameterError
 from narrows.evaluation.denoising import compare_denoisers
 from narrows.networks import Convolutional, Dense, Strided
-from narrows.preprocessing import Standardise, UnitScale
+from narrows.preprocessing import MeanRemoval, Standardise
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +32,15 @@ def test_by_shape_windows_are_images_unless_they_are_said_to_be_vectors(windows)
     assert isinstance(by_shape.chain_.parts.network, Strided)
     assert image.chain_.parts == by_shape.chain_.parts
     assert isinstance(vector.chain_.parts.network, Dense)
-    assert vector.chain_.parts.preprocessing == (UnitScale(),)
+    assert vector.chain_.parts.preprocessing == (MeanRemoval(), Standardise(per_value=False))
     assert vector.reconstruct(windows).shape == windows.shape
 
 
 def test_a_vector_has_a_scale_for_each_of_its_values(windows):
     assert fit(windows / 3).chain_.parts.preprocessing == (Standardise(per_value=False),)
-    assert fit(windows / 3, record="vector").chain_.parts.preprocessing == (Standardise(),)
+    own_units = windows * np.geomspace(1, 1e6, windows[0].size).reshape(windows[0].shape)
+    assert fit(own_units, record="vector").chain_.parts.preprocessing == (Standardise(),)
+    assert fit(own_units).chain_.parts.preprocessing == (Standardise(per_value=False),)
 
 
 @pytest.mark.parametrize("network", [Convolutional(channels=(2,)), Strided(channels=(2,)), "convolutional"])

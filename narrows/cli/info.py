@@ -52,6 +52,9 @@ def _is_archive(path: str) -> bool:
         return file.read(len(MAGIC)).startswith(MAGIC[:4])
 
 
+_NO_WEIGHTS = ("chain.encoder.mean", "chain.encoder.deviation")  # by which a linear path standardises its input
+
+
 def _read(path: str) -> tuple[dict[str, Any], int]:
     """Return what the header says, and how many weights there are, without reading these."""
     import json
@@ -62,6 +65,7 @@ def _read(path: str) -> tuple[dict[str, Any], int]:
         with safe_open(path, framework="numpy") as file:
             header = json.loads(file.metadata()["narrows"])
             names = [name for name in file.keys() if name.startswith(("chain.encoder.", "chain.decoder."))]  # noqa: SIM118
+            names = [name for name in names if name not in _NO_WEIGHTS]
             n_weights = sum(math.prod(file.get_slice(name).get_shape()) for name in names)
         if header["format"] == 1:
             return header, n_weights

@@ -189,10 +189,6 @@ class _TiedDecoder(Decoder):
         self.hidden, self.last = activation(hidden), activation(last)
         self.output_activation = last
 
-    @property
-    def last_layer(self) -> None:
-        return None
-
     def affine(self) -> list[nn.Module]:
         """Return the layers without their activations, from the code on."""
         return [_Transposed(layer, bias) for layer, bias in zip(self.mirrored, self.biases, strict=True)]

@@ -17,6 +17,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from narrows.errors import InvalidParameterError
 from narrows.networks.branches import Branches
 from narrows.networks.components import Components
 from narrows.networks.images import Reshape
@@ -48,12 +49,17 @@ class LinearPathEncoder(Encoder):
         self.path = _zero(undrawn(nn.Linear, math.prod(sizes.shape), math.prod(sizes.h_shape), bias=False))
         self.network, self.clip = network, nn.Hardtanh(-_LIMIT, _LIMIT)
         if network is not None:
+            if network.last_layer is None:
+                raise InvalidParameterError(
+                    f"A linear path needs a network that starts at zero, and {type(network).__name__.lstrip('_')} does "
+                    "not say which its last layer is. Set linear_path=False."
+                )
             _zero(network.last_layer)
         self.register_buffer("mean", torch.zeros(sizes.shape))
         self.register_buffer("deviation", torch.ones(()))
 
     @property
-    def last_layer(self) -> nn.Module:
+    def last_layer(self) -> nn.Module | None:
         return self.path if self.network is None else self.network.last_layer
 
     @torch.no_grad()

@@ -76,9 +76,9 @@ class Encoder(nn.Module, ABC):
         return None
 
     @property
-    @abstractmethod
-    def last_layer(self) -> nn.Module:
-        """The layer whose output, after its activation, is h."""
+    def last_layer(self) -> nn.Module | None:
+        """The layer whose output, after its activation, is h; None if there is no such layer."""
+        return None
 
     def with_switches(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Switches]:
         """Return h, and what the decoder needs of the record besides: switches, where it unpools with them."""
@@ -99,9 +99,9 @@ class Decoder(nn.Module, ABC):
     needs_switches: bool = False
 
     @property
-    @abstractmethod
     def last_layer(self) -> nn.Module | None:
-        """The layer before the output activation; None where its weights are the encoder's."""
+        """The layer before the output activation; None where there is none, or its weights are the encoder's."""
+        return None
 
     @abstractmethod
     def start_at(self, parameters: Tensor) -> None:

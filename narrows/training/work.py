@@ -11,10 +11,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from narrows.randomness import Stream, generator
 from narrows.training.learner import Learner
 from narrows.training.records import Records
 
@@ -66,8 +67,13 @@ def _count(learner: Learner, records: Records, n: int) -> _Count:
     """Return what the forward pass of n records does; under no_grad nothing is learned."""
     batch = records.take(torch.zeros(n, dtype=torch.int64))
     count = _Count()
-    with torch.no_grad(), count:
-        learner.shard_loss(batch, Generator().manual_seed(0))
+    was_training = learner.training
+    learner.train(False)
+    try:
+        with torch.no_grad(), count:
+            learner.shard_loss(batch, generator(0, Stream.NOISE, 0))
+    finally:
+        learner.train(was_training)
     return count
 
 

@@ -58,7 +58,7 @@ def test_n_tile_and_spacing_change_the_picture(narrows, model):
 def test_the_report_is_one_page_with_numbers_pictures_chain_and_command(narrows, model):
     narrows("picture", "digits:test", "-m", model, "-o", "report.html", "-n", "4")
     page = Path("report.html").read_text(encoding="utf-8")
-    for text in ("sse_per_record", "PCA, 4 components", "dense 64-256-4", "digits:test", "training__batch_size"):
+    for text in ("sse_per_record", "PCA, 4 components", "dense 64-4", "digits:test", "training__batch_size"):
         assert text in page
     assert f"narrows picture digits:test -m {model} -o report.html -n 4" in page
     assert page.count("data:image/png;base64,") == 4  # reconstructions, map, filters, curves

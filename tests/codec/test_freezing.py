@@ -15,6 +15,7 @@ from narrows.codec import freezing
 from narrows.codec.freezing import freeze_decoder
 from narrows.codec.operations import Rectify
 from narrows.codec.program import Program
+from narrows.data.columns import Columns
 from narrows.errors import NotFreezableError
 from narrows.likelihoods import Bernoulli, Laplace, Normal
 from narrows.networks import Convolutional, Dense, Network
@@ -66,7 +67,9 @@ def check(chosen, shape, at_least):
 @pytest.mark.parametrize("name", RECIPES)
 @pytest.mark.parametrize("shape", [(28, 28), (9, 7)], ids=str)
 def test_every_recipe(name, shape):
-    check(choose_parts(RECIPES[name]().get_params(deep=False), shape, np.dtype(np.uint8)), shape, at_least=72)
+    bytes_of_all_kinds = np.linspace(0, 255, 2, dtype=np.uint8).repeat(math.prod(shape)).reshape(2, *shape)
+    columns = Columns.of(bytes_of_all_kinds)
+    check(choose_parts(RECIPES[name]().get_params(deep=False), shape, np.dtype(np.uint8), columns), shape, at_least=72)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS.values)

@@ -430,7 +430,7 @@ def test_arguments_that_are_missing_or_too_many_are_refused(function):
         {"phase_bits": lambda _: -1},
         {"phase_bits": lambda _: 32},
     ],
-    ids=str,
+    ids=lambda lie: next(iter(lie)),
 )
 def test_a_predictor_that_does_not_fit_together_is_refused(lie):
     told = predict()

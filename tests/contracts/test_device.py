@@ -27,10 +27,11 @@ from narrows.networks import Convolutional, Dense, Network
 from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing
 from narrows.pretraining import LayerWise, Pretraining
+from narrows.randomness import Stream, generator
 from narrows.recipes import RECIPES
 from narrows.residuals import Residual
-from narrows.stages import new_chain
-from narrows.training import Optimiser, Records, Schedule, Watcher, stream
+from narrows.stages import new_chain, parts_for
+from narrows.training import Optimiser, Records, Schedule, Watcher
 from narrows.uses import generate
 
 pytestmark = pytest.mark.usefixtures("cuda")
@@ -83,7 +84,8 @@ def test_every_part_learns_and_restores_there(part):
     records = Records(IMAGES, CUDA)
     n_classes = 0 if getattr(part, "tied", False) or part.name == "contractive" else 2
     try:
-        chain = new_chain(params, Source(IMAGES), records, 0, n_classes=n_classes)
+        parts = parts_for(params, Source(IMAGES), 0, n_classes=n_classes)
+        chain = new_chain(parts, params["training"] or Training(), Source(IMAGES), records, 0)
     except InvalidParameterError as error:
         pytest.skip(f"not without other settings besides: {error}")
     assert {tensor.device for tensor in chain.state_dict().values()} == {CUDA}
@@ -91,7 +93,7 @@ def test_every_part_learns_and_restores_there(part):
     batch = records.take(rows)
     labels = rows % 2 if chain.parts.n_classes else None
     labelled = batch if labels is None else Labelled(batch, labels)
-    chain.loss(labelled, stream(0, device=CUDA)).total.mean().backward()
+    chain.loss(labelled, generator(0, Stream.NOISE, 0, device=CUDA)).total.mean().backward()
     assert all(weight.grad is None or weight.grad.is_cuda for weight in chain.parameters())
     assert chain.eval().loss(labelled).total.is_cuda
     x, condition = chain.prepare(batch), chain.condition(labels)

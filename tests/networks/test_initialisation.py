@@ -74,7 +74,7 @@ def test_the_biases_of_a_tied_decoder_start_at_zero_whatever_they_were():
 
 def test_a_network_with_a_gru_is_refused_at_fit():
     class Recurrent(Network):
-        def build(self, sizes, generator):
+        def connect(self, sizes, generator):
             class GRUEncoder(Encoder):
                 def __init__(self):
                     super().__init__()

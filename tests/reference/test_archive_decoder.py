@@ -338,6 +338,7 @@ def test_a_float32_table(tmp_path, columns, recipe):
     assert n_escape_bytes(path)
 
 
+@pytest.mark.filterwarnings("ignore::narrows.errors.RangeWarning")  # which is right
 @pytest.mark.parametrize("dtype", ["bool", "int8", "int16", "uint32", "int64", "uint64", "float16", "float64"])
 def test_records_of_other_types(tmp_path, columns, dtype):
     data = columns > 0 if dtype == "bool" else np.abs(20 * columns).astype(dtype)
@@ -638,6 +639,7 @@ def test_tiles_of_grey_images(tmp_path, map_model, overlap):
     assert assert_same(path, map_model).shape == (3, 37, 48)
 
 
+@pytest.mark.filterwarnings("ignore::narrows.errors.RangeWarning")  # which is right
 @pytest.mark.parametrize("overlap", [0, 4])
 def test_tiles_of_float_images(tmp_path, float_map, overlap):
     path = tmp_path / "large.narrows"

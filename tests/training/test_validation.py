@@ -15,6 +15,7 @@ from narrows.pretraining import LayerWise
 from narrows.residuals import Causal
 from narrows.training import LabelledRecords, Records, Stage, Watcher, train
 from narrows.training.loop import mean_loss
+from narrows.training.workers import Workers
 from narrows.uses.classifier import _Classifier
 
 CPU = torch.device("cpu")
@@ -51,11 +52,11 @@ def test_validation_is_in_eval_mode_and_training_in_train_mode():
 @pytest.mark.parametrize("mode", [True, False])
 def test_the_learner_is_given_back_in_the_mode_it_came_in(mode):
     learner = Moody().train(mode)
-    assert mean_loss(learner, RECORDS) == 2.0
+    assert mean_loss(learner, RECORDS, Workers(1)) == 2.0
     assert learner.training is mode
     broken = Broken().train(mode)
     with pytest.raises(ArithmeticError):
-        mean_loss(broken, RECORDS)
+        mean_loss(broken, RECORDS, Workers(1))
     assert broken.training is mode
 
 
@@ -80,7 +81,7 @@ def test_all_that_the_loss_goes_through_changes_its_mode(name):
     modes = []
     handle = register_module_forward_pre_hook(lambda module, _: modes.append(module.training))
     try:
-        mean_loss(learner, records)
+        mean_loss(learner, records, Workers(1))
         assert set(modes) == {False}
         modes.clear()
         learner.loss(next(iter(records.batches(4))))

@@ -1,0 +1,59 @@
+"""What columns look like decides whether one scale suits them all."""
+
+import numpy as np
+import pytest
+
+from narrows.data.columns import Columns
+
+
+@pytest.fixture
+def pixels(rng):
+    """Return grey values that are mostly 0 at the rim, as handwriting is."""
+    lit = np.linspace(0.02, 0.9, 40)
+    values = np.where(rng.random((2000, 40)) < lit, rng.random((2000, 40)), 0)
+    values[0], values[1] = 0, 1
+    return values
+
+
+def test_statistics_are_those_of_numpy(rng):
+    x = rng.normal(size=(5000, 3, 2)) * 1e6 + 1e9
+    columns, flat = Columns.of(x), x.reshape(5000, 6)
+    np.testing.assert_array_equal(columns.low, flat.min(0))
+    np.testing.assert_array_equal(columns.high, flat.max(0))
+    np.testing.assert_allclose(columns.mean, flat.mean(0), rtol=1e-14)
+    np.testing.assert_allclose(columns.deviation, flat.std(0), rtol=1e-10)
+    assert not columns.whole.any()
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1.0, 255.0, 1e20])
+def test_pixels_are_bounded_in_any_unit(pixels, scale):
+    columns = Columns.of(pixels * scale)
+    assert columns.are_bounded
+    assert columns.are_of_one_kind
+
+
+def test_values_that_vary_about_equally_are_of_one_kind(rng):
+    columns = Columns.of(rng.normal(size=(500, 30)) * rng.uniform(1, 4, 30))
+    assert not columns.are_bounded
+    assert columns.are_of_one_kind
+
+
+def test_counts_are_of_one_kind_whatever_their_rates(rng):
+    counts = Columns.of(rng.poisson(np.geomspace(0.5, 500, 30), (2000, 30)).astype(float))
+    low_rates = Columns.of(rng.poisson(np.geomspace(0.01, 4, 30), (2000, 30)))
+    assert low_rates.are_counts
+    assert low_rates.are_of_one_kind
+    assert not counts.are_bounded
+
+
+def test_columns_in_units_of_their_own_are_not(rng):
+    table = rng.normal(size=(500, 6)) * [1, 10, 100, 1, 0.01, 1e4] + [0, 5, 0, 0, 0, 1e6]
+    assert not Columns.of(table).are_of_one_kind
+    flags_beside_amounts = np.column_stack([rng.random((500, 3)) < 0.5, rng.integers(0, 10**6, (500, 3))])
+    assert not Columns.of(flags_beside_amounts).are_of_one_kind
+
+
+@pytest.mark.parametrize("x", [np.full((5, 3), 2.5), np.zeros((1, 4))], ids=["constant", "one record"])
+def test_values_that_never_vary_are_of_one_kind(x):
+    assert Columns.of(x).are_of_one_kind
+    assert not Columns.of(x).are_bounded

@@ -1,0 +1,118 @@
+"""A linear path beside a network: it starts at the principal components, and freezes."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.decomposition import PCA
+
+from narrows import Autoencoder, Training
+from narrows.bottlenecks import Plain
+from narrows.chain import Chain, Parts
+from narrows.errors import InvalidParameterError
+from narrows.likelihoods import Normal
+from narrows.networks import Convolutional, Dense, Strided
+from narrows.training import Records
+
+CPU = torch.device("cpu")
+NETWORKS = [
+    Dense(widths=(12,), activation="silu", linear_path=True),
+    Dense(widths=(), linear_path=True),
+    Dense(widths=(12,), activation="tanh", tied=True, linear_path=True),
+    Convolutional(channels=(4,), linear_path=True),
+    Strided(channels=(4, 4), linear_path=True),
+]
+
+
+def untrained(network, x, n_latent=3):
+    """Return a chain on records x that has not been trained."""
+    parts = Parts(n_latent, network, Plain(), Normal(scale="learned"))
+    chain = Chain(parts, x.shape[1:], x.dtype, torch.Generator().manual_seed(0))
+    chain.prepare_for(Records(x, CPU).batches)
+    return chain
+
+
+def restored(chain, x):
+    with torch.no_grad():
+        return chain.restore(chain.encode(chain.prepare(torch.from_numpy(x))).z).numpy()
+
+
+@pytest.fixture
+def images(rng):
+    values = rng.normal(size=(80, 3)) @ rng.normal(size=(3, 48)) + 0.3 * rng.normal(size=(80, 48)) + 5
+    return values.reshape(80, 8, 6).astype(np.float32)
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=repr)
+def test_before_training_it_is_pca(network, images):
+    chain, flat = untrained(network, images), images.reshape(80, 48)
+    pca = PCA(3).fit(flat)
+    expected = pca.inverse_transform(pca.transform(flat))
+    np.testing.assert_allclose(restored(chain, images).reshape(80, 48), expected, atol=2e-4)
+    with torch.no_grad():
+        codes = chain.encode(torch.from_numpy(images)).z.numpy()
+    np.testing.assert_allclose(codes.std(axis=0), 1, rtol=1e-3)
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=repr)
+def test_its_learned_scale_starts_at_the_error_of_pca(network, images):
+    chain = untrained(network, images)
+    error = np.sqrt(np.square(restored(chain, images) - images).mean())
+    assert chain.likelihood.log_scale.exp().item() == pytest.approx(error, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda x: x[:2], lambda x: x[:1], lambda x: np.full_like(x, 3.25), lambda x: x * 0 + x[0]],
+    ids=["two records", "one record", "one value", "equal records"],
+)
+def test_records_with_fewer_components_than_the_code_has_numbers(images, change):
+    x = change(images)
+    chain = untrained(NETWORKS[0], x)
+    np.testing.assert_allclose(restored(chain, x), x, atol=1e-3)
+
+
+def test_what_lies_far_out_follows_the_linear_path_alone(images):
+    """Beyond five deviations the network sees no difference, so what it adds to the linear path is constant."""
+    chain = untrained(NETWORKS[0], images)
+    for layer in (chain.encoder.network.layers[-1], chain.decoder.network.layers[-1]):
+        torch.nn.init.normal_(layer.weight, generator=torch.Generator().manual_seed(1))
+    direction = np.sign(np.random.default_rng(2).normal(size=(1, 8, 6))).astype(np.float32)
+    far = [
+        torch.from_numpy((images.mean(0) + times * direction * images.std()).astype(np.float32))
+        for times in (50, 100, 150)
+    ]
+    with torch.no_grad():
+        codes = [chain.encoder(one) for one in far]
+    torch.testing.assert_close(codes[2] - codes[1], codes[1] - codes[0], rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("network", [NETWORKS[0], NETWORKS[1], NETWORKS[3]], ids=repr)
+def test_it_freezes_to_whole_numbers(network, images, tmp_path):
+    import narrows
+
+    training = Training(epochs=3, validation=0)
+    model = Autoencoder(3, network=network, training=training, random_state=0).fit(images)
+    assert model.integer_half_.why_not is None
+    path = tmp_path / "images.narrows"
+    narrows.compress(images, path, model=model)
+    back = narrows.restore(path, model=model)
+    apart = np.square(back - model.reconstruct(images)).mean()
+    assert apart < 0.3 * np.square(model.reconstruct(images) - images).mean()
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Dense(code_activation="tanh", linear_path=True), "needs code_activation='identity'. Got 'tanh'"),
+        (lambda: Dense(start_at_mean=True, linear_path=True), "starts at the mean of the data anyway"),
+        (lambda: Dense(tied=True, activation="sigmoid", linear_path=True), "an activation that is 0 at 0"),
+    ],
+)
+def test_settings_that_do_not_go_with_it(make, said):
+    with pytest.raises(InvalidParameterError, match=said):
+        make()
+
+
+def test_layers_are_not_pretrained_beside_it(images):
+    with pytest.raises(InvalidParameterError, match="Layers are trained one by one without a linear path"):
+        Autoencoder(3, network=NETWORKS[0], pretraining="layer-wise").fit(images)

@@ -1,0 +1,116 @@
+"""`auto` keeps a network only where it restores records held out better than PCA; models that lose to PCA warn."""
+
+import numpy as np
+import pytest
+
+import narrows
+from narrows import Autoencoder, Training
+from narrows.errors import WorseThanPCAWarning
+from narrows.networks import Dense
+from narrows.pca import PrincipalComponents
+
+
+def auto(n_latent=3, epochs=60):
+    return narrows.recipe("auto", n_latent=n_latent, random_state=0, training__epochs=epochs)
+
+
+def curved(rng, n=600):
+    """Return records that depend on two numbers in a curved way."""
+    a, b = rng.uniform(-2, 2, (2, n, 1))
+    frequencies = np.linspace(0.5, 2, 10)
+    return np.hstack([np.sin(a * frequencies), np.cos(b * frequencies)]) + 0.01 * rng.normal(size=(n, 20))
+
+
+def flat(rng, n=300):
+    """Return records that depend on three numbers linearly, and noise."""
+    return rng.normal(size=(n, 3)) @ rng.normal(size=(3, 12)) + 0.5 * rng.normal(size=(n, 12))
+
+
+def test_a_network_is_kept_where_it_is_better(rng):
+    x = curved(rng)
+    model = auto(2, epochs=200).fit(x[:500])
+    assert model.comparison_.is_better
+    assert model.comparison_.keeps_network
+    assert model.comparison_.n_records == 50
+    assert not model.chain_.parts.network.is_linear
+    metrics = narrows.evaluate(model, x[500:])
+    assert metrics["sse_per_record"] < 0.9 * metrics["pca_sse_per_record"]
+
+
+def test_where_it_is_not_better_the_model_is_pca_of_all_records(rng):
+    x = flat(rng)
+    model = auto().fit(x[:200])
+    assert not model.comparison_.is_better
+    assert not model.comparison_.keeps_network
+    assert model.chain_.parts.network.is_linear
+    assert model.trained_on_["n_records"] == 200, "those held out included"
+    metrics = narrows.evaluate(model, x[200:])
+    assert metrics["sse_per_record"] == pytest.approx(metrics["pca_sse_per_record"], rel=1e-3)
+
+
+def test_a_network_that_was_asked_for_is_kept_all_the_same(rng):
+    network = Dense(widths=(8,), activation="silu", linear_path=True)
+    model = auto().set_params(network=network).fit(flat(rng))
+    assert not model.comparison_.is_better
+    assert model.comparison_.keeps_network
+    assert model.chain_.parts.network == network
+
+
+def test_the_best_weights_are_kept(rng):
+    x = flat(rng, 60)
+    network = Dense(widths=(64,), activation="silu", linear_path=True)
+    model = auto(6).set_params(network=network, training__batch_size=8).fit(x, validation=flat(rng, 60))
+    losses = [row["validation_loss"] for row in model.history_]
+    best = int(np.argmin(losses))
+    assert best < len(losses) - 1, "else the test would show nothing"
+    held_out = flat(np.random.default_rng(0), 60)
+    again = auto(6).set_params(network=network, training__batch_size=8).fit(x, validation=held_out)
+    assert -again.score(held_out) == pytest.approx(min(row["validation_loss"] for row in again.history_), rel=1e-4)
+
+
+@pytest.mark.parametrize(("n", "held_out"), [(4, 1), (40, 10), (100, 20), (1000, 100), (30_000, 2000)])
+def test_how_many_records_are_held_out(n, held_out):
+    from narrows.bottlenecks import Plain
+    from narrows.chain import Parts
+    from narrows.likelihoods import Normal
+    from narrows.stages import n_held_out
+
+    parts = Parts(2, Dense(linear_path=True), Plain(), Normal())
+    assert n_held_out(Training(), parts, n) == held_out
+    assert n_held_out(Training(), Parts(2, Dense(), Plain(), Normal()), n) == 0
+    assert n_held_out(Training(validation=0), parts, n) == 0
+
+
+def test_what_was_kept_is_in_the_file(rng, tmp_path):
+    model = auto().fit(flat(rng))
+    model.save(tmp_path / "flat.safetensors")
+    assert narrows.load(tmp_path / "flat.safetensors").comparison_ == model.comparison_
+
+
+def test_a_model_that_loses_to_pca_warns(rng):
+    x = flat(rng)
+    plain = Autoencoder(3, network=Dense(widths=(16,)), training=Training(epochs=1), random_state=0)
+    with pytest.warns(WorseThanPCAWarning, match=r"restores its training data worse.*Train for more epochs"):
+        model = plain.fit(x)
+    with pytest.warns(WorseThanPCAWarning, match="restores these records worse"):
+        narrows.evaluate(model, x)
+
+
+def test_models_that_spend_their_error_on_other_things_do_not_warn(rng, recwarn):
+    settings = Training(epochs=1)
+    Autoencoder(3, network=Dense(widths=(16,)), corruption="masking", training=settings, random_state=0).fit(flat(rng))
+    Autoencoder(3, bottleneck="gaussian", training=settings, random_state=0).fit(flat(rng))
+    assert not [one for one in recwarn if issubclass(one.category, WorseThanPCAWarning)]
+
+
+def test_pca_is_measured_in_the_units_of_the_model(rng):
+    """In units of their own, the largest columns would be all that PCA sees."""
+    x = flat(rng) * 10.0 ** np.arange(12)
+    model = auto().fit(x)
+    scale = x.std(axis=0)
+    assert model.pca_.scale == pytest.approx(scale)
+    in_units = PrincipalComponents.fit(x / scale, 3, 0)
+    metrics = narrows.evaluate(model, x)
+    error = np.square(x / scale - in_units.decode(in_units.encode(x / scale))).sum() / len(x)
+    assert metrics["pca_preprocessed_sse_per_record"] == pytest.approx(error, rel=1e-3)
+    assert metrics["preprocessed_sse_per_record"] <= 1.01 * error
