@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from narrows.data import Source
 from narrows.density import CodeDensity
@@ -110,7 +111,7 @@ def measure(model: Autoencoder, records: TrainingRecords, names: Iterable[str] =
     reasons: dict[str, str] = {}
     for name in names:
         try:
-            with one_openmp_thread():
+            with one_openmp_thread(), threadpool_limits(1, user_api="blas"):  # others wait for each other by spinning
                 value = _MEASURES[name](model, records, model.trained_on_["seed"])
         except Exception as error:  # whatever it is, the trained weights are worth more
             reasons[name] = f"{type(error).__name__}: {error}"
