@@ -158,8 +158,11 @@ class Chain(nn.Module):
         self.encoder.start_at_components(components)
         self.decoder.start_at_components(components)
         x = next(iter(batches()))
+        # The network beside the path is zero still, whatever label it is told.
+        no_label = x.new_zeros(len(x), self.parts.n_classes) if self.parts.n_classes else None
         with torch.no_grad():
-            self.likelihood.fit_scale(self.decode(self.bottleneck(self.encoder(x)).z), x)
+            z = self.encode(x, no_label).z
+            self.likelihood.fit_scale(self.decode(z, condition=no_label), x)
 
     def prepare(self, records: Tensor) -> Tensor:
         """Return records (n, *shape), of any stored dtype, as preprocessed floats x."""
