@@ -110,7 +110,10 @@ def _encoder_and_decoder(header: Mapping[str, Any]) -> tuple[str, str]:
     n_h = f"2·{n_latent}" if header["parts"]["bottleneck"]["name"] == "gaussian" else n_latent
     there_text = "-".join(str(width) for width in (f"{n_values}{label}", *widths, n_h))
     back_text = "-".join(str(width) for width in (f"{n_latent}{label}", *back, n_values))
-    return f"dense {there_text}, {network['activation']}", f"dense {back_text}{tied}"
+    if network.get("linear_path") and not (widths or back):
+        return f"dense {there_text}, the principal components", f"dense {back_text}, their inverse"
+    beside = ", beside a linear path" if network.get("linear_path") else ""
+    return f"dense {there_text}, {network['activation']}{beside}", f"dense {back_text}{tied}{beside}"
 
 
 def _pretraining(part: Mapping[str, Any] | str | None) -> list[tuple[str, str]]:

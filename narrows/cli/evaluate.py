@@ -24,6 +24,8 @@ _WORDS = {
     "cross_entropy_per_value": ("nats", "binary cross-entropy of a value"),
     "nats_per_record": ("nats", "the loss that was minimised, of a record"),
     "pca_sse_per_record": ("", "squared error that PCA leaves, with as many components"),
+    "preprocessed_sse_per_record": ("", "squared error of a record in the units that the model is trained in"),
+    "pca_preprocessed_sse_per_record": ("", "squared error that PCA leaves in these units"),
     "elbo_nats_per_record": ("nats", "evidence lower bound on log p(x): minus the next two"),
     "reconstruction_nats_per_record": ("nats", "−log p(x | z) for a code z that is drawn"),
     "kl_nats_per_record": ("nats", "what the code says beyond its prior"),
