@@ -78,7 +78,7 @@ class TrainingRecords:
     rows : ndarray of int, shape (n,), or None
         Which of them PCA is fitted to: all (None) but those that were held out by request.
     records : Records
-        Those that the model was trained on, on its device; with their labels, where the model is told of them.
+        The records that the model was trained on, on its device. Those of a conditional model have their labels.
     unlabelled : Records
         The same without labels.
     """
@@ -109,6 +109,7 @@ def measure(model: Autoencoder, records: TrainingRecords, names: Iterable[str] =
     measuring. An artefact that is not measured then is the former one, or None.
     """
     reasons: dict[str, str] = {}
+    names = tuple(names)
     for name in names:
         try:
             with one_openmp_thread(), threadpool_limits(1, user_api="blas"):  # others wait for each other by spinning
@@ -125,6 +126,9 @@ def measure(model: Autoencoder, records: TrainingRecords, names: Iterable[str] =
     if reasons:
         said = [f"The {NAMES[name]} could not be measured. {_sentence(reason)}" for name, reason in reasons.items()]
         warnings.warn(" ".join([*said, "The trained model is whole without.", _HOW]), UnmeasuredWarning, stacklevel=3)
+    # Last of all: where warnings are errors, the model has everything by now.
+    if "pca" in names and model.pca_ is not None and not model.chain_.parts.n_classes:
+        check_against_pca(model.chain_, model.pca_, records.unlabelled)
 
 
 def measure_source(model: Autoencoder, source: Source, labels: NDArray[np.int64] | None, *, again: bool) -> None:
@@ -185,16 +189,13 @@ def _sentence(reason: str) -> str:
 
 
 def _pca(model: Autoencoder, records: TrainingRecords, seed: int) -> PrincipalComponents:
-    pca = PrincipalComponents.fit(
+    return PrincipalComponents.fit(
         records.values,
         model.chain_.bottleneck.n_numbers,
         seed,
         rows=records.rows,
         scale=value_scale(model.chain_),
     )
-    if not model.chain_.parts.n_classes:
-        check_against_pca(model.chain_, pca, records.unlabelled)
-    return pca
 
 
 def _density(model: Autoencoder, records: TrainingRecords, seed: int) -> CodeDensity | None:

@@ -55,7 +55,7 @@ def choose_parts(params: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dt
     Raises
     ------
     InvalidParameterError
-        If a parameter is nothing that it can be, or the parts do not go together.
+        If a parameter has a value that is not allowed, or two parts cannot be combined.
     """
     owner = "Autoencoder"
     record = params["record"]

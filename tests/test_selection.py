@@ -96,6 +96,17 @@ def test_a_model_that_loses_to_pca_warns(rng):
         narrows.evaluate(model, x)
 
 
+@pytest.mark.filterwarnings("error::narrows.errors.WorseThanPCAWarning")
+def test_where_the_warning_is_an_error_the_model_has_everything_all_the_same(rng):
+    x = flat(rng)
+    model = Autoencoder(3, network=Dense(widths=(16,)), training=Training(epochs=1), random_state=0)
+    with pytest.raises(WorseThanPCAWarning):
+        model.fit(x)
+    assert not model.unmeasured_
+    assert model.pca_ is not None
+    assert model.transform(x).shape == (300, 3)
+
+
 def test_models_that_spend_their_error_on_other_things_do_not_warn(rng, recwarn):
     settings = Training(epochs=1)
     Autoencoder(3, network=Dense(widths=(16,)), corruption="masking", training=settings, random_state=0).fit(flat(rng))
