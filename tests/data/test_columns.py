@@ -38,12 +38,14 @@ def test_values_that_vary_about_equally_are_of_one_kind(rng):
     assert columns.are_of_one_kind
 
 
-def test_counts_are_of_one_kind_whatever_their_rates(rng):
-    counts = Columns.of(rng.poisson(np.geomspace(0.5, 500, 30), (2000, 30)).astype(float))
-    low_rates = Columns.of(rng.poisson(np.geomspace(0.01, 4, 30), (2000, 30)))
-    assert low_rates.are_counts
-    assert low_rates.are_of_one_kind
-    assert not counts.are_bounded
+def test_counts_that_reach_zero_are_of_one_kind_though_their_rates_differ(rng):
+    """Their deviations alone would say otherwise."""
+    columns = Columns.of(rng.poisson(np.geomspace(0.005, 40, 30), (2000, 30)))
+    least, largest = np.quantile(columns.deviation, (0.1, 0.9))
+    assert columns.are_counts
+    assert columns.are_of_one_kind
+    assert not Columns.of(rng.poisson(4.0, (2000, 30)) + 0.5).are_counts, "not whole numbers"
+    assert largest > 10 * least
 
 
 def test_columns_in_units_of_their_own_are_not(rng):
