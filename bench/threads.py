@@ -1,6 +1,6 @@
 """Time the training steps of the documents' recipes, alone and beside one busy process.
 
-    python bench/threads.py                    all workloads, about nine minutes on two cores
+    python bench/threads.py                    all workloads, about eight minutes on two cores
     python bench/threads.py --only dense da    some of them; rows of earlier runs are kept
 
 Each workload is trained in three ways, in turns of about a second: whole batches with one OpenMP thread and with two,
@@ -38,6 +38,7 @@ from narrows.stages import chain_stage, new_chain, parts_for
 from narrows.training import Records
 from narrows.training.loop import _Run
 from narrows.training.memory import kept_for_reuse
+from narrows.training.pace import Pace
 from narrows.training.progress import Watcher
 from narrows.training.workers import Workers, most_workers
 
@@ -47,6 +48,14 @@ WORKLOADS = ("deep-tied", "dense", "da", "cvae", "simple", "conv-denoising")
 N_RECORDS = 60_000
 THREADS = 2  # of the fixed choices: one, and so many
 MOST_ALONE, MOST_BUSY = 1.1, 1.4  # times the best fixed choice, and times one thread alone
+
+
+class _Fixed(Pace):
+    """One number of threads, whatever the load."""
+
+    def __init__(self, n_threads: int) -> None:
+        super().__init__(n_threads)
+        self._numbers, self._place = [n_threads], 0
 
 
 class Training:
@@ -69,11 +78,11 @@ class Training:
         records = Records(source.values, device_of(settings))
         chain = new_chain(parts_for(params, source, 0), settings, source, records, 0)
         stage = chain_stage(params, chain, records, None)
-        self.openmp_threads = openmp_threads
         self.workers = Workers(most_workers(THREADS))
         self.run = _Run(stage, chain, [], self.workers, seed=0, watcher=Watcher(), checkpoint=None)
         if openmp_threads is not None:
             self.run._cut(1)
+            self.run.pace = _Fixed(openmp_threads)
         self.used: Counter[int] = Counter()
         self.order: Tensor = self.run._order()
 
@@ -83,7 +92,7 @@ class Training:
 
     def turn(self, seconds: float) -> float:
         """Train for some seconds and return how many milliseconds a step took."""
-        torch.set_num_threads(self.openmp_threads or 1)
+        torch.set_num_threads(1)
         run, size, n = self.run, self.run.settings.batch_size, 0
         run.pace.used.clear()
         began = time.perf_counter()

@@ -171,10 +171,19 @@ def _model(name: str, flags: dict[str, Any], settings: tuple[str, ...], valid: s
         _set_psnr(model, name, psnr)
     check("Autoencoder", "n_latent", model.n_latent, optional(Whole(1)))
     device_of(model.training)
-    training = model.training
-    if training is not None and training.patience is not None and not training.validation and valid is None:
+    if valid is None and not _holds_out(model):
         raise click.UsageError("--patience needs data to validate on. Give --valid 0.1, or --valid DATA.")
     return model
+
+
+def _holds_out(model: Autoencoder) -> bool:
+    """Return whether a model has, or may have, records of its own to validate on, or needs none."""
+    training = model.training
+    if training is None or training.patience is None:
+        return True
+    if training.validation is not None:
+        return training.validation > 0
+    return model.network == "auto" or getattr(model.network, "linear_path", False)
 
 
 def _set_psnr(model: Autoencoder, name: str, psnr: float) -> None:

@@ -2,9 +2,9 @@
 
 Nothing waits for the device within an epoch but the look at the loss, a few times a second: the losses of the steps
 stay on the device until then. All randomness of an epoch comes from generators seeded by (seed, epoch), so that a run
-can be taken up between any two steps. On a CPU every product is computed by one thread, and large batches are cut into
-shards. Threads share these, as many as are worth while under the load of the machine, and the sums stay the same to the
-bit.
+can be taken up between any two steps. On a CPU, batches with much work are cut into shards, which threads share, and
+others are whole. There are as many threads as are worth while under the load of the machine, and only where the sums
+stay the same to the bit.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from narrows.training.checkpoints import Checkpoint, State, pack_optimiser, unpa
 from narrows.training.interruption import Interruption
 from narrows.training.learner import Learner
 from narrows.training.memory import kept_if_asked
+from narrows.training.openmp import openmp_threads, same_bits
 from narrows.training.pace import Pace
 from narrows.training.progress import Epoch, Watcher
 from narrows.training.records import Records
@@ -204,11 +205,12 @@ class _Run:
         for group in self.optimiser.param_groups:
             group["lr"] = self._learning_rate(self.step)
         if self.n_shards == 1:
-            loss = self.learner.loss(self.records.take(indices), *self.noises).total.mean()
-            self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            with openmp_threads(self.pace.n_threads):
+                loss = self.learner.loss(self.records.take(indices), *self.noises).total.mean()
+                self.optimiser.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]
         else:
-            loss = self.shards.backward(indices, self.noises, self.pace.n_workers)
+            loss = self.shards.backward(indices, self.noises, self.pace.n_threads)
         self.optimiser.step()
         self.losses[self.step] = loss.detach()
         self.pace.record(0.0 if self.pace.is_fixed else time.perf_counter() - began)
@@ -259,8 +261,14 @@ class _Run:
     def _cut(self, n_shards: int) -> None:
         """Cut batches into so many shards from now on."""
         self.n_shards, self.shards = n_shards, Shards(self.learner, self.records, self.workers)
-        self.pace = Pace(min(n_shards, self.workers.most))
+        most = self.workers.most
+        self.pace = Pace(most, self._same_bits) if n_shards == 1 else Pace(min(n_shards, most))
         self.noises = self._noises()
+
+    def _same_bits(self, n_threads: int) -> bool:
+        """Return whether so many OpenMP threads compute the gradients of whole batches as one does."""
+        sizes = {self.settings.batch_size, len(self.records) % self.settings.batch_size} - {0}
+        return same_bits(self.learner, self.records, {min(size, len(self.records)) for size in sizes}, n_threads)
 
     def _noises(self) -> list[Generator]:
         """Return where the noise of each shard comes from in this epoch; of the first, that of a whole batch."""

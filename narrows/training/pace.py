@@ -1,12 +1,13 @@
-"""How many workers to use while the load of the machine changes, found by trying.
+"""How many threads to use while the load of the machine changes, found by trying.
 
-With other processes beside it, a step may be faster on fewer workers. Results do not depend on their number, so it may
-follow the clock: every second a few steps are made with more or fewer workers, and the faster number is kept.
+With other processes beside it, a step may be faster on fewer threads. Results do not depend on their number, so it may
+follow the clock: every second a few steps are made with more or fewer threads, and the faster number is kept.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 __all__ = ["Pace"]
 
@@ -18,24 +19,28 @@ _SETTLING_STEPS = 2  # first steps of the run, which allocate memory and start t
 
 
 class Pace:
-    """The number of workers for the next step.
+    """The number of threads for the next step.
 
     Parameters
     ----------
     most : int
         At least 1. Numbers tried are 1, 2, 4, … and this one.
+    may_use : callable, optional
+        Says whether so many threads may be used; it is asked once, before a number is first tried. Then the first steps
+        are made with one thread, and otherwise with all.
 
     Attributes
     ----------
-    n_workers : int
+    n_threads : int
         For the next step.
     used : Counter
-        How many steps were made with each number of workers since `used` was last cleared.
+        How many steps were made with each number of threads since `used` was last cleared.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, may_use: Callable[[int], bool] | None = None) -> None:
         self._numbers: list[int] = sorted({most, *(2**power for power in range(most.bit_length()))})
-        self._place = len(self._numbers) - 1
+        self._may_use, self._known = may_use, {1}
+        self._place = len(self._numbers) - 1 if may_use is None else 0
         self._direction = -1
         self._trial: int | None = None  # place of the number that is tried
         self._settling = _SETTLING_STEPS
@@ -49,18 +54,18 @@ class Pace:
         return len(self._numbers) == 1
 
     @property
-    def n_workers(self) -> int:
+    def n_threads(self) -> int:
         return self._numbers[self._place if self._trial is None else self._trial]
 
     @property
     def mostly_used(self) -> int:
-        """The number of workers that most steps were made with; of none, that of the next."""
+        """The number of threads that most steps were made with; of none, that of the next."""
         most_common = self.used.most_common(1)
-        return most_common[0][0] if most_common else self.n_workers
+        return most_common[0][0] if most_common else self.n_threads
 
     def record(self, seconds: float) -> None:
-        """Take note that a step with ``n_workers`` took so long."""
-        self.used[self.n_workers] += 1
+        """Take note that a step with ``n_threads`` took so long."""
+        self.used[self.n_threads] += 1
         if self.is_fixed:
             return
         if self._settling:
@@ -77,8 +82,21 @@ class Pace:
         self._mean = self._seconds / self._n_steps
         if not 0 <= self._place + self._direction < len(self._numbers):
             self._direction = -self._direction
-        self._trial = self._place + self._direction
+        candidate = self._numbers[self._place + self._direction]
+        if self._is_allowed(candidate):
+            self._trial = self._place + self._direction
+        else:
+            kept = self._numbers[self._place]
+            self._numbers.remove(candidate)
+            self._place = self._numbers.index(kept)
         self._seconds, self._n_steps = 0.0, 0
+
+    def _is_allowed(self, candidate: int) -> bool:
+        if self._may_use is not None and candidate not in self._known:
+            if not self._may_use(candidate):
+                return False
+            self._known.add(candidate)
+        return True
 
     def _end_trial(self, tried: int) -> None:
         if self._seconds / self._n_steps < _GAIN * self._mean:

@@ -26,8 +26,9 @@ _VALUE = 80  # to write a value
 _OPERATOR = 1_400_000  # to call an operator, whatever it does
 _WEIGHT = 55  # to write the gradient of a weight and to add it to that of another shard
 # Work of a batch, in costs of a shard, from which on it is cut into so many. Two shards made one after the other then
-# take up to 30 % longer than one batch. More of them help only where there are more CPUs, and may cost 5 % elsewhere.
-_SHARDS = {8: 160.0, 4: 40.0, 2: 2.5}
+# take up to 10 % longer than one batch. More of them help only where there are more CPUs, and may cost 5 % elsewhere.
+# From 2.5 on two threads are faster with a shard each than one with the batch, but OpenMP with two is faster still.
+_SHARDS = {8: 160.0, 4: 40.0, 2: 8.0}
 
 
 def choose_n_shards(learner: Learner, records: Records, batch_size: int) -> int:

@@ -1,6 +1,7 @@
 """Memory that steps use again is not asked of the system again, where the process is ours; others are left alone."""
 
 import contextlib
+import ctypes
 import os
 import platform
 from pathlib import Path
@@ -80,7 +81,8 @@ def mallopt_calls(monkeypatch):
         def malloc_trim(self, pad):
             calls.append(pad)
 
-    monkeypatch.setattr("narrows.training.memory.ctypes.CDLL", lambda _: Library())
+    load = ctypes.CDLL
+    monkeypatch.setattr(ctypes, "CDLL", lambda name, **how: Library() if name is None else load(name, **how))
     return calls
 
 

@@ -1,0 +1,59 @@
+"""OpenMP threads for batches that are not cut, where so many threads compute the same bits as one.
+
+How a product is cut among threads may decide the last bits of its sums, and whether it does depends on the library that
+computes it, on its shape and on the machine. So it is tried: if the gradients of a batch are the same, the number of
+threads may follow the load of the machine, and training still gives the same weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from narrows.randomness import Stream, generator
+from narrows.training.learner import Learner
+from narrows.training.records import Records
+
+__all__ = ["openmp_threads", "same_bits"]
+
+
+@contextmanager
+def openmp_threads(n: int) -> Iterator[None]:
+    """Compute products with n threads, and with as many as before when the context is left."""
+    before = torch.get_num_threads()
+    if n == before:
+        yield
+        return
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def same_bits(learner: Learner, records: Records, batch_sizes: Iterable[int], n_threads: int) -> bool:
+    """Return whether n threads compute the same losses and gradients as one thread does, of batches of all sizes.
+
+    Learners whose loss couples the records of a batch may learn from being asked, and are not.
+    """
+    if getattr(learner, "couples_records", True):
+        return False
+    for size in batch_sizes:
+        with openmp_threads(1):
+            by_one = _loss_and_gradient(learner, records, size)
+        with openmp_threads(n_threads):
+            by_all = _loss_and_gradient(learner, records, size)
+        if not all(map(torch.equal, by_one, by_all)):
+            return False
+    return True
+
+
+def _loss_and_gradient(learner: Learner, records: Records, size: int) -> list[Tensor]:
+    batch = records.take(torch.arange(size))
+    loss = learner.shard_loss(batch, generator(0, Stream.NOISE, 0)).total.mean()
+    weights = [weight for weight in learner.parameters() if weight.requires_grad]
+    gradient = torch.autograd.grad(loss, weights, allow_unused=True)
+    return [loss.detach(), *(of_weight for of_weight in gradient if of_weight is not None)]
