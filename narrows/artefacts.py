@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
+from narrows.blas import one_blas_thread
 from narrows.data import Source
 from narrows.density import CodeDensity
 from narrows.errors import DataError, NotMeasuredError, UnmeasuredWarning
@@ -112,7 +112,7 @@ def measure(model: Autoencoder, records: TrainingRecords, names: Iterable[str] =
     names = tuple(names)
     for name in names:
         try:
-            with one_openmp_thread(), threadpool_limits(1, user_api="blas"):  # others wait for each other by spinning
+            with one_openmp_thread(), one_blas_thread():
                 value = _MEASURES[name](model, records, model.trained_on_["seed"])
         except Exception as error:  # whatever it is, the trained weights are worth more
             reasons[name] = f"{type(error).__name__}: {error}"

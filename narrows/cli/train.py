@@ -171,7 +171,7 @@ def _model(name: str, flags: dict[str, Any], settings: tuple[str, ...], valid: s
         _set_psnr(model, name, psnr)
     check("Autoencoder", "n_latent", model.n_latent, optional(Whole(1)))
     device_of(model.training)
-    if valid is None and not _holds_out(model):
+    if (valid is None or share is not None) and not _holds_out(model):
         raise click.UsageError("--patience needs data to validate on. Give --valid 0.1, or --valid DATA.")
     return model
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
 from torch import Tensor
+
+from narrows.blas import one_blas_thread
 
 __all__ = ["Components", "components_of"]
 
@@ -66,7 +67,7 @@ def components_of(batches: Callable[[], Iterable[Tensor]], n_components: int) ->
     x = np.concatenate([batch[::every].flatten(1).cpu().numpy() for batch in batches()])
     mean = x.mean(axis=0, dtype=np.float64)
     x = (x - mean).astype(np.float32)
-    with threadpool_limits(1), np.errstate(invalid="ignore", divide="ignore"):  # one record, or equal ones
+    with one_blas_thread(), np.errstate(invalid="ignore", divide="ignore"):  # one record, or equal ones
         pca = PCA(min(n_components, *x.shape), random_state=0).fit(x)
         deviations = (x @ pca.components_.T.astype(np.float32)).std(axis=0, dtype=np.float64)
     total = float(np.square(x, dtype=np.float64).mean())
