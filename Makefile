@@ -7,6 +7,9 @@ STAMP := $(VENV)/.installed
 # whoever is done first takes over half of what another has left.
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
+# Tests start many processes: what Python has compiled once is kept for them, also where that is switched off.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: install demo test test-quick test-slow lint bench bench-codec clean
 
 install: $(STAMP)

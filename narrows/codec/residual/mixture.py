@@ -147,7 +147,7 @@ class Mixture:
         last = self.window - 1
 
         def sums(j: NDArray[np.int64]) -> NDArray[np.int64]:
-            # Called for few values many times: np.clip takes four times as long as maximum and minimum in place.
+            # Called for few values many times: np.clip takes three times as long as maximum and minimum in place.
             z = first + SIXTEENTHS * j[..., None, :]
             np.maximum(z, -_MOST_DISTANCE, out=z)
             np.minimum(z, _MOST_DISTANCE, out=z)
