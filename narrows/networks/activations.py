@@ -4,14 +4,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 
 from narrows.options import Choice
 
 __all__ = ["ACTIVATIONS", "INVERTIBLE", "SoftClip", "activation", "inverse_activation"]
 
 _SHARPNESS = 8.0  # p of the soft clipping function
+_SCALE = math.tanh(_SHARPNESS / 4)
+
+
+class _SoftClipping(Function):
+    """The soft clipping function with its derivative in few operators: it is applied to every value of a record."""
+
+    @staticmethod
+    def forward(ctx: Any, u: Tensor) -> Tensor:
+        inner = (u - 0.5).mul_(_SHARPNESS / 2).tanh_()
+        ctx.save_for_backward(inner)
+        s = (_SCALE * inner).atanh_().mul_(2 / _SHARPNESS).add_(0.5)
+        return s.clamp_(0, 1)  # what rounding leaves outside
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        square: Tensor = ctx.saved_tensors[0].square()
+        return (1 - square).mul_(_SCALE).div_(1 - _SCALE**2 * square).mul_(gradient)
 
 
 class SoftClip(nn.Module):
@@ -30,15 +51,14 @@ class SoftClip(nn.Module):
     """
 
     def forward(self, u: Tensor) -> Tensor:
-        inner = (_SHARPNESS / 2 * (u - 0.5)).tanh()
-        s = 0.5 + 2 / _SHARPNESS * (math.tanh(_SHARPNESS / 4) * inner).atanh()
-        return s.clamp(0, 1)  # what rounding leaves outside
+        s: Tensor = _SoftClipping.apply(u)  # type: ignore[no-untyped-call]
+        return s
 
     @staticmethod
     def inverse(s: Tensor) -> Tensor:
         """Return the u that `forward` makes s of; s is strictly between 0 and 1."""
         inner = (_SHARPNESS / 2 * (s - 0.5)).tanh()
-        return 0.5 + 2 / _SHARPNESS * (inner / math.tanh(_SHARPNESS / 4)).atanh()
+        return 0.5 + 2 / _SHARPNESS * (inner / _SCALE).atanh()
 
 
 _MODULES: dict[str, type[nn.Module]] = {

@@ -37,6 +37,8 @@ def test_its_slope_is_finite_everywhere_and_that_of_the_definition():
     assert bool(u.grad.isfinite().all())
     by_definition = torch.sigmoid(8 * ANY.double()) - torch.sigmoid(8 * (ANY.double() - 1))
     torch.testing.assert_close(u.grad.double(), by_definition, rtol=0, atol=1e-4)
+    values = torch.linspace(-2, 3, 41, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(SoftClip(), values)
 
 
 def test_its_inverse_undoes_it():
