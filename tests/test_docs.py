@@ -36,11 +36,12 @@ def snippets(text: str, language: str) -> list[str]:
 @pytest.fixture(autouse=True)
 def _choosing_settings_on_few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep `denoise --demo-noise` quick: most of its time goes into trying settings of the other methods."""
-    monkeypatch.setattr("narrows.evaluation.denoising._CHOSEN_ON", 5)
+    monkeypatch.setattr("narrows.evaluation.denoising._CHOSEN_ON", 2)
 
 
 def test_readme_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Training, "n_epochs", lambda self, n_records: 1)
     blocks = snippets(README, "python")
     assert len(blocks) == 2
     names: dict[str, object] = {}
@@ -57,10 +58,11 @@ def test_readme_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def quick(line: str, more: str = "--epochs 1") -> list[str]:
-    """Return the arguments of a command as shown; training no longer than it takes to try it."""
-    verb, *arguments = shlex.split(re.sub(r"residual__epochs=\d+", "residual__epochs=1", line))
+    """Return the arguments of a command as shown; training and sampling no longer than it takes to try it."""
+    line = re.sub(r"residual__epochs=\d+", "residual__epochs=1", line)
+    verb, *arguments = shlex.split(re.sub(r"--importance-samples \d+", "--importance-samples 5", line))
     assert verb == "narrows"
-    return arguments if arguments[0] != "train" or "--epochs" in arguments else [*arguments, *more.split()]
+    return arguments if arguments[0] != "train" else [*arguments, *more.split()]  # what is said last counts
 
 
 def test_the_commands_on_compression_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large_digits) -> None:
@@ -71,7 +73,7 @@ def test_the_commands_on_compression_run(tmp_path: Path, monkeypatch: pytest.Mon
     write_images("scans", images.reshape(12, 3, 3, 16, 16).swapaxes(2, 3).reshape(12, 48, 48)[:, :40])
     for line in "".join(snippets(COMPRESSION, "sh")).splitlines():
         # This one is asked for a quality, which it must have learned to reach.
-        more = "--epochs 20 --batch-size 32" if "-o model.safetensors" in line else "--epochs 1"
+        more = "--epochs 6 --batch-size 32" if "-o model.safetensors" in line else "--epochs 1"
         result = CliRunner().invoke(main, quick(line, more))
         assert result.exit_code == 0, f"{line}\n{result.output}"
     with Image.open("scans-restored/003.png") as scan:
@@ -101,7 +103,7 @@ def test_the_commands_and_the_python_on_new_records_run(tmp_path: Path, monkeypa
 def small_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large_digits: Any) -> Path:
     """A folder to work in, where MNIST is a few digits of its size."""
     (tmp_path / "mnist").mkdir()
-    for prefix, n in (("train", 40), ("t10k", 20)):
+    for prefix, n in (("train", 20), ("t10k", 20)):
         labels = np.arange(n, dtype=np.uint8) % 10
         images = np.pad(large_digits[0][:n], ((0, 0), (6, 6), (6, 6)))
         for name, values in (("images-idx3", images), ("labels-idx1", labels)):
@@ -129,8 +131,8 @@ def test_the_commands_on_mnist_run(page: str, small_mnist: Path) -> None:
 def test_the_python_on_the_classics_runs(small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Training, "n_epochs", lambda self, n_records: 1)
     train = narrows.data.open("mnist:train")
-    names: dict[str, Any] = {"narrows": narrows, "images": np.tile(train.values, (26, 1, 1))}
-    names["labels"] = np.tile(train.labels, 26)
+    names: dict[str, Any] = {"narrows": narrows, "images": np.tile(train.values, (52, 1, 1))}
+    names["labels"] = np.tile(train.labels, 52)
     for block in snippets((ROOT / "docs" / "classics.md").read_text(), "python"):
         exec(compile(block, "classics.md", "exec"), names)
     assert names["activity"].shape == (20, 500)

@@ -285,11 +285,12 @@ class Decoder:
             pop = inner.compiled.pop_mixture
             self.lend(lambda *message: pop(*mixture.arrays(), *message, places))
             return places
+        find = mixture.finder(len(self._x))
         for first in range(0, n, len(self._x)):
             row = slice(first, min(first + len(self._x), n))
             x = self._x[: row.stop - row.start]
             slots = x & ((1 << self._precision) - 1)
-            places[row], starts, frequencies = mixture.find(row, slots)
+            places[row], starts, frequencies = find(row, slots)
             x[:] = frequencies * (x >> self._precision) + slots - starts
             (low,) = (x < _LOWEST).nonzero()
             taken = self._words[self._n_read : self._n_read + low.size]

@@ -95,13 +95,18 @@ class FrequencyTables:
         precision : int
             P, 8 to 15.
         """
-        lows, frequencies = [], []
+        lows, rows = [], []
         for low, counts in counted:
             lows.append(low)
-            frequencies.append(_shares(np.asarray(counts, np.float64), 1 << precision))
-        sizes = np.array([len(entries) - 1 for entries in frequencies], np.int32)
-        flat = np.concatenate([*frequencies, np.empty(0, np.int64)])
-        return cls(precision, np.array(lows, np.int32), sizes, flat.astype(np.uint16))
+            rows.append(np.asarray(counts, np.float64))
+        lengths = np.array([len(counts) for counts in rows], np.int64)
+        firsts = np.cumsum(lengths) - lengths
+        flat = np.empty(int(lengths.sum()), np.int64)
+        for length in np.unique(lengths):
+            (alike,) = (lengths == length).nonzero()
+            places = firsts[alike, None] + np.arange(length)
+            flat[places] = _shares(np.stack([rows[number] for number in alike]), 1 << precision)
+        return cls(precision, np.array(lows, np.int32), (lengths - 1).astype(np.int32), flat.astype(np.uint16))
 
     def to_tensors(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return settings and arrays from which `from_tensors` makes the same tables."""
@@ -187,9 +192,11 @@ def regular_window(weights: NDArray[Any], precision: int) -> tuple[int, int]:
     that hardly occur never take more than a quarter of a table; of those that wide, the one with the largest sum is
     taken.
     """
-    often = np.flatnonzero(weights >= weights.sum() / (2 << precision))
+    rare, width = weights.sum() / (2 << precision), 1 << (precision - 2)
+    if len(weights) <= width and weights[0] >= rare and weights[-1] >= rare:
+        return 0, len(weights)
+    often = np.flatnonzero(weights >= rare)
     first, last = int(often[0]), int(often[-1]) + 1
-    width = 1 << (precision - 2)
     if last - first > width:
         sums = np.concatenate([[0.0], np.cumsum(weights[first:last], dtype=np.float64)])
         first += int(np.argmax(sums[width:] - sums[:-width]))
@@ -199,18 +206,30 @@ def regular_window(weights: NDArray[Any], precision: int) -> tuple[int, int]:
 
 
 def _shares(counts: NDArray[np.float64], total: int) -> NDArray[np.int64]:
-    """Return whole numbers of at least 1 that sum to the total, in proportion to the counts as nearly as possible."""
-    assert 2 <= len(counts) <= total
-    counts = np.maximum(counts, 0) / max(float(counts.max()), 1e-300) + 1e-12
-    at_least = np.zeros(len(counts), np.bool_)  # those whose share would be below 1
-    while True:
-        share = counts * ((total - at_least.sum()) / counts[~at_least].sum())
-        fewer = (share < 1) & ~at_least
-        if not fewer.any():
-            break
-        at_least |= fewer
+    """Return whole numbers of at least 1 that sum to the total, in proportion to the counts as nearly as possible.
+
+    Those of each row of counts (T, n).
+    """
+    n = counts.shape[1]
+    assert 2 <= n <= total
+    counts = np.maximum(counts, 0) / np.maximum(counts.max(1, keepdims=True), 1e-300) + 1e-12
+    share = np.empty_like(counts)
+    at_least = np.zeros(counts.shape, np.bool_)  # those whose share would be below 1
+    rows = np.arange(len(counts))
+    while len(rows):
+        others = ~at_least[rows]
+        n_others = others.sum(1)
+        sums = np.empty(len(rows))
+        for number in np.unique(n_others):
+            alike = n_others == number
+            sums[alike] = counts[rows[alike]][others[alike]].reshape(-1, number).sum(1)
+        share[rows] = counts[rows] * ((total - n + n_others) / sums)[:, None]
+        fewer = (share[rows] < 1) & others
+        at_least[rows] |= fewer
+        rows = rows[fewer.any(1)]
     share[at_least] = 1
     whole: NDArray[np.int64] = np.floor(share).astype(np.int64)
-    order = np.argsort(whole - share, kind="stable")
-    whole[order[: total - whole.sum()]] += 1
+    order = np.argsort(whole - share, axis=1, kind="stable")
+    some, rank = (np.arange(n) < (total - whole.sum(1))[:, None]).nonzero()
+    whole[some, order[some, rank]] += 1
     return whole

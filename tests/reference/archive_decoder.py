@@ -702,8 +702,12 @@ class Mixture(NamedTuple):
         j = np.arange(self.window + 1)[:, None]
         mass = np.zeros((self.window + 1, len(self.lows)), np.int64)
         for weight, scale, mean in zip(self.weights, self.scales, self.means, strict=True):
-            d = np.clip(16 * (self.lows + j) - 8 - mean, -(1 << 24), 1 << 24)
-            mass += weight * SIGMOID[2048 + np.clip((d * SLOPE[scale]) >> 16, -2048, 2048)]
+            d = 16 * j + (16 * self.lows - 8 - mean)
+            np.clip(d, -(1 << 24), 1 << 24, out=d)
+            d *= SLOPE[scale]
+            d >>= 16
+            np.clip(d, -2048, 2048, out=d)
+            mass += weight * SIGMOID[2048 + d]
         sums: Array = j + (((65536 - self.window) * mass) >> 31)
         sums[0], sums[-2], sums[-1] = 0, 65535, 65536
         return sums
@@ -713,37 +717,32 @@ class MixtureDecoder:
     """Takes a message apart whose entries have mixtures instead of tables."""
 
     def __init__(self, message: Message) -> None:
-        self.states = message.states.astype(np.int64)
-        self.words = message.words.astype(np.int64)
+        self.states: list[int] = message.states.tolist()
+        self.words: list[int] = message.words.tolist()
         self.position = 0
-        require(np.all(self.states >= 1 << 16), "a state is too small")
+        require(min(self.states) >= 1 << 16, "a state is too small")
 
     def block(self, mixture: Mixture) -> Array:
-        """Decode a position of all records."""
-        lanes, starts = len(self.states), mixture.starts().T
-        return np.concatenate([self.row(starts[i : i + lanes]) for i in range(0, len(starts), lanes)])
-
-    def row(self, starts: Array) -> Array:
-        """Decode one place in each of the first lanes, whose starts are (lanes, A + 1)."""
-        lanes = np.arange(len(starts))
-        x = self.states[: len(lanes)]
-        slots = x & 0xFFFF
-        apart = lanes << 17  # so that one search finds the places of all lanes
-        found = np.searchsorted((starts + apart[:, None]).ravel(), slots + apart, side="right") - 1
-        places: Array = found - lanes * starts.shape[1]
-        c, end = starts[lanes, places], starts[lanes, places + 1]
-        x = (end - c) * (x >> 16) + slots - c
-        low = np.flatnonzero(x < 1 << 16)
-        words = self.words[self.position : self.position + len(low)]
-        require(len(words) == len(low), "a message calls for a word past its last")
-        x[low] = (x[low] << 16) + words
-        self.position += len(low)
-        self.states[: len(x)] = x
+        """Decode a position of all records, one after the other."""
+        places = np.empty(len(mixture.lows), np.int64)
+        for record, starts in enumerate(np.ascontiguousarray(mixture.starts().T)):
+            lane = record % len(self.states)
+            x = self.states[lane]
+            slot = x & 0xFFFF
+            place = int(starts.searchsorted(slot, side="right")) - 1
+            c, end = starts[place : place + 2].tolist()
+            x = (end - c) * (x >> 16) + slot - c
+            if x < 1 << 16:
+                require(self.position < len(self.words), "a message calls for a word past its last")
+                x = (x << 16) + self.words[self.position]
+                self.position += 1
+            self.states[lane], places[record] = x, place
         return places
 
     def finish(self) -> None:
         """Check that the message ended as messages do."""
-        require(np.all(self.states == 1 << 16) and self.position == len(self.words), "a message does not end well")
+        ended = all(state == 1 << 16 for state in self.states) and self.position == len(self.words)
+        require(ended, "a message does not end well")
 
 
 class Predictor:

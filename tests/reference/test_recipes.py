@@ -77,25 +77,28 @@ def reach_in_seconds(name, few, *, n, n_test=1000, corrupted=False, **training):
     return narrows.evaluate(model, test[:n_test], corrupted=corrupted)
 
 
+@pytest.mark.usefixtures("chain_only")
 @pytest.mark.parametrize(
     ("name", "n", "training", "metric", "at_most"),
     [
-        ("deep-tied", 5000, {"epochs": 3}, "sse_per_record", 26.0),
-        ("dense", 5000, {"epochs": 8, "batch_size": 64}, "cross_entropy_per_value", 0.155),
-        ("simple", 5000, {"epochs": 8, "batch_size": 32}, "cross_entropy_per_value", 0.13),
-        ("auto", 3000, {"epochs": 20}, "sse_per_record", 10.0),  # PCA of all 60,000 images: 13.19
+        ("deep-tied", 3000, {"epochs": 5, "batch_size": 32}, "sse_per_record", 26.0),
+        ("dense", 2000, {"epochs": 8, "batch_size": 32}, "cross_entropy_per_value", 0.155),
+        ("simple", 3000, {"epochs": 10, "batch_size": 32}, "cross_entropy_per_value", 0.13),
+        ("auto", 2000, {"epochs": 12}, "sse_per_record", 10.0),  # PCA of all 60,000 images: 13.19
     ],
 )
 def test_in_seconds(name, n, training, metric, at_most, few):
     assert reach_in_seconds(name, few, n=n, **training)[metric] <= at_most
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_conv_beats_vanilla_at_the_same_code_size_in_seconds(few):
     few_steps = {"n": 1000, "n_test": 300, "epochs": 4, "batch_size": 16, "optimiser__learning_rate": 3e-3}
     conv, vanilla = (reach_in_seconds(name, few, **few_steps)["sse_per_record"] for name in ("conv", "vanilla"))
     assert conv < 0.95 * vanilla
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_conv_denoising_in_seconds(few):
     got = reach_in_seconds("conv-denoising", few, n=400, n_test=100, corrupted=True, epochs=3, batch_size=4)
     assert got["cross_entropy_per_value"] <= 0.15

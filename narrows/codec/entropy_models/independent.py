@@ -80,6 +80,7 @@ def _counted(column: NDArray[np.int32], precision: int) -> tuple[int, NDArray[np
     lowest = int(column.min())
     counts = np.bincount(column.astype(np.int64) - lowest)
     first, last = regular_window(counts, precision)
-    escaped = len(column) - counts[first:last].sum()
-    # An escape that was never needed is worth a slot, no more.
-    return lowest + first, np.append(counts[first:last] + _PRIOR_COUNT, escaped)
+    entries = np.empty(last - first + 1)
+    np.add(counts[first:last], _PRIOR_COUNT, out=entries[:-1])
+    entries[-1] = len(column) - counts[first:last].sum()  # an escape that was never needed is worth a slot, no more
+    return lowest + first, entries

@@ -54,6 +54,7 @@ MAX_COMPONENTS, MAX_WINDOW = 16, 1 << 13
 _PER_OCTAVE, _SMALLEST = 4, -2  # of scales: steps for each octave, and log2 of the smallest
 _MOST_DISTANCE = 1 << 24
 _FEW = 256  # components of values that are found together
+_MOST_EDGES, _MOST_HELD = 1 << 12, 1 << 16  # components at the edges of few values, and of all that are looked up
 _HALF, _PER_LOGIT = 2048, 128  # the sigmoid is told every 1/128 from -16 to 16
 
 # No entry is within 10^-5 of a half, so that any arithmetic of ten digits rounds them to the same numbers.
@@ -111,17 +112,49 @@ class Mixture:
         starts, ends = sums(np.stack([j, j + 1]))
         return starts.astype(np.uint16), (ends - starts).astype(np.uint16), escaped
 
-    def find(self, records: slice, slots: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
-        """Return places, starts and frequencies of what some of the n have at these slots, 0 to 2^16 - 1."""
+    def finder(self, n_at_once: int) -> Callable[[slice, NDArray[np.int64]], tuple[NDArray[np.int64], ...]]:
+        """Return what finds places, starts and frequencies at slots, 0 to 2^16 - 1.
+
+        It is called with slices of n_at_once of the n, or fewer, in turn, and with their slots.
+        """
+        if n_at_once * len(self.weights) > _FEW:
+            return self._find_by_halving
+        # A call takes about as long for one value as for hundreds, so F of many values is found at once: everywhere, or
+        # at every so many places.
+        spacing = 1
+        if n_at_once * len(self.weights) * self.window > _MOST_EDGES:
+            spacing <<= (self.window.bit_length() + 1) // 2
+        edges = np.arange(0, self.window + spacing, spacing)
+        n_held = max(1, _MOST_HELD // (n_at_once * len(self.weights) * len(edges))) * n_at_once
+        apart = np.arange(n_held) << (PRECISION + 1)  # what makes one ascending row of the edges of all values
+        between = np.arange(spacing + 1)[:, None]
+        first, known = -n_held, edges
+
+        def find(records: slice, slots: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+            nonlocal first, known
+            if records.start >= first + n_held:
+                first = records.start
+                held = slice(first, first + n_held)
+                all_edges = np.broadcast_to(edges[:, None], (len(edges), self.lows[held].size))
+                known = (self._sums(held)(all_edges) + apart[: all_edges.shape[1]]).T.ravel()
+            numbers = np.arange(records.start - first, records.stop - first)
+            shifts = apart[numbers]
+            at = known.searchsorted(slots + shifts, "right") - 1
+            low = (at - numbers * len(edges)) * spacing
+            if spacing == 1:
+                return low, known[at] - shifts, known[at + 1] - known[at]
+            sums = self._sums(records)(low + between)
+            further = np.add.reduce(sums <= slots, 0, np.int64) - 1
+            starts, ends = sums[further, numbers - numbers[0]], sums[further + 1, numbers - numbers[0]]
+            return low + further, starts, ends - starts
+
+        return find
+
+    def _find_by_halving(self, records: slice, slots: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
         sums = self._sums(records)
-        # A call takes about as long for one value as for hundreds, so few values are found by hexadecimal digits.
-        bits = 4 if self.weights[:, records].size <= _FEW else 1
-        digits = np.arange(1, 1 << bits)[:, None]
         low = np.zeros(len(slots), np.int64)
-        n_digits = -(-(self.window - 1).bit_length() // bits)
-        for shift in range(bits * (n_digits - 1), -1, -bits):
-            is_below = sums(low + (digits << shift)) <= slots  # F(low) <= slot always
-            low += np.add.reduce(is_below, 0, np.int64) << shift
+        for shift in range((self.window - 1).bit_length() - 1, -1, -1):
+            low += (sums(low + (1 << shift)) <= slots).astype(np.int64) << shift  # F(low) <= slot always
         starts, ends = sums(np.stack([low, low + 1]))
         return low, starts, ends - starts
 

@@ -51,10 +51,11 @@ def test_frequencies_are_those_of_the_definition(rng, loops, window):
         assert (starts[record], frequencies[record]) == (start, end - start)
 
 
+@pytest.mark.parametrize("window", [40, 8192])
 @pytest.mark.parametrize("n_lanes", [1, 7, 500])
-def test_values_come_back_and_those_out_of_the_window_are_escapes(rng, loops, n_lanes):
-    mixture = mixture_of(rng)
-    values = mixture.lows + rng.integers(-5, 50, 500)
+def test_values_come_back_and_those_out_of_the_window_are_escapes(rng, loops, n_lanes, window):
+    mixture = mixture_of(rng, window=window)
+    values = mixture.lows + rng.integers(-5, window + 10, 500)
     values[:2] = (1 << 62), -(1 << 62)
     starts, frequencies, escaped = mixture.place(values)
     assert 0 < escaped.sum() < 200
