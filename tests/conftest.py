@@ -99,7 +99,7 @@ def language(request):
 
 @pytest.fixture
 def loops(language, monkeypatch):
-    """Run what asks for this, and nothing else, with the inner loops in C and again in NumPy: both must say the same."""
+    """Run what asks for this, and only that, with the inner loops in C and again in NumPy: both must say the same."""
     from narrows.codec import inner
 
     if language == "compiled" and inner.compiled is None:
