@@ -92,16 +92,27 @@ def mnist_images(mnist_folder):
 
 
 @pytest.fixture(scope="module", params=["compiled", "numpy"])
-def loops(request):
-    """Run what asks for this with the codec's inner loops in C and again in NumPy: both must say the same."""
+def language(request):
+    """Return what the codec's inner loops are run in: of a module, first all tests in C, then all in NumPy."""
+    return request.param
+
+
+@pytest.fixture
+def loops(language, monkeypatch):
+    """Run what asks for this, and only that, with the inner loops in C and again in NumPy: both must say the same."""
     from narrows.codec import inner
 
-    if request.param == "compiled" and inner.compiled is None:
+    if language == "compiled" and inner.compiled is None:
         pytest.skip("narrows was installed without a compiler")
-    with pytest.MonkeyPatch.context() as patch:
-        if request.param == "numpy":
-            patch.setattr(inner, "compiled", None)
-        yield request.param
+    if language == "numpy":
+        monkeypatch.setattr(inner, "compiled", None)
+    return language
+
+
+@pytest.fixture
+def chain_only(monkeypatch):
+    """Fit autoencoders without measuring PCA, density and codec, for tests that look at their chains alone."""
+    monkeypatch.setattr("narrows.autoencoder.measure", lambda model, records: None)
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def table(rng):
 
 @parametrize_with_checks([Autoencoder(training=Training(epochs=2)), Autoencoder()])
 def test_scikit_learn(estimator, check, monkeypatch):
-    monkeypatch.setattr("narrows.training.settings._MOST_EPOCHS", 30)  # enough for what the checks ask
+    monkeypatch.setattr("narrows.training.settings._MOST_EPOCHS", 3)  # none of the checks asks for more
     check(estimator)
 
 
@@ -72,6 +72,7 @@ def test_in_a_pipeline(table):
     assert classifier.predict(table).shape == (40,)
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_grid_search_sets_nested_parameters(table):
     grid = {
         "n_latent": [1, 3],
@@ -264,6 +265,7 @@ def chosen(x, **params):
     return quick(None, **params).fit(x).chain_.parts
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_auto_suits_bytes_and_tables(rng):
     grey = rng.integers(0, 256, (10, 8, 8), dtype=np.uint8)
     of_bytes = chosen(grey)
@@ -277,6 +279,7 @@ def test_auto_suits_bytes_and_tables(rng):
     assert chosen(rng.normal(size=(10, 2))).n_latent == 1
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_auto_takes_convolutions_for_large_images(rng):
     for shape in ((80, 72, 3), (3, 80, 72)):
         parts = chosen(rng.integers(0, 256, (3, *shape), dtype=np.uint8), training=Training(epochs=1))
@@ -287,11 +290,12 @@ def test_auto_takes_convolutions_for_large_images(rng):
 
 
 @pytest.mark.parametrize("size", [40, 76])
+@pytest.mark.usefixtures("chain_only")
 def test_auto_learns_few_colour_images_better_than_their_mean(rng, size):
     # Each of one colour, brighter or darker from top to bottom: as many numbers as the code has say it all.
-    colour, slope = rng.uniform(50, 200, (60, 1, 1, 3)), rng.uniform(-40, 40, (60, 1, 1, 1))
+    colour, slope = rng.uniform(50, 200, (20, 1, 1, 3)), rng.uniform(-40, 40, (20, 1, 1, 1))
     images = (colour + slope * np.linspace(-1, 1, size)[:, None, None] + np.zeros((size, 1))).astype(np.uint8)
-    model = Autoencoder(training=Training(epochs=20, batch_size=20), random_state=0).fit(images)
+    model = Autoencoder(training=Training(epochs=15, batch_size=5), random_state=0).fit(images)
     left = np.square(model.reconstruct(images).astype(float) - images).sum()
     assert left < 0.5 * np.square(images - images.mean(0)).sum()
 
@@ -312,7 +316,7 @@ SHAPES = [(6,), (8, 8), (5, 7), (9, 8, 3), (2, 2, 2, 2)]
 def test_records_come_back_in_shape_dtype_and_units(dtype, shape, rng):
     unit = rng.random((30, *shape))
     x = unit > 0.5 if dtype == "bool" else (unit * 90 + 20).astype(dtype)
-    model = quick(3, training=Training(epochs=30, batch_size=5, optimiser=Adam(learning_rate=3e-3))).fit(x)
+    model = quick(3, training=Training(epochs=4, batch_size=5, optimiser=Adam(learning_rate=3e-3))).fit(x)
     codes = model.transform(x)
     assert (codes.shape, codes.dtype) == ((30, 3), np.float64 if dtype == "float64" else np.float32)
     x_hat = model.inverse_transform(codes, dtype=x.dtype)
@@ -532,6 +536,7 @@ def pca_error(train, x, k):
     return np.square(flat - pca.inverse_transform(pca.transform(flat))).sum(axis=1).mean()
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_a_linear_autoencoder_reaches_the_error_of_pca(digits):
     train, _ = digits
     model = Autoencoder(
@@ -539,23 +544,25 @@ def test_a_linear_autoencoder_reaches_the_error_of_pca(digits):
         network=Dense(widths=()),
         likelihood=Normal(scale=0.5**0.5),
         preprocessing=("unit-scale", MeanRemoval()),
-        training=Training(epochs=60, batch_size=64, optimiser=Adam(learning_rate=0.02)),
+        training=Training(epochs=30, batch_size=64, optimiser=Adam(learning_rate=0.02)),
         random_state=0,
     ).fit(train)
     ours, theirs = narrows.evaluate(model, train)["sse_per_record"], pca_error(train, train, 8)
     assert theirs * 0.999 <= ours <= theirs * 1.02
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_a_deep_autoencoder_beats_pca_on_digits_it_has_not_seen(digits):
     train, test = digits
-    model = Autoencoder(8, training=Training(epochs=60), random_state=0).fit(train)
+    model = Autoencoder(8, training=Training(epochs=20), random_state=0).fit(train)
     assert narrows.evaluate(model, test)["sse_per_record"] < 0.8 * pca_error(train, test, 8)
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_a_denoising_autoencoder_restores_more_than_the_noise_took(digits):
     train, test = digits
     model = Autoencoder(
-        16, corruption=Gaussian(scale=0.3, clip=True), training=Training(epochs=40), random_state=0
+        16, corruption=Gaussian(scale=0.3, clip=True), training=Training(epochs=20), random_state=0
     ).fit(train)
     noisy = model.corrupt(test, random_state=0)
     assert squared_error(test, model.reconstruct(noisy)) < 0.6 * squared_error(test, noisy)

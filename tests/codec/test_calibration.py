@@ -184,6 +184,7 @@ def test_whole_numbers_cost_next_to_nothing(name, digits):
     """Every recipe that makes archives, trained for a moment: the integer decoder against the network itself."""
     changes = {"hinton2006": {"training__epochs": 1}, "deep-tied": {"training__epochs": 1}}
     changes["lossless"] = {"residual__epochs": 2}  # the network of what is kept beside the code, too
+    changes["sda"] = {"pretraining__epochs": 1}
     settings = {"training__epochs": 2, "random_state": 0, **changes.get(name, {})}
     model = narrows.recipe(name, **settings).fit(digits[0][:400])
     records = digits[1][:200]

@@ -46,9 +46,10 @@ def resident_pages():
     return int(Path("/proc/self/statm").read_text().split()[1])
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_the_steps_of_an_epoch_use_the_memory_of_the_epoch_before(monkeypatch):
     monkeypatch.setenv(KEEP_MEMORY, "1")
-    n_steps, batch_size = 20, 50
+    n_steps, batch_size = 8, 50
     records = np.zeros((n_steps * batch_size, 28, 28), np.uint8)
     watcher = PagesOfEpochs()
     network = Convolutional(channels=(32, 8), resampling="stride")

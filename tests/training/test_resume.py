@@ -20,6 +20,8 @@ X = np.random.default_rng(0).normal(size=(40, 6))
 OPTIMISERS = [Adam(learning_rate=0.01, weight_decay=0.1), SGD(momentum=0.9), SGD(), Adadelta()]
 N_STEPS = 5 * 4  # five epochs of four steps
 
+pytestmark = pytest.mark.usefixtures("chain_only")
+
 
 class PowerCutError(RuntimeError):
     """A power cut."""
@@ -129,10 +131,11 @@ def test_a_power_cut_loses_only_what_came_after_the_last_checkpoint(
 ):
     training = {"optimiser": optimiser}
     whole = outcome(unstopped(repr(optimiser), lambda: make(training=training).fit(X)))
-    monkeypatch.setattr("narrows.training.loop._SAVE_SECONDS", -1.0)
     path = tmp_path / "checkpoint"
-    with pytest.raises(PowerCutError):
-        make(training=training).fit(X, checkpoint=path, watcher=StopAt(stop_after, cut_power))
+    with monkeypatch.context() as patched:
+        patched.setattr("narrows.training.loop._SAVE_SECONDS", -1.0)
+        with pytest.raises(PowerCutError):
+            make(training=training).fit(X, checkpoint=path, watcher=StopAt(stop_after, cut_power))
     watcher = StopAt(0, None)
     assert outcome(make(training=training).fit(X, checkpoint=path, resume=True, watcher=watcher)) == whole
     assert watcher.epochs_done == (stop_after - 1) // 4
@@ -244,10 +247,11 @@ def staged(**changes):
 @pytest.mark.parametrize("stop", [interrupt, cut_power])
 def test_a_run_of_several_stages_goes_on_in_the_stage_it_was_in(stop, stop_after, tmp_path, monkeypatch, unstopped):
     whole = unstopped("stages", lambda: staged().fit(X))
-    monkeypatch.setattr("narrows.training.loop._SAVE_SECONDS", -1.0)
     path = tmp_path / "checkpoint"
-    with pytest.raises((KeyboardInterrupt, PowerCutError)):
-        staged().fit(X, checkpoint=path, watcher=StopAt(stop_after, stop))
+    with monkeypatch.context() as patched:
+        patched.setattr("narrows.training.loop._SAVE_SECONDS", -1.0)
+        with pytest.raises((KeyboardInterrupt, PowerCutError)):
+            staged().fit(X, checkpoint=path, watcher=StopAt(stop_after, stop))
     watcher = StopAt(0, None)
     resumed = staged().fit(X, checkpoint=path, resume=True, watcher=watcher)
     assert outcome(resumed) == outcome(whole)
@@ -267,7 +271,7 @@ def test_the_network_of_residuals_is_kept_as_well(stop_after, tmp_path, monkeypa
     def fit(**how):
         residual = Causal(n_hidden=8, n_components=2, reach=2, epochs=4)
         settings = {"network": Dense(widths=(8,)), "residual": residual, "training": {"epochs": 1}}
-        return make(**settings).fit(images, **how)
+        return make(**settings).fit(images, **how).measure(images)
 
     path = tmp_path / "checkpoint"
     with pytest.raises(KeyboardInterrupt):

@@ -1,5 +1,6 @@
 """Batches cut into shards: the same bits whoever computes them, and only where it pays."""
 
+import functools
 import itertools
 import threading
 
@@ -25,6 +26,8 @@ X = np.random.default_rng(0).normal(size=(40, 6))
 IMAGES = np.random.default_rng(1).integers(0, 256, (20, 8, 8), dtype=np.uint8)
 CPU = torch.device("cpu")
 
+pytestmark = pytest.mark.usefixtures("chain_only")
+
 
 @pytest.fixture(params=[2, 4], autouse=True)
 def n_shards(request, monkeypatch):
@@ -33,6 +36,12 @@ def n_shards(request, monkeypatch):
     monkeypatch.setattr("narrows.training.workers.usable_cpus", lambda: 8)
     monkeypatch.setattr("narrows.training.loop._LOOK_SECONDS", -1.0)
     return request.param
+
+
+@pytest.fixture(scope="module")
+def unstopped():
+    """Return a function that returns the outcome of a run that nothing stops, by the number of shards."""
+    return functools.cache(lambda n_shards: outcome(make(2).fit(X)))
 
 
 def make(threads=None, **changes):
@@ -144,16 +153,20 @@ def test_every_shard_of_every_step_has_noise_of_its_own(n_shards, monkeypatch):
 
 @pytest.mark.parametrize("stop_after", [1, 3, 4, 6])
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_run_is_resumed_to_the_bit_with_any_number_of_threads(threads, stop_after, tmp_path, monkeypatch):
-    whole = outcome(make(2).fit(X))
-    monkeypatch.setattr("narrows.training.loop._SAVE_SECONDS", -1.0)
+def test_a_run_is_resumed_to_the_bit_with_any_number_of_threads(
+    threads, stop_after, n_shards, tmp_path, monkeypatch, unstopped
+):
+    whole = unstopped(n_shards)
     path = tmp_path / "checkpoint"
-    with pytest.raises(ZeroDivisionError):
-        make(2).fit(X, checkpoint=path, watcher=StopAt(stop_after + 1, ZeroDivisionError()))
+    with monkeypatch.context() as patched:
+        patched.setattr("narrows.training.loop._SAVE_SECONDS", -1.0)
+        with pytest.raises(ZeroDivisionError):
+            make(2).fit(X, checkpoint=path, watcher=StopAt(stop_after + 1, ZeroDivisionError()))
     assert outcome(make(threads).fit(X, checkpoint=path, resume=True)) == whole
 
 
-def test_a_run_of_the_default_training_is_resumed_with_threads_that_are_set(tmp_path):
+def test_a_run_of_the_default_training_is_resumed_with_threads_that_are_set(tmp_path, monkeypatch):
+    monkeypatch.setattr("narrows.training.settings._MOST_EPOCHS", 30)
     path = tmp_path / "checkpoint"
     whole = Autoencoder(3, random_state=0)
     with pytest.raises(KeyboardInterrupt):

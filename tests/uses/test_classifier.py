@@ -34,7 +34,7 @@ def classifier(autoencoder=None, **params):
 
 @parametrize_with_checks([AutoencoderClassifier(), AutoencoderClassifier(pretrain=False)])
 def test_scikit_learn(estimator, check, monkeypatch):
-    monkeypatch.setattr("narrows.training.settings._MOST_EPOCHS", 30)  # enough for what the checks ask
+    monkeypatch.setattr("narrows.training.settings._MOST_EPOCHS", 3)  # enough for what the checks ask
     check(estimator)
 
 
@@ -118,8 +118,8 @@ def test_first_the_layers_or_the_whole_then_the_labels():
 def test_records_without_labels_help_where_labels_are_few(digits):
     """Fifty labels; the other records are only looked at."""
     few, labels = digits[0][:50], narrows.data.open("digits:train").labels[:50]
-    pretraining = LayerWise(epochs=30, optimiser=Adam(learning_rate=3e-3), corruptions=Masking(level=0.2))
-    settings = {"training": Training(epochs=60, batch_size=10)}
+    pretraining = LayerWise(epochs=10, optimiser=Adam(learning_rate=1e-2), corruptions=Masking(level=0.2))
+    settings = {"training": Training(epochs=20, batch_size=10, optimiser=Adam(learning_rate=1e-2))}
 
     def scores(**params):
         return np.median(
@@ -184,7 +184,7 @@ def test_what_was_given_is_left_as_it_was(digits):
     assert model.autoencoder is autoencoder
 
 
-@pytest.mark.parametrize("stop_after", [3, 50, 75])
+@pytest.mark.parametrize("stop_after", [3, 20, 40])
 def test_an_interrupted_run_goes_on(stop_after, tmp_path, monkeypatch):
     monkeypatch.setattr("narrows.training.loop._LOOK_SECONDS", -1.0)
     path = tmp_path / "checkpoint"
@@ -198,8 +198,8 @@ def test_an_interrupted_run_goes_on(stop_after, tmp_path, monkeypatch):
                 raise RuntimeError("power cut")
 
     monkeypatch.setattr("narrows.training.loop._SAVE_SECONDS", -1.0)
-    small = {"training": Training(epochs=3, batch_size=100)}
-    model = stacked(pretraining=LayerWise(epochs=1, batch_size=50))
+    small = {"training": Training(epochs=3, batch_size=200)}
+    model = stacked(pretraining=LayerWise(epochs=1, batch_size=100))
     whole = classifier(model, **small).fit("digits:train")
     with pytest.raises(RuntimeError):
         classifier(model, **small).fit("digits:train", checkpoint=path, watcher=Stop())
