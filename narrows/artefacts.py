@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from narrows.blas import one_blas_thread
 from narrows.data import Source
 from narrows.density import CodeDensity
-from narrows.errors import DataError, NotMeasuredError, UnmeasuredWarning
+from narrows.errors import DataError, NotMeasuredError, UnmeasuredWarning, levels_to_caller
 from narrows.integer_half import IntegerHalf
 from narrows.parameters import residual_of
 from narrows.pca import PrincipalComponents
@@ -105,8 +105,8 @@ def missing(model: Autoencoder) -> list[str]:
 def measure(model: Autoencoder, records: TrainingRecords, names: Iterable[str] = tuple(NAMES)) -> None:
     """Measure artefacts of a trained model, each by itself.
 
-    What fails is told by one `UnmeasuredWarning` at the end; the others are measured all the same. Ctrl-C ends the
-    measuring. An artefact that is not measured then is the former one, or None.
+    Failures are reported in one `UnmeasuredWarning` at the end. Ctrl-C ends the measuring. An artefact that was not
+    measured keeps its former value, or None.
     """
     reasons: dict[str, str] = {}
     names = tuple(names)
@@ -121,14 +121,20 @@ def measure(model: Autoencoder, records: TrainingRecords, names: Iterable[str] =
             continue
         setattr(model, _ATTRIBUTES[name], value)
         model.unmeasured_.pop(name, None)
+        if name == "codec" and value.why_not is None:
+            model.residual_ = None  # the codec has the network of residuals now
         if value is None:
             model.unmeasured_[name] = _OVERFLOW
     if reasons:
         said = [f"The {NAMES[name]} could not be measured. {_sentence(reason)}" for name, reason in reasons.items()]
-        warnings.warn(" ".join([*said, "The trained model is whole without.", _HOW]), UnmeasuredWarning, stacklevel=3)
+        warnings.warn(
+            " ".join([*said, "The trained model is whole without.", _HOW]),
+            UnmeasuredWarning,
+            stacklevel=levels_to_caller(),
+        )
     # Last of all: where warnings are errors, the model has everything by now.
-    if "pca" in names and model.pca_ is not None and not model.chain_.parts.n_classes:
-        check_against_pca(model.chain_, model.pca_, records.unlabelled)
+    if "pca" in names and not model.chain_.parts.n_classes:
+        check_against_pca(model, records.unlabelled)
 
 
 def measure_source(model: Autoencoder, source: Source, labels: NDArray[np.int64] | None, *, again: bool) -> None:
@@ -203,9 +209,7 @@ def _density(model: Autoencoder, records: TrainingRecords, seed: int) -> CodeDen
 
 
 def _codec(model: Autoencoder, records: TrainingRecords, seed: int) -> IntegerHalf:
-    made = IntegerHalf.freeze(model.chain_, records.unlabelled, model.range_, seed, _freeze_residual(model))
-    model.residual_ = None  # the codec has it now, if it can be of any use
-    return made
+    return IntegerHalf.freeze(model.chain_, records.unlabelled, model.range_, seed, _freeze_residual(model))
 
 
 def _freeze_residual(model: Autoencoder) -> Callable[[torch.Tensor], Any] | None:

@@ -204,7 +204,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         Raises
         ------
         InvalidParameterError
-            If a parameter is nothing that it can be.
+            If a parameter has a value that is not allowed.
         DataError
             If the data cannot be used.
         TrainingDivergedError
@@ -382,7 +382,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         Raises
         ------
         InvalidParameterError
-            If the model has not what codes are to be drawn from, or is told no labels.
+            If the model has no prior or density to draw from, or a conditional model gets no labels.
         DataError
             If there is no such label.
         NotDecodableError
@@ -399,7 +399,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         Raises
         ------
         DataError
-            If the likelihood says nothing of such values, as a Bernoulli one of those outside [0, 1].
+            If values lie outside the likelihood's support, for a Bernoulli likelihood [0, 1].
         """
         check_is_fitted(self)
         source = self._open(X, reset=False)

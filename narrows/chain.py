@@ -26,7 +26,7 @@ from narrows.corruptions import Corruption
 from narrows.errors import DataError, InvalidParameterError
 from narrows.likelihoods import Likelihood
 from narrows.networks import Network, Sizes, Switches
-from narrows.networks.components import components_of
+from narrows.networks.components import components_of, sampled
 from narrows.networks.linear_path import LinearPathDecoder, LinearPathEncoder
 from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing, Preprocessor
@@ -39,6 +39,7 @@ __all__ = ["Chain", "Loss", "Parts"]
 # Integers of up to 16 bits are exact in float32, and float16 and float32 are at home there.
 _FLOAT32_IS_ENOUGH = {torch.bool, torch.uint8, torch.int8, torch.int16, torch.uint16, torch.float16, torch.float32}
 _FIT_BATCH = 4096
+_SCALE_VALUES = 2**22  # that a likelihood's scale is set by at the start
 _ROUNDING = 1e-6  # that scaled values may be off by: in float32 what is just above 1 is 1, and trains as such
 
 
@@ -99,6 +100,11 @@ class Chain(nn.Module):
             part.build(shape, received) for part, received in zip(parts.preprocessing, as_floats, strict=False)
         )
         self.likelihood = parts.likelihood.build(shape)
+        if parts.network.linear_path and self.likelihood.mean_activation != "identity":
+            raise InvalidParameterError(
+                f"A linear path needs a likelihood whose mean is the decoder's output. Got '{parts.likelihood.name}': "
+                "set likelihood='normal', or linear_path=False."
+            )
         self.bottleneck = parts.bottleneck.build(parts.network.code_shape(shape, parts.n_latent))
         sizes = Sizes(
             shape, self.bottleneck.h_shape, self.bottleneck.z_shape, self.likelihood.n_parameters, parts.n_classes
@@ -136,7 +142,7 @@ class Chain(nn.Module):
         size = batch_size(self.shape, _FIT_BATCH)
         self.preprocessor.fit(lambda: (_as_floats(batch) for batch in batches(size)))
         if self.parts.network.linear_path:
-            self.start_at_components(lambda: (self.prepare(batch) for batch in batches(size)))
+            self.start_at_components(torch.cat([self.prepare(batch) for batch in sampled(lambda: batches(size))]))
         if not (self.likelihood.is_bounded or self.parts.network.start_at_mean):
             return
         x = Moments.of(lambda: (self.prepare(batch) for batch in batches(size)), per_value=True)
@@ -150,19 +156,25 @@ class Chain(nn.Module):
         if self.parts.network.start_at_mean:
             self.decoder.start_at(self.likelihood.parameters_of(x.mean.to(self.dtype)))
 
-    def start_at_components(self, batches: Callable[[], Iterable[Tensor]]) -> None:
-        """Set the linear path to the principal components of preprocessed records, batches of (n, *shape)."""
+    @torch.no_grad()
+    def start_at_components(self, records: Tensor) -> None:
+        """Set the linear path to the principal components of preprocessed records (n, *shape).
+
+        A learned scale of the likelihood is set to what they leave of the records.
+        """
         assert isinstance(self.encoder, LinearPathEncoder)
         assert isinstance(self.decoder, LinearPathDecoder)
-        components = components_of(batches, math.prod(self.bottleneck.z_shape))
+        components = components_of(records, math.prod(self.bottleneck.z_shape))
         self.encoder.start_at_components(components)
         self.decoder.start_at_components(components)
-        x = next(iter(batches()))
-        # The network beside the path is zero still, whatever label it is told.
+        every = -(-records.numel() // _SCALE_VALUES)
+        few = torch.split(records[::every], batch_size(self.shape, _FIT_BATCH))
+        self.likelihood.fit_scale((self._through_path(x), x) for x in few)
+
+    def _through_path(self, x: Tensor) -> Tensor:
+        """Return the likelihood's parameters while the network beside the linear path is zero for all labels."""
         no_label = x.new_zeros(len(x), self.parts.n_classes) if self.parts.n_classes else None
-        with torch.no_grad():
-            z = self.encode(x, no_label).z
-            self.likelihood.fit_scale(self.decode(z, condition=no_label), x)
+        return self.decode(self.encode(x, no_label).z, condition=no_label)
 
     def prepare(self, records: Tensor) -> Tensor:
         """Return records (n, *shape), of any stored dtype, as preprocessed floats x."""

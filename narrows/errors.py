@@ -35,6 +35,7 @@ and warnings::
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Iterable
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "UnmeasuredWarning",
     "WorseThanPCAWarning",
     "WrongModelError",
+    "levels_to_caller",
 ]
 
 
@@ -174,3 +176,12 @@ class WorseThanPCAWarning(UserWarning):
 
 class RangeWarning(UserWarning):
     """Records lie in another range than the model's training data, by an order of magnitude; the message names both."""
+
+
+def levels_to_caller() -> int:
+    """Return how far up whoever called narrows is, for warnings: scikit-learn may stand in between."""
+    level, frame = 1, inspect.currentframe()
+    frame = None if frame is None else frame.f_back
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in {"narrows", "sklearn"}:
+        level, frame = level + 1, frame.f_back
+    return level

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import math
 import os
 import warnings
@@ -22,7 +21,7 @@ from sklearn.utils.validation import column_or_1d, validate_data
 import narrows.data
 from narrows.data import Source
 from narrows.data.scale import Trained, scale_warning, typical_magnitude
-from narrows.errors import DataError, RangeWarning, ShapeMismatchError, UnknownNameError
+from narrows.errors import DataError, RangeWarning, ShapeMismatchError, UnknownNameError, levels_to_caller
 from narrows.files import check_output
 from narrows.parameters import with_options
 from narrows.part import split_nested
@@ -125,7 +124,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
             return None
         text = scale_warning(source, *found, Trained(*self.range_, self.dtype_, self.magnitude_))
         if text is not None:
-            warnings.warn(text, RangeWarning, stacklevel=_levels_to_caller())
+            warnings.warn(text, RangeWarning, stacklevel=levels_to_caller())
         return text
 
     def _positions(self, labels: NDArray[Any]) -> NDArray[np.int64]:
@@ -165,15 +164,6 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         checkpoint = Checkpoint(Path(path), described)
         kept = checkpoint.load() if resume else None
         return seed if kept is None else kept.values["seed"], checkpoint
-
-
-def _levels_to_caller() -> int:
-    """Return how far up whoever called narrows is, for warnings: scikit-learn may stand in between."""
-    level, frame = 1, inspect.currentframe()
-    frame = None if frame is None else frame.f_back
-    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in {"narrows", "sklearn"}:
-        level, frame = level + 1, frame.f_back
-    return level
 
 
 def _without_threads(value: Any) -> Any:

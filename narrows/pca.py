@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -53,7 +53,8 @@ class PrincipalComponents:
         rows = np.arange(len(values)) if rows is None else rows
         d = math.prod(values.shape[1:])
         if len(rows) * d > _MOST_VALUES:
-            rows = np.sort(rng(seed, Stream.PCA_ROWS).choice(rows, max(_MOST_VALUES // d, 2), replace=False))
+            most = min(max(_MOST_VALUES // d, 2), len(rows))
+            rows = np.sort(rng(seed, Stream.PCA_ROWS).choice(rows, most, replace=False))
         x = values[rows].reshape(len(rows), d)
         mean = x.mean(axis=0, dtype=np.float64)
         # Near 1, since squares of 64-bit integers overflow single precision; by a power of two, which changes no digit.
@@ -65,6 +66,14 @@ class PrincipalComponents:
             solver = PCA(min(n_components, *x.shape), random_state=integer(seed, Stream.PCA_SOLVER))
             pca = solver.fit(centred)
         return cls(mean, pca.components_.astype(np.float32), scale)
+
+    def first(self, n: int) -> PrincipalComponents:
+        """Return the first n of them."""
+        return replace(self, components=self.components[:n])
+
+    def in_units(self, unit: float) -> PrincipalComponents:
+        """Return the PCA of records that are divided by a unit."""
+        return replace(self, mean=self.mean / unit, scale=None if self.scale is None else self.scale / unit)
 
     def encode(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """Return the codes (n, k) of records (n, *shape)."""

@@ -95,6 +95,8 @@ class Stream(Enum):
     """Which points of a map are drawn over which."""
     COLUMNS_ROWS = (36,)
     """Which records show what the columns of the training data look like."""
+    COMPONENTS_ROWS = (37,)
+    """Which training records a linear path starts at the principal components of."""
 
 
 def generator(seed: int, stream: Stream, *index: int, device: torch.device | None = None) -> torch.Generator:

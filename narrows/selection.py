@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,11 +14,13 @@ from numpy.typing import NDArray
 from narrows.batches import Labelled, batch_size
 from narrows.chain import Chain
 from narrows.data import Source
-from narrows.errors import WorseThanPCAWarning
+from narrows.errors import WorseThanPCAWarning, levels_to_caller
 from narrows.networks import Dense
-from narrows.pca import PrincipalComponents
 from narrows.stages import new_chain
 from narrows.training import Records, Training
+
+if TYPE_CHECKING:
+    from narrows.autoencoder import Autoencoder
 
 __all__ = [
     "Comparison",
@@ -33,8 +36,8 @@ _LEAST_GAIN = 0.05  # of PCA's error
 _STANDARD_ERRORS = 2.0
 _BATCH = 1024
 _LEVEL = 1.01
+_ROUNDING = 1e-9  # of the records' own squares: errors this small say nothing
 _SAMPLE = 1024
-_RESTORING = ("plain", "top-k")
 
 
 @dataclass(frozen=True)
@@ -72,16 +75,17 @@ def choose(
     """Return how a trained chain compares with PCA, and the chain to keep: it, or a linear one where that is better.
 
     Only a network that was chosen by "auto" (``is_auto``) is replaced. The linear chain that is kept has the
-    components of all records, those held out to choose by included.
+    components of all records, those held out to choose by included. Codes that are drawn, rounded or sparse are not
+    compared: PCA does not restore from such codes.
     """
     chain.eval()
     network = chain.parts.network
-    if not network.linear_path or network.is_linear or held_out is None:
+    if not network.linear_path or network.is_linear or held_out is None or chain.parts.bottleneck.name != "plain":
         return None, chain
     comparison = compare_with_pca(chain, linear_chain(chain, settings, source, records, seed), held_out)
     if comparison.is_better or not is_auto:
         return comparison, chain
-    # Of data that were held out by request nothing may be learned.
+    # Data that the user held out must not be learned from.
     learned_from = records.only(None) if settings.validation is None else records
     linear = linear_chain(chain, settings, source, learned_from, seed)
     return replace(comparison, keeps_network=False), linear.eval()
@@ -103,23 +107,41 @@ def compare_with_pca(chain: Chain, linear: Chain, held_out: Records) -> Comparis
     return Comparison(len(held_out), ratio, bool(gain.mean() > needed))
 
 
-def warn_if_worse(chain: Chain, error: float, error_by_pca: float, records: str) -> None:
-    """Warn where the squared error of a chain is more than 1 % above that of PCA, both in preprocessed units.
+def warn_if_worse(model: Autoencoder, error: float, error_by_pca: float, sum_of_squares: float, records: str) -> None:
+    """Warn where the squared error of a model is more than 1 % above that of PCA with a code of the same length.
 
-    Only where codes are there to restore from: one that is drawn, rounded or chosen from a codebook buys other things
-    with its error, as do corruption and penalties.
+    Only for models trained to restore. Drawn, rounded, quantised or sparse codes, corruption and penalties accept a
+    larger error for other gains.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        A fitted one.
+    error, error_by_pca : float
+        Summed squared errors, in preprocessed units.
+    sum_of_squares : float
+        Of the records' preprocessed values: says how large errors are that rounding makes.
+    records : str
+        What the records are, for the warning.
     """
-    parts = chain.parts
-    restores = parts.bottleneck.name in _RESTORING and parts.corruption is None and not parts.penalties
-    if restores and error > _LEVEL * error_by_pca:
-        times = error / error_by_pca if error_by_pca > 0 else math.inf
-        warnings.warn(
-            f"The model restores {records} worse than principal component analysis does with a code of the same "
-            f"length: its squared error is {times:.3g} times as large. Train for more epochs, or take the recipe "
-            "'auto', which starts at the principal components.",
-            WorseThanPCAWarning,
-            stacklevel=3,
-        )
+    if not restores(model) or error <= _LEVEL * error_by_pca + _ROUNDING * sum_of_squares:
+        return
+    times = error / error_by_pca if error_by_pca > 0 else math.inf
+    is_auto = isinstance(model.network, str) and model.network == "auto"
+    advice = "" if is_auto else ", or take the recipe 'auto', which starts at the principal components"
+    warnings.warn(
+        f"The model restores {records} worse than principal component analysis does with a code of the same "
+        f"length: its squared error is {times:.3g} times as large. Train for more epochs{advice}.",
+        WorseThanPCAWarning,
+        stacklevel=levels_to_caller(),
+    )
+
+
+def restores(model: Autoencoder) -> bool:
+    """Return whether a fitted model is trained for nothing but a small error, in units that PCA can be compared in."""
+    parts = model.chain_.parts
+    plain = parts.bottleneck.name == "plain" and parts.corruption is None and not parts.penalties
+    return plain and model.chain_.preprocessor.is_affine
 
 
 def value_scale(chain: Chain) -> NDArray[np.float64] | None:
@@ -128,17 +150,21 @@ def value_scale(chain: Chain) -> NDArray[np.float64] | None:
     return None if (unit == unit[0]).all() else unit.copy()
 
 
-def check_against_pca(chain: Chain, pca: PrincipalComponents, records: Records) -> None:
-    """Warn where a trained chain restores its own training records, some of them, worse than PCA does."""
-    few = torch.linspace(0, len(records) - 1, min(len(records), _SAMPLE), dtype=torch.float64).long()
-    batch = records.take(few.to(records.device))
-    scale = value_scale(chain)
-    values = batch.cpu().numpy().reshape(len(batch), -1)
-    away = (values - pca.decode(pca.encode(batch.cpu().numpy()))) / (1.0 if scale is None else scale)
-    if scale is None:
-        away = away / float(chain.preprocessor.unit.flatten()[0])
-    sample = Records(batch.cpu().numpy(), records.device)
-    warn_if_worse(chain, float(_squared_errors(chain, sample).sum()), float(np.square(away).sum()), "its training data")
+def check_against_pca(model: Autoencoder, records: Records) -> None:
+    """Warn where a fitted model restores its own training records, some of them, worse than its PCA does."""
+    if model.pca_ is None or not restores(model):
+        return
+    chain, few = model.chain_, torch.linspace(0, len(records) - 1, min(len(records), _SAMPLE), dtype=torch.float64)
+    sample = Records(records.take(few.long().to(records.device)).cpu().numpy(), records.device)
+    values = sample.tensor.cpu().numpy()
+    unit = chain.preprocessor.unit.expand(chain.shape).flatten().numpy()
+    flat = values.reshape(len(values), -1)
+    by_pca = np.square((flat - model.pca_.decode(model.pca_.encode(values))) / unit).sum()
+    try:
+        error = _squared_errors(chain, sample).sum()
+    except (MemoryError, RuntimeError):  # PyTorch raises the latter; a warning is not worth the trained model
+        return
+    warn_if_worse(model, float(error), float(by_pca), float(np.square(flat / unit).sum()), "its training data")
 
 
 def _squared_errors(chain: Chain, records: Records) -> NDArray[np.float64]:

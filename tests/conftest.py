@@ -116,12 +116,6 @@ def chain_only(monkeypatch):
 
 
 @pytest.fixture
-def chain_only(monkeypatch):
-    """Fit autoencoders without measuring PCA, density and codec, for tests that look at their chains alone."""
-    monkeypatch.setattr("narrows.autoencoder.measure", lambda model, records: None)
-
-
-@pytest.fixture
 def rng():
     import numpy as np
 

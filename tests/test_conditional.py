@@ -256,7 +256,7 @@ def test_it_works_on_the_command_line(labelled, tmp_path, monkeypatch):
         (
             lambda model, x: make(network=Dense(tied=True)).fit(x, np.zeros(len(x), int)),
             InvalidParameterError,
-            "Tied weights do not go with labels",
+            "Tied weights cannot be combined with labels",
         ),
         (
             lambda model, x: make(pretraining="layer-wise").fit(x, np.zeros(len(x), int)),

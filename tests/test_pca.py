@@ -68,6 +68,12 @@ def test_of_large_data_some_records_are_drawn(rng, monkeypatch):
     assert not np.array_equal(drawn.mean, PrincipalComponents.fit(x, 2, seed=1).mean)
 
 
+def test_a_single_record_may_be_large(rng, monkeypatch):
+    monkeypatch.setattr("narrows.pca._MOST_VALUES", 500)
+    x = rng.normal(size=(1, 2000))
+    assert np.allclose(PrincipalComponents.fit(x, 2, seed=0).mean, x[0])
+
+
 @pytest.mark.parametrize(
     ("shape", "k", "n_components"), [((1, 4), 3, 1), ((3, 4), 9, 3), ((9, 4), 9, 4), ((5, 1), 2, 1)]
 )

@@ -1,9 +1,12 @@
 """`auto` keeps a network only where it restores records held out better than PCA; models that lose to PCA warn."""
 
+import warnings
+
 import numpy as np
 import pytest
 
 import narrows
+import narrows.bottlenecks
 from narrows import Autoencoder, Training
 from narrows.errors import WorseThanPCAWarning
 from narrows.networks import Dense
@@ -112,6 +115,55 @@ def test_models_that_spend_their_error_on_other_things_do_not_warn(rng, recwarn)
     Autoencoder(3, network=Dense(widths=(16,)), corruption="masking", training=settings, random_state=0).fit(flat(rng))
     Autoencoder(3, bottleneck="gaussian", training=settings, random_state=0).fit(flat(rng))
     assert not [one for one in recwarn if issubclass(one.category, WorseThanPCAWarning)]
+
+
+def warnings_of(function, *arguments):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        function(*arguments)
+    return [one for one in caught if issubclass(one.category, WorseThanPCAWarning)]
+
+
+def test_data_that_hold_no_more_than_the_code_do_not_warn(rng):
+    """What is left is rounding, of the model's and of PCA's."""
+    x = rng.normal(size=(200, 3)) @ rng.normal(size=(3, 12)) + 5
+    model = auto()
+    assert not warnings_of(model.fit, x)
+    assert not warnings_of(narrows.evaluate, model, x)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"bottleneck": narrows.bottlenecks.TopK(k=1)},
+        {"preprocessing": ("unit-scale", "binarise"), "likelihood": "bernoulli"},
+    ],
+    ids=["sparse codes", "other units than PCA's"],
+)
+def test_models_that_pca_cannot_be_compared_with_do_not_warn(changes, rng):
+    x = rng.integers(0, 256, (200, 12)).astype(np.uint8)
+    model = Autoencoder(6, network=Dense(widths=(16,)), training=Training(epochs=1), random_state=0, **changes)
+    assert not warnings_of(model.fit, x)
+    assert not warnings_of(narrows.evaluate, model, x)
+
+
+def test_codes_that_are_not_plain_are_not_compared(rng):
+    network = Dense(widths=(8,), activation="silu", linear_path=True)
+    model = auto().set_params(network=network, bottleneck=narrows.bottlenecks.TopK(k=1)).fit(flat(rng))
+    assert model.comparison_ is None
+
+
+def test_the_warning_names_the_line_that_called_and_no_recipe_that_the_model_is(rng):
+    x = flat(rng)
+    plain = Autoencoder(3, network=Dense(widths=(16,)), training=Training(epochs=1), random_state=0)
+    (warned,) = warnings_of(plain.fit, x)
+    assert warned.filename == __file__
+    assert "take the recipe 'auto'" in str(warned.message)
+    model = auto().fit(curved(rng))
+    model.chain_.decoder.path.weight.data.zero_()
+    (warned,) = warnings_of(narrows.evaluate, model, curved(rng))
+    assert warned.filename == __file__
+    assert "take the recipe 'auto'" not in str(warned.message)
 
 
 def test_pca_is_measured_in_the_units_of_the_model(rng):

@@ -1,4 +1,4 @@
-"""How large what comes out of each stage of a decoder gets, those within branches included."""
+"""The largest output magnitude of each stage of a decoder, including stages within branches."""
 
 from __future__ import annotations
 

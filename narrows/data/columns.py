@@ -14,12 +14,13 @@ from narrows.randomness import Stream, rng
 
 __all__ = ["Columns"]
 
-_MOST_VALUES = 2**24  # that are looked at; of larger data, so many records drawn at random
+_MOST_VALUES = 2**24  # that are looked at; larger data are sampled at random
 _BATCH = 4096
 _SPREAD = (0.1, 0.9)  # quantiles of the deviations that are compared
 _ONE_SCALE = 10.0  # deviations within this factor are of one scale
 _SAME_LOW, _SAME_HIGH = 0.9, 0.5  # shares of columns that have the same least and largest value, if values are bounded
-_COUNT_VARIANCE = 0.8  # times its mean is the least variance of a count; a Poisson distribution has its mean
+_COUNT_VARIANCE = 0.8  # the variance of counts is at least this times their mean; a Poisson distribution's is the mean
+_COUNT_SHARE = 0.9  # of the columns vary so
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,18 +47,18 @@ class Columns:
         d = math.prod(values.shape[1:])
         rows = np.arange(len(values))
         if values.size > _MOST_VALUES:
-            rows = np.sort(rng(seed, Stream.COLUMNS_ROWS).choice(rows, max(_MOST_VALUES // d, 2), replace=False))
+            most = min(max(_MOST_VALUES // d, 2), len(rows))
+            rows = np.sort(rng(seed, Stream.COLUMNS_ROWS).choice(rows, most, replace=False))
         low, high = np.full(d, np.inf), np.full(d, -np.inf)
-        total, whole = np.zeros(d), np.ones(d, dtype=bool)
+        total, whole, squares = np.zeros(d), np.ones(d, dtype=bool), np.zeros(d)
         batches = np.array_split(rows, -(-len(rows) // batch_size(values.shape[1:], _BATCH)))
-        for some in batches:
-            x = values[some].reshape(len(some), d).astype(np.float64)
-            low, high = np.minimum(low, x.min(0)), np.maximum(high, x.max(0))
-            total += x.sum(0)
-            whole &= (x == np.rint(x)).all(0)
-        mean = total / len(rows)
-        squares = np.zeros(d)
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):  # sums and squares of huge values are infinite
+            for some in batches:
+                x = values[some].reshape(len(some), d).astype(np.float64)
+                low, high = np.minimum(low, x.min(0)), np.maximum(high, x.max(0))
+                total += x.sum(0)
+                whole &= (x == np.rint(x)).all(0)
+            mean = total / len(rows)
             for some in batches:
                 squares += np.square(values[some].reshape(len(some), d).astype(np.float64) - mean).sum(0)
             return cls(low, high, mean, np.sqrt(squares / len(rows)), whole)
@@ -74,7 +75,7 @@ class Columns:
         """Whether all values are counts: whole numbers from 0 on that vary at least as a Poisson distribution does."""
         if not self.whole.all() or self.low.min() < 0 or np.median(self.low) > 0:
             return False
-        return bool(np.mean(np.square(self.deviation) >= _COUNT_VARIANCE * self.mean) >= _SAME_LOW)
+        return bool(np.mean(np.square(self.deviation) >= _COUNT_VARIANCE * self.mean) >= _COUNT_SHARE)
 
     @property
     def are_of_one_kind(self) -> bool:
@@ -82,5 +83,6 @@ class Columns:
         varying = self.deviation[self.deviation > 0]
         if self.are_bounded or self.are_counts or varying.size == 0:
             return True
-        least, largest = np.quantile(varying, _SPREAD)
-        return bool(largest <= _ONE_SCALE * least)
+        with np.errstate(over="ignore", invalid="ignore"):
+            least, largest = np.quantile(varying, _SPREAD)
+            return bool(largest <= _ONE_SCALE * least)

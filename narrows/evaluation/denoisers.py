@@ -114,7 +114,7 @@ def pca(x: NDArray[Any], components: PrincipalComponents, n_components: int) -> 
     n_components : int
         How many of them are kept: the fewer, the less noise and the less of the record.
     """
-    kept = PrincipalComponents(components.mean, components.components[:n_components])
+    kept = components.first(n_components)
     return kept.decode(kept.encode(x)).reshape(x.shape)
 
 

@@ -30,7 +30,6 @@ from narrows.evaluation.denoisers import median_filter, non_local_means, pca
 from narrows.evaluation.metrics import unit_of
 from narrows.inference import to_stored
 from narrows.options import Real, check
-from narrows.pca import PrincipalComponents
 from narrows.randomness import Stream, rng
 
 __all__ = ["add_noise", "compare_denoisers", "measure_denoisers", "psnr_db_of_records"]
@@ -291,8 +290,7 @@ def _alternatives(model: Autoencoder, noise: float) -> dict[str, _Alternative]:
     n_components = n_components.round().astype(int)
 
     def by_pca(x: NDArray[np.float64], n_components: int) -> NDArray[np.float64]:
-        fitted = pca_of(model)
-        return pca(x, PrincipalComponents(fitted.mean / unit, fitted.components), n_components)
+        return pca(x, pca_of(model).in_units(unit), n_components)
 
     functions: dict[str, Callable[..., NDArray[np.float64]]]
     functions = {"median filter": median_filter, "non-local means": non_local_means, "PCA": by_pca}

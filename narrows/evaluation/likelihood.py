@@ -65,7 +65,7 @@ def bounds(
     Raises
     ------
     DataError
-        If the likelihood says nothing of such values, as a Bernoulli one of those outside [0, 1].
+        If values lie outside the likelihood's support, for a Bernoulli likelihood [0, 1].
     """
     size = batch_size(chain.shape, _BATCH)
     totals = {"reconstruction": 0.0, "kl": 0.0, "nll": 0.0}

@@ -99,7 +99,7 @@ def evaluate(
     unit = unit_of(model.dtype_)
     n_values = math.prod(source.shape)
     squared, cross_entropy, nats, squared_by_pca = 0.0, 0.0, 0.0, 0.0
-    scaled, scaled_by_pca = 0.0, 0.0
+    scaled, scaled_by_pca, sum_of_squares = 0.0, 0.0, 0.0
     scale = model.chain_.preprocessor.unit.numpy() / unit
     noise = (noise_of(model.chain_, random_state), noise_of(model.chain_, random_state)) if corrupted else (None, None)
     size = batch_size(source.shape, _BATCH)
@@ -109,6 +109,7 @@ def evaluate(
         x_hat = reconstruct(model.chain_, values, told, noise=noise[0]) / unit
         squared += float(np.square(x - x_hat).sum())
         scaled += float(np.square((x - x_hat) / scale).sum())
+        sum_of_squares += float(np.square(x / scale).sum())
         if model.pca_ is not None:
             by_pca = model.pca_.decode(model.pca_.encode(values)).reshape(x.shape) / unit
             squared_by_pca += float(np.square(x - by_pca).sum())
@@ -116,7 +117,7 @@ def evaluate(
         cross_entropy += _cross_entropy(x, x_hat)
         nats += mean_total(model.chain_, values, told, noise=noise[1]) * len(values)
     if model.pca_ is not None:
-        warn_if_worse(model.chain_, scaled, scaled_by_pca, "these records")
+        warn_if_worse(model, scaled, scaled_by_pca, sum_of_squares, "these records")
     mse = squared / len(source) / n_values
     peak = 1.0 if unit != 1 else model.range_[1] - model.range_[0]
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 
 from torch import Generator, Tensor, nn
 
@@ -64,8 +65,11 @@ class LikelihoodModule(nn.Module, ABC):
     def sample(self, parameters: Tensor, generator: Generator) -> Tensor:
         """Return one draw for each record, shape (n, *shape)."""
 
-    def fit_scale(self, parameters: Tensor, x: Tensor) -> None:
-        """Set a learned scale to what suits x (n, *shape) best under these parameters; most have nothing to set."""
+    def fit_scale(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Set a learned scale to the most likely one of records, given as batches of (parameters, x).
+
+        Most likelihoods have no scale to set.
+        """
 
     def adapt(self, parameters: Tensor, x: Tensor) -> None:
         """Learn from a training batch what no gradient teaches; most have nothing to learn so."""

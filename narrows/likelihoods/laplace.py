@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Generator, Tensor
@@ -38,8 +39,8 @@ class _LaplaceModule(LikelihoodModule):
         super().__init__()
         self.scale = scale
 
-    def fit_scale(self, parameters: Tensor, x: Tensor) -> None:
-        self.scale.fit((x - parameters).abs().mean())
+    def fit_scale(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+        self.scale.fit((x - parameters).abs() for parameters, x in batches)
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         n_values = math.prod(x.shape[1:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Iterable
 
 import torch
 from torch import Generator, Tensor
@@ -37,7 +38,7 @@ class Normal(Likelihood, name="normal"):
 
 
 class NormalModule(LikelihoodModule):
-    """The normal distribution around the decoder's output, at the scale that a heir says."""
+    """The normal distribution around the decoder's output, at the scale of a subclass."""
 
     @property
     @abstractmethod
@@ -66,8 +67,8 @@ class _ScaledNormalModule(NormalModule):
         super().__init__()
         self.scale = scale
 
-    def fit_scale(self, parameters: Tensor, x: Tensor) -> None:
-        self.scale.fit((x - parameters).square().mean().sqrt())
+    def fit_scale(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+        self.scale.fit(((x - parameters).square() for parameters, x in batches), torch.sqrt)
 
     @property
     def log_scale(self) -> Tensor:

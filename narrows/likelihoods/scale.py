@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -42,11 +43,23 @@ class Scale(nn.Module):
             self.register_buffer("raw", torch.tensor(math.log(value), dtype=torch.float64))
 
     @torch.no_grad()
-    def fit(self, scale: Tensor) -> None:
-        """Set a learned scale, within the range that it has; a fixed one stays."""
-        if self.is_learned:
-            above_floor = (scale.log() - _FLOOR).clamp(_LEAST_ABOVE_FLOOR, -2 * _FLOOR)
-            self.raw.copy_(_FLOOR + above_floor.expm1().log())
+    def fit(self, errors: Iterable[Tensor], scale_of: Callable[[Tensor], Tensor] = torch.clone) -> None:
+        """Set a learned scale to a function of the mean error, clamped to its range. A fixed scale is not changed.
+
+        Parameters
+        ----------
+        errors : iterable of Tensor
+            The errors of all values, in batches of any shape; read only where the scale is learned.
+        scale_of : callable
+            From their mean, a tensor without dimensions, to the scale.
+        """
+        if not self.is_learned:
+            return
+        total, n = torch.zeros((), dtype=torch.float64), 0
+        for some in errors:
+            total, n = total + some.double().sum().cpu(), n + some.numel()
+        above_floor = (scale_of(total / n).log() - _FLOOR).clamp(_LEAST_ABOVE_FLOOR, -2 * _FLOOR)
+        self.raw.copy_(_FLOOR + above_floor.expm1().log())
 
     @property
     def log(self) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +11,12 @@ import torch
 from torch import Tensor
 
 from narrows.blas import one_blas_thread
+from narrows.errors import DataError
+from narrows.randomness import Stream, rng
 
-__all__ = ["Components", "components_of"]
+__all__ = ["Components", "components_of", "sampled"]
 
-_MOST_VALUES = 2**25  # that are looked at: 128 MiB as float32; of larger data, every so many-th record
+_MOST_VALUES = 2**25  # that are used: 128 MiB as float32; larger data are sampled
 _NO_VARIANCE = 1e-6  # of the largest deviation: a number of the code that varies less is not scaled
 
 
@@ -46,30 +48,51 @@ class Components:
         return torch.where(varies, self.deviations, torch.ones_like(self.deviations))
 
 
-def components_of(batches: Callable[[], Iterable[Tensor]], n_components: int) -> Components:
-    """Return the principal components of records.
+def sampled(batches: Callable[[], Iterable[Tensor]]) -> Iterator[Tensor]:
+    """Go through records (n, *shape); through some of them, drawn at random, if they have more than 2^25 values."""
+    sizes = [(len(batch), batch.numel()) for batch in batches()]
+    n, n_values = (sum(column) for column in zip(*sizes, strict=True))
+    most = max(_MOST_VALUES * n // n_values, 2)
+    if n <= most:
+        yield from batches()
+        return
+    # By a seed of their own, as the solver: where training starts depends on the data alone.
+    rows = torch.from_numpy(np.sort(rng(0, Stream.COMPONENTS_ROWS).choice(n, most, replace=False)))
+    start = 0
+    for batch in batches():
+        inside = rows[(rows >= start) & (rows < start + len(batch))]
+        yield batch[(inside - start).to(batch.device)]
+        start += len(batch)
 
-    Parameters
-    ----------
-    batches : callable
-        One pass over the records, each call a new one: floats of shape (n, *shape).
-    n_components : int
-        How many, at most.
+
+def components_of(records: Tensor, n_components: int) -> Components:
+    """Return at most so many principal components of records (n, *shape), floats.
+
+    Raises
+    ------
+    DataError
+        If values are not finite.
 
     Notes
     -----
-    On one thread: with another number of them, sums would end in other bits, and training would start elsewhere.
+    Runs on one thread: the number of threads changes the last bits of sums, and so the start of training.
     """
     from sklearn.decomposition import PCA
 
-    n_values = sum(batch.numel() for batch in batches())
-    every = -(-n_values // _MOST_VALUES)
-    x = np.concatenate([batch[::every].flatten(1).cpu().numpy() for batch in batches()])
+    x = records.flatten(1).cpu().numpy()
+    if not np.isfinite(x).all():
+        raise DataError("Preprocessed values are not finite: the data are too large. Divide them by a constant.")
     mean = x.mean(axis=0, dtype=np.float64)
-    x = (x - mean).astype(np.float32)
+    away = x - mean
+    # Near 1, since squares of large values overflow single precision; by a power of two, which changes no digit.
+    exponent = math.frexp(max(away.max(), -away.min()))[1]
+    centred = np.ldexp(away, -exponent, out=away).astype(np.float32)
     with one_blas_thread(), np.errstate(invalid="ignore", divide="ignore"):  # one record, or equal ones
-        pca = PCA(min(n_components, *x.shape), random_state=0).fit(x)
-        deviations = (x @ pca.components_.T.astype(np.float32)).std(axis=0, dtype=np.float64)
-    total = float(np.square(x, dtype=np.float64).mean())
+        pca = PCA(min(n_components, *x.shape), random_state=0).fit(centred)
+        deviations = (centred @ pca.components_.T.astype(np.float32)).std(axis=0, dtype=np.float64)
+    total = float(np.square(centred, dtype=np.float64).mean())
     directions = torch.from_numpy(pca.components_.astype(np.float64))
-    return Components(torch.from_numpy(mean), directions, torch.from_numpy(deviations), math.sqrt(total) or 1.0)
+    scale = math.ldexp(1.0, exponent)
+    return Components(
+        torch.from_numpy(mean), directions, torch.from_numpy(deviations * scale), math.sqrt(total) * scale or 1.0
+    )

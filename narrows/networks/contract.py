@@ -16,6 +16,8 @@ from narrows.part import Part
 
 __all__ = ["Decoder", "Encoder", "Layer", "Network", "Sizes", "Switches"]
 
+_LINEAR_OUTPUTS = ("identity", "soft-clip")  # under which a linear decoder restores as PCA does
+
 
 class Network(Part, ABC, axis="network"):
     """Settings of an encoder and its decoder.
@@ -54,6 +56,11 @@ class Network(Part, ABC, axis="network"):
                 "Set start_at_mean=False."
             )
         output = getattr(self, "output_activation", "identity")
+        if self.linear_path and output not in _LINEAR_OUTPUTS:
+            raise InvalidParameterError(
+                f"The 'linear_path' of {type(self).__name__} needs an output activation that is one of "
+                f"{', '.join(_LINEAR_OUTPUTS)}. Got {output!r}."
+            )
         if self.start_at_mean and not INVERTIBLE.accepts(output):
             raise InvalidParameterError(
                 f"The 'start_at_mean' of {type(self).__name__} needs an output activation that is {INVERTIBLE}. "

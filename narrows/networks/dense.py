@@ -61,6 +61,16 @@ class Dense(Network, name="dense"):
                 "The 'linear_path' of Dense with tied weights needs an activation that is 0 at 0, so that the network "
                 f"starts at zero. Got activation={self.activation!r}."
             )
+        if self.linear_path and self.tied and self.is_linear:
+            raise InvalidParameterError(
+                "The 'linear_path' of Dense without hidden layers has matrices of its own, which are not tied. "
+                "Set tied=False, or widths."
+            )
+        if self.linear_path and self.code_bias != 0:
+            raise InvalidParameterError(
+                "The 'linear_path' of Dense needs a network that starts at zero. Set code_bias=0. "
+                f"Got {self.code_bias:g}."
+            )
 
     @property
     def is_linear(self) -> bool:
@@ -79,7 +89,8 @@ class Dense(Network, name="dense"):
         if self.tied:
             if k:
                 raise InvalidParameterError(
-                    "Tied weights do not go with labels, which come in on both sides. Set tied=False."
+                    "Tied weights cannot be combined with labels, which are inputs of both encoder and decoder. "
+                    "Set tied=False."
                 )
             self._check_tied(n_in, n_h, n_z, n_out, back)
             decoder = _TiedDecoder(encoder, self.activation, self.output_activation, out_shape)

@@ -85,7 +85,7 @@ def initialise(
 
 
 def _kind(name: str) -> str:
-    """Return "weight" or "bias" for the parameters that are one; in a list of parameters numbers follow its name."""
+    """Return a parameter's kind, weight or bias. In a list of parameters, a number follows the name."""
     *_, last = (word for word in name.split(".") if not word.isdigit())
     return {"weights": "weight", "biases": "bias"}.get(last, last)
 

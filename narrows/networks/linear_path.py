@@ -7,7 +7,8 @@
 
 The last layers of the network start at zero, so that before training the two paths together are the principal component
 analysis of the training data, and training goes on from there. Codes are scaled to unit variance. The network sees
-nothing beyond five standard deviations: there the linear path alone goes on, which no outlier carries far off.
+nothing beyond five standard deviations. Beyond that only the linear path acts, so an outlier is restored as PCA
+restores it.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class LinearPathEncoder(Encoder):
 
     @torch.no_grad()
     def start_at_components(self, components: Components) -> None:
-        """Set the path to principal components; numbers of a code beyond their number stay zero."""
+        """Set the path to principal components. If the code is longer than their number, the rest of it is zero."""
         self.mean.copy_(components.mean.reshape(self.mean.shape))
         self.deviation.fill_(components.deviation)
         weight = self.path.get_parameter("weight").zero_()
@@ -116,16 +117,12 @@ class LinearPathDecoder(Decoder):
     def start_at_components(self, components: Components) -> None:
         """Set the path to principal components, the inverse of the encoder's; other columns stay zero.
 
-        Of several numbers for each value the first is the mean.
+        If the likelihood has several parameters per value, the first one is the mean.
         """
         weight = self.path.get_parameter("weight").zero_()
         columns = (components.directions * components.scales[:, None]).T
         weight[:: self.n_parameters, : columns.shape[1]] = columns.to(weight)
         self.path.get_parameter("bias").zero_()[:: self.n_parameters] = components.mean.to(weight)
-
-    @torch.no_grad()
-    def start_at(self, parameters: Tensor) -> None:
-        self.path.get_parameter("bias").copy_(parameters.flatten())
 
     def forward(self, z: Tensor, switches: Switches = (), condition: Tensor | None = None) -> Tensor:
         y = self.to_records(self.path(z.flatten(1)))

@@ -31,7 +31,7 @@ class Sizes:
     n_parameters : int
         Numbers that the likelihood needs for each value.
     n_condition : int
-        Numbers that encoder and decoder are told of each record beside their input; 0 for most models.
+        Length of the condition that encoder and decoder receive beside their input; 0 for most models.
     """
 
     shape: tuple[int, ...]
@@ -72,7 +72,7 @@ class Encoder(nn.Module, ABC):
 
     @property
     def one_layer(self) -> tuple[nn.Linear, nn.Module] | None:
-        """The layer and the activation of which the encoder consists, h = s(W x + b); None if there is more to it."""
+        """The encoder's only layer and its activation, h = s(W x + b); None if it has more."""
         return None
 
     @property
@@ -103,9 +103,9 @@ class Decoder(nn.Module, ABC):
         """The layer before the output activation; None where there is none, or its weights are the encoder's."""
         return None
 
-    @abstractmethod
     def start_at(self, parameters: Tensor) -> None:
         """Set the last bias so that an untrained decoder is near these parameters, of shape ``shape``."""
+        raise NotImplementedError(f"{type(self).__name__} has no last bias to set.")
 
     def plain_stages(self) -> list[nn.Module]:
         """Return simple modules that do the same one after the other: layers, activations and changes of shape.

@@ -29,6 +29,8 @@ class Binarise(Preprocessing, name="binarise"):
 
 
 class _BinariseStep(Step):
+    is_affine = False
+
     def __init__(self, threshold: float) -> None:
         super().__init__()
         self.threshold = threshold

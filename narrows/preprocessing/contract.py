@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -20,6 +21,9 @@ Batches = Callable[[], Iterable[Tensor]]
 class Step(nn.Module, ABC):
     """One preprocessing step at work. What it has learned is in its buffers, in float64."""
 
+    is_affine: ClassVar[bool] = True
+    """Whether a change of a value always changes the preprocessed value in the same proportion."""
+
     def fit(self, batches: Batches) -> None:
         """Learn from the training data; steps with nothing to learn leave this alone."""
 
@@ -33,7 +37,7 @@ class Step(nn.Module, ABC):
 
     @property
     def unit(self) -> Tensor:
-        """What a change of one behind this step is worth before it: for each value of a record, or one for all."""
+        """How far a value moves when its preprocessed value moves by one: shape () or that of a record."""
         return torch.ones((), dtype=torch.float64)
 
 
@@ -71,8 +75,13 @@ class Preprocessor(nn.Module):
         return _through(list(self.steps), x)
 
     @property
+    def is_affine(self) -> bool:
+        """Whether all steps are, so that `unit` holds everywhere."""
+        return all(_as_step(step).is_affine for step in self.steps)
+
+    @property
     def unit(self) -> Tensor:
-        """What a change of one in preprocessed values is worth in the records' own units, () or of a record's shape."""
+        """How far values move when preprocessed values move by one: shape () or that of a record."""
         unit = torch.ones((), dtype=torch.float64)
         for step in self.steps:
             unit = unit * _as_step(step).unit.cpu().double()

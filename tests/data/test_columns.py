@@ -59,3 +59,16 @@ def test_columns_in_units_of_their_own_are_not(rng):
 def test_values_that_never_vary_are_of_one_kind(x):
     assert Columns.of(x).are_of_one_kind
     assert not Columns.of(x).are_bounded
+
+
+def test_a_single_record_may_be_large(rng, monkeypatch):
+    monkeypatch.setattr("narrows.data.columns._MOST_VALUES", 500)
+    x = rng.normal(size=(1, 2000))
+    np.testing.assert_allclose(Columns.of(x).mean, x[0])
+
+
+@pytest.mark.filterwarnings("error")
+def test_huge_values_have_infinite_statistics_and_no_warnings():
+    columns = Columns.of(np.array([[1e308, 1.0], [1.5e308, 2.0], [-1e308, 3.0]]))
+    assert not np.isfinite(columns.deviation[0])
+    assert not columns.are_of_one_kind

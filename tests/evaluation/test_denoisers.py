@@ -79,3 +79,13 @@ def test_pca_projects_onto_the_first_components(k, rng):
     fitted = PCA(k).fit(train.reshape(50, 6))
     expected = fitted.inverse_transform(fitted.transform(x.reshape(4, 6))).reshape(4, 2, 3)
     np.testing.assert_allclose(pca(x, PrincipalComponents.fit(train, 6, seed=0), k), expected, atol=1e-4)
+
+
+def test_pca_keeps_the_units_of_the_columns(rng):
+    scale = 10.0 ** np.arange(-3, 3)
+    train, x = rng.normal(size=(50, 6)), rng.normal(size=(4, 6))
+    expected = pca(x, PrincipalComponents.fit(train, 6, seed=0), 3)
+    fitted = PrincipalComponents.fit(train * scale, 6, seed=0, scale=scale)
+    np.testing.assert_allclose(pca(x * scale, fitted, 3) / scale, expected, atol=1e-4)
+    in_thousands = pca(x * scale / 1000, fitted.in_units(1000), 3)
+    np.testing.assert_allclose(1000 * in_thousands / scale, expected, atol=1e-4)

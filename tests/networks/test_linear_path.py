@@ -8,9 +8,10 @@ from sklearn.decomposition import PCA
 from narrows import Autoencoder, Training
 from narrows.bottlenecks import Plain
 from narrows.chain import Chain, Parts
-from narrows.errors import InvalidParameterError
-from narrows.likelihoods import Normal
+from narrows.errors import DataError, InvalidParameterError
+from narrows.likelihoods import Laplace, Normal
 from narrows.networks import Convolutional, Dense, Strided
+from narrows.networks.components import components_of, sampled
 from narrows.training import Records
 
 CPU = torch.device("cpu")
@@ -23,9 +24,9 @@ NETWORKS = [
 ]
 
 
-def untrained(network, x, n_latent=3):
+def untrained(network, x, n_latent=3, likelihood=Normal(scale="learned")):  # noqa: B008
     """Return a chain on records x that has not been trained."""
-    parts = Parts(n_latent, network, Plain(), Normal(scale="learned"))
+    parts = Parts(n_latent, network, Plain(), likelihood)
     chain = Chain(parts, x.shape[1:], x.dtype, torch.Generator().manual_seed(0))
     chain.prepare_for(Records(x, CPU).batches)
     return chain
@@ -106,11 +107,58 @@ def test_it_freezes_to_whole_numbers(network, images, tmp_path):
         (lambda: Dense(code_activation="tanh", linear_path=True), "needs code_activation='identity'. Got 'tanh'"),
         (lambda: Dense(start_at_mean=True, linear_path=True), "starts at the mean of the data anyway"),
         (lambda: Dense(tied=True, activation="sigmoid", linear_path=True), "an activation that is 0 at 0"),
+        (lambda: Dense(output_activation="sigmoid", linear_path=True), "one of identity, soft-clip. Got 'sigmoid'"),
+        (lambda: Dense(widths=(), tied=True, linear_path=True), "has matrices of its own, which are not tied"),
+        (lambda: Dense(code_bias=5.0, linear_path=True), "a network that starts at zero. Set code_bias=0. Got 5"),
     ],
 )
 def test_settings_that_do_not_go_with_it(make, said):
     with pytest.raises(InvalidParameterError, match=said):
         make()
+
+
+def test_likelihoods_whose_mean_is_not_the_output_are_refused(images):
+    model = Autoencoder(3, network=NETWORKS[0], likelihood="bernoulli", preprocessing="unit-scale")
+    with pytest.raises(InvalidParameterError, match="Got 'bernoulli': set likelihood='normal', or linear_path=False"):
+        model.fit(images)
+
+
+@pytest.mark.parametrize("likelihood", [Normal(scale="learned"), Laplace(scale="learned")], ids=repr)
+def test_its_learned_scale_is_that_of_all_records_in_any_order(likelihood, rng, monkeypatch):
+    monkeypatch.setattr("narrows.chain._FIT_BATCH", 100)
+    x = rng.normal(size=(400, 8)).astype(np.float32)
+    x[:100] *= 0.01
+    chains = [untrained(NETWORKS[0], some, likelihood=likelihood) for some in (x, x[::-1])]
+    scales = [chain.likelihood.scale.value.item() for chain in chains]
+    assert scales[0] == pytest.approx(scales[1], rel=1e-3)
+    assert scales[0] > 0.3
+
+
+def test_of_large_data_some_records_are_drawn(rng, monkeypatch):
+    monkeypatch.setattr("narrows.networks.components._MOST_VALUES", 500)
+    batches = [torch.arange(5.0 * start, 5.0 * start + 50).reshape(10, 5) for start in range(0, 1000, 10)]
+    drawn = torch.cat(list(sampled(lambda: batches)))
+    assert drawn.shape == (100, 5)
+    rows = drawn[:, 0] / 5
+    assert torch.equal(rows, rows.unique())
+    assert 400 < rows.mean() < 600
+    assert len(list(sampled(lambda: batches[:10]))) == 10
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e25, 1e100])
+def test_components_do_not_depend_on_the_unit(scale, rng):
+    x = torch.from_numpy(rng.normal(size=(30, 4)) * [1, 2, 3, 4])
+    here, there = components_of(x, 2), components_of(x * scale, 2)
+    torch.testing.assert_close(there.directions, here.directions, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(there.deviations / scale, here.deviations, rtol=1e-5, atol=0)
+    assert there.deviation / scale == pytest.approx(here.deviation)
+
+
+@pytest.mark.filterwarnings("error")
+def test_values_that_are_too_large_are_an_error_that_says_so(rng):
+    x = rng.normal(size=(30, 4)) * 1e100  # beyond single precision
+    with pytest.raises(DataError, match=r"the data are too large\. Divide them by a constant"):
+        Autoencoder(2, preprocessing=(), training=Training(epochs=1)).fit(x)
 
 
 def test_layers_are_not_pretrained_beside_it(images):
