@@ -37,6 +37,7 @@ def labelled():
     return narrows.data.open("digits:train"), narrows.data.open("digits:test")
 
 
+@pytest.mark.usefixtures("chain_only")
 @pytest.mark.parametrize("network", NETWORKS, ids=repr)
 def test_every_network_is_told_the_label_on_both_sides(network, labelled):
     train, test = labelled
@@ -51,21 +52,23 @@ def test_every_network_is_told_the_label_on_both_sides(network, labelled):
     assert not np.array_equal(model.reconstruct(test.values, same), model.reconstruct(test.values, others))
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_a_code_of_one_number_is_of_more_use_beside_the_label(labelled):
     train, test = labelled
     told, untold = (
-        narrows.evaluate(make(conditional=flag, training=Training(epochs=60)).set_params(n_latent=1).fit(train), test)
+        narrows.evaluate(make(conditional=flag, training=Training(epochs=25)).set_params(n_latent=1).fit(train), test)
         for flag in (True, False)
     )
     assert told["sse_per_record"] < 0.9 * untold["sse_per_record"]
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_a_chosen_label_is_generated(labelled):
     """A classifier of digits recognises most of what is decoded from the prior under a label."""
     from sklearn.neighbors import KNeighborsClassifier
 
     train, _ = labelled
-    model = make(bottleneck=Gaussian(), training=Training(epochs=60)).fit(train)
+    model = make(bottleneck=Gaussian(), training=Training(epochs=25)).fit(train)
     wanted = np.repeat(np.arange(10), 20)
     images = model.inverse_transform(np.random.default_rng(0).normal(size=(200, 3)), wanted)
     judge = KNeighborsClassifier(5).fit(train.values.reshape(len(train), -1), train.labels)
@@ -201,7 +204,7 @@ def test_a_fitted_model_stays_what_it_is_when_parameters_are_changed(labelled, t
 
 
 def test_it_works_on_the_command_line(labelled, tmp_path, monkeypatch):
-    monkeypatch.setattr("narrows.evaluation.denoising._CHOSEN_ON", 5)  # trying settings takes most of the time
+    monkeypatch.setattr("narrows.evaluation.denoising._CHOSEN_ON", 2)  # trying settings takes most of the time
     monkeypatch.chdir(tmp_path)
     narrows.recipe("conditional-vae", training__epochs=1, random_state=0).fit(labelled[0]).save("m.safetensors")
     model = ["-m", "m.safetensors"]

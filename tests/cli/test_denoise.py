@@ -18,7 +18,7 @@ METHODS = ["noisy", "median filter", "non-local means", "PCA", "narrows"]
 def _choosing_settings_on_few():
     """Keep the tests quick: most of a small comparison's time goes into trying settings."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(denoising, "_CHOSEN_ON", 5)
+        patch.setattr(denoising, "_CHOSEN_ON", 2)
         yield
 
 

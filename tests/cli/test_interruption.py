@@ -11,7 +11,7 @@ import safetensors.numpy
 
 from narrows.training import Watcher
 
-RUN = ("--recipe", "dense", "--epochs", "40", "--batch-size", "16", "--limit", "500", "--valid", "0.1")
+RUN = ("--recipe", "dense", "--epochs", "40", "--batch-size", "16", "--limit", "300", "--valid", "0.1")
 OUT = "stopped.safetensors"
 
 

@@ -44,6 +44,7 @@ def costs(images, **changes):
     return [row["loss"] for row in model.history_]
 
 
+@pytest.mark.usefixtures("chain_only")
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "free"])
 def test_two_epochs_on_1000_images_cost_what_they_cost_in_numpy(tied, mnist_images):
     images = mnist_images[0][:1000]
@@ -51,6 +52,7 @@ def test_two_epochs_on_1000_images_cost_what_they_cost_in_numpy(tied, mnist_imag
     np.testing.assert_allclose(ours, costs_by_numpy(images, 2, tied=tied), rtol=1e-6)
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_corruption_untying_and_precision_change_the_cost(mnist_images):
 
     def cost(**changes):

@@ -18,15 +18,22 @@ def fit(digits, n_latent=24, network=UNITS, **parts):
     return Autoencoder(n_latent, network=network, training=training, random_state=0, **parts).fit(digits[0][:600])
 
 
+@pytest.fixture(scope="module")
+def usual_model(digits):
+    return fit(digits)
+
+
+@pytest.mark.usefixtures("chain_only")
 @pytest.mark.parametrize("target", [0.05, 0.2])
-def test_units_become_as_active_as_wanted(target, digits):
-    usual = fit(digits).transform(digits[1]).mean(axis=0)
+def test_units_become_as_active_as_wanted(target, digits, usual_model):
+    usual = usual_model.transform(digits[1]).mean(axis=0)
     drawn = fit(digits, penalties=KLSparsity(weight=5, target=target)).transform(digits[1]).mean(axis=0)
     assert abs(drawn.mean() - target) < 0.04 < 0.1 < abs(usual.mean() - target)
     assert drawn.std() < usual.std()
 
 
-def test_a_contractive_code_moves_less(digits):
+@pytest.mark.usefixtures("chain_only")
+def test_a_contractive_code_moves_less(digits, usual_model):
     x = digits[1].astype(np.float32)
 
     def moved(model):
@@ -34,9 +41,8 @@ def test_a_contractive_code_moves_less(digits):
         codes, others = (model.transform(np.clip(np.rint(images), 0, 255).astype(np.uint8)) for images in (x, noisy))
         return np.square(codes - others).sum(axis=1).mean()
 
-    usual, little, much = (
-        moved(fit(digits, penalties=part)) for part in ((), Contractive(weight=0.3), Contractive(weight=3))
-    )
+    usual = moved(usual_model)
+    little, much = (moved(fit(digits, penalties=Contractive(weight=weight))) for weight in (0.3, 3))
     assert much < 0.6 * usual
     assert much < little < usual
 
