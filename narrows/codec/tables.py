@@ -190,18 +190,19 @@ def regular_window(weights: NDArray[Any], precision: int) -> tuple[int, int]:
 
     Rare is less than half a slot of 2^P. A window is no wider than 2^(P - 2), so that entries of frequency 1 for values
     that hardly occur never take more than a quarter of a table; of those that wide, the one with the largest sum is
-    taken.
+    taken, or the most frequent value alone if all values in that window are rare.
     """
     rare, width = weights.sum() / (2 << precision), 1 << (precision - 2)
     if len(weights) <= width and weights[0] >= rare and weights[-1] >= rare:
         return 0, len(weights)
-    often = np.flatnonzero(weights >= rare)
+    most = int(np.argmax(weights))
+    often = np.flatnonzero(weights >= min(rare, weights[most]))
     first, last = int(often[0]), int(often[-1]) + 1
     if last - first > width:
         sums = np.concatenate([[0.0], np.cumsum(weights[first:last], dtype=np.float64)])
         first += int(np.argmax(sums[width:] - sums[:-width]))
         inside = often[(often >= first) & (often < first + width)]
-        first, last = int(inside[0]), int(inside[-1]) + 1
+        first, last = (int(inside[0]), int(inside[-1]) + 1) if len(inside) else (most, most + 1)
     return first, last
 
 

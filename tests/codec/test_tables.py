@@ -130,5 +130,8 @@ def test_a_tensor_that_is_missing_is_named(tables):
 def test_rare_values_at_the_ends_get_no_entry_and_a_window_is_no_wider_than_a_quarter_of_a_table():
     assert regular_window(np.array([1, 0, 10_000, 0, 10_000, 1]), 8) == (2, 5)
     assert regular_window(np.array([1, 0, 100, 0, 100, 1]), 8) == (0, 6)
+    assert regular_window(np.ones(600), 8) == (0, 64), "all are rare"
+    ends = [5, *[0] * 64, *[1] * 600, *[0] * 64, 5]  # the window with the largest sum has rare values only
+    assert regular_window(np.array(ends), 8) == (0, 1)
     first, last = regular_window(np.append(np.ones(500), np.full(64, 3)), 8)
     assert (first, last) == (500, 564)
