@@ -62,12 +62,12 @@ def test_a_network_that_was_asked_for_is_kept_all_the_same(rng):
 def test_the_best_weights_are_kept(rng):
     x = flat(rng, 60)
     network = Dense(widths=(64,), activation="silu", linear_path=True)
-    model = auto(6).set_params(network=network, training__batch_size=8).fit(x, validation=flat(rng, 60))
+    model = auto(6, epochs=20).set_params(network=network, training__batch_size=8).fit(x, validation=flat(rng, 60))
     losses = [row["validation_loss"] for row in model.history_]
     best = int(np.argmin(losses))
     assert best < len(losses) - 1, "else the test would show nothing"
     held_out = flat(np.random.default_rng(0), 60)
-    again = auto(6).set_params(network=network, training__batch_size=8).fit(x, validation=held_out)
+    again = auto(6, epochs=20).set_params(network=network, training__batch_size=8).fit(x, validation=held_out)
     assert -again.score(held_out) == pytest.approx(min(row["validation_loss"] for row in again.history_), rel=1e-4)
 
 

@@ -20,8 +20,10 @@ INITIALISATIONS = Choice("fan-in", "glorot", "glorot-sigmoid", "he")
 
 def undrawn(layer: type[nn.Module], *args: Any, **kwargs: Any) -> nn.Module:
     """Return a layer whose weights are not drawn yet, so that PyTorch's global generator is left alone."""
-    device = torch.get_default_device()  # "meta", where a model is only sketched to see what it would need
-    return layer(*args, device="meta", **kwargs).to_empty(device=device)
+    as_it_is = type(layer.__name__, (layer,), {"reset_parameters": lambda self: None})  # memory nobody has written to
+    made: nn.Module = as_it_is(*args, **kwargs)
+    made.__class__ = layer
+    return made
 
 
 def theano_generator(seed: int) -> np.random.RandomState:

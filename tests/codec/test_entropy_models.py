@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from narrows.codec.entropy_models import Autoregressive, Coded, Context, Independent, Predictor, entropy_model
@@ -85,6 +85,7 @@ def test_what_goes_in_comes_out(rng, model, n, n_lanes):
 
 
 @every_model
+@settings(max_examples=25)
 @given(data=st.data())
 def test_any_symbols_come_back(model, data):
     row = st.lists(st.sampled_from(EXTREMES), min_size=model.n_symbols, max_size=model.n_symbols)

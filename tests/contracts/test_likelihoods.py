@@ -86,9 +86,9 @@ def test_the_parameters_that_fit_best_have_the_data_as_their_mean(part):
     likelihood = part.build(SHAPE).double()
     x = uniform(1, *SHAPE, seed=2, low=0.2, high=0.8)
     parameters = torch.zeros(parameters_of(likelihood, 1).shape, dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.Adam([parameters], lr=0.05)
-    for step in range(600):
-        optimiser.param_groups[0]["lr"] = 0.05 * (1 - step / 600)
+    optimiser = torch.optim.Adam([parameters], lr=0.1)
+    for step in range(200):
+        optimiser.param_groups[0]["lr"] = 0.1 * (1 - step / 200)
         optimiser.zero_grad()
         (-likelihood.log_prob(parameters, x).sum()).backward()
         optimiser.step()

@@ -251,10 +251,14 @@ def fitted(request, digits):
     return request.param, unfitted(request.param).fit(digits[0])
 
 
+@pytest.fixture(scope="module")
+def unstopped(digits):
+    return unfitted("map").fit(digits[0])
+
+
 @pytest.mark.parametrize("stop_after", [1, 60])
-def test_a_run_that_was_stopped_ends_in_the_same_bits(digits, tmp_path, monkeypatch, stop_after):
+def test_a_run_that_was_stopped_ends_in_the_same_bits(digits, tmp_path, monkeypatch, stop_after, unstopped):
     monkeypatch.setattr("narrows.training.loop._LOOK_SECONDS", -1.0)
-    whole = unfitted("map").fit(digits[0])
 
     class Stop(Watcher):
         n_steps = 0
@@ -267,9 +271,9 @@ def test_a_run_that_was_stopped_ends_in_the_same_bits(digits, tmp_path, monkeypa
     with pytest.raises(KeyboardInterrupt):
         unfitted("map").fit(digits[0], watcher=Stop(), checkpoint=tmp_path / "c")
     again = unfitted("map").fit(digits[0], checkpoint=tmp_path / "c", resume=True)
-    for name, tensor in whole.chain_.state_dict().items():
+    for name, tensor in unstopped.chain_.state_dict().items():
         assert torch.equal(again.chain_.state_dict()[name], tensor), name
-    assert again.frozen_.digest == whole.frozen_.digest
+    assert again.frozen_.digest == unstopped.frozen_.digest
 
 
 def test_archives_keep_the_indices_and_restore_what_the_model_does(fitted, digits, tmp_path):

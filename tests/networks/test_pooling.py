@@ -13,6 +13,7 @@ from narrows import Autoencoder, Training
 from narrows.errors import InvalidParameterError, NotDecodableError, NotFreezableError
 from narrows.networks import Convolutional, Network, Sizes, Strided
 from narrows.networks.pooling import MaxPool, Repeat, Unpool, repeating
+from narrows.training import Adam
 
 SIZES = [(7, 9), (5, 5), (28, 28), (6, 4), (1, 3)]
 STRIDES = [2, 3]
@@ -255,9 +256,9 @@ def test_networks_described_before_there_were_the_options_are_what_they_were():
 # Models with switches
 
 
-def trained(unpooling, epochs=30, n_latent=2, training=None, **changes):
+def trained(unpooling, epochs=15, n_latent=2, training=None, **changes):
     network = Convolutional(channels=(8, 16), unpooling=unpooling)
-    settings = training or Training(epochs=epochs)
+    settings = training or Training(epochs=epochs, optimiser=Adam(learning_rate=5e-3))
     return Autoencoder(n_latent, network=network, training=settings, random_state=0, **changes).fit("digits:train")
 
 
