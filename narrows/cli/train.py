@@ -255,6 +255,9 @@ def _say_how_to_resume(ctx: click.Context, checkpoint: Path, resumed: bool) -> N
 def _say_how_to_measure(ctx: click.Context, model: Autoencoder, output: str, typed: dict[str, bool]) -> None:
     from narrows.artefacts import NAMES, missing
 
+    if not missing(model):
+        click.echo(f"Interrupted after the training. The trained model is saved in {output}.", err=True)
+        return
     again = command_line(ctx, *(flag for flag, is_typed in typed.items() if not is_typed))
     without = " and no ".join(NAMES[name] for name in missing(model))
     click.echo(

@@ -388,3 +388,4 @@ def test_warnings_are_said_though_the_run_fails_afterwards(stop, code, narrows, 
     said = narrows(*command, code=code).stderr
     assert "Warning: The model restores its training data worse than principal component analysis" in said
     assert "Warning: far.npy holds values from" in said
+    assert "it has no" not in said
