@@ -32,8 +32,8 @@ ALLOWED = 1.01
 MANY, ALLOWED_OF_MANY = 10_000, 0.9
 
 
-def measure(dataset: Dataset, seed: int) -> dict[str, Any]:
-    """Fit to the training records and return the numbers on the test records."""
+def measure(dataset: Dataset, seed: int, threads: int) -> dict[str, Any]:
+    """Fit to the training records on so many threads, and return the numbers on the test records."""
     train, test = dataset.load()
     changes = {} if dataset.n_latent is None else {"n_latent": dataset.n_latent}
     began = time.perf_counter()
@@ -54,13 +54,18 @@ def measure(dataset: Dataset, seed: int) -> dict[str, Any]:
         "sse_per_record": metrics["sse_per_record"],
         "pca_sse_per_record": metrics["pca_sse_per_record"],
         "kept": "principal components" if network.is_linear else "network",
-        "held_out_ratio": model.comparison_.ratio,
+        "held_out_ratio": None if model.comparison_ is None else model.comparison_.ratio,
         "fit_seconds": round(seconds, 1),
         "seed": seed,
         "machine": machine(),
-        "command": "python " + shlex.join(["bench/defaults.py", "--only", dataset.name]),
+        "command": command(dataset.name, seed, threads),
         "date": datetime.date.today().isoformat(),
     }
+
+
+def command(data: str, seed: int, threads: int) -> str:
+    """Return the command that measures one row again."""
+    return "python " + shlex.join(["bench/defaults.py", "--only", data, "--seed", str(seed), "--threads", str(threads)])
 
 
 def table(results: dict[str, dict[str, Any]]) -> str:
@@ -92,11 +97,12 @@ def main() -> None:
             continue
         if arguments.tables_only and np.prod(dataset.load()[0].shape[1:]) > 200:
             continue
-        row = measure(dataset, arguments.seed)
+        row = measure(dataset, arguments.seed, arguments.threads)
+        held_out = "-" if row["held_out_ratio"] is None else f"{row['held_out_ratio']:.3f}"
         verdict = "reached" if row["ratio"] <= row["must_reach"] else "MISSED"
         print(
             f"{dataset.name:34} {row['ratio']:.4f} of PCA's error ({row['ratio_in_own_units']:.4f} in its own units), "
-            f"must reach {row['must_reach']}: {verdict}; {row['kept']}, held out {row['held_out_ratio']:.3f}, "
+            f"must reach {row['must_reach']}: {verdict}; {row['kept']}, held out {held_out}, "
             f"{row['fit_seconds']} s",
             flush=True,
         )

@@ -73,26 +73,21 @@ def choose_parts(params: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dt
     bottleneck = as_part(Bottleneck, params["bottleneck"])
     corruption = None if params["corruption"] is None else as_part(Corruption, params["corruption"])
     penalties = check(owner, "penalties", params["penalties"], Many(OneOf(Penalty)))
-    if not _is_auto(params["network"]):
+    if _is_auto(params["network"]):
+        # Where values end at 0 and 1, so does a decoder; a Bernoulli likelihood wants logits and ends there by itself.
+        is_unit = [part.name for part in preprocessing] == ["unit-scale"] and likelihood.name != "bernoulli"
+        restores_only = (corruption, penalties, params["pretraining"], params["conditional"]) == (None, (), None, False)
+        has_path = restores_only and bottleneck.name == "plain" and likelihood.name != "bernoulli"
+        network = _auto_network(
+            shape, n_latent, bottleneck, columns, is_unit=is_unit, has_path=has_path and _path_fits(shape, n_latent)
+        )
+    else:
         network = as_part(Network, params["network"])
         if record == "vector" and network.for_images:
             raise InvalidParameterError(
                 f"The network '{network.name}' is for images, and the records are taken for vectors. "
                 "Set network='dense', or record='image'."
             )
-    else:
-        # Where values end at 0 and 1, so does a decoder; a Bernoulli likelihood wants logits and ends there by itself.
-        is_unit = [part.name for part in preprocessing] == ["unit-scale"] and likelihood.name != "bernoulli"
-        plain = (corruption, penalties, params["pretraining"], params["conditional"]) == (None, (), None, False)
-        length = _n_latent(shape) if n_latent is None else n_latent
-        if bottleneck.name in _CODEC_CHANNELS:
-            output = "sigmoid" if is_unit else "identity"
-            network = _codec_network(shape, n_latent, output, _CODEC_CHANNELS[bottleneck.name])
-        elif plain and bottleneck.name == "plain" and likelihood.name != "bernoulli" and _has_path(shape, length):
-            output = "soft-clip" if is_unit and columns.are_bounded else "identity"
-            network = Dense(widths=(_width(shape),), activation="silu", output_activation=output, linear_path=True)
-        else:
-            network = _network(shape, "sigmoid" if is_unit else "identity")
     if n_latent is None and getattr(network, "code_channels", None) is None:
         n_latent = _n_latent(shape)
     return Parts(
@@ -108,6 +103,40 @@ def choose_parts(params: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dt
 
 def _is_auto(value: Any) -> bool:
     return isinstance(value, str) and value == "auto"
+
+
+def _auto_network(
+    shape: tuple[int, ...],
+    n_latent: int | None,
+    bottleneck: Bottleneck,
+    columns: Columns,
+    *,
+    is_unit: bool,
+    has_path: bool,
+) -> Network:
+    """Return the network for a bottleneck: for files, beside a linear path, or on its own.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of one record.
+    n_latent : int or None
+        Length of the code, if it was set.
+    bottleneck : Bottleneck
+        What stands between encoder and decoder.
+    columns : Columns
+        What the values look like.
+    is_unit : bool
+        Whether the decoder's output is to end at 0 and 1.
+    has_path : bool
+        Whether there is to be a linear path where the code is not one for files.
+    """
+    if bottleneck.name in _CODEC_CHANNELS:
+        return _codec_network(shape, n_latent, "sigmoid" if is_unit else "identity", _CODEC_CHANNELS[bottleneck.name])
+    if has_path:
+        output = "soft-clip" if is_unit and columns.are_bounded else "identity"
+        return Dense(widths=(_width(shape),), activation="silu", output_activation=output, linear_path=True)
+    return _network(shape, "sigmoid" if is_unit else "identity")
 
 
 def _network(shape: tuple[int, ...], output_activation: str) -> Network:
@@ -158,10 +187,11 @@ def _width(shape: tuple[int, ...]) -> int:
     return min(max(4 * math.prod(shape), 64), 512)
 
 
-def _has_path(shape: tuple[int, ...], n_latent: int) -> bool:
+def _path_fits(shape: tuple[int, ...], n_latent: int | None) -> bool:
     """Return whether a linear path is small beside the memory and the time that records of a shape take."""
     n_values = math.prod(shape)
-    return n_values <= _LARGEST_DENSE_IMAGE and n_values * n_latent <= _MOST_PATH_WEIGHTS
+    length = _n_latent(shape) if n_latent is None else n_latent
+    return n_values <= _LARGEST_DENSE_IMAGE and n_values * length <= _MOST_PATH_WEIGHTS
 
 
 def _is_image(shape: tuple[int, ...]) -> bool:

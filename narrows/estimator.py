@@ -104,7 +104,8 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         found = narrows.data.finite_range(source, advice=advice)
         if reset:
             self.range_, self.magnitude_ = found, typical_magnitude(source)
-        self._warn_of_scale(source, found)
+        else:
+            self._warn_of_scale(source, found)
         return source
 
     def _warn_of_scale(self, source: Source, found: tuple[float, float] | None) -> str | None:

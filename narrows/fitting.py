@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from narrows.artefacts import TrainingRecords
+from narrows.chain import Chain
 from narrows.data import Source
 from narrows.errors import InvalidParameterError
 from narrows.estimator import TRAIN_ON_FINITE, Data, labels_of
@@ -30,14 +31,37 @@ from narrows.stages import (
     split,
     whole,
 )
-from narrows.training import Checkpoint, Records, Stage, Watcher, train
+from narrows.training import Checkpoint, Epoch, Records, Stage, Training, Watcher, train
+from narrows.training.loop import mean_loss
+from narrows.training.workers import Workers, most_workers, one_openmp_thread
 
 if TYPE_CHECKING:
     from narrows.autoencoder import Autoencoder
 
-__all__ = ["CONDITIONAL", "LabelledSource", "described", "open_for_training", "train_parts"]
+__all__ = ["CONDITIONAL", "Kept", "LabelledSource", "Split", "described", "open_for_training", "train_parts"]
 
 CONDITIONAL = "This conditional model"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Which weights a fit kept, and what they cost.
+
+    Attributes
+    ----------
+    epoch : int or None
+        Whose weights were kept. None: not those of the network that was trained, but a linear autoencoder at the
+        principal components.
+    loss : float
+        Mean loss of a training record in nats: of a network that of the epoch, while the weights were changing.
+    validation_loss : float or None
+        Mean loss of a validation record in nats. None where there were none, or where the linear autoencoder has
+        learned from them in the end, as it does from those held out by default.
+    """
+
+    epoch: int | None
+    loss: float
+    validation_loss: float | None
 
 
 @dataclass(frozen=True)
@@ -54,6 +78,66 @@ class LabelledSource:
 
     source: Source
     labels: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True)
+class Split:
+    """The records of a run: those it trains on, and those it validates on.
+
+    Attributes
+    ----------
+    everything : Records
+        All that were given to train on, on the device; the others share their values.
+    rows : ndarray of int, or None
+        Which of these the run trains on. None: all.
+    held_out : Records or None
+        What it validates on, with labels where there are any.
+    is_by_default : bool
+        Whether records were held out though nobody asked for it. From these PCA may learn as well.
+    """
+
+    everything: Records
+    rows: NDArray[np.int64] | None
+    held_out: Records | None
+    is_by_default: bool = False
+
+    @classmethod
+    def of(
+        cls, data: LabelledSource, validation: LabelledSource | None, settings: Training, seed: int, *, by_default: bool
+    ) -> Self:
+        """Hold out records to validate on, unless there are some already.
+
+        Parameters
+        ----------
+        data, validation : LabelledSource
+            The records given to train on, and those given to validate on.
+        settings : Training
+            What share is held out, and on which device the records live.
+        seed : int
+            What the records held out are drawn from.
+        by_default : bool
+            Whether some are held out where no share was asked for.
+        """
+        device = device_of(settings)
+        everything = Records(data.source.values, device)
+        if validation is not None:
+            return cls(everything, None, labelled(Records(validation.source.values, device), validation.labels))
+        n = len(data.source)
+        rows, held_out_rows = split(n, n_held_out(settings, n, by_default=by_default), seed)
+        if held_out_rows is None:
+            return cls(everything, None, None)
+        held_out = labelled(everything.only(held_out_rows), data.labels)
+        return cls(everything, rows, held_out, is_by_default=settings.validation is None)
+
+    @property
+    def records(self) -> Records:
+        """What the run trains on, without labels."""
+        return self.everything.only(self.rows)
+
+    @property
+    def rows_for_pca(self) -> NDArray[np.int64] | None:
+        """Which of all records PCA may learn from; None: all."""
+        return None if self.is_by_default else self.rows
 
 
 def open_for_training(
@@ -79,7 +163,7 @@ def open_for_training(
 def described(
     data: LabelledSource, validation: LabelledSource | None
 ) -> tuple[dict[str, Source | None], dict[str, NDArray[np.int64] | None]]:
-    """Return what runs are told apart by: the records that are seen, and the labels that are told."""
+    """Return what identifies a run: its records and its labels."""
     held_out, its_labels = (None, None) if validation is None else (validation.source, validation.labels)
     return {"data": data.source, "validation data": held_out}, {"labels": data.labels, "validation labels": its_labels}
 
@@ -106,44 +190,63 @@ def train_parts(
     """
     settings, source, labels = training_of(params["training"]), data.source, data.labels
     parts = parts_for(params, source, seed, n_classes=n_classes)
-    n_apart = 0 if validation is not None else n_held_out(settings, parts, len(source))
-    rows, held_out_rows = split(len(source), n_apart, seed)
-    device = device_of(settings)
-    all_records = Records(source.values, device)  # there once; all others are rows of it
-    records = all_records.only(rows)
-    held_out = None if held_out_rows is None else labelled(all_records.only(held_out_rows), labels)
-    if validation is not None:
-        held_out = labelled(Records(validation.source.values, device), validation.labels)
-    chain = new_chain(parts, settings, source, records, seed)
-    learned_from = labelled(records, labels)
-    pretraining = pretraining_stages(params, chain, learned_from)
-    stages = [
-        *pretraining,
-        chain_stage(params, chain, learned_from, held_out, name="all layers" if pretraining else ""),
-    ]
+    apart = Split.of(data, validation, settings, seed, by_default=parts.network.linear_path)
+    learned_from = apart.records
+    records = labelled(learned_from, labels)
+    chain = new_chain(parts, settings, source, learned_from, seed)
+    pretraining = pretraining_stages(params, chain, records)
+    stage = chain_stage(params, chain, records, apart.held_out, name="all layers" if pretraining else "")
+    stages = [*pretraining, stage]
     part, residual = residual_of(params["residual"]), None
     if part is not None:
-        residual = part.build(source.shape, source.dtype, generator(seed, Stream.LOSSLESS_WEIGHTS)).to(device)
-        stages.append(_residual_stage(part, residual, records))
+        weights = generator(seed, Stream.LOSSLESS_WEIGHTS)
+        residual = part.build(source.shape, source.dtype, weights).to(device_of(settings))
+        stages.append(_residual_stage(part, residual, learned_from))
     everything = whole(chain=chain, residual=residual)
     run: dict[str, Any] = {"watcher": watcher, "checkpoint": checkpoint, "resume": resume}
     histories = train(stages, everything, seed=seed, threads=settings.threads, **run)
+    history = histories[len(pretraining)]
     is_auto = isinstance(params["network"], str) and params["network"] == "auto"
-    comparison, chain = choose(chain, records, held_out, is_auto=is_auto, settings=settings, source=source, seed=seed)
-    to_choose_by = settings.validation is None and held_out_rows is not None  # of these, PCA may learn as well
-    if comparison is not None and not comparison.keeps_network and to_choose_by:
-        records, learned_from = all_records, labelled(all_records, labels)
+    with one_openmp_thread():  # how sums are cut among threads decides their last bits
+        comparison, chain = choose(
+            chain, learned_from, apart.held_out, is_auto=is_auto, settings=settings, source=source, seed=seed
+        )
+    kept = _kept_epoch(stage, history)
+    if comparison is not None and not comparison.keeps_network:
+        learned_from = apart.everything.only(apart.rows_for_pca)
+        records = labelled(learned_from, labels)
+        kept = _kept_linear(chain, records, apart, settings)
     learned = {
         "chain_": chain.eval(),
         "record_": record_of(params["record"], source.shape),
         "residual_": residual,
-        "history_": [row.to_json() for row in histories[len(pretraining)]],
+        "history_": [row.to_json() for row in history],
         "pretraining_history_": rows_by_stage(pretraining, histories[: len(pretraining)]),
         "n_latent_": math.prod(chain.bottleneck.z_shape),
-        "trained_on_": {"name": source.name, "n_records": len(records), "seed": seed},
+        "trained_on_": {"name": source.name, "n_records": len(learned_from), "seed": seed},
         "comparison_": comparison,
+        "kept_": kept,
     }
-    return learned, TrainingRecords(source.values, None if to_choose_by else rows, learned_from, records)
+    return learned, TrainingRecords(source.values, apart.rows_for_pca, records, learned_from)
+
+
+def _kept_epoch(stage: Stage, history: Sequence[Epoch]) -> Kept:
+    """Return the epoch whose weights the training loop kept: the best on validation if it keeps that, or the last."""
+    keeps_best = stage.keep_best or stage.settings.patience is not None
+    kept, lowest = history[-1], math.inf
+    for row in history if keeps_best else ():
+        if row.validation_loss is not None and row.validation_loss < lowest:
+            kept, lowest = row, row.validation_loss
+    return Kept(kept.epoch, kept.loss, kept.validation_loss)
+
+
+def _kept_linear(chain: Chain, records: Records, apart: Split, settings: Training) -> Kept:
+    """Return the losses of a linear autoencoder that was kept."""
+    most = most_workers(settings.threads) if records.device.type == "cpu" else 1
+    with one_openmp_thread(), Workers(most) as workers:
+        loss = mean_loss(chain, records, workers)
+        unseen = None if apart.is_by_default else apart.held_out
+        return Kept(None, loss, None if unseen is None else mean_loss(chain, unseen, workers))
 
 
 def _residual_stage(part: Residual, module: ResidualModule, records: Records) -> Stage:

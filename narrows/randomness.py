@@ -70,7 +70,7 @@ class Stream(Enum):
     CODEC_GOLDEN = (18,)
     """Symbols far beyond those of training records, which every decoder has to reproduce."""
     CODEC_HELD_OUT = (19,)
-    """Which symbols the entropy model is chosen by."""
+    """Symbols held out to choose the entropy model."""
 
     MEASURED_RECORDS = (20,)
     """Records as they are drawn to measure a loss or a likelihood."""

@@ -66,7 +66,7 @@ class RecordNoise:
         return type(self)(_mix(self.keys + word), self.seed)
 
     def streams(self, stream: Stream, first: int, n: int) -> Self:
-        """Return the noise for n indices of a stream, shape (len · n,): those of a record one after the other."""
+        """Return the noise for n indices of a stream, (len · n,): the n of record 0 first, then those of record 1."""
         several = [self.stream(stream, index).keys for index in range(first, first + n)]
         return type(self)(torch.stack(several, 1).flatten(), self.seed)
 

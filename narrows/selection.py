@@ -48,8 +48,9 @@ class Comparison:
     ----------
     n_records : int
         How many were held out.
-    ratio : float
-        Squared error of the model over that of PCA with a code of the same length, in preprocessed units.
+    ratio : float or None
+        Squared error of the model over that of PCA with a code of the same length, in preprocessed units. None where
+        PCA leaves no error, or where an error is not finite.
     is_better : bool
         Whether the model's error is lower by 5 %, and by two standard errors of the difference.
     keeps_network : bool
@@ -57,7 +58,7 @@ class Comparison:
     """
 
     n_records: int
-    ratio: float
+    ratio: float | None
     is_better: bool
     keeps_network: bool = True
 
@@ -104,7 +105,7 @@ def compare_with_pca(chain: Chain, linear: Chain, held_out: Records) -> Comparis
     spread = float(gain.std(ddof=1)) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
     needed = max(_LEAST_GAIN * float(by_pca.mean()), _STANDARD_ERRORS * spread)
     ratio = float(by_chain.mean() / by_pca.mean()) if by_pca.any() else math.inf
-    return Comparison(len(held_out), ratio, bool(gain.mean() > needed))
+    return Comparison(len(held_out), ratio if math.isfinite(ratio) else None, bool(gain.mean() > needed))
 
 
 def warn_if_worse(model: Autoencoder, error: float, error_by_pca: float, sum_of_squares: float, records: str) -> None:

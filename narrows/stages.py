@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 _BATCH = 1024
-# Records that are held out where nothing else is asked for: a tenth, but no fewer and no more than these.
+# Records held out by default: a tenth, at least 20 and at most 2,000, but never more than a quarter.
 _FEW, _ENOUGH = 20, 2000
 
 
@@ -76,7 +76,7 @@ def chain_stage(
     InvalidParameterError
         If training is to stop early, and nothing is held out to stop by.
     DataError
-        If the likelihood says nothing of values held out.
+        If values held out lie outside the likelihood's support.
     """
     settings = training_of(params["training"])
     check_patience(settings, held_out)
@@ -115,8 +115,17 @@ def labelled(records: Records, labels: NDArray[np.int64] | None) -> Records:
     return records if labels is None else LabelledRecords(records, labels)
 
 
-def n_held_out(settings: Training, parts: Parts, n: int) -> int:
+def n_held_out(settings: Training, n: int, *, by_default: bool) -> int:
     """Return how many of n training records are held out to validate on.
+
+    Parameters
+    ----------
+    settings : Training
+        What share was asked for.
+    n : int
+        How many records there are.
+    by_default : bool
+        Whether some are held out where no share was asked for.
 
     Raises
     ------
@@ -125,7 +134,7 @@ def n_held_out(settings: Training, parts: Parts, n: int) -> int:
     """
     share = settings.validation
     if share is None:
-        return min(max(n // 10, _FEW), n // 4, _ENOUGH) if parts.network.linear_path else 0
+        return min(max(n // 10, _FEW), n // 4, _ENOUGH) if by_default else 0
     if share > 0 and round(share * n) == 0:
         raise InvalidParameterError(
             f"A validation share of {share:g} of {n} record{'s' if n != 1 else ''} is none. "

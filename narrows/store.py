@@ -1,11 +1,12 @@
 """A model as one safetensors file: tensors, and everything else as JSON in the header. Loading executes no code.
 
 The header's metadata hold ``narrows``, a JSON object: ``format``, the parameters, the parts that were chosen, the
-records' shape and dtype, what they were taken for, the history, and ``sha256`` of all that and the tensors, in the
-order of their names. The tensor ``frozen`` is the integer decoder as bytes (`narrows.codec.frozen`), or ``not_frozen``
-says why there is none. The tensors ``density.*`` are the arrays of `narrows.density.CodeDensity`. Of what could not be
-measured, ``unmeasured`` says why, by its name in `narrows.artefacts`; without a codec the tensors ``residual.*`` are
-the trained network of residuals.
+records' shape and dtype, what they were taken for, the number of weights, the history, which epoch was kept, and
+``sha256`` of all that and the tensors, in the order of their names. The tensor ``frozen`` is the integer decoder as
+bytes (`narrows.codec.frozen`), or ``not_frozen`` says why there is none. The tensors ``density.*`` are the arrays of
+`narrows.density.CodeDensity`. Of what could not be measured, ``unmeasured`` says why, by its name in
+`narrows.artefacts`; without a codec the tensors ``residual.*`` are the trained network of residuals. JSON has no
+numbers that are not finite; where a loss is none, there is null.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from narrows.data.arrays import check_dtype, check_shape
 from narrows.density import CodeDensity
 from narrows.errors import DataNotFoundError, ModelFileError
 from narrows.files import write_atomically
+from narrows.fitting import Kept
 from narrows.integer_half import IntegerHalf
 from narrows.likelihoods import Likelihood
 from narrows.networks import Network
@@ -80,9 +82,9 @@ def save(model: Autoencoder, path: str | os.PathLike[str], *, force: bool = Fals
         tensors |= {f"residual.{name}": t.detach().cpu().contiguous() for name, t in trained}
     if codec_error(model) is None:
         tensors["frozen"] = torch.frombuffer(bytearray(model.frozen_.blob), dtype=torch.uint8)
-    header = describe(model)
+    header = _finite(describe(model))
     header["sha256"] = _digest(header, tensors)
-    data = to_bytes(tensors, {"narrows": json.dumps(header)})
+    data = to_bytes(tensors, {"narrows": json.dumps(header, allow_nan=False)})
     write_atomically(path, lambda file: _write(file, data), force=force)
 
 
@@ -125,7 +127,9 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Autoencoder:
         if len(getattr(model, "classes_", ())) != parts.n_classes:
             raise ValueError(f"it has labels of {parts.n_classes} classes, but not their names")
         model.comparison_ = Comparison(**header["comparison"]) if "comparison" in header else None
-        model.record_ = record_of(header.get("record", "auto"), shape)  # older files do not say it
+        # Older files lack the next two.
+        model.kept_ = Kept(**header["kept"]) if "kept" in header else None
+        model.record_ = record_of(header.get("record", "auto"), shape)
         model.shape_, model.dtype_, model.range_ = shape, dtype, tuple(header["range_"])
         reasons = model.unmeasured_ = {str(name): str(reason) for name, reason in header.get("unmeasured", {}).items()}
         frozen = tensors["frozen"].numpy().tobytes() if "frozen" in tensors else str(header.get("not_frozen", _OLD))
@@ -157,8 +161,10 @@ def describe(model: Autoencoder) -> dict[str, Any]:
         "shape": list(model.shape_),
         "dtype": model.dtype_.name,
         "record": model.record_,
+        "n_weights": sum(p.numel() for p in nn.ModuleList([model.encoder_, model.decoder_]).parameters()),
         "feature_names_in_": None if names is None else [str(name) for name in names],
         **({} if model.comparison_ is None else {"comparison": asdict(model.comparison_)}),
+        **({} if model.kept_ is None else {"kept": asdict(model.kept_)}),
         **({} if why_not is None else {"not_frozen": why_not}),
         **({"unmeasured": model.unmeasured_} if model.unmeasured_ else {}),
         **{name: getattr(model, name) for name in _LEARNED},
@@ -187,7 +193,7 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tenso
         raise ModelFileError(f"{path} is a safetensors file, but no narrows model.") from error
     if not is_whole:
         raise ModelFileError(f"{path} is damaged: its content does not have the checksum that was written with it.")
-    return header, tensors
+    return _finite(header), tensors
 
 
 def _fill(parts: Parts, shape: tuple[int, ...], dtype: np.dtype[Any], tensors: dict[str, Tensor]) -> Chain:
@@ -235,6 +241,12 @@ def _density(tensors: dict[str, Tensor], n_latent: int) -> CodeDensity | None:
     if len(density.centre) != n_latent:
         raise ValueError(f"its density is one of {len(density.centre)} numbers, its codes have {n_latent}")
     return density
+
+
+def _finite(header: dict[str, Any]) -> dict[str, Any]:
+    """Return a header with None for each number that is not finite; older files have such numbers."""
+    finite: dict[str, Any] = json.loads(json.dumps(header), parse_constant=lambda name: None)
+    return finite
 
 
 def _digest(header: dict[str, Any], tensors: dict[str, Tensor]) -> str:

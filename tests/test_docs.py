@@ -17,9 +17,10 @@ from PIL import Image
 
 import narrows
 import narrows.data
-from narrows import Training
+from narrows import Autoencoder, Training
 from narrows.cli import main
 from narrows.data.idx_writer import write_idx
+from narrows.networks import Dense
 from narrows.recipes import RECIPES
 
 ROOT = Path(__file__).parent.parent
@@ -204,6 +205,19 @@ def test_what_is_not_measured_yet_is_a_dash() -> None:
     assert set(documents.stacked({}).values()) == {"—"}
     some = documents.stacked({"sda": {"pretrained": {"test_error_percent": 1.304}}})
     assert (some["sda:pretrained"], some["sda:random"]) == ("1.30 %", "—")
+
+
+@pytest.mark.filterwarnings("ignore::narrows.errors.WorseThanPCAWarning")
+def test_a_row_of_the_defaults_says_how_to_measure_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row of a model without a linear path, which is not compared with PCA while it is trained."""
+    monkeypatch.syspath_prepend(str(ROOT / "bench"))
+    defaults = _load(ROOT / "bench" / "defaults.py")
+    model = Autoencoder(2, network=Dense(widths=(4,)), training=Training(epochs=1), random_state=0)
+    monkeypatch.setattr("narrows.recipe", lambda name, **changes: model)
+    x = np.random.default_rng(0).normal(size=(50, 5))
+    row = defaults.measure(defaults.Dataset("Wine quality", lambda: (x, x)), 3, 2)
+    assert row["command"] == "python bench/defaults.py --only 'Wine quality' --seed 3 --threads 2"
+    assert row["held_out_ratio"] is None
 
 
 def _load(path: Path) -> ModuleType:

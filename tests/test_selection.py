@@ -4,13 +4,16 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 
 import narrows
 import narrows.bottlenecks
 from narrows import Autoencoder, Training
 from narrows.errors import WorseThanPCAWarning
+from narrows.fitting import Kept
 from narrows.networks import Dense
 from narrows.pca import PrincipalComponents
+from narrows.selection import choose
 
 
 def auto(n_latent=3, epochs=60):
@@ -73,21 +76,67 @@ def test_the_best_weights_are_kept(rng):
 
 @pytest.mark.parametrize(("n", "held_out"), [(4, 1), (40, 10), (100, 20), (1000, 100), (30_000, 2000)])
 def test_how_many_records_are_held_out(n, held_out):
-    from narrows.bottlenecks import Plain
-    from narrows.chain import Parts
-    from narrows.likelihoods import Normal
     from narrows.stages import n_held_out
 
-    parts = Parts(2, Dense(linear_path=True), Plain(), Normal())
-    assert n_held_out(Training(), parts, n) == held_out
-    assert n_held_out(Training(), Parts(2, Dense(), Plain(), Normal()), n) == 0
-    assert n_held_out(Training(validation=0), parts, n) == 0
+    assert n_held_out(Training(), n, by_default=True) == held_out
+    assert n_held_out(Training(), n, by_default=False) == 0
+    assert n_held_out(Training(validation=0), n, by_default=True) == 0
 
 
 def test_what_was_kept_is_in_the_file(rng, tmp_path):
     model = auto().fit(flat(rng))
     model.save(tmp_path / "flat.safetensors")
-    assert narrows.load(tmp_path / "flat.safetensors").comparison_ == model.comparison_
+    again = narrows.load(tmp_path / "flat.safetensors")
+    assert (again.comparison_, again.kept_) == (model.comparison_, model.kept_)
+
+
+def test_the_losses_of_a_linear_autoencoder_that_is_kept_are_its_own(rng, chain_only):
+    x, held_out = flat(rng), flat(rng, 60)
+    model = auto().fit(x)
+    assert model.kept_.epoch is None
+    assert model.kept_.loss == pytest.approx(-model.score(x), rel=1e-4)
+    assert model.kept_.validation_loss is None, "it has learned from all records"
+    model = auto().fit(x, validation=held_out)
+    assert model.kept_.epoch is None
+    assert model.kept_.validation_loss == pytest.approx(-model.score(held_out), rel=1e-4)
+
+
+@pytest.mark.parametrize("widths", [(), (64,)])
+def test_the_epoch_that_was_kept_is_said(widths, rng, chain_only):
+    network = Dense(widths=widths, activation="silu", linear_path=True)
+    held_out = flat(rng, 60)
+    fast = {"network": network, "training__batch_size": 8, "training__optimiser__learning_rate": 0.1}
+    model = auto(6, epochs=10).set_params(**fast).fit(flat(rng, 60), validation=held_out)
+    best = int(np.argmin([row["validation_loss"] for row in model.history_]))
+    assert best < 9, "else the test would show nothing"
+    row = model.history_[best]
+    assert model.kept_ == Kept(best + 1, row["loss"], row["validation_loss"])
+    assert -model.score(held_out) == pytest.approx(row["validation_loss"], rel=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore::narrows.errors.RangeWarning")
+def test_where_no_validation_loss_is_finite_the_last_epoch_is_kept(rng, chain_only):
+    network = Dense(widths=(4,), linear_path=True)
+    model = auto(epochs=2).set_params(network=network).fit(flat(rng, 60), validation=np.full((5, 12), 1e200))
+    assert model.kept_.epoch == 2
+
+
+def test_what_is_kept_does_not_depend_on_the_number_of_threads(rng, chain_only, monkeypatch):
+    """How sums are cut among threads decides their last bits."""
+    seen = []
+
+    def spy(*arguments, **more):
+        seen.append(torch.get_num_threads())
+        return choose(*arguments, **more)
+
+    monkeypatch.setattr("narrows.fitting.choose", spy)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        auto(epochs=1).fit(flat(rng, 60))
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1]
 
 
 def test_a_model_that_loses_to_pca_warns(rng):

@@ -13,6 +13,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors import safe_open
 from safetensors.torch import load as tensors_in
 from safetensors.torch import save as to_bytes
 from safetensors.torch import save_file
@@ -63,7 +64,7 @@ def load(content, tmp_path):
 def assert_same(again, model, x):
     assert repr(again) == repr(model)
     assert again.history_ == model.history_
-    for name in ("n_features_in_", "n_latent_", "shape_", "dtype_", "trained_on_", "range_"):
+    for name in ("n_features_in_", "n_latent_", "shape_", "dtype_", "trained_on_", "range_", "kept_"):
         assert getattr(again, name) == getattr(model, name), name
     assert again.chain_.parts == model.chain_.parts
     np.testing.assert_array_equal(again.transform(x), model.transform(x))
@@ -391,10 +392,44 @@ def test_loading_runs_no_code(written):
 
 
 @pytest.mark.filterwarnings("ignore::narrows.errors.RangeWarning")  # which is right
-def test_a_validation_loss_that_is_not_finite_is_kept(tmp_path):
+def test_a_validation_loss_that_is_not_finite_is_null_in_the_file(tmp_path):
     """Validation data may hold what the loss cannot; the model itself is fine."""
     far = np.full((3, 4), 1e200)
     model = Autoencoder(2, training=Training(epochs=1), random_state=0).fit(X, validation=far)
     assert not np.isfinite(model.history_[0]["validation_loss"])
     model.save(tmp_path / "model")
-    assert repr(narrows.load(tmp_path / "model").history_) == repr(model.history_)
+    assert json_of(tmp_path / "model")["history_"] == [{**model.history_[0], "validation_loss": None}]
+    assert narrows.load(tmp_path / "model").history_ == [{**model.history_[0], "validation_loss": None}]
+
+
+def json_of(path):
+    """Return the header of a model file, which must be JSON for every reader."""
+    with safe_open(path, framework="numpy") as file:
+        return json.loads(file.metadata()["narrows"], parse_constant=pytest.fail)
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0])
+def test_the_header_of_a_model_of_constant_data_is_json(value, tmp_path):
+    model = fit(np.full((40, 4), value))
+    assert model.comparison_.ratio is None
+    model.save(tmp_path / "model")
+    assert json_of(tmp_path / "model")["comparison"]["ratio"] is None
+    assert narrows.load(tmp_path / "model").comparison_ == model.comparison_
+
+
+def test_files_with_numbers_that_are_not_finite_are_read(written, tmp_path):
+    def change(header):
+        header["comparison"] = {"n_records": 3, "ratio": float("inf"), "is_better": False, "keeps_network": True}
+
+    assert load(lie(written, change), tmp_path).comparison_.ratio is None
+
+
+def test_files_that_do_not_say_what_was_kept_are_read(written, tmp_path, model):
+    def change(header):
+        del header["kept"], header["n_weights"]
+
+    older = load(lie(written, change), tmp_path)
+    assert model.kept_ is not None
+    assert older.kept_ is None
+    older.save(tmp_path / "again")
+    assert "kept" not in json_of(tmp_path / "again")

@@ -8,7 +8,7 @@ from typing import Any
 
 from narrows.cli.console import count, shape_text
 
-__all__ = ["chain", "settings", "taken_for"]
+__all__ = ["chain", "comparison_text", "kept_rows", "settings", "taken_for"]
 
 
 def chain(header: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -52,10 +52,16 @@ def taken_for(record: str, shape: Sequence[int], asked_for: str) -> str:
 
 def comparison_text(comparison: Mapping[str, Any]) -> str:
     """Return how a model restored records held out beside PCA, and what was kept."""
-    held_out = f"{comparison['ratio']:.3g} of its squared error on {comparison['n_records']:,} records held out"
+    ratio = "no finite ratio to" if comparison["ratio"] is None else f"{comparison['ratio']:.3g} of"
+    held_out = f"{ratio} its squared error on {comparison['n_records']:,} records held out"
     if comparison["keeps_network"]:
         return held_out
     return f"{held_out}: not better by enough, so a linear autoencoder at the principal components was kept"
+
+
+def kept_rows(epoch: int | None, n_epochs: int) -> list[tuple[str, str]]:
+    """Return a row that says which epoch's weights were kept, where these are not the last."""
+    return [] if epoch in (None, n_epochs) else [("kept", f"the weights of epoch {epoch}, the best on validation")]
 
 
 def settings(header: Mapping[str, Any]) -> dict[str, str]:

@@ -93,7 +93,7 @@ def metric_lines(metrics: Mapping[str, float | int | None], model: Autoencoder) 
     for name, value in metrics.items():
         unit, meaning = _WORDS.get(name, ("", ""))
         if value is None:
-            why = "the model has none" if name == "pca_sse_per_record" else "not defined for these data"
+            why = "the model has none" if name.startswith("pca_") else "not defined for these data"
             unit, meaning = "", f"{meaning}: {why}"
         rows.append((name, number(value), unit, meaning))
     lines = [*aligned(rows, right=[1]), "", compared_with_pca(metrics, model)]

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
-from narrows.cli.describe import chain, comparison_text, settings, taken_for
+from narrows.cli.describe import chain, comparison_text, kept_rows, settings, taken_for
 from narrows.cli.options import json_option
 
 __all__ = ["info"]
@@ -33,8 +33,8 @@ def info(file: str, as_json: bool) -> None:
 
         said, lines = about(file)
     else:
-        header, n_weights = _read(file)
-        said = {**_facts(file, header, n_weights), **_archiving(file)}
+        header = _read(file)
+        said = {**_facts(file, header), **_archiving(file)}
         lines = [*_lines(said, header), "", *_archiving_lines(said)]
     if as_json:
         print_json(said)
@@ -52,31 +52,26 @@ def _is_archive(path: str) -> bool:
         return file.read(len(MAGIC)).startswith(MAGIC[:4])
 
 
-_NO_WEIGHTS = ("chain.encoder.mean", "chain.encoder.deviation")  # by which a linear path standardises its input
-
-
-def _read(path: str) -> tuple[dict[str, Any], int]:
-    """Return what the header says, and how many weights there are, without reading these."""
+def _read(path: str) -> dict[str, Any]:
+    """Return what the header says, and the number of weights where older files do not say it; reads no weights."""
     import json
 
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="numpy") as file:
-            header = json.loads(file.metadata()["narrows"])
-            names = [name for name in file.keys() if name.startswith(("chain.encoder.", "chain.decoder."))]  # noqa: SIM118
-            names = [name for name in names if name not in _NO_WEIGHTS]
-            n_weights = sum(math.prod(file.get_slice(name).get_shape()) for name in names)
+            header: dict[str, Any] = json.loads(file.metadata()["narrows"], parse_constant=lambda name: None)
+            if "n_weights" not in header:
+                names = [name for name in file.keys() if name.startswith(("chain.encoder.", "chain.decoder."))]  # noqa: SIM118
+                header["n_weights"] = sum(math.prod(file.get_slice(name).get_shape()) for name in names)
         if header["format"] == 1:
-            return header, n_weights
+            return header
     except (SafetensorError, OSError, KeyError, TypeError, ValueError):
         pass
     # Loading the whole model is slow, and says best what is wrong.
     from narrows.store import describe, load
 
-    loaded = load(path)
-    modules = (loaded.encoder_, loaded.decoder_)
-    return describe(loaded), sum(tensor.numel() for module in modules for tensor in module.state_dict().values())
+    return describe(load(path))
 
 
 def _archiving(path: str) -> dict[str, Any]:
@@ -108,8 +103,10 @@ def _record(header: dict[str, Any]) -> str:
     return str(header.get("record", guess_record(tuple(header["shape"]))))
 
 
-def _facts(path: str, header: dict[str, Any], n_weights: int) -> dict[str, Any]:
+def _facts(path: str, header: dict[str, Any]) -> dict[str, Any]:
     history = header["history_"]
+    last = {"epoch": None, "loss": history[-1]["loss"], "validation_loss": history[-1]["validation_loss"]}
+    kept = header.get("kept", last)  # older files do not say it
     return {
         "path": path,
         "bytes": os.path.getsize(path),
@@ -119,14 +116,15 @@ def _facts(path: str, header: dict[str, Any], n_weights: int) -> dict[str, Any]:
         "dtype": header["dtype"],
         "record": _record(header),
         "n_latent": header["n_latent_"],
-        "weights": n_weights,
+        "weights": header["n_weights"],
         "parts": header["parts"],
         "params": header["params"],
         "trained_on": header["trained_on_"],
         "comparison": header.get("comparison"),
         "epochs": len(history),
-        "loss": history[-1]["loss"],
-        "validation_loss": history[-1]["validation_loss"],
+        "kept_epoch": kept["epoch"],
+        "loss": kept["loss"],
+        "validation_loss": kept["validation_loss"],
         "seconds": sum(row["seconds"] for row in [*header.get("pretraining_history_", []), *history]),
         "threads": _usual(history, "threads"),
         "shards": _usual(history, "shards"),
@@ -155,12 +153,13 @@ def _lines(facts: dict[str, Any], header: dict[str, Any]) -> list[str]:
         ),
         ("trained for", f"{count(facts['epochs'], 'epoch')}, {facts['seconds']:.1f} s"),
         *([("threads", _threads_text(facts))] if facts["threads"] is not None else []),
-        ("final loss", f"{number(facts['loss'])} nats per record"),
+        ("loss" if "kept" in header else "final loss", f"{number(facts['loss'])} nats per record"),
     ]
     if facts["validation_loss"] is not None:
         rows.append(("validation", f"{number(facts['validation_loss'])} nats per record"))
     if facts["comparison"] is not None:
         rows.append(("beside PCA", comparison_text(facts["comparison"])))
+    rows += kept_rows(facts["kept_epoch"], facts["epochs"])
     parts = [("the chain", "")] + [(f"  {role}", text) for role, text in chain(header)]
     values = [("settings", "")] + [(f"  {name}", value) for name, value in settings(header).items()]
     return [*_wrapped(rows), "", *_wrapped(parts), "", *_wrapped(values)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from narrows.cli.console import aligned, command_line, count, note, number, print_json, print_lines
-from narrows.cli.describe import comparison_text, taken_for
+from narrows.cli.describe import comparison_text, kept_rows, taken_for
 from narrows.cli.inputs import check_file_output, open_data
 from narrows.cli.ladder import qualities_of, quality_warnings, range_text
 from narrows.cli.options import data_argument, data_options, device_flag, output_option, write_options
@@ -102,23 +104,21 @@ def train(
         checkpoint.unlink(missing_ok=True)
     if not resume and _is_guessed_image(model, source):
         note(f"The records are taken for {taken_for('image', source.shape, 'auto')}.", quiet=quiet)
-    try:
-        warned = _fit(
-            model, source, validation=validation, watcher=watcher(quiet=quiet), checkpoint=checkpoint, resume=resume
-        )
-    except (KeyboardInterrupt, SystemExit) as stop:
-        if hasattr(model, "chain_"):  # the weights are trained, and only what is measured afterwards is missing
-            _save(ctx, model, output, checkpoint, force=force, resumed=resume)
-            _say_how_to_measure(ctx, model, output, {"--resume": resume, "--force": force})
-        else:
-            _say_how_to_resume(ctx, checkpoint, resume)
-        raise click.exceptions.Exit(TERMINATED if isinstance(stop, SystemExit) else INTERRUPTED) from None
-    _save(ctx, model, output, checkpoint, force=force, resumed=resume)
-    checkpoint.unlink(missing_ok=True)
-    warned += _warnings(model)
-    _report(model, output, validation, warned, as_json)
-    for warning in warned:
-        note(f"Warning: {warning}", quiet=quiet)
+    run = {"validation": validation, "watcher": watcher(quiet=quiet), "checkpoint": checkpoint, "resume": resume}
+    with _warnings_at_the_end(quiet=quiet) as warned:
+        try:
+            _fit(model, source, warned, **run)
+        except (KeyboardInterrupt, SystemExit) as stop:
+            if hasattr(model, "chain_"):  # the weights are trained, and only what is measured afterwards is missing
+                _save(ctx, model, output, checkpoint, force=force, resumed=resume)
+                _say_how_to_measure(ctx, model, output, {"--resume": resume, "--force": force})
+            else:
+                _say_how_to_resume(ctx, checkpoint, resume)
+            raise click.exceptions.Exit(TERMINATED if isinstance(stop, SystemExit) else INTERRUPTED) from None
+        _save(ctx, model, output, checkpoint, force=force, resumed=resume)
+        checkpoint.unlink(missing_ok=True)
+        warned.extend(_warnings(model))
+        _report(model, output, validation, warned, as_json)
 
 
 def _is_guessed_image(model: Autoencoder, source: Source) -> bool:
@@ -130,18 +130,32 @@ def _is_guessed_image(model: Autoencoder, source: Source) -> bool:
     return parts_for(model.get_params(deep=False), source, 0).network.for_images
 
 
-def _fit(model: Autoencoder, source: Source, **run: Any) -> list[str]:
-    """Train the model and return what it warned of; of what could not be measured `_warnings` tells."""
+@contextmanager
+def _warnings_at_the_end(*, quiet: bool) -> Iterator[list[str]]:
+    """Print the warnings that the block puts into the list, however the block ends."""
+    warned: list[str] = []
+    try:
+        yield warned
+    finally:
+        for warning in warned:
+            note(f"Warning: {warning}", quiet=quiet)
+
+
+def _fit(model: Autoencoder, source: Source, warned: list[str], **run: Any) -> None:
+    """Train the model and add what it warns of to a list; of what could not be measured `_warnings` tells."""
     from narrows.errors import UnmeasuredWarning, WorseThanPCAWarning
 
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", WorseThanPCAWarning)
-        warnings.simplefilter("ignore", UnmeasuredWarning)
-        model.fit(source, **run)
-    for one in caught:
-        if not issubclass(one.category, WorseThanPCAWarning):
-            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
-    return [str(one.message) for one in caught if issubclass(one.category, WorseThanPCAWarning)]
+    caught: list[warnings.WarningMessage] = []
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", WorseThanPCAWarning)
+            warnings.simplefilter("ignore", UnmeasuredWarning)
+            model.fit(source, **run)
+    finally:
+        warned += [str(one.message) for one in caught if issubclass(one.category, WorseThanPCAWarning)]
+        for one in caught:
+            if not issubclass(one.category, WorseThanPCAWarning):
+                warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
 
 
 def _warnings(model: Autoencoder) -> list[str]:
@@ -177,7 +191,7 @@ def _model(name: str, flags: dict[str, Any], settings: tuple[str, ...], valid: s
 
 
 def _holds_out(model: Autoencoder) -> bool:
-    """Return whether a model has, or may have, records of its own to validate on, or needs none."""
+    """Return whether early stopping is off or can have validation records."""
     training = model.training
     if training is None or training.patience is None:
         return True
@@ -241,6 +255,9 @@ def _say_how_to_resume(ctx: click.Context, checkpoint: Path, resumed: bool) -> N
 def _say_how_to_measure(ctx: click.Context, model: Autoencoder, output: str, typed: dict[str, bool]) -> None:
     from narrows.artefacts import NAMES, missing
 
+    if not missing(model):
+        click.echo(f"Interrupted after the training. The trained model is saved in {output}.", err=True)
+        return
     again = command_line(ctx, *(flag for flag, is_typed in typed.items() if not is_typed))
     without = " and no ".join(NAMES[name] for name in missing(model))
     click.echo(
@@ -253,10 +270,7 @@ def _say_how_to_measure(ctx: click.Context, model: Autoencoder, output: str, typ
 def _report(model: Autoencoder, output: str, validation: Source | None, warned: list[str], as_json: bool) -> None:
     import narrows
 
-    history = model.history_
-    patient = model.training is not None and model.training.patience is not None
-    keeps_best = patient or model.comparison_ is not None
-    kept = min(history, key=lambda row: row["validation_loss"]) if keeps_best else history[-1]
+    history, kept = model.history_, model.kept_
     result = {
         "path": output,
         "bytes": os.path.getsize(output),
@@ -265,9 +279,9 @@ def _report(model: Autoencoder, output: str, validation: Source | None, warned: 
         "record": model.record_,
         "n_latent": model.n_latent_,
         "epochs": len(history),
-        "kept_epoch": kept["epoch"],
-        "loss": kept["loss"],
-        "validation_loss": kept["validation_loss"],
+        "kept_epoch": kept.epoch,
+        "loss": kept.loss,
+        "validation_loss": kept.validation_loss,
         "validation": None if validation is None else narrows.evaluate(model, validation),
         "qualities": [
             {"psnr_db": one.psnr_db, "bytes_per_record": one.bytes_per_record} for one in qualities_of(model)
@@ -285,14 +299,13 @@ def _report(model: Autoencoder, output: str, validation: Source | None, warned: 
         ("model", f"{output}, {result['bytes']:,} bytes, {count(result['n_latent'], 'number')} a code"),
         ("trained", f"{epochs} on {count(result['records'], 'record')} of {model.trained_on_['name']}"),
         ("taken for", taken_for(model.record_, model.shape_, model.record)),
-        ("loss", f"{number(kept['loss'])} nats per record"),
+        ("loss", f"{number(kept.loss)} nats per record"),
     ]
-    if kept["validation_loss"] is not None:
-        rows.append(("validation", f"{number(kept['validation_loss'])} nats per record"))
+    if kept.validation_loss is not None:
+        rows.append(("validation", f"{number(kept.validation_loss)} nats per record"))
     if model.comparison_ is not None:
         rows.append(("beside PCA", comparison_text(asdict(model.comparison_))))
-    if kept["epoch"] < len(history):
-        rows.append(("kept", f"the weights of epoch {kept['epoch']}, the best on validation"))
+    rows += kept_rows(kept.epoch, len(history))
     rows.append(("archives", range_text(qualities_of(model))))
     print_lines(*aligned(rows))
     if validation is not None:

@@ -133,7 +133,7 @@ def _terminable() -> Iterator[None]:
 
 @contextmanager
 def _range_warnings_in_words() -> Iterator[None]:
-    """Say of data on another scale than a model's what the verbs say of all else: a line, once, none if quiet."""
+    """Print each RangeWarning once, as one line on standard error; nothing if quiet."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", RangeWarning)
         others, said = warnings.showwarning, set[str]()

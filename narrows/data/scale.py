@@ -6,9 +6,9 @@ largest magnitudes of all training data and of all records. A warning is given
 
 ====================  =======================================================================================
 records too large     m > 10 M, and more than half of the values that are not 0 are beyond 4 M
-records too small,    m ≤ M / 10, and the records are of a dtype that the training data cannot have come in:
-of another dtype      floats or booleans where those were whole numbers, or whole numbers of too few bits.
-                      Floats that are whole numbers and exceed 1 are whole numbers
+records too small,    m ≤ M / 10, and the dtype shows another scale: floats or booleans where training data were
+of another dtype      integers, or an integer type too small for them. Floats with only integral values, some above
+                      1, count as integers
 records too small     m < μ / 10, of 8 records or more, where both are floats
 ====================  =======================================================================================
 
@@ -29,7 +29,8 @@ __all__ = ["Trained", "scale_warning", "typical_magnitude"]
 
 ORDER = 10.0  # of magnitude
 FAR = 4.0  # times the largest training value
-FEWEST_RECORDS = 8  # of which the largest value says something of their scale
+# Fewest records whose largest value is taken as a sign of their scale.
+FEWEST_RECORDS = 8
 _SOME = 1000  # records looked at again where the range is suspicious
 _ENDS = (255.0, 65535.0)  # of pixels as whole numbers
 
@@ -143,7 +144,7 @@ def _some(source: Source) -> npt.NDArray[Any]:
 
 
 def _factor(small: float, large: float) -> str:
-    """Return by what the smaller scale is brought to the larger: of pixels the usual number, else about how much."""
+    """Return the factor between two scales: 255 or 65535 for pixels, otherwise rounded."""
     if large in _ENDS and small <= 1:
         return f"{large:g}"
     ends = [end for end in _ENDS if large <= end]

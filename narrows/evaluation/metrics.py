@@ -74,12 +74,14 @@ def evaluate(
         If ``corrupted`` is asked of a model that was trained without corruption, or ``importance_samples`` of one
         whose codes are no draws.
     DataError
-        If the likelihood says nothing of such values, as a Bernoulli one of those outside [0, 1].
+        If values lie outside the likelihood's support, as those outside [0, 1] do for a Bernoulli likelihood.
 
     Warns
     -----
     RangeWarning
         If the records are on another scale than the training data.
+    WorseThanPCAWarning
+        If the model restores the records worse than PCA does with a code of the same length.
     """
     check_is_fitted(model)
     if corrupted and model.chain_.corruption is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -22,21 +22,20 @@ from narrows.chain import Chain
 from narrows.data import Source
 from narrows.errors import DataError, InvalidParameterError
 from narrows.estimator import TRAIN_ON_FINITE, Data, RecordsEstimator, labels_of
+from narrows.fitting import LabelledSource, Split
 from narrows.inference import encode
 from narrows.networks import Dense
 from narrows.networks.initialisation import undrawn
 from narrows.options import Flag, check
-from narrows.parameters import device_of, record_of, training_of
+from narrows.parameters import record_of, training_of
 from narrows.randomness import Stream
 from narrows.stages import (
     chain_stage,
     check_patience,
-    n_held_out,
     new_chain,
     parts_for,
     pretraining_stages,
     rows_by_stage,
-    split,
     whole,
 )
 from narrows.training import JoinedRecords, LabelledRecords, Records, Stage, Training, Uncoupled, Watcher, train
@@ -134,7 +133,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         Raises
         ------
         InvalidParameterError
-            If a parameter is nothing that it can be.
+            If a parameter has a value that is not allowed.
         DataError
             If the data cannot be used.
         TrainingDivergedError
@@ -159,16 +158,9 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         seed, state = self._seed_and_checkpoint(checkpoint, seen, told, resume=resume)
 
         parts = parts_for(params, source, seed)
-        n_apart = 0 if given is not None else n_held_out(settings, replace(parts, network=Dense()), len(source))
-        rows, held_out_rows = split(len(source), n_apart, seed)
-        device = device_of(settings)
-        all_records = Records(source.values, device)  # there once; all others are rows of it
-        records = LabelledRecords(all_records.only(rows), labels)
-        held_out = None
-        if held_out_rows is not None:
-            held_out = LabelledRecords(all_records.only(held_out_rows), labels)
-        if given is not None and held_out_labels is not None:
-            held_out = LabelledRecords(Records(given.values, device), held_out_labels)
+        to_validate_on = None if given is None else LabelledSource(given, held_out_labels)
+        apart = Split.of(LabelledSource(source, labels), to_validate_on, settings, seed, by_default=False)
+        records, held_out = LabelledRecords(apart.records, labels), apart.held_out
         check_patience(settings, held_out)
         unlabelled_records = _together(records.unlabelled, source, more)
         chain = new_chain(parts, settings, source, unlabelled_records, seed)
@@ -177,7 +169,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
             before = pretraining_stages(params, chain, unlabelled_records)
         if self.pretrain and not before:
             # What it stops by, if it does, are the records that the labels are validated on.
-            to_stop_by = None if held_out is None else held_out.unlabelled
+            to_stop_by = held_out.unlabelled if isinstance(held_out, LabelledRecords) else None
             before = [chain_stage(params, chain, unlabelled_records, to_stop_by, name="restoring")]
         softmax_layer = _softmax_layer(chain, len(self.classes_))
         labels_stage = Stage(

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from safetensors import safe_open
 
 import narrows as package
 from narrows.errors import NotFreezableError
@@ -50,6 +51,28 @@ def test_a_number_that_is_not_defined_is_null_in_json_and_a_dash_in_words(narrow
     narrows.train("m.safetensors", data="x.npy")
     assert narrows.json("evaluate", "x.npy", "-m", "m.safetensors")["cross_entropy_per_value"] is None
     assert "not defined for these data" in narrows("evaluate", "x.npy", "-m", "m.safetensors").stdout
+
+
+def test_what_pca_leaves_is_said_to_be_missing_where_the_model_has_no_pca(narrows, model, monkeypatch):
+    loaded = package.load(model)
+    loaded.pca_ = None
+    monkeypatch.setattr("narrows.cli.evaluate.load_model", lambda path, device: loaded)
+    lines = [line for line in narrows("evaluate", "digits:test", "-m", model).stdout.splitlines() if "pca_" in line]
+    assert len(lines) == 2
+    assert all(line.endswith(": the model has none") for line in lines)
+
+
+def test_info_counts_the_weights_of_a_model_that_does_not_say_how_many_it_has(narrows, denoising_model):
+    from safetensors.numpy import load_file, save_file
+
+    said = narrows.json("info", denoising_model)
+    with safe_open(denoising_model, framework="numpy") as file:
+        header = json.loads(file.metadata()["narrows"])
+    for name in ("n_weights", "kept"):
+        del header[name]
+    save_file(load_file(denoising_model), "older.safetensors", {"narrows": json.dumps(header)})
+    older = narrows.json("info", "older.safetensors")
+    assert (older["weights"], older["loss"]) == (said["weights"], said["loss"])
 
 
 def test_info_says_what_the_model_is(narrows, model):

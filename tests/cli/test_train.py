@@ -9,10 +9,11 @@ import pytest
 import safetensors.numpy
 from PIL import Image
 
+import narrows as package
 from narrows.cli.console import number
 from narrows.cli.ladder import quality_warnings, range_text
 from narrows.cli.settings import parse_value
-from narrows.errors import OutputError
+from narrows.errors import DataError, OutputError
 
 FAST = ("--epochs", "1", "--limit", "100", "--latent", "2")
 
@@ -317,3 +318,74 @@ def test_what_records_are_taken_for_is_said_and_can_be_chosen(narrows):
     assert narrows.json("info", "m.safetensors")["record"] == "vector"
     assert narrows.json(*command, "--as", "image", "--force")["record"] == "image"
     assert "by their shape" not in narrows("info", "m.safetensors").stdout
+
+
+def flat():
+    """Return records that depend on three numbers linearly, and noise: no network is better than PCA."""
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(200, 3)) @ rng.normal(size=(3, 12)) + 0.5 * rng.normal(size=(200, 12))
+
+
+def test_what_is_said_is_said_of_the_model_that_was_kept(narrows):
+    np.save("flat.npy", flat())
+    command = ("train", "flat.npy", "-o", "m.safetensors", "--epochs", "20", "--latent", "3", "--quiet")
+    words = narrows(*command).stdout
+    said, model = narrows.json(*command, "--force"), package.load("m.safetensors")
+    assert not said["comparison"]["keeps_network"], "else the test would show nothing"
+    assert (said["kept_epoch"], said["validation_loss"]) == (None, None)
+    assert said["loss"] == pytest.approx(-model.score(flat()), rel=1e-4)
+    for text in (words, narrows("info", "m.safetensors").stdout):
+        assert "a linear autoencoder at the principal components was kept" in " ".join(text.split())
+        assert "the weights of epoch" not in text
+        assert f"{number(said['loss'])} nats per record" in text
+    info = narrows.json("info", "m.safetensors")
+    assert (info["kept_epoch"], info["loss"], info["validation_loss"]) == (None, said["loss"], None)
+
+
+def test_the_epoch_that_was_kept_is_said(narrows):
+    np.save("flat.npy", flat())
+    settings = [f"network={json.dumps(LINEAR)}", "training__schedule=constant"]
+    quick = ("--epochs", "10", "--latent", "3", "--batch-size", "8", "--learning-rate", "0.5", "--quiet")
+    command = ("train", "flat.npy", "-o", "m.safetensors", "--valid", "0.2", *quick)
+    sets = [word for setting in settings for word in ("--set", setting)]
+    said = narrows.json(*command, *sets)
+    info = narrows.json("info", "m.safetensors")
+    losses = [row["validation_loss"] for row in info["history"]]
+    best = 1 + int(np.argmin(losses))
+    assert best < 10, "else the test would show nothing"
+    assert said["kept_epoch"] == info["kept_epoch"] == best
+    assert said["validation_loss"] == info["validation_loss"] == min(losses)
+    assert f"the weights of epoch {best}, the best on validation" in narrows("info", "m.safetensors").stdout
+    assert f"the weights of epoch {best}, the best on validation" in narrows(*command, *sets, "--force").stdout
+
+
+LINEAR = {"axis": "network", "name": "dense", "widths": [], "linear_path": True}
+
+
+def test_of_constant_data_no_ratio_is_said(narrows):
+    np.save("zero.npy", np.zeros((60, 5)))
+    said = narrows("train", "zero.npy", "-o", "m.safetensors", *FAST, "--quiet").stdout
+    assert "no finite ratio to its squared error on " in said
+    assert "no finite ratio to its squared error on " in narrows("info", "m.safetensors").stdout
+
+
+@pytest.mark.parametrize(
+    ("stop", "code"), [(KeyboardInterrupt(), 130), (DataError("no luck"), 1)], ids=["stop", "error"]
+)
+def test_warnings_are_said_though_the_run_fails_afterwards(stop, code, narrows, monkeypatch):
+    """Records to validate on, on another scale, and a model that loses to PCA: found before the run fails."""
+    from narrows import autoencoder
+
+    def fail(*arguments):
+        measure(*arguments)
+        raise stop
+
+    measure = autoencoder.measure
+    monkeypatch.setattr("narrows.autoencoder.measure", fail)
+    np.save("flat.npy", flat())
+    np.save("far.npy", 1000 * flat())
+    command = ("train", "flat.npy", "-o", "m.safetensors", "--valid", "far.npy", "--set", "network=dense", *FAST)
+    said = narrows(*command, code=code).stderr
+    assert "Warning: The model restores its training data worse than principal component analysis" in said
+    assert "Warning: far.npy holds values from" in said
+    assert "it has no" not in said

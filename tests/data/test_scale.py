@@ -167,6 +167,16 @@ def test_validation_data_of_another_scale_are_warned_of(images):
         unfitted.fit(images, validation=images / 255)
 
 
+def test_training_data_are_not_compared_with_themselves(images, chain_only, monkeypatch):
+    seen = []
+    monkeypatch.setattr("narrows.estimator.scale_warning", lambda source, *more: seen.append(source.name))
+    training = narrows.Training(epochs=1)
+    model = narrows.Autoencoder(2, network=Dense(widths=(4,)), training=training, random_state=0).fit(images)
+    assert seen == []
+    model.score(images)
+    assert len(seen) == 1
+
+
 def test_a_classifier_knows_its_range_too(digits):
     train = narrows.data.open("digits:train").limit(200)
     training = narrows.Training(epochs=1)
