@@ -98,6 +98,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         The labels there were, sorted; of conditional models only.
     comparison_ : Comparison or None
         How the network restored records held out beside PCA, where it has a linear path, and which of them was kept.
+    kept_ : Kept or None
+        The epoch whose weights were kept, with its losses; of a linear autoencoder that was kept, its own losses.
     n_latent_ : int
         Numbers in the code of a record.
     shape_, dtype_ : tuple of int, numpy.dtype
