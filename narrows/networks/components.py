@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from narrows.blas import one_blas_thread
+from narrows.threads import one_blas_thread
 
 __all__ = ["Components", "components_of"]
 
