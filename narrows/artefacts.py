@@ -24,7 +24,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from narrows.blas import one_blas_thread
 from narrows.data import Source
 from narrows.density import CodeDensity
 from narrows.errors import DataError, NotMeasuredError, UnmeasuredWarning, levels_to_caller
@@ -33,8 +32,8 @@ from narrows.parameters import residual_of
 from narrows.pca import PrincipalComponents
 from narrows.selection import check_against_pca, value_scale
 from narrows.stages import labelled
+from narrows.threads import one_blas_thread, one_openmp_thread
 from narrows.training import Records
-from narrows.training.workers import one_openmp_thread
 
 if TYPE_CHECKING:
     from narrows.autoencoder import Autoencoder

@@ -19,8 +19,8 @@ from narrows.data.columns import Columns
 from narrows.errors import InvalidParameterError
 from narrows.parameters import device_of, pretraining_of, record_of, training_of
 from narrows.randomness import Stream, generator, rng
+from narrows.threads import one_openmp_thread
 from narrows.training import Epoch, LabelledRecords, Records, Stage, Training
-from narrows.training.workers import one_openmp_thread
 
 __all__ = [
     "chain_stage",

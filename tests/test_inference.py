@@ -84,3 +84,40 @@ def test_reconstructing_is_decoding_what_was_encoded_to_the_bit(network, dtype, 
     noisy = reconstruct(chain, x, noise=noise_of(chain, 0))
     np.testing.assert_array_equal(noisy, decode(chain, encode(chain, x, noise=noise_of(chain, 0))))
     assert (noisy != restored).any()
+
+
+@pytest.mark.usefixtures("chain_only")
+@pytest.mark.parametrize(
+    ("shape", "sizes"), [((28, 28), [256, 256, 88]), ((64, 64, 3), [86, 86, 86, 83, 86, 86, 86, 1])]
+)
+def test_the_records_of_a_call_that_fits_one_batch_are_shared_by_workers(shape, sizes, rng, monkeypatch):
+    x = rng.random((600, *shape), dtype=np.float32)
+    chain = Autoencoder(2, training=Training(epochs=1), random_state=0).fit(x[:20]).chain_
+    encode_ = chain.encode
+    seen = []
+    monkeypatch.setattr(chain, "encode", lambda x, condition: (seen.append(len(x)), encode_(x, condition))[1])
+    encode(chain, x)
+    assert sorted(seen) == sorted(sizes)
+    seen.clear()
+    encode(chain, x, noise=noise_of(chain, 0))
+    assert seen == sizes, "the same parts with noise"
+
+
+@pytest.mark.usefixtures("chain_only")
+def test_into_how_many_parts_a_batch_is_cut_changes_no_noise(rng, monkeypatch):
+    x = rng.random((50, 12))
+    model = Autoencoder(2, corruption="masking", training=Training(epochs=1), random_state=0).fit(x)
+    monkeypatch.setattr("narrows.inference._BATCH", 16)
+
+    def results():
+        noise = noise_of(model.chain_, 0)
+        return (
+            encode(model.chain_, x, noise=noise),
+            reconstruct(model.chain_, x, noise=noise),
+            model.corrupt(x, random_state=0),
+        )
+
+    found = results()
+    monkeypatch.setattr("narrows.inference._PARTS", 1)
+    for cut, whole in zip(found, results(), strict=True):
+        np.testing.assert_allclose(cut, whole, rtol=1e-10)

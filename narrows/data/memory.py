@@ -8,22 +8,21 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from narrows.errors import NarrowsError, OutputError
+from narrows.control_groups import control_groups
+from narrows.errors import OutputError
 from narrows.files import as_path
 
 __all__ = ["blocks", "filled", "usable_memory"]
 
 SHARE = 4  # an array of more than 1 / 4 of the memory goes into a file
 BLOCK_BYTES, BLOCK_RECORDS = 64 << 20, 1024
-_CGROUPS = Path("/sys/fs/cgroup")
-_OWN_CGROUPS = Path("/proc/self/cgroup")
 
 Fill = Callable[[int, npt.NDArray[Any]], None]
 
@@ -72,18 +71,30 @@ def _in_file(shape: tuple[int, ...], dtype: np.dtype[Any], fill: Fill, what: str
     folder = as_path(chosen) if chosen else Path(tempfile.gettempdir())
     with _naming(folder, what, n_bytes):
         folder.mkdir(parents=True, exist_ok=True)
-        if shutil.disk_usage(folder).free < n_bytes:
-            raise _no_room(folder, what, n_bytes, "There is less free")
-        with tempfile.TemporaryFile(dir=folder, prefix="narrows-") as file:
-            block = np.empty(0, dtype)
-            for rows in blocks(shape[0], n_bytes):
-                if len(block) < len(rows):
-                    block = np.empty((len(rows), *shape[1:]), dtype)
-                fill(rows.start, block[: len(rows)])
-                file.write(block[: len(rows)].data)  # written, not mapped: a full disk is an error, not a signal
-            file.flush()
+        n_free = shutil.disk_usage(folder).free
+    if n_free < n_bytes:
+        raise _no_room(folder, what, n_bytes, "There is less free")
+    with ExitStack() as stack:
+        with _naming(folder, what, n_bytes):
+            # Unbuffered, so that closing it writes nothing.
+            file = stack.enter_context(tempfile.TemporaryFile(dir=folder, prefix="narrows-", buffering=0))
+        block = np.empty(0, dtype)
+        for rows in blocks(shape[0], n_bytes):
+            if len(block) < len(rows):
+                block = np.empty((len(rows), *shape[1:]), dtype)
+            fill(rows.start, block[: len(rows)])
+            with _naming(folder, what, n_bytes):
+                _write(block[: len(rows)], file)  # not mapped: a full disk is an error, not a signal
+        with _naming(folder, what, n_bytes):
             # Shared, since the system counts a private mapping as memory, and refuses one larger than that.
             return np.ndarray(shape, dtype, mmap.mmap(file.fileno(), n_bytes, access=mmap.ACCESS_WRITE))
+
+
+def _write(values: npt.NDArray[Any], file: IO[bytes]) -> None:
+    """Write all values; a single call of an unbuffered file may write only some of them."""
+    left = values.reshape(-1).view(np.uint8).data
+    while left:
+        left = left[file.write(left) :]
 
 
 @contextmanager
@@ -91,8 +102,6 @@ def _naming(folder: Path, what: str, n_bytes: int) -> Iterator[None]:
     """Turn what the operating system says in the block into an error that names the folder and the size."""
     try:
         yield
-    except NarrowsError:
-        raise
     except OSError as error:
         raise _no_room(folder, what, n_bytes, error.strerror or str(error)) from error
 
@@ -113,7 +122,7 @@ def usable_memory() -> int | None:
 
     The machine's memory, or less where the process is in a control group (a container, a batch job) with a limit.
     """
-    limits = [limit for limit in (_physical_memory(), *_cgroup_limits()) if limit is not None]
+    limits = [limit for limit in (_physical_memory(), *_limits_of_control_groups()) if limit is not None]
     return min(limits, default=None)
 
 
@@ -142,24 +151,9 @@ def _physical_memory_of_windows() -> int | None:
     return int(status.total)
 
 
-def _cgroup_limits() -> Iterator[int | None]:
-    """Go through the limits of the control groups that this process is in, version 1 and 2, from the inside out.
-
-    Within a container its own group may be shown as the root: then there is nothing under the path that the process
-    is said to be in, and the root has the limit.
-    """
-    try:
-        lines = _OWN_CGROUPS.read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers and "memory" not in controllers.split(","):
-            continue
-        root, name = (_CGROUPS / "memory", "memory.limit_in_bytes") if controllers else (_CGROUPS, "memory.max")
-        inside = root / path.lstrip("/")
-        for folder in (inside, *(parent for parent in inside.parents if parent.is_relative_to(root))):
-            yield _limit_in(folder / name)
+def _limits_of_control_groups() -> Iterator[int | None]:
+    names = {1: "memory.limit_in_bytes", 2: "memory.max"}
+    return (_limit_in(group / names[version]) for version, group in control_groups("memory"))
 
 
 def _limit_in(path: Path) -> int | None:

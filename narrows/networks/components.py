@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from narrows.blas import one_blas_thread
 from narrows.errors import DataError
 from narrows.randomness import Stream, rng
+from narrows.threads import one_blas_thread
 
 __all__ = ["Components", "components_of", "sampled"]
 

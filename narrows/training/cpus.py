@@ -6,10 +6,9 @@ import math
 import os
 from pathlib import Path
 
-__all__ = ["usable_cpus"]
+from narrows.control_groups import control_groups
 
-_GROUPS_OF_PROCESS = Path("/proc/self/cgroup")
-_GROUPS = Path("/sys/fs/cgroup")
+__all__ = ["usable_cpus"]
 
 
 def usable_cpus() -> int:
@@ -23,19 +22,8 @@ def usable_cpus() -> int:
 
 def _quotas() -> list[float]:
     """Return the quotas, in CPUs, of the process's control groups and of the groups that contain them."""
-    try:
-        lines = _GROUPS_OF_PROCESS.read_text().splitlines()
-    except OSError:  # not Linux
-        return []
-    found: list[float | None] = []
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        inner = Path(path.lstrip("/"))
-        if controllers == "":  # version 2
-            found += [_quota_of_version_2(_GROUPS / group) for group in (inner, *inner.parents)]
-        elif "cpu" in controllers.split(","):
-            # Within a container the group is often mounted as the root, whatever its path is outside.
-            found += [_quota_of_version_1(_GROUPS / "cpu" / group) for group in (inner, *inner.parents)]
+    of_version = {1: _quota_of_version_1, 2: _quota_of_version_2}
+    found = [of_version[version](group) for version, group in control_groups("cpu")]
     return [quota for quota in found if quota is not None]
 
 

@@ -21,18 +21,19 @@ from torch import Generator, Tensor, nn
 from narrows.batches import batch_size
 from narrows.errors import TrainingDivergedError
 from narrows.randomness import Stream, generator, integer
+from narrows.threads import one_openmp_thread, openmp_threads
 from narrows.training.checkpoints import Checkpoint, State, pack_optimiser, unpack_optimiser
 from narrows.training.interruption import Interruption
 from narrows.training.learner import Learner
 from narrows.training.memory import kept_if_asked
-from narrows.training.openmp import openmp_threads, same_bits
+from narrows.training.openmp import same_bits
 from narrows.training.pace import Pace
 from narrows.training.progress import Epoch, Watcher
 from narrows.training.records import Records
 from narrows.training.shards import Shards
 from narrows.training.stages import Stage
 from narrows.training.work import choose_n_shards
-from narrows.training.workers import Workers, most_workers, one_openmp_thread
+from narrows.training.workers import Workers, most_workers
 
 __all__ = ["mean_loss", "train"]
 
@@ -87,8 +88,10 @@ def train(
     state = checkpoint.load() if checkpoint is not None and resume else None
     done = [] if state is None else [[Epoch(**row) for row in rows] for rows in state.values["done"]]
     is_on_cpu = all(stage.records.device.type == "cpu" for stage in stages)
-    most = most_workers(threads) if is_on_cpu else 1
-    with one_openmp_thread() if is_on_cpu else nullcontext(), Workers(most) as workers:
+    with (
+        one_openmp_thread() if is_on_cpu else nullcontext(),
+        Workers(most_workers(threads) if is_on_cpu else 1) as workers,
+    ):
         for stage in stages[len(done) :]:
             run = _Run(stage, whole, done, workers, seed=seed, watcher=watcher, checkpoint=checkpoint)
             if state is not None:

@@ -7,37 +7,23 @@ threads may follow the load of the machine, and training still gives the same we
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
 from narrows.randomness import Stream, generator
+from narrows.threads import openmp_threads
 from narrows.training.learner import Learner
 from narrows.training.records import Records
 
-__all__ = ["openmp_threads", "same_bits"]
-
-
-@contextmanager
-def openmp_threads(n: int) -> Iterator[None]:
-    """Compute products with n threads, and with as many as before when the context is left."""
-    before = torch.get_num_threads()
-    if n == before:
-        yield
-        return
-    torch.set_num_threads(n)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+__all__ = ["same_bits"]
 
 
 def same_bits(learner: Learner, records: Records, batch_sizes: Iterable[int], n_threads: int) -> bool:
     """Return whether n threads compute the same losses and gradients as one thread does, of batches of all sizes.
 
-    Learners whose loss couples the records of a batch may learn from being asked, and are not.
+    Returns False for learners that couple records: evaluating their loss may change them.
     """
     if getattr(learner, "couples_records", True):
         return False

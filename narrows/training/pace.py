@@ -26,8 +26,8 @@ class Pace:
     most : int
         At least 1. Numbers tried are 1, 2, 4, … and this one.
     may_use : callable, optional
-        Says whether so many threads may be used; it is asked once, before a number is first tried. Then the first steps
-        are made with one thread, and otherwise with all.
+        Says whether so many threads may be used. Called once before a number is first tried. If given, training starts
+        with one thread; otherwise with all.
 
     Attributes
     ----------

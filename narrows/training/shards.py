@@ -58,7 +58,7 @@ class Shards:
         indices : Tensor of int64, shape (n,)
             Which records are in the batch.
         noises : sequence of Generator
-            One for each shard; a batch of fewer records has a shard for each.
+            One for each shard. A batch with fewer records than generators has one shard per record.
         n_workers : int
             How many of the workers take part.
 
@@ -80,12 +80,12 @@ class Shards:
 
         parts = zip(indices.tensor_split(min(len(noises), n)), noises, strict=False)
         first, *others = self.workers.map(shard_of, parts, n_workers)
-        loss = first.loss
+        loss, gradient = first.loss, _apart(first.gradient)
         for other in others:
             loss = loss + other.loss
-            _add(first.gradient, other.gradient)
-        for weight, gradient in zip(weights, first.gradient, strict=True):
-            weight.grad = gradient
+            _add(gradient, other.gradient)
+        for weight, of_weight in zip(weights, gradient, strict=True):
+            weight.grad = of_weight
         evidence = [shard.evidence for shard in (first, *others) if shard.evidence is not None]
         if evidence:
             self.learner.adapt(torch.cat(evidence))
@@ -97,6 +97,18 @@ def _laid_out(gradient: Tensor | None, weight: nn.Parameter) -> Tensor | None:
     if gradient is None or gradient.stride() == weight.stride():
         return gradient
     return torch.empty_like(weight).copy_(gradient)
+
+
+def _apart(gradient: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """Return a gradient without tensors that share memory, as those of weights that are added up do."""
+    seen: set[int] = set()
+    apart = list(gradient)
+    for index, of_weight in enumerate(gradient):
+        if of_weight is not None:
+            at = of_weight.untyped_storage().data_ptr()
+            apart[index] = of_weight.clone() if at in seen else of_weight
+            seen.add(at)
+    return apart
 
 
 def _add(total: Sequence[Tensor | None], other: Sequence[Tensor | None]) -> None:

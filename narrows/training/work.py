@@ -21,7 +21,7 @@ from narrows.training.records import Records
 
 __all__ = ["choose_n_shards"]
 
-# In floating-point operations of the forward pass, whose way back is about twice as much again:
+# In floating-point operations of the forward pass. The backward pass costs about twice as much again.
 _VALUE = 80  # to write a value
 _OPERATOR = 1_400_000  # to call an operator, whatever it does
 _WEIGHT = 55  # to write the gradient of a weight and to add it to that of another shard

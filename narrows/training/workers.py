@@ -10,41 +10,25 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sized
-from contextlib import contextmanager
-from contextvars import ContextVar
 from queue import SimpleQueue
 from typing import Generic, Self, TypeVar
 
 import torch
 
+from narrows.threads import n_threads_outside, one_openmp_thread
 from narrows.training.cpus import usable_cpus
 
-__all__ = ["Workers", "most_workers", "one_openmp_thread", "over_workers"]
+__all__ = ["Workers", "most_workers", "over_workers"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-_threads_outside: ContextVar[int | None] = ContextVar("_threads_outside", default=None)  # of `one_openmp_thread`
 
 
 def most_workers(threads: int | None) -> int:
     """Return how many workers are of use: ``threads``, or as many as PyTorch has, but no more than there are CPUs."""
     if threads is None:
-        threads = _threads_outside.get() or torch.get_num_threads()
+        threads = n_threads_outside()
     return min(threads, usable_cpus())
-
-
-@contextmanager
-def one_openmp_thread() -> Iterator[None]:
-    """Compute every product in the calling thread alone; afterwards PyTorch has its number of threads back."""
-    before = torch.get_num_threads()
-    outside = _threads_outside.set(_threads_outside.get() or before)
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-        _threads_outside.reset(outside)
 
 
 def over_workers(
@@ -53,7 +37,7 @@ def over_workers(
     """Return the function of each item, in the order of the items, without gradients.
 
     On a CPU as many workers as there are threads share them, each with one OpenMP thread. On any other device they come
-    one after the other, and so they do if ``one_by_one``: where one follows from another, as draws of a generator do.
+    one after the other. Set `one_by_one` where the order matters, for example when a generator is drawn from.
     """
 
     def without_gradient(item: Item) -> Result:
@@ -69,7 +53,7 @@ def over_workers(
 class Workers:
     """The calling thread and up to ``most`` − 1 others, which start when they are first needed.
 
-    Leaving the context ends them. OpenMP has one thread in each; that of the caller is its own affair.
+    Leaving the context ends them. Each worker thread uses one OpenMP thread. The caller's number is not changed.
     """
 
     def __init__(self, most: int) -> None:
@@ -99,21 +83,25 @@ class Workers:
                 self._threads.append(threading.Thread(target=self._serve, name="narrows-worker", daemon=True))
                 self._threads[-1].start()
             self._rounds.put(current)  # type: ignore[arg-type]
-        current.work()
-        return current.results()
+        try:
+            current.work()
+            return current.results()
+        finally:
+            current.close()
 
     def _serve(self) -> None:
-        torch.set_num_threads(1)
-        while (current := self._rounds.get()) is not None:
-            current.work()
-            del current  # nothing of it is kept until the next
+        with one_openmp_thread():
+            while (current := self._rounds.get()) is not None:
+                current.work()
+                del current  # nothing of it is kept until the next
 
 
 class _Round(Generic[Item, Result]):
     """Items, of which each worker takes the next until there are none left."""
 
     def __init__(self, function: Callable[[Item], Result], items: Iterable[Item]) -> None:
-        self._function, self._items = function, enumerate(items)
+        self._function = function
+        self._items: Iterator[tuple[int, Item]] = enumerate(items)
         self._results: dict[int, Result] = {}
         self._errors: dict[int, BaseException] = {}
         self._n_open = 0  # items that are being computed
@@ -154,3 +142,10 @@ class _Round(Generic[Item, Result]):
         if self._errors:
             raise self._errors[min(self._errors)]
         return [self._results[index] for index in range(len(self._results))]
+
+    def close(self) -> None:
+        """Take no more items, and keep no results: a worker may find the round only much later."""
+        with self._changed:
+            self._items = iter(())
+            self._results.clear()
+            self._errors.clear()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import narrows.data
+from narrows import control_groups
 from narrows.data import memory
 from narrows.errors import CorruptFileError, OutputError
 
@@ -140,6 +141,36 @@ def test_a_damaged_image_is_still_what_is_reported(folder, photos):
     assert not folder.exists() or list(folder.iterdir()) == []
 
 
+def test_an_image_that_cannot_be_read_is_no_full_disk(folder):
+    def fill(start, block):
+        raise OSError(errno.EIO, "Input/output error")
+
+    with pytest.raises(OSError, match="Input/output error") as caught:
+        memory.filled((5, 6), "float64", fill, what="The images of photos/")
+    assert type(caught.value) is OSError
+    assert list(folder.iterdir()) == []
+
+
+def test_a_write_of_a_part_is_followed_by_the_rest(folder, photos, monkeypatch):
+    temporary_file = memory.tempfile.TemporaryFile
+
+    def slow(**options):
+        file = temporary_file(**options)
+        return type(
+            "Slow",
+            (),
+            {
+                "__enter__": lambda self: self,
+                "__exit__": lambda self, *_: file.close(),
+                "write": lambda self, data: file.write(data[:7]),
+                "fileno": lambda self: file.fileno(),
+            },
+        )()
+
+    monkeypatch.setattr(memory.tempfile, "TemporaryFile", slow)
+    np.testing.assert_array_equal(narrows.data.open(photos[0]).values, photos[1])
+
+
 def test_who_asks_is_told_how_many_images_are_done(folder, photos, monkeypatch):
     monkeypatch.setattr(memory, "BLOCK_RECORDS", 2)
     monkeypatch.setattr("narrows.data.images.BLOCK_RECORDS", 2)
@@ -165,8 +196,8 @@ def test_blocks_are_of_so_many_records_and_bytes_at_most(n, n_bytes, sizes):
 @pytest.fixture
 def cgroups(tmp_path, monkeypatch):
     """Return a function that writes the limits of control groups."""
-    monkeypatch.setattr(memory, "_CGROUPS", tmp_path / "cgroup")
-    monkeypatch.setattr(memory, "_OWN_CGROUPS", tmp_path / "own")
+    monkeypatch.setattr(control_groups, "_MOUNTED", tmp_path / "cgroup")
+    monkeypatch.setattr(control_groups, "_OF_PROCESS", tmp_path / "own")
     monkeypatch.setattr(memory, "_physical_memory", lambda: 1 << 40)
 
     def write(own, limits):
@@ -195,7 +226,7 @@ def test_the_limit_of_a_control_group_counts(cgroups, own, limits, expected):
 
 
 def test_without_control_groups_the_machines_memory_counts(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "_OWN_CGROUPS", tmp_path / "none")
+    monkeypatch.setattr(control_groups, "_OF_PROCESS", tmp_path / "none")
     assert memory.usable_memory() == memory._physical_memory() > 1 << 20
 
 

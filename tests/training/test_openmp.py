@@ -10,8 +10,9 @@ from torch import nn
 
 from narrows import Autoencoder, Training
 from narrows.chain import Loss
+from narrows.threads import openmp_threads
 from narrows.training import Records, Stage, Uncoupled, train
-from narrows.training.openmp import openmp_threads, same_bits
+from narrows.training.openmp import same_bits
 from narrows.training.pace import Pace
 
 CPU = torch.device("cpu")

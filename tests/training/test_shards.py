@@ -114,6 +114,28 @@ def test_the_gradient_is_that_of_the_whole_batch(n_shards):
         assert weight.grad.stride() == weight.stride()
 
 
+class Sum(Uncoupled, nn.Module):
+    """A learner whose weights have one gradient tensor in common."""
+
+    shape = (3,)
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3))
+
+    def loss(self, records, generator=None):
+        zeros = torch.zeros(len(records))
+        return Loss(((self.a + self.b) * records).sum(1), zeros, zeros)
+
+
+def test_weights_that_share_a_gradient_tensor_get_that_of_the_whole_batch(n_shards):
+    learner, x = Sum(), np.arange(12, dtype=np.float32).reshape(4, 3)
+    with Workers(1) as workers:
+        noises = [torch.Generator() for _ in range(n_shards)]
+        Shards(learner, Records(x, CPU), workers).backward(torch.arange(4), noises, 1)
+    assert learner.a.grad.tolist() == learner.b.grad.tolist() == [4.5, 5.5, 6.5]
+
+
 def test_a_batch_may_have_fewer_records_than_shards():
     model = make(2, training={"batch_size": 3, "validation": 0.0}).fit(X[:7])  # the last batch of an epoch has one
     assert np.isfinite(model.history_[-1]["loss"])

@@ -3,13 +3,16 @@
 import threading
 import time
 import traceback
+import weakref
 
 import pytest
 import torch
 
+from narrows import control_groups
+from narrows.threads import one_openmp_thread
 from narrows.training import cpus, workers
 from narrows.training.cpus import usable_cpus
-from narrows.training.workers import Workers, most_workers, one_openmp_thread, over_workers
+from narrows.training.workers import Workers, most_workers, over_workers
 
 
 def n_workers_alive():
@@ -120,27 +123,49 @@ def test_threads_start_only_when_they_are_needed_and_are_kept():
     assert n_workers_alive() == 0
 
 
-def test_pytorch_has_its_number_of_threads_back():
-    torch.set_num_threads(2)
-    try:
-        with one_openmp_thread(), Workers(2) as pool:
-            pool.map(meet(2), range(2))
-            assert torch.get_num_threads() == 1
-        assert torch.get_num_threads() == 2
-        with pytest.raises(ZeroDivisionError), one_openmp_thread():
-            raise ZeroDivisionError
-        assert torch.get_num_threads() == 2
-        assert _in_a_new_thread(torch.get_num_threads) == 2
-    finally:
-        torch.set_num_threads(1)
+def test_a_worker_that_comes_too_late_finds_neither_items_nor_results():
+    class Result:
+        pass
+
+    inside, free = threading.Semaphore(0), threading.Event()
+
+    def block(item):
+        inside.release()
+        free.wait(10)
+
+    with Workers(2) as pool:
+        other = threading.Thread(target=pool.map, args=(block, range(2)))
+        other.start()
+        assert inside.acquire(timeout=10)
+        assert inside.acquire(timeout=10), "that thread and the worker are busy"
+        results = [weakref.ref(result) for result in pool.map(lambda item: Result(), range(3))]
+        assert [result() for result in results] == [None] * 3
+        free.set()
+        other.join()
 
 
-def _in_a_new_thread(function):
-    found = []
-    thread = threading.Thread(target=lambda: (torch.ones(100_000).sum(), found.append(function())))
-    thread.start()
-    thread.join()
-    return found[0]
+def test_after_an_interrupt_between_items_the_workers_begin_no_more(monkeypatch):
+    begun, started, go_on = [], threading.Event(), threading.Event()
+
+    def compute(item):
+        begun.append(item)
+        started.set()
+        go_on.wait(10)
+
+    work = workers._Round.work
+
+    def interrupted(current):
+        if threading.current_thread() is threading.main_thread():
+            started.wait(10)
+            raise KeyboardInterrupt
+        work(current)
+
+    monkeypatch.setattr(workers._Round, "work", interrupted)
+    with Workers(2) as pool:
+        with pytest.raises(KeyboardInterrupt):
+            pool.map(compute, range(100))
+        go_on.set()
+    assert begun == [0]
 
 
 # Batches that are only measured
@@ -203,8 +228,8 @@ def test_affinity_and_quotas_limit_the_cpus(groups, files, n_cpus, monkeypatch, 
         file = tmp_path / "groups" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text + "\n")
-    monkeypatch.setattr(cpus, "_GROUPS_OF_PROCESS", tmp_path / "cgroup")
-    monkeypatch.setattr(cpus, "_GROUPS", tmp_path / "groups")
+    monkeypatch.setattr(control_groups, "_OF_PROCESS", tmp_path / "cgroup")
+    monkeypatch.setattr(control_groups, "_MOUNTED", tmp_path / "groups")
     assert usable_cpus() == n_cpus
 
 
