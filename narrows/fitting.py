@@ -31,9 +31,10 @@ from narrows.stages import (
     split,
     whole,
 )
+from narrows.threads import one_openmp_thread
 from narrows.training import Checkpoint, Epoch, Records, Stage, Training, Watcher, train
 from narrows.training.loop import mean_loss
-from narrows.training.workers import Workers, most_workers, one_openmp_thread
+from narrows.training.workers import Workers, most_workers
 
 if TYPE_CHECKING:
     from narrows.autoencoder import Autoencoder
