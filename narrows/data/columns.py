@@ -16,9 +16,9 @@ __all__ = ["Columns"]
 
 _MOST_VALUES = 2**24  # that are looked at; larger data are sampled at random
 _BATCH = 4096
-_SPREAD = (0.1, 0.9)  # quantiles of the deviations that are compared
-_ONE_SCALE = 10.0  # deviations within this factor are of one scale
-_SAME_LOW, _SAME_HIGH = 0.9, 0.5  # shares of columns that have the same least and largest value, if values are bounded
+_ONE_SCALE = 10.0  # deviations within this factor of their median are of one scale
+_ONE_SCALE_OF_COUNTS = 100.0  # and those of counts, whose rates differ more, if they are no larger than so
+_SAME_LOW, _SAME_HIGH = 0.9, 0.5  # shares of columns that reach the least and the largest value, if these are bounds
 _COUNT_VARIANCE = 0.8  # the variance of counts is at least this times their mean; a Poisson distribution's is the mean
 _COUNT_SHARE = 0.9  # of the columns vary so
 
@@ -66,9 +66,9 @@ class Columns:
     @property
     def are_bounded(self) -> bool:
         """Whether all values lie between the same two bounds and reach them, as those of pixels do."""
-        same_low = (self.low == np.median(self.low)).mean() >= _SAME_LOW
-        same_high = (self.high == np.median(self.high)).mean() >= _SAME_HIGH
-        return bool(same_low and same_high and self.high.max() > self.low.min())
+        low, high = self.low.min(), self.high.max()
+        reach_low, reach_high = (self.low == low).mean() >= _SAME_LOW, (self.high == high).mean() >= _SAME_HIGH
+        return bool(reach_low and reach_high and high > low)
 
     @property
     def are_counts(self) -> bool:
@@ -81,8 +81,10 @@ class Columns:
     def are_of_one_kind(self) -> bool:
         """Whether one scale suits all values: they share their bounds, are counts, or vary about equally."""
         varying = self.deviation[self.deviation > 0]
-        if self.are_bounded or self.are_counts or varying.size == 0:
+        if self.are_bounded or varying.size == 0:
             return True
+        middle = np.median(varying)
         with np.errstate(over="ignore", invalid="ignore"):
-            least, largest = np.quantile(varying, _SPREAD)
-            return bool(largest <= _ONE_SCALE * least)
+            if self.are_counts:
+                return bool(varying.max() <= _ONE_SCALE_OF_COUNTS * middle)
+            return bool(varying.max() <= _ONE_SCALE * middle and middle <= _ONE_SCALE * varying.min())

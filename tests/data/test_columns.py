@@ -55,6 +55,25 @@ def test_columns_in_units_of_their_own_are_not(rng):
     assert not Columns.of(flags_beside_amounts).are_of_one_kind
 
 
+@pytest.mark.parametrize("n_alike", [3, 11, 40])
+@pytest.mark.parametrize("times", [1e-4, 1e4])
+def test_a_single_column_in_other_units_is_seen_among_many(n_alike, times, rng):
+    table = rng.normal(size=(500, n_alike + 1))
+    assert Columns.of(table).are_of_one_kind
+    table[:, -1] *= times
+    assert not Columns.of(table).are_of_one_kind
+
+
+@pytest.mark.parametrize("amounts", ["whole", "real"])
+def test_categories_beside_amounts_are_neither_pixels_nor_counts(amounts, rng):
+    categories = np.eye(27)[rng.integers(0, 27, 800)]
+    income = rng.lognormal(10, 0.5, 800)
+    table = np.column_stack([categories, rng.normal(40, 12, 800).clip(18), income])
+    columns = Columns.of(np.rint(table) if amounts == "whole" else table)
+    assert not columns.are_bounded
+    assert not columns.are_of_one_kind
+
+
 @pytest.mark.parametrize("x", [np.full((5, 3), 2.5), np.zeros((1, 4))], ids=["constant", "one record"])
 def test_values_that_never_vary_are_of_one_kind(x):
     assert Columns.of(x).are_of_one_kind
