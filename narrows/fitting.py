@@ -209,21 +209,21 @@ def train_parts(
     history = histories[len(pretraining)]
     is_auto = isinstance(params["network"], str) and params["network"] == "auto"
     with one_openmp_thread():  # how sums are cut among threads decides their last bits
-        comparison, chain = choose(
+        comparison, kept_chain = choose(
             chain, learned_from, apart.held_out, is_auto=is_auto, settings=settings, source=source, seed=seed
         )
     kept = _kept_epoch(stage, history)
-    if comparison is not None and not comparison.keeps_network:
+    if kept_chain is not chain:
         learned_from = apart.everything.only(apart.rows_for_pca)
         records = labelled(learned_from, labels)
-        kept = _kept_linear(chain, records, apart, settings)
+        kept = _kept_linear(kept_chain, records, apart, settings)
     learned = {
-        "chain_": chain.eval(),
+        "chain_": kept_chain.eval(),
         "record_": record_of(params["record"], source.shape),
         "residual_": residual,
         "history_": [row.to_json() for row in history],
         "pretraining_history_": rows_by_stage(pretraining, histories[: len(pretraining)]),
-        "n_latent_": math.prod(chain.bottleneck.z_shape),
+        "n_latent_": math.prod(kept_chain.bottleneck.z_shape),
         "trained_on_": {"name": source.name, "n_records": len(learned_from), "seed": seed},
         "comparison_": comparison,
         "kept_": kept,

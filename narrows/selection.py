@@ -81,8 +81,11 @@ def choose(
     """
     chain.eval()
     network = chain.parts.network
-    if not network.linear_path or network.is_linear or held_out is None or chain.parts.bottleneck.name != "plain":
+    if not network.linear_path or network.is_linear or chain.parts.bottleneck.name != "plain":
         return None, chain
+    if held_out is None:  # by request, or because records are so few that a network is not to be trusted
+        is_by_request = not is_auto or settings.validation is not None
+        return None, chain if is_by_request else linear_chain(chain, settings, source, records, seed).eval()
     comparison = compare_with_pca(chain, linear_chain(chain, settings, source, records, seed), held_out)
     if comparison.is_better or not is_auto:
         return comparison, chain

@@ -196,6 +196,19 @@ def test_models_that_pca_cannot_be_compared_with_do_not_warn(changes, rng):
     assert not warnings_of(narrows.evaluate, model, x)
 
 
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_of_very_few_records_principal_components_are_kept(n, rng):
+    """None can be held out to choose by, and a network that is trained on them alone may end anywhere."""
+    x = flat(rng, n)
+    model = auto(epochs=3).fit(x)
+    assert model.chain_.parts.network.is_linear
+    assert model.kept_.epoch is None
+    assert model.trained_on_["n_records"] == n
+    assert np.square(x - model.reconstruct(x)).mean() < 1e-6 * np.square(x).mean()
+    by_request = auto(epochs=3).set_params(training__validation=0.0).fit(x)
+    assert not by_request.chain_.parts.network.is_linear
+
+
 def test_codes_that_are_not_plain_are_not_compared(rng):
     network = Dense(widths=(8,), activation="silu", linear_path=True)
     model = auto().set_params(network=network, bottleneck=narrows.bottlenecks.TopK(k=1)).fit(flat(rng))

@@ -52,11 +52,16 @@ def taken_for(record: str, shape: Sequence[int], asked_for: str) -> str:
 
 def comparison_text(comparison: Mapping[str, Any]) -> str:
     """Return how a model restored records held out beside PCA, and what was kept."""
-    ratio = "no finite ratio to" if comparison["ratio"] is None else f"{comparison['ratio']:.3g} of"
-    held_out = f"{ratio} its squared error on {comparison['n_records']:,} records held out"
+    ratio = comparison["ratio"]
+    if ratio is None:
+        times = "no finite ratio to"
+    else:
+        times = f"{ratio:.3g} of" if ratio <= 1 else f"{float(f'{ratio:.3g}'):,g} times"
+    held_out = f"{times} its squared error on {comparison['n_records']:,} records held out"
     if comparison["keeps_network"]:
         return held_out
-    return f"{held_out}: not better by enough, so a linear autoencoder at the principal components was kept"
+    why = "worse" if ratio is None or ratio > 1 else "not better by 5 % and two standard errors"
+    return f"{held_out}: {why}, so a linear autoencoder at the principal components was kept"
 
 
 def kept_rows(epoch: int | None, n_epochs: int) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from narrows.errors import InvalidParameterError, NarrowsError, RangeWarning
+from narrows.errors import InvalidParameterError, NarrowsError, RangeWarning, WorseThanPCAWarning
 
 __all__ = ["FAILED", "INTERRUPTED", "TERMINATED", "Failure", "Verbs", "arguments"]
 
@@ -89,7 +89,7 @@ class Verbs(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            with _terminable(), _range_warnings_in_words():
+            with _terminable(), _warnings_in_words():
                 return super().invoke(ctx)
         except InvalidParameterError as error:
             raise WrongUsage(str(error)) from error
@@ -132,15 +132,21 @@ def _terminable() -> Iterator[None]:
 
 
 @contextmanager
-def _range_warnings_in_words() -> Iterator[None]:
-    """Print each RangeWarning once, as one line on standard error; nothing if quiet."""
+def _warnings_in_words() -> Iterator[None]:
+    """Print each warning about records once, as one line on standard error; nothing if quiet.
+
+    Records on another scale than the training data lose to PCA as well, which need not be said then.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("always", RangeWarning)
+        warnings.simplefilter("always", WorseThanPCAWarning)
         others, said = warnings.showwarning, set[str]()
 
         def say(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-            if not issubclass(category, RangeWarning):
+            if not issubclass(category, RangeWarning | WorseThanPCAWarning):
                 return others(message, category, *where, **more)
+            if issubclass(category, WorseThanPCAWarning) and said:
+                return None
             verb = click.get_current_context(silent=True)
             if str(message) not in said and not (verb is not None and verb.params.get("quiet")):
                 click.echo(f"Warning: {message}", err=True)

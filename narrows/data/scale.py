@@ -148,4 +148,7 @@ def _factor(small: float, large: float) -> str:
     if large in _ENDS and small <= 1:
         return f"{large:g}"
     ends = [end for end in _ENDS if large <= end]
-    return f"{ends[0]:g}" if small == 1 and ends else f"about {large / small:.2g}"
+    if small == 1 and ends:
+        return f"{ends[0]:g}"
+    near = [end for end in _ENDS if 0.9 * end <= large <= end and 0.9 <= small <= 1]
+    return f"{near[0]:g}" if near else f"about {float(f'{large / small:.2g}'):,g}"

@@ -56,9 +56,14 @@ def test_bytes_are_no_floats_from_0_to_1(images, dtype, convert):
     assert text.endswith(f"Divide by 255{convert}.")
 
 
+def test_the_factor_is_that_of_pixels_where_the_largest_are_nearly_white(images):
+    trained = Trained(0, 250, np.dtype(np.uint8))
+    assert "Multiply by 255 and convert to uint8" in warning(images / np.float32(255) * 0.95, trained)
+
+
 def test_bytes_are_no_pixels_of_16_bits(images):
     deep = Trained(0, 60_000, np.dtype(np.uint16))
-    assert "Multiply by about 2.4e+02 and convert to uint16" in warning(images, deep)
+    assert "Multiply by about 240 and convert to uint16" in warning(images, deep)
     assert warning(images.astype(np.uint16) * 235, deep) is None
 
 
@@ -75,7 +80,7 @@ def test_floats_of_another_scale_are_caught(images):
 def test_a_table_in_other_units_is_caught(rng):
     table = rng.normal(size=(100, 4))
     trained = trained_on(table)
-    assert "Divide by about 1e+02" in warning(100 * table, trained)
+    assert "Divide by about 100" in warning(100 * table, trained)
     assert "Multiply by about 1e+02" in warning(table / 100, trained)
     assert warning(3 * table, trained) is None
     assert warning(table / 3, trained) is None
