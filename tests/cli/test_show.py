@@ -36,6 +36,19 @@ def test_evaluate_in_words_names_every_number_and_compares_with_pca(narrows, mod
     assert result.stderr == ""
 
 
+def test_a_model_that_loses_to_pca_is_warned_of_in_words(narrows):
+    """Records on another scale than the training data lose as well, of which the first warning says enough."""
+    import numpy as np
+
+    narrows.train("m.safetensors", "--recipe", "dense", "--epochs", "1")
+    (said,) = narrows("evaluate", "digits:test", "-m", "m.safetensors").stderr.splitlines()
+    assert said.startswith("Warning: The model restores these records worse than principal component analysis")
+    assert narrows("evaluate", "digits:test", "-m", "m.safetensors", "--json").stderr.splitlines() == [said]
+    np.save("unit.npy", package.data.open("digits:test").values / np.float32(16))
+    (said,) = narrows("evaluate", "unit.npy", "-m", "m.safetensors").stderr.splitlines()
+    assert "another scale" in said
+
+
 def test_evaluate_reads_no_more_than_the_limit(narrows, model):
     assert narrows.json("evaluate", "digits:test", "-m", model, "--limit", "7")["records"] == 7
 
