@@ -81,7 +81,7 @@ def test_a_table_in_other_units_is_caught(rng):
     table = rng.normal(size=(100, 4))
     trained = trained_on(table)
     assert "Divide by about 100" in warning(100 * table, trained)
-    assert "Multiply by about 1e+02" in warning(table / 100, trained)
+    assert "Multiply by about 100" in warning(table / 100, trained)
     assert warning(3 * table, trained) is None
     assert warning(table / 3, trained) is None
 
