@@ -431,7 +431,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         return to_symbols(encode_unquantised(self.chain_, self._open(X, reset=False).values), steps)
 
     def classes_of(self, source: Source, y: ArrayLike | None) -> NDArray[np.int64] | None:
-        """Return the classes of records as positions in ``classes_``; None where the model is not told of them."""
+        """Return the classes of records as positions in ``classes_``; None if the model is not conditional."""
         return self._positions(labels_of(source, y, owner=CONDITIONAL)) if self.chain_.parts.n_classes else None
 
     def save(self, path: str | os.PathLike[str], *, force: bool = False) -> None:

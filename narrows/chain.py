@@ -215,7 +215,7 @@ class Chain(nn.Module):
         return x if generator is None or self.corruption is None else self.corruption.corrupt(x, generator)
 
     def condition(self, labels: Tensor | None) -> Tensor | None:
-        """Return what encoder and decoder are told of classes (n,) from 0: a 1 among zeros, (n, n_classes)."""
+        """Return classes (n,), numbered from 0, one-hot encoded: shape (n, n_classes)."""
         return None if labels is None else functional.one_hot(labels, self.parts.n_classes).to(self.dtype)
 
     def encode(self, x: Tensor, condition: Tensor | None = None) -> Code:
@@ -246,7 +246,7 @@ class Chain(nn.Module):
         Parameters
         ----------
         batch : Tensor of shape (n, *shape), or Labelled
-            Records in their stored dtype; with labels where encoder and decoder are told of them.
+            Records in their stored dtype; with labels if the model is conditional.
         generator : Generator, optional
             Where all noise of training comes from. Without it the loss is measured: nothing is corrupted, codes are
             those of use, and only parts whose loss is defined by draws draw, from each record's own noise.

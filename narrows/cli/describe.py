@@ -96,7 +96,7 @@ def _collect(found: dict[str, str], name: str, value: Any) -> None:
     elif isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
         names = [one["name"] for one in value]
         if len(set(names)) < len(names):
-            found[name] = _value(value)  # of several with one name no option could be told apart
+            found[name] = _value(value)  # two parts of the same name would share the names of their options
             return
         found[name] = ", ".join(names)
         for one in value:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from narrows.errors import NotFreezableError
+from narrows.errors import InvalidParameterError, NotFreezableError
 from narrows.networks.conditions import join
 
 __all__ = ["Decoder", "Encoder", "Layer", "Sizes", "Switches"]
@@ -104,8 +104,15 @@ class Decoder(nn.Module, ABC):
         return None
 
     def start_at(self, parameters: Tensor) -> None:
-        """Set the last bias so that an untrained decoder is near these parameters, of shape ``shape``."""
-        raise NotImplementedError(f"{type(self).__name__} has no last bias to set.")
+        """Set the last bias so that an untrained decoder is near these parameters, of shape ``shape``.
+
+        Raises
+        ------
+        InvalidParameterError
+            If this decoder has no such bias.
+        """
+        name = type(self).__name__.lstrip("_")
+        raise InvalidParameterError(f"{name} has no last bias that could start at the mean. Set start_at_mean=False.")
 
     def plain_stages(self) -> list[nn.Module]:
         """Return simple modules that do the same one after the other: layers, activations and changes of shape.

@@ -161,6 +161,12 @@ def test_values_that_are_too_large_are_an_error_that_says_so(rng):
         Autoencoder(2, preprocessing=(), training=Training(epochs=1)).fit(x)
 
 
+def test_a_decoder_without_a_last_bias_says_so(images):
+    decoder = untrained(NETWORKS[0], images).decoder
+    with pytest.raises(InvalidParameterError, match=r"LinearPathDecoder has no last bias.*Set start_at_mean=False"):
+        decoder.start_at(torch.zeros(8, 6))
+
+
 def test_layers_are_not_pretrained_beside_it(images):
     with pytest.raises(InvalidParameterError, match="Layers are trained one by one without a linear path"):
         Autoencoder(3, network=NETWORKS[0], pretraining="layer-wise").fit(images)

@@ -4,6 +4,7 @@ import threading
 import time
 import traceback
 import weakref
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -38,13 +39,9 @@ def test_results_come_in_the_order_of_the_items(most):
         assert pool.map(str, []) == []
 
 
-def test_items_are_computed_at_the_same_time():
-    with Workers(3) as pool:
-        found = pool.map(meet(3), range(3))
-    assert len({thread for _, thread in found}) == 3
-
-
-def test_the_caller_computes_what_no_other_worker_has_begun():
+@contextmanager
+def busy_workers():
+    """Return workers that are all busy, with another thread that waits for them, until the event is set."""
     inside, free = threading.Semaphore(0), threading.Event()
 
     def block(item):
@@ -56,6 +53,17 @@ def test_the_caller_computes_what_no_other_worker_has_begun():
         other.start()
         assert inside.acquire(timeout=10)
         assert inside.acquire(timeout=10), "that thread and the worker are busy"
+        yield pool, free, other
+
+
+def test_items_are_computed_at_the_same_time():
+    with Workers(3) as pool:
+        found = pool.map(meet(3), range(3))
+    assert len({thread for _, thread in found}) == 3
+
+
+def test_the_caller_computes_what_no_other_worker_has_begun():
+    with busy_workers() as (pool, free, other):
         assert pool.map(lambda item: threading.current_thread(), range(3)) == [threading.main_thread()] * 3
         free.set()
         other.join()
@@ -127,17 +135,7 @@ def test_a_worker_that_comes_too_late_finds_neither_items_nor_results():
     class Result:
         pass
 
-    inside, free = threading.Semaphore(0), threading.Event()
-
-    def block(item):
-        inside.release()
-        free.wait(10)
-
-    with Workers(2) as pool:
-        other = threading.Thread(target=pool.map, args=(block, range(2)))
-        other.start()
-        assert inside.acquire(timeout=10)
-        assert inside.acquire(timeout=10), "that thread and the worker are busy"
+    with busy_workers() as (pool, free, other):
         results = [weakref.ref(result) for result in pool.map(lambda item: Result(), range(3))]
         assert [result() for result in results] == [None] * 3
         free.set()
