@@ -9,6 +9,7 @@ stay the same to the bit.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -297,7 +298,9 @@ class _Run:
 
     def _check_weights(self) -> None:
         # The loss is taken before the step, so that the last step of all could spoil the weights unseen.
-        if not all(bool(tensor.isfinite().all()) for tensor in self.learner.state_dict().values()):
+        weights = [one for one in self.learner.state_dict().values() if one.is_floating_point() and one.numel()]
+        largest = [torch.linalg.vector_norm(one, math.inf) for one in weights]
+        if not bool(torch.stack(largest).isfinite().all()):
             self._diverged(f"after step {self.step}")
 
     def _diverged(self, where: str) -> None:

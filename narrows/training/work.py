@@ -8,6 +8,7 @@ and convolutional networks to about a third (`bench/threads.py`).
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -39,10 +40,14 @@ def choose_n_shards(learner: Learner, records: Records, batch_size: int) -> int:
     """
     if records.device.type != "cpu" or getattr(learner, "couples_records", True):
         return 1
-    one, two = _count(learner, records, 1), _count(learner, records, 2)
-    n_weights = sum(weight.numel() for weight in learner.parameters())
-    work = min(batch_size, len(records)) * (two.operations - one.operations)
-    cost = _OPERATOR * one.n_operators + _WEIGHT * n_weights + max(2 * one.operations - two.operations, 0)
+    n_records = min(batch_size, len(records))
+    one = _count(learner, records, 1)
+    cost = _OPERATOR * one.n_operators + _WEIGHT * sum(weight.numel() for weight in learner.parameters())
+    if n_records * one.operations < min(_SHARDS.values(), default=math.inf) * cost:
+        return 1  # most batches: what a second record adds is no more than what the first one costs
+    two = _count(learner, records, 2)
+    work = n_records * (two.operations - one.operations)
+    cost += max(2 * one.operations - two.operations, 0)
     return next((n for n, least in _SHARDS.items() if work >= least * cost), 1)
 
 

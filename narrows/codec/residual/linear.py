@@ -343,7 +343,8 @@ def _trimmed_least_squares(x: NDArray[np.float64], y: NDArray[np.float64]) -> ND
 
 def _is_far(x: NDArray[np.float64], y: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.bool_]:
     off = np.abs(y - x @ weights)
-    return np.asarray(off > _FAR_OFF * np.quantile(off, _MOST))
+    most = int(_MOST * (len(off) - 1))
+    return np.asarray(off > _FAR_OFF * np.partition(off, most)[most])
 
 
 def _least_squares(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
