@@ -141,8 +141,12 @@ def _process_limited() -> Iterator[None]:
     """Limit the libraries that have one number for the process.
 
     A thread of its own does it: threadpoolctl lets no other thread than the one that set OpenBLAS's number set it back,
-    and the calling thread may not be the last one to leave.
+    and the calling thread may not be the last one to leave. Where they all have one thread already, nothing is done.
     """
+    blas = _controller(len(sys.modules)).select(user_api="blas")
+    if all(library.num_threads == 1 for library in blas.lib_controllers):
+        yield
+        return
     limits = ExitStack()
     with ThreadPoolExecutor(1) as keeper:
         keeper.submit(lambda: limits.enter_context(_limit())).result()
