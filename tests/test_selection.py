@@ -34,7 +34,7 @@ def flat(rng, n=300):
 
 def test_a_network_is_kept_where_it_is_better(rng):
     x = curved(rng)
-    model = auto(2, epochs=200).fit(x[:500])
+    model = auto(2, epochs=120).fit(x[:500])
     assert model.comparison_.is_better
     assert model.comparison_.keeps_network
     assert model.comparison_.n_records == 50
@@ -62,7 +62,7 @@ def test_a_network_that_was_asked_for_is_kept_all_the_same(rng):
     assert model.chain_.parts.network == network
 
 
-def test_the_best_weights_are_kept(rng):
+def test_the_best_weights_are_kept(rng, chain_only):
     x = flat(rng, 60)
     network = Dense(widths=(64,), activation="silu", linear_path=True)
     model = auto(6, epochs=20).set_params(network=network, training__batch_size=8).fit(x, validation=flat(rng, 60))
@@ -92,11 +92,11 @@ def test_what_was_kept_is_in_the_file(rng, tmp_path):
 
 def test_the_losses_of_a_linear_autoencoder_that_is_kept_are_its_own(rng, chain_only):
     x, held_out = flat(rng), flat(rng, 60)
-    model = auto().fit(x)
+    model = auto(epochs=5).fit(x)
     assert model.kept_.epoch is None
     assert model.kept_.loss == pytest.approx(-model.score(x), rel=1e-4)
     assert model.kept_.validation_loss is None, "it has learned from all records"
-    model = auto().fit(x, validation=held_out)
+    model = auto(epochs=5).fit(x, validation=held_out)
     assert model.kept_.epoch is None
     assert model.kept_.validation_loss == pytest.approx(-model.score(held_out), rel=1e-4)
 
@@ -221,9 +221,9 @@ def test_the_warning_names_the_line_that_called_and_no_recipe_that_the_model_is(
     (warned,) = warnings_of(plain.fit, x)
     assert warned.filename == __file__
     assert "take the recipe 'auto'" in str(warned.message)
-    model = auto().fit(curved(rng))
+    model = auto(epochs=1).fit(curved(rng, 60))
     model.chain_.decoder.path.weight.data.zero_()
-    (warned,) = warnings_of(narrows.evaluate, model, curved(rng))
+    (warned,) = warnings_of(narrows.evaluate, model, curved(rng, 60))
     assert warned.filename == __file__
     assert "take the recipe 'auto'" not in str(warned.message)
 
@@ -231,7 +231,7 @@ def test_the_warning_names_the_line_that_called_and_no_recipe_that_the_model_is(
 def test_pca_is_measured_in_the_units_of_the_model(rng):
     """In units of their own, the largest columns would be all that PCA sees."""
     x = flat(rng) * 10.0 ** np.arange(12)
-    model = auto().fit(x)
+    model = auto(epochs=5).fit(x)
     scale = x.std(axis=0)
     assert model.pca_.scale == pytest.approx(scale)
     in_units = PrincipalComponents.fit(x / scale, 3, 0)

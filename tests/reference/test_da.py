@@ -46,8 +46,8 @@ def costs(images, **changes):
 
 @pytest.mark.usefixtures("chain_only")
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "free"])
-def test_two_epochs_on_1000_images_cost_what_they_cost_in_numpy(tied, mnist_images):
-    images = mnist_images[0][:1000]
+def test_two_epochs_on_400_images_cost_what_they_cost_in_numpy(tied, mnist_images):
+    images = mnist_images[0][:400]
     ours = costs(images, network__tied=tied, corruption__level=0, training__epochs=2, **FLOAT64)
     np.testing.assert_allclose(ours, costs_by_numpy(images, 2, tied=tied), rtol=1e-6)
 
