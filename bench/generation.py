@@ -33,9 +33,9 @@ from vae import ROWS as VARIATIONAL
 import narrows
 import narrows.data
 from narrows.evaluation.frechet import frechet_distance
-from narrows.inference import encode
+from narrows.model.artefacts.pca import PrincipalComponents
+from narrows.model.inference import encode
 from narrows.networks import Convolutional
-from narrows.pca import PrincipalComponents
 from narrows.training import Adam
 from narrows.uses.generate import has_prior
 

@@ -33,8 +33,8 @@ from torch import Tensor
 import narrows
 import narrows.data
 from narrows.data import Source
-from narrows.parameters import device_of, training_of
-from narrows.stages import chain_stage, new_chain, parts_for
+from narrows.estimators.parameters import device_of, training_of
+from narrows.estimators.preparation import chain_stage, new_chain, parts_for
 from narrows.training import Records
 from narrows.training.loop import _Run
 from narrows.training.memory import kept_for_reuse

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from narrows.archive.compress import compress
     from narrows.archive.reader import open_archive
     from narrows.archive.restore import restore
-    from narrows.autoencoder import Autoencoder
+    from narrows.estimators.autoencoder import Autoencoder
+    from narrows.estimators.classifier import AutoencoderClassifier
+    from narrows.estimators.recipes import recipe
     from narrows.evaluation.metrics import evaluate
-    from narrows.recipes import recipe
-    from narrows.store import load
+    from narrows.model.file import load
     from narrows.training import Training
-    from narrows.uses.classifier import AutoencoderClassifier
 
 __all__ = [
     "Autoencoder",
@@ -43,14 +43,14 @@ __version__ = version("narrows")
 
 # PyTorch and scikit-learn take seconds to import, so these come when they are first asked for.
 _HOMES = {
-    "Autoencoder": "narrows.autoencoder",
-    "AutoencoderClassifier": "narrows.uses.classifier",
+    "Autoencoder": "narrows.estimators.autoencoder",
+    "AutoencoderClassifier": "narrows.estimators.classifier",
     "Training": "narrows.training",
     "compress": "narrows.archive.compress",
     "evaluate": "narrows.evaluation.metrics",
-    "load": "narrows.store",
+    "load": "narrows.model.file",
     "open_archive": "narrows.archive.reader",
-    "recipe": "narrows.recipes",
+    "recipe": "narrows.estimators.recipes",
     "restore": "narrows.archive.restore",
 }
 

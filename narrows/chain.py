@@ -20,7 +20,6 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from narrows.batches import Labelled, batch_size
 from narrows.bottlenecks import Bottleneck, Code
 from narrows.corruptions import Corruption
 from narrows.errors import DataError, InvalidParameterError
@@ -28,11 +27,12 @@ from narrows.likelihoods import Likelihood
 from narrows.networks import Network, Sizes, Switches
 from narrows.networks.components import components_of, sampled
 from narrows.networks.linear_path import LinearPathDecoder, LinearPathEncoder
+from narrows.numerics.batches import Labelled, batch_size
+from narrows.numerics.randomness import Stream
+from narrows.numerics.record_noise import RecordNoise
 from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing, Preprocessor
 from narrows.preprocessing.moments import Moments
-from narrows.randomness import Stream
-from narrows.record_noise import RecordNoise
 
 __all__ = ["Chain", "Loss", "Parts"]
 
@@ -296,7 +296,7 @@ class Chain(nn.Module):
     def _own_noise(self, records: Tensor) -> tuple[RecordNoise | None, RecordNoise | None]:
         """Return what the likelihood and the bottleneck draw from in measurements; None for a part that does not draw.
 
-        A record has the same noise alone, in any batch and in any order; see `narrows.record_noise`.
+        A record has the same noise alone, in any batch and in any order; see `narrows.numerics.record_noise`.
         """
         if not (self.likelihood.draws or self.bottleneck.draws):
             return None, None

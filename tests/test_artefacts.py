@@ -9,13 +9,13 @@ from narrows.cli.drawing import draw_map
 from narrows.cli.evaluate import metric_lines
 from narrows.cli.page import build_page
 from narrows.codec import read_frozen
-from narrows.density import CodeDensity
 from narrows.errors import DataError, NotFreezableError, NotMeasuredError, UnmeasuredWarning
 from narrows.evaluation.denoising import compare_denoisers
-from narrows.integer_half import IntegerHalf
+from narrows.lossless import Causal
+from narrows.model.artefacts.archive_codec import IntegerHalf
+from narrows.model.artefacts.latent_density import CodeDensity
+from narrows.model.artefacts.pca import PrincipalComponents
 from narrows.networks import Dense
-from narrows.pca import PrincipalComponents
-from narrows.residuals import Causal
 
 MEASURES = {"pca": (PrincipalComponents, "fit"), "density": (CodeDensity, "of"), "codec": (IntegerHalf, "freeze")}
 

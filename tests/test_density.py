@@ -6,8 +6,8 @@ import torch
 from scipy import stats
 
 import narrows
-from narrows.density import CodeDensity
 from narrows.errors import ModelFileError
+from narrows.model.artefacts.latent_density import CodeDensity
 from narrows.networks import Dense
 from narrows.training import Records
 

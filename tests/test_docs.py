@@ -20,8 +20,8 @@ import narrows.data
 from narrows import Autoencoder, Training
 from narrows.cli import main
 from narrows.data.idx_writer import write_idx
+from narrows.estimators.recipes import RECIPES
 from narrows.networks import Dense
-from narrows.recipes import RECIPES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -8,7 +8,7 @@ import pytest
 import narrows
 from narrows.data import Source
 from narrows.errors import InvalidParameterError
-from narrows.inference import returned_dtype
+from narrows.model.inference import returned_dtype
 from narrows.networks import Dense
 from narrows.uses import generate
 

@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from narrows import files
 from narrows.errors import DataNotFoundError, InvalidParameterError, OutputError, OutputExistsError
-from narrows.files import check_output, replacing, temporary_beside, write_atomically
+from narrows.io import files
+from narrows.io.files import check_output, replacing, temporary_beside, write_atomically
 
 
 def writes(content):
@@ -129,7 +129,7 @@ def test_a_full_disk_names_the_output(tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from narrows.files import temporary_beside
+from narrows.io.files import temporary_beside
 
 with temporary_beside(Path(sys.argv[1]), is_folder=sys.argv[2] == "folder") as temporary:
     (temporary / "half" if temporary.is_dir() else temporary).write_bytes(b"half")

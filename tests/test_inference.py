@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from narrows import Autoencoder, Training
-from narrows.inference import decode, encode, noise_of, reconstruct, to_stored
+from narrows.model.inference import decode, encode, noise_of, reconstruct, to_stored
 from narrows.networks import Convolutional, Dense
 
 
@@ -34,7 +34,7 @@ def test_many_records_are_worked_on_in_batches(rng, monkeypatch):
     x = rng.normal(size=(50, 4))
     model = Autoencoder(2, corruption="gaussian", training=Training(epochs=1), random_state=0).fit(x)
     codes, score, noisy = model.transform(x), model.score(x), model.corrupt(x, random_state=0)
-    monkeypatch.setattr("narrows.inference._BATCH", 7)
+    monkeypatch.setattr("narrows.model.inference._BATCH", 7)
     np.testing.assert_allclose(model.transform(x), codes, rtol=1e-10)
     assert model.score(x) == pytest.approx(score)
     assert model.corrupt(x, random_state=0).shape == noisy.shape
@@ -43,7 +43,7 @@ def test_many_records_are_worked_on_in_batches(rng, monkeypatch):
 
 @pytest.mark.parametrize("n_threads", [2, 4])
 def test_threads_that_share_the_batches_come_to_the_same_bits(n_threads, rng, monkeypatch):
-    monkeypatch.setattr("narrows.inference._BATCH", 7)
+    monkeypatch.setattr("narrows.model.inference._BATCH", 7)
     monkeypatch.setattr("narrows.training.workers.usable_cpus", lambda: 4)
     x = rng.normal(size=(50, 4)).astype(np.float32)
     model = Autoencoder(2, corruption="gaussian", training=Training(epochs=1), random_state=0).fit(x)
@@ -71,7 +71,7 @@ def test_threads_that_share_the_batches_come_to_the_same_bits(n_threads, rng, mo
     ids=repr,
 )
 def test_reconstructing_is_decoding_what_was_encoded_to_the_bit(network, dtype, precision, rng, monkeypatch):
-    monkeypatch.setattr("narrows.inference._BATCH", 16)
+    monkeypatch.setattr("narrows.model.inference._BATCH", 16)
     x = (rng.random((50, 7, 6)) * 200).astype(dtype)
     n_latent = None if getattr(network, "code_channels", None) else 3
     training = Training(epochs=1, precision=precision)
@@ -107,7 +107,7 @@ def test_the_records_of_a_call_that_fits_one_batch_are_shared_by_workers(shape, 
 def test_into_how_many_parts_a_batch_is_cut_changes_no_noise(rng, monkeypatch):
     x = rng.random((50, 12))
     model = Autoencoder(2, corruption="masking", training=Training(epochs=1), random_state=0).fit(x)
-    monkeypatch.setattr("narrows.inference._BATCH", 16)
+    monkeypatch.setattr("narrows.model.inference._BATCH", 16)
 
     def results():
         noise = noise_of(model.chain_, 0)
@@ -118,6 +118,6 @@ def test_into_how_many_parts_a_batch_is_cut_changes_no_noise(rng, monkeypatch):
         )
 
     found = results()
-    monkeypatch.setattr("narrows.inference._PARTS", 1)
+    monkeypatch.setattr("narrows.model.inference._PARTS", 1)
     for cut, whole in zip(found, results(), strict=True):
         np.testing.assert_allclose(cut, whole, rtol=1e-10)

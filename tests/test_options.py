@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from narrows.errors import InvalidParameterError, NarrowsError, UnknownNameError
-from narrows.options import Choice, Flag, Many, Real, Whole, check, optional
+from narrows.parts.options import Choice, Flag, Many, Real, Whole, check, optional
 
 
 @pytest.mark.parametrize(

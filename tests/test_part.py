@@ -4,8 +4,8 @@ import pytest
 from sklearn.base import clone
 
 from narrows.errors import InvalidParameterError, UnknownNameError
-from narrows.options import Many, Real, Whole, option
-from narrows.part import OneOf, Part, as_part
+from narrows.parts.options import Many, Real, Whole, option
+from narrows.parts.part import OneOf, Part, as_part
 from narrows.training import SGD, Adam, Cosine, Training
 
 

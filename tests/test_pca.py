@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from narrows.pca import PrincipalComponents
+from narrows.model.artefacts.pca import PrincipalComponents
 
 
 def error(pca, x):
@@ -60,7 +60,7 @@ def test_rows_choose_the_records(rng):
 
 
 def test_of_large_data_some_records_are_drawn(rng, monkeypatch):
-    monkeypatch.setattr("narrows.pca._MOST_VALUES", 500)
+    monkeypatch.setattr("narrows.model.artefacts.pca._MOST_VALUES", 500)
     x = rng.normal(size=(2000, 5)) * [1, 1, 1, 9, 9]
     drawn = PrincipalComponents.fit(x, 2, seed=0)
     assert error(drawn, x) == pytest.approx(sklearns_error(x, x, 2), rel=0.2)
@@ -69,7 +69,7 @@ def test_of_large_data_some_records_are_drawn(rng, monkeypatch):
 
 
 def test_a_single_record_may_be_large(rng, monkeypatch):
-    monkeypatch.setattr("narrows.pca._MOST_VALUES", 500)
+    monkeypatch.setattr("narrows.model.artefacts.pca._MOST_VALUES", 500)
     x = rng.normal(size=(1, 2000))
     assert np.allclose(PrincipalComponents.fit(x, 2, seed=0).mean, x[0])
 

@@ -12,8 +12,8 @@ import torch
 from narrows import Autoencoder, Training
 from narrows.chain import Chain
 from narrows.corruptions import Masking
+from narrows.model.precision import in_float64
 from narrows.networks import Dense
-from narrows.precision import in_float64
 
 X = np.random.default_rng(0).normal(size=(20, 4))
 

@@ -10,7 +10,7 @@ import torch
 
 import narrows
 from narrows import Autoencoder, Training
-from narrows.randomness import Stream, generator, integer, rng
+from narrows.numerics.randomness import Stream, generator, integer, rng
 
 # Beside 0 and 1 those whose words could be taken for the words of a stream: 2^32 + s has the words s, 1.
 SEEDS = (0, 1, 2**32, 2**32 + 1, 2 * 2**32, 5 * 2**32 + 1, 2**64, 2**64 + 2**32)
@@ -70,7 +70,7 @@ def test_stages_of_one_run_have_streams_of_their_own(digits, monkeypatch):
     def stop(stages, *_, **__):
         raise ReachedError([(stage.name, stage.order, stage.noise, stage.index) for stage in stages])
 
-    monkeypatch.setattr("narrows.fitting.train", stop)
+    monkeypatch.setattr("narrows.estimators.fitting.train", stop)
     model = Autoencoder(2, pretraining="layer-wise", residual="causal", training=Training(epochs=1))
     with pytest.raises(ReachedError) as reached:
         model.fit(digits[0][:50])
@@ -81,7 +81,7 @@ def test_stages_of_one_run_have_streams_of_their_own(digits, monkeypatch):
 
 
 def test_corruption_outside_training_is_not_drawn_like_the_weights(digits):
-    from narrows.inference import noise_of
+    from narrows.model.inference import noise_of
 
     model = Autoencoder(2, training=Training(epochs=1), random_state=0).fit(digits[0][:50])
     weights = torch.rand(8, generator=generator(7, Stream.WEIGHTS))

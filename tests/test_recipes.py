@@ -10,10 +10,10 @@ import narrows.data
 from narrows import Autoencoder, Training
 from narrows.corruptions import Gaussian, Masking
 from narrows.errors import UnknownNameError
+from narrows.estimators.recipes import RECIPES, summary
 from narrows.likelihoods import Normal
 from narrows.networks import Convolutional, Dense
 from narrows.preprocessing import UnitScale
-from narrows.recipes import RECIPES, summary
 from narrows.training import SGD, Adadelta, Adam, Constant
 
 

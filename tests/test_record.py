@@ -69,7 +69,7 @@ def test_a_file_keeps_it_and_older_files_are_taken_by_shape(windows, tmp_path):
     model.save(tmp_path / "model")
     assert narrows.load(tmp_path / "model").record_ == "vector"
 
-    from narrows.store import _digest, _read
+    from narrows.model.file import _digest, _read
 
     header, tensors = _read(tmp_path / "model")
     del header["record"], header["params"]["record"]

@@ -12,9 +12,9 @@ from narrows.corruptions import Masking
 from narrows.evaluation.likelihood import bounds
 from narrows.likelihoods import Bernoulli, Normal
 from narrows.networks import Dense
+from narrows.numerics.randomness import Stream, generator
+from narrows.numerics.record_noise import RecordNoise
 from narrows.penalties import Contractive
-from narrows.randomness import Stream, generator
-from narrows.record_noise import RecordNoise
 from narrows.training import Records
 from narrows.training.loop import mean_loss
 from narrows.training.workers import Workers

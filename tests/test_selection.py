@@ -10,10 +10,10 @@ import narrows
 import narrows.bottlenecks
 from narrows import Autoencoder, Training
 from narrows.errors import WorseThanPCAWarning
-from narrows.fitting import Kept
+from narrows.estimators.fitting import Kept
+from narrows.estimators.selection import choose
+from narrows.model.artefacts.pca import PrincipalComponents
 from narrows.networks import Dense
-from narrows.pca import PrincipalComponents
-from narrows.selection import choose
 
 
 def auto(n_latent=3, epochs=60):
@@ -76,7 +76,7 @@ def test_the_best_weights_are_kept(rng, chain_only):
 
 @pytest.mark.parametrize(("n", "held_out"), [(4, 1), (40, 10), (100, 20), (1000, 100), (30_000, 2000)])
 def test_how_many_records_are_held_out(n, held_out):
-    from narrows.stages import n_held_out
+    from narrows.estimators.preparation import n_held_out
 
     assert n_held_out(Training(), n, by_default=True) == held_out
     assert n_held_out(Training(), n, by_default=False) == 0
@@ -129,7 +129,7 @@ def test_what_is_kept_does_not_depend_on_the_number_of_threads(rng, chain_only, 
         seen.append(torch.get_num_threads())
         return choose(*arguments, **more)
 
-    monkeypatch.setattr("narrows.fitting.choose", spy)
+    monkeypatch.setattr("narrows.estimators.fitting.choose", spy)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:

@@ -10,7 +10,7 @@ import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from narrows import Autoencoder, Training
-from narrows.threads import n_threads_outside, one_blas_thread, one_openmp_thread, openmp_threads
+from narrows.numerics.threads import n_threads_outside, one_blas_thread, one_openmp_thread, openmp_threads
 from narrows.training.workers import Workers, most_workers
 
 

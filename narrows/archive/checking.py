@@ -13,7 +13,7 @@ from narrows.archive.layout import BLOCK_BYTES
 from narrows.archive.opening import naming
 from narrows.archive.source import ByteSource
 from narrows.errors import CorruptArchiveError
-from narrows.files import as_path, check_output, naming_output, replacing
+from narrows.io.files import as_path, check_output, naming_output, replacing
 
 __all__ = ["Problem", "Recovery", "Report", "recover", "verify"]
 

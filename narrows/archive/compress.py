@@ -25,10 +25,10 @@ from narrows.codec.residual.grid import Grid
 from narrows.codec.residual.kept import size_on_code
 from narrows.data import Source
 from narrows.errors import InvalidParameterError, ShapeMismatchError
-from narrows.files import check_output
+from narrows.io.files import check_output
 
 if TYPE_CHECKING:
-    from narrows.autoencoder import Autoencoder, Data
+    from narrows.estimators.autoencoder import Autoencoder, Data
 
 __all__ = ["compress", "tiling_of"]
 
@@ -185,8 +185,8 @@ def compress(
 
 
 def _fitted(model: Autoencoder | str | os.PathLike[str]) -> Autoencoder:
-    from narrows.autoencoder import Autoencoder
-    from narrows.store import load
+    from narrows.estimators.autoencoder import Autoencoder
+    from narrows.model.file import load
 
     if isinstance(model, Autoencoder):
         return model
@@ -199,9 +199,9 @@ def _fitted(model: Autoencoder | str | os.PathLike[str]) -> Autoencoder:
 
 def _symbols(fitted: Autoencoder, records: NDArray[Any], quality: int) -> NDArray[np.int32]:
     """Return the symbols of records, as `Autoencoder.quantise` does; what is not finite counts as 0."""
-    from narrows.artefacts import integer_half_of
     from narrows.codec.calibration import to_symbols
-    from narrows.inference import encode_unquantised
+    from narrows.model.artefacts.measuring import integer_half_of
+    from narrows.model.inference import encode_unquantised
 
     if records.dtype.kind == "f" and not np.isfinite(records).all():
         records = np.where(np.isfinite(records), records, np.zeros((), records.dtype))

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from narrows.archive.features import check_features, features_of
 from narrows.errors import ArchiveError, CorruptArchiveError
-from narrows.kinds import kind_of
+from narrows.io.magic import kind_of
 
 __all__ = [
     "BLOCK_BYTES",

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from narrows.errors import ArchiveError, CorruptArchiveError, DataNotFoundError
-from narrows.files import as_path
+from narrows.io.files import as_path
 
 __all__ = ["ByteSource"]
 

@@ -29,7 +29,7 @@ from narrows.codec.entropy_models.escapes import MAX_SYMBOL
 from narrows.codec.residual.grid import Grid
 from narrows.codec.residual.kept import Errors, Kind, keep
 from narrows.errors import ArchiveError, InvalidParameterError, ShapeMismatchError, WrongModelError
-from narrows.files import as_path, check_output, lock, naming_output, replacing
+from narrows.io.files import as_path, check_output, lock, naming_output, replacing
 
 __all__ = ["Writer"]
 
@@ -83,7 +83,7 @@ class Writer:
     Raises
     ------
     OutputExistsError, DataNotFoundError, OutputError, InvalidParameterError
-        If the output cannot be written; see `narrows.files.write_atomically`.
+        If the output cannot be written; see `narrows.io.files.write_atomically`.
     WrongModelError, ArchiveError, CorruptArchiveError
         If the archive cannot be appended to.
     """

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from narrows.bottlenecks.diagonal_normal import DiagonalNormal
-from narrows.part import Part
-from narrows.record_noise import Noise
+from narrows.numerics.record_noise import Noise
+from narrows.parts.part import Part
 
 __all__ = ["Bottleneck", "BottleneckModule", "Code"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from narrows.record_noise import Noise, normal_like
+from narrows.numerics.record_noise import Noise, normal_like
 
 __all__ = ["DiagonalNormal"]
 

@@ -9,8 +9,8 @@ from torch import Generator, Tensor
 
 from narrows.bottlenecks.contract import Bottleneck, BottleneckModule, Code
 from narrows.bottlenecks.diagonal_normal import DiagonalNormal
-from narrows.options import Real, Whole, option
-from narrows.record_noise import Noise
+from narrows.numerics.record_noise import Noise
+from narrows.parts.options import Real, Whole, option
 
 __all__ = ["Gaussian"]
 

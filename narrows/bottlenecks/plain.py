@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from narrows.bottlenecks.contract import Bottleneck, BottleneckModule, Code
-from narrows.record_noise import Noise
+from narrows.numerics.record_noise import Noise
 
 __all__ = ["Plain"]
 

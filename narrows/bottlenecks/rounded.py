@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from narrows.bottlenecks.contract import Bottleneck, BottleneckModule, Code
-from narrows.options import Choice, Real, Whole, option
-from narrows.record_noise import Noise, uniform_like
+from narrows.numerics.record_noise import Noise, uniform_like
+from narrows.parts.options import Choice, Real, Whole, option
 
 __all__ = ["NEIGHBOURS", "LogisticPrior", "Rounded", "RoundedModule"]
 

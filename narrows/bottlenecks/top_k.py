@@ -9,8 +9,8 @@ from torch import Tensor
 
 from narrows.bottlenecks.contract import Bottleneck, BottleneckModule, Code
 from narrows.errors import InvalidParameterError
-from narrows.options import Whole, option, optional
-from narrows.record_noise import Noise
+from narrows.numerics.record_noise import Noise
+from narrows.parts.options import Whole, option, optional
 
 __all__ = ["TopK"]
 

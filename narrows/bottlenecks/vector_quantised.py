@@ -9,8 +9,8 @@ from torch import Generator, Tensor, nn
 
 from narrows.bottlenecks.contract import Bottleneck, BottleneckModule, Code
 from narrows.errors import InvalidParameterError
-from narrows.options import Real, Whole, option, optional
-from narrows.record_noise import Noise
+from narrows.numerics.record_noise import Noise
+from narrows.parts.options import Real, Whole, option, optional
 
 __all__ = ["MAX_CODES", "VectorQuantised", "VectorQuantisedModule"]
 

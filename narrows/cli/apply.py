@@ -21,7 +21,7 @@ from narrows.cli.options import (
 if TYPE_CHECKING:
     import numpy as np
 
-    from narrows.autoencoder import Autoencoder
+    from narrows.estimators.autoencoder import Autoencoder
 
 __all__ = ["check_records_output", "decode", "encode", "reconstruct", "records_line", "write_records", "written_dtype"]
 

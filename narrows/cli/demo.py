@@ -17,8 +17,8 @@ from narrows.cli.progress import watcher
 from narrows.cli.verbs import Failure, arguments
 
 if TYPE_CHECKING:
-    from narrows.autoencoder import Autoencoder
     from narrows.data import Source
+    from narrows.estimators.autoencoder import Autoencoder
 
 __all__ = ["demo"]
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from narrows.archive.summary import Summary
-    from narrows.autoencoder import Autoencoder
     from narrows.codec.frozen import Quality
     from narrows.data import Source
+    from narrows.estimators.autoencoder import Autoencoder
 
 __all__ = ["FILES", "Archives", "archive_lines", "coarser", "draw_qualities", "write_archives"]
 

@@ -26,8 +26,8 @@ from narrows.cli.progress import on_records
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from narrows.autoencoder import Autoencoder
     from narrows.data import Source
+    from narrows.estimators.autoencoder import Autoencoder
 
 __all__ = ["denoise"]
 

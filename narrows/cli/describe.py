@@ -17,7 +17,7 @@ def chain(header: Mapping[str, Any]) -> list[tuple[str, str]]:
     Parameters
     ----------
     header : mapping
-        As `narrows.store.describe` returns it.
+        As `narrows.model.file.describe` returns it.
     """
     parts = header["parts"]
     there, back = _encoder_and_decoder(header)

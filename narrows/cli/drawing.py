@@ -14,8 +14,8 @@ from narrows.errors import InvalidParameterError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from narrows.autoencoder import Autoencoder
     from narrows.data import Source
+    from narrows.estimators.autoencoder import Autoencoder
 
 __all__ = [
     "draw_curves",
@@ -146,7 +146,7 @@ def _first_weights(model: Autoencoder) -> NDArray[Any]:
 
 def _projected(codes: NDArray[Any]) -> NDArray[Any]:
     """Return the first two principal components of codes (n, n_latent)."""
-    from narrows.pca import PrincipalComponents
+    from narrows.model.artefacts.pca import PrincipalComponents
 
     components = PrincipalComponents.fit(codes, 2, seed=0).encode(codes)
     return np.pad(components, ((0, 0), (0, 2 - components.shape[1])))

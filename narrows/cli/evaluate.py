@@ -12,7 +12,7 @@ from narrows.cli.inputs import load_model, open_data
 from narrows.cli.options import data_argument, data_options, device_option, json_option, model_option, quiet_option
 
 if TYPE_CHECKING:
-    from narrows.autoencoder import Autoencoder
+    from narrows.estimators.autoencoder import Autoencoder
 
 __all__ = ["compared_with_pca", "evaluate", "metric_lines"]
 
@@ -102,7 +102,7 @@ def metric_lines(metrics: Mapping[str, float | int | None], model: Autoencoder) 
 
 def compared_with_pca(metrics: Mapping[str, float | int | None], model: Autoencoder) -> str:
     """Return in a sentence which of the two leaves less error."""
-    from narrows.artefacts import missing_text
+    from narrows.model.artefacts.measuring import missing_text
 
     ours, pca = metrics["sse_per_record"], metrics["pca_sse_per_record"]
     assert ours is not None

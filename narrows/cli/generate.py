@@ -19,7 +19,7 @@ from narrows.cli.options import device_option, model_option, output_option, writ
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from narrows.autoencoder import Autoencoder
+    from narrows.estimators.autoencoder import Autoencoder
 
 __all__ = ["generate"]
 
@@ -150,7 +150,7 @@ def generate(
 
 def _as_written(model: Autoencoder, records: NDArray[Any]) -> NDArray[Any]:
     """Return records in what they are written in: bytes as bytes, even if they come back as floats."""
-    from narrows.inference import to_stored
+    from narrows.model.inference import to_stored
 
     dtype = written_dtype(model)
     return records if dtype is None or records.dtype == dtype else to_stored(records, dtype)
@@ -158,7 +158,7 @@ def _as_written(model: Autoencoder, records: NDArray[Any]) -> NDArray[Any]:
 
 def _label(model: Autoencoder, text: str) -> Any:
     """Return the label that is meant, as the training data had it."""
-    from narrows.estimator import listed
+    from narrows.estimators.base import listed
 
     if not model.chain_.parts.n_classes:
         raise click.UsageError("--label is for conditional models, and this one was trained without labels.")

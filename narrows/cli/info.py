@@ -69,7 +69,7 @@ def _read(path: str) -> dict[str, Any]:
     except (SafetensorError, OSError, KeyError, TypeError, ValueError):
         pass
     # Loading the whole model is slow, and says best what is wrong.
-    from narrows.store import describe, load
+    from narrows.model.file import describe, load
 
     return describe(load(path))
 

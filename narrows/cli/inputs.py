@@ -16,8 +16,8 @@ from narrows.cli.progress import on_download, on_images
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from narrows.autoencoder import Autoencoder
     from narrows.data import Source
+    from narrows.estimators.autoencoder import Autoencoder
 
 __all__ = [
     "check_archive_output",
@@ -113,9 +113,9 @@ def check_file_output(path: str, *, force: bool) -> None:
     Raises
     ------
     OutputExistsError, DataNotFoundError, OutputError, InvalidParameterError
-        As `narrows.files.check_output`.
+        As `narrows.io.files.check_output`.
     """
-    from narrows.files import check_output
+    from narrows.io.files import check_output
 
     check_output(path, force=force)
 
@@ -128,7 +128,7 @@ def check_archive_output(path: str, *, force: bool) -> None:
     click.UsageError
         If the name ends as files of another kind do.
     OutputExistsError, DataNotFoundError, OutputError, InvalidParameterError
-        As `narrows.files.check_output`.
+        As `narrows.io.files.check_output`.
     """
     ending = os.path.splitext(path)[1]
     if ending.lower() in _OTHER_KINDS:

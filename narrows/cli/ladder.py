@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 from narrows.cli.console import number
 
 if TYPE_CHECKING:
-    from narrows.autoencoder import Autoencoder
     from narrows.codec.frozen import Quality
+    from narrows.estimators.autoencoder import Autoencoder
 
 __all__ = ["qualities_of", "quality_warnings", "range_text"]
 
 
 def qualities_of(model: Autoencoder) -> tuple[Quality, ...]:
     """Return the qualities of a trained model, from coarse to fine; none if it cannot write archives."""
-    from narrows.artefacts import codec_error
+    from narrows.model.artefacts.measuring import codec_error
 
     return model.frozen_.qualities if codec_error(model) is None else ()
 

@@ -19,8 +19,8 @@ from narrows.errors import DataError, InvalidParameterError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from narrows.autoencoder import Autoencoder
     from narrows.data import Source
+    from narrows.estimators.autoencoder import Autoencoder
 
 __all__ = ["build_page", "psnr_db"]
 
@@ -31,7 +31,7 @@ def build_page(
     """Return the page about a model, measured on records, as self-contained HTML."""
     from narrows.evaluation.metrics import evaluate
     from narrows.evaluation.report import report
-    from narrows.store import describe
+    from narrows.model.file import describe
     from narrows.training import Training
 
     metrics = evaluate(model, source)

@@ -17,8 +17,8 @@ from narrows.cli.verbs import arguments
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from narrows.autoencoder import Autoencoder
     from narrows.data import Source
+    from narrows.estimators.autoencoder import Autoencoder
 
 __all__ = ["picture"]
 

@@ -15,7 +15,7 @@ __all__ = ["recipes"]
 @json_option
 def recipes(name: str | None, as_json: bool) -> None:
     """List the autoencoders that have a name, or show the settings of the one called NAME."""
-    from narrows.recipes import RECIPES, recipe, summary
+    from narrows.estimators.recipes import RECIPES, recipe, summary
 
     if name is None:
         found = {known: summary(known) for known in RECIPES}

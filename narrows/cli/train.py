@@ -22,8 +22,8 @@ from narrows.cli.settings import FLAGS, changes
 from narrows.cli.verbs import INTERRUPTED, TERMINATED, Failure
 
 if TYPE_CHECKING:
-    from narrows.autoencoder import Autoencoder
     from narrows.data import Source
+    from narrows.estimators.autoencoder import Autoencoder
 
 __all__ = ["train"]
 
@@ -125,7 +125,7 @@ def _is_guessed_image(model: Autoencoder, source: Source) -> bool:
     """Return whether the records get a network for images though nobody said that they are images."""
     if (model.record, model.network) != ("auto", "auto"):
         return False
-    from narrows.stages import parts_for
+    from narrows.estimators.preparation import parts_for
 
     return parts_for(model.get_params(deep=False), source, 0).network.for_images
 
@@ -159,7 +159,7 @@ def _fit(model: Autoencoder, source: Source, warned: list[str], **run: Any) -> N
 
 
 def _warnings(model: Autoencoder) -> list[str]:
-    from narrows.artefacts import unmeasured_texts
+    from narrows.model.artefacts.measuring import unmeasured_texts
 
     return [*unmeasured_texts(model), *quality_warnings(model)]
 
@@ -172,9 +172,9 @@ def _model(name: str, flags: dict[str, Any], settings: tuple[str, ...], valid: s
     if share is not None:
         asked_for["training__validation"] = share
 
-    from narrows.options import Whole, check, optional
-    from narrows.parameters import device_of
-    from narrows.recipes import recipe
+    from narrows.estimators.parameters import device_of
+    from narrows.estimators.recipes import recipe
+    from narrows.parts.options import Whole, check, optional
 
     psnr = None if flags["psnr"] is None else asked_for.pop(FLAGS["psnr"])
     seed = asked_for["random_state"]
@@ -253,7 +253,7 @@ def _say_how_to_resume(ctx: click.Context, checkpoint: Path, resumed: bool) -> N
 
 
 def _say_how_to_measure(ctx: click.Context, model: Autoencoder, output: str, typed: dict[str, bool]) -> None:
-    from narrows.artefacts import NAMES, missing
+    from narrows.model.artefacts.measuring import NAMES, missing
 
     if not missing(model):
         click.echo(f"Interrupted after the training. The trained model is saved in {output}.", err=True)

@@ -20,7 +20,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from narrows.batches import batch_size
 from narrows.bottlenecks.rounded import RoundedModule
 from narrows.bottlenecks.vector_quantised import VectorQuantisedModule
 from narrows.chain import Chain
@@ -33,7 +32,8 @@ from narrows.codec.output import Output
 from narrows.codec.priors import freeze_indices, freeze_prior
 from narrows.codec.program import Program
 from narrows.errors import NotFreezableError
-from narrows.randomness import Stream, generator, rng
+from narrows.numerics.batches import batch_size
+from narrows.numerics.randomness import Stream, generator, rng
 from narrows.training.workers import over_workers
 
 __all__ = ["SAMPLE", "SAMPLE_BYTES", "freeze", "psnr_db", "to_symbols"]

@@ -13,7 +13,7 @@ from narrows.bottlenecks.vector_quantised import VectorQuantisedModule
 from narrows.codec.entropy_models import Autoregressive, Context, EntropyModel, Independent, Predictor
 from narrows.codec.entropy_models import predictor as integer
 from narrows.codec.rans import MAX_PRECISION
-from narrows.randomness import Stream, rng
+from narrows.numerics.randomness import Stream, rng
 
 __all__ = ["freeze_indices", "freeze_prior"]
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 from torch import Generator, Tensor
 
-from narrows.part import Part
+from narrows.parts.part import Part
 
 __all__ = ["Corruption"]
 

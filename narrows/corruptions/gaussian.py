@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from narrows.corruptions.contract import Corruption
-from narrows.options import Flag, Real, option
+from narrows.parts.options import Flag, Real, option
 
 __all__ = ["Gaussian"]
 

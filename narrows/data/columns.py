@@ -9,8 +9,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.batches import batch_size
-from narrows.randomness import Stream, rng
+from narrows.numerics.batches import batch_size
+from narrows.numerics.randomness import Stream, rng
 
 __all__ = ["Columns"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from narrows.errors import DownloadError
-from narrows.files import replacing
+from narrows.io.files import replacing
 
 __all__ = ["OnDownload", "download"]
 

@@ -15,9 +15,9 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from narrows.control_groups import control_groups
 from narrows.errors import OutputError
-from narrows.files import as_path
+from narrows.io.files import as_path
+from narrows.numerics.control_groups import control_groups
 
 __all__ = ["blocks", "filled", "usable_memory"]
 

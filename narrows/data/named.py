@@ -20,7 +20,7 @@ from narrows.data.download import OnDownload, download
 from narrows.data.idx import read_idx
 from narrows.data.source import Source
 from narrows.errors import CorruptFileError, DownloadError, UnknownNameError
-from narrows.files import as_path
+from narrows.io.files import as_path
 
 __all__ = ["NAMED_SETS", "OnDownload", "cache_folder", "is_named", "named_sets", "open_named"]
 

@@ -16,7 +16,7 @@ from narrows.data.named import OnDownload
 from narrows.data.numpy_files import open_npy, open_npz
 from narrows.data.source import Source, check_limit
 from narrows.errors import CorruptFileError, DataError, DataNotFoundError, InvalidParameterError, NarrowsError
-from narrows.files import as_path
+from narrows.io.files import as_path
 
 __all__ = ["open"]
 

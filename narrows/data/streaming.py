@@ -14,7 +14,7 @@ import numpy.typing as npt
 from narrows.data.idx_writer import check_idx, write_idx
 from narrows.data.write import check_images, check_target, image_names, write_images
 from narrows.errors import InvalidParameterError
-from narrows.files import as_path, check_output, naming_output, write_atomically
+from narrows.io.files import as_path, check_output, naming_output, write_atomically
 
 __all__ = ["check_stream_target", "stream"]
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from narrows.data.arrays import check_values
 from narrows.errors import DataError, InvalidParameterError, OutputExistsError
-from narrows.files import as_path, check_folder, naming_output, temporary_beside, write_atomically
+from narrows.io.files import as_path, check_folder, naming_output, temporary_beside, write_atomically
 
 __all__ = ["check_images", "check_target", "image_names", "write", "write_images"]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from narrows.bottlenecks.vector_quantised import VectorQuantisedModule
 from narrows.chain import Chain
-from narrows.inference import Labels, encode_unquantised
+from narrows.model.inference import Labels, encode_unquantised
 
 __all__ = ["codebook_use"]
 

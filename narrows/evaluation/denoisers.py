@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.errors import DataError, InvalidParameterError, MissingPackageError
+from narrows.model.artefacts.pca import PrincipalComponents
 from narrows.networks.images import ImageLayout
-from narrows.pca import PrincipalComponents
 
 __all__ = ["is_image", "median_filter", "non_local_means", "pca"]
 

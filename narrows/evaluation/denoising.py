@@ -21,16 +21,16 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 import narrows.data
-from narrows.artefacts import pca_of
-from narrows.autoencoder import Autoencoder, Data
-from narrows.batches import batch_size
 from narrows.data import Source
 from narrows.errors import MissingPackageError, ShapeMismatchError
+from narrows.estimators.autoencoder import Autoencoder, Data
 from narrows.evaluation.denoisers import median_filter, non_local_means, pca
 from narrows.evaluation.metrics import unit_of
-from narrows.inference import to_stored
-from narrows.options import Real, check
-from narrows.randomness import Stream, rng
+from narrows.model.artefacts.measuring import pca_of
+from narrows.model.inference import to_stored
+from narrows.numerics.batches import batch_size
+from narrows.numerics.randomness import Stream, rng
+from narrows.parts.options import Real, check
 
 __all__ = ["add_noise", "compare_denoisers", "measure_denoisers", "psnr_db_of_records"]
 

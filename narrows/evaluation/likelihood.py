@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from narrows.batches import batch_size
 from narrows.bottlenecks import DiagonalNormal
 from narrows.chain import Chain
-from narrows.inference import Labels
+from narrows.model.inference import Labels
 from narrows.networks import Switches
-from narrows.randomness import Stream
-from narrows.record_noise import RecordNoise
+from narrows.numerics.batches import batch_size
+from narrows.numerics.randomness import Stream
+from narrows.numerics.record_noise import RecordNoise
 
 __all__ = ["bounds"]
 

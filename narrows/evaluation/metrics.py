@@ -10,15 +10,15 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 import narrows.data
-from narrows.autoencoder import Autoencoder, Data
-from narrows.batches import batch_size
 from narrows.bottlenecks.vector_quantised import VectorQuantisedModule
 from narrows.errors import InvalidParameterError, ShapeMismatchError
+from narrows.estimators.autoencoder import Autoencoder, Data
+from narrows.estimators.selection import warn_if_worse
 from narrows.evaluation.codebook import codebook_use
 from narrows.evaluation.likelihood import bounds
-from narrows.inference import mean_total, noise_of, reconstruct
-from narrows.options import Whole, check
-from narrows.selection import warn_if_worse
+from narrows.model.inference import mean_total, noise_of, reconstruct
+from narrows.numerics.batches import batch_size
+from narrows.parts.options import Whole, check
 
 __all__ = ["evaluate", "unit_of"]
 

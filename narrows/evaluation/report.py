@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from narrows.errors import DataError
 from narrows.evaluation.page import bars, boxes, cell, figure, number, page, pairs, section, table
-from narrows.files import write_atomically
+from narrows.io.files import write_atomically
 from narrows.pictures import curves
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def write_report(path: str | os.PathLike[str], html: str, *, force: bool = False
     Raises
     ------
     OutputExistsError, DataNotFoundError, InvalidParameterError
-        As `narrows.files.write_atomically`.
+        As `narrows.io.files.write_atomically`.
     """
 
     def write(file: Any) -> None:

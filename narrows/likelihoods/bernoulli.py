@@ -7,8 +7,8 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from narrows.likelihoods.contract import Likelihood, LikelihoodModule
-from narrows.options import Flag, option
-from narrows.record_noise import Noise, uniform_like
+from narrows.numerics.record_noise import Noise, uniform_like
+from narrows.parts.options import Flag, option
 
 __all__ = ["Bernoulli"]
 

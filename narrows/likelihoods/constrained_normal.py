@@ -9,7 +9,7 @@ from torch import Tensor
 
 from narrows.likelihoods.contract import Likelihood, LikelihoodModule
 from narrows.likelihoods.normal import NormalModule
-from narrows.options import Real, option
+from narrows.parts.options import Real, option
 
 __all__ = ["ConstrainedNormal"]
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 from torch import Generator, Tensor, nn
 
-from narrows.part import Part
-from narrows.record_noise import Noise
+from narrows.numerics.record_noise import Noise
+from narrows.parts.part import Part
 
 __all__ = ["Likelihood", "LikelihoodModule"]
 

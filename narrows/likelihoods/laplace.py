@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from narrows.likelihoods.contract import Likelihood, LikelihoodModule
 from narrows.likelihoods.scale import SCALES, Scale
-from narrows.options import option
+from narrows.parts.options import option
 
 __all__ = ["Laplace"]
 

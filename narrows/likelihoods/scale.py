@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from narrows.options import Allowed, Choice, Real
+from narrows.parts.options import Allowed, Choice, Real
 
 __all__ = ["SCALES", "Scale"]
 

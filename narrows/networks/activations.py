@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from narrows.options import Choice
+from narrows.parts.options import Choice
 
 __all__ = ["ACTIVATIONS", "INVERTIBLE", "SoftClip", "activation", "inverse_activation"]
 

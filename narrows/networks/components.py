@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from narrows.errors import DataError
-from narrows.randomness import Stream, rng
-from narrows.threads import one_blas_thread
+from narrows.numerics.randomness import Stream, rng
+from narrows.numerics.threads import one_blas_thread
 
 __all__ = ["Components", "components_of", "sampled"]
 

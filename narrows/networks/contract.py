@@ -11,8 +11,8 @@ from narrows.errors import InvalidParameterError
 from narrows.networks.activations import INVERTIBLE, activation
 from narrows.networks.linear_path import LinearPathDecoder, LinearPathEncoder
 from narrows.networks.modules import Decoder, Encoder, Layer, Sizes, Switches
-from narrows.options import Flag, option
-from narrows.part import Part
+from narrows.parts.options import Flag, option
+from narrows.parts.part import Part
 
 __all__ = ["Decoder", "Encoder", "Layer", "Network", "Sizes", "Switches"]
 

@@ -16,7 +16,7 @@ from narrows.networks.contract import Decoder, Encoder, Network, Sizes, Switches
 from narrows.networks.images import FromChannelsFirst, ImageLayout, Reshape
 from narrows.networks.initialisation import INITIALISATIONS, initialise, undrawn
 from narrows.networks.pooling import NEED_SWITCHES, MaxPool, Unpool, repeating
-from narrows.options import Choice, Many, Whole, option, optional
+from narrows.parts.options import Choice, Many, Whole, option, optional
 
 __all__ = ["Convolutional"]
 

@@ -15,7 +15,7 @@ from narrows.networks.conditions import join
 from narrows.networks.contract import Decoder, Encoder, Layer, Network, Sizes, Switches
 from narrows.networks.images import Reshape
 from narrows.networks.initialisation import INITIALISATIONS, initialise, theano_generator, undrawn
-from narrows.options import Flag, Many, Real, Whole, option, optional
+from narrows.parts.options import Flag, Many, Real, Whole, option, optional
 
 __all__ = ["Dense"]
 

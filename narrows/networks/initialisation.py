@@ -11,7 +11,7 @@ import torch
 from torch import Generator, nn
 
 from narrows.errors import InvalidParameterError
-from narrows.options import Choice
+from narrows.parts.options import Choice
 
 __all__ = ["INITIALISATIONS", "initialise", "theano_generator", "undrawn"]
 

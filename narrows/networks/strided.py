@@ -15,7 +15,7 @@ from narrows.networks.conditions import join
 from narrows.networks.contract import Decoder, Encoder, Network, Sizes
 from narrows.networks.images import FromChannelsFirst, ImageLayout, Reshape
 from narrows.networks.initialisation import INITIALISATIONS, initialise, undrawn
-from narrows.options import Choice, Many, Whole, option, optional
+from narrows.parts.options import Choice, Many, Whole, option, optional
 
 __all__ = ["Strided"]
 

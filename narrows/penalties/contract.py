@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import Generator, Tensor
 
-from narrows.part import Part
+from narrows.parts.part import Part
 
 if TYPE_CHECKING:
     from narrows.bottlenecks.contract import Code

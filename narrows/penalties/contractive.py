@@ -8,10 +8,10 @@ import torch
 from torch import Generator, Tensor, nn
 
 from narrows.errors import InvalidParameterError
-from narrows.options import Real, Whole, option
+from narrows.numerics.randomness import Stream
+from narrows.numerics.record_noise import Noise, RecordNoise
+from narrows.parts.options import Real, Whole, option
 from narrows.penalties.contract import Penalty
-from narrows.randomness import Stream
-from narrows.record_noise import Noise, RecordNoise
 
 if TYPE_CHECKING:
     from narrows.bottlenecks.contract import Code

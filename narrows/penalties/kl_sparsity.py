@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Generator, Tensor
 
 from narrows.errors import InvalidParameterError
-from narrows.options import Real, option
+from narrows.parts.options import Real, option
 from narrows.penalties.contract import Penalty
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Generator, Tensor
 
-from narrows.options import Real, option
+from narrows.numerics.randomness import Stream
+from narrows.numerics.randomness import generator as measuring
+from narrows.parts.options import Real, option
 from narrows.penalties.contract import Penalty
-from narrows.randomness import Stream
-from narrows.randomness import generator as measuring
 
 if TYPE_CHECKING:
     from narrows.bottlenecks.contract import Code

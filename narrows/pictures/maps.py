@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from narrows.errors import DataError, InvalidParameterError, ShapeMismatchError
+from narrows.numerics.randomness import Stream, rng
 from narrows.pictures.colouring import Colouring, colour_by
 from narrows.pictures.records import finite
 from narrows.pictures.style import INK, PAPER, new_figure, style
-from narrows.randomness import Stream, rng
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

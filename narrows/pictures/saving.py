@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from narrows.errors import InvalidParameterError
-from narrows.files import write_atomically
+from narrows.io.files import write_atomically
 from narrows.pictures.style import style
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from narrows.options import Real, option
+from narrows.parts.options import Real, option
 from narrows.preprocessing.contract import Preprocessing, Step
 
 __all__ = ["Binarise"]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from narrows.part import Part
+from narrows.parts.part import Part
 
 __all__ = ["Batches", "Preprocessing", "Preprocessor", "Step"]
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from narrows.options import Choice, Flag, option
+from narrows.parts.options import Choice, Flag, option
 from narrows.preprocessing.contract import Batches, Preprocessing, Step
 from narrows.preprocessing.moments import Moments
 

@@ -17,7 +17,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from narrows.errors import InvalidParameterError, ModelFileError
-from narrows.files import write_atomically
+from narrows.io.files import write_atomically
 
 __all__ = ["Checkpoint", "State", "pack_optimiser", "unpack_optimiser"]
 

@@ -6,7 +6,7 @@ import math
 import os
 from pathlib import Path
 
-from narrows.control_groups import control_groups
+from narrows.numerics.control_groups import control_groups
 
 __all__ = ["usable_cpus"]
 

@@ -19,10 +19,10 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from narrows.batches import batch_size
 from narrows.errors import TrainingDivergedError
-from narrows.randomness import Stream, generator, integer
-from narrows.threads import one_openmp_thread, openmp_threads
+from narrows.numerics.batches import batch_size
+from narrows.numerics.randomness import Stream, generator, integer
+from narrows.numerics.threads import one_openmp_thread, openmp_threads
 from narrows.training.checkpoints import Checkpoint, State, pack_optimiser, unpack_optimiser
 from narrows.training.interruption import Interruption
 from narrows.training.learner import Learner

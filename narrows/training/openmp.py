@@ -12,8 +12,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from narrows.randomness import Stream, generator
-from narrows.threads import openmp_threads
+from narrows.numerics.randomness import Stream, generator
+from narrows.numerics.threads import openmp_threads
 from narrows.training.learner import Learner
 from narrows.training.records import Records
 

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from narrows.errors import InvalidParameterError
-from narrows.options import Flag, Real, option
-from narrows.part import Part
+from narrows.parts.options import Flag, Real, option
+from narrows.parts.part import Part
 
 __all__ = ["SGD", "Adadelta", "Adam", "Optimiser"]
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from narrows.batches import Labelled
+from narrows.numerics.batches import Labelled
 
 __all__ = ["JoinedRecords", "LabelledRecords", "Records"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 
-from narrows.options import Real, option
-from narrows.part import Part
+from narrows.parts.options import Real, option
+from narrows.parts.part import Part
 
 __all__ = ["Constant", "Cosine", "OneCycle", "Schedule"]
 

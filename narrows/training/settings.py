@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from narrows.options import Choice, Flag, Real, Whole, option, optional
-from narrows.part import OneOf, Part
+from narrows.parts.options import Choice, Flag, Real, Whole, option, optional
+from narrows.parts.part import OneOf, Part
 from narrows.training.optimisers import Adam, Optimiser
 from narrows.training.schedules import Schedule
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from narrows.randomness import Stream
+from narrows.numerics.randomness import Stream
 from narrows.training.learner import Learner
 from narrows.training.records import Records
 from narrows.training.settings import Training

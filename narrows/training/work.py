@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from narrows.randomness import Stream, generator
+from narrows.numerics.randomness import Stream, generator
 from narrows.training.learner import Learner
 from narrows.training.records import Records
 

@@ -15,7 +15,7 @@ from typing import Generic, Self, TypeVar
 
 import torch
 
-from narrows.threads import n_threads_outside, one_openmp_thread
+from narrows.numerics.threads import n_threads_outside, one_openmp_thread
 from narrows.training.cpus import usable_cpus
 
 __all__ = ["Workers", "most_workers", "over_workers"]

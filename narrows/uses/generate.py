@@ -23,14 +23,14 @@ from scipy.special import ndtri
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from narrows.artefacts import density_of
-from narrows.autoencoder import Autoencoder
 from narrows.data import Source
 from narrows.errors import InvalidParameterError, ShapeMismatchError
-from narrows.estimator import listed
-from narrows.inference import decode, draw, nearest_codes, noise_of, returned_dtype, to_stored
-from narrows.options import Choice, Real, Whole, check
-from narrows.randomness import Stream, rng
+from narrows.estimators.autoencoder import Autoencoder
+from narrows.estimators.base import listed
+from narrows.model.artefacts.measuring import density_of
+from narrows.model.inference import decode, draw, nearest_codes, noise_of, returned_dtype, to_stored
+from narrows.numerics.randomness import Stream, rng
+from narrows.parts.options import Choice, Real, Whole, check
 
 __all__ = ["Traversals", "between", "has_prior", "manifold", "sample", "sample_codes", "traversals"]
 

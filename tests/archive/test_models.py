@@ -10,8 +10,8 @@ import narrows
 from narrows.archive import recover, verify
 from narrows.codec import read_frozen
 from narrows.errors import WrongModelError
+from narrows.lossless import Causal
 from narrows.networks import Dense
-from narrows.residuals import Causal
 
 BOUNDS = {"code": {}, "max_error": {"max_error": 3}, "lossless": {"lossless": True}}
 GIVEN = ("fitted", "loaded", "path", "frozen")

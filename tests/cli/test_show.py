@@ -8,7 +8,7 @@ from safetensors import safe_open
 
 import narrows as package
 from narrows.errors import NotFreezableError
-from narrows.recipes import RECIPES
+from narrows.estimators.recipes import RECIPES
 
 
 def test_evaluate_as_json_is_what_python_measures(narrows, model):

@@ -247,7 +247,7 @@ def test_a_disk_that_is_full_at_the_end_loses_nothing(narrows, monkeypatch):
         Path(f"{path}.checkpoint").touch()
         raise OutputError(f"The output '{path}' could not be written: No space left on device.")
 
-    monkeypatch.setattr("narrows.autoencoder.Autoencoder.save", full)
+    monkeypatch.setattr("narrows.estimators.autoencoder.Autoencoder.save", full)
     said = narrows("train", "digits", "-o", "m.safetensors", "--epochs", "1", "--limit", "50", "-q", code=1).stderr
     assert "'m.safetensors' could not be written: No space left" in said
     assert "kept in m.safetensors.checkpoint" in said
@@ -274,7 +274,7 @@ def test_ctrl_c_after_the_training_saves_the_model_and_says_how_to_measure_the_r
 
     command = ("train", "digits:train", "-o", "m.safetensors", *FAST, "--quiet")
     with monkeypatch.context() as patch:
-        patch.setattr("narrows.integer_half.IntegerHalf.freeze", interrupt)
+        patch.setattr("narrows.model.artefacts.archive_codec.IntegerHalf.freeze", interrupt)
         result = narrows(*command, code=130)
     assert "The trained model is saved in m.safetensors; it has no archive codec." in result.stderr
     assert result.stderr.rstrip().endswith("--quiet --resume --force")
@@ -294,7 +294,7 @@ def test_what_could_not_be_measured_is_a_warning(narrows, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("no luck")
 
-    monkeypatch.setattr("narrows.pca.PrincipalComponents.fit", fail)
+    monkeypatch.setattr("narrows.model.artefacts.pca.PrincipalComponents.fit", fail)
     command = ("train", "digits:train", "-o", "m.safetensors", *FAST)
     result = narrows(*command)
     assert "Warning: The model has no PCA. RuntimeError: no luck." in result.stderr
@@ -374,14 +374,14 @@ def test_of_constant_data_no_ratio_is_said(narrows):
 )
 def test_warnings_are_said_though_the_run_fails_afterwards(stop, code, narrows, monkeypatch):
     """Records to validate on, on another scale, and a model that loses to PCA: found before the run fails."""
-    from narrows import autoencoder
+    from narrows.estimators import autoencoder
 
     def fail(*arguments):
         measure(*arguments)
         raise stop
 
     measure = autoencoder.measure
-    monkeypatch.setattr("narrows.autoencoder.measure", fail)
+    monkeypatch.setattr("narrows.estimators.autoencoder.measure", fail)
     np.save("flat.npy", flat())
     np.save("far.npy", 1000 * flat())
     command = ("train", "flat.npy", "-o", "m.safetensors", "--valid", "far.npy", "--set", "network=dense", *FAST)

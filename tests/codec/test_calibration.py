@@ -20,10 +20,10 @@ from narrows.codec.entropy_models import MAX_SYMBOL, Autoregressive, Independent
 from narrows.codec.freezing import freeze_decoder
 from narrows.codec.priors import freeze_prior
 from narrows.errors import InvalidParameterError, NotFreezableError
-from narrows.inference import decode, encode_unquantised, to_stored
+from narrows.estimators.recipes import RECIPES
 from narrows.likelihoods import Normal
+from narrows.model.inference import decode, encode_unquantised, to_stored
 from narrows.networks import Convolutional, Dense
-from narrows.recipes import RECIPES
 
 MOST_DB = 0.05
 """What whole numbers may cost."""

@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import nn
 
-from narrows.auto import choose_parts
 from narrows.bottlenecks import Plain
 from narrows.chain import Chain, Parts
 from narrows.codec import freezing
@@ -17,12 +16,13 @@ from narrows.codec.operations import Rectify
 from narrows.codec.program import Program
 from narrows.data.columns import Columns
 from narrows.errors import NotFreezableError
+from narrows.estimators.defaults import choose_parts
+from narrows.estimators.recipes import RECIPES
 from narrows.likelihoods import Bernoulli, Laplace, Normal
 from narrows.networks import Convolutional, Dense, Network
 from narrows.networks.activations import ACTIVATIONS
 from narrows.networks.pooling import Repeat, repeating
 from narrows.preprocessing import UnitScale
-from narrows.recipes import RECIPES
 
 LIKELIHOODS = [Normal(), Bernoulli(), Laplace()]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from narrows.errors import InvalidParameterError
-from narrows.options import Choice, Flag, Many, Real, Whole
-from narrows.part import OneOf
+from narrows.parts.options import Choice, Flag, Many, Real, Whole
+from narrows.parts.part import OneOf
 
 
 def sibling(name):

@@ -15,23 +15,23 @@ import torch
 
 import narrows
 from narrows import Autoencoder, AutoencoderClassifier, Training
-from narrows.batches import Labelled
 from narrows.bottlenecks import Bottleneck, Gaussian, Rounded, TopK, VectorQuantised
 from narrows.cli.drawing import _first_weights
 from narrows.corruptions import Corruption, Masking
 from narrows.data import Source
 from narrows.errors import InvalidParameterError
+from narrows.estimators.preparation import new_chain, parts_for
+from narrows.estimators.recipes import RECIPES
 from narrows.evaluation.denoising import compare_denoisers
 from narrows.likelihoods import Likelihood
+from narrows.lossless import Residual
 from narrows.networks import Convolutional, Dense, Network
+from narrows.numerics.batches import Labelled
+from narrows.numerics.randomness import Stream, generator
 from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing
-from narrows.pretraining import LayerWise, Pretraining
-from narrows.randomness import Stream, generator
-from narrows.recipes import RECIPES
-from narrows.residuals import Residual
-from narrows.stages import new_chain, parts_for
 from narrows.training import Optimiser, Records, Schedule, Watcher
+from narrows.training.pretraining import LayerWise, Pretraining
 from narrows.uses import generate
 
 pytestmark = pytest.mark.usefixtures("cuda")
@@ -273,7 +273,7 @@ def test_data_are_copied_to_the_device_once(share, cuda):
 def test_results_leave_the_device_batch_by_batch(cuda, monkeypatch):
     """What is held at once does not grow with the number of records, here 4 and 64 batches of one."""
     model = small().fit(LARGE)
-    monkeypatch.setattr("narrows.inference._BATCH", 1)
+    monkeypatch.setattr("narrows.model.inference._BATCH", 1)
     codes = model.transform(LARGE)
     for use, x in ((model.reconstruct, LARGE), (model.inverse_transform, codes), (model.transform, LARGE)):
         held = []

@@ -12,13 +12,13 @@ from narrows.bottlenecks import Bottleneck
 from narrows.corruptions import Corruption
 from narrows.errors import InvalidParameterError, UnknownNameError
 from narrows.likelihoods import Likelihood
+from narrows.lossless import Residual
 from narrows.networks import Network
-from narrows.part import as_part
+from narrows.parts.part import as_part
 from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing
-from narrows.pretraining import Pretraining
-from narrows.residuals import Residual
 from narrows.training import Optimiser, Schedule, Training
+from narrows.training.pretraining import Pretraining
 
 AXES = [
     Bottleneck, Corruption, Likelihood, Network, Optimiser, Penalty, Preprocessing, Pretraining, Residual, Schedule,

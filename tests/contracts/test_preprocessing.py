@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from narrows.inference import to_stored
+from narrows.model.inference import to_stored
 from narrows.preprocessing import Binarise, MeanRemoval, Preprocessing, Preprocessor, Standardise, UnitScale
 from narrows.preprocessing.moments import Moments
 

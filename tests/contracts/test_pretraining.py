@@ -11,9 +11,9 @@ from narrows.corruptions import Gaussian, Masking
 from narrows.errors import InvalidParameterError
 from narrows.likelihoods import Bernoulli, Normal
 from narrows.networks import Convolutional, Dense
-from narrows.pretraining import LayerWise, Pretraining
-from narrows.randomness import generator
+from narrows.numerics.randomness import generator
 from narrows.training import Adam, Records, Watcher, train
+from narrows.training.pretraining import LayerWise, Pretraining
 
 AXIS = Pretraining
 CPU = torch.device("cpu")

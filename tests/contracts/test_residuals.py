@@ -14,8 +14,8 @@ from narrows.codec.residual.causal import as_image
 from narrows.codec.residual.contract import Lattice, encode
 from narrows.codec.residual.kept import Kind
 from narrows.errors import InvalidParameterError, ModelFileError
-from narrows.randomness import Stream, generator
-from narrows.residuals import Causal
+from narrows.lossless import Causal
+from narrows.numerics.randomness import Stream, generator
 from narrows.training import Records, Stage
 from narrows.training.loop import train
 

@@ -10,15 +10,15 @@ from torch import nn
 from narrows.bottlenecks import Bottleneck, Gaussian, Plain, VectorQuantised
 from narrows.chain import Chain, Parts
 from narrows.corruptions import Corruption, Masking
+from narrows.estimators.classifier import _Classifier
 from narrows.likelihoods import Bernoulli, ConstrainedNormal, Likelihood
+from narrows.lossless import Causal
 from narrows.networks import Dense, Network
 from narrows.penalties import MMD, KLSparsity, Penalty
-from narrows.pretraining import LayerWise
-from narrows.residuals import Causal
 from narrows.training import Records
+from narrows.training.pretraining import LayerWise
 from narrows.training.shards import Shards
 from narrows.training.workers import Workers
-from narrows.uses.classifier import _Classifier
 
 AXES = (Bottleneck, Likelihood, Penalty, Corruption, Network)
 PARTS = [kind() for axis in AXES for kind in axis.registry.values()]

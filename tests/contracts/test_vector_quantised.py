@@ -14,7 +14,7 @@ from narrows.archive import verify
 from narrows.bottlenecks import VectorQuantised
 from narrows.codec import FrozenCodec
 from narrows.errors import InvalidParameterError, TrainingDivergedError
-from narrows.inference import encode_unquantised
+from narrows.model.inference import encode_unquantised
 from narrows.networks import Dense, Strided
 from narrows.training import Adam, Watcher
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import narrows.data
-from narrows import control_groups
 from narrows.data import memory
 from narrows.errors import CorruptFileError, OutputError
+from narrows.numerics import control_groups
 
 on_linux = pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux lists what is mapped")
 

@@ -10,8 +10,8 @@ from narrows.data import Source
 from narrows.data.finite import finite_range, range_of_finite
 from narrows.data.scale import Trained, scale_warning, typical_magnitude
 from narrows.errors import RangeWarning
+from narrows.estimators.classifier import AutoencoderClassifier
 from narrows.networks import Dense
-from narrows.uses.classifier import AutoencoderClassifier
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "v1"
 BYTES = Trained(0, 255, np.dtype(np.uint8))
@@ -174,7 +174,7 @@ def test_validation_data_of_another_scale_are_warned_of(images):
 
 def test_training_data_are_not_compared_with_themselves(images, chain_only, monkeypatch):
     seen = []
-    monkeypatch.setattr("narrows.estimator.scale_warning", lambda source, *more: seen.append(source.name))
+    monkeypatch.setattr("narrows.estimators.base.scale_warning", lambda source, *more: seen.append(source.name))
     training = narrows.Training(epochs=1)
     model = narrows.Autoencoder(2, network=Dense(widths=(4,)), training=training, random_state=0).fit(images)
     assert seen == []

@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 
 from narrows.errors import DataError, MissingPackageError
 from narrows.evaluation.denoisers import median_filter, non_local_means, pca
-from narrows.pca import PrincipalComponents
+from narrows.model.artefacts.pca import PrincipalComponents
 
 
 @pytest.mark.parametrize("size", [3, 5])

@@ -28,8 +28,8 @@ from narrows.bottlenecks import VectorQuantised
 from narrows.codec.residual.causal import Causal as FrozenNetwork
 from narrows.codec.residual.grid import Grid
 from narrows.codec.residual.kept import Kept, Kind, _predicted, keep
+from narrows.lossless import Causal
 from narrows.networks import Dense, Strided
-from narrows.residuals import Causal
 
 FOLDER = Path(__file__).parent / "v1"
 MOST_BYTES = 465_000

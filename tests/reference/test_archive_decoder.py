@@ -26,8 +26,8 @@ from narrows.codec.residual.causal import Causal as FrozenNetwork
 from narrows.codec.residual.causal import as_image
 from narrows.codec.residual.grid import Grid
 from narrows.codec.residual.kept import Kind, _predicted, give_back, keep
+from narrows.lossless import Causal
 from narrows.networks import Convolutional, Dense, Strided
-from narrows.residuals import Causal
 
 
 def load_decoder():

@@ -11,8 +11,8 @@ import pytest
 
 import narrows
 from narrows import Autoencoder, Training
+from narrows.model.artefacts.pca import PrincipalComponents
 from narrows.networks import Dense
-from narrows.pca import PrincipalComponents
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from torch import nn
 
 from narrows import Autoencoder, Training
 from narrows.chain import Loss
-from narrows.threads import openmp_threads
+from narrows.numerics.threads import openmp_threads
 from narrows.training import Records, Stage, Uncoupled, train
 from narrows.training.openmp import same_bits
 from narrows.training.pace import Pace

@@ -11,10 +11,10 @@ from safetensors import safe_open
 from narrows import Autoencoder, Training
 from narrows.errors import DataNotFoundError, InvalidParameterError, ModelFileError, TrainingDivergedError
 from narrows.likelihoods import Normal
+from narrows.lossless import Causal
 from narrows.networks import Convolutional, Dense
-from narrows.pretraining import LayerWise
-from narrows.residuals import Causal
 from narrows.training import SGD, Adadelta, Adam, Checkpoint, Watcher
+from narrows.training.pretraining import LayerWise
 
 X = np.random.default_rng(0).normal(size=(40, 6))
 OPTIMISERS = [Adam(learning_rate=0.01, weight_decay=0.1), SGD(momentum=0.9), SGD(), Adadelta()]

@@ -13,9 +13,9 @@ import narrows
 from narrows import Autoencoder, Training
 from narrows.chain import Loss
 from narrows.errors import TrainingDivergedError
+from narrows.lossless import Causal
 from narrows.networks import Convolutional
 from narrows.penalties import MMD
-from narrows.residuals import Causal
 from narrows.training import SGD, Adadelta, Adam, Records, Stage, Uncoupled, Watcher, train
 from narrows.training.pace import Pace
 from narrows.training.shards import Shards
@@ -278,7 +278,7 @@ def test_the_work_of_a_step_decides(monkeypatch):
     for name in ("deep-tied", "da", "dense", "simple", "cvae", "conv-denoising", "wae"):
         model = narrows.recipe(name, random_state=0, training__epochs=1)
         size = model.training.batch_size
-        monkeypatch.setattr("narrows.fitting.train", _no_training)
+        monkeypatch.setattr("narrows.estimators.fitting.train", _no_training)
         with pytest.raises(InterruptedError) as caught:
             model.fit(images)
         found[name] = choose_n_shards(caught.value.args[0], Records(images, CPU), size)

@@ -9,14 +9,14 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from narrows import Autoencoder, AutoencoderClassifier, Training
 from narrows.bottlenecks import Plain
 from narrows.chain import Chain, Loss, Parts
+from narrows.estimators.classifier import _Classifier
 from narrows.likelihoods import Bernoulli
+from narrows.lossless import Causal
 from narrows.networks import Dense
-from narrows.pretraining import LayerWise
-from narrows.residuals import Causal
 from narrows.training import LabelledRecords, Records, Stage, Watcher, train
 from narrows.training.loop import mean_loss
+from narrows.training.pretraining import LayerWise
 from narrows.training.workers import Workers
-from narrows.uses.classifier import _Classifier
 
 CPU = torch.device("cpu")
 IMAGES = np.random.default_rng(0).integers(0, 2, (8, 3, 4)).astype(np.uint8)

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from narrows import control_groups
-from narrows.threads import one_openmp_thread
+from narrows.numerics import control_groups
+from narrows.numerics.threads import one_openmp_thread
 from narrows.training import cpus, workers
 from narrows.training.cpus import usable_cpus
 from narrows.training.workers import Workers, most_workers, over_workers

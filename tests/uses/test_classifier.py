@@ -12,8 +12,8 @@ from narrows import Autoencoder, AutoencoderClassifier, Training
 from narrows.corruptions import Masking
 from narrows.errors import DataError, InvalidParameterError, ShapeMismatchError, UnknownNameError
 from narrows.networks import Dense
-from narrows.pretraining import LayerWise
 from narrows.training import Adam, Watcher
+from narrows.training.pretraining import LayerWise
 
 QUICK = Training(epochs=3)
 
@@ -59,7 +59,7 @@ def test_it_learns_the_digits_and_their_names():
 
 def test_probabilities_are_the_softmax_of_the_code(digits):
     model = classifier().fit("digits:train")
-    logits = narrows.inference.encode(model.chain_, digits[1]) @ model.coef_.T + model.intercept_
+    logits = narrows.model.inference.encode(model.chain_, digits[1]) @ model.coef_.T + model.intercept_
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(model.predict_proba(digits[1]), expected, rtol=1e-4)
 

@@ -20,7 +20,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from narrows.randomness import Stream, generator
+from narrows.numerics.randomness import Stream, generator
 
 __all__ = ["Noise", "RecordNoise", "normal_like", "uniform_like"]
 

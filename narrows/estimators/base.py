@@ -22,9 +22,9 @@ import narrows.data
 from narrows.data import Source
 from narrows.data.scale import Trained, scale_warning, typical_magnitude
 from narrows.errors import DataError, RangeWarning, ShapeMismatchError, UnknownNameError, levels_to_caller
-from narrows.files import check_output
-from narrows.parameters import with_options
-from narrows.part import split_nested
+from narrows.estimators.parameters import with_options
+from narrows.io.files import check_output
+from narrows.parts.part import split_nested
 from narrows.training import Checkpoint, Training
 
 __all__ = ["TRAIN_ON_FINITE", "Data", "RecordsEstimator", "labels_of", "listed"]

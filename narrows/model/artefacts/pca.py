@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.batches import batch_size
-from narrows.randomness import Stream, integer, rng
+from narrows.numerics.batches import batch_size
+from narrows.numerics.randomness import Stream, integer, rng
 
 __all__ = ["PrincipalComponents"]
 

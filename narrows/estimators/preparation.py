@@ -11,15 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from narrows.auto import choose_parts
-from narrows.batches import batch_size
 from narrows.chain import Chain, Parts
 from narrows.data import Source
 from narrows.data.columns import Columns
 from narrows.errors import InvalidParameterError
-from narrows.parameters import device_of, pretraining_of, record_of, training_of
-from narrows.randomness import Stream, generator, rng
-from narrows.threads import one_openmp_thread
+from narrows.estimators.defaults import choose_parts
+from narrows.estimators.parameters import device_of, pretraining_of, record_of, training_of
+from narrows.numerics.batches import batch_size
+from narrows.numerics.randomness import Stream, generator, rng
+from narrows.numerics.threads import one_openmp_thread
 from narrows.training import Epoch, LabelledRecords, Records, Stage, Training
 
 __all__ = [

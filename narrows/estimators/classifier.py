@@ -16,20 +16,14 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from narrows.autoencoder import Autoencoder
-from narrows.batches import Labelled
 from narrows.chain import Chain
 from narrows.data import Source
 from narrows.errors import DataError, InvalidParameterError
-from narrows.estimator import TRAIN_ON_FINITE, Data, RecordsEstimator, labels_of
-from narrows.fitting import LabelledSource, Split
-from narrows.inference import encode
-from narrows.networks import Dense
-from narrows.networks.initialisation import undrawn
-from narrows.options import Flag, check
-from narrows.parameters import record_of, training_of
-from narrows.randomness import Stream
-from narrows.stages import (
+from narrows.estimators.autoencoder import Autoencoder
+from narrows.estimators.base import TRAIN_ON_FINITE, Data, RecordsEstimator, labels_of
+from narrows.estimators.fitting import LabelledSource, Split
+from narrows.estimators.parameters import record_of, training_of
+from narrows.estimators.preparation import (
     chain_stage,
     check_patience,
     new_chain,
@@ -38,6 +32,12 @@ from narrows.stages import (
     rows_by_stage,
     whole,
 )
+from narrows.model.inference import encode
+from narrows.networks import Dense
+from narrows.networks.initialisation import undrawn
+from narrows.numerics.batches import Labelled
+from narrows.numerics.randomness import Stream
+from narrows.parts.options import Flag, check
 from narrows.training import JoinedRecords, LabelledRecords, Records, Stage, Training, Uncoupled, Watcher, train
 
 __all__ = ["AutoencoderClassifier"]

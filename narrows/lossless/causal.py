@@ -13,9 +13,9 @@ from torch import Generator, Tensor, nn
 from narrows.codec.residual import causal as integer
 from narrows.codec.residual.mixture import PRECISION, SIXTEENTHS
 from narrows.errors import InvalidParameterError
+from narrows.lossless.contract import Residual, ResidualLoss, ResidualModule
 from narrows.networks.initialisation import initialise
-from narrows.options import Real, Whole, option, optional
-from narrows.residuals.contract import Residual, ResidualLoss, ResidualModule
+from narrows.parts.options import Real, Whole, option, optional
 from narrows.training.optimisers import Adam
 from narrows.training.settings import Training
 

@@ -12,11 +12,11 @@ from narrows.corruptions import Corruption
 from narrows.errors import InvalidParameterError
 from narrows.likelihoods import Bernoulli, Normal
 from narrows.networks import Layer
-from narrows.options import Many, Whole, option
-from narrows.part import OneOf
-from narrows.pretraining.contract import Pretraining
-from narrows.randomness import Stream
+from narrows.numerics.randomness import Stream
+from narrows.parts.options import Many, Whole, option
+from narrows.parts.part import OneOf
 from narrows.training import Optimiser, Records, Schedule, Stage, Training
+from narrows.training.pretraining.contract import Pretraining
 
 __all__ = ["LayerWise"]
 

@@ -4,9 +4,9 @@ The header's metadata hold ``narrows``, a JSON object: ``format``, the parameter
 records' shape and dtype, what they were taken for, the number of weights, the history, which epoch was kept, and
 ``sha256`` of all that and the tensors, in the order of their names. The tensor ``frozen`` is the integer decoder as
 bytes (`narrows.codec.frozen`), or ``not_frozen`` says why there is none. The tensors ``density.*`` are the arrays of
-`narrows.density.CodeDensity`. Of what could not be measured, ``unmeasured`` says why, by its name in
-`narrows.artefacts`; without a codec the tensors ``residual.*`` are the trained network of residuals. JSON has no
-numbers that are not finite; where a loss is none, there is null.
+`narrows.model.artefacts.latent_density.CodeDensity`. Of what could not be measured, ``unmeasured`` says why, by its
+name in `narrows.model.artefacts.measuring`; without a codec the tensors ``residual.*`` are the trained network of
+residuals. JSON has no numbers that are not finite; where a loss is none, there is null.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
-from narrows.artefacts import codec_error
 from narrows.bottlenecks import Bottleneck
 from narrows.chain import Chain, Parts
 from narrows.corruptions import Corruption
 from narrows.data.arrays import check_dtype, check_shape
-from narrows.density import CodeDensity
 from narrows.errors import DataNotFoundError, ModelFileError
-from narrows.files import write_atomically
-from narrows.fitting import Kept
-from narrows.integer_half import IntegerHalf
+from narrows.estimators.fitting import Kept
+from narrows.estimators.parameters import device_of, record_of, residual_of, training_of
+from narrows.estimators.selection import Comparison
+from narrows.io.files import write_atomically
 from narrows.likelihoods import Likelihood
+from narrows.lossless import Residual
+from narrows.lossless.contract import ResidualModule
+from narrows.model.artefacts.archive_codec import IntegerHalf
+from narrows.model.artefacts.latent_density import CodeDensity
+from narrows.model.artefacts.measuring import codec_error
+from narrows.model.artefacts.pca import PrincipalComponents
 from narrows.networks import Network
-from narrows.parameters import device_of, record_of, residual_of, training_of
-from narrows.part import Part
-from narrows.pca import PrincipalComponents
+from narrows.numerics.randomness import Stream, generator
+from narrows.parts.part import Part
 from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing
-from narrows.pretraining import Pretraining
-from narrows.randomness import Stream, generator
-from narrows.residuals import Residual
-from narrows.residuals.contract import ResidualModule
-from narrows.selection import Comparison
 from narrows.training import Training
+from narrows.training.pretraining import Pretraining
 
 if TYPE_CHECKING:
-    from narrows.autoencoder import Autoencoder
+    from narrows.estimators.autoencoder import Autoencoder
 
 __all__ = ["describe", "load", "save"]
 
@@ -105,7 +105,7 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Autoencoder:
     ModelFileError
         If the file is no model, is damaged, or was written by a newer narrows.
     """
-    from narrows.autoencoder import Autoencoder
+    from narrows.estimators.autoencoder import Autoencoder
 
     header, tensors = _read(path)
     try:

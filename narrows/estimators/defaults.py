@@ -16,8 +16,8 @@ from narrows.errors import InvalidParameterError
 from narrows.likelihoods import Likelihood, Normal
 from narrows.networks import Convolutional, Dense, Network, Strided
 from narrows.networks.images import ImageLayout
-from narrows.options import Many, Whole, check, optional
-from narrows.part import OneOf, as_part
+from narrows.parts.options import Many, Whole, check, optional
+from narrows.parts.part import OneOf, as_part
 from narrows.penalties import Penalty
 from narrows.preprocessing import MeanRemoval, Preprocessing, Standardise, UnitScale
 

@@ -11,14 +11,14 @@ from narrows.corruptions import Corruption
 from narrows.data.arrays import guess_record
 from narrows.errors import InvalidParameterError, UnknownNameError
 from narrows.likelihoods import Likelihood
+from narrows.lossless import Residual
 from narrows.networks import Network
-from narrows.options import Choice, check
-from narrows.part import Part, as_part, split_nested
+from narrows.parts.options import Choice, check
+from narrows.parts.part import Part, as_part, split_nested
 from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing
-from narrows.pretraining import Pretraining
-from narrows.residuals import Residual
 from narrows.training import Training
+from narrows.training.pretraining import Pretraining
 
 __all__ = ["device_of", "pretraining_of", "record_of", "residual_of", "training_of", "with_options"]
 

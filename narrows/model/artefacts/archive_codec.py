@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from narrows.chain import Chain
 from narrows.errors import InvalidParameterError, NotFreezableError
-from narrows.randomness import Stream, rng
+from narrows.numerics.randomness import Stream, rng
 from narrows.training import Records
 
 if TYPE_CHECKING:

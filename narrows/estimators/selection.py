@@ -11,16 +11,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from narrows.batches import Labelled, batch_size
 from narrows.chain import Chain
 from narrows.data import Source
 from narrows.errors import WorseThanPCAWarning, levels_to_caller
+from narrows.estimators.preparation import new_chain
 from narrows.networks import Dense
-from narrows.stages import new_chain
+from narrows.numerics.batches import Labelled, batch_size
 from narrows.training import Records, Training
 
 if TYPE_CHECKING:
-    from narrows.autoencoder import Autoencoder
+    from narrows.estimators.autoencoder import Autoencoder
 
 __all__ = [
     "Comparison",

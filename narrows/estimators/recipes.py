@@ -12,17 +12,17 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from narrows.autoencoder import Autoencoder
 from narrows.bottlenecks import Gaussian as GaussianCode
 from narrows.bottlenecks import Rounded, VectorQuantised
 from narrows.corruptions import Gaussian, Masking
 from narrows.errors import UnknownNameError
+from narrows.estimators.autoencoder import Autoencoder
 from narrows.likelihoods import Bernoulli, ConstrainedNormal, Normal
 from narrows.networks import Convolutional, Dense
 from narrows.penalties import MMD
 from narrows.preprocessing import UnitScale
-from narrows.pretraining import LayerWise
 from narrows.training import SGD, Adadelta, Adam, Training
+from narrows.training.pretraining import LayerWise
 
 __all__ = ["RECIPES", "recipe"]
 

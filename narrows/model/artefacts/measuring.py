@@ -25,18 +25,18 @@ import torch
 from numpy.typing import NDArray
 
 from narrows.data import Source
-from narrows.density import CodeDensity
 from narrows.errors import DataError, NotMeasuredError, UnmeasuredWarning, levels_to_caller
-from narrows.integer_half import IntegerHalf
-from narrows.parameters import residual_of
-from narrows.pca import PrincipalComponents
-from narrows.selection import check_against_pca, value_scale
-from narrows.stages import labelled
-from narrows.threads import one_blas_thread, one_openmp_thread
+from narrows.estimators.parameters import residual_of
+from narrows.estimators.preparation import labelled
+from narrows.estimators.selection import check_against_pca, value_scale
+from narrows.model.artefacts.archive_codec import IntegerHalf
+from narrows.model.artefacts.latent_density import CodeDensity
+from narrows.model.artefacts.pca import PrincipalComponents
+from narrows.numerics.threads import one_blas_thread, one_openmp_thread
 from narrows.training import Records
 
 if TYPE_CHECKING:
-    from narrows.autoencoder import Autoencoder
+    from narrows.estimators.autoencoder import Autoencoder
 
 __all__ = [
     "NAMES",

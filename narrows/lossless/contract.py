@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Generator, Tensor, nn
 
-from narrows.part import Part
+from narrows.parts.part import Part
 from narrows.training.learner import Uncoupled
 from narrows.training.settings import Training
 

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import DTypeLike, NDArray
 from torch import Generator, Tensor
 
-from narrows.batches import Labelled, batch_size
 from narrows.chain import Chain
 from narrows.errors import InvalidParameterError
-from narrows.precision import in_float64
-from narrows.randomness import Stream, generator
+from narrows.model.precision import in_float64
+from narrows.numerics.batches import Labelled, batch_size
+from narrows.numerics.randomness import Stream, generator
 from narrows.training.workers import over_workers
 
 __all__ = [

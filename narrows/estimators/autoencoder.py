@@ -12,16 +12,21 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 from torch import nn
 
-from narrows.artefacts import integer_half_of, measure, measure_source, unmeasured
 from narrows.bottlenecks import Bottleneck
 from narrows.chain import Chain
 from narrows.corruptions import Corruption
 from narrows.data import Source
-from narrows.density import CodeDensity
 from narrows.errors import InvalidParameterError, ShapeMismatchError
-from narrows.estimator import TRAIN_ON_FINITE, Data, RecordsEstimator, labels_of
-from narrows.fitting import CONDITIONAL, described, open_for_training, train_parts
-from narrows.inference import (
+from narrows.estimators.base import TRAIN_ON_FINITE, Data, RecordsEstimator, labels_of
+from narrows.estimators.fitting import CONDITIONAL, described, open_for_training, train_parts
+from narrows.likelihoods import Likelihood
+from narrows.lossless import Residual
+from narrows.lossless.contract import ResidualModule
+from narrows.model.artefacts.archive_codec import IntegerHalf
+from narrows.model.artefacts.latent_density import CodeDensity
+from narrows.model.artefacts.measuring import integer_half_of, measure, measure_source, unmeasured
+from narrows.model.artefacts.pca import PrincipalComponents
+from narrows.model.inference import (
     corrupt,
     decode,
     encode,
@@ -31,14 +36,9 @@ from narrows.inference import (
     returned_dtype,
     to_stored,
 )
-from narrows.integer_half import IntegerHalf
-from narrows.likelihoods import Likelihood
 from narrows.networks import Network
-from narrows.pca import PrincipalComponents
-from narrows.pretraining import Pretraining
-from narrows.residuals import Residual
-from narrows.residuals.contract import ResidualModule
 from narrows.training import Training, Watcher
+from narrows.training.pretraining import Pretraining
 
 if TYPE_CHECKING:
     from narrows.codec.frozen import FrozenCodec
@@ -442,7 +442,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         OutputExistsError
             If the file exists and ``force`` is not set.
         """
-        from narrows.store import save
+        from narrows.model.file import save
 
         check_is_fitted(self)
         save(self, path, force=force)

@@ -1,6 +1,6 @@
 """Residuals: what to expect of values that are kept exactly, learned with the model."""
 
-from narrows.residuals.causal import Causal
-from narrows.residuals.contract import Residual
+from narrows.lossless.causal import Causal
+from narrows.lossless.contract import Residual
 
 __all__ = ["Causal", "Residual"]

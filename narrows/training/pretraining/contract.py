@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from narrows.chain import Chain
-from narrows.part import Part
+from narrows.parts.part import Part
 from narrows.training import Records, Stage
 
 __all__ = ["Pretraining"]

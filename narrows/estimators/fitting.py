@@ -10,17 +10,12 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from narrows.artefacts import TrainingRecords
 from narrows.chain import Chain
 from narrows.data import Source
 from narrows.errors import InvalidParameterError
-from narrows.estimator import TRAIN_ON_FINITE, Data, labels_of
-from narrows.options import Flag, check
-from narrows.parameters import device_of, record_of, residual_of, training_of
-from narrows.randomness import Stream, generator
-from narrows.residuals.contract import Residual, ResidualModule
-from narrows.selection import choose
-from narrows.stages import (
+from narrows.estimators.base import TRAIN_ON_FINITE, Data, labels_of
+from narrows.estimators.parameters import device_of, record_of, residual_of, training_of
+from narrows.estimators.preparation import (
     chain_stage,
     labelled,
     n_held_out,
@@ -31,13 +26,18 @@ from narrows.stages import (
     split,
     whole,
 )
-from narrows.threads import one_openmp_thread
+from narrows.estimators.selection import choose
+from narrows.lossless.contract import Residual, ResidualModule
+from narrows.model.artefacts.measuring import TrainingRecords
+from narrows.numerics.randomness import Stream, generator
+from narrows.numerics.threads import one_openmp_thread
+from narrows.parts.options import Flag, check
 from narrows.training import Checkpoint, Epoch, Records, Stage, Training, Watcher, train
 from narrows.training.loop import mean_loss
 from narrows.training.workers import Workers, most_workers
 
 if TYPE_CHECKING:
-    from narrows.autoencoder import Autoencoder
+    from narrows.estimators.autoencoder import Autoencoder
 
 __all__ = ["CONDITIONAL", "Kept", "LabelledSource", "Split", "described", "open_for_training", "train_parts"]
 

@@ -20,7 +20,7 @@ import dataclasses
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from narrows.errors import InvalidParameterError, UnknownNameError
-from narrows.options import Allowed, check, option
+from narrows.parts.options import Allowed, check, option
 
 __all__ = ["OneOf", "Part", "as_part", "split_nested"]
 

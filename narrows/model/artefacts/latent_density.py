@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from narrows.batches import Labelled, batch_size
 from narrows.chain import Chain
-from narrows.randomness import Stream, generator, integer, rng
+from narrows.numerics.batches import Labelled, batch_size
+from narrows.numerics.randomness import Stream, generator, integer, rng
 from narrows.training import Records
 
 __all__ = ["CodeDensity"]

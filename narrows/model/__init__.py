@@ -1,0 +1,1 @@
+"""The fitted model: its parts and artefacts, its file, and its use on arrays."""

@@ -1,0 +1,1 @@
+"""What all computing stands on: batches, named random streams, and how many threads compute."""
