@@ -33,7 +33,7 @@ from torch import Tensor
 import narrows
 import narrows.data
 from narrows.data import Source
-from narrows.estimators.parameters import device_of, training_of
+from narrows.estimators.parameters import resolve_device, resolve_training
 from narrows.estimators.preparation import chain_stage, new_chain, parts_for
 from narrows.training import Records
 from narrows.training.loop import _Run
@@ -73,9 +73,9 @@ class Training:
 
     def __init__(self, recipe: str, source: Source, openmp_threads: int | None = None) -> None:
         model = narrows.recipe(recipe, random_state=0)
-        params, settings = model.get_params(deep=False), training_of(model.training)
+        params, settings = model.get_params(deep=False), resolve_training(model.training)
         settings = settings.clone().set_params(device="cpu")
-        records = Records(source.values, device_of(settings))
+        records = Records(source.values, resolve_device(settings))
         chain = new_chain(parts_for(params, source, 0), settings, source, records, 0)
         stage = chain_stage(params, chain, records, None)
         self.workers = Workers(most_workers(THREADS))

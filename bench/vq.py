@@ -42,7 +42,7 @@ def measure(threads: int) -> dict[str, Any]:
         narrows.compress(test, archive, model=model)
         restored = narrows.restore(archive, model=model)
         n_bytes = archive.stat().st_size
-    expected = model.frozen_.decode(model.quantise(test), 0)
+    expected = model.codec_.decode(model.quantise(test), 0)
     if not np.array_equal(restored, expected):
         raise SystemExit("The archive does not restore what its indices stand for.")
     errors = np.square((restored.astype(np.float64) - test.values) / 255).reshape(len(test.values), -1).sum(1)
@@ -54,7 +54,7 @@ def measure(threads: int) -> dict[str, Any]:
         "archive_bytes": n_bytes,
         "archive_bytes_per_image": n_bytes / len(test),
         "archive_sse_per_image": float(errors.mean()),
-        "model_bytes": len(model.frozen_.only(0).blob),
+        "model_bytes": len(model.codec_.only(0).blob),
         "epochs": len(model.history_),
         "training_seconds": sum(epoch["seconds"] for epoch in model.history_),
         "fit_seconds": fitted,

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from narrows.archive.restore import restore
     from narrows.estimators.autoencoder import Autoencoder
     from narrows.estimators.classifier import AutoencoderClassifier
+    from narrows.estimators.loading import load
     from narrows.estimators.recipes import recipe
     from narrows.evaluation.metrics import evaluate
-    from narrows.model.file import load
     from narrows.training import Training
 
 __all__ = [
@@ -48,7 +48,7 @@ _HOMES = {
     "Training": "narrows.training",
     "compress": "narrows.archive.compress",
     "evaluate": "narrows.evaluation.metrics",
-    "load": "narrows.model.file",
+    "load": "narrows.estimators.loading",
     "open_archive": "narrows.archive.reader",
     "recipe": "narrows.estimators.recipes",
     "restore": "narrows.archive.restore",

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.model_selection import GridSearchCV
 
 import narrows
 from narrows import Autoencoder, Training
@@ -9,15 +10,15 @@ from narrows.cli.drawing import draw_map
 from narrows.cli.evaluate import metric_lines
 from narrows.cli.page import build_page
 from narrows.codec import read_frozen
-from narrows.errors import DataError, NotFreezableError, NotMeasuredError, UnmeasuredWarning
+from narrows.errors import DataError, NotFreezableError, NotMeasuredError, UnknownNameError, UnmeasuredWarning
 from narrows.evaluation.denoising import compare_denoisers
 from narrows.lossless import Causal
-from narrows.model.artefacts.archive_codec import IntegerHalf
-from narrows.model.artefacts.latent_density import CodeDensity
+from narrows.model.artefacts.archive_codec import ArchiveCodec
+from narrows.model.artefacts.latent_density import LatentDensity
 from narrows.model.artefacts.pca import PrincipalComponents
 from narrows.networks import Dense
 
-MEASURES = {"pca": (PrincipalComponents, "fit"), "density": (CodeDensity, "of"), "codec": (IntegerHalf, "freeze")}
+MEASURES = {"pca": (PrincipalComponents, "fit"), "density": (LatentDensity, "of"), "codec": (ArchiveCodec, "freeze")}
 
 
 def breaking(name, error, patch):
@@ -68,8 +69,34 @@ def test_an_error_while_measuring_leaves_a_whole_model_without_that(name, x, who
     np.testing.assert_array_equal(model.transform(x), whole.transform(x))
     np.testing.assert_array_equal(model.reconstruct(x), whole.reconstruct(x))
     assert model.history_[-1]["loss"] == whole.history_[-1]["loss"]
-    held = {"pca": model.pca_, "density": model.density_, "codec": model.integer_half_}
+    held = {"pca": model.pca_, "density": model.latent_density_, "codec": model.model_.artefacts.get("codec")}
     assert [other for other, value in held.items() if value is None] == [name]
+
+
+def test_artefacts_that_are_not_asked_for_are_not_measured(x, whole, monkeypatch, tmp_path):
+    for name in MEASURES:
+        with monkeypatch.context() as patch:
+            breaking(name, AssertionError("it is measured"), patch)
+            model = new(artefacts=[other for other in MEASURES if other != name]).fit(x)
+        assert model.unmeasured_ == {name: "It was not asked for."}
+    model = new(artefacts=()).fit(x)
+    assert list(model.unmeasured_) == list(MEASURES)
+    np.testing.assert_array_equal(model.reconstruct(x), whole.reconstruct(x))
+    with pytest.raises(NotMeasuredError, match=r"no archive codec\. It was not asked for\. .*model\.measure\(X\)"):
+        model.codec_  # noqa: B018
+    model.save(tmp_path / "model")
+    again = narrows.load(tmp_path / "model").measure(x)
+    assert again.codec_.digest == whole.codec_.digest
+    assert again.artefacts == ()
+    with pytest.raises(UnknownNameError, match=r"There is no artefact 'codecs'\. Did you mean 'codec'?"):
+        new(artefacts="codecs").fit(x)
+
+
+def test_a_grid_search_does_not_pay_for_artefacts(x, monkeypatch):
+    for name in MEASURES:
+        breaking(name, AssertionError("it is measured"), monkeypatch)
+    search = GridSearchCV(new(artefacts=()), {"n_latent": [2, 3]}, cv=2).fit(x.reshape(30, -1))
+    assert search.best_estimator_.n_latent_ == search.best_params_["n_latent"]
 
 
 @pytest.mark.parametrize("name", MEASURES)
@@ -92,7 +119,7 @@ def test_measured_later_the_model_is_that_of_an_uninterrupted_fit(name, x, whole
     model.save(tmp_path / "model")
     again = narrows.load(tmp_path / "model").measure(x)
     assert again.unmeasured_ == {}
-    assert again.frozen_.digest == whole.frozen_.digest
+    assert again.codec_.digest == whole.codec_.digest
     assert narrows.evaluate(again, x) == narrows.evaluate(whole, x)
     np.testing.assert_array_equal(again.sample(3, random_state=0), whole.sample(3, random_state=0))
 
@@ -101,9 +128,9 @@ def test_only_what_is_missing_is_measured_unless_all_is_asked_for(x, interrupted
     model = interrupted("density")
     pca = model.pca_
     assert model.measure(x).pca_ is pca
-    density = model.density_
+    density = model.latent_density_
     assert model.measure(x, again=True).pca_ is not pca
-    assert model.density_ is not density
+    assert model.latent_density_ is not density
 
 
 def test_what_cannot_be_measured_again_stays_as_it_was(x, monkeypatch):
@@ -130,19 +157,19 @@ def test_conditional_models_are_measured_with_labels(x, monkeypatch):
 def test_a_trained_network_of_residuals_is_kept_until_the_codec_has_it(x, interrupted, tmp_path):
     causal = Causal(n_hidden=4, n_components=1, reach=1, epochs=1)
     model, whole = interrupted("codec", residual=causal), new(residual=causal).fit(x)
-    assert whole.residual_ is None
+    assert whole.model_.residual is None
     model.save(tmp_path / "model")
     again = narrows.load(tmp_path / "model").measure(x)
-    assert again.residual_ is None
-    assert again.frozen_.digest == whole.frozen_.digest
+    assert again.model_.residual is None
+    assert again.codec_.digest == whole.codec_.digest
     again.save(tmp_path / "again")
-    assert narrows.load(tmp_path / "again").measure(x, again=True).frozen_.digest == whole.frozen_.digest
+    assert narrows.load(tmp_path / "again").measure(x, again=True).codec_.digest == whole.codec_.digest
 
 
 def test_uses_say_what_is_missing_and_how_to_get_it(x, interrupted, tmp_path):
     model = interrupted("pca")
     for use, missing in (
-        (lambda: model.frozen_, "archive codec"),
+        (lambda: model.codec_, "archive codec"),
         (lambda: model.quantise(x), "archive codec"),
         (lambda: narrows.compress(x, tmp_path / "x.narrows", model=model), "archive codec"),
         (model.sample, "density of codes"),
@@ -174,7 +201,7 @@ def test_records_of_another_dtype_are_refused(x, interrupted):
 
 
 def test_codes_too_large_for_a_density_are_named(x, monkeypatch):
-    monkeypatch.setattr(CodeDensity, "of", lambda *_: None)
+    monkeypatch.setattr(LatentDensity, "of", lambda *_: None)
     model = new().fit(x)
     with pytest.raises(NotMeasuredError, match="squares of its codes are not finite"):
         model.sample()

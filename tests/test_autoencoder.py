@@ -57,7 +57,7 @@ def test_the_constructor_only_stores():
     given = {
         "n_latent": "?", "network": 1, "bottleneck": 2, "likelihood": 3, "corruption": 4, "penalties": 5,
         "preprocessing": 6, "pretraining": 10, "residual": 9, "record": 12, "conditional": 11, "training": 7,
-        "random_state": 8,
+        "random_state": 8, "artefacts": 13,
     }  # fmt: skip
     assert Autoencoder(**given).get_params(deep=False) == given
     assert set(given) == set(inspect.signature(Autoencoder).parameters)
@@ -256,7 +256,13 @@ def test_every_parameter_changes_something(table, chain_only):
     assert codes() == usual
     for name, value in changes.items():
         assert codes(**{name: value}) != usual, name
-    others = {"bottleneck", "conditional", "record", "residual"}  # tested on their own; what changes archives only
+    others = {
+        "artefacts",
+        "bottleneck",
+        "conditional",
+        "record",
+        "residual",
+    }  # tested on their own; what changes archives only
     assert {*changes, *others} == set(Autoencoder().get_params(deep=False))
 
 

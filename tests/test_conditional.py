@@ -89,7 +89,7 @@ def test_samples_of_a_label_are_what_is_decoded_under_it(labelled):
     np.testing.assert_array_equal(ends, model.reconstruct(x[:2], [7, 7]))
     assert not np.array_equal(model.sample(5, 1, noise=True), model.sample(5, 2, noise=True))
     assert traversals(model, x[0], y=3).records.shape[0] == 3
-    assert model.density_ is not None
+    assert model.latent_density_ is not None
 
 
 def test_labels_may_be_words_and_survive_the_file(labelled, tmp_path):
@@ -187,7 +187,7 @@ def test_the_use_of_a_codebook_is_measured_under_the_label(labelled):
 
 def test_archives_keep_no_labels_and_the_model_says_so(labelled, tmp_path):
     model = make().fit(labelled[0])
-    assert model.integer_half_.why_not == "The decoder gets a label beside each code, and archives keep no labels."
+    assert model.codec_error_ == "The decoder gets a label beside each code, and archives keep no labels."
     with pytest.raises(narrows.errors.NotFreezableError, match="archives keep no labels"):
         narrows.compress(labelled[1], tmp_path / "a.narrows", model=model)
 

@@ -1,5 +1,7 @@
 """The density of codes: it draws what it was fitted to, whatever that is, and survives the file."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from scipy import stats
 
 import narrows
 from narrows.errors import ModelFileError
-from narrows.model.artefacts.latent_density import CodeDensity
+from narrows.model.artefacts.latent_density import LatentDensity
 from narrows.networks import Dense
 from narrows.training import Records
 
@@ -25,7 +27,7 @@ def two_clouds(rng, n=2000):
 
 def test_draws_are_like_the_codes(rng):
     codes = two_clouds(rng)
-    density = CodeDensity.fit(codes, seed=0)
+    density = LatentDensity.fit(codes, seed=0)
     assert len(density.weights) > 1, "one normal distribution does not do"
     drawn = draw(density)
     np.testing.assert_allclose(drawn.mean(axis=0), codes.mean(axis=0), atol=0.15)
@@ -36,7 +38,7 @@ def test_draws_are_like_the_codes(rng):
 
 def test_its_mean_and_deviation_are_those_of_its_draws(rng):
     for codes in (two_clouds(rng), rng.normal(size=(500, 100)) * rng.random(100) + 5):
-        density = CodeDensity.fit(codes, seed=0)
+        density = LatentDensity.fit(codes, seed=0)
         drawn = draw(density, 50_000)
         np.testing.assert_allclose(density.mean, drawn.mean(axis=0), atol=0.05)
         np.testing.assert_allclose(density.deviation, drawn.std(axis=0), rtol=0.03)
@@ -44,19 +46,19 @@ def test_its_mean_and_deviation_are_those_of_its_draws(rng):
 
 def test_a_seed_gives_the_same_draws(rng):
     codes = two_clouds(rng, 300)
-    once, again = (CodeDensity.fit(codes, seed=3) for _ in range(2))
+    once, again = (LatentDensity.fit(codes, seed=3) for _ in range(2))
     np.testing.assert_array_equal(draw(once, 10), draw(again, 10))
     assert not np.array_equal(draw(once, 10), draw(once, 10, seed=2))
 
 
 def test_codes_of_one_cloud_need_one_normal_distribution(rng):
-    assert len(CodeDensity.fit(rng.normal(size=(1000, 6)), seed=0).weights) == 1
+    assert len(LatentDensity.fit(rng.normal(size=(1000, 6)), seed=0).weights) == 1
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
 def test_few_records_will_do(n, rng):
     codes = rng.normal(size=(n, 8))
-    drawn = draw(CodeDensity.fit(codes, seed=0), 100)
+    drawn = draw(LatentDensity.fit(codes, seed=0), 100)
     assert drawn.shape == (100, 8)
     np.testing.assert_allclose(drawn.mean(axis=0), codes.mean(axis=0), atol=0.5)
     if n == 1:
@@ -66,31 +68,31 @@ def test_few_records_will_do(n, rng):
 def test_numbers_that_never_vary_never_do(rng):
     codes = two_clouds(rng, 500)
     codes[:, 1] = 7.25
-    np.testing.assert_array_equal(draw(CodeDensity.fit(codes, seed=0), 50)[:, 1], 7.25)
+    np.testing.assert_array_equal(draw(LatentDensity.fit(codes, seed=0), 50)[:, 1], 7.25)
 
 
 @pytest.mark.parametrize("unit", [1e-30, 1e-3, 1e30])
 def test_units_are_of_no_account(unit, rng):
     codes = two_clouds(rng, 500)
     np.testing.assert_allclose(
-        draw(CodeDensity.fit(codes * unit, seed=0), 50) / unit, draw(CodeDensity.fit(codes, seed=0), 50), rtol=1e-6
+        draw(LatentDensity.fit(codes * unit, seed=0), 50) / unit, draw(LatentDensity.fit(codes, seed=0), 50), rtol=1e-6
     )
 
 
 def test_codes_that_overflow_have_none():
-    assert CodeDensity.fit(np.array([[1e200], [-1e200]]), seed=0) is None
+    assert LatentDensity.fit(np.array([[1e200], [-1e200]]), seed=0) is None
 
 
 def test_long_codes_are_drawn_through_their_principal_components(rng):
     hidden = rng.normal(size=(800, 5)) * 3
     codes = hidden @ rng.normal(size=(5, 300)) + 10
-    density = CodeDensity.fit(codes, seed=0)
+    density = LatentDensity.fit(codes, seed=0)
     assert density.components.shape == (32, 300)
     drawn = draw(density, 5000)
     assert np.linalg.matrix_rank(drawn - codes.mean(axis=0), tol=1) == 5
     np.testing.assert_allclose(drawn.std(axis=0), codes.std(axis=0), rtol=0.2)
-    assert CodeDensity.fit(codes[:3], seed=0).components.shape == (3, 300)
-    assert np.isfinite(draw(CodeDensity.fit(np.ones((4, 100)), seed=0))).all()
+    assert LatentDensity.fit(codes[:3], seed=0).components.shape == (3, 300)
+    assert np.isfinite(draw(LatentDensity.fit(np.ones((4, 100)), seed=0))).all()
 
 
 def test_of_a_model_it_has_the_codes_that_the_decoder_was_trained_on(digits):
@@ -98,10 +100,10 @@ def test_of_a_model_it_has_the_codes_that_the_decoder_was_trained_on(digits):
         2, network=Dense(widths=(16,)), training=narrows.Training(epochs=3, batch_size=64), random_state=0
     )
     codes = model.fit(digits[0]).transform(digits[0])
-    np.testing.assert_allclose(model.density_.mean, codes.mean(axis=0), atol=0.1 * codes.std())
-    np.testing.assert_allclose(model.density_.deviation, codes.std(axis=0), rtol=0.1)
+    np.testing.assert_allclose(model.latent_density_.mean, codes.mean(axis=0), atol=0.1 * codes.std())
+    np.testing.assert_allclose(model.latent_density_.deviation, codes.std(axis=0), rtol=0.1)
     rounded = narrows.recipe("codec", n_latent=3, network="dense", training__epochs=1, random_state=0).fit(digits[0])
-    one_more = CodeDensity.of(rounded.chain_, Records(digits[0], torch.device("cpu")), 0)
+    one_more = LatentDensity.of(rounded.chain_, Records(digits[0], torch.device("cpu")), 0)
     assert (one_more.deviation > 0.25).all(), "noise stands for rounding"
 
 
@@ -110,12 +112,12 @@ def test_it_survives_the_file_to_the_bit(n_latent, rng, tmp_path):
     model = narrows.Autoencoder(n_latent, training=narrows.Training(epochs=1), random_state=0).fit(two_clouds(rng, 300))
     model.save(tmp_path / "model")
     again = narrows.load(tmp_path / "model")
-    for name, array in model.density_.to_arrays().items():
-        np.testing.assert_array_equal(again.density_.to_arrays()[name], array)
+    for name, array in model.latent_density_.to_arrays().items():
+        np.testing.assert_array_equal(again.latent_density_.to_arrays()[name], array)
     np.testing.assert_array_equal(again.sample(5, random_state=0), model.sample(5, random_state=0))
-    model.density_ = None
+    model.model_ = replace(model.model_, artefacts={"pca": model.pca_})
     model.save(tmp_path / "old")
-    assert narrows.load(tmp_path / "old").density_ is None
+    assert narrows.load(tmp_path / "old").latent_density_ is None
 
 
 @pytest.mark.parametrize(
@@ -139,9 +141,9 @@ def test_it_survives_the_file_to_the_bit(n_latent, rng, tmp_path):
 )
 def test_a_file_that_lies_about_it_is_refused(lie, rng, tmp_path):
     model = narrows.Autoencoder(3, training=narrows.Training(epochs=1), random_state=0).fit(rng.normal(size=(20, 5)))
-    assert len(model.density_.weights) == 1
+    assert len(model.latent_density_.weights) == 1
     for name, array in lie.items():
-        object.__setattr__(model.density_, name, array)
+        object.__setattr__(model.latent_density_, name, array)
     model.save(tmp_path / "model")
     with pytest.raises(ModelFileError, match="cannot be rebuilt: the density's "):
         narrows.load(tmp_path / "model")
@@ -150,10 +152,10 @@ def test_a_file_that_lies_about_it_is_refused(lie, rng, tmp_path):
 @pytest.mark.parametrize("names", [["weights"], ["means", "components"]], ids=str)
 def test_a_file_that_lacks_some_of_it_is_refused_by_name(names, rng, tmp_path, monkeypatch):
     model = narrows.Autoencoder(3, training=narrows.Training(epochs=1), random_state=0).fit(rng.normal(size=(20, 5)))
-    kept = {name: array for name, array in model.density_.to_arrays().items() if name not in names}
+    kept = {name: array for name, array in model.latent_density_.to_arrays().items() if name not in names}
     with pytest.raises(ValueError, match=f"the density lacks {', '.join(names)}"):
-        CodeDensity.from_arrays(kept)
-    monkeypatch.setattr(CodeDensity, "to_arrays", lambda self: kept)
+        LatentDensity.from_arrays(kept)
+    monkeypatch.setattr(LatentDensity, "to_arrays", lambda self: kept)
     model.save(tmp_path / "model")
     with pytest.raises(ModelFileError, match=f"the density lacks {', '.join(names)}"):
         narrows.load(tmp_path / "model")
@@ -161,7 +163,7 @@ def test_a_file_that_lacks_some_of_it_is_refused_by_name(names, rng, tmp_path, m
 
 def test_a_density_of_other_codes_is_refused(rng, tmp_path):
     model = narrows.Autoencoder(3, training=narrows.Training(epochs=1), random_state=0).fit(rng.normal(size=(20, 5)))
-    model.density_ = CodeDensity.fit(rng.normal(size=(20, 4)), seed=0)
+    model.model_ = model.model_.with_artefact(LatentDensity.fit(rng.normal(size=(20, 4)), seed=0))
     model.save(tmp_path / "model")
     with pytest.raises(ModelFileError, match="its density is one of 4 numbers, its codes have 3"):
         narrows.load(tmp_path / "model")

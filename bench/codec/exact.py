@@ -79,7 +79,7 @@ def ours(values: np.ndarray, model: Any, folder: Path, method: str = "narrows", 
 
     found = tried(method, values, encode, lambda _: narrows.restore(path, model=model), how.get("max_error", 0))
     assert inspect(path).n_bytes == found["n_bytes"]
-    return {**found, "side_bytes": len(model.frozen_.only(0, with_causal="lossless" in how).blob)}
+    return {**found, "side_bytes": len(model.codec_.only(0, with_causal="lossless" in how).blob)}
 
 
 def images(name: str, folder: Path) -> Iterator[dict[str, Any]]:
@@ -120,7 +120,7 @@ def bounded(values: np.ndarray, models: dict[str, Any], folder: Path, bound: flo
     """Yield the rows of an array of floats within a bound; models by the name of their method."""
     for method, model in models.items():
         # As one record, or a record for each step along the first axis.
-        records = values if model.frozen_.shape == values.shape[1:] else values[None]
+        records = values if model.codec_.shape == values.shape[1:] else values[None]
         yield ours(records, model, folder, method, max_error=bound)
     yield tried(
         "zfp", values, lambda: imagecodecs.zfp_encode(values, level=bound, mode="a"), imagecodecs.zfp_decode, bound

@@ -44,7 +44,7 @@ def timed(function: Callable[[], Any]) -> float:
 def of_model(path: Path, test: np.ndarray, folder: Path) -> dict[str, Any]:
     """Measure one model at its usual quality on the test records."""
     model, archive = narrows.load(path, device="cpu"), folder / "test.narrows"
-    codec = model.frozen_
+    codec = model.codec_
     usual = codec.qualities[codec.usual]
     symbols = model.quantise(test, codec.usual)
     ideal = float(usual.entropy.bits(symbols).sum()) / 8
@@ -71,7 +71,7 @@ def of_model(path: Path, test: np.ndarray, folder: Path) -> dict[str, Any]:
 def one_of_millions(path: Path, test: np.ndarray, folder: Path) -> dict[str, Any]:
     """Measure how long it takes to open an archive of five million records and restore one."""
     model, archive = narrows.load(path, device="cpu"), folder / "millions.narrows"
-    codec = model.frozen_
+    codec = model.codec_
     symbols = model.quantise(test, codec.usual)
     restored = codec.decode(symbols, codec.usual)
     with Writer(archive, codec, codec.usual, force=True) as writer:

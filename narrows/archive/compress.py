@@ -139,15 +139,15 @@ def compress(
         found: tuple[float, float] | None = narrows.data.finite_range(source, advice=_KEEP_THEM)
     else:
         found = narrows.data.range_of_finite(source)
-    tiling = tiling_of(source, fitted.frozen_, overlap, before)
+    tiling = tiling_of(source, fitted.codec_, overlap, before)
     other_scale = fitted._warn_of_scale(source, found)
     asked = psnr is not None or bytes_per_record is not None
-    if bound is None or append or fitted.frozen_.causal is not None:  # which mostly needs no code
-        chosen = choose_quality(fitted.frozen_, psnr=psnr, bytes_per_record=bytes_per_record)
+    if bound is None or append or fitted.codec_.causal is not None:  # which mostly needs no code
+        chosen = choose_quality(fitted.codec_, psnr=psnr, bytes_per_record=bytes_per_record)
     else:
         chosen = _smallest(fitted, source, tiling, bound)
     codec, quality = _choose(
-        fitted.frozen_,
+        fitted.codec_,
         path,
         chosen,
         asked=asked,
@@ -164,7 +164,7 @@ def compress(
     with Writer(path, codec, quality, about, embed_model=embed_model, append=append, force=force) as writer:
         for start, stop in _batches(source):
             records, names = _records(source, start, stop, tiling)
-            symbols = _symbols(fitted, records, _position(fitted.frozen_, codec.qualities[quality]))
+            symbols = _symbols(fitted, records, _position(fitted.codec_, codec.qualities[quality]))
             restored = codec.decode(symbols, quality)
             writer.add(symbols, restored, names, records=None if bound is None else records)
             tally.add(records, restored)
@@ -186,12 +186,12 @@ def compress(
 
 def _fitted(model: Autoencoder | str | os.PathLike[str]) -> Autoencoder:
     from narrows.estimators.autoencoder import Autoencoder
-    from narrows.model.file import load
+    from narrows.estimators.loading import load
 
+    if isinstance(model, str | os.PathLike):
+        model = load(model)
     if isinstance(model, Autoencoder):
         return model
-    if isinstance(model, str | os.PathLike):
-        return load(model)
     raise InvalidParameterError(
         f"The 'model' must be a fitted Autoencoder or the path of its file. Got {type(model).__name__}."
     )
@@ -200,17 +200,17 @@ def _fitted(model: Autoencoder | str | os.PathLike[str]) -> Autoencoder:
 def _symbols(fitted: Autoencoder, records: NDArray[Any], quality: int) -> NDArray[np.int32]:
     """Return the symbols of records, as `Autoencoder.quantise` does; what is not finite counts as 0."""
     from narrows.codec.calibration import to_symbols
-    from narrows.model.artefacts.measuring import integer_half_of
+    from narrows.model.artefacts import ArchiveCodec
     from narrows.model.inference import encode_unquantised
 
     if records.dtype.kind == "f" and not np.isfinite(records).all():
         records = np.where(np.isfinite(records), records, np.zeros((), records.dtype))
-    return to_symbols(encode_unquantised(fitted.chain_, records), integer_half_of(fitted).steps(quality))
+    return to_symbols(encode_unquantised(fitted.chain_, records), fitted.model_.artefact(ArchiveCodec).steps(quality))
 
 
 def _smallest(fitted: Autoencoder, source: Source, tiling: Tiling | None, bound: float) -> int:
     """Return the quality with which code and rest together are smallest, by trying some on a sample."""
-    codec = fitted.frozen_
+    codec = fitted.codec_
     n_records = min(_SAMPLE_RECORDS, _SAMPLE_VALUES // math.prod(codec.shape))
     if n_records == 0:  # to try a quality would take as long as to compress
         return codec.usual

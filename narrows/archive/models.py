@@ -99,7 +99,7 @@ def codec_of(model: Any) -> Codec:
         return cast("Codec", read_frozen(model))
     if all(hasattr(model, name) for name in ("digest", "blob", "qualities", "decode")):
         return cast("Codec", model)
-    frozen = getattr(model, "frozen_", None)
+    frozen = getattr(model, "codec_", None)
     if frozen is not None:
         return cast("Codec", frozen)
     raise InvalidParameterError(

@@ -149,7 +149,7 @@ def _next(model: Autoencoder, folder: Path) -> list[str]:
     path, digits, everything = (
         shlex.quote(str(folder / name)) for name in ("model.safetensors", "digits.narrows", "all.narrows")
     )
-    cheaper = (demo_archives.coarser(model) or model.frozen_.qualities)[0]
+    cheaper = (demo_archives.coarser(model) or model.codec_.qualities)[0]
     few = math.ceil(cheaper.bytes_per_record)
     commands = [
         f"{narrows} info {path}",

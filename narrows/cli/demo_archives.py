@@ -104,7 +104,7 @@ def draw_qualities(model: Autoencoder, source: Source) -> Figure:
 
 def coarser(model: Autoencoder) -> list[Quality]:
     """Return two qualities below the usual one: the nearest to half its bytes, and the coarsest."""
-    codec = model.frozen_
+    codec = model.codec_
     below = codec.qualities[: codec.usual]
     if not below:
         return []

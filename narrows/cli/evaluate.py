@@ -102,12 +102,10 @@ def metric_lines(metrics: Mapping[str, float | int | None], model: Autoencoder) 
 
 def compared_with_pca(metrics: Mapping[str, float | int | None], model: Autoencoder) -> str:
     """Return in a sentence which of the two leaves less error."""
-    from narrows.model.artefacts.measuring import missing_text
-
     ours, pca = metrics["sse_per_record"], metrics["pca_sse_per_record"]
     assert ours is not None
     if pca is None or model.pca_ is None:
-        return missing_text(model, "pca")
+        return model.model_.why_missing("pca")
     n_components, n_values = model.pca_.components.shape
     name = f"PCA with {n_components} component{'s' if n_components > 1 else ''}"
     if n_components == n_values:

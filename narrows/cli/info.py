@@ -69,9 +69,9 @@ def _read(path: str) -> dict[str, Any]:
     except (SafetensorError, OSError, KeyError, TypeError, ValueError):
         pass
     # Loading the whole model is slow, and says best what is wrong.
-    from narrows.model.file import describe, load
+    from narrows.model.file import describe, read_model
 
-    return describe(load(path))
+    return describe(read_model(path))
 
 
 def _archiving(path: str) -> dict[str, Any]:
@@ -98,9 +98,9 @@ def _archiving_lines(facts: dict[str, Any]) -> list[str]:
 
 def _record(header: dict[str, Any]) -> str:
     """Return what the records were taken for; older files do not say it."""
-    from narrows.data.arrays import guess_record
+    from narrows.records import guess_kind
 
-    return str(header.get("record", guess_record(tuple(header["shape"]))))
+    return str(header.get("record", guess_kind(tuple(header["shape"]))))
 
 
 def _facts(path: str, header: dict[str, Any]) -> dict[str, Any]:

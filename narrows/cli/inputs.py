@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -103,8 +103,12 @@ def _warnings_as_notes(*, quiet: bool) -> Iterator[None]:
 def load_model(path: str, device: str = "auto") -> Autoencoder:
     """Return the model in a file."""
     import narrows
+    from narrows.errors import ModelFileError
 
-    return narrows.load(path, device=device)
+    model = narrows.load(path, device=device)
+    if model.kind != "autoencoder":
+        raise ModelFileError(f"{path} holds a {model.kind}, and this needs an autoencoder.")
+    return cast("Autoencoder", model)
 
 
 def check_file_output(path: str, *, force: bool) -> None:

@@ -15,9 +15,7 @@ __all__ = ["qualities_of", "quality_warnings", "range_text"]
 
 def qualities_of(model: Autoencoder) -> tuple[Quality, ...]:
     """Return the qualities of a trained model, from coarse to fine; none if it cannot write archives."""
-    from narrows.model.artefacts.measuring import codec_error
-
-    return model.frozen_.qualities if codec_error(model) is None else ()
+    return model.codec_.qualities if model.codec_error_ is None else ()
 
 
 def range_text(qualities: tuple[Quality, ...]) -> str:
@@ -42,7 +40,7 @@ def quality_warnings(model: Autoencoder) -> tuple[str, ...]:
     qualities = qualities_of(model)
     if asked is None or not qualities or model.residual is not None:
         return ()
-    best, usual = max(one.psnr_db for one in qualities), model.frozen_.qualities[model.frozen_.usual]
+    best, usual = max(one.psnr_db for one in qualities), model.codec_.qualities[model.codec_.usual]
     if misses_psnr(best, asked):
         return (
             f"The model restores its training data at {best:.2f} dB at best, not at the {asked:g} dB that it was "

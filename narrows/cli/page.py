@@ -35,15 +35,15 @@ def build_page(
     from narrows.training import Training
 
     metrics = evaluate(model, source)
-    header = describe(model)
+    header = describe(model.model_)
     header["params"]["training"] = (model.training or Training()).to_json()
     on = model.trained_on_
     seconds = sum(row["seconds"] for row in model.history_)
     return report(
-        title=f"An autoencoder of {Path(on['name']).name or on['name']}",
+        title=f"An autoencoder of {Path(on.name).name or on.name}",
         summary={
             "model": path,
-            "trained on": f"{on['name']}, {count(on['n_records'], 'record')}",
+            "trained on": f"{on.name}, {count(on.n_records, 'record')}",
             "training": f"{count(len(model.history_), 'epoch')}, {seconds:.1f} s",
             "measured on": f"{source.name}, {count(len(source), 'record')}",
             "a record": f"{shape_text(model.shape_)} {model.dtype_.name}",

@@ -126,8 +126,10 @@ def _is_guessed_image(model: Autoencoder, source: Source) -> bool:
     if (model.record, model.network) != ("auto", "auto"):
         return False
     from narrows.estimators.preparation import parts_for
+    from narrows.records import schema_of
 
-    return parts_for(model.get_params(deep=False), source, 0).network.for_images
+    schema = schema_of(model.record, source.shape, source.dtype)
+    return parts_for(model.get_params(deep=False), source, schema, 0).network.for_images
 
 
 @contextmanager
@@ -159,9 +161,8 @@ def _fit(model: Autoencoder, source: Source, warned: list[str], **run: Any) -> N
 
 
 def _warnings(model: Autoencoder) -> list[str]:
-    from narrows.model.artefacts.measuring import unmeasured_texts
-
-    return [*unmeasured_texts(model), *quality_warnings(model)]
+    missing = [model.model_.why_missing(name) for name in model.unmeasured_]
+    return [*missing, *quality_warnings(model)]
 
 
 def _model(name: str, flags: dict[str, Any], settings: tuple[str, ...], valid: str | None) -> Autoencoder:
@@ -172,9 +173,9 @@ def _model(name: str, flags: dict[str, Any], settings: tuple[str, ...], valid: s
     if share is not None:
         asked_for["training__validation"] = share
 
-    from narrows.estimators.parameters import device_of
     from narrows.estimators.recipes import recipe
     from narrows.parts.options import Whole, check, optional
+    from narrows.training import resolve_device
 
     psnr = None if flags["psnr"] is None else asked_for.pop(FLAGS["psnr"])
     seed = asked_for["random_state"]
@@ -184,7 +185,7 @@ def _model(name: str, flags: dict[str, Any], settings: tuple[str, ...], valid: s
     if psnr is not None:
         _set_psnr(model, name, psnr)
     check("Autoencoder", "n_latent", model.n_latent, optional(Whole(1)))
-    device_of(model.training)
+    resolve_device(model.training)
     if (valid is None or share is not None) and not _holds_out(model):
         raise click.UsageError("--patience needs data to validate on. Give --valid 0.1, or --valid DATA.")
     return model
@@ -253,13 +254,13 @@ def _say_how_to_resume(ctx: click.Context, checkpoint: Path, resumed: bool) -> N
 
 
 def _say_how_to_measure(ctx: click.Context, model: Autoencoder, output: str, typed: dict[str, bool]) -> None:
-    from narrows.model.artefacts.measuring import NAMES, missing
+    from narrows.model.artefacts import Artefact
 
-    if not missing(model):
+    if not model.unmeasured_:
         click.echo(f"Interrupted after the training. The trained model is saved in {output}.", err=True)
         return
     again = command_line(ctx, *(flag for flag, is_typed in typed.items() if not is_typed))
-    without = " and no ".join(NAMES[name] for name in missing(model))
+    without = " and no ".join(Artefact.registry[name].title for name in model.unmeasured_)
     click.echo(
         f"Interrupted after the training. The trained model is saved in {output}; it has no {without}. "
         f"Measure what is missing with\n  {again}",
@@ -271,11 +272,12 @@ def _report(model: Autoencoder, output: str, validation: Source | None, warned: 
     import narrows
 
     history, kept = model.history_, model.kept_
+    assert kept is not None, "a model that was just trained knows it"
     result = {
         "path": output,
         "bytes": os.path.getsize(output),
         "seconds": sum(row["seconds"] for row in [*model.pretraining_history_, *history]),
-        "records": model.trained_on_["n_records"],
+        "records": model.trained_on_.n_records,
         "record": model.record_,
         "n_latent": model.n_latent_,
         "epochs": len(history),
@@ -297,7 +299,7 @@ def _report(model: Autoencoder, output: str, validation: Source | None, warned: 
     epochs = f"{count(result['epochs'], 'epoch')} in {result['seconds']:.1f} s"
     rows = [
         ("model", f"{output}, {result['bytes']:,} bytes, {count(result['n_latent'], 'number')} a code"),
-        ("trained", f"{epochs} on {count(result['records'], 'record')} of {model.trained_on_['name']}"),
+        ("trained", f"{epochs} on {count(result['records'], 'record')} of {model.trained_on_.name}"),
         ("taken for", taken_for(model.record_, model.shape_, model.record)),
         ("loss", f"{number(kept.loss)} nats per record"),
     ]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from narrows.data.source import Source
 from narrows.errors import DataError
 
-__all__ = ["check_dtype", "check_shape", "check_values", "describe", "guess_record", "open_array"]
+__all__ = ["check_dtype", "check_shape", "check_values", "describe", "open_array"]
 
 REAL_KINDS = "biuf"
 
@@ -88,19 +88,6 @@ def check_shape(shape: tuple[int, ...], name: str) -> None:
         raise DataError(f"{name} holds no records: its shape is {shape}.")
     if 0 in shape:
         raise DataError(f"{name} holds records without values: its shape is {shape}.")
-
-
-def guess_record(shape: tuple[int, ...]) -> str:
-    """Return what records of a shape are taken for where nobody says it: "image", or "vector" if they cannot be images.
-
-    An array does not say what its axes mean: a window of a series, (200, 16), has the shape of a grey image.
-
-    Examples
-    --------
-    >>> guess_record((28, 28)), guess_record((3, 64, 64)), guess_record((30,))
-    ('image', 'image', 'vector')
-    """
-    return "image" if len(shape) in {2, 3} else "vector"
 
 
 def describe(values: npt.NDArray[Any]) -> str:

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 from torch import nn
 
 from narrows.bottlenecks import Bottleneck
-from narrows.chain import Chain
 from narrows.corruptions import Corruption
 from narrows.data import Source
-from narrows.errors import InvalidParameterError, ShapeMismatchError
+from narrows.data.scale import Trained
+from narrows.errors import DataError, InvalidParameterError, ShapeMismatchError
 from narrows.estimators.base import TRAIN_ON_FINITE, Data, RecordsEstimator, labels_of
-from narrows.estimators.fitting import CONDITIONAL, described, open_for_training, train_parts
+from narrows.estimators.fitting import CONDITIONAL, described, open_for_training, train_model
+from narrows.estimators.parameters import artefacts_of
+from narrows.estimators.preparation import labelled
 from narrows.likelihoods import Likelihood
 from narrows.lossless import Residual
-from narrows.lossless.contract import ResidualModule
-from narrows.model.artefacts.archive_codec import IntegerHalf
-from narrows.model.artefacts.latent_density import CodeDensity
-from narrows.model.artefacts.measuring import integer_half_of, measure, measure_source, unmeasured
-from narrows.model.artefacts.pca import PrincipalComponents
+from narrows.model.artefacts import ArchiveCodec, Artefact, LatentDensity, PrincipalComponents, TrainingRecords
+from narrows.model.artefacts.measuring import INTERRUPTED, NOT_ASKED_FOR, measure
+from narrows.model.comparison import Comparison
+from narrows.model.fitted import Kept
 from narrows.model.inference import (
     corrupt,
     decode,
@@ -37,7 +40,8 @@ from narrows.model.inference import (
     to_stored,
 )
 from narrows.networks import Network
-from narrows.training import Training, Watcher
+from narrows.records import schema_of
+from narrows.training import Records, Training, Watcher
 from narrows.training.pretraining import Pretraining
 
 if TYPE_CHECKING:
@@ -80,6 +84,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         chosen label can be generated (Sohn, Lee and Yan 2015).
     training : Training, optional
         How to train. None: the defaults of `Training`.
+    artefacts : "all", or a sequence of "pca", "density" and "codec"
+        What `fit` measures on the training records once the model is trained: PCA to compare with, a density of codes
+        to sample from, the archive codec. A grid search needs none of them: ``artefacts=()``. `measure` measures them
+        later.
     random_state : int, RandomState or None
         Where all randomness comes from. The same int gives the same model on the same machine.
 
@@ -111,14 +119,16 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         What these were taken for.
     pca_ : PrincipalComponents or None
         PCA of the training data with ``n_latent_`` components, to compare with.
-    density_ : CodeDensity or None
+    latent_density_ : LatentDensity or None
         Mixture of normal distributions fitted to the codes of training records, for `sample`.
-    integer_half_ : IntegerHalf or None
-        What archives need of the model, `frozen_`, or why there is nothing of the kind.
+    codec_ : FrozenCodec
+        The decoder in whole numbers, with which archives are written.
+    codec_error_ : str or None
+        Why there is no ``codec_``.
     unmeasured_ : dict of str to str
-        Which of these, ``pca``, ``density`` or ``codec``, could not be measured, and why; see `measure`.
-    residual_ : ResidualModule or None
-        The trained network of residuals, until the codec has it.
+        Which artefacts, ``pca``, ``density`` or ``codec``, the model lacks, and why; see `measure`.
+    model_ : FittedModel
+        All of this as one value.
 
     Examples
     --------
@@ -131,18 +141,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
     (100, 8)
     """
 
-    chain_: Chain
-    pca_: PrincipalComponents | None
-    density_: CodeDensity | None
-    integer_half_: IntegerHalf | None
-    unmeasured_: dict[str, str]
-    residual_: ResidualModule | None
-    range_: tuple[float, float]
-    history_: list[dict[str, Any]]
-    pretraining_history_: list[dict[str, Any]]
-    n_latent_: int
-    trained_on_: dict[str, Any]
-    record_: str
+    kind = "autoencoder"
 
     def __init__(
         self,
@@ -159,6 +158,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         record: str = "auto",
         conditional: bool = False,
         training: Training | None = None,
+        artefacts: str | Sequence[str] = "all",
         random_state: Any = None,
     ) -> None:
         self.n_latent = n_latent
@@ -173,6 +173,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         self.record = record
         self.conditional = conditional
         self.training = training
+        self.artefacts = artefacts
         self.random_state = random_state
 
     def fit(
@@ -214,16 +215,28 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         KeyboardInterrupt
             After Ctrl-C. If training was complete the model is fitted, and `measure` measures the rest.
         """
-        for name in ("chain_", "classes_"):
+        for name in ("model_", "classes_"):
             self.__dict__.pop(name, None)  # a fit that fails leaves no model of other records behind
+        wanted = artefacts_of(self.artefacts)
         data, held_out = open_for_training(self, X, y, validation)
         seed, state = self._seed_and_checkpoint(checkpoint, *described(data, held_out), resume=resume)
-        n_classes = 0 if data.labels is None else len(self.classes_)
-        run: dict[str, Any] = {"watcher": watcher, "checkpoint": state, "resume": resume}
-        learned, records = train_parts(self.get_params(deep=False), data, held_out, n_classes, seed, **run)
-        # All at once, and before anything else that could fail: from here on the model is a trained one.
-        self.__dict__.update(**unmeasured(), **learned)
-        measure(self, records)
+        model, records = train_model(
+            clone(self).get_params(deep=False),
+            data,
+            held_out,
+            schema=schema_of(self.record, self.shape_, self.dtype_),
+            scale=Trained(*self.range_, self.dtype_, self.magnitude_),
+            classes=None if data.labels is None else self.classes_,
+            seed=seed,
+            watcher=watcher,
+            checkpoint=state,
+            resume=resume,
+        )
+        # From here on the model is a trained one, whatever fails.
+        reasons = {name: INTERRUPTED if name in wanted else NOT_ASKED_FOR for name in Artefact.registry}
+        self.model_ = replace(model, unmeasured=reasons)
+        for self.model_ in measure(self.model_, records, wanted):  # noqa: B020
+            pass
         return self
 
     def measure(self, X: Data, y: ArrayLike | None = None, *, again: bool = False) -> Self:
@@ -247,7 +260,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         """
         check_is_fitted(self)
         source = self._open(X, reset=False, advice=TRAIN_ON_FINITE)
-        measure_source(self, source, self.classes_of(source, y), again=again)
+        if source.dtype != self.dtype_:
+            raise DataError(f"The model was trained on records of {self.dtype_}. Got {source.dtype}: convert them.")
+        unlabelled = Records(source.values, self.chain_.device)
+        records = labelled(unlabelled, self.classes_of(source, y))
+        wanted = [name for name in Artefact.registry if again or not self.model_.has(name)]
+        for self.model_ in measure(self.model_, TrainingRecords(source.values, None, records, unlabelled), wanted):  # noqa: B020
+            pass
         return self
 
     def fit_transform(self, X: Data, y: ArrayLike | None = None, **fit_params: Any) -> NDArray[Any]:
@@ -415,7 +434,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         X : array_like of shape (n, *shape), path, name or Source
             The records.
         quality : int, optional
-            Index into ``frozen_.qualities``, which go from coarse to fine. None: the usual one, ``frozen_.usual``.
+            Index into ``codec_.qualities``, which go from coarse to fine. None: the usual one, ``codec_.usual``.
 
         Raises
         ------
@@ -427,25 +446,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         from narrows.codec.calibration import to_symbols
 
         check_is_fitted(self)
-        steps = integer_half_of(self).steps(quality)
+        steps = self.model_.artefact(ArchiveCodec).steps(quality)
         return to_symbols(encode_unquantised(self.chain_, self._open(X, reset=False).values), steps)
 
     def classes_of(self, source: Source, y: ArrayLike | None) -> NDArray[np.int64] | None:
         """Return the classes of records as positions in ``classes_``; None if the model is not conditional."""
         return self._positions(labels_of(source, y, owner=CONDITIONAL)) if self.chain_.parts.n_classes else None
-
-    def save(self, path: str | os.PathLike[str], *, force: bool = False) -> None:
-        """Write the model as one safetensors file, to be read by `narrows.load`.
-
-        Raises
-        ------
-        OutputExistsError
-            If the file exists and ``force`` is not set.
-        """
-        from narrows.model.file import save
-
-        check_is_fitted(self)
-        save(self, path, force=force)
 
     @property
     def encoder_(self) -> nn.Module:
@@ -458,8 +464,38 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         return self.chain_.decoder
 
     @property
-    def frozen_(self) -> FrozenCodec:
-        """The integer half of the model, which restores archives to the same bytes everywhere.
+    def n_latent_(self) -> int:
+        """Numbers in the code of a record."""
+        return self.model_.n_latent
+
+    @property
+    def comparison_(self) -> Comparison | None:
+        """The network beside PCA, on records held out."""
+        return self.model_.comparison
+
+    @property
+    def kept_(self) -> Kept | None:
+        """The epoch whose weights were kept."""
+        return self.model_.kept
+
+    @property
+    def unmeasured_(self) -> dict[str, str]:
+        """The artefacts that the model lacks, and why."""
+        return dict(self.model_.unmeasured)
+
+    @property
+    def pca_(self) -> PrincipalComponents | None:
+        """PCA of the training records."""
+        return self.model_.artefact(PrincipalComponents) if self.model_.has(PrincipalComponents.name) else None
+
+    @property
+    def latent_density_(self) -> LatentDensity | None:
+        """Density of the codes of training records."""
+        return self.model_.artefact(LatentDensity) if self.model_.has(LatentDensity.name) else None
+
+    @property
+    def codec_(self) -> FrozenCodec:
+        """The decoder in whole numbers, which restores archives to the same bytes everywhere.
 
         Raises
         ------
@@ -467,14 +503,17 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
             If the decoder cannot be turned into integer arithmetic, or that was not tried; says why.
         """
         check_is_fitted(self)
-        return integer_half_of(self).codec
+        return self.model_.artefact(ArchiveCodec).codec
+
+    @property
+    def codec_error_(self) -> str | None:
+        """Why the model cannot write archives; None if it can."""
+        has_codec = self.model_.has(ArchiveCodec.name)
+        return self.model_.artefact(ArchiveCodec).why_not if has_codec else self.model_.why_missing(ArchiveCodec.name)
 
     @property
     def _n_features_out(self) -> int:
         return self.n_latent_
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "chain_")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -7,23 +7,27 @@ import math
 import os
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 import narrows.data
+from narrows.chain import Chain
 from narrows.data import Source
 from narrows.data.scale import Trained, scale_warning, typical_magnitude
 from narrows.errors import DataError, RangeWarning, ShapeMismatchError, UnknownNameError, levels_to_caller
 from narrows.estimators.parameters import with_options
 from narrows.io.files import check_output
+from narrows.model.file import write_model
+from narrows.model.fitted import FittedModel, TrainedOn
 from narrows.parts.part import split_nested
 from narrows.training import Checkpoint, Training
 
@@ -54,12 +58,78 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         The median over records of a record's largest magnitude; None in models saved before it was measured.
     classes_ : ndarray of shape (n_classes,)
         The labels there were, sorted, where it was trained with labels.
+    model_ : FittedModel
+        All that training has learned. The attributes below are parts of it.
+    chain_ : Chain
+        The trained parts in a row.
+    record_ : "image" or "vector"
+        What the records were taken for.
+    trained_on_ : TrainedOn
+        Name and number of the training records, and the seed.
+    history_ : list of dict
+        One row for each epoch.
+    pretraining_history_ : list of dict
+        The same for the stages before, told apart by ``stage``.
     """
 
+    kind: ClassVar[str]
+    model_: FittedModel
+    shape_: tuple[int, ...]
+    dtype_: np.dtype[Any]
     classes_: NDArray[Any]
     range_: tuple[float, float]
     magnitude_: float | None
     random_state: Any
+
+    @property
+    def chain_(self) -> Chain:
+        """The trained parts in a row."""
+        return self.model_.chain
+
+    @property
+    def record_(self) -> str:
+        """What the records were taken for."""
+        return self.model_.schema.kind
+
+    @property
+    def trained_on_(self) -> TrainedOn:
+        """The run that the model comes from."""
+        return self.model_.trained_on
+
+    @property
+    def history_(self) -> list[dict[str, Any]]:
+        """One row for each epoch."""
+        return self.model_.history
+
+    @property
+    def pretraining_history_(self) -> list[dict[str, Any]]:
+        """One row for each epoch of the stages before."""
+        return self.model_.pretraining_history
+
+    def save(self, path: str | os.PathLike[str], *, force: bool = False) -> None:
+        """Write the model as one safetensors file, to be read by `narrows.load`.
+
+        Raises
+        ------
+        OutputExistsError
+            If the file exists and ``force`` is not set.
+        """
+        check_is_fitted(self)
+        write_model(replace(self.model_, feature_names=getattr(self, "feature_names_in_", None)), path, force=force)
+
+    def take_model(self, model: FittedModel) -> None:
+        """Become the estimator of a model that was read from a file."""
+        self.shape_, self.dtype_ = model.schema.shape, model.schema.dtype
+        self.range_, self.magnitude_ = model.range, model.scale.magnitude
+        self.n_features_in_ = math.prod(self.shape_)
+        if model.feature_names is not None:
+            self.feature_names_in_ = model.feature_names
+        if model.classes is not None:
+            self.classes_ = model.classes
+        self.model_ = model
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
 
     def set_params(self, **params: Any) -> Self:
         """Change parameters, nested ones as ``part__option``; a part given by name is made first.

@@ -18,11 +18,11 @@ from torch.nn import functional
 
 from narrows.chain import Chain
 from narrows.data import Source
+from narrows.data.scale import Trained
 from narrows.errors import DataError, InvalidParameterError
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.estimators.base import TRAIN_ON_FINITE, Data, RecordsEstimator, labels_of
 from narrows.estimators.fitting import LabelledSource, Split
-from narrows.estimators.parameters import record_of, training_of
 from narrows.estimators.preparation import (
     chain_stage,
     check_patience,
@@ -32,13 +32,25 @@ from narrows.estimators.preparation import (
     rows_by_stage,
     whole,
 )
+from narrows.model.fitted import FittedModel, TrainedOn
 from narrows.model.inference import encode
 from narrows.networks import Dense
 from narrows.networks.initialisation import undrawn
 from narrows.numerics.batches import Labelled
 from narrows.numerics.randomness import Stream
 from narrows.parts.options import Flag, check
-from narrows.training import JoinedRecords, LabelledRecords, Records, Stage, Training, Uncoupled, Watcher, train
+from narrows.records import schema_of
+from narrows.training import (
+    JoinedRecords,
+    LabelledRecords,
+    Records,
+    Stage,
+    Training,
+    Uncoupled,
+    Watcher,
+    resolve_training,
+    train,
+)
 
 __all__ = ["AutoencoderClassifier"]
 
@@ -91,6 +103,8 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
     ((3,), (3, 2))
     """
 
+    kind = "classifier"
+
     def __init__(
         self,
         autoencoder: Autoencoder | None = None,
@@ -139,11 +153,11 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         TrainingDivergedError
             If the loss stops being finite.
         """
-        self.__dict__.pop("chain_", None)
+        self.__dict__.pop("model_", None)
         source = self._open(X, reset=True, advice=TRAIN_ON_FINITE)
         self.classes_, labels = np.unique(labels_of(source, y), return_inverse=True)
         check("AutoencoderClassifier", "pretrain", self.pretrain, Flag())
-        settings, params = training_of(self.training), self._unfitted().get_params(deep=False)
+        settings, params = resolve_training(self.training), self._unfitted().get_params(deep=False)
         given, held_out_labels = None, None
         if validation is not None:
             if not isinstance(validation, tuple) or len(validation) != 2:
@@ -157,7 +171,8 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         seen = {"data": source, "validation data": given, "unlabelled data": more}
         seed, state = self._seed_and_checkpoint(checkpoint, seen, told, resume=resume)
 
-        parts = parts_for(params, source, seed)
+        schema = schema_of(params["record"], self.shape_, self.dtype_)
+        parts = parts_for(params, source, schema, seed)
         to_validate_on = None if given is None else LabelledSource(given, held_out_labels)
         apart = Split.of(LabelledSource(source, labels), to_validate_on, settings, seed, by_default=False)
         records, held_out = LabelledRecords(apart.records, labels), apart.held_out
@@ -190,12 +205,30 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
             resume=resume,
             threads=settings.threads,
         )
-        self.chain_ = chain.eval()
-        self.record_ = record_of(params["record"], source.shape)
-        self.coef_, self.intercept_ = (weight.detach().cpu().numpy() for weight in softmax_layer.parameters())
-        self.history_ = [row.to_json() for row in histories[-1]]
-        self.pretraining_history_ = rows_by_stage(before, histories[: len(before)])
+        coef, intercept = (weight.detach().cpu().numpy() for weight in softmax_layer.parameters())
+        self.model_ = FittedModel(
+            kind=self.kind,
+            parameters=clone(self).get_params(deep=False),
+            chain=chain.eval(),
+            schema=schema,
+            scale=Trained(*self.range_, self.dtype_, self.magnitude_),
+            trained_on=TrainedOn(source.name, len(records), seed),
+            history=[row.to_json() for row in histories[-1]],
+            pretraining_history=rows_by_stage(before, histories[: len(before)]),
+            classes=self.classes_,
+            arrays={"coef": coef, "intercept": intercept},
+        )
         return self
+
+    @property
+    def coef_(self) -> NDArray[Any]:
+        """W, shape (n_classes, n_latent)."""
+        return self.model_.arrays["coef"]
+
+    @property
+    def intercept_(self) -> NDArray[Any]:
+        """b, shape (n_classes,)."""
+        return self.model_.arrays["intercept"]
 
     def predict_proba(self, X: Data) -> NDArray[np.float64]:
         """Return the probability of each class of ``classes_`` for records (n, *shape), shape (n, n_classes)."""
@@ -215,9 +248,6 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         check_is_fitted(self)
         source = self._open(X, reset=False)
         return float(accuracy_score(labels_of(source, y), self.predict(source), sample_weight=sample_weight))
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "chain_")
 
     def _with_options(self, parameter: str, current: Any, options: dict[str, Any]) -> Any:
         if parameter == "autoencoder":

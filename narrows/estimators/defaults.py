@@ -15,11 +15,11 @@ from narrows.data.columns import Columns
 from narrows.errors import InvalidParameterError
 from narrows.likelihoods import Likelihood, Normal
 from narrows.networks import Convolutional, Dense, Network, Strided
-from narrows.networks.images import ImageLayout
 from narrows.parts.options import Many, Whole, check, optional
 from narrows.parts.part import OneOf, as_part
 from narrows.penalties import Penalty
 from narrows.preprocessing import MeanRemoval, Preprocessing, Standardise, UnitScale
+from narrows.records import Image, ImageLayout, Schema, Vector
 
 __all__ = ["choose_parts"]
 
@@ -29,6 +29,8 @@ _LARGEST_DENSE_IMAGE = 16_384
 _LARGEST_SMALL_RECORD = 4096
 # Up to here a linear path takes 16 MiB in encoder and decoder each.
 _MOST_PATH_WEIGHTS = 2**22
+# From this height and width on, an image has room for kernels.
+_SMALLEST_CONVOLVED_IMAGE = 8
 # From this height and width on, strided convolutions make smaller files than dense layers.
 _SMALLEST_STRIDED_IMAGE = 16
 # For small files: channels of a map after two stages, and how many times as many with each stage more. Those of a
@@ -38,17 +40,15 @@ _CODEC_CHANNELS = {"rounded": (8, 4), "vector-quantised": (16, 2)}
 _LAST_GRID = 16
 
 
-def choose_parts(params: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dtype[Any], columns: Columns) -> Parts:
-    """Return the parts that an autoencoder's parameters mean for records of a shape and dtype.
+def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Columns) -> Parts:
+    """Return the parts that an autoencoder's parameters mean for records of a schema.
 
     Parameters
     ----------
     params : mapping
-        As `Autoencoder.get_params` returns them: parts by value, by name, or "auto"; and what a ``record`` is.
-    shape : tuple of int
-        Shape of one record.
-    dtype : numpy.dtype
-        The records' stored dtype.
+        As `Autoencoder.get_params` returns them: parts by value, by name, or "auto".
+    schema : Schema
+        What a record is.
     columns : Columns
         What their values look like: decides the units in which they are trained on, where these are "auto".
 
@@ -58,15 +58,14 @@ def choose_parts(params: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dt
         If a parameter has a value that is not allowed, or two parts cannot be combined.
     """
     owner = "Autoencoder"
-    record = params["record"]
-    if record == "vector":  # everything is chosen as for a vector of as many values
-        shape = (math.prod(shape),)
+    if params["record"] == "vector":  # everything is chosen as for a vector of as many values
+        schema = Vector((math.prod(schema.shape),), schema.dtype)
     n_latent = check(owner, "n_latent", params["n_latent"], optional(Whole(1)))
     likelihood = (
         Normal(scale="learned") if _is_auto(params["likelihood"]) else as_part(Likelihood, params["likelihood"])
     )
     preprocessing = (
-        _preprocessing(shape, dtype, columns)
+        _preprocessing(schema, columns)
         if _is_auto(params["preprocessing"])
         else check(owner, "preprocessing", params["preprocessing"], Many(OneOf(Preprocessing)))
     )
@@ -79,17 +78,22 @@ def choose_parts(params: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dt
         restores_only = (corruption, penalties, params["pretraining"], params["conditional"]) == (None, (), None, False)
         has_path = restores_only and bottleneck.name == "plain" and likelihood.name != "bernoulli"
         network = _auto_network(
-            shape, n_latent, bottleneck, columns, is_unit=is_unit, has_path=has_path and _path_fits(shape, n_latent)
+            schema,
+            n_latent,
+            bottleneck,
+            columns,
+            is_unit=is_unit,
+            has_path=has_path and _path_fits(schema.shape, n_latent),
         )
     else:
         network = as_part(Network, params["network"])
-        if record == "vector" and network.for_images:
+        if params["record"] == "vector" and network.for_images:
             raise InvalidParameterError(
                 f"The network '{network.name}' is for images, and the records are taken for vectors. "
                 "Set network='dense', or record='image'."
             )
     if n_latent is None and getattr(network, "code_channels", None) is None:
-        n_latent = _n_latent(shape)
+        n_latent = _n_latent(schema.shape)
     return Parts(
         n_latent=n_latent,
         network=network,
@@ -106,7 +110,7 @@ def _is_auto(value: Any) -> bool:
 
 
 def _auto_network(
-    shape: tuple[int, ...],
+    schema: Schema,
     n_latent: int | None,
     bottleneck: Bottleneck,
     columns: Columns,
@@ -118,8 +122,8 @@ def _auto_network(
 
     Parameters
     ----------
-    shape : tuple of int
-        Shape of one record.
+    schema : Schema
+        What a record is.
     n_latent : int or None
         Length of the code, if it was set.
     bottleneck : Bottleneck
@@ -132,17 +136,17 @@ def _auto_network(
         Whether there is to be a linear path where the code is not one for files.
     """
     if bottleneck.name in _CODEC_CHANNELS:
-        return _codec_network(shape, n_latent, "sigmoid" if is_unit else "identity", _CODEC_CHANNELS[bottleneck.name])
+        return _codec_network(schema, n_latent, "sigmoid" if is_unit else "identity", _CODEC_CHANNELS[bottleneck.name])
     if has_path:
         output = "soft-clip" if is_unit and columns.are_bounded else "identity"
-        return Dense(widths=(_width(shape),), activation="silu", output_activation=output, linear_path=True)
-    return _network(shape, "sigmoid" if is_unit else "identity")
+        return Dense(widths=(_width(schema.shape),), activation="silu", output_activation=output, linear_path=True)
+    return _network(schema, "sigmoid" if is_unit else "identity")
 
 
-def _network(shape: tuple[int, ...], output_activation: str) -> Network:
-    n_values = math.prod(shape)
-    if n_values > _LARGEST_DENSE_IMAGE and _is_image(shape):
-        layout = ImageLayout.of(shape)
+def _network(schema: Schema, output_activation: str) -> Network:
+    n_values = math.prod(schema.shape)
+    layout = _layout(schema, least=_SMALLEST_CONVOLVED_IMAGE)
+    if n_values > _LARGEST_DENSE_IMAGE and layout is not None:
         n_stages = max(math.ceil(math.log2(max(layout.height, layout.width) / _LAST_GRID)), 1)
         return Convolutional(
             channels=tuple(min(16 * 2**stage, 64) for stage in range(n_stages)),
@@ -153,25 +157,23 @@ def _network(shape: tuple[int, ...], output_activation: str) -> Network:
         )
     # A sigmoid that starts far from the data can saturate for good.
     return Dense(
-        widths=(_width(shape),),
+        widths=(_width(schema.shape),),
         activation="silu",
         output_activation=output_activation,
         start_at_mean=output_activation == "sigmoid",
     )
 
 
-def _codec_network(
-    shape: tuple[int, ...], n_latent: int | None, output_activation: str, channels: tuple[int, int]
-) -> Network:
+def _codec_network(schema: Schema, n_latent: int | None, output_activation: str, channels: tuple[int, int]) -> Network:
     """Return a network for a code that is written to a file: a map for images unless its length is given."""
-    if not _is_image(shape) or min(ImageLayout.of(shape).height, ImageLayout.of(shape).width) < _SMALLEST_STRIDED_IMAGE:
+    layout = _layout(schema, least=_SMALLEST_STRIDED_IMAGE)
+    if layout is None:
         return Dense(
-            widths=(_width(shape), _width(shape)),
+            widths=(_width(schema.shape), _width(schema.shape)),
             activation="silu",
             output_activation=output_activation,
             start_at_mean=output_activation == "sigmoid",
         )
-    layout = ImageLayout.of(shape)
     n_stages = min(max(math.ceil(math.log2(max(layout.height, layout.width) / _LAST_GRID)), 2), 4)
     return Strided(
         channels=(32, *[64] * (n_stages - 1)),
@@ -194,11 +196,10 @@ def _path_fits(shape: tuple[int, ...], n_latent: int | None) -> bool:
     return n_values <= _LARGEST_DENSE_IMAGE and n_values * length <= _MOST_PATH_WEIGHTS
 
 
-def _is_image(shape: tuple[int, ...]) -> bool:
-    if len(shape) not in (2, 3):
-        return False
-    layout = ImageLayout.of(shape)
-    return min(layout.height, layout.width) >= 8
+def _layout(schema: Schema, *, least: int) -> ImageLayout | None:
+    """Return the layout of images of at least so many pixels in height and width; None for other records."""
+    large_enough = isinstance(schema, Image) and min(schema.layout.height, schema.layout.width) >= least
+    return schema.layout if isinstance(schema, Image) and large_enough else None
 
 
 def _n_latent(shape: tuple[int, ...]) -> int:
@@ -207,7 +208,8 @@ def _n_latent(shape: tuple[int, ...]) -> int:
     return min(max(n_values // 4, 1), 32 if n_values <= _LARGEST_SMALL_RECORD else 128)
 
 
-def _preprocessing(shape: tuple[int, ...], dtype: np.dtype[Any], columns: Columns) -> tuple[Preprocessing, ...]:
+def _preprocessing(schema: Schema, columns: Columns) -> tuple[Preprocessing, ...]:
+    shape, dtype = schema.shape, schema.dtype
     if dtype == np.bool_ or (dtype == np.uint8 and (columns.are_bounded or len(shape) > 1)):
         return (UnitScale(),)
     if columns.are_bounded:

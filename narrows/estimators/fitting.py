@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from narrows.chain import Chain
 from narrows.data import Source
+from narrows.data.scale import Trained
 from narrows.errors import InvalidParameterError
 from narrows.estimators.base import TRAIN_ON_FINITE, Data, labels_of
-from narrows.estimators.parameters import device_of, record_of, residual_of, training_of
 from narrows.estimators.preparation import (
     chain_stage,
     labelled,
@@ -28,41 +28,23 @@ from narrows.estimators.preparation import (
 )
 from narrows.estimators.selection import choose
 from narrows.lossless.contract import Residual, ResidualModule
-from narrows.model.artefacts.measuring import TrainingRecords
+from narrows.model.artefacts import TrainingRecords
+from narrows.model.fitted import FittedModel, Kept, TrainedOn
 from narrows.numerics.randomness import Stream, generator
 from narrows.numerics.threads import one_openmp_thread
 from narrows.parts.options import Flag, check
-from narrows.training import Checkpoint, Epoch, Records, Stage, Training, Watcher, train
+from narrows.parts.part import as_optional_part
+from narrows.records import Schema
+from narrows.training import Epoch, Records, Stage, Training, resolve_device, resolve_training, train
 from narrows.training.loop import mean_loss
 from narrows.training.workers import Workers, most_workers
 
 if TYPE_CHECKING:
     from narrows.estimators.autoencoder import Autoencoder
 
-__all__ = ["CONDITIONAL", "Kept", "LabelledSource", "Split", "described", "open_for_training", "train_parts"]
+__all__ = ["CONDITIONAL", "LabelledSource", "Split", "described", "open_for_training", "train_model"]
 
 CONDITIONAL = "This conditional model"
-
-
-@dataclass(frozen=True)
-class Kept:
-    """Which weights a fit kept, and what they cost.
-
-    Attributes
-    ----------
-    epoch : int or None
-        Whose weights were kept. None: not those of the network that was trained, but a linear autoencoder at the
-        principal components.
-    loss : float
-        Mean loss of a training record in nats: of a network that of the epoch, while the weights were changing.
-    validation_loss : float or None
-        Mean loss of a validation record in nats. None where there were none, or where the linear autoencoder has
-        learned from them in the end, as it does from those held out by default.
-    """
-
-    epoch: int | None
-    loss: float
-    validation_loss: float | None
 
 
 @dataclass(frozen=True)
@@ -119,7 +101,7 @@ class Split:
         by_default : bool
             Whether some are held out where no share was asked for.
         """
-        device = device_of(settings)
+        device = resolve_device(settings)
         everything = Records(data.source.values, device)
         if validation is not None:
             return cls(everything, None, labelled(Records(validation.source.values, device), validation.labels))
@@ -169,28 +151,45 @@ def described(
     return {"data": data.source, "validation data": held_out}, {"labels": data.labels, "validation labels": its_labels}
 
 
-def train_parts(
+def train_model(
     params: Mapping[str, Any],
     data: LabelledSource,
     validation: LabelledSource | None,
-    n_classes: int,
-    seed: int,
     *,
-    watcher: Watcher | None,
-    checkpoint: Checkpoint | None,
-    resume: bool,
-) -> tuple[dict[str, Any], TrainingRecords]:
+    schema: Schema,
+    scale: Trained,
+    classes: NDArray[Any] | None,
+    seed: int,
+    **run: Any,
+) -> tuple[FittedModel, TrainingRecords]:
     """Train what an autoencoder's parameters mean.
+
+    Parameters
+    ----------
+    params : mapping
+        As `Autoencoder.get_params` returns them.
+    data, validation : LabelledSource
+        The records to train on, and those to validate on.
+    schema : Schema
+        What a record is.
+    scale : Trained
+        Range and magnitude of the training values.
+    classes : ndarray or None
+        The labels of a conditional model.
+    seed : int
+        Where all randomness comes from.
+    **run
+        ``watcher``, ``checkpoint`` and ``resume``, as `narrows.training.train` takes them.
 
     Returns
     -------
-    learned : dict
-        The attributes of the trained autoencoder, by name.
+    model : FittedModel
+        Without artefacts.
     records : TrainingRecords
         What it was trained on, without what was held out.
     """
-    settings, source, labels = training_of(params["training"]), data.source, data.labels
-    parts = parts_for(params, source, seed, n_classes=n_classes)
+    settings, source, labels = resolve_training(params["training"]), data.source, data.labels
+    parts = parts_for(params, source, schema, seed, n_classes=0 if classes is None else len(classes))
     apart = Split.of(data, validation, settings, seed, by_default=parts.network.linear_path)
     learned_from = apart.records
     records = labelled(learned_from, labels)
@@ -198,13 +197,12 @@ def train_parts(
     pretraining = pretraining_stages(params, chain, records)
     stage = chain_stage(params, chain, records, apart.held_out, name="all layers" if pretraining else "")
     stages = [*pretraining, stage]
-    part, residual = residual_of(params["residual"]), None
+    part, residual = as_optional_part(Residual, params["residual"]), None
     if part is not None:
         weights = generator(seed, Stream.LOSSLESS_WEIGHTS)
-        residual = part.build(source.shape, source.dtype, weights).to(device_of(settings))
+        residual = part.build(source.shape, source.dtype, weights).to(resolve_device(settings))
         stages.append(_residual_stage(part, residual, learned_from))
     everything = whole(chain=chain, residual=residual)
-    run: dict[str, Any] = {"watcher": watcher, "checkpoint": checkpoint, "resume": resume}
     histories = train(stages, everything, seed=seed, threads=settings.threads, **run)
     history = histories[len(pretraining)]
     is_auto = isinstance(params["network"], str) and params["network"] == "auto"
@@ -217,18 +215,21 @@ def train_parts(
         learned_from = apart.everything.only(apart.rows_for_pca)
         records = labelled(learned_from, labels)
         kept = _kept_linear(kept_chain, records, apart, settings)
-    learned = {
-        "chain_": kept_chain.eval(),
-        "record_": record_of(params["record"], source.shape),
-        "residual_": residual,
-        "history_": [row.to_json() for row in history],
-        "pretraining_history_": rows_by_stage(pretraining, histories[: len(pretraining)]),
-        "n_latent_": math.prod(kept_chain.bottleneck.z_shape),
-        "trained_on_": {"name": source.name, "n_records": len(learned_from), "seed": seed},
-        "comparison_": comparison,
-        "kept_": kept,
-    }
-    return learned, TrainingRecords(source.values, apart.rows_for_pca, records, learned_from)
+    model = FittedModel(
+        kind="autoencoder",
+        parameters=params,
+        chain=kept_chain.eval(),
+        schema=schema,
+        scale=scale,
+        trained_on=TrainedOn(source.name, len(learned_from), seed),
+        history=[row.to_json() for row in history],
+        pretraining_history=rows_by_stage(pretraining, histories[: len(pretraining)]),
+        comparison=comparison,
+        kept=kept,
+        classes=classes,
+        residual=residual,
+    )
+    return model, TrainingRecords(source.values, apart.rows_for_pca, records, learned_from)
 
 
 def _kept_epoch(stage: Stage, history: Sequence[Epoch]) -> Kept:

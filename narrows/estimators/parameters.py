@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
-
-import torch
 
 from narrows.bottlenecks import Bottleneck
 from narrows.corruptions import Corruption
-from narrows.data.arrays import guess_record
 from narrows.errors import InvalidParameterError, UnknownNameError
 from narrows.likelihoods import Likelihood
 from narrows.lossless import Residual
+from narrows.model.artefacts import Artefact
 from narrows.networks import Network
-from narrows.parts.options import Choice, check
 from narrows.parts.part import Part, as_part, split_nested
 from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing
-from narrows.training import Training
+from narrows.training import resolve_training
 from narrows.training.pretraining import Pretraining
 
-__all__ = ["device_of", "pretraining_of", "record_of", "residual_of", "training_of", "with_options"]
+__all__ = ["artefacts_of", "with_options"]
 
 _SINGLE: dict[str, type[Part]] = {
     "network": Network,
@@ -33,50 +31,10 @@ _SINGLE: dict[str, type[Part]] = {
 _SEVERAL: dict[str, type[Part]] = {"preprocessing": Preprocessing, "penalties": Penalty}
 
 
-def training_of(settings: Training | None) -> Training:
-    """Return the settings that a parameter 'training' means."""
-    if settings is None:
-        return Training()
-    if not isinstance(settings, Training):
-        raise InvalidParameterError(f"The 'training' of Autoencoder must be a Training or None. Got {settings!r}.")
-    return settings
-
-
-def record_of(value: str, shape: tuple[int, ...]) -> str:
-    """Return what a parameter 'record' means for records of a shape: "image" or "vector"."""
-    check("Autoencoder", "record", value, Choice("auto", "image", "vector"))
-    guessed = guess_record(shape)
-    if value == "image" and guessed != "image":
-        raise InvalidParameterError(
-            "Images are records of shape (H, W), (H, W, channels) or (channels, H, W). "
-            f"Got record='image' for records of shape {shape}: set record='vector'."
-        )
-    return guessed if value == "auto" else value
-
-
-def pretraining_of(value: str | Pretraining | None) -> Pretraining | None:
-    """Return the part that a parameter 'pretraining' means."""
-    return None if value is None else as_part(Pretraining, value)  # type: ignore[type-abstract]
-
-
-def residual_of(value: str | Residual | None) -> Residual | None:
-    """Return the part that a parameter 'residual' means."""
-    return None if value is None else as_part(Residual, value)  # type: ignore[type-abstract]
-
-
-def device_of(settings: Training | None) -> torch.device:
-    """Return the device that the settings mean on this machine."""
-    settings = training_of(settings)
-    if settings.device == "cuda" and not torch.cuda.is_available():
-        raise InvalidParameterError("The device 'cuda' was asked for, but PyTorch sees none here. Use 'auto' or 'cpu'.")
-    wanted = settings.device if settings.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(wanted)
-
-
 def with_options(parameter: str, current: Any, options: dict[str, Any]) -> Any:
     """Return a parameter's value with some of the options inside it changed."""
     if parameter == "training":
-        return training_of(current).clone().set_params(**options)
+        return resolve_training(current).clone().set_params(**options)
     is_auto = isinstance(current, str) and current == "auto"
     if parameter in _SEVERAL and current and not is_auto:
         given = [current] if isinstance(current, (str, Part)) else current
@@ -101,3 +59,20 @@ def with_options(parameter: str, current: Any, options: dict[str, Any]) -> Any:
 
 def _option_names(parts: list[Any]) -> list[str]:
     return [f"{part.name}__{option}" for part in parts for option in part.get_params()]
+
+
+def artefacts_of(value: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the artefacts that a parameter 'artefacts' means, in the order in which they are measured.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such artefact; the nearest is suggested.
+    """
+    if isinstance(value, str) and value == "all":
+        return tuple(Artefact.registry)
+    names = [value] if isinstance(value, str) else list(value)
+    for name in names:
+        if name not in Artefact.registry:
+            raise UnknownNameError("artefact", str(name), Artefact.registry)
+    return tuple(name for name in Artefact.registry if name in names)

@@ -16,11 +16,21 @@ from narrows.data import Source
 from narrows.data.columns import Columns
 from narrows.errors import InvalidParameterError
 from narrows.estimators.defaults import choose_parts
-from narrows.estimators.parameters import device_of, pretraining_of, record_of, training_of
 from narrows.numerics.batches import batch_size
 from narrows.numerics.randomness import Stream, generator, rng
 from narrows.numerics.threads import one_openmp_thread
-from narrows.training import Epoch, LabelledRecords, Records, Stage, Training
+from narrows.parts.part import as_optional_part
+from narrows.records import Schema
+from narrows.training import (
+    Epoch,
+    LabelledRecords,
+    Records,
+    Stage,
+    Training,
+    resolve_device,
+    resolve_training,
+)
+from narrows.training.pretraining import Pretraining
 
 __all__ = [
     "chain_stage",
@@ -40,17 +50,16 @@ _BATCH = 1024
 _FEW, _ENOUGH = 20, 2000
 
 
-def parts_for(params: Mapping[str, Any], source: Source, seed: int, *, n_classes: int = 0) -> Parts:
+def parts_for(params: Mapping[str, Any], source: Source, schema: Schema, seed: int, *, n_classes: int = 0) -> Parts:
     """Return the parts that an autoencoder's parameters mean for these data."""
-    record_of(params["record"], source.shape)  # which may be refused
-    columns = Columns.of(source.values, seed)
-    return replace(choose_parts(params, source.shape, source.dtype, columns), n_classes=n_classes)
+    return replace(choose_parts(params, schema, Columns.of(source.values, seed)), n_classes=n_classes)
 
 
 def new_chain(parts: Parts, settings: Training, source: Source, records: Records, seed: int) -> Chain:
     """Return an untrained chain, prepared for the records to train on."""
     precision = torch.float64 if settings.precision == "float64" else torch.float32
-    chain = Chain(parts, source.shape, source.dtype, generator(seed, Stream.WEIGHTS)).to(device_of(settings), precision)
+    chain = Chain(parts, source.shape, source.dtype, generator(seed, Stream.WEIGHTS))
+    chain = chain.to(resolve_device(settings), precision)
     with one_openmp_thread():  # how sums are cut among threads decides their last bits
         chain.prepare_for(records.batches)
     return chain
@@ -58,7 +67,7 @@ def new_chain(parts: Parts, settings: Training, source: Source, records: Records
 
 def pretraining_stages(params: Mapping[str, Any], chain: Chain, records: Records) -> list[Stage]:
     """Return the stages that come before the whole chain is trained."""
-    pretraining = pretraining_of(params["pretraining"])
+    pretraining = as_optional_part(Pretraining, params["pretraining"])
     if pretraining is not None and chain.parts.n_classes:
         raise InvalidParameterError(
             "Layers are trained one by one without labels. Set pretraining=None, or conditional=False."
@@ -78,7 +87,7 @@ def chain_stage(
     DataError
         If values held out lie outside the likelihood's support.
     """
-    settings = training_of(params["training"])
+    settings = resolve_training(params["training"])
     check_patience(settings, held_out)
     if held_out is not None and chain.likelihood.is_bounded:
         for batch in held_out.batches(batch_size(chain.shape, _BATCH)):

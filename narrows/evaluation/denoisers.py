@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from narrows.errors import DataError, InvalidParameterError, MissingPackageError
 from narrows.model.artefacts.pca import PrincipalComponents
-from narrows.networks.images import ImageLayout
+from narrows.records import ImageLayout
 
 __all__ = ["is_image", "median_filter", "non_local_means", "pca"]
 

@@ -26,7 +26,7 @@ from narrows.errors import MissingPackageError, ShapeMismatchError
 from narrows.estimators.autoencoder import Autoencoder, Data
 from narrows.evaluation.denoisers import median_filter, non_local_means, pca
 from narrows.evaluation.metrics import unit_of
-from narrows.model.artefacts.measuring import pca_of
+from narrows.model.artefacts import PrincipalComponents
 from narrows.model.inference import to_stored
 from narrows.numerics.batches import batch_size
 from narrows.numerics.randomness import Stream, rng
@@ -290,7 +290,7 @@ def _alternatives(model: Autoencoder, noise: float) -> dict[str, _Alternative]:
     n_components = n_components.round().astype(int)
 
     def by_pca(x: NDArray[np.float64], n_components: int) -> NDArray[np.float64]:
-        return pca(x, pca_of(model).in_units(unit), n_components)
+        return pca(x, model.model_.artefact(PrincipalComponents).in_units(unit), n_components)
 
     functions: dict[str, Callable[..., NDArray[np.float64]]]
     functions = {"median filter": median_filter, "non-local means": non_local_means, "PCA": by_pca}

@@ -13,9 +13,9 @@ import narrows.data
 from narrows.bottlenecks.vector_quantised import VectorQuantisedModule
 from narrows.errors import InvalidParameterError, ShapeMismatchError
 from narrows.estimators.autoencoder import Autoencoder, Data
-from narrows.estimators.selection import warn_if_worse
 from narrows.evaluation.codebook import codebook_use
 from narrows.evaluation.likelihood import bounds
+from narrows.model.comparison import warn_if_worse
 from narrows.model.inference import mean_total, noise_of, reconstruct
 from narrows.numerics.batches import batch_size
 from narrows.parts.options import Whole, check
@@ -119,7 +119,7 @@ def evaluate(
         cross_entropy += _cross_entropy(x, x_hat)
         nats += mean_total(model.chain_, values, told, noise=noise[1]) * len(values)
     if model.pca_ is not None:
-        warn_if_worse(model, scaled, scaled_by_pca, sum_of_squares, "these records")
+        warn_if_worse(model.model_, scaled, scaled_by_pca, sum_of_squares, "these records")
     mse = squared / len(source) / n_values
     peak = 1.0 if unit != 1 else model.range_[1] - model.range_[0]
     return {

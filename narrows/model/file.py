@@ -4,7 +4,7 @@ The header's metadata hold ``narrows``, a JSON object: ``format``, the parameter
 records' shape and dtype, what they were taken for, the number of weights, the history, which epoch was kept, and
 ``sha256`` of all that and the tensors, in the order of their names. The tensor ``frozen`` is the integer decoder as
 bytes (`narrows.codec.frozen`), or ``not_frozen`` says why there is none. The tensors ``density.*`` are the arrays of
-`narrows.model.artefacts.latent_density.CodeDensity`. Of what could not be measured, ``unmeasured`` says why, by its
+`narrows.model.artefacts.latent_density.LatentDensity`. Of what could not be measured, ``unmeasured`` says why, by its
 name in `narrows.model.artefacts.measuring`; without a codec the tensors ``residual.*`` are the trained network of
 residuals. JSON has no numbers that are not finite; where a loss is none, there is null.
 """
@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
@@ -28,37 +29,47 @@ from narrows.bottlenecks import Bottleneck
 from narrows.chain import Chain, Parts
 from narrows.corruptions import Corruption
 from narrows.data.arrays import check_dtype, check_shape
+from narrows.data.scale import Trained
 from narrows.errors import DataNotFoundError, ModelFileError
-from narrows.estimators.fitting import Kept
-from narrows.estimators.parameters import device_of, record_of, residual_of, training_of
-from narrows.estimators.selection import Comparison
 from narrows.io.files import write_atomically
 from narrows.likelihoods import Likelihood
 from narrows.lossless import Residual
 from narrows.lossless.contract import ResidualModule
-from narrows.model.artefacts.archive_codec import IntegerHalf
-from narrows.model.artefacts.latent_density import CodeDensity
-from narrows.model.artefacts.measuring import codec_error
-from narrows.model.artefacts.pca import PrincipalComponents
+from narrows.model.artefacts import ArchiveCodec, Artefact
+from narrows.model.comparison import Comparison
+from narrows.model.fitted import FittedModel, Kept, TrainedOn
 from narrows.networks import Network
 from narrows.numerics.randomness import Stream, generator
-from narrows.parts.part import Part
+from narrows.parts.part import Part, as_optional_part
 from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing
+from narrows.records import Schema, schema_of
 from narrows.training import Training
 from narrows.training.pretraining import Pretraining
 
-if TYPE_CHECKING:
-    from narrows.estimators.autoencoder import Autoencoder
-
-__all__ = ["describe", "load", "save"]
+__all__ = ["Unbuilt", "describe", "read_model", "write_model"]
 
 FORMAT = 1
-_OLD = "The model was saved before models had integer decoders. Train it again."
-_LEARNED = ("n_features_in_", "n_latent_", "trained_on_", "range_", "history_")
+_ARRAYS = "arrays."
 
 
-def save(model: Autoencoder, path: str | os.PathLike[str], *, force: bool = False) -> None:
+@dataclass(frozen=True)
+class Unbuilt:
+    """An estimator that is a parameter of another one, as the file describes it.
+
+    Attributes
+    ----------
+    kind : str
+        Kind of the estimator.
+    params : dict
+        Its parameters.
+    """
+
+    kind: str
+    params: dict[str, Any]
+
+
+def write_model(model: FittedModel, path: str | os.PathLike[str], *, force: bool = False) -> None:
     """Write a fitted model; whole or not at all.
 
     Raises
@@ -66,37 +77,22 @@ def save(model: Autoencoder, path: str | os.PathLike[str], *, force: bool = Fals
     OutputExistsError
         If the file exists and ``force`` is not set.
     """
-    tensors = {f"chain.{name}": t.detach().cpu().contiguous() for name, t in model.chain_.state_dict().items()}
-    if model.pca_ is not None:
-        tensors |= {
-            "pca.mean": torch.from_numpy(model.pca_.mean),
-            "pca.components": torch.from_numpy(np.ascontiguousarray(model.pca_.components)),
-        }
-        if model.pca_.scale is not None:
-            tensors["pca.scale"] = torch.from_numpy(model.pca_.scale)
-    if model.density_ is not None:
-        arrays = model.density_.to_arrays()
-        tensors |= {f"density.{name}": torch.from_numpy(np.ascontiguousarray(arrays[name])) for name in arrays}
-    if model.residual_ is not None:
-        trained = model.residual_.state_dict().items()
+    tensors = {f"chain.{name}": t.detach().cpu().contiguous() for name, t in model.chain.state_dict().items()}
+    arrays = {f"{_ARRAYS}{name}": array for name, array in model.arrays.items()}
+    for artefact in model.artefacts.values():
+        arrays |= artefact.to_tensors()
+    tensors |= {name: torch.from_numpy(np.array(array, order="C")) for name, array in arrays.items()}
+    if model.residual is not None:
+        trained = model.residual.state_dict().items()
         tensors |= {f"residual.{name}": t.detach().cpu().contiguous() for name, t in trained}
-    if codec_error(model) is None:
-        tensors["frozen"] = torch.frombuffer(bytearray(model.frozen_.blob), dtype=torch.uint8)
     header = _finite(describe(model))
     header["sha256"] = _digest(header, tensors)
     data = to_bytes(tensors, {"narrows": json.dumps(header, allow_nan=False)})
     write_atomically(path, lambda file: _write(file, data), force=force)
 
 
-def load(path: str | os.PathLike[str], *, device: str = "auto") -> Autoencoder:
-    """Return the model in a file.
-
-    Parameters
-    ----------
-    path : path-like
-        As `save` wrote it.
-    device : "auto", "cpu" or "cuda"
-        Where it is to work.
+def read_model(path: str | os.PathLike[str]) -> FittedModel:
+    """Return the model in a file, on the CPU.
 
     Raises
     ------
@@ -105,73 +101,99 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Autoencoder:
     ModelFileError
         If the file is no model, is damaged, or was written by a newer narrows.
     """
-    from narrows.estimators.autoencoder import Autoencoder
-
     header, tensors = _read(path)
     try:
-        model = Autoencoder(**{name: _from_json(value) for name, value in header["params"].items()})
-        training = training_of(model.training)
-        parts = Parts(**{name: _from_json(value) for name, value in header["parts"].items()})
-        shape, dtype = tuple(header["shape"]), np.dtype(header["dtype"])
-        check_shape((1, *shape), "What it was trained on")
-        check_dtype(dtype, "What it was trained on")
-        chain = _fill(parts, shape, dtype, {name[6:]: t for name, t in tensors.items() if name.startswith("chain.")})
-        for name in _LEARNED:
-            setattr(model, name, header[name])
-        model.pretraining_history_ = header.get("pretraining_history_", [])
-        model.magnitude_ = None if header.get("magnitude_") is None else float(header["magnitude_"])
-        if header["feature_names_in_"] is not None:
-            model.feature_names_in_ = np.array(header["feature_names_in_"], dtype=object)
-        if "classes_" in header:
-            model.classes_ = np.array(header["classes_"])
-        if len(getattr(model, "classes_", ())) != parts.n_classes:
-            raise ValueError(f"it has labels of {parts.n_classes} classes, but not their names")
-        model.comparison_ = Comparison(**header["comparison"]) if "comparison" in header else None
-        # Older files lack the next two.
-        model.kept_ = Kept(**header["kept"]) if "kept" in header else None
-        model.record_ = record_of(header.get("record", "auto"), shape)
-        model.shape_, model.dtype_, model.range_ = shape, dtype, tuple(header["range_"])
-        reasons = model.unmeasured_ = {str(name): str(reason) for name, reason in header.get("unmeasured", {}).items()}
-        frozen = tensors["frozen"].numpy().tobytes() if "frozen" in tensors else str(header.get("not_frozen", _OLD))
-        model.integer_half_ = None if "codec" in reasons else IntegerHalf(frozen)
-        model.pca_ = None if "pca" in reasons else _pca(tensors)
-        model.density_ = _density(tensors, math.prod(chain.bottleneck.z_shape))
-        model.residual_ = _residual(model, tensors)
+        return _with_artefacts(_model(header, tensors), header, tensors)
     except Exception as error:  # whatever a header that lies leads to
         raise ModelFileError(f"{path} is a narrows model that cannot be rebuilt: {error}") from error
-    if device != "auto" or model.training is not None:
-        model.training = training.set_params(device=device)
-    model.chain_ = chain.to(device_of(model.training)).eval()
-    if model.residual_ is not None:
-        model.residual_.to(device_of(model.training))
-    return model
 
 
-def describe(model: Autoencoder) -> dict[str, Any]:
+def describe(model: FittedModel) -> dict[str, Any]:
     """Return everything about a fitted model but its tensors, as plain JSON values."""
     import narrows
 
-    why_not = codec_error(model)
-    names = getattr(model, "feature_names_in_", None)
-    return {
+    low, high = model.range
+    halves = nn.ModuleList([model.chain.encoder, model.chain.decoder])
+    entries = {
         "format": FORMAT,
         "narrows": narrows.__version__,
-        "params": {name: _to_json(value) for name, value in model.get_params(deep=False).items()},
-        "parts": {name: _to_json(value) for name, value in vars(model.chain_.parts).items()},
-        "shape": list(model.shape_),
-        "dtype": model.dtype_.name,
-        "record": model.record_,
-        "n_weights": sum(p.numel() for p in nn.ModuleList([model.encoder_, model.decoder_]).parameters()),
-        "feature_names_in_": None if names is None else [str(name) for name in names],
-        **({} if model.comparison_ is None else {"comparison": asdict(model.comparison_)}),
-        **({} if model.kept_ is None else {"kept": asdict(model.kept_)}),
-        **({} if why_not is None else {"not_frozen": why_not}),
-        **({"unmeasured": model.unmeasured_} if model.unmeasured_ else {}),
-        **{name: getattr(model, name) for name in _LEARNED},
-        **({} if model.magnitude_ is None else {"magnitude_": model.magnitude_}),
-        **({"classes_": model.classes_.tolist()} if model.chain_.parts.n_classes else {}),
-        **({"pretraining_history_": model.pretraining_history_} if model.pretraining_history_ else {}),
+        "kind": None if model.kind == "autoencoder" else model.kind,
+        "params": {name: _to_json(value) for name, value in model.parameters.items()},
+        "parts": {name: _to_json(value) for name, value in vars(model.chain.parts).items()},
+        "shape": list(model.schema.shape),
+        "dtype": model.schema.dtype.name,
+        "record": model.schema.kind,
+        "n_weights": sum(weight.numel() for weight in halves.parameters()),
+        "comparison": None if model.comparison is None else asdict(model.comparison),
+        "kept": None if model.kept is None else asdict(model.kept),
+        "unmeasured": dict(model.unmeasured) or None,
+        "magnitude_": model.scale.magnitude,
+        "classes_": None if model.classes is None else model.classes.tolist(),
+        "pretraining_history_": model.pretraining_history or None,
     }
+    names = model.feature_names
+    described = {name: value for name, value in entries.items() if value is not None} | {
+        "feature_names_in_": None if names is None else [str(name) for name in names],
+        "n_features_in_": int(np.prod(model.schema.shape, dtype=np.int64)),
+        "n_latent_": model.n_latent,
+        "trained_on_": asdict(model.trained_on),
+        "range_": [low, high],
+        "history_": model.history,
+    }
+    for artefact in model.artefacts.values():
+        described |= artefact.to_json()
+    if ArchiveCodec.name in model.unmeasured:
+        described["not_frozen"] = model.why_missing(ArchiveCodec.name)
+    return described
+
+
+def _model(header: dict[str, Any], tensors: dict[str, Tensor]) -> FittedModel:
+    """Return the model of a file without artefacts."""
+    parameters = {name: _from_json(value) for name, value in header["params"].items()}
+    parts = Parts(**{name: _from_json(value) for name, value in header["parts"].items()})
+    shape, dtype = tuple(header["shape"]), np.dtype(header["dtype"])
+    check_shape((1, *shape), "What it was trained on")
+    check_dtype(dtype, "What it was trained on")
+    schema = schema_of(header.get("record", "auto"), shape, dtype)
+    classes = np.array(header["classes_"]) if "classes_" in header else None
+    if parts.n_classes and (classes is None or len(classes) != parts.n_classes):
+        raise ValueError(f"it has labels of {parts.n_classes} classes, but not their names")
+    low, high = header["range_"]
+    magnitude = header.get("magnitude_")
+    return FittedModel(
+        kind=str(header.get("kind", "autoencoder")),
+        parameters=parameters,
+        chain=_fill(parts, schema, {name[6:]: t for name, t in tensors.items() if name.startswith("chain.")}),
+        schema=schema,
+        scale=Trained(low, high, dtype, None if magnitude is None else float(magnitude)),
+        trained_on=TrainedOn(**header["trained_on_"]),
+        history=header["history_"],
+        pretraining_history=header.get("pretraining_history_", []),
+        comparison=Comparison(**header["comparison"]) if "comparison" in header else None,
+        kept=Kept(**header["kept"]) if "kept" in header else None,  # older files lack it
+        classes=classes,
+        feature_names=_names(header["feature_names_in_"]),
+        arrays={name[len(_ARRAYS) :]: t.numpy() for name, t in tensors.items() if name.startswith(_ARRAYS)},
+        residual=_residual(parameters, schema, tensors),
+    )
+
+
+def _with_artefacts(model: FittedModel, header: dict[str, Any], tensors: dict[str, Tensor]) -> FittedModel:
+    reasons = {str(name): str(reason) for name, reason in header.get("unmeasured", {}).items()}
+    arrays: Mapping[str, NDArray[Any]] = {
+        name: t.numpy() for name, t in tensors.items() if not name.startswith(("chain.", "residual.", _ARRAYS))
+    }
+    found = {
+        name: kind.from_file(arrays, header, model)
+        for name, kind in Artefact.registry.items()
+        if name not in reasons and model.kind == "autoencoder"
+    }
+    there = {name: artefact for name, artefact in found.items() if artefact is not None}
+    return replace(model, artefacts=there, unmeasured=reasons)
+
+
+def _names(names: list[str] | None) -> NDArray[Any] | None:
+    return None if names is None else np.array(names, dtype=object)
 
 
 def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -196,10 +218,10 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tenso
     return _finite(header), tensors
 
 
-def _fill(parts: Parts, shape: tuple[int, ...], dtype: np.dtype[Any], tensors: dict[str, Tensor]) -> Chain:
+def _fill(parts: Parts, schema: Schema, tensors: dict[str, Tensor]) -> Chain:
     """Return the chain with these tensors; memory is taken for what is in the file, whatever the header claims."""
     with torch.device("meta"):
-        chain = Chain(parts, shape, dtype, generator(0, Stream.WEIGHTS))
+        chain = Chain(parts, schema.shape, schema.dtype, generator(0, Stream.WEIGHTS))
     _load(chain, tensors)
     chain.lay_out()
     return chain
@@ -215,32 +237,16 @@ def _load(module: nn.Module, tensors: dict[str, Tensor]) -> None:
     module.load_state_dict(tensors, assign=True)
 
 
-def _residual(model: Autoencoder, tensors: dict[str, Tensor]) -> ResidualModule | None:
+def _residual(parameters: Mapping[str, Any], schema: Schema, tensors: dict[str, Tensor]) -> ResidualModule | None:
     """Return the network of residuals; None where there is none, or where the codec has it."""
     trained = {name[9:]: t for name, t in tensors.items() if name.startswith("residual.")}
-    part = residual_of(model.residual)
+    part = as_optional_part(Residual, parameters.get("residual"))
     if not trained or part is None:
         return None
     with torch.device("meta"):
-        module = part.build(model.shape_, model.dtype_, generator(0, Stream.LOSSLESS_WEIGHTS))
+        module = part.build(schema.shape, schema.dtype, generator(0, Stream.LOSSLESS_WEIGHTS))
     _load(module, trained)
-    return module
-
-
-def _pca(tensors: dict[str, Tensor]) -> PrincipalComponents:
-    scale = tensors["pca.scale"].numpy() if "pca.scale" in tensors else None
-    return PrincipalComponents(tensors["pca.mean"].numpy(), tensors["pca.components"].numpy(), scale)
-
-
-def _density(tensors: dict[str, Tensor], n_latent: int) -> CodeDensity | None:
-    """Return the density of codes; None in models that were saved before there were such."""
-    arrays = {name[8:]: t.numpy() for name, t in tensors.items() if name.startswith("density.")}
-    if not arrays:
-        return None
-    density = CodeDensity.from_arrays(arrays)
-    if len(density.centre) != n_latent:
-        raise ValueError(f"its density is one of {len(density.centre)} numbers, its codes have {n_latent}")
-    return density
+    return module  # type: ignore[no-any-return]
 
 
 def _finite(header: dict[str, Any]) -> dict[str, Any]:
@@ -272,6 +278,9 @@ _AXES: dict[str, type[Part]] = {
 def _to_json(value: Any) -> Any:
     if isinstance(value, Part):
         return value.to_json()
+    if hasattr(value, "get_params"):
+        params = {name: _to_json(one) for name, one in value.get_params(deep=False).items()}
+        return {"estimator": value.kind, "params": params}
     if isinstance(value, (list, tuple)):
         return [_to_json(one) for one in value]
     if isinstance(value, np.generic):
@@ -285,4 +294,6 @@ def _from_json(value: Any) -> Any:
         return tuple(_from_json(one) for one in value)
     if not isinstance(value, dict):
         return value
+    if "estimator" in value:
+        return Unbuilt(str(value["estimator"]), {name: _from_json(one) for name, one in value["params"].items()})
     return _AXES[value["axis"]].from_json(value)

@@ -13,10 +13,11 @@ from narrows.errors import InvalidParameterError, NotDecodableError, NotFreezabl
 from narrows.networks.activations import ACTIVATIONS, activation, inverse_activation
 from narrows.networks.conditions import join
 from narrows.networks.contract import Decoder, Encoder, Network, Sizes, Switches
-from narrows.networks.images import FromChannelsFirst, ImageLayout, Reshape
+from narrows.networks.images import FromChannelsFirst, Reshape, to_channels_first
 from narrows.networks.initialisation import INITIALISATIONS, initialise, undrawn
 from narrows.networks.pooling import NEED_SWITCHES, MaxPool, Unpool, repeating
 from narrows.parts.options import Choice, Many, Whole, option, optional
+from narrows.records import ImageLayout
 
 __all__ = ["Convolutional"]
 
@@ -150,12 +151,12 @@ class _ConvolutionalEncoder(Encoder):
         return last[0]
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        return self._to_h(self.stages(join(self.layout.to_channels_first(x), condition)))
+        return self._to_h(self.stages(join(to_channels_first(self.layout, x), condition)))
 
     def with_switches(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Switches]:
         if not self.gives_switches:
             return self(x, condition), ()
-        y, remembered = join(self.layout.to_channels_first(x), condition), []
+        y, remembered = join(to_channels_first(self.layout, x), condition), []
         for layer in (layer for stage in self.stages for layer in stage.children()):
             if isinstance(layer, MaxPool):
                 y, switches = layer.with_switches(y)
@@ -208,7 +209,7 @@ class _ConvolutionalDecoder(Decoder):
         return self.last
 
     def start_at(self, parameters: Tensor) -> None:
-        means = self.layout.to_channels_first(parameters.unsqueeze(0)).mean((0, 2, 3))
+        means = to_channels_first(self.layout, parameters.unsqueeze(0)).mean((0, 2, 3))
         with torch.no_grad():
             self.last.get_parameter("bias").copy_(inverse_activation(self.output_activation, means))
 

@@ -13,9 +13,10 @@ from narrows.errors import InvalidParameterError
 from narrows.networks.activations import ACTIVATIONS, activation, inverse_activation
 from narrows.networks.conditions import join
 from narrows.networks.contract import Decoder, Encoder, Network, Sizes
-from narrows.networks.images import FromChannelsFirst, ImageLayout, Reshape
+from narrows.networks.images import FromChannelsFirst, Reshape, to_channels_first
 from narrows.networks.initialisation import INITIALISATIONS, initialise, undrawn
 from narrows.parts.options import Choice, Many, Whole, option, optional
+from narrows.records import ImageLayout
 
 __all__ = ["Strided"]
 
@@ -121,7 +122,7 @@ class _StridedEncoder(Encoder):
         return self.layers[-1 if self.is_map else -2]
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        return self.layers(join(self.layout.to_channels_first(x), condition))  # type: ignore[no-any-return]
+        return self.layers(join(to_channels_first(self.layout, x), condition))  # type: ignore[no-any-return]
 
 
 class _StridedDecoder(Decoder):
@@ -153,7 +154,7 @@ class _StridedDecoder(Decoder):
         return self.layers[-2]
 
     def start_at(self, parameters: Tensor) -> None:
-        means = self.layout.to_channels_first(parameters.unsqueeze(0)).mean((0, 2, 3))
+        means = to_channels_first(self.layout, parameters.unsqueeze(0)).mean((0, 2, 3))
         with torch.no_grad():
             self.layers[-2].get_parameter("bias").copy_(inverse_activation(self.output_activation, means))
 

@@ -22,7 +22,7 @@ from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 from narrows.errors import InvalidParameterError, UnknownNameError
 from narrows.parts.options import Allowed, check, option
 
-__all__ = ["OneOf", "Part", "as_part", "split_nested"]
+__all__ = ["OneOf", "Part", "as_optional_part", "as_part", "split_nested"]
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(option,))
@@ -177,6 +177,11 @@ def as_part(axis: type[AnyPart], value: AnyPart | str | dict[str, Any]) -> AnyPa
     if isinstance(value, dict):
         return axis.from_json(value)
     raise InvalidParameterError(f"The {axis.axis} must be {OneOf(axis)}. Got {value!r}.")
+
+
+def as_optional_part(axis: type[AnyPart], value: AnyPart | str | dict[str, Any] | None) -> AnyPart | None:
+    """Return what `as_part` does, or None for None."""
+    return None if value is None else as_part(axis, value)
 
 
 def _look_up(axis: type[AnyPart], name: object) -> type[AnyPart]:

@@ -7,7 +7,7 @@ from narrows.training.optimisers import SGD, Adadelta, Adam, Optimiser
 from narrows.training.progress import Epoch, Watcher
 from narrows.training.records import JoinedRecords, LabelledRecords, Records
 from narrows.training.schedules import Constant, Cosine, OneCycle, Schedule
-from narrows.training.settings import Training
+from narrows.training.settings import Training, resolve_device, resolve_training
 from narrows.training.stages import Stage
 
 __all__ = [
@@ -29,5 +29,7 @@ __all__ = [
     "Training",
     "Uncoupled",
     "Watcher",
+    "resolve_device",
+    "resolve_training",
     "train",
 ]

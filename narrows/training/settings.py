@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
+from narrows.errors import InvalidParameterError
 from narrows.parts.options import Choice, Flag, Real, Whole, option, optional
 from narrows.parts.part import OneOf, Part
 from narrows.training.optimisers import Adam, Optimiser
 from narrows.training.schedules import Schedule
 
-__all__ = ["Training"]
+__all__ = ["Training", "resolve_device", "resolve_training"]
 
 # What 'epochs=None' comes to: enough steps to get most of the quality, few enough to wait for.
 _STEPS = 6_000
@@ -56,3 +59,33 @@ class Training(Part, axis="training", name="training"):
             return self.epochs
         steps_an_epoch = -(-n_records // self.batch_size)
         return min(max(_STEPS // steps_an_epoch, _FEWEST_EPOCHS), _MOST_EPOCHS)
+
+
+def resolve_training(settings: Training | None) -> Training:
+    """Return the settings that a parameter 'training' means; None means the defaults.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the value is no settings.
+    """
+    if settings is None:
+        return Training()
+    if not isinstance(settings, Training):
+        raise InvalidParameterError(f"The 'training' of Autoencoder must be a Training or None. Got {settings!r}.")
+    return settings
+
+
+def resolve_device(settings: Training | None) -> torch.device:
+    """Return the device that the settings mean on this machine.
+
+    Raises
+    ------
+    InvalidParameterError
+        If there is no such device.
+    """
+    settings = resolve_training(settings)
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise InvalidParameterError("The device 'cuda' was asked for, but PyTorch sees none here. Use 'auto' or 'cpu'.")
+    wanted = settings.device if settings.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(wanted)

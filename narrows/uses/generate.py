@@ -27,7 +27,7 @@ from narrows.data import Source
 from narrows.errors import InvalidParameterError, ShapeMismatchError
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.estimators.base import listed
-from narrows.model.artefacts.measuring import density_of
+from narrows.model.artefacts import LatentDensity
 from narrows.model.inference import decode, draw, nearest_codes, noise_of, returned_dtype, to_stored
 from narrows.numerics.randomness import Stream, rng
 from narrows.parts.options import Choice, Real, Whole, check
@@ -91,7 +91,7 @@ def sample(
 
 
 def sample_codes(model: Autoencoder, n: int, *, source: str = "auto", random_state: Any = None) -> NDArray[Any]:
-    """Return n flat codes (n, n_latent_) drawn from N(0, I) or from ``density_``; `Autoencoder.sample` says when which.
+    """Return n flat codes (n, n_latent_), drawn from N(0, I) or from ``latent_density_`` as `Autoencoder.sample` says.
 
     NumPy draws them, so that a seed gives the same codes on every device. Where a code cannot be just any numbers
     (``rounded``, ``top-k``), what is drawn is brought to the nearest that it can be.
@@ -106,7 +106,7 @@ def sample_codes(model: Autoencoder, n: int, *, source: str = "auto", random_sta
             "The bottleneck 'gaussian' and the penalty 'mmd' make models with a prior."
         )
     if source == "density" or not has_prior(model):
-        return _possible(model, density_of(model).sample(n, numbers))
+        return _possible(model, model.model_.artefact(LatentDensity).sample(n, numbers))
     return _possible(model, numbers.standard_normal((n, model.n_latent_)))
 
 
@@ -158,7 +158,7 @@ def manifold(model: Autoencoder, n: int = 20, *, y: ArrayLike | None = None) -> 
     if has_prior(model):
         across = up = ndtri(levels)
     else:
-        drawn = density_of(model).sample(_DRAWN, rng(0, Stream.MANIFOLD))
+        drawn = model.model_.artefact(LatentDensity).sample(_DRAWN, rng(0, Stream.MANIFOLD))
         across, up = np.quantile(drawn, levels, axis=0).T
     codes = np.stack(np.meshgrid(across, up[::-1]), axis=-1).reshape(-1, 2)
     records = _records_of(model, _possible(model, codes), _classes(model, y, len(codes)))
@@ -201,7 +201,8 @@ def traversals(
     if has_prior(model):
         mean, deviation = np.zeros(model.n_latent_), np.ones(model.n_latent_)
     else:
-        mean, deviation = density_of(model).mean, density_of(model).deviation
+        density = model.model_.artefact(LatentDensity)
+        mean, deviation = density.mean, density.deviation
     start = mean if record is None else _encoded(model, [record], y)[0]
     deviations = np.linspace(-span, span, n)
 

@@ -62,7 +62,7 @@ def test_the_tighter_the_bound_the_larger_the_file(floats, tmp_path):
 def test_the_signal_to_noise_ratio_is_of_what_comes_back(codec_model, images, tmp_path):
     summary, back = there_and_back(images, codec_model, tmp_path, max_error=20)
     mse = np.square(back.astype(float) - images).mean()
-    assert summary.psnr_db == pytest.approx(20 * np.log10(codec_model.frozen_.peak) - 10 * np.log10(mse))
+    assert summary.psnr_db == pytest.approx(20 * np.log10(codec_model.codec_.peak) - 10 * np.log10(mse))
 
 
 @pytest.mark.parametrize("bound", [0, 0.01, "0.1%"])
@@ -82,7 +82,7 @@ def test_floats_with_nans_and_infinities(floats, tmp_path, bound):
 
 
 def test_noise_takes_no_more_than_itself_and_a_few_bytes(codec_model, tmp_path, rng):
-    noise = rng.integers(0, 256, (2000, 8, 8)).astype(codec_model.frozen_.dtype)
+    noise = rng.integers(0, 256, (2000, 8, 8)).astype(codec_model.codec_.dtype)
     summary, back = there_and_back(noise, codec_model, tmp_path, lossless=True)
     np.testing.assert_array_equal(back, noise)
     assert summary.n_bytes < noise.nbytes * 1.01
@@ -127,14 +127,14 @@ def test_what_has_no_use_within_a_bound_is_refused_before_the_model_is_loaded(
 
 
 def test_nothing_is_expected_or_advised_within_a_bound(codec_model, tmp_path, rng):
-    noise = (255 * rng.integers(0, 2, (300, 8, 8))).astype(codec_model.frozen_.dtype)
+    noise = (255 * rng.integers(0, 2, (300, 8, 8))).astype(codec_model.codec_.dtype)
     summary, _ = there_and_back(noise, codec_model, tmp_path, max_error=2)
     assert (summary.expected_psnr_db, summary.expected_bytes_per_record, summary.warnings) == (None, None, ())
     assert there_and_back(noise, codec_model, tmp_path)[0].warnings
 
 
 def test_how_chunks_are_kept_is_said(codec_model, floats, tmp_path, rng):
-    noise = rng.integers(0, 256, (5000, 8, 8)).astype(codec_model.frozen_.dtype)
+    noise = rng.integers(0, 256, (5000, 8, 8)).astype(codec_model.codec_.dtype)
     assert there_and_back(noise, codec_model, tmp_path, lossless=True)[0].chunks_kept == {"plain": 2}
     assert there_and_back(noise * 0, codec_model, tmp_path, lossless=True)[0].chunks_kept.keys() == {"zstd"}
     assert there_and_back(noise, codec_model, tmp_path)[0].chunks_kept == {}
@@ -175,7 +175,7 @@ def test_one_record_and_a_range(codec_model, images, tmp_path):
 
 
 def test_images_larger_than_records_come_back_whole(codec_model, tmp_path, rng):
-    image = rng.integers(0, 256, (2, 21, 30)).astype(codec_model.frozen_.dtype)
+    image = rng.integers(0, 256, (2, 21, 30)).astype(codec_model.codec_.dtype)
     _, back = there_and_back(image, codec_model, tmp_path, lossless=True)
     np.testing.assert_array_equal(back, image)
     with pytest.raises(InvalidParameterError, match="overlap"):

@@ -54,7 +54,7 @@ def photos(digits):
 
 
 def decoded(model, records, quality):
-    return model.frozen_.decode(model.quantise(records, quality), quality)
+    return model.codec_.decode(model.quantise(records, quality), quality)
 
 
 # There and back
@@ -66,10 +66,10 @@ def test_what_comes_back_is_what_the_codec_decodes(request, data, path, name, em
     model, records = request.getfixturevalue(name), data[name]
     summary = narrows.compress(records, path, model=model, embed_model=embed)
     restored = narrows.restore(path, model=None if embed else model)
-    usual = model.frozen_.usual
+    usual = model.codec_.usual
     assert (restored.dtype, restored.shape) == (records.dtype, records.shape)
     np.testing.assert_array_equal(restored, decoded(model, records, usual))
-    assert summary.expected_psnr_db == model.frozen_.qualities[usual].psnr_db
+    assert summary.expected_psnr_db == model.codec_.qualities[usual].psnr_db
     assert verify(path, model=None if embed else model).is_intact
     assert inspect(path).has_model == embed
 
@@ -82,7 +82,7 @@ def test_records_of_any_dtype(table, path, dtype):
     summary = narrows.compress(scaled, path, model=model, embed_model=True)
     restored = narrows.restore(path)
     assert restored.dtype == scaled.dtype
-    np.testing.assert_array_equal(restored, decoded(model, scaled, model.frozen_.usual))
+    np.testing.assert_array_equal(restored, decoded(model, scaled, model.codec_.usual))
     error = restored.astype(np.float64) - scaled.astype(np.float64)
     assert summary.max_error == np.abs(error).max()
     peak = float(scaled.max()) - float(scaled.min())
@@ -95,9 +95,9 @@ def test_a_loaded_model_makes_the_same_bytes(codec_model, digits, tmp_path):
     for name, model in given.items():
         narrows.compress(digits[1], tmp_path / name, model=model)
     assert len({(tmp_path / name).read_bytes() for name in given}) == 1
-    for model in (*given.values(), str(tmp_path / "model"), codec_model.frozen_):
+    for model in (*given.values(), str(tmp_path / "model"), codec_model.codec_):
         np.testing.assert_array_equal(
-            narrows.restore(tmp_path / "path", model=model), decoded(codec_model, digits[1], codec_model.frozen_.usual)
+            narrows.restore(tmp_path / "path", model=model), decoded(codec_model, digits[1], codec_model.codec_.usual)
         )
 
 
@@ -128,7 +128,7 @@ def test_a_watcher_is_told_how_far_it_is(codec_model, digits, path, monkeypatch)
 
 
 def test_more_decibels_take_more_bytes(ladder_model, digits, tmp_path):
-    qualities = ladder_model.frozen_.qualities
+    qualities = ladder_model.codec_.qualities
     sizes = []
     for position, quality in enumerate(qualities):
         path = tmp_path / f"{position}.narrows"
@@ -147,14 +147,14 @@ def test_more_decibels_take_more_bytes(ladder_model, digits, tmp_path):
 
 
 def test_a_size_is_kept(ladder_model, digits, path):
-    wanted = ladder_model.frozen_.qualities[3].bytes_per_record + 1e-6
+    wanted = ladder_model.codec_.qualities[3].bytes_per_record + 1e-6
     narrows.compress(digits[1], path, model=ladder_model, bytes_per_record=wanted)
     assert inspect(path).metadata["quality"] == 3
 
 
 def test_neither_is_the_usual_quality(ladder_model, digits, path):
     narrows.compress(digits[1], path, model=ladder_model)
-    assert inspect(path).metadata["quality"] == ladder_model.frozen_.usual
+    assert inspect(path).metadata["quality"] == ladder_model.codec_.usual
 
 
 @pytest.mark.parametrize(
@@ -247,8 +247,8 @@ def test_an_encoder_that_fails_leaves_the_archive_as_it_was(ladder_model, digits
 @pytest.mark.parametrize("embed", [False, True])
 @pytest.mark.parametrize("quality", [1, None])
 def test_appending_keeps_the_quality(ladder_model, digits, path, embed, quality):
-    asked = {} if quality is None else {"psnr": ladder_model.frozen_.qualities[quality].psnr_db}
-    position = ladder_model.frozen_.usual if quality is None else quality
+    asked = {} if quality is None else {"psnr": ladder_model.codec_.qualities[quality].psnr_db}
+    position = ladder_model.codec_.usual if quality is None else quality
     narrows.compress(digits[1][:100], path, model=ladder_model, embed_model=embed, **asked)
     model = None if embed else ladder_model
     for start, again in ((100, {}), (200, asked), (300, {"embed_model": embed})):
@@ -265,8 +265,8 @@ def test_appending_keeps_the_quality(ladder_model, digits, path, embed, quality)
 def test_appending_in_another_quality_is_refused(ladder_model, digits, path, embed):
     narrows.compress(digits[1][:10], path, model=ladder_model, embed_model=embed)
     kept = path.read_bytes()
-    finest = ladder_model.frozen_.qualities[0]
-    with pytest.raises(ArchiveError, match=rf"is of quality {ladder_model.frozen_.usual}, .* in quality 0"):
+    finest = ladder_model.codec_.qualities[0]
+    with pytest.raises(ArchiveError, match=rf"is of quality {ladder_model.codec_.usual}, .* in quality 0"):
         narrows.compress(
             digits[1], path, model=ladder_model, append=True, bytes_per_record=finest.bytes_per_record + 1e-9
         )
@@ -322,10 +322,10 @@ def test_foreign_data_never_fail(request, path, name, kind):
     records = foreign(model.shape_, model.dtype_)[kind]
     summary = narrows.compress(records, path, model=model)
     restored = narrows.restore(path, model=model)
-    np.testing.assert_array_equal(restored, decoded(model, records, model.frozen_.usual))
+    np.testing.assert_array_equal(restored, decoded(model, records, model.codec_.usual))
     assert summary.unlike <= len(records)
     json.dumps(summary.to_json(), allow_nan=False)
-    symbols = model.frozen_.n_symbols
+    symbols = model.codec_.n_symbols
     assert summary.n_bytes < 1500 + len(records) * symbols * 6, "an escape costs a few bytes"
 
 
@@ -351,7 +351,7 @@ def test_a_warning_says_when_records_are_unlike(codec_model, digits, path):
 
 def test_a_warning_says_when_the_quality_asked_for_is_missed(codec_model, digits, path):
     """The worst of the training data alone come back worse than all of them together."""
-    codec = codec_model.frozen_
+    codec = codec_model.codec_
     error = np.square(decoded(codec_model, digits[0], 3) - digits[0].astype(float)).mean((1, 2))
     worst = digits[0][np.argsort(error)[-200:]]
     asked = codec.qualities[3].psnr_db - 0.01
@@ -382,7 +382,7 @@ def test_the_summary_adds_up(request, data, path, name, embed):
     summary = narrows.compress(records, path, model=model, embed_model=embed)
     restored = narrows.restore(path, model=model if not embed else None).astype(np.float64)
     error = restored - records
-    usual = model.frozen_.usual
+    usual = model.codec_.usual
     assert summary.path == str(path)
     assert summary.n_bytes == path.stat().st_size
     assert summary.records == summary.total_records == len(records)
@@ -391,13 +391,13 @@ def test_the_summary_adds_up(request, data, path, name, embed):
     assert summary.ratio_to_raw == records.nbytes / path.stat().st_size
     assert summary.zstd_bytes == len(zstandard.ZstdCompressor(level=19).compress(records.tobytes()))
     assert summary.ratio_to_zstd == summary.zstd_bytes / summary.n_bytes
-    assert summary.model_bytes == len(model.frozen_.only(usual).blob)
+    assert summary.model_bytes == len(model.codec_.only(usual).blob)
     assert summary.model_embedded is embed
     assert summary.max_error == np.abs(error).max()
     peak = 255 if records.dtype == np.uint8 else float(model.range_[1] - model.range_[0])
     assert summary.psnr_db == pytest.approx(10 * math.log10(peak**2 / np.square(error).mean()))
     mse = np.square(error).reshape(len(error), -1).mean(1)
-    assert summary.unlike == (mse > model.frozen_.qualities[usual].mse_limit).sum()
+    assert summary.unlike == (mse > model.codec_.qualities[usual].mse_limit).sum()
     values = json.loads(json.dumps(summary.to_json(), allow_nan=False))
     assert values["n_bytes"] == summary.n_bytes
     assert values["pays_after"] == summary.pays_after
@@ -446,7 +446,7 @@ def test_larger_images_are_cut_into_tiles_and_come_back_whole(ladder_model, phot
     summary = narrows.compress(photos, path, model=ladder_model, overlap=overlap, embed_model=True)
     tiling = Tiling.of((20, 27), (8, 8), overlap)
     assert (summary.records, summary.total_records, summary.raw_bytes) == (7, 7, photos.nbytes)
-    expected = tiling.assemble(decoded(ladder_model, tiling.cut(photos), ladder_model.frozen_.usual))
+    expected = tiling.assemble(decoded(ladder_model, tiling.cut(photos), ladder_model.codec_.usual))
     np.testing.assert_array_equal(narrows.restore(path), expected)
     np.testing.assert_array_equal(narrows.restore(path, records=(2, 5)), expected[2:5])
     with narrows.open_archive(path) as archive:
@@ -460,7 +460,7 @@ def test_larger_images_are_cut_into_tiles_and_come_back_whole(ladder_model, phot
 def test_of_an_image_only_its_own_tiles_are_decoded(ladder_model, photos, path, monkeypatch):
     many = np.tile(photos, (30, 1, 1))
     narrows.compress(many, path, model=ladder_model)
-    codec = ladder_model.frozen_
+    codec = ladder_model.codec_
     decoded_records = []
 
     def decode(symbols, quality, **how):
@@ -476,7 +476,7 @@ def test_of_an_image_only_its_own_tiles_are_decoded(ladder_model, photos, path, 
 def test_of_a_map_a_group_of_64_is_decoded(large_digits, path, monkeypatch):
     network = Strided(channels=(4, 6), depth=0, code_channels=8)
     model = narrows.recipe("codec", network=network, bottleneck__n_hidden=4, training__epochs=1, random_state=0)
-    codec = model.fit(large_digits[0][:300]).frozen_
+    codec = model.fit(large_digits[0][:300]).codec_
     narrows.compress(large_digits[1], path, model=model)
     expected, decode = narrows.restore(path, model=codec), codec.decode
     decoded_records = []
@@ -515,7 +515,7 @@ def test_appended_images_overlap_as_those_before(ladder_model, codec_model, digi
     narrows.compress(photos[6:], path, model=ladder_model, append=True, overlap=overlap)
     assert inspect(path).metadata["tiling"]["overlap"] == overlap
     tiling = Tiling.of((20, 27), (8, 8), overlap)
-    expected = tiling.assemble(decoded(ladder_model, tiling.cut(photos), ladder_model.frozen_.usual))
+    expected = tiling.assemble(decoded(ladder_model, tiling.cut(photos), ladder_model.codec_.usual))
     np.testing.assert_array_equal(narrows.restore(path, model=ladder_model), expected)
     with pytest.raises(ArchiveError, match=f"an overlap of {overlap}, and cannot be appended to with records of 8×8"):
         narrows.compress(digits[1], path, model=ladder_model, append=True)
@@ -530,7 +530,7 @@ def test_appending_leaves_a_damaged_chunk_to_verify(ladder_model, digits, path):
     data[inspect(path).header_bytes + 60] ^= 1
     path.write_bytes(data)
     narrows.compress(digits[1][100:], path, model=ladder_model, append=True)
-    expected = decoded(ladder_model, digits[1], ladder_model.frozen_.usual)
+    expected = decoded(ladder_model, digits[1], ladder_model.codec_.usual)
     np.testing.assert_array_equal(narrows.restore(path, model=ladder_model, records=(100, 360)), expected[100:])
     assert verify(path).lost == ((0, 100),)
 

@@ -215,11 +215,11 @@ def test_models(make, codec, fuzz, records, embedded):
     assert (inspect(bare).has_model, inspect(whole).has_model) == (False, True)
 
     class Fitted:
-        frozen_ = codec
+        codec_ = codec
 
     class Unfrozen:
         @property
-        def frozen_(self):
+        def codec_(self):
             raise NotFreezableError("its pooling remembers where.")
 
     for path, model in ((bare, codec), (bare, Fitted()), (whole, None), (whole, codec)):

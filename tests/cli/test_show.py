@@ -68,7 +68,7 @@ def test_a_number_that_is_not_defined_is_null_in_json_and_a_dash_in_words(narrow
 
 def test_what_pca_leaves_is_said_to_be_missing_where_the_model_has_no_pca(narrows, model, monkeypatch):
     loaded = package.load(model)
-    loaded.pca_ = None
+    loaded.model_ = loaded.model_.without_artefact("pca", "The model was saved without it.")
     monkeypatch.setattr("narrows.cli.evaluate.load_model", lambda path, device: loaded)
     lines = [line for line in narrows("evaluate", "digits:test", "-m", model).stdout.splitlines() if "pca_" in line]
     assert len(lines) == 2

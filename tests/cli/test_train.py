@@ -132,7 +132,7 @@ def test_a_model_for_archives_that_keep_bits_misses_no_quality(codec_model, monk
 
 
 def test_a_quality_that_only_a_finer_step_reaches_is_said_with_the_option_that_takes_it(codec_model, monkeypatch):
-    asked = codec_model.frozen_.qualities[codec_model.frozen_.usual].psnr_db + 0.26
+    asked = codec_model.codec_.qualities[codec_model.codec_.usual].psnr_db + 0.26
     monkeypatch.setattr(codec_model.chain_.parts.likelihood, "psnr", asked)
     (warning,) = quality_warnings(codec_model)
     assert f"narrows compress --psnr {asked:g}` takes a finer quality" in warning
@@ -274,7 +274,7 @@ def test_ctrl_c_after_the_training_saves_the_model_and_says_how_to_measure_the_r
 
     command = ("train", "digits:train", "-o", "m.safetensors", *FAST, "--quiet")
     with monkeypatch.context() as patch:
-        patch.setattr("narrows.model.artefacts.archive_codec.IntegerHalf.freeze", interrupt)
+        patch.setattr("narrows.model.artefacts.archive_codec.ArchiveCodec.freeze", interrupt)
         result = narrows(*command, code=130)
     assert "The trained model is saved in m.safetensors; it has no archive codec." in result.stderr
     assert result.stderr.rstrip().endswith("--quiet --resume --force")

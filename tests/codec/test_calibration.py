@@ -31,17 +31,17 @@ MOST_DB = 0.05
 
 def mean_psnr(model, restored, records):
     error = restored.astype(np.float64) - records.astype(np.float64)
-    return psnr_db(float(np.square(error).mean()), model.frozen_.peak)
+    return psnr_db(float(np.square(error).mean()), model.codec_.peak)
 
 
 def freezing_costs(model, records, quality):
     """Return by how many dB the integer decoder is worse than the network, at the same symbols."""
     symbols = model.quantise(records, quality)
-    codes = symbols * model.frozen_.qualities[quality].steps
+    codes = symbols * model.codec_.qualities[quality].steps
     if isinstance(model.chain_.bottleneck, VectorQuantisedModule):  # symbols are no code in steps, but stand for one
         codes = model.chain_.bottleneck.symbols_to_z(torch.from_numpy(symbols)).flatten(1).numpy()
     network = to_stored(decode(model.chain_, codes.astype(np.float64)), model.dtype_)
-    integers = model.frozen_.decode(symbols, quality)
+    integers = model.codec_.decode(symbols, quality)
     return mean_psnr(model, network, records) - mean_psnr(model, integers, records)
 
 
@@ -51,21 +51,21 @@ def freezing_costs(model, records, quality):
 @pytest.mark.parametrize("name", ["ladder_model", "table_model"])
 def test_a_ladder_goes_from_coarse_to_fine(request, name):
     model = request.getfixturevalue(name)
-    qualities = model.frozen_.qualities
+    qualities = model.codec_.qualities
     assert 4 <= len(qualities) <= 10
     for coarse, fine in itertools.pairwise(qualities):
         assert coarse.psnr_db < fine.psnr_db
         assert coarse.bytes_per_record < fine.bytes_per_record
         assert (coarse.steps >= fine.steps).all()
     best = qualities[-1].psnr_db
-    usual = model.frozen_.usual
+    usual = model.codec_.usual
     assert qualities[usual].psnr_db >= best - 0.1
     assert all(quality.psnr_db < best - 0.1 for quality in qualities[:usual]), "the coarsest that is near the best"
 
 
 @pytest.mark.parametrize("name", ["codec_model", "map_model"])
 def test_a_rounded_code_has_two_octaves_of_steps(request, name):
-    qualities = request.getfixturevalue(name).frozen_.qualities
+    qualities = request.getfixturevalue(name).codec_.qualities
     steps = np.array([quality.steps for quality in qualities])
     assert (steps == steps[:, :1]).all(), "one step for all numbers of a code"
     np.testing.assert_allclose(steps[:, 0] / steps[2, 0], [2, 2**0.5, 1, 0.5**0.5, 0.5])
@@ -75,7 +75,7 @@ def test_a_rounded_code_has_two_octaves_of_steps(request, name):
 
 def test_what_was_measured_is_what_training_data_give(ladder_model, codec_model, table_model, table, digits):
     for model, records in ((ladder_model, digits[0]), (codec_model, digits[0]), (table_model, table)):
-        codec = model.frozen_
+        codec = model.codec_
         for position, quality in enumerate(codec.qualities):
             symbols = model.quantise(records, position)
             restored = codec.decode(symbols, position)
@@ -87,7 +87,7 @@ def test_what_was_measured_is_what_training_data_give(ladder_model, codec_model,
 
 
 def test_the_usual_quality_of_a_rounded_code_is_the_one_it_was_trained_for(codec_model, digits):
-    codec = codec_model.frozen_
+    codec = codec_model.codec_
     assert codec.usual == 2
     assert codec.qualities[2].psnr_db == pytest.approx(14.0, abs=0.1)
     assert 0.5 <= codec.qualities[2].steps[0] <= 2
@@ -147,16 +147,16 @@ def test_a_number_that_says_nothing_costs_nothing():
 def test_training_data_that_are_all_the_same_have_one_quality_and_cost_nothing():
     records = np.full((50, 4), 3.5, np.float32)
     model = narrows.Autoencoder(2, network=Dense(widths=(4,)), training=narrows.Training(epochs=1)).fit(records)
-    (quality,) = model.frozen_.qualities
+    (quality,) = model.codec_.qualities
     assert quality.psnr_db == math.inf
     assert quality.bytes_per_record < 0.01
-    np.testing.assert_array_equal(model.frozen_.decode(model.quantise(records), 0), records)
+    np.testing.assert_array_equal(model.codec_.decode(model.quantise(records), 0), records)
 
 
 def test_one_training_record_is_enough():
     records = np.arange(64, dtype=np.uint8).reshape(1, 8, 8)
     model = narrows.recipe("codec", n_latent=2, training__epochs=1).fit(records)
-    assert model.frozen_.decode(model.quantise(records), 0).shape == (1, 8, 8)
+    assert model.codec_.decode(model.quantise(records), 0).shape == (1, 8, 8)
 
 
 @pytest.mark.parametrize("quality", [99, -99, "finest"])
@@ -188,7 +188,7 @@ def test_whole_numbers_cost_next_to_nothing(name, digits):
     settings = {"training__epochs": 2, "random_state": 0, **changes.get(name, {})}
     model = narrows.recipe(name, **settings).fit(digits[0][:400])
     records = digits[1][:200]
-    for quality in {0, model.frozen_.usual, len(model.frozen_.qualities) - 1}:
+    for quality in {0, model.codec_.usual, len(model.codec_.qualities) - 1}:
         assert freezing_costs(model, records, quality) <= MOST_DB
 
 
@@ -196,7 +196,7 @@ def test_whole_numbers_cost_next_to_nothing(name, digits):
 def test_whole_numbers_cost_next_to_nothing_in_trained_models(request, name, digits, large_digits, table):
     model = request.getfixturevalue(name)
     records = {"map_model": large_digits[1], "table_model": table}.get(name, digits[1])
-    for quality in range(len(model.frozen_.qualities)):
+    for quality in range(len(model.codec_.qualities)):
         assert freezing_costs(model, records, quality) <= MOST_DB
 
 
@@ -207,7 +207,7 @@ def test_whole_numbers_cost_next_to_nothing_on_mnist(name, mnist_images):
     if name == "codec":  # its own network takes a minute
         model.set_params(network=Dense(widths=(64,), output_activation="sigmoid", start_at_mean=True), n_latent=16)
     model.fit(np.asarray(train[:2000]))
-    for quality in range(0, len(model.frozen_.qualities), 2):
+    for quality in range(0, len(model.codec_.qualities), 2):
         assert freezing_costs(model, np.asarray(test[:300]), quality) <= MOST_DB
 
 
@@ -216,7 +216,7 @@ def test_what_has_no_whole_numbers_says_why(monkeypatch, digits):
     model = narrows.Autoencoder(2, network=Dense(widths=(4,), activation="silu"), training=narrows.Training(epochs=1))
     model.fit(digits[0][:50])
     with pytest.raises(NotFreezableError, match="there are no integer operations for its SiLU"):
-        _ = model.frozen_
+        _ = model.codec_
     assert model.reconstruct(digits[1][:3]).shape == (3, 8, 8), "everything else works"
 
 
@@ -320,14 +320,14 @@ def test_counting_makes_tables_better_than_the_prior_not_worse(request, name, di
 def test_a_prior_that_knows_nothing_of_the_others_is_counted(digits):
     model = narrows.recipe("codec", n_latent=3, bottleneck__prior="independent", training__epochs=1, random_state=0)
     model.fit(digits[0][:300])
-    assert all(isinstance(quality.entropy, Independent) for quality in model.frozen_.qualities)
+    assert all(isinstance(quality.entropy, Independent) for quality in model.codec_.qualities)
 
 
 # Choosing
 
 
 def test_a_quality_is_chosen_by_what_it_gives(ladder_model):
-    codec = ladder_model.frozen_
+    codec = ladder_model.codec_
     for position, quality in enumerate(codec.qualities):
         assert choose_quality(codec, psnr=quality.psnr_db) == position
         assert choose_quality(codec, psnr=quality.psnr_db - 1e-9) == position
@@ -343,5 +343,5 @@ def test_codes_of_a_convolutional_network_are_frozen_as_maps(large_digits):
     network = Convolutional(channels=(3,), code_channels=2)
     model = narrows.Autoencoder(network=network, training=narrows.Training(epochs=1), random_state=0)
     model.fit(large_digits[0][:100])
-    assert model.frozen_.z_shape == (2, 4, 4)
+    assert model.codec_.z_shape == (2, 4, 4)
     assert freezing_costs(model, large_digits[1][:50], -1) <= MOST_DB

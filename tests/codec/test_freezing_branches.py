@@ -23,8 +23,9 @@ from narrows.networks import Dense
 from narrows.networks.activations import SoftClip
 from narrows.networks.branches import Branches
 from narrows.networks.contract import Decoder
-from narrows.networks.images import FromChannelsFirst, ImageLayout, Reshape
+from narrows.networks.images import FromChannelsFirst, Reshape
 from narrows.preprocessing import UnitScale
+from narrows.records import ImageLayout
 
 CARRIERS = ("float64", "int64", "torch")
 SHAPE, N_LATENT = (6, 5), 7

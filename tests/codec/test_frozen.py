@@ -53,7 +53,7 @@ def joined(header, tensors):
 
 
 def test_bytes_and_back(model):
-    codec = model.frozen_
+    codec = model.codec_
     again = FrozenCodec.from_bytes(codec.blob)
     assert again.blob == codec.blob
     assert again._to_bytes() == codec.blob, "what is read is written in the same way"
@@ -78,7 +78,7 @@ def test_bytes_and_back(model):
 
 
 def test_one_quality_alone_restores_the_same(model):
-    codec = model.frozen_
+    codec = model.codec_
     symbols = symbols_for(codec, 40)
     for position, quality in enumerate(codec.qualities):
         alone = codec.only(position)
@@ -91,7 +91,7 @@ def test_one_quality_alone_restores_the_same(model):
 
 
 def test_what_carries_the_whole_numbers_makes_no_difference(model):
-    codec = model.frozen_
+    codec = model.codec_
     symbols = symbols_for(codec)
     for quality in {0, len(codec.qualities) - 1}:
         usual = codec.decode(symbols, quality)
@@ -112,14 +112,14 @@ def test_what_carries_the_whole_numbers_makes_no_difference(model):
 
 
 def test_no_records_are_no_records(model):
-    codec = model.frozen_
+    codec = model.codec_
     empty = codec.decode(np.empty((0, codec.n_symbols), np.int32), 0)
     assert empty.shape == (0, *codec.shape)
     assert empty.dtype == codec.dtype
 
 
 def test_records_have_the_dtype_and_shape_of_the_training_data(model):
-    codec = model.frozen_
+    codec = model.codec_
     restored = codec.decode(symbols_for(codec, 3), codec.usual)
     assert restored.shape == (3, *model.shape_)
     assert restored.dtype == model.dtype_
@@ -127,7 +127,7 @@ def test_records_have_the_dtype_and_shape_of_the_training_data(model):
 
 def test_a_codec_always_makes_the_same_bytes(model):
     """Sorted by type and name, no space that could be otherwise: its hash is its name."""
-    blob = model.frozen_.blob
+    blob = model.codec_.blob
     length = int.from_bytes(blob[:8], "little")
     text = blob[8 : 8 + length].decode()
     described = json.loads(text)
@@ -148,7 +148,7 @@ def test_a_codec_always_makes_the_same_bytes(model):
 
 
 def test_tensors_that_are_packed_are_a_safetensors_file(model):
-    _, tensors = parts(model.frozen_.blob)
+    _, tensors = parts(model.codec_.blob)
     packed = pack_tensors(tensors, {"b": "1", "a": 'é "2"'})
     assert packed == pack_tensors(dict(reversed(tensors.items())), {"a": 'é "2"', "b": "1"})
     loaded = load(packed)
@@ -160,7 +160,7 @@ def test_tensors_that_are_packed_are_a_safetensors_file(model):
 
 def test_blobs_in_another_order_are_read(ladder_model):
     """What other writers made of the same tensors: a reader does not care."""
-    codec = ladder_model.frozen_.only(0)
+    codec = ladder_model.codec_.only(0)
     blob = codec.blob
     length = int.from_bytes(blob[:8], "little")
     described, data = json.loads(blob[8 : 8 + length]), blob[8 + length :]
@@ -183,7 +183,7 @@ def test_blobs_in_another_order_are_read(ladder_model):
 def test_the_codec_comes_out_of_a_model_file(model, tmp_path):
     path = tmp_path / "model.safetensors"
     model.save(path)
-    assert read_frozen(path).blob == model.frozen_.blob
+    assert read_frozen(path).blob == model.codec_.blob
 
 
 def test_files_that_hold_no_codec(ladder_model, tmp_path):
@@ -216,7 +216,7 @@ def test_a_codec_of_another_type_is_none(ladder_model, tmp_path, dtype):
     length = int.from_bytes(data[:8], "little")
     outer = json.loads(data[8 : 8 + length])
     n = int(dtype[1:]) // 8 if dtype[1:].isdigit() else 2 if dtype == "BF16" else 1
-    blob = np.frombuffer(ladder_model.frozen_.blob[: len(ladder_model.frozen_.blob) // 8 * 8], np.uint8)
+    blob = np.frombuffer(ladder_model.codec_.blob[: len(ladder_model.codec_.blob) // 8 * 8], np.uint8)
     outer = {"__metadata__": outer["__metadata__"]}
     outer["frozen"] = {"dtype": dtype, "shape": [len(blob) // n], "data_offsets": [0, len(blob)]}
     text = json.dumps(outer).encode()
@@ -230,7 +230,7 @@ def test_a_codec_of_another_type_is_none(ladder_model, tmp_path, dtype):
 
 def test_a_decoder_that_computes_something_else_is_refused(model):
     """One byte of a layer's weights at a time: where it matters to what was written down, the codec is not read."""
-    codec = model.frozen_
+    codec = model.codec_
     header, tensors = parts(codec.blob)
     names = [name for name in tensors if name.startswith("decoder.") and name.endswith(".weights")]
     assert len(names) > 1
@@ -255,7 +255,7 @@ def use_all(codec):
 
 
 def test_other_steps_or_tables_than_were_written_are_refused(ladder_model):
-    header, tensors = parts(ladder_model.frozen_.blob)
+    header, tensors = parts(ladder_model.codec_.blob)
     for name, change in (
         ("quality.0.rescale.0.multipliers", lambda x: x // 2 + 1),
         ("quality.0.entropy.lows", lambda x: x + 1),
@@ -269,7 +269,7 @@ def test_other_steps_or_tables_than_were_written_are_refused(ladder_model):
 
 
 def test_steps_must_be_steps(ladder_model):
-    header, tensors = parts(ladder_model.frozen_.blob)
+    header, tensors = parts(ladder_model.codec_.blob)
     steps = tensors["quality.0.steps"]
     for bad in (steps * 0, -steps, steps * np.nan, steps * np.inf, steps.astype(np.float32), steps[:-1], steps[None]):
         with pytest.raises(ModelFileError, match="do not fit together"):
@@ -277,7 +277,7 @@ def test_steps_must_be_steps(ladder_model):
 
 
 def test_blobs_that_are_cut_off_are_refused(ladder_model):
-    blob = ladder_model.frozen_.only(0).blob
+    blob = ladder_model.codec_.only(0).blob
     rng = np.random.default_rng(0)
     for length in [0, 1, 7, 8, 9, len(blob) // 2, len(blob) - 1, *rng.integers(0, len(blob), 40)]:
         with pytest.raises(ModelFileError, match="damaged"):
@@ -287,7 +287,7 @@ def test_blobs_that_are_cut_off_are_refused(ladder_model):
 
 
 def test_a_codec_of_a_newer_narrows_says_so(ladder_model):
-    header, tensors = parts(ladder_model.frozen_.only(0).blob)
+    header, tensors = parts(ladder_model.codec_.only(0).blob)
     with pytest.raises(ModelFileError, match=f"has format {FORMAT + 1}; this narrows reads up to {FORMAT}: upgrade it"):
         FrozenCodec.from_bytes(joined(header | {"format": FORMAT + 1}, tensors))
 
@@ -336,7 +336,7 @@ def changed(values, at, value):
 @pytest.mark.parametrize("name", ["codec_model", "ladder_model"])
 def test_headers_that_lie_are_refused_or_change_nothing(request, name):
     """Whatever stands for an entry, or for nothing: what is read restores the same, or it is not read."""
-    codec = request.getfixturevalue(name).frozen_.only(0)
+    codec = request.getfixturevalue(name).codec_.only(0)
     header, tensors = parts(codec.blob)
     n_lies = n_read = 0
     measured = {"psnr_db", "bytes_per_record", "mse_limit", "peak"}  # may be any numbers
@@ -367,7 +367,7 @@ def with_operations(header, at, operations):
 
 
 def test_a_rescale_is_a_rescale_and_a_reshape(codec_model):
-    codec = codec_model.frozen_.only(0)
+    codec = codec_model.codec_.only(0)
     header, tensors = parts(codec.blob)
     rescale, reshape = header["qualities"][0]["rescale"]["operations"]
     assert (rescale["kind"], reshape["kind"]) == ("rescale", "reshape")
@@ -392,7 +392,7 @@ def test_a_rescale_is_a_rescale_and_a_reshape(codec_model):
 def test_a_codebook_comes_with_what_lays_its_rows_out(digits):
     settings = {"n_latent": 6, "network": Dense(widths=(4,)), "training": narrows.Training(epochs=1)}
     bottleneck = VectorQuantised(n_codes=5, dim=2)
-    codec = narrows.Autoencoder(bottleneck=bottleneck, random_state=0, **settings).fit(digits[0][:200]).frozen_
+    codec = narrows.Autoencoder(bottleneck=bottleneck, random_state=0, **settings).fit(digits[0][:200]).codec_
     header, tensors = parts(codec.blob)
     operations = header["qualities"][0]["rescale"]["operations"]
     assert [operation["kind"] for operation in operations] == ["codebook", "reshape", "transpose", "reshape"]
@@ -413,7 +413,7 @@ def test_a_codebook_comes_with_what_lays_its_rows_out(digits):
 
 
 def test_as_many_golden_vectors_as_can_be_replayed_in_time(ladder_model, monkeypatch):
-    codec = ladder_model.frozen_.only(0)
+    codec = ladder_model.codec_.only(0)
     work = MOST_WORK // codec._most_golden()
     monkeypatch.setattr(frozen, "MOST_WORK", 3 * work + 1)
     fewer = codec.only(0)
@@ -431,7 +431,7 @@ def test_as_many_golden_vectors_as_can_be_replayed_in_time(ladder_model, monkeyp
 
 def test_a_small_model_that_would_take_for_ever_is_refused_at_once(ladder_model):
     """Allowed for one record, but not for each of the golden vectors that are replayed where it is read."""
-    codec = ladder_model.frozen_.only(0)
+    codec = ladder_model.codec_.only(0)
     header, tensors = parts(codec.blob)
     (n,) = codec.z_shape
     detour = [{"kind": "reshape", "shape": [n, 1, 1]}, *[{"kind": "upsample", "size": [8192, 4096]}] * 7]
@@ -445,14 +445,14 @@ def test_a_small_model_that_would_take_for_ever_is_refused_at_once(ladder_model)
 
 @pytest.mark.parametrize("missing", ["golden", "output.scale", "quality.0.steps", "quality.0.entropy.lows"])
 def test_a_tensor_that_is_missing_is_named(ladder_model, missing):
-    header, tensors = parts(ladder_model.frozen_.only(0).blob)
+    header, tensors = parts(ladder_model.codec_.only(0).blob)
     del tensors[missing]
     with pytest.raises(ModelFileError, match=missing.split(".")[-1]):
         FrozenCodec.from_bytes(joined(header, tensors))
 
 
 def test_tensors_of_another_type_are_refused(ladder_model):
-    header, tensors = parts(ladder_model.frozen_.only(0).blob)
+    header, tensors = parts(ladder_model.codec_.only(0).blob)
     for name, tensor in tensors.items():
         for dtype in (np.float32, np.int8, np.uint64):
             with pytest.raises(ModelFileError):
@@ -460,7 +460,7 @@ def test_tensors_of_another_type_are_refused(ladder_model):
 
 
 def test_headers_that_are_no_objects_are_refused(ladder_model):
-    _, tensors = parts(ladder_model.frozen_.only(0).blob)
+    _, tensors = parts(ladder_model.codec_.only(0).blob)
     for header in ([], 3, "x", None, {}, {"format": 1}):
         with pytest.raises(ModelFileError):
             FrozenCodec.from_bytes(joined(header, tensors))
@@ -472,7 +472,7 @@ def test_headers_that_are_no_objects_are_refused(ladder_model):
 @pytest.mark.parametrize("name", ["codec_model", "table_model"])
 def test_flipped_bits_are_refused_or_leave_what_was_written_down(request, name):
     """A codec that is read restores its golden vectors; and no archive takes a changed one for the one it names."""
-    codec = request.getfixturevalue(name).frozen_.only(0)
+    codec = request.getfixturevalue(name).codec_.only(0)
     rng = np.random.default_rng(1)
     golden = codec.decode(codec.golden, 0).tobytes()
     refused = 0

@@ -106,7 +106,7 @@ def test_more_is_asked_more_is_given(digits):
     for wanted in (9.0, 14.0):
         model = narrows.recipe("codec", n_latent=4, network=network, likelihood__psnr=wanted, random_state=0)
         model.set_params(training__epochs=6, bottleneck__prior="independent", training__batch_size=32).fit(digits[0])
-        usual = model.frozen_.qualities[model.frozen_.usual]
+        usual = model.codec_.qualities[model.codec_.usual]
         psnr.append(usual.psnr_db)
         rate.append(usual.bytes_per_record)
     assert psnr[0] < psnr[1]

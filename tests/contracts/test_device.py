@@ -106,7 +106,7 @@ def test_a_model_of_every_code_is_trained_and_used_there(bottleneck, tmp_path):
     penalties = ("mmd",) if bottleneck == "plain" else ()
     model = small(bottleneck=bottleneck, corruption="gaussian", penalties=penalties).fit(IMAGES, validation=IMAGES[:4])
     assert {tensor.device for tensor in model.chain_.state_dict().values()} == {CUDA}
-    assert model.integer_half_.why_not is None
+    assert model.codec_error_ is None
     codes = model.transform(IMAGES)
     assert codes.shape == (N, 2)
     assert model.transform(IMAGES.astype(np.float64)).dtype == np.float64
@@ -140,7 +140,7 @@ def test_the_same_comes_out_as_on_the_cpu():
     here = small(training=training(device="cpu")).fit(IMAGES)
     assert {tensor.device.type for tensor in here.chain_.state_dict().values()} == {"cpu"}
     np.testing.assert_array_equal(there.transform(IMAGES), here.transform(IMAGES))
-    assert there.frozen_.blob == here.frozen_.blob
+    assert there.codec_.blob == here.codec_.blob
     assert there.history_[0]["loss"] == here.history_[0]["loss"]
 
 
@@ -168,7 +168,7 @@ def test_every_stage_before_and_after_trains_there(kind):
     part = dataclasses.replace(kind(), epochs=1)
     model = small(**{kind.axis: part}, network=Dense(widths=(4,), tied=True), training=training(validation=0.25))
     assert model.fit(IMAGES).chain_.device == CUDA
-    assert model.integer_half_.why_not is None
+    assert model.codec_error_ is None
 
 
 class Kill(Watcher):
@@ -241,7 +241,7 @@ def test_archives_are_made_by_a_model_there(lossless, tmp_path):
 def test_the_integer_decoder_runs_there():
     """Every operation, in a decoder of convolutions and in one of a codebook."""
     for network, bottleneck in ((Convolutional(channels=(2,)), "plain"), (SMALL["network"], CODES["vector-quantised"])):
-        codec = small(network=network, bottleneck=bottleneck).fit(IMAGES).frozen_
+        codec = small(network=network, bottleneck=bottleneck).fit(IMAGES).codec_
         symbols = codec.golden
         x = codec.qualities[codec.usual].rescale.run(symbols)
         np.testing.assert_array_equal(codec.program.run(x, carrier="torch:cuda"), codec.program.run(x))

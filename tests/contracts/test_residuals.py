@@ -146,4 +146,4 @@ def test_records_that_it_is_of_no_use_for_are_refused_before_training(shape, dty
 def test_a_network_of_other_records_is_no_part_of_a_codec(codec_model, learned):
     part, module, records, _ = learned
     with pytest.raises(ModelFileError, match="other records"):
-        codec_model.frozen_.with_causal(part.freeze(module, torch.from_numpy(records[:10])))
+        codec_model.codec_.with_causal(part.freeze(module, torch.from_numpy(records[:10])))

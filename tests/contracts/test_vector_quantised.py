@@ -273,12 +273,12 @@ def test_a_run_that_was_stopped_ends_in_the_same_bits(digits, tmp_path, monkeypa
     again = unfitted("map").fit(digits[0], checkpoint=tmp_path / "c", resume=True)
     for name, tensor in unstopped.chain_.state_dict().items():
         assert torch.equal(again.chain_.state_dict()[name], tensor), name
-    assert again.frozen_.digest == unstopped.frozen_.digest
+    assert again.codec_.digest == unstopped.codec_.digest
 
 
 def test_archives_keep_the_indices_and_restore_what_the_model_does(fitted, digits, tmp_path):
     name, model = fitted
-    codec = model.frozen_
+    codec = model.codec_
     assert len(codec.qualities) == 1
     assert codec.n_symbols == N_SYMBOLS[name] == model.chain_.bottleneck.n_numbers
     symbols = model.quantise(digits[1])
@@ -295,7 +295,7 @@ def test_archives_keep_the_indices_and_restore_what_the_model_does(fitted, digit
 
 def test_restoring_does_not_depend_on_batches_or_on_what_carries_the_numbers(fitted, digits):
     _, model = fitted
-    codec, symbols = model.frozen_, model.quantise(digits[1])
+    codec, symbols = model.codec_, model.quantise(digits[1])
     expected = codec.decode(symbols, 0, carrier="int64")
     for carrier in ("float64", "int64", "torch"):
         for size in (1, 7, 360):
@@ -305,7 +305,7 @@ def test_restoring_does_not_depend_on_batches_or_on_what_carries_the_numbers(fit
 
 def test_symbols_that_are_no_indices_are_the_nearest_that_are(fitted):
     _, model = fitted
-    codec = model.frozen_
+    codec = model.codec_
     for wild, end in ((-1, 0), (-32767, 0), (16, 15), (32767, 15)):
         symbols = np.full((1, codec.n_symbols), wild, np.int32)
         np.testing.assert_array_equal(codec.decode(symbols, 0), codec.decode(np.full_like(symbols, end), 0))
@@ -319,7 +319,7 @@ def test_they_survive_the_file(fitted, digits, tmp_path):
     again = narrows.load(tmp_path / "model")
     np.testing.assert_array_equal(again.transform(digits[1]), model.transform(digits[1]))
     np.testing.assert_array_equal(again.reconstruct(digits[1]), model.reconstruct(digits[1]))
-    assert again.frozen_.digest == model.frozen_.digest == FrozenCodec.from_bytes(model.frozen_.blob).digest
+    assert again.codec_.digest == model.codec_.digest == FrozenCodec.from_bytes(model.codec_.blob).digest
 
 
 def test_archives_with_a_bound_and_with_their_model(fitted, digits, tmp_path):
@@ -331,12 +331,12 @@ def test_archives_with_a_bound_and_with_their_model(fitted, digits, tmp_path):
 def test_how_much_of_the_codebook_is_used(fitted, digits):
     _, model = fitted
     measured = narrows.evaluate(model, digits[1])
-    shares = np.bincount(model.quantise(digits[1]).ravel(), minlength=16) / (360 * model.frozen_.n_symbols)
+    shares = np.bincount(model.quantise(digits[1]).ravel(), minlength=16) / (360 * model.codec_.n_symbols)
     used = shares[shares > 0]
     assert measured["codewords_in_use"] == len(used)
     assert measured["codebook_perplexity"] == pytest.approx(np.prod(used**-used))
     assert 4 < measured["codebook_perplexity"] <= 16
-    assert model.pca_.components.shape[0] == min(model.frozen_.n_symbols, 64)
+    assert model.pca_.components.shape[0] == min(model.codec_.n_symbols, 64)
     assert "codebook_perplexity" not in narrows.evaluate(
         unfitted("dense", bottleneck="plain").fit(digits[0]), digits[1]
     )

@@ -231,7 +231,7 @@ def make() -> None:
         model.set_params(random_state=0, training__batch_size=32, training__optimiser__learning_rate=5e-3).fit(train)
         records, model_file = records_for(name, test), f"{name}.safetensors"
         model.save(FOLDER / model_file)
-        codec = model.frozen_
+        codec = model.codec_
         written[model_file] = {
             "digest": codec.digest,
             "restored": [sha256(codec.decode(probes(codec.n_symbols), one)) for one in range(len(codec.qualities))],

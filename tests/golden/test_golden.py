@@ -97,10 +97,10 @@ def test_archives_restore_to_what_they_did(folder, archive, facts, carrier):
 @pytest.mark.parametrize(("folder", "model", "facts"), MODELS)
 def test_models_are_read(folder, model, facts):
     codec, loaded = read_frozen(folder / model), narrows.load(folder / model)
-    assert codec.digest == loaded.frozen_.digest == facts["digest"]
+    assert codec.digest == loaded.codec_.digest == facts["digest"]
     records = codec.decode(make.probes(codec.n_symbols), codec.usual)
     symbols = loaded.quantise(records, codec.usual)
-    assert loaded.frozen_.decode(symbols, codec.usual).shape == records.shape
+    assert loaded.codec_.decode(symbols, codec.usual).shape == records.shape
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)

@@ -93,7 +93,7 @@ def test_it_freezes_to_whole_numbers(network, images, tmp_path):
 
     training = Training(epochs=3, validation=0)
     model = Autoencoder(3, network=network, training=training, random_state=0).fit(images)
-    assert model.integer_half_.why_not is None
+    assert model.codec_error_ is None
     path = tmp_path / "images.narrows"
     narrows.compress(images, path, model=model)
     back = narrows.restore(path, model=model)

@@ -293,7 +293,7 @@ def test_the_code_alone_cannot_be_decoded(model):
 
 def test_no_archive_holds_switches(model, tmp_path):
     for refused in (
-        lambda: model.frozen_,
+        lambda: model.codec_,
         lambda: model.quantise("digits:test"),
         lambda: narrows.compress("digits:test", tmp_path / "digits.narrows", model=model),
     ):
@@ -319,7 +319,7 @@ def test_a_saved_model_restores_the_same(model, tmp_path):
     loaded = narrows.load(tmp_path / "model.safetensors")
     assert loaded.network == model.network
     np.testing.assert_array_equal(loaded.reconstruct("digits:test"), model.reconstruct("digits:test"))
-    assert loaded.integer_half_.why_not == model.integer_half_.why_not
+    assert loaded.codec_error_ == model.codec_error_
     with pytest.raises(NotDecodableError):
         loaded.inverse_transform(np.zeros((1, 2)))
 

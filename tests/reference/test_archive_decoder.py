@@ -54,7 +54,7 @@ def fit(name, data, epochs=1, **settings):
 def assert_same(path, model=None):
     """Both readers restore the same; return what they do."""
     expected = narrows.restore(path, model=model)
-    found = decoder.read(path, None if model is None else model.frozen_.blob)
+    found = decoder.read(path, None if model is None else model.codec_.blob)
     assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
     assert found.tobytes() == expected.tobytes()
     return found
@@ -296,7 +296,7 @@ def test_recipe_codec_on_digits_at_several_qualities(tmp_path, digits, codec_mod
         n_lanes.update(len(chunk.message.states) for chunk in chunks(path))
     assert len(qualities) > 1
     assert max(n_lanes) > 1
-    model = decoder.load_model(codec_model.frozen_.blob)
+    model = decoder.load_model(codec_model.codec_.blob)
     assert {type(quality.entropy) for quality in model.qualities} == {decoder.Autoregressive}
     assert model.qualities[0].entropy.grid == (1, 1)
 
@@ -305,7 +305,7 @@ def test_recipe_codec_with_a_map_code(tmp_path, large_digits, map_model):
     path = tmp_path / "maps.narrows"
     narrows.compress(np.concatenate([large_digits[1][:300], noise(20, 16, 16)]), path, model=map_model)
     assert_same(path, map_model)
-    entropy = decoder.load_model(map_model.frozen_.blob).qualities[0].entropy
+    entropy = decoder.load_model(map_model.codec_.blob).qualities[0].entropy
     assert entropy.grid == (4, 4)
     assert entropy.weights_near.any()
 
@@ -617,7 +617,7 @@ def test_vector_quantised_codes(tmp_path, large_digits, code, bound):
     records = np.concatenate([large_digits[1][:90], noise(10, *large_digits[1].shape[1:])])
     narrows.compress(records, tmp_path / "a", model=model, max_error=bound)
     assert_same(tmp_path / "a", model)
-    kind = model.frozen_.qualities[0].entropy.name
+    kind = model.codec_.qualities[0].entropy.name
     assert kind in {"independent", "context"}
     assert code != "dense" or kind == "independent"
 
@@ -754,11 +754,11 @@ def test_a_model_is_needed_and_no_other(tmp_path, digits, auto, codec_model):
     with pytest.raises(ValueError, match="does not hold its model"):
         decoder.read(path)
     with pytest.raises(ValueError, match="another model"):
-        decoder.read(path, codec_model.frozen_.blob)
+        decoder.read(path, codec_model.codec_.blob)
 
 
 def test_golden_vectors_are_checked(columns_model):
-    blob = columns_model.frozen_.blob
+    blob = columns_model.codec_.blob
     decoder.load_model(blob)
     start = 8 + struct.unpack("<Q", blob[:8])[0]
     entry = json.loads(blob[8:start])["output.offset"]

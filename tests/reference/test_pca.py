@@ -34,5 +34,5 @@ def test_evaluate_tells_the_same_number(components, mnist_images):
     model = Autoencoder(30, network=Dense(widths=()), training=Training(epochs=1), random_state=0).fit(
         mnist_images[0][:500]
     )
-    model.pca_ = dataclasses.replace(components, components=components.components[:30])
+    model.model_ = model.model_.with_artefact(dataclasses.replace(components, components=components.components[:30]))
     assert narrows.evaluate(model, mnist_images[1])["pca_sse_per_record"] == pytest.approx(13.87, abs=0.01)

@@ -276,7 +276,7 @@ def test_the_network_of_residuals_is_kept_as_well(stop_after, tmp_path, monkeypa
     path = tmp_path / "checkpoint"
     with pytest.raises(KeyboardInterrupt):
         fit(checkpoint=path, watcher=StopAt(stop_after, interrupt))
-    assert fit(checkpoint=path, resume=True).frozen_.blob == fit().frozen_.blob
+    assert fit(checkpoint=path, resume=True).codec_.blob == fit().codec_.blob
 
 
 # Other settings, other data

@@ -4,13 +4,15 @@ import inspect
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import narrows
 from narrows import Autoencoder, AutoencoderClassifier, Training
+from narrows.cli import main
 from narrows.corruptions import Masking
-from narrows.errors import DataError, InvalidParameterError, ShapeMismatchError, UnknownNameError
+from narrows.errors import DataError, InvalidParameterError, OutputExistsError, ShapeMismatchError, UnknownNameError
 from narrows.networks import Dense
 from narrows.training import Adam, Watcher
 from narrows.training.pretraining import LayerWise
@@ -250,3 +252,34 @@ def test_parameters_that_cannot_be_are_refused(params, said):
     with pytest.raises(InvalidParameterError) as caught:
         AutoencoderClassifier(**params).fit("digits:train")
     assert said in str(caught.value)
+
+
+# Files
+
+
+def test_it_is_saved_and_loaded_like_every_model(digits, tmp_path):
+    labels = np.array(["even", "odd"])[narrows.data.open("digits:train").labels[:60] % 2]
+    model = classifier().fit(digits[0][:60], labels)
+    model.save(tmp_path / "model")
+    again = narrows.load(tmp_path / "model")
+    assert isinstance(again, AutoencoderClassifier)
+    assert repr(again) == repr(model)
+    np.testing.assert_array_equal(again.predict_proba(digits[1]), model.predict_proba(digits[1]))
+    np.testing.assert_array_equal(again.classes_, ["even", "odd"])
+    assert again.history_ == model.history_
+    assert again.pretraining_history_ == model.pretraining_history_
+    with pytest.raises(ShapeMismatchError):
+        again.predict(np.zeros((2, 5, 5)))
+    again.save(tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "model").read_bytes()
+    with pytest.raises(OutputExistsError):
+        again.save(tmp_path / "model")
+
+
+def test_verbs_that_need_an_autoencoder_refuse_its_file(digits, tmp_path):
+    classifier().fit(digits[0][:60], narrows.data.open("digits:train").labels[:60]).save(tmp_path / "model")
+    result = CliRunner().invoke(main, ["evaluate", "digits:test", "-m", str(tmp_path / "model")])
+    assert result.exit_code == 1
+    assert "holds a classifier, and this needs an autoencoder" in result.output
+    with pytest.raises(InvalidParameterError, match=r"must be a fitted Autoencoder.*AutoencoderClassifier"):
+        narrows.compress(digits[1], tmp_path / "x.narrows", model=tmp_path / "model")

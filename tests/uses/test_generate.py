@@ -1,5 +1,7 @@
 """New records: drawn, between, across; each against what its codes are said to be."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -59,8 +61,10 @@ def test_models_with_a_prior_draw_their_codes_from_it_and_others_from_the_densit
     )
     for model, source in ((plain, "auto"), (plain, "density"), (variational, "density")):
         codes = sample_codes(model, 5000, source=source, random_state=0)
-        np.testing.assert_allclose(codes.mean(axis=0), model.density_.mean, atol=0.1 * model.density_.deviation.max())
-        np.testing.assert_allclose(codes.std(axis=0), model.density_.deviation, rtol=0.1)
+        np.testing.assert_allclose(
+            codes.mean(axis=0), model.latent_density_.mean, atol=0.1 * model.latent_density_.deviation.max()
+        )
+        np.testing.assert_allclose(codes.std(axis=0), model.latent_density_.deviation, rtol=0.1)
 
 
 def test_samples_are_what_codes_stand_for(plain):
@@ -106,7 +110,7 @@ def test_what_cannot_be_drawn_is_refused(plain, variational, digits):
     with pytest.raises(InvalidParameterError, match="'n' of sample must be"):
         plain.sample(0)
     old = fit(digits[0][:50], epochs=1)
-    old.density_ = None
+    old.model_ = replace(old.model_, artefacts={})
     with pytest.raises(InvalidParameterError, match=r"saved before models had a density .* Train it again"):
         old.sample(3)
     switches = Convolutional(channels=(3,), unpooling="switches")
@@ -197,8 +201,8 @@ def test_traversals_come_in_the_order_of_what_they_change(plain, rng):
 
 def test_around_the_mean_code_numbers_go_as_far_as_those_of_records(plain):
     found = traversals(plain, n=3, span=1)
-    codes = np.tile(plain.density_.mean, (3, 1)).astype(np.float32)
+    codes = np.tile(plain.latent_density_.mean, (3, 1)).astype(np.float32)
     first = found.numbers[0]
-    codes[:, first] += np.array([-1, 0, 1]) * plain.density_.deviation[first]
+    codes[:, first] += np.array([-1, 0, 1]) * plain.latent_density_.deviation[first]
     away = found.records[0].astype(int) - plain.inverse_transform(codes)
     assert np.abs(away).max() <= 1, "but for the last bit before rounding"

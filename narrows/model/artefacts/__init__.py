@@ -1,1 +1,12 @@
-"""Artefacts: what is measured on the training records once a model is trained, and travels with it."""
+"""Artefacts: what is measured on the training records once a model is trained, and travels with it.
+
+They are measured in this order, the quickest first.
+"""
+
+from narrows.model.artefacts.contract import Artefact, TrainingRecords
+
+from narrows.model.artefacts.pca import PrincipalComponents  # isort: skip
+from narrows.model.artefacts.latent_density import LatentDensity  # isort: skip
+from narrows.model.artefacts.archive_codec import ArchiveCodec  # isort: skip
+
+__all__ = ["ArchiveCodec", "Artefact", "LatentDensity", "PrincipalComponents", "TrainingRecords"]

@@ -1,8 +1,10 @@
-"""The integer half of a trained model, with which archives are written and read; or why the model has none."""
+"""The archive codec of a model: its decoder in whole numbers, with which archives are written and read."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -10,22 +12,26 @@ from numpy.typing import NDArray
 
 from narrows.chain import Chain
 from narrows.errors import InvalidParameterError, NotFreezableError
+from narrows.lossless import Residual
+from narrows.model.artefacts.contract import Artefact, TrainingRecords
 from narrows.numerics.randomness import Stream, rng
+from narrows.parts.part import as_optional_part
 from narrows.training import Records
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from narrows.codec.frozen import FrozenCodec
     from narrows.codec.residual.causal import Causal
+    from narrows.model.fitted import FittedModel
 
-__all__ = ["IntegerHalf"]
+__all__ = ["ArchiveCodec"]
+
+_OLD = "The model was saved before models had integer decoders. Train it again."
 
 _RESIDUAL_SAMPLE = 256  # records that show how large activations get
 
 
-class IntegerHalf:
-    """What archives need of a model, once it is trained.
+class ArchiveCodec(Artefact, name="codec", title="archive codec"):
+    """A codec, or the reason why the model can have none.
 
     Parameters
     ----------
@@ -38,6 +44,22 @@ class IntegerHalf:
         self._held = held
 
     @classmethod
+    def measure(cls, model: FittedModel, records: TrainingRecords) -> Self:
+        return cls.freeze(model.chain, records.unlabelled, model.range, model.seed, _freeze_residual(model))
+
+    def to_tensors(self) -> dict[str, NDArray[Any]]:
+        return {} if self.why_not is not None else {"frozen": np.frombuffer(self.codec.blob, np.uint8)}
+
+    def to_json(self) -> dict[str, Any]:
+        return {} if self.why_not is None else {"not_frozen": self.why_not}
+
+    @classmethod
+    def from_file(cls, tensors: Mapping[str, NDArray[Any]], header: Mapping[str, Any], model: FittedModel) -> Self:
+        if "frozen" in tensors:
+            return cls(tensors["frozen"].tobytes())
+        return cls(str(header.get("not_frozen", _OLD)))
+
+    @classmethod
     def freeze(
         cls,
         chain: Chain,
@@ -45,7 +67,7 @@ class IntegerHalf:
         values_range: tuple[float, float],
         seed: int,
         freeze_residual: Callable[[torch.Tensor], Causal] | None = None,
-    ) -> IntegerHalf:
+    ) -> Self:
         """Freeze the decoder of a trained chain, or remember why that cannot be.
 
         Parameters
@@ -119,3 +141,13 @@ class IntegerHalf:
             raise InvalidParameterError(
                 f"The 'quality' of quantise must be 0 … {len(qualities) - 1}, or -1 for the finest. Got {quality!r}."
             ) from None
+
+
+def _freeze_residual(model: FittedModel) -> Callable[[torch.Tensor], Causal] | None:
+    """Return what makes the frozen network of residuals: of the trained one, or of the codec that holds it already."""
+    part = as_optional_part(Residual, model.parameters.get("residual"))
+    if model.residual is not None and part is not None:
+        return partial(part.freeze, model.residual)
+    held = model.artefacts.get("codec")
+    causal = held.codec.causal if isinstance(held, ArchiveCodec) and held.why_not is None else None
+    return None if causal is None else lambda sample: causal

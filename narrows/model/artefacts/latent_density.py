@@ -1,4 +1,7 @@
-"""A density of codes: what lets a model without a prior draw new records."""
+"""A density of the codes of training records: from it a model without a prior draws new records.
+
+Ex-post density estimation (Ghosh et al. 2020, "From variational to deterministic autoencoders").
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,23 @@ import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from narrows.chain import Chain
+from narrows.errors import NotMeasuredError
+from narrows.model.artefacts.contract import Artefact, TrainingRecords
 from narrows.numerics.batches import Labelled, batch_size
 from narrows.numerics.randomness import Stream, generator, integer, rng
 from narrows.training import Records
 
-__all__ = ["CodeDensity"]
+if TYPE_CHECKING:
+    from narrows.model.fitted import FittedModel
+
+__all__ = ["LatentDensity"]
 
 _RECORDS, _VALUES = 10_000, 2**23  # that are looked at, at most; of long codes fewer
 _LONGEST = 64  # numbers that the mixture has covariances of
@@ -31,7 +39,7 @@ _BATCH = 1024
 
 
 @dataclass(frozen=True, eq=False)
-class CodeDensity:
+class LatentDensity(Artefact, name="density", title="density of codes"):
     """A mixture of K normal distributions over codes of d numbers: p(z) = Σ_k w_k N(z; μ_k, L_k L_kᵀ).
 
     It is arrays only. Where codes are long, the mixture is one of their first k principal components, and d − k
@@ -70,6 +78,28 @@ class CodeDensity:
         finite = all(np.isfinite(array).all() for array in self.to_arrays().values())
         if n == 0 or not finite or (self.weights < 0).any() or not math.isclose(self.weights.sum(), 1, abs_tol=1e-6):
             raise ValueError("the density's numbers are none of a mixture")
+
+    @classmethod
+    def measure(cls, model: FittedModel, records: TrainingRecords) -> Self:
+        density = cls.of(model.chain, records.records, model.seed)
+        if density is None:
+            raise NotMeasuredError("The squares of its codes are not finite.")
+        return density
+
+    def to_tensors(self) -> dict[str, NDArray[Any]]:
+        return {f"density.{name}": array for name, array in self.to_arrays().items()}
+
+    @classmethod
+    def from_file(
+        cls, tensors: Mapping[str, NDArray[Any]], header: Mapping[str, Any], model: FittedModel
+    ) -> Self | None:
+        arrays = {name[8:]: array for name, array in tensors.items() if name.startswith("density.")}
+        if not arrays:
+            return None
+        density = cls.from_arrays(arrays)
+        if len(density.centre) != model.n_latent:
+            raise ValueError(f"its density is one of {len(density.centre)} numbers, its codes have {model.n_latent}")
+        return density
 
     @classmethod
     def of(cls, chain: Chain, records: Records, seed: int) -> Self | None:

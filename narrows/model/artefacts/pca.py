@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.chain import Chain
+from narrows.model.artefacts.contract import Artefact, TrainingRecords
 from narrows.numerics.batches import batch_size
 from narrows.numerics.randomness import Stream, integer, rng
 
-__all__ = ["PrincipalComponents"]
+if TYPE_CHECKING:
+    from narrows.model.fitted import FittedModel
+
+__all__ = ["PrincipalComponents", "value_scale"]
 
 # Values that are looked at; of larger data, so many records drawn at random.
 _MOST_VALUES = 2**26
@@ -20,7 +26,7 @@ _BATCH = 4096
 
 
 @dataclass(frozen=True, eq=False)
-class PrincipalComponents:
+class PrincipalComponents(Artefact, name="pca", title="PCA"):
     """A fitted PCA.
 
     Attributes
@@ -38,6 +44,23 @@ class PrincipalComponents:
     scale: NDArray[np.float64] | None = None
 
     @classmethod
+    def measure(cls, model: FittedModel, records: TrainingRecords) -> Self:
+        n_components, scale = model.chain.bottleneck.n_numbers, value_scale(model.chain)
+        return cls.fit(records.values, n_components, model.seed, rows=records.rows, scale=scale)
+
+    def to_tensors(self) -> dict[str, NDArray[Any]]:
+        tensors: dict[str, NDArray[Any]] = {"pca.mean": self.mean, "pca.components": self.components}
+        return tensors if self.scale is None else {**tensors, "pca.scale": self.scale}
+
+    @classmethod
+    def from_file(
+        cls, tensors: Mapping[str, NDArray[Any]], header: Mapping[str, Any], model: FittedModel
+    ) -> Self | None:
+        if "pca.mean" not in tensors:
+            return None
+        return cls(tensors["pca.mean"], tensors["pca.components"], tensors.get("pca.scale"))
+
+    @classmethod
     def fit(
         cls,
         values: NDArray[Any],
@@ -46,7 +69,7 @@ class PrincipalComponents:
         *,
         rows: NDArray[np.int64] | None = None,
         scale: NDArray[np.float64] | None = None,
-    ) -> PrincipalComponents:
+    ) -> Self:
         """Fit to records (n, *shape), or some rows of them; components are fewer where the data allow no more."""
         from sklearn.decomposition import PCA
 
@@ -67,11 +90,11 @@ class PrincipalComponents:
             pca = solver.fit(centred)
         return cls(mean, pca.components_.astype(np.float32), scale)
 
-    def first(self, n: int) -> PrincipalComponents:
+    def first(self, n: int) -> Self:
         """Return the first n of them."""
         return replace(self, components=self.components[:n])
 
-    def in_units(self, unit: float) -> PrincipalComponents:
+    def in_units(self, unit: float) -> Self:
         """Return the PCA of records that are divided by a unit."""
         return replace(self, mean=self.mean / unit, scale=None if self.scale is None else self.scale / unit)
 
@@ -97,3 +120,9 @@ def _centred(x: NDArray[Any], mean: NDArray[np.float64], scale: NDArray[np.float
         away = x[start : start + size] - mean
         centred[start : start + size] = away if scale is None else away / scale
     return centred
+
+
+def value_scale(chain: Chain) -> NDArray[np.float64] | None:
+    """Return what one preprocessed unit of each value is worth, (d,); None where it is the same for all."""
+    unit = chain.preprocessor.unit.expand(chain.shape).flatten().numpy()
+    return None if (unit == unit[0]).all() else unit.copy()

@@ -1,0 +1,56 @@
+"""Estimators as files: `narrows.load` returns the kind of estimator that a file holds."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Any
+
+from sklearn.base import clone
+
+from narrows.errors import ModelFileError
+from narrows.estimators.autoencoder import Autoencoder
+from narrows.estimators.base import RecordsEstimator
+from narrows.estimators.classifier import AutoencoderClassifier
+from narrows.model.file import Unbuilt, read_model
+from narrows.training import resolve_device, resolve_training
+
+__all__ = ["load"]
+
+_KINDS: dict[str, type[RecordsEstimator]] = {kind.kind: kind for kind in (Autoencoder, AutoencoderClassifier)}
+
+
+def load(path: str | os.PathLike[str], *, device: str = "auto") -> Any:
+    """Return the fitted estimator in a file: an `Autoencoder`, or an `AutoencoderClassifier`.
+
+    Parameters
+    ----------
+    path : path-like
+        As the estimator's ``save`` wrote it.
+    device : "auto", "cpu" or "cuda"
+        Where it is to work.
+
+    Raises
+    ------
+    DataNotFoundError
+        If there is no such file.
+    ModelFileError
+        If the file is no model, is damaged, or was written by a newer narrows.
+    """
+    fitted = read_model(path)
+    try:
+        estimator = _build(fitted.kind, dict(fitted.parameters))
+        training = resolve_training(estimator.training)
+        fitted = replace(fitted, parameters=clone(estimator).get_params(deep=False))
+    except Exception as error:  # whatever a header that lies leads to
+        raise ModelFileError(f"{path} is a narrows model that cannot be rebuilt: {error}") from error
+    if device != "auto" or estimator.training is not None:
+        estimator.training = training.set_params(device=device)
+    estimator.take_model(fitted.to(resolve_device(estimator.training)))
+    return estimator
+
+
+def _build(kind: str, params: dict[str, Any]) -> RecordsEstimator:
+    """Return an unfitted estimator."""
+    built = {name: _build(one.kind, one.params) if isinstance(one, Unbuilt) else one for name, one in params.items()}
+    return _KINDS[kind](**built)

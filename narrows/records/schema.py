@@ -1,0 +1,105 @@
+"""What a record is: an image, or a vector of values. A model carries the schema of the records it was trained on.
+
+A new kind of record is a class here. An array does not say what its axes mean, so `guess_kind` guesses it from the
+shape where nobody says it; nothing else in the package guesses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from narrows.errors import InvalidParameterError
+from narrows.parts.options import Choice, check
+from narrows.records.image_layout import ImageLayout
+
+__all__ = ["Image", "Schema", "Vector", "guess_kind", "schema_of"]
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What one record is.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Shape of a record.
+    dtype : numpy.dtype
+        The dtype in which records are stored.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    kind: ClassVar[str]
+    registry: ClassVar[dict[str, type[Schema]]] = {}
+
+    def __init_subclass__(cls, *, kind: str) -> None:
+        super().__init_subclass__()
+        cls.kind = kind
+        Schema.registry[kind] = cls
+
+    @classmethod
+    def check(cls, shape: tuple[int, ...]) -> None:
+        """Raise InvalidParameterError if records of a shape cannot be of this kind."""
+
+
+@dataclass(frozen=True)
+class Vector(Schema, kind="vector"):
+    """Values without neighbours: a row of a table, or an array of any shape that is treated as one."""
+
+
+@dataclass(frozen=True)
+class Image(Schema, kind="image"):
+    """An image of shape (H, W), (H, W, channels) or (channels, H, W)."""
+
+    @classmethod
+    def check(cls, shape: tuple[int, ...]) -> None:
+        if guess_kind(shape) != "image":
+            raise InvalidParameterError(
+                "Images are records of shape (H, W), (H, W, channels) or (channels, H, W). "
+                f"Got record='image' for records of shape {shape}: set record='vector'."
+            )
+
+    @property
+    def layout(self) -> ImageLayout:
+        """Height, width and channels."""
+        return ImageLayout.of(self.shape)
+
+
+def guess_kind(shape: tuple[int, ...]) -> str:
+    """Return the kind of records of a shape: "image" for two or three axes, "vector" otherwise.
+
+    A window of a series, (200, 16), has the shape of a grey image.
+
+    Examples
+    --------
+    >>> guess_kind((28, 28)), guess_kind((3, 64, 64)), guess_kind((30,))
+    ('image', 'image', 'vector')
+    """
+    return "image" if len(shape) in {2, 3} else "vector"
+
+
+def schema_of(kind: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Schema:
+    """Return the schema of records.
+
+    Parameters
+    ----------
+    kind : str
+        "image" or "vector"; "auto": as `guess_kind` says.
+    shape : tuple of int
+        Shape of a record.
+    dtype : numpy.dtype
+        The dtype in which records are stored.
+
+    Raises
+    ------
+    InvalidParameterError
+        If there is no such kind, or records of this shape cannot be of it.
+    """
+    check("Autoencoder", "record", kind, Choice("auto", *Schema.registry))
+    chosen = Schema.registry[guess_kind(shape) if kind == "auto" else kind]
+    chosen.check(shape)
+    return chosen(shape, dtype)
