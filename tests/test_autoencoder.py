@@ -418,7 +418,7 @@ def test_paths_names_and_sources(tmp_path, rng):
     for data in (tmp_path / "x.npy", str(tmp_path / "x.npy"), narrows.data.open(x)):
         np.testing.assert_array_equal(quick().fit(data).transform(data), model.transform(x))
     by_name = quick().fit("digits:train", validation="digits:test")
-    assert by_name.trained_on_["name"] == "digits:train"
+    assert by_name.trained_on_.name == "digits:train"
     assert by_name.transform("digits:test").shape == (360, 2)
     with pytest.raises(DataNotFoundError, match="nowhere"):
         quick().fit(tmp_path / "nowhere.npy")

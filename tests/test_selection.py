@@ -49,7 +49,7 @@ def test_where_it_is_not_better_the_model_is_pca_of_all_records(rng):
     assert not model.comparison_.is_better
     assert not model.comparison_.keeps_network
     assert model.chain_.parts.network.is_linear
-    assert model.trained_on_["n_records"] == 200, "those held out included"
+    assert model.trained_on_.n_records == 200, "those held out included"
     metrics = narrows.evaluate(model, x[200:])
     assert metrics["sse_per_record"] == pytest.approx(metrics["pca_sse_per_record"], rel=1e-3)
 
@@ -203,7 +203,7 @@ def test_of_very_few_records_principal_components_are_kept(n, rng):
     model = auto(epochs=3).fit(x)
     assert model.chain_.parts.network.is_linear
     assert model.kept_.epoch is None
-    assert model.trained_on_["n_records"] == n
+    assert model.trained_on_.n_records == n
     assert np.square(x - model.reconstruct(x)).mean() < 1e-6 * np.square(x).mean()
     by_request = auto(epochs=3).set_params(training__validation=0.0).fit(x)
     assert not by_request.chain_.parts.network.is_linear

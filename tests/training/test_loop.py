@@ -111,10 +111,10 @@ def test_validation_is_the_score_on_records_that_were_not_trained_on(rng):
     x = rng.normal(size=(30, 4))
     settings = Training(epochs=2, validation=0.3)
     model = Autoencoder(2, training=settings, random_state=0, corruption="masking").fit(x)
-    assert model.trained_on_["n_records"] == 21
+    assert model.trained_on_.n_records == 21
     handed = Autoencoder(2, network=Dense(), training=Training(epochs=2), random_state=0).fit(x[:21], validation=x[21:])
     assert -handed.score(x[21:]) == pytest.approx(handed.history_[-1]["validation_loss"], rel=1e-5)
-    assert handed.trained_on_["n_records"] == 21
+    assert handed.trained_on_.n_records == 21
     both = Autoencoder(2, network=Dense(), training=settings, random_state=0).fit(x[:21], validation=x[21:])
     assert both.history_[-1]["validation_loss"] == handed.history_[-1]["validation_loss"], (
         "no share is held out besides"
