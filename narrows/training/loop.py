@@ -314,7 +314,7 @@ class _Run:
         # The loss is taken before the step, so that the last step of all could spoil the weights unseen.
         weights = [one for one in self.learner.state_dict().values() if one.is_floating_point() and one.numel()]
         largest = [torch.linalg.vector_norm(one, math.inf) for one in weights]
-        if not bool(torch.stack(largest).isfinite().all()):
+        if not bool(torch.stack([one.cpu() for one in largest]).isfinite().all()):  # some may lie elsewhere
             self._diverged(f"after step {self.step}")
 
     def _diverged(self, where: str) -> None:
