@@ -32,7 +32,7 @@ def fit(x, epochs=2, **params):
 
 @pytest.fixture(scope="module", autouse=True)
 def _choosing_settings_on_few():
-    """Keep the tests quick: most of a small comparison's time goes into trying settings, all of them where it counts."""
+    """Keep the tests quick: most of a small comparison's time goes into trying settings."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(denoising, "_CHOSEN_ON", 4)
         yield
