@@ -90,8 +90,9 @@ def test_archives_restore_to_what_they_did(folder, archive, facts, carrier):
     restored = narrows.restore(folder / archive, model=codec)
     assert list(restored.shape) == facts["shape"]
     assert make.sha256(restored) == facts["restored"]
-    assert verify(folder / archive, model=codec).is_intact
     assert inspect(folder / archive).has_model == (facts["model"] is None)
+    if carrier == CARRIERS[0]:  # it restores all of it once more, in the same way
+        assert verify(folder / archive, model=codec).is_intact
 
 
 @pytest.mark.parametrize(("folder", "model", "facts"), MODELS)
@@ -121,13 +122,14 @@ def test_a_model_still_names_the_quality_that_an_archive_carries():
             assert carried in {codec.only(quality).digest for quality in range(len(codec.qualities))}
 
 
-def test_single_records_come_out_of_golden_archives():
+def test_single_records_come_out_of_golden_archives(loops):
     for folder in VERSIONS:
         for archive, facts in described(folder)["archives"].items():
             codec = codec_of(folder, archive, facts["model"])
             whole = whole_of(folder, archive)
             with narrows.open_archive(folder / archive, model=codec) as opened:
-                for item in (0, len(whole) // 2, len(whole) - 1):
+                # A record takes NumPy about as long as all of them, which come out one way or the other above.
+                for item in (0, len(whole) // 2, len(whole) - 1) if loops == "compiled" else (len(whole) - 1,):
                     np.testing.assert_array_equal(opened[item], whole[item])
 
 
