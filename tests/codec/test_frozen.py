@@ -338,13 +338,14 @@ def test_headers_that_lie_are_refused_or_change_nothing(request, name):
     """Whatever stands for an entry, or for nothing: what is read restores the same, or it is not read."""
     codec = request.getfixturevalue(name).frozen_.only(0)
     header, tensors = parts(codec.blob)
+    told = json.dumps(header)
     n_lies = n_read = 0
     measured = {"psnr_db", "bytes_per_record", "mse_limit", "peak"}  # may be any numbers
     symbols = symbols_for(codec, 20)
     for at in entries(header):
         for wrong in (KeyError, *WRONG):
             lie = changed(header, at, wrong)
-            if json.dumps(lie) == json.dumps(header):
+            if json.dumps(lie) == told:
                 continue
             n_lies += 1
             try:
