@@ -502,7 +502,7 @@ def with_network(request, colour_images):
     if request.param[0] == 3:
         images = np.moveaxis(images, -1, 1).copy()
     part = Causal(n_hidden=6, n_components=2, reach=2, epochs=1)
-    return fit("auto", images[:200], residual=part, network=Dense(widths=(8,)), n_latent=3), images[200:230]
+    return fit("auto", images[:200], residual=part, network=Dense(widths=(8,)), n_latent=3), images[200:212]
 
 
 def causally(records, _decoded, _n_code, grid, causal):
@@ -562,7 +562,7 @@ def network_of(shape, dtype, seed):
 def test_rests_under_networks_of_every_type(monkeypatch, dtype, shape, bound, raw_bits):
     """With low bits too, which narrows reads and never writes."""
     network, other = network_of(shape, dtype, seed=len(dtype) + len(shape) + raw_bits)
-    records, decoded = walks(dtype, 7, *shape), walks(dtype, 7, *shape, seed=1)
+    records, decoded = walks(dtype, 4, *shape), walks(dtype, 4, *shape, seed=1)
     grid = Grid(records.dtype, bound)
     raw_bits = min(raw_bits, 58 - grid.step.bit_length())  # or steps would be too coarse
     lattice = kept_module._lattice
