@@ -129,6 +129,13 @@ def chain_only(monkeypatch):
 
 
 @pytest.fixture
+def few_settings(monkeypatch):
+    """Try few settings of other denoisers, on two records, for tests that are not about which of them is best."""
+    monkeypatch.setattr("narrows.evaluation.denoising._CHOSEN_ON", 2)
+    monkeypatch.setattr("narrows.evaluation.denoising._NON_LOCAL_MEANS", ((0.0, 0.4, (3, 6)), (0.5, 0.6, (5, 6))))
+
+
+@pytest.fixture
 def rng():
     import numpy as np
 

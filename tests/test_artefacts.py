@@ -181,6 +181,7 @@ def test_uses_say_what_is_missing_and_how_to_get_it(x, interrupted, tmp_path):
         read_frozen(tmp_path / "model")
 
 
+@pytest.mark.usefixtures("few_settings")
 def test_what_compares_with_pca_goes_without(x, whole, interrupted):
     model = interrupted("pca")
     metrics = narrows.evaluate(model, x)

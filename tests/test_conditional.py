@@ -13,8 +13,10 @@ from narrows.cli import main
 from narrows.errors import DataError, InvalidParameterError
 from narrows.networks import Convolutional, Dense, Strided
 from narrows.training import Watcher
+from narrows.training.optimisers import Adam
 from narrows.uses.generate import between, sample_codes, traversals
 
+LEARNED = Training(epochs=8, optimiser=Adam(learning_rate=0.01))  # enough that labels are made use of
 NETWORKS = [
     Dense(widths=(32,)),
     Convolutional(channels=(6,)),
@@ -56,7 +58,7 @@ def test_every_network_is_told_the_label_on_both_sides(network, labelled):
 def test_a_code_of_one_number_is_of_more_use_beside_the_label(labelled):
     train, test = labelled
     told, untold = (
-        narrows.evaluate(make(conditional=flag, training=Training(epochs=25)).set_params(n_latent=1).fit(train), test)
+        narrows.evaluate(make(conditional=flag, training=LEARNED).set_params(n_latent=1).fit(train), test)
         for flag in (True, False)
     )
     assert told["sse_per_record"] < 0.9 * untold["sse_per_record"]
@@ -68,7 +70,7 @@ def test_a_chosen_label_is_generated(labelled):
     from sklearn.neighbors import KNeighborsClassifier
 
     train, _ = labelled
-    model = make(bottleneck=Gaussian(), training=Training(epochs=25)).fit(train)
+    model = make(bottleneck=Gaussian(), training=LEARNED).fit(train)
     wanted = np.repeat(np.arange(10), 20)
     images = model.inverse_transform(np.random.default_rng(0).normal(size=(200, 3)), wanted)
     judge = KNeighborsClassifier(5).fit(train.values.reshape(len(train), -1), train.labels)
@@ -124,6 +126,7 @@ def test_labels_of_folders_and_words_keep_their_names(tmp_path, monkeypatch, lab
     assert CliRunner().invoke(main, ["denoise", "folders", "-m", "m.safetensors", "-o", "d.npy"]).exit_code == 0
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_data_with_labels_bring_their_own(labelled):
     train, test = labelled
     model = make().fit("digits:train")
@@ -134,6 +137,7 @@ def test_data_with_labels_bring_their_own(labelled):
     np.testing.assert_array_equal(codes, model.transform("digits:train"))
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_validation_data_have_labels_too(labelled):
     train, test = labelled
     losses = [
@@ -144,6 +148,7 @@ def test_validation_data_have_labels_too(labelled):
     assert make(training=Training(epochs=2, validation=0.2)).fit(train).history_[-1]["validation_loss"] is not None
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_an_interrupted_run_goes_on_with_the_same_labels_only(labelled, tmp_path, monkeypatch):
     train, test = labelled
     monkeypatch.setattr("narrows.training.loop._LOOK_SECONDS", -1.0)
@@ -165,14 +170,16 @@ def test_an_interrupted_run_goes_on_with_the_same_labels_only(labelled, tmp_path
     np.testing.assert_array_equal(resumed.transform(test), make().fit(train).transform(test))
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_bounds_on_the_likelihood_are_given_the_label(labelled):
     train, test = labelled
-    model = make(bottleneck="gaussian", training=Training(epochs=20)).fit(train)
+    model = make(bottleneck="gaussian", training=LEARNED).fit(train)
     right = narrows.evaluate(model, test, importance_samples=20)
     wrong = narrows.evaluate(model, test.values, (test.labels + 1) % 10, importance_samples=20)
     assert right["nll_nats_per_record"] < wrong["nll_nats_per_record"] - 1
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_the_use_of_a_codebook_is_measured_under_the_label(labelled):
     train, test = labelled
     model = make(bottleneck=VectorQuantised(n_codes=16, dim=1), training=Training(epochs=5)).fit(train)
@@ -192,6 +199,7 @@ def test_archives_keep_no_labels_and_the_model_says_so(labelled, tmp_path):
         narrows.compress(labelled[1], tmp_path / "a.narrows", model=model)
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_a_fitted_model_stays_what_it_is_when_parameters_are_changed(labelled, tmp_path):
     train, test = labelled
     model = make().fit(train)
@@ -203,8 +211,8 @@ def test_a_fitted_model_stays_what_it_is_when_parameters_are_changed(labelled, t
     model.set_params(conditional=True).reconstruct(test.values)
 
 
+@pytest.mark.usefixtures("few_settings")
 def test_it_works_on_the_command_line(labelled, tmp_path, monkeypatch):
-    monkeypatch.setattr("narrows.evaluation.denoising._CHOSEN_ON", 2)  # trying settings takes most of the time
     monkeypatch.chdir(tmp_path)
     narrows.recipe("conditional-vae", training__epochs=1, random_state=0).fit(labelled[0]).save("m.safetensors")
     model = ["-m", "m.safetensors"]

@@ -18,6 +18,7 @@ from PIL import Image
 import narrows
 import narrows.data
 from narrows import Autoencoder, Training
+from narrows.model.artefacts.measuring import measure
 from narrows.cli import main
 from narrows.data.idx_writer import write_idx
 from narrows.estimators.recipes import RECIPES
@@ -34,12 +35,6 @@ def snippets(text: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
 
 
-@pytest.fixture(autouse=True)
-def _choosing_settings_on_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep `denoise --demo-noise` quick: most of its time goes into trying settings of the other methods."""
-    monkeypatch.setattr("narrows.evaluation.denoising._CHOSEN_ON", 2)
-
-
 def test_readme_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Training, "n_epochs", lambda self, n_records: 1)
@@ -50,6 +45,7 @@ def test_readme_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         exec(compile(block, "README.md", "exec"), names)
 
 
+@pytest.mark.usefixtures("few_settings")
 def test_readme_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (block,) = snippets(README, "sh")
@@ -74,7 +70,7 @@ def test_the_commands_on_compression_run(tmp_path: Path, monkeypatch: pytest.Mon
     write_images("scans", images.reshape(12, 3, 3, 16, 16).swapaxes(2, 3).reshape(12, 48, 48)[:, :40])
     for line in "".join(snippets(COMPRESSION, "sh")).splitlines():
         # This one is asked for a quality, which it must have learned to reach.
-        more = "--epochs 6 --batch-size 32" if "-o model.safetensors" in line else "--epochs 1"
+        more = "--epochs 6 --batch-size 32" if "-o model.safetensors" in line else "--epochs 1 --limit 200"
         result = CliRunner().invoke(main, quick(line, more))
         assert result.exit_code == 0, f"{line}\n{result.output}"
     with Image.open("scans-restored/003.png") as scan:
@@ -115,8 +111,12 @@ def small_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large_digits: A
     return tmp_path
 
 
+@pytest.mark.usefixtures("few_settings")
 @pytest.mark.parametrize("page", ["classics.md", "documents.md"])
-def test_the_commands_on_mnist_run(page: str, small_mnist: Path) -> None:
+def test_the_commands_on_mnist_run(page: str, small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With PCA, which is drawn and compared with; what else is measured takes longer than all training here."""
+    monkeypatch.setattr("narrows.estimators.autoencoder.measure", lambda model, records: measure(model, records, ["pca"]))
+    monkeypatch.setattr(Training, "n_epochs", lambda self, n_records: 1)
     noisy = narrows.data.open("mnist:test").values
     assert noisy.shape == (20, 28, 28)
     write_images("noisy", noisy[:3])
@@ -124,7 +124,7 @@ def test_the_commands_on_mnist_run(page: str, small_mnist: Path) -> None:
     lines = re.findall(r"^    (narrows .*)$", text, flags=re.MULTILINE)
     assert len(lines) >= 20
     for line in lines:
-        fewer = re.sub(r"--epochs \d+", "--epochs 1", line.replace("--latent 1568", "--latent 15"))
+        fewer = line.replace("--latent 1568", "--latent 15")
         result = CliRunner().invoke(main, [*quick(fewer), *(["--force"] if " -o " in line else [])])
         assert result.exit_code == 0, f"{line}\n{result.output}"
 

@@ -11,6 +11,7 @@ import narrows
 MODULES = ["narrows", *(module.name for module in pkgutil.walk_packages(narrows.__path__, "narrows."))]
 
 
+@pytest.mark.usefixtures("few_settings")
 @pytest.mark.parametrize("name", [name for name in MODULES if not name.endswith("__main__")])
 def test_the_examples_of_a_module(name):
     result = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)

@@ -74,6 +74,28 @@ def test_the_best_weights_are_kept(rng, chain_only):
     assert -again.score(held_out) == pytest.approx(min(row["validation_loss"] for row in again.history_), rel=1e-4)
 
 
+def test_a_run_that_overfits_ends_early_with_the_weights_it_would_have_kept(rng, chain_only, monkeypatch, tmp_path):
+    x, held_out = flat(rng, 60), flat(rng, 60)
+    network = Dense(widths=(64,), activation="silu", linear_path=True)
+
+    def fit(**run):
+        settings = {"training__batch_size": 8, "training__optimiser__learning_rate": 1e-2}
+        model = auto(6, epochs=60).set_params(network=network, **settings)
+        return model.fit(x, validation=held_out, **run)
+
+    early = fit(checkpoint=tmp_path / "checkpoint")
+    assert len(early.history_) < 30
+    assert early.history_[-1]["validation_loss"] > min(row["validation_loss"] for row in early.history_) + 0.1 * 12
+    again = fit(checkpoint=tmp_path / "checkpoint", resume=True)
+    assert again.history_ == early.history_, "nothing is left to do"
+    with monkeypatch.context() as patch:
+        patch.setattr("narrows.training.loop._OLD", 1.0)
+        whole = fit()
+    assert len(whole.history_) == 60
+    assert whole.kept_ == early.kept_
+    np.testing.assert_array_equal(whole.reconstruct(x), early.reconstruct(x))
+
+
 @pytest.mark.parametrize(("n", "held_out"), [(4, 1), (40, 10), (100, 20), (1000, 100), (30_000, 2000)])
 def test_how_many_records_are_held_out(n, held_out):
     from narrows.estimators.preparation import n_held_out

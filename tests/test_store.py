@@ -33,7 +33,7 @@ from narrows.model.file import FORMAT
 from narrows.networks import Convolutional, Dense
 
 X = np.random.default_rng(0).normal(size=(20, 4)) * 5 + 100
-FUZZ = settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def fit(x=X, **params):

@@ -38,6 +38,9 @@ _BATCH = 256
 # What settings are chosen on, spread evenly over all records: so many of them, fewer where records are large.
 _CHOSEN_ON = 100
 _CHOSEN_ON_VALUES = 2**17
+# Settings of non-local means that are tried: sigma and h as shares of the noise's, patches, and how far away they are.
+# Noise that is cut to a range is less than it says: less than sigma may be expected.
+_NON_LOCAL_MEANS = tuple(product((0.0, 0.5, 1.0), (0.2, 0.3, 0.4, 0.6, 0.8), ((3, 6), (5, 6), (5, 11))))
 _MOST_COMPONENTS = 100  # choices of how many components PCA keeps, ever further apart
 
 OnRecords = Callable[[int, int], None]
@@ -296,12 +299,9 @@ def _alternatives(model: Autoencoder, noise: float) -> dict[str, _Alternative]:
     functions = {"median filter": median_filter, "non-local means": non_local_means, "PCA": by_pca}
     candidates: dict[str, list[dict[str, Any]]] = {
         "median filter": [{"size": size} for size in (3, 5)],
-        # Noise that is cut to a range is less than it says: less than sigma may be expected.
         "non-local means": [
             {"h": h * sigma, "sigma": share * sigma, "patch_size": size, "patch_distance": distance}
-            for share, h, (size, distance) in product(
-                (0.0, 0.5, 1.0), (0.2, 0.3, 0.4, 0.6, 0.8), ((3, 6), (5, 6), (5, 11))
-            )
+            for share, h, (size, distance) in _NON_LOCAL_MEANS
         ],
         "PCA": [{"n_components": int(k)} for k in np.unique(n_components)],
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -112,6 +112,7 @@ def text_at(figure: Figure, left: float, top: float, text: str, **arguments: Any
     figure.text(left / full_width, 1 - top / full_height, text, **arguments)
 
 
+@lru_cache(maxsize=1024)  # laying out its outlines takes long, and pictures repeat their labels
 def text_width(text: str, *, size: float = 8, weight: str = "normal") -> int:
     """Return how many pixels wide `text` is when drawn at `size` points."""
     from matplotlib.font_manager import FontProperties

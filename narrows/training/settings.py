@@ -29,7 +29,10 @@ class Training(Part, axis="training", name="training"):
     """
 
     epochs: int | None = option(
-        optional(Whole(1)), "passes over the training data; None: chosen by their number", default=None
+        optional(Whole(1)),
+        "passes over the training data, fewer where a run that keeps its best weights overfits; None: chosen by the "
+        "number of records",
+        default=None,
     )
     batch_size: int = option(Whole(1), "records in a step", default=128)
     # Given by name or by value, kept by value.

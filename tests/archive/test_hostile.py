@@ -43,16 +43,16 @@ def forged(make, codec, records, fuzz, payloads, declared=None):
     return path
 
 
-def test_some_thousand_damaged_files(fuzz):
+def test_some_hundred_damaged_files(fuzz):
     started = time.perf_counter()
-    counts = sum((fuzz.run(50, seed) for seed in range(12)), start=fuzz.Counter())
-    assert counts.total() == 600
+    counts = sum((fuzz.run(50, seed) for seed in range(4)), start=fuzz.Counter())
+    assert counts.total() == 200
     assert {outcome for _, outcome in counts} >= {"right", "CorruptArchiveError", "ArchiveError"}
     assert time.perf_counter() - started < 120
 
 
 def test_some_hundred_damaged_files_with_a_bound(fuzz):
-    counts = fuzz.run(300, bounded=True)
+    counts = fuzz.run(100, bounded=True)
     assert {outcome for _, outcome in counts} >= {"right", "CorruptArchiveError", "ArchiveError"}
 
 
@@ -196,7 +196,7 @@ def test_a_chunk_without_a_rest_where_there_is_a_bound(make, fuzz, codec, record
 def test_every_cut_of_a_file(make, codec, records, tmp_path):
     path = make(records[:300], chunk_records=100)
     data = path.read_bytes()
-    for n in range(0, len(data), 3):
+    for n in range(0, len(data), 7):
         path.write_bytes(data[:n])
         try:
             found = restore(path, model=codec)

@@ -86,3 +86,14 @@ def environment():
     import torch
 
     return {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads()), "COLUMNS": "100"}
+
+
+@pytest.fixture
+def small_demo(monkeypatch):
+    """Let ``narrows demo`` train on a hundred digits for an epoch and show three, for a look at whether it works."""
+    import narrows
+    from narrows.cli.inputs import open_data
+
+    recipe, n_digits = narrows.recipe, {"digits:train": 100, "digits:test": 3}
+    monkeypatch.setattr(narrows, "recipe", lambda name, **changes: recipe(name, **changes | {"training__epochs": 1}))
+    monkeypatch.setattr("narrows.cli.demo.open_data", lambda name, quiet: open_data(name, limit=n_digits[name]))

@@ -19,12 +19,13 @@ from narrows.data import open as open_data
 from narrows.errors import ArchiveError
 
 
-@pytest.fixture(autouse=True)
-def _short_training(monkeypatch):
+@pytest.fixture
+def short_training(monkeypatch):
     recipe = package.recipe
     monkeypatch.setattr(package, "recipe", lambda name, **changes: recipe(name, training__epochs=3, **changes))
 
 
+@pytest.mark.usefixtures("short_training")
 def test_the_demo_writes_model_pictures_archives_and_report_and_what_it_prints_works(narrows):
     result = narrows("demo")
     assert {path.name for path in Path("demo").iterdir()} == {*FILES, "README.txt"}
@@ -117,7 +118,7 @@ def test_whether_the_model_is_worth_its_bytes_is_said_of_every_case(raw_bytes_ea
     assert said in "\n".join(archive_lines(archives, digits, digits))
 
 
-def test_files_are_replaced_that_a_demo_made_and_others_only_by_force(narrows, monkeypatch):
+def test_files_are_replaced_that_a_demo_made_and_others_only_by_force(narrows, monkeypatch, small_demo):
     Path("map.png").write_bytes(b"mine")
     Path("digits.narrows").write_bytes(b"mine")
     refused = narrows("demo", "-o", ".", code=1)

@@ -8,18 +8,11 @@ import pytest
 from PIL import Image
 
 import narrows as package
-from narrows.evaluation import denoising
 from narrows.evaluation.denoising import add_noise, compare_denoisers
 
 METHODS = ["noisy", "median filter", "non-local means", "PCA", "narrows"]
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _choosing_settings_on_few():
-    """Keep the tests quick: most of a small comparison's time goes into trying settings."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(denoising, "_CHOSEN_ON", 2)
-        yield
+pytestmark = pytest.mark.usefixtures("few_settings")
 
 
 @pytest.fixture

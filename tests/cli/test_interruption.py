@@ -1,33 +1,72 @@
 """A run that is interrupted, terminated or killed goes on from where it was, to the same weights, bit for bit."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 import safetensors.numpy
 
 from narrows.training import Watcher
 
-RUN = ("--recipe", "dense", "--epochs", "40", "--batch-size", "16", "--limit", "300", "--valid", "0.1")
+RUN = ("--recipe", "dense", "--epochs", "12", "--batch-size", "50", "--limit", "300", "--valid", "0.1")
 OUT = "stopped.safetensors"
+PATIENCE = 60  # seconds
+
+# Forks a process for each list of arguments that it reads, and says its number and, at last, how it ended. It is alone
+# when it forks, and has imported what takes seconds. A pause after each epoch lets a signal find the run under way.
+PROGRAMS = """
+import json, os, sys, time
+import torch._dynamo  # which the first optimiser imports
+import narrows.estimators.autoencoder, narrows.cli.train
+from narrows.__main__ import main
+from narrows.cli.watchers import Lines
+
+def epoch(watcher, row, show=Lines.epoch):
+    show(watcher, row)
+    time.sleep(0.2)
+
+Lines.epoch = epoch
+for line in sys.stdin:
+    program = os.fork()
+    if not program:
+        for number, name in enumerate(("out.txt", "said.txt"), start=1):
+            os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+        sys.argv[1:] = json.loads(line)
+        main()
+    print(program, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(program, 0)[1]), flush=True)
+"""
 
 
-def interrupt(environment, number, *more):
+@pytest.fixture
+def programs(environment):
+    command = [sys.executable, "-c", PROGRAMS]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, env=environment
+    ) as process:
+        yield process
+        process.stdin.close()
+
+
+def interrupt(programs, number, *more):
     """Start a run, send it a signal once it is under way; return its exit code and all it said."""
-    command = [sys.executable, "-m", "narrows", "train", "digits:train", "-o", OUT, *RUN, *more]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as run:
-        said = ""
-        while "/40  loss" not in said:
-            line = run.stderr.readline()
-            assert line, f"the run ended by itself: {said}"
-            said += line
-        run.send_signal(number)
-        result, rest = run.communicate(timeout=60)
-        assert result == ""
-        return run.returncode, said + rest
+    Path("said.txt").write_text("")
+    programs.stdin.write(json.dumps(["train", "digits:train", "-o", OUT, *RUN, *more]) + "\n")
+    program = int(programs.stdout.readline())
+    late = time.monotonic() + PATIENCE
+    while "/12  loss" not in (said := Path("said.txt").read_text()):
+        assert time.monotonic() < late, f"the run does not begin: {said}"
+        time.sleep(0.02)
+    os.kill(program, number)
+    code = int(programs.stdout.readline())
+    assert Path("out.txt").read_text() == ""
+    return code, Path("said.txt").read_text()
 
 
 def interrupt_here(narrows, monkeypatch, number, code):
@@ -42,8 +81,8 @@ def interrupt_here(narrows, monkeypatch, number, code):
         return narrows("train", "digits:train", "-o", OUT, *RUN, "--resume", code=code)
 
 
-def test_a_stopped_run_resumes_to_the_same_weights(narrows, environment, monkeypatch):
-    code, said = interrupt(environment, signal.SIGINT)
+def test_a_stopped_run_resumes_to_the_same_weights(narrows, programs, monkeypatch):
+    code, said = interrupt(programs, signal.SIGINT)
     assert code == 130
     assert Path(f"{OUT}.checkpoint").exists()
     assert not Path(OUT).exists()
@@ -55,7 +94,7 @@ def test_a_stopped_run_resumes_to_the_same_weights(narrows, environment, monkeyp
     assert result.stderr.count("--resume") == 1
     assert result.stdout == ""
 
-    code, said = interrupt(environment, signal.SIGKILL, "--resume")
+    code, said = interrupt(programs, signal.SIGKILL, "--resume")
     assert code == -signal.SIGKILL
     assert said.startswith("going on after epoch")
     other = ("train", "digits:train", "-o", OUT, *RUN, "--latent", "3", "--resume", "--quiet")

@@ -25,6 +25,7 @@ def read(info, path):
     return info
 
 
+@pytest.mark.usefixtures("chain_only")
 @pytest.mark.parametrize(
     ("arguments", "path", "value"),
     [
@@ -57,15 +58,18 @@ def test_every_flag_shows_in_the_model(arguments, path, value, narrows):
     assert read(narrows.train("m.safetensors", *arguments.split()), path) == value
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_preprocessing_is_a_list_of_names(narrows):
     info = narrows.train("m.safetensors", "--set", "preprocessing=unit-scale,mean-removal")
     assert [part["name"] for part in info["parts"]["preprocessing"]] == ["unit-scale", "mean-removal"]
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_the_seed_is_zero_unless_given(narrows):
     assert narrows.train("m.safetensors")["params"]["random_state"] == 0
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_key_and_resize_say_how_data_are_read(narrows, tmp_path):
     x = np.random.default_rng(0).random((50, 6), dtype=np.float32)
     np.savez("two.npz", x=x, other=x[:, :3])
@@ -76,6 +80,7 @@ def test_key_and_resize_say_how_data_are_read(narrows, tmp_path):
     assert narrows.train("b.safetensors", "--resize", "8x10", data="photos")["shape"] == [8, 10]
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_validation_data_of_their_own_are_measured(narrows):
     result = narrows.json("train", "digits", "-o", "m.safetensors", "--epochs", "2", "--valid", "digits:test")
     assert result["validation"]["records"] == 360
@@ -147,6 +152,7 @@ def test_the_same_command_gives_the_same_model(narrows):
     assert all(np.array_equal(a[name], b[name]) for name in a.keys() | b.keys())
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_a_model_is_replaced_only_by_force_and_refused_before_data_are_read(narrows, model):
     before = Path(model).read_bytes()
     refused = narrows("train", "no-such-data.npy", "-o", model, code=1)
@@ -161,6 +167,7 @@ def test_a_missing_folder_is_refused_before_training(narrows):
     assert "There is no folder" in narrows("train", "digits", "-o", "nowhere/m.safetensors", code=1).stderr
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_the_checkpoint_of_an_unfinished_run_is_neither_ignored_nor_thrown_away_unasked(narrows):
     checkpoint = Path("m.safetensors.checkpoint")
     checkpoint.write_bytes(b"of an earlier run")
@@ -173,6 +180,7 @@ def test_the_checkpoint_of_an_unfinished_run_is_neither_ignored_nor_thrown_away_
     assert not checkpoint.exists()
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_resuming_without_a_checkpoint_starts_anew_and_says_so(narrows):
     result = narrows("train", "digits", "-o", "m.safetensors", "--epochs", "2", "--limit", "100", "--resume")
     assert "There is no checkpoint m.safetensors.checkpoint: the run starts anew." in result.stderr
@@ -254,6 +262,7 @@ def test_a_disk_that_is_full_at_the_end_loses_nothing(narrows, monkeypatch):
     assert said.rstrip().endswith("--resume")
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_to_resume_a_finished_run_is_said_to_be_needless(narrows):
     narrows.train("m.safetensors")
     said = narrows("train", "digits:train", "-o", "m.safetensors", "--resume", code=1).stderr
@@ -261,6 +270,7 @@ def test_to_resume_a_finished_run_is_said_to_be_needless(narrows):
     assert "finished" in said
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_one_is_counted_as_one(narrows):
     arguments = ("--epochs", "1", "--latent", "1", "--limit", "20", "--quiet")
     said = narrows("train", "digits", "-o", "m.safetensors", *arguments).stdout
@@ -302,7 +312,7 @@ def test_what_could_not_be_measured_is_a_warning(narrows, monkeypatch):
 
 
 def test_what_records_are_taken_for_is_said_and_can_be_chosen(narrows):
-    np.save("windows.npy", np.random.default_rng(0).integers(0, 256, (20, 40, 16), dtype=np.uint8))
+    np.save("windows.npy", np.random.default_rng(0).integers(0, 256, (5, 40, 16), dtype=np.uint8))
     command = ("train", "windows.npy", "-o", "m.safetensors", "--epochs", "1", "--recipe", "codec")
     by_shape = narrows(*command)
     said = "images of 40×16, by their shape (--as vector if they are none)"
@@ -342,6 +352,7 @@ def test_what_is_said_is_said_of_the_model_that_was_kept(narrows):
     assert (info["kept_epoch"], info["loss"], info["validation_loss"]) == (None, said["loss"], None)
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_the_epoch_that_was_kept_is_said(narrows):
     np.save("flat.npy", flat())
     settings = [f"network={json.dumps(LINEAR)}", "training__schedule=constant"]

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import narrows as package
 from narrows.cli import VERBS
 
 CALLS = {
@@ -32,9 +31,7 @@ def test_there_is_a_call_of_every_verb():
 
 
 @pytest.mark.parametrize("verb", CALLS)
-def test_verb(verb, narrows, model, monkeypatch):
-    recipe = package.recipe
-    monkeypatch.setattr(package, "recipe", lambda name, **changes: recipe(name, training__epochs=1, **changes))
+def test_verb(verb, narrows, model, small_demo):
     np.save("codes.npy", np.zeros((3, 4), np.float32))
     narrows("compress", "digits:test", "-m", model, "-o", "digits.narrows", "--quiet")
     said = narrows(verb, *CALLS[verb].format(model=model).split())

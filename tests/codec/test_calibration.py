@@ -186,8 +186,8 @@ def test_whole_numbers_cost_next_to_nothing(name, digits):
     changes["lossless"] = {"residual__epochs": 2}  # the network of what is kept beside the code, too
     changes["sda"] = {"pretraining__epochs": 1}
     settings = {"training__epochs": 2, "random_state": 0, **changes.get(name, {})}
-    model = narrows.recipe(name, **settings).fit(digits[0][:400])
-    records = digits[1][:200]
+    model = narrows.recipe(name, **settings).fit(digits[0][:200])
+    records = digits[1][:100]
     for quality in {0, model.codec_.usual, len(model.codec_.qualities) - 1}:
         assert freezing_costs(model, records, quality) <= MOST_DB
 
@@ -206,9 +206,9 @@ def test_whole_numbers_cost_next_to_nothing_on_mnist(name, mnist_images):
     model = narrows.recipe(name, training__epochs=1, random_state=0)
     if name == "codec":  # its own network takes a minute
         model.set_params(network=Dense(widths=(64,), output_activation="sigmoid", start_at_mean=True), n_latent=16)
-    model.fit(np.asarray(train[:2000]))
+    model.fit(np.asarray(train[:800]))
     for quality in range(0, len(model.codec_.qualities), 2):
-        assert freezing_costs(model, np.asarray(test[:300]), quality) <= MOST_DB
+        assert freezing_costs(model, np.asarray(test[:150]), quality) <= MOST_DB
 
 
 def test_what_has_no_whole_numbers_says_why(monkeypatch, digits):

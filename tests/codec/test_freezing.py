@@ -37,7 +37,7 @@ def make(chosen, shape, dtype=np.uint8):
     """Return a chain with random weights, biases included, and codes."""
     generator = torch.Generator().manual_seed(1)
     chain = Chain(chosen, shape, np.dtype(dtype), generator)
-    records = (torch.rand((200, *shape), generator=generator) * 255).to(torch.uint8)
+    records = (torch.rand((80, *shape), generator=generator) * 255).to(torch.uint8)
     chain.prepare_for(lambda size: iter([records]))
     with torch.no_grad():
         for weights in chain.decoder.parameters():
@@ -108,7 +108,7 @@ def test_every_shape(network, shape):
 
 
 @pytest.mark.parametrize("stride", [2, 3, 4, 5, 7, 10, 600])
-@pytest.mark.parametrize("size", [(28, 28), (7, 13), (5, 1), (601, 29), (30, 1201)], ids=str)
+@pytest.mark.parametrize("size", [(28, 28), (7, 13), (5, 1), (601, 5), (3, 1201)], ids=str)
 def test_repeating_is_the_same_to_the_value(stride, size):
     """Frozen, upsampling operations do it, which copy row floor(r h / H)."""
     grid = tuple(-(-n // stride) for n in size)

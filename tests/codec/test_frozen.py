@@ -92,13 +92,13 @@ def test_one_quality_alone_restores_the_same(model):
 
 def test_what_carries_the_whole_numbers_makes_no_difference(model):
     codec = model.codec_
-    symbols = symbols_for(codec)
+    symbols = symbols_for(codec, 200)
     for quality in {0, len(codec.qualities) - 1}:
         usual = codec.decode(symbols, quality)
         for carrier in ("float64", "int64", "torch"):
             assert codec.decode(symbols, quality, carrier=carrier).tobytes() == usual.tobytes(), carrier
-        for size in (1, 7, 512):
-            n = min(512, 40 * size)
+        for size in (1, 7, 200):
+            n = min(200, 40 * size)
             pieces = [codec.decode(symbols[start : min(start + size, n)], quality) for start in range(0, n, size)]
             assert np.concatenate(pieces).tobytes() == usual[:n].tobytes(), f"batches of {size}"
         for n_threads in (1, 2):
@@ -338,13 +338,14 @@ def test_headers_that_lie_are_refused_or_change_nothing(request, name):
     """Whatever stands for an entry, or for nothing: what is read restores the same, or it is not read."""
     codec = request.getfixturevalue(name).codec_.only(0)
     header, tensors = parts(codec.blob)
+    told = json.dumps(header)
     n_lies = n_read = 0
     measured = {"psnr_db", "bytes_per_record", "mse_limit", "peak"}  # may be any numbers
     symbols = symbols_for(codec, 20)
     for at in entries(header):
         for wrong in (KeyError, *WRONG):
             lie = changed(header, at, wrong)
-            if json.dumps(lie) == json.dumps(header):
+            if json.dumps(lie) == told:
                 continue
             n_lies += 1
             try:

@@ -198,35 +198,42 @@ class FakeGenerator(_RealGenerator):
     device = property(lambda self: self._device)
 
 
+_GENERATORS = {_RealGenerator, FakeGenerator}  # to ask for the type is quicker than isinstance
+
+
 def _run(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Compute an operation on the CPU, where its result belongs to the device as well, or refuse it."""
     on_device: dict[int, DeviceTensor] = {}  # by their values
-    given = tuple(_values_of(value, on_device) for value in args)
-    named = {name: _values_of(value, on_device) for name, value in kwargs.items()}
+    others: list[torch.Tensor] = []
+    given = [_values_of(value, on_device, others) for value in args]
+    named = {name: _values_of(value, on_device, others) for name, value in kwargs.items()} if kwargs else {}
     device = kwargs.get("device")
     goes_there = device == _STAND_IN or (device is None and bool(on_device))
     if not on_device and not goes_there:
         return func(*args, **kwargs)
-    if on_device and func not in _COPYING:
+    if on_device and others and func not in _COPYING:
         _check_devices(func, args, kwargs)
     _count(func, args, len(on_device), goes_there=goes_there)
     if device == _STAND_IN:
         named["device"] = _CPU
     result = func(*given, **named)
-    if any(tensor.shape != tensor._values.shape for tensor in on_device.values()):
-        raise NotImplementedError(f"the fake device cannot imitate {func}, which changes shapes in place")
+    for tensor in on_device.values():
+        if tensor.shape != tensor._values.shape:
+            raise NotImplementedError(f"the fake device cannot imitate {func}, which changes shapes in place")
     if func in _COPYING:
         return args[0]
     return _moved(result, on_device) if goes_there else result
 
 
-def _values_of(argument: Any, on_device: dict[int, DeviceTensor]) -> Any:
-    """Return an argument with CPU tensors for those of the device, which are noted."""
+def _values_of(argument: Any, on_device: dict[int, DeviceTensor], others: list[torch.Tensor]) -> Any:
+    """Return an argument with CPU tensors for those of the device; both kinds are noted."""
     if isinstance(argument, DeviceTensor):
         on_device[id(argument._values)] = argument
         return argument._values
     if isinstance(argument, list | tuple):
-        return type(argument)([_values_of(one, on_device) for one in argument])
+        return type(argument)([_values_of(one, on_device, others) for one in argument])
+    if isinstance(argument, torch.Tensor):
+        others.append(argument)
     return argument
 
 
@@ -271,6 +278,10 @@ def _count(func: Any, args: tuple[Any, ...], n_on_device: int, *, goes_there: bo
 
 
 class _Operations(TorchDispatchMode):
+    @classmethod
+    def _should_skip_dynamo(cls):
+        return False  # nothing is compiled here, and what PyTorch wraps around each call else takes long
+
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         return _run(func, args, kwargs or {})
 
@@ -312,7 +323,7 @@ def _indices(index: Any) -> Any:
 
 def _check_generator(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Refuse to draw numbers of one device from a generator of the other."""
-    generators = [value for value in (*args, *kwargs.values()) if isinstance(value, _RealGenerator)]
+    generators = [value for value in (*args, *kwargs.values()) if type(value) in _GENERATORS]
     if not generators:
         return
     drawn = next((value for value in (*args, *kwargs.values()) if isinstance(value, torch.Tensor)), None)

@@ -158,7 +158,7 @@ def test_every_recipe_is_trained_there(name):
 
 
 @pytest.mark.parametrize("kind", [*Optimiser.registry.values(), *Schedule.registry.values()])
-def test_every_optimiser_and_schedule_trains_there(kind):
+def test_every_optimiser_and_schedule_trains_there(kind, chain_only):
     model = small(bottleneck="rounded", likelihood="constrained-normal", training=training(**{kind.axis: kind()}))
     assert model.fit(IMAGES).chain_.device == CUDA
 
@@ -186,7 +186,7 @@ class Kill(Watcher):
             raise KeyboardInterrupt
 
 
-def test_a_run_there_is_resumed_to_the_bit(tmp_path):
+def test_a_run_there_is_resumed_to_the_bit(tmp_path, chain_only):
     """Weights, moments, best weights and the generator's state go through a file."""
     settings = training(epochs=3, patience=3)
 
@@ -223,7 +223,7 @@ def test_a_classifier_is_trained_and_used_there():
     assert model.predict(IMAGES).shape == (N,)
 
 
-def test_a_decoder_that_needs_switches_restores_there():
+def test_a_decoder_that_needs_switches_restores_there(chain_only):
     network = Convolutional(channels=(2,), unpooling="switches")
     assert small(network=network).fit(IMAGES).reconstruct(IMAGES).shape == IMAGES.shape
 
@@ -262,7 +262,7 @@ class CountsCopies(Watcher):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25], ids=["all records", "some held out"])
-def test_data_are_copied_to_the_device_once(share, cuda):
+def test_data_are_copied_to_the_device_once(share, cuda, chain_only):
     y, settings = np.arange(64) % 2, training(batch_size=64, validation=share)
     for model in (small(), small(conditional=True), AutoencoderClassifier(small(), random_state=0)):
         watcher = CountsCopies(cuda)
@@ -270,7 +270,7 @@ def test_data_are_copied_to_the_device_once(share, cuda):
         assert watcher.n_copies == 1
 
 
-def test_results_leave_the_device_batch_by_batch(cuda, monkeypatch):
+def test_results_leave_the_device_batch_by_batch(cuda, monkeypatch, chain_only):
     """What is held at once does not grow with the number of records, here 4 and 64 batches of one."""
     model = small().fit(LARGE)
     monkeypatch.setattr("narrows.model.inference._BATCH", 1)

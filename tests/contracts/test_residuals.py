@@ -35,9 +35,9 @@ def learned(request):
     """A part, its trained module, and records that it was not trained on."""
     rng = np.random.default_rng(1)
     part = Causal(n_hidden=16, n_components=3, reach=2, epochs=10)
-    records, test = blobs(rng, 600, request.param), blobs(rng, 100, request.param)
+    records, test = blobs(rng, 300, request.param), blobs(rng, 100, request.param)
     module = part.build(request.param, records.dtype, generator(0, Stream.WEIGHTS))
-    train([Stage(module, Records(records, torch.device("cpu")), None, part.training(600))], module, seed=0)
+    train([Stage(module, Records(records, torch.device("cpu")), None, part.training(300))], module, seed=0)
     return part, module, records, torch.from_numpy(test)
 
 
@@ -95,14 +95,14 @@ def test_a_part_of_the_rows_says_about_what_all_say(learned):
     _, module, _, test = learned
     with torch.no_grad():
         whole = module.loss(test).total.mean()
-        parts = torch.stack([module.loss(test, torch.Generator().manual_seed(seed)).total.mean() for seed in range(60)])
+        parts = torch.stack([module.loss(test, torch.Generator().manual_seed(seed)).total.mean() for seed in range(30)])
     assert float(parts.mean()) == pytest.approx(float(whole), rel=0.1)
 
 
 def test_a_model_keeps_it_and_archives_use_it(rng, tmp_path):
     """Noise on blobs with hard edges, to which linear prediction has no answer."""
-    records = np.where(blobs(rng, 700) > 90, rng.integers(200, 256, (700, 12, 10)), 0).astype(np.uint8)
-    records, test = records[:600], records[600:]
+    records = np.where(blobs(rng, 400) > 90, rng.integers(200, 256, (400, 12, 10)), 0).astype(np.uint8)
+    records, test = records[:300], records[300:]
     part = Causal(n_hidden=16, n_components=3, reach=2, epochs=25)
     model = narrows.Autoencoder(n_latent=4, residual=part, random_state=0).set_params(training__epochs=1).fit(records)
     path, archive = tmp_path / "m.safetensors", tmp_path / "a.narrows"

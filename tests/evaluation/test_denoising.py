@@ -15,6 +15,7 @@ from narrows.evaluation.denoising import add_noise, compare_denoisers, measure_d
 from narrows.networks import Dense
 from narrows.preprocessing import Binarise, MeanRemoval, Standardise, UnitScale
 
+N = 100  # records compared
 METHODS = ["noisy", "median filter", "non-local means", "PCA", "narrows"]
 
 
@@ -33,7 +34,7 @@ def fit(x, epochs=2, **params):
 def _choosing_settings_on_few():
     """Keep the tests quick: most of a small comparison's time goes into trying settings."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(denoising, "_CHOSEN_ON", 10)
+        patch.setattr(denoising, "_CHOSEN_ON", 4)
         yield
 
 
@@ -44,7 +45,7 @@ def model(digits):
 
 @pytest.fixture(scope="module")
 def comparison(model, digits):
-    return compare_denoisers(model, digits[1], 0.5)
+    return compare_denoisers(model, digits[1][:N], 0.5)
 
 
 def psnr_db(x, x_hat):
@@ -80,13 +81,15 @@ def test_noise_is_drawn_from_the_seed_record_by_record(model, digits):
     np.testing.assert_array_equal(add_noise(model, digits[1], 0), digits[1])
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_standardised_data_get_noise_in_the_scale_of_each_column_and_are_not_cut(rng):
     x = rng.normal(size=(4000, 3)) * [1, 10, 100] + [0, 5, -50]
-    model = fit(x, n_latent=2, preprocessing=Standardise(per_value=True))
+    model = fit(x, epochs=1, n_latent=2, preprocessing=Standardise(per_value=True))
     noise = add_noise(model, x, 0.5) - x
     np.testing.assert_allclose(noise.std(axis=0), [0.5, 5, 50], rtol=0.05)
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_floats_under_unit_scale_are_cut_to_the_range_of_the_training_data(rng):
     x = rng.uniform(-3, 5, size=(500, 6)).astype(np.float32)
     noisy = add_noise(fit(x, n_latent=2, preprocessing=UnitScale()), x, 1.0)
@@ -96,19 +99,21 @@ def test_floats_under_unit_scale_are_cut_to_the_range_of_the_training_data(rng):
     assert unbounded.max() > x.max() + 1
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_binarised_records_keep_their_greys_under_noise(digits):
     model = fit(digits[0][:100], preprocessing=[UnitScale(), Binarise()], likelihood="bernoulli")
     np.testing.assert_array_equal(add_noise(model, digits[1], 0), digits[1])
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_booleans_flip(digits):
     x = digits[0] > 127
-    flipped = add_noise(fit(x), x, 0.5) != x
+    flipped = add_noise(fit(x, epochs=1), x, 0.5) != x
     assert flipped.mean() == pytest.approx(0.16, abs=0.01)  # of a normal distribution beyond one standard deviation
 
 
 def test_the_comparison_is_what_numpy_counts(model, comparison, digits):
-    clean = digits[1]
+    clean = digits[1][:N]
     noisy = add_noise(model, clean, 0.5)
     methods = comparison["methods"]
     assert list(methods) == METHODS
@@ -126,7 +131,7 @@ def test_the_comparison_is_what_numpy_counts(model, comparison, digits):
         assert methods[name]["psnr_db"] == pytest.approx(psnr_db(clean, x_hat), abs=0.01), name
         gain = psnr_db(clean, x_hat) - psnr_db(clean, noisy)
         assert methods[name]["gain_db"] == pytest.approx(gain, abs=0.01), name
-    assert comparison["records"] == 360
+    assert comparison["records"] == N
     assert comparison["noise"] == 0.5
 
 
@@ -138,7 +143,7 @@ def test_a_denoising_autoencoder_is_ahead_of_the_others(comparison):
 
 
 def test_the_settings_are_the_best_there_are(model, digits):
-    clean = digits[1][:10]  # few enough that settings are chosen on all of them
+    clean = digits[1][:4]  # few enough that settings are chosen on all of them
     noisy = add_noise(model, clean, 0.5)
     best = measure_denoisers(model, clean, noisy, noisy, noise=0.5)["methods"]
     for name, alternative in denoising._alternatives(model, 0.5).items():
@@ -153,7 +158,9 @@ def test_the_settings_are_the_best_there_are(model, digits):
         assert best[name]["settings"] == alternative.candidates[int(np.argmin(errors))], name
 
 
+@pytest.mark.usefixtures("few_settings")
 def test_settings_are_chosen_on_few_values_of_large_records(model, digits, monkeypatch):
+    monkeypatch.setattr(denoising, "_CHOSEN_ON", 10)
     assert compare_denoisers(model, digits[1][:20], 0.5)["settings_chosen_on"] == 10
     monkeypatch.setattr(denoising, "_CHOSEN_ON_VALUES", 3 * 64)
     assert compare_denoisers(model, digits[1][:20], 0.5)["settings_chosen_on"] == 3
@@ -164,20 +171,21 @@ def test_settings_are_chosen_on_few_values_of_large_records(model, digits, monke
 def test_components_are_chosen_among_all_that_the_model_has(model, digits):
     candidates = denoising._alternatives(model, 0.5)["PCA"].candidates
     assert [settings["n_components"] for settings in candidates] == list(range(1, 17))
-    wide = fit(digits[0], n_latent=100)
+    wide = fit(digits[0][:200], epochs=1, n_latent=100)
     candidates = denoising._alternatives(wide, 0.5)["PCA"].candidates
     assert candidates[-1] == {"n_components": len(wide.pca_.components)}
 
 
 def test_batches_add_up(model, digits, monkeypatch, comparison):
-    monkeypatch.setattr(denoising, "_BATCH", 100)
+    monkeypatch.setattr(denoising, "_BATCH", 30)
     told = []
-    again = compare_denoisers(model, digits[1], 0.5, on_records=lambda *progress: told.append(progress))
-    assert told == [(0, 360), (100, 360), (200, 360), (300, 360), (360, 360)]
+    again = compare_denoisers(model, digits[1][:N], 0.5, on_records=lambda *progress: told.append(progress))
+    assert told == [(0, N), (30, N), (60, N), (90, N), (N, N)]
     for name, method in comparison["methods"].items():
         assert again["methods"][name]["mse"] == pytest.approx(method["mse"], rel=1e-4), name
 
 
+@pytest.mark.usefixtures("few_settings")
 def test_vectors_have_no_non_local_means(table, table_model):
     methods = compare_denoisers(table_model, table, 0.5)["methods"]
     assert methods["non-local means"] == {
@@ -189,6 +197,7 @@ def test_vectors_have_no_non_local_means(table, table_model):
     assert methods["noisy"]["psnr_db"] == pytest.approx(expected), "the peak is the training data's range"
 
 
+@pytest.mark.usefixtures("few_settings")
 def test_without_scikit_image_the_comparison_says_what_is_missing(model, digits, monkeypatch):
     monkeypatch.setitem(sys.modules, "skimage.restoration", None)
     methods = compare_denoisers(model, digits[1][:20], 0.5)["methods"]
@@ -197,13 +206,15 @@ def test_without_scikit_image_the_comparison_says_what_is_missing(model, digits,
     assert methods["PCA"]["psnr_db"] > methods["noisy"]["psnr_db"]
 
 
+@pytest.mark.usefixtures("few_settings")
 @pytest.mark.parametrize("shape", [(9, 8, 3), (3, 9, 8)])
 def test_colour_images(shape, rng):
-    x = rng.integers(0, 256, (30, *shape), dtype=np.uint8)
+    x = rng.integers(0, 256, (10, *shape), dtype=np.uint8)
     methods = compare_denoisers(fit(x), x, 0.3)["methods"]
     assert all(method["missing"] or method["mse"] > 0 for method in methods.values())
 
 
+@pytest.mark.usefixtures("few_settings")
 def test_one_record_and_constant_images(digits, model):
     assert compare_denoisers(model, digits[1][:1], 0.5)["records"] == 1
     black = np.zeros((20, 8, 8), np.uint8)
@@ -211,6 +222,7 @@ def test_one_record_and_constant_images(digits, model):
     assert methods["median filter"]["gain_db"] > 0
 
 
+@pytest.mark.usefixtures("few_settings")
 def test_what_is_exact_has_no_decibels(model, digits):
     methods = compare_denoisers(model, digits[1][:20], 0)["methods"]
     assert methods["noisy"] == {"mse": 0.0, "psnr_db": None, "gain_db": 0.0, "settings": {}, "missing": None}
@@ -237,6 +249,7 @@ def test_what_cannot_be_compared_is_refused(model, digits):
         compare_denoisers(model, np.full((2, 8, 8), np.nan), 0.5)
 
 
+@pytest.mark.usefixtures("few_settings")
 def test_names_and_sources_will_do(model):
     source = narrows.data.open("digits:test", limit=30)
     np.testing.assert_array_equal(add_noise(model, "digits:test", 0.2)[:30], add_noise(model, source, 0.2))

@@ -79,9 +79,10 @@ def test_the_bound_is_the_sum_of_its_parts(factors):
 
 
 def test_samples_are_taken_a_few_at_a_time(factors, monkeypatch):
-    whole = bounds(factors[0].chain_, factors[1], 0, importance_samples=300)
-    monkeypatch.setattr("narrows.evaluation.likelihood._BATCH", 100)
-    again = bounds(factors[0].chain_, factors[1], 0, importance_samples=300)
+    model, x = factors[0], factors[1][:100]
+    whole = bounds(model.chain_, x, 0, importance_samples=300)
+    monkeypatch.setattr("narrows.evaluation.likelihood._BATCH", 50)
+    again = bounds(model.chain_, x, 0, importance_samples=300)
     assert again["nll_nats_per_record"] == pytest.approx(whole["nll_nats_per_record"], abs=0.02)
 
 
@@ -102,8 +103,9 @@ def test_units_that_say_nothing_are_not_active(factors):
         weight[0] = kept
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_evaluate_has_the_bounds_of_variational_models_only(digits):
-    model = Autoencoder(2, bottleneck=Gaussian(beta=0.2), training=Training(epochs=10), random_state=0).fit(digits[0])
+    model = Autoencoder(2, bottleneck=Gaussian(beta=0.2), training=Training(epochs=4), random_state=0).fit(digits[0])
     usual = narrows.evaluate(model, digits[1])
     assert {"elbo_nats_per_record", "kl_nats_per_record", "active_units"} < set(usual)
     assert "nll_nats_per_record" not in usual
@@ -120,6 +122,7 @@ def test_evaluate_has_the_bounds_of_variational_models_only(digits):
         narrows.evaluate(model, digits[1], importance_samples=-1)
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_bits_per_dimension_are_for_values_that_the_likelihood_is_a_probability_of(digits):
     def bits(likelihood, preprocessing):
         settings = {"likelihood": likelihood, "preprocessing": preprocessing, "training": Training(epochs=1)}
@@ -133,6 +136,7 @@ def test_bits_per_dimension_are_for_values_that_the_likelihood_is_a_probability_
     assert bits("normal", "unit-scale")[0] is None
 
 
+@pytest.mark.usefixtures("chain_only")
 @pytest.mark.parametrize("settings", [{}, {"unpooling": "switches"}], ids=str)
 def test_decoders_that_need_switches_get_those_of_the_record(settings, digits):
     network = Convolutional(channels=(6,), **settings)
@@ -144,6 +148,7 @@ def test_decoders_that_need_switches_get_those_of_the_record(settings, digits):
 BEYOND = r"'bernoulli' likelihood says nothing of preprocessed values outside \[0, 1\]. Got 0 to 1.5"
 
 
+@pytest.mark.usefixtures("chain_only")
 @pytest.mark.parametrize("bottleneck", ["plain", "gaussian"])
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_values_beyond_the_likelihood_are_named_wherever_they_come_in(bottleneck, dynamic, digits):
@@ -159,6 +164,7 @@ def test_values_beyond_the_likelihood_are_named_wherever_they_come_in(bottleneck
             measure(beyond)
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_the_bounds_alone_name_values_beyond_the_likelihood_too(digits):
     settings = {"likelihood": Bernoulli(dynamic=True), "preprocessing": "unit-scale", "training": Training(epochs=1)}
     model = Autoencoder(2, bottleneck="gaussian", **settings).fit(digits[0] / 255)
@@ -181,6 +187,7 @@ def test_validation_data_beyond_the_likelihood_are_refused_before_training(digit
     assert told.epochs == 0
 
 
+@pytest.mark.usefixtures("chain_only")
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_what_rounding_leaves_above_1_is_1(dynamic, digits):
     """Scalers of tables end at 1.0000000000000002, which float32 trains on as 1."""
@@ -191,10 +198,11 @@ def test_what_rounding_leaves_above_1_is_1(dynamic, digits):
     assert model.score(x) == pytest.approx(model.score(x.clip(0, 1)), rel=1e-6)
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_the_loss_that_is_validated_is_that_of_drawn_codes(digits):
     """Of the means alone it would be no bound, and favour codes that say little for certain."""
     model = Autoencoder(
-        4, bottleneck="gaussian", likelihood="bernoulli", training=Training(epochs=20), random_state=0
+        4, bottleneck="gaussian", likelihood="bernoulli", training=Training(epochs=8), random_state=0
     ).fit(digits[0], validation=digits[1])
     found = narrows.evaluate(model, digits[1])
     assert found["nats_per_record"] == pytest.approx(-found["elbo_nats_per_record"], rel=0.01)

@@ -256,7 +256,7 @@ def test_networks_described_before_there_were_the_options_are_what_they_were():
 # Models with switches
 
 
-def trained(unpooling, epochs=15, n_latent=2, training=None, **changes):
+def trained(unpooling, epochs=12, n_latent=2, training=None, **changes):
     network = Convolutional(channels=(8, 16), unpooling=unpooling)
     settings = training or Training(epochs=epochs, optimiser=Adam(learning_rate=5e-3))
     return Autoencoder(n_latent, network=network, training=settings, random_state=0, **changes).fit("digits:train")
@@ -324,7 +324,7 @@ def test_a_saved_model_restores_the_same(model, tmp_path):
         loaded.inverse_transform(np.zeros((1, 2)))
 
 
-def test_switches_are_those_of_the_damaged_record():
+def test_switches_are_those_of_the_damaged_record(chain_only):
     """Nothing of the clean record reaches the decoder of a denoising autoencoder."""
     model = trained("switches", epochs=2, corruption="masking")
     chain, records = model.chain_, torch.from_numpy(np.array(narrows.data.open("digits:test").values[:20]))

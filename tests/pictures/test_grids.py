@@ -46,7 +46,7 @@ def test_labels_stand_beside_rows_and_columns(rng):
 
 
 def test_large_grids_shrink(rng):
-    figure = pictures.grid(rng.random((400, 100, 100)).astype(np.float32))
+    figure = pictures.grid(rng.random((400, 72, 72)).astype(np.float32))
     assert max(figure.canvas.get_width_height()) < 1500
 
 

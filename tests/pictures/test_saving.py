@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import cache
 
 import matplotlib as mpl
 import numpy as np
@@ -20,19 +21,25 @@ DRAWN = {
 }
 
 
+@pytest.fixture(scope="module")
+def drawn():
+    """Return a function that returns two figures of the same, each drawn once for all formats."""
+    return cache(lambda name: (DRAWN[name](), DRAWN[name]()))
+
+
 @pytest.mark.parametrize(
     ("suffix", "magic"), [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF"), (".PNG", b"\x89PNG")]
 )
-def test_the_suffix_says_the_format(tmp_path, suffix, magic):
-    path = save(DRAWN["curves"](), tmp_path / f"curves{suffix}")
+def test_the_suffix_says_the_format(tmp_path, suffix, magic, drawn):
+    path = save(drawn("curves")[0], tmp_path / f"curves{suffix}")
     assert path.read_bytes().startswith(magic)
     assert [file.name for file in tmp_path.iterdir()] == [f"curves{suffix}"]
 
 
 @pytest.mark.parametrize("name", DRAWN)
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
-def test_the_same_input_gives_the_same_bytes(tmp_path, name, suffix):
-    first, second = (save(DRAWN[name](), tmp_path / f"{i}{suffix}").read_bytes() for i in (1, 2))
+def test_the_same_input_gives_the_same_bytes(tmp_path, name, suffix, drawn):
+    first, second = (save(figure, tmp_path / f"{i}{suffix}").read_bytes() for i, figure in enumerate(drawn(name)))
     assert first == second
 
 
@@ -74,14 +81,19 @@ def test_global_settings_neither_change_nor_matter(tmp_path, name):
         assert save(DRAWN[name](), tmp_path / "styled.png").read_bytes() == plain
 
 
-def test_importing_pictures_does_not_import_matplotlib():
-    code = "import sys, narrows.pictures; sys.exit('matplotlib' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_drawing_does_not_import_pyplot():
+@pytest.fixture(scope="module")
+def imported():
+    """Return whether Matplotlib is there once pictures are imported, and its pyplot once one is drawn."""
     code = (
-        "import sys; from narrows.pictures import curves; curves([{'epoch': 0, 'loss': 1}]); "
-        "sys.exit('matplotlib.pyplot' in sys.modules)"
+        "import sys; from narrows.pictures import curves; print('matplotlib' in sys.modules); "
+        "curves([{'epoch': 0, 'loss': 1}]); print('matplotlib.pyplot' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+
+
+def test_importing_pictures_does_not_import_matplotlib(imported):
+    assert imported[0] == "False"
+
+
+def test_drawing_does_not_import_pyplot(imported):
+    assert imported[1] == "False"

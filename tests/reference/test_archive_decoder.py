@@ -286,9 +286,9 @@ def test_recipe_auto_on_digits(tmp_path, digits, auto):
 
 
 def test_recipe_codec_on_digits_at_several_qualities(tmp_path, digits, codec_model):
-    data = np.concatenate([*digits, *digits, 255 * (noise(60, 8, 8) // 128)])
+    data = np.concatenate([*digits, 255 * (noise(60, 8, 8) // 128)])
     qualities, n_lanes = set(), set()
-    for size in (1, 2, 3, 4, 5, 8, 12):
+    for size in (1, 3, 12):
         path = tmp_path / f"{size}.narrows"
         narrows.compress(data, path, model=codec_model, bytes_per_record=size)
         assert_same(path, codec_model)
@@ -399,7 +399,8 @@ def assert_same_rests(records, decoded, bound, *, with_smallest=False):
     """Both readers make the same of what is kept; return the kinds that were tried."""
     grid = Grid(records.dtype, bound)
     tries = [_predicted(records, decoded, grid), _predicted(records, None, grid)]
-    tries.append(replace(_predicted(records, decoded, Grid(records.dtype, 0)), kind=Kind.EXACT))
+    exact = tries[0] if bound == 0 else _predicted(records, decoded, Grid(records.dtype, 0))
+    tries.append(replace(exact, kind=Kind.EXACT))
     if with_smallest:
         tries.append(keep(records, decoded, 0, grid))
     header = SimpleNamespace(shape=records.shape[1:], dtype=records.dtype.newbyteorder("<"), max_error=float(bound))
@@ -419,7 +420,7 @@ ALL_DTYPES = [
     "float64",
 ]
 ALL_BOUNDS = [0, 0.3, 2, 40.5, 1e17]
-ALL_SHAPES = [(1,), (12,), (1, 2, 1), (3, 4), (4, 3, 3), (2, 1, 3, 2, 2)]
+ALL_SHAPES = [(1,), (10,), (1, 2, 1), (3, 4), (3, 3, 3), (2, 1, 2, 2, 2)]
 
 
 @pytest.mark.parametrize("number", range(len(ALL_DTYPES)))
@@ -427,21 +428,29 @@ def test_rests_of_every_type_and_shape(number):
     dtype = ALL_DTYPES[number]
     for seed, shape in enumerate(ALL_SHAPES):
         bound = ALL_BOUNDS[(number + seed) % len(ALL_BOUNDS)]
-        records = walks(dtype, 9, *shape, seed=seed)
+        records = walks(dtype, 5, *shape, seed=seed)
         decoded = np.roll(records, 1, 0)
         if seed % 2:
             records.flat[: len(extremes(dtype))] = extremes(dtype)[: records.size]
         assert_same_rests(records, decoded, bound)
 
 
-@pytest.mark.parametrize(("dtype", "shape"), [("uint8", (6, 6)), ("float32", (20,)), ("float64", (3, 4, 5))])
-def test_rests_of_many_records(dtype, shape):
-    records = walks(dtype, 60, *shape)
-    assert_same_rests(records, walks(dtype, 60, *shape, seed=1), 1)
-    noise = np.random.default_rng(0).integers(0, 256, (60, *shape, np.dtype(dtype).itemsize), np.uint8)
+@pytest.mark.parametrize(
+    ("dtype", "n", "shape"), [("uint8", 60, (6, 6)), ("float32", 30, (20,)), ("float64", 30, (2, 3, 3))]
+)
+def test_rests_of_many_records(dtype, n, shape):
+    records = walks(dtype, n, *shape)
+    assert_same_rests(records, walks(dtype, n, *shape, seed=1), 1)
+    noise = np.random.default_rng(0).integers(0, 256, (n, *shape, np.dtype(dtype).itemsize), np.uint8)
     noise = noise.view(dtype)[..., 0]
     assert Kind.PLAIN in assert_same_rests(noise, records, 0, with_smallest=True)
-    assert Kind.ZSTD in assert_same_rests(np.repeat(noise[:3], 20, 0), records, 0, with_smallest=True)
+    assert Kind.ZSTD in assert_same_rests(np.repeat(noise[:3], n // 3, 0), records, 0, with_smallest=True)
+
+
+def test_rests_of_several_lanes():
+    records = noise(100, 6, 6)
+    assert kept_module._SIZES.unpack_from(_predicted(records, None, Grid(records.dtype, 1)).data)[1] > 1
+    assert_same_rests(records, noise(100, 6, 6, seed=1), 1)
 
 
 @pytest.mark.parametrize("bound", [0, 60])
@@ -493,7 +502,7 @@ def with_network(request, colour_images):
     if request.param[0] == 3:
         images = np.moveaxis(images, -1, 1).copy()
     part = Causal(n_hidden=6, n_components=2, reach=2, epochs=1)
-    return fit("auto", images[:200], residual=part, network=Dense(widths=(8,)), n_latent=3), images[200:230]
+    return fit("auto", images[:200], residual=part, network=Dense(widths=(8,)), n_latent=3), images[200:212]
 
 
 def causally(records, _decoded, _n_code, grid, causal):
@@ -553,7 +562,7 @@ def network_of(shape, dtype, seed):
 def test_rests_under_networks_of_every_type(monkeypatch, dtype, shape, bound, raw_bits):
     """With low bits too, which narrows reads and never writes."""
     network, other = network_of(shape, dtype, seed=len(dtype) + len(shape) + raw_bits)
-    records, decoded = walks(dtype, 7, *shape), walks(dtype, 7, *shape, seed=1)
+    records, decoded = walks(dtype, 4, *shape), walks(dtype, 4, *shape, seed=1)
     grid = Grid(records.dtype, bound)
     raw_bits = min(raw_bits, 58 - grid.step.bit_length())  # or steps would be too coarse
     lattice = kept_module._lattice
