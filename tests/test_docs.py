@@ -18,10 +18,10 @@ from PIL import Image
 import narrows
 import narrows.data
 from narrows import Autoencoder, Training
-from narrows.model.artefacts.measuring import measure
 from narrows.cli import main
 from narrows.data.idx_writer import write_idx
 from narrows.estimators.recipes import RECIPES
+from narrows.model.artefacts.measuring import measure
 from narrows.networks import Dense
 
 ROOT = Path(__file__).parent.parent
@@ -115,7 +115,9 @@ def small_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large_digits: A
 @pytest.mark.parametrize("page", ["classics.md", "documents.md"])
 def test_the_commands_on_mnist_run(page: str, small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With PCA, which is drawn and compared with; what else is measured takes longer than all training here."""
-    monkeypatch.setattr("narrows.estimators.autoencoder.measure", lambda model, records: measure(model, records, ["pca"]))
+    monkeypatch.setattr(
+        "narrows.estimators.autoencoder.measure", lambda model, records, names: measure(model, records, ["pca"])
+    )
     monkeypatch.setattr(Training, "n_epochs", lambda self, n_records: 1)
     noisy = narrows.data.open("mnist:test").values
     assert noisy.shape == (20, 28, 28)

@@ -388,7 +388,7 @@ def test_warnings_are_said_though_the_run_fails_afterwards(stop, code, narrows, 
     from narrows.estimators import autoencoder
 
     def fail(*arguments):
-        measure(*arguments)
+        yield from measure(*arguments)
         raise stop
 
     measure = autoencoder.measure

@@ -23,6 +23,7 @@ from narrows.networks import Convolutional, Dense, Network
 from narrows.networks.activations import ACTIVATIONS
 from narrows.networks.pooling import Repeat, repeating
 from narrows.preprocessing import UnitScale
+from narrows.records import schema_of
 
 LIKELIHOODS = [Normal(), Bernoulli(), Laplace()]
 
@@ -69,7 +70,8 @@ def check(chosen, shape, at_least):
 def test_every_recipe(name, shape):
     bytes_of_all_kinds = np.linspace(0, 255, 2, dtype=np.uint8).repeat(math.prod(shape)).reshape(2, *shape)
     columns = Columns.of(bytes_of_all_kinds)
-    check(choose_parts(RECIPES[name]().get_params(deep=False), shape, np.dtype(np.uint8), columns), shape, at_least=72)
+    schema = schema_of("auto", shape, np.dtype(np.uint8))
+    check(choose_parts(RECIPES[name]().get_params(deep=False), schema, columns), shape, at_least=72)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS.values)
