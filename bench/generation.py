@@ -37,7 +37,6 @@ from narrows.model.artefacts.pca import PrincipalComponents
 from narrows.model.inference import encode
 from narrows.networks import Convolutional
 from narrows.training import Adam
-from narrows.uses.generate import has_prior
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "generation.json"
@@ -101,7 +100,7 @@ def trained(row: str) -> narrows.Autoencoder:
         name, changes = RECIPES[row]
         narrows.recipe(name, random_state=0, **changes).fit("mnist:train").save(path)
     model = narrows.load(path)
-    if not has_prior(model) and model.latent_density_ is None:
+    if not model.has_prior_ and model.latent_density_ is None:
         raise SystemExit(f"{path} was saved before models had a density. Move it away; it will be trained again.")
     return model
 
@@ -122,7 +121,7 @@ def samples(row: str, train: narrows.data.Source) -> tuple[NDArray[np.uint8], di
     how = {
         "n_latent": model.n_latent_,
         "epochs": len(model.history_),
-        "how": "prior" if has_prior(model) else f"density of {len(model.latent_density_.weights)} normal distributions",
+        "how": "prior" if model.has_prior_ else f"density of {len(model.latent_density_.weights)} normal distributions",
     }
     return model.sample(N, random_state=0), how
 

@@ -14,7 +14,7 @@ from narrows.errors import DataError, InvalidParameterError
 from narrows.networks import Convolutional, Dense, Strided
 from narrows.training import Watcher
 from narrows.training.optimisers import Adam
-from narrows.uses.generate import between, sample_codes, traversals
+from narrows.uses.generate import between, traversals
 
 LEARNED = Training(epochs=8, optimiser=Adam(learning_rate=0.01))  # enough that labels are made use of
 NETWORKS = [
@@ -79,7 +79,7 @@ def test_a_chosen_label_is_generated(labelled):
 
 def test_samples_of_a_label_are_what_is_decoded_under_it(labelled):
     model = make(bottleneck="gaussian").fit(labelled[0])
-    codes = sample_codes(model, 12, random_state=0)
+    codes = model.sample_codes(12, random_state=0)
     for y in (3, np.arange(12) % 4):
         wanted = model.inverse_transform(codes, np.broadcast_to(y, 12))
         np.testing.assert_array_equal(model.sample(12, y, random_state=0), wanted)

@@ -199,7 +199,7 @@ def _fitted(model: Autoencoder | str | os.PathLike[str]) -> Autoencoder:
 
 def _symbols(fitted: Autoencoder, records: NDArray[Any], quality: int) -> NDArray[np.int32]:
     """Return the symbols of records, as `Autoencoder.quantise` does; what is not finite counts as 0."""
-    from narrows.codec.calibration import to_symbols
+    from narrows.codec.freezing.calibration import to_symbols
     from narrows.model.artefacts import ArchiveCodec
     from narrows.model.inference import encode_unquantised
 

@@ -176,10 +176,9 @@ def _says(text: str, label: Any) -> bool:
 
 
 def _samples(model: Autoencoder, n: int, y: Any, source: str, seed: int) -> _Generated:
-    from narrows.uses.generate import has_prior
 
     records = model.sample(n, y, source=source, random_state=seed)
-    drawn_from = source if source != "auto" else "prior" if has_prior(model) else "density"
+    drawn_from = source if source != "auto" else "prior" if model.has_prior_ else "density"
     return _Generated(records, said={"from": drawn_from, "seed": seed})
 
 

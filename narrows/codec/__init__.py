@@ -1,7 +1,7 @@
 """The codec: a model's code as whole numbers, coded into bytes, and decoded in arithmetic that is the same everywhere.
 
-What reads (entropy models, integer decoder, `FrozenCodec`) needs NumPy alone. What freezes a trained model
-(`calibration`, `freezing`, `priors`) needs PyTorch, and nothing here imports it.
+What reads (entropy models, integer decoder, `FrozenCodec`) needs NumPy alone. What freezes a trained model (`freezing`)
+needs PyTorch, and nothing else here imports it.
 """
 
 from __future__ import annotations

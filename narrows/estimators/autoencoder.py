@@ -19,7 +19,7 @@ from narrows.corruptions import Corruption
 from narrows.data import Source
 from narrows.data.scale import Trained
 from narrows.errors import DataError, InvalidParameterError, ShapeMismatchError
-from narrows.estimators.base import TRAIN_ON_FINITE, Data, RecordsEstimator, labels_of
+from narrows.estimators.base import TRAIN_ON_FINITE, Data, RecordsEstimator, labels_of, listed
 from narrows.estimators.fitting import CONDITIONAL, described, open_for_training, train_model
 from narrows.estimators.parameters import artefacts_of
 from narrows.estimators.preparation import labelled
@@ -39,6 +39,7 @@ from narrows.model.inference import (
     returned_dtype,
     to_stored,
 )
+from narrows.model.sampling import has_prior, records_of, sample_codes, sample_records
 from narrows.networks import Network
 from narrows.records import schema_of
 from narrows.training import Records, Training, Watcher
@@ -409,10 +410,14 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         NotDecodableError
             If the decoder needs more of a record than its code.
         """
-        from narrows.uses.generate import sample
-
         check_is_fitted(self)
-        return sample(self, n, y, source=source, noise=noise, random_state=random_state, dtype=dtype)
+        state = check_random_state(random_state)
+        codes = self.sample_codes(n, source=source, random_state=state)
+        n_classes = self.chain_.parts.n_classes
+        classes = np.arange(n) % n_classes if y is None and n_classes else self.classes_for(y, n)
+        if not noise:
+            return records_of(self.model_, codes, classes, dtype)
+        return sample_records(self.model_, codes, classes, int(state.randint(2**31 - 1)), dtype)
 
     def score(self, X: Data, y: ArrayLike | None = None) -> float:
         """Return minus the mean loss of a record, in nats; nothing is corrupted. Higher is better.
@@ -443,7 +448,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         InvalidParameterError
             If it has no such quality.
         """
-        from narrows.codec.calibration import to_symbols
+        from narrows.codec.freezing.calibration import to_symbols
 
         check_is_fitted(self)
         steps = self.model_.artefact(ArchiveCodec).steps(quality)
@@ -452,6 +457,40 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
     def classes_of(self, source: Source, y: ArrayLike | None) -> NDArray[np.int64] | None:
         """Return the classes of records as positions in ``classes_``; None if the model is not conditional."""
         return self._positions(labels_of(source, y, owner=CONDITIONAL)) if self.chain_.parts.n_classes else None
+
+    def sample_codes(self, n: int = 1, *, source: str = "auto", random_state: Any = None) -> NDArray[Any]:
+        """Return n flat codes (n, n_latent_), drawn as `sample` draws them.
+
+        NumPy draws them, so that a seed gives the same codes on every device.
+        """
+        check_is_fitted(self)
+        seed = int(check_random_state(random_state).randint(2**31 - 1))
+        return sample_codes(self.model_, n, source=source, seed=seed)
+
+    @property
+    def has_prior_(self) -> bool:
+        """Whether the model was trained to have the codes of all records together follow N(0, I)."""
+        check_is_fitted(self)
+        return has_prior(self.model_)
+
+    def classes_for(self, y: ArrayLike | None, n: int) -> NDArray[np.int64] | None:
+        """Return the classes of n new records, by one label or n of them; None if the model is not conditional.
+
+        Raises
+        ------
+        InvalidParameterError
+            If a conditional model gets no labels, or another one gets some.
+        """
+        if not self.chain_.parts.n_classes:
+            if y is not None:
+                raise InvalidParameterError("The model was trained without labels (conditional=False): it knows none.")
+            return None
+        if y is None:
+            raise InvalidParameterError(
+                f"The model is told a label beside each code. Say which (y, --label): {listed(self.classes_)}."
+            )
+        labels = np.full(n, y) if np.ndim(y) == 0 else np.asarray(y)
+        return self.classes_of(Source(np.zeros((n, 1)), name="y"), labels)
 
     @property
     def encoder_(self) -> nn.Module:

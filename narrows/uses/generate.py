@@ -1,7 +1,6 @@
-"""Generation: new records from codes that are drawn, or that lie between, around and across those of records.
+"""Generation: new records from codes that lie between, around and across those of records.
 
 ====================  =========================================================================
-`sample`              codes drawn from the prior or from the density of training codes
 `between`             the straight line from one record's code to another's
 `manifold`            codes of two numbers, all over the plane
 `traversals`          one number of a code after the other, from low to high
@@ -18,23 +17,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from narrows.data import Source
 from narrows.errors import InvalidParameterError, ShapeMismatchError
 from narrows.estimators.autoencoder import Autoencoder
-from narrows.estimators.base import listed
 from narrows.model.artefacts import LatentDensity
-from narrows.model.inference import decode, draw, nearest_codes, noise_of, returned_dtype, to_stored
+from narrows.model.inference import decode
+from narrows.model.sampling import has_prior, possible_codes, records_of
 from narrows.numerics.randomness import Stream, rng
-from narrows.parts.options import Choice, Real, Whole, check
+from narrows.parts.options import Real, Whole, check
 
-__all__ = ["Traversals", "between", "has_prior", "manifold", "sample", "sample_codes", "traversals"]
+__all__ = ["Traversals", "between", "manifold", "traversals"]
 
-SOURCES = ("auto", "prior", "density")
 _DRAWN = 10_000  # codes that quantiles of the density are taken from
 
 
@@ -60,56 +57,6 @@ class Traversals:
     records: NDArray[Any]
 
 
-def has_prior(model: Autoencoder) -> bool:
-    """Whether the model was trained to have the codes of all records together follow N(0, I)."""
-    check_is_fitted(model)
-    chain = model.chain_
-    return chain.bottleneck.normal_prior or any(penalty.normal_prior for penalty in chain.penalties)
-
-
-def sample(
-    model: Autoencoder,
-    n: int,
-    y: ArrayLike | None = None,
-    *,
-    source: str = "auto",
-    noise: bool = False,
-    random_state: Any = None,
-    dtype: DTypeLike | None = None,
-) -> NDArray[Any]:
-    """Return n new records (n, *shape); as `Autoencoder.sample`, which says more."""
-    check_is_fitted(model)
-    state = check_random_state(random_state)
-    codes = sample_codes(model, n, source=source, random_state=state)
-    n_classes = model.chain_.parts.n_classes
-    classes = np.arange(n) % n_classes if y is None and n_classes else _classes(model, y, n)
-    if not noise:
-        return _records_of(model, codes, classes, dtype)
-    returned = returned_dtype(dtype, model.dtype_, model.shape_)
-    drawn = draw(model.chain_, codes, classes, noise=noise_of(model.chain_, _seed(state), Stream.SAMPLED_RECORDS))
-    return to_stored(drawn, returned)
-
-
-def sample_codes(model: Autoencoder, n: int, *, source: str = "auto", random_state: Any = None) -> NDArray[Any]:
-    """Return n flat codes (n, n_latent_), drawn from N(0, I) or from ``latent_density_`` as `Autoencoder.sample` says.
-
-    NumPy draws them, so that a seed gives the same codes on every device. Where a code cannot be just any numbers
-    (``rounded``, ``top-k``), what is drawn is brought to the nearest that it can be.
-    """
-    check_is_fitted(model)
-    check("sample", "n", n, Whole(1))
-    check("sample", "source", source, Choice(*SOURCES))
-    numbers = rng(_seed(random_state), Stream.SAMPLED_CODES)
-    if source == "prior" and not has_prior(model):
-        raise InvalidParameterError(
-            "The model was trained without a prior on its codes; draw from their density, as source='auto' does. "
-            "The bottleneck 'gaussian' and the penalty 'mmd' make models with a prior."
-        )
-    if source == "density" or not has_prior(model):
-        return _possible(model, model.model_.artefact(LatentDensity).sample(n, numbers))
-    return _possible(model, numbers.standard_normal((n, model.n_latent_)))
-
-
 def between(model: Autoencoder, a: ArrayLike, b: ArrayLike, n: int = 10, *, y: ArrayLike | None = None) -> NDArray[Any]:
     """Return the records on the straight line between two records' codes, both ends included; shape (n, *shape).
 
@@ -131,8 +78,8 @@ def between(model: Autoencoder, a: ArrayLike, b: ArrayLike, n: int = 10, *, y: A
     check("between", "n", n, Whole(2))
     ends = _encoded(model, [a, b], y)
     t = np.linspace(0, 1, n)[:, None]
-    codes = _possible(model, (1 - t) * ends[0] + t * ends[1])
-    return _records_of(model, codes, _classes(model, y, n))
+    codes = possible_codes(model.model_, (1 - t) * ends[0] + t * ends[1])
+    return records_of(model.model_, codes, model.classes_for(y, n))
 
 
 def manifold(model: Autoencoder, n: int = 20, *, y: ArrayLike | None = None) -> NDArray[Any]:
@@ -155,13 +102,13 @@ def manifold(model: Autoencoder, n: int = 20, *, y: ArrayLike | None = None) -> 
             "Train one with n_latent=2 (--latent 2)."
         )
     levels = (np.arange(n) + 0.5) / n
-    if has_prior(model):
+    if has_prior(model.model_):
         across = up = ndtri(levels)
     else:
         drawn = model.model_.artefact(LatentDensity).sample(_DRAWN, rng(0, Stream.MANIFOLD))
         across, up = np.quantile(drawn, levels, axis=0).T
     codes = np.stack(np.meshgrid(across, up[::-1]), axis=-1).reshape(-1, 2)
-    records = _records_of(model, _possible(model, codes), _classes(model, y, len(codes)))
+    records = records_of(model.model_, possible_codes(model.model_, codes), model.classes_for(y, len(codes)))
     return records.reshape(n, n, *records.shape[1:])
 
 
@@ -198,7 +145,7 @@ def traversals(
     check("traversals", "n", n, Whole(2))
     check("traversals", "span", span, Real(0, open_low=True))
     check("traversals", "most", most, Whole(1))
-    if has_prior(model):
+    if has_prior(model.model_):
         mean, deviation = np.zeros(model.n_latent_), np.ones(model.n_latent_)
     else:
         density = model.model_.artefact(LatentDensity)
@@ -209,12 +156,12 @@ def traversals(
     def varied(number: int) -> NDArray[Any]:
         codes = np.tile(start, (n, 1))
         codes[:, number] = mean[number] + deviations * deviation[number]
-        return _possible(model, codes)
+        return possible_codes(model.model_, codes)
 
-    every, classes = range(model.n_latent_), _classes(model, y, n)
+    every, classes = range(model.n_latent_), model.classes_for(y, n)
     changes = np.array([float(decode(model.chain_, varied(number), classes).var(axis=0).sum()) for number in every])
     numbers = np.argsort(-changes, kind="stable")[:most]
-    records = np.stack([_records_of(model, varied(int(number)), classes) for number in numbers])
+    records = np.stack([records_of(model.model_, varied(int(number)), classes) for number in numbers])
     return Traversals(tuple(numbers.tolist()), deviations, changes[numbers], records)
 
 
@@ -225,38 +172,6 @@ def _encoded(model: Autoencoder, records: Sequence[ArrayLike], y: ArrayLike | No
         if array.shape != model.shape_:
             raise ShapeMismatchError(f"The model's records have shape {model.shape_}. Got one of {array.shape}.")
     stacked = np.stack(arrays)
-    classes = _classes(model, y, len(stacked))
+    classes = model.classes_for(y, len(stacked))
     labels = None if classes is None else model.classes_[classes]
     return model.transform(Source(stacked), labels).astype(np.float64)
-
-
-def _classes(model: Autoencoder, y: ArrayLike | None, n: int) -> NDArray[np.int64] | None:
-    """Return the classes of n records by one label or n of them; None where the model is told none."""
-    if not model.chain_.parts.n_classes:
-        if y is not None:
-            raise InvalidParameterError("The model was trained without labels (conditional=False): it knows none.")
-        return None
-    if y is None:
-        raise InvalidParameterError(
-            f"The model is told a label beside each code. Say which (y, --label): {listed(model.classes_)}."
-        )
-    labels = np.full(n, y) if np.ndim(y) == 0 else np.asarray(y)
-    return model.classes_of(Source(np.zeros((n, 1)), name="y"), labels)
-
-
-def _records_of(
-    model: Autoencoder, codes: NDArray[Any], classes: NDArray[np.int64] | None, dtype: DTypeLike | None = None
-) -> NDArray[Any]:
-    """Return what flat codes (n, n_latent) stand for, in the units of the training data; dtype as `reconstruct`'s."""
-    returned = returned_dtype(dtype, model.dtype_, model.shape_)
-    return to_stored(decode(model.chain_, codes, classes), returned)
-
-
-def _possible(model: Autoencoder, codes: NDArray[np.float64]) -> NDArray[Any]:
-    """Return flat codes (n, n_latent) as `transform` would: as near as the bottleneck can come, and in its dtype."""
-    dtype = np.float64 if model.dtype_ == np.float64 else np.float32
-    return nearest_codes(model.chain_, codes.astype(dtype, copy=False))
-
-
-def _seed(random_state: Any) -> int:
-    return int(check_random_state(random_state).randint(2**31 - 1))

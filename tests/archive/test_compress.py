@@ -16,7 +16,7 @@ import narrows
 from narrows.archive import inspect, verify
 from narrows.archive.summary import Summary
 from narrows.archive.tiling import Tiling
-from narrows.codec.freezing import freeze_decoder
+from narrows.codec.freezing.decoder import freeze_decoder
 from narrows.data.write import write_images
 from narrows.errors import (
     ArchiveError,

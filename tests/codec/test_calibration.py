@@ -15,10 +15,10 @@ from narrows.bottlenecks import Plain
 from narrows.bottlenecks.rounded import LogisticPrior
 from narrows.bottlenecks.vector_quantised import VectorQuantisedModule
 from narrows.chain import Chain, Parts
-from narrows.codec.calibration import _gains, freeze, psnr_db, to_symbols
 from narrows.codec.entropy_models import MAX_SYMBOL, Autoregressive, Independent
-from narrows.codec.freezing import freeze_decoder
-from narrows.codec.priors import freeze_prior
+from narrows.codec.freezing.calibration import _gains, freeze, psnr_db, to_symbols
+from narrows.codec.freezing.decoder import freeze_decoder
+from narrows.codec.freezing.priors import freeze_prior
 from narrows.errors import InvalidParameterError, NotFreezableError
 from narrows.estimators.recipes import RECIPES
 from narrows.likelihoods import Normal

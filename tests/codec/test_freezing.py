@@ -10,8 +10,8 @@ from torch import nn
 
 from narrows.bottlenecks import Plain
 from narrows.chain import Chain, Parts
-from narrows.codec import freezing
-from narrows.codec.freezing import freeze_decoder
+from narrows.codec.freezing import decoder as freezing
+from narrows.codec.freezing.decoder import freeze_decoder
 from narrows.codec.operations import Rectify
 from narrows.codec.program import Program
 from narrows.data.columns import Columns

@@ -11,12 +11,12 @@ from torch import nn
 
 from narrows.bottlenecks import Plain
 from narrows.chain import Chain, Parts
-from narrows.codec.calibration import freeze
-from narrows.codec.freezing import freeze_decoder
+from narrows.codec.freezing.calibration import freeze
+from narrows.codec.freezing.decoder import freeze_decoder
+from narrows.codec.freezing.ranges import ranged
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.operations import Branches as BranchesOperation
 from narrows.codec.operations import Clip, Lookup
-from narrows.codec.ranges import ranged
 from narrows.errors import ModelFileError, NotFreezableError
 from narrows.likelihoods import Normal
 from narrows.networks import Dense

@@ -5,7 +5,7 @@ import pytest
 
 from narrows.bottlenecks import VectorQuantised
 from narrows.codec.entropy_models import Context, Independent
-from narrows.codec.priors import freeze_indices
+from narrows.codec.freezing.priors import freeze_indices
 
 N_CODES = 64
 SHARES = np.random.default_rng(1).dirichlet(np.full(N_CODES, 0.5))

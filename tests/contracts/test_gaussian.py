@@ -10,7 +10,6 @@ from scipy import stats
 from narrows import Autoencoder, Training
 from narrows.bottlenecks import DiagonalNormal, Gaussian
 from narrows.training import Adam
-from narrows.uses.generate import has_prior
 
 
 def generator(seed=0):
@@ -85,7 +84,7 @@ def test_codes_are_drawn_towards_the_prior_only_where_the_divergence_is_charged_
 @pytest.mark.parametrize("beta", [0.0, 1.0])
 def test_a_model_has_a_prior_to_draw_from_only_where_the_divergence_is_charged_for(beta, digits, chain_only):
     model = Autoencoder(3, bottleneck=Gaussian(beta=beta), training=Training(epochs=1), random_state=0)
-    assert has_prior(model.fit(digits[0][:100])) == (beta > 0)
+    assert model.fit(digits[0][:100]).has_prior_ == (beta > 0)
 
 
 def test_what_is_said_in_free_bits_costs_the_same_for_all():

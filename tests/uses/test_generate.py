@@ -13,7 +13,7 @@ from narrows.errors import InvalidParameterError, NotDecodableError, ShapeMismat
 from narrows.likelihoods import Normal
 from narrows.networks import Convolutional, Dense
 from narrows.penalties import MMD
-from narrows.uses.generate import between, has_prior, manifold, sample_codes, traversals
+from narrows.uses.generate import between, manifold, traversals
 
 
 def fit(x, n_latent=2, epochs=3, **params):
@@ -52,15 +52,15 @@ def test_a_seed_gives_the_same_samples_and_touches_nobody_elses(plain):
 
 
 def test_models_with_a_prior_draw_their_codes_from_it_and_others_from_the_density(plain, variational):
-    assert has_prior(variational)
-    assert not has_prior(plain)
-    codes = sample_codes(variational, 2000, random_state=0)
+    assert variational.has_prior_
+    assert not plain.has_prior_
+    codes = variational.sample_codes(2000, random_state=0)
     assert all(stats.kstest(column, "norm").pvalue > 0.01 for column in codes.T)
     np.testing.assert_array_equal(
-        sample_codes(variational, 9, source="prior", random_state=1), sample_codes(variational, 9, random_state=1)
+        variational.sample_codes(9, source="prior", random_state=1), variational.sample_codes(9, random_state=1)
     )
     for model, source in ((plain, "auto"), (plain, "density"), (variational, "density")):
-        codes = sample_codes(model, 5000, source=source, random_state=0)
+        codes = model.sample_codes(5000, source=source, random_state=0)
         np.testing.assert_allclose(
             codes.mean(axis=0), model.latent_density_.mean, atol=0.1 * model.latent_density_.deviation.max()
         )
@@ -68,13 +68,13 @@ def test_models_with_a_prior_draw_their_codes_from_it_and_others_from_the_densit
 
 
 def test_samples_are_what_codes_stand_for(plain):
-    codes = sample_codes(plain, 7, random_state=np.random.RandomState(5))
+    codes = plain.sample_codes(7, random_state=np.random.RandomState(5))
     np.testing.assert_array_equal(plain.sample(7, random_state=5), plain.inverse_transform(codes))
 
 
 def test_the_penalty_mmd_gives_a_prior(digits):
-    assert has_prior(fit(digits[0][:100], epochs=1, penalties=("mmd",)))
-    assert not has_prior(fit(digits[0][:100], epochs=1, penalties=("l1", MMD(weight=0))))
+    assert fit(digits[0][:100], epochs=1, penalties=("mmd",)).has_prior_
+    assert not fit(digits[0][:100], epochs=1, penalties=("l1", MMD(weight=0))).has_prior_
 
 
 def test_noise_draws_from_the_likelihood(variational, rng):
@@ -90,7 +90,7 @@ def test_noise_draws_from_the_likelihood(variational, rng):
 @pytest.mark.parametrize("bottleneck", ["rounded", "top-k", "vector-quantised"])
 def test_codes_are_such_as_the_bottleneck_makes(bottleneck, digits):
     model = fit(digits[0][:300], 6, bottleneck=bottleneck, epochs=1)
-    codes = sample_codes(model, 40, random_state=0)
+    codes = model.sample_codes(40, random_state=0)
     assert len(np.unique(codes, axis=0)) > 1
     if bottleneck == "rounded":
         np.testing.assert_array_equal(codes, np.rint(codes))
@@ -143,11 +143,11 @@ def test_interpolation_of_floats_ends_at_their_reconstructions(rng):
     "make",
     [
         lambda model: model.sample(3),
-        lambda model: sample_codes(model, 3),
+        lambda model: model.sample_codes(3),
         lambda model: between(model, [1], [2]),
         manifold,
         traversals,
-        has_prior,
+        lambda model: model.has_prior_,
     ],
 )
 def test_a_model_must_be_fitted(make):

@@ -83,7 +83,7 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         freeze_residual : callable, optional
             Makes the frozen network of residuals, given some records.
         """
-        from narrows.codec.calibration import SAMPLE, SAMPLE_BYTES, freeze
+        from narrows.codec.freezing.calibration import SAMPLE, SAMPLE_BYTES, freeze
 
         of_one = records.tensor[0]
         n_bytes = of_one.numel() * of_one.element_size()

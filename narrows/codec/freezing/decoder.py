@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from narrows.chain import Chain
 from narrows.codec.arithmetic import HIGHEST, LOWEST
+from narrows.codec.freezing.ranges import Ranged, magnitude, ranged, stage_name
 from narrows.codec.operations import (
     EXACT_BELOW,
     Branches,
@@ -37,7 +38,6 @@ from narrows.codec.operations import (
 )
 from narrows.codec.operations.branches import MOST_LEFT_SHIFT
 from narrows.codec.program import Program
-from narrows.codec.ranges import Ranged, magnitude, ranged, stage_name
 from narrows.errors import ModelFileError, NotFreezableError
 from narrows.networks import images, pooling
 from narrows.networks.activations import SoftClip, activation

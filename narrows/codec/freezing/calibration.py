@@ -25,11 +25,11 @@ from narrows.bottlenecks.vector_quantised import VectorQuantisedModule
 from narrows.chain import Chain
 from narrows.codec.arithmetic import HIGHEST, LOWEST
 from narrows.codec.entropy_models import MAX_SYMBOL, EntropyModel, Independent
-from narrows.codec.freezing import FrozenDecoder, freeze_decoder
+from narrows.codec.freezing.decoder import FrozenDecoder, freeze_decoder
+from narrows.codec.freezing.priors import freeze_indices, freeze_prior
 from narrows.codec.frozen import FrozenCodec, Quality
 from narrows.codec.operations import Codebook, Rescale, Reshape, Transpose
 from narrows.codec.output import Output
-from narrows.codec.priors import freeze_indices, freeze_prior
 from narrows.codec.program import Program
 from narrows.errors import NotFreezableError
 from narrows.numerics.batches import batch_size

@@ -1,0 +1,73 @@
+"""New records from a fitted model: its prior or its latent density is drawn from, and the decoder does the rest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from narrows.errors import InvalidParameterError
+from narrows.model.artefacts import LatentDensity
+from narrows.model.fitted import FittedModel
+from narrows.model.inference import decode, draw, nearest_codes, noise_of, returned_dtype, to_stored
+from narrows.numerics.randomness import Stream, rng
+from narrows.parts.options import Choice, Whole, check
+
+__all__ = ["has_prior", "possible_codes", "records_of", "sample_codes", "sample_records"]
+
+SOURCES = ("auto", "prior", "density")
+
+
+def has_prior(model: FittedModel) -> bool:
+    """Return whether the model was trained to have the codes of all records together follow N(0, I)."""
+    return model.chain.bottleneck.normal_prior or any(penalty.normal_prior for penalty in model.chain.penalties)
+
+
+def sample_codes(model: FittedModel, n: int, *, source: str, seed: int) -> NDArray[Any]:
+    """Return n flat codes (n, n_latent), drawn from N(0, I) or from the latent density.
+
+    NumPy draws them, so that a seed gives the same codes on every device. Where a code cannot be just any numbers
+    (``rounded``, ``top-k``), what is drawn is brought to the nearest that it can be.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the model has no prior to draw from.
+    NotMeasuredError
+        If it has no latent density.
+    """
+    check("sample", "n", n, Whole(1))
+    check("sample", "source", source, Choice(*SOURCES))
+    numbers = rng(seed, Stream.SAMPLED_CODES)
+    if source == "prior" and not has_prior(model):
+        raise InvalidParameterError(
+            "The model was trained without a prior on its codes; draw from their density, as source='auto' does. "
+            "The bottleneck 'gaussian' and the penalty 'mmd' make models with a prior."
+        )
+    if source == "density" or not has_prior(model):
+        return possible_codes(model, model.artefact(LatentDensity).sample(n, numbers))
+    return possible_codes(model, numbers.standard_normal((n, model.n_latent)))
+
+
+def sample_records(
+    model: FittedModel, codes: NDArray[Any], classes: NDArray[np.int64] | None, seed: int, dtype: DTypeLike | None
+) -> NDArray[Any]:
+    """Return records (n, *shape) drawn from the likelihoods of flat codes (n, n_latent), in the data's units."""
+    returned = returned_dtype(dtype, model.schema.dtype, model.schema.shape)
+    drawn = draw(model.chain, codes, classes, noise=noise_of(model.chain, seed, Stream.SAMPLED_RECORDS))
+    return to_stored(drawn, returned)
+
+
+def records_of(
+    model: FittedModel, codes: NDArray[Any], classes: NDArray[np.int64] | None, dtype: DTypeLike | None = None
+) -> NDArray[Any]:
+    """Return the records (n, *shape) of flat codes (n, n_latent), in the data's units."""
+    returned = returned_dtype(dtype, model.schema.dtype, model.schema.shape)
+    return to_stored(decode(model.chain, codes, classes), returned)
+
+
+def possible_codes(model: FittedModel, codes: NDArray[np.float64]) -> NDArray[Any]:
+    """Return flat codes (n, n_latent) as the encoder would: as near as the bottleneck can come, and in its dtype."""
+    dtype = np.float64 if model.schema.dtype == np.float64 else np.float32
+    return nearest_codes(model.chain, codes.astype(dtype, copy=False))
