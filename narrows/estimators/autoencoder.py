@@ -5,53 +5,50 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
-from torch import nn
 
 from narrows.bottlenecks import Bottleneck
 from narrows.corruptions import Corruption
 from narrows.data import Source
 from narrows.data.scale import Trained
 from narrows.errors import DataError, InvalidParameterError, ShapeMismatchError
-from narrows.estimators.base import TRAIN_ON_FINITE, Data, RecordsEstimator, labels_of, listed
-from narrows.estimators.fitting import CONDITIONAL, described, open_for_training, train_model
+from narrows.estimators.base import TRAIN_ON_FINITE, Data
+from narrows.estimators.fitting import described, open_for_training, train_model
+from narrows.estimators.generation import Generation
 from narrows.estimators.parameters import artefacts_of
 from narrows.estimators.preparation import labelled
 from narrows.likelihoods import Likelihood
 from narrows.lossless import Residual
-from narrows.model.artefacts import ArchiveCodec, Artefact, LatentDensity, PrincipalComponents, TrainingRecords
+from narrows.model.artefacts import Artefact, TrainingRecords
 from narrows.model.artefacts.measuring import INTERRUPTED, NOT_ASKED_FOR, measure
-from narrows.model.comparison import Comparison
-from narrows.model.fitted import Kept
 from narrows.model.inference import (
     corrupt,
     decode,
     encode,
-    encode_unquantised,
     mean_total,
     reconstruct,
     returned_dtype,
     to_stored,
 )
-from narrows.model.sampling import has_prior, records_of, sample_codes, sample_records
 from narrows.networks import Network
 from narrows.records import schema_of
 from narrows.training import Records, Training, Watcher
 from narrows.training.pretraining import Pretraining
 
-if TYPE_CHECKING:
-    from narrows.codec.frozen import FrozenCodec
-
 __all__ = ["Autoencoder", "Data"]
 
 
-class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEstimator):  # type: ignore[misc]
+class Autoencoder(
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
+    TransformerMixin,  # type: ignore[misc]
+    Generation,
+):
     """An autoencoder: learns to push records through a narrow code and get them back.
 
     It minimises, per record and in nats, −log p(x | z) + cost of the bottleneck + penalties, for the code
@@ -371,54 +368,6 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         seed = int(check_random_state(random_state).randint(2**31 - 1))
         return to_stored(corrupt(self.chain_, self._open(X, reset=False).values, seed), self.dtype_)
 
-    def sample(
-        self,
-        n: int = 1,
-        y: ArrayLike | None = None,
-        *,
-        source: str = "auto",
-        noise: bool = False,
-        random_state: Any = None,
-        dtype: DTypeLike | None = None,
-    ) -> NDArray[Any]:
-        """Return n new records (n, *shape), in the units of the training data.
-
-        What the decoder makes of codes that are drawn: from the prior N(0, I), where the model was trained to have its
-        codes there (variational models, and those with the penalty ``mmd``), else from `density_`.
-
-        Parameters
-        ----------
-        n : int
-            How many.
-        y : label, or array_like of shape (n,), optional
-            Of a conditional model: which labels they are to have. None: one label after the other, all equally often.
-        source : "auto", "prior" or "density"
-            What the codes are drawn from.
-        noise : bool
-            Draw from the likelihood p(x | z); otherwise records are its means.
-        random_state : int, RandomState or None
-            What is drawn comes from it.
-        dtype : dtype, optional
-            As for `reconstruct`.
-
-        Raises
-        ------
-        InvalidParameterError
-            If the model has no prior or density to draw from, or a conditional model gets no labels.
-        DataError
-            If there is no such label.
-        NotDecodableError
-            If the decoder needs more of a record than its code.
-        """
-        check_is_fitted(self)
-        state = check_random_state(random_state)
-        codes = self.sample_codes(n, source=source, random_state=state)
-        n_classes = self.chain_.parts.n_classes
-        classes = np.arange(n) % n_classes if y is None and n_classes else self.classes_for(y, n)
-        if not noise:
-            return records_of(self.model_, codes, classes, dtype)
-        return sample_records(self.model_, codes, classes, int(state.randint(2**31 - 1)), dtype)
-
     def score(self, X: Data, y: ArrayLike | None = None) -> float:
         """Return minus the mean loss of a record, in nats; nothing is corrupted. Higher is better.
 
@@ -430,125 +379,6 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecordsEsti
         check_is_fitted(self)
         source = self._open(X, reset=False)
         return -mean_total(self.chain_, source.values, self.classes_of(source, y))
-
-    def quantise(self, X: Data, quality: int | None = None) -> NDArray[np.int32]:
-        """Return the whole numbers that stand for records in archives, of shape (n, n_symbols).
-
-        Parameters
-        ----------
-        X : array_like of shape (n, *shape), path, name or Source
-            The records.
-        quality : int, optional
-            Index into ``codec_.qualities``, which go from coarse to fine. None: the usual one, ``codec_.usual``.
-
-        Raises
-        ------
-        NotFreezableError
-            If the model has no integer decoder that could restore them.
-        InvalidParameterError
-            If it has no such quality.
-        """
-        from narrows.codec.freezing.calibration import to_symbols
-
-        check_is_fitted(self)
-        steps = self.model_.artefact(ArchiveCodec).steps(quality)
-        return to_symbols(encode_unquantised(self.chain_, self._open(X, reset=False).values), steps)
-
-    def classes_of(self, source: Source, y: ArrayLike | None) -> NDArray[np.int64] | None:
-        """Return the classes of records as positions in ``classes_``; None if the model is not conditional."""
-        return self._positions(labels_of(source, y, owner=CONDITIONAL)) if self.chain_.parts.n_classes else None
-
-    def sample_codes(self, n: int = 1, *, source: str = "auto", random_state: Any = None) -> NDArray[Any]:
-        """Return n flat codes (n, n_latent_), drawn as `sample` draws them.
-
-        NumPy draws them, so that a seed gives the same codes on every device.
-        """
-        check_is_fitted(self)
-        seed = int(check_random_state(random_state).randint(2**31 - 1))
-        return sample_codes(self.model_, n, source=source, seed=seed)
-
-    @property
-    def has_prior_(self) -> bool:
-        """Whether the model was trained to have the codes of all records together follow N(0, I)."""
-        check_is_fitted(self)
-        return has_prior(self.model_)
-
-    def classes_for(self, y: ArrayLike | None, n: int) -> NDArray[np.int64] | None:
-        """Return the classes of n new records, by one label or n of them; None if the model is not conditional.
-
-        Raises
-        ------
-        InvalidParameterError
-            If a conditional model gets no labels, or another one gets some.
-        """
-        if not self.chain_.parts.n_classes:
-            if y is not None:
-                raise InvalidParameterError("The model was trained without labels (conditional=False): it knows none.")
-            return None
-        if y is None:
-            raise InvalidParameterError(
-                f"The model is told a label beside each code. Say which (y, --label): {listed(self.classes_)}."
-            )
-        labels = np.full(n, y) if np.ndim(y) == 0 else np.asarray(y)
-        return self.classes_of(Source(np.zeros((n, 1)), name="y"), labels)
-
-    @property
-    def encoder_(self) -> nn.Module:
-        """The encoder on its own."""
-        return self.chain_.encoder
-
-    @property
-    def decoder_(self) -> nn.Module:
-        """The decoder on its own."""
-        return self.chain_.decoder
-
-    @property
-    def n_latent_(self) -> int:
-        """Numbers in the code of a record."""
-        return self.model_.n_latent
-
-    @property
-    def comparison_(self) -> Comparison | None:
-        """The network beside PCA, on records held out."""
-        return self.model_.comparison
-
-    @property
-    def kept_(self) -> Kept | None:
-        """The epoch whose weights were kept."""
-        return self.model_.kept
-
-    @property
-    def unmeasured_(self) -> dict[str, str]:
-        """The artefacts that the model lacks, and why."""
-        return dict(self.model_.unmeasured)
-
-    @property
-    def pca_(self) -> PrincipalComponents | None:
-        """PCA of the training records."""
-        return self.model_.artefact(PrincipalComponents) if self.model_.has(PrincipalComponents.name) else None
-
-    @property
-    def latent_density_(self) -> LatentDensity | None:
-        """Density of the codes of training records."""
-        return self.model_.artefact(LatentDensity) if self.model_.has(LatentDensity.name) else None
-
-    @property
-    def codec_(self) -> FrozenCodec:
-        """The decoder in whole numbers, which restores archives to the same bytes everywhere.
-
-        Raises
-        ------
-        NotFreezableError, NotMeasuredError
-            If the decoder cannot be turned into integer arithmetic, or that was not tried; says why.
-        """
-        check_is_fitted(self)
-        return self.model_.artefact(ArchiveCodec).codec
-
-    @property
-    def codec_error_(self) -> str | None:
-        """Why the model cannot write archives; None if it can."""
-        has_codec = self.model_.has(ArchiveCodec.name)
-        return self.model_.artefact(ArchiveCodec).why_not if has_codec else self.model_.why_missing(ArchiveCodec.name)
 
     @property
     def _n_features_out(self) -> int:

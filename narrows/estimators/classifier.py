@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -158,14 +159,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         self.classes_, labels = np.unique(labels_of(source, y), return_inverse=True)
         check("AutoencoderClassifier", "pretrain", self.pretrain, Flag())
         settings, params = resolve_training(self.training), self._unfitted().get_params(deep=False)
-        given, held_out_labels = None, None
-        if validation is not None:
-            if not isinstance(validation, tuple) or len(validation) != 2:
-                raise InvalidParameterError(
-                    "The 'validation' of AutoencoderClassifier must be a pair: records, and their labels."
-                )
-            given = self._open(validation[0], reset=False, advice=TRAIN_ON_FINITE)
-            held_out_labels = self._positions(labels_of(given, validation[1]))
+        given, held_out_labels = self._open_validation(validation)
         more = None if unlabelled is None else self._open(unlabelled, reset=False, advice=TRAIN_ON_FINITE)
         told = {"labels": labels, "validation labels": held_out_labels}
         seen = {"data": source, "validation data": given, "unlabelled data": more}
@@ -179,13 +173,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         check_patience(settings, held_out)
         unlabelled_records = _together(records.unlabelled, source, more)
         chain = new_chain(parts, settings, source, unlabelled_records, seed)
-        before = []
-        if self.pretrain:
-            before = pretraining_stages(params, chain, unlabelled_records)
-        if self.pretrain and not before:
-            # What it stops by, if it does, are the records that the labels are validated on.
-            to_stop_by = held_out.unlabelled if isinstance(held_out, LabelledRecords) else None
-            before = [chain_stage(params, chain, unlabelled_records, to_stop_by, name="restoring")]
+        before = _stages_without_labels(params, chain, unlabelled_records, held_out) if self.pretrain else []
         softmax_layer = _softmax_layer(chain, len(self.classes_))
         labels_stage = Stage(
             _Classifier(chain, softmax_layer),
@@ -229,6 +217,19 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
     def intercept_(self) -> NDArray[Any]:
         """b, shape (n_classes,)."""
         return self.model_.arrays["intercept"]
+
+    def _open_validation(
+        self, validation: tuple[Data, ArrayLike] | None
+    ) -> tuple[Source | None, NDArray[np.int64] | None]:
+        """Return the records to validate on and their classes; None, None: none were given."""
+        if validation is None:
+            return None, None
+        if not isinstance(validation, tuple) or len(validation) != 2:
+            raise InvalidParameterError(
+                "The 'validation' of AutoencoderClassifier must be a pair: records, and their labels."
+            )
+        source = self._open(validation[0], reset=False, advice=TRAIN_ON_FINITE)
+        return source, self._positions(labels_of(source, validation[1]))
 
     def predict_proba(self, X: Data) -> NDArray[np.float64]:
         """Return the probability of each class of ``classes_`` for records (n, *shape), shape (n, n_classes)."""
@@ -298,6 +299,18 @@ class _Classifier(Uncoupled, nn.Module):
         x = chain.damage(chain.prepare(batch.records), generator)
         z = self.bottleneck(self.encoder(x), generator).z
         return _LabelLoss(functional.cross_entropy(self.softmax_layer(z.flatten(1)), batch.labels, reduction="none"))
+
+
+def _stages_without_labels(
+    params: Mapping[str, Any], chain: Chain, records: Records, held_out: Records | None
+) -> list[Stage]:
+    """Return the stages that come before the labels: pretraining, or else the whole autoencoder."""
+    stages = pretraining_stages(params, chain, records)
+    if stages:
+        return stages
+    # What it stops by, if it does, are the records that the labels are validated on.
+    to_stop_by = held_out.unlabelled if isinstance(held_out, LabelledRecords) else None
+    return [chain_stage(params, chain, records, to_stop_by, name="restoring")]
 
 
 def _softmax_layer(chain: Chain, n_classes: int) -> nn.Linear:

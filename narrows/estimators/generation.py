@@ -1,0 +1,109 @@
+"""How an estimator draws new records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from narrows.data import Source
+from narrows.errors import InvalidParameterError
+from narrows.estimators.base import labels_of, listed
+from narrows.estimators.fitting import CONDITIONAL
+from narrows.estimators.learned import LearnedAttributes
+from narrows.model.sampling import has_prior, records_of, sample_codes, sample_records
+
+__all__ = ["Generation"]
+
+
+class Generation(LearnedAttributes):
+    """Draws records from a fitted autoencoder, of chosen labels where it is conditional."""
+
+    def sample(
+        self,
+        n: int = 1,
+        y: ArrayLike | None = None,
+        *,
+        source: str = "auto",
+        noise: bool = False,
+        random_state: Any = None,
+        dtype: DTypeLike | None = None,
+    ) -> NDArray[Any]:
+        """Return n new records (n, *shape), in the units of the training data.
+
+        What the decoder makes of codes that are drawn: from the prior N(0, I), where the model was trained to have its
+        codes there (variational models, and those with the penalty ``mmd``), else from `density_`.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        y : label, or array_like of shape (n,), optional
+            Of a conditional model: which labels they are to have. None: one label after the other, all equally often.
+        source : "auto", "prior" or "density"
+            What the codes are drawn from.
+        noise : bool
+            Draw from the likelihood p(x | z); otherwise records are its means.
+        random_state : int, RandomState or None
+            What is drawn comes from it.
+        dtype : dtype, optional
+            As for `reconstruct`.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the model has no prior or density to draw from, or a conditional model gets no labels.
+        DataError
+            If there is no such label.
+        NotDecodableError
+            If the decoder needs more of a record than its code.
+        """
+        check_is_fitted(self)
+        state = check_random_state(random_state)
+        codes = self.sample_codes(n, source=source, random_state=state)
+        n_classes = self.chain_.parts.n_classes
+        classes = np.arange(n) % n_classes if y is None and n_classes else self.classes_for(y, n)
+        if not noise:
+            return records_of(self.model_, codes, classes, dtype)
+        return sample_records(self.model_, codes, classes, int(state.randint(2**31 - 1)), dtype)
+
+    def sample_codes(self, n: int = 1, *, source: str = "auto", random_state: Any = None) -> NDArray[Any]:
+        """Return n flat codes (n, n_latent_), drawn as `sample` draws them.
+
+        NumPy draws them, so that a seed gives the same codes on every device.
+        """
+        check_is_fitted(self)
+        seed = int(check_random_state(random_state).randint(2**31 - 1))
+        return sample_codes(self.model_, n, source=source, seed=seed)
+
+    @property
+    def has_prior_(self) -> bool:
+        """Whether the model was trained to have the codes of all records together follow N(0, I)."""
+        check_is_fitted(self)
+        return has_prior(self.model_)
+
+    def classes_for(self, y: ArrayLike | None, n: int) -> NDArray[np.int64] | None:
+        """Return the classes of n new records, by one label or n of them; None if the model is not conditional.
+
+        Raises
+        ------
+        InvalidParameterError
+            If a conditional model gets no labels, or another one gets some.
+        """
+        if not self.chain_.parts.n_classes:
+            if y is not None:
+                raise InvalidParameterError("The model was trained without labels (conditional=False): it knows none.")
+            return None
+        if y is None:
+            raise InvalidParameterError(
+                f"The model is told a label beside each code. Say which (y, --label): {listed(self.classes_)}."
+            )
+        labels = np.full(n, y) if np.ndim(y) == 0 else np.asarray(y)
+        return self.classes_of(Source(np.zeros((n, 1)), name="y"), labels)
+
+    def classes_of(self, source: Source, y: ArrayLike | None) -> NDArray[np.int64] | None:
+        """Return the classes of records as positions in ``classes_``; None if the model is not conditional."""
+        return self._positions(labels_of(source, y, owner=CONDITIONAL)) if self.chain_.parts.n_classes else None

@@ -1,0 +1,106 @@
+"""What a fitted autoencoder shows of its model: attributes, and the symbols of its archive codec."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from narrows.estimators.base import Data, RecordsEstimator
+from narrows.model.artefacts import ArchiveCodec, LatentDensity, PrincipalComponents
+from narrows.model.comparison import Comparison
+from narrows.model.fitted import Kept
+from narrows.model.inference import encode_unquantised
+
+if TYPE_CHECKING:
+    from narrows.codec.frozen import FrozenCodec
+
+__all__ = ["LearnedAttributes"]
+
+
+class LearnedAttributes(RecordsEstimator):
+    """Attributes of a fitted autoencoder; `Autoencoder` documents them."""
+
+    @property
+    def encoder_(self) -> nn.Module:
+        """The encoder on its own."""
+        return self.chain_.encoder
+
+    @property
+    def decoder_(self) -> nn.Module:
+        """The decoder on its own."""
+        return self.chain_.decoder
+
+    @property
+    def n_latent_(self) -> int:
+        """Numbers in the code of a record."""
+        return self.model_.n_latent
+
+    @property
+    def comparison_(self) -> Comparison | None:
+        """The network beside PCA, on records held out."""
+        return self.model_.comparison
+
+    @property
+    def kept_(self) -> Kept | None:
+        """The epoch whose weights were kept."""
+        return self.model_.kept
+
+    @property
+    def unmeasured_(self) -> dict[str, str]:
+        """The artefacts that the model lacks, and why."""
+        return dict(self.model_.unmeasured)
+
+    @property
+    def pca_(self) -> PrincipalComponents | None:
+        """PCA of the training records."""
+        return self.model_.artefact(PrincipalComponents) if self.model_.has(PrincipalComponents.name) else None
+
+    @property
+    def latent_density_(self) -> LatentDensity | None:
+        """Density of the codes of training records."""
+        return self.model_.artefact(LatentDensity) if self.model_.has(LatentDensity.name) else None
+
+    @property
+    def codec_(self) -> FrozenCodec:
+        """The decoder in whole numbers, which restores archives to the same bytes everywhere.
+
+        Raises
+        ------
+        NotFreezableError, NotMeasuredError
+            If the decoder cannot be turned into integer arithmetic, or that was not tried; says why.
+        """
+        check_is_fitted(self)
+        return self.model_.artefact(ArchiveCodec).codec
+
+    @property
+    def codec_error_(self) -> str | None:
+        """Why the model cannot write archives; None if it can."""
+        has_codec = self.model_.has(ArchiveCodec.name)
+        return self.model_.artefact(ArchiveCodec).why_not if has_codec else self.model_.why_missing(ArchiveCodec.name)
+
+    def quantise(self, X: Data, quality: int | None = None) -> NDArray[np.int32]:
+        """Return the whole numbers that stand for records in archives, of shape (n, n_symbols).
+
+        Parameters
+        ----------
+        X : array_like of shape (n, *shape), path, name or Source
+            The records.
+        quality : int, optional
+            Index into ``codec_.qualities``, which go from coarse to fine. None: the usual one, ``codec_.usual``.
+
+        Raises
+        ------
+        NotFreezableError
+            If the model has no integer decoder that could restore them.
+        InvalidParameterError
+            If it has no such quality.
+        """
+        from narrows.codec.freezing.calibration import to_symbols
+
+        check_is_fitted(self)
+        steps = self.model_.artefact(ArchiveCodec).steps(quality)
+        return to_symbols(encode_unquantised(self.chain_, self._open(X, reset=False).values), steps)
