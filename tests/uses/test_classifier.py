@@ -34,7 +34,12 @@ def classifier(autoencoder=None, **params):
     return AutoencoderClassifier(autoencoder or stacked(), **{"training": QUICK.clone(), "random_state": 0, **params})
 
 
-@parametrize_with_checks([AutoencoderClassifier(), AutoencoderClassifier(pretrain=False)])
+USUAL = Autoencoder(
+    256, network=Dense(widths=(256,), activation="silu", code_activation="silu"), pretraining=LayerWise(epochs=1)
+)
+
+
+@parametrize_with_checks([AutoencoderClassifier(USUAL), AutoencoderClassifier(pretrain=False)])
 def test_scikit_learn(estimator, check, monkeypatch):
     monkeypatch.setattr("narrows.training.settings._MOST_EPOCHS", 3)  # enough for what the checks ask
     check(estimator)
