@@ -47,7 +47,7 @@ def table(rng):
 # scikit-learn's contract
 
 
-@parametrize_with_checks([Autoencoder(training=Training(epochs=2)), Autoencoder()])
+@parametrize_with_checks([Autoencoder(artefacts=(), training=Training(epochs=2)), Autoencoder()])
 def test_scikit_learn(estimator, check, monkeypatch):
     monkeypatch.setattr("narrows.training.settings._MOST_EPOCHS", 3)  # none of the checks asks for more
     check(estimator)

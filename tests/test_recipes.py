@@ -61,9 +61,9 @@ def test_recipes_are_new_each_time():
     assert narrows.recipe("deep-tied").network.widths == (256, 256, 64)
 
 
-def fitted(name, rng):
+def fitted(name, rng, artefacts=()):
     """Return the recipe as it comes out for 28×28 images of bytes, after one epoch on a few."""
-    return narrows.recipe(name, training__epochs=1, random_state=0).fit(some_images(rng))
+    return narrows.recipe(name, training__epochs=1, artefacts=artefacts, random_state=0).fit(some_images(rng))
 
 
 def some_images(rng):
@@ -109,7 +109,7 @@ def test_dense_is_that_of_document_1(rng):
 def test_da_is_that_of_document_2(rng):
     model, unfitted = fitted("da", rng), narrows.recipe("da")
     assert layer_widths(model) == ([784, 500], []), "the decoder has no matrix of its own"
-    assert layer_widths(narrows.recipe("da", network__tied=False, training__epochs=1).fit(some_images(rng)))[1] == [784]
+    assert layer_widths(narrows.recipe("da", network__tied=False, training__epochs=1, artefacts=()).fit(some_images(rng)))[1] == [784]
     network = unfitted.network
     assert (network.code_activation, network.initialisation, network.theano_seed) == ("sigmoid", "glorot-sigmoid", 123)
     assert model.chain_.parts.likelihood.name == "bernoulli"
@@ -151,7 +151,7 @@ def test_conv_and_vanilla_have_codes_of_the_same_size(rng):
     assert isinstance(vanilla.chain_.parts.network, Dense)
     assert isinstance(conv.chain_.parts.network, Convolutional)
     for loss in ("normal", "laplace", Normal(scale="mean")):
-        narrows.recipe("vanilla", likelihood=loss, training__epochs=1).fit(rng.random((10, 6, 6)))
+        narrows.recipe("vanilla", likelihood=loss, training__epochs=1, artefacts=()).fit(rng.random((10, 6, 6)))
 
 
 def test_hinton2006_has_the_widths_of_the_paper(rng):
@@ -159,13 +159,13 @@ def test_hinton2006_has_the_widths_of_the_paper(rng):
 
 
 def test_vq_vae_is_a_map_of_indices_where_there_is_room_and_a_few_elsewhere(rng):
-    model = fitted("vq-vae", rng)
+    model = fitted("vq-vae", rng, artefacts=("codec",))
     assert model.chain_.bottleneck.symbols_shape == (7, 7)
     assert model.chain_.bottleneck.codebook.shape == (128, 16)
     assert model.quantise(some_images(rng)).shape == (20, 49)
-    table = narrows.recipe("vq-vae", training__epochs=1, random_state=0).fit(rng.normal(size=(50, 12)))
+    table = narrows.recipe("vq-vae", training__epochs=1, artefacts=(), random_state=0).fit(rng.normal(size=(50, 12)))
     assert table.chain_.bottleneck.symbols_shape == (1,)
-    colour = narrows.recipe("vq-vae", training__epochs=1).fit(rng.integers(0, 256, (4, 64, 64, 3), np.uint8))
+    colour = narrows.recipe("vq-vae", training__epochs=1, artefacts=()).fit(rng.integers(0, 256, (4, 64, 64, 3), np.uint8))
     assert colour.chain_.bottleneck.symbols_shape == (16, 16)
 
 

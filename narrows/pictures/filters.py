@@ -77,7 +77,6 @@ def filters(
         axes.set_axis_off()
         where = (full_width - width) // 2, _MARGIN + height + 14
         text_at(figure, *where, note, ha="left", va="top", color=MUTED, fontsize=7)
-        figure.draw_without_rendering()
     return figure
 
 

@@ -86,7 +86,6 @@ def grid(
             text_at(figure, left - 16, top + i * (height + gap) + height / 2, label, ha="right", va="center", **look)
         for i, label in enumerate(column_labels or ()):
             text_at(figure, left + i * (width + gap) + width / 2, top - 12, label, ha="center", va="bottom", **look)
-        figure.draw_without_rendering()
     return figure
 
 

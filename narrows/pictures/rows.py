@@ -77,7 +77,6 @@ def rows(
     with style():
         draw = _draw_images if is_images(first) else _draw_vectors
         figure = draw(records, None if captions is None else list(captions), caption_label)
-        figure.draw_without_rendering()
     return figure
 
 
