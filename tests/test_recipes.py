@@ -109,7 +109,8 @@ def test_dense_is_that_of_document_1(rng):
 def test_da_is_that_of_document_2(rng):
     model, unfitted = fitted("da", rng), narrows.recipe("da")
     assert layer_widths(model) == ([784, 500], []), "the decoder has no matrix of its own"
-    assert layer_widths(narrows.recipe("da", network__tied=False, training__epochs=1, artefacts=()).fit(some_images(rng)))[1] == [784]
+    free = narrows.recipe("da", network__tied=False, training__epochs=1, artefacts=()).fit(some_images(rng))
+    assert layer_widths(free)[1] == [784]
     network = unfitted.network
     assert (network.code_activation, network.initialisation, network.theano_seed) == ("sigmoid", "glorot-sigmoid", 123)
     assert model.chain_.parts.likelihood.name == "bernoulli"
@@ -165,7 +166,8 @@ def test_vq_vae_is_a_map_of_indices_where_there_is_room_and_a_few_elsewhere(rng)
     assert model.quantise(some_images(rng)).shape == (20, 49)
     table = narrows.recipe("vq-vae", training__epochs=1, artefacts=(), random_state=0).fit(rng.normal(size=(50, 12)))
     assert table.chain_.bottleneck.symbols_shape == (1,)
-    colour = narrows.recipe("vq-vae", training__epochs=1, artefacts=()).fit(rng.integers(0, 256, (4, 64, 64, 3), np.uint8))
+    images = rng.integers(0, 256, (4, 64, 64, 3), np.uint8)
+    colour = narrows.recipe("vq-vae", training__epochs=1, artefacts=()).fit(images)
     assert colour.chain_.bottleneck.symbols_shape == (16, 16)
 
 

@@ -76,8 +76,7 @@ def rows(
         )
     with style():
         draw = _draw_images if is_images(first) else _draw_vectors
-        figure = draw(records, None if captions is None else list(captions), caption_label)
-    return figure
+        return draw(records, None if captions is None else list(captions), caption_label)
 
 
 def _draw_images(records: dict[str, NDArray[Any]], captions: list[str] | None, caption_label: str) -> Figure:
