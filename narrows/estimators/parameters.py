@@ -5,30 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from narrows.bottlenecks import Bottleneck
-from narrows.corruptions import Corruption
 from narrows.errors import InvalidParameterError, UnknownNameError
-from narrows.likelihoods import Likelihood
-from narrows.lossless import Residual
 from narrows.model.artefacts import Artefact
-from narrows.networks import Network
+from narrows.model.axes import PARAMETERS, SEQUENCES
 from narrows.parts.part import Part, as_part, split_nested
-from narrows.penalties import Penalty
-from narrows.preprocessing import Preprocessing
 from narrows.training import resolve_training
-from narrows.training.pretraining import Pretraining
 
 __all__ = ["artefacts_of", "with_options"]
-
-_SINGLE: dict[str, type[Part]] = {
-    "network": Network,
-    "bottleneck": Bottleneck,
-    "likelihood": Likelihood,
-    "corruption": Corruption,
-    "pretraining": Pretraining,
-    "residual": Residual,
-}
-_SEVERAL: dict[str, type[Part]] = {"preprocessing": Preprocessing, "penalties": Penalty}
 
 
 def with_options(parameter: str, current: Any, options: dict[str, Any]) -> Any:
@@ -36,9 +19,9 @@ def with_options(parameter: str, current: Any, options: dict[str, Any]) -> Any:
     if parameter == "training":
         return resolve_training(current).clone().set_params(**options)
     is_auto = isinstance(current, str) and current == "auto"
-    if parameter in _SEVERAL and current and not is_auto:
+    if parameter in SEQUENCES and current and not is_auto:
         given = [current] if isinstance(current, (str, Part)) else current
-        parts = [as_part(_SEVERAL[parameter], one) for one in given]
+        parts = [as_part(SEQUENCES[parameter], one) for one in given]
         names = [part.name for part in parts]
         whole, nested = split_nested(options)
         for name in [*whole, *nested]:
@@ -47,9 +30,9 @@ def with_options(parameter: str, current: Any, options: dict[str, Any]) -> Any:
                     f"option of a part in the {parameter} of Autoencoder", name, _option_names(parts)
                 )
         return tuple(part.clone().set_params(**nested.get(part.name, {})) for part in parts)
-    if parameter in _SINGLE and current is not None and not is_auto:
-        return as_part(_SINGLE[parameter], current).clone().set_params(**options)
-    named = {**_SINGLE, **_SEVERAL}.get(parameter)
+    if parameter in PARAMETERS and current is not None and not is_auto and parameter not in SEQUENCES:
+        return as_part(PARAMETERS[parameter], current).clone().set_params(**options)
+    named = PARAMETERS.get(parameter)
     hint = f" Choose one first: {', '.join(sorted(named.registry))}." if named is not None else ""
     raise InvalidParameterError(
         f"The '{parameter}' of Autoencoder is {current!r} and has no options to set. "

@@ -25,27 +25,20 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
-from narrows.bottlenecks import Bottleneck
 from narrows.chain import Chain, Parts
-from narrows.corruptions import Corruption
 from narrows.data.arrays import check_dtype, check_shape
 from narrows.data.scale import Trained
 from narrows.errors import DataNotFoundError, ModelFileError
 from narrows.io.files import write_atomically
-from narrows.likelihoods import Likelihood
 from narrows.lossless import Residual
 from narrows.lossless.contract import ResidualModule
 from narrows.model.artefacts import ArchiveCodec, Artefact
+from narrows.model.axes import AXES
 from narrows.model.comparison import Comparison
 from narrows.model.fitted import FittedModel, Kept, TrainedOn
-from narrows.networks import Network
 from narrows.numerics.randomness import Stream, generator
 from narrows.parts.part import Part, as_optional_part
-from narrows.penalties import Penalty
-from narrows.preprocessing import Preprocessing
 from narrows.records import Schema, schema_of
-from narrows.training import Training
-from narrows.training.pretraining import Pretraining
 
 __all__ = ["Unbuilt", "describe", "read_model", "write_model"]
 
@@ -269,12 +262,6 @@ def _write(file: Any, data: bytes) -> None:
     file.write(data)
 
 
-_AXES: dict[str, type[Part]] = {
-    axis.axis: axis
-    for axis in (Network, Bottleneck, Likelihood, Corruption, Penalty, Preprocessing, Pretraining, Residual, Training)
-}
-
-
 def _to_json(value: Any) -> Any:
     if isinstance(value, Part):
         return value.to_json()
@@ -296,4 +283,4 @@ def _from_json(value: Any) -> Any:
         return value
     if "estimator" in value:
         return Unbuilt(str(value["estimator"]), {name: _from_json(one) for name, one in value["params"].items()})
-    return _AXES[value["axis"]].from_json(value)
+    return AXES[value["axis"]].from_json(value)

@@ -8,26 +8,13 @@ from typing import ClassVar
 import pytest
 from sklearn.base import clone
 
-from narrows.bottlenecks import Bottleneck
-from narrows.corruptions import Corruption
 from narrows.errors import InvalidParameterError, UnknownNameError
-from narrows.likelihoods import Likelihood
-from narrows.lossless import Residual
-from narrows.networks import Network
+from narrows.model.axes import AXES
 from narrows.parts.part import as_part
-from narrows.penalties import Penalty
-from narrows.preprocessing import Preprocessing
-from narrows.training import Optimiser, Schedule, Training
-from narrows.training.pretraining import Pretraining
-
-AXES = [
-    Bottleneck, Corruption, Likelihood, Network, Optimiser, Penalty, Preprocessing, Pretraining, Residual, Schedule,
-    Training,
-]  # fmt: skip
 
 
 class EveryAxis:
-    registry: ClassVar = {f"{axis.axis}-{name}": part for axis in AXES for name, part in axis.registry.items()}
+    registry: ClassVar = {f"{axis.axis}-{name}": part for axis in AXES.values() for name, part in axis.registry.items()}
 
 
 AXIS = EveryAxis
