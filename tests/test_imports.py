@@ -1,6 +1,7 @@
 """What may import what: folders stand on floors, and import from lower floors alone."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -128,3 +129,11 @@ def test_files_and_functions_are_short(module):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             start = node.body[1].lineno if ast.get_docstring(node) and len(node.body) > 1 else node.lineno
             assert node.end_lineno - start < 60, node.name
+
+
+def test_the_design_shows_the_folders_there_are():
+    design = (ROOT.parent / "docs" / "design.md").read_text()
+    tree = design[design.index("    narrows/\n") :].split("\n\n")[0]
+    shown = {name for line in tree.splitlines()[1:] for name in re.findall(r"(?:^| )([a-z_]+)/", line)}
+    there = {folder.parent.name for folder in ROOT.rglob("__init__.py")} - {"narrows"}
+    assert shown == there
