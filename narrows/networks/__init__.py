@@ -1,8 +1,18 @@
 """Networks: encoder and decoder, which own every weight."""
 
-from narrows.networks.contract import Layer, Network, Sizes, Switches
+from narrows.networks.contract import Decoder, Encoder, Layer, Network, Sizes, Switches
 from narrows.networks.convolutional import Convolutional
 from narrows.networks.dense import Dense
 from narrows.networks.strided import Strided
 
-__all__ = ["Convolutional", "Dense", "Layer", "Network", "Sizes", "Strided", "Switches"]
+__all__ = [
+    "Convolutional",
+    "Decoder",
+    "Dense",
+    "Encoder",
+    "Layer",
+    "Network",
+    "Sizes",
+    "Strided",
+    "Switches",
+]

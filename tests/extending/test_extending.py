@@ -1,0 +1,93 @@
+"""What docs/extending.md shows works as shown: a thing is added in a file of its own, and nothing else is edited."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import narrows
+import narrows.data
+from narrows import Autoencoder, Training
+from narrows.cli import VERBS, main
+from narrows.model.artefacts import Artefact
+from narrows.networks import Network
+from narrows.penalties import Penalty
+
+HERE = Path(__file__).parent
+PAGE = (HERE.parents[1] / "docs" / "extending.md").read_text()
+FILES = sorted(path for path in HERE.glob("*.py") if not path.name.startswith(("test_", "__")))
+
+
+@pytest.fixture
+def add(monkeypatch):
+    """Return what imports a file of this folder; what it registers is forgotten after the test."""
+    for axis in (Network, Penalty, Artefact):
+        monkeypatch.setattr(axis, "registry", dict(axis.registry))
+
+    def add(name):
+        spec = importlib.util.spec_from_file_location(f"extending_{name}", HERE / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, spec.name, module)
+        spec.loader.exec_module(module)
+        return module
+
+    return add
+
+
+@pytest.fixture
+def x(digits):
+    return digits[0][:200]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_page_shows_the_files(path):
+    text = path.read_text()
+    assert f"```python\n{text}```" in PAGE
+    statements = [line for line in text.splitlines() if line.strip() and not line.startswith(("import", "from", '"""'))]
+    assert len(statements) <= 30
+
+
+def test_a_network(add, x, tmp_path):
+    add("wide")
+    training = Training(epochs=20, batch_size=20)
+    model = Autoencoder(8, network="wide", training=training, random_state=0).fit(x)
+    assert narrows.evaluate(model, x)["mse"] < np.var(x / 255)
+    model.save(tmp_path / "model")
+    assert narrows.load(tmp_path / "model").network.width == 64
+    narrows.compress(x, tmp_path / "x.narrows", model=model)
+    assert narrows.restore(tmp_path / "x.narrows", model=model).shape == x.shape
+
+
+def test_a_penalty(add, x):
+    add("decorrelate")
+
+    def correlation(*penalties):
+        model = Autoencoder(4, penalties=penalties, training=Training(epochs=20), random_state=0).fit(x)
+        return np.abs(np.corrcoef(model.transform(x).T) - np.eye(4)).max()
+
+    assert correlation("decorrelate") < 0.5 * correlation("l1")
+
+
+def test_an_artefact(add, x, tmp_path):
+    kind = add("typical_error").TypicalError
+    model = Autoencoder(4, training=Training(epochs=2), random_state=0).fit(x)
+    errors = np.square(model.reconstruct(x, dtype=float) - x).reshape(len(x), -1).sum(1)
+    assert model.model_.artefact(kind).quantiles[100] == pytest.approx(errors.max())
+    model.save(tmp_path / "model")
+    again = narrows.load(tmp_path / "model").model_.artefact(kind)
+    np.testing.assert_array_equal(again.quantiles, model.model_.artefact(kind).quantiles)
+    assert again.unit == "squared uint8"
+    without = Autoencoder(4, artefacts=("pca",), training=Training(epochs=2), random_state=0).fit(x)
+    assert without.unmeasured_["typical_error"] == "It was not asked for."
+
+
+def test_a_verb(add, x, tmp_path, monkeypatch):
+    monkeypatch.setitem(VERBS, "spread", (add("spread").__name__, "Print how much codes vary."))
+    model = Autoencoder(4, training=Training(epochs=2), random_state=0).fit(x)
+    model.save(tmp_path / "model")
+    result = CliRunner().invoke(main, ["spread", "digits:train", "-m", str(tmp_path / "model")])
+    assert result.exit_code == 0, result.output
+    assert len(result.output.split()) == 4

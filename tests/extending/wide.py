@@ -1,0 +1,43 @@
+"""A network: one wide layer in the encoder, one in the decoder."""
+
+import math
+
+from torch import Tensor, nn
+
+from narrows.networks import Decoder, Encoder, Network
+from narrows.networks.images import Reshape
+from narrows.networks.initialisation import initialise
+from narrows.parts.options import Whole, option
+
+
+class WideEncoder(Encoder):
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), *layers)
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        return self.layers(x)
+
+
+class WideDecoder(Decoder):
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+
+    def plain_stages(self) -> list[nn.Module]:
+        return list(self.layers)  # so that archives can be written
+
+
+class Wide(Network, name="wide"):
+    width: int = option(Whole(1), "units of the hidden layers", default=64)
+
+    def connect(self, sizes, generator):
+        encoder = WideEncoder(*self.halfway(sizes.shape, sizes.h_shape))
+        decoder = WideDecoder(*self.halfway(sizes.z_shape, sizes.shape))
+        for half in (encoder, decoder):
+            initialise(half, "he", generator)
+        return encoder, decoder
+
+    def halfway(self, shape: tuple[int, ...], to: tuple[int, ...]) -> list[nn.Module]:
+        layers = nn.Linear(math.prod(shape), self.width), nn.ReLU(), nn.Linear(self.width, math.prod(to))
+        return [*layers, Reshape(to)]
