@@ -56,7 +56,7 @@ def test_a_network(add, x, tmp_path):
     model = Autoencoder(8, network="wide", training=training, random_state=0).fit(x)
     assert narrows.evaluate(model, x)["mse"] < np.var(x / 255)
     model.save(tmp_path / "model")
-    assert narrows.load(tmp_path / "model").network.width == 64
+    assert narrows.load(tmp_path / "model").chain_.parts.network.width == 64
     narrows.compress(x, tmp_path / "x.narrows", model=model)
     assert narrows.restore(tmp_path / "x.narrows", model=model).shape == x.shape
 
