@@ -35,6 +35,7 @@ import narrows.data
 from narrows.data import Source
 from narrows.estimators.parameters import resolve_device, resolve_training
 from narrows.estimators.preparation import chain_stage, new_chain, parts_for
+from narrows.records import schema_of
 from narrows.training import Records
 from narrows.training.loop import _Run
 from narrows.training.memory import kept_for_reuse
@@ -76,7 +77,8 @@ class Training:
         params, settings = model.get_params(deep=False), resolve_training(model.training)
         settings = settings.clone().set_params(device="cpu")
         records = Records(source.values, resolve_device(settings))
-        chain = new_chain(parts_for(params, source, 0), settings, source, records, 0)
+        schema = schema_of("auto", source.shape, source.dtype)
+        chain = new_chain(parts_for(params, source, schema, 0), settings, source, records, 0)
         stage = chain_stage(params, chain, records, None)
         self.workers = Workers(most_workers(THREADS))
         self.run = _Run(stage, chain, [], self.workers, seed=0, watcher=Watcher(), checkpoint=None)

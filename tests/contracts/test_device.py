@@ -30,6 +30,7 @@ from narrows.numerics.batches import Labelled
 from narrows.numerics.randomness import Stream, generator
 from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing
+from narrows.records import schema_of
 from narrows.training import Optimiser, Records, Schedule, Watcher
 from narrows.training.pretraining import LayerWise, Pretraining
 from narrows.uses import generate
@@ -84,7 +85,8 @@ def test_every_part_learns_and_restores_there(part):
     records = Records(IMAGES, CUDA)
     n_classes = 0 if getattr(part, "tied", False) or part.name == "contractive" else 2
     try:
-        parts = parts_for(params, Source(IMAGES), 0, n_classes=n_classes)
+        schema = schema_of("auto", IMAGES.shape[1:], IMAGES.dtype)
+        parts = parts_for(params, Source(IMAGES), schema, 0, n_classes=n_classes)
         chain = new_chain(parts, params["training"] or Training(), Source(IMAGES), records, 0)
     except InvalidParameterError as error:
         pytest.skip(f"not without other settings besides: {error}")
