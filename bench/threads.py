@@ -33,10 +33,9 @@ from torch import Tensor
 import narrows
 import narrows.data
 from narrows.data import Source
-from narrows.estimators.parameters import resolve_device, resolve_training
 from narrows.estimators.preparation import chain_stage, new_chain, parts_for
 from narrows.records import schema_of
-from narrows.training import Records
+from narrows.training import Records, resolve_device, resolve_training
 from narrows.training.loop import _Run
 from narrows.training.memory import kept_for_reuse
 from narrows.training.pace import Pace
