@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from torch import Generator, Tensor
 
 from narrows.chain import Chain
+from narrows.codec.output import to_dtype
 from narrows.errors import InvalidParameterError
 from narrows.model.precision import in_float64
 from narrows.numerics.batches import Labelled, batch_size
@@ -155,17 +156,9 @@ def noise_of(chain: Chain, seed: int, stream: Stream = Stream.CORRUPTION) -> Gen
     return generator(seed, stream, device=chain.device)
 
 
-def to_stored(restored: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
+def to_stored(restored: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return restored values in a dtype: rounded and kept within its range where it is one of whole numbers."""
-    if dtype == np.bool_:
-        return restored >= 0.5
-    if np.issubdtype(dtype, np.integer):
-        limits = np.iinfo(dtype)
-        # The largest floats that still fit: 2^63 does not fit an int64, though float(2^63 - 1) is just that.
-        low, high = float(limits.min), np.nextafter(float(limits.max) + 1, 0)
-        return np.clip(np.rint(restored), low, high).astype(dtype)
-    limit = float(np.finfo(dtype).max)
-    return np.clip(restored, -limit, limit).astype(dtype)
+    return to_dtype(np.array(restored, np.float64), dtype)
 
 
 def returned_dtype(asked: DTypeLike | None, stored: np.dtype[Any], shape: tuple[int, ...]) -> np.dtype[Any]:
