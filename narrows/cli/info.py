@@ -115,6 +115,8 @@ def _facts(path: str, header: dict[str, Any]) -> dict[str, Any]:
         "shape": header["shape"],
         "dtype": header["dtype"],
         "record": _record(header),
+        "kind": header.get("kind", "autoencoder"),
+        "classes": header.get("classes_", []),
         "n_latent": header["n_latent_"],
         "weights": header["n_weights"],
         "parts": header["parts"],
@@ -145,6 +147,7 @@ def _lines(facts: dict[str, Any], header: dict[str, Any]) -> list[str]:
         ("file", f"{facts['path']}, {facts['bytes']:,} bytes, written by narrows {facts['narrows']}"),
         ("records", f"{shape_text(facts['shape'])} {facts['dtype']}"),
         ("taken for", taken_for(facts["record"], facts["shape"], facts["params"].get("record", "auto"))),
+        *([("classes", _classes_text(facts["classes"]))] if facts["classes"] else []),
         ("code", count(facts["n_latent"], "number")),
         ("weights", f"{facts['weights']:,}"),
         (
@@ -163,6 +166,12 @@ def _lines(facts: dict[str, Any], header: dict[str, Any]) -> list[str]:
     parts = [("the chain", "")] + [(f"  {role}", text) for role, text in chain(header)]
     values = [("settings", "")] + [(f"  {name}", value) for name, value in settings(header).items()]
     return [*_wrapped(rows), "", *_wrapped(parts), "", *_wrapped(values)]
+
+
+def _classes_text(classes: list[Any]) -> str:
+    """Return how many classes there are, and the first of them."""
+    first = ", ".join(map(str, classes[:10]))
+    return f"{len(classes)}: {first}{', …' if len(classes) > 10 else ''}"
 
 
 def _threads_text(facts: dict[str, Any]) -> str:

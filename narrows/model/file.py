@@ -135,7 +135,9 @@ def describe(model: FittedModel) -> dict[str, Any]:
     }
     for artefact in model.artefacts.values():
         described |= artefact.to_json()
-    if ArchiveCodec.name in model.unmeasured:
+    if model.kind != "autoencoder":
+        described["not_frozen"] = f"A {model.kind} writes no archives."
+    elif ArchiveCodec.name in model.unmeasured:
         described["not_frozen"] = model.why_missing(ArchiveCodec.name)
     return described
 
