@@ -86,7 +86,10 @@ def settings(header: Mapping[str, Any]) -> dict[str, str]:
 
 def _collect(found: dict[str, str], name: str, value: Any) -> None:
     """Add a setting, and those of the parts in it."""
-    if isinstance(value, dict):
+    if isinstance(value, dict) and "estimator" in value:
+        for key, inner in value["params"].items():
+            _collect(found, f"{name}__{key}", inner)
+    elif isinstance(value, dict):
         found[name] = value["name"]
         for key, inner in value.items():
             if key not in {"axis", "name"}:
