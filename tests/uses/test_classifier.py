@@ -291,6 +291,6 @@ def test_verbs_that_need_an_autoencoder_refuse_its_file(digits, tmp_path):
     lines = [" ".join(line.split()) for line in result.output.splitlines()]
     assert "classes 10: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9" in lines
     assert "autoencoder__pretraining__epochs 2" in lines
-    assert lines[-1].endswith("A classifier writes no archives.")
+    assert " ".join(lines).endswith("A classifier writes no archives.")
     with pytest.raises(InvalidParameterError, match=r"must be a fitted Autoencoder.*AutoencoderClassifier"):
         narrows.compress(digits[1], tmp_path / "x.narrows", model=tmp_path / "model")
