@@ -20,7 +20,8 @@ from narrows.archive.quality import choose_quality, misses_psnr, size_warnings
 from narrows.archive.summary import ZSTD_SAMPLE_BYTES, Summary, ways_of
 from narrows.archive.tiling import Tiling
 from narrows.archive.writer import Writer
-from narrows.codec.frozen import FrozenCodec, Quality
+from narrows.codec.frozen import FrozenCodec
+from narrows.codec.operating_point import Quality
 from narrows.codec.residual.grid import Grid
 from narrows.codec.residual.kept import size_on_code
 from narrows.data import Source

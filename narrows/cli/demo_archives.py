@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from narrows.archive.summary import Summary
-    from narrows.codec.frozen import Quality
+    from narrows.codec.operating_point import Quality
     from narrows.data import Source
     from narrows.estimators.autoencoder import Autoencoder
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from narrows.cli.console import number
 
 if TYPE_CHECKING:
-    from narrows.codec.frozen import Quality
+    from narrows.codec.operating_point import Quality
     from narrows.estimators.autoencoder import Autoencoder
 
 __all__ = ["qualities_of", "quality_warnings", "range_text"]

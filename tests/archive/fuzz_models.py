@@ -381,8 +381,8 @@ def judge(blob: bytes, original: bytes, rng: random.Random) -> str:
     wrong = next((outcome for outcome in outcomes if outcome != "right"), None)
     if wrong is not None:
         return f"{wrong}, when used"
-    again = FrozenCodec.from_bytes(codec._to_bytes())
-    if again._to_bytes() != codec._to_bytes():
+    again = FrozenCodec.from_bytes(codec.to_bytes())
+    if again.to_bytes() != codec.to_bytes():
         raise WrongOutcomeError("what was read is not written as it is read")
     return "same" if codec.digest == hashlib.sha256(original).hexdigest() else "other"
 

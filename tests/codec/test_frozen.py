@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 import narrows
 from narrows.bottlenecks import VectorQuantised
 from narrows.codec import FrozenCodec, frozen, read_frozen
-from narrows.codec.frozen import FORMAT
+from narrows.codec.blob import FORMAT
 from narrows.codec.program import MOST_WORK
 from narrows.codec.tensor_bytes import pack_tensors
 from narrows.errors import DataNotFoundError, ModelFileError, NotFreezableError
@@ -56,7 +56,7 @@ def test_bytes_and_back(model):
     codec = model.codec_
     again = FrozenCodec.from_bytes(codec.blob)
     assert again.blob == codec.blob
-    assert again._to_bytes() == codec.blob, "what is read is written in the same way"
+    assert again.to_bytes() == codec.blob, "what is read is written in the same way"
     assert again.digest == codec.digest == hashlib.sha256(codec.blob).hexdigest()
     assert (again.shape, again.dtype, again.z_shape, again.usual, again.peak) == (
         codec.shape,
@@ -173,7 +173,7 @@ def test_blobs_in_another_order_are_read(ladder_model):
     packed = json.dumps(text, indent=1).encode()
     other = FrozenCodec.from_bytes(len(packed).to_bytes(8, "little") + packed + moved)
     assert other.digest != codec.digest
-    assert other._to_bytes() == blob
+    assert other.to_bytes() == blob
     np.testing.assert_array_equal(other.decode(codec.golden, 0), codec.decode(codec.golden, 0))
 
 

@@ -27,7 +27,8 @@ from narrows.codec.arithmetic import HIGHEST, LOWEST
 from narrows.codec.entropy_models import MAX_SYMBOL, EntropyModel, Independent
 from narrows.codec.freezing.decoder import FrozenDecoder, freeze_decoder
 from narrows.codec.freezing.priors import freeze_indices, freeze_prior
-from narrows.codec.frozen import FrozenCodec, Quality
+from narrows.codec.frozen import FrozenCodec
+from narrows.codec.operating_point import Quality
 from narrows.codec.operations import Codebook, Rescale, Reshape, Transpose
 from narrows.codec.output import Output
 from narrows.codec.program import Program
