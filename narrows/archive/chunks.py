@@ -14,8 +14,9 @@ from narrows.archive.metadata import Metadata
 from narrows.archive.opening import read_block, read_payload
 from narrows.archive.records import Payload, Rest, checksum, max_payload_bytes, parse_records
 from narrows.archive.source import ByteSource
+from narrows.codec.residual.chunk import decode_chunk
+from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.grid import Grid
-from narrows.codec.residual.kept import Kind, give_back
 from narrows.errors import CorruptArchiveError
 
 __all__ = ["Chunk", "read_chunk", "read_records"]
@@ -123,7 +124,7 @@ class Chunk:
         """Return all records, as exactly as they were to be kept."""
         decoded = self._codec.decode(self._symbols, self._quality) if has_code else None
         grid = Grid(metadata.dtype, metadata.max_error or 0.0)
-        return give_back(
+        return decode_chunk(
             rest.kind,
             rest.data,
             decoded,

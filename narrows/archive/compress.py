@@ -22,8 +22,8 @@ from narrows.archive.tiling import Tiling
 from narrows.archive.writer import Writer
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.operating_point import Quality
+from narrows.codec.residual.chunk import size_on_code
 from narrows.codec.residual.grid import Grid
-from narrows.codec.residual.kept import size_on_code
 from narrows.data import Source
 from narrows.errors import InvalidParameterError, ShapeMismatchError
 from narrows.io.files import check_output

@@ -9,7 +9,7 @@
 Without a code n_lanes, n_words and escape bytes are 0. The rest is there where the code is not all: what brings records
 back as exactly as asked::
 
-    kind u8 · 7 zero bytes · largest error f64 · what `narrows.codec.residual.kept` kept
+    kind u8 · 7 zero bytes · largest error f64 · the data of `narrows.codec.residual.chunk.encode_chunk`
 
 Names are UTF-8, each ended by a zero byte but the last; a record without a name has an empty one.
 """
@@ -30,7 +30,7 @@ from narrows.archive.metadata import Metadata
 from narrows.archive.source import ByteSource
 from narrows.codec.entropy_models.contract import Coded
 from narrows.codec.rans import MAX_LANES, Message
-from narrows.codec.residual.kept import Kind
+from narrows.codec.residual.coded import Kind
 from narrows.errors import ArchiveError, CorruptArchiveError, InvalidParameterError
 
 __all__ = [
@@ -64,7 +64,7 @@ class Rest(NamedTuple):
     max_error : float
         The largest error of a value, in the records' units.
     data : bytes
-        What `give_back` takes.
+        What `decode_chunk` takes.
     """
 
     kind: Kind

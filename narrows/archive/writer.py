@@ -26,8 +26,10 @@ from narrows.archive.records import Payload, Rest, check_names, checksum, pack_n
 from narrows.archive.source import ByteSource
 from narrows.codec.entropy_models.contract import Coded
 from narrows.codec.entropy_models.escapes import MAX_SYMBOL
+from narrows.codec.residual.chunk import encode_chunk
+from narrows.codec.residual.coded import Kind
+from narrows.codec.residual.error_norms import Errors
 from narrows.codec.residual.grid import Grid
-from narrows.codec.residual.kept import Errors, Kind, keep
 from narrows.errors import ArchiveError, InvalidParameterError, ShapeMismatchError, WrongModelError
 from narrows.io.files import as_path, check_output, lock, naming_output, replacing
 
@@ -238,7 +240,7 @@ class Writer:
         if self.metadata.max_error is not None:
             records, decoded = (np.concatenate(parts) for parts in zip(*self._records, strict=True))
             grid = Grid(self.metadata.dtype, self.metadata.max_error)
-            kept = keep(records, decoded, coded.n_bytes, grid, self._codec.causal)
+            kept = encode_chunk(records, decoded, coded.n_bytes, grid, self._codec.causal)
             errors = Errors.of(records, kept.restored)
             self.errors += errors
             self.kept.append((kept.kind, kept.needs_code))

@@ -31,8 +31,10 @@ from narrows.archive.index import pack_index
 from narrows.archive.layout import BLOCK_BYTES, BLOCK_MAGIC, CRC_BYTES, TRAILER_BYTES, BlockType, pack_crc
 from narrows.codec.entropy_models.independent import Independent
 from narrows.codec.residual.causal import Causal
+from narrows.codec.residual.chunk import _zstd
+from narrows.codec.residual.coded import CodedResidual, Kind
 from narrows.codec.residual.grid import Grid
-from narrows.codec.residual.kept import Kept, Kind, _predicted, _zstd
+from narrows.codec.residual.predicted import encode_predicted
 from narrows.errors import NarrowsError
 
 MAX_SECONDS = 5.0
@@ -174,11 +176,13 @@ def keep_as(kind: Kind, *, on_code: bool):
 
     def keep_so(records, decoded, _n_code, grid, causal):
         if kind == Kind.CAUSAL:
-            return _predicted(records, decoded if on_code else None, grid, causal)
+            return encode_predicted(records, decoded if on_code else None, grid, causal)
         if kind in {Kind.ZSTD, Kind.PLAIN}:
-            plain = Kept(Kind.PLAIN, False, records.tobytes(), records)
+            plain = CodedResidual(Kind.PLAIN, False, records.tobytes(), records)
             return plain if kind == Kind.PLAIN else _zstd(records, 15)
-        kept = _predicted(records, decoded if on_code else None, grid if kind == Kind.LINEAR else Grid(grid.dtype, 0))
+        kept = encode_predicted(
+            records, decoded if on_code else None, grid if kind == Kind.LINEAR else Grid(grid.dtype, 0)
+        )
         return replace(kept, kind=kind)
 
     return keep_so
@@ -209,7 +213,7 @@ def bounded_originals(folder: Path, codec: TinyCodec) -> list[Original]:
         else:
             records.flat[[5, 77, 2000, 2001]] = np.nan, np.inf, -np.inf, 3e38
         path, about = folder / f"bounded-{i}", {"container": {"kind": "array"}, "max_error": bound}
-        so = mock.patch("narrows.archive.writer.keep", keep_as(kind, on_code=on_code))
+        so = mock.patch("narrows.archive.writer.encode_chunk", keep_as(kind, on_code=on_code))
         with so, Writer(path, used, 0, about, embed_model=i % 2 == 0, chunk_records=300) as writer:
             writer.add(symbols, decoded, records=records)
         with open_archive(path, model=used) as archive:

@@ -30,8 +30,10 @@ from narrows.codec import FrozenCodec, frozen, read_frozen
 from narrows.codec.operations import Branches, Clip
 from narrows.codec.program import Program
 from narrows.codec.residual.causal import Causal
+from narrows.codec.residual.chunk import decode_chunk
+from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.grid import Grid
-from narrows.codec.residual.kept import Kind, _predicted, give_back
+from narrows.codec.residual.predicted import encode_predicted
 from narrows.errors import NarrowsError
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "v1"
@@ -430,15 +432,15 @@ def _use_network(codec: FrozenCodec, rng: random.Random, *, is_forged: bool) -> 
     records = numbers.integers(0, 1 + np.iinfo(codec.dtype).max, (5, *codec.shape)).astype(codec.dtype)
     decoded = np.roll(records, 1, 0) if rng.random() < 0.5 else None
     grid = Grid(codec.dtype, rng.choice((0, 0, 1, 7, 1000, 1e17)))
-    kept = _predicted(records, decoded, grid, network)
-    back = give_back(Kind.CAUSAL, kept.data, decoded, grid, records.shape, causal=network)
+    kept = encode_predicted(records, decoded, grid, network)
+    back = decode_chunk(Kind.CAUSAL, kept.data, decoded, grid, records.shape, causal=network)
     if back.tobytes() != kept.restored.tobytes() or np.abs(back.astype(np.int64) - records).max() > grid.max_error:
         raise WrongOutcomeError("records kept under the network do not come back")
     if network.weights_1.size > 1 << 14:  # whole numbers of 64 bits are slow
         return "right"
     start = Causal.start
     with mock.patch.object(Causal, "start", lambda self, lattice: start(self, lattice, carrier=np.int64)):
-        again = give_back(Kind.CAUSAL, kept.data, decoded, grid, records.shape, causal=network)
+        again = decode_chunk(Kind.CAUSAL, kept.data, decoded, grid, records.shape, causal=network)
     if again.tobytes() != back.tobytes():
         raise WrongOutcomeError("float64 and int64 say different things of records")
     return "right"

@@ -61,7 +61,7 @@ def bounded(fuzz, codec, tmp_path_factory):
     """Return an archive that comes back bit for bit by linear prediction, in one chunk with a code."""
     path = tmp_path_factory.mktemp("bounded") / "a.narrows"
     records = fuzz.make_records(200, seed=3)
-    keep = fuzz.mock.patch("narrows.archive.writer.keep", fuzz.keep_as(fuzz.Kind.LINEAR, on_code=True))
+    keep = fuzz.mock.patch("narrows.archive.writer.encode_chunk", fuzz.keep_as(fuzz.Kind.LINEAR, on_code=True))
     about = {"container": {"kind": "array"}, "max_error": 0}
     with keep, fuzz.Writer(path, codec, 0, about) as writer:
         writer.add(records.astype(np.int32), records, records=records + np.uint8(1))
@@ -133,7 +133,7 @@ def test_a_chunk_under_a_network_that_the_model_does_not_have(fuzz, codec, tmp_p
 def test_a_chunk_under_a_network_has_no_weights(fuzz, tmp_path):
     images, path = fuzz.TinyImages(b"images" * 10), tmp_path / "a.narrows"
     records = fuzz.make_records(200, seed=3).reshape(-1, 2, 2) // 2
-    keep = fuzz.mock.patch("narrows.archive.writer.keep", fuzz.keep_as(fuzz.Kind.CAUSAL, on_code=False))
+    keep = fuzz.mock.patch("narrows.archive.writer.encode_chunk", fuzz.keep_as(fuzz.Kind.CAUSAL, on_code=False))
     with keep, fuzz.Writer(path, images, 0, {"container": {"kind": "array"}, "max_error": 0}) as writer:
         writer.add(records.reshape(-1, 4).astype(np.int32), records, records=records)
     np.testing.assert_array_equal(restore(path, model=images), records)
@@ -148,7 +148,7 @@ def test_a_chunk_under_a_network_has_no_weights(fuzz, tmp_path):
         restore(path, model=images)
 
 
-@pytest.mark.parametrize("part", [0, 3, 4], ids=["weights", "escapes", "wild"])
+@pytest.mark.parametrize("part", [0, 3, 4], ids=["weights", "escapes", "exceptions"])
 def test_parts_of_a_rest_that_inflate_without_bounds(fuzz, codec, tmp_path, bounded, part):
     bomb = zlib.compress(bytes(64 << 20), 9)[:700]
 

@@ -575,13 +575,13 @@ def make_good(rest: Rest, restored: Array | None, n: int, header: Header, networ
 def from_linear(data: bytes, restored: Array | None, grid: Grid, shape: Shape, network: Network | None = None) -> Array:
     """Read the kind LINEAR, or CAUSAL, for which there is a network."""
     n, n_values = shape[0], math.prod(shape[1:])
-    n_weights, n_lanes, n_words, n_escapes, n_wild, raw = struct.unpack("<5IB3x", take(data, 0, 24))
+    n_weights, n_lanes, n_words, n_escapes, n_exceptions, raw = struct.unpack("<5IB3x", take(data, 0, 24))
     require(1 <= n_lanes <= 4096 and n_words <= n * n_values and raw <= 56, "a rest breaks the limits")
     require(n_lanes >= n or n_values * -(-n // n_lanes) <= 1 << 20, "a rest has too few lanes")
     require(n_values <= 1 << 22 and grid.step << raw <= 1 << 58, "a rest breaks the limits")
     n_low = -(-n * raw // 8)
-    lengths = [24, n_weights, 4 * n_lanes, 2 * n_words, n_escapes, n_values * n_low, n_wild]
-    _, weights, states, words, escapes, low, wild, behind = cut(data, lengths)
+    lengths = [24, n_weights, 4 * n_lanes, 2 * n_words, n_escapes, n_values * n_low, n_exceptions]
+    _, weights, states, words, escapes, low, exceptions, behind = cut(data, lengths)
     require(not behind, "the lengths in a rest do not add up")
     order = np.arange(n_values) if network is None else network.order
     anchors = np.zeros((n_values, n), np.int64)
@@ -596,7 +596,7 @@ def from_linear(data: bytes, restored: Array | None, grid: Grid, shape: Shape, n
     message = Message(np.frombuffer(states, "<u4"), np.frombuffer(words, "<u2"), escapes)
     units = decode_units(predictor, message, [low[at : at + n_low] for at in range(0, len(low), n_low)] if raw else [])
     values = grid.values(units)
-    put_wild(wild, values)
+    put_exceptions(exceptions, values)
     records = np.empty((n, n_values), values.dtype)
     records[:, order] = values.T
     return records.reshape(shape)
@@ -635,17 +635,17 @@ def low_bits(data: bytes, n: int, raw: int) -> Array:
     return numbers
 
 
-def put_wild(data: bytes, values: Array) -> None:
-    """Replace the wild values, in place."""
+def put_exceptions(data: bytes, values: Array) -> None:
+    """Replace the exceptions, in place."""
     if not data:
         return
     each = 4 + values.itemsize
     inflated = inflate(data, each * values.size)
     m, left = divmod(len(inflated), each)
-    require(m > 0 and left == 0, "wild values are cut off")
+    require(m > 0 and left == 0, "exceptions are cut off")
     gaps = np.frombuffer(inflated, "<u4", m).astype(np.int64)
     places = np.cumsum(gaps)
-    require(np.all(gaps[1:] > 0) and places[-1] < values.size, "wild values are where there are none")
+    require(np.all(gaps[1:] > 0) and places[-1] < values.size, "exceptions are where there are no values")
     values.reshape(-1)[places] = np.frombuffer(inflated, values.dtype, m, 4 * m)
 
 
