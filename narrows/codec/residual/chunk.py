@@ -67,7 +67,7 @@ def encode_chunk(
 
 
 def _promising(ways: list[_Way], records: NDArray[Any], decoded: NDArray[Any], n_code: int) -> list[_Way]:
-    """Return the ways that take nearly the fewest bytes on a sample of the records; all of them where records are few."""
+    """Return the ways that take nearly the fewest bytes on a sample of the records; all where records are few."""
     n_few = -(-_SAMPLE_VALUES // math.prod(records.shape[1:]))
     if n_few * _SAMPLE_SHARE > len(records):
         return ways

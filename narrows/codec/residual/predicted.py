@@ -24,6 +24,7 @@ from narrows.codec.residual.contract import MOST_COARSE, MOST_RAW_BITS, Lattice,
 from narrows.codec.residual.exceptions import pack_exceptions, unpack_exceptions
 from narrows.codec.residual.grid import Grid
 from narrows.codec.residual.linear import Linear
+from narrows.codec.residual.linear_fit import fit_linear
 from narrows.errors import CorruptArchiveError
 
 __all__ = ["MOST_VALUES", "SIZES", "decode_predicted", "encode_predicted"]
@@ -65,7 +66,7 @@ def encode_predicted(
     restored[is_exception] = values[is_exception]
     model: Linear | Causal
     if causal is None:
-        model, lattice = Linear.fit(shape, lattice, units)
+        model, lattice = fit_linear(shape, lattice, units)
         weights = model.to_bytes()
     else:
         model, weights = causal, b""

@@ -16,6 +16,7 @@ from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.contract import MOST_RAW_BITS, Lattice, Residual, _pack, decode, encode, in_sixteenths
 from narrows.codec.residual.grid import Grid
 from narrows.codec.residual.linear import Linear
+from narrows.codec.residual.linear_fit import fit_linear
 from narrows.codec.residual.mixture import PRECISION
 from narrows.codec.residual.neighbours import patterns_of
 from narrows.codec.residual.predicted import encode_predicted
@@ -126,7 +127,7 @@ def test_words_and_escapes_must_be_as_many_as_are_used(loops, n_words, n_escapes
     values = noisy("i8", (4, 5))[0].reshape(40, -1).T.copy()
     values[3::5, ::7] += 10**6  # out of every window
     lattice = Lattice(np.zeros_like(values), 1, -(1 << 62), 1 << 62, has_code=False)
-    model, lattice = Linear.fit((4, 5), lattice, values)
+    model, lattice = fit_linear((4, 5), lattice, values)
     placed = model.start(lattice).place(values)
     assert len(placed.escapes) > 10
     message = rans.encode(placed.starts, placed.frequencies, n_lanes=2, precision=PRECISION)
