@@ -16,7 +16,7 @@ import narrows
 from narrows.archive import inspect, verify
 from narrows.archive.summary import Summary
 from narrows.archive.tiling import Tiling
-from narrows.codec.freezing.decoder import freeze_decoder
+from narrows.codec.freezing.translation import TRANSLATIONS
 from narrows.data.write import write_images
 from narrows.errors import (
     ArchiveError,
@@ -207,7 +207,7 @@ def test_models_that_are_none(digits, path):
 
 
 def test_a_decoder_that_cannot_be_frozen_is_refused_with_the_reason(digits, path, monkeypatch):
-    monkeypatch.delitem(freeze_decoder.__globals__["_TRANSLATIONS"], nn.SiLU)
+    monkeypatch.delitem(TRANSLATIONS, nn.SiLU)
     model = narrows.Autoencoder(2, network=Dense(widths=(4,), activation="silu"), training=narrows.Training(epochs=1))
     model.fit(digits[0][:50])
     model.save(path.parent / "model")

@@ -17,8 +17,8 @@ from narrows.bottlenecks.vector_quantised import VectorQuantisedModule
 from narrows.chain import Chain, Parts
 from narrows.codec.entropy_models import MAX_SYMBOL, Autoregressive, Independent
 from narrows.codec.freezing.calibration import _gains, freeze, psnr_db, to_symbols
-from narrows.codec.freezing.decoder import freeze_decoder
 from narrows.codec.freezing.priors import freeze_prior
+from narrows.codec.freezing.translation import TRANSLATIONS
 from narrows.errors import InvalidParameterError, NotFreezableError
 from narrows.estimators.recipes import RECIPES
 from narrows.likelihoods import Normal
@@ -212,7 +212,7 @@ def test_whole_numbers_cost_next_to_nothing_on_mnist(name, mnist_images):
 
 
 def test_what_has_no_whole_numbers_says_why(monkeypatch, digits):
-    monkeypatch.delitem(freeze_decoder.__globals__["_TRANSLATIONS"], nn.SiLU)
+    monkeypatch.delitem(TRANSLATIONS, nn.SiLU)
     model = narrows.Autoencoder(2, network=Dense(widths=(4,), activation="silu"), training=narrows.Training(epochs=1))
     model.fit(digits[0][:50])
     with pytest.raises(NotFreezableError, match="there are no integer operations for its SiLU"):

@@ -103,7 +103,7 @@ def test_a_codec_with_branches_comes_back_from_its_bytes():
     chain, records, _ = make(beside(), SoftClip(), Reshape(SHAPE))
     codec = freeze(chain, records, 255.0)
     again = FrozenCodec.from_bytes(codec.blob)
-    assert again._to_bytes() == codec.blob
+    assert again.to_bytes() == codec.blob
     rng = np.random.default_rng(3)
     symbols = np.rint(rng.normal(scale=20, size=(40, codec.n_symbols))).astype(np.int32)
     for quality in range(len(codec.qualities)):
