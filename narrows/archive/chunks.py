@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from narrows.archive.byte_file import ByteFile
 from narrows.archive.contract import Codec
+from narrows.archive.header import read_block, read_payload
 from narrows.archive.index import Index
 from narrows.archive.layout import CRC_BYTES, Block, BlockType, Coding
 from narrows.archive.metadata import Metadata
-from narrows.archive.opening import read_block, read_payload
 from narrows.archive.records import Payload, Rest, checksum, max_payload_bytes, parse_records
-from narrows.archive.source import ByteSource
 from narrows.codec.residual.chunk import decode_chunk
 from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.grid import Grid
@@ -24,7 +24,7 @@ __all__ = ["Chunk", "read_chunk", "read_records"]
 _DAMAGE = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError)
 
 
-def read_chunk(source: ByteSource, metadata: Metadata, index: Index, chunk: int) -> Payload:
+def read_chunk(source: ByteFile, metadata: Metadata, index: Index, chunk: int) -> Payload:
     """Return the payload of a chunk, its CRC-32 checked.
 
     Raises
@@ -44,7 +44,7 @@ def read_chunk(source: ByteSource, metadata: Metadata, index: Index, chunk: int)
     return read_records(source, offset, block, metadata, what)
 
 
-def read_records(source: ByteSource, offset: int, block: Block, metadata: Metadata, what: str) -> Payload:
+def read_records(source: ByteFile, offset: int, block: Block, metadata: Metadata, what: str) -> Payload:
     """Return the payload of the RECORDS block at `offset`, its CRC-32 checked.
 
     Raises

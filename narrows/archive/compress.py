@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.archive.appending import metadata_of
-from narrows.archive.describing import inspect
+from narrows.archive.description import inspect
 from narrows.archive.plan import Plan, plan_archive
 from narrows.archive.quality import size_warnings
 from narrows.archive.summary import ZSTD_SAMPLE_BYTES, Summary, ways_of

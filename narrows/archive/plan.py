@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import narrows.data
 from narrows.archive.appending import bound_for, check_together, codec_for
-from narrows.archive.items import tiling_of
+from narrows.archive.layouts import tiling_of
 from narrows.archive.metadata import Metadata
 from narrows.archive.quality import choose_quality
 from narrows.archive.tiling import Tiling

@@ -10,7 +10,7 @@ from narrows.codec.frozen import FrozenCodec
 from narrows.errors import InvalidParameterError
 
 if TYPE_CHECKING:
-    from narrows.archive.describing import Description
+    from narrows.archive.description import Description
 
 __all__ = ["choose_quality", "misses_bytes", "misses_psnr", "size_warnings"]
 

@@ -25,9 +25,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from narrows.archive.byte_file import ByteFile
 from narrows.archive.layout import Coding
 from narrows.archive.metadata import Metadata
-from narrows.archive.source import ByteSource
 from narrows.codec.entropy_models.contract import Coded
 from narrows.codec.rans import MAX_LANES, Message
 from narrows.codec.residual.coded import Kind
@@ -171,7 +171,7 @@ def parse_records(data: bytes, n_records: int, metadata: Metadata, coding: int =
     return Payload(checksums, coded, data[at : at + n_names], rest)
 
 
-def largest_error(source: ByteSource, payload: int, n_records: int, metadata: Metadata) -> float:
+def largest_error(source: ByteFile, payload: int, n_records: int, metadata: Metadata) -> float:
     """Return the largest error that a chunk with a rest says it has, given where its payload begins.
 
     Raises

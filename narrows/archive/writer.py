@@ -16,14 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from narrows.archive.blocks import BlockWriter
+from narrows.archive.byte_file import ByteFile
 from narrows.archive.contract import Codec
-from narrows.archive.items import items_of
+from narrows.archive.header import Header, naming, read_header, read_whole_index
 from narrows.archive.layout import MAX_MODEL_BYTES, MAX_RECORDS, pack_header
+from narrows.archive.layouts import items_of
 from narrows.archive.metadata import Metadata, bounded_chunk_records, default_chunk_records, default_group_records
 from narrows.archive.models import short
-from narrows.archive.opening import Header, naming, read_header, read_whole_index
 from narrows.archive.records import Payload, Rest, check_names, checksum, pack_names, pack_records
-from narrows.archive.source import ByteSource
 from narrows.codec.entropy_models.contract import Coded
 from narrows.codec.entropy_models.escapes import MAX_SYMBOL
 from narrows.codec.residual.chunk import encode_chunk
@@ -288,10 +288,10 @@ class Writer:
     def _open_old(self, embed_model: bool, more: Mapping[str, Any]) -> tuple[Metadata, BlockWriter, int]:
         path = as_path(self.path)
         self._stack.enter_context(naming_output(self.path))
-        with ByteSource(path):
+        with ByteFile(path):
             pass  # a missing file and a folder have errors of their own
         file = self._stack.enter_context(_growing(path, self.path))
-        with ByteSource(path) as source, naming(self.path):
+        with ByteFile(path) as source, naming(self.path):
             header = read_header(source)
             index = read_whole_index(source, header)
             size = source.size

@@ -314,7 +314,7 @@ def test_an_archive_of_a_later_version_is_opened_by_its_index(
     path = make(records, embed_model=True)
     path.write_bytes(newer(path.read_bytes(), fuzz, listed=listed))
     with monkeypatch.context() as patch:
-        patch.setattr("narrows.archive.opening.walk_index", lambda *_: pytest.fail("it was scanned"))
+        patch.setattr("narrows.archive.header.walk_index", lambda *_: pytest.fail("it was scanned"))
         np.testing.assert_array_equal(restore(path, model=codec), records)
         assert inspect(path).n_records == 1000
         assert inspect(path).has_model

@@ -1,4 +1,4 @@
-"""What a person counts, made of what the codec restores: records as they are, or images of many tiles."""
+"""Layouts: how the records of a codec make the items that people count, as they are or as tiles of images."""
 
 from __future__ import annotations
 
