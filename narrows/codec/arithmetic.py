@@ -27,7 +27,7 @@ __all__ = ["HIGHEST", "LOWEST", "Arithmetic", "Step", "Values", "arithmetic"]
 
 LOWEST, HIGHEST = -(2**15), 2**15 - 1
 
-Values = Any  # an array of the carrier: numpy.ndarray or torch.Tensor, records first
+Values = Any  # an array of a backend: numpy.ndarray or torch.Tensor, records first
 Step = Callable[[Values], Values]
 
 
@@ -222,27 +222,27 @@ class _Torch(Arithmetic):
         return seen.reshape(-1, window[0] * window[1] * channels)
 
 
-def arithmetic(carrier: str) -> Arithmetic:
-    """Return the arithmetic of a name.
+def arithmetic(backend: str) -> Arithmetic:
+    """Return the arithmetic of a backend.
 
     Parameters
     ----------
-    carrier : str
+    backend : str
         ``"float64"`` (NumPy and BLAS), ``"int64"`` (the referee), or ``"torch"`` for PyTorch's float64 on the CPU,
         ``"torch:cuda"`` on another device.
 
     Raises
     ------
     InvalidParameterError
-        If there is no such carrier.
+        If there is no such backend.
     """
-    if carrier in _NAMED:
-        return _NAMED[carrier]()
-    kind, _, device = carrier.partition(":")
+    if backend in _NAMED:
+        return _NAMED[backend]()
+    kind, _, device = backend.partition(":")
     if kind == "torch":
         return _Torch(device or "cpu")
     raise InvalidParameterError(
-        f"The carrier must be 'float64', 'int64', 'torch' or 'torch:<device>'. Got {carrier!r}."
+        f"The backend must be 'float64', 'int64', 'torch' or 'torch:<device>'. Got {backend!r}."
     )
 
 

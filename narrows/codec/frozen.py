@@ -95,7 +95,7 @@ class FrozenCodec:
         self._check()
         self.golden = golden[:: -(-len(golden) // self._most_golden())]
         self._causal = causal
-        self._carrier = "float64"
+        self._backend = "float64"
         self._unproved_causal: str | None = None  # what is still to come out of it
         self._unproved: dict[int, str] = {}  # what is still to come out of the golden symbols, by quality
 
@@ -148,7 +148,7 @@ class FrozenCodec:
         """SHA-256 of the blob, in hexadecimal: the model's name in archives."""
         return hashlib.sha256(self.blob).hexdigest()
 
-    def decode(self, symbols: NDArray[np.int32], quality: int, *, carrier: str | None = None) -> NDArray[Any]:
+    def decode(self, symbols: NDArray[np.int32], quality: int, *, backend: str | None = None) -> NDArray[Any]:
         """Return the records (n, *shape), in their dtype, that symbols (n, n_symbols) stand for at a quality.
 
         Parameters
@@ -157,14 +157,14 @@ class FrozenCodec:
             At most ±32,767.
         quality : int
             Index into `qualities`.
-        carrier : str, optional
-            What carries the whole numbers, as `Program.run`; the result is the same with each.
+        backend : str, optional
+            What computes the whole numbers, as in `Program.run`; the result is the same with each.
         """
-        if carrier is None:
+        if backend is None:
             self._prove(quality)
-            carrier = self._carrier
-        codes = self.qualities[quality].rescale.run(symbols, carrier=carrier)
-        return self.output.of(self.program.run(codes, carrier=carrier))
+            backend = self._backend
+        codes = self.qualities[quality].rescale.run(symbols, backend=backend)
+        return self.output.of(self.program.run(codes, backend=backend))
 
     def only(self, quality: int, *, with_causal: bool = False) -> FrozenCodec:
         """Return a codec with this quality alone, for archives that carry their model."""
@@ -216,7 +216,7 @@ class FrozenCodec:
             golden=self.golden,
             causal=causal,
         )
-        codec._carrier = self._carrier
+        codec._backend = self._backend
         return codec
 
     def __reduce__(self) -> tuple[Any, tuple[bytes]]:
@@ -272,19 +272,19 @@ class FrozenCodec:
         if expected is None:
             return
         with _naming_damage():
-            is_right = self._replay(quality, self._carrier) == expected
+            is_right = self._replay(quality, self._backend) == expected
             if not is_right and self._replay(quality, "int64") == expected:
-                self._carrier, is_right = "int64", True
+                self._backend, is_right = "int64", True
         if not is_right:
             raise ModelFileError(
                 "The frozen decoder is damaged: it does not restore its golden vectors as it did where it was made."
             )
         self._unproved.pop(quality, None)
 
-    def _replay(self, quality: int, carrier: str) -> str:
+    def _replay(self, quality: int, backend: str) -> str:
         """Return what becomes of the golden symbols: a SHA-256 of message and records."""
         coded = self.qualities[quality].entropy.encode(self.golden, n_lanes=2)
-        records = self.decode(self.golden, quality, carrier=carrier)
+        records = self.decode(self.golden, quality, backend=backend)
         digest = hashlib.sha256(coded.message.states.astype("<u4").tobytes())
         digest.update(coded.message.words.astype("<u2").tobytes())
         digest.update(coded.escapes)
@@ -293,9 +293,9 @@ class FrozenCodec:
 
     def _golden_digests(self) -> tuple[str, ...]:
         """Return what the golden symbols become at each quality, once int64 has said that float64 is right here."""
-        if self._carrier == "float64" and self._replay(self.usual, "float64") != self._replay(self.usual, "int64"):
-            self._carrier = "int64"
-        return tuple(self._replay(position, self._carrier) for position in range(len(self.qualities)))
+        if self._backend == "float64" and self._replay(self.usual, "float64") != self._replay(self.usual, "int64"):
+            self._backend = "int64"
+        return tuple(self._replay(position, self._backend) for position in range(len(self.qualities)))
 
     @classmethod
     def _of(cls, contents: Contents) -> Self:

@@ -393,7 +393,7 @@ def _believe(self: FrozenCodec, quality: int) -> None:
     """Replay golden vectors, and take what comes out for right."""
     if self._unproved.pop(quality, None) is not None:
         with frozen._naming_damage():
-            self._replay(quality, self._carrier)
+            self._replay(quality, self._backend)
 
 
 def _use(codec: FrozenCodec, quality: int, rng: random.Random) -> str:
@@ -413,7 +413,7 @@ def _use(codec: FrozenCodec, quality: int, rng: random.Random) -> str:
         raise WrongOutcomeError("records have another shape or type")
     if records.dtype.kind == "f" and not np.isfinite(records).all():
         raise WrongOutcomeError("records are not finite")
-    if codec.decode(symbols[:3], quality, carrier="int64").tobytes() != records[:3].tobytes():
+    if codec.decode(symbols[:3], quality, backend="int64").tobytes() != records[:3].tobytes():
         raise WrongOutcomeError("float64 and int64 restore different records")
     return "right"
 
@@ -439,7 +439,7 @@ def _use_network(codec: FrozenCodec, rng: random.Random, *, is_forged: bool) -> 
     if network.weights_1.size > 1 << 14:  # whole numbers of 64 bits are slow
         return "right"
     start = Causal.start
-    with mock.patch.object(Causal, "start", lambda self, lattice: start(self, lattice, carrier=np.int64)):
+    with mock.patch.object(Causal, "start", lambda self, lattice: start(self, lattice, dtype=np.int64)):
         again = decode_chunk(Kind.CAUSAL, kept.data, decoded, grid, records.shape, causal=network)
     if again.tobytes() != back.tobytes():
         raise WrongOutcomeError("float64 and int64 say different things of records")

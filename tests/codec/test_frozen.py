@@ -95,8 +95,8 @@ def test_what_carries_the_whole_numbers_makes_no_difference(model):
     symbols = symbols_for(codec, 200)
     for quality in {0, len(codec.qualities) - 1}:
         usual = codec.decode(symbols, quality)
-        for carrier in ("float64", "int64", "torch"):
-            assert codec.decode(symbols, quality, carrier=carrier).tobytes() == usual.tobytes(), carrier
+        for backend in ("float64", "int64", "torch"):
+            assert codec.decode(symbols, quality, backend=backend).tobytes() == usual.tobytes(), backend
         for size in (1, 7, 200):
             n = min(200, 40 * size)
             pieces = [codec.decode(symbols[start : min(start + size, n)], quality) for start in range(0, n, size)]
@@ -106,7 +106,7 @@ def test_what_carries_the_whole_numbers_makes_no_difference(model):
                 assert codec.decode(symbols, quality).tobytes() == usual.tobytes(), f"{n_threads} threads"
             torch.set_num_threads(n_threads)
             try:
-                assert codec.decode(symbols, quality, carrier="torch").tobytes() == usual.tobytes()
+                assert codec.decode(symbols, quality, backend="torch").tobytes() == usual.tobytes()
             finally:
                 torch.set_num_threads(1)
 

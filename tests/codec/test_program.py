@@ -1,4 +1,4 @@
-"""Programs: the same integers for any batch, thread count and carrier; what files may not say."""
+"""Programs: the same integers for any batch, thread count and backend; what files may not say."""
 
 import json
 import threading
@@ -85,14 +85,14 @@ def test_every_batch_gives_the_same_integers(program):
         np.testing.assert_array_equal(np.concatenate(parts), wanted[:70])
 
 
-def test_every_carrier_gives_the_same_integers(program):
+def test_every_backend_gives_the_same_integers(program):
     x = records(program)
-    wanted = program.run(x, carrier="int64")
+    wanted = program.run(x, backend="int64")
     np.testing.assert_array_equal(program.run(x), wanted)
     for threads in (1, 2):
         torch.set_num_threads(threads)
         try:
-            np.testing.assert_array_equal(program.run(x, carrier="torch:cpu"), wanted)
+            np.testing.assert_array_equal(program.run(x, backend="torch:cpu"), wanted)
         finally:
             torch.set_num_threads(1)
 
@@ -156,9 +156,9 @@ def test_what_cannot_go_in(x, error, message):
         Program((2,), []).run(x)
 
 
-def test_carriers_that_there_are_not(program):
-    with pytest.raises(InvalidParameterError, match="carrier must be 'float64', 'int64', 'torch'"):
-        program.run(records(program, 1), carrier="float32")
+def test_backends_that_do_not_exist(program):
+    with pytest.raises(InvalidParameterError, match="backend must be 'float64', 'int64', 'torch'"):
+        program.run(records(program, 1), backend="float32")
 
 
 # Files
