@@ -17,7 +17,7 @@ from narrows.archive.metadata import Metadata
 from narrows.archive.quality import choose_quality
 from narrows.archive.tiling import Tiling
 from narrows.codec.frozen import FrozenCodec
-from narrows.codec.operating_point import Quality
+from narrows.codec.operating_point import OperatingPoint
 from narrows.codec.residual.chunk import size_on_code
 from narrows.codec.residual.grid import Grid
 from narrows.data import Source
@@ -159,7 +159,7 @@ def _smallest(fitted: Autoencoder, source: Source, tiling: Tiling | None, bound:
     codec = fitted.codec_
     n_records = min(_SAMPLE_RECORDS, _SAMPLE_VALUES // math.prod(codec.shape))
     if n_records == 0:  # to try a quality would take as long as to compress
-        return codec.usual
+        return codec.default
     values = np.asarray(source.values[:: -(-len(source) // n_records)])
     records = (values if tiling is None else tiling.cut(values))[:n_records]
     grid, costs = Grid(codec.dtype, bound), dict[int, float]()
@@ -170,5 +170,5 @@ def _smallest(fitted: Autoencoder, source: Source, tiling: Tiling | None, bound:
     return min(costs, key=lambda quality: costs[quality])
 
 
-def _position(codec: FrozenCodec, quality: Quality) -> int:
+def _position(codec: FrozenCodec, quality: OperatingPoint) -> int:
     return next(position for position, one in enumerate(codec.qualities) if one is quality)

@@ -28,7 +28,7 @@ def choose_quality(codec: FrozenCodec, *, psnr: float | None = None, bytes_per_r
     psnr : float, optional
         The coarsest quality of at least so many dB.
     bytes_per_record : float, optional
-        The finest quality of at most so many bytes. Neither: the codec's usual one.
+        The finest quality of at most so many bytes. Neither: the codec's default.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def choose_quality(codec: FrozenCodec, *, psnr: float | None = None, bytes_per_r
             )
         return max(small, key=lambda position: qualities[position].psnr_db)
     if psnr is None:
-        return codec.usual
+        return codec.default
     _check("psnr", psnr)
     best = max(one.psnr_db for one in qualities)
     good = [position for position, one in enumerate(qualities) if one.psnr_db >= psnr]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.archive.quality import misses_psnr
-from narrows.codec.operating_point import Quality
+from narrows.codec.operating_point import OperatingPoint
 
 __all__ = ["ErrorTally"]
 
@@ -23,13 +23,13 @@ class ErrorTally:
 
     Parameters
     ----------
-    quality : Quality
+    quality : OperatingPoint
         Its ``mse_limit`` decides which records are unlike the training data.
     peak : float
         Full signal in PSNR.
     """
 
-    def __init__(self, quality: Quality, peak: float) -> None:
+    def __init__(self, quality: OperatingPoint, peak: float) -> None:
         self.quality, self.peak = quality, peak
         self.squared, self.max_error, self.n_values, self.n_records, self.unlike = 0.0, 0.0, 0, 0, 0
 

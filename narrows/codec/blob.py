@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load as read_tensors
 
 from narrows.codec.entropy_models import entropy_model
-from narrows.codec.operating_point import Quality
+from narrows.codec.operating_point import OperatingPoint
 from narrows.codec.operations import Codebook, Operation, Rescale, Reshape, Transpose
 from narrows.codec.output import DTYPES, Output
 from narrows.codec.program import Program
@@ -46,7 +46,7 @@ class Contents:
 
     Attributes
     ----------
-    program, output, qualities, z_shape, peak, usual, golden, causal
+    program, output, qualities, z_shape, peak, default, golden, causal
         As in `FrozenCodec`.
     golden_digests : tuple of str
         For each quality the SHA-256 of what the golden symbols become.
@@ -56,10 +56,10 @@ class Contents:
 
     program: Program
     output: Output
-    qualities: tuple[Quality, ...]
+    qualities: tuple[OperatingPoint, ...]
     z_shape: tuple[int, ...]
     peak: float
-    usual: int
+    default: int
     golden: NDArray[np.int32]
     golden_digests: tuple[str, ...]
     causal: Causal | None = None
@@ -87,7 +87,7 @@ def pack(contents: Contents) -> bytes:
         "dtype": contents.output.dtype.name,
         "z_shape": list(contents.z_shape),
         "peak": _finite(contents.peak),
-        "usual": contents.usual,
+        "usual": contents.default,
         "decoder": settings,
         "qualities": described,
         "golden": list(contents.golden_digests),
@@ -137,7 +137,7 @@ def unpack(blob: bytes) -> Contents:
         qualities,
         z_shape=z_shape,
         peak=_measured("peak", header["peak"]),
-        usual=stored_number(header, "usual", 0, MOST_QUALITIES - 1),
+        default=stored_number(header, "usual", 0, MOST_QUALITIES - 1),
         golden=tensors["golden"],
         golden_digests=tuple(header["golden"]),
         causal=causal,
@@ -145,10 +145,10 @@ def unpack(blob: bytes) -> Contents:
     )
 
 
-def _quality(described: dict[str, Any], position: int, tensors: dict[str, NDArray[Any]]) -> Quality:
+def _quality(described: dict[str, Any], position: int, tensors: dict[str, NDArray[Any]]) -> OperatingPoint:
     """Return the quality at a position, of its description in the header and its tensors."""
     prefix = f"quality.{position}."
-    return Quality(
+    return OperatingPoint(
         rescale=_rescale(described["rescale"], _under(f"{prefix}rescale.", tensors)),
         entropy=entropy_model(described["entropy"], _under(f"{prefix}entropy.", tensors)),
         steps=tensors[f"{prefix}steps"],

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from narrows.codec.blob import MOST_QUALITIES, Contents, pack, unpack
-from narrows.codec.operating_point import Quality
+from narrows.codec.operating_point import OperatingPoint
 from narrows.codec.output import Output
 from narrows.codec.program import MOST_WORK, Program
 from narrows.codec.residual.causal import Causal, as_image
@@ -56,14 +56,14 @@ class FrozenCodec:
         The decoder, from 16-bit codes to 16-bit values.
     output : Output
         From these to records.
-    qualities : sequence of Quality
+    qualities : sequence of OperatingPoint
         From coarse to fine.
     z_shape : tuple of int
         Shape of a code.
     peak : float
         What counts as full signal in PSNR: 255 for bytes, else the range of the training data.
-    usual : int
-        The quality to take where none is asked for.
+    default : int
+        Index of the quality to take where none is asked for.
     golden : ndarray of shape (g, n_symbols), int32
         Symbols whose message and records are written down with the codec and replayed where it is read; fewer of them
         where replaying all would take too long.
@@ -82,16 +82,16 @@ class FrozenCodec:
         self,
         program: Program,
         output: Output,
-        qualities: tuple[Quality, ...],
+        qualities: tuple[OperatingPoint, ...],
         *,
         z_shape: tuple[int, ...],
         peak: float,
-        usual: int,
+        default: int,
         golden: NDArray[np.int32],
         causal: Causal | None = None,
     ) -> None:
         self.program, self.output, self.qualities = program, output, tuple(qualities)
-        self.z_shape, self.peak, self.usual, self.golden = z_shape, peak, usual, golden
+        self.z_shape, self.peak, self.default, self.golden = z_shape, peak, default, golden
         self._check()
         self.golden = golden[:: -(-len(golden) // self._most_golden())]
         self._causal = causal
@@ -124,7 +124,7 @@ class FrozenCodec:
 
     def with_causal(self, causal: Causal) -> FrozenCodec:
         """Return the codec with a network under which archives keep values exactly."""
-        codec = self._with(self.qualities, self.usual, None)
+        codec = self._with(self.qualities, self.default, None)
         codec._take_causal(causal)
         return codec
 
@@ -179,7 +179,7 @@ class FrozenCodec:
                 self.qualities,
                 z_shape=self.z_shape,
                 peak=self.peak,
-                usual=self.usual,
+                default=self.default,
                 golden=self.golden,
                 golden_digests=self._golden_digests(),
                 causal=self._causal,
@@ -201,18 +201,18 @@ class FrozenCodec:
         """
         with _naming_damage():
             codec = cls._of(unpack(blob))
-        codec._prove(codec.usual)
+        codec._prove(codec.default)
         codec.__dict__["blob"] = blob
         return codec
 
-    def _with(self, qualities: tuple[Quality, ...], usual: int, causal: Causal | None) -> FrozenCodec:
+    def _with(self, qualities: tuple[OperatingPoint, ...], default: int, causal: Causal | None) -> FrozenCodec:
         codec = FrozenCodec(
             self.program,
             self.output,
             qualities,
             z_shape=self.z_shape,
             peak=self.peak,
-            usual=usual,
+            default=default,
             golden=self.golden,
             causal=causal,
         )
@@ -233,7 +233,7 @@ class FrozenCodec:
         n = self.n_symbols if self.qualities else 0
         fits = (
             1 <= len(self.qualities) <= MOST_QUALITIES
-            and 0 <= self.usual < len(self.qualities)
+            and 0 <= self.default < len(self.qualities)
             and self.program.in_shape == self.z_shape
             and math.prod(self.program.out_shape) == self.output.n_values
             and all(quality.fits(n, self.z_shape) for quality in self.qualities)
@@ -293,7 +293,7 @@ class FrozenCodec:
 
     def _golden_digests(self) -> tuple[str, ...]:
         """Return what the golden symbols become at each quality, once int64 has said that float64 is right here."""
-        if self._backend == "float64" and self._replay(self.usual, "float64") != self._replay(self.usual, "int64"):
+        if self._backend == "float64" and self._replay(self.default, "float64") != self._replay(self.default, "int64"):
             self._backend = "int64"
         return tuple(self._replay(position, self._backend) for position in range(len(self.qualities)))
 
@@ -306,7 +306,7 @@ class FrozenCodec:
             contents.qualities,
             z_shape=contents.z_shape,
             peak=contents.peak,
-            usual=contents.usual,
+            default=contents.default,
             golden=contents.golden,
         )
         if contents.causal is not None:

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from narrows.codec.entropy_models import EntropyModel
 from narrows.codec.program import Program
 
-__all__ = ["Quality"]
+__all__ = ["OperatingPoint"]
 
 
 @dataclass(frozen=True, eq=False)
-class Quality:
-    """One way to write the codes of a model as whole numbers: how finely, and what that gave on the training data.
+class OperatingPoint:
+    """One way to write the codes of a model as whole numbers, and what it gave on the training data.
 
     Attributes
     ----------

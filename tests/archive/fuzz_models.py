@@ -92,7 +92,7 @@ def with_branches(blob: bytes) -> bytes:
     of_decoder = codec.program.operations
     branches = Branches((of_decoder, (Clip(-300, 900), *of_decoder), (*of_decoder, Clip(-5, 5))), (1, 0, 3), 2)
     program = Program(codec.program.in_shape, [branches, Clip(-30000, 32767)])
-    settings = {name: getattr(codec, name) for name in ("z_shape", "peak", "usual", "golden")}
+    settings = {name: getattr(codec, name) for name in ("z_shape", "peak", "default", "golden")}
     return FrozenCodec(program, codec.output, codec.qualities, **settings).blob
 
 

@@ -58,11 +58,11 @@ def test_bytes_and_back(model):
     assert again.blob == codec.blob
     assert again.to_bytes() == codec.blob, "what is read is written in the same way"
     assert again.digest == codec.digest == hashlib.sha256(codec.blob).hexdigest()
-    assert (again.shape, again.dtype, again.z_shape, again.usual, again.peak) == (
+    assert (again.shape, again.dtype, again.z_shape, again.default, again.peak) == (
         codec.shape,
         codec.dtype,
         codec.z_shape,
-        codec.usual,
+        codec.default,
         codec.peak,
     )
     symbols = symbols_for(codec)
@@ -83,7 +83,7 @@ def test_one_quality_alone_restores_the_same(model):
     for position, quality in enumerate(codec.qualities):
         alone = codec.only(position)
         assert alone.qualities == (quality,)
-        assert alone.usual == 0
+        assert alone.default == 0
         assert len(alone.blob) <= len(codec.blob)
         assert FrozenCodec.from_bytes(alone.blob).digest == alone.digest
         np.testing.assert_array_equal(alone.decode(symbols, 0), codec.decode(symbols, position))
@@ -120,7 +120,7 @@ def test_no_records_are_no_records(model):
 
 def test_records_have_the_dtype_and_shape_of_the_training_data(model):
     codec = model.codec_
-    restored = codec.decode(symbols_for(codec, 3), codec.usual)
+    restored = codec.decode(symbols_for(codec, 3), codec.default)
     assert restored.shape == (3, *model.shape_)
     assert restored.dtype == model.dtype_
 

@@ -243,7 +243,7 @@ def test_the_integer_decoder_runs_there():
     for network, bottleneck in ((Convolutional(channels=(2,)), "plain"), (SMALL["network"], CODES["vector-quantised"])):
         codec = small(network=network, bottleneck=bottleneck).fit(IMAGES).codec_
         symbols = codec.golden
-        x = codec.qualities[codec.usual].rescale.run(symbols)
+        x = codec.qualities[codec.default].rescale.run(symbols)
         np.testing.assert_array_equal(codec.program.run(x, backend="torch:cuda"), codec.program.run(x))
 
 

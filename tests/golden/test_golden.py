@@ -106,9 +106,9 @@ def test_archives_restore_to_what_they_did(folder, archive, facts, backend):
 def test_models_are_read(folder, model, facts):
     codec, loaded = read_frozen(folder / model), narrows.load(folder / model)
     assert codec.digest == loaded.codec_.digest == facts["digest"]
-    records = codec.decode(make.probes(codec.n_symbols), codec.usual)
-    symbols = loaded.quantise(records, codec.usual)
-    assert loaded.codec_.decode(symbols, codec.usual).shape == records.shape
+    records = codec.decode(make.probes(codec.n_symbols), codec.default)
+    symbols = loaded.quantise(records, codec.default)
+    assert loaded.codec_.decode(symbols, codec.default).shape == records.shape
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
