@@ -13,7 +13,7 @@ from narrows.archive.header import read_block, read_payload
 from narrows.archive.index import Index
 from narrows.archive.layout import CRC_BYTES, Block, BlockType, Coding
 from narrows.archive.metadata import Metadata
-from narrows.archive.records import Payload, Rest, checksum, max_payload_bytes, parse_records
+from narrows.archive.records import Payload, ResidualPayload, checksum, max_payload_bytes, parse_records
 from narrows.codec.residual.chunk import decode_chunk
 from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.grid import Grid
@@ -57,9 +57,9 @@ def read_records(source: ByteFile, offset: int, block: Block, metadata: Metadata
     if (block.coding == Coding.CODE) != (metadata.max_error is None):
         raise CorruptArchiveError(f"{what} keeps its records in another way than its archive says")
     parsed = parse_records(payload, block.n_records, metadata, block.coding)
-    if parsed.rest is not None and (
-        parsed.rest.max_error > (metadata.max_error or 0.0)
-        or len(parsed.rest.data) > block.n_records * metadata.record_bytes
+    if parsed.residual is not None and (
+        parsed.residual.max_error > (metadata.max_error or 0.0)
+        or len(parsed.residual.data) > block.n_records * metadata.record_bytes
     ):
         raise CorruptArchiveError(f"{what} declares a larger error, or more bytes, than its archive allows")
     return parsed
@@ -92,8 +92,8 @@ class Chunk:
         try:
             if payload.coded is not None:
                 self._symbols = codec.qualities[self._quality].entropy.decode(payload.coded, n_records)
-            if payload.rest is not None:
-                self._restored = self._with_rest(payload.rest, metadata, has_code=payload.coded is not None)
+            if payload.residual is not None:
+                self._restored = self._with_residual(payload.residual, metadata, has_code=payload.coded is not None)
         except CorruptArchiveError as error:
             raise CorruptArchiveError(
                 f"{self._what(0, n_records)} cannot be decoded: {str(error).rstrip('.')}"
@@ -120,17 +120,17 @@ class Chunk:
             return chosen
         return np.concatenate([self.restore(range(record, record + 1)) for record in records])
 
-    def _with_rest(self, rest: Rest, metadata: Metadata, *, has_code: bool) -> npt.NDArray[Any]:
+    def _with_residual(self, residual: ResidualPayload, metadata: Metadata, *, has_code: bool) -> npt.NDArray[Any]:
         """Return all records, as exactly as they were to be kept."""
         decoded = self._codec.decode(self._symbols, self._quality) if has_code else None
         grid = Grid(metadata.dtype, metadata.max_error or 0.0)
         return decode_chunk(
-            rest.kind,
-            rest.data,
+            residual.kind,
+            residual.data,
             decoded,
             grid,
             (len(self), *metadata.record_shape),
-            causal=self._codec.causal if rest.kind == Kind.CAUSAL else None,
+            causal=self._codec.causal if residual.kind == Kind.CAUSAL else None,
         )
 
     def _groups(self, start: int, stop: int) -> npt.NDArray[Any]:

@@ -23,7 +23,7 @@ from narrows.archive.layout import MAX_MODEL_BYTES, MAX_RECORDS, pack_header
 from narrows.archive.layouts import items_of
 from narrows.archive.metadata import Metadata, bounded_chunk_records, default_chunk_records, default_group_records
 from narrows.archive.models import short
-from narrows.archive.records import Payload, Rest, check_names, checksum, pack_names, pack_records
+from narrows.archive.records import Payload, ResidualPayload, check_names, checksum, pack_names, pack_records
 from narrows.codec.entropy_models.contract import Coded
 from narrows.codec.entropy_models.escapes import MAX_SYMBOL
 from narrows.codec.residual.chunk import encode_chunk
@@ -234,9 +234,9 @@ class Writer:
             self._checksums[-1] = checksum(restored[done : done + more], self._checksums[-1])
             done += more
 
-    def _with_rest(self, coded: Coded, names: bytes) -> Payload:
+    def _with_residual(self, coded: Coded, names: bytes) -> Payload:
         """Return the chunk's payload; where the archive has a bound, with what keeps it."""
-        rest = None
+        residual = None
         if self.metadata.max_error is not None:
             records, decoded = (np.concatenate(parts) for parts in zip(*self._records, strict=True))
             grid = Grid(self.metadata.dtype, self.metadata.max_error)
@@ -244,13 +244,13 @@ class Writer:
             errors = Errors.of(records, kept.restored)
             self.errors += errors
             self.kept.append((kept.kind, kept.needs_code))
-            rest = Rest(kept.kind, errors.largest, kept.data)
+            residual = ResidualPayload(kept.kind, errors.largest, kept.data)
             self._n_held, held = 0, self._n_held
             self._sum(kept.restored)
             self._n_held = held
             if not kept.needs_code:
-                return Payload(np.array(self._checksums, np.uint32), None, names, rest)
-        return Payload(np.array(self._checksums, np.uint32), coded, names, rest)
+                return Payload(np.array(self._checksums, np.uint32), None, names, residual)
+        return Payload(np.array(self._checksums, np.uint32), coded, names, residual)
 
     def _empty_chunk(self) -> None:
         self._symbols: list[npt.NDArray[np.int32]] = []
@@ -261,7 +261,7 @@ class Writer:
 
     def _write_chunk(self) -> None:
         coded = self._codec.qualities[self._quality].entropy.encode(np.concatenate(self._symbols))
-        payload = self._with_rest(coded, pack_names(self._names))
+        payload = self._with_residual(coded, pack_names(self._names))
         with naming_output(self.path):
             self._blocks.records(pack_records(payload), self.n_records, self._n_held, payload.coding)
         self.n_records += self._n_held

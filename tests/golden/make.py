@@ -136,8 +136,8 @@ def kinds_of(archive: Path, model: Path | None) -> list[str]:
     """Return how an archive with a bound keeps its chunks."""
     with narrows.open_archive(archive, model=model) as opened:
         index = opened._index
-        rests = [read_chunk(opened._source, opened.metadata, index, chunk).rest for chunk in range(len(index.offsets))]
-    return [Kind(rest.kind).name for rest in rests if rest is not None]
+        payloads = [read_chunk(opened._source, opened.metadata, index, chunk) for chunk in range(len(index.offsets))]
+    return [Kind(payload.residual.kind).name for payload in payloads if payload.residual is not None]
 
 
 def add_bounded(described: dict[str, dict]) -> None:

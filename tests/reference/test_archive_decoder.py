@@ -82,7 +82,7 @@ def n_escape_bytes(path):
 
 
 def kinds(path):
-    return {chunk.rest.kind for chunk in chunks(path)}
+    return {chunk.residual.kind for chunk in chunks(path)}
 
 
 # Models, each trained once
@@ -407,8 +407,8 @@ def assert_same_rests(records, decoded, bound, *, with_smallest=False):
         tries.append(encode_chunk(records, decoded, 0, grid))
     header = SimpleNamespace(shape=records.shape[1:], dtype=records.dtype.newbyteorder("<"), max_error=float(bound))
     for kept in tries:
-        rest = decoder.Rest(int(kept.kind), 0.0, kept.data)
-        found = decoder.make_good(rest, decoded if kept.needs_code else None, len(records), header)
+        residual = decoder.Residual(int(kept.kind), 0.0, kept.data)
+        found = decoder.make_good(residual, decoded if kept.needs_code else None, len(records), header)
         assert (found.shape, found.dtype) == (records.shape, records.dtype)
         assert found.tobytes() == kept.restored.tobytes()
     return {kept.kind for kept in tries}
@@ -561,7 +561,7 @@ def network_of(shape, dtype, seed):
     ],
 )
 @pytest.mark.parametrize("raw_bits", [0, 1, 5, 56])
-def test_rests_under_networks_of_every_type(monkeypatch, dtype, shape, bound, raw_bits):
+def test_residuals_under_networks_of_every_type(monkeypatch, dtype, shape, bound, raw_bits):
     """With low bits too, which narrows reads and never writes."""
     network, other = network_of(shape, dtype, seed=len(dtype) + len(shape) + raw_bits)
     records, decoded = walks(dtype, 4, *shape), walks(dtype, 4, *shape, seed=1)
@@ -572,7 +572,7 @@ def test_rests_under_networks_of_every_type(monkeypatch, dtype, shape, bound, ra
     header = SimpleNamespace(shape=shape, dtype=records.dtype.newbyteorder("<"), max_error=float(bound))
     for code in (None, decoded):
         kept = encode_predicted(records, code, grid, network)
-        found = decoder.make_good(decoder.Rest(decoder.CAUSAL, 0.0, kept.data), code, len(records), header, other)
+        found = decoder.make_good(decoder.Residual(decoder.CAUSAL, 0.0, kept.data), code, len(records), header, other)
         assert found.dtype == records.dtype
         assert found.tobytes() == kept.restored.tobytes()
         again = decode_chunk(Kind.CAUSAL, kept.data, code, grid, records.shape, causal=network)
