@@ -58,7 +58,7 @@ class Arithmetic(ABC):
         """Return the matrix product of two matrices."""
 
     @abstractmethod
-    def settle(self, sums: Values, shift: int, low: int, high: int) -> Values:
+    def requantise(self, sums: Values, shift: int, low: int, high: int) -> Values:
         """Return floor(sums / 2^shift), between low and high, of sums in units of 2^-shift; in place."""
 
     @abstractmethod
@@ -149,7 +149,7 @@ class _Float64(_NumPy):
     def constant(self, integers: NDArray[Any], shift: int = 0) -> Values:
         return np.ldexp(np.array(integers, dtype=np.float64, order="C"), -shift)
 
-    def settle(self, sums: Values, shift: int, low: int, high: int) -> Values:
+    def requantise(self, sums: Values, shift: int, low: int, high: int) -> Values:
         np.floor(sums, out=sums)
         return np.clip(sums, low, high, out=sums)
 
@@ -166,7 +166,7 @@ class _Int64(_NumPy):
     def constant(self, integers: NDArray[Any], shift: int = 0) -> Values:
         return np.array(integers, dtype=np.int64, order="C")
 
-    def settle(self, sums: Values, shift: int, low: int, high: int) -> Values:
+    def requantise(self, sums: Values, shift: int, low: int, high: int) -> Values:
         np.right_shift(sums, shift, out=sums)
         return np.clip(sums, low, high, out=sums)
 
@@ -195,7 +195,7 @@ class _Torch(Arithmetic):
     def product(self, a: Values, b: Values, place: object) -> Values:
         return a @ b
 
-    def settle(self, sums: Values, shift: int, low: int, high: int) -> Values:
+    def requantise(self, sums: Values, shift: int, low: int, high: int) -> Values:
         return sums.floor_().clamp_(low, high)
 
     def indices(self, values: Values, shift: int, place: object) -> Values:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.codec.arithmetic import HIGHEST, LOWEST, Arithmetic, Step, arithmetic
-from narrows.codec.operations import EXACT_BELOW, MOST_VALUES, Operation, Sums
+from narrows.codec.operations import EXACT_BELOW, MOST_VALUES, LinearOperation, Operation
 from narrows.codec.operations.contract import Shape, check_size
 from narrows.codec.operations.reading import check_wholes
 from narrows.codec.operations.sequence import MOST_OPERATIONS, sequence_shapes, sequence_steps
@@ -53,9 +53,9 @@ class Program:
     Examples
     --------
     >>> import numpy as np
-    >>> from narrows.codec.operations import Dense, Rectify
+    >>> from narrows.codec.operations import Dense, Relu
     >>> half = Dense(np.array([[1, 1], [1, -1]], np.int16), np.zeros(2, np.int64), shift=1)
-    >>> Program((2,), [half, Rectify()]).run(np.array([[10, 3], [3, 10]]))
+    >>> Program((2,), [half, Relu()]).run(np.array([[10, 3], [3, 10]]))
     array([[7, 4],
            [7, 0]], dtype=int16)
     """
@@ -126,7 +126,7 @@ class Program:
         """Raise ModelFileError if a sum could be rounded."""
         for position, operation in enumerate(self.operations):
             for one in (operation, *operation.within()):
-                if isinstance(one, Sums) and one.largest_sum() >= EXACT_BELOW:
+                if isinstance(one, LinearOperation) and one.largest_sum() >= EXACT_BELOW:
                     what = one.name if one is operation else f"{one.name} in {operation.name}"
                     raise ModelFileError(
                         f"Operation {position} of the decoder, {what}, has sums that could reach 2^53, where "

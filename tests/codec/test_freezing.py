@@ -12,7 +12,7 @@ from narrows.bottlenecks import Plain
 from narrows.chain import Chain, Parts
 from narrows.codec.freezing.decoder import freeze_decoder
 from narrows.codec.freezing.translation import Translation
-from narrows.codec.operations import Rectify
+from narrows.codec.operations import Relu
 from narrows.codec.program import Program
 from narrows.data.columns import Columns
 from narrows.errors import NotFreezableError
@@ -156,7 +156,7 @@ def test_weights_of_zero():
 
 def test_relu_needs_no_table():
     chain, codes = make(parts(Dense(activation="relu")), (6, 5))
-    assert any(isinstance(operation, Rectify) for operation in freeze_decoder(chain, codes).program.operations)
+    assert any(isinstance(operation, Relu) for operation in freeze_decoder(chain, codes).program.operations)
 
 
 def test_freezing_leaves_the_chain_alone():

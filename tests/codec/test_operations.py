@@ -16,7 +16,7 @@ from narrows.codec.operations import (
     Dense,
     Lookup,
     Operation,
-    Rectify,
+    Relu,
     Rescale,
     Reshape,
     Transpose,
@@ -184,7 +184,7 @@ def test_a_lookup_at_every_value_there_is(k, backend):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_rectify(backend):
-    assert run(Rectify(), np.array([[-32768, -1, 0, 1, 32767]]), backend=backend).tolist() == [[0, 0, 0, 1, 32767]]
+    assert run(Relu(), np.array([[-32768, -1, 0, 1, 32767]]), backend=backend).tolist() == [[0, 0, 0, 1, 32767]]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -235,11 +235,11 @@ def test_extreme_weights_give_the_same_integers_everywhere(data, shift, n_in, fo
     dense = Dense(
         draw(2, n_in), np.array(data.draw(st.lists(st.integers(-(2**50), 2**50), min_size=2, max_size=2))), shift
     )
-    after = {"": [], "relu": [Rectify()], "curve": [Lookup(draw(5)), Lookup(draw(3))]}[follow]
+    after = {"": [], "relu": [Relu()], "curve": [Lookup(draw(5)), Lookup(draw(3))]}[follow]
     program, x = Program((n_in,), [dense, *after]), draw(3, n_in)
     wanted = np.array(plain_dense(dense, x))
     for operation in after:
-        wanted = np.maximum(wanted, 0) if isinstance(operation, Rectify) else plain_lookup(operation, wanted)
+        wanted = np.maximum(wanted, 0) if isinstance(operation, Relu) else plain_lookup(operation, wanted)
     for backend in BACKENDS:
         np.testing.assert_array_equal(program.run(x, backend=backend), wanted)
 
@@ -299,7 +299,7 @@ EXAMPLES = [
     Convolution(int16(1, 2, 3, 3, 1), biases(2, 2), 7, (1, 0)),
     TransposedConvolution(int16(1, 3, 2, 3, 3), biases(2, 2), 7, (2, 2), (1, 1), (1, 0)),
     Lookup(int16(1, 9)),
-    Rectify(),
+    Relu(),
     Reshape((2, 3)),
     Transpose((1, 0, 2)),
     Upsample((4, 5)),
@@ -352,7 +352,7 @@ def test_unknown_operations():
     for wrong in ({"kind": "softmax"}, {"kind": 3}, {}, [], None, {"kind": []}):
         with pytest.raises(ModelFileError, match="There is no operation"):
             Operation.from_tensors(wrong, {})
-    described, tensors = Rectify().to_tensors()
+    described, tensors = Relu().to_tensors()
     with pytest.raises(ModelFileError, match="There are: dense"):
         Dense.from_tensors(described, tensors)
 

@@ -13,7 +13,7 @@ from narrows.codec.operations import (
     Convolution,
     Dense,
     Lookup,
-    Rectify,
+    Relu,
     Rescale,
     Reshape,
     Transpose,
@@ -38,7 +38,7 @@ def curve(points=65):
 
 @pytest.fixture
 def dense_program(rng):
-    layers = [dense(rng, 33, 12), curve(), dense(rng, 40, 33), Rectify(), dense(rng, 21, 40), curve(), Reshape((3, 7))]
+    layers = [dense(rng, 33, 12), curve(), dense(rng, 40, 33), Relu(), dense(rng, 21, 40), curve(), Reshape((3, 7))]
     return Program((12,), [Rescale(rng.integers(1, 2**20, 12).astype(np.int32), 18), *layers])
 
 
@@ -49,7 +49,7 @@ def convolutional_program(rng):
         (6,),
         [
             dense(rng, 4 * 3 * 9, 6),
-            Rectify(),
+            Relu(),
             Reshape((9, 4, 3)),
             Transpose((1, 2, 0)),
             Convolution(kernel(rng, 9, 9, 3, 3), bias, 18, (1, 1)),
@@ -294,7 +294,7 @@ def heaviest(share):
     yield Program((1, 1, 1), [Upsample((3, 3)), TransposedConvolution(kernel, one, 12, (1, 1), (0, 0), (0, 0))])
     side = int(8190 * share**0.5)
     table = Lookup(np.zeros(2**16 + 1, np.int16))
-    yield Program((1, 1, 1), [Upsample((side, side)), table, Rectify(), table])
+    yield Program((1, 1, 1), [Upsample((side, side)), table, Relu(), table])
 
 
 @pytest.mark.parametrize("share", [1 / 64, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])])

@@ -18,7 +18,7 @@ from PIL import Image
 import narrows
 from narrows.bottlenecks import VectorQuantised
 from narrows.codec import read_frozen
-from narrows.codec.operations import Branches, Clip, Lookup, Rectify, Reshape
+from narrows.codec.operations import Branches, Clip, Lookup, Relu, Reshape
 from narrows.codec.operations import Dense as Dense16
 from narrows.codec.program import Program
 from narrows.codec.residual import predicted
@@ -228,7 +228,7 @@ def curve(seed):
 
 def beside_a_network():
     network = (Clip(-5000, 7000), layer(2, 9, 4), curve(3), layer(4, 6, 9))
-    branches = Branches(((layer(1, 6, 4),), network, (Rectify(), layer(1, 6, 4))), (3, 0, 32), 2)
+    branches = Branches(((layer(1, 6, 4),), network, (Relu(), layer(1, 6, 4))), (3, 0, 32), 2)
     return Program((4,), [Branches(((), (curve(5),)), (1, 0), 1), branches, curve(3), Reshape((2, 3))])
 
 

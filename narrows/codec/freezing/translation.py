@@ -23,12 +23,12 @@ from narrows.codec.operations import (
     Clip,
     Convolution,
     Dense,
+    LinearOperation,
     Lookup,
     Operation,
-    Rectify,
+    Relu,
     Rescale,
     Reshape,
-    Sums,
     Transpose,
     TransposedConvolution,
     Upsample,
@@ -153,6 +153,8 @@ class Translation:
 
 
 Translate = Callable[[Translation, Any, float], None]
+MakeOperation = Callable[[NDArray[np.int16], NDArray[np.int64], int], LinearOperation]
+"""Of weights, biases and a shift."""
 
 
 def _flatten(so_far: Translation, stage: nn.Flatten, largest: float) -> None:
@@ -213,7 +215,7 @@ def _rows_that_repeat(n: int, to: int, stride: int) -> int:
 
 
 def _linear(so_far: Translation, stage: nn.Linear, largest: float) -> None:
-    _sums(so_far, stage, largest, Dense)
+    _linear_operation(so_far, stage, largest, Dense)
     so_far.shape = (stage.out_features,)
 
 
@@ -227,7 +229,9 @@ def _convolution(so_far: Translation, stage: nn.Conv2d, largest: float) -> None:
         raise NotFreezableError(f"The decoder cannot be frozen: its convolutions pad with {stage.padding_mode!r}.")
     around = (padding[0], padding[1])
     so_far.channels_last()
-    _sums(so_far, stage, largest, lambda weights, biases, shift: Convolution(weights, biases, shift, around))
+    _linear_operation(
+        so_far, stage, largest, lambda weights, biases, shift: Convolution(weights, biases, shift, around)
+    )
     _after_maps(so_far)
 
 
@@ -236,7 +240,9 @@ def _transposed(so_far: Translation, stage: nn.ConvTranspose2d, largest: float) 
         raise NotFreezableError("The decoder cannot be frozen: its convolutions must have neither dilation nor groups.")
     places = _pairs(stage.stride, stage.padding, stage.output_padding)
     so_far.channels_last()
-    _sums(so_far, stage, largest, lambda weights, biases, shift: TransposedConvolution(weights, biases, shift, *places))
+    _linear_operation(
+        so_far, stage, largest, lambda weights, biases, shift: TransposedConvolution(weights, biases, shift, *places)
+    )
     _after_maps(so_far)
 
 
@@ -250,8 +256,11 @@ def _after_maps(so_far: Translation) -> None:
     so_far.shape = (channels, height, width)
 
 
-def _sums(
-    so_far: Translation, stage: Any, largest: float, make: Callable[[NDArray[np.int16], NDArray[np.int64], int], Sums]
+def _linear_operation(
+    so_far: Translation,
+    stage: Any,
+    largest: float,
+    make: Callable[[NDArray[np.int16], NDArray[np.int64], int], LinearOperation],
 ) -> None:
     """Add a layer, its weights with the finest scale that 16 bits and exact sums allow."""
     weights = stage.weight.detach().double().cpu().contiguous().numpy()
@@ -279,7 +288,7 @@ def _n_out(stage: Any) -> int:
 
 
 def _relu(so_far: Translation, stage: nn.ReLU, largest: float) -> None:
-    so_far.operations.append(Rectify())
+    so_far.operations.append(Relu())
 
 
 def _clip(so_far: Translation, stage: nn.Hardtanh, largest: float) -> None:

@@ -267,9 +267,9 @@ class CausalRun(Run):
         a, b = (hidden[:, : x.shape[1]] for hidden in self._hidden)
         bias = model.rows[channel, row] + model.columns[channel, column]
         np.matmul(self._weights_1[channel], x, out=a)
-        self._settle(a, bias, shifts[0])
+        self._requantise(a, bias, shifts[0])
         np.matmul(self._weights_2[channel], a, out=b)
-        self._settle(b, model.biases_2[channel], shifts[1])
+        self._requantise(b, model.biases_2[channel], shifts[1])
         outputs: NDArray[np.int64] = (self._weights_3[channel] @ b).astype(np.int64)
         outputs += model.biases_3[channel][:, None]
         return outputs
@@ -279,7 +279,7 @@ class CausalRun(Run):
         exact = np.ascontiguousarray(weights, self._dtype)
         return np.ldexp(exact, -shift) if self._dtype == np.float64 else exact
 
-    def _settle(self, sums: NDArray[Any], bias: NDArray[np.int64], shift: int) -> None:
+    def _requantise(self, sums: NDArray[Any], bias: NDArray[np.int64], shift: int) -> None:
         """Add a bias, shift, and keep within the range of activations; in place."""
         if self._dtype == np.float64:
             sums += np.ldexp(bias.astype(np.float64), -shift)[:, None]
