@@ -97,7 +97,7 @@ def test_modules_do_not_import_each_other_in_circles():
 
 def test_what_restores_archives_needs_numpy_and_zstandard_alone():
     modules = [f"narrows.{name}" for name in MODULES if name.startswith("codec") and "freezing" not in name]
-    modules += [f"narrows.archive.{name}" for name in ("reader", "restore", "checking", "describing")]
+    modules += [f"narrows.archive.{name}" for name in ("reader", "restore", "recovery", "description")]
     script = f"""
 import sys, importlib
 blocked = ("torch", "sklearn", "matplotlib", "scipy", "pandas", "PIL", "click", "rich")

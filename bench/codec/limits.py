@@ -45,8 +45,8 @@ def of_model(path: Path, test: np.ndarray, folder: Path) -> dict[str, Any]:
     """Measure one model at its usual quality on the test records."""
     model, archive = narrows.load(path, device="cpu"), folder / "test.narrows"
     codec = model.codec_
-    usual = codec.qualities[codec.usual]
-    symbols = model.quantise(test, codec.usual)
+    usual = codec.qualities[codec.default]
+    symbols = model.quantise(test, codec.default)
     ideal = float(usual.entropy.bits(symbols).sum()) / 8
     coded = usual.entropy.encode(symbols)
     summary = narrows.compress(test, archive, model=model, force=True)
@@ -72,9 +72,9 @@ def one_of_millions(path: Path, test: np.ndarray, folder: Path) -> dict[str, Any
     """Measure how long it takes to open an archive of five million records and restore one."""
     model, archive = narrows.load(path, device="cpu"), folder / "millions.narrows"
     codec = model.codec_
-    symbols = model.quantise(test, codec.usual)
-    restored = codec.decode(symbols, codec.usual)
-    with Writer(archive, codec, codec.usual, force=True) as writer:
+    symbols = model.quantise(test, codec.default)
+    restored = codec.decode(symbols, codec.default)
+    with Writer(archive, codec, codec.default, force=True) as writer:
         for _ in range(MILLIONS // len(test)):
             writer.add(symbols, restored)
 

@@ -9,10 +9,11 @@
 needs NumPy alone.
 """
 
-from narrows.archive.checking import Problem, Recovery, Report, recover, verify
-from narrows.archive.describing import Description, inspect
+from narrows.archive.description import Description, inspect
 from narrows.archive.reader import Archive, open_archive
+from narrows.archive.recovery import Recovery, recover
 from narrows.archive.restore import restore
+from narrows.archive.verification import Problem, Report, verify
 from narrows.archive.writer import Writer
 
 __all__ = [

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 
 from narrows.archive.bound import bound_of
-from narrows.archive.items import items_of
+from narrows.archive.byte_file import ByteFile
+from narrows.archive.header import naming, read_header
+from narrows.archive.layouts import items_of
 from narrows.archive.metadata import Metadata
-from narrows.archive.opening import naming, read_header
-from narrows.archive.source import ByteSource
 from narrows.codec.frozen import FrozenCodec
 from narrows.data import Source
 from narrows.errors import ArchiveError, InvalidParameterError
@@ -21,7 +21,7 @@ _SAME_BOUND = 1e-6
 
 def metadata_of(path: str | os.PathLike[str]) -> Metadata:
     """Return what an archive says about itself, its tiles included."""
-    with ByteSource(path) as source, naming(os.fspath(path)):
+    with ByteFile(path) as source, naming(os.fspath(path)):
         metadata = read_header(source).metadata
         items_of(metadata)
         return metadata

@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from narrows.archive.byte_file import ByteFile
 from narrows.archive.contract import Codec
+from narrows.archive.header import read_block, read_payload
 from narrows.archive.index import Index
 from narrows.archive.layout import CRC_BYTES, Block, BlockType, Coding
 from narrows.archive.metadata import Metadata
-from narrows.archive.opening import read_block, read_payload
-from narrows.archive.records import Payload, Rest, checksum, max_payload_bytes, parse_records
-from narrows.archive.source import ByteSource
+from narrows.archive.records import Payload, ResidualPayload, checksum, max_payload_bytes, parse_records
+from narrows.codec.residual.chunk import decode_chunk
+from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.grid import Grid
-from narrows.codec.residual.kept import Kind, give_back
 from narrows.errors import CorruptArchiveError
 
 __all__ = ["Chunk", "read_chunk", "read_records"]
@@ -23,7 +24,7 @@ __all__ = ["Chunk", "read_chunk", "read_records"]
 _DAMAGE = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError)
 
 
-def read_chunk(source: ByteSource, metadata: Metadata, index: Index, chunk: int) -> Payload:
+def read_chunk(source: ByteFile, metadata: Metadata, index: Index, chunk: int) -> Payload:
     """Return the payload of a chunk, its CRC-32 checked.
 
     Raises
@@ -43,7 +44,7 @@ def read_chunk(source: ByteSource, metadata: Metadata, index: Index, chunk: int)
     return read_records(source, offset, block, metadata, what)
 
 
-def read_records(source: ByteSource, offset: int, block: Block, metadata: Metadata, what: str) -> Payload:
+def read_records(source: ByteFile, offset: int, block: Block, metadata: Metadata, what: str) -> Payload:
     """Return the payload of the RECORDS block at `offset`, its CRC-32 checked.
 
     Raises
@@ -56,9 +57,9 @@ def read_records(source: ByteSource, offset: int, block: Block, metadata: Metada
     if (block.coding == Coding.CODE) != (metadata.max_error is None):
         raise CorruptArchiveError(f"{what} keeps its records in another way than its archive says")
     parsed = parse_records(payload, block.n_records, metadata, block.coding)
-    if parsed.rest is not None and (
-        parsed.rest.max_error > (metadata.max_error or 0.0)
-        or len(parsed.rest.data) > block.n_records * metadata.record_bytes
+    if parsed.residual is not None and (
+        parsed.residual.max_error > (metadata.max_error or 0.0)
+        or len(parsed.residual.data) > block.n_records * metadata.record_bytes
     ):
         raise CorruptArchiveError(f"{what} declares a larger error, or more bytes, than its archive allows")
     return parsed
@@ -91,8 +92,8 @@ class Chunk:
         try:
             if payload.coded is not None:
                 self._symbols = codec.qualities[self._quality].entropy.decode(payload.coded, n_records)
-            if payload.rest is not None:
-                self._restored = self._with_rest(payload.rest, metadata, has_code=payload.coded is not None)
+            if payload.residual is not None:
+                self._restored = self._with_residual(payload.residual, metadata, has_code=payload.coded is not None)
         except CorruptArchiveError as error:
             raise CorruptArchiveError(
                 f"{self._what(0, n_records)} cannot be decoded: {str(error).rstrip('.')}"
@@ -119,17 +120,17 @@ class Chunk:
             return chosen
         return np.concatenate([self.restore(range(record, record + 1)) for record in records])
 
-    def _with_rest(self, rest: Rest, metadata: Metadata, *, has_code: bool) -> npt.NDArray[Any]:
+    def _with_residual(self, residual: ResidualPayload, metadata: Metadata, *, has_code: bool) -> npt.NDArray[Any]:
         """Return all records, as exactly as they were to be kept."""
         decoded = self._codec.decode(self._symbols, self._quality) if has_code else None
         grid = Grid(metadata.dtype, metadata.max_error or 0.0)
-        return give_back(
-            rest.kind,
-            rest.data,
+        return decode_chunk(
+            residual.kind,
+            residual.data,
             decoded,
             grid,
             (len(self), *metadata.record_shape),
-            causal=self._codec.causal if rest.kind == Kind.CAUSAL else None,
+            causal=self._codec.causal if residual.kind == Kind.CAUSAL else None,
         )
 
     def _groups(self, start: int, stop: int) -> npt.NDArray[Any]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from narrows.codec.entropy_models.contract import Coded
 from narrows.codec.residual.causal import Causal
 
-__all__ = ["Codec", "Entropy", "Quality"]
+__all__ = ["Codec", "Entropy", "OperatingPoint"]
 
 
 class Entropy(Protocol):
@@ -24,7 +24,7 @@ class Entropy(Protocol):
         """Return the symbols (n, D); CorruptArchiveError if there are none such."""
 
 
-class Quality(Protocol):
+class OperatingPoint(Protocol):
     """One way to write codes as whole numbers."""
 
     @property
@@ -56,7 +56,7 @@ class Codec(Protocol):
         """The codec as bytes."""
 
     @property
-    def qualities(self) -> Sequence[Quality]:
+    def qualities(self) -> Sequence[OperatingPoint]:
         """From coarse to fine."""
 
     @property

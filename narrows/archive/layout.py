@@ -89,11 +89,11 @@ class Coding(IntEnum):
 
     PLAIN = 0  # MODEL and INDEX
     CODE = 1  # RECORDS: the symbols of a model's code
-    CODE_AND_REST = 2  # RECORDS: and what else brings the records back as exactly as asked
-    REST = 3  # RECORDS: the same without a code
+    CODE_AND_RESIDUAL = 2  # RECORDS: and what brings the records back within the bound
+    RESIDUAL = 3  # RECORDS: what brings them back, without a code
 
 
-_OF_RECORDS = (Coding.CODE, Coding.CODE_AND_REST, Coding.REST)
+_OF_RECORDS = (Coding.CODE, Coding.CODE_AND_RESIDUAL, Coding.RESIDUAL)
 
 
 @dataclass(frozen=True)

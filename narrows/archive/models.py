@@ -6,12 +6,12 @@ import hashlib
 import os
 from typing import Any, cast
 
+from narrows.archive.byte_file import ByteFile
 from narrows.archive.contract import Codec
+from narrows.archive.header import read_block, read_payload
 from narrows.archive.index import Index
 from narrows.archive.layout import BLOCK_BYTES, MAX_MODEL_BYTES, BlockType
 from narrows.archive.metadata import Metadata
-from narrows.archive.opening import read_block, read_payload
-from narrows.archive.source import ByteSource
 from narrows.errors import (
     ArchiveError,
     CorruptArchiveError,
@@ -33,12 +33,12 @@ def has_model(index: Index) -> bool:
     return index.model is not None
 
 
-def find_codec(source: ByteSource, metadata: Metadata, offset: int | None, model: Any = None) -> Codec:
+def find_codec(source: ByteFile, metadata: Metadata, offset: int | None, model: Any = None) -> Codec:
     """Return the codec of an archive: the model that is given, else the one that the archive carries.
 
     Parameters
     ----------
-    source : ByteSource
+    source : ByteFile
         The archive.
     metadata : Metadata
         What it says about itself.
@@ -108,7 +108,7 @@ def codec_of(model: Any) -> Codec:
     )
 
 
-def read_model(source: ByteSource, metadata: Metadata, offset: int) -> bytes:
+def read_model(source: ByteFile, metadata: Metadata, offset: int) -> bytes:
     """Return the blob of the model that an archive carries.
 
     Raises

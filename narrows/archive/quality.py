@@ -10,7 +10,7 @@ from narrows.codec.frozen import FrozenCodec
 from narrows.errors import InvalidParameterError
 
 if TYPE_CHECKING:
-    from narrows.archive.describing import Description
+    from narrows.archive.description import Description
 
 __all__ = ["choose_quality", "misses_bytes", "misses_psnr", "size_warnings"]
 
@@ -28,7 +28,7 @@ def choose_quality(codec: FrozenCodec, *, psnr: float | None = None, bytes_per_r
     psnr : float, optional
         The coarsest quality of at least so many dB.
     bytes_per_record : float, optional
-        The finest quality of at most so many bytes. Neither: the codec's usual one.
+        The finest quality of at most so many bytes. Neither: the codec's default.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def choose_quality(codec: FrozenCodec, *, psnr: float | None = None, bytes_per_r
             )
         return max(small, key=lambda position: qualities[position].psnr_db)
     if psnr is None:
-        return codec.usual
+        return codec.default
     _check("psnr", psnr)
     best = max(one.psnr_db for one in qualities)
     good = [position for position, one in enumerate(qualities) if one.psnr_db >= psnr]

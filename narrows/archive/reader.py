@@ -11,16 +11,16 @@ from typing import Any, Self, overload
 import numpy as np
 import numpy.typing as npt
 
-from narrows.archive.choosing import Chosen, choose
+from narrows.archive.byte_file import ByteFile
 from narrows.archive.chunks import Chunk, read_chunk
 from narrows.archive.contract import Codec
+from narrows.archive.header import naming, read_header, read_index
 from narrows.archive.index import Index
-from narrows.archive.items import items_of
+from narrows.archive.layouts import items_of
 from narrows.archive.metadata import Metadata
 from narrows.archive.models import find_codec
-from narrows.archive.opening import naming, read_header, read_index
 from narrows.archive.records import parse_names
-from narrows.archive.source import ByteSource
+from narrows.archive.selection import Selection, select
 from narrows.errors import CorruptArchiveError
 
 __all__ = ["Archive", "open_archive"]
@@ -62,7 +62,7 @@ def open_archive(path: str | os.PathLike[str], *, model: Any = None) -> Archive:
             for records in archive.pieces():  # chunk by chunk
                 ...
     """
-    source = ByteSource(path)
+    source = ByteFile(path)
     try:
         with naming(source.path):
             header = read_header(source)
@@ -84,7 +84,7 @@ class Archive:
 
     Parameters
     ----------
-    source : ByteSource
+    source : ByteFile
     metadata : Metadata
     index : Index
     codec : Codec
@@ -99,7 +99,7 @@ class Archive:
         How records make the items that are counted here.
     """
 
-    def __init__(self, source: ByteSource, metadata: Metadata, index: Index, codec: Codec) -> None:
+    def __init__(self, source: ByteFile, metadata: Metadata, index: Index, codec: Codec) -> None:
         self.metadata, self.path = metadata, source.path
         self._source, self._index, self._codec = source, index, codec
         self.items = items_of(metadata)
@@ -154,7 +154,7 @@ class Archive:
         for piece in self.pieces():
             yield from piece
 
-    def read(self, items: Chosen = None) -> npt.NDArray[Any]:
+    def read(self, items: Selection = None) -> npt.NDArray[Any]:
         """Return items, all by default, as one array.
 
         Parameters
@@ -181,7 +181,7 @@ class Archive:
             done += len(piece)
         return result
 
-    def pieces(self, items: Chosen = None) -> Iterator[npt.NDArray[Any]]:
+    def pieces(self, items: Selection = None) -> Iterator[npt.NDArray[Any]]:
         """Go through items, all by default, in arrays of bounded size, about a chunk each.
 
         Parameters
@@ -208,7 +208,7 @@ class Archive:
         for start in range(0, len(chosen), step):
             yield np.concatenate([self._item(item)[None] for item in chosen[start : start + step]])
 
-    def names(self, items: Chosen = None) -> list[str]:
+    def names(self, items: Selection = None) -> list[str]:
         """Return the file names of items, all by default; an empty one for an item that has none.
 
         Raises
@@ -244,10 +244,10 @@ class Archive:
 
     # ------------------------------------------------------------------------------------------------------ records
 
-    def _within(self, items: Chosen) -> range:
+    def _within(self, items: Selection) -> range:
         """Return which items are meant; IndexError if there are no such."""
         try:
-            return choose(items, len(self))
+            return select(items, len(self))
         except IndexError as error:
             raise IndexError(f"{self.path} has {len(self):,} items. {error}") from None
 

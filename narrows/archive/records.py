@@ -4,12 +4,12 @@
 
     n_lanes u32 · n_words u32 · escape bytes u32 · name bytes u32
     CRC-32 of the restored bytes, u32 for each group of records
-    states u32 × n_lanes · words u16 × n_words · escapes · names (zlib) · rest
+    states u32 × n_lanes · words u16 × n_words · escapes · names (zlib) · residual
 
-Without a code n_lanes, n_words and escape bytes are 0. The rest is there where the code is not all: what brings records
-back as exactly as asked::
+Without a code n_lanes, n_words and escape bytes are 0. The residual is there where errors are bounded: it brings
+records back within the bound::
 
-    kind u8 · 7 zero bytes · largest error f64 · what `narrows.codec.residual.kept` kept
+    kind u8 · 7 zero bytes · largest error f64 · the data of `narrows.codec.residual.chunk.encode_chunk`
 
 Names are UTF-8, each ended by a zero byte but the last; a record without a name has an empty one.
 """
@@ -25,17 +25,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from narrows.archive.byte_file import ByteFile
 from narrows.archive.layout import Coding
 from narrows.archive.metadata import Metadata
-from narrows.archive.source import ByteSource
 from narrows.codec.entropy_models.contract import Coded
 from narrows.codec.rans import MAX_LANES, Message
-from narrows.codec.residual.kept import Kind
+from narrows.codec.residual.coded import Kind
 from narrows.errors import ArchiveError, CorruptArchiveError, InvalidParameterError
 
 __all__ = [
     "Payload",
-    "Rest",
+    "ResidualPayload",
     "check_names",
     "checksum",
     "largest_error",
@@ -51,20 +51,20 @@ MAX_NAMES_BYTES = 64 << 20  # of a chunk's names before compression
 _SYMBOL_WORDS, _ESCAPE_BYTES = 1, 3  # the most that one symbol takes
 
 _SIZES = struct.Struct("<4I")
-_REST = struct.Struct("<B7xd")
+_RESIDUAL = struct.Struct("<B7xd")
 
 
-class Rest(NamedTuple):
-    """What is kept of a chunk's records besides their code, or instead of it.
+class ResidualPayload(NamedTuple):
+    """The coded residual of a chunk: what its records need besides their code, or instead of it.
 
     Attributes
     ----------
     kind : Kind
-        How it is kept.
+        How it is coded.
     max_error : float
         The largest error of a value, in the records' units.
     data : bytes
-        What `give_back` takes.
+        What `decode_chunk` takes.
     """
 
     kind: Kind
@@ -83,21 +83,21 @@ class Payload(NamedTuple):
         The symbols.
     names : bytes
         `pack_names` of the records' names; nothing if they have none.
-    rest : Rest or None
-        What is kept besides the code, or instead of it.
+    residual : ResidualPayload or None
+        The coded residual, where errors are bounded.
     """
 
     checksums: npt.NDArray[np.uint32]
     coded: Coded | None
     names: bytes
-    rest: Rest | None = None
+    residual: ResidualPayload | None = None
 
     @property
     def coding(self) -> Coding:
         """How a block says what is in it."""
-        if self.rest is None:
+        if self.residual is None:
             return Coding.CODE
-        return Coding.REST if self.coded is None else Coding.CODE_AND_REST
+        return Coding.RESIDUAL if self.coded is None else Coding.CODE_AND_RESIDUAL
 
 
 def checksum(records: npt.NDArray[Any], crc: int = 0) -> int:
@@ -108,8 +108,8 @@ def checksum(records: npt.NDArray[Any], crc: int = 0) -> int:
 def max_payload_bytes(n_records: int, metadata: Metadata) -> int:
     """Return the most bytes that the payload of a chunk can have."""
     coded = n_records * metadata.n_symbols * (2 * _SYMBOL_WORDS + _ESCAPE_BYTES)
-    rest = _REST.size + n_records * metadata.record_bytes
-    return _SIZES.size + 4 * metadata.n_groups(n_records) + 4 * MAX_LANES + coded + _most_names(n_records) + rest
+    residual = _RESIDUAL.size + n_records * metadata.record_bytes
+    return _SIZES.size + 4 * metadata.n_groups(n_records) + 4 * MAX_LANES + coded + _most_names(n_records) + residual
 
 
 def pack_records(payload: Payload) -> bytes:
@@ -120,8 +120,11 @@ def pack_records(payload: Payload) -> bytes:
         states = payload.coded.message.states.astype("<u4").tobytes()
         words, escapes = payload.coded.message.words.astype("<u2").tobytes(), payload.coded.escapes
     sizes = _SIZES.pack(len(states) // 4, len(words) // 2, len(escapes), len(payload.names))
-    rest = () if payload.rest is None else (_REST.pack(payload.rest.kind, payload.rest.max_error), payload.rest.data)
-    return b"".join((sizes, checksums, states, words, escapes, payload.names, *rest))
+    residual = b""
+    if payload.residual is not None:
+        kind, max_error, data = payload.residual
+        residual = _RESIDUAL.pack(kind, max_error) + data
+    return b"".join((sizes, checksums, states, words, escapes, payload.names, residual))
 
 
 def parse_records(data: bytes, n_records: int, metadata: Metadata, coding: int = Coding.CODE) -> Payload:
@@ -149,13 +152,13 @@ def parse_records(data: bytes, n_records: int, metadata: Metadata, coding: int =
         raise CorruptArchiveError("a chunk is shorter than the head of one")
     n_lanes, n_words, n_escapes, n_names = _SIZES.unpack_from(data)
     most = n_records * metadata.n_symbols
-    n_rest = len(data) - (at + 4 * n_lanes + 2 * n_words + n_escapes + n_names)
-    if n_rest < 0 or (n_rest > 0) != (coding != Coding.CODE):
+    n_residual = len(data) - (at + 4 * n_lanes + 2 * n_words + n_escapes + n_names)
+    if n_residual < 0 or (n_residual > 0) != (coding != Coding.CODE):
         raise CorruptArchiveError("the sizes in a chunk are not those of its bytes")
-    if coding == Coding.REST:
+    if coding == Coding.RESIDUAL:
         most = 0
     if not (
-        (n_lanes == 0 if coding == Coding.REST else 1 <= n_lanes <= MAX_LANES)
+        (n_lanes == 0 if coding == Coding.RESIDUAL else 1 <= n_lanes <= MAX_LANES)
         and n_words <= most * _SYMBOL_WORDS
         and n_escapes <= most * _ESCAPE_BYTES
         and n_names <= _most_names(n_records)
@@ -165,14 +168,14 @@ def parse_records(data: bytes, n_records: int, metadata: Metadata, coding: int =
     states = np.frombuffer(data, "<u4", n_lanes, at).astype(np.uint32)
     words = np.frombuffer(data, "<u2", n_words, at + 4 * n_lanes).astype(np.uint16)
     at += 4 * n_lanes + 2 * n_words
-    coded = None if coding == Coding.REST else Coded(Message(states, words), data[at : at + n_escapes])
+    coded = None if coding == Coding.RESIDUAL else Coded(Message(states, words), data[at : at + n_escapes])
     at += n_escapes
-    rest = None if coding == Coding.CODE else _parse_rest(data[at + n_names :])
-    return Payload(checksums, coded, data[at : at + n_names], rest)
+    residual = None if coding == Coding.CODE else _parse_residual(data[at + n_names :])
+    return Payload(checksums, coded, data[at : at + n_names], residual)
 
 
-def largest_error(source: ByteSource, payload: int, n_records: int, metadata: Metadata) -> float:
-    """Return the largest error that a chunk with a rest says it has, given where its payload begins.
+def largest_error(source: ByteFile, payload: int, n_records: int, metadata: Metadata) -> float:
+    """Return the largest error that a chunk with a residual says it has, given where its payload begins.
 
     Raises
     ------
@@ -181,18 +184,18 @@ def largest_error(source: ByteSource, payload: int, n_records: int, metadata: Me
     """
     n_lanes, n_words, n_escapes, n_names = _SIZES.unpack(source.read(payload, _SIZES.size))
     at = _SIZES.size + 4 * metadata.n_groups(n_records) + 4 * n_lanes + 2 * n_words + n_escapes + n_names
-    return _parse_rest(source.read(payload + at, _REST.size)).max_error
+    return _parse_residual(source.read(payload + at, _RESIDUAL.size)).max_error
 
 
-def _parse_rest(data: bytes) -> Rest:
-    if len(data) < _REST.size:
+def _parse_residual(data: bytes) -> ResidualPayload:
+    if len(data) < _RESIDUAL.size:
         raise CorruptArchiveError("what a chunk keeps besides its code is shorter than the head of it")
-    kind, max_error = _REST.unpack_from(data)
+    kind, max_error = _RESIDUAL.unpack_from(data)
     if kind not in set(Kind):
         raise ArchiveError(f"a chunk keeps records in a way ({kind}) that this narrows does not know: upgrade it")
     if not 0 <= max_error < math.inf:
         raise CorruptArchiveError("a chunk's largest error is none")
-    return Rest(Kind(kind), max_error, data[_REST.size :])
+    return ResidualPayload(Kind(kind), max_error, data[_RESIDUAL.size :])
 
 
 # ----------------------------------------------------------------------------------------------------------- names

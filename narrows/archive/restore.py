@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy.typing as npt
 
-from narrows.archive.choosing import Chosen, choose
 from narrows.archive.reader import Archive, open_archive
+from narrows.archive.selection import Selection, select
 from narrows.data.streaming import check_stream_target, stream
 from narrows.errors import ArchiveError, InvalidParameterError
 
@@ -21,7 +21,7 @@ def restore(
     path: str | os.PathLike[str],
     *,
     model: Any = None,
-    records: Chosen = None,
+    records: Selection = None,
     out: str | os.PathLike[str] | None = None,
     force: bool = False,
 ) -> npt.NDArray[Any] | Path:
@@ -71,7 +71,7 @@ def restore(
         check_stream_target(out, force=force)
     with open_archive(path, model=model) as archive:
         try:
-            chosen = choose(records, len(archive))
+            chosen = select(records, len(archive))
         except (IndexError, TypeError) as error:
             raise InvalidParameterError(
                 f"The 'records' of restore cannot be had from {archive.path}. {error}"

@@ -12,7 +12,7 @@ from typing import Any
 import zstandard
 
 from narrows.codec.inner import kernels
-from narrows.codec.residual.kept import Kind
+from narrows.codec.residual.coded import Kind
 
 __all__ = ["ZSTD_LEVEL", "ZSTD_SAMPLE_BYTES", "Summary", "ways_of"]
 

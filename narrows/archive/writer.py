@@ -16,18 +16,20 @@ import numpy as np
 import numpy.typing as npt
 
 from narrows.archive.blocks import BlockWriter
+from narrows.archive.byte_file import ByteFile
 from narrows.archive.contract import Codec
-from narrows.archive.items import items_of
+from narrows.archive.header import Header, naming, read_header, read_whole_index
 from narrows.archive.layout import MAX_MODEL_BYTES, MAX_RECORDS, pack_header
+from narrows.archive.layouts import items_of
 from narrows.archive.metadata import Metadata, bounded_chunk_records, default_chunk_records, default_group_records
 from narrows.archive.models import short
-from narrows.archive.opening import Header, naming, read_header, read_whole_index
-from narrows.archive.records import Payload, Rest, check_names, checksum, pack_names, pack_records
-from narrows.archive.source import ByteSource
+from narrows.archive.records import Payload, ResidualPayload, check_names, checksum, pack_names, pack_records
 from narrows.codec.entropy_models.contract import Coded
 from narrows.codec.entropy_models.escapes import MAX_SYMBOL
+from narrows.codec.residual.chunk import encode_chunk
+from narrows.codec.residual.coded import Kind
+from narrows.codec.residual.error_norms import Errors
 from narrows.codec.residual.grid import Grid
-from narrows.codec.residual.kept import Errors, Kind, keep
 from narrows.errors import ArchiveError, InvalidParameterError, ShapeMismatchError, WrongModelError
 from narrows.io.files import as_path, check_output, lock, naming_output, replacing
 
@@ -232,23 +234,23 @@ class Writer:
             self._checksums[-1] = checksum(restored[done : done + more], self._checksums[-1])
             done += more
 
-    def _with_rest(self, coded: Coded, names: bytes) -> Payload:
+    def _with_residual(self, coded: Coded, names: bytes) -> Payload:
         """Return the chunk's payload; where the archive has a bound, with what keeps it."""
-        rest = None
+        residual = None
         if self.metadata.max_error is not None:
             records, decoded = (np.concatenate(parts) for parts in zip(*self._records, strict=True))
             grid = Grid(self.metadata.dtype, self.metadata.max_error)
-            kept = keep(records, decoded, coded.n_bytes, grid, self._codec.causal)
+            kept = encode_chunk(records, decoded, coded.n_bytes, grid, self._codec.causal)
             errors = Errors.of(records, kept.restored)
             self.errors += errors
             self.kept.append((kept.kind, kept.needs_code))
-            rest = Rest(kept.kind, errors.largest, kept.data)
+            residual = ResidualPayload(kept.kind, errors.largest, kept.data)
             self._n_held, held = 0, self._n_held
             self._sum(kept.restored)
             self._n_held = held
             if not kept.needs_code:
-                return Payload(np.array(self._checksums, np.uint32), None, names, rest)
-        return Payload(np.array(self._checksums, np.uint32), coded, names, rest)
+                return Payload(np.array(self._checksums, np.uint32), None, names, residual)
+        return Payload(np.array(self._checksums, np.uint32), coded, names, residual)
 
     def _empty_chunk(self) -> None:
         self._symbols: list[npt.NDArray[np.int32]] = []
@@ -259,7 +261,7 @@ class Writer:
 
     def _write_chunk(self) -> None:
         coded = self._codec.qualities[self._quality].entropy.encode(np.concatenate(self._symbols))
-        payload = self._with_rest(coded, pack_names(self._names))
+        payload = self._with_residual(coded, pack_names(self._names))
         with naming_output(self.path):
             self._blocks.records(pack_records(payload), self.n_records, self._n_held, payload.coding)
         self.n_records += self._n_held
@@ -286,10 +288,10 @@ class Writer:
     def _open_old(self, embed_model: bool, more: Mapping[str, Any]) -> tuple[Metadata, BlockWriter, int]:
         path = as_path(self.path)
         self._stack.enter_context(naming_output(self.path))
-        with ByteSource(path):
+        with ByteFile(path):
             pass  # a missing file and a folder have errors of their own
         file = self._stack.enter_context(_growing(path, self.path))
-        with ByteSource(path) as source, naming(self.path):
+        with ByteFile(path) as source, naming(self.path):
             header = read_header(source)
             index = read_whole_index(source, header)
             size = source.size

@@ -185,13 +185,13 @@ def _quality(position: int, psnr_db: float | None) -> str:
 
 def _expected_psnr_db(path: str) -> float | None:
     """Return what an archive's quality gave on training data, as the model inside has it; None if it is damaged."""
+    from narrows.archive.byte_file import ByteFile
+    from narrows.archive.header import read_header, read_index
     from narrows.archive.models import read_model
-    from narrows.archive.opening import read_header, read_index
-    from narrows.archive.source import ByteSource
     from narrows.codec.frozen import FrozenCodec
     from narrows.errors import ArchiveError, ModelFileError
 
-    with ByteSource(path) as source:
+    with ByteFile(path) as source:
         header = read_header(source)
         offset = read_index(source, header).model
         try:

@@ -114,7 +114,7 @@ def compress(
     from narrows.archive import inspect
     from narrows.archive.appending import bound_for, check_together, metadata_of
     from narrows.archive.compress import compress as write
-    from narrows.archive.compress import tiling_of
+    from narrows.archive.layouts import tiling_of
     from narrows.archive.quality import choose_quality
     from narrows.codec import read_frozen
 

@@ -13,7 +13,6 @@ from narrows.cli import demo_archives
 from narrows.cli.console import aligned, count, note, number, print_lines, program
 from narrows.cli.inputs import open_data
 from narrows.cli.options import quiet_option
-from narrows.cli.progress import watcher
 from narrows.cli.verbs import Failure, arguments
 
 if TYPE_CHECKING:
@@ -59,6 +58,7 @@ def demo(ctx: click.Context, folder: str, force: bool, quiet: bool) -> None:
     note("Training an autoencoder on 1,437 handwritten digits of 8×8 pixels …", quiet=quiet)
 
     import narrows
+    from narrows.cli.watchers import watcher
 
     source, test = open_data(_TRAIN, quiet=quiet), open_data(_TEST, quiet=quiet)
     model = narrows.recipe("auto", random_state=0).fit(source, watcher=watcher(quiet=quiet))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from narrows.archive.summary import Summary
-    from narrows.codec.frozen import Quality
+    from narrows.codec.operating_point import OperatingPoint
     from narrows.data import Source
     from narrows.estimators.autoencoder import Autoencoder
 
@@ -102,13 +102,13 @@ def draw_qualities(model: Autoencoder, source: Source) -> Figure:
     return pictures.rows(rows, n=_SHOWN)
 
 
-def coarser(model: Autoencoder) -> list[Quality]:
-    """Return two qualities below the usual one: the nearest to half its bytes, and the coarsest."""
+def coarser(model: Autoencoder) -> list[OperatingPoint]:
+    """Return two qualities below the default: the nearest to half its bytes, and the coarsest."""
     codec = model.codec_
-    below = codec.qualities[: codec.usual]
+    below = codec.qualities[: codec.default]
     if not below:
         return []
-    half = codec.qualities[codec.usual].bytes_per_record / 2
+    half = codec.qualities[codec.default].bytes_per_record / 2
     middle = min(below, key=lambda quality: abs(quality.bytes_per_record - half))
     return [middle] if middle is below[0] else [middle, below[0]]
 

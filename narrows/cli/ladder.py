@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 from narrows.cli.console import number
 
 if TYPE_CHECKING:
-    from narrows.codec.frozen import Quality
+    from narrows.codec.operating_point import OperatingPoint
     from narrows.estimators.autoencoder import Autoencoder
 
 __all__ = ["qualities_of", "quality_warnings", "range_text"]
 
 
-def qualities_of(model: Autoencoder) -> tuple[Quality, ...]:
+def qualities_of(model: Autoencoder) -> tuple[OperatingPoint, ...]:
     """Return the qualities of a trained model, from coarse to fine; none if it cannot write archives."""
     return model.codec_.qualities if model.codec_error_ is None else ()
 
 
-def range_text(qualities: tuple[Quality, ...]) -> str:
+def range_text(qualities: tuple[OperatingPoint, ...]) -> str:
     """Return from where to where the qualities go, for people."""
     if not qualities:
         return "none; `narrows info` says why"
@@ -40,15 +40,15 @@ def quality_warnings(model: Autoencoder) -> tuple[str, ...]:
     qualities = qualities_of(model)
     if asked is None or not qualities or model.residual is not None:
         return ()
-    best, usual = max(one.psnr_db for one in qualities), model.codec_.qualities[model.codec_.usual]
+    best, default = max(one.psnr_db for one in qualities), model.codec_.qualities[model.codec_.default]
     if misses_psnr(best, asked):
         return (
             f"The model restores its training data at {best:.2f} dB at best, not at the {asked:g} dB that it was "
             f"trained for. Train for more epochs than {len(model.history_)} (--epochs), or {_larger_code(model)}.",
         )
-    if misses_psnr(usual.psnr_db, asked):
+    if misses_psnr(default.psnr_db, asked):
         return (
-            f"As a rule the model restores its training data at {usual.psnr_db:.2f} dB, not at the {asked:g} dB that "
+            f"As a rule the model restores its training data at {default.psnr_db:.2f} dB, not at the {asked:g} dB that "
             f"it was trained for. `narrows compress --psnr {min(asked, int(best * 100) / 100):g}` takes a finer "
             f"quality, for more bytes; train for more epochs than {len(model.history_)} (--epochs) to save these.",
         )

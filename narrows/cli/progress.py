@@ -1,4 +1,4 @@
-"""How a run is shown while it goes on: a bar on a terminal, a few plain lines elsewhere, nothing when quiet."""
+"""Progress of downloads, images and records: a bar on a terminal, a few plain lines elsewhere, nothing when quiet."""
 
 from __future__ import annotations
 
@@ -13,34 +13,15 @@ import click
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from narrows.training import Watcher
-
-__all__ = ["new_bar", "on_download", "on_images", "on_records", "watcher"]
+__all__ = ["new_bar", "on_download", "on_images", "on_records"]
 
 _WIDEST = 100  # columns that a bar takes
-_MOST_LINES = 30
-
 _MOST_RECORD_LINES = 10
 _BETWEEN_RECORD_LINES = 1.0  # seconds, at least
 
 OnDownload = Callable[[str, int, int | None], None]
 OnRecords = Callable[[int, int], None]
 OnImages = Callable[[str, int, int], None]
-
-
-def watcher(*, quiet: bool) -> Watcher:
-    """Return who shows a training run."""
-    from narrows.training import Watcher
-
-    if quiet:
-        return Watcher()
-    if sys.stderr.isatty():
-        from narrows.cli.watchers import Bar
-
-        return Bar()
-    from narrows.cli.watchers import Lines
-
-    return Lines(most=_MOST_LINES)
 
 
 def new_bar(*columns: Any) -> Progress:

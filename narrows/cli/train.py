@@ -17,7 +17,6 @@ from narrows.cli.describe import comparison_text, kept_rows, taken_for
 from narrows.cli.inputs import check_file_output, open_data
 from narrows.cli.ladder import qualities_of, quality_warnings, range_text
 from narrows.cli.options import data_argument, data_options, device_flag, output_option, write_options
-from narrows.cli.progress import watcher
 from narrows.cli.settings import FLAGS, changes
 from narrows.cli.verbs import INTERRUPTED, TERMINATED, Failure
 
@@ -104,6 +103,8 @@ def train(
         checkpoint.unlink(missing_ok=True)
     if not resume and _is_guessed_image(model, source):
         note(f"The records are taken for {taken_for('image', source.shape, 'auto')}.", quiet=quiet)
+    from narrows.cli.watchers import watcher
+
     run = {"validation": validation, "watcher": watcher(quiet=quiet), "checkpoint": checkpoint, "resume": resume}
     with _warnings_at_the_end(quiet=quiet) as warned:
         try:

@@ -1,8 +1,9 @@
-"""Watchers of a training run: a bar for terminals, lines for files and pipes."""
+"""Progress of a training run: a bar on a terminal, lines in files and pipes, nothing when quiet."""
 
 from __future__ import annotations
 
 import math
+import sys
 import time
 
 import click
@@ -11,7 +12,16 @@ from narrows.cli.console import number
 from narrows.cli.progress import new_bar
 from narrows.training import Epoch, Watcher
 
-__all__ = ["Bar", "Lines"]
+__all__ = ["Bar", "Lines", "watcher"]
+
+_MOST_LINES = 30
+
+
+def watcher(*, quiet: bool) -> Watcher:
+    """Return the watcher that shows a training run on standard error."""
+    if quiet:
+        return Watcher()
+    return Bar() if sys.stderr.isatty() else Lines(most=_MOST_LINES)
 
 
 class Bar(Watcher):

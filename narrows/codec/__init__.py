@@ -10,15 +10,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from narrows.codec.frozen import FrozenCodec, Quality
+    from narrows.codec.frozen import FrozenCodec
     from narrows.codec.model_file import read_frozen
+    from narrows.codec.operating_point import OperatingPoint
 
-__all__ = ["FrozenCodec", "Quality", "read_frozen"]
+__all__ = ["FrozenCodec", "OperatingPoint", "read_frozen"]
 
 # These come when they are first asked for, so that `narrows --version` can tell of `inner` without NumPy.
 _HOMES = {
     "FrozenCodec": "narrows.codec.frozen",
-    "Quality": "narrows.codec.frozen",
+    "OperatingPoint": "narrows.codec.operating_point",
     "read_frozen": "narrows.codec.model_file",
 }
 

@@ -27,7 +27,7 @@ __all__ = ["HIGHEST", "LOWEST", "Arithmetic", "Step", "Values", "arithmetic"]
 
 LOWEST, HIGHEST = -(2**15), 2**15 - 1
 
-Values = Any  # an array of the carrier: numpy.ndarray or torch.Tensor, records first
+Values = Any  # an array of a backend: numpy.ndarray or torch.Tensor, records first
 Step = Callable[[Values], Values]
 
 
@@ -58,7 +58,7 @@ class Arithmetic(ABC):
         """Return the matrix product of two matrices."""
 
     @abstractmethod
-    def settle(self, sums: Values, shift: int, low: int, high: int) -> Values:
+    def requantise(self, sums: Values, shift: int, low: int, high: int) -> Values:
         """Return floor(sums / 2^shift), between low and high, of sums in units of 2^-shift; in place."""
 
     @abstractmethod
@@ -149,7 +149,7 @@ class _Float64(_NumPy):
     def constant(self, integers: NDArray[Any], shift: int = 0) -> Values:
         return np.ldexp(np.array(integers, dtype=np.float64, order="C"), -shift)
 
-    def settle(self, sums: Values, shift: int, low: int, high: int) -> Values:
+    def requantise(self, sums: Values, shift: int, low: int, high: int) -> Values:
         np.floor(sums, out=sums)
         return np.clip(sums, low, high, out=sums)
 
@@ -166,7 +166,7 @@ class _Int64(_NumPy):
     def constant(self, integers: NDArray[Any], shift: int = 0) -> Values:
         return np.array(integers, dtype=np.int64, order="C")
 
-    def settle(self, sums: Values, shift: int, low: int, high: int) -> Values:
+    def requantise(self, sums: Values, shift: int, low: int, high: int) -> Values:
         np.right_shift(sums, shift, out=sums)
         return np.clip(sums, low, high, out=sums)
 
@@ -195,7 +195,7 @@ class _Torch(Arithmetic):
     def product(self, a: Values, b: Values, place: object) -> Values:
         return a @ b
 
-    def settle(self, sums: Values, shift: int, low: int, high: int) -> Values:
+    def requantise(self, sums: Values, shift: int, low: int, high: int) -> Values:
         return sums.floor_().clamp_(low, high)
 
     def indices(self, values: Values, shift: int, place: object) -> Values:
@@ -222,27 +222,27 @@ class _Torch(Arithmetic):
         return seen.reshape(-1, window[0] * window[1] * channels)
 
 
-def arithmetic(carrier: str) -> Arithmetic:
-    """Return the arithmetic of a name.
+def arithmetic(backend: str) -> Arithmetic:
+    """Return the arithmetic of a backend.
 
     Parameters
     ----------
-    carrier : str
+    backend : str
         ``"float64"`` (NumPy and BLAS), ``"int64"`` (the referee), or ``"torch"`` for PyTorch's float64 on the CPU,
         ``"torch:cuda"`` on another device.
 
     Raises
     ------
     InvalidParameterError
-        If there is no such carrier.
+        If there is no such backend.
     """
-    if carrier in _NAMED:
-        return _NAMED[carrier]()
-    kind, _, device = carrier.partition(":")
+    if backend in _NAMED:
+        return _NAMED[backend]()
+    kind, _, device = backend.partition(":")
     if kind == "torch":
         return _Torch(device or "cpu")
     raise InvalidParameterError(
-        f"The carrier must be 'float64', 'int64', 'torch' or 'torch:<device>'. Got {carrier!r}."
+        f"The backend must be 'float64', 'int64', 'torch' or 'torch:<device>'. Got {backend!r}."
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.codec.arithmetic import HIGHEST, LOWEST, Arithmetic, Step, arithmetic
-from narrows.codec.operations import EXACT_BELOW, MOST_VALUES, Operation, Sums
+from narrows.codec.operations import EXACT_BELOW, MOST_VALUES, LinearOperation, Operation
 from narrows.codec.operations.contract import Shape, check_size
 from narrows.codec.operations.reading import check_wholes
 from narrows.codec.operations.sequence import MOST_OPERATIONS, sequence_shapes, sequence_steps
@@ -53,9 +53,9 @@ class Program:
     Examples
     --------
     >>> import numpy as np
-    >>> from narrows.codec.operations import Dense, Rectify
+    >>> from narrows.codec.operations import Dense, Relu
     >>> half = Dense(np.array([[1, 1], [1, -1]], np.int16), np.zeros(2, np.int64), shift=1)
-    >>> Program((2,), [half, Rectify()]).run(np.array([[10, 3], [3, 10]]))
+    >>> Program((2,), [half, Relu()]).run(np.array([[10, 3], [3, 10]]))
     array([[7, 4],
            [7, 0]], dtype=int16)
     """
@@ -78,14 +78,14 @@ class Program:
         """Shape of a record that comes out."""
         return self.shapes[-1]
 
-    def run(self, x: NDArray[Any], *, carrier: str = "float64") -> NDArray[np.int16]:
-        """Return what becomes of records; the same integers for every carrier, batch and number of threads.
+    def run(self, x: NDArray[Any], *, backend: str = "float64") -> NDArray[np.int16]:
+        """Return what the operations make of records: the same integers for every backend, batch and number of threads.
 
         Parameters
         ----------
         x : ndarray of shape (n, *in_shape), of integers
             Between -32,768 and 32,767.
-        carrier : str
+        backend : str
             "float64", "int64", "torch" or "torch:<device>": see `arithmetic.arithmetic`.
 
         Returns
@@ -100,20 +100,20 @@ class Program:
             If they are no integers of 16 bits.
         """
         self._check(x)
-        carried, steps = self._steps(carrier)
+        computed_by, steps = self._steps(backend)
         out = np.empty((len(x), *self.out_shape), np.int16)
         largest = max(self._sizes)
         size, is_large = max(1, min(_BATCH_RECORDS, _BATCH_VALUES // largest)), largest > _BATCH_VALUES
         try:
             for start in range(0, len(x), size):
-                values = carried.values(x[start : start + size])
+                values = computed_by.values(x[start : start + size])
                 for step in steps:
                     values = step(values)
                     if is_large:
-                        carried.release()
-                out[start : start + size] = carried.integers(values)
+                        computed_by.release()
+                out[start : start + size] = computed_by.integers(values)
         finally:
-            carried.release()
+            computed_by.release()
         return out
 
     def _sizes_on_the_way(self) -> list[int]:
@@ -126,7 +126,7 @@ class Program:
         """Raise ModelFileError if a sum could be rounded."""
         for position, operation in enumerate(self.operations):
             for one in (operation, *operation.within()):
-                if isinstance(one, Sums) and one.largest_sum() >= EXACT_BELOW:
+                if isinstance(one, LinearOperation) and one.largest_sum() >= EXACT_BELOW:
                     what = one.name if one is operation else f"{one.name} in {operation.name}"
                     raise ModelFileError(
                         f"Operation {position} of the decoder, {what}, has sums that could reach 2^53, where "
@@ -160,13 +160,13 @@ class Program:
         if x.dtype != np.int16 and x.size and not (x.min() >= LOWEST and x.max() <= HIGHEST):
             raise DataError(f"The frozen decoder takes integers of 16 bits. Got {x.min()} to {x.max()}.")
 
-    def _steps(self, carrier: str) -> tuple[Arithmetic, list[Step]]:
-        if carrier in self._prepared:
-            return self._prepared[carrier]
-        carried = arithmetic(carrier)
-        steps = sequence_steps(self.operations, self.shapes, carried)
-        self._prepared[carrier] = carried, steps
-        return carried, steps
+    def _steps(self, backend: str) -> tuple[Arithmetic, list[Step]]:
+        if backend in self._prepared:
+            return self._prepared[backend]
+        computed_by = arithmetic(backend)
+        steps = sequence_steps(self.operations, self.shapes, computed_by)
+        self._prepared[backend] = computed_by, steps
+        return computed_by, steps
 
     def to_tensors(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return the program as JSON, and its arrays by name; equal arrays are kept once.

@@ -90,7 +90,7 @@ class LearnedAttributes(RecordsEstimator):
         X : array_like of shape (n, *shape), path, name or Source
             The records.
         quality : int, optional
-            Index into ``codec_.qualities``, which go from coarse to fine. None: the usual one, ``codec_.usual``.
+            Index into ``codec_.qualities``, which go from coarse to fine. None: the default, ``codec_.default``.
 
         Raises
         ------

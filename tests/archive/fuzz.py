@@ -31,8 +31,10 @@ from narrows.archive.index import pack_index
 from narrows.archive.layout import BLOCK_BYTES, BLOCK_MAGIC, CRC_BYTES, TRAILER_BYTES, BlockType, pack_crc
 from narrows.codec.entropy_models.independent import Independent
 from narrows.codec.residual.causal import Causal
+from narrows.codec.residual.chunk import _zstd
+from narrows.codec.residual.coded import CodedResidual, Kind
 from narrows.codec.residual.grid import Grid
-from narrows.codec.residual.kept import Kept, Kind, _predicted, _zstd
+from narrows.codec.residual.predicted import encode_predicted
 from narrows.errors import NarrowsError
 
 MAX_SECONDS = 5.0
@@ -174,11 +176,13 @@ def keep_as(kind: Kind, *, on_code: bool):
 
     def keep_so(records, decoded, _n_code, grid, causal):
         if kind == Kind.CAUSAL:
-            return _predicted(records, decoded if on_code else None, grid, causal)
+            return encode_predicted(records, decoded if on_code else None, grid, causal)
         if kind in {Kind.ZSTD, Kind.PLAIN}:
-            plain = Kept(Kind.PLAIN, False, records.tobytes(), records)
+            plain = CodedResidual(Kind.PLAIN, False, records.tobytes(), records)
             return plain if kind == Kind.PLAIN else _zstd(records, 15)
-        kept = _predicted(records, decoded if on_code else None, grid if kind == Kind.LINEAR else Grid(grid.dtype, 0))
+        kept = encode_predicted(
+            records, decoded if on_code else None, grid if kind == Kind.LINEAR else Grid(grid.dtype, 0)
+        )
         return replace(kept, kind=kind)
 
     return keep_so
@@ -209,7 +213,7 @@ def bounded_originals(folder: Path, codec: TinyCodec) -> list[Original]:
         else:
             records.flat[[5, 77, 2000, 2001]] = np.nan, np.inf, -np.inf, 3e38
         path, about = folder / f"bounded-{i}", {"container": {"kind": "array"}, "max_error": bound}
-        so = mock.patch("narrows.archive.writer.keep", keep_as(kind, on_code=on_code))
+        so = mock.patch("narrows.archive.writer.encode_chunk", keep_as(kind, on_code=on_code))
         with so, Writer(path, used, 0, about, embed_model=i % 2 == 0, chunk_records=300) as writer:
             writer.add(symbols, decoded, records=records)
         with open_archive(path, model=used) as archive:
@@ -322,31 +326,31 @@ def forge_a_payload(data, rng, _):
     return fix_the_index(bytes(changed))
 
 
-def forge_a_rest(data, rng, _):
+def forge_a_residual(data, rng, _):
     """Change what brings records back within a bound, with all lengths and checksums right."""
     start, stop = rng.choice([edges for edges in blocks_of(data) if data[edges[0] + 5] in (2, 3)])
     payload, n = data[start + BLOCK_BYTES : stop - CRC_BYTES], struct.unpack_from("<I", data, start + 24)[0]
     lanes, words, escapes, names = struct.unpack_from("<4I", payload)
     at = 16 + 4 * -(-n // 256) + 4 * lanes + 2 * words + escapes + names
-    head, rest = bytearray(payload[at : at + 16]), payload[at + 16 :]
+    head, residual = bytearray(payload[at : at + 16]), payload[at + 16 :]
     if rng.random() < 0.15:
         head[0] = rng.randrange(7)
     elif rng.random() < 0.1:
         struct.pack_into("<d", head, 8, rng.choice((0.0, 1e-3, 1e308, -1.0, float("nan"), float("inf"))))
     elif payload[at] in (Kind.LINEAR, Kind.EXACT, Kind.CAUSAL):
-        rest = forge_a_prediction(rest, rng)
+        residual = forge_a_prediction(residual, rng)
     else:
-        rest = rest[: rng.randrange(len(rest) + 1)] + rng.randbytes(rng.choice((0, 1, 40)))
-    return in_place_of(data, start, stop, payload[:at] + bytes(head) + rest)
+        residual = residual[: rng.randrange(len(residual) + 1)] + rng.randbytes(rng.choice((0, 1, 40)))
+    return in_place_of(data, start, stop, payload[:at] + bytes(head) + residual)
 
 
-def forge_a_prediction(rest: bytes, rng) -> bytes:
+def forge_a_prediction(residual: bytes, rng) -> bytes:
     """Change a part of the kinds LINEAR, EXACT and CAUSAL."""
-    *sizes, raw_bits = struct.unpack_from("<5IB3x", rest)
-    n_raw = len(rest) - 24 - sizes[0] - 4 * sizes[1] - 2 * sizes[2] - sizes[3] - sizes[4]
+    *sizes, raw_bits = struct.unpack_from("<5IB3x", residual)
+    n_raw = len(residual) - 24 - sizes[0] - 4 * sizes[1] - 2 * sizes[2] - sizes[3] - sizes[4]
     parts, end = [], 24
     for size in (sizes[0], 4 * sizes[1], 2 * sizes[2], sizes[3], n_raw, sizes[4]):
-        parts.append(rest[end : end + size])
+        parts.append(residual[end : end + size])
         end += size
     chosen = rng.randrange(7)
     if chosen == 6:
@@ -476,7 +480,7 @@ def mutate(original: Original, rng: random.Random, others: list[bytes]) -> tuple
     """Return the name of what was done, and the file."""
     kind = rng.random()
     if b'"max_error":' in original.data and rng.random() < 0.6:
-        return "forge_a_rest", forge_a_rest(original.data, rng, others)
+        return "forge_a_residual", forge_a_residual(original.data, rng, others)
     if kind < 0.1:
         return "splice", splice(original.data, rng, others)
     steps = [rng.choice(DAMAGE if kind < 0.6 else FORGERIES)]

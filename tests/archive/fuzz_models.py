@@ -30,8 +30,10 @@ from narrows.codec import FrozenCodec, frozen, read_frozen
 from narrows.codec.operations import Branches, Clip
 from narrows.codec.program import Program
 from narrows.codec.residual.causal import Causal
+from narrows.codec.residual.chunk import decode_chunk
+from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.grid import Grid
-from narrows.codec.residual.kept import Kind, _predicted, give_back
+from narrows.codec.residual.predicted import encode_predicted
 from narrows.errors import NarrowsError
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "v1"
@@ -90,7 +92,7 @@ def with_branches(blob: bytes) -> bytes:
     of_decoder = codec.program.operations
     branches = Branches((of_decoder, (Clip(-300, 900), *of_decoder), (*of_decoder, Clip(-5, 5))), (1, 0, 3), 2)
     program = Program(codec.program.in_shape, [branches, Clip(-30000, 32767)])
-    settings = {name: getattr(codec, name) for name in ("z_shape", "peak", "usual", "golden")}
+    settings = {name: getattr(codec, name) for name in ("z_shape", "peak", "default", "golden")}
     return FrozenCodec(program, codec.output, codec.qualities, **settings).blob
 
 
@@ -381,8 +383,8 @@ def judge(blob: bytes, original: bytes, rng: random.Random) -> str:
     wrong = next((outcome for outcome in outcomes if outcome != "right"), None)
     if wrong is not None:
         return f"{wrong}, when used"
-    again = FrozenCodec.from_bytes(codec._to_bytes())
-    if again._to_bytes() != codec._to_bytes():
+    again = FrozenCodec.from_bytes(codec.to_bytes())
+    if again.to_bytes() != codec.to_bytes():
         raise WrongOutcomeError("what was read is not written as it is read")
     return "same" if codec.digest == hashlib.sha256(original).hexdigest() else "other"
 
@@ -391,7 +393,7 @@ def _believe(self: FrozenCodec, quality: int) -> None:
     """Replay golden vectors, and take what comes out for right."""
     if self._unproved.pop(quality, None) is not None:
         with frozen._naming_damage():
-            self._replay(quality, self._carrier)
+            self._replay(quality, self._backend)
 
 
 def _use(codec: FrozenCodec, quality: int, rng: random.Random) -> str:
@@ -411,7 +413,7 @@ def _use(codec: FrozenCodec, quality: int, rng: random.Random) -> str:
         raise WrongOutcomeError("records have another shape or type")
     if records.dtype.kind == "f" and not np.isfinite(records).all():
         raise WrongOutcomeError("records are not finite")
-    if codec.decode(symbols[:3], quality, carrier="int64").tobytes() != records[:3].tobytes():
+    if codec.decode(symbols[:3], quality, backend="int64").tobytes() != records[:3].tobytes():
         raise WrongOutcomeError("float64 and int64 restore different records")
     return "right"
 
@@ -430,15 +432,15 @@ def _use_network(codec: FrozenCodec, rng: random.Random, *, is_forged: bool) -> 
     records = numbers.integers(0, 1 + np.iinfo(codec.dtype).max, (5, *codec.shape)).astype(codec.dtype)
     decoded = np.roll(records, 1, 0) if rng.random() < 0.5 else None
     grid = Grid(codec.dtype, rng.choice((0, 0, 1, 7, 1000, 1e17)))
-    kept = _predicted(records, decoded, grid, network)
-    back = give_back(Kind.CAUSAL, kept.data, decoded, grid, records.shape, causal=network)
+    kept = encode_predicted(records, decoded, grid, network)
+    back = decode_chunk(Kind.CAUSAL, kept.data, decoded, grid, records.shape, causal=network)
     if back.tobytes() != kept.restored.tobytes() or np.abs(back.astype(np.int64) - records).max() > grid.max_error:
         raise WrongOutcomeError("records kept under the network do not come back")
     if network.weights_1.size > 1 << 14:  # whole numbers of 64 bits are slow
         return "right"
     start = Causal.start
-    with mock.patch.object(Causal, "start", lambda self, lattice: start(self, lattice, carrier=np.int64)):
-        again = give_back(Kind.CAUSAL, kept.data, decoded, grid, records.shape, causal=network)
+    with mock.patch.object(Causal, "start", lambda self, lattice: start(self, lattice, dtype=np.int64)):
+        again = decode_chunk(Kind.CAUSAL, kept.data, decoded, grid, records.shape, causal=network)
     if again.tobytes() != back.tobytes():
         raise WrongOutcomeError("float64 and int64 say different things of records")
     return "right"

@@ -16,7 +16,7 @@ import narrows
 from narrows.archive import inspect, verify
 from narrows.archive.summary import Summary
 from narrows.archive.tiling import Tiling
-from narrows.codec.freezing.decoder import freeze_decoder
+from narrows.codec.freezing.translation import TRANSLATIONS
 from narrows.data.write import write_images
 from narrows.errors import (
     ArchiveError,
@@ -66,7 +66,7 @@ def test_what_comes_back_is_what_the_codec_decodes(request, data, path, name, em
     model, records = request.getfixturevalue(name), data[name]
     summary = narrows.compress(records, path, model=model, embed_model=embed)
     restored = narrows.restore(path, model=None if embed else model)
-    usual = model.codec_.usual
+    usual = model.codec_.default
     assert (restored.dtype, restored.shape) == (records.dtype, records.shape)
     np.testing.assert_array_equal(restored, decoded(model, records, usual))
     assert summary.expected_psnr_db == model.codec_.qualities[usual].psnr_db
@@ -82,7 +82,7 @@ def test_records_of_any_dtype(table, path, dtype):
     summary = narrows.compress(scaled, path, model=model, embed_model=True)
     restored = narrows.restore(path)
     assert restored.dtype == scaled.dtype
-    np.testing.assert_array_equal(restored, decoded(model, scaled, model.codec_.usual))
+    np.testing.assert_array_equal(restored, decoded(model, scaled, model.codec_.default))
     error = restored.astype(np.float64) - scaled.astype(np.float64)
     assert summary.max_error == np.abs(error).max()
     peak = float(scaled.max()) - float(scaled.min())
@@ -97,7 +97,7 @@ def test_a_loaded_model_makes_the_same_bytes(codec_model, digits, tmp_path):
     assert len({(tmp_path / name).read_bytes() for name in given}) == 1
     for model in (*given.values(), str(tmp_path / "model"), codec_model.codec_):
         np.testing.assert_array_equal(
-            narrows.restore(tmp_path / "path", model=model), decoded(codec_model, digits[1], codec_model.codec_.usual)
+            narrows.restore(tmp_path / "path", model=model), decoded(codec_model, digits[1], codec_model.codec_.default)
         )
 
 
@@ -154,7 +154,7 @@ def test_a_size_is_kept(ladder_model, digits, path):
 
 def test_neither_is_the_usual_quality(ladder_model, digits, path):
     narrows.compress(digits[1], path, model=ladder_model)
-    assert inspect(path).metadata["quality"] == ladder_model.codec_.usual
+    assert inspect(path).metadata["quality"] == ladder_model.codec_.default
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_models_that_are_none(digits, path):
 
 
 def test_a_decoder_that_cannot_be_frozen_is_refused_with_the_reason(digits, path, monkeypatch):
-    monkeypatch.delitem(freeze_decoder.__globals__["_TRANSLATIONS"], nn.SiLU)
+    monkeypatch.delitem(TRANSLATIONS, nn.SiLU)
     model = narrows.Autoencoder(2, network=Dense(widths=(4,), activation="silu"), training=narrows.Training(epochs=1))
     model.fit(digits[0][:50])
     model.save(path.parent / "model")
@@ -248,7 +248,7 @@ def test_an_encoder_that_fails_leaves_the_archive_as_it_was(ladder_model, digits
 @pytest.mark.parametrize("quality", [1, None])
 def test_appending_keeps_the_quality(ladder_model, digits, path, embed, quality):
     asked = {} if quality is None else {"psnr": ladder_model.codec_.qualities[quality].psnr_db}
-    position = ladder_model.codec_.usual if quality is None else quality
+    position = ladder_model.codec_.default if quality is None else quality
     narrows.compress(digits[1][:100], path, model=ladder_model, embed_model=embed, **asked)
     model = None if embed else ladder_model
     for start, again in ((100, {}), (200, asked), (300, {"embed_model": embed})):
@@ -266,7 +266,7 @@ def test_appending_in_another_quality_is_refused(ladder_model, digits, path, emb
     narrows.compress(digits[1][:10], path, model=ladder_model, embed_model=embed)
     kept = path.read_bytes()
     finest = ladder_model.codec_.qualities[0]
-    with pytest.raises(ArchiveError, match=rf"is of quality {ladder_model.codec_.usual}, .* in quality 0"):
+    with pytest.raises(ArchiveError, match=rf"is of quality {ladder_model.codec_.default}, .* in quality 0"):
         narrows.compress(
             digits[1], path, model=ladder_model, append=True, bytes_per_record=finest.bytes_per_record + 1e-9
         )
@@ -322,7 +322,7 @@ def test_foreign_data_never_fail(request, path, name, kind):
     records = foreign(model.shape_, model.dtype_)[kind]
     summary = narrows.compress(records, path, model=model)
     restored = narrows.restore(path, model=model)
-    np.testing.assert_array_equal(restored, decoded(model, records, model.codec_.usual))
+    np.testing.assert_array_equal(restored, decoded(model, records, model.codec_.default))
     assert summary.unlike <= len(records)
     json.dumps(summary.to_json(), allow_nan=False)
     symbols = model.codec_.n_symbols
@@ -382,7 +382,7 @@ def test_the_summary_adds_up(request, data, path, name, embed):
     summary = narrows.compress(records, path, model=model, embed_model=embed)
     restored = narrows.restore(path, model=model if not embed else None).astype(np.float64)
     error = restored - records
-    usual = model.codec_.usual
+    usual = model.codec_.default
     assert summary.path == str(path)
     assert summary.n_bytes == path.stat().st_size
     assert summary.records == summary.total_records == len(records)
@@ -446,7 +446,7 @@ def test_larger_images_are_cut_into_tiles_and_come_back_whole(ladder_model, phot
     summary = narrows.compress(photos, path, model=ladder_model, overlap=overlap, embed_model=True)
     tiling = Tiling.of((20, 27), (8, 8), overlap)
     assert (summary.records, summary.total_records, summary.raw_bytes) == (7, 7, photos.nbytes)
-    expected = tiling.assemble(decoded(ladder_model, tiling.cut(photos), ladder_model.codec_.usual))
+    expected = tiling.assemble(decoded(ladder_model, tiling.cut(photos), ladder_model.codec_.default))
     np.testing.assert_array_equal(narrows.restore(path), expected)
     np.testing.assert_array_equal(narrows.restore(path, records=(2, 5)), expected[2:5])
     with narrows.open_archive(path) as archive:
@@ -515,7 +515,7 @@ def test_appended_images_overlap_as_those_before(ladder_model, codec_model, digi
     narrows.compress(photos[6:], path, model=ladder_model, append=True, overlap=overlap)
     assert inspect(path).metadata["tiling"]["overlap"] == overlap
     tiling = Tiling.of((20, 27), (8, 8), overlap)
-    expected = tiling.assemble(decoded(ladder_model, tiling.cut(photos), ladder_model.codec_.usual))
+    expected = tiling.assemble(decoded(ladder_model, tiling.cut(photos), ladder_model.codec_.default))
     np.testing.assert_array_equal(narrows.restore(path, model=ladder_model), expected)
     with pytest.raises(ArchiveError, match=f"an overlap of {overlap}, and cannot be appended to with records of 8×8"):
         narrows.compress(digits[1], path, model=ladder_model, append=True)
@@ -530,7 +530,7 @@ def test_appending_leaves_a_damaged_chunk_to_verify(ladder_model, digits, path):
     data[inspect(path).header_bytes + 60] ^= 1
     path.write_bytes(data)
     narrows.compress(digits[1][100:], path, model=ladder_model, append=True)
-    expected = decoded(ladder_model, digits[1], ladder_model.codec_.usual)
+    expected = decoded(ladder_model, digits[1], ladder_model.codec_.default)
     np.testing.assert_array_equal(narrows.restore(path, model=ladder_model, records=(100, 360)), expected[100:])
     assert verify(path).lost == ((0, 100),)
 

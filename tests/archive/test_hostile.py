@@ -61,15 +61,15 @@ def bounded(fuzz, codec, tmp_path_factory):
     """Return an archive that comes back bit for bit by linear prediction, in one chunk with a code."""
     path = tmp_path_factory.mktemp("bounded") / "a.narrows"
     records = fuzz.make_records(200, seed=3)
-    keep = fuzz.mock.patch("narrows.archive.writer.keep", fuzz.keep_as(fuzz.Kind.LINEAR, on_code=True))
+    keep = fuzz.mock.patch("narrows.archive.writer.encode_chunk", fuzz.keep_as(fuzz.Kind.LINEAR, on_code=True))
     about = {"container": {"kind": "array"}, "max_error": 0}
     with keep, fuzz.Writer(path, codec, 0, about) as writer:
         writer.add(records.astype(np.int32), records, records=records + np.uint8(1))
     return path.read_bytes()
 
 
-def with_rest(data, fuzz, change):
-    """Return an archive of one chunk with another rest; all checksums are right."""
+def with_residual(data, fuzz, change):
+    """Return an archive of one chunk with another residual; all checksums are right."""
     start, stop = fuzz.blocks_of(data)[0]
     payload = data[start + 32 : stop - 4]
     lanes, words, escapes, names = struct.unpack_from("<4I", payload)
@@ -93,7 +93,7 @@ def test_archives_with_a_bound_of_few_records(fuzz, codec, tmp_path, n, bound):
 
 def test_a_rest_of_a_later_kind_is_of_a_newer_version(fuzz, codec, tmp_path, bounded):
     path = tmp_path / "a.narrows"
-    path.write_bytes(with_rest(bounded, fuzz, lambda rest: b"\xc8" + rest[1:]))
+    path.write_bytes(with_residual(bounded, fuzz, lambda residual: b"\xc8" + residual[1:]))
     with pytest.raises(ArchiveError, match="upgrade") as raised:
         restore(path, model=codec)
     assert not isinstance(raised.value, CorruptArchiveError)
@@ -102,21 +102,21 @@ def test_a_rest_of_a_later_kind_is_of_a_newer_version(fuzz, codec, tmp_path, bou
 @pytest.mark.parametrize(
     "change",
     [
-        lambda rest: rest[:8] + struct.pack("<d", 1e-9) + rest[16:],
-        lambda rest: rest[:8] + struct.pack("<d", float("nan")) + rest[16:],
-        lambda rest: rest[:15],
-        lambda rest: rest[:16],
-        lambda rest: rest + bytes(1),
-        lambda rest: rest + bytes(4 * 200),
-        lambda rest: b"\4" + rest[1:],
-        lambda rest: b"\3" + rest[1:],
-        lambda rest: b"\3" + rest[1:16] + b"\x28\xb5\x2f\xfd\xa0" + b"\xff" * 40,
+        lambda residual: residual[:8] + struct.pack("<d", 1e-9) + residual[16:],
+        lambda residual: residual[:8] + struct.pack("<d", float("nan")) + residual[16:],
+        lambda residual: residual[:15],
+        lambda residual: residual[:16],
+        lambda residual: residual + bytes(1),
+        lambda residual: residual + bytes(4 * 200),
+        lambda residual: b"\4" + residual[1:],
+        lambda residual: b"\3" + residual[1:],
+        lambda residual: b"\3" + residual[1:16] + b"\x28\xb5\x2f\xfd\xa0" + b"\xff" * 40,
     ],
     ids=["error", "nan", "cut", "empty", "longer", "too-long", "plain", "no-frame", "huge-frame"],
 )
 def test_rests_that_lie(fuzz, codec, tmp_path, bounded, change):
     path = tmp_path / "a.narrows"
-    path.write_bytes(with_rest(bounded, fuzz, change))
+    path.write_bytes(with_residual(bounded, fuzz, change))
     with pytest.raises(CorruptArchiveError):
         restore(path, model=codec)
     assert everything(path, codec, tmp_path / "out")
@@ -124,7 +124,7 @@ def test_rests_that_lie(fuzz, codec, tmp_path, bounded, change):
 
 def test_a_chunk_under_a_network_that_the_model_does_not_have(fuzz, codec, tmp_path, bounded):
     path = tmp_path / "a.narrows"
-    path.write_bytes(with_rest(bounded, fuzz, lambda rest: b"\5" + rest[1:]))
+    path.write_bytes(with_residual(bounded, fuzz, lambda residual: b"\5" + residual[1:]))
     with pytest.raises(CorruptArchiveError, match="network that the model does not have"):
         restore(path, model=codec)
     assert everything(path, codec, tmp_path / "out")
@@ -133,35 +133,35 @@ def test_a_chunk_under_a_network_that_the_model_does_not_have(fuzz, codec, tmp_p
 def test_a_chunk_under_a_network_has_no_weights(fuzz, tmp_path):
     images, path = fuzz.TinyImages(b"images" * 10), tmp_path / "a.narrows"
     records = fuzz.make_records(200, seed=3).reshape(-1, 2, 2) // 2
-    keep = fuzz.mock.patch("narrows.archive.writer.keep", fuzz.keep_as(fuzz.Kind.CAUSAL, on_code=False))
+    keep = fuzz.mock.patch("narrows.archive.writer.encode_chunk", fuzz.keep_as(fuzz.Kind.CAUSAL, on_code=False))
     with keep, fuzz.Writer(path, images, 0, {"container": {"kind": "array"}, "max_error": 0}) as writer:
         writer.add(records.reshape(-1, 4).astype(np.int32), records, records=records)
     np.testing.assert_array_equal(restore(path, model=images), records)
     data = path.read_bytes()
     (start, stop), packed = fuzz.blocks_of(data)[0], zlib.compress(b"")
     payload = data[start + 32 : stop - 4]
-    at = 16 + 4 + 16 + struct.unpack_from("<I", payload, 12)[0]  # behind names and the head of the rest
+    at = 16 + 4 + 16 + struct.unpack_from("<I", payload, 12)[0]  # behind names and the head of the residual
     sizes = struct.unpack_from("<5I", payload, at)
-    rest = struct.pack("<5I", len(packed), *sizes[1:]) + payload[at + 20 : at + 24] + packed + payload[at + 24 :]
-    path.write_bytes(fuzz.in_place_of(data, start, stop, payload[:at] + rest))
+    residual = struct.pack("<5I", len(packed), *sizes[1:]) + payload[at + 20 : at + 24] + packed + payload[at + 24 :]
+    path.write_bytes(fuzz.in_place_of(data, start, stop, payload[:at] + residual))
     with pytest.raises(CorruptArchiveError, match="no use for them"):
         restore(path, model=images)
 
 
-@pytest.mark.parametrize("part", [0, 3, 4], ids=["weights", "escapes", "wild"])
-def test_parts_of_a_rest_that_inflate_without_bounds(fuzz, codec, tmp_path, bounded, part):
+@pytest.mark.parametrize("part", [0, 3, 4], ids=["weights", "escapes", "exceptions"])
+def test_parts_of_a_residual_that_inflate_without_bounds(fuzz, codec, tmp_path, bounded, part):
     bomb = zlib.compress(bytes(64 << 20), 9)[:700]
 
-    def change(rest):
-        sizes = list(struct.unpack_from("<5IB3x", rest, 16))
+    def change(residual):
+        sizes = list(struct.unpack_from("<5IB3x", residual, 16))
         ends = np.cumsum([40, sizes[0], 4 * sizes[1] + 2 * sizes[2], sizes[3], sizes[4]])
-        pieces = [rest[low:high] for low, high in pairwise(ends)]
+        pieces = [residual[low:high] for low, high in pairwise(ends)]
         pieces[{0: 0, 3: 2, 4: 3}[part]] = bomb
         sizes[part] = len(bomb)
-        return rest[:16] + struct.pack("<5IB3x", *sizes) + b"".join(pieces)
+        return residual[:16] + struct.pack("<5IB3x", *sizes) + b"".join(pieces)
 
     path = tmp_path / "a.narrows"
-    path.write_bytes(with_rest(bounded, fuzz, change))
+    path.write_bytes(with_residual(bounded, fuzz, change))
     tracemalloc.start()
     assert everything(path, codec, tmp_path / "out")
     assert tracemalloc.get_traced_memory()[1] < 32 << 20
@@ -181,7 +181,7 @@ def test_bounds_in_the_metadata_that_are_none(fuzz, codec, tmp_path, bounded, bo
 
 
 def test_a_chunk_without_a_rest_where_there_is_a_bound(make, fuzz, codec, records, tmp_path, bounded):
-    """And one with a rest where there is none."""
+    """And one with a residual where there is none."""
     path = make(records[:200])
     for one, other in ((path.read_bytes(), bounded), (bounded, path.read_bytes())):
         (start, stop), (a, b) = fuzz.blocks_of(one)[0], fuzz.blocks_of(other)[0]
@@ -314,7 +314,7 @@ def test_an_archive_of_a_later_version_is_opened_by_its_index(
     path = make(records, embed_model=True)
     path.write_bytes(newer(path.read_bytes(), fuzz, listed=listed))
     with monkeypatch.context() as patch:
-        patch.setattr("narrows.archive.opening.walk_index", lambda *_: pytest.fail("it was scanned"))
+        patch.setattr("narrows.archive.header.walk_index", lambda *_: pytest.fail("it was scanned"))
         np.testing.assert_array_equal(restore(path, model=codec), records)
         assert inspect(path).n_records == 1000
         assert inspect(path).has_model

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from narrows.archive import Archive, inspect, open_archive
-from narrows.archive.items import Records
-from narrows.archive.source import ByteSource
+from narrows.archive.byte_file import ByteFile
+from narrows.archive.layouts import Records
 from narrows.errors import (
     ArchiveError,
     CorruptArchiveError,
@@ -85,8 +85,8 @@ def test_what_is_no_index(archive, index):
 def test_only_what_is_needed_is_read_and_decoded(make, codec, records, monkeypatch):
     path = make(np.tile(records, (5, 1)), chunk_records=1000)
     reads, decoded = [], []
-    read, decode = ByteSource.read, codec.decode
-    monkeypatch.setattr(ByteSource, "read", lambda self, offset, n: (reads.append(n), read(self, offset, n))[1])
+    read, decode = ByteFile.read, codec.decode
+    monkeypatch.setattr(ByteFile, "read", lambda self, offset, n: (reads.append(n), read(self, offset, n))[1])
     monkeypatch.setattr(
         codec, "decode", lambda symbols, quality: (decoded.append(len(symbols)), decode(symbols, quality))[1]
     )

@@ -137,7 +137,7 @@ def test_a_model_for_archives_that_keep_bits_misses_no_quality(codec_model, monk
 
 
 def test_a_quality_that_only_a_finer_step_reaches_is_said_with_the_option_that_takes_it(codec_model, monkeypatch):
-    asked = codec_model.codec_.qualities[codec_model.codec_.usual].psnr_db + 0.26
+    asked = codec_model.codec_.qualities[codec_model.codec_.default].psnr_db + 0.26
     monkeypatch.setattr(codec_model.chain_.parts.likelihood, "psnr", asked)
     (warning,) = quality_warnings(codec_model)
     assert f"narrows compress --psnr {asked:g}` takes a finer quality" in warning

@@ -15,7 +15,7 @@ from narrows.codec.operations import (
     Dense,
     Lookup,
     Operation,
-    Rectify,
+    Relu,
     Reshape,
     Transpose,
     Upsample,
@@ -23,7 +23,7 @@ from narrows.codec.operations import (
 from narrows.codec.program import Program
 from narrows.errors import ModelFileError
 
-CARRIERS = ("float64", "int64", "torch")
+BACKENDS = ("float64", "int64", "torch")
 ENDS = (-32768, 32767)
 
 
@@ -40,7 +40,7 @@ def dense(seed, n_out, n_in, shift=19):
 
 def added_up(x, branches, shifts, shift):
     """Return what the definition says, in Python's whole numbers; each branch is a program of its own."""
-    made = [Program(x.shape[1:], branch).run(x, carrier="int64").astype(object) for branch in branches]
+    made = [Program(x.shape[1:], branch).run(x, backend="int64").astype(object) for branch in branches]
     sums = sum(y * 2**s for y, s in zip(made, shifts, strict=True))
     rounded = sums if shift == 0 else (sums + 2 ** (shift - 1)) // 2**shift
     return np.clip(rounded, *ENDS).astype(np.int16)
@@ -49,10 +49,10 @@ def added_up(x, branches, shifts, shift):
 LISTS = {
     "a linear path beside a network": [
         [dense(1, 6, 5)],
-        [Clip(-9000, 9000), dense(2, 9, 5), Rectify(), dense(3, 6, 9)],
+        [Clip(-9000, 9000), dense(2, 9, 5), Relu(), dense(3, 6, 9)],
     ],
-    "one that changes its input in place": [[Rectify()], [Clip(-5, 5)], []],
-    "one that leaves it": [[], [Lookup(int16(4, 9))], [Rectify(), Clip(3, 8)], []],
+    "one that changes its input in place": [[Relu()], [Clip(-5, 5)], []],
+    "one that leaves it": [[], [Lookup(int16(4, 9))], [Relu(), Clip(3, 8)], []],
     "eight": [[dense(k, 3, 5)] for k in range(8)],
     "maps": [
         [Reshape((5, 1, 1)), Upsample((5, 4)), Convolution(int16(1, 2, 1, 3, 3), np.zeros(2, np.int64), 17, (1, 1))],
@@ -62,24 +62,24 @@ LISTS = {
 }
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("shift", [0, 1, 7, 20])
 @pytest.mark.parametrize("name", LISTS)
-def test_branches_are_added_up(name, shift, carrier):
+def test_branches_are_added_up(name, shift, backend):
     branches, x = LISTS[name], int16(9, 30, 5)
     shifts = [0, 32, 5, 1, 17, 0, 3, 12][: len(branches)]
     operation = Branches(tuple(map(tuple, branches)), tuple(shifts), shift)
     given_x = x.copy()
-    found = Program((5,), [operation]).run(x, carrier=carrier)
+    found = Program((5,), [operation]).run(x, backend=backend)
     np.testing.assert_array_equal(found, added_up(x, branches, shifts, shift))
     np.testing.assert_array_equal(x, given_x)
 
 
 def test_a_branch_does_not_see_what_another_did_to_the_record():
     """Activation functions work in place."""
-    operation = Branches(((Clip(0, 0),), (Rectify(), Clip(0, 1)), ()), (0, 0, 0), 0)
-    for carrier in CARRIERS:
-        found = Program((2,), [operation]).run(np.array([[-7, 9]]), carrier=carrier)
+    operation = Branches(((Clip(0, 0),), (Relu(), Clip(0, 1)), ()), (0, 0, 0), 0)
+    for backend in BACKENDS:
+        found = Program((2,), [operation]).run(np.array([[-7, 9]]), backend=backend)
         assert found.tolist() == [[-7, 10]]
 
 
@@ -103,22 +103,22 @@ GOLDEN_OUT = [[100, 148], [100, 133], [100, 1546], [67, 32766], [9728, 0], [45, 
 GOLDEN_IN = [[0, 0], [1, -1], [100, 200], [-3000, 3000], [32767, -32768], [-32768, 32767], [12345, -54]]
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
-def test_golden_integers(carrier):
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_golden_integers(backend):
     """Fixed for ever: archives hold what follows from them."""
     program = Program((2,), GOLDEN_PROGRAM)
-    assert program.run(np.array(GOLDEN_IN), carrier=carrier).tolist() == GOLDEN_OUT
+    assert program.run(np.array(GOLDEN_IN), backend=backend).tolist() == GOLDEN_OUT
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
-def test_batches_of_any_size_and_memory_given_back_change_nothing(carrier, monkeypatch):
-    program, x = Program((5,), [Branches(tuple(map(tuple, LISTS["maps"])), (3, 0, 9), 4), Rectify()]), int16(1, 40, 5)
-    wanted = program.run(x, carrier=carrier)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_batches_of_any_size_and_memory_given_back_change_nothing(backend, monkeypatch):
+    program, x = Program((5,), [Branches(tuple(map(tuple, LISTS["maps"])), (3, 0, 9), 4), Relu()]), int16(1, 40, 5)
+    wanted = program.run(x, backend=backend)
     for values in (1, 100, 1000):
         monkeypatch.setattr("narrows.codec.program._BATCH_VALUES", values)
         monkeypatch.setattr("narrows.codec.operations.branches._LARGE_VALUES", values)
         monkeypatch.setattr("narrows.codec.operations.contract._CACHED_VALUES", values)
-        np.testing.assert_array_equal(program.run(x, carrier=carrier), wanted)
+        np.testing.assert_array_equal(program.run(x, backend=backend), wanted)
 
 
 def test_batches_are_as_small_as_the_largest_record_within_a_branch_asks_for(monkeypatch):
@@ -137,19 +137,19 @@ def test_batches_are_as_small_as_the_largest_record_within_a_branch_asks_for(mon
     data=st.data(),
     n=st.integers(2, 8),
     shift=st.integers(0, 52),
-    follow=st.sampled_from([(), (Rectify(),), (Lookup(int16(7, 5)),), (Clip(-3, 900), Rectify())]),
+    follow=st.sampled_from([(), (Relu(),), (Lookup(int16(7, 5)),), (Clip(-3, 900), Relu())]),
 )
 @settings(max_examples=60, deadline=None)
 def test_extreme_values_give_the_same_integers_everywhere(data, n, shift, follow):
     """Also where an activation function is done in one go with the sum."""
     shifts = data.draw(st.lists(st.integers(0, 32), min_size=n, max_size=n))
-    branches = [data.draw(st.sampled_from([(), (Rectify(),), (Clip(*ENDS),), (dense(1, 2, 2),)])) for _ in range(n)]
+    branches = [data.draw(st.sampled_from([(), (Relu(),), (Clip(*ENDS),), (dense(1, 2, 2),)])) for _ in range(n)]
     value = st.sampled_from([*ENDS, 0, 1, -1]) | st.integers(*ENDS)
     x = np.array(data.draw(st.lists(value, min_size=6, max_size=6)), np.int16).reshape(3, 2)
-    wanted = Program((2,), follow).run(added_up(x, branches, shifts, shift), carrier="int64")
+    wanted = Program((2,), follow).run(added_up(x, branches, shifts, shift), backend="int64")
     program = Program((2,), [Branches(tuple(branches), tuple(shifts), shift), *follow])
-    for carrier in CARRIERS:
-        np.testing.assert_array_equal(program.run(x, carrier=carrier), wanted)
+    for backend in BACKENDS:
+        np.testing.assert_array_equal(program.run(x, backend=backend), wanted)
 
 
 # Proofs and bounds
@@ -170,11 +170,11 @@ def test_the_rounding_of_a_sum_counts(shift):
 def test_sums_within_a_branch_are_proved_as_well():
     too_large = Dense(np.ones((1, 1), np.int16), np.array([2**53 - 2**15]), 0)
     with pytest.raises(ModelFileError, match=r"Operation 1 of the decoder, dense in branches, has sums that could"):
-        Program((1,), [Rectify(), Branches(((), (too_large,)), (0, 0), 0)])
+        Program((1,), [Relu(), Branches(((), (too_large,)), (0, 0), 0)])
 
 
 def test_work_and_values_within_branches_count():
-    branch = (Dense(np.ones((7, 4), np.int16), np.zeros(7, np.int64), 0), Rectify())
+    branch = (Dense(np.ones((7, 4), np.int16), np.zeros(7, np.int64), 0), Relu())
     program = Program((4,), [Branches((branch, branch), (0, 0), 0)])
     assert program.work == 2 * 28 + 64 * (4 + 7 + 2 * (4 + 7 + 7))
 
@@ -186,7 +186,7 @@ def test_branches_must_make_the_same_shape():
 
 def test_an_operation_that_cannot_be_done_is_named():
     with pytest.raises(ModelFileError, match=r"Operation 1 of the decoder .* Operation 2 of branch 1 cannot be done"):
-        Program((4,), [Rectify(), Branches(((), (Rectify(), Rectify(), Reshape((5,)))), (0, 0), 0)])
+        Program((4,), [Relu(), Branches(((), (Relu(), Relu(), Reshape((5,)))), (0, 0), 0)])
 
 
 @pytest.mark.parametrize(
@@ -205,11 +205,11 @@ def test_branches_that_there_cannot_be(branches, shifts):
         Branches(branches, shifts, 0)
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
-def test_clip(carrier):
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_clip(backend):
     x = np.array([[-32768, -8, -7, 0, 900, 901, 32767]])
-    assert Program((7,), [Clip(-7, 900)]).run(x, carrier=carrier).tolist() == [[-7, -7, -7, 0, 900, 900, 900]]
-    assert Program((7,), [Clip(3, 3)]).run(x, carrier=carrier).tolist() == [[3] * 7]
+    assert Program((7,), [Clip(-7, 900)]).run(x, backend=backend).tolist() == [[-7, -7, -7, 0, 900, 900, 900]]
+    assert Program((7,), [Clip(3, 3)]).run(x, backend=backend).tolist() == [[3] * 7]
 
 
 @pytest.mark.parametrize(("low", "high"), [(1, 0), (-32769, 0), (0, 32768)])

@@ -17,8 +17,8 @@ from narrows.bottlenecks.vector_quantised import VectorQuantisedModule
 from narrows.chain import Chain, Parts
 from narrows.codec.entropy_models import MAX_SYMBOL, Autoregressive, Independent
 from narrows.codec.freezing.calibration import _gains, freeze, psnr_db, to_symbols
-from narrows.codec.freezing.decoder import freeze_decoder
 from narrows.codec.freezing.priors import freeze_prior
+from narrows.codec.freezing.translation import TRANSLATIONS
 from narrows.errors import InvalidParameterError, NotFreezableError
 from narrows.estimators.recipes import RECIPES
 from narrows.likelihoods import Normal
@@ -58,7 +58,7 @@ def test_a_ladder_goes_from_coarse_to_fine(request, name):
         assert coarse.bytes_per_record < fine.bytes_per_record
         assert (coarse.steps >= fine.steps).all()
     best = qualities[-1].psnr_db
-    usual = model.codec_.usual
+    usual = model.codec_.default
     assert qualities[usual].psnr_db >= best - 0.1
     assert all(quality.psnr_db < best - 0.1 for quality in qualities[:usual]), "the coarsest that is near the best"
 
@@ -88,7 +88,7 @@ def test_what_was_measured_is_what_training_data_give(ladder_model, codec_model,
 
 def test_the_usual_quality_of_a_rounded_code_is_the_one_it_was_trained_for(codec_model, digits):
     codec = codec_model.codec_
-    assert codec.usual == 2
+    assert codec.default == 2
     assert codec.qualities[2].psnr_db == pytest.approx(14.0, abs=0.1)
     assert 0.5 <= codec.qualities[2].steps[0] <= 2
     finer, coarser = codec.qualities[3], codec.qualities[1]
@@ -188,7 +188,7 @@ def test_whole_numbers_cost_next_to_nothing(name, digits):
     settings = {"training__epochs": 2, "random_state": 0, **changes.get(name, {})}
     model = narrows.recipe(name, **settings).fit(digits[0][:200])
     records = digits[1][:100]
-    for quality in {0, model.codec_.usual, len(model.codec_.qualities) - 1}:
+    for quality in {0, model.codec_.default, len(model.codec_.qualities) - 1}:
         assert freezing_costs(model, records, quality) <= MOST_DB
 
 
@@ -212,7 +212,7 @@ def test_whole_numbers_cost_next_to_nothing_on_mnist(name, mnist_images):
 
 
 def test_what_has_no_whole_numbers_says_why(monkeypatch, digits):
-    monkeypatch.delitem(freeze_decoder.__globals__["_TRANSLATIONS"], nn.SiLU)
+    monkeypatch.delitem(TRANSLATIONS, nn.SiLU)
     model = narrows.Autoencoder(2, network=Dense(widths=(4,), activation="silu"), training=narrows.Training(epochs=1))
     model.fit(digits[0][:50])
     with pytest.raises(NotFreezableError, match="there are no integer operations for its SiLU"):
@@ -332,7 +332,7 @@ def test_a_quality_is_chosen_by_what_it_gives(ladder_model):
         assert choose_quality(codec, psnr=quality.psnr_db) == position
         assert choose_quality(codec, psnr=quality.psnr_db - 1e-9) == position
         assert choose_quality(codec, bytes_per_record=quality.bytes_per_record) == position
-    assert choose_quality(codec) == codec.usual
+    assert choose_quality(codec) == codec.default
     assert choose_quality(codec, bytes_per_record=1e9) == len(codec.qualities) - 1
     assert choose_quality(codec, psnr=1e-3) == 0
     assert choose_quality(codec, bytes_per_record=np.int64(1000)) == len(codec.qualities) - 1

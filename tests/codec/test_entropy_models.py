@@ -210,7 +210,7 @@ def test_the_predictor_finds_the_same_in_floats_and_in_whole_numbers(rng):
     for grid in ((1, 1), (3, 4)):
         predictor = predictor_of(rng, 5, grid, largest=32767, shifts=(31, 33))
         symbols = rng.integers(-300, 300, (predictor.n_symbols, 40), np.int32)
-        fast, referee = predictor.start(40), predictor.start(40, carrier=np.int64)
+        fast, referee = predictor.start(40), predictor.start(40, dtype=np.int64)
         for known in symbols:
             one, other = fast.predict(), referee.predict()
             assert np.array_equal(one.offsets, other.offsets)

@@ -10,9 +10,9 @@ from torch import nn
 
 from narrows.bottlenecks import Plain
 from narrows.chain import Chain, Parts
-from narrows.codec.freezing import decoder as freezing
 from narrows.codec.freezing.decoder import freeze_decoder
-from narrows.codec.operations import Rectify
+from narrows.codec.freezing.translation import Translation
+from narrows.codec.operations import Relu
 from narrows.codec.program import Program
 from narrows.data.columns import Columns
 from narrows.errors import NotFreezableError
@@ -115,7 +115,7 @@ def test_repeating_is_the_same_to_the_value(stride, size):
     """Frozen, upsampling operations do it, which copy row floor(r h / H)."""
     grid = tuple(-(-n // stride) for n in size)
     y = torch.arange(2 * math.prod(grid), dtype=torch.float32).reshape(1, 2, *grid)
-    so_far = freezing._Translation((2, *grid), 0)
+    so_far = Translation((2, *grid), 0)
     so_far.add(repeating(stride, size), 1.0)
     restored = Program((2, *grid), so_far.operations).run(y.numpy().astype(np.int16))
     np.testing.assert_array_equal(restored, Repeat(stride, size)(y).movedim(1, 3))
@@ -156,7 +156,7 @@ def test_weights_of_zero():
 
 def test_relu_needs_no_table():
     chain, codes = make(parts(Dense(activation="relu")), (6, 5))
-    assert any(isinstance(operation, Rectify) for operation in freeze_decoder(chain, codes).program.operations)
+    assert any(isinstance(operation, Relu) for operation in freeze_decoder(chain, codes).program.operations)
 
 
 def test_freezing_leaves_the_chain_alone():

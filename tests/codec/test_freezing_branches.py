@@ -27,7 +27,7 @@ from narrows.networks.images import FromChannelsFirst, Reshape
 from narrows.preprocessing import UnitScale
 from narrows.records import ImageLayout
 
-CARRIERS = ("float64", "int64", "torch")
+BACKENDS = ("float64", "int64", "torch")
 SHAPE, N_LATENT = (6, 5), 7
 
 
@@ -95,21 +95,21 @@ def test_a_linear_path_beside_a_network():
     z = np.random.default_rng(2).integers(-32768, 32768, (50, N_LATENT)).astype(np.int16)
     wanted = frozen.program.run(z)
     assert len(np.unique(wanted)) > 100
-    for carrier in CARRIERS:
-        np.testing.assert_array_equal(frozen.program.run(z, carrier=carrier), wanted)
+    for backend in BACKENDS:
+        np.testing.assert_array_equal(frozen.program.run(z, backend=backend), wanted)
 
 
 def test_a_codec_with_branches_comes_back_from_its_bytes():
     chain, records, _ = make(beside(), SoftClip(), Reshape(SHAPE))
     codec = freeze(chain, records, 255.0)
     again = FrozenCodec.from_bytes(codec.blob)
-    assert again._to_bytes() == codec.blob
+    assert again.to_bytes() == codec.blob
     rng = np.random.default_rng(3)
     symbols = np.rint(rng.normal(scale=20, size=(40, codec.n_symbols))).astype(np.int32)
     for quality in range(len(codec.qualities)):
         wanted = codec.decode(symbols, quality)
-        for carrier in CARRIERS:
-            assert again.decode(symbols, quality, carrier=carrier).tobytes() == wanted.tobytes()
+        for backend in BACKENDS:
+            assert again.decode(symbols, quality, backend=backend).tobytes() == wanted.tobytes()
 
 
 def test_golden_symbols_of_a_codec_with_branches_are_replayed():

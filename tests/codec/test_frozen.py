@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 import narrows
 from narrows.bottlenecks import VectorQuantised
 from narrows.codec import FrozenCodec, frozen, read_frozen
-from narrows.codec.frozen import FORMAT
+from narrows.codec.blob import FORMAT
 from narrows.codec.program import MOST_WORK
 from narrows.codec.tensor_bytes import pack_tensors
 from narrows.errors import DataNotFoundError, ModelFileError, NotFreezableError
@@ -56,13 +56,13 @@ def test_bytes_and_back(model):
     codec = model.codec_
     again = FrozenCodec.from_bytes(codec.blob)
     assert again.blob == codec.blob
-    assert again._to_bytes() == codec.blob, "what is read is written in the same way"
+    assert again.to_bytes() == codec.blob, "what is read is written in the same way"
     assert again.digest == codec.digest == hashlib.sha256(codec.blob).hexdigest()
-    assert (again.shape, again.dtype, again.z_shape, again.usual, again.peak) == (
+    assert (again.shape, again.dtype, again.z_shape, again.default, again.peak) == (
         codec.shape,
         codec.dtype,
         codec.z_shape,
-        codec.usual,
+        codec.default,
         codec.peak,
     )
     symbols = symbols_for(codec)
@@ -83,7 +83,7 @@ def test_one_quality_alone_restores_the_same(model):
     for position, quality in enumerate(codec.qualities):
         alone = codec.only(position)
         assert alone.qualities == (quality,)
-        assert alone.usual == 0
+        assert alone.default == 0
         assert len(alone.blob) <= len(codec.blob)
         assert FrozenCodec.from_bytes(alone.blob).digest == alone.digest
         np.testing.assert_array_equal(alone.decode(symbols, 0), codec.decode(symbols, position))
@@ -95,8 +95,8 @@ def test_what_carries_the_whole_numbers_makes_no_difference(model):
     symbols = symbols_for(codec, 200)
     for quality in {0, len(codec.qualities) - 1}:
         usual = codec.decode(symbols, quality)
-        for carrier in ("float64", "int64", "torch"):
-            assert codec.decode(symbols, quality, carrier=carrier).tobytes() == usual.tobytes(), carrier
+        for backend in ("float64", "int64", "torch"):
+            assert codec.decode(symbols, quality, backend=backend).tobytes() == usual.tobytes(), backend
         for size in (1, 7, 200):
             n = min(200, 40 * size)
             pieces = [codec.decode(symbols[start : min(start + size, n)], quality) for start in range(0, n, size)]
@@ -106,7 +106,7 @@ def test_what_carries_the_whole_numbers_makes_no_difference(model):
                 assert codec.decode(symbols, quality).tobytes() == usual.tobytes(), f"{n_threads} threads"
             torch.set_num_threads(n_threads)
             try:
-                assert codec.decode(symbols, quality, carrier="torch").tobytes() == usual.tobytes()
+                assert codec.decode(symbols, quality, backend="torch").tobytes() == usual.tobytes()
             finally:
                 torch.set_num_threads(1)
 
@@ -120,7 +120,7 @@ def test_no_records_are_no_records(model):
 
 def test_records_have_the_dtype_and_shape_of_the_training_data(model):
     codec = model.codec_
-    restored = codec.decode(symbols_for(codec, 3), codec.usual)
+    restored = codec.decode(symbols_for(codec, 3), codec.default)
     assert restored.shape == (3, *model.shape_)
     assert restored.dtype == model.dtype_
 
@@ -173,7 +173,7 @@ def test_blobs_in_another_order_are_read(ladder_model):
     packed = json.dumps(text, indent=1).encode()
     other = FrozenCodec.from_bytes(len(packed).to_bytes(8, "little") + packed + moved)
     assert other.digest != codec.digest
-    assert other._to_bytes() == blob
+    assert other.to_bytes() == blob
     np.testing.assert_array_equal(other.decode(codec.golden, 0), codec.decode(codec.golden, 0))
 
 

@@ -64,7 +64,7 @@ def test_frequencies_of_zero_are_refused():
 def test_both_write_the_same_bytes(codec_model, digits, monkeypatch, n):
     """300 records of digits, of a trained model with tables chosen by its predictor."""
     codec = codec_model.codec_
-    entropy = codec.qualities[codec.usual].entropy
+    entropy = codec.qualities[codec.default].entropy
     assert isinstance(entropy, Autoregressive)
     symbols = codec_model.quantise(digits[0][:300])[:n]
     coded = entropy.encode(symbols)

@@ -16,7 +16,7 @@ from narrows.codec.operations import (
     Dense,
     Lookup,
     Operation,
-    Rectify,
+    Relu,
     Rescale,
     Reshape,
     Transpose,
@@ -27,7 +27,7 @@ from narrows.codec.program import Program
 from narrows.errors import ModelFileError
 
 ENDS = (-32768, 32767)
-CARRIERS = ("float64", "int64", "torch")
+BACKENDS = ("float64", "int64", "torch")
 
 
 def run(operation, x, **kwargs):
@@ -113,15 +113,15 @@ def plain_rescale(operation, x):
     ]
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("shift", [0, 1, 15, 24])
 @pytest.mark.parametrize(("n_in", "n_out"), [(1, 1), (5, 3), (70, 9)])
-def test_dense(n_in, n_out, shift, carrier):
+def test_dense(n_in, n_out, shift, backend):
     operation, x = Dense(int16(1, n_out, n_in), biases(2, n_out), shift), int16(3, 4, n_in)
-    assert run(operation, x, carrier=carrier).tolist() == plain_dense(operation, x)
+    assert run(operation, x, backend=backend).tolist() == plain_dense(operation, x)
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(
     ("maps", "n_out", "kernel", "padding"),
     [
@@ -134,13 +134,13 @@ def test_dense(n_in, n_out, shift, carrier):
         ((2, 1, 40), 4, (5, 5), (2, 2)),
     ],
 )
-def test_convolution(maps, n_out, kernel, padding, carrier):
+def test_convolution(maps, n_out, kernel, padding, backend):
     operation = Convolution(int16(1, n_out, maps[2], *kernel), biases(2, n_out), 19, padding)
     x = int16(3, 2, *maps)
-    np.testing.assert_array_equal(run(operation, x, carrier=carrier), plain_convolution(operation, x))
+    np.testing.assert_array_equal(run(operation, x, backend=backend), plain_convolution(operation, x))
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("n_out", [1, 5])
 @pytest.mark.parametrize(
     ("maps", "kernel", "stride", "padding", "extra"),
@@ -153,11 +153,11 @@ def test_convolution(maps, n_out, kernel, padding, carrier):
         ((1, 1, 1), (3, 3), (2, 2), (1, 1), (0, 0)),
     ],
 )
-def test_transposed_convolution(maps, n_out, kernel, stride, padding, extra, carrier):
+def test_transposed_convolution(maps, n_out, kernel, stride, padding, extra, backend):
     weights = int16(1, maps[2], n_out, *kernel)
     operation = TransposedConvolution(weights, biases(2, n_out), 19, stride, padding, extra)
     x = int16(3, 2, *maps)
-    np.testing.assert_array_equal(run(operation, x, carrier=carrier), plain_transposed(operation, x))
+    np.testing.assert_array_equal(run(operation, x, backend=backend), plain_transposed(operation, x))
 
 
 def test_convolutions_are_those_of_pytorch():
@@ -174,54 +174,54 @@ def test_convolutions_are_those_of_pytorch():
     np.testing.assert_allclose(run(ours, x).astype(int) * 64, theirs.movedim(1, 3).clamp(-(2**21), 2**21 - 64), atol=32)
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("k", [0, 1, 5, 8, 15, 16])
-def test_a_lookup_at_every_value_there_is(k, carrier):
+def test_a_lookup_at_every_value_there_is(k, backend):
     operation = Lookup(int16(k, 2**k + 1))
     x = np.arange(-32768, 32768).reshape(-1, 1)
-    np.testing.assert_array_equal(run(operation, x, carrier=carrier), plain_lookup(operation, x))
+    np.testing.assert_array_equal(run(operation, x, backend=backend), plain_lookup(operation, x))
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
-def test_rectify(carrier):
-    assert run(Rectify(), np.array([[-32768, -1, 0, 1, 32767]]), carrier=carrier).tolist() == [[0, 0, 0, 1, 32767]]
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_rectify(backend):
+    assert run(Relu(), np.array([[-32768, -1, 0, 1, 32767]]), backend=backend).tolist() == [[0, 0, 0, 1, 32767]]
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("shift", [0, 1, 20, 47])
-def test_rescale(shift, carrier):
+def test_rescale(shift, backend):
     multipliers = np.array([2**31 - 1, -(2**31), 1, -1, 0, 12_345_678], np.int32)
     operation, x = Rescale(multipliers, shift), int16(1, 20, 2, 3)
-    got = run(operation, x, carrier=carrier).reshape(20, 6)
+    got = run(operation, x, backend=backend).reshape(20, 6)
     assert got.tolist() == plain_rescale(operation, x)
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(("grid", "size"), [((7, 4), (14, 8)), ((4, 7), (7, 13)), ((1, 3), (1, 3)), ((2, 2), (5, 1))])
-def test_upsample(grid, size, carrier):
+def test_upsample(grid, size, backend):
     x = int16(1, 2, *grid, 3)
-    y = run(Upsample(size), x, carrier=carrier)
+    y = run(Upsample(size), x, backend=backend)
     for row, column in np.ndindex(size):
         np.testing.assert_array_equal(y[:, row, column], x[:, row * grid[0] // size[0], column * grid[1] // size[1]])
     theirs = torch.nn.Upsample(size, mode="nearest")(torch.from_numpy(x).movedim(3, 1).float())
     np.testing.assert_array_equal(y, theirs.movedim(1, 3))
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
-def test_changes_of_shape(carrier):
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_changes_of_shape(backend):
     x = int16(1, 5, 2, 3, 4)
-    np.testing.assert_array_equal(run(Reshape((4, 6)), x, carrier=carrier), x.reshape(5, 4, 6))
-    np.testing.assert_array_equal(run(Transpose((2, 0, 1)), x, carrier=carrier), x.transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(run(Reshape((4, 6)), x, backend=backend), x.reshape(5, 4, 6))
+    np.testing.assert_array_equal(run(Transpose((2, 0, 1)), x, backend=backend), x.transpose(0, 3, 1, 2))
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(("n_codes", "dim"), [(1, 1), (7, 3), (300, 1), (1 << 15, 2)])
-def test_a_codebook_at_every_value_there_is(n_codes, dim, carrier):
+def test_a_codebook_at_every_value_there_is(n_codes, dim, backend):
     """Those beyond its ends are taken for the ends."""
     table = int16(3, n_codes, dim)
     x = np.arange(ENDS[0], ENDS[1] + 1, dtype=np.int16).reshape(-1, 4, 2)
     rows = [min(max(int(value), 0), n_codes - 1) for value in x.ravel()]
-    np.testing.assert_array_equal(run(Codebook(table), x, carrier=carrier), table[rows].reshape(-1, 4, 2, dim))
+    np.testing.assert_array_equal(run(Codebook(table), x, backend=backend), table[rows].reshape(-1, 4, 2, dim))
 
 
 @given(data=st.data(), shift=st.integers(0, 40), n_in=st.integers(1, 40), follow=st.sampled_from(["", "relu", "curve"]))
@@ -235,13 +235,13 @@ def test_extreme_weights_give_the_same_integers_everywhere(data, shift, n_in, fo
     dense = Dense(
         draw(2, n_in), np.array(data.draw(st.lists(st.integers(-(2**50), 2**50), min_size=2, max_size=2))), shift
     )
-    after = {"": [], "relu": [Rectify()], "curve": [Lookup(draw(5)), Lookup(draw(3))]}[follow]
+    after = {"": [], "relu": [Relu()], "curve": [Lookup(draw(5)), Lookup(draw(3))]}[follow]
     program, x = Program((n_in,), [dense, *after]), draw(3, n_in)
     wanted = np.array(plain_dense(dense, x))
     for operation in after:
-        wanted = np.maximum(wanted, 0) if isinstance(operation, Rectify) else plain_lookup(operation, wanted)
-    for carrier in CARRIERS:
-        np.testing.assert_array_equal(program.run(x, carrier=carrier), wanted)
+        wanted = np.maximum(wanted, 0) if isinstance(operation, Relu) else plain_lookup(operation, wanted)
+    for backend in BACKENDS:
+        np.testing.assert_array_equal(program.run(x, backend=backend), wanted)
 
 
 # Proofs
@@ -299,7 +299,7 @@ EXAMPLES = [
     Convolution(int16(1, 2, 3, 3, 1), biases(2, 2), 7, (1, 0)),
     TransposedConvolution(int16(1, 3, 2, 3, 3), biases(2, 2), 7, (2, 2), (1, 1), (1, 0)),
     Lookup(int16(1, 9)),
-    Rectify(),
+    Relu(),
     Reshape((2, 3)),
     Transpose((1, 0, 2)),
     Upsample((4, 5)),
@@ -352,7 +352,7 @@ def test_unknown_operations():
     for wrong in ({"kind": "softmax"}, {"kind": 3}, {}, [], None, {"kind": []}):
         with pytest.raises(ModelFileError, match="There is no operation"):
             Operation.from_tensors(wrong, {})
-    described, tensors = Rectify().to_tensors()
+    described, tensors = Relu().to_tensors()
     with pytest.raises(ModelFileError, match="There are: dense"):
         Dense.from_tensors(described, tensors)
 

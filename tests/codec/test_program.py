@@ -1,4 +1,4 @@
-"""Programs: the same integers for any batch, thread count and carrier; what files may not say."""
+"""Programs: the same integers for any batch, thread count and backend; what files may not say."""
 
 import json
 import threading
@@ -13,7 +13,7 @@ from narrows.codec.operations import (
     Convolution,
     Dense,
     Lookup,
-    Rectify,
+    Relu,
     Rescale,
     Reshape,
     Transpose,
@@ -38,7 +38,7 @@ def curve(points=65):
 
 @pytest.fixture
 def dense_program(rng):
-    layers = [dense(rng, 33, 12), curve(), dense(rng, 40, 33), Rectify(), dense(rng, 21, 40), curve(), Reshape((3, 7))]
+    layers = [dense(rng, 33, 12), curve(), dense(rng, 40, 33), Relu(), dense(rng, 21, 40), curve(), Reshape((3, 7))]
     return Program((12,), [Rescale(rng.integers(1, 2**20, 12).astype(np.int32), 18), *layers])
 
 
@@ -49,7 +49,7 @@ def convolutional_program(rng):
         (6,),
         [
             dense(rng, 4 * 3 * 9, 6),
-            Rectify(),
+            Relu(),
             Reshape((9, 4, 3)),
             Transpose((1, 2, 0)),
             Convolution(kernel(rng, 9, 9, 3, 3), bias, 18, (1, 1)),
@@ -85,14 +85,14 @@ def test_every_batch_gives_the_same_integers(program):
         np.testing.assert_array_equal(np.concatenate(parts), wanted[:70])
 
 
-def test_every_carrier_gives_the_same_integers(program):
+def test_every_backend_gives_the_same_integers(program):
     x = records(program)
-    wanted = program.run(x, carrier="int64")
+    wanted = program.run(x, backend="int64")
     np.testing.assert_array_equal(program.run(x), wanted)
     for threads in (1, 2):
         torch.set_num_threads(threads)
         try:
-            np.testing.assert_array_equal(program.run(x, carrier="torch:cpu"), wanted)
+            np.testing.assert_array_equal(program.run(x, backend="torch:cpu"), wanted)
         finally:
             torch.set_num_threads(1)
 
@@ -156,9 +156,9 @@ def test_what_cannot_go_in(x, error, message):
         Program((2,), []).run(x)
 
 
-def test_carriers_that_there_are_not(program):
-    with pytest.raises(InvalidParameterError, match="carrier must be 'float64', 'int64', 'torch'"):
-        program.run(records(program, 1), carrier="float32")
+def test_backends_that_do_not_exist(program):
+    with pytest.raises(InvalidParameterError, match="backend must be 'float64', 'int64', 'torch'"):
+        program.run(records(program, 1), backend="float32")
 
 
 # Files
@@ -294,7 +294,7 @@ def heaviest(share):
     yield Program((1, 1, 1), [Upsample((3, 3)), TransposedConvolution(kernel, one, 12, (1, 1), (0, 0), (0, 0))])
     side = int(8190 * share**0.5)
     table = Lookup(np.zeros(2**16 + 1, np.int16))
-    yield Program((1, 1, 1), [Upsample((side, side)), table, Rectify(), table])
+    yield Program((1, 1, 1), [Upsample((side, side)), table, Relu(), table])
 
 
 @pytest.mark.parametrize("share", [1 / 64, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])])

@@ -108,7 +108,7 @@ def test_more_is_asked_more_is_given(digits):
         model.set_params(training__epochs=6, bottleneck__prior="independent", training__batch_size=32).fit(
             digits[0][:500]
         )
-        usual = model.codec_.qualities[model.codec_.usual]
+        usual = model.codec_.qualities[model.codec_.default]
         psnr.append(usual.psnr_db)
         rate.append(usual.bytes_per_record)
     assert psnr[0] < psnr[1]

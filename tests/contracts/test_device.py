@@ -245,8 +245,8 @@ def test_the_integer_decoder_runs_there():
     for network, bottleneck in ((Convolutional(channels=(2,)), "plain"), (SMALL["network"], CODES["vector-quantised"])):
         codec = small(network=network, bottleneck=bottleneck).fit(IMAGES).codec_
         symbols = codec.golden
-        x = codec.qualities[codec.usual].rescale.run(symbols)
-        np.testing.assert_array_equal(codec.program.run(x, carrier="torch:cuda"), codec.program.run(x))
+        x = codec.qualities[codec.default].rescale.run(symbols)
+        np.testing.assert_array_equal(codec.program.run(x, backend="torch:cuda"), codec.program.run(x))
 
 
 LARGE = np.random.default_rng(0).integers(0, 256, (64, 64, 64), np.uint8)

@@ -11,8 +11,8 @@ import narrows
 from narrows.archive import inspect
 from narrows.archive.chunks import read_chunk
 from narrows.codec.residual.causal import as_image
+from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.contract import Lattice, encode
-from narrows.codec.residual.kept import Kind
 from narrows.errors import InvalidParameterError, ModelFileError
 from narrows.lossless import Causal
 from narrows.numerics.randomness import Stream, generator

@@ -296,10 +296,10 @@ def test_archives_keep_the_indices_and_restore_what_the_model_does(fitted, digit
 def test_restoring_does_not_depend_on_batches_or_on_what_carries_the_numbers(fitted, digits):
     _, model = fitted
     codec, symbols = model.codec_, model.quantise(digits[1][:60])
-    expected = codec.decode(symbols, 0, carrier="int64")
-    for carrier in ("float64", "int64", "torch"):
+    expected = codec.decode(symbols, 0, backend="int64")
+    for backend in ("float64", "int64", "torch"):
         for size in (1, 7, 60):
-            parts = [codec.decode(symbols[at : at + size], 0, carrier=carrier) for at in range(0, 60, size)]
+            parts = [codec.decode(symbols[at : at + size], 0, backend=backend) for at in range(0, 60, size)]
             np.testing.assert_array_equal(np.concatenate(parts), expected)
 
 

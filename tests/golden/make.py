@@ -26,8 +26,10 @@ import narrows.data
 from narrows.archive.chunks import read_chunk
 from narrows.bottlenecks import VectorQuantised
 from narrows.codec.residual.causal import Causal as FrozenNetwork
+from narrows.codec.residual.chunk import encode_chunk
+from narrows.codec.residual.coded import CodedResidual, Kind
 from narrows.codec.residual.grid import Grid
-from narrows.codec.residual.kept import Kept, Kind, _predicted, keep
+from narrows.codec.residual.predicted import encode_predicted
 from narrows.lossless import Causal
 from narrows.networks import Dense, Strided
 
@@ -115,27 +117,27 @@ def bounded() -> dict[str, tuple[str | None, np.ndarray, float, str]]:
     }
 
 
-def keep_as(way: str) -> Callable[..., Kept]:
+def keep_as(way: str) -> Callable[..., CodedResidual]:
     """Return what keeps records in a way of its own choice, not in the smallest."""
 
     def keep_so(
         records: np.ndarray, decoded: np.ndarray, _n_code: int, grid: Grid, causal: FrozenNetwork | None
-    ) -> Kept:
+    ) -> CodedResidual:
         if causal is not None:
-            return _predicted(records, decoded if way == "causal on code" else None, grid, causal)
+            return encode_predicted(records, decoded if way == "causal on code" else None, grid, causal)
         if way == "exact":
-            return replace(_predicted(records, None, Grid(grid.dtype, 0)), kind=Kind.EXACT)
-        return _predicted(records, decoded if way == "linear on code" else None, grid)
+            return replace(encode_predicted(records, None, Grid(grid.dtype, 0)), kind=Kind.EXACT)
+        return encode_predicted(records, decoded if way == "linear on code" else None, grid)
 
-    return keep if way == "smallest" else keep_so
+    return encode_chunk if way == "smallest" else keep_so
 
 
 def kinds_of(archive: Path, model: Path | None) -> list[str]:
     """Return how an archive with a bound keeps its chunks."""
     with narrows.open_archive(archive, model=model) as opened:
         index = opened._index
-        rests = [read_chunk(opened._source, opened.metadata, index, chunk).rest for chunk in range(len(index.offsets))]
-    return [Kind(rest.kind).name for rest in rests if rest is not None]
+        payloads = [read_chunk(opened._source, opened.metadata, index, chunk) for chunk in range(len(index.offsets))]
+    return [Kind(payload.residual.kind).name for payload in payloads if payload.residual is not None]
 
 
 def add_bounded(described: dict[str, dict]) -> None:
@@ -151,7 +153,7 @@ def add_bounded(described: dict[str, dict]) -> None:
             2, network=Dense(widths=(4,)), training=training, residual=residual, random_state=0
         ).fit(np.nan_to_num(records, posinf=0, neginf=0) if records.dtype.kind == "f" else records)  # fmt: skip
         middle = 2 * len(records) // 3
-        with mock.patch("narrows.archive.writer.keep", keep_as(way)):
+        with mock.patch("narrows.archive.writer.encode_chunk", keep_as(way)):
             narrows.compress(records[:middle], archive, model=maker, embed_model=model is None, max_error=bound)
             narrows.compress(records[middle:], archive, model=maker, append=True, max_error=bound)
         found = narrows.restore(archive, model=model)

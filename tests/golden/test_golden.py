@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("loops")
 
 HERE = Path(__file__).parent
 VERSIONS = sorted(folder for folder in HERE.glob("v*") if (folder / "hashes.json").is_file())
-CARRIERS = ["float64", "int64"]
+BACKENDS = ["float64", "int64"]
 
 
 def _make():
@@ -90,11 +90,11 @@ def test_there_are_golden_files():
         assert sum(file.stat().st_size for file in folder.iterdir()) < make.MOST_BYTES
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(("folder", "archive", "facts"), ARCHIVES)
-def test_archives_restore_to_what_they_did(folder, archive, facts, carrier):
+def test_archives_restore_to_what_they_did(folder, archive, facts, backend):
     codec = codec_of(folder, archive, facts["model"])
-    codec._carrier = carrier
+    codec._backend = backend
     restored = narrows.restore(folder / archive, model=codec)
     assert list(restored.shape) == facts["shape"]
     assert make.sha256(restored) == facts["restored"]
@@ -106,17 +106,17 @@ def test_archives_restore_to_what_they_did(folder, archive, facts, carrier):
 def test_models_are_read(folder, model, facts):
     codec, loaded = read_frozen(folder / model), narrows.load(folder / model)
     assert codec.digest == loaded.codec_.digest == facts["digest"]
-    records = codec.decode(make.probes(codec.n_symbols), codec.usual)
-    symbols = loaded.quantise(records, codec.usual)
-    assert loaded.codec_.decode(symbols, codec.usual).shape == records.shape
+    records = codec.decode(make.probes(codec.n_symbols), codec.default)
+    symbols = loaded.quantise(records, codec.default)
+    assert loaded.codec_.decode(symbols, codec.default).shape == records.shape
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(("folder", "model", "facts"), MODELS)
-def test_every_quality_restores_what_it_did(folder, model, facts, carrier):
+def test_every_quality_restores_what_it_did(folder, model, facts, backend):
     codec = read_frozen(folder / model)
     symbols = make.probes(codec.n_symbols)
-    restored = [codec.decode(symbols, quality, carrier=carrier) for quality in range(len(codec.qualities))]
+    restored = [codec.decode(symbols, quality, backend=backend) for quality in range(len(codec.qualities))]
     assert [make.sha256(records) for records in restored] == facts["restored"]
 
 

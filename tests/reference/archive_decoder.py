@@ -392,7 +392,7 @@ class Message(NamedTuple):
     escapes: bytes
 
 
-class Rest(NamedTuple):
+class Residual(NamedTuple):
     """What brings records back within the bound."""
 
     kind: int
@@ -401,13 +401,13 @@ class Rest(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """A chunk: the checksum of each group, the coded symbols, a name for each record, and the rest."""
+    """A chunk: the checksum of each group, the coded symbols, a name for each record, and the residual."""
 
     n_records: int
     group_crcs: Array
     message: Message | None
     names: list[str]
-    rest: Rest | None
+    residual: Residual | None
 
 
 def parse_chunk(archive: Archive, entry: Entry) -> Chunk:
@@ -424,14 +424,14 @@ def parse_chunk(archive: Archive, entry: Entry) -> Chunk:
     lengths = [16, 4 * n_groups, 4 * n_lanes, 2 * n_words, n_escapes, n_names]
     _, crcs, states, words, escapes, packed, behind = cut(payload, lengths)
     message = Message(np.frombuffer(states, "<u4"), np.frombuffer(words, "<u2"), escapes)
-    rest = None
+    residual = None
     if archive.header.max_error is None:
-        require(block.coding == 1 and not behind, "the lengths in a chunk do not add up, or it has a rest")
+        require(block.coding == 1 and not behind, "the lengths in a chunk do not add up, or it has a residual")
     else:
         require(block.coding != 1, "a chunk keeps no bound")
-        rest = parse_rest(behind, n, archive.header)
+        residual = parse_residual(behind, n, archive.header)
     crcs_of_groups = np.frombuffer(crcs, "<u4")
-    return Chunk(n, crcs_of_groups, message if n_lanes else None, parse_names(packed, n), rest)
+    return Chunk(n, crcs_of_groups, message if n_lanes else None, parse_names(packed, n), residual)
 
 
 def cut(data: bytes, lengths: list[int]) -> list[bytes]:
@@ -441,13 +441,13 @@ def cut(data: bytes, lengths: list[int]) -> list[bytes]:
     return [data[low:high] for low, high in itertools.pairwise([*ends, len(data)])]
 
 
-def parse_rest(data: bytes, n: int, header: Header) -> Rest:
-    """Read the head of a rest."""
+def parse_residual(data: bytes, n: int, header: Header) -> Residual:
+    """Read the head of a residual."""
     kind, largest = struct.unpack("<B7xd", take(data, 0, 16))
     require(kind in (LINEAR, LOSSLESS, ZSTD, PLAIN, CAUSAL), "a chunk is kept in a way that needs a newer reader")
     require(0 <= largest <= (header.max_error or 0.0), "a chunk's largest error is beyond the bound")
-    require(len(data) - 16 <= n * math.prod(header.shape) * header.dtype.itemsize, "a rest is too long")
-    return Rest(kind, largest, data[16:])
+    require(len(data) - 16 <= n * math.prod(header.shape) * header.dtype.itemsize, "a residual is too long")
+    return Residual(kind, largest, data[16:])
 
 
 def parse_names(packed: bytes, n: int) -> list[str]:
@@ -478,10 +478,10 @@ def restore_chunk(archive: Archive, model: Model, entry: Entry) -> Array:
     if chunk.message is not None:
         symbols = decode(quality.entropy, chunk.message, chunk.n_records)
         records = restore(model, quality, symbols)
-    if chunk.rest is not None:
-        records = make_good(chunk.rest, records, chunk.n_records, archive.header, model.network)
+    if chunk.residual is not None:
+        records = make_good(chunk.residual, records, chunk.n_records, archive.header, model.network)
     if records is None:
-        raise ValueError("a chunk holds neither a code nor a rest")
+        raise ValueError("a chunk holds neither a code nor a residual")
     size = archive.header.group_records
     for number, crc in enumerate(chunk.group_crcs.tolist()):
         group = records[number * size : (number + 1) * size]
@@ -551,18 +551,20 @@ def grid_of(dtype: np.dtype[Any], max_error: float) -> Grid:
     return Grid(dtype, 2 * min(math.floor(max_error), 1 << 48) + 1, lowest, highest, 0.0)
 
 
-def make_good(rest: Rest, restored: Array | None, n: int, header: Header, network: Network | None = None) -> Array:
+def make_good(
+    residual: Residual, restored: Array | None, n: int, header: Header, network: Network | None = None
+) -> Array:
     """Bring n records back within the bound; `restored` is what the code alone makes of them, if there is one."""
     shape, dtype = (n, *header.shape), header.dtype
-    if rest.kind == CAUSAL:
+    if residual.kind == CAUSAL:
         if network is None:
             raise ValueError("a chunk needs a network that the model does not have")
-        return from_linear(rest.data, restored, grid_of(dtype, header.max_error or 0.0), shape, network)
-    if rest.kind in (LINEAR, LOSSLESS):
-        grid = grid_of(dtype, (header.max_error or 0.0) if rest.kind == LINEAR else 0.0)
-        return from_linear(rest.data, restored, grid, shape)
-    data = rest.data
-    if rest.kind == ZSTD:
+        return from_linear(residual.data, restored, grid_of(dtype, header.max_error or 0.0), shape, network)
+    if residual.kind in (LINEAR, LOSSLESS):
+        grid = grid_of(dtype, (header.max_error or 0.0) if residual.kind == LINEAR else 0.0)
+        return from_linear(residual.data, restored, grid, shape)
+    data = residual.data
+    if residual.kind == ZSTD:
         try:
             require(zstandard.frame_content_size(data) == math.prod(shape) * dtype.itemsize, "a frame is of other size")
             data = zstandard.ZstdDecompressor().decompress(data, allow_extra_data=False)
@@ -575,14 +577,14 @@ def make_good(rest: Rest, restored: Array | None, n: int, header: Header, networ
 def from_linear(data: bytes, restored: Array | None, grid: Grid, shape: Shape, network: Network | None = None) -> Array:
     """Read the kind LINEAR, or CAUSAL, for which there is a network."""
     n, n_values = shape[0], math.prod(shape[1:])
-    n_weights, n_lanes, n_words, n_escapes, n_wild, raw = struct.unpack("<5IB3x", take(data, 0, 24))
-    require(1 <= n_lanes <= 4096 and n_words <= n * n_values and raw <= 56, "a rest breaks the limits")
-    require(n_lanes >= n or n_values * -(-n // n_lanes) <= 1 << 20, "a rest has too few lanes")
-    require(n_values <= 1 << 22 and grid.step << raw <= 1 << 58, "a rest breaks the limits")
+    n_weights, n_lanes, n_words, n_escapes, n_exceptions, raw = struct.unpack("<5IB3x", take(data, 0, 24))
+    require(1 <= n_lanes <= 4096 and n_words <= n * n_values and raw <= 56, "a residual breaks the limits")
+    require(n_lanes >= n or n_values * -(-n // n_lanes) <= 1 << 20, "a residual has too few lanes")
+    require(n_values <= 1 << 22 and grid.step << raw <= 1 << 58, "a residual breaks the limits")
     n_low = -(-n * raw // 8)
-    lengths = [24, n_weights, 4 * n_lanes, 2 * n_words, n_escapes, n_values * n_low, n_wild]
-    _, weights, states, words, escapes, low, wild, behind = cut(data, lengths)
-    require(not behind, "the lengths in a rest do not add up")
+    lengths = [24, n_weights, 4 * n_lanes, 2 * n_words, n_escapes, n_values * n_low, n_exceptions]
+    _, weights, states, words, escapes, low, exceptions, behind = cut(data, lengths)
+    require(not behind, "the lengths in a residual do not add up")
     order = np.arange(n_values) if network is None else network.order
     anchors = np.zeros((n_values, n), np.int64)
     if restored is not None:
@@ -591,12 +593,12 @@ def from_linear(data: bytes, restored: Array | None, grid: Grid, shape: Shape, n
     if network is None:
         predictor = Predictor(weights, grid, raw, anchors, shape[1:], has_code=restored is not None)
     else:
-        require(not weights, "a rest has weights that nothing is to be done with")
+        require(not weights, "a residual has weights that nothing is to be done with")
         predictor = NetworkPredictor(network, grid, raw, anchors, has_code=restored is not None)
     message = Message(np.frombuffer(states, "<u4"), np.frombuffer(words, "<u2"), escapes)
     units = decode_units(predictor, message, [low[at : at + n_low] for at in range(0, len(low), n_low)] if raw else [])
     values = grid.values(units)
-    put_wild(wild, values)
+    put_exceptions(exceptions, values)
     records = np.empty((n, n_values), values.dtype)
     records[:, order] = values.T
     return records.reshape(shape)
@@ -635,17 +637,17 @@ def low_bits(data: bytes, n: int, raw: int) -> Array:
     return numbers
 
 
-def put_wild(data: bytes, values: Array) -> None:
-    """Replace the wild values, in place."""
+def put_exceptions(data: bytes, values: Array) -> None:
+    """Replace the exceptions, in place."""
     if not data:
         return
     each = 4 + values.itemsize
     inflated = inflate(data, each * values.size)
     m, left = divmod(len(inflated), each)
-    require(m > 0 and left == 0, "wild values are cut off")
+    require(m > 0 and left == 0, "exceptions are cut off")
     gaps = np.frombuffer(inflated, "<u4", m).astype(np.int64)
     places = np.cumsum(gaps)
-    require(np.all(gaps[1:] > 0) and places[-1] < values.size, "wild values are where there are none")
+    require(np.all(gaps[1:] > 0) and places[-1] < values.size, "exceptions are where there are no values")
     values.reshape(-1)[places] = np.frombuffer(inflated, values.dtype, m, 4 * m)
 
 

@@ -18,14 +18,16 @@ from PIL import Image
 import narrows
 from narrows.bottlenecks import VectorQuantised
 from narrows.codec import read_frozen
-from narrows.codec.operations import Branches, Clip, Lookup, Rectify, Reshape
+from narrows.codec.operations import Branches, Clip, Lookup, Relu, Reshape
 from narrows.codec.operations import Dense as Dense16
 from narrows.codec.program import Program
-from narrows.codec.residual import kept as kept_module
+from narrows.codec.residual import predicted
 from narrows.codec.residual.causal import Causal as FrozenNetwork
 from narrows.codec.residual.causal import as_image
+from narrows.codec.residual.chunk import decode_chunk, encode_chunk
+from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.grid import Grid
-from narrows.codec.residual.kept import Kind, _predicted, give_back, keep
+from narrows.codec.residual.predicted import encode_predicted
 from narrows.lossless import Causal
 from narrows.networks import Convolutional, Dense, Strided
 
@@ -80,7 +82,7 @@ def n_escape_bytes(path):
 
 
 def kinds(path):
-    return {chunk.rest.kind for chunk in chunks(path)}
+    return {chunk.residual.kind for chunk in chunks(path)}
 
 
 # Models, each trained once
@@ -203,7 +205,7 @@ def test_the_example_of_linear_prediction():
     expected = [[[9, 12], [12, 15]], [[21, 21], [24, 24]], [[30, 33], [30, 249]]]
     grid = decoder.grid_of(np.dtype("u1"), 1.0)
     assert decoder.from_linear(data, None, grid, (3, 2, 2)).tolist() == expected
-    assert give_back(Kind.LINEAR, data, None, Grid(np.dtype("u1"), 1), (3, 2, 2)).tolist() == expected
+    assert decode_chunk(Kind.LINEAR, data, None, Grid(np.dtype("u1"), 1), (3, 2, 2)).tolist() == expected
 
 
 def test_the_example_of_bins():
@@ -226,7 +228,7 @@ def curve(seed):
 
 def beside_a_network():
     network = (Clip(-5000, 7000), layer(2, 9, 4), curve(3), layer(4, 6, 9))
-    branches = Branches(((layer(1, 6, 4),), network, (Rectify(), layer(1, 6, 4))), (3, 0, 32), 2)
+    branches = Branches(((layer(1, 6, 4),), network, (Relu(), layer(1, 6, 4))), (3, 0, 32), 2)
     return Program((4,), [Branches(((), (curve(5),)), (1, 0), 1), branches, curve(3), Reshape((2, 3))])
 
 
@@ -398,15 +400,15 @@ def extremes(dtype):
 def assert_same_rests(records, decoded, bound, *, with_smallest=False):
     """Both readers make the same of what is kept; return the kinds that were tried."""
     grid = Grid(records.dtype, bound)
-    tries = [_predicted(records, decoded, grid), _predicted(records, None, grid)]
-    exact = tries[0] if bound == 0 else _predicted(records, decoded, Grid(records.dtype, 0))
+    tries = [encode_predicted(records, decoded, grid), encode_predicted(records, None, grid)]
+    exact = tries[0] if bound == 0 else encode_predicted(records, decoded, Grid(records.dtype, 0))
     tries.append(replace(exact, kind=Kind.EXACT))
     if with_smallest:
-        tries.append(keep(records, decoded, 0, grid))
+        tries.append(encode_chunk(records, decoded, 0, grid))
     header = SimpleNamespace(shape=records.shape[1:], dtype=records.dtype.newbyteorder("<"), max_error=float(bound))
     for kept in tries:
-        rest = decoder.Rest(int(kept.kind), 0.0, kept.data)
-        found = decoder.make_good(rest, decoded if kept.needs_code else None, len(records), header)
+        residual = decoder.Residual(int(kept.kind), 0.0, kept.data)
+        found = decoder.make_good(residual, decoded if kept.needs_code else None, len(records), header)
         assert (found.shape, found.dtype) == (records.shape, records.dtype)
         assert found.tobytes() == kept.restored.tobytes()
     return {kept.kind for kept in tries}
@@ -449,7 +451,7 @@ def test_rests_of_many_records(dtype, n, shape):
 
 def test_rests_of_several_lanes():
     records = noise(100, 6, 6)
-    assert kept_module._SIZES.unpack_from(_predicted(records, None, Grid(records.dtype, 1)).data)[1] > 1
+    assert predicted.SIZES.unpack_from(encode_predicted(records, None, Grid(records.dtype, 1)).data)[1] > 1
     assert_same_rests(records, noise(100, 6, 6, seed=1), 1)
 
 
@@ -506,18 +508,18 @@ def with_network(request, colour_images):
 
 
 def causally(records, _decoded, _n_code, grid, causal):
-    return _predicted(records, None, grid, causal)
+    return encode_predicted(records, None, grid, causal)
 
 
 def causally_on_the_code(records, decoded, _n_code, grid, causal):
-    return _predicted(records, decoded, grid, causal)
+    return encode_predicted(records, decoded, grid, causal)
 
 
 @pytest.mark.parametrize("way", [causally, causally_on_the_code])
 @pytest.mark.parametrize("bound", [0, 3])
 def test_images_under_a_network(tmp_path, monkeypatch, with_network, bound, way):
     model, images = with_network
-    monkeypatch.setattr("narrows.archive.writer.keep", way)
+    monkeypatch.setattr("narrows.archive.writer.encode_chunk", way)
     for embed in (False, True):
         path = tmp_path / f"{embed}.narrows"
         narrows.compress(images, path, model=model, max_error=bound, embed_model=embed)
@@ -559,21 +561,21 @@ def network_of(shape, dtype, seed):
     ],
 )
 @pytest.mark.parametrize("raw_bits", [0, 1, 5, 56])
-def test_rests_under_networks_of_every_type(monkeypatch, dtype, shape, bound, raw_bits):
+def test_residuals_under_networks_of_every_type(monkeypatch, dtype, shape, bound, raw_bits):
     """With low bits too, which narrows reads and never writes."""
     network, other = network_of(shape, dtype, seed=len(dtype) + len(shape) + raw_bits)
     records, decoded = walks(dtype, 4, *shape), walks(dtype, 4, *shape, seed=1)
     grid = Grid(records.dtype, bound)
     raw_bits = min(raw_bits, 58 - grid.step.bit_length())  # or steps would be too coarse
-    lattice = kept_module._lattice
-    monkeypatch.setattr(kept_module, "_lattice", lambda *args: lattice(*args[:4], raw_bits))
+    lattice = predicted._lattice
+    monkeypatch.setattr(predicted, "_lattice", lambda *args: lattice(*args[:4], raw_bits))
     header = SimpleNamespace(shape=shape, dtype=records.dtype.newbyteorder("<"), max_error=float(bound))
     for code in (None, decoded):
-        kept = _predicted(records, code, grid, network)
-        found = decoder.make_good(decoder.Rest(decoder.CAUSAL, 0.0, kept.data), code, len(records), header, other)
+        kept = encode_predicted(records, code, grid, network)
+        found = decoder.make_good(decoder.Residual(decoder.CAUSAL, 0.0, kept.data), code, len(records), header, other)
         assert found.dtype == records.dtype
         assert found.tobytes() == kept.restored.tobytes()
-        again = give_back(Kind.CAUSAL, kept.data, code, grid, records.shape, causal=network)
+        again = decode_chunk(Kind.CAUSAL, kept.data, code, grid, records.shape, causal=network)
         assert again.tobytes() == kept.restored.tobytes()
 
 

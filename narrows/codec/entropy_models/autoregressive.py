@@ -101,8 +101,8 @@ class Autoregressive(EntropyModel):
         )
         return cls(predictor, FrequencyTables.from_counts(counted, precision=precision), numbers)
 
-    def place(self, symbols: NDArray[np.int32], *, carrier: type[np.float64 | np.int64] = np.float64) -> Placed:
-        offsets, contexts = _predicted(self.predictor, symbols, carrier)
+    def place(self, symbols: NDArray[np.int32], *, dtype: type[np.float64 | np.int64] = np.float64) -> Placed:
+        offsets, contexts = _predicted(self.predictor, symbols, dtype)
         return Placed(*self.tables.entries(self.table_numbers[contexts], symbols - offsets))
 
     def pop(
@@ -111,10 +111,10 @@ class Autoregressive(EntropyModel):
         escapes: Escapes,
         n_records: int,
         *,
-        carrier: type[np.float64 | np.int64] = np.float64,
+        dtype: type[np.float64 | np.int64] = np.float64,
     ) -> NDArray[np.int32]:
         symbols = np.empty((self.n_symbols, n_records), np.int32)
-        run = self.predictor.start(n_records, carrier=carrier)
+        run = self.predictor.start(n_records, dtype=dtype)
         for position in range(self.n_symbols):
             expected = run.predict()
             values = decoder.pop(n_records, self.tables.lookup(), self.table_numbers[expected.contexts])
@@ -151,11 +151,11 @@ def _pair(settings: Mapping[str, Any], name: str) -> tuple[int, int]:
 
 
 def _predicted(
-    predictor: Predictor, symbols: NDArray[np.int32], carrier: type[np.float64 | np.int64] = np.float64
+    predictor: Predictor, symbols: NDArray[np.int32], dtype: type[np.float64 | np.int64] = np.float64
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Return offsets and contexts, each of shape (D, n), for symbols (D, n), in coding order, that are all known."""
     offsets, contexts = np.empty(symbols.shape, np.int32), np.empty(symbols.shape, np.int64)
-    run = predictor.start(symbols.shape[1], carrier=carrier)
+    run = predictor.start(symbols.shape[1], dtype=dtype)
     for position, known in enumerate(symbols):
         expected = run.predict()
         offsets[position], contexts[position] = expected.offsets, expected.contexts

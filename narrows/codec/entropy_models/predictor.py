@@ -172,35 +172,35 @@ class Predictor:
         largest: NDArray[np.int64] = np.abs(self.biases).max(axis=0) + _MAX_SEEN * np.abs(inwards).sum(axis=0)
         return largest
 
-    def start(self, n_records: int, *, carrier: type[np.float64 | np.int64] = np.float64) -> Run:
+    def start(self, n_records: int, *, dtype: type[np.float64 | np.int64] = np.float64) -> Run:
         """Return a run over n records, before the first position.
 
         Parameters
         ----------
         n_records : int
             The number of records n.
-        carrier : numpy.float64 or numpy.int64
-            What carries the numbers: fast, or the referee. Both find the same.
+        dtype : numpy.float64 or numpy.int64
+            The type to compute in: the fast one, or the referee. Both give the same numbers.
         """
-        return Run(self, n_records, np.dtype(carrier))
+        return Run(self, n_records, np.dtype(dtype))
 
 
 class Run:
     """A predictor on its way through the symbols of n records, in coding order: `predict`, then `see`, and so on."""
 
-    def __init__(self, predictor: Predictor, n_records: int, carrier: np.dtype[Any]) -> None:
-        self._predictor, self._carrier, self._position = predictor, carrier, 0
+    def __init__(self, predictor: Predictor, n_records: int, dtype: np.dtype[Any]) -> None:
+        self._predictor, self._dtype, self._position = predictor, dtype, 0
         n_hidden = predictor.weights_in.shape[1]
         self._is_compiled = (
-            inner.compiled is not None and carrier == np.float64 and predictor.largest_hidden < _LARGEST_INT32
+            inner.compiled is not None and dtype == np.float64 and predictor.largest_hidden < _LARGEST_INT32
         )
-        in_type = np.dtype(np.int32) if self._is_compiled else carrier
+        in_type = np.dtype(np.int32) if self._is_compiled else dtype
         self._weights_in = predictor.weights_in.astype(in_type)
-        self._weights_near, self._biases = predictor.weights_near.astype(carrier), predictor.biases.astype(carrier)
+        self._weights_near, self._biases = predictor.weights_near.astype(dtype), predictor.biases.astype(dtype)
         self._hidden = np.empty((n_records, n_hidden), in_type)  # e
         self._seen = np.empty((predictor.n_symbols, n_records), np.int8)  # in coding order, within ±127
         self._batch = max(1, _BATCH_VALUES // max(1, n_hidden))
-        self._scratch = np.empty((min(self._batch, n_records), n_hidden), carrier)
+        self._scratch = np.empty((min(self._batch, n_records), n_hidden), dtype)
 
     def predict(self) -> Prediction:
         """Return what to expect of the next symbol."""
@@ -237,20 +237,20 @@ class Run:
     def _predict(self) -> Prediction:
         p = self._predictor
         place, channel = divmod(self._position, p.n_channels)
-        weights = np.ascontiguousarray(p.weights_out[channel].T, self._carrier)
-        outputs = np.empty((len(self._hidden), 2), self._carrier)
+        weights = np.ascontiguousarray(p.weights_out[channel].T, self._dtype)
+        outputs = np.empty((len(self._hidden), 2), self._dtype)
         for batch in self._batches():
             hidden = self._hidden[batch]
             scratch = self._scratch[: len(hidden)]
             if channel == 0:
                 self._enter(place, batch)
             else:
-                seen = self._seen[self._position - 1, batch].astype(self._carrier)
+                seen = self._seen[self._position - 1, batch].astype(self._dtype)
                 np.multiply(seen[:, None], self._weights_in[channel - 1], out=scratch)
                 np.add(hidden, scratch, out=hidden)
             np.maximum(hidden, 0, out=scratch)
             np.matmul(scratch, weights, out=outputs[batch])
-        outputs += p.biases_out[place, channel].astype(self._carrier)
+        outputs += p.biases_out[place, channel].astype(self._dtype)
         m = _shifted(outputs[:, 0], p.shifts[0])
         scales = np.clip(_shifted(outputs[:, 1], p.shifts[1]), 0, p.n_scales - 1)
         offsets = np.clip(m >> (p.n_phases.bit_length() - 1), -MAX_SYMBOL, MAX_SYMBOL)
@@ -266,7 +266,7 @@ class Run:
         sums = self._scratch[: len(hidden)]
         sums[:] = self._biases[place]
         for neighbour, at in self._predictor.neighbours(place):
-            seen = self._seen[at * n : (at + 1) * n, batch].T.astype(self._carrier)
+            seen = self._seen[at * n : (at + 1) * n, batch].T.astype(self._dtype)
             sums += seen @ self._weights_near[neighbour * n : (neighbour + 1) * n]
         hidden[:] = sums
 

@@ -1,10 +1,10 @@
-"""Freezing a trained model: the integer decoder, and ways to write its codes as whole numbers.
+"""Freezing a trained model: the integer decoder, and operating points measured on training data.
 
 The codes of a rounded bottleneck are cut into steps of about 1, as it was trained for, and some wider and narrower.
 Those of a vector-quantised one are whole numbers already, the indices of its codewords.
 Those of any other model are cut into steps by how much they matter.
 With g_d the mean squared change of the output for a change of one in number d of the code, steps Δ_d = c / √g_d add
-the same error c² / 12 for each number, which is the best there is at high rates; c runs over a ladder, from where
+the same error c² / 12 for each number, which is the best there is at high rates; c runs over a range, from where
 quantisation costs several times the model's own error to where it costs next to nothing.
 """
 
@@ -27,7 +27,8 @@ from narrows.codec.arithmetic import HIGHEST, LOWEST
 from narrows.codec.entropy_models import MAX_SYMBOL, EntropyModel, Independent
 from narrows.codec.freezing.decoder import FrozenDecoder, freeze_decoder
 from narrows.codec.freezing.priors import freeze_indices, freeze_prior
-from narrows.codec.frozen import FrozenCodec, Quality
+from narrows.codec.frozen import FrozenCodec
+from narrows.codec.operating_point import OperatingPoint
 from narrows.codec.operations import Codebook, Rescale, Reshape, Transpose
 from narrows.codec.output import Output
 from narrows.codec.program import Program
@@ -47,7 +48,7 @@ SAMPLE_BYTES = 1 << 26
 _MEASURED = 1024  # records whose reconstructions are compared
 _GOLDEN = 4
 _ADDED_ERROR = tuple(2.0**-k for k in range(-3, 7))
-"""Error of quantisation over the model's own, for each step of the ladder."""
+"""Error of quantisation over the model's own, for each candidate, from coarse to fine."""
 
 _OCTAVE = tuple(2.0 ** (k / 2) for k in (2, 1, 0, -1, -2))
 """Steps of a rounded code, over the one that it was trained for."""
@@ -88,13 +89,13 @@ def freeze(chain: Chain, records: NDArray[Any], peak: float) -> FrozenCodec:
         with torch.no_grad():
             decoder = freeze_decoder(chain, _decoded(chain, codes[:_MEASURED]))
         output = _output(chain, decoder, records.dtype)
-        rungs = _rungs(chain, codes, records, decoder)
+        candidates = _candidates(chain, codes, records, decoder)
     finally:
         chain.train(was_training)
     fitting = _Fitting(decoder.program, output, codes.flatten(1).double().cpu().numpy(), records, peak)
-    measured = [fitting.quality(rung) for rung in rungs]
-    usual = measured[_usual(chain, measured)]
-    qualities = [one for one in measured if one is usual or not _is_beaten(one, measured)]
+    measured = [fitting.measured(candidate) for candidate in candidates]
+    default = measured[_default(chain, measured)]
+    qualities = [one for one in measured if one is default or not _is_beaten(one, measured)]
     if not isinstance(chain.bottleneck, RoundedModule):
         qualities = _improving(qualities)
     return FrozenCodec(
@@ -103,14 +104,14 @@ def freeze(chain: Chain, records: NDArray[Any], peak: float) -> FrozenCodec:
         tuple(qualities),
         z_shape=chain.bottleneck.z_shape,
         peak=peak,
-        usual=qualities.index(usual),
-        golden=_golden(fitting, rungs),
+        default=qualities.index(default),
+        golden=_golden(fitting, candidates),
     )
 
 
 @dataclass(frozen=True, eq=False)
-class _Rung:
-    """A way to write codes as whole numbers, not yet measured; as `Quality` has them."""
+class _Candidate:
+    """An operating point that is not measured yet."""
 
     steps: NDArray[np.float64]
     entropy: EntropyModel
@@ -119,7 +120,7 @@ class _Rung:
 
 @dataclass(frozen=True, eq=False)
 class _Fitting:
-    """What qualities are measured with."""
+    """What candidates are measured with: the integer decoder, and codes and records of the training data."""
 
     program: Program
     output: Output
@@ -127,18 +128,18 @@ class _Fitting:
     records: NDArray[Any]
     peak: float
 
-    def quality(self, rung: _Rung) -> Quality:
-        """Return a quality and what it gives on the records."""
-        symbols = to_symbols(self.codes, rung.steps)
-        x = self.program.run(rung.rescale.run(symbols[:_MEASURED]))
+    def measured(self, candidate: _Candidate) -> OperatingPoint:
+        """Return a candidate as an operating point, measured on the records."""
+        symbols = to_symbols(self.codes, candidate.steps)
+        x = self.program.run(candidate.rescale.run(symbols[:_MEASURED]))
         difference = self.output.of(x).astype(np.float64) - self.records[:_MEASURED].astype(np.float64)
         mse = np.square(difference).reshape(len(difference), -1).mean(1)
-        return Quality(
-            rescale=rung.rescale,
-            entropy=rung.entropy,
-            steps=rung.steps,
+        return OperatingPoint(
+            rescale=candidate.rescale,
+            entropy=candidate.entropy,
+            steps=candidate.steps,
             psnr_db=psnr_db(float(mse.mean()), self.peak),
-            bytes_per_record=float(rung.entropy.bits(symbols).mean()) / 8,
+            bytes_per_record=float(candidate.entropy.bits(symbols).mean()) / 8,
             mse_limit=_FAR * float(np.quantile(mse, 1 - _OUTLIERS)),
         )
 
@@ -158,7 +159,7 @@ def psnr_db(mse: float, peak: float) -> float:
     return 20 * math.log10(peak) - 10 * math.log10(mse) if mse > 0 and peak > 0 else math.inf
 
 
-def _improving(qualities: list[Quality]) -> list[Quality]:
+def _improving(qualities: list[OperatingPoint]) -> list[OperatingPoint]:
     """Return the qualities that are better than every coarser one; others cost bytes for nothing."""
     best = -math.inf
     kept = []
@@ -169,40 +170,40 @@ def _improving(qualities: list[Quality]) -> list[Quality]:
     return kept
 
 
-def _usual(chain: Chain, qualities: list[Quality]) -> int:
-    """Return the quality for those who ask for none: the one trained for, else the coarsest that is near the best."""
+def _default(chain: Chain, qualities: list[OperatingPoint]) -> int:
+    """Return the index of the default quality: the one trained for, else the coarsest that is near the best."""
     if isinstance(chain.bottleneck, RoundedModule):
         return _OCTAVE.index(1.0)
     best = max(one.psnr_db for one in qualities)
     return next(position for position, one in enumerate(qualities) if one.psnr_db >= best - _NEAR_ENOUGH_DB)
 
 
-def _is_beaten(quality: Quality, others: list[Quality]) -> bool:
+def _is_beaten(quality: OperatingPoint, others: list[OperatingPoint]) -> bool:
     """Return whether another quality is better in fewer bytes."""
     return any(
         other.psnr_db >= quality.psnr_db and other.bytes_per_record < quality.bytes_per_record for other in others
     )
 
 
-def _rungs(chain: Chain, z: Tensor, records: NDArray[Any], decoder: FrozenDecoder) -> list[_Rung]:
-    """Return the ways to write codes as whole numbers, from coarse to fine."""
+def _candidates(chain: Chain, z: Tensor, records: NDArray[Any], decoder: FrozenDecoder) -> list[_Candidate]:
+    """Return the candidates, from coarse to fine."""
     codes, bottleneck = z.flatten(1).double().cpu().numpy(), chain.bottleneck
     if isinstance(bottleneck, VectorQuantisedModule):
         steps = np.ones(codes.shape[1])
         symbols = to_symbols(codes, steps)
-        return [_Rung(steps, freeze_indices(bottleneck, symbols), _codebook(bottleneck, decoder.input_shift))]
-    rungs: list[_Rung] = []
+        return [_Candidate(steps, freeze_indices(bottleneck, symbols), _codebook(bottleneck, decoder.input_shift))]
+    candidates: list[_Candidate] = []
     if isinstance(bottleneck, RoundedModule):
         own = _own_step(chain, bottleneck.unit, z[:_MEASURED], records[:_MEASURED])
         for step in (own * times for times in _OCTAVE):
             steps = np.full(codes.shape[1], step * bottleneck.unit)
             entropy = freeze_prior(bottleneck.prior, to_symbols(codes, steps), step)
-            rungs.append(_Rung(steps, entropy, _rescale(steps, decoder)))
-        return rungs
-    for steps in _ladder(chain, z, records):
+            candidates.append(_Candidate(steps, entropy, _rescale(steps, decoder)))
+        return candidates
+    for steps in _step_sizes(chain, z, records):
         entropy = Independent.fit(to_symbols(codes, steps), precision=_PRECISION)
-        rungs.append(_Rung(steps, entropy, _rescale(steps, decoder)))
-    return rungs
+        candidates.append(_Candidate(steps, entropy, _rescale(steps, decoder)))
+    return candidates
 
 
 def _own_step(chain: Chain, unit: float, h: Tensor, records: NDArray[Any]) -> float:
@@ -218,7 +219,7 @@ def _own_step(chain: Chain, unit: float, h: Tensor, records: NDArray[Any]) -> fl
     return low
 
 
-def _ladder(chain: Chain, z: Tensor, records: NDArray[Any]) -> list[NDArray[np.float64]]:
+def _step_sizes(chain: Chain, z: Tensor, records: NDArray[Any]) -> list[NDArray[np.float64]]:
     """Return the steps (n_symbols,) of each quality: Δ_d = c / √g_d."""
     gains = _gains(chain, z[:_PROBED])
     codes = z.flatten(1).double()
@@ -227,13 +228,13 @@ def _ladder(chain: Chain, z: Tensor, records: NDArray[Any]) -> list[NDArray[np.f
     matters = gains * spread**2 > _NOTHING * max(error, 1e-30)
     # A number that says nothing is worth one step, as wide as everything it has been seen to be.
     idle = 8 * np.maximum(np.abs(codes.cpu().numpy()).max(0), 1e-6)
-    ladder = []
+    step_sizes = []
     for added in _ADDED_ERROR:
         c = math.sqrt(12 * max(error, 1e-12) * added / max(int(matters.sum()), 1))
         steps = np.where(matters, c / np.sqrt(np.where(matters, gains, 1.0)), idle)
         finest = np.abs(codes.cpu().numpy()).max(0) / MAX_SYMBOL
-        ladder.append(np.maximum(steps, np.maximum(finest, 1e-9)))
-    return ladder
+        step_sizes.append(np.maximum(steps, np.maximum(finest, 1e-9)))
+    return step_sizes
 
 
 def _gains(chain: Chain, z: Tensor) -> NDArray[np.float64]:
@@ -323,9 +324,9 @@ def _shortened(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array(values.flat[0]) if (values == values.flat[0]).all() else values
 
 
-def _golden(fitting: _Fitting, rungs: list[_Rung]) -> NDArray[np.int32]:
+def _golden(fitting: _Fitting, candidates: list[_Candidate]) -> NDArray[np.int32]:
     """Return symbols to replay: some of the training data, some far beyond them."""
-    seen = to_symbols(fitting.codes[:_GOLDEN], rungs[-1].steps)
+    seen = to_symbols(fitting.codes[:_GOLDEN], candidates[-1].steps)
     n_symbols = seen.shape[1]
     far = rng(0, Stream.CODEC_GOLDEN).integers(-MAX_SYMBOL, MAX_SYMBOL, (2, n_symbols), np.int32)
     return np.concatenate([seen, far, far >> 8])

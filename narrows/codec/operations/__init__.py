@@ -1,9 +1,9 @@
 """The operations of a frozen decoder, each a value with its proof."""
 
-from narrows.codec.operations.activations import Clip, Lookup, Rectify
+from narrows.codec.operations.activations import Clip, Lookup, Relu
 from narrows.codec.operations.branches import Branches
 from narrows.codec.operations.codebook import Codebook
-from narrows.codec.operations.contract import EXACT_BELOW, MOST_VALUES, Operation, Sums
+from narrows.codec.operations.contract import EXACT_BELOW, MOST_VALUES, LinearOperation, Operation
 from narrows.codec.operations.convolutions import Convolution, TransposedConvolution
 from narrows.codec.operations.dense import Dense, Rescale
 from narrows.codec.operations.shapes import Reshape, Transpose, Upsample
@@ -16,12 +16,12 @@ __all__ = [
     "Codebook",
     "Convolution",
     "Dense",
+    "LinearOperation",
     "Lookup",
     "Operation",
-    "Rectify",
+    "Relu",
     "Rescale",
     "Reshape",
-    "Sums",
     "Transpose",
     "TransposedConvolution",
     "Upsample",

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.codec.arithmetic import HIGHEST, LOWEST
-from narrows.codec.operations.contract import Curve, Elementwise, Ending
+from narrows.codec.operations.contract import Curve, Elementwise, Requantise
 from narrows.codec.operations.reading import Reader
 from narrows.errors import ModelFileError
 
-__all__ = ["Clip", "Lookup", "Rectify"]
+__all__ = ["Clip", "Lookup", "Relu"]
 
 _SIZES = tuple(2**k + 1 for k in range(17))
 
@@ -39,8 +39,8 @@ class Lookup(Elementwise, name="lookup"):
             raise ModelFileError(f"A table must have 2^k + 1 points, k from 0 to 16. Got {len(self.table)}.")
 
     @property
-    def ending(self) -> Ending:
-        return Ending(0, -LOWEST, 0, HIGHEST - LOWEST, Curve(self.table))
+    def requantise(self) -> Requantise:
+        return Requantise(0, -LOWEST, 0, HIGHEST - LOWEST, Curve(self.table))
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         return {"table": self.table}
@@ -51,15 +51,15 @@ class Lookup(Elementwise, name="lookup"):
 
 
 @dataclass(frozen=True)
-class Rectify(Elementwise, name="rectify"):
+class Relu(Elementwise, name="rectify"):
     """max(x, 0)."""
 
     @property
-    def ending(self) -> Ending:
-        return Ending(0, 0, 0, HIGHEST)
+    def requantise(self) -> Requantise:
+        return Requantise(0, 0, 0, HIGHEST)
 
     @classmethod
-    def read(cls, reader: Reader) -> Rectify:
+    def read(cls, reader: Reader) -> Relu:
         return cls()
 
 
@@ -81,8 +81,8 @@ class Clip(Elementwise, name="clip"):
             raise ModelFileError(f"A clip operation cannot keep values between {self.low} and {self.high}.")
 
     @property
-    def ending(self) -> Ending:
-        return Ending(0, 0, self.low, self.high)
+    def requantise(self) -> Requantise:
+        return Requantise(0, 0, self.low, self.high)
 
     def settings(self) -> dict[str, Any]:
         return {"low": self.low, "high": self.high}

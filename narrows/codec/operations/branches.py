@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.codec.arithmetic import LOWEST, Arithmetic, Step, Values
-from narrows.codec.operations.contract import Ending, Operation, Shape, Sums, half
+from narrows.codec.operations.contract import LinearOperation, Operation, Requantise, Shape, half
 from narrows.codec.operations.reading import MOST_SHIFT, Reader
 from narrows.codec.operations.sequence import MOST_OPERATIONS, sequence_shapes, sequence_steps
 from narrows.errors import ModelFileError
@@ -23,7 +23,7 @@ _LARGE_VALUES = 2**20  # of what is computed together; beyond it memory is given
 
 
 @dataclass(frozen=True, eq=False)
-class Branches(Sums, name="branches"):
+class Branches(LinearOperation, name="branches"):
     """What several lists of operations make of the same record, added up: clip16(round_shift(Σ_i x_i 2^{s_i}, shift)).
 
     Each x_i is what list i makes of a copy of the record; all have the same shape. |x_i| ≤ 2^15, so no sum exceeds
@@ -73,14 +73,14 @@ class Branches(Sums, name="branches"):
     def largest_sum(self) -> int:
         return sum(-LOWEST << shift for shift in self.shifts) + half(self.shift)
 
-    def prepare_with(self, arithmetic: Arithmetic, in_shape: Shape, ending: Ending) -> Step:
-        factors = [arithmetic.constant(np.array([1 << shift]), ending.shift) for shift in self.shifts]
+    def prepare_with(self, arithmetic: Arithmetic, in_shape: Shape, requantise: Requantise) -> Step:
+        factors = [arithmetic.constant(np.array([1 << shift]), requantise.shift) for shift in self.shifts]
         steps = [
             sequence_steps(branch, shapes, arithmetic)
             for branch, shapes in zip(self.branches, self._shapes(in_shape), strict=True)
         ]
         largest = max(math.prod(shape) for shape in self.shapes_within(in_shape))
-        end = ending.prepare(arithmetic)
+        end = requantise.prepare(arithmetic)
         places = [object() for _ in steps]
 
         def one_branch(y: Values, steps: list[Step]) -> Values:

@@ -45,7 +45,7 @@ class Codebook(Operation, name="codebook"):
         here, at = object(), object()
 
         def look_up(x: Values) -> Values:
-            rows = arithmetic.settle(x, 0, 0, n_codes - 1)
+            rows = arithmetic.requantise(x, 0, 0, n_codes - 1)
             places = rows.reshape(*rows.shape, 1) * dim + columns
             return arithmetic.take(table, arithmetic.indices(places, 0, here), at)
 

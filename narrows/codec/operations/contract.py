@@ -20,10 +20,10 @@ __all__ = [
     "MOST_VALUES",
     "Curve",
     "Elementwise",
-    "Ending",
+    "LinearOperation",
     "Operation",
+    "Requantise",
     "Shape",
-    "Sums",
     "check_size",
     "half",
     "largest_row",
@@ -40,7 +40,7 @@ class Operation(ABC):
     """One operation of a frozen decoder, on records of 16-bit whole numbers; a value that nothing changes.
 
     A concrete operation registers the name that stands in files by deriving from it:
-    ``class Dense(Sums, name="dense")``.
+    ``class Dense(LinearOperation, name="dense")``.
     """
 
     name: ClassVar[str]
@@ -125,8 +125,8 @@ class Operation(ABC):
 
 
 @dataclass(frozen=True)
-class Ending:
-    """What becomes of a sum v: floor((v + offset) / 2^shift), kept between low and high, then perhaps a curve.
+class Requantise:
+    """From a sum v to 16 bits: floor((v + offset) / 2^shift), clipped to low … high, then perhaps a curve.
 
     Attributes
     ----------
@@ -142,7 +142,7 @@ class Ending:
     high: int = HIGHEST
     curve: Curve | None = None
 
-    def then(self, other: Ending) -> Ending | None:
+    def then(self, other: Requantise) -> Requantise | None:
         """Return both in one, this one first; None where that isn't possible.
 
         Both steps grow with what goes in, so that the limits of the first can be applied after the second, and the
@@ -151,7 +151,7 @@ class Ending:
         if self.curve is not None:
             return None
         low, high = ((limit + other.offset) >> other.shift for limit in (self.low, self.high))
-        return Ending(
+        return Requantise(
             self.shift + other.shift,
             self.offset + (other.offset << self.shift),
             max(low, other.low),
@@ -172,7 +172,7 @@ class Ending:
                 part = sums[start : start + n_rows]
                 if added is not None:
                     part += added
-                part = arithmetic.settle(part, self.shift, self.low, self.high)
+                part = arithmetic.requantise(part, self.shift, self.low, self.high)
                 if follow is not None:
                     follow(part)
             return sums
@@ -215,7 +215,7 @@ class Curve:
             lines = arithmetic.indices(u, m, here)
             u *= arithmetic.take(slopes, lines, at)
             u += arithmetic.take(intercepts, lines, at)
-            return arithmetic.settle(u, m, LOWEST, HIGHEST)
+            return arithmetic.requantise(u, m, LOWEST, HIGHEST)
 
         return follow
 
@@ -225,18 +225,18 @@ class Elementwise(Operation):
 
     @property
     @abstractmethod
-    def ending(self) -> Ending:
+    def requantise(self) -> Requantise:
         """What is done to each value."""
 
     def out_shape(self, in_shape: Shape) -> Shape:
         return in_shape
 
     def prepare(self, arithmetic: Arithmetic, in_shape: Shape) -> Step:
-        assert self.ending.shift == 0, "values are carried in units of 1"
-        return self.ending.prepare(arithmetic)
+        assert self.requantise.shift == 0, "values are carried in units of 1"
+        return self.requantise.prepare(arithmetic)
 
 
-class Sums(Operation):
+class LinearOperation(Operation):
     """An operation that sums products: clip16(round_shift(Σ w x + b, shift)), where clip16 keeps 16 bits.
 
     round_shift(v, q) = floor((v + 2^(q-1)) / 2^q), and v for q = 0.
@@ -249,25 +249,25 @@ class Sums(Operation):
         """Return what no sum exceeds, its rounding included, whatever 16-bit values come in."""
 
     @abstractmethod
-    def prepare_with(self, arithmetic: Arithmetic, in_shape: Shape, ending: Ending) -> Step:
-        """As `prepare`, with another ending than this operation's own."""
+    def prepare_with(self, arithmetic: Arithmetic, in_shape: Shape, requantise: Requantise) -> Step:
+        """As `prepare`, with another requantisation than this operation's own."""
 
     @property
-    def ending(self) -> Ending:
+    def requantise(self) -> Requantise:
         """How the sums become 16-bit numbers."""
-        return Ending(self.shift, half(self.shift))
+        return Requantise(self.shift, half(self.shift))
 
-    def ending_with(self, following: Operation | None) -> Ending | None:
-        """Return the ending that does the following operation as well; None if the two cannot be one."""
+    def requantise_with(self, following: Operation | None) -> Requantise | None:
+        """Return the requantisation that does the following operation as well; None if the two cannot be one."""
         if not isinstance(following, Elementwise):
             return None
-        both = self.ending.then(following.ending)
+        both = self.requantise.then(following.requantise)
         if both is None or self.largest_sum() + abs(both.offset) >= EXACT_BELOW:
             return None
         return both
 
     def prepare(self, arithmetic: Arithmetic, in_shape: Shape) -> Step:
-        return self.prepare_with(arithmetic, in_shape, self.ending)
+        return self.prepare_with(arithmetic, in_shape, self.requantise)
 
 
 def half(shift: int) -> int:

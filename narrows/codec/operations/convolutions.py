@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.codec.arithmetic import Arithmetic, Step, Values
-from narrows.codec.operations.contract import Ending, Shape, Sums, check_size, largest_row
+from narrows.codec.operations.contract import LinearOperation, Requantise, Shape, check_size, largest_row
 from narrows.codec.operations.dense import check_biases
 from narrows.codec.operations.reading import MOST_SHIFT, Reader
 from narrows.errors import ModelFileError
@@ -34,7 +34,7 @@ _MOST_PLANES = 4  # for each channel that comes in: what is laid out stays in pr
 _MOST_STRIDE = 16
 
 
-class _OverMaps(Sums):
+class _OverMaps(LinearOperation):
     """What both convolutions have in common; maps are (h, w, channels)."""
 
     biases: NDArray[np.int64]
@@ -99,18 +99,18 @@ class Convolution(_OverMaps, name="convolution"):
         magnitudes = np.array([np.abs(kernel.astype(np.int64)).sum() for kernel in self.weights])
         return largest_row(magnitudes, self.biases, self.shift)
 
-    def prepare_with(self, arithmetic: Arithmetic, in_shape: Shape, ending: Ending) -> Step:
+    def prepare_with(self, arithmetic: Arithmetic, in_shape: Shape, requantise: Requantise) -> Step:
         n_out, n_in, *window = self.weights.shape
-        end = ending.prepare(arithmetic, self.biases)
+        end = requantise.prepare(arithmetic, self.biases)
         out = self.out_shape(in_shape)
         grid = (out[0], out[1])
         if _is_spread(n_in, n_out, window[0] * window[1]):
             # The transpose of the transpose: a kernel turned round, padded by what is missing.
             turned = self.weights.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
             around = (window[0] - 1 - self.padding[0], window[1] - 1 - self.padding[1])
-            sums = _spread(arithmetic, turned, ending.shift, out, stride=(1, 1), padding=around)
+            sums = _spread(arithmetic, turned, requantise.shift, out, stride=(1, 1), padding=around)
             return lambda x: end(sums(x))
-        matrix = arithmetic.constant(self.weights.transpose(2, 3, 1, 0).reshape(-1, n_out), ending.shift)
+        matrix = arithmetic.constant(self.weights.transpose(2, 3, 1, 0).reshape(-1, n_out), requantise.shift)
         places = [object() for _ in range(4)]
 
         def convolve(x: Values) -> Values:
@@ -198,11 +198,11 @@ class TransposedConvolution(_OverMaps, name="transposed-convolution"):
             magnitudes += np.abs(kernels.astype(np.int64)).sum((1, 2))
         return largest_row(magnitudes, self.biases, self.shift)
 
-    def prepare_with(self, arithmetic: Arithmetic, in_shape: Shape, ending: Ending) -> Step:
-        end = ending.prepare(arithmetic, self.biases)
+    def prepare_with(self, arithmetic: Arithmetic, in_shape: Shape, requantise: Requantise) -> Step:
+        end = requantise.prepare(arithmetic, self.biases)
         out, n_out = self.out_shape(in_shape), self.weights.shape[1]
         if _is_spread(len(self.weights), n_out, math.prod(self.weights.shape[2:])):
-            sums = _spread(arithmetic, self.weights, ending.shift, out, stride=self.stride, padding=self.padding)
+            sums = _spread(arithmetic, self.weights, requantise.shift, out, stride=self.stride, padding=self.padding)
             return lambda x: end(sums(x))
         sizes = list(zip(self.stride, self.padding, self.weights.shape[2:], strict=True))
         along = [
@@ -219,7 +219,7 @@ class TransposedConvolution(_OverMaps, name="transposed-convolution"):
             if all(phase.count for phase in phases):
                 weights = self.weights[:, :, phases[0].taps][:, :, :, phases[1].taps]
                 matrix = weights.transpose(2, 3, 0, 1).reshape(-1, n_out)
-                parts.append((phases, arithmetic.constant(matrix, ending.shift) if matrix.size else None))
+                parts.append((phases, arithmetic.constant(matrix, requantise.shift) if matrix.size else None))
         places = [object() for _ in range(4)]
 
         def convolve(x: Values) -> Values:

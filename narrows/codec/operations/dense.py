@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.codec.arithmetic import Arithmetic, Step, Values
-from narrows.codec.operations.contract import EXACT_BELOW, Ending, Shape, Sums, check_size, largest_row
+from narrows.codec.operations.contract import EXACT_BELOW, LinearOperation, Requantise, Shape, check_size, largest_row
 from narrows.codec.operations.reading import MOST_SHIFT, Reader
 from narrows.errors import ModelFileError
 
@@ -18,7 +18,7 @@ __all__ = ["Dense", "Rescale", "check_biases"]
 
 
 @dataclass(frozen=True, eq=False)
-class Dense(Sums, name="dense"):
+class Dense(LinearOperation, name="dense"):
     """A matrix and biases: clip16(round_shift(W x + b, shift)).
 
     Attributes
@@ -50,9 +50,9 @@ class Dense(Sums, name="dense"):
         magnitudes = np.array([np.abs(row.astype(np.int64)).sum() for row in self.weights])
         return largest_row(magnitudes, self.biases, self.shift)
 
-    def prepare_with(self, arithmetic: Arithmetic, in_shape: Shape, ending: Ending) -> Step:
-        weights = arithmetic.constant(self.weights.T, ending.shift)
-        end = ending.prepare(arithmetic, self.biases)
+    def prepare_with(self, arithmetic: Arithmetic, in_shape: Shape, requantise: Requantise) -> Step:
+        weights = arithmetic.constant(self.weights.T, requantise.shift)
+        end = requantise.prepare(arithmetic, self.biases)
         place = object()
         return lambda x: end(arithmetic.product(x, weights, place))
 
@@ -72,7 +72,7 @@ class Dense(Sums, name="dense"):
 
 
 @dataclass(frozen=True, eq=False)
-class Rescale(Sums, name="rescale"):
+class Rescale(LinearOperation, name="rescale"):
     """A factor for each value: clip16(round_shift(m x, shift)).
 
     Attributes
@@ -95,9 +95,9 @@ class Rescale(Sums, name="rescale"):
         magnitudes = np.abs(self.multipliers.astype(np.int64))
         return largest_row(magnitudes, np.zeros(1, np.int64), self.shift)
 
-    def prepare_with(self, arithmetic: Arithmetic, in_shape: Shape, ending: Ending) -> Step:
-        factors = arithmetic.constant(self.multipliers.reshape(in_shape), ending.shift)
-        end = ending.prepare(arithmetic)
+    def prepare_with(self, arithmetic: Arithmetic, in_shape: Shape, requantise: Requantise) -> Step:
+        factors = arithmetic.constant(self.multipliers.reshape(in_shape), requantise.shift)
+        end = requantise.prepare(arithmetic)
 
         def rescale(x: Values) -> Values:
             x *= factors

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from narrows.codec.arithmetic import Arithmetic, Step
-from narrows.codec.operations.contract import Operation, Shape, Sums
+from narrows.codec.operations.contract import LinearOperation, Operation, Shape
 from narrows.errors import ModelFileError
 
 __all__ = ["MOST_OPERATIONS", "sequence_shapes", "sequence_steps"]
@@ -37,10 +37,10 @@ def sequence_steps(operations: Sequence[Operation], shapes: Sequence[Shape], ari
     while waiting:
         operation, in_shape = waiting.pop()
         following = waiting[-1][0] if waiting else None
-        ending = operation.ending_with(following) if isinstance(operation, Sums) else None
-        if isinstance(operation, Sums) and ending is not None:
+        requantise = operation.requantise_with(following) if isinstance(operation, LinearOperation) else None
+        if isinstance(operation, LinearOperation) and requantise is not None:
             waiting.pop()
-            steps.append(operation.prepare_with(arithmetic, in_shape, ending))
+            steps.append(operation.prepare_with(arithmetic, in_shape, requantise))
         else:
             steps.append(operation.prepare(arithmetic, in_shape))
     return steps

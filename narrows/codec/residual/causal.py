@@ -178,9 +178,9 @@ class Causal:
             run.see(values)
         return digest.hexdigest()
 
-    def start(self, lattice: Lattice, *, carrier: type[np.float64 | np.int64] = np.float64) -> CausalRun:
+    def start(self, lattice: Lattice, *, dtype: type[np.float64 | np.int64] = np.float64) -> CausalRun:
         """Return a run over the records of a lattice, whose values come in the order of `as_image`."""
-        return CausalRun(self, lattice, np.dtype(carrier))
+        return CausalRun(self, lattice, np.dtype(dtype))
 
     def to_tensors(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return settings and arrays from which `from_tensors` makes the same network."""
@@ -201,8 +201,8 @@ class Causal:
 class CausalRun(Run):
     """A causal network on its way through records."""
 
-    def __init__(self, model: Causal, lattice: Lattice, carrier: np.dtype[Any]) -> None:
-        self.lattice, self._model, self._carrier = lattice, model, carrier
+    def __init__(self, model: Causal, lattice: Lattice, dtype: np.dtype[Any]) -> None:
+        self.lattice, self._model, self._dtype = lattice, model, dtype
         n_values, n = lattice.anchors.shape
         assert n_values == math.prod(model.grid)
         self._seen = [self._seen_by(channel) for channel in range(model.grid[2])]
@@ -212,16 +212,16 @@ class CausalRun(Run):
         size = self._coarse(lattice.highest) - self._coarse(lattice.lowest) + 2 + lattice.has_code * (lattice.step > 1)
         self._window, self._is_whole = min(size, _MOST_WINDOW), size <= _MOST_WINDOW
         self._narrow: _Narrow | None = None
-        held = carrier  # in what values are
-        if carrier == np.float64 and inner.compiled is not None and model.is_narrow(lattice.highest - model.lowest):
+        held = dtype  # in what values are
+        if dtype == np.float64 and inner.compiled is not None and model.is_narrow(lattice.highest - model.lowest):
             self._narrow, held = _Narrow(model, self._seen), np.dtype(np.int16)
         else:
             h, shifts = model.weights_2.shape[1], model.shifts.tolist()
             self._batch = max(1, _BATCH_VALUES // h)
-            self._hidden = [np.empty((h, min(self._batch, n)), carrier) for _ in range(2)]
+            self._hidden = [np.empty((h, min(self._batch, n)), dtype) for _ in range(2)]
             self._weights_1 = [self._scaled(weights.T, shifts[0]) for weights in model.weights_1]
             self._weights_2 = [self._scaled(weights.T, shifts[1]) for weights in model.weights_2]
-            self._weights_3 = [weights.T.astype(carrier) for weights in model.weights_3]
+            self._weights_3 = [weights.T.astype(dtype) for weights in model.weights_3]
         self._values = np.zeros((n_values + 1, n), held)  # the last stands for everything that is not there
 
     def predict(self) -> Mixture:
@@ -267,21 +267,21 @@ class CausalRun(Run):
         a, b = (hidden[:, : x.shape[1]] for hidden in self._hidden)
         bias = model.rows[channel, row] + model.columns[channel, column]
         np.matmul(self._weights_1[channel], x, out=a)
-        self._settle(a, bias, shifts[0])
+        self._requantise(a, bias, shifts[0])
         np.matmul(self._weights_2[channel], a, out=b)
-        self._settle(b, model.biases_2[channel], shifts[1])
+        self._requantise(b, model.biases_2[channel], shifts[1])
         outputs: NDArray[np.int64] = (self._weights_3[channel] @ b).astype(np.int64)
         outputs += model.biases_3[channel][:, None]
         return outputs
 
     def _scaled(self, weights: NDArray[np.int16], shift: int) -> NDArray[Any]:
-        """Return weights in units of 2^-shift, where the carrier has such: then a shift is a floor."""
-        exact = np.ascontiguousarray(weights, self._carrier)
-        return np.ldexp(exact, -shift) if self._carrier == np.float64 else exact
+        """Return weights in units of 2^-shift where they are floats: then a shift is a floor."""
+        exact = np.ascontiguousarray(weights, self._dtype)
+        return np.ldexp(exact, -shift) if self._dtype == np.float64 else exact
 
-    def _settle(self, sums: NDArray[Any], bias: NDArray[np.int64], shift: int) -> None:
+    def _requantise(self, sums: NDArray[Any], bias: NDArray[np.int64], shift: int) -> None:
         """Add a bias, shift, and keep within the range of activations; in place."""
-        if self._carrier == np.float64:
+        if self._dtype == np.float64:
             sums += np.ldexp(bias.astype(np.float64), -shift)[:, None]
             np.floor(sums, out=sums)
         else:

@@ -121,9 +121,9 @@ class Grid:
         return units.astype(self.dtype)
 
     def steps(self, values: NDArray[Any], anchors: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Return how many steps q from their anchors values are nearest to, and which must be kept as they are.
+        """Return for each value the nearest number of steps q from its anchor, and which values are exceptions.
 
-        ``anchors + step · q``, moved into the range, then stands for a value within the bound, but for those to keep.
+        ``anchors + step · q``, moved into the range, stands for a value within the bound, except for exceptions.
         """
         if self.dtype.kind == "f" and not self.is_lossless:
             return self._float_steps(values, anchors)
@@ -150,5 +150,5 @@ class Grid:
             is_near = np.abs(told) <= _FURTHEST // SIXTEENTHS
             q = np.where(is_near, told, 0).astype(np.int64)
             restored = self.values(anchors + SIXTEENTHS * q)
-        wild = ~(is_near & self.is_within(restored, values))
-        return np.where(wild, 0, q), wild
+        is_exception = ~(is_near & self.is_within(restored, values))
+        return np.where(is_exception, 0, q), is_exception

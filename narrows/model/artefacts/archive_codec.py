@@ -125,7 +125,7 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         return self._held
 
     def steps(self, quality: int | None) -> NDArray[np.float64]:
-        """Return what one symbol is worth in each number of the code, shape (n_symbols,), at a quality or the usual.
+        """Return what one symbol is worth in each number of the code, shape (n_symbols,), at a quality or the default.
 
         Raises
         ------
@@ -136,7 +136,7 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         """
         qualities = self.codec.qualities
         try:
-            return qualities[self.codec.usual if quality is None else quality].steps
+            return qualities[self.codec.default if quality is None else quality].steps
         except (IndexError, TypeError):
             raise InvalidParameterError(
                 f"The 'quality' of quantise must be 0 … {len(qualities) - 1}, or -1 for the finest. Got {quality!r}."

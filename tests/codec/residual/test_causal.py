@@ -107,9 +107,9 @@ def test_the_same_in_floats_and_in_whole_numbers_in_any_batch(rng):
     values = images(rng, model, n=700)
     lattice = lattice_of(values)
 
-    def told(records, carrier):
+    def told(records, dtype):
         some = lattice_of(values[:, records])
-        return encode(model.start(some, carrier=carrier), values[:, records]).coded.message.words.tolist()
+        return encode(model.start(some, dtype=dtype), values[:, records]).coded.message.words.tolist()
 
     assert told(slice(0, 40), np.float64) == told(slice(0, 40), np.int64)
     run, alone = model.start(lattice), model.start(lattice_of(values[:, 3:4]))
@@ -121,9 +121,9 @@ def test_the_same_in_floats_and_in_whole_numbers_in_any_batch(rng):
         alone.see(seen[3:4])
 
 
-def said_of(model, lattice, values, carrier=np.float64):
+def said_of(model, lattice, values, dtype=np.float64):
     """All that a network says of values (V, n), those before known: weights, means, scales and windows' low ends."""
-    run, said = model.start(lattice, carrier=carrier), []
+    run, said = model.start(lattice, dtype=dtype), []
     for seen in values:
         mixture = run.predict()
         said.append(np.concatenate([mixture.weights, mixture.means, mixture.scales, mixture.lows[None]]))
@@ -210,7 +210,7 @@ def test_networks_that_need_more_than_32_bits_are_decoded_too(rng, loops):
 def test_the_same_bytes_in_any_batch_with_any_number_of_threads(rng, loops, batch, n_threads):
     model = network(rng, (2, 3, 1))
     values = images(rng, model, n=512)
-    expected = model.start(lattice_of(values), carrier=np.int64).place(values)
+    expected = model.start(lattice_of(values), dtype=np.int64).place(values)
     with threadpool_limits(n_threads):
         for first in range(0, 512, max(batch, 5)):
             records = slice(first, first + batch)

@@ -42,9 +42,9 @@ def test_what_steps_do_not_bring_within_the_bound_is_wild(values, max_error, dat
     """Denormals, huge values, infinities and NaNs among them; whatever the anchors are."""
     grid = Grid(values.dtype, max_error)
     anchors = data.draw(npst.arrays(np.int64, values.shape, elements=st.integers(grid.lowest, grid.highest)))
-    q, wild = grid.steps(values, anchors)
+    q, is_exception = grid.steps(values, anchors)
     units = np.clip(anchors + grid.step * q, grid.lowest, grid.highest)
-    back, tame = grid.values(units), ~wild
+    back, tame = grid.values(units), ~is_exception
     if grid.is_lossless:
         assert back.tobytes() == values.tobytes()
     else:

@@ -10,13 +10,16 @@ from threadpoolctl import threadpool_limits
 
 from narrows.codec import inner, rans
 from narrows.codec.entropy_models.contract import Coded
-from narrows.codec.residual import kept as keeping
+from narrows.codec.residual import chunk, predicted
+from narrows.codec.residual.chunk import decode_chunk, encode_chunk
+from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.contract import MOST_RAW_BITS, Lattice, Residual, _pack, decode, encode, in_sixteenths
 from narrows.codec.residual.grid import Grid
-from narrows.codec.residual.kept import Kind, _predicted, give_back, keep
 from narrows.codec.residual.linear import Linear
+from narrows.codec.residual.linear_fit import fit_linear
 from narrows.codec.residual.mixture import PRECISION
 from narrows.codec.residual.neighbours import patterns_of
+from narrows.codec.residual.predicted import encode_predicted
 from narrows.errors import CorruptArchiveError
 
 SHAPES = [(11,), (4, 5), (3, 2, 4)]
@@ -56,12 +59,12 @@ def test_both_loops_keep_the_same_bytes(monkeypatch, shape, n, dtype, bound):
     records, decoded = noisy(dtype, shape, n)
     grid = Grid(records.dtype, bound)
     for code in (decoded, None):
-        data = _predicted(records, code, grid).data
+        data = encode_predicted(records, code, grid).data
         with monkeypatch.context() as patch:
             patch.setattr(inner, "compiled", None)
-            assert _predicted(records, code, grid).data == data
-            back = give_back(Kind.LINEAR, data, code, grid, records.shape)
-        assert back.tobytes() == give_back(Kind.LINEAR, data, code, grid, records.shape).tobytes()
+            assert encode_predicted(records, code, grid).data == data
+            back = decode_chunk(Kind.LINEAR, data, code, grid, records.shape)
+        assert back.tobytes() == decode_chunk(Kind.LINEAR, data, code, grid, records.shape).tobytes()
         assert (np.abs(back.astype("g") - records.astype("g")) <= bound).all()
 
 
@@ -124,7 +127,7 @@ def test_words_and_escapes_must_be_as_many_as_are_used(loops, n_words, n_escapes
     values = noisy("i8", (4, 5))[0].reshape(40, -1).T.copy()
     values[3::5, ::7] += 10**6  # out of every window
     lattice = Lattice(np.zeros_like(values), 1, -(1 << 62), 1 << 62, has_code=False)
-    model, lattice = Linear.fit((4, 5), lattice, values)
+    model, lattice = fit_linear((4, 5), lattice, values)
     placed = model.start(lattice).place(values)
     assert len(placed.escapes) > 10
     message = rans.encode(placed.starts, placed.frequencies, n_lanes=2, precision=PRECISION)
@@ -143,10 +146,10 @@ def other_length(array, by):
 def test_any_number_of_threads_reads_the_same(n_threads):
     records, decoded = noisy("f4", (4, 5))
     grid = Grid(records.dtype, 0.5)
-    kept = _predicted(records, decoded, grid)
+    kept = encode_predicted(records, decoded, grid)
     with threadpool_limits(n_threads):
-        assert give_back(Kind.LINEAR, kept.data, decoded, grid, records.shape).tobytes() == kept.restored.tobytes()
-        again = _predicted(records, decoded, grid)
+        assert decode_chunk(Kind.LINEAR, kept.data, decoded, grid, records.shape).tobytes() == kept.restored.tobytes()
+        again = encode_predicted(records, decoded, grid)
     assert hashlib.sha256(again.data).digest() == hashlib.sha256(kept.data).digest()
 
 
@@ -161,8 +164,8 @@ def test_constants_take_next_to_nothing(dtype, value, shape):
     for bound in (0, 2.5):
         grid = Grid(dtype, bound)
         for code in (records, None):
-            kept = _predicted(records, code, grid)
-            back = give_back(Kind.LINEAR, kept.data, code, grid, shape)
+            kept = encode_predicted(records, code, grid)
+            back = decode_chunk(Kind.LINEAR, kept.data, code, grid, shape)
             assert back.tobytes() == kept.restored.tobytes()
             assert (np.abs(back.astype("g") - records.astype("g")) <= bound).all()
             assert len(kept.data) < 400 or dtype.itemsize == 8  # b says no more than 2^45
@@ -177,7 +180,7 @@ def test_denormals_and_huge_values_beside_each_other(dtype, rng):
     for bound in (0, 1e-30, 0.5, 1e30, 1e308):
         grid = Grid(records.dtype, bound)
         for code in (decoded, None):
-            back = give_back(Kind.LINEAR, _predicted(records, code, grid).data, code, grid, records.shape)
+            back = decode_chunk(Kind.LINEAR, encode_predicted(records, code, grid).data, code, grid, records.shape)
             assert (np.abs(back.astype("g") - records.astype("g")) <= bound).all()
 
 
@@ -185,35 +188,36 @@ def test_records_with_too_many_values_are_not_predicted(monkeypatch):
     """It would take hours: an operation or more for each value."""
     records, decoded = noisy("u1", (4, 5))
     grid = Grid(records.dtype, 0)
-    data = _predicted(records, decoded, grid).data
-    monkeypatch.setattr(keeping, "_MOST_VALUES", 19)
-    assert keep(records, decoded, 0, grid).kind in {Kind.ZSTD, Kind.PLAIN}
+    data = encode_predicted(records, decoded, grid).data
+    for module in (chunk, predicted):
+        monkeypatch.setattr(module, "MOST_VALUES", 19)
+    assert encode_chunk(records, decoded, 0, grid).kind in {Kind.ZSTD, Kind.PLAIN}
     with pytest.raises(CorruptArchiveError, match="more than its records can take"):
-        give_back(Kind.LINEAR, data, decoded, grid, records.shape)
+        decode_chunk(Kind.LINEAR, data, decoded, grid, records.shape)
 
 
 @pytest.mark.parametrize(
     ("at", "value"),
     [(4, 0), (4, 5000), (8, 10**6), (20, 57), (0, 10**9), (12, 1), (16, 1)],
-    ids=["no-lanes", "lanes", "words", "low-bits", "weights", "escapes", "wild"],
+    ids=["no-lanes", "lanes", "words", "low-bits", "weights", "escapes", "exceptions"],
 )
 def test_sizes_that_cannot_be(at, value):
     records, decoded = noisy("u1", (4, 5))
-    data = bytearray(_predicted(records, decoded, Grid(records.dtype, 0)).data)
+    data = bytearray(encode_predicted(records, decoded, Grid(records.dtype, 0)).data)
     data[at : at + (1 if at == 20 else 4)] = value.to_bytes(1 if at == 20 else 4, "little")
     with pytest.raises(CorruptArchiveError):
-        give_back(Kind.LINEAR, bytes(data), decoded, Grid(records.dtype, 0), records.shape)
+        decode_chunk(Kind.LINEAR, bytes(data), decoded, Grid(records.dtype, 0), records.shape)
 
 
 def test_too_few_lanes_for_many_values_are_refused():
     """Each row takes time of its own."""
     shape = (4096, 1000)
-    head = keeping._SIZES.pack(0, 1, 0, 0, 0, 0) + bytes(4)
+    head = predicted.SIZES.pack(0, 1, 0, 0, 0, 0) + bytes(4)
     with pytest.raises(CorruptArchiveError, match="more than its records can take"):
-        give_back(Kind.LINEAR, head, None, Grid(np.dtype("u1"), 0), shape)
+        decode_chunk(Kind.LINEAR, head, None, Grid(np.dtype("u1"), 0), shape)
 
 
 def test_coarse_steps_beyond_what_is_summed_in_64_bits_are_refused():
-    head = keeping._SIZES.pack(0, 1, 0, 0, 0, 50) + bytes(4 + 7)
+    head = predicted.SIZES.pack(0, 1, 0, 0, 0, 50) + bytes(4 + 7)
     with pytest.raises(CorruptArchiveError, match="more than its records can take"):
-        give_back(Kind.LINEAR, head, None, Grid(np.dtype("i8"), 1e12), (1, 1))
+        decode_chunk(Kind.LINEAR, head, None, Grid(np.dtype("i8"), 1e12), (1, 1))

@@ -1,4 +1,4 @@
-"""Opening an archive: its header, and its index from the trailer or, where that is damaged, from block to block."""
+"""Reading the header of an archive, and its index: from the trailer or, where that is damaged, from block to block."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from narrows.archive.byte_file import ByteFile
 from narrows.archive.index import ENTRY, Entry, Index, index_of, parse_index
 from narrows.archive.layout import (
     BLOCK_BYTES,
@@ -24,7 +25,6 @@ from narrows.archive.layout import (
     size_of_header,
 )
 from narrows.archive.metadata import Metadata
-from narrows.archive.source import ByteSource
 from narrows.errors import ArchiveError, CorruptArchiveError
 
 __all__ = [
@@ -81,7 +81,7 @@ def _sentence(path: str, what: str, error: ArchiveError) -> str:
     return f"{path} {what}: {text}."
 
 
-def read_header(source: ByteSource) -> Header:
+def read_header(source: ByteFile) -> Header:
     """Return the header of an archive.
 
     Raises
@@ -95,7 +95,7 @@ def read_header(source: ByteSource) -> Header:
     return Header.parse(source.read(0, size_of_header(start, source.size)))
 
 
-def read_block(source: ByteSource, offset: int, end: int) -> Block:
+def read_block(source: ByteFile, offset: int, end: int) -> Block:
     """Return the header of the block at `offset`, which must end at `end` or before.
 
     Raises
@@ -109,7 +109,7 @@ def read_block(source: ByteSource, offset: int, end: int) -> Block:
     return block
 
 
-def read_payload(source: ByteSource, offset: int, block: Block, what: str, most: int) -> bytes:
+def read_payload(source: ByteFile, offset: int, block: Block, what: str, most: int) -> bytes:
     """Return the payload of the block at `offset`, its CRC-32 checked; at most `most` bytes.
 
     Raises
@@ -126,7 +126,7 @@ def read_payload(source: ByteSource, offset: int, block: Block, what: str, most:
     return payload
 
 
-def read_index(source: ByteSource, header: Header) -> Index:
+def read_index(source: ByteFile, header: Header) -> Index:
     """Return the index: as the end of the file has it, or from the headers of all blocks.
 
     Raises
@@ -144,7 +144,7 @@ def read_index(source: ByteSource, header: Header) -> Index:
         raise CorruptArchiveError(f"{source.path} is damaged or cut off: {reason}; and {error}. {_REMEDY}") from error
 
 
-def read_whole_index(source: ByteSource, header: Header) -> Index:
+def read_whole_index(source: ByteFile, header: Header) -> Index:
     """Return the index of an archive that may be appended to: as the end of the file has it, and no other way.
 
     Raises
@@ -160,7 +160,7 @@ def read_whole_index(source: ByteSource, header: Header) -> Index:
         ) from error
 
 
-def read_trailer(source: ByteSource, header: Header) -> Index:
+def read_trailer(source: ByteFile, header: Header) -> Index:
     """Return the index that the trailer points at.
 
     Raises
@@ -182,7 +182,7 @@ def read_trailer(source: ByteSource, header: Header) -> Index:
     return index
 
 
-def walk_index(source: ByteSource, header: Header) -> Index:
+def walk_index(source: ByteFile, header: Header) -> Index:
     """Return the index that the headers of the blocks make, one after the other from the first.
 
     That these are all must be confirmed where they end: by an INDEX block that counts as many, even if it is cut off
@@ -224,7 +224,7 @@ def walk_index(source: ByteSource, header: Header) -> Index:
     return replace(index, crcs=_listed_crcs(source, last, index))
 
 
-def _block_within(source: ByteSource, offset: int) -> Block | None:
+def _block_within(source: ByteFile, offset: int) -> Block | None:
     """Return the header of the block at an offset; None if it is damaged, or cut off and no INDEX."""
     try:
         block = parse_block(source.read(offset, BLOCK_BYTES))
@@ -233,14 +233,14 @@ def _block_within(source: ByteSource, offset: int) -> Block | None:
     return block if block.type == BlockType.INDEX or offset + block.n_bytes <= source.size else None
 
 
-def _is_confirmed(source: ByteSource, expected: Trailer) -> bool:
+def _is_confirmed(source: ByteFile, expected: Trailer) -> bool:
     try:
         return _trailer(source) == expected
     except CorruptArchiveError:
         return False
 
 
-def _listed_crcs(source: ByteSource, last: tuple[int, Block] | None, index: Index) -> npt.NDArray[np.uint32] | None:
+def _listed_crcs(source: ByteFile, last: tuple[int, Block] | None, index: Index) -> npt.NDArray[np.uint32] | None:
     """Return the payloads' checksums as the INDEX block has them, wherever it is now; None if it is lost."""
     try:
         if last is None:
@@ -255,5 +255,5 @@ def _listed_crcs(source: ByteSource, last: tuple[int, Block] | None, index: Inde
     return crcs
 
 
-def _trailer(source: ByteSource) -> Trailer:
+def _trailer(source: ByteFile) -> Trailer:
     return parse_trailer(source.read(max(0, source.size - TRAILER_BYTES), min(source.size, TRAILER_BYTES)))

@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from narrows.codec.residual.chunk import decode_chunk, encode_chunk
+from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.grid import Grid
-from narrows.codec.residual.kept import Kind, _predicted, give_back, keep
+from narrows.codec.residual.predicted import encode_predicted
 from narrows.errors import CorruptArchiveError, InvalidParameterError
 
 DTYPES = ["bool", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"]
@@ -23,13 +25,13 @@ def bits(values):
 def brought_back(records, decoded, grid):
     """What comes back of what was kept; the linear kinds with and without code too, smallest or not."""
     for code in (decoded, None):
-        kept = _predicted(records, code, grid)
-        back = give_back(Kind.LINEAR, kept.data, code, grid, records.shape)
+        kept = encode_predicted(records, code, grid)
+        back = decode_chunk(Kind.LINEAR, kept.data, code, grid, records.shape)
         assert bits(back) == bits(kept.restored)
         yield back
-    kept = keep(records, decoded, 10, grid)
+    kept = encode_chunk(records, decoded, 10, grid)
     assert len(kept.data) + 10 * kept.needs_code <= records.nbytes
-    back = give_back(kept.kind, kept.data, decoded if kept.needs_code else None, grid, records.shape)
+    back = decode_chunk(kept.kind, kept.data, decoded if kept.needs_code else None, grid, records.shape)
     assert bits(back) == bits(kept.restored)
     yield back
 
@@ -83,7 +85,7 @@ def smooth(rng, n=100):
 
 def test_smooth_records_take_little_and_less_with_a_looser_bound(rng):
     records, decoded = smooth(rng)
-    sizes = [len(keep(records, decoded, 0, Grid(records.dtype, bound)).data) for bound in (0, 0.001, 0.1, 3)]
+    sizes = [len(encode_chunk(records, decoded, 0, Grid(records.dtype, bound)).data) for bound in (0, 0.001, 0.1, 3)]
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[2] < records.nbytes / 16
     assert sizes[3] < records.nbytes / 100
@@ -91,26 +93,26 @@ def test_smooth_records_take_little_and_less_with_a_looser_bound(rng):
 
 def test_a_code_that_says_everything_leaves_next_to_nothing(rng):
     records = rng.normal(0, 1, (500, 6, 6)).astype(np.float32)
-    kept = keep(records, records, 0, Grid(records.dtype, 0))
+    kept = encode_chunk(records, records, 0, Grid(records.dtype, 0))
     assert (kept.kind, kept.needs_code) == (Kind.LINEAR, True)
     assert len(kept.data) < records.nbytes / 100
 
 
 def test_noise_takes_no_more_than_itself(rng):
     records = rng.integers(0, 256, (64, 9, 9)).astype(np.uint8)
-    kept = keep(records, np.zeros_like(records), 50, Grid(records.dtype, 0))
+    kept = encode_chunk(records, np.zeros_like(records), 50, Grid(records.dtype, 0))
     assert (kept.kind, kept.needs_code, len(kept.data)) == (Kind.PLAIN, False, records.nbytes)
 
 
 def test_what_repeats_goes_to_zstd(rng):
     records = np.tile(rng.integers(0, 256, (1, 20, 20)).astype(np.uint8), (300, 1, 1))
-    kept = keep(records, np.zeros_like(records), 50, Grid(records.dtype, 0))
+    kept = encode_chunk(records, np.zeros_like(records), 50, Grid(records.dtype, 0))
     assert kept.kind == Kind.ZSTD
 
 
 def test_low_bits_that_are_noise_are_kept_as_they_are(rng):
     noise = rng.normal(0, 1, (100, 30))
-    kept = _predicted(noise, None, Grid(noise.dtype, 0))
+    kept = encode_predicted(noise, None, Grid(noise.dtype, 0))
     assert len(kept.data) < noise.nbytes * 1.03
 
 
@@ -119,7 +121,7 @@ def test_damage_is_an_error_or_other_records(rng, kind):
     """Checksums find it before; but nothing crashes, hangs, or comes back in another shape."""
     records, decoded = smooth(rng, 40)
     grid = Grid(records.dtype, 0.01)
-    data = _predicted(records, decoded, grid).data if kind == Kind.LINEAR else bytes(range(200)) * 9
+    data = encode_predicted(records, decoded, grid).data if kind == Kind.LINEAR else bytes(range(200)) * 9
     for _ in range(60):
         damaged = bytearray(data)
         for _ in range(rng.integers(1, 4)):
@@ -128,7 +130,7 @@ def test_damage_is_an_error_or_other_records(rng, kind):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                back = give_back(kind, bytes(damaged), decoded, grid, records.shape)
+                back = decode_chunk(kind, bytes(damaged), decoded, grid, records.shape)
         except CorruptArchiveError:
             continue
         assert back.shape == records.shape
@@ -154,8 +156,8 @@ def test_what_is_missing_costs_little_and_spoils_nothing_around_it(missing):
     holed[0, 30:60, 20:70] = missing
     sizes = []
     for records in (whole, holed):
-        kept = _predicted(records, None, grid)
-        back = give_back(Kind.LINEAR, kept.data, None, grid, records.shape)
+        kept = encode_predicted(records, None, grid)
+        back = decode_chunk(Kind.LINEAR, kept.data, None, grid, records.shape)
         finite = np.isfinite(records)
         assert bits(back[~finite]) == bits(records[~finite])
         assert np.abs(back[finite].astype("f8") - records[finite]).max() <= 0.01
@@ -168,7 +170,7 @@ def test_a_single_nan_does_not_make_a_lossless_field_larger():
     whole, grid = smooth_field(), Grid(np.dtype("f4"), 0)
     one = whole.copy()
     one[0, 40, 40] = np.nan
-    sizes = [len(_predicted(records, None, grid).data) for records in (whole, one)]
+    sizes = [len(encode_predicted(records, None, grid).data) for records in (whole, one)]
     assert sizes[1] < 1.02 * sizes[0]
 
 
@@ -180,7 +182,7 @@ def test_values_far_beyond_all_others_do_not_spoil_what_is_learned_of_these():
     sizes = []
     for records in (walk, wild):
         grid = Grid(records.dtype, 0)
-        kept = _predicted(records, None, grid)
-        np.testing.assert_array_equal(give_back(Kind.LINEAR, kept.data, None, grid, records.shape), records)
+        kept = encode_predicted(records, None, grid)
+        np.testing.assert_array_equal(decode_chunk(Kind.LINEAR, kept.data, None, grid, records.shape), records)
         sizes.append(len(kept.data))
     assert sizes[1] < 1.1 * sizes[0]

@@ -1,21 +1,21 @@
-"""Which records are meant: a slice, a range or a pair of numbers, the same wherever records are asked for."""
+"""Selections of records: a slice, a range or a pair of numbers, with the same meaning wherever records are read."""
 
 from __future__ import annotations
 
 import operator
 
-__all__ = ["Chosen", "choose"]
+__all__ = ["Selection", "select"]
 
-Chosen = slice | range | tuple[int, int] | None
-"""What can be asked for; None is everything."""
+Selection = slice | range | tuple[int, int] | None
+"""What selects records; None selects all of them."""
 
 
-def choose(chosen: Chosen, n: int) -> range:
-    """Return the numbers of the records that are meant, of n that there are.
+def select(selection: Selection, n: int) -> range:
+    """Return the numbers of the selected records, out of n.
 
     Parameters
     ----------
-    chosen : slice, range, (start, stop) or None
+    selection : slice, range, (start, stop) or None
         A slice means what it means for a list: negative numbers count from the end, and what lies outside is left out.
         A range means just its numbers, and (start, stop) those from start to stop - 1: there must be all of them. Each
         may be empty, and then begins within 0 … n.
@@ -31,20 +31,20 @@ def choose(chosen: Chosen, n: int) -> range:
 
     Examples
     --------
-    >>> choose(None, 50), choose(slice(-5, 99), 50), choose((5, 25), 50), choose((50, 50), 50)
+    >>> select(None, 50), select(slice(-5, 99), 50), select((5, 25), 50), select((50, 50), 50)
     (range(0, 50), range(45, 50), range(5, 25), range(50, 50))
     """
-    if chosen is None:
+    if selection is None:
         return range(n)
-    if isinstance(chosen, slice):
+    if isinstance(selection, slice):
         try:
-            return range(*chosen.indices(n)) or range(0)
+            return range(*selection.indices(n)) or range(0)
         except ValueError as error:  # a step of zero
-            raise TypeError(f"{chosen!r:.80} is no slice: {error}.") from None
-    numbers = chosen if isinstance(chosen, range) else _between(chosen)
+            raise TypeError(f"{selection!r:.80} is no slice: {error}.") from None
+    numbers = selection if isinstance(selection, range) else _between(selection)
     ends = (numbers[0], numbers[-1]) if numbers else (numbers.start,)
     if min(ends) < 0 or max(ends) > (n - 1 if numbers else n):
-        raise IndexError(f"There are {n:,}, numbered from 0. Asked for {chosen!r:.80}.")
+        raise IndexError(f"There are {n:,}, numbered from 0. Asked for {selection!r:.80}.")
     return numbers
 
 

@@ -1,4 +1,4 @@
-"""A file that is read in pieces: never more than is there, never past its end."""
+"""A file of bytes that is read in pieces: never past its end, never more than it holds."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Self
 from narrows.errors import ArchiveError, CorruptArchiveError, DataNotFoundError
 from narrows.io.files import as_path
 
-__all__ = ["ByteSource"]
+__all__ = ["ByteFile"]
 
 _STEP = 1 << 20
 
 
-class ByteSource:
+class ByteFile:
     """The bytes of a file, from several threads or processes at once.
 
     Parameters

@@ -1,4 +1,4 @@
-"""What an archive is, told from its header and its index alone."""
+"""Description of an archive by its header and its index alone; no chunk is decoded."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from narrows.archive.byte_file import ByteFile
+from narrows.archive.header import naming, read_block, read_header, read_index
 from narrows.archive.index import Index
-from narrows.archive.items import items_of
 from narrows.archive.layout import BLOCK_BYTES
+from narrows.archive.layouts import items_of
 from narrows.archive.metadata import Metadata
 from narrows.archive.models import has_model
-from narrows.archive.opening import naming, read_block, read_header, read_index
 from narrows.archive.records import largest_error
-from narrows.archive.source import ByteSource
 
 __all__ = ["Description", "inspect"]
 
@@ -80,7 +80,7 @@ def inspect(path: str | os.PathLike[str]) -> Description:
     DataNotFoundError, ArchiveError, CorruptArchiveError
         As `open_archive`.
     """
-    with ByteSource(path) as source, naming(source.path):
+    with ByteFile(path) as source, naming(source.path):
         header = read_header(source)
         index = read_index(source, header)
         n_model = 0
@@ -110,7 +110,7 @@ def inspect(path: str | os.PathLike[str]) -> Description:
         )
 
 
-def _largest_error(source: ByteSource, index: Index, metadata: Metadata) -> float:
+def _largest_error(source: ByteFile, index: Index, metadata: Metadata) -> float:
     n_records = np.diff(index.stops, prepend=0).tolist()
     chunks = zip(index.offsets.tolist(), n_records, strict=True)
     errors = (largest_error(source, offset + BLOCK_BYTES, n, metadata) for offset, n in chunks)

@@ -1,14 +1,16 @@
-"""Judging all of an archive: which of its chunks are intact, and what is wrong with the rest."""
+"""Verification of all of an archive: which of its chunks are intact, and what is wrong with the others."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from narrows.archive.byte_file import ByteFile
 from narrows.archive.chunks import Chunk, read_records
 from narrows.archive.contract import Codec
+from narrows.archive.header import Header, naming, read_header, read_payload, read_trailer
 from narrows.archive.index import parse_index
-from narrows.archive.items import items_of
 from narrows.archive.layout import (
     BLOCK_BYTES,
     CRC_BYTES,
@@ -18,14 +20,13 @@ from narrows.archive.layout import (
     Coding,
     parse_trailer,
 )
+from narrows.archive.layouts import items_of
 from narrows.archive.models import find_codec, read_model
-from narrows.archive.opening import Header, read_header, read_payload, read_trailer
 from narrows.archive.records import largest_error, parse_names
-from narrows.archive.scanning import Scanned, scan
-from narrows.archive.source import ByteSource
+from narrows.archive.scan import Scanned, scan
 from narrows.errors import ArchiveError, CorruptArchiveError
 
-__all__ = ["Found", "Problem", "Report", "examine"]
+__all__ = ["Found", "Problem", "Report", "examine", "verify"]
 
 _PIECE_RECORDS = 2048  # restored at a time, so that memory stays small; whole groups
 
@@ -104,7 +105,33 @@ class Found(NamedTuple):
     report: Report
 
 
-def examine(source: ByteSource, model: Any) -> Found:
+def verify(path: str | os.PathLike[str], *, model: Any = None) -> Report:
+    """Check all of an archive: every byte's checksum and, with the model, every restored record's.
+
+    Parameters
+    ----------
+    path : path-like
+    model : Autoencoder, FrozenCodec or path to a model file, optional
+        Not needed if the archive carries its model. Without any, records are not restored.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    DataNotFoundError, ArchiveError
+        If there is no file, or no archive of a version that can be read.
+    CorruptArchiveError
+        If neither its header nor the copy of it in the index is intact.
+    WrongModelError
+        If it was made with another model.
+    """
+    with ByteFile(path) as source, naming(source.path):
+        return examine(source, model).report
+
+
+def examine(source: ByteFile, model: Any) -> Found:
     """Go through all of an archive.
 
     Raises
@@ -148,7 +175,7 @@ def examine(source: ByteSource, model: Any) -> Found:
     return Found(header, blob, chunks, report)
 
 
-def _largest_error(source: ByteSource, header: Header, chunks: list[Placed]) -> float | None:
+def _largest_error(source: ByteFile, header: Header, chunks: list[Placed]) -> float | None:
     if header.metadata.max_error is None:
         return None
     errors = (
@@ -159,7 +186,7 @@ def _largest_error(source: ByteSource, header: Header, chunks: list[Placed]) -> 
     return max(errors, default=0.0)
 
 
-def _try_header(source: ByteSource) -> Header | ArchiveError:
+def _try_header(source: ByteFile) -> Header | ArchiveError:
     """Return the header, or what is wrong with it."""
     try:
         return read_header(source)
@@ -167,7 +194,7 @@ def _try_header(source: ByteSource) -> Header | ArchiveError:
         return error
 
 
-def _copied_header(source: ByteSource, scanned: list[Scanned], damage: ArchiveError) -> Header:
+def _copied_header(source: ByteFile, scanned: list[Scanned], damage: ArchiveError) -> Header:
     """Return the copy of the header that the last intact index holds."""
     for offset, block, is_whole in reversed(scanned):
         if is_whole and block.type == BlockType.INDEX:
@@ -184,7 +211,7 @@ def _model_offset(scanned: list[Scanned]) -> int | None:
 
 
 def _model(
-    source: ByteSource, header: Header, scanned: list[Scanned], model: Any, problems: list[Problem]
+    source: ByteFile, header: Header, scanned: list[Scanned], model: Any, problems: list[Problem]
 ) -> tuple[bytes | None, Codec | None]:
     """Return the model that the archive carries, if it is intact, and the codec to check its records with."""
     offset = _model_offset(scanned)
@@ -205,7 +232,7 @@ def _model(
         return None, None
 
 
-def _damage(source: ByteSource, header: Header, offset: int, block: Block, codec: Codec | None) -> str | None:
+def _damage(source: ByteFile, header: Header, offset: int, block: Block, codec: Codec | None) -> str | None:
     """Return what is wrong with a chunk whose bytes have the right checksum; None if nothing is."""
     metadata, n = header.metadata, block.n_records
     try:
@@ -223,7 +250,7 @@ def _damage(source: ByteSource, header: Header, offset: int, block: Block, codec
 
 
 def _of_this_archive(
-    source: ByteSource,
+    source: ByteFile,
     scanned: list[Scanned],
     intact: list[Placed],
     problems: list[Problem],
@@ -287,7 +314,7 @@ def _of_whole_items(chunks: list[Placed], n_records: int, problems: list[Problem
     return kept
 
 
-def _declared(source: ByteSource, scanned: list[Scanned]) -> int | None:
+def _declared(source: ByteFile, scanned: list[Scanned]) -> int | None:
     """Return how many records there should be: as the trailer says, or an INDEX block with no chunk after it."""
     try:
         return parse_trailer(
@@ -327,7 +354,7 @@ def _missing(lost: tuple[tuple[int, int], ...], problems: list[Problem], n_bytes
 
 
 def _check_end(
-    source: ByteSource, header: Header, model: int | None, chunks: list[Placed], problems: list[Problem]
+    source: ByteFile, header: Header, model: int | None, chunks: list[Placed], problems: list[Problem]
 ) -> None:
     """Note it if the index that the trailer points at is damaged, or does not name what is there."""
     try:

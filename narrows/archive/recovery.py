@@ -1,4 +1,4 @@
-"""Checking all of an archive, and saving what is intact of a damaged one."""
+"""Recovery: the intact chunks of a damaged archive, written to a new one."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from narrows.archive.blocks import BlockWriter
-from narrows.archive.examining import Problem, Report, examine
+from narrows.archive.byte_file import ByteFile
+from narrows.archive.header import naming
 from narrows.archive.layout import BLOCK_BYTES
-from narrows.archive.opening import naming
-from narrows.archive.source import ByteSource
+from narrows.archive.verification import Report, examine
 from narrows.errors import CorruptArchiveError
 from narrows.io.files import as_path, check_output, naming_output, replacing
 
-__all__ = ["Problem", "Recovery", "Report", "recover", "verify"]
+__all__ = ["Recovery", "recover"]
 
 
 @dataclass(frozen=True)
@@ -41,32 +41,6 @@ class Recovery:
     n_chunks: int
     has_model: bool
     report: Report
-
-
-def verify(path: str | os.PathLike[str], *, model: Any = None) -> Report:
-    """Check all of an archive: every byte's checksum and, with the model, every restored record's.
-
-    Parameters
-    ----------
-    path : path-like
-    model : Autoencoder, FrozenCodec or path to a model file, optional
-        Not needed if the archive carries its model. Without any, records are not restored.
-
-    Returns
-    -------
-    Report
-
-    Raises
-    ------
-    DataNotFoundError, ArchiveError
-        If there is no file, or no archive of a version that can be read.
-    CorruptArchiveError
-        If neither its header nor the copy of it in the index is intact.
-    WrongModelError
-        If it was made with another model.
-    """
-    with ByteSource(path) as source, naming(source.path):
-        return examine(source, model).report
 
 
 def recover(
@@ -98,7 +72,7 @@ def recover(
     """
     target = as_path(out)
     check_output(target, force=force)
-    with ByteSource(path) as source:
+    with ByteFile(path) as source:
         with naming(source.path):
             found = examine(source, model)
             if not found.chunks:

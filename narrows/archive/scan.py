@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from narrows.archive.byte_file import ByteFile
 from narrows.archive.layout import BLOCK_BYTES, BLOCK_MAGIC, CRC_BYTES, Block, parse_block
-from narrows.archive.source import ByteSource
 from narrows.errors import CorruptArchiveError
 
 __all__ = ["Scanned", "scan"]
@@ -33,7 +33,7 @@ class Scanned(NamedTuple):
     is_whole: bool
 
 
-def scan(source: ByteSource, offset: int) -> Iterator[Scanned]:
+def scan(source: ByteFile, offset: int) -> Iterator[Scanned]:
     """Find all blocks from `offset` on, whatever lies between them.
 
     Yields
@@ -61,7 +61,7 @@ def scan(source: ByteSource, offset: int) -> Iterator[Scanned]:
         offset += block.n_bytes if is_whole else BLOCK_BYTES
 
 
-def _next_block(source: ByteSource, offset: int) -> tuple[int, Block] | None:
+def _next_block(source: ByteFile, offset: int) -> tuple[int, Block] | None:
     """Return the first block header at or after `offset`."""
     if offset + BLOCK_BYTES <= source.size and (block := _block(source.read(offset, BLOCK_BYTES))) is not None:
         return offset, block

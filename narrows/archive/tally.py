@@ -1,0 +1,76 @@
+"""Errors of restored records, added up over batches, and the warnings that follow from them."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows.archive.quality import misses_psnr
+from narrows.codec.operating_point import OperatingPoint
+
+__all__ = ["ErrorTally"]
+
+# From this share of the records on it is worth a word that they are unlike the training data.
+_MANY = 0.1
+
+
+class ErrorTally:
+    """Squared and largest errors over batches of records, and how many records look nothing like the training data.
+
+    Parameters
+    ----------
+    quality : OperatingPoint
+        Its ``mse_limit`` decides which records are unlike the training data.
+    peak : float
+        Full signal in PSNR.
+    """
+
+    def __init__(self, quality: OperatingPoint, peak: float) -> None:
+        self.quality, self.peak = quality, peak
+        self.squared, self.max_error, self.n_values, self.n_records, self.unlike = 0.0, 0.0, 0, 0, 0
+
+    def add(self, records: NDArray[Any], restored: NDArray[Any]) -> None:
+        """Add the errors of records (n, *shape), given as they were and as they are restored."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            error = np.subtract(records, restored, dtype=np.float64).reshape(len(records), -1)
+            error[~np.isfinite(error)] = 0
+            mse = np.einsum("nv,nv->n", error, error) / error.shape[1]
+            self.squared = min(self.squared + float(mse.sum()) * error.shape[1], sys.float_info.max)
+        self.max_error = max(self.max_error, float(error.max()), -float(error.min()))
+        self.unlike += int((mse > self.quality.mse_limit).sum())
+        self.n_values += error.size
+        self.n_records += len(error)
+
+    @property
+    def psnr_db(self) -> float | None:
+        """The signal-to-noise ratio so far; None without an error, or without a range to compare it with."""
+        if self.squared == 0 or self.peak <= 0:
+            return None
+        return 20 * math.log10(self.peak) - 10 * (math.log10(self.squared) - math.log10(self.n_values))
+
+    def warnings(self, asked: float | None) -> tuple[str, ...]:
+        """Return what a person should know."""
+        found = []
+        share = self.unlike / self.n_records
+        psnr = math.inf if self.psnr_db is None else self.psnr_db
+        if share > _MANY:
+            found.append(
+                f"{self.unlike:,} of {self.n_records:,} records ({share:.0%}) look nothing like the training data. "
+                f"{self._compared()}Train a model on data like these."
+            )
+        elif asked is not None and misses_psnr(psnr, asked):
+            found.append(
+                f"The records come back at {psnr:.2f} dB, not at the {asked:g} dB asked for, which is what the quality "
+                "gives on training data. Ask for more, or train on more data."
+            )
+        return tuple(found)
+
+    def _compared(self) -> str:
+        """Return the qualities achieved and expected, in a sentence, where there are such."""
+        if self.psnr_db is None or math.isinf(self.quality.psnr_db):
+            return ""
+        return f"All together come back at {self.psnr_db:.2f} dB, training data at {self.quality.psnr_db:.2f} dB. "

@@ -1,0 +1,339 @@
+"""Translating PyTorch layers into integer operations, one after the other.
+
+`Translation` holds the operations so far, with the shape and the scale of what they compute. `TRANSLATIONS` has one
+function for each type of layer, which adds the layer's operations; a new type of layer is a new entry there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from narrows.codec.arithmetic import HIGHEST, LOWEST
+from narrows.codec.freezing.ranges import Ranged, stage_name
+from narrows.codec.operations import (
+    EXACT_BELOW,
+    Branches,
+    Clip,
+    Convolution,
+    Dense,
+    LinearOperation,
+    Lookup,
+    Operation,
+    Relu,
+    Rescale,
+    Reshape,
+    Transpose,
+    TransposedConvolution,
+    Upsample,
+)
+from narrows.codec.operations.branches import MOST_LEFT_SHIFT
+from narrows.errors import NotFreezableError
+from narrows.networks import images, pooling
+from narrows.networks.activations import SoftClip
+
+__all__ = ["MARGIN", "TRANSLATIONS", "Translation", "scale_of"]
+
+MARGIN = 1.5
+"""Activations may be so many times as large as in calibration before they saturate."""
+
+_TABLES = range(1, 13)  # logarithms of the numbers of lines
+# How far off the straight lines of a table may be, of the largest value that comes out: -78 dB.
+_TABLE_ERROR = 2.0**-13
+_MOST_SHIFT = 40  # of a scale: activations below 2^-25 are as good as zero
+
+
+def scale_of(largest: float) -> int:
+    """Return the largest s for which round(largest · 2^s) has 16 bits; a value r then stands as round(r · 2^s)."""
+    if largest <= 0:
+        return 0
+    shift = min(math.frexp(HIGHEST / largest)[1] - 1, _MOST_SHIFT)
+    return shift - (round(math.ldexp(largest, shift)) > HIGHEST)
+
+
+class Translation:
+    """The operations so far, and the shape and scale of the values that they compute.
+
+    Attributes
+    ----------
+    operations : list of Operation
+        From the input of the decoder on.
+    shape : tuple of int
+        Shape of a record in PyTorch, maps with the channels first.
+    is_last : bool
+        Whether the operations have its channels last instead.
+    shift : int
+        Values are integers times 2^-shift.
+    """
+
+    def __init__(self, shape: tuple[int, ...], shift: int) -> None:
+        self.operations: list[Operation] = []
+        self.shape, self.shift, self.is_last = shape, shift, False
+
+    def add(self, stage: nn.Module, largest: float) -> None:
+        """Translate one stage, whose largest output so far was ``largest``."""
+        for kind, translate in TRANSLATIONS.items():
+            if isinstance(stage, kind):
+                translate(self, stage, largest)
+                return
+        raise NotFreezableError(
+            f"The decoder cannot be frozen: there are no integer operations for its {stage_name(stage)}. "
+            "Without them a model still trains, encodes and restores, but compresses nothing."
+        )
+
+    def add_all(self, stages: Iterable[Ranged]) -> None:
+        """Translate stages one after the other, those with branches among them."""
+        for stage in stages:
+            if stage.branches:
+                self._add_branches(stage)
+            else:
+                self.add(stage.module, stage.largest)
+
+    def _add_branches(self, stage: Ranged) -> None:
+        """Translate each branch, and add up what comes out.
+
+        The sum has the finest scale among the branches. Where that is finer than the coarsest by more than the left
+        shift of an operation can bridge, the finest are made coarser: what they lose is far below the largest values.
+        """
+        translated = [self._branch(stages) for stages in stage.branches]
+        if len({(one.shape, one.is_last) for one in translated}) > 1:
+            for one in translated:
+                one.channels_first()
+        if len({one.shape for one in translated}) > 1:
+            shapes = ", ".join(str(one.shape) for one in translated)
+            raise NotFreezableError(f"The decoder cannot be frozen: its branches make records of the shapes {shapes}.")
+        finest = min(max(one.shift for one in translated), min(one.shift for one in translated) + MOST_LEFT_SHIFT)
+        for one in translated:
+            one.coarsen(finest)
+        out = min(scale_of(MARGIN * stage.largest), finest)
+        self.operations.append(
+            Branches(
+                tuple(tuple(one.operations) for one in translated),
+                tuple(finest - one.shift for one in translated),
+                finest - out,
+            )
+        )
+        self.shape, self.is_last, self.shift = translated[0].shape, translated[0].is_last, out
+
+    def _branch(self, stages: Iterable[Ranged]) -> Translation:
+        translation = Translation(self.shape, self.shift)
+        translation.is_last = self.is_last
+        translation.add_all(stages)
+        return translation
+
+    def coarsen(self, shift: int) -> None:
+        """Make the scale at most 2^shift."""
+        if self.shift > shift:
+            ones = np.ones(math.prod(self.shape), np.int32)
+            # A shift of 17 already leaves nothing of 16 bits.
+            self.operations.append(Rescale(ones, min(self.shift - shift, 17)))
+            self.shift = shift
+
+    def channels_last(self) -> None:
+        if not self.is_last:
+            self.operations.append(Transpose((1, 2, 0)))
+            self.is_last = True
+
+    def channels_first(self) -> None:
+        if self.is_last:
+            self.operations.append(Transpose((2, 0, 1)))
+            self.is_last = False
+
+    def reshape(self, shape: tuple[int, ...]) -> None:
+        self.channels_first()
+        if shape != self.shape:
+            self.operations.append(Reshape(shape))
+        self.shape = shape
+
+
+Translate = Callable[[Translation, Any, float], None]
+MakeOperation = Callable[[NDArray[np.int16], NDArray[np.int64], int], LinearOperation]
+"""Of weights, biases and a shift."""
+
+
+def _flatten(so_far: Translation, stage: nn.Flatten, largest: float) -> None:
+    so_far.reshape((math.prod(so_far.shape),))
+
+
+def _reshape(so_far: Translation, stage: images.Reshape, largest: float) -> None:
+    so_far.reshape(stage.shape)
+
+
+def _to_records(so_far: Translation, stage: images.FromChannelsFirst, largest: float) -> None:
+    channels, height, width = so_far.shape
+    if stage.layout.axis == "last":
+        so_far.channels_last()
+        so_far.shape, so_far.is_last = (height, width, channels), False
+    elif stage.layout.axis == "none":
+        if so_far.is_last:
+            so_far.operations.append(Reshape((height, width)))
+            so_far.shape, so_far.is_last = (height, width), False
+        else:
+            so_far.reshape((height, width))
+    else:
+        so_far.channels_first()
+
+
+def _upsample(so_far: Translation, stage: nn.Upsample, largest: float) -> None:
+    if stage.mode != "nearest" or not isinstance(stage.size, tuple):
+        raise NotFreezableError(
+            f"The decoder cannot be frozen: upsampling must be 'nearest' and to a size. Got mode={stage.mode!r} and "
+            f"size={stage.size!r}."
+        )
+    so_far.channels_last()
+    height, width = stage.size
+    so_far.operations.append(Upsample((height, width)))
+    so_far.shape = (so_far.shape[0], height, width)
+
+
+def _repeat(so_far: Translation, stage: pooling.Repeat, largest: float) -> None:
+    """Add operations that copy row r from row floor(r / stride), and columns alike.
+
+    An upsample operation to T rows copies row floor(r h / T). Where that differs for T = H, there is a larger T for
+    which the first H rows are right, and one to n - 1 rows copies rows floor(r n / (n - 1)) = r: it drops the last.
+    """
+    so_far.channels_last()
+    channels, *grid = so_far.shape
+    height, width = (_rows_that_repeat(n, to, stage.stride) for n, to in zip(grid, stage.size, strict=True))
+    so_far.operations.append(Upsample((height, width)))
+    while (height, width) != stage.size:
+        height, width = max(height - 1, stage.size[0]), max(width - 1, stage.size[1])
+        so_far.operations.append(Upsample((height, width)))
+    so_far.shape = (channels, height, width)
+
+
+def _rows_that_repeat(n: int, to: int, stride: int) -> int:
+    """Return the least T ≥ ``to`` with floor(r n / T) = floor(r / stride) for all r below ``to``: n stride, or less."""
+    rows = np.arange(to, dtype=np.int64)
+    return next(t for t in range(to, n * stride + 1) if (rows * n // t == rows // stride).all())
+
+
+def _linear(so_far: Translation, stage: nn.Linear, largest: float) -> None:
+    _linear_operation(so_far, stage, largest, Dense)
+    so_far.shape = (stage.out_features,)
+
+
+def _convolution(so_far: Translation, stage: nn.Conv2d, largest: float) -> None:
+    padding = stage.padding
+    if _pairs(stage.stride, stage.dilation) != [(1, 1)] * 2 or stage.groups != 1 or isinstance(padding, str):
+        raise NotFreezableError(
+            "The decoder cannot be frozen: its convolutions must have neither stride, dilation nor groups."
+        )
+    if stage.padding_mode != "zeros":
+        raise NotFreezableError(f"The decoder cannot be frozen: its convolutions pad with {stage.padding_mode!r}.")
+    around = (padding[0], padding[1])
+    so_far.channels_last()
+    _linear_operation(
+        so_far, stage, largest, lambda weights, biases, shift: Convolution(weights, biases, shift, around)
+    )
+    _after_maps(so_far)
+
+
+def _transposed(so_far: Translation, stage: nn.ConvTranspose2d, largest: float) -> None:
+    if _pairs(stage.dilation) != [(1, 1)] or stage.groups != 1:
+        raise NotFreezableError("The decoder cannot be frozen: its convolutions must have neither dilation nor groups.")
+    places = _pairs(stage.stride, stage.padding, stage.output_padding)
+    so_far.channels_last()
+    _linear_operation(
+        so_far, stage, largest, lambda weights, biases, shift: TransposedConvolution(weights, biases, shift, *places)
+    )
+    _after_maps(so_far)
+
+
+def _pairs(*values: Any) -> list[tuple[int, int]]:
+    return [(value[0], value[1]) for value in values]
+
+
+def _after_maps(so_far: Translation) -> None:
+    channels, height, width = so_far.shape
+    height, width, channels = so_far.operations[-1].out_shape((height, width, channels))
+    so_far.shape = (channels, height, width)
+
+
+def _linear_operation(
+    so_far: Translation,
+    stage: Any,
+    largest: float,
+    make: Callable[[NDArray[np.int16], NDArray[np.int64], int], LinearOperation],
+) -> None:
+    """Add a layer, its weights with the finest scale that 16 bits and exact sums allow."""
+    weights = stage.weight.detach().double().cpu().contiguous().numpy()
+    n_out = stage.bias.shape[0] if stage.bias is not None else _n_out(stage)
+    biases = np.zeros(n_out) if stage.bias is None else stage.bias.detach().double().cpu().numpy()
+    if not (np.isfinite(weights).all() and np.isfinite(biases).all()):
+        raise NotFreezableError(f"The decoder cannot be frozen: the weights of its {stage_name(stage)} are not finite.")
+    wanted = scale_of(MARGIN * largest)
+    for scale in range(scale_of(float(np.abs(weights).max())), -so_far.shift - 64, -1):
+        in_sums = scale + so_far.shift
+        out = min(wanted, in_sums)
+        if np.abs(biases).max() * 2.0**in_sums >= EXACT_BELOW // 2 or in_sums - out > 50:
+            continue
+        whole = np.rint(np.ldexp(weights, scale)).astype(np.int16), np.rint(np.ldexp(biases, in_sums)).astype(np.int64)
+        operation = make(*whole, in_sums - out)
+        if operation.largest_sum() < EXACT_BELOW:
+            so_far.operations.append(operation)
+            so_far.shift = out
+            return
+    raise NotFreezableError(f"The decoder cannot be frozen: the biases of its {stage_name(stage)} are too large.")
+
+
+def _n_out(stage: Any) -> int:
+    return int(stage.out_features if isinstance(stage, nn.Linear) else stage.out_channels)
+
+
+def _relu(so_far: Translation, stage: nn.ReLU, largest: float) -> None:
+    so_far.operations.append(Relu())
+
+
+def _clip(so_far: Translation, stage: nn.Hardtanh, largest: float) -> None:
+    low, high = (
+        round(min(max(math.ldexp(limit, so_far.shift), LOWEST), HIGHEST)) for limit in (stage.min_val, stage.max_val)
+    )
+    so_far.operations.append(Clip(low, high))
+
+
+def _nothing(so_far: Translation, stage: nn.Module, largest: float) -> None:
+    pass
+
+
+def _lookup(so_far: Translation, stage: nn.Module, largest: float) -> None:
+    # Every value that can come in, and the one beyond the last.
+    x = np.arange(LOWEST, HIGHEST + 2, dtype=np.float64)
+    with torch.no_grad():
+        y = stage(torch.from_numpy(np.ldexp(x, -so_far.shift))).numpy()
+    peak = float(np.abs(y).max())
+    out = scale_of(peak)
+    y = np.ldexp(y, out)
+    for bits in _TABLES:
+        points = np.clip(np.rint(y[:: 2 ** (16 - bits)]), LOWEST, HIGHEST)
+        error = np.interp(x, x[:: 2 ** (16 - bits)], points) - y
+        if float(np.abs(error).max()) <= _TABLE_ERROR * math.ldexp(peak, out):
+            break
+    so_far.operations.append(Lookup(points.astype(np.int16)))
+    so_far.shift = out
+
+
+def _activations() -> Iterable[type[nn.Module]]:
+    return (nn.ELU, nn.GELU, nn.LeakyReLU, nn.SELU, nn.Sigmoid, nn.SiLU, SoftClip, nn.Softplus, nn.Tanh)
+
+
+TRANSLATIONS: dict[type[nn.Module], Translate] = {
+    nn.Flatten: _flatten,
+    images.Reshape: _reshape,
+    images.FromChannelsFirst: _to_records,
+    nn.Upsample: _upsample,
+    pooling.Repeat: _repeat,
+    nn.Linear: _linear,
+    nn.Conv2d: _convolution,
+    nn.ConvTranspose2d: _transposed,
+    nn.ReLU: _relu,
+    nn.Hardtanh: _clip,
+    nn.Identity: _nothing,
+    **dict.fromkeys(_activations(), _lookup),
+}

@@ -1,0 +1,49 @@
+"""Norms of the errors with which records are restored."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Errors"]
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Norms of the errors of finite values.
+
+    Attributes
+    ----------
+    largest : float
+        The largest error, in the records' units; rounded up where no float equals it.
+    squared : float
+        The sum of their squares.
+    """
+
+    largest: float = 0.0
+    squared: float = 0.0
+
+    @classmethod
+    def of(cls, records: NDArray[Any], restored: NDArray[Any]) -> Errors:
+        """Return the errors of restored records (n, *shape)."""
+        if records.dtype.kind == "f":
+            finite = np.isfinite(records)
+            with np.errstate(over="ignore"):
+                distance = np.abs(records[finite].astype(np.longdouble) - restored[finite].astype(np.longdouble))
+        else:
+            high, low = np.maximum(records, restored), np.minimum(records, restored)
+            distance = high.astype(f"u{records.itemsize}") - low.astype(f"u{records.itemsize}")
+        exact = distance.max(initial=0)
+        largest = float(exact)
+        if largest < exact:
+            largest = float(np.nextafter(largest, np.inf))
+        with np.errstate(over="ignore"):
+            squared = float(np.square(distance.astype(np.float64)).sum())
+        return cls(min(largest, sys.float_info.max), min(squared, sys.float_info.max))
+
+    def __add__(self, other: Errors) -> Errors:
+        return Errors(max(self.largest, other.largest), min(self.squared + other.squared, sys.float_info.max))

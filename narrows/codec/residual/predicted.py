@@ -1,0 +1,177 @@
+"""Coding a chunk value by value: each value is predicted, and the steps between it and the prediction are coded.
+
+::
+
+    sizes: weights, lanes, words, escapes, exceptions u32 each · raw bits u8 · 3 zero bytes
+    weights · states u32 × lanes · words u16 × words · escapes · low bits · exceptions
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows.codec.entropy_models.contract import Coded
+from narrows.codec.rans import MAX_LANES, MAX_ROWS, Message
+from narrows.codec.residual.causal import Causal, as_image
+from narrows.codec.residual.coded import CodedResidual, Kind
+from narrows.codec.residual.contract import MOST_COARSE, MOST_RAW_BITS, Lattice, Residual, decode, encode
+from narrows.codec.residual.exceptions import pack_exceptions, unpack_exceptions
+from narrows.codec.residual.grid import Grid
+from narrows.codec.residual.linear import Linear
+from narrows.codec.residual.linear_fit import fit_linear
+from narrows.errors import CorruptArchiveError
+
+__all__ = ["MOST_VALUES", "SIZES", "decode_predicted", "encode_predicted"]
+
+SIZES = struct.Struct("<5IB3x")
+"""The head: sizes of the five parts of variable length, and the raw bits."""
+
+MOST_VALUES = 1 << 22
+"""Records of more values are not predicted, which goes value by value and would take minutes."""
+
+
+def encode_predicted(
+    records: NDArray[Any], decoded: NDArray[Any] | None, grid: Grid, causal: Causal | None = None
+) -> CodedResidual:
+    """Return records coded under linear prediction, or under a causal network.
+
+    Parameters
+    ----------
+    records : ndarray of shape (n, *shape)
+        In the grid's dtype.
+    decoded : ndarray of the same shape, or None
+        What the model restores from the code; None to code the records without it.
+    grid : Grid
+        The values within the bound.
+    causal : Causal, optional
+        The network; without it a linear predictor is fitted to the records.
+    """
+    shape = records.shape[1:]
+    order = _order(shape, causal)
+    values = _by_position(records, order)
+    lattice = _lattice(values.shape, decoded, grid, order)
+    q, is_exception = grid.steps(values, lattice.anchors)
+    if is_exception.any():  # any value may stand there while others are predicted
+        q[is_exception] = grid.steps(_filled(values, is_exception), lattice.anchors)[0][is_exception]
+    units = lattice.anchors + lattice.step * q
+    np.clip(units, lattice.lowest, lattice.highest, out=units)
+    restored = grid.values(units)
+    is_exception |= ~_is_within(restored, values, grid)
+    restored[is_exception] = values[is_exception]
+    model: Linear | Causal
+    if causal is None:
+        model, lattice = fit_linear(shape, lattice, units)
+        weights = model.to_bytes()
+    else:
+        model, weights = causal, b""
+    residual = encode(model.start(lattice), q)
+    exceptions = pack_exceptions(is_exception, values)
+    message = residual.coded.message
+    sizes = (len(weights), len(message.states), len(message.words), len(residual.coded.escapes), len(exceptions))
+    parts = (
+        SIZES.pack(*sizes, lattice.raw_bits),
+        weights,
+        message.states.astype("<u4").tobytes(),
+        message.words.astype("<u2").tobytes(),
+        residual.coded.escapes,
+        residual.raw,
+        exceptions,
+    )
+    kind = Kind.LINEAR if causal is None else Kind.CAUSAL
+    return CodedResidual(kind, decoded is not None, b"".join(parts), _by_record(restored, shape, order))
+
+
+def decode_predicted(
+    data: bytes,
+    decoded: NDArray[Any] | None,
+    grid: Grid,
+    shape: tuple[int, ...],
+    causal: Causal | None = None,
+) -> NDArray[Any]:
+    """Return the records (n, *shape) of `encode_predicted`.
+
+    Raises
+    ------
+    CorruptArchiveError
+        If the data are not those of `encode_predicted` for records of this shape.
+    """
+    order = _order(shape[1:], causal)
+    n_records, n_values = shape[0], math.prod(shape[1:])
+    if len(data) < SIZES.size:
+        raise CorruptArchiveError("What is kept in a chunk is shorter than the head of it.")
+    n_weights, n_lanes, n_words, n_escapes, n_exceptions, raw_bits = SIZES.unpack_from(data)
+    if (
+        n_values > MOST_VALUES
+        or not 1 <= n_lanes <= MAX_LANES
+        or (n_lanes < n_records and n_values * -(-n_records // n_lanes) > MAX_ROWS)
+        or n_words > n_records * n_values
+        or raw_bits > MOST_RAW_BITS
+        or grid.step << raw_bits > MOST_COARSE
+    ):
+        raise CorruptArchiveError("What is kept in a chunk declares more than its records can take.")
+    lengths = [n_weights, 4 * n_lanes, 2 * n_words, n_escapes, n_values * -(-n_records * raw_bits // 8), n_exceptions]
+    if len(data) != SIZES.size + sum(lengths):
+        raise CorruptArchiveError("The sizes of what is kept in a chunk are not those of its bytes.")
+    ends = (SIZES.size + np.cumsum([0, *lengths])).tolist()
+    weights, states, words, escapes, raw, exceptions = (data[low:high] for low, high in pairwise(ends))
+    lattice = _lattice((n_values, n_records), decoded, grid, order, raw_bits)
+    message = Message(np.frombuffer(states, "<u4").astype(np.uint32), np.frombuffer(words, "<u2").astype(np.uint16))
+    if causal is not None and weights:
+        raise CorruptArchiveError("What is kept in a chunk has weights and no use for them.")
+    model = causal or Linear.from_bytes(weights, shape[1:], has_code=lattice.has_code)
+    units = decode(model.start(lattice), Residual(Coded(message, escapes), raw))
+    restored = grid.values(units)
+    unpack_exceptions(exceptions, restored)
+    return _by_record(restored, shape[1:], order)
+
+
+def _order(shape: tuple[int, ...], causal: Causal | None) -> NDArray[np.int64]:
+    """Return the order in which a record's values are coded."""
+    return np.arange(math.prod(shape)) if causal is None else as_image(shape)[1]
+
+
+def _lattice(
+    shape: tuple[int, ...],
+    decoded: NDArray[Any] | None,
+    grid: Grid,
+    order: NDArray[np.int64],
+    raw_bits: int = 0,
+) -> Lattice:
+    anchors = np.zeros(shape, np.int64) if decoded is None else grid.units(_by_position(decoded, order))
+    return Lattice(anchors, grid.step, grid.lowest, grid.highest, decoded is not None, raw_bits)
+
+
+def _by_position(records: NDArray[Any], order: NDArray[np.int64]) -> NDArray[Any]:
+    """Return records (n, *shape) as (V, n), in the order in which they are coded."""
+    return records.reshape(len(records), -1).T[order]
+
+
+def _by_record(values: NDArray[Any], shape: tuple[int, ...], order: NDArray[np.int64]) -> NDArray[Any]:
+    records = np.empty(values.shape[::-1], values.dtype)
+    records[:, order] = values.T
+    return records.reshape(len(records), *shape)
+
+
+def _filled(values: NDArray[Any], gaps: NDArray[np.bool_]) -> NDArray[Any]:
+    """Return values (V, n) with those in gaps replaced by the last before, in the same record, that is in none."""
+    last = np.maximum.accumulate(np.where(gaps, 0, np.arange(len(values))[:, None]), 0)
+    return np.take_along_axis(values, last, 0)
+
+
+def _is_within(restored: NDArray[Any], values: NDArray[Any], grid: Grid) -> NDArray[np.bool_]:
+    """Return which values come back as exactly as asked."""
+    if grid.is_lossless:
+        # As bits: a NaN is no other NaN, and -0 is not 0.
+        same = restored.view(np.uint8) == values.view(np.uint8)
+        return np.asarray(same.reshape(*values.shape, -1).all(-1))
+    if grid.dtype.kind == "f":
+        return grid.is_within(restored, values)
+    high, low = np.maximum(restored, values), np.minimum(restored, values)
+    unsigned = f"u{grid.dtype.itemsize}"
+    return np.asarray(high.astype(unsigned) - low.astype(unsigned) <= np.uint64(grid.step // 2))
