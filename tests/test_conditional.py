@@ -277,7 +277,7 @@ def test_it_works_on_the_command_line(labelled, tmp_path, monkeypatch):
         (
             lambda model, x: make(penalties="contractive").fit(x, np.zeros(len(x), int)),
             InvalidParameterError,
-            "encoders that see nothing but the record",
+            "'contractive' penalty does not support labels",
         ),
     ],
 )
