@@ -41,7 +41,7 @@ __all__ = [
 
 __version__ = version("narrows")
 
-# PyTorch and scikit-learn take seconds to import, so these come when they are first asked for.
+# PyTorch and scikit-learn take seconds to import, so the names that need them are imported at first use.
 _HOMES = {
     "Autoencoder": "narrows.estimators.autoencoder",
     "AutoencoderClassifier": "narrows.estimators.classifier",

@@ -5,9 +5,9 @@ import sys
 
 
 def main() -> None:
-    """Call the command line; an interruption while it is still being imported is said as any other is.
+    """Call the command line; Ctrl-C during the imports ends it with the same message as later.
 
-    This process is ours, so that training may tell the C library to keep its memory; see `narrows.training.memory`.
+    This process is ours, so training may set the C library to keep freed memory; see `narrows.training.memory`.
     """
     os.environ.setdefault("NARROWS_KEEP_MEMORY", "1")
     try:

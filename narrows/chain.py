@@ -1,4 +1,4 @@
-"""The chain: the parts in a row, and the loss of a record, defined once.
+"""The chain: all parts in order, and the loss of a record.
 
 ::
 
@@ -36,16 +36,16 @@ from narrows.preprocessing.moments import Moments
 
 __all__ = ["Chain", "Loss", "Parts"]
 
-# Integers of up to 16 bits are exact in float32, and float16 and float32 are at home there.
+# float32 represents integers of up to 16 bits, float16 and float32 exactly.
 _FLOAT32_IS_ENOUGH = {torch.bool, torch.uint8, torch.int8, torch.int16, torch.uint16, torch.float16, torch.float32}
 _FIT_BATCH = 4096
-_SCALE_VALUES = 2**22  # that a likelihood's scale is set by at the start
-_ROUNDING = 1e-6  # that scaled values may be off by: in float32 what is just above 1 is 1, and trains as such
+_SCALE_VALUES = 2**22  # number of values that set the initial scale of a likelihood
+_ROUNDING = 1e-6  # tolerance of scaled values: in float32 a value just above 1 is 1
 
 
 @dataclass(frozen=True)
 class Parts:
-    """One part of each axis, and how long the code is: everything that makes a chain but the data's shape."""
+    """One part of each axis and the latent dimension: everything a chain is built from, except the data's shape."""
 
     n_latent: int | None
     network: Network
@@ -55,27 +55,27 @@ class Parts:
     corruption: Corruption | None = None
     penalties: tuple[Penalty, ...] = ()
     n_classes: int = 0
-    """Of labels that encoder and decoder are told beside their input; 0: none."""
+    """Number of classes that encoder and decoder are conditioned on; 0: not conditional."""
 
 
 @dataclass(frozen=True)
 class Loss:
-    """What n records cost, in nats; each of shape (n,)."""
+    """The terms of the loss of n records, in nats; each of shape (n,)."""
 
     reconstruction: Tensor
     bottleneck: Tensor
     penalty: Tensor
     evidence: Tensor | None = None
-    """Of a shard, what `Chain.adapt` needs; None where it needs nothing."""
+    """The input of `Chain.adapt` from a shard; None where it needs none."""
 
     @property
     def total(self) -> Tensor:
-        """Sum of the three, shape (n,)."""
+        """Sum of the three terms, shape (n,)."""
         return self.reconstruction + self.bottleneck + self.penalty
 
 
 class Chain(nn.Module):
-    """The parts at work on records of one shape and dtype.
+    """The modules of all parts, built for records of one shape and dtype.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class Chain(nn.Module):
     dtype : numpy.dtype
         The records' stored dtype.
     generator : Generator
-        What the weights are drawn from.
+        Source of the initial weights.
     """
 
     def __init__(self, parts: Parts, shape: tuple[int, ...], dtype: np.dtype, generator: Generator) -> None:
@@ -113,7 +113,7 @@ class Chain(nn.Module):
         self.lay_out()
 
     def lay_out(self) -> None:
-        """Keep the kernels of convolutions with the channels last, in which they run up to half again as fast."""
+        """Store the kernels of convolutions with the channels last, which is up to 1.5 times as fast."""
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
@@ -123,21 +123,21 @@ class Chain(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are, and where records and codes must be."""
+        """Device of the weights; records and codes must be on it."""
         return next(self.encoder.parameters()).device
 
     def prepare_for(self, batches: Callable[[int], Iterable[Tensor]]) -> None:
-        """Fit what is not trained but measured on the training data: the preprocessing, and where the decoder starts.
+        """Fit what is measured on the data before training: the preprocessing, and the decoder's initial output.
 
         Parameters
         ----------
         batches : callable
-            ``batches(size)`` is one pass over the training records in their stored dtype, Tensors (n, *shape).
+            ``batches(size)`` iterates once over the training records in their stored dtype, Tensors (n, *shape).
 
         Raises
         ------
         InvalidParameterError
-            If what comes out is nothing that the likelihood can be asked about.
+            If preprocessed values lie outside the likelihood's support.
         """
         size = batch_size(self.shape, _FIT_BATCH)
         self.preprocessor.fit(lambda: (_as_floats(batch) for batch in batches(size)))
@@ -160,7 +160,7 @@ class Chain(nn.Module):
     def start_at_components(self, records: Tensor) -> None:
         """Set the linear path to the principal components of preprocessed records (n, *shape).
 
-        A learned scale of the likelihood is set to what they leave of the records.
+        A learned scale of the likelihood is set to the residual of these components.
         """
         assert isinstance(self.encoder, LinearPathEncoder)
         assert isinstance(self.decoder, LinearPathDecoder)
@@ -182,7 +182,7 @@ class Chain(nn.Module):
         return x.to(self.dtype)
 
     def check_support(self, batch: Tensor | Labelled) -> None:
-        """Refuse records that the likelihood says nothing of.
+        """Refuse records outside the likelihood's support.
 
         Parameters
         ----------
@@ -200,9 +200,9 @@ class Chain(nn.Module):
         if self._is_beyond_support(x, x):
             low, high = self.likelihood.support
             raise DataError(
-                f"The '{self.parts.likelihood.name}' likelihood says nothing of preprocessed values outside "
-                f"[{low:g}, {high:g}]. Got {float(x.min()):g} to {float(x.max()):g}: data beyond those of the training."
-                " Bring them to the same units and range, or train with another likelihood."
+                f"The '{self.parts.likelihood.name}' likelihood is not defined for preprocessed values outside "
+                f"[{low:g}, {high:g}]. Got {float(x.min()):g} to {float(x.max()):g}: beyond the range of the training "
+                "data. Convert the records to the same units and range, or train with another likelihood."
             )
 
     def _is_beyond_support(self, lowest: Tensor, highest: Tensor) -> bool:
@@ -211,7 +211,7 @@ class Chain(nn.Module):
         return not bool((lowest >= low - _ROUNDING).all() and (highest <= high + _ROUNDING).all())
 
     def damage(self, x: Tensor, generator: Generator | None) -> Tensor:
-        """Return preprocessed records x corrupted as in training; as they are without corruption or generator."""
+        """Return preprocessed records x, corrupted as in training if there are a corruption and a generator."""
         return x if generator is None or self.corruption is None else self.corruption.corrupt(x, generator)
 
     def condition(self, labels: Tensor | None) -> Tensor | None:
@@ -235,38 +235,38 @@ class Chain(nn.Module):
         return parameters
 
     def restore(self, z: Tensor, switches: Switches = (), condition: Tensor | None = None) -> Tensor:
-        """Return the mean reconstruction of codes z in the records' own units, floats (n, *shape); as `decode`."""
+        """Return the mean reconstruction of codes z in the records' own units, floats (n, *shape); see `decode`."""
         return self.preprocessor.inverse(self.likelihood.mean(self.decode(z, switches, condition)).double())
 
     def loss(
         self, batch: Tensor | Labelled, generator: Generator | None = None, *, corruption: Generator | None = None
     ) -> Loss:
-        """Return what records cost.
+        """Return the loss of records, term by term.
 
         Parameters
         ----------
         batch : Tensor of shape (n, *shape), or Labelled
             Records in their stored dtype; with labels if the model is conditional.
         generator : Generator, optional
-            Where all noise of training comes from. Without it the loss is measured: nothing is corrupted, codes are
-            those of use, and only parts whose loss is defined by draws draw, from each record's own noise.
+            Source of all noise of training. Without it the loss is measured: nothing is corrupted, codes are those of
+            `encode`, and only a loss that is defined by draws is random, with noise that depends on the record alone.
         corruption : Generator, optional
-            Corrupt the records of a measurement by this noise.
+            Source of the corruption in a measurement.
         """
         return self._loss(batch, generator, corruption, is_shard=False)
 
     @property
     def couples_records(self) -> bool:
-        """Whether the loss of a record in training depends on the others of its batch, which then is not cut."""
+        """Whether the training loss of a record depends on the others of its batch. Such a batch is not split."""
         parts = self.bottleneck.couples_records or self.likelihood.couples_records
         return parts or any(penalty.couples_records for penalty in self.penalties)
 
     def shard_loss(self, batch: Tensor | Labelled, generator: Generator) -> Loss:
-        """Return what a part of a training batch costs; what is learned without a gradient is left to `adapt`."""
+        """Return the loss of a shard of a training batch, without the updates that `adapt` makes without gradients."""
         return self._loss(batch, generator, None, is_shard=True)
 
     def adapt(self, evidence: Tensor) -> None:
-        """Learn without a gradient, from the evidence (n,) of all parts of a batch."""
+        """Make the updates without gradients, from the evidence (n,) of all shards of a batch."""
         self.likelihood.adapt_to(evidence)
 
     def _loss(
@@ -278,7 +278,7 @@ class Chain(nn.Module):
         if of_records is not None:
             x = self.likelihood.observe(x, of_records)
         x_tilde = self.damage(x, corruption if generator is None else generator)
-        h, switches = self.encoder.with_switches(x_tilde, condition)  # none, but of networks that unpool with them
+        h, switches = self.encoder.with_switches(x_tilde, condition)  # None unless the network unpools with switches
         code: Code = self.bottleneck(h, of_codes)
         parameters = self.decode(code.z, switches, condition)
         evidence = None
@@ -294,9 +294,9 @@ class Chain(nn.Module):
         return Loss(reconstruction, code.cost, penalty, evidence)
 
     def _own_noise(self, records: Tensor) -> tuple[RecordNoise | None, RecordNoise | None]:
-        """Return what the likelihood and the bottleneck draw from in measurements; None for a part that does not draw.
+        """Return the noise of the likelihood and of the bottleneck in measurements; None for a part that does not draw.
 
-        A record has the same noise alone, in any batch and in any order; see `narrows.numerics.record_noise`.
+        The noise of a record does not depend on its batch or on the order; see `narrows.numerics.record_noise`.
         """
         if not (self.likelihood.draws or self.bottleneck.draws):
             return None, None

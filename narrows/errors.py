@@ -1,35 +1,35 @@
-"""Everything narrows raises on purpose, in one tree.
+"""The errors and warnings of narrows, in one tree.
 
 ::
 
     NarrowsError
-    ├── InvalidParameterError (ValueError)       a setting that cannot be: negative size, corruption above 1
-    │   ├── NotMeasuredError                     a model without the PCA, density or codec that this needs, and why
-    │   └── UnknownNameError                     no recipe, part, option or data set of that name; suggests the nearest
-    ├── DataError (ValueError)                   data that cannot be used as they are
-    │   ├── DataNotFoundError (FileNotFoundError)    nothing is there
-    │   ├── CorruptFileError                         a file that is damaged or cut off, named
-    │   ├── NonFiniteDataError                       NaN or infinity, and where
-    │   └── ShapeMismatchError                       records of another shape than the model's, both named
-    ├── DownloadError (OSError)                  a named data set that cannot be had, and where to put its files
-    ├── ModelFileError                           a file that is no model, is damaged, or comes from a newer narrows
-    ├── MissingPackageError (ImportError)        a package that only this needs is not installed, and how to install it
+    ├── InvalidParameterError (ValueError)       a setting that is not allowed: negative size, corruption > 1
+    │   ├── NotMeasuredError                     the model lacks the PCA, density or codec needed here, and why
+    │   └── UnknownNameError                     unknown recipe, part, option or data set; suggests the nearest
+    ├── DataError (ValueError)                   data that cannot be used
+    │   ├── DataNotFoundError (FileNotFoundError)    the path does not exist
+    │   ├── CorruptFileError                         a file that is damaged or truncated
+    │   ├── NonFiniteDataError                       NaN or infinity, with the position
+    │   └── ShapeMismatchError                       records of another shape than the model's
+    ├── DownloadError (OSError)                  a named data set cannot be downloaded; says where to put its files
+    ├── ModelFileError                           a file that is not a model, is damaged, or is from a newer narrows
+    ├── MissingPackageError (ImportError)        an optional package is not installed; says how to install it
     ├── NotFreezableError                        a decoder that cannot be turned into integer arithmetic, and why
-    ├── NotDecodableError                        codes of a model whose decoder needs more of a record than its code
-    ├── ArchiveError                             an archive that cannot be used: no archive, or from a newer narrows
-    │   ├── CorruptArchiveError                      damaged, cut off, or made to deceive; says where
-    │   └── WrongModelError                          made with another model; names both by their hashes
-    ├── OutputExistsError (FileExistsError)      nothing is overwritten unasked
-    ├── OutputError (OSError)                    an output that cannot be written, and why: a full disk, no permission
-    └── TrainingDivergedError (ArithmeticError)  the loss stopped being finite: epoch, step, learning rate
+    ├── NotDecodableError                        the decoder needs more of a record than its code
+    ├── ArchiveError                             a file that is not an archive, or is from a newer narrows
+    │   ├── CorruptArchiveError                      damaged, truncated or forged; says where
+    │   └── WrongModelError                          made with another model; gives both hashes
+    ├── OutputExistsError (FileExistsError)      the output exists already
+    ├── OutputError (OSError)                    an output cannot be written: a full disk, no permission
+    └── TrainingDivergedError (ArithmeticError)  the loss is not finite any more: epoch, step, learning rate
 
-and warnings::
+The warnings::
 
     UserWarning
-    ├── RangeWarning                             records on another scale than a model's training data: floats from 0
-    │                                            to 1 where those were bytes
-    ├── UnmeasuredWarning                        training is done, but an artefact of the model could not be measured
-    └── WorseThanPCAWarning                      a model restores records worse than principal components do
+    ├── RangeWarning                             records on another scale than the training data: floats in [0, 1]
+    │                                            instead of bytes
+    ├── UnmeasuredWarning                        an artefact of a trained model could not be measured
+    └── WorseThanPCAWarning                      a model restores records worse than PCA
 """
 
 from __future__ import annotations
@@ -67,24 +67,24 @@ __all__ = [
 
 
 class NarrowsError(Exception):
-    """The root of every error that narrows raises on purpose."""
+    """The base class of all errors of narrows."""
 
 
 class InvalidParameterError(NarrowsError, ValueError):
-    """A setting has a value that it cannot have."""
+    """A setting has a value that is not allowed."""
 
 
 class UnknownNameError(InvalidParameterError):
-    """No recipe, part, option or data set has this name.
+    """There is no recipe, part, option or data set of this name.
 
     Parameters
     ----------
     what : str
-        The kind of thing that was looked for, as in ``"recipe"``.
+        What was looked for, for example ``"recipe"``.
     name : str
         The name that was given.
     known : iterable of str
-        The names there are. The nearest one is suggested.
+        The existing names. The nearest one is suggested.
     """
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
@@ -99,7 +99,7 @@ class UnknownNameError(InvalidParameterError):
 
 
 class NotMeasuredError(InvalidParameterError):
-    """The model lacks an artefact that this needs; the message says which, why, and how to get it."""
+    """The model lacks a needed artefact; the message says which, why, and how to measure it."""
 
 
 class UnmeasuredWarning(UserWarning):
@@ -107,19 +107,19 @@ class UnmeasuredWarning(UserWarning):
 
 
 class DataError(NarrowsError, ValueError):
-    """The data cannot be used as they are."""
+    """The data cannot be used."""
 
 
 class DataNotFoundError(DataError, FileNotFoundError):
-    """The path does not exist, or holds nothing that can be read."""
+    """The path does not exist, or contains no readable data."""
 
 
 class CorruptFileError(DataError):
-    """A file is damaged or cut off; the message names it."""
+    """A file is damaged or truncated; the message names it."""
 
 
 class NonFiniteDataError(DataError):
-    """The data hold NaN or infinity; the message says where."""
+    """The data contain NaN or infinity; the message says where."""
 
 
 class ShapeMismatchError(DataError):
@@ -131,55 +131,55 @@ class DownloadError(NarrowsError, OSError):
 
 
 class ModelFileError(NarrowsError):
-    """The file is no narrows model, is damaged, or was written by a newer version."""
+    """The file is not a narrows model, is damaged, or was written by a newer version."""
 
 
 class MissingPackageError(NarrowsError, ImportError):
-    """A package that only this needs is not installed; the message says how to install it."""
+    """An optional package is not installed; the message says how to install it."""
 
 
 class NotFreezableError(NarrowsError):
-    """The decoder cannot be turned into integer arithmetic; the message says which part stands in the way."""
+    """The decoder cannot be turned into integer arithmetic; the message names the part that prevents it."""
 
 
 class NotDecodableError(NarrowsError):
-    """The model's code alone cannot be decoded; the message says what else its decoder needs."""
+    """The decoder needs more than the code; the message says what."""
 
 
 class ArchiveError(NarrowsError):
-    """The file is no archive that this narrows can use."""
+    """The file is not an archive that this version of narrows can read."""
 
 
 class CorruptArchiveError(ArchiveError):
-    """An archive is damaged, cut off, or lies about itself; the message says where."""
+    """An archive is damaged, truncated or forged; the message says where."""
 
 
 class WrongModelError(ArchiveError):
-    """The archive was made with another model; the message names both by their hashes."""
+    """The archive was made with another model; the message gives both hashes."""
 
 
 class OutputExistsError(NarrowsError, FileExistsError):
-    """The output is already there, and overwriting was not asked for."""
+    """The output exists already, and overwriting was not requested."""
 
 
 class OutputError(NarrowsError, OSError):
-    """An output cannot be written; the message names it and says what the operating system said."""
+    """An output cannot be written; the message names it and gives the reason of the operating system."""
 
 
 class TrainingDivergedError(NarrowsError, ArithmeticError):
-    """The loss stopped being finite; the message names epoch, step and learning rate."""
+    """The loss is not finite any more; the message gives epoch, step and learning rate."""
 
 
 class WorseThanPCAWarning(UserWarning):
-    """A model restores records worse than principal components do, with a code of the same length."""
+    """A model restores records worse than PCA with as many components as the code has numbers."""
 
 
 class RangeWarning(UserWarning):
-    """Records lie in another range than the model's training data, by an order of magnitude; the message names both."""
+    """The range of records differs from that of the training data by an order of magnitude; the message gives both."""
 
 
 def levels_to_caller() -> int:
-    """Return how far up whoever called narrows is, for warnings: scikit-learn may stand in between."""
+    """Return the ``stacklevel`` of the caller of narrows, for warnings: scikit-learn's frames may lie in between."""
     level, frame = 1, inspect.currentframe()
     frame = None if frame is None else frame.f_back
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in {"narrows", "sklearn"}:

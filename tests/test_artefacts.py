@@ -78,11 +78,11 @@ def test_artefacts_that_are_not_asked_for_are_not_measured(x, whole, monkeypatch
         with monkeypatch.context() as patch:
             breaking(name, AssertionError("it is measured"), patch)
             model = new(artefacts=[other for other in MEASURES if other != name]).fit(x)
-        assert model.unmeasured_ == {name: "It was not asked for."}
+        assert model.unmeasured_ == {name: "It was not requested."}
     model = new(artefacts=()).fit(x)
     assert list(model.unmeasured_) == list(MEASURES)
     np.testing.assert_array_equal(model.reconstruct(x), whole.reconstruct(x))
-    with pytest.raises(NotMeasuredError, match=r"no archive codec\. It was not asked for\. .*model\.measure\(X\)"):
+    with pytest.raises(NotMeasuredError, match=r"no archive codec\. It was not requested\. .*model\.measure\(X\)"):
         model.codec_  # noqa: B018
     model.save(tmp_path / "model")
     again = narrows.load(tmp_path / "model").measure(x)

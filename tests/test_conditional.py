@@ -233,7 +233,7 @@ def test_it_works_on_the_command_line(labelled, tmp_path, monkeypatch):
     assert "dense 64+10-512-256-2·10" in result.output
     for arguments, said in (
         (["--label", "11"], "There is no label '11'. There are 0, 1, 2"),
-        (["--traverse"], "The model is told a label beside each code. Say which (y, --label): 0, 1, 2"),
+        (["--traverse"], "The model decodes each code with a label. Pass one (y, --label): 0, 1, 2"),
     ):
         result = CliRunner().invoke(main, ["generate", *model, "-o", "no.png", *arguments])
         assert result.exit_code == 2
@@ -253,7 +253,7 @@ def test_it_works_on_the_command_line(labelled, tmp_path, monkeypatch):
         (
             lambda model, x: model.reconstruct(x, np.full(len(x), 12)),
             DataError,
-            "labels that the training data lack: 12",
+            "training data lack these labels: 12",
         ),
         (lambda model, x: model.reconstruct(x, [1, 2]), DataError, "has 360 records. Got 2 labels"),
         (lambda model, x: make().fit(x), DataError, "has no labels of its own"),
@@ -261,7 +261,7 @@ def test_it_works_on_the_command_line(labelled, tmp_path, monkeypatch):
         (
             lambda model, x: make(residual="causal").fit(x, np.zeros(len(x), int)),
             InvalidParameterError,
-            "A conditional model makes no archives: set residual=None.",
+            "A conditional model cannot write archives: set residual=None.",
         ),
         (lambda model, x: make().fit(x, np.linspace(0, 1, len(x))), DataError, "Unknown label type: continuous"),
         (
@@ -272,12 +272,12 @@ def test_it_works_on_the_command_line(labelled, tmp_path, monkeypatch):
         (
             lambda model, x: make(pretraining="layer-wise").fit(x, np.zeros(len(x), int)),
             InvalidParameterError,
-            "Layers are trained one by one without labels",
+            "Layer-wise pretraining does not use labels",
         ),
         (
             lambda model, x: make(penalties="contractive").fit(x, np.zeros(len(x), int)),
             InvalidParameterError,
-            "encoders that see nothing but the record",
+            "'contractive' penalty does not support labels",
         ),
     ],
 )

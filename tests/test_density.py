@@ -165,5 +165,5 @@ def test_a_density_of_other_codes_is_refused(rng, tmp_path):
     model = narrows.Autoencoder(3, training=narrows.Training(epochs=1), random_state=0).fit(rng.normal(size=(20, 5)))
     model.model_ = model.model_.with_artefact(LatentDensity.fit(rng.normal(size=(20, 4)), seed=0))
     model.save(tmp_path / "model")
-    with pytest.raises(ModelFileError, match="its density is one of 4 numbers, its codes have 3"):
+    with pytest.raises(ModelFileError, match="its density has 4 dimensions, its codes have 3"):
         narrows.load(tmp_path / "model")

@@ -57,7 +57,7 @@ def test_json_is_plain_and_complete():
         ({"axis": "spice", "name": "peper"}, "There is no spice 'peper'. Did you mean 'pepper'"),
         ({"axis": "spice", "name": ["pepper"]}, "There is no spice"),
         ({"axis": "spice"}, "There is no spice 'None'"),
-        ({"name": "pepper"}, "describes no spice"),
+        ({"name": "pepper"}, "is not the description of a spice"),
         ({"axis": "spice", "name": "pepper", "haet": 1}, "no option of Pepper 'haet'. Did you mean 'heat'"),
         (
             {"axis": "spice", "name": "pepper", "heat": 11},

@@ -242,12 +242,12 @@ def test_the_warning_names_the_line_that_called_and_no_recipe_that_the_model_is(
     plain = Autoencoder(3, network=Dense(widths=(16,)), training=Training(epochs=1), random_state=0)
     (warned,) = warnings_of(plain.fit, x)
     assert warned.filename == __file__
-    assert "take the recipe 'auto'" in str(warned.message)
+    assert "use the recipe 'auto'" in str(warned.message)
     model = auto(epochs=1).fit(curved(rng, 60))
     model.chain_.decoder.path.weight.data.zero_()
     (warned,) = warnings_of(narrows.evaluate, model, curved(rng, 60))
     assert warned.filename == __file__
-    assert "take the recipe 'auto'" not in str(warned.message)
+    assert "use the recipe 'auto'" not in str(warned.message)
 
 
 def test_pca_is_measured_in_the_units_of_the_model(rng):

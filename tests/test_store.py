@@ -143,7 +143,7 @@ def test_the_device_can_be_chosen(written, tmp_path, monkeypatch):
     (tmp_path / "model").write_bytes(written)
     assert narrows.load(tmp_path / "model", device="cpu").training.device == "cpu"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(InvalidParameterError, match="'cuda' was asked for, but PyTorch sees none"):
+    with pytest.raises(InvalidParameterError, match="'cuda' was requested, but PyTorch finds none"):
         narrows.load(tmp_path / "model", device="cuda")
     with pytest.raises(InvalidParameterError, match=r"must be one of 'auto', 'cpu', 'cuda'\. Got 'gpu'\."):
         narrows.load(tmp_path / "model", device="gpu")
@@ -228,7 +228,7 @@ def test_every_tensor_byte_matters(share, written, tmp_path):
     n_header = struct.unpack("<Q", written[:8])[0]
     flipped = bytearray(written)
     flipped[8 + n_header + int(share * (len(written) - 8 - n_header))] ^= 1
-    with pytest.raises(ModelFileError, match="damaged: its content does not have the checksum"):
+    with pytest.raises(ModelFileError, match="damaged: the checksum of its content is wrong"):
         load(bytes(flipped), tmp_path)
 
 

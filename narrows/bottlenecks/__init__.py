@@ -1,4 +1,4 @@
-"""Bottlenecks: the narrow place in the chain."""
+"""Bottlenecks: the layers that make the code."""
 
 from narrows.bottlenecks.contract import Bottleneck, BottleneckModule, Code
 from narrows.bottlenecks.diagonal_normal import DiagonalNormal

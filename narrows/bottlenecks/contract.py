@@ -1,4 +1,4 @@
-"""What a bottleneck is: the narrow place, from what the encoder says to the code that the decoder gets."""
+"""The contract of bottlenecks, which make the code from the encoder's output."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["Bottleneck", "BottleneckModule", "Code"]
 
 @dataclass(frozen=True)
 class Code:
-    """What comes out of a bottleneck for n records.
+    """The output of a bottleneck for n records.
 
     Attributes
     ----------
     z : Tensor of shape (n, *z_shape)
         The code, the decoder's input.
     cost : Tensor of shape (n,)
-        What the code costs, in nats; zero where the bottleneck charges nothing.
+        Cost of the code in nats; zero if the bottleneck has no cost.
     symbols : Tensor of shape (n, ...), integers, or None
-        The code as whole numbers, where the bottleneck has such.
+        The code as whole numbers, if the bottleneck has them.
     """
 
     z: Tensor
@@ -35,21 +35,21 @@ class Code:
 
 
 class BottleneckModule(nn.Module, ABC):
-    """A bottleneck at work on codes of one shape.
+    """The module of a bottleneck, for codes of one shape.
 
     Attributes
     ----------
     h_shape : tuple of int
-        Shape of what the encoder must deliver for one record.
+        Shape of the encoder's output for one record.
     z_shape : tuple of int
         Shape of the code of one record.
     draws : bool
-        Whether codes are draws from a distribution, so that the loss is one only of drawn codes.
+        Whether codes are draws from a distribution, so that the loss is defined only for random codes.
     normal_prior : bool
-        Whether the codes of all records together are drawn towards N(0, I), so that others drawn there decode.
+        Whether training draws the codes of all records together towards N(0, I), so that other draws decode well.
     couples_records : bool
         Whether the code or the cost of a record in training depends on the others of its batch, or each batch changes
-        the bottleneck. Such batches are not cut into shards.
+        the bottleneck. Such batches are not split into shards.
     """
 
     draws: bool = False
@@ -62,7 +62,7 @@ class BottleneckModule(nn.Module, ABC):
 
     @property
     def n_numbers(self) -> int:
-        """How many numbers tell the code of one record."""
+        """The number of symbols, or numbers, of the code of one record."""
         return math.prod(self.z_shape)
 
     @abstractmethod
@@ -72,24 +72,23 @@ class BottleneckModule(nn.Module, ABC):
         Parameters
         ----------
         h : Tensor of shape (n, *h_shape)
-            What the encoder says.
+            The encoder's output.
         generator : Generator or RecordNoise, optional
-            Where noise comes from, in training; where codes are draws, in measurements besides. Without it nothing is
-            random.
+            Source of noise in training, and in measurements if codes are draws. Without it nothing is random.
         """
 
     def posterior(self, h: Tensor) -> DiagonalNormal | None:
-        """Return the distribution that codes are drawn from, given h (n, *h_shape); None where they are no draws."""
+        """Return the distribution of the codes, given h (n, *h_shape); None if codes are not draws."""
         return None
 
     def nearest_code(self, z: Tensor) -> Tensor:
-        """Return what can be a code for any numbers z (n, *z_shape); most codes can be anything."""
+        """Return the nearest possible codes to z (n, *z_shape); for most bottlenecks that is z."""
         return z
 
     def unquantised(self, h: Tensor) -> Tensor:
-        """Return the code before any rounding, (n, *z_shape): what the codec cuts into steps.
+        """Return the code before any rounding, (n, *z_shape), which the codec quantises.
 
-        A bottleneck that only chooses among codes returns its symbols (n, ...), as floats: they are whole already.
+        A bottleneck that chooses from a list of codes returns its symbols (n, ...) as floats.
         """
         z: Tensor = self(h).z
         return z

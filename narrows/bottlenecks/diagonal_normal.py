@@ -1,4 +1,4 @@
-"""The normal distribution with independent numbers: what variational codes are drawn from."""
+"""The normal distribution with independent numbers, from which variational codes are drawn."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class DiagonalNormal:
         return cls(torch.zeros_like(like), torch.zeros_like(like))
 
     def sample(self, noise: Noise) -> Tensor:
-        """Return μ + σ ε, ε ~ N(0, I), shape (n, *z_shape): a draw that gradients pass (Kingma and Welling 2014)."""
+        """Return μ + σ ε, ε ~ N(0, I), shape (n, *z_shape): a differentiable draw (Kingma and Welling 2014)."""
         return self.mean + (0.5 * self.log_variance).exp() * normal_like(self.mean, noise)
 
     def log_prob(self, z: Tensor) -> Tensor:

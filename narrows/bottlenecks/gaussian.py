@@ -1,4 +1,4 @@
-"""The Gaussian bottleneck: a code is a distribution, and what it says beyond the prior costs."""
+"""The Gaussian bottleneck: a code is a distribution, and its divergence from the prior is the cost."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ from narrows.parts.options import Real, Whole, option
 
 __all__ = ["Gaussian"]
 
-# log σ² = 12 tanh(a / 12): as it is near 0, and σ never beyond e^±6, where its square would overflow or vanish.
+# log σ² = 12 tanh(a / 12): about a near 0, and bounded so that σ² neither overflows nor vanishes.
 _LOG_VARIANCE = 12.0
 
 
 class Gaussian(Bottleneck, name="gaussian"):
-    """Draw the code from a normal distribution that the encoder says: z = μ + σ ε, and charge β KL(q(z | x) ‖ N(0, I)).
+    """Draw the code z = μ + σ ε from the normal distribution of the encoder, at the cost β KL(q(z | x) ‖ N(0, I)).
 
     The variational autoencoder (Kingma and Welling 2014): with β = 1 the loss of the chain is minus the evidence lower
-    bound. β > 1 presses numbers of the code to be independent (Higgins et al. 2017); ``warmup`` lets it rise in a line
-    from 0, so that numbers of the code come into use before they are charged for (Sønderby et al. 2016);
-    ``free_bits`` charges each number for no less than so much, so that to say up to it comes at no price (Kingma et al.
-    2016, taken for each record and number). Codes are drawn in training and where a loss is measured; as a record's
-    code stands the mean μ, always the same.
+    bound. β > 1 favours independent latent dimensions (Higgins et al. 2017). With ``warmup`` β rises linearly from 0,
+    so that latent dimensions come into use before they cost anything (Sønderby et al. 2016). With ``free_bits`` each
+    latent dimension has at least that cost, so that information up to it is free (Kingma et al. 2016, here for each
+    record and dimension). Codes are random in training and where a loss is measured; `encode` returns the mean μ.
 
     Examples
     --------
@@ -36,14 +35,14 @@ class Gaussian(Bottleneck, name="gaussian"):
 
     beta: float = option(Real(0), "weight β of the KL divergence", default=1.0)
     warmup: int = option(Whole(0), "steps of training over which β rises from 0", default=0)
-    free_bits: float = option(Real(0), "bits that each number is charged for, said or not", default=0.0)
+    free_bits: float = option(Real(0), "minimum cost of each latent dimension, in bits", default=0.0)
 
     def build(self, z_shape: tuple[int, ...]) -> BottleneckModule:
         return _GaussianModule(z_shape, self.beta, self.warmup, self.free_bits * math.log(2))
 
 
 class _GaussianModule(BottleneckModule):
-    """h (n, 2 · first of z_shape, ...) → z (n, *z_shape): the means stand before the log-variances."""
+    """h (n, 2 · first of z_shape, ...) → z (n, *z_shape): the means come before the log-variances."""
 
     draws = True
     n_steps: Tensor
@@ -51,7 +50,7 @@ class _GaussianModule(BottleneckModule):
     def __init__(self, z_shape: tuple[int, ...], beta: float, warmup: int, free_nats: float) -> None:
         super().__init__((2 * z_shape[0], *z_shape[1:]), z_shape)
         self.beta, self.warmup, self.free_nats = beta, warmup, free_nats
-        self.normal_prior = beta > 0  # what is not charged for may be anywhere
+        self.normal_prior = beta > 0  # codes without a cost have no prior
         self.couples_records = warmup > 0  # every batch is counted
         self.register_buffer("n_steps", torch.zeros((), dtype=torch.int64))  # of training, so far
 
@@ -65,7 +64,7 @@ class _GaussianModule(BottleneckModule):
         return Code(posterior.mean if generator is None else posterior.sample(generator), cost)
 
     def _beta(self, generator: Noise | None) -> float | Tensor:
-        """Return β at this step of training; outside training it is what it rises to."""
+        """Return β at this step of training; outside training its final value."""
         is_training = isinstance(generator, Generator) and self.training and torch.is_grad_enabled()
         if not is_training or self.warmup == 0:
             return self.beta

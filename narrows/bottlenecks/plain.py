@@ -11,7 +11,7 @@ __all__ = ["Plain"]
 
 
 class Plain(Bottleneck, name="plain"):
-    """Pass on what the encoder says, z = h: being narrow is the whole constraint.
+    """Use the encoder's output as the code, z = h: the latent dimension is the only constraint.
 
     Rumelhart, Hinton and Williams (1986); Hinton and Salakhutdinov (2006).
     """

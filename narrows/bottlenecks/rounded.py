@@ -1,4 +1,4 @@
-"""The rounded bottleneck: whole numbers, and what they cost in a file."""
+"""The rounded bottleneck: codes of whole numbers, and their cost in a file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from narrows.parts.options import Choice, Real, Whole, option
 
 __all__ = ["NEIGHBOURS", "LogisticPrior", "Rounded", "RoundedModule"]
 
-# The scale of a logistic stays within e^±5 symbols: narrower is certain, wider is nothing that a file should hold.
+# The scale of a logistic stays within e^±5 symbols: narrower ones are certain, wider ones too expensive for a file.
 _LOG_SCALE = 5.0
 _SMALLEST_PROBABILITY = 1e-9
 _FIRST_LOG_SCALE = 0.5
@@ -21,19 +21,19 @@ _FIRST_WEIGHT = 0.15
 _GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 
 NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, -1))
-"""Down and right to each neighbour that is coded before a place, in the order of its weights."""
+"""Offsets (down, right) of the neighbours that are coded before a position, in the order of the weights."""
 
 
 class Rounded(Bottleneck, name="rounded"):
-    """Round the code to whole numbers s = round(h) and charge what they cost in a file: −log P(s), in nats.
+    """Round the code to whole numbers s = round(h), at their cost in a file: −log P(s), in nats.
 
-    While training, uniform noise of one unit stands for the rounding, h̃ = h + U(−½, ½), and P is the mass that a
-    logistic distribution puts on the unit interval around h̃, so that rate and distortion have gradients (Ballé, Laparra
-    and Simoncelli 2017). With the normal likelihood the loss of the chain is rate + λ · squared error, λ = 1 / 2σ².
+    In training, uniform noise of one unit replaces the rounding, h̃ = h + U(−½, ½), and P is the mass of a logistic
+    distribution on the unit interval around h̃, so that rate and distortion have gradients (Ballé, Laparra and
+    Simoncelli 2017). With the normal likelihood the loss of the chain is rate + λ · squared error, λ = 1 / 2σ².
 
-    The "autoregressive" prior says mean and scale of each number from those before it, by one hidden layer that all
-    share (NADE; Larochelle and Murray 2011). In a code that is a map, those before it are the channels before it at its
-    place and all channels of the four neighbours that come first (Minnen, Ballé and Toderici 2018, in small). The
+    The "autoregressive" prior predicts mean and scale of each number from the numbers before it, by one shared hidden
+    layer (NADE; Larochelle and Murray 2011). In a map, these are the previous channels at the same position and all
+    channels of the four neighbours that are coded before (Minnen, Ballé and Toderici 2018, here a small version). The
     "independent" prior has a mean and a scale for each number.
 
     Examples
@@ -50,7 +50,7 @@ class Rounded(Bottleneck, name="rounded"):
     n_hidden: int = option(Whole(1), "hidden units of the autoregressive prior", default=64)
     unit: float = option(
         Real(0, open_low=True),
-        "what one of the whole numbers is worth in the code; small ones start the training at a high rate",
+        "quantisation step of the code; a small step starts the training at a high rate",
         default=1.0,
     )
 
@@ -59,7 +59,7 @@ class Rounded(Bottleneck, name="rounded"):
 
 
 class RoundedModule(BottleneckModule):
-    """h (n, *shape) → whole numbers of the same shape, and the prior under which they are coded."""
+    """h (n, *shape) → whole numbers of the same shape, and the prior for coding them."""
 
     def __init__(self, shape: tuple[int, ...], n_hidden: int, unit: float) -> None:
         super().__init__(shape, shape)
@@ -111,7 +111,7 @@ class LogisticPrior(nn.Module):
 
     @property
     def is_map(self) -> bool:
-        """Whether there are neighbours."""
+        """Whether codes are maps with neighbours."""
         return self.height * self.width > 1
 
     def moments(self, s: Tensor) -> tuple[Tensor, Tensor]:
@@ -152,6 +152,6 @@ class LogisticPrior(nn.Module):
 
 
 def _spread(n_in: int, n_hidden: int) -> Tensor:
-    """Return directions (n_in, n_hidden) to start with, evenly spread and the same every time."""
+    """Return initial directions (n_in, n_hidden), evenly spread and deterministic."""
     angles = torch.arange(n_in * n_hidden, dtype=torch.float64) * _GOLDEN_ANGLE
     return (_FIRST_WEIGHT * angles.cos()).reshape(n_in, n_hidden).to(torch.get_default_dtype())

@@ -20,8 +20,9 @@ _USUAL_SHARE = 0.25
 class TopK(Bottleneck, name="top-k"):
     """Keep the k largest numbers of each record's code and set the others to zero: z = h · [h among the k largest].
 
-    The k-sparse autoencoder (Makhzani and Frey 2013, section 2.1), with as many kept when it is used as when it is
-    trained. The gradient flows through the numbers that are kept. A code that is a map is one code: k counts all of it.
+    The k-sparse autoencoder (Makhzani and Frey 2013, section 2.1), with the same k in use as in
+    training. The gradient flows through the kept numbers. For a map, k counts the numbers of all channels and positions
+    together.
 
     Examples
     --------
@@ -31,7 +32,7 @@ class TopK(Bottleneck, name="top-k"):
     """
 
     k: int | None = option(
-        optional(Whole(1)), "how many numbers of a code are kept; None: a quarter of them, rounded up", default=None
+        optional(Whole(1)), "how many numbers of a code are kept; None: a quarter, rounded up", default=None
     )
 
     def build(self, z_shape: tuple[int, ...]) -> BottleneckModule:

@@ -1,4 +1,4 @@
-"""The vector-quantised bottleneck: each vector of the code is the nearest of a list, and told by its number."""
+"""The vector-quantised bottleneck: each vector of the code is replaced by the nearest codeword."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from narrows.parts.options import Real, Whole, option, optional
 __all__ = ["MAX_CODES", "VectorQuantised", "VectorQuantisedModule"]
 
 MAX_CODES = 1 << 15
-"""Indices of more codewords would not fit the symbols of archives."""
+"""Indices of more codewords would not fit into the symbols of archives."""
 
 _USUAL_DIM = 4
-_MOST_FAR_APART = 1024  # codewords that are drawn one by one; of more the rest are drawn all at once
-_FIRST_DRAW = 16  # vectors of the first batch, for each of these, that they are drawn from
-_DISTANCES = 1 << 22  # worked out at a time: 16 MiB
-_IN_USE = 1e-12  # a codeword used less than this stays where it is
+_MOST_FAR_APART = 1024  # codewords that are drawn one by one; further ones are drawn at once
+_FIRST_DRAW = 16  # candidate vectors of the first batch for each of these codewords
+_DISTANCES = 1 << 22  # computed at a time: 16 MiB
+_IN_USE = 1e-12  # a codeword used less than this is not moved
 _GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 
 
 class VectorQuantised(Bottleneck, name="vector-quantised"):
     """Replace each vector of the code by the nearest codeword, z = e_k, k = argmin_j ‖h − e_j‖², and keep the index k.
 
-    The VQ-VAE (van den Oord, Vinyals and Kavukcuoglu 2017): the gradient goes straight through from z to h, and
-    β ‖h − sg(z)‖² keeps the encoder near the codebook, in nats. In a code that is a map the channels of each place are
-    a vector; any other code is cut into vectors of ``dim`` numbers, all of one codebook.
+    The VQ-VAE (van den Oord, Vinyals and Kavukcuoglu 2017): the gradient is copied from z to h, and
+    β ‖h − sg(z)‖² in nats keeps the encoder near the codebook. In a map the channels of each position are a vector; any
+    other code is split into vectors of ``dim`` numbers. All vectors share one codebook.
 
     Codewords are running means of the vectors that chose them (ibid., appendix A.1): with n_k vectors of sum s_k in a
     batch, N_k ← γ N_k + (1 − γ) n_k, m_k ← γ m_k + (1 − γ) s_k, e_k = m_k / N_k. They start at vectors of the first
-    batch, drawn as k-means++ does (Arthur and Vassilvitskii 2007); its time grows with the square of their number, so
-    that beyond 1,024 codewords the rest are vectors drawn at random. One whose N_k falls below a share ``revival`` of
-    the mean is replaced by a vector of the batch (Williams et al. 2020; Dhariwal et al. 2020, there by a count). Both
-    only happen while training.
+    batch, drawn as in k-means++ (Arthur and Vassilvitskii 2007); its time grows with the square of their number, so the
+    codewords beyond 1,024 are random vectors. A codeword whose N_k falls below a share ``revival`` of the mean is
+    replaced by a vector of the batch (Williams et al. 2020; Dhariwal et al. 2020, there by a count). Codewords change
+    only in training.
 
     Examples
     --------
@@ -50,11 +50,11 @@ class VectorQuantised(Bottleneck, name="vector-quantised"):
     n_codes: int = option(Whole(2, MAX_CODES), "codewords in the codebook", default=512)
     dim: int | None = option(
         optional(Whole(1)),
-        "numbers in a codeword; None: the channels of a code that is a map, up to four numbers of any other",
+        "numbers in a codeword; None: the channels of a map, up to four numbers of any other code",
         default=None,
     )
     commitment: float = option(Real(0), "weight β of the distance between code and codeword", default=0.25)
-    decay: float = option(Real(0, 1, open_high=True), "decay γ of the running means, in a step", default=0.99)
+    decay: float = option(Real(0, 1, open_high=True), "decay γ of the running means per step", default=0.99)
     revival: float = option(
         Real(0), "share of the mean usage below which a codeword is replaced by a vector of the batch", default=0.03
     )
@@ -81,7 +81,7 @@ class VectorQuantisedModule(BottleneckModule):
         (H, W) for maps (C, H, W) with the channels as one vector, (G, H, W) with G vectors at a place; else (G,).
     codebook : Tensor of shape (n_codes, dim)
     usage : Tensor of shape (n_codes,)
-        N_k, the running mean of how many vectors of a batch choose each codeword.
+        N_k, the running mean of the number of vectors of a batch that choose each codeword.
     sums : Tensor of shape (n_codes, dim)
         m_k, the running mean of their sums.
     """
@@ -99,11 +99,11 @@ class VectorQuantisedModule(BottleneckModule):
         places = shape[1:] if len(shape) == 3 else ()
         self.n_groups, self.n_places = math.prod(shape) // dim // math.prod(places), math.prod(places)
         self.symbols_shape = places if places and self.n_groups == 1 else (self.n_groups, *places)
-        self.register_buffer("codebook", _spread(part.n_codes, dim))  # until there are data to start from
+        self.register_buffer("codebook", _spread(part.n_codes, dim))  # until the first batch
         self.register_buffer("usage", torch.ones(part.n_codes))
         self.register_buffer("sums", self.codebook.clone())
         self.register_buffer("is_started", torch.zeros((), dtype=torch.int64))
-        self._is_known_to_be_started = False  # so that nothing waits for the device to say so
+        self._is_known_to_be_started = False  # avoids waiting for the device
 
     @property
     def n_numbers(self) -> int:
@@ -121,13 +121,13 @@ class VectorQuantisedModule(BottleneckModule):
         if noise is not None:
             self._learn(vectors, indices, noise)
         symbols = indices.view(len(h), *self.symbols_shape)
-        return Code(z + (h - h.detach()), cost, symbols)  # z to the bit, and h to the gradient
+        return Code(z + (h - h.detach()), cost, symbols)  # equals z to the bit, with the gradient of h
 
     def nearest_code(self, z: Tensor) -> Tensor:
         return self.symbols_to_z(self._nearest(self._to_vectors(z)))
 
     def unquantised(self, h: Tensor) -> Tensor:
-        """Return the indices (n, *symbols_shape) as floats: nothing finer than them could be kept."""
+        """Return the indices (n, *symbols_shape) as floats, since the code has no finer steps."""
         return self._nearest(self._to_vectors(h)).view(len(h), *self.symbols_shape).to(h.dtype)
 
     def symbols_to_z(self, symbols: Tensor) -> Tensor:
@@ -145,7 +145,7 @@ class VectorQuantisedModule(BottleneckModule):
 
     @torch.no_grad()
     def _nearest(self, vectors: Tensor) -> Tensor:
-        """Return which codeword is nearest to each vector, shape (n,): ‖h − e‖² less ‖h‖², halved, is least."""
+        """Return the nearest codeword to each vector, shape (n,): the minimum of (‖h − e‖² − ‖h‖²) / 2."""
         halves = 0.5 * self.codebook.square().sum(1)
         parts = torch.split(vectors, max(1, _DISTANCES // len(self.codebook)))
         return torch.cat([torch.addmm(halves, part, self.codebook.T, alpha=-1).argmin(1) for part in parts])
@@ -156,7 +156,7 @@ class VectorQuantisedModule(BottleneckModule):
 
     @torch.no_grad()
     def _start(self, vectors: Tensor, generator: Generator) -> None:
-        """Set codewords to vectors: the first of them far from each other, the rest any; none twice if they suffice."""
+        """Set codewords to vectors, without repeats if there are enough: the first ones far apart, others random."""
         n_codes = len(self.codebook)
         order = torch.randperm(len(vectors), generator=generator, device=vectors.device)
         n_first = min(n_codes, len(vectors), _MOST_FAR_APART)
@@ -170,7 +170,7 @@ class VectorQuantisedModule(BottleneckModule):
 
     @torch.no_grad()
     def _learn(self, vectors: Tensor, indices: Tensor, generator: Generator) -> None:
-        """Move codewords towards the vectors that chose them, and replace those that hardly any chose."""
+        """Move codewords towards the vectors that chose them, and replace rarely used codewords."""
         counts = torch.bincount(indices, minlength=len(self.usage)).to(self.usage.dtype)
         sums = torch.zeros_like(self.sums).index_add_(0, indices, vectors)
         self.usage.lerp_(counts, 1 - self.decay)
@@ -191,15 +191,15 @@ class VectorQuantisedModule(BottleneckModule):
 def _far_apart(vectors: Tensor, n_drawn: int, generator: Generator) -> Tensor:
     """Return which vectors (n, dim) k-means++ draws, shape (n_drawn,), each by its squared distance from those before.
 
-    The first is the first: vectors come in random order.
+    The first vector is always drawn, since vectors are in random order.
     """
     drawn = torch.zeros(n_drawn, dtype=torch.int64, device=vectors.device)
     distances = torch.full_like(vectors[:, 0], torch.inf)
     for position in range(1, n_drawn):
         distances = torch.minimum(distances, (vectors - vectors[drawn[position - 1]]).square().sum(1))
         weights = distances.nan_to_num(0, 0, 0)
-        weights = weights / weights.max().clamp_min(torch.finfo(weights.dtype).tiny)  # squares may be too large to sum
-        # Where nothing is left that differs, any will do.
+        weights = weights / weights.max().clamp_min(torch.finfo(weights.dtype).tiny)  # the sum of squares may overflow
+        # If no different vector is left, any vector is drawn.
         weights = weights + 1e-12 * weights.sum() + 1e-30
         drawn[position] = torch.multinomial(weights, 1, generator=generator)[0]
     return drawn
@@ -215,6 +215,6 @@ def _largest_divisor(n: int, most: int) -> int:
 
 
 def _spread(n_codes: int, dim: int) -> Tensor:
-    """Return codewords (n_codes, dim) to start with where there are no data, the same every time."""
+    """Return deterministic initial codewords (n_codes, dim) for use without data."""
     angles = torch.arange(n_codes * dim, dtype=torch.float64) * _GOLDEN_ANGLE
     return angles.cos().reshape(n_codes, dim).to(torch.get_default_dtype())

@@ -1,7 +1,7 @@
 """The command line: ``narrows VERB DATA -m MODEL -o OUT``.
 
 Results go to standard output, everything else to standard error. A verb's module is imported when the verb is called,
-and what is heavy (PyTorch, scikit-learn, Matplotlib, Rich) only when its work begins, so that help comes in a blink.
+and slow imports (PyTorch, scikit-learn, Matplotlib, Rich) wait until its work begins, so that help appears at once.
 A new verb is a command in a file of this folder and one line in `VERBS`.
 """
 
@@ -15,23 +15,23 @@ from narrows.cli.verbs import Verbs
 __all__ = ["VERBS", "main"]
 
 VERBS = {
-    "demo": ("narrows.cli.demo", "Train on handwritten digits and show what comes of it. Start here."),
+    "demo": ("narrows.cli.demo", "Train on handwritten digits and show the results. Start here."),
     "train": ("narrows.cli.train", "Train an autoencoder on data and save it."),
-    "evaluate": ("narrows.cli.evaluate", "Measure how well a model restores data, beside PCA."),
-    "reconstruct": ("narrows.cli.apply", "Push data through a model's code and write what comes back."),
-    "denoise": ("narrows.cli.denoise", "Take noise away, or show how much of it a model takes away."),
+    "evaluate": ("narrows.cli.evaluate", "Measure how well a model restores data, compared with PCA."),
+    "reconstruct": ("narrows.cli.apply", "Encode and decode data, and write the restored records."),
+    "denoise": ("narrows.cli.denoise", "Remove noise, or measure how much of it a model removes."),
     "encode": ("narrows.cli.apply", "Write the codes of data."),
-    "decode": ("narrows.cli.apply", "Turn codes back into records."),
+    "decode": ("narrows.cli.apply", "Decode codes into records."),
     "generate": ("narrows.cli.generate", "Make new records: samples, interpolations, manifolds, traversals."),
-    "compress": ("narrows.cli.compress", "Pack data into a small archive, restored at a quality that you choose."),
-    "restore": ("narrows.cli.restore", "Turn an archive, or some of its records, back into data."),
-    "verify": ("narrows.cli.archive", "Check that an archive is whole."),
-    "recover": ("narrows.cli.archive", "Save what is intact in a damaged archive into a new one."),
+    "compress": ("narrows.cli.compress", "Compress data into a small archive, at a quality that you choose."),
+    "restore": ("narrows.cli.restore", "Restore the records of an archive, or some of them."),
+    "verify": ("narrows.cli.archive", "Check that an archive is intact."),
+    "recover": ("narrows.cli.archive", "Copy the intact records of a damaged archive into a new one."),
     "picture": ("narrows.cli.picture", "Draw reconstructions, filters, maps, curves, or a whole report."),
-    "recipes": ("narrows.cli.recipes", "List the autoencoders that have a name, or show one."),
-    "info": ("narrows.cli.info", "Say what is in a model or an archive."),
+    "recipes": ("narrows.cli.recipes", "List the named autoencoders, or show one."),
+    "info": ("narrows.cli.info", "Describe a model or an archive."),
 }
-"""The verbs in the order of the help: the module of each, and what it does."""
+"""The verbs in the order of the help: for each its module and its description."""
 
 EPILOG = """
 \b
@@ -42,14 +42,14 @@ DATA is a path or a name:
 
 \b
 FILE.narrows is an archive: a fraction of the data's size, and the same records on every machine.
-Reading one takes the model that made it, unless that is inside (compress --embed-model).
+Reading it needs the model that made it, unless the archive contains the model (compress --embed-model).
 
 \b
 Exit codes:
   0    done
-  1    it failed: data, model, archive or output cannot be used, and the message says why;
+  1    failure: data, model, archive or output cannot be used, and the message says why;
        or `verify` found damage
-  2    wrong usage: no such option, or a value that it cannot have
+  2    wrong usage: an unknown option, or a value that is not allowed
   130  interrupted with Ctrl-C (while training, after a checkpoint is saved)
   143  terminated
 
@@ -58,7 +58,7 @@ Results go to standard output, progress and messages to standard error. Nothing 
 
 
 def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
-    """Say which narrows this is, and whether its kernels are the fast ones."""
+    """Print the version, and whether the codec uses the compiled kernels."""
     if value and not ctx.resilient_parsing:
         from narrows.codec.inner import kernels, kernels_line
 
@@ -83,7 +83,7 @@ def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> N
     help="Show the version, and which kernels the codec has, and exit.",
 )
 def main() -> None:
-    """Train an autoencoder on your own data, and put it to work.
+    """Train an autoencoder on your own data, and use it.
 
     \b
       narrows demo

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["check_records_output", "decode", "encode", "reconstruct", "records_line", "write_records", "written_dtype"]
 
 _RECORDS = (
-    "Where to write: a name that ends in .npy, or a folder for images. "
-    "In a folder, --force writes over files of the same names; others stay."
+    "Output: a name that ends in .npy, or a folder for images. "
+    "In a folder, --force replaces files of the same names; others stay."
 )
 
 
@@ -51,9 +51,9 @@ def reconstruct(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Push DATA through MODEL's code and write what comes back, in the units and dtype of the training data.
+    """Encode and decode DATA with MODEL, and write the result in the units and dtype of the training data.
 
-    Tables of whole numbers are written as floats, which rounding would spoil, unless they are bytes. Written into a
+    Tables of whole numbers are written as floats, since rounding would lose information, unless they are bytes. In a
     folder, image files keep their names.
     """
     is_folder = check_records_output(output, force=force)
@@ -66,7 +66,7 @@ def reconstruct(
 @click.command()
 @data_argument
 @model_option
-@output_option("CODES.npy", "Where to write the codes.")
+@output_option("CODES.npy", "Output: the codes.")
 @data_options
 @device_option
 @write_options
@@ -83,7 +83,7 @@ def encode(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Write the codes of DATA: an array with one row a record, one column a number of the code."""
+    """Write the codes of DATA: an array with one row per record and one column per latent dimension."""
     if Path(output).suffix.lower() != ".npy":
         raise click.UsageError(f"Codes are written to a name that ends in .npy. Got '{output}'.")
     check_records_output(output, force=force)
@@ -97,7 +97,7 @@ def encode(
 @model_option
 @output_option("OUT", _RECORDS)
 @click.option("--limit", type=int, metavar="N", help="Only the first N codes.")
-@click.option("--key", metavar="NAME", help="Which array of a .npz file holds the codes.")
+@click.option("--key", metavar="NAME", help="Name of the array of codes in a .npz file.")
 @device_option
 @write_options
 def decode(
@@ -112,9 +112,9 @@ def decode(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Turn codes, as `narrows encode` wrote them, back into records.
+    """Decode codes, as written by `narrows encode`, into records.
 
-    They come in the units and dtype of the training data; tables of whole numbers as floats, unless they are bytes.
+    Records are in the units and dtype of the training data; tables of whole numbers as floats, unless they are bytes.
     """
     import narrows.data
     from narrows.errors import ShapeMismatchError
@@ -124,7 +124,7 @@ def decode(
     source = open_data(codes, limit=limit, key=key, quiet=quiet)
     if source.shape != (loaded.n_latent_,):
         raise ShapeMismatchError(
-            f"The model's codes have {count(loaded.n_latent_, 'number')} each, an array (n, {loaded.n_latent_}). "
+            f"The model's codes have {count(loaded.n_latent_, 'number')} each: an array (n, {loaded.n_latent_}). "
             f"Got {source.name} with records of shape {source.shape}."
         )
     narrows.data.check_finite(source)
@@ -133,19 +133,19 @@ def decode(
 
 
 def check_records_output(output: str, *, force: bool) -> bool:
-    """Refuse an output that could not be written; return whether it is a folder."""
+    """Refuse an output that cannot be written; return whether it is a folder."""
     from narrows.data.write import check_target
 
     return check_target(output, force=force)
 
 
 def written_dtype(model: Autoencoder) -> np.dtype[Any] | None:
-    """Return what records of a model are written in: bytes stay bytes, all others are as Python returns them."""
+    """Return the dtype for writing records of a model: bytes stay bytes, others are as `reconstruct` returns them."""
     return model.dtype_ if model.dtype_.name == "uint8" else None
 
 
 def write_records(output: str, values: Any, *, files: tuple[str, ...] | None, force: bool, as_json: bool) -> None:
-    """Write records, or codes, and say what was written."""
+    """Write records or codes, and print what was written."""
     import narrows.data
 
     path = narrows.data.write(output, values, files=files, force=force)
@@ -156,5 +156,5 @@ def write_records(output: str, values: Any, *, files: tuple[str, ...] | None, fo
 
 
 def records_line(path: str | Path, values: Any) -> str:
-    """Return what was written where, in a line."""
+    """Return a line with path, number, shape and dtype of what was written."""
     return f"{path}  {count(len(values), 'record')} of {shape_text(values.shape[1:])} {values.dtype.name}"

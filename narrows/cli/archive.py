@@ -1,4 +1,4 @@
-"""``narrows verify`` and ``recover``, and what ``info`` says of an archive."""
+"""``narrows verify`` and ``recover``, and the description of an archive for ``info``."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 __all__ = ["MUCH", "about", "fixed_bytes", "recover", "verify"]
 
 MUCH = 0.1
-"""From this share of an archive on, its fixed bytes are worth a word."""
+"""Fixed bytes are reported if their share of an archive is at least this."""
 
 _KINDS = {
     "array": "an array",
     "idx": "an IDX file",
     "images": "image files",
-    "named": "a data set that narrows knows by name, as digits or mnist",
+    "named": "a named data set such as digits or mnist",
     "npy": "a .npy file",
     "npz": "an array of a .npz file",
 }
-_INSIDE, _OUTSIDE = "inside", "not inside: reading takes its file (-m MODEL)"
-_NOT_RESTORED = "Whether the records restore to what was compressed was not checked: that takes the model (-m MODEL)."
+_INSIDE, _OUTSIDE = "inside", "not inside: reading needs its file (-m MODEL)"
+_NOT_RESTORED = "The restored records were not compared with the compressed ones: that needs the model (-m MODEL)."
 
 
 @click.command()
@@ -40,9 +40,9 @@ _NOT_RESTORED = "Whether the records restore to what was compressed was not chec
 @archive_model_option
 @json_option
 def verify(*, archive: str, model: str | None, as_json: bool) -> None:
-    """Check that FILE.narrows is whole; the exit code is 0 if it is, and 1 if anything is damaged.
+    """Check that FILE.narrows is intact. The exit code is 0 if it is, and 1 if anything is damaged.
 
-    Every byte is checked and, if the model is at hand or inside, that every record comes back as it was compressed.
+    Every byte is checked. If the model is given or inside, every record is restored and checked too.
     """
     import narrows.archive
 
@@ -57,14 +57,14 @@ def verify(*, archive: str, model: str | None, as_json: bool) -> None:
 
 @click.command()
 @archive_argument
-@output_option("OUT.narrows", "Where to write the new archive.")
+@output_option("OUT.narrows", "Output: the new archive.")
 @archive_model_option
 @force_option
 @json_option
 def recover(*, archive: str, output: str, model: str | None, force: bool, as_json: bool) -> None:
-    """Save what is intact in the damaged FILE.narrows into a new archive, and list what is lost.
+    """Copy the intact records of the damaged FILE.narrows into a new archive, and list the lost ones.
 
-    The records that are left keep their order and are counted from 0 without gaps. FILE.narrows is not changed.
+    The intact records keep their order and are numbered from 0 without gaps. FILE.narrows is not changed.
     """
     import narrows.archive
 
@@ -83,20 +83,20 @@ def recover(*, archive: str, output: str, model: str | None, force: bool, as_jso
         )
         return
     kept = f"{saved.path}  {count(saved.n_records, 'record')} in {count(saved.n_chunks, 'chunk')}"
-    model_note = [] if saved.has_model else ["It does not carry its model: restoring takes the one it was made with."]
+    model_note = [] if saved.has_model else ["It does not contain its model: restoring needs the one it was made with."]
     if saved.report.is_intact:
-        print_lines(kept, *model_note, "", f"Nothing was wrong with {archive}.")
+        print_lines(kept, *model_note, "", f"{archive} was not damaged.")
     else:
         print_lines(kept, *model_note, "", *_damaged(saved.report))
 
 
 def about(path: str) -> tuple[dict[str, Any], list[str]]:
-    """Return what there is to say about an archive, as JSON and in lines; no model is needed.
+    """Return the description of an archive, as JSON and as lines; no model is needed.
 
     Raises
     ------
     ArchiveError, CorruptArchiveError
-        If it is damaged so that it cannot be opened, or comes from a newer narrows.
+        If it is too damaged to be opened, or comes from a newer narrows.
     """
     import narrows.archive
 
@@ -130,18 +130,18 @@ def about(path: str) -> tuple[dict[str, Any], list[str]]:
 
 
 def _bound_rows(max_error: float | None, largest: float | None, dtype: str) -> list[tuple[str, str]]:
-    """Return a row on how exactly values come back, if that was said when the archive was made."""
+    """Return a row on the error bound, if the archive has one."""
     if max_error is None or largest is None:
         return []
     if max_error == 0:
         return [("kept", "bit for bit")]
-    if not dtype.startswith("float"):  # whole numbers are as far off as a whole number
+    if not dtype.startswith("float"):  # errors of whole numbers are whole numbers
         max_error, largest = int(max_error), int(largest)
-    return [("kept", f"within {number(max_error)} of every value; the largest error is {number(largest)}")]
+    return [("kept", f"every value within {number(max_error)}; the largest error is {number(largest)}")]
 
 
 def fixed_bytes(path: str | os.PathLike[str]) -> int:
-    """Return how many of an archive's bytes are there for any number of records: all but these and the model."""
+    """Return how many of an archive's bytes do not depend on the number of records, without the model."""
     import narrows.archive
 
     found = narrows.archive.inspect(path)
@@ -149,7 +149,7 @@ def fixed_bytes(path: str | os.PathLike[str]) -> int:
 
 
 def _tiling(metadata: dict[str, Any]) -> Tiling | None:
-    """Return how an archive's images were cut into tiles, None if they were not."""
+    """Return how an archive's images are cut into tiles; None if they are not."""
     from narrows.archive.tiling import Tiling
 
     if metadata["tiling"] is None:
@@ -158,7 +158,7 @@ def _tiling(metadata: dict[str, Any]) -> Tiling | None:
 
 
 def _contents(found: Description, tiling: Tiling | None) -> str:
-    """Return how many records there are, and of which images they are tiles if they are."""
+    """Return number and shape of the records, or of the images and their tiles."""
     metadata = found.metadata
     if tiling is None:
         return f"{found.n_records:,} of {shape_text(metadata['record_shape'])} {metadata['dtype']}"
@@ -177,14 +177,14 @@ def _bytes_each(found: Description, n_images: int | None) -> str:
 
 
 def _quality(position: int, psnr_db: float | None) -> str:
-    """Return a quality by what it gave on the training data, where that is known, else by its place on the ladder."""
+    """Return a quality by its PSNR on the training data if that is known, otherwise by its number."""
     if psnr_db is None:
-        return f"number {position} of the model's, from 0, the coarsest; `narrows info MODEL` lists them"
-    return f"expected: {number(psnr_db)} dB, as of the training data"
+        return f"number {position} of the model's, where 0 is the coarsest; `narrows info MODEL` lists them"
+    return f"expected: {number(psnr_db)} dB, measured on the training data"
 
 
 def _expected_psnr_db(path: str) -> float | None:
-    """Return what an archive's quality gave on training data, as the model inside has it; None if it is damaged."""
+    """Return the PSNR of an archive's quality on the training data, from the model inside; None if that is damaged."""
     from narrows.archive.byte_file import ByteFile
     from narrows.archive.header import read_header, read_index
     from narrows.archive.models import read_model
@@ -204,18 +204,18 @@ def _expected_psnr_db(path: str) -> float | None:
 
 def _whole(report: Report) -> list[str]:
     size = f"{count(report.n_intact, 'record')} in {count(report.n_chunks, 'chunk')}, {count(report.n_bytes, 'byte')}"
-    lines = [f"{report.path} is whole: {size}."]
+    lines = [f"{report.path} is intact: {size}."]
     if report.largest_error is not None:
         lines.append(
-            f"No value is further off than {number(report.largest_error)}, as measured when it was compressed."
+            f"The largest error of a value is {number(report.largest_error)}, measured when it was compressed."
         )
     if report.is_restored:
-        return [*lines, "Every record was restored, and is what was compressed."]
+        return [*lines, "Every record was restored, and its checksum is right."]
     return [*lines, f"All bytes have the right checksums. {_NOT_RESTORED}"]
 
 
 def _damaged(report: Report) -> list[str]:
-    """Return the list of what is wrong, and of what is lost by it."""
+    """Return the list of the damage, and of the records lost by it."""
     where = [(f"at byte {problem.offset:,}", _records(problem.records), problem.what) for problem in report.problems]
     of_all = f" of {report.n_records:,}" if report.n_records is not None else ""
     intact = f"Intact: {count(report.n_intact, 'record')}{of_all}, in {count(report.n_chunks, 'chunk')}."
@@ -233,12 +233,12 @@ def _ranges(report: Report) -> str:
     if not report.lost and report.n_records is not None:
         return "no record"
     known = ", ".join(_records(gap) for gap in report.lost)
-    beyond = "" if report.n_records is not None else "whatever came after, if anything did"
+    beyond = "" if report.n_records is not None else "any records after these"
     return " and ".join(part for part in (known, beyond) if part)
 
 
 def _records(span: tuple[int, int] | None) -> str:
-    """Return a range of records as people count them, both ends included."""
+    """Return a range of records as text, both ends included."""
     if span is None:
         return ""
     first, last = span[0], span[1] - 1

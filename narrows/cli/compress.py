@@ -29,53 +29,51 @@ if TYPE_CHECKING:
 __all__ = ["compress"]
 
 EPILOG = """
-A model has several qualities, from coarse to fine. Without --psnr and --bytes-per-record the one is taken that loses
-next to nothing beside the model's own error. A model trained by `narrows train --recipe codec --psnr DB` takes the
-least bytes at that quality.
+A model has several qualities, from coarse to fine. The default is one whose quantisation adds almost nothing to the
+model's own error; --psnr or --bytes-per-record choose another one. A model trained by `narrows train --recipe codec
+--psnr DB` needs the fewest bytes at that quality.
 
-With --max-error and --lossless an archive keeps what the model gets wrong as well, as far as asked; a model trained by
-`narrows train --recipe lossless` makes these files small. Such data may hold NaNs and infinities. The code is
-then chosen for the smallest file, so these options take no --psnr, --bytes-per-record or --overlap.
+With --max-error or --lossless an archive also stores the model's errors, within the bound or exactly; a model trained
+by `narrows train --recipe lossless` makes such files small. The data may contain NaNs and infinities. The quality of
+the code is chosen for the smallest file, so these options exclude --psnr, --bytes-per-record and --overlap.
 
-Images larger than those that the model was trained on are cut into tiles, and come back whole. Tiles that only meet
-may show their seams; with --overlap they are blended.
+Images larger than those that the model was trained on are cut into tiles and restored as a whole. Tiles without
+overlap may have visible seams; with --overlap they are blended.
 
 \b
-Keep the model: without it an archive cannot be read. --embed-model puts in what reading takes,
-so that FILE.narrows is all that anybody needs.
+Keep the model: without it an archive cannot be read. --embed-model stores the decoder in the archive,
+so that reading needs FILE.narrows alone.
 """
 
 
 _WAYS = {
-    "code and rest": "by the code and what it misses",
-    "neighbours": "by what values say of their neighbours",
-    "network": "by the model's network for values",
+    "code and rest": "by the code and its residual",
+    "neighbours": "by prediction from neighbours",
+    "network": "by the model's causal network",
     "zstd": "by zstd",
-    "plain": "as they are",
+    "plain": "uncompressed",
 }
-"""Ways to keep chunks, in words."""
+"""Descriptions of the ways to encode a chunk."""
 
 
 @click.command(epilog=EPILOG)
 @data_argument
 @model_option
-@output_option("FILE.narrows", "Where to write the archive.")
-@click.option("--psnr", type=float, metavar="DB", help="The quality to reach, with as few bytes as the model can.")
+@output_option("FILE.narrows", "Output: the archive.")
+@click.option("--psnr", type=float, metavar="DB", help="Reach this quality with the fewest bytes.")
 @click.option(
-    "--bytes-per-record", type=float, metavar="B", help="The bytes that a record or tile may take; best quality."
+    "--bytes-per-record", type=float, metavar="B", help="Best quality with at most B bytes for each record or tile."
 )
-@click.option(
-    "--max-error", metavar="E", help="No value comes back further off: in the data's units, or 1% of its range."
-)
-@click.option("--lossless", is_flag=True, help="Every bit comes back.")
+@click.option("--max-error", metavar="E", help="Largest error of any value: in the data's units, or 1% of their range.")
+@click.option("--lossless", is_flag=True, help="Restore every bit.")
 @click.option(
     "--overlap",
     type=int,
     metavar="PIXELS",
-    help="How far the tiles of larger images overlap; by default 0, or as in the archive that is appended to.",
+    help="Overlap of the tiles of larger images, in pixels; by default 0, or that of the archive to append to.",
 )
-@click.option("--embed-model", is_flag=True, help="Put into the archive what reading it takes of the model.")
-@click.option("--append", is_flag=True, help="Add to an archive that is there, of the same model, quality and bound.")
+@click.option("--embed-model", is_flag=True, help="Store the decoder in the archive, so that reading needs no model.")
+@click.option("--append", is_flag=True, help="Add to an existing archive of the same model, quality and bound.")
 @data_options
 @device_option
 @write_options
@@ -99,11 +97,11 @@ def compress(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Pack DATA into a small archive, FILE.narrows, that `narrows restore` turns back into records.
+    """Compress DATA into a small archive, FILE.narrows, from which `narrows restore` restores the records.
 
-    What comes back is not quite what went in, as with a JPEG; how much is lost is measured on these very records and
-    said at the end. With --max-error no value comes back further off than that, with --lossless every bit does. Every
-    machine restores the same bytes.
+    Restored records differ a little from the originals, as with JPEG; the command measures the difference and prints
+    it. With --max-error the error of every value is bounded, with --lossless every bit is restored. Every machine
+    restores the same bytes.
     """
     _check_options(psnr=psnr, bytes_per_record=bytes_per_record, append=append, force=force)
     qualities = {"--psnr": psnr, "--bytes-per-record": bytes_per_record}
@@ -118,7 +116,7 @@ def compress(
     from narrows.archive.quality import choose_quality
     from narrows.codec import read_frozen
 
-    # What can be refused before PyTorch is loaded, which takes seconds.
+    # Refuse wrong options before PyTorch is loaded, which takes seconds.
     before = None
     if append:
         inspect(output)
@@ -139,7 +137,7 @@ def compress(
 
     loaded = load_model(model, device)
     with on_records("compressing", quiet=quiet) as tell, warnings.catch_warnings():
-        warnings.simplefilter("ignore", RangeWarning)  # the summary has them
+        warnings.simplefilter("ignore", RangeWarning)  # the summary contains these warnings
         summary = write(
             source,
             output,
@@ -205,12 +203,12 @@ def _lines(summary: Summary, source: Source, model: str, fixed: int, *, quiet: b
         ("bytes on disk", number(summary.n_bytes), "", of_all),
         *_fixed_rows(summary, fixed),
         ("bytes a record", number(summary.bytes_per_record), "", ""),
-        ("ratio to raw", number(summary.ratio_to_raw), "", f"{count(summary.raw_bytes, 'byte')} as they were"),
+        ("ratio to raw", number(summary.ratio_to_raw), "", f"{count(summary.raw_bytes, 'byte')} uncompressed"),
         (
             "ratio to zstd",
             number(summary.ratio_to_zstd),
             "",
-            f"{count(summary.zstd_bytes, 'byte')} by zstd -19, which loses nothing",
+            f"{count(summary.zstd_bytes, 'byte')} by zstd -19, which is lossless",
         ),
         *_kept_rows(summary),
         _psnr_row(summary),
@@ -222,7 +220,7 @@ def _lines(summary: Summary, source: Source, model: str, fixed: int, *, quiet: b
 
 
 def _fixed_rows(summary: Summary, fixed: int) -> list[tuple[str, str, str, str]]:
-    """Return a row on what the file has for any number of records, if that is much of it."""
+    """Return a row on the bytes that do not depend on the number of records, if their share is large."""
     what = "header and index"
     if summary.model_embedded:
         what, fixed = "header, index and model", fixed + summary.model_bytes
@@ -233,7 +231,7 @@ def _fixed_rows(summary: Summary, fixed: int) -> list[tuple[str, str, str, str]]
 
 
 def _kept_rows(summary: Summary) -> list[tuple[str, str, str, str]]:
-    """Return a row on how chunks are kept, where there is a bound."""
+    """Return a row on how chunks are encoded, if there is a bound."""
     if not summary.chunks_kept:
         return []
     ways = ", ".join(f"{n:,} {_WAYS.get(way, way)}" for way, n in summary.chunks_kept.items())
@@ -242,7 +240,7 @@ def _kept_rows(summary: Summary) -> list[tuple[str, str, str, str]]:
 
 def _psnr_row(summary: Summary) -> tuple[str, str, str, str]:
     known = summary.expected_psnr_db is not None
-    expected = f"expected: {number(summary.expected_psnr_db)} dB, as of the training data" if known else ""
+    expected = f"expected: {number(summary.expected_psnr_db)} dB, measured on the training data" if known else ""
     if summary.psnr_db is None:
         return ("PSNR", "-", "", "restored exactly")
     return ("PSNR", number(summary.psnr_db), "dB", expected)
@@ -250,19 +248,19 @@ def _psnr_row(summary: Summary) -> tuple[str, str, str, str]:
 
 def _where_model_is(summary: Summary, model: str) -> str:
     if summary.model_embedded:
-        return "that reading takes; inside, and counted above"
-    return f"that reading takes besides, in {os.path.basename(model)}: keep it"
+        return "needed for reading; inside, and counted above"
+    return f"also needed for reading, in {os.path.basename(model)}: keep it"
 
 
 def _worth(summary: Summary, fixed: int) -> str:
-    """Return in a sentence at how many records the model has paid for itself."""
+    """Return a sentence on the number of records at which archive and model are smaller than zstd's file."""
     if summary.pays_after is None:
         ours = summary.n_bytes - (summary.model_bytes if summary.model_embedded else 0)
-        theirs = f"and zstd, which loses nothing, takes {number(summary.zstd_bytes / summary.total_records)}"
+        theirs = f"and zstd, which is lossless, takes {number(summary.zstd_bytes / summary.total_records)}"
         if ours - fixed < summary.zstd_bytes or fixed > ours / 2:
             each = number((ours - fixed) / summary.total_records)
             return (
-                "These are too few records to say from when on the model pays for itself: "
+                "There are too few records to tell when the model pays for itself: "
                 f"without header and index they take {each} bytes each, {theirs}."
             )
         return (

@@ -1,4 +1,4 @@
-"""What the verbs say: results on standard output, notes on standard error."""
+"""Output of the verbs: results on standard output, notes on standard error."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ __all__ = ["aligned", "command_line", "count", "note", "number", "print_json", "
 
 
 def print_lines(*lines: str) -> None:
-    """Write a result, all of it at once."""
+    """Write the lines of a result at once."""
     click.echo("\n".join(lines))
 
 
 def print_json(value: Any) -> None:
-    """Write a result as JSON that every reader takes: what is not finite becomes null."""
+    """Write a result as standard JSON: numbers that are not finite become null."""
     click.echo(json.dumps(_finite(value), allow_nan=False, ensure_ascii=False, indent=2))
 
 
 def note(text: str, *, quiet: bool) -> None:
-    """Write a remark to standard error, unless nobody wants any."""
+    """Write a note to standard error, unless ``quiet``."""
     if not quiet:
         click.echo(text, err=True)
 
 
 def aligned(rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), indent: int = 0) -> list[str]:
-    """Return rows of cells as lines with straight columns; the columns numbered in ``right`` end together.
+    """Return rows of cells as lines with aligned columns; the columns numbered in ``right`` are aligned right.
 
     Examples
     --------
@@ -57,7 +57,7 @@ def aligned(rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), indent:
 
 
 def count(n: int, what: str) -> str:
-    """Return how many there are of something.
+    """Return a number and a noun, in the plural if needed.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def count(n: int, what: str) -> str:
 
 
 def number(value: float | None) -> str:
-    """Return a number for people: whole ones with all digits, others with four that count, None as a dash.
+    """Return a number as text: whole numbers with all digits, others with four significant ones, None as a dash.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def number(value: float | None) -> str:
 
 
 def shape_text(shape: Sequence[int]) -> str:
-    """Return the shape of a record for people.
+    """Return the shape of a record as text.
 
     Examples
     --------
@@ -96,7 +96,7 @@ def shape_text(shape: Sequence[int]) -> str:
 
 
 def program() -> str:
-    """Return what calls this program from here, to be shown in commands that people copy."""
+    """Return the command that calls this program, for commands that people copy."""
     called = sys.argv[0]
     if called.endswith(os.path.join("narrows", "__main__.py")):
         return f"{shlex.quote(_short(sys.executable))} -m narrows"
@@ -107,7 +107,7 @@ def program() -> str:
 
 
 def command_line(ctx: click.Context, *more: str) -> str:
-    """Return the command that was typed, with ``more`` at its end, to be typed again."""
+    """Return the command line of this run, with ``more`` appended."""
     return " ".join([program(), shlex.join([*arguments(ctx), *more])])
 
 

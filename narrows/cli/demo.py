@@ -1,4 +1,4 @@
-"""``narrows demo``: the first command of a newcomer."""
+"""``narrows demo``: the first command to try."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _README = "README.txt"
 _SIGNATURE = "Made by `narrows demo`, which replaces these files when it is run again."
 FILES = {
     "report.html": "everything on one page: open it in a browser",
-    "reconstructions.png": "digits over what came back through the code",
-    "map.png": "the codes as a map, coloured by digit, beside PCA",
-    "filters.png": "what the first layer responds to",
+    "reconstructions.png": "digits and their reconstructions",
+    "map.png": "the codes as a map, coloured by digit, next to PCA",
+    "filters.png": "the filters of the first layer",
     "curves.png": "the loss over the epochs",
     "model.safetensors": "the trained model",
     **demo_archives.FILES,
@@ -43,15 +43,15 @@ FILES = {
     default="demo",
     metavar="FOLDER",
     show_default=True,
-    help="Where to write. A demo's own files are replaced.",
+    help="Output folder. Files of an earlier demo are replaced.",
 )
-@click.option("--force", is_flag=True, help="Replace files of the same names that are no demo's.")
+@click.option("--force", is_flag=True, help="Replace other files of the same names.")
 @quiet_option
 @click.pass_context
 def demo(ctx: click.Context, folder: str, force: bool, quiet: bool) -> None:
-    """Train an autoencoder on handwritten digits, measure it against PCA, draw what it does, and compress with it.
+    """Train an autoencoder on handwritten digits, compare it with PCA, draw its results, and compress with it.
 
-    Takes well under a minute and needs no network: the digits come with scikit-learn.
+    This takes less than a minute and needs no network: the digits come with scikit-learn.
     """
     target = Path(folder)
     _check_folder(target, force=force)
@@ -73,15 +73,15 @@ def demo(ctx: click.Context, folder: str, force: bool, quiet: bool) -> None:
 
 
 def _check_folder(folder: Path, *, force: bool) -> None:
-    """Refuse a folder in which files that are no demo's would be replaced."""
+    """Refuse a folder in which files that are not from a demo would be replaced."""
     if folder.exists() and not folder.is_dir():
-        raise Failure(f"'{folder}' is no folder. Give one by -o FOLDER.")
+        raise Failure(f"'{folder}' is not a folder. Give one by -o FOLDER.")
     readme = folder / _README
     is_ours = readme.is_file() and readme.read_text(encoding="utf-8", errors="replace").startswith(_SIGNATURE)
     taken = [name for name in (_README, *FILES) if (folder / name).exists()]
     if taken and not (is_ours or force):
         raise Failure(
-            f"The folder '{folder}' holds {', '.join(taken)} already, not from a demo. "
+            f"The folder '{folder}' already contains {', '.join(taken)}, not from a demo. "
             "Give another folder by -o, or --force to replace them."
         )
 
@@ -106,7 +106,7 @@ def _write(ctx: click.Context, model: Autoencoder, test: Source, folder: Path) -
 
 
 def _archive(model: Autoencoder, train: Source, test: Source, folder: Path) -> list[str]:
-    """Write the archives and their picture; return what there is to say about them."""
+    """Write the archives and their picture; return the lines that describe them."""
     import numpy as np
 
     from narrows import pictures
@@ -131,8 +131,8 @@ def _numbers(model: Autoencoder, test: Source, metrics: dict[str, Any]) -> list[
     if pca is not None:
         rows.append((f"PCA with {model.n_latent_} components", number(pca), f"{psnr_db(pca, metrics):.1f} dB"))
     return [
-        f"{len(test)} digits that it has not seen, through {count(model.n_latent_, 'number')} "
-        f"and back to {n_pixels} pixels:",
+        f"{len(test)} digits that it has not seen, encoded as {count(model.n_latent_, 'number')} "
+        f"and decoded to {n_pixels} pixels:",
         "",
         *aligned(rows, right=[1, 2], indent=2),
         "",
@@ -168,7 +168,7 @@ def _next(model: Autoencoder, folder: Path) -> list[str]:
         "Try next:",
         *[f"  {command}" for command in commands],
         "",
-        "And on data of your own, a folder of images or an array in a .npy file:",
+        "With your own data, a folder of images or an array in a .npy file:",
         f"  {narrows} train YOUR_DATA -o mine.safetensors",
     ]
 

@@ -1,4 +1,4 @@
-"""What ``narrows demo`` shows of archives: digits packed, checked, restored, and what they take by other means."""
+"""The archives of ``narrows demo``: digits compressed, verified, restored, and compared with other formats."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ __all__ = ["FILES", "Archives", "archive_lines", "coarser", "draw_qualities", "w
 
 _UNSEEN, _WHOLE, _RESTORED = "digits.narrows", "all.narrows", "restored.npy"
 FILES = {
-    _UNSEEN: "the 360 digits it has not seen, compressed; reading takes model.safetensors",
-    _RESTORED: "what comes back from that, an array of 360×8×8 bytes",
-    _WHOLE: "all 1,797 digits, compressed, with the model inside: nothing else is needed to read it",
-    "qualities.png": "digits over what comes back from fewer and fewer bytes",
+    _UNSEEN: "the 360 digits it has not seen, compressed; reading needs model.safetensors",
+    _RESTORED: "the digits restored from it, an array of 360×8×8 bytes",
+    _WHOLE: "all 1,797 digits, compressed, with the model inside: reading needs no other file",
+    "qualities.png": "digits restored from fewer and fewer bytes",
 }
 _SHOWN = 10
 
 
 @dataclass(frozen=True)
 class Archives:
-    """What two sets of digits take, each with the model's bytes counted and without.
+    """The sizes of two sets of digits, each with and without the bytes of the model.
 
     Attributes
     ----------
     unseen, unseen_with_model : Summary
-        Of the digits that the model was not trained on.
+        For the digits that the model was not trained on.
     whole, whole_with_model : Summary
-        Of all digits.
+        For all digits.
     unseen_fixed_bytes : int
-        Bytes of header and index of the first.
+        Bytes of header and index of the first archive.
     """
 
     unseen: Summary
@@ -57,18 +57,18 @@ class Archives:
 
 
 def write_archives(model: Autoencoder, unseen: Source, whole: Source, folder: Path) -> Archives:
-    """Write `FILES` but the picture into a folder, and verify the archives.
+    """Write `FILES` except the picture into a folder, and verify the archives.
 
     Raises
     ------
     Failure
-        If an archive does not restore to what was compressed.
+        If an archive does not restore to the compressed records.
     """
     import narrows
     from narrows.archive import verify
 
     pack: Callable[..., Summary] = partial(narrows.compress, model=model, force=True)
-    # What is only counted needs no place among the files.
+    # Archives that are only measured are not kept.
     with TemporaryDirectory() as elsewhere:
         archives = Archives(
             unseen=pack(unseen, folder / _UNSEEN),
@@ -80,13 +80,13 @@ def write_archives(model: Autoencoder, unseen: Source, whole: Source, folder: Pa
     for name, by in ((_UNSEEN, model), (_WHOLE, None)):
         report = verify(folder / name, model=by)
         if not (report.is_intact and report.is_restored):
-            raise Failure(f"The archive '{folder / name}' does not restore to what was compressed.")
+            raise Failure(f"The archive '{folder / name}' does not restore to the compressed records.")
     narrows.restore(folder / _UNSEEN, model=model, out=folder / _RESTORED, force=True)
     return archives
 
 
 def draw_qualities(model: Autoencoder, source: Source) -> Figure:
-    """Return the first digits over what comes back from fewer and fewer bytes, the model's not counted."""
+    """Return the first digits, and their restorations from fewer and fewer bytes, without the model's bytes."""
     import narrows
     from narrows import pictures
 
@@ -114,13 +114,13 @@ def coarser(model: Autoencoder) -> list[OperatingPoint]:
 
 
 def archive_lines(archives: Archives, unseen: Source, whole: Source) -> list[str]:
-    """Return the bytes that a digit takes in a table, and in a sentence whether the model is worth its own."""
+    """Return a table of the bytes per digit, and a sentence on whether the model pays for itself."""
     ours = [
-        ("narrows, model apart", archives.unseen, archives.whole),
-        ("narrows, model inside", archives.unseen_with_model, archives.whole_with_model),
+        ("narrows, without model", archives.unseen, archives.whole),
+        ("narrows, with model", archives.unseen_with_model, archives.whole_with_model),
     ]
     theirs = zip(
-        ("as they are", "PNG, a file each", "zstd -19, a file each", "zstd -19, all in one"),
+        ("uncompressed", "PNG, a file each", "zstd -19, a file each", "zstd -19, all in one"),
         _lossless(unseen.values, archives.unseen),
         _lossless(whole.values, archives.whole),
         strict=True,
@@ -141,12 +141,12 @@ def archive_lines(archives: Archives, unseen: Source, whole: Source) -> list[str
         "",
         *_fixed(archives),
         *_worth(archives.whole_with_model),
-        f"Of all {n_whole:,}, {n_whole - n_unseen:,} were trained on, and come back better for it.",
+        f"Of all {n_whole:,}, {n_whole - n_unseen:,} are training data, which the model restores better.",
     ]
 
 
 def _fixed(archives: Archives) -> list[str]:
-    """Return what header and index take of an archive as small as that of the unseen digits, if it is much."""
+    """Return a sentence on the share of header and index in the small archive of unseen digits, if it is large."""
     n_bytes, fixed = archives.unseen.n_bytes, archives.unseen_fixed_bytes
     if fixed <= MUCH * n_bytes:
         return []
@@ -158,7 +158,7 @@ def _fixed(archives: Archives) -> list[str]:
 
 
 def _lossless(values: NDArray[Any], summary: Summary) -> tuple[int, int, int, int]:
-    """Return the bytes of records (n, 8, 8) as they are, as PNG each, by zstd each, and by zstd in one."""
+    """Return the bytes of records (n, 8, 8) uncompressed, as PNG files, by zstd each, and by zstd in one file."""
     import zstandard
     from PIL import Image
 
@@ -174,7 +174,7 @@ def _lossless(values: NDArray[Any], summary: Summary) -> tuple[int, int, int, in
 
 
 def _worth(summary: Summary) -> list[str]:
-    """Return from how many digits on the model has paid for itself."""
+    """Return a sentence on the number of digits from which the model pays for itself."""
     n, takes = summary.total_records, f"The model takes {count(summary.model_bytes, 'byte')}"
     if summary.pays_after is None:
         return [f"{takes}, and never pays for itself on records as small as these."]

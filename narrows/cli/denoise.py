@@ -35,17 +35,17 @@ _PICTURES = (".png", ".svg", ".pdf")
 _ONLY_FOR_DEMO = ("seed", "n")
 
 EPILOG = """
-With --demo-noise DATA are clean records. Normal noise of this standard deviation is added to them, in units of what
-the networks see: pixels count from 0 to 1, and noisy ones are cut to that. A table says how well the model restores
-them (PSNR in dB over all records), beside a median filter, non-local means, and PCA of the model's training data with
-at most as many components as the code has numbers. Each of these works with the settings that are best for DATA,
-chosen on up to 100 of them with the clean ones at hand: a favour that the model does not get.
+With --demo-noise DATA are clean records. Normal noise of this standard deviation is added to them, in preprocessed
+units: pixels range from 0 to 1, and noisy pixels are clipped to that range. A table compares the model (PSNR in dB
+over all records) with a median filter, non-local means, and PCA of the model's training data with at most as many
+components as the code has numbers. The settings of these methods are chosen to be best on up to 100 records of DATA,
+given the clean records: an advantage that the model does not have.
 
 \b
   narrows denoise scans/ -m MODEL -o restored/
   narrows denoise digits:test -m MODEL -o denoise.png --demo-noise 0.5
 
-Non-local means takes the package scikit-image; without it, the table goes without.
+Non-local means needs the package scikit-image; without it the table has no such row.
 """
 
 
@@ -54,11 +54,11 @@ Non-local means takes the package scikit-image; without it, the table goes witho
 @model_option
 @output_option(
     "OUT",
-    "Where to write the restored records: a name that ends in .npy, or a folder for images, in which they keep "
-    "their names. With --demo-noise also a picture: .png, .svg or .pdf.",
+    "Output: a name that ends in .npy, or a folder for images, which keep their names. "
+    "With --demo-noise also a picture: .png, .svg or .pdf.",
 )
-@click.option("--demo-noise", type=float, metavar="X", help="Add this noise to DATA first, and measure what is left.")
-@click.option("--seed", type=int, metavar="N", default=0, help="Of the added noise.  [default: 0]")
+@click.option("--demo-noise", type=float, metavar="X", help="Add this noise to DATA first, and measure the result.")
+@click.option("--seed", type=int, metavar="N", default=0, help="Seed of the added noise.  [default: 0]")
 @click.option("-n", type=click.IntRange(1), metavar="N", default=10, help="Records in a picture.  [default: 10]")
 @data_options
 @device_option
@@ -82,9 +82,9 @@ def denoise(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Restore noisy DATA with MODEL, one that was trained to: `--recipe conv-denoising`, `--set corruption=gaussian`.
+    """Remove noise from DATA with a MODEL trained for it: `--recipe conv-denoising`, `--set corruption=gaussian`.
 
-    Records come back in the units and dtype of the training data; tables of whole numbers as floats, unless they are
+    Records are written in the units and dtype of the training data; tables of whole numbers as floats, unless they are
     bytes.
     """
     is_picture = _is_picture(output)
@@ -97,7 +97,7 @@ def denoise(
     loaded = load_model(model, device)
     if loaded.chain_.corruption is None:
         note(
-            "Note: this model was trained without corruption, so it never learned to take noise away. "
+            "Note: this model was trained without corruption, so it has not learned to remove noise. "
             "`narrows train --set corruption=gaussian` trains one that does.",
             quiet=quiet,
         )
@@ -127,14 +127,14 @@ def denoise(
         "",
         *_table(comparison["methods"]),
         "",
-        f"Measured on {count(len(source), 'record')}. The others have the settings that suit these best.",
+        f"Measured on {count(len(source), 'record')}. The other methods have the best settings for these records.",
     )
 
 
 def _compare(
     model: Autoencoder, source: Source, noise: float, seed: int, *, quiet: bool
 ) -> tuple[NDArray[Any], NDArray[Any], dict[str, Any]]:
-    """Return the records with noise, those restored, and how well that went."""
+    """Return the noisy records, the restored records, and the measurements."""
     from narrows.evaluation.denoising import add_noise, measure_denoisers
 
     noisy = add_noise(model, source, noise, seed)
@@ -149,7 +149,7 @@ def _is_picture(output: str) -> bool:
 
 
 def _check_options(ctx: click.Context, *, is_picture: bool) -> None:
-    """Refuse options that would do nothing, and a picture that there is nothing to show in."""
+    """Refuse options without effect, and a picture without --demo-noise."""
     given = {name for name in _ONLY_FOR_DEMO if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE}
     noise = ctx.params["demo_noise"]
     if noise is None:
@@ -159,7 +159,7 @@ def _check_options(ctx: click.Context, *, is_picture: bool) -> None:
                 f"written to a name that ends in .npy, or a folder. Got '{ctx.params['output']}'."
             )
         for name in sorted(given):
-            raise click.UsageError(f"{_flag(name)} is for --demo-noise. Add that, or leave it out.")
+            raise click.UsageError(f"{_flag(name)} has no effect without --demo-noise. Add that, or leave it out.")
         return
     if not 0 <= noise < float("inf"):
         raise click.UsageError(f"--demo-noise must be a number ≥ 0. Got {noise:g}.")
@@ -174,7 +174,7 @@ def _flag(name: str) -> str:
 
 
 def _table(methods: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return the methods with what they reach, in straight columns."""
+    """Return a table of the methods and their results."""
     rows = [("", "PSNR, dB", "gain, dB", "")]
     for name, method in methods.items():
         psnr_db, gain_db = method["psnr_db"], method["gain_db"]
@@ -185,7 +185,7 @@ def _table(methods: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def _settings_text(settings: Mapping[str, Any]) -> str:
-    """Return settings for people.
+    """Return settings as text.
 
     Examples
     --------

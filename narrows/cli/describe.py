@@ -1,4 +1,4 @@
-"""A model in words, from the description that is kept in its file; nothing heavy is needed for that."""
+"""Describes a model from the header of its file, without importing PyTorch."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["chain", "comparison_text", "kept_rows", "settings", "taken_for"]
 
 
 def chain(header: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the parts in order, each with its role, as they are trained.
+    """Return the parts in order, each with its role.
 
     Parameters
     ----------
     header : mapping
-        As `narrows.model.file.describe` returns it.
+        The result of `narrows.model.file.describe`.
     """
     parts = header["parts"]
     there, back = _encoder_and_decoder(header)
@@ -26,7 +26,7 @@ def chain(header: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("data", f"{shape_text(header['shape'])} {header['dtype']}"),
         *[("preprocessing", _words(part)) for part in parts["preprocessing"]],
         *([("corruption", f"{_words(parts['corruption'])}, in training only")] if parts["corruption"] else []),
-        *([("labels", f"{n_classes}, which encoder and decoder are told")] if n_classes else []),
+        *([("labels", f"{n_classes} classes, inputs of encoder and decoder")] if n_classes else []),
         ("encoder", there),
         ("bottleneck", f"{_words(parts['bottleneck'])}, {count(n_latent, 'number')}"),
         ("decoder", back),
@@ -37,27 +37,27 @@ def chain(header: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def taken_for(record: str, shape: Sequence[int], asked_for: str) -> str:
-    """Return what records were taken for, and why where nobody said it.
+    """Return what records were treated as, and why if it was not set.
 
     Examples
     --------
     >>> taken_for("image", (200, 16), "auto")
-    'images of 200×16, by their shape (--as vector if they are none)'
+    'images of 200×16, by their shape (--as vector if they are not images)'
     """
     if record == "vector":
         return f"vectors of {count(math.prod(shape), 'value')}"
-    why = ", by their shape (--as vector if they are none)" if asked_for == "auto" else ""
+    why = ", by their shape (--as vector if they are not images)" if asked_for == "auto" else ""
     return f"images of {shape_text(shape)}{why}"
 
 
 def comparison_text(comparison: Mapping[str, Any]) -> str:
-    """Return how a model restored records held out beside PCA, and what was kept."""
+    """Return the comparison with PCA on held-out records, and which of the two was kept."""
     ratio = comparison["ratio"]
     if ratio is None:
         times = "no finite ratio to"
     else:
         times = f"{ratio:.3g} of" if ratio <= 1 else f"{float(f'{ratio:.3g}'):,g} times"
-    held_out = f"{times} its squared error on {comparison['n_records']:,} records held out"
+    held_out = f"{times} its squared error on {comparison['n_records']:,} held-out records"
     if comparison["keeps_network"]:
         return held_out
     why = "worse" if ratio is None or ratio > 1 else "not better by 5 % and two standard errors"
@@ -65,12 +65,12 @@ def comparison_text(comparison: Mapping[str, Any]) -> str:
 
 
 def kept_rows(epoch: int | None, n_epochs: int) -> list[tuple[str, str]]:
-    """Return a row that says which epoch's weights were kept, where these are not the last."""
+    """Return a row with the epoch whose weights were kept, if it is not the last."""
     return [] if epoch in (None, n_epochs) else [("kept", f"the weights of epoch {epoch}, the best on validation")]
 
 
 def settings(header: Mapping[str, Any]) -> dict[str, str]:
-    """Return every setting by the name that ``--set`` takes; of a training that was not set, that."""
+    """Return every setting by its name for ``--set``; for a default training only that it is the default."""
     found: dict[str, str] = {}
     for name, value in {**header["params"], **header["parts"]}.items():
         if name == "n_latent":
@@ -85,7 +85,7 @@ def settings(header: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _collect(found: dict[str, str], name: str, value: Any) -> None:
-    """Add a setting, and those of the parts in it."""
+    """Add a setting, and the settings of the parts inside it."""
     if isinstance(value, dict) and "estimator" in value:
         for key, inner in value["params"].items():
             _collect(found, f"{name}__{key}", inner)
@@ -95,7 +95,7 @@ def _collect(found: dict[str, str], name: str, value: Any) -> None:
             if key not in {"axis", "name"}:
                 _collect(found, f"{name}__{key}", inner)
         if value["name"] == name:
-            del found[name]  # 'training' is a part that there is only one of
+            del found[name]  # there is only one kind of 'training', so it has no value
     elif isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
         names = [one["name"] for one in value]
         if len(set(names)) < len(names):
@@ -111,7 +111,7 @@ def _collect(found: dict[str, str], name: str, value: Any) -> None:
 
 
 def _encoder_and_decoder(header: Mapping[str, Any]) -> tuple[str, str]:
-    """Return both networks in a line each: widths where it is dense, else the part with its settings."""
+    """Return a line for the encoder and one for the decoder: widths if dense, otherwise the part with its settings."""
     network = header["parts"]["network"]
     if network["name"] != "dense":
         return _words(network), "its mirror image"
@@ -126,7 +126,7 @@ def _encoder_and_decoder(header: Mapping[str, Any]) -> tuple[str, str]:
     back_text = "-".join(str(width) for width in (f"{n_latent}{label}", *back, n_values))
     if network.get("linear_path") and not (widths or back):
         return f"dense {there_text}, the principal components", f"dense {back_text}, their inverse"
-    beside = ", beside a linear path" if network.get("linear_path") else ""
+    beside = ", with a linear path" if network.get("linear_path") else ""
     return f"dense {there_text}, {network['activation']}{beside}", f"dense {back_text}{tied}{beside}"
 
 
@@ -140,7 +140,7 @@ def _pretraining(part: Mapping[str, Any] | str | None) -> list[tuple[str, str]]:
 
 
 def _words(part: Mapping[str, Any]) -> str:
-    """Return a part in words: its name, and the settings that say what it computes."""
+    """Return a part as text: its name, and the settings that determine what it computes."""
     said = []
     for key, value in part.items():
         if key in {"axis", "name", "initialisation"} or value is None or value is False or value == "identity":

@@ -1,4 +1,4 @@
-"""What a trained model's pictures show: which arrays go into which picture of `narrows.pictures`."""
+"""Pictures of a trained model: computes the arrays for the pictures of `narrows.pictures`."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ __all__ = [
     "draw_reconstructions",
 ]
 
-_WIDE_TILE = (8, 16)  # what is shown of many filters
-_MOST_CURVES = 20  # filters of records that are no images, a small curve each
+_WIDE_TILE = (8, 16)  # rows and columns shown of many filters
+_MOST_CURVES = 20  # filters shown as curves, if records are not images
 
 
 def draw_reconstructions(model: Autoencoder, source: Source, *, n: int = 10) -> Figure:
-    """Return the first ``n`` records over what the model made of them."""
+    """Return a picture of the first ``n`` records above their reconstructions."""
     some = source.limit(n)
     restored = model.reconstruct(some, dtype=model.dtype_)
     return pictures.reconstructions(_drawable(model, some.values), _drawable(model, restored), n=n)
 
 
 def draw_denoising(model: Autoencoder, source: Source, *, n: int = 10, seed: int = 0) -> Figure:
-    """Return the first ``n`` records, the same damaged as in training, and restored from that.
+    """Return a picture of the first ``n`` records, corrupted as in training, and restored.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def draw_denoising(model: Autoencoder, source: Source, *, n: int = 10, seed: int
 def draw_denoised(
     model: Autoencoder, clean: NDArray[Any], noisy: NDArray[Any], restored: NDArray[Any], *, n: int = 10
 ) -> Figure:
-    """Return the first ``n`` records clean, noisy and restored, with the PSNR of each before and after."""
+    """Return a picture of the first ``n`` records clean, noisy and restored, with the PSNR before and after."""
     from narrows.evaluation.denoising import psnr_db_of_records
 
     before, after = (psnr_db_of_records(model, clean[:n], other[:n]) for other in (noisy, restored))
@@ -72,16 +72,16 @@ def draw_denoised(
 def draw_filters(
     model: Autoencoder, *, tile: tuple[int, int] | None = None, spacing: int = 1, wide: bool = False
 ) -> Figure:
-    """Return the weights of the encoder's first layer, a small image for each unit; curves where records are no images.
+    """Return a picture of the encoder's first layer: an image for each unit, or a curve if records are not images.
 
-    With ``wide``, of many units only the first 128 are shown, in a grid that is wider than high.
+    With ``wide`` at most 128 units are shown, in a grid that is wider than high.
 
     Raises
     ------
     DataError
-        If neither images nor curves can be made of them.
+        If the weights can be drawn neither as images nor as curves.
     InvalidParameterError
-        If the encoder has no layer of weights that is known here.
+        If the encoder's first layer is of an unknown kind.
     """
     weights = _first_weights(model)
     if wide and len(weights) > math.prod(_WIDE_TILE):
@@ -97,14 +97,14 @@ def draw_filters(
 
 
 def draw_grid(model: Autoencoder, records: NDArray[Any], **layout: Any) -> Figure:
-    """Return records (n, *shape) of a model in a grid; ``layout`` is that of `narrows.pictures.grid`."""
+    """Return a grid of records (n, *shape) of a model; ``layout`` as for `narrows.pictures.grid`."""
     return pictures.grid(_drawable(model, records), **layout)
 
 
 def draw_map(model: Autoencoder, source: Source) -> Figure:
-    """Return the codes in two dimensions beside the first two principal components, coloured by label.
+    """Return a map of the codes next to the first two principal components, coloured by label.
 
-    Codes of more than two numbers are projected by PCA, and the title says so. A model without a PCA of its training
+    Codes of more than two numbers are projected by PCA, as the title says. A model without a PCA of its training
     records is drawn alone.
 
     Raises
@@ -128,7 +128,7 @@ def draw_map(model: Autoencoder, source: Source) -> Figure:
 
 
 def draw_curves(model: Autoencoder) -> Figure:
-    """Return the loss and the learning rate of every epoch."""
+    """Return a picture of the loss and the learning rate of every epoch."""
     return pictures.curves(model.history_)
 
 
@@ -138,7 +138,7 @@ def _first_weights(model: Autoencoder) -> NDArray[Any]:
     for module in model.encoder_.modules():
         if isinstance(module, (nn.Linear, nn.Conv2d)):
             weights: NDArray[Any] = module.weight.detach().cpu().double().numpy()
-            return weights[:, : weights.shape[1] - model.chain_.parts.n_classes]  # what labels add is no picture
+            return weights[:, : weights.shape[1] - model.chain_.parts.n_classes]  # without the inputs for labels
     raise InvalidParameterError(
         f"The encoder, {model.chain_.parts.network!r}, has no layer whose filters can be drawn."
     )
@@ -157,7 +157,7 @@ def _decibels(value: float) -> str:
 
 
 def _drawable(model: Autoencoder, values: NDArray[Any]) -> NDArray[Any]:
-    """Return records as they are where the model takes them for images that can be drawn, else flat."""
+    """Return images that can be drawn unchanged, other records as vectors."""
     is_picture = values.ndim == 3 or (values.ndim == 4 and {values.shape[1], values.shape[3]} & {1, 3, 4})
     is_picture = is_picture and model.record_ == "image"
     return values if is_picture else values.reshape(len(values), -1)

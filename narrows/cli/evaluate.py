@@ -18,26 +18,26 @@ __all__ = ["compared_with_pca", "evaluate", "metric_lines"]
 
 _WORDS = {
     "records": ("", "records measured"),
-    "sse_per_record": ("", "squared error, summed over a record's values"),
+    "sse_per_record": ("", "squared error of a record, summed over its values"),
     "mse": ("", "squared error of a value"),
     "psnr_db": ("dB", "peak signal-to-noise ratio"),
     "cross_entropy_per_value": ("nats", "binary cross-entropy of a value"),
-    "nats_per_record": ("nats", "the loss that was minimised, of a record"),
-    "pca_sse_per_record": ("", "squared error that PCA leaves, with as many components"),
-    "preprocessed_sse_per_record": ("", "squared error of a record in the units that the model is trained in"),
-    "pca_preprocessed_sse_per_record": ("", "squared error that PCA leaves in these units"),
-    "elbo_nats_per_record": ("nats", "evidence lower bound on log p(x): minus the next two"),
-    "reconstruction_nats_per_record": ("nats", "−log p(x | z) for a code z that is drawn"),
-    "kl_nats_per_record": ("nats", "what the code says beyond its prior"),
-    "nll_nats_per_record": ("nats", "−log p(x), at most, by importance sampling"),
-    "bits_per_dimension": ("bits", "of a value, by the best bound"),
-    "active_units": ("", "numbers of the code that are in use"),
-    "codebook_perplexity": ("", "codewords that would say as much, were they used equally"),
-    "codewords_in_use": ("", "codewords that are used at all"),
+    "nats_per_record": ("nats", "the training loss of a record"),
+    "pca_sse_per_record": ("", "squared error of a record by PCA with as many components"),
+    "preprocessed_sse_per_record": ("", "squared error of a record in preprocessed units"),
+    "pca_preprocessed_sse_per_record": ("", "squared error of a record by PCA in preprocessed units"),
+    "elbo_nats_per_record": ("nats", "evidence lower bound of log p(x): minus the sum of the next two"),
+    "reconstruction_nats_per_record": ("nats", "−log p(x | z) for a random code z"),
+    "kl_nats_per_record": ("nats", "Kullback-Leibler divergence of the code from its prior"),
+    "nll_nats_per_record": ("nats", "upper bound of −log p(x) by importance sampling"),
+    "bits_per_dimension": ("bits", "bits per value, by the tightest bound"),
+    "active_units": ("", "latent dimensions in use"),
+    "codebook_perplexity": ("", "effective number of codewords: exp of the entropy of their use"),
+    "codewords_in_use": ("", "codewords that are used"),
 }
-"""Unit and meaning of each metric, in a few words; `narrows.evaluation.report.METRICS` has the whole story."""
+"""Unit and short meaning of each metric; `narrows.evaluation.report.METRICS` defines them."""
 
-_BESIDES = "Besides the code, the decoder gets the switches of each record's pooling, which PCA does without."
+_BESIDES = "Besides the code, the decoder gets the pooling switches of each record, which PCA does not need."
 
 
 @click.command()
@@ -49,7 +49,7 @@ _BESIDES = "Besides the code, the decoder gets the switches of each record's poo
     "--importance-samples",
     type=click.IntRange(1),
     metavar="K",
-    help="Of a variational model: bound −log p(x) by K draws of each record's code.",
+    help="For variational models: bound −log p(x) with K draws of each record's code.",
 )
 @json_option
 @quiet_option
@@ -65,7 +65,7 @@ def evaluate(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Measure how well MODEL restores DATA, beside PCA with a code of the same size.
+    """Measure how well MODEL restores DATA, compared with PCA with a code of the same size.
 
     Pixels of 8 bits count as numbers in [0, 1], other data in their own units. PCA is fitted to the data that the
     model was trained on.
@@ -81,14 +81,14 @@ def evaluate(
     size = f"{shape_text(source.shape)} values"
     print_lines(
         f"{source.name}: {count(len(source), 'record')} of {size}, "
-        f"each through {count(loaded.chain_.bottleneck.n_numbers, 'number')} and back",
+        f"each encoded as {count(loaded.chain_.bottleneck.n_numbers, 'number')} and decoded",
         "",
         *metric_lines(metrics, loaded),
     )
 
 
 def metric_lines(metrics: Mapping[str, float | int | None], model: Autoencoder) -> list[str]:
-    """Return the metrics as a table with plain words, how they compare with PCA, and whether that is fair."""
+    """Return a table of the metrics, the comparison with PCA, and a note if that is not a fair one."""
     rows = []
     for name, value in metrics.items():
         unit, meaning = _WORDS.get(name, ("", ""))
@@ -101,7 +101,7 @@ def metric_lines(metrics: Mapping[str, float | int | None], model: Autoencoder) 
 
 
 def compared_with_pca(metrics: Mapping[str, float | int | None], model: Autoencoder) -> str:
-    """Return in a sentence which of the two leaves less error."""
+    """Return a sentence that compares the two errors."""
     ours, pca = metrics["sse_per_record"], metrics["pca_sse_per_record"]
     assert ours is not None
     if pca is None or model.pca_ is None:
@@ -109,11 +109,11 @@ def compared_with_pca(metrics: Mapping[str, float | int | None], model: Autoenco
     n_components, n_values = model.pca_.components.shape
     name = f"PCA with {n_components} component{'s' if n_components > 1 else ''}"
     if n_components == n_values:
-        return f"The code is as large as a record, or larger: {name} leaves nothing out."
+        return f"The code is as large as a record, or larger: {name} has no error."
     if pca in {ours, 0}:
-        return f"{name} leaves {number(pca)}, this model {number(ours)}."
+        return f"The squared error of {name} is {number(pca)}, that of this model {number(ours)}."
     share = abs(1 - ours / pca)
     if ours < pca:
-        return f"This model leaves {share:.0%} less squared error than {name}."
-    more = f"{share:.0%} more squared error than" if share < 1 else f"{number(ours / pca)} times the squared error of"
-    return f"This model leaves {more} {name}: it has not beaten the best linear code."
+        return f"The squared error of this model is {share:.0%} lower than that of {name}."
+    more = f"{share:.0%} higher than that of" if share < 1 else f"{number(ours / pca)} times that of"
+    return f"The squared error of this model is {more} {name}, the best linear code."

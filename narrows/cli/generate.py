@@ -30,10 +30,10 @@ _ONLY_FOR_SAMPLES = {"seed": "--seed", "source": "--from"}
 _MEAN_CODE = "the mean code"
 
 EPILOG = """
-Samples are what the decoder makes of codes that are drawn: from the prior N(0, I), where the model was trained to have
-its codes there (recipes cvae, vae, beta-vae, conditional-vae and wae), else from a mixture of normal distributions that
-was fitted to the codes of the training data. Records come in the units and dtype of the training data; tables of whole
-numbers as floats, unless they are bytes.
+Samples are decoded from random codes. The codes are drawn from the prior N(0, I) if the model was trained with one
+(recipes cvae, vae, beta-vae, conditional-vae and wae), otherwise from a mixture of normal distributions that was
+fitted to the codes of the training data. Records are written in the units and dtype of the training data; tables of
+whole numbers as floats, unless they are bytes.
 
 \b
   narrows generate -m MODEL -n 64 -o samples.png
@@ -43,13 +43,13 @@ numbers as floats, unless they are bytes.
   narrows generate -m MODEL --traverse -o traverse.png
   narrows generate -m MODEL -n 64 --label 7 -o sevens.png
 
-RECORD is DATA that are one record, or DATA#INDEX, counted from 0.
+RECORD is DATA with one record, or DATA#INDEX, counted from 0.
 """
 
 
 @dataclass(frozen=True)
 class _Generated:
-    """Records, how they are laid out in a picture, and what is said of them."""
+    """Records, their layout in a picture, and a description."""
 
     records: NDArray[Any]
     columns: int | None = None
@@ -61,39 +61,39 @@ class _Generated:
 @click.command(epilog=EPILOG)
 @model_option
 @output_option(
-    "OUT", "Where to write: a picture (.png, .svg or .pdf), records (a name that ends in .npy), or a folder for images."
+    "OUT", "Output: a picture (.png, .svg or .pdf), records (a name that ends in .npy), or a folder for images."
 )
 @click.option(
     "-n",
     type=click.IntRange(1),
     metavar="N",
-    help="Samples, steps between two records, records along a side of a manifold, or columns of a traversal.  "
+    help="Number of samples, steps between two records, records per side of a manifold, or columns of a traversal.  "
     "[default: 64, 10, 20, 11]",
 )
 @click.option(
     "--from",
     "source",
     type=click.Choice(["prior", "density"]),
-    help="What codes of samples are drawn from.  [default: the prior where the model has one]",
+    help="Distribution of the codes of samples.  [default: the prior if the model has one]",
 )
-@click.option("--seed", type=int, metavar="N", default=0, help="Of the samples.  [default: 0]")
+@click.option("--seed", type=int, metavar="N", default=0, help="Seed of the samples.  [default: 0]")
 @click.option(
     "--between",
     nargs=2,
     multiple=True,
     metavar="RECORD RECORD",
-    help="Go from one record to another in a straight line between their codes. May be given several times.",
+    help="Interpolate linearly between the codes of two records. May be given several times.",
 )
-@click.option("--manifold", is_flag=True, help="Codes of two numbers, all over the plane.")
+@click.option("--manifold", is_flag=True, help="Decode a grid of codes, for latent dimension 2.")
 @click.option(
     "--traverse",
     is_flag=False,
     flag_value=_MEAN_CODE,
     metavar="[RECORD]",
-    help="Vary one number of the code after the other from −3 to 3 standard deviations, up to 16 that matter most, "
+    help="Vary one latent dimension after the other from −3 to 3 standard deviations, the 16 most important ones, "
     "around the mean code or that of RECORD.",
 )
-@click.option("--label", metavar="LABEL", help="Of a conditional model: make records of this label.")
+@click.option("--label", metavar="LABEL", help="Generate records of this label, with a conditional model.")
 @device_option
 @write_options
 @click.pass_context
@@ -115,7 +115,7 @@ def generate(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Make new records with MODEL: samples, or with one of the options what lies between, around and across codes."""
+    """Make new records with MODEL: samples or, by an option, interpolations, a manifold or traversals."""
     kind = _kind(between=between, manifold=manifold, traverse=traverse)
     is_picture = _is_picture(output)
     _check_options(ctx, kind)
@@ -149,7 +149,7 @@ def generate(
 
 
 def _as_written(model: Autoencoder, records: NDArray[Any]) -> NDArray[Any]:
-    """Return records in what they are written in: bytes as bytes, even if they come back as floats."""
+    """Return records in the dtype for writing: bytes as bytes, even if they are decoded as floats."""
     from narrows.model.inference import to_stored
 
     dtype = written_dtype(model)
@@ -157,11 +157,11 @@ def _as_written(model: Autoencoder, records: NDArray[Any]) -> NDArray[Any]:
 
 
 def _label(model: Autoencoder, text: str) -> Any:
-    """Return the label that is meant, as the training data had it."""
+    """Return the label in the type that it has in the training data."""
     from narrows.estimators.base import listed
 
     if not model.chain_.parts.n_classes:
-        raise click.UsageError("--label is for conditional models, and this one was trained without labels.")
+        raise click.UsageError("--label is for conditional models, but this one was trained without labels.")
     found = next((label for label in model.classes_ if _says(text, label)), None)
     if found is None:
         raise click.UsageError(f"There is no label '{text}'. There are {listed(model.classes_)}.")
@@ -244,7 +244,7 @@ def _write(model: Autoencoder, output: str, made: _Generated, *, is_picture: boo
 
 
 def _kind(*, between: tuple[tuple[str, str], ...], manifold: bool, traverse: str | None) -> str:
-    """Return what is to be made; two things at once are refused."""
+    """Return the kind of output; more than one is refused."""
     asked = {"between": bool(between), "manifold": manifold, "traverse": traverse is not None}
     kinds = [kind for kind, is_asked in asked.items() if is_asked]
     if len(kinds) > 1:
@@ -253,14 +253,14 @@ def _kind(*, between: tuple[tuple[str, str], ...], manifold: bool, traverse: str
 
 
 def _check_options(ctx: click.Context, kind: str) -> None:
-    """Refuse options that would do nothing, and numbers that cannot be."""
+    """Refuse options without effect, and numbers that are not allowed."""
     for name, flag in _ONLY_FOR_SAMPLES.items():
         if kind != "samples" and ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"{flag} is for samples: with --{kind} nothing is drawn. Leave it out.")
+            raise click.UsageError(f"{flag} is for samples and has no effect with --{kind}. Leave it out.")
     if not 0 <= ctx.params["seed"] < 2**32:
         raise click.UsageError(f"--seed must be a whole number ≥ 0 and below 2^32. Got {ctx.params['seed']}.")
     if kind in {"between", "traverse"} and ctx.params["n"] == 1:
-        raise click.UsageError(f"-n must be at least 2 with --{kind}: both ends belong to it. Got 1.")
+        raise click.UsageError(f"-n must be at least 2 with --{kind}, since it includes both ends. Got 1.")
 
 
 def _check_drawable(n: int) -> None:

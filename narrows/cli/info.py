@@ -23,10 +23,10 @@ _WIDTH = 100
 @click.argument("file", metavar="FILE")
 @json_option
 def info(file: str, as_json: bool) -> None:
-    """Say what FILE is.
+    """Describe FILE, a model or an archive; its first bytes tell which of the two it is.
 
-    Of a model: its parts, what it was trained on, for how long and how well. Of an archive: what is in it, where its
-    bytes are, and with which model it was made. Which of the two it is, its first bytes say.
+    For a model: its parts, its training data, the length of its training and its loss. For an archive: its contents,
+    the bytes of each part of the file, and the model that made it.
     """
     if _is_archive(file):
         from narrows.cli.archive import about
@@ -43,7 +43,7 @@ def info(file: str, as_json: bool) -> None:
 
 
 def _is_archive(path: str) -> bool:
-    """Return whether a file begins as archives do; one damaged within its first bytes, by the half that is left."""
+    """Return whether a file begins like an archive; half of the first bytes suffice, in case it is damaged."""
     from narrows.archive.layout import MAGIC
 
     if not os.path.isfile(path):
@@ -53,7 +53,7 @@ def _is_archive(path: str) -> bool:
 
 
 def _read(path: str) -> dict[str, Any]:
-    """Return what the header says, and the number of weights where older files do not say it; reads no weights."""
+    """Return the header, and the number of weights if older files do not contain it; weights are not read."""
     import json
 
     from safetensors import SafetensorError, safe_open
@@ -68,14 +68,14 @@ def _read(path: str) -> dict[str, Any]:
             return header
     except (SafetensorError, OSError, KeyError, TypeError, ValueError):
         pass
-    # Loading the whole model is slow, and says best what is wrong.
+    # Loading the whole model is slow, but raises the most precise error.
     from narrows.model.file import describe, read_model
 
     return describe(read_model(path))
 
 
 def _archiving(path: str) -> dict[str, Any]:
-    """Return the qualities that the model can write archives in, or why it cannot write any."""
+    """Return the qualities of the model for archives, or the reason why it has none."""
     from narrows.codec import read_frozen
     from narrows.errors import NotFreezableError
 
@@ -93,11 +93,11 @@ def _archiving_lines(facts: dict[str, Any]) -> list[str]:
     rows = [
         (number(one["psnr_db"]), "dB", number(one["bytes_per_record"]), "bytes a record") for one in facts["qualities"]
     ]
-    return ["archives, as measured on the training data", *aligned(rows, right=[0, 2], indent=2)]
+    return ["archives, measured on the training data", *aligned(rows, right=[0, 2], indent=2)]
 
 
 def _record(header: dict[str, Any]) -> str:
-    """Return what the records were taken for; older files do not say it."""
+    """Return what the records were treated as; older files do not contain it."""
     from narrows.records import guess_kind
 
     return str(header.get("record", guess_kind(tuple(header["shape"]))))
@@ -106,7 +106,7 @@ def _record(header: dict[str, Any]) -> str:
 def _facts(path: str, header: dict[str, Any]) -> dict[str, Any]:
     history = header["history_"]
     last = {"epoch": None, "loss": history[-1]["loss"], "validation_loss": history[-1]["validation_loss"]}
-    kept = header.get("kept", last)  # older files do not say it
+    kept = header.get("kept", last)  # older files do not contain it
     return {
         "path": path,
         "bytes": os.path.getsize(path),
@@ -136,7 +136,7 @@ def _facts(path: str, header: dict[str, Any]) -> dict[str, Any]:
 
 
 def _usual(history: list[dict[str, Any]], key: str) -> int | None:
-    """Return the value that most epochs have; None in models that were saved before there was such."""
+    """Return the most frequent value of an entry over the epochs; None in models saved before it was recorded."""
     values = Counter(row[key] for row in history if key in row)
     return values.most_common(1)[0][0] if values else None
 
@@ -175,7 +175,7 @@ def _classes_text(classes: list[Any]) -> str:
 
 
 def _threads_text(facts: dict[str, Any]) -> str:
-    cut = f", each batch cut into {facts['shards']} shards" if facts["shards"] > 1 else ""
+    cut = f", each batch split into {facts['shards']} shards" if facts["shards"] > 1 else ""
     return f"{count(facts['threads'], 'thread')}{cut}"
 
 

@@ -1,4 +1,4 @@
-"""Data and models as the verbs open them."""
+"""Opens data and models for the verbs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _OTHER_KINDS = (
     *(".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp", ".pdf", ".html"),
     *(".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".zst", ".7z"),
 )
-"""Endings that say of a file that it is no archive."""
+"""File extensions that an archive must not have."""
 
 
 def open_data(
@@ -45,7 +45,7 @@ def open_data(
     key: str | None = None,
     quiet: bool = False,
 ) -> Source:
-    """Return the records at a path or of a name, showing a download if there is one, and how many images are read."""
+    """Return the records of a path or a name; show the progress of downloads and of reading images."""
     import narrows.data
 
     size = None if resize is None else narrows.data.parse_size(resize)
@@ -54,19 +54,19 @@ def open_data(
 
 
 def open_record(data: str, *, quiet: bool = False) -> NDArray[Any]:
-    """Return one record (*shape): ``DATA#INDEX``, counted from 0, or DATA that are one record.
+    """Return one record (*shape): ``DATA#INDEX``, counted from 0, or DATA with one record.
 
     Raises
     ------
     DataError
-        If the data have no such record, or more than one and no index says which.
+        If the data have no such record, or more than one without an index.
     """
     from narrows.errors import DataError
 
     where, index = split_record(data)
     source = open_data(where, limit=None if index is None else index + 1, quiet=quiet)
     if index is None and len(source) != 1:
-        raise DataError(f"{source.name} has {len(source):,} records. Say which one is meant, as in '{data}#0'.")
+        raise DataError(f"{source.name} has {len(source):,} records. Choose one by its index, for example '{data}#0'.")
     if index is not None and len(source) <= index:
         raise DataError(f"{source.name} has {len(source):,} records, numbered from 0. Got '{data}'.")
     record: NDArray[Any] = source.values[index or 0]
@@ -74,7 +74,7 @@ def open_record(data: str, *, quiet: bool = False) -> NDArray[Any]:
 
 
 def split_record(data: str) -> tuple[str, int | None]:
-    """Return DATA and INDEX of ``DATA#INDEX``; no index where there is none, or where a file has that whole name."""
+    """Return DATA and INDEX of ``DATA#INDEX``; no index if there is none, or if a file has that whole name."""
     where, mark, index = data.rpartition("#")
     if mark and where and index.isdecimal() and not os.path.exists(data):
         return where, int(index)
@@ -83,7 +83,7 @@ def split_record(data: str) -> tuple[str, int | None]:
 
 @contextmanager
 def _warnings_as_notes(*, quiet: bool) -> Iterator[None]:
-    """Say what data are warned of in the block as the other warnings of commands: a line each, or none if quiet."""
+    """Print the data warnings of the block like the other warnings of commands: one line each, none if quiet."""
     from narrows.data import DataWarning
 
     with warnings.catch_warnings():
@@ -107,17 +107,17 @@ def load_model(path: str, device: str = "auto") -> Autoencoder:
 
     model = narrows.load(path, device=device)
     if model.kind != "autoencoder":
-        raise ModelFileError(f"{path} holds a {model.kind}, and this needs an autoencoder.")
+        raise ModelFileError(f"{path} is a {model.kind}, but this command needs an autoencoder.")
     return cast("Autoencoder", model)
 
 
 def check_file_output(path: str, *, force: bool) -> None:
-    """Refuse an output file that could not be written, before any work is done.
+    """Refuse an output file that cannot be written, before any work is done.
 
     Raises
     ------
     OutputExistsError, DataNotFoundError, OutputError, InvalidParameterError
-        As `narrows.io.files.check_output`.
+        As for `narrows.io.files.check_output`.
     """
     from narrows.io.files import check_output
 
@@ -125,32 +125,32 @@ def check_file_output(path: str, *, force: bool) -> None:
 
 
 def check_archive_output(path: str, *, force: bool) -> None:
-    """Refuse an archive that could not be written, or whose name would say that it is something else.
+    """Refuse an archive that cannot be written, or whose name has the extension of another kind of file.
 
     Raises
     ------
     click.UsageError
-        If the name ends as files of another kind do.
+        If the name has the extension of another kind of file.
     OutputExistsError, DataNotFoundError, OutputError, InvalidParameterError
-        As `narrows.io.files.check_output`.
+        As for `narrows.io.files.check_output`.
     """
     ending = os.path.splitext(path)[1]
     if ending.lower() in _OTHER_KINDS:
         raise click.UsageError(
-            f"An archive is no {ending} file. Give it a name that ends in .narrows, as in "
+            f"An archive is not a {ending} file. Give it a name that ends in .narrows, for example "
             f"'{path.removesuffix(ending)}.narrows'. Got '{path}'."
         )
     check_file_output(path, force=force)
 
 
 def check_not_read(output: str, inputs: Sequence[str | None]) -> None:
-    """Refuse an output that would take the place of what it is made from.
+    """Refuse an output that would overwrite an input.
 
     Raises
     ------
     click.UsageError
-        If it is the same file as one of the inputs.
+        If the output is the same file as one of the inputs.
     """
     for given in inputs:
         if given is not None and os.path.exists(output) and os.path.exists(given) and os.path.samefile(output, given):
-            raise click.UsageError(f"The output '{output}' is what is read. Give another name.")
+            raise click.UsageError(f"The output '{output}' is also an input. Give another name.")

@@ -1,4 +1,4 @@
-"""What ``train`` says of the qualities that a new model writes archives in."""
+"""The qualities of a new model for archives, as ``train`` reports them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def qualities_of(model: Autoencoder) -> tuple[OperatingPoint, ...]:
 
 
 def range_text(qualities: tuple[OperatingPoint, ...]) -> str:
-    """Return from where to where the qualities go, for people."""
+    """Return the range of the qualities as text."""
     if not qualities:
-        return "none; `narrows info` says why"
+        return "none; `narrows info` gives the reason"
     best = max(qualities, key=lambda one: one.psnr_db)
     least = min(qualities, key=lambda one: one.bytes_per_record)
     low, high = (f"{number(one.psnr_db)} dB in {number(one.bytes_per_record)}" for one in (least, best))
@@ -30,9 +30,9 @@ def range_text(qualities: tuple[OperatingPoint, ...]) -> str:
 
 
 def quality_warnings(model: Autoencoder) -> tuple[str, ...]:
-    """Return what a person should know if the model misses the quality that it was trained for.
+    """Return a warning if the model misses the quality that it was trained for.
 
-    One with a residual is trained for archives that keep bits or a bound: there it is no miss.
+    A model with a residual is trained for lossless or bounded archives, for which that is no fault.
     """
     from narrows.archive.quality import misses_psnr
 
@@ -48,20 +48,20 @@ def quality_warnings(model: Autoencoder) -> tuple[str, ...]:
         )
     if misses_psnr(default.psnr_db, asked):
         return (
-            f"As a rule the model restores its training data at {default.psnr_db:.2f} dB, not at the {asked:g} dB that "
-            f"it was trained for. `narrows compress --psnr {min(asked, int(best * 100) / 100):g}` takes a finer "
-            f"quality, for more bytes; train for more epochs than {len(model.history_)} (--epochs) to save these.",
+            f"By default the model restores its training data at {default.psnr_db:.2f} dB, not at the {asked:g} dB "
+            f"that it was trained for. `narrows compress --psnr {min(asked, int(best * 100) / 100):g}` chooses a finer "
+            f"quality, for more bytes; train for more epochs than {len(model.history_)} (--epochs) to avoid these.",
         )
     return ()
 
 
 def _larger_code(model: Autoencoder) -> str:
-    """Return how a model is given twice the code that this one has, in words that can be typed."""
+    """Return how to train a model with a code twice as large, with the options to type."""
     network = model.chain_.parts.network
     channels = getattr(network, "code_channels", None)
     if channels is None:
         return f"with a larger code than {model.n_latent_} numbers (--latent {2 * model.n_latent_})"
-    # The network was chosen for the data, and its options can be set only once it is named.
+    # The network was chosen by "auto"; its options can be set only if the network is set too.
     usual = type(network)().get_params(deep=False)
     options = {name: value for name, value in network.get_params(deep=False).items() if value != usual[name]}
     options["code_channels"] = 2 * channels
@@ -71,7 +71,7 @@ def _larger_code(model: Autoencoder) -> str:
 
 
 def _typed(value: Any) -> str:
-    """Return an option's value as ``--set`` takes it."""
+    """Return an option's value in the syntax of ``--set``."""
     if isinstance(value, tuple):
         return ",".join(map(str, value)) + ("," if len(value) == 1 else "")
     return str(value).lower() if isinstance(value, bool) or value is None else str(value)

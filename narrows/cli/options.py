@@ -26,7 +26,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def output_option(metavar: str, help: str) -> Callable[[Command], Command]:  # noqa: A002
-    """Return the option that says where the output goes."""
+    """Return the option for the output path."""
     return click.option("-o", "--output", required=True, metavar=metavar, help=help)
 
 
@@ -35,12 +35,12 @@ def _device(default: str | None) -> Callable[[Command], Command]:
         "--device",
         type=click.Choice(["auto", "cpu", "cuda"]),
         default=default,
-        help="Where to compute; auto: on a CUDA device where there is one.  [default: auto]",
+        help="Device to compute on; auto: a CUDA device if there is one.  [default: auto]",
     )
 
 
 def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Return what adds several options, shown in this order."""
+    """Return a decorator that adds several options, shown in this order."""
 
     def add(command: Command) -> Command:
         for option in reversed(options):
@@ -51,27 +51,25 @@ def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Com
 
 
 data_argument = click.argument("data", metavar="DATA")
-model_option = click.option(
-    "-m", "--model", required=True, metavar="MODEL", help="The model, as `narrows train` saved it."
-)
+model_option = click.option("-m", "--model", required=True, metavar="MODEL", help="A model saved by `narrows train`.")
 archive_argument = click.argument("archive", metavar="FILE.narrows")
 archive_model_option = click.option(
-    "-m", "--model", metavar="MODEL", help="The model that it was made with; not needed if the archive carries it."
+    "-m", "--model", metavar="MODEL", help="The model that made the archive; not needed if the archive contains it."
 )
-force_option = click.option("--force", is_flag=True, help="Replace an output that is already there.")
+force_option = click.option("--force", is_flag=True, help="Replace an existing output.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks, only errors.")
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print errors only, no progress and no notes.")
 
 device_option = _device("auto")
 device_flag = _device(None)
-"""The same as a setting among others: None if it was not given."""
+"""The same without a default: None if it was not given."""
 
 data_options = _together(
     click.option("--limit", type=int, metavar="N", help="Only the first N records."),
-    click.option("--resize", metavar="HxW", help="Height and width that every image file is brought to."),
-    click.option("--key", metavar="NAME", help="Which array of a .npz file holds the records."),
+    click.option("--resize", metavar="HxW", help="Height and width to which every image file is resized."),
+    click.option("--key", metavar="NAME", help="Name of the array of records in a .npz file."),
 )
-"""How DATA are read: ``limit``, ``resize`` and ``key``."""
+"""Options for reading DATA: ``limit``, ``resize`` and ``key``."""
 
 write_options = _together(force_option, json_option, quiet_option)
-"""Of verbs that write an output and say what they wrote: ``force``, ``as_json`` and ``quiet``."""
+"""Options of verbs that write an output and report it: ``force``, ``as_json`` and ``quiet``."""

@@ -1,4 +1,4 @@
-"""The report of a trained model: its pictures, its numbers and how it was made, on one page."""
+"""The report of a trained model on one page: its pictures, its numbers and its training."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["build_page", "psnr_db"]
 def build_page(
     model: Autoencoder, source: Source, *, path: str, arguments: Sequence[str], n: int = 10, seed: int = 0
 ) -> str:
-    """Return the page about a model, measured on records, as self-contained HTML."""
+    """Return the report of a model, measured on records, as self-contained HTML."""
     from narrows.evaluation.metrics import evaluate
     from narrows.evaluation.report import report
     from narrows.model.file import describe
@@ -64,7 +64,7 @@ def _comparison(metrics: dict[str, Any], model: Autoencoder) -> list[dict[str, A
     if model.pca_ is None:
         return []
     n_components, n_values = model.pca_.components.shape
-    if n_components == n_values:  # PCA leaves nothing out, and nothing can be learned from that
+    if n_components == n_values:  # PCA has no error, so the comparison is of no use
         return []
     return [
         {"name": "this autoencoder", "sse_per_record": metrics["sse_per_record"]},
@@ -73,18 +73,14 @@ def _comparison(metrics: dict[str, Any], model: Autoencoder) -> list[dict[str, A
 
 
 def _pictures(model: Autoencoder, source: Source, n: int, seed: int) -> dict[str, Figure]:
-    """Return the pictures that there can be of this model and these data, by caption."""
+    """Return all pictures that this model and these data allow, by caption."""
     ways: dict[str, Callable[[], Figure]] = {
-        "Records, and what came back through the code.": partial(drawing.draw_reconstructions, model, source, n=n),
-        "Records, the same with noise, and restored from that.": partial(
+        "Records, and their reconstructions.": partial(drawing.draw_reconstructions, model, source, n=n),
+        "Records, the same with noise, and restored from the noisy ones.": partial(
             drawing.draw_denoising, model, source, n=n, seed=seed
         ),
-        "Codes as a map beside PCA, coloured by label where there are labels.": partial(
-            drawing.draw_map, model, source
-        ),
-        "What the units of the encoder's first layer respond to: their weights.": partial(
-            drawing.draw_filters, model, wide=True
-        ),
+        "Codes as a map next to PCA, coloured by label if there are labels.": partial(drawing.draw_map, model, source),
+        "Filters: the weights of the encoder's first layer.": partial(drawing.draw_filters, model, wide=True),
     }
     found = {}
     for caption, draw in ways.items():
@@ -101,7 +97,7 @@ def _versions() -> dict[str, str]:
 
 
 def psnr_db(sse_per_record: float, metrics: dict[str, Any]) -> float | None:
-    """Return the signal-to-noise ratio that goes with another squared error on the same records."""
+    """Return the signal-to-noise ratio for another squared error on the same records."""
     ours, sse = metrics["psnr_db"], metrics["sse_per_record"]
     if ours is None or sse <= 0 or sse_per_record <= 0:
         return None

@@ -32,15 +32,15 @@ _ONLY_FOR = {
     "spacing": {"filters"},
     **{name: {"reconstructions", "denoising", "map", "report"} for name in ("limit", "resize", "key")},
 }
-"""The kinds that an option is for; with another kind it would do nothing, so it is refused."""
+"""The kinds that an option is for; with another kind it has no effect and is refused."""
 
 EPILOG = """
 \b
 Kinds:
-  reconstructions  records over what comes back through the code
-  denoising        records, the same damaged as in training, and restored
+  reconstructions  records and their reconstructions
+  denoising        records, corrupted as in training, and restored
   filters          weights of the encoder's first layer (needs no DATA)
-  map              codes in two dimensions beside PCA, coloured by label
+  map              codes in two dimensions next to PCA, coloured by label
   curves           loss and learning rate over the epochs (needs no DATA)
   report           all of these and the numbers, one HTML page
 """
@@ -49,16 +49,16 @@ Kinds:
 @click.command(epilog=EPILOG)
 @click.argument("data", metavar="[DATA]", required=False)
 @model_option
-@output_option("OUT", "Where to write: .png, .svg or .pdf, or .html for a report.")
+@output_option("OUT", "Output: .png, .svg or .pdf, or .html for a report.")
 @click.option(
     "--kind",
     type=click.Choice(KINDS),
-    help="What to draw.  [default: a report for .html, denoising if the model was trained so, else reconstructions]",
+    help="What to draw.  [default: a report for .html, denoising for a denoising model, else reconstructions]",
 )
 @click.option("-n", type=click.IntRange(1), metavar="N", default=10, help="Records to draw.  [default: 10]")
-@click.option("--tile", metavar="RxC", help="Rows and columns of filters.  [default: all, as square as it gets]")
+@click.option("--tile", metavar="RxC", help="Rows and columns of filters.  [default: all, nearly square]")
 @click.option("--spacing", type=int, metavar="N", default=1, help="Pixels between filters.  [default: 1]")
-@click.option("--seed", type=int, metavar="N", default=0, help="Of the noise.  [default: 0]")
+@click.option("--seed", type=int, metavar="N", default=0, help="Seed of the noise.  [default: 0]")
 @data_options
 @device_option
 @force_option
@@ -80,7 +80,7 @@ def picture(
     quiet: bool,
     **look: Any,
 ) -> None:
-    """Draw what MODEL makes of DATA."""
+    """Draw DATA and the output of MODEL for them."""
     _check_ending(output, kind)
     check_file_output(output, force=force)
     look["tile"] = None if look["tile"] is None else _tile(look["tile"])
@@ -88,7 +88,7 @@ def picture(
     kind = kind or _usual_kind(output, loaded)
     _check_options(ctx, kind)
     if data is None and kind not in _WITHOUT_DATA:
-        raise click.UsageError(f"Missing argument 'DATA': a picture of kind '{kind}' is drawn of data.")
+        raise click.UsageError(f"Missing argument 'DATA': a picture of kind '{kind}' needs data.")
     source = None
     if data is not None and kind not in _WITHOUT_DATA:
         source = open_data(data, limit=limit, resize=resize, key=key, quiet=quiet)
@@ -128,7 +128,7 @@ def _usual_kind(output: str, model: Autoencoder) -> str:
 
 
 def _check_ending(output: str, kind: str | None) -> None:
-    """Refuse an ending that says another thing than the kind, before any work."""
+    """Refuse a file extension that does not fit the kind, before any work."""
     ending = Path(output).suffix.lower()
     if ending == ".html" and kind in {None, "report"}:
         return
@@ -139,7 +139,7 @@ def _check_ending(output: str, kind: str | None) -> None:
 
 
 def _check_options(ctx: click.Context, kind: str) -> None:
-    """Refuse options that would do nothing."""
+    """Refuse options without effect."""
     for name, kinds in _ONLY_FOR.items():
         if kind not in kinds and ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE:
             flag = f"-{name}" if len(name) == 1 else f"--{name}"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["new_bar", "on_download", "on_images", "on_records"]
 
-_WIDEST = 100  # columns that a bar takes
+_WIDEST = 100  # largest width of a bar in columns
 _MOST_RECORD_LINES = 10
 _BETWEEN_RECORD_LINES = 1.0  # seconds, at least
 
@@ -36,7 +36,7 @@ def new_bar(*columns: Any) -> Progress:
 
 @contextmanager
 def on_download(*, quiet: bool) -> Iterator[OnDownload | None]:
-    """Give what shows downloads that happen in the block, if any do."""
+    """Yield a callback that shows the progress of downloads in the block."""
     if quiet:
         yield None
         return
@@ -48,7 +48,7 @@ def on_download(*, quiet: bool) -> Iterator[OnDownload | None]:
 
 
 class _DownloadLines:
-    """One line a file."""
+    """Downloads as one line per file."""
 
     def __init__(self) -> None:
         self.named: set[str] = set()
@@ -64,7 +64,7 @@ class _DownloadLines:
 
 
 class _DownloadBar:
-    """One bar a file, made when the first bytes come."""
+    """Downloads as one bar per file, created when the first bytes arrive."""
 
     def __init__(self) -> None:
         self.progress: Progress | None = None
@@ -92,12 +92,12 @@ class _DownloadBar:
 
 @contextmanager
 def on_records(doing: str, *, quiet: bool) -> Iterator[OnRecords | None]:
-    """Give what shows how many records are done, called with that number and with how many there are.
+    """Yield a callback that shows progress; it takes the number of records done and the number of records.
 
     Parameters
     ----------
     doing : str
-        What is done to them: ``"compressing"``.
+        The activity: ``"compressing"``.
     quiet : bool
         Show nothing.
     """
@@ -113,7 +113,7 @@ def on_records(doing: str, *, quiet: bool) -> Iterator[OnRecords | None]:
 
 @contextmanager
 def on_images(*, quiet: bool) -> Iterator[OnImages | None]:
-    """Give what shows how many images are read in the block, if they are many: called with what is done to them."""
+    """Yield a callback that shows the progress of reading many images in the block; it takes the activity too."""
     if quiet:
         yield None
         return
@@ -125,7 +125,7 @@ def on_images(*, quiet: bool) -> Iterator[OnImages | None]:
 
 
 class _ImagesShown:
-    """One after the other what is done to images, each as `on_records` shows it."""
+    """Shows the activities on images one after the other, each like `on_records`."""
 
     def __init__(self) -> None:
         self.doing, self.shown = "", _records_shown("")
@@ -145,7 +145,7 @@ def _records_shown(doing: str) -> _RecordBar | _RecordLines:
 
 
 class _RecordLines:
-    """A line each time another tenth is done, for work that takes seconds and longer."""
+    """One line for each tenth of work that takes seconds or longer."""
 
     def __init__(self, doing: str) -> None:
         self.doing, self.tenths, self.last = doing, 0, time.monotonic()
@@ -161,7 +161,7 @@ class _RecordLines:
 
 
 class _RecordBar:
-    """One bar, made when the first records are done."""
+    """One bar, created when the first records are done."""
 
     def __init__(self, doing: str) -> None:
         self.doing = doing

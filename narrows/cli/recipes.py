@@ -14,7 +14,7 @@ __all__ = ["recipes"]
 @click.argument("name", required=False)
 @json_option
 def recipes(name: str | None, as_json: bool) -> None:
-    """List the autoencoders that have a name, or show the settings of the one called NAME."""
+    """List the named autoencoders, or show the settings of the one called NAME."""
     from narrows.estimators.recipes import RECIPES, recipe, summary
 
     if name is None:

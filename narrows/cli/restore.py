@@ -20,28 +20,28 @@ __all__ = ["parse_range", "restore"]
 
 EPILOG = """
 \b
-What OUT is called decides what is written:
+The name of OUT decides the format:
   x.npy                           one array (n, *shape)
-  x.idx, t10k-images-idx3-ubyte   an IDX file; gzipped where .gz follows
-  folder/                         PNG images, under the names that they came with
+  x.idx, t10k-images-idx3-ubyte   an IDX file; gzipped if .gz follows
+  folder/                         PNG images, under their original names
 
-With --force a file is replaced; in a folder/, files of the same names are written over, and others stay.
+With --force a file is replaced; in a folder/, files of the same names are replaced, and others stay.
 """
 
 
 @click.command(epilog=EPILOG)
 @archive_argument
-@output_option("OUT", "Where to write; see below.")
+@output_option("OUT", "Output; see below.")
 @archive_model_option
-@click.option("--only", metavar="START:STOP", help="Only these records, counted from 0: 100:200, 100:, :50 or just 7.")
+@click.option("--only", metavar="START:STOP", help="Only these records, counted from 0: 100:200, 100:, :50 or 7.")
 @write_options
 def restore(
     *, archive: str, output: str, model: str | None, only: str | None, force: bool, as_json: bool, quiet: bool
 ) -> None:
-    """Turn FILE.narrows back into records, the same bytes on every machine.
+    """Restore the records of FILE.narrows, the same bytes on every machine.
 
-    With --only, no more is read and computed than what holds those records. Nothing is written that its checksum has
-    not confirmed.
+    With --only, only the chunks that contain those records are read and decoded. Records are written only if their
+    checksums are right.
     """
     wanted = (0, None) if only is None else parse_range(only)
     check_not_read(output, (archive, model))
@@ -68,12 +68,12 @@ def restore(
 
 
 def parse_range(text: str) -> tuple[int, int | None]:
-    """Return the first record that ``--only`` means and the one after the last, None for the end.
+    """Return the first record of ``--only`` and the one after the last, None for the end.
 
     Raises
     ------
     click.UsageError
-        If it means nothing, or no records.
+        If the text has another form, or selects no records.
 
     Examples
     --------
@@ -83,27 +83,27 @@ def parse_range(text: str) -> tuple[int, int | None]:
     found = re.fullmatch(r"\s*(\d{0,18})\s*(?:(:)\s*(\d{0,18})\s*)?", text, re.ASCII)
     first, colon, last = found.groups(default="") if found else ("", "", "")
     if not first and not colon:
-        raise click.UsageError(f"--only takes START:STOP, as in 100:200, 100:, :50, or 7 for one record. Got {text!r}.")
+        raise click.UsageError(f"--only takes START:STOP, such as 100:200, 100:, :50 or 7. Got {text!r}.")
     start, end = int(first or 0), int(last) if last else None
     stop = end if colon else start + 1
     if stop is not None and stop <= start:
-        raise click.UsageError(f"--only {text} means no records: STOP is not included, and must be above START.")
+        raise click.UsageError(f"--only {text} selects no records: STOP is not included, and must be above START.")
     return start, stop
 
 
 def _within(wanted: tuple[int, int | None], n: int, archive: str, only: str | None) -> range:
-    """Return the records that are wanted, if there are all of them."""
+    """Return the range of requested records, after checking that all of them exist."""
     from narrows.errors import InvalidParameterError
 
     start, stop = wanted[0], n if wanted[1] is None else wanted[1]
     if only is not None and not start < stop <= n:
         numbers = f", numbered 0 to {n - 1:,}" if n else ""
-        raise InvalidParameterError(f"{archive} has {count(n, 'record')}{numbers}. Asked for --only {only}.")
+        raise InvalidParameterError(f"{archive} has {count(n, 'record')}{numbers}. Got --only {only}.")
     return range(start, stop)
 
 
 def _pieces(opened: Archive, records: range, tell: Any) -> Iterator[Any]:
-    """Go through the records as they are restored, and say how many are done."""
+    """Yield the records as they are restored, and report the progress."""
     done = 0
     for piece in opened.pieces(records):
         yield piece

@@ -1,4 +1,4 @@
-"""Settings as they are typed: ``part__option=value`` and the flags that stand for them."""
+"""Parses settings: ``part__option=value``, and the flags that are short for some of them."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ FLAGS = {
     "device": "training__device",
     "seed": "random_state",
 }
-"""The parameter of `Autoencoder` that each flag of ``train`` stands for."""
+"""The parameter of `Autoencoder` for each flag of ``train``."""
 
-_SEVERAL = {"preprocessing", "penalties"}  # a sequence, of which none is the empty one
+_SEVERAL = {"preprocessing", "penalties"}  # sequences: 'none' means the empty sequence
 _WORDS = {"none": None, "true": True, "false": False}
 
 
 def changes(flags: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
-    """Return the parameters that were asked for, by name.
+    """Return the parameters that were given, by name.
 
     Parameters
     ----------
     flags : mapping
         Values of `FLAGS`; None where a flag was not given.
     settings : sequence of str
-        What ``--set`` was given: ``part__option=value``. Of two for the same option the last counts.
+        The values of ``--set``: ``part__option=value``. The last one for an option counts.
 
     Raises
     ------
     click.UsageError
-        If a setting is none, or is given as a flag as well.
+        If a setting has another form, or is also given as a flag.
     """
     given = {FLAGS[flag]: value for flag, value in flags.items() if value is not None}
     chosen: dict[str, Any] = {}
@@ -49,7 +49,7 @@ def changes(flags: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]
         name, equals, value = text.partition("=")
         name = name.strip()
         if not equals or not name:
-            raise click.UsageError(f"--set takes OPTION=VALUE, as in training__epochs=30. Got {text!r}.")
+            raise click.UsageError(f"--set takes OPTION=VALUE, for example training__epochs=30. Got {text!r}.")
         flag = next((flag for flag, parameter in FLAGS.items() if parameter == name), None)
         if name in given and flag is not None:
             raise click.UsageError(f"'{name}' is given twice, by --set and by --{flag.replace('_', '-')}.")
@@ -61,9 +61,9 @@ def changes(flags: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]
 
 
 def parse_value(text: str) -> Any:
-    """Return the value that a text stands for: JSON, else a sequence if there are commas in it, else the text itself.
+    """Return the value of a text: JSON, otherwise a sequence if it contains commas, otherwise the text itself.
 
-    No text at all is a sequence of nothing, as in ``network__widths=``.
+    An empty text is the empty sequence, as in ``network__widths=``.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def parse_value(text: str) -> Any:
     if "," in text and not text.startswith(("[", "{", '"')):
         return tuple(parse_value(part) for part in text.split(",") if part.strip())
     try:
-        return float(text)  # .5 and 1., which are no JSON
+        return float(text)  # .5 and 1. are not JSON
     except ValueError:
         return text
 

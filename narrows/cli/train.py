@@ -28,19 +28,19 @@ __all__ = ["train"]
 
 EPILOG = """
 \b
-Settings for --set, as `narrows recipes NAME` shows them:
+Settings for --set; `narrows recipes NAME` shows them:
   --set network=dense --set network__widths=512,256
   --set training__optimiser=sgd --set training__schedule__warmup=0.1
   --set preprocessing=unit-scale,mean-removal --set corruption=none
 
-The run's state is kept beside the model, in MODEL.safetensors.checkpoint, every half minute and when the run is
-interrupted. The same command with --resume goes on from there and comes to the same model.
+A checkpoint is saved beside the model, in MODEL.safetensors.checkpoint, every half minute and when the run is
+interrupted. The same command with --resume continues from it and yields the same model.
 """
 
 
 @click.command(epilog=EPILOG)
 @data_argument
-@output_option("MODEL.safetensors", "Where to save the model.")
+@output_option("MODEL.safetensors", "Output: the model.")
 @click.option("--recipe", "name", default="auto", metavar="NAME", show_default=True, help="See `narrows recipes`.")
 @click.option("--epochs", type=int, metavar="N", help="Passes over the data.")
 @click.option(
@@ -49,20 +49,20 @@ interrupted. The same command with --resume goes on from there and comes to the 
     type=click.Choice(["image", "vector"]),
     help="What a record is.  [default: an image, if it has two or three axes]",
 )
-@click.option("--latent", type=int, metavar="N", help="Numbers in the code of a record.")
-@click.option("--batch-size", type=int, metavar="N", help="Records in a step.")
-@click.option("--learning-rate", type=float, metavar="X", help="Step size at the schedule's peak.")
-@click.option("--psnr", type=float, metavar="DB", help="The quality to reach at the lowest rate, for `--recipe codec`.")
-@click.option("--valid", metavar="SHARE|DATA", help="Validate on this share of the data, as in 0.1, or on other data.")
+@click.option("--latent", type=int, metavar="N", help="Latent dimension: how many numbers a code has.")
+@click.option("--batch-size", type=int, metavar="N", help="Records per step.")
+@click.option("--learning-rate", type=float, metavar="X", help="Learning rate at the peak of the schedule.")
+@click.option("--psnr", type=float, metavar="DB", help="Quality to reach with the fewest bytes, for `--recipe codec`.")
+@click.option("--valid", metavar="SHARE|DATA", help="Validate on a share of the data, such as 0.1, or on other data.")
 @click.option(
     "--patience", type=int, metavar="N", help="Stop after N epochs without a better validation loss; keep the best."
 )
-@click.option("--threads", type=int, metavar="N", help="CPU threads to train with.  [default: all that there are]")
-@click.option("--seed", type=int, metavar="N", help="Of all randomness.  [default: 0]")
+@click.option("--threads", type=int, metavar="N", help="CPU threads to train with.  [default: all]")
+@click.option("--seed", type=int, metavar="N", help="Seed of all randomness.  [default: 0]")
 @data_options
 @device_flag
 @click.option("--set", "settings", multiple=True, metavar="OPTION=VALUE", help="Any other setting; see below.")
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint of an interrupted run.")
+@click.option("--resume", is_flag=True, help="Continue from the checkpoint of an interrupted run.")
 @write_options
 @click.pass_context
 def train(
@@ -87,8 +87,8 @@ def train(
     checkpoint = Path(f"{output}.checkpoint")
     if resume and not force and not checkpoint.exists() and os.path.isfile(output):
         raise Failure(
-            f"There is nothing to resume: '{output}' is there, and no checkpoint beside it, so its run is finished. "
-            "Use the model, or train anew by --force."
+            f"There is nothing to resume: '{output}' exists and has no checkpoint beside it, so its run is finished. "
+            "Use the model, or train again with --force."
         )
     check_file_output(output, force=force)
     _check_checkpoint(checkpoint, resume=resume, force=force)
@@ -98,11 +98,11 @@ def train(
     if valid is not None and _share(valid) is None:
         validation = open_data(valid, resize=resize, key=key, quiet=quiet)
     if resume and not checkpoint.exists():
-        note(f"There is no checkpoint {checkpoint}: the run starts anew.", quiet=quiet)
+        note(f"There is no checkpoint {checkpoint}: the run starts from the beginning.", quiet=quiet)
     elif not resume:
         checkpoint.unlink(missing_ok=True)
     if not resume and _is_guessed_image(model, source):
-        note(f"The records are taken for {taken_for('image', source.shape, 'auto')}.", quiet=quiet)
+        note(f"The records are treated as {taken_for('image', source.shape, 'auto')}.", quiet=quiet)
     from narrows.cli.watchers import watcher
 
     run = {"validation": validation, "watcher": watcher(quiet=quiet), "checkpoint": checkpoint, "resume": resume}
@@ -110,7 +110,7 @@ def train(
         try:
             _fit(model, source, warned, **run)
         except (KeyboardInterrupt, SystemExit) as stop:
-            if hasattr(model, "chain_"):  # the weights are trained, and only what is measured afterwards is missing
+            if hasattr(model, "chain_"):  # the weights are trained, only artefacts are missing
                 _save(ctx, model, output, checkpoint, force=force, resumed=resume)
                 _say_how_to_measure(ctx, model, output, {"--resume": resume, "--force": force})
             else:
@@ -123,7 +123,7 @@ def train(
 
 
 def _is_guessed_image(model: Autoencoder, source: Source) -> bool:
-    """Return whether the records get a network for images though nobody said that they are images."""
+    """Return whether the records get a network for images without a setting that they are images."""
     if (model.record, model.network) != ("auto", "auto"):
         return False
     from narrows.estimators.preparation import parts_for
@@ -135,7 +135,7 @@ def _is_guessed_image(model: Autoencoder, source: Source) -> bool:
 
 @contextmanager
 def _warnings_at_the_end(*, quiet: bool) -> Iterator[list[str]]:
-    """Print the warnings that the block puts into the list, however the block ends."""
+    """Print the warnings that the block adds to the list, even if it raises an error."""
     warned: list[str] = []
     try:
         yield warned
@@ -145,7 +145,7 @@ def _warnings_at_the_end(*, quiet: bool) -> Iterator[list[str]]:
 
 
 def _fit(model: Autoencoder, source: Source, warned: list[str], **run: Any) -> None:
-    """Train the model and add what it warns of to a list; of what could not be measured `_warnings` tells."""
+    """Train the model and add its warnings to a list, except those on artefacts, which `_warnings` gives."""
     from narrows.errors import UnmeasuredWarning, WorseThanPCAWarning
 
     caught: list[warnings.WarningMessage] = []
@@ -167,7 +167,7 @@ def _warnings(model: Autoencoder) -> list[str]:
 
 
 def _model(name: str, flags: dict[str, Any], settings: tuple[str, ...], valid: str | None) -> Autoencoder:
-    """Return the autoencoder that was asked for, refusing before any data are read what can be refused by then."""
+    """Return the unfitted autoencoder for the options; wrong options are refused before any data are read."""
     asked_for = changes({flag: flags[flag] for flag in FLAGS}, settings)
     asked_for.setdefault("random_state", 0)
     share = None if valid is None else _share(valid)
@@ -188,12 +188,12 @@ def _model(name: str, flags: dict[str, Any], settings: tuple[str, ...], valid: s
     check("Autoencoder", "n_latent", model.n_latent, optional(Whole(1)))
     resolve_device(model.training)
     if (valid is None or share is not None) and not _holds_out(model):
-        raise click.UsageError("--patience needs data to validate on. Give --valid 0.1, or --valid DATA.")
+        raise click.UsageError("--patience needs validation data. Give --valid 0.1, or --valid DATA.")
     return model
 
 
 def _holds_out(model: Autoencoder) -> bool:
-    """Return whether early stopping is off or can have validation records."""
+    """Return whether early stopping is off, or there are validation records for it."""
     training = model.training
     if training is None or training.patience is None:
         return True
@@ -203,22 +203,22 @@ def _holds_out(model: Autoencoder) -> bool:
 
 
 def _set_psnr(model: Autoencoder, name: str, psnr: float) -> None:
-    """Set the quality that a model is trained for, or say why it cannot be trained for one."""
+    """Set the quality that a model is trained for, or raise an error if it cannot be trained for one."""
     from narrows.likelihoods import Likelihood
 
     chosen = model.likelihood
     part = Likelihood.registry.get(chosen) if isinstance(chosen, str) else type(chosen)
     if chosen == "auto" or (part is not None and "psnr" not in {field.name for field in fields(part)}):
         raise click.UsageError(
-            f"--psnr sets the quality that is steered for while training, and the recipe '{name}' with these settings "
-            "minimises an error without aiming at a quality. Use --recipe codec, which does; for this one, "
-            "`narrows compress --psnr` chooses among the qualities that the trained model has."
+            f"--psnr sets the target quality of training, but the recipe '{name}' with these settings "
+            "minimises an error without a target. Use --recipe codec, or choose among the qualities of the trained "
+            "model with `narrows compress --psnr`."
         )
     model.set_params(likelihood__psnr=psnr)
 
 
 def _share(valid: str) -> float | None:
-    """Return the share that ``--valid`` means, or None if it means data."""
+    """Return ``--valid`` as a share, or None if it names data."""
     try:
         return float(valid)
     except ValueError:
@@ -228,13 +228,13 @@ def _share(valid: str) -> float | None:
 def _check_checkpoint(checkpoint: Path, *, resume: bool, force: bool) -> None:
     if checkpoint.exists() and not (resume or force):
         raise Failure(
-            f"An unfinished run left its state in '{checkpoint}'. "
-            "Go on with it by --resume, or throw it away and start anew by --force."
+            f"An unfinished run left the checkpoint '{checkpoint}'. "
+            "Continue it with --resume, or discard it and start again with --force."
         )
 
 
 def _save(ctx: click.Context, model: Autoencoder, output: str, checkpoint: Path, *, force: bool, resumed: bool) -> None:
-    """Write the model; if that fails, say that the run is not lost."""
+    """Write the model; if that fails, explain how to save it from the checkpoint."""
     try:
         model.save(output, force=force)
     except OSError as error:
@@ -242,16 +242,16 @@ def _save(ctx: click.Context, model: Autoencoder, output: str, checkpoint: Path,
             raise
         again = command_line(ctx) if resumed else command_line(ctx, "--resume")
         raise Failure(
-            f"{error} The run is kept in {checkpoint}. Once the cause is mended, save the model with\n  {again}"
+            f"{error} The run is kept in {checkpoint}. After fixing the cause, save the model with\n  {again}"
         ) from error
 
 
 def _say_how_to_resume(ctx: click.Context, checkpoint: Path, resumed: bool) -> None:
     if not checkpoint.exists():
-        click.echo("Interrupted. There was nothing to keep yet.", err=True)
+        click.echo("Interrupted before there was anything to save.", err=True)
         return
     again = command_line(ctx) if resumed else command_line(ctx, "--resume")
-    click.echo(f"Interrupted. The run is kept in {checkpoint}. Go on with\n  {again}", err=True)
+    click.echo(f"Interrupted. The run is kept in {checkpoint}. Continue with\n  {again}", err=True)
 
 
 def _say_how_to_measure(ctx: click.Context, model: Autoencoder, output: str, typed: dict[str, bool]) -> None:
@@ -273,7 +273,7 @@ def _report(model: Autoencoder, output: str, validation: Source | None, warned: 
     import narrows
 
     history, kept = model.history_, model.kept_
-    assert kept is not None, "a model that was just trained knows it"
+    assert kept is not None, "a model that was just trained has it"
     result = {
         "path": output,
         "bytes": os.path.getsize(output),

@@ -1,4 +1,4 @@
-"""The group of verbs: imported when called, and every error an exit code with a message for the person who reads it."""
+"""The group of verbs, which are imported when they are called; errors become exit codes with a message."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Failure(click.ClickException):
 
 
 class WrongUsage(Failure):
-    """The same, where what was asked for cannot be."""
+    """The same for wrong usage, with an exit code of 2."""
 
     exit_code = WRONG_USAGE
 
 
 class _Terminated(SystemExit):
-    """A polite kill came."""
+    """The process received SIGTERM."""
 
 
 class Verbs(click.Group):
@@ -47,7 +47,7 @@ class Verbs(click.Group):
     Parameters
     ----------
     verbs : dict of str to (str, str)
-        For each verb the module that has a command of that name, and one line of help.
+        For each verb the module with a command of that name, and one line of help.
     """
 
     def __init__(self, *args: Any, verbs: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
@@ -57,7 +57,7 @@ class Verbs(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="replace")  # a terminal that has no '×' still gets the rest of the line
+                stream.reconfigure(errors="replace")  # a terminal without '×' still shows the rest of the line
         return super().main(*args, **kwargs)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -98,7 +98,7 @@ class Verbs(click.Group):
         except MemoryError as error:
             raise Failure(f"There is not enough memory. {error}".strip()) from error
         except OSError as error:
-            if error.errno == errno.EPIPE:  # whoever read our output has seen enough; Click ends quietly
+            if error.errno == errno.EPIPE:  # the reader closed the pipe; Click ends quietly
                 raise
             raise Failure(_what_failed(error)) from error
         except KeyboardInterrupt:
@@ -110,14 +110,14 @@ class Verbs(click.Group):
 
 
 def arguments(ctx: click.Context) -> list[str]:
-    """Return what was typed after ``narrows``."""
+    """Return the arguments of the command line after ``narrows``."""
     return list(ctx.meta.get(_ARGUMENTS, []))
 
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Have a polite kill end the block as Ctrl-C does, so that what is half written is taken away."""
-    if threading.current_thread() is not threading.main_thread():  # where Python hands out no signals
+    """Make SIGTERM end the block as Ctrl-C does, so that unfinished files are removed."""
+    if threading.current_thread() is not threading.main_thread():  # Python delivers signals to the main thread only
         yield
         return
 
@@ -135,7 +135,7 @@ def _terminable() -> Iterator[None]:
 def _warnings_in_words() -> Iterator[None]:
     """Print each warning about records once, as one line on standard error; nothing if quiet.
 
-    Records on another scale than the training data lose to PCA as well, which need not be said then.
+    Records on another scale than the training data are also restored worse than by PCA; that warning is omitted.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("always", RangeWarning)
@@ -157,6 +157,6 @@ def _warnings_in_words() -> Iterator[None]:
 
 
 def _what_failed(error: OSError) -> str:
-    """Return an error of the operating system in one line: which file, and what is wrong."""
+    """Return an error of the operating system as one line: the file and the reason."""
     what = error.strerror or str(error) or type(error).__name__
     return f"{error.filename}: {what}." if error.filename is not None else f"{what}."

@@ -25,7 +25,7 @@ def watcher(*, quiet: bool) -> Watcher:
 
 
 class Bar(Watcher):
-    """A bar over all epochs of a stage, with loss, validation loss, speed and the time that is left."""
+    """A bar over all epochs of a stage, with loss, validation loss, speed and remaining time."""
 
     name = ""
 
@@ -74,7 +74,7 @@ class Bar(Watcher):
 
 
 class Lines(Watcher):
-    """One line an epoch, or every few epochs where there would be too many."""
+    """One line per epoch, or every few epochs if there would be too many."""
 
     def __init__(self, *, most: int) -> None:
         self.most = most
@@ -84,11 +84,11 @@ class Lines(Watcher):
 
     def start(self, n_epochs: int, n_records: int, epochs_done: int) -> None:
         self.n_epochs, self.seconds, self.n_seen = n_epochs, 0.0, 0
-        # The first and the last epoch are shown whatever the stride.
+        # The first and the last epoch are always shown.
         self.stride = max(1, math.ceil((n_epochs - epochs_done) / max(self.most - 2, 1)))
         self.unshown: Epoch | None = None
         if epochs_done:
-            click.echo(f"going on after epoch {epochs_done} of {n_epochs}", err=True)
+            click.echo(f"continuing after epoch {epochs_done} of {n_epochs}", err=True)
 
     def epoch(self, row: Epoch) -> None:
         self.seconds, self.n_seen = self.seconds + row.seconds, self.n_seen + 1

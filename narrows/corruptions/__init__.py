@@ -1,4 +1,4 @@
-"""Corruptions: what is done to the input while training, for the autoencoder to undo."""
+"""Corruptions: noise on the input during training, which the autoencoder learns to remove."""
 
 from narrows.corruptions.contract import Corruption
 from narrows.corruptions.gaussian import Gaussian

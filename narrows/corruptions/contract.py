@@ -1,4 +1,4 @@
-"""What a corruption is: noise on the input that the autoencoder has to undo."""
+"""The contract of corruptions: noise on the input that the autoencoder learns to remove."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ __all__ = ["Corruption"]
 
 
 class Corruption(Part, ABC, axis="corruption"):
-    """Damages records, so that an autoencoder trained to restore the clean ones learns more than the identity.
+    """Corrupts records, so that an autoencoder trained to restore the clean ones learns more than the identity.
 
-    Used while training, or when a user asks for noise. It sees records after preprocessing: values in [0, 1] for
-    images under ``unit-scale``.
+    Used in training, or on request. It is applied after preprocessing, so that images have values in [0, 1] with
+    ``unit-scale``.
     """
 
     @abstractmethod
     def corrupt(self, x: Tensor, generator: Generator) -> Tensor:
-        """Return a damaged copy.
+        """Return a corrupted copy.
 
         Parameters
         ----------
         x : Tensor of shape (n, *shape)
             Preprocessed records.
         generator : Generator
-            Where all randomness comes from; on the device of ``x``.
+            Source of all randomness, on the device of ``x``.
 
         Returns
         -------

@@ -14,7 +14,7 @@ __all__ = ["Gaussian"]
 class Gaussian(Corruption, name="gaussian"):
     """Add normal noise to every value: x̃ = x + scale · ε, ε ~ N(0, 1).
 
-    Vincent et al. (2010), section 3.3. With ``clip``, the result is cut to [0, 1], as for images in the Keras lesson.
+    Vincent et al. (2010), section 3.3. With ``clip``, the result is clipped to [0, 1], as in the Keras lesson.
 
     Examples
     --------
@@ -23,7 +23,7 @@ class Gaussian(Corruption, name="gaussian"):
     """
 
     scale: float = option(Real(0), "standard deviation of the noise, in preprocessed units", default=0.5)
-    clip: bool = option(Flag(), "cut the noisy values to [0, 1]", default=False)
+    clip: bool = option(Flag(), "clip the noisy values to [0, 1]", default=False)
 
     def corrupt(self, x: Tensor, generator: Generator) -> Tensor:
         noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)

@@ -12,7 +12,7 @@ __all__ = ["SaltAndPepper"]
 
 
 class SaltAndPepper(Corruption, name="salt-and-pepper"):
-    """Set each value with probability ``level`` to ``low`` or ``high``, a fair coin deciding which.
+    """Set each value with probability ``level`` to ``low`` or ``high``, both equally likely.
 
     Vincent et al. (2010), section 3.3.
 
@@ -23,8 +23,8 @@ class SaltAndPepper(Corruption, name="salt-and-pepper"):
     """
 
     level: float = option(Real(0, 1), "probability that a value is replaced", default=0.3)
-    low: float = option(Real(), "the pepper, in preprocessed units", default=0.0)
-    high: float = option(Real(), "the salt, in preprocessed units", default=1.0)
+    low: float = option(Real(), "value of the pepper, in preprocessed units", default=0.0)
+    high: float = option(Real(), "value of the salt, in preprocessed units", default=1.0)
 
     def corrupt(self, x: Tensor, generator: Generator) -> Tensor:
         uniform = torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device)

@@ -1,4 +1,4 @@
-"""Data: an array, a path or a name goes in, a :class:`Source` comes out.
+"""Data: `open` turns an array, a path or a name into a :class:`Source`.
 
 >>> import numpy as np
 >>> import narrows.data
@@ -7,8 +7,8 @@ Source(name='array (100, 8, 8) float32', kind='array', n_records=100, shape=(8, 
 >>> narrows.data.open("digits:test", limit=5).n_records
 5
 
-One file a kind: `arrays`, `numpy_files` (NPY and NPZ), `idx`, `images`, `named` (with `download`). A new kind is a
-new file and one line in `opening`.
+Each kind of data has a file: `arrays`, `numpy_files` (NPY and NPZ), `idx`, `images`, `named` (with `download`). A new
+kind is a new file and one line in `opening`.
 """
 
 from narrows.data.arrays import check_values

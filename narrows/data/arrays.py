@@ -1,4 +1,4 @@
-"""Arrays and whatever NumPy can look at as one: nested lists, data frames, tensors on the CPU."""
+"""Arrays, and objects that NumPy can view as one: nested lists, data frames, tensors on the CPU."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REAL_KINDS = "biuf"
 
 
 def open_array(data: Any) -> Source:
-    """Return the records of an array, without a copy where the array can be used as it is.
+    """Return the records of an array, without a copy where possible.
 
     Parameters
     ----------
@@ -26,12 +26,12 @@ def open_array(data: Any) -> Source:
     Returns
     -------
     Source
-        Read-only arrays and memory maps stay what they are: nothing is ever written to records.
+        Read-only arrays and memory maps are not copied: nothing is ever written to records.
 
     Raises
     ------
     DataError
-        If the dtype is not real, there is no axis of records, or there is nothing in it.
+        If the dtype is not real, there is no axis of records, or the array is empty.
 
     Examples
     --------
@@ -43,23 +43,23 @@ def open_array(data: Any) -> Source:
 
 
 def check_values(values: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
-    """Return `values` in native byte order, or say why they cannot be records.
+    """Return `values` in native byte order, or raise an error if they cannot be records.
 
     Parameters
     ----------
     values : ndarray
     name : str
-        How the error calls them; the message starts with it.
+        The subject of the error message.
 
     Returns
     -------
     ndarray of shape (n, *shape)
-        The same array, copied only if its bytes had to be swapped.
+        The same array, or a copy if its bytes had to be swapped.
 
     Raises
     ------
     DataError
-        If the dtype is not real, there is no axis of records, or there is nothing in it.
+        If the dtype is not real, there is no axis of records, or the array is empty.
     """
     check_dtype(values.dtype, name)
     check_shape(values.shape, name)
@@ -82,7 +82,7 @@ def check_shape(shape: tuple[int, ...], name: str) -> None:
     if len(shape) < 2:
         raise DataError(
             f"{name} has shape {shape}, but records are counted along the first axis: (n, *shape). "
-            "Use x[None] if it is one record, x[:, None] if each value is a record of its own."
+            "Use x[None] if it is one record, x[:, None] if each value is a record."
         )
     if shape[0] == 0:
         raise DataError(f"{name} holds no records: its shape is {shape}.")
@@ -91,13 +91,13 @@ def check_shape(shape: tuple[int, ...], name: str) -> None:
 
 
 def describe(values: npt.NDArray[Any]) -> str:
-    """Return shape and dtype the way people write them: ``(100, 8, 8) float32``."""
+    """Return shape and dtype as text: ``(100, 8, 8) float32``."""
     return f"{values.shape} {values.dtype}"
 
 
 def _as_array(data: Any) -> npt.NDArray[Any]:
     if hasattr(data, "toarray"):  # scipy.sparse, which NumPy would wrap as a single object
-        raise DataError(f"Sparse matrices are not supported. Got {type(data).__name__}; hand in x.toarray().")
+        raise DataError(f"Sparse matrices are not supported. Got {type(data).__name__}; pass x.toarray().")
     try:
         values: npt.NDArray[Any] = np.asanyarray(data) if isinstance(data, np.memmap) else np.asarray(data)
     except (TypeError, ValueError, RuntimeError) as error:  # ragged lists; tensors on a GPU or with a gradient

@@ -1,4 +1,4 @@
-"""What the columns of a data set look like: whether their values are of one kind, or each in units of its own."""
+"""Statistics of the columns of a data set, which tell whether all columns share one unit."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from narrows.numerics.randomness import Stream, rng
 
 __all__ = ["Columns"]
 
-_MOST_VALUES = 2**24  # that are looked at; larger data are sampled at random
+_MOST_VALUES = 2**24  # larger data are sampled at random
 _BATCH = 4096
-_ONE_SCALE = 10.0  # deviations within this factor of their median are of one scale
-_ONE_SCALE_OF_COUNTS = 100.0  # and those of counts, whose rates differ more, if they are no larger than so
-_SAME_LOW, _SAME_HIGH = 0.9, 0.5  # shares of columns that reach the least and the largest value, if these are bounds
-_COUNT_VARIANCE = 0.8  # the variance of counts is at least this times their mean; a Poisson distribution's is the mean
-_COUNT_SHARE = 0.9  # of the columns vary so
+_ONE_SCALE = 10.0  # columns share a scale if their deviations are within this factor of the median
+_ONE_SCALE_OF_COUNTS = 100.0  # for counts, whose rates differ more: the largest deviation over the median
+_SAME_LOW, _SAME_HIGH = 0.9, 0.5  # shares of columns that reach the lowest and the highest value, if these are bounds
+_COUNT_VARIANCE = 0.8  # smallest variance of counts over their mean; for a Poisson distribution it is 1
+_COUNT_SHARE = 0.9  # share of columns that must reach it
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Columns:
     Attributes
     ----------
     low, high, mean, deviation : ndarray
-        Least and largest value, mean and standard deviation.
+        Smallest and largest value, mean and standard deviation.
     whole : ndarray of bool
         Whether all values are whole numbers.
     """
@@ -52,7 +52,7 @@ class Columns:
         low, high = np.full(d, np.inf), np.full(d, -np.inf)
         total, whole, squares = np.zeros(d), np.ones(d, dtype=bool), np.zeros(d)
         batches = np.array_split(rows, -(-len(rows) // batch_size(values.shape[1:], _BATCH)))
-        with np.errstate(over="ignore", invalid="ignore"):  # sums and squares of huge values are infinite
+        with np.errstate(over="ignore", invalid="ignore"):  # sums and squares of huge values overflow
             for some in batches:
                 x = values[some].reshape(len(some), d).astype(np.float64)
                 low, high = np.minimum(low, x.min(0)), np.maximum(high, x.max(0))
@@ -65,7 +65,7 @@ class Columns:
 
     @property
     def are_bounded(self) -> bool:
-        """Whether all values lie between the same two bounds and reach them, as those of pixels do."""
+        """Whether the values of all columns have the same bounds and reach them, as pixels do."""
         low, high = self.low.min(), self.high.max()
         reach_low, reach_high = (self.low == low).mean() >= _SAME_LOW, (self.high == high).mean() >= _SAME_HIGH
         return bool(reach_low and reach_high and high > low)

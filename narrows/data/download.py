@@ -1,4 +1,4 @@
-"""Files fetched from the first mirror that hands out the right ones, whole or not at all."""
+"""Downloads files from the first mirror that has the expected content, atomically."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from narrows.io.files import replacing
 __all__ = ["OnDownload", "download"]
 
 OnDownload = Callable[[str, int, int | None], None]
-"""Called with the file's name, the bytes so far, and the bytes in all where the server tells."""
+"""Called with the file's name, the bytes so far, and the total bytes if the server sends them."""
 
 TIMEOUT_SECONDS = 30.0
 CHUNK_BYTES = 1 << 16
@@ -30,25 +30,25 @@ def download(
     n_bytes: int,
     on_download: OnDownload | None = None,
 ) -> None:
-    """Fetch a gzipped file from the first of `urls` that has the right one.
+    """Download a gzipped file from the first of `urls` that has the expected content.
 
     Parameters
     ----------
     urls : sequence of str
         Mirrors of the same file, http or https, tried in order.
     target : Path
-        Where the file goes; its folder is made. Appears whole or not at all.
+        Path of the unzipped file, written atomically; its folder is created.
     sha256 : str
-        Hex digest of the *unzipped* content: mirrors may have zipped it differently.
+        Hex digest of the *unzipped* content, since mirrors may compress it differently.
     n_bytes : int
         Size of the unzipped content.
     on_download : callable, optional
-        Told the progress.
+        Receives the progress.
 
     Raises
     ------
     DownloadError
-        If no mirror has it; the message says what went wrong at each.
+        If no mirror has it; the message gives the reason for each.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     failures = []

@@ -1,4 +1,4 @@
-"""The least and the largest value of a source, and where the first NaN or infinity is, found in bounded memory."""
+"""Smallest and largest value of a source, and the position of the first NaN or infinity, in bounded memory."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ CHUNK_BYTES = 1 << 24
 
 
 def check_finite(source: Source, *, advice: str | None = None) -> None:
-    """Raise an error that says how many values are not finite, and where the first one is.
+    """Raise an error if values are not finite, with their number and the position of the first.
 
     Parameters
     ----------
     source : Source
-        Read in chunks of about 16 MiB, so a memory-mapped file larger than memory is fine. Integers and
-        booleans pass at once.
+        Read in chunks of about 16 MiB, so a memory-mapped file may be larger than memory. Integers and
+        booleans are not read.
     advice : str, optional
-        What to do about such values, in a sentence that ends the error. None: remove or fill them.
+        Last sentence of the error: what to do about such values. None: remove or fill them.
 
     Raises
     ------
@@ -45,9 +45,9 @@ Remove or fill such values first.
 
 
 def finite_range(source: Source, *, advice: str | None = None) -> tuple[float, float]:
-    """Return the least and the largest value, in one pass, if all are finite.
+    """Return the smallest and the largest value in one pass, if all are finite.
 
-    Parameters and errors are those of `check_finite`.
+    Parameters and errors are as for `check_finite`.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def finite_range(source: Source, *, advice: str | None = None) -> tuple[float, f
 
 
 def range_of_finite(source: Source) -> tuple[float, float] | None:
-    """Return the least and the largest of the finite values; None if there are none.
+    """Return the smallest and the largest finite value; None if there are none.
 
     Examples
     --------
@@ -88,7 +88,7 @@ def range_of_finite(source: Source) -> tuple[float, float] | None:
 
 
 def _chunks(source: Source) -> Iterator[tuple[int, npt.NDArray[Any]]]:
-    """Go through the values in chunks of about 16 MiB, each with the number of its first record."""
+    """Yield the values in chunks of about 16 MiB, each with the number of its first record."""
     values = source.values
     n_rows = max(1, CHUNK_BYTES * len(values) // max(1, values.nbytes))
     return ((start, np.asarray(values[start : start + n_rows])) for start in range(0, len(values), n_rows))

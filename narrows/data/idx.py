@@ -1,4 +1,4 @@
-"""IDX files, the form MNIST and its relatives come in; plain or gzipped, whatever they are called.
+"""IDX files, the format of MNIST and similar sets; plain or gzipped, recognised by content.
 
 ::
 
@@ -33,19 +33,19 @@ __all__ = ["GZIP_MAGIC", "is_idx", "open_idx", "read_idx"]
 
 GZIP_MAGIC = b"\x1f\x8b"
 DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: "i2", 0x0C: "i4", 0x0D: "f4", 0x0E: "f8"}
-DEFLATE_MAX_RATIO = 1032  # no deflate stream grows more than this
+DEFLATE_MAX_RATIO = 1032  # the largest ratio that deflate can reach
 
 
 def open_idx(path: Path, name: str) -> Source:
-    """Return the records of an IDX file, with the labels that lie beside it.
+    """Return the records of an IDX file, with the labels from the file beside it.
 
-    The labels of ``train-images-idx3-ubyte`` are looked for in ``train-labels-idx1-ubyte``, with and without ``.gz``.
+    The labels of ``train-images-idx3-ubyte`` are in ``train-labels-idx1-ubyte``, with or without ``.gz``.
 
     Raises
     ------
     CorruptFileError
-        If the file is no IDX file, is cut off or too long.
-    DataError
+        If the file is not an IDX file, is truncated or too long.
+        DataError
         If the numbers of records and labels differ.
     """
     values = check_values(read_idx(path), name)
@@ -57,7 +57,7 @@ def open_idx(path: Path, name: str) -> Source:
 
 
 def is_idx(head: bytes) -> bool:
-    """Return whether these first four bytes start an IDX file."""
+    """Return whether a file with these first four bytes is an IDX file."""
     return len(head) >= 4 and head[:2] == b"\0\0" and head[2] in DTYPES and head[3] > 0
 
 
@@ -72,12 +72,12 @@ def read_idx(path: Path) -> npt.NDArray[Any]:
     Returns
     -------
     ndarray
-        Of the shape and dtype that the file declares; checked against the bytes that are there before memory is taken.
+        With the shape and dtype that the file declares; these are checked against its size before memory is allocated.
 
     Raises
     ------
     CorruptFileError
-        If the file is no IDX file, is cut off or too long; with the bytes expected and found.
+        If the file is not an IDX file, is truncated or too long; gives the expected and the found bytes.
     """
     n_bytes = path.stat().st_size
     with path.open("rb") as file:
@@ -126,7 +126,7 @@ def _read_header(stream: IO[bytes] | gzip.GzipFile, path: Path) -> tuple[np.dtyp
     head = stream.read(4)
     if not is_idx(head):
         raise CorruptFileError(
-            f"{path} is no IDX file: it starts with the bytes '{head.hex(' ')}', not with "
+            f"{path} is not an IDX file: it starts with the bytes '{head.hex(' ')}', not with "
             f"'00 00', a dtype ({', '.join(f'{code:02x}' for code in DTYPES)}) and a number of axes."
         )
     dtype, n_axes = np.dtype(DTYPES[head[2]]), head[3]

@@ -17,12 +17,12 @@ __all__ = ["check_idx", "write_idx"]
 
 
 def check_idx(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
-    """Return the IDX code of a dtype, or say why an array cannot be an IDX file.
+    """Return the IDX code of a dtype, or raise an error if an array cannot be an IDX file.
 
     Raises
     ------
     DataError
-        If the dtype is none of IDX, or an axis too long.
+        If IDX has no such dtype, or an axis is too long.
 
     Examples
     --------
@@ -46,24 +46,24 @@ def write_idx(
     *,
     gzipped: bool = False,
 ) -> None:
-    """Write an array that comes in pieces along its first axis.
+    """Write an array given in pieces along its first axis.
 
     Parameters
     ----------
     file : binary file
     pieces : iterable of ndarray of shape (m, *shape[1:])
-        Together as many records as `shape` says.
+        Pieces that add up to `shape`.
     shape : tuple of int
-        Of all of it.
+        Shape of the whole array.
     dtype : dtype
-        One of IDX.
+        A dtype of IDX.
     gzipped : bool
-        Compress it; the same values make the same bytes.
+        Compress the file. Equal values give equal bytes.
 
     Raises
     ------
     DataError
-        If shape or dtype are none of IDX.
+        If IDX does not allow the shape or the dtype.
     """
     if gzipped:
         with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=file, mtime=0) as stream:

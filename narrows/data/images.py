@@ -1,6 +1,6 @@
 """Folders and globs of images, decoded in parallel into one array; a large one is mapped from a temporary file.
 
-What an image becomes:
+Images are converted as follows:
 
 =============================  ==============================================================
 grey                           ``(H, W)`` uint8
@@ -40,7 +40,7 @@ __all__ = ["ENDINGS", "OnImages", "check_size", "open_images", "parse_size"]
 ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 OnImages = Callable[[str, int, int], None]
-"""Told the progress with large sets: what is done to the images, how many are done, how many there are."""
+"""Called for large sets with the activity, the number of images done, and the number of images."""
 
 
 def open_images(
@@ -54,46 +54,46 @@ def open_images(
 ) -> Source:
     """Return the images of a folder, a glob or a single file.
 
-    Where they take more than a quarter of the memory, they are kept in a temporary file, as
-    `narrows.data.memory.filled` says.
+    Images that take more than a quarter of the memory are kept in a temporary file, see `narrows.data.memory.filled`.
 
     Parameters
     ----------
     path : Path
         A folder (with its sub-folders) or one image file.
     name : str
-        What the source is called.
+        Name of the source.
     pattern : str, optional
         A glob, as in ``"photos/**/*.png"``, instead of all images below `path`.
     resize : (int, int), optional
-        Height and width that every image is brought to (Lanczos; proportions are not kept).
+        Height and width to which every image is resized (Lanczos; proportions are not kept).
     limit : int, optional
-        Only the first so many images are read.
+        Number of images to read.
     on_images : callable, optional
-        Called with what is done (``"checking images"``, then ``"reading images"``), how many images are done, and how
-        many there are; only if there are more than 1,024.
+        Called with the activity (``"checking images"``, then ``"reading images"``), the number of images done, and the
+        number of images; only if there are more than 1,024.
 
     Returns
     -------
     Source
-        In natural order of the relative names (``img2`` before ``img10``). If every image lies in a sub-folder and
-        there are at least two of these, the sub-folders are the classes. Hidden and other files are passed over.
+        The images in natural order of their relative names (``img2`` before ``img10``). If every image lies in a
+        sub-folder and there are at least two of these, the sub-folders are the classes. Hidden and other files are
+        skipped.
 
     Raises
     ------
     DataNotFoundError
-        If there is no image.
+        If there are no images.
     CorruptFileError
         If a file cannot be decoded.
     DataError
         If images differ in size and `resize` is not given, or in depth.
     OutputError
-        If a temporary file is needed and there is no room for it.
+        If a temporary file is needed and does not fit on the disk.
 
     Warns
     -----
     DataWarning
-        Once, if images are transparent in places.
+        Once, if images have transparent pixels.
     """
     root, files = _find(path, name, pattern)
     labels, label_names = _classes(files)
@@ -134,7 +134,7 @@ def parse_size(text: str) -> tuple[int, int]:
     Raises
     ------
     InvalidParameterError
-        If the text is something else, or a number is zero.
+        If the text has another form, or a number is zero.
 
     Examples
     --------
@@ -143,12 +143,12 @@ def parse_size(text: str) -> tuple[int, int]:
     """
     match = re.fullmatch(r"\s*([0-9]{1,9})\s*[xX×]\s*([0-9]{1,9})\s*", text)
     if match is None:
-        raise InvalidParameterError(f"A size is HEIGHTxWIDTH in pixels, as in 28x28. Got {text!r}.")
+        raise InvalidParameterError(f"A size is HEIGHTxWIDTH in pixels, for example 28x28. Got {text!r}.")
     return check_size((int(match[1]), int(match[2])))
 
 
 def check_size(size: Any) -> tuple[int, int]:
-    """Return `size` as (height, width), both ≥ 1, or say what is wrong with it."""
+    """Return `size` as (height, width), both ≥ 1, or raise an error."""
     if (
         not isinstance(size, Sequence)
         or isinstance(size, str)
@@ -163,7 +163,7 @@ def check_size(size: Any) -> tuple[int, int]:
 
 
 def _find(path: Path, name: str, pattern: str | None) -> tuple[Path, list[str]]:
-    """Return the folder that names are relative to, and the names in natural order."""
+    """Return the base folder, and the names relative to it in natural order."""
     if pattern is not None:
         root = Path(re.split(r"[*?\[]", pattern, maxsplit=1)[0] + "_").parent
         found = [Path(match) for match in glob.glob(pattern, recursive=True)]
@@ -192,7 +192,7 @@ def _is_image(path: Path) -> bool:
 
 
 def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
-    """Return a sort key that counts: ``img2`` before ``img10``."""
+    """Return a sort key with numbers as numbers: ``img2`` before ``img10``."""
     parts = re.split(r"([0-9]+)", name.casefold())
     return [(0, int(part), "") if i % 2 else (1, 0, part) for i, part in enumerate(parts)], name
 
@@ -210,7 +210,7 @@ def _classes(files: list[str]) -> tuple[npt.NDArray[np.int64] | None, tuple[str,
 
 
 class Plan(NamedTuple):
-    """What the head of an image file says it will become."""
+    """The shape and kind of an image, read from the header of its file."""
 
     path: Path
     height: int
@@ -227,12 +227,12 @@ def _plan(path: Path) -> Plan:
         if image.format == "TIFF" and getattr(image, "n_frames", 1) > 1:
             raise DataError(f"{path} holds {image.n_frames} pages. Save each as a file, or all as one .npy array.")  # type: ignore[attr-defined]
         if image.format == "PNG":
-            image.verify()  # its checksums, which decoding does not look at
+            image.verify()  # checks checksums, which decoding ignores
         return plan
 
 
 def _decode(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[npt.NDArray[Any], bool]:
-    """Return an image's pixels, and whether any of it was transparent."""
+    """Return an image's pixels, and whether any of them was transparent."""
     from PIL import Image
 
     with _naming(path), _open(path) as opened:
@@ -252,7 +252,7 @@ def _decode(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[n
 
 
 def _flatten(image: Image.Image, mode: str) -> tuple[Image.Image, bool]:
-    """Return the image in `mode`, "L" or "RGB", laid on white where it is transparent, and whether it is anywhere."""
+    """Return the image in `mode`, "L" or "RGB", on a white background, and whether it had transparent pixels."""
     from PIL import Image
 
     if not image.has_transparency_data:
@@ -264,7 +264,7 @@ def _flatten(image: Image.Image, mode: str) -> tuple[Image.Image, bool]:
 
 def _laid_on_white(name: str, transparent: Sequence[str], n: int) -> str:
     first = f"{name} is" if n == 1 else f"{len(transparent):,} of {n:,} images in {name} ({transparent[0]} first) are"
-    return f"{first} transparent in places and laid on white: records have no transparency, so it will not come back."
+    return f"{first} transparent in places and put on white: records have no transparency, so it is lost."
 
 
 def _kind(image: Image.Image, path: Path) -> str:
@@ -273,7 +273,7 @@ def _kind(image: Image.Image, path: Path) -> str:
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
         return "grey 16-bit"
     if image.mode in {"I", "F"}:
-        raise DataError(f"{path} holds 32-bit pixels, more than an image is read with. Save them as a .npy array.")
+        raise DataError(f"{path} has 32-bit pixels, images are read with up to 16 bits. Save it as a .npy array.")
     return "colour"
 
 
@@ -284,7 +284,7 @@ def _common_shape(plans: list[Plan], resize: tuple[int, int] | None) -> tuple[in
         raise DataError(
             f"The images differ in size: {first.path} is {first.height}x{first.width}, "
             f"{other.path} is {other.height}x{other.width} (height x width). "
-            f"Bring them to one size with --resize {first.height}x{first.width} "
+            f"Resize them to one size with --resize {first.height}x{first.width} "
             f"(in Python: resize=({first.height}, {first.width}))."
         )
     size = resize or (first.height, first.width)
@@ -296,12 +296,12 @@ def _common_dtype(plans: list[Plan]) -> type[np.unsignedinteger[Any]]:
     other = next((plan for plan in plans if plan.kind != "grey 16-bit"), None)
     if deep is not None and other is not None:
         raise DataError(
-            f"The images differ in depth: {deep.path} has 16 bits, {other.path} has 8. Open them as two sets."
+            f"The images differ in depth: {deep.path} has 16 bits, {other.path} has 8. Open them as separate sets."
         )
     return np.uint8 if deep is None else np.uint16
 
 
-# What EXIF orientation 2 … 8 asks for, as names of PIL.Image.Transpose.
+# EXIF orientations 2 … 8 as names of PIL.Image.Transpose.
 _TURNS = {
     2: "FLIP_LEFT_RIGHT",
     3: "ROTATE_180",
@@ -314,7 +314,7 @@ _TURNS = {
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 … 8, from the head of the file alone. Pillow itself turns TIFF."""
+    """Return the EXIF orientation, 1 … 8, from the header of the file. Pillow itself rotates TIFF."""
     if image.format == "TIFF" or "exif" not in image.info:
         return 1
     orientation = image.getexif().get(0x0112, 1)
@@ -329,7 +329,7 @@ def _open(path: Path) -> Image.Image:
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Turn whatever Pillow raises in the block into an error that names the file."""
+    """Turn errors of Pillow in the block into an error that names the file."""
     from PIL import Image
 
     try:
@@ -342,17 +342,17 @@ def _naming(path: Path) -> Iterator[None]:
             "Make it smaller, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust it."
         ) from error
     except FileNotFoundError as error:
-        why = "is a link to a file that is not there" if path.is_symlink() else "is not there any more"
+        why = "is a link to a file that does not exist" if path.is_symlink() else "does not exist any more"
         raise DataNotFoundError(f"{path} {why}.") from error
     except PermissionError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
     except Exception as error:
-        raise CorruptFileError(f"{path} is no image, or damaged or cut off: {error}") from error
+        raise CorruptFileError(f"{path} is not an image, or is damaged or cut off: {error}") from error
 
 
 @contextmanager
 def _quiet_pillow() -> Iterator[None]:
-    """Keep Pillow's warnings from the user, except decompression bombs, which become errors."""
+    """Hide Pillow's warnings, except decompression bombs, which become errors."""
     from PIL import Image
 
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""Arrays too large for memory: filled block by block, in a file that nobody sees."""
+"""Arrays too large for memory: filled block by block, in an unnamed temporary file."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ Fill = Callable[[int, npt.NDArray[Any]], None]
 
 
 def filled(shape: tuple[int, ...], dtype: npt.DTypeLike, fill: Fill, *, what: str) -> npt.NDArray[Any]:
-    """Return an array that is filled block by block: in memory, or mapped from a file where it is large.
+    """Return an array that is filled block by block: in memory, or if it is large, mapped from a file.
 
-    Large is more than a quarter of `usable_memory`. The file lies in the folder ``$NARROWS_CACHE``, or else in the
-    platform's folder for temporary files. It has no name there: it is gone as soon as nothing refers to the array, and
-    in any case when the process ends, even if it is killed.
+    Large means more than a quarter of `usable_memory`. The file lies in the folder ``$NARROWS_CACHE``, or by default in
+    the platform's folder for temporary files. It has no name there, so the system deletes it as soon as nothing refers
+    to the array, and at the latest when the process ends, even if it is killed.
 
     Parameters
     ----------
@@ -40,14 +40,14 @@ def filled(shape: tuple[int, ...], dtype: npt.DTypeLike, fill: Fill, *, what: st
         (n, *shape of a record)
     dtype : dtype
     fill : callable
-        Called with the number of the first record of a block, and the block (m, *shape of a record) to be filled.
+        Called with the number of the first record of a block, and the block (m, *shape of a record) to fill.
     what : str
-        What the array holds, for messages: ``"The images of photos/"``.
+        Content of the array, for messages: ``"The images of photos/"``.
 
     Raises
     ------
     OutputError
-        If the file cannot be written; names the folder, and the size that is needed.
+        If the file cannot be written; gives the folder and the required size.
     """
     dtype = np.dtype(dtype)
     n_bytes = math.prod(shape) * dtype.itemsize
@@ -61,7 +61,7 @@ def filled(shape: tuple[int, ...], dtype: npt.DTypeLike, fill: Fill, *, what: st
 
 
 def blocks(n: int, n_bytes: int = 0) -> Iterator[range]:
-    """Go through n records of so many bytes together in blocks of 1,024 and 64 MiB at most."""
+    """Yield n records of a total size in blocks of at most 1,024 records and 64 MiB."""
     size = max(1, min(BLOCK_RECORDS, BLOCK_BYTES * n // max(n_bytes, 1)))
     return (range(start, min(start + size, n)) for start in range(0, n, size))
 
@@ -84,9 +84,9 @@ def _in_file(shape: tuple[int, ...], dtype: np.dtype[Any], fill: Fill, what: str
                 block = np.empty((len(rows), *shape[1:]), dtype)
             fill(rows.start, block[: len(rows)])
             with _naming(folder, what, n_bytes):
-                _write(block[: len(rows)], file)  # not mapped: a full disk is an error, not a signal
+                _write(block[: len(rows)], file)  # not mapped: a full disk raises an error, not a signal
         with _naming(folder, what, n_bytes):
-            # Shared, since the system counts a private mapping as memory, and refuses one larger than that.
+            # Shared: the system counts a private mapping as memory, and refuses one that is larger.
             return np.ndarray(shape, dtype, mmap.mmap(file.fileno(), n_bytes, access=mmap.ACCESS_WRITE))
 
 
@@ -99,7 +99,7 @@ def _write(values: npt.NDArray[Any], file: IO[bytes]) -> None:
 
 @contextmanager
 def _naming(folder: Path, what: str, n_bytes: int) -> Iterator[None]:
-    """Turn what the operating system says in the block into an error that names the folder and the size."""
+    """Turn errors of the operating system in the block into an error with the folder and the size."""
     try:
         yield
     except OSError as error:
@@ -118,7 +118,7 @@ def _no_room(folder: Path, what: str, n_bytes: int, why: str) -> OutputError:
 
 
 def usable_memory() -> int | None:
-    """Return how many bytes of memory this process may use; None where the system does not say.
+    """Return how many bytes of memory this process may use; None if the system does not provide it.
 
     The machine's memory, or less where the process is in a control group (a container, a batch job) with a limit.
     """
@@ -159,5 +159,5 @@ def _limits_of_control_groups() -> Iterator[int | None]:
 def _limit_in(path: Path) -> int | None:
     try:
         return int(path.read_text())
-    except (OSError, ValueError):  # not there, or "max"
+    except (OSError, ValueError):  # the file does not exist, or contains "max"
         return None

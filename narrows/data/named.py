@@ -1,6 +1,6 @@
-"""Data sets that have a name: digits, mnist and fashion-mnist.
+"""Named data sets: digits, mnist and fashion-mnist.
 
-Each has the parts ``NAME:train``, ``NAME:test`` and ``NAME:all``. A name alone is the training part, so
+Each has the parts ``NAME:train``, ``NAME:test`` and ``NAME:all``. A name alone means the training part, so
 that nobody trains on test images by accident.
 """
 
@@ -29,7 +29,7 @@ Labelled = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 
 
 def named_sets() -> tuple[str, ...]:
-    """Return the names of the data sets there are.
+    """Return the names of all named data sets.
 
     Examples
     --------
@@ -40,26 +40,26 @@ def named_sets() -> tuple[str, ...]:
 
 
 def is_named(text: str) -> bool:
-    """Return whether `text` asks for a named set, with or without a split."""
+    """Return whether `text` names a data set, with or without a split."""
     return text.partition(":")[0] in NAMED_SETS
 
 
 def open_named(text: str, on_download: OnDownload | None = None) -> Source:
-    """Return a named data set, downloading it the first time where it is not at hand.
+    """Return a named data set; download it at first use if its files are missing.
 
     Parameters
     ----------
     text : str
         ``"mnist"``, ``"mnist:train"``, ``"mnist:test"`` or ``"mnist:all"`` (training records first).
     on_download : callable, optional
-        Told the progress: file name, bytes so far, bytes in all or None.
+        Called with file name, bytes so far, and total bytes or None.
 
     Raises
     ------
     UnknownNameError
         If there is no such set or split.
     DownloadError
-        If the files are neither there nor to be had; the message says where to put them.
+        If the files are missing and cannot be downloaded; the message says where to put them.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def open_named(text: str, on_download: OnDownload | None = None) -> Source:
 
 
 def cache_folder() -> Path:
-    """Return the folder that downloaded sets are kept in."""
+    """Return the folder of downloaded sets."""
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("narrows"))
@@ -90,7 +90,7 @@ class NamedSet(Protocol):
 
     @property
     def label_names(self) -> tuple[str, ...] | None:
-        """The names of the classes, where they are more than numbers."""
+        """The names of the classes, if they have names."""
 
     def load(self, split: str, on_download: OnDownload | None) -> Labelled:
         """Return values and labels of the "train" or the "test" part."""
@@ -100,8 +100,8 @@ class NamedSet(Protocol):
 class Digits:
     """The 1,797 handwritten digits of 8×8 pixels that come with scikit-learn (Alpaydin & Kaynak 1998).
 
-    Their grey levels 0 … 16 are handed out as uint8, ``round(255 x / 16)``. The first 1,437 are for training, the last
-    360 for testing: in that order, since then other people wrote most of them.
+    Their grey levels 0 … 16 are scaled to uint8, ``round(255 x / 16)``. The first 1,437 are for training, the last 360
+    for testing. The order is kept, so that most test digits were written by other people.
     """
 
     label_names: tuple[str, ...] | None = None
@@ -116,7 +116,7 @@ class Digits:
 
 @functools.cache
 def _read_digits() -> Labelled:
-    """Return all digits and their labels, read from text once a process: it takes a tenth of a second."""
+    """Return all digits and their labels; reading the text takes 0.1 s, so it is done once per process."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
@@ -125,16 +125,15 @@ def _read_digits() -> Labelled:
 
 @dataclass(frozen=True)
 class IdxSet:
-    """A set of the form of MNIST: four gzipped IDX files.
+    """A set in the format of MNIST: four gzipped IDX files.
 
-    Each is looked for in ``$NARROWS_DATA/<folder>/``, then in the user's cache, with and without ``.gz``, and else
-    downloaded into the cache. ``$NARROWS_MIRROR``, a base address with one folder a set, takes the place of
-    the mirrors.
+    Each is looked for in ``$NARROWS_DATA/<folder>/``, then in the user's cache, with and without ``.gz``, and otherwise
+    downloaded into the cache. ``$NARROWS_MIRROR``, a base address with one folder per set, replaces the mirrors.
 
     Parameters
     ----------
     folder : str
-        Where its files lie under ``$NARROWS_DATA``, the cache and ``$NARROWS_MIRROR``.
+        Folder of its files under ``$NARROWS_DATA``, the cache and ``$NARROWS_MIRROR``.
     mirrors : tuple of str
         Addresses of folders that hold the files, tried in order.
     sha256 : mapping of str to str
@@ -170,14 +169,14 @@ class IdxSet:
             download([base + file for base in mirrors], cached, self.sha256[file], _n_bytes(file), on_download)
         except OSError as error:
             raise DownloadError(
-                f"{error} Get {', '.join(self.sha256)} in another way and put them into $NARROWS_DATA/{self.folder}/ "
+                f"{error} Download {', '.join(self.sha256)} yourself and put them into $NARROWS_DATA/{self.folder}/ "
                 f"or {cached.parent}{os.sep}"
             ) from error
         return cached
 
 
 def _n_bytes(file: str) -> int:
-    """Return the unzipped size of a file of MNIST's form."""
+    """Return the unzipped size of a file in MNIST's format."""
     n_records = 60_000 if file.startswith("train") else 10_000
     return 16 + n_records * 784 if "images" in file else 8 + n_records
 

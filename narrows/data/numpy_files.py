@@ -1,4 +1,4 @@
-"""NumPy's own files: `.npy`, memory-mapped, and `.npz`. Neither is ever unpickled."""
+"""NumPy's files: `.npy`, memory-mapped, and `.npz`. Nothing is ever unpickled."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = ["VALUE_KEYS", "open_npy", "open_npz"]
 
 VALUE_KEYS = ("x", "X", "values", "data", "images", "x_train", "X_train")
 LABEL_KEYS = ("y", "labels", "y_train")
-DEFLATE_MAX_RATIO = 1032  # no deflate stream grows more than this
+DEFLATE_MAX_RATIO = 1032  # the largest ratio that deflate can reach
 
 
 class Header(NamedTuple):
-    """What the head of a `.npy` file declares, and where its values start."""
+    """The header of a `.npy` file, and the position of its values."""
 
     shape: tuple[int, ...]
     fortran_order: bool
@@ -32,19 +32,19 @@ class Header(NamedTuple):
 
     @property
     def expected(self) -> int:
-        """The bytes that the whole file must have."""
+        """The size in bytes that the file must have."""
         return self.n_bytes + math.prod(self.shape) * self.dtype.itemsize
 
 
 def open_npy(path: Path, name: str) -> Source:
     """Return the records of a `.npy` file, memory-mapped (copy on write: the file never changes).
 
-    Values whose bytes are in the other order than this machine's are read into memory.
+    Values in a foreign byte order are read into memory.
 
     Raises
     ------
     CorruptFileError
-        If the file is no `.npy` file, is cut off or too long.
+        If the file is not a `.npy` file, is truncated or too long.
     DataError
         If its array cannot be records.
     """
@@ -66,23 +66,23 @@ def open_npz(path: Path, name: str, key: str | None = None) -> Source:
     ----------
     path : Path
     name : str
-        What the source is called.
+        Name of the source.
     key : str, optional
-        The array to take. Without it: the one called x, X, values, data, images or x_train, else the only one that has
-        two axes or more. Labels are the array called y, labels or y_train (for ``key="x_test"``: y_test), if it has as
-        many entries as there are records. If it has not, it belongs to another array where `key` is given; where it is
-        not, a ``y`` or ``labels`` of one axis and another length is an error.
+        Name of the array. None: the array called x, X, values, data, images or x_train, otherwise the only one with two
+        or more axes. Labels are the array called y, labels or y_train (for ``key="x_test"``: y_test), if it has one
+        entry per record. An array ``y`` or ``labels`` of another length is ignored if `key` is given, and an error
+        otherwise.
 
     Raises
     ------
     UnknownNameError
         If there is no array called `key`.
     InvalidParameterError
-        If more than one array could be meant; the message lists them.
+        If more than one array fits; the message lists them.
     CorruptFileError
         If the file or the array in it is damaged.
     DataError
-        If the labels are not as many as the records.
+        If the number of labels is not that of the records.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -103,7 +103,7 @@ def open_npz(path: Path, name: str, key: str | None = None) -> Source:
             if labels is None and not is_asked_for:
                 _check_labels(headers, key, len(values), name)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise CorruptFileError(f"{path} is no .npz file, or damaged or cut off: {error}.") from error
+        raise CorruptFileError(f"{path} is not a .npz file, or is damaged or cut off: {error}.") from error
     label_names = None
     if labels is not None and labels.dtype.kind == "U":
         names, labels = np.unique(labels, return_inverse=True)
@@ -124,7 +124,7 @@ def _choose_key(headers: dict[str, Header], key: str | None, name: str) -> str:
     listed = ", ".join(f"{k} {header.shape} {header.dtype}" for k, header in headers.items()) or "nothing"
     if not tables:
         raise DataError(f"{name} holds no array of records (n, *shape). It holds: {listed}.")
-    raise InvalidParameterError(f"{name} holds more than one array; name one by key (--key). It holds: {listed}.")
+    raise InvalidParameterError(f"{name} holds more than one array: choose one by key (--key). It holds: {listed}.")
 
 
 def _label_keys(key: str) -> tuple[str, ...]:
@@ -134,12 +134,12 @@ def _label_keys(key: str) -> tuple[str, ...]:
 
 
 def _check_labels(headers: dict[str, Header], key: str, n: int, name: str) -> None:
-    """Refuse labels that are not one a record: records or labels are missing then."""
+    """Refuse labels whose number is not that of the records."""
     for candidate in ("y", "labels"):
         if candidate in headers and len(shape := headers[candidate].shape) == 1:
             raise DataError(
                 f"{name} has {n:,} records in {key!r} but {shape[0]:,} labels in {candidate!r}. "
-                f"If these belong to something else, name the array of the records: key {key} (--key {key})."
+                f"If these labels belong to other data, name the array of the records: key {key} (--key {key})."
             )
 
 
@@ -157,7 +157,7 @@ def _read_member(archive: zipfile.ZipFile, key: str, header: Header, path: Path)
         raise CorruptFileError(f"{name} is damaged: it declares {info.file_size:,} bytes, more than {path} can hold.")
     with archive.open(info) as stream:
         values: npt.NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
-        stream.read(1)  # the end of the member, where its CRC is checked
+        stream.read(1)  # reading to the end checks the CRC
     return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
 
 
@@ -167,7 +167,7 @@ def _read_header(stream: IO[bytes], name: str) -> Header:
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran_order, dtype = read(stream)
     except (ValueError, TypeError, SyntaxError, EOFError) as error:
-        raise CorruptFileError(f"{name} is no .npy file, or its header is damaged or cut off: {error}.") from error
+        raise CorruptFileError(f"{name} is not a .npy file, or its header is damaged or cut off: {error}.") from error
     if any(length < 0 for length in shape):
         raise CorruptFileError(f"{name} is damaged: its header declares the shape {shape}.")
     return Header(shape, fortran_order, dtype, stream.tell())

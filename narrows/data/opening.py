@@ -1,4 +1,4 @@
-"""The one door: an array, a path or a name becomes a Source."""
+"""`open` turns an array, a path or a name into a Source."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TABLES = {
     ".parquet": "read_parquet({})",
     ".xlsx": "read_excel({})",
 }
-"""How pandas reads tables, by their ending."""
+"""The function of pandas that reads a table, by file extension."""
 
 
 def open(  # noqa: A001
@@ -40,30 +40,30 @@ def open(  # noqa: A001
     on_download: OnDownload | None = None,
     on_images: OnImages | None = None,
 ) -> Source:
-    """Return the records in an array, at a path, or of a name.
+    """Return the records of an array, a path or a named data set.
 
     Parameters
     ----------
     data : array_like, str, path or Source
-        - an array ``(n, *shape)`` of any real dtype, or what NumPy can look at as one;
+        - an array ``(n, *shape)`` of any real dtype, or an object that NumPy can view as one;
         - a `.npy` or `.npz` file, an IDX file (gzipped or not), a folder of images, one image, or a glob such as
-          ``"photos/*.png"``. Images are laid on white where they are transparent, with a `DataWarning`. Where they take
-          more than a quarter of the memory they are kept in a temporary file, in the folder ``$NARROWS_CACHE`` if that
-          is set, as long as the source is used;
+          ``"photos/*.png"``. Transparent images are put on white, with a `DataWarning`. Images that take more than a
+          quarter of the memory are kept in a temporary file, in the folder ``$NARROWS_CACHE`` if that is set, as long
+          as the source is used;
         - the name of a data set: ``"digits"``, ``"mnist"``, ``"fashion-mnist"``, with ``":train"`` (the default),
-          ``":test"`` or ``":all"``. A name wins over a file that is called the same; write ``"./mnist"`` for the file.
-          A `pathlib.Path` is always a path;
-        - a Source, which passes through.
+          ``":test"`` or ``":all"``. A name takes precedence over a file of the same name; write ``"./mnist"`` for the
+          file. A `pathlib.Path` is always a path;
+        - a Source, which is returned unchanged.
     resize : (int, int), optional
-        Height and width that every image is brought to. Only for image files.
+        Height and width to which every image is resized. Only for image files.
     limit : int, optional
-        Only the first so many records; of images, only these are read.
+        Number of records to keep; only so many images are read.
     key : str, optional
-        Which array of a `.npz` file holds the records.
+        Name of the array of records in a `.npz` file.
     on_download : callable, optional
-        Called with file name, bytes so far, and bytes in all (or None) while a named set is downloaded.
+        Called with file name, bytes so far, and total bytes (or None) while a named set is downloaded.
     on_images : callable, optional
-        Called with what is done, images so far, and images in all while more than 1,024 images are read.
+        Called with the activity, images so far, and total images while more than 1,024 images are read.
 
     Returns
     -------
@@ -72,14 +72,14 @@ def open(  # noqa: A001
     Raises
     ------
     DataError
-        If the data cannot be used; of its kinds, DataNotFoundError and CorruptFileError.
+        If the data cannot be used; DataNotFoundError and CorruptFileError are kinds of it.
     InvalidParameterError
-        If an option cannot be, or does nothing for this kind of data; UnknownNameError if there is
+        If an option is not allowed, or has no effect for this kind of data; UnknownNameError if there is
         no such split or key.
     DownloadError
-        If a named set is not at hand and cannot be downloaded.
+        If a named set is missing and cannot be downloaded.
     OutputError
-        If images need a temporary file and there is no room for it.
+        If images need a temporary file that does not fit on the disk.
 
     Examples
     --------
@@ -130,14 +130,14 @@ def _open_text_or_path(
         if path.is_dir():
             return images.open_images(path, name.rstrip("/\\") + "/", resize=resize, limit=limit, on_images=on_images)
         return _open_file(path, name, resize, limit, key)
-    except OSError as error:  # permission, a disk that fails; our own errors pass
+    except OSError as error:  # missing permission, a failing disk; our own errors pass
         if isinstance(error, NarrowsError):
             raise
         raise DataError(f"{name} cannot be read: {error.strerror or error}.") from error
 
 
 def _open_file(path: Path, name: str, resize: tuple[int, int] | None, limit: int | None, key: str | None) -> Source:
-    """Open a file by its ending where that says it, else by its first bytes."""
+    """Open a file by its extension if that is known, otherwise by its first bytes."""
     if not path.is_file():
         raise DataError(f"{name} is neither a file nor a folder.")
     if path.stat().st_size == 0:
@@ -154,18 +154,18 @@ def _open_file(path: Path, name: str, resize: tuple[int, int] | None, limit: int
     if is_idx(head) or re.search(r"idx\d|\.idx$", path.name) or (head.startswith(GZIP_MAGIC) and _is_gzipped_idx(path)):
         return open_idx(path, name)
     raise DataError(
-        f"{name} is of no kind that narrows reads: .npy, .npz, IDX (gzipped or not), "
-        f"or images ({', '.join(images.ENDINGS)}), one, a folder or a glob of them.{_conversion(path)}"
+        f"narrows cannot read {name}. It reads .npy, .npz and IDX files (gzipped or not), and images "
+        f"({', '.join(images.ENDINGS)}): a file, a folder or a glob.{_conversion(path)}"
     )
 
 
 def _conversion(path: Path) -> str:
-    """Return how a table becomes a file that can be read, in a sentence of Python; nothing for other files."""
+    """Return a sentence with Python code that converts a table to a .npy file; empty for other files."""
     reader = _TABLES.get(path.suffix.lower())
     if reader is None:
         return ""
     return (
-        " Make an array of it first, in Python: import numpy, pandas; "
+        " Convert it to an array first, in Python: import numpy, pandas; "
         f"numpy.save({str(path.with_suffix('.npy'))!r}, pandas.{reader.format(repr(str(path)))}.to_numpy('float32'))"
     )
 
@@ -189,10 +189,10 @@ def _not_found(data: str | os.PathLike[str], path: Path) -> DataNotFoundError:
         if near and not path.suffix:
             return DataNotFoundError(
                 f"There is no file, folder or data set '{data}'. Did you mean '{near[0]}{colon}{split}'? "
-                f"Data sets that have a name: {', '.join(names)}."
+                f"Named data sets: {', '.join(names)}."
             )
     parent = path.absolute().parent
     hint = "" if parent.is_dir() else f" The folder {parent} does not exist either."
     return DataNotFoundError(
-        f"There is no file or folder '{os.fspath(data)}'.{hint} Data sets that have a name: {', '.join(names)}."
+        f"There is no file or folder '{os.fspath(data)}'.{hint} Named data sets: {', '.join(names)}."
     )

@@ -1,8 +1,8 @@
-"""Whether records are on the scale of the data that a model was trained on: bytes are not numbers from 0 to 1.
+"""Detects records on another scale than the training data, such as bytes instead of numbers from 0 to 1.
 
-A model takes such records without complaint, and makes nonsense of them. What is known of the training data are their
-least and largest value, their dtype, and the median over records of a record's largest magnitude, μ. M and m are the
-largest magnitudes of all training data and of all records. A warning is given
+A model accepts such records, but its results are useless. Known of the training data are the smallest and largest
+value, the dtype, and the median over records of a record's largest magnitude, μ. M and m are the largest magnitudes
+of all training data and of all records. A warning is given
 
 ====================  =======================================================================================
 records too large     m > 10 M, and more than half of the values that are not 0 are beyond 4 M
@@ -12,7 +12,7 @@ of another dtype      integers, or an integer type too small for them. Floats wi
 records too small     m < μ / 10, of 8 records or more, where both are floats
 ====================  =======================================================================================
 
-and never if all values are 0. So outliers, some dark images, or a part of the training data are no reason to warn.
+and never if all values are 0. Outliers, some dark images, or a part of the training data cause no warning.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from narrows.data.source import Source
 
 __all__ = ["Trained", "scale_warning", "typical_magnitude"]
 
-ORDER = 10.0  # of magnitude
+ORDER = 10.0  # an order of magnitude
 FAR = 4.0  # times the largest training value
-# Fewest records whose largest value is taken as a sign of their scale.
+# Smallest number of records whose largest value indicates their scale.
 FEWEST_RECORDS = 8
-_SOME = 1000  # records looked at again where the range is suspicious
-_ENDS = (255.0, 65535.0)  # of pixels as whole numbers
+_SOME = 1000  # sample of records to check if the range is suspicious
+_ENDS = (255.0, 65535.0)  # largest values of integer pixels
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What is known of the values that a model was trained on.
+    """Range, dtype and magnitude of the values that a model was trained on.
 
     Attributes
     ----------
     low, high : float
-        The least and the largest.
+        Smallest and largest value.
     dtype : dtype
-        What they came in.
+        Their dtype.
     magnitude : float or None
         `typical_magnitude` of the training records; None in models saved before it was measured.
     """
@@ -61,7 +61,7 @@ class Trained:
 
 
 def typical_magnitude(source: Source) -> float:
-    """Return the median over some records, at most a thousand, of a record's largest magnitude.
+    """Return the median over at most a thousand records of a record's largest magnitude.
 
     Examples
     --------
@@ -74,16 +74,16 @@ def typical_magnitude(source: Source) -> float:
 
 
 def scale_warning(source: Source, low: float, high: float, trained: Trained) -> str | None:
-    """Return what to warn of if records are on another scale than the training data; None if they are not.
+    """Return the text of a warning if records are on another scale than the training data, otherwise None.
 
     Parameters
     ----------
     source : Source
         The records.
     low, high : float
-        Their least and largest finite value.
+        Their smallest and largest finite value.
     trained : Trained
-        What the model was trained on.
+        The values that the model was trained on.
 
     Examples
     --------
@@ -127,7 +127,7 @@ def _is_too_small(source: Source, largest: float, trained: Trained) -> bool:
 
 
 def _is_foreign(source: Source, largest: float, trained: Trained) -> bool:
-    """Return whether the training data cannot have come in the dtype of these records."""
+    """Return whether the training data cannot have had the dtype of these records."""
     if trained.dtype.kind not in "iu":
         return False
     if source.dtype.kind in "iu":
@@ -139,7 +139,7 @@ def _is_foreign(source: Source, largest: float, trained: Trained) -> bool:
 
 
 def _some(source: Source) -> npt.NDArray[Any]:
-    """Return records from all over the source, a thousand at most."""
+    """Return at most a thousand records, evenly spaced over the source."""
     return np.asarray(source.values[:: -(-len(source) // _SOME)])
 
 

@@ -1,4 +1,4 @@
-"""What every kind of data becomes: records in their stored dtype, and what is known about them."""
+"""A source: records in their stored dtype, with labels and names. Every kind of data is opened as one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["DataWarning", "Source", "check_limit"]
 
 
 class DataWarning(UserWarning):
-    """Data are read otherwise than people may think; the message says what is lost."""
+    """Data are not read unchanged; the message says what is lost."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -27,11 +27,11 @@ class Source:
     values : ndarray of shape (n, *shape)
         The records, in their stored dtype and native byte order; memory-mapped where the file allows it.
     labels : ndarray of shape (n,), optional
-        One label a record.
+        One label per record.
     label_names : tuple of str, optional
         The names of the classes; `labels` are then indices into it.
     name : str
-        What a person recognises: ``"mnist:train"``, ``"photos/"``, ``"array (100, 8, 8) float32"``.
+        A name for messages: ``"mnist:train"``, ``"photos/"``, ``"array (100, 8, 8) float32"``.
     kind : str
         ``"array"``, ``"npy"``, ``"npz"``, ``"idx"``, ``"images"`` or ``"named"``.
     files : tuple of str, optional
@@ -67,7 +67,7 @@ class Source:
 
     @property
     def named_labels(self) -> npt.NDArray[Any] | None:
-        """The labels of shape (n,), by their names where they have names."""
+        """The labels of shape (n,), as names if they have names."""
         if self.labels is None or self.label_names is None:
             return self.labels
         names: npt.NDArray[Any] = np.asarray(self.label_names)[self.labels]
@@ -84,7 +84,7 @@ class Source:
         )
 
     def limit(self, n: int) -> Source:
-        """Return the first `n` records (all, if there are fewer), without a copy.
+        """Return the first `n` records (all if there are fewer), without a copy.
 
         Raises
         ------
@@ -110,7 +110,7 @@ class Source:
         Parameters
         ----------
         indices : array_like of int, shape (m,)
-            Positions from 0 to ``n_records - 1``; a position may come twice.
+            Positions from 0 to ``n_records - 1``; repeats are allowed.
 
         Raises
         ------
@@ -141,7 +141,7 @@ class Source:
 
 
 def check_limit(limit: Any) -> int:
-    """Return `limit` as an int ≥ 1, or say what is wrong with it."""
+    """Return `limit` as an int ≥ 1, or raise an error."""
     try:
         n = operator.index(limit)
     except TypeError:

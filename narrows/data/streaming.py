@@ -1,4 +1,4 @@
-"""Writing records that come in pieces, in bounded memory: `.npy`, IDX, or a folder of PNG images."""
+"""Writes records piece by piece, in bounded memory, to `.npy`, IDX, or a folder of PNG images."""
 
 from __future__ import annotations
 
@@ -28,35 +28,35 @@ def stream(
     files: Callable[[], Sequence[str]] | None = None,
     force: bool = False,
 ) -> Path:
-    """Write records as they come. Nothing half-written is left, whatever happens.
+    """Write records piece by piece, atomically.
 
     Parameters
     ----------
     path : path-like
-        Its name decides what is written, see `check_stream_target`.
+        Its name decides the format, see `check_stream_target`.
     pieces : iterable of ndarray of shape (m, *shape[1:])
-        Together as many records as `shape` says.
+        Pieces that add up to `shape`.
     shape : tuple of int
         (n, *shape of a record).
     dtype : dtype
-        Of the records.
+        Dtype of the records.
     files : callable, optional
-        Returns the relative names of the records; asked for only if images are written. Without it, or where a name is
-        empty, images are numbered.
+        Returns the relative names of the records; called only if images are written. Without it, or if a name is empty,
+        images are numbered.
     force : bool
-        Overwrite what is there. In a folder, files of the same name are replaced and others stay.
+        Overwrite the output. In a folder, files of the same name are replaced and others stay.
 
     Returns
     -------
     Path
-        What was written.
+        The path that was written.
 
     Raises
     ------
     OutputExistsError, DataNotFoundError, OutputError, InvalidParameterError
-        As `narrows.data.write`.
+        As for `narrows.data.write`.
     DataError
-        If such records cannot be IDX, or images.
+        If such records cannot be written as IDX or as images.
     """
     kind = check_stream_target(path, force=force)
     target = as_path(path)
@@ -75,7 +75,7 @@ def stream(
 
 
 def check_stream_target(path: str | os.PathLike[str], *, force: bool = False) -> str:
-    """Return what `stream` would write to a path, or say why it cannot, so that long work can ask before it starts.
+    """Return the format that `stream` would write to a path, or raise its error before long work starts.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def check_stream_target(path: str | os.PathLike[str], *, force: bool = False) ->
     Raises
     ------
     OutputExistsError, DataNotFoundError, OutputError, InvalidParameterError
-        As `stream`.
+        As for `stream`.
     """
     text = os.fspath(path)
     target = as_path(text)
@@ -96,7 +96,7 @@ def check_stream_target(path: str | os.PathLike[str], *, force: bool = False) ->
         return "idx"
     if not is_folder and target.suffix and target.suffix.lower() != ".npy":
         raise InvalidParameterError(
-            "Records are written to a path that ends in .npy, is called like an IDX file (…-idx3-ubyte, .idx, either "
+            "Records are written to a path that ends in .npy, has the name of an IDX file (…-idx3-ubyte, .idx, either "
             f"with .gz), or ends in / (a folder of PNG images). Got {text!r}."
         )
     return "images" if check_target(path, force=force) else "npy"
@@ -112,7 +112,7 @@ def _write_npy(
 
 
 def _names(files: Callable[[], Sequence[str]] | None, n: int) -> list[str]:
-    """Return the names of n images, each with its ending."""
+    """Return the names of n images, each with its extension."""
     given = [] if files is None else files()
     if not any(given):
         return image_names(n, None)

@@ -1,4 +1,4 @@
-"""Restored records as files: one `.npy` array, or a folder of PNG images."""
+"""Writes records as one `.npy` array, or as a folder of PNG images."""
 
 from __future__ import annotations
 
@@ -25,38 +25,38 @@ def write(
     files: Sequence[str] | None = None,
     force: bool = False,
 ) -> Path:
-    """Write records as a `.npy` file or as a folder of PNG images. Nothing half-written is left.
+    """Write records as a `.npy` file or as a folder of PNG images, atomically.
 
     Parameters
     ----------
     path : str or path
-        Ending in ``.npy``: one array. Ending in ``/`` or without an ending: a folder of PNG images, which is made. The
-        folder that holds either must be there.
+        Ending in ``.npy``: one array. Ending in ``/`` or without an extension: a folder of PNG images, which is
+        created. The parent folder must exist.
     values : array_like of shape (n, *shape)
-        For images: (n, H, W) uint8 or uint16, or (n, H, W, 3) uint8; read back by `open` as they are.
+        For images: (n, H, W) uint8 or uint16, or (n, H, W, 3) uint8; `open` reads them back unchanged.
     files : sequence of str, optional
-        Relative names of the images (sub-folders allowed), as in `Source.files`; their ending becomes ``.png``. By
-        default ``000000.png`` and so on.
+        Relative names of the images (sub-folders allowed), as in `Source.files`; their extension becomes ``.png``.
+        None: ``000000.png`` and so on.
     force : bool
-        Overwrite what is there. In a folder, files of the same name are replaced and others stay.
+        Overwrite the output. In a folder, files of the same name are replaced and others stay.
 
     Returns
     -------
     Path
-        What was written.
+        The path that was written.
 
     Raises
     ------
     OutputExistsError
-        If something is there and `force` is not set.
+        If the output exists and `force` is not set.
     DataNotFoundError
-        If the folder to write into does not exist.
+        If the parent folder does not exist.
     OutputError
-        If it may not be written to, or the disk is full.
+        If permission is missing, or the disk is full.
     InvalidParameterError
-        If the path has another ending, or `files` does not fit.
+        If the path has another extension, or `files` does not fit.
     DataError
-        If the values cannot be records, or be images.
+        If the values cannot be records, or cannot be images.
     """
     records = check_values(np.asarray(values), "The values to write")
     is_folder = check_target(path, force=force)
@@ -74,17 +74,17 @@ def write(
 
 
 def check_target(path: str | os.PathLike[str], *, force: bool = False) -> bool:
-    """Refuse a path that `write` could not write to, so that long work can ask before it starts.
+    """Raise the error that `write` would raise for a path, before long work starts.
 
     Returns
     -------
     bool
-        Whether it means a folder of images.
+        Whether the path means a folder of images.
 
     Raises
     ------
     OutputExistsError, DataNotFoundError, OutputError, InvalidParameterError
-        As `write`.
+        As for `write`.
     """
     text = os.fspath(path)
     target = as_path(text)
@@ -110,12 +110,12 @@ def _is_taken(folder: Path) -> bool:
 
 
 def check_images(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Refuse what no PNG images can be written from, n records in an array of this shape (n, ...) and dtype.
+    """Refuse records (n, ...) that cannot be written as PNG images.
 
     Raises
     ------
     DataError
-        If they are neither grey nor coloured images of bytes, nor grey ones of 16 bits.
+        If they are neither 8-bit images, grey or coloured, nor 16-bit grey images.
     """
     grey = len(shape) == 3 and dtype in {np.dtype(np.uint8), np.dtype(np.uint16)}
     colour = len(shape) == 4 and shape[-1] == 3 and dtype == np.uint8
@@ -127,12 +127,12 @@ def check_images(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
 
 
 def write_images(folder: Path, pieces: Iterable[npt.NDArray[Any]], names: Sequence[str], *, force: bool) -> None:
-    """Write PNG images, which come in pieces (m, H, W) or (m, H, W, 3), under their names; all of them or none.
+    """Write PNG images from pieces (m, H, W) or (m, H, W, 3) under their names; all of them or none.
 
     Raises
     ------
     InvalidParameterError
-        If two names are one file where upper and lower case are the same.
+        If two names mean one file on a disk that ignores case.
     """
     from PIL import Image
 
@@ -144,7 +144,7 @@ def write_images(folder: Path, pieces: Iterable[npt.NDArray[Any]], names: Sequen
                 file = temporary / name
                 file.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG")
-        check_target(f"{folder}/", force=force)  # somebody else may have written there meanwhile
+        check_target(f"{folder}/", force=force)  # another process may have written there meanwhile
         if not folder.exists():
             temporary.replace(folder)
             return
@@ -154,16 +154,16 @@ def write_images(folder: Path, pieces: Iterable[npt.NDArray[Any]], names: Sequen
 
 
 def image_names(n: int, files: Sequence[str] | None) -> list[str]:
-    """Return the names of n PNG files inside a folder: those of ``files`` with another ending, or numbers.
+    """Return the names of n PNG files inside a folder: those of ``files`` with the extension .png, or numbers.
 
     Raises
     ------
     InvalidParameterError
-        If there are more or fewer files, or they would lie outside the folder or over one another.
+        If the number of files differs from n, a name lies outside the folder, or two names are equal.
 
     Notes
     -----
-    Names may be the same but for upper and lower case only where it cannot be helped; `write_images` sees to these.
+    Names that differ only in case are avoided where possible; `write_images` checks the rest.
     """
     if files is None:
         width = max(6, len(str(n - 1)))
@@ -184,12 +184,12 @@ def image_names(n: int, files: Sequence[str] | None) -> list[str]:
             return names
     name = next(name for name, times in Counter(long).items() if times > 1).removesuffix(".png")
     raise InvalidParameterError(
-        f"The 'files' must be names that differ. {name!r} is there more than once; write these to a .npy file."
+        f"The 'files' must be different names. {name!r} occurs more than once; write these to a .npy file."
     )
 
 
 def _same_in_any_case(names: Sequence[str]) -> tuple[str, str] | None:
-    """Return the first two names that are the same but for upper and lower case; None if there are no such."""
+    """Return the first two names that differ only in case; None if there are no such names."""
     seen: dict[str, str] = {}
     for name in names:
         folded = name.casefold()
@@ -200,17 +200,17 @@ def _same_in_any_case(names: Sequence[str]) -> tuple[str, str] | None:
 
 
 def _check_case(folder: Path, names: Sequence[str]) -> None:
-    """Refuse names that would be one file in an empty folder, since upper and lower case are the same there."""
+    """Refuse names that mean one file in an empty folder on a disk that ignores case."""
     same = _same_in_any_case(names)
     if same is not None and not _tells_case(folder):
         raise InvalidParameterError(
-            f"Upper and lower case are the same in the folder '{folder.parent}', and {same[0]!r} and {same[1]!r} would "
+            f"The folder '{folder.parent}' ignores upper and lower case, so {same[0]!r} and {same[1]!r} would "
             "be one file. Write to another disk, or to a .npy file."
         )
 
 
 def _tells_case(folder: Path) -> bool:
-    """Return whether upper and lower case make two files in an empty folder."""
+    """Return whether names that differ only in case are two files in an empty folder."""
     probe = folder / "case"
     probe.touch()
     try:

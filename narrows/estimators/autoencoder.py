@@ -1,4 +1,4 @@
-"""The object people hold: an autoencoder as a scikit-learn transformer."""
+"""The autoencoder as a scikit-learn transformer."""
 
 from __future__ import annotations
 
@@ -52,34 +52,35 @@ class Autoencoder(
     """An autoencoder: learns to push records through a narrow code and get them back.
 
     It minimises, per record and in nats, −log p(x | z) + cost of the bottleneck + penalties, for the code
-    z = bottleneck(encoder(x̃)) of the corrupted record x̃. Every part is given by name or by value, and "auto" is chosen
-    for the data when they are seen. Nested settings are set as scikit-learn nests them: ``training__epochs=30``.
+    z = bottleneck(encoder(x̃)) of the corrupted record x̃. Every part is given by name or by value; `fit` replaces "auto"
+    by a part that suits the data. Nested settings are named as in scikit-learn: ``training__epochs=30``.
 
     Parameters
     ----------
     n_latent : int, optional
-        Numbers in the code of a record. None: chosen by the size of a record, at most 32 (128 for large images).
+        Latent dimension: how many numbers a code has. None: chosen from the size of a record, at most 32 (128 for
+        large images).
     network : "auto", "dense", "convolutional" or Network
         Encoder and decoder.
     bottleneck : "plain", "top-k", "gaussian", "rounded", "vector-quantised" or Bottleneck
-        What stands between them.
+        The layer between encoder and decoder that makes the code.
     likelihood : "auto", "bernoulli", "normal", "laplace" or Likelihood
-        What the decoder's output means; decides the loss.
+        The distribution p(x | z) whose parameters the decoder outputs. It defines the reconstruction loss.
     corruption : "gaussian", "masking", "salt-and-pepper", Corruption or None
-        Noise on the input while training: a denoising autoencoder.
+        Noise added to the input during training, which makes a denoising autoencoder.
     penalties : sequence of "l1", "kl-sparsity", "contractive", "mmd" or Penalty
-        Further costs.
+        Terms added to the loss.
     preprocessing : "auto", or a sequence of "unit-scale", "mean-removal", "standardise", "binarise" or Preprocessing
-        Between people's units and the networks'; undone on the way out.
+        Maps the data's units to those of the network; restored records are mapped back.
     pretraining : "layer-wise", Pretraining or None
-        What the weights go through before the whole chain is trained.
+        Training of the weights before the whole chain is trained.
     residual : "causal", Residual or None
-        What is learned besides, to keep values exactly in archives with few bytes.
+        A second model, trained after the autoencoder, that predicts values exactly: it makes lossless archives smaller.
     record : "auto", "image" or "vector"
-        What a record is, so that "auto" chooses parts for it. "auto": an image, if it has two or three axes.
+        What a record is; "auto" parts are chosen accordingly. "auto": an image if it has two or three axes.
     conditional : bool
-        Tell encoder and decoder the label of each record: a code then says what the label does not, and records of a
-        chosen label can be generated (Sohn, Lee and Yan 2015).
+        Give encoder and decoder the label of each record as an input. The code then holds what the label does not, and
+        records with a chosen label can be generated (Sohn, Lee and Yan 2015).
     training : Training, optional
         How to train. None: the defaults of `Training`.
     artefacts : "all", or a sequence of "pca", "density" and "codec"
@@ -87,7 +88,7 @@ class Autoencoder(
         to sample from, the archive codec. A grid search needs none of them: ``artefacts=()``. `measure` measures them
         later.
     random_state : int, RandomState or None
-        Where all randomness comes from. The same int gives the same model on the same machine.
+        Source of all randomness. The same int gives the same model on the same machine.
 
     Attributes
     ----------
@@ -99,34 +100,34 @@ class Autoencoder(
         One row for each epoch: epoch, loss, validation_loss, learning_rate, seconds, records_per_second,
         threads, shards.
     pretraining_history_ : list of dict
-        The same for the stages of pretraining, which are told apart by ``stage``.
+        The same for pretraining; ``stage`` names the stage.
     classes_ : ndarray of shape (n_classes,)
-        The labels there were, sorted; of conditional models only.
+        The sorted labels of the training data; of conditional models only.
     comparison_ : Comparison or None
-        How the network restored records held out beside PCA, where it has a linear path, and which of them was kept.
+        Comparison with PCA on held-out records, where the network has a linear path, and which of the two was kept.
     kept_ : Kept or None
-        The epoch whose weights were kept, with its losses; of a linear autoencoder that was kept, its own losses.
+        The epoch whose weights were kept, with its losses; the losses of the linear autoencoder where that was kept.
     n_latent_ : int
-        Numbers in the code of a record.
+        The latent dimension.
     shape_, dtype_ : tuple of int, numpy.dtype
-        Of the records it was trained on; records come back in them, tables of whole numbers as floats.
+        Shape and dtype of the training records. Restored records have them too; only tables of whole numbers come back
+        as floats.
     range_ : (float, float)
-        The least and the largest of their values. Records on another scale are warned of, with a
-        `narrows.errors.RangeWarning`.
+        Smallest and largest training value. Records on another scale cause a `narrows.errors.RangeWarning`.
     record_ : "image" or "vector"
-        What these were taken for.
+        What the training records were treated as.
     pca_ : PrincipalComponents or None
         PCA of the training data with ``n_latent_`` components, to compare with.
     latent_density_ : LatentDensity or None
         Mixture of normal distributions fitted to the codes of training records, for `sample`.
     codec_ : FrozenCodec
-        The decoder in whole numbers, with which archives are written.
+        The decoder in integer arithmetic, which reads and writes archives.
     codec_error_ : str or None
         Why there is no ``codec_``.
     unmeasured_ : dict of str to str
-        Which artefacts, ``pca``, ``density`` or ``codec``, the model lacks, and why; see `measure`.
+        The artefacts that the model lacks (``pca``, ``density``, ``codec``), each with the reason; see `measure`.
     model_ : FittedModel
-        All of this as one value.
+        All of the above as one immutable value.
 
     Examples
     --------
@@ -191,16 +192,17 @@ class Autoencoder(
         X : array_like of shape (n, *shape), path, name or Source
             The training data, of any real dtype.
         y : array_like of shape (n,), optional
-            Labels, for conditional models; named data sets bring their own. Others ignore it.
+            Labels, for conditional models; named data sets have their own. Other models ignore it.
         validation : array_like, path, name or Source, optional
-            Records to measure the validation loss on, instead of ``training.validation``'s share of X; for conditional
-            models with labels of their own, or as a pair of records and labels.
+            Records on which the validation loss is measured, instead of the share ``training.validation`` of X.
+            Conditional models need records with labels, or a pair of records and labels.
         watcher : Watcher, optional
-            Is told how the run goes.
+            Receives the progress of the run.
         checkpoint : path-like, optional
-            Where to keep the run's state, so that Ctrl-C or a kill loses nothing. Delete it once the model is saved.
+            File that holds the state of the run, so that Ctrl-C or a kill loses nothing. Delete it once the model is
+            saved.
         resume : bool
-            Go on from the checkpoint, if there is one; the result is that of an uninterrupted run.
+            Continue from the checkpoint if it exists. The result equals that of an uninterrupted run.
 
         Raises
         ------
@@ -211,7 +213,7 @@ class Autoencoder(
         TrainingDivergedError
             If the loss stops being finite.
         KeyboardInterrupt
-            After Ctrl-C. If training was complete the model is fitted, and `measure` measures the rest.
+            After Ctrl-C. If training was complete, the model is fitted and `measure` measures the missing artefacts.
         """
         for name in ("model_", "classes_"):
             self.__dict__.pop(name, None)  # a fit that fails leaves no model of other records behind
@@ -238,18 +240,18 @@ class Autoencoder(
         return self
 
     def measure(self, X: Data, y: ArrayLike | None = None, *, again: bool = False) -> Self:
-        """Measure on the training records what `fit` could not: PCA, density of codes, archive codec.
+        """Measure artefacts that `fit` did not measure: PCA, latent density, archive codec.
 
-        Where that failed or was interrupted they are None, and ``unmeasured_`` says why.
+        ``unmeasured_`` lists missing artefacts with the reason.
 
         Parameters
         ----------
         X : array_like of shape (n, *shape), path, name or Source
             The records that the model was trained on, without those held out for validation.
         y : array_like of shape (n,), optional
-            Labels, for conditional models; named data sets bring their own. Others ignore it.
+            Labels, for conditional models; named data sets have their own. Other models ignore it.
         again : bool
-            Measure what the model has already, too.
+            Measure again the artefacts that the model has.
 
         Raises
         ------
@@ -275,7 +277,7 @@ class Autoencoder(
         """Return the codes of records (n, *shape), as floats of shape (n, n_latent_).
 
         Float64 records are encoded in float64, all others in the model's own precision. Conditional models need the
-        labels y (n,), unless the data bring their own; others ignore them.
+        labels y (n,), unless the data have their own; other models ignore them.
         """
         check_is_fitted(self)
         source = self._open(X, reset=False)
@@ -284,9 +286,9 @@ class Autoencoder(
     def inverse_transform(
         self, Z: ArrayLike, y: ArrayLike | None = None, *, dtype: DTypeLike | None = None
     ) -> NDArray[Any]:
-        """Return the records that codes (n, n_latent_) stand for, in the units of the training data.
+        """Return the records decoded from codes (n, n_latent_), in the units of the training data.
 
-        Conditional models need the labels y (n,) besides; others ignore them.
+        Conditional models also need the labels y (n,); other models ignore them.
 
         Parameters
         ----------
@@ -300,9 +302,9 @@ class Autoencoder(
         Raises
         ------
         ShapeMismatchError
-            If the codes have another length than the model's.
+            If the codes do not have n_latent_ numbers.
         NotDecodableError
-            If the decoder needs more of the records than their codes, as one that unpools with switches does.
+            If the decoder needs more than the code, as one that unpools with switches does.
         """
         check_is_fitted(self)
         codes = check_array(Z, dtype=[np.float64, np.float32])
@@ -312,19 +314,19 @@ class Autoencoder(
         return to_stored(decode(self.chain_, codes, self.classes_of(Source(codes, name="Z"), y)), returned)
 
     def reconstruct(self, X: Data, y: ArrayLike | None = None, *, dtype: DTypeLike | None = None) -> NDArray[Any]:
-        """Return records (n, *shape) after going through the code, in the units of the training data.
+        """Encode and decode records (n, *shape); the result is in the units of the training data.
 
         Parameters
         ----------
         X : array_like of shape (n, *shape), path, name or Source
             The records.
         y : array_like of shape (n,), optional
-            Labels, for conditional models, unless the data bring their own; others ignore them.
+            Labels, for conditional models, unless the data have their own; other models ignore them.
         dtype : dtype, optional
-            ``float``: as the decoder gives them, not rounded, so that differences do not wrap around. A dtype of whole
-            numbers: rounded, and kept within its range. None: that of the training data, except for tables (records
-            of one axis) of whole numbers or booleans. These come back as float64, since rounding would make zeros of
-            one-hot columns and of small counts.
+            ``float``: the decoder's output, not rounded, so that differences do not wrap around. An integer dtype:
+            rounded and clipped to its range. None: the dtype of the training data, except for tables (records of one
+            axis) of whole numbers or booleans. These come back as float64, since rounding would turn one-hot columns
+            and small counts into zeros.
 
         Examples
         --------
@@ -343,11 +345,11 @@ class Autoencoder(
         return to_stored(reconstruct(self.chain_, source.values, self.classes_of(source, y)), returned)
 
     def denoise(self, X: Data, y: ArrayLike | None = None, *, dtype: DTypeLike | None = None) -> NDArray[Any]:
-        """Return noisy records (n, *shape) restored, in the units of the training data; `dtype` as for `reconstruct`.
+        """Remove noise from records (n, *shape); `dtype` has the meaning it has in `reconstruct`.
 
-        What comes back through the code: a model that was trained with ``corruption`` has learned to restore clean
-        records from damaged ones, and takes noise like that of its training away. One trained without has learned to
-        keep what it is given, and takes away only what its code has no room for.
+        The records are encoded and decoded. A model trained with ``corruption`` has learned to restore clean records
+        from corrupted ones, and removes noise like that of its training. A model trained without it has learned to
+        preserve its input, and removes only what does not fit into the code.
 
         Vincent, Larochelle, Bengio and Manzagol (2008), "Extracting and composing robust features with denoising
         autoencoders", section 2.3.
@@ -355,7 +357,7 @@ class Autoencoder(
         return self.reconstruct(X, y, dtype=dtype)
 
     def corrupt(self, X: Data, *, random_state: Any = None) -> NDArray[Any]:
-        """Return records (n, *shape) damaged as in training, in their own units and dtype.
+        """Return records (n, *shape) corrupted as in training, in their own units and dtype.
 
         Raises
         ------
@@ -369,7 +371,7 @@ class Autoencoder(
         return to_stored(corrupt(self.chain_, self._open(X, reset=False).values, seed), self.dtype_)
 
     def score(self, X: Data, y: ArrayLike | None = None) -> float:
-        """Return minus the mean loss of a record, in nats; nothing is corrupted. Higher is better.
+        """Return minus the mean loss of a record in nats, measured without corruption. Higher is better.
 
         Raises
         ------

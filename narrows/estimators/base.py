@@ -1,4 +1,4 @@
-"""What estimators of records share: nested parameters, and data of every kind as input."""
+"""What the estimators share: nested parameters, and data of every kind as input."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ Data = ArrayLike | str | Path | Source
 """Records (n, *shape) as an array, a path, a name, or an open source."""
 
 TRAIN_ON_FINITE = (
-    "Training needs finite values: leave out the records that have others, or fill these, "
-    "as numpy.where(numpy.isfinite(x), x, 0) does. The model then still compresses data that have them, "
-    "by max_error or lossless."
+    "Training needs finite values: leave out the records with other values, or fill them, "
+    "for example by numpy.where(numpy.isfinite(x), x, 0). The trained model can still compress data with NaNs and "
+    "infinities, with max_error or lossless."
 )
 
 
@@ -51,25 +51,25 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
     Attributes
     ----------
     shape_, dtype_ : tuple of int, numpy.dtype
-        Of the records it was trained on.
-    range_ : (float, float)
-        The least and the largest of their values.
-    magnitude_ : float or None
+        Shape and dtype of the training records.
+        range_ : (float, float)
+        Smallest and largest training value.
+        magnitude_ : float or None
         The median over records of a record's largest magnitude; None in models saved before it was measured.
     classes_ : ndarray of shape (n_classes,)
-        The labels there were, sorted, where it was trained with labels.
+        The sorted training labels, where it was trained with labels.
     model_ : FittedModel
         All that training has learned. The attributes below are parts of it.
     chain_ : Chain
         The trained parts in a row.
     record_ : "image" or "vector"
-        What the records were taken for.
-    trained_on_ : TrainedOn
+        What the records were treated as.
+        trained_on_ : TrainedOn
         Name and number of the training records, and the seed.
     history_ : list of dict
         One row for each epoch.
     pretraining_history_ : list of dict
-        The same for the stages before, told apart by ``stage``.
+        The same for the stages before; ``stage`` names the stage.
     """
 
     kind: ClassVar[str]
@@ -88,12 +88,12 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
 
     @property
     def record_(self) -> str:
-        """What the records were taken for."""
+        """What the records were treated as."""
         return self.model_.schema.kind
 
     @property
     def trained_on_(self) -> TrainedOn:
-        """The run that the model comes from."""
+        """The training run of the model."""
         return self.model_.trained_on
 
     @property
@@ -107,7 +107,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         return self.model_.pretraining_history
 
     def save(self, path: str | os.PathLike[str], *, force: bool = False) -> None:
-        """Write the model as one safetensors file, to be read by `narrows.load`.
+        """Write the model as one safetensors file, which `narrows.load` reads.
 
         Raises
         ------
@@ -132,14 +132,14 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         return hasattr(self, "model_")
 
     def set_params(self, **params: Any) -> Self:
-        """Change parameters, nested ones as ``part__option``; a part given by name is made first.
+        """Change parameters, nested ones as ``part__option``; a part given by name is created first.
 
         Raises
         ------
         UnknownNameError
             If there is no such parameter or option; the nearest is suggested.
         InvalidParameterError
-            If an option's value is not allowed. Then nothing is changed.
+            If an option's value is not allowed. Nothing is changed in that case.
         """
         changed = self.get_params(deep=False)
         whole, nested = split_nested(params)
@@ -157,7 +157,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         return with_options(parameter, current, options)
 
     def _open(self, X: Data, *, reset: bool, advice: str | None = None) -> Source:
-        """Return the records as a source, checked; ``reset`` learns their shape, otherwise it must be the model's."""
+        """Open and check records; with ``reset`` their shape is learned, otherwise it must be the model's."""
         if isinstance(X, (str, os.PathLike, Source)) or _n_dimensions(X) > 2:
             source = narrows.data.open(X)
             if reset:
@@ -184,12 +184,12 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         str or None
-            What was warned of.
+            The text of the warning.
 
         Warns
         -----
         RangeWarning
-            As `narrows.data.scale` says when.
+            Under the conditions in `narrows.data.scale`.
         """
         if found is None:
             return None
@@ -203,7 +203,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         unknown = np.setdiff1d(labels, self.classes_)
         if len(unknown):
             raise DataError(
-                f"There are labels that the training data lack: {', '.join(map(repr, unknown[:5].tolist()))}. "
+                f"The training data lack these labels: {', '.join(map(repr, unknown[:5].tolist()))}. "
                 f"They have {listed(self.classes_)}."
             )
         return np.searchsorted(self.classes_, labels).astype(np.int64)
@@ -216,9 +216,9 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         *,
         resume: bool,
     ) -> tuple[int, Checkpoint | None]:
-        """Return where a run's randomness comes from, that of a run to be resumed if there is one, and its checkpoint.
+        """Return the seed of a run, taken from the run to be resumed if there is one, and its checkpoint.
 
-        By parameters, data that are seen and labels that are told, runs are told apart, so that no other is resumed.
+        A run is identified by its parameters, its data and its labels, so that no other run is resumed.
         """
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         if path is None:
@@ -238,7 +238,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
 
 
 def _without_threads(value: Any) -> Any:
-    """Return a parameter without the number of threads, on which the result of a run does not depend."""
+    """Return a parameter without the number of threads, since the result of a run does not depend on it."""
     if isinstance(value, Training):
         plain = value.clone().set_params(threads=None)
         return None if plain == Training() else plain  # None means the same
@@ -261,7 +261,7 @@ def _describe(what: str, source: Source) -> dict[str, Any]:
 
 
 def listed(classes: NDArray[Any]) -> str:
-    """Return labels for a message, a dozen at most."""
+    """Return at most a dozen labels as text for a message."""
     return ", ".join(map(repr, classes[:_MOST_LISTED].tolist())) + " …" * (len(classes) > _MOST_LISTED)
 
 
@@ -271,12 +271,12 @@ def labels_of(source: Source, y: ArrayLike | None, *, owner: str = "This estimat
     Raises
     ------
     DataError
-        If there are none, not one for each record, or other things than labels.
+        If there are no labels, their number is not that of the records, or they are not labels.
     """
     if y is None and source.labels is None:
         raise DataError(
             f"{source.name} has no labels of its own. {owner} requires y to be passed, but the target y is None. "
-            "Labels of their own have the named data sets, .npz files with a y, and folders of a folder for each label."
+            "Named data sets, .npz files with an array y, and image folders with one folder per label have labels."
         )
     try:
         labels = column_or_1d(source.named_labels if y is None else y, warn=True)

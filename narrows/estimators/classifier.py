@@ -1,4 +1,4 @@
-"""Classification: an encoder that first learns to restore, then gets labels."""
+"""Classification: an encoder trained first to restore records, then to predict their labels."""
 
 from __future__ import annotations
 
@@ -57,42 +57,41 @@ __all__ = ["AutoencoderClassifier"]
 
 
 class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[misc]
-    """Classes of records, by an encoder with a softmax on top of its code.
+    """Classifies records by a softmax on top of an autoencoder's code.
 
-    First the encoder learns without labels: by the autoencoder's ``pretraining``, or where it has none as part of the
-    whole autoencoder. Then encoder and softmax are trained together for the labels, by cross-entropy:
+    The encoder is first trained without labels: by the autoencoder's ``pretraining`` if it has one, otherwise with the
+    whole autoencoder. Then encoder and softmax are trained together on the labels, by cross-entropy:
     p(c | x) = softmax(W z + b)_c, z = encoder(x). With `narrows.recipe("sda")` these are the stacked denoising
     autoencoders of Vincent et al. (2010) and of the Theano tutorials.
 
     Parameters
     ----------
     autoencoder : Autoencoder, optional
-        Unfitted: its parts, and how it is trained. None: two dense layers of 256 units, pretrained layer by layer.
-        Seed, device, precision and validation data are the classifier's, whatever the autoencoder has.
+        An unfitted autoencoder: its parts and its training. None: two dense layers of 256 units, pretrained layer by
+        layer. Seed, device, precision and validation data of the classifier replace those of the autoencoder.
     pretrain : bool
-        Learn without labels first; else the weights start at random.
+        Train without labels first; otherwise the weights start at random.
     training : Training, optional
-        How to train for the labels; also the device, and the precision of the weights.
+        Settings of the training on labels, and device and precision of the weights.
     random_state : int, RandomState or None
-        Where all randomness comes from.
+        Source of all randomness.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels there are, sorted.
+        The sorted labels.
     range_ : (float, float)
-        The least and the largest training value. Records on another scale are warned of, with a
-        `narrows.errors.RangeWarning`.
+        Smallest and largest training value. Records on another scale cause a `narrows.errors.RangeWarning`.
     chain_ : Chain
-        The autoencoder's parts; of these the encoder was trained for the labels.
+        The autoencoder's parts. Only the encoder was trained on the labels.
     record_ : "image" or "vector"
-        What the autoencoder took the records for.
+        What the autoencoder treated the records as.
     coef_, intercept_ : ndarray of shape (n_classes, n_latent), (n_classes,)
         W and b.
     history_ : list of dict
-        One row for each epoch of training for the labels; losses in nats.
+        One row for each epoch of training on the labels; losses in nats.
     pretraining_history_ : list of dict
-        The same for what came before, told apart by ``stage``.
+        The same for the stages before; ``stage`` names the stage.
 
     Examples
     --------
@@ -137,11 +136,11 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         X : array_like of shape (n, *shape), path, name or Source
             The records.
         y : array_like of shape (n,), optional
-            Their labels: numbers or strings. Named data sets and folders may bring their own.
+            Their labels: numbers or strings. Named data sets and folders may have their own.
         unlabelled : array_like, path, name or Source, optional
-            More records of the same kind, from which to learn before the labels come.
+            More records of the same kind, for the training without labels.
         validation : pair of records and labels, optional
-            What to measure the validation loss on, instead of ``training.validation``'s share of X.
+            Records on which the validation loss is measured, instead of the share ``training.validation`` of X.
         watcher, checkpoint, resume
             As for `Autoencoder.fit`.
 
@@ -226,7 +225,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
             return None, None
         if not isinstance(validation, tuple) or len(validation) != 2:
             raise InvalidParameterError(
-                "The 'validation' of AutoencoderClassifier must be a pair: records, and their labels."
+                "The 'validation' of AutoencoderClassifier must be a pair of records and their labels."
             )
         source = self._open(validation[0], reset=False, advice=TRAIN_ON_FINITE)
         return source, self._positions(labels_of(source, validation[1]))
@@ -245,7 +244,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         return chosen
 
     def score(self, X: Data, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> float:
-        """Return the share of records that are classified rightly."""
+        """Return the share of records that are classified correctly."""
         check_is_fitted(self)
         source = self._open(X, reset=False)
         return float(accuracy_score(labels_of(source, y), self.predict(source), sample_weight=sample_weight))
@@ -266,8 +265,8 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         for name, unused in (("conditional", False), ("residual", None)):
             if getattr(self.autoencoder, name) != unused:
                 raise InvalidParameterError(
-                    f"The autoencoder of AutoencoderClassifier must have {name}={unused!r}, which a classifier has no "
-                    f"use for. Got {getattr(self.autoencoder, name)!r}."
+                    f"The autoencoder of AutoencoderClassifier must have {name}={unused!r}, since a classifier does "
+                    f"not use it. Got {getattr(self.autoencoder, name)!r}."
                 )
         return self.autoencoder
 
@@ -294,7 +293,7 @@ class _Classifier(Uncoupled, nn.Module):
         return super().train(mode)
 
     def loss(self, batch: Labelled, generator: Generator | None = None) -> _LabelLoss:
-        """Return −log p(label | record); with a generator, of records damaged as the chain's corruption does it."""
+        """Return −log p(label | record); with a generator, the chain's corruption is applied to the records first."""
         (chain,) = self.chain
         x = chain.damage(chain.prepare(batch.records), generator)
         z = self.bottleneck(self.encoder(x), generator).z
@@ -308,13 +307,13 @@ def _stages_without_labels(
     stages = pretraining_stages(params, chain, records)
     if stages:
         return stages
-    # What it stops by, if it does, are the records that the labels are validated on.
+    # Early stopping uses the records on which the labels are validated.
     to_stop_by = held_out.unlabelled if isinstance(held_out, LabelledRecords) else None
     return [chain_stage(params, chain, records, to_stop_by, name="restoring")]
 
 
 def _softmax_layer(chain: Chain, n_classes: int) -> nn.Linear:
-    """Return an untrained layer under which all classes are equally probable."""
+    """Return an untrained layer that gives all classes the same probability."""
     layer = undrawn(nn.Linear, math.prod(chain.bottleneck.z_shape), n_classes)
     assert isinstance(layer, nn.Linear)
     nn.init.zeros_(layer.weight)
@@ -323,9 +322,9 @@ def _softmax_layer(chain: Chain, n_classes: int) -> nn.Linear:
 
 
 def _together(records: Records, source: Source, unlabelled: Source | None) -> Records:
-    """Return all records to learn from without labels: those of the source to train on, and the unlabelled."""
+    """Return all records for the training without labels: those of the source, and the unlabelled ones."""
     if unlabelled is None:
         return records
     if unlabelled.dtype != source.dtype:
-        raise DataError(f"The unlabelled data are {unlabelled.dtype}, the others {source.dtype}. Convert one of them.")
+        raise DataError(f"The unlabelled data are {unlabelled.dtype}, the others {source.dtype}: convert one of them.")
     return JoinedRecords([records, Records(unlabelled.values, records.device)])

@@ -1,4 +1,4 @@
-"""What "auto" means: the parts that suit the data, chosen for time to quality."""
+"""Chooses the parts for "auto": those that reach good quality on the data in the shortest time."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ from narrows.records import Image, ImageLayout, Schema, Vector
 
 __all__ = ["choose_parts"]
 
-# Up to here one wide matrix learns an image sooner than convolutions do: 64×64 in colour and an alpha channel.
+# Up to this many values one wide matrix learns an image faster than convolutions: 64×64 with four channels.
 _LARGEST_DENSE_IMAGE = 16_384
-# Up to here 32 numbers will do, beyond it 128.
+# Up to this many values 32 latent dimensions suffice, beyond it 128.
 _LARGEST_SMALL_RECORD = 4096
-# Up to here a linear path takes 16 MiB in encoder and decoder each.
+# A linear path with this many weights takes 16 MiB in the encoder and 16 MiB in the decoder.
 _MOST_PATH_WEIGHTS = 2**22
-# From this height and width on, an image has room for kernels.
+# Smallest height and width for convolutions.
 _SMALLEST_CONVOLVED_IMAGE = 8
-# From this height and width on, strided convolutions make smaller files than dense layers.
+# Smallest height and width at which strided convolutions make smaller files than dense layers.
 _SMALLEST_STRIDED_IMAGE = 16
-# For small files: channels of a map after two stages, and how many times as many with each stage more. Those of a
+# For small files: channels of a map after two stages, and the factor for each further stage. The channels of a
 # codeword cost nothing in the file.
 _CODEC_CHANNELS = {"rounded": (8, 4), "vector-quantised": (16, 2)}
-# Height or width at which the stages of a convolutional network end.
+# A convolutional network has no further stage at this height or width.
 _LAST_GRID = 16
 
 
 def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Columns) -> Parts:
-    """Return the parts that an autoencoder's parameters mean for records of a schema.
+    """Return the parts for an autoencoder's parameters and the schema of its records.
 
     Parameters
     ----------
     params : mapping
-        As `Autoencoder.get_params` returns them: parts by value, by name, or "auto".
+        The result of `Autoencoder.get_params`: parts by value, by name, or "auto".
     schema : Schema
         What a record is.
     columns : Columns
-        What their values look like: decides the units in which they are trained on, where these are "auto".
+        Statistics of the values. They decide the preprocessing where that is "auto".
 
     Raises
     ------
@@ -58,7 +58,7 @@ def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Columns) ->
         If a parameter has a value that is not allowed, or two parts cannot be combined.
     """
     owner = "Autoencoder"
-    if params["record"] == "vector":  # everything is chosen as for a vector of as many values
+    if params["record"] == "vector":  # all parts are chosen for a vector with the same number of values
         schema = Vector((math.prod(schema.shape),), schema.dtype)
     n_latent = check(owner, "n_latent", params["n_latent"], optional(Whole(1)))
     likelihood = (
@@ -73,7 +73,7 @@ def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Columns) ->
     corruption = None if params["corruption"] is None else as_part(Corruption, params["corruption"])
     penalties = check(owner, "penalties", params["penalties"], Many(OneOf(Penalty)))
     if _is_auto(params["network"]):
-        # Where values end at 0 and 1, so does a decoder; a Bernoulli likelihood wants logits and ends there by itself.
+        # Values in [0, 1] get a decoder whose output is in [0, 1], except a Bernoulli likelihood, which takes logits.
         is_unit = [part.name for part in preprocessing] == ["unit-scale"] and likelihood.name != "bernoulli"
         restores_only = (corruption, penalties, params["pretraining"], params["conditional"]) == (None, (), None, False)
         has_path = restores_only and bottleneck.name == "plain" and likelihood.name != "bernoulli"
@@ -89,7 +89,7 @@ def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Columns) ->
         network = as_part(Network, params["network"])
         if params["record"] == "vector" and network.for_images:
             raise InvalidParameterError(
-                f"The network '{network.name}' is for images, and the records are taken for vectors. "
+                f"The network '{network.name}' is for images, but the records are treated as vectors. "
                 "Set network='dense', or record='image'."
             )
     if n_latent is None and getattr(network, "code_channels", None) is None:
@@ -118,22 +118,22 @@ def _auto_network(
     is_unit: bool,
     has_path: bool,
 ) -> Network:
-    """Return the network for a bottleneck: for files, beside a linear path, or on its own.
+    """Return the network for a bottleneck: one for small files, one with a linear path, or one without.
 
     Parameters
     ----------
     schema : Schema
         What a record is.
     n_latent : int or None
-        Length of the code, if it was set.
+        Latent dimension, if it was set.
     bottleneck : Bottleneck
-        What stands between encoder and decoder.
+        The layer that makes the code.
     columns : Columns
-        What the values look like.
+        Statistics of the values.
     is_unit : bool
-        Whether the decoder's output is to end at 0 and 1.
+        Whether the decoder's output is limited to [0, 1].
     has_path : bool
-        Whether there is to be a linear path where the code is not one for files.
+        Whether a network that is not for small files has a linear path.
     """
     if bottleneck.name in _CODEC_CHANNELS:
         return _codec_network(schema, n_latent, "sigmoid" if is_unit else "identity", _CODEC_CHANNELS[bottleneck.name])
@@ -190,7 +190,7 @@ def _width(shape: tuple[int, ...]) -> int:
 
 
 def _path_fits(shape: tuple[int, ...], n_latent: int | None) -> bool:
-    """Return whether a linear path is small beside the memory and the time that records of a shape take."""
+    """Return whether a linear path for records of a shape has an acceptable size."""
     n_values = math.prod(shape)
     length = _n_latent(shape) if n_latent is None else n_latent
     return n_values <= _LARGEST_DENSE_IMAGE and n_values * length <= _MOST_PATH_WEIGHTS
@@ -203,7 +203,7 @@ def _layout(schema: Schema, *, least: int) -> ImageLayout | None:
 
 
 def _n_latent(shape: tuple[int, ...]) -> int:
-    """Return a quarter of the values, at most 32 numbers, and more only for large images."""
+    """Return the default latent dimension: a quarter of the values, at most 32, or more for large images."""
     n_values = math.prod(shape)
     return min(max(n_values // 4, 1), 32 if n_values <= _LARGEST_SMALL_RECORD else 128)
 
@@ -215,7 +215,7 @@ def _preprocessing(schema: Schema, columns: Columns) -> tuple[Preprocessing, ...
     if columns.are_bounded:
         return (UnitScale(),)
     if len(shape) > 1:
-        return (Standardise(per_value=False),)  # the values of an image or a field share a unit
+        return (Standardise(per_value=False),)  # all values of an image or a field have one unit
     if columns.are_of_one_kind:
         return (MeanRemoval(), Standardise(per_value=False))
-    return (Standardise(per_value=True),)  # columns in units of their own
+    return (Standardise(per_value=True),)  # each column has its own unit

@@ -1,4 +1,4 @@
-"""The training of an autoencoder: what `Autoencoder.fit` does between checking its arguments and measuring."""
+"""The training of an autoencoder: the part of `Autoencoder.fit` between checking arguments and measuring artefacts."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ CONDITIONAL = "This conditional model"
 
 @dataclass(frozen=True)
 class LabelledSource:
-    """Records, and for conditional models their classes.
+    """Records and, for conditional models, their classes.
 
     Attributes
     ----------
@@ -65,18 +65,18 @@ class LabelledSource:
 
 @dataclass(frozen=True)
 class Split:
-    """The records of a run: those it trains on, and those it validates on.
+    """The records of a run: those for training and those for validation.
 
     Attributes
     ----------
     everything : Records
-        All that were given to train on, on the device; the others share their values.
+        All training records, on the device; the other attributes share their values.
     rows : ndarray of int, or None
-        Which of these the run trains on. None: all.
+        The rows that the run trains on. None: all.
     held_out : Records or None
-        What it validates on, with labels where there are any.
+        The validation records, with labels where there are any.
     is_by_default : bool
-        Whether records were held out though nobody asked for it. From these PCA may learn as well.
+        Whether records were held out by default, not by request. PCA may learn from those as well.
     """
 
     everything: Records
@@ -88,18 +88,18 @@ class Split:
     def of(
         cls, data: LabelledSource, validation: LabelledSource | None, settings: Training, seed: int, *, by_default: bool
     ) -> Self:
-        """Hold out records to validate on, unless there are some already.
+        """Hold out records for validation, unless validation records were given.
 
         Parameters
         ----------
         data, validation : LabelledSource
-            The records given to train on, and those given to validate on.
+            The records given for training, and those given for validation.
         settings : Training
-            What share is held out, and on which device the records live.
+            The share that is held out, and the device of the records.
         seed : int
-            What the records held out are drawn from.
+            Seed of the draw of held-out records.
         by_default : bool
-            Whether some are held out where no share was asked for.
+            Whether a default share is held out where no share was requested.
         """
         device = resolve_device(settings)
         everything = Records(data.source.values, device)
@@ -114,26 +114,26 @@ class Split:
 
     @property
     def records(self) -> Records:
-        """What the run trains on, without labels."""
+        """The training records without labels."""
         return self.everything.only(self.rows)
 
     @property
     def rows_for_pca(self) -> NDArray[np.int64] | None:
-        """Which of all records PCA may learn from; None: all."""
+        """The rows that PCA may learn from; None: all."""
         return None if self.is_by_default else self.rows
 
 
 def open_for_training(
     model: Autoencoder, X: Data, y: ArrayLike | None, validation: Data | tuple[Data, ArrayLike] | None
 ) -> tuple[LabelledSource, LabelledSource | None]:
-    """Return the records to train on and those to validate on; the model learns their shape and its classes."""
+    """Return the records for training and for validation; the model learns their shape and classes."""
     source = model._open(X, reset=True, advice=TRAIN_ON_FINITE)
     check("Autoencoder", "conditional", model.conditional, Flag())
     labels, held_out_labels = None, None
     if model.conditional:
         model.classes_, labels = np.unique(labels_of(source, y, owner=CONDITIONAL), return_inverse=True)
         if model.residual is not None:
-            raise InvalidParameterError("A conditional model makes no archives: set residual=None.")
+            raise InvalidParameterError("A conditional model cannot write archives: set residual=None.")
     if validation is None:
         return LabelledSource(source, labels), None
     x, of_x = validation if model.conditional and isinstance(validation, tuple) else (validation, None)
@@ -146,7 +146,7 @@ def open_for_training(
 def described(
     data: LabelledSource, validation: LabelledSource | None
 ) -> tuple[dict[str, Source | None], dict[str, NDArray[np.int64] | None]]:
-    """Return what identifies a run: its records and its labels."""
+    """Return a description of records and labels that identifies a run."""
     held_out, its_labels = (None, None) if validation is None else (validation.source, validation.labels)
     return {"data": data.source, "validation data": held_out}, {"labels": data.labels, "validation labels": its_labels}
 
@@ -162,14 +162,14 @@ def train_model(
     seed: int,
     **run: Any,
 ) -> tuple[FittedModel, TrainingRecords]:
-    """Train what an autoencoder's parameters mean.
+    """Train the model that an autoencoder's parameters describe.
 
     Parameters
     ----------
     params : mapping
-        As `Autoencoder.get_params` returns them.
+        The result of `Autoencoder.get_params`.
     data, validation : LabelledSource
-        The records to train on, and those to validate on.
+        The records for training and for validation.
     schema : Schema
         What a record is.
     scale : Trained
@@ -177,16 +177,16 @@ def train_model(
     classes : ndarray or None
         The labels of a conditional model.
     seed : int
-        Where all randomness comes from.
+        Seed of all randomness.
     **run
-        ``watcher``, ``checkpoint`` and ``resume``, as `narrows.training.train` takes them.
+        The arguments ``watcher``, ``checkpoint`` and ``resume`` of `narrows.training.train`.
 
     Returns
     -------
     model : FittedModel
         Without artefacts.
     records : TrainingRecords
-        What it was trained on, without what was held out.
+        The training records, without those held out.
     """
     settings, source, labels = resolve_training(params["training"]), data.source, data.labels
     parts = parts_for(params, source, schema, seed, n_classes=0 if classes is None else len(classes))
@@ -206,7 +206,7 @@ def train_model(
     histories = train(stages, everything, seed=seed, threads=settings.threads, **run)
     history = histories[len(pretraining)]
     is_auto = isinstance(params["network"], str) and params["network"] == "auto"
-    with one_openmp_thread():  # how sums are cut among threads decides their last bits
+    with one_openmp_thread():  # the last bits of a sum depend on how threads share it
         comparison, kept_chain = choose(
             chain, learned_from, apart.held_out, is_auto=is_auto, settings=settings, source=source, seed=seed
         )
@@ -233,7 +233,7 @@ def train_model(
 
 
 def _kept_epoch(stage: Stage, history: Sequence[Epoch]) -> Kept:
-    """Return the epoch whose weights the training loop kept: the best on validation if it keeps that, or the last."""
+    """Return the epoch whose weights the training loop kept: the best on validation, or the last."""
     keeps_best = stage.keep_best or stage.settings.patience is not None
     kept, lowest = history[-1], math.inf
     for row in history if keeps_best else ():
@@ -243,7 +243,7 @@ def _kept_epoch(stage: Stage, history: Sequence[Epoch]) -> Kept:
 
 
 def _kept_linear(chain: Chain, records: Records, apart: Split, settings: Training) -> Kept:
-    """Return the losses of a linear autoencoder that was kept."""
+    """Return the losses of a linear autoencoder that was kept instead of the network."""
     most = most_workers(settings.threads) if records.device.type == "cpu" else 1
     with one_openmp_thread(), Workers(most) as workers:
         loss = mean_loss(chain, records, workers)

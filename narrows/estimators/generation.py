@@ -34,21 +34,21 @@ class Generation(LearnedAttributes):
     ) -> NDArray[Any]:
         """Return n new records (n, *shape), in the units of the training data.
 
-        What the decoder makes of codes that are drawn: from the prior N(0, I), where the model was trained to have its
-        codes there (variational models, and those with the penalty ``mmd``), else from `density_`.
+        Codes are drawn and decoded. They come from the prior N(0, I) where training drew the codes towards it
+        (variational models, and those with the penalty ``mmd``), otherwise from `latent_density_`.
 
         Parameters
         ----------
         n : int
-            How many.
+            Number of records.
         y : label, or array_like of shape (n,), optional
-            Of a conditional model: which labels they are to have. None: one label after the other, all equally often.
+            The labels of the new records, for conditional models. None: each label in turn, all equally often.
         source : "auto", "prior" or "density"
-            What the codes are drawn from.
+            The distribution of the codes.
         noise : bool
             Draw from the likelihood p(x | z); otherwise records are its means.
         random_state : int, RandomState or None
-            What is drawn comes from it.
+            Source of the draws.
         dtype : dtype, optional
             As for `reconstruct`.
 
@@ -91,15 +91,15 @@ class Generation(LearnedAttributes):
         Raises
         ------
         InvalidParameterError
-            If a conditional model gets no labels, or another one gets some.
+            If a conditional model gets no labels, or another model gets labels.
         """
         if not self.chain_.parts.n_classes:
             if y is not None:
-                raise InvalidParameterError("The model was trained without labels (conditional=False): it knows none.")
+                raise InvalidParameterError("The model was trained without labels (conditional=False): leave them out.")
             return None
         if y is None:
             raise InvalidParameterError(
-                f"The model is told a label beside each code. Say which (y, --label): {listed(self.classes_)}."
+                f"The model decodes each code with a label. Pass one (y, --label): {listed(self.classes_)}."
             )
         labels = np.full(n, y) if np.ndim(y) == 0 else np.asarray(y)
         return self.classes_of(Source(np.zeros((n, 1)), name="y"), labels)

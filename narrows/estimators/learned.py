@@ -36,12 +36,12 @@ class LearnedAttributes(RecordsEstimator):
 
     @property
     def n_latent_(self) -> int:
-        """Numbers in the code of a record."""
+        """The latent dimension: how many numbers a code has."""
         return self.model_.n_latent
 
     @property
     def comparison_(self) -> Comparison | None:
-        """The network beside PCA, on records held out."""
+        """The network compared with PCA on held-out records."""
         return self.model_.comparison
 
     @property
@@ -66,12 +66,12 @@ class LearnedAttributes(RecordsEstimator):
 
     @property
     def codec_(self) -> FrozenCodec:
-        """The decoder in whole numbers, which restores archives to the same bytes everywhere.
+        """The decoder in integer arithmetic, which restores archives to the same bytes on every machine.
 
         Raises
         ------
         NotFreezableError, NotMeasuredError
-            If the decoder cannot be turned into integer arithmetic, or that was not tried; says why.
+            If the decoder cannot be turned into integer arithmetic, or the codec was not measured; gives the reason.
         """
         check_is_fitted(self)
         return self.model_.artefact(ArchiveCodec).codec
@@ -83,7 +83,7 @@ class LearnedAttributes(RecordsEstimator):
         return self.model_.artefact(ArchiveCodec).why_not if has_codec else self.model_.why_missing(ArchiveCodec.name)
 
     def quantise(self, X: Data, quality: int | None = None) -> NDArray[np.int32]:
-        """Return the whole numbers that stand for records in archives, of shape (n, n_symbols).
+        """Return the symbols that archives store for records: whole numbers of shape (n, n_symbols).
 
         Parameters
         ----------
@@ -95,9 +95,9 @@ class LearnedAttributes(RecordsEstimator):
         Raises
         ------
         NotFreezableError
-            If the model has no integer decoder that could restore them.
+            If the model has no integer decoder.
         InvalidParameterError
-            If it has no such quality.
+            If the model has no such quality.
         """
         from narrows.codec.freezing.calibration import to_symbols
 

@@ -26,23 +26,23 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Any:
     Parameters
     ----------
     path : path-like
-        As the estimator's ``save`` wrote it.
+        A file written by an estimator's ``save``.
     device : "auto", "cpu" or "cuda"
-        Where it is to work.
+        Device of the estimator.
 
     Raises
     ------
     DataNotFoundError
         If there is no such file.
     ModelFileError
-        If the file is no model, is damaged, or was written by a newer narrows.
+        If the file is not a model, is damaged, or was written by a newer narrows.
     """
     fitted = read_model(path)
     try:
         estimator = _build(fitted.kind, dict(fitted.parameters))
         training = resolve_training(estimator.training)
         fitted = replace(fitted, parameters=clone(estimator).get_params(deep=False))
-    except Exception as error:  # whatever a header that lies leads to
+    except Exception as error:  # any error that a forged header can cause
         raise ModelFileError(f"{path} is a narrows model that cannot be rebuilt: {error}") from error
     if device != "auto" or estimator.training is not None:
         estimator.training = training.set_params(device=device)

@@ -1,4 +1,4 @@
-"""What the parameters of an autoencoder may be, and how options inside them are changed."""
+"""The allowed values of an autoencoder's parameters, and changes of the options inside them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _option_names(parts: list[Any]) -> list[str]:
 
 
 def artefacts_of(value: str | Sequence[str]) -> tuple[str, ...]:
-    """Return the names of the artefacts that a parameter 'artefacts' means, in the order in which they are measured.
+    """Return the names of the artefacts that a parameter 'artefacts' selects, in the order in which they are measured.
 
     Raises
     ------

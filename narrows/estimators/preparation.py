@@ -1,4 +1,4 @@
-"""What a fit trains, and in which stages."""
+"""The untrained parts of a fit, and the stages that train them."""
 
 from __future__ import annotations
 
@@ -51,16 +51,16 @@ _FEW, _ENOUGH = 20, 2000
 
 
 def parts_for(params: Mapping[str, Any], source: Source, schema: Schema, seed: int, *, n_classes: int = 0) -> Parts:
-    """Return the parts that an autoencoder's parameters mean for these data."""
+    """Return the parts for an autoencoder's parameters and these data."""
     return replace(choose_parts(params, schema, Columns.of(source.values, seed)), n_classes=n_classes)
 
 
 def new_chain(parts: Parts, settings: Training, source: Source, records: Records, seed: int) -> Chain:
-    """Return an untrained chain, prepared for the records to train on."""
+    """Return an untrained chain, prepared for the training records."""
     precision = torch.float64 if settings.precision == "float64" else torch.float32
     chain = Chain(parts, source.shape, source.dtype, generator(seed, Stream.WEIGHTS))
     chain = chain.to(resolve_device(settings), precision)
-    with one_openmp_thread():  # how sums are cut among threads decides their last bits
+    with one_openmp_thread():  # the last bits of a sum depend on how threads share it
         chain.prepare_for(records.batches)
     return chain
 
@@ -70,7 +70,7 @@ def pretraining_stages(params: Mapping[str, Any], chain: Chain, records: Records
     pretraining = as_optional_part(Pretraining, params["pretraining"])
     if pretraining is not None and chain.parts.n_classes:
         raise InvalidParameterError(
-            "Layers are trained one by one without labels. Set pretraining=None, or conditional=False."
+            "Layer-wise pretraining does not use labels. Set pretraining=None, or conditional=False."
         )
     return [] if pretraining is None else pretraining.stages(chain, records)
 
@@ -83,9 +83,9 @@ def chain_stage(
     Raises
     ------
     InvalidParameterError
-        If training is to stop early, and nothing is held out to stop by.
+        If early stopping is set without validation records.
     DataError
-        If values held out lie outside the likelihood's support.
+        If held-out values lie outside the likelihood's support.
     """
     settings = resolve_training(params["training"])
     check_patience(settings, held_out)
@@ -97,7 +97,7 @@ def chain_stage(
 
 
 def check_patience(settings: Training, held_out: Records | None) -> None:
-    """Refuse early stopping where there is nothing to stop by."""
+    """Refuse early stopping without validation records."""
     if settings.patience is not None and held_out is None:
         raise InvalidParameterError(
             "Early stopping by 'patience' needs validation data. Set training__validation=0.1, or pass validation=."
@@ -105,7 +105,7 @@ def check_patience(settings: Training, held_out: Records | None) -> None:
 
 
 def rows_by_stage(stages: Sequence[Stage], histories: Sequence[Sequence[Epoch]]) -> list[dict[str, Any]]:
-    """Return one row for each epoch of some stages, which are told apart by ``stage``."""
+    """Return one row for each epoch of some stages; ``stage`` names the stage."""
     return [
         {"stage": stage.name, **row.to_json()}
         for stage, history in zip(stages, histories, strict=True)
@@ -114,7 +114,7 @@ def rows_by_stage(stages: Sequence[Stage], histories: Sequence[Sequence[Epoch]])
 
 
 def whole(**modules: nn.Module | None) -> nn.Module:
-    """Return what a checkpoint keeps: the modules there are as one, by their names if they are several."""
+    """Return the modules that a checkpoint keeps, as one module; several are kept by name."""
     there = {name: module for name, module in modules.items() if module is not None}
     return next(iter(there.values())) if len(there) == 1 else nn.ModuleDict(there)
 
@@ -125,37 +125,37 @@ def labelled(records: Records, labels: NDArray[np.int64] | None) -> Records:
 
 
 def n_held_out(settings: Training, n: int, *, by_default: bool) -> int:
-    """Return how many of n training records are held out to validate on.
+    """Return how many of n training records are held out for validation.
 
     Parameters
     ----------
     settings : Training
-        What share was asked for.
+        The share that was requested.
     n : int
-        How many records there are.
+        Number of records.
     by_default : bool
-        Whether some are held out where no share was asked for.
+        Whether a default share is held out where no share was requested.
 
     Raises
     ------
     InvalidParameterError
-        If the share that was asked for leaves nothing on either side.
+        If the requested share leaves no record for training or for validation.
     """
     share = settings.validation
     if share is None:
         return min(max(n // 10, _FEW), n // 4, _ENOUGH) if by_default else 0
     if share > 0 and round(share * n) == 0:
         raise InvalidParameterError(
-            f"A validation share of {share:g} of {n} record{'s' if n != 1 else ''} is none. "
-            "Set a larger share, or 0 to validate on nothing."
+            f"A validation share of {share:g} of {n} record{'s' if n != 1 else ''} rounds to 0 records. "
+            "Set a larger share, or 0 for no validation."
         )
     if round(share * n) == n:
-        raise InvalidParameterError(f"A validation share of {share:g} leaves nothing of {n} records.")
+        raise InvalidParameterError(f"A validation share of {share:g} leaves no training records of {n}.")
     return round(share * n)
 
 
 def split(n: int, n_held_out: int, seed: int) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
-    """Draw which of n records to train on and which to hold out for validation; None, None: train on all."""
+    """Draw which of n records are for training and which for validation; None, None: all are for training."""
     if n_held_out == 0:
         return None, None
     order = rng(seed, Stream.HELD_OUT).permutation(n)

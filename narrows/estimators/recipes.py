@@ -1,6 +1,6 @@
-"""Every named autoencoder, a few lines each: a recipe is a function that returns one, unfitted.
+"""The named autoencoders: a recipe is a function that returns an unfitted one.
 
-The settings of a recipe that reproduces a publication are that publication's. Anything can be changed by name::
+A recipe that reproduces a publication has the settings of that publication. Every setting can be changed by name::
 
     narrows.recipe("dense", n_latent=16, training__epochs=10)
 """
@@ -29,12 +29,12 @@ __all__ = ["RECIPES", "recipe"]
 Recipe = Callable[[], Autoencoder]
 RECIPES: dict[str, Recipe] = {}
 
-# The scale at which minus the log-likelihood is the summed squared error, but for a constant.
+# At this scale minus the log-likelihood is the summed squared error plus a constant.
 _SUM_OF_SQUARES = Normal(scale=math.sqrt(0.5))
 
 
 def recipe(name: str, **changes: Any) -> Autoencoder:
-    """Return the autoencoder of that name, unfitted.
+    """Return an unfitted autoencoder by the name of its recipe.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def recipe(name: str, **changes: Any) -> Autoencoder:
 
 
 def summary(name: str) -> str:
-    """Return what a recipe is, in one line."""
+    """Return the one-line description of a recipe."""
     return (inspect.getdoc(RECIPES[name]) or "").partition("\n")[0]
 
 
@@ -73,7 +73,7 @@ def _named(name: str) -> Callable[[Recipe], Recipe]:
 
 @_named("auto")
 def auto() -> Autoencoder:
-    """Chosen for the data's kind and size, tuned for time to quality."""
+    """Parts chosen by the kind and size of the data, tuned for good quality in short time."""
     return Autoencoder()
 
 
@@ -100,8 +100,8 @@ def deep_tied() -> Autoencoder:
 @_named("dense")
 def dense() -> Autoencoder:
     """Document 1: three relu layers down to 32 numbers and three back, cross-entropy."""
-    # The document leaves open where biases start. At zero, 2 to 8 of the 32 relu units of the code die in the first
-    # epochs, here as in Keras: a decoder that starts at grey pulls everything down.
+    # The document does not give the initial biases. With zeros, 2 to 8 of the 32 relu units of the code die in the
+    # first epochs, here as in Keras: the decoder starts at grey, and its gradients push all units down.
     return Autoencoder(
         n_latent=32,
         network=Dense(widths=(128, 64), code_activation="relu", code_bias=1.0, start_at_mean=True),
@@ -114,8 +114,8 @@ def dense() -> Autoencoder:
 @_named("da")
 def da() -> Autoencoder:
     """Document 2: a denoising autoencoder, 500 sigmoid units with tied weights, masking corruption, cross-entropy."""
-    # The tutorial's program draws its weights from NumPy's RandomState(123), takes the images in their order and has
-    # them divided by 256, so that without corruption nothing in its run is random. It trains on 50,000 images.
+    # The tutorial's program draws its weights from NumPy's RandomState(123), reads the images in order and divides
+    # them by 256, so its run without corruption is deterministic. It trains on 50,000 images.
     network = Dense(widths=(), code_activation="sigmoid", tied=True, initialisation="glorot-sigmoid", theano_seed=123)
     return Autoencoder(
         n_latent=500,
@@ -132,8 +132,8 @@ def da() -> Autoencoder:
 @_named("sda")
 def sda() -> Autoencoder:
     """Document 2: stacked denoising autoencoders, 3×1000 sigmoid units with tied weights, trained layer by layer."""
-    # The layers, the corruption and the start of the weights are the tutorial's; steps of one image at a rate of 0.001
-    # would take it hours, steps of a hundred by Adam come as far in minutes.
+    # The layers, the corruption and the initial weights are the tutorial's. Its steps of one image at a learning rate
+    # of 0.001 take hours; Adam with batches of a hundred reaches the same loss in minutes.
     network = Dense(
         widths=(1000, 1000),
         activation="sigmoid",
@@ -154,7 +154,7 @@ def sda() -> Autoencoder:
 
 @_named("cvae")
 def cvae() -> Autoencoder:
-    """Document 3: a convolutional variational autoencoder of binarised images, two numbers a code."""
+    """Document 3: a convolutional variational autoencoder of binarised images, latent dimension 2."""
     return Autoencoder(
         n_latent=2,
         network=Convolutional(channels=(32, 64), head_channels=32, resampling="stride"),
@@ -168,7 +168,7 @@ def cvae() -> Autoencoder:
 @_named("vae")
 def vae() -> Autoencoder:
     """Burda et al. (2016): 784-200-200-50, images drawn anew as black and white each time."""
-    # The paper has tanh, and trains for 3,280 epochs in steps of 20 records. elu comes nearly as far in 250.
+    # The paper uses tanh and trains for 3,280 epochs with batches of 20. With elu, 250 epochs reach nearly the same.
     return Autoencoder(
         n_latent=50,
         network=Dense(widths=(200, 200), activation="elu", start_at_mean=True),
@@ -181,7 +181,7 @@ def vae() -> Autoencoder:
 
 @_named("conditional-vae")
 def conditional_vae() -> Autoencoder:
-    """Sohn et al. (2015): a variational autoencoder that is told each record's label, to generate a chosen one."""
+    """Sohn et al. (2015): a variational autoencoder conditioned on labels; generates records of a chosen label."""
     return Autoencoder(
         n_latent=10,
         network=Dense(widths=(512, 256), activation="silu", start_at_mean=True),
@@ -195,7 +195,7 @@ def conditional_vae() -> Autoencoder:
 
 @_named("beta-vae")
 def beta_vae() -> Autoencoder:
-    """Higgins et al. (2017): a variational autoencoder that is charged four times for what its code says."""
+    """Higgins et al. (2017): a variational autoencoder whose Kullback-Leibler divergence has the weight 4."""
     return Autoencoder(
         n_latent=10,
         network=Dense(widths=(512, 256), activation="silu", start_at_mean=True),
@@ -208,7 +208,7 @@ def beta_vae() -> Autoencoder:
 
 @_named("vq-vae")
 def vq_vae() -> Autoencoder:
-    """Van den Oord et al. (2017): each vector of the code is one of 128, an image of 28×28 a map of 7×7 indices."""
+    """Van den Oord et al. (2017): 128 codewords; an image of 28×28 pixels becomes a map of 7×7 indices."""
     return Autoencoder(
         bottleneck=VectorQuantised(n_codes=128),
         likelihood=_SUM_OF_SQUARES.clone(),
@@ -218,7 +218,7 @@ def vq_vae() -> Autoencoder:
 
 @_named("wae")
 def wae() -> Autoencoder:
-    """Tolstikhin et al. (2018): a Wasserstein autoencoder, whose codes together are drawn to a normal distribution."""
+    """Tolstikhin et al. (2018): a Wasserstein autoencoder, whose codes are matched to a normal distribution."""
     return Autoencoder(
         n_latent=8,
         network=Dense(widths=(512, 256), activation="silu", output_activation="sigmoid", start_at_mean=True),
@@ -255,7 +255,7 @@ def vanilla() -> Autoencoder:
 
 @_named("conv")
 def conv() -> Autoencoder:
-    """Document 3: the same with strided convolutions of 32 and 64 channels and their transposes."""
+    """Document 3: the recipe simple with strided convolutions of 32 and 64 channels and their transposes."""
     return Autoencoder(
         n_latent=32,
         network=Convolutional(channels=(32, 64), resampling="stride", activation="silu"),
@@ -267,7 +267,7 @@ def conv() -> Autoencoder:
 
 @_named("conv-denoising")
 def conv_denoising() -> Autoencoder:
-    """Document 4: two convolutions of 32 channels with pooling, mirrored; takes away Gaussian noise of 0.5."""
+    """Document 4: two convolutions of 32 channels with pooling, mirrored; removes Gaussian noise of 0.5."""
     return Autoencoder(
         network=Convolutional(channels=(32,), code_channels=32, code_activation="relu"),
         likelihood="bernoulli",
@@ -291,7 +291,7 @@ def hinton2006() -> Autoencoder:
 
 @_named("codec")
 def codec() -> Autoencoder:
-    """For small files: a code of whole numbers, trained for the lowest rate at a wanted quality (train --psnr)."""
+    """For small files: a code of whole numbers, trained for the lowest rate at a requested quality (train --psnr)."""
     return Autoencoder(
         bottleneck=Rounded(),
         likelihood=ConstrainedNormal(psnr=25.0),
@@ -302,5 +302,5 @@ def codec() -> Autoencoder:
 
 @_named("lossless")
 def lossless() -> Autoencoder:
-    """For files that keep every bit of images, or a bound: a codec, and a causal network for each pixel."""
+    """For lossless or error-bounded files of images: a codec, and a causal network that predicts each pixel."""
     return codec().set_params(residual="causal")

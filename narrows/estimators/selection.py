@@ -1,4 +1,4 @@
-"""Whether a network has earned its place: it must restore records that it has not seen better than PCA does."""
+"""The choice between a trained network and PCA, by their errors on records that neither has seen."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def choose(
     source: Source,
     seed: int,
 ) -> tuple[Comparison | None, Chain]:
-    """Return how a trained chain compares with PCA, and the chain to keep: it, or a linear one where that is better.
+    """Return the comparison of a trained chain with PCA, and the chain to keep: the trained one, or a linear one.
 
-    Only a network that was chosen by "auto" (``is_auto``) is replaced. The linear chain that is kept has the
-    components of all records, those held out to choose by included. Codes that are drawn, rounded or sparse are not
-    compared: PCA does not restore from such codes.
+    Only a network that was chosen by "auto" (``is_auto``) is replaced. The linear chain has the components of all
+    records, including those held out for the choice. Drawn, rounded or sparse codes are not compared, since PCA has
+    no such codes.
     """
     chain.eval()
     network = chain.parts.network
     if not network.linear_path or network.is_linear or chain.parts.bottleneck.name != "plain":
         return None, chain
-    if held_out is None:  # by request, or because records are so few that a network is not to be trusted
+    if held_out is None:  # by request, or because there are too few records to trust a network
         is_by_request = not is_auto or settings.validation is not None
         return None, chain if is_by_request else linear_chain(chain, settings, source, records, seed).eval()
     comparison = compare_with_pca(chain, linear_chain(chain, settings, source, records, seed), held_out)
@@ -47,6 +47,6 @@ def choose(
 
 
 def linear_chain(chain: Chain, settings: Training, source: Source, records: Records, seed: int) -> Chain:
-    """Return a linear autoencoder with the principal components of records, the rest as in another chain."""
+    """Return a linear autoencoder with the principal components of records; other parts are those of a chain."""
     parts = replace(chain.parts, network=Dense(widths=(), linear_path=True))
     return new_chain(parts, settings, source, records, seed)

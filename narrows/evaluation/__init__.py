@@ -1,1 +1,1 @@
-"""How good a model is: numbers, what they are compared with, and the page that shows them."""
+"""Evaluation of models: metrics, baselines, and a report page."""

@@ -1,4 +1,4 @@
-"""How much of its codebook a vector-quantised model uses."""
+"""Measures how much of its codebook a vector-quantised model uses."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ __all__ = ["codebook_use"]
 
 
 def codebook_use(chain: Chain, values: NDArray[Any], labels: Labels = None) -> dict[str, float | None]:
-    """Measure how the codes of records spread over the codewords.
+    """Measure the distribution of records' codes over the codewords.
 
     Parameters
     ----------
     chain : Chain
-        Trained, with a vector-quantised bottleneck.
+        A trained chain with a vector-quantised bottleneck.
     values : ndarray of shape (n, *shape)
         Records in their stored dtype.
     labels : ndarray of int, shape (n,), optional
-        Classes of the records, for a chain that is told of them.
+        Classes of the records, for a conditional chain.
 
     Returns
     -------
     use : dict
-        ``codebook_perplexity``, exp(−Σ_k p_k log p_k) with p_k the share of all vectors that choose codeword k: as many
-        codewords, used equally, would say as much; and ``codewords_in_use``, how many are chosen at all.
+        ``codebook_perplexity``, exp(−Σ_k p_k log p_k) with p_k the share of all vectors that choose codeword k, an
+        effective number of codewords; and ``codewords_in_use``, how many codewords are chosen.
     """
     assert isinstance(chain.bottleneck, VectorQuantisedModule)
     indices = encode_unquantised(chain, values, labels).astype(np.int64)

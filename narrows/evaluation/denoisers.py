@@ -1,6 +1,6 @@
-"""What takes noise away without an autoencoder: a median filter, non-local means, and PCA.
+"""Denoisers to compare with: a median filter, non-local means, and PCA.
 
-Each takes noisy records and returns restored ones of the same shape, floats, in the same units.
+Each takes noisy records and returns restored floats of the same shape in the same units.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ def is_image(shape: tuple[int, ...]) -> bool:
 
 
 def median_filter(x: NDArray[Any], size: int = 3) -> NDArray[np.float64]:
-    """Replace each value by the median of its neighbours, ``size`` along every axis; records and channels stay apart.
+    """Replace each value by the median of its neighbours, ``size`` along every axis of each channel.
 
-    What lies beyond an edge is mirrored. `scipy.ndimage.median_filter` does the work; Tukey (1977), "Exploratory data
+    Values are mirrored at the edges. The filter is `scipy.ndimage.median_filter`; Tukey (1977), "Exploratory data
     analysis".
 
     Parameters
     ----------
     x : ndarray of shape (n, *shape)
-        Vectors are filtered along themselves, images along height and width.
+        Vectors are filtered along their axis, images along height and width.
     size : int
-        Neighbours along an axis, the value itself among them; odd.
+        Number of neighbours along an axis including the value itself; odd.
 
     Examples
     --------
@@ -55,25 +55,25 @@ def median_filter(x: NDArray[Any], size: int = 3) -> NDArray[np.float64]:
 def non_local_means(
     x: NDArray[Any], *, h: float, sigma: float, patch_size: int = 5, patch_distance: int = 6
 ) -> NDArray[np.float64]:
-    """Replace each pixel by a mean of pixels around whose patches look alike, weighed by how much they do.
+    """Replace each pixel by a mean of pixels around it, weighted by the similarity of their patches.
 
-    Buades, Coll and Morel (2005), "A non-local algorithm for image denoising", in the fast form of scikit-image.
+    Buades, Coll and Morel (2005), "A non-local algorithm for image denoising", in the fast version of scikit-image.
 
     Parameters
     ----------
     x : ndarray of shape (n, *shape)
-        Images; the channels of one share their weights.
+        Images; the channels of an image share the weights.
     h : float
-        How unlike patches may be: the larger, the smoother. 0 leaves the images alone.
+        Tolerance for differences of patches: a larger value gives smoother images, 0 changes nothing.
     sigma : float
-        Standard deviation of the noise that is expected in the difference of patches.
+        Expected standard deviation of the noise, which is discounted in the difference of patches.
     patch_size, patch_distance : int
-        Pixels along a patch, and how far away others are looked for.
+        Size of a patch, and largest distance between compared patches, in pixels.
 
     Raises
     ------
     DataError
-        If the records are no images.
+        If the records are not images.
     MissingPackageError
         If scikit-image is not installed.
     """
@@ -98,28 +98,28 @@ def non_local_means(
         "fast_mode": True,
         "channel_axis": None if axis is None else axis - 1,
     }
-    # It returns images without the axes along which they have a single pixel.
+    # It drops axes of length 1.
     return np.stack([denoise_nl_means(image, **how).reshape(image.shape) for image in x])
 
 
 def pca(x: NDArray[Any], components: PrincipalComponents, n_components: int) -> NDArray[np.float64]:
-    """Project records onto the first principal components of others, clean ones: x̂ = μ + V Vᵀ (x − μ).
+    """Project records onto the first principal components of clean records: x̂ = μ + V Vᵀ (x − μ).
 
     Parameters
     ----------
     x : ndarray of shape (n, *shape)
         The records.
     components : PrincipalComponents
-        Fitted to clean records in the same units; ``model.pca_`` to the training data.
+        PCA fitted to clean records in the same units, such as ``model.pca_``.
     n_components : int
-        How many of them are kept: the fewer, the less noise and the less of the record.
+        Number of components: fewer components keep less noise and less detail.
     """
     kept = components.first(n_components)
     return kept.decode(kept.encode(x)).reshape(x.shape)
 
 
 def _channel_axis(shape: tuple[int, ...]) -> int | None:
-    """Return where records (n, *shape) have their channels."""
+    """Return the axis of the channels of records (n, *shape)."""
     if not is_image(shape):
         return None
     return {"none": None, "last": 3, "first": 1}[ImageLayout.of(shape).axis]

@@ -1,9 +1,9 @@
-"""Noise added to clean records, and what a model takes away of it beside a median filter, non-local means and PCA.
+"""Compares a model with a median filter, non-local means and PCA at removing noise that is added to clean records.
 
-The noisy records and all restored ones are measured as people would have them: in the data's dtype, bytes as bytes.
+The noisy records and all restored ones are measured in the data's dtype: bytes are rounded and clipped.
 
-Every alternative works with those of its settings that are best for these very records, which nobody knows who has
-only the noisy ones: they are shown at their best. The model gets no such help.
+The settings of every alternative are those that are best for the clean records, which are unknown in practice: the
+alternatives are shown at their best. The model has no such advantage.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from narrows.parts.options import Real, check
 __all__ = ["add_noise", "compare_denoisers", "measure_denoisers", "psnr_db_of_records"]
 
 _BATCH = 256
-# What settings are chosen on, spread evenly over all records: so many of them, fewer where records are large.
+# Settings are chosen on a sample, evenly spaced over all records, with fewer records if they are large.
 _CHOSEN_ON = 100
 _CHOSEN_ON_VALUES = 2**17
-# Settings of non-local means that are tried: sigma and h as shares of the noise's, patches, and how far away they are.
-# Noise that is cut to a range is less than it says: less than sigma may be expected.
+# Settings of non-local means to try: sigma and h relative to the noise, patch sizes, and patch distances.
+# Clipping reduces the noise, so sigma may be smaller than the noise.
 _NON_LOCAL_MEANS = tuple(product((0.0, 0.5, 1.0), (0.2, 0.3, 0.4, 0.6, 0.8), ((3, 6), (5, 6), (5, 11))))
-_MOST_COMPONENTS = 100  # choices of how many components PCA keeps, ever further apart
+_MOST_COMPONENTS = 100  # numbers of PCA components to try, with growing distances
 
 OnRecords = Callable[[int, int], None]
 
@@ -49,26 +49,26 @@ OnRecords = Callable[[int, int], None]
 def add_noise(model: Autoencoder, X: Data, noise: float, random_state: Any = 0) -> NDArray[Any]:
     """Return records (n, *shape) with normal noise on every value, in their own units and dtype.
 
-    A record's noise does not depend on how many others there are.
+    A record's noise does not depend on the number of other records.
 
     Parameters
     ----------
     model : Autoencoder
-        Fitted; says what the units of the noise are.
+        A fitted model, whose preprocessing defines the units of the noise.
     X : array_like of shape (n, *shape), path, name or Source
         The clean records.
     noise : float
-        Standard deviation ≥ 0, in units of what the networks see: of pixels from 0 to 1 for bytes. Where the
-        preprocessing is ``unit-scale``, noisy values are cut to [0, 1].
+        Standard deviation ≥ 0, in preprocessed units: pixels from 0 to 1 for bytes. With the preprocessing
+        ``unit-scale``, noisy values are clipped to [0, 1].
     random_state : int, RandomState or None
-        What the noise is drawn from.
+        Source of the noise.
 
     Raises
     ------
     InvalidParameterError
-        If the noise is no number ≥ 0.
+        If the noise is not a number ≥ 0.
     ShapeMismatchError, NonFiniteDataError
-        If the records have another shape than the model's, or hold NaN or infinity.
+        If the records have another shape than the model's, or contain NaN or infinity.
     """
     source = _open(model, X)
     scale = check("add_noise", "noise", noise, Real(0))
@@ -85,28 +85,28 @@ def add_noise(model: Autoencoder, X: Data, noise: float, random_state: Any = 0) 
 def compare_denoisers(
     model: Autoencoder, clean: Data, noise: float, random_state: Any = 0, *, on_records: OnRecords | None = None
 ) -> dict[str, Any]:
-    """Add noise to clean records and measure what a model and its alternatives restore.
+    """Add noise to clean records, and measure how well a model and its alternatives remove it.
 
     Parameters
     ----------
     model : Autoencoder
-        Fitted, usually with ``corruption``.
+        A fitted model, usually trained with ``corruption``.
     clean : array_like of shape (n, *shape), path, name or Source
         The records, without noise.
     noise, random_state
         As for `add_noise`.
     on_records : callable, optional
-        Called with the number of records measured and of all.
+        Called with the number of records measured and the number of records.
 
     Returns
     -------
     comparison : dict
-        As `measure_denoisers` returns it.
+        The result of `measure_denoisers`.
 
     Raises
     ------
     InvalidParameterError, ShapeMismatchError, NonFiniteDataError
-        As `add_noise`.
+        As for `add_noise`.
 
     Examples
     --------
@@ -140,34 +140,34 @@ def measure_denoisers(
     noise: float,
     on_records: OnRecords | None = None,
 ) -> dict[str, Any]:
-    """Measure noisy records, what the model restored, and what the alternatives do.
+    """Measure noisy records, the records restored by the model, and those restored by the alternatives.
 
     Parameters
     ----------
     model : Autoencoder
-        Fitted; the alternative PCA is that of its training data, with at most as many components as its code has
-        numbers.
+        A fitted model. The alternative PCA is that of its training data, with at most as many components as the code
+        has numbers.
     clean : array_like of shape (n, *shape), path, name or Source
         The records without noise.
     noisy, restored : ndarray of shape (n, *shape)
-        As `add_noise` and `Autoencoder.denoise` return them.
+        The results of `add_noise` and `Autoencoder.denoise`.
     noise : float
-        As given to `add_noise`; the alternatives are told.
+        As given to `add_noise`; the alternatives know it.
     on_records : callable, optional
-        Called with the number of records measured and of all.
+        Called with the number of records measured and the number of records.
 
     Returns
     -------
     comparison : dict
-        ``records``, ``noise``, ``settings_chosen_on`` (records that the alternatives' settings are chosen on), and
-        ``methods``: for each ``mse`` of a value over all records (bytes as pixels in [0, 1]), ``psnr_db`` with the peak
-        that `narrows.evaluate` has, ``gain_db`` over the noisy records, ``settings`` in the units of ``mse``, and
-        ``missing``, why there is nothing. What has no value is None, as the PSNR of what is exact.
+        ``records``, ``noise``, ``settings_chosen_on`` (number of records for the choice of settings), and ``methods``:
+        for each the ``mse`` of a value over all records (bytes as pixels in [0, 1]), ``psnr_db`` with the peak of
+        `narrows.evaluate`, ``gain_db`` over the noisy records, ``settings`` in the units of ``mse``, and ``missing``,
+        the reason if there is no result. Undefined values, such as the PSNR without error, are None.
     """
     source = _open(model, clean)
     unit = unit_of(model.dtype_)
     if on_records is not None:
-        on_records(0, len(source))  # choosing takes its time
+        on_records(0, len(source))  # choosing settings takes some time
     squared = {"noisy": 0.0}
     chosen, missing = _choose(model, source, noisy, noise)
     squared.update(dict.fromkeys((*chosen, "narrows"), 0.0))
@@ -209,14 +209,14 @@ def psnr_db_of_records(model: Autoencoder, clean: NDArray[Any], other: NDArray[A
 
 @dataclass(frozen=True)
 class _Units:
-    """How the data's own units stand to those of the networks, where every step of preprocessing is affine.
+    """The affine map from preprocessed units to the data's own units, if every step of preprocessing is affine.
 
     Attributes
     ----------
     low, scale : ndarray of shape (*shape)
-        What 0 is in the data's units, and how much a step of 1 is.
+        The value of 0 in the data's units, and the size of a step of 1.
     is_range : bool
-        Whether 0 and 1 are the ends of the data's range.
+        Whether 0 and 1 are the bounds of the data.
     """
 
     low: NDArray[np.float64]
@@ -237,7 +237,7 @@ class _Units:
 
 @dataclass(frozen=True)
 class _Alternative:
-    """A way to take noise away, the settings that it may have, and how what it returns becomes records again."""
+    """A denoiser, the settings to try, and the conversion of its output to records."""
 
     function: Callable[..., NDArray[np.float64]]
     candidates: list[dict[str, Any]]
@@ -247,7 +247,7 @@ class _Alternative:
         return self.as_records(self.function(x_noisy, **settings))
 
     def best(self, x: NDArray[np.float64], x_noisy: NDArray[np.float64]) -> dict[str, Any]:
-        """Return the settings with which least is wrong."""
+        """Return the settings with the smallest error."""
         return min(self.candidates, key=lambda settings: _squared(x, self.restore(x_noisy, settings)))
 
 
@@ -257,7 +257,7 @@ _ALTERNATIVES = ("median filter", "non-local means", "PCA")
 def _choose(
     model: Autoencoder, source: Source, noisy: NDArray[Any], noise: float
 ) -> tuple[dict[str, tuple[_Alternative, dict[str, Any]]], dict[str, str]]:
-    """Return the alternatives with their best settings, and why others are missing."""
+    """Return the alternatives with their best settings, and the reasons why others are missing."""
     unit = unit_of(model.dtype_)
     some = np.linspace(0, len(source) - 1, _n_chosen_on(source)).round().astype(int)
     x, x_noisy = source.values[some] / unit, noisy[some] / unit
@@ -281,7 +281,7 @@ def _n_chosen_on(source: Source) -> int:
 
 
 def _alternatives(model: Autoencoder, noise: float) -> dict[str, _Alternative]:
-    """Return the alternatives by name, in units in which bytes are in [0, 1]."""
+    """Return the alternatives by name, for records whose bytes are scaled to [0, 1]."""
     unit, units = unit_of(model.dtype_), _Units.of(model)
 
     def as_records(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -328,7 +328,7 @@ def _squared(x: NDArray[Any], x_hat: NDArray[Any]) -> float:
 
 
 def _peak(model: Autoencoder) -> float:
-    """Return what counts as the largest value: 1 for bytes, else the range of the training data."""
+    """Return the peak: 1 for bytes, otherwise the range of the training data."""
     return 1.0 if unit_of(model.dtype_) != 1 else model.range_[1] - model.range_[0]
 
 

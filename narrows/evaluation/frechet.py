@@ -1,4 +1,4 @@
-"""The Fréchet distance between two sets of features: how far samples are from data, as their features tell."""
+"""The Fréchet distance between two sets of features, which measures how far samples are from data."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def frechet_distance(a: ArrayLike, b: ArrayLike) -> float:
     """Return the squared Fréchet distance between normal distributions fitted to two sets of features.
 
     ‖μ_a − μ_b‖² + tr(Σ_a + Σ_b − 2 (Σ_a Σ_b)^½), the squared Wasserstein distance between N(μ_a, Σ_a) and N(μ_b, Σ_b)
-    (Dowson and Landau 1982). With features of the Inception network it is the FID (Heusel et al. 2017); with others its
-    numbers compare only among those of the same features. With few records the estimate is biased upwards: compare
-    those of equally many.
+    (Dowson and Landau 1982). With features of the Inception network it is the FID (Heusel et al. 2017). Distances
+    are comparable only for the same features. With few records the estimate is biased upwards: compare sets of equal
+    size.
 
     Parameters
     ----------
     a, b : array_like of shape (n, d) and (m, d)
-        Features, at least two records each.
+        Features of at least two records each.
 
     Returns
     -------
@@ -31,7 +31,7 @@ def frechet_distance(a: ArrayLike, b: ArrayLike) -> float:
     Raises
     ------
     ShapeMismatchError
-        If they do not have as many features.
+        If the numbers of features differ.
     DataError
         If there are too few records.
     NonFiniteDataError
@@ -50,13 +50,13 @@ def frechet_distance(a: ArrayLike, b: ArrayLike) -> float:
         if n_bad:
             raise NonFiniteDataError(
                 f"Features must be finite numbers. Got {n_bad:,} of {features.size:,} that are NaN or infinite: "
-                "look at the records they were taken from."
+                "look at their records."
             )
     if first.shape[1] != second.shape[1]:
-        raise ShapeMismatchError(f"There are {first.shape[1]} features in the one and {second.shape[1]} in the other.")
+        raise ShapeMismatchError(f"Both sets must have the same features. Got {first.shape[1]} and {second.shape[1]}.")
     apart = first.mean(axis=0) - second.mean(axis=0)
     sigma_a, sigma_b = (np.atleast_2d(np.cov(features, rowvar=False)) for features in (first, second))
-    # Σ_a Σ_b has the eigenvalues of the symmetric Σ_a^½ Σ_b Σ_a^½, which come out real and without a general root.
+    # Σ_a Σ_b has the eigenvalues of the symmetric Σ_a^½ Σ_b Σ_a^½, which are real and need no general matrix root.
     root = _root(sigma_a)
     shared = np.sqrt(np.linalg.eigvalsh(root @ sigma_b @ root).clip(0)).sum()
     return max(0.0, float(apart @ apart + np.trace(sigma_a) + np.trace(sigma_b) - 2 * shared))

@@ -1,4 +1,4 @@
-"""Likelihoods of variational models: the evidence lower bound, split, and tighter bounds by importance sampling."""
+"""Likelihoods of variational models: the evidence lower bound, and tighter bounds by importance sampling."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from narrows.numerics.record_noise import RecordNoise
 __all__ = ["bounds"]
 
 _BATCH = 1024
-_ACTIVE = 0.01  # variance of a mean over records from which a number of the code counts as in use
+_ACTIVE = 0.01  # variance over records of the mean of a latent dimension that is in use
 
 
 @torch.no_grad()
@@ -34,33 +34,33 @@ def bounds(
 
         log p(x) ≥ E_q[log p(x | z)] − KL(q(z | x) ‖ p(z)) = ELBO,
 
-    whatever weight the divergence had in training. With K importance samples z_k ~ q(z | x) the bound
+    independently of the weight of the divergence in training. With K importance samples z_k ~ q(z | x) the bound
 
         log p(x) ≥ E log (1/K) Σ_k p(x | z_k) p(z_k) / q(z_k | x)
 
-    is tighter, the more so the larger K (Burda, Grosse and Salakhutdinov 2016, equation 8).
+    is tighter, and becomes tighter with K (Burda, Grosse and Salakhutdinov 2016, equation 8).
 
     Parameters
     ----------
     chain : Chain
-        Trained, with a bottleneck that is a distribution.
+        A trained chain with a variational bottleneck.
     values : ndarray of shape (n, *shape)
-        Records in their stored dtype. Nothing is corrupted; under dynamic binarisation they are drawn once, here.
+        Records in their stored dtype. They are not corrupted; with dynamic binarisation they are drawn once.
     seed : int
-        What is drawn comes from it and from each record's own values, so that a record has the same bounds alone, in
-        any batch and in any order.
+        Seed of the draws, which also depend on the values of the record, so that its bounds do not depend on the batch
+        or the order.
     labels : ndarray of int, shape (n,), optional
-        Classes of the records, for a chain that is told of them.
+        Classes of the records, for a conditional chain.
     importance_samples : int
         K; 0 for the ELBO alone.
 
     Returns
     -------
     bounds : dict
-        ``elbo_nats_per_record`` = −``reconstruction_nats_per_record`` − ``kl_nats_per_record``; ``active_units``, how
-        many numbers of the code have means that vary by more than 0.01 over the records (Burda et al. 2016, section
+        ``elbo_nats_per_record`` = −``reconstruction_nats_per_record`` − ``kl_nats_per_record``; ``active_units``, the
+        number of latent dimensions whose means have a variance above 0.01 over the records (Burda et al. 2016, section
         5.2); with importance samples ``nll_nats_per_record``, minus the tighter bound; and ``bits_per_dimension`` of
-        the best bound there is, None where values are not what the likelihood is a probability of.
+        the tightest bound, None if the likelihood is not a probability of the values.
 
     Raises
     ------
@@ -105,7 +105,7 @@ _LogP = Callable[[Tensor, int], Tensor]
 
 
 def _log_p(chain: Chain, x: Tensor, switches: Switches, condition: Tensor | None) -> _LogP:
-    """Return what says log p(x | z), shape (n · m,), for m codes z (n · m, *z_shape) of each record x (n, *shape)."""
+    """Return a function for log p(x | z), (n · m,), with m codes z (n · m, *z_shape) of each record (n, *shape)."""
 
     def log_p(z: Tensor, m: int) -> Tensor:
         told = None if condition is None else _repeat(condition, m)
@@ -122,7 +122,7 @@ def _log_likelihood(log_p: _LogP, posterior: DiagonalNormal, k: int, noise: Reco
     for start in range(0, k, at_a_time):
         m = min(at_a_time, k - start)
         repeated = DiagonalNormal(_repeat(posterior.mean, m), _repeat(posterior.log_variance, m))
-        z = repeated.sample(noise.streams(Stream.MEASURED_CODES, 1 + start, m))  # 0 is that of the ELBO
+        z = repeated.sample(noise.streams(Stream.MEASURED_CODES, 1 + start, m))  # the ELBO uses stream 0
         log_weight = log_p(z, m) + DiagonalNormal.standard(z).log_prob(z) - repeated.log_prob(z)
         log_weights[:, start : start + m] = log_weight.double().reshape(n, m)
     return log_weights.logsumexp(1) - math.log(k)

@@ -1,4 +1,4 @@
-"""How well a model restores data, in every usual convention, named so that none is mistaken for another."""
+"""Metrics of restored data, with names that state the convention."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from narrows.parts.options import Whole, check
 __all__ = ["evaluate", "unit_of"]
 
 _BATCH = 4096
-_SMALLEST_PROBABILITY = 1e-7  # as Keras clips
+_SMALLEST_PROBABILITY = 1e-7  # probabilities are clipped as in Keras
 
 
 def unit_of(dtype: np.dtype[Any]) -> float:
-    """Return the value that counts as 1 in errors: 255 for bytes, so that pixels are in [0, 1]; else 1."""
+    """Return the unit of errors: 255 for bytes, so that pixels are in [0, 1]; otherwise 1."""
     return 255.0 if dtype == np.uint8 else 1.0
 
 
@@ -42,39 +42,39 @@ def evaluate(
 ) -> dict[str, float | int | None]:
     """Measure how well a model restores records that it was not trained on.
 
-    Reconstructions are measured as the decoder gives them: neither clipped nor rounded to the data's dtype.
+    The decoder's output is measured as it is: neither clipped nor rounded to the data's dtype.
 
     Parameters
     ----------
     model : Autoencoder
-        Fitted.
-    data : array_like of shape (n, *shape), path, name or Source
+        A fitted model.
+        data : array_like of shape (n, *shape), path, name or Source
         The records.
     y : array_like of shape (n,), optional
-        Labels, for a conditional model, unless the data bring their own.
+        Labels, for a conditional model, unless the data have their own.
     corrupted : bool
-        Let the model restore records that are corrupted as in training, and compare with the clean ones.
+        Corrupt the records as in training before encoding, and compare with the clean ones.
     importance_samples : int
-        Of a variational model, draws of each record's code for a tighter bound on its likelihood; 0: the ELBO alone.
+        For variational models: draws of each record's code for a tighter bound of its likelihood; 0: only the ELBO.
     random_state : int
-        What corruption and codes are drawn from.
+        Seed of corruption and codes.
 
     Returns
     -------
     metrics : dict
-        As `narrows.evaluation.report.METRICS` explains them; of a variational model `narrows.evaluation.likelihood`'s
-        besides, of a vector-quantised one `narrows.evaluation.codebook`'s. None where a number has no meaning for these
-        data, and of PCA where the model has none.
+        The metrics of `narrows.evaluation.report.METRICS`, with those of `narrows.evaluation.likelihood` for
+        variational models and of `narrows.evaluation.codebook` for vector-quantised ones. None if a metric is not
+        defined for the data, and for PCA if the model has none.
 
     Raises
     ------
     ShapeMismatchError
         If the records have another shape than the model's.
     InvalidParameterError
-        If ``corrupted`` is asked of a model that was trained without corruption, or ``importance_samples`` of one
-        whose codes are no draws.
+        If ``corrupted`` is set for a model that was trained without corruption, or ``importance_samples`` for a model
+        that is not variational.
     DataError
-        If values lie outside the likelihood's support, as those outside [0, 1] do for a Bernoulli likelihood.
+        If values lie outside the likelihood's support, which is [0, 1] for a Bernoulli likelihood.
 
     Warns
     -----
@@ -85,7 +85,7 @@ def evaluate(
     """
     check_is_fitted(model)
     if corrupted and model.chain_.corruption is None:
-        raise InvalidParameterError("The model was trained without corruption, so there is none to measure under.")
+        raise InvalidParameterError("The model was trained without corruption: measure it without (corrupted=False).")
     is_variational = model.chain_.bottleneck.draws
     check("evaluate", "importance_samples", importance_samples, Whole(0))
     if importance_samples and not is_variational:

@@ -1,4 +1,4 @@
-"""The pieces that a report's page is made of: safe text, tables, bars, boxes and pictures, and how they look."""
+"""The elements of a report page: escaped text, tables, bars, boxes and pictures, and their style."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-ur
 
 
 def page(title: str, body: Iterable[str]) -> str:
-    """Return a whole page that can load nothing and run nothing: its content policy forbids both."""
+    """Return a page whose content policy forbids loading resources and running scripts."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n'
@@ -87,7 +87,7 @@ def section(title: str, *parts: str) -> str:
 
 
 def pairs(values: Mapping[str, object]) -> str:
-    """Return short facts as cards: what, and how much."""
+    """Return short facts as cards with name and value."""
     cards = (f"<div><dt>{escape(str(name))}</dt><dd>{_text(value)}</dd></div>" for name, value in values.items())
     return f'<dl class="facts">{"".join(cards)}</dl>' if values else ""
 
@@ -104,12 +104,12 @@ def cell(text: object, kind: str = "") -> str:
 
 
 def _text(value: object) -> str:
-    """Return safe text in which a long path may be broken after a slash."""
+    """Return escaped text in which a long path may be broken after a slash."""
     return escape(str(value)).replace("/", "/<wbr>")
 
 
 def table(head: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]], kind: str = "") -> str:
-    """Return a table from its head, pairs of text and class, and rows of what `cell` returns."""
+    """Return a table from its head, pairs of text and class, and rows of results of `cell`."""
     top = "".join(f'<th class="{escape(css)}" scope="col">{escape(text)}</th>' for text, css in head)
     lines = "\n".join(f"<tr>{''.join(row)}</tr>" for row in rows)
     return (
@@ -119,7 +119,7 @@ def table(head: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]], kind: 
 
 
 def bars(values: Sequence[tuple[str, float | None]], ours: int | None) -> str:
-    """Return one bar for each value, the largest the longest; the one numbered `ours` stands out."""
+    """Return one bar for each value, scaled to the largest; the bar number `ours` is highlighted."""
     longest = max((abs(value) for _, value in values if value is not None), default=0.0) or 1.0
     lines = []
     for i, (name, value) in enumerate(values):
@@ -133,7 +133,7 @@ def bars(values: Sequence[tuple[str, float | None]], ours: int | None) -> str:
 
 
 def figure(caption: str, picture: Figure) -> str:
-    """Return a picture inside the page itself, as PNG, with its caption."""
+    """Return a picture embedded in the page as PNG, with its caption."""
     data = base64.b64encode(png_bytes(picture)).decode("ascii")
     text = escape(caption)
     width = round(float(picture.get_size_inches()[0]) * picture.dpi / 2)
@@ -144,7 +144,7 @@ def figure(caption: str, picture: Figure) -> str:
 
 
 def number(value: float | None) -> str:
-    """Return a number with four digits that count, a whole one with all its digits, None and NaN as a dash."""
+    """Return a number with four significant digits, a whole one with all digits, None and NaN as a dash."""
     if value is None or math.isnan(value):
         return "–"
     if math.isinf(value):

@@ -1,4 +1,4 @@
-"""One page that says how good a model is and how it was made, to send to somebody or to keep beside the model."""
+"""A report on the quality and the training of a model, as one page to send or to keep beside the model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["METRICS", "report", "write_report"]
 
 METRICS: dict[str, tuple[str, str]] = {
-    "records": ("", "How many records these numbers were measured on."),
+    "records": ("", "Number of records for all metrics."),
     "sse_per_record": (
         "",
         "Squared error summed over a record's values, averaged over records; pixels in [0, 1], other data in "
@@ -42,50 +42,50 @@ METRICS: dict[str, tuple[str, str]] = {
     ),
     "nats_per_record": (
         "nats",
-        "What the model minimises: −log p(x | z) plus the cost of the code, averaged over records; of a variational "
-        "model with codes that are drawn, and the weight that the divergence had in training. Lower is better.",
+        "The training loss: −log p(x | z) plus the cost of the code, averaged over records; for a variational model "
+        "with random codes and the training weight of the divergence. Lower is better.",
     ),
     "pca_sse_per_record": (
         "",
-        "What PCA with as many components leaves of the same records, counted like sse_per_record: the error to beat.",
+        "sse_per_record of PCA with as many components as the code has numbers: the error to beat.",
     ),
     "preprocessed_sse_per_record": (
         "",
-        "As sse_per_record, in the units that the model is trained in: where each value is divided by a scale of its "
-        "own, all of them count alike. Lower is better.",
+        "As sse_per_record, in preprocessed units: if each value is divided by its own scale, all values have equal "
+        "weight. Lower is better.",
     ),
     "pca_preprocessed_sse_per_record": (
         "",
-        "What PCA leaves in these units.",
+        "The same for PCA.",
     ),
     "elbo_nats_per_record": (
         "nats",
-        "Evidence lower bound on log p(x), given the label where the model is told it: minus reconstruction and KL "
-        "divergence, whatever weight the latter had in training. Of grey values under a Bernoulli likelihood it is "
-        "the usual score, but no bound on a probability. Higher is better.",
+        "Evidence lower bound of log p(x), given the label for conditional models: minus reconstruction and KL "
+        "divergence, independently of its weight in training. For grey values with a Bernoulli likelihood it is the "
+        "usual score, but not a bound of a probability. Higher is better.",
     ),
     "reconstruction_nats_per_record": (
         "nats",
-        "−log p(x | z) for a code z that is drawn from what the encoder says of the record.",
+        "−log p(x | z) for a code z drawn from the encoder's distribution q(z | x).",
     ),
-    "kl_nats_per_record": ("nats", "KL divergence of what the encoder says of a record from the prior."),
+    "kl_nats_per_record": ("nats", "KL divergence of the encoder's distribution q(z | x) from the prior."),
     "nll_nats_per_record": (
         "nats",
-        "At most this much is −log p(x), by importance sampling: a tighter bound than the ELBO. Lower is better.",
+        "Upper bound of −log p(x) by importance sampling, tighter than the ELBO. Lower is better.",
     ),
     "bits_per_dimension": (
         "bits",
-        "The best of these bounds in bits, for each value. Only where values are 0 and 1, of which the likelihood is a "
+        "The tightest of these bounds in bits per value, only for values of 0 and 1, for which the likelihood is a "
         "probability.",
     ),
-    "active_units": ("", "Numbers of the code whose means vary by more than 0.01 (as a variance) over the records."),
+    "active_units": ("", "Latent dimensions whose means have a variance above 0.01 over the records."),
     "codebook_perplexity": (
         "",
-        "e to the entropy of how often each codeword is chosen: as many, chosen equally often, would say as much.",
+        "Effective number of codewords: exp of the entropy of their use.",
     ),
-    "codewords_in_use": ("", "Codewords that are chosen at all."),
+    "codewords_in_use": ("", "Number of codewords that are used."),
 }
-"""Unit and plain words for every metric."""
+"""Unit and description of every metric."""
 
 
 def report(
@@ -103,33 +103,33 @@ def report(
 ) -> str:
     """Return one self-contained HTML page.
 
-    Everything is in the page itself: it asks for nothing from elsewhere, runs no script, follows the reader's light
-    or dark theme, and fits a telephone. All text is escaped.
+    The page is self-contained: it loads nothing, runs no script, follows the reader's light or dark theme, and fits
+    a telephone. All text is escaped.
 
     Parameters
     ----------
     title : str
         The heading.
     summary : dict of str to str
-        The facts to see first, as in ``{"model": "digits.narrows", "data": "MNIST test set"}``.
+        The facts at the top, for example ``{"model": "digits.narrows", "data": "MNIST test set"}``.
     metrics : dict of str to number
-        By the names of `METRICS`, which add unit and explanation; others are shown as they are. None is shown as
-        a dash, "not defined for these data".
+        Values by the names in `METRICS`, which adds unit and description; other names are shown without. None is shown
+        as a dash, "not defined for these data".
     comparison : list of dict, optional
-        Rivals measured on the same records, as in ``[{"name": "this model", "sse_per_record": 3.0}, {"name": "PCA,
+        Methods measured on the same records, as in ``[{"name": "this model", "sse_per_record": 3.0}, {"name": "PCA,
         30 components", "sse_per_record": 13.87}]``; the first is this model. Every number becomes a group of bars.
     pictures : dict of str to matplotlib.figure.Figure, optional
-        By caption.
+        The pictures by caption.
     history : list of dict, optional
-        The epochs, as `narrows.pictures.curves` takes them. Drawn.
+        The epochs, which `narrows.pictures.curves` draws.
     chain : list of (str, str), optional
         The parts of the model in order: role and description, as in ``("encoder", "784-1000-500-250-30")``.
     settings : dict, optional
         Every setting with its value.
     command : str, optional
-        What was typed to make the model or this page.
+        The command that made the model or this page.
     versions : dict of str to str, optional
-        What it was made with, as in ``{"narrows": "0.1.0", "python": "3.12"}``.
+        Versions of the software, for example ``{"narrows": "0.1.0", "python": "3.12"}``.
 
     Returns
     -------
@@ -159,16 +159,16 @@ def report(
 
 
 def write_report(path: str | os.PathLike[str], html: str, *, force: bool = False) -> Path:
-    """Write a page, whole or not at all.
+    """Write a page atomically.
 
     Parameters
     ----------
     path : path-like
         The file.
     html : str
-        What `report` returned.
+        The result of `report`.
     force : bool
-        Replace a file that is already there.
+        Replace an existing file.
 
     Returns
     -------
@@ -178,7 +178,7 @@ def write_report(path: str | os.PathLike[str], html: str, *, force: bool = False
     Raises
     ------
     OutputExistsError, DataNotFoundError, InvalidParameterError
-        As `narrows.io.files.write_atomically`.
+        As for `narrows.io.files.write_atomically`.
     """
 
     def write(file: Any) -> None:
@@ -202,7 +202,7 @@ def _metrics(metrics: Mapping[str, float | None]) -> str:
 
 
 def _comparison(entries: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a group of bars for every number that the entries have."""
+    """Return a group of bars for every metric of the entries."""
     if any("name" not in entry for entry in entries):
         raise DataError("Every entry of 'comparison' needs a 'name'.")
     keys = list(dict.fromkeys(key for entry in entries for key in entry if key != "name"))

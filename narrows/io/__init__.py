@@ -1,1 +1,1 @@
-"""Files: written whole or not at all, and recognised by their first bytes."""
+"""Files: atomic writes, and recognition by the first bytes."""

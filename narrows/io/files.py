@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all: readers never see half of one, and nothing is overwritten unasked."""
+"""Atomic writes: readers never see an incomplete file, and nothing is overwritten without ``force``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 
 
 def as_path(text: str | os.PathLike[str]) -> Path:
-    """Return a path as people type it: ``~`` is their home, unless there is no home of that name.
+    """Return a path with ``~`` expanded to the home folder, unless there is no home folder of that name.
 
     Examples
     --------
@@ -43,18 +43,18 @@ def as_path(text: str | os.PathLike[str]) -> Path:
 def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], None], *, force: bool = False) -> Path:
     """Write a file under another name in the same folder, then rename it into place.
 
-    Whatever happens (an exception in `write`, Ctrl-C, a full disk), `path` holds either what it held before or
-    everything that `write` wrote, and the temporary file is gone. Only a process that is killed outright can leave
-    one behind: it is called ``.narrows-….tmp``, and goes when the same path is written the next time.
+    After an exception in `write`, Ctrl-C or a full disk, `path` has either its previous content or everything that
+    `write` wrote, and the temporary file is removed. Only a killed process can leave a temporary file: it is called
+    ``.narrows-….tmp``, and is removed when the same path is written the next time.
 
     Parameters
     ----------
     path : path-like
-        The file to write. A symbolic link is followed: the file that it points at is replaced, the link stays.
+        The file to write. A symbolic link is followed: its target is replaced, the link stays.
     write : callable
         Gets the open binary file and writes the content.
     force : bool
-        Replace a file that is already there, keeping its permissions.
+        Replace an existing file, keeping its permissions.
 
     Returns
     -------
@@ -64,14 +64,14 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], N
     Raises
     ------
     OutputExistsError
-        `path` exists and `force` is False. It is checked before `write` runs, and the last step replaces nothing, so
-        that of two writers at once only one succeeds.
+        `path` exists and `force` is False. This is checked before `write` runs, and again in the last step, so that
+        only one of two concurrent writers succeeds.
     DataNotFoundError
         The folder that should hold the file does not exist.
     OutputError
         The file cannot be written: a folder without permission, a full disk.
     InvalidParameterError
-        `path` is a folder, or something else that is no regular file.
+        `path` is a folder, or something else that is not a regular file.
 
     Examples
     --------
@@ -91,12 +91,12 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], N
 
 @contextmanager
 def replacing(target: Path, *, force: bool = True) -> Iterator[BinaryIO]:
-    """Open a temporary file that takes the target's place if the block ends well, and is removed if not.
+    """Open a temporary file that replaces the target if the block succeeds, and is removed otherwise.
 
     Raises
     ------
     OutputExistsError
-        If `force` is False and the target is there by then.
+        If `force` is False and the target exists at the end of the block.
     """
     with temporary_beside(target) as temporary:
         with open(temporary, "wb") as file:
@@ -112,7 +112,7 @@ def replacing(target: Path, *, force: bool = True) -> Iterator[BinaryIO]:
 
 
 def _put_in_free_place(temporary: Path, target: Path) -> None:
-    """Give a file a second name that nobody has; where there are no hard links, look first and then rename."""
+    """Give a file a second, unused name; without hard links, check that it is unused and rename the file."""
     try:
         os.link(temporary, target)
     except OSError:
@@ -123,7 +123,7 @@ def _put_in_free_place(temporary: Path, target: Path) -> None:
 
 @contextmanager
 def naming_output(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn what the operating system says in the block into an error that names the output that was asked for.
+    """Turn errors of the operating system in the block into an error that names the requested output.
 
     Raises
     ------
@@ -136,17 +136,17 @@ def naming_output(path: str | os.PathLike[str]) -> Iterator[None]:
         raise
     except OSError as error:
         what = error.strerror or str(error) or type(error).__name__
-        if re.fullmatch(r"[0-9]+ requested and [0-9]+ written", what):  # as NumPy says it
+        if re.fullmatch(r"[0-9]+ requested and [0-9]+ written", what):  # the message of NumPy
             what = "Not all of it could be written; the disk may be full"
         raise OutputError(f"The output '{os.fspath(path)}' could not be written: {what}.") from error
 
 
 @contextmanager
 def temporary_beside(target: Path, *, is_folder: bool = False) -> Iterator[Path]:
-    """Make an empty file or folder under a hidden name in the target's folder; what is left of it at the end goes.
+    """Make an empty file or folder with a hidden name in the target's folder, and remove it at the end.
 
-    Meanwhile it is locked. So one that is not was left behind by a process that was killed, and those of the same
-    target are removed first. Where there are no locks, nobody can know, and they stay.
+    It is locked until then. An unlocked one was left by a killed process, and those of the same target are removed
+    first. On systems without locks they are kept.
     """
     hidden = f".narrows-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:8]}-"
     for left in target.parent.glob(f"{hidden}*.tmp"):
@@ -162,7 +162,7 @@ def temporary_beside(target: Path, *, is_folder: bool = False) -> Iterator[Path]
                 temporary.touch(exist_ok=False)
             with _held(temporary) as is_ours:
                 if is_ours is False or not temporary.exists():
-                    continue  # until it was locked it looked left behind, and somebody else removes it
+                    continue  # another process removed it before it was locked
                 yield temporary
                 return
         finally:
@@ -171,15 +171,15 @@ def temporary_beside(target: Path, *, is_folder: bool = False) -> Iterator[Path]
 
 @contextmanager
 def _held(path: Path) -> Iterator[bool | None]:
-    """Lock a file or folder for the block; say whether, as `lock` does."""
+    """Lock a file or folder for the block; yield the result of `lock`."""
     with ExitStack() as stack:
         is_ours = None
-        with suppress(OSError):  # gone meanwhile, or somebody else's
+        with suppress(OSError):  # removed meanwhile, or owned by another user
             descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
             stack.callback(os.close, descriptor)
             is_ours = lock(descriptor)
         if is_ours is None:
-            stack.close()  # Windows renames nothing that is open
+            stack.close()  # Windows cannot rename open files
         yield is_ours
 
 
@@ -196,7 +196,7 @@ def lock(descriptor: int) -> bool | None:
     Returns
     -------
     bool or None
-        False if somebody else has locked it; None where the system, or the file system, has no locks.
+        False if another process has locked it; None if the system or the file system has no locks.
     """
     try:
         import fcntl
@@ -212,12 +212,12 @@ def lock(descriptor: int) -> bool | None:
 
 
 def check_output(path: str | os.PathLike[str], *, force: bool = False) -> None:
-    """Refuse an output that could not be written, so that long work can ask before it starts.
+    """Refuse an output that cannot be written, before long work starts.
 
     Raises
     ------
     OutputExistsError, DataNotFoundError, OutputError, InvalidParameterError
-        As `write_atomically`.
+        As for `write_atomically`.
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
@@ -229,12 +229,12 @@ def check_output(path: str | os.PathLike[str], *, force: bool = False) -> None:
 
 
 def check_folder(target: Path, path: str | os.PathLike[str]) -> None:
-    """Refuse a target whose folder does not exist or may not be written to; `path` is what the person called it.
+    """Refuse a target whose folder does not exist or is not writable; `path` is its name for messages.
 
     Raises
     ------
     DataNotFoundError, OutputError
-        As `write_atomically`.
+        As for `write_atomically`.
     """
     if not target.parent.is_dir():
         raise DataNotFoundError(f"There is no folder '{target.parent}' to write '{target.name}' into. Create it first.")

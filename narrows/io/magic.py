@@ -1,4 +1,4 @@
-"""What kind of file some bytes begin, for messages about a file that was taken for another."""
+"""Recognises kinds of files by their first bytes, for messages about files of a wrong kind."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BEGINNINGS = {
 
 
 def kind_of(start: bytes) -> str | None:
-    r"""Return what the file is that begins with these bytes, 16 or more; None if nobody knows.
+    r"""Return the kind of a file with these first bytes, 16 or more; None if it is unknown.
 
     Examples
     --------

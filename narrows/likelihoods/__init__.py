@@ -1,4 +1,4 @@
-"""Likelihoods: what the decoder's output means, as a distribution over records."""
+"""Likelihoods: distributions over records whose parameters the decoder outputs."""
 
 from narrows.likelihoods.bernoulli import Bernoulli
 from narrows.likelihoods.constrained_normal import ConstrainedNormal

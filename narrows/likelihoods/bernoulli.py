@@ -12,16 +12,16 @@ from narrows.parts.options import Flag, option
 
 __all__ = ["Bernoulli"]
 
-_MARGIN = 1e-3  # how close to 0 and 1 a mean is asked for
+_MARGIN = 1e-3  # a mean is clipped to this distance from 0 and 1 before it is inverted
 
 
 class Bernoulli(Likelihood, name="bernoulli"):
-    """Values in [0, 1] under a sigmoid output: log p = Σ x log σ(a) + (1 − x) log(1 − σ(a)), a the logits.
+    """Values in [0, 1] with a sigmoid output: log p = Σ x log σ(a) + (1 − x) log(1 − σ(a)), with the logits a.
 
     Minus the cross-entropy, computed from the logits so that it never overflows. For values strictly between 0 and 1
     it's the usual loss on grey images rather than a density: it doesn't integrate to one (Loaiza-Ganem and Cunningham
-    2019). With ``dynamic``, grey values are probabilities: each time a record is seen in training, every value is drawn
-    anew as 0 or 1, for the input and for what is to be restored (Burda, Grosse and Salakhutdinov 2016, section 5.1).
+    2019). With ``dynamic``, grey values are probabilities: each time a record is used in training, every value is drawn
+    as 0 or 1, for both input and target (Burda, Grosse and Salakhutdinov 2016, section 5.1).
 
     Examples
     --------
@@ -29,7 +29,7 @@ class Bernoulli(Likelihood, name="bernoulli"):
     Bernoulli(dynamic=True)
     """
 
-    dynamic: bool = option(Flag(), "draw 0 or 1 with the values as probabilities, anew each time", default=False)
+    dynamic: bool = option(Flag(), "draw 0 or 1 with the values as probabilities, at each use", default=False)
 
     def build(self, shape: tuple[int, ...]) -> LikelihoodModule:
         return _BernoulliModule(self.dynamic)
@@ -60,5 +60,5 @@ class _BernoulliModule(LikelihoodModule):
 
 
 def _draw(p: Tensor, noise: Noise) -> Tensor:
-    """Return 1 with probability p and else 0, in p's shape: what `torch.bernoulli` does, in less than half its time."""
+    """Return 1 with probability p and otherwise 0, in p's shape; takes less than half the time of `torch.bernoulli`."""
     return (uniform_like(p, noise) < p).to(p.dtype)

@@ -1,4 +1,4 @@
-"""The normal likelihood whose scale is steered until a wanted quality is reached."""
+"""The normal likelihood whose scale is adjusted in training to reach a target quality."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from narrows.parts.options import Real, option
 
 __all__ = ["ConstrainedNormal"]
 
-# σ² at the wanted mean squared error is so many times that error, which is where rate–distortion training ends; it may
-# fall to the least and rise to the most as the error is above or below.
+# At the target mean squared error, σ² is this multiple of the error, as at the end of rate–distortion training. It is
+# limited to a smallest and a largest multiple if the error is above or below the target.
 _USUAL, _LEAST, _MOST = 3.5, 2.0, 8.0
-_MEMORY = 0.99  # the running error is that of some hundred steps
+_MEMORY = 0.99  # the running error averages about a hundred steps
 
 
 class ConstrainedNormal(Likelihood, name="constrained-normal"):
-    """Squared error under a wanted quality: the normal likelihood with λ = 1 / 2σ² found while training.
+    """Squared error with a target quality: the normal likelihood with λ = 1 / 2σ² found in training.
 
     The loss of a chain, rate + λ · squared error, is the Lagrangian of "the lowest rate at this error". With e the
-    running mean squared error and w = 10^(−psnr / 10) the wanted one, in units where the data's range is 1, each
-    training step sets σ² = 3.5 w · w / e, between 2 w and 8 w. That is gentler than a multiplier which adds up what is
-    amiss (Rezende and Viola 2018): such a one is still moving when the learning rate ends, and the rate cannot follow.
-    What is left to the wanted quality the codec makes good by the width of its steps. Outside training σ rests, and
-    this is the normal likelihood.
+    running mean squared error and w = 10^(−psnr / 10) the target, in units where the data's range is 1, each training
+    step sets σ² = 3.5 w · w / e, between 2 w and 8 w. That is more stable than a multiplier that integrates
+    the deviation (Rezende and Viola 2018), which still changes when the learning rate is too low for the rate to
+    follow. The codec corrects the remaining deviation from the target by its quantisation steps. Outside training σ is
+    constant, and this is the normal likelihood.
 
     Examples
     --------
@@ -35,7 +35,7 @@ class ConstrainedNormal(Likelihood, name="constrained-normal"):
     ConstrainedNormal(psnr=26.5)
     """
 
-    psnr: float = option(Real(0, 100), "the wanted signal-to-noise ratio of the training data, in dB", default=25.0)
+    psnr: float = option(Real(0, 100), "target peak signal-to-noise ratio of the training data, in dB", default=25.0)
 
     def build(self, shape: tuple[int, ...]) -> LikelihoodModule:
         return _ConstrainedNormalModule(10 ** (-self.psnr / 10))

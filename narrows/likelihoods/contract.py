@@ -1,4 +1,4 @@
-"""What a likelihood is: what the decoder's output means, as a distribution over records."""
+"""The contract of likelihoods: distributions over records whose parameters the decoder outputs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Likelihood", "LikelihoodModule"]
 
 
 class LikelihoodModule(nn.Module, ABC):
-    """p(x | z), given the parameters that the decoder returns for it.
+    """p(x | z), given the parameters that the decoder outputs.
 
     The values of a record are independent given the code. With ``n_parameters`` = 1, parameters have the records' shape
     (n, *shape); with more, (n, *shape, n_parameters).
@@ -23,15 +23,15 @@ class LikelihoodModule(nn.Module, ABC):
     Attributes
     ----------
     n_parameters : int
-        Numbers that the decoder returns for each value.
+        Numbers that the decoder outputs for each value.
     support : (float, float)
-        Between which bounds values must be.
+        Bounds of the values.
     mean_activation : str
-        The activation function that makes parameters the mean, where there is one for each value.
+        The activation function from parameters to the mean, if there is one parameter for each value.
     draws : bool
-        Whether what is observed of a record is a draw.
+        Whether the observation of a record is a draw.
     couples_records : bool
-        Whether the probability of a record depends on the others of its batch, but for what `adapt` learns.
+        Whether the probability of a record depends on the others of its batch, apart from what `adapt` learns.
     """
 
     n_parameters: int = 1
@@ -42,12 +42,12 @@ class LikelihoodModule(nn.Module, ABC):
 
     @property
     def is_bounded(self) -> bool:
-        """Whether there are values that the likelihood says nothing of."""
+        """Whether there are values outside the support."""
         return self.support != (-math.inf, math.inf)
 
     @abstractmethod
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
-        """Return log p(x | z) of each record, shape (n,), in nats; normalised over what ``x`` can be."""
+        """Return log p(x | z) of each record, shape (n,), in nats; normalised over all ``x``."""
 
     @abstractmethod
     def mean(self, parameters: Tensor) -> Tensor:
@@ -55,10 +55,10 @@ class LikelihoodModule(nn.Module, ABC):
 
     @abstractmethod
     def parameters_of(self, mean: Tensor) -> Tensor:
-        """Return parameters under which the mean is this one, kept finite; the inverse of `mean`."""
+        """Return finite parameters with this mean; the inverse of `mean`."""
 
     def observe(self, x: Tensor, noise: Noise) -> Tensor:
-        """Return what is observed of preprocessed records x (n, *shape): they themselves, or a draw."""
+        """Return the observations of preprocessed records x (n, *shape): the records themselves, or draws."""
         return x
 
     @abstractmethod
@@ -72,14 +72,14 @@ class LikelihoodModule(nn.Module, ABC):
         """
 
     def adapt(self, parameters: Tensor, x: Tensor) -> None:
-        """Learn from a training batch what no gradient teaches; most have nothing to learn so."""
+        """Update quantities without gradients from a training batch; most likelihoods have none."""
 
     def evidence(self, parameters: Tensor, x: Tensor) -> Tensor | None:
-        """Return what `adapt_to` needs of each record, shape (n,); None where there is nothing to learn."""
+        """Return the input of `adapt_to` from each record, shape (n,); None if it needs none."""
         return None
 
     def adapt_to(self, evidence: Tensor) -> None:
-        """Do as `adapt` does, for a batch that was cut into shards: from the evidence (n,) of all its records."""
+        """Do the same as `adapt` for a batch that is split into shards, from the evidence (n,) of all its records."""
 
 
 class Likelihood(Part, ABC, axis="likelihood"):

@@ -19,7 +19,7 @@ class Laplace(Likelihood, name="laplace"):
     """Absolute error: log p = −Σ |x − μ| / b − d log 2b, over the d values of a record.
 
     Up to a constant the loss is the summed absolute error (L1) for ``scale=1`` and the mean absolute error for
-    ``scale="mean"`` (b = d). The reconstruction is the median, so that outliers among the values pull less than under
+    ``scale="mean"`` (b = d). The reconstruction is the median, on which outliers have less influence than with
     `Normal`.
 
     Examples

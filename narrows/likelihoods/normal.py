@@ -20,8 +20,8 @@ class Normal(Likelihood, name="normal"):
     """Squared error: log p = −Σ (x − μ)² / 2σ² − d log(σ √2π), over the d values of a record.
 
     Up to a constant the loss is half the summed squared error for ``scale=1`` (TensorFlow's ``l2_loss``), the summed
-    one for ``scale=√½``, and the mean squared error for ``scale="mean"`` (σ² = d / 2). ``"learned"`` finds the σ that
-    fits, so that the loss is in true nats (Rybkin et al. 2021).
+    one for ``scale=√½``, and the mean squared error for ``scale="mean"`` (σ² = d / 2). ``"learned"`` fits σ to
+    the data, so that the loss is a true likelihood in nats (Rybkin et al. 2021).
 
     Examples
     --------

@@ -17,7 +17,7 @@ SCALES: Allowed = Real(0, open_low=True) | Choice("learned", "mean")
 
 # A learned scale stays above e^-7, a thousandth: data that are restored exactly must not drive it to 0.
 _FLOOR = -7.0
-_LEAST_ABOVE_FLOOR = 0.1  # where a scale starts: nearer, its gradient would vanish
+_LEAST_ABOVE_FLOOR = 0.1  # a scale starts at least this far above the floor, where its gradient does not vanish
 
 
 class Scale(nn.Module):
@@ -28,7 +28,7 @@ class Scale(nn.Module):
     scale : float, "learned" or "mean"
         The scale; "learned" starts at 1 and is trained with the networks (Rybkin et al. 2021); "mean" is ``of_mean``.
     of_mean : float
-        The scale at which minus the log-likelihood is the mean error over a record's values, but for a constant.
+        The scale at which minus the log-likelihood is the mean error over a record's values, up to a constant.
     """
 
     raw: Tensor
@@ -49,9 +49,9 @@ class Scale(nn.Module):
         Parameters
         ----------
         errors : iterable of Tensor
-            The errors of all values, in batches of any shape; read only where the scale is learned.
+            The errors of all values, in batches of any shape; read only if the scale is learned.
         scale_of : callable
-            From their mean, a tensor without dimensions, to the scale.
+            Function from their mean, a tensor without dimensions, to the scale.
         """
         if not self.is_learned:
             return

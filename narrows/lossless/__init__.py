@@ -1,4 +1,4 @@
-"""Residuals: what to expect of values that are kept exactly, learned with the model."""
+"""Learned models of exact values, for lossless and error-bounded archives."""
 
 from narrows.lossless.causal import Causal
 from narrows.lossless.contract import Residual

@@ -1,4 +1,4 @@
-"""A causal network: each value of an image from the pixels around that come before it."""
+"""A causal network: predicts each value of an image from the pixels before it."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from narrows.training.settings import Training
 __all__ = ["Causal", "CausalModule"]
 
 _STEPS, _BATCH = 8_000, 32
-_SHARE = 4  # a step sees every fourth row, others each time
-_SCALE = 0.08  # of the range: what a log-scale of 0 stands for
+_SHARE = 4  # a step uses every fourth row, with a varying offset
+_SCALE = 0.08  # the scale, relative to the range, for a log-scale of 0
 _NARROWEST, _WIDEST = -7.0, 3.0
-_LARGEST_WEIGHT, _LARGEST_SUM = 32_767, 2**31 - 1  # whole numbers of 16 bits, and sums of 32: what is fastest
+_LARGEST_WEIGHT, _LARGEST_SUM = 32_767, 2**31 - 1  # 16-bit weights and 32-bit sums are the fastest
 _LARGEST_ACTIVATION = 32_767
 
 
 class Causal(Residual, name="causal"):
-    """A network over the pixels before, which says a mixture of logistic distributions for each value.
+    """A network that predicts a mixture of logistic distributions for each value from the pixels before it.
 
-    For images of whole numbers of up to 16 bits. Two hidden layers for each channel see a window of the pixels above
-    and to the left, and the channels before at the same place (a small relative of Salimans et al. 2017); place comes
-    in as a bias for each row and each column. Frozen to whole numbers it is part of the model: archives with
-    `max_error` or `lossless` use it where that makes chunks smaller.
+    For images of whole numbers of up to 16 bits. Two hidden layers for each channel take a window of the pixels above
+    and to the left, and the previous channels at the same position (a small version of Salimans et al. 2017); the
+    position enters as a bias for each row and each column. The network is frozen to integer arithmetic and stored in
+    the model: archives with `max_error` or `lossless` use it where it makes chunks smaller.
 
     Examples
     --------
@@ -45,9 +45,9 @@ class Causal(Residual, name="causal"):
 
     n_hidden: int = option(Whole(1), "hidden units of each of two layers", default=64)
     n_components: int = option(Whole(1), "logistic distributions for each value", default=6)
-    reach: int = option(Whole(1), "how many pixels far it sees", default=5)
+    reach: int = option(Whole(1), "size of the window in pixels", default=5)
     epochs: int | None = option(optional(Whole(1)), "passes over the records; None: by their number", default=None)
-    learning_rate: float = option(Real(0, open_low=True), "of Adam, at its highest", default=4e-3)
+    learning_rate: float = option(Real(0, open_low=True), "peak learning rate of Adam", default=4e-3)
 
     def build(self, shape: tuple[int, ...], dtype: np.dtype[Any], generator: Generator) -> ResidualModule:
         is_image = len(shape) == 2 or (len(shape) == 3 and min(shape[0], shape[2]) <= 4)
@@ -88,7 +88,7 @@ class CausalModule(ResidualModule):
         self.columns = nn.Parameter(torch.zeros(channels, width, h))
 
     def start(self) -> None:
-        """Spread the components over the range, all of them wide."""
+        """Initialise the components as wide distributions, spread over the range."""
         k = self.n_components
         with torch.no_grad():
             for last in self.last:
@@ -124,13 +124,13 @@ class CausalModule(ResidualModule):
         return nn.functional.pad(scaled, (0, 0, self.reach, self.reach, self.reach, 0))
 
     def hidden_of(self, planes: Tensor, rows: Tensor, channel: int) -> tuple[Tensor, Tensor]:
-        """Return what the hidden layers of a channel make of some rows of padded images."""
+        """Return the output of a channel's hidden layers for some rows of padded images."""
         height, width, _ = self.grid
         inputs = []
         for down, right, other in self.seen[channel]:
             top, left = self.reach + down, self.reach + right
             plane = planes[:, top : top + height, left : left + width, other][:, rows]
-            # Channels that come later are not there yet.
+            # Later channels are not decoded yet.
             inputs.append(torch.zeros_like(plane) if (down, right) == (0, 0) and other >= channel else plane)
         place = self.rows[channel, rows].unsqueeze(1) + self.columns[channel]
         a = torch.relu(self.first[channel](torch.stack(inputs, -1)) + place)
@@ -142,7 +142,7 @@ class CausalModule(ResidualModule):
         return parameters
 
     def _nats(self, parameters: Tensor, values: Tensor) -> Tensor:
-        """Return −log P of values: the mass of a mixture on each, beyond the ends that of the last."""
+        """Return −log P of values: the mass of a mixture on each; the end values include the tails."""
         logits, means, log_scales = torch.split(parameters, self.n_components, -1)
         narrowness = torch.exp(-log_scales.clamp(_NARROWEST, _WIDEST)) / _SCALE
         x = values.unsqueeze(-1)
@@ -150,17 +150,17 @@ class CausalModule(ResidualModule):
         lower = ((x - 0.5) / self.highest - means) * narrowness
         upper = torch.where(x == self.highest, upper.new_tensor(40.0), upper)
         lower = torch.where(x == 0, lower.new_tensor(-40.0), lower)
-        sign = torch.where(upper + lower > 0, -1.0, 1.0)  # small tails keep their digits
+        sign = torch.where(upper + lower > 0, -1.0, 1.0)  # keeps the precision of small tails
         mass = (torch.sigmoid(upper * sign) - torch.sigmoid(lower * sign)).abs()
         chance = (torch.softmax(logits, -1) * mass).sum(-1)
-        floor = 2.0**-PRECISION  # what every value has in an archive
+        floor = 2.0**-PRECISION  # the smallest probability in an archive
         return -torch.log(chance * (1 - (self.highest + 2) * floor) + floor)
 
 
 def _frozen(module: CausalModule, sample: Tensor) -> integer.Causal:
-    """Round weights under powers of two, and activations so that the largest of the sample take 14 bits.
+    """Round weights with power-of-two scales, and activations so that the largest of the sample have 14 bits.
 
-    Weights have up to 16 bits, as far as no sum can then need more than 32.
+    Weights have up to 16 bits, fewer if a sum could need more than 32.
     """
     channels, k = module.grid[2], module.n_components
     planes, rows = module.padded(module.images(sample)), torch.arange(module.grid[0])
@@ -178,7 +178,7 @@ def _frozen(module: CausalModule, sample: Tensor) -> integer.Causal:
     biases = np.stack([_numbers(layer.bias) for layer in module.last]) * told
     biases[:, 2 * k :] += 4 * (math.log2(widest) + 2)
     columns = _numbers(module.columns)
-    # What is shifted away later gets a half before, so that it rounds.
+    # Add one half before the shift, so that it rounds.
     f1 = _shift_of(first, module.highest, np.abs(place).max() + np.abs(columns).max() + 0.5 * 2.0 ** -fine[0])
     f1 = max(f1, fine[0])
     second_biases = np.stack([_numbers(layer.bias) for layer in module.second]) * 2.0 ** fine[0]
@@ -216,13 +216,13 @@ def _whole(values: NDArray[np.float64]) -> NDArray[np.int16]:
 
 
 def _shift_of(weights: NDArray[np.float64], most: float, bias: float) -> int:
-    """Return the power of two under which weights (C, n, outputs) have as many bits as they may.
+    """Return the power of two that gives weights (C, n, outputs) as many bits as allowed.
 
-    ``most`` is what an input can be, and ``bias`` what is added at most; both in the units of the sums, but for the
+    ``most`` is the largest input and ``bias`` the largest bias, both in the units of the sums before scaling by the
     power.
     """
     largest = max(float(np.abs(weights).max(initial=0)), 2.0**-20)
-    # Rounding adds up to half a unit to each weight; as much again is room for biases.
+    # Rounding adds up to half a unit to each weight; the same again is reserved for biases.
     total = max(float(np.abs(weights).sum(1).max(initial=0)) * most + bias, 2.0**-20)
     rounding = weights.shape[1] * most
     return math.floor(math.log2(min(_LARGEST_WEIGHT / largest, (_LARGEST_SUM - rounding) / total)))

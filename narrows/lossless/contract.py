@@ -1,4 +1,4 @@
-"""What a residual model is: it learns to say how likely each value is, so that little is left to keep."""
+"""The contract of residual models, which learn the probabilities of exact values so that coding them takes few bits."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["Residual", "ResidualLoss", "ResidualModule"]
 
 @dataclass(frozen=True)
 class ResidualLoss:
-    """What n records cost, in nats, shape (n,)."""
+    """Loss of n records in nats, shape (n,)."""
 
     total: Tensor
     evidence: None = None
 
 
 class ResidualModule(Uncoupled, nn.Module, ABC):
-    """A distribution of records, value by value given those before; the training loop trains it as it does a chain.
+    """An autoregressive distribution of records; the training loop trains it like a chain.
 
     Attributes
     ----------
@@ -37,11 +37,11 @@ class ResidualModule(Uncoupled, nn.Module, ABC):
 
     @abstractmethod
     def loss(self, records: Tensor, generator: Generator | None = None) -> ResidualLoss:
-        """Return −log P of records (n, *shape) in their dtype; with a generator, a guess from a part of each."""
+        """Return −log P of records (n, *shape) in their dtype; with a generator, an estimate from a part of each."""
 
 
 class Residual(Part, ABC, axis="residual"):
-    """A way to learn what to expect of values that archives keep exactly."""
+    """Settings of a model for the exact values in archives."""
 
     @abstractmethod
     def build(self, shape: tuple[int, ...], dtype: np.dtype[Any], generator: Generator) -> ResidualModule:
@@ -50,13 +50,13 @@ class Residual(Part, ABC, axis="residual"):
         Raises
         ------
         InvalidParameterError
-            If it is of no use for such records.
+            If the model does not support such records.
         """
 
     @abstractmethod
     def training(self, n_records: int) -> Training:
-        """Return how it is trained on so many records."""
+        """Return the training settings for a number of records."""
 
     @abstractmethod
     def freeze(self, module: ResidualModule, sample: Tensor) -> Any:
-        """Return the trained module in whole numbers, scaled by what it makes of a sample of records."""
+        """Return the trained module in integer arithmetic, with scales measured on a sample of records."""

@@ -1,4 +1,4 @@
-"""A model beside principal component analysis, on records that it was not trained on."""
+"""Compares a model with principal component analysis on records that it was not trained on."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ _LEAST_GAIN = 0.05  # of PCA's error
 _STANDARD_ERRORS = 2.0
 _BATCH = 1024
 _LEVEL = 1.01
-_ROUNDING = 1e-9  # of the records' own squares: errors this small say nothing
+_ROUNDING = 1e-9  # relative to the records' squares: smaller errors are rounding
 _SAMPLE = 1024
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A model beside PCA on records held out.
+    """Comparison of a model with PCA on held-out records.
 
     Attributes
     ----------
     n_records : int
-        How many were held out.
+        Number of held-out records.
     ratio : float or None
-        Squared error of the model over that of PCA with a code of the same length, in preprocessed units. None where
-        PCA leaves no error, or where an error is not finite.
+        Squared error of the model divided by that of PCA with as many components, in preprocessed units. None if PCA
+        has no error, or if an error is not finite.
     is_better : bool
-        Whether the model's error is lower by 5 %, and by two standard errors of the difference.
+        Whether the model's error is lower by 5 % and by two standard errors of the difference.
     keeps_network : bool
         Whether the network was kept; otherwise the model is a linear autoencoder at the principal components.
     """
@@ -54,7 +54,7 @@ class Comparison:
 
 
 def compare_with_pca(chain: Chain, linear: Chain, held_out: Records) -> Comparison:
-    """Return how a trained chain restores records held out, beside the linear chain of its training records."""
+    """Compare a trained chain with a linear chain on held-out records."""
     by_chain, by_pca = _squared_errors(chain, held_out), _squared_errors(linear, held_out)
     gain = by_pca - by_chain
     spread = float(gain.std(ddof=1)) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
@@ -64,10 +64,10 @@ def compare_with_pca(chain: Chain, linear: Chain, held_out: Records) -> Comparis
 
 
 def warn_if_worse(model: FittedModel, error: float, error_by_pca: float, sum_of_squares: float, records: str) -> None:
-    """Warn where the squared error of a model is more than 1 % above that of PCA with a code of the same length.
+    """Warn if the squared error of a model is more than 1 % above that of PCA with as many components.
 
-    Only for models trained to restore. Drawn, rounded, quantised or sparse codes, corruption and penalties accept a
-    larger error for other gains.
+    Only for models that are trained for a small error alone. Models with drawn, rounded, quantised or sparse codes,
+    corruption or penalties trade error for other properties.
 
     Parameters
     ----------
@@ -76,15 +76,15 @@ def warn_if_worse(model: FittedModel, error: float, error_by_pca: float, sum_of_
     error, error_by_pca : float
         Summed squared errors, in preprocessed units.
     sum_of_squares : float
-        Of the records' preprocessed values: says how large errors are that rounding makes.
+        Sum of squares of the preprocessed values, which bounds the errors of rounding.
     records : str
-        What the records are, for the warning.
+        Name of the records in the warning.
     """
     if not restores(model) or error <= _LEVEL * error_by_pca + _ROUNDING * sum_of_squares:
         return
     times = error / error_by_pca if error_by_pca > 0 else math.inf
     is_auto = isinstance(model.parameters["network"], str) and model.parameters["network"] == "auto"
-    advice = "" if is_auto else ", or take the recipe 'auto', which starts at the principal components"
+    advice = "" if is_auto else ", or use the recipe 'auto', which starts at the principal components"
     warnings.warn(
         f"The model restores {records} worse than principal component analysis does with a code of the same "
         f"length: its squared error is {times:.3g} times as large. Train for more epochs{advice}.",
@@ -94,14 +94,14 @@ def warn_if_worse(model: FittedModel, error: float, error_by_pca: float, sum_of_
 
 
 def restores(model: FittedModel) -> bool:
-    """Return whether a fitted model is trained for nothing but a small error, in units that PCA can be compared in."""
+    """Return whether a fitted model is trained for a small error alone, in units in which PCA can be compared."""
     parts = model.chain.parts
     plain = parts.bottleneck.name == "plain" and parts.corruption is None and not parts.penalties
     return plain and model.chain.preprocessor.is_affine
 
 
 def check_against_pca(model: FittedModel, pca: PrincipalComponents, records: Records) -> None:
-    """Warn where a fitted model restores its own training records, some of them, worse than its PCA does."""
+    """Warn if a fitted model restores a sample of its training records worse than its PCA."""
     if not restores(model):
         return
     chain, few = model.chain, torch.linspace(0, len(records) - 1, min(len(records), _SAMPLE), dtype=torch.float64)
@@ -112,7 +112,7 @@ def check_against_pca(model: FittedModel, pca: PrincipalComponents, records: Rec
     by_pca = np.square((flat - pca.decode(pca.encode(values))) / unit).sum()
     try:
         error = _squared_errors(chain, sample).sum()
-    except (MemoryError, RuntimeError):  # PyTorch raises the latter; a warning is not worth the trained model
+    except (MemoryError, RuntimeError):  # PyTorch raises RuntimeError if memory is short; keep the trained model
         return
     warn_if_worse(model, float(error), float(by_pca), float(np.square(flat / unit).sum()), "its training data")
 

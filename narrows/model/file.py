@@ -1,12 +1,12 @@
 """A model as one safetensors file: tensors, and everything else as JSON in the header. Loading executes no code.
 
-The header's metadata hold ``narrows``, a JSON object: ``format``, the parameters, the parts that were chosen, the
-records' shape and dtype, what they were taken for, the number of weights, the history, which epoch was kept, and
-``sha256`` of all that and the tensors, in the order of their names. The tensor ``frozen`` is the integer decoder as
-bytes (`narrows.codec.frozen`), or ``not_frozen`` says why there is none. The tensors ``density.*`` are the arrays of
-`narrows.model.artefacts.latent_density.LatentDensity`. Of what could not be measured, ``unmeasured`` says why, by its
-name in `narrows.model.artefacts.measuring`; without a codec the tensors ``residual.*`` are the trained network of
-residuals. JSON has no numbers that are not finite; where a loss is none, there is null.
+The header's metadata hold ``narrows``, a JSON object: ``format``, the parameters, the chosen parts, the shape and
+dtype of the records, what they were treated as, the number of weights, the history, the epoch that was kept, and
+``sha256`` of all that and of the tensors in the order of their names. The tensor ``frozen`` is the integer decoder as
+bytes (`narrows.codec.frozen`), or ``not_frozen`` gives the reason why there is none. The tensors ``density.*`` are the
+arrays of `narrows.model.artefacts.latent_density.LatentDensity`. ``unmeasured`` maps the name of each missing artefact
+to the reason. Without a codec the tensors ``residual.*`` are the trained network of residuals. JSON cannot represent
+numbers that are not finite: such a loss becomes null.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _ARRAYS = "arrays."
 
 @dataclass(frozen=True)
 class Unbuilt:
-    """An estimator that is a parameter of another one, as the file describes it.
+    """The description of an estimator that is a parameter of another one.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class Unbuilt:
 
 
 def write_model(model: FittedModel, path: str | os.PathLike[str], *, force: bool = False) -> None:
-    """Write a fitted model; whole or not at all.
+    """Write a fitted model atomically.
 
     Raises
     ------
@@ -92,17 +92,17 @@ def read_model(path: str | os.PathLike[str]) -> FittedModel:
     DataNotFoundError
         If there is no such file.
     ModelFileError
-        If the file is no model, is damaged, or was written by a newer narrows.
+        If the file is not a model, is damaged, or was written by a newer narrows.
     """
     header, tensors = _read(path)
     try:
         return _with_artefacts(_model(header, tensors), header, tensors)
-    except Exception as error:  # whatever a header that lies leads to
+    except Exception as error:  # any error that a forged header can cause
         raise ModelFileError(f"{path} is a narrows model that cannot be rebuilt: {error}") from error
 
 
 def describe(model: FittedModel) -> dict[str, Any]:
-    """Return everything about a fitted model but its tensors, as plain JSON values."""
+    """Return everything of a fitted model except its tensors, as plain JSON values."""
     import narrows
 
     low, high = model.range
@@ -147,8 +147,8 @@ def _model(header: dict[str, Any], tensors: dict[str, Tensor]) -> FittedModel:
     parameters = {name: _from_json(value) for name, value in header["params"].items()}
     parts = Parts(**{name: _from_json(value) for name, value in header["parts"].items()})
     shape, dtype = tuple(header["shape"]), np.dtype(header["dtype"])
-    check_shape((1, *shape), "What it was trained on")
-    check_dtype(dtype, "What it was trained on")
+    check_shape((1, *shape), "Its training data")
+    check_dtype(dtype, "Its training data")
     schema = schema_of(header.get("record", "auto"), shape, dtype)
     classes = np.array(header["classes_"]) if "classes_" in header else None
     if parts.n_classes and (classes is None or len(classes) != parts.n_classes):
@@ -209,12 +209,12 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tenso
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ModelFileError(f"{path} is a safetensors file, but no narrows model.") from error
     if not is_whole:
-        raise ModelFileError(f"{path} is damaged: its content does not have the checksum that was written with it.")
+        raise ModelFileError(f"{path} is damaged: the checksum of its content is wrong.")
     return _finite(header), tensors
 
 
 def _fill(parts: Parts, schema: Schema, tensors: dict[str, Tensor]) -> Chain:
-    """Return the chain with these tensors; memory is taken for what is in the file, whatever the header claims."""
+    """Return the chain with these tensors; memory is allocated for the tensors in the file only."""
     with torch.device("meta"):
         chain = Chain(parts, schema.shape, schema.dtype, generator(0, Stream.WEIGHTS))
     _load(chain, tensors)
@@ -223,17 +223,17 @@ def _fill(parts: Parts, schema: Schema, tensors: dict[str, Tensor]) -> Chain:
 
 
 def _load(module: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Give a module these tensors, if they are those that it should have."""
+    """Load tensors into a module after checking their names, shapes and dtypes."""
     claimed = {name: tuple(t.shape) for name, t in module.state_dict().items()}
     found = {name: tuple(t.shape) for name, t in tensors.items()}
     if claimed != found:
         different = sorted(name for name in claimed.keys() | found.keys() if claimed.get(name) != found.get(name))
-        raise ValueError(f"its tensors are not those of its parts: {', '.join(different[:5])}")
+        raise ValueError(f"its tensors do not match its parts: {', '.join(different[:5])}")
     module.load_state_dict(tensors, assign=True)
 
 
 def _residual(parameters: Mapping[str, Any], schema: Schema, tensors: dict[str, Tensor]) -> ResidualModule | None:
-    """Return the network of residuals; None where there is none, or where the codec has it."""
+    """Return the network of residuals; None if there is none, or if the codec contains it."""
     trained = {name[9:]: t for name, t in tensors.items() if name.startswith("residual.")}
     part = as_optional_part(Residual, parameters.get("residual"))
     if not trained or part is None:
@@ -245,7 +245,7 @@ def _residual(parameters: Mapping[str, Any], schema: Schema, tensors: dict[str, 
 
 
 def _finite(header: dict[str, Any]) -> dict[str, Any]:
-    """Return a header with None for each number that is not finite; older files have such numbers."""
+    """Return a header with None for each number that is not finite, as older files have them."""
     finite: dict[str, Any] = json.loads(json.dumps(header), parse_constant=lambda name: None)
     return finite
 
@@ -274,7 +274,7 @@ def _to_json(value: Any) -> Any:
         return [_to_json(one) for one in value]
     if isinstance(value, np.generic):
         value = value.item()
-    # A generator cannot be written down; the seed that came out of it is in 'trained_on_'.
+    # A generator cannot be stored; the seed drawn from it is in 'trained_on_'.
     return value if value is None or isinstance(value, (str, int, float)) else None
 
 

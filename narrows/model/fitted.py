@@ -1,7 +1,7 @@
-"""A fitted model: everything that training has learned, as one value that does not change.
+"""A fitted model: everything that training has learned, as one immutable value.
 
-Estimators hold one as ``model_`` and delegate to it; a model file is one written down. What is measured later gives
-another model, with one more artefact.
+Estimators hold a fitted model as ``model_`` and delegate to it, and a model file stores one. Measuring an artefact
+returns a new model that has it.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ __all__ = ["FittedModel", "Kept", "TrainedOn"]
 
 AnyArtefact = TypeVar("AnyArtefact", bound=Artefact)
 
-_HOW = "In Python, model.measure(X) measures what is missing, X being the training records."
+_HOW = "In Python, model.measure(X) with the training records X measures what is missing."
 _OLD = {
-    "density": "The model was saved before models had a density of their codes, and it was not trained for a prior "
-    "either. Train it again."
+    "density": "The model was saved by a version that stored no density of codes, and it was not trained with a prior. "
+    "Train it again."
 }
 
 
 @dataclass(frozen=True)
 class Kept:
-    """Which weights a fit kept, and what they cost.
+    """The weights that a fit kept, and their losses.
 
     Attributes
     ----------
     epoch : int or None
-        Whose weights were kept. None: not those of the network that was trained, but a linear autoencoder at the
-        principal components.
+        The epoch whose weights were kept. None: a linear autoencoder at the principal components was kept instead of
+        the trained network.
     loss : float
-        Mean loss of a training record in nats: of a network that of the epoch, while the weights were changing.
+        Mean loss of a training record in nats. For a network: averaged over the epoch while weights changed.
     validation_loss : float or None
-        Mean loss of a validation record in nats. None where there were none, or where the linear autoencoder has
-        learned from them in the end, as it does from those held out by default.
+        Mean loss of a validation record in nats. None if there were none, or if a linear autoencoder was fitted to
+        them in the end, as it is to records held out by default.
     """
 
     epoch: int | None
@@ -58,7 +58,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class TrainedOn:
-    """The run that a model comes from.
+    """The training run of a model.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class TrainedOn:
 
 @dataclass(frozen=True, eq=False)
 class FittedModel:
-    """What training has learned.
+    """Everything that training has learned.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class FittedModel:
     history, pretraining_history : list of dict
         One row for each epoch of the main stage, and of the stages before it.
     comparison : Comparison or None
-        The model beside PCA on records held out, where that decided which of them was kept.
+        The comparison with PCA on held-out records, where it decided which of the two was kept.
     kept : Kept or None
         The epoch whose weights were kept. None in models saved before it was recorded.
     classes : ndarray or None
@@ -104,13 +104,13 @@ class FittedModel:
     feature_names : ndarray of str or None
         Column names of the training table.
     arrays : mapping of str to ndarray
-        What a kind of estimator has learned besides: the weights of a classifier.
+        Further arrays of a kind of estimator: the weights of a classifier.
     residual : ResidualModule or None
-        The trained network of residuals, until the archive codec has it.
+        The trained network of residuals, until the archive codec contains it.
     artefacts : mapping of str to Artefact
-        What was measured, by name.
+        The measured artefacts, by name.
     unmeasured : mapping of str to str
-        Why other artefacts were not.
+        The reasons why other artefacts are missing, by name.
     """
 
     kind: str
@@ -132,7 +132,7 @@ class FittedModel:
 
     @property
     def n_latent(self) -> int:
-        """Numbers in the code of a record."""
+        """The latent dimension: how many numbers a code has."""
         return math.prod(self.chain.bottleneck.z_shape)
 
     @property
@@ -142,7 +142,7 @@ class FittedModel:
 
     @property
     def range(self) -> tuple[float, float]:
-        """The least and the largest training value."""
+        """Smallest and largest training value."""
         return self.scale.low, self.scale.high
 
     def has(self, name: str) -> bool:
@@ -155,7 +155,7 @@ class FittedModel:
         Raises
         ------
         NotMeasuredError
-            If the model does not have it; says why, and how to measure it.
+            If the model does not have it; gives the reason, and how to measure it.
         """
         found = self.artefacts.get(kind.name)
         if not isinstance(found, kind):
@@ -163,7 +163,7 @@ class FittedModel:
         return found
 
     def why_missing(self, name: str) -> str:
-        """Return why an artefact is missing, and how to measure it."""
+        """Return the reason why an artefact is missing, and how to measure it."""
         reason = self.unmeasured.get(name, _OLD.get(name, "The model was saved without it."))
         return f"The model has no {Artefact.registry[name].title}. {reason.rstrip('.')}. {_HOW}"
 

@@ -1,4 +1,4 @@
-"""A trained chain applied to arrays, batch by batch, so that memory stays flat."""
+"""Applies a trained chain to arrays batch by batch, in bounded memory."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ __all__ = [
 ]
 
 _BATCH = 1024
-_PARTS = 4  # of a batch, on a CPU
+_PARTS = 4  # parts that a batch is split into on a CPU
 
 
 Labels = NDArray[np.int64] | None
-"""Classes of records, (n,) from 0, for chains that are told of them."""
+"""Classes of records, (n,) from 0, for conditional chains."""
 
 
 def encode(
@@ -99,7 +99,7 @@ def draw(chain: Chain, codes: NDArray[Any], labels: Labels = None, *, noise: Gen
 
 
 def nearest_codes(chain: Chain, codes: NDArray[Any]) -> NDArray[Any]:
-    """Return flat codes (n, n_latent), each brought to the nearest that the bottleneck could have made."""
+    """Return flat codes (n, n_latent), each replaced by the nearest code that the bottleneck can produce."""
     chain = _in_precision_of(codes, chain)
     return _map(lambda batch: chain.bottleneck.nearest_code(_to_z(chain, batch)).flatten(1), chain, codes)
 
@@ -107,10 +107,10 @@ def nearest_codes(chain: Chain, codes: NDArray[Any]) -> NDArray[Any]:
 def reconstruct(
     chain: Chain, values: NDArray[Any], labels: Labels = None, *, noise: Generator | None = None
 ) -> NDArray[np.float64]:
-    """Return records (n, *shape) after going through the code, in their own units, not yet rounded.
+    """Encode and decode records (n, *shape); the result is in their own units, not yet rounded.
 
-    What `decode` makes of `encode`, to the bit, for every model whose code alone can be decoded. A decoder that needs
-    switches besides gets the records' own. With ``noise`` the records are corrupted first, as in training.
+    Equals ``decode(encode(x))`` to the bit for every model whose code alone can be decoded. A decoder that also needs
+    switches gets those of the records. With ``noise`` the records are corrupted first, as in training.
     """
     chain = _in_precision_of(values, chain)
 
@@ -125,7 +125,7 @@ def reconstruct(
 
 
 def corrupt(chain: Chain, values: NDArray[Any], seed: int) -> NDArray[np.float64]:
-    """Return damaged records (n, *shape), in their own units, not yet rounded."""
+    """Return corrupted records (n, *shape), in their own units, not yet rounded."""
     noise = noise_of(chain, seed)
 
     def damaged(batch: Tensor) -> Tensor:
@@ -135,12 +135,12 @@ def corrupt(chain: Chain, values: NDArray[Any], seed: int) -> NDArray[np.float64
 
 
 def mean_total(chain: Chain, values: NDArray[Any], labels: Labels = None, *, noise: Generator | None = None) -> float:
-    """Return the mean loss of records (n, *shape) in nats; only with ``noise`` is anything corrupted.
+    """Return the mean loss of records (n, *shape) in nats; records are corrupted only with ``noise``.
 
     Raises
     ------
     DataError
-        If the likelihood says nothing of such values.
+        If values lie outside the likelihood's support.
     """
     chain = _in_precision_of(values, chain)
 
@@ -157,28 +157,27 @@ def noise_of(chain: Chain, seed: int, stream: Stream = Stream.CORRUPTION) -> Gen
 
 
 def to_stored(restored: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return restored values in a dtype: rounded and kept within its range where it is one of whole numbers."""
+    """Return restored values in a dtype; for an integer dtype they are rounded and clipped to its range."""
     return to_dtype(np.array(restored, np.float64), dtype)
 
 
 def returned_dtype(asked: DTypeLike | None, stored: np.dtype[Any], shape: tuple[int, ...]) -> np.dtype[Any]:
-    """Return the dtype that restored records come back in.
+    """Return the dtype of restored records.
 
     Parameters
     ----------
     asked : dtype or None
-        A real one. None: that of the training data, except for tables (records of one axis) of whole numbers or
-        booleans: these come back as float64, since rounding would make 0 of what is likely to be 0.4 of a count or of
-        one column in ten.
+        A real dtype. None: that of the training data, except for tables (records of one axis) of whole numbers or
+        booleans. These come back as float64, since rounding would turn one-hot columns and small counts into zeros.
     stored : dtype
-        Of the training data.
+        Dtype of the training data.
     shape : tuple of int
-        Of a record.
+        Shape of a record.
 
     Raises
     ------
     InvalidParameterError
-        If what is asked for is no real dtype.
+        If the requested dtype is not a real one.
 
     Examples
     --------
@@ -193,7 +192,7 @@ def returned_dtype(asked: DTypeLike | None, stored: np.dtype[Any], shape: tuple[
         dtype = np.dtype(object)
     if dtype.kind not in "iubf" or dtype.itemsize > 8:
         raise InvalidParameterError(
-            f"The 'dtype' must be a real one, as float, or None for that of the training data. Got {asked!r}."
+            f"The 'dtype' must be a real dtype such as float, or None for that of the training data. Got {asked!r}."
         )
     return dtype
 
@@ -206,10 +205,10 @@ def _map(
     *,
     noise: Generator | None = None,
 ) -> NDArray[Any]:
-    """Return a function of all records, by parts of batches, which workers share; by whole batches with ``noise``.
+    """Return a function of all records, computed by workers on parts of batches, or on whole batches with ``noise``.
 
-    With ``noise`` they come in their order, since the function draws from it. How many records come together does not
-    depend on the number of threads: it may decide the last bits.
+    With ``noise`` the batches come in order, since the function draws from it. The number of records in a call does not
+    depend on the number of threads, since it may change the last bits.
     """
     size = batch_size(chain.shape, _BATCH)
     part = size if noise is not None else _part_size(chain)
@@ -217,7 +216,7 @@ def _map(
 
     def of_part(rows: range) -> NDArray[Any]:
         batch = [torch.from_numpy(np.array(one[rows.start : rows.stop])).to(chain.device) for one in arrays]
-        done: NDArray[Any] = function(*batch).cpu().numpy()  # at once: a device may not have room for all
+        done: NDArray[Any] = function(*batch).cpu().numpy()  # moved at once: a device may not have room for all
         return done
 
     every = range(len(values))
@@ -233,7 +232,7 @@ def _map_damaged(
     labels: Labels,
     noise: Generator | None,
 ) -> NDArray[Any]:
-    """Return a function of all records, prepared, and corrupted if there is ``noise``.
+    """Return a function of all records after preprocessing and, with ``noise``, corruption.
 
     The noise is drawn for whole batches, and the function gets the same parts of them as without noise.
     """
@@ -247,20 +246,20 @@ def _map_damaged(
 
 
 def _part_size(chain: Chain) -> int:
-    """Return how many records of a batch are computed together: all on a device, a quarter on a CPU.
+    """Return how many records of a batch are computed together: all on a GPU, a quarter on a CPU.
 
-    So workers share the records of a call that fits one batch, and what a layer returns is more likely to stay in the
-    caches: one thread needs less than half the time for a convolutional network.
+    On a CPU the workers then share even a single batch, and the output of a layer more often fits the caches: a
+    convolutional network takes less than half the time on one thread.
     """
     size = batch_size(chain.shape, _BATCH)
     return -(-size // _PARTS) if chain.device.type == "cpu" else size
 
 
 def _to_z(chain: Chain, codes: Tensor) -> Tensor:
-    """Return flat codes (n, n_latent) as the decoder takes them, (n, *z_shape)."""
+    """Return flat codes (n, n_latent) in the shape of the decoder's input, (n, *z_shape)."""
     return codes.to(chain.dtype).reshape(-1, *chain.bottleneck.z_shape)
 
 
 def _in_precision_of(values: NDArray[Any], chain: Chain) -> Chain:
-    """Return the chain in float64 for float64 values: there a record's code does not depend on its batch."""
+    """Return the chain in float64 for float64 values, so that a record's code does not depend on its batch."""
     return in_float64(chain) if values.dtype == np.float64 else chain

@@ -1,4 +1,4 @@
-"""A chain in float64, for records that are: kept beside it, so that it is copied once and not at every call."""
+"""A float64 copy of a chain for float64 records, which is kept so that it is not copied at every call."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ __all__ = ["in_float64"]
 
 
 def in_float64(chain: Chain) -> Chain:
-    """Return a chain with all its floating-point numbers in float64, on the same device; itself if they are.
+    """Return a chain with all floating-point numbers in float64, on the same device; the chain itself if they are.
 
-    The copy lives as long as the chain and takes twice its memory. It is no attribute of the chain: models are saved,
-    pickled and copied without it. Its numbers are brought up to date at each call, whatever has changed them: writes
-    through ``weight.data`` or a NumPy view leave no trace that a comparison of versions could find, and to fill a copy
-    takes a small part of the time that it takes to make one.
+    The copy lives as long as the chain and takes twice its memory. It is not an attribute of the chain, so models are
+    saved, pickled and copied without it. Each call copies the chain's numbers into it: writes through ``weight.data``
+    or a NumPy view do not change a tensor's version, and filling a copy is much faster than making one.
     """
     if chain.dtype == torch.float64:
         _TWINS.pop(chain, None)
@@ -35,9 +34,9 @@ def in_float64(chain: Chain) -> Chain:
 
 
 class _Twin:
-    """A copy of a chain in float64, and which modules it was made of."""
+    """A copy of a chain in float64, and the modules that it was made from."""
 
-    @torch.inference_mode(False)  # whose tensors could not be written to later
+    @torch.inference_mode(False)  # inference tensors could not be written to later
     def __init__(self, chain: Chain) -> None:
         self.chain = copy.deepcopy(chain).double()
         self.chain.zero_grad(set_to_none=True)
@@ -45,13 +44,13 @@ class _Twin:
         self._modules = [ref(module) for module in chain.modules()]
 
     def is_built_like(self, chain: Chain) -> bool:
-        """Return whether the chain still has its modules, and is where it was."""
+        """Return whether the chain has the same modules and the same device as before."""
         modules = list(chain.modules())
         return chain.device == self._device and [module() for module in self._modules] == modules
 
     @torch.no_grad()
     def follow(self, chain: Chain) -> None:
-        """Take over the chain's numbers as they are now, and whether it is training."""
+        """Copy the chain's current numbers and its training mode."""
         for mine, its in zip(_numbers(self.chain), _numbers(chain), strict=True):
             mine.copy_(its)
         self.chain.train(chain.training)

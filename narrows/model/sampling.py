@@ -1,4 +1,4 @@
-"""New records from a fitted model: its prior or its latent density is drawn from, and the decoder does the rest."""
+"""New records from a fitted model: codes drawn from its prior or its latent density are decoded."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def has_prior(model: FittedModel) -> bool:
 def sample_codes(model: FittedModel, n: int, *, source: str, seed: int) -> NDArray[Any]:
     """Return n flat codes (n, n_latent), drawn from N(0, I) or from the latent density.
 
-    NumPy draws them, so that a seed gives the same codes on every device. Where a code cannot be just any numbers
-    (``rounded``, ``top-k``), what is drawn is brought to the nearest that it can be.
+    NumPy draws them, so that a seed gives the same codes on every device. A draw that the bottleneck cannot produce
+    (``rounded``, ``top-k``) is replaced by the nearest code that it can produce.
 
     Raises
     ------
@@ -42,8 +42,8 @@ def sample_codes(model: FittedModel, n: int, *, source: str, seed: int) -> NDArr
     numbers = rng(seed, Stream.SAMPLED_CODES)
     if source == "prior" and not has_prior(model):
         raise InvalidParameterError(
-            "The model was trained without a prior on its codes; draw from their density, as source='auto' does. "
-            "The bottleneck 'gaussian' and the penalty 'mmd' make models with a prior."
+            "The model was trained without a prior on its codes: draw from their density, as source='auto' does. "
+            "Models with the bottleneck 'gaussian' or the penalty 'mmd' have a prior."
         )
     if source == "density" or not has_prior(model):
         return possible_codes(model, model.artefact(LatentDensity).sample(n, numbers))
@@ -68,6 +68,6 @@ def records_of(
 
 
 def possible_codes(model: FittedModel, codes: NDArray[np.float64]) -> NDArray[Any]:
-    """Return flat codes (n, n_latent) as the encoder would: as near as the bottleneck can come, and in its dtype."""
+    """Return the nearest codes (n, n_latent) that the bottleneck can produce, in the dtype of the encoder."""
     dtype = np.float64 if model.schema.dtype == np.float64 else np.float32
     return nearest_codes(model.chain, codes.astype(dtype, copy=False))

@@ -19,14 +19,14 @@ _SCALE = math.tanh(_SHARPNESS / 4)
 
 
 class _SoftClipping(Function):
-    """The soft clipping function with its derivative in few operators: it is applied to every value of a record."""
+    """The soft clipping function and its derivative in few operators, since it is applied to every value."""
 
     @staticmethod
     def forward(ctx: Any, u: Tensor) -> Tensor:
         inner = (u - 0.5).mul_(_SHARPNESS / 2).tanh_()
         ctx.save_for_backward(inner)
         s = (_SCALE * inner).atanh_().mul_(2 / _SHARPNESS).add_(0.5)
-        return s.clamp_(0, 1)  # what rounding leaves outside
+        return s.clamp_(0, 1)  # against rounding
 
     @staticmethod
     @once_differentiable
@@ -36,12 +36,12 @@ class _SoftClipping(Function):
 
 
 class SoftClip(nn.Module):
-    """The soft clipping function: nearly u between 0 and 1, and never outside.
+    """The soft clipping function: nearly u between 0 and 1, and never outside [0, 1].
 
     s(u) = softplus_p(u) - softplus_p(u - 1) with softplus_p(u) = log(1 + e^(p u)) / p and p = 8 (Klimek and Perelstein
     2020, "Neural network-based approach to phase space integration"). It is computed as
-    1/2 + 2/p · artanh(tanh(p/4) · tanh(p/2 · (u - 1/2))), which is the same number: nothing overflows or cancels for
-    any u, and the slope is finite everywhere.
+    1/2 + 2/p · artanh(tanh(p/4) · tanh(p/2 · (u - 1/2))), which is equal, does not overflow or cancel for any u, and
+    has a finite slope everywhere.
 
     Examples
     --------
@@ -56,7 +56,7 @@ class SoftClip(nn.Module):
 
     @staticmethod
     def inverse(s: Tensor) -> Tensor:
-        """Return the u that `forward` makes s of; s is strictly between 0 and 1."""
+        """Return the inverse of `forward`, for s strictly between 0 and 1."""
         inner = (_SHARPNESS / 2 * (s - 0.5)).tanh()
         return 0.5 + 2 / _SHARPNESS * (inner / _SCALE).atanh()
 
@@ -77,7 +77,7 @@ _MODULES: dict[str, type[nn.Module]] = {
 
 ACTIVATIONS = Choice(*_MODULES)
 
-# How close to the ends of their range the inverses of sigmoid, soft-clip and tanh are asked for.
+# Arguments of the inverses of sigmoid, soft-clip and tanh keep this distance from the ends of the range.
 _MARGIN = 1e-3
 _INVERSES: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda y: y,
@@ -94,5 +94,5 @@ def activation(name: str) -> nn.Module:
 
 
 def inverse_activation(name: str, y: Tensor) -> Tensor:
-    """Return what the activation function makes y of, kept finite; for those in `INVERTIBLE`."""
+    """Return the inverse of an activation function in `INVERTIBLE` at y, limited to finite values."""
     return _INVERSES[name](y)

@@ -1,4 +1,4 @@
-"""Networks beside each other: several paths from the same input, added up."""
+"""Parallel networks: several paths from the same input, whose outputs are added."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Branches"]
 
 
 class Branches(nn.Module):
-    """Σ_i f_i(y): what each branch makes of the same input, added up.
+    """Σ_i f_i(y): the sum of the outputs of several branches with the same input.
 
     `Decoder.plain_stages` may return it as a stage, for example a linear path beside a network: Q z + b + G(z). It can
     be frozen if there are 2 to 8 branches, all modules in them can be frozen, and none of these is `Branches` again.

@@ -1,4 +1,4 @@
-"""Principal components of preprocessed records, where a linear path starts."""
+"""Principal components of preprocessed records, the initial weights of a linear path."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from narrows.numerics.threads import one_blas_thread
 
 __all__ = ["Components", "components_of", "sampled"]
 
-_MOST_VALUES = 2**25  # that are used: 128 MiB as float32; larger data are sampled
-_NO_VARIANCE = 1e-6  # of the largest deviation: a number of the code that varies less is not scaled
+_MOST_VALUES = 2**25  # 128 MiB as float32; larger data are sampled
+_NO_VARIANCE = 1e-6  # of the largest deviation: latent dimensions that vary less are not scaled
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +29,11 @@ class Components:
     mean : Tensor of shape (d,)
         Mean record.
     directions : Tensor of shape (k, d)
-        Orthonormal, the largest variance first; fewer than asked for where the data allow no more.
+        Orthonormal, the largest variance first; at most min(n, d).
     deviations : Tensor of shape (k,)
-        Standard deviations of the records along them.
+        Standard deviations of the records along the directions.
     deviation : float
-        Root of the mean variance of a value; 1 where nothing varies.
+        Root of the mean variance of a value; 1 if all records are equal.
     """
 
     mean: Tensor
@@ -43,20 +43,20 @@ class Components:
 
     @property
     def scales(self) -> Tensor:
-        """What one unit of each number of the code is worth, (k,): its deviation, or 1 where it hardly varies."""
+        """The unit of each latent dimension, (k,): its standard deviation, or 1 if it hardly varies."""
         varies = self.deviations > _NO_VARIANCE * self.deviations.max()
         return torch.where(varies, self.deviations, torch.ones_like(self.deviations))
 
 
 def sampled(batches: Callable[[], Iterable[Tensor]]) -> Iterator[Tensor]:
-    """Go through records (n, *shape); through some of them, drawn at random, if they have more than 2^25 values."""
+    """Yield records (n, *shape), or a random sample if they have more than 2^25 values."""
     sizes = [(len(batch), batch.numel()) for batch in batches()]
     n, n_values = (sum(column) for column in zip(*sizes, strict=True))
     most = max(_MOST_VALUES * n // n_values, 2)
     if n <= most:
         yield from batches()
         return
-    # By a seed of their own, as the solver: where training starts depends on the data alone.
+    # Sample and solver have a fixed seed, so that the initial weights depend on the data alone.
     rows = torch.from_numpy(np.sort(rng(0, Stream.COMPONENTS_ROWS).choice(n, most, replace=False)))
     start = 0
     for batch in batches():
@@ -66,7 +66,7 @@ def sampled(batches: Callable[[], Iterable[Tensor]]) -> Iterator[Tensor]:
 
 
 def components_of(records: Tensor, n_components: int) -> Components:
-    """Return at most so many principal components of records (n, *shape), floats.
+    """Return at most ``n_components`` principal components of records (n, *shape), floats.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def components_of(records: Tensor, n_components: int) -> Components:
 
     Notes
     -----
-    Runs on one thread: the number of threads changes the last bits of sums, and so the start of training.
+    Runs on one thread: the number of threads changes the last bits of sums, and thus the initial weights.
     """
     from sklearn.decomposition import PCA
 
@@ -84,7 +84,7 @@ def components_of(records: Tensor, n_components: int) -> Components:
         raise DataError("Preprocessed values are not finite: the data are too large. Divide them by a constant.")
     mean = x.mean(axis=0, dtype=np.float64)
     away = x - mean
-    # Near 1, since squares of large values overflow single precision; by a power of two, which changes no digit.
+    # Squares of large values overflow float32, so scale to about 1, by a power of two, which changes no digit.
     exponent = math.frexp(max(away.max(), -away.min()))[1]
     centred = np.ldexp(away, -exponent, out=away).astype(np.float32)
     with one_blas_thread(), np.errstate(invalid="ignore", divide="ignore"):  # one record, or equal ones

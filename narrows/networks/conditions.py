@@ -1,4 +1,4 @@
-"""Conditions: what encoder and decoder are told beside their input."""
+"""Conditions: an additional input of encoder and decoder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["join"]
 
 
 def join(y: Tensor, condition: Tensor | None) -> Tensor:
-    """Return vectors (n, d) or maps (n, channels, H, W) with a condition (n, k) as k more numbers or channels.
+    """Append a condition (n, k) to vectors (n, d) as k numbers, or to maps (n, channels, H, W) as k channels.
 
     Examples
     --------

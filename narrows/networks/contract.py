@@ -1,4 +1,4 @@
-"""What a network is: the pair of encoder and decoder, which own every weight."""
+"""The contract of networks: the pair of encoder and decoder, which own every weight."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from narrows.parts.part import Part
 
 __all__ = ["Decoder", "Encoder", "Layer", "Network", "Sizes", "Switches"]
 
-_LINEAR_OUTPUTS = ("identity", "soft-clip")  # under which a linear decoder restores as PCA does
+_LINEAR_OUTPUTS = ("identity", "soft-clip")  # with these a linear decoder restores as PCA does
 
 
 class Network(Part, ABC, axis="network"):
@@ -25,20 +25,20 @@ class Network(Part, ABC, axis="network"):
     Attributes
     ----------
     for_images : bool
-        Whether records must be images, whose neighbouring values belong together.
+        Whether records must be images, whose neighbouring values are related.
     """
 
     for_images: ClassVar[bool] = False
 
     start_at_mean: bool = option(
         Flag(),
-        "start the decoder at the mean of the training data by its last bias, instead of zero",
+        "initialise the decoder's last bias so that its output is the mean of the training data, instead of zero",
         default=False,
     )
     linear_path: bool = option(
         Flag(),
-        "a linear path beside the network, in encoder and decoder, that starts at the principal components of the "
-        "training data; the network's last layers start at zero",
+        "add a linear path to encoder and decoder, initialised with the principal components of the training data; "
+        "the network's last layers start at zero",
         default=False,
     )
 
@@ -47,12 +47,12 @@ class Network(Part, ABC, axis="network"):
         code = getattr(self, "code_activation", "identity")
         if self.linear_path and code != "identity":
             raise InvalidParameterError(
-                f"The 'linear_path' of {type(self).__name__} ends in the code itself, so it needs "
+                f"The 'linear_path' of {type(self).__name__} outputs the code itself, so it needs "
                 f"code_activation='identity'. Got {code!r}."
             )
         if self.linear_path and self.start_at_mean:
             raise InvalidParameterError(
-                f"The 'linear_path' of {type(self).__name__} starts at the mean of the data anyway. "
+                f"The 'linear_path' of {type(self).__name__} always starts at the mean of the data. "
                 "Set start_at_mean=False."
             )
         output = getattr(self, "output_activation", "identity")
@@ -75,18 +75,18 @@ class Network(Part, ABC, axis="network"):
         shape : tuple of int
             Shape of one record.
         n_latent : int or None
-            Numbers in the code. None leaves the choice to the network, or fails where it has none.
+            Latent dimension. None: the network chooses, or raises an error if it cannot.
 
         Raises
         ------
         InvalidParameterError
-            If the network cannot make a code of that many numbers.
+            If the network cannot output a code of that many numbers.
         """
-        assert n_latent is not None, "networks without a natural code size are given one"
+        assert n_latent is not None, "networks without a natural code size need n_latent"
         return (n_latent,)
 
     def build(self, sizes: Sizes, generator: Generator) -> tuple[Encoder, Decoder]:
-        """Return encoder and decoder, their weights drawn from the generator; with a linear path where there is one.
+        """Return encoder and decoder with random weights from the generator, and with a linear path if it is set.
 
         Returns
         -------
@@ -98,7 +98,7 @@ class Network(Part, ABC, axis="network"):
         Raises
         ------
         InvalidParameterError
-            If these settings cannot connect these sizes.
+            If the settings do not fit the sizes.
         """
         if not self.linear_path:
             return self.connect(sizes, generator)
@@ -114,7 +114,7 @@ class Network(Part, ABC, axis="network"):
 
     @property
     def is_linear(self) -> bool:
-        """Whether encoder and decoder are one layer each, so that a linear path is all there is to them."""
+        """Whether encoder and decoder have one layer each, so that a linear path replaces them."""
         return False
 
     @abstractmethod
@@ -122,7 +122,7 @@ class Network(Part, ABC, axis="network"):
         """Return encoder and decoder as `build` does, without any linear path."""
 
     def layers(self, encoder: Encoder, decoder: Decoder) -> list[Layer]:
-        """Return the layers of what `build` returned, from the input on, each with the one that goes back over it.
+        """Return the layers of the networks from `build`, from the input on, each with the decoder's mirrored layer.
 
         Raises
         ------
@@ -130,6 +130,6 @@ class Network(Part, ABC, axis="network"):
             If the decoder does not mirror the encoder layer by layer.
         """
         raise InvalidParameterError(
-            f"Layers are trained one by one in a network of mirrored dense layers. Got network='{self.name}'. "
+            f"Layer-wise pretraining needs a network of mirrored dense layers. Got network='{self.name}'. "
             "Set network='dense', or pretraining=None."
         )

@@ -25,16 +25,16 @@ Grid = tuple[int, int]
 
 
 class Convolutional(Network, name="convolutional"):
-    """Convolutions that make the image smaller stage by stage, and a decoder that mirrors them; images of any size.
+    """Convolutions that reduce the image stage by stage, and a decoder that mirrors them, for images of any size.
 
     A stage is a convolution, its activation, and a division of height and width by ``stride`` (rounded up; the decoder
-    comes back to the exact size). After the last stage the maps are flattened into a dense code of ``n_latent``
-    numbers. With ``code_channels`` the code is itself a map instead: one more stage makes that many channels, as in
+    restores the exact size). After the last stage a dense layer maps the flattened maps to a code of ``n_latent``
+    numbers. With ``code_channels`` the code is a map instead: one more stage outputs that many channels, as in
     document 4, where the code of a 28×28 image is a map of 32×7×7.
 
-    With ``unpooling="switches"`` the decoder puts values back where the record's maxima were (see
-    `narrows.networks.pooling`). It restores more, but from more than the code: such a model reconstructs, and its code
-    alone cannot be decoded.
+    With ``unpooling="switches"`` the decoder puts values at the positions of the record's maxima (see
+    `narrows.networks.pooling`). It restores records better, but needs these positions besides the code: such a model
+    can reconstruct records, but cannot decode a code alone.
 
     Examples
     --------
@@ -55,34 +55,34 @@ class Convolutional(Network, name="convolutional"):
     )
     unpooling: str = option(
         Choice("repeat", "switches"),
-        "the way back from max-pooling: repeat each maximum, or put it where it was and zeros elsewhere, "
+        "inverse of max-pooling: repeat each maximum, or put it at its position with zeros elsewhere, "
         "which needs the record besides the code",
         default="repeat",
     )
-    stride: int = option(Whole(2), "by how much a stage divides height and width", default=2)
+    stride: int = option(Whole(2), "factor by which a stage divides height and width", default=2)
     activation: str = option(ACTIVATIONS, "activation of the stages", default="relu")
-    code_activation: str = option(ACTIVATIONS, "activation of what the encoder delivers", default="identity")
+    code_activation: str = option(ACTIVATIONS, "activation of the encoder's output", default="identity")
     output_activation: str = option(ACTIVATIONS, "activation of the decoder's last layer", default="identity")
     code_channels: int | None = option(
         optional(Whole(1)), "channels of a code that is a map; None: a dense code", default=None
     )
     head_channels: int | None = option(
         optional(Whole(1)),
-        "channels of the maps that the decoder makes of a dense code; None: as many as the last stage has",
+        "channels of the maps that the decoder computes from a dense code; None: those of the last stage",
         default=None,
     )
-    initialisation: str = option(INITIALISATIONS, "how weights start; biases start at zero", default="glorot")
+    initialisation: str = option(INITIALISATIONS, "initial weights; biases start at zero", default="glorot")
 
     def _check(self) -> None:
         super()._check()
         if self.unpooling == "switches" and self.resampling != "pool":
             raise InvalidParameterError(
-                "The 'unpooling' of Convolutional may be 'switches' only with resampling='pool', which has maxima to "
-                f"remember. Got resampling={self.resampling!r}."
+                "The 'unpooling' of Convolutional may be 'switches' only with resampling='pool', which has maxima. "
+                f"Got resampling={self.resampling!r}."
             )
         if self.head_channels is not None and self.code_channels is not None:
             raise InvalidParameterError(
-                "The 'head_channels' of Convolutional go with a dense code. Got 'code_channels' too, a code of maps."
+                "The 'head_channels' of Convolutional need a dense code. Got 'code_channels' too, a code of maps."
             )
 
     def code_shape(self, shape: tuple[int, ...], n_latent: int | None) -> tuple[int, ...]:
@@ -178,12 +178,12 @@ class _ConvolutionalDecoder(Decoder):
         super().__init__()
         self.layout, self.needs_switches = layout, part.unpooling == "switches"
         is_map = part.code_channels is not None
-        # From the code outwards: a map is decoded by as many stages as made it, the code's own included.
+        # From the code to the output: a map is decoded by as many stages as encoded it, including that of the code.
         widths = [*sizes.z_shape[:1], *part.channels[::-1]] if is_map else list(part.channels[::-1])
         n_code = widths[0] if is_map or part.head_channels is None else part.head_channels
         start = (n_code, *grids[-1])
         if is_map and self.needs_switches:
-            widths[0] = sizes.h_shape[0]  # the innermost switches are those of h, of which there may be more than of z
+            widths[0] = sizes.h_shape[0]  # the innermost switches are those of h, which may have more channels than z
         self.flatten, self.to_maps = nn.Flatten(), Reshape(start)
         n_z = math.prod(sizes.z_shape) + sizes.n_condition
         self.head = None if is_map else undrawn(nn.Linear, n_z, math.prod(start))
@@ -232,7 +232,7 @@ class _ConvolutionalDecoder(Decoder):
 
 
 def _transposed(n_in: int, n_out: int, grid: Grid, back_to: Grid, *, kernel: int, stride: int) -> nn.Module:
-    """Return a transposed convolution from one grid to exactly another, about ``stride`` times as large."""
+    """Return a transposed convolution between two given grids; the output is about ``stride`` times as large."""
     padding = kernel // 2
     reached = [(size - 1) * stride - 2 * padding + kernel for size in grid]
     extra = tuple(size - at for size, at in zip(back_to, reached, strict=True))

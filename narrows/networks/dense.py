@@ -21,10 +21,10 @@ __all__ = ["Dense"]
 
 
 class Dense(Network, name="dense"):
-    """Fully connected layers, with the decoder a mirror image of the encoder.
+    """Fully connected layers; the decoder mirrors the encoder.
 
-    ``tied`` weights: the decoder multiplies by the encoder's matrices transposed and has biases of its own, which
-    halves the number of weights (Vincent et al. 2008; document 0).
+    With ``tied`` weights the decoder uses the transposed matrices of the encoder and its own biases, which halves the
+    number of weights (Vincent et al. 2008; document 0).
 
     Examples
     --------
@@ -40,18 +40,18 @@ class Dense(Network, name="dense"):
     activation: str = option(ACTIVATIONS, "activation of the hidden layers", default="relu")
     code_activation: str = option(ACTIVATIONS, "activation of the encoder's last layer", default="identity")
     output_activation: str = option(ACTIVATIONS, "activation of the decoder's last layer", default="identity")
-    tied: bool = option(Flag(), "decode with the encoder's matrices transposed", default=False)
+    tied: bool = option(Flag(), "decode with the transposed matrices of the encoder", default=False)
     decoder_widths: tuple[int, ...] | None = option(
         optional(Many(Whole(1))), "units of the decoder's hidden layers, from the code on; None mirrors", default=None
     )
-    initialisation: str = option(INITIALISATIONS, "how weights start; hidden biases start at zero", default="glorot")
+    initialisation: str = option(INITIALISATIONS, "initial weights; hidden biases start at zero", default="glorot")
     theano_seed: int | None = option(
         optional(Whole(0, 2**32 - 1)),
-        "draw weights as the Theano tutorials do, from NumPy's RandomState of this seed; None: as all other randomness",
+        "draw weights like the Theano tutorials, from NumPy's RandomState with this seed; None: from random_state",
         default=None,
     )
     code_bias: float = option(
-        Real(), "where the biases of the encoder's last layer start; above 0 keeps relu codes alive", default=0.0
+        Real(), "initial bias of the encoder's last layer; above 0 it keeps relu codes alive", default=0.0
     )
 
     def _check(self) -> None:
@@ -63,8 +63,7 @@ class Dense(Network, name="dense"):
             )
         if self.linear_path and self.tied and self.is_linear:
             raise InvalidParameterError(
-                "The 'linear_path' of Dense without hidden layers has matrices of its own, which are not tied. "
-                "Set tied=False, or widths."
+                "The 'linear_path' of Dense without hidden layers has untied matrices. Set tied=False, or widths."
             )
         if self.linear_path and self.code_bias != 0:
             raise InvalidParameterError(
@@ -105,13 +104,13 @@ class Dense(Network, name="dense"):
 
     def layers(self, encoder: Encoder, decoder: Decoder) -> list[Layer]:
         if self.linear_path:
-            raise InvalidParameterError("Layers are trained one by one without a linear path. Set linear_path=False.")
+            raise InvalidParameterError("Layer-wise pretraining does not support a linear path. Set linear_path=False.")
         assert isinstance(encoder, _DenseEncoder)
         assert isinstance(decoder, _FreeDecoder | _TiedDecoder)
         if self.decoder_widths is not None and self.decoder_widths != self.widths[::-1]:
             raise InvalidParameterError(
-                "Layers are trained one by one where the decoder's widths mirror the encoder's. "
-                f"Got {'-'.join(map(str, self.widths))} there and {'-'.join(map(str, self.decoder_widths))} back."
+                "Layer-wise pretraining needs a decoder whose widths mirror the encoder's. Got the encoder "
+                f"{'-'.join(map(str, self.widths))} and the decoder {'-'.join(map(str, self.decoder_widths))}."
             )
         there = [nn.Sequential(layer, encoder.hidden) for layer in encoder.layers]
         there[-1] = nn.Sequential(encoder.layers[-1], encoder.last)
@@ -124,7 +123,7 @@ class Dense(Network, name="dense"):
         if there != and_back[::-1]:
             raise InvalidParameterError(
                 "Tied weights need a decoder that mirrors the encoder. "
-                f"Got {'-'.join(map(str, there))} there and {'-'.join(map(str, and_back))} back."
+                f"Got the encoder {'-'.join(map(str, there))} and the decoder {'-'.join(map(str, and_back))}."
             )
 
 
@@ -176,7 +175,7 @@ class _FreeDecoder(Decoder):
         return self.layers[-1]
 
     def affine(self) -> list[nn.Module]:
-        """Return the layers without their activations, from the code on."""
+        """Return the layers without activations, from the code on."""
         return list(self.layers)
 
     def start_at(self, parameters: Tensor) -> None:
@@ -188,12 +187,12 @@ class _FreeDecoder(Decoder):
 
 
 class _TiedDecoder(Decoder):
-    """As `_FreeDecoder`, with an encoder's matrices transposed; only the biases are its own."""
+    """Like `_FreeDecoder`, but with the transposed matrices of an encoder and its own biases."""
 
     def __init__(self, encoder: _DenseEncoder, hidden: str, last: str, out_shape: tuple[int, ...]) -> None:
         super().__init__()
         layers = [layer for layer in reversed(encoder.layers) if isinstance(layer, nn.Linear)]
-        # In a tuple, so that the matrices stay the encoder's: moved, saved and counted once.
+        # In a tuple, so that the matrices belong to the encoder: they are moved, saved and counted once.
         self.mirrored = tuple(layers)
         self.biases = nn.ParameterList(nn.Parameter(torch.zeros(layer.in_features)) for layer in layers)
         self.flatten, self.to_records = nn.Flatten(), Reshape(out_shape)
@@ -201,7 +200,7 @@ class _TiedDecoder(Decoder):
         self.output_activation = last
 
     def affine(self) -> list[nn.Module]:
-        """Return the layers without their activations, from the code on."""
+        """Return the layers without activations, from the code on."""
         return [_Transposed(layer, bias) for layer, bias in zip(self.mirrored, self.biases, strict=True)]
 
     def start_at(self, parameters: Tensor) -> None:
@@ -222,7 +221,7 @@ class _TiedDecoder(Decoder):
 
 
 class _Transposed(nn.Module):
-    """Multiply by the matrix of another layer transposed, and add a bias."""
+    """Multiplies by the transposed matrix of another layer, and adds a bias."""
 
     def __init__(self, layer: nn.Linear, bias: nn.Parameter) -> None:
         super().__init__()
@@ -233,7 +232,7 @@ class _Transposed(nn.Module):
 
 
 def _mirrored(layer: nn.Linear, bias: Tensor) -> nn.Linear:
-    """Return a layer of its own that multiplies by another's matrix transposed."""
+    """Return an independent layer with the transposed matrix of another one."""
     made = nn.Linear(layer.out_features, layer.in_features, device="meta")
     made.weight, made.bias = nn.Parameter(layer.weight.detach().T), nn.Parameter(bias.detach())
     return made

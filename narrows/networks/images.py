@@ -1,4 +1,4 @@
-"""Images (n, channels, H, W), as convolutions take them, from and to records."""
+"""Converts records to images (n, channels, H, W), the input of convolutions, and back."""
 
 from __future__ import annotations
 

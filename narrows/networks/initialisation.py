@@ -1,4 +1,4 @@
-"""How weights start: named schemes, drawn from a generator that is passed."""
+"""Initial weights: named schemes, drawn from a given generator."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ INITIALISATIONS = Choice("fan-in", "glorot", "glorot-sigmoid", "he")
 
 
 def undrawn(layer: type[nn.Module], *args: Any, **kwargs: Any) -> nn.Module:
-    """Return a layer whose weights are not drawn yet, so that PyTorch's global generator is left alone."""
-    as_it_is = type(layer.__name__, (layer,), {"reset_parameters": lambda self: None})  # memory nobody has written to
+    """Return a layer without initial weights, so that PyTorch's global generator is not used."""
+    as_it_is = type(layer.__name__, (layer,), {"reset_parameters": lambda self: None})  # uninitialised memory
     made: nn.Module = as_it_is(*args, **kwargs)
     made.__class__ = layer
     return made
 
 
 def theano_generator(seed: int) -> np.random.RandomState:
-    """Return NumPy's old generator at the point where the Theano tutorials draw their first weights from it.
+    """Return NumPy's old generator in the state in which the Theano tutorials draw their first weights.
 
-    Their programs take one whole number before, with which they seed the noise: without it the denoising autoencoder
-    of RandomState(123) starts from other weights than those of the published costs.
+    Their programs first draw one whole number, the seed of the noise. Without that draw the denoising autoencoder of
+    RandomState(123) starts from other weights than those of the published costs.
     """
     generator = np.random.RandomState(seed)
     generator.randint(2**30)
@@ -42,34 +42,34 @@ def initialise(
 ) -> None:
     """Draw every weight matrix and convolution kernel of a module, and set every bias to zero.
 
-    Parameters are told apart by their names: ``weight`` and ``bias``, or lists of parameters called ``weights`` and
-    ``biases``. Any other could still be memory that nobody has written to (`undrawn`), and is refused.
+    Parameters are recognised by name: ``weight`` and ``bias``, or lists of parameters called ``weights`` and
+    ``biases``. Any other could be uninitialised memory (`undrawn`), and is refused.
 
     Parameters
     ----------
     module : Module
-        Changed in place. Its layers are visited in order of construction.
+        Changed in place. Its layers are initialised in order of construction.
     scheme : str
-        "fan-in": U(±1/√in) (LeCun et al. 1998, and document 0's TensorFlow original);
-        "glorot": U(±√(6 / (in + out))) (Glorot and Bengio 2010; what Keras does);
+        "fan-in": U(±1/√in) (LeCun et al. 1998, and the TensorFlow original of document 0);
+        "glorot": U(±√(6 / (in + out))) (Glorot and Bengio 2010; the default of Keras);
         "glorot-sigmoid": four times as wide, for sigmoid units (the Theano tutorials);
-        "he": N(0, 2 / in) (He et al. 2015), for relu and its kin.
+        "he": N(0, 2 / in) (He et al. 2015), for relu and similar functions.
     generator : Generator or RandomState
-        Where the draws come from; no global seed is touched. NumPy's draws matrices as (in, out), in float64, and is
-        for dense layers.
+        Source of the draws; no global seed is used. NumPy's generator draws matrices as (in, out) in float64, and is
+        for dense layers only.
     keep : collection of str
-        Names of parameters that start as the module made them.
+        Names of parameters that keep the values set by the module.
 
     Raises
     ------
     InvalidParameterError
-        If it is not known how a parameter starts.
+        If the initial value of a parameter is not known.
     """
     for path, layer in module.named_modules():
         for name, parameter in layer.named_parameters(path, recurse=False):
             kind = _kind(name)
             if kind == "weight" and parameter.ndim >= 2:
-                # A transposed convolution keeps (in, out, ...), everything else (out, in, ...).
+                # A transposed convolution stores (in, out, ...), all other layers (out, in, ...).
                 transposed = isinstance(layer, nn.ConvTranspose2d)
                 kernel = math.prod(parameter.shape[2:])
                 sizes = parameter.shape[:2][::-1] if transposed else parameter.shape[:2]
@@ -80,9 +80,9 @@ def initialise(
                     parameter.zero_()
             elif name not in keep:
                 raise InvalidParameterError(
-                    f"It is not known how the parameter '{name}' of {type(module).__name__.lstrip('_')} starts, which "
-                    f"has shape {tuple(parameter.shape)}: matrices and kernels called 'weight' are drawn, those called "
-                    "'bias' start at zero. Set its values in the network, and name it in 'keep' of initialise."
+                    f"The parameter '{name}' of {type(module).__name__.lstrip('_')} with shape "
+                    f"{tuple(parameter.shape)} has no initial value: matrices and kernels called 'weight' are drawn, "
+                    "'bias' starts at zero. Set its values in the network, and name it in 'keep' of initialise."
                 )
 
 
@@ -104,7 +104,7 @@ def _draw(
                 weight.normal_(0.0, deviation, generator=generator)
             else:
                 weight.uniform_(-bound, bound, generator=generator)
-        elif not weight.is_meta:  # where a model is only sketched, nothing is drawn
+        elif not weight.is_meta:  # nothing is drawn for a module without storage
             size = (fan_in, fan_out)
             drawn = generator.normal(0.0, deviation, size) if bound is None else generator.uniform(-bound, bound, size)
             weight.copy_(torch.from_numpy(drawn.T))

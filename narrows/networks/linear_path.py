@@ -1,14 +1,13 @@
-"""A linear path beside a network, in encoder and decoder, that starts at the principal components.
+"""A linear path parallel to a network, in encoder and decoder, initialised with the principal components.
 
 ::
 
     x ─► standardise ─┬─────────────── P ──────────────┬─► h     z ─┬────────────── Q, b ─────────────┬─► activation
                       └─► clip ─► the network's encoder ┘            └─► clip ─► the network's decoder ┘
 
-The last layers of the network start at zero, so that before training the two paths together are the principal component
-analysis of the training data, and training goes on from there. Codes are scaled to unit variance. The network sees
-nothing beyond five standard deviations. Beyond that only the linear path acts, so an outlier is restored as PCA
-restores it.
+The last layers of the network start at zero, so that before training the sum of the two paths is the principal
+component analysis of the training data. Codes are scaled to unit variance. The input of the network is clipped at five
+standard deviations. Beyond that only the linear path changes, so an outlier is restored as by PCA.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ _LIMIT = 5.0  # standard deviations
 
 
 class LinearPathEncoder(Encoder):
-    """x (n, *shape) → h (n, *h_shape): h = P (x − mean) / deviation, plus what the network makes of it.
+    """x (n, *shape) → h (n, *h_shape): h = P (x − mean) / deviation + network(x).
 
     Parameters
     ----------
     network : Encoder or None
-        None: the linear path is all there is.
+        None: there is only the linear path.
     sizes : Sizes
-        What is connected.
+        Shapes of record, code and output.
     """
 
     mean: Tensor
@@ -52,8 +51,8 @@ class LinearPathEncoder(Encoder):
         if network is not None:
             if network.last_layer is None:
                 raise InvalidParameterError(
-                    f"A linear path needs a network that starts at zero, and {type(network).__name__.lstrip('_')} does "
-                    "not say which its last layer is. Set linear_path=False."
+                    f"A linear path needs a network that starts at zero, but {type(network).__name__.lstrip('_')} "
+                    "does not name its last layer. Set linear_path=False."
                 )
             _zero(network.last_layer)
         self.register_buffer("mean", torch.zeros(sizes.shape))
@@ -65,7 +64,7 @@ class LinearPathEncoder(Encoder):
 
     @torch.no_grad()
     def start_at_components(self, components: Components) -> None:
-        """Set the path to principal components. If the code is longer than their number, the rest of it is zero."""
+        """Set the path to principal components. Further latent dimensions start at zero."""
         self.mean.copy_(components.mean.reshape(self.mean.shape))
         self.deviation.fill_(components.deviation)
         weight = self.path.get_parameter("weight").zero_()
@@ -86,14 +85,14 @@ class LinearPathEncoder(Encoder):
 
 
 class LinearPathDecoder(Decoder):
-    """z (n, *z_shape) → the likelihood's parameters (n, *shape): s(Q z + b + what the network makes of z).
+    """z (n, *z_shape) → the likelihood's parameters (n, *shape): s(Q z + b + network(z)).
 
     Parameters
     ----------
     network : Decoder or None
-        None: the linear path is all there is.
+        None: there is only the linear path.
     sizes : Sizes
-        What is connected.
+        Shapes of record, code and output.
     output : Module
         The output activation s.
     """
@@ -115,7 +114,7 @@ class LinearPathDecoder(Decoder):
 
     @torch.no_grad()
     def start_at_components(self, components: Components) -> None:
-        """Set the path to principal components, the inverse of the encoder's; other columns stay zero.
+        """Set the path to principal components, the inverse of the encoder's path; other columns stay zero.
 
         If the likelihood has several parameters per value, the first one is the mean.
         """

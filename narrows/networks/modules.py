@@ -1,4 +1,4 @@
-"""The two halves of a network, encoder and decoder, and what they connect."""
+"""Encoder, decoder, and the sizes that they connect."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from narrows.networks.conditions import join
 __all__ = ["Decoder", "Encoder", "Layer", "Sizes", "Switches"]
 
 Switches = tuple[Tensor, ...]
-"""Where the maxima of each max-pooling were, from the input to the code; nothing for networks that don't go by it."""
+"""Positions of the maxima of each max-pooling, from the input to the code; empty for networks that do not use them."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a network has to connect.
+    """The shapes that a network connects.
 
     Attributes
     ----------
     shape : tuple of int
         Shape of one record.
     h_shape : tuple of int
-        Shape of what the encoder delivers for one record: what the bottleneck asks for.
+        Shape of the encoder's output for one record: the input of the bottleneck.
     z_shape : tuple of int
-        Shape of the code of one record: what the decoder receives.
+        Shape of the code of one record: the input of the decoder.
     n_parameters : int
-        Numbers that the likelihood needs for each value.
+        Number of the likelihood's parameters for each value.
     n_condition : int
-        Length of the condition that encoder and decoder receive beside their input; 0 for most models.
+        Length of the condition, an additional input of encoder and decoder; 0 for most models.
     """
 
     shape: tuple[int, ...]
@@ -43,16 +43,16 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer of an encoder, and the layer of the decoder that goes back over it: an autoencoder of its own.
+    """A layer of an encoder and the mirrored layer of the decoder: together an autoencoder.
 
     Attributes
     ----------
     there : Module
-        From what comes into the layer to what comes out of it; for the first from x, Tensor of shape (n, *shape).
+        The encoder's layer; the input of the first is x, Tensor of shape (n, *shape).
     back : Module
-        From what comes out to what came in, before the activation.
+        The decoder's layer, from the output of ``there`` to its input, before the activation.
     back_activation : Module
-        What follows; in the first layer it ends in the likelihood's parameters, as `Decoder` returns them.
+        The activation after ``back``; in the first layer it outputs the likelihood's parameters, as `Decoder` does.
     """
 
     there: nn.Module
@@ -63,7 +63,7 @@ class Layer:
 class Encoder(nn.Module, ABC):
     """From x, Tensor of shape (n, *shape), to h, Tensor of shape (n, *h_shape).
 
-    Where there are conditions, they come beside it as a Tensor of shape (n, n_condition).
+    Conditions, if any, are a second input, a Tensor of shape (n, n_condition).
     """
 
     @abstractmethod
@@ -81,30 +81,30 @@ class Encoder(nn.Module, ABC):
         return None
 
     def with_switches(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Switches]:
-        """Return h, and what the decoder needs of the record besides: switches, where it unpools with them."""
+        """Return h, and the switches if the decoder unpools with them."""
         return self(x, condition), ()
 
 
 class Decoder(nn.Module, ABC):
     """From z, Tensor of shape (n, *z_shape), to the likelihood's parameters.
 
-    These have shape (n, *shape), or (n, *shape, n_parameters) where there are several for each value.
+    These have shape (n, *shape), or (n, *shape, n_parameters) if there are several for each value.
 
     Attributes
     ----------
     needs_switches : bool
-        Whether codes alone cannot be decoded, for want of `Encoder.with_switches`.
+        Whether decoding needs the switches from `Encoder.with_switches`.
     """
 
     needs_switches: bool = False
 
     @property
     def last_layer(self) -> nn.Module | None:
-        """The layer before the output activation; None where there is none, or its weights are the encoder's."""
+        """The layer before the output activation; None if there is none, or if its weights belong to the encoder."""
         return None
 
     def start_at(self, parameters: Tensor) -> None:
-        """Set the last bias so that an untrained decoder is near these parameters, of shape ``shape``.
+        """Set the last bias so that an untrained decoder outputs about these parameters, of shape ``shape``.
 
         Raises
         ------
@@ -112,20 +112,20 @@ class Decoder(nn.Module, ABC):
             If this decoder has no such bias.
         """
         name = type(self).__name__.lstrip("_")
-        raise InvalidParameterError(f"{name} has no last bias that could start at the mean. Set start_at_mean=False.")
+        raise InvalidParameterError(f"{name} has no last bias to start at the mean. Set start_at_mean=False.")
 
     def plain_stages(self) -> list[nn.Module]:
-        """Return simple modules that do the same one after the other: layers, activations and changes of shape.
+        """Return an equivalent sequence of simple modules: layers, activations and changes of shape.
 
-        That is how the codec sees a decoder when it turns it into integer arithmetic.
+        The codec converts this sequence to integer arithmetic.
 
         Raises
         ------
         NotFreezableError
-            If this decoder is no such row.
+            If this decoder is not such a sequence.
         """
         name = type(self).__name__.lstrip("_")
-        raise NotFreezableError(f"The decoder cannot be frozen: {name} is no row of layers, one after the other.")
+        raise NotFreezableError(f"The decoder cannot be frozen: {name} is not a sequence of layers.")
 
     def forward(self, z: Tensor, switches: Switches = (), condition: Tensor | None = None) -> Tensor:
         """Return the likelihood's parameters for codes z (n, *z_shape) and conditions, if any, (n, n_condition).
@@ -133,7 +133,7 @@ class Decoder(nn.Module, ABC):
         Raises
         ------
         NotDecodableError
-            If this decoder needs switches and gets none; those that need none leave them alone.
+            If this decoder needs switches and gets none; other decoders ignore them.
         """
         y = join(z, condition)
         for stage in self.plain_stages():

@@ -1,16 +1,16 @@
-"""Max-pooling and the ways back: unpooling with switches, and repeating without.
+"""Max-pooling and its inverses: unpooling with switches, and repeating without.
 
-Over windows of stride × stride that don't overlap; those at the lower and right edges may be smaller, so that H × W
+Windows of stride × stride values do not overlap. Those at the lower and right edges may be smaller, so that H × W
 values become ⌈H / stride⌉ × ⌈W / stride⌉::
 
     pooling      y[i, j] = max of x[r, s] over the window of (i, j): ⌊r / stride⌋ = i, ⌊s / stride⌋ = j
-                 switch[i, j] = r W + s, where that maximum is; of equal ones the first, row by row
+                 switch[i, j] = r W + s, the position of that maximum; of equal ones the first, row by row
     unpooling    x_hat[r, s] = y[i, j] where r W + s = switch[i, j], 0 elsewhere
     repeating    x_hat[r, s] = y[⌊r / stride⌋, ⌊s / stride⌋]
 
-Unpooling puts back where things were, which pooling forgets; repeating needs nothing but the maxima. Maps are
-(n, channels, H, W), each channel of each record with switches of its own. Zeiler and Fergus (2014, section 2.1) look
-into networks with it, Noh, Hong and Han (2015, section 3.2.1) train with it.
+Unpooling restores the positions, which pooling discards; repeating needs the maxima alone. Maps are
+(n, channels, H, W), and each channel of each record has its own switches. Zeiler and Fergus (2014, section 2.1)
+visualise networks with unpooling, Noh, Hong and Han (2015, section 3.2.1) train with it.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ __all__ = ["NEED_SWITCHES", "MaxPool", "Repeat", "Unpool", "repeating"]
 Grid = tuple[int, int]
 
 NEED_SWITCHES = (
-    "The model's unpooling needs the switches of the records' own pooling, so its code alone cannot be decoded. "
+    "The model's unpooling needs the switches of the records' pooling, so its code alone cannot be decoded. "
     "Use reconstruct, or train with network__unpooling='repeat'."
 )
-"""Why a decoder that unpools does without neither records nor archives."""
+"""Why a decoder that unpools cannot decode codes or archives."""
 
 
 class MaxPool(nn.Module):
@@ -51,14 +51,14 @@ class MaxPool(nn.Module):
 
 
 class Unpool(nn.Module):
-    """Values back where they were maxima, zeros elsewhere: (n, channels, h, w) → (n, channels, H, W).
+    """Puts values at the positions of the maxima and zeros elsewhere: (n, channels, h, w) → (n, channels, H, W).
 
     Parameters
     ----------
     stride : int
         Height and width of a window.
     size : (int, int)
-        H and W, as before the pooling.
+        H and W before the pooling.
 
     Examples
     --------
@@ -81,7 +81,7 @@ class Unpool(nn.Module):
 
 
 class Repeat(nn.Module):
-    """Every value over the window that it stands for: (n, channels, ⌈H / stride⌉, ⌈W / stride⌉) → (n, channels, H, W).
+    """Repeats each value over its window: (n, channels, ⌈H / stride⌉, ⌈W / stride⌉) → (n, channels, H, W).
 
     Parameters
     ----------
@@ -97,15 +97,15 @@ class Repeat(nn.Module):
 
     def forward(self, y: Tensor) -> Tensor:
         height, width = self.size
-        rows, columns = min(self.stride, height), min(self.stride, width)  # where a window is larger than the map
+        rows, columns = min(self.stride, height), min(self.stride, width)  # if a window is larger than the map
         return y.repeat_interleave(rows, 2).repeat_interleave(columns, 3)[..., :height, :width]
 
 
 def repeating(stride: int, size: Grid) -> nn.Module:
-    """Return what does as `Repeat` does, in the fastest way.
+    """Return the fastest module that computes the same as `Repeat`.
 
-    PyTorch's upsampling to the nearest copies row ⌊r h / H⌋ to row r. For windows of 2 that is the window's own,
-    ⌊r / 2⌋, also where H is odd; for wider ones it need not be: of 3 rows made 7, the second would be copied to rows
-    3 and 4 only, and the third to the second's last.
+    PyTorch's nearest upsampling copies row ⌊r h / H⌋ to row r. For windows of 2 that is the right row, ⌊r / 2⌋, also
+    if H is odd. For wider windows it can be wrong: from 3 rows to 7, it copies the second row to rows 3 and 4 only,
+    and the third to row 5, the last of the second window.
     """
     return nn.Upsample(size=size, mode="nearest") if stride == 2 else Repeat(stride, size)

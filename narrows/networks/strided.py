@@ -1,4 +1,4 @@
-"""Strided convolutional networks, which do most of their work where the image is small."""
+"""Strided convolutional networks, which do most of their computation on small grids."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ Grid = tuple[int, int]
 
 
 class Strided(Network, name="strided"):
-    """Strided convolutions down to a small grid and more of them there; transposed ones back.
+    """Strided convolutions down to a small grid, further convolutions on it, and transposed ones back.
 
     Each entry of ``channels`` is a convolution that halves height and width (odd sizes are rounded up); ``depth`` more
-    keep the last number of channels and the grid. Then either a dense layer makes a code of ``n_latent`` numbers, or,
-    with ``code_channels``, a convolution makes a map of that many channels, in which every number speaks for its part
-    of the image. The decoder mirrors all that; its last layer is transposed too, so that no work is done at full size
-    but the image itself. What learned image compression is built of (Ballé, Laparra and Simoncelli 2017).
+    convolutions keep the number of channels and the grid. Then a dense layer outputs a code of ``n_latent`` numbers or,
+    with ``code_channels``, a convolution outputs a map of that many channels, in which every number describes one part
+    of the image. The decoder mirrors the encoder; its last layer is a transposed convolution too, so that only the
+    output has full size. Such networks are used in learned image compression (Ballé, Laparra and Simoncelli 2017).
 
     Examples
     --------
@@ -45,14 +45,14 @@ class Strided(Network, name="strided"):
     channels: tuple[int, ...] = option(
         Many(Whole(1)), "channels of the stages that halve the image, from the input on", default=(32, 64)
     )
-    depth: int = option(Whole(0), "further convolutions on the smallest grid, in encoder and decoder each", default=1)
+    depth: int = option(Whole(0), "further convolutions on the smallest grid, in encoder and decoder", default=1)
     code_channels: int | None = option(
         optional(Whole(1)), "channels of a code that is a map; None: a dense code", default=None
     )
     kernel: int = option(Choice(3, 5), "height and width of the convolutions", default=3)
     activation: str = option(ACTIVATIONS, "activation of all but the last layers", default="silu")
     output_activation: str = option(ACTIVATIONS, "activation of the decoder's last layer", default="identity")
-    initialisation: str = option(INITIALISATIONS, "how weights start; biases start at zero", default="glorot")
+    initialisation: str = option(INITIALISATIONS, "initial weights; biases start at zero", default="glorot")
 
     def code_shape(self, shape: tuple[int, ...], n_latent: int | None) -> tuple[int, ...]:
         if not self.channels:
@@ -90,7 +90,7 @@ def _convolution(n_in: int, n_out: int, kernel: int, stride: int = 1) -> nn.Modu
 
 
 def _transposed(n_in: int, n_out: int, kernel: int, grid: Grid, back_to: Grid) -> nn.Module:
-    """Return a transposed convolution from one grid to exactly another, about twice as large."""
+    """Return a transposed convolution between two given grids; the output is about twice as large."""
     padding = kernel // 2
     reached = [(size - 1) * 2 - 2 * padding + kernel for size in grid]
     extra = tuple(size - at for size, at in zip(back_to, reached, strict=True))

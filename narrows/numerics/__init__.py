@@ -1,1 +1,1 @@
-"""What all computing stands on: batches, named random streams, and how many threads compute."""
+"""Basics of all computation: batches, named random streams, and numbers of threads."""

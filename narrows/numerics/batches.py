@@ -1,4 +1,4 @@
-"""Batches: how many records are looked at together, and records that come with labels."""
+"""Batches: the number of records to process together, and records with labels."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Labelled", "batch_size"]
 
-# Values in a batch: 32 MiB as float64, so that memory stays flat however large a record is.
+# Values in a batch: 32 MiB as float64, which bounds the memory for records of any size.
 _MOST_VALUES = 2**22
 
 
 def batch_size(shape: tuple[int, ...], most: int) -> int:
-    """Return how many records of a shape make a batch: at most ``most``, fewer where records are large.
+    """Return the number of records in a batch: at most ``most``, fewer if records are large.
 
     Examples
     --------

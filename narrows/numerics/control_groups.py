@@ -1,4 +1,4 @@
-"""The control groups of Linux that this process is in, which limit what a container or a batch job may use."""
+"""The Linux control groups of this process, which limit the resources of containers and batch jobs."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ _MOUNTED = Path("/sys/fs/cgroup")
 
 
 def control_groups(controller: str) -> Iterator[tuple[int, Path]]:
-    """Go through the folders of the control groups that this process is in, from the inside out.
+    """Yield the folders of the control groups of this process, from the innermost to the outermost.
 
-    Within a container its own group may be mounted as the root, whatever its path is outside: then the folders of that
-    path do not exist, and the root has the limits.
+    In a container the container's group may be mounted as the root. Then the folders of its outside path do not exist,
+    and the root has the limits.
 
     Parameters
     ----------
     controller : str
-        What the groups limit: ``"cpu"``, ``"memory"``.
+        The limited resource: ``"cpu"`` or ``"memory"``.
 
     Yields
     ------
     version : int
-        1 or 2: the files in the folder have other names.
+        1 or 2, which have different file names.
     folder : Path
-        Of a group; may not exist.
+        Folder of a group; it may not exist.
     """
     try:
         lines = _OF_PROCESS.read_text().splitlines()

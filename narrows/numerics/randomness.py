@@ -1,4 +1,4 @@
-"""Named streams of random numbers: every use of randomness in the package draws from a stream of its own.
+"""Named streams of random numbers: every use of randomness in the package has its own stream.
 
 A seed and a stream give a generator. The same pair gives the same numbers every time; different streams under one seed
 give different numbers, so that no two uses are correlated. Some streams have indices, such as the epoch.
@@ -21,7 +21,7 @@ _LONGEST = 5  # words of a seed of one word and a stream, at most
 
 
 class Stream(Enum):
-    """What random numbers are used for.
+    """The uses of random numbers.
 
     The value of a stream is the pattern of words that follows the seed; None stands for an index. NumPy fills seed
     sequences up with zeros, so that [s], [s, 0] and [s, 0, 0] are the same seed. Patterns that begin with the same
@@ -36,14 +36,14 @@ class Stream(Enum):
     NOISE = (2, None)
     """Corruption and draws of codes in training; index: epoch."""
     SHARD_NOISE = (3, None)
-    """As `NOISE`, of a batch's second shard and the further ones, under a seed drawn from the epoch's; index: shard."""
+    """As `NOISE`, for the second and further shards of a batch, with a seed drawn from the epoch's; index: shard."""
     LOSSLESS_WEIGHTS = (5,)
     """Initial weights of the network of residuals."""
     LAYER_ORDER = (6, None, 1, None)
     """As `ORDER`, while one layer is pretrained; indices: layer, epoch."""
     LAYER_NOISE = (6, None, 2, None)
     LABELS_ORDER = (7, 1, None)
-    """As `ORDER`, while a classifier is trained for the labels."""
+    """As `ORDER`, while a classifier is trained on labels."""
     LABELS_NOISE = (7, 2, None)
     LOSSLESS_ORDER = (8, 1, None)
     """As `ORDER`, while the network of residuals is trained."""
@@ -54,11 +54,11 @@ class Stream(Enum):
     PCA_ROWS = (10,)
     """Which training records PCA is fitted to."""
     DENSITY_NOISE = (11,)
-    """Codes that the density is fitted to, where codes are draws."""
+    """Random codes for the fit of the latent density."""
     DENSITY_ROWS = (12,)
-    """Which training records they are codes of."""
+    """Training records for the fit of the latent density."""
     DENSITY_HELD_OUT = (13,)
-    """Which of these codes the number of components is chosen by."""
+    """Codes held out to choose the number of components of the latent density."""
     DENSITY_SOLVER = (14,)
     """scikit-learn's fit of the mixture, and of the principal components of long codes."""
     PCA_SOLVER = (15,)
@@ -66,37 +66,37 @@ class Stream(Enum):
     CODEC_ROWS = (16,)
     """Which training records the archive codec is calibrated on."""
     CODEC_PROBES = (17,)
-    """Directions in which the codec measures what steps of the code cost."""
+    """Directions in which the codec measures the error of quantisation steps."""
     CODEC_GOLDEN = (18,)
-    """Symbols far beyond those of training records, which every decoder has to reproduce."""
+    """Symbols far beyond those of training records, for golden vectors."""
     CODEC_HELD_OUT = (19,)
     """Symbols held out to choose the entropy model."""
 
     MEASURED_RECORDS = (20,)
-    """Records as they are drawn to measure a loss or a likelihood."""
+    """Random records for the measurement of a loss or a likelihood."""
     MEASURED_CODES = (21, None)
-    """Codes that are drawn to measure a loss or a likelihood; index: the sample."""
+    """Random codes for the measurement of a loss or a likelihood; index: the sample."""
     MEASURED_SLOPES = (22, None)
     """Directions in which the contractive penalty is measured; index: the direction."""
     MEASURED_PRIOR = (23,)
-    """Draws from the prior that codes are compared with by the penalty 'mmd' outside training."""
+    """Draws from the prior for the penalty 'mmd' outside training."""
 
     CORRUPTION = (30,)
     """Corruption outside training."""
     ADDED_NOISE = (31,)
-    """Noise that denoisers are compared on."""
+    """Noise for the comparison of denoisers."""
     SAMPLED_CODES = (32,)
     """Codes of generated records."""
     SAMPLED_RECORDS = (33,)
-    """Generated records, where they are drawn from the likelihood."""
+    """Generated records drawn from the likelihood."""
     MANIFOLD = (34,)
-    """Codes that the quantiles of a manifold are taken from."""
+    """Codes for the quantiles of a manifold."""
     DRAWING_ORDER = (35,)
-    """Which points of a map are drawn over which."""
+    """Order of the points of a map."""
     COLUMNS_ROWS = (36,)
-    """Which records show what the columns of the training data look like."""
+    """Sample of training records for the statistics of columns."""
     COMPONENTS_ROWS = (37,)
-    """Which training records a linear path starts at the principal components of."""
+    """Sample of training records for the principal components of a linear path."""
 
 
 def generator(seed: int, stream: Stream, *index: int, device: torch.device | None = None) -> torch.Generator:
@@ -107,11 +107,11 @@ def generator(seed: int, stream: Stream, *index: int, device: torch.device | Non
     seed : int
         Any whole number from 0.
     stream : Stream
-        What the numbers are for.
+        The use of the numbers.
     *index : int
         The stream's indices, each from 0 and below 2³².
     device : torch.device, optional
-        Where the numbers are drawn.
+        Device of the generator.
     """
     import torch
 
@@ -135,6 +135,6 @@ def _sequence(seed: int, stream: Stream, index: tuple[int, ...]) -> np.random.Se
     assert all(0 <= one < 2**_WORD for one in index)
     indices = iter(index)
     words = [seed % 2**_WORD, *(next(indices) if word is None else word for word in pattern)]
-    if not 0 <= seed < 2**_WORD:  # its further words come last, where they cannot be taken for those of a stream
+    if not 0 <= seed < 2**_WORD:  # its further words come last, so that they cannot coincide with those of a stream
         words += [0] * (_LONGEST - len(words)) + [seed >> _WORD]
     return np.random.SeedSequence(words)

@@ -1,8 +1,8 @@
-"""Random numbers that belong to records, so that what is measured of a record does not depend on its batch.
+"""Random numbers that belong to records, so that a measurement of a record does not depend on its batch.
 
-A generator hands out its numbers in order: the noise of a record then depends on its place in the batch and on the size
-of the batch. Here the numbers of a record are computed from its own values, the seed and the stream: a record has the
-same noise alone, in any batch and in any order.
+A generator returns its numbers in order, so the noise of a record depends on its position in the batch and on the size
+of the batch. Here the numbers of a record are computed from its values, the seed and the stream: its noise is the same
+alone, in any batch and in any order.
 
 The alternative, one draw for all records, does not depend on the batch either and is as unbiased, but its errors do not
 average out over records. The mean loss of 360 test digits under a variational model of 8 numbers, over 200 seeds, has a
@@ -40,9 +40,9 @@ class RecordNoise:
     Attributes
     ----------
     keys : Tensor of shape (n,), int64
-        What the numbers of each record are computed from.
+        Keys from which the numbers of each record are computed.
     seed : int
-        What else they are computed from.
+        Seed of all numbers.
     """
 
     keys: Tensor
@@ -50,13 +50,13 @@ class RecordNoise:
 
     @classmethod
     def of(cls, records: Tensor, seed: int = 0) -> Self:
-        """Return the noise of records (n, *shape); where the values are the same it is the same, whatever the dtype.
+        """Return the noise of records (n, *shape); equal values of any dtype have equal noise.
 
-        Values that are equal in float32 count as the same.
+        Values that are equal in float32 count as equal.
         """
         values = records.detach().flatten(1).float() + 0.0
         words = functional.pad(values, (0, values.shape[1] % 2)).view(torch.int64)
-        # Each word is mixed with its place before the sum, so that records of the same values in another order differ.
+        # Each word is mixed with its position before the sum, so that permuted values give other keys.
         mixed = _mix(words + _counter(words.shape[1], words.device))
         return cls(_mix(mixed.sum(1)), seed)
 
@@ -80,7 +80,7 @@ class RecordNoise:
         return (math.sqrt(2) * centred.erfinv()).to(x.dtype)
 
     def _bits_like(self, x: Tensor, n_bits: int) -> Tensor:
-        """Return whole numbers of so many random bits, int64 of the shape of x (n, *shape)."""
+        """Return whole numbers of ``n_bits`` random bits, int64 of the shape of x (n, *shape)."""
         assert len(x) == len(self.keys)
         n_values = math.prod(x.shape[1:])
         mixed = _mix(self.keys[:, None] + _counter(n_values, self.keys.device))
@@ -88,7 +88,7 @@ class RecordNoise:
 
 
 Noise = Generator | RecordNoise
-"""Where random numbers come from: in training a generator, in measurements the records themselves."""
+"""Source of random numbers: a generator in training, the records themselves in measurements."""
 
 
 def normal_like(x: Tensor, noise: Noise) -> Tensor:
@@ -118,6 +118,6 @@ def _mix(z: Tensor) -> Tensor:
 
 
 def _shifted(z: Tensor, n_bits: int) -> Tensor:
-    """Return z shifted to the right, zeros coming in from the left, as PyTorch's shift of signed numbers lacks."""
+    """Return z shifted to the right with zeros from the left, which PyTorch lacks for signed numbers."""
     shifted: Tensor = (z >> n_bits) & (2 ** (64 - n_bits) - 1)
     return shifted

@@ -1,8 +1,8 @@
-"""How many threads compute the products of PyTorch, and of the BLAS libraries of NumPy, SciPy and scikit-learn.
+"""Numbers of threads for the products of PyTorch, and of the BLAS libraries of NumPy, SciPy and scikit-learn.
 
-Beside a busy process, the threads of a product wait for each other by spinning; and how a sum is cut among them decides
-its last bits. Both numbers are settings of the process. So calls from several threads change them together: the first
-one that enters a block here saves the number, and the last one that leaves brings it back.
+The threads of a product wait for each other by spinning, which is slow beside a busy process, and the split of a sum
+among threads decides its last bits. Both numbers are settings of the process, so calls from several threads share them:
+the first one that enters a block here saves the number, and the last one that leaves restores it.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ class _Shared(Generic[Value]):
 
 
 class _OfThread(threading.local):
-    """What is known of the calling thread."""
+    """The state of the calling thread."""
 
-    is_inside = False  # of `one_openmp_thread`
+    is_inside = False  # whether it is in `one_openmp_thread`
     was_inside = False
 
 
@@ -90,8 +90,7 @@ def n_threads_outside() -> int:
 def one_openmp_thread() -> Iterator[None]:
     """Compute the products of PyTorch in the calling thread alone.
 
-    Afterwards this thread and all new ones have the number back that there was before the first of the calls that are
-    made at the same time.
+    Afterwards this thread and all new ones have the number from before the first of the concurrent calls.
     """
     if _of_thread.is_inside:
         with openmp_threads(1):
@@ -127,7 +126,7 @@ def openmp_threads(n: int) -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def _controller(n_modules: int) -> ThreadpoolController:
-    """Return what controls the libraries that are loaded; looked for again where more modules were imported since."""
+    """Return a controller of the loaded libraries; it is created again if more modules were imported."""
     return ThreadpoolController()
 
 

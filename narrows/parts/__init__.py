@@ -1,1 +1,1 @@
-"""What parts and their options are: named values with checked options, on an axis. Needs no PyTorch."""
+"""Parts and their options: named values with checked options, on an axis. Does not import PyTorch."""

@@ -1,10 +1,10 @@
-"""What a part's options may be, and the errors that say so.
+"""The allowed values of a part's options, and the errors for other values.
 
-An option states its default, what it allows and what it means in one place, beside the field it belongs to::
+An option declares its default, its allowed values and its meaning in one place, at its field::
 
     level: float = option(Real(0, 1), "probability that a value is set to zero", default=0.3)
 
-The same statement checks values, words the error and writes the command line's help.
+The checks, the error messages and the help of the command line are derived from this declaration.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ class Allowed(ABC):
 
     @abstractmethod
     def accepts(self, value: object) -> bool:
-        """Whether the option may have this value."""
+        """Return whether the option may have this value."""
 
     @abstractmethod
     def __str__(self) -> str:
-        """Name the set of values, to stand after 'must be'."""
+        """Return the name of the set of values, as it follows 'must be'."""
 
     def convert(self, value: Any) -> Any:
-        """Return an accepted value in the form in which it is kept."""
+        """Return an accepted value in the form in which it is stored."""
         return value
 
     def __or__(self, other: Allowed) -> Allowed:
-        """Allow what either allows."""
+        """Allow the values of both sets."""
         return _Either(self, other)
 
 
 @dataclasses.dataclass(frozen=True)
 class Real(Allowed):
-    """A finite number from ``low`` to ``high``; ``open_low`` and ``open_high`` leave the bounds themselves out."""
+    """A finite number from ``low`` to ``high``; ``open_low`` and ``open_high`` exclude the bounds."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -73,7 +73,7 @@ class Real(Allowed):
 
 @dataclasses.dataclass(frozen=True)
 class Whole(Allowed):
-    """A whole number from ``low`` up, at most ``high`` where there is one."""
+    """A whole number from ``low`` to ``high``."""
 
     low: int = 1
     high: float = math.inf
@@ -118,7 +118,7 @@ class Flag(Allowed):
 
 @dataclasses.dataclass(frozen=True)
 class Many(Allowed):
-    """A sequence of values that are each allowed; a lone value is a sequence of one."""
+    """A sequence of allowed values; a single value is a sequence of one."""
 
     each: Allowed
     shortest: int = 0
@@ -151,7 +151,7 @@ class _Either(Allowed):
 
 
 def optional(allowed: Allowed) -> Allowed:
-    """Allow None besides."""
+    """Allow None in addition."""
     return allowed | Choice(None)
 
 
@@ -160,7 +160,7 @@ def option(
 ) -> Any:
     """Declare an option of a part: a dataclass field with its allowed values, its meaning and its default.
 
-    A default that is a part itself is made by ``factory``, anew for each part.
+    If the default is itself a part, ``factory`` makes a new one for each owner.
     """
     described = {"allowed": allowed, "meaning": meaning}
     if factory is not dataclasses.MISSING:
@@ -169,7 +169,7 @@ def option(
 
 
 def check(owner: str, name: str, value: Any, allowed: Allowed) -> Any:
-    """Return the value as it is kept.
+    """Return the value as it is stored.
 
     Raises
     ------

@@ -2,7 +2,7 @@
 
 A part holds settings and nothing that is learned. It compares by value, its `repr` evaluates back to it, it turns into
 JSON and back, and it has scikit-learn's ``get_params``, ``set_params`` and ``clone``. ``build(...)``, in the same file,
-makes the `torch.nn.Module` that does the work, since sizes are known only when data are.
+makes the `torch.nn.Module` that does the work, once the sizes of the data are known.
 
 An axis is an abstract part; a concrete part registers its name on the axis it derives from::
 
@@ -10,7 +10,7 @@ An axis is an abstract part; a concrete part registers its name on the axis it d
 
     class Masking(Corruption, name="masking"): ...
 
-so that ``"masking"`` means `Masking()` wherever a corruption is asked for.
+so that ``"masking"`` means `Masking()` wherever a corruption is expected.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Part:
             setattr(self, field.name, value)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the settings by name; with ``deep``, those of parts inside as ``outer__inner`` besides."""
+        """Return the settings by name; with ``deep``, also those of parts inside, as ``outer__inner``."""
         params: dict[str, Any] = {}
         for field in _options(self):
             value = params[field.name] = getattr(self, field.name)
@@ -67,7 +67,7 @@ class Part:
         UnknownNameError
             If there is no such setting; the nearest is suggested.
         InvalidParameterError
-            If a value is not allowed. Then nothing is changed.
+            If a value is not allowed. Nothing is changed in that case.
         """
         changed = copy.copy(self)
         known = [field.name for field in _options(self)]
@@ -75,7 +75,7 @@ class Part:
         for name in [*whole, *nested]:
             if name not in known:
                 raise UnknownNameError(f"option of {type(self).__name__}", name, known)
-        # Whole parts first, so that their own settings apply to the new part; all at once, since some go together.
+        # Whole parts first, so that their settings apply to the new part; all at once, since some depend on each other.
         changed.__dict__.update(whole)
         changed._check()
         for outer, inner in nested.items():
@@ -118,7 +118,7 @@ class Part:
         """
         settings = dict(config)
         if settings.pop("axis", None) != cls.axis:
-            raise InvalidParameterError(f"This describes no {cls.axis}: {config!r}.")
+            raise InvalidParameterError(f"This is not the description of a {cls.axis}: {config!r}.")
         part = _look_up(cls, settings.pop("name", None))
         known = [field.name for field in _options(part)]
         for key in settings:
@@ -161,7 +161,7 @@ class OneOf(Allowed):
 
 
 def as_part(axis: type[AnyPart], value: AnyPart | str | dict[str, Any]) -> AnyPart:
-    """Return the part that is meant by a name, a JSON description, or the part itself.
+    """Return the part for a name, a JSON description, or the part itself.
 
     Raises
     ------
@@ -197,7 +197,7 @@ def _options(part: Any) -> tuple[dataclasses.Field[Any], ...]:
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
-    """Return an option's default as it is kept: a name becomes the part it means."""
+    """Return an option's default as it is stored: a name becomes the part of that name."""
     default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
     return field.metadata["allowed"].convert(default)
 

@@ -1,4 +1,4 @@
-"""Penalties: further costs that shape the code."""
+"""Penalties: terms added to the loss that shape the code."""
 
 from narrows.penalties.contract import Penalty
 from narrows.penalties.contractive import Contractive

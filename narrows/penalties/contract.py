@@ -1,4 +1,4 @@
-"""What a penalty is: a further cost that shapes the code."""
+"""The contract of penalties, terms of the loss that shape the code."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ __all__ = ["Penalty"]
 
 
 class Penalty(Part, ABC, axis="penalty"):
-    """A cost in nats on how a record is encoded, added to the loss."""
+    """A term of the loss, in nats, that depends on the encoding of a record."""
 
     @property
     def normal_prior(self) -> bool:
-        """Whether it draws the codes of all records together towards N(0, I), so that others drawn there decode."""
+        """Whether it draws the codes of all records together towards N(0, I), so that other draws decode well."""
         return False
 
     @property
     def couples_records(self) -> bool:
-        """Whether the cost of a record depends on the others of its batch, which then is not cut into shards."""
+        """Whether the cost of a record depends on the others of its batch. Such a batch is not split into shards."""
         return False
 
     def check_parts(self, parts: Parts) -> None:
-        """Check that the penalty makes sense in a chain of these parts.
+        """Check that the penalty can be used with these parts.
 
         Raises
         ------
         InvalidParameterError
-            If it does not; says which parts it needs.
+            If it cannot; says which parts it needs.
         """
 
     @abstractmethod
@@ -51,9 +51,9 @@ class Penalty(Part, ABC, axis="penalty"):
         h : Tensor of shape (n, *h_shape)
             The encoder's output.
         code : Code
-            The code made of it.
+            The code.
         generator : Generator, optional
-            Where randomness comes from, while training. Without one nothing is random.
+            Source of randomness in training. Without one nothing is random.
 
         Returns
         -------

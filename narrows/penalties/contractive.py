@@ -1,4 +1,4 @@
-"""The contractive penalty: a code that hardly moves when its record does."""
+"""The contractive penalty, which makes the code insensitive to small changes of the record."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["Contractive", "estimated_norm", "norm_of_one_layer"]
 
 
 class Contractive(Penalty, name="contractive"):
-    """Charge for how far the code moves when the record does: weight · ‖∂h/∂x‖²_F (Rifai et al. 2011, equation 5).
+    """Penalise the sensitivity of the code to the record: weight · ‖∂h/∂x‖²_F (Rifai et al. 2011, equation 5).
 
-    For an encoder of one dense layer, h = s(W x + b), it is Σⱼ s′(aⱼ)² Σᵢ Wⱼᵢ², at the price of a product more. For
-    any other it is estimated: ‖J‖²_F = E ‖Jᵀv‖² for directions v of random signs (Hutchinson 1990), each of which costs
-    a pass through the encoder and back. Without corruption x is the record itself, with it what the encoder sees.
+    For an encoder of one dense layer, h = s(W x + b), it is Σⱼ s′(aⱼ)² Σᵢ Wⱼᵢ², which takes one more product. For any
+    other encoder it is estimated: ‖J‖²_F = E ‖Jᵀv‖² for directions v of random signs (Hutchinson 1990), each of which
+    takes a forward and a backward pass of the encoder. x is the encoder's input, which may be corrupted.
 
     Examples
     --------
@@ -35,12 +35,12 @@ class Contractive(Penalty, name="contractive"):
 
     weight: float = option(Real(0), "nats for each unit of the squared norm", default=0.1)
     n_projections: int = option(
-        Whole(1), "directions that the norm is estimated from, where the encoder has more than one layer", default=1
+        Whole(1), "number of directions for the estimate, if the encoder has more than one layer", default=1
     )
 
     def check_parts(self, parts: Parts) -> None:
         if parts.n_classes:
-            raise InvalidParameterError("The 'contractive' penalty is for encoders that see nothing but the record.")
+            raise InvalidParameterError("The 'contractive' penalty does not support labels: set conditional=False.")
 
     def cost(self, chain: Chain, x: Tensor, h: Tensor, code: Code, generator: Generator | None = None) -> Tensor:
         one_layer = chain.encoder.one_layer
@@ -52,7 +52,7 @@ class Contractive(Penalty, name="contractive"):
 def norm_of_one_layer(layer: nn.Linear, activation: nn.Module, x: Tensor) -> Tensor:
     """Return ‖∂h/∂x‖²_F of h = s(W x + b) for records x (n, *shape), exactly; shape (n,).
 
-    The activation works on each number alone, so that the derivative of their sum has that of each.
+    The activation acts on each number separately, so the gradient of the sum contains the derivative of each.
     """
     is_wanted = torch.is_grad_enabled()
     with torch.enable_grad():
@@ -80,7 +80,7 @@ def estimated_norm(encoder: nn.Module, x: Tensor, n_projections: int, noise: Noi
 
 
 def _signs_like(h: Tensor, noise: Noise, index: int) -> Tensor:
-    """Return 1 or −1 at random in the shape of h (n, *h_shape); index: which of the directions it is."""
+    """Return 1 or −1 at random in the shape of h (n, *h_shape); ``index`` is the number of the direction."""
     if isinstance(noise, RecordNoise):
         return noise.stream(Stream.MEASURED_SLOPES, index).uniform_like(h).round().mul_(2).sub_(1)
     return torch.randint(0, 2, h.shape, generator=noise, device=h.device).to(h.dtype).mul_(2).sub_(1)

@@ -1,4 +1,4 @@
-"""The Kullback-Leibler penalty on how active the units of the code are."""
+"""The Kullback-Leibler penalty on the mean activity of the units of the code."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 __all__ = ["KLSparsity"]
 
-_MARGIN = 1e-6  # how close to 0 and 1 a mean activity counts
+_MARGIN = 1e-6  # a mean activity is clipped to this distance from 0 and 1
 
 
 class KLSparsity(Penalty, name="kl-sparsity"):
-    """Let every unit of the code be active on a share ρ of the records: weight · Σⱼ KL(ρ ‖ ρ̂ⱼ).
+    """Make every unit of the code active on a share ρ of the records: weight · Σⱼ KL(ρ ‖ ρ̂ⱼ).
 
-    ρ̂ⱼ is the mean activity of unit j over the batch, KL(ρ ‖ ρ̂) = ρ log(ρ / ρ̂) + (1 − ρ) log((1 − ρ) / (1 − ρ̂)) that
-    between two coins (Lee, Ekanadham and Ng 2008; Ng 2011, Sparse autoencoder). For units between 0 and 1: sigmoid
-    ones. Every record of a batch is charged the same, so that what a record costs depends on those beside it.
+    ρ̂ⱼ is the mean activity of unit j over the batch, and KL(ρ ‖ ρ̂) = ρ log(ρ / ρ̂) + (1 − ρ) log((1 − ρ) / (1 − ρ̂)) the
+    divergence of Bernoulli distributions (Lee, Ekanadham and Ng 2008; Ng 2011, Sparse autoencoder). Units must be
+    between 0 and 1, as sigmoid units are. All records of a batch have the same cost, which depends on the whole batch.
 
     Examples
     --------
@@ -34,7 +34,7 @@ class KLSparsity(Penalty, name="kl-sparsity"):
 
     weight: float = option(Real(0), "nats for each nat of divergence", default=1.0)
     target: float = option(
-        Real(0, 1, open_low=True, open_high=True), "mean activity ρ that every unit is drawn to", default=0.05
+        Real(0, 1, open_low=True, open_high=True), "target ρ of the mean activity of every unit", default=0.05
     )
 
     @property
@@ -47,7 +47,7 @@ class KLSparsity(Penalty, name="kl-sparsity"):
             raise InvalidParameterError(
                 "The 'kl-sparsity' penalty needs a code between 0 and 1: a network whose 'code_activation' is "
                 f"'sigmoid'. Got {type(parts.network).__name__} with {given!r}. "
-                "Set network='dense' and network__code_activation='sigmoid', or take the penalty 'l1'."
+                "Set network='dense' and network__code_activation='sigmoid', or use the penalty 'l1'."
             )
 
     def cost(self, chain: Chain, x: Tensor, h: Tensor, code: Code, generator: Generator | None = None) -> Tensor:

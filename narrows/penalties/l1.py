@@ -17,9 +17,9 @@ __all__ = ["L1"]
 
 
 class L1(Penalty, name="l1"):
-    """Charge for every bit of activity in the code: weight · Σ|zᵢ|, which drives most of it to zero.
+    """Penalise the absolute values of the code: weight · Σ|zᵢ|, which drives most of them to zero.
 
-    Minus the logarithm of a Laplace prior on the code, but for a constant (Olshausen and Field 1996).
+    Equals minus the logarithm of a Laplace prior on the code up to a constant (Olshausen and Field 1996).
 
     Examples
     --------

@@ -22,14 +22,13 @@ _SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 class MMD(Penalty, name="mmd"):
-    """Let the codes of all records together look like draws from N(0, I): weight · MMD²(codes, draws).
+    """Match the distribution of the codes to N(0, I): weight · MMD²(codes, draws).
 
     The Wasserstein autoencoder with this discrepancy, WAE-MMD (Tolstikhin, Bousquet, Gelly and Schölkopf 2018,
-    algorithm 2): each code stays a point, and what samples need of a prior is asked of the batch. The kernel is
-    Σ_C C / (C + ‖z − z′‖²) with C = 2 d s for d numbers and scales s of 0.1 to 10; the estimate is the unbiased one, so
-    that it may be below zero. Every record of a batch is charged the same, so that what a record costs depends on those
-    beside it; a record alone says nothing of a distribution and costs nothing. Outside training, where nothing may be
-    random, the draws are the same ones every time.
+    algorithm 2): each code is a point, and the codes of a batch together are matched to the prior. The kernel is
+    Σ_C C / (C + ‖z − z′‖²) with C = 2 d s for d numbers and scales s of 0.1 to 10. The estimate is unbiased, so it may
+    be negative. All records of a batch have the same cost, which depends on the whole batch; a single record costs
+    nothing. Outside training, where nothing may be random, the draws are always the same.
 
     Examples
     --------

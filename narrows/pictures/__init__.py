@@ -1,16 +1,16 @@
-"""Pictures for papers, READMEs and reports: arrays in, a `matplotlib.figure.Figure` out.
+"""Pictures for papers, READMEs and reports: functions from arrays to a `matplotlib.figure.Figure`.
 
 ====================  ======================================================================
-`reconstructions`     originals over what the autoencoder made of them, with the error of each
+`reconstructions`     originals above their reconstructions, with the error of each
 `rows`                the same for any number of labelled rows: original, noisy, restored, …
 `filters`             the weights of a layer, tiled; `tile_raster` gives the bare array
 `grid`                any number of records, tiled or as small curves
 `maps`                two-dimensional codes side by side, coloured by label
 `curves`              loss and learning rate over the epochs, of one run or several
-`save`                a figure as PNG, SVG or PDF, whole or not at all
+`save`                a figure as PNG, SVG or PDF, written atomically
 ====================  ======================================================================
 
-No function touches Matplotlib's global state, and Matplotlib itself is imported only when something is drawn.
+No function changes Matplotlib's global state, and Matplotlib is imported only when a picture is drawn.
 """
 
 from narrows.pictures.curves import curves

@@ -1,4 +1,4 @@
-"""Which colour a record gets from its label: classes, a scale, or none."""
+"""Colours of records by label: classes, a scale, or none."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _MOST_CLASSES = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Colouring:
-    """How points are coloured.
+    """Colours of points.
 
     Parameters
     ----------
     scatter : dict
-        Arguments for `Axes.scatter`; arrays have one entry a record.
+        Arguments for `Axes.scatter`; arrays have one entry per record.
     classes : dict of str to str
         Name and colour of every class, in the order of the legend. Empty for a scale and for no labels.
     index : int array of shape (n,)
-        The class of every record, as its place in `classes`.
+        The class of every record, as its index in `classes`.
     is_scale : bool
-        The labels are a scale, which needs a colour bar.
+        Whether the labels are a scale, which needs a colour bar.
     """
 
     scatter: dict[str, Any]
@@ -48,7 +48,7 @@ def colour_by(labels: ArrayLike | None, names: Mapping[Any, str] | Sequence[str]
     labels : array-like of shape (n,), optional
         Numbers or strings.
     names : dict or sequence, optional
-        What the classes are called.
+        Names of the classes.
     n : int
         The number of records.
 
@@ -59,7 +59,7 @@ def colour_by(labels: ArrayLike | None, names: Mapping[Any, str] | Sequence[str]
     Raises
     ------
     DataError, ShapeMismatchError, NonFiniteDataError, InvalidParameterError
-        As `narrows.pictures.maps`.
+        As for `narrows.pictures.maps`.
     """
     if labels is None:
         return Colouring(scatter={"color": CLASSES[0]})
@@ -67,7 +67,7 @@ def colour_by(labels: ArrayLike | None, names: Mapping[Any, str] | Sequence[str]
     if values.ndim != 1:
         raise DataError(f"The 'labels' of maps must be one for each record, shape ({n},). Got shape {values.shape}.")
     if len(values) != n:
-        raise ShapeMismatchError(f"There are {n} codes and {len(values)} labels: they must be as many.")
+        raise ShapeMismatchError(f"There must be as many labels as codes. Got {n} codes and {len(values)} labels.")
     if values.dtype.kind in "biuf":
         finite("labels", values)
     else:
@@ -90,7 +90,7 @@ def colour_by(labels: ArrayLike | None, names: Mapping[Any, str] | Sequence[str]
 
 
 def _name(label: Any, names: Mapping[Any, str] | Sequence[str] | None) -> str:
-    """Return what a class is called."""
+    """Return the name of a class."""
     value = label.item() if hasattr(label, "item") else label
     if isinstance(value, float) and value.is_integer():
         value = int(value)

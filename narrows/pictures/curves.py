@@ -23,7 +23,7 @@ _DECADE = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class _Run:
-    """One run as columns of floats; what is missing or not finite is NaN, which Matplotlib leaves out."""
+    """One run as columns of floats; missing values and values that are not finite are NaN and are not drawn."""
 
     epoch: NDArray[np.float64]
     loss: NDArray[np.float64]
@@ -33,7 +33,7 @@ class _Run:
 
     @property
     def judged(self) -> NDArray[np.float64]:
-        """The loss that the best epoch is chosen by: validation where there is any."""
+        """The loss that selects the best epoch: the validation loss if there is one."""
         return self.validation_loss if np.isfinite(self.validation_loss).any() else self.loss
 
     @property
@@ -46,10 +46,10 @@ class _Run:
 
 
 def curves(history: Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
-    """Draw how training went: the loss of every epoch, the best epoch marked, the learning rate below.
+    """Draw the loss of every epoch with the best epoch marked, and the learning rate below.
 
-    The loss axis is logarithmic only where that shows more: when all losses are positive and the largest is more
-    than ten times the smallest. The learning rate's likewise.
+    The loss axis is logarithmic if all losses are positive and the largest is more than ten times the smallest. The
+    same applies to the learning rate.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def curves(history: Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Mapping[
     Raises
     ------
     DataError
-        No epochs, an epoch without ``epoch`` or ``loss``, or a value that is no number.
+        No epochs, an epoch without ``epoch`` or ``loss``, or a value that is not a number.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -116,7 +116,7 @@ def _as_run(name: str, epochs: Sequence[Mapping[str, Any]]) -> _Run:
         try:
             column = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
         except (TypeError, ValueError) as error:
-            raise DataError(f"{run} has a '{key}' that is no number: {error}.") from None
+            raise DataError(f"{run} has a '{key}' that is not a number: {error}.") from None
         columns[key] = np.where(np.isfinite(column), column, np.nan)
     return _Run(**columns)
 
@@ -169,14 +169,14 @@ def _finish_axes(axes: Axes, label: str, columns: list[NDArray[np.float64]], *, 
 
 
 def _plain(value: float) -> str:
-    """Write a number as on the axis: 0.001, 1e−5, −20."""
+    """Return a number in the style of the axis: 0.001, 1e−5, −20."""
     mantissa, _, exponent = f"{value:g}".partition("e")
     text = f"{mantissa}e{int(exponent)}" if exponent else mantissa
     return text.replace("-", "−")
 
 
 def _duration(n_epochs: int, seconds: float) -> str:
-    """Write how many epochs took how long."""
+    """Return the number of epochs and their duration as text."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     took = f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{seconds:.3g} s"

@@ -1,4 +1,4 @@
-"""The weights of a first layer, every filter a small image of its own."""
+"""The weights of a first layer, with every filter as a small image."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ _MARGIN, _LINE, _SIDE, _MOST = 28, 40, 1300, 400
 def filters(
     weights: ArrayLike, *, shape: tuple[int, ...], tile: tuple[int, int] | None = None, spacing: int = 1
 ) -> Figure:
-    """Draw the filters of a layer, each scaled to [0, 1] on its own, tiled over a grid.
+    """Draw the filters of a layer in a grid, each scaled to [0, 1] separately.
 
     Parameters
     ----------
     weights : array-like of shape (n_filters, n_values) or (n_filters, *shape)
-        One filter a row: the weights from all inputs to one hidden unit. Weights stored as (inputs, units) are
-        passed transposed.
+        One filter per row: the weights from all inputs to one hidden unit. Weights stored as (inputs, units) must be
+        transposed.
     shape : tuple
         The shape of a record: ``(H, W)``, ``(H, W, 3)`` or ``(3, H, W)``.
     tile : (int, int), optional
-        Rows and columns. Where the grid has fewer cells than there are filters, the first ones are drawn and the
-        line below says so. Default: as square as it gets, at most 20 × 20.
+        Rows and columns. If the grid has fewer cells than there are filters, the first ones are drawn, as the line
+        below says. Default: nearly square, at most 20 × 20.
     spacing : int
-        Pixels of the filters' own size between neighbours.
+        Distance between neighbours, in pixels of the filters.
 
     Returns
     -------
@@ -47,13 +47,13 @@ def filters(
     ShapeMismatchError
         A row of weights does not have the size of a record.
     DataError, NonFiniteDataError
-        A shape that is no image, or weights that are not finite numbers.
+        A shape that is not that of an image, or weights that are not finite numbers.
     InvalidParameterError
         A tile without cells, or negative spacing.
 
     See Also
     --------
-    tile_raster : The picture as a bare array.
+    tile_raster : The picture as an array.
     """
     images = _as_images(weights, tuple(shape))
     check_count("spacing", "filters", spacing, least=0)

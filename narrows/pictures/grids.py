@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["grid"]
 
-_MARGIN, _SIDE, _LABEL = 28, 1300, 36  # pixels: around, of the longer side of all cells, of a line of labels
-_CURVE = (0.86, 0.76)  # share of a cell that a curve is wide and high
+_MARGIN, _SIDE, _LABEL = 28, 1300, 36  # pixels: margin, longer side of all cells, line of labels
+_CURVE = (0.86, 0.76)  # width and height of a curve as shares of a cell
 _WIDEST_CURVE = 4 / 3
 
 
@@ -34,9 +34,9 @@ def grid(
 ) -> Figure:
     """Draw records in a grid, from left to right and from top to bottom.
 
-    A pixel of an image is a whole number of pixels of the picture, unless there are too many. All share the same black
-    and white: 0 and 255 for bytes, 0 and 1 for booleans and for floats within [0, 1], else the smallest and largest
-    drawn value. Vectors become curves that share one scale.
+    A pixel of an image is a whole number of pixels of the picture, unless there are too many. All images share black
+    and white: 0 and 255 for bytes, 0 and 1 for booleans and for floats within [0, 1], otherwise the smallest and
+    largest drawn value. Vectors become curves that share one scale.
 
     Parameters
     ----------
@@ -44,11 +44,11 @@ def grid(
         ``(n, H, W)`` or ``(n, 1, H, W)`` grey, ``(n, H, W, 3 | 4)`` or ``(n, 3 | 4, H, W)`` colour, or vectors
         ``(n, d)``.
     columns : int, optional
-        Records in a row. Default: as square as it gets with full rows, if that is at most four times as wide as high.
+        Records in a row. Default: nearly square with full rows, if that is at most four times as wide as high.
     spacing : int, optional
-        Pixels of the images' own size between neighbours. Default: a fourteenth of an image, at least one.
+        Distance between neighbours, in pixels of the images. Default: a fourteenth of an image, at least one.
     row_labels, column_labels : sequence of str, optional
-        What stands left of each row, and above each column.
+        Labels to the left of each row, and above each column.
 
     Returns
     -------
@@ -57,9 +57,9 @@ def grid(
     Raises
     ------
     DataError, NonFiniteDataError
-        A shape that cannot be drawn, no records, or values that are no finite numbers.
+        A shape that cannot be drawn, no records, or values that are not finite numbers.
     InvalidParameterError
-        No columns, negative spacing, or another number of labels than rows or columns.
+        No columns, negative spacing, or a number of labels that differs from that of rows or columns.
     """
     x = as_records("records", records)
     n_columns = _usual_columns(len(x)) if columns is None else columns
@@ -90,7 +90,7 @@ def grid(
 
 
 def _usual_columns(n: int) -> int:
-    """Return how many columns make a grid of n records whole, or else square.
+    """Return the number of columns that fills all rows of a grid of n records, or makes it nearly square.
 
     Examples
     --------
@@ -119,7 +119,7 @@ def _curve_cell(n_rows: int, n_columns: int) -> tuple[int, int, int]:
 
 
 def _draw_images(axes: Axes, x: NDArray[Any], n_rows: int, n_columns: int, spacing: int) -> None:
-    """Draw all images as one, white between them; pixels are sharp where they are enlarged."""
+    """Draw all images as one with white gaps; enlarged pixels are sharp."""
     low, high = value_range(x)
     height, width = x.shape[1:3]
     cells = np.ones((n_rows * n_columns, height + spacing, width + spacing, *x.shape[3:]))

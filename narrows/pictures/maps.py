@@ -27,21 +27,21 @@ def maps(
     labels: ArrayLike | None = None,
     label_names: Mapping[Any, str] | Sequence[str] | None = None,
 ) -> Figure:
-    """Draw one map for each way of coding the same records, with colours that all share.
+    """Draw one map for each encoding of the same records, with shared colours.
 
-    Points are drawn in an order shuffled once, the same in every map and every run, so that no class hides another
-    only because it comes later in the data.
+    Points are drawn in one shuffled order, the same in every map and every run, so that no class hides another one
+    because of its position in the data.
 
     Parameters
     ----------
     codes : dict of str to array-like of shape (n, 2)
-        The maps by name, as in ``{"PCA": z_pca, "autoencoder": z}``.
+        The maps by name, for example ``{"PCA": z_pca, "autoencoder": z}``.
     labels : array-like of shape (n,), optional
-        Up to 20 different labels are classes: a colour each, a legend, and the name at the median of the class's
-        points, unless it would cover another. More, or numbers that are not whole, are a scale with a colour bar; of
-        more than 20 names the rarest become "other".
+        Up to 20 different labels are classes: each has a colour, an entry in the legend, and its name at the median of
+        its points, unless that would cover another name. More labels, or numbers that are not whole, are a scale with a
+        colour bar; of more than 20 names the rarest become "other".
     label_names : dict or sequence, optional
-        What the classes are called: a name for each label, or a sequence in which a whole-number label is the index.
+        Names of the classes: a name for each label, or a sequence indexed by whole-number labels.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def maps(
     DataError
         No maps, a code that is not two-dimensional, or labels of a wrong shape.
     ShapeMismatchError
-        Codes or labels of different numbers of records; the message names both.
+        Codes or labels of different numbers of records; the message gives both.
     NonFiniteDataError
         NaN or infinity among codes or labels.
     InvalidParameterError
@@ -102,7 +102,7 @@ def _as_points(codes: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:
 
 
 def _draw_map(axes: Axes, name: str, z: NDArray[Any], colouring: Colouring, order: NDArray[np.intp]) -> None:
-    """Scatter one map; the more points, the smaller and the more transparent they are."""
+    """Draw one map; many points are drawn smaller and more transparent than few."""
     n, coloured = len(z), bool(colouring.classes) or colouring.is_scale
     size = float(np.clip(25_000 / n, 0.6, 18))
     alpha = float(np.clip((70 if coloured else 35) / math.sqrt(n), 0.35 if coloured else 0.08, 0.9))
@@ -120,7 +120,7 @@ def _draw_map(axes: Axes, name: str, z: NDArray[Any], colouring: Colouring, orde
 
 
 def _write_on_map(axes: Axes, where: NDArray[Any], text: str) -> None:
-    """Write the name of a class where it lies, in ink with a halo of paper so that it reads over any colour."""
+    """Write the name of a class at its position, with a white outline so that it is legible on any colour."""
     from matplotlib.patheffects import withStroke
 
     halo = [withStroke(linewidth=2.6, foreground=PAPER)]
@@ -131,7 +131,7 @@ def _write_on_map(axes: Axes, where: NDArray[Any], text: str) -> None:
 
 
 def _drop_covered(axes: Axes) -> None:
-    """Remove the names that would cover one written before; the legend has them all."""
+    """Remove names that would cover an earlier one; the legend contains all names."""
     placed: list[Any] = []
     for text in list(axes.texts):
         box = text.get_window_extent()

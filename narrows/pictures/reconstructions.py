@@ -1,4 +1,4 @@
-"""Originals over their reconstructions, with the error of every record."""
+"""Originals above their reconstructions, with the error of every record."""
 
 from __future__ import annotations
 
@@ -28,24 +28,23 @@ def reconstructions(
     names: Sequence[str] | None = None,
     error: Literal["sse", "psnr_db"] | None = "sse",
 ) -> Figure:
-    r"""Draw records over what an autoencoder made of them.
+    r"""Draw records above their reconstructions.
 
-    Below every column stands its error, :math:`\sum_j (x_j - \hat x_j)^2` or
+    The error of each column is written below it, :math:`\sum_j (x_j - \hat x_j)^2` or
     :math:`-10 \log_{10} \operatorname{mean}_j (x_j - \hat x_j)^2` over the record's values.
 
     Parameters
     ----------
     x, x_hat : array-like of one shape
-        Originals and reconstructions in the same units, as `rows` takes them.
+        Originals and reconstructions in the same units, in the layouts of `rows`.
     n : int
-        How many records are drawn, from the first; fewer if there are fewer.
+        Number of records to draw, from the first; fewer if there are fewer.
     names : pair of str, optional
-        What the two are called. Default: original, restored.
+        Names of the two rows. Default: original, restored.
     error : {"sse", "psnr_db"}, optional
         The error written below: squared error summed over the record, or peak signal-to-noise ratio in decibels
-        (infinite when the record is restored exactly). For bytes both count pixels in [0, 1], so that they are the
-        numbers of the metrics; other data are counted in the units that they have, with the range of what is drawn
-        as the peak. None writes nothing.
+        (infinite if the record is restored exactly). For bytes both are computed for pixels in [0, 1], as in the
+        metrics; for other data in their own units, with the range of the drawn values as the peak. None: no error.
 
     Returns
     -------
@@ -56,7 +55,7 @@ def reconstructions(
     ShapeMismatchError
         `x` and `x_hat` have different shapes.
     DataError, NonFiniteDataError, InvalidParameterError
-        As `rows`.
+        As for `rows`.
     """
     labels = ("original", "restored") if names is None else tuple(names)
     if len(labels) != 2 or labels[0] == labels[1]:
@@ -72,7 +71,7 @@ def reconstructions(
 
 
 def _errors(x: NDArray[Any], x_hat: NDArray[Any], error: str) -> list[str]:
-    """Return the error of every record, written out."""
+    """Return the error of every record as text."""
     low, high = value_range(x)
     unit = 255.0 if x.dtype == np.uint8 else 1.0
     difference = (x.astype(np.float64) - x_hat).reshape(len(x), -1) / unit
@@ -85,7 +84,7 @@ def _errors(x: NDArray[Any], x_hat: NDArray[Any], error: str) -> list[str]:
 
 
 def _number(value: float) -> str:
-    """Write a number with three digits that count, and no exponent where it can be helped."""
+    """Return a number with three significant digits, without an exponent if possible."""
     if value == 0:
         return "0"
     if 0.001 <= value < 100_000:

@@ -1,4 +1,4 @@
-"""What is drawn, brought to one layout: images with the colour last, or plain vectors."""
+"""Converts records to one layout for drawing: images with the colour last, or vectors."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ __all__ = ["as_records", "check_count", "check_same_shape", "finite", "is_images
 
 
 def as_records(name: str, value: ArrayLike) -> NDArray[Any]:
-    """Return the records of one row in the layout in which they are drawn.
+    """Return the records of one row in the layout for drawing.
 
     Parameters
     ----------
     name : str
-        What the row is called, for the messages.
+        Name of the row, for messages.
     value : array-like
         ``(n, d)`` vectors; ``(n, H, W)``, ``(n, H, W, 1)`` or ``(n, 1, H, W)`` grey images; ``(n, H, W, 3 | 4)`` or
-        ``(n, 3 | 4, H, W)`` colour images. Where both readings fit, the colour is last.
+        ``(n, 3 | 4, H, W)`` colour images. If both fit, the colour is last.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def as_records(name: str, value: ArrayLike) -> NDArray[Any]:
             x = x[..., 0]
     if x.ndim not in {2, 3} and not (x.ndim == 4 and x.shape[3] in {3, 4}):
         raise DataError(
-            f"'{name}' has shape {np.shape(value)}. A picture can be drawn of vectors (n, d), grey images (n, H, W), "
+            f"'{name}' has shape {np.shape(value)}. Pictures show vectors (n, d), grey images (n, H, W), "
             "or colour images (n, H, W, 3) or (n, 3, H, W)."
         )
     if 0 in x.shape:
@@ -52,14 +52,14 @@ def as_records(name: str, value: ArrayLike) -> NDArray[Any]:
 
 
 def finite(name: str, value: ArrayLike) -> NDArray[Any]:
-    """Return `value` as an array of real, finite numbers, or say what is wrong with it.
+    """Return `value` as an array of real, finite numbers, or raise an error.
 
     Raises
     ------
     DataError
         The values are not real numbers.
     NonFiniteDataError
-        NaN or infinity; the message says where the first one is.
+        NaN or infinity; the message gives the position of the first.
     """
     x = np.asarray(value)
     if x.dtype.kind not in "biuf":
@@ -74,7 +74,7 @@ def finite(name: str, value: ArrayLike) -> NDArray[Any]:
 
 
 def check_same_shape(records: Mapping[str, NDArray[Any]]) -> None:
-    """Raise `ShapeMismatchError` unless all rows have as many records, of one shape."""
+    """Raise `ShapeMismatchError` unless all rows have the same number of records, of one shape."""
     (first, x), *others = records.items()
     for name, other in others:
         if other.shape != x.shape:
@@ -88,14 +88,14 @@ def check_count(name: str, owner: str, value: int, *, least: int) -> None:
 
 
 def is_images(x: NDArray[Any]) -> bool:
-    """Say whether records in the layout of `as_records` are images."""
+    """Return whether records in the layout of `as_records` are images."""
     return x.ndim > 2
 
 
 def value_range(x: NDArray[Any]) -> tuple[float, float]:
     """Return the values drawn as black and as white.
 
-    Bytes run from 0 to 255, booleans and floats within [0, 1] from 0 to 1, anything else over what it holds.
+    These are 0 and 255 for bytes, 0 and 1 for booleans and floats within [0, 1], otherwise the extreme values.
     """
     if x.dtype == np.uint8:
         return 0.0, 255.0

@@ -1,4 +1,4 @@
-"""Labelled rows of records: images one row each, vectors as curves laid over one another."""
+"""Labelled rows of records: one row of images each, or vectors as superimposed curves."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["rows"]
 
-_MARGIN, _GAP, _LINE = 28, 14, 30  # pixels: around everything, between cells, of a line of text
-_BREADTH = 1500  # pixels that the cells of a row share
+_MARGIN, _GAP, _LINE = 28, 14, 30  # pixels: margin, gap between cells, line of text
+_BREADTH = 1500  # width of all cells of a row in pixels
 
 
 def rows(
@@ -31,10 +31,10 @@ def rows(
 ) -> Figure:
     """Draw the same records in several states, one labelled row each: original, noisy, restored, ….
 
-    Images are drawn pixel for pixel: one pixel of the image is a whole number of pixels of the picture, unless the
-    image is larger than its place. All rows share the black and white of the first: 0 and 255 for bytes, 0 and 1 for
-    booleans and for floats within [0, 1], else its smallest and largest drawn value. Vectors become small curves, one
-    for each record, in which the rows are laid over one another.
+    One pixel of an image is a whole number of pixels of the picture, unless the image is larger than its cell. All
+    rows share the black and white of the first: 0 and 255 for bytes, 0 and 1 for booleans and for floats within
+    [0, 1], otherwise its smallest and largest drawn value. Vectors become small plots, one for each record, with a
+    curve for each row.
 
     Parameters
     ----------
@@ -42,11 +42,11 @@ def rows(
         ``(n, H, W)`` or ``(n, 1, H, W)`` grey, ``(n, H, W, 3 | 4)`` or ``(n, 3 | 4, H, W)`` colour, or vectors
         ``(n, d)``. All in the same units.
     n : int
-        How many records are drawn, from the first; fewer if there are fewer.
+        Number of records to draw, from the first; fewer if there are fewer.
     captions : sequence of str, optional
-        A line below every column, at least as many as records are drawn.
+        A line of text below every column, at least one for each drawn record.
     caption_label : str
-        What the captions are, written at their left.
+        Label of the captions, at their left.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def rows(
     Raises
     ------
     ShapeMismatchError
-        Rows of different shapes; the message names both.
+        Rows of different shapes; the message gives both.
     DataError
         A shape that cannot be drawn, no records, or values that are not numbers.
     NonFiniteDataError
@@ -111,7 +111,7 @@ def _draw_images(records: dict[str, NDArray[Any]], captions: list[str] | None, c
 
 
 def _cell_size(x: NDArray[Any]) -> tuple[int, int, int]:
-    """Return how many images there are, and the pixels of the picture that one is high and wide."""
+    """Return the number of images, and height and width of an image in pixels of the picture."""
     n, height, width = x.shape[:3]
     side = min(480, max(110, _BREADTH // n))
     longest = max(height, width)
@@ -122,7 +122,7 @@ def _cell_size(x: NDArray[Any]) -> tuple[int, int, int]:
 
 
 def _draw_image(axes: Axes, image: NDArray[Any], low: float, high: float) -> None:
-    """Draw one image, pixels sharp where they are enlarged and averaged where they are not."""
+    """Draw one image; pixels are sharp if it is enlarged, and averaged otherwise."""
     box = axes.get_window_extent()
     shrunk = image.shape[0] > round(box.height)
     if image.ndim == 3:
@@ -134,7 +134,7 @@ def _draw_image(axes: Axes, image: NDArray[Any], low: float, high: float) -> Non
 
 
 def _draw_vectors(records: dict[str, NDArray[Any]], captions: list[str] | None, caption_label: str) -> Figure:
-    """Draw a small curve for each record, the rows laid over one another, at most five in a line."""
+    """Draw a small plot for each record with a curve for each row, at most five in a line."""
     first = next(iter(records.values()))
     n_columns = min(5, len(first))
     n_lines = -(-len(first) // n_columns)

@@ -1,4 +1,4 @@
-"""A figure as a file."""
+"""Saves figures as files."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _METADATA: dict[str, dict[str, Any]] = {
 
 
 def save(figure: Figure, path: str | os.PathLike[str], *, force: bool = False, dpi: float | None = None) -> Path:
-    """Write a figure as PNG, SVG or PDF, whole or not at all.
+    """Write a figure as PNG, SVG or PDF, atomically.
 
-    The same figure gives the same bytes: no dates, no versions.
+    The same figure gives the same bytes: files contain no dates and no versions.
 
     Parameters
     ----------
     figure : matplotlib.figure.Figure
-        Any figure, ours or not.
+        Any figure.
     path : path-like
-        Its suffix says the format: ``.png``, ``.svg`` or ``.pdf``.
+        Its suffix determines the format: ``.png``, ``.svg`` or ``.pdf``.
     force : bool
-        Replace a file that is already there.
+        Replace an existing file.
     dpi : float, optional
-        Dots an inch. Default: the figure's own, at which the pixels of images are whole.
+        Dots per inch. Default: that of the figure, at which image pixels are whole numbers of dots.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def save(figure: Figure, path: str | os.PathLike[str], *, force: bool = False, d
     InvalidParameterError
         Another suffix, or `dpi` not above 0.
     OutputExistsError
-        The file is there and `force` is False.
+        The file exists and `force` is False.
     DataNotFoundError
         The folder does not exist.
     """

@@ -1,4 +1,4 @@
-"""The look that all pictures share: colours, type sizes, and figures laid out in whole pixels."""
+"""The common style of all pictures: colours, font sizes, and layout in whole pixels."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ ACCENT = "#d1495b"
 CLASSES = (
     "#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9",
 )  # fmt: skip
-"""Ten colours that stay apart under the common colour-vision deficiencies: seaborn's ``colorblind`` (Waskom 2021)."""
+"""Ten colours that can be distinguished with colour-vision deficiencies: seaborn's ``colorblind`` (Waskom 2021)."""
 
 _FAMILIES = ("Inter", "Source Sans 3", "Helvetica Neue", "Helvetica", "Arial", "Liberation Sans", "DejaVu Sans")
 
 
 def style() -> AbstractContextManager[None]:
-    """Return a context in which Matplotlib draws in this look; on leaving, everything is as it was.
+    """Return a context in which Matplotlib uses this style; at its end the settings are restored.
 
-    Text is never read as mathematics, so that a ``$`` in a label or a file name stays a ``$``.
+    Text is never parsed as mathematics, so that a ``$`` in a label or a file name is drawn as ``$``.
     """
     import matplotlib
 
@@ -69,7 +69,7 @@ def style() -> AbstractContextManager[None]:
         "lines.linewidth": 1.4,
         "lines.solid_capstyle": "round",
         "pdf.fonttype": 42,  # TrueType: journals refuse Type 3
-        "svg.hashsalt": "narrows",  # the same picture, the same bytes
+        "svg.hashsalt": "narrows",  # the same picture gives the same bytes
         "text.color": INK,
         "text.parse_math": False,
         "text.usetex": False,
@@ -89,7 +89,7 @@ def style() -> AbstractContextManager[None]:
 
 
 def new_figure(width: int, height: int) -> Figure:
-    """Return an empty figure of `width` × `height` pixels at 200 dots an inch, with a canvas of its own."""
+    """Return an empty figure of `width` × `height` pixels at 200 dots per inch, with its own canvas."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -112,9 +112,9 @@ def text_at(figure: Figure, left: float, top: float, text: str, **arguments: Any
     figure.text(left / full_width, 1 - top / full_height, text, **arguments)
 
 
-@lru_cache(maxsize=1024)  # laying out its outlines takes long, and pictures repeat their labels
+@lru_cache(maxsize=1024)  # computing outlines is slow, and pictures repeat their labels
 def text_width(text: str, *, size: float = 8, weight: str = "normal") -> int:
-    """Return how many pixels wide `text` is when drawn at `size` points."""
+    """Return the width in pixels of `text` at `size` points."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
 
@@ -132,7 +132,7 @@ def _size_px(figure: Figure) -> tuple[int, int]:
 
 @cache
 def _family() -> str:
-    """Return the first of the fonts we like that this machine has; DejaVu Sans comes with Matplotlib."""
+    """Return the first preferred font that is installed; DejaVu Sans comes with Matplotlib."""
     from matplotlib.font_manager import fontManager
 
     there = {font.name for font in fontManager.ttflist}

@@ -1,4 +1,4 @@
-"""Many small images in one array, as `tile_raster_images` of the Theano tutorials makes it."""
+"""Many small images in one array, like `tile_raster_images` of the Theano tutorials."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def tile_raster(
     images : array-like of shape (n, H, W), (n, H, W, 3) or (n, 3, H, W)
         Real, finite numbers.
     tile : (int, int)
-        Rows and columns of the grid. Cells that no image is left for hold `fill`.
+        Rows and columns of the grid. Cells without an image contain `fill`.
     spacing : int
         Pixels between neighbouring images.
     scale_each : bool
-        Map every image on its own to [0, 1], its smallest value to 0 and its largest to 1, over all colours together.
-        An image of one value becomes 0.5 throughout. If False the values are taken as they are.
+        Scale every image separately to [0, 1], from its smallest to its largest value over all colours together. A
+        constant image becomes 0.5. If False, the values are not changed.
     fill : float
         The value of the spacing and of empty cells.
 
@@ -42,14 +42,14 @@ def tile_raster(
     Raises
     ------
     InvalidParameterError
-        The tile has fewer cells than there are images, or a size is negative or no whole number.
+        The tile has fewer cells than there are images, or a size is negative or not a whole number.
     DataError
-        The images have another shape, or hold no finite real numbers.
+        The images have another shape, or values that are not finite real numbers.
 
     Notes
     -----
-    From ``utils.tile_raster_images`` of the Deep Learning Tutorials 0.1 (Theano). That one drops what does not fit,
-    scales the three colours apart, adds 1e-8 to every range, and makes an image of one value black.
+    From ``utils.tile_raster_images`` of the Deep Learning Tutorials 0.1 (Theano). It drops images that do not fit,
+    scales the three colours separately, adds 1e-8 to every range, and makes constant images black.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def tile_raster(
 
 
 def _scale_each(x: NDArray[Any]) -> NDArray[np.float64]:
-    """Map every image to [0, 1] on its own; an image of one value to 0.5."""
+    """Scale every image separately to [0, 1]; a constant image becomes 0.5."""
     values = x.astype(np.float64)
     axes = tuple(range(1, x.ndim))
     low = values.min(axis=axes, keepdims=True)

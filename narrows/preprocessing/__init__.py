@@ -1,4 +1,4 @@
-"""Preprocessing: from people's own units to the networks' and back."""
+"""Preprocessing: from the data's units to those of the networks and back."""
 
 from narrows.preprocessing.binarise import Binarise
 from narrows.preprocessing.contract import Preprocessing, Preprocessor, Step

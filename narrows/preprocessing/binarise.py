@@ -14,7 +14,7 @@ __all__ = ["Binarise"]
 class Binarise(Preprocessing, name="binarise"):
     """Turn values into 0 and 1: 1 from ``threshold`` up. Usually after ``unit-scale``.
 
-    What is lost cannot be brought back: the inverse passes the decoder's probabilities on as grey values.
+    Grey levels are lost: the inverse returns the decoder's probabilities as grey values.
 
     Examples
     --------

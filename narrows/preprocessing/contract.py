@@ -1,4 +1,4 @@
-"""What preprocessing is: invertible steps between people's own units and those the networks like."""
+"""The contract of preprocessing: invertible steps between the data's units and those of the networks."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from narrows.parts.part import Part
 __all__ = ["Batches", "Preprocessing", "Preprocessor", "Step"]
 
 Batches = Callable[[], Iterable[Tensor]]
-"""One pass over the training data, each call a new one: float tensors of shape (n, *shape)."""
+"""Starts a new pass over the training data at each call: float tensors of shape (n, *shape)."""
 
 
 class Step(nn.Module, ABC):
-    """One preprocessing step at work. What it has learned is in its buffers, in float64."""
+    """The module of one preprocessing step. Its buffers contain the learned statistics, in float64."""
 
     is_affine: ClassVar[bool] = True
-    """Whether a change of a value always changes the preprocessed value in the same proportion."""
+    """Whether the step is affine: a change of a value changes the preprocessed value in a fixed proportion."""
 
     def fit(self, batches: Batches) -> None:
-        """Learn from the training data; steps with nothing to learn leave this alone."""
+        """Learn from the training data; steps without statistics do not override this."""
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
@@ -33,11 +33,11 @@ class Step(nn.Module, ABC):
 
     @abstractmethod
     def inverse(self, x: Tensor) -> Tensor:
-        """Return to the units in which the records came."""
+        """Return the values in the units of the records."""
 
     @property
     def unit(self) -> Tensor:
-        """How far a value moves when its preprocessed value moves by one: shape () or that of a record."""
+        """The change of a value for a change of its preprocessed value by one: shape () or that of a record."""
         return torch.ones((), dtype=torch.float64)
 
 
@@ -53,7 +53,7 @@ class Preprocessing(Part, ABC, axis="preprocessing"):
         shape : tuple of int
             Shape of one record.
         dtype : numpy.dtype
-            What the step receives: the stored dtype for the first step, floats for later ones.
+            Dtype of the input: the stored dtype for the first step, floats for later ones.
         """
 
 
@@ -65,7 +65,7 @@ class Preprocessor(nn.Module):
         self.steps = nn.ModuleList(steps)
 
     def fit(self, batches: Batches) -> None:
-        """Fit each step on what the steps before it make of the training data."""
+        """Fit each step on the training data after the previous steps."""
         for position, step in enumerate(self.steps):
             before = list(self.steps)[:position]
             _as_step(step).fit(lambda before=before: (_through(before, x) for x in batches()))  # type: ignore[misc]
@@ -76,12 +76,12 @@ class Preprocessor(nn.Module):
 
     @property
     def is_affine(self) -> bool:
-        """Whether all steps are, so that `unit` holds everywhere."""
+        """Whether all steps are affine, so that `unit` is constant."""
         return all(_as_step(step).is_affine for step in self.steps)
 
     @property
     def unit(self) -> Tensor:
-        """How far values move when preprocessed values move by one: shape () or that of a record."""
+        """The change of values for a change of preprocessed values by one: shape () or that of a record."""
         unit = torch.ones((), dtype=torch.float64)
         for step in self.steps:
             unit = unit * _as_step(step).unit.cpu().double()

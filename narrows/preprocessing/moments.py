@@ -39,7 +39,7 @@ class Moments:
             x = x if per_value else x.reshape(-1)
             one = cls(len(x), x.amin(0), x.amax(0), x.mean(0), x.var(0, correction=0))
             merged = one if merged is None else merged._with(one)
-        assert merged is not None, "training data hold at least one record"
+        assert merged is not None, "training data have at least one record"
         return merged
 
     def _with(self, other: Self) -> Self:

@@ -14,7 +14,7 @@ __all__ = ["Standardise"]
 
 
 class Standardise(Preprocessing, name="standardise"):
-    """Give values mean 0 and variance 1 over the training data; constant values only lose their mean.
+    """Scale values to mean 0 and variance 1 over the training data; constant values are only centred.
 
     Examples
     --------
@@ -22,7 +22,7 @@ class Standardise(Preprocessing, name="standardise"):
     Standardise(per_value=False)
     """
 
-    per_value: bool = option(Flag(), "statistics for each value of a record, or one pair for all of them", default=True)
+    per_value: bool = option(Flag(), "statistics for each value of a record, not one pair for all", default=True)
 
     def build(self, shape: tuple[int, ...], dtype: np.dtype) -> Step:
         return _StandardiseStep(shape if self.per_value else ())
@@ -42,7 +42,7 @@ class _StandardiseStep(Step):
         moments = Moments.of(batches, per_value=self.per_value)
         deviation = moments.variance.sqrt()
         self.mean = moments.mean
-        # What is constant but for rounding has no scale of its own.
+        # Values that vary only by rounding are not scaled.
         self.deviation = deviation.where(deviation > 1e-12 * moments.mean.abs(), 1.0)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -14,9 +14,9 @@ __all__ = ["UnitScale"]
 
 
 class UnitScale(Preprocessing, name="unit-scale"):
-    """Bring values to [0, 1]: bytes are divided by 255 or 256, everything else by the range of the training data.
+    """Scale values to [0, 1]: bytes are divided by 255 or 256, other data by the range of the training data.
 
-    Values outside the training data's range end up outside [0, 1].
+    Values outside the range of the training data are mapped outside [0, 1].
 
     Examples
     --------
@@ -28,7 +28,7 @@ class UnitScale(Preprocessing, name="unit-scale"):
         Flag(), "a range for each value of a record instead of one for all; not for bytes", default=False
     )
     byte_divisor: int = option(
-        Choice(255, 256), "what bytes are divided by; 256 in the data of the Theano tutorials", default=255
+        Choice(255, 256), "divisor of bytes; 256 in the data of the Theano tutorials", default=255
     )
 
     def build(self, shape: tuple[int, ...], dtype: np.dtype) -> Step:

@@ -1,4 +1,4 @@
-"""Where the channels of image records are: (H, W), (H, W, channels) or (channels, H, W)."""
+"""The layout of image records: (H, W), (H, W, channels) or (channels, H, W)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _COLOUR_CHANNELS = (1, 2, 3, 4)
 
 @dataclass(frozen=True)
 class ImageLayout:
-    """Size of an image, and where its channels are.
+    """Size of an image, and the position of its channels.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class ImageLayout:
         Raises
         ------
         InvalidParameterError
-            If records of this shape are no images.
+            If records of this shape are not images.
         """
         if len(shape) == 2:
             return cls(shape[0], shape[1], 1, "none")

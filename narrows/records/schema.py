@@ -1,7 +1,7 @@
 """What a record is: an image, or a vector of values. A model carries the schema of the records it was trained on.
 
 A new kind of record is a class here. An array does not say what its axes mean, so `guess_kind` guesses it from the
-shape where nobody says it; nothing else in the package guesses.
+shape where it is not set; nothing else in the package guesses.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def schema_of(kind: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Schema
     Parameters
     ----------
     kind : str
-        "image" or "vector"; "auto": as `guess_kind` says.
+        "image" or "vector"; "auto": the result of `guess_kind`.
     shape : tuple of int
         Shape of a record.
     dtype : numpy.dtype

@@ -1,4 +1,4 @@
-"""Training: the settings of a run, the loop, its checkpoints and what it tells while it goes on."""
+"""Training: the settings of a run, the loop, its checkpoints and its progress."""
 
 from narrows.training.checkpoints import Checkpoint
 from narrows.training.learner import Learner, Uncoupled

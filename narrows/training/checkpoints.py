@@ -1,7 +1,7 @@
-"""Checkpoints: all there is to know of a run between two steps, in one safetensors file.
+"""Checkpoints: the complete state of a run between two steps, in one safetensors file.
 
-Training goes on from a checkpoint as if it had never stopped: weights, optimiser, position in the epoch and the state
-of every generator are in it, so that on one device the result is the same to the bit.
+Training continues from a checkpoint as if it had never stopped: the file has weights, optimiser, position in the epoch
+and the state of every generator, so that on one device the result is the same to the bit.
 """
 
 from __future__ import annotations
@@ -26,35 +26,35 @@ _FORMAT = "narrows checkpoint 2"
 
 @dataclass
 class State:
-    """A run between two steps.
+    """The state of a run between two steps.
 
     Attributes
     ----------
     tensors : dict of str to Tensor
         Weights, best weights, optimiser's moments, losses of the epoch's steps so far, generator's state.
     values : dict
-        Plain values: seed, histories of the stages that are done, epoch, step, history, the best validation loss, and
-        epochs since it.
+        Plain values: seed, histories of the completed stages, epoch, step, history, the best validation loss, and the
+        number of epochs since.
     """
 
     tensors: dict[str, Tensor] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
 
     def group(self, prefix: str) -> dict[str, Tensor]:
-        """Return the tensors whose names begin with ``prefix.``, without it."""
+        """Return the tensors whose names begin with ``prefix.``, by names without it."""
         return {name.removeprefix(f"{prefix}."): t for name, t in self.tensors.items() if name.startswith(f"{prefix}.")}
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a run's state is kept.
+    """The file that stores the state of a run.
 
     Parameters
     ----------
     path : Path
         The file.
     run : dict
-        What the run is: settings and data. A state of another run is not resumed from.
+        Settings and data, which identify the run. The state of another run is refused.
     """
 
     path: Path
@@ -62,11 +62,11 @@ class Checkpoint:
 
     @property
     def exists(self) -> bool:
-        """Whether a state has been written."""
+        """Return whether a state has been written."""
         return self.path.exists()
 
     def save(self, state: State) -> None:
-        """Write the state, replacing the last one only when it's whole on disk."""
+        """Write the state; it replaces the previous one only when it is complete on disk."""
         text = json.dumps({"run": self.run, "values": state.values})
         data = save({name: t.detach().cpu().contiguous() for name, t in state.tensors.items()}, {_FORMAT: text})
         write_atomically(self.path, lambda file: _write(file, data), force=True)
@@ -88,7 +88,7 @@ class Checkpoint:
                 metadata = file.metadata() or {}
                 if _FORMAT not in metadata and any(key.startswith(_FORMAT[:-1]) for key in metadata):
                     raise InvalidParameterError(
-                        f"{self.path} was written by another version of narrows. Delete the file to start anew."
+                        f"{self.path} was written by another version of narrows. Delete the file to start again."
                     )
                 described = json.loads(metadata[_FORMAT])
                 then, values = described["run"], described["values"]
@@ -96,13 +96,13 @@ class Checkpoint:
         except InvalidParameterError:
             raise
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-            raise ModelFileError(f"{self.path} is no checkpoint of narrows, or is damaged: {error}.") from error
+            raise ModelFileError(f"{self.path} is not a checkpoint of narrows, or is damaged: {error}.") from error
         now = _plain(self.run)
         different = [key for key in {**now, **then} if now.get(key) != then.get(key)]
         if different:
             raise InvalidParameterError(
                 f"{self.path} belongs to a run with another {' and '.join(different)}. "
-                "Resume with the settings and data it was started with, or delete the file to start anew."
+                "Resume with the same settings and data, or delete the file to start again."
             )
         return State(tensors, values)
 
@@ -126,7 +126,7 @@ def pack_optimiser(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def unpack_optimiser(optimiser: torch.optim.Optimizer, state: State) -> None:
-    """Put the optimiser's state back, laid out in memory as the weights are: fused steps go through both in step."""
+    """Restore the optimiser's state with the memory layout of the weights, which fused steps require."""
     weights = [weight for group in optimiser.param_groups for weight in group["params"]]
     described = optimiser.state_dict()
     described["state"] = {}

@@ -1,4 +1,4 @@
-"""How many CPUs the process may use, which may be fewer than the machine has."""
+"""The number of CPUs that the process may use, which can be lower than that of the machine."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["usable_cpus"]
 
 
 def usable_cpus() -> int:
-    """Return how many CPUs the process may use: those of its affinity, at most the quota of its control groups.
+    """Return how many CPUs the process may use: the size of its affinity, limited by its control groups.
 
-    A quota of a part of a CPU is rounded up.
+    A fraction of a CPU is rounded up.
     """
     n_cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min([n_cpus, *(math.ceil(quota) for quota in _quotas())]))
@@ -37,7 +37,7 @@ def _quota_of_version_1(group: Path) -> float | None:
 
 
 def _ratio(quota: str, period: str) -> float | None:
-    """Return a quota in CPUs; None if there is none, which is written as 'max', as -1 or not at all."""
+    """Return a quota in CPUs; None if there is none: the file contains 'max' or -1, or does not exist."""
     try:
         return int(quota) / int(period) if int(quota) > 0 and int(period) > 0 else None
     except ValueError:

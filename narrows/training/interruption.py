@@ -1,4 +1,4 @@
-"""Stopping between two steps when somebody asks for it."""
+"""Stops a run between two steps after Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["Interruption"]
 
 
 class Interruption:
-    """While it's entered, Ctrl-C and a polite kill only raise a flag; a second one interrupts at once.
+    """A context in which the first Ctrl-C or SIGTERM only sets a flag; the second one interrupts at once.
 
-    Outside the main thread, where Python hands out no signals, it does nothing.
+    Outside the main thread, which gets no signals from Python, it has no effect.
     """
 
     _signals = (signal.SIGINT, signal.SIGTERM)
@@ -25,7 +25,7 @@ class Interruption:
 
     @property
     def requested(self) -> bool:
-        """Whether somebody has asked to stop."""
+        """Whether a signal has been received."""
         return self._received is not None
 
     def __enter__(self) -> Self:
@@ -44,7 +44,7 @@ class Interruption:
         self._received = number
 
     def stop(self) -> None:
-        """Raise what the signal stands for: KeyboardInterrupt, or SystemExit after a kill."""
+        """Raise the exception of the signal: KeyboardInterrupt, or SystemExit after SIGTERM."""
         if self._received == signal.SIGTERM:
             raise SystemExit(128 + signal.SIGTERM)
         raise KeyboardInterrupt

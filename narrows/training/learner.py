@@ -1,4 +1,4 @@
-"""What the training loop can train: a chain, and whatever else says what records cost."""
+"""The protocol of the training loop: chains and other modules with a loss for each record."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["Learner", "Uncoupled"]
 class _Loss(Protocol):
     @property
     def total(self) -> Tensor:
-        """What n records cost, in nats, shape (n,)."""
+        """Loss of n records in nats, shape (n,)."""
 
     @property
     def evidence(self) -> Tensor | None:
-        """What `Learner.adapt` needs of the n records, shape (n,); None where it needs nothing."""
+        """Input of `Learner.adapt` from the n records, shape (n,); None if it needs none."""
 
 
 class Learner(Protocol):
@@ -26,13 +26,13 @@ class Learner(Protocol):
     Attributes
     ----------
     training : bool
-        Whether it is in train mode; in eval mode while the validation loss is measured.
+        Whether the module is in train mode. It is in eval mode while the validation loss is measured.
     """
 
     training: bool
 
     def train(self, mode: bool = True) -> Any:
-        """As `torch.nn.Module` has it; modules that the loss goes through change their mode too, whosever they are."""
+        """As in `torch.nn.Module`; it also sets the mode of foreign modules that compute the loss."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -40,38 +40,38 @@ class Learner(Protocol):
 
     @property
     def couples_records(self) -> bool:
-        """Whether the loss of a record in training depends on the others of its batch, which then is not cut."""
+        """Whether the training loss of a record depends on the others of its batch. Such a batch is not split."""
 
     def loss(self, records: Any, generator: Generator | None = None, /) -> _Loss:
-        """Return what n records cost, as the learner's `Records` gives them; with randomness under a generator."""
+        """Return the loss of n records, as batches of `Records`; with a generator, including the noise of training."""
 
     def shard_loss(self, records: Any, generator: Generator, /) -> _Loss:
-        """Return what a part of a batch costs in training; changes nothing in the learner, and may run in any thread.
+        """Return the training loss of a shard of a batch, without changing the learner; may run in any thread.
 
-        What is learned without a gradient is left to `adapt`, which gets the evidence of all parts.
+        `adapt` gets the evidence of all shards for the updates without gradients.
         """
 
     def adapt(self, evidence: Tensor, /) -> None:
-        """Learn without a gradient, from the evidence (n,) of a batch; once before each step."""
+        """Make the updates without gradients, from the evidence (n,) of a batch; once before each step."""
 
     def parameters(self) -> Iterator[nn.Parameter]:
-        """As `torch.nn.Module` has it."""
+        """As in `torch.nn.Module`."""
 
     def state_dict(self) -> dict[str, Any]:
-        """As `torch.nn.Module` has it."""
+        """As in `torch.nn.Module`."""
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any:
-        """As `torch.nn.Module` has it."""
+        """As in `torch.nn.Module`."""
 
 
 class Uncoupled:
-    """What a learner adds whose `loss` sees each record on its own, and that learns by its gradient alone."""
+    """Mix-in for learners whose loss is independent for each record, and that learn by gradients alone."""
 
     couples_records: bool = False
 
     def shard_loss(self, records: Any, generator: Generator) -> Any:
-        """As `Learner` has it."""
+        """As in `Learner`."""
         return self.loss(records, generator)  # type: ignore[attr-defined]
 
     def adapt(self, evidence: Tensor) -> None:
-        """As `Learner` has it; there is never any evidence."""
+        """As in `Learner`; there is never any evidence."""

@@ -1,10 +1,10 @@
 """The training loop.
 
-Nothing waits for the device within an epoch but the look at the loss, a few times a second: the losses of the steps
-stay on the device until then. All randomness of an epoch comes from generators seeded by (seed, epoch), so that a run
-can be taken up between any two steps. On a CPU, batches with much work are cut into shards, which threads share, and
-others are whole. There are as many threads as are worth while under the load of the machine, and only where the sums
-stay the same to the bit.
+Within an epoch the loop waits for the device only to read the loss, a few times a second; until then the losses of the
+steps stay on the device. All randomness of an epoch comes from generators seeded by (seed, epoch), so that a run can be
+resumed between any two steps. On a CPU, batches with much work are split into shards, which threads share; other
+batches are not split. The number of threads follows the load of the machine, and is changed only if the sums stay the
+same to the bit.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from narrows.training.workers import Workers, most_workers
 
 __all__ = ["mean_loss", "train"]
 
-_LOOK_SECONDS = 0.25  # between two looks at the loss within an epoch
+_LOOK_SECONDS = 0.25  # between two readings of the loss within an epoch
 _SAVE_SECONDS = 30.0  # between two checkpoints
 _VALIDATION_BATCH = 1024
-# A run that keeps its best weights ends once these are so old, as a share of all epochs, and the validation loss is so
-# many nats a value above theirs: 0.1 nats are a squared error that is larger by a fifth. Rises without an end were at
-# least as large on all data tried, passing ones were shorter or smaller (`bench/defaults.py`).
+# A run that keeps its best weights ends when these are older than a share of all epochs and the validation loss is
+# higher by this many nats per value: 0.1 nats is a squared error that is 20 % larger. On all data tried, lasting rises
+# were at least as large, and temporary ones shorter or smaller (`bench/defaults.py`).
 _OLD, _WORSE = 0.2, 0.1
 _FEWEST_SINCE = 5  # epochs
 
@@ -63,32 +63,32 @@ def train(
     Parameters
     ----------
     stages : sequence of Stage
-        In their order; most runs have one.
+        The stages in order; most runs have one.
     whole : Module
-        What all learners are parts of: its weights are what a checkpoint keeps.
+        The module that contains all learners; a checkpoint stores its weights.
     seed : int
-        Where all randomness comes from.
+        Seed of all randomness.
     watcher : Watcher, optional
-        Is told how it goes.
+        Receives the progress.
     checkpoint : Checkpoint, optional
-        Where to keep the state of the run: every half minute, on Ctrl-C and on a kill, and at the end of a stage.
+        File for the state of the run: written every half minute, on Ctrl-C and SIGTERM, and at the end of a stage.
     resume : bool
-        Go on from the checkpoint, if there is one.
+        Continue from the checkpoint, if there is one.
     threads : int, optional
-        The most CPU threads to train with. None: as many as PyTorch is set to, and as the process may use. The result
+        Largest number of CPU threads. None: that of PyTorch, at most the CPUs that the process may use. The result
         does not depend on it.
 
     Returns
     -------
     histories : list of list of Epoch
-        For each stage one row an epoch.
+        For each stage one row per epoch.
 
     Raises
     ------
     TrainingDivergedError
         If the loss stops being finite. The last good checkpoint stays.
     KeyboardInterrupt, SystemExit
-        After Ctrl-C or a kill, once the checkpoint is written.
+        After Ctrl-C or SIGTERM, once the checkpoint is written.
     """
     watcher = watcher or Watcher()
     state = checkpoint.load() if checkpoint is not None and resume else None
@@ -108,10 +108,10 @@ def train(
 
 
 def mean_loss(learner: Learner, records: Records, workers: Workers) -> float:
-    """Return the mean loss of a record in nats, nothing corrupted, by the learner as it is used: in eval mode."""
+    """Return the mean loss of a record in nats, without corruption and in eval mode."""
 
     def loss_of(batch: Any) -> Tensor:
-        with torch.no_grad():  # of this thread
+        with torch.no_grad():  # for this thread
             return learner.loss(batch).total.double().sum()
 
     was_training = learner.training
@@ -125,7 +125,7 @@ def mean_loss(learner: Learner, records: Records, workers: Workers) -> float:
 
 @dataclass
 class _Best:
-    """The weights with the lowest validation loss so far, and for how many epochs nothing was better."""
+    """The weights with the lowest validation loss so far, and the number of epochs since."""
 
     loss: float = float("inf")
     weights: dict[str, Tensor] = field(default_factory=dict)
@@ -133,7 +133,7 @@ class _Best:
 
 
 class _Run:
-    """A stage under way: what it needs, and where it is."""
+    """A running stage: its settings and its state."""
 
     def __init__(
         self,
@@ -152,7 +152,7 @@ class _Run:
         self.optimiser = self.settings.optimiser.build(self.learner.parameters())
         self.device = self.records.device
         self.n_epochs = self.settings.n_epochs(len(self.records))
-        self.n_steps = -(-len(self.records) // self.settings.batch_size)  # in an epoch
+        self.n_steps = -(-len(self.records) // self.settings.batch_size)  # per epoch
         self.losses = torch.zeros(self.n_steps, dtype=torch.float64, device=self.device)  # of the epoch's steps
 
         self.epoch, self.step, self.seconds = 0, 0, 0.0
@@ -172,7 +172,7 @@ class _Run:
                     self.train_epoch(interruption)
                 if self.checkpoint is not None:
                     self.save()
-                    if interruption.requested:  # during the last step or the last look at the validation data
+                    if interruption.requested:  # during the last step or the last validation
                         interruption.stop()
         finally:
             self.watcher.stop()
@@ -188,7 +188,7 @@ class _Run:
 
     @property
     def _overfits(self) -> bool:
-        """Whether the best weights are so old, and the last ones so much worse, that no better ones will come."""
+        """Whether the best weights are so old, and the last ones so much worse, that training should end."""
         if self.best.epochs_since < max(_OLD * self.n_epochs, _FEWEST_SINCE):
             return False
         loss = self.history[-1].validation_loss
@@ -215,7 +215,7 @@ class _Run:
                     self.save()
         loss = self._look()
         self._end_epoch(loss, self.seconds + time.perf_counter() - began)
-        if self._save_is_due:  # an epoch may be too short for a look within it
+        if self._save_is_due:  # an epoch may be too short for a reading within it
             self.save()
 
     def _train_step(self, indices: Tensor) -> None:
@@ -262,7 +262,7 @@ class _Run:
         return None if self.stage.validation is None else mean_loss(self.learner, self.stage.validation, self.workers)
 
     def _keep_best(self, row: Epoch) -> None:
-        assert row.validation_loss is not None, "the best epoch is told by validation data"
+        assert row.validation_loss is not None, "the best epoch needs validation data"
         if row.validation_loss < self.best.loss:
             weights = {name: tensor.clone() for name, tensor in self.learner.state_dict().items()}
             self.best = _Best(row.validation_loss, weights)
@@ -277,19 +277,19 @@ class _Run:
         return torch.randperm(n, generator=drawn_by).to(self.device)
 
     def _cut(self, n_shards: int) -> None:
-        """Cut batches into so many shards from now on."""
+        """Split batches into this many shards from now on."""
         self.n_shards, self.shards = n_shards, Shards(self.learner, self.records, self.workers)
         most = self.workers.most
         self.pace = Pace(most, self._same_bits) if n_shards == 1 else Pace(min(n_shards, most))
         self.noises = self._noises()
 
     def _same_bits(self, n_threads: int) -> bool:
-        """Return whether so many OpenMP threads compute the gradients of whole batches as one does."""
+        """Return whether this many OpenMP threads compute the same gradients of whole batches as one."""
         sizes = {self.settings.batch_size, len(self.records) % self.settings.batch_size} - {0}
         return same_bits(self.learner, self.records, {min(size, len(self.records)) for size in sizes}, n_threads)
 
     def _noises(self) -> list[Generator]:
-        """Return where the noise of each shard comes from in this epoch; of the first, that of a whole batch."""
+        """Return the generators of the shards' noise in this epoch; the first is also that of a whole batch."""
         stream, index = self.stage.noise, (*self.stage.index, self.epoch)
         of_epoch = integer(self.seed, stream, *index)
         others = range(1, self.n_shards)
@@ -299,7 +299,7 @@ class _Run:
         ]
 
     def _look(self) -> float:
-        """Return the mean loss of the epoch's records so far, if it is still finite. The one place that waits."""
+        """Return the mean loss of the epoch so far if it is finite. Only here the loop waits for the device."""
         self.last_look = time.monotonic()
         losses = self.losses[: self.step].cpu()
         bad = (~losses.isfinite()).nonzero()
@@ -311,10 +311,10 @@ class _Run:
         return float((losses * sizes).sum() / sizes.sum())
 
     def _check_weights(self) -> None:
-        # The loss is taken before the step, so that the last step of all could spoil the weights unseen.
+        # The loss is computed before the step, so it does not show whether the last step spoiled the weights.
         weights = [one for one in self.learner.state_dict().values() if one.is_floating_point() and one.numel()]
         largest = [torch.linalg.vector_norm(one, math.inf) for one in weights]
-        if not bool(torch.stack([one.cpu() for one in largest]).isfinite().all()):  # some may lie elsewhere
+        if not bool(torch.stack([one.cpu() for one in largest]).isfinite().all()):  # they may be on several devices
             self._diverged(f"after step {self.step}")
 
     def _diverged(self, where: str) -> None:
@@ -324,7 +324,7 @@ class _Run:
         )
         raise TrainingDivergedError(
             f"The loss stopped being finite in epoch {self.epoch + 1}, {where} of {self.n_steps}, at a learning "
-            f"rate of {rate:.3g}. Try a smaller one, a tenth say, and look for extreme values in the data.{kept}"
+            f"rate of {rate:.3g}. Try a tenth of it, and look for extreme values in the data.{kept}"
         )
 
     def save(self) -> None:
@@ -354,8 +354,8 @@ class _Run:
         return [("noise" if shard == 0 else f"noise.{shard}", noise) for shard, noise in enumerate(self.noises)]
 
     def restore(self, state: State) -> None:
-        """Go on where the checkpoint was written, with batches cut as they were."""
-        self._cut(state.values.get("shards", 1))  # runs begun before there were shards have whole batches
+        """Continue from the checkpoint, with batches split as before."""
+        self._cut(state.values.get("shards", 1))  # older runs have whole batches
         self.whole.load_state_dict(state.group("weights"))
         unpack_optimiser(self.optimiser, state)
         self.losses.copy_(state.tensors["losses"])

@@ -1,4 +1,4 @@
-"""What a training step frees, kept for the next one, where the process is ours to change."""
+"""Keeps memory that a training step frees for the next step, in processes that we own."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 __all__ = ["KEEP_MEMORY", "kept_for_reuse", "kept_if_asked"]
 
 KEEP_MEMORY = "NARROWS_KEEP_MEMORY"
-"""The environment variable that asks for it: 1. The command line sets it for its own process, unless it is set."""
+"""This environment variable with the value 1 turns it on. The command line sets it, unless it is already set."""
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of mallopt(3)
-_MOST_MMAP_THRESHOLD = 32 << 20  # the largest that glibc takes, and that its own rule comes to
+_MOST_MMAP_THRESHOLD = 32 << 20  # the largest value that glibc accepts, and that it reaches by itself
 _KEPT_WHILE_TRAINING, _KEPT_AFTERWARDS = 1 << 30, 2 * _MOST_MMAP_THRESHOLD
 
 
 def kept_if_asked() -> AbstractContextManager[None]:
-    """Return `kept_for_reuse` where ``NARROWS_KEEP_MEMORY=1`` asks for it, and otherwise what does nothing.
+    """Return `kept_for_reuse` if ``NARROWS_KEEP_MEMORY=1`` is set, otherwise a context without effect.
 
-    In a process that belongs to somebody else training must not change how memory is managed for good, and glibc offers
-    no way back: it cannot be asked for its thresholds, and stops adapting them once one has been set. So `fit` changes
-    nothing there unless asked.
+    In a process of somebody else training must not change the memory management permanently, and glibc cannot undo it:
+    its thresholds cannot be read, and it stops adapting them once one has been set. Therefore `fit` changes nothing by
+    default.
 
-    It costs a convolutional network up to a fifth of its time. Three epochs of 2,000 images of MNIST on one thread
+    Without it a convolutional network takes up to a fifth longer. Three epochs of 2,000 images of MNIST on one thread
     took, in seconds of user and system time, in two runs each:
 
     ==================  ================  ==================  =============================
@@ -40,15 +40,14 @@ def kept_if_asked() -> AbstractContextManager[None]:
 
 @contextmanager
 def kept_for_reuse() -> Iterator[None]:
-    """Have the C library keep memory that is freed, up to 1 GiB, instead of giving it back to the system.
+    """Make the C library keep up to 1 GiB of freed memory instead of returning it to the system.
 
-    The outputs of a network's layers are freed after each step and wanted again in the next. Given back meanwhile, they
-    are mapped and filled with zeros anew, 4 KiB at a time. Afterwards all that is free is given back. For the rest of
-    the process nothing of less than 32 MiB is mapped apart, and 64 MiB of free memory are kept; glibc's own rule may
-    come to the same with time.
+    The outputs of a network's layers are freed after each step and allocated again in the next. If they are returned
+    in between, the system maps and zeroes them again, 4 KiB at a time. At the end all free memory is returned. For the
+    rest of the process, allocations of less than 32 MiB are not mapped separately, and 64 MiB of free memory are kept;
+    glibc may reach the same state by itself.
 
-    Only glibc is known to give memory back so eagerly, and to be told not to; with any other C library this does
-    nothing.
+    Only glibc is known to return memory so early and to offer a setting; with other C libraries there is no effect.
     """
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if libc is None or not hasattr(libc, "mallopt") or not hasattr(libc, "malloc_trim"):

@@ -1,8 +1,8 @@
-"""OpenMP threads for batches that are not cut, where so many threads compute the same bits as one.
+"""OpenMP threads for batches that are not split, if they compute the same bits as one thread.
 
-How a product is cut among threads may decide the last bits of its sums, and whether it does depends on the library that
-computes it, on its shape and on the machine. So it is tried: if the gradients of a batch are the same, the number of
-threads may follow the load of the machine, and training still gives the same weights.
+The split of a product among threads can change the last bits of its sums, depending on the library, the shape and the
+machine. Therefore it is tested: if the gradients of a batch are equal, the number of threads may follow the load of the
+machine, and training yields the same weights.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["same_bits"]
 
 
 def same_bits(learner: Learner, records: Records, batch_sizes: Iterable[int], n_threads: int) -> bool:
-    """Return whether n threads compute the same losses and gradients as one thread does, of batches of all sizes.
+    """Return whether n threads compute the same losses and gradients as one thread, for batches of all sizes.
 
     Returns False for learners that couple records: evaluating their loss may change them.
     """

@@ -1,4 +1,4 @@
-"""Optimisers: how a gradient becomes a step."""
+"""Optimisers: the rule that computes a step from a gradient."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["SGD", "Adadelta", "Adam", "Optimiser"]
 class Optimiser(Part, ABC, axis="optimiser"):
     """Settings of an optimiser. Every one has a ``learning_rate``, which the schedule multiplies."""
 
-    learning_rate: float = option(Real(0, open_low=True), "step size at the schedule's peak", default=1e-3)
+    learning_rate: float = option(Real(0, open_low=True), "learning rate at the peak of the schedule", default=1e-3)
 
     @abstractmethod
     def build(self, weights: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -32,7 +32,7 @@ class Adam(Optimiser, name="adam"):
     beta2: float = option(Real(0, 1, open_high=True), "decay of the mean squared gradient", default=0.999)
     epsilon: float = option(Real(0, open_low=True), "added to the root of the mean squared gradient", default=1e-8)
     weight_decay: float = option(
-        Real(0), "share of each weight taken away at a step, times the learning rate", default=0.0
+        Real(0), "share of each weight subtracted per step, multiplied by the learning rate", default=0.0
     )
 
     def build(self, weights: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -49,8 +49,8 @@ class Adam(Optimiser, name="adam"):
 class SGD(Optimiser, name="sgd"):
     """Stochastic gradient descent, with classical or Nesterov momentum."""
 
-    learning_rate: float = option(Real(0, open_low=True), "step size at the schedule's peak", default=0.1)
-    momentum: float = option(Real(0, 1), "share of the last step that is taken again", default=0.0)
+    learning_rate: float = option(Real(0, open_low=True), "learning rate at the peak of the schedule", default=0.1)
+    momentum: float = option(Real(0, 1), "share of the previous step that is added", default=0.0)
     nesterov: bool = option(Flag(), "look ahead along the momentum; needs a momentum above 0", default=False)
     weight_decay: float = option(Real(0), "weight of the L2 penalty ½‖w‖²", default=0.0)
 
@@ -71,9 +71,9 @@ class SGD(Optimiser, name="sgd"):
 
 
 class Adadelta(Optimiser, name="adadelta"):
-    """Adadelta (Zeiler 2012), which finds its own step sizes; Keras's settings except for the rate of 1.0."""
+    """Adadelta (Zeiler 2012), which adapts its step sizes; as in Keras, but with a learning rate of 1.0."""
 
-    learning_rate: float = option(Real(0, open_low=True), "multiplies the step that Adadelta finds", default=1.0)
+    learning_rate: float = option(Real(0, open_low=True), "factor of the step that Adadelta computes", default=1.0)
     rho: float = option(Real(0, 1), "decay of the mean squared gradients and steps", default=0.95)
     epsilon: float = option(Real(0, open_low=True), "added under the roots", default=1e-7)
 

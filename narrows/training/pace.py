@@ -1,7 +1,7 @@
-"""How many threads to use while the load of the machine changes, found by trying.
+"""Chooses the number of threads by trials while the load of the machine changes.
 
-With other processes beside it, a step may be faster on fewer threads. Results do not depend on their number, so it may
-follow the clock: every second a few steps are made with more or fewer threads, and the faster number is kept.
+If other processes run, a step may be faster on fewer threads. Results do not depend on the number of threads, so it can
+be chosen by time: every second a few steps run with more or fewer threads, and the faster number is kept.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Callable
 __all__ = ["Pace"]
 
 _FIRST_SECONDS, _SECONDS = 0.2, 1.0  # between trials
-_TRIAL_SECONDS, _TRIAL_STEPS = 0.05, 2  # a trial lasts at least so long, and so many steps
-_SHARE = 0.05  # of the time is the most that trials take
-_GAIN = 0.95  # another number is kept if its steps take less than this share of the time
+_TRIAL_SECONDS, _TRIAL_STEPS = 0.05, 2  # smallest duration and number of steps of a trial
+_SHARE = 0.05  # largest share of the time for trials
+_GAIN = 0.95  # a new number is kept if its steps take less than this share of the time
 _SETTLING_STEPS = 2  # first steps of the run, which allocate memory and start threads
 
 
@@ -24,17 +24,17 @@ class Pace:
     Parameters
     ----------
     most : int
-        At least 1. Numbers tried are 1, 2, 4, … and this one.
+        Largest number, at least 1. The trials use 1, 2, 4, … and this number.
     may_use : callable, optional
-        Says whether so many threads may be used. Called once before a number is first tried. If given, training starts
-        with one thread; otherwise with all.
+        Returns whether a number of threads may be used. Called once before the first trial of each number. With it
+        training starts with one thread, otherwise with all.
 
     Attributes
     ----------
     n_threads : int
-        For the next step.
+        Number of threads for the next step.
     used : Counter
-        How many steps were made with each number of threads since `used` was last cleared.
+        Number of steps with each number of threads since `used` was last cleared.
     """
 
     def __init__(self, most: int, may_use: Callable[[int], bool] | None = None) -> None:
@@ -42,7 +42,7 @@ class Pace:
         self._may_use, self._known = may_use, {1}
         self._place = len(self._numbers) - 1 if may_use is None else 0
         self._direction = -1
-        self._trial: int | None = None  # place of the number that is tried
+        self._trial: int | None = None  # index of the number on trial
         self._settling = _SETTLING_STEPS
         self._wait = _FIRST_SECONDS
         self._seconds, self._n_steps, self._mean = 0.0, 0, 0.0
@@ -50,7 +50,7 @@ class Pace:
 
     @property
     def is_fixed(self) -> bool:
-        """Whether there is nothing to choose, so that steps need not be timed."""
+        """Whether there is only one number, so that steps need not be timed."""
         return len(self._numbers) == 1
 
     @property
@@ -59,12 +59,12 @@ class Pace:
 
     @property
     def mostly_used(self) -> int:
-        """The number of threads that most steps were made with; of none, that of the next."""
+        """The number of threads of most steps; before the first step, that of the next."""
         most_common = self.used.most_common(1)
         return most_common[0][0] if most_common else self.n_threads
 
     def record(self, seconds: float) -> None:
-        """Take note that a step with ``n_threads`` took so long."""
+        """Record the duration of a step with ``n_threads``."""
         self.used[self.n_threads] += 1
         if self.is_fixed:
             return

@@ -1,4 +1,4 @@
-"""What a run tells while it goes on. The library prints nothing; who wants to see it passes a watcher."""
+"""The progress of a run. The library prints nothing; a watcher receives the progress."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ __all__ = ["Epoch", "Watcher"]
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch came to: one row of the history.
+    """The result of an epoch: one row of the history.
 
     Attributes
     ----------
     epoch : int
-        From 1.
+        Number of the epoch, from 1.
     loss : float
         Mean training loss of a record while the weights were changing, in nats.
     validation_loss : float or None
         Mean loss of a validation record after the epoch, in nats, without corruption.
     learning_rate : float
-        At the epoch's last step.
+        Learning rate at the epoch's last step.
     seconds : float
-        What the epoch took, without the validation.
+        Duration of the epoch, without the validation.
     records_per_second : float
         Training speed.
     threads : int
-        On how many threads most of the epoch's steps were made.
+        Number of threads of most of the epoch's steps.
     shards : int
-        Into how many parts batches were cut: as many threads may share a step.
+        Number of parts that batches were split into: as many threads can share a step.
     """
 
     epoch: int
@@ -47,19 +47,19 @@ class Epoch:
 
 
 class Watcher:
-    """Is told how a run goes; this one keeps quiet. Subclass to show a progress bar."""
+    """Receives the progress of a run; this class ignores it. Subclass it to show a progress bar."""
 
     def stage(self, name: str) -> None:
-        """Take note of what is trained next, where a run trains one thing after another; `start` follows."""
+        """Receive the name of the next stage, if a run has several; `start` follows."""
 
     def start(self, n_epochs: int, n_records: int, epochs_done: int) -> None:
-        """Take note that a stage begins, or goes on after ``epochs_done`` epochs, with ``n_records`` in each."""
+        """Receive the start of a stage, or its continuation after ``epochs_done`` epochs of ``n_records``."""
 
     def step(self, epoch: int, records_done: int, loss: float) -> None:
-        """Take note that so many records of an epoch are done, at this mean loss; a few times a second at most."""
+        """Receive the number of records done in an epoch and their mean loss, at most a few times a second."""
 
     def epoch(self, row: Epoch) -> None:
-        """Take note that an epoch is complete."""
+        """Receive a complete epoch."""
 
     def stop(self) -> None:
-        """Take note that the stage is over: complete, stopped early, interrupted or failed."""
+        """Receive the end of the stage: complete, stopped early, interrupted or failed."""

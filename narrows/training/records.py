@@ -1,4 +1,4 @@
-"""Training data on the device: there once, in their stored dtype; a batch is a slice by index."""
+"""Training data on the device, stored once in their dtype; a batch is a selection by index."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ __all__ = ["JoinedRecords", "LabelledRecords", "Records"]
 class Records:
     """Records (n, *shape) as a tensor on a device.
 
-    On the CPU nothing is copied: a memory-mapped file stays one, and only what a batch touches is read.
+    On the CPU nothing is copied: memory-mapped files stay on disk, and a batch reads its own records only.
 
     Parameters
     ----------
     values : ndarray of shape (m, *shape)
-        In their stored dtype.
+        The values in their stored dtype.
     device : device
-        Where they are to live.
+        Device of the records.
     rows : ndarray of int, shape (n,), optional
-        Which of the values are meant, in this order. None: all of them.
+        Indices of the records among the values, in this order. None: all.
     """
 
     def __init__(self, values: NDArray[Any], device: torch.device, rows: NDArray[np.int64] | None = None) -> None:
         if any(stride < 0 or stride % values.itemsize for stride in values.strides):
-            values = np.ascontiguousarray(values)  # PyTorch knows neither steps backward nor parts of steps
+            values = np.ascontiguousarray(values)  # PyTorch does not support negative or partial strides
         with warnings.catch_warnings():
-            # Read-only arrays are fine here: nothing is ever written to them.
+            # Read-only arrays are allowed, since nothing is ever written to them.
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
             self.tensor = torch.from_numpy(values).to(device)
         self.rows = None if rows is None else torch.from_numpy(rows).to(device)
 
     def only(self, rows: NDArray[np.int64] | None) -> Records:
-        """Return these rows of all values, in this order; the values are shared. None: all of them."""
-        assert type(self) is Records, "labels are added to the rows that are meant"
+        """Return the records at these rows of all values, in this order (None: all); the values are shared."""
+        assert type(self) is Records, "choose rows before labels are added"
         some = copy.copy(self)
         some.rows = None if rows is None else torch.from_numpy(rows).to(self.device)
         return some
@@ -54,7 +54,7 @@ class Records:
 
     @property
     def device(self) -> torch.device:
-        """Where the records live."""
+        """Device of the records."""
         return self.tensor.device
 
     def take(self, indices: Tensor) -> Tensor:
@@ -62,26 +62,26 @@ class Records:
         return self.tensor.index_select(0, indices if self.rows is None else self.rows[indices])
 
     def batches(self, size: int) -> Iterator[Tensor]:
-        """Go through all records in order."""
+        """Yield all records in order."""
         if self.rows is None:
             return iter(torch.split(self.tensor, size))
         return (self.tensor.index_select(0, rows) for rows in torch.split(self.rows, size))
 
 
 class LabelledRecords(Records):
-    """Records that come with their labels: what `take` and `batches` return is `Labelled`.
+    """Records with labels: `take` and `batches` return `Labelled` batches.
 
     Parameters
     ----------
     unlabelled : Records
-        Which; their values are shared.
+        The records; their values are shared.
     labels : ndarray of int, shape (m,)
-        The class of each of the values, from 0, whether it is among the records or not.
+        The class of each of all values, from 0, including values that are not among the records.
 
     Attributes
     ----------
     unlabelled : Records
-        The same without them.
+        The records without labels.
     """
 
     def __init__(self, unlabelled: Records, labels: NDArray[np.int64]) -> None:
@@ -98,7 +98,7 @@ class LabelledRecords(Records):
 
 
 class JoinedRecords(Records):
-    """Several sets of records as one, in their order; nothing is copied but what a batch takes."""
+    """Several sets of records as one, in order; only batches are copied."""
 
     def __init__(self, parts: Sequence[Records]) -> None:
         self.parts = tuple(parts)

@@ -1,4 +1,4 @@
-"""Schedules: the learning rate over the run, as a factor on the optimiser's own."""
+"""Schedules: the learning rate over the run, as a factor of the optimiser's learning rate."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Schedule(Part, ABC, axis="schedule"):
 
     @abstractmethod
     def factor(self, progress: float) -> float:
-        """Return what multiplies the learning rate when ``progress``, from 0 to 1, of all steps are done."""
+        """Return the factor of the learning rate when a share ``progress``, from 0 to 1, of all steps is done."""
 
 
 class Constant(Schedule, name="constant"):
@@ -64,5 +64,5 @@ class OneCycle(Schedule, name="one-cycle"):
 
 
 def _fall(high: float, low: float, progress: float) -> float:
-    """Return where half a cosine from ``high`` to ``low`` is; it rises where high is the lower."""
+    """Return a point of half a cosine from ``high`` to ``low``, which rises if high < low."""
     return low + (high - low) * (1 + math.cos(math.pi * progress)) / 2

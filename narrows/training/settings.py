@@ -14,13 +14,13 @@ from narrows.training.schedules import Schedule
 
 __all__ = ["Training", "resolve_device", "resolve_training"]
 
-# What 'epochs=None' comes to: enough steps to get most of the quality, few enough to wait for.
+# The number of steps for 'epochs=None': enough for most of the quality in an acceptable time.
 _STEPS = 6_000
 _MOST_EPOCHS, _FEWEST_EPOCHS = 200, 3
 
 
 class Training(Part, axis="training", name="training"):
-    """How long, in what steps and on what device to train.
+    """Settings of a training run.
 
     Examples
     --------
@@ -30,18 +30,18 @@ class Training(Part, axis="training", name="training"):
 
     epochs: int | None = option(
         optional(Whole(1)),
-        "passes over the training data, fewer where a run that keeps its best weights overfits; None: chosen by the "
-        "number of records",
+        "passes over the training data; a run that keeps its best weights ends earlier if it overfits; None: chosen by "
+        "the number of records",
         default=None,
     )
-    batch_size: int = option(Whole(1), "records in a step", default=128)
-    # Given by name or by value, kept by value.
-    optimiser: Any = option(OneOf(Optimiser), "how a gradient becomes a step", factory=lambda: Adam(learning_rate=2e-3))
+    batch_size: int = option(Whole(1), "records per step", default=128)
+    # Given by name or by value, stored by value.
+    optimiser: Any = option(OneOf(Optimiser), "the optimiser", factory=lambda: Adam(learning_rate=2e-3))
     schedule: Any = option(OneOf(Schedule), "the learning rate over the run", default="one-cycle")
     validation: float | None = option(
         optional(Real(0, 0.9)),
-        "share of the training data held out to validate on; None: a tenth, at most 2,000 records, where the network "
-        "has a linear path, whose best weights are kept, and nothing otherwise",
+        "share of the training data held out for validation; None: a tenth, at most 2,000 records, if the network has "
+        "a linear path (the best weights are then kept), otherwise 0",
         default=None,
     )
     patience: int | None = option(
@@ -50,14 +50,14 @@ class Training(Part, axis="training", name="training"):
         default=None,
     )
     shuffle: bool = option(Flag(), "a new order in every epoch", default=True)
-    precision: str = option(Choice("float32", "float64"), "what the weights are computed in", default="float32")
+    precision: str = option(Choice("float32", "float64"), "dtype of the weights", default="float32")
     threads: int | None = option(
         optional(Whole(1)), "CPU threads to train with; None: as many as the process may use", default=None
     )
-    device: str = option(Choice("auto", "cpu", "cuda"), "'auto': a CUDA device where there is one", default="auto")
+    device: str = option(Choice("auto", "cpu", "cuda"), "'auto': a CUDA device if there is one", default="auto")
 
     def n_epochs(self, n_records: int) -> int:
-        """Return how many epochs the run has on this many records."""
+        """Return the number of epochs for a number of records."""
         if self.epochs is not None:
             return self.epochs
         steps_an_epoch = -(-n_records // self.batch_size)
@@ -65,12 +65,12 @@ class Training(Part, axis="training", name="training"):
 
 
 def resolve_training(settings: Training | None) -> Training:
-    """Return the settings that a parameter 'training' means; None means the defaults.
+    """Return the settings of a parameter 'training'; None means the defaults.
 
     Raises
     ------
     InvalidParameterError
-        If the value is no settings.
+        If the value is neither None nor a Training.
     """
     if settings is None:
         return Training()
@@ -80,7 +80,7 @@ def resolve_training(settings: Training | None) -> Training:
 
 
 def resolve_device(settings: Training | None) -> torch.device:
-    """Return the device that the settings mean on this machine.
+    """Return the device of the settings on this machine.
 
     Raises
     ------
@@ -89,6 +89,6 @@ def resolve_device(settings: Training | None) -> torch.device:
     """
     settings = resolve_training(settings)
     if settings.device == "cuda" and not torch.cuda.is_available():
-        raise InvalidParameterError("The device 'cuda' was asked for, but PyTorch sees none here. Use 'auto' or 'cpu'.")
+        raise InvalidParameterError("The device 'cuda' was requested, but PyTorch finds none. Use 'auto' or 'cpu'.")
     wanted = settings.device if settings.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(wanted)

@@ -1,6 +1,6 @@
-"""The gradient of a batch that is cut into shards, whose gradients are added in their order.
+"""The gradient of a batch that is split into shards, whose gradients are added in order.
 
-Every shard has noise of its own. So the sum is the same to the bit however many workers share the shards.
+Every shard has its own noise, so that the sum is the same to the bit for any number of workers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["Shards"]
 
 @dataclass(frozen=True)
 class _Shard:
-    """What a shard adds to the mean loss of its batch, and to the gradient; None for weights that it does not use."""
+    """The terms of a shard in the mean loss of its batch and in the gradient; None for weights that it does not use."""
 
     loss: Tensor
     gradient: tuple[Tensor | None, ...]
@@ -30,16 +30,16 @@ class _Shard:
 
 @dataclass(frozen=True)
 class Shards:
-    """Batches of records, cut into shards that workers share.
+    """Batches of records, split into shards that workers share.
 
     Attributes
     ----------
     learner : Learner
-        One that does not couple the records of a batch.
+        A learner that does not couple the records of a batch.
     records : Records
-        Where batches come from.
+        The records of the batches.
     workers : Workers
-        Who computes the shards.
+        The threads that compute the shards.
     """
 
     learner: Learner
@@ -56,11 +56,11 @@ class Shards:
         Parameters
         ----------
         indices : Tensor of int64, shape (n,)
-            Which records are in the batch.
+            Indices of the records of the batch.
         noises : sequence of Generator
             One for each shard. A batch with fewer records than generators has one shard per record.
         n_workers : int
-            How many of the workers take part.
+            Number of workers to use.
 
         Returns
         -------
@@ -93,14 +93,14 @@ class Shards:
 
 
 def _laid_out(gradient: Tensor | None, weight: nn.Parameter) -> Tensor | None:
-    """Return a gradient laid out in memory as its weight is: fused steps go through both in step."""
+    """Return a gradient with the memory layout of its weight, which fused steps require."""
     if gradient is None or gradient.stride() == weight.stride():
         return gradient
     return torch.empty_like(weight).copy_(gradient)
 
 
 def _apart(gradient: Sequence[Tensor | None]) -> list[Tensor | None]:
-    """Return a gradient without tensors that share memory, as those of weights that are added up do."""
+    """Return a gradient that does not share memory with others, as the gradients of summed weights do."""
     seen: set[int] = set()
     apart = list(gradient)
     for index, of_weight in enumerate(gradient):
@@ -112,6 +112,6 @@ def _apart(gradient: Sequence[Tensor | None]) -> list[Tensor | None]:
 
 
 def _add(total: Sequence[Tensor | None], other: Sequence[Tensor | None]) -> None:
-    """Add a gradient to another in place; which weights are used does not depend on the records."""
+    """Add a gradient to another in place. Both have the same weights, since these do not depend on the records."""
     pairs = [(a, b) for a, b in zip(total, other, strict=True) if a is not None and b is not None]
     torch._foreach_add_([a for a, _ in pairs], [b for _, b in pairs])

@@ -1,4 +1,4 @@
-"""Stages: a run may train one thing after another, all of it part of one whole."""
+"""Stages: a run can train several learners one after the other, all parts of one module."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ __all__ = ["Stage"]
 
 @dataclass(frozen=True)
 class Stage:
-    """What the training loop does without a break: one learner, on its records, with its settings.
+    """One part of a run: a learner, its records and its settings.
 
     Attributes
     ----------
-    learner : Chain, or what learns as one does
+    learner : Learner
         On the device of the records.
     records, validation : Records
-        What to train on, and what to measure the validation loss on after each epoch.
+        The records for training, and those for the validation loss after each epoch.
     settings : Training
-        How.
+        Settings of the training.
     name : str
-        What people are told; empty where there is nothing to tell apart.
+        Name for the progress; empty if there is only one stage.
     order, noise : Stream
-        What the order of the records and the noise are drawn from. Stages of one run have streams of their own.
+        Random streams of the order of the records and of the noise. Each stage of a run has its own streams.
     index : tuple of int
         Indices of these streams, before the epoch.
     keep_best : bool

@@ -1,9 +1,9 @@
-"""Into how many shards a batch is cut: decided by the work of a step alone, never by the machine or the clock.
+"""Chooses the number of shards of a batch by the work of a step alone, not by the machine or by time.
 
-One forward pass is counted: products in floating-point operations, what operators write in values, and the operators
-themselves. Each shard costs its operators once more, and a gradient of all weights, so that small steps are not cut.
-The weights of the count were measured: on one core of an AMD EPYC (AVX2) they tell the times of training steps of dense
-and convolutional networks to about a third (`bench/threads.py`).
+The work of one forward pass is counted: floating-point operations of products, values that operators write, and calls
+of operators. Each further shard repeats the calls and the gradient of all weights, so small steps are not split. The
+costs below were measured: on one core of an AMD EPYC (AVX2) they predict the time of training steps of dense and
+convolutional networks within about a third (`bench/threads.py`).
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from narrows.training.records import Records
 
 __all__ = ["choose_n_shards"]
 
-# In floating-point operations of the forward pass. The backward pass costs about twice as much again.
+# Costs in floating-point operations of the forward pass. The backward pass takes about twice as long.
 _VALUE = 80  # to write a value
-_OPERATOR = 1_400_000  # to call an operator, whatever it does
+_OPERATOR = 1_400_000  # to call an operator
 _WEIGHT = 55  # to write the gradient of a weight and to add it to that of another shard
-# Work of a batch, in costs of a shard, from which on it is cut into so many. Two shards made one after the other then
-# take up to 10 % longer than one batch. More of them help only where there are more CPUs, and may cost 5 % elsewhere.
-# From 2.5 on two threads are faster with a shard each than one with the batch, but OpenMP with two is faster still.
+# Smallest work of a batch, in costs of a shard, for each number of shards. Two shards computed one after the other then
+# take up to 10 % longer than one batch. More shards help only with more CPUs, and may cost 5 % otherwise. From 2.5 on,
+# two threads with a shard each are faster than one thread with the batch, but two OpenMP threads are even faster.
 _SHARDS = {8: 160.0, 4: 40.0, 2: 8.0}
 
 
 def choose_n_shards(learner: Learner, records: Records, batch_size: int) -> int:
-    """Return into how many shards batches of this size are cut: 1, 2, 4 or 8.
+    """Return the number of shards for batches of this size: 1, 2, 4 or 8.
 
-    Learners whose loss couples the records of a batch are not cut, and neither is anything on another device than the
-    CPU. A learner that does not say whether it couples records counts as one that does.
+    The batches of learners that couple the records of a batch are not split, nor are batches on other devices than the
+    CPU. A learner without ``couples_records`` counts as one that couples them.
     """
     if records.device.type != "cpu" or getattr(learner, "couples_records", True):
         return 1
@@ -44,7 +44,7 @@ def choose_n_shards(learner: Learner, records: Records, batch_size: int) -> int:
     one = _count(learner, records, 1)
     cost = _OPERATOR * one.n_operators + _WEIGHT * sum(weight.numel() for weight in learner.parameters())
     if n_records * one.operations < min(_SHARDS.values(), default=math.inf) * cost:
-        return 1  # most batches: what a second record adds is no more than what the first one costs
+        return 1  # most batches: their work is too small even if each record cost as much as the first
     two = _count(learner, records, 2)
     work = n_records * (two.operations - one.operations)
     cost += max(2 * one.operations - two.operations, 0)
@@ -52,7 +52,7 @@ def choose_n_shards(learner: Learner, records: Records, batch_size: int) -> int:
 
 
 class _Count(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts what operators do while it is entered."""
+    """A context that counts the work of operators."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -70,7 +70,7 @@ class _Count(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _count(learner: Learner, records: Records, n: int) -> _Count:
-    """Return what the forward pass of n records does; under no_grad nothing is learned."""
+    """Return the work of a forward pass of n records, under no_grad."""
     batch = records.take(torch.zeros(n, dtype=torch.int64))
     count = _Count()
     was_training = learner.training

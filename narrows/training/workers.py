@@ -1,9 +1,9 @@
 """Workers: threads of this process that share the items of a list, each with one OpenMP thread.
 
-OpenMP cuts every single product into parts for its threads, which wait for each other by spinning. If another process
-takes the CPU of one of them, all others spin until it comes back, at each of the many products of a step. Workers wait
-for each other once for each list of items, asleep; a worker that has no CPU leaves its items to the others. PyTorch
-releases Python's global lock within its operators, so that workers compute at the same time.
+OpenMP splits every single product among its threads, which wait for each other by spinning. If another process takes
+the CPU of one thread, all others spin until it continues, at each of the many products of a step. Workers sleep while
+they wait, once for each list of items, and a worker without a CPU leaves its items to the others. PyTorch releases
+Python's global lock within its operators, so that workers compute at the same time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Result = TypeVar("Result")
 
 
 def most_workers(threads: int | None) -> int:
-    """Return how many workers are of use: ``threads``, or as many as PyTorch has, but no more than there are CPUs."""
+    """Return the number of workers: ``threads``, or that of PyTorch, but at most the number of CPUs."""
     if threads is None:
         threads = n_threads_outside()
     return min(threads, usable_cpus())
@@ -36,12 +36,12 @@ def over_workers(
 ) -> list[Result]:
     """Return the function of each item, in the order of the items, without gradients.
 
-    On a CPU as many workers as there are threads share them, each with one OpenMP thread. On any other device they come
-    one after the other. Set `one_by_one` where the order matters, for example when a generator is drawn from.
+    On a CPU, workers share the items, each with one OpenMP thread. On other devices the items are computed one after
+    the other. Set `one_by_one` if the order matters, for example if the function draws from a generator.
     """
 
     def without_gradient(item: Item) -> Result:
-        with torch.no_grad():  # of this thread
+        with torch.no_grad():  # for this thread
             return function(item)
 
     if device.type != "cpu":
@@ -51,7 +51,7 @@ def over_workers(
 
 
 class Workers:
-    """The calling thread and up to ``most`` − 1 others, which start when they are first needed.
+    """The calling thread and up to ``most`` − 1 others, which start at first use.
 
     Leaving the context ends them. Each worker thread uses one OpenMP thread. The caller's number is not changed.
     """
@@ -74,7 +74,7 @@ class Workers:
     def map(self, function: Callable[[Item], Result], items: Iterable[Item], n: int | None = None) -> list[Result]:
         """Return the function of each item, in the order of the items, computed by n workers (None: by all).
 
-        An exception is raised in the caller with the traceback of its worker; of several that of the earliest item.
+        An exception is raised in the caller with the traceback of its worker; the earliest item takes precedence.
         """
         current = _Round(function, items)
         n_useful = min(self.most if n is None else n, len(items) if isinstance(items, Sized) else self.most)
@@ -93,11 +93,11 @@ class Workers:
         with one_openmp_thread():
             while (current := self._rounds.get()) is not None:
                 current.work()
-                del current  # nothing of it is kept until the next
+                del current  # free its results before the next round
 
 
 class _Round(Generic[Item, Result]):
-    """Items, of which each worker takes the next until there are none left."""
+    """A list of items; each worker takes the next one until none is left."""
 
     def __init__(self, function: Callable[[Item], Result], items: Iterable[Item]) -> None:
         self._function = function
@@ -144,7 +144,7 @@ class _Round(Generic[Item, Result]):
         return [self._results[index] for index in range(len(self._results))]
 
     def close(self) -> None:
-        """Take no more items, and keep no results: a worker may find the round only much later."""
+        """Hand out no more items and drop the results, since a worker may hold the round much longer."""
         with self._changed:
             self._items = iter(())
             self._results.clear()

@@ -1,1 +1,1 @@
-"""Uses: what a trained autoencoder is put to."""
+"""Uses of a trained autoencoder."""

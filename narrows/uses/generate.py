@@ -1,13 +1,13 @@
-"""Generation: new records from codes that lie between, around and across those of records.
+"""Generation of new records from chosen codes.
 
 ====================  =========================================================================
-`between`             the straight line from one record's code to another's
-`manifold`            codes of two numbers, all over the plane
-`traversals`          one number of a code after the other, from low to high
+`between`             linear interpolation between the codes of two records
+`manifold`            a grid of codes, for latent dimension 2
+`traversals`          one latent dimension after the other, from low to high
 ====================  =========================================================================
 
-All return what the decoder makes of the codes, in the units of the training data, and in their dtype unless they are
-tables of whole numbers or booleans, which come back as floats: see `Autoencoder.reconstruct`.
+All return decoded records in the units and dtype of the training data; tables of whole numbers or booleans are decoded
+as floats, see `Autoencoder.reconstruct`.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ from narrows.parts.options import Real, Whole, check
 
 __all__ = ["Traversals", "between", "manifold", "traversals"]
 
-_DRAWN = 10_000  # codes that quantiles of the density are taken from
+_DRAWN = 10_000  # codes drawn to estimate quantiles of the density
 
 
 @dataclass(frozen=True, eq=False)
 class Traversals:
-    """What single numbers of a code change in a record.
+    """Records along single latent dimensions.
 
     Attributes
     ----------
     numbers : tuple of int
-        Which number of the code each row varies, from 0; those that change records most come first.
+        The latent dimension of each row, counted from 0; those that change records most come first.
     deviations : ndarray of shape (n,)
-        How far it is from its mean, in standard deviations; the columns.
+        The distance from the mean in each column, in standard deviations.
     changes : ndarray of shape (rows,)
-        By how much each row's values vary: their variance over the columns, summed over the record, in data units.
+        The variance of each row over the columns, summed over the values of a record, in data units.
     records : ndarray of shape (rows, n, *shape)
-        In the units of the training data, and their dtype or floats, as `Autoencoder.reconstruct` returns them.
+        Records in the units of the training data, in the dtype of `Autoencoder.reconstruct`.
     """
 
     numbers: tuple[int, ...]
@@ -58,21 +58,21 @@ class Traversals:
 
 
 def between(model: Autoencoder, a: ArrayLike, b: ArrayLike, n: int = 10, *, y: ArrayLike | None = None) -> NDArray[Any]:
-    """Return the records on the straight line between two records' codes, both ends included; shape (n, *shape).
+    """Interpolate linearly between the codes of two records, both ends included; shape (n, *shape).
 
-    z_i = (1 − t_i) z_a + t_i z_b for t from 0 to 1 in equal steps. Under a normal prior, codes half-way are nearer to
-    zero than most draws are; an arc would keep its distance, but means nothing for codes without such a prior.
+    z_i = (1 − t_i) z_a + t_i z_b for t from 0 to 1 in equal steps. With a normal prior, codes half-way are nearer to
+    zero than most draws. An arc would keep the distance, but has no justification for codes without such a prior.
 
     Parameters
     ----------
     model : Autoencoder
-        Fitted.
-    a, b : array_like of shape (*shape)
+        A fitted model.
+        a, b : array_like of shape (*shape)
         The two records.
     n : int
-        How many steps, at least 2.
+        Number of records, at least 2.
     y : label, optional
-        Of a conditional model: the label that both are encoded, and all are decoded, under.
+        For conditional models: the label for encoding and decoding.
     """
     check_is_fitted(model)
     check("between", "n", n, Whole(2))
@@ -83,22 +83,22 @@ def between(model: Autoencoder, a: ArrayLike, b: ArrayLike, n: int = 10, *, y: A
 
 
 def manifold(model: Autoencoder, n: int = 20, *, y: ArrayLike | None = None) -> NDArray[Any]:
-    """Return the records of codes of two numbers all over the plane, shape (n, n, *shape).
+    """Decode a grid of codes with two numbers, shape (n, n, *shape).
 
-    The first number grows from left to right, the second from the bottom up; each goes through its quantiles
-    (i + ½) / n, those of N(0, 1) under a prior (Kingma and Welling 2014, appendix A) and of the training codes' density
-    without, so that every column and every row stands for as many records. A conditional model needs a label ``y``.
+    The first number increases from left to right, the second from bottom to top. Their values are the quantiles
+    (i + ½) / n: of N(0, 1) with a prior (Kingma and Welling 2014, appendix A), otherwise of the latent density, so that
+    all columns and all rows have the same probability. A conditional model needs a label ``y``.
 
     Raises
     ------
     InvalidParameterError
-        If the model's codes have another length than two.
+        If the latent dimension is not two.
     """
     check_is_fitted(model)
     check("manifold", "n", n, Whole(1))
     if model.n_latent_ != 2:
         raise InvalidParameterError(
-            f"A manifold is drawn of codes of two numbers. The model's have {model.n_latent_}. "
+            f"A manifold needs codes of two numbers. The model's have {model.n_latent_}. "
             "Train one with n_latent=2 (--latent 2)."
         )
     levels = (np.arange(n) + 0.5) / n
@@ -121,25 +121,25 @@ def traversals(
     most: int = 16,
     y: ArrayLike | None = None,
 ) -> Traversals:
-    """Return what changes as one number of a code goes from low to high and the others stay.
+    """Decode codes in which one number varies and the others are constant.
 
-    Number j takes the values m_j + s σ_j for s from −span to span: mean and standard deviation over all records, which
-    are 0 and 1 under a prior. Rows come in the order of how much they change.
+    Number j has the values m_j + s σ_j for s from −span to span, with mean and standard deviation over all records,
+    which are 0 and 1 with a prior. The rows are sorted by how much the records change.
 
     Parameters
     ----------
     model : Autoencoder
-        Fitted.
-    record : array_like of shape (*shape), optional
-        Whose code the others stay at. None: the mean code.
+        A fitted model.
+        record : array_like of shape (*shape), optional
+        The record whose code gives the constant numbers. None: the mean code.
     n : int
-        Columns.
+        Number of columns.
     span : float
-        How many standard deviations to either side.
+        Largest distance from the mean, in standard deviations.
     most : int
-        Rows at most.
+        Largest number of rows.
     y : label, optional
-        Of a conditional model: the label under which records are encoded and decoded.
+        For conditional models: the label for encoding and decoding.
     """
     check_is_fitted(model)
     check("traversals", "n", n, Whole(2))
@@ -166,7 +166,7 @@ def traversals(
 
 
 def _encoded(model: Autoencoder, records: Sequence[ArrayLike], y: ArrayLike | None) -> NDArray[np.float64]:
-    """Return the flat codes (n, n_latent) of some records, all of one label if the model is told labels."""
+    """Return the flat codes (n, n_latent) of records, all with one label if the model is conditional."""
     arrays = [np.asarray(record) for record in records]
     for array in arrays:
         if array.shape != model.shape_:

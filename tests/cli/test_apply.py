@@ -76,7 +76,7 @@ def test_device_is_passed_on(narrows, model):
         pytest.skip("there is a CUDA device here")
     for verb in ("encode", "reconstruct"):
         refused = narrows(verb, "digits", "-m", model, "-o", "x.npy", "--device", "cuda", code=2)
-        assert "PyTorch sees none here" in refused.stderr
+        assert "PyTorch finds none" in refused.stderr
 
 
 def test_codes_go_to_npy_files_only(narrows, model):
@@ -100,14 +100,14 @@ def test_switches_reconstruct_but_their_codes_are_not_decoded(narrows):
     narrows("reconstruct", "digits:test", "-m", "m.safetensors", "-o", "restored.npy")
     assert np.array_equal(np.load("restored.npy"), package.load("m.safetensors").reconstruct("digits:test"))
     measured = narrows("evaluate", "digits:test", "-m", "m.safetensors").stdout
-    assert "the decoder gets the switches" in measured, "it is more than PCA gets"
+    assert "the decoder gets the pooling switches" in measured, "it is more than PCA gets"
     narrows("encode", "digits:test", "-m", "m.safetensors", "-o", "codes.npy")
     for verb, *arguments in (
         ("decode", "codes.npy", "-m", "m.safetensors", "-o", "decoded.npy"),
         ("compress", "digits:test", "-m", "m.safetensors", "-o", "digits.narrows"),
     ):
         refused = " ".join(narrows(verb, *arguments, code=1).stderr.split())
-        assert "needs the switches of the records' own pooling, so its code alone cannot be decoded" in refused
+        assert "needs the switches of the records' pooling, so its code alone cannot be decoded" in refused
         assert "network__unpooling='repeat'" in refused
         assert not Path(arguments[-1]).exists()
 

@@ -33,8 +33,8 @@ def test_an_archive_that_is_whole_is_said_to_be(narrows, model, archive):
     n_bytes = f"{Path(archive).stat().st_size:,}"
     text = narrows("verify", archive, "-m", model).stdout
     assert text.splitlines() == [
-        f"{archive} is whole: 360 records in 1 chunk, {n_bytes} bytes.",
-        "Every record was restored, and is what was compressed.",
+        f"{archive} is intact: 360 records in 1 chunk, {n_bytes} bytes.",
+        "Every record was restored, and its checksum is right.",
     ]
     said = narrows.json("verify", archive, "-m", model)
     assert (said["is_intact"], said["is_restored"], said["n_records"], said["n_intact"]) == (True, True, 360, 360)
@@ -43,9 +43,9 @@ def test_an_archive_that_is_whole_is_said_to_be(narrows, model, archive):
 
 def test_without_the_model_the_bytes_are_checked_and_the_rest_is_said_not_to_be(narrows, archive):
     text = narrows("verify", archive).stdout
-    assert "is whole: 360 records" in text
+    assert "is intact: 360 records" in text
     assert "All bytes have the right checksums." in text
-    assert "was not checked: that takes the model (-m MODEL)" in text
+    assert "were not compared with the compressed ones: that needs the model (-m MODEL)" in text
     assert narrows.json("verify", archive)["is_restored"] is False
 
 
@@ -61,7 +61,7 @@ def test_damage_is_listed_and_ends_with_1(narrows, model, three_chunks):
         assert "records 360 to 459" in result.stdout.splitlines()[1]
         assert "\nIntact: 410 records of 510, in 2 chunks.\n" in result.stdout
         assert "\nLost: records 360 to 459.\n" in result.stdout
-        assert ("was not checked" in result.stdout) == (not more)
+        assert ("were not compared" in result.stdout) == (not more)
         assert result.stderr == ""
 
 
@@ -78,7 +78,7 @@ def test_an_archive_that_is_cut_off_says_that_there_may_have_been_more(narrows, 
     data = Path(archive).read_bytes()
     Path("cut.narrows").write_bytes(data[: len(data) // 3])
     text = narrows("verify", "cut.narrows", code=1).stdout
-    assert "Lost: records 0 to 359 and whatever came after, if anything did." in text
+    assert "Lost: records 0 to 359 and any records after these." in text
 
 
 def test_what_is_no_archive_is_an_error_not_damage(narrows, model, archive, denoising_model):
@@ -95,9 +95,9 @@ def test_recover_saves_what_is_intact_and_lists_what_is_lost(narrows, model, thr
     said = narrows("recover", three_chunks, "-o", "saved.narrows", "-m", model).stdout
     assert said.startswith("saved.narrows  410 records in 2 chunks\n")
     assert "Lost: records 360 to 459." in said
-    assert "does not carry its model" in said
+    assert "does not contain its model" in said
     assert Path(three_chunks).read_bytes() == before
-    assert "is whole: 410 records" in narrows("verify", "saved.narrows", "-m", model).stdout
+    assert "is intact: 410 records" in narrows("verify", "saved.narrows", "-m", model).stdout
     for path in (archive, "saved.narrows"):
         narrows("restore", path, "-m", model, "-o", "out.npy", "--force")
         Path("out.npy").rename(f"{path}.npy")
@@ -112,12 +112,12 @@ def test_recover_as_json(narrows, three_chunks):
 
 
 def test_a_whole_archive_is_copied_and_nothing_is_said_to_be_wrong_with_it(narrows, archive):
-    assert f"Nothing was wrong with {archive}." in narrows("recover", archive, "-o", "copy.narrows").stdout
+    assert f"{archive} was not damaged." in narrows("recover", archive, "-o", "copy.narrows").stdout
 
 
 def test_recover_replaces_nothing_unasked_and_never_what_it_reads(narrows, three_chunks):
     before = Path(three_chunks).read_bytes()
-    assert "is what is read" in narrows("recover", three_chunks, "-o", three_chunks, "--force", code=2).stderr
+    assert "is also an input" in narrows("recover", three_chunks, "-o", three_chunks, "--force", code=2).stderr
     assert Path(three_chunks).read_bytes() == before
     Path("mine.narrows").write_bytes(b"mine")
     assert "already there" in narrows("recover", three_chunks, "-o", "mine.narrows", code=1).stderr
@@ -158,10 +158,10 @@ def test_info_says_what_an_archive_is_and_where_its_bytes_are(narrows, archive):
         f"{archive}, {said['n_bytes']:,} bytes, written by narrows",
         "360 of 8×8 uint8, 23,040 bytes restored",
         said["metadata"]["model"][:12],
-        "not inside: reading takes its file (-m MODEL)",
+        "not inside: reading needs its file (-m MODEL)",
         "8 whole numbers a record",
-        "a data set that narrows knows by name, as digits or mnist",
-        f"number {said['metadata']['quality']} of the model's, from 0, the coarsest",
+        "a named data set such as digits or mnist",
+        f"number {said['metadata']['quality']} of the model's, where 0 is the coarsest",
         f"1 chunk  {said['records_bytes']:,}",
     ):
         assert words in text
@@ -171,7 +171,7 @@ def test_info_names_the_quality_by_its_psnr_where_the_model_is_inside(narrows, m
     written = narrows.json("compress", "digits:test", "-m", model, "-o", "x.narrows", "--embed-model")
     assert narrows.json("info", "x.narrows")["expected_psnr_db"] == written["expected_psnr_db"]
     text = narrows("info", "x.narrows").stdout
-    assert f"quality    expected: {written['expected_psnr_db']:#.4g} dB, as of the training data" in text
+    assert f"quality    expected: {written['expected_psnr_db']:#.4g} dB, measured on the training data" in text
     data = bytearray(Path("x.narrows").read_bytes())
     data[narrows.json("info", "x.narrows")["header_bytes"] + 100] ^= 1  # in the model
     Path("x.narrows").write_bytes(data)

@@ -60,7 +60,7 @@ def check_archives(printed: str) -> None:
     assert everything.shape == (1797, 8, 8)
     np.testing.assert_array_equal(everything[-360:], restored)
     whole = np.concatenate([open_data("digits:train").values, test])
-    _, few_db, _, all_db = row(printed, "narrows, model apart")
+    _, few_db, _, all_db = row(printed, "narrows, without model")
     assert (few_db, all_db) == (psnr(test, restored), psnr(whole, everything))
     with Image.open("demo/qualities.png") as picture:
         assert picture.width > 1000
@@ -68,14 +68,14 @@ def check_archives(printed: str) -> None:
 
 def check_table(printed: str) -> None:
     """The table's numbers are the sizes of the files."""
-    apart, inside = row(printed, "narrows, model apart"), row(printed, "narrows, model inside")
+    apart, inside = row(printed, "narrows, without model"), row(printed, "narrows, with model")
     n_bytes = {name: Path("demo", name).stat().st_size for name in ("digits.narrows", "all.narrows")}
     model_bytes = inspect("demo/all.narrows").model_bytes
     assert apart[0] == f"{n_bytes['digits.narrows'] / 360:.1f}"
     assert inside[2] == f"{n_bytes['all.narrows'] / 1797:.1f}"
     assert float(apart[2]) == pytest.approx((n_bytes["all.narrows"] - model_bytes) / 1797, abs=0.1)
     assert float(inside[0]) == pytest.approx((n_bytes["digits.narrows"] + model_bytes) / 360, abs=0.2)
-    assert row(printed, "as they are") == ["64.0", "exact", "64.0", "exact"]
+    assert row(printed, "uncompressed") == ["64.0", "exact", "64.0", "exact"]
     for others in ("PNG, a file each", "zstd -19, a file each", "zstd -19, all in one"):
         few, first, many, second = row(printed, others)
         assert first == second == "exact"
@@ -122,7 +122,7 @@ def test_files_are_replaced_that_a_demo_made_and_others_only_by_force(narrows, m
     Path("map.png").write_bytes(b"mine")
     Path("digits.narrows").write_bytes(b"mine")
     refused = narrows("demo", "-o", ".", code=1)
-    assert "holds map.png, digits.narrows already, not from a demo" in refused.stderr
+    assert "already contains map.png, digits.narrows, not from a demo" in refused.stderr
     assert {path.name for path in Path().iterdir()} == {"map.png", "digits.narrows"}
     monkeypatch.setattr("narrows.cli.demo._write", lambda *arguments: None)
     assert narrows("demo", "-o", ".", "--force", "--quiet").stderr == ""
@@ -135,4 +135,4 @@ def test_files_are_replaced_that_a_demo_made_and_others_only_by_force(narrows, m
 
 def test_a_file_is_no_folder(narrows):
     Path("demo").write_bytes(b"")
-    assert "is no folder" in narrows("demo", code=1).stderr
+    assert "is not a folder" in narrows("demo", code=1).stderr

@@ -61,7 +61,7 @@ def test_demo_noise_draws_three_rows_and_prints_a_table(demo):
     said = demo(output="x.png").stdout.splitlines()
     assert said[0] == "x.png"
     assert [line.split("  ")[0] for line in said[3:8]] == METHODS
-    assert said[-1] == "Measured on 20 records. The others have the settings that suit these best."
+    assert said[-1] == "Measured on 20 records. The other methods have the best settings for these records."
     with Image.open("x.png") as picture:
         assert picture.height > 400
 
@@ -146,8 +146,8 @@ def test_no_noise_is_exact_and_one_record_will_do(narrows, denoising_model):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("-o x.npy --seed 3", "--seed is for --demo-noise"),
-        ("-o x.npy -n 3", "-n is for --demo-noise"),
+        ("-o x.npy --seed 3", "--seed has no effect without --demo-noise"),
+        ("-o x.npy -n 3", "-n has no effect without --demo-noise"),
         ("-o x.npy --demo-noise 0.5 -n 3", "-n is for pictures"),
         ("-o x.npy --demo-noise -1", "--demo-noise must be a number ≥ 0. Got -1."),
         ("-o x.npy --demo-noise nan", "--demo-noise must be a number ≥ 0"),

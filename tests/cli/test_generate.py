@@ -140,7 +140,7 @@ def test_what_cannot_be_is_refused(arguments, message, narrows, model):
     ("record", "message"),
     [
         ("digits:test#360", "digits:test has 360 records, numbered from 0. Got 'digits:test#360'"),
-        ("digits:test", "Say which one is meant, as in 'digits:test#0'"),
+        ("digits:test", "Choose one by its index, for example 'digits:test#0'"),
         ("other.npy", "trained on records of shape (8, 8). Got 'other.npy' with (9, 8)"),
         ("nowhere.npy#3", "nowhere.npy"),
     ],
@@ -170,7 +170,7 @@ def test_what_is_read_is_not_replaced(narrows, model):
     np.save("two.npy", records)
     for kind in ("--between two.npy#0 two.npy#1", "--between digits:test#0 two.npy#1", "--traverse two.npy#1"):
         refused = narrows("generate", "-m", model, *kind.split(), "-o", "two.npy", "--force", code=2)
-        assert "'two.npy' is what is read" in refused.stderr
+        assert "'two.npy' is also an input" in refused.stderr
     assert np.array_equal(np.load("two.npy"), records)
 
 
@@ -183,7 +183,7 @@ def test_labels_are_named_as_numbers_are_written(narrows, rng):
     assert "no label 'x'. There are 0.0, 1.0," in unknown
     assert "11.0 …" in " ".join(unknown.split())
     several = narrows("generate", "-m", "m.safetensors", "--traverse", "-o", "y.npy", code=2).stderr
-    assert "Say which (y, --label): 0.0," in several
+    assert "Pass one (y, --label): 0.0," in several
 
 
 @pytest.mark.parametrize("output", ["x.npy", "x.png"])

@@ -96,7 +96,7 @@ def test_a_stopped_run_resumes_to_the_same_weights(narrows, programs, monkeypatc
 
     code, said = interrupt(programs, signal.SIGKILL, "--resume")
     assert code == -signal.SIGKILL
-    assert said.startswith("going on after epoch")
+    assert said.startswith("continuing after epoch")
     other = ("train", "digits:train", "-o", OUT, *RUN, "--latent", "3", "--resume", "--quiet")
     assert "another n_latent" in narrows(*other, code=2).stderr
 

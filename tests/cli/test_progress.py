@@ -75,7 +75,7 @@ def test_the_last_epoch_of_a_run_that_stops_early_is_shown(capsys):
 def test_a_resumed_run_says_where_it_goes_on(capsys):
     run(Lines(most=30), 10, done=6)
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "going on after epoch 6 of 10"
+    assert lines[0] == "continuing after epoch 6 of 10"
     assert lines[1].startswith("epoch  7/10")
 
 

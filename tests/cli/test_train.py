@@ -110,7 +110,7 @@ def test_the_qualities_of_archives_are_said(narrows):
     assert said["warnings"] == []
     assert line.startswith("archives  ")
     assert f" {number(max(one['psnr_db'] for one in said['qualities']))} dB in " in line
-    assert range_text(()) == "none; `narrows info` says why"
+    assert range_text(()) == "none; `narrows info` gives the reason"
 
 
 @pytest.mark.parametrize(("side", "flag"), [(8, "--latent 32"), (16, "--set network=strided ")])
@@ -140,7 +140,7 @@ def test_a_quality_that_only_a_finer_step_reaches_is_said_with_the_option_that_t
     asked = codec_model.codec_.qualities[codec_model.codec_.default].psnr_db + 0.26
     monkeypatch.setattr(codec_model.chain_.parts.likelihood, "psnr", asked)
     (warning,) = quality_warnings(codec_model)
-    assert f"narrows compress --psnr {asked:g}` takes a finer quality" in warning
+    assert f"narrows compress --psnr {asked:g}` chooses a finer quality" in warning
 
 
 def test_the_same_command_gives_the_same_model(narrows):
@@ -175,7 +175,7 @@ def test_the_checkpoint_of_an_unfinished_run_is_neither_ignored_nor_thrown_away_
     assert "--resume" in refused.stderr
     assert "--force" in refused.stderr
     assert checkpoint.exists()
-    assert "no checkpoint" in narrows("train", "digits", "-o", "m.safetensors", "--resume", code=1).stderr
+    assert "not a checkpoint" in narrows("train", "digits", "-o", "m.safetensors", "--resume", code=1).stderr
     narrows.train("m.safetensors", "--force")
     assert not checkpoint.exists()
 
@@ -183,7 +183,7 @@ def test_the_checkpoint_of_an_unfinished_run_is_neither_ignored_nor_thrown_away_
 @pytest.mark.usefixtures("chain_only")
 def test_resuming_without_a_checkpoint_starts_anew_and_says_so(narrows):
     result = narrows("train", "digits", "-o", "m.safetensors", "--epochs", "2", "--limit", "100", "--resume")
-    assert "There is no checkpoint m.safetensors.checkpoint: the run starts anew." in result.stderr
+    assert "There is no checkpoint m.safetensors.checkpoint: the run starts from the beginning." in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -207,8 +207,8 @@ def test_resuming_without_a_checkpoint_starts_anew_and_says_so(narrows):
         ("--set network", "--set takes OPTION=VALUE"),
         ("--set training__epochs=3 --epochs 4", "'training__epochs' is given twice, by --set and by --epochs."),
         ("--set random_state=3", "--seed"),
-        ("--psnr 30", "the recipe 'auto' with these settings minimises an error without aiming at a quality"),
-        ("--recipe conv --psnr 30", "Use --recipe codec, which does"),
+        ("--psnr 30", "the recipe 'auto' with these settings minimises an error without a target"),
+        ("--recipe conv --psnr 30", "Use --recipe codec, or choose among"),
         ("--recipe codec --psnr -1", "The 'psnr' of ConstrainedNormal must be"),
         ("--recipe codec --psnr 30 --set likelihood__psnr=20", "'likelihood__psnr' is given twice"),
         ("--set network=dens", "There is no network 'dens'. Did you mean 'dense'?"),
@@ -266,7 +266,7 @@ def test_a_disk_that_is_full_at_the_end_loses_nothing(narrows, monkeypatch):
 def test_to_resume_a_finished_run_is_said_to_be_needless(narrows):
     narrows.train("m.safetensors")
     said = narrows("train", "digits:train", "-o", "m.safetensors", "--resume", code=1).stderr
-    assert "nothing to resume: 'm.safetensors' is there" in said
+    assert "nothing to resume: 'm.safetensors' exists" in said
     assert "finished" in said
 
 
@@ -315,8 +315,8 @@ def test_what_records_are_taken_for_is_said_and_can_be_chosen(narrows):
     np.save("windows.npy", np.random.default_rng(0).integers(0, 256, (5, 40, 16), dtype=np.uint8))
     command = ("train", "windows.npy", "-o", "m.safetensors", "--epochs", "1", "--recipe", "codec")
     by_shape = narrows(*command)
-    said = "images of 40×16, by their shape (--as vector if they are none)"
-    assert by_shape.stderr.startswith(f"The records are taken for {said}.\n"), "said before the training"
+    said = "images of 40×16, by their shape (--as vector if they are not images)"
+    assert by_shape.stderr.startswith(f"The records are treated as {said}.\n"), "said before the training"
     assert re.search(rf"taken for +{re.escape(said)}", by_shape.stdout)
     assert re.search(rf"taken for +{re.escape(said)}", narrows("info", "m.safetensors").stdout)
 

@@ -200,7 +200,7 @@ def test_unpooling_with_switches():
     chain, _ = make(parts(Convolutional(channels=(4,))), (8, 8))
     unpooling, codes = make(parts(Convolutional(channels=(4,), unpooling="switches")), (8, 8))
     assert chain.decoder.plain_stages()
-    with pytest.raises(NotFreezableError, match="needs the switches of the records' own pooling, so its code alone"):
+    with pytest.raises(NotFreezableError, match="needs the switches of the records' pooling, so its code alone"):
         freeze_decoder(unpooling, codes)
 
 

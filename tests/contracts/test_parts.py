@@ -77,7 +77,7 @@ def test_a_bad_value_changes_nothing_and_the_error_says_what_is_allowed(option):
 
 def test_another_axis_is_not_taken_for_this_one(part):
     other = "network" if part.axis != "network" else "corruption"
-    with pytest.raises(InvalidParameterError, match=f"describes no {part.axis}"):
+    with pytest.raises(InvalidParameterError, match=f"is not the description of a {part.axis}"):
         type(part).from_json({**part.to_json(), "axis": other})
     with pytest.raises(InvalidParameterError, match=f"The {part.axis} must be a {part.axis}"):
         as_part(type(part), 3)

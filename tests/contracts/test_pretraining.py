@@ -139,8 +139,8 @@ def test_each_layer_has_a_corruption_of_its_own():
 @pytest.mark.parametrize(
     ("network", "said"),
     [
-        (Convolutional(), "in a network of mirrored dense layers. Got network='convolutional'. Set network='dense'"),
-        (Dense(widths=(9, 7), decoder_widths=(9,)), "the decoder's widths mirror the encoder's. Got 9-7 there and 9"),
+        (Convolutional(), "a network of mirrored dense layers. Got network='convolutional'. Set network='dense'"),
+        (Dense(widths=(9, 7), decoder_widths=(9,)), "Got the encoder 9-7 and the decoder 9"),
     ],
 )
 def test_networks_without_mirrored_layers_are_refused(network, said):
@@ -157,7 +157,7 @@ def test_bottlenecks_that_the_encoder_does_not_deliver_the_code_of_are_refused(b
     if module.h_shape == module.z_shape:
         assert len(model.fit(X).pretraining_history_) == 2
         return
-    with pytest.raises(InvalidParameterError, match=f"delivers the code itself.* Got bottleneck='{bottleneck}'"):
+    with pytest.raises(InvalidParameterError, match=f"outputs the code itself.* Got bottleneck='{bottleneck}'"):
         model.fit(X)
 
 

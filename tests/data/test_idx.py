@@ -58,13 +58,13 @@ def lies(whole):
     flipped[-6] ^= 1  # in the CRC
     return {
         "empty": (b"", "empty"),
-        "magic": (b"\1" + whole[1:], "no IDX file: it starts with the bytes '01 00 08 03'"),
-        "dtype": (whole[:2] + b"\x0a" + whole[3:], "no IDX file"),
+        "magic": (b"\1" + whole[1:], "not an IDX file: it starts with the bytes '01 00 08 03'"),
+        "dtype": (whole[:2] + b"\x0a" + whole[3:], "not an IDX file"),
         "header cut off": (whole[:10], "header takes 16 bytes, found 10"),
         "cut off": (whole[:-1], "takes 136 bytes.*Found 135"),
         "too long": (whole + b"\0", "takes 136 bytes.*Found 137"),
         "huge": (huge, "takes 79,228,162,458,924,105,385,300,197,391 bytes.*Found 136"),
-        "zipped: magic": (gzip.compress(b"\1" + whole[1:]), "no IDX file"),
+        "zipped: magic": (gzip.compress(b"\1" + whole[1:]), "not an IDX file"),
         "zipped: header cut off": (gzip.compress(whole[:10]), "header takes 16 bytes, found 10"),
         "zipped: content cut off": (gzip.compress(whole[:-1]), "takes 136 bytes.*Found 135"),
         "zipped: content too long": (gzip.compress(whole + b"\0"), "takes 136 bytes.*Found more"),

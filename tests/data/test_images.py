@@ -111,7 +111,7 @@ def test_transparency_that_is_lost_is_warned_of_once(tmp_path, save_image):
     with pytest.warns(narrows.data.DataWarning) as caught:
         narrows.data.open(tmp_path)
     (one,) = caught
-    assert f"2 of 3 images in {tmp_path}/ (b.png first) are transparent in places and laid on white" in str(one.message)
+    assert f"2 of 3 images in {tmp_path}/ (b.png first) are transparent in places and put on white" in str(one.message)
     assert one.filename == __file__
     with pytest.warns(narrows.data.DataWarning, match=r"b\.png is transparent in places"):
         narrows.data.open(tmp_path / "b.png")
@@ -124,7 +124,7 @@ def test_a_broken_link_among_images_is_named(tmp_path, save_image, grey):
         os.symlink(tmp_path / "gone.png", tmp_path / "b.png")
     except OSError:
         pytest.skip("no symbolic links here")
-    with pytest.raises(DataNotFoundError, match=r"b\.png is a link to a file that is not there\."):
+    with pytest.raises(DataNotFoundError, match=r"b\.png is a link to a file that does not exist\."):
         narrows.data.open(tmp_path)
 
 
@@ -211,7 +211,7 @@ def test_pages_and_32_bit_pixels_are_rejected(tmp_path):
     with pytest.raises(DataError, match=r"pages\.tif holds 3 pages"):
         narrows.data.open(tmp_path / "pages.tif")
     Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "deep.tif")
-    with pytest.raises(DataError, match=r"deep\.tif holds 32-bit"):
+    with pytest.raises(DataError, match=r"deep\.tif has 32-bit"):
         narrows.data.open(tmp_path / "deep.tif")
 
 

@@ -46,7 +46,7 @@ def npy_header(shape):
     ("content", "message"),
     [
         (b"", "empty"),
-        (b"neither", "no .npy file"),
+        (b"neither", "not a .npy file"),
         (npy_bytes(X)[:50], "header is damaged or cut off"),
         (npy_bytes(X)[:-1], "takes 176 bytes.*Found 175"),
         (npy_bytes(X) + b"\0", "takes 176 bytes.*Found 177"),

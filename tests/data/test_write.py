@@ -77,7 +77,7 @@ def test_files_must_fit(tmp_path, grey):
     with pytest.raises(InvalidParameterError, match=r"each of the 5 records\. Got 1"):
         narrows.data.write(tmp_path / "a", grey, files=("a.png",))
     for files in (("a.png", "b.png", "a.png"), ("a/b.png", "c.png", "a//b.png")):
-        with pytest.raises(InvalidParameterError, match=r"differ\. '(a|a/b)\.png' is there more than once.*\.npy"):
+        with pytest.raises(InvalidParameterError, match=r"names\. '(a|a/b)\.png' occurs more than once.*\.npy"):
             narrows.data.write(tmp_path / "a", grey[:3], files=files)
     with pytest.raises(InvalidParameterError, match="for a folder"):
         narrows.data.write(tmp_path / "a.npy", grey[:1], files=("a.png",))

@@ -145,7 +145,7 @@ def test_decoders_that_need_switches_get_those_of_the_record(settings, digits):
     assert math.isfinite(found["nll_nats_per_record"])
 
 
-BEYOND = r"'bernoulli' likelihood says nothing of preprocessed values outside \[0, 1\]. Got 0 to 1.5"
+BEYOND = r"'bernoulli' likelihood is not defined for preprocessed values outside \[0, 1\]. Got 0 to 1.5"
 
 
 @pytest.mark.usefixtures("chain_only")

@@ -105,10 +105,10 @@ def test_it_freezes_to_whole_numbers(network, images, tmp_path):
     ("make", "said"),
     [
         (lambda: Dense(code_activation="tanh", linear_path=True), "needs code_activation='identity'. Got 'tanh'"),
-        (lambda: Dense(start_at_mean=True, linear_path=True), "starts at the mean of the data anyway"),
+        (lambda: Dense(start_at_mean=True, linear_path=True), "always starts at the mean of the data"),
         (lambda: Dense(tied=True, activation="sigmoid", linear_path=True), "an activation that is 0 at 0"),
         (lambda: Dense(output_activation="sigmoid", linear_path=True), "one of identity, soft-clip. Got 'sigmoid'"),
-        (lambda: Dense(widths=(), tied=True, linear_path=True), "has matrices of its own, which are not tied"),
+        (lambda: Dense(widths=(), tied=True, linear_path=True), "has untied matrices"),
         (lambda: Dense(code_bias=5.0, linear_path=True), "a network that starts at zero. Set code_bias=0. Got 5"),
     ],
 )
@@ -168,5 +168,5 @@ def test_a_decoder_without_a_last_bias_says_so(images):
 
 
 def test_layers_are_not_pretrained_beside_it(images):
-    with pytest.raises(InvalidParameterError, match="Layers are trained one by one without a linear path"):
+    with pytest.raises(InvalidParameterError, match="Layer-wise pretraining does not support a linear path"):
         Autoencoder(3, network=NETWORKS[0], pretraining="layer-wise").fit(images)

@@ -85,7 +85,7 @@ def test_several_runs_share_the_axes():
         ({"a": []}, "The history of 'a' holds no epochs"),
         ([{"epoch": 0}], "an epoch without 'loss'"),
         ([{"loss": 0}], "an epoch without 'epoch'"),
-        ([{"epoch": 0, "loss": "low"}], "a 'loss' that is no number"),
+        ([{"epoch": 0, "loss": "low"}], "a 'loss' that is not a number"),
     ],
 )
 def test_bad_histories_are_refused(history, message):

@@ -187,7 +187,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_says_where(value):
 def test_a_learning_rate_that_is_too_high_is_noticed(rng):
     settings = Training(epochs=50, batch_size=5, optimiser=SGD(learning_rate=1e4))
     with pytest.raises(
-        TrainingDivergedError, match=r"in epoch \d+, at step \d of 4, at a learning rate of .*Try a smaller"
+        TrainingDivergedError, match=r"in epoch \d+, at step \d of 4, at a learning rate of .*Try a tenth"
     ):
         Autoencoder(2, network=Dense(), training=settings, random_state=0).fit(rng.normal(size=(20, 4)))
 
@@ -286,7 +286,7 @@ def test_every_option_of_training_changes_something(rng):
 
 def test_a_device_that_is_not_there_is_refused(rng, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(InvalidParameterError, match="The device 'cuda' was asked for, but PyTorch sees none here"):
+    with pytest.raises(InvalidParameterError, match="The device 'cuda' was requested, but PyTorch finds none"):
         Autoencoder(2, training=Training(device="cuda")).fit(rng.normal(size=(20, 4)))
 
 

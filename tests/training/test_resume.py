@@ -310,7 +310,7 @@ def test_a_run_with_other_settings_or_data_is_not_resumed(changes, data, validat
     with pytest.raises(InvalidParameterError, match="belongs to a run with another") as caught:
         make(**changes).fit(data, checkpoint=path, resume=True, validation=validation)
     assert all(name in str(caught.value) for name in [str(path), *named])
-    assert "delete the file to start anew" in str(caught.value)
+    assert "delete the file to start again" in str(caught.value)
     assert path.read_bytes() == before
 
 
@@ -324,7 +324,7 @@ def test_a_damaged_checkpoint_is_named(damage, tmp_path):
         make().fit(X).save(path, force=True)
     else:
         path.write_bytes({"empty": b"", "cut": whole[: len(whole) // 2], "text": b"hello"}[damage])
-    with pytest.raises(ModelFileError, match="checkpoint is no checkpoint of narrows, or is damaged"):
+    with pytest.raises(ModelFileError, match="checkpoint is not a checkpoint of narrows, or is damaged"):
         make().fit(X, checkpoint=path, resume=True)
 
 

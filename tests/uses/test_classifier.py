@@ -227,9 +227,9 @@ def test_an_interrupted_run_goes_on(stop_after, tmp_path, monkeypatch):
         ({"unlabelled": np.zeros((3, 5))}, ValueError, "X has 5 features"),
         ({"unlabelled": np.zeros((3, 2, 2))}, ShapeMismatchError, "records of shape (4,). Got (2, 2)"),
         ({"unlabelled": np.zeros((3, 4), np.float32)}, DataError, "unlabelled data are float32, the others float64"),
-        ({"validation": np.zeros((2, 4))}, InvalidParameterError, "must be a pair: records, and their labels"),
+        ({"validation": np.zeros((2, 4))}, InvalidParameterError, "must be a pair of records and their labels"),
         ({"y": [["a", "b"]] * 20}, DataError, "y should be a 1d array"),
-        ({"validation": (np.zeros((2, 4)), [0, 7])}, DataError, "labels that the training data lack: 7"),
+        ({"validation": (np.zeros((2, 4)), [0, 7])}, DataError, "training data lack these labels: 7"),
     ],
 )
 def test_data_that_do_not_fit_are_refused(change, error, said):

@@ -111,7 +111,7 @@ def test_what_cannot_be_drawn_is_refused(plain, variational, digits):
         plain.sample(0)
     old = fit(digits[0][:50], epochs=1)
     old.model_ = replace(old.model_, artefacts={})
-    with pytest.raises(InvalidParameterError, match=r"saved before models had a density .* Train it again"):
+    with pytest.raises(InvalidParameterError, match=r"saved by a version that stored no density .* Train it again"):
         old.sample(3)
     switches = Convolutional(channels=(3,), unpooling="switches")
     with pytest.raises(NotDecodableError):

@@ -1,4 +1,4 @@
-"""Artefacts: what is measured on the training records once a model is trained, and travels with it.
+"""Artefacts: measured on the training records after training, and stored in the model.
 
 They are measured in this order, the quickest first.
 """

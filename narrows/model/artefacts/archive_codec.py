@@ -1,4 +1,4 @@
-"""The archive codec of a model: its decoder in whole numbers, with which archives are written and read."""
+"""The archive codec of a model: its decoder in integer arithmetic, which writes and reads archives."""
 
 from __future__ import annotations
 
@@ -27,17 +27,16 @@ __all__ = ["ArchiveCodec"]
 
 _OLD = "The model was saved before models had integer decoders. Train it again."
 
-_RESIDUAL_SAMPLE = 256  # records that show how large activations get
+_RESIDUAL_SAMPLE = 256  # records on which the size of activations is measured
 
 
 class ArchiveCodec(Artefact, name="codec", title="archive codec"):
-    """A codec, or the reason why the model can have none.
+    """A codec, or the reason why the model cannot have one.
 
     Parameters
     ----------
     held : FrozenCodec, bytes or str
-        The codec; its bytes as they came from a file, read when they are first needed; or in a sentence why there is
-        none.
+        The codec; or its bytes from a file, parsed at first use; or the reason why there is none, as a sentence.
     """
 
     def __init__(self, held: FrozenCodec | bytes | str) -> None:
@@ -68,20 +67,20 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         seed: int,
         freeze_residual: Callable[[torch.Tensor], Causal] | None = None,
     ) -> Self:
-        """Freeze the decoder of a trained chain, or remember why that cannot be.
+        """Freeze the decoder of a trained chain, or record why it cannot be frozen.
 
         Parameters
         ----------
         chain : Chain
-            Trained.
-        records : Records
-            The training data; some are drawn to measure the qualities on.
+            The trained chain.
+            records : Records
+            The training data. The qualities are measured on a random sample of them.
         values_range : (float, float)
-            The least and the largest of their values.
+            Smallest and largest of their values.
         seed : int
-            What they are drawn by.
+            Seed of the sample.
         freeze_residual : callable, optional
-            Makes the frozen network of residuals, given some records.
+            Returns the frozen network of residuals for some records.
         """
         from narrows.codec.freezing.calibration import SAMPLE, SAMPLE_BYTES, freeze
 
@@ -112,7 +111,7 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         Raises
         ------
         NotFreezableError
-            If there is none; says why.
+            If there is none; gives the reason.
         ModelFileError
             If its bytes are damaged.
         """
@@ -125,14 +124,14 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         return self._held
 
     def steps(self, quality: int | None) -> NDArray[np.float64]:
-        """Return what one symbol is worth in each number of the code, shape (n_symbols,), at a quality or the default.
+        """Return the quantisation step of each symbol, shape (n_symbols,), at a quality or the default quality.
 
         Raises
         ------
         NotFreezableError
             If there is no codec.
         InvalidParameterError
-            If it has no such quality.
+            If the codec has no such quality.
         """
         qualities = self.codec.qualities
         try:
@@ -144,7 +143,7 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
 
 
 def _freeze_residual(model: FittedModel) -> Callable[[torch.Tensor], Causal] | None:
-    """Return what makes the frozen network of residuals: of the trained one, or of the codec that holds it already."""
+    """Return a function that freezes the trained network of residuals, or returns the one in the codec."""
     part = as_optional_part(Residual, model.parameters.get("residual"))
     if model.residual is not None and part is not None:
         return partial(part.freeze, model.residual)

@@ -1,7 +1,7 @@
-"""What an artefact is: measured on the training records once a model is trained, it travels with the model.
+"""The contract of artefacts, which are measured on the training records after training and stored in the model.
 
-A new artefact is a class in a file of this folder, and its name in `narrows.model.artefacts`. It may be measured, be
-missing with a reason, be measured later, be saved and be loaded; nothing else has to know it.
+A new artefact is a class in a file of this folder, and an import in `narrows.model.artefacts`. It can be measured,
+be missing with a reason, be measured later, be saved and be loaded; no other file has to change.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class TrainingRecords:
     values : ndarray of shape (m, *shape)
         All records in their stored dtype.
     rows : ndarray of int, shape (n,), or None
-        Which of them PCA is fitted to: all (None) but those that were held out by request.
+        The rows that PCA is fitted to: None, or all rows but those held out by request.
     records : Records
         The records that the model was trained on, on its device. Those of a conditional model have their labels.
     unlabelled : Records
@@ -45,14 +45,14 @@ class TrainingRecords:
 
 
 class Artefact(ABC):
-    """What is measured on training records.
+    """A quantity that is measured on training records.
 
     Attributes
     ----------
     name : str
-        In parameters and in model files.
+        Name in parameters and in model files.
     title : str
-        In messages.
+        Name in messages.
     registry : dict of str to type
         All artefacts by name, in the order in which they are measured.
     """
@@ -69,20 +69,20 @@ class Artefact(ABC):
     @classmethod
     @abstractmethod
     def measure(cls, model: FittedModel, records: TrainingRecords) -> Self:
-        """Return what is measured.
+        """Measure the artefact.
 
         Raises
         ------
         CannotMeasureError
-            If this model has nothing of the kind; says why.
+            If this model cannot have the artefact; gives the reason.
         """
 
     @abstractmethod
     def to_tensors(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays that a model file keeps, by names that no other artefact uses: ``"name.array"``."""
+        """Return the arrays to store in a model file, by unique names: ``"name.array"``."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return what else a model file keeps: entries of its header, by names that no other artefact uses."""
+        """Return further entries for the header of a model file, by unique names."""
         return {}
 
     @classmethod
@@ -90,17 +90,17 @@ class Artefact(ABC):
     def from_file(
         cls, tensors: Mapping[str, NDArray[Any]], header: Mapping[str, Any], model: FittedModel
     ) -> Self | None:
-        """Return what `to_tensors` and `to_json` wrote; None if it is not there.
+        """Return the artefact that `to_tensors` and `to_json` stored; None if the file does not have it.
 
         Parameters
         ----------
         tensors, header : mapping
-            All that the file holds.
+            All entries of the file.
         model : FittedModel
             The model without artefacts.
 
         Raises
         ------
         ValueError
-            If it is nothing that this model can have.
+            If the entries are not valid for this model.
         """

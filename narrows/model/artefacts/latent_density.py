@@ -1,4 +1,4 @@
-"""A density of the codes of training records: from it a model without a prior draws new records.
+"""A density of the codes of training records, from which a model without a prior draws new records.
 
 Ex-post density estimation (Ghosh et al. 2020, "From variational to deterministic autoencoders").
 """
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 __all__ = ["LatentDensity"]
 
-_RECORDS, _VALUES = 10_000, 2**23  # that are looked at, at most; of long codes fewer
-_LONGEST = 64  # numbers that the mixture has covariances of
-_PRINCIPAL = 32  # components that it sees of longer codes: with more, samples of images are noisier
+_RECORDS, _VALUES = 10_000, 2**23  # largest sample: records, and numbers of their codes
+_LONGEST = 64  # largest latent dimension with full covariances
+_PRINCIPAL = 32  # principal components of longer codes: with more, samples of images are noisier
 _COMPONENTS = (2, 6, 20)
 _RECORDS_A_COMPONENT = 8  # times the numbers of a code
 _HELD_OUT = 0.2
-_STEPS = 15  # of expectation and maximisation
+_STEPS = 15  # of expectation-maximisation
 _LEAST_VARIANCE = 1e-6  # in units of the variance of each number
 _BATCH = 1024
 
@@ -42,18 +42,18 @@ _BATCH = 1024
 class LatentDensity(Artefact, name="density", title="density of codes"):
     """A mixture of K normal distributions over codes of d numbers: p(z) = Σ_k w_k N(z; μ_k, L_k L_kᵀ).
 
-    It is arrays only. Where codes are long, the mixture is one of their first k principal components, and d − k
-    directions in which they hardly vary are left out; otherwise k = d.
+    For long codes the mixture covers the first k principal components and omits the d − k directions with little
+    variance; otherwise k = d.
 
     Attributes
     ----------
     weights : ndarray of shape (K,), float64
-        w, which sum to 1.
+        w, with sum 1.
     means : ndarray of shape (K, k), float64
     factors : ndarray of shape (K, k, k), float64
         L, lower triangular; zero in the rows of numbers that never vary.
     centre : ndarray of shape (d,), float64
-        What is added to what is drawn; zero if k = d.
+        Added to each draw; zero if k = d.
     components : ndarray of shape (k, d), float64, or (0, d)
         Orthonormal principal components; none if k = d.
     """
@@ -77,7 +77,7 @@ class LatentDensity(Artefact, name="density", title="density of codes"):
                 raise ValueError(f"the density's '{name}' have shape {getattr(self, name).shape}, not {shape}")
         finite = all(np.isfinite(array).all() for array in self.to_arrays().values())
         if n == 0 or not finite or (self.weights < 0).any() or not math.isclose(self.weights.sum(), 1, abs_tol=1e-6):
-            raise ValueError("the density's numbers are none of a mixture")
+            raise ValueError("the density's arrays are not those of a mixture of normal distributions")
 
     @classmethod
     def measure(cls, model: FittedModel, records: TrainingRecords) -> Self:
@@ -98,14 +98,14 @@ class LatentDensity(Artefact, name="density", title="density of codes"):
             return None
         density = cls.from_arrays(arrays)
         if len(density.centre) != model.n_latent:
-            raise ValueError(f"its density is one of {len(density.centre)} numbers, its codes have {model.n_latent}")
+            raise ValueError(f"its density has {len(density.centre)} dimensions, its codes have {model.n_latent}")
         return density
 
     @classmethod
     def of(cls, chain: Chain, records: Records, seed: int) -> Self | None:
-        """Fit to the codes of a trained chain's training records, 10,000 of them at most; None if codes overflow.
+        """Fit to the codes of at most 10,000 training records of a trained chain; None if codes overflow.
 
-        Codes are those that the decoder was trained on: where they are draws they are drawn, once.
+        The codes are those that the decoder was trained on: random codes are drawn once per record.
         """
         d = math.prod(chain.bottleneck.z_shape)
         n = min(len(records), _RECORDS, max(_VALUES // d, _LONGEST))
@@ -123,10 +123,10 @@ class LatentDensity(Artefact, name="density", title="density of codes"):
 
     @classmethod
     def fit(cls, codes: NDArray[np.float64], seed: int) -> Self | None:
-        """Fit to codes (n, d), in any order of magnitude; None if their squares are not finite.
+        """Fit to codes (n, d) of any magnitude; None if their squares are not finite.
 
-        How many normal distributions there are is what makes a fifth of the codes most probable that the mixture has
-        not seen; of few codes it is one.
+        The number of components is the one that gives the highest density to a held-out fifth of the codes; with few
+        codes it is one.
         """
         with np.errstate(over="ignore", invalid="ignore"):
             if not np.isfinite(np.square(codes).sum()):
@@ -145,12 +145,12 @@ class LatentDensity(Artefact, name="density", title="density of codes"):
         weights, means, covariances = _mixture((codes - middle) / np.where(scale > 0, scale, 1.0), seed)
         factors = np.linalg.cholesky(covariances) * scale[:, None]
         arrays = (weights, means * scale + middle, factors, centre, components)
-        # Laid out as they come back from a file, so that products of them are the same to the bit.
+        # Memory layout as after loading, so that products have the same bits.
         return cls(*map(np.ascontiguousarray, arrays))
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """Return the density of these arrays; a ValueError says what is wrong with them.
+        """Return the density of these arrays; raise a ValueError if they are not valid.
 
         The inverse of `to_arrays`.
         """
@@ -160,11 +160,11 @@ class LatentDensity(Artefact, name="density", title="density of codes"):
         return cls(*(np.asarray(arrays[field.name], dtype=np.float64) for field in fields(cls)))
 
     def to_arrays(self) -> dict[str, NDArray[np.float64]]:
-        """Return all of it as arrays by name."""
+        """Return all arrays by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def sample(self, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Return n codes drawn from it, shape (n, d)."""
+        """Return n codes drawn from the density, shape (n, d)."""
         chosen = np.searchsorted(np.cumsum(self.weights)[:-1], rng.random(n), side="right")
         noise = rng.standard_normal((n, self.means.shape[1]))
         drawn = self.means[chosen]
@@ -219,7 +219,7 @@ def _mixture(
             random_state=integer(seed, Stream.DENSITY_SOLVER),
         )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # a few steps will do
+            warnings.simplefilter("ignore", ConvergenceWarning)  # a few steps are enough
             mixture.fit(seen)
         nats = -float(mixture.score(held_out))
         if not nats < best_nats:
@@ -229,7 +229,7 @@ def _mixture(
 
 
 def _nats(seen: NDArray[np.float64], held_out: NDArray[np.float64]) -> float:
-    """Return minus the mean log-density of codes held out, under one normal distribution like the codes seen."""
+    """Return minus the mean log-density of held-out codes under one normal distribution fitted to the others."""
     factor = np.linalg.cholesky(_covariance(seen) + _LEAST_VARIANCE * np.eye(seen.shape[1]))
     away = np.linalg.solve(factor, (held_out - seen.mean(axis=0)).T)
     distance = np.square(away).sum(axis=0).mean()

@@ -1,4 +1,4 @@
-"""Artefacts are measured one after the other; a trained model is whole without them."""
+"""Measures artefacts one after the other. A trained model works without them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from narrows.numerics.threads import one_blas_thread, one_openmp_thread
 __all__ = ["INTERRUPTED", "NOT_ASKED_FOR", "measure"]
 
 INTERRUPTED = "It was interrupted before this was measured."
-NOT_ASKED_FOR = "It was not asked for."
-_HOW = "In Python, model.measure(X) measures what is missing, X being the training records."
+NOT_ASKED_FOR = "It was not requested."
+_HOW = "In Python, model.measure(X) with the training records X measures what is missing."
 
 
 def measure(model: FittedModel, records: TrainingRecords, names: Iterable[str]) -> Iterator[FittedModel]:
-    """Measure artefacts of a trained model, each by itself; yield the model after each.
+    """Measure artefacts of a trained model independently; yield the model after each.
 
-    Failures are reported in one `UnmeasuredWarning` at the end. An artefact that could not be measured keeps its former
+    One `UnmeasuredWarning` at the end reports all failures. An artefact that cannot be measured keeps its previous
     value.
     """
     reasons: dict[str, str] = {}
@@ -31,16 +31,16 @@ def measure(model: FittedModel, records: TrainingRecords, names: Iterable[str]) 
         try:
             with one_openmp_thread(), one_blas_thread():
                 artefact = kind.measure(model, records)
-        except NotMeasuredError as error:  # this model has none
+        except NotMeasuredError as error:  # this model cannot have it
             model = model.without_artefact(kind.name, str(error))
-        except Exception as error:  # whatever it is, the trained weights are worth more
+        except Exception as error:  # no failure may lose the trained weights
             reasons[kind.name] = f"{type(error).__name__}: {error}"
             if not model.has(kind.name):
                 model = model.without_artefact(kind.name, reasons[kind.name])
         else:
             model = model.with_artefact(artefact)
             if isinstance(artefact, ArchiveCodec) and artefact.why_not is None:
-                model = replace(model, residual=None)  # the codec has the network of residuals now
+                model = replace(model, residual=None)  # the codec now contains the network of residuals
         yield model
     if reasons:
         said = [
@@ -48,10 +48,10 @@ def measure(model: FittedModel, records: TrainingRecords, names: Iterable[str]) 
             for name, reason in reasons.items()
         ]
         warnings.warn(
-            " ".join([*said, "The trained model is whole without.", _HOW]),
+            " ".join([*said, "The trained model works without it.", _HOW]),
             UnmeasuredWarning,
             stacklevel=levels_to_caller(),
         )
-    # Last of all: where warnings are errors, the model has everything by now.
+    # At the end: if warnings are errors, the model has all artefacts by now.
     if PrincipalComponents.name in names and model.has(PrincipalComponents.name) and not model.chain.parts.n_classes:
         check_against_pca(model, model.artefact(PrincipalComponents), records.unlabelled)

@@ -1,4 +1,4 @@
-"""Principal components of the training data: the best linear autoencoder, which every model is measured against."""
+"""Principal components of the training data: the best linear autoencoder, with which every model is compared."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PrincipalComponents", "value_scale"]
 
-# Values that are looked at; of larger data, so many records drawn at random.
+# Largest number of values to fit to; larger data are sampled at random.
 _MOST_VALUES = 2**26
 _BATCH = 4096
 
@@ -32,11 +32,11 @@ class PrincipalComponents(Artefact, name="pca", title="PCA"):
     Attributes
     ----------
     mean : ndarray of shape (d,), float64
-        Mean of the training records. Taken away in float64, so that values far from zero keep their digits.
+        Mean of the training records. It is subtracted in float64, so that values far from zero keep their digits.
     components : ndarray of shape (k, d), float32
-        Orthonormal directions of largest variance, in falling order.
+        Orthonormal directions of largest variance, in descending order.
     scale : ndarray of shape (d,), float64, or None
-        What the values are divided by once the mean is taken away, where they have units of their own.
+        Divisor of the centred values, where columns have different units.
     """
 
     mean: NDArray[np.float64]
@@ -70,7 +70,7 @@ class PrincipalComponents(Artefact, name="pca", title="PCA"):
         rows: NDArray[np.int64] | None = None,
         scale: NDArray[np.float64] | None = None,
     ) -> Self:
-        """Fit to records (n, *shape), or some rows of them; components are fewer where the data allow no more."""
+        """Fit to records (n, *shape), or some rows of them; at most min(n, d) components."""
         from sklearn.decomposition import PCA
 
         rows = np.arange(len(values)) if rows is None else rows
@@ -80,18 +80,18 @@ class PrincipalComponents(Artefact, name="pca", title="PCA"):
             rows = np.sort(rng(seed, Stream.PCA_ROWS).choice(rows, most, replace=False))
         x = values[rows].reshape(len(rows), d)
         mean = x.mean(axis=0, dtype=np.float64)
-        # Near 1, since squares of 64-bit integers overflow single precision; by a power of two, which changes no digit.
+        # Squares of 64-bit integers overflow float32, so scale to about 1, by a power of two, which changes no digit.
         centred = _centred(x, mean, scale)
         exponent = math.frexp(max(centred.max(), -centred.min()))[1]
         np.ldexp(centred, -exponent, out=centred)
-        # scikit-learn divides by the variance and by n - 1; one record, or equal ones, have components all the same.
+        # scikit-learn divides by the variance and by n - 1, which are 0 for equal records and for one record.
         with np.errstate(invalid="ignore", divide="ignore"):
             solver = PCA(min(n_components, *x.shape), random_state=integer(seed, Stream.PCA_SOLVER))
             pca = solver.fit(centred)
         return cls(mean, pca.components_.astype(np.float32), scale)
 
     def first(self, n: int) -> Self:
-        """Return the first n of them."""
+        """Return the first n components."""
         return replace(self, components=self.components[:n])
 
     def in_units(self, unit: float) -> Self:
@@ -123,6 +123,6 @@ def _centred(x: NDArray[Any], mean: NDArray[np.float64], scale: NDArray[np.float
 
 
 def value_scale(chain: Chain) -> NDArray[np.float64] | None:
-    """Return what one preprocessed unit of each value is worth, (d,); None where it is the same for all."""
+    """Return the size of one preprocessed unit for each value, (d,); None where all values share one unit."""
     unit = chain.preprocessor.unit.expand(chain.shape).flatten().numpy()
     return None if (unit == unit[0]).all() else unit.copy()

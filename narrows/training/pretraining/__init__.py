@@ -1,4 +1,4 @@
-"""Pretraining: what weights go through before the whole chain is trained."""
+"""Pretraining: training of the weights before the whole chain is trained."""
 
 from narrows.training.pretraining.contract import Pretraining
 from narrows.training.pretraining.layer_wise import LayerWise

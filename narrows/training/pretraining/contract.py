@@ -1,4 +1,4 @@
-"""What pretraining is: stages of training that come before that of the whole chain."""
+"""The contract of pretraining: stages of training before that of the whole chain."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Pretraining"]
 
 
 class Pretraining(Part, ABC, axis="pretraining"):
-    """A way to bring the weights of a chain near a good place before all of them are trained together."""
+    """A method that finds good initial weights before the whole chain is trained."""
 
     @abstractmethod
     def stages(self, chain: Chain, records: Records) -> list[Stage]:
@@ -21,12 +21,12 @@ class Pretraining(Part, ABC, axis="pretraining"):
         Parameters
         ----------
         chain : Chain
-            With untrained weights, and prepared for the records.
+            An untrained chain, prepared for the records.
         records : Records
-            What to learn from.
+            The training records.
 
         Raises
         ------
         InvalidParameterError
-            If it makes no sense with the chain's parts.
+            If the chain's parts do not support the method.
         """

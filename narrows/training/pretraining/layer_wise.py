@@ -24,13 +24,13 @@ _SUM_OF_SQUARES = Normal(scale=0.5**0.5)
 
 
 class LayerWise(Pretraining, name="layer-wise"):
-    """Train one layer after the other, from the input on, each to restore what comes in from a damaged copy of it.
+    """Train one layer after the other, from the input on, to restore its input from a corrupted copy.
 
     With y₀ = x and y_i = s(W_i y_{i−1} + b_i), layer i is a denoising autoencoder of y_{i−1}: it minimises
-    −log p(y_{i−1} | g_i(f_i(ỹ_{i−1}))) for its own corruption ỹ, where f_i is the encoder's layer and g_i the decoder's
-    that goes back over it. What comes out of the layers before is not damaged. The first layer is trained under the
-    chain's likelihood; deeper ones by cross-entropy where their input is the output of sigmoids, else by squared
-    error. Afterwards the layers stand in the chain: the unrolled deep autoencoder, to be trained as a whole.
+    −log p(y_{i−1} | g_i(f_i(ỹ_{i−1}))) with its own corruption ỹ, where f_i is the encoder's layer and g_i the mirrored
+    layer of the decoder. The layers before run without corruption. The first layer is trained with the chain's
+    likelihood, deeper ones with the cross-entropy if their input is the output of sigmoids, otherwise with the squared
+    error. The chain contains the trained layers: it is the unrolled deep autoencoder, to be trained as a whole.
 
     Hinton and Salakhutdinov (2006), Bengio et al. (2007); with corruption Vincent et al. (2010), section 3.5.
 
@@ -41,19 +41,19 @@ class LayerWise(Pretraining, name="layer-wise"):
     5
     """
 
-    # Given by name or by value, kept by value.
+    # Given by name or by value, stored by value.
     corruptions: Any = option(
-        Many(OneOf(Corruption)), "damage to each layer's input; one for all layers, or none", default=("masking",)
+        Many(OneOf(Corruption)), "corruption of each layer's input; one for all layers, or none", default=("masking",)
     )
     epochs: int = option(Whole(1), "passes over the training data for each layer", default=15)
-    batch_size: int = option(Whole(1), "records in a step", default=100)
-    optimiser: Any = option(OneOf(Optimiser), "how a gradient becomes a step", default="adam")
+    batch_size: int = option(Whole(1), "records per step", default=100)
+    optimiser: Any = option(OneOf(Optimiser), "the optimiser", default="adam")
     schedule: Any = option(OneOf(Schedule), "the learning rate over the epochs of a layer", default="one-cycle")
 
     def stages(self, chain: Chain, records: Records) -> list[Stage]:
         if chain.bottleneck.h_shape != chain.bottleneck.z_shape:
             raise InvalidParameterError(
-                "Layers are trained one by one where the encoder delivers the code itself, as with bottleneck='plain'. "
+                "Layer-wise pretraining needs an encoder that outputs the code itself, as with bottleneck='plain'. "
                 f"Got bottleneck='{chain.parts.bottleneck.name}'."
             )
         layers = chain.parts.network.layers(chain.encoder, chain.decoder)
@@ -89,14 +89,14 @@ class LayerWise(Pretraining, name="layer-wise"):
 
 
 class _DenoisingLayer(nn.Module):
-    """A layer of a chain as a denoising autoencoder of what the layers before it say."""
+    """A layer of a chain as a denoising autoencoder of the output of the layers before."""
 
     def __init__(self, chain: Chain, layers: list[Layer], index: int, corruption: Corruption | None) -> None:
         super().__init__()
         self.shape, self.corruption = chain.shape, corruption
         layer = layers[index]
         self.there, self.back, self.back_activation = layer.there, layer.back, layer.back_activation
-        # In tuples, so that they are none of this learner's weights.
+        # In tuples, so that they are not weights of this learner.
         self.chain, self.before = (chain,), tuple(layer.there for layer in layers[:index])
         self.likelihood = chain.likelihood
         if index > 0 and isinstance(layer.back_activation, nn.Sigmoid):
@@ -110,7 +110,7 @@ class _DenoisingLayer(nn.Module):
         return super().train(mode)
 
     def loss(self, records: Tensor, generator: Generator | None = None) -> Loss:
-        """Return what it costs to restore the layer's input; with a generator, from a damaged copy."""
+        """Return the loss of restoring the layer's input; with a generator, from a corrupted copy."""
         return self._loss(records, generator, is_shard=False)
 
     @property
