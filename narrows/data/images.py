@@ -6,7 +6,7 @@ Images are converted as follows:
 grey                           ``(H, W)`` uint8
 grey of 16 bits (PNG, TIFF)    ``(H, W)`` uint16; not mixed with others
 colour, palette, CMYK          ``(H, W, 3)`` uint8; 16-bit colour loses its lower 8 bits
-transparent                    laid on white, then as above; a `DataWarning` says so
+transparent                    put on white, then as above, with a `DataWarning`
 grey and colour in one set     all colour
 EXIF orientation               turned upright
 animated                       the first frame

@@ -150,7 +150,7 @@ def n_held_out(settings: Training, n: int, *, by_default: bool) -> int:
             "Set a larger share, or 0 for no validation."
         )
     if round(share * n) == n:
-        raise InvalidParameterError(f"A validation share of {share:g} leaves no training records of {n}.")
+        raise InvalidParameterError(f"A validation share of {share:g} leaves none of {n} records for training.")
     return round(share * n)
 
 

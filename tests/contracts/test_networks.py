@@ -285,7 +285,7 @@ def test_tied_weights_compute_what_numpy_computes_and_gradients_add_up():
 def test_tied_weights_refuse_a_decoder_that_is_no_mirror_image(decoder_widths):
     part = Dense(widths=(8, 6), decoder_widths=decoder_widths, tied=True)
     back = "-".join(map(str, (5, *decoder_widths, 12)))
-    with pytest.raises(InvalidParameterError, match=f"Got 12-8-6-5 there and {back} back"):
+    with pytest.raises(InvalidParameterError, match=f"Got the encoder 12-8-6-5 and the decoder {back}"):
         build(part, (12,))
     build(Dense(widths=(8, 6), decoder_widths=(6, 8), tied=True), (12,))
 

@@ -109,6 +109,7 @@ def test_what_cannot_be_is_said_at_once(make, said):
 
 def test_tied_weights_need_mirrored_widths(digits):
     with pytest.raises(
-        InvalidParameterError, match=r"a decoder that mirrors the encoder\. Got 64-500 there and 500-300-"
+        InvalidParameterError,
+        match=r"a decoder that mirrors the encoder\. Got the encoder 64-500 and the decoder 500-300-",
     ):
         narrows.recipe("da", network__decoder_widths=(300,)).fit(digits[0][:40])

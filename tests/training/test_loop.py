@@ -122,7 +122,7 @@ def test_validation_is_the_score_on_records_that_were_not_trained_on(rng):
 
 
 def test_a_validation_share_must_leave_something(rng):
-    with pytest.raises(InvalidParameterError, match=r"share of 0.9 leaves nothing of 1 records"):
+    with pytest.raises(InvalidParameterError, match=r"share of 0.9 leaves none of 1 records"):
         Autoencoder(1, training=Training(validation=0.9)).fit(rng.normal(size=(1, 4)))
 
 

@@ -247,7 +247,7 @@ def test_data_that_do_not_fit_are_refused(change, error, said):
             {"autoencoder": "sda"},
             "The 'autoencoder' of AutoencoderClassifier must be an Autoencoder or None. Got 'sda'",
         ),
-        ({"autoencoder": Autoencoder(conditional=True)}, "must have conditional=False, which a classifier has no use"),
+        ({"autoencoder": Autoencoder(conditional=True)}, "must have conditional=False, since a classifier does not"),
         ({"autoencoder": Autoencoder(residual="causal")}, "must have residual=None"),
         ({"training": Training(patience=3)}, "Early stopping by 'patience' needs validation data."),
         ({"pretrain": "no"}, "The 'pretrain' of AutoencoderClassifier must be True or False. Got 'no'."),
@@ -285,7 +285,7 @@ def test_verbs_that_need_an_autoencoder_refuse_its_file(digits, tmp_path):
     classifier().fit(digits[0][:60], narrows.data.open("digits:train").labels[:60]).save(tmp_path / "model")
     result = CliRunner().invoke(main, ["evaluate", "digits:test", "-m", str(tmp_path / "model")])
     assert result.exit_code == 1
-    assert "holds a classifier, and this needs an autoencoder" in result.output
+    assert "is a classifier, but this command needs an autoencoder" in result.output
     result = CliRunner().invoke(main, ["info", str(tmp_path / "model")])
     assert result.exit_code == 0, repr(result.exception)
     lines = [" ".join(line.split()) for line in result.output.splitlines()]
