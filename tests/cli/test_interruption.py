@@ -77,7 +77,7 @@ def interrupt_here(narrows, monkeypatch, number, code):
             os.kill(os.getpid(), number)
 
     with monkeypatch.context() as patch:
-        patch.setattr("narrows.cli.train.watcher", lambda **options: Sender())
+        patch.setattr("narrows.cli.watchers.watcher", lambda **options: Sender())
         return narrows("train", "digits:train", "-o", OUT, *RUN, "--resume", code=code)
 
 

@@ -111,7 +111,7 @@ def test_a_model_keeps_it_and_archives_use_it(rng, tmp_path):
         narrows.compress(test, archive, model=path, lossless=True, embed_model=embed, force=True)
         np.testing.assert_array_equal(narrows.restore(archive, model=None if embed else path), test)
         with narrows.open_archive(archive, model=None if embed else path) as opened:
-            assert read_chunk(opened._source, opened.metadata, opened._index, 0).rest.kind == Kind.CAUSAL
+            assert read_chunk(opened._source, opened.metadata, opened._index, 0).residual.kind == Kind.CAUSAL
     with_it = inspect(archive).records_bytes
     without = clone(model).set_params(residual=None).fit(records)
     narrows.compress(test, archive, model=without, lossless=True, force=True)

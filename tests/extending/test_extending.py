@@ -81,7 +81,7 @@ def test_an_artefact(add, x, tmp_path):
     np.testing.assert_array_equal(again.quantiles, model.model_.artefact(kind).quantiles)
     assert again.unit == "squared uint8"
     without = Autoencoder(4, artefacts=("pca",), training=Training(epochs=2), random_state=0).fit(x)
-    assert without.unmeasured_["typical_error"] == "It was not asked for."
+    assert without.unmeasured_["typical_error"] == "It was not requested."
 
 
 def test_a_verb(add, x, tmp_path, monkeypatch):
