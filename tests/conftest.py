@@ -136,6 +136,12 @@ def few_settings(monkeypatch):
 
 
 @pytest.fixture
+def codec_only(monkeypatch):
+    """Fit autoencoders with the archive codec as their only artefact, for tests of archives."""
+    monkeypatch.setattr("narrows.estimators.autoencoder.artefacts_of", lambda value: ("codec",))
+
+
+@pytest.fixture
 def rng():
     import numpy as np
 

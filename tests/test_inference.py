@@ -8,6 +8,8 @@ from narrows import Autoencoder, Training
 from narrows.model.inference import decode, encode, noise_of, reconstruct, to_stored
 from narrows.networks import Convolutional, Dense
 
+pytestmark = pytest.mark.usefixtures("chain_only")
+
 
 @pytest.mark.parametrize(
     ("dtype", "restored", "stored"),

@@ -15,6 +15,8 @@ from narrows.corruptions import Masking
 from narrows.model.precision import in_float64
 from narrows.networks import Dense
 
+pytestmark = pytest.mark.usefixtures("chain_only")
+
 X = np.random.default_rng(0).normal(size=(20, 4))
 
 

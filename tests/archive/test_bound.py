@@ -14,6 +14,8 @@ from narrows.errors import (
     ShapeMismatchError,
 )
 
+pytestmark = pytest.mark.usefixtures("codec_only")
+
 
 @pytest.fixture
 def images(digits):

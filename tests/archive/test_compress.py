@@ -31,6 +31,8 @@ from narrows.errors import (
 )
 from narrows.networks import Dense, Strided
 
+pytestmark = pytest.mark.usefixtures("codec_only")
+
 MODELS = ("codec_model", "map_model", "ladder_model", "table_model")
 
 

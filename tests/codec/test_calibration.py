@@ -25,6 +25,8 @@ from narrows.likelihoods import Normal
 from narrows.model.inference import decode, encode_unquantised, to_stored
 from narrows.networks import Convolutional, Dense
 
+pytestmark = pytest.mark.usefixtures("codec_only")
+
 MOST_DB = 0.05
 """What whole numbers may cost."""
 

@@ -50,7 +50,7 @@ def noise(*shape, dtype=np.uint8, seed=0):
 
 
 def fit(name, data, epochs=1, **settings):
-    return narrows.recipe(name, training__epochs=epochs, random_state=0, **settings).fit(data)
+    return narrows.recipe(name, training__epochs=epochs, artefacts="codec", random_state=0, **settings).fit(data)
 
 
 def assert_same(path, model=None):

@@ -15,7 +15,8 @@ UNITS = Dense(widths=(), code_activation="sigmoid", output_activation="sigmoid")
 
 def fit(digits, n_latent=24, network=UNITS, **parts):
     training = Training(epochs=15, batch_size=32)
-    return Autoencoder(n_latent, network=network, training=training, random_state=0, **parts).fit(digits[0][:600])
+    model = Autoencoder(n_latent, network=network, training=training, artefacts="codec", random_state=0, **parts)
+    return model.fit(digits[0][:600])
 
 
 @pytest.fixture(scope="module")
