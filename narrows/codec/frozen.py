@@ -48,7 +48,7 @@ _DAMAGE = (
 
 
 class FrozenCodec:
-    """The integer half of a model.
+    """The archive codec of a model: its decoder in integer arithmetic, and how codes are written as symbols.
 
     Parameters
     ----------

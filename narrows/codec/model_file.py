@@ -16,7 +16,7 @@ __all__ = ["read_frozen"]
 
 
 def read_frozen(path: str | os.PathLike[str]) -> FrozenCodec:
-    """Return the integer half of the model in a file; PyTorch is not needed.
+    """Return the archive codec of the model in a file; PyTorch is not needed.
 
     Raises
     ------
@@ -25,7 +25,7 @@ def read_frozen(path: str | os.PathLike[str]) -> FrozenCodec:
     ModelFileError
         If the file is no model, or is damaged.
     NotFreezableError
-        If the model has no integer half; says why.
+        If the model has no archive codec; gives the reason.
     """
     if not os.path.isfile(path):
         raise DataNotFoundError(f"There is no model file {os.fspath(path)}.")

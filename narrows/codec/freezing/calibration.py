@@ -64,7 +64,7 @@ _PRECISION = 12
 
 
 def freeze(chain: Chain, records: NDArray[Any], peak: float) -> FrozenCodec:
-    """Return the integer half of a trained chain.
+    """Return the archive codec of a trained chain.
 
     Parameters
     ----------
