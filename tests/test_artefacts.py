@@ -10,7 +10,14 @@ from narrows.cli.drawing import draw_map
 from narrows.cli.evaluate import metric_lines
 from narrows.cli.page import build_page
 from narrows.codec import read_frozen
-from narrows.errors import DataError, NotFreezableError, NotMeasuredError, UnknownNameError, UnmeasuredWarning
+from narrows.errors import (
+    DataError,
+    InvalidParameterError,
+    NotFreezableError,
+    NotMeasuredError,
+    UnknownNameError,
+    UnmeasuredWarning,
+)
 from narrows.evaluation.denoising import compare_denoisers
 from narrows.lossless import Causal
 from narrows.model.artefacts.archive_codec import ArchiveCodec
@@ -90,6 +97,11 @@ def test_artefacts_that_are_not_asked_for_are_not_measured(x, whole, monkeypatch
     assert again.artefacts == ()
     with pytest.raises(UnknownNameError, match=r"There is no artefact 'codecs'\. Did you mean 'codec'?"):
         new(artefacts="codecs").fit(x)
+    for wrong in (None, 3, [3]):
+        with pytest.raises(
+            InvalidParameterError, match=r"'artefacts' of Autoencoder must be 'all' or names of artefacts"
+        ):
+            new(artefacts=wrong).fit(x)
 
 
 def test_a_grid_search_does_not_pay_for_artefacts(x, monkeypatch):

@@ -49,12 +49,19 @@ def artefacts_of(value: str | Sequence[str]) -> tuple[str, ...]:
 
     Raises
     ------
+    InvalidParameterError
+        If the value is neither.
     UnknownNameError
         If there is no such artefact; the nearest is suggested.
     """
     if isinstance(value, str) and value == "all":
         return tuple(Artefact.registry)
-    names = [value] if isinstance(value, str) else list(value)
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list | tuple | set) or not all(isinstance(name, str) for name in names):
+        raise InvalidParameterError(
+            f"The 'artefacts' of Autoencoder must be 'all' or names of artefacts: {', '.join(Artefact.registry)}. "
+            f"Got {value!r}."
+        )
     for name in names:
         if name not in Artefact.registry:
             raise UnknownNameError("artefact", str(name), Artefact.registry)
