@@ -19,8 +19,8 @@ from narrows.training import SGD, Adadelta, Adam, Constant
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_fits_the_digits_and_survives_the_file(name, digits, tmp_path):
-    train, test = (part[:100] for part in digits)
-    y, y_test = (narrows.data.open(f"digits:{split}").labels[:100] for split in ("train", "test"))
+    train, test = (part[:50] for part in digits)
+    y, y_test = (narrows.data.open(f"digits:{split}").labels[:50] for split in ("train", "test"))
     stages = [stage for stage in ("pretraining", "residual") if getattr(narrows.recipe(name), stage)]
     quick = {f"{stage}__epochs": 1 for stage in ("training", *stages)}
     model = narrows.recipe(name, **quick, random_state=0).fit(train, y)
