@@ -1,9 +1,9 @@
 """What carries the integers of a frozen decoder: the same whole numbers whatever does the sums.
 
 A float64 holds every whole number below 2^53, and multiplying by a power of two changes its exponent only. So products
-of 16-bit numbers, summed in any order and by any library, are exact as long as no sum can reach 2^53, which a
-`Program` proves before it runs. That is what makes the decoder fast (BLAS) and the same everywhere: for any batch, any
-number of threads, any device. ``int64`` is the referee: slow, and beyond doubt.
+of 16-bit numbers, summed in any order and by any library, are exact as long as no sum can reach 2^53. `Program` proves
+this bound before it runs. So BLAS can compute the sums, and the result is the same for any batch, any number of
+threads and any device. ``int64`` is the referee: slow, and beyond doubt.
 
 Sums that are to be shifted down by q bits are carried in units of 2^-q where numbers have an exponent: then the shift
 costs nothing, and what is left of it is a floor.

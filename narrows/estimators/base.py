@@ -118,7 +118,13 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         write_model(replace(self.model_, feature_names=getattr(self, "feature_names_in_", None)), path, force=force)
 
     def take_model(self, model: FittedModel) -> None:
-        """Become the estimator of a model that was read from a file."""
+        """Become the estimator of a model that was read from a file.
+
+        Raises
+        ------
+        ValueError
+            If the model lacks what this kind of estimator has learned.
+        """
         self.shape_, self.dtype_ = model.schema.shape, model.schema.dtype
         self.range_, self.magnitude_ = model.range, model.scale.magnitude
         self.n_features_in_ = math.prod(self.shape_)
@@ -225,6 +231,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
             return seed, None
         check_output(path, force=True)
         params = self.get_params(deep=False)
+        params.pop("artefacts", None)  # measured after training
         if params["random_state"] is not None and not isinstance(params["random_state"], Integral):
             params["random_state"] = "generator"
         described: dict[str, Any] = {name: repr(_without_threads(value)) for name, value in params.items()}
@@ -243,7 +250,8 @@ def _without_threads(value: Any) -> Any:
         plain = value.clone().set_params(threads=None)
         return None if plain == Training() else plain  # None means the same
     if isinstance(value, RecordsEstimator):
-        return clone(value).set_params(training=_without_threads(value.get_params(deep=False)["training"]))
+        plain = clone(value).set_params(training=_without_threads(value.get_params(deep=False)["training"]))
+        return plain.set_params(artefacts="all") if "artefacts" in value.get_params(deep=False) else plain
     return value
 
 

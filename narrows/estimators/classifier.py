@@ -230,6 +230,13 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         source = self._open(validation[0], reset=False, advice=TRAIN_ON_FINITE)
         return source, self._positions(labels_of(source, validation[1]))
 
+    def take_model(self, model: FittedModel) -> None:
+        n_classes = 0 if model.classes is None else len(model.classes)
+        shapes = {name: array.shape for name, array in model.arrays.items()}
+        if n_classes == 0 or shapes != {"coef": (n_classes, model.n_latent), "intercept": (n_classes,)}:
+            raise ValueError(f"its classes and weights do not belong together: {n_classes} classes, weights {shapes}")
+        super().take_model(model)
+
     def predict_proba(self, X: Data) -> NDArray[np.float64]:
         """Return the probability of each class of ``classes_`` for records (n, *shape), shape (n, n_classes)."""
         check_is_fitted(self)

@@ -24,11 +24,11 @@ from narrows.records import Schema
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["FittedModel", "Kept", "TrainedOn"]
+__all__ = ["HOW_TO_MEASURE", "FittedModel", "Kept", "TrainedOn"]
 
 AnyArtefact = TypeVar("AnyArtefact", bound=Artefact)
 
-_HOW = "In Python, model.measure(X) with the training records X measures what is missing."
+HOW_TO_MEASURE = "In Python, model.measure(X) with the training records X measures what is missing."
 _OLD = {
     "density": "The model was saved by a version that stored no density of codes, and it was not trained with a prior. "
     "Train it again."
@@ -165,7 +165,7 @@ class FittedModel:
     def why_missing(self, name: str) -> str:
         """Return the reason why an artefact is missing, and how to measure it."""
         reason = self.unmeasured.get(name, _OLD.get(name, "The model was saved without it."))
-        return f"The model has no {Artefact.registry[name].title}. {reason.rstrip('.')}. {_HOW}"
+        return f"The model has no {Artefact.registry[name].title}. {reason.rstrip('.')}. {HOW_TO_MEASURE}"
 
     def with_artefact(self, artefact: Artefact) -> Self:
         """Return the model with one more artefact."""

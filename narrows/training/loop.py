@@ -41,11 +41,11 @@ __all__ = ["mean_loss", "train"]
 _LOOK_SECONDS = 0.25  # between two readings of the loss within an epoch
 _SAVE_SECONDS = 30.0  # between two checkpoints
 _VALIDATION_BATCH = 1024
-# A run that keeps its best weights ends when these are older than a share of all epochs and the validation loss is
-# higher by this many nats per value: 0.1 nats is a squared error that is 20 % larger. On all data tried, lasting rises
-# were at least as large, and temporary ones shorter or smaller (`bench/defaults.py`).
-_OLD, _WORSE = 0.2, 0.1
-_FEWEST_SINCE = 5  # epochs
+# A run that keeps its best weights ends when the validation loss of all its last epochs, a share of those planned, is
+# higher than the best one by this many nats per value: 0.1 nats is a squared error that is 20 % larger. One epoch alone
+# may be a spike.
+_LAST, _WORSE = 0.2, 0.1
+_FEWEST_LAST = 5  # epochs
 
 
 def train(
@@ -188,11 +188,12 @@ class _Run:
 
     @property
     def _overfits(self) -> bool:
-        """Whether the best weights are so old, and the last ones so much worse, that training should end."""
-        if self.best.epochs_since < max(_OLD * self.n_epochs, _FEWEST_SINCE):
+        """Whether the last epochs are all so much worse than the best one that training should end."""
+        n_last = max(math.ceil(_LAST * self.n_epochs), _FEWEST_LAST)
+        if self.best.epochs_since < n_last:
             return False
-        loss = self.history[-1].validation_loss
-        return loss is not None and loss > self.best.loss + _WORSE * math.prod(self.learner.shape)
+        losses = [row.validation_loss for row in self.history[-n_last:] if row.validation_loss is not None]
+        return min(losses) > self.best.loss + _WORSE * math.prod(self.learner.shape)
 
     @property
     def _save_is_due(self) -> bool:

@@ -279,6 +279,14 @@ def test_the_network_of_residuals_is_kept_as_well(stop_after, tmp_path, monkeypa
     assert fit(checkpoint=path, resume=True).codec_.blob == fit().codec_.blob
 
 
+def test_what_is_measured_after_the_training_may_be_another(tmp_path):
+    path = tmp_path / "checkpoint"
+    with pytest.raises(KeyboardInterrupt):
+        make().fit(X, checkpoint=path, watcher=StopAt(3, interrupt))
+    resumed = make(artefacts=()).fit(X, checkpoint=path, resume=True)
+    assert outcome(resumed) == outcome(make().fit(X))
+
+
 # Other settings, other data
 
 

@@ -1,6 +1,8 @@
 """A classifier on top of an encoder: scikit-learn's contract, what it learns, what options do, what is refused."""
 
 import inspect
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +14,14 @@ import narrows
 from narrows import Autoencoder, AutoencoderClassifier, Training
 from narrows.cli import main
 from narrows.corruptions import Masking
-from narrows.errors import DataError, InvalidParameterError, OutputExistsError, ShapeMismatchError, UnknownNameError
+from narrows.errors import (
+    DataError,
+    InvalidParameterError,
+    ModelFileError,
+    OutputExistsError,
+    ShapeMismatchError,
+    UnknownNameError,
+)
 from narrows.networks import Dense
 from narrows.training import Adam, Watcher
 from narrows.training.pretraining import LayerWise
@@ -279,6 +288,23 @@ def test_it_is_saved_and_loaded_like_every_model(digits, tmp_path):
     assert (tmp_path / "again").read_bytes() == (tmp_path / "model").read_bytes()
     with pytest.raises(OutputExistsError):
         again.save(tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"arrays": {}}, "its classes and weights do not belong together: 10 classes, weights {}"),
+        ({"classes": np.arange(3)}, "its classes and weights do not belong together: 3 classes"),
+        ({"kind": "detector"}, "its kind is 'detector', and this narrows knows autoencoder, classifier"),
+    ],
+    ids=["no weights", "other classes", "unknown kind"],
+)
+def test_a_file_that_lies_is_refused(change, said, digits, tmp_path):
+    model = classifier().fit(digits[0][:60], narrows.data.open("digits:train").labels[:60])
+    model.model_ = replace(model.model_, **change)
+    model.save(tmp_path / "model")
+    with pytest.raises(ModelFileError, match=re.escape(said)):
+        narrows.load(tmp_path / "model")
 
 
 def test_verbs_that_need_an_autoencoder_refuse_its_file(digits, tmp_path):

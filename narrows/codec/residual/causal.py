@@ -207,7 +207,7 @@ class CausalRun(Run):
         assert n_values == math.prod(model.grid)
         self._seen = [self._seen_by(channel) for channel in range(model.grid[2])]
         self._position = 0
-        # Scales are told of values; a coarse step is so many.
+        # The network outputs scales in units of values. A coarse step is lattice.coarse values wide.
         self._wider = (lattice.coarse**8).bit_length() // 2  # 4 log2, to the nearest; never a half
         size = self._coarse(lattice.highest) - self._coarse(lattice.lowest) + 2 + lattice.has_code * (lattice.step > 1)
         self._window, self._is_whole = min(size, _MOST_WINDOW), size <= _MOST_WINDOW

@@ -135,7 +135,7 @@ class Grid:
         return q, np.zeros(values.shape, np.bool_)
 
     def is_within(self, restored: NDArray[Any], values: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return which floats came back within E; what cannot be told from beyond it counts as beyond."""
+        """Return which restored floats are within E of the values; those that rounding leaves open are not."""
         most, wide = self.max_error, "longdouble"
         if self.dtype.itemsize < 8:  # their differences in binary64 are right but for the last digit
             most, wide = math.nextafter(most, 0), "float64"

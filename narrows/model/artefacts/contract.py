@@ -73,7 +73,7 @@ class Artefact(ABC):
 
         Raises
         ------
-        CannotMeasureError
+        NotMeasuredError
             If this model cannot have the artefact; gives the reason.
         """
 

@@ -9,21 +9,19 @@ from dataclasses import replace
 from narrows.errors import NotMeasuredError, UnmeasuredWarning, levels_to_caller
 from narrows.model.artefacts import ArchiveCodec, Artefact, PrincipalComponents, TrainingRecords
 from narrows.model.comparison import check_against_pca
-from narrows.model.fitted import FittedModel
+from narrows.model.fitted import HOW_TO_MEASURE, FittedModel
 from narrows.numerics.threads import one_blas_thread, one_openmp_thread
 
 __all__ = ["INTERRUPTED", "NOT_ASKED_FOR", "measure"]
 
 INTERRUPTED = "It was interrupted before this was measured."
 NOT_ASKED_FOR = "It was not requested."
-_HOW = "In Python, model.measure(X) with the training records X measures what is missing."
 
 
 def measure(model: FittedModel, records: TrainingRecords, names: Iterable[str]) -> Iterator[FittedModel]:
     """Measure artefacts of a trained model independently; yield the model after each.
 
-    One `UnmeasuredWarning` at the end reports all failures. An artefact that cannot be measured keeps its previous
-    value.
+    One `UnmeasuredWarning` at the end reports all failures. An artefact whose measuring fails keeps its previous value.
     """
     reasons: dict[str, str] = {}
     names = tuple(names)
@@ -48,7 +46,7 @@ def measure(model: FittedModel, records: TrainingRecords, names: Iterable[str]) 
             for name, reason in reasons.items()
         ]
         warnings.warn(
-            " ".join([*said, "The trained model works without it.", _HOW]),
+            " ".join([*said, "The trained model works without it.", HOW_TO_MEASURE]),
             UnmeasuredWarning,
             stacklevel=levels_to_caller(),
         )
