@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from narrows.bottlenecks.contract import Bottleneck, BottleneckModule, Code
+from narrows.bottlenecks.spread import spread
 from narrows.numerics.record_noise import Noise, uniform_like
 from narrows.parts.options import Choice, Real, Whole, option
 
@@ -18,7 +19,6 @@ _LOG_SCALE = 5.0
 _SMALLEST_PROBABILITY = 1e-9
 _FIRST_LOG_SCALE = 0.5
 _FIRST_WEIGHT = 0.15
-_GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 
 NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, -1))
 """Offsets (down, right) of the neighbours that are coded before a position, in the order of the weights."""
@@ -104,10 +104,11 @@ class LogisticPrior(nn.Module):
         self.mean = nn.Parameter(torch.zeros(n_places, n_channels))
         self.log_scale = nn.Parameter(torch.full((n_places, n_channels), _FIRST_LOG_SCALE))
         if n_hidden:
-            self.weights_in = nn.Parameter(_spread(n_channels, n_hidden))
+            self.weights_in = nn.Parameter(spread(n_channels, n_hidden, scale=_FIRST_WEIGHT))
             self.weights_out = nn.Parameter(torch.zeros(n_channels, 2, n_hidden))
             self.bias = nn.Parameter(torch.zeros(n_places, n_hidden))
-            self.weights_near = nn.Parameter(_spread(len(NEIGHBOURS) * n_channels * self.is_map, n_hidden))
+            n_near = len(NEIGHBOURS) * n_channels * self.is_map
+            self.weights_near = nn.Parameter(spread(n_near, n_hidden, scale=_FIRST_WEIGHT))
 
     @property
     def is_map(self) -> bool:
@@ -149,9 +150,3 @@ class LogisticPrior(nn.Module):
         grid = nn.functional.pad(s.reshape(len(s), self.height, self.width, -1), (0, 0, 1, 1, 1, 0))
         near = [grid[:, 1 + y : 1 + y + self.height, 1 + x : 1 + x + self.width] for y, x in NEIGHBOURS]
         return torch.cat(near, -1).flatten(1, 2)
-
-
-def _spread(n_in: int, n_hidden: int) -> Tensor:
-    """Return initial directions (n_in, n_hidden), evenly spread and deterministic."""
-    angles = torch.arange(n_in * n_hidden, dtype=torch.float64) * _GOLDEN_ANGLE
-    return (_FIRST_WEIGHT * angles.cos()).reshape(n_in, n_hidden).to(torch.get_default_dtype())

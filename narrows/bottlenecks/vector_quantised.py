@@ -8,6 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from narrows.bottlenecks.contract import Bottleneck, BottleneckModule, Code
+from narrows.bottlenecks.spread import spread
 from narrows.errors import InvalidParameterError
 from narrows.numerics.record_noise import Noise
 from narrows.parts.options import Real, Whole, option, optional
@@ -22,7 +23,6 @@ _MOST_FAR_APART = 1024  # codewords that are drawn one by one; further ones are 
 _FIRST_DRAW = 16  # candidate vectors of the first batch for each of these codewords
 _DISTANCES = 1 << 22  # computed at a time: 16 MiB
 _IN_USE = 1e-12  # a codeword used less than this is not moved
-_GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 
 
 class VectorQuantised(Bottleneck, name="vector-quantised"):
@@ -99,7 +99,7 @@ class VectorQuantisedModule(BottleneckModule):
         places = shape[1:] if len(shape) == 3 else ()
         self.n_groups, self.n_places = math.prod(shape) // dim // math.prod(places), math.prod(places)
         self.symbols_shape = places if places and self.n_groups == 1 else (self.n_groups, *places)
-        self.register_buffer("codebook", _spread(part.n_codes, dim))  # until the first batch
+        self.register_buffer("codebook", spread(part.n_codes, dim))  # until the first batch
         self.register_buffer("usage", torch.ones(part.n_codes))
         self.register_buffer("sums", self.codebook.clone())
         self.register_buffer("is_started", torch.zeros((), dtype=torch.int64))
@@ -212,9 +212,3 @@ def _draw(n: int, n_drawn: int, generator: Generator, device: torch.device) -> T
 
 def _largest_divisor(n: int, most: int) -> int:
     return max(divisor for divisor in range(1, most + 1) if n % divisor == 0)
-
-
-def _spread(n_codes: int, dim: int) -> Tensor:
-    """Return deterministic initial codewords (n_codes, dim) for use without data."""
-    angles = torch.arange(n_codes * dim, dtype=torch.float64) * _GOLDEN_ANGLE
-    return angles.cos().reshape(n_codes, dim).to(torch.get_default_dtype())

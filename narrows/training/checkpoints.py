@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from narrows.errors import InvalidParameterError, ModelFileError
 from narrows.io.files import write_atomically
+from narrows.training.optimisers import Stepper
 
 __all__ = ["Checkpoint", "State", "pack_optimiser", "unpack_optimiser"]
 
@@ -115,25 +115,17 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(values))  # type: ignore[no-any-return]
 
 
-def pack_optimiser(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return an optimiser's state as tensors named ``optimiser.<index>.<key>``."""
+def pack_optimiser(stepper: Stepper) -> dict[str, Tensor]:
+    """Return what an optimiser remembers as tensors named ``optimiser.<index>.<name>``."""
     return {
-        f"optimiser.{index}.{key}": torch.as_tensor(value)
-        for index, moments in optimiser.state_dict()["state"].items()
-        for key, value in moments.items()
-        if value is not None
+        f"optimiser.{index}.{name}": tensor for index, state in stepper.state.items() for name, tensor in state.items()
     }
 
 
-def unpack_optimiser(optimiser: torch.optim.Optimizer, state: State) -> None:
-    """Restore the optimiser's state with the memory layout of the weights, which fused steps require."""
-    weights = [weight for group in optimiser.param_groups for weight in group["params"]]
-    described = optimiser.state_dict()
-    described["state"] = {}
+def unpack_optimiser(stepper: Stepper, state: State) -> None:
+    """Let an optimiser remember what it did when the checkpoint was written."""
+    by_weight: dict[int, dict[str, Tensor]] = {}
     for name, tensor in state.group("optimiser").items():
         index, key = name.split(".")
-        weight = weights[int(index)]
-        is_like_weight = key != "step" and tensor.shape == weight.shape
-        laid_out = torch.empty_like(weight).copy_(tensor) if is_like_weight else tensor
-        described["state"].setdefault(int(index), {})[key] = laid_out
-    optimiser.load_state_dict(described)
+        by_weight.setdefault(int(index), {})[key] = tensor
+    stepper.restore(by_weight)

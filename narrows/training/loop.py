@@ -149,7 +149,7 @@ class _Run:
         self.stage, self.whole, self.done, self.workers = stage, whole, done, workers
         self.learner, self.records, self.settings = stage.learner, stage.records, stage.settings
         self.seed, self.watcher, self.checkpoint = seed, watcher, checkpoint
-        self.optimiser = self.settings.optimiser.build(self.learner.parameters())
+        self.stepper = self.settings.optimiser.build(self.learner.parameters())
         self.device = self.records.device
         self.n_epochs = self.settings.n_epochs(len(self.records))
         self.n_steps = -(-len(self.records) // self.settings.batch_size)  # per epoch
@@ -221,16 +221,15 @@ class _Run:
 
     def _train_step(self, indices: Tensor) -> None:
         began = 0.0 if self.pace.is_fixed else time.perf_counter()
-        for group in self.optimiser.param_groups:
-            group["lr"] = self._learning_rate(self.step)
+        self.stepper.learning_rate = self._learning_rate(self.step)
         if self.n_shards == 1:
             with openmp_threads(self.pace.n_threads):
                 loss = self.learner.loss(self.records.take(indices), *self.noises).total.mean()
-                self.optimiser.zero_grad(set_to_none=True)
+                self.stepper.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
         else:
             loss = self.shards.backward(indices, self.noises, self.pace.n_threads)
-        self.optimiser.step()
+        self.stepper.step()
         self.losses[self.step] = loss.detach()
         self.pace.record(0.0 if self.pace.is_fixed else time.perf_counter() - began)
 
@@ -335,7 +334,7 @@ class _Run:
         self._check_weights()
         tensors = {f"weights.{name}": tensor for name, tensor in self.whole.state_dict().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.weights.items()}
-        tensors |= pack_optimiser(self.optimiser) | {"losses": self.losses}
+        tensors |= pack_optimiser(self.stepper) | {"losses": self.losses}
         tensors |= {name: noise.get_state() for name, noise in self._named_noises()}
         values = {
             "seed": self.seed,
@@ -358,7 +357,7 @@ class _Run:
         """Continue from the checkpoint, with batches split as before."""
         self._cut(state.values.get("shards", 1))  # older runs have whole batches
         self.whole.load_state_dict(state.group("weights"))
-        unpack_optimiser(self.optimiser, state)
+        unpack_optimiser(self.stepper, state)
         self.losses.copy_(state.tensors["losses"])
         for name, noise in self._named_noises():
             noise.set_state(state.tensors[name])

@@ -1,4 +1,8 @@
-"""Optimisers: the rule that computes a step from a gradient."""
+"""Optimisers: the rule that computes a step from a gradient.
+
+The arithmetic is PyTorch's, by the functions that ``torch.optim``'s classes call. The classes themselves import
+TorchDynamo at the first step, which takes two seconds.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim.adadelta import adadelta
+from torch.optim.adamw import adamw
+from torch.optim.sgd import sgd
 
 from narrows.errors import InvalidParameterError
 from narrows.parts.options import Flag, Real, option
 from narrows.parts.part import Part
 
-__all__ = ["SGD", "Adadelta", "Adam", "Optimiser"]
+__all__ = ["SGD", "Adadelta", "Adam", "Optimiser", "Stepper"]
 
 
 class Optimiser(Part, ABC, axis="optimiser"):
@@ -20,9 +27,68 @@ class Optimiser(Part, ABC, axis="optimiser"):
 
     learning_rate: float = option(Real(0, open_low=True), "learning rate at the peak of the schedule", default=1e-3)
 
+    def build(self, weights: Iterable[nn.Parameter]) -> Stepper:
+        """Return what changes these weights by the rule."""
+        return Stepper(self, weights)
+
     @abstractmethod
-    def build(self, weights: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """Return the optimiser of these weights."""
+    def state(self, weight: Tensor) -> dict[str, Tensor]:
+        """Return what the rule remembers of a weight, before the first step."""
+
+    @abstractmethod
+    def step(
+        self, weights: list[Tensor], gradients: list[Tensor], state: dict[str, list[Tensor]], learning_rate: float
+    ) -> None:
+        """Change weights and state, in place, by one step."""
+
+
+class Stepper:
+    """Changes weights by an optimiser's rule.
+
+    Attributes
+    ----------
+    weights : list of Parameter
+        What is trained. A step passes over weights without a gradient.
+    learning_rate : float
+        Of the next step.
+    state : dict of int to dict of str to Tensor
+        What the rule remembers, by the weight's index and its own names; of weights that took a step.
+    """
+
+    def __init__(self, optimiser: Optimiser, weights: Iterable[nn.Parameter]) -> None:
+        self.optimiser, self.weights = optimiser, list(weights)
+        self.learning_rate = optimiser.learning_rate
+        self.state: dict[int, dict[str, Tensor]] = {}
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for weight in self.weights:
+            weight.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Change the weights by their gradients."""
+        trained = [index for index, weight in enumerate(self.weights) if weight.grad is not None]
+        if not trained:
+            return
+        for index in trained:
+            if index not in self.state:
+                self.state[index] = self.optimiser.state(self.weights[index])
+        states = [self.state[index] for index in trained]
+        self.optimiser.step(
+            [self.weights[index] for index in trained],
+            [gradient for index in trained if (gradient := self.weights[index].grad) is not None],
+            {name: [state[name] for state in states] for name in states[0]},
+            self.learning_rate,
+        )
+
+    def restore(self, state: dict[int, dict[str, Tensor]]) -> None:
+        """Remember what another run's rule did, with the memory layout of the weights, which fused steps require."""
+        self.state = {}
+        for index, saved in state.items():
+            self.state[index] = self.optimiser.state(self.weights[index])
+            for name, tensor in saved.items():
+                self.state[index][name].copy_(tensor)
 
 
 class Adam(Optimiser, name="adam"):
@@ -35,13 +101,22 @@ class Adam(Optimiser, name="adam"):
         Real(0), "share of each weight subtracted per step, multiplied by the learning rate", default=0.0
     )
 
-    def build(self, weights: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(
-            weights,
-            lr=self.learning_rate,
-            betas=(self.beta1, self.beta2),
-            eps=self.epsilon,
+    def state(self, weight: Tensor) -> dict[str, Tensor]:
+        step = torch.zeros((), dtype=torch.float32, device=weight.device)
+        return {"step": step, "exp_avg": torch.zeros_like(weight), "exp_avg_sq": torch.zeros_like(weight)}
+
+    def step(
+        self, weights: list[Tensor], gradients: list[Tensor], state: dict[str, list[Tensor]], learning_rate: float
+    ) -> None:
+        adamw(
+            *(weights, gradients, state["exp_avg"], state["exp_avg_sq"], [], state["step"]),
+            amsgrad=False,
+            beta1=self.beta1,
+            beta2=self.beta2,
+            lr=learning_rate,
             weight_decay=self.weight_decay,
+            eps=self.epsilon,
+            maximize=False,
             fused=True,
         )
 
@@ -59,13 +134,22 @@ class SGD(Optimiser, name="sgd"):
         if self.nesterov and self.momentum == 0:
             raise InvalidParameterError("The 'nesterov' of SGD needs a momentum above 0. Got momentum=0.")
 
-    def build(self, weights: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        return torch.optim.SGD(
+    def state(self, weight: Tensor) -> dict[str, Tensor]:
+        return {"momentum_buffer": torch.zeros_like(weight)} if self.momentum else {}
+
+    def step(
+        self, weights: list[Tensor], gradients: list[Tensor], state: dict[str, list[Tensor]], learning_rate: float
+    ) -> None:
+        sgd(
             weights,
-            lr=self.learning_rate,
-            momentum=self.momentum,
-            nesterov=self.nesterov,
+            gradients,
+            list(state.get("momentum_buffer", ())),
             weight_decay=self.weight_decay,
+            momentum=self.momentum,
+            lr=learning_rate,
+            dampening=0,
+            nesterov=self.nesterov,
+            maximize=False,
             fused=True,
         )
 
@@ -77,5 +161,19 @@ class Adadelta(Optimiser, name="adadelta"):
     rho: float = option(Real(0, 1), "decay of the mean squared gradients and steps", default=0.95)
     epsilon: float = option(Real(0, open_low=True), "added under the roots", default=1e-7)
 
-    def build(self, weights: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        return torch.optim.Adadelta(weights, lr=self.learning_rate, rho=self.rho, eps=self.epsilon, foreach=True)
+    def state(self, weight: Tensor) -> dict[str, Tensor]:
+        step = torch.zeros((), dtype=torch.float32)
+        return {"step": step, "square_avg": torch.zeros_like(weight), "acc_delta": torch.zeros_like(weight)}
+
+    def step(
+        self, weights: list[Tensor], gradients: list[Tensor], state: dict[str, list[Tensor]], learning_rate: float
+    ) -> None:
+        adadelta(
+            *(weights, gradients, state["square_avg"], state["acc_delta"], state["step"]),
+            lr=learning_rate,
+            rho=self.rho,
+            eps=self.epsilon,
+            weight_decay=0,
+            maximize=False,
+            foreach=True,
+        )

@@ -22,7 +22,6 @@ PATIENCE = 60  # seconds
 # when it forks, and has imported what takes seconds. A pause after each epoch lets a signal find the run under way.
 PROGRAMS = """
 import json, os, sys, time
-import torch._dynamo  # which the first optimiser imports
 import narrows.estimators.autoencoder, narrows.cli.train
 from narrows.__main__ import main
 from narrows.cli.watchers import Lines

@@ -24,6 +24,7 @@ from narrows.estimators.recipes import RECIPES
 from narrows.likelihoods import Normal
 from narrows.model.inference import decode, encode_unquantised, to_stored
 from narrows.networks import Convolutional, Dense
+from narrows.training import Adam
 
 pytestmark = pytest.mark.usefixtures("codec_only")
 
@@ -293,7 +294,7 @@ def test_files_are_as_large_as_training_says(request, name, digits, large_digits
     seen, new = (to_symbols(code, np.ones(code.shape[1])) for code in codes)
     prior = copy.deepcopy(chain.bottleneck.prior)
     as_codes = [torch.from_numpy(symbols).float().reshape(-1, *chain.bottleneck.z_shape) for symbols in (seen, new)]
-    optimiser = torch.optim.Adam(prior.parameters(), lr=0.02)
+    optimiser = Adam(learning_rate=0.02).build(prior.parameters())
     for _ in range(100):  # what these small models had no time for
         optimiser.zero_grad()
         prior.nats(as_codes[0]).mean().backward()

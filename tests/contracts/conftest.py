@@ -6,11 +6,13 @@ is tested the day it is imported. Settings are made from what its options allow.
 
 import dataclasses
 import importlib.util
+import inspect
 import sys
 from itertools import chain
 from pathlib import Path
 
 import pytest
+import torch
 
 from narrows.errors import InvalidParameterError
 from narrows.parts.options import Choice, Flag, Many, Real, Whole
@@ -27,8 +29,14 @@ def sibling(name):
 
 
 @pytest.fixture
-def cuda():
-    """Return a fake CUDA device, on which everything in the test happens that is asked to; see fake_device.py."""
+def cuda(request):
+    """Provide a CUDA device: a fake one (see fake_device.py) and then, where there is a GPU, that.
+
+    Returns None for a GPU. Tests that take the fixture as an argument ask what was copied: on the fake one only.
+    """
+    if getattr(request, "param", "fake") == "GPU":
+        yield None
+        return
     with sibling("fake_device").fake_cuda() as device:
         yield device
 
@@ -69,6 +77,9 @@ def one_change(part):
 
 
 def pytest_generate_tests(metafunc):
+    if "cuda" in metafunc.fixturenames and torch.cuda.is_available():
+        asked = "cuda" in inspect.signature(metafunc.function).parameters
+        metafunc.parametrize("cuda", ["fake"] if asked else ["fake", "GPU"], indirect=True)
     axis = getattr(metafunc.module, "AXIS", None)
     kinds = list(axis.registry.values()) if axis is not None else []
     if "part" in metafunc.fixturenames:

@@ -9,6 +9,7 @@ from scipy import stats
 
 from narrows.likelihoods import Bernoulli, Laplace, Likelihood, Normal
 from narrows.networks.activations import activation
+from narrows.training import Adam
 
 AXIS = Likelihood
 SHAPE = (4, 3)
@@ -86,9 +87,9 @@ def test_the_parameters_that_fit_best_have_the_data_as_their_mean(part):
     likelihood = part.build(SHAPE).double()
     x = uniform(1, *SHAPE, seed=2, low=0.2, high=0.8)
     parameters = torch.zeros(parameters_of(likelihood, 1).shape, dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.Adam([parameters], lr=0.1)
+    optimiser = Adam(learning_rate=0.1).build([parameters])
     for step in range(200):
-        optimiser.param_groups[0]["lr"] = 0.1 * (1 - step / 200)
+        optimiser.learning_rate = 0.1 * (1 - step / 200)
         optimiser.zero_grad()
         (-likelihood.log_prob(parameters, x).sum()).backward()
         optimiser.step()
@@ -202,7 +203,7 @@ def test_a_learned_scale_finds_the_spread_of_the_errors(kind):
     errors = (
         likelihood.sample(torch.zeros(200, 50, dtype=torch.float64), noise(0)).detach() * deviation
     )  # spread 1 so far
-    optimiser = torch.optim.Adam(likelihood.parameters(), lr=0.05)
+    optimiser = Adam(learning_rate=0.05).build(likelihood.parameters())
     for _ in range(200):
         optimiser.zero_grad()
         (-likelihood.log_prob(torch.zeros_like(errors), errors).mean()).backward()

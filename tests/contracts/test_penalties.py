@@ -16,6 +16,7 @@ from narrows.networks.activations import ACTIVATIONS
 from narrows.penalties import L1, MMD, Contractive, KLSparsity, Penalty
 from narrows.penalties.contractive import estimated_norm, norm_of_one_layer
 from narrows.penalties.mmd import discrepancy
+from narrows.training import Adam
 
 AXIS = Penalty
 SHAPE = (4, 2)
@@ -243,7 +244,7 @@ def test_mmd_brings_codes_to_the_prior():
     """An encoder whose codes are around 3, with a deviation of 0.2, learns to have them at mean 0 and deviation 1."""
     mean = torch.full((3,), 3.0, dtype=torch.float64, requires_grad=True)
     deviation = torch.full((3,), 0.2, dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.Adam([mean, deviation], lr=0.05)
+    optimiser = Adam(learning_rate=0.05).build([mean, deviation])
     for step in range(200):
         optimiser.zero_grad()
         z = mean + deviation * normal(100, seed=step)

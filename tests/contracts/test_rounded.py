@@ -9,6 +9,7 @@ from scipy import stats
 
 from narrows.bottlenecks import Rounded
 from narrows.bottlenecks.rounded import NEIGHBOURS
+from narrows.training import Adam
 
 SHAPES = [(1,), (5,), (3, 4, 2), (2, 1, 3), (2, 3, 1)]
 PRIORS = ["independent", "autoregressive"]
@@ -161,7 +162,7 @@ def test_training_the_prior_finds_the_distribution():
     bits = {}
     for prior in PRIORS:
         bottleneck = Rounded(prior=prior, n_hidden=4).build((2,)).double()
-        optimiser = torch.optim.Adam(bottleneck.parameters(), lr=0.05)
+        optimiser = Adam(learning_rate=0.05).build(bottleneck.parameters())
         for _ in range(150):
             optimiser.zero_grad()
             bottleneck(h).cost.mean().backward()
