@@ -145,13 +145,13 @@ def _fitted(model: Autoencoder | str | os.PathLike[str]) -> Autoencoder:
 
 def _symbols(fitted: Autoencoder, records: NDArray[Any], quality: int) -> NDArray[np.int32]:
     """Return the symbols of records, as `Autoencoder.quantise` does; what is not finite counts as 0."""
-    from narrows.codec.freezing.calibration import to_symbols
+    from narrows.codec.operating_point import to_symbols
     from narrows.model.artefacts import ArchiveCodec
-    from narrows.model.inference import encode_unquantised
+    from narrows.model.inference import encode_continuous
 
     if records.dtype.kind == "f" and not np.isfinite(records).all():
         records = np.where(np.isfinite(records), records, np.zeros((), records.dtype))
-    return to_symbols(encode_unquantised(fitted.chain_, records), fitted.model_.artefact(ArchiveCodec).steps(quality))
+    return to_symbols(encode_continuous(fitted.chain_, records), fitted.model_.artefact(ArchiveCodec).steps(quality))
 
 
 def _smallest(fitted: Autoencoder, source: Source, tiling: Tiling | None, bound: float) -> int:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from narrows.bottlenecks.diagonal_normal import DiagonalNormal
+from narrows.bottlenecks.quantisation import Distortion, Quantisation, by_sensitivity
 from narrows.numerics.record_noise import Noise
 from narrows.parts.part import Part
 
@@ -61,8 +66,8 @@ class BottleneckModule(nn.Module, ABC):
         self.h_shape, self.z_shape = h_shape, z_shape
 
     @property
-    def n_numbers(self) -> int:
-        """The number of symbols, or numbers, of the code of one record."""
+    def n_symbols(self) -> int:
+        """The number of numbers, or of symbols, in the code of one record."""
         return math.prod(self.z_shape)
 
     @abstractmethod
@@ -81,17 +86,49 @@ class BottleneckModule(nn.Module, ABC):
         """Return the distribution of the codes, given h (n, *h_shape); None if codes are not draws."""
         return None
 
-    def nearest_code(self, z: Tensor) -> Tensor:
+    def project(self, z: Tensor) -> Tensor:
         """Return the nearest possible codes to z (n, *z_shape); for most bottlenecks that is z."""
         return z
 
-    def unquantised(self, h: Tensor) -> Tensor:
-        """Return the code before any rounding, (n, *z_shape), which the codec quantises.
+    def continuous_code(self, h: Tensor) -> Tensor:
+        """Return the code before any rounding, (n, ...), which archives keep as whole numbers.
 
         A bottleneck that chooses from a list of codes returns its symbols (n, ...) as floats.
         """
         z: Tensor = self(h).z
         return z
+
+    def continuous_to_z(self, code: Tensor) -> Tensor:
+        """Return the decoder's input (n, *z_shape) for what `continuous_code` returned."""
+        return code
+
+    def symbols_to_z(self, symbols: Tensor) -> Tensor:
+        """Return the codes (n, *z_shape) with these symbols (n, ...); by default the symbols are the code's numbers."""
+        return symbols.to(torch.get_default_dtype())
+
+    def quantisations(self, codes: NDArray[np.float64], distortion: Distortion) -> list[Quantisation]:
+        """Return ways to write the code as whole numbers, from coarse to fine.
+
+        By default each number gets steps by how much it matters, in ten degrees of fineness.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n, n_symbols)
+            `continuous_code` of training records.
+        distortion : Distortion
+            What the decoder makes of changes in the codes of some of them.
+        """
+        return by_sensitivity(codes, distortion)
+
+    def metrics(self, codes: Callable[[], NDArray[np.float64]]) -> dict[str, float]:
+        """Return further metrics of records, by name; most bottlenecks have none.
+
+        Parameters
+        ----------
+        codes : callable
+            Returns `continuous_code` of the records, (n, n_symbols).
+        """
+        return {}
 
 
 class Bottleneck(Part, ABC, axis="bottleneck"):

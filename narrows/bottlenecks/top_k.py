@@ -54,7 +54,7 @@ class _TopKModule(BottleneckModule):
         z = torch.zeros_like(flat).scatter(1, where, largest)
         return Code(z=z.reshape(h.shape), cost=h.new_zeros(len(h)))
 
-    def nearest_code(self, z: Tensor) -> Tensor:
+    def project(self, z: Tensor) -> Tensor:
         flat = z.flatten(1)
         where = flat.abs().topk(self.k, dim=1).indices
         return torch.zeros_like(flat).scatter(1, where, flat.gather(1, where)).reshape(z.shape)

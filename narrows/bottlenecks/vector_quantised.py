@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
 from narrows.bottlenecks.contract import Bottleneck, BottleneckModule, Code
+from narrows.bottlenecks.quantisation import Distortion, Lookup, Quantisation
 from narrows.bottlenecks.spread import spread
+from narrows.codec.entropy_models import Context, EntropyModel, Independent
+from narrows.codec.operating_point import to_symbols
+from narrows.codec.rans import MAX_PRECISION
 from narrows.errors import InvalidParameterError
+from narrows.numerics.randomness import Stream, rng
 from narrows.numerics.record_noise import Noise
 from narrows.parts.options import Real, Whole, option, optional
 
@@ -23,6 +31,9 @@ _MOST_FAR_APART = 1024  # codewords that are drawn one by one; further ones are 
 _FIRST_DRAW = 16  # candidate vectors of the first batch for each of these codewords
 _DISTANCES = 1 << 22  # computed at a time: 16 MiB
 _IN_USE = 1e-12  # a codeword used less than this is not moved
+_PRECISION = 12
+_HELD_OUT = 5  # one record of so many, to compare tables on
+_MOST_CODES_IN_CONTEXT = 1024  # of more, a file could hold too few tables for the neighbours to choose from
 
 
 class VectorQuantised(Bottleneck, name="vector-quantised"):
@@ -106,7 +117,7 @@ class VectorQuantisedModule(BottleneckModule):
         self._is_known_to_be_started = False  # avoids waiting for the device
 
     @property
-    def n_numbers(self) -> int:
+    def n_symbols(self) -> int:
         return math.prod(self.symbols_shape)
 
     def forward(self, h: Tensor, generator: Noise | None = None) -> Code:
@@ -123,15 +134,60 @@ class VectorQuantisedModule(BottleneckModule):
         symbols = indices.view(len(h), *self.symbols_shape)
         return Code(z + (h - h.detach()), cost, symbols)  # equals z to the bit, with the gradient of h
 
-    def nearest_code(self, z: Tensor) -> Tensor:
+    def project(self, z: Tensor) -> Tensor:
         return self.symbols_to_z(self._nearest(self._to_vectors(z)))
 
-    def unquantised(self, h: Tensor) -> Tensor:
+    def continuous_code(self, h: Tensor) -> Tensor:
         """Return the indices (n, *symbols_shape) as floats, since the code has no finer steps."""
         return self._nearest(self._to_vectors(h)).view(len(h), *self.symbols_shape).to(h.dtype)
 
+    def continuous_to_z(self, code: Tensor) -> Tensor:
+        return self.symbols_to_z(code.long())
+
     def symbols_to_z(self, symbols: Tensor) -> Tensor:
         return self._to_code(nn.functional.embedding(symbols.reshape(-1), self.codebook))
+
+    def quantisations(self, codes: NDArray[np.float64], distortion: Distortion) -> list[Quantisation]:
+        """Return the indices as they are."""
+        steps = np.ones(codes.shape[1])
+        entropy = self._count(to_symbols(codes, steps))
+        codebook = self.codebook.detach().double().cpu().numpy()
+        return [Lookup(steps=steps, entropy=entropy, codebook=codebook, vectors=(self.n_groups, self.n_places))]
+
+    def metrics(self, codes: Callable[[], NDArray[np.float64]]) -> dict[str, float]:
+        """Measure how much of the codebook is used.
+
+        ``codebook_perplexity`` is exp(−Σ_k p_k log p_k) with p_k the share of all vectors that choose codeword k, an
+        effective number of codewords; ``codewords_in_use`` is how many codewords are chosen.
+        """
+        counts = np.bincount(codes().astype(np.int64).ravel())
+        p = counts[counts > 0] / counts.sum()
+        return {"codebook_perplexity": math.exp(-float((p * np.log(p)).sum())), "codewords_in_use": len(p)}
+
+    def _count(self, symbols: NDArray[np.int32]) -> EntropyModel:
+        """Return tables counted on the indices (n, n_symbols) of training records: one for each, or by neighbours.
+
+        Whichever says a fifth of the records in fewer bits when counted on the others; then it is counted on all. On
+        records that they are counted on the more tables look the better.
+        """
+        n_codes = len(self.codebook)
+        # As many values as a table has without making any of them rare.
+        precision = min(max(_PRECISION, (n_codes - 1).bit_length() + 2), MAX_PRECISION)
+
+        def alone(symbols: NDArray[np.int32]) -> EntropyModel:
+            return Independent.fit(symbols, precision=precision)
+
+        def by_context(symbols: NDArray[np.int32]) -> EntropyModel:
+            *groups, height, width = (1, *self.symbols_shape)
+            return Context.fit(symbols, (groups[-1], height, width), n_codes, precision=precision)
+
+        if self.n_places == 1 or n_codes > _MOST_CODES_IN_CONTEXT or len(symbols) < _HELD_OUT:
+            return alone(symbols)
+        # Drawn, for records may take turns; by the same numbers each time.
+        order = rng(0, Stream.CODEC_HELD_OUT).permutation(len(symbols))
+        held_out, counted = np.split(symbols[order], [len(symbols) // _HELD_OUT])
+        best = min(by_context, alone, key=lambda count: float(count(counted).bits(held_out).mean()))
+        return best(symbols)
 
     def _to_vectors(self, h: Tensor) -> Tensor:
         """Return the vectors of codes (n, *z_shape), one record's after the other's: (n · groups · places, dim)."""

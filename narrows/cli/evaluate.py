@@ -81,7 +81,7 @@ def evaluate(
     size = f"{shape_text(source.shape)} values"
     print_lines(
         f"{source.name}: {count(len(source), 'record')} of {size}, "
-        f"each encoded as {count(loaded.chain_.bottleneck.n_numbers, 'number')} and decoded",
+        f"each encoded as {count(loaded.chain_.bottleneck.n_symbols, 'number')} and decoded",
         "",
         *metric_lines(metrics, loaded),
     )

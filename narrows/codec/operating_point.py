@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.codec.entropy_models import EntropyModel
+from narrows.codec.entropy_models import MAX_SYMBOL, EntropyModel
 from narrows.codec.program import Program
 
-__all__ = ["OperatingPoint"]
+__all__ = ["OperatingPoint", "to_symbols"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,3 +51,13 @@ class OperatingPoint:
 
 def _are_steps(steps: NDArray[Any], n: int) -> bool:
     return steps.shape == (n,) and steps.dtype == np.float64 and bool((steps > 0).all() and np.isfinite(steps).all())
+
+
+def to_symbols(codes: NDArray[np.floating[Any]], steps: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Return the whole numbers of steps nearest to codes (n, n_symbols), within ±32,767; 0 where a code is none.
+
+    Records far beyond the training data can overflow the encoder: such codes are infinite, or not even that.
+    """
+    with np.errstate(over="ignore"):
+        symbols = np.nan_to_num(np.rint(codes / steps), copy=False)
+    return np.clip(symbols, -MAX_SYMBOL, MAX_SYMBOL, out=symbols).astype(np.int32)

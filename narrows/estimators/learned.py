@@ -13,7 +13,7 @@ from narrows.estimators.base import Data, RecordsEstimator
 from narrows.model.artefacts import ArchiveCodec, LatentDensity, PrincipalComponents
 from narrows.model.comparison import Comparison
 from narrows.model.fitted import Kept
-from narrows.model.inference import encode_unquantised
+from narrows.model.inference import encode_continuous
 
 if TYPE_CHECKING:
     from narrows.codec.frozen import FrozenCodec
@@ -99,8 +99,8 @@ class LearnedAttributes(RecordsEstimator):
         InvalidParameterError
             If the model has no such quality.
         """
-        from narrows.codec.freezing.calibration import to_symbols
+        from narrows.codec.operating_point import to_symbols
 
         check_is_fitted(self)
         steps = self.model_.artefact(ArchiveCodec).steps(quality)
-        return to_symbols(encode_unquantised(self.chain_, self._open(X, reset=False).values), steps)
+        return to_symbols(encode_continuous(self.chain_, self._open(X, reset=False).values), steps)

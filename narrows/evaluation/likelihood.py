@@ -69,7 +69,7 @@ def bounds(
     """
     size = batch_size(chain.shape, _BATCH)
     totals = {"reconstruction": 0.0, "kl": 0.0, "nll": 0.0}
-    means, is_probability = [], chain.parts.likelihood.name == "bernoulli"
+    means, is_probability = [], True
     for start in range(0, len(values), size):
         batch = torch.from_numpy(values[start : start + size].copy()).to(chain.device)
         chain.check_support(batch)
@@ -87,7 +87,7 @@ def bounds(
             at_a_time = max(1, size // len(x))
             totals["nll"] -= _total(_log_likelihood(log_p, posterior, importance_samples, noise, at_a_time=at_a_time))
         means.append(posterior.mean.flatten(1))
-        is_probability = is_probability and bool(((x == 0) | (x == 1)).all())
+        is_probability = is_probability and chain.likelihood.is_probability_of(x)
     n = len(values)
     reconstruction, kl, nll = (total / n for total in totals.values())
     best = nll if importance_samples else reconstruction + kl

@@ -10,13 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 import narrows.data
-from narrows.bottlenecks.vector_quantised import VectorQuantisedModule
 from narrows.errors import InvalidParameterError, ShapeMismatchError
 from narrows.estimators.autoencoder import Autoencoder, Data
-from narrows.evaluation.codebook import codebook_use
 from narrows.evaluation.likelihood import bounds
 from narrows.model.comparison import warn_if_worse
-from narrows.model.inference import mean_total, noise_of, reconstruct
+from narrows.model.inference import encode_continuous, mean_total, noise_of, reconstruct
 from narrows.numerics.batches import batch_size
 from narrows.parts.options import Whole, check
 
@@ -63,8 +61,8 @@ def evaluate(
     -------
     metrics : dict
         The metrics of `narrows.evaluation.report.METRICS`, with those of `narrows.evaluation.likelihood` for
-        variational models and of `narrows.evaluation.codebook` for vector-quantised ones. None if a metric is not
-        defined for the data, and for PCA if the model has none.
+        variational models and those of the bottleneck (`BottleneckModule.metrics`). None if a metric is not defined
+        for the data, and for PCA if the model has none.
 
     Raises
     ------
@@ -137,12 +135,8 @@ def evaluate(
             if is_variational
             else {}
         ),
-        **(codebook_use(model.chain_, source.values, classes) if _is_vector_quantised(model) else {}),
+        **model.chain_.bottleneck.metrics(lambda: encode_continuous(model.chain_, source.values, classes)),
     }
-
-
-def _is_vector_quantised(model: Autoencoder) -> bool:
-    return isinstance(model.chain_.bottleneck, VectorQuantisedModule)
 
 
 def _cross_entropy(x: NDArray[np.float64], x_hat: NDArray[np.float64]) -> float:

@@ -49,6 +49,10 @@ class LikelihoodModule(nn.Module, ABC):
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Return log p(x | z) of each record, shape (n,), in nats; normalised over all ``x``."""
 
+    def is_probability_of(self, x: Tensor) -> bool:
+        """Return whether `log_prob` of observations x (n, *shape) is a probability, not a density."""
+        return False
+
     @abstractmethod
     def mean(self, parameters: Tensor) -> Tensor:
         """Return the distribution's mean, shape (n, *shape): the reconstruction."""

@@ -24,10 +24,10 @@ __all__ = [
     "decode",
     "draw",
     "encode",
-    "encode_unquantised",
+    "encode_continuous",
     "mean_total",
-    "nearest_codes",
     "noise_of",
+    "project_codes",
     "reconstruct",
     "returned_dtype",
     "to_stored",
@@ -57,7 +57,7 @@ def encode(
     return codes if values.dtype == np.float64 else codes.astype(np.float32, copy=False)
 
 
-def encode_unquantised(chain: Chain, values: NDArray[Any], labels: Labels = None) -> NDArray[np.float64]:
+def encode_continuous(chain: Chain, values: NDArray[Any], labels: Labels = None) -> NDArray[np.float64]:
     """Return the flat codes (n, n_latent) of records (n, *shape) before any rounding by the bottleneck.
 
     For vector-quantised codes: the indices, shape (n, n_symbols).
@@ -66,7 +66,7 @@ def encode_unquantised(chain: Chain, values: NDArray[Any], labels: Labels = None
 
     def codes_of(batch: Tensor, labels: Tensor | None = None) -> Tensor:
         h = chain.encoder(chain.prepare(batch), chain.condition(labels))
-        return chain.bottleneck.unquantised(h).flatten(1)
+        return chain.bottleneck.continuous_code(h).flatten(1)
 
     return _map(codes_of, chain, values, labels).astype(np.float64)
 
@@ -98,10 +98,10 @@ def draw(chain: Chain, codes: NDArray[Any], labels: Labels = None, *, noise: Gen
     return _map(drawn, chain, codes, labels, noise=noise)
 
 
-def nearest_codes(chain: Chain, codes: NDArray[Any]) -> NDArray[Any]:
+def project_codes(chain: Chain, codes: NDArray[Any]) -> NDArray[Any]:
     """Return flat codes (n, n_latent), each replaced by the nearest code that the bottleneck can produce."""
     chain = _in_precision_of(codes, chain)
-    return _map(lambda batch: chain.bottleneck.nearest_code(_to_z(chain, batch)).flatten(1), chain, codes)
+    return _map(lambda batch: chain.bottleneck.project(_to_z(chain, batch)).flatten(1), chain, codes)
 
 
 def reconstruct(

@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 from narrows.errors import InvalidParameterError
 from narrows.model.artefacts import LatentDensity
 from narrows.model.fitted import FittedModel
-from narrows.model.inference import decode, draw, nearest_codes, noise_of, returned_dtype, to_stored
+from narrows.model.inference import decode, draw, noise_of, project_codes, returned_dtype, to_stored
 from narrows.numerics.randomness import Stream, rng
 from narrows.parts.options import Choice, Whole, check
 
@@ -70,4 +70,4 @@ def records_of(
 def possible_codes(model: FittedModel, codes: NDArray[np.float64]) -> NDArray[Any]:
     """Return the nearest codes (n, n_latent) that the bottleneck can produce, in the dtype of the encoder."""
     dtype = np.float64 if model.schema.dtype == np.float64 else np.float32
-    return nearest_codes(model.chain, codes.astype(dtype, copy=False))
+    return project_codes(model.chain, codes.astype(dtype, copy=False))

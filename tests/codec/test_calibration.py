@@ -12,17 +12,18 @@ from torch import nn
 import narrows
 from narrows.archive.quality import choose_quality
 from narrows.bottlenecks import Plain
-from narrows.bottlenecks.rounded import LogisticPrior
+from narrows.bottlenecks.logistic_prior import LogisticPrior
 from narrows.bottlenecks.vector_quantised import VectorQuantisedModule
 from narrows.chain import Chain, Parts
 from narrows.codec.entropy_models import MAX_SYMBOL, Autoregressive, Independent
-from narrows.codec.freezing.calibration import _gains, freeze, psnr_db, to_symbols
-from narrows.codec.freezing.priors import freeze_prior
+from narrows.codec.freezing.calibration import freeze
+from narrows.codec.freezing.distortion import MeasuredDistortion, psnr_db
 from narrows.codec.freezing.translation import TRANSLATIONS
+from narrows.codec.operating_point import to_symbols
 from narrows.errors import InvalidParameterError, NotFreezableError
 from narrows.estimators.recipes import RECIPES
 from narrows.likelihoods import Normal
-from narrows.model.inference import decode, encode_unquantised, to_stored
+from narrows.model.inference import decode, encode_continuous, to_stored
 from narrows.networks import Convolutional, Dense
 from narrows.training import Adam
 
@@ -120,7 +121,8 @@ def test_numbers_that_matter_more_get_finer_steps():
     chain = linear_chain(gains)
     records = np.random.default_rng(0).normal(size=(2000, 4)).astype(np.float32)
     codes = 0.9 * records / gains
-    np.testing.assert_allclose(_gains(chain, torch.from_numpy(codes[:256]).float()), gains**2, rtol=0.15)
+    distortion = MeasuredDistortion(chain, torch.from_numpy(codes).float(), records)
+    np.testing.assert_allclose(distortion.gains(), gains**2, rtol=0.15)
     codec = freeze(chain, records, peak=6.0)
     assert len(codec.qualities) > 4
     for position, quality in enumerate(codec.qualities):
@@ -257,7 +259,7 @@ def prior_of(shape, n_hidden=5, seed=0):
 def test_the_predictor_in_whole_numbers_agrees_with_the_prior(shape, step):
     prior = prior_of(shape)
     symbols = np.random.default_rng(0).integers(-4, 5, (200, math.prod(shape))).astype(np.int32)
-    model = freeze_prior(prior, symbols, step)
+    model = prior.freeze(symbols, step)
     assert isinstance(model, Autoregressive)
     with torch.no_grad():
         mean, log_scale = prior.moments(torch.from_numpy(symbols * step).reshape(-1, *shape))
@@ -290,7 +292,7 @@ def test_files_are_as_large_as_training_says(request, name, digits, large_digits
     """On test data: the tables' bits against the nats of the training loss, and the bytes against the bits."""
     model = request.getfixturevalue(name)
     chain, (train, test) = model.chain_, large_digits if name == "map_model" else digits
-    codes = [encode_unquantised(chain, records) for records in (train, test)]
+    codes = [encode_continuous(chain, records) for records in (train, test)]
     seen, new = (to_symbols(code, np.ones(code.shape[1])) for code in codes)
     prior = copy.deepcopy(chain.bottleneck.prior)
     as_codes = [torch.from_numpy(symbols).float().reshape(-1, *chain.bottleneck.z_shape) for symbols in (seen, new)]
@@ -300,7 +302,7 @@ def test_files_are_as_large_as_training_says(request, name, digits, large_digits
         prior.nats(as_codes[0]).mean().backward()
         optimiser.step()
     promised = float(prior.nats(as_codes[1]).detach().mean()) / math.log(2)
-    entropy = freeze_prior(prior, seen)
+    entropy = prior.freeze(seen)
     assert entropy.bits(new).mean() == pytest.approx(promised, rel=0.04)
     coded = entropy.encode(new)
     assert 8 * coded.n_bytes < 1.01 * entropy.bits(new).sum() + 8 * 16
@@ -313,11 +315,11 @@ def test_counting_makes_tables_better_than_the_prior_not_worse(request, name, di
     model = request.getfixturevalue(name)
     train, test = large_digits if name == "map_model" else digits
     prior, shape = model.chain_.bottleneck.prior, model.chain_.bottleneck.z_shape
-    codes = [encode_unquantised(model.chain_, records) for records in (train, test)]
+    codes = [encode_continuous(model.chain_, records) for records in (train, test)]
     for step in (0.5, 1.0, 2.0):
         seen, new = (to_symbols(code, np.full(code.shape[1], step)) for code in codes)
         promised = nats_in_numpy(prior, new, shape, step).mean() / math.log(2)
-        assert freeze_prior(prior, seen, step).bits(new).mean() < 1.02 * promised
+        assert prior.freeze(seen, step).bits(new).mean() < 1.02 * promised
 
 
 def test_a_prior_that_knows_nothing_of_the_others_is_counted(digits):

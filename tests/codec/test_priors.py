@@ -5,10 +5,15 @@ import pytest
 
 from narrows.bottlenecks import VectorQuantised
 from narrows.codec.entropy_models import Context, Independent
-from narrows.codec.freezing.priors import freeze_indices
 
 N_CODES = 64
 SHARES = np.random.default_rng(1).dirichlet(np.full(N_CODES, 0.5))
+
+
+def frozen(bottleneck, symbols):
+    """Return the entropy model that a bottleneck proposes for indices."""
+    (only,) = bottleneck.quantisations(symbols.astype(np.float64), distortion=None)
+    return only.entropy
 
 
 def independent(rng, n, shape):
@@ -30,7 +35,7 @@ def test_indices_get_the_tables_that_say_unseen_records_in_fewer_bits(code, symb
     bottleneck = VectorQuantised(n_codes=N_CODES, dim=4).build(code)
     train, test = draw(rng, 1000, symbols), draw(rng, 1000, symbols)
     shape = (1, *symbols)[-3:]
-    chosen = freeze_indices(bottleneck, train)
+    chosen = frozen(bottleneck, train)
     counted = {"alone": Independent.fit(train), "by context": Context.fit(train, shape, N_CODES)}
     assert type(chosen) is best
     bits = {name: model.bits(test).mean() for name, model in counted.items()}
@@ -41,5 +46,5 @@ def test_indices_get_the_tables_that_say_unseen_records_in_fewer_bits(code, symb
 def test_a_handful_of_records_will_do(n, rng):
     bottleneck = VectorQuantised(n_codes=N_CODES).build((4, 7, 7))
     symbols = independent(rng, n, (7, 7))
-    frozen = freeze_indices(bottleneck, symbols)
-    np.testing.assert_array_equal(frozen.decode(frozen.encode(symbols), n), symbols)
+    entropy = frozen(bottleneck, symbols)
+    np.testing.assert_array_equal(entropy.decode(entropy.encode(symbols), n), symbols)

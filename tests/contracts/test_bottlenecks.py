@@ -24,9 +24,9 @@ def check_bottleneck(part, z_shape):
     assert h.grad is not None
     assert bool(h.grad.isfinite().all())
     # Of codewords that are all but the same, rounding may choose another.
-    torch.testing.assert_close(bottleneck.nearest_code(code.z), code.z, atol=1e-3, rtol=0)
-    possible = bottleneck.nearest_code(torch.randn(6, *z_shape, generator=torch.Generator().manual_seed(1)))
-    torch.testing.assert_close(bottleneck.nearest_code(possible), possible, atol=1e-3, rtol=0)
+    torch.testing.assert_close(bottleneck.project(code.z), code.z, atol=1e-3, rtol=0)
+    possible = bottleneck.project(torch.randn(6, *z_shape, generator=torch.Generator().manual_seed(1)))
+    torch.testing.assert_close(bottleneck.project(possible), possible, atol=1e-3, rtol=0)
     if code.symbols is not None:
         assert not code.symbols.is_floating_point()
         assert len(code.symbols) == 6

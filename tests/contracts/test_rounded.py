@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 from narrows.bottlenecks import Rounded
-from narrows.bottlenecks.rounded import NEIGHBOURS
+from narrows.codec.entropy_models.predictor import NEIGHBOURS
 from narrows.training import Adam
 
 SHAPES = [(1,), (5,), (3, 4, 2), (2, 1, 3), (2, 3, 1)]
@@ -96,7 +96,7 @@ def test_only_a_generator_makes_noise(prior):
     assert float(off.abs().max()) <= 0.5
     assert float(off.mean()) == pytest.approx(0, abs=0.01)
     assert float(off.var()) == pytest.approx(1 / 12, rel=0.03)
-    assert torch.equal(bottleneck.unquantised(h), h)
+    assert torch.equal(bottleneck.continuous_code(h), h)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

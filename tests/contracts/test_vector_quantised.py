@@ -14,7 +14,7 @@ from narrows.archive import verify
 from narrows.bottlenecks import VectorQuantised
 from narrows.codec import FrozenCodec
 from narrows.errors import InvalidParameterError, TrainingDivergedError
-from narrows.model.inference import encode_unquantised
+from narrows.model.inference import encode_continuous
 from narrows.networks import Dense, Strided
 from narrows.training import Adam, Watcher
 
@@ -60,9 +60,9 @@ def test_codes_are_the_nearest_codewords_and_symbols_their_numbers(shape):
     np.testing.assert_array_equal(code.symbols.numpy().ravel(), nearest)
     np.testing.assert_array_equal(vectors_of(code.z, dim), codebook[nearest])
     assert code.symbols.shape == (10, *bottleneck.symbols_shape)
-    assert bottleneck.n_numbers == n_vectors == math.prod(bottleneck.symbols_shape)
+    assert bottleneck.n_symbols == n_vectors == math.prod(bottleneck.symbols_shape)
     assert torch.equal(bottleneck.symbols_to_z(code.symbols), code.z)
-    assert torch.equal(bottleneck.unquantised(h), code.symbols.double())
+    assert torch.equal(bottleneck.continuous_code(h), code.symbols.double())
     distances = np.square(h.numpy() - code.z.detach().numpy()).reshape(10, -1).sum(1)
     np.testing.assert_allclose(code.cost, 0.25 * distances, rtol=1e-12)
 
@@ -280,10 +280,10 @@ def test_archives_keep_the_indices_and_restore_what_the_model_does(fitted, digit
     name, model = fitted
     codec = model.codec_
     assert len(codec.qualities) == 1
-    assert codec.n_symbols == N_SYMBOLS[name] == model.chain_.bottleneck.n_numbers
+    assert codec.n_symbols == N_SYMBOLS[name] == model.chain_.bottleneck.n_symbols
     symbols = model.quantise(digits[1])
     assert symbols.shape == (360, N_SYMBOLS[name])
-    np.testing.assert_array_equal(symbols, encode_unquantised(model.chain_, digits[1]))
+    np.testing.assert_array_equal(symbols, encode_continuous(model.chain_, digits[1]))
     assert 0 <= symbols.min() <= symbols.max() < 16
     narrows.compress(digits[1], tmp_path / "a.narrows", model=model)
     restored = narrows.restore(tmp_path / "a.narrows", model=model)

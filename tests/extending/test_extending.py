@@ -11,6 +11,7 @@ from click.testing import CliRunner
 import narrows
 import narrows.data
 from narrows import Autoencoder, Training
+from narrows.bottlenecks import Bottleneck
 from narrows.cli import VERBS, main
 from narrows.model.artefacts import Artefact
 from narrows.networks import Network
@@ -24,7 +25,7 @@ FILES = sorted(path for path in HERE.glob("*.py") if not path.name.startswith(("
 @pytest.fixture
 def add(monkeypatch):
     """Return what imports a file of this folder; what it registers is forgotten after the test."""
-    for axis in (Network, Penalty, Artefact):
+    for axis in (Network, Bottleneck, Penalty, Artefact):
         monkeypatch.setattr(axis, "registry", dict(axis.registry))
 
     def add(name):
@@ -59,6 +60,21 @@ def test_a_network(add, x, tmp_path):
     assert narrows.load(tmp_path / "model").chain_.parts.network.width == 64
     narrows.compress(x, tmp_path / "x.narrows", model=model)
     assert narrows.restore(tmp_path / "x.narrows", model=model).shape == x.shape
+
+
+def test_a_bottleneck(add, x, tmp_path):
+    add("fsq")
+    training = Training(epochs=20, batch_size=20)
+    model = Autoencoder(8, bottleneck="fsq", training=training, random_state=0).fit(x)
+    assert narrows.evaluate(model, x)["mse"] < np.var(x / 255)
+    symbols = model.quantise(x)
+    np.testing.assert_array_equal(symbols, model.transform(x))
+    assert np.abs(symbols).max() == 3
+    model.save(tmp_path / "model")
+    summary = narrows.compress(x, tmp_path / "x.narrows", model=narrows.load(tmp_path / "model"))
+    assert summary.n_bytes < len(x) * 8 * np.log2(7) / 8 + 600, "at most 7 levels for each number"
+    restored = narrows.restore(tmp_path / "x.narrows", model=model)
+    assert np.abs(restored.astype(int) - model.reconstruct(x)).max() <= 2
 
 
 def test_a_penalty(add, x):

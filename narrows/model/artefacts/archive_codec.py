@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
@@ -45,6 +46,11 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
     @classmethod
     def measure(cls, model: FittedModel, records: TrainingRecords) -> Self:
         return cls.freeze(model.chain, records.unlabelled, model.range, model.seed, _freeze_residual(model))
+
+    def attach(self, model: FittedModel) -> FittedModel:
+        """Return the model with this codec, which contains the network of residuals from now on."""
+        model = super().attach(model)
+        return model if self.why_not is not None else replace(model, residual=None)
 
     def to_tensors(self) -> dict[str, NDArray[Any]]:
         return {} if self.why_not is not None else {"frozen": np.frombuffer(self.codec.blob, np.uint8)}

@@ -77,6 +77,13 @@ class Artefact(ABC):
             If this model cannot have the artefact; gives the reason.
         """
 
+    def attach(self, model: FittedModel) -> FittedModel:
+        """Return the model with this artefact."""
+        return model.with_artefact(self)
+
+    def check(self, model: FittedModel, records: TrainingRecords) -> None:  # noqa: B027  most have nothing to warn of
+        """Warn of what this artefact shows about the model, once all artefacts are measured."""
+
     @abstractmethod
     def to_tensors(self) -> dict[str, NDArray[Any]]:
         """Return the arrays to store in a model file, by unique names: ``"name.array"``."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from narrows.errors import NotMeasuredError, UnmeasuredWarning, levels_to_caller
-from narrows.model.artefacts import ArchiveCodec, Artefact, PrincipalComponents, TrainingRecords
-from narrows.model.comparison import check_against_pca
+from narrows.model.artefacts import Artefact, TrainingRecords
 from narrows.model.fitted import HOW_TO_MEASURE, FittedModel
 from narrows.numerics.threads import one_blas_thread, one_openmp_thread
 
@@ -36,9 +34,7 @@ def measure(model: FittedModel, records: TrainingRecords, names: Iterable[str]) 
             if not model.has(kind.name):
                 model = model.without_artefact(kind.name, reasons[kind.name])
         else:
-            model = model.with_artefact(artefact)
-            if isinstance(artefact, ArchiveCodec) and artefact.why_not is None:
-                model = replace(model, residual=None)  # the codec now contains the network of residuals
+            model = artefact.attach(model)
         yield model
     if reasons:
         said = [
@@ -51,5 +47,6 @@ def measure(model: FittedModel, records: TrainingRecords, names: Iterable[str]) 
             stacklevel=levels_to_caller(),
         )
     # At the end: if warnings are errors, the model has all artefacts by now.
-    if PrincipalComponents.name in names and model.has(PrincipalComponents.name) and not model.chain.parts.n_classes:
-        check_against_pca(model, model.artefact(PrincipalComponents), records.unlabelled)
+    for name in names:
+        if model.has(name):
+            model.artefact(Artefact.registry[name]).check(model, records)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from narrows.chain import Chain
 from narrows.model.artefacts.contract import Artefact, TrainingRecords
+from narrows.model.comparison import check_against_pca
 from narrows.numerics.batches import batch_size
 from narrows.numerics.randomness import Stream, integer, rng
 
@@ -45,8 +46,12 @@ class PrincipalComponents(Artefact, name="pca", title="PCA"):
 
     @classmethod
     def measure(cls, model: FittedModel, records: TrainingRecords) -> Self:
-        n_components, scale = model.chain.bottleneck.n_numbers, value_scale(model.chain)
+        n_components, scale = model.chain.bottleneck.n_symbols, value_scale(model.chain)
         return cls.fit(records.values, n_components, model.seed, rows=records.rows, scale=scale)
+
+    def check(self, model: FittedModel, records: TrainingRecords) -> None:
+        if not model.chain.parts.n_classes:
+            check_against_pca(model, self, records.unlabelled)
 
     def to_tensors(self) -> dict[str, NDArray[Any]]:
         tensors: dict[str, NDArray[Any]] = {"pca.mean": self.mean, "pca.components": self.components}

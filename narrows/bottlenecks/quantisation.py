@@ -1,0 +1,137 @@
+"""How codes are written as whole numbers in archives: steps, entropy models, and which ones to try.
+
+A bottleneck proposes its quantisations (`BottleneckModule.quantisations`); the codec measures each on training records.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from narrows.codec.arithmetic import HIGHEST, LOWEST
+from narrows.codec.entropy_models import MAX_SYMBOL, EntropyModel, Independent
+from narrows.codec.operating_point import to_symbols
+from narrows.codec.operations import Codebook, Rescale, Reshape, Transpose
+from narrows.codec.program import Program
+
+__all__ = ["Distortion", "Lookup", "Quantisation", "Scaling", "by_sensitivity"]
+
+_ADDED_ERROR = tuple(2.0**-k for k in range(-3, 7))
+"""Error of quantisation over the model's own, for each quantisation, from coarse to fine."""
+
+_NOTHING = 1e-6  # of the model's own error: a number of the code that changes less says nothing
+_LARGEST_SHIFT = 30
+_PRECISION = 12
+
+
+class Distortion(Protocol):
+    """What the decoder makes of changes in the codes of some training records.
+
+    Attributes
+    ----------
+    codes : Tensor of shape (n, *z_shape)
+        The codes of these records before any rounding.
+    psnr : float or None
+        The PSNR in dB that the model was trained for, if it was trained for one.
+    """
+
+    @property
+    def codes(self) -> Tensor: ...
+
+    @property
+    def psnr(self) -> float | None: ...
+
+    def error(self, z: Tensor) -> float:
+        """Return the squared error of the records restored from codes z, summed over the preprocessed values of a
+        record and averaged over records.
+        """
+
+    def psnr_of(self, z: Tensor) -> float:
+        """Return the PSNR in dB of the records restored from codes z, for preprocessed values in [0, 1]."""
+
+    def gains(self) -> NDArray[np.float64]:
+        """Return the squared change of the output per squared change of each number of the code, (n_symbols,)."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Quantisation(ABC):
+    """A way to write codes as whole numbers.
+
+    Attributes
+    ----------
+    steps : ndarray of shape (n_symbols,)
+        The symbol of a number is the whole number nearest to number / step.
+    entropy : EntropyModel
+        Distribution of the symbols, counted on training records.
+    trained_for : bool
+        Whether the model was trained for this quantisation, which is then the default.
+    """
+
+    steps: NDArray[np.float64]
+    entropy: EntropyModel
+    trained_for: bool = False
+
+    @abstractmethod
+    def program(self, shift: int, z_shape: tuple[int, ...]) -> Program:
+        """Return the integer program from symbols (n, n_symbols) to codes (n, *z_shape) in units of 2^-shift."""
+
+
+class Scaling(Quantisation):
+    """Symbols times their steps are the code."""
+
+    def program(self, shift: int, z_shape: tuple[int, ...]) -> Program:
+        wanted = self.steps * 2.0**shift  # multiplied as exactly as 31 bits can say
+        down = min(max(30 - math.frexp(float(wanted.max()))[1], 0), _LARGEST_SHIFT)
+        multipliers = np.clip(np.rint(wanted * 2.0**down), 1, 2**31 - 1)
+        return Program((len(wanted),), (Rescale(multipliers.astype(np.int32), down), Reshape(z_shape)))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Lookup(Quantisation):
+    """Symbols are indices of codewords.
+
+    Attributes
+    ----------
+    codebook : ndarray of shape (n_codes, dim)
+        The codewords.
+    vectors : (int, int)
+        Groups, and vectors in each: symbols of a record are in the order (group, vector), and its code is the
+        codewords' numbers in the order (group, number, vector).
+    """
+
+    codebook: NDArray[np.float64]
+    vectors: tuple[int, int]
+
+    def program(self, shift: int, z_shape: tuple[int, ...]) -> Program:
+        table = np.clip(np.rint(np.ldexp(self.codebook, shift)), LOWEST, HIGHEST).astype(np.int16)
+        layout = (Reshape((*self.vectors, table.shape[1])), Transpose((0, 2, 1)), Reshape(z_shape))
+        return Program((len(self.steps),), (Codebook(table), *layout))
+
+
+def by_sensitivity(codes: NDArray[np.float64], distortion: Distortion) -> list[Quantisation]:
+    """Return quantisations of codes (n, n_symbols) in steps by how much each number matters, from coarse to fine.
+
+    With g_d the mean squared change of the output for a change of one in number d of the code, steps Δ_d = c / √g_d add
+    the same error c² / 12 for each number, which is the best there is at high rates. c runs over a range, from where
+    quantisation costs several times the model's own error to where it costs next to nothing.
+    """
+    gains = distortion.gains()
+    error = distortion.error(distortion.codes)
+    matters = gains * np.square(codes.std(0)) > _NOTHING * max(error, 1e-30)
+    largest = np.abs(codes).max(0)
+    # A number that says nothing is worth one step, as wide as everything it has been seen to be.
+    idle = 8 * np.maximum(largest, 1e-6)
+    quantisations: list[Quantisation] = []
+    for added in _ADDED_ERROR:
+        c = math.sqrt(12 * max(error, 1e-12) * added / max(int(matters.sum()), 1))
+        steps = np.where(matters, c / np.sqrt(np.where(matters, gains, 1.0)), idle)
+        steps = np.maximum(steps, np.maximum(largest / MAX_SYMBOL, 1e-9))
+        entropy = Independent.fit(to_symbols(codes, steps), precision=_PRECISION)
+        quantisations.append(Scaling(steps=steps, entropy=entropy))
+    return quantisations

@@ -1,0 +1,80 @@
+"""What quantisation does to the records of a trained chain, measured on training records."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from narrows.chain import Chain
+from narrows.numerics.batches import batch_size
+from narrows.numerics.randomness import Stream, generator
+from narrows.training.workers import over_workers
+
+__all__ = ["MeasuredDistortion", "over_batches", "psnr_db"]
+
+_BATCH = 512
+_PROBES, _PROBED = 4, 256
+
+
+@dataclass(frozen=True)
+class MeasuredDistortion:
+    """What changes of the codes do to records: a `Distortion`."""
+
+    chain: Chain
+    codes: Tensor
+    records: NDArray[Any]
+
+    @property
+    def psnr(self) -> float | None:
+        return getattr(self.chain.parts.likelihood, "psnr", None)
+
+    def error(self, z: Tensor) -> float:
+        def squared(batch: Tensor, codes: Tensor) -> Tensor:
+            x_hat = self.chain.likelihood.mean(self.chain.decode(codes))
+            return (self.chain.prepare(batch) - x_hat).double().square().flatten(1).sum(1)
+
+        return float(over_batches(squared, self.chain, self.records, z).mean())
+
+    def psnr_of(self, z: Tensor) -> float:
+        return psnr_db(self.error(z) / math.prod(self.chain.shape), 1.0)
+
+    def gains(self) -> NDArray[np.float64]:
+        """Return the squared change of the output per squared change of each number of the code, (n_symbols,).
+
+        This is g_d, the mean squared length of column d of the decoder's Jacobian. It is estimated without the
+        Jacobian: for v of independent normal numbers, the mean of (Jᵀ v)_d² is that of the squared length of column d
+        (Hutchinson 1990).
+        """
+        chain, noise = self.chain, generator(0, Stream.CODEC_PROBES)
+        total = torch.zeros(self.codes[0].numel(), dtype=torch.float64)
+        for _ in range(_PROBES):
+            at = self.codes[:_PROBED].to(chain.device, copy=True).requires_grad_()
+            mean = chain.likelihood.mean(chain.decode(at))
+            v = torch.randn(mean.shape, generator=noise, dtype=mean.dtype).to(mean.device)
+            (gradient,) = torch.autograd.grad((mean * v).sum(), at)
+            total += gradient.flatten(1).double().square().mean(0).cpu()
+        return (total / _PROBES).numpy()
+
+
+def over_batches(function: Callable[..., Tensor], chain: Chain, records: NDArray[Any], *others: Tensor) -> Tensor:
+    """Return a function of records, and of other tensors that belong to them, batch by batch."""
+    size = batch_size(chain.shape, _BATCH)
+
+    def of_batch(start: int) -> Tensor:
+        batch = slice(start, start + size)
+        values = torch.from_numpy(np.array(records[batch])).to(chain.device)
+        return function(values, *(one[batch].to(chain.device) for one in others)).cpu()
+
+    return torch.cat(over_workers(of_batch, range(0, len(records), size), chain.device))
+
+
+def psnr_db(mse: float, peak: float) -> float:
+    """Return the signal-to-noise ratio of a mean squared error, infinite where there is none."""
+    return 20 * math.log10(peak) - 10 * math.log10(mse) if mse > 0 and peak > 0 else math.inf
