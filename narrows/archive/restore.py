@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from narrows.archive.reader import Archive, open_archive
 from narrows.archive.selection import Selection, select
-from narrows.data.streaming import check_stream_target, stream
+from narrows.data.writing import check_target, stream
 from narrows.errors import ArchiveError, InvalidParameterError
 
 __all__ = ["restore"]
@@ -68,7 +68,7 @@ def restore(
         narrows.restore("digits.narrows", model="digits.safetensors", records=(100, 200), out="some.npy")
     """
     if out is not None:
-        check_stream_target(out, force=force)
+        check_target(out, force=force)
     with open_archive(path, model=model) as archive:
         try:
             chosen = select(records, len(archive))

@@ -44,8 +44,7 @@ def reconstruct(
     model: str,
     output: str,
     limit: int | None,
-    resize: str | None,
-    key: str | None,
+    reading: dict[str, Any],
     device: str,
     force: bool,
     as_json: bool,
@@ -56,11 +55,11 @@ def reconstruct(
     Tables of whole numbers are written as floats, since rounding would lose information, unless they are bytes. In a
     folder, image files keep their names.
     """
-    is_folder = check_records_output(output, force=force)
+    keeps_names = check_records_output(output, force=force)
     loaded = load_model(model, device)
-    source = open_data(data, limit=limit, resize=resize, key=key, quiet=quiet)
+    source = open_data(data, limit=limit, quiet=quiet, **reading)
     restored = loaded.reconstruct(source, dtype=written_dtype(loaded))
-    write_records(output, restored, files=source.files if is_folder else None, force=force, as_json=as_json)
+    write_records(output, restored, files=source.files if keeps_names else None, force=force, as_json=as_json)
 
 
 @click.command()
@@ -76,8 +75,7 @@ def encode(
     model: str,
     output: str,
     limit: int | None,
-    resize: str | None,
-    key: str | None,
+    reading: dict[str, Any],
     device: str,
     force: bool,
     as_json: bool,
@@ -88,7 +86,7 @@ def encode(
         raise click.UsageError(f"Codes are written to a name that ends in .npy. Got '{output}'.")
     check_records_output(output, force=force)
     loaded = load_model(model, device)
-    source = open_data(data, limit=limit, resize=resize, key=key, quiet=quiet)
+    source = open_data(data, limit=limit, quiet=quiet, **reading)
     write_records(output, loaded.transform(source), files=None, force=force, as_json=as_json)
 
 
@@ -133,10 +131,10 @@ def decode(
 
 
 def check_records_output(output: str, *, force: bool) -> bool:
-    """Refuse an output that cannot be written; return whether it is a folder."""
-    from narrows.data.write import check_target
+    """Refuse an output that cannot be written; return whether it keeps the names of records."""
+    from narrows.data.writing import check_target
 
-    return check_target(output, force=force)
+    return check_target(output, force=force).keeps_names
 
 
 def written_dtype(model: Autoencoder) -> np.dtype[Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -90,8 +90,7 @@ def compress(
     embed_model: bool,
     append: bool,
     limit: int | None,
-    resize: str | None,
-    key: str | None,
+    reading: dict[str, Any],
     device: str,
     force: bool,
     as_json: bool,
@@ -131,7 +130,7 @@ def compress(
     )
     codec = read_frozen(model)
     choose_quality(codec, psnr=psnr, bytes_per_record=bytes_per_record)
-    source = open_data(data, limit=limit, resize=resize, key=key, quiet=quiet)
+    source = open_data(data, limit=limit, quiet=quiet, **reading)
     bound_for(output, before, source, max_error=max_error, lossless=lossless)
     tiling_of(source, codec, overlap, before)
 

@@ -75,8 +75,7 @@ def denoise(
     seed: int,
     n: int,
     limit: int | None,
-    resize: str | None,
-    key: str | None,
+    reading: dict[str, Any],
     device: str,
     force: bool,
     as_json: bool,
@@ -101,7 +100,7 @@ def denoise(
             "`narrows train --set corruption=gaussian` trains one that does.",
             quiet=quiet,
         )
-    source = open_data(data, limit=limit, resize=resize, key=key, quiet=quiet)
+    source = open_data(data, limit=limit, quiet=quiet, **reading)
     files = source.files if is_folder else None
     if demo_noise is None:
         write_records(

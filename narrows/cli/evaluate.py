@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -58,8 +58,7 @@ def evaluate(
     data: str,
     model: str,
     limit: int | None,
-    resize: str | None,
-    key: str | None,
+    reading: dict[str, Any],
     device: str,
     importance_samples: int | None,
     as_json: bool,
@@ -73,7 +72,7 @@ def evaluate(
     import narrows
 
     loaded = load_model(model, device)
-    source = open_data(data, limit=limit, resize=resize, key=key, quiet=quiet)
+    source = open_data(data, limit=limit, quiet=quiet, **reading)
     metrics = narrows.evaluate(loaded, source, importance_samples=importance_samples or 0)
     if as_json:
         print_json({**metrics, "data": source.name, "model": model, "n_latent": loaded.n_latent_})

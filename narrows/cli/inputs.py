@@ -37,20 +37,18 @@ _OTHER_KINDS = (
 """File extensions that an archive must not have."""
 
 
-def open_data(
-    data: str,
-    *,
-    limit: int | None = None,
-    resize: str | None = None,
-    key: str | None = None,
-    quiet: bool = False,
-) -> Source:
-    """Return the records of a path or a name; show the progress of downloads and of reading images."""
+def open_data(data: str, *, limit: int | None = None, quiet: bool = False, **reading: Any) -> Source:
+    """Return the records of a path or a name; show the progress of downloads and of reading images.
+
+    Parameters
+    ----------
+    reading : dict
+        Options of the data's format, as `narrows.data.open` has them.
+    """
     import narrows.data
 
-    size = None if resize is None else narrows.data.parse_size(resize)
     with on_download(quiet=quiet) as fetched, on_images(quiet=quiet) as read, _warnings_as_notes(quiet=quiet):
-        return narrows.data.open(data, limit=limit, resize=size, key=key, on_download=fetched, on_images=read)
+        return narrows.data.open(data, limit=limit, on_download=fetched, on_images=read, **reading)
 
 
 def open_record(data: str, *, quiet: bool = False) -> NDArray[Any]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
+from narrows.data.formats import Format, options_of
+
 __all__ = [
+    "FORMAT_OPTIONS",
     "archive_argument",
     "archive_model_option",
     "data_argument",
@@ -64,12 +68,25 @@ device_option = _device("auto")
 device_flag = _device(None)
 """The same without a default: None if it was not given."""
 
-data_options = _together(
-    click.option("--limit", type=int, metavar="N", help="Only the first N records."),
-    click.option("--resize", metavar="HxW", help="Height and width to which every image file is resized."),
-    click.option("--key", metavar="NAME", help="Name of the array of records in a .npz file."),
-)
-"""Options for reading DATA: ``limit``, ``resize`` and ``key``."""
+FORMAT_OPTIONS = options_of(Format.registry.values())
+"""Options for reading DATA that formats declare: allowed values, meaning and formats, by name."""
+
+
+def data_options(command: Command) -> Command:
+    """Add the options for reading DATA: ``limit``, and those of formats, which the command gets as one ``reading``."""
+
+    @functools.wraps(command)
+    def collected(*args: Any, **given: Any) -> Any:
+        texts = {name: given.pop(name) for name in FORMAT_OPTIONS}
+        reading = {name: FORMAT_OPTIONS[name][0].parse(text) for name, text in texts.items() if text is not None}
+        return command(*args, reading=reading, **given)
+
+    options = [click.option("--limit", type=int, metavar="N", help="Only the first N records.")]
+    for name, (allowed, meaning, _) in FORMAT_OPTIONS.items():
+        flag, text = f"--{name.replace('_', '-')}", f"{meaning[0].upper()}{meaning[1:]}."
+        options.append(click.option(flag, metavar=allowed.metavar, help=text))
+    return cast("Command", _together(*options)(collected))
+
 
 write_options = _together(force_option, json_option, quiet_option)
 """Options of verbs that write an output and report it: ``force``, ``as_json`` and ``quiet``."""

@@ -11,7 +11,15 @@ from click.core import ParameterSource
 
 from narrows.cli.console import print_lines
 from narrows.cli.inputs import check_file_output, load_model, open_data
-from narrows.cli.options import data_options, device_option, force_option, model_option, output_option, quiet_option
+from narrows.cli.options import (
+    FORMAT_OPTIONS,
+    data_options,
+    device_option,
+    force_option,
+    model_option,
+    output_option,
+    quiet_option,
+)
 from narrows.cli.verbs import arguments
 
 if TYPE_CHECKING:
@@ -30,7 +38,7 @@ _ONLY_FOR = {
     "seed": {"denoising", "report"},
     "tile": {"filters"},
     "spacing": {"filters"},
-    **{name: {"reconstructions", "denoising", "map", "report"} for name in ("limit", "resize", "key")},
+    **{name: {"reconstructions", "denoising", "map", "report"} for name in ("limit", *FORMAT_OPTIONS)},
 }
 """The kinds that an option is for; with another kind it has no effect and is refused."""
 
@@ -73,8 +81,7 @@ def picture(
     output: str,
     kind: str | None,
     limit: int | None,
-    resize: str | None,
-    key: str | None,
+    reading: dict[str, Any],
     device: str,
     force: bool,
     quiet: bool,
@@ -91,7 +98,7 @@ def picture(
         raise click.UsageError(f"Missing argument 'DATA': a picture of kind '{kind}' needs data.")
     source = None
     if data is not None and kind not in _WITHOUT_DATA:
-        source = open_data(data, limit=limit, resize=resize, key=key, quiet=quiet)
+        source = open_data(data, limit=limit, quiet=quiet, **reading)
         _check_fits(loaded, source)
     if kind == "report":
         from narrows.cli.page import build_page

@@ -47,9 +47,9 @@ def restore(
     check_not_read(output, (archive, model))
 
     from narrows.archive import open_archive
-    from narrows.data.streaming import check_stream_target, stream
+    from narrows.data.writing import check_target, stream
 
-    check_stream_target(output, force=force)
+    check_target(output, force=force)
     with open_archive(archive, model=model) as opened, on_records("restoring", quiet=quiet) as tell:
         records = _within(wanted, len(opened), archive, only)
         path = stream(

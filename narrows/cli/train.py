@@ -74,8 +74,7 @@ def train(
     name: str,
     valid: str | None,
     limit: int | None,
-    resize: str | None,
-    key: str | None,
+    reading: dict[str, Any],
     settings: tuple[str, ...],
     resume: bool,
     force: bool,
@@ -93,10 +92,10 @@ def train(
     check_file_output(output, force=force)
     _check_checkpoint(checkpoint, resume=resume, force=force)
     model = _model(name, flags, settings, valid)
-    source = open_data(data, limit=limit, resize=resize, key=key, quiet=quiet)
+    source = open_data(data, limit=limit, quiet=quiet, **reading)
     validation = None
     if valid is not None and _share(valid) is None:
-        validation = open_data(valid, resize=resize, key=key, quiet=quiet)
+        validation = open_data(valid, quiet=quiet, **reading)
     if resume and not checkpoint.exists():
         note(f"There is no checkpoint {checkpoint}: the run starts from the beginning.", quiet=quiet)
     elif not resume:

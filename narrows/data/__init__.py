@@ -7,29 +7,58 @@ Source(name='array (100, 8, 8) float32', kind='array', n_records=100, shape=(8, 
 >>> narrows.data.open("digits:test", limit=5).n_records
 5
 
-Each kind of data has a file: `arrays`, `numpy_files` (NPY and NPZ), `idx`, `images`, `named` (with `download`). A new
-kind is a new file and one line in `opening`.
+Files and folders have formats (`narrows.data.formats`); data sets with names are in `named` (with `download`).
 """
 
-from narrows.data.arrays import check_values
-from narrows.data.finite import check_finite, finite_range, range_of_finite
-from narrows.data.images import OnImages, parse_size
-from narrows.data.named import OnDownload, named_sets
-from narrows.data.opening import open  # noqa: A004
-from narrows.data.source import DataWarning, Source
-from narrows.data.write import write
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from narrows.data.arrays import check_values
+    from narrows.data.finite import check_finite, finite_range, range_of_finite
+    from narrows.data.formats import OnRecords
+    from narrows.data.named import OnDownload, named_sets
+    from narrows.data.opening import open  # noqa: A004
+    from narrows.data.source import DataWarning, Source
+    from narrows.data.writing import write
 
 __all__ = [
     "DataWarning",
     "OnDownload",
-    "OnImages",
+    "OnRecords",
     "Source",
     "check_finite",
     "check_values",
     "finite_range",
     "named_sets",
     "open",
-    "parse_size",
     "range_of_finite",
     "write",
 ]
+
+# The command line reads the options of formats before NumPy is needed, so these names are imported at first use.
+_HOMES = {
+    "DataWarning": "source",
+    "OnDownload": "named",
+    "OnRecords": "formats",
+    "Source": "source",
+    "check_finite": "finite",
+    "check_values": "arrays",
+    "finite_range": "finite",
+    "named_sets": "named",
+    "open": "opening",
+    "range_of_finite": "finite",
+    "write": "writing",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'narrows.data' has no attribute '{name}'")
+    return getattr(import_module(f"narrows.data.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

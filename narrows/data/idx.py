@@ -29,7 +29,7 @@ from narrows.data.arrays import check_values
 from narrows.data.source import Source
 from narrows.errors import CorruptFileError, DataError
 
-__all__ = ["GZIP_MAGIC", "is_idx", "open_idx", "read_idx"]
+__all__ = ["is_gzipped_idx", "is_idx", "open_idx", "read_idx"]
 
 GZIP_MAGIC = b"\x1f\x8b"
 DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: "i2", 0x0C: "i4", 0x0D: "f4", 0x0E: "f8"}
@@ -59,6 +59,23 @@ def open_idx(path: Path, name: str) -> Source:
 def is_idx(head: bytes) -> bool:
     """Return whether a file with these first four bytes is an IDX file."""
     return len(head) >= 4 and head[:2] == b"\0\0" and head[2] in DTYPES and head[3] > 0
+
+
+def is_gzipped_idx(path: Path, head: bytes) -> bool:
+    """Return whether a file with these first bytes is a gzipped IDX file.
+
+    Raises
+    ------
+    CorruptFileError
+        If it is gzipped, and damaged.
+    """
+    if not head.startswith(GZIP_MAGIC):
+        return False
+    try:
+        with gzip.open(path) as stream:
+            return is_idx(stream.read(4))
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise CorruptFileError(f"{path} is damaged or cut off: {error}.") from error
 
 
 def read_idx(path: Path) -> npt.NDArray[Any]:

@@ -19,7 +19,7 @@ import glob
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,19 +28,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from narrows.data.formats.contract import OnRecords
 from narrows.data.memory import BLOCK_RECORDS, blocks, filled
 from narrows.data.source import DataWarning, Source
-from narrows.errors import CorruptFileError, DataError, DataNotFoundError, InvalidParameterError, NarrowsError
+from narrows.errors import CorruptFileError, DataError, DataNotFoundError, NarrowsError, levels_to_caller
+from narrows.io.magic import IMAGE_ENDINGS
 
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["ENDINGS", "OnImages", "check_size", "open_images", "parse_size"]
-
-ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-
-OnImages = Callable[[str, int, int], None]
-"""Called for large sets with the activity, the number of images done, and the number of images."""
+__all__ = ["open_images"]
 
 
 def open_images(
@@ -50,7 +47,7 @@ def open_images(
     pattern: str | None = None,
     resize: tuple[int, int] | None = None,
     limit: int | None = None,
-    on_images: OnImages | None = None,
+    on_images: OnRecords | None = None,
 ) -> Source:
     """Return the images of a folder, a glob or a single file.
 
@@ -117,46 +114,15 @@ def open_images(
 
         values = filled((len(files), *shape), dtype, fill, what=f"The images of {name}")
     if transparent:
-        warnings.warn(_laid_on_white(name, transparent, len(files)), DataWarning, stacklevel=4)
+        warnings.warn(_laid_on_white(name, transparent, len(files)), DataWarning, stacklevel=levels_to_caller())
     return Source(
         values, None if labels is None else labels[:limit], label_names, name=name, kind="images", files=tuple(files)
     )
 
 
-def _tell(on_images: OnImages | None, doing: str, n_done: int, n: int) -> None:
+def _tell(on_images: OnRecords | None, doing: str, n_done: int, n: int) -> None:
     if on_images is not None and n > BLOCK_RECORDS:
         on_images(doing, n_done, n)
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Return the height and width in a text such as ``"28x28"``.
-
-    Raises
-    ------
-    InvalidParameterError
-        If the text has another form, or a number is zero.
-
-    Examples
-    --------
-    >>> parse_size("28x32")
-    (28, 32)
-    """
-    match = re.fullmatch(r"\s*([0-9]{1,9})\s*[xX×]\s*([0-9]{1,9})\s*", text)
-    if match is None:
-        raise InvalidParameterError(f"A size is HEIGHTxWIDTH in pixels, for example 28x28. Got {text!r}.")
-    return check_size((int(match[1]), int(match[2])))
-
-
-def check_size(size: Any) -> tuple[int, int]:
-    """Return `size` as (height, width), both ≥ 1, or raise an error."""
-    if (
-        not isinstance(size, Sequence)
-        or isinstance(size, str)
-        or len(size) != 2
-        or not all(isinstance(side, int | np.integer) and not isinstance(side, bool) and side >= 1 for side in size)
-    ):
-        raise InvalidParameterError(f"The 'resize' must be (height, width), two whole numbers ≥ 1. Got {size!r}.")
-    return int(size[0]), int(size[1])
 
 
 # ---------------------------------------------------------------------------------------------------------- finding
@@ -173,7 +139,7 @@ def _find(path: Path, name: str, pattern: str | None) -> tuple[Path, list[str]]:
     else:
         return path.parent, [path.name]
     if not files:
-        raise DataNotFoundError(f"{name} holds no images. Looked for files ending in {', '.join(ENDINGS)}.")
+        raise DataNotFoundError(f"{name} holds no images. Looked for files ending in {', '.join(IMAGE_ENDINGS)}.")
     return root, sorted(files, key=_natural)
 
 
@@ -188,7 +154,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in ENDINGS and not path.name.startswith(".")
+    return path.suffix.lower() in IMAGE_ENDINGS and not path.name.startswith(".")
 
 
 def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:

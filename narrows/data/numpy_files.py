@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import zipfile
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from narrows.data.arrays import check_dtype, check_shape, check_values
 from narrows.data.source import Source
 from narrows.errors import CorruptFileError, DataError, InvalidParameterError, UnknownNameError
 
-__all__ = ["VALUE_KEYS", "open_npy", "open_npz"]
+__all__ = ["VALUE_KEYS", "open_npy", "open_npz", "write_npy"]
 
 VALUE_KEYS = ("x", "X", "values", "data", "images", "x_train", "X_train")
 LABEL_KEYS = ("y", "labels", "y_train")
@@ -179,3 +180,11 @@ def _check_size(header: Header, found: int, name: str) -> None:
             f"{name} is damaged or cut off: its header declares {header.shape} {header.dtype}, "
             f"which takes {header.expected:,} bytes with the header. Found {found:,}."
         )
+
+
+def write_npy(file: BinaryIO, pieces: Iterable[npt.NDArray[Any]], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Write an array as `numpy.save` does, from pieces (m, *shape[1:]) along its first axis."""
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    for piece in pieces:
+        file.write(np.ascontiguousarray(piece, dtype).data)

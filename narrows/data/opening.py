@@ -6,21 +6,28 @@ import difflib
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from narrows.data import images, named
+from narrows.data import named
 from narrows.data.arrays import open_array
-from narrows.data.idx import GZIP_MAGIC, is_idx, open_idx
-from narrows.data.images import OnImages
+from narrows.data.formats import Format, Images, OnRecords, options_of
 from narrows.data.named import OnDownload
-from narrows.data.numpy_files import open_npy, open_npz
 from narrows.data.source import Source, check_limit
-from narrows.errors import CorruptFileError, DataError, DataNotFoundError, InvalidParameterError, NarrowsError
+from narrows.errors import (
+    CorruptFileError,
+    DataError,
+    DataNotFoundError,
+    InvalidParameterError,
+    NarrowsError,
+    UnknownNameError,
+)
 from narrows.io.files import as_path
 
 __all__ = ["open"]
 
-ZIP_MAGIC, NPY_MAGIC = b"PK", b"\x93NUMPY"
+AnyFormat = TypeVar("AnyFormat", bound=Format)
+
+_HEAD = 16  # bytes by which files are recognised
 
 _TABLES = {
     ".csv": "read_csv({})",
@@ -34,11 +41,10 @@ _TABLES = {
 def open(  # noqa: A001
     data: Any,
     *,
-    resize: tuple[int, int] | None = None,
     limit: int | None = None,
-    key: str | None = None,
     on_download: OnDownload | None = None,
-    on_images: OnImages | None = None,
+    on_images: OnRecords | None = None,
+    **options: Any,
 ) -> Source:
     """Return the records of an array, a path or a named data set.
 
@@ -54,16 +60,15 @@ def open(  # noqa: A001
           ``":test"`` or ``":all"``. A name takes precedence over a file of the same name; write ``"./mnist"`` for the
           file. A `pathlib.Path` is always a path;
         - a Source, which is returned unchanged.
-    resize : (int, int), optional
-        Height and width to which every image is resized. Only for image files.
     limit : int, optional
         Number of records to keep; only so many images are read.
-    key : str, optional
-        Name of the array of records in a `.npz` file.
     on_download : callable, optional
         Called with file name, bytes so far, and total bytes (or None) while a named set is downloaded.
     on_images : callable, optional
         Called with the activity, images so far, and total images while more than 1,024 images are read.
+    **options
+        Options of the data's format: ``resize=(height, width)`` for image files, ``key="name"`` of the array of records
+        for `.npz` files.
 
     Returns
     -------
@@ -75,7 +80,7 @@ def open(  # noqa: A001
         If the data cannot be used; DataNotFoundError and CorruptFileError are kinds of it.
     InvalidParameterError
         If an option is not allowed, or has no effect for this kind of data; UnknownNameError if there is
-        no such split or key.
+        no such option, split or key.
     DownloadError
         If a named set is missing and cannot be downloaded.
     OutputError
@@ -88,28 +93,43 @@ def open(  # noqa: A001
     Source(name='array (100, 8, 8) float32', kind='array', n_records=10, shape=(8, 8), dtype=float32)
     """
     limit = None if limit is None else check_limit(limit)
-    resize = None if resize is None else images.check_size(resize)
+    options = _checked(options)
     if isinstance(data, Source):
         source = data
     elif isinstance(data, str | os.PathLike):
-        source = _open_text_or_path(data, resize, limit, key, on_download=on_download, on_images=on_images)
+        source = _open_text_or_path(data, options, limit, on_download=on_download, on_images=on_images)
     else:
         source = open_array(data)
-    if resize is not None and (source.kind != "images" or source is data):
-        raise InvalidParameterError(f"The 'resize' is for image files. {source.name} is of kind '{source.kind}'.")
-    if key is not None and (source.kind != "npz" or source is data):
-        raise InvalidParameterError(f"The 'key' is for .npz files. {source.name} is of kind '{source.kind}'.")
+    for option in options:
+        formats = options_of(Format.registry.values())[option][2]
+        if source is data or source.kind not in {kind.name for kind in formats}:
+            titles = " and ".join(kind.title for kind in formats)
+            raise InvalidParameterError(f"The '{option}' is for {titles}. {source.name} is of kind '{source.kind}'.")
     return source if limit is None else source.limit(limit)
+
+
+def _checked(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that are not None, as formats store them."""
+    known = options_of(Format.registry.values())
+    checked = {}
+    for option, value in options.items():
+        if option not in known:
+            raise UnknownNameError("option of open", option, known)
+        allowed = known[option][0]
+        if not allowed.accepts(value):
+            raise InvalidParameterError(f"The '{option}' must be {allowed}. Got {value!r}.")
+        if value is not None:
+            checked[option] = allowed.convert(value)
+    return checked
 
 
 def _open_text_or_path(
     data: str | os.PathLike[str],
-    resize: tuple[int, int] | None,
+    options: dict[str, Any],
     limit: int | None,
-    key: str | None,
     *,
     on_download: OnDownload | None,
-    on_images: OnImages | None,
+    on_images: OnRecords | None,
 ) -> Source:
     name = os.fspath(data)
     if isinstance(data, str) and named.is_named(data):
@@ -123,40 +143,38 @@ def _open_text_or_path(
     try:
         if not path.exists():
             if isinstance(data, str) and re.search(r"[*?\[]", data):
-                return images.open_images(
-                    path.parent, name, pattern=str(path), resize=resize, limit=limit, on_images=on_images
-                )
+                return _reader(Images, options).open_glob(path, name, limit=limit, on_records=on_images)
             raise _not_found(data, path)
-        if path.is_dir():
-            return images.open_images(path, name.rstrip("/\\") + "/", resize=resize, limit=limit, on_images=on_images)
-        return _open_file(path, name, resize, limit, key)
+        kind = _format_of(path, name)
+        shown = name.rstrip("/\\") + "/" if path.is_dir() else name
+        return _reader(kind, options).open(path, shown, limit=limit, on_records=on_images)
     except OSError as error:  # missing permission, a failing disk; our own errors pass
         if isinstance(error, NarrowsError):
             raise
         raise DataError(f"{name} cannot be read: {error.strerror or error}.") from error
 
 
-def _open_file(path: Path, name: str, resize: tuple[int, int] | None, limit: int | None, key: str | None) -> Source:
-    """Open a file by its extension if that is known, otherwise by its first bytes."""
-    if not path.is_file():
-        raise DataError(f"{name} is neither a file nor a folder.")
-    if path.stat().st_size == 0:
-        raise CorruptFileError(f"{name} is empty (0 bytes).")
-    with path.open("rb") as file:
-        head = file.read(8)
-    ending = path.suffix.lower()
-    if ending in images.ENDINGS:
-        return images.open_images(path, name, resize=resize, limit=limit)
-    if ending == ".npy" or head.startswith(NPY_MAGIC):
-        return open_npy(path, name)
-    if ending == ".npz" or (not ending and head.startswith(ZIP_MAGIC)):
-        return open_npz(path, name, key)
-    if is_idx(head) or re.search(r"idx\d|\.idx$", path.name) or (head.startswith(GZIP_MAGIC) and _is_gzipped_idx(path)):
-        return open_idx(path, name)
-    raise DataError(
-        f"narrows cannot read {name}. It reads .npy, .npz and IDX files (gzipped or not), and images "
-        f"({', '.join(images.ENDINGS)}): a file, a folder or a glob.{_conversion(path)}"
-    )
+def _reader(kind: type[AnyFormat], options: dict[str, Any]) -> AnyFormat:
+    """Return a format with those of the options that it has."""
+    own = options_of([kind])
+    return kind(**{option: value for option, value in options.items() if option in own})
+
+
+def _format_of(path: Path, name: str) -> type[Format]:
+    """Return the format of a file or folder: the first that recognises it."""
+    head = b""
+    if not path.is_dir():
+        if not path.is_file():
+            raise DataError(f"{name} is neither a file nor a folder.")
+        if path.stat().st_size == 0:
+            raise CorruptFileError(f"{name} is empty (0 bytes).")
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    for kind in Format.registry.values():
+        if kind.recognises(path, head):
+            return kind
+    reads = [kind.reads for kind in Format.registry.values()]
+    raise DataError(f"narrows cannot read {name}. It reads {', '.join(reads)}.{_conversion(path)}")
 
 
 def _conversion(path: Path) -> str:
@@ -168,17 +186,6 @@ def _conversion(path: Path) -> str:
         " Convert it to an array first, in Python: import numpy, pandas; "
         f"numpy.save({str(path.with_suffix('.npy'))!r}, pandas.{reader.format(repr(str(path)))}.to_numpy('float32'))"
     )
-
-
-def _is_gzipped_idx(path: Path) -> bool:
-    import gzip
-    import zlib
-
-    try:
-        with gzip.open(path) as stream:
-            return is_idx(stream.read(4))
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise CorruptFileError(f"{path} is damaged or cut off: {error}.") from error
 
 
 def _not_found(data: str | os.PathLike[str], path: Path) -> DataNotFoundError:

@@ -1,8 +1,11 @@
-"""Recognises kinds of files by their first bytes, for messages about files of a wrong kind."""
+"""Kinds of files, by their first bytes and by their endings."""
 
 from __future__ import annotations
 
-__all__ = ["kind_of"]
+__all__ = ["IMAGE_ENDINGS", "kind_of"]
+
+IMAGE_ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+"""Endings of the files that are read as images."""
 
 _BEGINNINGS = {
     b"\x93NUMPY": "a .npy file",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from numbers import Integral
@@ -18,12 +19,18 @@ from numbers import Real as RealNumber
 from typing import Any
 
 from narrows.errors import InvalidParameterError
+from narrows.parts.typed import parse_value
 
-__all__ = ["Allowed", "Choice", "Flag", "Many", "Real", "Whole", "check", "option", "optional"]
+__all__ = ["Allowed", "Choice", "Flag", "Many", "Real", "Size", "Text", "Whole", "check", "option", "optional"]
 
 
 class Allowed(ABC):
     """A set of values that an option may have."""
+
+    @property
+    def metavar(self) -> str:
+        """The word that stands for a value in the help of the command line."""
+        return "VALUE"
 
     @abstractmethod
     def accepts(self, value: object) -> bool:
@@ -36,6 +43,10 @@ class Allowed(ABC):
     def convert(self, value: Any) -> Any:
         """Return an accepted value in the form in which it is stored."""
         return value
+
+    def parse(self, text: str) -> Any:
+        """Return the value that a text stands for."""
+        return parse_value(text)
 
     def __or__(self, other: Allowed) -> Allowed:
         """Allow the values of both sets."""
@@ -136,9 +147,72 @@ class Many(Allowed):
 
 
 @dataclasses.dataclass(frozen=True)
+class Text(Allowed):
+    """A text."""
+
+    @property
+    def metavar(self) -> str:
+        return "NAME"
+
+    def accepts(self, value: object) -> bool:
+        return isinstance(value, str)
+
+    def parse(self, text: str) -> str:
+        return text
+
+    def __str__(self) -> str:
+        return "a text"
+
+
+@dataclasses.dataclass(frozen=True)
+class Size(Allowed):
+    """The height and width of an image in pixels."""
+
+    @property
+    def metavar(self) -> str:
+        return "HxW"
+
+    def accepts(self, value: object) -> bool:
+        is_pair = isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2
+        return is_pair and all(Whole(1).accepts(side) for side in value)  # type: ignore[attr-defined]
+
+    def convert(self, value: Any) -> tuple[int, int]:
+        return int(value[0]), int(value[1])
+
+    def parse(self, text: str) -> tuple[int, int]:
+        """Return the height and width in a text such as "28x28".
+
+        Raises
+        ------
+        InvalidParameterError
+            If the text has another form, or a number is zero.
+
+        Examples
+        --------
+        >>> Size().parse("28x32")
+        (28, 32)
+        """
+        match = re.fullmatch(r"\s*([0-9]{1,9})\s*[xX×]\s*([0-9]{1,9})\s*", text)
+        size = (0, 0) if match is None else (int(match[1]), int(match[2]))
+        if not self.accepts(size):
+            raise InvalidParameterError(f"A size is HEIGHTxWIDTH in pixels, for example 28x28. Got {text!r}.")
+        return size
+
+    def __str__(self) -> str:
+        return "(height, width), two whole numbers ≥ 1"
+
+
+@dataclasses.dataclass(frozen=True)
 class _Either(Allowed):
     first: Allowed
     second: Allowed
+
+    @property
+    def metavar(self) -> str:
+        return self.first.metavar
+
+    def parse(self, text: str) -> Any:
+        return self.first.parse(text)
 
     def accepts(self, value: object) -> bool:
         return self.first.accepts(value) or self.second.accepts(value)

@@ -17,7 +17,7 @@ from narrows.archive import inspect, verify
 from narrows.archive.summary import Summary
 from narrows.archive.tiling import Tiling
 from narrows.codec.freezing.translation import TRANSLATIONS
-from narrows.data.write import write_images
+from narrows.data.image_writer import write_images
 from narrows.errors import (
     ArchiveError,
     CorruptArchiveError,

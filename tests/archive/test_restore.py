@@ -204,7 +204,7 @@ def test_nothing_is_overwritten_unasked(archived, tmp_path, name):
 
 def test_outputs_that_cannot_be(archived, tmp_path):
     path, codec, _ = archived((5, 4), "uint8")
-    with pytest.raises(InvalidParameterError, match=r"\.npy.*idx.*folder"):
+    with pytest.raises(InvalidParameterError, match=r"folder.*\.npy.*idx"):
         restore(path, model=codec, out=tmp_path / "out.png")
     with pytest.raises(DataNotFoundError):
         restore(path, model=codec, out=tmp_path / "none" / "out.npy")
@@ -216,7 +216,7 @@ def test_a_full_disk_is_named(archived, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("narrows.data.streaming._write_npy", full)
+    monkeypatch.setattr("narrows.data.numpy_files.write_npy", full)
     with pytest.raises(OutputError, match=r"out\.npy.*No space left"):
         restore(path, model=codec, out=tmp_path / "out.npy")
     assert list(tmp_path.iterdir()) == [path]

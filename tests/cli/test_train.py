@@ -12,8 +12,8 @@ from PIL import Image
 import narrows as package
 from narrows.cli.console import number
 from narrows.cli.ladder import quality_warnings, range_text
-from narrows.cli.settings import parse_value
 from narrows.errors import DataError, OutputError
+from narrows.parts.typed import parse_value
 
 FAST = ("--epochs", "1", "--limit", "100", "--latent", "2")
 

@@ -6,6 +6,7 @@ from PIL import Image
 
 import narrows.data
 from narrows.errors import CorruptFileError, DataError, DataNotFoundError, InvalidParameterError
+from narrows.parts.options import Size
 
 COLOUR = np.arange(6 * 4 * 3, dtype=np.uint8).reshape(6, 4, 3)
 
@@ -167,8 +168,8 @@ def test_resize_must_be_two_numbers(tmp_path, resize):
 @pytest.mark.parametrize("text", ["", "28", "28x", "0x28", "-1x28", "28x28x3", "axb", "2.5x3", "28 28"])
 def test_a_size_is_height_x_width(text):
     with pytest.raises(InvalidParameterError):
-        narrows.data.parse_size(text)
-    assert narrows.data.parse_size("28X32") == narrows.data.parse_size(" 28 × 32 ") == (28, 32)
+        Size().parse(text)
+    assert Size().parse("28X32") == Size().parse(" 28 × 32 ") == (28, 32)
 
 
 def noise(path, save_image):

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis.extra import numpy as hnp
 
 import narrows.data
+from narrows.data.numpy_files import VALUE_KEYS
 from narrows.errors import CorruptFileError, DataError, InvalidParameterError, UnknownNameError
 
 REAL = hnp.boolean_dtypes() | hnp.integer_dtypes(endianness="?") | hnp.floating_dtypes(endianness="?")
@@ -79,7 +80,7 @@ def test_arrays_that_are_no_records_are_rejected_and_never_unpickled(tmp_path, x
             narrows.data.open(path)
 
 
-@pytest.mark.parametrize("values", narrows.data.numpy_files.VALUE_KEYS)
+@pytest.mark.parametrize("values", VALUE_KEYS)
 def test_npz_takes_the_array_with_the_usual_name(tmp_path, values):
     np.savez(tmp_path / "x.npz", **{values: X, "other": X[:2]})
     np.testing.assert_array_equal(narrows.data.open(tmp_path / "x.npz").values, X)

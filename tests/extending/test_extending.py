@@ -1,6 +1,7 @@
 """What docs/extending.md shows works as shown: a thing is added in a file of its own, and nothing else is edited."""
 
 import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import narrows.data
 from narrows import Autoencoder, Training
 from narrows.bottlenecks import Bottleneck
 from narrows.cli import VERBS, main
+from narrows.data.formats import Format
+from narrows.errors import CorruptFileError, InvalidParameterError
 from narrows.model.artefacts import Artefact
 from narrows.networks import Network
 from narrows.penalties import Penalty
@@ -25,7 +28,7 @@ FILES = sorted(path for path in HERE.glob("*.py") if not path.name.startswith(("
 @pytest.fixture
 def add(monkeypatch):
     """Return what imports a file of this folder; what it registers is forgotten after the test."""
-    for axis in (Network, Bottleneck, Penalty, Artefact):
+    for axis in (Network, Bottleneck, Penalty, Format, Artefact):
         monkeypatch.setattr(axis, "registry", dict(axis.registry))
 
     def add(name):
@@ -85,6 +88,38 @@ def test_a_penalty(add, x):
         return np.abs(np.corrcoef(model.transform(x).T) - np.eye(4)).max()
 
     assert correlation("decorrelate") < 0.5 * correlation("l1")
+
+
+def test_a_data_format(add, tmp_path, rng):
+    add("csv")
+    x = rng.normal(size=(60, 3))
+    path = narrows.data.write(tmp_path / "x.csv", x)
+    opened = narrows.data.open(path, limit=20)
+    np.testing.assert_allclose(opened.values, x[:20])
+    assert opened.kind == "csv"
+    assert narrows.data.open(path, label="x2").shape == (2,)
+    with pytest.raises(CorruptFileError, match=r"no column 'y'\. It has: x0, x1, x2"):
+        narrows.data.open(path, label="y")
+    with pytest.raises(InvalidParameterError, match=r"The 'label' is for \.csv files"):
+        narrows.data.open(x, label="y")
+    with pytest.raises(InvalidParameterError, match=r"a path that ends in \.csv\. Got 'x\.txt'"):
+        narrows.data.write("x.txt", x)
+
+
+def test_an_option_of_a_format_is_an_option_of_verbs(tmp_path):
+    """In a process of its own, since commands look the options up when they are imported."""
+    script = f"""
+import importlib.util
+spec = importlib.util.spec_from_file_location("csv_format", {str(HERE / "csv.py")!r})
+spec.loader.exec_module(importlib.util.module_from_spec(spec))
+from narrows.cli import main
+main(["train", "x.csv", "--label", "x2", "--epochs", "1", "-o", "m.safetensors", "--json"])
+"""
+    table = np.random.default_rng(0).normal(size=(60, 3))
+    np.savetxt(tmp_path / "x.csv", table, delimiter=",", header="x0,x1,x2", comments="")
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert narrows.load(tmp_path / "m.safetensors").shape_ == (2,)
 
 
 def test_an_artefact(add, x, tmp_path):

@@ -1,4 +1,4 @@
-"""Writes records as one `.npy` array, or as a folder of PNG images."""
+"""Writes a folder of PNG images, all of them or none."""
 
 from __future__ import annotations
 
@@ -11,98 +11,30 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from narrows.data.arrays import check_values
 from narrows.errors import DataError, InvalidParameterError, OutputExistsError
-from narrows.io.files import as_path, check_folder, naming_output, temporary_beside, write_atomically
+from narrows.io.files import as_path, check_folder, temporary_beside
 
-__all__ = ["check_images", "check_target", "image_names", "write", "write_images"]
+__all__ = ["check_folder_target", "check_images", "image_names", "write_images"]
 
 
-def write(
-    path: str | os.PathLike[str],
-    values: npt.ArrayLike,
-    *,
-    files: Sequence[str] | None = None,
-    force: bool = False,
-) -> Path:
-    """Write records as a `.npy` file or as a folder of PNG images, atomically.
-
-    Parameters
-    ----------
-    path : str or path
-        Ending in ``.npy``: one array. Ending in ``/`` or without an extension: a folder of PNG images, which is
-        created. The parent folder must exist.
-    values : array_like of shape (n, *shape)
-        For images: (n, H, W) uint8 or uint16, or (n, H, W, 3) uint8; `open` reads them back unchanged.
-    files : sequence of str, optional
-        Relative names of the images (sub-folders allowed), as in `Source.files`; their extension becomes ``.png``.
-        None: ``000000.png`` and so on.
-    force : bool
-        Overwrite the output. In a folder, files of the same name are replaced and others stay.
-
-    Returns
-    -------
-    Path
-        The path that was written.
+def check_folder_target(text: str, *, force: bool) -> None:
+    """Refuse a path at which no folder of images can be written.
 
     Raises
     ------
-    OutputExistsError
-        If the output exists and `force` is not set.
-    DataNotFoundError
-        If the parent folder does not exist.
-    OutputError
-        If permission is missing, or the disk is full.
-    InvalidParameterError
-        If the path has another extension, or `files` does not fit.
-    DataError
-        If the values cannot be records, or cannot be images.
+    OutputExistsError, DataNotFoundError, OutputError
+        As for `narrows.data.write`.
     """
-    records = check_values(np.asarray(values), "The values to write")
-    is_folder = check_target(path, force=force)
-    target = as_path(path)
-    if files is not None and not is_folder:
-        raise InvalidParameterError(f"The 'files' are names of images, for a folder. Got the path {os.fspath(path)!r}.")
-    if is_folder:
-        with naming_output(path):
-            check_images(records.shape, records.dtype)
-            names = image_names(len(records), files)
-            write_images(Path(os.path.realpath(target)), [records], names, force=force)
-    else:
-        write_atomically(target, lambda file: np.save(file, records, allow_pickle=False), force=force)
-    return target
-
-
-def check_target(path: str | os.PathLike[str], *, force: bool = False) -> bool:
-    """Raise the error that `write` would raise for a path, before long work starts.
-
-    Returns
-    -------
-    bool
-        Whether the path means a folder of images.
-
-    Raises
-    ------
-    OutputExistsError, DataNotFoundError, OutputError, InvalidParameterError
-        As for `write`.
-    """
-    text = os.fspath(path)
     target = as_path(text)
-    is_folder = bool(text) and (text.endswith(("/", os.sep)) or not target.suffix or target.is_dir())
-    if not is_folder and target.suffix.lower() != ".npy":
-        raise InvalidParameterError(
-            f"Records are written to a path that ends in .npy, or in / (a folder of PNG images). Got {text!r}."
-        )
-    if (target.exists() and not is_folder) or (is_folder and _is_taken(target)):
+    if _is_taken(target):
         if not force:
             does = "write over files of the same names; others stay" if target.is_dir() else "replace it"
             raise OutputExistsError(
                 f"The output '{text}' is already there. Give another name, or set force (--force) to {does}."
             )
-        if is_folder != target.is_dir():
-            raise OutputExistsError(f"{text} is a {'file' if is_folder else 'folder'}, which is not overwritten.")
-    check_folder(Path(os.path.realpath(target)), path)
-    return is_folder
+        if not target.is_dir():
+            raise OutputExistsError(f"{text} is a file, which is not overwritten.")
+    check_folder(Path(os.path.realpath(target)), text)
 
 
 def _is_taken(folder: Path) -> bool:
@@ -144,7 +76,7 @@ def write_images(folder: Path, pieces: Iterable[npt.NDArray[Any]], names: Sequen
                 file = temporary / name
                 file.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG")
-        check_target(f"{folder}/", force=force)  # another process may have written there meanwhile
+        check_folder_target(f"{folder}/", force=force)  # another process may have written there meanwhile
         if not folder.exists():
             temporary.replace(folder)
             return

@@ -1,0 +1,64 @@
+"""IDX files, the format of MNIST."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from narrows.data.formats.contract import Format, OnRecords
+from narrows.io.files import write_atomically
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from narrows.data.source import Source
+
+__all__ = ["Idx"]
+
+
+class Idx(Format, name="idx"):
+    """An array in an IDX file, gzipped or not, with the labels from the file beside it."""
+
+    title: ClassVar[str] = "IDX files"
+    reads: ClassVar[str] = "IDX files (gzipped or not)"
+    target: ClassVar[str] = "a path with the name of an IDX file (…-idx3-ubyte or .idx, with or without .gz)"
+
+    @classmethod
+    def recognises(cls, path: Path, head: bytes) -> bool:
+        from narrows.data.idx import is_gzipped_idx, is_idx
+
+        return is_idx(head) or re.search(r"idx\d|\.idx$", path.name) is not None or is_gzipped_idx(path, head)
+
+    def open(self, path: Path, name: str, *, limit: int | None = None, on_records: OnRecords | None = None) -> Source:
+        from narrows.data.idx import open_idx
+
+        return open_idx(path, name)
+
+    @classmethod
+    def is_target(cls, path: Path, *, is_folder: bool) -> bool:
+        return not is_folder and re.search(r"idx\d|\.idx(\.gz)?$", path.name.lower()) is not None
+
+    @classmethod
+    def check_records(cls, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        from narrows.data.idx_writer import check_idx
+
+        check_idx(shape, dtype)
+
+    @classmethod
+    def write(
+        cls,
+        path: Path,
+        pieces: Iterable[NDArray[Any]],
+        *,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        names: Callable[[], Sequence[str] | None],
+        force: bool,
+    ) -> None:
+        from narrows.data.idx_writer import write_idx
+
+        gzipped = path.name.lower().endswith(".gz")
+        write_atomically(path, lambda file: write_idx(file, pieces, shape, dtype, gzipped=gzipped), force=force)

@@ -1,0 +1,84 @@
+"""Images: a file, a folder or a glob."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from narrows.data.formats.contract import Format, OnRecords
+from narrows.io.magic import IMAGE_ENDINGS
+from narrows.parts.options import Size, option, optional
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from narrows.data.source import Source
+
+__all__ = ["Images"]
+
+
+class Images(Format, name="images"):
+    """Images of one size; written as a folder of PNG images."""
+
+    title: ClassVar[str] = "image files"
+    reads: ClassVar[str] = f"images ({', '.join(IMAGE_ENDINGS)}: a file, a folder or a glob)"
+    target: ClassVar[str] = "a path that ends in / (a folder of PNG images)"
+    keeps_names: ClassVar[bool] = True
+
+    resize: tuple[int, int] | None = option(
+        optional(Size()), "height and width to which every image file is resized", default=None
+    )
+
+    @classmethod
+    def recognises(cls, path: Path, head: bytes) -> bool:
+        return path.suffix.lower() in IMAGE_ENDINGS or path.is_dir()
+
+    def open(self, path: Path, name: str, *, limit: int | None = None, on_records: OnRecords | None = None) -> Source:
+        from narrows.data.images import open_images
+
+        return open_images(path, name, resize=self.resize, limit=limit, on_images=on_records)
+
+    def open_glob(
+        self, pattern: Path, name: str, *, limit: int | None = None, on_records: OnRecords | None = None
+    ) -> Source:
+        """Return the images that a pattern matches."""
+        from narrows.data.images import open_images
+
+        return open_images(
+            pattern.parent, name, pattern=str(pattern), resize=self.resize, limit=limit, on_images=on_records
+        )
+
+    @classmethod
+    def is_target(cls, path: Path, *, is_folder: bool) -> bool:
+        return is_folder
+
+    @classmethod
+    def check_target(cls, text: str, *, force: bool) -> None:
+        from narrows.data.image_writer import check_folder_target
+
+        check_folder_target(text, force=force)
+
+    @classmethod
+    def check_records(cls, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        from narrows.data.image_writer import check_images
+
+        check_images(shape, dtype)
+
+    @classmethod
+    def write(
+        cls,
+        path: Path,
+        pieces: Iterable[NDArray[Any]],
+        *,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        names: Callable[[], Sequence[str] | None],
+        force: bool,
+    ) -> None:
+        from narrows.data.image_writer import image_names, write_images
+
+        target = Path(os.path.realpath(path))
+        write_images(target, pieces, image_names(shape[0], names()), force=force)

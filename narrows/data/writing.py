@@ -1,0 +1,140 @@
+"""Writes records in the format that the path stands for, as a whole or piece by piece."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from narrows.data.arrays import check_values
+from narrows.data.formats import Format
+from narrows.errors import InvalidParameterError
+from narrows.io.files import as_path, naming_output
+
+__all__ = ["check_target", "stream", "write"]
+
+
+def write(
+    path: str | os.PathLike[str],
+    values: npt.ArrayLike,
+    *,
+    files: Sequence[str] | None = None,
+    force: bool = False,
+) -> Path:
+    """Write records as a `.npy` file, an IDX file or a folder of PNG images, atomically.
+
+    Parameters
+    ----------
+    path : str or path
+        Ending in ``.npy``: one array. The name of an IDX file, such as ``t10k-images-idx3-ubyte`` or ``x.idx``, with or
+        without ``.gz``: that. Ending in ``/`` or without an extension: a folder of PNG images, which is created. The
+        parent folder must exist.
+    values : array_like of shape (n, *shape)
+        For images: (n, H, W) uint8 or uint16, or (n, H, W, 3) uint8; `open` reads them back unchanged.
+    files : sequence of str, optional
+        Relative names of the images (sub-folders allowed), as in `Source.files`; their extension becomes ``.png``.
+        None: ``000000.png`` and so on.
+    force : bool
+        Overwrite the output. In a folder, files of the same name are replaced and others stay.
+
+    Returns
+    -------
+    Path
+        The path that was written.
+
+    Raises
+    ------
+    OutputExistsError
+        If the output exists and `force` is not set.
+    DataNotFoundError
+        If the parent folder does not exist.
+    OutputError
+        If permission is missing, or the disk is full.
+    InvalidParameterError
+        If the path has another extension, or `files` does not fit.
+    DataError
+        If the values cannot be records, or the format cannot hold them.
+    """
+    records = check_values(np.asarray(values), "The values to write")
+    kind = check_target(path, force=force)
+    if files is not None and not kind.keeps_names:
+        raise InvalidParameterError(f"The 'files' are names of images, for a folder. Got the path {os.fspath(path)!r}.")
+    kind.check_records(records.shape, records.dtype)
+    with naming_output(path):
+        kind.write(as_path(path), [records], shape=records.shape, dtype=records.dtype, names=lambda: files, force=force)
+    return as_path(path)
+
+
+def stream(
+    path: str | os.PathLike[str],
+    pieces: Iterable[npt.NDArray[Any]],
+    *,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    files: Callable[[], Sequence[str]] | None = None,
+    force: bool = False,
+) -> Path:
+    """Write records piece by piece, in bounded memory, atomically.
+
+    Parameters
+    ----------
+    path : path-like
+        Its name decides the format, as in `write`.
+    pieces : iterable of ndarray of shape (m, *shape[1:])
+        Pieces that add up to `shape`.
+    shape : tuple of int
+        (n, *shape of a record).
+    dtype : dtype
+        Dtype of the records.
+    files : callable, optional
+        Returns the relative names of the records; called only if the format keeps names. A record whose name is empty
+        is numbered, and so are all records without it.
+    force : bool
+        Overwrite the output. In a folder, files of the same name are replaced and others stay.
+
+    Returns
+    -------
+    Path
+        The path that was written.
+
+    Raises
+    ------
+    OutputExistsError, DataNotFoundError, OutputError, InvalidParameterError, DataError
+        As for `write`.
+    """
+    kind = check_target(path, force=force)
+
+    def names() -> list[str] | None:
+        given = [] if files is None else files()
+        width = max(6, len(str(shape[0] - 1)))
+        return [name or f"{i:0{width}d}.png" for i, name in enumerate(given)] if any(given) else None
+
+    kind.check_records(shape, dtype)
+    with naming_output(path):
+        kind.write(as_path(path), pieces, shape=shape, dtype=dtype, names=names, force=force)
+    return as_path(path)
+
+
+def check_target(path: str | os.PathLike[str], *, force: bool = False) -> type[Format]:
+    """Return the format that is written to a path, or raise the error of `write` before long work starts.
+
+    Raises
+    ------
+    OutputExistsError, DataNotFoundError, OutputError, InvalidParameterError
+        As for `write`.
+    """
+    text = os.fspath(path)
+    target = as_path(text)
+    ends_as_folder = text.endswith(("/", os.sep)) or target.is_dir()
+    folders = [True] if ends_as_folder else [False, not target.suffix]
+    for is_folder in folders if text else []:
+        for kind in Format.registry.values():
+            if kind.is_target(target, is_folder=is_folder):
+                kind.check_target(text, force=force)
+                return kind
+    targets = [kind.target for kind in Format.registry.values() if kind.target is not None]
+    raise InvalidParameterError(f"Records are written to {', '.join(targets[:-1])} or {targets[-1]}. Got {text!r}.")

@@ -1,0 +1,42 @@
+"""A format: a table of numbers as text, with the names of its columns in the first line."""
+
+from narrows.data.formats import Format
+from narrows.errors import CorruptFileError
+from narrows.io.files import write_atomically
+from narrows.parts.options import Text, option, optional
+
+
+class Csv(Format, name="csv"):
+    title = ".csv files"
+    reads = ".csv files with a line of names"
+    target = "a path that ends in .csv"
+    label: str | None = option(optional(Text()), "name of the column of labels in a .csv file", default=None)
+
+    @classmethod
+    def recognises(cls, path, head):
+        return path.suffix.lower() == ".csv"
+
+    def open(self, path, name, *, limit=None, on_records=None):
+        from pandas import read_csv
+
+        from narrows.data.source import Source
+
+        table = read_csv(path, nrows=limit)
+        if self.label is not None and self.label not in table:
+            raise CorruptFileError(f"{name} has no column '{self.label}'. It has: {', '.join(table)}.")
+        labels = None if self.label is None else table.pop(self.label).to_numpy()
+        return Source(table.to_numpy(), labels, name=name, kind="csv")
+
+    @classmethod
+    def is_target(cls, path, *, is_folder):
+        return not is_folder and path.suffix.lower() == ".csv"
+
+    @classmethod
+    def write(cls, path, pieces, *, shape, dtype, names, force):
+        from numpy import concatenate, savetxt
+
+        header = ",".join(f"x{i}" for i in range(shape[1]))
+        values = concatenate(list(pieces))
+        write_atomically(
+            path, lambda file: savetxt(file, values, delimiter=",", header=header, comments=""), force=force
+        )
