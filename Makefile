@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 install: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt setup.py $(wildcard narrows/codec/_*.[ch])
+$(STAMP): pyproject.toml constraints.txt setup.py $(wildcard narrows/codec/kernels/*.[ch])
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,lint,compare]'
 	touch $(STAMP)

@@ -9,9 +9,12 @@ FLAGS = ["-O3", "-fwrapv", "-fvisibility=hidden", "-fopenmp-simd", "-Wall", "-We
 setup(
     ext_modules=[
         Extension(
-            "narrows.codec._inner",
-            [f"narrows/codec/{file}.c" for file in ("_inner", "_arguments", "_mixture", "_linear", "_causal")],
-            depends=["narrows/codec/_inner.h", "narrows/codec/_mixture.h"],
+            "narrows.codec.kernels._kernels",
+            [
+                f"narrows/codec/kernels/{file}.c"
+                for file in ("_kernels", "_arguments", "_mixture", "_linear", "_causal")
+            ],
+            depends=["narrows/codec/kernels/_kernels.h", "narrows/codec/kernels/_mixture.h"],
             extra_compile_args=[] if os.name == "nt" else FLAGS,
             py_limited_api=True,
             optional=True,

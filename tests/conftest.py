@@ -113,12 +113,12 @@ def language(request):
 @pytest.fixture
 def loops(language, monkeypatch):
     """Run what asks for this, and only that, with the inner loops in C and again in NumPy: both must say the same."""
-    from narrows.codec import inner
+    from narrows.codec import kernels
 
-    if language == "compiled" and inner.compiled is None:
+    if language == "compiled" and kernels.compiled is None:
         pytest.skip("narrows was installed without a compiler")
     if language == "numpy":
-        monkeypatch.setattr(inner, "compiled", None)
+        monkeypatch.setattr(kernels, "compiled", None)
     return language
 
 

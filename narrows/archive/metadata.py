@@ -17,7 +17,7 @@ from narrows.archive.layout import (
     MAX_CHUNK_SYMBOLS,
     MAX_RECORD_BYTES,
 )
-from narrows.codec.output import DTYPES
+from narrows.codec.dequantise import DTYPES
 from narrows.errors import CorruptArchiveError
 
 __all__ = ["Metadata", "bounded_chunk_records", "default_chunk_records", "default_group_records"]

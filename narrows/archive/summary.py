@@ -11,7 +11,7 @@ from typing import Any
 
 import zstandard
 
-from narrows.codec.inner import kernels
+from narrows.codec.kernels import kernels_used
 from narrows.codec.residual.coded import Kind
 
 __all__ = ["ZSTD_LEVEL", "ZSTD_SAMPLE_BYTES", "Summary", "ways_of"]
@@ -75,7 +75,7 @@ class Summary:
     unlike: int
     warnings: tuple[str, ...]
     chunks_kept: dict[str, int] = field(default_factory=dict)
-    kernels: str = field(default_factory=kernels)
+    kernels: str = field(default_factory=kernels_used)
     sample: bytes = field(default=b"", repr=False)
     """The first records as they came, to try zstd on."""
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.codec.output import to_dtype
+from narrows.codec.dequantise import to_dtype
 from narrows.errors import CorruptArchiveError, InvalidParameterError
 
 __all__ = ["Tiling"]

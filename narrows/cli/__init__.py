@@ -60,9 +60,9 @@ Results go to standard output, progress and messages to standard error. Nothing 
 def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     """Print the version, and whether the codec uses the compiled kernels."""
     if value and not ctx.resilient_parsing:
-        from narrows.codec.inner import kernels, kernels_line
+        from narrows.codec.kernels import kernels_line, kernels_used
 
-        click.echo(f"narrows {narrows.__version__}\n{kernels_line(kernels())}")
+        click.echo(f"narrows {narrows.__version__}\n{kernels_line(kernels_used())}")
         ctx.exit()
 
 

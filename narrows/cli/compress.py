@@ -192,7 +192,7 @@ def _lines(summary: Summary, source: Source, model: str, fixed: int, *, quiet: b
 
     ``fixed`` are the bytes of header and index.
     """
-    from narrows.codec.inner import kernels_line
+    from narrows.codec.kernels import kernels_line
 
     is_more = summary.total_records > summary.records
     max_error = summary.max_error if source.dtype.kind == "f" else int(summary.max_error)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FrozenCodec", "OperatingPoint", "read_frozen"]
 
-# These come when they are first asked for, so that `narrows --version` can tell of `inner` without NumPy.
+# These come when they are first asked for, so that `narrows --version` can tell of `kernels` without NumPy.
 _HOMES = {
     "FrozenCodec": "narrows.codec.frozen",
     "OperatingPoint": "narrows.codec.operating_point",

@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load as read_tensors
 
+from narrows.codec.dequantise import DTYPES, Dequantise
 from narrows.codec.entropy_models import entropy_model
 from narrows.codec.operating_point import OperatingPoint
 from narrows.codec.operations import Codebook, Operation, Rescale, Reshape, Transpose
-from narrows.codec.output import DTYPES, Output
 from narrows.codec.program import Program
 from narrows.codec.residual.causal import Causal
-from narrows.codec.stored import stored_number
-from narrows.codec.tensor_bytes import pack_tensors
+from narrows.codec.serialise import pack_tensors
+from narrows.codec.validation import stored_number
 from narrows.errors import ModelFileError
 
 __all__ = ["FORMAT", "MOST_QUALITIES", "Contents", "pack", "unpack"]
@@ -55,7 +55,7 @@ class Contents:
     """
 
     program: Program
-    output: Output
+    output: Dequantise
     qualities: tuple[OperatingPoint, ...]
     z_shape: tuple[int, ...]
     peak: float
@@ -133,7 +133,7 @@ def unpack(blob: bytes) -> Contents:
         causal_digest = str(header["causal"]["golden"])
     return Contents(
         Program.from_tensors(header["decoder"], _under("decoder.", tensors)),
-        Output.from_tensors(shape, np.dtype(header["dtype"]), _under("output.", tensors)),
+        Dequantise.from_tensors(shape, np.dtype(header["dtype"]), _under("output.", tensors)),
         qualities,
         z_shape=z_shape,
         peak=_measured("peak", header["peak"]),

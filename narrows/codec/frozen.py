@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from narrows.codec.blob import MOST_QUALITIES, Contents, pack, unpack
+from narrows.codec.dequantise import Dequantise
 from narrows.codec.operating_point import OperatingPoint
-from narrows.codec.output import Output
 from narrows.codec.program import MOST_WORK, Program
 from narrows.codec.residual.causal import Causal, as_image
 from narrows.errors import ModelFileError, NarrowsError, NotFreezableError
@@ -54,7 +54,7 @@ class FrozenCodec:
     ----------
     program : Program
         The decoder, from 16-bit codes to 16-bit values.
-    output : Output
+    output : Dequantise
         From these to records.
     qualities : sequence of OperatingPoint
         From coarse to fine.
@@ -81,7 +81,7 @@ class FrozenCodec:
     def __init__(
         self,
         program: Program,
-        output: Output,
+        output: Dequantise,
         qualities: tuple[OperatingPoint, ...],
         *,
         z_shape: tuple[int, ...],

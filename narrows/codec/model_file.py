@@ -9,7 +9,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from narrows.codec.frozen import FrozenCodec
-from narrows.codec.stored import check_array
+from narrows.codec.validation import check_array
 from narrows.errors import DataNotFoundError, ModelFileError, NotFreezableError
 
 __all__ = ["read_frozen"]

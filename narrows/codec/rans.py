@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.codec import inner
+from narrows.codec import kernels
 from narrows.codec.residual import mixture as mixtures
 from narrows.errors import CorruptArchiveError
 
@@ -138,17 +138,17 @@ def encode(starts: NDArray[Any], frequencies: NDArray[Any], *, n_lanes: int, pre
     assert MIN_PRECISION <= precision <= 16
     assert frequencies.all(), "a symbol of frequency 0 cannot be coded"
     x = np.full(n_lanes, _LOWEST, np.uint32)
-    push = _push if inner.compiled is None else _push_compiled
+    push = _push if kernels.compiled is None else _push_compiled
     return Message(x, push(x, starts.astype(np.uint16), frequencies.astype(np.uint16), precision))
 
 
 def _push_compiled(
     x: NDArray[np.uint32], starts: NDArray[np.uint16], frequencies: NDArray[np.uint16], precision: int
 ) -> NDArray[np.uint16]:
-    assert inner.compiled is not None
+    assert kernels.compiled is not None
     words = np.empty(starts.size, np.uint16)
     n = starts.shape[1]
-    n_words = inner.compiled.push(x, starts, frequencies, n, precision, words) if starts.size else 0
+    n_words = kernels.compiled.push(x, starts, frequencies, n, precision, words) if starts.size else 0
     return words[len(words) - n_words :].copy()
 
 
@@ -243,7 +243,7 @@ class Decoder:
         -------
         values : ndarray of shape (n,), int32
         """
-        if inner.compiled is not None:
+        if kernels.compiled is not None:
             return self._pop_compiled(n, lookup, tables)
         n_lanes = len(self._x)
         full = n - n % n_lanes
@@ -256,8 +256,8 @@ class Decoder:
         return (found >> 32).astype(np.int32)
 
     def _pop_compiled(self, n: int, lookup: Lookup, tables: NDArray[Any] | int) -> NDArray[np.int32]:
-        assert inner.compiled is not None
-        values, pop = np.empty(n, np.int32), inner.compiled.pop
+        assert kernels.compiled is not None
+        values, pop = np.empty(n, np.int32), kernels.compiled.pop
         one = tables if isinstance(tables, int) else 0
         each = np.empty(0, np.int64) if isinstance(tables, int) else np.ascontiguousarray(tables, np.int64)
         self.lend(lambda x, words, n_read: pop(x, lookup, each, one, self._precision, words, n_read, values))
@@ -281,8 +281,8 @@ class Decoder:
         """Return the places, in the windows of a mixture, of the next block's n values; P must be 16."""
         assert self._precision == mixtures.PRECISION
         places = np.empty(n, np.int64)
-        if inner.compiled is not None:
-            pop = inner.compiled.pop_mixture
+        if kernels.compiled is not None:
+            pop = kernels.compiled.pop_mixture
             self.lend(lambda *message: pop(*mixture.arrays(), *message, places))
             return places
         find = mixture.finder(len(self._x))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from narrows.codec.rans import MAX_PRECISION, MIN_PRECISION, Lookup, lookup_of
-from narrows.codec.stored import check_array, check_number, stored_array, stored_number
+from narrows.codec.validation import check_array, check_number, stored_array, stored_number
 from narrows.errors import ModelFileError
 
 __all__ = ["ESCAPE", "MAX_LOW", "FrequencyTables", "regular_window"]

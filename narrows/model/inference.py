@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from torch import Generator, Tensor
 
 from narrows.chain import Chain
-from narrows.codec.output import to_dtype
+from narrows.codec.dequantise import to_dtype
 from narrows.errors import InvalidParameterError
 from narrows.model.precision import in_float64
 from narrows.numerics.batches import Labelled, batch_size

@@ -15,7 +15,7 @@ from narrows.archive.quality import size_warnings
 from narrows.archive.summary import Summary
 from narrows.cli.compress import _lines
 from narrows.cli.progress import on_records
-from narrows.codec import inner
+from narrows.codec import kernels
 
 
 @pytest.fixture
@@ -81,9 +81,11 @@ def test_in_words_every_total_has_a_line_with_its_meaning(narrows, model):
     assert result.stderr == ""
 
 
-@pytest.mark.parametrize(("compiled", "line"), [(inner, "kernels: C"), (None, "kernels: NumPy (install a C compiler")])
+@pytest.mark.parametrize(
+    ("compiled", "line"), [(kernels, "kernels: C"), (None, "kernels: NumPy (install a C compiler")]
+)
 def test_the_totals_say_which_kernels_ran(monkeypatch, compiled, line):
-    monkeypatch.setattr(inner, "compiled", compiled)
+    monkeypatch.setattr(kernels, "compiled", compiled)
     assert summary().to_json()["kernels"] == summary().kernels == line.split()[1]
     assert line in in_words()
     assert "kernels" not in in_words(quiet=True)

@@ -9,7 +9,7 @@ import pytest
 
 import narrows as package
 from narrows.cli import VERBS, main
-from narrows.codec import inner
+from narrows.codec import kernels
 
 HEAVY = ("torch", "sklearn", "matplotlib", "rich", "numpy", "PIL")
 
@@ -57,12 +57,12 @@ def test_every_verb_is_a_command_of_that_name_whose_options_are_explained(verb, 
 
 
 def test_version_says_which_kernels_the_codec_has(narrows, monkeypatch):
-    monkeypatch.setattr(inner, "compiled", inner)
+    monkeypatch.setattr(kernels, "compiled", kernels)
     assert narrows("--version").stdout == f"narrows {package.__version__}\nkernels: C\n"
-    monkeypatch.setattr(inner, "compiled", None)
-    version, kernels = narrows("--version").stdout.splitlines()
+    monkeypatch.setattr(kernels, "compiled", None)
+    version, line = narrows("--version").stdout.splitlines()
     assert version == f"narrows {package.__version__}"
-    assert kernels == "kernels: NumPy (install a C compiler and reinstall narrows: about ten times faster)"
+    assert line == "kernels: NumPy (install a C compiler and reinstall narrows: about ten times faster)"
 
 
 def test_the_module_can_be_called_as_the_command():

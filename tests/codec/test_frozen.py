@@ -16,7 +16,7 @@ from narrows.bottlenecks import VectorQuantised
 from narrows.codec import FrozenCodec, frozen, read_frozen
 from narrows.codec.blob import FORMAT
 from narrows.codec.program import MOST_WORK
-from narrows.codec.tensor_bytes import pack_tensors
+from narrows.codec.serialise import pack_tensors
 from narrows.errors import DataNotFoundError, ModelFileError, NotFreezableError
 from narrows.networks import Dense
 

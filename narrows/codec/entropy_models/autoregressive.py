@@ -13,8 +13,8 @@ from narrows.codec.entropy_models.contract import EntropyModel, Placed, with_esc
 from narrows.codec.entropy_models.counting import counted_by_context
 from narrows.codec.entropy_models.escapes import Escapes
 from narrows.codec.entropy_models.predictor import MAX_CONTEXTS, Predictor
-from narrows.codec.stored import check_array, stored_array, stored_number
 from narrows.codec.tables import FrequencyTables
+from narrows.codec.validation import check_array, stored_array, stored_number
 from narrows.errors import InvalidParameterError, ModelFileError
 
 __all__ = ["Autoregressive"]

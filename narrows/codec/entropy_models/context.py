@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from narrows.codec import rans
 from narrows.codec.entropy_models.contract import EntropyModel, Placed, with_escapes
 from narrows.codec.entropy_models.escapes import Escapes
-from narrows.codec.stored import check_array, check_number, stored_array, stored_number
 from narrows.codec.tables import FrequencyTables
+from narrows.codec.validation import check_array, check_number, stored_array, stored_number
 from narrows.errors import InvalidParameterError, ModelFileError
 
 __all__ = ["Context"]

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.codec import inner
+from narrows.codec import kernels
 from narrows.codec.entropy_models.escapes import MAX_SYMBOL
-from narrows.codec.stored import check_array, check_number
+from narrows.codec.validation import check_array, check_number
 from narrows.errors import ModelFileError
 
 __all__ = ["MAX_CONTEXTS", "NEIGHBOURS", "Prediction", "Predictor", "Run"]
@@ -192,7 +192,7 @@ class Run:
         self._predictor, self._dtype, self._position = predictor, dtype, 0
         n_hidden = predictor.weights_in.shape[1]
         self._is_compiled = (
-            inner.compiled is not None and dtype == np.float64 and predictor.largest_hidden < _LARGEST_INT32
+            kernels.compiled is not None and dtype == np.float64 and predictor.largest_hidden < _LARGEST_INT32
         )
         in_type = np.dtype(np.int32) if self._is_compiled else dtype
         self._weights_in = predictor.weights_in.astype(in_type)
@@ -212,7 +212,7 @@ class Run:
         self._position += 1
 
     def _predict_compiled(self) -> Prediction:
-        assert inner.compiled is not None
+        assert kernels.compiled is not None
         p, n = self._predictor, len(self._hidden)
         place, channel = divmod(self._position, p.n_channels)
         if channel == 0:
@@ -220,7 +220,7 @@ class Run:
                 self._enter(place, batch)
         last = self._seen[self._position - 1 : self._position] if channel else self._seen[:0]
         offsets, contexts = np.empty(n, np.int32), np.empty(n, np.int64)
-        inner.compiled.predict(
+        kernels.compiled.predict(
             self._hidden,
             last,
             self._weights_in[channel - 1],

@@ -17,12 +17,12 @@ from torch import Tensor
 
 from narrows.bottlenecks.quantisation import Quantisation
 from narrows.chain import Chain
+from narrows.codec.dequantise import Dequantise
 from narrows.codec.entropy_models import MAX_SYMBOL
 from narrows.codec.freezing.decoder import FrozenDecoder, freeze_decoder
 from narrows.codec.freezing.distortion import MeasuredDistortion, over_batches, psnr_db
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.operating_point import OperatingPoint, to_symbols
-from narrows.codec.output import Output
 from narrows.errors import NotFreezableError
 from narrows.numerics.randomness import Stream, rng
 
@@ -94,7 +94,7 @@ class _Fitting:
     """What candidates are measured with: the integer decoder, and codes and records of the training data."""
 
     decoder: FrozenDecoder
-    output: Output
+    output: Dequantise
     codes: NDArray[np.float64]
     records: NDArray[Any]
     peak: float
@@ -146,7 +146,7 @@ def _codes(chain: Chain, records: NDArray[Any]) -> Tensor:
     )
 
 
-def _output(chain: Chain, decoder: FrozenDecoder, dtype: np.dtype[Any]) -> Output:
+def _output(chain: Chain, decoder: FrozenDecoder, dtype: np.dtype[Any]) -> Dequantise:
     """Return the way from the decoder's numbers to records: what preprocessing undoes, as one factor and one term."""
     zeros = torch.zeros((3, *chain.shape), dtype=torch.float64)
     probes = zeros + torch.arange(3.0, dtype=torch.float64).reshape(3, *[1] * len(chain.shape))
@@ -155,7 +155,7 @@ def _output(chain: Chain, decoder: FrozenDecoder, dtype: np.dtype[Any]) -> Outpu
     if not np.allclose(at_2 - at_1, at_1 - at_0):
         raise NotFreezableError("The preprocessing is not undone by a factor and a term for each value.")
     scale, offset = _shortened((at_1 - at_0) * 2.0**-decoder.output_shift), _shortened(at_0)
-    return Output(chain.shape, np.dtype(dtype), scale, offset)
+    return Dequantise(chain.shape, np.dtype(dtype), scale, offset)
 
 
 def _shortened(values: NDArray[np.float64]) -> NDArray[np.float64]:

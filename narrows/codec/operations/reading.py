@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.codec.stored import check_array, check_number, stored_array
+from narrows.codec.validation import check_array, check_number, stored_array
 from narrows.errors import ModelFileError
 
 __all__ = ["MOST_SHIFT", "Reader", "check_wholes"]

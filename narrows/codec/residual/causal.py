@@ -27,10 +27,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.codec import inner
+from narrows.codec import kernels
 from narrows.codec.residual.contract import Lattice, Run
 from narrows.codec.residual.mixture import MAX_COMPONENTS, N_SCALES, SIXTEENTHS, TOTAL, Mixture
-from narrows.codec.stored import check_array, check_number, stored_array, stored_number
+from narrows.codec.validation import check_array, check_number, stored_array, stored_number
 from narrows.errors import ModelFileError
 
 __all__ = ["Causal", "as_image", "window"]
@@ -213,7 +213,7 @@ class CausalRun(Run):
         self._window, self._is_whole = min(size, _MOST_WINDOW), size <= _MOST_WINDOW
         self._narrow: _Narrow | None = None
         held = dtype  # in what values are
-        if dtype == np.float64 and inner.compiled is not None and model.is_narrow(lattice.highest - model.lowest):
+        if dtype == np.float64 and kernels.compiled is not None and model.is_narrow(lattice.highest - model.lowest):
             self._narrow, held = _Narrow(model, self._seen), np.dtype(np.int16)
         else:
             h, shifts = model.weights_2.shape[1], model.shifts.tolist()
@@ -322,7 +322,7 @@ class _Narrow:
         self, values: NDArray[np.int16], position: int, middles: NDArray[np.int64], coarse: int, wider: int
     ) -> Said:
         """Return weights, means and scales of the coarse steps of a position, each (K, n)."""
-        assert inner.compiled is not None
+        assert kernels.compiled is not None
         model = self._model
         place, channel = divmod(position, model.grid[2])
         row, column = divmod(place, model.grid[1])
@@ -332,7 +332,7 @@ class _Narrow:
         shape = model.n_components, len(middles)
         found = np.empty(shape, np.int32), np.empty(shape, np.int64), np.empty(shape, np.int32)
         seen = self._seen[channel][place]
-        inner.compiled.causal(values, seen, *layers, self._shifts, _EXP, middles, coarse, wider, *found)
+        kernels.compiled.causal(values, seen, *layers, self._shifts, _EXP, middles, coarse, wider, *found)
         return found
 
 

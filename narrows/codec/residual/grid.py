@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.codec.output import to_dtype
+from narrows.codec.dequantise import to_dtype
 from narrows.codec.residual.mixture import SIXTEENTHS
 from narrows.errors import InvalidParameterError
 

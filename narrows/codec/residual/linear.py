@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.codec import inner
+from narrows.codec import kernels
 from narrows.codec.rans import Decoder
 from narrows.codec.residual.contract import (
     TOO_FEW_ESCAPES,
@@ -156,9 +156,9 @@ class LinearRun(Run):
         They are told in sixteenths of a coarse step.
         """
         errors, bins = np.empty(values.shape, np.int64), np.empty(values.shape, np.uint8)
-        if inner.compiled is not None:
+        if kernels.compiled is not None:
             self._values[...] = values
-            inner.compiled.linear_look(*self._arrays(), errors, bins)
+            kernels.compiled.linear_look(*self._arrays(), errors, bins)
             return errors, bins
         for position, seen in enumerate(values):
             bins[position] = self._look()
@@ -166,7 +166,7 @@ class LinearRun(Run):
         return errors, bins
 
     def place(self, q: NDArray[np.int64]) -> Placed:
-        if inner.compiled is None:
+        if kernels.compiled is None:
             return super().place(q)
         lattice, coarse = self.lattice, np.ascontiguousarray(q >> self.lattice.raw_bits)
         self._values[...] = np.clip(lattice.anchors + lattice.step * q, lattice.lowest, lattice.highest)
@@ -175,13 +175,13 @@ class LinearRun(Run):
             np.empty(q.shape, np.uint16),
             np.empty(q.shape, bool),
         )
-        inner.compiled.linear_place(*self._arrays(), *self._shapes(), coarse, starts, frequencies, escaped)
+        kernels.compiled.linear_place(*self._arrays(), *self._shapes(), coarse, starts, frequencies, escaped)
         return Placed(starts, frequencies, coarse[escaped])
 
     def pop(self, decoder: Decoder, escapes: NDArray[np.int64], low: NDArray[np.int64]) -> NDArray[np.int64]:
-        if inner.compiled is None:
+        if kernels.compiled is None:
             return super().pop(decoder, escapes, low)
-        pop, raw_bits, taken = inner.compiled.linear_pop, self.lattice.raw_bits, 0
+        pop, raw_bits, taken = kernels.compiled.linear_pop, self.lattice.raw_bits, 0
 
         def loop(*message: Any) -> int:
             nonlocal taken

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.codec import inner
+from narrows.codec import kernels
 
 __all__ = [
     "MAX_COMPONENTS",
@@ -100,9 +100,9 @@ class Mixture:
     def place(self, values: NDArray[np.int64]) -> tuple[NDArray[np.uint16], NDArray[np.uint16], NDArray[np.bool_]]:
         """Return starts and frequencies of values (n,), and which of them are escapes."""
         n = len(values)
-        if inner.compiled is not None:
+        if kernels.compiled is not None:
             room = np.empty(n, np.uint16), np.empty(n, np.uint16), np.empty(n, np.bool_)
-            inner.compiled.place(*self.arrays(), np.ascontiguousarray(values, np.int64), *room)
+            kernels.compiled.place(*self.arrays(), np.ascontiguousarray(values, np.int64), *room)
             return room
         # Subtracting in 64 bits may wrap for values far out, which unsigned numbers make harmless.
         places = values.astype(np.uint64) - self.lows.astype(np.uint64)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from narrows.codec import inner
+from narrows.codec import kernels
 from narrows.codec.residual.causal import Causal, as_image, window
 from narrows.codec.residual.contract import Lattice, decode, encode
 from narrows.codec.residual.mixture import TOTAL
 from narrows.errors import CorruptArchiveError, ModelFileError
 
-compiled = pytest.mark.skipif(inner.compiled is None, reason="narrows was installed without a compiler")
+compiled = pytest.mark.skipif(kernels.compiled is None, reason="narrows was installed without a compiler")
 
 
 def network(rng, grid=(5, 6, 1), reach=2, n_hidden=7, n_components=3, most=9000, **change):
@@ -164,7 +164,7 @@ def test_the_inner_loop_says_what_floats_and_whole_numbers_say(rng, monkeypatch,
         said = said_of(model, lattice, values)
         assert np.array_equal(said, said_of(model, lattice, values, np.int64))
         with monkeypatch.context() as patch:
-            patch.setattr(inner, "compiled", None)
+            patch.setattr(kernels, "compiled", None)
             assert np.array_equal(said, said_of(model, lattice, values))
 
 

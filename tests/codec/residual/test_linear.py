@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
-from narrows.codec import inner, rans
+from narrows.codec import kernels, rans
 from narrows.codec.entropy_models.contract import Coded
 from narrows.codec.residual import chunk, predicted
 from narrows.codec.residual.chunk import decode_chunk, encode_chunk
@@ -42,7 +42,7 @@ def test_sixteenths_are_those_of_whole_numbers_without_limit(distance, step):
     assert in_sixteenths(np.array([distance]), step).tolist() == [exact]
 
 
-@pytest.mark.skipif(inner.compiled is None, reason="narrows was installed without a compiler")
+@pytest.mark.skipif(kernels.compiled is None, reason="narrows was installed without a compiler")
 @pytest.mark.parametrize(
     ("shape", "n", "dtype", "bound"),
     [
@@ -61,7 +61,7 @@ def test_both_loops_keep_the_same_bytes(monkeypatch, shape, n, dtype, bound):
     for code in (decoded, None):
         data = encode_predicted(records, code, grid).data
         with monkeypatch.context() as patch:
-            patch.setattr(inner, "compiled", None)
+            patch.setattr(kernels, "compiled", None)
             assert encode_predicted(records, code, grid).data == data
             back = decode_chunk(Kind.LINEAR, data, code, grid, records.shape)
         assert back.tobytes() == decode_chunk(Kind.LINEAR, data, code, grid, records.shape).tobytes()
@@ -91,7 +91,7 @@ def wild_lattices(draw):
     return model, lattice, numbers(size)
 
 
-@pytest.mark.skipif(inner.compiled is None, reason="narrows was installed without a compiler")
+@pytest.mark.skipif(kernels.compiled is None, reason="narrows was installed without a compiler")
 @settings(max_examples=12, deadline=None)
 @given(st.composite(wild_lattices)())
 def test_both_loops_do_the_same_with_weights_and_steps_that_no_encoder_makes(drawn):
@@ -99,9 +99,9 @@ def test_both_loops_do_the_same_with_weights_and_steps_that_no_encoder_makes(dra
     model, lattice, q = drawn
     values = np.clip(lattice.anchors + lattice.step * q, lattice.lowest, lattice.highest)
     told = []
-    for loops in (inner.compiled, None):
+    for loops in (kernels.compiled, None):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(inner, "compiled", loops)
+            patch.setattr(kernels, "compiled", loops)
             errors, bins = model.start(lattice).errors(values)
             residual = encode(model.start(lattice), q)
             back = decode(model.start(lattice), residual)

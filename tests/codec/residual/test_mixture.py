@@ -5,7 +5,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from narrows.codec import inner, rans
+from narrows.codec import kernels, rans
 from narrows.codec.residual.mixture import N_SCALES, PRECISION, SIGMOID, SLOPES, TOTAL, Mixture, scale_of
 
 
@@ -67,12 +67,12 @@ def test_values_come_back_and_those_out_of_the_window_are_escapes(rng, loops, n_
     assert np.array_equal(found[~escaped], values[~escaped])
 
 
-@pytest.mark.skipif(inner.compiled is None, reason="narrows was installed without a compiler")
+@pytest.mark.skipif(kernels.compiled is None, reason="narrows was installed without a compiler")
 def test_both_loops_write_the_same_words(rng, monkeypatch):
     mixture = mixture_of(rng)
     values = mixture.lows + rng.integers(-2, 41, 500)
     placed = mixture.place(values)
-    monkeypatch.setattr(inner, "compiled", None)
+    monkeypatch.setattr(kernels, "compiled", None)
     for one, other in zip(placed, mixture.place(values), strict=True):
         assert np.array_equal(one, other)
 

@@ -4,7 +4,7 @@
    (_arguments.c), lengths, and whatever a hostile file could have put into them are checked: whoever calls need vouch
    for nothing. */
 
-#include "_inner.h"
+#include "_kernels.h"
 
 #define MAX_SYMBOL 32767
 
@@ -181,6 +181,6 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_inner", NULL, 0, methods, NULL, NULL, NULL, NULL};
+static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_kernels", NULL, 0, methods, NULL, NULL, NULL, NULL};
 
-PyMODINIT_FUNC PyInit__inner(void) { return PyModuleDef_Init(&definition); }
+PyMODINIT_FUNC PyInit__kernels(void) { return PyModuleDef_Init(&definition); }

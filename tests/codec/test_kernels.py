@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from narrows.codec import inner
+from narrows.codec import kernels
 from narrows.codec.entropy_models import Autoregressive
 from narrows.codec.rans import lookup_of
 from narrows.codec.residual.mixture import TABLES, TOTAL
 
-pytestmark = pytest.mark.skipif(inner.compiled is None, reason="narrows was installed without a compiler")
+pytestmark = pytest.mark.skipif(kernels.compiled is None, reason="narrows was installed without a compiler")
 
 LOOKUP = lookup_of(np.array([100, 156]), np.array([0, 1], np.int32))
 NO_TABLES = np.empty(0, np.int64)
@@ -16,7 +16,7 @@ NO_TABLES = np.empty(0, np.int64)
 
 def pop(*, states=1, lookup=LOOKUP, tables=NO_TABLES, table=0, precision=8, words=9, n_read=0, n=5):
     x = np.full(states, 1 << 16, np.int64)
-    return inner.compiled.pop(
+    return kernels.compiled.pop(
         x, lookup, tables, table, precision, np.zeros(words, np.uint16), n_read, np.empty(n, "i4")
     )
 
@@ -49,15 +49,15 @@ def test_words_that_run_out_are_told():
 def test_nothing_is_written_outside_its_room():
     x, one = np.full(2, 1 << 16, np.uint32), np.ones((1, 1000), np.uint16)
     with pytest.raises(ValueError, match="cannot be"):
-        inner.compiled.push(x, one, one, 1000, 15, np.empty(10, np.uint16))
+        kernels.compiled.push(x, one, one, 1000, 15, np.empty(10, np.uint16))
     with pytest.raises(ValueError, match="cannot be"):
-        inner.compiled.push(x, one, one[:, :9], 1000, 15, np.empty(1000, np.uint16))
+        kernels.compiled.push(x, one, one[:, :9], 1000, 15, np.empty(1000, np.uint16))
 
 
 def test_frequencies_of_zero_are_refused():
     x, starts = np.full(2, 1 << 16, np.uint32), np.zeros((1, 4), np.uint16)
     with pytest.raises(ValueError, match="cannot be"):
-        inner.compiled.push(x, starts, starts, 4, 15, np.empty(4, np.uint16))
+        kernels.compiled.push(x, starts, starts, 4, 15, np.empty(4, np.uint16))
 
 
 @pytest.mark.parametrize("n", [0, 1, 300])
@@ -68,7 +68,7 @@ def test_both_write_the_same_bytes(codec_model, digits, monkeypatch, n):
     assert isinstance(entropy, Autoregressive)
     symbols = codec_model.quantise(digits[0][:300])[:n]
     coded = entropy.encode(symbols)
-    monkeypatch.setattr(inner, "compiled", None)
+    monkeypatch.setattr(kernels, "compiled", None)
     again = entropy.encode(symbols)
     assert coded.message.states.tolist() == again.message.states.tolist()
     assert coded.message.words.tolist() == again.message.words.tolist()
@@ -256,7 +256,7 @@ LIES = {
 
 @pytest.mark.parametrize("function", LIES, ids=lambda function: function.__name__)
 def test_what_fits_together_is_taken(function):
-    getattr(inner.compiled, function.__name__)(*function().values())
+    getattr(kernels.compiled, function.__name__)(*function().values())
 
 
 @pytest.mark.parametrize(
@@ -268,26 +268,26 @@ def test_what_does_not_fit_together_is_refused(function, lie):
     told = function()
     told |= {name: change(told[name]) for name, change in lie.items()}
     with pytest.raises(ValueError, match=f"{function.__name__}: sizes"):
-        getattr(inner.compiled, function.__name__)(*told.values())
+        getattr(kernels.compiled, function.__name__)(*told.values())
 
 
 def test_no_values_take_no_words():
     nothing = {name: array[..., :0].copy() for name, array in place().items() if name in {"weights", "means", "scales"}}
     nothing |= {"lows": np.empty(0, np.int64), "places": np.empty(0, np.int64)}
-    assert inner.compiled.pop_mixture(*(pop_mixture() | nothing).values()) == 0
+    assert kernels.compiled.pop_mixture(*(pop_mixture() | nothing).values()) == 0
     told = causal()
     none = {name: told[name][..., :0].copy() for name in ("values", "middles", "weights", "means", "scales")}
-    inner.compiled.causal(*(told | none).values())
+    kernels.compiled.causal(*(told | none).values())
     told = linear_pop()
     none = {name: told[name][:, :0].copy() for name in ("anchors", "values", "errors", "low")}
-    assert inner.compiled.linear_pop(*(told | none).values()) == (0, 0)
+    assert kernels.compiled.linear_pop(*(told | none).values()) == (0, 0)
 
 
 def test_words_and_escapes_that_run_out_are_told():
     told = linear_pop()
-    assert inner.compiled.linear_pop(*(told | {"words": np.empty(0, np.uint16)}).values())[0] == -1
+    assert kernels.compiled.linear_pop(*(told | {"words": np.empty(0, np.uint16)}).values())[0] == -1
     last = {"states": np.full(1, (1 << 32) - 1), "escapes": np.empty(0, np.int64)}  # a slot at the window's last place
-    assert inner.compiled.linear_pop(*(told | last).values())[1] == -1
+    assert kernels.compiled.linear_pop(*(told | last).values())[1] == -1
 
 
 def push():
@@ -362,7 +362,7 @@ DTYPES = [
 
 
 def call(function, **other):
-    return getattr(inner.compiled, function)(*(FUNCTIONS[function]() | other).values())
+    return getattr(kernels.compiled, function)(*(FUNCTIONS[function]() | other).values())
 
 
 @pytest.mark.parametrize(("function", "name"), ARRAYS)
@@ -406,9 +406,9 @@ def test_arguments_that_are_missing_or_too_many_are_refused(function):
     told = FUNCTIONS[function]()
     names = list(told)
     with pytest.raises(TypeError, match=f"^{function}: '{names[-1]}' is missing$"):
-        getattr(inner.compiled, function)(*list(told.values())[:-1])
+        getattr(kernels.compiled, function)(*list(told.values())[:-1])
     with pytest.raises(TypeError, match=rf"^{function}: takes {len(names)} arguments\. Got {len(names) + 1}$"):
-        getattr(inner.compiled, function)(*told.values(), 0)
+        getattr(kernels.compiled, function)(*told.values(), 0)
     for name, value in told.items():
         if isinstance(value, int):
             with pytest.raises(TypeError):

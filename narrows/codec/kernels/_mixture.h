@@ -1,6 +1,6 @@
 /* Mixtures of logistics, as the inner loops of residuals use them: residual/mixture.py has the formulas. */
 
-#include "_inner.h"
+#include "_kernels.h"
 
 /* What is expected of one value; what belongs to component k is k · stride further on. */
 typedef struct {

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from narrows.errors import ModelFileError
 
-__all__ = ["DTYPES", "Output", "to_dtype"]
+__all__ = ["DTYPES", "Dequantise", "to_dtype"]
 
 DTYPES = (
     "bool",
@@ -22,7 +22,7 @@ DTYPES = (
 
 
 @dataclass(frozen=True, eq=False)
-class Output:
+class Dequantise:
     """y = x · scale + offset, each operation rounded once, then brought to the records' dtype.
 
     Whole numbers are rounded half to even and kept within their type's range, booleans are y ≥ ½, floats are the

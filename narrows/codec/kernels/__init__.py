@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from types import ModuleType
 
-__all__ = ["compiled", "kernels", "kernels_line"]
+__all__ = ["compiled", "kernels_line", "kernels_used"]
 
 compiled: ModuleType | None
 try:
-    from narrows.codec import _inner
+    import narrows.codec.kernels._kernels as compiled
 except ImportError:
     compiled = None
-else:
-    compiled = _inner
 
 
-def kernels() -> str:
+def kernels_used() -> str:
     """Return what computes the codec's inner loops in this process: ``"C"`` or ``"NumPy"``, with the same result."""
     return "NumPy" if compiled is None else "C"
 
 
 def kernels_line(running: str) -> str:
-    """Return for people which kernels run, as `kernels` names them, and what to do about slow ones.
+    """Return for people which kernels run, as `kernels_used` names them, and what to do about slow ones.
 
     Examples
     --------

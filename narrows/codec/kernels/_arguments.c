@@ -1,6 +1,6 @@
 /* What Python hands to the inner loops, taken one after the other and checked. */
 
-#include "_inner.h"
+#include "_kernels.h"
 
 /* By Dtype. The letters are those of Python's struct module; long has four bytes or eight. */
 static const struct {
