@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.validation import check_array
-from narrows.errors import DataNotFoundError, ModelFileError, NotFreezableError
+from narrows.errors import ModelFileError, NotFreezableError
+from narrows.io.model_file import read_model_file
 
 __all__ = ["read_frozen"]
+
+_BLOB = "frozen"
 
 
 def read_frozen(path: str | os.PathLike[str]) -> FrozenCodec:
@@ -27,20 +28,12 @@ def read_frozen(path: str | os.PathLike[str]) -> FrozenCodec:
     NotFreezableError
         If the model has no archive codec; gives the reason.
     """
-    if not os.path.isfile(path):
-        raise DataNotFoundError(f"There is no model file {os.fspath(path)}.")
-    try:
-        with safe_open(path, framework="np") as file:
-            header = dict(json.loads((file.metadata() or {})["narrows"]))
-            blob = file.get_tensor("frozen") if "frozen" in file.keys() else None  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise ModelFileError(f"{path} is no safetensors file, or is damaged: {error}.") from error
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:  # also types NumPy doesn't have
-        raise ModelFileError(f"{path} is a safetensors file, but no narrows model.") from error
+    header, arrays = read_model_file(path, {_BLOB})
+    blob = arrays.get(_BLOB)
     if blob is None:
         raise NotFreezableError(f"{path}: {header.get('not_frozen', 'the model has no integer decoder')}")
     try:
-        check_array("frozen", blob, np.uint8, (None,))
+        check_array(_BLOB, blob, np.uint8, (None,))
         return FrozenCodec.from_bytes(blob.tobytes())
     except ModelFileError as error:
         raise ModelFileError(f"{path} cannot be used. {error}") from error

@@ -21,15 +21,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from narrows.chain import Chain, Parts
 from narrows.data.arrays import check_dtype, check_shape
 from narrows.data.scale import Trained
-from narrows.errors import DataNotFoundError, ModelFileError
+from narrows.errors import ModelFileError
 from narrows.io.files import write_atomically
+from narrows.io.model_file import FORMAT, HEADER, read_model_file
 from narrows.lossless import Residual
 from narrows.lossless.contract import ResidualModule
 from narrows.model.artefacts import ArchiveCodec, Artefact
@@ -42,7 +42,6 @@ from narrows.records import Schema, schema_of
 
 __all__ = ["Unbuilt", "describe", "read_model", "write_model"]
 
-FORMAT = 1
 _ARRAYS = "arrays."
 
 
@@ -80,7 +79,7 @@ def write_model(model: FittedModel, path: str | os.PathLike[str], *, force: bool
         tensors |= {f"residual.{name}": t.detach().cpu().contiguous() for name, t in trained}
     header = _finite(describe(model))
     header["sha256"] = _digest(header, tensors)
-    data = to_bytes(tensors, {"narrows": json.dumps(header, allow_nan=False)})
+    data = to_bytes(tensors, {HEADER: json.dumps(header, allow_nan=False)})
     write_atomically(path, lambda file: _write(file, data), force=force)
 
 
@@ -192,23 +191,9 @@ def _names(names: list[str] | None) -> NDArray[Any] | None:
 
 
 def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    if not os.path.isfile(path):
-        raise DataNotFoundError(f"There is no model file {os.fspath(path)}.")
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})["narrows"])
-            if header["format"] > FORMAT:
-                raise ModelFileError(
-                    f"{path} has model format {header['format']}, written by narrows {header.get('narrows')}. "
-                    f"This narrows reads up to format {FORMAT}: upgrade it."
-                )
-            tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
-        is_whole = header.get("sha256") == _digest(header, tensors)
-    except (SafetensorError, OSError) as error:
-        raise ModelFileError(f"{path} is no safetensors file, or is damaged: {error}.") from error
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-        raise ModelFileError(f"{path} is a safetensors file, but no narrows model.") from error
-    if not is_whole:
+    header, arrays = read_model_file(path)
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    if header.get("sha256") != _digest(header, tensors):
         raise ModelFileError(f"{path} is damaged: the checksum of its content is wrong.")
     return _finite(header), tensors
 

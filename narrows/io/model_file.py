@@ -1,0 +1,60 @@
+"""Reads model files: safetensors files with a JSON header. Reading executes no code, and needs NumPy alone."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Container
+from typing import TYPE_CHECKING, Any
+
+from narrows.errors import DataNotFoundError, ModelFileError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["FORMAT", "HEADER", "read_model_file"]
+
+FORMAT = 1
+"""The format that is written, and the newest that is read."""
+
+HEADER = "narrows"
+"""Name of the header among the file's metadata."""
+
+
+def read_model_file(
+    path: str | os.PathLike[str], names: Container[str] | None = None
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return the header and the arrays of a model file.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    names : container of str, optional
+        Names of the arrays to read; by default all. Those that the file lacks are left out.
+
+    Raises
+    ------
+    DataNotFoundError
+        If there is no such file.
+    ModelFileError
+        If the file is not a model, is damaged, or was written by a newer narrows.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not os.path.isfile(path):
+        raise DataNotFoundError(f"There is no model file {os.fspath(path)}.")
+    try:
+        with safe_open(path, framework="np") as file:
+            header = dict(json.loads((file.metadata() or {})[HEADER]))
+            if header["format"] > FORMAT:
+                raise ModelFileError(
+                    f"{path} has model format {header['format']}, written by narrows {header.get('narrows')}. "
+                    f"This narrows reads up to format {FORMAT}: upgrade it."
+                )
+            arrays = {name: file.get_tensor(name) for name in sorted(file.keys()) if names is None or name in names}
+    except (SafetensorError, OSError) as error:
+        raise ModelFileError(f"{path} is no safetensors file, or is damaged: {error}.") from error
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:  # also types NumPy doesn't have
+        raise ModelFileError(f"{path} is a safetensors file, but no narrows model.") from error
+    return header, arrays
