@@ -106,9 +106,8 @@ class Chain(nn.Module):
                 "set likelihood='normal', or linear_path=False."
             )
         self.bottleneck = parts.bottleneck.build(parts.network.code_shape(shape, parts.n_latent))
-        sizes = Sizes(
-            shape, self.bottleneck.h_shape, self.bottleneck.z_shape, self.likelihood.n_parameters, parts.n_classes
-        )
+        h_shape, z_shape = self.bottleneck.h_shape, self.bottleneck.z_shape
+        sizes = Sizes(shape, h_shape, z_shape, self.likelihood.out_shape(shape), parts.n_classes)
         self.encoder, self.decoder = parts.network.build(sizes, generator)
         self.lay_out()
 

@@ -17,17 +17,18 @@ __all__ = ["Likelihood", "LikelihoodModule"]
 class LikelihoodModule(nn.Module, ABC):
     """p(x | z), given the parameters that the decoder outputs.
 
-    The values of a record are independent given the code. With ``n_parameters`` = 1, parameters have the records' shape
-    (n, *shape); with more, (n, *shape, n_parameters).
+    The values of a record are independent given the code. A likelihood decides the shape of its parameters, which are
+    the decoder's output: most have one parameter or several for each value.
 
     Attributes
     ----------
     n_parameters : int
-        Numbers that the decoder outputs for each value.
+        Parameters for each value, in a last axis if there are several.
     support : (float, float)
         Bounds of the values.
     mean_activation : str
-        The activation function from parameters to the mean, if there is one parameter for each value.
+        The activation function from parameters to the mean, if there is one parameter for each value; archives then
+        restore the mean.
     draws : bool
         Whether the observation of a record is a draw.
     couples_records : bool
@@ -39,6 +40,10 @@ class LikelihoodModule(nn.Module, ABC):
     mean_activation: str = "identity"
     draws: bool = False
     couples_records: bool = False
+
+    def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of the parameters of one record, for records of a shape."""
+        return shape if self.n_parameters == 1 else (*shape, self.n_parameters)
 
     @property
     def is_bounded(self) -> bool:

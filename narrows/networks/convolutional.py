@@ -172,7 +172,7 @@ class _ConvolutionalEncoder(Encoder):
 
 
 class _ConvolutionalDecoder(Decoder):
-    """z (n, *z_shape) → the likelihood's parameters, (n, *shape) or (n, *shape, n_parameters)."""
+    """z (n, *z_shape) → the likelihood's parameters, (n, *out_shape)."""
 
     def __init__(self, part: Convolutional, sizes: Sizes, layout: ImageLayout, grids: list[Grid]) -> None:
         super().__init__()

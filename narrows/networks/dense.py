@@ -78,12 +78,11 @@ class Dense(Network, name="dense"):
     def connect(self, sizes: Sizes, generator: Generator) -> tuple[Encoder, Decoder]:
         n_in = math.prod(sizes.shape)
         n_h, n_z = math.prod(sizes.h_shape), math.prod(sizes.z_shape)
-        n_out = n_in * sizes.n_parameters
+        n_out = math.prod(sizes.out_shape)
         back = self.widths[::-1] if self.decoder_widths is None else self.decoder_widths
 
         k = sizes.n_condition
         encoder = _DenseEncoder([n_in + k, *self.widths, n_h], self.activation, self.code_activation, sizes.h_shape)
-        out_shape = sizes.shape if sizes.n_parameters == 1 else (*sizes.shape, sizes.n_parameters)
         decoder: Decoder
         if self.tied:
             if k:
@@ -92,9 +91,9 @@ class Dense(Network, name="dense"):
                     "Set tied=False."
                 )
             self._check_tied(n_in, n_h, n_z, n_out, back)
-            decoder = _TiedDecoder(encoder, self.activation, self.output_activation, out_shape)
+            decoder = _TiedDecoder(encoder, self.activation, self.output_activation, sizes.out_shape)
         else:
-            decoder = _FreeDecoder([n_z + k, *back, n_out], self.activation, self.output_activation, out_shape)
+            decoder = _FreeDecoder([n_z + k, *back, n_out], self.activation, self.output_activation, sizes.out_shape)
         draws = generator if self.theano_seed is None else theano_generator(self.theano_seed)
         initialise(encoder, self.initialisation, draws)
         initialise(decoder, self.initialisation, draws)

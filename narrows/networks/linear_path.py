@@ -100,10 +100,9 @@ class LinearPathDecoder(Decoder):
     def __init__(self, network: Decoder | None, sizes: Sizes, output: nn.Module) -> None:
         super().__init__()
         self.n_parameters = sizes.n_parameters
-        out_shape = sizes.shape if sizes.n_parameters == 1 else (*sizes.shape, sizes.n_parameters)
-        self.path = _zero(undrawn(nn.Linear, math.prod(sizes.z_shape), math.prod(out_shape)))
+        self.path = _zero(undrawn(nn.Linear, math.prod(sizes.z_shape), math.prod(sizes.out_shape)))
         self.network, self.clip, self.output = network, nn.Hardtanh(-_LIMIT, _LIMIT), output
-        self.flatten, self.to_records = nn.Flatten(), Reshape(out_shape)
+        self.flatten, self.to_records = nn.Flatten(), Reshape(sizes.out_shape)
         self.needs_switches = network is not None and network.needs_switches
         if network is not None and network.last_layer is not None:
             _zero(network.last_layer)

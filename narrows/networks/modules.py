@@ -28,8 +28,8 @@ class Sizes:
         Shape of the encoder's output for one record: the input of the bottleneck.
     z_shape : tuple of int
         Shape of the code of one record: the input of the decoder.
-    n_parameters : int
-        Number of the likelihood's parameters for each value.
+    out_shape : tuple of int, optional
+        Shape of the decoder's output for one record, the likelihood's parameters; by default that of the record.
     n_condition : int
         Length of the condition, an additional input of encoder and decoder; 0 for most models.
     """
@@ -37,8 +37,30 @@ class Sizes:
     shape: tuple[int, ...]
     h_shape: tuple[int, ...]
     z_shape: tuple[int, ...]
-    n_parameters: int = 1
+    out_shape: tuple[int, ...] = ()
     n_condition: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.out_shape:
+            object.__setattr__(self, "out_shape", self.shape)
+
+    @property
+    def n_parameters(self) -> int:
+        """The number of parameters for each value, in the last axis of the output; 1 without such an axis.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the output has other axes than the record, as image networks cannot produce.
+        """
+        if self.out_shape == self.shape:
+            return 1
+        if self.out_shape[:-1] == self.shape:
+            return self.out_shape[-1]
+        raise InvalidParameterError(
+            f"This network outputs parameters for each value of records of shape {self.shape}, but the likelihood "
+            f"needs them in the shape {self.out_shape}. Use network='dense'."
+        )
 
 
 @dataclass(frozen=True)
@@ -88,7 +110,7 @@ class Encoder(nn.Module, ABC):
 class Decoder(nn.Module, ABC):
     """From z, Tensor of shape (n, *z_shape), to the likelihood's parameters.
 
-    These have shape (n, *shape), or (n, *shape, n_parameters) if there are several for each value.
+    These have shape (n, *out_shape).
 
     Attributes
     ----------

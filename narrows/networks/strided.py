@@ -126,7 +126,7 @@ class _StridedEncoder(Encoder):
 
 
 class _StridedDecoder(Decoder):
-    """z (n, *z_shape) → the likelihood's parameters, (n, *shape) or (n, *shape, n_parameters)."""
+    """z (n, *z_shape) → the likelihood's parameters, (n, *out_shape)."""
 
     def __init__(self, part: Strided, sizes: Sizes, layout: ImageLayout, grids: list[Grid]) -> None:
         super().__init__()

@@ -215,7 +215,10 @@ def test_weights_that_are_not_finite():
 def test_several_numbers_for_each_value(monkeypatch):
     chain, codes = make(parts(Dense()), (6, 5))
     monkeypatch.setattr(type(chain.likelihood), "n_parameters", 2)
-    with pytest.raises(NotFreezableError, match="'normal' likelihood has 2 numbers for each value"):
+    with pytest.raises(
+        NotFreezableError,
+        match=r"'normal' likelihood has parameters of shape \(6, 5, 2\) for records",
+    ):
         freeze_decoder(chain, codes)
 
 

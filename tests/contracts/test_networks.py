@@ -26,7 +26,8 @@ def build(part, shape, *, n_latent=None, widen=1, n_parameters=1, seed=0):
     if n_latent is None and getattr(part, "code_channels", None) is None:
         n_latent = N_CODE
     z_shape = part.code_shape(shape, n_latent)
-    sizes = Sizes(shape, (widen * z_shape[0], *z_shape[1:]), z_shape, n_parameters)
+    out_shape = shape if n_parameters == 1 else (*shape, n_parameters)
+    sizes = Sizes(shape, (widen * z_shape[0], *z_shape[1:]), z_shape, out_shape)
     return *part.build(sizes, torch.Generator().manual_seed(seed)), sizes
 
 
@@ -431,3 +432,12 @@ def test_code_bias_is_where_the_codes_biases_start():
     encoder, _ = Dense(widths=(4,), code_bias=1.5).build(Sizes((6,), (3,), (3,)), torch.Generator().manual_seed(0))
     assert encoder.layers[-1].bias.tolist() == [1.5] * 3
     assert encoder.layers[0].bias.tolist() == [0.0] * 4
+
+
+def test_only_dense_networks_have_outputs_of_any_shape():
+    """A likelihood with other parameters than so many for each value, such as one of columns, asks for them."""
+    sizes = Sizes((6, 5), (3,), (3,), out_shape=(41,))
+    _, decoder = Dense(widths=(4,)).build(sizes, torch.Generator())
+    assert decoder(torch.zeros(2, 3)).shape == (2, 41)
+    with pytest.raises(InvalidParameterError, match=r"needs them in the shape \(41,\)\. Use network='dense'"):
+        Convolutional(channels=(4,)).build(sizes, torch.Generator())

@@ -59,10 +59,11 @@ def freeze_decoder(chain: Chain, codes: Tensor) -> FrozenDecoder:
     NotFreezableError
         If a part of it has no counterpart in integers, or holds or computes what is not finite; says which.
     """
-    if chain.likelihood.n_parameters != 1:
+    out_shape = chain.likelihood.out_shape(chain.shape)
+    if out_shape != chain.shape:
         raise NotFreezableError(
-            f"The '{chain.parts.likelihood.name}' likelihood has {chain.likelihood.n_parameters} numbers for each "
-            "value; only decoders with one can be frozen."
+            f"The '{chain.parts.likelihood.name}' likelihood has parameters of shape {out_shape} for records of shape "
+            f"{chain.shape}; only decoders with one number for each value can be frozen."
         )
     stages = [*chain.decoder.plain_stages(), activation(chain.likelihood.mean_activation)]
     codes = codes.detach().to(dtype=chain.dtype, device=chain.device)
