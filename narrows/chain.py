@@ -29,7 +29,7 @@ from narrows.networks.components import components_of, sampled
 from narrows.networks.linear_path import LinearPathDecoder, LinearPathEncoder
 from narrows.numerics.batches import Labelled, batch_size
 from narrows.numerics.randomness import Stream
-from narrows.numerics.record_noise import RecordNoise
+from narrows.numerics.record_noise import RecordNoise, is_training_step
 from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing, Preprocessor
 from narrows.preprocessing.moments import Moments
@@ -281,7 +281,7 @@ class Chain(nn.Module):
         code: Code = self.bottleneck(h, of_codes)
         parameters = self.decode(code.z, switches, condition)
         evidence = None
-        if self.training and generator is not None:
+        if is_training_step(self, generator):
             if is_shard:
                 evidence = self.likelihood.evidence(parameters, x)
             else:

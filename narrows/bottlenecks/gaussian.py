@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from narrows.bottlenecks.contract import Bottleneck, BottleneckModule, Code
 from narrows.bottlenecks.diagonal_normal import DiagonalNormal
-from narrows.numerics.record_noise import Noise
+from narrows.numerics.record_noise import Noise, is_training_step
 from narrows.parts.options import Real, Whole, option
 
 __all__ = ["Gaussian"]
@@ -65,8 +65,7 @@ class _GaussianModule(BottleneckModule):
 
     def _beta(self, generator: Noise | None) -> float | Tensor:
         """Return β at this step of training; outside training its final value."""
-        is_training = isinstance(generator, Generator) and self.training and torch.is_grad_enabled()
-        if not is_training or self.warmup == 0:
+        if self.warmup == 0 or not is_training_step(self, generator):
             return self.beta
         self.n_steps += 1
         return self.beta * (self.n_steps / self.warmup).clamp_max(1.0)

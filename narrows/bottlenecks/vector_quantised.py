@@ -18,7 +18,7 @@ from narrows.codec.operating_point import to_symbols
 from narrows.codec.rans import MAX_PRECISION
 from narrows.errors import InvalidParameterError
 from narrows.numerics.randomness import Stream, rng
-from narrows.numerics.record_noise import Noise
+from narrows.numerics.record_noise import Noise, is_training_step
 from narrows.parts.options import Real, Whole, option, optional
 
 __all__ = ["MAX_CODES", "VectorQuantised", "VectorQuantisedModule"]
@@ -121,8 +121,7 @@ class VectorQuantisedModule(BottleneckModule):
         return math.prod(self.symbols_shape)
 
     def forward(self, h: Tensor, generator: Noise | None = None) -> Code:
-        is_training = self.training and torch.is_grad_enabled()
-        noise = generator if is_training and isinstance(generator, Generator) else None
+        noise = generator if isinstance(generator, Generator) and is_training_step(self, generator) else None
         vectors = self._to_vectors(h.detach())
         if noise is not None and not self._has_started():
             self._start(vectors, noise)

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from typing import Self
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from narrows.numerics.randomness import Stream, generator
 
-__all__ = ["Noise", "RecordNoise", "normal_like", "uniform_like"]
+__all__ = ["Noise", "RecordNoise", "is_training_step", "normal_like", "uniform_like"]
 
 # The constants of SplitMix64 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators"), whose
 # numbers are mixed from a counter; as signed numbers, whose sums and products wrap around alike.
@@ -121,3 +121,13 @@ def _shifted(z: Tensor, n_bits: int) -> Tensor:
     """Return z shifted to the right with zeros from the left, which PyTorch lacks for signed numbers."""
     shifted: Tensor = (z >> n_bits) & (2 ** (64 - n_bits) - 1)
     return shifted
+
+
+def is_training_step(module: nn.Module, noise: Noise | None) -> bool:
+    """Return whether a module computes a step of training, from which it may also learn without gradients.
+
+    There are three ways to compute: a step of training is in train mode, with gradients and the noise of a generator. A
+    measurement of the loss is in eval mode; what is defined by draws takes them from `RecordNoise`. Any other use is
+    in eval mode without noise.
+    """
+    return isinstance(noise, Generator) and module.training and torch.is_grad_enabled()

@@ -5,7 +5,7 @@ from narrows.training.learner import Learner, Uncoupled
 from narrows.training.loop import train
 from narrows.training.optimisers import SGD, Adadelta, Adam, Optimiser
 from narrows.training.progress import Epoch, Watcher
-from narrows.training.records import JoinedRecords, LabelledRecords, Records
+from narrows.training.records import JoinedRecords, LabelledRecords, Records, RecordSource
 from narrows.training.schedules import Constant, Cosine, OneCycle, Schedule
 from narrows.training.settings import Training, resolve_device, resolve_training
 from narrows.training.stages import Stage
@@ -23,6 +23,7 @@ __all__ = [
     "Learner",
     "OneCycle",
     "Optimiser",
+    "RecordSource",
     "Records",
     "Schedule",
     "Stage",

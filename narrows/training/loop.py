@@ -30,7 +30,7 @@ from narrows.training.memory import kept_if_asked
 from narrows.training.openmp import same_bits
 from narrows.training.pace import Pace
 from narrows.training.progress import Epoch, Watcher
-from narrows.training.records import Records
+from narrows.training.records import RecordSource
 from narrows.training.shards import Shards
 from narrows.training.stages import Stage
 from narrows.training.work import choose_n_shards
@@ -107,7 +107,7 @@ def train(
     return done
 
 
-def mean_loss(learner: Learner, records: Records, workers: Workers) -> float:
+def mean_loss(learner: Learner, records: RecordSource, workers: Workers) -> float:
     """Return the mean loss of a record in nats, without corruption and in eval mode."""
 
     def loss_of(batch: Any) -> Tensor:

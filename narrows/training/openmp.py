@@ -15,12 +15,12 @@ from torch import Tensor
 from narrows.numerics.randomness import Stream, generator
 from narrows.numerics.threads import openmp_threads
 from narrows.training.learner import Learner
-from narrows.training.records import Records
+from narrows.training.records import RecordSource
 
 __all__ = ["same_bits"]
 
 
-def same_bits(learner: Learner, records: Records, batch_sizes: Iterable[int], n_threads: int) -> bool:
+def same_bits(learner: Learner, records: RecordSource, batch_sizes: Iterable[int], n_threads: int) -> bool:
     """Return whether n threads compute the same losses and gradients as one thread, for batches of all sizes.
 
     Returns False for learners that couple records: evaluating their loss may change them.
@@ -37,7 +37,7 @@ def same_bits(learner: Learner, records: Records, batch_sizes: Iterable[int], n_
     return True
 
 
-def _loss_and_gradient(learner: Learner, records: Records, size: int) -> list[Tensor]:
+def _loss_and_gradient(learner: Learner, records: RecordSource, size: int) -> list[Tensor]:
     batch = records.take(torch.arange(size))
     loss = learner.shard_loss(batch, generator(0, Stream.NOISE, 0)).total.mean()
     weights = [weight for weight in learner.parameters() if weight.requires_grad]

@@ -6,7 +6,7 @@ import copy
 import warnings
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -15,7 +15,23 @@ from torch import Tensor
 
 from narrows.numerics.batches import Labelled
 
-__all__ = ["JoinedRecords", "LabelledRecords", "Records"]
+__all__ = ["JoinedRecords", "LabelledRecords", "RecordSource", "Records"]
+
+
+class RecordSource(Protocol):
+    """What training reads records from. `Records` holds all of them on the device."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the batches."""
+
+    def take(self, indices: Tensor) -> Any:
+        """Return a batch for the learner: the records at these indices."""
+
+    def batches(self, size: int) -> Iterator[Any]:
+        """Yield all records in order, in batches of at most this size."""
 
 
 class Records:

@@ -13,7 +13,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from narrows.training.learner import Learner
-from narrows.training.records import Records
+from narrows.training.records import RecordSource
 from narrows.training.workers import Workers
 
 __all__ = ["Shards"]
@@ -36,14 +36,14 @@ class Shards:
     ----------
     learner : Learner
         A learner that does not couple the records of a batch.
-    records : Records
+    records : RecordSource
         The records of the batches.
     workers : Workers
         The threads that compute the shards.
     """
 
     learner: Learner
-    records: Records
+    records: RecordSource
     workers: Workers
 
     @cached_property

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from narrows.numerics.randomness import Stream
 from narrows.training.learner import Learner
-from narrows.training.records import Records
+from narrows.training.records import RecordSource
 from narrows.training.settings import Training
 
 __all__ = ["Stage"]
@@ -20,7 +20,7 @@ class Stage:
     ----------
     learner : Learner
         On the device of the records.
-    records, validation : Records
+    records, validation : RecordSource
         The records for training, and those for the validation loss after each epoch.
     settings : Training
         Settings of the training.
@@ -35,8 +35,8 @@ class Stage:
     """
 
     learner: Learner
-    records: Records
-    validation: Records | None
+    records: RecordSource
+    validation: RecordSource | None
     settings: Training
     name: str = ""
     order: Stream = Stream.ORDER

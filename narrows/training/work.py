@@ -18,7 +18,7 @@ from torch.utils.flop_counter import flop_registry
 
 from narrows.numerics.randomness import Stream, generator
 from narrows.training.learner import Learner
-from narrows.training.records import Records
+from narrows.training.records import RecordSource
 
 __all__ = ["choose_n_shards"]
 
@@ -32,7 +32,7 @@ _WEIGHT = 55  # to write the gradient of a weight and to add it to that of anoth
 _SHARDS = {8: 160.0, 4: 40.0, 2: 8.0}
 
 
-def choose_n_shards(learner: Learner, records: Records, batch_size: int) -> int:
+def choose_n_shards(learner: Learner, records: RecordSource, batch_size: int) -> int:
     """Return the number of shards for batches of this size: 1, 2, 4 or 8.
 
     The batches of learners that couple the records of a batch are not split, nor are batches on other devices than the
@@ -74,7 +74,7 @@ class _Count(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return result
 
 
-def _count(learner: Learner, records: Records, n: int) -> _Count:
+def _count(learner: Learner, records: RecordSource, n: int) -> _Count:
     """Return the work of a forward pass of n records, under no_grad."""
     batch = records.take(torch.zeros(n, dtype=torch.int64))
     count = _Count()
