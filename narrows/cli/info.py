@@ -11,8 +11,9 @@ from typing import Any
 import click
 
 from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
-from narrows.cli.describe import chain, comparison_text, kept_rows, settings, taken_for
+from narrows.cli.describe import kept_rows, taken_for
 from narrows.cli.options import json_option
+from narrows.model.describe import comparison_text, describe_chain, describe_settings
 
 __all__ = ["info"]
 
@@ -163,8 +164,8 @@ def _lines(facts: dict[str, Any], header: dict[str, Any]) -> list[str]:
     if facts["comparison"] is not None:
         rows.append(("beside PCA", comparison_text(facts["comparison"])))
     rows += kept_rows(facts["kept_epoch"], facts["epochs"])
-    parts = [("the chain", "")] + [(f"  {role}", text) for role, text in chain(header)]
-    values = [("settings", "")] + [(f"  {name}", value) for name, value in settings(header).items()]
+    parts = [("the chain", "")] + [(f"  {role}", text) for role, text in describe_chain(header)]
+    values = [("settings", "")] + [(f"  {name}", value) for name, value in describe_settings(header).items()]
     return [*_wrapped(rows), "", *_wrapped(parts), "", *_wrapped(values)]
 
 

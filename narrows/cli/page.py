@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from narrows.cli import drawing
 from narrows.cli.console import count, shape_text
-from narrows.cli.describe import chain, settings
 from narrows.errors import DataError, InvalidParameterError
+from narrows.model.describe import describe_chain, describe_settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,8 +53,8 @@ def build_page(
         comparison=_comparison(metrics, model),
         pictures=_pictures(model, source, n, seed),
         history=model.history_,
-        chain=chain(header),
-        settings=settings(header),
+        chain=describe_chain(header),
+        settings=describe_settings(header),
         command=shlex.join(["narrows", *arguments]),
         versions=_versions(),
     )
