@@ -88,8 +88,8 @@ def _check_folder(folder: Path, *, force: bool) -> None:
 
 def _write(ctx: click.Context, model: Autoencoder, test: Source, folder: Path) -> None:
     from narrows import pictures
-    from narrows.cli import drawing
-    from narrows.cli.page import build_page
+    from narrows.evaluation import drawing
+    from narrows.evaluation.model_report import model_report
     from narrows.evaluation.report import write_report
 
     model.save(folder / "model.safetensors", force=True)
@@ -101,7 +101,8 @@ def _write(ctx: click.Context, model: Autoencoder, test: Source, folder: Path) -
     }
     for name, figure in figures.items():
         pictures.save(figure, folder / name, force=True)
-    page = build_page(model, test, path=str(folder / "model.safetensors"), arguments=arguments(ctx))
+    command = shlex.join(["narrows", *arguments(ctx)])
+    page = model_report(model, test, path=str(folder / "model.safetensors"), command=command)
     write_report(folder / "report.html", page, force=True)
 
 
@@ -120,7 +121,7 @@ def _archive(model: Autoencoder, train: Source, test: Source, folder: Path) -> l
 
 def _numbers(model: Autoencoder, test: Source, metrics: dict[str, Any]) -> list[str]:
     from narrows.cli.evaluate import compared_with_pca
-    from narrows.cli.page import psnr_db
+    from narrows.evaluation.metrics import psnr_db_of_sse
 
     sse, pca = metrics["sse_per_record"], metrics["pca_sse_per_record"]
     n_pixels = test.values[0].size
@@ -129,7 +130,7 @@ def _numbers(model: Autoencoder, test: Source, metrics: dict[str, Any]) -> list[
         ("this autoencoder", number(sse), f"{metrics['psnr_db']:.1f} dB"),
     ]
     if pca is not None:
-        rows.append((f"PCA with {model.n_latent_} components", number(pca), f"{psnr_db(pca, metrics):.1f} dB"))
+        rows.append((f"PCA with {model.n_latent_} components", number(pca), f"{psnr_db_of_sse(pca, metrics):.1f} dB"))
     return [
         f"{len(test)} digits that it has not seen, encoded as {count(model.n_latent_, 'number')} "
         f"and decoded to {n_pixels} pixels:",
