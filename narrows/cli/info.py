@@ -29,7 +29,9 @@ def info(file: str, as_json: bool) -> None:
     For a model: its parts, its training data, the length of its training and its loss. For an archive: its contents,
     the bytes of each part of the file, and the model that made it.
     """
-    if _is_archive(file):
+    from narrows.archive import is_archive
+
+    if is_archive(file):
         from narrows.cli.archive import about
 
         said, lines = about(file)
@@ -41,16 +43,6 @@ def info(file: str, as_json: bool) -> None:
         print_json(said)
     else:
         print_lines(*lines)
-
-
-def _is_archive(path: str) -> bool:
-    """Return whether a file begins like an archive; half of the first bytes suffice, in case it is damaged."""
-    from narrows.archive.layout import MAGIC
-
-    if not os.path.isfile(path):
-        return False
-    with open(path, "rb") as file:
-        return file.read(len(MAGIC)).startswith(MAGIC[:4])
 
 
 def _read(path: str) -> dict[str, Any]:
