@@ -112,10 +112,11 @@ def _archive(model: Autoencoder, train: Source, test: Source, folder: Path) -> l
 
     from narrows import pictures
     from narrows.data import Source
+    from narrows.evaluation.drawing import draw_qualities
 
     whole = Source(np.concatenate([train.values, test.values]), name="digits")
     archives = demo_archives.write_archives(model, test, whole, folder)
-    pictures.save(demo_archives.draw_qualities(model, test), folder / "qualities.png", force=True)
+    pictures.save(draw_qualities(model, test), folder / "qualities.png", force=True)
     return demo_archives.archive_lines(archives, test, whole)
 
 
@@ -146,11 +147,13 @@ def _files(folder: Path) -> list[str]:
 
 
 def _next(model: Autoencoder, folder: Path) -> list[str]:
+    from narrows.archive.quality import coarser_qualities
+
     narrows = program()
     path, digits, everything = (
         shlex.quote(str(folder / name)) for name in ("model.safetensors", "digits.narrows", "all.narrows")
     )
-    cheaper = (demo_archives.coarser(model) or model.codec_.qualities)[0]
+    cheaper = (coarser_qualities(model.codec_) or model.codec_.qualities)[0]
     few = math.ceil(cheaper.bytes_per_record)
     commands = [
         f"{narrows} info {path}",

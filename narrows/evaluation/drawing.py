@@ -11,6 +11,8 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +20,9 @@ from numpy.typing import NDArray
 
 import narrows.data
 from narrows import pictures
+from narrows.archive import open_archive
+from narrows.archive.compress import compress
+from narrows.archive.quality import coarser_qualities
 from narrows.errors import InvalidParameterError
 from narrows.evaluation.denoising import psnr_db_of_records
 from narrows.model.artefacts.pca import PrincipalComponents
@@ -34,6 +39,7 @@ __all__ = [
     "draw_filters",
     "draw_grid",
     "draw_map",
+    "draw_qualities",
     "draw_reconstructions",
     "first_layer_weights",
 ]
@@ -223,6 +229,45 @@ def draw_map(model: Autoencoder, data: Data) -> Figure:
     if pca is not None:
         shown[f"PCA, the first 2 of {len(pca.components)} components"] = pca.encode(source.values)[:, :2]
     return pictures.maps(shown, source.labels, source.label_names)
+
+
+def draw_qualities(model: Autoencoder, data: Data, *, n: int = 10) -> Figure:
+    """Return a picture of the first records, above those restored from archives of fewer and fewer bytes.
+
+    The archives have the model's default quality and up to two coarser ones. The labels give their size for a record,
+    without the model, and their PSNR; both are of all records.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        A fitted model with an archive codec.
+    data : array_like of shape (n_records, *shape), path, name or Source
+        The records.
+    n : int
+        Number of records to draw.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    NotMeasuredError, NotFreezableError
+        If the model has no archive codec.
+    ShapeMismatchError
+        If the records have another shape than the model's.
+    """
+    source, codec = narrows.data.open(data), model.codec_
+    rows = {f"{source.values[0].nbytes} bytes each, original": source.values[:n]}
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "archive.narrows"
+        for quality in (None, *coarser_qualities(codec)):
+            most = None if quality is None else quality.bytes_per_record
+            made = compress(source, path, model=model, bytes_per_record=most, force=True)
+            psnr = "exact" if made.psnr_db is None else f"{made.psnr_db:.1f} dB"
+            with open_archive(path, model=model) as archive:
+                rows[f"{made.bytes_per_record:.1f} bytes each, {psnr}"] = archive[: min(n, len(source))]
+    return pictures.rows({name: _drawable(model, values) for name, values in rows.items()}, n=n)
 
 
 def draw_curves(model: Autoencoder) -> Figure:

@@ -1,5 +1,6 @@
 """What an archive says of itself: where its bytes are, its images, and the quality to expect."""
 
+import copy
 import json
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 import narrows
 from narrows.archive import expected_psnr_db, inspect, is_archive, recover, verify
+from narrows.archive.quality import coarser_qualities
 from narrows.archive.tiling import Tiling
 from narrows.errors import CorruptArchiveError, DataNotFoundError
 
@@ -73,6 +75,23 @@ def test_an_archive_is_known_by_its_first_bytes(ladder_model, digits, path, tmp_
     (tmp_path / "empty").touch()
     names = ("a.narrows", "x.npy", "empty", "missing", ".")
     assert [is_archive(tmp_path / name) for name in names] == [True, False, False, False, False]
+
+
+def test_coarser_qualities_lie_below_the_default(ladder_model):
+    codec = ladder_model.codec_
+    middle, coarsest = coarser_qualities(codec)
+    assert coarsest is codec.qualities[0]
+    assert middle in codec.qualities[1 : codec.default]
+    half = codec.qualities[codec.default].bytes_per_record / 2
+    others = [abs(one.bytes_per_record - half) for one in codec.qualities[: codec.default]]
+    assert abs(middle.bytes_per_record - half) == min(others)
+
+
+@pytest.mark.parametrize(("default", "n"), [(0, 0), (1, 1)])
+def test_below_the_coarsest_quality_there_is_none(ladder_model, default, n):
+    codec = copy.copy(ladder_model.codec_)
+    codec.default = default
+    assert coarser_qualities(codec) == list(codec.qualities[:n])
 
 
 def test_reports_are_json(ladder_model, digits, path, tmp_path):

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 import narrows
 from narrows import Autoencoder, Training
@@ -38,6 +39,15 @@ def test_records_are_arrays_names_or_sources(model, x):
         assert n_images(drawing.draw_denoising(model, data, n=2)) == 6
     assert len(drawing.draw_map(model, x).axes) == 2
     assert "<h1>An autoencoder of array (60, 8, 8)" in model_report(model, x, n=2)
+
+
+def test_qualities_are_drawn_with_the_sizes_and_psnr_of_archives(model, x, tmp_path):
+    made = narrows.compress(x, tmp_path / "a.narrows", model=model)
+    figure = drawing.draw_qualities(model, x, n=3)
+    texts = [text.get_text() for text in figure.findobj(Text)]
+    assert "64 bytes each, original" in texts
+    assert f"{made.bytes_per_record:.1f} bytes each, {made.psnr_db:.1f} dB" in texts
+    assert n_images(figure) == 3 * sum(text.endswith(("original", "dB")) for text in texts)
 
 
 def test_the_random_state_draws_the_noise(model, x):
