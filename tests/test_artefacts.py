@@ -6,9 +6,7 @@ from sklearn.model_selection import GridSearchCV
 
 import narrows
 from narrows import Autoencoder, Training
-from narrows.cli.drawing import draw_map
 from narrows.cli.evaluate import metric_lines
-from narrows.cli.page import build_page
 from narrows.codec import read_frozen
 from narrows.errors import (
     DataError,
@@ -19,6 +17,8 @@ from narrows.errors import (
     UnmeasuredWarning,
 )
 from narrows.evaluation.denoising import compare_denoisers
+from narrows.evaluation.drawing import draw_map
+from narrows.evaluation.model_report import model_report
 from narrows.lossless import Causal
 from narrows.model.artefacts.archive_codec import ArchiveCodec
 from narrows.model.artefacts.latent_density import LatentDensity
@@ -205,7 +205,7 @@ def test_what_compares_with_pca_goes_without(x, whole, interrupted):
     assert methods["narrows"]["mse"] > 0
     source = narrows.data.open(x)
     assert len(draw_map(model, source).axes) == 1
-    assert "this autoencoder" not in build_page(model, source, path="model", arguments=[], n=2)
+    assert "this autoencoder" not in model_report(model, source, path="model", n=2)
 
 
 def test_records_of_another_dtype_are_refused(x, interrupted):

@@ -9,8 +9,8 @@ from safetensors.numpy import load_file, save_file
 
 import narrows
 from narrows import Autoencoder, AutoencoderClassifier, Training
-from narrows.cli import drawing
 from narrows.errors import InvalidParameterError
+from narrows.evaluation import drawing
 from narrows.evaluation.denoising import compare_denoisers
 from narrows.networks import Convolutional, Dense, Strided
 from narrows.preprocessing import MeanRemoval, Standardise

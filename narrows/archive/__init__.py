@@ -3,13 +3,13 @@
 ::
 
     symbols ─► Writer ─► file ─► open_archive, restore ─► records, checked against their checksums
-                              ─► verify, recover, inspect
+                              ─► verify, recover, inspect, expected_psnr_db
 
 `layout` has the bytes, `index`, `records` and `metadata` what is in them; docs/format.md describes all of it. Reading
 needs NumPy alone.
 """
 
-from narrows.archive.description import Description, inspect
+from narrows.archive.description import Description, expected_psnr_db, inspect, is_archive
 from narrows.archive.reader import Archive, open_archive
 from narrows.archive.recovery import Recovery, recover
 from narrows.archive.restore import restore
@@ -23,7 +23,9 @@ __all__ = [
     "Recovery",
     "Report",
     "Writer",
+    "expected_psnr_db",
     "inspect",
+    "is_archive",
     "open_archive",
     "recover",
     "restore",

@@ -1,4 +1,4 @@
-"""Description of an archive by its header and its index alone; no chunk is decoded."""
+"""Description of an archive by its header and its index, and by the model inside; no chunk is decoded."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ import numpy as np
 from narrows.archive.byte_file import ByteFile
 from narrows.archive.header import naming, read_block, read_header, read_index
 from narrows.archive.index import Index
-from narrows.archive.layout import BLOCK_BYTES
+from narrows.archive.layout import BLOCK_BYTES, MAGIC
 from narrows.archive.layouts import items_of
 from narrows.archive.metadata import Metadata
-from narrows.archive.models import has_model
+from narrows.archive.models import has_model, read_model
 from narrows.archive.records import largest_error
+from narrows.archive.tiling import Tiling
+from narrows.codec.frozen import FrozenCodec
+from narrows.errors import ArchiveError, ModelFileError
 
-__all__ = ["Description", "inspect"]
+__all__ = ["Description", "expected_psnr_db", "inspect", "is_archive"]
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,33 @@ class Description:
         """The file's bytes without the model, by the number of records."""
         return (self.n_bytes - self.model_bytes) / max(1, self.n_records)
 
+    @property
+    def fixed_bytes(self) -> int:
+        """The bytes that hardly depend on the number of records, without the model: header, index and the like."""
+        return self.n_bytes - self.records_bytes - self.model_bytes
+
+    @property
+    def tiling(self) -> Tiling | None:
+        """How the images are cut into records; None if every record is an item of its own."""
+        if self.metadata["tiling"] is None:
+            return None
+        return Tiling.from_json(self.metadata["tiling"], tuple(self.metadata["record_shape"]))
+
+    @property
+    def n_images(self) -> int | None:
+        """The number of images that are cut into tiles; None if there are no tiles."""
+        return None if self.tiling is None else self.n_records // self.tiling.n_records
+
+    @property
+    def bytes_per_image(self) -> float | None:
+        """The file's bytes without the model, by the number of images; None if there are no tiles."""
+        n_images = self.n_images
+        return None if n_images is None else (self.n_bytes - self.model_bytes) / max(1, n_images)
+
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON values."""
-        return {**asdict(self), "has_model": self.has_model, "bytes_per_record": self.bytes_per_record}
+        computed = ("has_model", "bytes_per_record", "n_images")
+        return {**asdict(self), **{name: getattr(self, name) for name in computed}}
 
 
 def inspect(path: str | os.PathLike[str]) -> Description:
@@ -108,6 +135,53 @@ def inspect(path: str | os.PathLike[str]) -> Description:
             metadata=metadata.to_json(),
             largest_error=_largest_error(source, index, metadata) if metadata.max_error is not None else None,
         )
+
+
+def expected_psnr_db(path: str | os.PathLike[str]) -> float | None:
+    """Return the signal-to-noise ratio to expect of an archive: that of its quality on the model's training data.
+
+    Only the model inside an archive tells it.
+
+    Parameters
+    ----------
+    path : path-like
+        The archive.
+
+    Returns
+    -------
+    float or None
+        In dB. None if the model is not inside or is damaged, and for archives with an error bound, whose records are
+        restored better than the code alone.
+
+    Raises
+    ------
+    DataNotFoundError, ArchiveError, CorruptArchiveError
+        As `open_archive`.
+    """
+    with ByteFile(path) as source, naming(source.path):
+        header = read_header(source)
+        offset = read_index(source, header).model
+        if offset is None or header.metadata.max_error is not None:
+            return None
+        try:
+            codec = FrozenCodec.from_bytes(read_model(source, header.metadata, offset))
+            return codec.qualities[header.metadata.quality].psnr_db
+        except (ArchiveError, ModelFileError, IndexError):
+            return None
+
+
+def is_archive(path: str | os.PathLike[str]) -> bool:
+    """Return whether a file begins like an archive; half of the first bytes suffice, in case it is damaged.
+
+    Parameters
+    ----------
+    path : path-like
+        Any path; what is no file is no archive.
+    """
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(len(MAGIC)).startswith(MAGIC[:4])
 
 
 def _largest_error(source: ByteFile, index: Index, metadata: Metadata) -> float:

@@ -11,8 +11,9 @@ from narrows.errors import InvalidParameterError
 
 if TYPE_CHECKING:
     from narrows.archive.description import Description
+    from narrows.codec.operating_point import OperatingPoint
 
-__all__ = ["choose_quality", "misses_bytes", "misses_psnr", "size_warnings"]
+__all__ = ["choose_quality", "coarser_qualities", "misses_bytes", "misses_psnr", "size_warnings"]
 
 # What is asked for is met within so many dB, 6 % of the squared error, and within as large a share of the bytes.
 _CLOSE_ENOUGH_DB = 0.25
@@ -59,6 +60,27 @@ def choose_quality(codec: FrozenCodec, *, psnr: float | None = None, bytes_per_r
             f"Train one for that quality: recipe codec with --psnr {psnr:g}."
         )
     return min(good, key=lambda position: qualities[position].bytes_per_record)
+
+
+def coarser_qualities(codec: FrozenCodec) -> list[OperatingPoint]:
+    """Return up to two qualities below the default: the nearest to half its bytes, and the coarsest.
+
+    Parameters
+    ----------
+    codec : FrozenCodec
+        Its qualities go from coarse to fine.
+
+    Returns
+    -------
+    list of OperatingPoint
+        From fine to coarse; empty if the default is the coarsest.
+    """
+    below = codec.qualities[: codec.default]
+    if not below:
+        return []
+    half = codec.qualities[codec.default].bytes_per_record / 2
+    middle = min(below, key=lambda quality: abs(quality.bytes_per_record - half))
+    return [middle] if middle is below[0] else [middle, below[0]]
 
 
 def misses_psnr(psnr_db: float, asked: float) -> bool:

@@ -42,6 +42,10 @@ class Recovery:
     has_model: bool
     report: Report
 
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        return {**vars(self), "report": self.report.to_json()}
+
 
 def recover(
     path: str | os.PathLike[str], out: str | os.PathLike[str], *, model: Any = None, force: bool = False

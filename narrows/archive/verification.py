@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from narrows.archive.byte_file import ByteFile
@@ -94,6 +94,11 @@ class Report:
     def is_intact(self) -> bool:
         """Whether nothing is wrong."""
         return not self.problems
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        problems = [{"offset": one.offset, "what": one.what, "records": one.records} for one in self.problems]
+        return {**asdict(self), "problems": problems}
 
 
 class Found(NamedTuple):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,8 +13,7 @@ from narrows.cli.options import archive_argument, archive_model_option, force_op
 from narrows.cli.verbs import FAILED
 
 if TYPE_CHECKING:
-    from narrows.archive import Description, Problem, Report
-    from narrows.archive.tiling import Tiling
+    from narrows.archive import Description, Report
 
 __all__ = ["MUCH", "about", "fixed_bytes", "recover", "verify"]
 
@@ -48,7 +45,7 @@ def verify(*, archive: str, model: str | None, as_json: bool) -> None:
 
     report = narrows.archive.verify(archive, model=model)
     if as_json:
-        print_json({**_report(report), "is_intact": report.is_intact})
+        print_json({**report.to_json(), "is_intact": report.is_intact})
     else:
         print_lines(*(_whole(report) if report.is_intact else _damaged(report)))
     if not report.is_intact:
@@ -72,15 +69,7 @@ def recover(*, archive: str, output: str, model: str | None, force: bool, as_jso
     check_archive_output(output, force=force)
     saved = narrows.archive.recover(archive, output, model=model, force=force)
     if as_json:
-        print_json(
-            {
-                "path": saved.path,
-                "n_records": saved.n_records,
-                "n_chunks": saved.n_chunks,
-                "has_model": saved.has_model,
-                "report": _report(saved.report),
-            }
-        )
+        print_json(saved.to_json())
         return
     kept = f"{saved.path}  {count(saved.n_records, 'record')} in {count(saved.n_chunks, 'chunk')}"
     model_note = [] if saved.has_model else ["It does not contain its model: restoring needs the one it was made with."]
@@ -100,18 +89,15 @@ def about(path: str) -> tuple[dict[str, Any], list[str]]:
     """
     import narrows.archive
 
-    found = narrows.archive.inspect(path)
+    found, psnr_db = narrows.archive.inspect(path), narrows.archive.expected_psnr_db(path)
     metadata, kind = found.metadata, found.metadata["container"].get("kind")
     is_bounded = metadata.get("max_error") is not None
-    tiling, psnr_db = _tiling(metadata), _expected_psnr_db(path) if found.has_model and not is_bounded else None
-    n_images = None if tiling is None else found.n_records // tiling.n_records
-    said = {**found.to_json(), "n_images": n_images, "expected_psnr_db": psnr_db}
-    one = "record" if tiling is None else "tile"
+    one = "record" if found.tiling is None else "tile"
     restored = f"{number(found.restored_bytes)} bytes restored"
     rows = [
         ("archive", f"{found.path}, {found.n_bytes:,} bytes, written by narrows {metadata['narrows']}"),
-        ("records" if tiling is None else "images", f"{_contents(found, tiling)}, {restored}"),
-        ("bytes", f"{_bytes_each(found, n_images)}, the model's not counted"),
+        ("records" if found.tiling is None else "images", f"{_contents(found)}, {restored}"),
+        ("bytes", f"{_bytes_each(found)}, the model's not counted"),
         ("model", f"{metadata['model'][:12]}, {_INSIDE if found.has_model else _OUTSIDE}"),
         *([] if is_bounded else [("quality", _quality(metadata["quality"], psnr_db))]),
         ("code", f"{count(metadata['n_symbols'], 'whole number')} a {one}"),
@@ -126,7 +112,8 @@ def about(path: str) -> tuple[dict[str, Any], list[str]]:
         "other": found.other_bytes,
     }
     sizes = [(name, f"{n_bytes:,}", f"{n_bytes / found.n_bytes:.1%}") for name, n_bytes in parts.items() if n_bytes]
-    return said, [*aligned(rows), "", "where the bytes are", *aligned(sizes, right=[1, 2], indent=2)]
+    facts = {**found.to_json(), "expected_psnr_db": psnr_db}
+    return facts, [*aligned(rows), "", "where the bytes are", *aligned(sizes, right=[1, 2], indent=2)]
 
 
 def _bound_rows(max_error: float | None, largest: float | None, dtype: str) -> list[tuple[str, str]]:
@@ -144,36 +131,25 @@ def fixed_bytes(path: str | os.PathLike[str]) -> int:
     """Return how many of an archive's bytes do not depend on the number of records, without the model."""
     import narrows.archive
 
-    found = narrows.archive.inspect(path)
-    return found.n_bytes - found.records_bytes - found.model_bytes
+    return narrows.archive.inspect(path).fixed_bytes
 
 
-def _tiling(metadata: dict[str, Any]) -> Tiling | None:
-    """Return how an archive's images are cut into tiles; None if they are not."""
-    from narrows.archive.tiling import Tiling
-
-    if metadata["tiling"] is None:
-        return None
-    return Tiling.from_json(metadata["tiling"], tuple(metadata["record_shape"]))
-
-
-def _contents(found: Description, tiling: Tiling | None) -> str:
+def _contents(found: Description) -> str:
     """Return number and shape of the records, or of the images and their tiles."""
-    metadata = found.metadata
+    metadata, tiling = found.metadata, found.tiling
     if tiling is None:
         return f"{found.n_records:,} of {shape_text(metadata['record_shape'])} {metadata['dtype']}"
     by = f" that overlap by {count(tiling.overlap, 'pixel')}" if tiling.overlap else ""
     return (
-        f"{found.n_records // tiling.n_records:,} of {shape_text(tiling.shape)} {metadata['dtype']}, "
+        f"{found.n_images:,} of {shape_text(tiling.shape)} {metadata['dtype']}, "
         f"in {count(found.n_records, 'tile')} of {shape_text(tiling.tile)}{by}"
     )
 
 
-def _bytes_each(found: Description, n_images: int | None) -> str:
-    if n_images is None:
+def _bytes_each(found: Description) -> str:
+    if found.bytes_per_image is None:
         return f"{number(found.bytes_per_record)} a record"
-    an_image = (found.n_bytes - found.model_bytes) / max(1, n_images)
-    return f"{number(an_image)} an image, {number(found.bytes_per_record)} a tile"
+    return f"{number(found.bytes_per_image)} an image, {number(found.bytes_per_record)} a tile"
 
 
 def _quality(position: int, psnr_db: float | None) -> str:
@@ -181,25 +157,6 @@ def _quality(position: int, psnr_db: float | None) -> str:
     if psnr_db is None:
         return f"number {position} of the model's, where 0 is the coarsest; `narrows info MODEL` lists them"
     return f"expected: {number(psnr_db)} dB, measured on the training data"
-
-
-def _expected_psnr_db(path: str) -> float | None:
-    """Return the PSNR of an archive's quality on the training data, from the model inside; None if that is damaged."""
-    from narrows.archive.byte_file import ByteFile
-    from narrows.archive.header import read_header, read_index
-    from narrows.archive.models import read_model
-    from narrows.codec.frozen import FrozenCodec
-    from narrows.errors import ArchiveError, ModelFileError
-
-    with ByteFile(path) as source:
-        header = read_header(source)
-        offset = read_index(source, header).model
-        try:
-            assert offset is not None
-            codec = FrozenCodec.from_bytes(read_model(source, header.metadata, offset))
-            return codec.qualities[header.metadata.quality].psnr_db
-        except (ArchiveError, ModelFileError, IndexError):
-            return None
 
 
 def _whole(report: Report) -> list[str]:
@@ -243,12 +200,3 @@ def _records(span: tuple[int, int] | None) -> str:
         return ""
     first, last = span[0], span[1] - 1
     return f"record {first:,}" if first == last else f"records {first:,} to {last:,}"
-
-
-def _report(report: Report) -> dict[str, Any]:
-    return {**asdict(report), "problems": [_problem(one) for one in report.problems]}
-
-
-def _problem(problem: Problem) -> dict[str, Any]:
-    records: Sequence[int] | None = problem.records
-    return {"offset": problem.offset, "what": problem.what, "records": records}

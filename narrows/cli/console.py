@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from narrows.cli.verbs import arguments
+from narrows.io.text import count, number, shape_text
 
 __all__ = ["aligned", "command_line", "count", "note", "number", "print_json", "print_lines", "program", "shape_text"]
 
@@ -54,45 +55,6 @@ def aligned(rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), indent:
         ).rstrip()
         for row in rows
     ]
-
-
-def count(n: int, what: str) -> str:
-    """Return a number and a noun, in the plural if needed.
-
-    Examples
-    --------
-    >>> count(1, "epoch"), count(1200, "number")
-    ('1 epoch', '1,200 numbers')
-    """
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
-
-
-def number(value: float | None) -> str:
-    """Return a number as text: whole numbers with all digits, others with four significant ones, None as a dash.
-
-    Examples
-    --------
-    >>> number(10000), number(0.0076817), number(None)
-    ('10,000', '0.007682', '-')
-    """
-    if value is None:
-        return "-"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if math.isfinite(value) and abs(value) >= 1_000:
-        return f"{value:,.0f}"
-    return f"{value:#.4g}"
-
-
-def shape_text(shape: Sequence[int]) -> str:
-    """Return the shape of a record as text.
-
-    Examples
-    --------
-    >>> shape_text((28, 28)), shape_text([64])
-    ('28×28', '64')
-    """
-    return "×".join(str(size) for size in shape)
 
 
 def program() -> str:

@@ -88,8 +88,8 @@ def _check_folder(folder: Path, *, force: bool) -> None:
 
 def _write(ctx: click.Context, model: Autoencoder, test: Source, folder: Path) -> None:
     from narrows import pictures
-    from narrows.cli import drawing
-    from narrows.cli.page import build_page
+    from narrows.evaluation import drawing
+    from narrows.evaluation.model_report import model_report
     from narrows.evaluation.report import write_report
 
     model.save(folder / "model.safetensors", force=True)
@@ -101,7 +101,8 @@ def _write(ctx: click.Context, model: Autoencoder, test: Source, folder: Path) -
     }
     for name, figure in figures.items():
         pictures.save(figure, folder / name, force=True)
-    page = build_page(model, test, path=str(folder / "model.safetensors"), arguments=arguments(ctx))
+    command = shlex.join(["narrows", *arguments(ctx)])
+    page = model_report(model, test, path=str(folder / "model.safetensors"), command=command)
     write_report(folder / "report.html", page, force=True)
 
 
@@ -111,16 +112,17 @@ def _archive(model: Autoencoder, train: Source, test: Source, folder: Path) -> l
 
     from narrows import pictures
     from narrows.data import Source
+    from narrows.evaluation.drawing import draw_qualities
 
     whole = Source(np.concatenate([train.values, test.values]), name="digits")
     archives = demo_archives.write_archives(model, test, whole, folder)
-    pictures.save(demo_archives.draw_qualities(model, test), folder / "qualities.png", force=True)
+    pictures.save(draw_qualities(model, test), folder / "qualities.png", force=True)
     return demo_archives.archive_lines(archives, test, whole)
 
 
 def _numbers(model: Autoencoder, test: Source, metrics: dict[str, Any]) -> list[str]:
     from narrows.cli.evaluate import compared_with_pca
-    from narrows.cli.page import psnr_db
+    from narrows.evaluation.metrics import psnr_db_of_sse
 
     sse, pca = metrics["sse_per_record"], metrics["pca_sse_per_record"]
     n_pixels = test.values[0].size
@@ -129,7 +131,7 @@ def _numbers(model: Autoencoder, test: Source, metrics: dict[str, Any]) -> list[
         ("this autoencoder", number(sse), f"{metrics['psnr_db']:.1f} dB"),
     ]
     if pca is not None:
-        rows.append((f"PCA with {model.n_latent_} components", number(pca), f"{psnr_db(pca, metrics):.1f} dB"))
+        rows.append((f"PCA with {model.n_latent_} components", number(pca), f"{psnr_db_of_sse(pca, metrics):.1f} dB"))
     return [
         f"{len(test)} digits that it has not seen, encoded as {count(model.n_latent_, 'number')} "
         f"and decoded to {n_pixels} pixels:",
@@ -145,11 +147,13 @@ def _files(folder: Path) -> list[str]:
 
 
 def _next(model: Autoencoder, folder: Path) -> list[str]:
+    from narrows.archive.quality import coarser_qualities
+
     narrows = program()
     path, digits, everything = (
         shlex.quote(str(folder / name)) for name in ("model.safetensors", "digits.narrows", "all.narrows")
     )
-    cheaper = (demo_archives.coarser(model) or model.codec_.qualities)[0]
+    cheaper = (coarser_qualities(model.codec_) or model.codec_.qualities)[0]
     few = math.ceil(cheaper.bytes_per_record)
     commands = [
         f"{narrows} info {path}",

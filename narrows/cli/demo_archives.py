@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from narrows.cli.archive import MUCH, fixed_bytes
 from narrows.cli.console import aligned, count
 from narrows.cli.verbs import Failure
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-    from numpy.typing import NDArray
-
     from narrows.archive.summary import Summary
-    from narrows.codec.operating_point import OperatingPoint
     from narrows.data import Source
     from narrows.estimators.autoencoder import Autoencoder
 
-__all__ = ["FILES", "Archives", "archive_lines", "coarser", "draw_qualities", "write_archives"]
+__all__ = ["FILES", "Archives", "archive_lines", "write_archives"]
 
 _UNSEEN, _WHOLE, _RESTORED = "digits.narrows", "all.narrows", "restored.npy"
 FILES = {
@@ -32,7 +27,6 @@ FILES = {
     _WHOLE: "all 1,797 digits, compressed, with the model inside: reading needs no other file",
     "qualities.png": "digits restored from fewer and fewer bytes",
 }
-_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -85,50 +79,22 @@ def write_archives(model: Autoencoder, unseen: Source, whole: Source, folder: Pa
     return archives
 
 
-def draw_qualities(model: Autoencoder, source: Source) -> Figure:
-    """Return the first digits, and their restorations from fewer and fewer bytes, without the model's bytes."""
-    import narrows
-    from narrows import pictures
-
-    rows = {f"{source.values[0].nbytes} bytes each, original": source.values[:_SHOWN]}
-    with TemporaryDirectory() as elsewhere:
-        for quality in (None, *coarser(model)):
-            path = Path(elsewhere) / "digits.narrows"
-            most = None if quality is None else quality.bytes_per_record
-            made = narrows.compress(source, path, model=model, bytes_per_record=most, force=True)
-            label = f"{made.bytes_per_record:.1f} bytes each, {_psnr(made)}"
-            with narrows.open_archive(path, model=model) as archive:
-                rows[label] = archive[: min(_SHOWN, len(source))]
-    return pictures.rows(rows, n=_SHOWN)
-
-
-def coarser(model: Autoencoder) -> list[OperatingPoint]:
-    """Return two qualities below the default: the nearest to half its bytes, and the coarsest."""
-    codec = model.codec_
-    below = codec.qualities[: codec.default]
-    if not below:
-        return []
-    half = codec.qualities[codec.default].bytes_per_record / 2
-    middle = min(below, key=lambda quality: abs(quality.bytes_per_record - half))
-    return [middle] if middle is below[0] else [middle, below[0]]
-
-
 def archive_lines(archives: Archives, unseen: Source, whole: Source) -> list[str]:
     """Return a table of the bytes per digit, and a sentence on whether the model pays for itself."""
+    from narrows.evaluation.compressors import lossless_sizes
+
     ours = [
         ("narrows, without model", archives.unseen, archives.whole),
         ("narrows, with model", archives.unseen_with_model, archives.whole_with_model),
     ]
-    theirs = zip(
-        ("uncompressed", "PNG, a file each", "zstd -19, a file each", "zstd -19, all in one"),
-        _lossless(unseen.values, archives.unseen),
-        _lossless(whole.values, archives.whole),
-        strict=True,
-    )
+    few_bytes, all_bytes = lossless_sizes(unseen.values), lossless_sizes(whole.values)
     n_unseen, n_whole = len(unseen), len(whole)
     rows = [
         ("bytes a digit", f"{n_unseen:,} unseen", "PSNR", f"all {n_whole:,}", "PSNR"),
-        *((name, f"{few / n_unseen:.1f}", "exact", f"{all_ / n_whole:.1f}", "exact") for name, few, all_ in theirs),
+        *(
+            (name, f"{few / n_unseen:.1f}", "exact", f"{all_bytes[name] / n_whole:.1f}", "exact")
+            for name, few in few_bytes.items()
+        ),
         *(
             (name, f"{few.bytes_per_record:.1f}", _psnr(few), f"{all_.bytes_per_record:.1f}", _psnr(all_))
             for name, few, all_ in ours
@@ -155,22 +121,6 @@ def _fixed(archives: Archives) -> list[str]:
         f"Of the {archives.unseen.bytes_per_record:.1f} bytes of an unseen digit, {each:.1f} are its share of the "
         "archive's header and index.",
     ]
-
-
-def _lossless(values: NDArray[Any], summary: Summary) -> tuple[int, int, int, int]:
-    """Return the bytes of records (n, 8, 8) uncompressed, as PNG files, by zstd each, and by zstd in one file."""
-    import zstandard
-    from PIL import Image
-
-    from narrows.archive.summary import ZSTD_LEVEL
-
-    def png(record: NDArray[Any]) -> int:
-        Image.fromarray(record).save(file := io.BytesIO(), "png")
-        return file.tell()
-
-    packer = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
-    each = sum(len(packer.compress(record.tobytes())) for record in values)
-    return values.nbytes, sum(png(record) for record in values), each, summary.zstd_bytes
 
 
 def _worth(summary: Summary) -> list[str]:

@@ -111,7 +111,7 @@ def denoise(
     noisy, restored, comparison = _compare(loaded, source, demo_noise, seed, quiet=quiet)
     if is_picture:
         from narrows import pictures
-        from narrows.cli import drawing
+        from narrows.evaluation import drawing
 
         pictures.save(drawing.draw_denoised(loaded, source.values, noisy, restored, n=n), output, force=force)
     else:

@@ -1,39 +1,13 @@
-"""Describes a model from the header of its file, without importing PyTorch."""
+"""What ``train`` and ``info`` both print of a model: what its records were treated as, and the epoch that was kept."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from narrows.cli.console import count, shape_text
 
-__all__ = ["chain", "comparison_text", "kept_rows", "settings", "taken_for"]
-
-
-def chain(header: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the parts in order, each with its role.
-
-    Parameters
-    ----------
-    header : mapping
-        The result of `narrows.model.file.describe`.
-    """
-    parts = header["parts"]
-    there, back = _encoder_and_decoder(header)
-    n_latent, n_classes = header["n_latent_"], parts.get("n_classes", 0)
-    return [
-        ("data", f"{shape_text(header['shape'])} {header['dtype']}"),
-        *[("preprocessing", _words(part)) for part in parts["preprocessing"]],
-        *([("corruption", f"{_words(parts['corruption'])}, in training only")] if parts["corruption"] else []),
-        *([("labels", f"{n_classes} classes, inputs of encoder and decoder")] if n_classes else []),
-        ("encoder", there),
-        ("bottleneck", f"{_words(parts['bottleneck'])}, {count(n_latent, 'number')}"),
-        ("decoder", back),
-        ("likelihood", _words(parts["likelihood"])),
-        *[("penalty", _words(part)) for part in parts["penalties"]],
-        *_pretraining(header["params"].get("pretraining")),
-    ]
+__all__ = ["kept_rows", "taken_for"]
 
 
 def taken_for(record: str, shape: Sequence[int], asked_for: str) -> str:
@@ -50,113 +24,6 @@ def taken_for(record: str, shape: Sequence[int], asked_for: str) -> str:
     return f"images of {shape_text(shape)}{why}"
 
 
-def comparison_text(comparison: Mapping[str, Any]) -> str:
-    """Return the comparison with PCA on held-out records, and which of the two was kept."""
-    ratio = comparison["ratio"]
-    if ratio is None:
-        times = "no finite ratio to"
-    else:
-        times = f"{ratio:.3g} of" if ratio <= 1 else f"{float(f'{ratio:.3g}'):,g} times"
-    held_out = f"{times} its squared error on {comparison['n_records']:,} held-out records"
-    if comparison["keeps_network"]:
-        return held_out
-    why = "worse" if ratio is None or ratio > 1 else "not better by 5 % and two standard errors"
-    return f"{held_out}: {why}, so a linear autoencoder at the principal components was kept"
-
-
 def kept_rows(epoch: int | None, n_epochs: int) -> list[tuple[str, str]]:
     """Return a row with the epoch whose weights were kept, if it is not the last."""
     return [] if epoch in (None, n_epochs) else [("kept", f"the weights of epoch {epoch}, the best on validation")]
-
-
-def settings(header: Mapping[str, Any]) -> dict[str, str]:
-    """Return every setting by its name for ``--set``; for a default training only that it is the default."""
-    found: dict[str, str] = {}
-    for name, value in {**header["params"], **header["parts"]}.items():
-        if name == "n_latent":
-            value = header["n_latent_"] if value is None else value  # noqa: PLW2901
-        _collect(found, name, value)
-    ran = f"{len(header['history_'])} ran"
-    if found.get("training") == "none":
-        found["training"] = f"the defaults (epochs: {ran})"
-    if found.get("training__epochs") == "none":
-        found["training__epochs"] = f"chosen by the number of records ({ran})"
-    return dict(sorted(found.items(), key=lambda item: item[0].split("__")))
-
-
-def _collect(found: dict[str, str], name: str, value: Any) -> None:
-    """Add a setting, and the settings of the parts inside it."""
-    if isinstance(value, dict) and "estimator" in value:
-        for key, inner in value["params"].items():
-            _collect(found, f"{name}__{key}", inner)
-    elif isinstance(value, dict):
-        found[name] = value["name"]
-        for key, inner in value.items():
-            if key not in {"axis", "name"}:
-                _collect(found, f"{name}__{key}", inner)
-        if value["name"] == name:
-            del found[name]  # there is only one kind of 'training', so it has no value
-    elif isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
-        names = [one["name"] for one in value]
-        if len(set(names)) < len(names):
-            found[name] = _value(value)  # two parts of the same name would share the names of their options
-            return
-        found[name] = ", ".join(names)
-        for one in value:
-            for key, inner in one.items():
-                if key not in {"axis", "name"}:
-                    _collect(found, f"{name}__{one['name']}__{key}", inner)
-    else:
-        found[name] = _value(value)
-
-
-def _encoder_and_decoder(header: Mapping[str, Any]) -> tuple[str, str]:
-    """Return a line for the encoder and one for the decoder: widths if dense, otherwise the part with its settings."""
-    network = header["parts"]["network"]
-    if network["name"] != "dense":
-        return _words(network), "its mirror image"
-    n_values, n_latent = math.prod(header["shape"]), header["n_latent_"]
-    widths = network["widths"]
-    back = widths[::-1] if network["decoder_widths"] is None else network["decoder_widths"]
-    tied = ", tied" if network["tied"] else ""
-    n_classes = header["parts"].get("n_classes", 0)
-    label = f"+{n_classes}" if n_classes else ""
-    n_h = f"2·{n_latent}" if header["parts"]["bottleneck"]["name"] == "gaussian" else n_latent
-    there_text = "-".join(str(width) for width in (f"{n_values}{label}", *widths, n_h))
-    back_text = "-".join(str(width) for width in (f"{n_latent}{label}", *back, n_values))
-    if network.get("linear_path") and not (widths or back):
-        return f"dense {there_text}, the principal components", f"dense {back_text}, their inverse"
-    beside = ", with a linear path" if network.get("linear_path") else ""
-    return f"dense {there_text}, {network['activation']}{beside}", f"dense {back_text}{tied}{beside}"
-
-
-def _pretraining(part: Mapping[str, Any] | str | None) -> list[tuple[str, str]]:
-    if part is None:
-        return []
-    if isinstance(part, str):
-        return [("pretraining", part)]
-    by_name = {key: value["name"] if isinstance(value, dict) else value for key, value in part.items()}
-    return [("pretraining", _words(by_name))]
-
-
-def _words(part: Mapping[str, Any]) -> str:
-    """Return a part as text: its name, and the settings that determine what it computes."""
-    said = []
-    for key, value in part.items():
-        if key in {"axis", "name", "initialisation"} or value is None or value is False or value == "identity":
-            continue
-        label = key.replace("_", " ")
-        said.append(label if value is True else f"{label} {_value(value)}")
-    return f"{part['name']} ({', '.join(said)})" if said else str(part["name"])
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, dict):
-        return _words(value)
-    if isinstance(value, list):
-        return ", ".join(_value(one) for one in value) or "none"
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -230,7 +230,7 @@ def _record(model: Autoencoder, data: str, *, quiet: bool) -> NDArray[Any]:
 def _write(model: Autoencoder, output: str, made: _Generated, *, is_picture: bool, force: bool) -> None:
     if is_picture:
         from narrows import pictures
-        from narrows.cli import drawing
+        from narrows.evaluation import drawing
 
         _check_drawable(len(made.records))
         figure = drawing.draw_grid(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,11 +102,12 @@ def picture(
         source = open_data(data, limit=limit, quiet=quiet, **reading)
         _check_fits(loaded, source)
     if kind == "report":
-        from narrows.cli.page import build_page
+        from narrows.evaluation.model_report import model_report
         from narrows.evaluation.report import write_report
 
         assert source is not None
-        page = build_page(loaded, source, path=model, arguments=arguments(ctx), n=look["n"], seed=look["seed"])
+        command = shlex.join(["narrows", *arguments(ctx)])
+        page = model_report(loaded, source, path=model, command=command, n=look["n"], random_state=look["seed"])
         write_report(output, page, force=force)
     else:
         from narrows import pictures
@@ -115,12 +117,12 @@ def picture(
 
 
 def _draw(kind: str, model: Autoencoder, source: Any, look: dict[str, Any]) -> Figure:
-    from narrows.cli import drawing
+    from narrows.evaluation import drawing
 
     if kind == "reconstructions":
         return drawing.draw_reconstructions(model, source, n=look["n"])
     if kind == "denoising":
-        return drawing.draw_denoising(model, source, n=look["n"], seed=look["seed"])
+        return drawing.draw_denoising(model, source, n=look["n"], random_state=look["seed"])
     if kind == "map":
         return drawing.draw_map(model, source)
     if kind == "filters":

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from narrows.cli.console import aligned, command_line, count, note, number, print_json, print_lines
-from narrows.cli.describe import comparison_text, kept_rows, taken_for
+from narrows.cli.describe import kept_rows, taken_for
 from narrows.cli.inputs import check_file_output, open_data
 from narrows.cli.ladder import qualities_of, quality_warnings, range_text
 from narrows.cli.options import data_argument, data_options, device_flag, output_option, write_options
 from narrows.cli.settings import FLAGS, changes
 from narrows.cli.verbs import INTERRUPTED, TERMINATED, Failure
+from narrows.model.describe import comparison_text
 
 if TYPE_CHECKING:
     from narrows.data import Source

@@ -1,1 +1,1 @@
-"""Evaluation of models: metrics, baselines, and a report page."""
+"""Evaluation of models: metrics, baselines, pictures, and a report page."""

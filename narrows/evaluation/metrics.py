@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from narrows.model.inference import encode_continuous, mean_total, noise_of, rec
 from narrows.numerics.batches import batch_size
 from narrows.parts.options import Whole, check
 
-__all__ = ["evaluate", "unit_of"]
+__all__ = ["evaluate", "psnr_db_of_sse", "unit_of"]
 
 _BATCH = 4096
 _SMALLEST_PROBABILITY = 1e-7  # probabilities are clipped as in Keras
@@ -137,6 +138,32 @@ def evaluate(
         ),
         **model.chain_.bottleneck.metrics(lambda: encode_continuous(model.chain_, source.values, classes)),
     }
+
+
+def psnr_db_of_sse(sse_per_record: float, metrics: Mapping[str, Any]) -> float | None:
+    """Return the signal-to-noise ratio of another method on the same records, by its squared error.
+
+    Parameters
+    ----------
+    sse_per_record : float
+        Squared error of the other method, for example ``metrics["pca_sse_per_record"]``.
+    metrics : mapping
+        The result of `evaluate` for these records.
+
+    Returns
+    -------
+    float or None
+        In dB; None if either method has no error, or the metrics have no signal-to-noise ratio.
+
+    Examples
+    --------
+    >>> psnr_db_of_sse(0.3, {"psnr_db": 20.0, "sse_per_record": 3.0})
+    30.0
+    """
+    ours, sse = metrics["psnr_db"], metrics["sse_per_record"]
+    if ours is None or sse <= 0 or sse_per_record <= 0:
+        return None
+    return float(ours - 10 * math.log10(sse_per_record / sse))
 
 
 def _cross_entropy(x: NDArray[np.float64], x_hat: NDArray[np.float64]) -> float:

@@ -1,1 +1,1 @@
-"""Files: atomic writes, and recognition by the first bytes."""
+"""Files and text: atomic writes, recognition by the first bytes, and numbers as text."""

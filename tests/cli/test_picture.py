@@ -125,7 +125,7 @@ def test_pictures_are_replaced_only_by_force(narrows, model):
 
 
 def test_the_heading_of_a_report_is_no_whole_path(narrows, monkeypatch):
-    monkeypatch.setattr("narrows.cli.page._pictures", lambda *arguments: {})
+    monkeypatch.setattr("narrows.evaluation.model_report._pictures", lambda *arguments: {})
     Path("a/b").mkdir(parents=True)
     np.save("a/b/x.npy", np.random.default_rng(0).random((40, 6)))
     narrows.train("m.safetensors", data=os.path.abspath("a/b/x.npy"))

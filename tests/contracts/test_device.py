@@ -16,13 +16,13 @@ import torch
 import narrows
 from narrows import Autoencoder, AutoencoderClassifier, Training
 from narrows.bottlenecks import Bottleneck, Gaussian, Rounded, TopK, VectorQuantised
-from narrows.cli.drawing import _first_weights
 from narrows.corruptions import Corruption, Masking
 from narrows.data import Source
 from narrows.errors import InvalidParameterError
 from narrows.estimators.preparation import new_chain, parts_for
 from narrows.estimators.recipes import RECIPES
 from narrows.evaluation.denoising import compare_denoisers
+from narrows.evaluation.drawing import first_layer_weights
 from narrows.likelihoods import Likelihood
 from narrows.lossless import Residual
 from narrows.networks import Convolutional, Dense, Network
@@ -128,7 +128,7 @@ def test_a_model_of_every_code_is_trained_and_used_there(bottleneck, tmp_path):
     assert generate.between(model, IMAGES[0], IMAGES[1]).shape == (10, 8, 8)
     assert generate.manifold(model, 2).shape == (2, 2, 8, 8)
     assert generate.traversals(model, IMAGES[0], n=3).records.shape == (2, 3, 8, 8)
-    assert _first_weights(model).shape == (4, 64)
+    assert first_layer_weights(model).shape == (4, 64)
     model.save(tmp_path / "model")
     for again in (narrows.load(tmp_path / "model"), copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert again.chain_.device == CUDA

@@ -1,39 +1,80 @@
-"""The report of a trained model on one page: its pictures, its numbers and its training."""
+"""The report of a trained model: its pictures, its numbers and its training, as one page of HTML."""
 
 from __future__ import annotations
 
-import math
 import platform
-import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from narrows.cli import drawing
-from narrows.cli.console import count, shape_text
-from narrows.cli.describe import chain, settings
+import narrows.data
 from narrows.errors import DataError, InvalidParameterError
+from narrows.evaluation import drawing
+from narrows.evaluation.metrics import evaluate
+from narrows.evaluation.report import report
+from narrows.io.text import count, shape_text
+from narrows.model.describe import describe_chain, describe_settings
+from narrows.model.file import describe
+from narrows.training import Training
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from narrows.data import Source
-    from narrows.estimators.autoencoder import Autoencoder
+    from narrows.estimators.autoencoder import Autoencoder, Data
 
-__all__ = ["build_page", "psnr_db"]
+__all__ = ["model_report"]
 
 
-def build_page(
-    model: Autoencoder, source: Source, *, path: str, arguments: Sequence[str], n: int = 10, seed: int = 0
+def model_report(
+    model: Autoencoder,
+    data: Data,
+    *,
+    path: str | None = None,
+    command: str | None = None,
+    n: int = 10,
+    random_state: int = 0,
 ) -> str:
-    """Return the report of a model, measured on records, as self-contained HTML."""
-    from narrows.evaluation.metrics import evaluate
-    from narrows.evaluation.report import report
-    from narrows.model.file import describe
-    from narrows.training import Training
+    """Return the report of a model, measured on records, as self-contained HTML.
 
+    It has all pictures that the model and the records allow. `narrows.evaluation.report.write_report` writes it to a
+    file.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        A fitted model.
+    data : array_like of shape (n_records, *shape), path, name or Source
+        The records, which the model was not trained on.
+    path : str, optional
+        The model's file, to be named at the top.
+    command : str, optional
+        The command that made the report.
+    n : int
+        Number of records to draw.
+    random_state : int
+        Seed of the corruption in the picture of denoised records.
+
+    Returns
+    -------
+    str
+        The page.
+
+    Raises
+    ------
+    ShapeMismatchError
+        If the records have another shape than the model's.
+    DataError
+        If values lie outside the likelihood's support.
+
+    Warns
+    -----
+    RangeWarning, WorseThanPCAWarning
+        As `narrows.evaluate`.
+    """
+    source = narrows.data.open(data)
     metrics = evaluate(model, source)
     header = describe(model.model_)
     header["params"]["training"] = (model.training or Training()).to_json()
@@ -42,7 +83,7 @@ def build_page(
     return report(
         title=f"An autoencoder of {Path(on.name).name or on.name}",
         summary={
-            "model": path,
+            **({} if path is None else {"model": path}),
             "trained on": f"{on.name}, {count(on.n_records, 'record')}",
             "training": f"{count(len(model.history_), 'epoch')}, {seconds:.1f} s",
             "measured on": f"{source.name}, {count(len(source), 'record')}",
@@ -51,11 +92,11 @@ def build_page(
         },
         metrics=metrics,
         comparison=_comparison(metrics, model),
-        pictures=_pictures(model, source, n, seed),
+        pictures=_pictures(model, source, n, random_state),
         history=model.history_,
-        chain=chain(header),
-        settings=settings(header),
-        command=shlex.join(["narrows", *arguments]),
+        chain=describe_chain(header),
+        settings=describe_settings(header),
+        command=command,
         versions=_versions(),
     )
 
@@ -72,12 +113,12 @@ def _comparison(metrics: dict[str, Any], model: Autoencoder) -> list[dict[str, A
     ]
 
 
-def _pictures(model: Autoencoder, source: Source, n: int, seed: int) -> dict[str, Figure]:
+def _pictures(model: Autoencoder, source: Source, n: int, random_state: int) -> dict[str, Figure]:
     """Return all pictures that this model and these data allow, by caption."""
     ways: dict[str, Callable[[], Figure]] = {
         "Records, and their reconstructions.": partial(drawing.draw_reconstructions, model, source, n=n),
         "Records, the same with noise, and restored from the noisy ones.": partial(
-            drawing.draw_denoising, model, source, n=n, seed=seed
+            drawing.draw_denoising, model, source, n=n, random_state=random_state
         ),
         "Codes as a map next to PCA, coloured by label if there are labels.": partial(drawing.draw_map, model, source),
         "Filters: the weights of the encoder's first layer.": partial(drawing.draw_filters, model, wide=True),
@@ -94,11 +135,3 @@ def _pictures(model: Autoencoder, source: Source, n: int, seed: int) -> dict[str
 def _versions() -> dict[str, str]:
     names = ("narrows", "torch", "numpy", "scikit-learn")
     return {**{name: version(name) for name in names}, "python": platform.python_version()}
-
-
-def psnr_db(sse_per_record: float, metrics: dict[str, Any]) -> float | None:
-    """Return the signal-to-noise ratio for another squared error on the same records."""
-    ours, sse = metrics["psnr_db"], metrics["sse_per_record"]
-    if ours is None or sse <= 0 or sse_per_record <= 0:
-        return None
-    return float(ours - 10 * math.log10(sse_per_record / sse))

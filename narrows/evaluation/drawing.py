@@ -1,0 +1,331 @@
+"""Pictures of a trained model: computes the arrays for the pictures of `narrows.pictures`.
+
+>>> import narrows
+>>> from narrows.evaluation.drawing import draw_reconstructions
+>>> model = narrows.recipe("auto", training__epochs=2, random_state=0).fit("digits:train")
+>>> figure = draw_reconstructions(model, "digits:test", n=5)
+
+`narrows.pictures.save` writes a figure to a file.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import narrows.data
+from narrows import pictures
+from narrows.archive import open_archive
+from narrows.archive.compress import compress
+from narrows.archive.quality import coarser_qualities
+from narrows.errors import InvalidParameterError
+from narrows.evaluation.denoising import psnr_db_of_records
+from narrows.model.artefacts.pca import PrincipalComponents
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from narrows.estimators.autoencoder import Autoencoder, Data
+
+__all__ = [
+    "draw_curves",
+    "draw_denoised",
+    "draw_denoising",
+    "draw_filters",
+    "draw_grid",
+    "draw_map",
+    "draw_qualities",
+    "draw_reconstructions",
+    "first_layer_weights",
+]
+
+_WIDE_TILE = (8, 16)  # rows and columns shown of many filters
+_MOST_CURVES = 20  # filters shown as curves, if records are not images
+
+
+def draw_reconstructions(model: Autoencoder, data: Data, *, n: int = 10) -> Figure:
+    """Return a picture of the first records above their reconstructions.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        A fitted model.
+    data : array_like of shape (n_records, *shape), path, name or Source
+        The records.
+    n : int
+        Number of records to draw.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    ShapeMismatchError
+        If the records have another shape than the model's.
+    """
+    some = narrows.data.open(data).limit(n)
+    restored = model.reconstruct(some, dtype=model.dtype_)
+    return pictures.reconstructions(_drawable(model, some.values), _drawable(model, restored), n=n)
+
+
+def draw_denoising(model: Autoencoder, data: Data, *, n: int = 10, random_state: int = 0) -> Figure:
+    """Return a picture of the first records, corrupted as in training, and restored.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        A fitted model that was trained with corruption.
+    data : array_like of shape (n_records, *shape), path, name or Source
+        The records.
+    n : int
+        Number of records to draw.
+    random_state : int
+        Seed of the corruption.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    InvalidParameterError
+        If the model was trained without corruption.
+    ShapeMismatchError
+        If the records have another shape than the model's.
+    """
+    some = narrows.data.open(data).limit(n)
+    noisy = model.corrupt(some, random_state=random_state)
+    restored = model.reconstruct(noisy, some.named_labels, dtype=model.dtype_)
+    shown = {"original": some.values, "noisy": noisy, "restored": restored}
+    return pictures.rows({name: _drawable(model, values) for name, values in shown.items()}, n=n)
+
+
+def draw_denoised(
+    model: Autoencoder, clean: NDArray[Any], noisy: NDArray[Any], restored: NDArray[Any], *, n: int = 10
+) -> Figure:
+    """Return a picture of the first records clean, noisy and restored, with the PSNR before and after.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        The fitted model that restored the records.
+    clean, noisy, restored : ndarray of shape (n_records, *shape)
+        The records in the dtype of the training data.
+    n : int
+        Number of records to draw.
+
+    Returns
+    -------
+    Figure
+    """
+    before, after = (psnr_db_of_records(model, clean[:n], other[:n]) for other in (noisy, restored))
+    shown = {"original": clean[:n], "noisy": noisy[:n], "restored": restored[:n]}
+    return pictures.rows(
+        {name: _drawable(model, values) for name, values in shown.items()},
+        n=n,
+        captions=[f"{_decibels(a)} → {_decibels(b)}" for a, b in zip(before, after, strict=True)],
+        caption_label="PSNR, dB",
+    )
+
+
+def draw_filters(
+    model: Autoencoder, *, tile: tuple[int, int] | None = None, spacing: int = 1, wide: bool = False
+) -> Figure:
+    """Return a picture of the encoder's first layer: an image for each unit, or a curve if records are not images.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        A fitted model.
+    tile : (int, int), optional
+        Rows and columns of filters; by default all filters, nearly square.
+    spacing : int
+        Pixels between filters.
+    wide : bool
+        Show at most 128 units, in a grid that is wider than high.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    DataError
+        If the weights can be drawn neither as images nor as curves.
+    InvalidParameterError
+        If the encoder's first layer is of an unknown kind.
+    """
+    weights = first_layer_weights(model)
+    if wide and len(weights) > math.prod(_WIDE_TILE):
+        tile = _WIDE_TILE
+    if weights.ndim == 4:  # kernels of a convolution, (units, channels, height, width)
+        if weights.shape[1] not in {1, 3}:
+            weights = weights.reshape(-1, 1, *weights.shape[2:])
+        shape = tuple(weights.shape[1:] if weights.shape[1] == 3 else weights.shape[2:])
+        return pictures.filters(weights, shape=shape, tile=tile, spacing=spacing)
+    if model.record_ == "vector":
+        return pictures.rows({"weights": weights}, n=_MOST_CURVES if tile is None else math.prod(tile))
+    return pictures.filters(weights, shape=model.shape_, tile=tile, spacing=spacing)
+
+
+def draw_grid(model: Autoencoder, records: NDArray[Any], **layout: Any) -> Figure:
+    """Return a grid of records in the units of a model, such as its samples.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        A fitted model.
+    records : ndarray of shape (n, *shape)
+        The records.
+    **layout
+        The parameters of `narrows.pictures.grid`.
+
+    Returns
+    -------
+    Figure
+    """
+    return pictures.grid(_drawable(model, records), **layout)
+
+
+def draw_map(model: Autoencoder, data: Data) -> Figure:
+    """Return a map of the codes next to the first two principal components, coloured by label.
+
+    Codes of more than two numbers are projected by PCA, as the title says. A model without a PCA of its training
+    records is drawn alone.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        A fitted model.
+    data : array_like of shape (n_records, *shape), path, name or Source
+        The records.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    InvalidParameterError
+        If the code is a single number.
+    ShapeMismatchError
+        If the records have another shape than the model's.
+    """
+    source, n_latent, pca = narrows.data.open(data), model.n_latent_, model.pca_
+    if n_latent < 2 or (pca is not None and len(pca.components) < 2):
+        raise InvalidParameterError(f"A map needs codes of at least two numbers. The model's have {n_latent}.")
+    codes = model.transform(source)
+    title = "autoencoder, its code of 2 numbers"
+    if n_latent > 2:
+        codes = _projected(codes)
+        title = f"autoencoder, its {n_latent} numbers projected by PCA"
+    shown = {title: codes}
+    if pca is not None:
+        shown[f"PCA, the first 2 of {len(pca.components)} components"] = pca.encode(source.values)[:, :2]
+    return pictures.maps(shown, source.labels, source.label_names)
+
+
+def draw_qualities(model: Autoencoder, data: Data, *, n: int = 10) -> Figure:
+    """Return a picture of the first records, above those restored from archives of fewer and fewer bytes.
+
+    The archives have the model's default quality and up to two coarser ones. The labels give their size for a record,
+    without the model, and their PSNR; both are of all records.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        A fitted model with an archive codec.
+    data : array_like of shape (n_records, *shape), path, name or Source
+        The records.
+    n : int
+        Number of records to draw.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    NotMeasuredError, NotFreezableError
+        If the model has no archive codec.
+    ShapeMismatchError
+        If the records have another shape than the model's.
+    """
+    source, codec = narrows.data.open(data), model.codec_
+    rows = {f"{source.values[0].nbytes} bytes each, original": source.values[:n]}
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "archive.narrows"
+        for quality in (None, *coarser_qualities(codec)):
+            most = None if quality is None else quality.bytes_per_record
+            made = compress(source, path, model=model, bytes_per_record=most, force=True)
+            psnr = "exact" if made.psnr_db is None else f"{made.psnr_db:.1f} dB"
+            with open_archive(path, model=model) as archive:
+                rows[f"{made.bytes_per_record:.1f} bytes each, {psnr}"] = archive[: min(n, len(source))]
+    return pictures.rows({name: _drawable(model, values) for name, values in rows.items()}, n=n)
+
+
+def draw_curves(model: Autoencoder) -> Figure:
+    """Return a picture of the loss and the learning rate of every epoch.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        A fitted model.
+
+    Returns
+    -------
+    Figure
+    """
+    return pictures.curves(model.history_)
+
+
+def first_layer_weights(model: Autoencoder) -> NDArray[Any]:
+    """Return the weights of the encoder's first layer, without those of labels.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        A fitted model.
+
+    Returns
+    -------
+    ndarray of float64
+        Shape (n_units, n_values) of a dense layer, (n_units, channels, height, width) of a convolution.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the encoder's first layer is of an unknown kind.
+    """
+    from torch import nn
+
+    for module in model.encoder_.modules():
+        if isinstance(module, (nn.Linear, nn.Conv2d)):
+            weights: NDArray[Any] = module.weight.detach().cpu().double().numpy()
+            return weights[:, : weights.shape[1] - model.chain_.parts.n_classes]
+    raise InvalidParameterError(
+        f"The encoder, {model.chain_.parts.network!r}, has no layer whose filters can be drawn."
+    )
+
+
+def _projected(codes: NDArray[Any]) -> NDArray[Any]:
+    """Return the first two principal components of codes (n, n_latent)."""
+    components = PrincipalComponents.fit(codes, 2, seed=0).encode(codes)
+    return np.pad(components, ((0, 0), (0, 2 - components.shape[1])))
+
+
+def _decibels(value: float) -> str:
+    return f"{value:.1f}" if math.isfinite(value) else "∞"
+
+
+def _drawable(model: Autoencoder, values: NDArray[Any]) -> NDArray[Any]:
+    """Return images that can be drawn unchanged, other records as vectors."""
+    is_picture = values.ndim == 3 or (values.ndim == 4 and {values.shape[1], values.shape[3]} & {1, 3, 4})
+    is_picture = is_picture and model.record_ == "image"
+    return values if is_picture else values.reshape(len(values), -1)

@@ -1,0 +1,164 @@
+"""Inspection of a model file: everything but its tensors, read without importing PyTorch."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from narrows.errors import NotFreezableError
+from narrows.records import guess_kind
+
+__all__ = ["ModelDescription", "inspect", "read_header"]
+
+_FORMAT = 1  # as in narrows.model.file, which imports PyTorch
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """What a model file says of its model.
+
+    Attributes
+    ----------
+    path : str
+        The file.
+    n_bytes : int
+        Its size.
+    header : dict
+        The JSON values of the file, as `narrows.model.file.describe` gives them. `narrows.model.describe` puts them in
+        words.
+    qualities : tuple of dict
+        The qualities that archives of this model can have, from coarse to fine: ``psnr_db`` and ``bytes_per_record``,
+        measured on the training data. Empty without an archive codec.
+    codec_error : str or None
+        The reason why the model has no archive codec.
+    """
+
+    path: str
+    n_bytes: int
+    header: dict[str, Any]
+    qualities: tuple[dict[str, float], ...]
+    codec_error: str | None
+
+    @property
+    def record(self) -> str:
+        """What the records were treated as, ``image`` or ``vector``; by their shape where an older file lacks it."""
+        return str(self.header.get("record", guess_kind(tuple(self.header["shape"]))))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON values; in files of earlier versions some are None."""
+        header, history = self.header, self.header["history_"]
+        last = {"epoch": None, "loss": history[-1]["loss"], "validation_loss": history[-1]["validation_loss"]}
+        kept = header.get("kept", last)  # older files do not contain it
+        pretraining = header.get("pretraining_history_", [])
+        return {
+            "path": self.path,
+            "bytes": self.n_bytes,
+            "format": header["format"],
+            "narrows": header["narrows"],
+            "shape": header["shape"],
+            "dtype": header["dtype"],
+            "record": self.record,
+            "kind": header.get("kind", "autoencoder"),
+            "classes": header.get("classes_", []),
+            "n_latent": header["n_latent_"],
+            "weights": header["n_weights"],
+            "parts": header["parts"],
+            "params": header["params"],
+            "trained_on": header["trained_on_"],
+            "comparison": header.get("comparison"),
+            "epochs": len(history),
+            "kept_epoch": kept["epoch"],
+            "loss": kept["loss"],
+            "validation_loss": kept["validation_loss"],
+            "seconds": sum(row["seconds"] for row in [*pretraining, *history]),
+            "threads": _most_frequent(history, "threads"),
+            "shards": _most_frequent(history, "shards"),
+            "history": history,
+            "pretraining_history": pretraining,
+            "qualities": list(self.qualities),
+            "not_frozen": self.codec_error,
+        }
+
+
+def inspect(path: str | os.PathLike[str]) -> ModelDescription:
+    """Describe the model in a file; its weights are not read.
+
+    Parameters
+    ----------
+    path : path-like
+        The model file.
+
+    Returns
+    -------
+    ModelDescription
+
+    Raises
+    ------
+    DataNotFoundError
+        If there is no such file.
+    ModelFileError
+        If the file is not a model, is damaged, or was written by a newer narrows.
+    """
+    header = read_header(path)
+    n_bytes = os.path.getsize(path)
+    qualities, codec_error = _qualities(path)
+    return ModelDescription(os.fspath(path), n_bytes, header, qualities, codec_error)
+
+
+def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the header of a model file, with the number of weights if an older file does not contain it.
+
+    Parameters
+    ----------
+    path : path-like
+        The model file.
+
+    Returns
+    -------
+    dict
+        The JSON values that `narrows.model.file.describe` gives. Numbers that are not finite are None.
+
+    Raises
+    ------
+    DataNotFoundError
+        If there is no such file.
+    ModelFileError
+        If the file is not a model, is damaged, or was written by a newer narrows.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header: dict[str, Any] = json.loads(file.metadata()["narrows"], parse_constant=lambda name: None)
+            if "n_weights" not in header:
+                names = [name for name in file.keys() if name.startswith(("chain.encoder.", "chain.decoder."))]  # noqa: SIM118
+                header["n_weights"] = sum(math.prod(file.get_slice(name).get_shape()) for name in names)
+        if header["format"] == _FORMAT:
+            return header
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+        pass
+    # Loading the whole model is slow, but raises the most precise error.
+    from narrows.model.file import describe, read_model
+
+    return describe(read_model(path))
+
+
+def _qualities(path: str | os.PathLike[str]) -> tuple[tuple[dict[str, float], ...], str | None]:
+    """Return the qualities of a model for archives, and the reason if it has none."""
+    from narrows.codec import read_frozen
+
+    try:
+        measured = read_frozen(path).qualities
+    except NotFreezableError as error:
+        return (), str(error)
+    return tuple({"psnr_db": one.psnr_db, "bytes_per_record": one.bytes_per_record} for one in measured), None
+
+
+def _most_frequent(history: list[dict[str, Any]], key: str) -> int | None:
+    """Return the most frequent value of an entry over the epochs; None in models saved before it was recorded."""
+    values = Counter(row[key] for row in history if key in row)
+    return values.most_common(1)[0][0] if values else None
