@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from narrows.archive.quality import misses_psnr
 from narrows.codec.operating_point import OperatingPoint
+from narrows.numerics.psnr import psnr_db
 
 __all__ = ["ErrorTally"]
 
@@ -50,7 +51,7 @@ class ErrorTally:
         """The signal-to-noise ratio so far; None without an error, or without a range to compare it with."""
         if self.squared == 0 or self.peak <= 0:
             return None
-        return 20 * math.log10(self.peak) - 10 * (math.log10(self.squared) - math.log10(self.n_values))
+        return psnr_db(self.squared / self.n_values, self.peak)
 
     def warnings(self, asked: float | None) -> tuple[str, ...]:
         """Return what a person should know."""

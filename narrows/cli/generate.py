@@ -217,13 +217,10 @@ def _traversed(model: Autoencoder, record: str | None, n: int, y: Any, *, quiet:
 
 def _record(model: Autoencoder, data: str, *, quiet: bool) -> NDArray[Any]:
     """Return one record of the model's shape."""
-    from narrows.errors import ShapeMismatchError
-
     record = open_record(data, quiet=quiet)
-    if record.shape != model.shape_:
-        raise ShapeMismatchError(
-            f"The model was trained on records of shape {model.shape_}. Got '{data}' with {record.shape}."
-        )
+    from narrows.records import check_shape
+
+    check_shape(record.shape, model.shape_, data)
     return record
 
 

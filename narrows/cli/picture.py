@@ -26,7 +26,6 @@ from narrows.cli.verbs import arguments
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from narrows.data import Source
     from narrows.estimators.autoencoder import Autoencoder
 
 __all__ = ["picture"]
@@ -100,7 +99,9 @@ def picture(
     source = None
     if data is not None and kind not in _WITHOUT_DATA:
         source = open_data(data, limit=limit, quiet=quiet, **reading)
-        _check_fits(loaded, source)
+        from narrows.records import check_shape
+
+        check_shape(source.shape, loaded.shape_)
     if kind == "report":
         from narrows.evaluation.model_report import model_report
         from narrows.evaluation.report import write_report
@@ -153,13 +154,6 @@ def _check_options(ctx: click.Context, kind: str) -> None:
         if kind not in kinds and ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE:
             flag = f"-{name}" if len(name) == 1 else f"--{name}"
             raise click.UsageError(f"{flag} is for pictures of kind {', '.join(sorted(kinds))}. This one is '{kind}'.")
-
-
-def _check_fits(model: Autoencoder, source: Source) -> None:
-    from narrows.errors import ShapeMismatchError
-
-    if source.shape != model.shape_:
-        raise ShapeMismatchError(f"The model was trained on records of shape {model.shape_}. Got {source.shape}.")
 
 
 def _tile(text: str) -> tuple[int, int]:

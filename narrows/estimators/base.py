@@ -23,12 +23,13 @@ import narrows.data
 from narrows.chain import Chain
 from narrows.data import Source
 from narrows.data.scale import Trained, scale_warning, typical_magnitude
-from narrows.errors import DataError, RangeWarning, ShapeMismatchError, UnknownNameError, levels_to_caller
+from narrows.errors import DataError, RangeWarning, UnknownNameError, levels_to_caller
 from narrows.estimators.parameters import with_options
 from narrows.io.files import check_output
 from narrows.model.file import write_model
 from narrows.model.fitted import FittedModel, TrainedOn
 from narrows.parts.part import split_nested
+from narrows.records import check_shape
 from narrows.training import Checkpoint, Training
 
 __all__ = ["TRAIN_ON_FINITE", "Data", "RecordsEstimator", "labels_of", "listed"]
@@ -175,8 +176,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
             source = narrows.data.open(table)
         if reset:
             self.shape_, self.dtype_ = source.shape, source.dtype
-        if source.shape != self.shape_:
-            raise ShapeMismatchError(f"The model was trained on records of shape {self.shape_}. Got {source.shape}.")
+        check_shape(source.shape, self.shape_)
         found = narrows.data.finite_range(source, advice=advice)
         if reset:
             self.range_, self.magnitude_ = found, typical_magnitude(source)

@@ -22,15 +22,17 @@ from sklearn.utils.validation import check_is_fitted
 
 import narrows.data
 from narrows.data import Source
-from narrows.errors import MissingPackageError, ShapeMismatchError
+from narrows.errors import MissingPackageError
 from narrows.estimators.autoencoder import Autoencoder, Data
 from narrows.evaluation.denoisers import median_filter, non_local_means, pca
 from narrows.evaluation.metrics import unit_of
 from narrows.model.artefacts import PrincipalComponents
 from narrows.model.inference import to_stored
 from narrows.numerics.batches import batch_size
+from narrows.numerics.psnr import peak_of, psnr_db
 from narrows.numerics.randomness import Stream, rng
 from narrows.parts.options import Real, check
+from narrows.records import check_shape
 
 __all__ = ["add_noise", "compare_denoisers", "measure_denoisers", "psnr_db_of_records"]
 
@@ -187,7 +189,7 @@ def measure_denoisers(
         mse = None if error is None else error / source.values.size
         methods[name] = {
             "mse": mse,
-            "psnr_db": None if mse is None else _ratio_db(_peak(model) ** 2, mse),
+            "psnr_db": None if mse is None else _finite(psnr_db(mse, _peak(model))),
             "gain_db": None if error is None else 0.0 if name == "noisy" else _ratio_db(before, error),
             "settings": chosen[name][1] if name in chosen else {},
             "missing": missing.get(name),
@@ -203,8 +205,7 @@ def measure_denoisers(
 def psnr_db_of_records(model: Autoencoder, clean: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
     """Return the PSNR in dB of each record (n,), with the peak of `measure_denoisers`; infinite for equal ones."""
     error = (clean.astype(np.float64) - other).reshape(len(clean), -1) / unit_of(model.dtype_)
-    with np.errstate(divide="ignore"):
-        return np.asarray(10 * np.log10(_peak(model) ** 2 / np.square(error).mean(axis=1)))
+    return np.array([psnr_db(mse, _peak(model)) for mse in np.square(error).mean(axis=1).tolist()])
 
 
 @dataclass(frozen=True)
@@ -312,8 +313,7 @@ def _open(model: Autoencoder, data: Data) -> Source:
     """Return records as a source, checked to be of the model's shape and finite."""
     check_is_fitted(model)
     source = narrows.data.open(data)
-    if source.shape != model.shape_:
-        raise ShapeMismatchError(f"The model was trained on records of shape {model.shape_}. Got {source.shape}.")
+    check_shape(source.shape, model.shape_)
     narrows.data.check_finite(source)
     return source
 
@@ -328,8 +328,12 @@ def _squared(x: NDArray[Any], x_hat: NDArray[Any]) -> float:
 
 
 def _peak(model: Autoencoder) -> float:
-    """Return the peak: 1 for bytes, otherwise the range of the training data."""
-    return 1.0 if unit_of(model.dtype_) != 1 else model.range_[1] - model.range_[0]
+    """Return the peak, in units of 255 for bytes."""
+    return peak_of(model.dtype_, *model.range_) / unit_of(model.dtype_)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _ratio_db(a: float, b: float) -> float | None:

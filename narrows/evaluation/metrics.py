@@ -11,13 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 import narrows.data
-from narrows.errors import InvalidParameterError, ShapeMismatchError
+from narrows.errors import InvalidParameterError
 from narrows.estimators.autoencoder import Autoencoder, Data
 from narrows.evaluation.likelihood import bounds
 from narrows.model.comparison import warn_if_worse
 from narrows.model.inference import encode_continuous, mean_total, noise_of, reconstruct
 from narrows.numerics.batches import batch_size
+from narrows.numerics.psnr import peak_of, psnr_db
 from narrows.parts.options import Whole, check
+from narrows.records import check_shape
 
 __all__ = ["evaluate", "psnr_db_of_sse", "unit_of"]
 
@@ -93,8 +95,7 @@ def evaluate(
             f"This one has bottleneck='{model.chain_.parts.bottleneck.name}'."
         )
     source = narrows.data.open(data)
-    if source.shape != model.shape_:
-        raise ShapeMismatchError(f"The model was trained on records of shape {model.shape_}. Got {source.shape}.")
+    check_shape(source.shape, model.shape_)
     model._warn_of_scale(source, narrows.data.finite_range(source))
     classes = model.classes_of(source, y)
     unit = unit_of(model.dtype_)
@@ -120,12 +121,12 @@ def evaluate(
     if model.pca_ is not None:
         warn_if_worse(model.model_, scaled, scaled_by_pca, sum_of_squares, "these records")
     mse = squared / len(source) / n_values
-    peak = 1.0 if unit != 1 else model.range_[1] - model.range_[0]
+    psnr = psnr_db(mse, peak_of(model.dtype_, *model.range_) / unit)
     return {
         "records": len(source),
         "sse_per_record": squared / len(source),
         "mse": mse,
-        "psnr_db": 10 * math.log10(peak**2 / mse) if mse > 0 and peak > 0 else None,
+        "psnr_db": None if math.isinf(psnr) else psnr,
         "cross_entropy_per_value": None if math.isnan(cross_entropy) else cross_entropy / len(source) / n_values,
         "nats_per_record": nats / len(source),
         "pca_sse_per_record": None if model.pca_ is None else squared_by_pca / len(source),

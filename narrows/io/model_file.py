@@ -12,7 +12,7 @@ from narrows.errors import DataNotFoundError, ModelFileError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["FORMAT", "HEADER", "read_model_file"]
+__all__ = ["FORMAT", "HEADER", "finite", "read_model_file"]
 
 FORMAT = 1
 """The format that is written, and the newest that is read."""
@@ -58,3 +58,9 @@ def read_model_file(
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:  # also types NumPy doesn't have
         raise ModelFileError(f"{path} is a safetensors file, but no narrows model.") from error
     return header, arrays
+
+
+def finite(header: dict[str, Any]) -> dict[str, Any]:
+    """Return a header with None for each number that is not finite, as older files have them."""
+    finite: dict[str, Any] = json.loads(json.dumps(header), parse_constant=lambda name: None)
+    return finite

@@ -29,7 +29,7 @@ from narrows.data.arrays import check_dtype, check_shape
 from narrows.data.scale import Trained
 from narrows.errors import ModelFileError
 from narrows.io.files import write_atomically
-from narrows.io.model_file import FORMAT, HEADER, read_model_file
+from narrows.io.model_file import FORMAT, HEADER, finite, read_model_file
 from narrows.lossless import Residual
 from narrows.lossless.contract import ResidualModule
 from narrows.model.artefacts import ArchiveCodec, Artefact
@@ -77,7 +77,7 @@ def write_model(model: FittedModel, path: str | os.PathLike[str], *, force: bool
     if model.residual is not None:
         trained = model.residual.state_dict().items()
         tensors |= {f"residual.{name}": t.detach().cpu().contiguous() for name, t in trained}
-    header = _finite(describe(model))
+    header = finite(describe(model))
     header["sha256"] = _digest(header, tensors)
     data = to_bytes(tensors, {HEADER: json.dumps(header, allow_nan=False)})
     write_atomically(path, lambda file: _write(file, data), force=force)
@@ -195,7 +195,7 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tenso
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     if header.get("sha256") != _digest(header, tensors):
         raise ModelFileError(f"{path} is damaged: the checksum of its content is wrong.")
-    return _finite(header), tensors
+    return finite(header), tensors
 
 
 def _fill(parts: Parts, schema: Schema, tensors: dict[str, Tensor]) -> Chain:
@@ -227,12 +227,6 @@ def _residual(parameters: Mapping[str, Any], schema: Schema, tensors: dict[str, 
         module = part.build(schema.shape, schema.dtype, generator(0, Stream.LOSSLESS_WEIGHTS))
     _load(module, trained)
     return module  # type: ignore[no-any-return]
-
-
-def _finite(header: dict[str, Any]) -> dict[str, Any]:
-    """Return a header with None for each number that is not finite, as older files have them."""
-    finite: dict[str, Any] = json.loads(json.dumps(header), parse_constant=lambda name: None)
-    return finite
 
 
 def _digest(header: dict[str, Any], tensors: dict[str, Tensor]) -> str:

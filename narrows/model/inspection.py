@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
 from narrows.errors import NotFreezableError
+from narrows.io.model_file import finite, read_model_file
 from narrows.records import guess_kind
 
 __all__ = ["ModelDescription", "inspect", "read_header"]
-
-_FORMAT = 1  # as in narrows.model.file, which imports PyTorch
 
 
 @dataclass(frozen=True)
@@ -131,20 +126,13 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
     ModelFileError
         If the file is not a model, is damaged, or was written by a newer narrows.
     """
-    try:
-        with safe_open(path, framework="numpy") as file:
-            header: dict[str, Any] = json.loads(file.metadata()["narrows"], parse_constant=lambda name: None)
-            if "n_weights" not in header:
-                names = [name for name in file.keys() if name.startswith(("chain.encoder.", "chain.decoder."))]  # noqa: SIM118
-                header["n_weights"] = sum(math.prod(file.get_slice(name).get_shape()) for name in names)
-        if header["format"] == _FORMAT:
-            return header
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
-        pass
-    # Loading the whole model is slow, but raises the most precise error.
-    from narrows.model.file import describe, read_model
-
-    return describe(read_model(path))
+    header = finite(read_model_file(path, names=())[0])
+    if "n_weights" not in header:
+        weights = read_model_file(path)[1].items()
+        header["n_weights"] = sum(
+            w.size for name, w in weights if name.startswith(("chain.encoder.", "chain.decoder."))
+        )
+    return header
 
 
 def _qualities(path: str | os.PathLike[str]) -> tuple[tuple[dict[str, float], ...], str | None]:

@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from narrows.errors import InvalidParameterError
+from narrows.errors import InvalidParameterError, ShapeMismatchError
 from narrows.parts.options import Choice, check
 from narrows.records.image_layout import ImageLayout
 
-__all__ = ["Image", "Schema", "Vector", "guess_kind", "schema_of"]
+__all__ = ["Image", "Schema", "Vector", "check_shape", "guess_kind", "schema_of"]
 
 
 @dataclass(frozen=True)
@@ -103,3 +103,10 @@ def schema_of(kind: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Schema
     chosen = Schema.registry[guess_kind(shape) if kind == "auto" else kind]
     chosen.check(shape)
     return chosen(shape, dtype)
+
+
+def check_shape(shape: tuple[int, ...], trained_on: tuple[int, ...], name: str | None = None) -> None:
+    """Raise ShapeMismatchError if records have another shape than those that a model was trained on."""
+    if tuple(shape) != trained_on:
+        got = f"{tuple(shape)}" if name is None else f"'{name}' with {tuple(shape)}"
+        raise ShapeMismatchError(f"The model was trained on records of shape {trained_on}. Got {got}.")

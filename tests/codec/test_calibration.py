@@ -17,7 +17,7 @@ from narrows.bottlenecks.vector_quantised import VectorQuantisedModule
 from narrows.chain import Chain, Parts
 from narrows.codec.entropy_models import MAX_SYMBOL, Autoregressive, Independent
 from narrows.codec.freezing.calibration import freeze
-from narrows.codec.freezing.distortion import MeasuredDistortion, psnr_db
+from narrows.codec.freezing.distortion import MeasuredDistortion
 from narrows.codec.freezing.translation import TRANSLATIONS
 from narrows.codec.operating_point import to_symbols
 from narrows.errors import InvalidParameterError, NotFreezableError
@@ -25,6 +25,7 @@ from narrows.estimators.recipes import RECIPES
 from narrows.likelihoods import Normal
 from narrows.model.inference import decode, encode_continuous, to_stored
 from narrows.networks import Convolutional, Dense
+from narrows.numerics.psnr import psnr_db
 from narrows.training import Adam
 
 pytestmark = pytest.mark.usefixtures("codec_only")

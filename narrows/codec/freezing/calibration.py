@@ -20,13 +20,14 @@ from narrows.chain import Chain
 from narrows.codec.dequantise import Dequantise
 from narrows.codec.entropy_models import MAX_SYMBOL
 from narrows.codec.freezing.decoder import FrozenDecoder, freeze_decoder
-from narrows.codec.freezing.distortion import MeasuredDistortion, over_batches, psnr_db
+from narrows.codec.freezing.distortion import MeasuredDistortion, over_batches
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.operating_point import OperatingPoint, to_symbols
 from narrows.errors import NotFreezableError
+from narrows.numerics.psnr import psnr_db
 from narrows.numerics.randomness import Stream, rng
 
-__all__ = ["SAMPLE", "SAMPLE_BYTES", "freeze", "psnr_db"]
+__all__ = ["SAMPLE", "SAMPLE_BYTES", "freeze"]
 
 SAMPLE = 16_384
 """So many training records are enough for `freeze`."""

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from narrows.chain import Chain
 from narrows.numerics.batches import batch_size
+from narrows.numerics.psnr import psnr_db
 from narrows.numerics.randomness import Stream, generator
 from narrows.training.workers import over_workers
 
-__all__ = ["MeasuredDistortion", "over_batches", "psnr_db"]
+__all__ = ["MeasuredDistortion", "over_batches"]
 
 _BATCH = 512
 _PROBES, _PROBED = 4, 256
@@ -73,8 +74,3 @@ def over_batches(function: Callable[..., Tensor], chain: Chain, records: NDArray
         return function(values, *(one[batch].to(chain.device) for one in others)).cpu()
 
     return torch.cat(over_workers(of_batch, range(0, len(records), size), chain.device))
-
-
-def psnr_db(mse: float, peak: float) -> float:
-    """Return the signal-to-noise ratio of a mean squared error, infinite where there is none."""
-    return 20 * math.log10(peak) - 10 * math.log10(mse) if mse > 0 and peak > 0 else math.inf

@@ -15,6 +15,7 @@ from narrows.chain import Chain
 from narrows.errors import InvalidParameterError, NotFreezableError
 from narrows.lossless import Residual
 from narrows.model.artefacts.contract import Artefact, TrainingRecords
+from narrows.numerics.psnr import peak_of
 from narrows.numerics.randomness import Stream, rng
 from narrows.parts.part import as_optional_part
 from narrows.training import Records
@@ -95,9 +96,8 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         n = min(len(records), SAMPLE, max(SAMPLE_BYTES // n_bytes, 256))
         rows = np.sort(rng(seed, Stream.CODEC_ROWS).choice(len(records), n, replace=False))
         sample = records.take(torch.from_numpy(rows).to(records.device)).cpu().numpy()
-        low, high = values_range
         try:
-            codec = freeze(chain, sample, 255.0 if sample.dtype == np.uint8 else high - low)
+            codec = freeze(chain, sample, peak_of(sample.dtype, *values_range))
             if freeze_residual is not None:
                 few = torch.from_numpy(sample[:_RESIDUAL_SAMPLE]).to(records.device)
                 codec = codec.with_causal(freeze_residual(few))
