@@ -217,9 +217,9 @@ def _traversed(model: Autoencoder, record: str | None, n: int, y: Any, *, quiet:
 
 def _record(model: Autoencoder, data: str, *, quiet: bool) -> NDArray[Any]:
     """Return one record of the model's shape."""
-    record = open_record(data, quiet=quiet)
     from narrows.records import check_shape
 
+    record = open_record(data, quiet=quiet)
     check_shape(record.shape, model.shape_, data)
     return record
 
