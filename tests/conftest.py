@@ -11,6 +11,7 @@ fixtures.
 import fcntl
 import gc
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ settings.register_profile(
 )
 settings.load_profile("tests")
 
+QUICK_PNG = {"compress_level": 1}
 MNIST_AT = [os.environ.get("NARROWS_DATA"), Path(__file__).resolve().parents[2] / "shared" / "data"]
 
 
@@ -133,6 +135,25 @@ def few_settings(monkeypatch):
     """Try few settings of other denoisers, on two records, for tests that are not about which of them is best."""
     monkeypatch.setattr("narrows.evaluation.denoising._CHOSEN_ON", 2)
     monkeypatch.setattr("narrows.evaluation.denoising._NON_LOCAL_MEANS", ((0.0, 0.4, (3, 6)), (0.5, 0.6, (5, 6))))
+
+
+@pytest.fixture
+def quick_png(monkeypatch):
+    """Compress drawings as PNG in less time, to larger files of the same pixels, for tests that don't look at bytes."""
+    from narrows.pictures import saving
+
+    style = saving.style
+
+    @contextmanager
+    def style_and_quick_png():
+        from matplotlib import image
+
+        imsave = image.imsave
+        with style(), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(image, "imsave", lambda *args, **how: imsave(*args, **how | {"pil_kwargs": QUICK_PNG}))
+            yield
+
+    monkeypatch.setattr(saving, "style", style_and_quick_png)
 
 
 @pytest.fixture

@@ -297,13 +297,13 @@ def test_auto_takes_convolutions_for_large_images(rng):
     assert isinstance(parts.network, Dense)
 
 
-@pytest.mark.parametrize("size", [40, 76])
+@pytest.mark.parametrize(("size", "epochs"), [(40, 7), (76, 15)])
 @pytest.mark.usefixtures("chain_only")
-def test_auto_learns_few_colour_images_better_than_their_mean(rng, size):
+def test_auto_learns_few_colour_images_better_than_their_mean(rng, size, epochs):
     # Each of one colour, brighter or darker from top to bottom: as many numbers as the code has say it all.
     colour, slope = rng.uniform(50, 200, (20, 1, 1, 3)), rng.uniform(-40, 40, (20, 1, 1, 1))
     images = (colour + slope * np.linspace(-1, 1, size)[:, None, None] + np.zeros((size, 1))).astype(np.uint8)
-    model = Autoencoder(training=Training(epochs=15, batch_size=5), random_state=0).fit(images)
+    model = Autoencoder(training=Training(epochs=epochs, batch_size=5), random_state=0).fit(images)
     left = np.square(model.reconstruct(images).astype(float) - images).sum()
     assert left < 0.5 * np.square(images - images.mean(0)).sum()
 

@@ -95,6 +95,8 @@ def _kind(name: str) -> str:
 def _draw(
     weight: nn.Parameter, scheme: str, fan_in: int, fan_out: int, generator: Generator | np.random.RandomState
 ) -> None:
+    if weight.is_meta:
+        return  # nothing is drawn for a module without storage, for which PyTorch would import its decompositions
     glorot = math.sqrt(6 / (fan_in + fan_out))
     deviation = math.sqrt(2 / fan_in)
     bound = {"fan-in": 1 / math.sqrt(fan_in), "glorot": glorot, "glorot-sigmoid": 4 * glorot}.get(scheme)
@@ -104,7 +106,7 @@ def _draw(
                 weight.normal_(0.0, deviation, generator=generator)
             else:
                 weight.uniform_(-bound, bound, generator=generator)
-        elif not weight.is_meta:  # nothing is drawn for a module without storage
+        else:
             size = (fan_in, fan_out)
             drawn = generator.normal(0.0, deviation, size) if bound is None else generator.uniform(-bound, bound, size)
             weight.copy_(torch.from_numpy(drawn.T))

@@ -40,7 +40,7 @@ def _choosing_settings_on_few():
 
 @pytest.fixture(scope="module")
 def model(digits):
-    return fit(digits[0], epochs=40)
+    return fit(digits[0], epochs=20)
 
 
 @pytest.fixture(scope="module")

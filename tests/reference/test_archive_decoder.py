@@ -1,5 +1,6 @@
 """An independent decoder, written from docs/format.md alone, restores what narrows restores, to the last bit."""
 
+import functools
 import hashlib
 import importlib.util
 import json
@@ -37,6 +38,7 @@ def load_decoder():
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
+    module.load_model = functools.lru_cache(maxsize=16)(module.load_model)  # a model is read once for all its archives
     return module
 
 

@@ -73,7 +73,9 @@ def _fit_weights(pattern: Pattern, lattice: Lattice, values: NDArray[np.int64]) 
         return np.array([_whole(np.median(target))], np.int64)
     if len(inputs) == 1:
         return np.array([0, _whole(np.median(target - inputs[0]))], np.int64)
-    x = np.stack([other - inputs[0] for other in inputs[1:]] + [np.ones_like(target)], -1)
+    x = np.ones((len(target), len(inputs)))
+    for number, other in enumerate(inputs[1:]):
+        np.subtract(other, inputs[0], out=x[:, number])
     y = target - inputs[0]
     scale = max(float(np.abs(x[:, :-1]).max(initial=0)), 1.0)
     x[:, :-1] /= scale
@@ -94,10 +96,15 @@ def _trimmed_least_squares(x: NDArray[np.float64], y: NDArray[np.float64]) -> ND
     few = slice(None, None, -(-len(y) // _TRIM_VALUES))
     some_x, some_y = x[few].copy(), y[few].copy()
     solved = _least_squares(some_x, some_y)
+    near = np.ones(len(some_y), bool)  # what it was solved of
     for _ in range(_REFITS):
-        near = ~_is_far(some_x, some_y, solved)
+        before, near = near, ~_is_far(some_x, some_y, solved)
+        if np.array_equal(near, before):
+            break  # the same again
         solved = _least_squares(some_x[near], some_y[near])
     far = _is_far(x, y, solved)
+    if len(some_y) == len(y) and near.all() and not far.any():
+        return solved
     x[far], y[far] = 0, 0  # counts for nothing, and is quicker than to copy the others
     return _least_squares(x, y)
 
@@ -111,7 +118,8 @@ def _is_far(x: NDArray[np.float64], y: NDArray[np.float64], weights: NDArray[np.
 def _least_squares(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return w with the least Σ (y - x w)² plus a small ridge penalty."""
     gram = x.T @ x
-    gram[np.diag_indices_from(gram)] += _RIDGE * max(float(np.trace(gram)) / len(gram), 1e-12)
+    diagonal = gram.reshape(-1)[:: len(gram) + 1]
+    diagonal += _RIDGE * max(float(diagonal.sum()) / len(gram), 1e-12)
     return np.asarray(np.linalg.solve(gram, x.T @ y), np.float64)
 
 
