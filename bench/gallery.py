@@ -270,7 +270,7 @@ def contractive() -> Rows:
 
 def mean_norm(model: narrows.Autoencoder) -> float:
     """Return the mean over the test images of the Jacobian's Frobenius norm, ‖∂h/∂x‖_F."""
-    layer = model.encoder_.one_layer
+    layer = model.encoder_.single_layer
     assert layer is not None
     with torch.no_grad():
         squares = norm_of_one_layer(*layer, model.chain_.prepare(torch.from_numpy(np.array(test().values))))

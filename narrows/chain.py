@@ -109,9 +109,9 @@ class Chain(nn.Module):
         h_shape, z_shape = self.bottleneck.h_shape, self.bottleneck.z_shape
         sizes = Sizes(shape, h_shape, z_shape, self.likelihood.out_shape(shape), parts.n_classes)
         self.encoder, self.decoder = parts.network.build(sizes, generator)
-        self.lay_out()
+        self.to_channels_last()
 
-    def lay_out(self) -> None:
+    def to_channels_last(self) -> None:
         """Store the kernels of convolutions with the channels last, which is up to 1.5 times as fast."""
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -125,7 +125,7 @@ class Chain(nn.Module):
         """Device of the weights; records and codes must be on it."""
         return next(self.encoder.parameters()).device
 
-    def prepare_for(self, batches: Callable[[int], Iterable[Tensor]]) -> None:
+    def fit_preprocessing(self, batches: Callable[[int], Iterable[Tensor]]) -> None:
         """Fit what is measured on the data before training: the preprocessing, and the decoder's initial output.
 
         Parameters
@@ -153,7 +153,7 @@ class Chain(nn.Module):
                 "Set preprocessing='unit-scale', or another likelihood."
             )
         if self.parts.network.start_at_mean:
-            self.decoder.start_at(self.likelihood.parameters_of(x.mean.to(self.dtype)))
+            self.decoder.init_output_bias(self.likelihood.parameters_of(x.mean.to(self.dtype)))
 
     @torch.no_grad()
     def start_at_components(self, records: Tensor) -> None:
@@ -209,7 +209,7 @@ class Chain(nn.Module):
         low, high = self.likelihood.support
         return not bool((lowest >= low - _ROUNDING).all() and (highest <= high + _ROUNDING).all())
 
-    def damage(self, x: Tensor, generator: Generator | None) -> Tensor:
+    def corrupt(self, x: Tensor, generator: Generator | None) -> Tensor:
         """Return preprocessed records x, corrupted as in training if there are a corruption and a generator."""
         return x if generator is None or self.corruption is None else self.corruption.corrupt(x, generator)
 
@@ -228,7 +228,7 @@ class Chain(nn.Module):
         Raises
         ------
         NotDecodableError
-            If the decoder unpools with switches (``encoder.with_switches``) and gets none.
+            If the decoder unpools with switches (``encoder.with_pool_indices``) and gets none.
         """
         parameters: Tensor = self.decoder(z, switches, condition)
         return parameters
@@ -275,9 +275,9 @@ class Chain(nn.Module):
         x, condition = self.prepare(records), self.condition(labels)
         of_records, of_codes = (generator, generator) if generator is not None else self._own_noise(records)
         if of_records is not None:
-            x = self.likelihood.observe(x, of_records)
-        x_tilde = self.damage(x, corruption if generator is None else generator)
-        h, switches = self.encoder.with_switches(x_tilde, condition)  # None unless the network unpools with switches
+            x = self.likelihood.sample_input(x, of_records)
+        x_tilde = self.corrupt(x, corruption if generator is None else generator)
+        h, switches = self.encoder.with_pool_indices(x_tilde, condition)
         code: Code = self.bottleneck(h, of_codes)
         parameters = self.decode(code.z, switches, condition)
         evidence = None

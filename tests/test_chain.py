@@ -68,7 +68,7 @@ def test_without_penalties_none_is_charged():
 def test_nothing_is_corrupted_without_a_generator():
     chain, x = make(corruption=Masking(level=1.0)), records()
     torch.testing.assert_close(chain.loss(x).total, make().loss(x).total)
-    assert torch.equal(chain.damage(x, None), x)
+    assert torch.equal(chain.corrupt(x, None), x)
     assert not torch.allclose(chain.loss(x, torch.Generator()).total, make().loss(x).total)
 
 
@@ -94,7 +94,7 @@ def test_the_corrupted_record_goes_in_and_the_clean_one_is_asked_for():
 def test_records_of_a_batch_are_independent(network):
     chain = make(network=network, bottleneck=Plain(), preprocessing=(Standardise(),))
     x = records(7) * 3 + 1
-    chain.prepare_for(x.split)
+    chain.fit_preprocessing(x.split)
     together = chain.loss(x).total
     torch.testing.assert_close(torch.cat([chain.loss(one).total for one in x.split(1)]), together, rtol=1e-10, atol=0)
     order = torch.tensor([3, 1, 6, 0, 2, 5, 4])
@@ -107,7 +107,7 @@ def test_records_of_a_batch_are_independent(network):
 def test_restoring_undoes_the_preprocessing():
     chain = make(preprocessing=(UnitScale(), MeanRemoval()), bottleneck=Plain())
     x = records() * 50 + 1000
-    chain.prepare_for(x.split)
+    chain.fit_preprocessing(x.split)
     z = chain.encode(chain.prepare(x)).z
     x_hat = chain.likelihood.mean(chain.decode(z)).detach().numpy()
     low, width = x.min().item(), (x.max() - x.min()).item()
@@ -123,11 +123,11 @@ def test_a_decoder_that_starts_at_the_mean_restores_the_mean_record(likelihood, 
     x = records(9) * 50 + 1000
     network = Dense(widths=(5,), output_activation=output, start_at_mean=True)
     chain = make(network=network, likelihood=likelihood, bottleneck=Plain(), preprocessing=(UnitScale(),))
-    chain.prepare_for(x.split)
+    chain.fit_preprocessing(x.split)
     torch.testing.assert_close(chain.restore(torch.zeros(1, 2, dtype=torch.float64))[0].detach(), x.mean(0))
     network.start_at_mean = False
     chain = make(network=network, likelihood=likelihood, bottleneck=Plain(), preprocessing=(UnitScale(),))
-    chain.prepare_for(x.split)
+    chain.fit_preprocessing(x.split)
     assert not torch.allclose(chain.restore(torch.zeros(1, 2, dtype=torch.float64))[0].detach(), x.mean(0), rtol=1e-3)
 
 
@@ -144,9 +144,9 @@ def test_a_likelihood_is_only_asked_about_values_that_can_be():
     x = records() + 5
     batches = x.split
     with pytest.raises(InvalidParameterError, match=r"'bernoulli' likelihood needs preprocessed values in \[0, 1\]"):
-        make(likelihood=Bernoulli()).prepare_for(batches)
-    make(likelihood=Bernoulli(), preprocessing=(UnitScale(),)).prepare_for(batches)
-    make(likelihood=Laplace()).prepare_for(batches)
+        make(likelihood=Bernoulli()).fit_preprocessing(batches)
+    make(likelihood=Bernoulli(), preprocessing=(UnitScale(),)).fit_preprocessing(batches)
+    make(likelihood=Laplace()).fit_preprocessing(batches)
 
 
 def test_the_generator_decides_the_weights_and_the_noise():

@@ -12,7 +12,7 @@ from narrows.bottlenecks import Gaussian, VectorQuantised
 from narrows.cli import main
 from narrows.errors import DataError, InvalidParameterError
 from narrows.networks import Convolutional, Dense, Strided
-from narrows.training import Watcher
+from narrows.training import Callback
 from narrows.training.optimisers import Adam
 from narrows.uses.generate import between, traversals
 
@@ -154,14 +154,14 @@ def test_an_interrupted_run_goes_on_with_the_same_labels_only(labelled, tmp_path
     monkeypatch.setattr("narrows.training.loop._LOOK_SECONDS", -1.0)
     monkeypatch.setattr("narrows.training.loop._SAVE_SECONDS", -1.0)
 
-    class Stop(Watcher):
+    class Stop(Callback):
         def step(self, epoch, records_done, loss):
             if epoch == 2:
                 raise RuntimeError("power cut")
 
     path = tmp_path / "checkpoint"
     with pytest.raises(RuntimeError):
-        make().fit(train, checkpoint=path, watcher=Stop())
+        make().fit(train, checkpoint=path, callback=Stop())
     with pytest.raises(InvalidParameterError, match="another content of the labels"):
         make().fit(train.values, (train.labels + 1) % 10, checkpoint=path, resume=True)
     with pytest.raises(InvalidParameterError, match="validation labels"):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from narrows.errors import InvalidParameterError, NarrowsError, UnknownNameError
-from narrows.parts.options import Choice, Flag, Many, Real, Whole, check, optional
+from narrows.parts.options import Boolean, Choice, Integer, Real, SequenceOf, check, optional
 
 
 @pytest.mark.parametrize(
@@ -18,15 +18,17 @@ from narrows.parts.options import Choice, Flag, Many, Real, Whole, check, option
         (Real(0, open_low=True), [1e-300, 5], [0, -1, math.inf], "a number > 0"),
         (Real(0, 1, open_high=True), [0, 0.999], [1, 1.0], "a number ≥ 0 and < 1"),
         (Real(high=2.5), [-9, 2.5], [3], "a number ≤ 2.5"),
-        (Whole(), [1, 10**30, np.int64(3)], [0, -1, 1.0, True, "1", None, math.inf], "a whole number ≥ 1"),
-        (Whole(0), [0], [-1], "a whole number ≥ 0"),
-        (Whole(1, 9), [1, 9], [0, 10], "a whole number ≥ 1 and ≤ 9"),
+        (Integer(), [1, 10**30, np.int64(3)], [0, -1, 1.0, True, "1", None, math.inf], "a whole number ≥ 1"),
+        (Integer(0), [0], [-1], "a whole number ≥ 0"),
+        (Integer(1, 9), [1, 9], [0, 10], "a whole number ≥ 1 and ≤ 9"),
         (Choice("a", "b"), ["a", "b"], ["c", "", None, 1], "one of 'a', 'b'"),
         (Choice(1, 3), [1, 3], [2, True, 1.0, "1"], "one of 1, 3"),
-        (Flag(), [True, False], [0, 1, "True", None], "True or False"),
-        (Many(Whole(1)), [(), (1, 2), [3], 4], [(0,), "12", (1, "2"), None], "a sequence, each a whole number ≥ 1"),
-        (Many(Flag(), 2), [(True, False)], [(), True, (True,)], "a sequence, each True or False, at least 2 of them"),
-        (optional(Whole(1)), [None, 2], [0, "None"], "a whole number ≥ 1 or None"),
+        (Boolean(), [True, False], [0, 1, "True", None], "True or False"),
+        (SequenceOf(Integer(1)), [(), (1, 2), [3], 4], [(0,), "12", (1, "2")], "a sequence, each a whole number ≥ 1"),
+        (SequenceOf(Integer(1)), [], [None], "a sequence, each a whole number ≥ 1"),
+        (SequenceOf(Boolean(), 2), [(True, False)], [(), True], "a sequence, each True or False, at least 2 of them"),
+        (SequenceOf(Boolean(), 2), [], [(True,)], "a sequence, each True or False, at least 2 of them"),
+        (optional(Integer(1)), [None, 2], [0, "None"], "a whole number ≥ 1 or None"),
         (Real(0) | Choice("mean"), [1.5, "mean"], [-1, "median"], "a number ≥ 0 or 'mean'"),
     ],
     ids=str,
@@ -47,10 +49,10 @@ def test_what_is_allowed(allowed, good, bad, said):
     [
         (Real(), 1, 1.0),
         (Real(), np.float32(0.5), 0.5),
-        (Whole(), np.int64(3), 3),
-        (Many(Whole()), [np.int8(1), 2], (1, 2)),
-        (Many(Whole()), 3, (3,)),
-        (Many(Choice("a")), "a", ("a",)),
+        (Integer(), np.int64(3), 3),
+        (SequenceOf(Integer()), [np.int8(1), 2], (1, 2)),
+        (SequenceOf(Integer()), 3, (3,)),
+        (SequenceOf(Choice("a")), "a", ("a",)),
         (optional(Real()), 2, 2.0),
         (optional(Real()), None, None),
     ],

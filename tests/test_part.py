@@ -4,7 +4,7 @@ import pytest
 from sklearn.base import clone
 
 from narrows.errors import InvalidParameterError, UnknownNameError
-from narrows.parts.options import Many, Real, Whole, option
+from narrows.parts.options import Integer, Real, SequenceOf, option
 from narrows.parts.part import OneOf, Part, as_part
 from narrows.training import SGD, Adam, Cosine, Training
 
@@ -17,7 +17,7 @@ class Pepper(Spice, name="pepper"):
     """A part on it."""
 
     heat: float = option(Real(0, 10), "how hot", default=1.0)
-    grinds: tuple[int, ...] = option(Many(Whole(1)), "turns of the mill", default=(3, 2))
+    grinds: tuple[int, ...] = option(SequenceOf(Integer(1)), "turns of the mill", default=(3, 2))
 
 
 class Curry(Spice, name="curry"):

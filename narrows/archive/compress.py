@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["compress"]
 
-Watcher = Callable[[int, int], None]
+Progress = Callable[[int, int], None]
 """Told how many records are done, and how many there are."""
 
 _BATCH_BYTES = 32 << 20
@@ -49,7 +49,7 @@ def compress(
     embed_model: bool = False,
     append: bool = False,
     force: bool = False,
-    watcher: Watcher | None = None,
+    progress: Progress | None = None,
 ) -> Summary:
     """Write records into an archive, a fraction of their size.
 
@@ -84,7 +84,7 @@ def compress(
         archive's holds. Its end and its index are checked first, its chunks are not; `verify` does.
     force : bool
         Replace an archive that is there.
-    watcher : callable, optional
+    progress : callable, optional
         Is told how far it is: records done, records in all.
 
     Returns
@@ -137,8 +137,8 @@ def compress(
             restored = codec.decode(symbols, plan.quality)
             writer.add(symbols, restored, names, records=None if plan.bound is None else records)
             tally.add(records, restored)
-            if watcher is not None:
-                watcher(stop, len(source))
+            if progress is not None:
+                progress(stop, len(source))
     if plan.bound is not None:
         tally.squared, tally.max_error = writer.errors.squared, writer.errors.largest
     return _summary(path, plan, writer, tally, asked=psnr, asked_bytes=bytes_per_record)

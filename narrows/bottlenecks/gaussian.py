@@ -10,7 +10,7 @@ from torch import Tensor
 from narrows.bottlenecks.contract import Bottleneck, BottleneckModule, Code
 from narrows.bottlenecks.diagonal_normal import DiagonalNormal
 from narrows.numerics.record_noise import Noise, is_training_step
-from narrows.parts.options import Real, Whole, option
+from narrows.parts.options import Integer, Real, option
 
 __all__ = ["Gaussian"]
 
@@ -34,7 +34,7 @@ class Gaussian(Bottleneck, name="gaussian"):
     """
 
     beta: float = option(Real(0), "weight β of the KL divergence", default=1.0)
-    warmup: int = option(Whole(0), "steps of training over which β rises from 0", default=0)
+    warmup: int = option(Integer(0), "steps of training over which β rises from 0", default=0)
     free_bits: float = option(Real(0), "minimum cost of each latent dimension, in bits", default=0.0)
 
     def build(self, z_shape: tuple[int, ...]) -> BottleneckModule:

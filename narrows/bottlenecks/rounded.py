@@ -14,7 +14,7 @@ from narrows.bottlenecks.logistic_prior import LogisticPrior
 from narrows.bottlenecks.quantisation import Distortion, Quantisation, Scaling
 from narrows.codec.operating_point import to_symbols
 from narrows.numerics.record_noise import Noise, uniform_like
-from narrows.parts.options import Choice, Real, Whole, option
+from narrows.parts.options import Choice, Integer, Real, option
 
 __all__ = ["Rounded", "RoundedModule"]
 
@@ -47,7 +47,7 @@ class Rounded(Bottleneck, name="rounded"):
         "'autoregressive': each number's distribution given those before it; 'independent': one for each",
         default="autoregressive",
     )
-    n_hidden: int = option(Whole(1), "hidden units of the autoregressive prior", default=64)
+    n_hidden: int = option(Integer(1), "hidden units of the autoregressive prior", default=64)
     unit: float = option(
         Real(0, open_low=True),
         "quantisation step of the code; a small step starts the training at a high rate",

@@ -10,7 +10,7 @@ from torch import Tensor
 from narrows.bottlenecks.contract import Bottleneck, BottleneckModule, Code
 from narrows.errors import InvalidParameterError
 from narrows.numerics.record_noise import Noise
-from narrows.parts.options import Whole, option, optional
+from narrows.parts.options import Integer, option, optional
 
 __all__ = ["TopK"]
 
@@ -32,7 +32,7 @@ class TopK(Bottleneck, name="top-k"):
     """
 
     k: int | None = option(
-        optional(Whole(1)), "how many numbers of a code are kept; None: a quarter, rounded up", default=None
+        optional(Integer(1)), "how many numbers of a code are kept; None: a quarter, rounded up", default=None
     )
 
     def build(self, z_shape: tuple[int, ...]) -> BottleneckModule:

@@ -19,7 +19,7 @@ from narrows.codec.rans import MAX_PRECISION
 from narrows.errors import InvalidParameterError
 from narrows.numerics.randomness import Stream, rng
 from narrows.numerics.record_noise import Noise, is_training_step
-from narrows.parts.options import Real, Whole, option, optional
+from narrows.parts.options import Integer, Real, option, optional
 
 __all__ = ["MAX_CODES", "VectorQuantised", "VectorQuantisedModule"]
 
@@ -58,9 +58,9 @@ class VectorQuantised(Bottleneck, name="vector-quantised"):
     torch.Size([1, 7, 7])
     """
 
-    n_codes: int = option(Whole(2, MAX_CODES), "codewords in the codebook", default=512)
+    n_codes: int = option(Integer(2, MAX_CODES), "codewords in the codebook", default=512)
     dim: int | None = option(
-        optional(Whole(1)),
+        optional(Integer(1)),
         "numbers in a codeword; None: the channels of a map, up to four numbers of any other code",
         default=None,
     )

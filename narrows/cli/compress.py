@@ -149,7 +149,7 @@ def compress(
             embed_model=embed_model,
             append=append,
             force=force,
-            watcher=tell,
+            progress=tell,
         )
     if as_json:
         print_json(summary.to_json())

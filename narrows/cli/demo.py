@@ -58,10 +58,10 @@ def demo(ctx: click.Context, folder: str, force: bool, quiet: bool) -> None:
     note("Training an autoencoder on 1,437 handwritten digits of 8×8 pixels …", quiet=quiet)
 
     import narrows
-    from narrows.cli.watchers import watcher
+    from narrows.cli.callbacks import callback
 
     source, test = open_data(_TRAIN, quiet=quiet), open_data(_TEST, quiet=quiet)
-    model = narrows.recipe("auto", random_state=0).fit(source, watcher=watcher(quiet=quiet))
+    model = narrows.recipe("auto", random_state=0).fit(source, callback=callback(quiet=quiet))
     metrics = narrows.evaluate(model, test)
     target.mkdir(parents=True, exist_ok=True)
     (target / _README).write_text(_readme(), encoding="utf-8")

@@ -103,9 +103,9 @@ def train(
         checkpoint.unlink(missing_ok=True)
     if not resume and _is_guessed_image(model, source):
         note(f"The records are treated as {taken_for('image', source.shape, 'auto')}.", quiet=quiet)
-    from narrows.cli.watchers import watcher
+    from narrows.cli.callbacks import callback
 
-    run = {"validation": validation, "watcher": watcher(quiet=quiet), "checkpoint": checkpoint, "resume": resume}
+    run = {"validation": validation, "callback": callback(quiet=quiet), "checkpoint": checkpoint, "resume": resume}
     with _warnings_at_the_end(quiet=quiet) as warned:
         try:
             _fit(model, source, warned, **run)
@@ -175,7 +175,7 @@ def _model(name: str, flags: dict[str, Any], settings: tuple[str, ...], valid: s
         asked_for["training__validation"] = share
 
     from narrows.estimators.recipes import recipe
-    from narrows.parts.options import Whole, check, optional
+    from narrows.parts.options import Integer, check, optional
     from narrows.training import resolve_device
 
     psnr = None if flags["psnr"] is None else asked_for.pop(FLAGS["psnr"])
@@ -185,7 +185,7 @@ def _model(name: str, flags: dict[str, Any], settings: tuple[str, ...], valid: s
     model = recipe(name, **asked_for)
     if psnr is not None:
         _set_psnr(model, name, psnr)
-    check("Autoencoder", "n_latent", model.n_latent, optional(Whole(1)))
+    check("Autoencoder", "n_latent", model.n_latent, optional(Integer(1)))
     resolve_device(model.training)
     if (valid is None or share is not None) and not _holds_out(model):
         raise click.UsageError("--patience needs validation data. Give --valid 0.1, or --valid DATA.")

@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from narrows.corruptions.contract import Corruption
-from narrows.parts.options import Flag, Real, option
+from narrows.parts.options import Boolean, Real, option
 
 __all__ = ["Gaussian"]
 
@@ -23,7 +23,7 @@ class Gaussian(Corruption, name="gaussian"):
     """
 
     scale: float = option(Real(0), "standard deviation of the noise, in preprocessed units", default=0.5)
-    clip: bool = option(Flag(), "clip the noisy values to [0, 1]", default=False)
+    clip: bool = option(Boolean(), "clip the noisy values to [0, 1]", default=False)
 
     def corrupt(self, x: Tensor, generator: Generator) -> Tensor:
         noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)

@@ -38,7 +38,7 @@ from narrows.model.inference import (
 )
 from narrows.networks import Network
 from narrows.records import schema_of
-from narrows.training import Records, Training, Watcher
+from narrows.training import Callback, Records, Training
 from narrows.training.pretraining import Pretraining
 
 __all__ = ["Autoencoder", "Data"]
@@ -181,7 +181,7 @@ class Autoencoder(
         y: ArrayLike | None = None,
         *,
         validation: Data | tuple[Data, ArrayLike] | None = None,
-        watcher: Watcher | None = None,
+        callback: Callback | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool = False,
     ) -> Self:
@@ -196,7 +196,7 @@ class Autoencoder(
         validation : array_like, path, name or Source, optional
             Records on which the validation loss is measured, instead of the share ``training.validation`` of X.
             Conditional models need records with labels, or a pair of records and labels.
-        watcher : Watcher, optional
+        callback : Callback, optional
             Receives the progress of the run.
         checkpoint : path-like, optional
             File that holds the state of the run, so that Ctrl-C or a kill loses nothing. Delete it once the model is
@@ -228,7 +228,7 @@ class Autoencoder(
             scale=Trained(*self.range_, self.dtype_, self.magnitude_),
             classes=None if data.labels is None else self.classes_,
             seed=seed,
-            watcher=watcher,
+            callback=callback,
             checkpoint=state,
             resume=resume,
         )

@@ -39,16 +39,16 @@ from narrows.networks import Dense
 from narrows.networks.initialisation import undrawn
 from narrows.numerics.batches import Labelled
 from narrows.numerics.randomness import Stream
-from narrows.parts.options import Flag, check
+from narrows.parts.options import Boolean, check
 from narrows.records import schema_of
 from narrows.training import (
+    Callback,
     JoinedRecords,
     LabelledRecords,
     Records,
     Stage,
     Training,
     Uncoupled,
-    Watcher,
     resolve_training,
     train,
 )
@@ -125,7 +125,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         *,
         unlabelled: Data | None = None,
         validation: tuple[Data, ArrayLike] | None = None,
-        watcher: Watcher | None = None,
+        callback: Callback | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool = False,
     ) -> Self:
@@ -141,7 +141,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
             More records of the same kind, for the training without labels.
         validation : pair of records and labels, optional
             Records on which the validation loss is measured, instead of the share ``training.validation`` of X.
-        watcher, checkpoint, resume
+        callback, checkpoint, resume
             As for `Autoencoder.fit`.
 
         Raises
@@ -156,7 +156,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         self.__dict__.pop("model_", None)
         source = self._open(X, reset=True, advice=TRAIN_ON_FINITE)
         self.classes_, labels = np.unique(labels_of(source, y), return_inverse=True)
-        check("AutoencoderClassifier", "pretrain", self.pretrain, Flag())
+        check("AutoencoderClassifier", "pretrain", self.pretrain, Boolean())
         settings, params = resolve_training(self.training), self._unfitted().get_params(deep=False)
         given, held_out_labels = self._open_validation(validation)
         more = None if unlabelled is None else self._open(unlabelled, reset=False, advice=TRAIN_ON_FINITE)
@@ -187,7 +187,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
             [*before, labels_stage],
             whole(chain=chain, softmax=softmax_layer),
             seed=seed,
-            watcher=watcher,
+            callback=callback,
             checkpoint=state,
             resume=resume,
             threads=settings.threads,
@@ -302,7 +302,7 @@ class _Classifier(Uncoupled, nn.Module):
     def loss(self, batch: Labelled, generator: Generator | None = None) -> _LabelLoss:
         """Return −log p(label | record); with a generator, the chain's corruption is applied to the records first."""
         (chain,) = self.chain
-        x = chain.damage(chain.prepare(batch.records), generator)
+        x = chain.corrupt(chain.prepare(batch.records), generator)
         z = self.bottleneck(self.encoder(x), generator).z
         return _LabelLoss(functional.cross_entropy(self.softmax_layer(z.flatten(1)), batch.labels, reduction="none"))
 

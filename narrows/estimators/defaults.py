@@ -15,7 +15,7 @@ from narrows.data.columns import Columns
 from narrows.errors import InvalidParameterError
 from narrows.likelihoods import Likelihood, Normal
 from narrows.networks import Convolutional, Dense, Network, Strided
-from narrows.parts.options import Many, Whole, check, optional
+from narrows.parts.options import Integer, SequenceOf, check, optional
 from narrows.parts.part import OneOf, as_part
 from narrows.penalties import Penalty
 from narrows.preprocessing import MeanRemoval, Preprocessing, Standardise, UnitScale
@@ -60,18 +60,18 @@ def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Columns) ->
     owner = "Autoencoder"
     if params["record"] == "vector":  # all parts are chosen for a vector with the same number of values
         schema = Vector((math.prod(schema.shape),), schema.dtype)
-    n_latent = check(owner, "n_latent", params["n_latent"], optional(Whole(1)))
+    n_latent = check(owner, "n_latent", params["n_latent"], optional(Integer(1)))
     likelihood = (
         Normal(scale="learned") if _is_auto(params["likelihood"]) else as_part(Likelihood, params["likelihood"])
     )
     preprocessing = (
         _preprocessing(schema, columns)
         if _is_auto(params["preprocessing"])
-        else check(owner, "preprocessing", params["preprocessing"], Many(OneOf(Preprocessing)))
+        else check(owner, "preprocessing", params["preprocessing"], SequenceOf(OneOf(Preprocessing)))
     )
     bottleneck = as_part(Bottleneck, params["bottleneck"])
     corruption = None if params["corruption"] is None else as_part(Corruption, params["corruption"])
-    penalties = check(owner, "penalties", params["penalties"], Many(OneOf(Penalty)))
+    penalties = check(owner, "penalties", params["penalties"], SequenceOf(OneOf(Penalty)))
     if _is_auto(params["network"]):
         # Values in [0, 1] get a decoder whose output is in [0, 1], except a Bernoulli likelihood, which takes logits.
         is_unit = [part.name for part in preprocessing] == ["unit-scale"] and likelihood.name != "bernoulli"

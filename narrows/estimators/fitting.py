@@ -32,7 +32,7 @@ from narrows.model.artefacts import TrainingRecords
 from narrows.model.fitted import FittedModel, Kept, TrainedOn
 from narrows.numerics.randomness import Stream, generator
 from narrows.numerics.threads import one_openmp_thread
-from narrows.parts.options import Flag, check
+from narrows.parts.options import Boolean, check
 from narrows.parts.part import as_optional_part
 from narrows.records import Schema
 from narrows.training import Epoch, Records, Stage, Training, resolve_device, resolve_training, train
@@ -128,7 +128,7 @@ def open_for_training(
 ) -> tuple[LabelledSource, LabelledSource | None]:
     """Return the records for training and for validation; the model learns their shape and classes."""
     source = model._open(X, reset=True, advice=TRAIN_ON_FINITE)
-    check("Autoencoder", "conditional", model.conditional, Flag())
+    check("Autoencoder", "conditional", model.conditional, Boolean())
     labels, held_out_labels = None, None
     if model.conditional:
         model.classes_, labels = np.unique(labels_of(source, y, owner=CONDITIONAL), return_inverse=True)
@@ -179,7 +179,7 @@ def train_model(
     seed : int
         Seed of all randomness.
     **run
-        The arguments ``watcher``, ``checkpoint`` and ``resume`` of `narrows.training.train`.
+        The arguments ``callback``, ``checkpoint`` and ``resume`` of `narrows.training.train`.
 
     Returns
     -------

@@ -61,7 +61,7 @@ def new_chain(parts: Parts, settings: Training, source: Source, records: Records
     chain = Chain(parts, source.shape, source.dtype, generator(seed, Stream.WEIGHTS))
     chain = chain.to(resolve_device(settings), precision)
     with one_openmp_thread():  # the last bits of a sum depend on how threads share it
-        chain.prepare_for(records.batches)
+        chain.fit_preprocessing(records.batches)
     return chain
 
 

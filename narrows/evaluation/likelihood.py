@@ -74,10 +74,10 @@ def bounds(
         batch = torch.from_numpy(values[start : start + size].copy()).to(chain.device)
         chain.check_support(batch)
         noise = RecordNoise.of(batch, seed)
-        x = chain.likelihood.observe(chain.prepare(batch), noise.stream(Stream.MEASURED_RECORDS))
+        x = chain.likelihood.sample_input(chain.prepare(batch), noise.stream(Stream.MEASURED_RECORDS))
         told = None if labels is None else torch.from_numpy(labels[start : start + size]).to(x.device)
         condition = chain.condition(told)
-        h, switches = chain.encoder.with_switches(x, condition)
+        h, switches = chain.encoder.with_pool_indices(x, condition)
         posterior = chain.bottleneck.posterior(h)
         assert posterior is not None
         log_p = _log_p(chain, x, switches, condition)

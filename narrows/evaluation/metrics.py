@@ -18,7 +18,7 @@ from narrows.model.comparison import warn_if_worse
 from narrows.model.inference import encode_continuous, mean_total, noise_of, reconstruct
 from narrows.numerics.batches import batch_size
 from narrows.numerics.psnr import peak_of, psnr_db
-from narrows.parts.options import Whole, check
+from narrows.parts.options import Integer, check
 from narrows.records import check_shape
 
 __all__ = ["evaluate", "psnr_db_of_sse", "unit_of"]
@@ -88,7 +88,7 @@ def evaluate(
     if corrupted and model.chain_.corruption is None:
         raise InvalidParameterError("The model was trained without corruption: measure it without (corrupted=False).")
     is_variational = model.chain_.bottleneck.draws
-    check("evaluate", "importance_samples", importance_samples, Whole(0))
+    check("evaluate", "importance_samples", importance_samples, Integer(0))
     if importance_samples and not is_variational:
         raise InvalidParameterError(
             "Importance samples are for variational models, whose codes are drawn: bottleneck='gaussian'. "

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from narrows.likelihoods.contract import Likelihood, LikelihoodModule
 from narrows.numerics.record_noise import Noise, uniform_like
-from narrows.parts.options import Flag, option
+from narrows.parts.options import Boolean, option
 
 __all__ = ["Bernoulli"]
 
@@ -29,7 +29,7 @@ class Bernoulli(Likelihood, name="bernoulli"):
     Bernoulli(dynamic=True)
     """
 
-    dynamic: bool = option(Flag(), "draw 0 or 1 with the values as probabilities, at each use", default=False)
+    dynamic: bool = option(Boolean(), "draw 0 or 1 with the values as probabilities, at each use", default=False)
 
     def build(self, shape: tuple[int, ...]) -> LikelihoodModule:
         return _BernoulliModule(self.dynamic)
@@ -43,7 +43,7 @@ class _BernoulliModule(LikelihoodModule):
         super().__init__()
         self.draws = dynamic
 
-    def observe(self, x: Tensor, noise: Noise) -> Tensor:
+    def sample_input(self, x: Tensor, noise: Noise) -> Tensor:
         return _draw(x, noise) if self.draws else x
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:

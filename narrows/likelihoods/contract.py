@@ -66,7 +66,7 @@ class LikelihoodModule(nn.Module, ABC):
     def parameters_of(self, mean: Tensor) -> Tensor:
         """Return finite parameters with this mean; the inverse of `mean`."""
 
-    def observe(self, x: Tensor, noise: Noise) -> Tensor:
+    def sample_input(self, x: Tensor, noise: Noise) -> Tensor:
         """Return the observations of preprocessed records x (n, *shape): the records themselves, or draws."""
         return x
 

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from narrows.parts.options import Allowed, Choice, Real
+from narrows.parts.options import Choice, Constraint, Real
 
 __all__ = ["SCALES", "Scale"]
 
-SCALES: Allowed = Real(0, open_low=True) | Choice("learned", "mean")
+SCALES: Constraint = Real(0, open_low=True) | Choice("learned", "mean")
 
 # A learned scale stays above e^-7, a thousandth: data that are restored exactly must not drive it to 0.
 _FLOOR = -7.0

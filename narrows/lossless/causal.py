@@ -15,7 +15,7 @@ from narrows.codec.residual.mixture import PRECISION, SIXTEENTHS
 from narrows.errors import InvalidParameterError
 from narrows.lossless.contract import Residual, ResidualLoss, ResidualModule
 from narrows.networks.initialisation import initialise
-from narrows.parts.options import Real, Whole, option, optional
+from narrows.parts.options import Integer, Real, option, optional
 from narrows.training.optimisers import Adam
 from narrows.training.settings import Training
 
@@ -43,10 +43,10 @@ class Causal(Residual, name="causal"):
     Causal(n_hidden=48)
     """
 
-    n_hidden: int = option(Whole(1), "hidden units of each of two layers", default=64)
-    n_components: int = option(Whole(1), "logistic distributions for each value", default=6)
-    reach: int = option(Whole(1), "size of the window in pixels", default=5)
-    epochs: int | None = option(optional(Whole(1)), "passes over the records; None: by their number", default=None)
+    n_hidden: int = option(Integer(1), "hidden units of each of two layers", default=64)
+    n_components: int = option(Integer(1), "logistic distributions for each value", default=6)
+    reach: int = option(Integer(1), "size of the window in pixels", default=5)
+    epochs: int | None = option(optional(Integer(1)), "passes over the records; None: by their number", default=None)
     learning_rate: float = option(Real(0, open_low=True), "peak learning rate of Adam", default=4e-3)
 
     def build(self, shape: tuple[int, ...], dtype: np.dtype[Any], generator: Generator) -> ResidualModule:

@@ -124,7 +124,7 @@ def _squared_errors(chain: Chain, records: Records) -> NDArray[np.float64]:
         for batch in records.batches(batch_size(chain.shape, _BATCH)):
             taken, labels = (batch.records, batch.labels) if isinstance(batch, Labelled) else (batch, None)
             x, condition = chain.prepare(taken), chain.condition(labels)
-            h, switches = chain.encoder.with_switches(x, condition)
+            h, switches = chain.encoder.with_pool_indices(x, condition)
             x_hat = chain.likelihood.mean(chain.decode(chain.bottleneck(h).z, switches, condition))
             errors.append((x - x_hat).double().square().flatten(1).sum(1).cpu())
     return torch.cat(errors).numpy()

@@ -203,7 +203,7 @@ def _fill(parts: Parts, schema: Schema, tensors: dict[str, Tensor]) -> Chain:
     with torch.device("meta"):
         chain = Chain(parts, schema.shape, schema.dtype, generator(0, Stream.WEIGHTS))
     _load(chain, tensors)
-    chain.lay_out()
+    chain.to_channels_last()
     return chain
 
 

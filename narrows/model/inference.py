@@ -116,7 +116,7 @@ def reconstruct(
 
     def restored(x: Tensor, labels: Tensor | None = None) -> Tensor:
         condition = chain.condition(labels)
-        h, switches = chain.encoder.with_switches(x, condition)
+        h, switches = chain.encoder.with_pool_indices(x, condition)
         codes = chain.bottleneck(h).z.flatten(1)
         codes = codes if values.dtype == np.float64 else codes.float()
         return chain.restore(_to_z(chain, codes), switches, condition)
@@ -129,7 +129,7 @@ def corrupt(chain: Chain, values: NDArray[Any], seed: int) -> NDArray[np.float64
     noise = noise_of(chain, seed)
 
     def damaged(batch: Tensor) -> Tensor:
-        return chain.preprocessor.inverse(chain.damage(chain.prepare(batch), noise).double())
+        return chain.preprocessor.inverse(chain.corrupt(chain.prepare(batch), noise).double())
 
     return _map(damaged, chain, values, noise=noise)
 
@@ -238,7 +238,7 @@ def _map_damaged(
     """
 
     def of_batch(batch: Tensor, *labels: Tensor) -> Tensor:
-        x = chain.damage(chain.prepare(batch), noise)
+        x = chain.corrupt(chain.prepare(batch), noise)
         parts = zip(*(torch.split(one, _part_size(chain)) for one in (x, *labels)), strict=True)
         return torch.cat([function(*part) for part in parts])
 

@@ -12,7 +12,7 @@ from narrows.model.artefacts import LatentDensity
 from narrows.model.fitted import FittedModel
 from narrows.model.inference import decode, draw, noise_of, project_codes, returned_dtype, to_stored
 from narrows.numerics.randomness import Stream, rng
-from narrows.parts.options import Choice, Whole, check
+from narrows.parts.options import Choice, Integer, check
 
 __all__ = ["has_prior", "possible_codes", "records_of", "sample_codes", "sample_records"]
 
@@ -37,7 +37,7 @@ def sample_codes(model: FittedModel, n: int, *, source: str, seed: int) -> NDArr
     NotMeasuredError
         If it has no latent density.
     """
-    check("sample", "n", n, Whole(1))
+    check("sample", "n", n, Integer(1))
     check("sample", "source", source, Choice(*SOURCES))
     numbers = rng(seed, Stream.SAMPLED_CODES)
     if source == "prior" and not has_prior(model):

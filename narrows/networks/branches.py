@@ -12,7 +12,7 @@ __all__ = ["Branches"]
 class Branches(nn.Module):
     """Σ_i f_i(y): the sum of the outputs of several branches with the same input.
 
-    `Decoder.plain_stages` may return it as a stage, for example a linear path beside a network: Q z + b + G(z). It can
+    `Decoder.as_sequence` may return it as a stage, for example a linear path beside a network: Q z + b + G(z). It can
     be frozen if there are 2 to 8 branches, all modules in them can be frozen, and none of these is `Branches` again.
 
     Parameters

@@ -11,7 +11,7 @@ from narrows.errors import InvalidParameterError
 from narrows.networks.activations import INVERTIBLE, activation
 from narrows.networks.linear_path import LinearPathDecoder, LinearPathEncoder
 from narrows.networks.modules import Decoder, Encoder, Layer, Sizes, Switches
-from narrows.parts.options import Flag, option
+from narrows.parts.options import Boolean, option
 from narrows.parts.part import Part
 
 __all__ = ["Decoder", "Encoder", "Layer", "Network", "Sizes", "Switches"]
@@ -31,12 +31,12 @@ class Network(Part, ABC, axis="network"):
     for_images: ClassVar[bool] = False
 
     start_at_mean: bool = option(
-        Flag(),
+        Boolean(),
         "initialise the decoder's last bias so that its output is the mean of the training data, instead of zero",
         default=False,
     )
     linear_path: bool = option(
-        Flag(),
+        Boolean(),
         "add a linear path to encoder and decoder, initialised with the principal components of the training data; "
         "the network's last layers start at zero",
         default=False,

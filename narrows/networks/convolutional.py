@@ -16,7 +16,7 @@ from narrows.networks.contract import Decoder, Encoder, Network, Sizes, Switches
 from narrows.networks.images import FromChannelsFirst, Reshape, to_channels_first
 from narrows.networks.initialisation import INITIALISATIONS, initialise, undrawn
 from narrows.networks.pooling import NEED_SWITCHES, MaxPool, Unpool, repeating
-from narrows.parts.options import Choice, Many, Whole, option, optional
+from narrows.parts.options import Choice, Integer, SequenceOf, option, optional
 from narrows.records import ImageLayout
 
 __all__ = ["Convolutional"]
@@ -47,7 +47,7 @@ class Convolutional(Network, name="convolutional"):
     for_images: ClassVar[bool] = True
 
     channels: tuple[int, ...] = option(
-        Many(Whole(1)), "channels of the stages, from the input to the code", default=(32, 64)
+        SequenceOf(Integer(1)), "channels of the stages, from the input to the code", default=(32, 64)
     )
     kernel: int = option(Choice(1, 3, 5, 7, 9), "height and width of the convolutions, odd", default=3)
     resampling: str = option(
@@ -59,15 +59,15 @@ class Convolutional(Network, name="convolutional"):
         "which needs the record besides the code",
         default="repeat",
     )
-    stride: int = option(Whole(2), "factor by which a stage divides height and width", default=2)
+    stride: int = option(Integer(2), "factor by which a stage divides height and width", default=2)
     activation: str = option(ACTIVATIONS, "activation of the stages", default="relu")
     code_activation: str = option(ACTIVATIONS, "activation of the encoder's output", default="identity")
     output_activation: str = option(ACTIVATIONS, "activation of the decoder's last layer", default="identity")
     code_channels: int | None = option(
-        optional(Whole(1)), "channels of a code that is a map; None: a dense code", default=None
+        optional(Integer(1)), "channels of a code that is a map; None: a dense code", default=None
     )
     head_channels: int | None = option(
-        optional(Whole(1)),
+        optional(Integer(1)),
         "channels of the maps that the decoder computes from a dense code; None: those of the last stage",
         default=None,
     )
@@ -153,13 +153,13 @@ class _ConvolutionalEncoder(Encoder):
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         return self._to_h(self.stages(join(to_channels_first(self.layout, x), condition)))
 
-    def with_switches(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Switches]:
+    def with_pool_indices(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Switches]:
         if not self.gives_switches:
             return self(x, condition), ()
         y, remembered = join(to_channels_first(self.layout, x), condition), []
         for layer in (layer for stage in self.stages for layer in stage.children()):
             if isinstance(layer, MaxPool):
-                y, switches = layer.with_switches(y)
+                y, switches = layer.with_pool_indices(y)
                 remembered.append(switches)
             else:
                 y = layer(y)
@@ -208,7 +208,7 @@ class _ConvolutionalDecoder(Decoder):
     def last_layer(self) -> nn.Module:
         return self.last
 
-    def start_at(self, parameters: Tensor) -> None:
+    def init_output_bias(self, parameters: Tensor) -> None:
         means = to_channels_first(self.layout, parameters.unsqueeze(0)).mean((0, 2, 3))
         with torch.no_grad():
             self.last.get_parameter("bias").copy_(inverse_activation(self.output_activation, means))
@@ -221,7 +221,7 @@ class _ConvolutionalDecoder(Decoder):
             y = stage(y, next(outwards)) if isinstance(stage, Unpool) else stage(y)
         return y
 
-    def plain_stages(self) -> list[nn.Module]:
+    def as_sequence(self) -> list[nn.Module]:
         if self.needs_switches:
             raise NotFreezableError(f"The decoder cannot be frozen. {NEED_SWITCHES}")
         return self._stages()

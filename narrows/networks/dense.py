@@ -15,7 +15,7 @@ from narrows.networks.conditions import join
 from narrows.networks.contract import Decoder, Encoder, Layer, Network, Sizes, Switches
 from narrows.networks.images import Reshape
 from narrows.networks.initialisation import INITIALISATIONS, initialise, theano_generator, undrawn
-from narrows.parts.options import Flag, Many, Real, Whole, option, optional
+from narrows.parts.options import Boolean, Integer, Real, SequenceOf, option, optional
 
 __all__ = ["Dense"]
 
@@ -35,18 +35,20 @@ class Dense(Network, name="dense"):
     """
 
     widths: tuple[int, ...] = option(
-        Many(Whole(1)), "units of the hidden layers, from the input to the code", default=(512,)
+        SequenceOf(Integer(1)), "units of the hidden layers, from the input to the code", default=(512,)
     )
     activation: str = option(ACTIVATIONS, "activation of the hidden layers", default="relu")
     code_activation: str = option(ACTIVATIONS, "activation of the encoder's last layer", default="identity")
     output_activation: str = option(ACTIVATIONS, "activation of the decoder's last layer", default="identity")
-    tied: bool = option(Flag(), "decode with the transposed matrices of the encoder", default=False)
+    tied: bool = option(Boolean(), "decode with the transposed matrices of the encoder", default=False)
     decoder_widths: tuple[int, ...] | None = option(
-        optional(Many(Whole(1))), "units of the decoder's hidden layers, from the code on; None mirrors", default=None
+        optional(SequenceOf(Integer(1))),
+        "units of the decoder's hidden layers, from the code on; None mirrors",
+        default=None,
     )
     initialisation: str = option(INITIALISATIONS, "initial weights; hidden biases start at zero", default="glorot")
     theano_seed: int | None = option(
-        optional(Whole(0, 2**32 - 1)),
+        optional(Integer(0, 2**32 - 1)),
         "draw weights like the Theano tutorials, from NumPy's RandomState with this seed; None: from random_state",
         default=None,
     )
@@ -148,7 +150,7 @@ class _DenseEncoder(Encoder):
         return self.layers[-1]
 
     @property
-    def one_layer(self) -> tuple[nn.Linear, nn.Module] | None:
+    def single_layer(self) -> tuple[nn.Linear, nn.Module] | None:
         layer = self.layers[0]
         return (layer, self.last) if len(self.layers) == 1 and isinstance(layer, nn.Linear) else None
 
@@ -177,10 +179,10 @@ class _FreeDecoder(Decoder):
         """Return the layers without activations, from the code on."""
         return list(self.layers)
 
-    def start_at(self, parameters: Tensor) -> None:
+    def init_output_bias(self, parameters: Tensor) -> None:
         _set_bias(self.layers[-1].get_parameter("bias"), self.output_activation, parameters)
 
-    def plain_stages(self) -> list[nn.Module]:
+    def as_sequence(self) -> list[nn.Module]:
         hidden = [stage for layer in self.layers[:-1] for stage in (layer, self.hidden)]
         return [self.flatten, *hidden, self.layers[-1], self.last, self.to_records]
 
@@ -202,10 +204,10 @@ class _TiedDecoder(Decoder):
         """Return the layers without activations, from the code on."""
         return [_Transposed(layer, bias) for layer, bias in zip(self.mirrored, self.biases, strict=True)]
 
-    def start_at(self, parameters: Tensor) -> None:
+    def init_output_bias(self, parameters: Tensor) -> None:
         _set_bias(self.biases[-1], self.output_activation, parameters)
 
-    def plain_stages(self) -> list[nn.Module]:
+    def as_sequence(self) -> list[nn.Module]:
         mirrored = [_mirrored(layer, bias) for layer, bias in zip(self.mirrored, self.biases, strict=True)]
         hidden = [stage for layer in mirrored[:-1] for stage in (layer, self.hidden)]
         return [self.flatten, *hidden, mirrored[-1], self.last, self.to_records]

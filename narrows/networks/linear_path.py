@@ -73,14 +73,14 @@ class LinearPathEncoder(Encoder):
         ).to(weight)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        return self.with_switches(x, condition)[0]
+        return self.with_pool_indices(x, condition)[0]
 
-    def with_switches(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Switches]:
+    def with_pool_indices(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Switches]:
         x = (x - self.mean) / self.deviation
         h = self.path(x.flatten(1)).reshape(-1, *self.h_shape)
         if self.network is None:
             return h, ()
-        beside, switches = self.network.with_switches(self.clip(x), condition)
+        beside, switches = self.network.with_pool_indices(self.clip(x), condition)
         return h + beside, switches
 
 
@@ -129,11 +129,11 @@ class LinearPathDecoder(Decoder):
         parameters: Tensor = self.output(y)
         return parameters
 
-    def plain_stages(self) -> list[nn.Module]:
+    def as_sequence(self) -> list[nn.Module]:
         linear = [self.flatten, self.path, self.to_records]
         if self.network is None:
             return [*linear, self.output]
-        beside = nn.Sequential(self.clip, *self.network.plain_stages())
+        beside = nn.Sequential(self.clip, *self.network.as_sequence())
         return [Branches(nn.Sequential(*linear), beside), self.output]
 
 

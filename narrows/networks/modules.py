@@ -93,7 +93,7 @@ class Encoder(nn.Module, ABC):
         """Return h for preprocessed records x (n, *shape)."""
 
     @property
-    def one_layer(self) -> tuple[nn.Linear, nn.Module] | None:
+    def single_layer(self) -> tuple[nn.Linear, nn.Module] | None:
         """The encoder's only layer and its activation, h = s(W x + b); None if it has more."""
         return None
 
@@ -102,7 +102,7 @@ class Encoder(nn.Module, ABC):
         """The layer whose output, after its activation, is h; None if there is no such layer."""
         return None
 
-    def with_switches(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Switches]:
+    def with_pool_indices(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Switches]:
         """Return h, and the switches if the decoder unpools with them."""
         return self(x, condition), ()
 
@@ -115,7 +115,7 @@ class Decoder(nn.Module, ABC):
     Attributes
     ----------
     needs_switches : bool
-        Whether decoding needs the switches from `Encoder.with_switches`.
+        Whether decoding needs the switches from `Encoder.with_pool_indices`.
     """
 
     needs_switches: bool = False
@@ -125,7 +125,7 @@ class Decoder(nn.Module, ABC):
         """The layer before the output activation; None if there is none, or if its weights belong to the encoder."""
         return None
 
-    def start_at(self, parameters: Tensor) -> None:
+    def init_output_bias(self, parameters: Tensor) -> None:
         """Set the last bias so that an untrained decoder outputs about these parameters, of shape ``shape``.
 
         Raises
@@ -136,7 +136,7 @@ class Decoder(nn.Module, ABC):
         name = type(self).__name__.lstrip("_")
         raise InvalidParameterError(f"{name} has no last bias to start at the mean. Set start_at_mean=False.")
 
-    def plain_stages(self) -> list[nn.Module]:
+    def as_sequence(self) -> list[nn.Module]:
         """Return an equivalent sequence of simple modules: layers, activations and changes of shape.
 
         The codec converts this sequence to integer arithmetic.
@@ -158,6 +158,6 @@ class Decoder(nn.Module, ABC):
             If this decoder needs switches and gets none; other decoders ignore them.
         """
         y = join(z, condition)
-        for stage in self.plain_stages():
+        for stage in self.as_sequence():
             y = stage(y)
         return y

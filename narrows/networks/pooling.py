@@ -45,7 +45,7 @@ class MaxPool(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return functional.max_pool2d(x, self.stride, ceil_mode=True)
 
-    def with_switches(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def with_pool_indices(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the maxima and their switches, both (n, channels, ⌈H / stride⌉, ⌈W / stride⌉); switches are int64."""
         return functional.max_pool2d(x, self.stride, ceil_mode=True, return_indices=True)
 
@@ -64,7 +64,7 @@ class Unpool(nn.Module):
     --------
     >>> import torch
     >>> x = torch.tensor([[[[1.0, 3.0, 5.0], [4.0, 2.0, 0.0]]]])
-    >>> values, switches = MaxPool(2).with_switches(x)
+    >>> values, switches = MaxPool(2).with_pool_indices(x)
     >>> values, switches
     (tensor([[[[4., 5.]]]]), tensor([[[[3, 2]]]]))
     >>> Unpool(2, (2, 3))(values, switches)

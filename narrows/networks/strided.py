@@ -15,7 +15,7 @@ from narrows.networks.conditions import join
 from narrows.networks.contract import Decoder, Encoder, Network, Sizes
 from narrows.networks.images import FromChannelsFirst, Reshape, to_channels_first
 from narrows.networks.initialisation import INITIALISATIONS, initialise, undrawn
-from narrows.parts.options import Choice, Many, Whole, option, optional
+from narrows.parts.options import Choice, Integer, SequenceOf, option, optional
 from narrows.records import ImageLayout
 
 __all__ = ["Strided"]
@@ -43,11 +43,11 @@ class Strided(Network, name="strided"):
     for_images: ClassVar[bool] = True
 
     channels: tuple[int, ...] = option(
-        Many(Whole(1)), "channels of the stages that halve the image, from the input on", default=(32, 64)
+        SequenceOf(Integer(1)), "channels of the stages that halve the image, from the input on", default=(32, 64)
     )
-    depth: int = option(Whole(0), "further convolutions on the smallest grid, in encoder and decoder", default=1)
+    depth: int = option(Integer(0), "further convolutions on the smallest grid, in encoder and decoder", default=1)
     code_channels: int | None = option(
-        optional(Whole(1)), "channels of a code that is a map; None: a dense code", default=None
+        optional(Integer(1)), "channels of a code that is a map; None: a dense code", default=None
     )
     kernel: int = option(Choice(3, 5), "height and width of the convolutions", default=3)
     activation: str = option(ACTIVATIONS, "activation of all but the last layers", default="silu")
@@ -153,10 +153,10 @@ class _StridedDecoder(Decoder):
     def last_layer(self) -> nn.Module:
         return self.layers[-2]
 
-    def start_at(self, parameters: Tensor) -> None:
+    def init_output_bias(self, parameters: Tensor) -> None:
         means = to_channels_first(self.layout, parameters.unsqueeze(0)).mean((0, 2, 3))
         with torch.no_grad():
             self.layers[-2].get_parameter("bias").copy_(inverse_activation(self.output_activation, means))
 
-    def plain_stages(self) -> list[nn.Module]:
+    def as_sequence(self) -> list[nn.Module]:
         return [*self.layers, self.to_records]

@@ -21,10 +21,22 @@ from typing import Any
 from narrows.errors import InvalidParameterError
 from narrows.parts.typed import parse_value
 
-__all__ = ["Allowed", "Choice", "Flag", "Many", "Real", "Size", "Text", "Whole", "check", "option", "optional"]
+__all__ = [
+    "Boolean",
+    "Choice",
+    "Constraint",
+    "Integer",
+    "Real",
+    "SequenceOf",
+    "Size",
+    "Text",
+    "check",
+    "option",
+    "optional",
+]
 
 
-class Allowed(ABC):
+class Constraint(ABC):
     """A set of values that an option may have."""
 
     @property
@@ -48,13 +60,13 @@ class Allowed(ABC):
         """Return the value that a text stands for."""
         return parse_value(text)
 
-    def __or__(self, other: Allowed) -> Allowed:
+    def __or__(self, other: Constraint) -> Constraint:
         """Allow the values of both sets."""
         return _Either(self, other)
 
 
 @dataclasses.dataclass(frozen=True)
-class Real(Allowed):
+class Real(Constraint):
     """A finite number from ``low`` to ``high``; ``open_low`` and ``open_high`` exclude the bounds."""
 
     low: float = -math.inf
@@ -83,7 +95,7 @@ class Real(Allowed):
 
 
 @dataclasses.dataclass(frozen=True)
-class Whole(Allowed):
+class Integer(Constraint):
     """A whole number from ``low`` to ``high``."""
 
     low: int = 1
@@ -100,7 +112,7 @@ class Whole(Allowed):
 
 
 @dataclasses.dataclass(frozen=True)
-class Choice(Allowed):
+class Choice(Constraint):
     """One of a few named values."""
 
     values: tuple[object, ...]
@@ -117,7 +129,7 @@ class Choice(Allowed):
 
 
 @dataclasses.dataclass(frozen=True)
-class Flag(Allowed):
+class Boolean(Constraint):
     """True or False."""
 
     def accepts(self, value: object) -> bool:
@@ -128,10 +140,10 @@ class Flag(Allowed):
 
 
 @dataclasses.dataclass(frozen=True)
-class Many(Allowed):
+class SequenceOf(Constraint):
     """A sequence of allowed values; a single value is a sequence of one."""
 
-    each: Allowed
+    each: Constraint
     shortest: int = 0
 
     def accepts(self, value: object) -> bool:
@@ -147,7 +159,7 @@ class Many(Allowed):
 
 
 @dataclasses.dataclass(frozen=True)
-class Text(Allowed):
+class Text(Constraint):
     """A text."""
 
     @property
@@ -165,7 +177,7 @@ class Text(Allowed):
 
 
 @dataclasses.dataclass(frozen=True)
-class Size(Allowed):
+class Size(Constraint):
     """The height and width of an image in pixels."""
 
     @property
@@ -174,7 +186,7 @@ class Size(Allowed):
 
     def accepts(self, value: object) -> bool:
         is_pair = isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2
-        return is_pair and all(Whole(1).accepts(side) for side in value)  # type: ignore[attr-defined]
+        return is_pair and all(Integer(1).accepts(side) for side in value)  # type: ignore[attr-defined]
 
     def convert(self, value: Any) -> tuple[int, int]:
         return int(value[0]), int(value[1])
@@ -203,9 +215,9 @@ class Size(Allowed):
 
 
 @dataclasses.dataclass(frozen=True)
-class _Either(Allowed):
-    first: Allowed
-    second: Allowed
+class _Either(Constraint):
+    first: Constraint
+    second: Constraint
 
     @property
     def metavar(self) -> str:
@@ -224,13 +236,13 @@ class _Either(Allowed):
         return f"{self.first} or {self.second}"
 
 
-def optional(allowed: Allowed) -> Allowed:
+def optional(allowed: Constraint) -> Constraint:
     """Allow None in addition."""
     return allowed | Choice(None)
 
 
 def option(
-    allowed: Allowed, meaning: str, *, default: Any = dataclasses.MISSING, factory: Any = dataclasses.MISSING
+    allowed: Constraint, meaning: str, *, default: Any = dataclasses.MISSING, factory: Any = dataclasses.MISSING
 ) -> Any:
     """Declare an option of a part: a dataclass field with its allowed values, its meaning and its default.
 
@@ -242,7 +254,7 @@ def option(
     return dataclasses.field(default=default, metadata=described)
 
 
-def check(owner: str, name: str, value: Any, allowed: Allowed) -> Any:
+def check(owner: str, name: str, value: Any, allowed: Constraint) -> Any:
     """Return the value as it is stored.
 
     Raises

@@ -20,7 +20,7 @@ import dataclasses
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from narrows.errors import InvalidParameterError, UnknownNameError
-from narrows.parts.options import Allowed, check, option
+from narrows.parts.options import Constraint, check, option
 
 __all__ = ["OneOf", "Part", "as_optional_part", "as_part", "split_nested"]
 
@@ -144,7 +144,7 @@ AnyPart = TypeVar("AnyPart", bound=Part)
 
 
 @dataclasses.dataclass(frozen=True)
-class OneOf(Allowed):
+class OneOf(Constraint):
     """A part of an axis, by value, by name, or as `Part.to_json` describes it."""
 
     part_axis: type[Part]

@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 from narrows.errors import InvalidParameterError
 from narrows.numerics.randomness import Stream
 from narrows.numerics.record_noise import Noise, RecordNoise
-from narrows.parts.options import Real, Whole, option
+from narrows.parts.options import Integer, Real, option
 from narrows.penalties.contract import Penalty
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Contractive(Penalty, name="contractive"):
 
     weight: float = option(Real(0), "nats for each unit of the squared norm", default=0.1)
     n_projections: int = option(
-        Whole(1), "number of directions for the estimate, if the encoder has more than one layer", default=1
+        Integer(1), "number of directions for the estimate, if the encoder has more than one layer", default=1
     )
 
     def check_parts(self, parts: Parts) -> None:
@@ -43,9 +43,9 @@ class Contractive(Penalty, name="contractive"):
             raise InvalidParameterError("The 'contractive' penalty does not support labels: set conditional=False.")
 
     def cost(self, chain: Chain, x: Tensor, h: Tensor, code: Code, generator: Generator | None = None) -> Tensor:
-        one_layer = chain.encoder.one_layer
-        if one_layer is not None:
-            return self.weight * norm_of_one_layer(*one_layer, x)
+        single_layer = chain.encoder.single_layer
+        if single_layer is not None:
+            return self.weight * norm_of_one_layer(*single_layer, x)
         return self.weight * estimated_norm(chain.encoder, x, self.n_projections, generator or RecordNoise.of(x))
 
 

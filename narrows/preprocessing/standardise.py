@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from narrows.parts.options import Flag, option
+from narrows.parts.options import Boolean, option
 from narrows.preprocessing.contract import Batches, Preprocessing, Step
 from narrows.preprocessing.moments import Moments
 
@@ -22,7 +22,7 @@ class Standardise(Preprocessing, name="standardise"):
     Standardise(per_value=False)
     """
 
-    per_value: bool = option(Flag(), "statistics for each value of a record, not one pair for all", default=True)
+    per_value: bool = option(Boolean(), "statistics for each value of a record, not one pair for all", default=True)
 
     def build(self, shape: tuple[int, ...], dtype: np.dtype) -> Step:
         return _StandardiseStep(shape if self.per_value else ())

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from narrows.parts.options import Choice, Flag, option
+from narrows.parts.options import Boolean, Choice, option
 from narrows.preprocessing.contract import Batches, Preprocessing, Step
 from narrows.preprocessing.moments import Moments
 
@@ -25,7 +25,7 @@ class UnitScale(Preprocessing, name="unit-scale"):
     """
 
     per_value: bool = option(
-        Flag(), "a range for each value of a record instead of one for all; not for bytes", default=False
+        Boolean(), "a range for each value of a record instead of one for all; not for bytes", default=False
     )
     byte_divisor: int = option(
         Choice(255, 256), "divisor of bytes; 256 in the data of the Theano tutorials", default=255

@@ -4,7 +4,7 @@ from narrows.training.checkpoints import Checkpoint
 from narrows.training.learner import Learner, Uncoupled
 from narrows.training.loop import train
 from narrows.training.optimisers import SGD, Adadelta, Adam, Optimiser
-from narrows.training.progress import Epoch, Watcher
+from narrows.training.progress import Callback, Epoch
 from narrows.training.records import JoinedRecords, LabelledRecords, Records, RecordSource
 from narrows.training.schedules import Constant, Cosine, OneCycle, Schedule
 from narrows.training.settings import Training, resolve_device, resolve_training
@@ -14,6 +14,7 @@ __all__ = [
     "SGD",
     "Adadelta",
     "Adam",
+    "Callback",
     "Checkpoint",
     "Constant",
     "Cosine",
@@ -29,7 +30,6 @@ __all__ = [
     "Stage",
     "Training",
     "Uncoupled",
-    "Watcher",
     "resolve_device",
     "resolve_training",
     "train",

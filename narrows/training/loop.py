@@ -29,7 +29,7 @@ from narrows.training.learner import Learner
 from narrows.training.memory import kept_if_asked
 from narrows.training.openmp import same_bits
 from narrows.training.pace import Pace
-from narrows.training.progress import Epoch, Watcher
+from narrows.training.progress import Callback, Epoch
 from narrows.training.records import RecordSource
 from narrows.training.shards import Shards
 from narrows.training.stages import Stage
@@ -53,7 +53,7 @@ def train(
     whole: nn.Module,
     *,
     seed: int,
-    watcher: Watcher | None = None,
+    callback: Callback | None = None,
     checkpoint: Checkpoint | None = None,
     resume: bool = False,
     threads: int | None = None,
@@ -68,7 +68,7 @@ def train(
         The module that contains all learners; a checkpoint stores its weights.
     seed : int
         Seed of all randomness.
-    watcher : Watcher, optional
+    callback : Callback, optional
         Receives the progress.
     checkpoint : Checkpoint, optional
         File for the state of the run: written every half minute, on Ctrl-C and SIGTERM, and at the end of a stage.
@@ -90,7 +90,7 @@ def train(
     KeyboardInterrupt, SystemExit
         After Ctrl-C or SIGTERM, once the checkpoint is written.
     """
-    watcher = watcher or Watcher()
+    callback = callback or Callback()
     state = checkpoint.load() if checkpoint is not None and resume else None
     done = [] if state is None else [[Epoch(**row) for row in rows] for rows in state.values["done"]]
     is_on_cpu = all(stage.records.device.type == "cpu" for stage in stages)
@@ -99,7 +99,7 @@ def train(
         Workers(most_workers(threads) if is_on_cpu else 1) as workers,
     ):
         for stage in stages[len(done) :]:
-            run = _Run(stage, whole, done, workers, seed=seed, watcher=watcher, checkpoint=checkpoint)
+            run = _Run(stage, whole, done, workers, seed=seed, callback=callback, checkpoint=checkpoint)
             if state is not None:
                 run.restore(state)
                 state = None
@@ -143,12 +143,12 @@ class _Run:
         workers: Workers,
         *,
         seed: int,
-        watcher: Watcher,
+        callback: Callback,
         checkpoint: Checkpoint | None,
     ) -> None:
         self.stage, self.whole, self.done, self.workers = stage, whole, done, workers
         self.learner, self.records, self.settings = stage.learner, stage.records, stage.settings
-        self.seed, self.watcher, self.checkpoint = seed, watcher, checkpoint
+        self.seed, self.callback, self.checkpoint = seed, callback, checkpoint
         self.stepper = self.settings.optimiser.build(self.learner.parameters())
         self.device = self.records.device
         self.n_epochs = self.settings.n_epochs(len(self.records))
@@ -164,8 +164,8 @@ class _Run:
     def complete(self) -> list[Epoch]:
         """Train to the end of the stage and return its history."""
         if self.stage.name:
-            self.watcher.stage(self.stage.name)
-        self.watcher.start(self.n_epochs, len(self.records), self.epoch)
+            self.callback.stage(self.stage.name)
+        self.callback.start(self.n_epochs, len(self.records), self.epoch)
         try:
             with kept_if_asked(), Interruption(active=self.checkpoint is not None) as interruption:
                 while not self.is_over:
@@ -175,7 +175,7 @@ class _Run:
                     if interruption.requested:  # during the last step or the last validation
                         interruption.stop()
         finally:
-            self.watcher.stop()
+            self.callback.stop()
         if self.best.weights:
             self.learner.load_state_dict(self.best.weights)
         return self.history
@@ -210,7 +210,7 @@ class _Run:
                 self.save()
                 interruption.stop()
             if time.monotonic() - self.last_look > _LOOK_SECONDS:
-                self.watcher.step(self.epoch + 1, min(at + self.settings.batch_size, len(self.records)), self._look())
+                self.callback.step(self.epoch + 1, min(at + self.settings.batch_size, len(self.records)), self._look())
                 if self._save_is_due:
                     self.seconds, began = self.seconds + time.perf_counter() - began, time.perf_counter()
                     self.save()
@@ -256,7 +256,7 @@ class _Run:
         self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
         self.noises = self._noises()
         self.pace.used.clear()
-        self.watcher.epoch(row)
+        self.callback.epoch(row)
 
     def _validation_loss(self) -> float | None:
         return None if self.stage.validation is None else mean_loss(self.learner, self.stage.validation, self.workers)

@@ -16,7 +16,7 @@ from torch.optim.adamw import adamw
 from torch.optim.sgd import sgd
 
 from narrows.errors import InvalidParameterError
-from narrows.parts.options import Flag, Real, option
+from narrows.parts.options import Boolean, Real, option
 from narrows.parts.part import Part
 
 __all__ = ["SGD", "Adadelta", "Adam", "Optimiser", "Stepper"]
@@ -126,7 +126,7 @@ class SGD(Optimiser, name="sgd"):
 
     learning_rate: float = option(Real(0, open_low=True), "learning rate at the peak of the schedule", default=0.1)
     momentum: float = option(Real(0, 1), "share of the previous step that is added", default=0.0)
-    nesterov: bool = option(Flag(), "look ahead along the momentum; needs a momentum above 0", default=False)
+    nesterov: bool = option(Boolean(), "look ahead along the momentum; needs a momentum above 0", default=False)
     weight_decay: float = option(Real(0), "weight of the L2 penalty ½‖w‖²", default=0.0)
 
     def _check(self) -> None:

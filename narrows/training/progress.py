@@ -1,11 +1,11 @@
-"""The progress of a run. The library prints nothing; a watcher receives the progress."""
+"""The progress of a run. The library prints nothing; a callback receives the progress."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["Epoch", "Watcher"]
+__all__ = ["Callback", "Epoch"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Epoch:
         return asdict(self)
 
 
-class Watcher:
+class Callback:
     """Receives the progress of a run; this class ignores it. Subclass it to show a progress bar."""
 
     def stage(self, name: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from narrows.errors import InvalidParameterError
-from narrows.parts.options import Choice, Flag, Real, Whole, option, optional
+from narrows.parts.options import Boolean, Choice, Integer, Real, option, optional
 from narrows.parts.part import OneOf, Part
 from narrows.training.optimisers import Adam, Optimiser
 from narrows.training.schedules import Schedule
@@ -29,12 +29,12 @@ class Training(Part, axis="training", name="training"):
     """
 
     epochs: int | None = option(
-        optional(Whole(1)),
+        optional(Integer(1)),
         "passes over the training data; a run that keeps its best weights ends earlier if it overfits; None: chosen by "
         "the number of records",
         default=None,
     )
-    batch_size: int = option(Whole(1), "records per step", default=128)
+    batch_size: int = option(Integer(1), "records per step", default=128)
     # Given by name or by value, stored by value.
     optimiser: Any = option(OneOf(Optimiser), "the optimiser", factory=lambda: Adam(learning_rate=2e-3))
     schedule: Any = option(OneOf(Schedule), "the learning rate over the run", default="one-cycle")
@@ -45,14 +45,14 @@ class Training(Part, axis="training", name="training"):
         default=None,
     )
     patience: int | None = option(
-        optional(Whole(1)),
+        optional(Integer(1)),
         "epochs without a better validation loss before stopping; keeps the best weights",
         default=None,
     )
-    shuffle: bool = option(Flag(), "a new order in every epoch", default=True)
+    shuffle: bool = option(Boolean(), "a new order in every epoch", default=True)
     precision: str = option(Choice("float32", "float64"), "dtype of the weights", default="float32")
     threads: int | None = option(
-        optional(Whole(1)), "CPU threads to train with; None: as many as the process may use", default=None
+        optional(Integer(1)), "CPU threads to train with; None: as many as the process may use", default=None
     )
     device: str = option(Choice("auto", "cpu", "cuda"), "'auto': a CUDA device if there is one", default="auto")
 

@@ -28,7 +28,7 @@ from narrows.model.artefacts import LatentDensity
 from narrows.model.inference import decode
 from narrows.model.sampling import has_prior, possible_codes, records_of
 from narrows.numerics.randomness import Stream, rng
-from narrows.parts.options import Real, Whole, check
+from narrows.parts.options import Integer, Real, check
 
 __all__ = ["Traversals", "between", "manifold", "traversals"]
 
@@ -75,7 +75,7 @@ def between(model: Autoencoder, a: ArrayLike, b: ArrayLike, n: int = 10, *, y: A
         For conditional models: the label for encoding and decoding.
     """
     check_is_fitted(model)
-    check("between", "n", n, Whole(2))
+    check("between", "n", n, Integer(2))
     ends = _encoded(model, [a, b], y)
     t = np.linspace(0, 1, n)[:, None]
     codes = possible_codes(model.model_, (1 - t) * ends[0] + t * ends[1])
@@ -95,7 +95,7 @@ def manifold(model: Autoencoder, n: int = 20, *, y: ArrayLike | None = None) -> 
         If the latent dimension is not two.
     """
     check_is_fitted(model)
-    check("manifold", "n", n, Whole(1))
+    check("manifold", "n", n, Integer(1))
     if model.n_latent_ != 2:
         raise InvalidParameterError(
             f"A manifold needs codes of two numbers. The model's have {model.n_latent_}. "
@@ -142,9 +142,9 @@ def traversals(
         For conditional models: the label for encoding and decoding.
     """
     check_is_fitted(model)
-    check("traversals", "n", n, Whole(2))
+    check("traversals", "n", n, Integer(2))
     check("traversals", "span", span, Real(0, open_low=True))
-    check("traversals", "most", most, Whole(1))
+    check("traversals", "most", most, Integer(1))
     if has_prior(model.model_):
         mean, deviation = np.zeros(model.n_latent_), np.ones(model.n_latent_)
     else:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from narrows.training import Watcher
+from narrows.training import Callback
 
 RUN = ("--recipe", "dense", "--epochs", "12", "--batch-size", "50", "--limit", "300", "--valid", "0.1")
 OUT = "stopped.safetensors"
@@ -24,10 +24,10 @@ PROGRAMS = """
 import json, os, sys, time
 import narrows.estimators.autoencoder, narrows.cli.train
 from narrows.__main__ import main
-from narrows.cli.watchers import Lines
+from narrows.cli.callbacks import Lines
 
-def epoch(watcher, row, show=Lines.epoch):
-    show(watcher, row)
+def epoch(callback, row, show=Lines.epoch):
+    show(callback, row)
     time.sleep(0.2)
 
 Lines.epoch = epoch
@@ -71,12 +71,12 @@ def interrupt(programs, number, *more):
 def interrupt_here(narrows, monkeypatch, number, code):
     """Resume the run in this process, and have it receive a signal at the end of an epoch."""
 
-    class Sender(Watcher):
+    class Sender(Callback):
         def epoch(self, row):
             os.kill(os.getpid(), number)
 
     with monkeypatch.context() as patch:
-        patch.setattr("narrows.cli.watchers.watcher", lambda **options: Sender())
+        patch.setattr("narrows.cli.callbacks.callback", lambda **options: Sender())
         return narrows("train", "digits:train", "-o", OUT, *RUN, "--resume", code=code)
 
 

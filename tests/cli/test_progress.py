@@ -8,18 +8,18 @@ import threading
 import pytest
 from PIL import Image
 
+from narrows.cli.callbacks import Bar, Lines
 from narrows.cli.inputs import open_data
 from narrows.cli.progress import on_download, on_images, on_records
-from narrows.cli.watchers import Bar, Lines
 from narrows.training import Epoch
 
 
-def run(watcher, n_epochs, *, done=0, validation=None, stop_after=None):
-    watcher.start(n_epochs, 1000, done)
+def run(callback, n_epochs, *, done=0, validation=None, stop_after=None):
+    callback.start(n_epochs, 1000, done)
     for epoch in range(done + 1, (stop_after or n_epochs) + 1):
-        watcher.step(epoch, 500, 2.5)
-        watcher.epoch(Epoch(epoch, 1 / epoch, validation, 1e-3, 0.5, 2000.0))
-    watcher.stop()
+        callback.step(epoch, 500, 2.5)
+        callback.epoch(Epoch(epoch, 1 / epoch, validation, 1e-3, 0.5, 2000.0))
+    callback.stop()
 
 
 @pytest.fixture
@@ -87,10 +87,10 @@ def test_the_bar_shows_the_same_on_a_terminal(terminal):
 
 
 def test_stages_are_told_apart_by_their_names(capsys, terminal):
-    def two_stages(watcher):
+    def two_stages(callback):
         for name in ("layer 1 of 2", "layer 2 of 2"):
-            watcher.stage(name)
-            run(watcher, 1)
+            callback.stage(name)
+            run(callback, 1)
 
     two_stages(Lines(most=30))
     lines = capsys.readouterr().err.splitlines()

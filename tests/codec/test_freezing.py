@@ -39,7 +39,7 @@ def make(chosen, shape, dtype=np.uint8):
     generator = torch.Generator().manual_seed(1)
     chain = Chain(chosen, shape, np.dtype(dtype), generator)
     records = (torch.rand((80, *shape), generator=generator) * 255).to(torch.uint8)
-    chain.prepare_for(lambda size: iter([records]))
+    chain.fit_preprocessing(lambda size: iter([records]))
     with torch.no_grad():
         for weights in chain.decoder.parameters():
             if weights.ndim == 1:
@@ -199,7 +199,7 @@ def test_parts_without_a_counterpart(changes, message):
 def test_unpooling_with_switches():
     chain, _ = make(parts(Convolutional(channels=(4,))), (8, 8))
     unpooling, codes = make(parts(Convolutional(channels=(4,), unpooling="switches")), (8, 8))
-    assert chain.decoder.plain_stages()
+    assert chain.decoder.as_sequence()
     with pytest.raises(NotFreezableError, match="needs the switches of the records' pooling, so its code alone"):
         freeze_decoder(unpooling, codes)
 
@@ -225,7 +225,7 @@ def test_several_numbers_for_each_value(monkeypatch):
 def test_stages_that_are_not_the_decoder(monkeypatch):
     chain, codes = make(parts(Dense()), (6, 5))
     monkeypatch.setattr(chain, "decode", lambda z: chain.decoder(z) + 1)
-    with pytest.raises(NotFreezableError, match="'plain_stages' must be mended"):
+    with pytest.raises(NotFreezableError, match="'as_sequence' must be corrected"):
         freeze_decoder(chain, codes)
 
 

@@ -38,10 +38,10 @@ class Stages(Decoder):
         super().__init__()
         self.stages = nn.ModuleList(stages)
 
-    def start_at(self, parameters):
+    def init_output_bias(self, parameters):
         raise NotImplementedError
 
-    def plain_stages(self):
+    def as_sequence(self):
         return list(self.stages)
 
 
@@ -63,7 +63,7 @@ def make(*stages):
     )
     chain.decoder = drawn(Stages(*stages))
     records = np.random.default_rng(1).integers(0, 256, (300, *SHAPE)).astype(np.uint8)
-    chain.prepare_for(lambda size: iter([torch.from_numpy(records)]))
+    chain.fit_preprocessing(lambda size: iter([torch.from_numpy(records)]))
     with torch.no_grad():
         chain.encoder.layers[0].weight *= 4  # codes beyond ±5 are clipped beside the linear path
         return chain, records, chain.encode(chain.prepare(torch.from_numpy(records))).z

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from narrows.errors import InvalidParameterError
-from narrows.parts.options import Choice, Flag, Many, Real, Whole
+from narrows.parts.options import Boolean, Choice, Integer, Real, SequenceOf
 from narrows.parts.part import OneOf
 
 
@@ -48,13 +48,13 @@ def allowed_values(allowed):
             low, high = max(low, -0.5), min(high, max(low, 0) + 3)
             tried = [low, low + 0.3 * (high - low), low + 0.6 * (high - low), high]
             return [value for value in tried if allowed.accepts(value)]
-        case Whole(low=low):
+        case Integer(low=low):
             return [low, low + 1, low + 4]
         case Choice(values=values):
             return list(values) if len(values) <= 5 else [values[0], values[len(values) // 2], values[-1]]
-        case Flag():
+        case Boolean():
             return [False, True]
-        case Many(each=each):
+        case SequenceOf(each=each):
             some = allowed_values(each)
             return [value for value in ((), some[-1:], some[-2:]) if allowed.accepts(tuple(value))]
         case OneOf(part_axis=axis):

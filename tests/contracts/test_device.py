@@ -31,7 +31,7 @@ from narrows.numerics.randomness import Stream, generator
 from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing
 from narrows.records import schema_of
-from narrows.training import Optimiser, Records, Schedule, Watcher
+from narrows.training import Callback, Optimiser, Records, Schedule
 from narrows.training.pretraining import LayerWise, Pretraining
 from narrows.uses import generate
 
@@ -99,7 +99,7 @@ def test_every_part_learns_and_restores_there(part):
     assert all(weight.grad is None or weight.grad.is_cuda for weight in chain.parameters())
     assert chain.eval().loss(labelled).total.is_cuda
     x, condition = chain.prepare(batch), chain.condition(labels)
-    h, switches = chain.encoder.with_switches(x, condition)
+    h, switches = chain.encoder.with_pool_indices(x, condition)
     assert chain.restore(chain.bottleneck(h).z, switches, condition).is_cuda
 
 
@@ -177,7 +177,7 @@ def test_every_stage_before_and_after_trains_there(kind):
     assert model.codec_error_ is None
 
 
-class Kill(Watcher):
+class Kill(Callback):
     """Presses Ctrl-C during the first epoch of a stage."""
 
     def __init__(self, stage):
@@ -205,7 +205,7 @@ def test_a_run_there_is_resumed_to_the_bit(tmp_path, chain_only):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("narrows.training.loop._SAVE_SECONDS", -1.0)
         with pytest.raises(KeyboardInterrupt):
-            model().fit(IMAGES, validation=IMAGES[:4], checkpoint=path, watcher=Kill(3))
+            model().fit(IMAGES, validation=IMAGES[:4], checkpoint=path, callback=Kill(3))
     again = model().fit(IMAGES, validation=IMAGES[:4], checkpoint=path, resume=True)
     assert again.chain_.device == CUDA
     np.testing.assert_array_equal(again.transform(IMAGES), whole.transform(IMAGES))
@@ -256,7 +256,7 @@ def test_the_integer_decoder_runs_there():
 LARGE = np.random.default_rng(0).integers(0, 256, (64, 64, 64), np.uint8)
 
 
-class CountsCopies(Watcher):
+class CountsCopies(Callback):
     """Counts how often all of the data were copied to the device until the training was over."""
 
     def __init__(self, cuda):
@@ -271,9 +271,9 @@ class CountsCopies(Watcher):
 def test_data_are_copied_to_the_device_once(share, cuda, chain_only):
     y, settings = np.arange(64) % 2, training(batch_size=64, validation=share)
     for model in (small(), small(conditional=True), AutoencoderClassifier(small(), random_state=0)):
-        watcher = CountsCopies(cuda)
-        model.set_params(training=settings).fit(LARGE, y, watcher=watcher)
-        assert watcher.n_copies == 1
+        callback = CountsCopies(cuda)
+        model.set_params(training=settings).fit(LARGE, y, callback=callback)
+        assert callback.n_copies == 1
 
 
 def test_results_leave_the_device_batch_by_batch(cuda, monkeypatch, chain_only):

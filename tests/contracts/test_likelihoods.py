@@ -113,7 +113,7 @@ def test_every_option_changes_something(option):
     usual = kind().build(SHAPE).log_prob(a, x)
     for variant in variants:
         likelihood = variant.build(SHAPE)
-        seen = likelihood.observe(x, torch.Generator().manual_seed(0))
+        seen = likelihood.sample_input(x, torch.Generator().manual_seed(0))
         changed = not torch.equal(likelihood.log_prob(a, x), usual) or not torch.equal(seen, x)
         assert changed or any(weight.requires_grad for weight in likelihood.parameters()), variant
 
@@ -121,11 +121,11 @@ def test_every_option_changes_something(option):
 def test_dynamic_binarisation_draws_anew_with_the_values_as_probabilities():
     likelihood, noise = Bernoulli(dynamic=True).build(SHAPE), torch.Generator().manual_seed(0)
     x = uniform(20_000, *SHAPE, seed=1)[:1].expand(20_000, *SHAPE)
-    seen, again = likelihood.observe(x, noise), likelihood.observe(x, noise)
+    seen, again = likelihood.sample_input(x, noise), likelihood.sample_input(x, noise)
     assert set(seen.unique().tolist()) == {0, 1}
     assert not torch.equal(seen, again)
     torch.testing.assert_close(seen.mean(0), x[0], atol=0.02, rtol=0)
-    assert torch.equal(Bernoulli().build(SHAPE).observe(x, noise), x)
+    assert torch.equal(Bernoulli().build(SHAPE).sample_input(x, noise), x)
 
 
 # Against SciPy

@@ -49,10 +49,10 @@ def check_network(part, shape, widen, n_parameters):
     x = torch.rand(3, *shape, generator=torch.Generator().manual_seed(1)) + 0.1
     h = encoder(x)
     assert h.shape == (3, *sizes.h_shape)
-    if encoder.one_layer is not None:
-        layer, last = encoder.one_layer
+    if encoder.single_layer is not None:
+        layer, last = encoder.single_layer
         torch.testing.assert_close(last(layer(x.flatten(1))).reshape(h.shape), h)
-    h_again, switches = encoder.with_switches(x)
+    h_again, switches = encoder.with_pool_indices(x)
     assert torch.equal(h_again, h)
     z = torch.rand(3, *sizes.z_shape, generator=torch.Generator().manual_seed(2)) + 0.1
     out = decoder(z, switches)
@@ -63,10 +63,10 @@ def check_network(part, shape, widen, n_parameters):
         with pytest.raises(NotDecodableError, match="its code alone cannot be decoded"):
             decoder(z)
         with pytest.raises(NotFreezableError, match="its code alone cannot be decoded"):
-            decoder.plain_stages()
+            decoder.as_sequence()
     else:
         y = z
-        for stage in decoder.plain_stages():
+        for stage in decoder.as_sequence():
             y = stage(y)
         torch.testing.assert_close(y, out)
     assert_same_record(encoder(x[1:2]), h)
@@ -110,10 +110,10 @@ def test_every_option_changes_something(option):
     def behaviour(part):
         encoder, decoder, sizes = build(part, (9, 6))
         if part.start_at_mean:
-            decoder.start_at(torch.full((9, 6), 0.3))
+            decoder.init_output_bias(torch.full((9, 6), 0.3))
         with torch.no_grad():
             # Wide enough that no activation is anywhere near linear.
-            code, switches = encoder.with_switches(torch.linspace(-3, 3, 2 * 54).reshape(2, 9, 6))
+            code, switches = encoder.with_pool_indices(torch.linspace(-3, 3, 2 * 54).reshape(2, 9, 6))
             z = torch.linspace(-3, 3, 2 * math.prod(sizes.z_shape)).reshape(2, *sizes.z_shape)
             restored = decoder(z, switches)
         return code.flatten().tolist(), restored.flatten().tolist()
@@ -172,7 +172,7 @@ def test_a_dense_decoder_can_start_at_any_record(network, output):
     part = network.clone().set_params(output_activation=output, start_at_mean=True)
     _, decoder, sizes = build(part, (4, 3))
     wanted = torch.linspace(0.05, 0.95, 12).reshape(4, 3)
-    decoder.start_at(wanted)
+    decoder.init_output_bias(wanted)
     torch.testing.assert_close(decoder(torch.zeros(1, *sizes.z_shape))[0], wanted)
 
 
@@ -182,7 +182,7 @@ def test_a_convolutional_decoder_can_start_at_the_mean_of_each_channel(shape, ou
     part = Convolutional(channels=(4,), output_activation=output, start_at_mean=True)
     _, decoder, sizes = build(part, shape)
     wanted = torch.linspace(0.05, 0.95, math.prod(shape)).reshape(shape)
-    decoder.start_at(wanted)
+    decoder.init_output_bias(wanted)
     places = {2: (0, 1), 3: (0, 1) if shape[-1] == 3 else (1, 2)}[len(shape)]
     flat = wanted.mean(places, keepdim=True).expand(shape)
     torch.testing.assert_close(decoder(torch.zeros(1, *sizes.z_shape))[0], flat)
@@ -191,7 +191,7 @@ def test_a_convolutional_decoder_can_start_at_the_mean_of_each_channel(shape, ou
 @pytest.mark.parametrize("kind", [Dense, Convolutional, Strided])
 def test_values_that_an_output_never_reaches_are_approached(kind):
     _, decoder, _ = build(kind(output_activation="sigmoid", start_at_mean=True), (6, 5))
-    decoder.start_at(torch.full((6, 5), 1.0))
+    decoder.init_output_bias(torch.full((6, 5), 1.0))
     assert all(bool(weight.isfinite().all()) for weight in weights(decoder))
     assert float(decoder(torch.zeros(1, N_CODE)).detach().min()) > 0.99
 
@@ -217,7 +217,7 @@ def test_the_widths_are_those_asked_for():
     ("network", "is_one"), [(Dense(widths=()), True), (Dense(), False), (Strided(), False)], ids=repr
 )
 def test_an_encoder_of_one_layer_says_so(network, is_one):
-    assert (build(network, (8, 8))[0].one_layer is not None) == is_one
+    assert (build(network, (8, 8))[0].single_layer is not None) == is_one
 
 
 TIED = Dense(widths=(8, 6), activation="tanh", code_activation="tanh", output_activation="sigmoid", tied=True)

@@ -170,7 +170,7 @@ def test_the_estimate_comes_to_the_same_as_the_norm(widths):
     assert bool(((estimates.mean(0) - exact).abs() <= 5 * estimates.std(0) / math.sqrt(2000)).all())
     torch.testing.assert_close(estimates.mean(0), exact, rtol=0.05, atol=0)
     if not widths:
-        torch.testing.assert_close(norm_of_one_layer(*chain.encoder.one_layer, x).detach(), exact)
+        torch.testing.assert_close(norm_of_one_layer(*chain.encoder.single_layer, x).detach(), exact)
 
 
 def test_more_projections_vary_less():

@@ -12,7 +12,7 @@ from narrows.errors import InvalidParameterError
 from narrows.likelihoods import Bernoulli, Normal
 from narrows.networks import Convolutional, Dense
 from narrows.numerics.randomness import generator
-from narrows.training import Adam, Records, Watcher, train
+from narrows.training import Adam, Callback, Records, train
 from narrows.training.pretraining import LayerWise, Pretraining
 
 AXIS = Pretraining
@@ -171,7 +171,7 @@ def test_the_first_layer_sees_what_is_drawn_under_dynamic_binarisation():
 # In an autoencoder
 
 
-class Told(Watcher):
+class Told(Callback):
     def __init__(self):
         self.said = []
 
@@ -197,7 +197,7 @@ def test_the_layers_stand_unrolled_in_the_chain(digits):
     """After pretraining alone (the whole is hardly trained) records are restored far better than before."""
     train_on, test = (images[:300] for images in digits)
     told = Told()
-    model = stacked().fit(train_on, watcher=told)
+    model = stacked().fit(train_on, callback=told)
     assert told.said == ["layer 1 of 2", (10, 300), "layer 2 of 2", (10, 300), "all layers", (1, 300)]
     untrained = stacked(pretraining=None).fit(train_on)
 

@@ -106,7 +106,7 @@ def test_colour_goes_in_and_out_as_channels(shape, channels):
 def test_the_decoder_can_start_at_the_mean_of_each_channel(shape, output):
     _, decoder, z_shape = build(Strided(channels=(4,), output_activation=output, start_at_mean=True), shape, 3)
     wanted = torch.linspace(0.05, 0.95, math.prod(shape)).reshape(shape)
-    decoder.start_at(wanted)
+    decoder.init_output_bias(wanted)
     places = {2: (0, 1), 3: (0, 1) if shape[-1] == 3 else (1, 2)}[len(shape)]
     flat = wanted.mean(places, keepdim=True).expand(shape)
     torch.testing.assert_close(decoder(torch.zeros(1, *z_shape))[0], flat)

@@ -16,7 +16,7 @@ from narrows.codec import FrozenCodec
 from narrows.errors import InvalidParameterError, TrainingDivergedError
 from narrows.model.inference import encode_continuous
 from narrows.networks import Dense, Strided
-from narrows.training import Adam, Watcher
+from narrows.training import Adam, Callback
 
 SHAPES = {(6,): (2, 3), (8, 3, 5): (8, 15), (8, 3, 2): (4, 12)}  # dim, and how many vectors a record has
 
@@ -260,7 +260,7 @@ def unstopped(digits):
 def test_a_run_that_was_stopped_ends_in_the_same_bits(digits, tmp_path, monkeypatch, stop_after, unstopped):
     monkeypatch.setattr("narrows.training.loop._LOOK_SECONDS", -1.0)
 
-    class Stop(Watcher):
+    class Stop(Callback):
         n_steps = 0
 
         def step(self, epoch, records_done, loss):
@@ -269,7 +269,7 @@ def test_a_run_that_was_stopped_ends_in_the_same_bits(digits, tmp_path, monkeypa
                 os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        unfitted("map").fit(digits[0][:700], watcher=Stop(), checkpoint=tmp_path / "c")
+        unfitted("map").fit(digits[0][:700], callback=Stop(), checkpoint=tmp_path / "c")
     again = unfitted("map").fit(digits[0][:700], checkpoint=tmp_path / "c", resume=True)
     for name, tensor in unstopped.chain_.state_dict().items():
         assert torch.equal(again.chain_.state_dict()[name], tensor), name

@@ -14,7 +14,7 @@ from narrows.errors import DataError, InvalidParameterError
 from narrows.evaluation.likelihood import bounds
 from narrows.likelihoods import Bernoulli, Normal
 from narrows.networks import Convolutional, Dense
-from narrows.training import Watcher
+from narrows.training import Callback
 
 NOISE = 0.7
 
@@ -173,7 +173,7 @@ def test_the_bounds_alone_name_values_beyond_the_likelihood_too(digits):
 
 
 def test_validation_data_beyond_the_likelihood_are_refused_before_training(digits):
-    class Told(Watcher):
+    class Told(Callback):
         epochs = 0
 
         def epoch(self, row):
@@ -182,7 +182,7 @@ def test_validation_data_beyond_the_likelihood_are_refused_before_training(digit
     told = Told()
     with pytest.raises(DataError, match=BEYOND):
         Autoencoder(2, likelihood="bernoulli", preprocessing="unit-scale", training=Training(epochs=1)).fit(
-            digits[0] / 255, validation=digits[1] / 170, watcher=told
+            digits[0] / 255, validation=digits[1] / 170, callback=told
         )
     assert told.epochs == 0
 

@@ -7,7 +7,7 @@ from narrows.bottlenecks import Bottleneck, BottleneckModule, Code
 from narrows.bottlenecks.quantisation import Scaling
 from narrows.codec.entropy_models import Independent
 from narrows.codec.operating_point import to_symbols
-from narrows.parts.options import Whole, option
+from narrows.parts.options import Integer, option
 
 
 class FSQModule(BottleneckModule):
@@ -30,7 +30,7 @@ class FSQModule(BottleneckModule):
 
 
 class FSQ(Bottleneck, name="fsq"):
-    half: int = option(Whole(1), "levels on either side of zero", default=3)
+    half: int = option(Integer(1), "levels on either side of zero", default=3)
 
     def build(self, z_shape):
         return FSQModule(z_shape, self.half)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from narrows.networks import Decoder, Encoder, Network
 from narrows.networks.images import Reshape
 from narrows.networks.initialisation import initialise
-from narrows.parts.options import Whole, option
+from narrows.parts.options import Integer, option
 
 
 class WideEncoder(Encoder):
@@ -24,12 +24,12 @@ class WideDecoder(Decoder):
         super().__init__()
         self.layers = nn.Sequential(*layers)
 
-    def plain_stages(self) -> list[nn.Module]:
+    def as_sequence(self) -> list[nn.Module]:
         return list(self.layers)  # so that archives can be written
 
 
 class Wide(Network, name="wide"):
-    width: int = option(Whole(1), "units of the hidden layers", default=64)
+    width: int = option(Integer(1), "units of the hidden layers", default=64)
 
     def connect(self, sizes, generator):
         encoder = WideEncoder(*self.halfway(sizes.shape, sizes.h_shape))

@@ -28,7 +28,7 @@ def untrained(network, x, n_latent=3, likelihood=Normal(scale="learned")):  # no
     """Return a chain on records x that has not been trained."""
     parts = Parts(n_latent, network, Plain(), likelihood)
     chain = Chain(parts, x.shape[1:], x.dtype, torch.Generator().manual_seed(0))
-    chain.prepare_for(Records(x, CPU).batches)
+    chain.fit_preprocessing(Records(x, CPU).batches)
     return chain
 
 
@@ -164,7 +164,7 @@ def test_values_that_are_too_large_are_an_error_that_says_so(rng):
 def test_a_decoder_without_a_last_bias_says_so(images):
     decoder = untrained(NETWORKS[0], images).decoder
     with pytest.raises(InvalidParameterError, match=r"LinearPathDecoder has no last bias.*Set start_at_mean=False"):
-        decoder.start_at(torch.zeros(8, 6))
+        decoder.init_output_bias(torch.zeros(8, 6))
 
 
 def test_layers_are_not_pretrained_beside_it(images):

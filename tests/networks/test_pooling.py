@@ -67,7 +67,7 @@ def repeated(y, stride, size):
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_pooling_remembers_where_the_first_maximum_was(size, stride, n_values, layout):
     x = maps(2, 3, *size, n_values=n_values)
-    values, switches = MaxPool(stride).with_switches(x.to(memory_format=layout))
+    values, switches = MaxPool(stride).with_pool_indices(x.to(memory_format=layout))
     expected = pooled(x.numpy(), stride)
     np.testing.assert_array_equal(values, expected[0])
     np.testing.assert_array_equal(switches, expected[1])
@@ -78,7 +78,7 @@ def test_pooling_remembers_where_the_first_maximum_was(size, stride, n_values, l
 @pytest.mark.parametrize("stride", STRIDES)
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_unpooling_puts_values_where_the_maxima_were_and_zeros_elsewhere(size, stride, layout):
-    _, switches = MaxPool(stride).with_switches(maps(2, 3, *size))
+    _, switches = MaxPool(stride).with_pool_indices(maps(2, 3, *size))
     y = maps(*switches.shape, seed=1) + 0.5
     restored = Unpool(stride, size)(y.to(memory_format=layout), switches.to(memory_format=layout))
     np.testing.assert_array_equal(restored, unpooled(y.numpy(), switches.numpy(), size))
@@ -89,16 +89,16 @@ def test_unpooling_puts_values_where_the_maxima_were_and_zeros_elsewhere(size, s
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_pooling_undoes_unpooling(size, stride):
     """Of values that are positive, as behind relu: the other way round, what was no maximum is gone."""
-    _, switches = MaxPool(stride).with_switches(maps(2, 3, *size))
+    _, switches = MaxPool(stride).with_pool_indices(maps(2, 3, *size))
     y = maps(*switches.shape, seed=1).abs() + 0.5
-    values, again = MaxPool(stride).with_switches(Unpool(stride, size)(y, switches))
+    values, again = MaxPool(stride).with_pool_indices(Unpool(stride, size)(y, switches))
     assert torch.equal(values, y)
     assert torch.equal(again, switches)
 
 
 @pytest.mark.parametrize("stride", [2, 3, 4])
 def test_unpooling_passes_gradients_to_the_values(stride):
-    _, switches = MaxPool(stride).with_switches(maps(1, 2, 7, 5))
+    _, switches = MaxPool(stride).with_pool_indices(maps(1, 2, 7, 5))
     y = maps(*switches.shape, seed=1).requires_grad_()
     assert torch.autograd.gradcheck(lambda y: Unpool(stride, (7, 5))(y, switches), y)
 
@@ -115,7 +115,7 @@ def test_repeating_copies_a_value_over_the_window_it_stands_for(size, stride):
 def test_windows_may_be_larger_than_the_map():
     """And take no more memory for it than the map has."""
     x = maps(1, 2, 3, 5)
-    values, switches = MaxPool(10**9).with_switches(x)
+    values, switches = MaxPool(10**9).with_pool_indices(x)
     np.testing.assert_array_equal(values.flatten(2), x.flatten(2).max(2, keepdim=True).values)
     np.testing.assert_array_equal(Repeat(10**9, (3, 5))(values), values.expand(1, 2, 3, 5))
     restored = Unpool(10**9, (3, 5))(values, switches)
@@ -228,7 +228,7 @@ def test_each_stage_is_undone_with_its_own_switches(stride, code_channels, widen
             y = torch.from_numpy(values)
         if encoder.head is not None:
             y = torch.tanh(encoder.head(y.flatten(1)))
-        h, switches = encoder.with_switches(x)
+        h, switches = encoder.with_pool_indices(x)
         torch.testing.assert_close(h, y.reshape(2, *sizes.h_shape))
         for ours, theirs in zip(switches, remembered, strict=True):
             np.testing.assert_array_equal(ours, theirs)
@@ -306,7 +306,7 @@ def test_restored_records_are_those_of_their_own_switches(model):
     digits = narrows.data.open("digits:test").values[:50]
     x = model.chain_.prepare(torch.from_numpy(np.array(digits)))
     with torch.no_grad():
-        h, switches = model.chain_.encoder.with_switches(x)
+        h, switches = model.chain_.encoder.with_pool_indices(x)
         z = model.chain_.bottleneck(h).z
         restored = model.chain_.restore(z, switches).numpy()
         exchanged = model.chain_.restore(z, tuple(one.flip(0) for one in switches)).numpy()
@@ -330,7 +330,7 @@ def test_switches_are_those_of_the_damaged_record(chain_only):
     chain, records = model.chain_, torch.from_numpy(np.array(narrows.data.open("digits:test").values[:20]))
     with torch.no_grad():
         x = chain.prepare(records)
-        h, switches = chain.encoder.with_switches(chain.damage(x, torch.Generator().manual_seed(3)))
+        h, switches = chain.encoder.with_pool_indices(chain.corrupt(x, torch.Generator().manual_seed(3)))
         expected = -chain.likelihood.log_prob(chain.decode(chain.bottleneck(h).z, switches), x)
         got = chain.loss(records, torch.Generator().manual_seed(3)).reconstruction
     torch.testing.assert_close(got, expected)

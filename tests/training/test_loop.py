@@ -13,7 +13,7 @@ from narrows import Autoencoder, Training
 from narrows.chain import Loss
 from narrows.errors import InvalidParameterError, TrainingDivergedError
 from narrows.networks import Dense
-from narrows.training import SGD, Adam, Cosine, Epoch, Optimiser, Records, Stage, Watcher, train
+from narrows.training import SGD, Adam, Callback, Cosine, Epoch, Optimiser, Records, Stage, train
 
 CPU = torch.device("cpu")
 
@@ -37,10 +37,10 @@ class Witness(nn.Module):
 
 def run(chain, n=10, **settings):
     usual = {"epochs": 3, "batch_size": 4}
-    watcher = settings.pop("watcher", None)
+    callback = settings.pop("callback", None)
     values = np.arange(n, dtype=np.float64)[:, None]
     stage = Stage(chain, Records(values, CPU), None, Training(**{**usual, **settings}))
-    (history,) = train([stage], chain, seed=1, watcher=watcher)
+    (history,) = train([stage], chain, seed=1, callback=callback)
     return history
 
 
@@ -293,7 +293,7 @@ def test_a_device_that_is_not_there_is_refused(rng, monkeypatch):
 # Watching
 
 
-class Diary(Watcher):
+class Diary(Callback):
     def __init__(self):
         self.rows = []
 
@@ -310,10 +310,10 @@ class Diary(Watcher):
         self.rows.append(("stop",))
 
 
-def test_a_watcher_is_told_how_it_goes(monkeypatch):
+def test_a_callback_is_told_how_it_goes(monkeypatch):
     monkeypatch.setattr("narrows.training.loop._LOOK_SECONDS", -1.0)
     diary = Diary()
-    history = run(Witness(float), epochs=2, watcher=diary)
+    history = run(Witness(float), epochs=2, callback=diary)
     assert diary.rows[0] == ("start", 2, 10, 0)
     assert [row[1:3] for row in diary.rows if row[0] == "step"] == [(1, 4), (1, 8), (1, 10), (2, 4), (2, 8), (2, 10)]
     assert [row[3] for row in diary.rows if row[0] == "step"][:3] == [1, 1.5, 1.8], "the mean loss so far"
@@ -322,10 +322,10 @@ def test_a_watcher_is_told_how_it_goes(monkeypatch):
     assert diary.rows[-1] == ("stop",)
 
 
-def test_a_watcher_is_told_that_a_run_failed():
+def test_a_callback_is_told_that_a_run_failed():
     diary = Diary()
     with pytest.raises(TrainingDivergedError):
-        run(Witness(lambda step: float("nan")), watcher=diary)
+        run(Witness(lambda step: float("nan")), callback=diary)
     assert diary.rows[-1] == ("stop",)
 
 
@@ -360,5 +360,5 @@ def test_the_clock_asks_for_a_look_at_the_loss_a_few_times_a_second(monkeypatch)
     now = iter(range(10_000))
     monkeypatch.setattr("time.monotonic", lambda: next(now) * 0.01)  # a hundredth of a second each time it is asked
     diary = Diary()
-    run(Witness(), n=400, batch_size=1, epochs=1, watcher=diary)
+    run(Witness(), n=400, batch_size=1, epochs=1, callback=diary)
     assert 400 * 0.01 / 0.25 / 2 <= sum(row[0] == "step" for row in diary.rows) <= 2 * 400 * 0.01 / 0.25 + 1

@@ -13,13 +13,13 @@ import torch
 from narrows import Autoencoder
 from narrows.__main__ import main
 from narrows.networks import Convolutional, Dense
-from narrows.training import Training, Watcher
+from narrows.training import Callback, Training
 from narrows.training.memory import KEEP_MEMORY, kept_for_reuse
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
 
 
-class PagesOfEpochs(Watcher):
+class PagesOfEpochs(Callback):
     """Counts the pages that the system maps for the process in each epoch."""
 
     def __init__(self):
@@ -51,12 +51,12 @@ def test_the_steps_of_an_epoch_use_the_memory_of_the_epoch_before(monkeypatch):
     monkeypatch.setenv(KEEP_MEMORY, "1")
     n_steps, batch_size = 8, 50
     records = np.zeros((n_steps * batch_size, 28, 28), np.uint8)
-    watcher = PagesOfEpochs()
+    callback = PagesOfEpochs()
     network = Convolutional(channels=(32, 8), resampling="stride")
     training = Training(epochs=3, batch_size=batch_size, device="cpu")
-    Autoencoder(4, network=network, training=training, random_state=0).fit(records, watcher=watcher)
+    Autoencoder(4, network=network, training=training, random_state=0).fit(records, callback=callback)
     pages_of_one_layer = n_steps * batch_size * 32 * 28 * 28 * 4 // 4096  # the last but one of the decoder
-    assert min(watcher.by_epoch[1:]) < pages_of_one_layer / 10
+    assert min(callback.by_epoch[1:]) < pages_of_one_layer / 10
 
 
 def test_memory_is_given_back_even_after_an_error():

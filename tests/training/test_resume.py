@@ -13,7 +13,7 @@ from narrows.errors import DataNotFoundError, InvalidParameterError, ModelFileEr
 from narrows.likelihoods import Normal
 from narrows.lossless import Causal
 from narrows.networks import Convolutional, Dense
-from narrows.training import SGD, Adadelta, Adam, Checkpoint, Watcher
+from narrows.training import SGD, Adadelta, Adam, Callback, Checkpoint
 from narrows.training.pretraining import LayerWise
 
 X = np.random.default_rng(0).normal(size=(40, 6))
@@ -27,7 +27,7 @@ class PowerCutError(RuntimeError):
     """A power cut."""
 
 
-class StopAt(Watcher):
+class StopAt(Callback):
     """Does something after the given step of the run."""
 
     def __init__(self, at, action):
@@ -92,9 +92,9 @@ def test_interrupted_at_several_steps_the_weights_are_the_same(optimiser, tmp_pa
     whole = outcome(make(training=training).fit(X))
     path = tmp_path / "checkpoint"
     for stop_after in (1, 4, 6):  # within an epoch, at its end, across an end
-        watcher = StopAt(stop_after, interrupt)
+        callback = StopAt(stop_after, interrupt)
         with pytest.raises(KeyboardInterrupt):
-            make(training=training).fit(X, checkpoint=path, resume=True, watcher=watcher)
+            make(training=training).fit(X, checkpoint=path, resume=True, callback=callback)
         assert path.exists()
     resumed = make(training=training).fit(X, checkpoint=path, resume=True)
     assert outcome(resumed) == whole
@@ -103,11 +103,11 @@ def test_interrupted_at_several_steps_the_weights_are_the_same(optimiser, tmp_pa
 @pytest.mark.parametrize("training", [{}, {"epochs": 60, "patience": 2, "validation": 0.3}], ids=str)
 def test_the_checkpoint_of_a_complete_run_holds_its_result(training, tmp_path):
     """What comes after the training, such as writing the model, may fail and be tried again."""
-    path, watcher = tmp_path / "checkpoint", StopAt(0, None)
+    path, callback = tmp_path / "checkpoint", StopAt(0, None)
     whole = make(training=training).fit(X, checkpoint=path)
-    resumed = make(training=training).fit(X, checkpoint=path, resume=True, watcher=watcher)
+    resumed = make(training=training).fit(X, checkpoint=path, resume=True, callback=callback)
     assert outcome(resumed) == outcome(whole)
-    assert (watcher.n_steps, watcher.epochs_done) == (0, len(whole.history_))
+    assert (callback.n_steps, callback.epochs_done) == (0, len(whole.history_))
 
 
 @pytest.mark.parametrize("optimiser", OPTIMISERS, ids=repr)
@@ -118,7 +118,7 @@ def test_convolutions_go_on_though_their_kernels_lie_channels_last(optimiser, tm
     whole = outcome(make(**settings).fit(images))
     path = tmp_path / "checkpoint"
     with pytest.raises(KeyboardInterrupt):
-        make(**settings).fit(images, checkpoint=path, watcher=StopAt(6, interrupt))
+        make(**settings).fit(images, checkpoint=path, callback=StopAt(6, interrupt))
     resumed = make(**settings).fit(images, checkpoint=path, resume=True)
     assert not resumed.encoder_.stages[1][0].weight.is_contiguous()
     assert outcome(resumed) == whole
@@ -135,11 +135,11 @@ def test_a_power_cut_loses_only_what_came_after_the_last_checkpoint(
     with monkeypatch.context() as patched:
         patched.setattr("narrows.training.loop._SAVE_SECONDS", -1.0)
         with pytest.raises(PowerCutError):
-            make(training=training).fit(X, checkpoint=path, watcher=StopAt(stop_after, cut_power))
-    watcher = StopAt(0, None)
-    assert outcome(make(training=training).fit(X, checkpoint=path, resume=True, watcher=watcher)) == whole
-    assert watcher.epochs_done == (stop_after - 1) // 4
-    assert watcher.n_steps == N_STEPS - (stop_after - 1)
+            make(training=training).fit(X, checkpoint=path, callback=StopAt(stop_after, cut_power))
+    callback = StopAt(0, None)
+    assert outcome(make(training=training).fit(X, checkpoint=path, resume=True, callback=callback)) == whole
+    assert callback.epochs_done == (stop_after - 1) // 4
+    assert callback.n_steps == N_STEPS - (stop_after - 1)
 
 
 def test_epochs_too_short_for_a_look_are_kept_too(tmp_path, monkeypatch):
@@ -147,18 +147,18 @@ def test_epochs_too_short_for_a_look_are_kept_too(tmp_path, monkeypatch):
     monkeypatch.setattr("narrows.training.loop._SAVE_SECONDS", -1.0)
     path, kept = tmp_path / "checkpoint", []
 
-    class Look(Watcher):
+    class Look(Callback):
         def epoch(self, row):
             kept.append(path.exists())
 
-    make().fit(X, checkpoint=path, watcher=Look())
+    make().fit(X, checkpoint=path, callback=Look())
     assert kept == [False, True, True, True, True]
 
 
 def test_ctrl_c_during_the_last_step_still_interrupts(tmp_path):
     whole, path = outcome(make().fit(X)), tmp_path / "checkpoint"
     with pytest.raises(KeyboardInterrupt):
-        make().fit(X, checkpoint=path, watcher=StopAt(N_STEPS, interrupt))
+        make().fit(X, checkpoint=path, callback=StopAt(N_STEPS, interrupt))
     assert outcome(make().fit(X, checkpoint=path, resume=True)) == whole
 
 
@@ -171,7 +171,7 @@ def test_early_stopping_goes_on_where_it_was(stop_after, tmp_path, unstopped):
     path = tmp_path / "checkpoint"
     with pytest.raises(KeyboardInterrupt):
         make(training=training, corruption=None).fit(
-            X, validation=noise, checkpoint=path, watcher=StopAt(stop_after, interrupt)
+            X, validation=noise, checkpoint=path, callback=StopAt(stop_after, interrupt)
         )
     resumed = make(training=training, corruption=None).fit(X, validation=noise, checkpoint=path, resume=True)
     assert outcome(resumed) == outcome(whole)
@@ -181,7 +181,7 @@ def test_a_kill_ends_as_a_kill_does(tmp_path):
     whole = outcome(make().fit(X))
     path = tmp_path / "checkpoint"
     with pytest.raises(SystemExit) as caught:
-        make().fit(X, checkpoint=path, watcher=StopAt(5, terminate))
+        make().fit(X, checkpoint=path, callback=StopAt(5, terminate))
     assert caught.value.code == 128 + signal.SIGTERM
     assert outcome(make().fit(X, checkpoint=path, resume=True)) == whole
 
@@ -189,22 +189,22 @@ def test_a_kill_ends_as_a_kill_does(tmp_path):
 def test_signals_are_handed_back(tmp_path):
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(KeyboardInterrupt):
-        make().fit(X, checkpoint=tmp_path / "checkpoint", watcher=StopAt(2, interrupt))
+        make().fit(X, checkpoint=tmp_path / "checkpoint", callback=StopAt(2, interrupt))
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 def test_without_a_checkpoint_ctrl_c_ends_the_run_at_once():
-    watcher = StopAt(2, interrupt)
+    callback = StopAt(2, interrupt)
     with pytest.raises(KeyboardInterrupt):
-        make().fit(X, watcher=watcher)
-    assert watcher.n_steps == 2
+        make().fit(X, callback=callback)
+    assert callback.n_steps == 2
 
 
 def test_a_random_generator_is_resumed_with_the_seed_it_gave(tmp_path):
     whole = outcome(make(random_state=np.random.RandomState(5)).fit(X))
     path = tmp_path / "checkpoint"
     with pytest.raises(KeyboardInterrupt):
-        make(random_state=np.random.RandomState(5)).fit(X, checkpoint=path, watcher=StopAt(5, interrupt))
+        make(random_state=np.random.RandomState(5)).fit(X, checkpoint=path, callback=StopAt(5, interrupt))
     assert outcome(make(random_state=np.random.RandomState(99)).fit(X, checkpoint=path, resume=True)) == whole
 
 
@@ -215,10 +215,10 @@ def test_resuming_without_a_checkpoint_starts_anew(tmp_path):
 def test_a_checkpoint_that_is_not_asked_for_is_not_taken_up(tmp_path):
     path = tmp_path / "checkpoint"
     with pytest.raises(KeyboardInterrupt):
-        make().fit(X, checkpoint=path, watcher=StopAt(5, interrupt))
-    watcher = StopAt(0, None)
-    make().fit(X, checkpoint=path, watcher=watcher)
-    assert watcher.n_steps == N_STEPS
+        make().fit(X, checkpoint=path, callback=StopAt(5, interrupt))
+    callback = StopAt(0, None)
+    make().fit(X, checkpoint=path, callback=callback)
+    assert callback.n_steps == N_STEPS
 
 
 def test_time_spent_before_the_interruption_counts(tmp_path, monkeypatch):
@@ -227,7 +227,7 @@ def test_time_spent_before_the_interruption_counts(tmp_path, monkeypatch):
     whole = make().fit(X).history_[0]["seconds"]
     path = tmp_path / "checkpoint"
     with pytest.raises(KeyboardInterrupt):
-        make().fit(X, checkpoint=path, watcher=StopAt(2, interrupt))
+        make().fit(X, checkpoint=path, callback=StopAt(2, interrupt))
     with safe_open(path, framework="pt") as file:
         assert '"seconds": 0.0' not in file.metadata()["narrows checkpoint 2"]
     assert make().fit(X, checkpoint=path, resume=True).history_[0]["seconds"] > whole
@@ -251,16 +251,16 @@ def test_a_run_of_several_stages_goes_on_in_the_stage_it_was_in(stop, stop_after
     with monkeypatch.context() as patched:
         patched.setattr("narrows.training.loop._SAVE_SECONDS", -1.0)
         with pytest.raises((KeyboardInterrupt, PowerCutError)):
-            staged().fit(X, checkpoint=path, watcher=StopAt(stop_after, stop))
-    watcher = StopAt(0, None)
-    resumed = staged().fit(X, checkpoint=path, resume=True, watcher=watcher)
+            staged().fit(X, checkpoint=path, callback=StopAt(stop_after, stop))
+    callback = StopAt(0, None)
+    resumed = staged().fit(X, checkpoint=path, resume=True, callback=callback)
     assert outcome(resumed) == outcome(whole)
     assert [(row["stage"], row["epoch"], row["loss"]) for row in resumed.pretraining_history_] == [
         (row["stage"], row["epoch"], row["loss"]) for row in whole.pretraining_history_
     ]
     # A power cut loses the step it comes in; Ctrl-C waits for the end of the step after, if the stage has one.
     done = stop_after - 1 if stop is cut_power else stop_after + bool(stop_after % 8)
-    assert watcher.n_steps == 24 - done
+    assert callback.n_steps == 24 - done
 
 
 @pytest.mark.parametrize("stop_after", [2, 5, 7])
@@ -275,14 +275,14 @@ def test_the_network_of_residuals_is_kept_as_well(stop_after, tmp_path, monkeypa
 
     path = tmp_path / "checkpoint"
     with pytest.raises(KeyboardInterrupt):
-        fit(checkpoint=path, watcher=StopAt(stop_after, interrupt))
+        fit(checkpoint=path, callback=StopAt(stop_after, interrupt))
     assert fit(checkpoint=path, resume=True).codec_.blob == fit().codec_.blob
 
 
 def test_what_is_measured_after_the_training_may_be_another(tmp_path):
     path = tmp_path / "checkpoint"
     with pytest.raises(KeyboardInterrupt):
-        make().fit(X, checkpoint=path, watcher=StopAt(3, interrupt))
+        make().fit(X, checkpoint=path, callback=StopAt(3, interrupt))
     resumed = make(artefacts=()).fit(X, checkpoint=path, resume=True)
     assert outcome(resumed) == outcome(make().fit(X))
 
@@ -313,7 +313,7 @@ def other(values):
 def test_a_run_with_other_settings_or_data_is_not_resumed(changes, data, validation, named, tmp_path):
     path = tmp_path / "checkpoint"
     with pytest.raises(KeyboardInterrupt):
-        make().fit(X, checkpoint=path, watcher=StopAt(5, interrupt))
+        make().fit(X, checkpoint=path, callback=StopAt(5, interrupt))
     before = path.read_bytes()
     with pytest.raises(InvalidParameterError, match="belongs to a run with another") as caught:
         make(**changes).fit(data, checkpoint=path, resume=True, validation=validation)
@@ -326,7 +326,7 @@ def test_a_run_with_other_settings_or_data_is_not_resumed(changes, data, validat
 def test_a_damaged_checkpoint_is_named(damage, tmp_path):
     path = tmp_path / "checkpoint"
     with pytest.raises(KeyboardInterrupt):
-        make().fit(X, checkpoint=path, watcher=StopAt(5, interrupt))
+        make().fit(X, checkpoint=path, callback=StopAt(5, interrupt))
     whole = path.read_bytes()
     if damage == "another file":
         make().fit(X).save(path, force=True)
@@ -337,12 +337,12 @@ def test_a_damaged_checkpoint_is_named(damage, tmp_path):
 
 
 def test_a_checkpoint_that_could_not_be_written_is_refused_before_training(tmp_path):
-    watcher = StopAt(0, None)
+    callback = StopAt(0, None)
     with pytest.raises(DataNotFoundError, match="no folder"):
-        make().fit(X, checkpoint=tmp_path / "nowhere" / "checkpoint", watcher=watcher)
+        make().fit(X, checkpoint=tmp_path / "nowhere" / "checkpoint", callback=callback)
     with pytest.raises(InvalidParameterError, match="is a folder"):
-        make().fit(X, checkpoint=tmp_path, watcher=watcher)
-    assert watcher.n_steps == 0
+        make().fit(X, checkpoint=tmp_path, callback=callback)
+    assert callback.n_steps == 0
 
 
 def test_after_a_loss_that_is_not_finite_the_last_good_checkpoint_stays(tmp_path, monkeypatch):

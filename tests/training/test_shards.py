@@ -16,7 +16,7 @@ from narrows.errors import TrainingDivergedError
 from narrows.lossless import Causal
 from narrows.networks import Convolutional
 from narrows.penalties import MMD
-from narrows.training import SGD, Adadelta, Adam, Records, Stage, Uncoupled, Watcher, train
+from narrows.training import SGD, Adadelta, Adam, Callback, Records, Stage, Uncoupled, train
 from narrows.training.pace import Pace
 from narrows.training.shards import Shards
 from narrows.training.work import choose_n_shards
@@ -65,7 +65,7 @@ class Erratic(Pace):
         return next(self.numbers)
 
 
-class StopAt(Watcher):
+class StopAt(Callback):
     def __init__(self, at, error):
         self.n_steps, self.at, self.error = 0, at, error
 
@@ -183,7 +183,7 @@ def test_a_run_is_resumed_to_the_bit_with_any_number_of_threads(
     with monkeypatch.context() as patched:
         patched.setattr("narrows.training.loop._SAVE_SECONDS", -1.0)
         with pytest.raises(ZeroDivisionError):
-            make(2).fit(X, checkpoint=path, watcher=StopAt(stop_after + 1, ZeroDivisionError()))
+            make(2).fit(X, checkpoint=path, callback=StopAt(stop_after + 1, ZeroDivisionError()))
     assert outcome(make(threads).fit(X, checkpoint=path, resume=True)) == whole
 
 
@@ -192,7 +192,7 @@ def test_a_run_of_the_default_training_is_resumed_with_threads_that_are_set(tmp_
     path = tmp_path / "checkpoint"
     whole = Autoencoder(3, random_state=0)
     with pytest.raises(KeyboardInterrupt):
-        whole.fit(X, checkpoint=path, watcher=StopAt(20, KeyboardInterrupt()))
+        whole.fit(X, checkpoint=path, callback=StopAt(20, KeyboardInterrupt()))
     path_of_run = Autoencoder(3, training=Training(threads=2), random_state=0)
     path_of_run.fit(X, checkpoint=path, resume=True)
 
@@ -203,7 +203,7 @@ def test_a_run_that_began_with_whole_batches_goes_on_with_them(tmp_path, monkeyp
         before.setattr("narrows.training.loop._SAVE_SECONDS", -1.0)
         whole, path = outcome(make().fit(X)), tmp_path / "checkpoint"
         with pytest.raises(ZeroDivisionError):
-            make().fit(X, checkpoint=path, watcher=StopAt(5, ZeroDivisionError()))
+            make().fit(X, checkpoint=path, callback=StopAt(5, ZeroDivisionError()))
     assert outcome(make().fit(X, checkpoint=path, resume=True)) == whole
 
 
@@ -216,7 +216,7 @@ def test_however_a_run_ends_the_process_has_its_threads_back(error):
     torch.set_num_threads(3)
     try:
         with pytest.raises(type(error)):
-            make(2).fit(X, watcher=StopAt(2, error))
+            make(2).fit(X, callback=StopAt(2, error))
         assert (torch.get_num_threads(), of_workers()) == (3, [])
         make(2).fit(X)
         assert (torch.get_num_threads(), of_workers()) == (3, [])

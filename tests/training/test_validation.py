@@ -13,7 +13,7 @@ from narrows.estimators.classifier import _Classifier
 from narrows.likelihoods import Bernoulli
 from narrows.lossless import Causal
 from narrows.networks import Dense
-from narrows.training import LabelledRecords, Records, Stage, Watcher, train
+from narrows.training import Callback, LabelledRecords, Records, Stage, train
 from narrows.training.loop import mean_loss
 from narrows.training.pretraining import LayerWise
 from narrows.training.workers import Workers
@@ -90,7 +90,7 @@ def test_all_that_the_loss_goes_through_changes_its_mode(name):
         handle.remove()
 
 
-class Modes(Watcher):
+class Modes(Callback):
     """Notes whether a model is training at the end of each epoch, when validation is over."""
 
     def __init__(self, monkeypatch):
@@ -114,9 +114,9 @@ def test_a_fit_trains_in_train_mode_and_validates_in_eval_mode(is_classifier, mo
     model = Autoencoder(2, network=Dense(widths=(3,)), training=settings, random_state=0)
     if is_classifier:
         model = AutoencoderClassifier(model, training=settings, random_state=0)
-    watcher = Modes(monkeypatch)
-    watcher.seen.append(set())  # of what comes before the training
-    model.fit(IMAGES, np.arange(8) % 2, watcher=watcher)
-    assert all({(True, True), (False, False)} <= modes for modes in watcher.seen[1:])
-    assert not any((True, False) in modes or (False, True) in modes for modes in watcher.seen[1:])
+    callback = Modes(monkeypatch)
+    callback.seen.append(set())  # of what comes before the training
+    model.fit(IMAGES, np.arange(8) % 2, callback=callback)
+    assert all({(True, True), (False, False)} <= modes for modes in callback.seen[1:])
+    assert not any((True, False) in modes or (False, True) in modes for modes in callback.seen[1:])
     assert not model.chain_.training

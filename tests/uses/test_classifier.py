@@ -23,7 +23,7 @@ from narrows.errors import (
     UnknownNameError,
 )
 from narrows.networks import Dense
-from narrows.training import Adam, Watcher
+from narrows.training import Adam, Callback
 from narrows.training.pretraining import LayerWise
 
 QUICK = Training(epochs=3)
@@ -107,7 +107,7 @@ def test_every_parameter_changes_something(digits):
     assert len({repr(one) for one in results}) == len(results)
 
 
-class Told(Watcher):
+class Told(Callback):
     def __init__(self):
         self.said = []
 
@@ -120,9 +120,9 @@ class Told(Watcher):
 
 def test_first_the_layers_or_the_whole_then_the_labels():
     def told(**params):
-        watcher = Told()
-        classifier(**params).fit("digits:train", watcher=watcher)
-        return watcher.said
+        callback = Told()
+        classifier(**params).fit("digits:train", callback=callback)
+        return callback.said
 
     labels = ["labels", (3, 1437)]
     assert told() == ["layer 1 of 2", (2, 1437), "layer 2 of 2", (2, 1437), *labels]
@@ -205,7 +205,7 @@ def test_an_interrupted_run_goes_on(stop_after, tmp_path, monkeypatch):
     monkeypatch.setattr("narrows.training.loop._LOOK_SECONDS", -1.0)
     path = tmp_path / "checkpoint"
 
-    class Stop(Watcher):
+    class Stop(Callback):
         n = 0
 
         def step(self, epoch, records_done, loss):
@@ -219,7 +219,7 @@ def test_an_interrupted_run_goes_on(stop_after, tmp_path, monkeypatch):
     train, test = (narrows.data.open(f"digits:{split}").take(np.arange(300)) for split in ("train", "test"))
     whole = classifier(model, **small).fit(train)
     with pytest.raises(RuntimeError):
-        classifier(model, **small).fit(train, checkpoint=path, watcher=Stop())
+        classifier(model, **small).fit(train, checkpoint=path, callback=Stop())
     resumed = classifier(model, **small).fit(train, checkpoint=path, resume=True)
     np.testing.assert_array_equal(resumed.predict_proba(test), whole.predict_proba(test))
     assert len(resumed.pretraining_history_) == 2

@@ -65,7 +65,7 @@ def freeze_decoder(chain: Chain, codes: Tensor) -> FrozenDecoder:
             f"The '{chain.parts.likelihood.name}' likelihood has parameters of shape {out_shape} for records of shape "
             f"{chain.shape}; only decoders with one number for each value can be frozen."
         )
-    stages = [*chain.decoder.plain_stages(), activation(chain.likelihood.mean_activation)]
+    stages = [*chain.decoder.as_sequence(), activation(chain.likelihood.mean_activation)]
     codes = codes.detach().to(dtype=chain.dtype, device=chain.device)
     with torch.no_grad():
         largest, seen = _largest(chain, stages, codes)
@@ -92,6 +92,6 @@ def _largest(chain: Chain, stages: list[nn.Module], codes: Tensor) -> tuple[floa
         if y.shape != mean.shape or not torch.allclose(y, mean, rtol=1e-3, atol=smallest):
             raise NotFreezableError(
                 f"The stages of {type(chain.decoder).__name__.lstrip('_')} do not do one after the other what it does "
-                "itself; its 'plain_stages' must be mended."
+                "itself; its 'as_sequence' must be corrected."
             )
     return largest, seen

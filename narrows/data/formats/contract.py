@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from narrows.parts.options import Allowed
+from narrows.parts.options import Constraint
 from narrows.parts.part import Part
 
 if TYPE_CHECKING:
@@ -122,9 +122,9 @@ class Format(Part, ABC, axis="format"):
         raise NotImplementedError(f"{cls.title} are not written.")
 
 
-def options_of(formats: Iterable[type[Format]]) -> dict[str, tuple[Allowed, str, list[type[Format]]]]:
+def options_of(formats: Iterable[type[Format]]) -> dict[str, tuple[Constraint, str, list[type[Format]]]]:
     """Return allowed values, meaning and formats of each option that the formats declare, by name."""
-    found: dict[str, tuple[Allowed, str, list[type[Format]]]] = {}
+    found: dict[str, tuple[Constraint, str, list[type[Format]]]] = {}
     for kind in formats:
         for field in dataclasses.fields(kind):
             allowed, meaning = field.metadata["allowed"], field.metadata["meaning"]

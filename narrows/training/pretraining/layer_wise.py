@@ -13,7 +13,7 @@ from narrows.errors import InvalidParameterError
 from narrows.likelihoods import Bernoulli, Normal
 from narrows.networks import Layer
 from narrows.numerics.randomness import Stream
-from narrows.parts.options import Many, Whole, option
+from narrows.parts.options import Integer, SequenceOf, option
 from narrows.parts.part import OneOf
 from narrows.training import Optimiser, Records, Schedule, Stage, Training
 from narrows.training.pretraining.contract import Pretraining
@@ -43,10 +43,12 @@ class LayerWise(Pretraining, name="layer-wise"):
 
     # Given by name or by value, stored by value.
     corruptions: Any = option(
-        Many(OneOf(Corruption)), "corruption of each layer's input; one for all layers, or none", default=("masking",)
+        SequenceOf(OneOf(Corruption)),
+        "corruption of each layer's input; one for all layers, or none",
+        default=("masking",),
     )
-    epochs: int = option(Whole(1), "passes over the training data for each layer", default=15)
-    batch_size: int = option(Whole(1), "records per step", default=100)
+    epochs: int = option(Integer(1), "passes over the training data for each layer", default=15)
+    batch_size: int = option(Integer(1), "records per step", default=100)
     optimiser: Any = option(OneOf(Optimiser), "the optimiser", default="adam")
     schedule: Any = option(OneOf(Schedule), "the learning rate over the epochs of a layer", default="one-cycle")
 
@@ -140,7 +142,7 @@ class _DenoisingLayer(nn.Module):
     def _input(self, records: Tensor, generator: Generator | None) -> Tensor:
         (chain,) = self.chain
         y = chain.prepare(records)
-        y = y if generator is None else chain.likelihood.observe(y, generator)
+        y = y if generator is None else chain.likelihood.sample_input(y, generator)
         for layer in self.before:
             y = layer(y)
         return y

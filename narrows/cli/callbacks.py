@@ -10,21 +10,21 @@ import click
 
 from narrows.cli.console import number
 from narrows.cli.progress import new_bar
-from narrows.training import Epoch, Watcher
+from narrows.training import Callback, Epoch
 
-__all__ = ["Bar", "Lines", "watcher"]
+__all__ = ["Bar", "Lines", "callback"]
 
 _MOST_LINES = 30
 
 
-def watcher(*, quiet: bool) -> Watcher:
-    """Return the watcher that shows a training run on standard error."""
+def callback(*, quiet: bool) -> Callback:
+    """Return the callback that shows a training run on standard error."""
     if quiet:
-        return Watcher()
+        return Callback()
     return Bar() if sys.stderr.isatty() else Lines(most=_MOST_LINES)
 
 
-class Bar(Watcher):
+class Bar(Callback):
     """A bar over all epochs of a stage, with loss, validation loss, speed and remaining time."""
 
     name = ""
@@ -73,7 +73,7 @@ class Bar(Watcher):
         return f"{self.name}epoch {epoch:>{len(str(self.n_epochs))}}/{self.n_epochs}"
 
 
-class Lines(Watcher):
+class Lines(Callback):
     """One line per epoch, or every few epochs if there would be too many."""
 
     def __init__(self, *, most: int) -> None:
