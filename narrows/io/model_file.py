@@ -47,7 +47,7 @@ def read_model_file(
     try:
         with safe_open(path, framework="np") as file:
             header = dict(json.loads((file.metadata() or {})[HEADER]))
-            if header["format"] > FORMAT:
+            if header.get("format", 0) > FORMAT:
                 raise ModelFileError(
                     f"{path} has model format {header['format']}, written by narrows {header.get('narrows')}. "
                     f"This narrows reads up to format {FORMAT}: upgrade it."

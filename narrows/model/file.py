@@ -192,6 +192,8 @@ def _names(names: list[str] | None) -> NDArray[Any] | None:
 
 def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:
     header, arrays = read_model_file(path)
+    if "format" not in header:
+        raise ModelFileError(f"{path} is a safetensors file, but no narrows model.")
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     if header.get("sha256") != _digest(header, tensors):
         raise ModelFileError(f"{path} is damaged: the checksum of its content is wrong.")

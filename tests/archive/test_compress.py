@@ -122,7 +122,7 @@ def test_a_data_frame_is_a_table(table, path):
 def test_progress_is_told_how_far_it_is(codec_model, digits, path, monkeypatch):
     monkeypatch.setattr("narrows.archive.compress._BATCH_RECORDS", 100)
     told = []
-    narrows.compress(digits[1], path, model=codec_model, callback=lambda *done: told.append(done))
+    narrows.compress(digits[1], path, model=codec_model, progress=lambda *done: told.append(done))
     assert told == [(100, 360), (200, 360), (300, 360), (360, 360)]
 
 
@@ -238,7 +238,7 @@ def test_an_encoder_that_fails_leaves_the_archive_as_it_was(ladder_model, digits
 
     for how in ({"append": True}, {"force": True}):
         with pytest.raises(KeyboardInterrupt):
-            narrows.compress(digits[1], path, model=ladder_model, callback=stop, **how)
+            narrows.compress(digits[1], path, model=ladder_model, progress=stop, **how)
         assert path.read_bytes() == kept
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
