@@ -52,6 +52,14 @@ def pytest_xdist_auto_num_workers(config):
         return n_cores
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _without_waiting_for_the_disk():
+    """Leave out what only a power cut would show: that thousands of small files reach the disk one by one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)  # which an invalid descriptor is an error for, too
+        yield
+
+
 @pytest.fixture(scope="session")
 def once(tmp_path_factory):
     """Return a function by which one of the processes makes a file, and all use it.

@@ -13,7 +13,9 @@ MODULES = ["narrows", *(module.name for module in pkgutil.walk_packages(narrows.
 
 @pytest.mark.usefixtures("few_settings")
 @pytest.mark.parametrize("name", [name for name in MODULES if not name.endswith("__main__")])
-def test_the_examples_of_a_module(name):
+def test_the_examples_of_a_module(name, monkeypatch):
+    # The debugger that doctest keeps at hand would look at each file in the cache again, before each docstring.
+    monkeypatch.setattr("linecache.checkcache", lambda filename=None: None)
     result = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
     assert result.failed == 0
 
