@@ -19,7 +19,7 @@ from narrows.errors import (
 from narrows.evaluation.denoising import compare_denoisers
 from narrows.evaluation.drawing import draw_map
 from narrows.evaluation.model_report import model_report
-from narrows.lossless import Causal
+from narrows.lossless import CausalNetwork
 from narrows.model.artefacts.archive_codec import ArchiveCodec
 from narrows.model.artefacts.latent_density import LatentDensity
 from narrows.model.artefacts.pca import PrincipalComponents
@@ -167,7 +167,7 @@ def test_conditional_models_are_measured_with_labels(x, monkeypatch):
 
 
 def test_a_trained_network_of_residuals_is_kept_until_the_codec_has_it(x, interrupted, tmp_path):
-    causal = Causal(n_hidden=4, n_components=1, reach=1, epochs=1)
+    causal = CausalNetwork(n_hidden=4, n_components=1, reach=1, epochs=1)
     model, whole = interrupted("codec", residual=causal), new(residual=causal).fit(x)
     assert whole.model_.residual is None
     model.save(tmp_path / "model")

@@ -16,7 +16,7 @@ from narrows.archive.metadata import Metadata
 from narrows.archive.records import Payload, ResidualPayload, checksum, max_payload_bytes, parse_records
 from narrows.codec.residual.chunk import decode_chunk
 from narrows.codec.residual.coded import Kind
-from narrows.codec.residual.grid import Grid
+from narrows.codec.residual.error_bound import ErrorBound
 from narrows.errors import CorruptArchiveError
 
 __all__ = ["Chunk", "read_chunk", "read_records"]
@@ -123,7 +123,7 @@ class Chunk:
     def _with_residual(self, residual: ResidualPayload, metadata: Metadata, *, has_code: bool) -> npt.NDArray[Any]:
         """Return all records, as exactly as they were to be kept."""
         decoded = self._codec.decode(self._symbols, self._quality) if has_code else None
-        grid = Grid(metadata.dtype, metadata.max_error or 0.0)
+        grid = ErrorBound(metadata.dtype, metadata.max_error or 0.0)
         return decode_chunk(
             residual.kind,
             residual.data,

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from narrows.codec.entropy_models.contract import Coded
-from narrows.codec.residual.causal import Causal
+from narrows.codec.residual.causal import FrozenCausal
 
 __all__ = ["Codec", "Entropy", "OperatingPoint"]
 
@@ -60,7 +60,7 @@ class Codec(Protocol):
         """From coarse to fine."""
 
     @property
-    def causal(self) -> Causal | None:
+    def causal(self) -> FrozenCausal | None:
         """The network under which values are kept exactly, if there is one."""
 
     def decode(self, symbols: npt.NDArray[np.int32], quality: int) -> npt.NDArray[Any]:

@@ -19,7 +19,7 @@ from narrows.archive.tiling import Tiling
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.operating_point import OperatingPoint
 from narrows.codec.residual.chunk import size_on_code
-from narrows.codec.residual.grid import Grid
+from narrows.codec.residual.error_bound import ErrorBound
 from narrows.data import Source
 from narrows.errors import InvalidParameterError
 
@@ -162,7 +162,7 @@ def _smallest(fitted: Autoencoder, source: Source, tiling: Tiling | None, bound:
         return codec.default
     values = np.asarray(source.values[:: -(-len(source) // n_records)])
     records = (values if tiling is None else tiling.cut(values))[:n_records]
-    grid, costs = Grid(codec.dtype, bound), dict[int, float]()
+    grid, costs = ErrorBound(codec.dtype, bound), dict[int, float]()
     for quality in np.unique(np.linspace(0, len(codec.qualities) - 1, _MOST_TRIED).round().astype(int)).tolist():
         symbols = _symbols(fitted, records, quality)
         code = float(codec.qualities[quality].entropy.bits(symbols).sum()) / 8

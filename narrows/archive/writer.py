@@ -28,8 +28,8 @@ from narrows.codec.entropy_models.contract import Coded
 from narrows.codec.entropy_models.escapes import MAX_SYMBOL
 from narrows.codec.residual.chunk import encode_chunk
 from narrows.codec.residual.coded import Kind
+from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.error_norms import Errors
-from narrows.codec.residual.grid import Grid
 from narrows.errors import ArchiveError, InvalidParameterError, ShapeMismatchError, WrongModelError
 from narrows.io.files import as_path, check_output, lock, naming_output, replacing
 
@@ -239,7 +239,7 @@ class Writer:
         residual = None
         if self.metadata.max_error is not None:
             records, decoded = (np.concatenate(parts) for parts in zip(*self._records, strict=True))
-            grid = Grid(self.metadata.dtype, self.metadata.max_error)
+            grid = ErrorBound(self.metadata.dtype, self.metadata.max_error)
             kept = encode_chunk(records, decoded, coded.n_bytes, grid, self._codec.causal)
             errors = Errors.of(records, kept.restored)
             self.errors += errors

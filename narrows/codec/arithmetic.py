@@ -34,9 +34,9 @@ Step = Callable[[Values], Values]
 class Arithmetic(ABC):
     """Whole numbers and what is done with them.
 
-    Methods that are said to work in place may overwrite their first argument, and return the result. A ``place`` is any
-    object that stands for room in memory: what was returned before for the same place, in the same thread, is
-    overwritten. Fresh memory for each result would take longer than the sums.
+    Methods that work "in place" may overwrite their first argument, and return the result. A ``buffer`` is any object
+    that names a piece of memory: what was returned before for the same buffer, in the same thread, is overwritten.
+    Fresh memory for each result would take longer than the sums.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Arithmetic(ABC):
         """Return integers in units of 2^-shift, laid out in C order."""
 
     @abstractmethod
-    def product(self, a: Values, b: Values, place: object) -> Values:
+    def product(self, a: Values, b: Values, buffer: object) -> Values:
         """Return the matrix product of two matrices."""
 
     @abstractmethod
@@ -62,19 +62,19 @@ class Arithmetic(ABC):
         """Return floor(sums / 2^shift), between low and high, of sums in units of 2^-shift; in place."""
 
     @abstractmethod
-    def indices(self, values: Values, shift: int, place: object) -> Values:
+    def indices(self, values: Values, shift: int, buffer: object) -> Values:
         """Return floor(values / 2^shift), of values that are not negative, as indices."""
 
     @abstractmethod
-    def take(self, values: Values, indices: Values, place: object) -> Values:
+    def take(self, values: Values, indices: Values, buffer: object) -> Values:
         """Return the values, of one dimension, at indices of any shape."""
 
     @abstractmethod
-    def select(self, values: Values, indices: NDArray[np.int64], axis: int, place: object) -> Values:
+    def select(self, values: Values, indices: NDArray[np.int64], axis: int, buffer: object) -> Values:
         """Return what stands at indices along an axis."""
 
     @abstractmethod
-    def empty(self, shape: tuple[int, ...], place: object) -> Values:
+    def empty(self, shape: tuple[int, ...], buffer: object) -> Values:
         """Return values that are anything yet."""
 
     @abstractmethod
@@ -82,7 +82,7 @@ class Arithmetic(ABC):
         """Return values with their axes in another order."""
 
     @abstractmethod
-    def windows(self, maps: Values, grid: tuple[int, int], window: tuple[int, int], place: object) -> Values:
+    def windows(self, maps: Values, grid: tuple[int, int], window: tuple[int, int], buffer: object) -> Values:
         """Return the windows of maps (n, H, W, c), one at each place of a grid, as the rows of a matrix.
 
         Row (record, y, x) holds the values of the window whose first corner is at (y, x), in the order row, column,
@@ -108,38 +108,38 @@ class _NumPy(Arithmetic):
     def integers(self, values: Values) -> NDArray[np.int16]:
         return values.astype(np.int16)  # type: ignore[no-any-return]
 
-    def product(self, a: Values, b: Values, place: object) -> Values:
-        return np.matmul(a, b, out=self.empty((a.shape[0], b.shape[1]), place))
+    def product(self, a: Values, b: Values, buffer: object) -> Values:
+        return np.matmul(a, b, out=self.empty((a.shape[0], b.shape[1]), buffer))
 
-    def take(self, values: Values, indices: Values, place: object) -> Values:
+    def take(self, values: Values, indices: Values, buffer: object) -> Values:
         # With any other mode than "raise" the result goes straight to where it belongs; no index is out of range.
-        return np.take(values, indices, out=self.empty(indices.shape, place), mode="clip")
+        return np.take(values, indices, out=self.empty(indices.shape, buffer), mode="clip")
 
-    def select(self, values: Values, indices: NDArray[np.int64], axis: int, place: object) -> Values:
+    def select(self, values: Values, indices: NDArray[np.int64], axis: int, buffer: object) -> Values:
         shape = (*values.shape[:axis], len(indices), *values.shape[axis + 1 :])
-        return np.take(values, indices, axis=axis, out=self.empty(shape, place), mode="clip")
+        return np.take(values, indices, axis=axis, out=self.empty(shape, buffer), mode="clip")
 
-    def empty(self, shape: tuple[int, ...], place: object) -> Values:
-        return self._room(shape, place, self.dtype)
+    def empty(self, shape: tuple[int, ...], buffer: object) -> Values:
+        return self._room(shape, buffer, self.dtype)
 
     def transpose(self, values: Values, axes: tuple[int, ...]) -> Values:
         return np.transpose(values, axes)
 
-    def windows(self, maps: Values, grid: tuple[int, int], window: tuple[int, int], place: object) -> Values:
+    def windows(self, maps: Values, grid: tuple[int, int], window: tuple[int, int], buffer: object) -> Values:
         n, channels = maps.shape[0], maps.shape[3]
         record, row, column, channel = maps.strides
         # The values of a window's row lie side by side in memory, and are copied together.
         shape = (n, *grid, window[0], window[1] * channels)
-        laid_out = self.empty(shape, place)
+        laid_out = self.empty(shape, buffer)
         laid_out[...] = as_strided(maps, shape, (record, row, column, row, channel), writeable=False)
         return laid_out.reshape(-1, window[0] * window[1] * channels)
 
-    def _room(self, shape: tuple[int, ...], place: object, dtype: type[np.generic]) -> NDArray[Any]:
+    def _room(self, shape: tuple[int, ...], buffer: object, dtype: type[np.generic]) -> NDArray[Any]:
         size = math.prod(shape)
         rooms: dict[Any, NDArray[Any]] = self._rooms.__dict__
-        room = rooms.get(place)
+        room = rooms.get(buffer)
         if room is None or room.size < size:
-            room = rooms[place] = np.empty(size, dtype)
+            room = rooms[buffer] = np.empty(size, dtype)
         return room[:size].reshape(shape)
 
 
@@ -153,9 +153,9 @@ class _Float64(_NumPy):
         np.floor(sums, out=sums)
         return np.clip(sums, low, high, out=sums)
 
-    def indices(self, values: Values, shift: int, place: object) -> Values:
-        scaled = np.multiply(values, 2.0**-shift, out=self.empty(values.shape, (place, "scaled")))
-        found = self._room(values.shape, place, np.intp)
+    def indices(self, values: Values, shift: int, buffer: object) -> Values:
+        scaled = np.multiply(values, 2.0**-shift, out=self.empty(values.shape, (buffer, "scaled")))
+        found = self._room(values.shape, buffer, np.intp)
         np.copyto(found, scaled, casting="unsafe")
         return found
 
@@ -170,7 +170,7 @@ class _Int64(_NumPy):
         np.right_shift(sums, shift, out=sums)
         return np.clip(sums, low, high, out=sums)
 
-    def indices(self, values: Values, shift: int, place: object) -> Values:
+    def indices(self, values: Values, shift: int, buffer: object) -> Values:
         return values >> shift
 
 
@@ -192,28 +192,28 @@ class _Torch(Arithmetic):
     def constant(self, integers: NDArray[Any], shift: int = 0) -> Values:
         return self.values(np.ldexp(np.asarray(integers, dtype=np.float64), -shift))
 
-    def product(self, a: Values, b: Values, place: object) -> Values:
+    def product(self, a: Values, b: Values, buffer: object) -> Values:
         return a @ b
 
     def requantise(self, sums: Values, shift: int, low: int, high: int) -> Values:
         return sums.floor_().clamp_(low, high)
 
-    def indices(self, values: Values, shift: int, place: object) -> Values:
+    def indices(self, values: Values, shift: int, buffer: object) -> Values:
         return (values * 2.0**-shift).to(self.torch.int64)
 
-    def take(self, values: Values, indices: Values, place: object) -> Values:
+    def take(self, values: Values, indices: Values, buffer: object) -> Values:
         return values[indices]
 
-    def select(self, values: Values, indices: NDArray[np.int64], axis: int, place: object) -> Values:
+    def select(self, values: Values, indices: NDArray[np.int64], axis: int, buffer: object) -> Values:
         return values.index_select(axis, self.torch.as_tensor(indices, device=self.device))
 
-    def empty(self, shape: tuple[int, ...], place: object) -> Values:
+    def empty(self, shape: tuple[int, ...], buffer: object) -> Values:
         return self.torch.empty(shape, dtype=self.torch.float64, device=self.device)
 
     def transpose(self, values: Values, axes: tuple[int, ...]) -> Values:
         return values.permute(axes)
 
-    def windows(self, maps: Values, grid: tuple[int, int], window: tuple[int, int], place: object) -> Values:
+    def windows(self, maps: Values, grid: tuple[int, int], window: tuple[int, int], buffer: object) -> Values:
         n, channels = maps.shape[0], maps.shape[3]
         record, row, column, channel = maps.stride()
         seen = maps.as_strided(

@@ -21,7 +21,7 @@ from narrows.codec.entropy_models import entropy_model
 from narrows.codec.operating_point import OperatingPoint
 from narrows.codec.operations import Codebook, Operation, Rescale, Reshape, Transpose
 from narrows.codec.program import Program
-from narrows.codec.residual.causal import Causal
+from narrows.codec.residual.causal import FrozenCausal
 from narrows.codec.serialise import pack_tensors
 from narrows.codec.validation import stored_number
 from narrows.errors import ModelFileError
@@ -62,7 +62,7 @@ class Contents:
     default: int
     golden: NDArray[np.int32]
     golden_digests: tuple[str, ...]
-    causal: Causal | None = None
+    causal: FrozenCausal | None = None
     causal_digest: str | None = None
 
 
@@ -129,7 +129,7 @@ def unpack(blob: bytes) -> Contents:
     qualities = tuple(_quality(one, position, tensors) for position, one in enumerate(header["qualities"]))
     causal = causal_digest = None
     if "causal" in header:
-        causal = Causal.from_tensors(header["causal"], _under("causal.", tensors))
+        causal = FrozenCausal.from_tensors(header["causal"], _under("causal.", tensors))
         causal_digest = str(header["causal"]["golden"])
     return Contents(
         Program.from_tensors(header["decoder"], _under("decoder.", tensors)),

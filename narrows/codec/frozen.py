@@ -27,7 +27,7 @@ from narrows.codec.blob import MOST_QUALITIES, Contents, pack, unpack
 from narrows.codec.dequantise import Dequantise
 from narrows.codec.operating_point import OperatingPoint
 from narrows.codec.program import MOST_WORK, Program
-from narrows.codec.residual.causal import Causal, as_image
+from narrows.codec.residual.causal import FrozenCausal, as_image
 from narrows.errors import ModelFileError, NarrowsError, NotFreezableError
 
 __all__ = ["FrozenCodec"]
@@ -67,7 +67,7 @@ class FrozenCodec:
     golden : ndarray of shape (g, n_symbols), int32
         Symbols whose message and records are written down with the codec and replayed where it is read; fewer of them
         where replaying all would take too long.
-    causal : Causal or None
+    causal : FrozenCausal or None
         The network under which archives keep values exactly, where the model has one.
 
     Raises
@@ -88,7 +88,7 @@ class FrozenCodec:
         peak: float,
         default: int,
         golden: NDArray[np.int32],
-        causal: Causal | None = None,
+        causal: FrozenCausal | None = None,
     ) -> None:
         self.program, self.output, self.qualities = program, output, tuple(qualities)
         self.z_shape, self.peak, self.default, self.golden = z_shape, peak, default, golden
@@ -115,20 +115,20 @@ class FrozenCodec:
         return self.qualities[0].entropy.n_symbols
 
     @property
-    def causal(self) -> Causal | None:
+    def causal(self) -> FrozenCausal | None:
         """The network under which archives keep values exactly, once it has said what it did where it was made."""
         if self._causal is not None and self._unproved_causal not in (None, self._causal.digest()):
             raise ModelFileError("The model's network of residuals is damaged: it does not say what it did when made.")
         self._unproved_causal = None
         return self._causal
 
-    def with_causal(self, causal: Causal) -> FrozenCodec:
+    def with_causal(self, causal: FrozenCausal) -> FrozenCodec:
         """Return the codec with a network under which archives keep values exactly."""
         codec = self._with(self.qualities, self.default, None)
         codec._take_causal(causal)
         return codec
 
-    def _take_causal(self, causal: Causal) -> None:
+    def _take_causal(self, causal: FrozenCausal) -> None:
         is_ours = (
             self.dtype.name in _OF_CAUSAL
             and math.prod(self.shape) == math.prod(causal.grid)  # first, as shapes may claim any size
@@ -205,7 +205,7 @@ class FrozenCodec:
         codec.__dict__["blob"] = blob
         return codec
 
-    def _with(self, qualities: tuple[OperatingPoint, ...], default: int, causal: Causal | None) -> FrozenCodec:
+    def _with(self, qualities: tuple[OperatingPoint, ...], default: int, causal: FrozenCausal | None) -> FrozenCodec:
         codec = FrozenCodec(
             self.program,
             self.output,

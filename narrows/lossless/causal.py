@@ -19,7 +19,7 @@ from narrows.parts.options import Integer, Real, option, optional
 from narrows.training.optimisers import Adam
 from narrows.training.settings import Training
 
-__all__ = ["Causal", "CausalModule"]
+__all__ = ["CausalModule", "CausalNetwork"]
 
 _STEPS, _BATCH = 8_000, 32
 _SHARE = 4  # a step uses every fourth row, with a varying offset
@@ -29,7 +29,7 @@ _LARGEST_WEIGHT, _LARGEST_SUM = 32_767, 2**31 - 1  # 16-bit weights and 32-bit s
 _LARGEST_ACTIVATION = 32_767
 
 
-class Causal(Residual, name="causal"):
+class CausalNetwork(Residual, name="causal"):
     """A network that predicts a mixture of logistic distributions for each value from the pixels before it.
 
     For images of whole numbers of up to 16 bits. Two hidden layers for each channel take a window of the pixels above
@@ -39,8 +39,8 @@ class Causal(Residual, name="causal"):
 
     Examples
     --------
-    >>> Causal(n_hidden=48)
-    Causal(n_hidden=48)
+    >>> CausalNetwork(n_hidden=48)
+    CausalNetwork(n_hidden=48)
     """
 
     n_hidden: int = option(Integer(1), "hidden units of each of two layers", default=64)
@@ -64,7 +64,7 @@ class Causal(Residual, name="causal"):
         epochs = self.epochs or max(1, round(_STEPS * _BATCH / n_records))
         return Training(epochs=epochs, batch_size=_BATCH, optimiser=Adam(learning_rate=self.learning_rate))
 
-    def freeze(self, module: ResidualModule, sample: Tensor) -> integer.Causal:
+    def freeze(self, module: ResidualModule, sample: Tensor) -> integer.FrozenCausal:
         assert isinstance(module, CausalModule)
         return _frozen(module, sample)
 
@@ -72,7 +72,7 @@ class Causal(Residual, name="causal"):
 class CausalModule(ResidualModule):
     """Records (n, *shape) of values from 0 to `highest` → parameters of mixtures, for each value."""
 
-    def __init__(self, part: Causal, shape: tuple[int, ...], highest: int) -> None:
+    def __init__(self, part: CausalNetwork, shape: tuple[int, ...], highest: int) -> None:
         super().__init__()
         self.shape, self.highest, self.reach, self.n_components = shape, highest, part.reach, part.n_components
         self.grid, order = integer.as_image(shape)
@@ -157,7 +157,7 @@ class CausalModule(ResidualModule):
         return -torch.log(chance * (1 - (self.highest + 2) * floor) + floor)
 
 
-def _frozen(module: CausalModule, sample: Tensor) -> integer.Causal:
+def _frozen(module: CausalModule, sample: Tensor) -> integer.FrozenCausal:
     """Round weights with power-of-two scales, and activations so that the largest of the sample have 14 bits.
 
     Weights have up to 16 bits, fewer if a sum could need more than 32.
@@ -191,7 +191,7 @@ def _frozen(module: CausalModule, sample: Tensor) -> integer.Causal:
     shifts = [f1 - fine[0], f2 + fine[0] - fine[1], *(f + fine[1] for f in f3)]
     scaled, sums = np.repeat([2.0**f for f in f3], k), np.repeat([2.0 ** (f + fine[1]) for f in f3], k)
     halves = np.repeat([2.0 ** (shift - 1) for shift in shifts[2:]], k)
-    return integer.Causal(
+    return integer.FrozenCausal(
         lowest=0,
         highest=module.highest,
         reach=module.reach,

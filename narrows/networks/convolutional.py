@@ -21,7 +21,7 @@ from narrows.records import ImageLayout
 
 __all__ = ["Convolutional"]
 
-Grid = tuple[int, int]
+Size = tuple[int, int]
 
 
 class Convolutional(Network, name="convolutional"):
@@ -106,7 +106,7 @@ class Convolutional(Network, name="convolutional"):
         initialise(decoder, self.initialisation, generator)
         return encoder, decoder
 
-    def _grids(self, shape: tuple[int, ...]) -> list[Grid]:
+    def _grids(self, shape: tuple[int, ...]) -> list[Size]:
         """Return height and width before the first stage and after each."""
         layout = ImageLayout.of(shape)
         grids = [(layout.height, layout.width)]
@@ -123,7 +123,7 @@ def _convolution(n_in: int, n_out: int, kernel: int, stride: int = 1) -> nn.Modu
 class _ConvolutionalEncoder(Encoder):
     """x (n, *shape) → h (n, *h_shape)."""
 
-    def __init__(self, part: Convolutional, sizes: Sizes, layout: ImageLayout, grids: list[Grid]) -> None:
+    def __init__(self, part: Convolutional, sizes: Sizes, layout: ImageLayout, grids: list[Size]) -> None:
         super().__init__()
         self.layout, self.h_shape = layout, sizes.h_shape
         self.code_activation = activation(part.code_activation)
@@ -174,7 +174,7 @@ class _ConvolutionalEncoder(Encoder):
 class _ConvolutionalDecoder(Decoder):
     """z (n, *z_shape) → the likelihood's parameters, (n, *out_shape)."""
 
-    def __init__(self, part: Convolutional, sizes: Sizes, layout: ImageLayout, grids: list[Grid]) -> None:
+    def __init__(self, part: Convolutional, sizes: Sizes, layout: ImageLayout, grids: list[Size]) -> None:
         super().__init__()
         self.layout, self.needs_switches = layout, part.unpooling == "switches"
         is_map = part.code_channels is not None
@@ -231,7 +231,7 @@ class _ConvolutionalDecoder(Decoder):
         return [*head, *self.stages, self.last, self.output, self.to_records]
 
 
-def _transposed(n_in: int, n_out: int, grid: Grid, back_to: Grid, *, kernel: int, stride: int) -> nn.Module:
+def _transposed(n_in: int, n_out: int, grid: Size, back_to: Size, *, kernel: int, stride: int) -> nn.Module:
     """Return a transposed convolution between two given grids; the output is about ``stride`` times as large."""
     padding = kernel // 2
     reached = [(size - 1) * stride - 2 * padding + kernel for size in grid]

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 __all__ = ["NEED_SWITCHES", "MaxPool", "Repeat", "Unpool", "repeating"]
 
-Grid = tuple[int, int]
+Size = tuple[int, int]
 
 NEED_SWITCHES = (
     "The model's unpooling needs the switches of the records' pooling, so its code alone cannot be decoded. "
@@ -72,7 +72,7 @@ class Unpool(nn.Module):
               [4., 0., 0.]]]])
     """
 
-    def __init__(self, stride: int, size: Grid) -> None:
+    def __init__(self, stride: int, size: Size) -> None:
         super().__init__()
         self.stride, self.size = stride, size
 
@@ -91,7 +91,7 @@ class Repeat(nn.Module):
         H and W.
     """
 
-    def __init__(self, stride: int, size: Grid) -> None:
+    def __init__(self, stride: int, size: Size) -> None:
         super().__init__()
         self.stride, self.size = stride, size
 
@@ -101,7 +101,7 @@ class Repeat(nn.Module):
         return y.repeat_interleave(rows, 2).repeat_interleave(columns, 3)[..., :height, :width]
 
 
-def repeating(stride: int, size: Grid) -> nn.Module:
+def repeating(stride: int, size: Size) -> nn.Module:
     """Return the fastest module that computes the same as `Repeat`.
 
     PyTorch's nearest upsampling copies row ⌊r h / H⌋ to row r. For windows of 2 that is the right row, ⌊r / 2⌋, also

@@ -20,7 +20,7 @@ from narrows.records import ImageLayout
 
 __all__ = ["Strided"]
 
-Grid = tuple[int, int]
+Size = tuple[int, int]
 
 
 class Strided(Network, name="strided"):
@@ -76,7 +76,7 @@ class Strided(Network, name="strided"):
         initialise(decoder, self.initialisation, generator)
         return encoder, decoder
 
-    def _grids(self, layout: ImageLayout) -> list[Grid]:
+    def _grids(self, layout: ImageLayout) -> list[Size]:
         """Return height and width before the first stage and after each."""
         grids = [(layout.height, layout.width)]
         for _ in self.channels:
@@ -89,7 +89,7 @@ def _convolution(n_in: int, n_out: int, kernel: int, stride: int = 1) -> nn.Modu
     return undrawn(nn.Conv2d, n_in, n_out, kernel, stride=stride, padding=kernel // 2)
 
 
-def _transposed(n_in: int, n_out: int, kernel: int, grid: Grid, back_to: Grid) -> nn.Module:
+def _transposed(n_in: int, n_out: int, kernel: int, grid: Size, back_to: Size) -> nn.Module:
     """Return a transposed convolution between two given grids; the output is about twice as large."""
     padding = kernel // 2
     reached = [(size - 1) * 2 - 2 * padding + kernel for size in grid]
@@ -100,7 +100,7 @@ def _transposed(n_in: int, n_out: int, kernel: int, grid: Grid, back_to: Grid) -
 class _StridedEncoder(Encoder):
     """x (n, *shape) → h (n, *h_shape)."""
 
-    def __init__(self, part: Strided, sizes: Sizes, layout: ImageLayout, grid: Grid) -> None:
+    def __init__(self, part: Strided, sizes: Sizes, layout: ImageLayout, grid: Size) -> None:
         super().__init__()
         self.layout = layout
         width = part.channels[-1]
@@ -128,7 +128,7 @@ class _StridedEncoder(Encoder):
 class _StridedDecoder(Decoder):
     """z (n, *z_shape) → the likelihood's parameters, (n, *out_shape)."""
 
-    def __init__(self, part: Strided, sizes: Sizes, layout: ImageLayout, grids: list[Grid]) -> None:
+    def __init__(self, part: Strided, sizes: Sizes, layout: ImageLayout, grids: list[Size]) -> None:
         super().__init__()
         self.layout = layout
         widths = [*part.channels[::-1], layout.channels * sizes.n_parameters]

@@ -30,10 +30,10 @@ from narrows.archive import Writer, layout, open_archive, recover, verify
 from narrows.archive.index import pack_index
 from narrows.archive.layout import BLOCK_BYTES, BLOCK_MAGIC, CRC_BYTES, TRAILER_BYTES, BlockType, pack_crc
 from narrows.codec.entropy_models.independent import Independent
-from narrows.codec.residual.causal import Causal
+from narrows.codec.residual.causal import FrozenCausal
 from narrows.codec.residual.chunk import _zstd
 from narrows.codec.residual.coded import CodedResidual, Kind
-from narrows.codec.residual.grid import Grid
+from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.predicted import encode_predicted
 from narrows.errors import NarrowsError
 
@@ -90,7 +90,7 @@ class TinyImages(TinyCodec):
         first[..., 0] = 0  # unit 0 knows the value in row 0, column 1, which is small
         last = rng.integers(-60, 60, (1, 3, 6), np.int16)
         last[0, 0, 2:] = -3000, -3000, -6000, -6000
-        self.causal = Causal(
+        self.causal = FrozenCausal(
             lowest=0,
             highest=255,
             reach=1,
@@ -181,7 +181,7 @@ def keep_as(kind: Kind, *, on_code: bool):
             plain = CodedResidual(Kind.PLAIN, False, records.tobytes(), records)
             return plain if kind == Kind.PLAIN else _zstd(records, 15)
         kept = encode_predicted(
-            records, decoded if on_code else None, grid if kind == Kind.LINEAR else Grid(grid.dtype, 0)
+            records, decoded if on_code else None, grid if kind == Kind.LINEAR else ErrorBound(grid.dtype, 0)
         )
         return replace(kept, kind=kind)
 

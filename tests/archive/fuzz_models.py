@@ -29,10 +29,10 @@ from narrows.archive import open_archive, verify
 from narrows.codec import FrozenCodec, frozen, read_frozen
 from narrows.codec.operations import Branches, Clip
 from narrows.codec.program import Program
-from narrows.codec.residual.causal import Causal
+from narrows.codec.residual.causal import FrozenCausal
 from narrows.codec.residual.chunk import decode_chunk
 from narrows.codec.residual.coded import Kind
-from narrows.codec.residual.grid import Grid
+from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.predicted import encode_predicted
 from narrows.errors import NarrowsError
 
@@ -431,15 +431,15 @@ def _use_network(codec: FrozenCodec, rng: random.Random, *, is_forged: bool) -> 
     numbers = np.random.default_rng(rng.getrandbits(32))
     records = numbers.integers(0, 1 + np.iinfo(codec.dtype).max, (5, *codec.shape)).astype(codec.dtype)
     decoded = np.roll(records, 1, 0) if rng.random() < 0.5 else None
-    grid = Grid(codec.dtype, rng.choice((0, 0, 1, 7, 1000, 1e17)))
+    grid = ErrorBound(codec.dtype, rng.choice((0, 0, 1, 7, 1000, 1e17)))
     kept = encode_predicted(records, decoded, grid, network)
     back = decode_chunk(Kind.CAUSAL, kept.data, decoded, grid, records.shape, causal=network)
     if back.tobytes() != kept.restored.tobytes() or np.abs(back.astype(np.int64) - records).max() > grid.max_error:
         raise WrongOutcomeError("records kept under the network do not come back")
     if network.weights_1.size > 1 << 14:  # whole numbers of 64 bits are slow
         return "right"
-    start = Causal.start
-    with mock.patch.object(Causal, "start", lambda self, lattice: start(self, lattice, dtype=np.int64)):
+    start = FrozenCausal.start
+    with mock.patch.object(FrozenCausal, "start", lambda self, lattice: start(self, lattice, dtype=np.int64)):
         again = decode_chunk(Kind.CAUSAL, kept.data, decoded, grid, records.shape, causal=network)
     if again.tobytes() != back.tobytes():
         raise WrongOutcomeError("float64 and int64 say different things of records")

@@ -42,7 +42,7 @@ def test_a_network_that_does_not_say_what_it_said_is_not_used(fuzz_models, with_
 @pytest.mark.parametrize("shape", [[64], [4, 16], [8, 8, 2], [1 << 13, 1 << 13]], ids=str)
 def test_a_network_of_other_images_is_refused(fuzz_models, with_network, shape):
     """In little memory, whatever size they claim to have."""
-    network, tensors = fuzz_models.Causal, with_network[1]
+    network, tensors = fuzz_models.FrozenCausal, with_network[1]
     tensors = {name.removeprefix("causal."): one for name, one in tensors.items() if name.startswith("causal.")}
     codec = object.__new__(FrozenCodec)
     codec.output = SimpleNamespace(shape=tuple(shape), dtype=np.dtype(np.uint8))
@@ -63,7 +63,7 @@ def test_a_network_of_other_values_is_refused(fuzz_models, with_network, dtype):
 def test_a_network_that_takes_too_long_is_refused(fuzz_models):
     h, height, width = 1024, 256, 256
     with pytest.raises(ModelFileError, match="too much work"):
-        fuzz_models.Causal(
+        fuzz_models.FrozenCausal(
             lowest=0,
             highest=255,
             reach=1,

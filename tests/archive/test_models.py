@@ -10,7 +10,7 @@ import narrows
 from narrows.archive import recover, verify
 from narrows.codec import read_frozen
 from narrows.errors import WrongModelError
-from narrows.lossless import Causal
+from narrows.lossless import CausalNetwork
 from narrows.networks import Dense
 
 BOUNDS = {"code": {}, "max_error": {"max_error": 3}, "lossless": {"lossless": True}}
@@ -35,7 +35,7 @@ def model(digits, tmp_path_factory):
         8,
         network=Dense(widths=(4,)),
         training=narrows.Training(epochs=3, batch_size=32),
-        residual=Causal(n_hidden=4, n_components=2, reach=1, epochs=1),
+        residual=CausalNetwork(n_hidden=4, n_components=2, reach=1, epochs=1),
         random_state=0,
     ).fit(train[:300])
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
@@ -98,7 +98,7 @@ def test_a_model_with_another_network_of_residuals_is_refused(model, digits, tmp
         8,
         network=Dense(widths=(4,)),
         training=narrows.Training(epochs=3, batch_size=32),
-        residual=Causal(n_hidden=4, n_components=2, reach=1, epochs=2),
+        residual=CausalNetwork(n_hidden=4, n_components=2, reach=1, epochs=2),
         random_state=0,
     ).fit(digits[0][:300])
     with pytest.raises(WrongModelError, match="carries its own"):

@@ -268,7 +268,7 @@ def test_the_predictor_in_whole_numbers_agrees_with_the_prior(shape, step):
     run = predictor.start(len(symbols))
     for position, at in enumerate(predictor.order):
         expected = run.predict()
-        run.see(symbols[:, at])
+        run.update(symbols[:, at])
         place, channel = divmod(position, prior.n_channels)
         found = expected.offsets + (expected.contexts % predictor.n_phases) / predictor.n_phases
         wanted = mean[:, place, channel].numpy() / step

@@ -215,8 +215,8 @@ def test_the_predictor_finds_the_same_in_floats_and_in_whole_numbers(rng):
             one, other = fast.predict(), referee.predict()
             assert np.array_equal(one.offsets, other.offsets)
             assert np.array_equal(one.contexts, other.contexts)
-            fast.see(known)
-            referee.see(known)
+            fast.update(known)
+            referee.update(known)
 
 
 def test_the_predictor_does_what_its_definition_says(rng):
@@ -247,7 +247,7 @@ def test_the_predictor_does_what_its_definition_says(rng):
         expected = run.predict()
         assert expected.offsets[0] == max(-32767, min(32767, m // 8))
         assert expected.contexts[0] == scale * 8 + m % 8
-        run.see(np.array([symbols[channel, row, column]], np.int32))
+        run.update(np.array([symbols[channel, row, column]], np.int32))
 
 
 def test_a_batch_of_records_says_the_same_as_each_alone(rng):

@@ -88,7 +88,7 @@ def mixtures():
     }
 
 
-def place():
+def intervals():
     room = {"starts": np.empty(3, np.uint16), "frequencies": np.empty(3, np.uint16), "escaped": np.empty(3, bool)}
     return mixtures() | {"values": np.zeros(3, np.int64)} | room
 
@@ -115,7 +115,7 @@ def linear_run():
     }
 
 
-def linear_look():
+def linear_errors():
     return linear_run() | {"off": np.empty((3, 2), np.int64), "bins": np.empty((3, 2), np.uint8)}
 
 
@@ -129,7 +129,7 @@ def shapes():
     }
 
 
-def linear_place():
+def linear_intervals():
     room = {"starts": np.empty(6, np.uint16), "frequencies": np.empty(6, np.uint16), "escaped": np.empty(6, bool)}
     return linear_run() | shapes() | {"steps": np.zeros((3, 2), np.int64)} | room
 
@@ -186,8 +186,8 @@ def settings(**other):
 
 
 LIES = {
-    place: [
-        *(one_less(name) for name in place() if name != "window"),
+    intervals: [
+        *(one_less(name) for name in intervals() if name != "window"),
         {"weights": lambda _: np.empty(0, np.int32)},
         {"window": lambda _: 1},
         {"window": lambda _: 8193},
@@ -199,8 +199,8 @@ LIES = {
         {"states": lambda _: np.empty(0, np.int64)},
         {"n_read": lambda _: -1},
     ],
-    linear_look: [
-        *(one_less(name) for name in linear_look() if name != "settings"),
+    linear_errors: [
+        *(one_less(name) for name in linear_errors() if name != "settings"),
         {"pattern_of": lambda _: np.empty(0, np.int64)},
         put("pattern_of", 0, -1),
         put("pattern_of", 0, 3),
@@ -217,8 +217,8 @@ LIES = {
         settings(lowest=256),
         settings(has_code=False),  # with anchors
     ],
-    linear_place: [
-        *(one_less(name) for name in linear_place() if name not in {*linear_run(), "window"}),
+    linear_intervals: [
+        *(one_less(name) for name in linear_intervals() if name not in {*linear_run(), "window"}),
         one_less("values"),
         {"window": lambda _: 1},
         {"window": lambda _: 8193},
@@ -272,7 +272,9 @@ def test_what_does_not_fit_together_is_refused(function, lie):
 
 
 def test_no_values_take_no_words():
-    nothing = {name: array[..., :0].copy() for name, array in place().items() if name in {"weights", "means", "scales"}}
+    nothing = {
+        name: array[..., :0].copy() for name, array in intervals().items() if name in {"weights", "means", "scales"}
+    }
     nothing |= {"lows": np.empty(0, np.int64), "places": np.empty(0, np.int64)}
     assert kernels.compiled.pop_mixture(*(pop_mixture() | nothing).values()) == 0
     told = causal()
@@ -338,7 +340,7 @@ READ = {
     ("linear_pop", "words"),
     ("pop", "words"),
 }
-READ |= {(function, name) for function in ("place", "pop_mixture") for name in ("means", "scales")}
+READ |= {(function, name) for function in ("intervals", "pop_mixture") for name in ("means", "scales")}
 DTYPES = [
     "?",
     "i1",
@@ -392,7 +394,7 @@ def test_what_is_only_read_may_be_read_only(function, name):
     array = FUNCTIONS[function]()[name]
     array.setflags(write=False)
     is_written = name in WRITTEN and (function, name) not in READ
-    is_written |= name == "values" and function in {"pop", "linear_look", "linear_place", "linear_pop"}
+    is_written |= name == "values" and function in {"pop", "linear_errors", "linear_intervals", "linear_pop"}
     is_written |= name == "weights" and function == "causal"
     if not is_written:
         call(function, **{name: array})

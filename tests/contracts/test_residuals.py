@@ -14,7 +14,7 @@ from narrows.codec.residual.causal import as_image
 from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.contract import Lattice, encode
 from narrows.errors import InvalidParameterError, ModelFileError
-from narrows.lossless import Causal
+from narrows.lossless import CausalNetwork
 from narrows.numerics.randomness import Stream, generator
 from narrows.training import Records, Stage
 from narrows.training.loop import train
@@ -34,7 +34,7 @@ def blobs(rng, n, shape=(12, 10)):
 def learned(request):
     """A part, its trained module, and records that it was not trained on."""
     rng = np.random.default_rng(1)
-    part = Causal(n_hidden=16, n_components=3, reach=2, epochs=10)
+    part = CausalNetwork(n_hidden=16, n_components=3, reach=2, epochs=10)
     records, test = blobs(rng, 300, request.param), blobs(rng, 100, request.param)
     module = part.build(request.param, records.dtype, generator(0, Stream.WEIGHTS))
     train([Stage(module, Records(records, torch.device("cpu")), None, part.training(300))], module, seed=0)
@@ -85,7 +85,7 @@ def test_what_is_frozen_needs_no_sums_of_more_than_32_bits(rng, shape, dtype, n_
     """So that the inner loop runs it: trained a little, or to where weights are wild."""
     records = blobs(rng, 64, shape)
     records = records > 90 if dtype == "?" else records
-    part = Causal(n_hidden=n_hidden, reach=2, epochs=4, learning_rate=learning_rate)
+    part = CausalNetwork(n_hidden=n_hidden, reach=2, epochs=4, learning_rate=learning_rate)
     module = part.build(shape, records.dtype, generator(0, Stream.WEIGHTS))
     train([Stage(module, Records(records, torch.device("cpu")), None, part.training(64))], module, seed=0)
     assert part.freeze(module, torch.from_numpy(records)).is_narrow(module.highest)
@@ -103,7 +103,7 @@ def test_a_model_keeps_it_and_archives_use_it(rng, tmp_path):
     """Noise on blobs with hard edges, to which linear prediction has no answer."""
     records = np.where(blobs(rng, 400) > 90, rng.integers(200, 256, (400, 12, 10)), 0).astype(np.uint8)
     records, test = records[:300], records[300:]
-    part = Causal(n_hidden=16, n_components=3, reach=2, epochs=25)
+    part = CausalNetwork(n_hidden=16, n_components=3, reach=2, epochs=25)
     model = narrows.Autoencoder(n_latent=4, residual=part, random_state=0).set_params(training__epochs=1).fit(records)
     path, archive = tmp_path / "m.safetensors", tmp_path / "a.narrows"
     model.save(path)
@@ -126,7 +126,7 @@ def test_every_option_changes_the_result(rng, name, value):
     records = blobs(rng, 64)
 
     def nats(**options):
-        part = Causal(**{"n_hidden": 8, "n_components": 2, "reach": 2, "epochs": 1} | options)
+        part = CausalNetwork(**{"n_hidden": 8, "n_components": 2, "reach": 2, "epochs": 1} | options)
         module = part.build((12, 10), records.dtype, generator(0, Stream.WEIGHTS))
         train([Stage(module, Records(records, torch.device("cpu")), None, part.training(64))], module, seed=0)
         return module.loss(torch.from_numpy(records)).total.mean().item()

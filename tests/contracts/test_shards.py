@@ -12,7 +12,7 @@ from narrows.chain import Chain, Parts
 from narrows.corruptions import Corruption, Masking
 from narrows.estimators.classifier import _Classifier
 from narrows.likelihoods import Bernoulli, ConstrainedNormal, Likelihood
-from narrows.lossless import Causal
+from narrows.lossless import CausalNetwork
 from narrows.networks import Dense, Network
 from narrows.penalties import MMD, KLSparsity, Penalty
 from narrows.training import Records
@@ -82,7 +82,9 @@ def test_other_learners_can_be_cut():
     for stage in LayerWise().stages(make(network=Dense(widths=(9,), activation="sigmoid")), records):
         check_uncoupled(stage.learner, records)
     images = np.random.default_rng(1).integers(0, 256, X.shape, dtype=np.uint8)
-    causal = Causal(n_hidden=4, n_components=2, reach=2).build(SHAPE, images.dtype, torch.Generator().manual_seed(0))
+    causal = CausalNetwork(n_hidden=4, n_components=2, reach=2).build(
+        SHAPE, images.dtype, torch.Generator().manual_seed(0)
+    )
     check_uncoupled(causal.double(), Records(images, torch.device("cpu")))
 
 

@@ -25,12 +25,12 @@ import narrows
 import narrows.data
 from narrows.archive.chunks import read_chunk
 from narrows.bottlenecks import VectorQuantised
-from narrows.codec.residual.causal import Causal as FrozenNetwork
+from narrows.codec.residual.causal import FrozenCausal as FrozenNetwork
 from narrows.codec.residual.chunk import encode_chunk
 from narrows.codec.residual.coded import CodedResidual, Kind
-from narrows.codec.residual.grid import Grid
+from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.predicted import encode_predicted
-from narrows.lossless import Causal
+from narrows.lossless import CausalNetwork
 from narrows.networks import Dense, Strided
 
 FOLDER = Path(__file__).parent / "v1"
@@ -121,12 +121,12 @@ def keep_as(way: str) -> Callable[..., CodedResidual]:
     """Return what keeps records in a way of its own choice, not in the smallest."""
 
     def keep_so(
-        records: np.ndarray, decoded: np.ndarray, _n_code: int, grid: Grid, causal: FrozenNetwork | None
+        records: np.ndarray, decoded: np.ndarray, _n_code: int, grid: ErrorBound, causal: FrozenNetwork | None
     ) -> CodedResidual:
         if causal is not None:
             return encode_predicted(records, decoded if way == "causal on code" else None, grid, causal)
         if way == "exact":
-            return replace(encode_predicted(records, None, Grid(grid.dtype, 0)), kind=Kind.EXACT)
+            return replace(encode_predicted(records, None, ErrorBound(grid.dtype, 0)), kind=Kind.EXACT)
         return encode_predicted(records, decoded if way == "linear on code" else None, grid)
 
     return encode_chunk if way == "smallest" else keep_so
@@ -147,7 +147,7 @@ def add_bounded(described: dict[str, dict]) -> None:
         if archive.exists():
             continue
         model = FOLDER / model_file if model_file else None
-        residual = Causal(n_hidden=4, n_components=2, reach=1, epochs=9) if way.startswith("causal") else None
+        residual = CausalNetwork(n_hidden=4, n_components=2, reach=1, epochs=9) if way.startswith("causal") else None
         training = narrows.Training(epochs=3, batch_size=32)
         maker = model if model is not None else narrows.Autoencoder(
             2, network=Dense(widths=(4,)), training=training, residual=residual, random_state=0

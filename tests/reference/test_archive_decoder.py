@@ -23,13 +23,13 @@ from narrows.codec.operations import Branches, Clip, Lookup, Relu, Reshape
 from narrows.codec.operations import Dense as Dense16
 from narrows.codec.program import Program
 from narrows.codec.residual import predicted
-from narrows.codec.residual.causal import Causal as FrozenNetwork
+from narrows.codec.residual.causal import FrozenCausal as FrozenNetwork
 from narrows.codec.residual.causal import as_image
 from narrows.codec.residual.chunk import decode_chunk, encode_chunk
 from narrows.codec.residual.coded import Kind
-from narrows.codec.residual.grid import Grid
+from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.predicted import encode_predicted
-from narrows.lossless import Causal
+from narrows.lossless import CausalNetwork
 from narrows.networks import Convolutional, Dense, Strided
 
 
@@ -207,7 +207,7 @@ def test_the_example_of_linear_prediction():
     expected = [[[9, 12], [12, 15]], [[21, 21], [24, 24]], [[30, 33], [30, 249]]]
     grid = decoder.grid_of(np.dtype("u1"), 1.0)
     assert decoder.from_linear(data, None, grid, (3, 2, 2)).tolist() == expected
-    assert decode_chunk(Kind.LINEAR, data, None, Grid(np.dtype("u1"), 1), (3, 2, 2)).tolist() == expected
+    assert decode_chunk(Kind.LINEAR, data, None, ErrorBound(np.dtype("u1"), 1), (3, 2, 2)).tolist() == expected
 
 
 def test_the_example_of_bins():
@@ -401,9 +401,9 @@ def extremes(dtype):
 
 def assert_same_rests(records, decoded, bound, *, with_smallest=False):
     """Both readers make the same of what is kept; return the kinds that were tried."""
-    grid = Grid(records.dtype, bound)
+    grid = ErrorBound(records.dtype, bound)
     tries = [encode_predicted(records, decoded, grid), encode_predicted(records, None, grid)]
-    exact = tries[0] if bound == 0 else encode_predicted(records, decoded, Grid(records.dtype, 0))
+    exact = tries[0] if bound == 0 else encode_predicted(records, decoded, ErrorBound(records.dtype, 0))
     tries.append(replace(exact, kind=Kind.EXACT))
     if with_smallest:
         tries.append(encode_chunk(records, decoded, 0, grid))
@@ -453,7 +453,7 @@ def test_rests_of_many_records(dtype, n, shape):
 
 def test_rests_of_several_lanes():
     records = noise(100, 6, 6)
-    assert predicted.SIZES.unpack_from(encode_predicted(records, None, Grid(records.dtype, 1)).data)[1] > 1
+    assert predicted.SIZES.unpack_from(encode_predicted(records, None, ErrorBound(records.dtype, 1)).data)[1] > 1
     assert_same_rests(records, noise(100, 6, 6, seed=1), 1)
 
 
@@ -505,7 +505,7 @@ def with_network(request, colour_images):
     images = {2: colour_images[:, ::2, ::2, 0], 3: colour_images[:, 3:15:2, 3:13:2]}[len(request.param)]
     if request.param[0] == 3:
         images = np.moveaxis(images, -1, 1).copy()
-    part = Causal(n_hidden=6, n_components=2, reach=2, epochs=1)
+    part = CausalNetwork(n_hidden=6, n_components=2, reach=2, epochs=1)
     return fit("auto", images[:200], residual=part, network=Dense(widths=(8,)), n_latent=3), images[200:212]
 
 
@@ -567,7 +567,7 @@ def test_residuals_under_networks_of_every_type(monkeypatch, dtype, shape, bound
     """With low bits too, which narrows reads and never writes."""
     network, other = network_of(shape, dtype, seed=len(dtype) + len(shape) + raw_bits)
     records, decoded = walks(dtype, 4, *shape), walks(dtype, 4, *shape, seed=1)
-    grid = Grid(records.dtype, bound)
+    grid = ErrorBound(records.dtype, bound)
     raw_bits = min(raw_bits, 58 - grid.step.bit_length())  # or steps would be too coarse
     lattice = predicted._lattice
     monkeypatch.setattr(predicted, "_lattice", lambda *args: lattice(*args[:4], raw_bits))

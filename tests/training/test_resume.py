@@ -11,7 +11,7 @@ from safetensors import safe_open
 from narrows import Autoencoder, Training
 from narrows.errors import DataNotFoundError, InvalidParameterError, ModelFileError, TrainingDivergedError
 from narrows.likelihoods import Normal
-from narrows.lossless import Causal
+from narrows.lossless import CausalNetwork
 from narrows.networks import Convolutional, Dense
 from narrows.training import SGD, Adadelta, Adam, Callback, Checkpoint
 from narrows.training.pretraining import LayerWise
@@ -269,7 +269,7 @@ def test_the_network_of_residuals_is_kept_as_well(stop_after, tmp_path, monkeypa
     monkeypatch.setattr("narrows.training.loop._SAVE_SECONDS", -1.0)
 
     def fit(**how):
-        residual = Causal(n_hidden=8, n_components=2, reach=2, epochs=4)
+        residual = CausalNetwork(n_hidden=8, n_components=2, reach=2, epochs=4)
         settings = {"network": Dense(widths=(8,)), "residual": residual, "training": {"epochs": 1}}
         return make(**settings).fit(images, **how).measure(images)
 

@@ -13,7 +13,7 @@ import narrows
 from narrows import Autoencoder, Training
 from narrows.chain import Loss
 from narrows.errors import TrainingDivergedError
-from narrows.lossless import Causal
+from narrows.lossless import CausalNetwork
 from narrows.networks import Convolutional
 from narrows.penalties import MMD
 from narrows.training import SGD, Adadelta, Adam, Callback, Records, Stage, Uncoupled, train
@@ -261,7 +261,7 @@ def test_the_history_tells_of_threads_and_shards(n_shards):
 
 def test_all_stages_have_the_threads_of_the_run(n_shards):
     images = np.repeat(IMAGES, 2, axis=0)
-    residual = Causal(n_hidden=4, n_components=2, reach=2, epochs=1)
+    residual = CausalNetwork(n_hidden=4, n_components=2, reach=2, epochs=1)
     network = narrows.networks.Dense(widths=(5,), activation="sigmoid")
     model = make(2, network=network, bottleneck="plain", pretraining="layer-wise", residual=residual).fit(images)
     assert {row["shards"] for row in model.pretraining_history_} == {n_shards}

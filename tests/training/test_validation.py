@@ -11,7 +11,7 @@ from narrows.bottlenecks import Plain
 from narrows.chain import Chain, Loss, Parts
 from narrows.estimators.classifier import _Classifier
 from narrows.likelihoods import Bernoulli
-from narrows.lossless import Causal
+from narrows.lossless import CausalNetwork
 from narrows.networks import Dense
 from narrows.training import Callback, LabelledRecords, Records, Stage, train
 from narrows.training.loop import mean_loss
@@ -69,7 +69,7 @@ def make_chain():
 def learners():
     chain = make_chain()
     layers = {stage.name: stage.learner for stage in LayerWise().stages(chain, RECORDS)}
-    residual = Causal().build((3, 4), np.dtype(np.uint8), torch.Generator().manual_seed(0))
+    residual = CausalNetwork().build((3, 4), np.dtype(np.uint8), torch.Generator().manual_seed(0))
     return {"chain": chain, "classifier": _Classifier(chain, nn.Linear(2, 2)), "residuals": residual, **layers}
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.codec import rans
-from narrows.codec.entropy_models.contract import EntropyModel, Placed, with_escapes
+from narrows.codec.entropy_models.contract import EntropyModel, Intervals, with_escapes
 from narrows.codec.entropy_models.counting import counted_by_context
 from narrows.codec.entropy_models.escapes import Escapes
 from narrows.codec.entropy_models.predictor import MAX_CONTEXTS, Predictor
@@ -101,9 +101,9 @@ class Autoregressive(EntropyModel):
         )
         return cls(predictor, FrequencyTables.from_counts(counted, precision=precision), numbers)
 
-    def place(self, symbols: NDArray[np.int32], *, dtype: type[np.float64 | np.int64] = np.float64) -> Placed:
+    def intervals(self, symbols: NDArray[np.int32], *, dtype: type[np.float64 | np.int64] = np.float64) -> Intervals:
         offsets, contexts = _predicted(self.predictor, symbols, dtype)
-        return Placed(*self.tables.entries(self.table_numbers[contexts], symbols - offsets))
+        return Intervals(*self.tables.entries(self.table_numbers[contexts], symbols - offsets))
 
     def pop(
         self,
@@ -119,7 +119,7 @@ class Autoregressive(EntropyModel):
             expected = run.predict()
             values = decoder.pop(n_records, self.tables.lookup(), self.table_numbers[expected.contexts])
             symbols[position] = with_escapes(values, escapes, expected.offsets)
-            run.see(symbols[position])
+            run.update(symbols[position])
         return symbols
 
     def to_tensors(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -159,5 +159,5 @@ def _predicted(
     for position, known in enumerate(symbols):
         expected = run.predict()
         offsets[position], contexts[position] = expected.offsets, expected.contexts
-        run.see(known)
+        run.update(known)
     return offsets, contexts

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.codec import rans
-from narrows.codec.entropy_models.contract import EntropyModel, Placed, with_escapes
+from narrows.codec.entropy_models.contract import EntropyModel, Intervals, with_escapes
 from narrows.codec.entropy_models.escapes import Escapes
 from narrows.codec.tables import FrequencyTables
 from narrows.codec.validation import check_array, check_number, stored_array, stored_number
@@ -116,11 +116,11 @@ class Context(EntropyModel):
         numbers = np.arange(n_classes**2, dtype=np.uint16).reshape(n_classes, n_classes)
         return cls(FrequencyTables.from_counts(counted, precision=precision), shape, left, above, numbers)
 
-    def place(self, symbols: NDArray[np.int32]) -> Placed:
+    def intervals(self, symbols: NDArray[np.int32]) -> Intervals:
         numbers = np.empty(symbols.shape, np.uint16)
         for position in range(len(symbols)):
             numbers[position] = self._table_numbers(symbols, position)
-        return Placed(*self.tables.entries(numbers, symbols))
+        return Intervals(*self.tables.entries(numbers, symbols))
 
     def pop(self, decoder: rans.Decoder, escapes: Escapes, n_records: int) -> NDArray[np.int32]:
         symbols = np.empty((self.n_symbols, n_records), np.int32)

@@ -15,7 +15,7 @@ from narrows.codec.entropy_models.escapes import MAX_SYMBOL, Escapes, pack, pack
 from narrows.codec.tables import ESCAPE, FrequencyTables
 from narrows.errors import CorruptArchiveError, InvalidParameterError
 
-__all__ = ["Coded", "EntropyModel", "Placed", "with_escapes"]
+__all__ = ["Coded", "EntropyModel", "Intervals", "with_escapes"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class Coded:
 
 
 @dataclass(frozen=True, eq=False)
-class Placed:
+class Intervals:
     """Where symbols of shape (D, n) are in their tables.
 
     Attributes
@@ -83,7 +83,7 @@ class EntropyModel(ABC):
         return np.arange(self.n_symbols)
 
     @abstractmethod
-    def place(self, symbols: NDArray[np.int32]) -> Placed:
+    def intervals(self, symbols: NDArray[np.int32]) -> Intervals:
         """Return where symbols of shape (D, n), in coding order, are in their tables."""
 
     @abstractmethod
@@ -116,7 +116,7 @@ class EntropyModel(ABC):
         """
         order = self.order
         symbols = np.ascontiguousarray(self._checked(symbols).T[order])
-        placed = self.place(symbols)
+        placed = self.intervals(symbols)
         frequencies = self.tables.frequencies.take(placed.entries)
         if not frequencies.all():
             position, record = np.argwhere(frequencies == 0)[0]
@@ -165,7 +165,7 @@ class EntropyModel(ABC):
         Ideal bits: a message takes about three bytes a lane more. Infinite where a constant table has another value.
         """
         symbols = np.ascontiguousarray(self._checked(symbols).T[self.order])
-        placed = self.place(symbols)
+        placed = self.intervals(symbols)
         bits: NDArray[np.float64] = self.tables.bits.take(placed.entries).sum(axis=0)
         _, record = np.nonzero(placed.escaped)
         np.add.at(bits, record, 8.0 * packed_bytes(symbols[placed.escaped]))

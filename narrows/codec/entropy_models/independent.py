@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.codec import rans
-from narrows.codec.entropy_models.contract import EntropyModel, Placed, with_escapes
+from narrows.codec.entropy_models.contract import EntropyModel, Intervals, with_escapes
 from narrows.codec.entropy_models.escapes import Escapes
 from narrows.codec.tables import FrequencyTables, regular_window
 from narrows.errors import InvalidParameterError
@@ -56,8 +56,8 @@ class Independent(EntropyModel):
         counted = (_counted(column, precision) for column in symbols.T)
         return cls(FrequencyTables.from_counts(counted, precision=precision))
 
-    def place(self, symbols: NDArray[np.int32]) -> Placed:
-        return Placed(*self.tables.entries(np.arange(self.n_symbols)[:, None], symbols))
+    def intervals(self, symbols: NDArray[np.int32]) -> Intervals:
+        return Intervals(*self.tables.entries(np.arange(self.n_symbols)[:, None], symbols))
 
     def pop(self, decoder: rans.Decoder, escapes: Escapes, n_records: int) -> NDArray[np.int32]:
         symbols = np.empty((self.n_symbols, n_records), np.int32)

@@ -186,7 +186,7 @@ class Predictor:
 
 
 class Run:
-    """A predictor on its way through the symbols of n records, in coding order: `predict`, then `see`, and so on."""
+    """A predictor on its way through the symbols of n records, in coding order: `predict`, then `update`, and so on."""
 
     def __init__(self, predictor: Predictor, n_records: int, dtype: np.dtype[Any]) -> None:
         self._predictor, self._dtype, self._position = predictor, dtype, 0
@@ -206,7 +206,7 @@ class Run:
         """Return what to expect of the next symbol."""
         return self._predict_compiled() if self._is_compiled else self._predict()
 
-    def see(self, symbols: NDArray[np.int32]) -> None:
+    def update(self, symbols: NDArray[np.int32]) -> None:
         """Take note of the symbols (n,) that were to be predicted, and go on to the next."""
         self._seen[self._position] = np.clip(symbols, -_MAX_SEEN, _MAX_SEEN)
         self._position += 1

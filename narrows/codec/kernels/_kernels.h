@@ -53,9 +53,9 @@ static inline int64_t floor_divided(int64_t a, int64_t b) /* b > 0 */
     return whole - (whole * b > a);
 }
 
-PyObject *place(PyObject *module, PyObject *args);
+PyObject *intervals(PyObject *module, PyObject *args);
 PyObject *pop_mixture(PyObject *module, PyObject *args);
-PyObject *linear_look(PyObject *module, PyObject *args);
-PyObject *linear_place(PyObject *module, PyObject *args);
+PyObject *linear_errors(PyObject *module, PyObject *args);
+PyObject *linear_intervals(PyObject *module, PyObject *args);
 PyObject *linear_pop(PyObject *module, PyObject *args);
 PyObject *causal(PyObject *module, PyObject *args);

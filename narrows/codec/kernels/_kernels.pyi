@@ -37,7 +37,7 @@ def predict(
     contexts: _Array,
     /,
 ) -> None: ...
-def place(
+def intervals(
     weights: _Array,
     means: _Array,
     scales: _Array,
@@ -65,7 +65,7 @@ def pop_mixture(
     places: _Array,
     /,
 ) -> int: ...
-def linear_look(
+def linear_errors(
     anchors: _Array,
     pattern_of: _Array,
     patterns: _Array,
@@ -78,7 +78,7 @@ def linear_look(
     bins: _Array,
     /,
 ) -> None: ...
-def linear_place(
+def linear_intervals(
     anchors: _Array,
     pattern_of: _Array,
     patterns: _Array,

@@ -221,12 +221,12 @@ static inline Mixture shape_of(const Shapes *s, int bin, int64_t mean, int64_t *
                      s->window, s->sigmoid, s->slopes};
 }
 
-/* linear_look(anchors, pattern_of, patterns, deltas, weights, values, errors,
+/* linear_errors(anchors, pattern_of, patterns, deltas, weights, values, errors,
                (step, coarse, lowest, highest, has_code), off, bins): of records that are known, how far off each
    prediction is, in sixteenths of a coarse step, and its bin */
-PyObject *linear_look(PyObject *module, PyObject *args)
+PyObject *linear_errors(PyObject *module, PyObject *args)
 {
-    Arguments a = {.function = "linear_look", .args = args};
+    Arguments a = {.function = "linear_errors", .args = args};
     Counts counts;
     size n_off, n_bins;
     Linear l = take_linear(&a, &counts);
@@ -253,10 +253,10 @@ PyObject *linear_look(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* linear_place(…, weights, scales, sigmoid, slopes, window, steps, starts, frequencies, escaped): of coarse steps */
-PyObject *linear_place(PyObject *module, PyObject *args)
+/* linear_intervals(…, weights, scales, sigmoid, slopes, window, steps, starts, frequencies, escaped): of coarse steps */
+PyObject *linear_intervals(PyObject *module, PyObject *args)
 {
-    Arguments a = {.function = "linear_place", .args = args};
+    Arguments a = {.function = "linear_intervals", .args = args};
     Counts counts;
     size of_shapes[4], n_steps, n_starts, n_frequencies, n_escaped;
     Linear l = take_linear(&a, &counts);

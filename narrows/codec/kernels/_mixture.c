@@ -43,10 +43,10 @@ static inline Mixture of_value(const Mixture *m, const int64_t *lows, size i)
     return one;
 }
 
-/* place(weights, means, scales, lows, window, sigmoid, slopes, values, starts, frequencies, escaped) */
-PyObject *place(PyObject *module, PyObject *args)
+/* intervals(weights, means, scales, lows, window, sigmoid, slopes, values, starts, frequencies, escaped) */
+PyObject *intervals(PyObject *module, PyObject *args)
 {
-    Arguments a = {.function = "place", .args = args};
+    Arguments a = {.function = "intervals", .args = args};
     Sizes sizes;
     size n, n_starts, n_frequencies, n_escaped;
     const int64_t *lows;

@@ -33,9 +33,9 @@ from narrows.codec.residual.mixture import MAX_COMPONENTS, N_SCALES, SIXTEENTHS,
 from narrows.codec.validation import check_array, check_number, stored_array, stored_number
 from narrows.errors import ModelFileError
 
-__all__ = ["Causal", "as_image", "window"]
+__all__ = ["FrozenCausal", "as_image", "window"]
 
-Grid = tuple[int, int, int]
+ImageGrid = tuple[int, int, int]
 Said = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32]]  # weights, means, scales
 
 _EXACT = 1 << 53
@@ -51,7 +51,7 @@ _SPREAD, _GOLDEN_VALUES = 40_503, 256
 _EXP = np.rint(32768 * np.exp(-np.arange(512) / _LOGITS_PER_NAT)).astype(np.int64)
 
 
-def as_image(shape: tuple[int, ...]) -> tuple[Grid, NDArray[np.int64]]:
+def as_image(shape: tuple[int, ...]) -> tuple[ImageGrid, NDArray[np.int64]]:
     """Return height, width and channels of records of a shape, and the order in which their values come.
 
     Channels come last, or first where the last axis is longer than 4; shapes of two axes have one.
@@ -77,7 +77,7 @@ def window(reach: int, channels: int) -> list[list[tuple[int, int, int]]]:
 
 
 @dataclass(frozen=True, eq=False)
-class Causal:
+class FrozenCausal:
     """The networks, one for each of C channels, with n inputs, H hidden units and K components.
 
     Attributes
@@ -141,7 +141,7 @@ class Causal:
             raise ModelFileError("The weights of the model's network of residuals are too large.")
 
     @property
-    def grid(self) -> Grid:
+    def grid(self) -> ImageGrid:
         """Height, width and channels."""
         return self.rows.shape[1], self.columns.shape[1], len(self.weights_1)
 
@@ -175,7 +175,7 @@ class Causal:
             mixture = run.predict()
             for told in (mixture.weights, mixture.means, mixture.scales):
                 digest.update(told.astype("<i8").tobytes())
-            run.see(values)
+            run.update(values)
         return digest.hexdigest()
 
     def start(self, lattice: Lattice, *, dtype: type[np.float64 | np.int64] = np.float64) -> CausalRun:
@@ -201,7 +201,7 @@ class Causal:
 class CausalRun(Run):
     """A causal network on its way through records."""
 
-    def __init__(self, model: Causal, lattice: Lattice, dtype: np.dtype[Any]) -> None:
+    def __init__(self, model: FrozenCausal, lattice: Lattice, dtype: np.dtype[Any]) -> None:
         self.lattice, self._model, self._dtype = lattice, model, dtype
         n_values, n = lattice.anchors.shape
         assert n_values == math.prod(model.grid)
@@ -229,7 +229,7 @@ class CausalRun(Run):
         middle = lattice.anchors[position] + (lattice.coarse - lattice.step) // 2
         middles = SIXTEENTHS * (middle - self._model.lowest)
         if self._narrow is not None:
-            weights, means, scales = self._narrow.said(self._values, position, middles, lattice.coarse, self._wider)
+            weights, means, scales = self._narrow.outputs(self._values, position, middles, lattice.coarse, self._wider)
         else:
             weights, means, scales = self._said(middles)
         if self._is_whole:
@@ -239,7 +239,7 @@ class CausalRun(Run):
             lows = ((main + SIXTEENTHS // 2) >> 4) - self._window // 2
         return Mixture(weights, means, scales, lows, self._window)
 
-    def see(self, values: NDArray[np.int64]) -> None:
+    def update(self, values: NDArray[np.int64]) -> None:
         self._values[self._position] = np.minimum(np.maximum(values - self._model.lowest, 0), _MOST_INPUT)
         self._position += 1
 
@@ -304,7 +304,7 @@ class CausalRun(Run):
 class _Narrow:
     """A network laid out for the inner loops: 16-bit numbers two by two, sums of 32 bits."""
 
-    def __init__(self, model: Causal, seen: list[NDArray[np.int64]]) -> None:
+    def __init__(self, model: FrozenCausal, seen: list[NDArray[np.int64]]) -> None:
         self._model = model
         nothing = math.prod(model.grid)  # which value is never there
         self._seen = [_filled_up(of_one, (1,), nothing).astype(np.int32) for of_one in seen]
@@ -318,7 +318,7 @@ class _Narrow:
         self._biases = [_filled_up(biases, (1,)).astype(np.int32) for biases in (model.biases_2, model.biases_3)]
         self._shifts = tuple(model.shifts.tolist())
 
-    def said(
+    def outputs(
         self, values: NDArray[np.int16], position: int, middles: NDArray[np.int64], coarse: int, wider: int
     ) -> Said:
         """Return weights, means and scales of the coarse steps of a position, each (K, n)."""

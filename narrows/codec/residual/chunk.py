@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.codec.residual.causal import Causal
+from narrows.codec.residual.causal import FrozenCausal
 from narrows.codec.residual.coded import CodedResidual, Kind
-from narrows.codec.residual.grid import Grid
+from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.predicted import MOST_VALUES, SIZES, decode_predicted, encode_predicted
 from narrows.codec.residual.value_bytes import pack_values, unpack_values
 from narrows.errors import CorruptArchiveError
@@ -34,7 +34,7 @@ _MUCH = 0.4  # of the records' bytes: then a tight bound is worth a comparison
 
 
 def encode_chunk(
-    records: NDArray[Any], decoded: NDArray[Any], n_code: int, grid: Grid, causal: Causal | None = None
+    records: NDArray[Any], decoded: NDArray[Any], n_code: int, grid: ErrorBound, causal: FrozenCausal | None = None
 ) -> CodedResidual:
     """Return records coded within the bound of a grid, in nearly the fewest bytes.
 
@@ -48,9 +48,9 @@ def encode_chunk(
         What the model restores from the code alone.
     n_code : int
         The bytes of the code; they count where the coded records need it.
-    grid : Grid
+    grid : ErrorBound
         The values within the bound.
-    causal : Causal, optional
+    causal : FrozenCausal, optional
         The model's network for exact values.
     """
     records = np.ascontiguousarray(records)
@@ -58,7 +58,7 @@ def encode_chunk(
     found = [CodedResidual(Kind.PLAIN, False, pack_values(records), records)]
     found += [way(records, decoded) for way in _promising(ways, records, decoded, n_code)]
     if not grid.is_lossless and min(len(coded.data) for coded in found) > records.nbytes * _MUCH:
-        ways = _ways(Grid(grid.dtype, 0), None, Kind.EXACT)
+        ways = _ways(ErrorBound(grid.dtype, 0), None, Kind.EXACT)
         found += [way(records, decoded) for way in _promising(ways, records, decoded, n_code)]
     smallest = min(coded.n_bytes(n_code) for coded in found)
     if len(_zstd(records, _QUICK_ZSTD_LEVEL).data) < _HOPELESS * smallest:
@@ -81,7 +81,7 @@ def _promising(ways: list[_Way], records: NDArray[Any], decoded: NDArray[Any], n
     return [way for way, size in zip(ways, sizes, strict=True) if size <= _NEARLY * min(sizes)]
 
 
-def _ways(grid: Grid, causal: Causal | None, kind: Kind = Kind.LINEAR) -> list[_Way]:
+def _ways(grid: ErrorBound, causal: FrozenCausal | None, kind: Kind = Kind.LINEAR) -> list[_Way]:
     """Return the ways to try: linear prediction with and without the code, and the model's network."""
     ways = [_Way(kind, has_code, grid) for has_code in (True, False)]
     return ways if causal is None else [*ways, _Way(Kind.CAUSAL, False, grid, causal)]
@@ -93,15 +93,15 @@ class _Way:
 
     kind: Kind
     needs_code: bool
-    grid: Grid
-    causal: Causal | None = None
+    grid: ErrorBound
+    causal: FrozenCausal | None = None
 
     def __call__(self, records: NDArray[Any], decoded: NDArray[Any]) -> CodedResidual:
         coded = encode_predicted(records, decoded if self.needs_code else None, self.grid, self.causal)
         return replace(coded, kind=self.kind)
 
 
-def size_on_code(records: NDArray[Any], decoded: NDArray[Any], grid: Grid) -> int:
+def size_on_code(records: NDArray[Any], decoded: NDArray[Any], grid: ErrorBound) -> int:
     """Return the bytes that records take besides their code, from which the model restores ``decoded``."""
     records = np.ascontiguousarray(records)
     if math.prod(records.shape[1:]) > MOST_VALUES:
@@ -113,10 +113,10 @@ def decode_chunk(
     kind: Kind,
     data: bytes,
     decoded: NDArray[Any] | None,
-    grid: Grid,
+    grid: ErrorBound,
     shape: tuple[int, ...],
     *,
-    causal: Causal | None = None,
+    causal: FrozenCausal | None = None,
 ) -> NDArray[Any]:
     """Return the records (n, *shape) that `encode_chunk` coded.
 
@@ -128,7 +128,7 @@ def decode_chunk(
         The coded records, not trusted.
     decoded : ndarray of shape (n, *shape), or None
         What the model restores from the code; None without a code.
-    grid : Grid
+    grid : ErrorBound
         As for `encode_chunk`.
     shape : tuple of int
         n and the shape of a record. Memory and time grow with it, so bound it before you trust a file.
@@ -140,7 +140,7 @@ def decode_chunk(
     """
     n_bytes = math.prod(shape) * grid.dtype.itemsize
     if kind in {Kind.LINEAR, Kind.EXACT}:
-        return decode_predicted(data, decoded, grid if kind == Kind.LINEAR else Grid(grid.dtype, 0), shape)
+        return decode_predicted(data, decoded, grid if kind == Kind.LINEAR else ErrorBound(grid.dtype, 0), shape)
     if kind == Kind.CAUSAL:
         if causal is None:
             raise CorruptArchiveError("A chunk was coded under a network that the model does not have.")

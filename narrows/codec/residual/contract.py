@@ -18,8 +18,8 @@ __all__ = [
     "MOST_COARSE",
     "MOST_RAW_BITS",
     "TOO_FEW_ESCAPES",
+    "Intervals",
     "Lattice",
-    "Placed",
     "Residual",
     "Run",
     "check_all_used",
@@ -93,7 +93,7 @@ def in_sixteenths(distance: NDArray[np.int64], step: int) -> NDArray[np.int64]:
 
 
 class Run(ABC):
-    """On its way through the values of n records, position by position: `predict`, then `see`, and so on."""
+    """On its way through the values of n records, position by position: `predict`, then `update`, and so on."""
 
     lattice: Lattice
 
@@ -102,22 +102,22 @@ class Run(ABC):
         """Return what to expect of the next position's coarse steps (n,)."""
 
     @abstractmethod
-    def see(self, values: NDArray[np.int64]) -> None:
+    def update(self, values: NDArray[np.int64]) -> None:
         """Take note of the values y (n,) that were to be predicted, and go on to the next."""
 
-    def place(self, q: NDArray[np.int64]) -> Placed:
+    def intervals(self, q: NDArray[np.int64]) -> Intervals:
         """Return where steps (V, n) have their places; those of all positions, from the first."""
         starts, frequencies = np.empty(q.shape, np.uint16), np.empty(q.shape, np.uint16)
         escapes = []
         for position, steps in enumerate(q):
             coarse = steps >> self.lattice.raw_bits
-            starts[position], frequencies[position], escaped = self.predict().place(coarse)
+            starts[position], frequencies[position], escaped = self.predict().intervals(coarse)
             escapes.append(coarse[escaped])
-            self.see(self.lattice.values(position, steps))
-        return Placed(starts, frequencies, np.concatenate(escapes))
+            self.update(self.lattice.values(position, steps))
+        return Intervals(starts, frequencies, np.concatenate(escapes))
 
     def pop(self, decoder: rans.Decoder, escapes: NDArray[np.int64], low: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the values y (V, n) whose steps have the places that a decoder gives; the inverse of `place`.
+        """Return the values y (V, n) whose steps have the places that a decoder gives; the inverse of `intervals`.
 
         Parameters
         ----------
@@ -142,7 +142,7 @@ class Run(ABC):
             q[places] = escapes[taken : taken + len(places)]
             taken += len(places)
             values[position] = self.lattice.values(position, q << self.lattice.raw_bits | low[position])
-            self.see(values[position])
+            self.update(values[position])
         check_all_used(taken, escapes)
         return values
 
@@ -154,7 +154,7 @@ def check_all_used(n: int, escapes: NDArray[np.int64]) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Placed:
+class Intervals:
     """Where coarse steps have their places, in the terms of `rans`.
 
     Attributes
@@ -193,7 +193,7 @@ class Residual:
 
 def encode(run: Run, q: NDArray[np.int64]) -> Residual:
     """Return steps q (V, n), coded under a run."""
-    placed = run.place(q)
+    placed = run.intervals(q)
     ideal = float(np.bincount(placed.frequencies.ravel(), minlength=1 << PRECISION) @ _BITS) / 8
     n_lanes = rans.lanes_for(ideal, q.shape[1], q.shape[0])
     message = rans.encode(placed.starts, placed.frequencies, n_lanes=n_lanes, precision=PRECISION)

@@ -27,8 +27,8 @@ from narrows.codec import kernels
 from narrows.codec.rans import Decoder
 from narrows.codec.residual.contract import (
     TOO_FEW_ESCAPES,
+    Intervals,
     Lattice,
-    Placed,
     Run,
     check_all_used,
     in_sixteenths,
@@ -147,7 +147,7 @@ class LinearRun(Run):
         lows = ((self._mean + SIXTEENTHS // 2) >> 4) - self._window // 2
         return Mixture(self._weights[:, bins], means, self._scales[:, bins], lows, self._window)
 
-    def see(self, values: NDArray[np.int64]) -> None:
+    def update(self, values: NDArray[np.int64]) -> None:
         self._note(values)
 
     def errors(self, values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
@@ -158,16 +158,16 @@ class LinearRun(Run):
         errors, bins = np.empty(values.shape, np.int64), np.empty(values.shape, np.uint8)
         if kernels.compiled is not None:
             self._values[...] = values
-            kernels.compiled.linear_look(*self._arrays(), errors, bins)
+            kernels.compiled.linear_errors(*self._arrays(), errors, bins)
             return errors, bins
         for position, seen in enumerate(values):
             bins[position] = self._look()
             errors[position] = self._note(seen)
         return errors, bins
 
-    def place(self, q: NDArray[np.int64]) -> Placed:
+    def intervals(self, q: NDArray[np.int64]) -> Intervals:
         if kernels.compiled is None:
-            return super().place(q)
+            return super().intervals(q)
         lattice, coarse = self.lattice, np.ascontiguousarray(q >> self.lattice.raw_bits)
         self._values[...] = np.clip(lattice.anchors + lattice.step * q, lattice.lowest, lattice.highest)
         starts, frequencies, escaped = (
@@ -175,8 +175,8 @@ class LinearRun(Run):
             np.empty(q.shape, np.uint16),
             np.empty(q.shape, bool),
         )
-        kernels.compiled.linear_place(*self._arrays(), *self._shapes(), coarse, starts, frequencies, escaped)
-        return Placed(starts, frequencies, coarse[escaped])
+        kernels.compiled.linear_intervals(*self._arrays(), *self._shapes(), coarse, starts, frequencies, escaped)
+        return Intervals(starts, frequencies, coarse[escaped])
 
     def pop(self, decoder: Decoder, escapes: NDArray[np.int64], low: NDArray[np.int64]) -> NDArray[np.int64]:
         if kernels.compiled is None:

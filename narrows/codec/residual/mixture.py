@@ -97,12 +97,12 @@ class Mixture:
     lows: NDArray[np.int64]
     window: int
 
-    def place(self, values: NDArray[np.int64]) -> tuple[NDArray[np.uint16], NDArray[np.uint16], NDArray[np.bool_]]:
+    def intervals(self, values: NDArray[np.int64]) -> tuple[NDArray[np.uint16], NDArray[np.uint16], NDArray[np.bool_]]:
         """Return starts and frequencies of values (n,), and which of them are escapes."""
         n = len(values)
         if kernels.compiled is not None:
             room = np.empty(n, np.uint16), np.empty(n, np.uint16), np.empty(n, np.bool_)
-            kernels.compiled.place(*self.arrays(), np.ascontiguousarray(values, np.int64), *room)
+            kernels.compiled.intervals(*self.arrays(), np.ascontiguousarray(values, np.int64), *room)
             return room
         # Subtracting in 64 bits may wrap for values far out, which unsigned numbers make harmless.
         places = values.astype(np.uint64) - self.lows.astype(np.uint64)

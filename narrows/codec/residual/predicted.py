@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from narrows.codec.entropy_models.contract import Coded
 from narrows.codec.rans import MAX_LANES, MAX_ROWS, Message
-from narrows.codec.residual.causal import Causal, as_image
+from narrows.codec.residual.causal import FrozenCausal, as_image
 from narrows.codec.residual.coded import CodedResidual, Kind
 from narrows.codec.residual.contract import MOST_COARSE, MOST_RAW_BITS, Lattice, Residual, decode, encode
+from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.exceptions import pack_exceptions, unpack_exceptions
-from narrows.codec.residual.grid import Grid
 from narrows.codec.residual.linear import Linear
 from narrows.codec.residual.linear_fit import fit_linear
 from narrows.errors import CorruptArchiveError
@@ -37,7 +37,7 @@ MOST_VALUES = 1 << 22
 
 
 def encode_predicted(
-    records: NDArray[Any], decoded: NDArray[Any] | None, grid: Grid, causal: Causal | None = None
+    records: NDArray[Any], decoded: NDArray[Any] | None, grid: ErrorBound, causal: FrozenCausal | None = None
 ) -> CodedResidual:
     """Return records coded under linear prediction, or under a causal network.
 
@@ -47,9 +47,9 @@ def encode_predicted(
         In the grid's dtype.
     decoded : ndarray of the same shape, or None
         What the model restores from the code; None to code the records without it.
-    grid : Grid
+    grid : ErrorBound
         The values within the bound.
-    causal : Causal, optional
+    causal : FrozenCausal, optional
         The network; without it a linear predictor is fitted to the records.
     """
     shape = records.shape[1:]
@@ -64,7 +64,7 @@ def encode_predicted(
     restored = grid.values(units)
     is_exception |= ~_is_within(restored, values, grid)
     restored[is_exception] = values[is_exception]
-    model: Linear | Causal
+    model: Linear | FrozenCausal
     if causal is None:
         model, lattice = fit_linear(shape, lattice, units)
         weights = model.to_bytes()
@@ -90,9 +90,9 @@ def encode_predicted(
 def decode_predicted(
     data: bytes,
     decoded: NDArray[Any] | None,
-    grid: Grid,
+    grid: ErrorBound,
     shape: tuple[int, ...],
-    causal: Causal | None = None,
+    causal: FrozenCausal | None = None,
 ) -> NDArray[Any]:
     """Return the records (n, *shape) of `encode_predicted`.
 
@@ -131,7 +131,7 @@ def decode_predicted(
     return _by_record(restored, shape[1:], order)
 
 
-def _order(shape: tuple[int, ...], causal: Causal | None) -> NDArray[np.int64]:
+def _order(shape: tuple[int, ...], causal: FrozenCausal | None) -> NDArray[np.int64]:
     """Return the order in which a record's values are coded."""
     return np.arange(math.prod(shape)) if causal is None else as_image(shape)[1]
 
@@ -139,7 +139,7 @@ def _order(shape: tuple[int, ...], causal: Causal | None) -> NDArray[np.int64]:
 def _lattice(
     shape: tuple[int, ...],
     decoded: NDArray[Any] | None,
-    grid: Grid,
+    grid: ErrorBound,
     order: NDArray[np.int64],
     raw_bits: int = 0,
 ) -> Lattice:
@@ -164,7 +164,7 @@ def _filled(values: NDArray[Any], gaps: NDArray[np.bool_]) -> NDArray[Any]:
     return np.take_along_axis(values, last, 0)
 
 
-def _is_within(restored: NDArray[Any], values: NDArray[Any], grid: Grid) -> NDArray[np.bool_]:
+def _is_within(restored: NDArray[Any], values: NDArray[Any], grid: ErrorBound) -> NDArray[np.bool_]:
     """Return which values come back as exactly as asked."""
     if grid.is_lossless:
         # As bits: a NaN is no other NaN, and -0 is not 0.

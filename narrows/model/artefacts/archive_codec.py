@@ -22,7 +22,7 @@ from narrows.training import Records
 
 if TYPE_CHECKING:
     from narrows.codec.frozen import FrozenCodec
-    from narrows.codec.residual.causal import Causal
+    from narrows.codec.residual.causal import FrozenCausal
     from narrows.model.fitted import FittedModel
 
 __all__ = ["ArchiveCodec"]
@@ -72,7 +72,7 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         records: Records,
         values_range: tuple[float, float],
         seed: int,
-        freeze_residual: Callable[[torch.Tensor], Causal] | None = None,
+        freeze_residual: Callable[[torch.Tensor], FrozenCausal] | None = None,
     ) -> Self:
         """Freeze the decoder of a trained chain, or record why it cannot be frozen.
 
@@ -148,7 +148,7 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
             ) from None
 
 
-def _freeze_residual(model: FittedModel) -> Callable[[torch.Tensor], Causal] | None:
+def _freeze_residual(model: FittedModel) -> Callable[[torch.Tensor], FrozenCausal] | None:
     """Return a function that freezes the trained network of residuals, or returns the one in the codec."""
     part = as_optional_part(Residual, model.parameters.get("residual"))
     if model.residual is not None and part is not None:

@@ -7,7 +7,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from narrows.codec import kernels
-from narrows.codec.residual.causal import Causal, as_image, window
+from narrows.codec.residual.causal import FrozenCausal, as_image, window
 from narrows.codec.residual.contract import Lattice, decode, encode
 from narrows.codec.residual.mixture import TOTAL
 from narrows.errors import CorruptArchiveError, ModelFileError
@@ -36,7 +36,7 @@ def network(rng, grid=(5, 6, 1), reach=2, n_hidden=7, n_components=3, most=9000,
         "biases_3": rng.integers(-(1 << 24), 1 << 24, (c, outputs)),
         "shifts": np.array([8, 14, 22, 16, 22]),
     }
-    return Causal(**fields | change)
+    return FrozenCausal(**fields | change)
 
 
 def lattice_of(records, step=1, highest=255):
@@ -67,7 +67,7 @@ def test_a_mixture_is_what_the_definition_says(rng):
     position = (2 * 5 + 3) * 2 + 1  # row 2, column 3, channel 1
     for before in values[:position]:
         run.predict()
-        run.see(before)
+        run.update(before)
     mixture = run.predict()
 
     def x(row, column, channel):
@@ -117,8 +117,8 @@ def test_the_same_in_floats_and_in_whole_numbers_in_any_batch(rng):
         all_of_it, one = run.predict(), alone.predict()
         for name in ("weights", "means", "scales"):
             assert np.array_equal(getattr(all_of_it, name)[:, 3:4], getattr(one, name))
-        run.see(seen)
-        alone.see(seen[3:4])
+        run.update(seen)
+        alone.update(seen[3:4])
 
 
 def said_of(model, lattice, values, dtype=np.float64):
@@ -127,7 +127,7 @@ def said_of(model, lattice, values, dtype=np.float64):
     for seen in values:
         mixture = run.predict()
         said.append(np.concatenate([mixture.weights, mixture.means, mixture.scales, mixture.lows[None]]))
-        run.see(seen)
+        run.update(seen)
     return np.stack(said)
 
 
@@ -210,11 +210,11 @@ def test_networks_that_need_more_than_32_bits_are_decoded_too(rng, loops):
 def test_the_same_bytes_in_any_batch_with_any_number_of_threads(rng, loops, batch, n_threads):
     model = network(rng, (2, 3, 1))
     values = images(rng, model, n=512)
-    expected = model.start(lattice_of(values), dtype=np.int64).place(values)
+    expected = model.start(lattice_of(values), dtype=np.int64).intervals(values)
     with threadpool_limits(n_threads):
         for first in range(0, 512, max(batch, 5)):
             records = slice(first, first + batch)
-            placed = model.start(lattice_of(values[:, records])).place(values[:, records])
+            placed = model.start(lattice_of(values[:, records])).intervals(values[:, records])
             assert np.array_equal(placed.starts, expected.starts[:, records])
             assert np.array_equal(placed.frequencies, expected.frequencies[:, records])
 
@@ -244,9 +244,9 @@ def test_images_of_every_layout_come_pixel_by_pixel():
 
 def test_a_network_comes_back_from_its_tensors(rng):
     model = network(rng, (4, 3, 3))
-    again = Causal.from_tensors(*model.to_tensors())
+    again = FrozenCausal.from_tensors(*model.to_tensors())
     assert again.digest() == model.digest()
-    for field in dataclasses.fields(Causal):
+    for field in dataclasses.fields(FrozenCausal):
         assert np.array_equal(getattr(again, field.name), getattr(model, field.name))
 
 

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as npst
 
 from narrows.codec.residual.chunk import decode_chunk, encode_chunk
 from narrows.codec.residual.coded import Kind
-from narrows.codec.residual.grid import Grid
+from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.predicted import encode_predicted
 from narrows.errors import CorruptArchiveError, InvalidParameterError
 
@@ -50,7 +50,7 @@ def records(draw, dtypes=DTYPES):
 def test_lossless_is_bit_for_bit(drawn):
     """NaNs with their payloads, infinities, signed zeros, the ends of every range."""
     values, decoded = drawn
-    for back in brought_back(values, decoded, Grid(values.dtype, 0)):
+    for back in brought_back(values, decoded, ErrorBound(values.dtype, 0)):
         assert back.dtype == values.dtype
         assert bits(back) == bits(values)
 
@@ -59,7 +59,7 @@ def test_lossless_is_bit_for_bit(drawn):
 @given(records(["f2", "f4", "f8"]), st.floats(1e-320, 1e300))
 def test_floats_stay_within_the_bound(drawn, max_error):
     values, decoded = drawn
-    for back in brought_back(values, decoded, Grid(values.dtype, max_error)):
+    for back in brought_back(values, decoded, ErrorBound(values.dtype, max_error)):
         finite = np.isfinite(values)
         assert bits(back[~finite]) == bits(values[~finite])
         with np.errstate(over="ignore"):
@@ -70,7 +70,7 @@ def test_floats_stay_within_the_bound(drawn, max_error):
 @given(records(["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8"]), st.one_of(st.floats(0.5, 99), st.floats(1, 1e19)))
 def test_whole_numbers_stay_within_the_bound(drawn, max_error):
     values, decoded = drawn
-    for back in brought_back(values, decoded, Grid(values.dtype, max_error)):
+    for back in brought_back(values, decoded, ErrorBound(values.dtype, max_error)):
         worst = max(abs(int(a) - int(b)) for a, b in zip(back.ravel(), values.ravel(), strict=True))
         assert worst <= max_error
 
@@ -85,7 +85,9 @@ def smooth(rng, n=100):
 
 def test_smooth_records_take_little_and_less_with_a_looser_bound(rng):
     records, decoded = smooth(rng)
-    sizes = [len(encode_chunk(records, decoded, 0, Grid(records.dtype, bound)).data) for bound in (0, 0.001, 0.1, 3)]
+    sizes = [
+        len(encode_chunk(records, decoded, 0, ErrorBound(records.dtype, bound)).data) for bound in (0, 0.001, 0.1, 3)
+    ]
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[2] < records.nbytes / 16
     assert sizes[3] < records.nbytes / 100
@@ -93,26 +95,26 @@ def test_smooth_records_take_little_and_less_with_a_looser_bound(rng):
 
 def test_a_code_that_says_everything_leaves_next_to_nothing(rng):
     records = rng.normal(0, 1, (500, 6, 6)).astype(np.float32)
-    kept = encode_chunk(records, records, 0, Grid(records.dtype, 0))
+    kept = encode_chunk(records, records, 0, ErrorBound(records.dtype, 0))
     assert (kept.kind, kept.needs_code) == (Kind.LINEAR, True)
     assert len(kept.data) < records.nbytes / 100
 
 
 def test_noise_takes_no_more_than_itself(rng):
     records = rng.integers(0, 256, (64, 9, 9)).astype(np.uint8)
-    kept = encode_chunk(records, np.zeros_like(records), 50, Grid(records.dtype, 0))
+    kept = encode_chunk(records, np.zeros_like(records), 50, ErrorBound(records.dtype, 0))
     assert (kept.kind, kept.needs_code, len(kept.data)) == (Kind.PLAIN, False, records.nbytes)
 
 
 def test_what_repeats_goes_to_zstd(rng):
     records = np.tile(rng.integers(0, 256, (1, 20, 20)).astype(np.uint8), (300, 1, 1))
-    kept = encode_chunk(records, np.zeros_like(records), 50, Grid(records.dtype, 0))
+    kept = encode_chunk(records, np.zeros_like(records), 50, ErrorBound(records.dtype, 0))
     assert kept.kind == Kind.ZSTD
 
 
 def test_low_bits_that_are_noise_are_kept_as_they_are(rng):
     noise = rng.normal(0, 1, (100, 30))
-    kept = encode_predicted(noise, None, Grid(noise.dtype, 0))
+    kept = encode_predicted(noise, None, ErrorBound(noise.dtype, 0))
     assert len(kept.data) < noise.nbytes * 1.03
 
 
@@ -120,7 +122,7 @@ def test_low_bits_that_are_noise_are_kept_as_they_are(rng):
 def test_damage_is_an_error_or_other_records(rng, kind):
     """Checksums find it before; but nothing crashes, hangs, or comes back in another shape."""
     records, decoded = smooth(rng, 40)
-    grid = Grid(records.dtype, 0.01)
+    grid = ErrorBound(records.dtype, 0.01)
     data = encode_predicted(records, decoded, grid).data if kind == Kind.LINEAR else bytes(range(200)) * 9
     for _ in range(60):
         damaged = bytearray(data)
@@ -140,7 +142,7 @@ def test_damage_is_an_error_or_other_records(rng, kind):
 @pytest.mark.parametrize("bound", [-1.0, float("nan"), float("inf")])
 def test_bounds_that_are_none_are_refused(bound):
     with pytest.raises(InvalidParameterError, match="max_error"):
-        Grid(np.dtype("f4"), bound)
+        ErrorBound(np.dtype("f4"), bound)
 
 
 def smooth_field():
@@ -151,7 +153,7 @@ def smooth_field():
 
 @pytest.mark.parametrize("missing", [np.nan, np.inf, -9999.0])
 def test_what_is_missing_costs_little_and_spoils_nothing_around_it(missing):
-    whole, grid = smooth_field(), Grid(np.dtype("f4"), 0.01)
+    whole, grid = smooth_field(), ErrorBound(np.dtype("f4"), 0.01)
     holed = whole.copy()
     holed[0, 30:60, 20:70] = missing
     sizes = []
@@ -167,7 +169,7 @@ def test_what_is_missing_costs_little_and_spoils_nothing_around_it(missing):
 
 
 def test_a_single_nan_does_not_make_a_lossless_field_larger():
-    whole, grid = smooth_field(), Grid(np.dtype("f4"), 0)
+    whole, grid = smooth_field(), ErrorBound(np.dtype("f4"), 0)
     one = whole.copy()
     one[0, 40, 40] = np.nan
     sizes = [len(encode_predicted(records, None, grid).data) for records in (whole, one)]
@@ -181,7 +183,7 @@ def test_values_far_beyond_all_others_do_not_spoil_what_is_learned_of_these():
     wild[::9, 7, 11] = 2**62
     sizes = []
     for records in (walk, wild):
-        grid = Grid(records.dtype, 0)
+        grid = ErrorBound(records.dtype, 0)
         kept = encode_predicted(records, None, grid)
         np.testing.assert_array_equal(decode_chunk(Kind.LINEAR, kept.data, None, grid, records.shape), records)
         sizes.append(len(kept.data))

@@ -14,7 +14,7 @@ from narrows.codec.residual import chunk, predicted
 from narrows.codec.residual.chunk import decode_chunk, encode_chunk
 from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.contract import MOST_RAW_BITS, Lattice, Residual, _pack, decode, encode, in_sixteenths
-from narrows.codec.residual.grid import Grid
+from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.linear import Linear
 from narrows.codec.residual.linear_fit import fit_linear
 from narrows.codec.residual.mixture import PRECISION
@@ -57,7 +57,7 @@ def test_sixteenths_are_those_of_whole_numbers_without_limit(distance, step):
 )
 def test_both_loops_keep_the_same_bytes(monkeypatch, shape, n, dtype, bound):
     records, decoded = noisy(dtype, shape, n)
-    grid = Grid(records.dtype, bound)
+    grid = ErrorBound(records.dtype, bound)
     for code in (decoded, None):
         data = encode_predicted(records, code, grid).data
         with monkeypatch.context() as patch:
@@ -128,7 +128,7 @@ def test_words_and_escapes_must_be_as_many_as_are_used(loops, n_words, n_escapes
     values[3::5, ::7] += 10**6  # out of every window
     lattice = Lattice(np.zeros_like(values), 1, -(1 << 62), 1 << 62, has_code=False)
     model, lattice = fit_linear((4, 5), lattice, values)
-    placed = model.start(lattice).place(values)
+    placed = model.start(lattice).intervals(values)
     assert len(placed.escapes) > 10
     message = rans.encode(placed.starts, placed.frequencies, n_lanes=2, precision=PRECISION)
     message = rans.Message(message.states, other_length(message.words, n_words))
@@ -145,7 +145,7 @@ def other_length(array, by):
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_any_number_of_threads_reads_the_same(n_threads):
     records, decoded = noisy("f4", (4, 5))
-    grid = Grid(records.dtype, 0.5)
+    grid = ErrorBound(records.dtype, 0.5)
     kept = encode_predicted(records, decoded, grid)
     with threadpool_limits(n_threads):
         assert decode_chunk(Kind.LINEAR, kept.data, decoded, grid, records.shape).tobytes() == kept.restored.tobytes()
@@ -162,7 +162,7 @@ def test_constants_take_next_to_nothing(dtype, value, shape):
         value = 1 if dtype.kind == "b" else (np.finfo if dtype.kind == "f" else np.iinfo)(dtype).max
     records = np.full(shape, value, dtype)
     for bound in (0, 2.5):
-        grid = Grid(dtype, bound)
+        grid = ErrorBound(dtype, bound)
         for code in (records, None):
             kept = encode_predicted(records, code, grid)
             back = decode_chunk(Kind.LINEAR, kept.data, code, grid, shape)
@@ -178,7 +178,7 @@ def test_denormals_and_huge_values_beside_each_other(dtype, rng):
     records = rng.choice(pool, (30, 3, 4))
     decoded = rng.choice(pool, (30, 3, 4))
     for bound in (0, 1e-30, 0.5, 1e30, 1e308):
-        grid = Grid(records.dtype, bound)
+        grid = ErrorBound(records.dtype, bound)
         for code in (decoded, None):
             back = decode_chunk(Kind.LINEAR, encode_predicted(records, code, grid).data, code, grid, records.shape)
             assert (np.abs(back.astype("g") - records.astype("g")) <= bound).all()
@@ -187,7 +187,7 @@ def test_denormals_and_huge_values_beside_each_other(dtype, rng):
 def test_records_with_too_many_values_are_not_predicted(monkeypatch):
     """It would take hours: an operation or more for each value."""
     records, decoded = noisy("u1", (4, 5))
-    grid = Grid(records.dtype, 0)
+    grid = ErrorBound(records.dtype, 0)
     data = encode_predicted(records, decoded, grid).data
     for module in (chunk, predicted):
         monkeypatch.setattr(module, "MOST_VALUES", 19)
@@ -203,10 +203,10 @@ def test_records_with_too_many_values_are_not_predicted(monkeypatch):
 )
 def test_sizes_that_cannot_be(at, value):
     records, decoded = noisy("u1", (4, 5))
-    data = bytearray(encode_predicted(records, decoded, Grid(records.dtype, 0)).data)
+    data = bytearray(encode_predicted(records, decoded, ErrorBound(records.dtype, 0)).data)
     data[at : at + (1 if at == 20 else 4)] = value.to_bytes(1 if at == 20 else 4, "little")
     with pytest.raises(CorruptArchiveError):
-        decode_chunk(Kind.LINEAR, bytes(data), decoded, Grid(records.dtype, 0), records.shape)
+        decode_chunk(Kind.LINEAR, bytes(data), decoded, ErrorBound(records.dtype, 0), records.shape)
 
 
 def test_too_few_lanes_for_many_values_are_refused():
@@ -214,10 +214,10 @@ def test_too_few_lanes_for_many_values_are_refused():
     shape = (4096, 1000)
     head = predicted.SIZES.pack(0, 1, 0, 0, 0, 0) + bytes(4)
     with pytest.raises(CorruptArchiveError, match="more than its records can take"):
-        decode_chunk(Kind.LINEAR, head, None, Grid(np.dtype("u1"), 0), shape)
+        decode_chunk(Kind.LINEAR, head, None, ErrorBound(np.dtype("u1"), 0), shape)
 
 
 def test_coarse_steps_beyond_what_is_summed_in_64_bits_are_refused():
     head = predicted.SIZES.pack(0, 1, 0, 0, 0, 50) + bytes(4 + 7)
     with pytest.raises(CorruptArchiveError, match="more than its records can take"):
-        decode_chunk(Kind.LINEAR, head, None, Grid(np.dtype("i8"), 1e12), (1, 1))
+        decode_chunk(Kind.LINEAR, head, None, ErrorBound(np.dtype("i8"), 1e12), (1, 1))

@@ -44,7 +44,7 @@ def test_the_tables_are_what_their_formulas_say_in_forty_digits():
 def test_frequencies_are_those_of_the_definition(rng, loops, window):
     mixture = mixture_of(rng, n=40, window=window)
     places = rng.integers(0, window - 1, 40)
-    starts, frequencies, escaped = mixture.place(mixture.lows + places)
+    starts, frequencies, escaped = mixture.intervals(mixture.lows + places)
     assert not escaped.any()
     for record, j in enumerate(places.tolist()):
         start, end = by_definition(mixture, record, j), by_definition(mixture, record, j + 1)
@@ -57,7 +57,7 @@ def test_values_come_back_and_those_out_of_the_window_are_escapes(rng, loops, n_
     mixture = mixture_of(rng, window=window)
     values = mixture.lows + rng.integers(-5, window + 10, 500)
     values[:2] = (1 << 62), -(1 << 62)
-    starts, frequencies, escaped = mixture.place(values)
+    starts, frequencies, escaped = mixture.intervals(values)
     assert 0 < escaped.sum() < 200
     message = rans.encode(starts[None], frequencies[None], n_lanes=n_lanes, precision=PRECISION)
     decoder = rans.Decoder(message, precision=PRECISION)
@@ -71,9 +71,9 @@ def test_values_come_back_and_those_out_of_the_window_are_escapes(rng, loops, n_
 def test_both_loops_write_the_same_words(rng, monkeypatch):
     mixture = mixture_of(rng)
     values = mixture.lows + rng.integers(-2, 41, 500)
-    placed = mixture.place(values)
+    placed = mixture.intervals(values)
     monkeypatch.setattr(kernels, "compiled", None)
-    for one, other in zip(placed, mixture.place(values), strict=True):
+    for one, other in zip(placed, mixture.intervals(values), strict=True):
         assert np.array_equal(one, other)
 
 
@@ -84,7 +84,7 @@ def test_what_is_drawn_from_a_logistic_costs_its_entropy(rng):
     means = np.full((1, n), round(100.3 * 16))
     scales = np.broadcast_to(scale_of(np.array(width * 16)), (1, n)).astype(np.int32)
     mixture = Mixture(np.full((1, n), TOTAL, np.int32), means, scales, np.full(n, 100 - 512), 1025)
-    _, frequencies, _ = mixture.place(values)
+    _, frequencies, _ = mixture.intervals(values)
     bits = (PRECISION - np.log2(frequencies)).mean()
     assert bits == pytest.approx((np.log(width) + 2) / np.log(2), abs=0.05)
 
@@ -94,7 +94,7 @@ def test_every_value_of_a_window_can_be_coded(rng, loops):
     n = 41
     sure = Mixture(np.full((1, n), TOTAL, np.int32), np.zeros((1, n), np.int64), np.zeros((1, n), np.int32),
                    np.full(n, -20), n + 1)  # fmt: skip
-    _, frequencies, escaped = sure.place(np.arange(n) - 20)
+    _, frequencies, escaped = sure.intervals(np.arange(n) - 20)
     assert frequencies.min() == 1
     assert not escaped.any()
     assert frequencies[20] > 65000

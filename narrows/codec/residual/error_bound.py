@@ -14,7 +14,7 @@ from narrows.codec.dequantise import to_dtype
 from narrows.codec.residual.mixture import SIXTEENTHS
 from narrows.errors import InvalidParameterError
 
-__all__ = ["Grid"]
+__all__ = ["ErrorBound"]
 
 _FURTHEST = 1 << 50  # units; what would be further off is kept as it is
 _SMALLEST_UNIT = 2.0**-1000  # where binary64 has all its digits
@@ -22,7 +22,7 @@ _SLACK = 1 - 2.0**-20  # steps are this much smaller than the bound allows: roun
 
 
 @dataclass(frozen=True)
-class Grid:
+class ErrorBound:
     """The whole numbers, or units, that stand for values of a dtype, in steps that keep a bound.
 
     ========================  =====================================================  ====================
