@@ -7,7 +7,7 @@ import os
 from narrows.archive.bound import bound_of
 from narrows.archive.byte_file import ByteFile
 from narrows.archive.header import naming, read_header
-from narrows.archive.layouts import items_of
+from narrows.archive.layout_choice import layout_of
 from narrows.archive.metadata import Metadata
 from narrows.codec.frozen import FrozenCodec
 from narrows.data import Source
@@ -23,7 +23,7 @@ def metadata_of(path: str | os.PathLike[str]) -> Metadata:
     """Return what an archive says about itself, its tiles included."""
     with ByteFile(path) as source, naming(os.fspath(path)):
         metadata = read_header(source).metadata
-        items_of(metadata)
+        layout_of(metadata)
         return metadata
 
 

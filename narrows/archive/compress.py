@@ -1,6 +1,6 @@
 """Records into an archive: the model's encoder makes symbols, the integer decoder restores them, a writer stores them.
 
-What is decided beforehand (bound, tiling, codec and quality) is a `Plan`.
+What is decided beforehand (bound, layout, codec and quality) is a `Plan`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from narrows.archive.appending import metadata_of
 from narrows.archive.description import inspect
+from narrows.archive.layouts import Layout
 from narrows.archive.plan import Plan, plan_archive
 from narrows.archive.quality import size_warnings
 from narrows.archive.summary import ZSTD_SAMPLE_BYTES, Summary, ways_of
 from narrows.archive.tally import ErrorTally
-from narrows.archive.tiling import Tiling
 from narrows.archive.writer import Writer
 from narrows.data import Source
 from narrows.errors import InvalidParameterError
@@ -132,7 +132,7 @@ def compress(
         path, codec, plan.quality, plan.metadata, embed_model=embed_model, append=append, force=force
     ) as writer:
         for start, stop in _batches(source):
-            records, names = _records(source, start, stop, plan.tiling)
+            records, names = _records(source, start, stop, plan.layout)
             symbols = plan.symbols(records)
             restored = codec.decode(symbols, plan.quality)
             writer.add(symbols, restored, names, records=None if plan.bound is None else records)
@@ -150,15 +150,12 @@ def _batches(source: Source) -> Iterator[tuple[int, int]]:
         yield start, min(start + size, len(source))
 
 
-def _records(source: Source, start: int, stop: int, tiling: Tiling | None) -> tuple[NDArray[Any], list[str] | None]:
-    """Return the records of some items, and their names if they have any: a tiled image's is that of its first tile."""
-    values = np.asarray(source.values[start:stop])
-    names = None if source.files is None else list(source.files[start:stop])
-    if tiling is None:
-        return values, names
-    if names is not None:
-        names = [text for name in names for text in (name, *[""] * (tiling.n_records - 1))]
-    return tiling.cut(values), names
+def _records(source: Source, start: int, stop: int, layout: Layout) -> tuple[NDArray[Any], list[str] | None]:
+    """Return the records of some items, and their names if they have any: the first record of an item has its name."""
+    records = layout.cut(np.asarray(source.values[start:stop]))
+    if source.files is None:
+        return records, None
+    return records, [text for name in source.files[start:stop] for text in (name, *[""] * (layout.n_records - 1))]
 
 
 def _summary(

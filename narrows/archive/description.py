@@ -13,11 +13,11 @@ from narrows.archive.byte_file import ByteFile
 from narrows.archive.header import naming, read_block, read_header, read_index
 from narrows.archive.index import Index
 from narrows.archive.layout import BLOCK_BYTES, MAGIC
-from narrows.archive.layouts import items_of
+from narrows.archive.layout_choice import layout_of
+from narrows.archive.layouts import Tiling
 from narrows.archive.metadata import Metadata
 from narrows.archive.models import has_model, read_model
 from narrows.archive.records import largest_error
-from narrows.archive.tiling import Tiling
 from narrows.codec.frozen import FrozenCodec
 from narrows.errors import ArchiveError, ModelFileError
 
@@ -119,7 +119,7 @@ def inspect(path: str | os.PathLike[str]) -> Description:
         end = int(index.ends[-1]) if len(index.ends) else header.n_bytes + n_model
         n_index = source.size - end
         metadata = header.metadata
-        items = items_of(metadata)
+        items = layout_of(metadata)
         n_items = index.n_records // items.n_records
         return Description(
             path=source.path,

@@ -83,6 +83,10 @@ class Metadata:
         """The bytes of one restored record."""
         return math.prod(self.record_shape) * self.dtype.itemsize
 
+    def entry(self, name: str) -> Any:
+        """Return an entry that a layout may have; None if there is none."""
+        return self.tiling if name == "tiling" else self.more.get(name)
+
     def n_groups(self, n_records: int) -> int:
         """Return how many groups, each with a checksum, so many records of a chunk make."""
         return -(-n_records // self.group_records)

@@ -1,4 +1,4 @@
-"""What is decided before an archive is written: the bound on errors, the tiling, the codec and its quality."""
+"""What is decided before an archive is written: the bound on errors, the layout, the codec and its quality."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 import narrows.data
 from narrows.archive.appending import bound_for, check_together, codec_for
-from narrows.archive.layouts import tiling_of
+from narrows.archive.layout_choice import layout_for
+from narrows.archive.layouts import Layout
 from narrows.archive.metadata import Metadata
 from narrows.archive.quality import choose_quality
-from narrows.archive.tiling import Tiling
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.operating_point import OperatingPoint
 from narrows.codec.residual.chunk import size_on_code
@@ -45,8 +45,8 @@ class Plan:
         The model, whose encoder makes the codes.
     source : Source
         The records, or images to be cut into records.
-    tiling : Tiling or None
-        How images are cut into records.
+    layout : Layout
+        How items are cut into records.
     bound : float or None
         The largest error allowed; None: errors are not bounded.
     codec : FrozenCodec
@@ -59,7 +59,7 @@ class Plan:
 
     fitted: Autoencoder
     source: Source
-    tiling: Tiling | None
+    layout: Layout
     bound: float | None
     codec: FrozenCodec
     quality: int
@@ -70,7 +70,7 @@ class Plan:
         """Entries of the archive's metadata that the plan decides."""
         return {
             "container": {"kind": self.source.kind},
-            "tiling": None if self.tiling is None else self.tiling.to_json(),
+            **{entry: self.layout.to_json() if entry == self.layout.entry else None for entry in Layout.registry},
             "max_error": self.bound,
         }
 
@@ -114,12 +114,12 @@ def plan_archive(
         found: tuple[float, float] | None = narrows.data.finite_range(source, advice=_KEEP_THEM)
     else:
         found = narrows.data.range_of_finite(source)
-    tiling = tiling_of(source, fitted.codec_, overlap, before)
+    layout = layout_for(source, fitted.codec_, overlap, before)
     scale_warning = fitted._warn_of_scale(source, found)
     if bound is None or before is not None or fitted.codec_.causal is not None:  # which mostly needs no code
         chosen = choose_quality(fitted.codec_, psnr=psnr, bytes_per_record=bytes_per_record)
     else:
-        chosen = _smallest(fitted, source, tiling, bound)
+        chosen = _smallest(fitted, source, layout, bound)
     if before is not None:
         is_asked = psnr is not None or bytes_per_record is not None
         codec, quality = codec_for(path, before, fitted.codec_, chosen if is_asked else None)
@@ -127,7 +127,7 @@ def plan_archive(
         codec, quality = fitted.codec_.only(chosen, with_causal=bound is not None), 0
     else:
         codec, quality = fitted.codec_, chosen
-    return Plan(fitted, source, tiling, bound, codec, quality, scale_warning)
+    return Plan(fitted, source, layout, bound, codec, quality, scale_warning)
 
 
 def _fitted(model: Autoencoder | str | os.PathLike[str]) -> Autoencoder:
@@ -154,14 +154,14 @@ def _symbols(fitted: Autoencoder, records: NDArray[Any], quality: int) -> NDArra
     return to_symbols(encode_continuous(fitted.chain_, records), fitted.model_.artefact(ArchiveCodec).steps(quality))
 
 
-def _smallest(fitted: Autoencoder, source: Source, tiling: Tiling | None, bound: float) -> int:
+def _smallest(fitted: Autoencoder, source: Source, layout: Layout, bound: float) -> int:
     """Return the quality with which code and residual take the fewest bytes on a sample, among some that are tried."""
     codec = fitted.codec_
     n_records = min(_SAMPLE_RECORDS, _SAMPLE_VALUES // math.prod(codec.shape))
     if n_records == 0:  # to try a quality would take as long as to compress
         return codec.default
     values = np.asarray(source.values[:: -(-len(source) // n_records)])
-    records = (values if tiling is None else tiling.cut(values))[:n_records]
+    records = layout.cut(values)[:n_records]
     grid, costs = ErrorBound(codec.dtype, bound), dict[int, float]()
     for quality in np.unique(np.linspace(0, len(codec.qualities) - 1, _MOST_TRIED).round().astype(int)).tolist():
         symbols = _symbols(fitted, records, quality)

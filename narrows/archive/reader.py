@@ -16,7 +16,7 @@ from narrows.archive.chunks import Chunk, read_chunk
 from narrows.archive.contract import Codec
 from narrows.archive.header import naming, read_header, read_index
 from narrows.archive.index import Index
-from narrows.archive.layouts import items_of
+from narrows.archive.layout_choice import layout_of
 from narrows.archive.metadata import Metadata
 from narrows.archive.models import find_codec
 from narrows.archive.records import parse_names
@@ -102,7 +102,7 @@ class Archive:
     def __init__(self, source: ByteFile, metadata: Metadata, index: Index, codec: Codec) -> None:
         self.metadata, self.path = metadata, source.path
         self._source, self._index, self._codec = source, index, codec
-        self.items = items_of(metadata)
+        self.items = layout_of(metadata)
         if index.n_records % self.items.n_records:
             raise CorruptArchiveError("its last image is not complete")
         self._chunk: tuple[int, Chunk] | None = None  # the one decoded last

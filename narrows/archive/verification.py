@@ -20,7 +20,7 @@ from narrows.archive.layout import (
     Coding,
     parse_trailer,
 )
-from narrows.archive.layouts import items_of
+from narrows.archive.layout_choice import layout_of
 from narrows.archive.models import find_codec, read_model
 from narrows.archive.records import largest_error, parse_names
 from narrows.archive.scan import Scanned, scan
@@ -150,7 +150,7 @@ def examine(source: ByteFile, model: Any) -> Found:
     if isinstance(header, ArchiveError):
         problems.append(Problem(0, str(header)))
         header = _copied_header(source, scanned, header)
-    items = items_of(header.metadata)
+    items = layout_of(header.metadata)
     blob, codec = _model(source, header, scanned, model, problems)
     intact = []
     for offset, block, is_whole in scanned:

@@ -20,7 +20,8 @@ from narrows.archive.byte_file import ByteFile
 from narrows.archive.contract import Codec
 from narrows.archive.header import Header, naming, read_header, read_whole_index
 from narrows.archive.layout import MAX_MODEL_BYTES, MAX_RECORDS, pack_header
-from narrows.archive.layouts import items_of
+from narrows.archive.layout_choice import layout_of
+from narrows.archive.layouts import Layout
 from narrows.archive.metadata import Metadata, bounded_chunk_records, default_chunk_records, default_group_records
 from narrows.archive.models import short
 from narrows.archive.records import Payload, ResidualPayload, check_names, checksum, pack_names, pack_records
@@ -316,11 +317,13 @@ class Writer:
                 f"{self.path} {_bound_in_words(metadata.max_error)}, and what is appended must be kept as exactly. "
                 "Append with the same bound, or make another archive."
             )
-        tiling = json.loads(json.dumps(more.get("tiling")))
-        if tiling != metadata.tiling:
+        described = {entry: json.loads(json.dumps(more.get(entry))) for entry in Layout.registry}
+        if described != {entry: metadata.entry(entry) for entry in described}:
+            tiling = described.pop("tiling")
+            appended = layout_of(replace(metadata, tiling=tiling, more={**metadata.more, **described}))
             raise ArchiveError(
-                f"{self.path} holds {items_of(metadata)}, and cannot be appended to with "
-                f"{items_of(replace(metadata, tiling=tiling))}. Append the like, or make another archive."
+                f"{self.path} holds {layout_of(metadata)}, and cannot be appended to with {appended}. "
+                "Append the like, or make another archive."
             )
         if embed_model and not has_model:
             raise ArchiveError(f"{self.path} does not carry its model, and appending cannot put it in.")
@@ -385,7 +388,7 @@ def _new_metadata(
     }
     with naming("The new archive"):
         metadata = Metadata.from_json(json.loads(json.dumps(given)))
-        per_item = items_of(metadata).n_records
+        per_item = layout_of(metadata).n_records
     if chunk_records is None and per_item < metadata.chunk_records:  # chunks of whole items can be saved one by one
         return replace(metadata, chunk_records=metadata.chunk_records // per_item * per_item)
     return metadata

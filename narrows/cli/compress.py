@@ -111,7 +111,7 @@ def compress(
     from narrows.archive import inspect
     from narrows.archive.appending import bound_for, check_together, metadata_of
     from narrows.archive.compress import compress as write
-    from narrows.archive.layouts import tiling_of
+    from narrows.archive.layout_choice import layout_for
     from narrows.archive.quality import choose_quality
     from narrows.codec import read_frozen
 
@@ -132,7 +132,7 @@ def compress(
     choose_quality(codec, psnr=psnr, bytes_per_record=bytes_per_record)
     source = open_data(data, limit=limit, quiet=quiet, **reading)
     bound_for(output, before, source, max_error=max_error, lossless=lossless)
-    tiling_of(source, codec, overlap, before)
+    layout_for(source, codec, overlap, before)
 
     loaded = load_model(model, device)
     with on_records("compressing", quiet=quiet) as tell, warnings.catch_warnings():

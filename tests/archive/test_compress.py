@@ -14,8 +14,8 @@ from torch import nn
 
 import narrows
 from narrows.archive import inspect, verify
+from narrows.archive.layouts import Tiling
 from narrows.archive.summary import Summary
-from narrows.archive.tiling import Tiling
 from narrows.codec.freezing.translation import TRANSLATIONS
 from narrows.data.image_writer import write_images
 from narrows.errors import (

@@ -8,8 +8,8 @@ import pytest
 
 import narrows
 from narrows.archive import expected_psnr_db, inspect, is_archive, recover, verify
+from narrows.archive.layouts import Tiling
 from narrows.archive.quality import coarser_qualities
-from narrows.archive.tiling import Tiling
 from narrows.errors import CorruptArchiveError, DataNotFoundError
 
 pytestmark = pytest.mark.usefixtures("codec_only")

@@ -11,6 +11,7 @@ from PIL import Image
 import narrows
 from narrows.archive import features, inspect, layout, verify
 from narrows.archive.features import Feature
+from narrows.archive.layouts import Layout
 from narrows.errors import ArchiveError, CorruptArchiveError
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "v1"
@@ -87,6 +88,12 @@ def test_every_feature_has_its_entry_and_its_name():
         assert features.features_of({entry: None}) == 0
         assert features._NAMES[feature]
         assert feature & features.READ
+
+
+@pytest.mark.parametrize("entry", Layout.registry)
+def test_every_layout_has_a_feature(entry):
+    """Otherwise an older reader would restore its records as if they were the items."""
+    assert features.features_of({entry: {}})
 
 
 def test_golden_archives_were_written_without_bits_and_are_read():

@@ -9,7 +9,7 @@ import pytest
 
 from narrows.archive import Archive, inspect, open_archive
 from narrows.archive.byte_file import ByteFile
-from narrows.archive.layouts import Records
+from narrows.archive.layouts import Whole
 from narrows.errors import (
     ArchiveError,
     CorruptArchiveError,
@@ -148,13 +148,13 @@ def test_names(make, codec, records):
 
 
 def test_items_of_several_records(make, codec, records, monkeypatch):
-    class Pairs(Records):
+    class Pairs(Whole):
         n_records = 2
 
         def assemble(self, records):
             return records.reshape(-1, *self.shape)
 
-    monkeypatch.setattr("narrows.archive.reader.items_of", lambda _: Pairs((8,)))
+    monkeypatch.setattr("narrows.archive.reader.layout_of", lambda _: Pairs((8,)))
     pairs = records.reshape(500, 8)
     with open_archive(make(records, chunk_records=301), model=codec) as archive:
         assert archive.shape == (500, 8)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from narrows.archive import inspect, open_archive, recover, restore, verify
-from narrows.archive.layouts import Records
+from narrows.archive.layouts import Whole
 from narrows.errors import (
     ArchiveError,
     CorruptArchiveError,
@@ -149,10 +149,10 @@ def test_names_are_saved(make, codec, records, fuzz, tmp_path):
 
 
 def test_parts_of_items_are_not_mixed(make, codec, records, fuzz, tmp_path, monkeypatch):
-    class Fours(Records):
+    class Fours(Whole):
         n_records = 4
 
-    monkeypatch.setattr("narrows.archive.verification.items_of", lambda _: Fours((16,)))
+    monkeypatch.setattr("narrows.archive.verification.layout_of", lambda _: Fours((16,)))
     path = make(records, chunk_records=250)
     damage(path, middle(path, fuzz, 0))
     report = recover(path, tmp_path / "out").report

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from narrows.archive.tiling import Tiling
+from narrows.archive.layouts import Tiling
 from narrows.errors import CorruptArchiveError, InvalidParameterError
 
 DTYPES = ("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64")

@@ -1,74 +1,37 @@
-"""Layouts: how the records of a codec make the items that people count, as they are or as tiles of images."""
+"""Which layout an archive has, and which one data get."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from narrows.archive.contract import Codec
+from narrows.archive.layouts import Layout, Tiling, Whole
 from narrows.archive.metadata import Metadata
-from narrows.archive.tiling import Tiling
 from narrows.errors import InvalidParameterError, ShapeMismatchError
 
 if TYPE_CHECKING:
     from narrows.data import Source
 
-__all__ = ["Items", "Records", "items_of", "tiling_of"]
+__all__ = ["layout_for", "layout_of"]
 
 
-class Items(Protocol):
-    """How records make items: item i of records i·n to (i + 1)·n - 1."""
-
-    @property
-    def n_records(self) -> int:
-        """How many records make one item."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of one item."""
-
-    def assemble(self, records: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return the items (m, *shape) that records (m·n, *record_shape) make."""
-
-
-class Records:
-    """Every item is one record.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        The shape of a record.
-    """
-
-    n_records = 1
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = shape
-
-    def __str__(self) -> str:
-        return f"records of {'×'.join(map(str, self.shape))}, not in tiles"
-
-    def assemble(self, records: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return the records."""
-        return records
-
-
-def items_of(metadata: Metadata) -> Items:
-    """Return how an archive's items are made.
+def layout_of(metadata: Metadata) -> Layout:
+    """Return the layout of an archive.
 
     Raises
     ------
     CorruptArchiveError
-        If its tiles cannot be put together to images.
+        If the metadata describe no possible layout.
     """
-    if metadata.tiling is not None:
-        return Tiling.from_json(metadata.tiling, metadata.record_shape)
-    return Records(metadata.record_shape)
+    for entry, kind in Layout.registry.items():
+        described = metadata.entry(entry)
+        if described is not None:
+            return kind.from_json(described, metadata.record_shape)
+    return Whole(metadata.record_shape)
 
 
-def tiling_of(source: Source, codec: Codec, overlap: int | None, before: Metadata | None = None) -> Tiling | None:
-    """Return how the images of a source are cut into records, None where they are records.
+def layout_for(source: Source, codec: Codec, overlap: int | None, before: Metadata | None = None) -> Layout:
+    """Return how the items of a source are cut into records of a codec.
 
     Parameters
     ----------
@@ -97,7 +60,7 @@ def tiling_of(source: Source, codec: Codec, overlap: int | None, before: Metadat
             raise InvalidParameterError(
                 f"The records are as large as the model's: 'overlap' has no use. Got {overlap}."
             )
-        return None
+        return Whole(codec.shape)
     if overlap is None:
         overlap = 0 if before is None else _overlap_of(before, codec)
     tiling = Tiling.of(source.shape, codec.shape, overlap)
@@ -117,5 +80,5 @@ def _hint(source: Source, codec: Codec) -> str:
 
 
 def _overlap_of(before: Metadata, codec: Codec) -> int:
-    items = items_of(before)
-    return items.overlap if isinstance(items, Tiling) and items.tile == codec.shape else 0
+    layout = layout_of(before)
+    return layout.overlap if isinstance(layout, Tiling) and layout.tile == codec.shape else 0

@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.archive.layouts.contract import Layout
 from narrows.codec.dequantise import to_dtype
 from narrows.errors import CorruptArchiveError, InvalidParameterError
 
@@ -26,7 +27,7 @@ _SMALLER = 2.0**-64  # no sum of values times this overflows, whatever the weigh
 
 
 @dataclass(frozen=True)
-class Tiling:
+class Tiling(Layout, entry="tiling"):
     """How images of one shape are cut into tiles of another.
 
     Attributes

@@ -1,0 +1,7 @@
+"""Layouts: how the records of a codec make the items that people count. Every layout is a file of this folder."""
+
+from narrows.archive.layouts.contract import Layout
+from narrows.archive.layouts.tiling import Tiling
+from narrows.archive.layouts.whole import Whole
+
+__all__ = ["Layout", "Tiling", "Whole"]
