@@ -56,7 +56,7 @@ def test_where_it_is_not_better_the_model_is_pca_of_all_records(rng):
 
 def test_a_network_that_was_asked_for_is_kept_all_the_same(rng):
     network = Dense(widths=(8,), activation="silu", linear_path=True)
-    model = auto(epochs=10).set_params(network=network).fit(flat(rng))
+    model = auto().set_params(network=network).fit(flat(rng))
     assert not model.comparison_.is_better
     assert model.comparison_.keeps_network
     assert model.chain_.parts.network == network
@@ -107,7 +107,7 @@ def test_how_many_records_are_held_out(n, held_out):
 
 
 def test_what_was_kept_is_in_the_file(rng, tmp_path):
-    model = auto(epochs=10).fit(flat(rng))
+    model = auto().fit(flat(rng))
     model.save(tmp_path / "flat.safetensors")
     again = narrows.load(tmp_path / "flat.safetensors")
     assert (again.comparison_, again.kept_) == (model.comparison_, model.kept_)
@@ -234,7 +234,7 @@ def test_of_very_few_records_principal_components_are_kept(n, rng):
 
 def test_codes_that_are_not_plain_are_not_compared(rng):
     network = Dense(widths=(8,), activation="silu", linear_path=True)
-    model = auto(epochs=2).set_params(network=network, bottleneck=narrows.bottlenecks.TopK(k=1)).fit(flat(rng))
+    model = auto().set_params(network=network, bottleneck=narrows.bottlenecks.TopK(k=1)).fit(flat(rng))
     assert model.comparison_ is None
 
 
