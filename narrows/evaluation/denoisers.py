@@ -12,14 +12,9 @@ from numpy.typing import NDArray
 
 from narrows.errors import DataError, InvalidParameterError, MissingPackageError
 from narrows.model.artefacts.pca import PrincipalComponents
-from narrows.records import ImageLayout
+from narrows.records import ImageLayout, guess_kind
 
-__all__ = ["is_image", "median_filter", "non_local_means", "pca"]
-
-
-def is_image(shape: tuple[int, ...]) -> bool:
-    """Return whether a record of this shape is an image, grey or with channels."""
-    return len(shape) in {2, 3}
+__all__ = ["median_filter", "non_local_means", "pca"]
 
 
 def median_filter(x: NDArray[Any], size: int = 3) -> NDArray[np.float64]:
@@ -77,7 +72,7 @@ def non_local_means(
     MissingPackageError
         If scikit-image is not installed.
     """
-    if not is_image(x.shape[1:]):
+    if guess_kind(x.shape[1:]) != "image":
         raise DataError(f"Non-local means needs images (n, H, W) or with channels. Got records of {x.shape[1:]}.")
     try:
         from skimage.restoration import denoise_nl_means
@@ -120,6 +115,6 @@ def pca(x: NDArray[Any], components: PrincipalComponents, n_components: int) -> 
 
 def _channel_axis(shape: tuple[int, ...]) -> int | None:
     """Return the axis of the channels of records (n, *shape)."""
-    if not is_image(shape):
+    if guess_kind(shape) != "image":
         return None
     return {"none": None, "last": 3, "first": 1}[ImageLayout.of(shape).axis]

@@ -113,11 +113,11 @@ class Dense(Network, name="dense"):
                 "Layer-wise pretraining needs a decoder whose widths mirror the encoder's. Got the encoder "
                 f"{'-'.join(map(str, self.widths))} and the decoder {'-'.join(map(str, self.decoder_widths))}."
             )
-        there = [nn.Sequential(layer, encoder.hidden) for layer in encoder.layers]
-        there[-1] = nn.Sequential(encoder.layers[-1], encoder.last)
-        there[0] = nn.Sequential(nn.Flatten(), *there[0])
-        back_activations = [nn.Sequential(decoder.last, decoder.to_records), *[decoder.hidden] * (len(there) - 1)]
-        return [Layer(*parts) for parts in zip(there, decoder.affine()[::-1], back_activations, strict=True)]
+        encode = [nn.Sequential(layer, encoder.hidden) for layer in encoder.layers]
+        encode[-1] = nn.Sequential(encoder.layers[-1], encoder.last)
+        encode[0] = nn.Sequential(nn.Flatten(), *encode[0])
+        activations = [nn.Sequential(decoder.last, decoder.to_records), *[decoder.hidden] * (len(encode) - 1)]
+        return [Layer(*parts) for parts in zip(encode, decoder.affine()[::-1], activations, strict=True)]
 
     def _check_tied(self, n_in: int, n_h: int, n_z: int, n_out: int, back: tuple[int, ...]) -> None:
         there, and_back = (n_in, *self.widths, n_h), (n_z, *back, n_out)

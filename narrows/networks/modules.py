@@ -69,17 +69,17 @@ class Layer:
 
     Attributes
     ----------
-    there : Module
+    encode : Module
         The encoder's layer; the input of the first is x, Tensor of shape (n, *shape).
-    back : Module
-        The decoder's layer, from the output of ``there`` to its input, before the activation.
-    back_activation : Module
-        The activation after ``back``; in the first layer it outputs the likelihood's parameters, as `Decoder` does.
+    decode : Module
+        The decoder's layer, from the output of ``encode`` to its input, before the activation.
+    decode_activation : Module
+        The activation after ``decode``; in the first layer it outputs the likelihood's parameters, as `Decoder` does.
     """
 
-    there: nn.Module
-    back: nn.Module
-    back_activation: nn.Module
+    encode: nn.Module
+    decode: nn.Module
+    decode_activation: nn.Module
 
 
 class Encoder(nn.Module, ABC):

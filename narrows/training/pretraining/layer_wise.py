@@ -13,6 +13,7 @@ from narrows.errors import InvalidParameterError
 from narrows.likelihoods import Bernoulli, Normal
 from narrows.networks import Layer
 from narrows.numerics.randomness import Stream
+from narrows.numerics.record_noise import is_training_step
 from narrows.parts.options import Integer, SequenceOf, option
 from narrows.parts.part import OneOf
 from narrows.training import Optimiser, Records, Schedule, Stage, Training
@@ -97,12 +98,12 @@ class _DenoisingLayer(nn.Module):
         super().__init__()
         self.shape, self.corruption = chain.shape, corruption
         layer = layers[index]
-        self.there, self.back, self.back_activation = layer.there, layer.back, layer.back_activation
+        self.encode, self.decode, self.decode_activation = layer.encode, layer.decode, layer.decode_activation
         # In tuples, so that they are not weights of this learner.
-        self.chain, self.before = (chain,), tuple(layer.there for layer in layers[:index])
+        self.chain, self.before = (chain,), tuple(layer.encode for layer in layers[:index])
         self.likelihood = chain.likelihood
-        if index > 0 and isinstance(layer.back_activation, nn.Sigmoid):
-            self.likelihood, self.back_activation = Bernoulli().build(()), nn.Identity()
+        if index > 0 and isinstance(layer.decode_activation, nn.Sigmoid):
+            self.likelihood, self.decode_activation = Bernoulli().build(()), nn.Identity()
         elif index > 0:
             self.likelihood = _SUM_OF_SQUARES.build(())
 
@@ -128,9 +129,9 @@ class _DenoisingLayer(nn.Module):
     def _loss(self, records: Tensor, generator: Generator | None, *, is_shard: bool) -> Loss:
         y = self._input(records, generator)
         y_tilde = y if generator is None or self.corruption is None else self.corruption.corrupt(y, generator)
-        parameters = self.back_activation(self.back(self.there(y_tilde)))
+        parameters = self.decode_activation(self.decode(self.encode(y_tilde)))
         evidence = None
-        if self.training and generator is not None:
+        if is_training_step(self, generator):
             if is_shard:
                 evidence = self.likelihood.evidence(parameters, y)
             else:
