@@ -159,6 +159,7 @@ class _Run:
         self._cut(choose_n_shards(self.learner, self.records, self.settings.batch_size))
         self.history: list[Epoch] = []
         self.best = _Best()
+        self.is_stopped = False  # by the callback
         self.last_look = self.last_save = time.monotonic()
 
     def complete(self) -> list[Epoch]:
@@ -184,7 +185,8 @@ class _Run:
     def is_over(self) -> bool:
         patience = self.settings.patience
         has_waited = patience is not None and self.best.epochs_since >= patience
-        return self.epoch == self.n_epochs or has_waited or (self.stage.keep_best and self._overfits)
+        is_done = self.epoch == self.n_epochs or self.is_stopped or has_waited
+        return is_done or (self.stage.keep_best and self._overfits)
 
     @property
     def _overfits(self) -> bool:
@@ -256,7 +258,7 @@ class _Run:
         self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
         self.noises = self._noises()
         self.pace.used.clear()
-        self.callback.epoch(row)
+        self.is_stopped = self.callback.epoch(row) is True
 
     def _validation_loss(self) -> float | None:
         return None if self.stage.validation is None else mean_loss(self.learner, self.stage.validation, self.workers)

@@ -47,7 +47,7 @@ class Epoch:
 
 
 class Callback:
-    """Receives the progress of a run; this class ignores it. Subclass it to show a progress bar."""
+    """Receives the progress of a run; this class ignores it. Subclass it to show a progress bar or to stop a run."""
 
     def stage(self, name: str) -> None:
         """Receive the name of the next stage, if a run has several; `start` follows."""
@@ -58,8 +58,8 @@ class Callback:
     def step(self, epoch: int, records_done: int, loss: float) -> None:
         """Receive the number of records done in an epoch and their mean loss, at most a few times a second."""
 
-    def epoch(self, row: Epoch) -> None:
-        """Receive a complete epoch."""
+    def epoch(self, row: Epoch) -> bool | None:
+        """Receive a complete epoch; return True to end the stage here, with the weights it would keep at its end."""
 
     def stop(self) -> None:
         """Receive the end of the stage: complete, stopped early, interrupted or failed."""

@@ -322,6 +322,14 @@ def test_a_callback_is_told_how_it_goes(monkeypatch):
     assert diary.rows[-1] == ("stop",)
 
 
+def test_a_callback_may_stop_a_run():
+    class EnoughAfterTwo(Callback):
+        def epoch(self, row):
+            return row.epoch == 2
+
+    assert len(run(Witness(float), epochs=5, callback=EnoughAfterTwo())) == 2
+
+
 def test_a_callback_is_told_that_a_run_failed():
     diary = Diary()
     with pytest.raises(TrainingDivergedError):
