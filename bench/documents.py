@@ -109,12 +109,12 @@ def costs(classics: dict[str, Any]) -> dict[str, str]:
 def compared(rows: list[dict[str, Any]]) -> str:
     """Return the README's table of archives beside the alternatives, from the rows of bench/codec.json."""
     sys.path.insert(0, str(HERE / "codec"))
-    from needed import curves
+    from rate_at_quality import curves
 
     curve_of = {curve.method: curve for curve in curves(row for row in rows if row["dataset"] == "mnist")}
     lines = ["| MNIST, bytes an image | 23.5 dB | 26.5 dB | 29.5 dB |", "| --- | --- | --- | --- |"]
     needed = {
-        method: [curve_of[method].needed(psnr) for psnr in (23.5, 26.5, 29.5)]
+        method: [curve_of[method].rate_at(psnr) for psnr in (23.5, 26.5, 29.5)]
         for method in METHODS
         if method in curve_of
     }

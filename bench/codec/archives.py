@@ -23,7 +23,7 @@ __all__ = ["attempts", "models_of"]
 MODELS = Path(__file__).parents[1] / "models" / "codec"
 
 
-BOUNDS = (128, 96, 64, 48, 32, 24, 16)  # of 255; finer ones in exact.py and dial.py
+BOUNDS = (128, 96, 64, 48, 32, 24, 16)  # of 255; finer ones in lossless_sizes.py and error_bound_sweep.py
 
 
 def models_of(name: str) -> list[Path]:

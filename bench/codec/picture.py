@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from labels import name_curve, write_at
-from needed import Curve, curves
+from rate_at_quality import Curve, curves
 from records import SETS
 
 from narrows import pictures
@@ -129,8 +129,8 @@ def _at_top(axes: Axes, drawn: Sequence[tuple[Curve, Line2D]]) -> None:
     """Name curves where they leave the panel, side by side, or near their last point if they don't."""
     low, high = np.log(axes.get_xlim())
     free = 0.0  # pixels from the left edge from which on there is room
-    for curve, line in sorted(drawn, key=lambda one: one[0].needed(PSNR_DB[1]).n_bytes or np.inf):
-        name, leaves = curve.method.removesuffix(", sheet"), curve.needed(PSNR_DB[1]).n_bytes
+    for curve, line in sorted(drawn, key=lambda one: one[0].rate_at(PSNR_DB[1]).n_bytes or np.inf):
+        name, leaves = curve.method.removesuffix(", sheet"), curve.rate_at(PSNR_DB[1]).n_bytes
         if leaves is None:
             name_curve(line, name, from_end=True)
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from needed import Curve, curves
+from rate_at_quality import Curve, curves
 from records import SETS
 
 __all__ = ["TARGETS_DB", "markdown"]
@@ -39,9 +39,9 @@ def table(its: list[Curve]) -> str:
         "| --- " * (len(TARGETS_DB) + 4) + "|",
     ]
     for curve in its:
-        cells = ["exact: " + str(curve.needed(0)).removeprefix("≤ ")] + [""] * (len(TARGETS_DB) - 1)
+        cells = ["exact: " + str(curve.rate_at(0)).removeprefix("≤ ")] + [""] * (len(TARGETS_DB) - 1)
         if not curve.exact:
-            cells = [str(curve.needed(psnr)) for psnr in TARGETS_DB]
+            cells = [str(curve.rate_at(psnr)) for psnr in TARGETS_DB]
         speeds = [f"{_median(curve, key):.3g}" for key in ("encode_mb_per_s", "decode_mb_per_s")]
         lines.append(f"| {curve.method} | {' | '.join([*cells, *speeds, _besides(curve)])} |")
     return "\n".join(lines)

@@ -1,8 +1,8 @@
 """What archives cost beyond the ideal: overhead, speed, one record out of millions, and freezing.
 
-    python bench/codec/limits.py          a few minutes, two threads
+    python bench/codec/overhead.py          a few minutes, two threads
 
-Writes bench/codec-limits.json. Needs MNIST and models in bench/models/codec (`train.py`).
+Writes bench/codec-overhead.json. Needs MNIST and models in bench/models/codec (`train.py`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from run import ROOT, this_run
 import narrows
 from narrows.archive import Writer
 
-RESULTS = ROOT / "bench" / "codec-limits.json"
+RESULTS = ROOT / "bench" / "codec-overhead.json"
 MILLIONS = 5_000_000
 SMALL = ("mnist-23", "mnist-dense")
 _TIMES = 3
@@ -101,7 +101,7 @@ def _float_restored(model: narrows.Autoencoder, symbols: np.ndarray, steps: np.n
 def main() -> None:
     test = np.ascontiguousarray(open_records("mnist").test)
     models = models_of("mnist")
-    results: dict[str, Any] = {**this_run(), "command": "python bench/codec/limits.py"}
+    results: dict[str, Any] = {**this_run(), "command": "python bench/codec/overhead.py"}
     results["machine"]["threads"] = 2
     results |= {"models": [], "one_of_millions": []}
     with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,6 @@
 """Draw the README's picture: test digits as they are, and restored from fewer and fewer bytes.
 
-    python bench/codec/show.py
+    python bench/codec/plots.py
 
 Writes docs/pictures/compressed.png from the models in bench/models/codec (`train.py`).
 """

@@ -1,12 +1,13 @@
 """Archives without loss, and within a bound, beside the alternatives on the same records.
 
-    OMP_NUM_THREADS=1 python bench/codec/exact.py                       everything, about fifteen minutes
-    OMP_NUM_THREADS=1 python bench/codec/exact.py mnist fashion-mnist   some of it
+    OMP_NUM_THREADS=1 python bench/codec/lossless_sizes.py                       everything, about fifteen minutes
+    OMP_NUM_THREADS=1 python bench/codec/lossless_sizes.py mnist fashion-mnist   some of it
 
-Writes bench/codec-exact.json. Needs the extra `bench`, the data sets, ECG5000 and the fields in $NARROWS_DATA, and the
-models `*-lossless` in bench/models/codec (`train.py`). Bounds are shares of the range of what is compressed. Fields of
-three axes are compressed twice: "slices" has a record for each step along the first, "narrows" all of it as one. Their
-models have seen noise; only that of the later half of airtemp has seen the earlier one.
+Writes bench/codec-lossless-sizes.json. Needs the extra `bench`, the data sets, ECG5000 and the fields in
+$NARROWS_DATA, and the models `*-lossless` in bench/models/codec (`train.py`). Bounds are shares of the range of what
+is compressed. Fields of three axes are compressed twice: "slices" has a record for each step along the first,
+"narrows" all of it as one. Their models have seen noise; only that of the later half of airtemp has seen the earlier
+one.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ import narrows
 from narrows.archive import inspect
 from narrows.networks import Dense
 
-RESULTS = ROOT / "bench" / "codec-exact.json"
+RESULTS = ROOT / "bench" / "codec-lossless-sizes.json"
 SHARES = (0.01, 0.001, 0.0001)
 COLUMNS = 100
 _EVERY = 10  # of the test records, for codecs of single images
@@ -171,7 +172,7 @@ def _knows_nothing(shape: tuple[int, ...]) -> Any:
 
 
 def main() -> None:
-    command = " ".join(["python bench/codec/exact.py", *sys.argv[1:]])
+    command = " ".join(["python bench/codec/lossless_sizes.py", *sys.argv[1:]])
     results: dict[str, Any] = {**this_run(), "command": command, "rows": []}
     results["machine"]["threads"] = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
 

@@ -1,4 +1,4 @@
-"""What a curve says between its points: the bytes a record that a PSNR takes."""
+"""Rates between the measured points of a curve: bytes a record at a PSNR."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Curve", "Needed", "curves", "frontier"]
+__all__ = ["Curve", "Rate", "curves", "frontier"]
 
 
 @dataclass(frozen=True)
-class Needed:
+class Rate:
     """Bytes a record for a PSNR, or None where it is not reached; `at_most` where the smallest setting has more dB."""
 
     n_bytes: float | None
@@ -34,15 +34,15 @@ class Curve:
         """Whether everything comes back as it was."""
         return math.isinf(self.points[0][1])
 
-    def needed(self, psnr_db: float) -> Needed:
+    def rate_at(self, psnr_db: float) -> Rate:
         """Return the bytes a record at this PSNR, straight in dB over log bytes between points; nothing beyond them."""
         if psnr_db <= self.points[0][1]:
-            return Needed(self.points[0][0], at_most=psnr_db < self.points[0][1])
+            return Rate(self.points[0][0], at_most=psnr_db < self.points[0][1])
         for (fewer, below), (more, above) in zip(self.points, self.points[1:], strict=False):
             if psnr_db <= above:
                 share = (psnr_db - below) / (above - below) if math.isfinite(above) else 1.0
-                return Needed(fewer * (more / fewer) ** share)
-        return Needed(None)
+                return Rate(fewer * (more / fewer) ** share)
+        return Rate(None)
 
 
 def curves(rows: Iterable[dict[str, Any]]) -> list[Curve]:

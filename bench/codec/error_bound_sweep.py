@@ -1,9 +1,10 @@
 """The dial from lossy over bounded to lossless: bytes an image of one model's archives, by the largest error allowed.
 
-    OMP_NUM_THREADS=1 python bench/codec/dial.py          about three minutes
-    python bench/codec/dial.py --draw                     the picture from the stored rows
+    OMP_NUM_THREADS=1 python bench/codec/error_bound_sweep.py          about three minutes
+    python bench/codec/error_bound_sweep.py --draw                     the picture from the stored rows
 
-Writes bench/codec-dial.json and docs/pictures/dial.png. Needs MNIST and the model `mnist-lossless` (`train.py`).
+Writes bench/codec-error-bound-sweep.json and docs/pictures/dial.png. Needs MNIST and the model `mnist-lossless`
+(`train.py`).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from narrows.pictures.style import ACCENT, INK, MUTED, axes_at, new_figure, styl
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-RESULTS = ROOT / "bench" / "codec-dial.json"
+RESULTS = ROOT / "bench" / "codec-error-bound-sweep.json"
 BOUNDS = (0, 1, 2, 4, 8, 16, 32, 64, 128)
 LEFT, TOP, WIDTH, HEIGHT, BELOW = 150, 200, 1450, 640, 150  # pixels
 
@@ -96,7 +97,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draw", action="store_true")
     if not parser.parse_args().draw:
-        results: dict[str, Any] = {**this_run(), "command": "python bench/codec/dial.py"}
+        results: dict[str, Any] = {**this_run(), "command": "python bench/codec/error_bound_sweep.py"}
         results["machine"]["threads"] = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
         RESULTS.write_text(json.dumps({**results, "rows": measured()}, indent=1) + "\n")
     draw(json.loads(RESULTS.read_text())["rows"], ROOT / "docs" / "pictures" / "dial.png")
