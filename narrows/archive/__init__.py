@@ -1,12 +1,12 @@
-"""Archives: many records in one file, as the coded symbols of a model, each record within reach.
+"""Archives: many records in one file, as the coded symbols of a model, with access to single records.
 
 ::
 
-    symbols ─► Writer ─► file ─► open_archive, restore ─► records, checked against their checksums
+    symbols ─► Writer ─► file ─► open_archive, restore ─► records, verified by their checksums
                               ─► verify, recover, inspect, expected_psnr_db
 
-`layout` has the bytes, `index`, `records` and `metadata` what is in them; docs/format.md describes all of it. Reading
-needs NumPy alone.
+`layout` packs headers and trailer; `index`, `records` and `metadata` pack their contents. docs/format.md specifies
+the format. Reading needs only NumPy.
 """
 
 from narrows.archive.description import Description, expected_psnr_db, inspect, is_archive

@@ -1,4 +1,4 @@
-"""Writing blocks one after the other, and the index of them at the end."""
+"""Writing the blocks of an archive, with their index at the end."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ __all__ = ["BlockWriter"]
 
 
 class BlockWriter:
-    """Puts blocks at the end of an archive.
+    """Writes blocks to the end of an archive.
 
     Parameters
     ----------
     file : binary file
         Open for writing, at `offset`.
     header : bytes
-        The archive's header; already in the file.
+        The archive's header, already in the file.
     offset : int
-        Where the next block goes.
+        Offset of the next block.
     entries : iterable of (offset, first, n_records, crc, type)
-        The blocks that are there already.
+        Index entries of the existing blocks.
     """
 
     def __init__(self, file: BinaryIO, header: bytes, offset: int, entries: Iterable[Entry] = ()) -> None:
@@ -48,7 +48,7 @@ class BlockWriter:
         self._write(Block(BlockType.RECORDS, coding, len(payload), first, n_records), payload)
 
     def finish(self, n_records: int) -> None:
-        """Write the INDEX block and the trailer of an archive of so many records."""
+        """Write the INDEX block and the trailer of an archive of n_records records."""
         payload = pack_index(self._header, self._entries)
         offset = self.offset
         self._write(Block(BlockType.INDEX, Coding.PLAIN, len(payload), n_records, len(self._entries)), payload)

@@ -1,4 +1,4 @@
-"""How exactly records are to be kept: a bound in their units, a share of their range, or bit for bit."""
+"""The error bound of an archive: in the records' units, as a share of their range, or lossless."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ __all__ = ["bound_of"]
 
 
 def bound_of(max_error: float | str | None, *, lossless: bool, source: Source) -> float | None:
-    """Return the largest error allowed, in the records' units; None if the model's code is all that is to be kept.
+    """Return the largest allowed error, in the records' units; None if only the model's code is to be stored.
 
     Parameters
     ----------
     max_error : float, str or None
-        In the records' units, or as ``"1%"`` of the range of the source's finite values.
+        The bound in the records' units, or as text such as ``"1%"``, of the range of the source's finite values.
     lossless : bool
-        Bit for bit: 0.
+        Store the records bit for bit: the bound is 0.
     source : Source
-        Only read where its range is needed.
+        The records; read only if their range is needed.
 
     Raises
     ------
     InvalidParameterError
-        If both are given, or the bound is none.
+        If both are given, or the bound is invalid.
     """
     if lossless:
         if max_error is not None:
@@ -49,6 +49,6 @@ def bound_of(max_error: float | str | None, *, lossless: bool, source: Source) -
 
 
 def _half_range(source: Source) -> float:
-    """Return half of the highest finite value less the lowest: all of it may be more than a float can hold."""
+    """Return half of the range of the finite values; the whole range may exceed the largest float."""
     lowest, highest = narrows.data.range_of_finite(source) or (0.0, 0.0)
     return highest / 2 - lowest / 2

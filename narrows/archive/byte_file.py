@@ -1,4 +1,4 @@
-"""A file of bytes that is read in pieces: never past its end, never more than it holds."""
+"""Bounds-checked reading of a file in pieces."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _STEP = 1 << 20
 
 
 class ByteFile:
-    """The bytes of a file, from several threads or processes at once.
+    """The bytes of a file, safe to read from several threads and processes.
 
     Parameters
     ----------
     path : path-like
-        A regular file. Its size is what it has when it is opened; what is appended later is not seen.
+        A regular file. Its size is read when it is opened; bytes appended later are ignored.
 
     Raises
     ------
     DataNotFoundError
         If there is no such file.
     ArchiveError
-        If it is something else, or may not be read.
+        If it is not a regular file, or cannot be read.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -37,7 +37,7 @@ class ByteFile:
         target = as_path(path)
         self._lock = threading.Lock()
         try:
-            if not target.is_file():  # a pipe would keep us waiting
+            if not target.is_file():  # opening a pipe would block
                 if target.exists():
                     raise ArchiveError(
                         f"{self.path} is no archive: it is {'a folder' if target.is_dir() else 'no file'}."
@@ -56,7 +56,7 @@ class ByteFile:
         Raises
         ------
         CorruptArchiveError
-            If the file does not have them; before memory is taken.
+            If the file is too short; checked before memory is allocated.
         """
         if offset < 0 or n < 0 or offset + n > self.size:
             raise CorruptArchiveError(f"it is cut off: it has {self.size:,} bytes, and needs {offset + n:,}")

@@ -1,4 +1,4 @@
-"""One chunk, decoded: its symbols at once, its records by groups, each checked before it is handed out."""
+"""Decoding of a chunk: all symbols at once, and records by groups, each verified by its checksum."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _DAMAGE = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError)
 
 
 def read_chunk(source: ByteFile, metadata: Metadata, index: Index, chunk: int) -> Payload:
-    """Return the payload of a chunk, its CRC-32 checked.
+    """Return the payload of a chunk, after checking its CRC-32.
 
     Raises
     ------
     CorruptArchiveError
-        If the chunk is damaged, or another than the index declares.
+        If the chunk is damaged, or is not the one in the index.
     """
     records, offset = index.range_of(chunk), int(index.offsets[chunk])
     what = f"the chunk of records {records.start:,} to {records.stop - 1:,}"
@@ -45,12 +45,12 @@ def read_chunk(source: ByteFile, metadata: Metadata, index: Index, chunk: int) -
 
 
 def read_records(source: ByteFile, offset: int, block: Block, metadata: Metadata, what: str) -> Payload:
-    """Return the payload of the RECORDS block at `offset`, its CRC-32 checked.
+    """Return the payload of the RECORDS block at `offset`, after checking its CRC-32.
 
     Raises
     ------
     CorruptArchiveError
-        If it is damaged, or holds what its archive has no use for.
+        If it is damaged, or does not agree with the metadata.
     """
     most = max_payload_bytes(block.n_records, metadata)
     payload = read_payload(source, offset, block, what, most)
@@ -71,12 +71,15 @@ class Chunk:
     Parameters
     ----------
     payload : Payload
+        The stored chunk.
     n_records : int
+        Number of records of the chunk.
     codec : Codec
+        The archive's codec.
     metadata : Metadata
-        Of the archive.
+        The archive's metadata.
     first : int
-        The number of the first record, for messages.
+        Index of the first record, for error messages.
 
     Raises
     ------
@@ -88,7 +91,7 @@ class Chunk:
         self._checksums, self._codec, self._quality = payload.checksums, codec, metadata.quality
         self._n_records, self._first, self._group = n_records, first, metadata.group_records
         self._symbols = np.empty((n_records, 0), np.int32)
-        self._restored: npt.NDArray[Any] | None = None  # all of them, where the code is not all there is
+        self._restored: npt.NDArray[Any] | None = None  # all records, if the chunk has a residual
         try:
             if payload.coded is not None:
                 self._symbols = codec.qualities[self._quality].entropy.decode(payload.coded, n_records)
@@ -98,19 +101,19 @@ class Chunk:
             raise CorruptArchiveError(
                 f"{self._what(0, n_records)} cannot be decoded: {str(error).rstrip('.')}"
             ) from error
-        except _DAMAGE as error:  # whatever a payload that lies leads to
+        except _DAMAGE as error:  # any exception that a damaged payload can cause
             raise CorruptArchiveError(f"{self._what(0, n_records)} cannot be decoded: {error}") from error
 
     def __len__(self) -> int:
         return self._n_records
 
     def restore(self, records: range) -> npt.NDArray[Any]:
-        """Return some of the records, counted from the chunk's first; only the groups they are in are decoded.
+        """Return records, by their indices within the chunk; only the groups that contain them are decoded.
 
         Raises
         ------
         CorruptArchiveError
-            If a group does not restore to the bytes that were compressed.
+            If the checksum of a group's restored records is wrong.
         """
         low, high = min(records[0], records[-1]), max(records[0], records[-1])
         if abs(records.step) <= self._group:
@@ -121,7 +124,7 @@ class Chunk:
         return np.concatenate([self.restore(range(record, record + 1)) for record in records])
 
     def _with_residual(self, residual: ResidualPayload, metadata: Metadata, *, has_code: bool) -> npt.NDArray[Any]:
-        """Return all records, as exactly as they were to be kept."""
+        """Return all records, within the archive's error bound."""
         decoded = self._codec.decode(self._symbols, self._quality) if has_code else None
         grid = ErrorBound(metadata.dtype, metadata.max_error or 0.0)
         return decode_chunk(
@@ -134,7 +137,7 @@ class Chunk:
         )
 
     def _groups(self, start: int, stop: int) -> npt.NDArray[Any]:
-        """Return whole groups of records, checked."""
+        """Return whole groups of records, after checking their checksums."""
         if self._restored is None:
             restored = self._codec.decode(self._symbols[start:stop], self._quality)
         else:

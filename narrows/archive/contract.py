@@ -1,4 +1,4 @@
-"""What an archive needs of a model: no more than this, so that reading one never imports a network."""
+"""The part of a model that an archive needs, as protocols, so that reading an archive never imports a network."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ __all__ = ["Codec", "Entropy", "OperatingPoint"]
 
 
 class Entropy(Protocol):
-    """Symbols to bits and back."""
+    """Codes symbols into bytes and back."""
 
     def encode(self, symbols: npt.NDArray[np.int32]) -> Coded:
-        """Return the symbols (n, D), coded."""
+        """Encode the symbols (n, D)."""
 
     def decode(self, coded: Coded, n_records: int) -> npt.NDArray[np.int32]:
-        """Return the symbols (n, D); CorruptArchiveError if there are none such."""
+        """Decode the symbols (n, D); raises CorruptArchiveError if the message is damaged."""
 
 
 class OperatingPoint(Protocol):
-    """One way to write codes as whole numbers."""
+    """A quality: a quantisation of codes, with its entropy model."""
 
     @property
     def entropy(self) -> Entropy:
-        """How symbols of this quality become bits."""
+        """Codes the symbols of this quality."""
 
 
 class Codec(Protocol):
-    """What `narrows.codec.frozen.FrozenCodec` is to an archive."""
+    """The interface of `narrows.codec.frozen.FrozenCodec` that archives use."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -45,7 +45,7 @@ class Codec(Protocol):
 
     @property
     def n_symbols(self) -> int:
-        """D, the whole numbers that stand for one record."""
+        """D, the number of symbols of a record."""
 
     @property
     def digest(self) -> str:
@@ -57,11 +57,11 @@ class Codec(Protocol):
 
     @property
     def qualities(self) -> Sequence[OperatingPoint]:
-        """From coarse to fine."""
+        """The qualities, from coarse to fine."""
 
     @property
     def causal(self) -> FrozenCausal | None:
-        """The network under which values are kept exactly, if there is one."""
+        """The network that codes residuals, if there is one."""
 
     def decode(self, symbols: npt.NDArray[np.int32], quality: int) -> npt.NDArray[Any]:
-        """Return the records (n, *shape) that symbols (n, D) stand for."""
+        """Decode the symbols (n, D) to records (n, *shape)."""

@@ -1,4 +1,4 @@
-"""Reading the header of an archive, and its index: from the trailer or, where that is damaged, from block to block."""
+"""Reading the header of an archive, and its index: from the trailer, or from all block headers if it is damaged."""
 
 from __future__ import annotations
 
@@ -45,25 +45,25 @@ _REMEDY = "'narrows recover' (narrows.archive.recover) writes what is intact to 
 
 @dataclass(frozen=True)
 class Header:
-    """An archive's header: its bytes and what they say."""
+    """An archive's header: its bytes, and its metadata."""
 
     data: bytes
     metadata: Metadata
 
     @property
     def n_bytes(self) -> int:
-        """Where the blocks begin."""
+        """Size in bytes, the offset of the first block."""
         return len(self.data)
 
     @classmethod
     def parse(cls, data: bytes) -> Header:
-        """Return the header in these bytes; ArchiveError or CorruptArchiveError if there is none."""
+        """Parse a header; raises ArchiveError or CorruptArchiveError if it is unsupported or damaged."""
         return cls(data, Metadata.from_json(parse_header(data)))
 
 
 @contextmanager
 def naming(path: str) -> Iterator[None]:
-    """Put the archive's name in front of what the parts of this package say about its bytes."""
+    """Add the archive's path to the messages of errors in the block."""
     try:
         yield
     except CorruptArchiveError as error:
@@ -76,7 +76,7 @@ def naming(path: str) -> Iterator[None]:
 
 def _sentence(path: str, what: str, error: ArchiveError) -> str:
     text = str(error)
-    if text.endswith("."):  # a sentence of its own, which may name the archive already
+    if text.endswith("."):  # a complete sentence, which may contain the path already
         return text if path in text else f"{path} {what}. {text}"
     return f"{path} {what}: {text}."
 
@@ -87,7 +87,7 @@ def read_header(source: ByteFile) -> Header:
     Raises
     ------
     ArchiveError, CorruptArchiveError
-        If this is no archive, one of a newer version, or a damaged one.
+        If the file is not an archive, has a newer format, or is damaged.
     """
     if source.size == 0:
         raise ArchiveError("it is empty (0 bytes)")
@@ -101,7 +101,7 @@ def read_block(source: ByteFile, offset: int, end: int) -> Block:
     Raises
     ------
     CorruptArchiveError
-        If there is none, or it reaches further.
+        If there is no valid block header, or the block ends after `end`.
     """
     block = parse_block(source.read(offset, BLOCK_BYTES))
     if offset + block.n_bytes > end:
@@ -110,12 +110,12 @@ def read_block(source: ByteFile, offset: int, end: int) -> Block:
 
 
 def read_payload(source: ByteFile, offset: int, block: Block, what: str, most: int) -> bytes:
-    """Return the payload of the block at `offset`, its CRC-32 checked; at most `most` bytes.
+    """Return the payload of the block at `offset`, after checking its CRC-32.
 
     Raises
     ------
     CorruptArchiveError
-        If it is larger, or its checksum is wrong.
+        If it has more than `most` bytes, or its checksum is wrong.
     """
     if block.n_payload_bytes > most:
         raise CorruptArchiveError(f"{what} declares {block.n_payload_bytes:,} bytes, where {most:,} are allowed")
@@ -127,12 +127,12 @@ def read_payload(source: ByteFile, offset: int, block: Block, what: str, most: i
 
 
 def read_index(source: ByteFile, header: Header) -> Index:
-    """Return the index: as the end of the file has it, or from the headers of all blocks.
+    """Return the index, from the end of the file or, if that is damaged, from the headers of all blocks.
 
     Raises
     ------
     CorruptArchiveError
-        If both ways fail, or nothing proves that no records are missing at the end.
+        If both fail, or records at the end may be missing.
     """
     try:
         return read_trailer(source, header)
@@ -145,7 +145,7 @@ def read_index(source: ByteFile, header: Header) -> Index:
 
 
 def read_whole_index(source: ByteFile, header: Header) -> Index:
-    """Return the index of an archive that may be appended to: as the end of the file has it, and no other way.
+    """Return the index of an archive to append to; it must be intact at the end of the file.
 
     Raises
     ------
@@ -183,11 +183,11 @@ def read_trailer(source: ByteFile, header: Header) -> Index:
 
 
 def walk_index(source: ByteFile, header: Header) -> Index:
-    """Return the index that the headers of the blocks make, one after the other from the first.
+    """Return the index that is rebuilt from the headers of all blocks, from the first on.
 
-    That these are all must be confirmed where they end: by an INDEX block that counts as many, even if it is cut off
-    itself, or by a trailer that points there and counts as many. So a file that was cut between two chunks is never
-    taken for a whole one.
+    The number of records must be confirmed at the end of the blocks: by an INDEX block with the same number, even if
+    the block itself is truncated, or by a trailer with the same offset and number. So a file that was truncated between
+    two chunks is never treated as complete.
 
     Raises
     ------
@@ -195,12 +195,12 @@ def walk_index(source: ByteFile, header: Header) -> Index:
         If a header is damaged, or records are missing.
     """
     offset, n_records, n_unknown = header.n_bytes, 0, 0
-    n_before: int | None = None  # the records of an INDEX block that blocks were appended after
+    n_before: int | None = None  # number of records of an INDEX block that is followed by appended blocks
     entries: list[Entry] = []
-    last: tuple[int, Block] | None = None  # the INDEX block that ends all of it
+    last: tuple[int, Block] | None = None  # the INDEX block at the end
     while offset < source.size and (block := _block_within(source, offset)) is not None:
         if block.type == BlockType.INDEX:
-            # Blocks of types that this reader doesn't know may have entries, or none.
+            # Blocks of unknown types may or may not have entries.
             if block.first != n_records or not 0 <= block.n_records - len(entries) <= n_unknown:
                 break
             last, n_before = (offset, block), n_records
@@ -225,7 +225,7 @@ def walk_index(source: ByteFile, header: Header) -> Index:
 
 
 def _block_within(source: ByteFile, offset: int) -> Block | None:
-    """Return the header of the block at an offset; None if it is damaged, or cut off and no INDEX."""
+    """Return the header of the block at an offset; None if it is damaged, or the block is truncated and no INDEX."""
     try:
         block = parse_block(source.read(offset, BLOCK_BYTES))
     except CorruptArchiveError:
@@ -241,7 +241,7 @@ def _is_confirmed(source: ByteFile, expected: Trailer) -> bool:
 
 
 def _listed_crcs(source: ByteFile, last: tuple[int, Block] | None, index: Index) -> npt.NDArray[np.uint32] | None:
-    """Return the payloads' checksums as the INDEX block has them, wherever it is now; None if it is lost."""
+    """Return the chunks' checksums from the INDEX block; None if it is missing or damaged."""
     try:
         if last is None:
             return None

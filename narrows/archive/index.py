@@ -1,4 +1,4 @@
-"""The index: where each chunk is, and which records it holds. The payload of an INDEX block.
+"""The index, the payload of an INDEX block: the offset and the records of each chunk.
 
 ::
 
@@ -35,10 +35,10 @@ ENTRY = np.dtype(
         "itemsize": 28,
     }
 )
-_ENTRY = struct.Struct("<QQIIB3x")  # the same; NumPy would leave the last bytes to chance
+_ENTRY = struct.Struct("<QQIIB3x")  # the same; NumPy would not set the padding bytes
 _LENGTH = struct.Struct("<I")
 _MAX_HEADER_BYTES = MAX_METADATA_BYTES + 64
-# What headers look like, so that the copy of a small one takes hardly more than the model's hash.
+# A typical header, so that the copy of a small one takes hardly more bytes than the model's hash.
 _DICTIONARY = (
     b"\x89NRW\r\n\x1a\n\x01\x00\x00\x00\x00\x00\x00\x00"
     b'{"chunk_records":16384,"container":{"kind":"images"},"dtype":"float32","dtype":"uint8","group_records":256,'
@@ -51,23 +51,23 @@ Entry = tuple[int, int, int, int, int]  # one of them: offset, first, n_records,
 
 @dataclass(frozen=True, eq=False)
 class Index:
-    """Where everything is.
+    """The positions of an archive's chunks and of its model.
 
     Attributes
     ----------
     offsets : ndarray of shape (chunks,), int64
-        Where in the file the blocks of the chunks begin, ascending.
+        Offsets of the chunks' blocks in the file, ascending.
     stops : ndarray of shape (chunks,), int64
-        The number of the record after each chunk's last, ascending.
+        Index of the last record of each chunk, plus 1, ascending.
     ends : ndarray of shape (chunks,), int64
-        Where each block must have ended: the offset of the next.
+        Offset of the next block after each chunk, where the chunk's block must have ended.
     crcs : ndarray of shape (chunks,), uint32, or None
-        The CRC-32 of each chunk's payload; None where the INDEX block is lost. It ties the chunks to the archive: one
-        from another archive is refused, however intact it is.
+        CRC-32 of each chunk's payload; None if the INDEX block is lost. Intact chunks of other archives are refused,
+        because their CRC-32 differs.
     model : int or None
-        Where the MODEL block begins.
+        Offset of the MODEL block.
     entries : ndarray of dtype ENTRY
-        What all that is made of.
+        The entries from which the other attributes are computed.
     """
 
     offsets: npt.NDArray[np.int64]
@@ -79,15 +79,15 @@ class Index:
 
     @property
     def n_records(self) -> int:
-        """The records of all chunks."""
+        """The number of records of all chunks."""
         return int(self.stops[-1]) if len(self.stops) else 0
 
     def chunk_of(self, record: int) -> int:
-        """Return which chunk holds a record."""
+        """Return the index of the chunk that contains a record."""
         return int(np.searchsorted(self.stops, record, side="right"))
 
     def range_of(self, chunk: int) -> range:
-        """Return the numbers of a chunk's records."""
+        """Return the indices of a chunk's records."""
         return range(int(self.stops[chunk - 1]) if chunk else 0, int(self.stops[chunk]))
 
 
@@ -97,7 +97,7 @@ def pack_index(header: bytes, entries: list[Entry]) -> bytes:
     Parameters
     ----------
     header : bytes
-        The archive's header, kept a second time.
+        The archive's header, of which the index stores a copy.
     entries : list of (offset, first, n_records, crc, type)
         Every MODEL and RECORDS block, and those of other types that were listed, in the order of the file.
     """
@@ -108,12 +108,12 @@ def pack_index(header: bytes, entries: list[Entry]) -> bytes:
 
 
 def parse_index(payload: bytes, n_entries: int) -> tuple[bytes, Entries]:
-    """Return the copy of the header and the entries in the payload of an INDEX block, its CRC-32 checked.
+    """Return the copy of the header, and the entries, of an INDEX block's payload whose CRC-32 has been checked.
 
     Raises
     ------
     CorruptArchiveError
-        If the sizes are wrong, or the copy is no copy.
+        If the sizes are wrong, or the copy is damaged.
     """
     n_copy = _LENGTH.unpack_from(payload)[0] if len(payload) >= _LENGTH.size else -1
     at = _LENGTH.size + n_copy
@@ -130,25 +130,25 @@ def parse_index(payload: bytes, n_entries: int) -> tuple[bytes, Entries]:
 
 
 def index_of(entries: Entries, start: int, stop: int, chunk_records: int) -> Index:
-    """Return the index that entries make.
+    """Return the index of entries.
 
     Parameters
     ----------
     entries : ndarray of dtype ENTRY
-        In the order of the file.
+        The entries, in the order of the file.
     start, stop : int
-        Where the blocks begin, after the header, and end, at the INDEX block.
+        Offset of the first block, after the header, and of the INDEX block, after the last.
     chunk_records : int
-        The most records that a chunk may have.
+        The largest number of records of a chunk.
 
     Raises
     ------
     CorruptArchiveError
-        If blocks overlap or lie outside, records are missing or there twice, or a chunk is too large.
+        If blocks overlap or are outside the file, records are missing or duplicated, or a chunk is too large.
 
     Notes
     -----
-    Entries of types that this reader doesn't know only say where their blocks are: a later version may list them.
+    Entries of unknown types, which a later version may write, are used only for the positions of their blocks.
     """
     kinds, counts = entries["type"], entries["n_records"].astype(np.int64)
     bounds = np.append(entries["offset"], np.uint64(stop))

@@ -1,4 +1,4 @@
-"""What an archive says about itself in its header."""
+"""The metadata in the header of an archive."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ __all__ = ["Metadata", "bounded_chunk_records", "default_chunk_records", "defaul
 MAX_AXES = 31  # of a record
 _USUAL_CHUNK_RECORDS = 1 << 14
 _USUAL_CHUNK_BYTES = 32 << 20
-_USUAL_CHUNK_SYMBOLS = 3 << 17  # decoded in a tenth of a second, for whoever wants one record
+_USUAL_CHUNK_SYMBOLS = 3 << 17  # decoded in a tenth of a second, the time to read one record
 _MOST_CHUNK_SYMBOLS = 1 << 23
 _BOUNDED_VALUES = 1 << 21
 _MOST_BOUNDED_VALUES = 1 << 24
-_FEWEST_CHUNK_RECORDS = 1 << 11  # unless they are large: chunks have a price
+_FEWEST_CHUNK_RECORDS = 1 << 11  # except for large records, to limit the overhead of chunks
 _MANY_SYMBOLS = 128
 
 
@@ -40,29 +40,29 @@ class Metadata:
     Attributes
     ----------
     record_shape : tuple of int
-        Shape of one record: of what the codec restores.
+        Shape of one record of the codec.
     dtype : dtype
         The records' dtype.
     model : str
         SHA-256 of the frozen codec, in hexadecimal.
     quality : int
-        Which of the codec's qualities.
+        Index of the codec's quality.
     n_symbols : int
-        D, the whole numbers that stand for a record.
+        D, the number of symbols of a record.
     chunk_records : int
-        The most records that a chunk has.
+        The largest number of records of a chunk.
     group_records : int
-        How many records of a chunk share a checksum, and are decoded for one of them.
+        The number of records that share a checksum and are decoded together.
     container : dict
-        What was handed in: ``{"kind": "idx"}``; JSON.
+        The kind of the input, for example ``{"kind": "idx"}``, as JSON.
     tiling : dict or None
-        How images were cut into records; None if they were not.
+        The tiling of images into records; None without tiles.
     narrows : str
-        The version that wrote it.
+        The version of narrows that wrote the archive.
     max_error : float or None
-        How far off a value may be, 0: bit for bit; None if the model's code is all that is kept.
+        The error bound in the records' units; 0: lossless; None: only the model's code is stored.
     more : dict
-        Entries that this reader does not know.
+        Unknown entries.
     """
 
     record_shape: tuple[int, ...]
@@ -80,7 +80,7 @@ class Metadata:
 
     @property
     def record_bytes(self) -> int:
-        """The bytes of one restored record."""
+        """Size of one restored record in bytes."""
         return math.prod(self.record_shape) * self.dtype.itemsize
 
     def entry(self, name: str) -> Any:
@@ -88,7 +88,7 @@ class Metadata:
         return self.tiling if name == "tiling" else self.more.get(name)
 
     def n_groups(self, n_records: int) -> int:
-        """Return how many groups, each with a checksum, so many records of a chunk make."""
+        """Return the number of groups, and so of checksums, of a chunk of n_records records."""
         return -(-n_records // self.group_records)
 
     def to_json(self) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class Metadata:
         Raises
         ------
         CorruptArchiveError
-            If an entry is missing, or cannot be.
+            If an entry is missing or invalid.
         """
         given = dict(values)
         known = {name: given.pop(name, None) for name in _CHECKS}
@@ -138,7 +138,7 @@ class Metadata:
 
 
 def bounded_chunk_records(n_values: int, n_symbols: int) -> int:
-    """Return how many records go into a chunk that keeps more than their code: 256 to 4,096, of 2^21 values at most.
+    """Return the number of records of a chunk with a residual: 256 to 4,096, with at most 2^21 values.
 
     Examples
     --------
@@ -150,7 +150,7 @@ def bounded_chunk_records(n_values: int, n_symbols: int) -> int:
 
 
 def default_chunk_records(record_bytes: int, n_symbols: int) -> int:
-    """Return how many records go into a chunk: as many as have 393,216 symbols, 2,048 to 16,384, and at most 32 MiB.
+    """Return the number of records of a chunk: those of 393,216 symbols, within 2,048 to 16,384, and at most 32 MiB.
 
     Examples
     --------
@@ -162,10 +162,10 @@ def default_chunk_records(record_bytes: int, n_symbols: int) -> int:
 
 
 def default_group_records(n_symbols: int) -> int:
-    """Return how many records share a checksum: 256, or 64 of 128 symbols or more.
+    """Return the number of records that share a checksum: 64 for records of 128 symbols or more, otherwise 256.
 
-    Whoever wants one record waits for its group. So many symbols are mostly a map, which takes its decoder long, and
-    bytes enough that a checksum for each 64 records is less than 0.3 % of them.
+    Reading one record decodes its whole group. Codes of many symbols are mostly maps, whose decoders are slow and which
+    are so large that a checksum for each 64 records adds less than 0.3 %.
 
     Examples
     --------

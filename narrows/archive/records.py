@@ -1,4 +1,4 @@
-"""The payload of a RECORDS block: a chunk of records as coded symbols, with checksums of what they restore to.
+"""The payload of a RECORDS block: a chunk of records as coded symbols, with checksums of the restored records.
 
 ::
 
@@ -6,12 +6,12 @@
     CRC-32 of the restored bytes, u32 for each group of records
     states u32 × n_lanes · words u16 × n_words · escapes · names (zlib) · residual
 
-Without a code n_lanes, n_words and escape bytes are 0. The residual is there where errors are bounded: it brings
-records back within the bound::
+Without a code, n_lanes, n_words and escape bytes are 0. An archive with an error bound has a residual, which restores
+the records within the bound::
 
     kind u8 · 7 zero bytes · largest error f64 · the data of `narrows.codec.residual.chunk.encode_chunk`
 
-Names are UTF-8, each ended by a zero byte but the last; a record without a name has an empty one.
+Names are UTF-8, separated by zero bytes; a record without a name has an empty one.
 """
 
 from __future__ import annotations
@@ -55,16 +55,16 @@ _RESIDUAL = struct.Struct("<B7xd")
 
 
 class ResidualPayload(NamedTuple):
-    """The coded residual of a chunk: what its records need besides their code, or instead of it.
+    """The coded residual of a chunk, stored with its code or instead of it.
 
     Attributes
     ----------
     kind : Kind
-        How it is coded.
+        The method of coding.
     max_error : float
         The largest error of a value, in the records' units.
     data : bytes
-        What `decode_chunk` takes.
+        The input of `decode_chunk`.
     """
 
     kind: Kind
@@ -82,9 +82,9 @@ class Payload(NamedTuple):
     coded : Coded
         The symbols.
     names : bytes
-        `pack_names` of the records' names; nothing if they have none.
+        `pack_names` of the records' names; empty if they have none.
     residual : ResidualPayload or None
-        The coded residual, where errors are bounded.
+        The coded residual, in an archive with an error bound.
     """
 
     checksums: npt.NDArray[np.uint32]
@@ -94,19 +94,19 @@ class Payload(NamedTuple):
 
     @property
     def coding(self) -> Coding:
-        """How a block says what is in it."""
+        """The coding in the block's header."""
         if self.residual is None:
             return Coding.CODE
         return Coding.RESIDUAL if self.coded is None else Coding.CODE_AND_RESIDUAL
 
 
 def checksum(records: npt.NDArray[Any], crc: int = 0) -> int:
-    """Return the CRC-32 of records' bytes, little-endian and last axis fastest; `crc` is that of those before."""
+    """Return the CRC-32 of records' little-endian bytes in C order; `crc` is that of the preceding records."""
     return zlib.crc32(np.ascontiguousarray(records, records.dtype.newbyteorder("<")).data, crc)
 
 
 def max_payload_bytes(n_records: int, metadata: Metadata) -> int:
-    """Return the most bytes that the payload of a chunk can have."""
+    """Return the largest possible size of a chunk's payload in bytes."""
     coded = n_records * metadata.n_symbols * (2 * _SYMBOL_WORDS + _ESCAPE_BYTES)
     residual = _RESIDUAL.size + n_records * metadata.record_bytes
     return _SIZES.size + 4 * metadata.n_groups(n_records) + 4 * MAX_LANES + coded + _most_names(n_records) + residual
@@ -128,23 +128,23 @@ def pack_records(payload: Payload) -> bytes:
 
 
 def parse_records(data: bytes, n_records: int, metadata: Metadata, coding: int = Coding.CODE) -> Payload:
-    """Return the chunk in these bytes.
+    """Parse the payload of a chunk.
 
     Parameters
     ----------
     data : bytes
-        All of the payload, its CRC-32 checked.
+        The whole payload, whose CRC-32 has been checked.
     n_records : int
-        How many records the block's header declares.
+        The number of records in the block's header.
     metadata : Metadata
-        Of the archive.
+        The archive's metadata.
     coding : int
-        What the block's header says is there.
+        The coding in the block's header.
 
     Raises
     ------
     CorruptArchiveError
-        If the sizes don't fit the bytes, or are more than so many records can take.
+        If the sizes do not fit the bytes, or are larger than n_records records allow.
     """
     groups = metadata.n_groups(n_records)
     at = _SIZES.size + 4 * groups
@@ -175,12 +175,12 @@ def parse_records(data: bytes, n_records: int, metadata: Metadata, coding: int =
 
 
 def largest_error(source: ByteFile, payload: int, n_records: int, metadata: Metadata) -> float:
-    """Return the largest error that a chunk with a residual says it has, given where its payload begins.
+    """Return the largest error stored in a chunk with a residual, given the offset of its payload.
 
     Raises
     ------
     CorruptArchiveError
-        If it is cut off, or says none.
+        If the chunk is truncated, or its largest error is invalid.
     """
     n_lanes, n_words, n_escapes, n_names = _SIZES.unpack(source.read(payload, _SIZES.size))
     at = _SIZES.size + 4 * metadata.n_groups(n_records) + 4 * n_lanes + 2 * n_words + n_escapes + n_names
@@ -202,12 +202,12 @@ def _parse_residual(data: bytes) -> ResidualPayload:
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Refuse names that could not be written as files below a folder.
+    """Check that names can be written as files below a folder.
 
     Raises
     ------
     InvalidParameterError
-        If a name is absolute, leads out of its folder, or is too long.
+        If a name is absolute, outside its folder, or too long.
     """
     for name in names:
         if name and not _is_inside(name):
@@ -217,12 +217,12 @@ def check_names(names: Sequence[str]) -> None:
 
 
 def pack_names(names: Sequence[str]) -> bytes:
-    """Return names as they are stored; nothing if no record has one.
+    """Return the bytes of names; empty if no record has one.
 
     Raises
     ------
     InvalidParameterError
-        If they take more than 64 MiB, or are no text.
+        If they take more than 64 MiB, or are not valid text.
     """
     if not any(names):
         return b""
@@ -241,7 +241,7 @@ def parse_names(data: bytes, n_records: int) -> list[str]:
     Raises
     ------
     CorruptArchiveError
-        If they are damaged, are not as many as the records, or lead out of a folder.
+        If they are damaged, their number is wrong, or one is outside its folder.
     """
     if not data:
         return [""] * n_records
@@ -262,13 +262,13 @@ def parse_names(data: bytes, n_records: int) -> list[str]:
 
 
 def _most_names(n_records: int) -> int:
-    """Return a bound of what the names take when compressed, which can be a little more than before."""
+    """Return the largest size of the compressed names, which can be slightly larger than uncompressed."""
     most = min(n_records * (MAX_NAME_BYTES + 1), MAX_NAMES_BYTES)
     return most + (most >> 10) + 64
 
 
 def _is_inside(name: str) -> bool:
-    """Return whether a name is a relative one that stays in its folder, on every system."""
+    """Return whether a name is relative and inside its folder, on every operating system."""
     parts = name.split("/")
     if name[0] == "/" or name[1:2] == ":" or "\\" in name or "\0" in name or ".." in parts or parts[-1] in {"", "."}:
         return False

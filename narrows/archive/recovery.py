@@ -20,20 +20,20 @@ __all__ = ["Recovery", "recover"]
 
 @dataclass(frozen=True)
 class Recovery:
-    """What `recover` saved.
+    """The result of `recover`.
 
     Attributes
     ----------
     path : str
         The new archive.
     n_records : int
-        The records in it. They keep their order, and are counted from 0 without gaps.
+        Its number of records. They keep their order, and are numbered from 0 without gaps.
     n_chunks : int
-        The chunks in it.
+        Its number of chunks.
     has_model : bool
-        Whether it carries the model.
+        Whether it contains the model.
     report : Report
-        What is wrong with the old one; `Report.lost` are the records that are not in the new one.
+        The problems of the old archive; `Report.lost` are the records that are not in the new one.
     """
 
     path: str
@@ -50,22 +50,23 @@ class Recovery:
 def recover(
     path: str | os.PathLike[str], out: str | os.PathLike[str], *, model: Any = None, force: bool = False
 ) -> Recovery:
-    """Write all intact chunks of a damaged or cut archive to a new one.
+    """Write all intact chunks of a damaged or truncated archive to a new one.
 
     Parameters
     ----------
     path : path-like
         The archive; it is not changed.
     out : path-like
-        The new archive; written whole or not at all.
+        The new archive; written atomically.
     model : Autoencoder, FrozenCodec or path to a model file, optional
-        As in `verify`: with it, chunks must restore to what was compressed, too.
+        As in `verify`: with it, the checksums of restored records are checked too.
     force : bool
-        Replace what is at `out`.
+        Overwrite `out`.
 
     Returns
     -------
-    Recovery
+    recovery : Recovery
+        Size and origin of the new archive.
 
     Raises
     ------

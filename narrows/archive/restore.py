@@ -1,4 +1,4 @@
-"""Records back from an archive: as an array, or chunk by chunk into the kind of file that was handed in."""
+"""Restoring records from an archive: as an array, or chunk by chunk into files."""
 
 from __future__ import annotations
 
@@ -34,31 +34,31 @@ def restore(
     model : Autoencoder, FrozenCodec or path to a model file, optional
         The model that it was made with. Not needed if the archive carries it.
     records : slice, range or (start, stop), optional
-        Which records, all by default. A slice is one of a list: ``slice(-10, None)`` are the last ten, and what lies
-        outside is left out. Of a range and of (start, stop), the record at stop not included, there must be all.
-        An empty choice gives an empty array. Only the chunks that are needed are read.
+        The records to restore, all by default. A slice has the meaning that it has for a list: ``slice(-10, None)`` are
+        the last ten, and indices outside are ignored. The records of a range, and those from start to stop - 1, must
+        all exist. An empty selection gives an empty array. Only the chunks that are needed are read.
     out : path-like, optional
-        Where to write them, in bounded memory. The name decides how: ``.npy``; IDX for names such as
-        ``t10k-images-idx3-ubyte`` and ``.idx``, gzipped with ``.gz``; ending in ``/`` or without an ending, a folder of
-        PNG images under the names that they came with.
+        Output path, written in bounded memory. The name determines the format: ``.npy``; IDX for names such as
+        ``t10k-images-idx3-ubyte`` and ``.idx``, gzipped with ``.gz``; with a trailing ``/`` or without an extension, a
+        folder of PNG images under their original names.
     force : bool
-        Overwrite what is at `out`.
+        Overwrite `out`.
 
     Returns
     -------
     ndarray of shape (n, *shape) in the records' dtype, or Path
-        The records; with `out`, what was written.
+        The records; with `out`, the path that was written.
 
     Raises
     ------
     DataNotFoundError, ArchiveError, CorruptArchiveError, WrongModelError
-        As `open_archive`, and if a chunk that is needed is damaged. Nothing is then written.
+        As `open_archive`, and if a chunk that is needed is damaged. Nothing is written then.
     InvalidParameterError
-        If `records` lie outside the archive, or `out` is no name that says how to write them.
+        If `records` are outside the archive, or the name of `out` determines no format.
     OutputExistsError, OutputError
         If `out` cannot be written.
     DataError
-        If records of this kind cannot be written in the way that `out` asks for.
+        If these records cannot be written in the format of `out`.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def restore(
 
 
 def _in_memory(archive: Archive, records: range) -> npt.NDArray[Any]:
-    """Return records as one array, or say that they are too many for this machine."""
+    """Return records as one array; raises ArchiveError if they exceed the machine's memory."""
     n_bytes = math.prod(archive.shape[1:]) * archive.dtype.itemsize * len(records)
     available = _memory_bytes()
     try:
@@ -105,7 +105,7 @@ def _in_memory(archive: Archive, records: range) -> npt.NDArray[Any]:
 
 
 def _memory_bytes() -> int | None:
-    """Return the machine's memory; None where it doesn't say."""
+    """Return the size of the machine's memory; None if it is unknown."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Finding the blocks of an archive by their magic and checksums, whatever is damaged around them."""
+"""Finding the intact blocks of a damaged archive by their magic and checksums."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from narrows.errors import CorruptArchiveError
 
 __all__ = ["Scanned", "scan"]
 
-_FIRST_STEP, _LAST_STEP = 1 << 12, 1 << 20  # bytes searched at a time: few where blocks are near
-_MOST_READS = 4  # times the file's size, after which its blocks lie inside one another on purpose
+_FIRST_STEP, _LAST_STEP = 1 << 12, 1 << 20  # bytes searched at a time, growing with the distance
+_MOST_READS = 4  # limit of the bytes read, in multiples of the file's size, against maliciously nested blocks
 
 
 class Scanned(NamedTuple):
@@ -21,11 +21,11 @@ class Scanned(NamedTuple):
     Attributes
     ----------
     offset : int
-        Where it begins.
+        Its offset in the file.
     block : Block
         Its header.
     is_whole : bool
-        Whether its payload is there and has the right checksum.
+        Whether its payload is complete and has the right checksum.
     """
 
     offset: int
@@ -34,16 +34,17 @@ class Scanned(NamedTuple):
 
 
 def scan(source: ByteFile, offset: int) -> Iterator[Scanned]:
-    """Find all blocks from `offset` on, whatever lies between them.
+    """Find all blocks from `offset` on, and skip all other bytes.
 
     Yields
     ------
     Scanned
+        The next block.
 
     Raises
     ------
     CorruptArchiveError
-        If blocks lie inside one another so often that going through them would take for ever.
+        If blocks are nested so often that the scan would not end in reasonable time.
     """
     n_read = 0
     while (found := _next_block(source, offset)) is not None:
@@ -73,7 +74,7 @@ def _next_block(source: ByteFile, offset: int) -> tuple[int, Block] | None:
             if (block := _block(window[at : at + BLOCK_BYTES])) is not None:
                 return offset + at, block
             at = window.find(BLOCK_MAGIC, at + 1)
-        # What may begin in this window without ending in it is looked at again.
+        # A header that begins in this window may end in the next.
         offset += len(window) - BLOCK_BYTES + 1
         step = min(2 * step, _LAST_STEP)
     return None

@@ -1,4 +1,4 @@
-"""Selections of records: a slice, a range or a pair of numbers, with the same meaning wherever records are read."""
+"""Selections of records: a slice, a range or a pair of numbers, with the same meaning in all reading functions."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ import operator
 __all__ = ["Selection", "select"]
 
 Selection = slice | range | tuple[int, int] | None
-"""What selects records; None selects all of them."""
+"""A selection of records; None selects all of them."""
 
 
 def select(selection: Selection, n: int) -> range:
-    """Return the numbers of the selected records, out of n.
+    """Return the indices of the selected records, out of n.
 
     Parameters
     ----------
     selection : slice, range, (start, stop) or None
-        A slice means what it means for a list: negative numbers count from the end, and what lies outside is left out.
-        A range means just its numbers, and (start, stop) those from start to stop - 1: there must be all of them. Each
-        may be empty, and then begins within 0 … n.
+        A slice has the meaning that it has for a list: negative numbers count from the end, and indices outside are
+        ignored. The records of a range, and those from start to stop - 1, must all exist. A range or pair may be empty
+        if its start is within 0 … n.
     n : int
         The number of records.
 
     Raises
     ------
     IndexError
-        If there are no such records; says what there is.
+        If a record does not exist.
     TypeError
-        If it is something else.
+        If it is not a selection.
 
     Examples
     --------

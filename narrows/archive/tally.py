@@ -1,4 +1,4 @@
-"""Errors of restored records, added up over batches, and the warnings that follow from them."""
+"""Errors of restored records, accumulated over batches, and the resulting warnings."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from narrows.numerics.psnr import psnr_db
 
 __all__ = ["ErrorTally"]
 
-# From this share of the records on it is worth a word that they are unlike the training data.
+# A warning is given if more than this share of the records is unlike the training data.
 _MANY = 0.1
 
 
 class ErrorTally:
-    """Squared and largest errors over batches of records, and how many records look nothing like the training data.
+    """Squared and largest errors over batches of records, and the number of records unlike the training data.
 
     Parameters
     ----------
     quality : OperatingPoint
         Its ``mse_limit`` decides which records are unlike the training data.
     peak : float
-        Full signal in PSNR.
+        The peak of PSNR, in the records' units.
     """
 
     def __init__(self, quality: OperatingPoint, peak: float) -> None:
@@ -35,7 +35,7 @@ class ErrorTally:
         self.squared, self.max_error, self.n_values, self.n_records, self.unlike = 0.0, 0.0, 0, 0, 0
 
     def add(self, records: NDArray[Any], restored: NDArray[Any]) -> None:
-        """Add the errors of records (n, *shape), given as they were and as they are restored."""
+        """Add the errors of original and restored records, both (n, *shape)."""
         with np.errstate(over="ignore", invalid="ignore"):
             error = np.subtract(records, restored, dtype=np.float64).reshape(len(records), -1)
             error[~np.isfinite(error)] = 0
@@ -48,13 +48,13 @@ class ErrorTally:
 
     @property
     def psnr_db(self) -> float | None:
-        """The signal-to-noise ratio so far; None without an error, or without a range to compare it with."""
+        """The PSNR in dB so far; None without an error, or if the peak is 0."""
         if self.squared == 0 or self.peak <= 0:
             return None
         return psnr_db(self.squared / self.n_values, self.peak)
 
     def warnings(self, asked: float | None) -> tuple[str, ...]:
-        """Return what a person should know."""
+        """Return warnings about records unlike the training data, or about missing the PSNR that was asked for."""
         found = []
         share = self.unlike / self.n_records
         psnr = math.inf if self.psnr_db is None else self.psnr_db
@@ -71,7 +71,7 @@ class ErrorTally:
         return tuple(found)
 
     def _compared(self) -> str:
-        """Return the qualities achieved and expected, in a sentence, where there are such."""
+        """Return a sentence with the achieved and the expected PSNR; empty if one is not defined."""
         if self.psnr_db is None or math.isinf(self.quality.psnr_db):
             return ""
         return f"All together come back at {self.psnr_db:.2f} dB, training data at {self.quality.psnr_db:.2f} dB. "

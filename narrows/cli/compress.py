@@ -173,18 +173,18 @@ def _check_options(*, psnr: float | None, bytes_per_record: float | None, append
 def _check_bound(asked: dict[str, float | None], *, max_error: str | None, lossless: bool, overlap: int | None) -> None:
     """Refuse options that have no use, or no sense, beside a bound."""
     if lossless and max_error is not None:
-        raise click.UsageError("--lossless has no error, and --max-error allows some. Give one of them.")
+        raise click.UsageError("--lossless and --max-error exclude each other. Give one of them.")
     if not lossless and max_error is None:
         return
     bound = "--lossless" if lossless else "--max-error"
     for option, value in asked.items():
         if value is not None:
             raise click.UsageError(
-                f"{option} chooses the quality of the code, of which {bound} leaves nothing in what comes back: "
-                "there it is chosen for the smallest file. Give one of them."
+                f"{option} cannot be combined with {bound}: the restored records have that error at any quality, and "
+                "the quality with the smallest file is chosen. Give one of them."
             )
     if overlap:
-        raise click.UsageError(f"Tiles have no seams with {bound}, so --overlap has no use. Got {overlap}.")
+        raise click.UsageError(f"--overlap has no effect with {bound}, since tiles have no seams then. Got {overlap}.")
 
 
 def _lines(summary: Summary, source: Source, model: str, fixed: int, *, quiet: bool = False) -> list[str]:

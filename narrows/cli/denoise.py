@@ -165,7 +165,7 @@ def _check_options(ctx: click.Context, *, is_picture: bool) -> None:
     if not 0 <= ctx.params["seed"] < 2**32:
         raise click.UsageError(f"--seed must be a whole number ≥ 0 and below 2^32. Got {ctx.params['seed']}.")
     if "n" in given and not is_picture:
-        raise click.UsageError(f"-n is for pictures: a name that ends in {', '.join(_PICTURES)}.")
+        raise click.UsageError(f"-n needs a picture as output, whose name ends in {', '.join(_PICTURES)}.")
 
 
 def _flag(name: str) -> str:

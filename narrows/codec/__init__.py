@@ -1,7 +1,7 @@
-"""The codec: a model's code as whole numbers, coded into bytes, and decoded in arithmetic that is the same everywhere.
+"""The codec: quantises latent codes to integers, codes these into bytes, and decodes them in integer arithmetic.
 
-What reads (entropy models, integer decoder, `FrozenCodec`) needs NumPy alone. What freezes a trained model (`freezing`)
-needs PyTorch, and nothing else here imports it.
+The decoder's results are the same on every machine. Reading (entropy models, integer decoder, `FrozenCodec`) needs only
+NumPy. Freezing a trained model (`freezing`) needs PyTorch, and nothing else here imports it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FrozenCodec", "OperatingPoint", "read_frozen"]
 
-# These come when they are first asked for, so that `narrows --version` can tell of `kernels` without NumPy.
+# These are imported on first access, so that `narrows --version` can report `kernels` without NumPy.
 _HOMES = {
     "FrozenCodec": "narrows.codec.frozen",
     "OperatingPoint": "narrows.codec.operating_point",

@@ -1,12 +1,12 @@
-"""What carries the integers of a frozen decoder: the same whole numbers whatever does the sums.
+"""Backends for the integer arithmetic of a frozen decoder; all of them compute the same integers.
 
-A float64 holds every whole number below 2^53, and multiplying by a power of two changes its exponent only. So products
-of 16-bit numbers, summed in any order and by any library, are exact as long as no sum can reach 2^53. `Program` proves
-this bound before it runs. So BLAS can compute the sums, and the result is the same for any batch, any number of
-threads and any device. ``int64`` is the referee: slow, and beyond doubt.
+A float64 holds every integer below 2^53 exactly, and multiplying by a power of two changes only its exponent. So
+sums of products of 16-bit numbers are exact in any order and with any library, as long as no sum can reach 2^53.
+`Program` proves this bound before it runs. BLAS can therefore compute the sums, and the result is the same for any
+batch, any number of threads and any device. ``int64`` is the slow reference.
 
-Sums that are to be shifted down by q bits are carried in units of 2^-q where numbers have an exponent: then the shift
-costs nothing, and what is left of it is a floor.
+The floating-point backends store sums that will be shifted right by q bits in units of 2^-q, so that the shift is only
+a floor.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ Step = Callable[[Values], Values]
 
 
 class Arithmetic(ABC):
-    """Whole numbers and what is done with them.
+    """Integer arithmetic on the values of one backend.
 
-    Methods that work "in place" may overwrite their first argument, and return the result. A ``buffer`` is any object
-    that names a piece of memory: what was returned before for the same buffer, in the same thread, is overwritten.
-    Fresh memory for each result would take longer than the sums.
+    Methods that work "in place" may overwrite their first argument, and return the result. A ``buffer`` is any hashable
+    object that identifies a piece of memory: an earlier result for the same buffer, in the same thread, is overwritten.
+    Allocating memory for each result would take longer than the sums.
     """
 
     name: str
@@ -47,11 +47,11 @@ class Arithmetic(ABC):
 
     @abstractmethod
     def integers(self, values: Values) -> NDArray[np.int16]:
-        """Return values, all of them 16-bit, as integers."""
+        """Return values, all of which fit 16 bits, as integers."""
 
     @abstractmethod
     def constant(self, integers: NDArray[Any], shift: int = 0) -> Values:
-        """Return integers in units of 2^-shift, laid out in C order."""
+        """Return integers in units of 2^-shift, in C order."""
 
     @abstractmethod
     def product(self, a: Values, b: Values, buffer: object) -> Values:
@@ -59,23 +59,23 @@ class Arithmetic(ABC):
 
     @abstractmethod
     def requantise(self, sums: Values, shift: int, low: int, high: int) -> Values:
-        """Return floor(sums / 2^shift), between low and high, of sums in units of 2^-shift; in place."""
+        """Return floor(sums / 2^shift), clipped to low … high, for sums in units of 2^-shift; in place."""
 
     @abstractmethod
     def indices(self, values: Values, shift: int, buffer: object) -> Values:
-        """Return floor(values / 2^shift), of values that are not negative, as indices."""
+        """Return floor(values / 2^shift) as indices; values are not negative."""
 
     @abstractmethod
     def take(self, values: Values, indices: Values, buffer: object) -> Values:
-        """Return the values, of one dimension, at indices of any shape."""
+        """Return the elements of one-dimensional values at indices of any shape."""
 
     @abstractmethod
     def select(self, values: Values, indices: NDArray[np.int64], axis: int, buffer: object) -> Values:
-        """Return what stands at indices along an axis."""
+        """Return the values at indices along an axis."""
 
     @abstractmethod
     def empty(self, shape: tuple[int, ...], buffer: object) -> Values:
-        """Return values that are anything yet."""
+        """Return uninitialised values."""
 
     @abstractmethod
     def transpose(self, values: Values, axes: tuple[int, ...]) -> Values:
@@ -83,24 +83,24 @@ class Arithmetic(ABC):
 
     @abstractmethod
     def windows(self, maps: Values, grid: tuple[int, int], window: tuple[int, int], buffer: object) -> Values:
-        """Return the windows of maps (n, H, W, c), one at each place of a grid, as the rows of a matrix.
+        """Return the windows of maps (n, H, W, c), one for each position of a grid, as the rows of a matrix.
 
-        Row (record, y, x) holds the values of the window whose first corner is at (y, x), in the order row, column,
+        Row (record, y, x) holds the values of the window whose top left corner is at (y, x), in the order row, column,
         channel.
         """
 
-    def release(self) -> None:  # noqa: B027 - nothing to do where memory is somebody else's
-        """Give back the memory of this thread's places."""
+    def release(self) -> None:  # noqa: B027 - nothing to do where the library manages the memory
+        """Free the memory of this thread's buffers."""
 
 
 class _NumPy(Arithmetic):
     dtype: type[np.generic]
 
     def __init__(self) -> None:
-        self._rooms = threading.local()
+        self._buffers = threading.local()
 
     def release(self) -> None:
-        self._rooms.__dict__.clear()
+        self._buffers.__dict__.clear()
 
     def values(self, x: NDArray[Any]) -> Values:
         return np.array(x, dtype=self.dtype, order="C")
@@ -112,7 +112,7 @@ class _NumPy(Arithmetic):
         return np.matmul(a, b, out=self.empty((a.shape[0], b.shape[1]), buffer))
 
     def take(self, values: Values, indices: Values, buffer: object) -> Values:
-        # With any other mode than "raise" the result goes straight to where it belongs; no index is out of range.
+        # The mode "raise" would copy through a temporary array; no index is out of range.
         return np.take(values, indices, out=self.empty(indices.shape, buffer), mode="clip")
 
     def select(self, values: Values, indices: NDArray[np.int64], axis: int, buffer: object) -> Values:
@@ -120,7 +120,7 @@ class _NumPy(Arithmetic):
         return np.take(values, indices, axis=axis, out=self.empty(shape, buffer), mode="clip")
 
     def empty(self, shape: tuple[int, ...], buffer: object) -> Values:
-        return self._room(shape, buffer, self.dtype)
+        return self._buffer(shape, buffer, self.dtype)
 
     def transpose(self, values: Values, axes: tuple[int, ...]) -> Values:
         return np.transpose(values, axes)
@@ -128,19 +128,19 @@ class _NumPy(Arithmetic):
     def windows(self, maps: Values, grid: tuple[int, int], window: tuple[int, int], buffer: object) -> Values:
         n, channels = maps.shape[0], maps.shape[3]
         record, row, column, channel = maps.strides
-        # The values of a window's row lie side by side in memory, and are copied together.
+        # The values of a window's row are contiguous in memory, and are copied together.
         shape = (n, *grid, window[0], window[1] * channels)
         laid_out = self.empty(shape, buffer)
         laid_out[...] = as_strided(maps, shape, (record, row, column, row, channel), writeable=False)
         return laid_out.reshape(-1, window[0] * window[1] * channels)
 
-    def _room(self, shape: tuple[int, ...], buffer: object, dtype: type[np.generic]) -> NDArray[Any]:
+    def _buffer(self, shape: tuple[int, ...], buffer: object, dtype: type[np.generic]) -> NDArray[Any]:
         size = math.prod(shape)
-        rooms: dict[Any, NDArray[Any]] = self._rooms.__dict__
-        room = rooms.get(buffer)
-        if room is None or room.size < size:
-            room = rooms[buffer] = np.empty(size, dtype)
-        return room[:size].reshape(shape)
+        buffers: dict[Any, NDArray[Any]] = self._buffers.__dict__
+        memory = buffers.get(buffer)
+        if memory is None or memory.size < size:
+            memory = buffers[buffer] = np.empty(size, dtype)
+        return memory[:size].reshape(shape)
 
 
 class _Float64(_NumPy):
@@ -155,9 +155,9 @@ class _Float64(_NumPy):
 
     def indices(self, values: Values, shift: int, buffer: object) -> Values:
         scaled = np.multiply(values, 2.0**-shift, out=self.empty(values.shape, (buffer, "scaled")))
-        found = self._room(values.shape, buffer, np.intp)
-        np.copyto(found, scaled, casting="unsafe")
-        return found
+        indices = self._buffer(values.shape, buffer, np.intp)
+        np.copyto(indices, scaled, casting="unsafe")
+        return indices
 
 
 class _Int64(_NumPy):
@@ -216,10 +216,10 @@ class _Torch(Arithmetic):
     def windows(self, maps: Values, grid: tuple[int, int], window: tuple[int, int], buffer: object) -> Values:
         n, channels = maps.shape[0], maps.shape[3]
         record, row, column, channel = maps.stride()
-        seen = maps.as_strided(
+        view = maps.as_strided(
             (n, *grid, *window, channels), (record, row, column, row, column, channel), maps.storage_offset()
         )
-        return seen.reshape(-1, window[0] * window[1] * channels)
+        return view.reshape(-1, window[0] * window[1] * channels)
 
 
 def arithmetic(backend: str) -> Arithmetic:
@@ -228,8 +228,8 @@ def arithmetic(backend: str) -> Arithmetic:
     Parameters
     ----------
     backend : str
-        ``"float64"`` (NumPy and BLAS), ``"int64"`` (the referee), or ``"torch"`` for PyTorch's float64 on the CPU,
-        ``"torch:cuda"`` on another device.
+        ``"float64"`` (NumPy and BLAS), ``"int64"`` (the slow reference), ``"torch"`` (PyTorch's float64 on the CPU), or
+        ``"torch:<device>"``, for example ``"torch:cuda"``.
 
     Raises
     ------

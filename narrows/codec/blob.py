@@ -1,7 +1,7 @@
-"""The bytes of a frozen codec: a safetensors file, with tensors and with JSON in its header.
+"""The bytes of a frozen codec: a safetensors file with tensors, and JSON in its header.
 
-`pack` and `unpack` are inverse. The same contents always make the same bytes, as their SHA-256 is the model's name in
-archives. `unpack` checks the checksum of the tensors, and each value before anything relies on it.
+`pack` and `unpack` are inverse. The same contents always give the same bytes, because archives identify the model by
+their SHA-256. `unpack` verifies the checksum of the tensors, and checks each value before it is used.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from narrows.errors import ModelFileError
 __all__ = ["FORMAT", "MOST_QUALITIES", "Contents", "pack", "unpack"]
 
 FORMAT = 1
-"""The newest format of the bytes: `pack` writes it, `unpack` reads it and all before."""
+"""The newest format of the bytes: `pack` writes it; `unpack` reads it and all older ones."""
 
 MOST_QUALITIES = 256
-"""A codec has at most so many qualities."""
+"""The largest number of qualities of a codec."""
 
 _KEY = "narrows_codec"
 _MEASURED = ("psnr_db", "bytes_per_record", "mse_limit")
@@ -42,16 +42,16 @@ _RESCALES: tuple[list[type[Operation]], ...] = ([Rescale, Reshape], [Codebook, R
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """What the bytes hold: the parts of a `FrozenCodec`, and digests of what they computed where they were made.
+    """The contents of the bytes: the parts of a `FrozenCodec`, and digests of its results on the writer's machine.
 
     Attributes
     ----------
     program, output, qualities, z_shape, peak, default, golden, causal
         As in `FrozenCodec`.
     golden_digests : tuple of str
-        For each quality the SHA-256 of what the golden symbols become.
+        For each quality the SHA-256 of the message and the records of the golden symbols.
     causal_digest : str or None
-        The digest of what the causal network computed; None where there is no network.
+        The digest of the causal network's outputs; None without a network.
     """
 
     program: Program
@@ -107,24 +107,24 @@ def unpack(blob: bytes) -> Contents:
     Raises
     ------
     ModelFileError
-        If the bytes are of a newer format, do not have the checksum that they declare, or hold a value that is not
-        allowed.
+        If the bytes are of a newer format, their checksum is wrong, or they hold a value that is not allowed.
     LookupError, TypeError, ValueError, SafetensorError, …
-        If they are damaged in another way: `FrozenCodec.from_bytes` turns these into a ModelFileError.
+        If they are damaged in another way: `FrozenCodec.from_bytes` converts these to a ModelFileError.
     """
     tensors = read_tensors(blob)
     header = json.loads(_metadata(blob)[_KEY])
     if not 1 <= header["format"] <= FORMAT:
         raise ModelFileError(
-            f"The frozen decoder has format {header['format']}; this narrows reads up to {FORMAT}: upgrade it."
+            f"The frozen decoder has format {header['format']}; this version of narrows reads formats up to {FORMAT}. "
+            "Upgrade narrows."
         )
     if header["sha256"] != _digest(tensors):
-        raise ModelFileError("The frozen decoder is damaged: its tensors have another checksum than was written.")
+        raise ModelFileError("The frozen decoder is damaged: the checksum of its tensors is wrong.")
     shape, z_shape = _sizes(header["shape"]), _sizes(header["z_shape"])
     if header["dtype"] not in DTYPES:
         raise ModelFileError(
-            f"The frozen decoder restores records of the type {header['dtype']!r:.80}, which does not exist. "
-            f"There are: {', '.join(DTYPES)}."
+            f"The dtype of the frozen decoder's records must be one of {', '.join(DTYPES)}. "
+            f"Got {header['dtype']!r:.80}."
         )
     qualities = tuple(_quality(one, position, tensors) for position, one in enumerate(header["qualities"]))
     causal = causal_digest = None
@@ -146,7 +146,7 @@ def unpack(blob: bytes) -> Contents:
 
 
 def _quality(described: dict[str, Any], position: int, tensors: dict[str, NDArray[Any]]) -> OperatingPoint:
-    """Return the quality at a position, of its description in the header and its tensors."""
+    """Return the quality at a position, from its description in the header and its tensors."""
     prefix = f"quality.{position}."
     return OperatingPoint(
         rescale=_rescale(described["rescale"], _under(f"{prefix}rescale.", tensors)),
@@ -157,19 +157,19 @@ def _quality(described: dict[str, Any], position: int, tensors: dict[str, NDArra
 
 
 def _metadata(blob: bytes) -> dict[str, str]:
-    """Return the metadata in the header of a safetensors file that has been read already."""
+    """Return the metadata in the header of a safetensors file that has already been validated."""
     length = int.from_bytes(blob[:8], "little")
     metadata: dict[str, str] = json.loads(blob[8 : 8 + length])["__metadata__"]
     return metadata
 
 
 def _finite(value: float) -> float | None:
-    """Return a measured number as JSON has it; None where it is infinite."""
+    """Return a measured number for JSON; None if it is infinite."""
     return value if math.isfinite(value) else None
 
 
 def _digest(tensors: dict[str, NDArray[Any]]) -> str:
-    """Return the SHA-256 of tensors: their names and bytes, in the order of the names."""
+    """Return the SHA-256 of the names and bytes of tensors, sorted by name."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(name.encode())
@@ -187,7 +187,7 @@ def _rescale(settings: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Prog
     Raises
     ------
     ModelFileError
-        If it is anything but a rescale and a reshape, or a codebook and what lays its rows out.
+        If its operations are neither a rescale and a reshape, nor a codebook, a reshape, a transpose and a reshape.
     """
     program = Program.from_tensors(settings, tensors)
     kinds = [type(operation) for operation in program.operations]
@@ -201,12 +201,12 @@ def _rescale(settings: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Prog
 
 
 def _measured(name: str, value: Any) -> float:
-    """Return a number that was measured; JSON has no infinity, so null stands for it.
+    """Return a measured number; null stands for infinity, which JSON does not have.
 
     Raises
     ------
     ModelFileError
-        If it is none.
+        If the value is not a number.
     """
     if value is None:
         return math.inf
@@ -216,14 +216,17 @@ def _measured(name: str, value: Any) -> float:
 
 
 def _sizes(values: list[int]) -> tuple[int, ...]:
-    """Return a shape that is one.
+    """Return a stored shape.
 
     Raises
     ------
     ModelFileError
-        If it is none, or of more values than a record may have.
+        If it is not a shape, or has more values than a record may have.
     """
     sizes = tuple(values)
     if not all(type(size) is int and size >= 1 for size in sizes) or not 1 <= math.prod(sizes) <= _MOST_VALUES:
-        raise ModelFileError(f"The frozen decoder claims the shape {values!r}.")
+        raise ModelFileError(
+            f"The shapes of the frozen decoder must have positive lengths and at most {_MOST_VALUES} values. "
+            f"Got {values!r:.80}."
+        )
     return sizes

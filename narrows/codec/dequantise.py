@@ -1,4 +1,4 @@
-"""From the integer decoder's numbers to records, in IEEE binary64 arithmetic that is the same everywhere."""
+"""Conversion of the integer decoder's outputs to records, in IEEE binary64 arithmetic, the same on every machine."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ DTYPES = (
     *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
     *("float16", "float32", "float64"),
 )
-"""The types that records can have, by their names in files."""
+"""The dtypes that records can have, by their names in files."""
 
 
 @dataclass(frozen=True, eq=False)
 class Dequantise:
-    """y = x · scale + offset, each operation rounded once, then brought to the records' dtype.
+    """y = x · scale + offset, each operation rounded once, then converted to the records' dtype.
 
-    Whole numbers are rounded half to even and kept within their type's range, booleans are y ≥ ½, floats are the
-    nearest that their type has.
+    Integers are rounded half to even and clipped to the range of the dtype, booleans are y ≥ ½, floats are rounded to
+    the nearest value of the dtype.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Dequantise:
     dtype : numpy.dtype
         The records' dtype.
     scale, offset : ndarray of float64, of shape () or ``shape``
-        What a step of the decoder is worth in the records' units, and what 0 means.
+        The size of one decoder step, and the value of decoder output 0, both in the records' units.
     """
 
     shape: tuple[int, ...]
@@ -53,7 +53,7 @@ class Dequantise:
                 )
 
     def of(self, x: NDArray[Any]) -> NDArray[Any]:
-        """Return the records (n, *shape) that the decoder's numbers, of as many values, stand for."""
+        """Return the records (n, *shape) of the decoder outputs x, which have as many values per record."""
         y = x.reshape(len(x), *self.shape).astype(np.float64)
         with np.errstate(over="ignore"):
             y *= self.scale
@@ -66,19 +66,19 @@ class Dequantise:
 
     @classmethod
     def from_tensors(cls, shape: tuple[int, ...], dtype: np.dtype[Any], tensors: dict[str, NDArray[Any]]) -> Self:
-        """Return the output with these tensors."""
+        """Return the conversion of `to_tensors`."""
         return cls(shape, dtype, tensors["scale"], tensors["offset"])
 
     @property
     def n_values(self) -> int:
-        """Values of a record."""
+        """The number of values of a record."""
         return math.prod(self.shape)
 
 
 def to_dtype(y: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return real values in a dtype: rounded half to even and within its range if whole, y ≥ ½ if boolean.
+    """Convert real values to a dtype: integers rounded half to even and clipped to its range, booleans y ≥ ½.
 
-    The array that is handed in is overwritten.
+    Overwrites ``y``.
     """
     if dtype == np.bool_:
         return y >= 0.5
@@ -87,6 +87,6 @@ def to_dtype(y: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
         return np.clip(y, -limit, limit, out=y).astype(dtype)
     limits = np.iinfo(dtype)
     np.rint(y, out=y)
-    # The largest float that still fits: 2^63 does not fit an int64, though float(2^63 - 1) is just that.
+    # The largest float that fits the dtype: float(2^63 - 1) is 2^63, which does not fit an int64.
     np.clip(y, float(limits.min), np.nextafter(float(limits.max) + 1, 0), out=y)
     return y.astype(dtype)

@@ -1,4 +1,4 @@
-"""A frozen codec: everything that a reader of archives needs of a model, in whole numbers, as one blob of bytes.
+"""A frozen codec: everything that a reader of archives needs from a model, in integer arithmetic, as bytes.
 
 ::
 
@@ -6,8 +6,8 @@
     (n, D)     × m ≫ s    16-bit numbers     × scale + offset, in the records' dtype
                or codebook
 
-Its golden vectors are symbols whose message and records are known: where a codec is read, it has to compute them anew
-before it is used. `narrows.codec.blob` writes and reads the bytes.
+Its golden vectors are symbols whose message and records are stored as digests: a codec that is read from bytes must
+reproduce them before it is used. `narrows.codec.blob` writes and reads the bytes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = ["FrozenCodec"]
 
 _MOST_GOLDEN = 64
 _OF_CAUSAL = ("bool", "uint8", "uint16")
-_A_SYMBOL = 1 << 16  # coding a symbol takes about as long as so many multiplications
+_A_SYMBOL = 1 << 16  # time to code a symbol, in multiplications
 _DAMAGE = (
     SafetensorError,
     AttributeError,
@@ -48,34 +48,34 @@ _DAMAGE = (
 
 
 class FrozenCodec:
-    """The archive codec of a model: its decoder in integer arithmetic, and how codes are written as symbols.
+    """The archive codec of a model: its decoder in integer arithmetic, and the quantisation and coding of its codes.
 
     Parameters
     ----------
     program : Program
         The decoder, from 16-bit codes to 16-bit values.
     output : Dequantise
-        From these to records.
+        From 16-bit values to records.
     qualities : sequence of OperatingPoint
         From coarse to fine.
     z_shape : tuple of int
         Shape of a code.
     peak : float
-        What counts as full signal in PSNR: 255 for bytes, else the range of the training data.
+        The peak of PSNR: 255 for bytes, otherwise the range of the training data.
     default : int
-        Index of the quality to take where none is asked for.
+        Index of the default quality.
     golden : ndarray of shape (g, n_symbols), int32
-        Symbols whose message and records are written down with the codec and replayed where it is read; fewer of them
-        where replaying all would take too long.
+        Symbols whose message and records are stored as digests with the codec, and replayed when it is read. Fewer are
+        used if replaying all would take too long.
     causal : FrozenCausal or None
-        The network under which archives keep values exactly, where the model has one.
+        The network that codes residuals for lossless archives and error bounds, if the model has one.
 
     Raises
     ------
     ModelFileError
         If the parts do not fit together.
     NotFreezableError
-        If a record takes more work than is allowed.
+        If restoring a record takes more work than is allowed.
     """
 
     def __init__(
@@ -96,8 +96,8 @@ class FrozenCodec:
         self.golden = golden[:: -(-len(golden) // self._most_golden())]
         self._causal = causal
         self._backend = "float64"
-        self._unproved_causal: str | None = None  # what is still to come out of it
-        self._unproved: dict[int, str] = {}  # what is still to come out of the golden symbols, by quality
+        self._unproved_causal: str | None = None  # expected digest of the causal network, until it is verified
+        self._unproved: dict[int, str] = {}  # expected golden digests of the qualities that are not verified yet
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -111,19 +111,22 @@ class FrozenCodec:
 
     @property
     def n_symbols(self) -> int:
-        """Whole numbers that stand for one record."""
+        """The number of symbols of a record."""
         return self.qualities[0].entropy.n_symbols
 
     @property
     def causal(self) -> FrozenCausal | None:
-        """The network under which archives keep values exactly, once it has said what it did where it was made."""
+        """The network that codes residuals; raises ModelFileError if it does not reproduce its stored digest."""
         if self._causal is not None and self._unproved_causal not in (None, self._causal.digest()):
-            raise ModelFileError("The model's network of residuals is damaged: it does not say what it did when made.")
+            raise ModelFileError(
+                "The model's network of residuals is damaged: it does not compute the same outputs as when it was "
+                "stored."
+            )
         self._unproved_causal = None
         return self._causal
 
     def with_causal(self, causal: FrozenCausal) -> FrozenCodec:
-        """Return the codec with a network under which archives keep values exactly."""
+        """Return the codec with a network that codes residuals."""
         codec = self._with(self.qualities, self.default, None)
         codec._take_causal(causal)
         return codec
@@ -131,11 +134,13 @@ class FrozenCodec:
     def _take_causal(self, causal: FrozenCausal) -> None:
         is_ours = (
             self.dtype.name in _OF_CAUSAL
-            and math.prod(self.shape) == math.prod(causal.grid)  # first, as shapes may claim any size
+            and math.prod(self.shape) == math.prod(causal.grid)  # first, because a stored shape may have any size
             and as_image(self.shape)[0] == causal.grid
         )
         if not is_ours:
-            raise ModelFileError("The network of residuals is for other records than the model's.")
+            raise ModelFileError(
+                f"The network of residuals does not fit the model's records, {self.dtype} of shape {self.shape}."
+            )
         self._causal = causal
 
     @cached_property
@@ -145,20 +150,30 @@ class FrozenCodec:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the blob, in hexadecimal: the model's name in archives."""
+        """SHA-256 of the blob, in hexadecimal: it identifies the model in archives."""
         return hashlib.sha256(self.blob).hexdigest()
 
     def decode(self, symbols: NDArray[np.int32], quality: int, *, backend: str | None = None) -> NDArray[Any]:
-        """Return the records (n, *shape), in their dtype, that symbols (n, n_symbols) stand for at a quality.
+        """Decode symbols to records.
 
         Parameters
         ----------
         symbols : ndarray of shape (n, n_symbols), int32
-            At most ±32,767.
+            Symbols within ±32,767.
         quality : int
             Index into `qualities`.
         backend : str, optional
-            What computes the whole numbers, as in `Program.run`; the result is the same with each.
+            The backend of the integer arithmetic, as in `Program.run`; the result is the same with each.
+
+        Returns
+        -------
+        records : ndarray of shape (n, *shape)
+            The records, in their dtype.
+
+        Raises
+        ------
+        ModelFileError
+            If the codec does not reproduce its golden vectors at this quality.
         """
         if backend is None:
             self._prove(quality)
@@ -167,11 +182,11 @@ class FrozenCodec:
         return self.output.of(self.program.run(codes, backend=backend))
 
     def only(self, quality: int, *, with_causal: bool = False) -> FrozenCodec:
-        """Return a codec with this quality alone, for archives that carry their model."""
+        """Return a codec with only this quality, for archives that contain their model."""
         return self._with((self.qualities[quality],), 0, self.causal if with_causal else None)
 
     def to_bytes(self) -> bytes:
-        """Return the codec as bytes, written anew; `blob` keeps those that it was read from."""
+        """Serialise the codec; `blob` is instead the bytes that it was read from, if it was."""
         return pack(
             Contents(
                 self.program,
@@ -189,15 +204,15 @@ class FrozenCodec:
 
     @classmethod
     def from_bytes(cls, blob: bytes) -> Self:
-        """Return the codec in a blob, once its golden vectors have come out right.
+        """Return the codec of a blob, after it has reproduced the golden vectors of its default quality.
 
-        The other qualities' golden vectors are replayed when they are first used.
+        Those of another quality are replayed when it is first used.
 
         Raises
         ------
         ModelFileError
-            If the blob is damaged, lies about its sizes, was written by a newer narrows, or does not compute here what
-            it computed where it was made.
+            If the blob is damaged, has inconsistent sizes, was written by a newer version of narrows, or does not
+            reproduce its golden vectors.
         """
         with _naming_damage():
             codec = cls._of(unpack(blob))
@@ -223,7 +238,7 @@ class FrozenCodec:
         return type(self).from_bytes, (self.blob,)
 
     def _check(self) -> None:
-        """Refuse parts that do not fit together.
+        """Check that the parts fit together.
 
         Raises
         ------
@@ -246,27 +261,27 @@ class FrozenCodec:
             raise ModelFileError("The parts of the frozen decoder do not fit together.")
 
     def _most_golden(self) -> int:
-        """Return how many golden vectors may be replayed.
+        """Return the largest number of golden vectors that may be replayed.
 
         Raises
         ------
         NotFreezableError
-            If one is too many.
+            If even one takes too much work.
         """
         work = self.program.work + max(quality.rescale.work for quality in self.qualities) + _A_SYMBOL * self.n_symbols
         if work > MOST_WORK:
             raise NotFreezableError(
-                f"A record of {self.n_symbols:,} symbols takes too much work to restore: {work:,}. Allowed: 2^36."
+                f"Restoring a record of {self.n_symbols:,} symbols takes too much work: {work:,}. Allowed: 2^36."
             )
         return MOST_WORK // work
 
     def _prove(self, quality: int) -> None:
-        """Replay the golden symbols of a quality, once; where float64 is none, the slow way decides.
+        """Replay the golden symbols of a quality, once; use int64 if float64 does not compute exactly here.
 
         Raises
         ------
         ModelFileError
-            If another message or other records come out than where the codec was made.
+            If the message or the records differ from those on the writer's machine.
         """
         expected = self._unproved.get(quality)
         if expected is None:
@@ -276,13 +291,11 @@ class FrozenCodec:
             if not is_right and self._replay(quality, "int64") == expected:
                 self._backend, is_right = "int64", True
         if not is_right:
-            raise ModelFileError(
-                "The frozen decoder is damaged: it does not restore its golden vectors as it did where it was made."
-            )
+            raise ModelFileError("The frozen decoder is damaged: it does not reproduce its golden vectors.")
         self._unproved.pop(quality, None)
 
     def _replay(self, quality: int, backend: str) -> str:
-        """Return what becomes of the golden symbols: a SHA-256 of message and records."""
+        """Return the SHA-256 of the message and the records of the golden symbols."""
         coded = self.qualities[quality].entropy.encode(self.golden, n_lanes=2)
         records = self.decode(self.golden, quality, backend=backend)
         digest = hashlib.sha256(coded.message.states.astype("<u4").tobytes())
@@ -292,14 +305,14 @@ class FrozenCodec:
         return digest.hexdigest()
 
     def _golden_digests(self) -> tuple[str, ...]:
-        """Return what the golden symbols become at each quality, once int64 has said that float64 is right here."""
+        """Return the golden digest of each quality, computed with float64 if it agrees with int64 here."""
         if self._backend == "float64" and self._replay(self.default, "float64") != self._replay(self.default, "int64"):
             self._backend = "int64"
         return tuple(self._replay(position, self._backend) for position in range(len(self.qualities)))
 
     @classmethod
     def _of(cls, contents: Contents) -> Self:
-        """Return the codec with these contents; what it should compute is still to be proved."""
+        """Return the codec with these contents; its golden vectors are not replayed yet."""
         codec = cls(
             contents.program,
             contents.output,
@@ -314,18 +327,21 @@ class FrozenCodec:
             codec._unproved_causal = contents.causal_digest
         if len(codec.golden) != len(contents.golden):
             raise ModelFileError(
-                f"The frozen decoder has {len(contents.golden)} golden vectors; of its kind {codec._most_golden()} "
-                "may be replayed."
+                f"The frozen decoder may have at most {codec._most_golden()} golden vectors, given its work per "
+                f"record. Got {len(contents.golden)}."
             )
         codec._unproved = dict(enumerate(contents.golden_digests))
         if len(codec._unproved) != len(codec.qualities):
-            raise ModelFileError("The frozen decoder has not one golden digest for each quality.")
+            raise ModelFileError(
+                f"The frozen decoder must have one golden digest for each of its {len(codec.qualities)} qualities. "
+                f"Got {len(codec._unproved)}."
+            )
         return codec
 
 
 @contextmanager
 def _naming_damage() -> Iterator[None]:
-    """Turn whatever a blob that lies leads to in the block into an error that says so."""
+    """Convert every exception that a damaged blob causes in the block to a ModelFileError."""
     try:
         yield
     except ModelFileError:

@@ -1,4 +1,4 @@
-"""The frozen codec out of a model file, without the rest of the model."""
+"""Reads the archive codec from a model file, without the rest of the model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def read_frozen(path: str | os.PathLike[str]) -> FrozenCodec:
     DataNotFoundError
         If there is no such file.
     ModelFileError
-        If the file is no model, or is damaged.
+        If the file is not a model file, or is damaged.
     NotFreezableError
         If the model has no archive codec; gives the reason.
     """

@@ -1,4 +1,4 @@
-"""An operating point of a frozen codec: the step sizes, the entropy model and what they gave on training data."""
+"""An operating point of a frozen codec: quantisation steps, entropy model, and rate and error on training data."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ __all__ = ["OperatingPoint", "to_symbols"]
 
 @dataclass(frozen=True, eq=False)
 class OperatingPoint:
-    """One way to write the codes of a model as whole numbers, and what it gave on the training data.
+    """A quantisation of a model's codes, with its rate and error on the training data.
 
     Attributes
     ----------
     rescale : Program
-        From symbols to the decoder's input: factors that hold the steps of quantisation, or a codebook.
+        From symbols to the decoder's input: factors that contain the quantisation steps, or a codebook.
     entropy : EntropyModel
-        How symbols become bits.
+        Codes the symbols.
     steps : ndarray of shape (n_symbols,), float64
-        What one symbol is worth in the code, 1 where it is an index; only the encoder needs it.
+        The quantisation step of each number of the code, 1 for an index; only the encoder needs it.
     psnr_db, bytes_per_record : float
-        Measured on training data, with this integer decoder.
+        Measured on training data, with the integer decoder.
     mse_limit : float
-        Mean squared error, in the records' units, beyond which a record looks nothing like the training data: four
-        times what one training record in a thousand exceeded.
+        Mean squared error of a record, in the records' squared units, above which it counts as unlike the training
+        data: four times the 99.9th percentile of the training records.
     """
 
     rescale: Program
@@ -41,7 +41,7 @@ class OperatingPoint:
     mse_limit: float
 
     def fits(self, n_symbols: int, z_shape: tuple[int, ...]) -> bool:
-        """Return whether it takes so many symbols to codes of this shape, with steps that are finite and positive."""
+        """Return whether it maps n_symbols symbols to codes of shape z_shape, with finite, positive steps."""
         return (
             self.entropy.n_symbols == n_symbols
             and (self.rescale.in_shape, self.rescale.out_shape) == ((n_symbols,), z_shape)
@@ -54,9 +54,9 @@ def _are_steps(steps: NDArray[Any], n: int) -> bool:
 
 
 def to_symbols(codes: NDArray[np.floating[Any]], steps: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Return the whole numbers of steps nearest to codes (n, n_symbols), within ±32,767; 0 where a code is none.
+    """Quantise codes (n, n_symbols): round(codes / steps), clipped to ±32,767; 0 for NaN.
 
-    Records far beyond the training data can overflow the encoder: such codes are infinite, or not even that.
+    Records far beyond the training data can overflow the encoder, so that codes are infinite or NaN.
     """
     with np.errstate(over="ignore"):
         symbols = np.nan_to_num(np.rint(codes / steps), copy=False)

@@ -1,4 +1,4 @@
-"""A frozen decoder: operations in a row, with the proof that their integers are the same everywhere."""
+"""A frozen decoder: a sequence of operations, with the proof that its integers are the same on every machine."""
 
 from __future__ import annotations
 
@@ -18,37 +18,36 @@ from narrows.errors import DataError, ModelFileError, ShapeMismatchError
 
 __all__ = ["MOST_WORK", "Program"]
 
-_MOST_ON_THE_WAY = 2**28  # values of one record behind all operations together
+_MOST_ON_THE_WAY = 2**28  # values of one record, summed over all operations
 _MOST_WEIGHTS = 2**27  # 1 GiB as float64
-_A_VALUE = 2**6  # what is done to a value takes about as long as so many multiplications in sums
-MOST_WORK = 2**36  # half a minute or so
+_A_VALUE = 2**6  # time to process a value, in multiplications of a matrix product
+MOST_WORK = 2**36  # multiplications per record: about half a minute
 # Values between two operations of the records that are computed together: 8 MiB as float64.
 _BATCH_VALUES = 2**20
 _BATCH_RECORDS = 1024
 
 
 class Program:
-    """Operations in a row.
+    """A sequence of operations on records of 16-bit integers.
 
     Parameters
     ----------
     in_shape : tuple of int
-        Shape of a record that goes in.
+        Shape of an input record.
     operations : iterable of Operation
-        What is done to it, in this order.
+        The operations in order.
 
     Attributes
     ----------
     shapes : tuple of tuple of int
-        Shape of a record before the first operation, and behind each.
+        Shape of a record before the first operation, and after each.
     work : int
-        What a record takes: multiplications, and 64 for each value before and behind the operations.
+        The work per record: its multiplications, plus 64 for each value between operations.
 
     Raises
     ------
     ModelFileError
-        If the shapes do not go together, records would grow beyond 2^26 values or take more work than 2^36, or a sum
-        could reach 2^53.
+        If the shapes do not fit together, a record exceeds 2^26 values or a work of 2^36, or a sum could reach 2^53.
 
     Examples
     --------
@@ -65,21 +64,21 @@ class Program:
         self.shapes = sequence_shapes(self.operations, check_size("The input", tuple(in_shape)), "the decoder")
         self._sizes = self._sizes_on_the_way()
         self.work = self._checked_work()
-        self._check_sums()  # last: it looks at every weight
+        self._check_sums()  # last, because it reads every weight
         self._prepared: dict[str, tuple[Arithmetic, list[Step]]] = {}
 
     @property
     def in_shape(self) -> Shape:
-        """Shape of a record that goes in."""
+        """Shape of an input record."""
         return self.shapes[0]
 
     @property
     def out_shape(self) -> Shape:
-        """Shape of a record that comes out."""
+        """Shape of an output record."""
         return self.shapes[-1]
 
     def run(self, x: NDArray[Any], *, backend: str = "float64") -> NDArray[np.int16]:
-        """Return what the operations make of records: the same integers for every backend, batch and number of threads.
+        """Apply the operations to records; the result is the same for every backend, batch and number of threads.
 
         Parameters
         ----------
@@ -90,14 +89,17 @@ class Program:
 
         Returns
         -------
-        ndarray of shape (n, *out_shape), int16
+        y : ndarray of shape (n, *out_shape), int16
+            The output.
 
         Raises
         ------
         ShapeMismatchError
             If the records have another shape.
         DataError
-            If they are no integers of 16 bits.
+            If the values are not integers, or do not fit 16 bits.
+        InvalidParameterError
+            If there is no such backend.
         """
         self._check(x)
         computed_by, steps = self._steps(backend)
@@ -117,7 +119,7 @@ class Program:
         return out
 
     def _sizes_on_the_way(self) -> list[int]:
-        """Return how many values a record has before and behind each operation, those within branches included."""
+        """Return the number of values of a record before and after each operation, including those of branches."""
         pairs = zip(self.operations, self.shapes, strict=False)
         within = [shape for operation, in_shape in pairs for shape in operation.shapes_within(in_shape)]
         return [math.prod(shape) for shape in (*self.shapes, *within)]
@@ -129,15 +131,17 @@ class Program:
                 if isinstance(one, LinearOperation) and one.largest_sum() >= EXACT_BELOW:
                     what = one.name if one is operation else f"{one.name} in {operation.name}"
                     raise ModelFileError(
-                        f"Operation {position} of the decoder, {what}, has sums that could reach 2^53, where "
-                        "float64 starts to round: its integers would not be the same everywhere."
+                        f"Operation {position} of the decoder, {what}, has sums that could reach 2^53, from where "
+                        "float64 rounds. Its results would not be the same on every machine."
                     )
 
     def _checked_work(self) -> int:
-        """Return the work that a record takes; ModelFileError where that, or the memory, would be absurd."""
+        """Return the work per record; raises ModelFileError if work or memory exceeds its limit."""
         n_values = sum(self._sizes)
         if n_values > _MOST_ON_THE_WAY:
-            raise ModelFileError("The decoder has more values on the way of one record than 2^28.")
+            raise ModelFileError(
+                f"The decoder has {n_values:,} values per record, summed over its operations. Allowed: 2^28."
+            )
         n_weights = sum(array.size for operation in self.operations for array in operation.tensors().values())
         if n_weights > _MOST_WEIGHTS:
             raise ModelFileError(f"The decoder's operations have {n_weights:,} weights. Allowed: 2^27.")
@@ -147,8 +151,8 @@ class Program:
         work = n_multiplications + _A_VALUE * n_values
         if work > MOST_WORK:
             raise ModelFileError(
-                f"The decoder takes {n_multiplications:,} multiplications and {n_values:,} values for one record. "
-                f"Multiplications and {_A_VALUE} times the values may be 2^36 together."
+                f"The decoder needs {n_multiplications:,} multiplications and {n_values:,} values per record. "
+                f"Allowed: 2^36 for the multiplications plus {_A_VALUE} times the values."
             )
         return work
 
@@ -158,7 +162,7 @@ class Program:
         if x.dtype.kind not in "iu":
             raise DataError(f"The frozen decoder takes integers. Got {x.dtype}.")
         if x.dtype != np.int16 and x.size and not (x.min() >= LOWEST and x.max() <= HIGHEST):
-            raise DataError(f"The frozen decoder takes integers of 16 bits. Got {x.min()} to {x.max()}.")
+            raise DataError(f"The frozen decoder takes 16-bit integers. Got {x.min()} to {x.max()}.")
 
     def _steps(self, backend: str) -> tuple[Arithmetic, list[Step]]:
         if backend in self._prepared:
@@ -169,13 +173,13 @@ class Program:
         return computed_by, steps
 
     def to_tensors(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """Return the program as JSON, and its arrays by name; equal arrays are kept once.
+        """Return the program as JSON, and its arrays by name; equal arrays are stored once.
 
         Returns
         -------
         settings : dict
-            ``{"in_shape": [...], "operations": [...]}``; an operation is its kind, its settings, and for each of its
-            arrays the name under which it is found. Branches have lists of such operations.
+            ``{"in_shape": [...], "operations": [...]}``; an operation is its kind, its settings, and the names of its
+            arrays. Branches have lists of such operations.
         tensors : dict of str to ndarray
             The arrays.
         """
@@ -193,13 +197,13 @@ class Program:
 
     @classmethod
     def from_tensors(cls, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Self:
-        """Return the program that `to_tensors` described.
+        """Return the program of `to_tensors`.
 
         Raises
         ------
         ModelFileError
-            If it describes none: unknown operations or settings, arrays that are missing or of another type or shape,
-            sizes beyond bounds, sums that are not proved exact.
+            If operations or settings are unknown, arrays are missing or of a wrong dtype or shape, sizes exceed their
+            limits, or sums could be rounded.
         """
         described = settings.get("operations") if isinstance(settings, Mapping) else None
         if not isinstance(described, list) or len(described) > MOST_OPERATIONS:
@@ -212,6 +216,6 @@ class Program:
             n_operations += 1 + len(operations[-1].within())
             if n_operations > MOST_OPERATIONS:
                 raise ModelFileError(
-                    f"The model's decoder may have {MOST_OPERATIONS} operations, those within branches included."
+                    f"The model's decoder may have at most {MOST_OPERATIONS} operations, including its branches."
                 )
         return cls(in_shape, operations)

@@ -1,28 +1,28 @@
-"""rANS: symbols to bits and back at the cost their tables promise, vectorised over lanes.
+"""rANS: entropy coding of symbols with frequency tables, vectorised over lanes.
 
-Asymmetric numeral systems (Duda 2013), the range variant, many interleaved states at once (Giesen 2014). One lane is
-one state ``x``, a number in [2^16, 2^32); words of 16 bits enter and leave it. With tables that sum to 2^P, a symbol
-that starts at c and has frequency f::
+The range variant of asymmetric numeral systems (Duda 2013), with many interleaved states (Giesen 2014). A lane is one
+state ``x``, an integer in [2^16, 2^32), which emits and absorbs words of 16 bits. With tables that sum to 2^P, a symbol
+with start c and frequency f is coded by::
 
     encode   if x >= f·2^(32-P): emit x mod 2^16, x = x div 2^16      x = (x div f)·2^P + (x mod f) + c
     decode   slot = x mod 2^P, find c <= slot < c + f                 x = f·(x div 2^P) + slot - c
                                                                       if x < 2^16: x = x·2^16 + next word
 
-A message is a sequence of blocks, one for each position of a code; a block holds one symbol of each record. With L
-lanes it is coded in rows of L: row i holds records i·L to i·L + L - 1, the last row may be shorter and uses its first
-lanes. The decoder takes blocks and rows in order; in a row the lanes that need a word take the next ones in the order
-of lanes. The encoder does everything backwards.
+A message is a sequence of blocks, one for each position of a code; a block has one symbol of each record. With L lanes
+a block is coded in rows of L: row i has the records i·L to i·L + L - 1; the last row may be shorter and uses the first
+lanes. The decoder processes blocks and rows in order; in a row, the lanes that need a word take the next ones in lane
+order. The encoder processes everything in reverse order.
 
 ::
 
-    block 0      row 0   lane 0 1 2 … L-1        words  w0 w1 w2 …      in the order in which they are read
-                 row 1   lane 0 1 2 … L-1        states x0 x1 … x(L-1)  with which the decoder starts
+    block 0      row 0   lane 0 1 2 … L-1        words  w0 w1 w2 …      in reading order
+                 row 1   lane 0 1 2 … L-1        states x0 x1 … x(L-1)  initial states of the decoder
     block 1      row 0   …
 
-Every lane of the encoder starts at 2^16, so every lane of the decoder must end there, with all words read: a message
-that does not is damaged. A lane costs about three bytes, which is why `lanes_for` makes few of them for small messages.
+Every lane of the encoder starts at 2^16, so every lane of the decoder must end there, with all words read; otherwise
+the message is damaged. A lane costs about three bytes, so `lanes_for` chooses few lanes for small messages.
 
-What is here in NumPy defines the coder; where there is a compiled version of a loop, it runs and does the same.
+The NumPy code here defines the coder; compiled versions of its loops compute the same.
 """
 
 from __future__ import annotations
@@ -53,24 +53,24 @@ __all__ = [
 
 MIN_PRECISION, MAX_PRECISION = 8, 15  # of tables
 MAX_LANES = 4096
-_LOWEST = 1 << 16  # where every lane of the encoder starts; no state is below it
-_HALVES = (0, 1) if sys.byteorder == "little" else (3, 2)  # where in an int64 its lowest 16 bits are, and the next
-_LANE_BYTES = 3  # what a lane wastes: two bytes of its start, and what a last state leaves unused
+_LOWEST = 1 << 16  # initial state of every lane of the encoder, and the smallest state
+_HALVES = (0, 1) if sys.byteorder == "little" else (3, 2)  # indices of the two lowest 16-bit parts of an int64
+_LANE_BYTES = 3  # overhead of a lane: two bytes of its initial state, and the unused part of its final state
 MAX_ROWS = 1 << 20
-"""Rows of more than one lane's records that a message has at most: what takes seconds to read."""
+"""The largest number of rows of a message with fewer lanes than records: it takes seconds to decode."""
 
-_TOO_FEW_WORDS = "A coded message ends too early: it has too few words."
-_LANES_SHARE = 0.0025  # of a message's bytes may be wasted on lanes
+_TOO_FEW_WORDS = "A coded message is truncated: it has too few words."
+_LANES_SHARE = 0.0025  # largest share of the overhead of lanes in a message's bytes
 
 
 @dataclass(frozen=True, eq=False)
 class Message:
-    """What the encoder hands to the decoder.
+    """A coded message.
 
     Attributes
     ----------
     states : ndarray of shape (n_lanes,), uint32
-        The states with which the decoder starts, each at least 2^16.
+        The initial states of the decoder, each at least 2^16.
     words : ndarray of shape (n_words,), uint16
         The words in the order in which the decoder reads them.
     """
@@ -80,19 +80,18 @@ class Message:
 
     @property
     def n_bytes(self) -> int:
-        """The bytes that states and words take."""
+        """Size of states and words in bytes."""
         return self.states.nbytes + self.words.nbytes
 
 
 Lookup = NDArray[np.int64]
-"""What the decoder finds for each slot of one table or of several, one after the other: see `lookup_of`."""
+"""The entry of each slot of one table, or of several tables one after the other: see `lookup_of`."""
 
 
 def lookup_of(frequencies: NDArray[Any], values: NDArray[np.int32]) -> Lookup:
-    """Return what the decoder finds at each slot, given the entries (n,) of tables, one after the other.
+    """Return the decoder's lookup, given the entries (n,) of tables, one after the other.
 
-    A slot of an entry of frequency f that stands for v holds f + 2^16 · (slot - c) + 2^32 · v, where c is the entry's
-    first slot.
+    A slot of an entry with frequency f, value v and first slot c holds f + 2^16 · (slot - c) + 2^32 · v.
     """
     f = frequencies.astype(np.int64)
     firsts = np.cumsum(f) - f
@@ -102,14 +101,14 @@ def lookup_of(frequencies: NDArray[Any], values: NDArray[np.int32]) -> Lookup:
 
 
 def lanes_for(ideal_bytes: float, n_records: int, n_symbols: int = 1) -> int:
-    """Return how many lanes suit a message: their waste stays below 0.25%, none is without records, rows are even.
+    """Return the number of lanes for a message: their overhead is below 0.25 % of its bytes, and rows are even.
 
-    However small the message, there are enough of them for at most `MAX_ROWS` rows.
+    There are at most as many lanes as records, and always enough for at most `MAX_ROWS` rows.
 
     Parameters
     ----------
     ideal_bytes : float
-        What the tables say the message takes.
+        The ideal size of the message under its tables.
     n_records : int
         The number of records, the length of a block.
     n_symbols : int
@@ -123,16 +122,21 @@ def lanes_for(ideal_bytes: float, n_records: int, n_symbols: int = 1) -> int:
 
 
 def encode(starts: NDArray[Any], frequencies: NDArray[Any], *, n_lanes: int, precision: int) -> Message:
-    """Return the message of symbols that are given by their place in their tables.
+    """Return the message of symbols that are given by their intervals in their tables.
 
     Parameters
     ----------
     starts, frequencies : ndarray of shape (D, n), integers
-        Where each symbol starts in its table, and its frequency, at least 1; block by block.
+        The start of each symbol in its table, and its frequency, at least 1; block by block.
     n_lanes : int
         The number of lanes, 1 to 4096; those without records cost their state.
     precision : int
         P; every table sums to 2^P.
+
+    Returns
+    -------
+    message : Message
+        The coded message.
     """
     assert 1 <= n_lanes <= MAX_LANES
     assert MIN_PRECISION <= precision <= 16
@@ -155,14 +159,14 @@ def _push_compiled(
 def _push(
     x: NDArray[np.uint32], starts: NDArray[np.uint16], frequencies: NDArray[np.uint16], precision: int
 ) -> NDArray[np.uint16]:
-    """Push blocks (D, n) onto the states x, last block and last row first, and return the words."""
+    """Push blocks (D, n) onto the states x in reverse order, and return the words."""
     n, n_lanes = starts.shape[1], len(x)
     full = n - n % n_lanes
     emitted = [np.empty(0, np.uint16)]
     low, moved = np.empty(n, np.uint16), np.empty(n, np.bool_)
     for start, frequency in zip(starts[::-1], frequencies[::-1], strict=True):
         c, f = start.astype(np.uint32), frequency.astype(np.uint32)
-        # The largest state that takes the symbol without emitting; for f = 2^P this wraps to 2^32 - 1, which is right.
+        # The largest state that emits no word; for f = 2^P this wraps to 2^32 - 1, which is correct.
         limit = (f << np.uint32(32 - precision)) - np.uint32(1)
         gap = np.uint32(1 << precision) - f
         block = (c, f, limit, gap, low, moved)
@@ -175,10 +179,10 @@ def _push(
 
 
 def _push_rows(x: NDArray[np.uint32], block: list[NDArray[Any]]) -> None:
-    """Push rows onto the states x, last row first; note each state's low half, and whether it was emitted.
+    """Push rows onto the states x, last row first; write each state's low half, and whether it was emitted.
 
-    The block's arrays are of shape (rows, lanes): c, f, the largest states that take f without emitting, 2^P - f; and,
-    to be written, the low halves and whether they were emitted. (x div f)·2^P + (x mod f) + c is computed as
+    The block's arrays have the shape (rows, lanes): the inputs c, f, the largest states that emit no word, and 2^P - f;
+    and the outputs, the low halves and whether they were emitted. (x div f)·2^P + (x mod f) + c is computed as
     x + (x div f)·(2^P - f) + c.
     """
     half, scratch = np.full_like(x, 16), np.empty_like(x)
@@ -196,29 +200,31 @@ def _push_rows(x: NDArray[np.uint32], block: list[NDArray[Any]]) -> None:
 
 
 class Decoder:
-    """Takes the blocks of a message off again, first block first.
+    """Decodes the blocks of a message in order.
 
     Parameters
     ----------
     message : Message
-        What `encode` returned, or what a file claims that it did.
+        The result of `encode`; it may come from an untrusted file.
     precision : int
         P, as for `encode`.
 
     Raises
     ------
     CorruptArchiveError
-        Here, in what takes values off, or in `finish`: the message is not one that `encode` makes with the tables it is
-        read with.
+        By the constructor, the methods that decode values, or `finish`: if `encode` does not produce this message with
+        these tables.
     """
 
     def __init__(self, message: Message, *, precision: int) -> None:
         states, words = message.states, message.words
         if states.dtype != np.uint32 or states.ndim != 1 or not 1 <= len(states) <= MAX_LANES:
-            raise CorruptArchiveError(f"A coded message has {states.shape} states; allowed are 1 to {MAX_LANES}.")
+            raise CorruptArchiveError(
+                f"A coded message must have 1 to {MAX_LANES} states of uint32. Got {states.dtype} {states.shape}."
+            )
         if words.dtype != np.uint16 or words.ndim != 1:
             raise CorruptArchiveError(
-                f"A coded message's words must be a row of uint16. Got {words.dtype} {words.shape}."
+                f"A coded message's words must be a vector of uint16. Got {words.dtype} {words.shape}."
             )
         if int(states.min()) < _LOWEST:
             raise CorruptArchiveError("A coded message starts with a state below 2^16.")
@@ -235,13 +241,14 @@ class Decoder:
         n : int
             The number of records.
         lookup : Lookup
-            Of one table or of several.
+            The lookup of one table or of several.
         tables : ndarray of shape (n,), integers, or int
-            Which table of the lookup codes each record, or all of them.
+            The index of the table in the lookup, for each record or for all.
 
         Returns
         -------
         values : ndarray of shape (n,), int32
+            The values.
         """
         if kernels.compiled is not None:
             return self._pop_compiled(n, lookup, tables)
@@ -264,13 +271,18 @@ class Decoder:
         return values
 
     def lend(self, loop: Callable[[NDArray[np.int64], NDArray[np.uint16], int], int]) -> None:
-        """Let an inner loop take values off.
+        """Call a kernel that decodes values.
 
         Parameters
         ----------
         loop : callable
-            Gets the states, which it changes, the words, and how many of them have been read; returns how many have
-            been then, or -1 if there were too few.
+            Called with the states, which it changes, the words, and the number of words already read; returns the new
+            number, or -1 if there are too few words.
+
+        Raises
+        ------
+        CorruptArchiveError
+            If there are too few words.
         """
         read = loop(self._x, self._words, self._n_read)
         if read < 0:
@@ -278,7 +290,7 @@ class Decoder:
         self._n_read = read
 
     def pop_mixture(self, n: int, mixture: mixtures.Mixture) -> NDArray[np.int64]:
-        """Return the places, in the windows of a mixture, of the next block's n values; P must be 16."""
+        """Decode the places of the next block's n values in the windows of a mixture; P must be 16."""
         assert self._precision == mixtures.PRECISION
         places = np.empty(n, np.int64)
         if kernels.compiled is not None:
@@ -303,9 +315,9 @@ class Decoder:
     def _pop_rows(
         self, x: NDArray[np.int64], found: NDArray[np.int64], lookup: Lookup, bases: NDArray[np.int64]
     ) -> None:
-        """Pop rows off the states x and note what the lookup held at their slots.
+        """Pop rows off the states x, and write the lookup's entries of their slots to found.
 
-        What is found has shape (rows, lanes), and so have bases: where in the lookup each symbol's table begins.
+        found has the shape (rows, lanes), as have bases: the first slot of each symbol's table in the lookup.
         """
         mask, precision = np.full_like(x, (1 << self._precision) - 1), np.full_like(x, self._precision)
         lowest, scratch, needs = np.full_like(x, _LOWEST), np.empty_like(x), np.empty(len(x), np.bool_)
@@ -316,7 +328,7 @@ class Decoder:
         for entry, base in zip(found, bases, strict=True):
             both(x, mask, scratch)
             add(scratch, base, scratch)
-            lookup.take(scratch, None, entry, "clip")  # "clip" skips a copy; no slot is out of bounds
+            lookup.take(scratch, None, entry, "clip")  # "clip" avoids a copy; no slot is out of bounds
             shift(x, precision, x)
             both(entry, word, scratch)
             multiply(x, scratch, x)
@@ -335,10 +347,10 @@ class Decoder:
         self._n_read = n_read
 
     def finish(self) -> None:
-        """Raise CorruptArchiveError unless the message ends here: every word read, every state back at 2^16."""
+        """Raise CorruptArchiveError unless all words are read and every state is 2^16."""
         if self._n_read != len(self._words):
             raise CorruptArchiveError(
-                f"A coded message has {len(self._words)} words where its symbols take {self._n_read}."
+                f"A coded message has {len(self._words)} words, but its symbols take {self._n_read}."
             )
         if (self._x != _LOWEST).any():
-            raise CorruptArchiveError("A coded message does not end where it must: it is damaged.")
+            raise CorruptArchiveError("A coded message is damaged: its final states are wrong.")

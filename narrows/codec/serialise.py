@@ -1,6 +1,6 @@
-"""Tensors and a text as the bytes of a safetensors file: the same bytes always, as their hash is a name.
+"""A deterministic writer of safetensors files: a model is identified by the hash of its bytes.
 
-Any safetensors library reads them. To write them they are too free: the order of the tensors is theirs to choose.
+Any safetensors library can read the bytes. None is used for writing, because the order of tensors is up to the library.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 __all__ = ["pack_tensors"]
 
 _DTYPES = {"int64": "I64", "float64": "F64", "int32": "I32", "uint16": "U16", "int16": "I16"}
-"""The types there are, widest first: so every tensor begins at a multiple of what one of its values takes."""
+"""The allowed dtypes, widest first, so that every tensor is aligned to the size of its values."""
 
 _ALIGNMENT = 8
 
 
 def pack_tensors(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
-    """Return the bytes of a safetensors file: by type, widest first, and then by name.
+    """Return the bytes of a safetensors file, with tensors sorted by dtype, widest first, and then by name.
 
     Parameters
     ----------
     tensors : mapping of str to ndarray
-        Of int64, float64, int32, uint16 or int16.
+        Tensors of int64, float64, int32, uint16 or int16.
     metadata : mapping of str to str
-        What goes into the header besides.
+        Metadata for the header.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Frequency tables: how often each value occurs, in whole numbers that sum to a power of two."""
+"""Frequency tables: integer frequencies of values that sum to a power of two."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from narrows.errors import ModelFileError
 __all__ = ["ESCAPE", "MAX_LOW", "FrequencyTables", "regular_window"]
 
 ESCAPE = int(np.iinfo(np.int32).min)
-"""The value that a decoder finds where a table coded an escape."""
+"""The decoded value of an escape."""
 
 MAX_LOW = 1 << 16
-"""No table's values reach beyond this, either side of zero."""
+"""The values of tables are within ± this number."""
 
-_CACHED_SLOTS = 1 << 22  # lookups of more slots than this are built anew each time: 8 bytes a slot
+_CACHED_SLOTS = 1 << 22  # larger lookups are not cached; a slot takes 8 bytes
 
 
 @dataclass(frozen=True, eq=False)
 class FrequencyTables:
-    """Tables of whole numbers, each of which says how often consecutive values occur, in parts of 2^P.
+    """Tables of the frequencies of consecutive values, in units of 2^-P.
 
     Table t has ``sizes[t]`` regular values, ``lows[t], lows[t] + 1, …``, and then one entry for the escape, which
-    stands for every other value. All frequencies are at least 1, and a table's sum to 2^P. The one exception: a
-    constant table has one regular value of frequency 2^P and an escape of frequency 0; it codes its value at no cost,
-    and no other.
+    represents all other values. All frequencies are at least 1, and those of a table sum to 2^P. The only exception is
+    a constant table: it has one regular value of frequency 2^P and an escape of frequency 0, codes this value at no
+    cost, and cannot code others.
 
     Parameters
     ----------
@@ -41,14 +41,14 @@ class FrequencyTables:
     lows : ndarray of shape (T,), int32
         The lowest regular value of each table.
     sizes : ndarray of shape (T,), int32
-        How many regular values each table has, at least 1.
+        The number of regular values of each table, at least 1.
     frequencies : ndarray of shape (sum(sizes) + T,), uint16
-        The entries of all tables, one after the other, the escape last in each.
+        The entries of all tables, one table after the other, each with its escape last.
 
     Raises
     ------
     ModelFileError
-        The arrays are no such tables.
+        If the arrays are not such tables.
 
     Examples
     --------
@@ -70,28 +70,28 @@ class FrequencyTables:
             raise ModelFileError(f"A frequency table must have 1 to {1 << self.precision} values.")
         lows = self.lows.astype(np.int64)
         if not np.all((lows >= -MAX_LOW) & (lows + self.sizes - 1 <= MAX_LOW)):
-            raise ModelFileError(f"A frequency table has values beyond ±{MAX_LOW}.")
+            raise ModelFileError(f"The values of a frequency table must be within ±{MAX_LOW}.")
         check_array("frequencies", self.frequencies, np.uint16, (int(self.sizes.sum(dtype=np.int64)) + len(self),))
         if not len(self):
             return
         if np.any(np.add.reduceat(self.frequencies.astype(np.int64), self.firsts) != 1 << self.precision):
-            raise ModelFileError(f"A frequency table does not sum to {1 << self.precision}.")
+            raise ModelFileError(f"The frequencies of a table must sum to {1 << self.precision}.")
         zeros = np.flatnonzero(self.frequencies == 0)
         if len(zeros) and not np.isin(zeros, self.escapes[self.sizes == 1]).all():
-            raise ModelFileError("A frequency table gives a value the frequency 0.")
+            raise ModelFileError("A frequency table has a frequency of 0.")
 
     def __len__(self) -> int:
         return len(self.lows)
 
     @classmethod
     def from_counts(cls, counted: Iterable[tuple[int, ArrayLike]], *, precision: int) -> FrequencyTables:
-        """Return tables nearest to counts: shares of 2^P, rounded by largest remainder, no entry below 1.
+        """Return tables proportional to counts, rounded by largest remainder, with all frequencies at least 1.
 
         Parameters
         ----------
         counted : iterable of (low, counts)
             For each table its lowest value and the counts, of shape (size + 1,), of its values and of the escape.
-            Counts need not be whole; at most 2^P of them.
+            There are at most 2^P counts, which need not be integers.
         precision : int
             P, 8 to 15.
         """
@@ -115,40 +115,40 @@ class FrequencyTables:
 
     @classmethod
     def from_tensors(cls, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> FrequencyTables:
-        """Return the tables of `to_tensors`; ModelFileError where these are none."""
+        """Return the tables of `to_tensors`; raises ModelFileError if settings or arrays are invalid."""
         precision = stored_number(settings, "precision", MIN_PRECISION, MAX_PRECISION)
         lows, sizes, frequencies = (stored_array(tensors, name) for name in ("lows", "sizes", "frequencies"))
         return cls(precision, lows, sizes, frequencies)
 
     @cached_property
     def firsts(self) -> NDArray[np.int64]:
-        """Where each table's entries begin, of shape (T,)."""
+        """Index of the first entry of each table, of shape (T,)."""
         ends = np.cumsum(self.sizes.astype(np.int64) + 1)
         return ends - self.sizes - 1
 
     @cached_property
     def escapes(self) -> NDArray[np.int64]:
-        """Where each table's escape is, of shape (T,)."""
+        """Index of the escape of each table, of shape (T,)."""
         return self.firsts + self.sizes
 
     @cached_property
     def starts(self) -> NDArray[np.uint16]:
-        """Where each entry starts within its table: the sum of the frequencies before it; as long as `frequencies`."""
+        """The start of each entry, with the shape of `frequencies`: the sum of its table's preceding frequencies."""
         return (self._flat_starts & ((1 << self.precision) - 1)).astype(np.uint16)
 
     @cached_property
     def bits(self) -> NDArray[np.float64]:
-        """What each entry costs, log2(2^P / f); infinite for the escape of a constant table."""
+        """The cost of each entry in bits, log2(2^P / f); infinite for the escape of a constant table."""
         with np.errstate(divide="ignore"):
             return self.precision - np.log2(self.frequencies.astype(np.float64))
 
     def entries(self, tables: NDArray[Any], values: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Return which entry codes each value in its table, and whether that is the escape.
+        """Return the index of the entry that codes each value, and whether that is an escape.
 
         Parameters
         ----------
         tables, values : ndarrays of integers that broadcast against each other
-            Table numbers, and the values.
+            Indices of tables, and values.
         """
         places = values - self.lows[tables].astype(np.int64)
         sizes = self.sizes[tables]
@@ -158,7 +158,7 @@ class FrequencyTables:
         return places, escaped
 
     def lookup(self, table: int | None = None) -> Lookup:
-        """Return what a decoder needs of one table, or, without a number, of all tables one after the other."""
+        """Return the decoder's lookup of one table, or by default of all tables, one after the other."""
         if table is None:
             return self._lookup
         if len(self) << self.precision > _CACHED_SLOTS:
@@ -179,18 +179,18 @@ class FrequencyTables:
 
     @cached_property
     def _values(self) -> NDArray[np.int32]:
-        """What each entry stands for."""
+        """The value of each entry."""
         values = np.arange(len(self.frequencies)) + np.repeat(self.lows - self.firsts, self.sizes + 1)
         values[self.escapes] = ESCAPE
         return values.astype(np.int32)
 
 
 def regular_window(weights: NDArray[Any], precision: int) -> tuple[int, int]:
-    """Return first and last + 1 of the values that deserve regular entries: outside, all are rare.
+    """Return first and last + 1 of the values that get regular entries; all values outside are rare.
 
-    Rare is less than half a slot of 2^P. A window is no wider than 2^(P - 2), so that entries of frequency 1 for values
-    that hardly occur never take more than a quarter of a table; of those that wide, the one with the largest sum is
-    taken, or the most frequent value alone if all values in that window are rare.
+    A value is rare if its share is less than half a slot of 2^P. The window is at most 2^(P - 2) wide, so that entries
+    of frequency 1 for rare values take at most a quarter of a table. If a wider window would be needed, the window of
+    this width with the largest sum is taken, or the most frequent value alone if all values in that window are rare.
     """
     rare, width = weights.sum() / (2 << precision), 1 << (precision - 2)
     if len(weights) <= width and weights[0] >= rare and weights[-1] >= rare:
@@ -207,15 +207,12 @@ def regular_window(weights: NDArray[Any], precision: int) -> tuple[int, int]:
 
 
 def _shares(counts: NDArray[np.float64], total: int) -> NDArray[np.int64]:
-    """Return whole numbers of at least 1 that sum to the total, in proportion to the counts as nearly as possible.
-
-    Those of each row of counts (T, n).
-    """
+    """Return for each row of counts (T, n) integers of at least 1 that sum to the total, nearly proportional to it."""
     n = counts.shape[1]
     assert 2 <= n <= total
     counts = np.maximum(counts, 0) / np.maximum(counts.max(1, keepdims=True), 1e-300) + 1e-12
     share = np.empty_like(counts)
-    at_least = np.zeros(counts.shape, np.bool_)  # those whose share would be below 1
+    at_least = np.zeros(counts.shape, np.bool_)  # entries whose share would be below 1
     rows = np.arange(len(counts))
     while len(rows):
         others = ~at_least[rows]

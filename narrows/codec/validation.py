@@ -1,4 +1,4 @@
-"""What a model file hands in, checked before anything relies on it."""
+"""Checks of settings and arrays from a model file."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ __all__ = ["check_array", "check_number", "stored_array", "stored_number"]
 
 
 def stored_number(settings: Mapping[str, Any], name: str, lowest: int, highest: int) -> int:
-    """Return a whole number among the settings; ModelFileError where it is missing, another thing, or out of range."""
+    """Return an integer setting; raises ModelFileError if it is missing, not an integer, or out of range."""
     value = settings.get(name)
     check_number(name, value, lowest, highest)
     return int(value)  # type: ignore[arg-type]  # checked just now
 
 
 def stored_array(tensors: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
-    """Return the array of this name; ModelFileError where there is none."""
+    """Return the array of this name; raises ModelFileError if there is none."""
     if name not in tensors:
-        raise ModelFileError(f"The model lacks the tensor '{name}'. There are: {', '.join(sorted(tensors)) or 'none'}.")
+        raise ModelFileError(
+            f"The model has no tensor '{name}'. Its tensors are: {', '.join(sorted(tensors)) or 'none'}."
+        )
     return tensors[name]
 
 
 def check_number(name: str, value: object, lowest: int, highest: int) -> None:
-    """Raise ModelFileError unless the value is a whole number in lowest..highest."""
+    """Raise ModelFileError unless the value is an integer from lowest to highest."""
     if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
-        raise ModelFileError(
-            f"The model's '{name}' must be a whole number from {lowest} to {highest}. Got {value!r:.80}."
-        )
+        raise ModelFileError(f"The model's '{name}' must be an integer from {lowest} to {highest}. Got {value!r:.80}.")
 
 
 def check_array(name: str, array: object, dtype: DTypeLike, shape: tuple[int | None, ...]) -> None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from narrows.data.source import Source
 from narrows.errors import DataError
 
-__all__ = ["check_dtype", "check_shape", "check_values", "describe", "open_array"]
+__all__ = ["as_array", "check_dtype", "check_shape", "check_values", "describe", "open_array"]
 
 REAL_KINDS = "biuf"
 
@@ -38,7 +38,7 @@ def open_array(data: Any) -> Source:
     >>> open_array([[1, 2], [3, 4], [5, 6]]).shape
     (2,)
     """
-    values = check_values(_as_array(data), "The array")
+    values = check_values(as_array(data), "The array")
     return Source(values, name=f"array {describe(values)}", kind="array")
 
 
@@ -95,9 +95,12 @@ def describe(values: npt.NDArray[Any]) -> str:
     return f"{values.shape} {values.dtype}"
 
 
-def _as_array(data: Any) -> npt.NDArray[Any]:
+def as_array(data: Any) -> npt.NDArray[Any]:
+    """Return data as an array, or raise DataError if they cannot be one."""
     if hasattr(data, "toarray"):  # scipy.sparse, which NumPy would wrap as a single object
         raise DataError(f"Sparse matrices are not supported. Got {type(data).__name__}; pass x.toarray().")
+    if isinstance(data, np.ma.MaskedArray) and np.ma.is_masked(data):
+        raise DataError("Masked arrays are not supported, since the mask would be lost. Fill them: x.filled(value).")
     try:
         values: npt.NDArray[Any] = np.asanyarray(data) if isinstance(data, np.memmap) else np.asarray(data)
     except (TypeError, ValueError, RuntimeError) as error:  # ragged lists; tensors on a GPU or with a gradient

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from narrows.data import named
-from narrows.data.arrays import open_array
+from narrows.data.arrays import check_values, open_array
 from narrows.data.formats import Format, Images, OnRecords, options_of
 from narrows.data.named import OnDownload
 from narrows.data.source import Source, check_limit
@@ -98,6 +98,7 @@ def open(  # noqa: A001
         source = data
     elif isinstance(data, str | os.PathLike):
         source = _open_text_or_path(data, options, limit, on_download=on_download, on_images=on_images)
+        check_values(source.values, source.name)
     else:
         source = open_array(data)
     for option in options:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from narrows.data.arrays import check_values
+from narrows.data.arrays import as_array, check_values
 from narrows.data.formats import Format
 from narrows.errors import InvalidParameterError
 from narrows.io.files import as_path, naming_output
@@ -59,7 +59,7 @@ def write(
     DataError
         If the values cannot be records, or the format cannot hold them.
     """
-    records = check_values(np.asarray(values), "The values to write")
+    records = check_values(as_array(values), "The values to write")
     kind = check_target(path, force=force)
     if files is not None and not kind.keeps_names:
         raise InvalidParameterError(f"The 'files' are names of images, for a folder. Got the path {os.fspath(path)!r}.")
@@ -129,7 +129,7 @@ def check_target(path: str | os.PathLike[str], *, force: bool = False) -> type[F
     """
     text = os.fspath(path)
     target = as_path(text)
-    ends_as_folder = text.endswith(("/", os.sep)) or target.is_dir()
+    ends_as_folder = text.endswith(("/", os.sep)) or (target.is_dir() and not _names_a_file(target))
     folders = [True] if ends_as_folder else [False, not target.suffix]
     for is_folder in folders if text else []:
         for kind in Format.registry.values():
@@ -138,3 +138,8 @@ def check_target(path: str | os.PathLike[str], *, force: bool = False) -> type[F
                 return kind
     targets = [kind.target for kind in Format.registry.values() if kind.target is not None]
     raise InvalidParameterError(f"Records are written to {', '.join(targets[:-1])} or {targets[-1]}. Got {text!r}.")
+
+
+def _names_a_file(path: Path) -> bool:
+    """Return whether a path has the name of a file that some format writes."""
+    return any(kind.is_target(path, is_folder=False) for kind in Format.registry.values())

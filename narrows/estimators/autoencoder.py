@@ -261,7 +261,9 @@ class Autoencoder(
         check_is_fitted(self)
         source = self._open(X, reset=False, advice=TRAIN_ON_FINITE)
         if source.dtype != self.dtype_:
-            raise DataError(f"The model was trained on records of {self.dtype_}. Got {source.dtype}: convert them.")
+            raise DataError(
+                f"The model was trained on records of {self.dtype_}. Got {source.dtype}: convert them to {self.dtype_}."
+            )
         unlabelled = Records(source.values, self.chain_.device)
         records = labelled(unlabelled, self.classes_of(source, y))
         wanted = [name for name in Artefact.registry if again or not self.model_.has(name)]
@@ -309,7 +311,7 @@ class Autoencoder(
         check_is_fitted(self)
         codes = check_array(Z, dtype=[np.float64, np.float32])
         if codes.shape[1] != self.n_latent_:
-            raise ShapeMismatchError(f"The model's codes have {self.n_latent_} numbers. Got {codes.shape[1]}.")
+            raise ShapeMismatchError(f"The model's codes have {self.n_latent_} numbers. Got {codes.shape[1]} numbers.")
         returned = returned_dtype(dtype, self.dtype_, self.shape_)
         return to_stored(decode(self.chain_, codes, self.classes_of(Source(codes, name="Z"), y)), returned)
 

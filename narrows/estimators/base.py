@@ -210,7 +210,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         if len(unknown):
             raise DataError(
                 f"The training data lack these labels: {', '.join(map(repr, unknown[:5].tolist()))}. "
-                f"They have {listed(self.classes_)}."
+                f"The model was trained with {listed(self.classes_)}."
             )
         return np.searchsorted(self.classes_, labels).astype(np.int64)
 
@@ -284,7 +284,8 @@ def labels_of(source: Source, y: ArrayLike | None, *, owner: str = "This estimat
     if y is None and source.labels is None:
         raise DataError(
             f"{source.name} has no labels of its own. {owner} requires y to be passed, but the target y is None. "
-            "Named data sets, .npz files with an array y, and image folders with one folder per label have labels."
+            "Pass y, or data with labels: a named data set, a .npz file with an array y, or a folder of images for "
+            "each label."
         )
     try:
         labels = column_or_1d(source.named_labels if y is None else y, warn=True)

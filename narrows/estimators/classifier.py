@@ -272,8 +272,8 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         for name, unused in (("conditional", False), ("residual", None)):
             if getattr(self.autoencoder, name) != unused:
                 raise InvalidParameterError(
-                    f"The autoencoder of AutoencoderClassifier must have {name}={unused!r}, since a classifier does "
-                    f"not use it. Got {getattr(self.autoencoder, name)!r}."
+                    f"The autoencoder of AutoencoderClassifier must have {name}={unused!r}: a classifier ignores "
+                    f"this parameter. Got {getattr(self.autoencoder, name)!r}."
                 )
         return self.autoencoder
 
@@ -333,5 +333,7 @@ def _together(records: Records, source: Source, unlabelled: Source | None) -> Re
     if unlabelled is None:
         return records
     if unlabelled.dtype != source.dtype:
-        raise DataError(f"The unlabelled data are {unlabelled.dtype}, the others {source.dtype}: convert one of them.")
+        raise DataError(
+            f"The unlabelled data are {unlabelled.dtype}, the labelled {source.dtype}: convert one of them."
+        )
     return JoinedRecords([records, Records(unlabelled.values, records.device)])

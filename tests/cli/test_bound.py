@@ -59,9 +59,9 @@ def test_data_with_holes_are_kept_too(narrows, tmp_path):
         (("--lossless", "--max-error", "1"), "one of them"),
         (("--max-error", "-1"), "max_error"),
         (("--max-error", "much"), "max_error"),
-        (("--max-error", "5%", "--psnr", "20"), "--psnr chooses the quality of the code"),
-        (("--lossless", "--bytes-per-record", "9"), "--bytes-per-record chooses the quality of the code"),
-        (("--lossless", "--overlap", "2"), "--overlap has no use"),
+        (("--max-error", "5%", "--psnr", "20"), "--psnr cannot be combined with"),
+        (("--lossless", "--bytes-per-record", "9"), "--bytes-per-record cannot be combined with"),
+        (("--lossless", "--overlap", "2"), "--overlap has no effect"),
     ],
 )
 def test_what_contradicts_itself_is_refused(narrows, compressor, options, message, monkeypatch):

@@ -122,7 +122,7 @@ def test_files_are_replaced_that_a_demo_made_and_others_only_by_force(narrows, m
     Path("map.png").write_bytes(b"mine")
     Path("digits.narrows").write_bytes(b"mine")
     refused = narrows("demo", "-o", ".", code=1)
-    assert "already contains map.png, digits.narrows, not from a demo" in refused.stderr
+    assert "already contains map.png, digits.narrows, which no demo wrote" in refused.stderr
     assert {path.name for path in Path().iterdir()} == {"map.png", "digits.narrows"}
     monkeypatch.setattr("narrows.cli.demo._write", lambda *arguments: None)
     assert narrows("demo", "-o", ".", "--force", "--quiet").stderr == ""
@@ -135,4 +135,4 @@ def test_files_are_replaced_that_a_demo_made_and_others_only_by_force(narrows, m
 
 def test_a_file_is_no_folder(narrows):
     Path("demo").write_bytes(b"")
-    assert "is not a folder" in narrows("demo", code=1).stderr
+    assert "is a file" in narrows("demo", code=1).stderr

@@ -148,7 +148,7 @@ def test_no_noise_is_exact_and_one_record_will_do(narrows, denoising_model):
     [
         ("-o x.npy --seed 3", "--seed has no effect without --demo-noise"),
         ("-o x.npy -n 3", "-n has no effect without --demo-noise"),
-        ("-o x.npy --demo-noise 0.5 -n 3", "-n is for pictures"),
+        ("-o x.npy --demo-noise 0.5 -n 3", "-n needs a picture"),
         ("-o x.npy --demo-noise -1", "--demo-noise must be a number ≥ 0. Got -1."),
         ("-o x.npy --demo-noise nan", "--demo-noise must be a number ≥ 0"),
         ("-o x.npy --demo-noise inf", "--demo-noise must be a number ≥ 0"),

@@ -184,10 +184,10 @@ def frozen_with(**changes):
     ("changes", "message"),
     [
         ({"output": nn.Softmax(1)}, "no integer operations for its Softmax"),
-        ({"last": nn.Conv2d(4, 1, 3, padding=2, dilation=2)}, "neither stride, dilation nor groups"),
-        ({"last": nn.Conv2d(4, 1, 3, padding=1, padding_mode="circular")}, "pad with 'circular'"),
+        ({"last": nn.Conv2d(4, 1, 3, padding=2, dilation=2)}, "neither stride, dilation, groups"),
+        ({"last": nn.Conv2d(4, 1, 3, padding=1, padding_mode="circular")}, "padding_mode='zeros'. Got 'circular'"),
         ({"last": nn.Conv2d(4, 1, 3, padding="same")}, "neither stride"),
-        ({"output": nn.Upsample(size=(8, 8), mode="bilinear")}, "must be 'nearest'"),
+        ({"output": nn.Upsample(size=(8, 8), mode="bilinear")}, "must have mode='nearest'"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
@@ -208,7 +208,7 @@ def test_weights_that_are_not_finite():
     chain, codes = make(parts(Dense()), (6, 5))
     with torch.no_grad():
         chain.decoder.layers[0].weight[0, 0] = math.nan
-    with pytest.raises(NotFreezableError, match="what comes out of its Linear is not finite"):
+    with pytest.raises(NotFreezableError, match="the output of its Linear is not finite"):
         freeze_decoder(chain, codes)
 
 
@@ -225,7 +225,7 @@ def test_several_numbers_for_each_value(monkeypatch):
 def test_stages_that_are_not_the_decoder(monkeypatch):
     chain, codes = make(parts(Dense()), (6, 5))
     monkeypatch.setattr(chain, "decode", lambda z: chain.decoder(z) + 1)
-    with pytest.raises(NotFreezableError, match="'as_sequence' must be corrected"):
+    with pytest.raises(NotFreezableError, match="Correct its 'as_sequence'"):
         freeze_decoder(chain, codes)
 
 

@@ -121,7 +121,7 @@ def test_golden_symbols_of_a_codec_with_branches_are_replayed():
     joined = save(load(codec.blob), {"narrows_codec": json.dumps(header)})
     assert FrozenCodec.from_bytes(joined).decode(codec.golden, 0).shape == (len(codec.golden), *SHAPE)
     header["decoder"]["operations"][0]["shifts"][0] += 1
-    with pytest.raises(ModelFileError, match="does not restore its golden vectors"):
+    with pytest.raises(ModelFileError, match="does not reproduce its golden vectors"):
         FrozenCodec.from_bytes(save(load(codec.blob), {"narrows_codec": json.dumps(header)}))
 
 
@@ -188,10 +188,10 @@ def test_hard_limits(limits):
 @pytest.mark.parametrize(
     ("stage", "message"),
     [
-        (Branches(nn.Linear(N_LATENT, 30)), "There may be 2 to 8 branches. Got 1"),
-        (Branches(*[nn.Linear(N_LATENT, 30) for _ in range(9)]), "There may be 2 to 8 branches. Got 9"),
-        (Branches(beside(), nn.Linear(N_LATENT, 30)), "cannot have branches of their own"),
-        (Branches(nn.Linear(N_LATENT, 30), nn.Linear(N_LATENT, 1)), r"records of the shapes \(30,\), \(1,\)"),
+        (Branches(nn.Linear(N_LATENT, 30)), "must have 2 to 8 branches. Got 1"),
+        (Branches(*[nn.Linear(N_LATENT, 30) for _ in range(9)]), "must have 2 to 8 branches. Got 9"),
+        (Branches(beside(), nn.Linear(N_LATENT, 30)), "cannot be nested"),
+        (Branches(nn.Linear(N_LATENT, 30), nn.Linear(N_LATENT, 1)), r"different shapes: \(30,\), \(1,\)"),
         (Branches(nn.Linear(N_LATENT, 30), nn.Sequential(nn.Linear(N_LATENT, 30), nn.Softmax(1))), "for its Softmax"),
     ],
     ids=["one", "nine", "within each other", "other shapes", "no counterpart"],
@@ -206,5 +206,5 @@ def test_a_branch_that_is_not_finite():
     chain, _, codes = make(beside(), Reshape(SHAPE))
     with torch.no_grad():
         chain.decoder.stages[0].branches[1][1].weight[0, 0] = math.nan
-    with pytest.raises(NotFreezableError, match="what comes out of its Linear is not finite"):
+    with pytest.raises(NotFreezableError, match="the output of its Linear is not finite"):
         freeze_decoder(chain, codes)

@@ -244,7 +244,7 @@ def test_a_decoder_that_computes_something_else_is_refused(model):
             try:
                 FrozenCodec.from_bytes(joined(header, tensors | {name: weights}))
             except ModelFileError as error:
-                assert "does not restore its golden vectors" in str(error)  # noqa: PT017
+                assert "does not reproduce its golden vectors" in str(error)  # noqa: PT017
                 refused += 1
     assert refused > 0.7 * tried
 
@@ -288,7 +288,7 @@ def test_blobs_that_are_cut_off_are_refused(ladder_model):
 
 def test_a_codec_of_a_newer_narrows_says_so(ladder_model):
     header, tensors = parts(ladder_model.codec_.only(0).blob)
-    with pytest.raises(ModelFileError, match=f"has format {FORMAT + 1}; this narrows reads up to {FORMAT}: upgrade it"):
+    with pytest.raises(ModelFileError, match=f"has format {FORMAT + 1}; .* reads formats up to {FORMAT}. Upgrade"):
         FrozenCodec.from_bytes(joined(header | {"format": FORMAT + 1}, tensors))
 
 
@@ -421,12 +421,12 @@ def test_as_many_golden_vectors_as_can_be_replayed_in_time(ladder_model, monkeyp
     assert [len(one.golden) for one in (codec, fewer)] == [8, 3]
     np.testing.assert_array_equal(fewer.golden, codec.golden[::3])
     assert FrozenCodec.from_bytes(fewer.blob).digest == fewer.digest
-    with pytest.raises(ModelFileError, match=r"has 8 golden vectors; of its kind [34] may be replayed"):
+    with pytest.raises(ModelFileError, match=r"at most [34] golden vectors.* Got 8"):
         FrozenCodec.from_bytes(codec.blob)
     monkeypatch.setattr(frozen, "MOST_WORK", work // 2)
-    with pytest.raises(NotFreezableError, match="too much work to restore"):
+    with pytest.raises(NotFreezableError, match="takes too much work"):
         codec.only(0)
-    with pytest.raises(ModelFileError, match="too much work to restore"):
+    with pytest.raises(ModelFileError, match="takes too much work"):
         FrozenCodec.from_bytes(fewer.blob)
 
 
@@ -439,7 +439,7 @@ def test_a_small_model_that_would_take_for_ever_is_refused_at_once(ladder_model)
     back = [{"kind": "upsample", "size": [n, 1]}, {"kind": "reshape", "shape": [n]}]
     longer = with_operations(header, ("decoder",), [*detour, *back, *header["decoder"]["operations"]])
     started = time.perf_counter()
-    with pytest.raises(ModelFileError, match="has 8 golden vectors; of its kind 4 may be replayed"):
+    with pytest.raises(ModelFileError, match=r"at most 4 golden vectors.* Got 8"):
         FrozenCodec.from_bytes(joined(longer, tensors))
     assert time.perf_counter() - started < 2
 

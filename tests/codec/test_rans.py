@@ -119,7 +119,7 @@ def test_a_message_that_is_cut_off_says_so(message):
 
 def test_a_message_with_more_words_than_its_symbols_take_says_so(message):
     longer = Message(message.states, np.append(message.words, np.uint16(0)))
-    with pytest.raises(CorruptArchiveError, match="words where its symbols take"):
+    with pytest.raises(CorruptArchiveError, match="words, but its symbols take"):
         pop(longer, (4, 300), [128, 64, 64], precision=8)
 
 

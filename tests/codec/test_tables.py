@@ -88,15 +88,15 @@ def test_no_tables_are_tables_too():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"precision": 7}, "'precision' must be a whole number from 8 to 15"),
+        ({"precision": 7}, "'precision' must be an integer from 8 to 15"),
         ({"precision": 16}, "'precision'"),
         ({"precision": 8.0}, "'precision'"),
         ({"precision": True}, "'precision'"),
-        ({"precision": 9}, "does not sum to 512"),
+        ({"precision": 9}, "must sum to 512"),
         ({"lows": np.zeros(3, np.int64)}, "'lows' must be int32"),
-        ({"lows": np.array([0, 7, 70_000], np.int32)}, "beyond"),
-        ({"lows": np.array([0, 7, -(2**31)], np.int32)}, "beyond"),
-        ({"lows": np.array([2**31 - 1, 7, 0], np.int32)}, "beyond"),
+        ({"lows": np.array([0, 7, 70_000], np.int32)}, "must be within"),
+        ({"lows": np.array([0, 7, -(2**31)], np.int32)}, "must be within"),
+        ({"lows": np.array([2**31 - 1, 7, 0], np.int32)}, "must be within"),
         ({"sizes": np.array([3, 1], np.int32)}, "'sizes'"),
         ({"sizes": np.array([3, 0, 3], np.int32)}, "1 to 256 values"),
         ({"sizes": np.array([3, -1, 4], np.int32)}, "1 to 256 values"),
@@ -104,9 +104,9 @@ def test_no_tables_are_tables_too():
         ({"frequencies": np.array([256, 0], np.uint16)}, "'frequencies'"),
         ({"frequencies": np.array([[1]], np.uint16)}, "'frequencies'"),
         ({"frequencies": np.array([50, 200, 5, 2, 256, 0, 100, 150, 6], np.uint16)}, "sum"),
-        ({"frequencies": np.array([50, 201, 5, 0, 256, 0, 100, 150, 6], np.uint16)}, "frequency 0"),
-        ({"frequencies": np.array([0, 250, 5, 1, 256, 0, 100, 150, 6], np.uint16)}, "frequency 0"),
-        ({"frequencies": np.array([50, 200, 5, 1, 0, 256, 100, 150, 6], np.uint16)}, "frequency 0"),
+        ({"frequencies": np.array([50, 201, 5, 0, 256, 0, 100, 150, 6], np.uint16)}, "frequency of 0"),
+        ({"frequencies": np.array([0, 250, 5, 1, 256, 0, 100, 150, 6], np.uint16)}, "frequency of 0"),
+        ({"frequencies": np.array([50, 200, 5, 1, 0, 256, 100, 150, 6], np.uint16)}, "frequency of 0"),
     ],
 )
 def test_tables_that_lie_are_refused(tables, change, message):
@@ -123,7 +123,7 @@ def test_tables_that_lie_are_refused(tables, change, message):
 def test_a_tensor_that_is_missing_is_named(tables):
     settings, tensors = tables.to_tensors()
     del tensors["sizes"]
-    with pytest.raises(ModelFileError, match="lacks the tensor 'sizes'"):
+    with pytest.raises(ModelFileError, match="has no tensor 'sizes'"):
         FrequencyTables.from_tensors(settings, tensors)
 
 

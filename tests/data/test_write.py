@@ -159,3 +159,24 @@ def test_images_can_be_written_into_the_folder_one_is_in(tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path / "here")
     narrows.data.write("./", grey)
     assert narrows.data.open("./").n_records == len(grey)
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.idx", "folder/"])
+def test_a_tilde_is_the_home(tmp_path, monkeypatch, grey, name):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    narrows.data.write(f"~/{name}", grey)
+    np.testing.assert_array_equal(narrows.data.open(f"{tmp_path}/{name}").values, grey)
+
+
+def test_a_folder_with_the_name_of_a_file_is_not_written_into(tmp_path, grey):
+    (tmp_path / "x.npy").mkdir()
+    with pytest.raises(InvalidParameterError, match=r"x\.npy' is a folder"):
+        narrows.data.write(tmp_path / "x.npy", grey)
+
+
+def test_masks_are_not_lost(tmp_path):
+    masked = np.ma.masked_greater(np.arange(6.0).reshape(3, 2), 4)
+    for refuse in (narrows.data.open, lambda x: narrows.data.write(tmp_path / "x.npy", x)):
+        with pytest.raises(DataError, match="the mask would be lost"):
+            refuse(masked)

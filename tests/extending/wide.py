@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from narrows.networks import Decoder, Encoder, Network
 from narrows.networks.images import Reshape
-from narrows.networks.initialisation import initialise
+from narrows.networks.initialisation import initialise, undrawn
 from narrows.parts.options import Integer, option
 
 
@@ -33,11 +33,12 @@ class Wide(Network, name="wide"):
 
     def connect(self, sizes, generator):
         encoder = WideEncoder(*self.halfway(sizes.shape, sizes.h_shape))
-        decoder = WideDecoder(*self.halfway(sizes.z_shape, sizes.shape))
+        decoder = WideDecoder(*self.halfway(sizes.z_shape, sizes.out_shape))
         for half in (encoder, decoder):
             initialise(half, "he", generator)
         return encoder, decoder
 
     def halfway(self, shape: tuple[int, ...], to: tuple[int, ...]) -> list[nn.Module]:
-        layers = nn.Linear(math.prod(shape), self.width), nn.ReLU(), nn.Linear(self.width, math.prod(to))
+        n_in, n_out = math.prod(shape), math.prod(to)
+        layers = undrawn(nn.Linear, n_in, self.width), nn.ReLU(), undrawn(nn.Linear, self.width, n_out)
         return [*layers, Reshape(to)]

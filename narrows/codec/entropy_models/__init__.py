@@ -1,4 +1,4 @@
-"""Entropy models: which frequency table codes which symbol."""
+"""Entropy models: they choose the frequency table that codes each symbol."""
 
 from __future__ import annotations
 
@@ -35,11 +35,12 @@ def entropy_model(settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any
     Raises
     ------
     ModelFileError
-        There is no model of that name, or these are not its settings and arrays.
+        If there is no entropy model of that name, or its settings or arrays are invalid.
     """
     kind = _KINDS.get(str(settings.get("name")))
     if kind is None:
         raise ModelFileError(
-            f"This narrows knows no entropy model {settings.get('name')!r}. It knows: {', '.join(sorted(_KINDS))}."
+            f"The entropy model must be one of {', '.join(sorted(_KINDS))}. Got {settings.get('name')!r}. "
+            "A newer version of narrows may have more."
         )
     return kind.from_tensors(settings, tensors)

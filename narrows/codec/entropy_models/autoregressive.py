@@ -1,4 +1,4 @@
-"""Tables chosen for each symbol by what the symbols before it say."""
+"""An entropy model that predicts each symbol from the preceding symbols, and chooses its table by the prediction."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ARRAYS = ("weights_in", "weights_near", "biases", "weights_out", "biases_out")
 
 
 class Autoregressive(EntropyModel):
-    """Code each symbol relative to a prediction from those before it, with a table for the prediction's context.
+    """Code each symbol relative to its prediction from the preceding symbols, with the table of the context.
 
     ::
 
@@ -33,16 +33,16 @@ class Autoregressive(EntropyModel):
     Parameters
     ----------
     predictor : Predictor
-        What to expect of each symbol.
+        Predicts the location and the scale of each symbol.
     tables : FrequencyTables
         The tables, of values relative to the prediction.
     table_numbers : ndarray of shape (n_scales · n_phases,), uint16
-        Which table belongs to each context.
+        The index of the table of each context.
 
     Raises
     ------
     ModelFileError
-        A context has no table, or there are more tables than can be looked up at once.
+        If a context has no table, or there are more tables than a lookup may hold.
     """
 
     name = "autoregressive"
@@ -50,11 +50,11 @@ class Autoregressive(EntropyModel):
     def __init__(self, predictor: Predictor, tables: FrequencyTables, table_numbers: NDArray[np.uint16]) -> None:
         check_array("table_numbers", table_numbers, np.uint16, (predictor.n_scales * predictor.n_phases,))
         if int(table_numbers.max()) >= len(tables):
-            raise ModelFileError(f"The model names table {table_numbers.max()}, but has {len(tables)} tables.")
+            raise ModelFileError(f"The model refers to table {table_numbers.max()}, but has {len(tables)} tables.")
         if len(tables) << tables.precision > _MAX_SLOTS:
             raise ModelFileError(
-                f"The model has {len(tables)} tables of precision {tables.precision}; "
-                f"of that precision it may have {_MAX_SLOTS >> tables.precision}."
+                f"The model may have at most {_MAX_SLOTS >> tables.precision} tables of precision "
+                f"{tables.precision}. Got {len(tables)}."
             )
         self.predictor, self.tables, self.table_numbers = predictor, tables, table_numbers
 
@@ -70,22 +70,27 @@ class Autoregressive(EntropyModel):
     def with_tables_counted(
         cls, predictor: Predictor, symbols: NDArray[np.int32], *, unit_scale: int, precision: int = 12
     ) -> Autoregressive:
-        """Return the model whose tables are counted on training symbols, given its predictor.
+        """Return the model with a given predictor, and with tables counted on training symbols.
 
-        Scale k stands for a logistic distribution of scale 2^((k - unit_scale)/4) symbols around the prediction. A
-        table follows that where its context was seldom met, and the counts where it was met often. Floats are used
-        here and never again: what is kept, and what decides, are the tables.
+        Scale k stands for a logistic distribution of scale 2^((k - unit_scale)/4) symbols around the prediction. This
+        is the prior of a table; with many counts in its context, the table follows the counts. The counting uses
+        floats; coding uses only the resulting integer tables.
 
         Parameters
         ----------
         predictor : Predictor
-            In whole numbers, as it will be used.
+            The integer predictor that will be used for coding.
         symbols : ndarray of shape (n, D), int32
-            Of training records.
+            Symbols of training records.
         unit_scale : int
             The scale k that stands for one symbol.
         precision : int
             P of the tables, 8 to 15.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the symbols do not have the shape (n, D).
         """
         if symbols.ndim != 2 or symbols.shape[1] != predictor.n_symbols:
             raise InvalidParameterError(f"Symbols must have shape (n, {predictor.n_symbols}). Got {symbols.shape}.")
@@ -143,7 +148,7 @@ class Autoregressive(EntropyModel):
 
 
 def _pair(settings: Mapping[str, Any], name: str) -> tuple[int, int]:
-    """Return a setting that is two numbers, which the predictor checks."""
+    """Return a setting of two numbers; the predictor checks the numbers."""
     pair = settings.get(name)
     if not isinstance(pair, (list, tuple)) or len(pair) != 2:
         raise ModelFileError(f"The model's '{name}' must be a list of two numbers. Got {pair!r}.")
@@ -153,7 +158,7 @@ def _pair(settings: Mapping[str, Any], name: str) -> tuple[int, int]:
 def _predicted(
     predictor: Predictor, symbols: NDArray[np.int32], dtype: type[np.float64 | np.int64] = np.float64
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Return offsets and contexts, each of shape (D, n), for symbols (D, n), in coding order, that are all known."""
+    """Return offsets and contexts, each of shape (D, n), of known symbols (D, n) in coding order."""
     offsets, contexts = np.empty(symbols.shape, np.int32), np.empty(symbols.shape, np.int64)
     run = predictor.start(symbols.shape[1], dtype=dtype)
     for position, known in enumerate(symbols):

@@ -1,4 +1,4 @@
-"""Tables chosen for each index of a map by the indices to its left and above it."""
+"""An entropy model that chooses the table of each index of a map by the indices to its left and above it."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from narrows.errors import InvalidParameterError, ModelFileError
 __all__ = ["Context"]
 
 _MAX_SLOTS = 1 << 22  # all tables together, 8 bytes each while decoding
-_MAX_LENGTH = 1 << 15  # of a map's side
+_MAX_LENGTH = 1 << 15  # of a side of a map
 _MAX_SYMBOLS = 1 << 26
 _MAX_VALUES = 1 << 15
 _ARRAYS = ("left", "above", "table_numbers")
 
 _MOST_CLASSES = 16
-_MOST_ENTRIES = 1 << 14  # of all tables together, where they are counted: 32 KiB
+_MOST_ENTRIES = 1 << 14  # of all tables together, when fitting: 32 KiB
 _ROUNDS = 20
 _UNSEEN = 0.01
-_PRIOR_COUNT = 20.0  # how many symbols the frequencies of all contexts weigh as much as, in those of one
+_PRIOR_COUNT = 20.0  # weight, in symbols, of the frequencies over all contexts in the table of one context
 
 
 class Context(EntropyModel):
-    """Code each index with a table for its context: the class of the index to its left, and of that above it.
+    """Code each index with the table of its context: the classes of the indices to its left and above it.
 
     ::
 
@@ -40,25 +40,25 @@ class Context(EntropyModel):
                                   ├─► table_numbers ─► table codes s
         upper neighbour ─► class ─┘
 
-    Indices have no order, so nothing is predicted from their values. A record's symbols are C maps of h · w places, one
-    after the other; each is coded row by row, and knows only of itself.
+    Indices have no order, so their values are not predicted. A record's symbols are C maps of h · w positions, one
+    after the other; each is coded row by row, independently of the other maps.
 
     Parameters
     ----------
     tables : FrequencyTables
-        Of the indices.
+        Tables of the indices.
     shape : tuple of three int
         C, h, w.
     left, above : ndarray of shape (K + 1,), uint16
-        Classes of the indices 0 … K - 1 as left and as upper neighbour, the last of what is beyond the edge. Any other
-        symbol has the class of the nearest index.
+        Classes of the indices 0 … K - 1 as left and as upper neighbour; the last class is that of positions beyond the
+        edge. Any other symbol has the class of the nearest index.
     table_numbers : ndarray of shape (classes of left, classes of above), uint16
-        Which table belongs to each pair.
+        The index of the table of each pair of classes.
 
     Raises
     ------
     ModelFileError
-        The arrays don't fit together.
+        If the arrays do not fit together.
     """
 
     name = "context"
@@ -79,11 +79,16 @@ class Context(EntropyModel):
         check_number("n_values", len(left) - 1, 1, _MAX_VALUES)
         check_array("table_numbers", table_numbers, np.uint16, (None, None))
         if not all(classes.max() < n for classes, n in zip((left, above), table_numbers.shape, strict=True)):
-            raise ModelFileError(f"The model names classes of indices beyond {table_numbers.shape}.")
+            raise ModelFileError(
+                f"The model refers to classes of indices beyond those of its 'table_numbers', {table_numbers.shape}."
+            )
         if table_numbers.max() >= len(tables):
-            raise ModelFileError(f"The model names table {table_numbers.max()}, but has {len(tables)} tables.")
+            raise ModelFileError(f"The model refers to table {table_numbers.max()}, but has {len(tables)} tables.")
         if len(tables) << tables.precision > _MAX_SLOTS:
-            raise ModelFileError(f"The model has {len(tables)} tables of precision {tables.precision}: too many.")
+            raise ModelFileError(
+                f"The model may have at most {_MAX_SLOTS >> tables.precision} tables of precision "
+                f"{tables.precision}. Got {len(tables)}."
+            )
         self.tables, self.shape = tables, shape
         self.left, self.above, self.table_numbers = left, above, table_numbers
 
@@ -95,11 +100,16 @@ class Context(EntropyModel):
     def fit(
         cls, symbols: NDArray[np.int32], shape: tuple[int, int, int], n_values: int, *, precision: int = 12
     ) -> Context:
-        """Return the model whose tables are counted on training symbols of shape (n, C · h · w), within 0 … K - 1.
+        """Return the model with tables counted on training symbols of shape (n, C · h · w), within 0 … K - 1.
 
-        Indices are of one class if much the same comes after them: their distributions of the next index are grouped by
-        k-means, with the Kullback-Leibler divergence for the distance. There are as many classes as keep the tables
-        small. A table leans towards the frequencies of all contexts where its own was seldom met.
+        Indices that are followed by similar distributions of indices share a class: k-means groups these distributions
+        by the Kullback-Leibler divergence. The number of classes is limited so that the tables stay small. The
+        frequencies over all contexts are the prior of each table.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the symbols do not have the shape (n, C · h · w) with n ≥ 1.
         """
         if symbols.ndim != 2 or symbols.shape[1] != math.prod(shape) or not len(symbols):
             raise InvalidParameterError(f"Symbols must have shape (n, {math.prod(shape)}). Got {symbols.shape}.")
@@ -130,7 +140,7 @@ class Context(EntropyModel):
         return symbols
 
     def _table_numbers(self, symbols: NDArray[np.int32], position: int) -> NDArray[np.uint16]:
-        """Return which table codes a position, of shape (n,), given the symbols (D, n) before it."""
+        """Return the table of a position for each record, of shape (n,), given the preceding symbols (D, n)."""
         _, height, width = self.shape
         row, column = divmod(position % (height * width), width)
         left = self._class(self.left, symbols[position - 1] if column else None)
@@ -138,7 +148,7 @@ class Context(EntropyModel):
         return np.broadcast_to(self.table_numbers[left, above], symbols.shape[1:])
 
     def _class(self, classes: NDArray[np.uint16], neighbours: NDArray[np.int32] | None) -> NDArray[np.uint16]:
-        """Return the class of each neighbour (n,), or of the edge."""
+        """Return the class of each neighbour (n,), or that of the edge."""
         return classes[-1:] if neighbours is None else classes[np.clip(neighbours, 0, len(classes) - 2)]
 
     def to_tensors(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -158,20 +168,20 @@ class Context(EntropyModel):
 
 
 def _counts(contexts: NDArray[Any], values: NDArray[Any], n_contexts: int, n_values: int) -> NDArray[np.float64]:
-    """Return how often each value was met in each context, (n_contexts, n_values)."""
+    """Return the counts of each value in each context, (n_contexts, n_values)."""
     flat = np.bincount((contexts * n_values + values).ravel(), minlength=n_contexts * n_values)
     return flat.reshape(n_contexts, n_values).astype(np.float64)
 
 
 def _classes(counts: NDArray[np.float64], n_classes: int) -> NDArray[np.int64]:
-    """Return a class for each row of counts (K + 1, K), 0 … n_classes - 1, rows that are alike in one."""
+    """Return the class of each row of counts (K + 1, K), 0 … n_classes - 1; similar rows share a class."""
     shares = counts + _UNSEEN
     shares /= shares.sum(1, keepdims=True)
-    # Classes start at the rows that were met most.
+    # The initial centres are the most frequent rows.
     centres = shares[np.argsort(-counts.sum(1), kind="stable")[:n_classes]]
     found = np.zeros(len(counts), np.int64)
     for _ in range(_ROUNDS):
-        found = np.argmax(shares @ np.log(centres).T, axis=1)  # the divergence, less what no centre changes
+        found = np.argmax(shares @ np.log(centres).T, axis=1)  # minus the divergence, up to a constant of the row
         sums = np.stack([counts[found == one].sum(0) for one in range(n_classes)]) + _UNSEEN
         centres = sums / sums.sum(1, keepdims=True)
     return found

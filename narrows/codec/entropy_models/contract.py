@@ -1,4 +1,4 @@
-"""What an entropy model is: the symbols of records to bits and back, at the cost it promises."""
+"""The contract of entropy models: coding the symbols of records into bytes and back, with a predictable cost."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Coded:
     Attributes
     ----------
     message : Message
-        States and words of the symbols that their tables have.
+        States and words of the symbols that are in their tables.
     escapes : bytes
-        The symbols that their tables don't have, in the order of decoding: by position, then by record.
+        The symbols that are not in their tables, in decoding order: by position, then by record.
     """
 
     message: rans.Message
@@ -35,20 +35,20 @@ class Coded:
 
     @property
     def n_bytes(self) -> int:
-        """The bytes that all of it takes."""
+        """Size of message and escapes in bytes."""
         return self.message.n_bytes + len(self.escapes)
 
 
 @dataclass(frozen=True, eq=False)
 class Intervals:
-    """Where symbols of shape (D, n) are in their tables.
+    """The table entries of symbols of shape (D, n).
 
     Attributes
     ----------
     entries : ndarray of shape (D, n), int64
         The entry of `FrequencyTables.frequencies` that codes each symbol.
     escaped : ndarray of shape (D, n), bool
-        Whether that is an escape.
+        Whether that entry is the escape.
     """
 
     entries: NDArray[np.int64]
@@ -56,17 +56,17 @@ class Intervals:
 
 
 class EntropyModel(ABC):
-    """Says which frequency table codes which symbol of a record; encodes and decodes with them.
+    """Chooses the frequency table of each symbol of a record; encodes and decodes with these tables.
 
-    Symbols are whole numbers from -32767 to 32767; n records have symbols of shape (n, D), int32. They are coded by
-    position: one symbol of every record, then another of every record, …, in the order that `order` says.
+    Symbols are integers from -32767 to 32767; n records have symbols of shape (n, D), int32. They are coded by
+    position: one symbol of every record, then the next symbol of every record, …, in the sequence given by `order`.
 
     Attributes
     ----------
     name : str
-        What model files call this kind.
+        Name of this kind of entropy model in model files.
     tables : FrequencyTables
-        The tables it codes with.
+        The frequency tables.
     """
 
     name: ClassVar[str]
@@ -79,40 +79,45 @@ class EntropyModel(ABC):
 
     @property
     def order(self) -> NDArray[np.int64]:
-        """Which symbol of a record is coded first, second, …: shape (D,), a permutation."""
+        """The positions of a record's symbols in coding order: a permutation of shape (D,)."""
         return np.arange(self.n_symbols)
 
     @abstractmethod
     def intervals(self, symbols: NDArray[np.int32]) -> Intervals:
-        """Return where symbols of shape (D, n), in coding order, are in their tables."""
+        """Return the table entries of symbols of shape (D, n), in coding order."""
 
     @abstractmethod
     def pop(self, decoder: rans.Decoder, escapes: Escapes, n_records: int) -> NDArray[np.int32]:
-        """Return the symbols (D, n), in coding order, that the decoder holds."""
+        """Decode and return symbols (D, n), in coding order."""
 
     @abstractmethod
     def to_tensors(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """Return settings, which JSON can hold, and arrays, from which `from_tensors` makes the same model."""
+        """Return JSON-compatible settings and arrays, from which `from_tensors` makes the same model."""
 
     @classmethod
     @abstractmethod
     def from_tensors(cls, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Self:
-        """Return the model of `to_tensors`; ModelFileError where these are none."""
+        """Return the model of `to_tensors`; raises ModelFileError if settings or arrays are invalid."""
 
     def encode(self, symbols: NDArray[np.int32], n_lanes: int | None = None) -> Coded:
-        """Return the symbols of records, coded.
+        """Encode the symbols of records.
 
         Parameters
         ----------
         symbols : ndarray of shape (n, D), int32
             The symbols, within ±32767.
         n_lanes : int or None
-            How many lanes to code with, 1 to 4096; None chooses as many as cost next to nothing.
+            The number of lanes, 1 to 4096; None chooses as many as add almost no bytes (`rans.lanes_for`).
+
+        Returns
+        -------
+        coded : Coded
+            The message and the escapes.
 
         Raises
         ------
         InvalidParameterError
-            A symbol is out of range, or its table is constant and has another value.
+            If a symbol is out of range, or its table is constant with another value.
         """
         order = self.order
         symbols = np.ascontiguousarray(self._checked(symbols).T[order])
@@ -122,7 +127,7 @@ class EntropyModel(ABC):
             position, record = np.argwhere(frequencies == 0)[0]
             raise InvalidParameterError(
                 f"Symbol {order[position]} of record {record} cannot be coded: it is {symbols[position, record]}, "
-                "and its table has one constant only."
+                "and its table allows only one other value."
             )
         if n_lanes is None:
             n_lanes = rans.lanes_for(self.tables.bits.take(placed.entries).sum() / 8, *symbols.shape[::-1])
@@ -136,20 +141,18 @@ class EntropyModel(ABC):
         Parameters
         ----------
         coded : Coded
-            What `encode` returned, or what a file claims that it did.
+            The result of `encode`; it may come from an untrusted file.
         n_records : int
-            The number of records n. Memory and time are in proportion to it, so bound it before you trust a file.
+            The number of records n. Memory and time are proportional to it, so bound it before you trust a file.
 
         Raises
         ------
         CorruptArchiveError
-            This is no message that `encode` makes of so many records.
+            If `encode` does not produce this message for any n records.
         """
         n_lanes = len(coded.message.states)
         if n_lanes < n_records and self.n_symbols * -(-n_records // max(n_lanes, 1)) > rans.MAX_ROWS:
-            raise CorruptArchiveError(
-                f"A coded message has {n_lanes} lanes for {n_records:,} records, which are too few."
-            )
+            raise CorruptArchiveError(f"A coded message has too few lanes for {n_records:,} records: {n_lanes}.")
         decoder = rans.Decoder(coded.message, precision=self.tables.precision)
         escapes = Escapes(coded.escapes)
         coded_order = self.pop(decoder, escapes, n_records)
@@ -160,9 +163,10 @@ class EntropyModel(ABC):
         return symbols
 
     def bits(self, symbols: NDArray[np.int32]) -> NDArray[np.float64]:
-        """Return what the symbols (n, D) of each record cost in bits, of shape (n,), their escapes' bytes included.
+        """Return the cost of the symbols (n, D) of each record in bits, of shape (n,), with the bytes of escapes.
 
-        Ideal bits: a message takes about three bytes a lane more. Infinite where a constant table has another value.
+        This is the ideal cost; a message takes about three bytes per lane more. It is infinite where a constant table
+        has another value.
         """
         symbols = np.ascontiguousarray(self._checked(symbols).T[self.order])
         placed = self.intervals(symbols)
@@ -186,12 +190,12 @@ class EntropyModel(ABC):
 def with_escapes(
     values: NDArray[np.int32], escapes: Escapes, offsets: NDArray[np.int32] | None = None
 ) -> NDArray[np.int32]:
-    """Return a block's symbols: values of the tables plus offsets (n,), and the escaped symbols where there is one.
+    """Return a block's symbols (n,): table values plus offsets (n,), or the next escaped symbol for each escape.
 
     Raises
     ------
     CorruptArchiveError
-        There are too few escaped symbols, or a symbol is out of range.
+        If there are too few escaped symbols, or a symbol is out of range.
     """
     escaped = np.flatnonzero(values == ESCAPE)
     if offsets is not None:
@@ -199,5 +203,5 @@ def with_escapes(
     if escaped.size:
         values[escaped] = escapes.take(escaped.size)
     if values.size and not -MAX_SYMBOL <= values.min() <= values.max() <= MAX_SYMBOL:
-        raise CorruptArchiveError(f"A coded message holds a symbol beyond ±{MAX_SYMBOL}.")
+        raise CorruptArchiveError(f"A symbol of a coded message is beyond ±{MAX_SYMBOL}.")
     return values

@@ -1,4 +1,4 @@
-"""Counting an autoregressive model's tables: training symbols, and the distribution that their context stands for."""
+"""Counts of an autoregressive model's tables: training symbols, smoothed by the logistic prior of their context."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from narrows.codec.tables import regular_window
 
 __all__ = ["counted_by_context"]
 
-_PRIOR_COUNT = 32.0  # how many symbols the prior of a table weighs as much as
+_PRIOR_COUNT = 32.0  # weight of a table's prior, in symbols
 
 
 def counted_by_context(
@@ -21,16 +21,16 @@ def counted_by_context(
     unit_scale: int,
     precision: int,
 ) -> tuple[list[tuple[int, NDArray[np.float64]]], NDArray[np.uint16]]:
-    """Return the counts of each table, as `FrequencyTables.from_counts` takes them, and the table of each context.
+    """Return the counts of each table, for `FrequencyTables.from_counts`, and the index of each context's table.
 
-    A wide distribution hardly changes when it moves by a part of a symbol: phases share a table where the scale is
-    8/n_phases symbols or more, all of them from 4 symbols on. That costs about 0.001 bits a symbol, and saves most of
-    the tables' bytes.
+    A wide distribution hardly changes when it moves by a fraction of a symbol. So phases share tables from a scale of
+    8/n_phases symbols on, and all phases share one table from 4 symbols on. This costs about 0.001 bits per symbol and
+    saves most of the tables' bytes.
 
     Parameters
     ----------
     contexts, values : ndarray of shape (N,)
-        The context of each training symbol, and the symbol relative to its prediction.
+        The context of each training symbol, and the symbol minus its offset.
     n_scales, n_phases, unit_scale, precision : int
         As in `Autoregressive.with_tables_counted`.
     """
@@ -52,7 +52,7 @@ def counted_by_context(
 
 
 def _phases_together(s: float, n_phases: int) -> int:
-    """Return how many phases share a table at this scale: a power of two, n_phases · s / 4 rounded down."""
+    """Return how many phases share a table at scale s: n_phases · s / 4, rounded down to a power of two."""
     together = 1
     while together < n_phases and 2 * together <= n_phases * s / 4:
         together *= 2
@@ -60,11 +60,11 @@ def _phases_together(s: float, n_phases: int) -> int:
 
 
 def _smoothed(met: NDArray[np.int32], middle: float, s: float, precision: int) -> tuple[int, NDArray[np.float64]]:
-    """Return lowest value and counts of a table: the values met, and a logistic of this middle and scale."""
-    reach = min(1 << precision, int(s * precision) + 2)  # beyond, a logistic holds less than e^-P
+    """Return lowest value and counts of a table: the values met, plus the logistic prior."""
+    reach = min(1 << precision, int(s * precision) + 2)  # the mass of the logistic beyond is less than e^-P
     low, high = -reach, reach + 1
     if met.size:
-        # Values in the outermost thousandths don't widen the table; they are escaped.
+        # The outermost 0.05 % of values on each side do not widen the table; they are escaped.
         rare = np.quantile(met, [0.0005, 0.9995], method="nearest")
         low, high = min(low, max(int(rare[0]), -(1 << precision))), max(high, min(int(rare[1]), 1 << precision))
     edges = np.arange(low, high + 2) - 0.5

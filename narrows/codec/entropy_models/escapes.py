@@ -1,7 +1,8 @@
-"""Symbols that no table has: written out in bytes.
+"""Bytes of escaped symbols, which are not in their tables.
 
-A symbol s becomes the whole number 2·s (s ≥ 0) or -2·s - 1 (s < 0) (zigzag), and that its base-128 digits, lowest
-first, one a byte, with the highest bit set in all but the last (LEB128): one byte for -64..63, at most three for any.
+A symbol s is mapped to 2·s (s ≥ 0) or -2·s - 1 (s < 0) (zigzag). The result is written in base 128, lowest digit
+first, one digit per byte, with the highest bit set in all bytes but the last (LEB128): one byte for -64..63, at most
+three for any symbol.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from narrows.errors import CorruptArchiveError
 __all__ = ["MAX_SYMBOL", "Escapes", "pack", "packed_bytes", "unpack"]
 
 MAX_SYMBOL = 32767
-"""Symbols reach from -32767 to 32767."""
+"""Symbols are within -32767 … 32767."""
 
-_MAX_BYTES = 3  # that a symbol takes
+_MAX_BYTES = 3  # of a symbol
 
 
 def pack(symbols: NDArray[np.int32]) -> bytes:
@@ -29,21 +30,21 @@ def pack(symbols: NDArray[np.int32]) -> bytes:
 
 
 def packed_bytes(symbols: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Return how many bytes each of the symbols (n,) takes."""
+    """Return the number of bytes of each of the symbols (n,)."""
     zigzag = _zigzag(symbols)
     return 1 + (zigzag >= 1 << 7).astype(np.int64) + (zigzag >= 1 << 14)
 
 
 def unpack(data: bytes) -> NDArray[np.int32]:
-    """Return the symbols that `pack` made bytes of; CorruptArchiveError where these are no such bytes."""
+    """Return the symbols of `pack`; raises CorruptArchiveError if `pack` does not produce these bytes."""
     values = np.frombuffer(data, np.uint8).astype(np.int64)
     ends = np.flatnonzero(values < 128)
     starts = np.concatenate([[0], ends[:-1] + 1]) if len(ends) else ends
     lengths = ends - starts + 1
     if len(values) and (not len(ends) or ends[-1] != len(values) - 1 or lengths.max() > _MAX_BYTES):
-        raise CorruptArchiveError("The escaped symbols of a coded message are damaged or cut off.")
+        raise CorruptArchiveError("The escaped symbols of a coded message are damaged or truncated.")
     if np.any((values[ends] == 0) & (lengths > 1)):
-        raise CorruptArchiveError("The escaped symbols of a coded message are written in more bytes than they need.")
+        raise CorruptArchiveError("The escaped symbols of a coded message take more bytes than necessary.")
     within = np.arange(len(values)) - np.repeat(starts, lengths)
     zigzag = np.add.reduceat((values & 127) << (7 * within), starts) if len(starts) else values
     if np.any(zigzag > 2 * MAX_SYMBOL):
@@ -56,22 +57,22 @@ def _zigzag(symbols: NDArray[np.int32]) -> NDArray[np.int64]:
 
 
 class Escapes:
-    """The escaped symbols of a message, taken in the order in which its tables call for them."""
+    """The escaped symbols of a message, taken in decoding order."""
 
     def __init__(self, data: bytes) -> None:
         self._symbols = unpack(data)
         self._n_taken = 0
 
     def take(self, n: int) -> NDArray[np.int32]:
-        """Return the next n symbols; CorruptArchiveError where there are fewer."""
+        """Return the next n symbols; raises CorruptArchiveError if there are fewer."""
         taken = self._symbols[self._n_taken : self._n_taken + n]
         if len(taken) < n:
-            raise CorruptArchiveError("A coded message calls for more escaped symbols than it has.")
+            raise CorruptArchiveError("A coded message has more escapes than escaped symbols.")
         self._n_taken += n
         return taken
 
     def finish(self) -> None:
-        """Raise CorruptArchiveError unless every symbol was taken."""
+        """Raise CorruptArchiveError if symbols are left."""
         if self._n_taken != len(self._symbols):
             left = len(self._symbols) - self._n_taken
-            raise CorruptArchiveError(f"A coded message has {left} escaped symbols that nothing calls for.")
+            raise CorruptArchiveError(f"A coded message has {left} escaped symbols too many.")

@@ -1,4 +1,4 @@
-"""One table for each symbol of a record."""
+"""An entropy model with one table for each symbol of a record."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from narrows.errors import InvalidParameterError
 
 __all__ = ["Independent"]
 
-_PRIOR_COUNT = 0.5  # on every regular value and the escape, as if seen half a time (Krichevsky and Trofimov 1981)
+_PRIOR_COUNT = 0.5  # added to the count of every regular value (Krichevsky and Trofimov 1981)
 
 
 class Independent(EntropyModel):
-    """Code each symbol of a record with a table of its own: position d with table d.
+    """Code position d of a record with table d.
 
     Parameters
     ----------
     tables : FrequencyTables
-        As many as a record has symbols.
+        One table for each symbol of a record.
 
     Examples
     --------
@@ -46,10 +46,15 @@ class Independent(EntropyModel):
 
     @classmethod
     def fit(cls, symbols: NDArray[np.int32], *, precision: int = 12) -> Independent:
-        """Return the model whose tables are counted on training symbols of shape (n, D), n ≥ 1.
+        """Return the model with tables counted on training symbols of shape (n, D), n ≥ 1.
 
-        Every value between the lowest and the highest that are not rare gets an entry, seen or not; what lies outside
-        is escaped. A position that never changes costs next to nothing, and can still code another value.
+        Every value between the lowest and the highest value that are not rare gets an entry, even with a count of 0;
+        values outside are escaped. A position that never changes costs almost nothing, and can still code other values.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the symbols do not have the shape (n, D) with n ≥ 1.
         """
         if symbols.ndim != 2 or not len(symbols):
             raise InvalidParameterError(f"Symbols must have shape (n, D) with n of at least 1. Got {symbols.shape}.")
@@ -76,11 +81,11 @@ class Independent(EntropyModel):
 
 
 def _counted(column: NDArray[np.int32], precision: int) -> tuple[int, NDArray[np.float64]]:
-    """Return the lowest regular value of a table for these symbols (n,), and the counts of its entries."""
+    """Return the lowest regular value of a table for the symbols (n,), and the counts of its entries."""
     lowest = int(column.min())
     counts = np.bincount(column.astype(np.int64) - lowest)
     first, last = regular_window(counts, precision)
     entries = np.empty(last - first + 1)
     np.add(counts[first:last], _PRIOR_COUNT, out=entries[:-1])
-    entries[-1] = len(column) - counts[first:last].sum()  # an escape that was never needed is worth a slot, no more
+    entries[-1] = len(column) - counts[first:last].sum()  # an escape with a count of 0 gets one slot
     return lowest + first, entries

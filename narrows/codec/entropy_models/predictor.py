@@ -1,4 +1,4 @@
-"""A small network in whole numbers that says what to expect of each symbol, given those before it."""
+"""A small integer network that predicts each symbol from the preceding ones."""
 
 from __future__ import annotations
 
@@ -19,30 +19,31 @@ from narrows.errors import ModelFileError
 __all__ = ["MAX_CONTEXTS", "NEIGHBOURS", "Prediction", "Predictor", "Run"]
 
 MAX_CONTEXTS = 4096
-"""No more scales × phases than this."""
+"""The largest allowed n_scales · n_phases."""
 
 NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, -1))
-"""Down and right to each place of a map that helps to predict a place, in the order of their weights."""
+"""Offsets (down, right) of the neighbours that predict a position of a map, in the order of their weights."""
 
-_MAX_SEEN = 127  # a symbol counts as no larger than this when it helps to predict others
+_MAX_SEEN = 127  # symbols are clipped to this magnitude as inputs of the network
 _MAX_SHIFT = 52
 _MAX_HIDDEN = 1024
-_MAX_LENGTH = 1 << 15  # of a map's side
-_EXACT = 1 << 53  # whole numbers below this are exact in float64, and so is every sum of them, in any order
+_MAX_LENGTH = 1 << 15  # of a side of a map
+_EXACT = 1 << 53  # float64 holds all integers below exactly, so sums below are exact in any order
 _LARGEST_INT32 = (1 << 31) - 1
-_BATCH_VALUES = 1 << 16  # hidden values that are worked on at a time: 512 KiB, what caches hold
+_BATCH_VALUES = 1 << 16  # hidden values that are processed at a time: 512 KiB, to fit the CPU cache
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What to expect of one symbol of n records.
+    """The prediction of one symbol of n records.
 
     Attributes
     ----------
     offsets : ndarray of shape (n,), int32
-        The expected symbol, rounded down.
+        The predicted location, rounded down to an integer.
     contexts : ndarray of shape (n,), int64
-        scale · n_phases + phase: how far off it may be, and what rounding down cut off.
+        scale · n_phases + phase: the index of the predicted scale, and the fraction of the location that rounding cut
+        off.
     """
 
     offsets: NDArray[np.int32]
@@ -51,46 +52,50 @@ class Prediction:
 
 @dataclass(frozen=True, eq=False)
 class Predictor:
-    """A neural autoregressive estimator (NADE: Larochelle and Murray 2011, eq. 3-4) in whole numbers, also for maps.
+    """A neural autoregressive distribution estimator (NADE: Larochelle and Murray 2011, eq. 3-4) in integers.
 
-    A record's symbols are C channels at each of h · w places. They are coded place by place, row by row, and channel by
-    channel within a place. For each place p, with zeros beyond the edge and s the symbols within ±127::
+    A record's symbols are C channels at each of h · w positions. They are coded position by position, row by row, and
+    channel by channel within a position. For each position p, with zeros beyond the edge and s the symbols clipped to
+    ±127::
 
         e = biases[p] + Σ_neighbours,channels s · weights_near        neighbours: above left, above, above right, left
-        for each channel c of the place:
+        for each channel c of the position:
             a = max(e, 0)                              o = weights_out[c] a + biases_out[p, c]
-            m = round(o₀ / 2^shifts₀)                  in parts of a phase, 1/n_phases of a symbol
+            m = round(o₀ / 2^shifts₀)                  in phases, 1/n_phases of a symbol
             offset = ⌊m / n_phases⌋, within ±32767     phase = m mod n_phases
             scale = round(o₁ / 2^shifts₁), within 0 … n_scales - 1
             e += s · weights_in[c]                     once the symbol is known
 
-    round(v / 2^q) is ⌊(v + 2^(q-1)) / 2^q⌋, and v for q = 0. No number on the way can reach 2^53, which is checked with
-    the weights there are; so float64 carries them exactly and every machine finds the same, whatever order it sums in.
-    We predict numbers by their location and scale where the paper predicts bits by their probability.
+    round(v / 2^q) is ⌊(v + 2^(q-1)) / 2^q⌋, and v for q = 0. The constructor checks that no intermediate value can
+    reach 2^53 with the given weights; so float64 is exact, and the result is the same on every machine and in any order
+    of summation. The paper predicts the probabilities of bits; we predict the location and scale of numbers, also on
+    maps.
 
     Parameters
     ----------
     weights_in : ndarray of shape (C, H), int16
-        From the channels before.
+        From the preceding channels of the position.
     weights_near : ndarray of shape (4 · C, H), int16
-        From the neighbours, all channels of one after those of the other; of shape (0, H) where there is one place.
+        From the neighbours, neighbour by neighbour; of shape (0, H) if there is only one position.
     biases : ndarray of shape (h · w, H), int64
+        Of the hidden values.
     weights_out : ndarray of shape (C, 2, H), int16
         To the location and to the scale.
     biases_out : ndarray of shape (h · w, C, 2), int64
+        Of the location and of the scale.
     grid : tuple of two int
-        h, w: (1, 1) for symbols that are no map.
+        h, w: (1, 1) for symbols that are not a map.
     shifts : tuple of two int
-        0 to 52, of the location and of the scale.
+        Of the location and of the scale, 0 to 52.
     n_scales : int
-        S, at least 1.
+        Number of scales, at least 1.
     n_phases : int
-        F, a power of two; S·F is at most 4096.
+        Number of phases, a power of two; n_scales · n_phases is at most 4096.
 
     Raises
     ------
     ModelFileError
-        The arrays don't fit together, or a sum could reach 2^53.
+        If the arrays do not fit together, or a sum could reach 2^53.
     """
 
     weights_in: NDArray[np.int16]
@@ -112,13 +117,13 @@ class Predictor:
         check_number("n_phases", self.n_phases, 1, MAX_CONTEXTS)
         if self.n_phases & (self.n_phases - 1) or self.n_scales * self.n_phases > MAX_CONTEXTS:
             raise ModelFileError(
-                f"The model's 'n_phases' must be a power of two, and with 'n_scales' make at most {MAX_CONTEXTS} "
-                f"contexts. Got {self.n_phases} × {self.n_scales}."
+                f"The model's 'n_phases' must be a power of two, and 'n_phases' times 'n_scales' at most "
+                f"{MAX_CONTEXTS}. Got {self.n_phases} × {self.n_scales}."
             )
         check_array("weights_in", self.weights_in, np.int16, (None, None))
         c, h = self.weights_in.shape
         if h > _MAX_HIDDEN:
-            raise ModelFileError(f"The model's symbol predictor may have {_MAX_HIDDEN} hidden units. Got {h}.")
+            raise ModelFileError(f"The model's symbol predictor may have at most {_MAX_HIDDEN} hidden units. Got {h}.")
         n_places = math.prod(self.grid)
         check_array("weights_near", self.weights_near, np.int16, (len(NEIGHBOURS) * c if n_places > 1 else 0, h))
         check_array("biases", self.biases, np.int64, (n_places, h))
@@ -129,7 +134,7 @@ class Predictor:
 
     @property
     def n_channels(self) -> int:
-        """C, the number of symbols at a place."""
+        """C, the number of symbols at a position of the map."""
         return len(self.weights_in)
 
     @property
@@ -139,32 +144,32 @@ class Predictor:
 
     @property
     def order(self) -> NDArray[np.int64]:
-        """Which of a record's symbols, which are of shape (C, h, w), is coded first, second, …: shape (D,)."""
+        """The positions of a record's symbols (C, h, w), flattened, in coding order: shape (D,)."""
         return np.arange(self.n_symbols).reshape(self.n_channels, -1).T.ravel()
 
     def neighbours(self, place: int) -> list[tuple[int, int]]:
-        """Return which of NEIGHBOURS a place has, and which places they are."""
+        """Return the neighbours of a position within the map, as pairs (index into NEIGHBOURS, position)."""
         height, width = self.grid
         row, column = divmod(place, width)
         shifted = [(row + down, column + right) for down, right in NEIGHBOURS]
         return [(k, y * width + x) for k, (y, x) in enumerate(shifted) if 0 <= y < height and 0 <= x < width]
 
     def largest_sum(self) -> int:
-        """Return what no number on the way can exceed, whatever the symbols; 2^53 stands for anything from there on."""
+        """Return an upper bound of all intermediate values for any symbols, at most 2^53."""
         biases = (self.biases, self.biases_out)
         if any(np.any((b <= -_EXACT) | (b >= _EXACT)) for b in biases):
             return _EXACT
         hidden = self._largest_hidden()
         weights = np.abs(self.weights_out.astype(np.int64))
         if np.any(weights.astype(np.float64) @ hidden.astype(np.float64) >= _EXACT * 2.0):
-            return _EXACT  # int64 might not hold it, but it does hold what is below
+            return _EXACT  # larger sums could overflow int64
         halves = np.array([(1 << shift) >> 1 for shift in self.shifts])
         sums = weights @ hidden + np.abs(self.biases_out).max(axis=0) + halves
         return min(_EXACT, max(int(hidden.max(initial=0)), int(sums.max(initial=0))))
 
     @cached_property
     def largest_hidden(self) -> int:
-        """What no hidden value e can exceed, of a predictor whose sums are below 2^53."""
+        """An upper bound of the hidden values e, for a predictor whose sums are below 2^53."""
         return int(self._largest_hidden().max(initial=0))
 
     def _largest_hidden(self) -> NDArray[np.int64]:
@@ -180,13 +185,13 @@ class Predictor:
         n_records : int
             The number of records n.
         dtype : numpy.float64 or numpy.int64
-            The type to compute in: the fast one, or the referee. Both give the same numbers.
+            The dtype of the computation: float64 is fast, int64 is the reference. Both give the same numbers.
         """
         return Run(self, n_records, np.dtype(dtype))
 
 
 class Run:
-    """A predictor on its way through the symbols of n records, in coding order: `predict`, then `update`, and so on."""
+    """A run of a predictor over the symbols of n records in coding order: `predict` and `update` alternate."""
 
     def __init__(self, predictor: Predictor, n_records: int, dtype: np.dtype[Any]) -> None:
         self._predictor, self._dtype, self._position = predictor, dtype, 0
@@ -203,11 +208,11 @@ class Run:
         self._scratch = np.empty((min(self._batch, n_records), n_hidden), dtype)
 
     def predict(self) -> Prediction:
-        """Return what to expect of the next symbol."""
+        """Return the prediction of the next symbol."""
         return self._predict_compiled() if self._is_compiled else self._predict()
 
     def update(self, symbols: NDArray[np.int32]) -> None:
-        """Take note of the symbols (n,) that were to be predicted, and go on to the next."""
+        """Pass the predicted position's actual symbols (n,), and go on to the next position."""
         self._seen[self._position] = np.clip(symbols, -_MAX_SEEN, _MAX_SEEN)
         self._position += 1
 
@@ -261,7 +266,7 @@ class Run:
             yield slice(first, first + self._batch)
 
     def _enter(self, place: int, batch: slice) -> None:
-        """Set the hidden values of a batch of records to what its neighbours say of a place."""
+        """Set the hidden values of a batch of records at a new place, from the place's neighbours."""
         hidden, n = self._hidden[batch], self._predictor.n_channels
         sums = self._scratch[: len(hidden)]
         sums[:] = self._biases[place]
@@ -272,6 +277,6 @@ class Run:
 
 
 def _shifted(values: NDArray[Any], shift: int) -> NDArray[np.int64]:
-    """Return values / 2^shift, rounded to the nearest, halves up."""
+    """Return values / 2^shift, rounded to nearest, halves up."""
     whole: NDArray[np.int64] = values.astype(np.int64)  # exact: below 2^53
     return whole if shift == 0 else (whole + (1 << (shift - 1))) >> shift

@@ -1,1 +1,1 @@
-"""Freezing: a trained model becomes a codec in whole numbers. This is the side of the codec that needs PyTorch."""
+"""Freezing: converts a trained model to a codec in integer arithmetic. This side of the codec needs PyTorch."""

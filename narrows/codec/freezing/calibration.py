@@ -1,7 +1,7 @@
 """Freezing a trained model: the integer decoder, and operating points measured on training data.
 
-The bottleneck proposes ways to write its codes as whole numbers (`narrows.bottlenecks.quantisation`). Each becomes an
-operating point: it is measured with the integer decoder, and those that another beats are dropped.
+The bottleneck proposes quantisations of its codes (`narrows.bottlenecks.quantisation`). Each is measured with the
+integer decoder and becomes an operating point, unless another one is better in fewer bytes.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from narrows.numerics.randomness import Stream, rng
 __all__ = ["SAMPLE", "SAMPLE_BYTES", "freeze"]
 
 SAMPLE = 16_384
-"""So many training records are enough for `freeze`."""
+"""The number of training records that `freeze` needs."""
 
 SAMPLE_BYTES = 1 << 26
-"""And so many bytes of them."""
+"""The largest number of bytes of such a sample."""
 
-_MEASURED = 1024  # records whose reconstructions are compared
+_MEASURED = 1024  # records on which the error is measured
 _GOLDEN = 4
 _NEAR_ENOUGH_DB = 0.1
 _OUTLIERS, _FAR = 0.001, 4.0
@@ -47,19 +47,19 @@ def freeze(chain: Chain, records: NDArray[Any], peak: float) -> FrozenCodec:
     Parameters
     ----------
     chain : Chain
-        Trained.
+        The trained chain.
     records : ndarray of shape (n, *shape)
         Training records, in their stored dtype; some thousands.
     peak : float
-        What counts as full signal in PSNR.
+        The peak of PSNR, in the records' units.
 
     Raises
     ------
     NotFreezableError
-        If the decoder cannot be turned into integer arithmetic; says why.
+        If the decoder cannot be converted to integer arithmetic; the message gives the reason.
     """
     if chain.parts.n_classes:
-        raise NotFreezableError("The decoder gets a label beside each code, and archives keep no labels.")
+        raise NotFreezableError("The decoder needs the label of each record, and archives store no labels.")
     was_training = chain.training
     chain.eval()
     try:
@@ -92,7 +92,7 @@ def freeze(chain: Chain, records: NDArray[Any], peak: float) -> FrozenCodec:
 
 @dataclass(frozen=True, eq=False)
 class _Fitting:
-    """What candidates are measured with: the integer decoder, and codes and records of the training data."""
+    """The integer decoder, and the codes and training records on which candidates are measured."""
 
     decoder: FrozenDecoder
     output: Dequantise
@@ -101,7 +101,7 @@ class _Fitting:
     peak: float
 
     def measured(self, candidate: Quantisation) -> OperatingPoint:
-        """Return a quantisation as an operating point, measured on the records."""
+        """Return the operating point of a quantisation, measured on the records."""
         symbols = to_symbols(self.codes, candidate.steps)
         rescale = candidate.program(self.decoder.input_shift, self.decoder.program.in_shape)
         x = self.decoder.program.run(rescale.run(symbols[:_MEASURED]))
@@ -118,7 +118,7 @@ class _Fitting:
 
 
 def _improving(qualities: list[OperatingPoint]) -> list[OperatingPoint]:
-    """Return the qualities that are better than every coarser one; others cost bytes for nothing."""
+    """Return the qualities whose PSNR is higher than that of every coarser one."""
     best = -math.inf
     kept = []
     for quality in qualities:
@@ -141,32 +141,32 @@ def _is_beaten(quality: OperatingPoint, others: list[OperatingPoint]) -> bool:
 
 
 def _codes(chain: Chain, records: NDArray[Any]) -> Tensor:
-    """Return what is to be written as whole numbers, (n, ...): codes before any rounding, or indices."""
+    """Return the numbers to quantise, (n, ...): codes before any rounding, or indices."""
     return over_batches(
         lambda batch: chain.bottleneck.continuous_code(chain.encoder(chain.prepare(batch))), chain, records
     )
 
 
 def _output(chain: Chain, decoder: FrozenDecoder, dtype: np.dtype[Any]) -> Dequantise:
-    """Return the way from the decoder's numbers to records: what preprocessing undoes, as one factor and one term."""
+    """Return the conversion of decoder outputs to records: the inverse of preprocessing, as a factor and an offset."""
     zeros = torch.zeros((3, *chain.shape), dtype=torch.float64)
     probes = zeros + torch.arange(3.0, dtype=torch.float64).reshape(3, *[1] * len(chain.shape))
     with torch.no_grad():
         at_0, at_1, at_2 = (one.cpu().numpy() for one in chain.preprocessor.inverse(probes.to(chain.device)))
     if not np.allclose(at_2 - at_1, at_1 - at_0):
-        raise NotFreezableError("The preprocessing is not undone by a factor and a term for each value.")
+        raise NotFreezableError("The inverse of the preprocessing is not a factor and an offset for each value.")
     scale, offset = _shortened((at_1 - at_0) * 2.0**-decoder.output_shift), _shortened(at_0)
     return Dequantise(chain.shape, np.dtype(dtype), scale, offset)
 
 
 def _shortened(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return one number where all are the same."""
+    """Return a scalar if all values are the same."""
     return np.array(values.flat[0]) if (values == values.flat[0]).all() else values
 
 
 def _golden(fitting: _Fitting, candidates: list[Quantisation]) -> NDArray[np.int32]:
-    """Return symbols to replay: some of the training data, some far beyond them."""
-    seen = to_symbols(fitting.codes[:_GOLDEN], candidates[-1].steps)
-    n_symbols = seen.shape[1]
+    """Return the golden symbols: some of training records, some random and much larger."""
+    of_training = to_symbols(fitting.codes[:_GOLDEN], candidates[-1].steps)
+    n_symbols = of_training.shape[1]
     far = rng(0, Stream.CODEC_GOLDEN).integers(-MAX_SYMBOL, MAX_SYMBOL, (2, n_symbols), np.int32)
-    return np.concatenate([seen, far, far >> 8])
+    return np.concatenate([of_training, far, far >> 8])

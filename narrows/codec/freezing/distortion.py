@@ -1,4 +1,4 @@
-"""What quantisation does to the records of a trained chain, measured on training records."""
+"""The error that quantisation causes in the records of a trained chain, measured on training records."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PROBES, _PROBED = 4, 256
 
 @dataclass(frozen=True)
 class MeasuredDistortion:
-    """What changes of the codes do to records: a `Distortion`."""
+    """The effect of changes of the codes on records: a `Distortion`."""
 
     chain: Chain
     codes: Tensor
@@ -49,8 +49,8 @@ class MeasuredDistortion:
     def gains(self) -> NDArray[np.float64]:
         """Return the squared change of the output per squared change of each number of the code, (n_symbols,).
 
-        This is g_d, the mean squared length of column d of the decoder's Jacobian. It is estimated without the
-        Jacobian: for v of independent normal numbers, the mean of (Jᵀ v)_d² is that of the squared length of column d
+        This is g_d, the mean squared length of column d of the decoder's Jacobian J. It is estimated without computing
+        J: for v of independent standard normal numbers, the expectation of (Jᵀ v)_d² is the squared length of column d
         (Hutchinson 1990).
         """
         chain, noise = self.chain, generator(0, Stream.CODEC_PROBES)
@@ -65,7 +65,7 @@ class MeasuredDistortion:
 
 
 def over_batches(function: Callable[..., Tensor], chain: Chain, records: NDArray[Any], *others: Tensor) -> Tensor:
-    """Return a function of records, and of other tensors that belong to them, batch by batch."""
+    """Return a function of records, and of tensors with a row for each record, computed batch by batch."""
     size = batch_size(chain.shape, _BATCH)
 
     def of_batch(start: int) -> Tensor:

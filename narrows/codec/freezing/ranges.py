@@ -14,16 +14,16 @@ __all__ = ["Ranged", "magnitude", "ranged", "stage_name"]
 
 
 class Ranged:
-    """A stage, and the largest magnitude that came out of it so far.
+    """A stage, and the largest magnitude of its outputs so far.
 
     Attributes
     ----------
     module : Module
         The stage.
     branches : list of list of Ranged
-        The stages of each of its branches; empty where it has none.
+        The stages of each of its branches; empty if it has none.
     largest : float
-        0 before anything came out.
+        The largest magnitude; 0 before the first run.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -32,12 +32,12 @@ class Ranged:
         self.branches = [ranged(branch) for branch in branches if isinstance(branch, nn.Sequential)]
 
     def run(self, y: Tensor) -> Tensor:
-        """Return what comes out of the stage.
+        """Return the output of the stage, and record its magnitude.
 
         Raises
         ------
         NotFreezableError
-            If that is not finite.
+            If the output is not finite.
         """
         if self.branches:
             total: Tensor | None = None
@@ -47,20 +47,20 @@ class Ranged:
                     x = stage.run(x)
                 total = x if total is None else total + x
             assert total is not None
-            found = total
+            output = total
         else:
-            found = self.module(y)
-        self.largest = max(self.largest, magnitude(f"what comes out of its {stage_name(self.module)}", found))
-        return found
+            output = self.module(y)
+        self.largest = max(self.largest, magnitude(f"the output of its {stage_name(self.module)}", output))
+        return output
 
 
 def ranged(stages: Iterable[nn.Module]) -> list[Ranged]:
-    """Return each stage with nothing come out of it yet."""
+    """Return the stages, before their first run."""
     return [Ranged(stage) for stage in stages]
 
 
 def magnitude(what: str, y: Tensor) -> float:
-    """Return the largest magnitude; NotFreezableError if it is not finite, which says what it is of."""
+    """Return the largest magnitude of y; raises NotFreezableError, which names ``what``, if it is not finite."""
     found = float(y.abs().max())
     if not math.isfinite(found):
         raise NotFreezableError(f"The decoder cannot be frozen: {what} is not finite.")
@@ -68,5 +68,5 @@ def magnitude(what: str, y: Tensor) -> float:
 
 
 def stage_name(stage: nn.Module) -> str:
-    """Return what to call a stage in messages."""
+    """Return the name of a stage for messages."""
     return type(stage).__name__.lstrip("_")

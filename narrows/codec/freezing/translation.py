@@ -1,7 +1,7 @@
 """Translating PyTorch layers into integer operations, one after the other.
 
-`Translation` holds the operations so far, with the shape and the scale of what they compute. `TRANSLATIONS` has one
-function for each type of layer, which adds the layer's operations; a new type of layer is a new entry there.
+`Translation` holds the operations so far, with the shape and the scale of their output. `TRANSLATIONS` has one function
+for each type of layer, which adds the layer's operations; a new type of layer is a new entry there.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ from narrows.networks.activations import SoftClip
 __all__ = ["MARGIN", "TRANSLATIONS", "Translation", "scale_of"]
 
 MARGIN = 1.5
-"""Activations may be so many times as large as in calibration before they saturate."""
+"""Activations saturate at this multiple of their largest magnitude in calibration."""
 
-_TABLES = range(1, 13)  # logarithms of the numbers of lines
-# How far off the straight lines of a table may be, of the largest value that comes out: -78 dB.
+_TABLES = range(1, 13)  # base-2 logarithms of the numbers of line segments
+# Largest error of the interpolation in a table, relative to the largest output: -78 dB.
 _TABLE_ERROR = 2.0**-13
-_MOST_SHIFT = 40  # of a scale: activations below 2^-25 are as good as zero
+_MOST_SHIFT = 40  # of a scale: activations below 2^-25 are treated as zero
 
 
 def scale_of(largest: float) -> int:
-    """Return the largest s for which round(largest · 2^s) has 16 bits; a value r then stands as round(r · 2^s)."""
+    """Return the largest s for which round(largest · 2^s) fits 16 bits; round(r · 2^s) then represents a value r."""
     if largest <= 0:
         return 0
     shift = min(math.frexp(HIGHEST / largest)[1] - 1, _MOST_SHIFT)
@@ -58,16 +58,16 @@ def scale_of(largest: float) -> int:
 
 
 class Translation:
-    """The operations so far, and the shape and scale of the values that they compute.
+    """The operations so far, and the shape and scale of their output.
 
     Attributes
     ----------
     operations : list of Operation
-        From the input of the decoder on.
+        The operations, from the decoder's input on.
     shape : tuple of int
-        Shape of a record in PyTorch, maps with the channels first.
+        Shape of one record's output in PyTorch; maps have their channels first.
     is_last : bool
-        Whether the operations have its channels last instead.
+        Whether the output of the operations has its channels last instead.
     shift : int
         Values are integers times 2^-shift.
     """
@@ -84,11 +84,11 @@ class Translation:
                 return
         raise NotFreezableError(
             f"The decoder cannot be frozen: there are no integer operations for its {stage_name(stage)}. "
-            "Without them a model still trains, encodes and restores, but compresses nothing."
+            "The model can be trained, and can encode and decode records, but cannot compress them to archives."
         )
 
     def add_all(self, stages: Iterable[Ranged]) -> None:
-        """Translate stages one after the other, those with branches among them."""
+        """Translate stages in sequence, with or without branches."""
         for stage in stages:
             if stage.branches:
                 self._add_branches(stage)
@@ -96,10 +96,10 @@ class Translation:
                 self.add(stage.module, stage.largest)
 
     def _add_branches(self, stage: Ranged) -> None:
-        """Translate each branch, and add up what comes out.
+        """Translate each branch, and add up their outputs.
 
-        The sum has the finest scale among the branches. Where that is finer than the coarsest by more than the left
-        shift of an operation can bridge, the finest are made coarser: what they lose is far below the largest values.
+        The sum has the finest scale among the branches. If that is finer than the coarsest by more than the largest
+        left shift of an operation, the finest scales are made coarser; the loss is far below the largest values.
         """
         translated = [self._branch(stages) for stages in stage.branches]
         if len({(one.shape, one.is_last) for one in translated}) > 1:
@@ -107,7 +107,9 @@ class Translation:
                 one.channels_first()
         if len({one.shape for one in translated}) > 1:
             shapes = ", ".join(str(one.shape) for one in translated)
-            raise NotFreezableError(f"The decoder cannot be frozen: its branches make records of the shapes {shapes}.")
+            raise NotFreezableError(
+                f"The decoder cannot be frozen: the outputs of its branches have different shapes: {shapes}."
+            )
         finest = min(max(one.shift for one in translated), min(one.shift for one in translated) + MOST_LEFT_SHIFT)
         for one in translated:
             one.coarsen(finest)
@@ -131,7 +133,7 @@ class Translation:
         """Make the scale at most 2^shift."""
         if self.shift > shift:
             ones = np.ones(math.prod(self.shape), np.int32)
-            # A shift of 17 already leaves nothing of 16 bits.
+            # A shift of 17 already turns every 16-bit value into 0.
             self.operations.append(Rescale(ones, min(self.shift - shift, 17)))
             self.shift = shift
 
@@ -154,7 +156,7 @@ class Translation:
 
 Translate = Callable[[Translation, Any, float], None]
 MakeOperation = Callable[[NDArray[np.int16], NDArray[np.int64], int], LinearOperation]
-"""Of weights, biases and a shift."""
+"""Makes an operation from weights, biases and a shift."""
 
 
 def _flatten(so_far: Translation, stage: nn.Flatten, largest: float) -> None:
@@ -183,8 +185,8 @@ def _to_records(so_far: Translation, stage: images.FromChannelsFirst, largest: f
 def _upsample(so_far: Translation, stage: nn.Upsample, largest: float) -> None:
     if stage.mode != "nearest" or not isinstance(stage.size, tuple):
         raise NotFreezableError(
-            f"The decoder cannot be frozen: upsampling must be 'nearest' and to a size. Got mode={stage.mode!r} and "
-            f"size={stage.size!r}."
+            "The decoder cannot be frozen: upsampling must have mode='nearest' and a size. "
+            f"Got mode={stage.mode!r} and size={stage.size!r}."
         )
     so_far.channels_last()
     height, width = stage.size
@@ -193,10 +195,11 @@ def _upsample(so_far: Translation, stage: nn.Upsample, largest: float) -> None:
 
 
 def _repeat(so_far: Translation, stage: pooling.Repeat, largest: float) -> None:
-    """Add operations that copy row r from row floor(r / stride), and columns alike.
+    """Add operations that copy row r from row floor(r / stride), and the same for columns.
 
-    An upsample operation to T rows copies row floor(r h / T). Where that differs for T = H, there is a larger T for
-    which the first H rows are right, and one to n - 1 rows copies rows floor(r n / (n - 1)) = r: it drops the last.
+    An upsample operation from h to T rows copies row r from floor(r h / T). If that is wrong for T = H, the size of the
+    stage's output, a larger T is used for which the first H rows are right. The rows beyond H are then dropped one by
+    one: upsampling n rows to n - 1 copies row floor(r n / (n - 1)) = r, which drops the last row.
     """
     so_far.channels_last()
     channels, *grid = so_far.shape
@@ -223,10 +226,14 @@ def _convolution(so_far: Translation, stage: nn.Conv2d, largest: float) -> None:
     padding = stage.padding
     if _pairs(stage.stride, stage.dilation) != [(1, 1)] * 2 or stage.groups != 1 or isinstance(padding, str):
         raise NotFreezableError(
-            "The decoder cannot be frozen: its convolutions must have neither stride, dilation nor groups."
+            "The decoder cannot be frozen: its convolutions must have neither stride, dilation, groups nor padding "
+            "given as text."
         )
     if stage.padding_mode != "zeros":
-        raise NotFreezableError(f"The decoder cannot be frozen: its convolutions pad with {stage.padding_mode!r}.")
+        raise NotFreezableError(
+            f"The decoder cannot be frozen: its convolutions must have padding_mode='zeros'. "
+            f"Got {stage.padding_mode!r}."
+        )
     around = (padding[0], padding[1])
     so_far.channels_last()
     _linear_operation(
@@ -262,7 +269,7 @@ def _linear_operation(
     largest: float,
     make: Callable[[NDArray[np.int16], NDArray[np.int64], int], LinearOperation],
 ) -> None:
-    """Add a layer, its weights with the finest scale that 16 bits and exact sums allow."""
+    """Add a linear layer, with the finest scale of weights for which they fit 16 bits and all sums are exact."""
     weights = stage.weight.detach().double().cpu().contiguous().numpy()
     n_out = stage.bias.shape[0] if stage.bias is not None else _n_out(stage)
     biases = np.zeros(n_out) if stage.bias is None else stage.bias.detach().double().cpu().numpy()
@@ -303,7 +310,7 @@ def _nothing(so_far: Translation, stage: nn.Module, largest: float) -> None:
 
 
 def _lookup(so_far: Translation, stage: nn.Module, largest: float) -> None:
-    # Every value that can come in, and the one beyond the last.
+    # Every possible input, and one beyond the last.
     x = np.arange(LOWEST, HIGHEST + 2, dtype=np.float64)
     with torch.no_grad():
         y = stage(torch.from_numpy(np.ldexp(x, -so_far.shift))).numpy()

@@ -1,4 +1,4 @@
-"""The codec's kernels in C, or None where narrows was installed without a compiler: then NumPy does their work."""
+"""The codec's compiled kernels, or None if narrows was installed without a C compiler; NumPy then replaces them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ except ImportError:
 
 
 def kernels_used() -> str:
-    """Return what computes the codec's inner loops in this process: ``"C"`` or ``"NumPy"``, with the same result."""
+    """Return the implementation of the codec's inner loops in this process: ``"C"`` or ``"NumPy"``."""
     return "NumPy" if compiled is None else "C"
 
 
 def kernels_line(running: str) -> str:
-    """Return for people which kernels run, as `kernels_used` names them, and what to do about slow ones.
+    """Return a line of text that names the kernels of `kernels_used`, and how to install the faster ones.
 
     Examples
     --------

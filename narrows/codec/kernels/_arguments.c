@@ -1,8 +1,8 @@
-/* What Python hands to the inner loops, taken one after the other and checked. */
+/* The arguments of the kernels, parsed and checked in order. */
 
 #include "_kernels.h"
 
-/* By Dtype. The letters are those of Python's struct module; long has four bytes or eight. */
+/* Indexed by Dtype. The letters are those of Python's struct module; a long has four or eight bytes. */
 static const struct {
     const char *name, *letters;
     size n_bytes;

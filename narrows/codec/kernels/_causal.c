@@ -1,22 +1,22 @@
-/* The inner loop of causal networks; residual/causal.py has the formulas, and what to call this with. */
+/* The kernel of causal networks; residual/causal.py has the formulas and the arguments. */
 
 #include "_mixture.h"
 
 #include <stdlib.h>
 
-/* Not on Windows: GCC aligns stacks too little there for what these keep on them. */
+/* Not on Windows: there GCC does not align the stack enough for these vectors. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(_WIN32)
 #include <immintrin.h>
 #define HAS_X86 1
 #endif
 
-#define TILE 8  /* records that are worked on together */
-#define LANES 16 /* outputs that are */
+#define TILE 8   /* records that are processed together */
+#define LANES 16 /* outputs that are processed together */
 #define N_EXP 512
 
-/* sums[r][o] = biases[o] + Σ_k x[r][k] w[k][o] of a tile of records; n_out is a multiple of LANES. Weights of two inputs
-   lie side by side, [pair][output][2], for instructions that multiply and add pairs of 16-bit numbers. No sum needs more
-   than 32 bits: whoever calls has proved it. */
+/* sums[r][o] = biases[o] + Σ_k x[r][k] w[k][o] for a tile of records; n_out is a multiple of LANES. The weights of two
+   inputs are adjacent, [pair][output][2], for instructions that multiply and add pairs of 16-bit numbers. Every sum must
+   fit 32 bits; the caller guarantees this. */
 typedef void Layer(const int16_t *x, size n_pairs, const int16_t *w, const int32_t *biases, size n_out, int32_t *sums);
 
 static void layer(const int16_t *x, size n_pairs, const int16_t *w, const int32_t *biases, size n_out, int32_t *sums)
@@ -87,7 +87,7 @@ static Layer *fastest_layer(void)
     return layer;
 }
 
-/* What sums become for the next layer: shifted, within 0 … 32767. */
+/* x = sums >> shift, clipped to 0 … 32767: the inputs of the next layer. */
 FOR_EVERY_CPU
 static void activate(const int32_t *sums, size n, int shift, int16_t *x)
 {
@@ -97,12 +97,12 @@ static void activate(const int32_t *sums, size n, int shift, int16_t *x)
     }
 }
 
-/* Turn logits into weights that sum to 2^15; what is missing goes to the first largest. */
+/* Convert logits to weights that sum to 2^15; the first largest one gets the rounding remainder. */
 static void to_weights(const int32_t *sums, int shift, const int64_t *exp, size n_components, int32_t *weights,
                        size stride)
 {
     size largest = 0;
-    uint32_t total = 0, given = 0, parts[LANES]; /* at most 2^15 each */
+    uint32_t total = 0, used = 0, parts[LANES]; /* each part is at most 2^15 */
     for (size k = 1; k < n_components; k++)
         if (sums[k] >> shift > sums[largest] >> shift)
             largest = k;
@@ -111,11 +111,11 @@ static void to_weights(const int32_t *sums, int shift, const int64_t *exp, size 
         total += parts[k] = (uint32_t)exp[away < N_EXP ? away : N_EXP - 1];
     }
     for (size k = 0; k < n_components; k++)
-        given += weights[k * stride] = (int32_t)((parts[k] << 15) / total);
-    weights[largest * stride] += 32768 - (int32_t)given;
+        used += weights[k * stride] = (int32_t)((parts[k] << 15) / total);
+    weights[largest * stride] += 32768 - (int32_t)used;
 }
 
-/* A network at one place; layer k turns sizes[k] numbers into sizes[k + 1]. */
+/* A network at one position; layer k has sizes[k] inputs and sizes[k + 1] outputs. */
 typedef struct {
     const int32_t *seen, *biases[3];
     const int16_t *weights[3];
@@ -124,12 +124,12 @@ typedef struct {
     int64_t shifts[5];
 } Network;
 
-/* How many numbers there are of what belongs to a network. */
+/* The lengths of a network's arrays. */
 typedef struct {
     size weights[3], exp;
 } Counts;
 
-/* Take seen, weights_1, biases_1, weights_2, biases_2, weights_3, biases_3, shifts and exp. */
+/* Parse seen, weights_1, biases_1, weights_2, biases_2, weights_3, biases_3, shifts and exp. */
 static Network take_network(Arguments *a, Counts *n)
 {
     static const char *const names[3][2] = {
@@ -145,7 +145,7 @@ static Network take_network(Arguments *a, Counts *n)
     return net;
 }
 
-/* Return whether the numbers of a network, of n records with so many values, fit together. */
+/* Return whether the arrays of a network, for n records of n_values values, fit together. */
 static int is_network(const Network *net, const Counts *counts, size n, size n_values)
 {
     int right = net->sizes[0] % 2 == 0 && counts->exp == N_EXP;
@@ -156,15 +156,15 @@ static int is_network(const Network *net, const Counts *counts, size n, size n_v
     for (size k = 0; k < net->sizes[0] && right && n; k++)
         right = net->seen[k] >= 0 && net->seen[k] < n_values;
     for (size k = 0; k < N_EXP && right; k++)
-        right = net->exp[k] >= (k == 0) && net->exp[k] <= 1 << 15; /* then no sum that is divided by is 0 */
+        right = net->exp[k] >= (k == 0) && net->exp[k] <= 1 << 15; /* exp[0] > 0, so no divisor is 0 */
     return right && net->n_components >= (n > 0) && net->n_components <= LANES &&
            3 * net->n_components <= net->sizes[3];
 }
 
-/* Find the outputs of a tile of records, the last record in place of those that are missing. x: room for the inputs of
-   all layers; sums: for the outputs of any. */
-static void say(const Network *net, Layer *multiply, const int16_t *values, size n, size first, int16_t *x,
-                int32_t *sums)
+/* Compute the outputs of a tile of records into sums; an incomplete tile is filled up with its last record. x is a buffer
+   for the inputs of all layers, sums one for the outputs of any layer. */
+static void forward(const Network *net, Layer *multiply, const int16_t *values, size n, size first, int16_t *x,
+                    int32_t *sums)
 {
     const size *sizes = net->sizes;
     size count = n - first < TILE ? n - first : TILE;
@@ -183,7 +183,7 @@ static void say(const Network *net, Layer *multiply, const int16_t *values, size
 
 /* causal(values, seen, weights_1, biases_1, weights_2, biases_2, weights_3, biases_3, shifts, exp, middles, coarse,
           wider, weights, means, scales)
-   values: (V, n) int16; seen: (inputs,) int32, an even number; biases int32, in multiples of LANES, as many as outputs */
+   values: (V, n) int16; seen: (inputs,) int32, an even number; biases: (outputs,) int32, multiples of LANES */
 PyObject *causal(PyObject *module, PyObject *args)
 {
     Arguments a = {.function = "causal", .args = args};
@@ -202,7 +202,7 @@ PyObject *causal(PyObject *module, PyObject *args)
     size n_components = net.n_components = n ? n_weights / n : 0;
     if (!is_network(&net, &counts, n, n ? n_values / n : 0) || coarse < 1 || n_weights != n * n_components ||
         n_means != n_weights || n_scales != n_weights)
-        return refuse(&a, "sizes that do not fit together");
+        return refuse(&a, "inconsistent sizes");
     for (int k = 1; k < 4; k++)
         most = net.sizes[k] > most ? net.sizes[k] : most;
     int16_t *x = malloc((size_t)(TILE * (net.sizes[0] + net.sizes[1] + net.sizes[2]) * 2));
@@ -211,13 +211,13 @@ PyObject *causal(PyObject *module, PyObject *args)
         Layer *multiply = fastest_layer();
         Py_BEGIN_ALLOW_THREADS
         for (size first = 0; first < n; first += TILE) {
-            say(&net, multiply, values, n, first, x, sums);
+            forward(&net, multiply, values, n, first, x, sums);
             for (size i = first; i < n && i < first + TILE; i++) {
-                const int32_t *said = sums + (i - first) * net.sizes[3];
-                to_weights(said, (int)net.shifts[2], net.exp, n_components, weights + i, n);
+                const int32_t *outputs = sums + (i - first) * net.sizes[3];
+                to_weights(outputs, (int)net.shifts[2], net.exp, n_components, weights + i, n);
                 for (size k = 0; k < n_components; k++) {
-                    int64_t mean = said[n_components + k] >> net.shifts[3];
-                    int64_t scale = said[2 * n_components + k] >> net.shifts[4];
+                    int64_t mean = outputs[n_components + k] >> net.shifts[3];
+                    int64_t scale = outputs[2 * n_components + k] >> net.shifts[4];
                     means[k * n + i] = coarse == 1 ? mean - middles[i] : floor_divided(mean - middles[i], coarse);
                     scales[k * n + i] = (int32_t)clip(scale - wider, 0, N_SCALES - 1);
                 }

@@ -1,15 +1,14 @@
-/* The codec's inner loops. Each does what the NumPy code beside its call does, to the same bits: tests compare them.
+/* The codec's kernels. Each computes the same bits as the NumPy code beside its call; tests compare the two.
 
-   Arrays come through the buffer protocol, so that no header but Python's own is needed. Their dtypes and order
-   (_arguments.c), lengths, and whatever a hostile file could have put into them are checked: whoever calls need vouch
-   for nothing. */
+   Arrays are passed through the buffer protocol, so that only Python's own header is needed. Their dtypes, order
+   (_arguments.c) and lengths, and all values that may come from an untrusted file, are checked here. */
 
 #include "_kernels.h"
 
 #define MAX_SYMBOL 32767
 
-/* Encode one block: symbols that start at c and have the frequency f, last record first; write words from the end of
-   their room on. Return how many words are in use, or -1 if the room is too small. */
+/* Encode one block of symbols with starts c and frequencies f, last record first; fill the buffer of words from its end.
+   room is the length of the buffer, used the number of words in it. Return the new number, or -1 if it is full. */
 static size push_block(uint32_t *x, size n_lanes, const uint16_t *c, const uint16_t *f, size n, int precision,
                        uint16_t *words, size room, size used)
 {
@@ -28,7 +27,7 @@ static size push_block(uint32_t *x, size n_lanes, const uint16_t *c, const uint1
     return used;
 }
 
-/* push(states, starts, frequencies, n, precision, words) -> number of words, which are the last of their room */
+/* push(states, starts, frequencies, n, precision, words) -> number of words, at the end of the buffer */
 static PyObject *push(PyObject *module, PyObject *args)
 {
     Arguments a = {.function = "push", .args = args};
@@ -53,13 +52,13 @@ static PyObject *push(PyObject *module, PyObject *args)
         Py_END_ALLOW_THREADS
     }
     if (wrong)
-        return refuse(&a, "sizes or frequencies that cannot be");
+        return refuse(&a, "invalid sizes or frequencies");
     release(&a);
     return PyLong_FromSsize_t(used);
 }
 
 /* pop(states, lookup, tables, first_table, precision, words, n_read, values) -> number of words read, -1 if too few.
-   The slots of the lookup are frequency | distance from the entry's start << 16 | value << 32. */
+   A slot of the lookup is frequency | distance from the entry's start << 16 | value << 32. */
 static PyObject *pop(PyObject *module, PyObject *args)
 {
     Arguments a = {.function = "pop", .args = args};
@@ -102,7 +101,7 @@ static PyObject *pop(PyObject *module, PyObject *args)
         Py_END_ALLOW_THREADS
     }
     if (wrong)
-        return refuse(&a, "sizes or tables that cannot be");
+        return refuse(&a, "invalid sizes or tables");
     release(&a);
     return PyLong_FromLongLong(read);
 }
@@ -127,7 +126,7 @@ static void predict_records(int32_t *hidden, const int8_t *seen, const int32_t *
             int32_t value = e[h] + s * weights_in[h];
             e[h] = value;
             double a = value > 0 ? value : 0;
-            location += a * to_location[h]; /* whole numbers below 2^53: exact in any order */
+            location += a * to_location[h]; /* integers below 2^53: exact in any order */
             scale += a * to_scale[h];
         }
         int64_t m = shifted((int64_t)location + biases[0], shifts[0]);
@@ -138,7 +137,7 @@ static void predict_records(int32_t *hidden, const int8_t *seen, const int32_t *
 }
 
 /* predict(hidden, seen, weights_in, weights_out, biases, shifts, n_scales, phase_bits, offsets, contexts): add
-   seen · weights_in to the hidden values, in place, unless seen is empty; write what they say. */
+   seen · weights_in to the hidden values, in place, unless seen is empty; write offsets and contexts. */
 static PyObject *predict(PyObject *module, PyObject *args)
 {
     Arguments a = {.function = "predict", .args = args};
@@ -159,7 +158,7 @@ static PyObject *predict(PyObject *module, PyObject *args)
     if (n_values != n * n_hidden || (n_seen && n_seen != n) || n_out != 2 * n_hidden || n_biases != 2 ||
         n_contexts != n || shifts[0] < 0 || shifts[0] > 62 || shifts[1] < 0 || shifts[1] > 62 || n_scales < 1 ||
         phase_bits < 0 || phase_bits > 31)
-        return refuse(&a, "sizes that do not fit together");
+        return refuse(&a, "inconsistent sizes");
     Py_BEGIN_ALLOW_THREADS
     predict_records(hidden, n_seen ? seen : NULL, weights_in, weights_out, biases, n, n_hidden, shifts, n_scales,
                     (int)phase_bits, offsets, contexts);

@@ -1,4 +1,4 @@
-/* What the files of the inner loops share. Sums that may leave 64 bits are written as ones of unsigned numbers. */
+/* Shared declarations of the kernels. Sums that may overflow 64 bits are computed with unsigned integers. */
 
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000
@@ -12,14 +12,14 @@
 #define FOR_EVERY_CPU
 #endif
 
-#define LOWEST 65536u /* a state of rANS is at least this, see rans.py */
+#define LOWEST 65536u /* the smallest state of rANS, see rans.py */
 
 typedef Py_ssize_t size;
 
-#define MOST_ARRAYS 16 /* that a function takes */
+#define MOST_ARRAYS 16 /* of a function's arguments */
 
-/* The arguments of a function: taken in their order by `array`, `integer` and `integers`. Of these the first that is not
-   what it must be sets an exception, and all after it do nothing. Their results may be used once `is_complete`. */
+/* The arguments of a function: parsed in order by `array`, `integer` and `integers`. The first invalid argument sets an
+   exception, and later calls do nothing. The results may be used only if `is_complete` returns true. */
 typedef struct {
     const char *function;
     PyObject *args;
@@ -31,12 +31,12 @@ typedef struct {
 typedef enum { BOOLS, INT8S, UINT8S, INT16S, UINT16S, INT32S, UINT32S, INT64S, FLOAT64S } Dtype;
 typedef enum { READ, WRITTEN } Access;
 
-/* Return the numbers of the next argument, an array in C order, and how many there are. */
+/* Parse the next argument, an array in C order; return its data, and set n to its length. */
 void *array(Arguments *a, const char *name, Dtype dtype, Access access, size *n);
 int64_t integer(Arguments *a, const char *name);
-/* Take a tuple of so many. */
+/* Parse a tuple of n integers. */
 void integers(Arguments *a, const char *name, int64_t *values, size n);
-/* Return whether all arguments were as they must be, and there are no more; if not, they are released. */
+/* Return whether all arguments are valid and none is left; otherwise release them. */
 int is_complete(Arguments *a);
 void release(Arguments *a);
 /* Release the arguments and return NULL with a ValueError. */

@@ -1,4 +1,4 @@
-/* The inner loops of linear prediction; residual/linear.py has the formulas, and what to call these with. */
+/* The kernels of linear prediction; residual/linear.py has the formulas and the arguments. */
 
 #include "_mixture.h"
 
@@ -9,11 +9,11 @@
 
 /* Positions with the same neighbours. */
 typedef struct {
-    const int64_t *before, *after, *weights; /* how far away neighbours are; weights of inputs and the constant */
+    const int64_t *before, *after, *weights; /* offsets of the neighbours; weights of the inputs and the constant */
     size n_before, n_after;
 } Pattern;
 
-/* The records, (V, n), as far as they are known, and what predicts them. */
+/* The records, (V, n), as far as they are known, and their predictor. */
 typedef struct {
     const int64_t *anchors, *pattern_of, *patterns, *deltas, *weights;
     int64_t *values, *errors;
@@ -21,7 +21,7 @@ typedef struct {
     int64_t step, coarse, lowest, highest, has_code;
 } Linear;
 
-/* How many numbers there are of each. */
+/* The lengths of the arrays. */
 typedef struct {
     size anchors, pattern_of, patterns, deltas, weights, values, errors;
 } Counts;
@@ -34,32 +34,32 @@ static inline int64_t wrapped_product(int64_t a, int64_t b) { return (int64_t)((
 static inline int64_t in_sixteenths(int64_t distance, int64_t step)
 {
     if (step % 16 == 0 && (step & (step - 1)) == 0) {
-        int shift = 0; /* a power of two, as all steps of floats are: then this is quicker than to divide */
+        int shift = 0; /* a power of two, as for all floats: a shift is faster than a division */
         while (step >> shift > 16)
             shift++;
         return clip(distance >> shift, -FURTHEST, FURTHEST);
     }
     if (step % 16 == 0)
         return clip(floor_divided(distance, step / 16), -FURTHEST, FURTHEST);
-    int64_t whole = floor_divided(distance, step); /* whole · step can be below all numbers: then both wrap */
+    int64_t whole = floor_divided(distance, step); /* whole · step can overflow: then the difference wraps back */
     int64_t part = wrapped_difference(distance, wrapped_product(whole, step)) * 16 / step;
     return clip(clip(whole, -FURTHEST / 8, FURTHEST / 8) * 16 + part, -FURTHEST, FURTHEST);
 }
 
-/* What a run is told of a pattern. */
-enum { FIRST_DELTA, N_BEFORE, N_AFTER, FIRST_WEIGHT, N_TOLD };
+/* The columns of `patterns`, which has a row for each pattern. */
+enum { FIRST_DELTA, N_BEFORE, N_AFTER, FIRST_WEIGHT, N_FIELDS };
 
-/* Return whether the deltas and weights of a pattern are there. */
-static int is_pattern(const int64_t *told, size n_deltas, size n_weights, int64_t has_code)
+/* Return whether the deltas and weights of a pattern are within their arrays. */
+static int is_pattern(const int64_t *row, size n_deltas, size n_weights, int64_t has_code)
 {
-    for (int k = 0; k < N_TOLD; k++) /* each alone first, so that no sum wraps */
-        if (told[k] < 0 || told[k] > (k == FIRST_WEIGHT ? n_weights : n_deltas))
+    for (int k = 0; k < N_FIELDS; k++) /* each alone first, so that no sum overflows */
+        if (row[k] < 0 || row[k] > (k == FIRST_WEIGHT ? n_weights : n_deltas))
             return 0;
-    int64_t n_around = told[N_BEFORE] + told[N_AFTER], n_inputs = told[N_BEFORE] + (has_code ? 1 + n_around : 0);
-    return told[FIRST_DELTA] + n_around <= n_deltas && told[FIRST_WEIGHT] + n_inputs + 1 <= n_weights;
+    int64_t n_around = row[N_BEFORE] + row[N_AFTER], n_inputs = row[N_BEFORE] + (has_code ? 1 + n_around : 0);
+    return row[FIRST_DELTA] + n_around <= n_deltas && row[FIRST_WEIGHT] + n_inputs + 1 <= n_weights;
 }
 
-/* Take anchors, pattern_of, patterns, deltas, weights, values, errors and (step, coarse, lowest, highest, has_code). */
+/* Parse anchors, pattern_of, patterns, deltas, weights, values, errors and (step, coarse, lowest, highest, has_code). */
 static Linear take_linear(Arguments *a, Counts *n)
 {
     Linear l = {0};
@@ -77,24 +77,25 @@ static Linear take_linear(Arguments *a, Counts *n)
     return l;
 }
 
-/* Count values and records; return whether the numbers of a run fit together, so that no position looks outside. */
+/* Set the numbers of values and records; return whether the arrays of a run fit together, so that no neighbour is outside
+   a record. */
 static int is_linear(Linear *l, const Counts *n)
 {
-    size n_patterns = n->patterns / N_TOLD;
+    size n_patterns = n->patterns / N_FIELDS;
     if (n->pattern_of < 1 || n->values % n->pattern_of || l->step < 1 || l->coarse < l->step ||
         l->lowest > l->highest || n->errors != n->values || n->anchors != (l->has_code ? n->values : 0))
         return 0;
     l->n_values = n->pattern_of, l->n = n->values / n->pattern_of;
     for (size p = 0; p < n_patterns; p++)
-        if (!is_pattern(l->patterns + N_TOLD * p, n->deltas, n->weights, l->has_code))
+        if (!is_pattern(l->patterns + N_FIELDS * p, n->deltas, n->weights, l->has_code))
             return 0;
     for (size position = 0; position < l->n_values; position++) {
         int64_t p = l->pattern_of[position];
         if (p < 0 || p >= n_patterns)
             return 0;
-        const int64_t *told = l->patterns + N_TOLD * p, *deltas = l->deltas + told[FIRST_DELTA];
-        for (int64_t j = 0; j < told[N_BEFORE] + told[N_AFTER]; j++)
-            if (deltas[j] < -position || deltas[j] >= (j < told[N_BEFORE] ? 0 : l->n_values - position))
+        const int64_t *row = l->patterns + N_FIELDS * p, *deltas = l->deltas + row[FIRST_DELTA];
+        for (int64_t j = 0; j < row[N_BEFORE] + row[N_AFTER]; j++)
+            if (deltas[j] < -position || deltas[j] >= (j < row[N_BEFORE] ? 0 : l->n_values - position))
                 return 0;
     }
     return 1;
@@ -102,23 +103,23 @@ static int is_linear(Linear *l, const Counts *n)
 
 static inline Pattern pattern_at(const Linear *l, size position)
 {
-    const int64_t *told = l->patterns + N_TOLD * l->pattern_of[position], *deltas = l->deltas + told[FIRST_DELTA];
-    return (Pattern){deltas, deltas + told[N_BEFORE], l->weights + told[FIRST_WEIGHT], told[N_BEFORE], told[N_AFTER]};
+    const int64_t *row = l->patterns + N_FIELDS * l->pattern_of[position], *deltas = l->deltas + row[FIRST_DELTA];
+    return (Pattern){deltas, deltas + row[N_BEFORE], l->weights + row[FIRST_WEIGHT], row[N_BEFORE], row[N_AFTER]};
 }
 
-/* total += weight · (x - x0), of some records */
+/* total += weight · (x - x0), for count records */
 static inline void add_weighted(int64_t *total, int64_t weight, const int64_t *x, const int64_t *x0, size count)
 {
     for (size i = 0; i < count; i++)
         total[i] = wrapped_sum(total[i], wrapped_product(weight, wrapped_difference(x[i], x0[i])));
 }
 
-/* Records that are worked on together, and what is expected of their values at a position. */
+/* A block of records that are processed together, and the predictions of their values at a position. */
 #define BLOCK 256
 typedef struct {
-    size at, count; /* of the first one's value; how many */
+    size at, count; /* index of the first record's value; number of records */
     int64_t predictions[BLOCK], activity[BLOCK];
-    uint8_t bins[BLOCK]; /* of how large errors nearby were */
+    uint8_t bins[BLOCK]; /* of the activity */
 } Block;
 
 FOR_EVERY_CPU
@@ -132,7 +133,7 @@ static void predict_block(const Linear *l, const Pattern *p, Block *block)
     memset(total, 0, count * sizeof *total);
     memset(activity, 0, count * sizeof *activity);
     if (x0)
-        w++; /* that of x0 counts for nothing */
+        w++; /* the weight of x0 is not used */
     for (size j = l->has_code ? 0 : 1; j < p->n_before; j++)
         add_weighted(total, *w++, values + p->before[j] * n, x0, count);
     if (l->has_code) {
@@ -166,8 +167,8 @@ static inline Block block_at(const Linear *l, size position, size first)
 
 static inline int64_t anchor_of(const Linear *l, size at) { return l->has_code ? l->anchors[at] : 0; }
 
-/* Note a value and how far off its prediction was; return that. */
-static inline int64_t note(Linear *l, size at, int64_t value, int64_t prediction)
+/* Record a value and the error of its prediction; return the error. */
+static inline int64_t record(Linear *l, size at, int64_t value, int64_t prediction)
 {
     int64_t error = in_sixteenths(wrapped_difference(value, prediction), l->coarse);
     int64_t far = error < 0 ? -error : error;
@@ -190,7 +191,7 @@ typedef struct {
     int64_t window;
 } Shapes;
 
-/* Take weights, scales, sigmoid, slopes and window. */
+/* Parse weights, scales, sigmoid, slopes and window. */
 static Shapes take_shapes(Arguments *a, size counts[4])
 {
     Shapes s;
@@ -213,7 +214,7 @@ static int is_shapes(const Shapes *s, const size counts[4])
     return 1;
 }
 
-/* means: room for the two equal ones */
+/* means: a buffer for the means of the two distributions, which are equal */
 static inline Mixture shape_of(const Shapes *s, int bin, int64_t mean, int64_t *means)
 {
     means[0] = means[N_BINS] = mean;
@@ -222,8 +223,8 @@ static inline Mixture shape_of(const Shapes *s, int bin, int64_t mean, int64_t *
 }
 
 /* linear_errors(anchors, pattern_of, patterns, deltas, weights, values, errors,
-               (step, coarse, lowest, highest, has_code), off, bins): of records that are known, how far off each
-   prediction is, in sixteenths of a coarse step, and its bin */
+               (step, coarse, lowest, highest, has_code), off, bins): for known records, the error of each prediction,
+   in sixteenths of a coarse step, and its bin */
 PyObject *linear_errors(PyObject *module, PyObject *args)
 {
     Arguments a = {.function = "linear_errors", .args = args};
@@ -236,7 +237,7 @@ PyObject *linear_errors(PyObject *module, PyObject *args)
     if (!is_complete(&a))
         return NULL;
     if (!is_linear(&l, &counts) || n_off != counts.values || n_bins != counts.values)
-        return refuse(&a, "sizes that do not fit together");
+        return refuse(&a, "inconsistent sizes");
     Py_BEGIN_ALLOW_THREADS
     for (size position = 0; position < l.n_values; position++) {
         Pattern p = pattern_at(&l, position);
@@ -245,7 +246,7 @@ PyObject *linear_errors(PyObject *module, PyObject *args)
             predict_block(&l, &p, &block);
             memcpy(bins + block.at, block.bins, block.count);
             for (size i = 0; i < block.count; i++)
-                off[block.at + i] = note(&l, block.at + i, l.values[block.at + i], block.predictions[i]);
+                off[block.at + i] = record(&l, block.at + i, l.values[block.at + i], block.predictions[i]);
         }
     }
     Py_END_ALLOW_THREADS
@@ -253,7 +254,8 @@ PyObject *linear_errors(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* linear_intervals(…, weights, scales, sigmoid, slopes, window, steps, starts, frequencies, escaped): of coarse steps */
+/* linear_intervals(…, weights, scales, sigmoid, slopes, window, steps, starts, frequencies, escaped): the intervals of
+   coarse steps */
 PyObject *linear_intervals(PyObject *module, PyObject *args)
 {
     Arguments a = {.function = "linear_intervals", .args = args};
@@ -270,7 +272,7 @@ PyObject *linear_intervals(PyObject *module, PyObject *args)
         return NULL;
     if (!is_linear(&l, &counts) || !is_shapes(&s, of_shapes) || n_steps != counts.values ||
         n_starts != counts.values || n_frequencies != counts.values || n_escaped != counts.values)
-        return refuse(&a, "sizes or scales that cannot be");
+        return refuse(&a, "invalid sizes or scales");
     int64_t means[N_BINS + 1];
     Py_BEGIN_ALLOW_THREADS
     for (size position = 0; position < l.n_values; position++) {
@@ -285,7 +287,7 @@ PyObject *linear_intervals(PyObject *module, PyObject *args)
                 int64_t j = far >= (uint64_t)(s.window - 1) ? s.window - 1 : (int64_t)far;
                 escaped[at] = j == s.window - 1;
                 mixture_place(&m, j, starts + at, frequencies + at);
-                note(&l, at, l.values[at], block.predictions[i]);
+                record(&l, at, l.values[at], block.predictions[i]);
             }
         }
     }
@@ -295,7 +297,7 @@ PyObject *linear_intervals(PyObject *module, PyObject *args)
 }
 
 /* linear_pop(…, weights, scales, sigmoid, slopes, window, states, words, n_read, escapes, low, raw_bits)
-   -> numbers of words and escapes read, -1 if too few: the values, of which low bits may be given */
+   -> numbers of words and escapes read, -1 if too few; decodes the values. low has the raw bits, if there are any. */
 PyObject *linear_pop(PyObject *module, PyObject *args)
 {
     Arguments a = {.function = "linear_pop", .args = args};
@@ -312,7 +314,7 @@ PyObject *linear_pop(PyObject *module, PyObject *args)
         return NULL;
     if (!is_linear(&l, &counts) || !is_shapes(&s, of_shapes) || message.n_lanes < 1 || message.read < 0 ||
         raw_bits < 0 || raw_bits >= 63 || n_low != (raw_bits ? counts.values : 0))
-        return refuse(&a, "sizes or scales that cannot be");
+        return refuse(&a, "invalid sizes or scales");
     int64_t means[N_BINS + 1];
     Py_BEGIN_ALLOW_THREADS
     for (size position = 0; position < l.n_values; position++) {
@@ -336,7 +338,7 @@ PyObject *linear_pop(PyObject *module, PyObject *args)
                 if (raw_bits)
                     q = (int64_t)((uint64_t)q << raw_bits) | low[at];
                 int64_t value = wrapped_sum(anchor_of(&l, at), wrapped_product(l.step, q));
-                note(&l, at, clip(value, l.lowest, l.highest), block.predictions[i]);
+                record(&l, at, clip(value, l.lowest, l.highest), block.predictions[i]);
                 lane = lane + 1 == message.n_lanes ? 0 : lane + 1;
             }
         }

@@ -1,13 +1,13 @@
-/* The inner loops of mixtures that are told in arrays; residual/mixture.py has the formulas. */
+/* The kernels of mixtures that are given as arrays; residual/mixture.py has the formulas. */
 
 #include "_mixture.h"
 
-/* How many numbers there are of what belongs to a mixture. */
+/* The lengths of a mixture's arrays. */
 typedef struct {
     size weights, means, scales, lows, sigmoid, slopes;
 } Sizes;
 
-/* Take weights, means, scales, lows, window, sigmoid and slopes. */
+/* Parse weights, means, scales, lows, window, sigmoid and slopes. */
 static Mixture take_mixture(Arguments *a, const int64_t **lows, Sizes *n)
 {
     Mixture m = {0};
@@ -21,7 +21,7 @@ static Mixture take_mixture(Arguments *a, const int64_t **lows, Sizes *n)
     return m;
 }
 
-/* Count the components of a mixture of n values; return whether its numbers fit together. */
+/* Set the number of components of a mixture of n values; return whether its arrays fit together. */
 static int is_mixture(Mixture *m, const Sizes *sizes, size n)
 {
     if (n < 1 || sizes->lows != n || sizes->weights % n || sizes->sigmoid != N_SIGMOID || sizes->slopes != N_SCALES)
@@ -59,7 +59,7 @@ PyObject *intervals(PyObject *module, PyObject *args)
     if (!is_complete(&a))
         return NULL;
     if (n && !(n_starts == n && n_frequencies == n && n_escaped == n && is_mixture(&m, &sizes, n)))
-        return refuse(&a, "sizes or scales that cannot be");
+        return refuse(&a, "invalid sizes or scales");
     Py_BEGIN_ALLOW_THREADS
     for (size i = 0; i < n; i++) {
         uint64_t far = (uint64_t)values[i] - (uint64_t)lows[i];
@@ -88,7 +88,7 @@ PyObject *pop_mixture(PyObject *module, PyObject *args)
     if (!is_complete(&a))
         return NULL;
     if (message.n_lanes < 1 || message.read < 0 || (n && !is_mixture(&m, &sizes, n)))
-        return refuse(&a, "sizes or scales that cannot be");
+        return refuse(&a, "invalid sizes or scales");
     Py_BEGIN_ALLOW_THREADS
     for (size i = 0, lane = 0; i < n && message.read >= 0; i++) {
         Mixture one = of_value(&m, lows, i);

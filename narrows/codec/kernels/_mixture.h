@@ -1,8 +1,8 @@
-/* Mixtures of logistics, as the inner loops of residuals use them: residual/mixture.py has the formulas. */
+/* Mixtures of logistic distributions for the kernels of residuals; residual/mixture.py has the formulas. */
 
 #include "_kernels.h"
 
-/* What is expected of one value; what belongs to component k is k · stride further on. */
+/* The distribution of one value; the numbers of component k are at index k · stride. */
 typedef struct {
     const int32_t *weights, *scales;
     const int64_t *means;
@@ -33,7 +33,7 @@ static inline int64_t mixture_sum(const Mixture *m, int64_t j)
     return j + ((65536 - m->window) * mass >> 31);
 }
 
-/* Set start and frequency of the value at a place of the window. */
+/* Set start and frequency of the value at place j of the window. */
 static inline void mixture_place(const Mixture *m, int64_t j, uint16_t *start, uint16_t *frequency)
 {
     int64_t first = mixture_sum(m, j);
@@ -41,7 +41,7 @@ static inline void mixture_place(const Mixture *m, int64_t j, uint16_t *start, u
     *frequency = (uint16_t)(mixture_sum(m, j + 1) - first);
 }
 
-/* Return the place that a slot, below 2^16, belongs to, from where the heaviest component has its mean outwards. */
+/* Return the place of a slot, below 2^16; the search starts at the mean of the component with the largest weight. */
 static inline int64_t mixture_find(const Mixture *m, int64_t slot, int64_t *start, int64_t *end)
 {
     size heaviest = 0;
@@ -68,14 +68,14 @@ static inline int64_t mixture_find(const Mixture *m, int64_t slot, int64_t *star
     return low;
 }
 
-/* What is left of a message. */
+/* The state of decoding a message. */
 typedef struct {
     int64_t *states;
     const uint16_t *words;
     size n_lanes, n_words, read; /* read: -1 when there were too few words */
 } Message;
 
-/* Take states, words and how many of these have been read. */
+/* Parse states, words and the number of words read. */
 static inline Message take_message(Arguments *a)
 {
     Message message;
@@ -85,7 +85,7 @@ static inline Message take_message(Arguments *a)
     return message;
 }
 
-/* Take the next value's place off a lane of a message. */
+/* Decode the next value's place from a lane of a message. */
 static inline int64_t mixture_pop(const Mixture *m, Message *message, size lane)
 {
     uint32_t x = (uint32_t)message->states[lane], slot = x & 0xFFFF;

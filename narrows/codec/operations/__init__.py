@@ -1,4 +1,4 @@
-"""The operations of a frozen decoder, each a value with its proof."""
+"""The operations of a frozen decoder; each proves that its sums are exact."""
 
 from narrows.codec.operations.activations import Clip, Lookup, Relu
 from narrows.codec.operations.branches import Branches

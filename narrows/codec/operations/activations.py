@@ -20,16 +20,16 @@ _SIZES = tuple(2**k + 1 for k in range(17))
 
 @dataclass(frozen=True, eq=False)
 class Lookup(Elementwise, name="lookup"):
-    """Any function of 16 bits, as 2^k + 1 points with straight lines between them.
+    """Any function of a 16-bit value, as 2^k + 1 points with linear interpolation.
 
     With u = x + 2^15, m = 16 - k and i = floor(u / 2^m):
-    y = round_shift(t_i 2^m + (t_{i+1} - t_i) (u - i 2^m), m). Lines make tables short: what a table without them needs
-    tens of thousands of entries for takes a few hundred points, and a leaky relu three.
+    y = round_shift(t_i 2^m + (t_{i+1} - t_i) (u - i 2^m), m). Interpolation keeps tables short: a smooth function needs
+    a few hundred points instead of 65,536, and a leaky ReLU three.
 
     Attributes
     ----------
     table : ndarray of int16, shape (2^k + 1,)
-        k is 0 to 16. The last point belongs to x = 2^15, just beyond the values there are.
+        The points t_i, with k from 0 to 16. The last point is that of x = 2^15, one beyond the largest input.
     """
 
     table: NDArray[np.int16]
@@ -70,7 +70,7 @@ class Clip(Elementwise, name="clip"):
     Attributes
     ----------
     low, high : int
-        16-bit whole numbers, low ≤ high.
+        16-bit integers, low ≤ high.
     """
 
     low: int
@@ -78,7 +78,9 @@ class Clip(Elementwise, name="clip"):
 
     def __post_init__(self) -> None:
         if not LOWEST <= self.low <= self.high <= HIGHEST:
-            raise ModelFileError(f"A clip operation cannot keep values between {self.low} and {self.high}.")
+            raise ModelFileError(
+                f"The limits of a clip operation must be 16-bit integers, low ≤ high. Got {self.low} and {self.high}."
+            )
 
     @property
     def requantise(self) -> Requantise:

@@ -1,4 +1,4 @@
-"""Operations beside each other."""
+"""Parallel branches of operations."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ __all__ = ["MOST_LEFT_SHIFT", "Branches"]
 
 MOST_LEFT_SHIFT = 32
 _FEWEST, _MOST = 2, 8
-_LARGE_VALUES = 2**20  # of what is computed together; beyond it memory is given back between two steps
+_LARGE_VALUES = 2**20  # values of a batch; above this, buffers are freed between two steps
 
 
 @dataclass(frozen=True, eq=False)
 class Branches(LinearOperation, name="branches"):
-    """What several lists of operations make of the same record, added up: clip16(round_shift(Σ_i x_i 2^{s_i}, shift)).
+    """The sum of the outputs of several lists of operations: clip16(round_shift(Σ_i x_i 2^{s_i}, shift)).
 
-    Each x_i is what list i makes of a copy of the record; all have the same shape. |x_i| ≤ 2^15, so no sum exceeds
-    Σ_i 2^{15 + s_i} + 2^(shift - 1), which must be below 2^53. An empty list leaves the record as it is.
+    x_i is the output of list i for the same input; all outputs have the same shape. |x_i| ≤ 2^15, so no sum exceeds
+    Σ_i 2^{15 + s_i} + 2^(shift - 1), which must be below 2^53. An empty list is the identity.
 
     Attributes
     ----------
     branches : tuple of tuple of Operation
-        2 to 8 lists of operations; none of them `Branches`.
+        2 to 8 lists of operations, without nested `Branches`.
     shifts : tuple of int
         s_i, 0 to 32, one for each list.
     shift : int
@@ -45,11 +45,16 @@ class Branches(LinearOperation, name="branches"):
 
     def __post_init__(self) -> None:
         if not _FEWEST <= len(self.branches) <= _MOST:
-            raise ModelFileError(f"There may be {_FEWEST} to {_MOST} branches. Got {len(self.branches)}.")
+            raise ModelFileError(
+                f"A branches operation must have {_FEWEST} to {_MOST} branches. Got {len(self.branches)}."
+            )
         if len(self.shifts) != len(self.branches):
-            raise ModelFileError(f"{len(self.branches)} branches cannot have {len(self.shifts)} 'shifts'.")
+            raise ModelFileError(
+                f"A branches operation must have one shift for each of its {len(self.branches)} branches. "
+                f"Got {len(self.shifts)} 'shifts'."
+            )
         if any(isinstance(operation, Branches) for operation in self.within()):
-            raise ModelFileError("Branches cannot have branches of their own.")
+            raise ModelFileError("Branches cannot be nested.")
 
     def within(self) -> tuple[Operation, ...]:
         return tuple(operation for branch in self.branches for operation in branch)
@@ -60,7 +65,7 @@ class Branches(LinearOperation, name="branches"):
     def out_shape(self, in_shape: Shape) -> Shape:
         found = [shapes[-1] for shapes in self._shapes(in_shape)]
         if len(set(found)) > 1:
-            raise ModelFileError(f"Branches must make records of the same shape. Got {', '.join(map(str, found))}.")
+            raise ModelFileError(f"The outputs of branches must have the same shape. Got {', '.join(map(str, found))}.")
         return found[0]
 
     def n_multiplications(self, in_shape: Shape) -> int:
@@ -93,7 +98,7 @@ class Branches(LinearOperation, name="branches"):
         def add_up(x: Values) -> Values:
             total = None
             for factor, branch, place in zip(factors, steps, places, strict=True):
-                y = arithmetic.empty(tuple(x.shape), place)  # steps overwrite what goes in, which the next one needs
+                y = arithmetic.empty(tuple(x.shape), place)  # a copy: steps may overwrite their input
                 y[...] = x
                 y = one_branch(y, branch)
                 y *= factor
@@ -131,9 +136,9 @@ class Branches(LinearOperation, name="branches"):
     def read(cls, reader: Reader) -> Branches:
         branches = reader.lists("branches", _MOST, MOST_OPERATIONS)
         for operation in (operation for branch in branches for operation in branch):
-            # Before anything in it is read: branches within branches could be any number deep.
+            # Checked before the operations are read, because nesting could be arbitrarily deep.
             if isinstance(operation, dict) and operation.get("kind") == cls.name:
-                raise ModelFileError("Branches cannot have branches of their own.")
+                raise ModelFileError("Branches cannot be nested.")
         return cls(
             tuple(tuple(Operation.from_tensors(one, reader.tensors) for one in branch) for branch in branches),
             reader.wholes("shifts", 0, MOST_LEFT_SHIFT),
@@ -141,5 +146,5 @@ class Branches(LinearOperation, name="branches"):
         )
 
     def _shapes(self, in_shape: Shape) -> list[tuple[Shape, ...]]:
-        """Return for each branch the shape of a record before its first operation, and behind each."""
+        """Return for each branch its input shape, and the output shape of each of its operations."""
         return [sequence_shapes(branch, in_shape, f"branch {number}") for number, branch in enumerate(self.branches)]

@@ -1,4 +1,4 @@
-"""Vectors by their numbers."""
+"""Lookup of codebook vectors by their indices."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _MOST_CODES = 2**15
 class Codebook(Operation, name="codebook"):
     """The row of a table for each value: y[…, j] = table[min(max(x[…], 0), K - 1), j].
 
-    A value that is no index is taken for the nearest one, so that nothing that a file holds can lead out of the table.
+    Indices are clipped, so that no value of an untrusted file is outside the table.
 
     Attributes
     ----------
     table : ndarray of int16, shape (K, dim)
-        K is at most 2^15.
+        The codebook; K is at most 2^15.
     """
 
     table: NDArray[np.int16]
 
     def __post_init__(self) -> None:
         if len(self.table) > _MOST_CODES:
-            raise ModelFileError(f"A codebook may have {_MOST_CODES:,} rows. Got {len(self.table):,}.")
+            raise ModelFileError(f"A codebook may have at most {_MOST_CODES:,} rows. Got {len(self.table):,}.")
 
     def out_shape(self, in_shape: Shape) -> Shape:
         return check_size("A codebook operation", (*in_shape, self.table.shape[1]))

@@ -1,4 +1,4 @@
-"""What an operation of a frozen decoder is: integers in, integers out, and a proof that no sum is ever rounded."""
+"""The contract of a frozen decoder's operations: 16-bit integers in and out, and a proof that no sum is rounded."""
 
 from __future__ import annotations
 
@@ -37,10 +37,9 @@ MOST_VALUES = 2**26  # of one record between two operations: 512 MiB as float64
 
 
 class Operation(ABC):
-    """One operation of a frozen decoder, on records of 16-bit whole numbers; a value that nothing changes.
+    """One operation of a frozen decoder, on records of 16-bit integers; immutable.
 
-    A concrete operation registers the name that stands in files by deriving from it:
-    ``class Dense(LinearOperation, name="dense")``.
+    A concrete operation registers its name in files by deriving: ``class Dense(LinearOperation, name="dense")``.
     """
 
     name: ClassVar[str]
@@ -53,32 +52,32 @@ class Operation(ABC):
 
     @abstractmethod
     def out_shape(self, in_shape: Shape) -> Shape:
-        """Return the shape of a record behind this operation.
+        """Return the shape of the output for a record of ``in_shape``.
 
         Raises
         ------
         ModelFileError
-            If it cannot be done to records of ``in_shape``.
+            If the operation does not accept records of ``in_shape``.
         """
 
     @abstractmethod
     def prepare(self, arithmetic: Arithmetic, in_shape: Shape) -> Step:
-        """Return what does it to values (n, *in_shape), which may be overwritten."""
+        """Return a function that applies the operation to values (n, *in_shape); it may overwrite them."""
 
     def n_multiplications(self, in_shape: Shape) -> int:
-        """Return a bound of the multiplications for a record, beyond a few for each of its values."""
+        """Return an upper bound of the multiplications per record, without a few for each of its values."""
         return 0
 
     def within(self) -> tuple[Operation, ...]:
-        """Return the operations that this one consists of, if it has branches."""
+        """Return the operations of all branches; empty without branches."""
         return ()
 
     def shapes_within(self, in_shape: Shape) -> tuple[Shape, ...]:
-        """Return the shapes of a record before and behind the operations that this one consists of."""
+        """Return the input and output shapes of the operations of all branches."""
         return ()
 
     def settings(self) -> dict[str, Any]:
-        """Return what is no array, as JSON."""
+        """Return the JSON-compatible settings."""
         return {}
 
     def tensors(self) -> dict[str, NDArray[Any]]:
@@ -88,36 +87,36 @@ class Operation(ABC):
     @classmethod
     @abstractmethod
     def read(cls, reader: Reader) -> Self:
-        """Return the operation that `settings` and `tensors` describe.
+        """Return the operation of `settings` and `tensors`.
 
         Raises
         ------
         ModelFileError
-            If they describe none.
+            If they are invalid.
         """
 
     def to_tensors(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """Return JSON with the kind, the settings and for each array its name; and the arrays under these names."""
+        """Return JSON with the kind, the settings and the name of each array; and the arrays by name."""
         tensors = self.tensors()
         return self.described({name: name for name in tensors}), tensors
 
     def described(self, names: dict[str, str]) -> dict[str, Any]:
-        """Return the JSON of `to_tensors`, where the arrays are found under other ``names``."""
+        """Return the JSON of `to_tensors` with other ``names`` of the arrays."""
         return {"kind": self.name, **self.settings(), **names}
 
     @classmethod
     def from_tensors(cls, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Self:
-        """Return the operation that `to_tensors` described.
+        """Return the operation of `to_tensors`.
 
         Raises
         ------
         ModelFileError
-            If it is unknown, none of this class, or not what such an operation can be.
+            If its kind is unknown or not of this class, or its settings or arrays are invalid.
         """
         kind = settings.get("kind") if isinstance(settings, Mapping) else None
         known = {name: found for name, found in Operation.registry.items() if issubclass(found, cls)}
         if not isinstance(kind, str) or kind not in known:
-            raise ModelFileError(f"There is no operation {kind!r:.80}. There are: {', '.join(sorted(known))}.")
+            raise ModelFileError(f"An operation must be one of {', '.join(sorted(known))}. Got {kind!r:.80}.")
         reader = Reader(kind, settings, tensors)
         operation: Self = known[kind].read(reader)
         reader.finish()
@@ -126,14 +125,14 @@ class Operation(ABC):
 
 @dataclass(frozen=True)
 class Requantise:
-    """From a sum v to 16 bits: floor((v + offset) / 2^shift), clipped to low … high, then perhaps a curve.
+    """Conversion of a sum v to 16 bits: floor((v + offset) / 2^shift), clipped to low … high, then optionally a curve.
 
     Attributes
     ----------
     shift, offset, low, high : int
         As above.
     curve : Curve, optional
-        Applied last, to what is then between 0 and 65535.
+        Applied last, to values that are then within 0 … 65535.
     """
 
     shift: int
@@ -143,10 +142,9 @@ class Requantise:
     curve: Curve | None = None
 
     def then(self, other: Requantise) -> Requantise | None:
-        """Return both in one, this one first; None where that isn't possible.
+        """Return both, this one first, as one requantisation; None if that is not possible.
 
-        Both steps grow with what goes in, so that the limits of the first can be applied after the second, and the
-        floor of a floor is one floor.
+        Both are monotonic, so the limits of the first can be applied after the second, and nested floors are one floor.
         """
         if self.curve is not None:
             return None
@@ -160,13 +158,13 @@ class Requantise:
         )
 
     def prepare(self, arithmetic: Arithmetic, biases: NDArray[np.int64] | int = 0) -> Step:
-        """Return what ends sums (n, ..., m) in units of 2^-shift, after adding biases (m,); in place."""
+        """Return a function that adds biases (m,) to sums (n, ..., m) in units of 2^-shift and requantises in place."""
         offsets = np.asarray(biases, dtype=np.int64) + self.offset
         added = arithmetic.constant(offsets, self.shift) if offsets.any() else None
         follow = None if self.curve is None else self.curve.prepare(arithmetic)
 
         def end(sums: Values) -> Values:
-            # A few records at a time go through all of it, so that they stay in the cache.
+            # A few records at a time, so that they stay in the cache.
             n_rows = max(1, _CACHED_VALUES // max(math.prod(sums.shape[1:]), 1))
             for start in range(0, len(sums), n_rows):
                 part = sums[start : start + n_rows]
@@ -182,21 +180,21 @@ class Requantise:
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """A function of 16 bits, as 2^k + 1 points with straight lines between them.
+    """A function of a 16-bit value, as 2^k + 1 points with linear interpolation.
 
-    u in 0 .. 65535 lies on line i = floor(u / 2^m), m = 16 - k, and becomes
-    floor((t_i 2^m + (t_{i+1} - t_i) (u - i 2^m) + 2^(m-1)) / 2^m), which never leaves 16 bits; t_u where m is 0.
+    u in 0 … 65535 is on segment i = floor(u / 2^m), m = 16 - k. The function value is
+    floor((t_i 2^m + (t_{i+1} - t_i) (u - i 2^m) + 2^(m-1)) / 2^m), which always fits 16 bits, or t_u if m is 0.
     """
 
     table: NDArray[np.int16]
 
     @property
     def width(self) -> int:
-        """The logarithm m of how far apart the points are."""
+        """The base-2 logarithm m of the distance between points."""
         return 16 - int(len(self.table) - 1).bit_length() + 1
 
     def prepare(self, arithmetic: Arithmetic) -> Step:
-        """Return what makes values of 0 .. 65535 their points on the curve; in place."""
+        """Return a function that replaces values within 0 … 65535 by the function values, in place."""
         m, here, at = self.width, object(), object()
         table = self.table.astype(np.int64)
         if m == 0:
@@ -221,23 +219,23 @@ class Curve:
 
 
 class Elementwise(Operation):
-    """An operation that treats every value alike; one that follows sums is done in one go with them."""
+    """An operation that is the same for every value; after a linear operation, the two are computed in one step."""
 
     @property
     @abstractmethod
     def requantise(self) -> Requantise:
-        """What is done to each value."""
+        """The requantisation of each value."""
 
     def out_shape(self, in_shape: Shape) -> Shape:
         return in_shape
 
     def prepare(self, arithmetic: Arithmetic, in_shape: Shape) -> Step:
-        assert self.requantise.shift == 0, "values are carried in units of 1"
+        assert self.requantise.shift == 0, "values are in units of 1"
         return self.requantise.prepare(arithmetic)
 
 
 class LinearOperation(Operation):
-    """An operation that sums products: clip16(round_shift(Σ w x + b, shift)), where clip16 keeps 16 bits.
+    """An operation that sums products: clip16(round_shift(Σ w x + b, shift)), where clip16 clips to 16 bits.
 
     round_shift(v, q) = floor((v + 2^(q-1)) / 2^q), and v for q = 0.
     """
@@ -246,19 +244,19 @@ class LinearOperation(Operation):
 
     @abstractmethod
     def largest_sum(self) -> int:
-        """Return what no sum exceeds, its rounding included, whatever 16-bit values come in."""
+        """Return an upper bound of all sums, with the offset for rounding, for any 16-bit inputs."""
 
     @abstractmethod
     def prepare_with(self, arithmetic: Arithmetic, in_shape: Shape, requantise: Requantise) -> Step:
-        """As `prepare`, with another requantisation than this operation's own."""
+        """Return the function of `prepare`, but with another requantisation than this operation's own."""
 
     @property
     def requantise(self) -> Requantise:
-        """How the sums become 16-bit numbers."""
+        """The requantisation of the sums."""
         return Requantise(self.shift, half(self.shift))
 
     def requantise_with(self, following: Operation | None) -> Requantise | None:
-        """Return the requantisation that does the following operation as well; None if the two cannot be one."""
+        """Return the requantisation combined with the following operation; None if they cannot be combined."""
         if not isinstance(following, Elementwise):
             return None
         both = self.requantise.then(following.requantise)
@@ -271,28 +269,28 @@ class LinearOperation(Operation):
 
 
 def half(shift: int) -> int:
-    """Return what is added before a shift so that it rounds."""
+    """Return the number that is added before a shift to round to nearest."""
     return 1 << (shift - 1) if shift else 0
 
 
 def largest_row(magnitudes: NDArray[np.int64], biases: NDArray[np.int64], shift: int) -> int:
-    """Return the largest Σ |w| 2^15 + |b| + 2^(shift-1) of any row, given each row's Σ |w|."""
+    """Return the largest Σ |w| 2^15 + |b| + 2^(shift-1) of all rows, given each row's magnitude Σ |w|."""
     if not magnitudes.size:
         return half(shift)
     return int((magnitudes * -LOWEST + np.abs(biases)).max()) + half(shift)
 
 
 def check_size(what: str, shape: Shape) -> Shape:
-    """Return the shape, if it's one that a record may have between two operations.
+    """Return the shape, after checking that a record may have it between two operations.
 
     Raises
     ------
     ModelFileError
-        If it's empty or too large.
+        If it is empty or too large.
     """
     size = 1
     for n in shape:
         size *= n
     if min(shape, default=1) < 1 or size > MOST_VALUES:
-        raise ModelFileError(f"{what} would make records of shape {shape}; 1 to 2^26 values are allowed.")
+        raise ModelFileError(f"{what} must have records of 1 to 2^26 values. Got shape {shape}.")
     return shape

@@ -1,8 +1,8 @@
-"""Convolutions as matrix products: what libraries offer as convolutions may round in between (Winograd, FFT).
+"""Convolutions as matrix products; the convolutions of libraries may round intermediate results (Winograd, FFT).
 
-Both kinds are sums over windows: an output row y of phase a, where stride is the number of phases (1 for a plain
-convolution), is Σ over a window of input rows that starts at y / stride. The windows of all places are the rows of a
-matrix. They are laid out some at a time, so that memory stays bounded.
+Both kinds are sums over windows. A transposed convolution has a phase for each remainder of the output row by the
+stride; within a phase, the windows of successive rows start at successive input rows. A plain convolution has one
+phase. The windows of all output positions are the rows of a matrix, which is computed in parts to bound the memory.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ __all__ = ["Convolution", "TransposedConvolution"]
 
 Pair = tuple[int, int]
 
-# Laid out at a time: 8 MiB as float64. Smaller products would stay in the cache, but threads wait at the end of each.
+# Values of the windows in one product: 8 MiB as float64. Smaller ones would fit the cache, but threads wait after each.
 _WINDOW_VALUES = 2**20
 _LAYING_OUT = 32
 _FEW_CHANNELS = 4
-_MOST_PLANES = 4  # for each channel that comes in: what is laid out stays in proportion
+_MOST_PLANES = 4  # per input channel, to bound the memory
 _MOST_STRIDE = 16
 
 
 class _OverMaps(LinearOperation):
-    """What both convolutions have in common; maps are (h, w, channels)."""
+    """The common part of both convolutions; maps are (h, w, channels)."""
 
     biases: NDArray[np.int64]
 
     def _check_maps(self, in_shape: Shape, n_in: int) -> Pair:
         if len(in_shape) != 3 or in_shape[2] != n_in:
-            raise ModelFileError(f"A convolution of {n_in} channels cannot have records of shape {in_shape}.")
+            raise ModelFileError(f"A convolution needs records of shape (h, w, {n_in}). Got {in_shape}.")
         return in_shape[0], in_shape[1]
 
     def _n_multiplications(self, in_shape: Shape, stride: Pair, n_taps: int, n_in: int, n_out: int) -> int:
-        """Return a bound: every window of a phase is multiplied by its taps, or every input by all of them.
+        """Return an upper bound: every window of a phase times its taps, or every input times all taps.
 
-        To lay out a window takes as long as to multiply it for some outputs.
+        Copying a window takes as long as multiplying it for about 32 outputs.
         """
         places = zip(in_shape, self.out_shape(in_shape), stride, strict=False)
         n_places = math.prod(max(n, -(-n_reached // s)) for n, n_reached, s in places)
@@ -59,10 +59,10 @@ class _OverMaps(LinearOperation):
 
 @dataclass(frozen=True, eq=False)
 class Convolution(_OverMaps, name="convolution"):
-    """A convolution (cross-correlation) with stride 1 over maps (h, w, in), zeros around them.
+    """A convolution (cross-correlation) with stride 1 over zero-padded maps (h, w, in).
 
-    clip16(round_shift(b_o + Σ_{i, j, c} w[o, c, i, j] x[y + i - p_0, z + j - p_1, c], shift)) at (y, z, o); the maps
-    become (h + 2 p_0 - kh + 1, w + 2 p_1 - kw + 1, out).
+    The output at (y, z, o) is clip16(round_shift(b_o + Σ_{i, j, c} w[o, c, i, j] x[y + i - p_0, z + j - p_1, c],
+    shift)); its shape is (h + 2 p_0 - kh + 1, w + 2 p_1 - kw + 1, out).
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Convolution(_OverMaps, name="convolution"):
     shift : int
         0 to 62.
     padding : (int, int)
-        Rows and columns of zeros p on each side, fewer than the kernel has.
+        p, the rows and columns of zeros on each side, fewer than those of the kernel.
     """
 
     weights: NDArray[np.int16]
@@ -82,7 +82,10 @@ class Convolution(_OverMaps, name="convolution"):
     def __post_init__(self) -> None:
         check_biases("a convolution", self.biases, len(self.weights))
         if any(not 0 <= p < k for p, k in zip(self.padding, self.weights.shape[2:], strict=True)):
-            raise ModelFileError(f"A kernel of {self.weights.shape[2:]} cannot have a padding of {self.padding}.")
+            raise ModelFileError(
+                f"The padding of a convolution must be less than its kernel, {self.weights.shape[2:]}. "
+                f"Got {self.padding}."
+            )
 
     def out_shape(self, in_shape: Shape) -> Shape:
         grid = self._check_maps(in_shape, self.weights.shape[1])
@@ -105,10 +108,10 @@ class Convolution(_OverMaps, name="convolution"):
         out = self.out_shape(in_shape)
         grid = (out[0], out[1])
         if _is_spread(n_in, n_out, window[0] * window[1]):
-            # The transpose of the transpose: a kernel turned round, padded by what is missing.
-            turned = self.weights.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
+            # A convolution is the transposed convolution with the flipped kernel and padding k - 1 - p.
+            flipped = self.weights.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
             around = (window[0] - 1 - self.padding[0], window[1] - 1 - self.padding[1])
-            sums = _spread(arithmetic, turned, requantise.shift, out, stride=(1, 1), padding=around)
+            sums = _spread(arithmetic, flipped, requantise.shift, out, stride=(1, 1), padding=around)
             return lambda x: end(sums(x))
         matrix = arithmetic.constant(self.weights.transpose(2, 3, 1, 0).reshape(-1, n_out), requantise.shift)
         places = [object() for _ in range(4)]
@@ -143,9 +146,9 @@ class Convolution(_OverMaps, name="convolution"):
 class TransposedConvolution(_OverMaps, name="transposed-convolution"):
     """The transpose of a strided convolution, over maps (h, w, in).
 
-    Input (u, v, c) adds w[c, o, i, j] x to the sum at (u s_0 + i - p_0, v s_1 + j - p_1, o), which then gets its bias
-    and becomes clip16(round_shift(sum, shift)). The maps become
-    ((h - 1) s_0 - 2 p_0 + kh + e_0, (w - 1) s_1 - 2 p_1 + kw + e_1, out); what falls outside is dropped.
+    Input x at (u, v, c) adds w[c, o, i, j] x to the sum at (u s_0 + i - p_0, v s_1 + j - p_1, o), if that is within the
+    output. The output is clip16(round_shift(b_o + sum, shift)); its shape is
+    ((h - 1) s_0 - 2 p_0 + kh + e_0, (w - 1) s_1 - 2 p_1 + kw + e_1, out).
 
     Attributes
     ----------
@@ -156,9 +159,9 @@ class TransposedConvolution(_OverMaps, name="transposed-convolution"):
     stride : (int, int)
         s, 1 to 16.
     padding : (int, int)
-        p, fewer than the kernel has.
+        p, less than the kernel.
     output_padding : (int, int)
-        e, more rows and columns at the end; below the stride.
+        e, additional rows and columns at the end, less than the stride.
     """
 
     weights: NDArray[np.int16]
@@ -174,8 +177,9 @@ class TransposedConvolution(_OverMaps, name="transposed-convolution"):
         sizes = zip(self.stride, self.padding, self.output_padding, kernel, strict=True)
         if any(not (1 <= s <= _MOST_STRIDE and 0 <= p < k and 0 <= e < s) for s, p, e, k in sizes):
             raise ModelFileError(
-                f"A kernel of {kernel} cannot have a stride of {self.stride}, a padding of {self.padding} and an "
-                f"output padding of {self.output_padding}."
+                f"A transposed convolution must have a stride of 1 to {_MOST_STRIDE}, a padding less than its kernel, "
+                f"{kernel}, and an output padding less than its stride. Got stride {self.stride}, padding "
+                f"{self.padding} and output padding {self.output_padding}."
             )
 
     def out_shape(self, in_shape: Shape) -> Shape:
@@ -208,7 +212,7 @@ class TransposedConvolution(_OverMaps, name="transposed-convolution"):
         along = [
             [_Phase.of(first, n, *size) for first in range(size[0])] for n, size in zip(out[:2], sizes, strict=True)
         ]
-        # All windows lie within the maps and this many zeros around them.
+        # All windows are within the maps with this many zeros before and after.
         before = tuple(max(max(-phase.start, 0) for phase in phases) for phases in along)
         after = tuple(
             max(max(phase.start + phase.count - 1 + len(phase.taps) - n, 0) for phase in phases)
@@ -228,13 +232,13 @@ class TransposedConvolution(_OverMaps, name="transposed-convolution"):
             for (vertical, horizontal), matrix in parts:
                 phase = y[:, vertical.first :: self.stride[0], horizontal.first :: self.stride[1]]
                 if matrix is None:
-                    nothing = arithmetic.empty((1, n_out), places[3])
-                    nothing[...] = 0
-                    phase[...] = end(nothing)
+                    zeros = arithmetic.empty((1, n_out), places[3])
+                    zeros[...] = 0
+                    phase[...] = end(zeros)
                     continue
                 grid, window = (vertical.count, horizontal.count), (len(vertical.taps), len(horizontal.taps))
-                seen = padded[:, before[0] + vertical.start :, before[1] + horizontal.start :]
-                for at, windows in _windows(arithmetic, seen, grid, window, places[2]):
+                maps = padded[:, before[0] + vertical.start :, before[1] + horizontal.start :]
+                for at, windows in _windows(arithmetic, maps, grid, window, places[2]):
                     part = phase[at]
                     part[...] = end(arithmetic.product(windows, matrix, places[3])).reshape(part.shape)
             return y
@@ -262,16 +266,16 @@ class TransposedConvolution(_OverMaps, name="transposed-convolution"):
 
 @dataclass(frozen=True)
 class _Phase:
-    """Every stride-th place of a transposed convolution along one axis: those that the same taps of the kernel reach.
+    """The output positions of a transposed convolution along one axis that the same taps of the kernel contribute to.
 
     Attributes
     ----------
     first, count : int
-        The places first, first + stride, ..., count of them.
+        The positions are first, first + stride, …, count in all.
     taps : list of int
-        The taps that reach them, in the order of the inputs that they come from.
+        The taps, in the order of their inputs.
     start : int
-        The input under the first tap at the first place; at the next place it's the next input.
+        The input of the first tap at the first position; each next position uses the next input.
     """
 
     first: int
@@ -281,14 +285,14 @@ class _Phase:
 
     @classmethod
     def of(cls, first: int, n_out: int, stride: int, padding: int, kernel: int) -> _Phase:
-        # Place y gets tap i from input u where u s + i - p = y.
+        # Input u contributes to position y through tap i if u s + i - p = y.
         taps = [i for i in range(kernel - 1, -1, -1) if (first + padding - i) % stride == 0]
         start = (first + padding - taps[0]) // stride if taps else 0
         return cls(first, len(range(first, n_out, stride)), taps, start)
 
 
 def _pad(arithmetic: Arithmetic, x: Values, before: Pair, after: Pair, place: object) -> Values:
-    """Return maps (n, h, w, c) with zeros around them, in C order."""
+    """Return maps (n, h, w, c) padded with zeros, in C order."""
     n, h, w, c = x.shape
     padded = arithmetic.empty((n, before[0] + h + after[0], before[1] + w + after[1], c), place)
     padded[...] = 0
@@ -299,7 +303,7 @@ def _pad(arithmetic: Arithmetic, x: Values, before: Pair, after: Pair, place: ob
 def _windows(
     arithmetic: Arithmetic, maps: Values, grid: Pair, window: Pair, place: object
 ) -> Iterator[tuple[tuple[slice, slice, slice], Values]]:
-    """Yield records, rows and columns of the grid, as slices, and the windows there as the rows of a matrix."""
+    """Yield slices of the records, rows and columns of the grid, and the windows there as the rows of a matrix."""
     n, values = maps.shape[0], window[0] * window[1] * maps.shape[3]
     n_columns = min(grid[1], max(1, _WINDOW_VALUES // values))
     n_rows = min(grid[0], max(1, _WINDOW_VALUES // (values * n_columns))) if n_columns == grid[1] else 1
@@ -312,17 +316,17 @@ def _windows(
 
 
 def _is_spread(n_in: int, n_out: int, n_taps: int) -> bool:
-    """Return whether `_spread` is the faster way, with little memory."""
+    """Return whether `_spread` is faster, and needs little memory."""
     return n_out <= _FEW_CHANNELS and n_taps * n_out <= _MOST_PLANES * n_in
 
 
 def _spread(
     arithmetic: Arithmetic, weights: NDArray[Any], shift: int, out: Shape, *, stride: Pair, padding: Pair
 ) -> Step:
-    """Return the sums of a transposed convolution with few outputs: each input is multiplied once, then added up.
+    """Return a function for the sums of a transposed convolution with few outputs, without copying windows.
 
-    Windows would have more values than there is work to do on them. A product for each tap of the kernel is a plane
-    (n, h, w), and the planes are added where they belong.
+    With few outputs, copying windows takes longer than their products. Instead the product of the inputs with each tap
+    and output of the kernel is a plane (n, h, w), which is added to the output at the tap's offset.
     """
     n_in, n_out, kh, kw = weights.shape
     matrix = arithmetic.constant(weights.transpose(2, 3, 1, 0).reshape(-1, n_in), shift)
@@ -343,7 +347,7 @@ def _spread(
 
 
 def _reached(offset: int, stride: int, n: int, n_out: int) -> tuple[slice, slice]:
-    """Return which of n_out places u · stride + offset reaches for u in 0 .. n - 1, and for which u it does."""
+    """Return slices of the positions u · stride + offset that are within 0 … n_out - 1, and of u in 0 … n - 1."""
     first = max(-(offset // stride), 0)
     end = max(min(n, -((offset - n_out) // stride)), first)
     start = first * stride + offset

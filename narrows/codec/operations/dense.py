@@ -1,4 +1,4 @@
-"""Sums over all values of a record, and over one."""
+"""Dense layers, and a factor for each value."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Dense", "Rescale", "check_biases"]
 
 @dataclass(frozen=True, eq=False)
 class Dense(LinearOperation, name="dense"):
-    """A matrix and biases: clip16(round_shift(W x + b, shift)).
+    """A dense layer: clip16(round_shift(W x + b, shift)).
 
     Attributes
     ----------
@@ -39,14 +39,14 @@ class Dense(LinearOperation, name="dense"):
     def out_shape(self, in_shape: Shape) -> Shape:
         n_out, n_in = self.weights.shape
         if in_shape != (n_in,):
-            raise ModelFileError(f"A dense operation of {n_in} values cannot have records of shape {in_shape}.")
+            raise ModelFileError(f"A dense operation needs records of shape ({n_in},). Got {in_shape}.")
         return check_size("A dense operation", (n_out,))
 
     def n_multiplications(self, in_shape: Shape) -> int:
         return self.weights.size
 
     def largest_sum(self) -> int:
-        # By rows, so that no copy of the whole matrix is made.
+        # Row by row, to avoid an int64 copy of the whole matrix.
         magnitudes = np.array([np.abs(row.astype(np.int64)).sum() for row in self.weights])
         return largest_row(magnitudes, self.biases, self.shift)
 
@@ -78,7 +78,7 @@ class Rescale(LinearOperation, name="rescale"):
     Attributes
     ----------
     multipliers : ndarray of int32, shape (values of a record,)
-        In the order in which a record of any shape lies in memory.
+        The factors m of a record's values in C order; the record may have any shape.
     shift : int
         0 to 62.
     """
@@ -88,7 +88,10 @@ class Rescale(LinearOperation, name="rescale"):
 
     def out_shape(self, in_shape: Shape) -> Shape:
         if math.prod(in_shape) != len(self.multipliers):
-            raise ModelFileError(f"{len(self.multipliers)} factors cannot rescale records of shape {in_shape}.")
+            raise ModelFileError(
+                f"A rescale operation with {len(self.multipliers)} factors needs records of as many values. "
+                f"Got shape {in_shape}."
+            )
         return check_size("A rescale operation", in_shape)
 
     def largest_sum(self) -> int:
@@ -117,14 +120,14 @@ class Rescale(LinearOperation, name="rescale"):
 
 
 def check_biases(what: str, biases: NDArray[np.int64], n_out: int) -> None:
-    """Check that there is a bias for each output, and that none is too large to be added.
+    """Check that there is one bias for each output, with a magnitude below 2^53.
 
     Raises
     ------
     ModelFileError
-        Otherwise.
+        If not.
     """
     if biases.shape != (n_out,):
-        raise ModelFileError(f"The biases of {what} with {n_out} outputs have the shape {biases.shape}.")
+        raise ModelFileError(f"The biases of {what} must have the shape ({n_out},). Got {biases.shape}.")
     if bool((biases >= EXACT_BELOW).any()) or bool((biases <= -EXACT_BELOW).any()):
-        raise ModelFileError(f"The biases of {what} reach 2^53.")
+        raise ModelFileError(f"The biases of {what} must be within ±2^53.")

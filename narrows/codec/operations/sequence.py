@@ -1,4 +1,4 @@
-"""Operations one after the other: a whole decoder, and each of the branches within one."""
+"""Sequences of operations: a whole decoder, or one of its branches."""
 
 from __future__ import annotations
 
@@ -10,28 +10,31 @@ from narrows.errors import ModelFileError
 
 __all__ = ["MOST_OPERATIONS", "sequence_shapes", "sequence_steps"]
 
-MOST_OPERATIONS = 1000  # of a decoder, those within its branches included
+MOST_OPERATIONS = 1000  # of a decoder, including its branches
 
 
 def sequence_shapes(operations: Sequence[Operation], in_shape: Shape, whose: str) -> tuple[Shape, ...]:
-    """Return the shape of a record before the first operation, and behind each.
+    """Return the shape of a record before the first operation, and after each.
 
     Raises
     ------
     ModelFileError
-        If an operation cannot be done to what comes into it; the message names it, and ``whose`` it is.
+        If an operation does not accept its input; the message gives its position and ``whose`` it is.
     """
     shapes = [in_shape]
     for position, operation in enumerate(operations):
         try:
             shapes.append(operation.out_shape(shapes[-1]))
         except ModelFileError as error:
-            raise ModelFileError(f"Operation {position} of {whose} cannot be done. {error}") from error
+            raise ModelFileError(f"Operation {position} of {whose} does not fit its input. {error}") from error
     return tuple(shapes)
 
 
 def sequence_steps(operations: Sequence[Operation], shapes: Sequence[Shape], arithmetic: Arithmetic) -> list[Step]:
-    """Return what does the operations, given the shapes between them; sums and what follows them in one step."""
+    """Return the steps of the operations, given the shapes before them.
+
+    A linear operation and a following elementwise one are combined in one step where possible.
+    """
     steps: list[Step] = []
     waiting = list(zip(operations, shapes, strict=False))[::-1]
     while waiting:

@@ -1,4 +1,4 @@
-"""Operations that only move values about."""
+"""Operations that only rearrange or repeat values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Reshape", "Transpose", "Upsample"]
 
 @dataclass(frozen=True)
 class Reshape(Operation, name="reshape"):
-    """The same values in the same order, as a record of another shape.
+    """The same values in C order, in another shape.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Reshape(Operation, name="reshape"):
 
     def out_shape(self, in_shape: Shape) -> Shape:
         if math.prod(in_shape) != math.prod(self.shape):
-            raise ModelFileError(f"Records of shape {in_shape} cannot become records of shape {self.shape}.")
+            raise ModelFileError(f"Records of shape {in_shape} cannot be reshaped to {self.shape}.")
         return check_size("A reshape operation", self.shape)
 
     def prepare(self, arithmetic: Arithmetic, in_shape: Shape) -> Step:
@@ -51,14 +51,17 @@ class Transpose(Operation, name="transpose"):
     Attributes
     ----------
     axes : tuple of int
-        Which axis of what comes in becomes the first, the second, ...; counted from 0, without the records' own.
+        The input axis of each output axis, counted from 0, without the axis of records.
     """
 
     axes: tuple[int, ...]
 
     def out_shape(self, in_shape: Shape) -> Shape:
         if sorted(self.axes) != list(range(len(in_shape))):
-            raise ModelFileError(f"The axes {self.axes} are not those of records of shape {in_shape}.")
+            raise ModelFileError(
+                f"The axes of a transpose operation must be a permutation of those of its records, of shape "
+                f"{in_shape}. Got {self.axes}."
+            )
         return tuple(in_shape[axis] for axis in self.axes)
 
     def prepare(self, arithmetic: Arithmetic, in_shape: Shape) -> Step:
@@ -75,7 +78,7 @@ class Transpose(Operation, name="transpose"):
 
 @dataclass(frozen=True)
 class Upsample(Operation, name="upsample"):
-    """Maps (h, w, c) made (H, W, c) by repeating: row i is row floor(i h / H), and columns alike.
+    """Nearest-neighbour upsampling of maps (h, w, c) to (H, W, c): row i copies row floor(i h / H), columns the same.
 
     Attributes
     ----------

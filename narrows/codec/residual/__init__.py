@@ -1,1 +1,1 @@
-"""What a model got wrong, kept as far as asked: the residual."""
+"""The residual: codes the difference between records and the model's output, losslessly or within an error bound."""

@@ -1,19 +1,19 @@
-"""A small network over what is decoded already, in whole numbers: what to expect of each value of an image.
+"""A causal network in integer arithmetic: predicts each value of an image from the values decoded before it.
 
-For images of whole numbers, gray or of C channels, pixel by pixel, row by row, channel by channel within a pixel. The
-network of channel c, two hidden layers wide, sees the pixels around that came before and the channels before c at its
-place; x is a value less the lowest, 0 beyond the edge::
+For images of integers with C channels, coded pixel by pixel, row by row, channel by channel within a pixel. The network
+of channel c has two hidden layers. Its inputs are the preceding pixels within reach, and the channels before c of the
+same pixel; x is a value minus the lowest value, 0 beyond the edge::
 
     e = rows[c, i] + columns[c, j] + Σ_k weights_1[c, k] x_k          a = ⌊e / 2^shifts_0⌋ within 0 … 32767
     f = biases_2[c] + Σ weights_2[c] a                                b = ⌊f / 2^shifts_1⌋ within 0 … 32767
     o = biases_3[c] + Σ weights_3[c] b                                K logits, then K means, then K scales
-    logit = ⌊o / 2^shifts_2⌋ in 1/32 nats      mean = ⌊o / 2^shifts_3⌋ in sixteenths of a value, from the lowest
-    scale = ⌊o / 2^shifts_4⌋, as residual/mixture.py counts them, of values
+    logit = ⌊o / 2^shifts_2⌋ in 1/32 nats      mean = ⌊o / 2^shifts_3⌋ in sixteenths of a value, relative to the lowest
+    scale = ⌊o / 2^shifts_4⌋, an index of residual/mixture.py, for values
 
-    weight_k = ⌊2^15 EXP[min(largest logit - logit_k, 511)] / Σ_k EXP[…]⌋, and what is missing for the first largest
+    weight_k = ⌊2^15 EXP[min(largest logit - logit_k, 511)] / Σ_k EXP[…]⌋; the first largest gets the remainder to 2^15
 
-Sums stay below 2^53, which is checked; so float64 carries them exactly (see codec/arithmetic.py). Where none needs more
-than 32 bits, the inner loops compute the same faster, with numbers of 16 bits.
+The constructor checks that sums stay below 2^53, so that float64 is exact (see codec/arithmetic.py). If all sums fit 32
+bits, the compiled kernel computes the same faster with 16-bit integers.
 """
 
 from __future__ import annotations
@@ -36,25 +36,30 @@ from narrows.errors import ModelFileError
 __all__ = ["FrozenCausal", "as_image", "window"]
 
 ImageGrid = tuple[int, int, int]
-Said = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32]]  # weights, means, scales
+Components = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32]]  # weights, means, scales
 
 _EXACT = 1 << 53
 _MOST_ACTIVE = (1 << 15) - 1
 _MOST_HIDDEN, _MOST_REACH, _MOST_SHIFT, _MOST_INPUT = 1024, 16, 52, (1 << 16) - 1
-_BATCH_VALUES = 1 << 15  # hidden values that are worked on at a time, what caches hold
-_TOGETHER = 16  # outputs that the inner loops work on together
+_BATCH_VALUES = 1 << 15  # hidden values that are processed at a time, to fit the CPU cache
+_TOGETHER = 16  # outputs that the kernel processes together
 _MOST_WINDOW = 4096
-_MOST_SEEN = 1 << 24  # inputs of all networks of a record
-_MOST_WORK = 1 << 36  # multiplications for a record: what takes minutes
+_MOST_SEEN = 1 << 24  # inputs of the networks at all values of a record
+_MOST_WORK = 1 << 36  # multiplications per record: minutes
 _LOGITS_PER_NAT = 32
 _SPREAD, _GOLDEN_VALUES = 40_503, 256
 _EXP = np.rint(32768 * np.exp(-np.arange(512) / _LOGITS_PER_NAT)).astype(np.int64)
 
 
 def as_image(shape: tuple[int, ...]) -> tuple[ImageGrid, NDArray[np.int64]]:
-    """Return height, width and channels of records of a shape, and the order in which their values come.
+    """Return (height, width, channels) of records of a shape, and the coding order of their values, as flat indices.
 
-    Channels come last, or first where the last axis is longer than 4; shapes of two axes have one.
+    Channels are the last axis, or the first one if the last is longer than 4; a shape of two axes has one channel.
+
+    Raises
+    ------
+    ModelFileError
+        If the shape has neither two nor three axes.
     """
     if len(shape) not in {2, 3}:
         raise ModelFileError(f"A network of residuals is for images. Got records of shape {shape}.")
@@ -68,24 +73,24 @@ def as_image(shape: tuple[int, ...]) -> tuple[ImageGrid, NDArray[np.int64]]:
 
 
 def window(reach: int, channels: int) -> list[list[tuple[int, int, int]]]:
-    """Return for each channel what its network sees: down, right and channel of each input."""
+    """Return for each channel the inputs of its network, as (down, right, channel) relative to the predicted pixel."""
     before = [(-down, right) for down in range(reach, 0, -1) for right in range(-reach, reach + 1)]
     before += [(0, -left) for left in range(reach, 0, -1)]
     everywhere = [(down, right, channel) for down, right in before for channel in range(channels)]
-    # Every channel has as many inputs; those of later channels at its own place are never there.
+    # All channels have the same number of inputs; those of later channels at the same pixel are always 0.
     return [[*everywhere, *((0, 0, other) for other in range(channels - 1))] for _ in range(channels)]
 
 
 @dataclass(frozen=True, eq=False)
 class FrozenCausal:
-    """The networks, one for each of C channels, with n inputs, H hidden units and K components.
+    """The networks of C channels, each with n inputs, H hidden units and K components.
 
     Attributes
     ----------
     lowest, highest : int
-        Of the values.
+        Range of the values.
     reach : int
-        How many pixels far it sees, up, left and right.
+        The distance of the furthest inputs up, left and right, in pixels.
     weights_1 : ndarray of shape (C, n, H), int16
     rows : ndarray of shape (C, height, H), int64
     columns : ndarray of shape (C, width, H), int64
@@ -98,7 +103,7 @@ class FrozenCausal:
     Raises
     ------
     ModelFileError
-        The arrays don't fit together, or a sum could reach 2^53.
+        If the arrays do not fit together, or a sum could reach 2^53.
     """
 
     lowest: int
@@ -120,7 +125,10 @@ class FrozenCausal:
         check_array("weights_1", self.weights_1, np.int16, (None, None, None))
         c, n, h = self.weights_1.shape
         if not 1 <= h <= _MOST_HIDDEN or not 1 <= c <= 4 or n != len(window(self.reach, c)[0]):
-            raise ModelFileError("The model's network of residuals has another number of inputs or units than allowed.")
+            raise ModelFileError(
+                f"The model's network of residuals must have 1 to 4 channels, 1 to {_MOST_HIDDEN} hidden units, and "
+                f"the inputs within its reach of {self.reach}. Got {c} channels, {h} hidden units and {n} inputs."
+            )
         check_array("rows", self.rows, np.int64, (c, None, h))
         check_array("columns", self.columns, np.int64, (c, None, h))
         check_array("weights_2", self.weights_2, np.int16, (c, h, h))
@@ -128,17 +136,24 @@ class FrozenCausal:
         check_array("weights_3", self.weights_3, np.int16, (c, h, None))
         outputs = self.weights_3.shape[2]
         if outputs % 3 or not 3 <= outputs <= 3 * MAX_COMPONENTS:
-            raise ModelFileError(f"The model's network of residuals cannot have {outputs} outputs.")
+            raise ModelFileError(
+                f"The outputs of the model's network of residuals must be 3 for each of 1 to {MAX_COMPONENTS} "
+                f"components. Got {outputs}."
+            )
         check_array("biases_3", self.biases_3, np.int64, (c, outputs))
         check_array("shifts", self.shifts, np.int64, (5,))
         if self.shifts.min() < 0 or self.shifts.max() > _MOST_SHIFT:
-            raise ModelFileError("The model's network of residuals has shifts out of range.")
+            raise ModelFileError(f"The shifts of the model's network of residuals must be from 0 to {_MOST_SHIFT}.")
         if math.prod(self.grid) * n > _MOST_SEEN:
-            raise ModelFileError("The model's network of residuals sees too much of too large images.")
+            raise ModelFileError("The model's network of residuals has too many inputs for images of this size.")
         if math.prod(self.grid) * h * (n + h + outputs) > _MOST_WORK:
-            raise ModelFileError("The model's network of residuals takes too much work.")
+            raise ModelFileError(
+                "The model's network of residuals takes too much work per record. Allowed: 2^36 multiplications."
+            )
         if self.largest_sum() >= _EXACT:
-            raise ModelFileError("The weights of the model's network of residuals are too large.")
+            raise ModelFileError(
+                "The weights of the model's network of residuals are too large: a sum could reach 2^53."
+            )
 
     @property
     def grid(self) -> ImageGrid:
@@ -147,11 +162,11 @@ class FrozenCausal:
 
     @property
     def n_components(self) -> int:
-        """K."""
+        """K, the number of components of the mixtures."""
         return int(self.weights_3.shape[2]) // 3
 
     def largest_sum(self, highest: int = _MOST_INPUT) -> float:
-        """Return what no sum on the way can exceed, if values are at most so much above the lowest."""
+        """Return an upper bound of all sums, for values of at most ``highest`` above the lowest."""
         sums = [
             np.abs(self.rows.astype(np.float64)).max(1)
             + np.abs(self.columns.astype(np.float64)).max(1)
@@ -162,24 +177,24 @@ class FrozenCausal:
         return max(float(sum_.max(initial=0)) for sum_ in sums)
 
     def is_narrow(self, highest: int) -> bool:
-        """Return whether values up to so much above the lowest need no sums of more than 32 bits."""
+        """Return whether all sums fit 32 bits for values of at most ``highest`` above the lowest."""
         return 0 <= highest < 1 << 15 and self.largest_sum(highest) < 1 << 31 and int(self.shifts.max()) < 32
 
     def digest(self) -> str:
-        """Return a SHA-256 of what the network says of two records that are anything but alike: its golden vectors."""
+        """Return the SHA-256 of the network's outputs for two golden records with scattered values."""
         n = math.prod(self.grid)
         records = np.arange(2 * n, dtype=np.int64).reshape(n, 2) * _SPREAD % (self.highest - self.lowest + 1)
         lattice = Lattice(np.zeros((n, 2), np.int64), 1, self.lowest, self.highest, has_code=False)
         run, digest = self.start(lattice), hashlib.sha256()
         for values in records[:_GOLDEN_VALUES] + self.lowest:
             mixture = run.predict()
-            for told in (mixture.weights, mixture.means, mixture.scales):
-                digest.update(told.astype("<i8").tobytes())
+            for parameters in (mixture.weights, mixture.means, mixture.scales):
+                digest.update(parameters.astype("<i8").tobytes())
             run.update(values)
         return digest.hexdigest()
 
     def start(self, lattice: Lattice, *, dtype: type[np.float64 | np.int64] = np.float64) -> CausalRun:
-        """Return a run over the records of a lattice, whose values come in the order of `as_image`."""
+        """Return a run over the records of a lattice, with values in the order of `as_image`."""
         return CausalRun(self, lattice, np.dtype(dtype))
 
     def to_tensors(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -190,7 +205,7 @@ class FrozenCausal:
 
     @classmethod
     def from_tensors(cls, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Self:
-        """Return the network of `to_tensors`; ModelFileError where these are none."""
+        """Return the network of `to_tensors`; raises ModelFileError if settings or arrays are invalid."""
         values: dict[str, Any] = {
             name: stored_number(settings, name, -(1 << 31), 1 << 32) for name in ("lowest", "highest", "reach")
         }
@@ -199,7 +214,7 @@ class FrozenCausal:
 
 
 class CausalRun(Run):
-    """A causal network on its way through records."""
+    """A run of a causal network over records."""
 
     def __init__(self, model: FrozenCausal, lattice: Lattice, dtype: np.dtype[Any]) -> None:
         self.lattice, self._model, self._dtype = lattice, model, dtype
@@ -208,11 +223,11 @@ class CausalRun(Run):
         self._seen = [self._seen_by(channel) for channel in range(model.grid[2])]
         self._position = 0
         # The network outputs scales in units of values. A coarse step is lattice.coarse values wide.
-        self._wider = (lattice.coarse**8).bit_length() // 2  # 4 log2, to the nearest; never a half
+        self._wider = (lattice.coarse**8).bit_length() // 2  # 4 log2(coarse), rounded to nearest
         size = self._coarse(lattice.highest) - self._coarse(lattice.lowest) + 2 + lattice.has_code * (lattice.step > 1)
         self._window, self._is_whole = min(size, _MOST_WINDOW), size <= _MOST_WINDOW
         self._narrow: _Narrow | None = None
-        held = dtype  # in what values are
+        held = dtype  # of the values
         if dtype == np.float64 and kernels.compiled is not None and model.is_narrow(lattice.highest - model.lowest):
             self._narrow, held = _Narrow(model, self._seen), np.dtype(np.int16)
         else:
@@ -222,7 +237,7 @@ class CausalRun(Run):
             self._weights_1 = [self._scaled(weights.T, shifts[0]) for weights in model.weights_1]
             self._weights_2 = [self._scaled(weights.T, shifts[1]) for weights in model.weights_2]
             self._weights_3 = [weights.T.astype(dtype) for weights in model.weights_3]
-        self._values = np.zeros((n_values + 1, n), held)  # the last stands for everything that is not there
+        self._values = np.zeros((n_values + 1, n), held)  # the last row, zeros, replaces missing inputs
 
     def predict(self) -> Mixture:
         lattice, position = self.lattice, self._position
@@ -231,7 +246,7 @@ class CausalRun(Run):
         if self._narrow is not None:
             weights, means, scales = self._narrow.outputs(self._values, position, middles, lattice.coarse, self._wider)
         else:
-            weights, means, scales = self._said(middles)
+            weights, means, scales = self._components(middles)
         if self._is_whole:
             lows = self._coarse(lattice.lowest - lattice.anchors[position])
         else:
@@ -244,10 +259,10 @@ class CausalRun(Run):
         self._position += 1
 
     def _coarse(self, distance: Any) -> Any:
-        """Return the coarse step that a distance from an anchor is nearest to."""
+        """Return the coarse step nearest to a distance from an anchor."""
         return (distance + self.lattice.step // 2) // self.lattice.step >> self.lattice.raw_bits
 
-    def _said(self, middles: NDArray[np.int64]) -> Said:
+    def _components(self, middles: NDArray[np.int64]) -> Components:
         """Return weights, means and scales of the next position's coarse steps, each (K, n)."""
         shifts, n = self._model.shifts.tolist(), len(middles)
         outputs = np.empty((3 * self._model.n_components, n), np.int64)
@@ -275,12 +290,12 @@ class CausalRun(Run):
         return outputs
 
     def _scaled(self, weights: NDArray[np.int16], shift: int) -> NDArray[Any]:
-        """Return weights in units of 2^-shift where they are floats: then a shift is a floor."""
+        """Return weights, in units of 2^-shift if they are floats, so that a shift is a floor."""
         exact = np.ascontiguousarray(weights, self._dtype)
         return np.ldexp(exact, -shift) if self._dtype == np.float64 else exact
 
     def _requantise(self, sums: NDArray[Any], bias: NDArray[np.int64], shift: int) -> None:
-        """Add a bias, shift, and keep within the range of activations; in place."""
+        """Add a bias, shift, and clip to the range of activations; in place."""
         if self._dtype == np.float64:
             sums += np.ldexp(bias.astype(np.float64), -shift)[:, None]
             np.floor(sums, out=sums)
@@ -290,7 +305,7 @@ class CausalRun(Run):
         np.clip(sums, 0, _MOST_ACTIVE, out=sums)
 
     def _seen_by(self, channel: int) -> NDArray[np.int64]:
-        """Return which values the network of a channel sees at each place: shape (places, n)."""
+        """Return the indices of the inputs of a channel's network at each pixel: shape (pixels, n)."""
         height, width, channels = self._model.grid
         rows, columns = np.divmod(np.arange(height * width), width)
         seen = []
@@ -302,12 +317,12 @@ class CausalRun(Run):
 
 
 class _Narrow:
-    """A network laid out for the inner loops: 16-bit numbers two by two, sums of 32 bits."""
+    """A network in the layout of the kernel: pairs of 16-bit weights, and 32-bit sums."""
 
     def __init__(self, model: FrozenCausal, seen: list[NDArray[np.int64]]) -> None:
         self._model = model
-        nothing = math.prod(model.grid)  # which value is never there
-        self._seen = [_filled_up(of_one, (1,), nothing).astype(np.int32) for of_one in seen]
+        missing = math.prod(model.grid)  # index of the row of zeros
+        self._seen = [_filled_up(of_one, (1,), missing).astype(np.int32) for of_one in seen]
         self._layers = [
             [_in_pairs(weights[channel]) for weights in (model.weights_1, model.weights_2, model.weights_3)]
             for channel in range(model.grid[2])
@@ -320,7 +335,7 @@ class _Narrow:
 
     def outputs(
         self, values: NDArray[np.int16], position: int, middles: NDArray[np.int64], coarse: int, wider: int
-    ) -> Said:
+    ) -> Components:
         """Return weights, means and scales of the coarse steps of a position, each (K, n)."""
         assert kernels.compiled is not None
         model = self._model
@@ -343,13 +358,13 @@ def _in_pairs(weights: NDArray[np.int16]) -> NDArray[np.int16]:
 
 
 def _filled_up(array: NDArray[Any], axes: tuple[int, ...], value: int = 0) -> NDArray[Any]:
-    """Return an array with axes as long as the inner loops take them."""
+    """Return an array with axes padded to the multiples that the kernel needs."""
     missing = [(0, -length % _TOGETHER if axis in axes else 0) for axis, length in enumerate(array.shape)]
     return np.pad(array, missing, constant_values=value)
 
 
 def _weights(logits: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Return whole weights that sum to 2^15, in proportion to the exponentials of logits (K, n)."""
+    """Return integer weights that sum to 2^15, proportional to the exponentials of logits (K, n)."""
     largest = logits.argmax(0)[None]
     away = np.take_along_axis(logits, largest, 0) - logits
     parts = _EXP[np.minimum(away, len(_EXP) - 1)]

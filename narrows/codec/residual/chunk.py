@@ -1,10 +1,10 @@
-"""Coding a chunk's records within a bound on the error, in the way that takes the fewest bytes.
+"""Coding of a chunk's records within an error bound, by the method that takes the fewest bytes.
 
 ::
 
     LINEAR, EXACT, CAUSAL
-             each value predicted: see `narrows.codec.residual.predicted`
-    ZSTD     the records' bytes, one zstd frame
+             each value is predicted: see `narrows.codec.residual.predicted`
+    ZSTD     the records' bytes as one zstd frame
     PLAIN    the records' bytes
 """
 
@@ -27,31 +27,36 @@ from narrows.errors import CorruptArchiveError
 __all__ = ["decode_chunk", "encode_chunk", "size_on_code"]
 
 _ZSTD_LEVEL, _QUICK_ZSTD_LEVEL = 15, 3
-_HOPELESS = 1.3  # times the smallest so far, quickly compressed: then the higher level is no use
-_SAMPLE_VALUES, _SAMPLE_SHARE = 1 << 16, 4  # what ways are compared on first, if it is a quarter or less
-_NEARLY = 1.05  # times the smallest on a sample: then a way is tried in full
-_MUCH = 0.4  # of the records' bytes: then a tight bound is worth a comparison
+_HOPELESS = 1.3  # the high zstd level is tried if the quick one is below this multiple of the smallest size so far
+_SAMPLE_VALUES, _SAMPLE_SHARE = 1 << 16, 4  # size of the sample; used if it is at most a quarter of the records
+_NEARLY = 1.05  # methods within this multiple of the smallest size on the sample are tried on all records
+_MUCH = 0.4  # lossless coding is also tried if the smallest size exceeds this share of the records' bytes
 
 
 def encode_chunk(
     records: NDArray[Any], decoded: NDArray[Any], n_code: int, grid: ErrorBound, causal: FrozenCausal | None = None
 ) -> CodedResidual:
-    """Return records coded within the bound of a grid, in nearly the fewest bytes.
+    """Encode records within an error bound, in nearly the fewest bytes.
 
-    Where there are many records, a sample decides which ways of prediction are tried on all of them.
+    For many records, a sample decides which methods of prediction are tried on all of them.
 
     Parameters
     ----------
     records : ndarray of shape (n, *shape)
-        In the grid's dtype.
+        The records, in the bound's dtype.
     decoded : ndarray of the same shape
-        What the model restores from the code alone.
+        The model's output for the code.
     n_code : int
-        The bytes of the code; they count where the coded records need it.
+        Size of the code in bytes; it is added to methods that need the code.
     grid : ErrorBound
-        The values within the bound.
+        The bound.
     causal : FrozenCausal, optional
-        The model's network for exact values.
+        The model's causal network.
+
+    Returns
+    -------
+    coded : CodedResidual
+        The smallest coded form that was found.
     """
     records = np.ascontiguousarray(records)
     ways = _ways(grid, causal) if math.prod(records.shape[1:]) <= MOST_VALUES else []
@@ -67,29 +72,29 @@ def encode_chunk(
 
 
 def _promising(ways: list[_Way], records: NDArray[Any], decoded: NDArray[Any], n_code: int) -> list[_Way]:
-    """Return the ways that take nearly the fewest bytes on a sample of the records; all where records are few."""
-    n_few = -(-_SAMPLE_VALUES // math.prod(records.shape[1:]))
-    if n_few * _SAMPLE_SHARE > len(records):
+    """Return the methods that take nearly the fewest bytes on a sample of the records; all if there are few records."""
+    n_sample = -(-_SAMPLE_VALUES // math.prod(records.shape[1:]))
+    if n_sample * _SAMPLE_SHARE > len(records):
         return ways
-    some = slice(None, None, len(records) // n_few)
-    few = np.ascontiguousarray(records[some])
+    some = slice(None, None, len(records) // n_sample)
+    sample = np.ascontiguousarray(records[some])
     sizes = []
     for way in ways:
-        coded = way(few, decoded[some])
+        coded = way(sample, decoded[some])
         n_weights = SIZES.unpack_from(coded.data)[0]
-        sizes.append((len(coded.data) - n_weights) * len(records) / len(few) + n_weights + n_code * coded.needs_code)
+        sizes.append((len(coded.data) - n_weights) * len(records) / len(sample) + n_weights + n_code * coded.needs_code)
     return [way for way, size in zip(ways, sizes, strict=True) if size <= _NEARLY * min(sizes)]
 
 
 def _ways(grid: ErrorBound, causal: FrozenCausal | None, kind: Kind = Kind.LINEAR) -> list[_Way]:
-    """Return the ways to try: linear prediction with and without the code, and the model's network."""
+    """Return the methods to try: linear prediction with and without the code, and the model's causal network."""
     ways = [_Way(kind, has_code, grid) for has_code in (True, False)]
     return ways if causal is None else [*ways, _Way(Kind.CAUSAL, False, grid, causal)]
 
 
 @dataclass(frozen=True)
 class _Way:
-    """A way to code records by predicting their values."""
+    """A method of coding records by predicting their values."""
 
     kind: Kind
     needs_code: bool
@@ -102,7 +107,7 @@ class _Way:
 
 
 def size_on_code(records: NDArray[Any], decoded: NDArray[Any], grid: ErrorBound) -> int:
-    """Return the bytes that records take besides their code, from which the model restores ``decoded``."""
+    """Return the size in bytes of the residual of records, given the model's output ``decoded`` for their code."""
     records = np.ascontiguousarray(records)
     if math.prod(records.shape[1:]) > MOST_VALUES:
         return len(_zstd(records, _ZSTD_LEVEL).data)
@@ -118,37 +123,44 @@ def decode_chunk(
     *,
     causal: FrozenCausal | None = None,
 ) -> NDArray[Any]:
-    """Return the records (n, *shape) that `encode_chunk` coded.
+    """Decode the records (n, *shape) of `encode_chunk`.
 
     Parameters
     ----------
     kind : Kind
-        How they are coded.
+        The method of coding.
     data : bytes
-        The coded records, not trusted.
+        The coded records; they may come from an untrusted file.
     decoded : ndarray of shape (n, *shape), or None
-        What the model restores from the code; None without a code.
+        The model's output for the code; None without a code.
     grid : ErrorBound
         As for `encode_chunk`.
     shape : tuple of int
         n and the shape of a record. Memory and time grow with it, so bound it before you trust a file.
+    causal : FrozenCausal, optional
+        The model's causal network.
+
+    Returns
+    -------
+    records : ndarray of shape (n, *shape)
+        The records within the bound.
 
     Raises
     ------
     CorruptArchiveError
-        If the data are not those of `encode_chunk` for records of this shape.
+        If `encode_chunk` does not produce this data for records of this shape.
     """
     n_bytes = math.prod(shape) * grid.dtype.itemsize
     if kind in {Kind.LINEAR, Kind.EXACT}:
         return decode_predicted(data, decoded, grid if kind == Kind.LINEAR else ErrorBound(grid.dtype, 0), shape)
     if kind == Kind.CAUSAL:
         if causal is None:
-            raise CorruptArchiveError("A chunk was coded under a network that the model does not have.")
+            raise CorruptArchiveError("A chunk was coded with a causal network, which the model does not have.")
         return decode_predicted(data, decoded, grid, shape, causal)
     if kind == Kind.ZSTD:
         data = _decompressed(data, n_bytes)
     if len(data) != n_bytes:
-        raise CorruptArchiveError("The records kept in a chunk have another size than declared.")
+        raise CorruptArchiveError("The size of the records in a chunk is not the declared size.")
     return unpack_values(data, grid.dtype).reshape(shape)
 
 
@@ -164,7 +176,7 @@ def _decompressed(data: bytes, n_bytes: int) -> bytes:
 
     try:
         if zstandard.frame_content_size(data) != n_bytes:
-            raise CorruptArchiveError("The records kept in a chunk have another size than declared.")
+            raise CorruptArchiveError("The size of the records in a chunk is not the declared size.")
         return zstandard.ZstdDecompressor().decompress(data, max_output_size=n_bytes, allow_extra_data=False)
     except zstandard.ZstdError as error:
-        raise CorruptArchiveError("The records kept in a chunk are damaged.") from error
+        raise CorruptArchiveError("The records in a chunk are damaged.") from error

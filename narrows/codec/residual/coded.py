@@ -1,4 +1,4 @@
-"""A chunk's records in coded form, and the ways in which they can be coded."""
+"""The coded form of a chunk's records, and the methods of coding them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["CodedResidual", "Kind"]
 
 
 class Kind(IntEnum):
-    """How records are coded; archives hold these numbers."""
+    """The method of coding records; archives store these numbers."""
 
     LINEAR = 1
-    EXACT = 2  # as LINEAR, but lossless whatever the bound: a tight bound can cost more than none
+    EXACT = 2  # as LINEAR, but lossless for any bound, because a tight bound can take more bytes
     ZSTD = 3
     PLAIN = 4
-    CAUSAL = 5  # as LINEAR, under the model's own network; no weights
+    CAUSAL = 5  # as LINEAR, but with the model's causal network, without weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,13 +28,13 @@ class CodedResidual:
     Attributes
     ----------
     kind : Kind
-        How they are coded.
+        The method of coding.
     needs_code : bool
-        Whether decoding needs what the model restores from the code; otherwise the code is not stored.
+        Whether decoding needs the model's output for the code; otherwise the code is not stored.
     data : bytes
-        What `decode_chunk` takes.
+        The input of `decode_chunk`.
     restored : ndarray of shape (n, *shape)
-        The records as they are decoded.
+        The output of `decode_chunk`.
     """
 
     kind: Kind
@@ -43,5 +43,5 @@ class CodedResidual:
     restored: NDArray[Any]
 
     def n_bytes(self, n_code: int) -> int:
-        """Return the bytes of the data, and those of the code if it is needed."""
+        """Return the size in bytes of the data, plus the ``n_code`` bytes of the code if it is needed."""
         return len(self.data) + n_code * self.needs_code

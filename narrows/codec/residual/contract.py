@@ -1,4 +1,4 @@
-"""What says how likely each value is, given those before it; and how values become bits with that."""
+"""The contract of predictors of residuals, and the coding of values with their predictions."""
 
 from __future__ import annotations
 
@@ -29,35 +29,35 @@ __all__ = [
 ]
 
 MOST_RAW_BITS = 56
-"""Of a step at most so many low bits are kept as they are."""
+"""The largest number of low bits of a step that are stored uncoded."""
 
 MOST_COARSE = 1 << 58
-"""A coarse step is at most worth so much."""
+"""The largest size of a coarse step."""
 
 TOO_FEW_ESCAPES = "A coded message has too few escaped values."
 
 _FURTHEST = 1 << 60
-_BITS = -np.log2((np.arange(1 << PRECISION) + 0.5) / (1 << PRECISION))  # near enough to count lanes
+_BITS = -np.log2((np.arange(1 << PRECISION) + 0.5) / (1 << PRECISION))  # approximate, to choose the number of lanes
 
 
 @dataclass(frozen=True, eq=False)
 class Lattice:
-    """Which whole numbers the values of n records may be: y = anchor + step · q, kept within a range.
+    """The integers that the values of n records may take: y = anchor + step · q, clipped to a range.
 
-    Of q only ⌊q / 2^raw⌋, a *coarse* step, is predicted; its low bits are kept as they are.
+    Only the *coarse* step ⌊q / 2^raw_bits⌋ is predicted; the low bits of q are stored uncoded.
 
     Attributes
     ----------
     anchors : ndarray of shape (V, n), int64
-        What the model restored, or zeros where there is no code: V values of n records.
+        The model's output for V values of n records, or zeros without a code.
     step : int
-        At least 1.
+        The step, at least 1.
     lowest, highest : int
-        The range; what lies beyond is moved to its ends.
+        The range.
     has_code : bool
-        Whether anchors say anything.
+        Whether the anchors are the model's output.
     raw_bits : int
-        How many low bits of q are kept as they are, 0 to 56.
+        The number of low bits of q that are stored uncoded, 0 to 56.
     """
 
     anchors: NDArray[np.int64]
@@ -69,21 +69,21 @@ class Lattice:
 
     @property
     def coarse(self) -> int:
-        """What a coarse step is worth."""
+        """The size of a coarse step."""
         return self.step << self.raw_bits
 
     def sixteenths(self, position: int, values: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return how far values (n,) are from what a coarse step of 0 means in the middle, in sixteenths of one."""
+        """Return the distance of values (n,) from the middle of coarse step 0, in sixteenths of a coarse step."""
         away = values - self.anchors[position] - (self.coarse - self.step) // 2
         return in_sixteenths(away, self.coarse)
 
     def values(self, position: int, q: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the values y (n,) of a position."""
+        """Return the values y (n,) at a position, given their steps q."""
         return np.asarray(np.clip(self.anchors[position] + self.step * q, self.lowest, self.highest))
 
 
 def in_sixteenths(distance: NDArray[np.int64], step: int) -> NDArray[np.int64]:
-    """Return ⌊16 · distance / step⌋, within ±2^60."""
+    """Return ⌊16 · distance / step⌋, clipped to ±2^60."""
     if step % SIXTEENTHS == 0:
         return np.asarray(np.clip(distance // (step // SIXTEENTHS), -_FURTHEST, _FURTHEST))
     whole = distance // step
@@ -93,20 +93,20 @@ def in_sixteenths(distance: NDArray[np.int64], step: int) -> NDArray[np.int64]:
 
 
 class Run(ABC):
-    """On its way through the values of n records, position by position: `predict`, then `update`, and so on."""
+    """A run of a predictor over the values of n records, position by position: `predict` and `update` alternate."""
 
     lattice: Lattice
 
     @abstractmethod
     def predict(self) -> Mixture:
-        """Return what to expect of the next position's coarse steps (n,)."""
+        """Return the distribution of the next position's coarse steps (n,)."""
 
     @abstractmethod
     def update(self, values: NDArray[np.int64]) -> None:
-        """Take note of the values y (n,) that were to be predicted, and go on to the next."""
+        """Pass the actual values y (n,) of the predicted position, and go on to the next position."""
 
     def intervals(self, q: NDArray[np.int64]) -> Intervals:
-        """Return where steps (V, n) have their places; those of all positions, from the first."""
+        """Return the intervals of the steps q (V, n) of all positions, from the first."""
         starts, frequencies = np.empty(q.shape, np.uint16), np.empty(q.shape, np.uint16)
         escapes = []
         for position, steps in enumerate(q):
@@ -117,20 +117,21 @@ class Run(ABC):
         return Intervals(starts, frequencies, np.concatenate(escapes))
 
     def pop(self, decoder: rans.Decoder, escapes: NDArray[np.int64], low: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the values y (V, n) whose steps have the places that a decoder gives; the inverse of `intervals`.
+        """Decode the values y (V, n); the inverse of `intervals`.
 
         Parameters
         ----------
         decoder : rans.Decoder
+            The decoder of the coarse steps.
         escapes : ndarray of int64
-            The coarse steps that have none.
+            The coarse steps outside their windows.
         low : ndarray of shape (V, n), int64
-            The low bits of steps.
+            The low bits of the steps.
 
         Raises
         ------
         CorruptArchiveError
-            There are more or fewer escapes, or words, than that.
+            If there are too many or too few escapes, or too few words.
         """
         values, taken = np.empty_like(self.lattice.anchors), 0
         for position in range(len(values)):
@@ -148,20 +149,21 @@ class Run(ABC):
 
 
 def check_all_used(n: int, escapes: NDArray[np.int64]) -> None:
-    """Raise CorruptArchiveError unless n are all there are."""
+    """Raise CorruptArchiveError unless all escapes, n of them, were used."""
     if n != len(escapes):
-        raise CorruptArchiveError("A coded message has more escaped values than are used.")
+        raise CorruptArchiveError("A coded message has too many escaped values.")
 
 
 @dataclass(frozen=True, eq=False)
 class Intervals:
-    """Where coarse steps have their places, in the terms of `rans`.
+    """The intervals of coarse steps, for `rans`.
 
     Attributes
     ----------
     starts, frequencies : ndarray of shape (V, n), uint16
+        The intervals.
     escapes : ndarray of int64
-        Those that are out of their windows.
+        The coarse steps outside their windows.
     """
 
     starts: NDArray[np.uint16]
@@ -171,15 +173,14 @@ class Intervals:
 
 @dataclass(frozen=True, eq=False)
 class Residual:
-    """The steps of some records, coded.
+    """The coded steps of some records.
 
     Attributes
     ----------
     coded : Coded
-        The coarse steps, and those that are out of their windows.
+        The coarse steps, with the escaped ones.
     raw : bytes
-        The low bits of all steps: position by position, each position's records from the highest bit on, filled up to
-        whole bytes.
+        The low bits of all steps, position by position: those of all records, highest bit first, padded to whole bytes.
     """
 
     coded: Coded
@@ -187,12 +188,12 @@ class Residual:
 
     @property
     def n_bytes(self) -> int:
-        """The bytes that all of it takes."""
+        """The size in bytes."""
         return self.coded.n_bytes + len(self.raw)
 
 
 def encode(run: Run, q: NDArray[np.int64]) -> Residual:
-    """Return steps q (V, n), coded under a run."""
+    """Encode the steps q (V, n) with the predictions of a run."""
     placed = run.intervals(q)
     ideal = float(np.bincount(placed.frequencies.ravel(), minlength=1 << PRECISION) @ _BITS) / 8
     n_lanes = rans.lanes_for(ideal, q.shape[1], q.shape[0])
@@ -201,25 +202,25 @@ def encode(run: Run, q: NDArray[np.int64]) -> Residual:
 
 
 def decode(run: Run, residual: Residual) -> NDArray[np.int64]:
-    """Return the values y (V, n) of `encode`.
+    """Decode the values y (V, n) of `encode`.
 
     Raises
     ------
     CorruptArchiveError
-        This is no message that `encode` makes of so many records.
+        If `encode` does not produce this message for n records.
     """
     shape, raw_bits = run.lattice.anchors.shape, run.lattice.raw_bits
     decoder = rans.Decoder(residual.coded.message, precision=PRECISION)
     escapes = _unpack(residual.coded.escapes, shape[0] * shape[1])
     if len(residual.raw) != shape[0] * -(-shape[1] * raw_bits // 8):
-        raise CorruptArchiveError("A coded message has another number of low bits than its values take.")
+        raise CorruptArchiveError("A coded message has a wrong number of low bits.")
     values = run.pop(decoder, escapes, _unpack_bits(residual.raw, shape, raw_bits))
     decoder.finish()
     return values
 
 
 def _pack_bits(steps: NDArray[np.int64], n_bits: int) -> bytes:
-    """Return the low bits of steps (V, n), of each position highest first, filled up to whole bytes."""
+    """Return the low bits of steps (V, n), highest first, with each position padded to whole bytes."""
     if not n_bits:
         return b""
     return b"".join(
@@ -229,7 +230,7 @@ def _pack_bits(steps: NDArray[np.int64], n_bits: int) -> bytes:
 
 
 def _unpack_bits(data: bytes, shape: tuple[int, ...], n_bits: int) -> NDArray[np.int64]:
-    """Return the steps (V, n) whose low bits these are, their high bits 0."""
+    """Return the steps (V, n) with these low bits, and zero high bits."""
     if not n_bits:
         return np.broadcast_to(np.int64(0), shape)
     steps, n_values = np.empty(shape, np.int64), shape[1]

@@ -1,4 +1,4 @@
-"""Norms of the errors with which records are restored."""
+"""Norms of the errors of restored records."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Errors:
     Attributes
     ----------
     largest : float
-        The largest error, in the records' units; rounded up where no float equals it.
+        The largest absolute error, in the records' units, rounded up to a float.
     squared : float
-        The sum of their squares.
+        The sum of squared errors.
     """
 
     largest: float = 0.0

@@ -1,7 +1,7 @@
-"""Exceptions: the values that no step brings within the bound, stored as they are with their positions.
+"""Exceptions: the values that no step represents within the bound, stored exactly with their positions.
 
-They are one zlib stream: m gaps u32 between ascending positions (position · n + record, less the one before), then m
-values. No exceptions take no bytes.
+They are one zlib stream: m gaps u32 between ascending indices (position · n + record, minus the index before), then m
+values. Without exceptions the stream is empty.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def unpack_exceptions(data: bytes, values: NDArray[Any]) -> None:
     Raises
     ------
     CorruptArchiveError
-        If the data are not those of `pack_exceptions` for so many values.
+        If `pack_exceptions` does not produce this data for values (V, n).
     """
     if not data:
         return

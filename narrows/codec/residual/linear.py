@@ -1,17 +1,17 @@
-"""Linear prediction from neighbours, in whole numbers, with weights that each chunk carries: for any data.
+"""Linear prediction from neighbours in integer arithmetic, for any data; each chunk stores its weights.
 
-`narrows.codec.residual.linear_fit` finds the weights.
+`narrows.codec.residual.linear_fit` fits the weights.
 
-The inputs x_0, x_1 … of a position are, where there is a code, its anchor; then its neighbours before it, nearest
-first; then, where there is a code, the anchors of these neighbours and of those after it::
+The inputs x_0, x_1 … of a position are: its anchor, if there is a code; its preceding neighbours, nearest first; and
+the anchors of these neighbours and of the following ones, if there is a code::
 
-    prediction = x_0 + ⌊(Σ_i c_i (x_i - x_0) + b) / 2^16⌋           x_0 = 0 where there are no inputs
+    prediction = x_0 + ⌊(Σ_i c_i (x_i - x_0) + b) / 2^16⌋           x_0 = 0 without inputs
     m = ⌊16 (prediction - anchor - ⌊(coarse - step) / 2⌋) / coarse⌋  in sixteenths of a coarse step
     activity = ⌊Σ_j v_j |e_j| / Σ_j v_j⌋                             e = ⌊16 (y - prediction) / coarse⌋ of the nearest
-    bin = number of bits of activity, in halves                      neighbours; v_j = 2 for the nearest two, then 1
+    bin = number of bits of activity, in half bits                   neighbours; v_j = 2 for the nearest two, then 1
     scale, share, spread = those of the bin
 
-The value is expected from a logistic distribution of that scale, and with a small share from a wider one.
+The distribution of the value is a logistic one of that scale, mixed with a small share of a wider one.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ from narrows.errors import CorruptArchiveError
 __all__ = ["N_BINS", "SHARES", "SHIFT", "SPREADS", "WINDOWS", "Linear", "LinearRun", "inputs_of"]
 
 N_BINS = 96
-SHARES = (8, 512, 2048, 8192)  # of the wide one, of 2^15
-SPREADS = (6, 12)  # how many scales wider it is
+SHARES = (8, 512, 2048, 8192)  # weight of the wide distribution, of 2^15
+SPREADS = (6, 12)  # its scale minus that of the narrow one
 WINDOWS = (16, 32, 64, 128, 256, 512, 1024, 4096)
 
 SHIFT = 16
-"""Weights are whole numbers in units of 2^-16."""
+"""Weights are integers in units of 2^-16."""
 
 _MOST_STORED = 1 << 62
 _MOST_ACTIVITY = 1 << 46
@@ -55,20 +55,20 @@ _HEAD = np.dtype([("window", "u1"), ("bins", "u1", N_BINS), ("kinds", "u1", N_BI
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """Weights for every pattern of neighbours, and the distribution of errors for every bin of activity.
+    """Weights of each pattern of neighbours, and the distribution of errors of each bin of activity.
 
     Attributes
     ----------
     shape : tuple of int
         Shape of a record.
     weights : list of ndarray of int64
-        For each pattern c of each input, then b.
+        For each pattern the weights c_i of the inputs, then the constant b.
     scales : ndarray of shape (96,), uint8
-        For each bin.
+        The scale of each bin.
     kinds : ndarray of shape (96,), uint8
-        For each bin, share + 4 · spread: which of SHARES and SPREADS.
+        For each bin share + 4 · spread, the indices into SHARES and SPREADS.
     window : int
-        Which of WINDOWS.
+        Index into WINDOWS.
     """
 
     shape: tuple[int, ...]
@@ -82,7 +82,7 @@ class Linear:
         return LinearRun(self, lattice)
 
     def to_bytes(self) -> bytes:
-        """Return all of it but the shape."""
+        """Serialise everything except the shape."""
         head = np.zeros((), _HEAD)
         head["window"], head["bins"], head["kinds"] = self.window, self.scales, self.kinds
         weights = np.concatenate([*self.weights, np.empty(0, np.int64)]).astype("<i8")
@@ -90,12 +90,12 @@ class Linear:
 
     @classmethod
     def from_bytes(cls, data: bytes, shape: tuple[int, ...], *, has_code: bool) -> Linear:
-        """Return what `to_bytes` was called of.
+        """Return the predictor of `to_bytes`.
 
         Raises
         ------
         CorruptArchiveError
-            These are no such bytes.
+            If the bytes are damaged, or hold values out of range.
         """
         sizes = [_n_inputs(pattern, has_code=has_code) + 1 for pattern in patterns_of(shape)]
         n_bytes = _HEAD.itemsize + 8 * sum(sizes)
@@ -121,7 +121,7 @@ class Linear:
 
 
 class LinearRun(Run):
-    """A linear predictor on its way through records."""
+    """A run of a linear predictor over records."""
 
     def __init__(self, model: Linear, lattice: Lattice) -> None:
         n_values, n = lattice.anchors.shape
@@ -131,7 +131,7 @@ class LinearRun(Run):
         for number, pattern in enumerate(self._patterns):
             self._pattern_of[pattern.positions] = number
         self._values = np.empty((n_values, n), np.int64)
-        self._errors = np.empty((n_values, n), np.int64)  # without their sign
+        self._errors = np.empty((n_values, n), np.int64)  # absolute
         self._position = 0
         kinds = model.kinds.astype(np.int64)
         scales = model.scales.astype(np.int32)
@@ -142,27 +142,24 @@ class LinearRun(Run):
         self._window = WINDOWS[model.window]
 
     def predict(self) -> Mixture:
-        bins = self._look()
+        bins = self._predict()
         means = np.broadcast_to(self._mean, (2, len(bins)))
         lows = ((self._mean + SIXTEENTHS // 2) >> 4) - self._window // 2
         return Mixture(self._weights[:, bins], means, self._scales[:, bins], lows, self._window)
 
     def update(self, values: NDArray[np.int64]) -> None:
-        self._note(values)
+        self._record(values)
 
     def errors(self, values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        """Return how far off predictions of values (V, n), from the first on, are and their bins, both (V, n).
-
-        They are told in sixteenths of a coarse step.
-        """
+        """Return the prediction errors of values (V, n) in sixteenths of a coarse step, and their bins, both (V, n)."""
         errors, bins = np.empty(values.shape, np.int64), np.empty(values.shape, np.uint8)
         if kernels.compiled is not None:
             self._values[...] = values
             kernels.compiled.linear_errors(*self._arrays(), errors, bins)
             return errors, bins
-        for position, seen in enumerate(values):
-            bins[position] = self._look()
-            errors[position] = self._note(seen)
+        for position, known in enumerate(values):
+            bins[position] = self._predict()
+            errors[position] = self._record(known)
         return errors, bins
 
     def intervals(self, q: NDArray[np.int64]) -> Intervals:
@@ -185,8 +182,8 @@ class LinearRun(Run):
 
         def loop(*message: Any) -> int:
             nonlocal taken
-            given = low if raw_bits else np.empty(0, np.int64)
-            n_read, taken = pop(*self._arrays(), *self._shapes(), *message, escapes, given, raw_bits)
+            low_bits = low if raw_bits else np.empty(0, np.int64)
+            n_read, taken = pop(*self._arrays(), *self._shapes(), *message, escapes, low_bits, raw_bits)
             return int(n_read)
 
         decoder.lend(loop)
@@ -195,8 +192,8 @@ class LinearRun(Run):
         check_all_used(taken, escapes)
         return self._values
 
-    def _look(self) -> NDArray[np.int64]:
-        """Find the mean of the next position, in sixteenths of a step, and return its bins."""
+    def _predict(self) -> NDArray[np.int64]:
+        """Compute the prediction and the mean at the next position, and return the bins."""
         position, lattice = self._position, self.lattice
         number = self._pattern_of[position]
         pattern, weights = self._patterns[number], self._model.weights[number]
@@ -209,8 +206,8 @@ class LinearRun(Run):
         activity //= max(1, len(near) + min(2, len(near)))
         return _bins(activity)
 
-    def _note(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Take note of the values of the next position; return how far off their prediction was."""
+    def _record(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Record the values of the next position, and return the errors of their prediction."""
         position = self._position
         self._values[position] = values
         errors = in_sixteenths(values - self._prediction, self.lattice.coarse)
@@ -219,18 +216,18 @@ class LinearRun(Run):
         return errors
 
     def _arrays(self) -> tuple[Any, ...]:
-        """Return everything that does not change, and room for what does, as the inner loops take it."""
+        """Return the arguments of the kernels: the constant arrays, and buffers of values and errors."""
         lattice, weights = self.lattice, self._model.weights
         deltas = [np.array(pattern.before + pattern.after, np.int64) for pattern in self._patterns]
-        told = np.zeros((len(deltas), 4), np.int64)  # the first of its deltas, how many before and after, first weight
-        told[1:, 0] = np.cumsum([len(of_one) for of_one in deltas[:-1]])
-        told[:, 1] = [len(pattern.before) for pattern in self._patterns]
-        told[:, 2] = [len(pattern.after) for pattern in self._patterns]
-        told[1:, 3] = np.cumsum([len(of_one) for of_one in weights[:-1]])
+        table = np.zeros((len(deltas), 4), np.int64)  # first delta, numbers of deltas before and after, first weight
+        table[1:, 0] = np.cumsum([len(of_one) for of_one in deltas[:-1]])
+        table[:, 1] = [len(pattern.before) for pattern in self._patterns]
+        table[:, 2] = [len(pattern.after) for pattern in self._patterns]
+        table[1:, 3] = np.cumsum([len(of_one) for of_one in weights[:-1]])
         return (
             np.ascontiguousarray(lattice.anchors) if lattice.has_code else np.empty(0, np.int64),
             self._pattern_of,
-            told,
+            table,
             np.concatenate(deltas),
             np.concatenate(weights),
             self._values,
@@ -249,7 +246,7 @@ def _n_inputs(pattern: Pattern, *, has_code: bool) -> int:
 def inputs_of(
     pattern: Pattern, lattice: Lattice, values: NDArray[np.int64], positions: NDArray[np.int64] | int
 ) -> list[NDArray[np.int64]]:
-    """Return the inputs x_0, x_1 … at positions of a pattern, each of the shape of ``values[positions]``."""
+    """Return the inputs x_0, x_1 … at positions of a pattern, each with the shape of ``values[positions]``."""
     before = [values[positions + delta] for delta in pattern.before]
     if not lattice.has_code:
         return before
@@ -272,7 +269,7 @@ def _predicted(
 
 
 def _bins(activity: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return twice the number of bits, one less where the bit below the first is 0; below 96."""
+    """Return twice the number of bits of activity, minus 1 if the second highest bit is 0; below 96."""
     mantissa, exponent = np.frexp(activity.astype(np.float64))  # exact: below 2^53
     return np.where(activity > 0, 2 * exponent - (mantissa < 0.75), 0).astype(np.int64)
 

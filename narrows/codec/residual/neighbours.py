@@ -1,4 +1,4 @@
-"""Which values of a record are near which: the same for every record, known from its shape."""
+"""The neighbours of each value of a record; they depend only on the record's shape."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 __all__ = ["Pattern", "patterns_of"]
 
-_AXES = 3  # beyond these, those in front are taken together
-_FAR = {1: 8, 2: 2, 3: 2}  # how far back along an axis
+_AXES = 3  # with more axes, the first ones are merged
+_FAR = {1: 8, 2: 2, 3: 2}  # largest distance of neighbours back along an axis, by the number of axes
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,11 +23,11 @@ class Pattern:
     Attributes
     ----------
     positions : ndarray of int64
-        Their flat indices, ascending.
+        Flat indices of the positions, ascending.
     before : tuple of int
-        What to add to a position for each neighbour that comes before it, nearest first; negative numbers.
+        Offsets of the preceding neighbours, nearest first; negative.
     after : tuple of int
-        The same for neighbours that come after it.
+        Offsets of the following neighbours, nearest first; positive.
     """
 
     positions: NDArray[np.int64]
@@ -39,9 +39,9 @@ class Pattern:
 def patterns_of(shape: tuple[int, ...]) -> tuple[Pattern, ...]:
     """Return the patterns of records of a shape, in the order of their first positions.
 
-    Axes of length 1 don't count; of more than three, all but the last two are taken as one. Neighbours differ by at
-    most 1 along each axis; besides there are those up to 8 back along the one axis of a series, and 2 back along each
-    axis of everything else. So where a position is along an axis matters only as far as neighbours reach.
+    Axes of length 1 are ignored; of more than three axes, all but the last two are merged. Neighbours differ by at most
+    1 along each axis; in addition there are those up to 8 back along the axis of a series, or up to 2 back along each
+    axis of other records. So positions have the same pattern unless one of them is near an edge.
     """
     long = [length for length in shape if length > 1] or [1]
     grid = (math.prod(long[: 1 - _AXES]), *long[1 - _AXES :]) if len(long) > _AXES else tuple(long)
@@ -65,9 +65,9 @@ def patterns_of(shape: tuple[int, ...]) -> tuple[Pattern, ...]:
 
 
 def _offsets(n_axes: int) -> list[tuple[int, ...]]:
-    """Return the neighbours along all axes, nearest first."""
+    """Return the offsets of all neighbours, nearest first."""
     around = [offset for offset in product((-1, 0, 1), repeat=n_axes) if any(offset)]
     for axis in range(n_axes):
         around += [tuple(-far if at == axis else 0 for at in range(n_axes)) for far in range(2, _FAR[n_axes] + 1)]
-    # Of equally near ones, those along the last axis come first.
+    # At equal distances, neighbours along the last axis come first.
     return sorted(around, key=lambda offset: (sum(abs(step) for step in offset), offset[::-1]))

@@ -1,4 +1,4 @@
-"""Coding a chunk value by value: each value is predicted, and the steps between it and the prediction are coded.
+"""Coding of a chunk value by value: each value is predicted, and the steps from its anchor are coded.
 
 ::
 
@@ -30,34 +30,39 @@ from narrows.errors import CorruptArchiveError
 __all__ = ["MOST_VALUES", "SIZES", "decode_predicted", "encode_predicted"]
 
 SIZES = struct.Struct("<5IB3x")
-"""The head: sizes of the five parts of variable length, and the raw bits."""
+"""The header: lengths of five parts, and the number of raw bits."""
 
 MOST_VALUES = 1 << 22
-"""Records of more values are not predicted, which goes value by value and would take minutes."""
+"""Larger records are not predicted: it would take minutes."""
 
 
 def encode_predicted(
     records: NDArray[Any], decoded: NDArray[Any] | None, grid: ErrorBound, causal: FrozenCausal | None = None
 ) -> CodedResidual:
-    """Return records coded under linear prediction, or under a causal network.
+    """Encode records with linear prediction, or with a causal network.
 
     Parameters
     ----------
     records : ndarray of shape (n, *shape)
-        In the grid's dtype.
+        The records, in the bound's dtype.
     decoded : ndarray of the same shape, or None
-        What the model restores from the code; None to code the records without it.
+        The model's output for the code; None to code the records without it.
     grid : ErrorBound
-        The values within the bound.
+        The bound.
     causal : FrozenCausal, optional
-        The network; without it a linear predictor is fitted to the records.
+        The causal network; without it a linear predictor is fitted to the records.
+
+    Returns
+    -------
+    coded : CodedResidual
+        The coded records.
     """
     shape = records.shape[1:]
     order = _order(shape, causal)
     values = _by_position(records, order)
     lattice = _lattice(values.shape, decoded, grid, order)
     q, is_exception = grid.steps(values, lattice.anchors)
-    if is_exception.any():  # any value may stand there while others are predicted
+    if is_exception.any():  # any value may replace an exception while others are predicted
         q[is_exception] = grid.steps(_filled(values, is_exception), lattice.anchors)[0][is_exception]
     units = lattice.anchors + lattice.step * q
     np.clip(units, lattice.lowest, lattice.highest, out=units)
@@ -94,17 +99,17 @@ def decode_predicted(
     shape: tuple[int, ...],
     causal: FrozenCausal | None = None,
 ) -> NDArray[Any]:
-    """Return the records (n, *shape) of `encode_predicted`.
+    """Decode the records (n, *shape) of `encode_predicted`.
 
     Raises
     ------
     CorruptArchiveError
-        If the data are not those of `encode_predicted` for records of this shape.
+        If `encode_predicted` does not produce this data for records of this shape.
     """
     order = _order(shape[1:], causal)
     n_records, n_values = shape[0], math.prod(shape[1:])
     if len(data) < SIZES.size:
-        raise CorruptArchiveError("What is kept in a chunk is shorter than the head of it.")
+        raise CorruptArchiveError("The residual of a chunk is shorter than its header.")
     n_weights, n_lanes, n_words, n_escapes, n_exceptions, raw_bits = SIZES.unpack_from(data)
     if (
         n_values > MOST_VALUES
@@ -114,16 +119,16 @@ def decode_predicted(
         or raw_bits > MOST_RAW_BITS
         or grid.step << raw_bits > MOST_COARSE
     ):
-        raise CorruptArchiveError("What is kept in a chunk declares more than its records can take.")
+        raise CorruptArchiveError("The residual of a chunk declares sizes that are not allowed for its records.")
     lengths = [n_weights, 4 * n_lanes, 2 * n_words, n_escapes, n_values * -(-n_records * raw_bits // 8), n_exceptions]
     if len(data) != SIZES.size + sum(lengths):
-        raise CorruptArchiveError("The sizes of what is kept in a chunk are not those of its bytes.")
+        raise CorruptArchiveError("The declared sizes of a chunk's residual are not those of its bytes.")
     ends = (SIZES.size + np.cumsum([0, *lengths])).tolist()
     weights, states, words, escapes, raw, exceptions = (data[low:high] for low, high in pairwise(ends))
     lattice = _lattice((n_values, n_records), decoded, grid, order, raw_bits)
     message = Message(np.frombuffer(states, "<u4").astype(np.uint32), np.frombuffer(words, "<u2").astype(np.uint16))
     if causal is not None and weights:
-        raise CorruptArchiveError("What is kept in a chunk has weights and no use for them.")
+        raise CorruptArchiveError("The residual of a chunk has weights, but a causal network uses none.")
     model = causal or Linear.from_bytes(weights, shape[1:], has_code=lattice.has_code)
     units = decode(model.start(lattice), Residual(Coded(message, escapes), raw))
     restored = grid.values(units)
@@ -132,7 +137,7 @@ def decode_predicted(
 
 
 def _order(shape: tuple[int, ...], causal: FrozenCausal | None) -> NDArray[np.int64]:
-    """Return the order in which a record's values are coded."""
+    """Return the coding order of a record's values, as flat indices."""
     return np.arange(math.prod(shape)) if causal is None else as_image(shape)[1]
 
 
@@ -148,7 +153,7 @@ def _lattice(
 
 
 def _by_position(records: NDArray[Any], order: NDArray[np.int64]) -> NDArray[Any]:
-    """Return records (n, *shape) as (V, n), in the order in which they are coded."""
+    """Return records (n, *shape) as (V, n), in coding order."""
     return records.reshape(len(records), -1).T[order]
 
 
@@ -159,15 +164,15 @@ def _by_record(values: NDArray[Any], shape: tuple[int, ...], order: NDArray[np.i
 
 
 def _filled(values: NDArray[Any], gaps: NDArray[np.bool_]) -> NDArray[Any]:
-    """Return values (V, n) with those in gaps replaced by the last before, in the same record, that is in none."""
+    """Return values (V, n) with each gap replaced by the last preceding value of the record that is not a gap."""
     last = np.maximum.accumulate(np.where(gaps, 0, np.arange(len(values))[:, None]), 0)
     return np.take_along_axis(values, last, 0)
 
 
 def _is_within(restored: NDArray[Any], values: NDArray[Any], grid: ErrorBound) -> NDArray[np.bool_]:
-    """Return which values come back as exactly as asked."""
+    """Return which restored values are within the bound."""
     if grid.is_lossless:
-        # As bits: a NaN is no other NaN, and -0 is not 0.
+        # Bits are compared, to distinguish different NaNs, and -0 from 0.
         same = restored.view(np.uint8) == values.view(np.uint8)
         return np.asarray(same.reshape(*values.shape, -1).all(-1))
     if grid.dtype.kind == "f":

@@ -16,5 +16,5 @@ def pack_values(values: NDArray[Any]) -> bytes:
 
 
 def unpack_values(data: bytes, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return the values (m,) of `pack_values`; a boolean is true where its byte is not 0."""
+    """Return the values (m,) of `pack_values`; a boolean is true if its byte is not 0."""
     return np.frombuffer(data, dtype.newbyteorder("<") if dtype.kind != "b" else np.uint8).astype(dtype)

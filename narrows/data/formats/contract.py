@@ -84,9 +84,9 @@ class Format(Part, ABC, axis="format"):
     @classmethod
     def check_target(cls, text: str, *, force: bool) -> None:
         """Raise the error that writing to a path would raise, before long work starts."""
-        from narrows.io.files import check_output
+        from narrows.io.files import as_path, check_output
 
-        check_output(text, force=force)
+        check_output(as_path(text), force=force)
 
     @classmethod
     def check_records(cls, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
