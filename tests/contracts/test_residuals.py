@@ -145,5 +145,5 @@ def test_records_that_it_is_of_no_use_for_are_refused_before_training(shape, dty
 
 def test_a_network_of_other_records_is_no_part_of_a_codec(codec_model, learned):
     part, module, records, _ = learned
-    with pytest.raises(ModelFileError, match="other records"):
+    with pytest.raises(ModelFileError, match="does not fit the model's records"):
         codec_model.codec_.with_causal(part.freeze(module, torch.from_numpy(records[:10])))
