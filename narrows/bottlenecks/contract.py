@@ -91,7 +91,7 @@ class BottleneckModule(nn.Module, ABC):
         return z
 
     def continuous_code(self, h: Tensor) -> Tensor:
-        """Return the code before any rounding, (n, ...), which archives keep as whole numbers.
+        """Return the values (n, ...) that the archive codec quantises: the code, before rounding where there is some.
 
         A bottleneck that chooses from a list of codes returns its symbols (n, ...) as floats.
         """

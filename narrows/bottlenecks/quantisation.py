@@ -68,7 +68,7 @@ class Quantisation(ABC):
     steps : ndarray of shape (n_symbols,)
         The symbol of a number is the whole number nearest to number / step.
     entropy : EntropyModel
-        Distribution of the symbols, counted on training records.
+        Distribution of the symbols, fitted to training records.
     trained_for : bool
         Whether the model was trained for this quantisation, which is then the default.
     """
@@ -83,7 +83,7 @@ class Quantisation(ABC):
 
 
 class Scaling(Quantisation):
-    """Symbols times their steps are the code."""
+    """The code is the symbols multiplied by their steps."""
 
     def program(self, shift: int, z_shape: tuple[int, ...]) -> Program:
         wanted = self.steps * 2.0**shift  # multiplied as exactly as 31 bits can say
@@ -125,7 +125,7 @@ def by_sensitivity(codes: NDArray[np.float64], distortion: Distortion) -> list[Q
     error = distortion.error(distortion.codes)
     matters = gains * np.square(codes.std(0)) > _NOTHING * max(error, 1e-30)
     largest = np.abs(codes).max(0)
-    # A number that says nothing is worth one step, as wide as everything it has been seen to be.
+    # A number that changes nothing gets one step, eight times its largest magnitude.
     idle = 8 * np.maximum(largest, 1e-6)
     quantisations: list[Quantisation] = []
     for added in _ADDED_ERROR:

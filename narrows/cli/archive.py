@@ -23,11 +23,12 @@ MUCH = 0.1
 _KINDS = {
     "array": "an array",
     "idx": "an IDX file",
-    "images": "image files",
     "named": "a named data set such as digits or mnist",
     "npy": "a .npy file",
     "npz": "an array of a .npz file",
 }
+"""In words; other formats are called by their titles."""
+
 _INSIDE, _OUTSIDE = "inside", "not inside: reading needs its file (-m MODEL)"
 _NOT_RESTORED = "The restored records were not compared with the compressed ones: that needs the model (-m MODEL)."
 
@@ -102,7 +103,7 @@ def about(path: str) -> tuple[dict[str, Any], list[str]]:
         *([] if is_bounded else [("quality", _quality(metadata["quality"], psnr_db))]),
         ("code", f"{count(metadata['n_symbols'], 'whole number')} a {one}"),
         *_bound_rows(metadata.get("max_error"), found.largest_error, metadata["dtype"]),
-        *([("made from", _KINDS[kind])] if kind in _KINDS else []),
+        *_made_from(kind),
     ]
     parts = {
         "header": found.header_bytes,
@@ -132,6 +133,14 @@ def fixed_bytes(path: str | os.PathLike[str]) -> int:
     import narrows.archive
 
     return narrows.archive.inspect(path).fixed_bytes
+
+
+def _made_from(kind: Any) -> list[tuple[str, str]]:
+    """Return a row that says what was compressed; none if the archive does not say it in a way that is known here."""
+    from narrows.data.formats import Format
+
+    titles = {name: known.title for name, known in Format.registry.items()} | _KINDS
+    return [("made from", titles[kind])] if isinstance(kind, str) and kind in titles else []
 
 
 def _contents(found: Description) -> str:

@@ -60,11 +60,11 @@ class Autoencoder(
     n_latent : int, optional
         Latent dimension: how many numbers a code has. None: chosen from the size of a record, at most 32 (128 for
         large images).
-    network : "auto", "dense", "convolutional" or Network
+    network : "auto", "dense", "convolutional", "strided" or Network
         Encoder and decoder.
     bottleneck : "plain", "top-k", "gaussian", "rounded", "vector-quantised" or Bottleneck
         The layer between encoder and decoder that makes the code.
-    likelihood : "auto", "bernoulli", "normal", "laplace" or Likelihood
+    likelihood : "auto", "bernoulli", "normal", "laplace", "constrained-normal" or Likelihood
         The distribution p(x | z) whose parameters the decoder outputs. It defines the reconstruction loss.
     corruption : "gaussian", "masking", "salt-and-pepper", Corruption or None
         Noise added to the input during training, which makes a denoising autoencoder.
@@ -93,9 +93,10 @@ class Autoencoder(
     Attributes
     ----------
     chain_ : Chain
-        The trained parts in a row.
+        The trained parts in sequence.
     encoder_, decoder_ : torch.nn.Module
-        The two networks on their own: preprocessed records (n, *shape) to codes, codes to the likelihood's parameters.
+        The two networks on their own: preprocessed records (n, *shape) to the input of the bottleneck, and codes to the
+        likelihood's parameters.
     history_ : list of dict
         One row for each epoch: epoch, loss, validation_loss, learning_rate, seconds, records_per_second,
         threads, shards.

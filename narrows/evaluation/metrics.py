@@ -49,7 +49,7 @@ def evaluate(
     ----------
     model : Autoencoder
         A fitted model.
-        data : array_like of shape (n, *shape), path, name or Source
+    data : array_like of shape (n, *shape), path, name or Source
         The records.
     y : array_like of shape (n,), optional
         Labels, for a conditional model, unless the data have their own.

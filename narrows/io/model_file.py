@@ -1,4 +1,4 @@
-"""Reads model files: safetensors files with a JSON header. Reading executes no code, and needs NumPy alone."""
+"""Reads model files: safetensors files with a JSON header. Reading executes no code, and PyTorch is not needed."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Formats of files and folders.
 
-They are asked in this order whether they recognise a file, and whether a path is theirs to be written to.
+They are tried in this order, for reading and for writing.
 """
 
 from narrows.data.formats.contract import Format, OnRecords, options_of

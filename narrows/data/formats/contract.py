@@ -31,7 +31,7 @@ OnRecords = Callable[[str, int, int], None]
 
 
 class Format(Part, ABC, axis="format"):
-    """A format of files or folders. Its options have the default None.
+    """A format of files or folders. All options have the default None.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Format(Part, ABC, axis="format"):
         name : str
             Name of the source.
         limit : int, optional
-            Number of records that are needed; there may be more.
+            The number of records that are used; more may be returned.
         on_records : callable, optional
             Called while many records are read.
 

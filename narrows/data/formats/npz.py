@@ -15,7 +15,7 @@ __all__ = ["Npz"]
 
 
 class Npz(Format, name="npz"):
-    """One of the arrays in a `.npz` file, with the labels beside it."""
+    """One of the arrays in a `.npz` file, with labels from the same file."""
 
     title: ClassVar[str] = ".npz files"
     reads: ClassVar[str] = ".npz files"
