@@ -48,11 +48,11 @@ class Stepper:
     Attributes
     ----------
     weights : list of Parameter
-        What is trained. A step passes over weights without a gradient.
+        The trained parameters; those without a gradient are skipped.
     learning_rate : float
-        Of the next step.
+        Learning rate of the next step.
     state : dict of int to dict of str to Tensor
-        What the rule remembers, by the weight's index and its own names; of weights that took a step.
+        State of the optimiser for each parameter that has taken a step, by its index and by name.
     """
 
     def __init__(self, optimiser: Optimiser, weights: Iterable[nn.Parameter]) -> None:
@@ -61,7 +61,7 @@ class Stepper:
         self.state: dict[int, dict[str, Tensor]] = {}
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
+        """Set all gradients to None."""
         for weight in self.weights:
             weight.grad = None
 
@@ -83,7 +83,7 @@ class Stepper:
         )
 
     def restore(self, state: dict[int, dict[str, Tensor]]) -> None:
-        """Remember what another run's rule did, with the memory layout of the weights, which fused steps require."""
+        """Load the state of another run, in the memory layout of the weights, which fused steps require."""
         self.state = {}
         for index, saved in state.items():
             self.state[index] = self.optimiser.state(self.weights[index])

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 import narrows.data
+from narrows.data.formats import Npz
 from narrows.data.writing import check_target
 from narrows.errors import DataError, DataNotFoundError, InvalidParameterError, OutputError, OutputExistsError
 
@@ -180,3 +181,8 @@ def test_masks_are_not_lost(tmp_path):
     for refuse in (narrows.data.open, lambda x: narrows.data.write(tmp_path / "x.npy", x)):
         with pytest.raises(DataError, match="the mask would be lost"):
             refuse(masked)
+
+
+def test_a_format_that_is_only_read_says_so(tmp_path):
+    with pytest.raises(DataError, match=r"reads \.npz files, but does not write them"):
+        Npz.write(tmp_path / "x.npz", [], shape=(0, 1), dtype=np.dtype("f4"), names=lambda: None, force=False)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from narrows.errors import DataError
 from narrows.parts.options import Constraint
 from narrows.parts.part import Part
 
@@ -118,8 +119,13 @@ class Format(Part, ABC, axis="format"):
             Returns the relative names of the records, None to number them.
         force : bool
             Overwrite the output.
+
+        Raises
+        ------
+        DataError
+            If the format is only read.
         """
-        raise NotImplementedError(f"{cls.title} are not written.")
+        raise DataError(f"narrows reads {cls.title}, but does not write them.")
 
 
 def options_of(formats: Iterable[type[Format]]) -> dict[str, tuple[Constraint, str, list[type[Format]]]]:
