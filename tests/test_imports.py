@@ -95,9 +95,9 @@ def test_modules_do_not_import_each_other_in_circles():
         visit(module)
 
 
-def test_what_restores_archives_needs_numpy_and_zstandard_alone():
+def test_what_restores_and_plans_archives_needs_numpy_and_zstandard_alone():
     modules = [f"narrows.{name}" for name in MODULES if name.startswith("codec") and "freezing" not in name]
-    modules += [f"narrows.archive.{name}" for name in ("reader", "restore", "recovery", "description")]
+    modules += [f"narrows.archive.{name}" for name in ("reader", "restore", "recovery", "description", "plan")]
     script = f"""
 import sys, importlib
 blocked = ("torch", "sklearn", "matplotlib", "scipy", "pandas", "PIL", "click", "rich")

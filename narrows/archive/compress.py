@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.archive.appending import metadata_of
+import narrows.data
+from narrows.archive.appending import check_together, metadata_of
 from narrows.archive.description import inspect
+from narrows.archive.encoder import ModelEncoder
 from narrows.archive.layouts import Layout
 from narrows.archive.plan import Plan, plan_archive
 from narrows.archive.quality import size_warnings
@@ -114,10 +116,19 @@ def compress(
         raise InvalidParameterError("Give 'append' or 'force', not both: one keeps the archive, the other replaces it.")
     check_output(path, force=force or append)
     before = metadata_of(path) if append else None
+    check_together(
+        psnr=psnr,
+        bytes_per_record=bytes_per_record,
+        max_error=max_error,
+        lossless=lossless,
+        overlap=overlap,
+        before=before,
+    )
+    encoder = ModelEncoder(model)
     plan = plan_archive(
-        data,
+        narrows.data.open(data),
         path,
-        model=model,
+        encoder=encoder,
         psnr=psnr,
         bytes_per_record=bytes_per_record,
         max_error=max_error,

@@ -1,9 +1,9 @@
-"""The part of a model that an archive needs, as protocols, so that reading an archive never imports a network."""
+"""The parts of a model that an archive needs, as protocols, so that neither reading nor planning imports a network."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,11 @@ import numpy.typing as npt
 from narrows.codec.entropy_models.contract import Coded
 from narrows.codec.residual.causal import FrozenCausal
 
-__all__ = ["Codec", "Entropy", "OperatingPoint"]
+if TYPE_CHECKING:
+    from narrows.codec.frozen import FrozenCodec
+    from narrows.data import Source
+
+__all__ = ["Codec", "Encoder", "Entropy", "OperatingPoint"]
 
 
 class Entropy(Protocol):
@@ -65,3 +69,25 @@ class Codec(Protocol):
 
     def decode(self, symbols: npt.NDArray[np.int32], quality: int) -> npt.NDArray[Any]:
         """Decode the symbols (n, D) to records (n, *shape)."""
+
+
+class Encoder(Protocol):
+    """Makes symbols from records."""
+
+    @property
+    def codec(self) -> FrozenCodec:
+        """The codec that restores records from the symbols."""
+
+    def symbols(self, records: npt.NDArray[Any], quality: int) -> npt.NDArray[np.int32]:
+        """Return the symbols (n, D) of records (n, *shape) at a quality of the codec."""
+
+    def warn_of_scale(self, source: Source, found: tuple[float, float] | None) -> str | None:
+        """Warn if records are on another scale than the training data, and return the text of the warning.
+
+        Parameters
+        ----------
+        source : Source
+            The records.
+        found : (float, float) or None
+            Their least and largest finite value.
+        """

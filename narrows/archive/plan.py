@@ -1,17 +1,21 @@
-"""What is decided before an archive is written: the bound on errors, the layout, the codec and its quality."""
+"""What is decided before an archive is written: the bound on errors, the layout, the codec and its quality.
+
+A plan needs no network: an `Encoder` makes the symbols that it compares.
+"""
 
 from __future__ import annotations
 
 import math
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import narrows.data
-from narrows.archive.appending import bound_for, check_together, codec_for
+from narrows.archive.appending import bound_for, codec_for
+from narrows.archive.contract import Encoder
 from narrows.archive.layout_choice import layout_for
 from narrows.archive.layouts import Layout
 from narrows.archive.metadata import Metadata
@@ -21,10 +25,6 @@ from narrows.codec.operating_point import OperatingPoint
 from narrows.codec.residual.chunk import size_on_code
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.data import Source
-from narrows.errors import InvalidParameterError
-
-if TYPE_CHECKING:
-    from narrows.estimators.autoencoder import Autoencoder, Data
 
 __all__ = ["Plan", "plan_archive"]
 
@@ -41,8 +41,8 @@ class Plan:
 
     Attributes
     ----------
-    fitted : Autoencoder
-        The model, whose encoder makes the codes.
+    encoder : Encoder
+        Makes the symbols.
     source : Source
         The records, or images to be cut into records.
     layout : Layout
@@ -57,7 +57,7 @@ class Plan:
         What was warned of, if the records are on another scale than the training data.
     """
 
-    fitted: Autoencoder
+    encoder: Encoder
     source: Source
     layout: Layout
     bound: float | None
@@ -76,14 +76,14 @@ class Plan:
 
     def symbols(self, records: NDArray[Any]) -> NDArray[np.int32]:
         """Return the symbols (n, n_symbols) of records (n, *shape)."""
-        return _symbols(self.fitted, records, _position(self.fitted.codec_, self.codec.qualities[self.quality]))
+        return self.encoder.symbols(records, _position(self.encoder.codec, self.codec.qualities[self.quality]))
 
 
 def plan_archive(
-    data: Data,
+    source: Source,
     path: str | os.PathLike[str],
     *,
-    model: Autoencoder | str | os.PathLike[str],
+    encoder: Encoder,
     psnr: float | None,
     bytes_per_record: float | None,
     max_error: float | str | None,
@@ -92,71 +92,42 @@ def plan_archive(
     embed_model: bool,
     before: Metadata | None,
 ) -> Plan:
-    """Return how `compress` writes an archive; parameters, errors and warnings are those of `compress`.
+    """Return how `compress` writes an archive; other parameters, errors and warnings are those of `compress`.
 
     Parameters
     ----------
+    source : Source
+        The records.
+    encoder : Encoder
+        Of the model.
     before : Metadata or None
         Of the archive that is appended to.
     """
-    check_together(
-        psnr=psnr,
-        bytes_per_record=bytes_per_record,
-        max_error=max_error,
-        lossless=lossless,
-        overlap=overlap,
-        before=before,
-    )
-    fitted = _fitted(model)
-    source = narrows.data.open(data)
+    whole = encoder.codec
     bound = bound_for(path, before, source, max_error=max_error, lossless=lossless)
     if bound is None:
         found: tuple[float, float] | None = narrows.data.finite_range(source, advice=_KEEP_THEM)
     else:
         found = narrows.data.range_of_finite(source)
-    layout = layout_for(source, fitted.codec_, overlap, before)
-    scale_warning = fitted._warn_of_scale(source, found)
-    if bound is None or before is not None or fitted.codec_.causal is not None:  # which mostly needs no code
-        chosen = choose_quality(fitted.codec_, psnr=psnr, bytes_per_record=bytes_per_record)
+    layout = layout_for(source, whole, overlap, before)
+    scale_warning = encoder.warn_of_scale(source, found)
+    if bound is None or before is not None or whole.causal is not None:  # which mostly needs no code
+        chosen = choose_quality(whole, psnr=psnr, bytes_per_record=bytes_per_record)
     else:
-        chosen = _smallest(fitted, source, layout, bound)
+        chosen = _smallest(encoder, source, layout, bound)
     if before is not None:
         is_asked = psnr is not None or bytes_per_record is not None
-        codec, quality = codec_for(path, before, fitted.codec_, chosen if is_asked else None)
+        codec, quality = codec_for(path, before, whole, chosen if is_asked else None)
     elif embed_model:  # with nothing that the archive does not use
-        codec, quality = fitted.codec_.only(chosen, with_causal=bound is not None), 0
+        codec, quality = whole.only(chosen, with_causal=bound is not None), 0
     else:
-        codec, quality = fitted.codec_, chosen
-    return Plan(fitted, source, layout, bound, codec, quality, scale_warning)
+        codec, quality = whole, chosen
+    return Plan(encoder, source, layout, bound, codec, quality, scale_warning)
 
 
-def _fitted(model: Autoencoder | str | os.PathLike[str]) -> Autoencoder:
-    from narrows.estimators.autoencoder import Autoencoder
-    from narrows.estimators.loading import load
-
-    if isinstance(model, str | os.PathLike):
-        model = load(model)
-    if isinstance(model, Autoencoder):
-        return model
-    raise InvalidParameterError(
-        f"The 'model' must be a fitted Autoencoder or the path of its file. Got {type(model).__name__}."
-    )
-
-
-def _symbols(fitted: Autoencoder, records: NDArray[Any], quality: int) -> NDArray[np.int32]:
-    """Return the symbols of records, as `Autoencoder.quantise` does; what is not finite counts as 0."""
-    from narrows.codec.operating_point import to_symbols
-    from narrows.model.artefacts import ArchiveCodec
-    from narrows.model.inference import encode_continuous
-
-    if records.dtype.kind == "f" and not np.isfinite(records).all():
-        records = np.where(np.isfinite(records), records, np.zeros((), records.dtype))
-    return to_symbols(encode_continuous(fitted.chain_, records), fitted.model_.artefact(ArchiveCodec).steps(quality))
-
-
-def _smallest(fitted: Autoencoder, source: Source, layout: Layout, bound: float) -> int:
+def _smallest(encoder: Encoder, source: Source, layout: Layout, bound: float) -> int:
     """Return the quality with which code and residual take the fewest bytes on a sample, among some that are tried."""
-    codec = fitted.codec_
+    codec = encoder.codec
     n_records = min(_SAMPLE_RECORDS, _SAMPLE_VALUES // math.prod(codec.shape))
     if n_records == 0:  # to try a quality would take as long as to compress
         return codec.default
@@ -164,7 +135,7 @@ def _smallest(fitted: Autoencoder, source: Source, layout: Layout, bound: float)
     records = layout.cut(values)[:n_records]
     grid, costs = ErrorBound(codec.dtype, bound), dict[int, float]()
     for quality in np.unique(np.linspace(0, len(codec.qualities) - 1, _MOST_TRIED).round().astype(int)).tolist():
-        symbols = _symbols(fitted, records, quality)
+        symbols = encoder.symbols(records, quality)
         code = float(codec.qualities[quality].entropy.bits(symbols).sum()) / 8
         costs[quality] = code + size_on_code(records, codec.decode(symbols, quality), grid)
     return min(costs, key=lambda quality: costs[quality])

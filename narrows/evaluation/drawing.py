@@ -26,6 +26,7 @@ from narrows.archive.quality import coarser_qualities
 from narrows.errors import InvalidParameterError
 from narrows.evaluation.denoising import psnr_db_of_records
 from narrows.model.artefacts.pca import PrincipalComponents
+from narrows.records import ImageLayout
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,6 +46,7 @@ __all__ = [
 ]
 
 _WIDE_TILE = (8, 16)  # rows and columns shown of many filters
+_DRAWABLE_CHANNELS = (1, 3, 4)
 _MOST_CURVES = 20  # filters shown as curves, if records are not images
 
 
@@ -326,6 +328,5 @@ def _decibels(value: float) -> str:
 
 def _drawable(model: Autoencoder, values: NDArray[Any]) -> NDArray[Any]:
     """Return images that can be drawn unchanged, other records as vectors."""
-    is_picture = values.ndim == 3 or (values.ndim == 4 and {values.shape[1], values.shape[3]} & {1, 3, 4})
-    is_picture = is_picture and model.record_ == "image"
-    return values if is_picture else values.reshape(len(values), -1)
+    is_drawable = model.record_ == "image" and ImageLayout.of(values.shape[1:]).channels in _DRAWABLE_CHANNELS
+    return values if is_drawable else values.reshape(len(values), -1)

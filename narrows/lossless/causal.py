@@ -16,6 +16,7 @@ from narrows.errors import InvalidParameterError
 from narrows.lossless.contract import Residual, ResidualLoss, ResidualModule
 from narrows.networks.initialisation import initialise
 from narrows.parts.options import Integer, Real, option, optional
+from narrows.records import ImageLayout, guess_kind
 from narrows.training.optimisers import Adam
 from narrows.training.settings import Training
 
@@ -27,6 +28,7 @@ _SCALE = 0.08  # the scale, relative to the range, for a log-scale of 0
 _NARROWEST, _WIDEST = -7.0, 3.0
 _LARGEST_WEIGHT, _LARGEST_SUM = 32_767, 2**31 - 1  # 16-bit weights and 32-bit sums are the fastest
 _LARGEST_ACTIVATION = 32_767
+_MOST_CHANNELS = 4
 
 
 class CausalNetwork(Residual, name="causal"):
@@ -50,7 +52,7 @@ class CausalNetwork(Residual, name="causal"):
     learning_rate: float = option(Real(0, open_low=True), "peak learning rate of Adam", default=4e-3)
 
     def build(self, shape: tuple[int, ...], dtype: np.dtype[Any], generator: Generator) -> ResidualModule:
-        is_image = len(shape) == 2 or (len(shape) == 3 and min(shape[0], shape[2]) <= 4)
+        is_image = guess_kind(shape) == "image" and ImageLayout.of(shape).channels <= _MOST_CHANNELS
         if not is_image or dtype not in (np.bool_, np.uint8):
             raise InvalidParameterError(
                 f"The causal residual is for images of uint8 or bool. Got records of shape {shape}, {dtype}."

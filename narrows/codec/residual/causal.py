@@ -31,7 +31,8 @@ from narrows.codec import kernels
 from narrows.codec.residual.contract import Lattice, Run
 from narrows.codec.residual.mixture import MAX_COMPONENTS, N_SCALES, SIXTEENTHS, TOTAL, Mixture
 from narrows.codec.validation import check_array, check_number, stored_array, stored_number
-from narrows.errors import ModelFileError
+from narrows.errors import InvalidParameterError, ModelFileError
+from narrows.records.image_layout import ImageLayout
 
 __all__ = ["FrozenCausal", "as_image", "window"]
 
@@ -52,24 +53,21 @@ _EXP = np.rint(32768 * np.exp(-np.arange(512) / _LOGITS_PER_NAT)).astype(np.int6
 
 
 def as_image(shape: tuple[int, ...]) -> tuple[ImageGrid, NDArray[np.int64]]:
-    """Return (height, width, channels) of records of a shape, and the coding order of their values, as flat indices.
-
-    Channels are the last axis, or the first one if the last is longer than 4; a shape of two axes has one channel.
+    """Return (height, width, channels) of image records, and the coding order of their values, as flat indices.
 
     Raises
     ------
     ModelFileError
-        If the shape has neither two nor three axes.
+        If records of this shape are not images.
     """
-    if len(shape) not in {2, 3}:
-        raise ModelFileError(f"A network of residuals is for images. Got records of shape {shape}.")
+    try:
+        layout = ImageLayout.of(shape)
+    except InvalidParameterError:
+        raise ModelFileError(f"A network of residuals is for images. Got records of shape {shape}.") from None
     flat = np.arange(math.prod(shape)).reshape(shape)
-    if len(shape) == 2:
-        flat = flat[:, :, None]
-    elif len(shape) == 3 and shape[2] > 4:
+    if layout.axis == "first":
         flat = flat.transpose(1, 2, 0)
-    height, width, channels = flat.shape
-    return (height, width, channels), flat.ravel()
+    return (layout.height, layout.width, layout.channels), flat.ravel()
 
 
 def window(reach: int, channels: int) -> list[list[tuple[int, int, int]]]:

@@ -1,0 +1,67 @@
+"""The encoder of a trained model, as archives use it: the only part of writing that needs a network."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows.codec.operating_point import to_symbols
+from narrows.errors import InvalidParameterError
+
+if TYPE_CHECKING:
+    from narrows.codec.frozen import FrozenCodec
+    from narrows.data import Source
+    from narrows.estimators.autoencoder import Autoencoder
+
+__all__ = ["ModelEncoder"]
+
+
+class ModelEncoder:
+    """An `Encoder` by a fitted autoencoder.
+
+    Parameters
+    ----------
+    model : Autoencoder or path-like
+        A fitted model, or the file of one.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the model is neither.
+    NotFreezableError
+        If the model cannot write archives; gives the reason.
+    """
+
+    def __init__(self, model: Autoencoder | str | os.PathLike[str]) -> None:
+        self._model = _fitted(model)
+        self.codec: FrozenCodec = self._model.codec_
+
+    def symbols(self, records: NDArray[Any], quality: int) -> NDArray[np.int32]:
+        """Return the symbols (n, n_symbols) of records (n, *shape), as `Autoencoder.quantise` does; NaN counts as 0."""
+        from narrows.model.artefacts import ArchiveCodec
+        from narrows.model.inference import encode_continuous
+
+        if records.dtype.kind == "f" and not np.isfinite(records).all():
+            records = np.where(np.isfinite(records), records, np.zeros((), records.dtype))
+        steps = self._model.model_.artefact(ArchiveCodec).steps(quality)
+        return to_symbols(encode_continuous(self._model.chain_, records), steps)
+
+    def warn_of_scale(self, source: Source, found: tuple[float, float] | None) -> str | None:
+        """Warn if records are on another scale than the training data, and return the text of the warning."""
+        return self._model._warn_of_scale(source, found)
+
+
+def _fitted(model: Autoencoder | str | os.PathLike[str]) -> Autoencoder:
+    from narrows.estimators.autoencoder import Autoencoder
+    from narrows.estimators.loading import load
+
+    if isinstance(model, str | os.PathLike):
+        model = load(model)
+    if isinstance(model, Autoencoder):
+        return model
+    raise InvalidParameterError(
+        f"The 'model' must be a fitted Autoencoder or the path of its file. Got {type(model).__name__}."
+    )
