@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-import narrows.data
 from narrows.archive.appending import check_together, metadata_of
 from narrows.archive.description import inspect
 from narrows.archive.encoder import ModelEncoder
@@ -126,7 +125,7 @@ def compress(
     )
     encoder = ModelEncoder(model)
     plan = plan_archive(
-        narrows.data.open(data),
+        encoder.records_of(data),
         path,
         encoder=encoder,
         psnr=psnr,

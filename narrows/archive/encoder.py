@@ -14,7 +14,7 @@ from narrows.errors import InvalidParameterError
 if TYPE_CHECKING:
     from narrows.codec.frozen import FrozenCodec
     from narrows.data import Source
-    from narrows.estimators.autoencoder import Autoencoder
+    from narrows.estimators.autoencoder import Autoencoder, Data
 
 __all__ = ["ModelEncoder"]
 
@@ -38,6 +38,10 @@ class ModelEncoder:
     def __init__(self, model: Autoencoder | str | os.PathLike[str]) -> None:
         self._model = _fitted(model)
         self.codec: FrozenCodec = self._model.codec_
+
+    def records_of(self, data: Data) -> Source:
+        """Return data as the model takes them; see `Autoencoder.records_of`."""
+        return self._model.records_of(data)
 
     def symbols(self, records: NDArray[Any], quality: int) -> NDArray[np.int32]:
         """Return the symbols (n, n_symbols) of records (n, *shape), as `Autoencoder.quantise` does; NaN counts as 0."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,17 @@ import numpy.typing as npt
 from narrows.data.source import Source
 from narrows.errors import DataError
 
-__all__ = ["as_array", "check_dtype", "check_shape", "check_values", "describe", "open_array"]
+__all__ = ["as_array", "check_dtype", "check_plain", "check_shape", "check_values", "describe", "open_array"]
 
 REAL_KINDS = "biuf"
+
+_NOT_NUMBERS = " Turn text, dates and categories into numbers first."
+_HINTS = {
+    **dict.fromkeys("OSUMm", _NOT_NUMBERS),
+    "c": " Keep both parts as numbers: numpy.stack([x.real, x.imag], axis=-1).",
+    "V": " Turn fields into columns: numpy.lib.recfunctions.structured_to_unstructured(x).",
+}
+"""What to do with other dtypes, by their kind."""
 
 
 def open_array(data: Any) -> Source:
@@ -71,9 +80,9 @@ def check_dtype(dtype: np.dtype[Any], name: str) -> None:
     if dtype.kind == "f" and dtype.itemsize > 8:
         raise DataError(f"{name} has dtype {dtype}, beyond 64 bits. Turn it into float64 first.")
     if dtype.kind not in REAL_KINDS:
-        hint = " Turn text, dates and categories into numbers first." if dtype.kind in "OSUMmV" else ""
         raise DataError(
-            f"{name} has dtype {dtype}, which is not a real number. Allowed: bool, integers and floats.{hint}"
+            f"{name} has dtype {dtype}, which is not a real number. Allowed: bool, integers and floats."
+            f"{_HINTS.get(dtype.kind, '')}"
         )
 
 
@@ -96,11 +105,11 @@ def describe(values: npt.NDArray[Any]) -> str:
 
 
 def as_array(data: Any) -> npt.NDArray[Any]:
-    """Return data as an array, or raise DataError if they cannot be one."""
-    if hasattr(data, "toarray"):  # scipy.sparse, which NumPy would wrap as a single object
-        raise DataError(f"Sparse matrices are not supported. Got {type(data).__name__}; pass x.toarray().")
-    if isinstance(data, np.ma.MaskedArray) and np.ma.is_masked(data):
-        raise DataError("Masked arrays are not supported, since the mask would be lost. Fill them: x.filled(value).")
+    """Return data as an array, or raise DataError if they cannot be one.
+
+    Arrays of objects that are all real numbers become float64.
+    """
+    check_plain(data)
     try:
         values: npt.NDArray[Any] = np.asanyarray(data) if isinstance(data, np.memmap) else np.asarray(data)
     except (TypeError, ValueError, RuntimeError) as error:  # ragged lists; tensors on a GPU or with a gradient
@@ -109,4 +118,35 @@ def as_array(data: Any) -> npt.NDArray[Any]:
         raise DataError(
             f"Data must be an array, a path or the name of a data set. Got {data!r:.80} ({type(data).__name__})."
         )
+    if values.dtype == object and all(isinstance(one, Real | np.bool_) for one in values.flat):
+        return values.astype(np.float64)
     return values
+
+
+def check_plain(data: Any) -> None:
+    """Raise DataError if data carry more than numbers, which NumPy would drop silently: a mask, units, columns."""
+    if hasattr(data, "toarray"):  # scipy.sparse, which NumPy would wrap as a single object
+        raise DataError(f"Sparse matrices are not supported. Got {type(data).__name__}; pass x.toarray().")
+    if hasattr(data, "data_vars"):
+        raise DataError("A Dataset of xarray has several variables. Pass one of them, or x.to_array().")
+    if hasattr(data, "collect") and hasattr(type(data), "columns"):
+        raise DataError(f"A {type(data).__name__} holds no values yet. Pass x.collect().")
+    parts = (
+        data
+        if isinstance(data, list | tuple)
+        else [data, None if isinstance(data, np.ndarray) else getattr(data, "data", None)]
+    )
+    for part in parts:
+        if isinstance(part, int | float):
+            continue
+        if isinstance(part, list | tuple):
+            check_plain(part)
+        elif isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part):
+            raise DataError(
+                "Masked arrays are not supported, since the mask would be lost. Mark masked values as missing by "
+                "x.filled(numpy.nan), for whole numbers x.astype(float).filled(numpy.nan)."
+            )
+        elif hasattr(part, "units") and hasattr(part, "magnitude"):
+            raise DataError("Quantities with units are not supported, since the units would be lost. Pass x.magnitude.")
+        elif hasattr(part, "unit") and hasattr(part, "value"):
+            raise DataError("Quantities with units are not supported, since the units would be lost. Pass x.value.")

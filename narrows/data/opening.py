@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from narrows.data import named
 from narrows.data.arrays import check_values, open_array
 from narrows.data.formats import Format, Images, OnRecords, options_of
+from narrows.data.frames import is_frame, open_frame
 from narrows.data.named import OnDownload
 from narrows.data.source import Source, check_limit
 from narrows.errors import (
@@ -52,6 +53,7 @@ def open(  # noqa: A001
     ----------
     data : array_like, str, path or Source
         - an array ``(n, *shape)`` of any real dtype, or an object that NumPy can view as one;
+        - a data frame of pandas or polars with columns of numbers and booleans; missing values become NaN;
         - a `.npy` or `.npz` file, an IDX file (gzipped or not), a folder of images, one image, or a glob such as
           ``"photos/*.png"``. Transparent images are put on white, with a `DataWarning`. Images that take more than a
           quarter of the memory are kept in a temporary file, in the folder ``$NARROWS_CACHE`` if that is set, as long
@@ -100,7 +102,7 @@ def open(  # noqa: A001
         source = _open_text_or_path(data, options, limit, on_download=on_download, on_images=on_images)
         check_values(source.values, source.name)
     else:
-        source = open_array(data)
+        source = open_frame(data) if is_frame(data) else open_array(data)
     for option in options:
         formats = options_of(Format.registry.values())[option][2]
         if source is data or source.kind not in {kind.name for kind in formats}:

@@ -36,6 +36,8 @@ class Source:
         ``"array"``, ``"npy"``, ``"npz"``, ``"idx"``, ``"images"`` or ``"named"``.
     files : tuple of str, optional
         The relative file names of an image set, in the order of the records.
+    columns : tuple of str, optional
+        The names of the columns of a data frame.
     """
 
     values: npt.NDArray[Any]
@@ -44,6 +46,7 @@ class Source:
     name: str = "array"
     kind: str = "array"
     files: tuple[str, ...] | None = None
+    columns: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         for what, column in (("labels", self.labels), ("files", self.files)):

@@ -22,6 +22,8 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 import narrows.data
 from narrows.chain import Chain
 from narrows.data import Source
+from narrows.data.arrays import check_plain
+from narrows.data.frames import check_columns, is_frame
 from narrows.data.scale import Trained, scale_warning, typical_magnitude
 from narrows.errors import DataError, RangeWarning, UnknownNameError, levels_to_caller
 from narrows.estimators.parameters import with_options
@@ -165,15 +167,19 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _open(self, X: Data, *, reset: bool, advice: str | None = None) -> Source:
         """Open and check records; with ``reset`` their shape is learned, otherwise it must be the model's."""
-        if isinstance(X, (str, os.PathLike, Source)) or _n_dimensions(X) > 2:
-            source = narrows.data.open(X)
-            if reset:
+        if is_frame(X) or isinstance(X, (str, os.PathLike, Source)) or _n_dimensions(X) > 2:
+            source = narrows.data.open(X) if reset else self.records_of(X)
+            if is_frame(X):
+                validate_data(self, X, reset=reset, skip_check_array=True)
+            elif reset:
                 self.n_features_in_ = math.prod(source.shape)
                 self.__dict__.pop("feature_names_in_", None)
+                if source.columns is not None:
+                    self.feature_names_in_ = np.array(source.columns, dtype=object)
         else:
-            # A table: scikit-learn checks it, and its column names.
-            table = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False)
-            source = narrows.data.open(table)
+            # A table without names of its columns: scikit-learn checks it.
+            check_plain(X)
+            source = narrows.data.open(validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False))
         if reset:
             self.shape_, self.dtype_ = source.shape, source.dtype
         check_shape(source.shape, self.shape_)
@@ -182,6 +188,34 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
             self.range_, self.magnitude_ = found, typical_magnitude(source)
         else:
             self._warn_of_scale(source, found)
+        return source
+
+    def records_of(self, data: Data) -> Source:
+        """Return data as this model takes them: the columns of a data frame must be those of the training data.
+
+        Parameters
+        ----------
+        data : array_like of shape (n, *shape), data frame, path, name or Source
+            The records. Their shape is not checked, since images may be cut into records.
+
+        Returns
+        -------
+        Source
+            Of the dtype of the training data, if that holds all values of a data frame.
+
+        Raises
+        ------
+        DataError
+            If the data cannot be opened, or a data frame has other columns, or the same in another order.
+        """
+        source = narrows.data.open(data)
+        if source.columns is None:
+            return source
+        check_columns(source.columns, getattr(self, "feature_names_in_", None))
+        if source.dtype != self.dtype_ and np.can_cast(self.dtype_, source.dtype):
+            values = source.values.astype(self.dtype_)
+            if np.array_equal(values, source.values):
+                return replace(source, values=values)
         return source
 
     def _warn_of_scale(self, source: Source, found: tuple[float, float] | None) -> str | None:

@@ -312,7 +312,7 @@ def _alternatives(model: Autoencoder, noise: float) -> dict[str, _Alternative]:
 def _open(model: Autoencoder, data: Data) -> Source:
     """Return records as a source, checked to be of the model's shape and finite."""
     check_is_fitted(model)
-    source = narrows.data.open(data)
+    source = model.records_of(data)
     check_shape(source.shape, model.shape_)
     narrows.data.check_finite(source)
     return source

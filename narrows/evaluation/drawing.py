@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-import narrows.data
 from narrows import pictures
 from narrows.archive import open_archive
 from narrows.archive.compress import compress
@@ -71,7 +70,7 @@ def draw_reconstructions(model: Autoencoder, data: Data, *, n: int = 10) -> Figu
     ShapeMismatchError
         If the records have another shape than the model's.
     """
-    some = narrows.data.open(data).limit(n)
+    some = model.records_of(data).limit(n)
     restored = model.reconstruct(some, dtype=model.dtype_)
     return pictures.reconstructions(_drawable(model, some.values), _drawable(model, restored), n=n)
 
@@ -101,7 +100,7 @@ def draw_denoising(model: Autoencoder, data: Data, *, n: int = 10, random_state:
     ShapeMismatchError
         If the records have another shape than the model's.
     """
-    some = narrows.data.open(data).limit(n)
+    some = model.records_of(data).limit(n)
     noisy = model.corrupt(some, random_state=random_state)
     restored = model.reconstruct(noisy, some.named_labels, dtype=model.dtype_)
     shown = {"original": some.values, "noisy": noisy, "restored": restored}
@@ -219,7 +218,7 @@ def draw_map(model: Autoencoder, data: Data) -> Figure:
     ShapeMismatchError
         If the records have another shape than the model's.
     """
-    source, n_latent, pca = narrows.data.open(data), model.n_latent_, model.pca_
+    source, n_latent, pca = model.records_of(data), model.n_latent_, model.pca_
     if n_latent < 2 or (pca is not None and len(pca.components) < 2):
         raise InvalidParameterError(f"A map needs codes of at least two numbers. The model's have {n_latent}.")
     codes = model.transform(source)
@@ -259,7 +258,7 @@ def draw_qualities(model: Autoencoder, data: Data, *, n: int = 10) -> Figure:
     ShapeMismatchError
         If the records have another shape than the model's.
     """
-    source, codec = narrows.data.open(data), model.codec_
+    source, codec = model.records_of(data), model.codec_
     rows = {f"{source.values[0].nbytes} bytes each, original": source.values[:n]}
     with TemporaryDirectory() as folder:
         path = Path(folder) / "archive.narrows"

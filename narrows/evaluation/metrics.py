@@ -94,7 +94,7 @@ def evaluate(
             "Importance samples are for variational models, whose codes are drawn: bottleneck='gaussian'. "
             f"This one has bottleneck='{model.chain_.parts.bottleneck.name}'."
         )
-    source = narrows.data.open(data)
+    source = model.records_of(data)
     check_shape(source.shape, model.shape_)
     model._warn_of_scale(source, narrows.data.finite_range(source))
     classes = model.classes_of(source, y)

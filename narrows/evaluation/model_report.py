@@ -9,7 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import narrows.data
 from narrows.errors import DataError, InvalidParameterError
 from narrows.evaluation import drawing
 from narrows.evaluation.metrics import evaluate
@@ -74,7 +73,7 @@ def model_report(
     RangeWarning, WorseThanPCAWarning
         As `narrows.evaluate`.
     """
-    source = narrows.data.open(data)
+    source = model.records_of(data)
     metrics = evaluate(model, source)
     header = describe(model.model_)
     header["params"]["training"] = (model.training or Training()).to_json()

@@ -1,0 +1,132 @@
+"""Data frames of pandas and polars: their columns as one array of numbers, and the names of the columns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows.data.arrays import REAL_KINDS, check_values, describe
+from narrows.data.source import Source
+from narrows.errors import DataError
+
+__all__ = ["check_columns", "is_frame", "open_frame"]
+
+_MOST_NAMED = 5
+
+
+def is_frame(data: Any) -> bool:
+    """Return whether data are a data frame of pandas or polars, or an object with the same interface."""
+    return all(hasattr(type(data), name) for name in ("columns", "dtypes", "to_numpy"))
+
+
+def open_frame(frame: Any) -> Source:
+    """Return the rows of a data frame as records.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Of pandas or polars, with columns of numbers or booleans; missing values become NaN.
+
+    Returns
+    -------
+    Source
+        One array (n, n_columns) of the smallest dtype that holds all columns. Columns that are all bytes become int16:
+        narrows treats uint8 values as pixels, and the columns of a data frame are none.
+
+    Raises
+    ------
+    DataError
+        If a column does not hold numbers, or the frame is empty.
+
+    Examples
+    --------
+    >>> import pandas
+    >>> source = open_frame(pandas.DataFrame({"size": [1.5, 2.0], "is_new": [True, False]}))
+    >>> source.columns, source.values.tolist()
+    (('size', 'is_new'), [[1.5, 1.0], [2.0, 0.0]])
+    """
+    names = list(frame.columns)
+    columns = [_numbers(name, column) for name, column in zip(names, _columns(frame), strict=True)]
+    if columns:
+        dtype = np.result_type(*(column.dtype for column in columns))
+        dtype = np.dtype(np.int16) if dtype == np.uint8 else dtype
+        values = np.empty((len(frame), len(columns)), dtype)
+        for position, column in enumerate(columns):
+            values[:, position] = column
+    else:
+        values = np.empty((len(frame), 0))
+    check_values(values, "The data frame")
+    texts = tuple(names) if all(isinstance(name, str) for name in names) else None
+    return Source(values, name=f"data frame {describe(values)}", kind="array", columns=texts)
+
+
+def check_columns(given: Sequence[str], trained_on: Sequence[str] | None) -> None:
+    """Raise DataError if columns are not those of the training data, in their order; None: these had no names.
+
+    The text begins as scikit-learn's, by which its tests recognise it.
+    """
+    if trained_on is None or list(given) == list(trained_on):
+        return
+    lines = ["The feature names should match those that were passed during fit."]
+    unknown, missing = sorted(set(given) - set(trained_on)), sorted(set(trained_on) - set(given))
+    for title, names in (
+        ("Feature names unseen at fit time:", unknown),
+        ("Feature names seen at fit time, yet now missing:", missing),
+    ):
+        if names:
+            lines += [title, *(f"- {name}" for name in names[:_MOST_NAMED]), *["- ..."] * (len(names) > _MOST_NAMED)]
+    if not unknown and not missing:
+        lines.append("Feature names must be in the same order as they were in fit.")
+    if not missing:
+        lines.append("Select the columns of the training data by name: x[list(model.feature_names_in_)].")
+    raise DataError("\n".join(lines) + "\n")
+
+
+def _columns(frame: Any) -> Iterator[Any]:
+    """Return the columns of a frame in their order; names may repeat."""
+    positions = range(frame.shape[1])
+    if hasattr(frame, "iloc"):
+        return (frame.iloc[:, position] for position in positions)
+    return (frame.to_series(position) for position in positions)
+
+
+def _numbers(name: Any, column: Any) -> NDArray[Any]:
+    """Return a column (n,) as an array of a real dtype, with NaN for missing values."""
+    if hasattr(column, "sparse"):
+        column = column.sparse.to_dense()
+    is_category = hasattr(column, "cat") and type(column).__module__.startswith("pandas")
+    values: NDArray[Any] = np.asarray(column.to_numpy())
+    if values.dtype.kind in REAL_KINDS and not is_category:
+        return values
+    if values.dtype != object or is_category:
+        raise _not_numbers(name, column.dtype, None)
+    missing = np.fromiter((_is_missing(one) for one in values), bool, len(values))
+    present = values[~missing]
+    for one in present:
+        if not isinstance(one, Real | np.bool_ | Decimal):
+            raise _not_numbers(name, column.dtype, one)
+    if missing.any():
+        numbers = np.full(len(values), math.nan)
+        numbers[~missing] = present.astype(np.float64)
+        return numbers
+    numbers = np.array([float(one) if isinstance(one, Decimal) else one for one in present])
+    stored = getattr(column.dtype, "numpy_dtype", numbers.dtype)  # of nullable columns of pandas: Int8, boolean
+    return numbers.astype(stored if np.dtype(stored).kind in REAL_KINDS else np.float64)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or type(value).__name__ in {"NAType", "NaTType"}
+
+
+def _not_numbers(name: Any, dtype: Any, value: Any) -> DataError:
+    found = f"of {dtype}" if value is None else f"with the value {value!r:.40} ({type(value).__name__})"
+    return DataError(
+        f"The columns of a data frame must hold numbers. Got '{name}' {found}. Turn text and categories into numbers "
+        "first, for example by pandas.get_dummies, dates by subtracting the first one, or leave the column out."
+    )
