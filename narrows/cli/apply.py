@@ -17,6 +17,7 @@ from narrows.cli.options import (
     output_option,
     write_options,
 )
+from narrows.cli.outputs import READS, Verb
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +32,7 @@ _RECORDS = (
 )
 
 
-@click.command()
+@click.command(cls=Verb)
 @data_argument
 @model_option
 @output_option("OUT", _RECORDS)
@@ -62,7 +63,7 @@ def reconstruct(
     write_records(output, restored, files=source.files if keeps_names else None, force=force, as_json=as_json)
 
 
-@click.command()
+@click.command(cls=Verb)
 @data_argument
 @model_option
 @output_option("CODES.npy", "Output: the codes.")
@@ -90,8 +91,8 @@ def encode(
     write_records(output, loaded.transform(source), files=None, force=force, as_json=as_json)
 
 
-@click.command()
-@click.argument("codes", metavar="CODES.npy")
+@click.command(cls=Verb)
+@click.argument("codes", type=READS, metavar="CODES.npy")
 @model_option
 @output_option("OUT", _RECORDS)
 @click.option("--limit", type=int, metavar="N", help="Only the first N codes.")

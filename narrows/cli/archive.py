@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
-from narrows.cli.inputs import check_archive_output, check_not_read
+from narrows.cli.inputs import check_archive_output
 from narrows.cli.options import archive_argument, archive_model_option, force_option, json_option, output_option
+from narrows.cli.outputs import Verb
 from narrows.cli.verbs import FAILED
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _INSIDE, _OUTSIDE = "inside", "not inside: reading needs its file (-m MODEL)"
 _NOT_RESTORED = "The restored records were not compared with the compressed ones: that needs the model (-m MODEL)."
 
 
-@click.command()
+@click.command(cls=Verb)
 @archive_argument
 @archive_model_option
 @json_option
@@ -53,7 +54,7 @@ def verify(*, archive: str, model: str | None, as_json: bool) -> None:
         raise click.exceptions.Exit(FAILED)
 
 
-@click.command()
+@click.command(cls=Verb)
 @archive_argument
 @output_option("OUT.narrows", "Output: the new archive.")
 @archive_model_option
@@ -66,7 +67,6 @@ def recover(*, archive: str, output: str, model: str | None, force: bool, as_jso
     """
     import narrows.archive
 
-    check_not_read(output, (archive, model))
     check_archive_output(output, force=force)
     saved = narrows.archive.recover(archive, output, model=model, force=force)
     if as_json:

@@ -10,7 +10,7 @@ import click
 
 from narrows.cli.archive import MUCH, fixed_bytes
 from narrows.cli.console import aligned, count, note, number, print_json, print_lines, shape_text
-from narrows.cli.inputs import check_archive_output, check_not_read, load_model, open_data
+from narrows.cli.inputs import check_archive_output, load_model, open_data
 from narrows.cli.options import (
     data_argument,
     data_options,
@@ -19,6 +19,7 @@ from narrows.cli.options import (
     output_option,
     write_options,
 )
+from narrows.cli.outputs import Verb
 from narrows.cli.progress import on_records
 from narrows.errors import RangeWarning
 
@@ -56,7 +57,7 @@ _WAYS = {
 """Descriptions of the ways to encode a chunk."""
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=Verb, epilog=EPILOG)
 @data_argument
 @model_option
 @output_option("FILE.narrows", "Output: the archive.")
@@ -105,7 +106,6 @@ def compress(
     _check_options(psnr=psnr, bytes_per_record=bytes_per_record, append=append, force=force)
     qualities = {"--psnr": psnr, "--bytes-per-record": bytes_per_record}
     _check_bound(qualities, max_error=max_error, lossless=lossless, overlap=overlap)
-    check_not_read(output, (data, model))
     check_archive_output(output, force=force or append)
 
     from narrows.archive import inspect

@@ -13,6 +13,7 @@ from narrows.cli import demo_archives
 from narrows.cli.console import aligned, count, note, number, print_lines, program
 from narrows.cli.inputs import open_data
 from narrows.cli.options import quiet_option
+from narrows.cli.outputs import WRITES, Verb
 from narrows.cli.verbs import Failure, arguments
 
 if TYPE_CHECKING:
@@ -35,11 +36,12 @@ FILES = {
 }
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.option(
     "-o",
     "--output",
     "folder",
+    type=WRITES,
     default="demo",
     metavar="FOLDER",
     show_default=True,

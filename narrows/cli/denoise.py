@@ -21,6 +21,7 @@ from narrows.cli.options import (
     output_option,
     write_options,
 )
+from narrows.cli.outputs import Verb
 from narrows.cli.progress import on_records
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ Non-local means needs the package scikit-image; without it the table has no such
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=Verb, epilog=EPILOG)
 @data_argument
 @model_option
 @output_option(

@@ -10,6 +10,7 @@ import click
 from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
 from narrows.cli.inputs import load_model, open_data
 from narrows.cli.options import data_argument, data_options, device_option, json_option, model_option, quiet_option
+from narrows.cli.outputs import Verb
 
 if TYPE_CHECKING:
     from narrows.estimators.autoencoder import Autoencoder
@@ -40,7 +41,7 @@ _WORDS = {
 _BESIDES = "Besides the code, the decoder gets the pooling switches of each record, which PCA does not need."
 
 
-@click.command()
+@click.command(cls=Verb)
 @data_argument
 @model_option
 @data_options

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +12,9 @@ from click.core import ParameterSource
 
 from narrows.cli.apply import check_records_output, records_line, written_dtype
 from narrows.cli.console import print_json, print_lines
-from narrows.cli.inputs import check_file_output, check_not_read, load_model, open_record, split_record
+from narrows.cli.inputs import check_file_output, load_model, open_record
 from narrows.cli.options import device_option, model_option, output_option, write_options
+from narrows.cli.outputs import READS, Verb
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,7 +58,7 @@ class _Generated:
     said: dict[str, Any] = field(default_factory=dict)
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=Verb, epilog=EPILOG)
 @model_option
 @output_option(
     "OUT", "Output: a picture (.png, .svg or .pdf), records (a name that ends in .npy), or a folder for images."
@@ -79,6 +79,7 @@ class _Generated:
 @click.option("--seed", type=int, metavar="N", default=0, help="Seed of the samples.  [default: 0]")
 @click.option(
     "--between",
+    type=READS,
     nargs=2,
     multiple=True,
     metavar="RECORD RECORD",
@@ -87,6 +88,7 @@ class _Generated:
 @click.option("--manifold", is_flag=True, help="Decode a grid of codes, for latent dimension 2.")
 @click.option(
     "--traverse",
+    type=READS,
     is_flag=False,
     flag_value=_MEAN_CODE,
     metavar="[RECORD]",
@@ -125,8 +127,6 @@ def generate(
         check_file_output(output, force=force)
     else:
         check_records_output(output, force=force)
-    records_read = [*chain.from_iterable(between), *([] if traverse in (None, _MEAN_CODE) else [traverse])]
-    check_not_read(output, [model, *(split_record(one)[0] for one in records_read)])
     loaded = load_model(model, device)
     y = None if label is None else _label(loaded, label)
     if kind == "samples":

@@ -10,6 +10,7 @@ import click
 from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
 from narrows.cli.describe import kept_rows, taken_for
 from narrows.cli.options import json_option
+from narrows.cli.outputs import READS, Verb
 from narrows.model.describe import comparison_text, describe_chain, describe_settings
 
 __all__ = ["info"]
@@ -17,8 +18,8 @@ __all__ = ["info"]
 _WIDTH = 100
 
 
-@click.command()
-@click.argument("file", metavar="FILE")
+@click.command(cls=Verb)
+@click.argument("file", type=READS, metavar="FILE")
 @json_option
 def info(file: str, as_json: bool) -> None:
     """Describe FILE, a model or an archive; its first bytes tell which of the two it is.

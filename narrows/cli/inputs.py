@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from narrows.cli.console import note
+from narrows.cli.outputs import split_record
 from narrows.cli.progress import on_download, on_images
 
 if TYPE_CHECKING:
@@ -22,11 +23,9 @@ if TYPE_CHECKING:
 __all__ = [
     "check_archive_output",
     "check_file_output",
-    "check_not_read",
     "load_model",
     "open_data",
     "open_record",
-    "split_record",
 ]
 
 _OTHER_KINDS = (
@@ -69,14 +68,6 @@ def open_record(data: str, *, quiet: bool = False) -> NDArray[Any]:
         raise DataError(f"{source.name} has {len(source):,} records, numbered from 0. Got '{data}'.")
     record: NDArray[Any] = source.values[index or 0]
     return record
-
-
-def split_record(data: str) -> tuple[str, int | None]:
-    """Return DATA and INDEX of ``DATA#INDEX``; no index if there is none, or if a file has that whole name."""
-    where, mark, index = data.rpartition("#")
-    if mark and where and index.isdecimal() and not os.path.exists(data):
-        return where, int(index)
-    return data, None
 
 
 @contextmanager
@@ -139,16 +130,3 @@ def check_archive_output(path: str, *, force: bool) -> None:
             f"'{path.removesuffix(ending)}.narrows'. Got '{path}'."
         )
     check_file_output(path, force=force)
-
-
-def check_not_read(output: str, inputs: Sequence[str | None]) -> None:
-    """Refuse an output that would overwrite an input.
-
-    Raises
-    ------
-    click.UsageError
-        If the output is the same file as one of the inputs.
-    """
-    for given in inputs:
-        if given is not None and os.path.exists(output) and os.path.exists(given) and os.path.samefile(output, given):
-            raise click.UsageError(f"The output '{output}' is also an input. Give another name.")

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from narrows.cli.outputs import READS, WRITES
 from narrows.data.formats import Format, options_of
 
 __all__ = [
@@ -31,7 +32,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 def output_option(metavar: str, help: str) -> Callable[[Command], Command]:  # noqa: A002
     """Return the option for the output path."""
-    return click.option("-o", "--output", required=True, metavar=metavar, help=help)
+    return click.option("-o", "--output", type=WRITES, required=True, metavar=metavar, help=help)
 
 
 def _device(default: str | None) -> Callable[[Command], Command]:
@@ -54,11 +55,17 @@ def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Com
     return add
 
 
-data_argument = click.argument("data", metavar="DATA")
-model_option = click.option("-m", "--model", required=True, metavar="MODEL", help="A model saved by `narrows train`.")
-archive_argument = click.argument("archive", metavar="FILE.narrows")
+data_argument = click.argument("data", type=READS, metavar="DATA")
+model_option = click.option(
+    "-m", "--model", type=READS, required=True, metavar="MODEL", help="A model saved by `narrows train`."
+)
+archive_argument = click.argument("archive", type=READS, metavar="FILE.narrows")
 archive_model_option = click.option(
-    "-m", "--model", metavar="MODEL", help="The model that made the archive; not needed if the archive contains it."
+    "-m",
+    "--model",
+    type=READS,
+    metavar="MODEL",
+    help="The model that made the archive; not needed if the archive contains it.",
 )
 force_option = click.option("--force", is_flag=True, help="Replace an existing output.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")

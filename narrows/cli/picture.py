@@ -21,6 +21,7 @@ from narrows.cli.options import (
     output_option,
     quiet_option,
 )
+from narrows.cli.outputs import READS, Verb
 from narrows.cli.verbs import arguments
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ Kinds:
 """
 
 
-@click.command(epilog=EPILOG)
-@click.argument("data", metavar="[DATA]", required=False)
+@click.command(cls=Verb, epilog=EPILOG)
+@click.argument("data", type=READS, metavar="[DATA]", required=False)
 @model_option
 @output_option("OUT", "Output: .png, .svg or .pdf, or .html for a report.")
 @click.option(

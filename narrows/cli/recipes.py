@@ -6,11 +6,12 @@ import click
 
 from narrows.cli.console import aligned, print_json, print_lines
 from narrows.cli.options import json_option
+from narrows.cli.outputs import Verb
 
 __all__ = ["recipes"]
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.argument("name", required=False)
 @json_option
 def recipes(name: str | None, as_json: bool) -> None:

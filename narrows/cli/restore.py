@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from narrows.cli.console import count, print_json, print_lines, shape_text
-from narrows.cli.inputs import check_not_read
 from narrows.cli.options import archive_argument, archive_model_option, output_option, write_options
+from narrows.cli.outputs import Verb
 from narrows.cli.progress import on_records
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ With --force a file is replaced; in a folder/, files of the same names are repla
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=Verb, epilog=EPILOG)
 @archive_argument
 @output_option("OUT", "Output; see below.")
 @archive_model_option
@@ -44,7 +44,6 @@ def restore(
     checksums are right.
     """
     wanted = (0, None) if only is None else parse_range(only)
-    check_not_read(output, (archive, model))
 
     from narrows.archive import open_archive
     from narrows.data.writing import check_target, stream

@@ -17,6 +17,7 @@ from narrows.cli.describe import kept_rows, taken_for
 from narrows.cli.inputs import check_file_output, open_data
 from narrows.cli.ladder import qualities_of, quality_warnings, range_text
 from narrows.cli.options import data_argument, data_options, device_flag, output_option, write_options
+from narrows.cli.outputs import READS, Verb
 from narrows.cli.settings import FLAGS, changes
 from narrows.cli.verbs import INTERRUPTED, TERMINATED, Failure
 from narrows.model.describe import comparison_text
@@ -39,7 +40,7 @@ interrupted. The same command with --resume continues from it and yields the sam
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=Verb, epilog=EPILOG)
 @data_argument
 @output_option("MODEL.safetensors", "Output: the model.")
 @click.option("--recipe", "name", default="auto", metavar="NAME", show_default=True, help="See `narrows recipes`.")
@@ -54,7 +55,9 @@ interrupted. The same command with --resume continues from it and yields the sam
 @click.option("--batch-size", type=int, metavar="N", help="Records per step.")
 @click.option("--learning-rate", type=float, metavar="X", help="Learning rate at the peak of the schedule.")
 @click.option("--psnr", type=float, metavar="DB", help="Quality to reach with the fewest bytes, for `--recipe codec`.")
-@click.option("--valid", metavar="SHARE|DATA", help="Validate on a share of the data, such as 0.1, or on other data.")
+@click.option(
+    "--valid", type=READS, metavar="SHARE|DATA", help="Validate on a share of the data, such as 0.1, or on other data."
+)
 @click.option(
     "--patience", type=int, metavar="N", help="Stop after N epochs without a better validation loss; keep the best."
 )

@@ -1,0 +1,104 @@
+"""Outputs must not destroy inputs: one check for all verbs, by the types of their parameters."""
+
+from __future__ import annotations
+
+import glob
+import mimetypes
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+__all__ = ["READS", "WRITES", "Verb", "split_record"]
+
+
+class _Reads(click.types.StringParamType):
+    """A path that is read: a file, a folder, a glob, or ``DATA#INDEX``; names of data sets are no paths."""
+
+    name = "input"
+
+
+class _Writes(click.types.StringParamType):
+    """A path that is written: a file, or a folder of images."""
+
+    name = "output"
+
+
+READS, WRITES = _Reads(), _Writes()
+"""Types for parameters of verbs. Every parameter that is a path has one of them."""
+
+
+class Verb(click.Command):
+    """A command that refuses outputs that would overwrite one of its inputs, before it does anything."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        inputs = [one for kind in self.params if kind.type is READS for one in _texts(ctx.params[kind.name or ""])]
+        for kind in self.params:
+            for output in _texts(ctx.params[kind.name or ""]) if kind.type is WRITES else ():
+                for given in inputs:
+                    _check(output, given)
+        return super().invoke(ctx)
+
+
+def split_record(data: str) -> tuple[str, int | None]:
+    """Return DATA and INDEX of ``DATA#INDEX``; no index if there is none, or if a file has that whole name."""
+    where, mark, index = data.rpartition("#")
+    if mark and where and index.isdecimal() and not os.path.exists(data):
+        return where, int(index)
+    return data, None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield the texts of a parameter, which may be given several times, or consist of several."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, tuple):
+        for one in value:
+            yield from _texts(one)
+
+
+def _check(output: str, given: str) -> None:
+    target = Path(output).expanduser()
+    if not target.exists():
+        return
+    for path in _paths(given):
+        if target.is_file():
+            is_lost = os.path.samefile(target, path) or (path.is_dir() and _is_image(target) and _is_in(target, path))
+            if is_lost:
+                raise click.UsageError(f"The output '{output}' is also an input. Give another name.")
+        lost = next(_images_in(target, path), None) if target.is_dir() else None
+        if lost is not None:
+            raise click.UsageError(
+                f"The output '{output}' contains an input that could be overwritten, '{lost}'. Give another folder."
+            )
+
+
+def _paths(given: str) -> Iterator[Path]:
+    """Yield the existing files and folders that an input stands for."""
+    from narrows.data.named import is_named
+
+    where = os.path.expanduser(split_record(given)[0])
+    if is_named(given):
+        return
+    if os.path.exists(where):
+        yield Path(where)
+    else:
+        yield from map(Path, glob.iglob(where, recursive=True))
+
+
+def _images_in(folder: Path, path: Path) -> Iterator[Path]:
+    """Yield the input files in an output folder that have the extension of the images written there."""
+    for file in path.rglob("*") if path.is_dir() else [path]:
+        if file.suffix.lower() == ".png" and file.is_file() and _is_in(file, folder):
+            yield file
+
+
+def _is_in(file: Path, folder: Path) -> bool:
+    return file.resolve().is_relative_to(folder.resolve())
+
+
+def _is_image(file: Path) -> bool:
+    kind = mimetypes.guess_type(file.name)[0] or ""
+    return kind.startswith("image/") and kind != "image/svg+xml"

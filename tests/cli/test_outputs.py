@@ -1,0 +1,104 @@
+"""No verb overwrites what it reads, whatever the output and the input are called."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from narrows.cli import main
+from narrows.cli.outputs import READS, WRITES, Verb
+
+PATHS = {"-m", "--valid", "--between", "--traverse", "data", "archive", "file", "codes"}
+VERBS = {name: main.get_command(None, name) for name in main.list_commands(None)}
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_every_verb_has_the_check_and_says_which_parameters_are_paths(name):
+    verb = VERBS[name]
+    assert isinstance(verb, Verb)
+    for kind in verb.params:
+        assert (kind.type is WRITES) == ("-o" in kind.opts), kind.opts
+        assert (kind.type is READS) == bool(PATHS & set(kind.opts)), kind.opts
+
+
+@pytest.fixture
+def scans(digits):
+    """A folder of PNG images of digits, with a sub-folder."""
+    Path("scans/more").mkdir(parents=True)
+    for i, image in enumerate(digits[1][:6]):
+        Image.fromarray(image).save(f"scans/{'more/' if i > 3 else ''}{i}.png")
+    return {path: path.read_bytes() for path in Path("scans").rglob("*.png")}
+
+
+@pytest.fixture
+def array(digits):
+    np.save("x.npy", digits[1][:20])
+    os.link("x.npy", "hard.npy")
+    os.symlink("x.npy", "soft.npy")
+    return Path("x.npy").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "denoise scans/ -m MODEL -o scans/",
+        "denoise scans -m MODEL -o ./scans/../scans",
+        "reconstruct scans/ -m MODEL -o scans/more",
+        "reconstruct scans/*.png -m MODEL -o scans/",
+        "reconstruct scans/**/*.png -m MODEL -o scans/more",
+        "reconstruct scans/more -m MODEL -o scans",
+        "reconstruct scans/0.png -m MODEL -o scans",
+        "picture scans/0.png -m MODEL -o scans/0.png",
+        "picture scans -m MODEL -o scans/more/4.png",
+        "generate -m MODEL --between scans/0.png scans/1.png -o scans/1.png",
+        "train scans -o scans/0.png",
+    ],
+)
+def test_images_that_are_read_are_not_replaced(narrows, model, scans, arguments):
+    refused = narrows(*arguments.replace("MODEL", model).split(), "--force", code=2).stderr
+    assert "Give another" in refused
+    assert {path: path.read_bytes() for path in Path("scans").rglob("*.png")} == scans
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "encode x.npy -m MODEL -o x.npy",
+        "encode x.npy -m MODEL -o ./x.npy",
+        "encode x.npy -m MODEL -o hard.npy",
+        "encode soft.npy -m MODEL -o x.npy",
+        "encode x.npy -m MODEL -o soft.npy",
+        "encode x.npy -m MODEL -o MODEL",
+        "decode x.npy -m MODEL -o x.npy",
+        "denoise x.npy -m MODEL -o x.npy",
+        "reconstruct x.npy -m MODEL -o x.npy",
+        "compress x.npy -m MODEL -o x.npy",
+        "train x.npy -o x.npy",
+        "train digits --valid x.npy -o x.npy",
+        "generate -m MODEL --between digits#0 x.npy#1 -o x.npy",
+        "generate -m MODEL --traverse x.npy#1 -o x.npy",
+        "generate -m MODEL -o MODEL",
+        "picture x.npy -m MODEL -o MODEL",
+    ],
+)
+def test_arrays_and_models_that_are_read_are_not_replaced(narrows, model, array, arguments):
+    before = Path(model).read_bytes()
+    refused = narrows(*arguments.replace("MODEL", model).split(), "--force", code=2).stderr
+    assert "is also an input" in refused
+    assert Path("x.npy").read_bytes() == array
+    assert Path(model).read_bytes() == before
+
+
+def test_other_files_beside_inputs_are_replaced(narrows, model, scans, array):
+    narrows("reconstruct", "x.npy", "-m", model, "-o", "scans", "--force")  # the array is not in the folder
+    narrows("encode", "scans", "-m", model, "-o", "scans/codes.npy")
+    narrows("encode", "scans", "-m", model, "-o", "scans/codes.npy", "--force")
+    assert np.load("scans/codes.npy").shape == (26, 4)
+
+
+def test_a_file_with_the_name_of_a_data_set_is_no_input(narrows):
+    Path("digits").write_text("something else")
+    narrows("train", "digits", "--epochs", "1", "-o", "digits", "--force")
+    assert Path("digits").stat().st_size > 1000
