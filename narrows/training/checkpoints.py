@@ -22,6 +22,7 @@ from narrows.training.optimisers import Stepper
 __all__ = ["Checkpoint", "State", "pack_optimiser", "unpack_optimiser"]
 
 _FORMAT = "narrows checkpoint 2"
+_MOST_LETTERS = 100  # of a value in an error
 
 
 @dataclass
@@ -101,7 +102,8 @@ class Checkpoint:
         different = [key for key in {**now, **then} if now.get(key) != then.get(key)]
         if different:
             raise InvalidParameterError(
-                f"{self.path} belongs to a run with another {' and '.join(different)}. "
+                f"{self.path} belongs to a run with another {' and '.join(different)}."
+                f"{_differences(then, now, different)} "
                 "Resume with the same settings and data, or delete the file to start again."
             )
         return State(tensors, values)
@@ -109,6 +111,21 @@ class Checkpoint:
 
 def _write(file: BinaryIO, data: bytes) -> None:
     file.write(data)
+
+
+def _differences(then: dict[str, Any], now: dict[str, Any], names: list[str]) -> str:
+    """Return the values that differ as a sentence; none for contents, which are digests."""
+    shown = [
+        f"{name} was {_shortened(then.get(name))} and is {_shortened(now.get(name))} now"
+        for name in names
+        if not name.startswith("content")
+    ]
+    return f" The {'; the '.join(shown)}." if shown else ""
+
+
+def _shortened(value: Any) -> str:
+    text = "none" if value is None else str(value)
+    return text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]}…"
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A run that was stopped and taken up again ends with the same weights, to the bit."""
 
 import os
+import re
 import signal
 
 import numpy as np
@@ -320,6 +321,16 @@ def test_a_run_with_other_settings_or_data_is_not_resumed(changes, data, validat
     assert all(name in str(caught.value) for name in [str(path), *named])
     assert "delete the file to start again" in str(caught.value)
     assert path.read_bytes() == before
+
+
+def test_the_values_that_differ_are_named(tmp_path):
+    path = tmp_path / "checkpoint"
+    with pytest.raises(KeyboardInterrupt):
+        make(corruption="masking").fit(X, checkpoint=path, callback=StopAt(5, interrupt))
+    with pytest.raises(InvalidParameterError) as caught:
+        make(random_state=8).fit(X[:30], checkpoint=path, resume=True)
+    assert re.search(r"corruption was 'masking' and is .* now", str(caught.value))
+    assert f"the shape of the data was [{len(X)}, {X.shape[1]}] and is [30, {X.shape[1]}] now" in str(caught.value)
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "text", "another file"])
