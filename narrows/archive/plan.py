@@ -53,8 +53,6 @@ class Plan:
         The codec that the archive names: the model's, or one with a single quality of it.
     quality : int
         Index into the qualities of the codec.
-    scale_warning : str or None
-        What was warned of, if the records are on another scale than the training data.
     """
 
     fitted: Autoencoder
@@ -63,7 +61,6 @@ class Plan:
     bound: float | None
     codec: FrozenCodec
     quality: int
-    scale_warning: str | None
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -115,7 +112,7 @@ def plan_archive(
     else:
         found = narrows.data.range_of_finite(source)
     layout = layout_for(source, fitted.codec_, overlap, before)
-    scale_warning = fitted._warn_of_scale(source, found)
+    fitted._warn_of_scale(source, found)
     if bound is None or before is not None or fitted.codec_.causal is not None:  # which mostly needs no code
         chosen = choose_quality(fitted.codec_, psnr=psnr, bytes_per_record=bytes_per_record)
     else:
@@ -127,7 +124,7 @@ def plan_archive(
         codec, quality = fitted.codec_.only(chosen, with_causal=bound is not None), 0
     else:
         codec, quality = fitted.codec_, chosen
-    return Plan(fitted, source, layout, bound, codec, quality, scale_warning)
+    return Plan(fitted, source, layout, bound, codec, quality)
 
 
 def _fitted(model: Autoencoder | str | os.PathLike[str]) -> Autoencoder:

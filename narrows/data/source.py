@@ -9,13 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from narrows.errors import DataError, InvalidParameterError
+from narrows.errors import DataError, DataWarning, InvalidParameterError
 
-__all__ = ["DataWarning", "Source", "check_limit"]
-
-
-class DataWarning(UserWarning):
-    """Data are not read unchanged; the message says what is lost."""
+__all__ = ["Source", "check_limit"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -36,6 +32,8 @@ class Source:
         ``"array"``, ``"npy"``, ``"npz"``, ``"idx"``, ``"images"`` or ``"named"``.
     files : tuple of str, optional
         The relative file names of an image set, in the order of the records.
+    warnings : tuple of DataWarning
+        What was lost when the records were read.
     """
 
     values: npt.NDArray[Any]
@@ -44,6 +42,7 @@ class Source:
     name: str = "array"
     kind: str = "array"
     files: tuple[str, ...] | None = None
+    warnings: tuple[DataWarning, ...] = ()
 
     def __post_init__(self) -> None:
         for what, column in (("labels", self.labels), ("files", self.files)):
