@@ -25,18 +25,26 @@
 
 The warnings::
 
-    UserWarning
+    NarrowsWarning (UserWarning)
+    ├── DataWarning                              data are not read unchanged: transparency, further frames of an image
     ├── RangeWarning                             records on another scale than the training data: floats in [0, 1]
     │                                            instead of bytes
     ├── UnmeasuredWarning                        an artefact of a trained model could not be measured
     └── WorseThanPCAWarning                      a model restores records worse than PCA
+
+A warning has a message for people, and for programs its kind, how many things it concerns, and the first of these. All
+warnings are raised by `warn`. `recorded` collects those of a block of code, whatever Python's warning filters show.
 """
 
 from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterable
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import ClassVar, TypedDict
 
 __all__ = [
     "ArchiveError",
@@ -44,11 +52,13 @@ __all__ = [
     "CorruptFileError",
     "DataError",
     "DataNotFoundError",
+    "DataWarning",
     "DownloadError",
     "InvalidParameterError",
     "MissingPackageError",
     "ModelFileError",
     "NarrowsError",
+    "NarrowsWarning",
     "NonFiniteDataError",
     "NotDecodableError",
     "NotFreezableError",
@@ -60,9 +70,11 @@ __all__ = [
     "TrainingDivergedError",
     "UnknownNameError",
     "UnmeasuredWarning",
+    "Warned",
     "WorseThanPCAWarning",
     "WrongModelError",
-    "levels_to_caller",
+    "recorded",
+    "warn",
 ]
 
 
@@ -100,10 +112,6 @@ class UnknownNameError(InvalidParameterError):
 
 class NotMeasuredError(InvalidParameterError):
     """The model lacks a needed artefact; the message says which, why, and how to measure it."""
-
-
-class UnmeasuredWarning(UserWarning):
-    """An artefact of a trained model could not be measured; the message says why, and how to measure it later."""
 
 
 class DataError(NarrowsError, ValueError):
@@ -170,16 +178,117 @@ class TrainingDivergedError(NarrowsError, ArithmeticError):
     """The loss is not finite any more; the message gives epoch, step and learning rate."""
 
 
-class WorseThanPCAWarning(UserWarning):
-    """A model restores records worse than PCA with as many components as the code has numbers."""
+# ---------------------------------------------------------------------------------------------------------- warnings
 
 
-class RangeWarning(UserWarning):
+class Warned(TypedDict):
+    """A warning in a summary, and in the JSON output of the command line."""
+
+    kind: str
+    count: int
+    first: str | int | None
+    message: str
+
+
+class NarrowsWarning(UserWarning):
+    """The base class of all warnings of narrows.
+
+    Parameters
+    ----------
+    message : str
+        Sentences for people.
+    kind : str, optional
+        Short name of what is warned of, for programs: ``"frames"``, ``"range"``. By default that of the class.
+    count : int
+        How many files, records, columns or values the warning concerns.
+    first : str or int, optional
+        The first of them: the name of a file or a column, or the index of a record.
+
+    Examples
+    --------
+    >>> DataWarning("a.gif has 3 frames.", kind="frames", first="a.gif").to_json()
+    {'kind': 'frames', 'count': 1, 'first': 'a.gif', 'message': 'a.gif has 3 frames.'}
+    """
+
+    default_kind: ClassVar[str] = "warning"
+
+    def __init__(self, message: str, *, kind: str | None = None, count: int = 1, first: str | int | None = None):
+        super().__init__(message)
+        self.kind, self.count, self.first = kind or self.default_kind, count, first
+
+    def to_json(self) -> Warned:
+        """Return the warning as JSON values."""
+        return {"kind": self.kind, "count": self.count, "first": self.first, "message": str(self)}
+
+
+class DataWarning(NarrowsWarning):
+    """Data are not read unchanged; the message says what is lost."""
+
+    default_kind = "data"
+
+
+class RangeWarning(NarrowsWarning):
     """The range of records differs from that of the training data by an order of magnitude; the message gives both."""
 
+    default_kind = "range"
 
-def levels_to_caller() -> int:
-    """Return the ``stacklevel`` of the caller of narrows, for warnings: scikit-learn's frames may lie in between."""
+
+class UnmeasuredWarning(NarrowsWarning):
+    """An artefact of a trained model could not be measured; the message says why, and how to measure it later."""
+
+    default_kind = "unmeasured"
+
+
+class WorseThanPCAWarning(NarrowsWarning):
+    """A model restores records worse than PCA with as many components as the code has numbers."""
+
+    default_kind = "worse-than-pca"
+
+
+Listener = Callable[[NarrowsWarning], None]
+
+_LISTENERS: ContextVar[tuple[Listener, ...]] = ContextVar("listeners", default=())
+
+
+def warn(warning: NarrowsWarning) -> None:
+    """Raise a warning by `warnings.warn`, at the line that called narrows, and pass it to the enclosing listeners."""
+    for listener in _LISTENERS.get():
+        listener(warning)
+    warnings.warn(warning, stacklevel=_levels_to_caller())
+
+
+@contextmanager
+def recorded(*, held: bool = False, listener: Listener | None = None) -> Iterator[list[NarrowsWarning]]:
+    """Collect the warnings of narrows that the block raises, whether or not Python shows them.
+
+    Parameters
+    ----------
+    held : bool
+        Keep them from everybody else: they are neither shown nor passed to enclosing blocks.
+    listener : callable, optional
+        Called with each warning.
+
+    Yields
+    ------
+    list of NarrowsWarning
+        The warnings so far.
+    """
+    found: list[NarrowsWarning] = []
+    ours = (found.append,) if listener is None else (found.append, listener)
+    token = _LISTENERS.set(ours if held else (*_LISTENERS.get(), *ours))
+    try:
+        if held:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NarrowsWarning)
+                yield found
+        else:
+            yield found
+    finally:
+        _LISTENERS.reset(token)
+
+
+def _levels_to_caller() -> int:
+    """Return the ``stacklevel`` of the caller of narrows: scikit-learn's frames may lie in between."""
     level, frame = 1, inspect.currentframe()
     frame = None if frame is None else frame.f_back
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in {"narrows", "sklearn"}:

@@ -6,7 +6,7 @@ What is decided beforehand (bound, layout, codec and quality) is a `Plan`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from narrows.archive.summary import ZSTD_SAMPLE_BYTES, Summary, ways_of
 from narrows.archive.tally import ErrorTally
 from narrows.archive.writer import Writer
 from narrows.data import Source
-from narrows.errors import InvalidParameterError
+from narrows.errors import InvalidParameterError, NarrowsWarning, recorded
 from narrows.io.files import check_output
 
 if TYPE_CHECKING:
@@ -123,24 +123,32 @@ def compress(
         overlap=overlap,
         before=before,
     )
-    encoder = ModelEncoder(model)
-    plan = plan_archive(
-        encoder.records_of(data),
-        path,
-        encoder=encoder,
-        psnr=psnr,
-        bytes_per_record=bytes_per_record,
-        max_error=max_error,
-        lossless=lossless,
-        overlap=overlap,
-        embed_model=embed_model,
-        before=before,
-    )
+    with recorded() as warned:
+        encoder = ModelEncoder(model)
+        plan = plan_archive(
+            encoder.records_of(data),
+            path,
+            encoder=encoder,
+            psnr=psnr,
+            bytes_per_record=bytes_per_record,
+            max_error=max_error,
+            lossless=lossless,
+            overlap=overlap,
+            embed_model=embed_model,
+            before=before,
+        )
+        writing = {"embed_model": embed_model, "append": append, "force": force}
+        writer, tally = _write(path, plan, progress, writing)
+    return _summary(path, plan, writer, tally, warned, asked=psnr, asked_bytes=bytes_per_record)
+
+
+def _write(
+    path: str | os.PathLike[str], plan: Plan, progress: Progress | None, writing: dict[str, bool]
+) -> tuple[Writer, ErrorTally]:
+    """Write the records of a plan; return the closed writer and the errors of the records."""
     codec, source = plan.codec, plan.source
     tally = ErrorTally(codec.qualities[plan.quality], codec.peak)
-    with Writer(
-        path, codec, plan.quality, plan.metadata, embed_model=embed_model, append=append, force=force
-    ) as writer:
+    with Writer(path, codec, plan.quality, plan.metadata, **writing) as writer:
         for start, stop in _batches(source):
             records, names = _records(source, start, stop, plan.layout)
             symbols = plan.symbols(records)
@@ -151,7 +159,7 @@ def compress(
                 progress(stop, len(source))
     if plan.bound is not None:
         tally.squared, tally.max_error = writer.errors.squared, writer.errors.largest
-    return _summary(path, plan, writer, tally, asked=psnr, asked_bytes=bytes_per_record)
+    return writer, tally
 
 
 def _batches(source: Source) -> Iterator[tuple[int, int]]:
@@ -173,6 +181,7 @@ def _summary(
     plan: Plan,
     writer: Writer,
     tally: ErrorTally,
+    warned: Sequence[NarrowsWarning],
     *,
     asked: float | None,
     asked_bytes: float | None,
@@ -182,7 +191,8 @@ def _summary(
     n_sample = max(1, ZSTD_SAMPLE_BYTES // max(source.values[:1].nbytes, 1))
     chosen, written = alone.qualities[0], inspect(path)
     is_bounded = written.metadata.get("max_error") is not None
-    warnings = () if is_bounded else (*tally.warnings(asked), *size_warnings(written, asked_bytes))
+    missed = () if is_bounded else (*tally.warnings(asked), *size_warnings(written, asked_bytes))
+    warnings = {str(one): one.to_json() for one in (*source.warnings, *warned, *missed)}  # each of them once
     return Summary(
         path=os.fspath(path),
         records=len(source),
@@ -196,7 +206,7 @@ def _summary(
         model_bytes=len(alone.blob),
         model_embedded=written.has_model,
         unlike=tally.unlike,
-        warnings=warnings if plan.scale_warning is None else (plan.scale_warning, *warnings),
+        warnings=tuple(warnings.values()),
         chunks_kept=ways_of(writer.kept),
         sample=np.ascontiguousarray(source.values[:n_sample]).tobytes(),
     )

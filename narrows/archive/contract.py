@@ -81,8 +81,8 @@ class Encoder(Protocol):
     def symbols(self, records: npt.NDArray[Any], quality: int) -> npt.NDArray[np.int32]:
         """Return the symbols (n, D) of records (n, *shape) at a quality of the codec."""
 
-    def warn_of_scale(self, source: Source, found: tuple[float, float] | None) -> str | None:
-        """Warn if records are on another scale than the training data, and return the text of the warning.
+    def warn_of_scale(self, source: Source, found: tuple[float, float] | None) -> None:
+        """Warn if records are on another scale than the training data.
 
         Parameters
         ----------

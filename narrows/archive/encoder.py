@@ -53,9 +53,9 @@ class ModelEncoder:
         steps = self._model.model_.artefact(ArchiveCodec).steps(quality)
         return to_symbols(encode_continuous(self._model.chain_, records), steps)
 
-    def warn_of_scale(self, source: Source, found: tuple[float, float] | None) -> str | None:
-        """Warn if records are on another scale than the training data, and return the text of the warning."""
-        return self._model._warn_of_scale(source, found)
+    def warn_of_scale(self, source: Source, found: tuple[float, float] | None) -> None:
+        """Warn if records are on another scale than the training data."""
+        self._model._warn_of_scale(source, found)
 
 
 def _fitted(model: Autoencoder | str | os.PathLike[str]) -> Autoencoder:

@@ -53,8 +53,6 @@ class Plan:
         The codec that the archive names: the model's, or one with a single quality of it.
     quality : int
         Index into the qualities of the codec.
-    scale_warning : str or None
-        What was warned of, if the records are on another scale than the training data.
     """
 
     encoder: Encoder
@@ -63,7 +61,6 @@ class Plan:
     bound: float | None
     codec: FrozenCodec
     quality: int
-    scale_warning: str | None
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -110,7 +107,7 @@ def plan_archive(
     else:
         found = narrows.data.range_of_finite(source)
     layout = layout_for(source, whole, overlap, before)
-    scale_warning = encoder.warn_of_scale(source, found)
+    encoder.warn_of_scale(source, found)
     if bound is None or before is not None or whole.causal is not None:  # which mostly needs no code
         chosen = choose_quality(whole, psnr=psnr, bytes_per_record=bytes_per_record)
     else:
@@ -122,7 +119,7 @@ def plan_archive(
         codec, quality = whole.only(chosen, with_causal=bound is not None), 0
     else:
         codec, quality = whole, chosen
-    return Plan(encoder, source, layout, bound, codec, quality, scale_warning)
+    return Plan(encoder, source, layout, bound, codec, quality)
 
 
 def _smallest(encoder: Encoder, source: Source, layout: Layout, bound: float) -> int:

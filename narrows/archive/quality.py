@@ -7,7 +7,7 @@ from numbers import Real
 from typing import TYPE_CHECKING
 
 from narrows.codec.frozen import FrozenCodec
-from narrows.errors import InvalidParameterError
+from narrows.errors import InvalidParameterError, NarrowsWarning
 
 if TYPE_CHECKING:
     from narrows.archive.description import Description
@@ -99,7 +99,7 @@ def misses_bytes(bytes_per_record: float, asked: float) -> bool:
     return bytes_per_record > asked * 10 ** (_CLOSE_ENOUGH_DB / 10)
 
 
-def size_warnings(found: Description, asked: float | None) -> tuple[str, ...]:
+def size_warnings(found: Description, asked: float | None) -> tuple[NarrowsWarning, ...]:
     """Return what a person should know who asked for so many bytes a record and got this archive.
 
     The model is not counted: whoever puts it in asks for its bytes.
@@ -109,11 +109,12 @@ def size_warnings(found: Description, asked: float | None) -> tuple[str, ...]:
     one = "tile" if found.metadata["tiling"] else "record"
     own = found.records_bytes / found.n_records
     advice = "train on more data" if misses_bytes(own, asked) else f"put more {one}s into one archive"
-    return (
+    text = (
         f"The archive takes {found.bytes_per_record:.2f} bytes a {one}, not the {asked:g} asked for: {own:.2f} are the "
         f"{one}'s own, {found.bytes_per_record - own:.2f} its share of header and index. The quality was chosen by "
-        f"what training data take, without that share. Ask for less, or {advice}.",
+        f"what training data take, without that share. Ask for less, or {advice}."
     )
+    return (NarrowsWarning(text, kind="bytes", count=found.n_records),)
 
 
 def _check(name: str, value: object) -> None:

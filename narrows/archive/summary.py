@@ -13,6 +13,7 @@ import zstandard
 
 from narrows.codec.kernels import kernels_used
 from narrows.codec.residual.coded import Kind
+from narrows.errors import Warned
 
 __all__ = ["ZSTD_LEVEL", "ZSTD_SAMPLE_BYTES", "Summary", "ways_of"]
 
@@ -52,8 +53,9 @@ class Summary:
     unlike : int
         Records restored so badly that they look nothing like the training data; within a bound, those whose code alone
         would be.
-    warnings : tuple of str
-        What a person should know, in sentences.
+    warnings : tuple of dict
+        What a person should know: ``kind``, ``count`` of the things concerned, the ``first`` of them, and the
+        ``message`` in sentences (`narrows.errors.Warned`).
     chunks_kept : dict of str to int
         Within a bound, how many of the chunks written now are kept in which way: ``code and rest``; under what their
         ``neighbours`` say, or the model's ``network``; by ``zstd``; or ``plain``. Empty without a bound.
@@ -73,7 +75,7 @@ class Summary:
     model_bytes: int
     model_embedded: bool
     unlike: int
-    warnings: tuple[str, ...]
+    warnings: tuple[Warned, ...]
     chunks_kept: dict[str, int] = field(default_factory=dict)
     kernels: str = field(default_factory=kernels_used)
     sample: bytes = field(default=b"", repr=False)

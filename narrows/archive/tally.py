@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from narrows.archive.quality import misses_psnr
 from narrows.codec.operating_point import OperatingPoint
+from narrows.errors import NarrowsWarning
 from narrows.numerics.psnr import psnr_db
 
 __all__ = ["ErrorTally"]
@@ -33,6 +34,7 @@ class ErrorTally:
     def __init__(self, quality: OperatingPoint, peak: float) -> None:
         self.quality, self.peak = quality, peak
         self.squared, self.max_error, self.n_values, self.n_records, self.unlike = 0.0, 0.0, 0, 0, 0
+        self.first_unlike: int | None = None
 
     def add(self, records: NDArray[Any], restored: NDArray[Any]) -> None:
         """Add the errors of original and restored records, both (n, *shape)."""
@@ -42,7 +44,10 @@ class ErrorTally:
             mse = np.einsum("nv,nv->n", error, error) / error.shape[1]
             self.squared = min(self.squared + float(mse.sum()) * error.shape[1], sys.float_info.max)
         self.max_error = max(self.max_error, float(error.max()), -float(error.min()))
-        self.unlike += int((mse > self.quality.mse_limit).sum())
+        unlike = np.flatnonzero(mse > self.quality.mse_limit)
+        if self.first_unlike is None and len(unlike):
+            self.first_unlike = self.n_records + int(unlike[0])
+        self.unlike += len(unlike)
         self.n_values += error.size
         self.n_records += len(error)
 
@@ -53,21 +58,19 @@ class ErrorTally:
             return None
         return psnr_db(self.squared / self.n_values, self.peak)
 
-    def warnings(self, asked: float | None) -> tuple[str, ...]:
+    def warnings(self, asked: float | None) -> tuple[NarrowsWarning, ...]:
         """Return warnings about records unlike the training data, or about missing the PSNR that was asked for."""
         found = []
         share = self.unlike / self.n_records
         psnr = math.inf if self.psnr_db is None else self.psnr_db
         if share > _MANY:
-            found.append(
-                f"{self.unlike:,} of {self.n_records:,} records ({share:.0%}) look nothing like the training data. "
-                f"{self._compared()}Train a model on data like these."
-            )
+            text = f"{self.unlike:,} of {self.n_records:,} records ({share:.0%}) look nothing like the training data. "
+            text += f"{self._compared()}Train a model on data like these."
+            found.append(NarrowsWarning(text, kind="unlike", count=self.unlike, first=self.first_unlike))
         elif asked is not None and misses_psnr(psnr, asked):
-            found.append(
-                f"The records come back at {psnr:.2f} dB, not at the {asked:g} dB asked for, which is what the quality "
-                "gives on training data. Ask for more, or train on more data."
-            )
+            text = f"The records come back at {psnr:.2f} dB, not at the {asked:g} dB asked for, which is what the "
+            text += "quality gives on training data. Ask for more, or train on more data."
+            found.append(NarrowsWarning(text, kind="psnr", count=self.n_records))
         return tuple(found)
 
     def _compared(self) -> str:

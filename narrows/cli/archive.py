@@ -172,9 +172,9 @@ def _whole(report: Report) -> list[str]:
     size = f"{count(report.n_intact, 'record')} in {count(report.n_chunks, 'chunk')}, {count(report.n_bytes, 'byte')}"
     lines = [f"{report.path} is intact: {size}."]
     if report.largest_error is not None:
-        lines.append(
-            f"The largest error of a value is {number(report.largest_error)}, measured when it was compressed."
-        )
+        error = report.largest_error
+        shown = number(int(error) if error.is_integer() else error)
+        lines.append(f"The largest error of a value is {shown}, measured when it was compressed.")
     if report.is_restored:
         return [*lines, "Every record was restored, and its checksum is right."]
     return [*lines, f"All bytes have the right checksums. {_NOT_RESTORED}"]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from narrows.cli.archive import MUCH, fixed_bytes
-from narrows.cli.console import aligned, count, note, number, print_json, print_lines, shape_text
+from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
 from narrows.cli.inputs import check_archive_output, load_model, open_data
 from narrows.cli.options import (
     data_argument,
@@ -21,7 +20,8 @@ from narrows.cli.options import (
 )
 from narrows.cli.outputs import Verb
 from narrows.cli.progress import on_records
-from narrows.errors import RangeWarning
+from narrows.cli.warned import say
+from narrows.errors import recorded
 
 if TYPE_CHECKING:
     from narrows.archive.summary import Summary
@@ -135,8 +135,7 @@ def compress(
     layout_for(source, codec, overlap, before)
 
     loaded = load_model(model, device)
-    with on_records("compressing", quiet=quiet) as tell, warnings.catch_warnings():
-        warnings.simplefilter("ignore", RangeWarning)  # the summary contains these warnings
+    with on_records("compressing", quiet=quiet) as tell, recorded(held=True):  # the summary contains the warnings
         summary = write(
             source,
             output,
@@ -156,7 +155,7 @@ def compress(
     else:
         print_lines(*_lines(summary, source, model, fixed_bytes(summary.path), quiet=quiet))
     for warning in summary.warnings:
-        note(f"Warning: {warning}", quiet=quiet)
+        say(warning)
 
 
 def _check_options(*, psnr: float | None, bytes_per_record: float | None, append: bool, force: bool) -> None:

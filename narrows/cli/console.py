@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from narrows.cli.verbs import arguments
+from narrows.cli.warned import said_with
 from narrows.io.text import count, number, shape_text
 
 __all__ = ["aligned", "command_line", "count", "note", "number", "print_json", "print_lines", "program", "shape_text"]
@@ -25,8 +26,13 @@ def print_lines(*lines: str) -> None:
     click.echo("\n".join(lines))
 
 
-def print_json(value: Any) -> None:
-    """Write a result as standard JSON: numbers that are not finite become null."""
+def print_json(value: Any, *, warnings: bool = True) -> None:
+    """Write a result as standard JSON: numbers that are not finite become null.
+
+    With `warnings`, the result gets an entry of this name: its own warnings, and all others of this call.
+    """
+    if warnings:
+        value = {**value, "warnings": said_with(value.get("warnings", ()))}
     click.echo(json.dumps(_finite(value), allow_nan=False, ensure_ascii=False, indent=2))
 
 

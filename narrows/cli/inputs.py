@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from narrows.cli.console import note
 from narrows.cli.outputs import split_record
 from narrows.cli.progress import on_download, on_images
 
@@ -46,7 +42,7 @@ def open_data(data: str, *, limit: int | None = None, quiet: bool = False, **rea
     """
     import narrows.data
 
-    with on_download(quiet=quiet) as fetched, on_images(quiet=quiet) as read, _warnings_as_notes(quiet=quiet):
+    with on_download(quiet=quiet) as fetched, on_images(quiet=quiet) as read:
         return narrows.data.open(data, limit=limit, on_download=fetched, on_images=read, **reading)
 
 
@@ -68,25 +64,6 @@ def open_record(data: str, *, quiet: bool = False) -> NDArray[Any]:
         raise DataError(f"{source.name} has {len(source):,} records, numbered from 0. Got '{data}'.")
     record: NDArray[Any] = source.values[index or 0]
     return record
-
-
-@contextmanager
-def _warnings_as_notes(*, quiet: bool) -> Iterator[None]:
-    """Print the data warnings of the block like the other warnings of commands: one line each, none if quiet."""
-    from narrows.data import DataWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", DataWarning)
-        others = warnings.showwarning
-
-        def say(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-            if issubclass(category, DataWarning):
-                note(f"Warning: {message}", quiet=quiet)
-            else:
-                others(message, category, *where, **more)
-
-        warnings.showwarning = say
-        yield
 
 
 def load_model(path: str, device: str = "auto") -> Autoencoder:

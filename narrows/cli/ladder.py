@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from narrows.cli.console import number
+from narrows.errors import NarrowsWarning
 
 if TYPE_CHECKING:
     from narrows.codec.operating_point import OperatingPoint
@@ -29,7 +30,7 @@ def range_text(qualities: tuple[OperatingPoint, ...]) -> str:
     return f"{low} bytes a record{more}, on the training data"
 
 
-def quality_warnings(model: Autoencoder) -> tuple[str, ...]:
+def quality_warnings(model: Autoencoder) -> tuple[NarrowsWarning, ...]:
     """Return a warning if the model misses the quality that it was trained for.
 
     A model with a residual is trained for lossless or bounded archives, for which that is no fault.
@@ -42,16 +43,18 @@ def quality_warnings(model: Autoencoder) -> tuple[str, ...]:
         return ()
     best, default = max(one.psnr_db for one in qualities), model.codec_.qualities[model.codec_.default]
     if misses_psnr(best, asked):
-        return (
+        text = (
             f"The model restores its training data at {best:.2f} dB at best, not at the {asked:g} dB that it was "
-            f"trained for. Train for more epochs than {len(model.history_)} (--epochs), or {_larger_code(model)}.",
+            f"trained for. Train for more epochs than {len(model.history_)} (--epochs), or {_larger_code(model)}."
         )
+        return (NarrowsWarning(text, kind="psnr"),)
     if misses_psnr(default.psnr_db, asked):
-        return (
+        text = (
             f"By default the model restores its training data at {default.psnr_db:.2f} dB, not at the {asked:g} dB "
             f"that it was trained for. `narrows compress --psnr {min(asked, int(best * 100) / 100):g}` chooses a finer "
-            f"quality, for more bytes; train for more epochs than {len(model.history_)} (--epochs) to avoid these.",
+            f"quality, for more bytes; train for more epochs than {len(model.history_)} (--epochs) to avoid these."
         )
+        return (NarrowsWarning(text, kind="psnr"),)
     return ()
 
 

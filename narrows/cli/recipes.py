@@ -21,7 +21,7 @@ def recipes(name: str | None, as_json: bool) -> None:
     if name is None:
         found = {known: summary(known) for known in RECIPES}
         if as_json:
-            print_json(found)
+            print_json(found, warnings=False)
         else:
             print_lines(*aligned(list(found.items())))
         return

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +17,8 @@ from narrows.cli.options import data_argument, data_options, device_flag, output
 from narrows.cli.outputs import READS, Verb
 from narrows.cli.settings import FLAGS, changes
 from narrows.cli.verbs import INTERRUPTED, TERMINATED, Failure
+from narrows.cli.warned import warnings_at_the_end
+from narrows.errors import NarrowsWarning, UnmeasuredWarning
 from narrows.model.describe import comparison_text
 
 if TYPE_CHECKING:
@@ -108,10 +107,15 @@ def train(
         note(f"The records are treated as {taken_for('image', source.shape, 'auto')}.", quiet=quiet)
     from narrows.cli.callbacks import callback
 
-    run = {"validation": validation, "callback": callback(quiet=quiet), "checkpoint": checkpoint, "resume": resume}
-    with _warnings_at_the_end(quiet=quiet) as warned:
+    run: dict[str, Any] = {
+        "validation": validation,
+        "callback": callback(quiet=quiet),
+        "checkpoint": checkpoint,
+        "resume": resume,
+    }
+    with warnings_at_the_end() as warned:
         try:
-            _fit(model, source, warned, **run)
+            model.fit(source, **run)
         except (KeyboardInterrupt, SystemExit) as stop:
             if hasattr(model, "chain_"):  # the weights are trained, only artefacts are missing
                 _save(ctx, model, output, checkpoint, force=force, resumed=resume)
@@ -121,7 +125,7 @@ def train(
             raise click.exceptions.Exit(TERMINATED if isinstance(stop, SystemExit) else INTERRUPTED) from None
         _save(ctx, model, output, checkpoint, force=force, resumed=resume)
         checkpoint.unlink(missing_ok=True)
-        warned.extend(_warnings(model))
+        warned[:] = [one for one in warned if not isinstance(one, UnmeasuredWarning)] + _warnings(model)
         _report(model, output, validation, warned, as_json)
 
 
@@ -136,36 +140,9 @@ def _is_guessed_image(model: Autoencoder, source: Source) -> bool:
     return parts_for(model.get_params(deep=False), source, schema, 0).network.for_images
 
 
-@contextmanager
-def _warnings_at_the_end(*, quiet: bool) -> Iterator[list[str]]:
-    """Print the warnings that the block adds to the list, even if it raises an error."""
-    warned: list[str] = []
-    try:
-        yield warned
-    finally:
-        for warning in warned:
-            note(f"Warning: {warning}", quiet=quiet)
-
-
-def _fit(model: Autoencoder, source: Source, warned: list[str], **run: Any) -> None:
-    """Train the model and add its warnings to a list, except those on artefacts, which `_warnings` gives."""
-    from narrows.errors import UnmeasuredWarning, WorseThanPCAWarning
-
-    caught: list[warnings.WarningMessage] = []
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", WorseThanPCAWarning)
-            warnings.simplefilter("ignore", UnmeasuredWarning)
-            model.fit(source, **run)
-    finally:
-        warned += [str(one.message) for one in caught if issubclass(one.category, WorseThanPCAWarning)]
-        for one in caught:
-            if not issubclass(one.category, WorseThanPCAWarning):
-                warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
-
-
-def _warnings(model: Autoencoder) -> list[str]:
-    missing = [model.model_.why_missing(name) for name in model.unmeasured_]
+def _warnings(model: Autoencoder) -> list[NarrowsWarning]:
+    """Return warnings on artefacts that are missing and on the quality of the model."""
+    missing = [UnmeasuredWarning(model.model_.why_missing(name), first=name) for name in model.unmeasured_]
     return [*missing, *quality_warnings(model)]
 
 
@@ -272,7 +249,9 @@ def _say_how_to_measure(ctx: click.Context, model: Autoencoder, output: str, typ
     )
 
 
-def _report(model: Autoencoder, output: str, validation: Source | None, warned: list[str], as_json: bool) -> None:
+def _report(
+    model: Autoencoder, output: str, validation: Source | None, warned: list[NarrowsWarning], as_json: bool
+) -> None:
     import narrows
 
     history, kept = model.history_, model.kept_
@@ -293,7 +272,7 @@ def _report(model: Autoencoder, output: str, validation: Source | None, warned: 
             {"psnr_db": one.psnr_db, "bytes_per_record": one.bytes_per_record} for one in qualities_of(model)
         ],
         "comparison": None if model.comparison_ is None else asdict(model.comparison_),
-        "warnings": warned,
+        "warnings": [one.to_json() for one in warned],
     }
     if as_json:
         print_json(result)

@@ -8,7 +8,6 @@ import io
 import signal
 import sys
 import threading
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
@@ -17,7 +16,8 @@ from typing import Any
 
 import click
 
-from narrows.errors import InvalidParameterError, NarrowsError, RangeWarning, WorseThanPCAWarning
+from narrows.cli.warned import warnings_in_words
+from narrows.errors import InvalidParameterError, NarrowsError
 
 __all__ = ["FAILED", "INTERRUPTED", "TERMINATED", "Failure", "Verbs", "arguments"]
 
@@ -89,7 +89,7 @@ class Verbs(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            with _terminable(), _warnings_in_words():
+            with _terminable(), warnings_in_words():
                 return super().invoke(ctx)
         except InvalidParameterError as error:
             raise WrongUsage(str(error)) from error
@@ -129,31 +129,6 @@ def _terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
-
-
-@contextmanager
-def _warnings_in_words() -> Iterator[None]:
-    """Print each warning about records once, as one line on standard error; nothing if quiet.
-
-    Records on another scale than the training data are also restored worse than by PCA; that warning is omitted.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", RangeWarning)
-        warnings.simplefilter("always", WorseThanPCAWarning)
-        others, said = warnings.showwarning, set[str]()
-
-        def say(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-            if not issubclass(category, RangeWarning | WorseThanPCAWarning):
-                return others(message, category, *where, **more)
-            if issubclass(category, WorseThanPCAWarning) and said:
-                return None
-            verb = click.get_current_context(silent=True)
-            if str(message) not in said and not (verb is not None and verb.params.get("quiet")):
-                click.echo(f"Warning: {message}", err=True)
-            return said.add(str(message))
-
-        warnings.showwarning = say
-        yield
 
 
 def _what_failed(error: OSError) -> str:

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from narrows.data.formats import OnRecords
     from narrows.data.named import OnDownload, named_sets
     from narrows.data.opening import open  # noqa: A004
-    from narrows.data.source import DataWarning, Source
+    from narrows.data.source import Source
     from narrows.data.writing import write
+    from narrows.errors import DataWarning
 
 __all__ = [
     "DataWarning",
@@ -40,24 +41,24 @@ __all__ = [
 
 # The command line reads the options of formats before NumPy is needed, so these names are imported at first use.
 _HOMES = {
-    "DataWarning": "source",
-    "OnDownload": "named",
-    "OnRecords": "formats",
-    "Source": "source",
-    "check_finite": "finite",
-    "check_values": "arrays",
-    "finite_range": "finite",
-    "named_sets": "named",
-    "open": "opening",
-    "range_of_finite": "finite",
-    "write": "writing",
+    "DataWarning": "narrows.errors",
+    "OnDownload": "narrows.data.named",
+    "OnRecords": "narrows.data.formats",
+    "Source": "narrows.data.source",
+    "check_finite": "narrows.data.finite",
+    "check_values": "narrows.data.arrays",
+    "finite_range": "narrows.data.finite",
+    "named_sets": "narrows.data.named",
+    "open": "narrows.data.opening",
+    "range_of_finite": "narrows.data.finite",
+    "write": "narrows.data.writing",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'narrows.data' has no attribute '{name}'")
-    return getattr(import_module(f"narrows.data.{_HOMES[name]}"), name)
+    return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

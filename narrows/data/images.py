@@ -30,8 +30,8 @@ import numpy.typing as npt
 
 from narrows.data.formats.contract import OnRecords
 from narrows.data.memory import BLOCK_RECORDS, blocks, filled
-from narrows.data.source import DataWarning, Source
-from narrows.errors import CorruptFileError, DataError, DataNotFoundError, NarrowsError, levels_to_caller
+from narrows.data.source import Source
+from narrows.errors import CorruptFileError, DataError, DataNotFoundError, DataWarning, NarrowsError, warn
 from narrows.io.magic import IMAGE_ENDINGS
 
 if TYPE_CHECKING:
@@ -114,9 +114,17 @@ def open_images(
 
         values = filled((len(files), *shape), dtype, fill, what=f"The images of {name}")
     if transparent:
-        warnings.warn(_laid_on_white(name, transparent, len(files)), DataWarning, stacklevel=levels_to_caller())
+        message = _laid_on_white(name, transparent, len(files))
+        lost = DataWarning(message, kind="alpha", count=len(transparent), first=transparent[0])
+        warn(lost)
     return Source(
-        values, None if labels is None else labels[:limit], label_names, name=name, kind="images", files=tuple(files)
+        values,
+        None if labels is None else labels[:limit],
+        label_names,
+        name=name,
+        kind="images",
+        files=tuple(files),
+        warnings=(lost,) if transparent else (),
     )
 
 

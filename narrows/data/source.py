@@ -9,13 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from narrows.errors import DataError, InvalidParameterError
+from narrows.errors import DataError, DataWarning, InvalidParameterError
 
-__all__ = ["DataWarning", "Source", "check_limit"]
-
-
-class DataWarning(UserWarning):
-    """Data are not read unchanged; the message says what is lost."""
+__all__ = ["Source", "check_limit"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -38,6 +34,8 @@ class Source:
         The relative file names of an image set, in the order of the records.
     columns : tuple of str, optional
         The names of the columns of a data frame.
+    warnings : tuple of DataWarning
+        What was lost when the records were read.
     """
 
     values: npt.NDArray[Any]
@@ -47,6 +45,7 @@ class Source:
     kind: str = "array"
     files: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None
+    warnings: tuple[DataWarning, ...] = ()
 
     def __post_init__(self) -> None:
         for what, column in (("labels", self.labels), ("files", self.files)):

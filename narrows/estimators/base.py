@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from numbers import Integral
@@ -25,7 +24,7 @@ from narrows.data import Source
 from narrows.data.arrays import check_plain
 from narrows.data.frames import check_columns, is_frame
 from narrows.data.scale import Trained, scale_warning, typical_magnitude
-from narrows.errors import DataError, RangeWarning, UnknownNameError, levels_to_caller
+from narrows.errors import DataError, RangeWarning, UnknownNameError, warn
 from narrows.estimators.parameters import with_options
 from narrows.io.files import check_output
 from narrows.model.file import write_model
@@ -218,13 +217,13 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
                 return replace(source, values=values)
         return source
 
-    def _warn_of_scale(self, source: Source, found: tuple[float, float] | None) -> str | None:
+    def _warn_of_scale(self, source: Source, found: tuple[float, float] | None) -> bool:
         """Warn if records are on another scale than the training data, given their least and largest finite value.
 
         Returns
         -------
-        str or None
-            The text of the warning.
+        bool
+            Whether they are.
 
         Warns
         -----
@@ -232,11 +231,11 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
             Under the conditions in `narrows.data.scale`.
         """
         if found is None:
-            return None
+            return False
         text = scale_warning(source, *found, Trained(*self.range_, self.dtype_, self.magnitude_))
         if text is not None:
-            warnings.warn(text, RangeWarning, stacklevel=levels_to_caller())
-        return text
+            warn(RangeWarning(text, count=len(source)))
+        return text is not None
 
     def _positions(self, labels: NDArray[Any]) -> NDArray[np.int64]:
         """Return labels as positions in ``classes_``."""

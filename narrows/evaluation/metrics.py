@@ -96,7 +96,7 @@ def evaluate(
         )
     source = model.records_of(data)
     check_shape(source.shape, model.shape_)
-    model._warn_of_scale(source, narrows.data.finite_range(source))
+    is_on_another_scale = model._warn_of_scale(source, narrows.data.finite_range(source))
     classes = model.classes_of(source, y)
     unit = unit_of(model.dtype_)
     n_values = math.prod(source.shape)
@@ -118,7 +118,7 @@ def evaluate(
             scaled_by_pca += float(np.square((x - by_pca) / scale).sum())
         cross_entropy += _cross_entropy(x, x_hat)
         nats += mean_total(model.chain_, values, told, noise=noise[1]) * len(values)
-    if model.pca_ is not None:
+    if model.pca_ is not None and not is_on_another_scale:  # on which any model is worse than PCA
         warn_if_worse(model.model_, scaled, scaled_by_pca, sum_of_squares, "these records")
     mse = squared / len(source) / n_values
     psnr = psnr_db(mse, peak_of(model.dtype_, *model.range_) / unit)

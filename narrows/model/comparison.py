@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from narrows.chain import Chain
-from narrows.errors import WorseThanPCAWarning, levels_to_caller
+from narrows.errors import WorseThanPCAWarning, warn
 from narrows.numerics.batches import Labelled, batch_size
 from narrows.training import Records
 
@@ -85,11 +84,11 @@ def warn_if_worse(model: FittedModel, error: float, error_by_pca: float, sum_of_
     times = error / error_by_pca if error_by_pca > 0 else math.inf
     is_auto = isinstance(model.parameters["network"], str) and model.parameters["network"] == "auto"
     advice = "" if is_auto else ", or use the recipe 'auto', which starts at the principal components"
-    warnings.warn(
-        f"The model restores {records} worse than principal component analysis does with a code of the same "
-        f"length: its squared error is {times:.3g} times as large. Train for more epochs{advice}.",
-        WorseThanPCAWarning,
-        stacklevel=levels_to_caller(),
+    warn(
+        WorseThanPCAWarning(
+            f"The model restores {records} worse than principal component analysis does with a code of the same "
+            f"length: its squared error is {times:.3g} times as large. Train for more epochs{advice}."
+        )
     )
 
 

@@ -346,8 +346,10 @@ def test_a_warning_says_when_records_are_unlike(codec_model, digits, path):
     summary = narrows.compress(np.concatenate([digits[1][:50], white]), path, model=codec_model)
     assert summary.unlike == 50
     (warning,) = summary.warnings
-    assert warning.startswith("50 of 100 records (50%) look nothing like the training data. All together come back at")
-    assert warning.endswith("Train a model on data like these.")
+    assert (warning["kind"], warning["count"], warning["first"]) == ("unlike", 50, 50)
+    text = warning["message"]
+    assert text.startswith("50 of 100 records (50%) look nothing like the training data. All together come back at")
+    assert text.endswith("Train a model on data like these.")
     assert not narrows.compress(digits[0][:200], path, model=codec_model, force=True).warnings
 
 
@@ -358,7 +360,7 @@ def test_a_warning_says_when_the_quality_asked_for_is_missed(codec_model, digits
     worst = digits[0][np.argsort(error)[-200:]]
     asked = codec.qualities[3].psnr_db - 0.01
     (warning,) = narrows.compress(worst, path, model=codec_model, psnr=asked).warnings
-    assert f"not at the {asked:g} dB asked for" in warning
+    assert f"not at the {asked:g} dB asked for" in warning["message"]
     assert not narrows.compress(worst, path, model=codec_model, force=True).warnings, "nobody asked"
 
 
@@ -370,7 +372,8 @@ def test_a_model_of_constant_data_has_nothing_to_compare_with(path):
     assert json.dumps(summary.to_json(), allow_nan=False)
     summary = narrows.compress(records + 1, path, model=model, force=True)
     assert (summary.psnr_db, summary.max_error, summary.unlike) == (None, 1, 40)
-    assert summary.warnings[0].startswith("40 of 40 records (100%) look nothing like the training data. Train")
+    text = summary.warnings[0]["message"]
+    assert text.startswith("40 of 40 records (100%) look nothing like the training data. Train")
     assert json.dumps(summary.to_json(), allow_nan=False)
 
 

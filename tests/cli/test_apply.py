@@ -45,7 +45,7 @@ def test_records_that_are_no_files_are_numbered_in_a_folder(narrows, model):
 
 def test_json_says_what_was_written(narrows, model):
     said = narrows.json("reconstruct", "digits", "-m", model, "-o", "x.npy", "--limit", "3")
-    assert said == {"path": "x.npy", "records": 3, "shape": [8, 8], "dtype": "uint8"}
+    assert said == {"path": "x.npy", "records": 3, "shape": [8, 8], "dtype": "uint8", "warnings": []}
 
 
 @pytest.mark.parametrize("verb", ["reconstruct", "encode", "decode"])

@@ -177,7 +177,8 @@ def test_data_unlike_the_training_data_are_warned_of_on_standard_error(narrows, 
 
 def test_a_quality_that_is_asked_for_and_not_reached_is_warned_of(narrows, model, monkeypatch):
     warning = "The records come back at 10.00 dB, not at the 11 dB asked for."
-    monkeypatch.setattr("narrows.archive.compress.compress", lambda *_, **__: summary(warnings=(warning,)))
+    warned = {"kind": "psnr", "count": 1000, "first": None, "message": warning}
+    monkeypatch.setattr("narrows.archive.compress.compress", lambda *_, **__: summary(warnings=(warned,)))
     monkeypatch.setattr("narrows.cli.compress.fixed_bytes", lambda path: 0)
     assert compress(narrows, model).stderr == f"Warning: {warning}\n"
 
@@ -189,8 +190,9 @@ def test_a_size_that_is_asked_for_and_not_kept_is_warned_of_with_its_cause(narro
     said = totals(narrows, model, "--bytes-per-record", str(asked), "--limit", "40")
     (warning,) = said["warnings"]
     each, found = f"{said['bytes_per_record']:.2f} bytes a record", narrows.json("info", "x.narrows")
-    assert warning.startswith(f"The archive takes {each}, not the {asked:g} asked for")
-    (share,) = re.findall(r" ([\d.]+) its share of header and index\.", warning)
+    assert (warning["kind"], warning["count"]) == ("bytes", 40)
+    assert warning["message"].startswith(f"The archive takes {each}, not the {asked:g} asked for")
+    (share,) = re.findall(r" ([\d.]+) its share of header and index\.", warning["message"])
     assert float(share) == pytest.approx((found["header_bytes"] + found["index_bytes"]) / 40, abs=0.0051)
     assert totals(narrows, model, "--bytes-per-record", "40", "--force")["warnings"] == []
 
@@ -202,8 +204,8 @@ def test_records_that_are_larger_than_training_data_are_warned_of():
     assert size_warnings(found, None) == ()
     assert size_warnings(found, 9.0) == ()
     (warning,) = size_warnings(found, 6.0)
-    assert "9.50 bytes a tile, not the 6 asked for: 9.00 are the tile's own, 0.50 its share of header" in warning
-    assert warning.endswith("Ask for less, or train on more data.")
+    assert "9.50 bytes a tile, not the 6 asked for: 9.00 are the tile's own, 0.50 its share of header" in str(warning)
+    assert str(warning).endswith("Ask for less, or train on more data.")
 
 
 def test_transparency_that_is_lost_is_warned_of_in_one_line(narrows, model):
@@ -214,7 +216,8 @@ def test_transparency_that_is_lost_is_warned_of_in_one_line(narrows, model):
     assert lines == [
         "Warning: photos/ is transparent in places and put on white: records have no transparency, so it is lost."
     ]
-    assert "transparent" not in narrows("evaluate", "photos", "-m", model, "--json").stdout
+    (lost,) = (one for one in narrows.json("evaluate", "photos", "-m", model)["warnings"] if one["kind"] == "alpha")
+    assert (lost["count"], lost["first"], f"Warning: {lost['message']}") == (1, "a.png", lines[0])
     assert compress(narrows, model, "--force", "--quiet", data="photos").stderr == ""
 
 
@@ -439,4 +442,4 @@ def test_data_on_another_scale_are_warned_of_once_and_in_the_totals(narrows, dig
     result = compress(narrows, "unit.safetensors", data="bytes.npy")
     assert result.stderr.count("Warning: bytes.npy holds values from 0 to 255, and the model was trained") == 1
     said = totals(narrows, "unit.safetensors", "--force", data="bytes.npy")
-    assert "Divide by 255." in said["warnings"][0]
+    assert "Divide by 255." in said["warnings"][0]["message"]

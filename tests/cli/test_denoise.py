@@ -35,7 +35,7 @@ def test_noisy_records_come_back_restored(narrows, denoising_model):
     assert said.stderr == ""
     np.testing.assert_array_equal(np.load("restored.npy"), model.denoise(noisy))
     assert narrows.json("denoise", "noisy.npy", "-m", denoising_model, "-o", "x.npy", "--limit", "3") == {
-        "path": "x.npy", "records": 3, "shape": [8, 8], "dtype": "uint8",
+        "path": "x.npy", "records": 3, "shape": [8, 8], "dtype": "uint8", "warnings": [],
     }  # fmt: skip
 
 

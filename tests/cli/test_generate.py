@@ -46,7 +46,7 @@ def test_samples_are_written_as_images(narrows, model):
 def test_json_says_what_was_made(narrows, model, two):
     assert narrows.json("generate", "-m", model, "-o", "x.npy", "-n", "2") == {
         "path": "x.npy", "model": model, "kind": "samples", "records": 2, "shape": [8, 8], "dtype": "uint8",
-        "from": "density", "seed": 0,
+        "from": "density", "seed": 0, "warnings": [],
     }  # fmt: skip
     assert narrows.json("generate", "-m", two, "-o", "y.npy")["from"] == "prior"
     assert narrows.json("generate", "-m", two, "-o", "z.npy", "--from", "density")["from"] == "density"

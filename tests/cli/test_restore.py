@@ -36,7 +36,7 @@ def test_restore_writes_the_records_and_says_so(narrows, model, archive, digits)
 
 def test_json_says_what_was_written(narrows, model, archive):
     said = narrows.json("restore", archive, "-m", model, "-o", "back.npy", "--only", "4:7")
-    assert said == {"path": "back.npy", "records": 3, "shape": [8, 8], "dtype": "uint8"}
+    assert said == {"path": "back.npy", "records": 3, "shape": [8, 8], "dtype": "uint8", "warnings": []}
 
 
 def test_another_process_restores_the_same_bytes_without_pytorch(model, archive, whole):

@@ -30,7 +30,7 @@ def test_evaluate_as_json_is_what_python_measures(narrows, model):
 def test_evaluate_in_words_names_every_number_and_compares_with_pca(narrows, model):
     result = narrows("evaluate", "digits:test", "-m", model)
     for name in narrows.json("evaluate", "digits:test", "-m", model):
-        if name not in {"data", "model", "n_latent"}:
+        if name not in {"data", "model", "n_latent", "warnings"}:
             assert f"\n{name} " in result.stdout
     assert "PCA with 4 components" in result.stdout.splitlines()[-1]
     assert result.stderr == ""

@@ -140,7 +140,7 @@ def test_a_quality_that_only_a_finer_step_reaches_is_said_with_the_option_that_t
     asked = codec_model.codec_.qualities[codec_model.codec_.default].psnr_db + 0.26
     monkeypatch.setattr(codec_model.chain_.parts.likelihood, "psnr", asked)
     (warning,) = quality_warnings(codec_model)
-    assert f"narrows compress --psnr {asked:g}` chooses a finer quality" in warning
+    assert f"narrows compress --psnr {asked:g}` chooses a finer quality" in str(warning)
 
 
 def test_the_same_command_gives_the_same_model(narrows):
@@ -308,7 +308,7 @@ def test_what_could_not_be_measured_is_a_warning(narrows, monkeypatch):
     command = ("train", "digits:train", "-o", "m.safetensors", *FAST)
     result = narrows(*command)
     assert "Warning: The model has no PCA. RuntimeError: no luck." in result.stderr
-    assert any("no luck" in warning for warning in narrows.json(*command, "--force")["warnings"])
+    assert any("no luck" in warning["message"] for warning in narrows.json(*command, "--force")["warnings"])
 
 
 def test_what_records_are_taken_for_is_said_and_can_be_chosen(narrows):

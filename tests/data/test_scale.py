@@ -161,7 +161,9 @@ def test_compress_warns_and_has_it_in_its_summary(images, tmp_path):
         with pytest.warns(RangeWarning, match="Divide by 255") as caught:
             summary = narrows.compress(255 * floats, tmp_path / name, model=model, **how)
         assert len(caught) == 1
-        assert str(caught[0].message) == summary.warnings[0]
+        warning = summary.warnings[0]
+        assert (warning["kind"], warning["count"], warning["first"]) == ("range", len(floats), None)
+        assert warning["message"] == str(caught[0].message)
     assert narrows.compress(floats, tmp_path / "c", model=model, lossless=True).warnings == ()
 
 

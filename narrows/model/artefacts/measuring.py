@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator
 
-from narrows.errors import NotMeasuredError, UnmeasuredWarning, levels_to_caller
+from narrows.errors import NotMeasuredError, UnmeasuredWarning, warn
 from narrows.model.artefacts import Artefact, TrainingRecords
 from narrows.model.fitted import HOW_TO_MEASURE, FittedModel
 from narrows.numerics.threads import one_blas_thread, one_openmp_thread
@@ -41,11 +40,8 @@ def measure(model: FittedModel, records: TrainingRecords, names: Iterable[str]) 
             f"The {Artefact.registry[name].title} could not be measured. {reason.rstrip('.')}."
             for name, reason in reasons.items()
         ]
-        warnings.warn(
-            " ".join([*said, "The trained model works without it.", HOW_TO_MEASURE]),
-            UnmeasuredWarning,
-            stacklevel=levels_to_caller(),
-        )
+        message = " ".join([*said, "The trained model works without it.", HOW_TO_MEASURE])
+        warn(UnmeasuredWarning(message, count=len(reasons), first=next(iter(reasons))))
     # At the end: if warnings are errors, the model has all artefacts by now.
     for name in names:
         if model.has(name):
