@@ -25,7 +25,7 @@ from narrows.archive.layout import (
     size_of_header,
 )
 from narrows.archive.metadata import Metadata
-from narrows.errors import ArchiveError, CorruptArchiveError
+from narrows.errors import ArchiveError, CorruptArchiveError, DataWarning, warn
 
 __all__ = [
     "Header",
@@ -133,15 +133,29 @@ def read_index(source: ByteFile, header: Header) -> Index:
     ------
     CorruptArchiveError
         If both fail, or records at the end may be missing.
+
+    Warns
+    -----
+    DataWarning
+        If the end is damaged: records that were appended later, and their index, would not be seen.
     """
     try:
         return read_trailer(source, header)
     except CorruptArchiveError as error:
         reason = error
     try:
-        return walk_index(source, header)
+        index = walk_index(source, header)
     except CorruptArchiveError as error:
         raise CorruptArchiveError(f"{source.path} is damaged or cut off: {reason}; and {error}. {_REMEDY}") from error
+    warn(
+        DataWarning(
+            f"The end of {source.path} is damaged or cut off: {reason}. Its blocks and its index confirm "
+            f"{index.n_records:,} records; records that were appended later would be missing without a trace. "
+            f"{_REMEDY}",
+            kind="damaged-end",
+        )
+    )
+    return index
 
 
 def read_whole_index(source: ByteFile, header: Header) -> Index:

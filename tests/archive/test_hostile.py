@@ -14,6 +14,8 @@ from narrows.archive.index import pack_index
 from narrows.archive.layout import Block, BlockType, Coding, Trailer
 from narrows.errors import ArchiveError, CorruptArchiveError, NarrowsError
 
+pytestmark = pytest.mark.filterwarnings("ignore:The end of:narrows.errors.DataWarning")
+
 
 def everything(path, codec, out):
     """Try all that can be done with an archive; return the errors."""

@@ -288,6 +288,7 @@ def test_a_killed_append_can_be_recovered(make, codec, fuzz, records, tmp_path):
     np.testing.assert_array_equal(saved[400:], records[: len(saved) - 400])
 
 
+@pytest.mark.filterwarnings("ignore:The end of:narrows.errors.DataWarning")
 def test_an_append_cut_off_anywhere(make, codec, fuzz, records, tmp_path):
     """What a process that is killed leaves: the old archive, one that asks to be recovered, or the new one."""
     path = make(records[:400], chunk_records=100)

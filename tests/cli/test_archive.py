@@ -191,3 +191,46 @@ def test_info_of_an_archive_that_cannot_be_opened_says_what_is_wrong_and_what_to
     assert "line endings" in narrows("info", "text.narrows", code=1).stderr
     Path("half.narrows").write_bytes(data[: len(data) // 2])
     assert "narrows recover" in narrows("info", "half.narrows", code=1).stderr
+
+
+# ---------------------------------------------------------------------------------------------------- files cut short
+
+
+@pytest.fixture
+def appended_and_cut(narrows, model):
+    """An archive of 20 records that 30 were appended to, cut off some bytes before the end of the first part."""
+    narrows("compress", "digits:test", "-m", model, "-o", "x.narrows", "--limit", "20", "--quiet")
+    n_first = Path("x.narrows").stat().st_size
+    narrows("compress", "digits:train", "-m", model, "-o", "x.narrows", "--append", "--limit", "30", "--quiet")
+    data = Path("x.narrows").read_bytes()
+
+    def cut(n):
+        Path("x.narrows").write_bytes(data[: n_first - n])
+        return "x.narrows"
+
+    return cut
+
+
+def test_a_file_that_ends_early_is_restored_with_a_warning_if_an_index_confirms_its_records(
+    narrows, model, appended_and_cut
+):
+    path = appended_and_cut(30)
+    warned = f"Warning: The end of {path} is damaged or cut off"
+    for verb in (["restore", path, "-m", model, "-o", "back.npy"], ["info", path]):
+        said = narrows(*verb).stderr
+        assert said.startswith(warned)
+        assert "confirm 20 records" in said
+        assert "narrows recover" in said
+        assert said.count("Warning") == 1
+    for verb in (["restore", path, "-m", model, "-o", "again.npy"], ["info", path]):
+        (warning,) = narrows.json(*verb)["warnings"]
+        assert (warning["kind"], warning["count"]) == ("damaged-end", 1)
+    assert len(np.load("back.npy")) == 20
+    assert "is damaged" in narrows("verify", path, code=1).stdout
+
+
+def test_a_file_that_nothing_confirms_is_refused(narrows, model, appended_and_cut):
+    path = appended_and_cut(Path(appended_and_cut(0)).stat().st_size // 2)
+    for verb in (["restore", path, "-m", model, "-o", "back.npy"], ["info", path]):
+        assert "narrows recover" in narrows(*verb, code=1).stderr
+    assert not Path("back.npy").exists()
