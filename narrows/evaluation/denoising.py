@@ -15,7 +15,6 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -226,11 +225,9 @@ class _Units:
 
     @classmethod
     def of(cls, model: Autoencoder) -> _Units:
-        zero = torch.zeros((1, *model.shape_), dtype=torch.float64, device=model.chain_.device)
-        with torch.no_grad():
-            low, high = (model.chain_.preprocessor.inverse(x).cpu().numpy()[0] for x in (zero, zero + 1))
+        low, scale = model.chain_.preprocessor.offset_and_scale(model.shape_, model.chain_.device)
         steps = [part.name for part in model.chain_.parts.preprocessing]
-        return cls(low, high - low, steps == ["unit-scale"])
+        return cls(low.numpy(), scale.numpy(), steps == ["unit-scale"])
 
     def within_range(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.clip(x, self.low, self.low + self.scale) if self.is_range else x

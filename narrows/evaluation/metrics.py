@@ -102,7 +102,7 @@ def evaluate(
     n_values = math.prod(source.shape)
     squared, cross_entropy, nats, squared_by_pca = 0.0, 0.0, 0.0, 0.0
     scaled, scaled_by_pca, sum_of_squares = 0.0, 0.0, 0.0
-    scale = model.chain_.preprocessor.unit.numpy() / unit
+    scale = model.chain_.preprocessor.divisor.numpy() / unit
     noise = (noise_of(model.chain_, random_state), noise_of(model.chain_, random_state)) if corrupted else (None, None)
     size = batch_size(source.shape, _BATCH)
     for start in range(0, len(source), size):
