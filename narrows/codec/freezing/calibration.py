@@ -24,8 +24,8 @@ from narrows.codec.freezing.distortion import MeasuredDistortion, over_batches
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.operating_point import OperatingPoint, to_symbols
 from narrows.errors import NotFreezableError
-from narrows.numerics.psnr import psnr_db
 from narrows.numerics.randomness import Stream, rng
+from narrows.numerics.squares import SquaredSum, exponent_of
 
 __all__ = ["SAMPLE", "SAMPLE_BYTES", "freeze"]
 
@@ -107,14 +107,16 @@ class _Fitting:
         rescale = candidate.program(self.decoder.input_shift, self.decoder.program.in_shape)
         x = self.decoder.program.run(rescale.run(symbols[:_MEASURED]))
         difference = self.output.of(x).astype(np.float64) - self.records[:_MEASURED].astype(np.float64)
-        mse = np.square(difference).reshape(len(difference), -1).mean(1)
+        exponent = exponent_of(self.peak)  # squares of tiny values vanish
+        mse = np.square(np.ldexp(difference, -exponent)).reshape(len(difference), -1).mean(1)
+        limit = SquaredSum(_FAR * float(np.quantile(mse, 1 - _OUTLIERS)), exponent)
         return OperatingPoint(
             rescale=rescale,
             entropy=candidate.entropy,
             steps=candidate.steps,
-            psnr_db=psnr_db(float(mse.mean()), self.peak),
+            psnr_db=SquaredSum(float(mse.mean()), exponent).psnr_db(1, self.peak),
             bytes_per_record=float(candidate.entropy.bits(symbols).mean()) / 8,
-            mse_limit=_FAR * float(np.quantile(mse, 1 - _OUTLIERS)),
+            mse_limit=float(limit),
         )
 
 

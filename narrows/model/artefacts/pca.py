@@ -110,13 +110,15 @@ class PrincipalComponents(Artefact, name="pca", title="PCA"):
         """Return the codes (n, k) of records (n, *shape)."""
         size = batch_size(values.shape[1:], _BATCH)
         batches = (values[start : start + size] for start in range(0, len(values), size))
-        return np.concatenate(
-            [_centred(x.reshape(len(x), -1), self.mean, self.scale) @ self.components.T for x in batches]
-        )
+        with np.errstate(over="ignore", invalid="ignore"):  # records far beyond the training data
+            return np.concatenate(
+                [_centred(x.reshape(len(x), -1), self.mean, self.scale) @ self.components.T for x in batches]
+            )
 
     def decode(self, codes: NDArray[Any]) -> NDArray[np.float64]:
         """Return the flat records (n, d) of codes (n, k)."""
-        restored: NDArray[Any] = codes.astype(np.float32) @ self.components
+        with np.errstate(over="ignore", invalid="ignore"):
+            restored: NDArray[Any] = codes.astype(np.float32) @ self.components
         return restored * (1.0 if self.scale is None else self.scale) + self.mean
 
 
