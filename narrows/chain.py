@@ -125,13 +125,17 @@ class Chain(nn.Module):
         """Device of the weights; records and codes must be on it."""
         return next(self.encoder.parameters()).device
 
-    def fit_preprocessing(self, batches: Callable[[int], Iterable[Tensor]]) -> None:
+    def fit_preprocessing(
+        self, batches: Callable[[int], Iterable[Tensor]], *, check: Callable[[], None] | None = None
+    ) -> None:
         """Fit what is measured on the data before training: the preprocessing, and the decoder's initial output.
 
         Parameters
         ----------
         batches : callable
             ``batches(size)`` iterates once over the training records in their stored dtype, Tensors (n, *shape).
+        check : callable, optional
+            Called once the preprocessing is fitted; an error that it raises ends the fit.
 
         Raises
         ------
@@ -140,6 +144,8 @@ class Chain(nn.Module):
         """
         size = batch_size(self.shape, _FIT_BATCH)
         self.preprocessor.fit(lambda: (_as_floats(batch) for batch in batches(size)))
+        if check is not None:
+            check()
         if self.parts.network.linear_path:
             self.start_at_components(torch.cat([self.prepare(batch) for batch in sampled(lambda: batches(size))]))
         if not (self.likelihood.is_bounded or self.parts.network.start_at_mean):

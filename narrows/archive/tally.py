@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from narrows.archive.quality import misses_psnr
 from narrows.codec.operating_point import OperatingPoint
 from narrows.errors import NarrowsWarning
-from narrows.numerics.psnr import psnr_db
+from narrows.numerics.squares import SquaredSum
 
 __all__ = ["ErrorTally"]
 
@@ -33,7 +32,7 @@ class ErrorTally:
 
     def __init__(self, quality: OperatingPoint, peak: float) -> None:
         self.quality, self.peak = quality, peak
-        self.squared, self.max_error, self.n_values, self.n_records, self.unlike = 0.0, 0.0, 0, 0, 0
+        self.squared, self.max_error, self.n_values, self.n_records, self.unlike = SquaredSum(), 0.0, 0, 0, 0
         self.first_unlike: int | None = None
 
     def add(self, records: NDArray[Any], restored: NDArray[Any]) -> None:
@@ -42,7 +41,7 @@ class ErrorTally:
             error = np.subtract(records, restored, dtype=np.float64).reshape(len(records), -1)
             error[~np.isfinite(error)] = 0
             mse = np.einsum("nv,nv->n", error, error) / error.shape[1]
-            self.squared = min(self.squared + float(mse.sum()) * error.shape[1], sys.float_info.max)
+            self.squared += SquaredSum.of(error)
         self.max_error = max(self.max_error, float(error.max()), -float(error.min()))
         unlike = np.flatnonzero(mse > self.quality.mse_limit)
         if self.first_unlike is None and len(unlike):
@@ -54,9 +53,9 @@ class ErrorTally:
     @property
     def psnr_db(self) -> float | None:
         """The PSNR in dB so far; None without an error, or if the peak is 0."""
-        if self.squared == 0 or self.peak <= 0:
+        if not self.squared or self.peak <= 0:
             return None
-        return psnr_db(self.squared / self.n_values, self.peak)
+        return self.squared.psnr_db(self.n_values, self.peak)
 
     def warnings(self, asked: float | None) -> tuple[NarrowsWarning, ...]:
         """Return warnings about records unlike the training data, or about missing the PSNR that was asked for."""

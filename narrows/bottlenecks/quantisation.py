@@ -123,15 +123,22 @@ def by_sensitivity(codes: NDArray[np.float64], distortion: Distortion) -> list[Q
     """
     gains = distortion.gains()
     error = distortion.error(distortion.codes)
-    matters = gains * np.square(codes.std(0)) > _NOTHING * max(error, 1e-30)
+    effects = gains * np.square(codes.std(0))
+    unit = _power_of_four(float(effects.mean()))
+    matters = effects > _NOTHING * max(error, 1e-30 * unit)
     largest = np.abs(codes).max(0)
     # A number that changes nothing gets one step, eight times its largest magnitude.
-    idle = 8 * np.maximum(largest, 1e-6)
+    idle = 8 * np.where(largest > 0, largest, 1e-6)
     quantisations: list[Quantisation] = []
     for added in _ADDED_ERROR:
-        c = math.sqrt(12 * max(error, 1e-12) * added / max(int(matters.sum()), 1))
+        c = math.sqrt(12 * max(error, 1e-12 * unit) * added / max(int(matters.sum()), 1))
         steps = np.where(matters, c / np.sqrt(np.where(matters, gains, 1.0)), idle)
-        steps = np.maximum(steps, np.maximum(largest / MAX_SYMBOL, 1e-9))
+        steps = np.maximum(steps, np.where(largest > 0, largest / MAX_SYMBOL, 1e-9))
         entropy = Independent.fit(to_symbols(codes, steps), precision=_PRECISION)
         quantisations.append(Scaling(steps=steps, entropy=entropy))
     return quantisations
+
+
+def _power_of_four(square: float) -> float:
+    """Return the power of four nearest to a squared effect, 1 for 0: the unit of squared errors that are rounding."""
+    return 4.0 ** round(math.log2(square) / 2) if square > 0 else 1.0

@@ -239,8 +239,10 @@ def _kept_rows(summary: Summary) -> list[tuple[str, str, str, str]]:
 def _psnr_row(summary: Summary) -> tuple[str, str, str, str]:
     known = summary.expected_psnr_db is not None
     expected = f"expected: {number(summary.expected_psnr_db)} dB, measured on the training data" if known else ""
-    if summary.psnr_db is None:
+    if summary.max_error == 0:
         return ("PSNR", "-", "", "restored exactly")
+    if summary.psnr_db is None:
+        return ("PSNR", "-", "", "not defined: the training data have no range")
     return ("PSNR", number(summary.psnr_db), "dB", expected)
 
 

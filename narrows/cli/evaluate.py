@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +105,9 @@ def compared_with_pca(metrics: Mapping[str, float | int | None], model: Autoenco
     """Return a sentence that compares the two errors."""
     ours, pca = metrics["sse_per_record"], metrics["pca_sse_per_record"]
     assert ours is not None
+    if pca is not None and max(ours, pca) < sys.float_info.min:  # the squares of these data vanish
+        ours, pca = metrics["preprocessed_sse_per_record"], metrics["pca_preprocessed_sse_per_record"]
+        assert ours is not None
     if pca is None or model.pca_ is None:
         return model.model_.why_missing("pca")
     n_components, n_values = model.pca_.components.shape

@@ -21,6 +21,7 @@ _ONE_SCALE_OF_COUNTS = 100.0  # for counts, whose rates differ more: the largest
 _SAME_LOW, _SAME_HIGH = 0.9, 0.5  # shares of columns that reach the lowest and the highest value, if these are bounds
 _COUNT_VARIANCE = 0.8  # smallest variance of counts over their mean; for a Poisson distribution it is 1
 _COUNT_SHARE = 0.9  # share of columns that must reach it
+_ROUNDING = 1e-12  # of the mean: columns that vary less are constant
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,9 +31,9 @@ class Columns:
     Attributes
     ----------
     low, high, mean, deviation : ndarray
-        Smallest and largest value, mean and standard deviation.
+        Smallest and largest value, mean and standard deviation, which is 0 if values vary only by rounding.
     whole : ndarray of bool
-        Whether all values are whole numbers.
+        Whether all values are whole numbers, and not so large that all floats are.
     """
 
     low: NDArray[np.float64]
@@ -58,10 +59,16 @@ class Columns:
                 low, high = np.minimum(low, x.min(0)), np.maximum(high, x.max(0))
                 total += x.sum(0)
                 whole &= (x == np.rint(x)).all(0)
-            mean = total / len(rows)
+            mean = np.where(low == high, low, total / len(rows))
+            # Squares of small values vanish. A power of two changes no digit.
+            exponents = np.frexp(np.maximum(np.abs(low), np.abs(high)))[1]
             for some in batches:
-                squares += np.square(values[some].reshape(len(some), d).astype(np.float64) - mean).sum(0)
-            return cls(low, high, mean, np.sqrt(squares / len(rows)), whole)
+                away = values[some].reshape(len(some), d).astype(np.float64) - mean
+                squares += np.square(np.ldexp(away, -exponents)).sum(0)
+            deviation = np.ldexp(np.sqrt(squares / len(rows)), exponents)
+        is_constant = np.isfinite(mean) & (deviation <= _ROUNDING * np.abs(mean))
+        whole &= high < _all_are_whole(values.dtype)
+        return cls(low, high, mean, np.where(is_constant, 0.0, deviation), whole)
 
     @property
     def are_bounded(self) -> bool:
@@ -88,3 +95,8 @@ class Columns:
             if self.are_counts:
                 return bool(varying.max() <= _ONE_SCALE_OF_COUNTS * middle)
             return bool(varying.max() <= _ONE_SCALE * middle and middle <= _ONE_SCALE * varying.min())
+
+
+def _all_are_whole(dtype: np.dtype[Any]) -> float:
+    """Return the magnitude from which all numbers of a dtype are whole: no sign of counts."""
+    return 2.0 / float(np.finfo(dtype).eps) if dtype.kind == "f" else math.inf

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from narrows.data.source import Source
-from narrows.errors import NonFiniteDataError
+from narrows.errors import DataError, NonFiniteDataError
 
-__all__ = ["check_finite", "finite_range", "range_of_finite"]
+__all__ = ["check_finite", "check_squares", "described", "finite_range", "range_of_finite"]
 
 CHUNK_BYTES = 1 << 24
+LARGEST_SQUARED = math.sqrt(sys.float_info.max)
 
 
 def check_finite(source: Source, *, advice: str | None = None) -> None:
@@ -72,6 +75,51 @@ def finite_range(source: Source, *, advice: str | None = None) -> tuple[float, f
             f"{advice or 'Remove or fill such values first.'}"
         )
     return lowest, highest
+
+
+def check_squares(source: Source, low: float, high: float) -> None:
+    """Raise an error if the square of a value overflows float64, with the number of such values and the first place.
+
+    Parameters
+    ----------
+    source : Source
+        The records, all finite.
+    low, high : float
+        Their smallest and largest value.
+
+    Raises
+    ------
+    DataError
+        If there is such a value.
+    """
+    if max(-low, high) <= LARGEST_SQUARED:
+        return
+    n_bad, first = 0, ""
+    for start, chunk in _chunks(source):
+        bad = (chunk > LARGEST_SQUARED) | (chunk < -LARGEST_SQUARED)
+        if bad.any() and not n_bad:
+            first = described(chunk, bad, start)
+        n_bad += int(np.count_nonzero(bad))
+    verb, have = ("is", "its square exceeds") if n_bad == 1 else ("are", "their squares exceed")
+    raise DataError(
+        f"{source.name}: {n_bad:,} of {source.values.size:,} values {verb} too large to train on: {have} the largest "
+        f"float64, 1.8e+308. The first is {first}. Leave out such records, or divide the values by a constant."
+    )
+
+
+def described(values: npt.NDArray[Any], chosen: npt.NDArray[np.bool_], start: int) -> str:
+    """Return the first chosen value of records (n, *shape) with its place; the first record has the number start.
+
+    Examples
+    --------
+    >>> described(np.array([[1.0, 2.0], [3.0, 1e39]]), np.array([[False, False], [False, True]]), 10)
+    '1e+39, in row 11, column 1'
+    """
+    record, *within = (int(i) for i in np.unravel_index(int(chosen.argmax()), chosen.shape))
+    value = f"{float(values[(record, *within)]):g}"
+    if len(within) == 1:
+        return f"{value}, in row {start + record:,}, column {within[0]:,}"
+    return f"{value}, in record {start + record:,} at {within}"
 
 
 def range_of_finite(source: Source) -> tuple[float, float] | None:

@@ -27,6 +27,7 @@ from narrows.estimators.fitting import LabelledSource, Split
 from narrows.estimators.preparation import (
     chain_stage,
     check_patience,
+    check_preprocessed,
     new_chain,
     parts_for,
     pretraining_stages,
@@ -172,6 +173,8 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         check_patience(settings, held_out)
         unlabelled_records = _together(records.unlabelled, source, more)
         chain = new_chain(parts, settings, source, unlabelled_records, seed)
+        for others in (given, more):
+            check_preprocessed(chain, others)
         before = _stages_without_labels(params, chain, unlabelled_records, held_out) if self.pretrain else []
         softmax_layer = _softmax_layer(chain, len(self.classes_))
         labels_stage = Stage(

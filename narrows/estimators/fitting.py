@@ -17,6 +17,7 @@ from narrows.errors import InvalidParameterError
 from narrows.estimators.base import TRAIN_ON_FINITE, Data, labels_of
 from narrows.estimators.preparation import (
     chain_stage,
+    check_preprocessed,
     labelled,
     n_held_out,
     new_chain,
@@ -194,6 +195,7 @@ def train_model(
     learned_from = apart.records
     records = labelled(learned_from, labels)
     chain = new_chain(parts, settings, source, learned_from, seed)
+    check_preprocessed(chain, None if validation is None else validation.source)
     pretraining = pretraining_stages(params, chain, records)
     stage = chain_stage(params, chain, records, apart.held_out, name="all layers" if pretraining else "")
     stages = [*pretraining, stage]

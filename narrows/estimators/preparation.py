@@ -14,7 +14,8 @@ from torch import nn
 from narrows.chain import Chain, Parts
 from narrows.data import Source
 from narrows.data.columns import Columns
-from narrows.errors import InvalidParameterError
+from narrows.data.finite import described
+from narrows.errors import DataError, InvalidParameterError
 from narrows.estimators.defaults import choose_parts
 from narrows.numerics.batches import batch_size
 from narrows.numerics.randomness import Stream, generator, rng
@@ -35,6 +36,7 @@ from narrows.training.pretraining import Pretraining
 __all__ = [
     "chain_stage",
     "check_patience",
+    "check_preprocessed",
     "labelled",
     "n_held_out",
     "new_chain",
@@ -61,8 +63,30 @@ def new_chain(parts: Parts, settings: Training, source: Source, records: Records
     chain = Chain(parts, source.shape, source.dtype, generator(seed, Stream.WEIGHTS))
     chain = chain.to(resolve_device(settings), precision)
     with one_openmp_thread():  # the last bits of a sum depend on how threads share it
-        chain.fit_preprocessing(records.batches)
+        chain.fit_preprocessing(records.batches, check=lambda: check_preprocessed(chain, source))
     return chain
+
+
+def check_preprocessed(chain: Chain, source: Source | None) -> None:
+    """Refuse records that the chain's floats cannot represent after preprocessing, and say where they are.
+
+    Raises
+    ------
+    DataError
+        If a preprocessed value is not finite.
+    """
+    if source is None or source.dtype.kind != "f":
+        return
+    size = batch_size(source.shape, _BATCH)
+    for start in range(0, len(source), size):
+        values = np.array(source.values[start : start + size])
+        bad = ~chain.prepare(torch.from_numpy(values).to(chain.device)).isfinite().cpu().numpy()
+        if bad.any():
+            raise DataError(
+                f"{source.name}: a value is too large to train on. After preprocessing it exceeds the largest "
+                f"{str(chain.dtype).removeprefix('torch.')}. It is {described(values, bad, start)}. Leave out this "
+                "record, divide the values by a constant, or set training__precision='float64'."
+            )
 
 
 def pretraining_stages(params: Mapping[str, Any], chain: Chain, records: Records) -> list[Stage]:

@@ -15,7 +15,6 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -29,8 +28,9 @@ from narrows.evaluation.metrics import unit_of
 from narrows.model.artefacts import PrincipalComponents
 from narrows.model.inference import to_stored
 from narrows.numerics.batches import batch_size
-from narrows.numerics.psnr import peak_of, psnr_db
+from narrows.numerics.psnr import peak_of
 from narrows.numerics.randomness import Stream, rng
+from narrows.numerics.squares import SquaredSum, exponent_of
 from narrows.parts.options import Real, check
 from narrows.records import check_shape
 
@@ -170,9 +170,9 @@ def measure_denoisers(
     unit = unit_of(model.dtype_)
     if on_records is not None:
         on_records(0, len(source))  # choosing settings takes some time
-    squared = {"noisy": 0.0}
+    squared = {"noisy": SquaredSum()}
     chosen, missing = _choose(model, source, noisy, noise)
-    squared.update(dict.fromkeys((*chosen, "narrows"), 0.0))
+    squared.update(dict.fromkeys((*chosen, "narrows"), SquaredSum()))
     for rows in _batches(source):
         x, x_noisy = source.values[rows] / unit, noisy[rows] / unit
         squared["noisy"] += _squared(x, x_noisy)
@@ -186,10 +186,10 @@ def measure_denoisers(
     before = squared["noisy"]
     for name in ("noisy", *_ALTERNATIVES, "narrows"):
         error = squared.get(name)
-        mse = None if error is None else error / source.values.size
+        n = source.values.size
         methods[name] = {
-            "mse": mse,
-            "psnr_db": None if mse is None else _finite(psnr_db(mse, _peak(model))),
+            "mse": None if error is None else float(error / n),
+            "psnr_db": None if error is None else _finite(error.psnr_db(n, _peak(model))),
             "gain_db": None if error is None else 0.0 if name == "noisy" else _ratio_db(before, error),
             "settings": chosen[name][1] if name in chosen else {},
             "missing": missing.get(name),
@@ -205,7 +205,7 @@ def measure_denoisers(
 def psnr_db_of_records(model: Autoencoder, clean: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
     """Return the PSNR in dB of each record (n,), with the peak of `measure_denoisers`; infinite for equal ones."""
     error = (clean.astype(np.float64) - other).reshape(len(clean), -1) / unit_of(model.dtype_)
-    return np.array([psnr_db(mse, _peak(model)) for mse in np.square(error).mean(axis=1).tolist()])
+    return np.array([SquaredSum.of(one).psnr_db(one.size, _peak(model)) for one in error])
 
 
 @dataclass(frozen=True)
@@ -226,11 +226,9 @@ class _Units:
 
     @classmethod
     def of(cls, model: Autoencoder) -> _Units:
-        zero = torch.zeros((1, *model.shape_), dtype=torch.float64, device=model.chain_.device)
-        with torch.no_grad():
-            low, high = (model.chain_.preprocessor.inverse(x).cpu().numpy()[0] for x in (zero, zero + 1))
+        low, scale = model.chain_.preprocessor.offset_and_scale(model.shape_, model.chain_.device)
         steps = [part.name for part in model.chain_.parts.preprocessing]
-        return cls(low, high - low, steps == ["unit-scale"])
+        return cls(low.numpy(), scale.numpy(), steps == ["unit-scale"])
 
     def within_range(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.clip(x, self.low, self.low + self.scale) if self.is_range else x
@@ -289,7 +287,8 @@ def _alternatives(model: Autoencoder, noise: float) -> dict[str, _Alternative]:
         stored = to_stored(units.within_range(x * unit), model.dtype_)
         return np.asarray(stored / unit)
 
-    sigma = noise * math.sqrt(float(np.square(units.scale).mean())) / unit
+    exponent = exponent_of(float(units.scale.max()))
+    sigma = math.ldexp(noise * math.sqrt(np.square(np.ldexp(units.scale, -exponent)).mean()), exponent) / unit
     n_components = np.geomspace(1, 1 if model.pca_ is None else len(model.pca_.components), _MOST_COMPONENTS)
     n_components = n_components.round().astype(int)
 
@@ -323,8 +322,8 @@ def _batches(source: Source) -> Iterator[slice]:
     return (slice(start, min(start + size, len(source))) for start in range(0, len(source), size))
 
 
-def _squared(x: NDArray[Any], x_hat: NDArray[Any]) -> float:
-    return float(np.square(x.astype(np.float64) - x_hat).sum())
+def _squared(x: NDArray[Any], x_hat: NDArray[Any]) -> SquaredSum:
+    return SquaredSum.of(x.astype(np.float64) - x_hat)
 
 
 def _peak(model: Autoencoder) -> float:
@@ -336,5 +335,8 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _ratio_db(a: float, b: float) -> float | None:
-    return 10 * math.log10(a / b) if a > 0 and b > 0 else None
+def _ratio_db(a: SquaredSum, b: SquaredSum) -> float | None:
+    """Return 10 log₁₀(a / b); None if one is 0 or infinite."""
+    if not (a and b and math.isfinite(a.scaled) and math.isfinite(b.scaled)):
+        return None
+    return 10 * math.log10(a.scaled / b.scaled) + 20 * math.log10(2) * (a.exponent - b.exponent)

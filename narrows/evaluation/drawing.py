@@ -265,7 +265,8 @@ def draw_qualities(model: Autoencoder, data: Data, *, n: int = 10) -> Figure:
         for quality in (None, *coarser_qualities(codec)):
             most = None if quality is None else quality.bytes_per_record
             made = compress(source, path, model=model, bytes_per_record=most, force=True)
-            psnr = "exact" if made.psnr_db is None else f"{made.psnr_db:.1f} dB"
+            psnr = "not exact" if made.psnr_db is None else f"{made.psnr_db:.1f} dB"
+            psnr = "exact" if made.max_error == 0 else psnr
             with open_archive(path, model=model) as archive:
                 rows[f"{made.bytes_per_record:.1f} bytes each, {psnr}"] = archive[: min(n, len(source))]
     return pictures.rows({name: _drawable(model, values) for name, values in rows.items()}, n=n)

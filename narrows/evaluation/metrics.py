@@ -17,7 +17,8 @@ from narrows.evaluation.likelihood import bounds
 from narrows.model.comparison import warn_if_worse
 from narrows.model.inference import encode_continuous, mean_total, noise_of, reconstruct
 from narrows.numerics.batches import batch_size
-from narrows.numerics.psnr import peak_of, psnr_db
+from narrows.numerics.psnr import peak_of
+from narrows.numerics.squares import SquaredSum
 from narrows.parts.options import Integer, check
 from narrows.records import check_shape
 
@@ -100,38 +101,38 @@ def evaluate(
     classes = model.classes_of(source, y)
     unit = unit_of(model.dtype_)
     n_values = math.prod(source.shape)
-    squared, cross_entropy, nats, squared_by_pca = 0.0, 0.0, 0.0, 0.0
-    scaled, scaled_by_pca, sum_of_squares = 0.0, 0.0, 0.0
-    scale = model.chain_.preprocessor.unit.numpy() / unit
+    cross_entropy, nats = 0.0, 0.0
+    squared = squared_by_pca = scaled = scaled_by_pca = sum_of_squares = SquaredSum()
+    scale = model.chain_.preprocessor.divisor.numpy() / unit
     noise = (noise_of(model.chain_, random_state), noise_of(model.chain_, random_state)) if corrupted else (None, None)
     size = batch_size(source.shape, _BATCH)
     for start in range(0, len(source), size):
         values, told = source.values[start : start + size], None if classes is None else classes[start : start + size]
         x = values.astype(np.float64) / unit
         x_hat = reconstruct(model.chain_, values, told, noise=noise[0]) / unit
-        squared += float(np.square(x - x_hat).sum())
-        scaled += float(np.square((x - x_hat) / scale).sum())
-        sum_of_squares += float(np.square(x / scale).sum())
+        squared += _squared(x - x_hat)
+        scaled += _squared(x - x_hat, scale)
+        sum_of_squares += _squared(x, scale)
         if model.pca_ is not None:
             by_pca = model.pca_.decode(model.pca_.encode(values)).reshape(x.shape) / unit
-            squared_by_pca += float(np.square(x - by_pca).sum())
-            scaled_by_pca += float(np.square((x - by_pca) / scale).sum())
+            squared_by_pca += _squared(x - by_pca)
+            scaled_by_pca += _squared(x - by_pca, scale)
         cross_entropy += _cross_entropy(x, x_hat)
         nats += mean_total(model.chain_, values, told, noise=noise[1]) * len(values)
     if model.pca_ is not None and not is_on_another_scale:  # on which any model is worse than PCA
-        warn_if_worse(model.model_, scaled, scaled_by_pca, sum_of_squares, "these records")
-    mse = squared / len(source) / n_values
-    psnr = psnr_db(mse, peak_of(model.dtype_, *model.range_) / unit)
+        warn_if_worse(model.model_, float(scaled), float(scaled_by_pca), float(sum_of_squares), "these records")
+    n = len(source)
+    psnr = (squared / n).psnr_db(n_values, peak_of(model.dtype_, *model.range_) / unit)
     return {
         "records": len(source),
-        "sse_per_record": squared / len(source),
-        "mse": mse,
+        "sse_per_record": float(squared / n),
+        "mse": float(squared / n / n_values),
         "psnr_db": None if math.isinf(psnr) else psnr,
         "cross_entropy_per_value": None if math.isnan(cross_entropy) else cross_entropy / len(source) / n_values,
         "nats_per_record": nats / len(source),
-        "pca_sse_per_record": None if model.pca_ is None else squared_by_pca / len(source),
-        "preprocessed_sse_per_record": scaled / len(source),
-        "pca_preprocessed_sse_per_record": None if model.pca_ is None else scaled_by_pca / len(source),
+        "pca_sse_per_record": None if model.pca_ is None else float(squared_by_pca / n),
+        "preprocessed_sse_per_record": float(scaled / n),
+        "pca_preprocessed_sse_per_record": None if model.pca_ is None else float(scaled_by_pca / n),
         **(
             bounds(model.chain_, source.values, random_state, classes, importance_samples=importance_samples)
             if is_variational
@@ -165,6 +166,12 @@ def psnr_db_of_sse(sse_per_record: float, metrics: Mapping[str, Any]) -> float |
     if ours is None or sse <= 0 or sse_per_record <= 0:
         return None
     return float(ours - 10 * math.log10(sse_per_record / sse))
+
+
+def _squared(values: NDArray[np.float64], scale: NDArray[np.float64] | float = 1.0) -> SquaredSum:
+    """Return the sum of squares of values divided by a scale."""
+    with np.errstate(over="ignore"):
+        return SquaredSum.of(values / scale)
 
 
 def _cross_entropy(x: NDArray[np.float64], x_hat: NDArray[np.float64]) -> float:

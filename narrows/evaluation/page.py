@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from narrows.io import text
+from narrows.io.text import LARGEST_IN_FULL
 from narrows.pictures.saving import png_bytes
 
 if TYPE_CHECKING:
@@ -149,8 +151,14 @@ def number(value: float | None) -> str:
         return "–"
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    if float(value).is_integer() and abs(value) < 1e15:
-        return f"{int(value):,}".replace("-", "−")
+    if abs(value) >= LARGEST_IN_FULL:
+        return _signs(text.number(value))
+    if float(value).is_integer():
+        return _signs(f"{int(value):,}")
     if abs(value) >= 10_000:
-        return f"{value:,.0f}".replace("-", "−")
-    return f"{value:.4g}".replace("-", "−")
+        return _signs(f"{value:,.0f}")
+    return _signs(f"{value:.4g}")
+
+
+def _signs(number: str) -> str:
+    return number.replace("-", "−")

@@ -106,7 +106,7 @@ def check_against_pca(model: FittedModel, pca: PrincipalComponents, records: Rec
     chain, few = model.chain, torch.linspace(0, len(records) - 1, min(len(records), _SAMPLE), dtype=torch.float64)
     sample = Records(records.take(few.long().to(records.device)).cpu().numpy(), records.device)
     values = sample.tensor.cpu().numpy()
-    unit = chain.preprocessor.unit.expand(chain.shape).flatten().numpy()
+    unit = chain.preprocessor.divisor.expand(chain.shape).flatten().numpy()
     flat = values.reshape(len(values), -1)
     by_pca = np.square((flat - pca.decode(pca.encode(values))) / unit).sum()
     try:

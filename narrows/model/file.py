@@ -38,6 +38,7 @@ from narrows.model.comparison import Comparison
 from narrows.model.fitted import FittedModel, Kept, TrainedOn
 from narrows.numerics.randomness import Stream, generator
 from narrows.parts.part import Part, as_optional_part
+from narrows.preprocessing import Step
 from narrows.records import Schema, schema_of
 
 __all__ = ["Unbuilt", "describe", "read_model", "write_model"]
@@ -204,9 +205,19 @@ def _fill(parts: Parts, schema: Schema, tensors: dict[str, Tensor]) -> Chain:
     """Return the chain with these tensors; memory is allocated for the tensors in the file only."""
     with torch.device("meta"):
         chain = Chain(parts, schema.shape, schema.dtype, generator(0, Stream.WEIGHTS))
-    _load(chain, tensors)
+    _load(chain, {**_absent(chain), **tensors})
     chain.to_channels_last()
     return chain
+
+
+def _absent(chain: Chain) -> dict[str, Tensor]:
+    """Return the statistics that files of earlier versions lack."""
+    steps = [(name, step) for name, step in chain.named_modules() if isinstance(step, Step)]
+    return {
+        f"{name}.{buffer}": torch.tensor(value, dtype=torch.float64).expand(step.get_buffer(buffer).shape)
+        for name, step in steps
+        for buffer, value in step.absent.items()
+    }
 
 
 def _load(module: nn.Module, tensors: dict[str, Tensor]) -> None:

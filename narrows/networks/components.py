@@ -43,9 +43,13 @@ class Components:
 
     @property
     def scales(self) -> Tensor:
-        """The unit of each latent dimension, (k,): its standard deviation, or 1 if it hardly varies."""
+        """The unit of each latent dimension, (k,): its standard deviation, or that of a value if it hardly varies.
+
+        The latter is rounded to a power of two. It is 1 for standardised values.
+        """
         varies = self.deviations > _NO_VARIANCE * self.deviations.max()
-        return torch.where(varies, self.deviations, torch.ones_like(self.deviations))
+        unit = 2.0 ** round(math.log2(self.deviation))
+        return torch.where(varies, self.deviations, torch.full_like(self.deviations, unit))
 
 
 def sampled(batches: Callable[[], Iterable[Tensor]]) -> Iterator[Tensor]:

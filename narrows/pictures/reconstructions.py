@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from narrows.errors import InvalidParameterError, UnknownNameError
+from narrows.numerics.squares import SquaredSum
 from narrows.pictures.records import as_records, check_same_shape, is_images, value_range
 from narrows.pictures.rows import rows
 
@@ -75,11 +76,11 @@ def _errors(x: NDArray[Any], x_hat: NDArray[Any], error: str) -> list[str]:
     low, high = value_range(x)
     unit = 255.0 if x.dtype == np.uint8 else 1.0
     difference = (x.astype(np.float64) - x_hat).reshape(len(x), -1) / unit
+    squared = [SquaredSum.of(one) for one in difference]
     if error == "sse":
-        return [_number(value) for value in (difference**2).sum(axis=1)]
+        return [_number(float(one)) for one in squared]
     peak = (high - low) / unit if is_images(x) else float(np.ptp(x)) or 1.0
-    with np.errstate(divide="ignore"):
-        psnr_db = 10 * np.log10(peak**2 / (difference**2).mean(axis=1))
+    psnr_db = [one.psnr_db(difference.shape[1], peak) for one in squared]
     return ["∞" if np.isinf(value) else f"{value:.1f}" for value in psnr_db]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -17,12 +18,16 @@ __all__ = ["Batches", "Preprocessing", "Preprocessor", "Step"]
 Batches = Callable[[], Iterable[Tensor]]
 """Starts a new pass over the training data at each call: float tensors of shape (n, *shape)."""
 
+_MOST_LOST = 2.0**-30  # largest relative rounding error of a step
+
 
 class Step(nn.Module, ABC):
     """The module of one preprocessing step. Its buffers contain the learned statistics, in float64."""
 
     is_affine: ClassVar[bool] = True
     """Whether the step is affine: a change of a value changes the preprocessed value in a fixed proportion."""
+    absent: ClassVar[Mapping[str, float]] = {}
+    """Buffers that files of earlier versions lack, with the value that all of their entries have there."""
 
     def fit(self, batches: Batches) -> None:
         """Learn from the training data; steps without statistics do not override this."""
@@ -37,7 +42,10 @@ class Step(nn.Module, ABC):
 
     @property
     def unit(self) -> Tensor:
-        """The change of a value for a change of its preprocessed value by one: shape () or that of a record."""
+        """The change of a value for a change of its preprocessed value by one: shape () or that of a record.
+
+        It is 0 for values that the inverse returns as a constant.
+        """
         return torch.ones((), dtype=torch.float64)
 
 
@@ -86,6 +94,25 @@ class Preprocessor(nn.Module):
         for step in self.steps:
             unit = unit * _as_step(step).unit.cpu().double()
         return unit
+
+    @property
+    def divisor(self) -> Tensor:
+        """The unit to divide errors by: infinite for values that are constant, whose errors do not count."""
+        unit = self.unit
+        return unit.where(unit > 0, math.inf)
+
+    @torch.no_grad()
+    def offset_and_scale(self, shape: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return the value of 0 and the size of a step from 0 to 1, in the records' units, both float64 of a shape.
+
+        The difference of two values far from zero loses digits. There the size of a step is `unit`.
+        """
+        zero = torch.zeros((1, *shape), dtype=torch.float64, device=device)
+        at_0, at_1 = (self.inverse(x)[0].cpu() for x in (zero, zero + 1))
+        step, unit = at_1 - at_0, self.unit.expand(shape)
+        rounding = torch.finfo(torch.float64).eps * at_0.abs().maximum(at_1.abs())
+        loses_digits = rounding > _MOST_LOST * step.abs()
+        return at_0, unit.where(loses_digits & ((unit - step).abs() <= 4 * rounding), step)
 
     def inverse(self, x: Tensor) -> Tensor:
         """Return records in their own units, (n, *shape)."""

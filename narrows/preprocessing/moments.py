@@ -1,55 +1,120 @@
-"""Minimum, maximum, mean and variance of data in one pass, batch by batch."""
+"""Minimum, maximum, mean and deviation of data in one pass, batch by batch."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
+import torch
 from torch import Tensor
 
 from narrows.preprocessing.contract import Batches
 
 __all__ = ["Moments"]
 
+_ROUNDING = 1e-12  # of the mean: values that vary less are constant
+_FAR = 2.0**10  # deviations: a mean further from zero is rounded to the dtype of the data
+
 
 @dataclass(frozen=True)
 class Moments:
-    """Statistics of a set of records, in float64.
+    """Statistics of a set of records, in float64, for values of any magnitude.
 
     Attributes
     ----------
     n : int
         Number of values that went into each entry.
-    low, high, mean, variance : Tensor of shape ``shape`` or ()
-        For each value of a record, or one for all values together; the variance is the population's.
+    low, high, mean : Tensor of shape ``shape`` or ()
+        For each value of a record, or one for all values together.
+    scale : Tensor
+        A power of two near the largest magnitude, so that squares neither overflow nor vanish. Dividing by it changes
+        no digit.
+    relative_variance : Tensor
+        Variance of the population, divided by the square of ``scale``.
+    dtype : torch.dtype
+        Dtype of the data.
     """
 
     n: int
     low: Tensor
     high: Tensor
     mean: Tensor
-    variance: Tensor
+    scale: Tensor
+    relative_variance: Tensor
+    dtype: torch.dtype
 
     @classmethod
     def of(cls, batches: Batches, *, per_value: bool) -> Self:
         """Return the statistics of one pass; batches are merged exactly (Chan, Golub and LeVeque 1983)."""
         merged: Self | None = None
         for batch in batches():
-            x = batch.double()
-            x = x if per_value else x.reshape(-1)
-            one = cls(len(x), x.amin(0), x.amax(0), x.mean(0), x.var(0, correction=0))
+            one = cls._of_batch(batch if per_value else batch.reshape(-1))
             merged = one if merged is None else merged._with(one)
         assert merged is not None, "training data have at least one record"
-        return merged
+        # The sum of equal values may be rounded.
+        is_equal = merged.low == merged.high
+        return replace(
+            merged,
+            mean=merged.low.where(is_equal, merged.mean),
+            relative_variance=merged.relative_variance.where(~is_equal, 0.0),
+        )
+
+    @classmethod
+    def _of_batch(cls, batch: Tensor) -> Self:
+        x = batch.double()
+        low, high = x.amin(0), x.amax(0)
+        scale = _power_of_two(low.abs().maximum(high.abs()))
+        x = x / scale
+        return cls(len(x), low, high, x.mean(0) * scale, scale, x.var(0, correction=0), batch.dtype)
 
     def _with(self, other: Self) -> Self:
         n = self.n + other.n
-        apart = other.mean - self.mean
-        within = (self.n * self.variance + other.n * other.variance) / n
+        scale = self.scale.maximum(other.scale)
+        mean, variance = self._in(scale)
+        other_mean, other_variance = other._in(scale)
+        apart = other_mean - mean
+        within = (self.n * variance + other.n * other_variance) / n
         return type(self)(
             n,
             self.low.minimum(other.low),
             self.high.maximum(other.high),
-            self.mean + apart * (other.n / n),
+            (mean + apart * (other.n / n)) * scale,
+            scale,
             within + apart.square() * (self.n / n) * (other.n / n),
+            self.dtype,
         )
+
+    def _in(self, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and variance divided by another scale."""
+        return self.mean / scale, self.relative_variance * (self.scale / scale).square()
+
+    @property
+    def deviation(self) -> Tensor:
+        """Standard deviation of the population; 0 for equal values."""
+        return self.relative_variance.sqrt() * self.scale
+
+    @property
+    def variance(self) -> Tensor:
+        """Variance of the population; it may overflow or vanish where the deviation does not."""
+        return self.deviation.square()
+
+    @property
+    def is_constant(self) -> Tensor:
+        """Whether values are equal, or vary only by rounding."""
+        return self.deviation <= _ROUNDING * self.mean.abs()
+
+    @property
+    def centre(self) -> Tensor:
+        """The mean, such that x − centre is exact in the dtype of the data where the mean is far from zero.
+
+        A mean of a million has a rounding error of 0.03 in float32. Where that matters for the deviation, the mean is
+        rounded to the dtype once, so that subtracting and adding it cancel.
+        """
+        is_far = self.mean.abs() > _FAR * self.deviation
+        return self.mean.to(self.dtype).double().where(is_far, self.mean)
+
+
+def _power_of_two(magnitudes: Tensor) -> Tensor:
+    """Return the largest power of two that is at most each magnitude, and 1 for 0."""
+    mantissas = torch.frexp(magnitudes).mantissa
+    return (magnitudes / (2 * mantissas)).where(magnitudes > 0, 1.0)

@@ -9,12 +9,15 @@ from torch import Tensor
 from narrows.parts.options import Boolean, option
 from narrows.preprocessing.contract import Batches, Preprocessing, Step
 from narrows.preprocessing.moments import Moments
+from narrows.preprocessing.scaling import divided
 
 __all__ = ["Standardise"]
 
 
 class Standardise(Preprocessing, name="standardise"):
-    """Scale values to mean 0 and variance 1 over the training data; constant values are only centred.
+    """Scale values to mean 0 and variance 1 over the training data.
+
+    Values that are constant, or vary only by rounding, become 0, and the inverse returns the constant.
 
     Examples
     --------
@@ -40,13 +43,11 @@ class _StandardiseStep(Step):
 
     def fit(self, batches: Batches) -> None:
         moments = Moments.of(batches, per_value=self.per_value)
-        deviation = moments.variance.sqrt()
-        self.mean = moments.mean
-        # Values that vary only by rounding are not scaled.
-        self.deviation = deviation.where(deviation > 1e-12 * moments.mean.abs(), 1.0)
+        self.mean = moments.centre
+        self.deviation = moments.deviation.where(~moments.is_constant, 0.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        return (x - self.mean.to(x.dtype)) / self.deviation.to(x.dtype)
+        return divided(x - self.mean.to(x.dtype), self.deviation)
 
     def inverse(self, x: Tensor) -> Tensor:
         return x * self.deviation.to(x.dtype) + self.mean.to(x.dtype)

@@ -9,6 +9,7 @@ from torch import Tensor
 from narrows.parts.options import Boolean, Choice, option
 from narrows.preprocessing.contract import Batches, Preprocessing, Step
 from narrows.preprocessing.moments import Moments
+from narrows.preprocessing.scaling import divided
 
 __all__ = ["UnitScale"]
 
@@ -16,7 +17,8 @@ __all__ = ["UnitScale"]
 class UnitScale(Preprocessing, name="unit-scale"):
     """Scale values to [0, 1]: bytes are divided by 255 or 256, other data by the range of the training data.
 
-    Values outside the range of the training data are mapped outside [0, 1].
+    Values outside the range of the training data are mapped outside [0, 1]. Values that are constant, or vary only by
+    rounding, become 0, and the inverse returns the constant.
 
     Examples
     --------
@@ -49,11 +51,11 @@ class _UnitScaleStep(Step):
     def fit(self, batches: Batches) -> None:
         if self.known is None:
             moments = Moments.of(batches, per_value=self.per_value)
-            self.low = moments.low
-            self.width = (moments.high - moments.low).where(moments.high > moments.low, 1.0)
+            self.low = moments.centre.where(moments.is_constant, moments.low)
+            self.width = (moments.high - moments.low).where(~moments.is_constant, 0.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        return (x - self.low.to(x.dtype)) / self.width.to(x.dtype)
+        return divided(x - self.low.to(x.dtype), self.width)
 
     def inverse(self, x: Tensor) -> Tensor:
         return x * self.width.to(x.dtype) + self.low.to(x.dtype)

@@ -24,8 +24,8 @@ from narrows.codec.freezing.distortion import MeasuredDistortion, over_batches
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.operating_point import OperatingPoint, to_symbols
 from narrows.errors import NotFreezableError
-from narrows.numerics.psnr import psnr_db
 from narrows.numerics.randomness import Stream, rng
+from narrows.numerics.squares import SquaredSum, exponent_of
 
 __all__ = ["SAMPLE", "SAMPLE_BYTES", "freeze"]
 
@@ -39,6 +39,7 @@ _MEASURED = 1024  # records on which the error is measured
 _GOLDEN = 4
 _NEAR_ENOUGH_DB = 0.1
 _OUTLIERS, _FAR = 0.001, 4.0
+_NOT_AFFINE = 1e-5  # of a step: larger differences between two steps are not rounding
 
 
 def freeze(chain: Chain, records: NDArray[Any], peak: float) -> FrozenCodec:
@@ -106,14 +107,16 @@ class _Fitting:
         rescale = candidate.program(self.decoder.input_shift, self.decoder.program.in_shape)
         x = self.decoder.program.run(rescale.run(symbols[:_MEASURED]))
         difference = self.output.of(x).astype(np.float64) - self.records[:_MEASURED].astype(np.float64)
-        mse = np.square(difference).reshape(len(difference), -1).mean(1)
+        exponent = exponent_of(self.peak)  # squares of tiny values vanish
+        mse = np.square(np.ldexp(difference, -exponent)).reshape(len(difference), -1).mean(1)
+        limit = SquaredSum(_FAR * float(np.quantile(mse, 1 - _OUTLIERS)), exponent)
         return OperatingPoint(
             rescale=rescale,
             entropy=candidate.entropy,
             steps=candidate.steps,
-            psnr_db=psnr_db(float(mse.mean()), self.peak),
+            psnr_db=SquaredSum(float(mse.mean()), exponent).psnr_db(1, self.peak),
             bytes_per_record=float(candidate.entropy.bits(symbols).mean()) / 8,
-            mse_limit=_FAR * float(np.quantile(mse, 1 - _OUTLIERS)),
+            mse_limit=float(limit),
         )
 
 
@@ -149,13 +152,14 @@ def _codes(chain: Chain, records: NDArray[Any]) -> Tensor:
 
 def _output(chain: Chain, decoder: FrozenDecoder, dtype: np.dtype[Any]) -> Dequantise:
     """Return the conversion of decoder outputs to records: the inverse of preprocessing, as a factor and an offset."""
-    zeros = torch.zeros((3, *chain.shape), dtype=torch.float64)
-    probes = zeros + torch.arange(3.0, dtype=torch.float64).reshape(3, *[1] * len(chain.shape))
+    of_0, of_1 = (one.numpy() for one in chain.preprocessor.offset_and_scale(chain.shape, chain.device))
+    two = torch.full((1, *chain.shape), 2.0, dtype=torch.float64, device=chain.device)
     with torch.no_grad():
-        at_0, at_1, at_2 = (one.cpu().numpy() for one in chain.preprocessor.inverse(probes.to(chain.device)))
-    if not np.allclose(at_2 - at_1, at_1 - at_0):
+        at_2 = chain.preprocessor.inverse(two)[0].cpu().numpy()
+    rounding = 8 * np.finfo(np.float64).eps * np.maximum(np.abs(at_2), np.abs(of_0))
+    if (np.abs(at_2 - of_0 - 2 * of_1) > _NOT_AFFINE * np.abs(of_1) + rounding).any():
         raise NotFreezableError("The inverse of the preprocessing is not a factor and an offset for each value.")
-    scale, offset = _shortened((at_1 - at_0) * 2.0**-decoder.output_shift), _shortened(at_0)
+    scale, offset = _shortened(of_1 * 2.0**-decoder.output_shift), _shortened(of_0)
     return Dequantise(chain.shape, np.dtype(dtype), scale, offset)
 
 

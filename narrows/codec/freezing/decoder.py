@@ -8,6 +8,7 @@ saturate. `narrows.codec.freezing.translation` has the operations of each layer.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -69,7 +70,7 @@ def freeze_decoder(chain: Chain, codes: Tensor) -> FrozenDecoder:
     codes = codes.detach().to(dtype=chain.dtype, device=chain.device)
     with torch.no_grad():
         largest, measured = _measure(chain, stages, codes)
-    translation = Translation(tuple(codes.shape[1:]), scale_of(MARGIN * largest))
+    translation = Translation(tuple(codes.shape[1:]), scale_of(MARGIN * largest), _finer(measured[-1].largest))
     input_shift = translation.shift
     try:
         translation.add_all(measured)
@@ -77,6 +78,11 @@ def freeze_decoder(chain: Chain, codes: Tensor) -> FrozenDecoder:
     except ModelFileError as error:
         raise NotFreezableError(f"The decoder cannot be computed in integer arithmetic. {error}") from error
     return FrozenDecoder(program, input_shift, translation.shift)
+
+
+def _finer(largest: float) -> int:
+    """Return by how many powers of two outputs are below 2^-8, as they may be without preprocessing."""
+    return max(0, -8 - math.frexp(largest)[1])
 
 
 def _measure(chain: Chain, stages: list[nn.Module], codes: Tensor) -> tuple[float, list[Ranged]]:
@@ -88,7 +94,7 @@ def _measure(chain: Chain, stages: list[nn.Module], codes: Tensor) -> tuple[floa
         for stage in measured:
             y = stage.run(y)
         mean = chain.likelihood.mean(chain.decode(batch))
-        smallest = 1e-4 * max(measured[-1].largest, 1e-30)
+        smallest = 1e-4 * measured[-1].largest
         if y.shape != mean.shape or not torch.allclose(y, mean, rtol=1e-3, atol=smallest):
             raise NotFreezableError(
                 f"The stages of {type(chain.decoder).__name__.lstrip('_')}, run in sequence, do not compute its "

@@ -46,14 +46,17 @@ MARGIN = 1.5
 _TABLES = range(1, 13)  # base-2 logarithms of the numbers of line segments
 # Largest error of the interpolation in a table, relative to the largest output: -78 dB.
 _TABLE_ERROR = 2.0**-13
-_MOST_SHIFT = 40  # of a scale: activations below 2^-25 are treated as zero
+_MOST_SHIFT = 40  # of a scale: activations below 2^-25, or below this share of small outputs, are treated as zero
 
 
-def scale_of(largest: float) -> int:
-    """Return the largest s for which round(largest · 2^s) fits 16 bits; round(r · 2^s) then represents a value r."""
+def scale_of(largest: float, finer: int = 0) -> int:
+    """Return the largest s for which round(largest · 2^s) fits 16 bits; round(r · 2^s) then represents a value r.
+
+    It is limited to 40 + ``finer``.
+    """
     if largest <= 0:
-        return 0
-    shift = min(math.frexp(HIGHEST / largest)[1] - 1, _MOST_SHIFT)
+        return finer
+    shift = min(math.frexp(HIGHEST / largest)[1] - 1, _MOST_SHIFT + finer)
     return shift - (round(math.ldexp(largest, shift)) > HIGHEST)
 
 
@@ -70,10 +73,13 @@ class Translation:
         Whether the output of the operations has its channels last instead.
     shift : int
         Values are integers times 2^-shift.
+    finer : int
+        Added to the limit of all scales, for a decoder whose outputs are small.
     """
 
-    def __init__(self, shape: tuple[int, ...], shift: int) -> None:
+    def __init__(self, shape: tuple[int, ...], shift: int, finer: int = 0) -> None:
         self.operations: list[Operation] = []
+        self.finer = finer
         self.shape, self.shift, self.is_last = shape, shift, False
 
     def add(self, stage: nn.Module, largest: float) -> None:
@@ -113,7 +119,7 @@ class Translation:
         finest = min(max(one.shift for one in translated), min(one.shift for one in translated) + MOST_LEFT_SHIFT)
         for one in translated:
             one.coarsen(finest)
-        out = min(scale_of(MARGIN * stage.largest), finest)
+        out = min(scale_of(MARGIN * stage.largest, self.finer), finest)
         self.operations.append(
             Branches(
                 tuple(tuple(one.operations) for one in translated),
@@ -124,7 +130,7 @@ class Translation:
         self.shape, self.is_last, self.shift = translated[0].shape, translated[0].is_last, out
 
     def _branch(self, stages: Iterable[Ranged]) -> Translation:
-        translation = Translation(self.shape, self.shift)
+        translation = Translation(self.shape, self.shift, self.finer)
         translation.is_last = self.is_last
         translation.add_all(stages)
         return translation
@@ -275,8 +281,8 @@ def _linear_operation(
     biases = np.zeros(n_out) if stage.bias is None else stage.bias.detach().double().cpu().numpy()
     if not (np.isfinite(weights).all() and np.isfinite(biases).all()):
         raise NotFreezableError(f"The decoder cannot be frozen: the weights of its {stage_name(stage)} are not finite.")
-    wanted = scale_of(MARGIN * largest)
-    for scale in range(scale_of(float(np.abs(weights).max())), -so_far.shift - 64, -1):
+    wanted = scale_of(MARGIN * largest, so_far.finer)
+    for scale in range(scale_of(float(np.abs(weights).max()), so_far.finer), -so_far.shift - 64, -1):
         in_sums = scale + so_far.shift
         out = min(wanted, in_sums)
         if np.abs(biases).max() * 2.0**in_sums >= EXACT_BELOW // 2 or in_sums - out > 50:
@@ -315,7 +321,7 @@ def _lookup(so_far: Translation, stage: nn.Module, largest: float) -> None:
     with torch.no_grad():
         y = stage(torch.from_numpy(np.ldexp(x, -so_far.shift))).numpy()
     peak = float(np.abs(y).max())
-    out = scale_of(peak)
+    out = scale_of(peak, so_far.finer)
     y = np.ldexp(y, out)
     for bits in _TABLES:
         points = np.clip(np.rint(y[:: 2 ** (16 - bits)]), LOWEST, HIGHEST)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from narrows.numerics.squares import SquaredSum
 
 __all__ = ["Errors"]
 
@@ -20,12 +22,12 @@ class Errors:
     ----------
     largest : float
         The largest absolute error, in the records' units, rounded up to a float.
-    squared : float
+    squared : SquaredSum
         The sum of squared errors.
     """
 
     largest: float = 0.0
-    squared: float = 0.0
+    squared: SquaredSum = field(default_factory=SquaredSum)
 
     @classmethod
     def of(cls, records: NDArray[Any], restored: NDArray[Any]) -> Errors:
@@ -42,8 +44,8 @@ class Errors:
         if largest < exact:
             largest = float(np.nextafter(largest, np.inf))
         with np.errstate(over="ignore"):
-            squared = float(np.square(distance.astype(np.float64)).sum())
-        return cls(min(largest, sys.float_info.max), min(squared, sys.float_info.max))
+            squared = SquaredSum.of(distance.astype(np.float64))
+        return cls(min(largest, sys.float_info.max), squared)
 
     def __add__(self, other: Errors) -> Errors:
-        return Errors(max(self.largest, other.largest), min(self.squared + other.squared, sys.float_info.max))
+        return Errors(max(self.largest, other.largest), self.squared + other.squared)

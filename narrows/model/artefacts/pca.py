@@ -24,6 +24,7 @@ __all__ = ["PrincipalComponents", "value_scale"]
 # Largest number of values to fit to; larger data are sampled at random.
 _MOST_VALUES = 2**26
 _BATCH = 4096
+_SMALL, _LARGE = 2.0**-60, 2.0**60  # largest magnitudes between these keep their digits and squares in float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,8 @@ class PrincipalComponents(Artefact, name="pca", title="PCA"):
     components : ndarray of shape (k, d), float32
         Orthonormal directions of largest variance, in descending order.
     scale : ndarray of shape (d,), float64, or None
-        Divisor of the centred values, where columns have different units.
+        Divisor of the centred values, where columns have different units or float32 cannot represent them. 0 for
+        values that are constant: their code is 0, and they are restored as the mean.
     """
 
     mean: NDArray[np.float64]
@@ -84,7 +86,8 @@ class PrincipalComponents(Artefact, name="pca", title="PCA"):
             most = min(max(_MOST_VALUES // d, 2), len(rows))
             rows = np.sort(rng(seed, Stream.PCA_ROWS).choice(rows, most, replace=False))
         x = values[rows].reshape(len(rows), d)
-        mean = x.mean(axis=0, dtype=np.float64)
+        mean = _mean(x, scale)
+        scale = _representable(x, mean) if scale is None else scale
         # Squares of 64-bit integers overflow float32, so scale to about 1, by a power of two, which changes no digit.
         centred = _centred(x, mean, scale)
         exponent = math.frexp(max(centred.max(), -centred.min()))[1]
@@ -107,23 +110,46 @@ class PrincipalComponents(Artefact, name="pca", title="PCA"):
         """Return the codes (n, k) of records (n, *shape)."""
         size = batch_size(values.shape[1:], _BATCH)
         batches = (values[start : start + size] for start in range(0, len(values), size))
-        return np.concatenate(
-            [_centred(x.reshape(len(x), -1), self.mean, self.scale) @ self.components.T for x in batches]
-        )
+        with np.errstate(over="ignore", invalid="ignore"):  # records far beyond the training data
+            return np.concatenate(
+                [_centred(x.reshape(len(x), -1), self.mean, self.scale) @ self.components.T for x in batches]
+            )
 
     def decode(self, codes: NDArray[Any]) -> NDArray[np.float64]:
         """Return the flat records (n, d) of codes (n, k)."""
-        restored: NDArray[Any] = codes.astype(np.float32) @ self.components
+        with np.errstate(over="ignore", invalid="ignore"):
+            restored: NDArray[Any] = codes.astype(np.float32) @ self.components
         return restored * (1.0 if self.scale is None else self.scale) + self.mean
+
+
+def _mean(x: NDArray[Any], scale: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """Return the mean of records (n, d); of equal values exactly, where the scale is 0."""
+    mean = np.asarray(x.mean(axis=0, dtype=np.float64))
+    if scale is not None and not scale.all():
+        (columns,) = np.nonzero(scale == 0)
+        constant = x[:, columns]
+        mean[columns] = np.where((constant == constant[0]).all(axis=0), constant[0], mean[columns])
+    return mean
+
+
+def _representable(x: NDArray[Any], mean: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Return a power of two in whose units float32 represents x − mean; None if it does so without."""
+    if x.dtype.kind != "f":
+        return None
+    away = float(np.maximum(x.max(axis=0) - mean, mean - x.min(axis=0)).max())
+    if _SMALL < away < _LARGE or away == 0:
+        return None
+    return np.full(mean.shape, math.ldexp(1.0, math.frexp(away)[1]))
 
 
 def _centred(x: NDArray[Any], mean: NDArray[np.float64], scale: NDArray[np.float64] | None) -> NDArray[np.float32]:
     """Return records x (n, d) without the mean, in units of the scale."""
+    by = None if scale is None else np.where(scale > 0, scale, np.inf)
     centred = np.empty(x.shape, np.float32)
     size = batch_size(mean.shape, _BATCH)
     for start in range(0, len(x), size):
         away = x[start : start + size] - mean
-        centred[start : start + size] = away if scale is None else away / scale
+        centred[start : start + size] = away if by is None else away / by
     return centred
 
 
