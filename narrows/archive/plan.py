@@ -54,7 +54,7 @@ class Plan:
     quality : int
         Index into the qualities of the codec.
     scale_warning : str or None
-        What was warned of, if the records are on another scale than the training data.
+        The warning that was given if the records have another scale than the training data.
     """
 
     fitted: Autoencoder
@@ -139,7 +139,7 @@ def _fitted(model: Autoencoder | str | os.PathLike[str]) -> Autoencoder:
     if isinstance(model, Autoencoder):
         return model
     raise InvalidParameterError(
-        f"The 'model' must be a fitted Autoencoder or the path of its file. Got {type(model).__name__}."
+        f"The 'model' must be a fitted Autoencoder or the path of a model file. Got {type(model).__name__}."
     )
 
 

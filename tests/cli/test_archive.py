@@ -82,9 +82,9 @@ def test_an_archive_that_is_cut_off_says_that_there_may_have_been_more(narrows, 
 
 
 def test_what_is_no_archive_is_an_error_not_damage(narrows, model, archive, denoising_model):
-    assert "There is no archive x.narrows" in narrows("verify", "x.narrows", code=1).stderr
+    assert "There is no file x.narrows" in narrows("verify", "x.narrows", code=1).stderr
     assert narrows("verify", model, code=1).stderr.startswith(f"Error: {model}")
-    assert "was made with the model" in narrows("verify", archive, "-m", denoising_model, code=1).stderr
+    assert "was written with the model" in narrows("verify", archive, "-m", denoising_model, code=1).stderr
 
 
 # ------------------------------------------------------------------------------------------------------------ recover

@@ -59,7 +59,9 @@ def freeze(chain: Chain, records: NDArray[Any], peak: float) -> FrozenCodec:
         If the decoder cannot be converted to integer arithmetic; the message gives the reason.
     """
     if chain.parts.n_classes:
-        raise NotFreezableError("The decoder needs the label of each record, and archives store no labels.")
+        raise NotFreezableError(
+            "The decoder needs the label of each record, and archives store no labels. Train without conditional=True."
+        )
     was_training = chain.training
     chain.eval()
     try:
@@ -154,7 +156,10 @@ def _output(chain: Chain, decoder: FrozenDecoder, dtype: np.dtype[Any]) -> Dequa
     with torch.no_grad():
         at_0, at_1, at_2 = (one.cpu().numpy() for one in chain.preprocessor.inverse(probes.to(chain.device)))
     if not np.allclose(at_2 - at_1, at_1 - at_0):
-        raise NotFreezableError("The inverse of the preprocessing is not a factor and an offset for each value.")
+        raise NotFreezableError(
+            "The inverse of the preprocessing must be a factor and an offset for each value. "
+            "Train with another preprocessing."
+        )
     scale, offset = _shortened((at_1 - at_0) * 2.0**-decoder.output_shift), _shortened(at_0)
     return Dequantise(chain.shape, np.dtype(dtype), scale, offset)
 
