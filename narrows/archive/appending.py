@@ -1,4 +1,4 @@
-"""What an archive that is there decides for whatever is appended to it: the codec, the quality and the bound."""
+"""Appending to an archive: its codec, quality and error bound apply to the appended records."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from narrows.errors import ArchiveError, InvalidParameterError
 
 __all__ = ["bound_for", "check_together", "codec_for", "metadata_of"]
 
-# A bound that is read off a screen, or worked out anew from a range, is the same one.
+# Relative difference up to which two bounds are equal, for rounded or recomputed numbers.
 _SAME_BOUND = 1e-6
 
 
 def metadata_of(path: str | os.PathLike[str]) -> Metadata:
-    """Return what an archive says about itself, its tiles included."""
+    """Return the metadata of an archive, after checking its layout."""
     with ByteFile(path) as source, naming(os.fspath(path)):
         metadata = read_header(source).metadata
         layout_of(metadata)
@@ -36,31 +36,32 @@ def check_together(
     overlap: int | None,
     before: Metadata | None,
 ) -> None:
-    """Refuse what has no use where records are kept within a bound; nothing is loaded for it.
+    """Check that no parameter is given that has no effect with an error bound; loads nothing.
 
     Parameters
     ----------
     psnr, bytes_per_record, max_error, lossless, overlap
         As for `compress`.
     before : Metadata or None
-        Of the archive that is appended to: its bound counts as asked for.
+        Metadata of the archive that is appended to; its bound applies, too.
 
     Raises
     ------
     InvalidParameterError
-        If a quality or an overlap is asked for beside a bound.
+        If a quality or an overlap is given with a bound.
     """
     if max_error is None and not lossless and (before is None or before.max_error is None):
         return
     for name, value in (("psnr", psnr), ("bytes_per_record", bytes_per_record)):
         if value is not None:
             raise InvalidParameterError(
-                f"Give '{name}', or 'max_error' or 'lossless', not both: within a bound nothing of the code's quality "
-                f"is left in what comes back, and the code is chosen for the smallest file. Got {name}={value!r}."
+                f"Give '{name}', or 'max_error' or 'lossless', not both: with an error bound, the bound determines the "
+                f"restored values, and the smallest file is written. Got {name}={value!r}."
             )
     if overlap:
         raise InvalidParameterError(
-            f"Tiles that are kept within a bound have no seams, so 'overlap' has no use. Got {overlap}."
+            f"'overlap' has no effect on an archive with an error bound, which has no visible seams. Got {overlap}. "
+            "Omit it."
         )
 
 
@@ -72,14 +73,14 @@ def bound_for(
     max_error: float | str | None,
     lossless: bool,
 ) -> float | None:
-    """Return the largest error allowed, as `bound_of` does; of what is appended, that of the archive.
+    """Return the error bound, as `bound_of` does; that of the archive if records are appended.
 
     Raises
     ------
     InvalidParameterError
-        If what is asked for is no bound.
+        If the given bound is not valid.
     ArchiveError
-        If it is tighter than the archive's.
+        If the given bound is tighter than the archive's.
     """
     asked = bound_of(max_error, lossless=lossless, source=source)
     if before is None:
@@ -88,21 +89,21 @@ def bound_for(
     if asked is None or (bound is not None and asked >= bound * (1 - _SAME_BOUND)):
         return bound
     raise ArchiveError(
-        f"{os.fspath(path)} {_bound_in_words(bound)}, and cannot be appended to with a tighter one, {asked!r}. "
-        "Append without 'max_error' and 'lossless', which takes the archive's, or make another archive."
+        f"{os.fspath(path)} {_bound_in_words(bound)}. Got a smaller one, {asked!r}. "
+        "Omit 'max_error' and 'lossless' to append within the archive's bound, or write a new archive."
     )
 
 
 def _bound_in_words(max_error: float | None) -> str:
-    return "has no bound to its errors" if max_error is None else f"has a largest error of {max_error!r}"
+    return "has no error bound" if max_error is None else f"has the error bound {max_error!r}"
 
 
 def codec_for(
     path: str | os.PathLike[str], before: Metadata, codec: FrozenCodec, asked: int | None
 ) -> tuple[FrozenCodec, int]:
-    """Return the codec and the quality of an archive that is there; the quality must be the one asked for, if any.
+    """Return the codec and the quality of an existing archive; a requested quality must be the archive's.
 
-    Whether it's this model's archive at all, and in this quality of the whole model, the writer checks.
+    The writer checks whether the archive was written with this model.
     """
     for position in range(len(codec.qualities)):
         alone = codec.only(position, with_causal=before.max_error is not None)
@@ -110,8 +111,8 @@ def codec_for(
             continue
         if asked not in (None, position):
             raise ArchiveError(
-                f"{os.fspath(path)} is of quality {position}, and cannot be appended to in quality {asked}. "
-                "Append in the same quality, or make another archive."
+                f"{os.fspath(path)} has quality {position}. Got records in quality {asked}. "
+                "Append in the archive's quality, or write a new archive."
             )
         return alone, 0
     if asked is None and before.model == codec.digest and before.quality < len(codec.qualities):

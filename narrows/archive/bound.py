@@ -32,7 +32,9 @@ def bound_of(max_error: float | str | None, *, lossless: bool, source: Source) -
     """
     if lossless:
         if max_error is not None:
-            raise InvalidParameterError("Give 'max_error' or 'lossless', not both: lossless has no error.")
+            raise InvalidParameterError(
+                "Give 'max_error' or 'lossless', not both: lossless means a largest error of 0."
+            )
         return 0.0
     if max_error is None:
         return None
@@ -43,7 +45,7 @@ def bound_of(max_error: float | str | None, *, lossless: bool, source: Source) -
         bound = math.nan
     if not (math.isfinite(bound) and bound >= 0):
         raise InvalidParameterError(
-            f"The 'max_error' must be a number of at least 0, or such as '1%' of the data's range. Got {max_error!r}."
+            f"The 'max_error' must be a number ≥ 0, or a share of the data's range such as '1%'. Got {max_error!r}."
         )
     return min(bound / 100 * _half_range(source), np.finfo(np.float64).max / 2) * 2 if share else bound
 

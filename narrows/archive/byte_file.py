@@ -40,9 +40,10 @@ class ByteFile:
             if not target.is_file():  # opening a pipe would block
                 if target.exists():
                     raise ArchiveError(
-                        f"{self.path} is no archive: it is {'a folder' if target.is_dir() else 'no file'}."
+                        f"{self.path} is {'a folder' if target.is_dir() else 'not a regular file'}. "
+                        "Give the path of an archive."
                     )
-                raise DataNotFoundError(f"There is no archive {self.path}.")
+                raise DataNotFoundError(f"There is no file {self.path}. Give the path of an archive.")
             self._file = target.open("rb", buffering=0)
         except (ValueError, OSError) as error:
             if isinstance(error, DataNotFoundError):
@@ -59,12 +60,12 @@ class ByteFile:
             If the file is too short; checked before memory is allocated.
         """
         if offset < 0 or n < 0 or offset + n > self.size:
-            raise CorruptArchiveError(f"it is cut off: it has {self.size:,} bytes, and needs {offset + n:,}")
+            raise CorruptArchiveError(f"it is truncated: it has {self.size:,} bytes, but needs {offset + n:,}")
         pieces = []
         while n > 0:
             piece = self._read_some(offset, n)
             if not piece:
-                raise CorruptArchiveError(f"it was cut off at {offset:,} bytes while it was read")
+                raise CorruptArchiveError(f"it was truncated to {offset:,} bytes while it was read")
             pieces.append(piece)
             offset, n = offset + len(piece), n - len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -36,7 +36,7 @@ def read_chunk(source: ByteFile, metadata: Metadata, index: Index, chunk: int) -
     what = f"the chunk of records {records.start:,} to {records.stop - 1:,}"
     block = read_block(source, offset, int(index.ends[chunk]))
     if (block.type, block.first, block.stop) != (BlockType.RECORDS, records.start, records.stop):
-        raise CorruptArchiveError(f"{what} is not where the index says")
+        raise CorruptArchiveError(f"{what} is not at its offset in the index")
     if index.crcs is not None and source.read(offset + block.n_bytes - CRC_BYTES, CRC_BYTES) != int(
         index.crcs[chunk]
     ).to_bytes(CRC_BYTES, "little"):
@@ -55,13 +55,13 @@ def read_records(source: ByteFile, offset: int, block: Block, metadata: Metadata
     most = max_payload_bytes(block.n_records, metadata)
     payload = read_payload(source, offset, block, what, most)
     if (block.coding == Coding.CODE) != (metadata.max_error is None):
-        raise CorruptArchiveError(f"{what} keeps its records in another way than its archive says")
+        raise CorruptArchiveError(f"{what} has coding {block.coding}, which the metadata of the archive do not allow")
     parsed = parse_records(payload, block.n_records, metadata, block.coding)
     if parsed.residual is not None and (
         parsed.residual.max_error > (metadata.max_error or 0.0)
         or len(parsed.residual.data) > block.n_records * metadata.record_bytes
     ):
-        raise CorruptArchiveError(f"{what} declares a larger error, or more bytes, than its archive allows")
+        raise CorruptArchiveError(f"{what} declares a larger error, or more bytes, than the metadata allow")
     return parsed
 
 
@@ -143,11 +143,16 @@ class Chunk:
         else:
             restored = self._restored[start:stop]
         if restored.shape != (stop - start, *self._codec.shape) or restored.dtype != self._codec.dtype:
-            raise CorruptArchiveError(f"{self._what(start, stop)} restore to another shape or type than declared")
+            raise CorruptArchiveError(
+                f"{self._what(start, stop)} are restored as {restored.shape} {restored.dtype}, but declared as "
+                f"{(stop - start, *self._codec.shape)} {self._codec.dtype}"
+            )
         for low in range(start, stop, self._group):
             high = min(low + self._group, stop)
             if checksum(restored[low - start : high - start]) != self._checksums[low // self._group]:
-                raise CorruptArchiveError(f"{self._what(low, high)} do not restore to what was compressed")
+                raise CorruptArchiveError(
+                    f"{self._what(low, high)} are not restored correctly: their checksum is wrong"
+                )
         return restored
 
     def _what(self, start: int, stop: int) -> str:

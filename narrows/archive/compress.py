@@ -1,6 +1,6 @@
-"""Records into an archive: the model's encoder makes symbols, the integer decoder restores them, a writer stores them.
+"""Compression of records to an archive: encode to symbols, restore with the integer decoder, and write.
 
-What is decided beforehand (bound, layout, codec and quality) is a `Plan`.
+A `Plan` has the bound, layout, codec and quality, which are chosen first.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["compress"]
 
 Progress = Callable[[int, int], None]
-"""Told how many records are done, and how many there are."""
+"""Called with the number of records done and the number of all records."""
 
 _BATCH_BYTES = 32 << 20
 _BATCH_RECORDS = 8192
@@ -52,55 +52,59 @@ def compress(
     force: bool = False,
     progress: Progress | None = None,
 ) -> Summary:
-    """Write records into an archive, a fraction of their size.
+    """Write records to an archive.
 
-    Records come back as the model restores them, the same bytes on every machine; with `max_error` or `lossless`, what
-    the model gets wrong is kept as well. Data that are unlike what the model was trained on cost quality, or bytes.
+    Restored records are the model's reconstructions, the same bytes on every machine. With `max_error` or `lossless`,
+    the archive also stores the errors of the model, as far as necessary. Records unlike the training data are restored
+    with larger errors, or take more bytes.
 
     Parameters
     ----------
     data : array_like of shape (n, *shape), path, name or Source
-        The records, of the shape and dtype that the model was trained on. Larger images are cut into tiles of that
-        shape and come back whole.
+        The records, with the shape and dtype of the training data. Larger images are cut into tiles of that shape and
+        restored as whole images.
     path : path-like
         The archive to write, usually ``something.narrows``.
     model : Autoencoder or path
-        Fitted, or the file of one.
+        A fitted model, or a model file.
     psnr : float, optional
-        The quality that is wanted, in dB on data like the training data. Not with `max_error` or `lossless`.
+        Selects the coarsest quality with at least this PSNR in dB on training data. Not with `max_error` or `lossless`.
     bytes_per_record : float, optional
-        Or the size. Neither: near the best that the model can do; within a bound, what makes the smallest file.
+        Selects the finest quality with at most this number of bytes per record on training data. Without `psnr` and
+        `bytes_per_record`, the model's default quality is used, or with an error bound the one with the smallest file.
     max_error : float or str, optional
-        No value may come back further off than this, in the records' units, or than ``"1%"`` of the range of the data.
-        NaNs and infinities come back as they are. Never takes more than the records themselves and a few bytes.
+        The largest error of a value, in the records' units, or as a share of the data's range such as ``"1%"``. NaNs
+        and infinities are restored exactly. The archive is at most a few bytes larger than the records.
     lossless : bool
-        Bit for bit.
+        Restore every record bit for bit.
     overlap : int, optional
-        Pixels by which tiles overlap and are blended; 0: they meet, and their seams may be seen. By default as in the
-        archive that is appended to, otherwise 0.
+        Number of pixels by which tiles overlap and are blended. With 0, seams between tiles may be visible. By default
+        as in the archive that is appended to, otherwise 0.
     embed_model : bool
-        Put what a reader needs of the model into the archive, which can then be restored by itself.
+        Store the part of the model that restores records in the archive, which can then be restored without the model
+        file.
     append : bool
-        Add to the archive that is there, within its bound if it has one; a wider one may be asked for, and the
-        archive's holds. Its end and its index are checked first, its chunks are not; `verify` does.
+        Append to an existing archive, within its error bound if it has one. A larger `max_error` is accepted, but the
+        archive's bound applies. The end of the archive and its index are checked first, but not its chunks (see
+        `verify`).
     force : bool
-        Replace an archive that is there.
+        Overwrite an existing file.
     progress : callable, optional
-        Is told how far it is: records done, records in all.
+        Called with the number of records done and the number of all records.
 
     Returns
     -------
     Summary
-        Bytes on disk, quality achieved, and what the model costs.
+        Size on disk, achieved quality, and size of the model.
 
     Raises
     ------
     DataError, ShapeMismatchError
-        If the data cannot be used, or are no records of the model's.
+        If the data cannot be used, or do not have the shape and dtype of the model's records.
     InvalidParameterError
         If the model has no such quality, or parameters contradict each other.
     NotFreezableError
-        If the model cannot restore archives; says why.
+        If the model has no archive codec; the message has the reason.
     OutputExistsError, OutputError, DataNotFoundError
         If the archive cannot be written.
     WrongModelError, ArchiveError
@@ -109,10 +113,12 @@ def compress(
     Warns
     -----
     RangeWarning
-        If the records are on another scale than the training data; the summary has it among its warnings.
+        If the records have another scale than the training data. It is also among the warnings of the summary.
     """
     if append and force:
-        raise InvalidParameterError("Give 'append' or 'force', not both: one keeps the archive, the other replaces it.")
+        raise InvalidParameterError(
+            "Give 'append' or 'force', not both: 'append' keeps the archive, and 'force' replaces it."
+        )
     check_output(path, force=force or append)
     before = metadata_of(path) if append else None
     check_together(
@@ -169,7 +175,7 @@ def _batches(source: Source) -> Iterator[tuple[int, int]]:
 
 
 def _records(source: Source, start: int, stop: int, layout: Layout) -> tuple[NDArray[Any], list[str] | None]:
-    """Return the records of some items, and their names if they have any: the first record of an item has its name."""
+    """Return the records of items, and their names if they have any. The first record of an item has its name."""
     records = layout.cut(np.asarray(source.values[start:stop]))
     if source.files is None:
         return records, None

@@ -1,4 +1,4 @@
-"""Description of an archive by its header and its index, and by the model inside; no chunk is decoded."""
+"""Description of an archive, from its header, its index and the model inside; no chunk is decoded."""
 
 from __future__ import annotations
 
@@ -26,25 +26,27 @@ __all__ = ["Description", "expected_psnr_db", "inspect", "is_archive"]
 
 @dataclass(frozen=True)
 class Description:
-    """What there is to say about an archive.
+    """Properties of an archive.
 
     Attributes
     ----------
     path : str
     n_bytes : int
-        The size of the file. It is the sum of the five sizes below.
+        Size of the file, which is the sum of the five sizes below.
     n_records : int
+        Number of records. For images in tiles, each tile is a record.
     n_chunks : int
+        Number of chunks that the records are stored in.
     header_bytes, model_bytes, records_bytes, index_bytes, other_bytes : int
-        Where the bytes are: the header; the model; the chunks with their block headers; what comes after the last
-        chunk; and what is left, such as indices from before the archive was appended to.
+        Sizes of the sections: the header; the model; the chunks, with their block headers; index and trailer after the
+        last chunk; and everything else, such as older indices from before records were appended.
     restored_bytes : int
-        What all records take once they are restored; put together, if they are tiles of images.
+        Size of all restored records; for tiles, of the images assembled from them.
     metadata : dict
-        As the header has them: JSON values.
+        The metadata in the header, as JSON values.
     largest_error : float or None
-        Of any value, in the records' units, as it was measured when the archive was made; None if that keeps the
-        model's code alone, whose errors it does not know.
+        The largest error of a restored value, in the records' units, measured when the archive was written. None if the
+        archive has no error bound: it stores no errors then.
     """
 
     path: str
@@ -62,45 +64,45 @@ class Description:
 
     @property
     def has_model(self) -> bool:
-        """Whether the archive carries its model."""
+        """Whether the archive contains its model."""
         return self.model_bytes > 0
 
     @property
     def bytes_per_record(self) -> float:
-        """The file's bytes without the model, by the number of records."""
+        """Size of the file without the model, divided by the number of records."""
         return (self.n_bytes - self.model_bytes) / max(1, self.n_records)
 
     @property
     def fixed_bytes(self) -> int:
-        """The bytes that hardly depend on the number of records, without the model: header, index and the like."""
+        """Size of everything but the records and the model: header, index and trailer."""
         return self.n_bytes - self.records_bytes - self.model_bytes
 
     @property
     def tiling(self) -> Tiling | None:
-        """How the images are cut into records; None if every record is an item of its own."""
+        """How images are cut into records; None if each record is an item."""
         if self.metadata["tiling"] is None:
             return None
         return Tiling.from_json(self.metadata["tiling"], tuple(self.metadata["record_shape"]))
 
     @property
     def n_images(self) -> int | None:
-        """The number of images that are cut into tiles; None if there are no tiles."""
+        """Number of images; None if the archive has no tiles."""
         return None if self.tiling is None else self.n_records // self.tiling.n_records
 
     @property
     def bytes_per_image(self) -> float | None:
-        """The file's bytes without the model, by the number of images; None if there are no tiles."""
+        """Size of the file without the model, divided by the number of images; None if the archive has no tiles."""
         n_images = self.n_images
         return None if n_images is None else (self.n_bytes - self.model_bytes) / max(1, n_images)
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything as JSON values."""
+        """Return all properties as JSON values."""
         computed = ("has_model", "bytes_per_record", "n_images")
         return {**asdict(self), **{name: getattr(self, name) for name in computed}}
 
 
 def inspect(path: str | os.PathLike[str]) -> Description:
-    """Describe an archive; no model is needed, and no record is read.
+    """Return the description of an archive. No model is needed, and no records are decoded.
 
     Raises
     ------
@@ -138,9 +140,9 @@ def inspect(path: str | os.PathLike[str]) -> Description:
 
 
 def expected_psnr_db(path: str | os.PathLike[str]) -> float | None:
-    """Return the signal-to-noise ratio to expect of an archive: that of its quality on the model's training data.
+    """Return the expected PSNR of an archive: the PSNR of its quality on the model's training data.
 
-    Only the model inside an archive tells it.
+    It is stored in the model, so the archive must contain its model.
 
     Parameters
     ----------
@@ -150,8 +152,8 @@ def expected_psnr_db(path: str | os.PathLike[str]) -> float | None:
     Returns
     -------
     float or None
-        In dB. None if the model is not inside or is damaged, and for archives with an error bound, whose records are
-        restored better than the code alone.
+        In dB. None if the archive does not contain its model, or the model is damaged. Also None for an archive with
+        an error bound, which restores records more exactly than the code alone.
 
     Raises
     ------
@@ -171,12 +173,12 @@ def expected_psnr_db(path: str | os.PathLike[str]) -> float | None:
 
 
 def is_archive(path: str | os.PathLike[str]) -> bool:
-    """Return whether a file begins like an archive; half of the first bytes suffice, in case it is damaged.
+    """Return whether a file starts with the first four bytes of an archive. The rest may be damaged.
 
     Parameters
     ----------
     path : path-like
-        Any path; what is no file is no archive.
+        Any path. The result is False if there is no file at this path.
     """
     if not os.path.isfile(path):
         return False

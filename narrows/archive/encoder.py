@@ -67,5 +67,5 @@ def _fitted(model: Autoencoder | str | os.PathLike[str]) -> Autoencoder:
     if isinstance(model, Autoencoder):
         return model
     raise InvalidParameterError(
-        f"The 'model' must be a fitted Autoencoder or the path of its file. Got {type(model).__name__}."
+        f"The 'model' must be a fitted Autoencoder or the path of a model file. Got {type(model).__name__}."
     )

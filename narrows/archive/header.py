@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 
-_REMEDY = "'narrows recover' (narrows.archive.recover) writes what is intact to a new archive."
+_REMEDY = "'narrows recover' (narrows.archive.recover) writes the intact records to a new archive."
 
 
 @dataclass(frozen=True)
@@ -67,18 +67,18 @@ def naming(path: str) -> Iterator[None]:
     try:
         yield
     except CorruptArchiveError as error:
-        raise CorruptArchiveError(_sentence(path, "is damaged", error)) from error
+        raise CorruptArchiveError(_sentence(path, "is damaged", error, _REMEDY)) from error
     except ArchiveError as error:
         if type(error) is not ArchiveError:
             raise
         raise ArchiveError(_sentence(path, "cannot be used", error)) from error
 
 
-def _sentence(path: str, what: str, error: ArchiveError) -> str:
+def _sentence(path: str, what: str, error: ArchiveError, remedy: str = "") -> str:
     text = str(error)
     if text.endswith("."):  # a complete sentence, which may contain the path already
         return text if path in text else f"{path} {what}. {text}"
-    return f"{path} {what}: {text}."
+    return f"{path} {what}: {text}. {remedy}".rstrip()
 
 
 def read_header(source: ByteFile) -> Header:
@@ -90,7 +90,7 @@ def read_header(source: ByteFile) -> Header:
         If the file is not an archive, has a newer format, or is damaged.
     """
     if source.size == 0:
-        raise ArchiveError("it is empty (0 bytes)")
+        raise ArchiveError("it is an empty file, and an archive starts with a header")
     start = source.read(0, min(20, source.size))
     return Header.parse(source.read(0, size_of_header(start, source.size)))
 
@@ -105,7 +105,7 @@ def read_block(source: ByteFile, offset: int, end: int) -> Block:
     """
     block = parse_block(source.read(offset, BLOCK_BYTES))
     if offset + block.n_bytes > end:
-        raise CorruptArchiveError(f"the block at {offset:,} reaches over the end or into the next")
+        raise CorruptArchiveError(f"the block at {offset:,} extends beyond the end of the file or into the next block")
     return block
 
 
@@ -118,7 +118,7 @@ def read_payload(source: ByteFile, offset: int, block: Block, what: str, most: i
         If it has more than `most` bytes, or its checksum is wrong.
     """
     if block.n_payload_bytes > most:
-        raise CorruptArchiveError(f"{what} declares {block.n_payload_bytes:,} bytes, where {most:,} are allowed")
+        raise CorruptArchiveError(f"{what} declares {block.n_payload_bytes:,} bytes. Allowed: {most:,}")
     data = source.read(offset + BLOCK_BYTES, block.n_payload_bytes + CRC_BYTES)
     payload = data[:-CRC_BYTES]
     if pack_crc(payload) != data[-CRC_BYTES:]:
@@ -146,10 +146,10 @@ def read_index(source: ByteFile, header: Header) -> Index:
     try:
         index = walk_index(source, header)
     except CorruptArchiveError as error:
-        raise CorruptArchiveError(f"{source.path} is damaged or cut off: {reason}; and {error}. {_REMEDY}") from error
+        raise CorruptArchiveError(f"{source.path} is damaged or truncated: {reason}, and {error}. {_REMEDY}") from error
     warn(
         DataWarning(
-            f"The end of {source.path} is damaged or cut off: {reason}. Its blocks and its index confirm "
+            f"The end of {source.path} is damaged or truncated: {reason}. Its blocks and its index confirm "
             f"{index.n_records:,} records; records that were appended later would be missing without a trace. "
             f"{_REMEDY}",
             kind="damaged-end",
@@ -170,7 +170,7 @@ def read_whole_index(source: ByteFile, header: Header) -> Index:
         return read_trailer(source, header)
     except CorruptArchiveError as error:
         raise CorruptArchiveError(
-            f"{source.path} cannot be appended to, as it is damaged or cut off: {error}. {_REMEDY}"
+            f"{source.path} is damaged or truncated, so that no records can be appended: {error}. {_REMEDY}"
         ) from error
 
 
@@ -187,12 +187,14 @@ def read_trailer(source: ByteFile, header: Header) -> Index:
     block = read_block(source, trailer.offset, end)
     is_index = block.type == BlockType.INDEX and trailer.offset + block.n_bytes == end
     if not is_index or block.first != trailer.n_records or trailer.offset < header.n_bytes:
-        raise CorruptArchiveError("its end does not point at its index")
+        raise CorruptArchiveError("its trailer does not point to its index")
     payload = read_payload(source, trailer.offset, block, "its index", source.size)
     _, entries = parse_index(payload, block.n_records)
     index = index_of(entries, header.n_bytes, trailer.offset, header.metadata.chunk_records)
     if index.n_records != trailer.n_records:
-        raise CorruptArchiveError("its index holds another number of records than its end declares")
+        raise CorruptArchiveError(
+            f"its index has {index.n_records:,} records, but its trailer declares {trailer.n_records:,}"
+        )
     return index
 
 
@@ -230,9 +232,9 @@ def walk_index(source: ByteFile, header: Header) -> Index:
     last = last if offset >= source.size else None
     end = offset if last is None else last[0]
     if last is None and not _is_confirmed(source, Trailer(end, n_records)):
-        broken = "" if n_before is None else f", as if appending to its {n_before:,} records had been broken off"
+        broken = "" if n_before is None else f"; appending to its {n_before:,} records was probably interrupted"
         raise CorruptArchiveError(
-            f"its blocks end after {n_records:,} records, with nothing that says whether these are all{broken}"
+            f"its blocks end after {n_records:,} records without an index or trailer that confirms this number{broken}"
         )
     index = index_of(np.array(entries, ENTRY), header.n_bytes, end, header.metadata.chunk_records)
     return replace(index, crcs=_listed_crcs(source, last, index))
@@ -264,7 +266,7 @@ def _listed_crcs(source: ByteFile, last: tuple[int, Block] | None, index: Index)
         return None
     entries = entries[entries["type"] == BlockType.RECORDS]
     if not np.array_equal(np.cumsum(entries["n_records"], dtype=np.int64), index.stops):
-        raise CorruptArchiveError("its index and its blocks do not agree")
+        raise CorruptArchiveError("its index does not match its blocks")
     crcs: npt.NDArray[np.uint32] = entries["crc"].astype(np.uint32)
     return crcs
 

@@ -118,7 +118,7 @@ def parse_index(payload: bytes, n_entries: int) -> tuple[bytes, Entries]:
     n_copy = _LENGTH.unpack_from(payload)[0] if len(payload) >= _LENGTH.size else -1
     at = _LENGTH.size + n_copy
     if n_copy < 0 or len(payload) != at + n_entries * ENTRY.itemsize:
-        raise CorruptArchiveError("its index has another length than it declares")
+        raise CorruptArchiveError("the length of its index is not the declared length")
     inflate = zlib.decompressobj(zdict=_DICTIONARY)
     try:
         header = inflate.decompress(payload[_LENGTH.size : at], _MAX_HEADER_BYTES)
@@ -157,13 +157,13 @@ def index_of(entries: Entries, start: int, stop: int, chunk_records: int) -> Ind
     chunks = kinds == BlockType.RECORDS
     models = np.flatnonzero(kinds == BlockType.MODEL)
     if not is_ordered or len(models) > 1 or (kinds == BlockType.INDEX).any():
-        raise CorruptArchiveError("the blocks in its index overlap, or are none that can be")
+        raise CorruptArchiveError("the blocks in its index overlap, or are outside the archive")
     counts = counts[chunks]
     stops = np.cumsum(counts)
     if len(counts) and (counts.min() < 1 or counts.max() > min(chunk_records, MAX_CHUNK_RECORDS)):
-        raise CorruptArchiveError("a chunk in its index is empty or larger than is allowed")
+        raise CorruptArchiveError("a chunk in its index is empty or larger than the metadata allow")
     if (entries["first"][chunks] != (stops - counts).astype(np.uint64)).any() or int(counts.sum()) > MAX_RECORDS:
-        raise CorruptArchiveError("records are missing in its index, or there more than once")
+        raise CorruptArchiveError("records are missing in its index, or repeated")
     positions = bounds.astype(np.int64)
     return Index(
         offsets=positions[:-1][chunks],

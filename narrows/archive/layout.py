@@ -1,15 +1,15 @@
-"""The bytes of an archive: header, block headers and trailer, each a pair of `pack` and `parse`.
+"""The bytes of an archive: header, block headers and trailer, each with a `pack` and a `parse` function.
 
 ::
 
     header   magic 8 · version u16 u16 · features u32 · length u32 · metadata (JSON) · CRC-32
     block    magic 4 · type u8 · coding u8 · flags u16 · length u64 · first u64 · n u32 · CRC-32 │ payload │ CRC-32
     …
-    INDEX    the last block: where all the others are
+    INDEX    the last block: offsets of all other blocks
     trailer  offset of INDEX u64 · records u64 · CRC-32 · magic 8
 
-Everything is little-endian. A CRC-32 covers everything in front of it, of its header, payload or trailer. What each
-number means, and every limit, is written down in docs/format.md.
+All numbers are little-endian. A CRC-32 covers the bytes before it in the same header, payload or trailer. The meaning
+of each number and all limits are specified in docs/format.md.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ VERSION = (1, 0)
 
 MAX_METADATA_BYTES = 16 << 20
 MAX_MODEL_BYTES = 1 << 30
-MAX_RECORDS = 1 << 40  # in an archive
+MAX_RECORDS = 1 << 40  # of an archive
 MAX_RECORD_BYTES = 1 << 30  # of one record
 MAX_CHUNK_RECORDS = 1 << 16
-MAX_CHUNK_BYTES = 64 << 20  # of restored records; one record may have more
-MAX_CHUNK_SYMBOLS = 1 << 24  # likewise
-GROUP_RECORDS = (16, 32, 64, 128, 256)  # so many records share a checksum; one of these in each archive
+MAX_CHUNK_BYTES = 64 << 20  # of restored records; a chunk with one record may be larger
+MAX_CHUNK_SYMBOLS = 1 << 24  # a chunk with one record may have more
+GROUP_RECORDS = (16, 32, 64, 128, 256)  # number of records for each checksum; an archive uses one of these
 
 _HEADER = struct.Struct("<8sHHII")
 _BLOCK = struct.Struct("<4sBBHQQI")
@@ -77,7 +77,7 @@ TRAILER_BYTES = _TRAILER.size + CRC_BYTES + len(END_MAGIC)
 
 
 class BlockType(IntEnum):
-    """What a block holds. Readers pass over types that they don't know."""
+    """The content of a block. Readers ignore blocks of unknown types."""
 
     MODEL = 1
     RECORDS = 2
@@ -85,12 +85,12 @@ class BlockType(IntEnum):
 
 
 class Coding(IntEnum):
-    """How the payload of a block is to be read."""
+    """The encoding of a block's payload."""
 
     PLAIN = 0  # MODEL and INDEX
     CODE = 1  # RECORDS: the symbols of a model's code
-    CODE_AND_RESIDUAL = 2  # RECORDS: and what brings the records back within the bound
-    RESIDUAL = 3  # RECORDS: what brings them back, without a code
+    CODE_AND_RESIDUAL = 2  # RECORDS: symbols, and residuals that keep the error bound
+    RESIDUAL = 3  # RECORDS: residuals without symbols
 
 
 _OF_RECORDS = (Coding.CODE, Coding.CODE_AND_RESIDUAL, Coding.RESIDUAL)
@@ -103,15 +103,15 @@ class Block:
     Attributes
     ----------
     type : int
-        A `BlockType`, or one that this reader doesn't know.
+        A `BlockType`, or a type unknown to this reader.
     coding : int
         A `Coding`.
     n_payload_bytes : int
-        Length of the payload; its CRC-32 comes on top.
+        Length of the payload without its CRC-32.
     first : int
-        RECORDS: the number of its first record, from 0. INDEX: the number of records in the archive. Else 0.
+        RECORDS: the index of the first record, from 0. INDEX: the number of records of the archive. Otherwise 0.
     n_records : int
-        RECORDS: how many. INDEX: the number of its entries. Else 0.
+        RECORDS: the number of records. INDEX: the number of entries. Otherwise 0.
     """
 
     type: int
@@ -122,24 +122,24 @@ class Block:
 
     @property
     def stop(self) -> int:
-        """The number of the record after the last."""
+        """The index after that of the last record."""
         return self.first + self.n_records
 
     @property
     def n_bytes(self) -> int:
-        """The bytes of all of the block, its header and checksum included."""
+        """Size of the block, including its header and checksum."""
         return BLOCK_BYTES + self.n_payload_bytes + CRC_BYTES
 
 
 class Trailer(NamedTuple):
-    """The last bytes of an archive: where its INDEX block is, and how many records there are."""
+    """The last bytes of an archive: the offset of its INDEX block, and the number of records."""
 
     offset: int
     n_records: int
 
 
 def pack_crc(data: bytes, crc: int = 0) -> bytes:
-    """Return the CRC-32 of `data`, which may continue one, as it is stored."""
+    """Return the CRC-32 of `data` in its stored form; `crc` is the CRC-32 of preceding data."""
     return _CRC.pack(zlib.crc32(data, crc))
 
 
@@ -147,62 +147,72 @@ def pack_crc(data: bytes, crc: int = 0) -> bytes:
 
 
 def pack_header(metadata: dict[str, Any]) -> bytes:
-    """Return the header with these metadata, and the bits of the features that they make a reader understand."""
+    """Return the header of an archive with these metadata, with the bits of the features that they require."""
     text = json.dumps(metadata, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
     if len(text) > MAX_METADATA_BYTES:
-        raise ArchiveError(f"An archive's metadata take {len(text):,} bytes. Allowed: {MAX_METADATA_BYTES:,}.")
+        raise ArchiveError(
+            f"The metadata of an archive may take {MAX_METADATA_BYTES:,} bytes. Got {len(text):,}. Shorten them."
+        )
     data = _HEADER.pack(MAGIC, *VERSION, features_of(metadata), len(text)) + text
     return data + pack_crc(data)
 
 
 def size_of_header(start: bytes, n_file_bytes: int) -> int:
-    """Return how many bytes the header takes that starts with these 20, or with fewer where the file has no more.
+    """Return the size of a header in bytes, given its first 20 bytes, or all bytes of a shorter file.
 
     Raises
     ------
     ArchiveError
-        If this is no archive, or one that this reader is too old for.
+        If the file is not an archive, or has a newer format.
     CorruptArchiveError
-        If it is cut off.
+        If it is truncated.
     """
     if not start.startswith(MAGIC):
         if start and (MAGIC.startswith(start) or start.startswith(MAGIC[:4])):
-            raise CorruptArchiveError("its first bytes are damaged, as by a transfer that changed line endings")
+            raise CorruptArchiveError(
+                "its first bytes are damaged, for example by a transfer that changed line endings. "
+                "Transfer it again, as a binary file"
+            )
         if (kind := kind_of(start)) is not None:
             raise ArchiveError(f"it is {kind}, not an archive")
-        raise ArchiveError(f"it starts with '{start[:8].hex(' ')}', not with '{MAGIC.hex(' ')}'")
+        raise ArchiveError(
+            f"an archive starts with the bytes '{MAGIC.hex(' ')}'. This file starts with '{start[:8].hex(' ')}'"
+        )
     if len(start) < _HEADER.size:
-        raise CorruptArchiveError(f"it is cut off after {len(start)} bytes, within its header")
+        raise CorruptArchiveError(f"it is truncated after {len(start)} bytes, within its header")
     _, major, minor, _, n_text = _HEADER.unpack_from(start)
     if major != VERSION[0]:
-        raise ArchiveError(f"it has format {major}.{minor}, and this narrows reads format {VERSION[0]}: upgrade it")
+        raise ArchiveError(
+            f"it has format {major}.{minor}, but this version of narrows reads format {VERSION[0]}. Upgrade narrows"
+        )
     n_bytes = _HEADER.size + int(n_text) + CRC_BYTES
     if n_text > MAX_METADATA_BYTES or n_bytes > n_file_bytes:
         raise CorruptArchiveError(
-            f"its header declares {n_text:,} bytes of metadata, more than allowed or than there are"
+            f"its header declares {n_text:,} bytes of metadata, more than the file has or than {MAX_METADATA_BYTES:,}, "
+            "the largest allowed number"
         )
     return n_bytes
 
 
 def parse_header(data: bytes) -> dict[str, Any]:
-    """Return the metadata in a header, all of whose bytes are given.
+    """Return the metadata of a header, given all of its bytes.
 
     Raises
     ------
     CorruptArchiveError
-        If the checksum or the JSON is wrong, or the bits of features are not those of the metadata.
+        If the checksum or the JSON is invalid, or the feature bits do not match the metadata.
     ArchiveError
-        If it uses a feature that this reader does not understand.
+        If the archive uses a feature that this reader does not support.
     """
     if size_of_header(data[: _HEADER.size], len(data)) != len(data):
-        raise CorruptArchiveError("its header has another length than it declares")
+        raise CorruptArchiveError(f"its header has {len(data):,} bytes, which is not the length that it declares")
     _check_crc(data, "its header")
     try:
         metadata = json.loads(data[_HEADER.size : -CRC_BYTES].decode())
     except (ValueError, RecursionError) as error:
-        raise CorruptArchiveError("the metadata in its header are no JSON") from error
+        raise CorruptArchiveError("the metadata in its header are not valid JSON") from error
     if not isinstance(metadata, dict):
-        raise CorruptArchiveError("the metadata in its header are no JSON object")
+        raise CorruptArchiveError("the metadata in its header are not a JSON object")
     check_features(_HEADER.unpack_from(data)[3], metadata)
     return metadata
 
@@ -217,27 +227,34 @@ def pack_block(block: Block) -> bytes:
 
 
 def parse_block(data: bytes) -> Block:
-    """Return the header of a block, given its 32 bytes.
+    """Return the header of a block, parsed from its 32 bytes.
 
     Raises
     ------
     CorruptArchiveError
-        If it is cut off, its magic or checksum is wrong, or its numbers are beyond what is allowed.
+        If it is truncated, its magic bytes or checksum are wrong, or a number is out of range.
     """
     if len(data) != BLOCK_BYTES or not data.startswith(BLOCK_MAGIC):
-        raise CorruptArchiveError("a block does not begin where it should")
+        raise CorruptArchiveError("a block header is missing where one is expected")
     _check_crc(data, "the header of a block")
     _, kind, coding, flags, n_payload, first, n_records = _BLOCK.unpack_from(data)
     if n_payload >= 1 << 62 or first + (n_records if kind == BlockType.RECORDS else 0) > MAX_RECORDS:
-        raise CorruptArchiveError("the header of a block declares more than an archive can hold")
+        raise CorruptArchiveError(
+            f"the header of a block declares {n_payload:,} bytes and records up to {first + n_records:,}, more than an "
+            "archive can have"
+        )
     if kind == BlockType.RECORDS and not 1 <= n_records <= MAX_CHUNK_RECORDS:
-        raise CorruptArchiveError(f"a chunk declares {n_records:,} records; allowed are 1 to {MAX_CHUNK_RECORDS:,}")
+        raise CorruptArchiveError(f"a chunk declares {n_records:,} records. Allowed: 1 to {MAX_CHUNK_RECORDS:,}")
     if kind == BlockType.MODEL and (coding != Coding.PLAIN or flags):
         raise ArchiveError(
-            f"its model is packed in a way ({coding}, {flags}) that this narrows does not know: upgrade it"
+            f"its model has coding {coding} and flags {flags}, which this version of narrows does not support. "
+            "Upgrade narrows"
         )
     if kind == BlockType.RECORDS and (coding not in _OF_RECORDS or flags):
-        raise ArchiveError(f"a chunk is coded in a way ({coding}, {flags}) that this narrows does not know: upgrade it")
+        raise ArchiveError(
+            f"a chunk has coding {coding} and flags {flags}, which this version of narrows does not support. "
+            "Upgrade narrows"
+        )
     return Block(kind, coding, n_payload, first, n_records)
 
 
@@ -245,25 +262,25 @@ def parse_block(data: bytes) -> Block:
 
 
 def pack_trailer(trailer: Trailer) -> bytes:
-    """Return the last bytes of an archive."""
+    """Return the bytes of the trailer."""
     data = _TRAILER.pack(*trailer)
     return data + pack_crc(data) + END_MAGIC
 
 
 def parse_trailer(data: bytes) -> Trailer:
-    """Return where the INDEX block is and how many records there are, given the last 28 bytes.
+    """Return the trailer of an archive, parsed from its last 28 bytes.
 
     Raises
     ------
     CorruptArchiveError
-        If these are no trailer.
+        If they are not a valid trailer.
     """
     if len(data) != TRAILER_BYTES or not data.endswith(END_MAGIC):
-        raise CorruptArchiveError("its end is missing")
-    _check_crc(data[: -len(END_MAGIC)], "its end")
+        raise CorruptArchiveError("its trailer is missing")
+    _check_crc(data[: -len(END_MAGIC)], "its trailer")
     trailer = Trailer(*_TRAILER.unpack_from(data))
     if trailer.offset >= 1 << 62 or trailer.n_records > MAX_RECORDS:
-        raise CorruptArchiveError("its end declares more than an archive can hold")
+        raise CorruptArchiveError(f"its trailer declares {trailer.n_records:,} records, more than an archive can have")
     return trailer
 
 

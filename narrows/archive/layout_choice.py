@@ -1,4 +1,4 @@
-"""Which layout an archive has, and which one data get."""
+"""The layout of an archive, and the layout for new data."""
 
 from __future__ import annotations
 
@@ -53,12 +53,14 @@ def layout_for(source: Source, codec: Codec, overlap: int | None, before: Metada
     """
     if source.dtype != codec.dtype:
         raise ShapeMismatchError(
-            f"The model restores {codec.dtype} records. Got {source.name} of {source.dtype}: convert it first."
+            f"The model was trained on {codec.dtype} records. {source.name} has dtype {source.dtype}. "
+            f"Convert it to {codec.dtype}."
         )
     if source.shape == codec.shape:
         if overlap:
             raise InvalidParameterError(
-                f"The records are as large as the model's: 'overlap' has no use. Got {overlap}."
+                f"'overlap' has no effect: the records have the shape of the model's and are not cut into tiles. "
+                f"Got {overlap}. Omit it."
             )
         return Whole(codec.shape)
     if overlap is None:

@@ -121,19 +121,28 @@ class Metadata:
         known = {name: given.pop(name, None) for name in _CHECKS}
         for name, check in _CHECKS.items():
             if not check(known[name]):
-                raise CorruptArchiveError(f"the '{name}' in its metadata cannot be {known[name]!r:.80}")
+                raise CorruptArchiveError(f"the '{name}' in its metadata is missing or not valid: {known[name]!r:.80}")
         known["record_shape"], known["dtype"] = tuple(known["record_shape"]), np.dtype(known["dtype"])
         if known["max_error"] is not None:
             known["max_error"] = float(known["max_error"])
         metadata = cls(**known, more=given)
         if metadata.record_bytes > MAX_RECORD_BYTES:
-            raise CorruptArchiveError(f"its records would take {metadata.record_bytes:,} bytes each")
+            raise CorruptArchiveError(
+                f"its metadata declare records of {metadata.record_bytes:,} bytes. Allowed: {MAX_RECORD_BYTES:,}"
+            )
         n = metadata.chunk_records
         if n > 1 and (n * metadata.record_bytes > MAX_CHUNK_BYTES or n * metadata.n_symbols > MAX_CHUNK_SYMBOLS):
-            raise CorruptArchiveError(f"its chunks of {n:,} records would be larger than is allowed")
+            raise CorruptArchiveError(
+                f"its metadata declare chunks of {n:,} records with {n * metadata.record_bytes:,} bytes and "
+                f"{n * metadata.n_symbols:,} symbols. "
+                f"Allowed: {MAX_CHUNK_BYTES:,} bytes and {MAX_CHUNK_SYMBOLS:,} symbols"
+            )
         n_values = n * math.prod(metadata.record_shape)
         if n > 1 and metadata.max_error is not None and n_values > _MOST_BOUNDED_VALUES:
-            raise CorruptArchiveError(f"its chunks of {n:,} records would have more values than is allowed")
+            raise CorruptArchiveError(
+                f"its metadata declare chunks of {n:,} records with {n_values:,} values. "
+                f"Allowed with an error bound: {_MOST_BOUNDED_VALUES:,}"
+            )
         return metadata
 
 

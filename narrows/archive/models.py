@@ -1,4 +1,4 @@
-"""Finding the model that an archive was made with, and refusing every other."""
+"""The model of an archive: the one given by the user or the one inside, checked by its hash."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ __all__ = ["codec_of", "find_codec", "has_model", "read_model", "short"]
 
 
 def short(digest: str) -> str:
-    """Return a model's hash as messages show it: its first 12 digits."""
+    """Return the first 12 digits of a model's hash, for messages."""
     return digest[:12]
 
 
 def has_model(index: Index) -> bool:
-    """Return whether an archive carries its model."""
+    """Return whether an archive contains its model."""
     return index.model is not None
 
 
 def find_codec(source: ByteFile, metadata: Metadata, offset: int | None, model: Any = None) -> Codec:
-    """Return the codec of an archive: the model that is given, else the one that the archive carries.
+    """Return the codec of an archive: that of `model` if given, otherwise that of the model in the archive.
 
     Parameters
     ----------
     source : ByteFile
         The archive.
     metadata : Metadata
-        What it says about itself.
+        The metadata of the archive.
     offset : int or None
-        Where its MODEL block is.
+        Offset of the MODEL block; None if the archive does not contain its model.
     model : Autoencoder, FrozenCodec, path to a model file, or None
 
     Raises
@@ -51,28 +51,28 @@ def find_codec(source: ByteFile, metadata: Metadata, offset: int | None, model: 
     ArchiveError
         If a model is needed and none is given.
     WrongModelError
-        If it is another model than the archive was made with.
+        If the given model is not the one that the archive was written with.
     CorruptArchiveError
-        If the archive's own model is damaged, or the archive claims what its model is not.
+        If the model in the archive is damaged, or the metadata do not match the model.
     """
     if model is not None:
         given = codec_of(model)
         codec = _named(given, metadata)
         if codec is None:
             hint = (
-                " Leave 'model' (--model) out: the archive carries its own."
+                " Omit 'model' (--model): the archive contains its model."
                 if offset is not None
-                else (" Give the very file that it was compressed with; training again makes another model.")
+                else " Give the model file that it was compressed with; training again gives a different model."
             )
             raise WrongModelError(
-                f"{source.path} was made with the model {short(metadata.model)}. "
+                f"{source.path} was written with the model {short(metadata.model)}. "
                 f"The model given is {short(given.digest)}.{hint}"
             )
     elif offset is not None:
         codec = _parse(read_model(source, metadata, offset))
     else:
         raise ArchiveError(
-            f"{source.path} does not carry its model. Give the one that it was made with, "
+            f"{source.path} does not contain its model. Give the model that it was written with, "
             f"{short(metadata.model)}, as 'model' (--model)."
         )
     _check(codec, metadata)
@@ -80,7 +80,7 @@ def find_codec(source: ByteFile, metadata: Metadata, offset: int | None, model: 
 
 
 def codec_of(model: Any) -> Codec:
-    """Return the frozen codec of what people call a model.
+    """Return the frozen codec of a model.
 
     Parameters
     ----------
@@ -89,9 +89,9 @@ def codec_of(model: Any) -> Codec:
     Raises
     ------
     NotFreezableError
-        If its decoder cannot be turned into integer arithmetic.
+        If its decoder cannot be computed in integer arithmetic.
     InvalidParameterError
-        If it is no model.
+        If it is not a model.
     """
     if isinstance(model, str | os.PathLike):
         from narrows.codec import read_frozen
@@ -109,30 +109,30 @@ def codec_of(model: Any) -> Codec:
 
 
 def read_model(source: ByteFile, metadata: Metadata, offset: int) -> bytes:
-    """Return the blob of the model that an archive carries.
+    """Return the bytes of the model in an archive.
 
     Raises
     ------
     CorruptArchiveError
-        If it is damaged, or another than the header names.
+        If it is damaged, or its hash is not the one in the header.
     """
     end = source.size
     block = read_block(source, offset, end)
     if block.type != BlockType.MODEL:
-        raise CorruptArchiveError("the model that it carries is not where the index says")
-    blob = read_payload(source, offset, block, "the model that it carries", min(MAX_MODEL_BYTES, end - BLOCK_BYTES))
+        raise CorruptArchiveError("its model is not at the offset in the index")
+    blob = read_payload(source, offset, block, "its model", min(MAX_MODEL_BYTES, end - BLOCK_BYTES))
     digest = hashlib.sha256(blob).hexdigest()
     if digest != metadata.model:
         raise CorruptArchiveError(
-            f"it carries the model {short(digest)}, but names {short(metadata.model)} as the one it was made with"
+            f"it contains the model {short(digest)}, but was written with the model {short(metadata.model)}"
         )
     return blob
 
 
 def _named(codec: Codec, metadata: Metadata) -> Codec | None:
-    """Return the codec that an archive names: this one, or one of its qualities alone, as archives carry it.
+    """Return the codec whose hash is in the metadata: this codec, or one of its qualities, as archives contain it.
 
-    None: neither. Archives with a bound carry the network of residuals as well, all others leave it out.
+    None if there is no such codec. Only archives with an error bound contain the network of residuals.
     """
     if codec.digest == metadata.model:
         return codec
@@ -149,11 +149,15 @@ def _parse(blob: bytes) -> Codec:
     try:
         return cast("Codec", FrozenCodec.from_bytes(blob))
     except ModelFileError as error:
-        raise CorruptArchiveError(f"the model that it carries cannot be used: {str(error).rstrip('.')}") from error
+        raise CorruptArchiveError(f"its model cannot be used: {str(error).rstrip('.')}") from error
 
 
 def _check(codec: Codec, metadata: Metadata) -> None:
-    """Refuse an archive that says of its records what its model does not restore."""
+    """Check that the metadata match the codec's records and qualities."""
     claimed = (metadata.record_shape, metadata.dtype, metadata.n_symbols)
     if claimed != (codec.shape, codec.dtype, codec.n_symbols) or metadata.quality >= len(codec.qualities):
-        raise CorruptArchiveError("its header describes other records than its model restores")
+        raise CorruptArchiveError(
+            f"Its header declares records of shape {metadata.record_shape} {metadata.dtype}, with {metadata.n_symbols} "
+            f"symbols and quality {metadata.quality}. Its model has records of shape {codec.shape} {codec.dtype}, with "
+            f"{codec.n_symbols} symbols and {len(codec.qualities)} qualities."
+        )

@@ -1,4 +1,4 @@
-"""Which of a model's qualities is meant, and whether what was asked for has been met."""
+"""The choice of a model's quality, and warnings if the requested PSNR or size was not reached."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ if TYPE_CHECKING:
 
 __all__ = ["choose_quality", "coarser_qualities", "misses_bytes", "misses_psnr", "size_warnings"]
 
-# What is asked for is met within so many dB, 6 % of the squared error, and within as large a share of the bytes.
+# The tolerance for a requested PSNR, 6 % of the squared error, and the same factor for a requested size.
 _CLOSE_ENOUGH_DB = 0.25
 
 
 def choose_quality(codec: FrozenCodec, *, psnr: float | None = None, bytes_per_record: float | None = None) -> int:
-    """Return the index of the quality that is asked for, by what was measured on training data.
+    """Return the index of the requested quality, by PSNR and size as measured on training data.
 
     Parameters
     ----------
     codec : FrozenCodec
         Its qualities go from coarse to fine.
     psnr : float, optional
-        The coarsest quality of at least so many dB.
+        Selects the coarsest quality with at least this PSNR in dB.
     bytes_per_record : float, optional
-        The finest quality of at most so many bytes. Neither: the codec's default.
+        Selects the finest quality with at most this number of bytes per record. Without `psnr` and
+        `bytes_per_record`, the codec's default is selected.
 
     Raises
     ------
@@ -37,7 +38,7 @@ def choose_quality(codec: FrozenCodec, *, psnr: float | None = None, bytes_per_r
         If both are given, or the model has no such quality.
     """
     if psnr is not None and bytes_per_record is not None:
-        raise InvalidParameterError("Give 'psnr' or 'bytes_per_record', not both: one decides the other.")
+        raise InvalidParameterError("Give 'psnr' or 'bytes_per_record', not both: each of them selects the quality.")
     qualities = codec.qualities
     if bytes_per_record is not None:
         _check("bytes_per_record", bytes_per_record)
@@ -45,8 +46,8 @@ def choose_quality(codec: FrozenCodec, *, psnr: float | None = None, bytes_per_r
         if not small:
             least = min(one.bytes_per_record for one in qualities)
             raise InvalidParameterError(
-                f"This model needs at least {least:.1f} bytes a record. Got bytes_per_record={bytes_per_record:g}. "
-                "Train one for smaller files: recipe codec with a lower --psnr."
+                f"The 'bytes_per_record' of this model must be at least {least:.1f}. Got {bytes_per_record:g}. "
+                "For smaller files, train a model with the recipe codec and a lower --psnr."
             )
         return max(small, key=lambda position: qualities[position].psnr_db)
     if psnr is None:
@@ -56,14 +57,14 @@ def choose_quality(codec: FrozenCodec, *, psnr: float | None = None, bytes_per_r
     good = [position for position, one in enumerate(qualities) if one.psnr_db >= psnr]
     if not good:
         raise InvalidParameterError(
-            f"This model restores its training data at {best:.2f} dB at best. Got psnr={psnr:g}. "
-            f"Train one for that quality: recipe codec with --psnr {psnr:g}."
+            f"The 'psnr' of this model may be at most {best:.2f} dB, its PSNR on the training data. Got {psnr:g}. "
+            f"For this quality, train a model with the recipe codec and --psnr {psnr:g}."
         )
     return min(good, key=lambda position: qualities[position].bytes_per_record)
 
 
 def coarser_qualities(codec: FrozenCodec) -> list[OperatingPoint]:
-    """Return up to two qualities below the default: the nearest to half its bytes, and the coarsest.
+    """Return up to two qualities below the default: the one nearest to half its bytes, and the coarsest.
 
     Parameters
     ----------
@@ -73,7 +74,7 @@ def coarser_qualities(codec: FrozenCodec) -> list[OperatingPoint]:
     Returns
     -------
     list of OperatingPoint
-        From fine to coarse; empty if the default is the coarsest.
+        From fine to coarse; empty if the default is the coarsest quality.
     """
     below = codec.qualities[: codec.default]
     if not below:
@@ -84,12 +85,12 @@ def coarser_qualities(codec: FrozenCodec) -> list[OperatingPoint]:
 
 
 def misses_psnr(psnr_db: float, asked: float) -> bool:
-    """Return whether a signal-to-noise ratio is so far below the one asked for that it is worth a word."""
+    """Return whether a PSNR is below the requested PSNR by more than the tolerance."""
     return psnr_db < asked - _CLOSE_ENOUGH_DB
 
 
 def misses_bytes(bytes_per_record: float, asked: float) -> bool:
-    """Return whether a size is so far above the one asked for that it is worth a word.
+    """Return whether a size is above the requested size by more than the tolerance.
 
     Examples
     --------
@@ -100,9 +101,9 @@ def misses_bytes(bytes_per_record: float, asked: float) -> bool:
 
 
 def size_warnings(found: Description, asked: float | None) -> tuple[NarrowsWarning, ...]:
-    """Return what a person should know who asked for so many bytes a record and got this archive.
+    """Return a warning if an archive takes more than the requested number of bytes per record.
 
-    The model is not counted: whoever puts it in asks for its bytes.
+    The bytes of a model inside the archive are not counted, since the user has requested them.
     """
     if asked is None or not misses_bytes(found.bytes_per_record, asked):
         return ()
@@ -110,9 +111,9 @@ def size_warnings(found: Description, asked: float | None) -> tuple[NarrowsWarni
     own = found.records_bytes / found.n_records
     advice = "train on more data" if misses_bytes(own, asked) else f"put more {one}s into one archive"
     text = (
-        f"The archive takes {found.bytes_per_record:.2f} bytes a {one}, not the {asked:g} asked for: {own:.2f} are the "
-        f"{one}'s own, {found.bytes_per_record - own:.2f} its share of header and index. The quality was chosen by "
-        f"what training data take, without that share. Ask for less, or {advice}."
+        f"The archive takes {found.bytes_per_record:.2f} bytes per {one}, more than the requested {asked:g}: {own:.2f} "
+        f"for the {one} itself and {found.bytes_per_record - own:.2f} for its share of header and index. The quality "
+        f"was chosen by the size of training data, without this share. Request fewer bytes, or {advice}."
     )
     return (NarrowsWarning(text, kind="bytes", count=found.n_records),)
 

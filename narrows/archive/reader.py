@@ -1,4 +1,4 @@
-"""Reading an archive: any record, any range, or all of them chunk by chunk."""
+"""Reading of archives: single records, ranges, or all records chunk by chunk."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ def open_archive(path: str | os.PathLike[str], *, model: Any = None) -> Archive:
     path : path-like
         An archive.
     model : Autoencoder, FrozenCodec or path to a model file, optional
-        The model that it was made with. Not needed if the archive carries it.
+        The model that the archive was written with. Not needed if the archive contains its model.
 
     Returns
     -------
     Archive
-        Close it, or use it in a ``with`` statement.
+        The open archive. Close it, or use it in a ``with`` statement.
 
     Raises
     ------
     DataNotFoundError
-        If there is no such file.
+        If the file does not exist.
     ArchiveError
-        If it is no archive, was written by a newer narrows, or needs a model and none is given.
+        If the file is not an archive, has a newer format, or needs a model and none is given.
     CorruptArchiveError
-        If it is damaged or cut off, so that its index can be neither read nor rebuilt.
+        If it is damaged or truncated, so that its index can be neither read nor rebuilt.
     WrongModelError
-        If it was made with another model.
+        If it was written with another model.
 
     Examples
     --------
@@ -75,28 +75,32 @@ def open_archive(path: str | os.PathLike[str], *, model: Any = None) -> Archive:
 
 
 class Archive:
-    """The records of an archive, restored as they are asked for. `open_archive` makes it.
+    """The items of an archive as a sequence, restored when they are accessed. Returned by `open_archive`.
 
-    It is a sequence: it has a length, ``archive[5]`` is one record, ``archive[100:200]`` an array of some,
-    ``for x in archive`` goes through all. Nothing is handed out that its checksum has not confirmed; damage in one
-    chunk does not keep others from being read. Reading does not change it, but it keeps the chunk it read last, so
-    each thread should have its own.
+    An item is a record, or an image if the records are tiles. The archive has a length, ``archive[5]`` is one item,
+    ``archive[100:200]`` is an array of items, and ``for x in archive`` iterates over all items. Items are returned only
+    after their checksums have been verified. If a chunk is damaged, the others can still be read. The last decoded
+    chunk is cached, so each thread needs an `Archive` of its own.
 
     Parameters
     ----------
     source : ByteFile
+        The file, which `close` closes.
     metadata : Metadata
+        The metadata in its header.
     index : Index
+        Offsets and record numbers of its chunks.
     codec : Codec
+        The codec that it was written with.
 
     Attributes
     ----------
     metadata : Metadata
-        What the archive says about itself.
+        The metadata in its header.
     path : str
-        The file.
-    items : Items
-        How records make the items that are counted here.
+        Path of the file.
+    items : Layout
+        The layout: how items consist of records.
     """
 
     def __init__(self, source: ByteFile, metadata: Metadata, index: Index, codec: Codec) -> None:
@@ -104,9 +108,11 @@ class Archive:
         self._source, self._index, self._codec = source, index, codec
         self.items = layout_of(metadata)
         if index.n_records % self.items.n_records:
-            raise CorruptArchiveError("its last image is not complete")
-        self._chunk: tuple[int, Chunk] | None = None  # the one decoded last
-        self._page: tuple[range, npt.NDArray[Any]] | None = None  # records restored last for a single one
+            raise CorruptArchiveError(
+                f"it has {index.n_records:,} records, which is not a multiple of the {self.items.n_records} of an image"
+            )
+        self._chunk: tuple[int, Chunk] | None = None  # the last decoded chunk
+        self._page: tuple[range, npt.NDArray[Any]] | None = None  # the group restored last for a single record
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -131,23 +137,23 @@ class Archive:
     def __getitem__(self, index: slice) -> npt.NDArray[Any]: ...
 
     def __getitem__(self, index: int | slice) -> Any:
-        """Return one item, or an array of those in a slice; only the chunks they are in are read.
+        """Return one item, or the items of a slice as an array; only the chunks that contain them are read.
 
         Raises
         ------
         IndexError
-            If there is no such item.
+            If the item does not exist.
         CorruptArchiveError
-            If a chunk that is needed is damaged.
+            If a chunk that contains one of the items is damaged.
         """
         if isinstance(index, slice):
             return self.read(index)
         try:
             position = operator.index(index)
         except TypeError:
-            raise TypeError(f"An archive is indexed by a whole number or a slice. Got {index!r:.80}.") from None
+            raise TypeError(f"The index of an archive must be an integer or a slice. Got {index!r:.80}.") from None
         if not -len(self) <= position < len(self):
-            raise IndexError(f"{self.path} has {len(self):,} items. Asked for number {position:,}.")
+            raise IndexError(f"{self.path} has {len(self):,} items. Got the index {position:,}.")
         return self._one(position % len(self))
 
     def __iter__(self) -> Iterator[Any]:
@@ -155,12 +161,12 @@ class Archive:
             yield from piece
 
     def read(self, items: Selection = None) -> npt.NDArray[Any]:
-        """Return items, all by default, as one array.
+        """Return items as one array; all items by default.
 
         Parameters
         ----------
         items : slice, range or (start, stop), optional
-            Which, as `restore` has it.
+            The items, as in `restore`.
 
         Returns
         -------
@@ -169,9 +175,9 @@ class Archive:
         Raises
         ------
         IndexError
-            If there are no such items.
+            If an item does not exist.
         CorruptArchiveError
-            If a chunk that is needed is damaged.
+            If a chunk that contains one of the items is damaged.
         """
         chosen = self._within(items)
         result = np.empty((len(chosen), *self.items.shape), self.dtype)
@@ -182,12 +188,12 @@ class Archive:
         return result
 
     def pieces(self, items: Selection = None) -> Iterator[npt.NDArray[Any]]:
-        """Go through items, all by default, in arrays of bounded size, about a chunk each.
+        """Iterate over items in arrays of bounded size, about a chunk each; over all items by default.
 
         Parameters
         ----------
         items : slice, range or (start, stop), optional
-            Which, as `restore` has it.
+            The items, as in `restore`.
 
         Yields
         ------
@@ -209,7 +215,7 @@ class Archive:
             yield np.concatenate([self._item(item)[None] for item in chosen[start : start + step]])
 
     def names(self, items: Selection = None) -> list[str]:
-        """Return the file names of items, all by default; an empty one for an item that has none.
+        """Return the file names of items, of all items by default; an empty name if an item has none.
 
         Raises
         ------
@@ -245,14 +251,14 @@ class Archive:
     # ------------------------------------------------------------------------------------------------------ records
 
     def _within(self, items: Selection) -> range:
-        """Return which items are meant; IndexError if there are no such."""
+        """Return the indices of the selected items; raises IndexError if an item does not exist."""
         try:
             return select(items, len(self))
         except IndexError as error:
             raise IndexError(f"{self.path} has {len(self):,} items. {error}") from None
 
     def _by_chunk(self, records: range) -> Iterator[range]:
-        """Cut a range of records where chunks end."""
+        """Split a range of records at the ends of chunks."""
         done = 0
         while done < len(records):
             held = self._index.range_of(self._index.chunk_of(records[done]))
@@ -264,29 +270,29 @@ class Archive:
             done += more
 
     def _records(self, records: range) -> npt.NDArray[Any]:
-        """Return records that lie in one chunk."""
+        """Return records of one chunk."""
         with naming(self.path):
             number = self._index.chunk_of(records[0])
             held = self._index.range_of(number)
             if self._chunk is None or self._chunk[0] != number:
-                self._chunk = None  # one at a time in memory
+                self._chunk = None  # frees its memory before the next is decoded
                 payload = read_chunk(self._source, self.metadata, self._index, number)
                 chunk = Chunk(payload, len(held), self._codec, self.metadata, held.start)
                 self._chunk = (number, chunk)
             first = records.start - held.start
-            # Given by its length: the stop of a range that counts down may be below zero.
+            # From the length, since the stop of a range with a negative step may be below zero.
             inside = range(first, first + len(records) * records.step, records.step)
             return self._chunk[1].restore(inside)
 
     def _item(self, item: int) -> npt.NDArray[Any]:
-        """Return one item, made of several records."""
+        """Return one item that consists of several records."""
         n = self.items.n_records
         records = [self._records(part) for part in self._by_chunk(range(item * n, (item + 1) * n))]
         made: npt.NDArray[Any] = self.items.assemble(np.concatenate(records))[0]
         return made
 
     def _one(self, item: int) -> Any:
-        """Return one item; its neighbours in the same group are kept, since they have been restored anyway."""
+        """Return one item, and cache its whole group, since groups are always restored together."""
         if self.items.n_records > 1:
             return self._item(item)
         if self._page is None or item not in self._page[0]:

@@ -149,12 +149,12 @@ def parse_records(data: bytes, n_records: int, metadata: Metadata, coding: int =
     groups = metadata.n_groups(n_records)
     at = _SIZES.size + 4 * groups
     if len(data) < at:
-        raise CorruptArchiveError("a chunk is shorter than the head of one")
+        raise CorruptArchiveError(f"a chunk has {len(data):,} bytes, fewer than its header of {at:,}")
     n_lanes, n_words, n_escapes, n_names = _SIZES.unpack_from(data)
     most = n_records * metadata.n_symbols
     n_residual = len(data) - (at + 4 * n_lanes + 2 * n_words + n_escapes + n_names)
     if n_residual < 0 or (n_residual > 0) != (coding != Coding.CODE):
-        raise CorruptArchiveError("the sizes in a chunk are not those of its bytes")
+        raise CorruptArchiveError("the sizes declared in a chunk do not match the number of its bytes")
     if coding == Coding.RESIDUAL:
         most = 0
     if not (
@@ -163,7 +163,7 @@ def parse_records(data: bytes, n_records: int, metadata: Metadata, coding: int =
         and n_escapes <= most * _ESCAPE_BYTES
         and n_names <= _most_names(n_records)
     ):
-        raise CorruptArchiveError(f"a chunk holds more than its {n_records:,} records can take")
+        raise CorruptArchiveError(f"a chunk declares more bytes than its {n_records:,} records can have")
     checksums = np.frombuffer(data, "<u4", groups, _SIZES.size).astype(np.uint32)
     states = np.frombuffer(data, "<u4", n_lanes, at).astype(np.uint32)
     words = np.frombuffer(data, "<u2", n_words, at + 4 * n_lanes).astype(np.uint16)
@@ -189,12 +189,16 @@ def largest_error(source: ByteFile, payload: int, n_records: int, metadata: Meta
 
 def _parse_residual(data: bytes) -> ResidualPayload:
     if len(data) < _RESIDUAL.size:
-        raise CorruptArchiveError("what a chunk keeps besides its code is shorter than the head of it")
+        raise CorruptArchiveError(
+            f"the residual of a chunk has {len(data)} bytes, fewer than its header of {_RESIDUAL.size}"
+        )
     kind, max_error = _RESIDUAL.unpack_from(data)
     if kind not in set(Kind):
-        raise ArchiveError(f"a chunk keeps records in a way ({kind}) that this narrows does not know: upgrade it")
+        raise ArchiveError(
+            f"a chunk has a residual of kind {kind}, which this version of narrows does not support. Upgrade narrows"
+        )
     if not 0 <= max_error < math.inf:
-        raise CorruptArchiveError("a chunk's largest error is none")
+        raise CorruptArchiveError(f"the largest error of a chunk must be finite and ≥ 0. Got {max_error!r}")
     return ResidualPayload(Kind(kind), max_error, data[_RESIDUAL.size :])
 
 
@@ -212,7 +216,8 @@ def check_names(names: Sequence[str]) -> None:
     for name in names:
         if name and not _is_inside(name):
             raise InvalidParameterError(
-                f"The names of records must be relative names inside a folder. Got {name!r:.100}."
+                f"The name of a record must be a relative path without '..', of at most {MAX_NAME_BYTES:,} bytes. "
+                f"Got {name!r:.100}. Rename it."
             )
 
 
@@ -229,9 +234,11 @@ def pack_names(names: Sequence[str]) -> bytes:
     try:
         text = b"\0".join(name.encode("utf-8", "surrogateescape") for name in names)
     except UnicodeEncodeError as error:
-        raise InvalidParameterError(f"A record's name is no text: {error}.") from error
+        raise InvalidParameterError(f"The name of a record must be valid text: {error}. Rename it.") from error
     if len(text) > MAX_NAMES_BYTES:
-        raise InvalidParameterError(f"The names of a chunk take {len(text):,} bytes. Allowed: {MAX_NAMES_BYTES:,}.")
+        raise InvalidParameterError(
+            f"The names of a chunk may take {MAX_NAMES_BYTES:,} bytes. Got {len(text):,}. Shorten the names."
+        )
     return zlib.compress(text, 9)
 
 
@@ -253,11 +260,11 @@ def parse_names(data: bytes, n_records: int) -> list[str]:
         raise CorruptArchiveError("the names of a chunk's records are damaged") from error
     is_whole = inflate.eof and not inflate.unused_data and len(text) <= most
     if not is_whole or text.count(b"\0") != n_records - 1:
-        raise CorruptArchiveError(f"a chunk does not hold {n_records:,} names")
+        raise CorruptArchiveError(f"a chunk of {n_records:,} records has another number of names")
     names = text.decode("utf-8", "surrogateescape").split("\0")
     for name in names:
         if name and not _is_inside(name):
-            raise CorruptArchiveError(f"a record's name leads out of its folder: {name!r:.100}")
+            raise CorruptArchiveError(f"the name of a record is outside its folder: {name!r:.100}")
     return names
 
 

@@ -81,7 +81,7 @@ def recover(
         with naming(source.path):
             found = examine(source, model)
             if not found.chunks:
-                raise CorruptArchiveError("no chunk of it is intact, so there is nothing to recover")
+                raise CorruptArchiveError(f"No chunk of {source.path} is intact, so no records can be recovered.")
         with naming_output(out), replacing(Path(os.path.realpath(target)), force=force) as file:
             file.write(found.header.data)
             blocks = BlockWriter(file, found.header.data, found.header.n_bytes)

@@ -73,9 +73,7 @@ def restore(
         try:
             chosen = select(records, len(archive))
         except (IndexError, TypeError) as error:
-            raise InvalidParameterError(
-                f"The 'records' of restore cannot be had from {archive.path}. {error}"
-            ) from None
+            raise InvalidParameterError(f"The 'records' of restore must exist in {archive.path}. {error}") from None
         if out is None:
             return _in_memory(archive, chosen)
         shape = (len(chosen), *archive.shape[1:])
@@ -99,7 +97,7 @@ def _in_memory(archive: Archive, records: range) -> npt.NDArray[Any]:
         return archive.read(records)
     except MemoryError:
         raise ArchiveError(
-            f"The {len(records):,} records of {archive.path} take {n_bytes:,} bytes, more memory than there is. "
+            f"The {len(records):,} records of {archive.path} take {n_bytes:,} bytes, more than the machine's memory. "
             "Restore fewer at a time with 'records' (--only), or to a file with 'out' (-o)."
         ) from None
 

@@ -54,7 +54,9 @@ def scan(source: ByteFile, offset: int) -> Iterator[Scanned]:
         if is_there:
             n_read += block.n_bytes
             if n_read > _MOST_READS * source.size:
-                raise CorruptArchiveError("its blocks lie inside one another, as damage does not make them")
+                raise CorruptArchiveError(
+                    "Its blocks contain one another. It was not written by narrows, and cannot be recovered."
+                )
             crc = source.crc(offset + BLOCK_BYTES, block.n_payload_bytes)
             stored = source.read(offset + BLOCK_BYTES + block.n_payload_bytes, CRC_BYTES)
             is_whole = crc.to_bytes(4, "little") == stored

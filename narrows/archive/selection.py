@@ -40,19 +40,19 @@ def select(selection: Selection, n: int) -> range:
         try:
             return range(*selection.indices(n)) or range(0)
         except ValueError as error:  # a step of zero
-            raise TypeError(f"{selection!r:.80} is no slice: {error}.") from None
+            raise TypeError(f"The slice {selection!r:.80} is not valid: {error}.") from None
     numbers = selection if isinstance(selection, range) else _between(selection)
     ends = (numbers[0], numbers[-1]) if numbers else (numbers.start,)
     if min(ends) < 0 or max(ends) > (n - 1 if numbers else n):
-        raise IndexError(f"There are {n:,}, numbered from 0. Asked for {selection!r:.80}.")
+        raise IndexError(f"There are {n:,} items, with numbers from 0. Got {selection!r:.80}.")
     return numbers
 
 
 def _between(pair: tuple[int, int]) -> range:
     """Return the numbers from the first of a pair to the one before the second."""
     if not isinstance(pair, tuple) or len(pair) != 2:
-        raise TypeError(f"Records are asked for by a slice, a range or (start, stop). Got {pair!r:.80}.")
+        raise TypeError(f"A selection must be a slice, a range or (start, stop). Got {pair!r:.80}.")
     start, stop = (operator.index(bound) for bound in pair)
     if stop < start:
-        raise IndexError(f"The first of (start, stop) must not be beyond the second. Got {pair!r:.80}.")
+        raise IndexError(f"The start of (start, stop) must not be greater than the stop. Got {pair!r:.80}.")
     return range(start, stop)

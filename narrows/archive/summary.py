@@ -1,4 +1,4 @@
-"""What a compression came to, counted honestly: bytes on disk, and the model's own."""
+"""Result of a compression: sizes, quality, warnings, and comparison with zstd."""
 
 from __future__ import annotations
 
@@ -25,42 +25,44 @@ _WAYS = {Kind.CAUSAL: "network", Kind.ZSTD: "zstd", Kind.PLAIN: "plain"}
 
 @dataclass(frozen=True)
 class Summary:
-    """What a compression came to.
+    """The result of `compress`.
 
     Attributes
     ----------
     path : str
-        The archive.
+        Path of the archive.
     records : int
-        Records written now.
+        Number of records written by this call.
     total_records : int
-        Records in the archive; more than were written now if it was appended to.
+        Number of records in the archive, including those from before records were appended.
     n_bytes : int
-        Bytes of the file on disk.
+        Size of the file on disk.
     raw_bytes : int
-        Bytes of as many records uncompressed as the file holds.
+        Size of all records in the archive without compression.
     psnr_db : float or None
-        Signal-to-noise ratio of the records written now; None if every one came back exactly, or if the training data
-        were all the same, so that there is no range to compare errors with.
+        PSNR of the records written by this call. None if all were restored exactly, or if the peak is 0, because all
+        training data were the same.
     max_error : float
         The largest error of a value, in the records' units.
     expected_psnr_db, expected_bytes_per_record : float or None
-        What the quality gave on training data; None within a bound, where it says nothing of what comes back.
+        PSNR and size of this quality on training data. None with an error bound, since they do not apply then.
     model_bytes : int
-        What a reader needs besides: the integer decoder at this quality. In the file already if ``model_embedded``.
+        Size of the model that a reader needs: the integer decoder at this quality. It is part of `n_bytes` if
+        `model_embedded`.
     model_embedded : bool
-        Whether the file carries it.
+        Whether the archive contains its model.
     unlike : int
-        Records restored so badly that they look nothing like the training data; within a bound, those whose code alone
-        would be.
+        Number of records with a squared error far above that of the training data. With an error bound, the error of
+        the code alone is counted.
     warnings : tuple of dict
         What a person should know: ``kind``, ``count`` of the things concerned, the ``first`` of them, and the
         ``message`` in sentences (`narrows.errors.Warned`).
     chunks_kept : dict of str to int
-        Within a bound, how many of the chunks written now are kept in which way: ``code and rest``; under what their
-        ``neighbours`` say, or the model's ``network``; by ``zstd``; or ``plain``. Empty without a bound.
+        With an error bound, the number of chunks written by this call for each encoding: ``code and rest`` (symbols and
+        residuals), residuals predicted from ``neighbours`` or by the model's ``network``, ``zstd``, or ``plain`` bytes.
+        Empty without a bound.
     kernels : str
-        What computed the codec's inner loops: ``C``, or ``NumPy``, which takes about ten times as long.
+        Implementation of the codec's inner loops: ``C``, or ``NumPy``, which takes about ten times as long.
     """
 
     path: str
@@ -79,38 +81,38 @@ class Summary:
     chunks_kept: dict[str, int] = field(default_factory=dict)
     kernels: str = field(default_factory=kernels_used)
     sample: bytes = field(default=b"", repr=False)
-    """The first records as they came, to try zstd on."""
+    """The first records without compression, to measure zstd on."""
 
     @property
     def bytes_per_record(self) -> float:
-        """Bytes of the file for each record in it."""
+        """Size of the file, divided by the number of its records."""
         return self.n_bytes / self.total_records
 
     @property
     def ratio_to_raw(self) -> float:
-        """How many times smaller than the records uncompressed."""
+        """Size of the records without compression, divided by the size of the file."""
         return self.raw_bytes / self.n_bytes
 
     @cached_property
     def zstd_bytes(self) -> int:
-        """What zstd at level 19 makes of as many records; measured on the first 2 MiB, and in proportion beyond."""
+        """Size of the records compressed by zstd at level 19, extrapolated from the first 2 MiB."""
         packed = len(zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(self.sample))
         return round(packed * self.raw_bytes / len(self.sample))
 
     @property
     def ratio_to_zstd(self) -> float:
-        """How many times smaller than zstd makes them."""
+        """Size of the records compressed by zstd, divided by the size of the file."""
         return self.zstd_bytes / self.n_bytes
 
     @property
     def pays_after(self) -> int | None:
-        """From how many records on archive and model together are smaller than zstd's file; None: never."""
+        """The number of records from which archive and model together are smaller than zstd's file; None if never."""
         embedded = self.model_bytes if self.model_embedded else 0
         saved = (self.zstd_bytes - (self.n_bytes - embedded)) / self.total_records
         return math.ceil(self.model_bytes / saved) if saved > 0 else None
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything as JSON values; an expected quality without any error is None."""
+        """Return everything as JSON values; an infinite expected PSNR becomes None."""
         values = asdict(self)
         del values["sample"]
         computed = ("bytes_per_record", "ratio_to_raw", "zstd_bytes", "ratio_to_zstd", "pays_after")
@@ -120,12 +122,12 @@ class Summary:
 
 
 def ways_of(kept: Iterable[tuple[Kind, bool]]) -> dict[str, int]:
-    """Return how many chunks are kept in which way, the most frequent first.
+    """Return the number of chunks for each encoding, the most frequent encoding first.
 
     Parameters
     ----------
     kept : iterable of (Kind, bool)
-        For each chunk how it is kept, and whether on top of its code.
+        For each chunk, the kind of its residual, and whether it also has symbols of a code.
 
     Examples
     --------

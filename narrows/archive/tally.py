@@ -63,12 +63,12 @@ class ErrorTally:
         share = self.unlike / self.n_records
         psnr = math.inf if self.psnr_db is None else self.psnr_db
         if share > _MANY:
-            text = f"{self.unlike:,} of {self.n_records:,} records ({share:.0%}) look nothing like the training data. "
+            text = f"{self.unlike:,} of {self.n_records:,} records ({share:.0%}) are unlike the training data. "
             text += f"{self._compared()}Train a model on data like these."
             found.append(NarrowsWarning(text, kind="unlike", count=self.unlike, first=self.first_unlike))
         elif asked is not None and misses_psnr(psnr, asked):
-            text = f"The records come back at {psnr:.2f} dB, not at the {asked:g} dB asked for, which is what the "
-            text += "quality gives on training data. Ask for more, or train on more data."
+            text = f"The records are restored at {psnr:.2f} dB, less than the requested {asked:g} dB. The quality was "
+            text += "chosen by its PSNR on training data. Request a higher PSNR, or train on more data."
             found.append(NarrowsWarning(text, kind="psnr", count=self.n_records))
         return tuple(found)
 
@@ -76,4 +76,4 @@ class ErrorTally:
         """Return a sentence with the achieved and the expected PSNR; empty if one is not defined."""
         if self.psnr_db is None or math.isinf(self.quality.psnr_db):
             return ""
-        return f"All together come back at {self.psnr_db:.2f} dB, training data at {self.quality.psnr_db:.2f} dB. "
+        return f"All records are restored at {self.psnr_db:.2f} dB, training data at {self.quality.psnr_db:.2f} dB. "

@@ -1,4 +1,4 @@
-"""Verification of all of an archive: which of its chunks are intact, and what is wrong with the others."""
+"""Verification of an archive: which chunks are intact, and what is wrong with the others."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ from narrows.errors import ArchiveError, CorruptArchiveError
 
 __all__ = ["Found", "Problem", "Report", "examine", "verify"]
 
-_PIECE_RECORDS = 2048  # restored at a time, so that memory stays small; whole groups
+_PIECE_RECORDS = 2048  # restored at a time, to limit memory; a multiple of every group size
 
 Placed = tuple[int, Block]
-"""Where a block begins, and its header."""
+"""The offset of a block, and its header."""
 
 
 class Problem(NamedTuple):
-    """Something that is wrong with an archive.
+    """A defect of an archive.
 
     Attributes
     ----------
     offset : int
-        Where in the file.
+        Its position in the file.
     what : str
-        In words.
+        A description in words.
     records : tuple of (start, stop), optional
-        The records that it concerns.
+        The affected records.
     """
 
     offset: int
@@ -54,30 +54,30 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True)
 class Report:
-    """What `verify` found.
+    """The result of `verify`.
 
     Attributes
     ----------
     path : str
+        Path of the archive.
     n_bytes : int
-        The size of the file.
+        Size of the file.
     n_records : int or None
-        How many records the archive should have; None if nothing says so any more.
+        Number of records that the archive should have; None if trailer and index are lost.
     n_intact : int
-        How many of them are intact.
+        Number of intact records.
     n_chunks : int
-        How many chunks these are in.
+        Number of intact chunks.
     lost : tuple of (start, stop)
-        The records that are missing or damaged, where that can be known; with `n_records` None there may be more
-        after the last.
+        Ranges of missing or damaged records. If `n_records` is None, records at the end may be missing as well.
     problems : tuple of Problem
-        Everything that is wrong.
+        All defects, in the order of their offsets.
     largest_error : float or None
-        Of any value in the intact chunks, as it was measured when the archive was made; None if it keeps the model's
-        code alone.
+        The largest error of a value in the intact chunks, in the records' units, measured when the archive was written.
+        None if the archive has no error bound.
     is_restored : bool
-        Whether all records were restored and compared with their checksums. Without a model, only the file's own
-        bytes are checked.
+        Whether all records were restored and compared with their checksums. Without a model, only the checksums of the
+        file's bytes are checked.
     """
 
     path: str
@@ -92,7 +92,7 @@ class Report:
 
     @property
     def is_intact(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether the archive has no defects."""
         return not self.problems
 
     def to_json(self) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class Report:
 
 
 class Found(NamedTuple):
-    """What an archive holds that is intact."""
+    """The intact content of an archive."""
 
     header: Header
     blob: bytes | None
@@ -111,33 +111,36 @@ class Found(NamedTuple):
 
 
 def verify(path: str | os.PathLike[str], *, model: Any = None) -> Report:
-    """Check all of an archive: every byte's checksum and, with the model, every restored record's.
+    """Check the checksums of all bytes of an archive and, with its model, of all restored records.
 
     Parameters
     ----------
     path : path-like
+        The archive.
     model : Autoencoder, FrozenCodec or path to a model file, optional
-        Not needed if the archive carries its model. Without any, records are not restored.
+        The model that the archive was written with. Not needed if the archive contains its model. Without a model,
+        records are not restored.
 
     Returns
     -------
     Report
+        The intact and lost records, and all defects.
 
     Raises
     ------
     DataNotFoundError, ArchiveError
-        If there is no file, or no archive of a version that can be read.
+        If the file does not exist, is not an archive, or has a newer format.
     CorruptArchiveError
-        If neither its header nor the copy of it in the index is intact.
+        If both its header and the copy of the header in the index are damaged.
     WrongModelError
-        If it was made with another model.
+        If it was written with another model.
     """
     with ByteFile(path) as source, naming(source.path):
         return examine(source, model).report
 
 
 def examine(source: ByteFile, model: Any) -> Found:
-    """Go through all of an archive.
+    """Return the intact content of an archive and the report of its verification.
 
     Raises
     ------
@@ -155,7 +158,7 @@ def examine(source: ByteFile, model: Any) -> Found:
     intact = []
     for offset, block, is_whole in scanned:
         if block.type == BlockType.RECORDS:
-            what = _damage(source, header, offset, block, codec) if is_whole else "its bytes are damaged or cut off"
+            what = _damage(source, header, offset, block, codec) if is_whole else "its bytes are damaged or truncated"
             if what is None:
                 intact.append((offset, block))
             else:
@@ -192,7 +195,7 @@ def _largest_error(source: ByteFile, header: Header, chunks: list[Placed]) -> fl
 
 
 def _try_header(source: ByteFile) -> Header | ArchiveError:
-    """Return the header, or what is wrong with it."""
+    """Return the header, or the error if it cannot be read."""
     try:
         return read_header(source)
     except ArchiveError as error:
@@ -200,7 +203,7 @@ def _try_header(source: ByteFile) -> Header | ArchiveError:
 
 
 def _copied_header(source: ByteFile, scanned: list[Scanned], damage: ArchiveError) -> Header:
-    """Return the copy of the header that the last intact index holds."""
+    """Return the copy of the header in the last intact index."""
     for offset, block, is_whole in reversed(scanned):
         if is_whole and block.type == BlockType.INDEX:
             try:
@@ -208,6 +211,10 @@ def _copied_header(source: ByteFile, scanned: list[Scanned], damage: ArchiveErro
                 return Header.parse(parse_index(payload, block.n_records)[0])
             except CorruptArchiveError:
                 continue
+    if isinstance(damage, CorruptArchiveError):
+        raise CorruptArchiveError(
+            f"{source.path} is damaged: {damage}. It has no intact copy of the header, so no records can be restored."
+        )
     raise damage
 
 
@@ -218,7 +225,7 @@ def _model_offset(scanned: list[Scanned]) -> int | None:
 def _model(
     source: ByteFile, header: Header, scanned: list[Scanned], model: Any, problems: list[Problem]
 ) -> tuple[bytes | None, Codec | None]:
-    """Return the model that the archive carries, if it is intact, and the codec to check its records with."""
+    """Return the model in the archive, if it is intact, and the codec that restores its records."""
     offset = _model_offset(scanned)
     blob = None
     if offset is not None:
@@ -238,11 +245,11 @@ def _model(
 
 
 def _damage(source: ByteFile, header: Header, offset: int, block: Block, codec: Codec | None) -> str | None:
-    """Return what is wrong with a chunk whose bytes have the right checksum; None if nothing is."""
+    """Return the defect of a chunk whose bytes have the right checksum; None if it is intact."""
     metadata, n = header.metadata, block.n_records
     try:
         if n > metadata.chunk_records:
-            raise CorruptArchiveError(f"a chunk holds {n:,} records, more than its header allows")
+            raise CorruptArchiveError(f"a chunk has {n:,} records. Allowed in this archive: {metadata.chunk_records:,}")
         parsed = read_records(source, offset, block, metadata, "a chunk")
         parse_names(parsed.names, n)
         if codec is not None:
@@ -260,7 +267,7 @@ def _of_this_archive(
     intact: list[Placed],
     problems: list[Problem],
 ) -> list[Placed]:
-    """Return the chunks that the last index names, by their numbers and checksums; all if no index is left."""
+    """Return the chunks with the record numbers and checksums in the last index; all if no index is intact."""
     last = [(offset, block) for offset, block, is_whole in scanned if is_whole and block.type == BlockType.INDEX][-1:]
     try:
         offset, block = last[0]
@@ -272,21 +279,21 @@ def _of_this_archive(
     kept = []
     for at, chunk in intact:
         crc = int.from_bytes(source.read(at + chunk.n_bytes - CRC_BYTES, CRC_BYTES), "little")
-        # What was appended after the last index, and cut off before the next, is in none.
+        # Chunks appended after the last index are in no index if appending was interrupted.
         if chunk.first >= block.first or known.get(chunk.first) == (chunk.n_records, crc):
             kept.append((at, chunk))
         else:
-            problems.append(Problem(at, "a chunk is from another archive, or from somewhere else in this one"))
+            problems.append(Problem(at, "a chunk is not in the index: it is from another archive, or was moved"))
     return kept
 
 
 def _without_overlaps(intact: list[Placed], problems: list[Problem]) -> list[Placed]:
-    """Return the chunks in the order of their records, each record once."""
+    """Return the chunks in the order of their records, without chunks that repeat records."""
     kept: list[Placed] = []
     stop = 0
     for offset, block in sorted(intact, key=lambda chunk: (chunk[1].first, chunk[0])):
         if block.first < stop:
-            problems.append(Problem(offset, "a chunk holds records that another chunk holds as well"))
+            problems.append(Problem(offset, "a chunk repeats records of another chunk"))
             continue
         kept.append((offset, block))
         stop = block.stop
@@ -294,15 +301,17 @@ def _without_overlaps(intact: list[Placed], problems: list[Problem]) -> list[Pla
 
 
 def _of_whole_items(chunks: list[Placed], n_records: int, problems: list[Problem]) -> list[Placed]:
-    """Return the chunks without those that hold parts of an item whose other parts are lost.
+    """Return the chunks without those that contain parts of an item whose other parts are lost.
 
-    Otherwise parts of one item would come next to those of another as soon as the gap between them is closed.
+    Otherwise, a recovered archive would join parts of different items into one item.
     """
     kept: list[Placed] = []
 
     def drop(chunk: Placed) -> None:
         offset, block = chunk
-        problems.append(Problem(offset, "parts of what it holds are lost", (block.first, block.stop)))
+        problems.append(
+            Problem(offset, "it has tiles of an image whose other tiles are lost", (block.first, block.stop))
+        )
 
     def drop_parts() -> None:
         while kept and kept[-1][1].stop % n_records:
@@ -320,7 +329,7 @@ def _of_whole_items(chunks: list[Placed], n_records: int, problems: list[Problem
 
 
 def _declared(source: ByteFile, scanned: list[Scanned]) -> int | None:
-    """Return how many records there should be: as the trailer says, or an INDEX block with no chunk after it."""
+    """Return the number of records in the trailer, or in an INDEX block with no chunk after it."""
     try:
         return parse_trailer(
             source.read(max(0, source.size - TRAILER_BYTES), min(source.size, TRAILER_BYTES))
@@ -331,7 +340,7 @@ def _declared(source: ByteFile, scanned: list[Scanned]) -> int | None:
 
 
 def _gaps(chunks: list[Placed], problems: list[Problem], declared: int | None) -> tuple[tuple[int, int], ...]:
-    """Return the ranges of records that no chunk holds, up to the last that is known of."""
+    """Return the ranges of records that are in no chunk, up to the last known record."""
     damaged = [problem.records[1] for problem in problems if problem.records is not None]
     stops = [block.stop for _, block in chunks] + ([declared] if declared is not None else damaged)
     gaps, start = [], 0
@@ -343,7 +352,7 @@ def _gaps(chunks: list[Placed], problems: list[Problem], declared: int | None) -
 
 
 def _missing(lost: tuple[tuple[int, int], ...], problems: list[Problem], n_bytes: int) -> list[Problem]:
-    """Return a problem for each range of lost records that no damaged block explains."""
+    """Return a problem for each range of lost records that is not part of a damaged block."""
     explained = sorted(problem.records for problem in problems if problem.records is not None)
     missing = []
     for start, stop in lost:
@@ -355,17 +364,17 @@ def _missing(lost: tuple[tuple[int, int], ...], problems: list[Problem], n_bytes
                 at = max(at, last)
         if at < stop:
             missing.append((at, stop))
-    return [Problem(n_bytes, "these records are nowhere in the file", records) for records in missing]
+    return [Problem(n_bytes, "these records are missing", records) for records in missing]
 
 
 def _check_end(
     source: ByteFile, header: Header, model: int | None, chunks: list[Placed], problems: list[Problem]
 ) -> None:
-    """Note it if the index that the trailer points at is damaged, or does not name what is there."""
+    """Add a problem if the index at the end is damaged, or does not match the blocks."""
     try:
         index = read_trailer(source, header)
         named = set(zip(index.offsets.tolist(), index.stops.tolist(), strict=True))
         if index.model != model or not named.issuperset((offset, block.stop) for offset, block in chunks):
-            raise CorruptArchiveError("its index and its blocks do not agree")
+            raise CorruptArchiveError("its index does not match its blocks")
     except CorruptArchiveError as error:
-        problems.append(Problem(source.size, f"{error}; the index can be made anew from the blocks"))
+        problems.append(Problem(source.size, f"{error}; the index can be rebuilt from the blocks"))

@@ -1,4 +1,4 @@
-"""Writing an archive as records come: a new one appears whole or not at all, an old one grows whole or not at all."""
+"""Writing of archives, record by record. An interrupted writer leaves no new archive, and an old one unchanged."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from narrows.codec.residual.chunk import encode_chunk
 from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.error_norms import Errors
-from narrows.errors import ArchiveError, InvalidParameterError, ShapeMismatchError, WrongModelError
+from narrows.errors import ArchiveError, CorruptArchiveError, InvalidParameterError, ShapeMismatchError, WrongModelError
 from narrows.io.files import as_path, check_output, lock, naming_output, replacing
 
 __all__ = ["Writer"]
@@ -40,9 +40,9 @@ __all__ = ["Writer"]
 class Writer:
     """An archive that is being written.
 
-    Records are added in any portions: the writer cuts them into chunks, so that the same records make the same bytes.
-    It holds the symbols of one chunk at most. Use it in a ``with`` statement: if that ends in an exception, whatever it
-    is, a new archive is not made, and one that was appended to is cut back to what it was.
+    Records can be added in batches of any size: the writer divides them into chunks, and the same records give the same
+    bytes. It has the symbols of at most one chunk in memory. Use it in a ``with`` statement: after any exception, a new
+    archive is not created, and an archive that was appended to gets its old size and content.
 
     Parameters
     ----------
@@ -51,37 +51,35 @@ class Writer:
     codec : Codec
         The frozen model.
     quality : int
-        Which of its qualities the symbols are of.
+        Index of the codec's quality that the symbols have.
     metadata : mapping, optional
-        What else the header is to say: ``container`` (a dict, what was handed in), ``tiling`` (a dict, or None), and
-        any further JSON values. With `append`, the tiling must be the archive's.
+        Further entries of the header: ``container`` (a dict that describes the source), ``tiling`` (a dict or None),
+        and any other JSON values. With `append`, the tiling must be the archive's.
     embed_model : bool
-        Put the codec into the archive, which then needs no model file.
+        Store the codec in the archive, so that no model file is needed to read it.
     append : bool
-        Add to an archive that is there, of the same model and quality.
+        Append to an existing archive of the same model and quality.
     force : bool
-        Replace an archive that is there.
+        Overwrite an existing file.
     chunk_records : int, optional
-        The most records of a chunk. By default as `default_chunk_records` says; images
-        that are cut into tiles are kept in one chunk where they fit. Not used with `append`.
+        The largest number of records of a chunk, by default `default_chunk_records`. The tiles of an image are stored
+        in one chunk if they fit. Not used with `append`.
     group_records : int, optional
-        How many records share a checksum: 16, 32, 64, 128 or 256, by default as `default_group_records` says. Not used
+        The number of records for each checksum: 16, 32, 64, 128 or 256, by default `default_group_records`. Not used
         with `append`.
 
     Attributes
     ----------
     metadata : Metadata
-        What the header says.
-    n_records : int
-        The records so far, those that were there before included.
-    n_added : int
-        The records that this writer was given.
+        The metadata in the header.
+    n_records, n_added : int
+        Number of records in the archive so far, and of those added by this writer.
     n_bytes : int
-        The size of the file, once it is closed.
+        Size of the file, set when it is closed.
     errors : Errors
-        How far off values are, where the archive has a bound.
+        Errors of restored values, if the archive has a bound.
     kept : list of (Kind, bool)
-        For each chunk written where the archive has a bound, how it is kept, and whether on top of its code.
+        If the archive has a bound: for each chunk written, the kind of its residual, and whether it has symbols.
 
     Raises
     ------
@@ -105,7 +103,7 @@ class Writer:
         group_records: int | None = None,
     ) -> None:
         if not 0 <= quality < len(codec.qualities):
-            raise InvalidParameterError(f"The 'quality' must be 0 … {len(codec.qualities) - 1}. Got {quality!r}.")
+            raise InvalidParameterError(f"The 'quality' must be from 0 to {len(codec.qualities) - 1}. Got {quality!r}.")
         self.path, self._codec, self._quality = os.fspath(path), codec, quality
         self.n_records = self.n_added = self.n_bytes = 0
         self.errors = Errors()
@@ -138,22 +136,25 @@ class Writer:
         symbols : ndarray of shape (n, D), of integers
             Their symbols, within ±32,767.
         restored : ndarray of shape (n, *shape), in the codec's dtype
-            What `Codec.decode` makes of the symbols. Only checksums of it are kept.
+            The result of `Codec.decode` for the symbols. Only its checksums are stored.
         records : ndarray of the same shape and dtype, optional
-            What was handed in; needed where the archive has a `max_error`.
+            The original records. Required if the archive has a `max_error`.
         names : sequence of str, optional
-            The records' file names, relative, with ``/`` between folders; an empty one where a record has none.
+            Relative file names of the records, with ``/`` between folders; empty for a record without a name.
 
         Raises
         ------
         ShapeMismatchError
-            If the arrays don't fit the codec or one another.
+            If the arrays do not match the codec or one another.
         InvalidParameterError
-            If a symbol or a name cannot be.
+            If a symbol is out of range, or a name is not valid.
         """
         self._check(symbols, restored, names)
         if self.metadata.max_error is not None and (records is None or records.shape != restored.shape):
-            raise ShapeMismatchError("An archive with a 'max_error' needs the records themselves, too.")
+            raise ShapeMismatchError(
+                "An archive with a 'max_error' needs the original 'records', of the same shape as the restored ones, "
+                f"{restored.shape}. Got {None if records is None else records.shape}."
+            )
         if names is not None:
             check_names(names)
         done = 0
@@ -173,7 +174,7 @@ class Writer:
         self.n_added += len(symbols)
 
     def close(self) -> None:
-        """Write what is left, the index and the end; the archive is then in its place and on the disk."""
+        """Write the last chunk, the index and the trailer, and move the archive to its path."""
         if not self._is_open:
             return
         self._is_open = False
@@ -184,7 +185,7 @@ class Writer:
             self.n_bytes = self._blocks.offset
 
     def abort(self) -> None:
-        """Leave everything as it was before; nothing if the writer is closed."""
+        """Undo all changes to the file; has no effect on a closed writer."""
         if self._is_open:
             self._is_open = False
             aborted = _Aborted()
@@ -203,11 +204,13 @@ class Writer:
 
     def _check(self, symbols: npt.NDArray[Any], restored: npt.NDArray[Any], names: Sequence[str] | None) -> None:
         if not self._is_open:
-            raise InvalidParameterError(f"The archive {self.path} is closed: nothing can be added any more.")
+            raise InvalidParameterError(
+                f"The archive {self.path} is closed. Open it again with append=True to add records."
+            )
         n = len(symbols)
         if symbols.shape != (n, self._codec.n_symbols) or symbols.dtype.kind not in "iu":
             raise ShapeMismatchError(
-                f"The symbols must be whole numbers of shape (n, {self._codec.n_symbols}). "
+                f"The symbols must be integers of shape (n, {self._codec.n_symbols}). "
                 f"Got {symbols.shape} {symbols.dtype}."
             )
         if symbols.size and not -MAX_SYMBOL <= int(symbols.min()) <= int(symbols.max()) <= MAX_SYMBOL:
@@ -220,12 +223,15 @@ class Writer:
                 f"Got {restored.shape} {restored.dtype}."
             )
         if names is not None and len(names) != n:
-            raise ShapeMismatchError(f"There must be a name for each of {n:,} records. Got {len(names):,} names.")
+            raise ShapeMismatchError(f"There must be one name for each of the {n:,} records. Got {len(names):,} names.")
         if self.n_records + self._n_held + n > MAX_RECORDS:
-            raise ArchiveError(f"An archive holds at most {MAX_RECORDS:,} records.")
+            raise ArchiveError(
+                f"An archive may have {MAX_RECORDS:,} records. Got {self.n_records + self._n_held + n:,}. "
+                "Write several archives."
+            )
 
     def _sum(self, restored: npt.NDArray[Any]) -> None:
-        """Carry the checksums of the chunk's groups on over more records."""
+        """Update the checksums of the chunk's groups with more records."""
         done = 0
         while done < len(restored):
             in_group = (self._n_held + done) % self.metadata.group_records
@@ -236,7 +242,7 @@ class Writer:
             done += more
 
     def _with_residual(self, coded: Coded, names: bytes) -> Payload:
-        """Return the chunk's payload; where the archive has a bound, with what keeps it."""
+        """Return the chunk's payload, with residuals if the archive has a bound."""
         residual = None
         if self.metadata.max_error is not None:
             records, decoded = (np.concatenate(parts) for parts in zip(*self._records, strict=True))
@@ -281,7 +287,8 @@ class Writer:
         if embed_model:
             if len(self._codec.blob) > MAX_MODEL_BYTES:
                 raise ArchiveError(
-                    f"The model takes {len(self._codec.blob):,} bytes; an archive carries at most 1 GiB."
+                    f"A model in an archive may take {MAX_MODEL_BYTES:,} bytes. Got {len(self._codec.blob):,}. "
+                    "Omit 'embed_model' (--embed-model)."
                 )
             blocks.model(self._codec.blob)
         return blocks
@@ -300,43 +307,40 @@ class Writer:
         return header.metadata, BlockWriter(file, header.data, size, index.entries.tolist()), index.n_records
 
     def _check_same(self, header: Header, more: Mapping[str, Any], embed_model: bool, has_model: bool) -> None:
-        """Refuse to add what belongs into another archive."""
+        """Check that the appended records have the archive's model, quality, error bound and layout."""
         metadata, codec = header.metadata, self._codec
         if metadata.model != codec.digest:
             raise WrongModelError(
-                f"{self.path} was made with the model {short(metadata.model)}, and cannot be appended to with "
-                f"{short(codec.digest)}. Make another archive."
+                f"{self.path} was written with the model {short(metadata.model)}. Got records of the model "
+                f"{short(codec.digest)}. Append with the archive's model, or write a new archive."
             )
         if metadata.quality != self._quality:
             raise ArchiveError(
-                f"{self.path} is of quality {metadata.quality}, and cannot be appended to in quality {self._quality}. "
-                "Append in the same quality, or make another archive."
+                f"{self.path} has quality {metadata.quality}. Got records in quality {self._quality}. "
+                "Append in the archive's quality, or write a new archive."
             )
         if metadata.max_error != more.get("max_error"):
             raise ArchiveError(
-                f"{self.path} {_bound_in_words(metadata.max_error)}, and what is appended must be kept as exactly. "
-                "Append with the same bound, or make another archive."
+                f"{self.path} has the 'max_error' {metadata.max_error!r}. Got {more.get('max_error')!r}. "
+                "Append with the archive's bound, or write a new archive."
             )
         described = {entry: json.loads(json.dumps(more.get(entry))) for entry in Layout.registry}
         if described != {entry: metadata.entry(entry) for entry in described}:
             tiling = described.pop("tiling")
             appended = layout_of(replace(metadata, tiling=tiling, more={**metadata.more, **described}))
             raise ArchiveError(
-                f"{self.path} holds {layout_of(metadata)}, and cannot be appended to with {appended}. "
-                "Append the like, or make another archive."
+                f"{self.path} contains {layout_of(metadata)}. Got {appended}. "
+                "Append records of the same layout, or write a new archive."
             )
         if embed_model and not has_model:
-            raise ArchiveError(f"{self.path} does not carry its model, and appending cannot put it in.")
-
-
-def _bound_in_words(max_error: float | None) -> str:
-    if max_error is None:
-        return "keeps the model's code alone"
-    return "is lossless" if max_error == 0 else f"has a largest error of {max_error!r}"
+            raise ArchiveError(
+                f"{self.path} does not contain its model, and appending cannot add it. "
+                "Omit 'embed_model', or write a new archive."
+            )
 
 
 class _Aborted(Exception):  # noqa: N818
-    """Thrown through the open contexts, so that they leave everything as it was; nobody sees it."""
+    """Raised in the open contexts, so that they undo their changes; never leaves the writer."""
 
 
 @contextmanager
@@ -344,7 +348,7 @@ def _growing(path: Path, name: str) -> Iterator[BinaryIO]:
     """Open a file to append to; cut it back to its size if the block ends in an exception."""
     with open(path, "r+b") as file:
         if lock(file.fileno()) is False:
-            raise ArchiveError(f"{name} is being appended to by somebody else. Try again later.")
+            raise ArchiveError(f"Another process is appending to {name}. Try again later.")
         if not os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
             raise ArchiveError(f"{name} was replaced while it was being opened. Try again.")
         size = file.seek(0, os.SEEK_END)
@@ -386,9 +390,11 @@ def _new_metadata(
         "group_records": default_group_records(codec.n_symbols) if group_records is None else group_records,
         "narrows": __version__,
     }
-    with naming("The new archive"):
+    try:
         metadata = Metadata.from_json(json.loads(json.dumps(given)))
         per_item = layout_of(metadata).n_records
+    except CorruptArchiveError as error:
+        raise CorruptArchiveError(f"The new archive cannot be written: {error}.") from error
     if chunk_records is None and per_item < metadata.chunk_records:  # chunks of whole items can be saved one by one
         return replace(metadata, chunk_records=metadata.chunk_records // per_item * per_item)
     return metadata

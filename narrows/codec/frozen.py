@@ -258,7 +258,10 @@ class FrozenCodec:
             and 1 <= len(self.golden) <= _MOST_GOLDEN
         )
         if not fits:
-            raise ModelFileError("The parts of the frozen decoder do not fit together.")
+            raise ModelFileError(
+                "The frozen decoder is damaged: the shapes of its qualities, program, output and golden vectors do not "
+                "match."
+            )
 
     def _most_golden(self) -> int:
         """Return the largest number of golden vectors that may be replayed.
@@ -271,7 +274,8 @@ class FrozenCodec:
         work = self.program.work + max(quality.rescale.work for quality in self.qualities) + _A_SYMBOL * self.n_symbols
         if work > MOST_WORK:
             raise NotFreezableError(
-                f"Restoring a record of {self.n_symbols:,} symbols takes too much work: {work:,}. Allowed: 2^36."
+                f"Restoring a record of {self.n_symbols:,} symbols takes {work:,} multiplications. Allowed: 2^36. "
+                "Train a model with a smaller decoder."
             )
         return MOST_WORK // work
 

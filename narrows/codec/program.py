@@ -207,7 +207,10 @@ class Program:
         """
         described = settings.get("operations") if isinstance(settings, Mapping) else None
         if not isinstance(described, list) or len(described) > MOST_OPERATIONS:
-            raise ModelFileError(f"The model's decoder must be a list of at most {MOST_OPERATIONS} operations.")
+            raise ModelFileError(
+                f"The model's decoder must be a list of at most {MOST_OPERATIONS} operations. "
+                f"Got {len(described) if isinstance(described, list) else type(described).__name__}."
+            )
         in_shape = check_wholes("in_shape", settings.get("in_shape"), 1, MOST_VALUES)
         operations: list[Operation] = []
         n_operations = 0

@@ -67,10 +67,16 @@ class FrequencyTables:
         check_array("lows", self.lows, np.int32, (None,))
         check_array("sizes", self.sizes, np.int32, self.lows.shape)
         if not np.all((self.sizes >= 1) & (self.sizes <= 1 << self.precision)):
-            raise ModelFileError(f"A frequency table must have 1 to {1 << self.precision} values.")
+            raise ModelFileError(
+                f"A frequency table must have 1 to {1 << self.precision} values. "
+                f"Got {self.sizes.min()} to {self.sizes.max()}."
+            )
         lows = self.lows.astype(np.int64)
         if not np.all((lows >= -MAX_LOW) & (lows + self.sizes - 1 <= MAX_LOW)):
-            raise ModelFileError(f"The values of a frequency table must be within ±{MAX_LOW}.")
+            raise ModelFileError(
+                f"The values of a frequency table must be within ±{MAX_LOW}. "
+                f"Got {lows.min()} to {(lows + self.sizes - 1).max()}."
+            )
         check_array("frequencies", self.frequencies, np.uint16, (int(self.sizes.sum(dtype=np.int64)) + len(self),))
         if not len(self):
             return
@@ -78,7 +84,7 @@ class FrequencyTables:
             raise ModelFileError(f"The frequencies of a table must sum to {1 << self.precision}.")
         zeros = np.flatnonzero(self.frequencies == 0)
         if len(zeros) and not np.isin(zeros, self.escapes[self.sizes == 1]).all():
-            raise ModelFileError("A frequency table has a frequency of 0.")
+            raise ModelFileError("The frequencies of a table must be at least 1. Got 0.")
 
     def __len__(self) -> int:
         return len(self.lows)

@@ -120,8 +120,8 @@ def test_a_reader_that_does_not_know_a_feature_names_it(ladder_model, images, pa
     for read in (narrows.restore, narrows.open_archive, verify, lambda path, model: inspect(path)):
         with pytest.raises(
             ArchiveError,
-            match=f"it uses {name}, which this narrows does not read. "
-            f"It was written by narrows {narrows.__version__}: upgrade narrows.$",
+            match=f"it uses {name}, which this version of narrows does not support. "
+            rf"It was written by narrows {narrows.__version__}\. Upgrade narrows.$",
         ) as raised:
             read(path, model=ladder_model)
         assert type(raised.value) is ArchiveError
@@ -133,7 +133,7 @@ def test_a_bit_of_the_future_is_refused_by_its_number_and_by_who_wrote_it():
     header = bytearray(layout.pack_header(metadata)[:-4])
     header[12:16] = struct.pack("<I", 1 << 5 | 1 << 31)
     header += layout.pack_crc(bytes(header))
-    with pytest.raises(ArchiveError, match=r"uses feature 5 and feature 31, .*does not read.*narrows 9\.7: upgrade"):
+    with pytest.raises(ArchiveError, match=r"uses feature 5 and feature 31, .*does not support.*narrows 9\.7. Upgrade"):
         layout.parse_header(bytes(header))
 
 
@@ -158,5 +158,5 @@ def test_all_of_an_archive_of_the_future_is_refused(ladder_model, digits, path, 
 def test_a_bit_without_what_it_stands_for_is_damage(ladder_model, digits, path, bit, name):
     narrows.compress(digits[1][:9], path, model=ladder_model)
     with_bits(path, bit)
-    with pytest.raises(CorruptArchiveError, match=f"says that it uses {name}"):
+    with pytest.raises(CorruptArchiveError, match=f"header declares {name}"):
         narrows.restore(path, model=ladder_model)

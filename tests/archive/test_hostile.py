@@ -96,7 +96,7 @@ def test_archives_with_a_bound_of_few_records(fuzz, codec, tmp_path, n, bound):
 def test_a_rest_of_a_later_kind_is_of_a_newer_version(fuzz, codec, tmp_path, bounded):
     path = tmp_path / "a.narrows"
     path.write_bytes(with_residual(bounded, fuzz, lambda residual: b"\xc8" + residual[1:]))
-    with pytest.raises(ArchiveError, match="upgrade") as raised:
+    with pytest.raises(ArchiveError, match="Upgrade") as raised:
         restore(path, model=codec)
     assert not isinstance(raised.value, CorruptArchiveError)
 
@@ -127,7 +127,7 @@ def test_rests_that_lie(fuzz, codec, tmp_path, bounded, change):
 def test_a_chunk_under_a_network_that_the_model_does_not_have(fuzz, codec, tmp_path, bounded):
     path = tmp_path / "a.narrows"
     path.write_bytes(with_residual(bounded, fuzz, lambda residual: b"\5" + residual[1:]))
-    with pytest.raises(CorruptArchiveError, match="network, which the model does not have"):
+    with pytest.raises(CorruptArchiveError, match="network, but the model has none"):
         restore(path, model=codec)
     assert everything(path, codec, tmp_path / "out")
 
@@ -191,7 +191,7 @@ def test_a_chunk_without_a_rest_where_there_is_a_bound(make, fuzz, codec, record
         forged[start + 5] = other[a + 5]
         forged[start + 28 : start + 32] = layout.pack_crc(bytes(forged[start : start + 28]))
         path.write_bytes(forged)
-        with pytest.raises(CorruptArchiveError, match="another way than its archive says"):
+        with pytest.raises(CorruptArchiveError, match="which the metadata of the archive do not allow"):
             restore(path, model=codec)
 
 
@@ -263,7 +263,7 @@ def test_payloads_that_lie(make, codec, records, fuzz, tmp_path, sizes):
 
 def test_an_unknown_coding_is_of_a_newer_version(make, codec, records, fuzz):
     data = bytearray(layout.pack_block(Block(BlockType.RECORDS, 7, 64, 0, 10)))
-    with pytest.raises(ArchiveError, match="upgrade") as raised:
+    with pytest.raises(ArchiveError, match="Upgrade") as raised:
         layout.parse_block(bytes(data))
     assert not isinstance(raised.value, CorruptArchiveError)
 
@@ -351,7 +351,7 @@ def test_a_pipe_does_not_keep_us_waiting(tmp_path, codec):
     if not hasattr(os, "mkfifo"):
         pytest.skip("there are no pipes with names here")
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ArchiveError, match="no file"):
+    with pytest.raises(ArchiveError, match="not a regular file"):
         open_archive(tmp_path / "pipe", model=codec)
 
 

@@ -82,8 +82,8 @@ def test_every_byte_of_a_block_header_is_checked(at):
         (b"\x89PNG\r\n\x1a\n" + bytes(12), ArchiveError, "it is a PNG image, not an archive"),
         (b"\x40\1" + bytes(6) + b'{"__metadata', ArchiveError, "it is a .safetensors file, as models are, not"),
         (b"\x89NRW\n\x1a\n" + bytes(13), CorruptArchiveError, "line endings"),
-        (layout.MAGIC + b"\1", CorruptArchiveError, "cut off"),
-        (layout.MAGIC + struct.pack("<HHII", 2, 0, 0, 9), ArchiveError, r"format 2\.0.*upgrade"),
+        (layout.MAGIC + b"\1", CorruptArchiveError, "truncated"),
+        (layout.MAGIC + struct.pack("<HHII", 2, 0, 0, 9), ArchiveError, r"format 2\.0.*Upgrade"),
         (layout.MAGIC + struct.pack("<HHII", 1, 0, 0, 99), CorruptArchiveError, "more than"),
         (layout.MAGIC + struct.pack("<HHII", 1, 0, 0, 1 << 31), CorruptArchiveError, "more than"),
     ],
@@ -214,9 +214,9 @@ def test_sizes_that_lie_are_refused(at, value):
 
 
 def test_more_words_than_symbols_are_refused():
-    with pytest.raises(CorruptArchiveError, match="more than"):
+    with pytest.raises(CorruptArchiveError, match="more bytes than"):
         records.parse_records(records.pack_records(payload(n_words=1201)), 300, FOUR_SYMBOLS)
-    with pytest.raises(CorruptArchiveError, match="more than"):
+    with pytest.raises(CorruptArchiveError, match="more bytes than"):
         records.parse_records(records.pack_records(payload(n_lanes=5000)), 300, FOUR_SYMBOLS)
 
 
@@ -233,7 +233,7 @@ def test_a_name_that_is_no_unicode_comes_back():
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../x", "a/../../x", "c:x", "a\\b", "a/", ".", "a\0b", "x" * 5000])
 def test_names_that_lead_out_of_a_folder_are_refused(name):
-    with pytest.raises(InvalidParameterError, match="relative names"):
+    with pytest.raises(InvalidParameterError, match="relative path"):
         records.check_names([name])
     with pytest.raises(CorruptArchiveError):
         records.parse_names(records.pack_names([name]), 1)

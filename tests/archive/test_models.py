@@ -101,5 +101,5 @@ def test_a_model_with_another_network_of_residuals_is_refused(model, digits, tmp
         residual=CausalNetwork(n_hidden=4, n_components=2, reach=1, epochs=2),
         random_state=0,
     ).fit(digits[0][:300])
-    with pytest.raises(WrongModelError, match="carries its own"):
+    with pytest.raises(WrongModelError, match="contains its model"):
         narrows.restore(path, model=other)

@@ -79,7 +79,7 @@ def test_there_are_no_such_records(archive, items):
 
 @pytest.mark.parametrize("index", ["5", 5.0, None, (1, 2)])
 def test_what_is_no_index(archive, index):
-    with pytest.raises(TypeError, match="whole number or a slice"):
+    with pytest.raises(TypeError, match="integer or a slice"):
         archive[index]
 
 
@@ -163,7 +163,7 @@ def test_items_of_several_records(make, codec, records, monkeypatch):
         np.testing.assert_array_equal(archive[150], pairs[150])
         np.testing.assert_array_equal(archive[300:100:-7], pairs[300:100:-7])
         np.testing.assert_array_equal(np.stack(list(archive)), pairs)
-    with pytest.raises(CorruptArchiveError, match="last image"):
+    with pytest.raises(CorruptArchiveError, match="not a multiple of the 2 of an image"):
         open_archive(make(records[:7], name="odd"), model=codec)
 
 
@@ -202,7 +202,7 @@ def test_a_file_cut_between_chunks_is_never_taken_for_a_whole_one(make, codec, r
 
 
 def test_opening_what_is_no_archive(tmp_path, codec):
-    with pytest.raises(DataNotFoundError, match=r"no archive .*none"):
+    with pytest.raises(DataNotFoundError, match=r"no file .*none"):
         open_archive(tmp_path / "none", model=codec)
     with pytest.raises(ArchiveError, match="folder"):
         open_archive(tmp_path, model=codec)
@@ -230,11 +230,11 @@ def test_models(make, codec, fuzz, records, embedded):
         with open_archive(path, model=model) as archive:
             np.testing.assert_array_equal(archive.read(), records)
     other = fuzz.TinyCodec(b"another")
-    with pytest.raises(ArchiveError, match=rf"does not carry its model.*{codec.digest[:12]}"):
+    with pytest.raises(ArchiveError, match=rf"does not contain its model.*{codec.digest[:12]}"):
         open_archive(bare)
     with pytest.raises(WrongModelError, match=f"{codec.digest[:12]}.*{other.digest[:12]}.*training again"):
         open_archive(bare, model=other)
-    with pytest.raises(WrongModelError, match="carries its own"):
+    with pytest.raises(WrongModelError, match="contains its model"):
         open_archive(whole, model=other)
     with pytest.raises(NotFreezableError, match="pooling"):
         open_archive(bare, model=Unfrozen())
@@ -244,7 +244,7 @@ def test_models(make, codec, fuzz, records, embedded):
 
 def test_a_model_inside_that_is_none(make, records, monkeypatch):
     path = make(records, embed_model=True)
-    with pytest.raises(CorruptArchiveError, match="model that it carries"):
+    with pytest.raises(CorruptArchiveError, match="its model"):
         open_archive(path)
 
 
@@ -254,7 +254,7 @@ def test_the_model_inside_must_be_the_one_named(make, codec, records, fuzz, embe
     start, _ = fuzz.blocks_of(bytes(data))[0]
     data[start + 40] ^= 1
     path.write_bytes(data)
-    with pytest.raises(CorruptArchiveError, match="model that it carries is damaged"):
+    with pytest.raises(CorruptArchiveError, match="its model is damaged"):
         open_archive(path)
     with open_archive(path, model=codec) as archive:
         np.testing.assert_array_equal(archive.read(), records)

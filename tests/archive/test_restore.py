@@ -225,7 +225,7 @@ def test_a_full_disk_is_named(archived, tmp_path, monkeypatch):
 def test_more_than_memory_is_refused(archived, tmp_path, monkeypatch):
     path, codec, values = archived((5, 4), "uint8")
     monkeypatch.setattr(sys.modules["narrows.archive.restore"], "_memory_bytes", lambda: 100)
-    with pytest.raises(ArchiveError, match=r"1,000 bytes, more memory.*--only.*-o"):
+    with pytest.raises(ArchiveError, match=r"1,000 bytes, more than the machine's memory.*--only.*-o"):
         restore(path, model=codec)
     np.testing.assert_array_equal(restore(path, model=codec, records=(0, 5)), values[:5])
     restore(path, model=codec, out=tmp_path / "out.npy")

@@ -182,7 +182,7 @@ def test_the_number_of_tiles(shape, tile, n):
 
 @pytest.mark.parametrize("overlap", [-1, 5, 1.0, "1", None, True, 1 << 70])
 def test_overlaps_that_cannot_be(overlap):
-    with pytest.raises(InvalidParameterError, match=r"'overlap' of tiles must be a whole number from 0 to .* 4\. Got"):
+    with pytest.raises(InvalidParameterError, match=r"'overlap' of tiles must be an integer from 0 to .* 4\. Got"):
         Tiling.of((16, 16), (8, 9), overlap)
 
 
@@ -210,7 +210,7 @@ def test_headers_that_lie(name, wrong):
     values = {**GOOD, name: wrong}
     if wrong is ...:
         del values[name]
-    with pytest.raises(CorruptArchiveError, match="the 'tiling' in its metadata cannot be"):
+    with pytest.raises(CorruptArchiveError, match="the 'tiling' in its metadata is not valid"):
         Tiling.from_json(values, (8, 8))
 
 

@@ -82,9 +82,9 @@ def test_an_archive_that_is_cut_off_says_that_there_may_have_been_more(narrows, 
 
 
 def test_what_is_no_archive_is_an_error_not_damage(narrows, model, archive, denoising_model):
-    assert "There is no archive x.narrows" in narrows("verify", "x.narrows", code=1).stderr
+    assert "There is no file x.narrows" in narrows("verify", "x.narrows", code=1).stderr
     assert narrows("verify", model, code=1).stderr.startswith(f"Error: {model}")
-    assert "was made with the model" in narrows("verify", archive, "-m", denoising_model, code=1).stderr
+    assert "was written with the model" in narrows("verify", archive, "-m", denoising_model, code=1).stderr
 
 
 # ------------------------------------------------------------------------------------------------------------ recover
@@ -215,7 +215,7 @@ def test_a_file_that_ends_early_is_restored_with_a_warning_if_an_index_confirms_
     narrows, model, appended_and_cut
 ):
     path = appended_and_cut(30)
-    warned = f"Warning: The end of {path} is damaged or cut off"
+    warned = f"Warning: The end of {path} is damaged or truncated"
     for verb in (["restore", path, "-m", model, "-o", "back.npy"], ["info", path]):
         said = narrows(*verb).stderr
         assert said.startswith(warned)

@@ -189,10 +189,10 @@ def test_a_size_that_is_asked_for_and_not_kept_is_warned_of_with_its_cause(narro
     asked = max(one.bytes_per_record for one in read_frozen(model).qualities)
     said = totals(narrows, model, "--bytes-per-record", str(asked), "--limit", "40")
     (warning,) = said["warnings"]
-    each, found = f"{said['bytes_per_record']:.2f} bytes a record", narrows.json("info", "x.narrows")
+    each, found = f"{said['bytes_per_record']:.2f} bytes per record", narrows.json("info", "x.narrows")
     assert (warning["kind"], warning["count"]) == ("bytes", 40)
-    assert warning["message"].startswith(f"The archive takes {each}, not the {asked:g} asked for")
-    (share,) = re.findall(r" ([\d.]+) its share of header and index\.", warning["message"])
+    assert warning["message"].startswith(f"The archive takes {each}, more than the requested {asked:g}")
+    (share,) = re.findall(r" ([\d.]+) for its share of header and index\.", warning["message"])
     assert float(share) == pytest.approx((found["header_bytes"] + found["index_bytes"]) / 40, abs=0.0051)
     assert totals(narrows, model, "--bytes-per-record", "40", "--force")["warnings"] == []
 
@@ -204,8 +204,11 @@ def test_records_that_are_larger_than_training_data_are_warned_of():
     assert size_warnings(found, None) == ()
     assert size_warnings(found, 9.0) == ()
     (warning,) = size_warnings(found, 6.0)
-    assert "9.50 bytes a tile, not the 6 asked for: 9.00 are the tile's own, 0.50 its share of header" in str(warning)
-    assert str(warning).endswith("Ask for less, or train on more data.")
+    assert (
+        "9.50 bytes per tile, more than the requested 6: 9.00 for the tile itself and 0.50 for its share of header"
+        in str(warning)
+    )
+    assert str(warning).endswith("Request fewer bytes, or train on more data.")
 
 
 def test_transparency_that_is_lost_is_warned_of_in_one_line(narrows, model):
@@ -243,10 +246,10 @@ def test_psnr_and_bytes_per_record_choose_the_quality(narrows, model):
         ("--psnr 0", "--psnr must be a number above 0. Got 0."),
         ("--psnr nan", "--psnr must be a number above 0. Got nan."),
         ("--bytes-per-record -1", "--bytes-per-record must be a number above 0. Got -1."),
-        ("--bytes-per-record 0.001", "This model needs at least"),
-        ("--psnr 99", "dB at best. Got psnr=99."),
+        ("--bytes-per-record 0.001", "The 'bytes_per_record' of this model must be at least"),
+        ("--psnr 99", "dB, its PSNR on the training data. Got 99."),
         ("--append --force", "--append adds to an archive and --force replaces one."),
-        ("--overlap 2", "'overlap' has no use"),
+        ("--overlap 2", "'overlap' has no effect"),
         ("--limit 0", "The 'limit' must be a whole number ≥ 1. Got 0."),
     ],
 )
@@ -277,7 +280,7 @@ def test_records_are_appended_to_an_archive_that_is_there(narrows, model):
     assert len(restored(narrows, model)) == 160
     assert "of all 165 records" in compress(narrows, model, "--append", "--limit", "5").stdout
     Path("x.narrows").unlink()
-    assert "There is no archive x.narrows" in compress(narrows, model, "--append", code=1).stderr
+    assert "There is no file x.narrows" in compress(narrows, model, "--append", code=1).stderr
 
 
 def test_images_keep_their_names_there_and_back(narrows, model, digits):
@@ -360,9 +363,9 @@ def test_what_is_read_is_never_replaced(narrows, model):
         ("no-such.npy -m MODEL -o x.narrows", "There is no file or folder 'no-such.npy'."),
         ("flat.npy -m MODEL -o x.narrows", "The model was trained on records of shape (8, 8). Got (7,)."),
         ("eight.npy -m no-such.safetensors -o x.narrows", "There is no model file no-such.safetensors."),
-        ("eight.npy -m MODEL -o x.narrows --append", "There is no archive x.narrows."),
-        ("eight.npy -m MODEL -o x.narrows --psnr 99", "dB at best. Got psnr=99."),
-        ("eight.npy -m MODEL -o x.narrows --overlap 2", "'overlap' has no use."),
+        ("eight.npy -m MODEL -o x.narrows --append", "There is no file x.narrows."),
+        ("eight.npy -m MODEL -o x.narrows --psnr 99", "dB, its PSNR on the training data. Got 99."),
+        ("eight.npy -m MODEL -o x.narrows --overlap 2", "'overlap' has no effect"),
         ("eight.npy -m MODEL -o x.narrows --limit 0", "The 'limit' must be a whole number ≥ 1."),
         ("eight.npy -m MODEL -o x.narrows --resize 3x", "A size is HEIGHTxWIDTH"),
     ],

@@ -145,18 +145,18 @@ def test_the_archive_is_never_replaced_by_what_is_in_it(narrows, model, archive)
 
 def test_an_archive_without_its_model_says_which_one_it_needs(narrows, archive):
     refused = narrows("restore", archive, "-o", "back.npy", code=1).stderr
-    assert "does not carry its model" in refused
+    assert "does not contain its model" in refused
     assert "--model" in refused
 
 
 def test_another_model_is_refused(narrows, archive, denoising_model):
     refused = narrows("restore", archive, "-m", denoising_model, "-o", "back.npy", code=1).stderr
-    assert f"{archive} was made with the model" in refused
+    assert f"{archive} was written with the model" in refused
     assert not Path("back.npy").exists()
 
 
 def test_what_is_no_archive_or_no_model_is_said_to_be_none(narrows, model, archive):
-    assert "There is no archive x.narrows" in narrows("restore", "x.narrows", "-o", "x.npy", code=1).stderr
+    assert "There is no file x.narrows" in narrows("restore", "x.narrows", "-o", "x.npy", code=1).stderr
     assert model in narrows("restore", model, "-o", "x.npy", code=1).stderr
     assert "no safetensors file" in narrows("restore", archive, "-m", archive, "-o", "x.npy", code=1).stderr
     assert list(Path().glob("*.npy")) == []

@@ -208,7 +208,7 @@ def test_weights_that_are_not_finite():
     chain, codes = make(parts(Dense()), (6, 5))
     with torch.no_grad():
         chain.decoder.layers[0].weight[0, 0] = math.nan
-    with pytest.raises(NotFreezableError, match="the output of its Linear is not finite"):
+    with pytest.raises(NotFreezableError, match="the output of its Linear must be finite"):
         freeze_decoder(chain, codes)
 
 

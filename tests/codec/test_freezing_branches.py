@@ -206,5 +206,5 @@ def test_a_branch_that_is_not_finite():
     chain, _, codes = make(beside(), Reshape(SHAPE))
     with torch.no_grad():
         chain.decoder.stages[0].branches[1][1].weight[0, 0] = math.nan
-    with pytest.raises(NotFreezableError, match="the output of its Linear is not finite"):
+    with pytest.raises(NotFreezableError, match="the output of its Linear must be finite"):
         freeze_decoder(chain, codes)

@@ -272,7 +272,7 @@ def test_steps_must_be_steps(ladder_model):
     header, tensors = parts(ladder_model.codec_.blob)
     steps = tensors["quality.0.steps"]
     for bad in (steps * 0, -steps, steps * np.nan, steps * np.inf, steps.astype(np.float32), steps[:-1], steps[None]):
-        with pytest.raises(ModelFileError, match="do not fit together"):
+        with pytest.raises(ModelFileError, match="do not match"):
             FrozenCodec.from_bytes(joined(header, tensors | {"quality.0.steps": bad}))
 
 
@@ -424,9 +424,9 @@ def test_as_many_golden_vectors_as_can_be_replayed_in_time(ladder_model, monkeyp
     with pytest.raises(ModelFileError, match=r"at most [34] golden vectors.* Got 8"):
         FrozenCodec.from_bytes(codec.blob)
     monkeypatch.setattr(frozen, "MOST_WORK", work // 2)
-    with pytest.raises(NotFreezableError, match="takes too much work"):
+    with pytest.raises(NotFreezableError, match=r"takes [0-9,]+ multiplications"):
         codec.only(0)
-    with pytest.raises(ModelFileError, match="takes too much work"):
+    with pytest.raises(ModelFileError, match=r"takes [0-9,]+ multiplications"):
         FrozenCodec.from_bytes(fewer.blob)
 
 

@@ -104,9 +104,9 @@ def test_no_tables_are_tables_too():
         ({"frequencies": np.array([256, 0], np.uint16)}, "'frequencies'"),
         ({"frequencies": np.array([[1]], np.uint16)}, "'frequencies'"),
         ({"frequencies": np.array([50, 200, 5, 2, 256, 0, 100, 150, 6], np.uint16)}, "sum"),
-        ({"frequencies": np.array([50, 201, 5, 0, 256, 0, 100, 150, 6], np.uint16)}, "frequency of 0"),
-        ({"frequencies": np.array([0, 250, 5, 1, 256, 0, 100, 150, 6], np.uint16)}, "frequency of 0"),
-        ({"frequencies": np.array([50, 200, 5, 1, 0, 256, 100, 150, 6], np.uint16)}, "frequency of 0"),
+        ({"frequencies": np.array([50, 201, 5, 0, 256, 0, 100, 150, 6], np.uint16)}, "at least 1. Got 0"),
+        ({"frequencies": np.array([0, 250, 5, 1, 256, 0, 100, 150, 6], np.uint16)}, "at least 1. Got 0"),
+        ({"frequencies": np.array([50, 200, 5, 1, 0, 256, 100, 150, 6], np.uint16)}, "at least 1. Got 0"),
     ],
 )
 def test_tables_that_lie_are_refused(tables, change, message):

@@ -1,8 +1,8 @@
-"""Images larger than a model's records: cut into tiles, and put together again.
+"""Tiling: images larger than a model's records are cut into tiles, and assembled from them.
 
-Tiles stand on a grid and may overlap; the last row and column reach beyond the image, whose edge is repeated there.
-Where tiles overlap, their values are averaged with weights that rise from the edge of a tile inwards, in whole numbers
-for whole numbers, so that the same image comes back everywhere.
+Tiles form a regular grid and may overlap. Tiles of the last row and column may extend beyond the image, and are padded
+with the values of its edge. Where tiles overlap, the image is their weighted mean. The weights increase from the edges
+of a tile to its centre. Integers are averaged in integer arithmetic, so the result is the same on every machine.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from narrows.errors import CorruptArchiveError, InvalidParameterError
 __all__ = ["Tiling"]
 
 _COLOUR_CHANNELS = 4
-_MOST_VALUES = 1 << 28  # of an image
-_SMALLER = 2.0**-64  # no sum of values times this overflows, whatever the weights
+_MOST_VALUES = 1 << 28  # the largest number of values of an image
+_SMALLER = 2.0**-64  # scales values so that no weighted sum overflows
 
 
 @dataclass(frozen=True)
 class Tiling(Layout, entry="tiling"):
-    """How images of one shape are cut into tiles of another.
+    """The layout of images that are cut into tiles.
 
     Attributes
     ----------
     shape : tuple of int
         Shape of an image: (H, W), (H, W, channels) or (channels, H, W).
     tile : tuple of int
-        Shape of a tile, a record: the same but for height and width.
+        Shape of a tile, which is a record. Height and width may differ from those of the image.
     overlap : int
-        Pixels that neighbouring tiles share.
+        Number of pixels that neighbouring tiles share.
     """
 
     shape: tuple[int, ...]
@@ -46,25 +46,25 @@ class Tiling(Layout, entry="tiling"):
 
     @classmethod
     def of(cls, shape: tuple[int, ...], tile: tuple[int, ...], overlap: int) -> Self | None:
-        """Return the tiling of images, None if tiles of this shape cannot cover them.
+        """Return the tiling of images; None if they cannot be cut into tiles of this shape.
 
         Raises
         ------
         InvalidParameterError
-            If the overlap is more than half a tile.
+            If the overlap is not an integer from 0 to half a tile.
         """
         if not _covers(shape, tile):
             return None
         most = min(tile[axis] for axis in _axes(tile)) // 2
         if isinstance(overlap, bool) or not isinstance(overlap, int) or not 0 <= overlap <= most:
             raise InvalidParameterError(
-                f"The 'overlap' of tiles must be a whole number from 0 to half a tile, {most}. Got {overlap!r}."
+                f"The 'overlap' of tiles must be an integer from 0 to half a tile, {most}. Got {overlap!r}."
             )
         return cls(tuple(shape), tuple(tile), overlap)
 
     @property
     def grid(self) -> tuple[int, int]:
-        """Rows and columns of tiles."""
+        """Number of rows and columns of tiles."""
         rows, columns = (
             max(math.ceil((self.shape[axis] - self.overlap) / (self.tile[axis] - self.overlap)), 1)
             for axis in _axes(self.tile)
@@ -73,7 +73,7 @@ class Tiling(Layout, entry="tiling"):
 
     @property
     def n_records(self) -> int:
-        """Tiles of an image."""
+        """Number of tiles of an image."""
         return math.prod(self.grid)
 
     def __str__(self) -> str:
@@ -81,7 +81,7 @@ class Tiling(Layout, entry="tiling"):
         return f"images of {images} in tiles of {tiles} with an overlap of {self.overlap}"
 
     def cut(self, images: NDArray[Any]) -> NDArray[Any]:
-        """Return the tiles (n · n_records, *tile) of images (n, *shape), row by row."""
+        """Return the tiles (n · n_records, *tile) of images (n, *shape), in the order of their rows."""
         padding = [(0, 0)] * images.ndim
         for axis, n_tiles in zip(_axes(self.tile), self.grid, strict=True):
             covered = n_tiles * self._step(axis) + self.overlap
@@ -91,7 +91,7 @@ class Tiling(Layout, entry="tiling"):
         return tiles.reshape(-1, *self.tile)
 
     def assemble(self, tiles: NDArray[Any]) -> NDArray[Any]:
-        """Return the images (n, *shape) of tiles (n · n_records, *tile)."""
+        """Return the images (n, *shape) assembled from tiles (n · n_records, *tile)."""
         tiles = tiles.reshape(-1, self.n_records, *self.tile)
         covered = list(self.shape)
         for axis, n_tiles in zip(_axes(self.tile), self.grid, strict=True):
@@ -105,17 +105,17 @@ class Tiling(Layout, entry="tiling"):
         return self._blend(tiles, covered)[(slice(None), *inside)]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the tiling as JSON values."""
+        """Return the tiling as JSON values, without the tile's shape, which is that of the records."""
         return {"image_shape": list(self.shape), "overlap": self.overlap}
 
     @classmethod
     def from_json(cls, values: dict[str, Any], tile: tuple[int, ...]) -> Self:
-        """Return the tiling in an archive's header, of records of shape ``tile``.
+        """Return the tiling described in an archive's header, for records of shape `tile`.
 
         Raises
         ------
         CorruptArchiveError
-            If it cannot be.
+            If the entry is not valid.
         """
         shape, overlap = values.get("image_shape"), values.get("overlap")
         is_shape = (
@@ -129,7 +129,9 @@ class Tiling(Layout, entry="tiling"):
         except InvalidParameterError:
             tiling = None
         if tiling is None:
-            raise CorruptArchiveError(f"the 'tiling' in its metadata cannot be {values!r:.80}")
+            raise CorruptArchiveError(
+                f"the 'tiling' in its metadata is not valid for tiles of shape {tile}: {values!r:.80}"
+            )
         return tiling
 
     def _blend(self, tiles: NDArray[Any], covered: list[int]) -> NDArray[Any]:
@@ -147,15 +149,13 @@ class Tiling(Layout, entry="tiling"):
             return ((2 * sums + weights) // (2 * weights)).astype(tiles.dtype)
         with np.errstate(over="ignore", invalid="ignore"):
             means = self._sums(tiles, weight, np.zeros((len(tiles), *covered))) / weights
-            if not np.isfinite(
-                means
-            ).all():  # near the end of float64's range a sum may be beyond it, though no mean is
+            if not np.isfinite(means).all():  # a sum may overflow although the mean is finite
                 smaller = self._sums(tiles * _SMALLER, weight, np.zeros_like(means)) / weights
                 np.copyto(means, smaller / _SMALLER, where=~np.isfinite(means))
         return to_dtype(means, tiles.dtype)
 
     def _sums(self, tiles: NDArray[Any], weight: NDArray[np.int64], sums: NDArray[Any]) -> NDArray[Any]:
-        """Return zeros to which tiles times their weights were added where they lie, in the order of the tiles."""
+        """Add weighted tiles at their places, in the order of the tiles, and return the sums."""
         for position, place in enumerate(self._places()):
             sums[(slice(None), *place)] += tiles[:, position].astype(sums.dtype) * weight
         return sums
@@ -164,7 +164,7 @@ class Tiling(Layout, entry="tiling"):
         return self.tile[axis] - self.overlap
 
     def _places(self) -> Iterator[tuple[slice, ...]]:
-        """Go through where each tile lies in the covered area, row by row."""
+        """Iterate over the places of tiles in the padded image, in the order of their rows."""
         first, second = _axes(self.tile)
         rows, columns = self.grid
         for row in range(rows):
@@ -176,12 +176,12 @@ class Tiling(Layout, entry="tiling"):
 
 
 def _axes(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Return which axes of a record are height and width."""
+    """Return the axes of a record that are height and width."""
     return (1, 2) if len(shape) == 3 and shape[-1] > _COLOUR_CHANNELS else (0, 1)
 
 
 def _covers(shape: tuple[int, ...], tile: tuple[int, ...]) -> bool:
-    """Return whether images of a shape can be cut into tiles: as many channels, and no smaller in both directions."""
+    """Return whether images can be cut into tiles: same channels, and height and width not less than the tile's."""
     if len(shape) != len(tile) or len(tile) not in (2, 3):
         return False
     axes = _axes(tile)

@@ -60,7 +60,9 @@ def freeze(chain: Chain, records: NDArray[Any], peak: float) -> FrozenCodec:
         If the decoder cannot be converted to integer arithmetic; the message gives the reason.
     """
     if chain.parts.n_classes:
-        raise NotFreezableError("The decoder needs the label of each record, and archives store no labels.")
+        raise NotFreezableError(
+            "The decoder needs the label of each record, and archives store no labels. Train without conditional=True."
+        )
     was_training = chain.training
     chain.eval()
     try:
@@ -158,7 +160,10 @@ def _output(chain: Chain, decoder: FrozenDecoder, dtype: np.dtype[Any]) -> Dequa
         at_2 = chain.preprocessor.inverse(two)[0].cpu().numpy()
     rounding = 8 * np.finfo(np.float64).eps * np.maximum(np.abs(at_2), np.abs(of_0))
     if (np.abs(at_2 - of_0 - 2 * of_1) > _NOT_AFFINE * np.abs(of_1) + rounding).any():
-        raise NotFreezableError("The inverse of the preprocessing is not a factor and an offset for each value.")
+        raise NotFreezableError(
+            "The inverse of the preprocessing must be a factor and an offset for each value. "
+            "Train with another preprocessing."
+        )
     scale, offset = _shortened(of_1 * 2.0**-decoder.output_shift), _shortened(of_0)
     return Dequantise(chain.shape, np.dtype(dtype), scale, offset)
 

@@ -64,7 +64,7 @@ def freeze_decoder(chain: Chain, codes: Tensor) -> FrozenDecoder:
     if out_shape != chain.shape:
         raise NotFreezableError(
             f"The '{chain.parts.likelihood.name}' likelihood has parameters of shape {out_shape} for records of shape "
-            f"{chain.shape}; only decoders with one output for each value can be frozen."
+            f"{chain.shape}. Only decoders with one output for each value can be frozen: train with another likelihood."
         )
     stages = [*chain.decoder.as_sequence(), activation(chain.likelihood.mean_activation)]
     codes = codes.detach().to(dtype=chain.dtype, device=chain.device)

@@ -63,7 +63,9 @@ def magnitude(what: str, y: Tensor) -> float:
     """Return the largest magnitude of y; raises NotFreezableError, which names ``what``, if it is not finite."""
     found = float(y.abs().max())
     if not math.isfinite(found):
-        raise NotFreezableError(f"The decoder cannot be frozen: {what} is not finite.")
+        raise NotFreezableError(
+            f"The decoder cannot be frozen: {what} must be finite. Got {found}. Train again with a lower learning rate."
+        )
     return found
 
 

@@ -280,7 +280,10 @@ def _linear_operation(
     n_out = stage.bias.shape[0] if stage.bias is not None else _n_out(stage)
     biases = np.zeros(n_out) if stage.bias is None else stage.bias.detach().double().cpu().numpy()
     if not (np.isfinite(weights).all() and np.isfinite(biases).all()):
-        raise NotFreezableError(f"The decoder cannot be frozen: the weights of its {stage_name(stage)} are not finite.")
+        raise NotFreezableError(
+            f"The decoder cannot be frozen: the weights of its {stage_name(stage)} must be finite. "
+            "Train again with a lower learning rate."
+        )
     wanted = scale_of(MARGIN * largest, so_far.finer)
     for scale in range(scale_of(float(np.abs(weights).max()), so_far.finer), -so_far.shift - 64, -1):
         in_sums = scale + so_far.shift
@@ -293,7 +296,10 @@ def _linear_operation(
             so_far.operations.append(operation)
             so_far.shift = out
             return
-    raise NotFreezableError(f"The decoder cannot be frozen: the biases of its {stage_name(stage)} are too large.")
+    raise NotFreezableError(
+        f"The decoder cannot be frozen: the biases of its {stage_name(stage)} are too large for the scale of its "
+        f"weights and inputs. Got up to {np.abs(biases).max():.3g}. Train again with a lower learning rate."
+    )
 
 
 def _n_out(stage: Any) -> int:

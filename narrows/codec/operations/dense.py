@@ -130,4 +130,4 @@ def check_biases(what: str, biases: NDArray[np.int64], n_out: int) -> None:
     if biases.shape != (n_out,):
         raise ModelFileError(f"The biases of {what} must have the shape ({n_out},). Got {biases.shape}.")
     if bool((biases >= EXACT_BELOW).any()) or bool((biases <= -EXACT_BELOW).any()):
-        raise ModelFileError(f"The biases of {what} must be within ±2^53.")
+        raise ModelFileError(f"The biases of {what} must be within ±2^53. Got {biases.min():,} to {biases.max():,}.")

@@ -141,12 +141,19 @@ class FrozenCausal:
         check_array("biases_3", self.biases_3, np.int64, (c, outputs))
         check_array("shifts", self.shifts, np.int64, (5,))
         if self.shifts.min() < 0 or self.shifts.max() > _MOST_SHIFT:
-            raise ModelFileError(f"The shifts of the model's network of residuals must be from 0 to {_MOST_SHIFT}.")
+            raise ModelFileError(
+                f"The shifts of the model's network of residuals must be from 0 to {_MOST_SHIFT}. "
+                f"Got {self.shifts.tolist()}."
+            )
         if math.prod(self.grid) * n > _MOST_SEEN:
-            raise ModelFileError("The model's network of residuals has too many inputs for images of this size.")
+            raise ModelFileError(
+                f"The model's network of residuals has {math.prod(self.grid) * n:,} inputs per record. "
+                f"Allowed: {_MOST_SEEN:,}."
+            )
         if math.prod(self.grid) * h * (n + h + outputs) > _MOST_WORK:
             raise ModelFileError(
-                "The model's network of residuals takes too much work per record. Allowed: 2^36 multiplications."
+                "The model's network of residuals needs "
+                f"{math.prod(self.grid) * h * (n + h + outputs):,} multiplications per record. Allowed: 2^36."
             )
         if self.largest_sum() >= _EXACT:
             raise ModelFileError(

@@ -155,12 +155,12 @@ def decode_chunk(
         return decode_predicted(data, decoded, grid if kind == Kind.LINEAR else ErrorBound(grid.dtype, 0), shape)
     if kind == Kind.CAUSAL:
         if causal is None:
-            raise CorruptArchiveError("A chunk was coded with a causal network, which the model does not have.")
+            raise CorruptArchiveError("A chunk is coded with a causal network, but the model has none.")
         return decode_predicted(data, decoded, grid, shape, causal)
     if kind == Kind.ZSTD:
         data = _decompressed(data, n_bytes)
     if len(data) != n_bytes:
-        raise CorruptArchiveError("The size of the records in a chunk is not the declared size.")
+        raise CorruptArchiveError(f"The records of a chunk must take {n_bytes:,} bytes. Got {len(data):,}.")
     return unpack_values(data, grid.dtype).reshape(shape)
 
 
@@ -175,8 +175,8 @@ def _decompressed(data: bytes, n_bytes: int) -> bytes:
     import zstandard
 
     try:
-        if zstandard.frame_content_size(data) != n_bytes:
-            raise CorruptArchiveError("The size of the records in a chunk is not the declared size.")
+        if (found := zstandard.frame_content_size(data)) != n_bytes:
+            raise CorruptArchiveError(f"The records of a chunk must take {n_bytes:,} bytes. Got {found:,}.")
         return zstandard.ZstdDecompressor().decompress(data, max_output_size=n_bytes, allow_extra_data=False)
     except zstandard.ZstdError as error:
-        raise CorruptArchiveError("The records in a chunk are damaged.") from error
+        raise CorruptArchiveError("The records of a chunk are damaged: zstd cannot decompress them.") from error

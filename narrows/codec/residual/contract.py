@@ -151,7 +151,7 @@ class Run(ABC):
 def check_all_used(n: int, escapes: NDArray[np.int64]) -> None:
     """Raise CorruptArchiveError unless all escapes, n of them, were used."""
     if n != len(escapes):
-        raise CorruptArchiveError("A coded message has too many escaped values.")
+        raise CorruptArchiveError(f"A coded message has {len(escapes):,} escaped values. Its symbols use {n:,}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,7 +213,9 @@ def decode(run: Run, residual: Residual) -> NDArray[np.int64]:
     decoder = rans.Decoder(residual.coded.message, precision=PRECISION)
     escapes = _unpack(residual.coded.escapes, shape[0] * shape[1])
     if len(residual.raw) != shape[0] * -(-shape[1] * raw_bits // 8):
-        raise CorruptArchiveError("A coded message has a wrong number of low bits.")
+        raise CorruptArchiveError(
+            f"A coded message has {len(residual.raw):,} bytes of low bits, not one group of bits for each value."
+        )
     values = run.pop(decoder, escapes, _unpack_bits(residual.raw, shape, raw_bits))
     decoder.finish()
     return values

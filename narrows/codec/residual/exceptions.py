@@ -42,10 +42,10 @@ def unpack_exceptions(data: bytes, values: NDArray[Any]) -> None:
     try:
         plain = inflate.decompress(data, each * values.size + 1)
     except zlib.error as error:
-        raise CorruptArchiveError("The exceptions of a chunk are damaged.") from error
+        raise CorruptArchiveError("The exceptions of a chunk are damaged: zlib cannot decompress them.") from error
     n = len(plain) // each
     gaps = np.frombuffer(plain, "<u4", n).astype(np.int64)
     is_whole = inflate.eof and not inflate.unused_data and n > 0 and len(plain) == n * each
     if not is_whole or (gaps[1:] == 0).any() or int(gaps.sum()) >= values.size:
-        raise CorruptArchiveError("The exceptions of a chunk are damaged.")
+        raise CorruptArchiveError("The exceptions of a chunk are damaged: their number or their positions are wrong.")
     values.ravel()[np.cumsum(gaps)] = unpack_values(plain[4 * n :], values.dtype)

@@ -103,9 +103,9 @@ class Linear:
         try:
             plain = inflate.decompress(data, n_bytes + 1)
         except zlib.error as error:
-            raise CorruptArchiveError("The weights of a chunk are damaged.") from error
+            raise CorruptArchiveError("The weights of a chunk are damaged: zlib cannot decompress them.") from error
         if len(plain) != n_bytes or not inflate.eof or inflate.unused_data:
-            raise CorruptArchiveError("The weights of a chunk are damaged.")
+            raise CorruptArchiveError(f"The weights of a chunk must take {n_bytes:,} bytes.")
         head = np.frombuffer(plain, _HEAD, 1)[0]
         weights = np.frombuffer(plain, "<i8", offset=_HEAD.itemsize).astype(np.int64)
         if (
@@ -115,7 +115,7 @@ class Linear:
             or (weights < -_MOST_STORED).any()
             or (weights > _MOST_STORED).any()
         ):
-            raise CorruptArchiveError("The weights of a chunk are out of range.")
+            raise CorruptArchiveError(f"The weights of a chunk are damaged: they must be within ±{_MOST_STORED:,}.")
         parts = np.split(weights, np.cumsum(sizes)[:-1])
         return cls(shape, parts, head["bins"].copy(), head["kinds"].copy(), int(head["window"]))
 

@@ -109,7 +109,9 @@ def decode_predicted(
     order = _order(shape[1:], causal)
     n_records, n_values = shape[0], math.prod(shape[1:])
     if len(data) < SIZES.size:
-        raise CorruptArchiveError("The residual of a chunk is shorter than its header.")
+        raise CorruptArchiveError(
+            f"The residual of a chunk has {len(data)} bytes, fewer than its header of {SIZES.size}."
+        )
     n_weights, n_lanes, n_words, n_escapes, n_exceptions, raw_bits = SIZES.unpack_from(data)
     if (
         n_values > MOST_VALUES
@@ -122,7 +124,9 @@ def decode_predicted(
         raise CorruptArchiveError("The residual of a chunk declares sizes that are not allowed for its records.")
     lengths = [n_weights, 4 * n_lanes, 2 * n_words, n_escapes, n_values * -(-n_records * raw_bits // 8), n_exceptions]
     if len(data) != SIZES.size + sum(lengths):
-        raise CorruptArchiveError("The declared sizes of a chunk's residual are not those of its bytes.")
+        raise CorruptArchiveError(
+            f"The residual of a chunk declares {SIZES.size + sum(lengths):,} bytes. Got {len(data):,}."
+        )
     ends = (SIZES.size + np.cumsum([0, *lengths])).tolist()
     weights, states, words, escapes, raw, exceptions = (data[low:high] for low, high in pairwise(ends))
     lattice = _lattice((n_values, n_records), decoded, grid, order, raw_bits)
