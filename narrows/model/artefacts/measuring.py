@@ -12,7 +12,7 @@ from narrows.numerics.threads import one_blas_thread, one_openmp_thread
 
 __all__ = ["INTERRUPTED", "NOT_ASKED_FOR", "measure"]
 
-INTERRUPTED = "It was interrupted before this was measured."
+INTERRUPTED = "The measurement was interrupted."
 NOT_ASKED_FOR = "It was not requested."
 
 
@@ -37,12 +37,12 @@ def measure(model: FittedModel, records: TrainingRecords, names: Iterable[str]) 
             model = artefact.attach(model)
         yield model
     if reasons:
-        said = [
+        failures = [
             f"The {Artefact.registry[name].title} could not be measured. {reason.rstrip('.')}."
             for name, reason in reasons.items()
         ]
         warnings.warn(
-            " ".join([*said, "The trained model works without it.", HOW_TO_MEASURE]),
+            " ".join([*failures, "The trained model works without it.", HOW_TO_MEASURE]),
             UnmeasuredWarning,
             stacklevel=levels_to_caller(),
         )
