@@ -3,34 +3,34 @@
 ::
 
     NarrowsError
-    ├── InvalidParameterError (ValueError)       a setting that is not allowed: negative size, corruption > 1
-    │   ├── NotMeasuredError                     the model lacks the PCA, density or codec needed here, and why
-    │   └── UnknownNameError                     unknown recipe, part, option or data set; suggests the nearest
-    ├── DataError (ValueError)                   data that cannot be used
+    ├── InvalidParameterError (ValueError)       a parameter has a value that is not allowed
+    │   ├── NotMeasuredError                     the model lacks a needed artefact; gives the reason
+    │   └── UnknownNameError                     unknown recipe, part, option or data set; suggests the nearest name
+    ├── DataError (ValueError)                   the data cannot be used
     │   ├── DataNotFoundError (FileNotFoundError)    the path does not exist
-    │   ├── CorruptFileError                         a file that is damaged or truncated
-    │   ├── NonFiniteDataError                       NaN or infinity, with the position
-    │   └── ShapeMismatchError                       records of another shape than the model's
+    │   ├── CorruptFileError                         a file is damaged or truncated
+    │   ├── NonFiniteDataError                       the data contain NaN or infinity; gives the position
+    │   └── ShapeMismatchError                       the records and the model have different shapes
     ├── DownloadError (OSError)                  a named data set cannot be downloaded; says where to put its files
-    ├── ModelFileError                           a file that is not a model, is damaged, or is from a newer narrows
+    ├── ModelFileError                           a file is not a model, is damaged, or was written by a newer version
     ├── MissingPackageError (ImportError)        an optional package is not installed; says how to install it
-    ├── NotFreezableError                        a decoder that cannot be turned into integer arithmetic, and why
-    ├── NotDecodableError                        the decoder needs more of a record than its code
-    ├── ArchiveError                             a file that is not an archive, or is from a newer narrows
-    │   ├── CorruptArchiveError                      damaged, truncated or forged; says where
-    │   └── WrongModelError                          made with another model; gives both hashes
+    ├── NotFreezableError                        the decoder cannot be converted to integer arithmetic; gives the reason
+    ├── NotDecodableError                        the decoder needs more inputs than the code
+    ├── ArchiveError                             a file is not an archive, or was written by a newer version
+    │   ├── CorruptArchiveError                      an archive is damaged, truncated or forged; gives the position
+    │   └── WrongModelError                          the archive was made with another model; gives both hashes
     ├── OutputExistsError (FileExistsError)      the output exists already
     ├── OutputError (OSError)                    an output cannot be written: a full disk, no permission
-    └── TrainingDivergedError (ArithmeticError)  the loss is not finite any more: epoch, step, learning rate
+    └── TrainingDivergedError (ArithmeticError)  the loss became NaN or infinite; gives epoch, step and learning rate
 
 The warnings::
 
     NarrowsWarning (UserWarning)
-    ├── DataWarning                              data are not read unchanged: transparency, further frames of an image
-    ├── RangeWarning                             records on another scale than the training data: floats in [0, 1]
-    │                                            instead of bytes
+    ├── DataWarning                              reading changes the data: transparency, further frames of an image
+    ├── RangeWarning                             the scale of the records differs from that of the training data,
+    │                                            for example floats in [0, 1] and bytes
     ├── UnmeasuredWarning                        an artefact of a trained model could not be measured
-    └── WorseThanPCAWarning                      a model restores records worse than PCA
+    └── WorseThanPCAWarning                      a model has a larger error than PCA
 
 A warning has a message for people, and for programs its kind, how many things it concerns, and the first of these. All
 warnings are raised by `warn`. `recorded` collects those of a block of code, whatever Python's warning filters show.
@@ -87,16 +87,16 @@ class InvalidParameterError(NarrowsError, ValueError):
 
 
 class UnknownNameError(InvalidParameterError):
-    """There is no recipe, part, option or data set of this name.
+    """A name of a recipe, part, option or data set is unknown.
 
     Parameters
     ----------
     what : str
-        What was looked for, for example ``"recipe"``.
+        The kind of object, for example ``"recipe"``.
     name : str
         The name that was given.
     known : iterable of str
-        The existing names. The nearest one is suggested.
+        The available names. The message suggests the nearest one.
     """
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
@@ -107,11 +107,11 @@ class UnknownNameError(InvalidParameterError):
         lowered = {known.lower(): known for known in self.known}
         nearest = [lowered[found] for found in difflib.get_close_matches(self.name.lower(), lowered, n=1, cutoff=0.5)]
         hint = f" Did you mean '{nearest[0]}'?" if nearest else ""
-        return f"There is no {self.what} '{self.name}'.{hint} There are: {', '.join(self.known)}."
+        return f"Unknown {self.what}: '{self.name}'.{hint} Choose one of: {', '.join(self.known)}."
 
 
 class NotMeasuredError(InvalidParameterError):
-    """The model lacks a needed artefact; the message says which, why, and how to measure it."""
+    """The model lacks a needed artefact; the message gives its name, the reason, and how to measure it."""
 
 
 class DataError(NarrowsError, ValueError):
@@ -127,11 +127,11 @@ class CorruptFileError(DataError):
 
 
 class NonFiniteDataError(DataError):
-    """The data contain NaN or infinity; the message says where."""
+    """The data contain NaN or infinity; the message gives the position."""
 
 
 class ShapeMismatchError(DataError):
-    """The records have another shape than the model's; the message names both."""
+    """The records do not have the shape of the training records; the message gives both shapes."""
 
 
 class DownloadError(NarrowsError, OSError):
@@ -147,11 +147,11 @@ class MissingPackageError(NarrowsError, ImportError):
 
 
 class NotFreezableError(NarrowsError):
-    """The decoder cannot be turned into integer arithmetic; the message names the part that prevents it."""
+    """The decoder cannot be converted to integer arithmetic; the message names the part that prevents it."""
 
 
 class NotDecodableError(NarrowsError):
-    """The decoder needs more than the code; the message says what."""
+    """The decoder needs more inputs than the code; the message names them."""
 
 
 class ArchiveError(NarrowsError):
@@ -159,7 +159,7 @@ class ArchiveError(NarrowsError):
 
 
 class CorruptArchiveError(ArchiveError):
-    """An archive is damaged, truncated or forged; the message says where."""
+    """An archive is damaged, truncated or forged; the message gives the position."""
 
 
 class WrongModelError(ArchiveError):
@@ -175,7 +175,7 @@ class OutputError(NarrowsError, OSError):
 
 
 class TrainingDivergedError(NarrowsError, ArithmeticError):
-    """The loss is not finite any more; the message gives epoch, step and learning rate."""
+    """The loss became NaN or infinite; the message gives epoch, step and learning rate."""
 
 
 # ---------------------------------------------------------------------------------------------------------- warnings
@@ -222,7 +222,7 @@ class NarrowsWarning(UserWarning):
 
 
 class DataWarning(NarrowsWarning):
-    """Data are not read unchanged; the message says what is lost."""
+    """Reading changes the data; the message gives the change."""
 
     default_kind = "data"
 
@@ -234,13 +234,13 @@ class RangeWarning(NarrowsWarning):
 
 
 class UnmeasuredWarning(NarrowsWarning):
-    """An artefact of a trained model could not be measured; the message says why, and how to measure it later."""
+    """An artefact could not be measured; the message gives the reason and how to measure the artefact later."""
 
     default_kind = "unmeasured"
 
 
 class WorseThanPCAWarning(NarrowsWarning):
-    """A model restores records worse than PCA with as many components as the code has numbers."""
+    """The squared error of a model is larger than that of PCA with a code of the same length."""
 
     default_kind = "worse-than-pca"
 
@@ -288,7 +288,10 @@ def recorded(*, held: bool = False, listener: Listener | None = None) -> Iterato
 
 
 def _levels_to_caller() -> int:
-    """Return the ``stacklevel`` of the caller of narrows: scikit-learn's frames may lie in between."""
+    """Return the ``stacklevel`` with which a warning points to the caller of narrows.
+
+    Frames of scikit-learn between the caller and narrows are skipped too.
+    """
     level, frame = 1, inspect.currentframe()
     frame = None if frame is None else frame.f_back
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in {"narrows", "sklearn"}:

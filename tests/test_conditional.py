@@ -232,8 +232,8 @@ def test_it_works_on_the_command_line(labelled, tmp_path, monkeypatch):
         assert result.exit_code == 0, (arguments, result.output)
     assert "dense 64+10-512-256-2·10" in result.output
     for arguments, said in (
-        (["--label", "11"], "There is no label '11'. There are 0, 1, 2"),
-        (["--traverse"], "The model decodes each code with a label. Pass one (y, --label): 0, 1, 2"),
+        (["--label", "11"], "Unknown label: '11'. Choose one of: 0, 1, 2"),
+        (["--traverse"], "This conditional model needs a label (y, --label). Choose one of: 0, 1, 2"),
     ):
         result = CliRunner().invoke(main, ["generate", *model, "-o", "no.png", *arguments])
         assert result.exit_code == 2
@@ -242,26 +242,30 @@ def test_it_works_on_the_command_line(labelled, tmp_path, monkeypatch):
     for arguments in (["reconstruct", "x.npy", *model, "-o", "s.npy"], ["decode", "codes.npy", *model, "-o", "s.npy"]):
         result = CliRunner().invoke(main, arguments)
         assert result.exit_code == 1
-        assert "has no labels of its own. This conditional model requires y" in result.output
+        assert "has no labels. This conditional model requires y" in result.output
 
 
 @pytest.mark.parametrize(
     ("call", "error", "said"),
     [
-        (lambda model, x: model.transform(x), DataError, "has no labels of its own"),
-        (lambda model, x: model.inverse_transform(np.zeros((2, 3))), DataError, "Z has no labels of its own"),
+        (lambda model, x: model.transform(x), DataError, "has no labels"),
+        (lambda model, x: model.inverse_transform(np.zeros((2, 3))), DataError, "Z has no labels"),
         (
             lambda model, x: model.reconstruct(x, np.full(len(x), 12)),
             DataError,
-            "training data lack these labels: 12",
+            "Unknown labels: 12",
         ),
-        (lambda model, x: model.reconstruct(x, [1, 2]), DataError, "has 360 records. Got 2 labels"),
-        (lambda model, x: make().fit(x), DataError, "has no labels of its own"),
+        (
+            lambda model, x: model.reconstruct(x, [1, 2]),
+            DataError,
+            "Each record needs one label. Got 360 records in array (360, 8, 8) uint8 and 2 labels.",
+        ),
+        (lambda model, x: make().fit(x), DataError, "has no labels"),
         (lambda model, x: make(conditional="yes").fit(x), InvalidParameterError, "must be True or False. Got 'yes'"),
         (
             lambda model, x: make(residual="causal").fit(x, np.zeros(len(x), int)),
             InvalidParameterError,
-            "A conditional model cannot write archives: set residual=None.",
+            "The 'residual' of a conditional model must be None",
         ),
         (lambda model, x: make().fit(x, np.linspace(0, 1, len(x))), DataError, "Unknown label type: continuous"),
         (
@@ -272,7 +276,7 @@ def test_it_works_on_the_command_line(labelled, tmp_path, monkeypatch):
         (
             lambda model, x: make(pretraining="layer-wise").fit(x, np.zeros(len(x), int)),
             InvalidParameterError,
-            "Layer-wise pretraining does not use labels",
+            "Layer-wise pretraining cannot be used for conditional models",
         ),
         (
             lambda model, x: make(penalties="contractive").fit(x, np.zeros(len(x), int)),

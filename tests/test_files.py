@@ -40,7 +40,7 @@ def test_replaces_only_when_asked(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"old")
     called = []
-    with pytest.raises(OutputExistsError, match=r"'.*a' is already there.*--force"):
+    with pytest.raises(OutputExistsError, match=r"'.*a' already exists.*--force"):
         write_atomically(path, called.append)
     assert not called
     assert path.read_bytes() == b"old"
@@ -91,12 +91,12 @@ def test_a_link_stays_a_link(tmp_path):
 def test_what_is_no_file_is_refused_even_with_force(tmp_path):
     with pytest.raises(InvalidParameterError, match="is a folder"):
         write_atomically(tmp_path, writes(b""), force=True)
-    with pytest.raises(InvalidParameterError, match="is no regular file"):
+    with pytest.raises(InvalidParameterError, match="is not a regular file"):
         check_output(os.devnull, force=True)
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(DataNotFoundError, match=r"There is no folder '.*nowhere' to write 'a' into"):
+    with pytest.raises(DataNotFoundError, match=r"The folder '.*nowhere' of the output .* does not exist"):
         check_output(tmp_path / "nowhere" / "a")
 
 
@@ -111,7 +111,7 @@ def test_of_two_writers_at_once_the_second_is_refused(tmp_path, monkeypatch, has
     second = replacing(path, force=False)
     second.__enter__()
     write_atomically(path, writes(b"first"))
-    with pytest.raises(OutputExistsError, match="already there"):
+    with pytest.raises(OutputExistsError, match="already exists"):
         second.__exit__(None, None, None)
     assert path.read_bytes() == b"first"
     assert list(tmp_path.iterdir()) == [path]

@@ -68,7 +68,7 @@ def test_values_are_kept_as_plain_python(allowed, given, kept):
 def test_near_misses_are_suggested_and_everything_is_listed():
     error = UnknownNameError("recipe", "Deep_Tide", ["simple", "deep-tied", "dense"])
     assert str(error) == (
-        "There is no recipe 'Deep_Tide'. Did you mean 'deep-tied'? There are: deep-tied, dense, simple."
+        "Unknown recipe: 'Deep_Tide'. Did you mean 'deep-tied'? Choose one of: deep-tied, dense, simple."
     )
     assert "Did you mean" not in str(UnknownNameError("recipe", "qqq", ["simple"]))
     assert isinstance(error, NarrowsError)

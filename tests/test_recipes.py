@@ -184,11 +184,15 @@ def test_settings_are_changed_by_name():
 @pytest.mark.parametrize(
     ("name", "changes", "said"),
     [
-        ("deep_tied", {}, "There is no recipe 'deep_tied'. Did you mean 'deep-tied'? There are: auto, beta-vae, codec"),
+        (
+            "deep_tied",
+            {},
+            "Unknown recipe: 'deep_tied'. Did you mean 'deep-tied'? Choose one of: auto, beta-vae, codec",
+        ),
         ("convdenoise", {}, "Did you mean 'conv-denoising'?"),
-        ("dense", {"training__epoch": 3}, "There is no option of Training 'epoch'. Did you mean 'epochs'?"),
-        ("dense", {"latent": 3}, "There is no parameter of Autoencoder 'latent'. Did you mean 'n_latent'?"),
-        ("dense", {"network__width": 3}, "There is no option of Dense 'width'. Did you mean 'widths'?"),
+        ("dense", {"training__epoch": 3}, "Unknown option of Training: 'epoch'. Did you mean 'epochs'?"),
+        ("dense", {"latent": 3}, "Unknown parameter of Autoencoder: 'latent'. Did you mean 'n_latent'?"),
+        ("dense", {"network__width": 3}, "Unknown option of Dense: 'width'. Did you mean 'widths'?"),
     ],
 )
 def test_what_is_unknown_is_refused_and_the_nearest_suggested(name, changes, said):

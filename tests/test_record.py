@@ -45,7 +45,7 @@ def test_a_vector_has_a_scale_for_each_of_its_values(windows):
 
 @pytest.mark.parametrize("network", [Convolutional(channels=(2,)), Strided(channels=(2,)), "convolutional"])
 def test_a_network_for_images_is_refused_for_vectors(network, windows):
-    with pytest.raises(InvalidParameterError, match=r"is for images, .* vectors\. Set network='dense'"):
+    with pytest.raises(InvalidParameterError, match=r"needs images, but record='vector'\. Set network='dense'"):
         fit(windows, network=network, record="vector")
 
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["check_records_output", "decode", "encode", "reconstruct", "records_line", "write_records", "written_dtype"]
 
 _RECORDS = (
-    "Output: a name that ends in .npy, or a folder for images. "
-    "In a folder, --force replaces files of the same names; others stay."
+    "Output: a path that ends in .npy, or a folder for images. "
+    "In a folder, --force replaces files of the same names and keeps other files."
 )
 
 
@@ -53,8 +53,8 @@ def reconstruct(
 ) -> None:
     """Encode and decode DATA with MODEL, and write the result in the units and dtype of the training data.
 
-    Tables of whole numbers are written as floats, since rounding would lose information, unless they are bytes. In a
-    folder, image files keep their names.
+    Tables of whole numbers other than uint8 are written as floats, since rounding would lose information. In a folder,
+    images get the names of the input files.
     """
     keeps_names = check_records_output(output, force=force)
     loaded = load_model(model, device)
@@ -84,7 +84,7 @@ def encode(
 ) -> None:
     """Write the codes of DATA: an array with one row per record and one column per latent dimension."""
     if Path(output).suffix.lower() != ".npy":
-        raise click.UsageError(f"Codes are written to a name that ends in .npy. Got '{output}'.")
+        raise click.UsageError(f"The output of encode must be a path that ends in .npy. Got '{output}'.")
     check_records_output(output, force=force)
     loaded = load_model(model, device)
     source = open_data(data, limit=limit, quiet=quiet, **reading)
@@ -113,7 +113,8 @@ def decode(
 ) -> None:
     """Decode codes, as written by `narrows encode`, into records.
 
-    Records are in the units and dtype of the training data; tables of whole numbers as floats, unless they are bytes.
+    Records are written in the units and dtype of the training data, except that tables of whole numbers other than
+    uint8 are written as floats.
     """
     import narrows.data
     from narrows.errors import ShapeMismatchError
@@ -123,8 +124,8 @@ def decode(
     source = open_data(codes, limit=limit, key=key, quiet=quiet)
     if source.shape != (loaded.n_latent_,):
         raise ShapeMismatchError(
-            f"The model's codes have {count(loaded.n_latent_, 'number')} each: an array (n, {loaded.n_latent_}). "
-            f"Got {source.name} with records of shape {source.shape}."
+            f"Codes for this model must have the shape (n, {loaded.n_latent_}). "
+            f"Got {source.name}, of shape {(len(source), *source.shape)}."
         )
     narrows.data.check_finite(source)
     records = loaded.inverse_transform(source.values, dtype=written_dtype(loaded))

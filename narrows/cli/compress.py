@@ -36,7 +36,8 @@ model's own error; --psnr or --bytes-per-record choose another one. A model trai
 
 With --max-error or --lossless an archive also stores the model's errors, within the bound or exactly; a model trained
 by `narrows train --recipe lossless` makes such files small. The data may contain NaNs and infinities. The quality of
-the code is chosen for the smallest file, so these options exclude --psnr, --bytes-per-record and --overlap.
+the code is chosen for the smallest file, so these options cannot be combined with --psnr, --bytes-per-record or
+--overlap.
 
 Images larger than those that the model was trained on are cut into tiles and restored as a whole. Tiles without
 overlap may have visible seams; with --overlap they are blended.
@@ -161,29 +162,35 @@ def compress(
 def _check_options(*, psnr: float | None, bytes_per_record: float | None, append: bool, force: bool) -> None:
     """Refuse options that contradict each other, before anything is opened."""
     if psnr is not None and bytes_per_record is not None:
-        raise click.UsageError("--psnr and --bytes-per-record each choose the quality. Give one of them.")
+        raise click.UsageError(
+            "--psnr and --bytes-per-record cannot be combined, since each chooses the quality. Give one of them."
+        )
     for option, value in (("--psnr", psnr), ("--bytes-per-record", bytes_per_record)):
         if value is not None and not 0 < value < float("inf"):
             raise click.UsageError(f"{option} must be a number above 0. Got {value:g}.")
     if append and force:
-        raise click.UsageError("--append adds to an archive and --force replaces one. Give one of them.")
+        raise click.UsageError(
+            "--append extends an archive, and --force replaces it, so they cannot be combined. Give one of them."
+        )
 
 
 def _check_bound(asked: dict[str, float | None], *, max_error: str | None, lossless: bool, overlap: int | None) -> None:
     """Refuse options that have no use, or no sense, beside a bound."""
     if lossless and max_error is not None:
-        raise click.UsageError("--lossless and --max-error exclude each other. Give one of them.")
+        raise click.UsageError("--lossless and --max-error cannot be combined. Give one of them.")
     if not lossless and max_error is None:
         return
     bound = "--lossless" if lossless else "--max-error"
     for option, value in asked.items():
         if value is not None:
             raise click.UsageError(
-                f"{option} cannot be combined with {bound}: the restored records have that error at any quality, and "
-                "the quality with the smallest file is chosen. Give one of them."
+                f"{option} cannot be combined with {bound}, which always chooses the quality with the smallest file. "
+                "Give one of them."
             )
     if overlap:
-        raise click.UsageError(f"--overlap has no effect with {bound}, since tiles have no seams then. Got {overlap}.")
+        raise click.UsageError(
+            f"--overlap must be 0 with {bound}, since the tiles of such archives have no seams. Got {overlap}."
+        )
 
 
 def _lines(summary: Summary, source: Source, model: str, fixed: int, *, quiet: bool = False) -> list[str]:

@@ -77,14 +77,14 @@ def demo(ctx: click.Context, folder: str, force: bool, quiet: bool) -> None:
 def _check_folder(folder: Path, *, force: bool) -> None:
     """Refuse a folder in which files that are not from a demo would be replaced."""
     if folder.exists() and not folder.is_dir():
-        raise Failure(f"'{folder}' is a file. Name a folder with -o FOLDER.")
+        raise Failure(f"The output '{folder}' must be a folder, but it is a file. Choose a folder with -o FOLDER.")
     readme = folder / _README
     is_ours = readme.is_file() and readme.read_text(encoding="utf-8", errors="replace").startswith(_SIGNATURE)
     taken = [name for name in (_README, *FILES) if (folder / name).exists()]
     if taken and not (is_ours or force):
         raise Failure(
-            f"The folder '{folder}' already contains {', '.join(taken)}, which no demo wrote. "
-            "Name another folder with -o, or replace them with --force."
+            f"The folder '{folder}' already contains {', '.join(taken)}, not written by `narrows demo`. "
+            "Choose another folder with -o FOLDER, or replace these files with --force."
         )
 
 

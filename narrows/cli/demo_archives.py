@@ -74,7 +74,9 @@ def write_archives(model: Autoencoder, unseen: Source, whole: Source, folder: Pa
     for name, by in ((_UNSEEN, model), (_WHOLE, None)):
         report = verify(folder / name, model=by)
         if not (report.is_intact and report.is_restored):
-            raise Failure(f"The archive '{folder / name}' does not restore to the compressed records.")
+            raise Failure(
+                f"The archive '{folder / name}' failed its verification: restored records differ from the originals."
+            )
     narrows.restore(folder / _UNSEEN, model=model, out=folder / _RESTORED, force=True)
     return archives
 

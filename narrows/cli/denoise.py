@@ -36,11 +36,11 @@ _PICTURES = (".png", ".svg", ".pdf")
 _ONLY_FOR_DEMO = ("seed", "n")
 
 EPILOG = """
-With --demo-noise DATA are clean records. Normal noise of this standard deviation is added to them, in preprocessed
+With --demo-noise X, DATA must be clean records. Normal noise of standard deviation X is added to them, in preprocessed
 units: pixels range from 0 to 1, and noisy pixels are clipped to that range. A table compares the model (PSNR in dB
 over all records) with a median filter, non-local means, and PCA of the model's training data with at most as many
-components as the code has numbers. The settings of these methods are chosen to be best on up to 100 records of DATA,
-given the clean records: an advantage that the model does not have.
+components as the code has numbers. The settings of these other methods are tuned on up to 100 records of DATA with
+the clean records known, which gives them an advantage over the model.
 
 \b
   narrows denoise scans/ -m MODEL -o restored/
@@ -55,7 +55,7 @@ Non-local means needs the package scikit-image; without it the table has no such
 @model_option
 @output_option(
     "OUT",
-    "Output: a name that ends in .npy, or a folder for images, which keep their names. "
+    "Output: a path that ends in .npy, or a folder for images, which get the names of the input files. "
     "With --demo-noise also a picture: .png, .svg or .pdf.",
 )
 @click.option("--demo-noise", type=float, metavar="X", help="Add this noise to DATA first, and measure the result.")
@@ -84,8 +84,8 @@ def denoise(
 ) -> None:
     """Remove noise from DATA with a MODEL trained for it: `--recipe conv-denoising`, `--set corruption=gaussian`.
 
-    Records are written in the units and dtype of the training data; tables of whole numbers as floats, unless they are
-    bytes.
+    Records are written in the units and dtype of the training data, except that tables of whole numbers other than
+    uint8 are written as floats.
     """
     is_picture = _is_picture(output)
     _check_options(ctx, is_picture=is_picture)
@@ -127,7 +127,7 @@ def denoise(
         "",
         *_table(comparison["methods"]),
         "",
-        f"Measured on {count(len(source), 'record')}. The other methods have the best settings for these records.",
+        f"Measured on {count(len(source), 'record')}. The settings of the other methods were tuned on these records.",
     )
 
 
@@ -155,18 +155,22 @@ def _check_options(ctx: click.Context, *, is_picture: bool) -> None:
     if noise is None:
         if is_picture:
             raise click.UsageError(
-                "A picture shows clean, noisy and restored records: add --demo-noise X. Restored records alone are "
-                f"written to a name that ends in .npy, or a folder. Got '{ctx.params['output']}'."
+                "Without --demo-noise, the output must be a path that ends in .npy, or a folder. "
+                f"Got '{ctx.params['output']}'. Add --demo-noise X for a picture of clean, noisy and restored records."
             )
         for name in sorted(given):
-            raise click.UsageError(f"{_flag(name)} has no effect without --demo-noise. Add that, or leave it out.")
+            raise click.UsageError(
+                f"{_flag(name)} has no effect without --demo-noise. Add --demo-noise X, or leave out {_flag(name)}."
+            )
         return
     if not 0 <= noise < float("inf"):
         raise click.UsageError(f"--demo-noise must be a number ≥ 0. Got {noise:g}.")
     if not 0 <= ctx.params["seed"] < 2**32:
         raise click.UsageError(f"--seed must be a whole number ≥ 0 and below 2^32. Got {ctx.params['seed']}.")
     if "n" in given and not is_picture:
-        raise click.UsageError(f"-n needs a picture as output, whose name ends in {', '.join(_PICTURES)}.")
+        raise click.UsageError(
+            f"-n has an effect only if the output is a picture ({', '.join(_PICTURES)}). Leave it out."
+        )
 
 
 def _flag(name: str) -> str:

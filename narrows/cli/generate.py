@@ -32,8 +32,8 @@ _MEAN_CODE = "the mean code"
 EPILOG = """
 Samples are decoded from random codes. The codes are drawn from the prior N(0, I) if the model was trained with one
 (recipes cvae, vae, beta-vae, conditional-vae and wae), otherwise from a mixture of normal distributions that was
-fitted to the codes of the training data. Records are written in the units and dtype of the training data; tables of
-whole numbers as floats, unless they are bytes.
+fitted to the codes of the training data. Records are written in the units and dtype of the training data, except
+that tables of whole numbers other than uint8 are written as floats.
 
 \b
   narrows generate -m MODEL -n 64 -o samples.png
@@ -61,7 +61,7 @@ class _Generated:
 @click.command(cls=Verb, epilog=EPILOG)
 @model_option
 @output_option(
-    "OUT", "Output: a picture (.png, .svg or .pdf), records (a name that ends in .npy), or a folder for images."
+    "OUT", "Output: a picture (.png, .svg or .pdf), records (a path that ends in .npy), or a folder for images."
 )
 @click.option(
     "-n",
@@ -92,8 +92,8 @@ class _Generated:
     is_flag=False,
     flag_value=_MEAN_CODE,
     metavar="[RECORD]",
-    help="Vary one latent dimension after the other from −3 to 3 standard deviations, the 16 most important ones, "
-    "around the mean code or that of RECORD.",
+    help="Vary one latent dimension at a time, from −3 to 3 standard deviations around the mean code or the code of "
+    "RECORD. At most the 16 most important dimensions are varied.",
 )
 @click.option("--label", metavar="LABEL", help="Generate records of this label, with a conditional model.")
 @device_option
@@ -161,10 +161,12 @@ def _label(model: Autoencoder, text: str) -> Any:
     from narrows.estimators.base import listed
 
     if not model.chain_.parts.n_classes:
-        raise click.UsageError("--label is for conditional models, but this one was trained without labels.")
+        raise click.UsageError(
+            "--label needs a conditional model. This model was trained without labels. Leave out --label."
+        )
     found = next((label for label in model.classes_ if _says(text, label)), None)
     if found is None:
-        raise click.UsageError(f"There is no label '{text}'. There are {listed(model.classes_)}.")
+        raise click.UsageError(f"Unknown label: '{text}'. Choose one of: {listed(model.classes_)}.")
     return found
 
 
@@ -245,7 +247,7 @@ def _kind(*, between: tuple[tuple[str, str], ...], manifold: bool, traverse: str
     asked = {"between": bool(between), "manifold": manifold, "traverse": traverse is not None}
     kinds = [kind for kind, is_asked in asked.items() if is_asked]
     if len(kinds) > 1:
-        raise click.UsageError(f"--{kinds[0]} and --{kinds[1]} make different pictures. Give one of them.")
+        raise click.UsageError(f"--{kinds[0]} and --{kinds[1]} cannot be combined. Give one of them.")
     return kinds[0] if kinds else "samples"
 
 
@@ -253,7 +255,7 @@ def _check_options(ctx: click.Context, kind: str) -> None:
     """Refuse options without effect, and numbers that are not allowed."""
     for name, flag in _ONLY_FOR_SAMPLES.items():
         if kind != "samples" and ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"{flag} is for samples and has no effect with --{kind}. Leave it out.")
+            raise click.UsageError(f"{flag} has an effect on samples only, not with --{kind}. Leave it out.")
     if not 0 <= ctx.params["seed"] < 2**32:
         raise click.UsageError(f"--seed must be a whole number ≥ 0 and below 2^32. Got {ctx.params['seed']}.")
     if kind in {"between", "traverse"} and ctx.params["n"] == 1:
@@ -263,7 +265,8 @@ def _check_options(ctx: click.Context, kind: str) -> None:
 def _check_drawable(n: int) -> None:
     if n > _MOST_DRAWN:
         raise click.UsageError(
-            f"A picture shows up to {_MOST_DRAWN:,} records. Got {n:,}; write these to a name that ends in .npy."
+            f"A picture can show at most {_MOST_DRAWN:,} records. Got {n:,}. "
+            "Write them to a path that ends in .npy, or generate fewer."
         )
 
 

@@ -59,9 +59,12 @@ def open_record(data: str, *, quiet: bool = False) -> NDArray[Any]:
     where, index = split_record(data)
     source = open_data(where, limit=None if index is None else index + 1, quiet=quiet)
     if index is None and len(source) != 1:
-        raise DataError(f"{source.name} has {len(source):,} records. Choose one by its index, for example '{data}#0'.")
+        raise DataError(
+            f"One record is needed, but {source.name} has {len(source):,} records. "
+            f"Append '#' and the index of a record, for example '{data}#0'."
+        )
     if index is not None and len(source) <= index:
-        raise DataError(f"{source.name} has {len(source):,} records, numbered from 0. Got '{data}'.")
+        raise DataError(f"The index of a record of {source.name} must be from 0 to {len(source) - 1:,}. Got '{data}'.")
     record: NDArray[Any] = source.values[index or 0]
     return record
 
@@ -73,7 +76,7 @@ def load_model(path: str, device: str = "auto") -> Autoencoder:
 
     model = narrows.load(path, device=device)
     if model.kind != "autoencoder":
-        raise ModelFileError(f"{path} is a {model.kind}, but this command needs an autoencoder.")
+        raise ModelFileError(f"This command needs the model of an autoencoder. {path} is the model of a {model.kind}.")
     return cast("Autoencoder", model)
 
 
@@ -103,7 +106,7 @@ def check_archive_output(path: str, *, force: bool) -> None:
     ending = os.path.splitext(path)[1]
     if ending.lower() in _OTHER_KINDS:
         raise click.UsageError(
-            f"An archive is not a {ending} file. Give it a name that ends in .narrows, for example "
-            f"'{path.removesuffix(ending)}.narrows'. Got '{path}'."
+            f"The name of an archive must not end in {ending}. Got '{path}'. Choose a name that ends in .narrows, for "
+            f"example '{path.removesuffix(ending)}.narrows'."
         )
     check_file_output(path, force=force)

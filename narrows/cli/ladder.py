@@ -44,15 +44,15 @@ def quality_warnings(model: Autoencoder) -> tuple[NarrowsWarning, ...]:
     best, default = max(one.psnr_db for one in qualities), model.codec_.qualities[model.codec_.default]
     if misses_psnr(best, asked):
         text = (
-            f"The model restores its training data at {best:.2f} dB at best, not at the {asked:g} dB that it was "
-            f"trained for. Train for more epochs than {len(model.history_)} (--epochs), or {_larger_code(model)}."
+            f"The model was trained for {asked:g} dB, but reaches at most {best:.2f} dB on its training data. "
+            f"Train for more epochs than {len(model.history_)} (--epochs), or {_larger_code(model)}."
         )
         return (NarrowsWarning(text, kind="psnr"),)
     if misses_psnr(default.psnr_db, asked):
         text = (
-            f"By default the model restores its training data at {default.psnr_db:.2f} dB, not at the {asked:g} dB "
-            f"that it was trained for. `narrows compress --psnr {min(asked, int(best * 100) / 100):g}` chooses a finer "
-            f"quality, for more bytes; train for more epochs than {len(model.history_)} (--epochs) to avoid these."
+            f"The model was trained for {asked:g} dB, but its default quality reaches {default.psnr_db:.2f} dB on its "
+            f"training data. `narrows compress --psnr {min(asked, int(best * 100) / 100):g}` chooses a finer quality "
+            f"for more bytes. To need fewer, train for more epochs than {len(model.history_)} (--epochs)."
         )
         return (NarrowsWarning(text, kind="psnr"),)
     return ()

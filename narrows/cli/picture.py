@@ -144,9 +144,11 @@ def _check_ending(output: str, kind: str | None) -> None:
     if ending == ".html" and kind in {None, "report"}:
         return
     if kind == "report":
-        raise click.UsageError(f"A report is written to a name that ends in .html. Got '{output}'.")
+        raise click.UsageError(f"The output of a report must be a path that ends in .html. Got '{output}'.")
     if ending not in _ENDINGS:
-        raise click.UsageError(f"A picture is written to a name that ends in {', '.join(_ENDINGS)}. Got '{output}'.")
+        raise click.UsageError(
+            f"The output of a picture must be a path that ends in {', '.join(_ENDINGS)}. Got '{output}'."
+        )
 
 
 def _check_options(ctx: click.Context, kind: str) -> None:
@@ -154,11 +156,14 @@ def _check_options(ctx: click.Context, kind: str) -> None:
     for name, kinds in _ONLY_FOR.items():
         if kind not in kinds and ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE:
             flag = f"-{name}" if len(name) == 1 else f"--{name}"
-            raise click.UsageError(f"{flag} is for pictures of kind {', '.join(sorted(kinds))}. This one is '{kind}'.")
+            raise click.UsageError(
+                f"{flag} has an effect only on pictures of kind {', '.join(sorted(kinds))}. Got the kind '{kind}'. "
+                "Leave it out."
+            )
 
 
 def _tile(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"\s*([0-9]{1,6})\s*[xX×]\s*([0-9]{1,6})\s*", text)
     if match is None:
-        raise click.UsageError(f"--tile takes rows and columns, as in 10x20. Got '{text}'.")
+        raise click.UsageError(f"--tile must have the form ROWSxCOLUMNS, for example 10x20. Got '{text}'.")
     return int(match[1]), int(match[2])

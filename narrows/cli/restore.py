@@ -25,7 +25,7 @@ The name of OUT decides the format:
   x.idx, t10k-images-idx3-ubyte   an IDX file; gzipped if .gz follows
   folder/                         PNG images, under their original names
 
-With --force a file is replaced; in a folder/, files of the same names are replaced, and others stay.
+--force replaces an existing file. In a folder, it replaces files of the same names and keeps other files.
 """
 
 
@@ -82,11 +82,15 @@ def parse_range(text: str) -> tuple[int, int | None]:
     found = re.fullmatch(r"\s*(\d{0,18})\s*(?:(:)\s*(\d{0,18})\s*)?", text, re.ASCII)
     first, colon, last = found.groups(default="") if found else ("", "", "")
     if not first and not colon:
-        raise click.UsageError(f"--only takes START:STOP, such as 100:200, 100:, :50 or 7. Got {text!r}.")
+        raise click.UsageError(
+            f"--only must have the form START:STOP, for example 100:200, 100:, :50 or 7. Got {text!r}."
+        )
     start, end = int(first or 0), int(last) if last else None
     stop = end if colon else start + 1
     if stop is not None and stop <= start:
-        raise click.UsageError(f"--only {text} selects no records: STOP is not included, and must be above START.")
+        raise click.UsageError(
+            f"The STOP of --only must be above START, since the record STOP is not included. Got {text}."
+        )
     return start, stop
 
 

@@ -1,4 +1,4 @@
-"""Parses settings: ``part__option=value``, and the flags that are short for some of them."""
+"""Parses settings of the form ``part__option=value``, and the flags that are abbreviations of some settings."""
 
 from __future__ import annotations
 
@@ -49,12 +49,16 @@ def changes(flags: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]
         name, equals, value = text.partition("=")
         name = name.strip()
         if not equals or not name:
-            raise click.UsageError(f"--set takes OPTION=VALUE, for example training__epochs=30. Got {text!r}.")
+            raise click.UsageError(
+                f"--set must have the form OPTION=VALUE, for example training__epochs=30. Got {text!r}."
+            )
         flag = next((flag for flag, parameter in FLAGS.items() if parameter == name), None)
         if name in given and flag is not None:
-            raise click.UsageError(f"'{name}' is given twice, by --set and by --{flag.replace('_', '-')}.")
+            raise click.UsageError(
+                f"--set {name} and --{flag.replace('_', '-')} set the same parameter. Give one of them."
+            )
         if name == "random_state":
-            raise click.UsageError("The seed is given as --seed N.")
+            raise click.UsageError("The parameter random_state cannot be changed with --set. Use --seed N.")
         parsed = parse_value(value)
         chosen[name] = () if parsed is None and name in _SEVERAL else parsed
     return given | chosen

@@ -89,8 +89,8 @@ def train(
     checkpoint = Path(f"{output}.checkpoint")
     if resume and not force and not checkpoint.exists() and os.path.isfile(output):
         raise Failure(
-            f"There is nothing to resume: '{output}' exists and has no checkpoint beside it, so its run is finished. "
-            "Use the model, or train again with --force."
+            f"--resume needs the checkpoint '{checkpoint}', which does not exist. The model '{output}' exists, so its "
+            "training is complete. Use the model, or train again with --force."
         )
     check_file_output(output, force=force)
     _check_checkpoint(checkpoint, resume=resume, force=force)
@@ -100,7 +100,7 @@ def train(
     if valid is not None and _share(valid) is None:
         validation = open_data(valid, quiet=quiet, **reading)
     if resume and not checkpoint.exists():
-        note(f"There is no checkpoint {checkpoint}: the run starts from the beginning.", quiet=quiet)
+        note(f"The checkpoint {checkpoint} does not exist. Training starts from the beginning.", quiet=quiet)
     elif not resume:
         checkpoint.unlink(missing_ok=True)
     if not resume and _is_guessed_image(model, source):
@@ -190,9 +190,9 @@ def _set_psnr(model: Autoencoder, name: str, psnr: float) -> None:
     part = Likelihood.registry.get(chosen) if isinstance(chosen, str) else type(chosen)
     if chosen == "auto" or (part is not None and "psnr" not in {field.name for field in fields(part)}):
         raise click.UsageError(
-            f"--psnr sets the target quality of training, but the recipe '{name}' with these settings "
-            "minimises an error without a target. Use --recipe codec, or choose among the qualities of the trained "
-            "model with `narrows compress --psnr`."
+            "--psnr needs a recipe that is trained for a target PSNR, such as 'codec'. "
+            f"Got the recipe '{name}', whose likelihood has no target. Use --recipe codec, or train without --psnr "
+            "and choose a quality of the trained model with `narrows compress --psnr`."
         )
     model.set_params(likelihood__psnr=psnr)
 
@@ -208,8 +208,8 @@ def _share(valid: str) -> float | None:
 def _check_checkpoint(checkpoint: Path, *, resume: bool, force: bool) -> None:
     if checkpoint.exists() and not (resume or force):
         raise Failure(
-            f"An unfinished run left the checkpoint '{checkpoint}'. "
-            "Continue it with --resume, or discard it and start again with --force."
+            f"The checkpoint '{checkpoint}' of an unfinished run exists. "
+            "Continue this run with --resume, or discard it and start again with --force."
         )
 
 
@@ -222,16 +222,17 @@ def _save(ctx: click.Context, model: Autoencoder, output: str, checkpoint: Path,
             raise
         again = command_line(ctx) if resumed else command_line(ctx, "--resume")
         raise Failure(
-            f"{error} The run is kept in {checkpoint}. After fixing the cause, save the model with\n  {again}"
+            f"{error} The checkpoint {checkpoint} contains the trained weights. When the cause is corrected, save the "
+            f"model with\n  {again}"
         ) from error
 
 
 def _say_how_to_resume(ctx: click.Context, checkpoint: Path, resumed: bool) -> None:
     if not checkpoint.exists():
-        click.echo("Interrupted before there was anything to save.", err=True)
+        click.echo("Interrupted before the first checkpoint was saved.", err=True)
         return
     again = command_line(ctx) if resumed else command_line(ctx, "--resume")
-    click.echo(f"Interrupted. The run is kept in {checkpoint}. Continue with\n  {again}", err=True)
+    click.echo(f"Interrupted. The state of the run is saved in {checkpoint}. Continue with\n  {again}", err=True)
 
 
 def _say_how_to_measure(ctx: click.Context, model: Autoencoder, output: str, typed: dict[str, bool]) -> None:
@@ -244,7 +245,7 @@ def _say_how_to_measure(ctx: click.Context, model: Autoencoder, output: str, typ
     without = " and no ".join(Artefact.registry[name].title for name in model.unmeasured_)
     click.echo(
         f"Interrupted after the training. The trained model is saved in {output}; it has no {without}. "
-        f"Measure what is missing with\n  {again}",
+        f"To measure it, run\n  {again}",
         err=True,
     )
 

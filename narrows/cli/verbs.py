@@ -80,7 +80,7 @@ class Verbs(click.Group):
         if name not in self.verbs and not name.startswith("-") and not ctx.resilient_parsing:
             near = difflib.get_close_matches(name.lower(), self.verbs, n=1, cutoff=0.5)
             hint = f" Did you mean '{near[0]}'?" if near else ""
-            ctx.fail(f"There is no verb '{name}'.{hint} There are: {', '.join(self.verbs)}.")
+            ctx.fail(f"Unknown verb: '{name}'.{hint} Choose one of: {', '.join(self.verbs)}.")
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -96,7 +96,8 @@ class Verbs(click.Group):
         except NarrowsError as error:
             raise Failure(str(error)) from error
         except MemoryError as error:
-            raise Failure(f"There is not enough memory. {error}".strip()) from error
+            details = f" {error}" if str(error) else ""
+            raise Failure(f"Not enough memory. Close other programs, or use less data.{details}") from error
         except OSError as error:
             if error.errno == errno.EPIPE:  # the reader closed the pipe; Click ends quietly
                 raise

@@ -78,25 +78,22 @@ def check_values(values: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
 def check_dtype(dtype: np.dtype[Any], name: str) -> None:
     """Raise DataError unless `dtype` is real."""
     if dtype.kind == "f" and dtype.itemsize > 8:
-        raise DataError(f"{name} has dtype {dtype}, beyond 64 bits. Turn it into float64 first.")
+        raise DataError(f"{name} must have a dtype of at most 64 bits. Got {dtype}. Convert it to float64 first.")
     if dtype.kind not in REAL_KINDS:
-        raise DataError(
-            f"{name} has dtype {dtype}, which is not a real number. Allowed: bool, integers and floats."
-            f"{_HINTS.get(dtype.kind, '')}"
-        )
+        raise DataError(f"{name} must have a bool, integer or float dtype. Got {dtype}.{_HINTS.get(dtype.kind, '')}")
 
 
 def check_shape(shape: tuple[int, ...], name: str) -> None:
     """Raise DataError unless `shape` is ``(n, *shape)`` with at least one value."""
     if len(shape) < 2:
         raise DataError(
-            f"{name} has shape {shape}, but records are counted along the first axis: (n, *shape). "
-            "Use x[None] if it is one record, x[:, None] if each value is a record."
+            f"{name} must have at least two axes, of which the first is the axis of records: (n, *shape). "
+            f"Got the shape {shape}. Pass x[None] if it is one record, or x[:, None] if each value is a record."
         )
     if shape[0] == 0:
-        raise DataError(f"{name} holds no records: its shape is {shape}.")
+        raise DataError(f"{name} must contain at least one record. Got the shape {shape}.")
     if 0 in shape:
-        raise DataError(f"{name} holds records without values: its shape is {shape}.")
+        raise DataError(f"{name} must have at least one value in each record. Got the shape {shape}.")
 
 
 def describe(values: npt.NDArray[Any]) -> str:
@@ -113,7 +110,7 @@ def as_array(data: Any) -> npt.NDArray[Any]:
     try:
         values: npt.NDArray[Any] = np.asanyarray(data) if isinstance(data, np.memmap) else np.asarray(data)
     except (TypeError, ValueError, RuntimeError) as error:  # ragged lists; tensors on a GPU or with a gradient
-        raise DataError(f"{type(data).__name__} cannot be read as one array: {error}") from error
+        raise DataError(f"{type(data).__name__} cannot be converted to an array: {error}") from error
     if values.ndim == 0 and values.dtype == object:
         raise DataError(
             f"Data must be an array, a path or the name of a data set. Got {data!r:.80} ({type(data).__name__})."

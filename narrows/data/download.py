@@ -59,15 +59,15 @@ def download(
                 file.flush()
                 _verify(Path(file.name), sha256, n_bytes)
         except (OSError, EOFError, http.client.HTTPException, zlib.error, ValueError) as error:
-            failures.append(f"{url}: {error or type(error).__name__}")
+            failures.append(f"{url} ({error or type(error).__name__})")
         else:
             return
-    raise DownloadError(f"{target.name} could not be downloaded. " + "; ".join(failures) + ".")
+    raise DownloadError(f"{target.name} could not be downloaded from {' or '.join(failures)}.")
 
 
 def _stream(url: str, file: IO[bytes], name: str, n_bytes: int, on_download: OnDownload | None) -> None:
     if not url.startswith(("http://", "https://")):
-        raise ValueError("not an http or https address")
+        raise ValueError("the address must start with http:// or https://")
     request = urllib.request.Request(url, headers={"User-Agent": "narrows"})  # noqa: S310
     with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
         length = response.headers.get("Content-Length")
@@ -77,11 +77,11 @@ def _stream(url: str, file: IO[bytes], name: str, n_bytes: int, on_download: OnD
             file.write(chunk)
             n_read += len(chunk)
             if n_read > n_bytes + CHUNK_BYTES:
-                raise ValueError(f"the file is larger than the {n_bytes:,} bytes it unzips to")
+                raise ValueError(f"the compressed file is larger than {n_bytes:,} bytes, its size after unzipping")
             if on_download is not None:
                 on_download(name, n_read, total)
     if total is not None and n_read != total:
-        raise ValueError(f"the transfer was cut off at {n_read:,} of {total:,} bytes")
+        raise ValueError(f"the download stopped after {n_read:,} of {total:,} bytes")
 
 
 def _verify(path: Path, sha256: str, n_bytes: int) -> None:
@@ -91,4 +91,4 @@ def _verify(path: Path, sha256: str, n_bytes: int) -> None:
             digest.update(chunk)
             n_read += len(chunk)
     if n_read != n_bytes or digest.hexdigest() != sha256:
-        raise ValueError("the file is not the one expected (its SHA-256 differs)")
+        raise ValueError("the content of the file does not have the expected SHA-256 checksum")

@@ -52,7 +52,10 @@ def open_idx(path: Path, name: str) -> Source:
     partner = _label_file(path)
     labels = None if partner is None else read_idx(partner)
     if labels is not None and labels.shape != (len(values),):
-        raise DataError(f"{path} holds {len(values):,} records, but {partner} holds labels of shape {labels.shape}.")
+        raise DataError(
+            f"Each record needs one label. {path} has {len(values):,} records, but the labels in {partner} have the "
+            f"shape {labels.shape}. Rename the file of labels to read the records without them."
+        )
     return Source(values, labels, name=name, kind="idx")
 
 
@@ -107,7 +110,7 @@ def read_idx(path: Path) -> npt.NDArray[Any]:
                 return _read_gzipped(stream, path, n_bytes)
             except (EOFError, gzip.BadGzipFile, zlib.error) as error:
                 raise CorruptFileError(
-                    f"{path} is damaged or cut off: its gzip stream of {n_bytes:,} bytes ends badly ({error})."
+                    f"{path} is damaged or cut off: its {n_bytes:,} bytes cannot be unzipped ({error})."
                 ) from error
 
 
@@ -115,7 +118,7 @@ def _read_plain(file: IO[bytes], path: Path, n_bytes: int) -> npt.NDArray[Any]:
     dtype, shape = _read_header(file, path)
     offset, expected = file.tell(), math.prod(shape) * dtype.itemsize
     if offset + expected != n_bytes:
-        raise _wrong_size(path, shape, dtype, offset + expected, f"{n_bytes:,}")
+        raise _wrong_size(path, shape, dtype, offset + expected, f"{n_bytes:,} bytes")
     if dtype.itemsize == 1:
         return np.memmap(path, dtype, "c", offset, shape)
     return np.fromfile(file, dtype.newbyteorder(">")).reshape(shape).astype(dtype, copy=False)
@@ -125,17 +128,17 @@ def _read_gzipped(stream: gzip.GzipFile, path: Path, n_bytes: int) -> npt.NDArra
     dtype, shape = _read_header(stream, path)
     offset, expected = stream.tell(), math.prod(shape) * dtype.itemsize
     if expected > n_bytes * DEFLATE_MAX_RATIO:
-        found = f"a gzip file of {n_bytes:,} that cannot hold them"
+        found = f"a gzip file of {n_bytes:,} bytes, which is too small for this content"
         raise _wrong_size(path, shape, dtype, offset + expected, found)
     raw = np.empty(expected, np.uint8)
     n_read = 0
     while n_read < expected:
         n_more = stream.readinto(raw.data[n_read : n_read + (1 << 20)])
         if not n_more:
-            raise _wrong_size(path, shape, dtype, offset + expected, f"{offset + n_read:,}")
+            raise _wrong_size(path, shape, dtype, offset + expected, f"{offset + n_read:,} bytes")
         n_read += n_more
     if stream.read(1):
-        raise _wrong_size(path, shape, dtype, offset + expected, "more")
+        raise _wrong_size(path, shape, dtype, offset + expected, "more bytes")
     return raw.view(dtype.newbyteorder(">")).reshape(shape).astype(dtype, copy=False)
 
 
@@ -143,20 +146,20 @@ def _read_header(stream: IO[bytes] | gzip.GzipFile, path: Path) -> tuple[np.dtyp
     head = stream.read(4)
     if not is_idx(head):
         raise CorruptFileError(
-            f"{path} is not an IDX file: it starts with the bytes '{head.hex(' ')}', not with "
-            f"'00 00', a dtype ({', '.join(f'{code:02x}' for code in DTYPES)}) and a number of axes."
+            f"{path} is not an IDX file. An IDX file must start with the bytes 00 00, a dtype "
+            f"({', '.join(f'{code:02x}' for code in DTYPES)}) and the number of axes. Got '{head.hex(' ')}'."
         )
     dtype, n_axes = np.dtype(DTYPES[head[2]]), head[3]
     lengths = stream.read(4 * n_axes)
     if len(lengths) < 4 * n_axes:
         raise CorruptFileError(
-            f"{path} is cut off: its header takes {4 + 4 * n_axes:,} bytes, found {4 + len(lengths):,}."
+            f"{path} is cut off: its header must have {4 + 4 * n_axes:,} bytes. Got {4 + len(lengths):,} bytes."
         )
     shape = struct.unpack(f">{n_axes}I", lengths)
     if 0 in shape:
-        raise DataError(f"{path} holds no values: its shape is {shape}.")
+        raise DataError(f"{path} must contain at least one value. Its shape is {shape}.")
     if n_axes > 64:
-        raise CorruptFileError(f"{path} is damaged: it declares {n_axes} axes.")
+        raise CorruptFileError(f"{path} is damaged: its header must declare at most 64 axes. Got {n_axes}.")
     return dtype, shape
 
 
@@ -164,8 +167,8 @@ def _wrong_size(
     path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], expected: int, found: str
 ) -> CorruptFileError:
     return CorruptFileError(
-        f"{path} is damaged or cut off: its header declares {shape} {dtype}, which takes {expected:,} bytes "
-        f"with the header. Found {found}."
+        f"{path} is damaged or cut off: its header declares {shape} {dtype}, so its content must have "
+        f"{expected:,} bytes. Got {found}."
     )
 
 

@@ -32,9 +32,14 @@ def check_idx(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
     codes = {np.dtype(name): code for code, name in DTYPES.items()}
     if dtype not in codes:
         known = ", ".join(known.name for known in codes)
-        raise DataError(f"IDX files hold {known}. Got {dtype}; write these to a .npy file.")
+        raise DataError(
+            f"Records in IDX files must have one of the dtypes {known}. Got {dtype}. Write them to a .npy file."
+        )
     if len(shape) > 64 or max(shape) >= 1 << 32:
-        raise DataError(f"IDX files have axes shorter than 2^32. Got the shape {shape}; write it to a .npy file.")
+        raise DataError(
+            f"Arrays in IDX files must have at most 64 axes, all shorter than 2^32. Got the shape {shape}. "
+            "Write the records to a .npy file."
+        )
     return codes[dtype]
 
 

@@ -27,13 +27,13 @@ def check_folder_target(text: str, *, force: bool) -> None:
     """
     target = as_path(text)
     if _is_taken(target):
-        if not force:
-            does = "write over files of the same names; others stay" if target.is_dir() else "replace it"
-            raise OutputExistsError(
-                f"The output '{text}' is already there. Give another name, or set force (--force) to {does}."
-            )
         if not target.is_dir():
-            raise OutputExistsError(f"{text} is a file, which is not overwritten.")
+            raise OutputExistsError(f"The output '{text}' must be a folder, but it is a file. Choose another name.")
+        if not force:
+            raise OutputExistsError(
+                f"The output '{text}' already exists. Choose another name, or set force (--force) to replace files of "
+                "the same names; other files are kept."
+            )
     check_folder(Path(os.path.realpath(target)), text)
 
 
@@ -53,8 +53,8 @@ def check_images(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     colour = len(shape) == 4 and shape[-1] == 3 and dtype == np.uint8
     if not grey and not colour:
         raise DataError(
-            "Images are written from (n, H, W) uint8 or uint16, or (n, H, W, 3) uint8. "
-            f"Got {shape} {dtype}; write these to a .npy file."
+            "Records in a folder of PNG images must be (n, H, W) uint8 or uint16, or (n, H, W, 3) uint8. "
+            f"Got {shape} {dtype}. Write them to a .npy file."
         )
 
 
@@ -101,11 +101,15 @@ def image_names(n: int, files: Sequence[str] | None) -> list[str]:
         width = max(6, len(str(n - 1)))
         return [f"{i:0{width}d}.png" for i in range(n)]
     if len(files) != n:
-        raise InvalidParameterError(f"The 'files' must name each of the {n:,} records. Got {len(files):,} names.")
+        raise InvalidParameterError(
+            f"The 'files' must have {n:,} names, one for each record. Got {len(files):,} names."
+        )
     for file in files:
         path = PurePosixPath(file)
         if not path.name or path.is_absolute() or ".." in path.parts or PureWindowsPath(file).drive or "\\" in file:
-            raise InvalidParameterError(f"The 'files' must be relative names inside the folder. Got {file!r}.")
+            raise InvalidParameterError(
+                f"The 'files' must be relative paths inside the folder, separated by '/'. Got {file!r}."
+            )
     short = [str(PurePosixPath(file).with_suffix(".png")) for file in files]
     long = [f"{PurePosixPath(file)}.png" for file in files]  # for a.jpg and a.png
     for names in (short, long):
@@ -116,7 +120,8 @@ def image_names(n: int, files: Sequence[str] | None) -> list[str]:
             return names
     name = next(name for name, times in Counter(long).items() if times > 1).removesuffix(".png")
     raise InvalidParameterError(
-        f"The 'files' must be different names. {name!r} occurs more than once; write these to a .npy file."
+        f"The 'files' must be unique names. Got {name!r} more than once. "
+        "Rename the files, or write the records to a .npy file."
     )
 
 
@@ -136,8 +141,8 @@ def _check_case(folder: Path, names: Sequence[str]) -> None:
     same = _same_in_any_case(names)
     if same is not None and not _tells_case(folder):
         raise InvalidParameterError(
-            f"The folder '{folder.parent}' ignores upper and lower case, so {same[0]!r} and {same[1]!r} would "
-            "be one file. Write to another disk, or to a .npy file."
+            f"The file system of '{folder.parent}' ignores upper and lower case, so {same[0]!r} and {same[1]!r} would "
+            "be the same file. Write to another disk, or to a .npy file."
         )
 
 

@@ -147,7 +147,7 @@ def _find(path: Path, name: str, pattern: str | None) -> tuple[Path, list[str]]:
     else:
         return path.parent, [path.name]
     if not files:
-        raise DataNotFoundError(f"{name} holds no images. Looked for files ending in {', '.join(IMAGE_ENDINGS)}.")
+        raise DataNotFoundError(f"No images found in {name}. Images are files that end in {', '.join(IMAGE_ENDINGS)}.")
     return root, sorted(files, key=_natural)
 
 
@@ -199,7 +199,10 @@ def _plan(path: Path) -> Plan:
             width, height = height, width
         plan = Plan(path, height, width, _kind(image, path))
         if image.format == "TIFF" and getattr(image, "n_frames", 1) > 1:
-            raise DataError(f"{path} holds {image.n_frames} pages. Save each as a file, or all as one .npy array.")  # type: ignore[attr-defined]
+            raise DataError(
+                f"An image file must have one page. {path} has {image.n_frames} pages. "  # type: ignore[attr-defined]
+                "Save each page as a file, or all pages as one .npy file."
+            )
         if image.format == "PNG":
             image.verify()  # checks checksums, which decoding ignores
         return plan
@@ -237,8 +240,11 @@ def _flatten(image: Image.Image, mode: str) -> tuple[Image.Image, bool]:
 
 
 def _laid_on_white(name: str, transparent: Sequence[str], n: int) -> str:
-    first = f"{name} is" if n == 1 else f"{len(transparent):,} of {n:,} images in {name} ({transparent[0]} first) are"
-    return f"{first} transparent in places and put on white: records have no transparency, so it is lost."
+    if n == 1:
+        which = f"{name} has"
+    else:
+        which = f"{len(transparent):,} of {n:,} images in {name} (the first is {transparent[0]}) have"
+    return f"{which} transparent pixels. They were blended with white, since records cannot store transparency."
 
 
 def _kind(image: Image.Image, path: Path) -> str:
@@ -247,7 +253,7 @@ def _kind(image: Image.Image, path: Path) -> str:
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
         return "grey 16-bit"
     if image.mode in {"I", "F"}:
-        raise DataError(f"{path} has 32-bit pixels, images are read with up to 16 bits. Save it as a .npy array.")
+        raise DataError(f"Images must have at most 16 bits per pixel. {path} has 32 bits. Save it as a .npy file.")
     return "colour"
 
 
@@ -256,8 +262,8 @@ def _common_shape(plans: list[Plan], resize: tuple[int, int] | None) -> tuple[in
     other = next((plan for plan in plans if (plan.height, plan.width) != (first.height, first.width)), None)
     if resize is None and other is not None:
         raise DataError(
-            f"The images differ in size: {first.path} is {first.height}x{first.width}, "
-            f"{other.path} is {other.height}x{other.width} (height x width). "
+            f"All images must have the same size. {first.path} has {first.height}x{first.width} pixels, and "
+            f"{other.path} has {other.height}x{other.width} pixels (height x width). "
             f"Resize them to one size with --resize {first.height}x{first.width} "
             f"(in Python: resize=({first.height}, {first.width}))."
         )
@@ -270,7 +276,8 @@ def _common_dtype(plans: list[Plan]) -> type[np.unsignedinteger[Any]]:
     other = next((plan for plan in plans if plan.kind != "grey 16-bit"), None)
     if deep is not None and other is not None:
         raise DataError(
-            f"The images differ in depth: {deep.path} has 16 bits, {other.path} has 8. Open them as separate sets."
+            f"All images must have the same depth. {deep.path} has 16 bits, and {other.path} has 8 bits. "
+            "Open them as separate data sets, or convert them to one depth."
         )
     return np.uint8 if deep is None else np.uint16
 
@@ -312,11 +319,11 @@ def _naming(path: Path) -> Iterator[None]:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(
-            f"{path} is too large to be opened safely: more than {Image.MAX_IMAGE_PIXELS:,} pixels. "
-            "Make it smaller, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust it."
+            f"{path} has more than {Image.MAX_IMAGE_PIXELS:,} pixels and may need too much memory. "
+            "Use a smaller image, or increase PIL.Image.MAX_IMAGE_PIXELS if you trust the file."
         ) from error
     except FileNotFoundError as error:
-        why = "is a link to a file that does not exist" if path.is_symlink() else "does not exist any more"
+        why = "is a link to a file that does not exist" if path.is_symlink() else "no longer exists"
         raise DataNotFoundError(f"{path} {why}.") from error
     except PermissionError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error

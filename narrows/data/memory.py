@@ -73,7 +73,7 @@ def _in_file(shape: tuple[int, ...], dtype: np.dtype[Any], fill: Fill, what: str
         folder.mkdir(parents=True, exist_ok=True)
         n_free = shutil.disk_usage(folder).free
     if n_free < n_bytes:
-        raise _no_room(folder, what, n_bytes, "Less is free")
+        raise _no_room(folder, what, n_bytes, "The free space is too small")
     with ExitStack() as stack:
         with _naming(folder, what, n_bytes):
             # Unbuffered, so that closing it writes nothing.
@@ -108,9 +108,9 @@ def _naming(folder: Path, what: str, n_bytes: int) -> Iterator[None]:
 
 def _no_room(folder: Path, what: str, n_bytes: int, why: str) -> OutputError:
     return OutputError(
-        f"{what} take {n_bytes:,} bytes, more than a quarter of the memory, so they need a temporary file, which could "
-        f"not be written in the folder '{folder}': {why}. "
-        "Make room there, or set the environment variable NARROWS_CACHE to a folder on a larger disk."
+        f"{what} take {n_bytes:,} bytes, more than a quarter of the memory, and need a temporary file. "
+        f"This file could not be written to the folder '{folder}': {why}. "
+        "Free space there, or set the environment variable NARROWS_CACHE to a folder on a larger disk."
     )
 
 

@@ -153,7 +153,10 @@ class IdxSet:
         path = self._file(f"{prefix}-labels-idx1-ubyte.gz", on_download)
         labels = read_idx(path)
         if labels.shape != (len(values),):
-            raise CorruptFileError(f"{path} holds labels of shape {labels.shape} for {len(values):,} records.")
+            raise CorruptFileError(
+                f"{path} is damaged: it must contain {len(values):,} labels, one for each record. "
+                f"Got the shape {labels.shape}. Delete the file to download it again."
+            )
         return values, labels
 
     def _file(self, file: str, on_download: OnDownload | None) -> Path:
@@ -169,8 +172,8 @@ class IdxSet:
             download([base + file for base in mirrors], cached, self.sha256[file], _n_bytes(file), on_download)
         except OSError as error:
             raise DownloadError(
-                f"{error} Download {', '.join(self.sha256)} yourself and put them into $NARROWS_DATA/{self.folder}/ "
-                f"or {cached.parent}{os.sep}"
+                f"{error} If you have the files {', '.join(self.sha256)}, put them into the folder "
+                f"$NARROWS_DATA/{self.folder}/ or {cached.parent}{os.sep}"
             ) from error
         return cached
 

@@ -115,7 +115,7 @@ def open_npz(path: Path, name: str, key: str | None = None) -> Source:
 def _choose_key(headers: dict[str, Header], key: str | None, name: str) -> str:
     if key is not None:
         if key not in headers:
-            raise UnknownNameError(f"array in {name} called", key, headers)
+            raise UnknownNameError(f"array in {name}", key, headers)
         return key
     usual = [k for k in VALUE_KEYS if k in headers]
     tables = [k for k, header in headers.items() if len(header.shape) >= 2 and not header.dtype.hasobject]
@@ -124,8 +124,11 @@ def _choose_key(headers: dict[str, Header], key: str | None, name: str) -> str:
         return chosen[0]
     listed = ", ".join(f"{k} {header.shape} {header.dtype}" for k, header in headers.items()) or "nothing"
     if not tables:
-        raise DataError(f"{name} holds no array of records (n, *shape). It holds: {listed}.")
-    raise InvalidParameterError(f"{name} holds more than one array: choose one by key (--key). It holds: {listed}.")
+        raise DataError(f"{name} has no array of records, of shape (n, *shape). The arrays in the file: {listed}.")
+    raise InvalidParameterError(
+        f"{name} has more than one array of records. Choose one with key=NAME (--key NAME). "
+        f"The arrays in the file: {listed}."
+    )
 
 
 def _label_keys(key: str) -> tuple[str, ...]:
@@ -139,8 +142,8 @@ def _check_labels(headers: dict[str, Header], key: str, n: int, name: str) -> No
     for candidate in ("y", "labels"):
         if candidate in headers and len(shape := headers[candidate].shape) == 1:
             raise DataError(
-                f"{name} has {n:,} records in {key!r} but {shape[0]:,} labels in {candidate!r}. "
-                f"If these labels belong to other data, name the array of the records: key {key} (--key {key})."
+                f"The array {key!r} in {name} has {n:,} records, but the array {candidate!r} has {shape[0]:,} labels. "
+                f"To read the records without labels, choose the array with key={key!r} (--key {key})."
             )
 
 
@@ -155,7 +158,9 @@ def _read_member(archive: zipfile.ZipFile, key: str, header: Header, path: Path)
         check_dtype(header.dtype, name)
     _check_size(header, info.file_size, name)
     if info.file_size > path.stat().st_size * DEFLATE_MAX_RATIO:
-        raise CorruptFileError(f"{name} is damaged: it declares {info.file_size:,} bytes, more than {path} can hold.")
+        raise CorruptFileError(
+            f"{name} is damaged: the declared size of {info.file_size:,} bytes is too large for the size of {path}."
+        )
     with archive.open(info) as stream:
         values: npt.NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
         stream.read(1)  # reading to the end checks the CRC
@@ -178,7 +183,7 @@ def _check_size(header: Header, found: int, name: str) -> None:
     if header.expected != found:
         raise CorruptFileError(
             f"{name} is damaged or cut off: its header declares {header.shape} {header.dtype}, "
-            f"which takes {header.expected:,} bytes with the header. Found {found:,}."
+            f"so the file must have {header.expected:,} bytes. Got {found:,} bytes."
         )
 
 

@@ -107,7 +107,10 @@ def open(  # noqa: A001
         formats = options_of(Format.registry.values())[option][2]
         if source is data or source.kind not in {kind.name for kind in formats}:
             titles = " and ".join(kind.title for kind in formats)
-            raise InvalidParameterError(f"The '{option}' is for {titles}. {source.name} is of kind '{source.kind}'.")
+            raise InvalidParameterError(
+                f"The option '{option}' can be set only for {titles}. Got {source.name}, of kind '{source.kind}'. "
+                "Leave the option out."
+            )
     return source if limit is None else source.limit(limit)
 
 
@@ -168,7 +171,7 @@ def _format_of(path: Path, name: str) -> type[Format]:
     head = b""
     if not path.is_dir():
         if not path.is_file():
-            raise DataError(f"{name} is neither a file nor a folder.")
+            raise DataError(f"{name} must be a regular file or a folder.")
         if path.stat().st_size == 0:
             raise CorruptFileError(f"{name} is empty (0 bytes).")
         with path.open("rb") as file:
@@ -177,7 +180,7 @@ def _format_of(path: Path, name: str) -> type[Format]:
         if kind.recognises(path, head):
             return kind
     reads = [kind.reads for kind in Format.registry.values()]
-    raise DataError(f"narrows cannot read {name}. It reads {', '.join(reads)}.{_conversion(path)}")
+    raise DataError(f"The format of {name} is unknown. narrows reads {', '.join(reads)}.{_conversion(path)}")
 
 
 def _conversion(path: Path) -> str:

@@ -89,8 +89,8 @@ def scale_warning(source: Source, low: float, high: float, trained: Trained) -> 
     --------
     >>> bytes_of_images = Trained(0, 255, np.dtype(np.uint8))
     >>> scale_warning(Source(np.array([[0.25, 1.0]])), 0.25, 1.0, bytes_of_images)
-    'array holds values from 0.25 to 1, and the model was trained on values from 0 to 255 (uint8): another scale, so \
-results will be poor. Multiply by 255 and convert to uint8.'
+    'array has values from 0.25 to 1, but the model was trained on values from 0 to 255 (uint8). Results on a \
+different scale are poor. Multiply by 255 and convert to uint8.'
     """
     largest = max(abs(low), abs(high))
     if largest == 0 or trained.largest == 0:
@@ -103,8 +103,8 @@ results will be poor. Multiply by 255 and convert to uint8.'
         return None
     convert = "" if source.dtype == trained.dtype else f" and convert to {trained.dtype}"
     return (
-        f"{source.name} holds values from {low:.4g} to {high:.4g}, and the model was trained on values from "
-        f"{trained.low:.4g} to {trained.high:.4g} ({trained.dtype}): another scale, so results will be poor. "
+        f"{source.name} has values from {low:.4g} to {high:.4g}, but the model was trained on values from "
+        f"{trained.low:.4g} to {trained.high:.4g} ({trained.dtype}). Results on a different scale are poor. "
         f"{advice}{convert}."
     )
 

@@ -1,4 +1,4 @@
-"""A source: records in their stored dtype, with labels and names. Every kind of data is opened as one."""
+"""The source: records in their stored dtype, with labels and names. Every kind of data is opened as a source."""
 
 from __future__ import annotations
 
@@ -50,7 +50,10 @@ class Source:
     def __post_init__(self) -> None:
         for what, column in (("labels", self.labels), ("files", self.files)):
             if column is not None and len(column) != len(self.values):
-                raise DataError(f"{self.name} has {len(self.values):,} records but {len(column):,} {what}.")
+                raise DataError(
+                    f"The '{what}' of {self.name} must have {len(self.values):,} entries, one for each record. "
+                    f"Got {len(column):,}."
+                )
 
     @property
     def n_records(self) -> int:
@@ -132,7 +135,8 @@ class Source:
             )
         if chosen.min() < 0 or chosen.max() >= self.n_records:
             raise InvalidParameterError(
-                f"The 'indices' of take must lie in 0 … {self.n_records - 1}. Got {chosen.min()} … {chosen.max()}."
+                f"The 'indices' of take must be from 0 to {self.n_records - 1}. Got indices from {chosen.min()} to "
+                f"{chosen.max()}."
             )
         return replace(
             self,

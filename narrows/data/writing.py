@@ -1,4 +1,4 @@
-"""Writes records in the format that the path stands for, as a whole or piece by piece."""
+"""Writes records at once or piece by piece. The path decides the format."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def write(
     Parameters
     ----------
     path : str or path
-        Ending in ``.npy``: one array. The name of an IDX file, such as ``t10k-images-idx3-ubyte`` or ``x.idx``, with or
-        without ``.gz``: that. Ending in ``/`` or without an extension: a folder of PNG images, which is created. The
-        parent folder must exist.
+        The name decides the format: one array if it ends in ``.npy``; an IDX file if it is the name of one, such as
+        ``t10k-images-idx3-ubyte`` or ``x.idx``, with or without ``.gz``; a new folder of PNG images if it ends in ``/``
+        or has no extension. The parent folder must exist.
     values : array_like of shape (n, *shape)
         For images: (n, H, W) uint8 or uint16, or (n, H, W, 3) uint8; `open` reads them back unchanged.
     files : sequence of str, optional
         Relative names of the images (sub-folders allowed), as in `Source.files`; their extension becomes ``.png``.
         None: ``000000.png`` and so on.
     force : bool
-        Overwrite the output. In a folder, files of the same name are replaced and others stay.
+        Replace an existing output. In a folder, files of the same names are replaced and other files are kept.
 
     Returns
     -------
@@ -55,14 +55,16 @@ def write(
     OutputError
         If permission is missing, or the disk is full.
     InvalidParameterError
-        If the path has another extension, or `files` does not fit.
+        If the path has another extension, or `files` is not allowed.
     DataError
-        If the values cannot be records, or the format cannot hold them.
+        If the values cannot be records, or the format does not support their shape or dtype.
     """
     records = check_values(as_array(values), "The values to write")
     kind = check_target(path, force=force)
     if files is not None and not kind.keeps_names:
-        raise InvalidParameterError(f"The 'files' are names of images, for a folder. Got the path {os.fspath(path)!r}.")
+        raise InvalidParameterError(
+            f"The 'files' can be set only if the output is a folder of images. Got the output {os.fspath(path)!r}."
+        )
     kind.check_records(records.shape, records.dtype)
     with naming_output(path):
         kind.write(as_path(path), [records], shape=records.shape, dtype=records.dtype, names=lambda: files, force=force)
@@ -78,23 +80,23 @@ def stream(
     files: Callable[[], Sequence[str]] | None = None,
     force: bool = False,
 ) -> Path:
-    """Write records piece by piece, in bounded memory, atomically.
+    """Write records atomically and piece by piece, so that they need not fit into memory.
 
     Parameters
     ----------
     path : path-like
-        Its name decides the format, as in `write`.
+        The output. Its name decides the format, as in `write`.
     pieces : iterable of ndarray of shape (m, *shape[1:])
-        Pieces that add up to `shape`.
+        The records, in order: n in total.
     shape : tuple of int
         (n, *shape of a record).
     dtype : dtype
         Dtype of the records.
     files : callable, optional
-        Returns the relative names of the records; called only if the format keeps names. A record whose name is empty
-        is numbered, and so are all records without it.
+        Returns the relative names of the records; called only if the format stores names. A record with an empty name
+        gets its number as name. None: all records do.
     force : bool
-        Overwrite the output. In a folder, files of the same name are replaced and others stay.
+        Replace an existing output. In a folder, files of the same names are replaced and other files are kept.
 
     Returns
     -------
@@ -120,7 +122,9 @@ def stream(
 
 
 def check_target(path: str | os.PathLike[str], *, force: bool = False) -> type[Format]:
-    """Return the format that is written to a path, or raise the error of `write` before long work starts.
+    """Return the format in which `write` writes to a path, or raise the error that `write` would raise.
+
+    This check comes before long computations.
 
     Raises
     ------
@@ -137,9 +141,9 @@ def check_target(path: str | os.PathLike[str], *, force: bool = False) -> type[F
                 kind.check_target(text, force=force)
                 return kind
     targets = [kind.target for kind in Format.registry.values() if kind.target is not None]
-    raise InvalidParameterError(f"Records are written to {', '.join(targets[:-1])} or {targets[-1]}. Got {text!r}.")
+    raise InvalidParameterError(f"The output must be {', '.join(targets[:-1])} or {targets[-1]}. Got {text!r}.")
 
 
 def _names_a_file(path: Path) -> bool:
-    """Return whether a path has the name of a file that some format writes."""
+    """Return whether a path is the name of a file in one of the formats."""
     return any(kind.is_target(path, is_folder=False) for kind in Format.registry.values())

@@ -263,7 +263,8 @@ class Autoencoder(
         source = self._open(X, reset=False, advice=TRAIN_ON_FINITE)
         if source.dtype != self.dtype_:
             raise DataError(
-                f"The model was trained on records of {self.dtype_}. Got {source.dtype}: convert them to {self.dtype_}."
+                f"The records must have the dtype of the training records, {self.dtype_}. Got {source.dtype}. "
+                f"Convert them with X.astype({self.dtype_.name!r})."
             )
         unlabelled = Records(source.values, self.chain_.device)
         records = labelled(unlabelled, self.classes_of(source, y))
@@ -312,7 +313,7 @@ class Autoencoder(
         check_is_fitted(self)
         codes = check_array(Z, dtype=[np.float64, np.float32])
         if codes.shape[1] != self.n_latent_:
-            raise ShapeMismatchError(f"The model's codes have {self.n_latent_} numbers. Got {codes.shape[1]} numbers.")
+            raise ShapeMismatchError(f"Codes must have the shape (n, {self.n_latent_}). Got {codes.shape}.")
         returned = returned_dtype(dtype, self.dtype_, self.shape_)
         return to_stored(decode(self.chain_, codes, self.classes_of(Source(codes, name="Z"), y)), returned)
 
@@ -369,7 +370,9 @@ class Autoencoder(
         """
         check_is_fitted(self)
         if self.chain_.corruption is None:
-            raise InvalidParameterError("The model was trained without corruption, so there is none to apply.")
+            raise InvalidParameterError(
+                "The model was trained without corruption. Train one with corruption='gaussian' or another corruption."
+            )
         seed = int(check_random_state(random_state).randint(2**31 - 1))
         return to_stored(corrupt(self.chain_, self._open(X, reset=False).values, seed), self.dtype_)
 

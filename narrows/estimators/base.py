@@ -42,9 +42,9 @@ Data = ArrayLike | str | Path | Source
 """Records (n, *shape) as an array, a path, a name, or an open source."""
 
 TRAIN_ON_FINITE = (
-    "Training needs finite values: leave out the records with other values, or fill them, "
-    "for example by numpy.where(numpy.isfinite(x), x, 0). The trained model can still compress data with NaNs and "
-    "infinities, with max_error or lossless."
+    "Training needs finite values. Remove the records with other values, or replace these values, "
+    "for example with numpy.where(numpy.isfinite(x), x, 0). The trained model can compress data with NaNs and "
+    "infinities if max_error or lossless is set."
 )
 
 
@@ -245,8 +245,8 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         unknown = np.setdiff1d(labels, self.classes_)
         if len(unknown):
             raise DataError(
-                f"The training data lack these labels: {', '.join(map(repr, unknown[:5].tolist()))}. "
-                f"The model was trained with {listed(self.classes_)}."
+                f"Unknown labels: {', '.join(map(repr, unknown[:5].tolist()))}. "
+                f"The labels of the training data are {listed(self.classes_)}."
             )
         return np.searchsorted(self.classes_, labels).astype(np.int64)
 
@@ -319,9 +319,9 @@ def labels_of(source: Source, y: ArrayLike | None, *, owner: str = "This estimat
     """
     if y is None and source.labels is None:
         raise DataError(
-            f"{source.name} has no labels of its own. {owner} requires y to be passed, but the target y is None. "
-            "Pass y, or data with labels: a named data set, a .npz file with an array y, or a folder of images for "
-            "each label."
+            f"{source.name} has no labels. {owner} requires y to be passed, but the target y is None. "
+            "Pass y, or use data with labels: a named data set, a .npz file with an array y, or a folder that has a "
+            "sub-folder of images for each label."
         )
     try:
         labels = column_or_1d(source.named_labels if y is None else y, warn=True)
@@ -331,5 +331,7 @@ def labels_of(source: Source, y: ArrayLike | None, *, owner: str = "This estimat
     except ValueError as error:
         raise DataError(str(error)) from error
     if len(labels) != len(source):
-        raise DataError(f"{source.name} has {len(source):,} records. Got {len(labels):,} labels.")
+        raise DataError(
+            f"Each record needs one label. Got {len(source):,} records in {source.name} and {len(labels):,} labels."
+        )
     return np.asarray(labels)

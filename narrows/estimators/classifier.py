@@ -228,7 +228,8 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
             return None, None
         if not isinstance(validation, tuple) or len(validation) != 2:
             raise InvalidParameterError(
-                "The 'validation' of AutoencoderClassifier must be a pair of records and their labels."
+                "The 'validation' of AutoencoderClassifier must be a tuple (records, labels) or None. "
+                f"Got {type(validation).__name__}."
             )
         source = self._open(validation[0], reset=False, advice=TRAIN_ON_FINITE)
         return source, self._positions(labels_of(source, validation[1]))
@@ -237,7 +238,10 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         n_classes = 0 if model.classes is None else len(model.classes)
         shapes = {name: array.shape for name, array in model.arrays.items()}
         if n_classes == 0 or shapes != {"coef": (n_classes, model.n_latent), "intercept": (n_classes,)}:
-            raise ValueError(f"its classes and weights do not belong together: {n_classes} classes, weights {shapes}")
+            raise ValueError(
+                f"a classifier with {n_classes} classes and {model.n_latent} latent dimensions needs the arrays coef "
+                f"({n_classes}, {model.n_latent}) and intercept ({n_classes},). Got {shapes}"
+            )
         super().take_model(model)
 
     def predict_proba(self, X: Data) -> NDArray[np.float64]:
@@ -275,8 +279,8 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         for name, unused in (("conditional", False), ("residual", None)):
             if getattr(self.autoencoder, name) != unused:
                 raise InvalidParameterError(
-                    f"The autoencoder of AutoencoderClassifier must have {name}={unused!r}: a classifier ignores "
-                    f"this parameter. Got {getattr(self.autoencoder, name)!r}."
+                    f"The 'autoencoder' of AutoencoderClassifier must have {name}={unused!r}, since a classifier does "
+                    f"not use this parameter. Got {name}={getattr(self.autoencoder, name)!r}."
                 )
         return self.autoencoder
 
@@ -337,6 +341,7 @@ def _together(records: Records, source: Source, unlabelled: Source | None) -> Re
         return records
     if unlabelled.dtype != source.dtype:
         raise DataError(
-            f"The unlabelled data are {unlabelled.dtype}, the labelled {source.dtype}: convert one of them."
+            f"Labelled and unlabelled records must have the same dtype. Got {source.dtype} (labelled) and "
+            f"{unlabelled.dtype} (unlabelled). Convert one of them with astype."
         )
     return JoinedRecords([records, Records(unlabelled.values, records.device)])

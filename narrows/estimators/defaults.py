@@ -89,8 +89,8 @@ def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Columns) ->
         network = as_part(Network, params["network"])
         if params["record"] == "vector" and network.for_images:
             raise InvalidParameterError(
-                f"The network '{network.name}' is for images, but the records are treated as vectors. "
-                "Set network='dense', or record='image'."
+                f"The network '{network.name}' needs images, but record='vector'. "
+                "Set network='dense' or record='image'."
             )
     if n_latent is None and getattr(network, "code_channels", None) is None:
         n_latent = _n_latent(schema.shape)

@@ -134,7 +134,10 @@ def open_for_training(
     if model.conditional:
         model.classes_, labels = np.unique(labels_of(source, y, owner=CONDITIONAL), return_inverse=True)
         if model.residual is not None:
-            raise InvalidParameterError("A conditional model cannot write archives: set residual=None.")
+            raise InvalidParameterError(
+                f"The 'residual' of a conditional model must be None, since such a model cannot write archives. "
+                f"Got {model.residual!r}."
+            )
     if validation is None:
         return LabelledSource(source, labels), None
     x, of_x = validation if model.conditional and isinstance(validation, tuple) else (validation, None)

@@ -95,11 +95,14 @@ class Generation(LearnedAttributes):
         """
         if not self.chain_.parts.n_classes:
             if y is not None:
-                raise InvalidParameterError("The model was trained without labels (conditional=False): leave them out.")
+                raise InvalidParameterError(
+                    "Labels (y, --label) need a conditional model, but this model has conditional=False. "
+                    "Leave them out."
+                )
             return None
         if y is None:
             raise InvalidParameterError(
-                f"The model decodes each code with a label. Pass one (y, --label): {listed(self.classes_)}."
+                f"This conditional model needs a label (y, --label). Choose one of: {listed(self.classes_)}."
             )
         labels = np.full(n, y) if np.ndim(y) == 0 else np.asarray(y)
         return self.classes_of(Source(np.zeros((n, 1)), name="y"), labels)

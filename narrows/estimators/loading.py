@@ -44,7 +44,7 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Any:
         fitted = replace(fitted, parameters=clone(estimator).get_params(deep=False))
         estimator.take_model(fitted)
     except Exception as error:  # any error that a forged header can cause
-        raise ModelFileError(f"{path} is a narrows model that cannot be rebuilt: {error}") from error
+        raise ModelFileError(f"{path} is a narrows model with invalid content: {error}") from error
     if device != "auto" or estimator.training is not None:
         estimator.training = training.set_params(device=device)
     estimator.model_ = fitted.to(resolve_device(estimator.training))
@@ -55,5 +55,5 @@ def _build(kind: str, params: dict[str, Any]) -> RecordsEstimator:
     """Return an unfitted estimator."""
     built = {name: _build(one.kind, one.params) if isinstance(one, Unbuilt) else one for name, one in params.items()}
     if kind not in _KINDS:
-        raise ValueError(f"its kind is {kind!r}, and this narrows knows {', '.join(_KINDS)}")
+        raise ValueError(f"this version of narrows loads models of kind {', '.join(_KINDS)}. Got kind {kind!r}")
     return _KINDS[kind](**built)

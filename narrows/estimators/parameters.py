@@ -26,16 +26,14 @@ def with_options(parameter: str, current: Any, options: dict[str, Any]) -> Any:
         whole, nested = split_nested(options)
         for name in [*whole, *nested]:
             if name not in names or name in whole:
-                raise UnknownNameError(
-                    f"option of a part in the {parameter} of Autoencoder", name, _option_names(parts)
-                )
+                raise UnknownNameError(f"option of the {parameter} of Autoencoder", name, _option_names(parts))
         return tuple(part.clone().set_params(**nested.get(part.name, {})) for part in parts)
     if parameter in PARAMETERS and current is not None and not is_auto and parameter not in SEQUENCES:
         return as_part(PARAMETERS[parameter], current).clone().set_params(**options)
     named = PARAMETERS.get(parameter)
-    hint = f" Choose one first: {', '.join(sorted(named.registry))}." if named is not None else ""
+    hint = f" To set options, choose one of: {', '.join(sorted(named.registry))}." if named is not None else ""
     raise InvalidParameterError(
-        f"The '{parameter}' of Autoencoder is {current!r} and has no options to set. "
+        f"The '{parameter}' of Autoencoder is {current!r}, which has no options. "
         f"Got '{parameter}__{next(iter(options))}'.{hint}"
     )
 
@@ -59,7 +57,7 @@ def artefacts_of(value: str | Sequence[str]) -> tuple[str, ...]:
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list | tuple | set) or not all(isinstance(name, str) for name in names):
         raise InvalidParameterError(
-            f"The 'artefacts' of Autoencoder must be 'all' or names of artefacts: {', '.join(Artefact.registry)}. "
+            f"The 'artefacts' of Autoencoder must be 'all' or a sequence of {', '.join(Artefact.registry)}. "
             f"Got {value!r}."
         )
     for name in names:

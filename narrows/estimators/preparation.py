@@ -94,7 +94,7 @@ def pretraining_stages(params: Mapping[str, Any], chain: Chain, records: Records
     pretraining = as_optional_part(Pretraining, params["pretraining"])
     if pretraining is not None and chain.parts.n_classes:
         raise InvalidParameterError(
-            "Layer-wise pretraining does not use labels. Set pretraining=None, or conditional=False."
+            "Layer-wise pretraining cannot be used for conditional models. Set pretraining=None or conditional=False."
         )
     return [] if pretraining is None else pretraining.stages(chain, records)
 
@@ -124,7 +124,8 @@ def check_patience(settings: Training, held_out: Records | None) -> None:
     """Refuse early stopping without validation records."""
     if settings.patience is not None and held_out is None:
         raise InvalidParameterError(
-            "Early stopping by 'patience' needs validation data. Set training__validation=0.1, or pass validation=."
+            "Early stopping with 'patience' needs validation records. Set training__validation to a share such as 0.1, "
+            "or pass records to fit as the argument 'validation'."
         )
 
 
@@ -170,11 +171,14 @@ def n_held_out(settings: Training, n: int, *, by_default: bool) -> int:
         return min(max(n // 10, _FEW), n // 4, _ENOUGH) if by_default else 0
     if share > 0 and round(share * n) == 0:
         raise InvalidParameterError(
-            f"A validation share of {share:g} of {n} record{'s' if n != 1 else ''} rounds to 0 records. "
-            "Set a larger share, or 0 for no validation."
+            f"The validation share must hold out at least one record. Got {share:g} of {n} "
+            f"record{'s' if n != 1 else ''}, which rounds to 0. Set a larger share, or 0 for no validation."
         )
     if round(share * n) == n:
-        raise InvalidParameterError(f"A validation share of {share:g} leaves none of {n} records for training.")
+        raise InvalidParameterError(
+            f"The validation share must leave at least one record for training. Got {share:g} of {n} "
+            f"record{'s' if n != 1 else ''}. Set a smaller share."
+        )
     return round(share * n)
 
 

@@ -137,7 +137,7 @@ def naming_output(path: str | os.PathLike[str]) -> Iterator[None]:
     except OSError as error:
         what = error.strerror or str(error) or type(error).__name__
         if re.fullmatch(r"[0-9]+ requested and [0-9]+ written", what):  # the message of NumPy
-            what = "Not all of it could be written; the disk may be full"
+            what = "Only a part of the data was written; the disk may be full"
         raise OutputError(f"The output '{os.fspath(path)}' could not be written: {what}.") from error
 
 
@@ -221,7 +221,7 @@ def check_output(path: str | os.PathLike[str], *, force: bool = False) -> None:
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
-        kind = "a folder" if target.is_dir() else "no regular file"
+        kind = "a folder" if target.is_dir() else "not a regular file"
         raise InvalidParameterError(f"The output '{path}' is {kind}. Give the name of a file.")
     if target.exists() and not force:
         raise OutputExistsError(_is_there(path))
@@ -237,10 +237,12 @@ def check_folder(target: Path, path: str | os.PathLike[str]) -> None:
         As for `write_atomically`.
     """
     if not target.parent.is_dir():
-        raise DataNotFoundError(f"There is no folder '{target.parent}' to write '{target.name}' into. Create it first.")
+        raise DataNotFoundError(f"The folder '{target.parent}' of the output '{path}' does not exist. Create it first.")
     if not os.access(target.parent, os.W_OK):
-        raise OutputError(f"The folder '{target.parent}' may not be written to, so there is no place for '{path}'.")
+        raise OutputError(
+            f"No permission to write to the folder '{target.parent}' of the output '{path}'. Choose another folder."
+        )
 
 
 def _is_there(path: str | os.PathLike[str]) -> str:
-    return f"The output '{path}' is already there. Give another name, or set force (--force) to replace it."
+    return f"The output '{path}' already exists. Choose another name, or set force (--force) to replace it."

@@ -1,11 +1,11 @@
-"""Kinds of files, by their first bytes and by their endings."""
+"""Recognises kinds of files by their first bytes and by their extensions."""
 
 from __future__ import annotations
 
 __all__ = ["IMAGE_ENDINGS", "kind_of"]
 
 IMAGE_ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-"""Endings of the files that are read as images."""
+"""Extensions of the files that are read as images."""
 
 _BEGINNINGS = {
     b"\x93NUMPY": "a .npy file",
@@ -37,5 +37,5 @@ def kind_of(start: bytes) -> str | None:
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
         return "a WebP image"
     if start[8:10] == b'{"' and int.from_bytes(start[:8], "little") < 1 << 27:
-        return "a .safetensors file, as models are"
+        return "a .safetensors file, the format of models"
     return None

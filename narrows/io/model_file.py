@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT", "HEADER", "finite", "read_model_file"]
 
 FORMAT = 1
-"""The format that is written, and the newest that is read."""
+"""The format of new files, and the newest format that can be read."""
 
 HEADER = "narrows"
-"""Name of the header among the file's metadata."""
+"""Key of the header in the metadata of the file."""
 
 
 def read_model_file(
@@ -31,7 +31,7 @@ def read_model_file(
     path : path-like
         The file.
     names : container of str, optional
-        Names of the arrays to read; by default all. Those that the file lacks are left out.
+        Names of the arrays to read; by default all. Names that are not in the file are ignored.
 
     Raises
     ------
@@ -43,24 +43,30 @@ def read_model_file(
     from safetensors import SafetensorError, safe_open
 
     if not os.path.isfile(path):
-        raise DataNotFoundError(f"There is no model file {os.fspath(path)}.")
+        raise DataNotFoundError(f"The model file {os.fspath(path)} does not exist.")
     try:
         with safe_open(path, framework="np") as file:
             header = dict(json.loads((file.metadata() or {})[HEADER]))
             if header.get("format", 0) > FORMAT:
                 raise ModelFileError(
                     f"{path} has model format {header['format']}, written by narrows {header.get('narrows')}. "
-                    f"This narrows reads up to format {FORMAT}: upgrade it."
+                    f"This version of narrows reads formats up to {FORMAT}. Upgrade narrows."
                 )
             arrays = {name: file.get_tensor(name) for name in sorted(file.keys()) if names is None or name in names}
     except (SafetensorError, OSError) as error:
-        raise ModelFileError(f"{path} is no safetensors file, or is damaged: {error}.") from error
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:  # also types NumPy doesn't have
-        raise ModelFileError(f"{path} is a safetensors file, but no narrows model.") from error
+        raise ModelFileError(f"{path} is not a safetensors file, or is damaged: {error}.") from error
+    except (
+        AttributeError,
+        KeyError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:  # also for dtypes that NumPy does not have
+        raise ModelFileError(f"{path} is a safetensors file, but not a narrows model.") from error
     return header, arrays
 
 
 def finite(header: dict[str, Any]) -> dict[str, Any]:
-    """Return a header with None for each number that is not finite, as older files have them."""
+    """Return a header in which each number that is not finite is replaced by None; older files contain such numbers."""
     finite: dict[str, Any] = json.loads(json.dumps(header), parse_constant=lambda name: None)
     return finite

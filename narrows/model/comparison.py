@@ -83,11 +83,11 @@ def warn_if_worse(model: FittedModel, error: float, error_by_pca: float, sum_of_
         return
     times = error / error_by_pca if error_by_pca > 0 else math.inf
     is_auto = isinstance(model.parameters["network"], str) and model.parameters["network"] == "auto"
-    advice = "" if is_auto else ", or use the recipe 'auto', which starts at the principal components"
+    advice = "" if is_auto else ", or use the recipe 'auto', which starts from the principal components"
     warn(
         WorseThanPCAWarning(
-            f"The model restores {records} worse than principal component analysis does with a code of the same "
-            f"length: its squared error is {times:.3g} times as large. Train for more epochs{advice}."
+            f"The squared error of the model on {records} is {times:.3g} times that of PCA with a code of the same "
+            f"length, so the model restores them worse. Train for more epochs{advice}."
         )
     )
 

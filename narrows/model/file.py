@@ -98,7 +98,7 @@ def read_model(path: str | os.PathLike[str]) -> FittedModel:
     try:
         return _with_artefacts(_model(header, tensors), header, tensors)
     except Exception as error:  # any error that a forged header can cause
-        raise ModelFileError(f"{path} is a narrows model that cannot be rebuilt: {error}") from error
+        raise ModelFileError(f"{path} is a narrows model with invalid content: {error}") from error
 
 
 def describe(model: FittedModel) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def _model(header: dict[str, Any], tensors: dict[str, Tensor]) -> FittedModel:
     schema = schema_of(header.get("record", "auto"), shape, dtype)
     classes = np.array(header["classes_"]) if "classes_" in header else None
     if parts.n_classes and (classes is None or len(classes) != parts.n_classes):
-        raise ValueError(f"it has labels of {parts.n_classes} classes, but not their names")
+        raise ValueError(f"the model has {parts.n_classes} classes, but the file does not contain their labels")
     low, high = header["range_"]
     magnitude = header.get("magnitude_")
     return FittedModel(
@@ -194,10 +194,12 @@ def _names(names: list[str] | None) -> NDArray[Any] | None:
 def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:
     header, arrays = read_model_file(path)
     if "format" not in header:
-        raise ModelFileError(f"{path} is a safetensors file, but no narrows model.")
+        raise ModelFileError(f"{path} is a safetensors file, but not a narrows model.")
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     if header.get("sha256") != _digest(header, tensors):
-        raise ModelFileError(f"{path} is damaged: the checksum of its content is wrong.")
+        raise ModelFileError(
+            f"{path} is damaged: the content does not match its checksum. Use another copy of the file."
+        )
     return finite(header), tensors
 
 
@@ -226,7 +228,10 @@ def _load(module: nn.Module, tensors: dict[str, Tensor]) -> None:
     found = {name: tuple(t.shape) for name, t in tensors.items()}
     if claimed != found:
         different = sorted(name for name in claimed.keys() | found.keys() if claimed.get(name) != found.get(name))
-        raise ValueError(f"its tensors do not match its parts: {', '.join(different[:5])}")
+        raise ValueError(
+            f"the tensors in the file are not those that the parts of the model need. "
+            f"Missing, unexpected or of another shape: {', '.join(different[:5])}"
+        )
     module.load_state_dict(tensors, assign=True)
 
 

@@ -28,10 +28,10 @@ __all__ = ["HOW_TO_MEASURE", "FittedModel", "Kept", "TrainedOn"]
 
 AnyArtefact = TypeVar("AnyArtefact", bound=Artefact)
 
-HOW_TO_MEASURE = "In Python, model.measure(X) with the training records X measures what is missing."
+HOW_TO_MEASURE = "To measure it in Python, call model.measure(X) with the training records X."
 _OLD = {
-    "density": "The model was saved by a version that stored no density of codes, and it was not trained with a prior. "
-    "Train it again."
+    "density": "The model was saved by an older version of narrows, which stored no density of codes, and it was "
+    "trained without a prior. Train it again."
 }
 
 
@@ -164,7 +164,7 @@ class FittedModel:
 
     def why_missing(self, name: str) -> str:
         """Return the reason why an artefact is missing, and how to measure it."""
-        reason = self.unmeasured.get(name, _OLD.get(name, "The model was saved without it."))
+        reason = self.unmeasured.get(name, _OLD.get(name, "The model file does not contain it."))
         return f"The model has no {Artefact.registry[name].title}. {reason.rstrip('.')}. {HOW_TO_MEASURE}"
 
     def with_artefact(self, artefact: Artefact) -> Self:

@@ -192,7 +192,8 @@ def returned_dtype(asked: DTypeLike | None, stored: np.dtype[Any], shape: tuple[
         dtype = np.dtype(object)
     if dtype.kind not in "iubf" or dtype.itemsize > 8:
         raise InvalidParameterError(
-            f"The 'dtype' must be a real dtype such as float, or None for that of the training data. Got {asked!r}."
+            f"The 'dtype' must be a bool, integer or float dtype of at most 64 bits, or None for that of the training "
+            f"data. Got {asked!r}."
         )
     return dtype
 

@@ -42,8 +42,8 @@ def sample_codes(model: FittedModel, n: int, *, source: str, seed: int) -> NDArr
     numbers = rng(seed, Stream.SAMPLED_CODES)
     if source == "prior" and not has_prior(model):
         raise InvalidParameterError(
-            "The model was trained without a prior on its codes: draw from their density, as source='auto' does. "
-            "Models with the bottleneck 'gaussian' or the penalty 'mmd' have a prior."
+            "source='prior' needs a model that was trained with a prior: with the bottleneck 'gaussian' or the penalty "
+            "'mmd'. Set source='density' or source='auto' for this model."
         )
     if source == "density" or not has_prior(model):
         return possible_codes(model, model.artefact(LatentDensity).sample(n, numbers))

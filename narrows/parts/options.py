@@ -207,11 +207,13 @@ class Size(Constraint):
         match = re.fullmatch(r"\s*([0-9]{1,9})\s*[xX×]\s*([0-9]{1,9})\s*", text)
         size = (0, 0) if match is None else (int(match[1]), int(match[2]))
         if not self.accepts(size):
-            raise InvalidParameterError(f"A size is HEIGHTxWIDTH in pixels, for example 28x28. Got {text!r}.")
+            raise InvalidParameterError(
+                f"A size must have the form HEIGHTxWIDTH, in pixels, for example 28x28. Got {text!r}."
+            )
         return size
 
     def __str__(self) -> str:
-        return "(height, width), two whole numbers ≥ 1"
+        return "a pair (height, width) of whole numbers ≥ 1"
 
 
 @dataclasses.dataclass(frozen=True)

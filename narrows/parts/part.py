@@ -82,7 +82,8 @@ class Part:
             part = getattr(changed, outer)
             if not isinstance(part, Part):
                 raise InvalidParameterError(
-                    f"The '{outer}' of {type(self).__name__} has no options. Got '{outer}__{next(iter(inner))}'."
+                    f"The '{outer}' of {type(self).__name__} is {part!r}, which has no options. "
+                    f"Got '{outer}__{next(iter(inner))}'."
                 )
             setattr(changed, outer, part.clone().set_params(**inner))
         self.__dict__.update(changed.__dict__)
@@ -118,7 +119,9 @@ class Part:
         """
         settings = dict(config)
         if settings.pop("axis", None) != cls.axis:
-            raise InvalidParameterError(f"This is not the description of a {cls.axis}: {config!r}.")
+            raise InvalidParameterError(
+                f"The description of a part must have the entry 'axis': '{cls.axis}'. Got {config!r}."
+            )
         part = _look_up(cls, settings.pop("name", None))
         known = [field.name for field in _options(part)]
         for key in settings:

@@ -98,8 +98,8 @@ def manifold(model: Autoencoder, n: int = 20, *, y: ArrayLike | None = None) -> 
     check("manifold", "n", n, Integer(1))
     if model.n_latent_ != 2:
         raise InvalidParameterError(
-            f"A manifold needs codes of two numbers. The model's have {model.n_latent_}. "
-            "Train one with n_latent=2 (--latent 2)."
+            f"A manifold needs a model with latent dimension 2. This model has latent dimension {model.n_latent_}. "
+            "Train a model with n_latent=2 (--latent 2)."
         )
     levels = (np.arange(n) + 0.5) / n
     if has_prior(model.model_):
@@ -170,7 +170,9 @@ def _encoded(model: Autoencoder, records: Sequence[ArrayLike], y: ArrayLike | No
     arrays = [np.asarray(record) for record in records]
     for array in arrays:
         if array.shape != model.shape_:
-            raise ShapeMismatchError(f"The model's records have shape {model.shape_}. Got one of {array.shape}.")
+            raise ShapeMismatchError(
+                f"Each record must have the shape of the training records, {model.shape_}. Got {array.shape}."
+            )
     stacked = np.stack(arrays)
     classes = model.classes_for(y, len(stacked))
     labels = None if classes is None else model.classes_[classes]

@@ -199,7 +199,7 @@ def test_records_of_another_shape_or_type(ladder_model, table_model, digits, tab
 
 def test_models_that_are_none(digits, path):
     for model, error, message in (
-        (path.parent / "none", DataNotFoundError, "There is no model file"),
+        (path.parent / "none", DataNotFoundError, "The model file .* does not exist"),
         (3, InvalidParameterError, "'model' must be a fitted Autoencoder or the path of a model file. Got int"),
         (narrows.Autoencoder(), NotFittedError, "not fitted"),
     ):
@@ -579,6 +579,6 @@ def test_images_whose_names_differ_in_case_alone(ladder_model, digits, tmp_path,
     assert back.files == narrows.data.open(folder).files
     np.testing.assert_array_equal(back.values, restored)
     monkeypatch.setitem(write_images.__globals__, "_tells_case", lambda _: False)
-    with pytest.raises(InvalidParameterError, match=r"'A\.png' and 'a\.png' would be one file"):
+    with pytest.raises(InvalidParameterError, match=r"'A\.png' and 'a\.png' would be the same file"):
         narrows.restore(path, model=ladder_model, out=f"{tmp_path}/elsewhere/")
     assert {file.name for file in tmp_path.iterdir()} == {"in", "a.narrows", "out"}

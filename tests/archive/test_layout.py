@@ -80,7 +80,7 @@ def test_every_byte_of_a_block_header_is_checked(at):
         (b"GARBAGE." + bytes(12), ArchiveError, "starts with '47 41 52 42"),
         (b"PK\3\4" + bytes(16), ArchiveError, "it is a .zip or .npz file, not an archive"),
         (b"\x89PNG\r\n\x1a\n" + bytes(12), ArchiveError, "it is a PNG image, not an archive"),
-        (b"\x40\1" + bytes(6) + b'{"__metadata', ArchiveError, "it is a .safetensors file, as models are, not"),
+        (b"\x40\1" + bytes(6) + b'{"__metadata', ArchiveError, "it is a .safetensors file, the format of models, not"),
         (b"\x89NRW\n\x1a\n" + bytes(13), CorruptArchiveError, "line endings"),
         (layout.MAGIC + b"\1", CorruptArchiveError, "truncated"),
         (layout.MAGIC + struct.pack("<HHII", 2, 0, 0, 9), ArchiveError, r"format 2\.0.*Upgrade"),

@@ -148,7 +148,7 @@ def test_to_idx(archived, tmp_path, dtype, name):
 
 def test_idx_holds_no_such_type(archived, tmp_path):
     path, codec, _ = archived((3, 4), "uint16")
-    with pytest.raises(DataError, match=r"uint16; write these to a \.npy"):
+    with pytest.raises(DataError, match=r"uint16; Write them to a \.npy"):
         restore(path, model=codec, out=tmp_path / "a.idx")
     assert not (tmp_path / "a.idx").exists()
 
@@ -175,7 +175,7 @@ def test_images_without_names_are_numbered(archived, tmp_path):
 
 def test_what_is_no_image(archived, tmp_path):
     path, codec, _ = archived((5, 4), "float32")
-    with pytest.raises(DataError, match=r"write these to a \.npy"):
+    with pytest.raises(DataError, match=r"Write them to a \.npy"):
         restore(path, model=codec, out=tmp_path / "photos")
     assert not (tmp_path / "photos").exists()
 

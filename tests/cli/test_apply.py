@@ -55,7 +55,7 @@ def test_outputs_are_replaced_only_by_force(verb, narrows, model):
         narrows("encode", "digits", "-m", model, "-o", "codes.npy", "--limit", "5")
         data = "codes.npy"
     Path("out.npy").write_bytes(b"mine")
-    assert "already there" in narrows(verb, data, "-m", model, "-o", "out.npy", code=1).stderr
+    assert "already exists" in narrows(verb, data, "-m", model, "-o", "out.npy", code=1).stderr
     assert Path("out.npy").read_bytes() == b"mine"
     narrows(verb, data, "-m", model, "-o", "out.npy", "--limit", "4", "--force")
     assert len(np.load("out.npy")) == 4
@@ -88,7 +88,7 @@ def test_codes_go_to_npy_files_only(narrows, model):
 def test_codes_that_are_none_of_this_model_are_refused(codes, narrows, model):
     np.save("codes.npy", codes)
     refused = narrows("decode", "codes.npy", "-m", model, "-o", "x.npy", code=1).stderr
-    assert "4 numbers" in refused or "NaN" in refused
+    assert "shape (n, 4)" in refused or "NaN" in refused
     assert not Path("x.npy").exists()
 
 
@@ -114,7 +114,7 @@ def test_switches_reconstruct_but_their_codes_are_not_decoded(narrows):
 
 def test_data_on_another_scale_are_warned_of_once_on_standard_error(narrows, model, digits):
     np.save("unit.npy", digits[1][:20] / 255)
-    words = "Warning: unit.npy holds values from 0 to 1, and the model was trained on values from 0 to 255"
+    words = "Warning: unit.npy has values from 0 to 1, but the model was trained on values from 0 to 255"
     for verb, *more in (["evaluate"], ["encode", "-o", "codes.npy"], ["reconstruct", "-o", "x.npy"]):
         result = narrows(verb, "unit.npy", "-m", model, *more)
         assert result.stderr.count(words) == 1

@@ -120,7 +120,7 @@ def test_recover_replaces_nothing_unasked_and_never_what_it_reads(narrows, three
     assert "is also an input" in narrows("recover", three_chunks, "-o", three_chunks, "--force", code=2).stderr
     assert Path(three_chunks).read_bytes() == before
     Path("mine.narrows").write_bytes(b"mine")
-    assert "already there" in narrows("recover", three_chunks, "-o", "mine.narrows", code=1).stderr
+    assert "already exists" in narrows("recover", three_chunks, "-o", "mine.narrows", code=1).stderr
     assert Path("mine.narrows").read_bytes() == b"mine"
 
 

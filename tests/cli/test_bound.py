@@ -61,7 +61,7 @@ def test_data_with_holes_are_kept_too(narrows, tmp_path):
         (("--max-error", "much"), "max_error"),
         (("--max-error", "5%", "--psnr", "20"), "--psnr cannot be combined with"),
         (("--lossless", "--bytes-per-record", "9"), "--bytes-per-record cannot be combined with"),
-        (("--lossless", "--overlap", "2"), "--overlap has no effect"),
+        (("--lossless", "--overlap", "2"), "--overlap must be 0"),
     ],
 )
 def test_what_contradicts_itself_is_refused(narrows, compressor, options, message, monkeypatch):

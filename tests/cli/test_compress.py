@@ -217,7 +217,8 @@ def test_transparency_that_is_lost_is_warned_of_in_one_line(narrows, model):
     result = narrows("compress", "photos", "-m", model, "-o", "x.narrows", "--limit", "1")
     lines = [line for line in result.stderr.splitlines() if "transparent" in line]
     assert lines == [
-        "Warning: photos/ is transparent in places and put on white: records have no transparency, so it is lost."
+        "Warning: photos/ has transparent pixels. "
+        "They were blended with white, since records cannot store transparency."
     ]
     (lost,) = (one for one in narrows.json("evaluate", "photos", "-m", model)["warnings"] if one["kind"] == "alpha")
     assert (lost["count"], lost["first"], f"Warning: {lost['message']}") == (1, "a.png", lines[0])
@@ -242,13 +243,16 @@ def test_psnr_and_bytes_per_record_choose_the_quality(narrows, model):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--psnr 20 --bytes-per-record 3", "--psnr and --bytes-per-record each choose the quality. Give one of them."),
+        (
+            "--psnr 20 --bytes-per-record 3",
+            "--psnr and --bytes-per-record cannot be combined, since each chooses the quality. Give one of them.",
+        ),
         ("--psnr 0", "--psnr must be a number above 0. Got 0."),
         ("--psnr nan", "--psnr must be a number above 0. Got nan."),
         ("--bytes-per-record -1", "--bytes-per-record must be a number above 0. Got -1."),
         ("--bytes-per-record 0.001", "The 'bytes_per_record' of this model must be at least"),
         ("--psnr 99", "dB, its PSNR on the training data. Got 99."),
-        ("--append --force", "--append adds to an archive and --force replaces one."),
+        ("--append --force", "--append extends an archive, and --force replaces it"),
         ("--overlap 2", "'overlap' has no effect"),
         ("--limit 0", "The 'limit' must be a whole number ≥ 1. Got 0."),
     ],
@@ -339,13 +343,13 @@ def test_data_of_another_shape_or_type_are_refused_by_name(narrows, model):
 def test_an_archive_is_replaced_only_by_force_and_refused_before_the_model_is_read(narrows, model):
     Path("x.narrows").write_bytes(b"mine")
     refused = compress(narrows, "no-such-model.safetensors", data="no-such-data.npy", code=1).stderr
-    assert "already there" in refused
+    assert "already exists" in refused
     assert "--force" in refused
     assert Path("x.narrows").read_bytes() == b"mine"
     compress(narrows, model, "--force")
     assert Path("x.narrows").read_bytes() != b"mine"
     nowhere = narrows("compress", "digits", "-m", "no-such", "-o", "nowhere/x.narrows", code=1)
-    assert "There is no folder" in nowhere.stderr
+    assert "does not exist. Create it first" in nowhere.stderr
 
 
 def test_what_is_read_is_never_replaced(narrows, model):
@@ -362,12 +366,12 @@ def test_what_is_read_is_never_replaced(narrows, model):
     [
         ("no-such.npy -m MODEL -o x.narrows", "There is no file or folder 'no-such.npy'."),
         ("flat.npy -m MODEL -o x.narrows", "The model was trained on records of shape (8, 8). Got (7,)."),
-        ("eight.npy -m no-such.safetensors -o x.narrows", "There is no model file no-such.safetensors."),
+        ("eight.npy -m no-such.safetensors -o x.narrows", "The model file no-such.safetensors does not exist."),
         ("eight.npy -m MODEL -o x.narrows --append", "There is no file x.narrows."),
         ("eight.npy -m MODEL -o x.narrows --psnr 99", "dB, its PSNR on the training data. Got 99."),
         ("eight.npy -m MODEL -o x.narrows --overlap 2", "'overlap' has no effect"),
         ("eight.npy -m MODEL -o x.narrows --limit 0", "The 'limit' must be a whole number ≥ 1."),
-        ("eight.npy -m MODEL -o x.narrows --resize 3x", "A size is HEIGHTxWIDTH"),
+        ("eight.npy -m MODEL -o x.narrows --resize 3x", "A size must have the form HEIGHTxWIDTH"),
     ],
 )
 def test_mistakes_are_told_before_the_model_is_loaded(arguments, message, narrows, model, monkeypatch):
@@ -382,7 +386,7 @@ def test_mistakes_are_told_before_the_model_is_loaded(arguments, message, narrow
 def test_an_archive_is_not_called_as_files_of_another_kind_are(ending, narrows, model, archive):
     for command in (("compress", "digits", "-m", model), ("recover", archive)):
         refused = narrows(*command, "-o", f"x{ending}", code=2).stderr
-        assert f"An archive is not a {ending} file. Give it a name that ends in .narrows" in refused
+        assert f"The name of an archive must not end in {ending}. Got" in refused
     narrows("recover", archive, "-o", "no-ending")
 
 
@@ -443,6 +447,6 @@ def test_data_on_another_scale_are_warned_of_once_and_in_the_totals(narrows, dig
     np.save("bytes.npy", digits[1][:20].astype("f4"))
     narrows("train", "unit.npy", "-o", "unit.safetensors", "--epochs", "1", "--quiet")
     result = compress(narrows, "unit.safetensors", data="bytes.npy")
-    assert result.stderr.count("Warning: bytes.npy holds values from 0 to 255, and the model was trained") == 1
+    assert result.stderr.count("Warning: bytes.npy has values from 0 to 255, but the model was trained") == 1
     said = totals(narrows, "unit.safetensors", "--force", data="bytes.npy")
     assert "Divide by 255." in said["warnings"][0]["message"]

@@ -122,7 +122,7 @@ def test_files_are_replaced_that_a_demo_made_and_others_only_by_force(narrows, m
     Path("map.png").write_bytes(b"mine")
     Path("digits.narrows").write_bytes(b"mine")
     refused = narrows("demo", "-o", ".", code=1)
-    assert "already contains map.png, digits.narrows, which no demo wrote" in refused.stderr
+    assert "already contains map.png, digits.narrows, not written by `narrows demo`" in refused.stderr
     assert {path.name for path in Path().iterdir()} == {"map.png", "digits.narrows"}
     monkeypatch.setattr("narrows.cli.demo._write", lambda *arguments: None)
     assert narrows("demo", "-o", ".", "--force", "--quiet").stderr == ""

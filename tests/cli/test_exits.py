@@ -108,7 +108,7 @@ def test_a_diverging_run_says_where_and_leaves_no_model(narrows):
 
 def test_a_folder_that_may_not_be_written_to_is_refused_before_training(narrows, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *arguments: False)
-    assert "may not be written to" in narrows("train", "digits", "-o", "m.safetensors", code=1).stderr
+    assert "No permission to write to the folder" in narrows("train", "digits", "-o", "m.safetensors", code=1).stderr
 
 
 def test_a_reader_who_has_seen_enough_is_no_error(model):

@@ -80,7 +80,7 @@ def test_a_manifold_is_drawn_of_two_numbers(narrows, two, model):
     np.testing.assert_array_equal(np.load("manifold.npy"), manifold(package.load(two), 5).reshape(25, 8, 8))
     narrows("generate", "-m", two, "--manifold", "-o", "manifold.svg")
     refused = narrows("generate", "-m", model, "--manifold", "-o", "x.png", code=2)
-    assert "codes of two numbers. The model's have 4" in refused.stderr
+    assert "latent dimension 2. This model has latent dimension 4" in refused.stderr
 
 
 def test_traversals_are_drawn_with_their_numbers(narrows, model):
@@ -115,18 +115,18 @@ def test_the_recipe_wae_is_sampled_from_its_prior(narrows):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("-o x.png --manifold --traverse", "--manifold and --traverse make different pictures"),
-        ("-o x.png --manifold --between a b", "--between and --manifold make different pictures"),
-        ("-o x.png --manifold --seed 3", "--seed is for samples"),
-        ("-o x.png --from density --traverse", "--from is for samples"),
+        ("-o x.png --manifold --traverse", "--manifold and --traverse cannot be combined"),
+        ("-o x.png --manifold --between a b", "--between and --manifold cannot be combined"),
+        ("-o x.png --manifold --seed 3", "--seed has an effect on samples only"),
+        ("-o x.png --from density --traverse", "--from has an effect on samples only"),
         ("-o x.png --seed -1", "--seed must be a whole number ≥ 0"),
         ("-o x.png --between a b -n 1", "-n must be at least 2 with --between"),
-        ("-o x.png --from prior", "without a prior on its codes"),
+        ("-o x.png --from prior", "a model that was trained with a prior"),
         ("-o x.png --from posterior", "--from"),
         ("-o x.png -n 0", "-n"),
-        ("-o x.png -n 3000", "shows up to 2,500 records. Got 3,000; write these to a name that ends in .npy"),
-        ("-o x.png -n 1300 --between a b --between c d", "shows up to 2,500 records. Got 2,600"),
-        ("-o x.png --manifold -n 51", "shows up to 2,500 records. Got 2,601"),
+        ("-o x.png -n 3000", "can show at most 2,500 records. Got 3,000. Write them to a path that ends in .npy"),
+        ("-o x.png -n 1300 --between a b --between c d", "can show at most 2,500 records. Got 2,600"),
+        ("-o x.png --manifold -n 51", "can show at most 2,500 records. Got 2,601"),
         ("-o x.gif", "ends in .npy"),
     ],
 )
@@ -139,8 +139,8 @@ def test_what_cannot_be_is_refused(arguments, message, narrows, model):
 @pytest.mark.parametrize(
     ("record", "message"),
     [
-        ("digits:test#360", "digits:test has 360 records, numbered from 0. Got 'digits:test#360'"),
-        ("digits:test", "Choose one by its index, for example 'digits:test#0'"),
+        ("digits:test#360", "of digits:test must be from 0 to 359. Got 'digits:test#360'"),
+        ("digits:test", "the index of a record, for example 'digits:test#0'"),
         ("other.npy", "trained on records of shape (8, 8). Got 'other.npy' with (9, 8)"),
         ("nowhere.npy#3", "nowhere.npy"),
     ],
@@ -161,7 +161,7 @@ def test_models_with_switches_say_that_they_cannot(narrows):
 
 def test_more_than_memory_holds_is_an_error_of_one_line(narrows, model):
     failed = narrows("generate", "-m", model, "-n", "3000000000000", "-o", "huge.npy", code=1)
-    assert failed.stderr.startswith("Error: There is not enough memory.")
+    assert failed.stderr.startswith("Error: Not enough memory.")
     assert not Path("huge.npy").exists()
 
 
@@ -180,16 +180,16 @@ def test_labels_are_named_as_numbers_are_written(narrows, rng):
     said = narrows.json("generate", "-m", "m.safetensors", "--label", "3", "-n", "4", "-o", "x.npy")
     assert (said["label"], said["records"]) == ("3", 4)
     unknown = narrows("generate", "-m", "m.safetensors", "--label", "x", "-o", "y.npy", code=2).stderr
-    assert "no label 'x'. There are 0.0, 1.0," in unknown
+    assert "Unknown label: 'x'. Choose one of: 0.0, 1.0," in unknown
     assert "11.0 …" in " ".join(unknown.split())
     several = narrows("generate", "-m", "m.safetensors", "--traverse", "-o", "y.npy", code=2).stderr
-    assert "Pass one (y, --label): 0.0," in several
+    assert "label (y, --label). Choose one of: 0.0," in several
 
 
 @pytest.mark.parametrize("output", ["x.npy", "x.png"])
 def test_outputs_are_replaced_only_by_force(output, narrows, model):
     Path(output).write_bytes(b"mine")
-    assert "already there" in narrows("generate", "-m", model, "-o", output, code=1).stderr
+    assert "already exists" in narrows("generate", "-m", model, "-o", output, code=1).stderr
     assert Path(output).read_bytes() == b"mine"
     narrows("generate", "-m", model, "-o", output, "--force")
     assert Path(output).read_bytes() != b"mine"

@@ -71,5 +71,5 @@ def test_the_module_can_be_called_as_the_command():
 
 
 def test_a_misspelt_verb_or_option_is_corrected(narrows):
-    assert "There is no verb 'trian'. Did you mean 'train'?" in narrows("trian", code=2).stderr
+    assert "Unknown verb: 'trian'. Did you mean 'train'?" in narrows("trian", code=2).stderr
     assert "--epochs" in narrows("train", "digits", "-o", "x", "--epoch", "3", code=2).stderr

@@ -103,10 +103,13 @@ def test_a_code_of_one_number_has_no_map(narrows):
         ("-o x.html --kind map", "ends in .png"),
         ("-o x.png --kind mop", "'mop' is not one of"),
         ("-o x.png -n 0", "-n"),
-        ("-o x.png --tile 3x7", "--tile is for pictures of kind filters. This one is 'reconstructions'."),
-        ("-o x.png --kind curves -n 3", "-n is for pictures of kind"),
-        ("-o x.png --kind curves --limit 3", "--limit is for pictures of kind"),
-        ("-o x.png --kind filters --tile 37", "--tile takes rows and columns"),
+        (
+            "-o x.png --tile 3x7",
+            "--tile has an effect only on pictures of kind filters. Got the kind 'reconstructions'.",
+        ),
+        ("-o x.png --kind curves -n 3", "-n has an effect only on pictures of kind"),
+        ("-o x.png --kind curves --limit 3", "--limit has an effect only on pictures of kind"),
+        ("-o x.png --kind filters --tile 37", "--tile must have the form ROWSxCOLUMNS"),
         ("-o x.png --kind filters --tile 0x7", "tile"),
         ("-o x.png --kind filters --spacing -1", "spacing"),
         ("-o x.png --limit 0", "The 'limit' must be"),
@@ -120,7 +123,7 @@ def test_what_cannot_be_drawn_is_refused(arguments, message, narrows, model):
 
 def test_pictures_are_replaced_only_by_force(narrows, model):
     Path("x.png").write_bytes(b"mine")
-    assert "already there" in narrows("picture", "-m", model, "-o", "x.png", "--kind", "curves", code=1).stderr
+    assert "already exists" in narrows("picture", "-m", model, "-o", "x.png", "--kind", "curves", code=1).stderr
     assert Path("x.png").read_bytes() == b"mine"
 
 

@@ -74,13 +74,13 @@ def test_records_that_are_not_there_are_refused_with_how_many_there_are(only, na
 @pytest.mark.parametrize("only", ["", "a", "-7", "1:2:3", "1.5", "5:-1", "٣"])
 def test_what_is_no_range_is_refused_with_what_is(only, narrows, model, archive):
     refused = narrows("restore", archive, "-m", model, "-o", "some.npy", "--only", only, code=2).stderr
-    assert "--only takes START:STOP, such as 100:200, 100:, :50 or 7." in refused
+    assert "--only must have the form START:STOP, for example 100:200, 100:, :50 or 7." in refused
 
 
 @pytest.mark.parametrize("only", ["5:5", "9:3", ":0"])
 def test_a_range_of_no_records_is_refused(only, narrows, model, archive):
     refused = narrows("restore", archive, "-m", model, "-o", "some.npy", "--only", only, code=2).stderr
-    assert "STOP is not included, and must be above START" in refused
+    assert "The STOP of --only must be above START" in refused
 
 
 def test_damage_elsewhere_does_not_keep_records_from_being_restored(narrows, model, archive, whole):
@@ -114,22 +114,26 @@ def test_force_writes_over_files_of_the_same_names_in_a_folder_and_leaves_others
     for only in ("0:2", "1:4"):
         restore = ("restore", archive, "-m", model, "-o", "back/", "--only", only)
         if only == "1:4":
-            assert "to write over files of the same names; others stay." in narrows(*restore, code=1).stderr
+            assert "to replace files of the same names; other files are kept." in narrows(*restore, code=1).stderr
         narrows(*restore, "--force")
     assert sorted(path.name for path in Path("back").iterdir()) == ["000000.png", "000001.png", "000002.png"]
     Path("back/mine.png").write_bytes(b"mine")
     narrows(*restore, "--force")
     assert Path("back/mine.png").read_bytes() == b"mine"
-    assert "same names are replaced, and others stay" in " ".join(narrows("restore", "--help").stdout.split())
+    assert "it replaces files of the same names and keeps other files" in " ".join(
+        narrows("restore", "--help").stdout.split()
+    )
 
 
 def test_outputs_are_replaced_only_by_force_and_refused_before_anything_is_read(narrows, model, archive):
     Path("back.npy").write_bytes(b"mine")
-    assert "already there" in narrows("restore", "no-such.narrows", "-o", "back.npy", code=1).stderr
+    assert "already exists" in narrows("restore", "no-such.narrows", "-o", "back.npy", code=1).stderr
     assert Path("back.npy").read_bytes() == b"mine"
     narrows("restore", archive, "-m", model, "-o", "back.npy", "--force")
     assert len(np.load("back.npy")) == 360
-    assert "There is no folder" in narrows("restore", "no-such.narrows", "-o", "nowhere/x.npy", code=1).stderr
+    assert (
+        "does not exist. Create it first" in narrows("restore", "no-such.narrows", "-o", "nowhere/x.npy", code=1).stderr
+    )
 
 
 def test_the_archive_is_never_replaced_by_what_is_in_it(narrows, model, archive):
@@ -158,5 +162,5 @@ def test_another_model_is_refused(narrows, archive, denoising_model):
 def test_what_is_no_archive_or_no_model_is_said_to_be_none(narrows, model, archive):
     assert "There is no file x.narrows" in narrows("restore", "x.narrows", "-o", "x.npy", code=1).stderr
     assert model in narrows("restore", model, "-o", "x.npy", code=1).stderr
-    assert "no safetensors file" in narrows("restore", archive, "-m", archive, "-o", "x.npy", code=1).stderr
+    assert "not a safetensors file" in narrows("restore", archive, "-m", archive, "-o", "x.npy", code=1).stderr
     assert list(Path().glob("*.npy")) == []

@@ -42,11 +42,11 @@ def test_a_model_that_loses_to_pca_is_warned_of_in_words(narrows):
 
     narrows.train("m.safetensors", "--recipe", "dense", "--epochs", "1")
     (said,) = narrows("evaluate", "digits:test", "-m", "m.safetensors").stderr.splitlines()
-    assert said.startswith("Warning: The model restores these records worse than principal component analysis")
+    assert said.startswith("Warning: The squared error of the model on these records is")
     assert narrows("evaluate", "digits:test", "-m", "m.safetensors", "--json").stderr.splitlines() == [said]
     np.save("unit.npy", package.data.open("digits:test").values / np.float32(16))
     (said,) = narrows("evaluate", "unit.npy", "-m", "m.safetensors").stderr.splitlines()
-    assert "another scale" in said
+    assert "different scale" in said
 
 
 def test_evaluate_reads_no_more_than_the_limit(narrows, model):
@@ -68,7 +68,7 @@ def test_a_number_that_is_not_defined_is_null_in_json_and_a_dash_in_words(narrow
 
 def test_what_pca_leaves_is_said_to_be_missing_where_the_model_has_no_pca(narrows, model, monkeypatch):
     loaded = package.load(model)
-    loaded.model_ = loaded.model_.without_artefact("pca", "The model was saved without it.")
+    loaded.model_ = loaded.model_.without_artefact("pca", "The model file does not contain it.")
     monkeypatch.setattr("narrows.cli.evaluate.load_model", lambda path, device: loaded)
     lines = [line for line in narrows("evaluate", "digits:test", "-m", model).stdout.splitlines() if "pca_" in line]
     assert len(lines) == 2
@@ -149,8 +149,8 @@ def test_info_of_a_model_that_makes_no_archives_says_why(narrows, model, monkeyp
 
 def test_info_of_what_is_no_model_says_so(narrows):
     Path("x.safetensors").write_bytes(b"nothing of the kind")
-    assert "x.safetensors is no safetensors file" in narrows("info", "x.safetensors", code=1).stderr
-    assert "There is no model file y.safetensors" in narrows("info", "y.safetensors", code=1).stderr
+    assert "x.safetensors is not a safetensors file" in narrows("info", "x.safetensors", code=1).stderr
+    assert "The model file y.safetensors does not exist" in narrows("info", "y.safetensors", code=1).stderr
 
 
 def test_recipes_are_listed_by_name_with_a_line_each(narrows):

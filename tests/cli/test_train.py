@@ -118,7 +118,8 @@ def test_a_quality_that_training_does_not_reach_is_warned_of_with_advice_that_ca
     np.save("pieces.npy", np.kron(digits[0][:40], np.ones((1, side // 8, side // 8), np.uint8)))
     train = ("train", "pieces.npy", "-o", "m.safetensors", "--recipe", "codec", "--psnr", "60", "--epochs", "1")
     said = narrows(*train).stderr.splitlines()[-1]
-    assert re.match(r"Warning: The model restores its training data at [\d.]+ dB at best, not at the 60 dB", said)
+    warning = r"Warning: The model was trained for 60 dB, but reaches at most [\d.]+ dB on its training data\."
+    assert re.match(warning, said)
     assert "for more epochs than 1 (--epochs)" in said
     before = narrows.json("info", "m.safetensors")
     larger = re.search(rf"\(({flag}.*)\)", said)[1].split()
@@ -156,7 +157,7 @@ def test_the_same_command_gives_the_same_model(narrows):
 def test_a_model_is_replaced_only_by_force_and_refused_before_data_are_read(narrows, model):
     before = Path(model).read_bytes()
     refused = narrows("train", "no-such-data.npy", "-o", model, code=1)
-    assert "already there" in refused.stderr
+    assert "already exists" in refused.stderr
     assert "--force" in refused.stderr
     assert Path(model).read_bytes() == before
     narrows.train("m.safetensors", "--latent", "3")
@@ -164,7 +165,7 @@ def test_a_model_is_replaced_only_by_force_and_refused_before_data_are_read(narr
 
 
 def test_a_missing_folder_is_refused_before_training(narrows):
-    assert "There is no folder" in narrows("train", "digits", "-o", "nowhere/m.safetensors", code=1).stderr
+    assert "does not exist. Create it first" in narrows("train", "digits", "-o", "nowhere/m.safetensors", code=1).stderr
 
 
 @pytest.mark.usefixtures("chain_only")
@@ -183,7 +184,9 @@ def test_the_checkpoint_of_an_unfinished_run_is_neither_ignored_nor_thrown_away_
 @pytest.mark.usefixtures("chain_only")
 def test_resuming_without_a_checkpoint_starts_anew_and_says_so(narrows):
     result = narrows("train", "digits", "-o", "m.safetensors", "--epochs", "2", "--limit", "100", "--resume")
-    assert "There is no checkpoint m.safetensors.checkpoint: the run starts from the beginning." in result.stderr
+    assert (
+        "The checkpoint m.safetensors.checkpoint does not exist. Training starts from the beginning." in result.stderr
+    )
 
 
 @pytest.mark.parametrize(
@@ -199,19 +202,22 @@ def test_resuming_without_a_checkpoint_starts_anew_and_says_so(narrows):
         ("--recipe dense --patience 3", "--valid"),
         ("--valid 0 --patience 3", "--valid"),
         ("--seed -1", "The seed must be a whole number"),
-        ("--resize 8by8", "A size is HEIGHTxWIDTH"),
-        ("--resize 8x8", "The 'resize' is for image files"),
-        ("--recipe dens", "There is no recipe 'dens'. Did you mean 'dense'?"),
-        ("--set network=dense --set network__width=3", "There is no option of Dense 'width'. Did you mean 'widths'?"),
-        ("--set latent=3", "There is no parameter of Autoencoder 'latent'. Did you mean 'n_latent'?"),
-        ("--set network", "--set takes OPTION=VALUE"),
-        ("--set training__epochs=3 --epochs 4", "'training__epochs' is given twice, by --set and by --epochs."),
+        ("--resize 8by8", "A size must have the form HEIGHTxWIDTH"),
+        ("--resize 8x8", "The option 'resize' can be set only for image files"),
+        ("--recipe dens", "Unknown recipe: 'dens'. Did you mean 'dense'?"),
+        ("--set network=dense --set network__width=3", "Unknown option of Dense: 'width'. Did you mean 'widths'?"),
+        ("--set latent=3", "Unknown parameter of Autoencoder: 'latent'. Did you mean 'n_latent'?"),
+        ("--set network", "--set must have the form OPTION=VALUE"),
+        ("--set training__epochs=3 --epochs 4", "--set training__epochs and --epochs set the same parameter."),
         ("--set random_state=3", "--seed"),
-        ("--psnr 30", "the recipe 'auto' with these settings minimises an error without a target"),
-        ("--recipe conv --psnr 30", "Use --recipe codec, or choose among"),
+        ("--psnr 30", "the recipe 'auto', whose likelihood has no target"),
+        ("--recipe conv --psnr 30", "Use --recipe codec, or train without --psnr"),
         ("--recipe codec --psnr -1", "The 'psnr' of ConstrainedNormal must be"),
-        ("--recipe codec --psnr 30 --set likelihood__psnr=20", "'likelihood__psnr' is given twice"),
-        ("--set network=dens", "There is no network 'dens'. Did you mean 'dense'?"),
+        (
+            "--recipe codec --psnr 30 --set likelihood__psnr=20",
+            "--set likelihood__psnr and --psnr set the same parameter",
+        ),
+        ("--set network=dens", "Unknown network: 'dens'. Did you mean 'dense'?"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_says_what_is_allowed(arguments, message, narrows):
@@ -258,7 +264,7 @@ def test_a_disk_that_is_full_at_the_end_loses_nothing(narrows, monkeypatch):
     monkeypatch.setattr("narrows.estimators.autoencoder.Autoencoder.save", full)
     said = narrows("train", "digits", "-o", "m.safetensors", "--epochs", "1", "--limit", "50", "-q", code=1).stderr
     assert "'m.safetensors' could not be written: No space left" in said
-    assert "kept in m.safetensors.checkpoint" in said
+    assert "checkpoint m.safetensors.checkpoint contains the trained weights" in said
     assert said.rstrip().endswith("--resume")
 
 
@@ -266,8 +272,8 @@ def test_a_disk_that_is_full_at_the_end_loses_nothing(narrows, monkeypatch):
 def test_to_resume_a_finished_run_is_said_to_be_needless(narrows):
     narrows.train("m.safetensors")
     said = narrows("train", "digits:train", "-o", "m.safetensors", "--resume", code=1).stderr
-    assert "nothing to resume: 'm.safetensors' exists" in said
-    assert "finished" in said
+    assert "The model 'm.safetensors' exists" in said
+    assert "training is complete" in said
 
 
 @pytest.mark.usefixtures("chain_only")
@@ -397,6 +403,6 @@ def test_warnings_are_said_though_the_run_fails_afterwards(stop, code, narrows, 
     np.save("far.npy", 1000 * flat())
     command = ("train", "flat.npy", "-o", "m.safetensors", "--valid", "far.npy", "--set", "network=dense", *FAST)
     said = narrows(*command, code=code).stderr
-    assert "Warning: The model restores its training data worse than principal component analysis" in said
-    assert "Warning: far.npy holds values from" in said
+    assert "Warning: The squared error of the model on its training data is" in said
+    assert "Warning: far.npy has values from" in said
     assert "it has no" not in said

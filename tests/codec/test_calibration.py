@@ -167,7 +167,7 @@ def test_one_training_record_is_enough():
 
 @pytest.mark.parametrize("quality", [99, -99, "finest"])
 def test_there_must_be_such_a_quality(ladder_model, digits, quality):
-    with pytest.raises(InvalidParameterError, match="'quality' of quantise must be 0 … "):
+    with pytest.raises(InvalidParameterError, match="'quality' of quantise must be from 0 to "):
         ladder_model.quantise(digits[1], quality)
 
 

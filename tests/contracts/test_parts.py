@@ -55,7 +55,7 @@ def test_part(part):
 def test_an_unknown_option_is_refused_and_the_nearest_suggested(part):
     known = list(part.get_params(deep=False))
     before = part.clone()
-    with pytest.raises(UnknownNameError, match=f"There is no option of {type(part).__name__} 'nonsense'"):
+    with pytest.raises(UnknownNameError, match=f"Unknown option of {type(part).__name__}: 'nonsense'"):
         part.set_params(nonsense=1)
     with pytest.raises(UnknownNameError, match="'nonsense'"):
         type(part).from_json({**part.to_json(), "nonsense": 1})
@@ -77,7 +77,7 @@ def test_a_bad_value_changes_nothing_and_the_error_says_what_is_allowed(option):
 
 def test_another_axis_is_not_taken_for_this_one(part):
     other = "network" if part.axis != "network" else "corruption"
-    with pytest.raises(InvalidParameterError, match=f"is not the description of a {part.axis}"):
+    with pytest.raises(InvalidParameterError, match=f"must have the entry 'axis': '{part.axis}'"):
         type(part).from_json({**part.to_json(), "axis": other})
     with pytest.raises(InvalidParameterError, match=f"The {part.axis} must be a {part.axis}"):
         as_part(type(part), 3)

@@ -22,8 +22,8 @@ def test_every_real_dtype_is_kept_and_not_copied(dtype):
         (np.zeros((2, 2), "datetime64[s]"), "datetime64"),
         (np.ones(3), r"x\[:, None\]"),
         (np.float64(3), r"shape \(\)"),
-        (np.ones((0, 3)), "no records"),
-        (np.ones((3, 0)), "without values"),
+        (np.ones((0, 3)), "at least one record"),
+        (np.ones((3, 0)), "at least one value"),
         ([[1, 2], [3]], "list"),
         (None, "NoneType"),
         ({"x": 1}, "dict"),
@@ -84,7 +84,7 @@ def test_limit_must_be_a_whole_number_of_at_least_one(limit):
 
 
 def test_labels_of_another_length_are_rejected():
-    with pytest.raises(DataError, match="4 records but 3 labels"):
+    with pytest.raises(DataError, match=r"must have 4 entries, one for each record\. Got 3"):
         narrows.data.Source(np.ones((4, 2)), np.ones(3))
 
 

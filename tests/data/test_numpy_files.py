@@ -49,9 +49,9 @@ def npy_header(shape):
         (b"", "empty"),
         (b"neither", "not a .npy file"),
         (npy_bytes(X)[:50], "header is damaged or cut off"),
-        (npy_bytes(X)[:-1], "takes 176 bytes.*Found 175"),
-        (npy_bytes(X) + b"\0", "takes 176 bytes.*Found 177"),
-        (npy_header("9999999, 99"), "Found 176"),
+        (npy_bytes(X)[:-1], "must have 176 bytes.*Got 175"),
+        (npy_bytes(X) + b"\0", "must have 176 bytes.*Got 177"),
+        (npy_header("9999999, 99"), "Got 176"),
         (npy_header("-6, -2"), "declares the shape"),
     ],
 )
@@ -68,7 +68,7 @@ def test_an_npy_that_lies_is_named(tmp_path, content, message):
     [
         (np.array([[{}]]), "object"),
         (np.ones(3), "shape"),
-        (np.ones((0, 3)), "no records"),
+        (np.ones((0, 3)), "at least one record"),
         (np.ones((2, 2), "c8"), "complex64"),
     ],
 )
@@ -124,7 +124,7 @@ def test_an_npz_that_lies_is_named(tmp_path):
             narrows.data.open(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x.npy", npy_header("9999999, 99"))
-    with pytest.raises(CorruptFileError, match="Found 176"):
+    with pytest.raises(CorruptFileError, match="Got 176"):
         narrows.data.open(path)
 
 
@@ -132,6 +132,6 @@ def test_an_npz_that_lies_is_named(tmp_path):
 def test_labels_of_another_length_are_refused_unless_the_key_is_given(tmp_path, label_key):
     path = tmp_path / "x.npz"
     np.savez(path, **{"x": np.zeros((6, 2)), label_key: np.arange(4)})
-    with pytest.raises(DataError, match=r"6 records in 'x' but 4 labels in '(y|labels)'.*--key x"):
+    with pytest.raises(DataError, match=r"'x' in .* has 6 records, but the array '(y|labels)' has 4 labels.*--key x"):
         narrows.data.open(path)
     assert narrows.data.open(path, key="x").labels is None

@@ -34,7 +34,7 @@ def images(digits):
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_floats_from_0_to_1_are_no_bytes(images, dtype):
     text = warning((images / 255).astype(dtype), BYTES)
-    assert "holds values from 0 to 1, and the model was trained on values from 0 to 255 (uint8)" in text
+    assert "has values from 0 to 1, but the model was trained on values from 0 to 255 (uint8)" in text
     assert text.endswith("Multiply by 255 and convert to uint8.")
 
 

@@ -122,11 +122,11 @@ def test_validation_is_the_score_on_records_that_were_not_trained_on(rng):
 
 
 def test_a_validation_share_must_leave_something(rng):
-    with pytest.raises(InvalidParameterError, match=r"share of 0.9 leaves none of 1 records"):
+    with pytest.raises(InvalidParameterError, match=r"Got 0.9 of 1 record."):
         Autoencoder(1, training=Training(validation=0.9)).fit(rng.normal(size=(1, 4)))
 
 
-@pytest.mark.parametrize(("n", "share", "said"), [(50, 0.001, "0.001 of 50 records"), (1, 0.5, "0.5 of 1 record ")])
+@pytest.mark.parametrize(("n", "share", "said"), [(50, 0.001, "0.001 of 50 records"), (1, 0.5, "0.5 of 1 record,")])
 def test_a_validation_share_must_hold_something(rng, n, share, said):
     with pytest.raises(InvalidParameterError, match=said):
         Autoencoder(2, training=Training(epochs=1, validation=share)).fit(rng.random((n, 4)))
@@ -153,7 +153,7 @@ def test_early_stopping_keeps_the_best_weights(rng):
 
 
 def test_patience_needs_validation_data(rng):
-    with pytest.raises(InvalidParameterError, match=r"'patience' needs validation data. Set training__validation=0.1"):
+    with pytest.raises(InvalidParameterError, match=r"'patience' needs validation records. Set training__validation"):
         Autoencoder(2, network=Dense(), training=Training(patience=2)).fit(rng.normal(size=(20, 4)))
 
 

@@ -166,7 +166,7 @@ def test_an_autoencoder_that_stops_early_stops_by_the_records_held_out():
     whole = stacked(pretraining=None, training=Training(epochs=300, patience=2, optimiser=Adam(learning_rate=0.05)))
     model = classifier(whole, training=Training(epochs=2, validation=0.2)).fit("digits:train")
     assert len(model.pretraining_history_) < 300
-    with pytest.raises(InvalidParameterError, match="Early stopping by 'patience' needs validation data"):
+    with pytest.raises(InvalidParameterError, match="Early stopping with 'patience' needs validation records"):
         classifier(whole).fit("digits:train")
     layers = stacked(training=Training(patience=2, validation=0.1))  # not used: there are layers
     assert len(classifier(layers).fit("digits:train").pretraining_history_) == 4
@@ -179,7 +179,7 @@ def test_settings_inside_are_set_by_name_and_searched():
     assert (model.autoencoder.pretraining.epochs, model.autoencoder.n_latent) == (1, 8)
     assert (model.training.epochs, model.training.optimiser.name) == (2, "sgd")
     assert AutoencoderClassifier().set_params(autoencoder__n_latent=3, training__epochs=1).autoencoder.n_latent == 3
-    with pytest.raises(UnknownNameError, match="parameter of AutoencoderClassifier 'pretrian'"):
+    with pytest.raises(UnknownNameError, match="parameter of AutoencoderClassifier: 'pretrian'"):
         model.set_params(pretrian=False)
     x = np.random.default_rng(0).normal(size=(60, 5))
     search = GridSearchCV(
@@ -230,19 +230,23 @@ def test_an_interrupted_run_goes_on(stop_after, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "error", "said"),
     [
-        ({"y": None}, DataError, "has no labels of its own"),
-        ({"y": [0, 1]}, DataError, "has 20 records. Got 2 labels."),
+        ({"y": None}, DataError, "has no labels"),
+        (
+            {"y": [0, 1]},
+            DataError,
+            "Each record needs one label. Got 20 records in array (20, 4) float64 and 2 labels.",
+        ),
         ({"y": np.linspace(0, 1, 20)}, ValueError, "Unknown label type: continuous"),
         ({"unlabelled": np.zeros((3, 5))}, ValueError, "X has 5 features"),
         ({"unlabelled": np.zeros((3, 2, 2))}, ShapeMismatchError, "records of shape (4,). Got (2, 2)"),
         (
             {"unlabelled": np.zeros((3, 4), np.float32)},
             DataError,
-            "unlabelled data are float32, the labelled float64",
+            "Got float64 (labelled) and float32 (unlabelled)",
         ),
-        ({"validation": np.zeros((2, 4))}, InvalidParameterError, "must be a pair of records and their labels"),
+        ({"validation": np.zeros((2, 4))}, InvalidParameterError, "must be a tuple (records, labels) or None"),
         ({"y": [["a", "b"]] * 20}, DataError, "y should be a 1d array"),
-        ({"validation": (np.zeros((2, 4)), [0, 7])}, DataError, "training data lack these labels: 7"),
+        ({"validation": (np.zeros((2, 4)), [0, 7])}, DataError, "Unknown labels: 7"),
     ],
 )
 def test_data_that_do_not_fit_are_refused(change, error, said):
@@ -260,9 +264,12 @@ def test_data_that_do_not_fit_are_refused(change, error, said):
             {"autoencoder": "sda"},
             "The 'autoencoder' of AutoencoderClassifier must be an Autoencoder or None. Got 'sda'",
         ),
-        ({"autoencoder": Autoencoder(conditional=True)}, "must have conditional=False: a classifier ignores this"),
+        (
+            {"autoencoder": Autoencoder(conditional=True)},
+            "must have conditional=False, since a classifier does not use this",
+        ),
         ({"autoencoder": Autoencoder(residual="causal")}, "must have residual=None"),
-        ({"training": Training(patience=3)}, "Early stopping by 'patience' needs validation data."),
+        ({"training": Training(patience=3)}, "Early stopping with 'patience' needs validation records."),
         ({"pretrain": "no"}, "The 'pretrain' of AutoencoderClassifier must be True or False. Got 'no'."),
     ],
 )
@@ -297,9 +304,9 @@ def test_it_is_saved_and_loaded_like_every_model(digits, tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"arrays": {}}, "its classes and weights do not belong together: 10 classes, weights {}"),
-        ({"classes": np.arange(3)}, "its classes and weights do not belong together: 3 classes"),
-        ({"kind": "detector"}, "its kind is 'detector', and this narrows knows autoencoder, classifier"),
+        ({"arrays": {}}, "a classifier with 10 classes"),
+        ({"classes": np.arange(3)}, "a classifier with 3 classes"),
+        ({"kind": "detector"}, "loads models of kind autoencoder, classifier. Got kind 'detector'"),
     ],
     ids=["no weights", "other classes", "unknown kind"],
 )
@@ -315,7 +322,7 @@ def test_verbs_that_need_an_autoencoder_refuse_its_file(digits, tmp_path):
     classifier().fit(digits[0][:60], narrows.data.open("digits:train").labels[:60]).save(tmp_path / "model")
     result = CliRunner().invoke(main, ["evaluate", "digits:test", "-m", str(tmp_path / "model")])
     assert result.exit_code == 1
-    assert "is a classifier, but this command needs an autoencoder" in result.output
+    assert "is the model of a classifier" in result.output
     result = CliRunner().invoke(main, ["info", str(tmp_path / "model")])
     assert result.exit_code == 0, repr(result.exception)
     lines = [" ".join(line.split()) for line in result.output.splitlines()]

@@ -3,8 +3,8 @@
 A new format is a class in a file of this folder, and an import in `narrows.data.formats`. Its options become arguments
 of `narrows.data.open` and options of the command line; no other file has to change.
 
-These files import NumPy, and what reads the format, where they use them: the command line looks up the options in them,
-and its help has to come quickly.
+The modules of this folder import NumPy and the readers of the format inside functions. The command line imports these
+modules to list their options, and its help must be fast.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
 __all__ = ["Format", "OnRecords", "options_of"]
 
 OnRecords = Callable[[str, int, int], None]
-"""Called with the activity, the number of records done, and the number of records."""
+"""Function that is called with the activity, the number of processed records, and the total number of records."""
 
 
 class Format(Part, ABC, axis="format"):
-    """A format of files or folders. All options have the default None.
+    """A format of files or folders. The default of every option is None.
 
     Attributes
     ----------
     title : str
-        Name in messages, in the plural.
+        Name of the format in messages, as a plural.
     reads : str
-        Description of the files that it reads, for messages.
+        Description of the files that the format reads, for messages.
     target : str or None
-        Description of the paths that it is written to, for messages; None if it is not written.
+        Description of the paths of the format, for messages; None if the format cannot be written.
     keeps_names : bool
-        Whether the name of each record is written.
+        Whether the format stores a name for each record.
     """
 
     title: ClassVar[str]
@@ -54,7 +54,7 @@ class Format(Part, ABC, axis="format"):
     @classmethod
     @abstractmethod
     def recognises(cls, path: Path, head: bytes) -> bool:
-        """Return whether a file with these first bytes, or a folder (b""), has this format."""
+        """Return whether a file with these first bytes, or a folder (``head`` is empty), has this format."""
 
     @abstractmethod
     def open(self, path: Path, name: str, *, limit: int | None = None, on_records: OnRecords | None = None) -> Source:
@@ -67,9 +67,9 @@ class Format(Part, ABC, axis="format"):
         name : str
             Name of the source.
         limit : int, optional
-            The number of records that are used; more may be returned.
+            The number of records that the caller uses; more may be returned.
         on_records : callable, optional
-            Called while many records are read.
+            Called repeatedly while many records are read.
 
         Raises
         ------
@@ -79,19 +79,19 @@ class Format(Part, ABC, axis="format"):
 
     @classmethod
     def is_target(cls, path: Path, *, is_folder: bool) -> bool:
-        """Return whether records for this path are written in this format; ``is_folder`` if it is or means a folder."""
+        """Return whether records for this path are written in this format; ``is_folder``: the path means a folder."""
         return False
 
     @classmethod
     def check_target(cls, text: str, *, force: bool) -> None:
-        """Raise the error that writing to a path would raise, before long work starts."""
+        """Raise the error that writing to this path would raise, before long computations."""
         from narrows.io.files import as_path, check_output
 
         check_output(as_path(text), force=force)
 
     @classmethod
     def check_records(cls, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        """Refuse records (n, *shape) that the format cannot hold, with a DataError."""
+        """Raise a DataError if the format does not support records of this shape (n, *shape) or dtype."""
 
     @classmethod
     def write(
@@ -104,32 +104,33 @@ class Format(Part, ABC, axis="format"):
         names: Callable[[], Sequence[str] | None],
         force: bool,
     ) -> None:
-        """Write records, all of them or none.
+        """Write records atomically.
 
         Parameters
         ----------
         path : Path
+            The output.
         pieces : iterable of ndarray of shape (m, *shape[1:])
-            Pieces that add up to `shape`.
+            The records, in order: n in total.
         shape : tuple of int
             (n, *shape of a record).
         dtype : dtype
             Dtype of the records.
         names : callable
-            Returns the relative names of the records, None to number them.
+            Returns the relative names of the records, or None if their numbers are their names.
         force : bool
-            Overwrite the output.
+            Replace an existing output.
 
         Raises
         ------
         DataError
-            If the format is only read.
+            If the format cannot be written.
         """
-        raise DataError(f"narrows reads {cls.title}, but does not write them.")
+        raise DataError(f"narrows can read {cls.title}, but cannot write them. Write the records to a .npy file.")
 
 
 def options_of(formats: Iterable[type[Format]]) -> dict[str, tuple[Constraint, str, list[type[Format]]]]:
-    """Return allowed values, meaning and formats of each option that the formats declare, by name."""
+    """Return the options that the formats declare, by name: allowed values, meaning, and the formats that have it."""
     found: dict[str, tuple[Constraint, str, list[type[Format]]]] = {}
     for kind in formats:
         for field in dataclasses.fields(kind):

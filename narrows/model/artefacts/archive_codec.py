@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ArchiveCodec"]
 
-_OLD = "The model was saved before models had integer decoders. Train it again."
+_OLD = "The model was saved by an older version of narrows, which stored no integer decoder. Train it again."
 
 _RESIDUAL_SAMPLE = 256  # records on which the size of activations is measured
 
@@ -144,7 +144,8 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
             return qualities[self.codec.default if quality is None else quality].steps
         except (IndexError, TypeError):
             raise InvalidParameterError(
-                f"The 'quality' of quantise must be 0 … {len(qualities) - 1}, or -1 for the finest. Got {quality!r}."
+                f"The 'quality' of quantise must be from 0 to {len(qualities) - 1}, or -1 for the finest quality. "
+                f"Got {quality!r}."
             ) from None
 
 

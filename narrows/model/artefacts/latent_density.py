@@ -67,23 +67,25 @@ class LatentDensity(Artefact, name="density", title="density of codes"):
     def __post_init__(self) -> None:
         for name, n_axes in {"means": 2, "centre": 1}.items():
             if getattr(self, name).ndim != n_axes:
-                raise ValueError(f"the density's '{name}' have {getattr(self, name).ndim} axes, not {n_axes}")
+                raise ValueError(f"the array 'density.{name}' must have {n_axes} axes. Got {getattr(self, name).ndim}")
         (n, k), (d,) = self.means.shape, self.centre.shape
         if not 1 <= k <= d:
-            raise ValueError(f"the density's 'means' have {k} numbers: a code of {d} has from 1 to {d}")
+            raise ValueError(f"the array 'density.means' must have 1 to {d} columns. Got {k}")
         shapes = {"weights": (n,), "factors": (n, k, k), "components": (0 if k == d else k, d)}
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
-                raise ValueError(f"the density's '{name}' have shape {getattr(self, name).shape}, not {shape}")
+                raise ValueError(
+                    f"the array 'density.{name}' must have the shape {shape}. Got {getattr(self, name).shape}"
+                )
         finite = all(np.isfinite(array).all() for array in self.to_arrays().values())
         if n == 0 or not finite or (self.weights < 0).any() or not math.isclose(self.weights.sum(), 1, abs_tol=1e-6):
-            raise ValueError("the density's arrays are not those of a mixture of normal distributions")
+            raise ValueError("the arrays 'density.*' must be finite, with non-negative weights whose sum is 1")
 
     @classmethod
     def measure(cls, model: FittedModel, records: TrainingRecords) -> Self:
         density = cls.of(model.chain, records.records, model.seed)
         if density is None:
-            raise NotMeasuredError("The squares of its codes are not finite.")
+            raise NotMeasuredError("The codes of the training records are so large that their squares are not finite.")
         return density
 
     def to_tensors(self) -> dict[str, NDArray[Any]]:
@@ -98,7 +100,9 @@ class LatentDensity(Artefact, name="density", title="density of codes"):
             return None
         density = cls.from_arrays(arrays)
         if len(density.centre) != model.n_latent:
-            raise ValueError(f"its density has {len(density.centre)} dimensions, its codes have {model.n_latent}")
+            raise ValueError(
+                f"the density of codes must have the latent dimension {model.n_latent}. Got {len(density.centre)}"
+            )
         return density
 
     @classmethod
@@ -156,7 +160,7 @@ class LatentDensity(Artefact, name="density", title="density of codes"):
         """
         missing = [field.name for field in fields(cls) if field.name not in arrays]
         if missing:
-            raise ValueError(f"the density lacks {', '.join(missing)}")
+            raise ValueError(f"these arrays of the density are missing: {', '.join(missing)}")
         return cls(*(np.asarray(arrays[field.name], dtype=np.float64) for field in fields(cls)))
 
     def to_arrays(self) -> dict[str, NDArray[np.float64]]:

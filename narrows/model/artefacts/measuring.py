@@ -11,7 +11,7 @@ from narrows.numerics.threads import one_blas_thread, one_openmp_thread
 
 __all__ = ["INTERRUPTED", "NOT_ASKED_FOR", "measure"]
 
-INTERRUPTED = "It was interrupted before this was measured."
+INTERRUPTED = "The measurement was interrupted."
 NOT_ASKED_FOR = "It was not requested."
 
 
@@ -36,11 +36,11 @@ def measure(model: FittedModel, records: TrainingRecords, names: Iterable[str]) 
             model = artefact.attach(model)
         yield model
     if reasons:
-        said = [
+        failures = [
             f"The {Artefact.registry[name].title} could not be measured. {reason.rstrip('.')}."
             for name, reason in reasons.items()
         ]
-        message = " ".join([*said, "The trained model works without it.", HOW_TO_MEASURE])
+        message = " ".join([*failures, "The trained model works without it.", HOW_TO_MEASURE])
         warn(UnmeasuredWarning(message, count=len(reasons), first=next(iter(reasons))))
     # At the end: if warnings are errors, the model has all artefacts by now.
     for name in names:
