@@ -45,6 +45,7 @@ def compress(
     bytes_per_record: float | None = None,
     max_error: float | str | None = None,
     lossless: bool = False,
+    accept_loss: str | Sequence[str] = (),
     overlap: int | None = None,
     embed_model: bool = False,
     append: bool = False,
@@ -73,7 +74,10 @@ def compress(
         No value may come back further off than this, in the records' units, or than ``"1%"`` of the range of the data.
         NaNs and infinities come back as they are. Never takes more than the records themselves and a few bytes.
     lossless : bool
-        Bit for bit.
+        Bit for bit. Image files that are not read unchanged are refused.
+    accept_loss : str or sequence of str
+        With `lossless`: losses in reading image files that are accepted, ``"frames"``, ``"cmyk"``, ``"depth"`` and
+        ``"alpha"`` (see `narrows.data.images`).
     overlap : int, optional
         Pixels by which tiles overlap and are blended; 0: they meet, and their seams may be seen. By default as in the
         archive that is appended to, otherwise 0.
@@ -95,7 +99,7 @@ def compress(
     Raises
     ------
     DataError, ShapeMismatchError
-        If the data cannot be used, or are no records of the model's.
+        If the data cannot be used, are no records of the model's, or with `lossless` were not read unchanged.
     InvalidParameterError
         If the model has no such quality, or parameters contradict each other.
     NotFreezableError
@@ -123,6 +127,7 @@ def compress(
             bytes_per_record=bytes_per_record,
             max_error=max_error,
             lossless=lossless,
+            accept_loss=accept_loss,
             overlap=overlap,
             embed_model=embed_model,
             before=before,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from narrows.codec.operating_point import OperatingPoint
 from narrows.codec.residual.chunk import size_on_code
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.data import Source
+from narrows.data.image_losses import accepted_losses, check_lossless
 from narrows.errors import InvalidParameterError
 
 if TYPE_CHECKING:
@@ -86,6 +88,7 @@ def plan_archive(
     max_error: float | str | None,
     lossless: bool,
     overlap: int | None,
+    accept_loss: str | Sequence[str],
     embed_model: bool,
     before: Metadata | None,
 ) -> Plan:
@@ -107,6 +110,11 @@ def plan_archive(
     fitted = _fitted(model)
     source = narrows.data.open(data)
     bound = bound_for(path, before, source, max_error=max_error, lossless=lossless)
+    accepted = accepted_losses(accept_loss)
+    if bound == 0:
+        check_lossless(source.name, source.warnings, accepted)
+    elif accepted:
+        raise InvalidParameterError("The 'accept_loss' is for lossless archives (lossless, --lossless).")
     if bound is None:
         found: tuple[float, float] | None = narrows.data.finite_range(source, advice=_KEEP_THEM)
     else:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from narrows.data.png_writer import write_deep_png
 from narrows.errors import DataError, InvalidParameterError, OutputExistsError
 from narrows.io.files import as_path, check_folder, temporary_beside
 
@@ -47,13 +48,12 @@ def check_images(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     Raises
     ------
     DataError
-        If they are neither 8-bit images, grey or coloured, nor 16-bit grey images.
+        If they are not images of 8 or 16 bits, grey or coloured.
     """
-    grey = len(shape) == 3 and dtype in {np.dtype(np.uint8), np.dtype(np.uint16)}
-    colour = len(shape) == 4 and shape[-1] == 3 and dtype == np.uint8
-    if not grey and not colour:
+    is_image = len(shape) == 3 or (len(shape) == 4 and shape[-1] == 3)
+    if not is_image or dtype not in {np.dtype(np.uint8), np.dtype(np.uint16)}:
         raise DataError(
-            "Images are written from (n, H, W) uint8 or uint16, or (n, H, W, 3) uint8. "
+            "Images are written from (n, H, W) or (n, H, W, 3) of dtype uint8 or uint16. "
             f"Got {shape} {dtype}; write these to a .npy file."
         )
 
@@ -75,7 +75,10 @@ def write_images(folder: Path, pieces: Iterable[npt.NDArray[Any]], names: Sequen
             for pixels, name in zip(piece, rest, strict=False):
                 file = temporary / name
                 file.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG")
+                if pixels.ndim == 3 and pixels.dtype == np.uint16:
+                    write_deep_png(file, pixels)
+                else:
+                    Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG")
         check_folder_target(f"{folder}/", force=force)  # another process may have written there meanwhile
         if not folder.exists():
             temporary.replace(folder)
