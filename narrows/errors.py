@@ -222,7 +222,7 @@ class NarrowsWarning(UserWarning):
 
 
 class DataWarning(NarrowsWarning):
-    """Data are not read unchanged; the message says what is lost."""
+    """Data are not read or written unchanged; the message says what is lost, or what is different."""
 
     default_kind = "data"
 

@@ -83,3 +83,16 @@ def test_colours_of_48_bits_are_restored_as_they_were(narrows, tmp_path):
     np.testing.assert_array_equal(source.values, pixels)
     assert source.files[0] == "000000.png"
     assert (tmp_path / "back" / "000000.png").read_bytes()[24:26] == bytes([16, 2]), "16 bits, RGB"
+
+
+def test_names_that_collide_are_told_in_json(narrows, model, tmp_path, digits):
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    for name, pixels in zip(("im1.png", "im2.png", "im2.bmp"), digits[0], strict=False):
+        Image.fromarray(pixels).save(folder / name)
+    narrows("compress", "scans", "-m", model, "-o", "x.narrows", "--quiet")
+    said = narrows("restore", "x.narrows", "-m", model, "-o", "back/")
+    assert said.stderr.startswith("Warning: 2 of 3 images would have the name of another one with the ending .png")
+    said = narrows.json("restore", "x.narrows", "-m", model, "-o", "again/", "--quiet")
+    assert found(said) == [("names", 2, "im2.bmp")]
+    assert {file.name for file in (tmp_path / "back").iterdir()} == {"im1.png", "im2.png.png", "im2.bmp.png"}

@@ -81,7 +81,8 @@ class Images(Format, name="images"):
         names: Callable[[], Sequence[str] | None],
         force: bool,
     ) -> None:
-        from narrows.data.image_writer import image_names, write_images
+        from narrows.data.image_names import image_names
+        from narrows.data.image_writer import write_images
 
         target = Path(os.path.realpath(path))
         write_images(target, pieces, image_names(shape[0], names()), force=force)
