@@ -222,7 +222,7 @@ class NarrowsWarning(UserWarning):
 
 
 class DataWarning(NarrowsWarning):
-    """Reading changes the data; the message gives the change."""
+    """Reading or writing changes the data; the message gives the change."""
 
     default_kind = "data"
 

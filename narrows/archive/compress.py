@@ -46,6 +46,7 @@ def compress(
     bytes_per_record: float | None = None,
     max_error: float | str | None = None,
     lossless: bool = False,
+    accept_loss: str | Sequence[str] = (),
     overlap: int | None = None,
     embed_model: bool = False,
     append: bool = False,
@@ -76,7 +77,10 @@ def compress(
         The largest error of a value, in the records' units, or as a share of the data's range such as ``"1%"``. NaNs
         and infinities are restored exactly. The archive is at most a few bytes larger than the records.
     lossless : bool
-        Restore every record bit for bit.
+        Restore every record bit for bit. Image files that are not read unchanged are refused.
+    accept_loss : str or sequence of str
+        With `lossless`: accepted losses in reading image files, ``"frames"``, ``"cmyk"``, ``"depth"`` and ``"alpha"``
+        (see `narrows.data.images`).
     overlap : int, optional
         Number of pixels by which tiles overlap and are blended. With 0, seams between tiles may be visible. By default
         as in the archive that is appended to, otherwise 0.
@@ -100,7 +104,8 @@ def compress(
     Raises
     ------
     DataError, ShapeMismatchError
-        If the data cannot be used, or do not have the shape and dtype of the model's records.
+        If the data cannot be used, do not have the shape and dtype of the model's records, or with `lossless` were not
+        read unchanged.
     InvalidParameterError
         If the model has no such quality, or parameters contradict each other.
     NotFreezableError
@@ -139,6 +144,7 @@ def compress(
             bytes_per_record=bytes_per_record,
             max_error=max_error,
             lossless=lossless,
+            accept_loss=accept_loss,
             overlap=overlap,
             embed_model=embed_model,
             before=before,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,8 @@ from narrows.codec.operating_point import OperatingPoint
 from narrows.codec.residual.chunk import size_on_code
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.data import Source
+from narrows.data.image_losses import accepted_losses, check_lossless
+from narrows.errors import InvalidParameterError
 
 __all__ = ["Plan", "plan_archive"]
 
@@ -86,6 +89,7 @@ def plan_archive(
     max_error: float | str | None,
     lossless: bool,
     overlap: int | None,
+    accept_loss: str | Sequence[str],
     embed_model: bool,
     before: Metadata | None,
 ) -> Plan:
@@ -102,6 +106,11 @@ def plan_archive(
     """
     whole = encoder.codec
     bound = bound_for(path, before, source, max_error=max_error, lossless=lossless)
+    accepted = accepted_losses(accept_loss)
+    if bound == 0:
+        check_lossless(source.name, source.warnings, accepted)
+    elif accepted:
+        raise InvalidParameterError("The 'accept_loss' is for lossless archives (lossless, --lossless).")
     if bound is None:
         found: tuple[float, float] | None = narrows.data.finite_range(source, advice=_KEEP_THEM)
     else:

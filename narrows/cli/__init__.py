@@ -38,7 +38,8 @@ EPILOG = """
 DATA is a path or a name:
   digits, mnist, fashion-mnist   each with :train (the default), :test or :all
   x.npy, x.npz, IDX files        arrays (n, *shape)
-  folder/, 'photos/*.jpg'        images of equal size, or with --resize HxW; transparency is lost
+  folder/, 'photos/*.jpg'        images of equal size, or with --resize HxW; a warning says what is lost in reading
+                                 them (transparency, frames of animations) and how many files are passed over
 
 \b
 FILE.narrows is an archive: a fraction of the data's size, and the same records on every machine.

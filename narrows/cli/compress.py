@@ -38,6 +38,9 @@ With --max-error or --lossless an archive also stores the model's errors, within
 by `narrows train --recipe lossless` makes such files small. The data may contain NaNs and infinities. The quality of
 the code is chosen for the smallest file, so these options cannot be combined with --psnr, --bytes-per-record or
 --overlap.
+Image files that are not read unchanged are refused with --lossless: animations, of which only the first frame is read
+(frames), CMYK (cmyk), more than 8 bits in formats of which 8 are read (depth), and transparency (alpha). --accept-loss
+frames,alpha accepts what is lost.
 
 Images larger than those that the model was trained on are cut into tiles and restored as a whole. Tiles without
 overlap may have visible seams; with --overlap they are blended.
@@ -69,6 +72,11 @@ _WAYS = {
 @click.option("--max-error", metavar="E", help="Largest error of any value: in the data's units, or 1% of their range.")
 @click.option("--lossless", is_flag=True, help="Restore every bit.")
 @click.option(
+    "--accept-loss",
+    metavar="KINDS",
+    help="With --lossless: what reading image files may lose: frames, cmyk, depth or alpha, or several with commas.",
+)
+@click.option(
     "--overlap",
     type=int,
     metavar="PIXELS",
@@ -88,6 +96,7 @@ def compress(
     bytes_per_record: float | None,
     max_error: str | None,
     lossless: bool,
+    accept_loss: str | None,
     overlap: int | None,
     embed_model: bool,
     append: bool,
@@ -115,8 +124,10 @@ def compress(
     from narrows.archive.layout_choice import layout_for
     from narrows.archive.quality import choose_quality
     from narrows.codec import read_frozen
+    from narrows.data.image_losses import accepted_losses
 
     # Refuse wrong options before PyTorch is loaded, which takes seconds.
+    accepted = accepted_losses([kind.strip() for kind in (accept_loss or "").split(",") if kind.strip()])
     before = None
     if append:
         inspect(output)
@@ -145,6 +156,7 @@ def compress(
             bytes_per_record=bytes_per_record,
             max_error=max_error,
             lossless=lossless,
+            accept_loss=accepted,
             overlap=overlap,
             embed_model=embed_model,
             append=append,

@@ -9,6 +9,7 @@ import click
 
 from narrows.cli.outputs import split_record
 from narrows.cli.progress import on_download, on_images
+from narrows.io.magic import IMAGE_ENDINGS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +27,7 @@ __all__ = [
 
 _OTHER_KINDS = (
     *(".npy", ".npz", ".idx", ".csv", ".tsv", ".txt", ".json", ".parquet", ".h5", ".hdf5", ".safetensors", ".pt"),
-    *(".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp", ".pdf", ".html"),
+    *(*IMAGE_ENDINGS, ".pdf", ".html"),
     *(".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".zst", ".7z"),
 )
 """File extensions that an archive must not have."""

@@ -23,7 +23,8 @@ EPILOG = """
 The name of OUT decides the format:
   x.npy                           one array (n, *shape)
   x.idx, t10k-images-idx3-ubyte   an IDX file; gzipped if .gz follows
-  folder/                         PNG images, under their original names
+  folder/                         PNG images, under their original names; names that would be
+                                  the same, as of a.bmp and a.png, become a.bmp.png and a.png.png
 
 --force replaces an existing file. In a folder, it replaces files of the same names and keeps other files.
 """

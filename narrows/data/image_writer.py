@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from narrows.data.image_names import same_in_any_case
+from narrows.data.png_writer import write_deep_png
 from narrows.errors import DataError, InvalidParameterError, OutputExistsError
 from narrows.io.files import as_path, check_folder, temporary_beside
 
-__all__ = ["check_folder_target", "check_images", "image_names", "write_images"]
+__all__ = ["check_folder_target", "check_images", "write_images"]
 
 
 def check_folder_target(text: str, *, force: bool) -> None:
@@ -47,13 +48,12 @@ def check_images(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     Raises
     ------
     DataError
-        If they are neither 8-bit images, grey or coloured, nor 16-bit grey images.
+        If they are not images of 8 or 16 bits, grey or coloured.
     """
-    grey = len(shape) == 3 and dtype in {np.dtype(np.uint8), np.dtype(np.uint16)}
-    colour = len(shape) == 4 and shape[-1] == 3 and dtype == np.uint8
-    if not grey and not colour:
+    is_image = len(shape) == 3 or (len(shape) == 4 and shape[-1] == 3)
+    if not is_image or dtype not in {np.dtype(np.uint8), np.dtype(np.uint16)}:
         raise DataError(
-            "Records in a folder of PNG images must be (n, H, W) uint8 or uint16, or (n, H, W, 3) uint8. "
+            "Records in a folder of PNG images must be (n, H, W) or (n, H, W, 3) of dtype uint8 or uint16. "
             f"Got {shape} {dtype}. Write them to a .npy file."
         )
 
@@ -75,7 +75,10 @@ def write_images(folder: Path, pieces: Iterable[npt.NDArray[Any]], names: Sequen
             for pixels, name in zip(piece, rest, strict=False):
                 file = temporary / name
                 file.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG")
+                if pixels.ndim == 3 and pixels.dtype == np.uint16:
+                    write_deep_png(file, pixels)
+                else:
+                    Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG")
         check_folder_target(f"{folder}/", force=force)  # another process may have written there meanwhile
         if not folder.exists():
             temporary.replace(folder)
@@ -85,60 +88,9 @@ def write_images(folder: Path, pieces: Iterable[npt.NDArray[Any]], names: Sequen
             (temporary / name).replace(folder / name)
 
 
-def image_names(n: int, files: Sequence[str] | None) -> list[str]:
-    """Return the names of n PNG files inside a folder: those of ``files`` with the extension .png, or numbers.
-
-    Raises
-    ------
-    InvalidParameterError
-        If the number of files differs from n, a name lies outside the folder, or two names are equal.
-
-    Notes
-    -----
-    Names that differ only in case are avoided where possible; `write_images` checks the rest.
-    """
-    if files is None:
-        width = max(6, len(str(n - 1)))
-        return [f"{i:0{width}d}.png" for i in range(n)]
-    if len(files) != n:
-        raise InvalidParameterError(
-            f"The 'files' must have {n:,} names, one for each record. Got {len(files):,} names."
-        )
-    for file in files:
-        path = PurePosixPath(file)
-        if not path.name or path.is_absolute() or ".." in path.parts or PureWindowsPath(file).drive or "\\" in file:
-            raise InvalidParameterError(
-                f"The 'files' must be relative paths inside the folder, separated by '/'. Got {file!r}."
-            )
-    short = [str(PurePosixPath(file).with_suffix(".png")) for file in files]
-    long = [f"{PurePosixPath(file)}.png" for file in files]  # for a.jpg and a.png
-    for names in (short, long):
-        if _same_in_any_case(names) is None:
-            return names
-    for names in (short, long):  # for a.png and A.png: not every file system can have both
-        if len(set(names)) == n:
-            return names
-    name = next(name for name, times in Counter(long).items() if times > 1).removesuffix(".png")
-    raise InvalidParameterError(
-        f"The 'files' must be unique names. Got {name!r} more than once. "
-        "Rename the files, or write the records to a .npy file."
-    )
-
-
-def _same_in_any_case(names: Sequence[str]) -> tuple[str, str] | None:
-    """Return the first two names that differ only in case; None if there are no such names."""
-    seen: dict[str, str] = {}
-    for name in names:
-        folded = name.casefold()
-        if folded in seen:
-            return seen[folded], name
-        seen[folded] = name
-    return None
-
-
 def _check_case(folder: Path, names: Sequence[str]) -> None:
     """Refuse names that mean one file in an empty folder on a disk that ignores case."""
-    same = _same_in_any_case(names)
+    same = same_in_any_case(names)
     if same is not None and not _tells_case(folder):
         raise InvalidParameterError(
             f"The file system of '{folder.parent}' ignores upper and lower case, so {same[0]!r} and {same[1]!r} would "

@@ -55,9 +55,9 @@ def open(  # noqa: A001
         - an array ``(n, *shape)`` of any real dtype, or an object that NumPy can view as one;
         - a data frame of pandas or polars with columns of numbers and booleans; missing values become NaN;
         - a `.npy` or `.npz` file, an IDX file (gzipped or not), a folder of images, one image, or a glob such as
-          ``"photos/*.png"``. Transparent images are put on white, with a `DataWarning`. Images that take more than a
-          quarter of the memory are kept in a temporary file, in the folder ``$NARROWS_CACHE`` if that is set, as long
-          as the source is used;
+          ``"photos/*.png"``. What is lost in reading images (transparency, all frames of an animation but the first),
+          and files that are passed over, cause a `DataWarning` each. Images that take more than a quarter of the memory
+          are kept in a temporary file, in the folder ``$NARROWS_CACHE`` if that is set, as long as the source is used;
         - the name of a data set: ``"digits"``, ``"mnist"``, ``"fashion-mnist"``, with ``":train"`` (the default),
           ``":test"`` or ``":all"``. A name takes precedence over a file of the same name; write ``"./mnist"`` for the
           file. A `pathlib.Path` is always a path;
@@ -69,8 +69,8 @@ def open(  # noqa: A001
     on_images : callable, optional
         Called with the activity, images so far, and total images while more than 1,024 images are read.
     **options
-        Options of the data's format: ``resize=(height, width)`` for image files, ``key="name"`` of the array of records
-        for `.npz` files.
+        Options of the data's format: ``resize=(height, width)``, ``convert="grey"`` or ``"colour"`` and ``bits=8`` for
+        image files, ``key="name"`` of the array of records for `.npz` files.
 
     Returns
     -------

@@ -34,7 +34,7 @@ def write(
         ``t10k-images-idx3-ubyte`` or ``x.idx``, with or without ``.gz``; a new folder of PNG images if it ends in ``/``
         or has no extension. The parent folder must exist.
     values : array_like of shape (n, *shape)
-        For images: (n, H, W) uint8 or uint16, or (n, H, W, 3) uint8; `open` reads them back unchanged.
+        For images: (n, H, W) or (n, H, W, 3), uint8 or uint16; `open` reads them back unchanged.
     files : sequence of str, optional
         Relative names of the images (sub-folders allowed), as in `Source.files`; their extension becomes ``.png``.
         None: ``000000.png`` and so on.

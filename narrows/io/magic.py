@@ -4,7 +4,9 @@ from __future__ import annotations
 
 __all__ = ["IMAGE_ENDINGS", "kind_of"]
 
-IMAGE_ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+IMAGE_ENDINGS = (
+    *(".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"),
+)
 """Extensions of the files that are read as images."""
 
 _BEGINNINGS = {

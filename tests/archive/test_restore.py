@@ -17,6 +17,7 @@ from narrows.errors import (
     CorruptArchiveError,
     DataError,
     DataNotFoundError,
+    DataWarning,
     InvalidParameterError,
     OutputError,
     OutputExistsError,
@@ -148,7 +149,7 @@ def test_to_idx(archived, tmp_path, dtype, name):
 
 def test_idx_holds_no_such_type(archived, tmp_path):
     path, codec, _ = archived((3, 4), "uint16")
-    with pytest.raises(DataError, match=r"uint16; Write them to a \.npy"):
+    with pytest.raises(DataError, match=r"uint16\. Write them to a \.npy"):
         restore(path, model=codec, out=tmp_path / "a.idx")
     assert not (tmp_path / "a.idx").exists()
 
@@ -164,6 +165,17 @@ def test_to_a_folder_of_images(archived, tmp_path, shape, dtype):
     assert narrows.data.open(tmp_path / "photos").label_names == ("cats", "dogs")
     restore(path, model=codec, records=(3, 5), out=f"{tmp_path}/two/")
     assert narrows.data.open(tmp_path / "two").files == ("cats/3.png", "dogs/4.png")
+
+
+def test_names_that_collide_are_told_and_others_stay(archived, tmp_path):
+    names = [f"im{i}.png" for i in range(49)] + ["im3.bmp"]
+    path, codec, values = archived((5, 4), "uint8", names=names)
+    with pytest.warns(DataWarning, match=r"2 of 50 images .*: im3\.png is written as im3\.png\.png\."):
+        restore(path, model=codec, out=tmp_path / "photos")
+    expected = {name: name for name in names} | {"im3.png": "im3.png.png", "im3.bmp": "im3.bmp.png"}
+    assert {file.name for file in (tmp_path / "photos").iterdir()} == set(expected.values())
+    for name, pixels in zip(names, values, strict=True):
+        np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "photos" / expected[name])), pixels)
 
 
 def test_images_without_names_are_numbered(archived, tmp_path):

@@ -95,7 +95,7 @@ def test_without_a_choice_the_folder_is_the_platforms_own(folder, photos, monkey
 
 def test_too_little_room_is_said_before_anything_is_read(folder, photos, monkeypatch):
     monkeypatch.setattr(memory.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 359}))
-    monkeypatch.setattr("narrows.data.images._decode", lambda *_: pytest.fail("an image was read"))
+    monkeypatch.setattr("narrows.data.images.decode_image", lambda *_: pytest.fail("an image was read"))
     with pytest.raises(
         OutputError, match=f"photos/ take 360 bytes.*'{folder}': The free space is too small.*NARROWS_CACHE"
     ):

@@ -33,13 +33,56 @@ def test_images_come_back(tmp_path, shape, dtype, ending):
 def test_images_keep_their_names(tmp_path, grey):
     narrows.data.write(tmp_path / "a", grey[:2], files=("cat/1.jpg", "dog/2.png"))
     assert narrows.data.open(tmp_path / "a").files == ("cat/1.png", "dog/2.png")
-    narrows.data.write(tmp_path / "b", grey[:2], files=("1.jpg", "1.png"))
-    assert narrows.data.open(tmp_path / "b").files == ("1.jpg.png", "1.png.png")
+    with pytest.warns(
+        narrows.data.DataWarning, match=r"2 of 3 images .*: 1\.jpg is written as 1\.jpg\.png\."
+    ) as caught:
+        narrows.data.write(tmp_path / "b", grey[:3], files=("1.jpg", "2.jpg", "1.png"))
+    assert narrows.data.open(tmp_path / "b").files == ("1.jpg.png", "1.png.png", "2.png")
+    (one,) = caught
+    assert (one.message.kind, one.message.count, one.message.first) == ("names", 2, "1.jpg")
+
+
+@pytest.mark.parametrize(
+    ("files", "written"),
+    [
+        (("a.png", "a.bmp", "a.bmp.gif"), ("a.png.png", "a.bmp.png", "a.bmp.gif.png")),  # a.bmp.png collides again
+        (("a.jpg", "a.tif", "b.jpg", "b/a.jpg"), ("a.jpg.png", "a.tif.png", "b.png", "b/a.png")),
+        (("a.jpg", "a.png/b.jpg"), ("a.jpg.png", "a.png/b.png")),  # a.png is a folder
+        (("000001.jpg", "000001.png"), ("000001.jpg.png", "000001.png.png")),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::narrows.errors.DataWarning")
+def test_only_names_that_collide_keep_their_ending(tmp_path, grey, files, written):
+    narrows.data.write(tmp_path / "a", grey[: len(files)], files=files)
+    source = narrows.data.open(tmp_path / "a")
+    assert set(source.files) == set(written)
+    pixels = dict(zip(source.files, source.values, strict=True))
+    for name, image in zip(written, grey, strict=False):
+        np.testing.assert_array_equal(pixels[name], image)
+
+
+@pytest.mark.parametrize("letter", ["a", "ö", "日"])
+def test_names_of_nearly_255_bytes_are_written(tmp_path, grey, letter):
+    stem = letter * (250 // len(letter.encode()))
+    usual, long = f"{stem}.bmp", letter * 255
+    narrows.data.write(tmp_path / "a", grey[:1], files=(usual,))
+    assert narrows.data.open(tmp_path / "a").files == (f"{stem}.png",)
+    files = (usual, f"{stem}.png", f"{long}/1.jpg", f"{long}/2.jpg", f"{stem}{stem}")
+    with pytest.warns(narrows.data.DataWarning) as caught:
+        narrows.data.write(tmp_path / "b", grey, files=files)
+    found = narrows.data.open(tmp_path / "b")
+    assert len(found) == 5
+    assert {image.tobytes() for image in found.values} == {image.tobytes() for image in grey}
+    assert all(len(part.encode()) <= 255 for file in found.files for part in file.split("/"))
+    assert len({file.split("/")[0] for file in found.files if "/" in file}) == 1, "one folder remains one folder"
+    told = [(one.message.kind, one.message.first) for one in caught]
+    assert told == [("names", usual), ("names", usual)], "with their own ending, and shorter"
 
 
 TELLS_CASE = not Path(__file__.swapcase()).exists()
 
 
+@pytest.mark.filterwarnings("ignore::narrows.errors.DataWarning")
 @pytest.mark.skipif(not TELLS_CASE, reason="upper and lower case are the same here")
 @pytest.mark.parametrize(
     ("files", "written"),
@@ -58,6 +101,7 @@ def test_names_that_differ_in_case_alone(tmp_path, grey, files, written):
     assert {image.tobytes() for image in source.values} == {image.tobytes() for image in grey[: len(files)]}
 
 
+@pytest.mark.filterwarnings("ignore::narrows.errors.DataWarning")
 def test_names_that_would_be_one_file_where_case_is_the_same(tmp_path, monkeypatch, grey):
     monkeypatch.setattr("narrows.data.image_writer._tells_case", lambda _: False)
     with pytest.raises(InvalidParameterError, match=r"'b/A\.png' and 'b/a\.png' would be the same file.*\.npy"):

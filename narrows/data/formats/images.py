@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from narrows.data.formats.contract import Format, OnRecords
 from narrows.io.magic import IMAGE_ENDINGS
-from narrows.parts.options import Size, option, optional
+from narrows.parts.options import Choice, Size, option, optional
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +31,10 @@ class Images(Format, name="images"):
     resize: tuple[int, int] | None = option(
         optional(Size()), "height and width to which every image file is resized", default=None
     )
+    convert: str | None = option(
+        optional(Choice("grey", "colour")), "grey or colour: what every image file is converted to", default=None
+    )
+    bits: int | None = option(optional(Choice(8)), "8: image files of 16 bits a channel are rounded to 8", default=None)
 
     @classmethod
     def recognises(cls, path: Path, head: bytes) -> bool:
@@ -39,7 +43,7 @@ class Images(Format, name="images"):
     def open(self, path: Path, name: str, *, limit: int | None = None, on_records: OnRecords | None = None) -> Source:
         from narrows.data.images import open_images
 
-        return open_images(path, name, resize=self.resize, limit=limit, on_images=on_records)
+        return open_images(path, name, limit=limit, on_images=on_records, **self.get_params(deep=False))
 
     def open_glob(
         self, pattern: Path, name: str, *, limit: int | None = None, on_records: OnRecords | None = None
@@ -47,9 +51,8 @@ class Images(Format, name="images"):
         """Return the images that a pattern matches."""
         from narrows.data.images import open_images
 
-        return open_images(
-            pattern.parent, name, pattern=str(pattern), resize=self.resize, limit=limit, on_images=on_records
-        )
+        options = self.get_params(deep=False)
+        return open_images(pattern.parent, name, pattern=str(pattern), limit=limit, on_images=on_records, **options)
 
     @classmethod
     def is_target(cls, path: Path, *, is_folder: bool) -> bool:
@@ -78,7 +81,8 @@ class Images(Format, name="images"):
         names: Callable[[], Sequence[str] | None],
         force: bool,
     ) -> None:
-        from narrows.data.image_writer import image_names, write_images
+        from narrows.data.image_names import image_names
+        from narrows.data.image_writer import write_images
 
         target = Path(os.path.realpath(path))
         write_images(target, pieces, image_names(shape[0], names()), force=force)
