@@ -22,7 +22,6 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 import narrows.data
 from narrows.chain import Chain
 from narrows.data import Source
-from narrows.data.finite import check_squares
 from narrows.data.scale import Trained, scale_warning, typical_magnitude
 from narrows.errors import DataError, RangeWarning, UnknownNameError, levels_to_caller
 from narrows.estimators.parameters import with_options
@@ -179,8 +178,6 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
             self.shape_, self.dtype_ = source.shape, source.dtype
         check_shape(source.shape, self.shape_)
         found = narrows.data.finite_range(source, advice=advice)
-        if advice is not None:  # the records are to be learned from
-            check_squares(source, *found)
         if reset:
             self.range_, self.magnitude_ = found, typical_magnitude(source)
         else:
