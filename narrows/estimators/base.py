@@ -22,7 +22,6 @@ import narrows.data
 from narrows.chain import Chain
 from narrows.data import Source
 from narrows.data.arrays import check_plain
-from narrows.data.finite import check_squares
 from narrows.data.frames import check_columns, is_frame
 from narrows.data.scale import Trained, scale_warning, typical_magnitude
 from narrows.errors import DataError, RangeWarning, UnknownNameError, warn
@@ -184,8 +183,6 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
             self.shape_, self.dtype_ = source.shape, source.dtype
         check_shape(source.shape, self.shape_)
         found = narrows.data.finite_range(source, advice=advice)
-        if advice is not None:  # the records are to be learned from
-            check_squares(source, *found)
         if reset:
             self.range_, self.magnitude_ = found, typical_magnitude(source)
         else:

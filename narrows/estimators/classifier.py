@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from narrows.chain import Chain
 from narrows.data import Source
+from narrows.data.finite import check_squares, finite_range
 from narrows.data.scale import Trained
 from narrows.errors import DataError, InvalidParameterError
 from narrows.estimators.autoencoder import Autoencoder
@@ -27,7 +28,6 @@ from narrows.estimators.fitting import LabelledSource, Split
 from narrows.estimators.preparation import (
     chain_stage,
     check_patience,
-    check_preprocessed,
     new_chain,
     parts_for,
     pretraining_stages,
@@ -156,11 +156,14 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         """
         self.__dict__.pop("model_", None)
         source = self._open(X, reset=True, advice=TRAIN_ON_FINITE)
+        check_squares(source, *self.range_)
         self.classes_, labels = np.unique(labels_of(source, y), return_inverse=True)
         check("AutoencoderClassifier", "pretrain", self.pretrain, Boolean())
         settings, params = resolve_training(self.training), self._unfitted().get_params(deep=False)
         given, held_out_labels = self._open_validation(validation)
         more = None if unlabelled is None else self._open(unlabelled, reset=False, advice=TRAIN_ON_FINITE)
+        if more is not None:
+            check_squares(more, *finite_range(more))
         told = {"labels": labels, "validation labels": held_out_labels}
         seen = {"data": source, "validation data": given, "unlabelled data": more}
         seed, state = self._seed_and_checkpoint(checkpoint, seen, told, resume=resume)
@@ -172,9 +175,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         records, held_out = LabelledRecords(apart.records, labels), apart.held_out
         check_patience(settings, held_out)
         unlabelled_records = _together(records.unlabelled, source, more)
-        chain = new_chain(parts, settings, source, unlabelled_records, seed)
-        for others in (given, more):
-            check_preprocessed(chain, others)
+        chain = new_chain(parts, settings, source, unlabelled_records, seed, more=more)
         before = _stages_without_labels(params, chain, unlabelled_records, held_out) if self.pretrain else []
         softmax_layer = _softmax_layer(chain, len(self.classes_))
         labels_stage = Stage(

@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from narrows.chain import Chain
 from narrows.data import Source
+from narrows.data.finite import check_squares
 from narrows.data.scale import Trained
 from narrows.errors import InvalidParameterError
 from narrows.estimators.base import TRAIN_ON_FINITE, Data, labels_of
 from narrows.estimators.preparation import (
     chain_stage,
-    check_preprocessed,
     labelled,
     n_held_out,
     new_chain,
@@ -129,6 +129,7 @@ def open_for_training(
 ) -> tuple[LabelledSource, LabelledSource | None]:
     """Return the records for training and for validation; the model learns their shape and classes."""
     source = model._open(X, reset=True, advice=TRAIN_ON_FINITE)
+    check_squares(source, *model.range_)
     check("Autoencoder", "conditional", model.conditional, Boolean())
     labels, held_out_labels = None, None
     if model.conditional:
@@ -198,7 +199,6 @@ def train_model(
     learned_from = apart.records
     records = labelled(learned_from, labels)
     chain = new_chain(parts, settings, source, learned_from, seed)
-    check_preprocessed(chain, None if validation is None else validation.source)
     pretraining = pretraining_stages(params, chain, records)
     stage = chain_stage(params, chain, records, apart.held_out, name="all layers" if pretraining else "")
     stages = [*pretraining, stage]

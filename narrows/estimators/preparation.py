@@ -36,7 +36,6 @@ from narrows.training.pretraining import Pretraining
 __all__ = [
     "chain_stage",
     "check_patience",
-    "check_preprocessed",
     "labelled",
     "n_held_out",
     "new_chain",
@@ -57,17 +56,42 @@ def parts_for(params: Mapping[str, Any], source: Source, schema: Schema, seed: i
     return replace(choose_parts(params, schema, Columns.of(source.values, seed)), n_classes=n_classes)
 
 
-def new_chain(parts: Parts, settings: Training, source: Source, records: Records, seed: int) -> Chain:
-    """Return an untrained chain, prepared for the training records."""
+def new_chain(
+    parts: Parts, settings: Training, source: Source, records: Records, seed: int, *, more: Source | None = None
+) -> Chain:
+    """Return an untrained chain, prepared for the training records.
+
+    Parameters
+    ----------
+    parts, settings : Parts, Training
+        What to build, and how it is to be trained.
+    source, more : Source
+        The data that the records are taken from.
+    records : Records
+        The training records.
+    seed : int
+        Seed of the initial weights.
+
+    Raises
+    ------
+    DataError
+        If a preprocessed value is not finite.
+    """
+
+    def check() -> None:
+        for one in (source, more):
+            if one is not None:
+                _check_preprocessed(chain, one)
+
     precision = torch.float64 if settings.precision == "float64" else torch.float32
     chain = Chain(parts, source.shape, source.dtype, generator(seed, Stream.WEIGHTS))
     chain = chain.to(resolve_device(settings), precision)
     with one_openmp_thread():  # the last bits of a sum depend on how threads share it
-        chain.fit_preprocessing(records.batches, check=lambda: check_preprocessed(chain, source))
+        chain.fit_preprocessing(records.batches, check=check)
     return chain
 
 
-def check_preprocessed(chain: Chain, source: Source | None) -> None:
+def _check_preprocessed(chain: Chain, source: Source) -> None:
     """Refuse records that the chain's floats cannot represent after preprocessing, and say where they are.
 
     Raises
@@ -75,7 +99,7 @@ def check_preprocessed(chain: Chain, source: Source | None) -> None:
     DataError
         If a preprocessed value is not finite.
     """
-    if source is None or source.dtype.kind != "f":
+    if source.dtype.kind != "f":
         return
     size = batch_size(source.shape, _BATCH)
     for start in range(0, len(source), size):

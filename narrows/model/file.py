@@ -207,13 +207,17 @@ def _fill(parts: Parts, schema: Schema, tensors: dict[str, Tensor]) -> Chain:
     """Return the chain with these tensors; memory is allocated for the tensors in the file only."""
     with torch.device("meta"):
         chain = Chain(parts, schema.shape, schema.dtype, generator(0, Stream.WEIGHTS))
-    _load(chain, {**_absent(chain), **tensors})
+    absent = {name: t for name, t in _absent(chain).items() if name not in tensors}
+    _load(chain, {**tensors, **absent})
+    for name in absent:  # the shapes are right, so they may take memory
+        step, _, buffer = name.rpartition(".")
+        setattr(chain.get_submodule(step), buffer, chain.get_buffer(name).clone())
     chain.to_channels_last()
     return chain
 
 
 def _absent(chain: Chain) -> dict[str, Tensor]:
-    """Return the statistics that files of earlier versions lack."""
+    """Return the statistics that files of earlier versions lack, as tensors without memory of their own."""
     steps = [(name, step) for name, step in chain.named_modules() if isinstance(step, Step)]
     return {
         f"{name}.{buffer}": torch.tensor(value, dtype=torch.float64).expand(step.get_buffer(buffer).shape)

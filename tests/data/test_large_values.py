@@ -54,13 +54,22 @@ def test_so_is_one_among_the_records_held_out_wherever_it_is(tmp_path):
         assert not (tmp_path / f"run{row}").exists(), "no epoch has run"
 
 
-def test_validation_records_are_checked_as_well():
-    for part in (model(), AutoencoderClassifier(model())):
-        x, far = table(0, 0, 0.0), table(17, 3, 1e39)
-        is_classifier = isinstance(part, AutoencoderClassifier)
-        labels = (np.arange(60) % 2,) if is_classifier else ()
-        with pytest.raises(DataError, match=r"1e\+39, in row 17, column 3"):
-            part.fit(x, *labels, validation=(far, *labels) if is_classifier else far)
+@pytest.mark.filterwarnings("ignore::narrows.errors.RangeWarning")
+@pytest.mark.parametrize("value", [1e39, 1e200, -1.7e308])
+def test_records_that_are_only_validated_on_have_a_loss_that_is_not_finite(value):
+    fitted = model().fit(table(0, 0, 0.0), validation=table(17, 3, value))
+    assert not np.isfinite(fitted.history_[-1]["validation_loss"])
+
+
+@pytest.mark.filterwarnings("ignore::narrows.errors.RangeWarning")
+@pytest.mark.parametrize("value", [1e39, 1e200])
+def test_unlabelled_records_are_learned_from_and_checked(value):
+    x, labels = table(0, 0, 0.0), np.arange(60) % 2
+    part = AutoencoderClassifier(model(preprocessing="mean-removal"))
+    with pytest.raises(DataError, match=rf"{value:g}, in row 17, column 3".replace("+", r"\+")):
+        part.fit(x, labels, unlabelled=table(17, 3, value))
+    with pytest.raises(DataError, match=rf"{value:g}, in row 17, column 3".replace("+", r"\+")):
+        part.fit(table(17, 3, value), labels)
 
 
 def test_all_values_whose_squares_fit_are_allowed():

@@ -157,7 +157,9 @@ def test_components_do_not_depend_on_the_unit(scale, rng):
 @pytest.mark.filterwarnings("error")
 def test_values_that_are_too_large_are_an_error_that_says_so(rng):
     x = rng.normal(size=(30, 4)) * 1e100  # beyond single precision
-    with pytest.raises(DataError, match=r"the data are too large\. Divide them by a constant"):
+    with pytest.raises(
+        DataError, match=r"too large to train on.*, in row 0, column 0.*divide the values by a constant"
+    ):
         Autoencoder(2, preprocessing=(), training=Training(epochs=1)).fit(x)
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import narrows
+from narrows.model.file import _fill
 from narrows.preprocessing import MeanRemoval, Preprocessor, Standardise, UnitScale
 from narrows.preprocessing.moments import Moments
 from narrows.preprocessing.scaling import divided
@@ -72,10 +73,23 @@ def test_a_model_trained_on_dead_columns_is_the_same_from_its_file(tmp_path):
     np.testing.assert_array_equal(again.reconstruct(x)[:, 4], x[:, 4])
 
 
-def test_a_mean_removal_of_earlier_versions_has_no_constant_columns():
-    step = MeanRemoval().build((3,), np.dtype(np.float32))
-    assert step.absent == {"varies": 1.0}
-    assert step.varies.tolist() == [1, 1, 1]
+def test_a_file_of_earlier_versions_has_no_constant_columns():
+    x = table("dead")
+    model = trained(x, preprocessing="mean-removal").model_
+    tensors = model.chain.state_dict()
+    assert tensors.pop("preprocessor.steps.0.varies").tolist() == [1, 1, 0, 1, 0, 1]
+    chain = _fill(model.chain.parts, model.schema, tensors)
+    assert chain.preprocessor.steps[0].varies.is_contiguous()
+    assert chain.preprocessor.unit.tolist() == [1] * 6
+    assert chain.preprocessor(torch.tensor(x)).equal(model.chain.preprocessor(torch.tensor(x)))
+
+
+def test_a_scale_of_1_that_a_model_has_for_a_constant_column_stays():
+    step = Standardise().build((2,), np.dtype(np.float64))
+    step.load_state_dict({"mean": torch.tensor([3.0, 0.0]).double(), "deviation": torch.tensor([1.0, 2.0]).double()})
+    x = torch.tensor([[5.0, 4.0]], dtype=torch.float64)
+    assert step(x).tolist() == [[2, 2]]
+    assert step.inverse(step(x)).equal(x)
 
 
 def test_without_preprocessing_the_unit_of_the_data_does_not_matter_to_archives(tmp_path):
