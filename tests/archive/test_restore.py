@@ -148,7 +148,7 @@ def test_to_idx(archived, tmp_path, dtype, name):
 
 def test_idx_holds_no_such_type(archived, tmp_path):
     path, codec, _ = archived((3, 4), "uint16")
-    with pytest.raises(DataError, match=r"uint16; Write them to a \.npy"):
+    with pytest.raises(DataError, match=r"uint16\. Write them to a \.npy"):
         restore(path, model=codec, out=tmp_path / "a.idx")
     assert not (tmp_path / "a.idx").exists()
 
