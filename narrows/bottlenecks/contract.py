@@ -1,4 +1,4 @@
-"""The contract of bottlenecks, which make the code from the encoder's output."""
+"""The contract of bottlenecks, which map the encoder's output to the code."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Code:
     cost : Tensor of shape (n,)
         Cost of the code in nats; zero if the bottleneck has no cost.
     symbols : Tensor of shape (n, ...), integers, or None
-        The code as whole numbers, if the bottleneck has them.
+        The code as whole numbers; None if the bottleneck does not quantise.
     """
 
     z: Tensor
@@ -49,12 +49,13 @@ class BottleneckModule(nn.Module, ABC):
     z_shape : tuple of int
         Shape of the code of one record.
     draws : bool
-        Whether codes are draws from a distribution, so that the loss is defined only for random codes.
+        Whether codes are drawn from a distribution. The loss is then an expectation over random codes.
     normal_prior : bool
-        Whether training draws the codes of all records together towards N(0, I), so that other draws decode well.
+        Whether training makes the codes of all records together follow N(0, I), so that draws from N(0, I) can be
+        decoded.
     couples_records : bool
-        Whether the code or the cost of a record in training depends on the others of its batch, or each batch changes
-        the bottleneck. Such batches are not split into shards.
+        Whether, in training, the code or the cost of a record depends on the other records of its batch, or each batch
+        changes the bottleneck. Such batches are not split into shards.
     """
 
     draws: bool = False
@@ -67,7 +68,7 @@ class BottleneckModule(nn.Module, ABC):
 
     @property
     def n_symbols(self) -> int:
-        """The number of numbers, or of symbols, in the code of one record."""
+        """The length of the code of one record: how many numbers or symbols it has."""
         return math.prod(self.z_shape)
 
     @abstractmethod
@@ -79,49 +80,49 @@ class BottleneckModule(nn.Module, ABC):
         h : Tensor of shape (n, *h_shape)
             The encoder's output.
         generator : Generator or RecordNoise, optional
-            Source of noise in training, and in measurements if codes are draws. Without it nothing is random.
+            Source of noise in training, and in measurements if codes are drawn. Without it the code is deterministic.
         """
 
     def posterior(self, h: Tensor) -> DiagonalNormal | None:
-        """Return the distribution of the codes, given h (n, *h_shape); None if codes are not draws."""
+        """Return the distribution of the codes, given h (n, *h_shape); None if codes are not drawn."""
         return None
 
     def project(self, z: Tensor) -> Tensor:
-        """Return the nearest possible codes to z (n, *z_shape); for most bottlenecks that is z."""
+        """Return the codes nearest to z (n, *z_shape) that the bottleneck can produce; by default z itself."""
         return z
 
     def continuous_code(self, h: Tensor) -> Tensor:
-        """Return the values (n, ...) that the archive codec quantises: the code, before rounding where there is some.
+        """Return the values (n, ...) that the archive codec quantises: the code before any rounding.
 
-        A bottleneck that chooses from a list of codes returns its symbols (n, ...) as floats.
+        A bottleneck that chooses codewords from a codebook returns their indices (n, ...) as floats.
         """
         z: Tensor = self(h).z
         return z
 
     def continuous_to_z(self, code: Tensor) -> Tensor:
-        """Return the decoder's input (n, *z_shape) for what `continuous_code` returned."""
+        """Return the decoder's input (n, *z_shape) for a continuous code (n, ...); see `continuous_code`."""
         return code
 
     def symbols_to_z(self, symbols: Tensor) -> Tensor:
-        """Return the codes (n, *z_shape) with these symbols (n, ...); by default the symbols are the code's numbers."""
+        """Return the codes (n, *z_shape) of symbols (n, ...); by default the symbols are the values of the code."""
         return symbols.to(torch.get_default_dtype())
 
     def quantisations(self, codes: NDArray[np.float64], distortion: Distortion) -> list[Quantisation]:
-        """Return ways to write the code as whole numbers, from coarse to fine.
+        """Return the quantisations of the code that the codec measures, from coarse to fine.
 
-        By default each number gets steps by how much it matters, in ten degrees of fineness.
+        By default there are ten. The step of each number of the code depends on its effect on the decoder's output.
 
         Parameters
         ----------
         codes : ndarray of shape (n, n_symbols)
             `continuous_code` of training records.
         distortion : Distortion
-            What the decoder makes of changes in the codes of some of them.
+            Measures how changes of the codes of some of these records change the decoder's output.
         """
         return by_sensitivity(codes, distortion)
 
     def metrics(self, codes: Callable[[], NDArray[np.float64]]) -> dict[str, float]:
-        """Return further metrics of records, by name; most bottlenecks have none.
+        """Return additional metrics of the codes of records, by name; by default none.
 
         Parameters
         ----------

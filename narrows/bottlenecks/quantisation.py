@@ -1,6 +1,7 @@
-"""How codes are written as whole numbers in archives: steps, entropy models, and which ones to try.
+"""Quantisation of codes for archives: steps, entropy models, and the candidates to measure.
 
-A bottleneck proposes its quantisations (`BottleneckModule.quantisations`); the codec measures each on training records.
+A bottleneck proposes quantisations (`BottleneckModule.quantisations`), and the codec measures each of them on training
+records.
 """
 
 from __future__ import annotations
@@ -23,22 +24,22 @@ from narrows.codec.program import Program
 __all__ = ["Distortion", "Lookup", "Quantisation", "Scaling", "by_sensitivity"]
 
 _ADDED_ERROR = tuple(2.0**-k for k in range(-3, 7))
-"""Error of quantisation over the model's own, for each quantisation, from coarse to fine."""
+"""Added error of each quantisation, relative to the error of the model, from coarse to fine."""
 
-_NOTHING = 1e-6  # of the model's own error: a number of the code that changes less says nothing
+_NOTHING = 1e-6  # relative to the model's error; a number of the code with a smaller effect is not used
 _LARGEST_SHIFT = 30
 _PRECISION = 12
 
 
 class Distortion(Protocol):
-    """What the decoder makes of changes in the codes of some training records.
+    """Measures how changes of the codes of some training records change the decoder's output.
 
     Attributes
     ----------
     codes : Tensor of shape (n, *z_shape)
         The codes of these records before any rounding.
     psnr : float or None
-        The PSNR in dB that the model was trained for, if it was trained for one.
+        The target PSNR in dB of training; None if the model was trained without a target.
     """
 
     @property
@@ -56,21 +57,21 @@ class Distortion(Protocol):
         """Return the PSNR in dB of the records restored from codes z, for preprocessed values in [0, 1]."""
 
     def gains(self) -> NDArray[np.float64]:
-        """Return the squared change of the output per squared change of each number of the code, (n_symbols,)."""
+        """Return the ratio of the squared change of the output to that of each number of the code, (n_symbols,)."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Quantisation(ABC):
-    """A way to write codes as whole numbers.
+    """A map from codes to whole numbers, the symbols.
 
     Attributes
     ----------
     steps : ndarray of shape (n_symbols,)
-        The symbol of a number is the whole number nearest to number / step.
+        Quantisation steps. The symbol of a number is number / step, rounded to the nearest whole number.
     entropy : EntropyModel
-        Distribution of the symbols, fitted to training records.
+        Model of the distribution of the symbols, fitted to training records.
     trained_for : bool
-        Whether the model was trained for this quantisation, which is then the default.
+        Whether the model was trained with this quantisation. Such a quantisation is the default.
     """
 
     steps: NDArray[np.float64]
@@ -86,7 +87,7 @@ class Scaling(Quantisation):
     """The code is the symbols multiplied by their steps."""
 
     def program(self, shift: int, z_shape: tuple[int, ...]) -> Program:
-        wanted = self.steps * 2.0**shift  # multiplied as exactly as 31 bits can say
+        wanted = self.steps * 2.0**shift  # multipliers with up to 31 bits
         down = min(max(30 - math.frexp(float(wanted.max()))[1], 0), _LARGEST_SHIFT)
         multipliers = np.clip(np.rint(wanted * 2.0**down), 1, 2**31 - 1)
         return Program((len(wanted),), (Rescale(multipliers.astype(np.int32), down), Reshape(z_shape)))
@@ -101,8 +102,8 @@ class Lookup(Quantisation):
     codebook : ndarray of shape (n_codes, dim)
         The codewords.
     vectors : (int, int)
-        Groups, and vectors in each: symbols of a record are in the order (group, vector), and its code is the
-        codewords' numbers in the order (group, number, vector).
+        Number of groups, and of vectors in each group. The symbols of a record have the order (group, vector), and the
+        numbers of its code have the order (group, number, vector).
     """
 
     codebook: NDArray[np.float64]
@@ -115,11 +116,11 @@ class Lookup(Quantisation):
 
 
 def by_sensitivity(codes: NDArray[np.float64], distortion: Distortion) -> list[Quantisation]:
-    """Return quantisations of codes (n, n_symbols) in steps by how much each number matters, from coarse to fine.
+    """Return quantisations of codes (n, n_symbols), from coarse to fine, with steps that depend on their effect.
 
-    With g_d the mean squared change of the output for a change of one in number d of the code, steps Δ_d = c / √g_d add
-    the same error c² / 12 for each number, which is the best there is at high rates. c runs over a range, from where
-    quantisation costs several times the model's own error to where it costs next to nothing.
+    Let g_d be the mean squared change of the output if number d of the code changes by one. The steps Δ_d = c / √g_d
+    add the same error c² / 12 for each number, which is optimal at high rates. Each quantisation has another c: the
+    coarsest adds eight times the error of the model, the finest a small fraction of it.
     """
     gains = distortion.gains()
     error = distortion.error(distortion.codes)
@@ -127,7 +128,7 @@ def by_sensitivity(codes: NDArray[np.float64], distortion: Distortion) -> list[Q
     unit = _power_of_four(float(effects.mean()))
     matters = effects > _NOTHING * max(error, 1e-30 * unit)
     largest = np.abs(codes).max(0)
-    # A number that changes nothing gets one step, eight times its largest magnitude.
+    # The step of a number without effect is eight times its largest magnitude, so its symbol is always 0.
     idle = 8 * np.where(largest > 0, largest, 1e-6)
     quantisations: list[Quantisation] = []
     for added in _ADDED_ERROR:

@@ -1,4 +1,4 @@
-"""Progress of downloads, images and records: a bar on a terminal, a few plain lines elsewhere, nothing when quiet."""
+"""Shows the progress of downloads, images and records: bars on a terminal, otherwise a few lines of text."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["new_bar", "on_download", "on_images", "on_records"]
 
-_WIDEST = 100  # largest width of a bar in columns
+_WIDEST = 100  # largest width of the display in columns
 _MOST_RECORD_LINES = 10
-_BETWEEN_RECORD_LINES = 1.0  # seconds, at least
+_BETWEEN_RECORD_LINES = 1.0  # least number of seconds between two lines
 
 OnDownload = Callable[[str, int, int | None], None]
 OnRecords = Callable[[int, int], None]
@@ -36,7 +36,7 @@ def new_bar(*columns: Any) -> Progress:
 
 @contextmanager
 def on_download(*, quiet: bool) -> Iterator[OnDownload | None]:
-    """Yield a callback that shows the progress of downloads in the block."""
+    """Yield a callback that shows the progress of downloads in the block; None if quiet."""
     if quiet:
         yield None
         return
@@ -48,7 +48,7 @@ def on_download(*, quiet: bool) -> Iterator[OnDownload | None]:
 
 
 class _DownloadLines:
-    """Downloads as one line per file."""
+    """Shows one line for each downloaded file."""
 
     def __init__(self) -> None:
         self.named: set[str] = set()
@@ -64,7 +64,7 @@ class _DownloadLines:
 
 
 class _DownloadBar:
-    """Downloads as one bar per file, created when the first bytes arrive."""
+    """Shows one bar for each downloaded file; the display starts with the first bytes."""
 
     def __init__(self) -> None:
         self.progress: Progress | None = None
@@ -92,7 +92,9 @@ class _DownloadBar:
 
 @contextmanager
 def on_records(doing: str, *, quiet: bool) -> Iterator[OnRecords | None]:
-    """Yield a callback that shows progress; it takes the number of records done and the number of records.
+    """Yield a callback that shows the progress of records; None if quiet.
+
+    The callback takes the number of processed records and the total number of records.
 
     Parameters
     ----------
@@ -113,7 +115,10 @@ def on_records(doing: str, *, quiet: bool) -> Iterator[OnRecords | None]:
 
 @contextmanager
 def on_images(*, quiet: bool) -> Iterator[OnImages | None]:
-    """Yield a callback that shows the progress of reading many images in the block; it takes the activity too."""
+    """Yield a callback that shows the progress of reading images in the block; None if quiet.
+
+    The callback takes the activity, the number of processed images and the total number of images.
+    """
     if quiet:
         yield None
         return
@@ -125,7 +130,7 @@ def on_images(*, quiet: bool) -> Iterator[OnImages | None]:
 
 
 class _ImagesShown:
-    """Shows the activities on images one after the other, each like `on_records`."""
+    """Shows the progress of several activities one after the other, each as `on_records` does."""
 
     def __init__(self) -> None:
         self.doing, self.shown = "", _records_shown("")
@@ -145,7 +150,7 @@ def _records_shown(doing: str) -> _RecordBar | _RecordLines:
 
 
 class _RecordLines:
-    """One line for each tenth of work that takes seconds or longer."""
+    """Shows a line after each tenth of the work, but at most one line per second."""
 
     def __init__(self, doing: str) -> None:
         self.doing, self.tenths, self.last = doing, 0, time.monotonic()
@@ -161,7 +166,7 @@ class _RecordLines:
 
 
 class _RecordBar:
-    """One bar, created when the first records are done."""
+    """Shows one bar; the display starts with the first records."""
 
     def __init__(self, doing: str) -> None:
         self.doing = doing

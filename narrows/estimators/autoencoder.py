@@ -49,11 +49,12 @@ class Autoencoder(
     TransformerMixin,  # type: ignore[misc]
     Generation,
 ):
-    """An autoencoder: learns to push records through a narrow code and get them back.
+    """An autoencoder, which learns to encode records as short codes and to restore the records from the codes.
 
-    It minimises, per record and in nats, −log p(x | z) + cost of the bottleneck + penalties, for the code
-    z = bottleneck(encoder(x̃)) of the corrupted record x̃. Every part is given by name or by value; `fit` replaces "auto"
-    by a part that suits the data. Nested settings are named as in scikit-learn: ``training__epochs=30``.
+    Training minimises the mean loss of a record in nats: −log p(x | z) + cost of the bottleneck + penalties, where
+    z = bottleneck(encoder(x̃)) is the code of the corrupted record x̃. Each part is given by its name or as an object.
+    `fit` replaces "auto" by a part that suits the data. Nested settings are named as in scikit-learn:
+    ``training__epochs=30``.
 
     Parameters
     ----------
@@ -71,21 +72,22 @@ class Autoencoder(
     penalties : sequence of "l1", "kl-sparsity", "contractive", "mmd" or Penalty
         Terms added to the loss.
     preprocessing : "auto", or a sequence of "unit-scale", "mean-removal", "standardise", "binarise" or Preprocessing
-        Maps the data's units to those of the network; restored records are mapped back.
+        Converts the units of the data to those of the network. Restored records are converted back.
     pretraining : "layer-wise", Pretraining or None
         Training of the weights before the whole chain is trained.
     residual : "causal", Residual or None
-        A second model, trained after the autoencoder, that predicts values exactly: it makes lossless archives smaller.
+        A second network, trained after the autoencoder, that predicts the exact values. It makes lossless archives
+        smaller.
     record : "auto", "image" or "vector"
-        What a record is; "auto" parts are chosen accordingly. "auto": an image if it has two or three axes.
+        What a record is; it affects the choice of "auto" parts. "auto": an image if a record has two or three axes.
     conditional : bool
-        Give encoder and decoder the label of each record as an input. The code then holds what the label does not, and
-        records with a chosen label can be generated (Sohn, Lee and Yan 2015).
+        Whether the label of each record is an additional input of encoder and decoder. The code then need not represent
+        the label, and records with a given label can be generated (Sohn, Lee and Yan 2015).
     training : Training, optional
         How to train. None: the defaults of `Training`.
     artefacts : "all", or a sequence of "pca", "density" and "codec"
-        What `fit` measures on the training records once the model is trained: PCA to compare with, a density of codes
-        to sample from, the archive codec. A grid search needs none of them: ``artefacts=()``. `measure` measures them
+        What `fit` measures on the training records after training: PCA for comparisons, a density of codes for
+        sampling, and the archive codec. A grid search needs none of them: ``artefacts=()``. `measure` measures them
         later.
     random_state : int, RandomState or None
         Source of all randomness. The same int gives the same model on the same machine.
@@ -95,36 +97,36 @@ class Autoencoder(
     chain_ : Chain
         The trained parts in sequence.
     encoder_, decoder_ : torch.nn.Module
-        The two networks on their own: preprocessed records (n, *shape) to the input of the bottleneck, and codes to the
-        likelihood's parameters.
+        The two networks. The encoder maps preprocessed records (n, *shape) to the input of the bottleneck, the decoder
+        maps codes to the likelihood's parameters.
     history_ : list of dict
         One row for each epoch: epoch, loss, validation_loss, learning_rate, seconds, records_per_second,
         threads, shards.
     pretraining_history_ : list of dict
         The same for pretraining; ``stage`` names the stage.
     classes_ : ndarray of shape (n_classes,)
-        The sorted labels of the training data; of conditional models only.
+        The sorted labels of the training data; conditional models only.
     comparison_ : Comparison or None
-        Comparison with PCA on held-out records, where the network has a linear path, and which of the two was kept.
+        Comparison with PCA on held-out records, for networks with a linear path. It includes which of the two was kept.
     kept_ : Kept or None
-        The epoch whose weights were kept, with its losses; the losses of the linear autoencoder where that was kept.
+        The epoch whose weights were kept, with its losses, or the losses of the linear autoencoder that was kept.
     n_latent_ : int
         The latent dimension.
     shape_, dtype_ : tuple of int, numpy.dtype
-        Shape and dtype of the training records. Restored records have them too; only tables of whole numbers come back
-        as floats.
+        Shape and dtype of the training records. Restored records have the same shape and dtype, except that tables of
+        whole numbers are restored as floats.
     range_ : (float, float)
         Smallest and largest training value. Records on another scale cause a `narrows.errors.RangeWarning`.
     record_ : "image" or "vector"
         What the training records were treated as.
     pca_ : PrincipalComponents or None
-        PCA of the training data with ``n_latent_`` components, to compare with.
+        PCA of the training data with ``n_latent_`` components, for comparisons.
     latent_density_ : LatentDensity or None
         Mixture of normal distributions fitted to the codes of training records, for `sample`.
     codec_ : FrozenCodec
         The decoder in integer arithmetic, which reads and writes archives.
     codec_error_ : str or None
-        Why there is no ``codec_``.
+        The reason why there is no ``codec_``.
     unmeasured_ : dict of str to str
         The artefacts that the model lacks (``pca``, ``density``, ``codec``), each with the reason; see `measure`.
     model_ : FittedModel
@@ -217,7 +219,7 @@ class Autoencoder(
             After Ctrl-C. If training was complete, the model is fitted and `measure` measures the missing artefacts.
         """
         for name in ("model_", "classes_"):
-            self.__dict__.pop(name, None)  # a fit that fails leaves no model of other records behind
+            self.__dict__.pop(name, None)  # if fit fails, no model of other records remains
         wanted = artefacts_of(self.artefacts)
         data, held_out = open_for_training(self, X, y, validation)
         seed, state = self._seed_and_checkpoint(checkpoint, *described(data, held_out), resume=resume)
@@ -233,7 +235,7 @@ class Autoencoder(
             checkpoint=state,
             resume=resume,
         )
-        # From here on the model is a trained one, whatever fails.
+        # From here on the model is trained, even if measuring artefacts fails.
         reasons = {name: INTERRUPTED if name in wanted else NOT_ASKED_FOR for name in Artefact.registry}
         self.model_ = replace(model, unmeasured=reasons)
         for self.model_ in measure(self.model_, records, wanted):  # noqa: B020
@@ -252,7 +254,7 @@ class Autoencoder(
         y : array_like of shape (n,), optional
             Labels, for conditional models; named data sets have their own. Other models ignore it.
         again : bool
-            Measure again the artefacts that the model has.
+            Also measure the artefacts that the model already has.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Pictures of a trained model: computes the arrays for the pictures of `narrows.pictures`.
+"""Pictures of a trained model. The functions compute the arrays, and `narrows.pictures` draws them.
 
 >>> import narrows
 >>> from narrows.evaluation.drawing import draw_reconstructions
@@ -76,7 +76,7 @@ def draw_reconstructions(model: Autoencoder, data: Data, *, n: int = 10) -> Figu
 
 
 def draw_denoising(model: Autoencoder, data: Data, *, n: int = 10, random_state: int = 0) -> Figure:
-    """Return a picture of the first records, corrupted as in training, and restored.
+    """Return a picture of the first records: original, corrupted as in training, and restored.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def draw_denoising(model: Autoencoder, data: Data, *, n: int = 10, random_state:
 def draw_denoised(
     model: Autoencoder, clean: NDArray[Any], noisy: NDArray[Any], restored: NDArray[Any], *, n: int = 10
 ) -> Figure:
-    """Return a picture of the first records clean, noisy and restored, with the PSNR before and after.
+    """Return a picture of the first records: clean, noisy and restored, with the PSNR of the last two.
 
     Parameters
     ----------
@@ -138,7 +138,9 @@ def draw_denoised(
 def draw_filters(
     model: Autoencoder, *, tile: tuple[int, int] | None = None, spacing: int = 1, wide: bool = False
 ) -> Figure:
-    """Return a picture of the encoder's first layer: an image for each unit, or a curve if records are not images.
+    """Return a picture of the weights of the encoder's first layer.
+
+    The weights of a unit are drawn as an image, or as a curve if records are not images.
 
     Parameters
     ----------
@@ -149,7 +151,7 @@ def draw_filters(
     spacing : int
         Pixels between filters.
     wide : bool
-        Show at most 128 units, in a grid that is wider than high.
+        Draw at most 128 units, in a grid that is wider than high.
 
     Returns
     -------
@@ -160,7 +162,7 @@ def draw_filters(
     DataError
         If the weights can be drawn neither as images nor as curves.
     InvalidParameterError
-        If the encoder's first layer is of an unknown kind.
+        If the encoder has neither a linear nor a convolutional layer.
     """
     weights = first_layer_weights(model)
     if wide and len(weights) > math.prod(_WIDE_TILE):
@@ -197,8 +199,8 @@ def draw_grid(model: Autoencoder, records: NDArray[Any], **layout: Any) -> Figur
 def draw_map(model: Autoencoder, data: Data) -> Figure:
     """Return a map of the codes next to the first two principal components, coloured by label.
 
-    Codes of more than two numbers are projected by PCA, as the title says. A model without a PCA of its training
-    records is drawn alone.
+    Codes of more than two numbers are projected by PCA; the title states this. If the model has no PCA of its training
+    records, only the codes are drawn.
 
     Parameters
     ----------
@@ -214,13 +216,15 @@ def draw_map(model: Autoencoder, data: Data) -> Figure:
     Raises
     ------
     InvalidParameterError
-        If the code is a single number.
+        If the latent dimension, or the number of principal components, is 1.
     ShapeMismatchError
         If the records have another shape than the model's.
     """
     source, n_latent, pca = model.records_of(data), model.n_latent_, model.pca_
     if n_latent < 2 or (pca is not None and len(pca.components) < 2):
-        raise InvalidParameterError(f"A map needs codes of at least two numbers. The model's have {n_latent}.")
+        raise InvalidParameterError(
+            f"A map needs a latent dimension of at least 2. This model has latent dimension {n_latent}."
+        )
     codes = model.transform(source)
     title = "autoencoder, its code of 2 numbers"
     if n_latent > 2:
@@ -233,10 +237,10 @@ def draw_map(model: Autoencoder, data: Data) -> Figure:
 
 
 def draw_qualities(model: Autoencoder, data: Data, *, n: int = 10) -> Figure:
-    """Return a picture of the first records, above those restored from archives of fewer and fewer bytes.
+    """Return a picture of the first records and of their restorations from ever smaller archives.
 
-    The archives have the model's default quality and up to two coarser ones. The labels give their size for a record,
-    without the model, and their PSNR; both are of all records.
+    The archives have the model's default quality and up to two coarser qualities. The labels give the number of bytes
+    per record, without the model, and the PSNR, both measured on all records.
 
     Parameters
     ----------
@@ -273,7 +277,7 @@ def draw_qualities(model: Autoencoder, data: Data, *, n: int = 10) -> Figure:
 
 
 def draw_curves(model: Autoencoder) -> Figure:
-    """Return a picture of the loss and the learning rate of every epoch.
+    """Return a picture of the loss and the learning rate over the epochs.
 
     Parameters
     ----------
@@ -288,7 +292,7 @@ def draw_curves(model: Autoencoder) -> Figure:
 
 
 def first_layer_weights(model: Autoencoder) -> NDArray[Any]:
-    """Return the weights of the encoder's first layer, without those of labels.
+    """Return the weights of the encoder's first layer, without the weights of the inputs for labels.
 
     Parameters
     ----------
@@ -303,7 +307,7 @@ def first_layer_weights(model: Autoencoder) -> NDArray[Any]:
     Raises
     ------
     InvalidParameterError
-        If the encoder's first layer is of an unknown kind.
+        If the encoder has neither a linear nor a convolutional layer.
     """
     from torch import nn
 
@@ -327,6 +331,6 @@ def _decibels(value: float) -> str:
 
 
 def _drawable(model: Autoencoder, values: NDArray[Any]) -> NDArray[Any]:
-    """Return images that can be drawn unchanged, other records as vectors."""
+    """Return records unchanged if they are grey or colour images, otherwise flattened to vectors."""
     is_drawable = model.record_ == "image" and ImageLayout.of(values.shape[1:]).channels in _DRAWABLE_CHANNELS
     return values if is_drawable else values.reshape(len(values), -1)

@@ -1,4 +1,4 @@
-"""Metrics of restored data, with names that state the convention."""
+"""Metrics of restored data. The names of the metrics state the convention."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SMALLEST_PROBABILITY = 1e-7  # probabilities are clipped as in Keras
 
 
 def unit_of(dtype: np.dtype[Any]) -> float:
-    """Return the unit of errors: 255 for bytes, so that pixels are in [0, 1]; otherwise 1."""
+    """Return the unit in which errors are measured: 255 for uint8, so that pixels are in [0, 1]; otherwise 1."""
     return 255.0 if dtype == np.uint8 else 1.0
 
 
@@ -42,9 +42,9 @@ def evaluate(
     importance_samples: int = 0,
     random_state: int = 0,
 ) -> dict[str, float | int | None]:
-    """Measure how well a model restores records that it was not trained on.
+    """Measure how well a model restores records, for example test data.
 
-    The decoder's output is measured as it is: neither clipped nor rounded to the data's dtype.
+    The output of the decoder is neither clipped nor rounded to the dtype of the data before it is measured.
 
     Parameters
     ----------
@@ -55,18 +55,19 @@ def evaluate(
     y : array_like of shape (n,), optional
         Labels, for a conditional model, unless the data have their own.
     corrupted : bool
-        Corrupt the records as in training before encoding, and compare with the clean ones.
+        Corrupt the records as in training before encoding, and compare the results with the clean records.
     importance_samples : int
-        For variational models: draws of each record's code for a tighter bound of its likelihood; 0: only the ELBO.
+        For variational models: number of codes that are drawn for each record to compute a tighter bound of its
+        likelihood. 0: only the ELBO is computed.
     random_state : int
-        Seed of corruption and codes.
+        Seed of the corruption and of random codes.
 
     Returns
     -------
     metrics : dict
-        The metrics of `narrows.evaluation.report.METRICS`, with those of `narrows.evaluation.likelihood` for
-        variational models and those of the bottleneck (`BottleneckModule.metrics`). None if a metric is not defined
-        for the data, and for PCA if the model has none.
+        The metrics of `narrows.evaluation.report.METRICS` and of the bottleneck (`BottleneckModule.metrics`); for
+        variational models also those of `narrows.evaluation.likelihood`. A metric is None if it is not defined for the
+        data, and the metrics of PCA are None if the model has no PCA.
 
     Raises
     ------
@@ -87,13 +88,13 @@ def evaluate(
     """
     check_is_fitted(model)
     if corrupted and model.chain_.corruption is None:
-        raise InvalidParameterError("The model was trained without corruption: measure it without (corrupted=False).")
+        raise InvalidParameterError("The model was trained without corruption. Set corrupted=False.")
     is_variational = model.chain_.bottleneck.draws
     check("evaluate", "importance_samples", importance_samples, Integer(0))
     if importance_samples and not is_variational:
         raise InvalidParameterError(
-            "Importance samples are for variational models, whose codes are drawn: bottleneck='gaussian'. "
-            f"This one has bottleneck='{model.chain_.parts.bottleneck.name}'."
+            "The 'importance_samples' of evaluate need a variational model, with bottleneck='gaussian'. "
+            f"This model has bottleneck='{model.chain_.parts.bottleneck.name}'."
         )
     source = model.records_of(data)
     check_shape(source.shape, model.shape_)
@@ -143,7 +144,7 @@ def evaluate(
 
 
 def psnr_db_of_sse(sse_per_record: float, metrics: Mapping[str, Any]) -> float | None:
-    """Return the signal-to-noise ratio of another method on the same records, by its squared error.
+    """Return the peak signal-to-noise ratio of another method on the same records, given its squared error.
 
     Parameters
     ----------
@@ -155,7 +156,7 @@ def psnr_db_of_sse(sse_per_record: float, metrics: Mapping[str, Any]) -> float |
     Returns
     -------
     float or None
-        In dB; None if either method has no error, or the metrics have no signal-to-noise ratio.
+        The ratio in dB. None if one of the errors is 0, or the metrics have no ``psnr_db``.
 
     Examples
     --------
@@ -175,7 +176,7 @@ def _squared(values: NDArray[np.float64], scale: NDArray[np.float64] | float = 1
 
 
 def _cross_entropy(x: NDArray[np.float64], x_hat: NDArray[np.float64]) -> float:
-    """Return the summed cross-entropy in nats, NaN if any x is outside [0, 1]."""
+    """Return the sum of the cross-entropies in nats; NaN if a value of x is outside [0, 1]."""
     if x.min() < 0 or x.max() > 1:
         return math.nan
     p = np.clip(x_hat, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)

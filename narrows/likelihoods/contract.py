@@ -1,4 +1,4 @@
-"""The contract of likelihoods: distributions over records whose parameters the decoder outputs."""
+"""The contract of likelihoods: distributions of records. The decoder outputs their parameters."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ __all__ = ["Likelihood", "LikelihoodModule"]
 
 
 class LikelihoodModule(nn.Module, ABC):
-    """p(x | z), given the parameters that the decoder outputs.
+    """The distribution p(x | z), given its parameters, the output of the decoder.
 
-    The values of a record are independent given the code. A likelihood decides the shape of its parameters, which are
-    the decoder's output: most have one parameter or several for each value.
+    The values of a record are independent given the code. The likelihood determines the shape of the parameters: most
+    likelihoods have one or several parameters for each value.
 
     Attributes
     ----------
     n_parameters : int
-        Parameters for each value, in a last axis if there are several.
+        Number of parameters for each value. If there are several, they are the last axis.
     support : (float, float)
         Bounds of the values.
     mean_activation : str
-        The activation function from parameters to the mean, if there is one parameter for each value; archives then
-        restore the mean.
+        The activation function that maps parameters to the mean, for likelihoods with one parameter for each value.
+        Archives restore the mean.
     draws : bool
-        Whether the observation of a record is a draw.
+        Whether the observation of a record is drawn at random; see `sample_input`.
     couples_records : bool
-        Whether the probability of a record depends on the others of its batch, apart from what `adapt` learns.
+        Whether the probability of a record depends on the other records of its batch, apart from updates by `adapt`.
     """
 
     n_parameters: int = 1
@@ -42,7 +42,7 @@ class LikelihoodModule(nn.Module, ABC):
     couples_records: bool = False
 
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape of the parameters of one record, for records of a shape."""
+        """Return the shape of the parameters of one record of the given shape."""
         return shape if self.n_parameters == 1 else (*shape, self.n_parameters)
 
     @property
@@ -52,7 +52,7 @@ class LikelihoodModule(nn.Module, ABC):
 
     @abstractmethod
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
-        """Return log p(x | z) of each record, shape (n,), in nats; normalised over all ``x``."""
+        """Return log p(x | z) of each record, shape (n,), in nats; the distribution is normalised."""
 
     def is_probability_of(self, x: Tensor) -> bool:
         """Return whether `log_prob` of observations x (n, *shape) is a probability, not a density."""
@@ -64,10 +64,10 @@ class LikelihoodModule(nn.Module, ABC):
 
     @abstractmethod
     def parameters_of(self, mean: Tensor) -> Tensor:
-        """Return finite parameters with this mean; the inverse of `mean`."""
+        """Return finite parameters of a distribution with this mean; the inverse of `mean`."""
 
     def sample_input(self, x: Tensor, noise: Noise) -> Tensor:
-        """Return the observations of preprocessed records x (n, *shape): the records themselves, or draws."""
+        """Return observations of preprocessed records x (n, *shape): the records themselves, or random draws."""
         return x
 
     @abstractmethod
@@ -75,20 +75,20 @@ class LikelihoodModule(nn.Module, ABC):
         """Return one draw for each record, shape (n, *shape)."""
 
     def fit_scale(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Set a learned scale to the most likely one of records, given as batches of (parameters, x).
+        """Set a learned scale to its maximum-likelihood value for records, given as batches of (parameters, x).
 
-        Most likelihoods have no scale to set.
+        By default there is no learned scale.
         """
 
     def adapt(self, parameters: Tensor, x: Tensor) -> None:
-        """Update quantities without gradients from a training batch; most likelihoods have none."""
+        """Update quantities that are learned without gradients from a training batch; by default there are none."""
 
     def evidence(self, parameters: Tensor, x: Tensor) -> Tensor | None:
-        """Return the input of `adapt_to` from each record, shape (n,); None if it needs none."""
+        """Return the input of `adapt_to` for each record, shape (n,); None if it needs none."""
         return None
 
     def adapt_to(self, evidence: Tensor) -> None:
-        """Do the same as `adapt` for a batch that is split into shards, from the evidence (n,) of all its records."""
+        """Do the same as `adapt` for a batch that was split into shards, given the evidence (n,) of all its records."""
 
 
 class Likelihood(Part, ABC, axis="likelihood"):

@@ -1,4 +1,4 @@
-"""All axes of parts, by name. What iterates over axes iterates over this table."""
+"""A table of all axes of parts, by name. Code that iterates over axes uses this table."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ AXES: dict[str, type[Part]] = {
 }
 
 SEQUENCES = {"preprocessing": AXES["preprocessing"], "penalties": AXES["penalty"]}
-"""Parameters of estimators that take several parts, with their axes."""
+"""The parameters of estimators that are sequences of parts, each with its axis."""
 
 PARAMETERS = {
     **{name: AXES[name] for name in ("network", "bottleneck", "likelihood", "corruption", "pretraining", "residual")},
     **SEQUENCES,
 }
-"""Parameters of estimators that take parts, with their axes."""
+"""The parameters of estimators that are parts or sequences of parts, each with its axis."""

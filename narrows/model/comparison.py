@@ -1,4 +1,4 @@
-"""Compares a model with principal component analysis on records that it was not trained on."""
+"""Compares the squared error of a model with that of principal component analysis."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ __all__ = ["Comparison", "check_against_pca", "compare_with_pca", "restores", "w
 _LEAST_GAIN = 0.05  # of PCA's error
 _STANDARD_ERRORS = 2.0
 _BATCH = 1024
-_LEVEL = 1.01
-_ROUNDING = 1e-9  # relative to the records' squares: smaller errors are rounding
+_LEVEL = 1.01  # ratio to the error of PCA above which a model is worse
+_ROUNDING = 1e-9  # relative to the sum of squares of the records; smaller errors are rounding errors
 _SAMPLE = 1024
 
 
@@ -65,8 +65,8 @@ def compare_with_pca(chain: Chain, linear: Chain, held_out: Records) -> Comparis
 def warn_if_worse(model: FittedModel, error: float, error_by_pca: float, sum_of_squares: float, records: str) -> None:
     """Warn if the squared error of a model is more than 1 % above that of PCA with as many components.
 
-    Only for models that are trained for a small error alone. Models with drawn, rounded, quantised or sparse codes,
-    corruption or penalties trade error for other properties.
+    The warning is given only for models that are trained for a small squared error alone. Models with random, rounded,
+    quantised or sparse codes, corruption or penalties are also trained for other properties.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def warn_if_worse(model: FittedModel, error: float, error_by_pca: float, sum_of_
     error, error_by_pca : float
         Summed squared errors, in preprocessed units.
     sum_of_squares : float
-        Sum of squares of the preprocessed values, which bounds the errors of rounding.
+        Sum of squares of the preprocessed values, to which rounding errors are proportional.
     records : str
         Name of the records in the warning.
     """
@@ -93,7 +93,7 @@ def warn_if_worse(model: FittedModel, error: float, error_by_pca: float, sum_of_
 
 
 def restores(model: FittedModel) -> bool:
-    """Return whether a fitted model is trained for a small error alone, in units in which PCA can be compared."""
+    """Return whether a model is trained for a small squared error alone, and its units allow a comparison with PCA."""
     parts = model.chain.parts
     plain = parts.bottleneck.name == "plain" and parts.corruption is None and not parts.penalties
     return plain and model.chain.preprocessor.is_affine
@@ -111,7 +111,10 @@ def check_against_pca(model: FittedModel, pca: PrincipalComponents, records: Rec
     by_pca = np.square((flat - pca.decode(pca.encode(values))) / unit).sum()
     try:
         error = _squared_errors(chain, sample).sum()
-    except (MemoryError, RuntimeError):  # PyTorch raises RuntimeError if memory is short; keep the trained model
+    except (
+        MemoryError,
+        RuntimeError,
+    ):  # PyTorch raises RuntimeError if memory is short; the trained model must be kept
         return
     warn_if_worse(model, float(error), float(by_pca), float(np.square(flat / unit).sum()), "its training data")
 

@@ -1,4 +1,4 @@
-"""Describes a model in words, from the header of its file; PyTorch is not needed.
+"""Describes a model as text, from the header of its file and without PyTorch.
 
 A header is the result of `narrows.model.inspection.read_header`, or of `narrows.model.file.describe`.
 """
@@ -85,8 +85,8 @@ def describe_settings(header: Mapping[str, Any]) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        Values by the names that `Autoencoder.set_params` and the option ``--set`` take. Of a training with default
-        settings there is one entry, which says so.
+        Values by the names for `Autoencoder.set_params` and the option ``--set``. If the training has the default
+        settings, it is one entry.
     """
     found: dict[str, str] = {}
     for name, value in {**header["params"], **header["parts"]}.items():
@@ -112,11 +112,11 @@ def _collect(found: dict[str, str], name: str, value: Any) -> None:
             if key not in {"axis", "name"}:
                 _collect(found, f"{name}__{key}", inner)
         if value["name"] == name:
-            del found[name]  # there is only one kind of 'training', so it has no value
+            del found[name]  # there is only one kind of 'training', so its name is omitted
     elif isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
         names = [one["name"] for one in value]
         if len(set(names)) < len(names):
-            found[name] = _value(value)  # two parts of the same name would share the names of their options
+            found[name] = _value(value)  # two parts of the same name have the same names of options
             return
         found[name] = ", ".join(names)
         for one in value:
@@ -128,7 +128,7 @@ def _collect(found: dict[str, str], name: str, value: Any) -> None:
 
 
 def _encoder_and_decoder(header: Mapping[str, Any]) -> tuple[str, str]:
-    """Return a line for the encoder and one for the decoder: widths if dense, otherwise the part with its settings."""
+    """Return a line for the encoder and one for the decoder: the widths if dense, otherwise the name and settings."""
     network = header["parts"]["network"]
     if network["name"] != "dense":
         return _words(network), "its mirror image"

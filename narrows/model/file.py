@@ -1,12 +1,12 @@
 """A model as one safetensors file: tensors, and everything else as JSON in the header. Loading executes no code.
 
-The header's metadata hold ``narrows``, a JSON object: ``format``, the parameters, the chosen parts, the shape and
-dtype of the records, what they were treated as, the number of weights, the history, the epoch that was kept, and
-``sha256`` of all that and of the tensors in the order of their names. The tensor ``frozen`` is the integer decoder as
-bytes (`narrows.codec.frozen`), or ``not_frozen`` gives the reason why there is none. The tensors ``density.*`` are the
-arrays of `narrows.model.artefacts.latent_density.LatentDensity`. ``unmeasured`` maps the name of each missing artefact
-to the reason. Without a codec the tensors ``residual.*`` are the trained network of residuals. JSON cannot represent
-numbers that are not finite: such a loss becomes null.
+The metadata of the safetensors file have one entry ``narrows``, a JSON object. It contains ``format``, the parameters,
+the chosen parts, the shape and dtype of the records, what they were treated as, the number of weights, the history, the
+epoch whose weights were kept, and ``sha256``, the hash of these entries and of the tensors in the order of their names.
+The tensor ``frozen`` is the integer decoder as bytes (`narrows.codec.frozen`); without it, ``not_frozen`` gives the
+reason. The tensors ``density.*`` are the arrays of `narrows.model.artefacts.latent_density.LatentDensity`.
+``unmeasured`` maps the name of each missing artefact to the reason. The tensors ``residual.*`` are the trained network
+of residuals, if no codec contains it. JSON cannot represent numbers that are not finite: such a loss becomes null.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _ARRAYS = "arrays."
 
 @dataclass(frozen=True)
 class Unbuilt:
-    """The description of an estimator that is a parameter of another one.
+    """The description of an estimator that is a parameter of another estimator.
 
     Attributes
     ----------
@@ -102,7 +102,7 @@ def read_model(path: str | os.PathLike[str]) -> FittedModel:
 
 
 def describe(model: FittedModel) -> dict[str, Any]:
-    """Return everything of a fitted model except its tensors, as plain JSON values."""
+    """Return the contents of a fitted model except its tensors, as JSON values."""
     import narrows
 
     low, high = model.range

@@ -45,10 +45,10 @@ class Kept:
         The epoch whose weights were kept. None: a linear autoencoder at the principal components was kept instead of
         the trained network.
     loss : float
-        Mean loss of a training record in nats. For a network: averaged over the epoch while weights changed.
+        Mean loss of a training record in nats. For a network it is averaged over the steps of the epoch.
     validation_loss : float or None
-        Mean loss of a validation record in nats. None if there were none, or if a linear autoencoder was fitted to
-        them in the end, as it is to records held out by default.
+        Mean loss of a validation record in nats. None if there were no such records, or if a linear autoencoder was
+        fitted to them, which happens only with records that were held out by default.
     """
 
     epoch: int | None
@@ -96,7 +96,7 @@ class FittedModel:
     history, pretraining_history : list of dict
         One row for each epoch of the main stage, and of the stages before it.
     comparison : Comparison or None
-        The comparison with PCA on held-out records, where it decided which of the two was kept.
+        The comparison with PCA on held-out records; None if there was none.
     kept : Kept or None
         The epoch whose weights were kept. None in models saved before it was recorded.
     classes : ndarray or None
@@ -104,13 +104,13 @@ class FittedModel:
     feature_names : ndarray of str or None
         Column names of the training table.
     arrays : mapping of str to ndarray
-        Further arrays of a kind of estimator: the weights of a classifier.
+        Additional arrays of the estimator, such as the weights of a classifier.
     residual : ResidualModule or None
-        The trained network of residuals, until the archive codec contains it.
+        The trained network of residuals. None if there is none, or if the archive codec contains it.
     artefacts : mapping of str to Artefact
         The measured artefacts, by name.
     unmeasured : mapping of str to str
-        The reasons why other artefacts are missing, by name.
+        The reason why each of the other artefacts is missing, by name.
     """
 
     kind: str
@@ -155,7 +155,7 @@ class FittedModel:
         Raises
         ------
         NotMeasuredError
-            If the model does not have it; gives the reason, and how to measure it.
+            If the model does not have it; the message gives the reason, and how to measure it.
         """
         found = self.artefacts.get(kind.name)
         if not isinstance(found, kind):
@@ -168,12 +168,12 @@ class FittedModel:
         return f"The model has no {Artefact.registry[name].title}. {reason.rstrip('.')}. {HOW_TO_MEASURE}"
 
     def with_artefact(self, artefact: Artefact) -> Self:
-        """Return the model with one more artefact."""
+        """Return the model with an artefact added or replaced."""
         reasons = {name: reason for name, reason in self.unmeasured.items() if name != artefact.name}
         return replace(self, artefacts={**self.artefacts, artefact.name: artefact}, unmeasured=reasons)
 
     def without_artefact(self, name: str, reason: str) -> Self:
-        """Return the model without an artefact, and with the reason."""
+        """Return the model without an artefact; the reason is stored."""
         others = {other: artefact for other, artefact in self.artefacts.items() if other != name}
         return replace(self, artefacts=others, unmeasured={**self.unmeasured, name: reason})
 

@@ -72,12 +72,12 @@ def encode_continuous(chain: Chain, values: NDArray[Any], labels: Labels = None)
 
 
 def decode(chain: Chain, codes: NDArray[Any], labels: Labels = None) -> NDArray[np.float64]:
-    """Return the restored records (n, *shape) of flat codes (n, n_latent), in their own units, not yet rounded.
+    """Return the restored records (n, *shape) of flat codes (n, n_latent), in the units of the data, not rounded.
 
     Raises
     ------
     NotDecodableError
-        If the decoder needs more of the records than their codes.
+        If the decoder needs more inputs than the codes.
     """
     chain = _in_precision_of(codes, chain)
 
@@ -88,7 +88,7 @@ def decode(chain: Chain, codes: NDArray[Any], labels: Labels = None) -> NDArray[
 
 
 def draw(chain: Chain, codes: NDArray[Any], labels: Labels = None, *, noise: Generator) -> NDArray[np.float64]:
-    """Return records (n, *shape) drawn from the likelihoods of flat codes (n, n_latent), in their own units."""
+    """Return records (n, *shape) drawn from the likelihoods of flat codes (n, n_latent), in the units of the data."""
     chain = _in_precision_of(codes, chain)
 
     def drawn(batch: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -107,9 +107,9 @@ def project_codes(chain: Chain, codes: NDArray[Any]) -> NDArray[Any]:
 def reconstruct(
     chain: Chain, values: NDArray[Any], labels: Labels = None, *, noise: Generator | None = None
 ) -> NDArray[np.float64]:
-    """Encode and decode records (n, *shape); the result is in their own units, not yet rounded.
+    """Encode and decode records (n, *shape); the result is in the units of the data, not rounded.
 
-    Equals ``decode(encode(x))`` to the bit for every model whose code alone can be decoded. A decoder that also needs
+    The result equals ``decode(encode(x))`` to the bit if the decoder needs only the code. A decoder that also needs
     switches gets those of the records. With ``noise`` the records are corrupted first, as in training.
     """
     chain = _in_precision_of(values, chain)
@@ -125,7 +125,7 @@ def reconstruct(
 
 
 def corrupt(chain: Chain, values: NDArray[Any], seed: int) -> NDArray[np.float64]:
-    """Return corrupted records (n, *shape), in their own units, not yet rounded."""
+    """Return corrupted records (n, *shape), in the units of the data, not rounded."""
     noise = noise_of(chain, seed)
 
     def damaged(batch: Tensor) -> Tensor:
@@ -233,9 +233,9 @@ def _map_damaged(
     labels: Labels,
     noise: Generator | None,
 ) -> NDArray[Any]:
-    """Return a function of all records after preprocessing and, with ``noise``, corruption.
+    """Return the results of a function for all records after preprocessing and, with ``noise``, corruption.
 
-    The noise is drawn for whole batches, and the function gets the same parts of them as without noise.
+    The noise is drawn for whole batches. The batches are split into the same parts with and without noise.
     """
 
     def of_batch(batch: Tensor, *labels: Tensor) -> Tensor:
@@ -249,8 +249,8 @@ def _map_damaged(
 def _part_size(chain: Chain) -> int:
     """Return how many records of a batch are computed together: all on a GPU, a quarter on a CPU.
 
-    On a CPU the workers then share even a single batch, and the output of a layer more often fits the caches: a
-    convolutional network takes less than half the time on one thread.
+    On a CPU the workers then share each batch, and the output of a layer more often fits into the caches: on one
+    thread, a convolutional network takes less than half the time.
     """
     size = batch_size(chain.shape, _BATCH)
     return -(-size // _PARTS) if chain.device.type == "cpu" else size

@@ -1,4 +1,4 @@
-"""Inspection of a model file: everything but its tensors, read without importing PyTorch."""
+"""Reads everything except the weights from a model file, without importing PyTorch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["ModelDescription", "inspect", "read_header"]
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """What a model file says of its model.
+    """The contents of a model file without the tensors.
 
     Attributes
     ----------
@@ -25,8 +25,8 @@ class ModelDescription:
     n_bytes : int
         Its size.
     header : dict
-        The JSON values of the file, as `narrows.model.file.describe` gives them. `narrows.model.describe` puts them in
-        words.
+        The JSON values of the file, as returned by `narrows.model.file.describe`. `narrows.model.describe` converts
+        them to text.
     qualities : tuple of dict
         The qualities that archives of this model can have, from coarse to fine: ``psnr_db`` and ``bytes_per_record``,
         measured on the training data. Empty without an archive codec.
@@ -42,11 +42,11 @@ class ModelDescription:
 
     @property
     def record(self) -> str:
-        """What the records were treated as, ``image`` or ``vector``; by their shape where an older file lacks it."""
+        """What the records were treated as, ``image`` or ``vector``; guessed from the shape for older files."""
         return str(self.header.get("record", guess_kind(tuple(self.header["shape"]))))
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything as JSON values; in files of earlier versions some are None."""
+        """Return the contents as JSON values. Some are None for files of earlier versions."""
         header, history = self.header, self.header["history_"]
         last = {"epoch": None, "loss": history[-1]["loss"], "validation_loss": history[-1]["validation_loss"]}
         kept = header.get("kept", last)  # older files do not contain it
@@ -107,7 +107,7 @@ def inspect(path: str | os.PathLike[str]) -> ModelDescription:
 
 
 def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return the header of a model file, with the number of weights if an older file does not contain it.
+    """Return the header of a model file. The number of weights is added for older files, which do not contain it.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
     Returns
     -------
     dict
-        The JSON values that `narrows.model.file.describe` gives. Numbers that are not finite are None.
+        The JSON values, as returned by `narrows.model.file.describe`. Numbers that are not finite are None.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _qualities(path: str | os.PathLike[str]) -> tuple[tuple[dict[str, float], ...], str | None]:
-    """Return the qualities of a model for archives, and the reason if it has none."""
+    """Return the qualities of the archive codec, and the reason if the model has no codec."""
     from narrows.codec import read_frozen
 
     try:

@@ -1,4 +1,4 @@
-"""A float64 copy of a chain for float64 records, which is kept so that it is not copied at every call."""
+"""Keeps a float64 copy of a chain for float64 records, so that not every call makes a copy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["in_float64"]
 
 
 def in_float64(chain: Chain) -> Chain:
-    """Return a chain with all floating-point numbers in float64, on the same device; the chain itself if they are.
+    """Return a chain with all floating-point numbers in float64, on the same device; a float64 chain is not copied.
 
     The copy lives as long as the chain and takes twice its memory. It is not an attribute of the chain, so models are
     saved, pickled and copied without it. Each call copies the chain's numbers into it: writes through ``weight.data``

@@ -1,4 +1,4 @@
-"""New records from a fitted model: codes drawn from its prior or its latent density are decoded."""
+"""Generates records with a fitted model: draws codes from its prior or its latent density, and decodes them."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ SOURCES = ("auto", "prior", "density")
 
 
 def has_prior(model: FittedModel) -> bool:
-    """Return whether the model was trained to have the codes of all records together follow N(0, I)."""
+    """Return whether training made the codes of all records together follow N(0, I)."""
     return model.chain.bottleneck.normal_prior or any(penalty.normal_prior for penalty in model.chain.penalties)
 
 
 def sample_codes(model: FittedModel, n: int, *, source: str, seed: int) -> NDArray[Any]:
     """Return n flat codes (n, n_latent), drawn from N(0, I) or from the latent density.
 
-    NumPy draws them, so that a seed gives the same codes on every device. A draw that the bottleneck cannot produce
-    (``rounded``, ``top-k``) is replaced by the nearest code that it can produce.
+    NumPy draws the codes, so that a seed gives the same codes on every device. If the bottleneck cannot produce a code
+    (``rounded``, ``top-k``), the nearest code that it can produce is returned instead.
 
     Raises
     ------
     InvalidParameterError
-        If the model has no prior to draw from.
+        If ``source="prior"`` and the model has no prior.
     NotMeasuredError
-        If it has no latent density.
+        If the latent density is needed and the model does not have it.
     """
     check("sample", "n", n, Integer(1))
     check("sample", "source", source, Choice(*SOURCES))

@@ -1,4 +1,4 @@
-"""Encoder, decoder, and the sizes that they connect."""
+"""The modules of a network, encoder and decoder, and the shapes of their inputs and outputs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from narrows.networks.conditions import join
 __all__ = ["Decoder", "Encoder", "Layer", "Sizes", "Switches"]
 
 Switches = tuple[Tensor, ...]
-"""Positions of the maxima of each max-pooling, from the input to the code; empty for networks that do not use them."""
+"""Positions of the maxima of each max-pooling layer, from input to code; empty for networks without switches."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """The shapes that a network connects.
+    """The shapes of the inputs and outputs of a network.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class Sizes:
     z_shape : tuple of int
         Shape of the code of one record: the input of the decoder.
     out_shape : tuple of int, optional
-        Shape of the decoder's output for one record, the likelihood's parameters; by default that of the record.
+        Shape of the decoder's output for one record, the likelihood's parameters; by default ``shape``.
     n_condition : int
         Length of the condition, an additional input of encoder and decoder; 0 for most models.
     """
@@ -46,12 +46,12 @@ class Sizes:
 
     @property
     def n_parameters(self) -> int:
-        """The number of parameters for each value, in the last axis of the output; 1 without such an axis.
+        """The number of parameters for each value: the length of the last axis of the output, 1 if it has no such axis.
 
         Raises
         ------
         InvalidParameterError
-            If the output has other axes than the record, as image networks cannot produce.
+            If the first axes of the output are not those of a record. Networks for images cannot have such outputs.
         """
         if self.out_shape == self.shape:
             return 1
@@ -65,16 +65,16 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer of an encoder and the mirrored layer of the decoder: together an autoencoder.
+    """A layer of an encoder and the corresponding layer of the decoder. The pair is an autoencoder.
 
     Attributes
     ----------
     encode : Module
-        The encoder's layer; the input of the first is x, Tensor of shape (n, *shape).
+        The encoder's layer. The input of the first layer is x, Tensor of shape (n, *shape).
     decode : Module
-        The decoder's layer, from the output of ``encode`` to its input, before the activation.
+        The decoder's layer, which maps the output of ``encode`` to its input, without the activation.
     decode_activation : Module
-        The activation after ``decode``; in the first layer it outputs the likelihood's parameters, as `Decoder` does.
+        The activation after ``decode``. For the first layer its output is the likelihood's parameters.
     """
 
     encode: nn.Module
@@ -83,7 +83,7 @@ class Layer:
 
 
 class Encoder(nn.Module, ABC):
-    """From x, Tensor of shape (n, *shape), to h, Tensor of shape (n, *h_shape).
+    """Maps x, Tensor of shape (n, *shape), to h, Tensor of shape (n, *h_shape).
 
     Conditions, if any, are a second input, a Tensor of shape (n, n_condition).
     """
@@ -94,23 +94,21 @@ class Encoder(nn.Module, ABC):
 
     @property
     def single_layer(self) -> tuple[nn.Linear, nn.Module] | None:
-        """The encoder's only layer and its activation, h = s(W x + b); None if it has more."""
+        """The layer and activation of an encoder with one layer, h = s(W x + b); None for other encoders."""
         return None
 
     @property
     def last_layer(self) -> nn.Module | None:
-        """The layer whose output, after its activation, is h; None if there is no such layer."""
+        """The last layer, which computes h together with its activation; None if there is no such layer."""
         return None
 
     def with_pool_indices(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Switches]:
-        """Return h, and the switches if the decoder unpools with them."""
+        """Return h, and the switches that the decoder needs; by default none."""
         return self(x, condition), ()
 
 
 class Decoder(nn.Module, ABC):
-    """From z, Tensor of shape (n, *z_shape), to the likelihood's parameters.
-
-    These have shape (n, *out_shape).
+    """Maps z, Tensor of shape (n, *z_shape), to the likelihood's parameters, Tensor of shape (n, *out_shape).
 
     Attributes
     ----------
@@ -126,7 +124,7 @@ class Decoder(nn.Module, ABC):
         return None
 
     def init_output_bias(self, parameters: Tensor) -> None:
-        """Set the last bias so that an untrained decoder outputs about these parameters, of shape ``shape``.
+        """Set the last bias so that an untrained decoder outputs approximately these parameters, of shape ``shape``.
 
         Raises
         ------
@@ -134,7 +132,9 @@ class Decoder(nn.Module, ABC):
             If this decoder has no such bias.
         """
         name = type(self).__name__.lstrip("_")
-        raise InvalidParameterError(f"{name} has no last bias to start at the mean. Set start_at_mean=False.")
+        raise InvalidParameterError(
+            f"The decoder {name} has no output bias, which start_at_mean=True needs. Set start_at_mean=False."
+        )
 
     def as_sequence(self) -> list[nn.Module]:
         """Return an equivalent sequence of simple modules: layers, activations and changes of shape.
@@ -144,7 +144,7 @@ class Decoder(nn.Module, ABC):
         Raises
         ------
         NotFreezableError
-            If this decoder is not such a sequence.
+            If the decoder cannot be written as such a sequence.
         """
         name = type(self).__name__.lstrip("_")
         raise NotFreezableError(f"The decoder cannot be frozen: {name} is not a sequence of layers.")
@@ -155,7 +155,7 @@ class Decoder(nn.Module, ABC):
         Raises
         ------
         NotDecodableError
-            If this decoder needs switches and gets none; other decoders ignore them.
+            If the decoder needs switches and gets none. Other decoders ignore switches.
         """
         y = join(z, condition)
         for stage in self.as_sequence():

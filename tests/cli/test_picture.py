@@ -91,7 +91,7 @@ def test_colour_images_and_their_kernels_are_drawn(narrows):
 def test_a_code_of_one_number_has_no_map(narrows):
     narrows.train("m.safetensors", "--latent", "1")
     refused = narrows("picture", "digits:test", "-m", "m.safetensors", "-o", "x.png", "--kind", "map", code=2)
-    assert "at least two numbers" in refused.stderr
+    assert "latent dimension of at least 2" in refused.stderr
     narrows("picture", "digits:test", "-m", "m.safetensors", "-o", "report.html", "-n", "2")  # the rest is there
 
 

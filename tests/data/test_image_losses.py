@@ -42,7 +42,8 @@ def test_frames_after_the_first_are_warned_of(tmp_path, ending):
     first.save(tmp_path / f"moves.{ending}", save_all=True, append_images=more, **options)
     source, told = opened(tmp_path)
     assert told == [("frames", 1, f"moves.{ending}")]
-    assert f"1 of 2 images in {tmp_path}/ (the first is moves.{ending}) have more than one frame" in str(source.warnings[0])
+    said = str(source.warnings[0])
+    assert f"1 of 2 images in {tmp_path}/ (the first is moves.{ending}) have more than one frame" in said
     if ending in {"webp", "png"}:
         np.testing.assert_array_equal(source.values, [np.asarray(first)] * 2)
     assert opened(tmp_path / f"still.{ending}")[1] == []

@@ -68,7 +68,7 @@ def test_a_model_without_corruption_has_no_picture_of_denoising_and_one_number_n
     plain = Autoencoder(1, network=Dense(widths=(8,)), training=Training(epochs=1), random_state=0).fit(x)
     with pytest.raises(InvalidParameterError, match="trained without corruption"):
         drawing.draw_denoising(plain, x)
-    with pytest.raises(InvalidParameterError, match="codes of at least two numbers"):
+    with pytest.raises(InvalidParameterError, match="latent dimension of at least 2"):
         drawing.draw_map(plain, x)
     assert model_report(plain, x, n=2).count("data:image/png;base64,") == 3  # reconstructions, filters, curves
 

@@ -116,7 +116,9 @@ def test_evaluate_has_the_bounds_of_variational_models_only(digits):
     assert usual["kl_nats_per_record"] == pytest.approx(float(kl.detach().mean()), rel=1e-5), "whatever β was"
     plain = Autoencoder(2, training=Training(epochs=1)).fit(digits[0])
     assert "elbo_nats_per_record" not in narrows.evaluate(plain, digits[1])
-    with pytest.raises(InvalidParameterError, match=r"Importance samples are for variational models.*'plain'"):
+    with pytest.raises(
+        InvalidParameterError, match=r"'importance_samples' of evaluate need a variational model.*'plain'"
+    ):
         narrows.evaluate(plain, digits[1], importance_samples=5)
     with pytest.raises(InvalidParameterError, match="The 'importance_samples' of evaluate must be"):
         narrows.evaluate(model, digits[1], importance_samples=-1)

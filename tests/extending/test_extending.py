@@ -100,7 +100,7 @@ def test_a_data_format(add, tmp_path, rng):
     assert narrows.data.open(path, label="x2").shape == (2,)
     with pytest.raises(CorruptFileError, match=r"no column 'y'\. It has: x0, x1, x2"):
         narrows.data.open(path, label="y")
-    with pytest.raises(InvalidParameterError, match=r"The 'label' is for \.csv files"):
+    with pytest.raises(InvalidParameterError, match=r"The option 'label' can be set only for \.csv files"):
         narrows.data.open(x, label="y")
     with pytest.raises(InvalidParameterError, match=r"a path that ends in \.csv\. Got 'x\.txt'"):
         narrows.data.write("x.txt", x)

@@ -165,7 +165,7 @@ def test_values_that_are_too_large_are_an_error_that_says_so(rng):
 
 def test_a_decoder_without_a_last_bias_says_so(images):
     decoder = untrained(NETWORKS[0], images).decoder
-    with pytest.raises(InvalidParameterError, match=r"LinearPathDecoder has no last bias.*Set start_at_mean=False"):
+    with pytest.raises(InvalidParameterError, match=r"LinearPathDecoder has no output bias.*Set start_at_mean=False"):
         decoder.init_output_bias(torch.zeros(8, 6))
 
 

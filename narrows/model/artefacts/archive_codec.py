@@ -33,12 +33,12 @@ _RESIDUAL_SAMPLE = 256  # records on which the size of activations is measured
 
 
 class ArchiveCodec(Artefact, name="codec", title="archive codec"):
-    """A codec, or the reason why the model cannot have one.
+    """The codec of a model, or the reason why the model cannot have one.
 
     Parameters
     ----------
     held : FrozenCodec, bytes or str
-        The codec; or its bytes from a file, parsed at first use; or the reason why there is none, as a sentence.
+        The codec, its bytes from a file (parsed at first use), or a sentence with the reason why there is none.
     """
 
     def __init__(self, held: FrozenCodec | bytes | str) -> None:
@@ -49,7 +49,7 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         return cls.freeze(model.chain, records.unlabelled, model.range, model.seed, _freeze_residual(model))
 
     def attach(self, model: FittedModel) -> FittedModel:
-        """Return the model with this codec, which contains the network of residuals from now on."""
+        """Return the model with this codec, and without the network of residuals, which the codec contains."""
         model = super().attach(model)
         return model if self.why_not is not None else replace(model, residual=None)
 
@@ -74,7 +74,7 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         seed: int,
         freeze_residual: Callable[[torch.Tensor], FrozenCausal] | None = None,
     ) -> Self:
-        """Freeze the decoder of a trained chain, or record why it cannot be frozen.
+        """Convert the decoder of a trained chain to integer arithmetic, or store the reason why this is impossible.
 
         Parameters
         ----------
@@ -83,11 +83,11 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
             records : Records
             The training data. The qualities are measured on a random sample of them.
         values_range : (float, float)
-            Smallest and largest of their values.
+            Smallest and largest training value.
         seed : int
             Seed of the sample.
         freeze_residual : callable, optional
-            Returns the frozen network of residuals for some records.
+            Returns the frozen network of residuals, given records on which its activations are measured.
         """
         from narrows.codec.freezing.calibration import SAMPLE, SAMPLE_BYTES, freeze
 
@@ -107,7 +107,7 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
 
     @property
     def why_not(self) -> str | None:
-        """Why there is no codec; None if there is one."""
+        """The reason why there is no codec; None if there is one."""
         return self._held if isinstance(self._held, str) else None
 
     @property
@@ -117,7 +117,7 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         Raises
         ------
         NotFreezableError
-            If there is none; gives the reason.
+            If there is no codec; the message is the reason.
         ModelFileError
             If its bytes are damaged.
         """
@@ -150,7 +150,7 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
 
 
 def _freeze_residual(model: FittedModel) -> Callable[[torch.Tensor], FrozenCausal] | None:
-    """Return a function that freezes the trained network of residuals, or returns the one in the codec."""
+    """Return a function that returns the frozen network of residuals; None if the model has no such network."""
     part = as_optional_part(Residual, model.parameters.get("residual"))
     if model.residual is not None and part is not None:
         return partial(part.freeze, model.residual)

@@ -1,7 +1,7 @@
 """The contract of artefacts, which are measured on the training records after training and stored in the model.
 
-A new artefact is a class in a file of this folder, and an import in `narrows.model.artefacts`. It can be measured,
-be missing with a reason, be measured later, be saved and be loaded; no other file has to change.
+A new artefact is a class in a file of this folder, and an import in `narrows.model.artefacts`; no other file has to
+change. `Autoencoder.fit` measures it, model files store it, and if it is missing, the model stores the reason.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class TrainingRecords:
     values : ndarray of shape (m, *shape)
         All records in their stored dtype.
     rows : ndarray of int, shape (n,), or None
-        The rows that PCA is fitted to: None, or all rows but those held out by request.
+        The rows to which PCA is fitted. They exclude records that the user held out. None: all rows.
     records : Records
-        The records that the model was trained on, on its device. Those of a conditional model have their labels.
+        The training records on the device of the model; with labels for a conditional model.
     unlabelled : Records
-        The same without labels.
+        The same records without labels.
     """
 
     values: NDArray[Any]
@@ -74,7 +74,7 @@ class Artefact(ABC):
         Raises
         ------
         NotMeasuredError
-            If this model cannot have the artefact; gives the reason.
+            If the artefact cannot be measured for this model; the message is the reason.
         """
 
     def attach(self, model: FittedModel) -> FittedModel:
@@ -82,14 +82,14 @@ class Artefact(ABC):
         return model.with_artefact(self)
 
     def check(self, model: FittedModel, records: TrainingRecords) -> None:  # noqa: B027  most have nothing to warn of
-        """Warn of what this artefact shows about the model, once all artefacts are measured."""
+        """Warn if the artefact shows a problem of the model; called when all artefacts are measured."""
 
     @abstractmethod
     def to_tensors(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays to store in a model file, by unique names: ``"name.array"``."""
+        """Return the arrays for a model file, by unique names such as ``"pca.mean"``."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return further entries for the header of a model file, by unique names."""
+        """Return additional entries for the header of a model file, by unique names."""
         return {}
 
     @classmethod
@@ -97,7 +97,7 @@ class Artefact(ABC):
     def from_file(
         cls, tensors: Mapping[str, NDArray[Any]], header: Mapping[str, Any], model: FittedModel
     ) -> Self | None:
-        """Return the artefact that `to_tensors` and `to_json` stored; None if the file does not have it.
+        """Return the artefact stored by `to_tensors` and `to_json`; None if the file does not contain it.
 
         Parameters
         ----------

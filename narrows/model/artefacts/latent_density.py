@@ -1,4 +1,4 @@
-"""A density of the codes of training records, from which a model without a prior draws new records.
+"""A density of the codes of training records. Models without a prior draw codes from it to generate records.
 
 Ex-post density estimation (Ghosh et al. 2020, "From variational to deterministic autoencoders").
 """
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 __all__ = ["LatentDensity"]
 
-_RECORDS, _VALUES = 10_000, 2**23  # largest sample: records, and numbers of their codes
+_RECORDS, _VALUES = 10_000, 2**23  # largest sample: number of records, and number of values in their codes
 _LONGEST = 64  # largest latent dimension with full covariances
 _PRINCIPAL = 32  # principal components of longer codes: with more, samples of images are noisier
 _COMPONENTS = (2, 6, 20)
-_RECORDS_A_COMPONENT = 8  # times the numbers of a code
+_RECORDS_A_COMPONENT = 8  # smallest number of records for each component, in units of the length of a code
 _HELD_OUT = 0.2
 _STEPS = 15  # of expectation-maximisation
 _LEAST_VARIANCE = 1e-6  # in units of the variance of each number
@@ -107,9 +107,9 @@ class LatentDensity(Artefact, name="density", title="density of codes"):
 
     @classmethod
     def of(cls, chain: Chain, records: Records, seed: int) -> Self | None:
-        """Fit to the codes of at most 10,000 training records of a trained chain; None if codes overflow.
+        """Fit a density to the codes of at most 10,000 training records; return None if the codes overflow.
 
-        The codes are those that the decoder was trained on: random codes are drawn once per record.
+        The decoder was trained on these codes: if codes are random, one is drawn for each record.
         """
         d = math.prod(chain.bottleneck.z_shape)
         n = min(len(records), _RECORDS, max(_VALUES // d, _LONGEST))
@@ -127,10 +127,10 @@ class LatentDensity(Artefact, name="density", title="density of codes"):
 
     @classmethod
     def fit(cls, codes: NDArray[np.float64], seed: int) -> Self | None:
-        """Fit to codes (n, d) of any magnitude; None if their squares are not finite.
+        """Fit a density to codes (n, d) of any magnitude; return None if their squares are not finite.
 
-        The number of components is the one that gives the highest density to a held-out fifth of the codes; with few
-        codes it is one.
+        A fifth of the codes is held out, and the number of components with the highest density of these codes is
+        chosen. If there are few codes, it is 1.
         """
         with np.errstate(over="ignore", invalid="ignore"):
             if not np.isfinite(np.square(codes).sum()):
@@ -194,7 +194,7 @@ class LatentDensity(Artefact, name="density", title="density of codes"):
         return np.asarray(np.sqrt(covariance.diagonal()))
 
     def _whole(self, codes: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return codes (..., k) of the mixture as codes (..., d) of the model."""
+        """Return the codes (..., d) of the model for codes (..., k) of the mixture."""
         return codes @ self.components + self.centre if len(self.components) else codes
 
 

@@ -1,4 +1,4 @@
-"""Measures artefacts one after the other. A trained model works without them."""
+"""Measures the artefacts of a trained model, which works without them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ NOT_ASKED_FOR = "It was not requested."
 
 
 def measure(model: FittedModel, records: TrainingRecords, names: Iterable[str]) -> Iterator[FittedModel]:
-    """Measure artefacts of a trained model independently; yield the model after each.
+    """Measure artefacts of a trained model one after the other, and yield the model after each.
 
-    One `UnmeasuredWarning` at the end reports all failures. An artefact whose measuring fails keeps its previous value.
+    If one fails, its previous value is kept and the others are measured. One `UnmeasuredWarning` reports all failures.
     """
     reasons: dict[str, str] = {}
     names = tuple(names)
@@ -26,9 +26,9 @@ def measure(model: FittedModel, records: TrainingRecords, names: Iterable[str]) 
         try:
             with one_openmp_thread(), one_blas_thread():
                 artefact = kind.measure(model, records)
-        except NotMeasuredError as error:  # this model cannot have it
+        except NotMeasuredError as error:  # the artefact is impossible for this model
             model = model.without_artefact(kind.name, str(error))
-        except Exception as error:  # no failure may lose the trained weights
+        except Exception as error:  # a failure must not lose the trained weights
             reasons[kind.name] = f"{type(error).__name__}: {error}"
             if not model.has(kind.name):
                 model = model.without_artefact(kind.name, reasons[kind.name])
@@ -42,7 +42,7 @@ def measure(model: FittedModel, records: TrainingRecords, names: Iterable[str]) 
         ]
         message = " ".join([*failures, "The trained model works without it.", HOW_TO_MEASURE])
         warn(UnmeasuredWarning(message, count=len(reasons), first=next(iter(reasons))))
-    # At the end: if warnings are errors, the model has all artefacts by now.
+    # These checks come last, since they may raise an error if warnings are errors.
     for name in names:
         if model.has(name):
             model.artefact(Artefact.registry[name]).check(model, records)

@@ -1,4 +1,4 @@
-"""Principal components of the training data: the best linear autoencoder, with which every model is compared."""
+"""Principal components of the training data. They are the best linear autoencoder; every model is compared with it."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class PrincipalComponents(Artefact, name="pca", title="PCA"):
         rows: NDArray[np.int64] | None = None,
         scale: NDArray[np.float64] | None = None,
     ) -> Self:
-        """Fit to records (n, *shape), or some rows of them; at most min(n, d) components."""
+        """Fit PCA with at most min(n, d) components to records (n, *shape), or to some rows of them."""
         from sklearn.decomposition import PCA
 
         rows = np.arange(len(values)) if rows is None else rows
@@ -88,7 +88,7 @@ class PrincipalComponents(Artefact, name="pca", title="PCA"):
         x = values[rows].reshape(len(rows), d)
         mean = _mean(x, scale)
         scale = _representable(x, mean) if scale is None else scale
-        # Squares of 64-bit integers overflow float32, so scale to about 1, by a power of two, which changes no digit.
+        # Squares of 64-bit integers overflow float32. Scaling to about 1 by a power of two is exact.
         centred = _centred(x, mean, scale)
         exponent = math.frexp(max(centred.max(), -centred.min()))[1]
         np.ldexp(centred, -exponent, out=centred)
