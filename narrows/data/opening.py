@@ -101,11 +101,7 @@ def open(  # noqa: A001
         check_values(source.values, source.name)
     else:
         source = open_array(data)
-    for option in options:
-        formats = options_of(Format.registry.values())[option][2]
-        if source is data or source.kind not in {kind.name for kind in formats}:
-            titles = " and ".join(kind.title for kind in formats)
-            raise InvalidParameterError(f"The '{option}' is for {titles}. {source.name} is of kind '{source.kind}'.")
+    _check_used(options, source.name, source.kind, is_open=source is data)
     return source if limit is None else source.limit(limit)
 
 
@@ -124,6 +120,15 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
     return checked
 
 
+def _check_used(options: dict[str, Any], name: str, source_kind: str, *, is_open: bool = False) -> None:
+    """Refuse options that have no effect on a kind of source, or on one that is open already."""
+    for option in options:
+        formats = options_of(Format.registry.values())[option][2]
+        if is_open or source_kind not in {kind.name for kind in formats}:
+            titles = " and ".join(kind.title for kind in formats)
+            raise InvalidParameterError(f"The '{option}' is for {titles}. {name} is of kind '{source_kind}'.")
+
+
 def _open_text_or_path(
     data: str | os.PathLike[str],
     options: dict[str, Any],
@@ -134,6 +139,7 @@ def _open_text_or_path(
 ) -> Source:
     name = os.fspath(data)
     if isinstance(data, str) and named.is_named(data):
+        _check_used(options, data, "named")  # before a download
         return named.open_named(data, on_download)
     if not name.strip() or "\0" in name:
         raise InvalidParameterError(
