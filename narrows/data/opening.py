@@ -35,7 +35,7 @@ _TABLES = {
     ".parquet": "read_parquet({})",
     ".xlsx": "read_excel({})",
 }
-"""The function of pandas that reads a table, by file extension."""
+"""The function of pandas that reads a table, by file extension: for advice if no format recognises the file."""
 
 
 def open(  # noqa: A001
