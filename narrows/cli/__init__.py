@@ -2,7 +2,7 @@
 
 Results go to standard output, everything else to standard error. A verb's module is imported when the verb is called,
 and slow imports (PyTorch, scikit-learn, Matplotlib, Rich) wait until its work begins, so that help appears at once.
-A new verb is a command in a file of this folder and one line in `VERBS`.
+A new verb is a command in a file of this folder, one line in `VERBS`, and a call in `tests/cli/test_verbs.py`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import click
 
 import narrows
 from narrows.cli.verbs import Verbs
+from narrows.data.formats import Format
 
 __all__ = ["VERBS", "main"]
 
@@ -33,13 +34,17 @@ VERBS = {
 }
 """The verbs in the order of the help: for each its module and its description."""
 
-EPILOG = """
+_FORMATS = "\n".join(f"  {kind.reads}" for kind in Format.registry.values())
+
+EPILOG = f"""
 \b
 DATA is a path or a name:
-  digits, mnist, fashion-mnist   each with :train (the default), :test or :all
-  x.npy, x.npz, IDX files        arrays (n, *shape)
-  folder/, 'photos/*.jpg'        images of equal size, or with --resize HxW; a warning says what is lost in reading
-                                 them (transparency, frames of animations) and how many files are passed over
+  digits, mnist, fashion-mnist, each with :train (the default), :test or :all
+{_FORMATS}
+
+\b
+Arrays have the shape (n, *shape). Images must be of equal size, or be resized with --resize HxW;
+a warning says what is lost in reading them (transparency, frames of animations).
 
 \b
 FILE.narrows is an archive: a fraction of the data's size, and the same records on every machine.

@@ -75,6 +75,8 @@ def _lines(facts: dict[str, Any], header: dict[str, Any]) -> list[str]:
         rows.append(("validation", f"{number(facts['validation_loss'])} nats per record"))
     if facts["comparison"] is not None:
         rows.append(("beside PCA", comparison_text(facts["comparison"])))
+    if facts["artefacts"] is not None:
+        rows.append(("artefacts", ", ".join(facts["artefacts"]) or "none"))
     rows += kept_rows(facts["kept_epoch"], facts["epochs"])
     parts = [("the chain", "")] + [(f"  {role}", text) for role, text in describe_chain(header)]
     values = [("settings", "")] + [(f"  {name}", value) for name, value in describe_settings(header).items()]

@@ -110,7 +110,9 @@ def as_array(data: Any) -> npt.NDArray[Any]:
     try:
         values: npt.NDArray[Any] = np.asanyarray(data) if isinstance(data, np.memmap) else np.asarray(data)
     except (TypeError, ValueError, RuntimeError) as error:  # ragged lists; tensors on a GPU or with a gradient
-        raise DataError(f"{type(data).__name__} cannot be converted to an array: {error}") from error
+        raise DataError(
+            f"The data must be one array; all records must have the same shape. Got {type(data).__name__}: {error}"
+        ) from error
     if values.ndim == 0 and values.dtype == object:
         raise DataError(
             f"Data must be an array, a path or the name of a data set. Got {data!r:.80} ({type(data).__name__})."

@@ -29,7 +29,7 @@ from narrows.data.arrays import check_values
 from narrows.data.source import Source
 from narrows.errors import CorruptFileError, DataError
 
-__all__ = ["is_gzipped_idx", "is_idx", "open_idx", "read_idx"]
+__all__ = ["is_gzipped_idx", "is_idx", "label_file", "open_idx", "read_idx"]
 
 GZIP_MAGIC = b"\x1f\x8b"
 DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: "i2", 0x0C: "i4", 0x0D: "f4", 0x0E: "f8"}
@@ -49,7 +49,7 @@ def open_idx(path: Path, name: str) -> Source:
         If the numbers of records and labels differ.
     """
     values = check_values(read_idx(path), name)
-    partner = _label_file(path)
+    partner = label_file(path)
     labels = None if partner is None else read_idx(partner)
     if labels is not None and labels.shape != (len(values),):
         raise DataError(
@@ -172,7 +172,8 @@ def _wrong_size(
     )
 
 
-def _label_file(path: Path) -> Path | None:
+def label_file(path: Path) -> Path | None:
+    """Return the file of labels beside an IDX file of images; None if there is none."""
     stem = path.name.removesuffix(".gz")
     labels, n_changes = re.subn(r"images([-._]?)idx\d", r"labels\1idx1", stem)
     if not n_changes:

@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from narrows.errors import OutputError
+from narrows.errors import DataError, OutputError
 from narrows.io.files import as_path
 from narrows.numerics.control_groups import control_groups
 
@@ -46,12 +46,20 @@ def filled(shape: tuple[int, ...], dtype: npt.DTypeLike, fill: Fill, *, what: st
 
     Raises
     ------
+    DataError
+        If a single record takes more than a quarter of the memory and 64 MiB; nothing is allocated before.
     OutputError
         If the file cannot be written; gives the folder and the required size.
     """
     dtype = np.dtype(dtype)
     n_bytes = math.prod(shape) * dtype.itemsize
     memory = usable_memory()
+    record_bytes = n_bytes // max(shape[0], 1)
+    if memory is not None and record_bytes > max(memory // SHARE, BLOCK_BYTES):
+        raise DataError(
+            f"{what} take {record_bytes:,} bytes each, with a shape of {shape[1:]}. Allowed: a quarter of the memory, "
+            f"{max(memory // SHARE, BLOCK_BYTES):,}. Give a smaller size."
+        )
     if memory is None or n_bytes <= memory // SHARE:
         values: npt.NDArray[Any] = np.empty(shape, dtype)
         for rows in blocks(shape[0], n_bytes):

@@ -36,7 +36,7 @@ _TABLES = {
     ".parquet": "read_parquet({})",
     ".xlsx": "read_excel({})",
 }
-"""The function of pandas that reads a table, by file extension."""
+"""The function of pandas that reads a table, by file extension: for advice if no format recognises the file."""
 
 
 def open(  # noqa: A001
@@ -103,14 +103,7 @@ def open(  # noqa: A001
         check_values(source.values, source.name)
     else:
         source = open_frame(data) if is_frame(data) else open_array(data)
-    for option in options:
-        formats = options_of(Format.registry.values())[option][2]
-        if source is data or source.kind not in {kind.name for kind in formats}:
-            titles = " and ".join(kind.title for kind in formats)
-            raise InvalidParameterError(
-                f"The option '{option}' can be set only for {titles}. Got {source.name}, of kind '{source.kind}'. "
-                "Leave the option out."
-            )
+    _check_used(options, source.name, source.kind, is_open=source is data)
     return source if limit is None else source.limit(limit)
 
 
@@ -129,6 +122,18 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
     return checked
 
 
+def _check_used(options: dict[str, Any], name: str, source_kind: str, *, is_open: bool = False) -> None:
+    """Refuse options that have no effect on a kind of source, or on one that is open already."""
+    for option in options:
+        formats = options_of(Format.registry.values())[option][2]
+        if is_open or source_kind not in {kind.name for kind in formats}:
+            titles = " and ".join(kind.title for kind in formats)
+            raise InvalidParameterError(
+                f"The option '{option}' can be set only for {titles}. Got {name}, of kind '{source_kind}'. "
+                "Leave the option out."
+            )
+
+
 def _open_text_or_path(
     data: str | os.PathLike[str],
     options: dict[str, Any],
@@ -139,6 +144,7 @@ def _open_text_or_path(
 ) -> Source:
     name = os.fspath(data)
     if isinstance(data, str) and named.is_named(data):
+        _check_used(options, data, "named")  # before a download
         return named.open_named(data, on_download)
     if not name.strip() or "\0" in name:
         raise InvalidParameterError(

@@ -17,6 +17,8 @@ from narrows.io.files import as_path, naming_output
 
 __all__ = ["check_target", "stream", "write"]
 
+_MOST_NAME_BYTES = 255  # of one name of a path, on all common file systems
+
 
 def write(
     path: str | os.PathLike[str],
@@ -49,22 +51,24 @@ def write(
     Raises
     ------
     OutputExistsError
-        If the output exists and `force` is not set.
+        If the output exists and `force` is not set; or, for an IDX file, if there is a file of labels beside it.
     DataNotFoundError
         If the parent folder does not exist.
     OutputError
         If permission is missing, or the disk is full.
     InvalidParameterError
-        If the path has another extension, or `files` is not allowed.
+        If the path has another extension or is not valid, or `files` is not allowed.
     DataError
         If the values cannot be records, or the format does not support their shape or dtype.
     """
     records = check_values(as_array(values), "The values to write")
     kind = check_target(path, force=force)
-    if files is not None and not kind.keeps_names:
-        raise InvalidParameterError(
-            f"The 'files' can be set only if the output is a folder of images. Got the output {os.fspath(path)!r}."
-        )
+    if files is not None:
+        if not kind.keeps_names:
+            raise InvalidParameterError(
+                f"The 'files' can be set only if the output is a folder of images. Got the output {os.fspath(path)!r}."
+            )
+        _check_names(files)
     kind.check_records(records.shape, records.dtype)
     with naming_output(path):
         kind.write(as_path(path), [records], shape=records.shape, dtype=records.dtype, names=lambda: files, force=force)
@@ -133,6 +137,7 @@ def check_target(path: str | os.PathLike[str], *, force: bool = False) -> type[F
     """
     text = os.fspath(path)
     target = as_path(text)
+    _check_path(text, target)
     ends_as_folder = text.endswith(("/", os.sep)) or (target.is_dir() and not _names_a_file(target))
     folders = [True] if ends_as_folder else [False, not target.suffix]
     for is_folder in folders if text else []:
@@ -142,6 +147,27 @@ def check_target(path: str | os.PathLike[str], *, force: bool = False) -> type[F
                 return kind
     targets = [kind.target for kind in Format.registry.values() if kind.target is not None]
     raise InvalidParameterError(f"The output must be {', '.join(targets[:-1])} or {targets[-1]}. Got {text!r}.")
+
+
+def _check_path(text: str, target: Path) -> None:
+    """Refuse a path that no file system can have."""
+    too_long = next((part for part in target.parts if len(os.fsencode(part)) > _MOST_NAME_BYTES), None)
+    if "\0" in text or too_long is not None:
+        raise InvalidParameterError(
+            f"The output must be a path without NUL, whose names have at most {_MOST_NAME_BYTES} bytes. "
+            f"Got {text!r:.80}. Give another name."
+        )
+
+
+def _check_names(files: Sequence[str]) -> None:
+    """Refuse names of images that are not a sequence of texts, or that no file system can have."""
+    if isinstance(files, str | bytes) or not all(isinstance(file, str) for file in files):
+        raise InvalidParameterError(
+            f"The 'files' must be a sequence of names, one for each record, such as ['a.png']. Got {files!r:.80}."
+        )
+    bad = next((file for file in files if "\0" in file), None)
+    if bad is not None:
+        raise InvalidParameterError(f"The 'files' must be names without NUL. Got {bad!r:.80}. Give another name.")
 
 
 def _names_a_file(path: Path) -> bool:

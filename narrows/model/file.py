@@ -119,6 +119,7 @@ def describe(model: FittedModel) -> dict[str, Any]:
         "n_weights": sum(weight.numel() for weight in halves.parameters()),
         "comparison": None if model.comparison is None else asdict(model.comparison),
         "kept": None if model.kept is None else asdict(model.kept),
+        "artefacts": list(model.artefacts),
         "unmeasured": dict(model.unmeasured) or None,
         "magnitude_": model.scale.magnitude,
         "classes_": None if model.classes is None else model.classes.tolist(),

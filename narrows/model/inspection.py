@@ -76,6 +76,7 @@ class ModelDescription:
             "shards": _most_frequent(history, "shards"),
             "history": history,
             "pretraining_history": pretraining,
+            "artefacts": header.get("artefacts"),
             "qualities": list(self.qualities),
             "not_frozen": self.codec_error,
         }

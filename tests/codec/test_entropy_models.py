@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from narrows.codec.entropy_models import Autoregressive, Coded, Context, Independent, Predictor, entropy_model
+from narrows.codec.entropy_models import (
+    Autoregressive,
+    Coded,
+    Context,
+    EntropyModel,
+    Independent,
+    Predictor,
+    entropy_model,
+)
 from narrows.codec.entropy_models.escapes import Escapes, pack, packed_bytes, unpack
 from narrows.codec.rans import Message
 from narrows.codec.tables import FrequencyTables
@@ -70,6 +78,12 @@ def models(rng):
 
 
 MODELS = models(np.random.default_rng(1))
+
+
+def test_every_kind_is_tested():
+    assert {model.name for model in MODELS.values()} == EntropyModel.registry.keys()
+
+
 every_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys())
 
 

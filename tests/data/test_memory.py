@@ -11,7 +11,7 @@ import pytest
 
 import narrows.data
 from narrows.data import memory
-from narrows.errors import CorruptFileError, OutputError
+from narrows.errors import CorruptFileError, DataError, OutputError
 from narrows.numerics import control_groups
 
 on_linux = pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux lists what is mapped")
@@ -236,3 +236,9 @@ def test_where_nobody_says_how_much_there_is_everything_is_kept_in_memory(folder
     monkeypatch.setattr(memory, "usable_memory", lambda: None)
     np.testing.assert_array_equal(narrows.data.open(photos[0]).values, photos[1])
     assert not folder.exists()
+
+
+def test_a_record_larger_than_memory_allows_is_refused_before_it_is_allocated(tmp_path):
+    narrows.data.write(tmp_path / "images", np.zeros((2, 4, 4), np.uint8))
+    with pytest.raises(DataError, match=r"images/? take 1,000,000,000,000 bytes each.* Give a smaller size"):
+        narrows.data.open(tmp_path / "images", resize=(1_000_000, 1_000_000))

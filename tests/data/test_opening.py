@@ -97,3 +97,12 @@ def test_options_that_would_do_nothing_are_rejected(tmp_path, save_image, grey, 
     for data in (grey, tmp_path / "x.npy", "digits", source):
         with pytest.raises(InvalidParameterError, match=f"'{next(iter(option))}' can be set only for"):
             narrows.data.open(data, **option)
+
+
+def test_an_option_without_effect_is_refused_before_a_download(monkeypatch):
+    def never(*_):
+        raise AssertionError("it is downloaded")
+
+    monkeypatch.setattr("narrows.data.named.open_named", never)
+    with pytest.raises(InvalidParameterError, match=r"'resize' can be set only for image files\. Got mnist, of kind"):
+        narrows.data.open("mnist", resize=(8, 8))

@@ -230,3 +230,44 @@ def test_masks_are_not_lost(tmp_path):
 def test_a_format_that_is_only_read_says_so(tmp_path):
     with pytest.raises(DataError, match=r"can read \.npz files, but cannot write them"):
         Npz.write(tmp_path / "x.npz", [], shape=(0, 1), dtype=np.dtype("f4"), names=lambda: None, force=False)
+
+
+@pytest.mark.parametrize("labels", ["s-labels-idx1-ubyte", "s-labels-idx1-ubyte.gz"])
+def test_labels_of_other_records_are_never_paired_with_new_ones(tmp_path, grey, labels):
+    narrows.data.write(tmp_path / "s-images-idx3-ubyte", grey)
+    (tmp_path / labels).write_bytes(b"")
+    for name in ("s-images-idx3-ubyte", "s-images-idx3-ubyte.gz"):
+        with pytest.raises(OutputExistsError, match=rf"{labels}' would be read as the labels .*Remove it, or write to"):
+            narrows.data.write(tmp_path / name, grey, force=True)
+    (tmp_path / labels).unlink()
+    narrows.data.write(tmp_path / "s-images-idx3-ubyte", grey[::-1], force=True)
+    assert narrows.data.open(tmp_path / "s-images-idx3-ubyte").labels is None
+
+
+def test_a_ragged_list_is_no_array(tmp_path):
+    with pytest.raises(DataError, match=r"must be one array; all records must have the same shape\. Got list"):
+        narrows.data.write(tmp_path / "x.npy", [[1, 2], [3]])
+
+
+@pytest.mark.parametrize("name", ["a\0.npy", "n" * 300 + ".npy", "n" * 300, "ü" * 128 + ".npy", "n" * 300 + "/x.npy"])
+def test_paths_that_no_file_can_have_are_refused(tmp_path, grey, name):
+    with pytest.raises(InvalidParameterError, match=r"a path without NUL, whose names have at most 255 bytes\. Got"):
+        narrows.data.write(f"{tmp_path}/{name}", grey)
+    assert not list(tmp_path.iterdir())
+
+
+def test_names_of_images_that_no_file_can_have_are_refused(tmp_path, grey):
+    with pytest.raises(InvalidParameterError, match="names without NUL"):
+        narrows.data.write(tmp_path / "folder", grey[:1], files=["a\0.png"])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("files", ["abcde", b"abcde", [1, 2, 3, 4, 5]])
+def test_one_text_is_not_a_name_for_each_record(tmp_path, grey, files):
+    with pytest.raises(InvalidParameterError, match="must be a sequence of names, one for each record"):
+        narrows.data.write(tmp_path / "folder", grey[:5], files=files)
+
+
+def test_an_extension_alone_is_the_name_of_a_file(tmp_path, grey):
+    assert narrows.data.write(tmp_path / ".npy", grey).is_file()
+    np.testing.assert_array_equal(narrows.data.open(tmp_path / ".npy").values, grey)

@@ -1,7 +1,7 @@
 """A format: a table of numbers as text, with the names of its columns in the first line."""
 
 from narrows.data.formats import Format
-from narrows.errors import CorruptFileError
+from narrows.errors import CorruptFileError, DataError
 from narrows.io.files import write_atomically
 from narrows.parts.options import Text, option, optional
 
@@ -21,10 +21,15 @@ class Csv(Format, name="csv"):
 
         from narrows.data.source import Source
 
-        table = read_csv(path, nrows=limit)
+        try:
+            table = read_csv(path, nrows=limit)
+        except ValueError as error:  # also what pandas raises for malformed tables and wrong encodings
+            raise CorruptFileError(f"{name} is not a table with a line of names: {error}.") from error
         if self.label is not None and self.label not in table:
             raise CorruptFileError(f"{name} has no column '{self.label}'. It has: {', '.join(table)}.")
         labels = None if self.label is None else table.pop(self.label).to_numpy()
+        if text := list(table.select_dtypes(exclude=["number", "bool"])):
+            raise DataError(f"{name} has columns that are not numbers: {', '.join(text)}. Remove them.")
         return Source(table.to_numpy(), labels, name=name, kind="csv")
 
     @classmethod
@@ -35,8 +40,6 @@ class Csv(Format, name="csv"):
     def write(cls, path, pieces, *, shape, dtype, names, force):
         from numpy import concatenate, savetxt
 
-        header = ",".join(f"x{i}" for i in range(shape[1]))
         values = concatenate(list(pieces))
-        write_atomically(
-            path, lambda file: savetxt(file, values, delimiter=",", header=header, comments=""), force=force
-        )
+        how = {"delimiter": ",", "header": ",".join(f"x{i}" for i in range(shape[1])), "comments": ""}
+        write_atomically(path, lambda file: savetxt(file, values, **how), force=force)

@@ -1,6 +1,7 @@
 """What docs/extending.md shows works as shown: a thing is added in a file of its own, and nothing else is edited."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,9 @@ from narrows import Autoencoder, Training
 from narrows.bottlenecks import Bottleneck
 from narrows.cli import VERBS, main
 from narrows.data.formats import Format
-from narrows.errors import CorruptFileError, InvalidParameterError
+from narrows.errors import CorruptFileError, DataError, InvalidParameterError
 from narrows.model.artefacts import Artefact
+from narrows.model.axes import AXES
 from narrows.networks import Network
 from narrows.penalties import Penalty
 
@@ -54,6 +56,14 @@ def test_the_page_shows_the_files(path):
     assert len(statements) <= 30
 
 
+def test_the_page_names_files_that_exist_and_every_axis_of_parts():
+    table = PAGE.partition("## All extension points")[2].partition("## A network")[0]
+    for path in re.findall(r"`((?:narrows|tests)/[^` ]+)`", table):
+        assert (HERE.parents[1] / path).is_file(), path
+    for axis in AXES:
+        assert axis == "training" or f"| {'lossless model' if axis == 'residual' else axis} (part)" in table
+
+
 def test_a_network(add, x, tmp_path):
     add("wide")
     training = Training(epochs=20, batch_size=20)
@@ -63,6 +73,17 @@ def test_a_network(add, x, tmp_path):
     assert narrows.load(tmp_path / "model").chain_.parts.network.width == 64
     narrows.compress(x, tmp_path / "x.narrows", model=model)
     assert narrows.restore(tmp_path / "x.narrows", model=model).shape == x.shape
+
+
+def test_a_network_with_labels_or_with_a_linear_path(add, x):
+    wide = add("wide").Wide
+    conditional = Autoencoder(8, network="wide", conditional=True, training=Training(epochs=2), random_state=0)
+    conditional.fit(x, narrows.data.open("digits").labels[:200])
+    assert conditional.chain_.parts.n_classes == 10
+    linear = Autoencoder(8, network=wide(linear_path=True), training=Training(epochs=2), random_state=0).fit(x)
+    errors = np.square(linear.reconstruct(x, dtype=float) - x)
+    pca = linear.pca_
+    assert errors.sum() < 1.1 * np.square(pca.decode(pca.encode(x)) - x.reshape(len(x), -1)).sum()
 
 
 def test_a_bottleneck(add, x, tmp_path):
@@ -100,6 +121,14 @@ def test_a_data_format(add, tmp_path, rng):
     assert narrows.data.open(path, label="x2").shape == (2,)
     with pytest.raises(CorruptFileError, match=r"no column 'y'\. It has: x0, x1, x2"):
         narrows.data.open(path, label="y")
+    for text, message in (
+        ("a,b\n1,x\n2,y\n", "columns that are not numbers: b"),
+        ("a,b\n1,2\n1,2,3,4\n", "not a table with a line of names"),
+        ("\n", "not a table"),
+    ):
+        (tmp_path / "bad.csv").write_text(text)
+        with pytest.raises(DataError, match=message):
+            narrows.data.open(tmp_path / "bad.csv")
     with pytest.raises(InvalidParameterError, match=r"The option 'label' can be set only for \.csv files"):
         narrows.data.open(x, label="y")
     with pytest.raises(InvalidParameterError, match=r"a path that ends in \.csv\. Got 'x\.txt'"):

@@ -26,8 +26,6 @@ __all__ = [
     "entropy_model",
 ]
 
-_KINDS: dict[str, type[EntropyModel]] = {kind.name: kind for kind in (Autoregressive, Context, Independent)}
-
 
 def entropy_model(settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> EntropyModel:
     """Return the entropy model of `EntropyModel.to_tensors`.
@@ -37,10 +35,10 @@ def entropy_model(settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any
     ModelFileError
         If there is no entropy model of that name, or its settings or arrays are invalid.
     """
-    kind = _KINDS.get(str(settings.get("name")))
+    kind = EntropyModel.registry.get(str(settings.get("name")))
     if kind is None:
         raise ModelFileError(
-            f"The entropy model must be one of {', '.join(sorted(_KINDS))}. Got {settings.get('name')!r}. "
-            "A newer version of narrows may have more."
+            f"The entropy model must be one of {', '.join(sorted(EntropyModel.registry))}. "
+            f"Got {settings.get('name')!r}. A newer version of narrows may have more."
         )
     return kind.from_tensors(settings, tensors)

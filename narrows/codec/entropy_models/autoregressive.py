@@ -23,7 +23,7 @@ _MAX_SLOTS = 1 << 22  # all tables together, 8 bytes each while decoding
 _ARRAYS = ("weights_in", "weights_near", "biases", "weights_out", "biases_out")
 
 
-class Autoregressive(EntropyModel):
+class Autoregressive(EntropyModel, name="autoregressive"):
     """Code each symbol relative to its prediction from the preceding symbols, with the table of the context.
 
     ::
@@ -44,8 +44,6 @@ class Autoregressive(EntropyModel):
     ModelFileError
         If a context has no table, or there are more tables than a lookup may hold.
     """
-
-    name = "autoregressive"
 
     def __init__(self, predictor: Predictor, tables: FrequencyTables, table_numbers: NDArray[np.uint16]) -> None:
         check_array("table_numbers", table_numbers, np.uint16, (predictor.n_scales * predictor.n_phases,))

@@ -31,7 +31,7 @@ _UNSEEN = 0.01
 _PRIOR_COUNT = 20.0  # weight, in symbols, of the frequencies over all contexts in the table of one context
 
 
-class Context(EntropyModel):
+class Context(EntropyModel, name="context"):
     """Code each index with the table of its context: the classes of the indices to its left and above it.
 
     ::
@@ -60,8 +60,6 @@ class Context(EntropyModel):
     ModelFileError
         If the arrays do not fit together.
     """
-
-    name = "context"
 
     def __init__(
         self,

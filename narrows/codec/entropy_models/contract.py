@@ -65,12 +65,20 @@ class EntropyModel(ABC):
     ----------
     name : str
         Name of this kind of entropy model in model files.
+    registry : dict of str to type
+        All kinds of entropy models, by name.
     tables : FrequencyTables
         The frequency tables.
     """
 
     name: ClassVar[str]
+    registry: ClassVar[dict[str, type[EntropyModel]]] = {}
     tables: FrequencyTables
+
+    def __init_subclass__(cls, *, name: str) -> None:
+        super().__init_subclass__()
+        cls.name = name
+        EntropyModel.registry[name] = cls
 
     @property
     @abstractmethod

@@ -19,7 +19,7 @@ __all__ = ["Independent"]
 _PRIOR_COUNT = 0.5  # added to the count of every regular value (Krichevsky and Trofimov 1981)
 
 
-class Independent(EntropyModel):
+class Independent(EntropyModel, name="independent"):
     """Code position d of a record with table d.
 
     Parameters
@@ -34,8 +34,6 @@ class Independent(EntropyModel):
     >>> model.decode(model.encode(symbols), 3).tolist()
     [[0, 3], [1, 3], [0, 3]]
     """
-
-    name = "independent"
 
     def __init__(self, tables: FrequencyTables) -> None:
         self.tables = tables

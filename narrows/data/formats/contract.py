@@ -1,7 +1,7 @@
 """The contract of formats: how files and folders are recognised, read and written.
 
 A new format is a class in a file of this folder, and an import in `narrows.data.formats`. Its options become arguments
-of `narrows.data.open` and options of the command line; no other file has to change.
+of `narrows.data.open` and options of the command line, whose help shows its `reads`; no other file has to change.
 
 The modules of this folder import NumPy and the readers of the format inside functions. The command line imports these
 modules to list their options, and its help must be fast.

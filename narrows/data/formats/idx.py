@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from narrows.data.formats.contract import Format, OnRecords
+from narrows.errors import OutputExistsError
 from narrows.io.files import write_atomically
 
 if TYPE_CHECKING:
@@ -40,6 +41,20 @@ class Idx(Format, name="idx"):
     @classmethod
     def is_target(cls, path: Path, *, is_folder: bool) -> bool:
         return not is_folder and re.search(r"idx\d|\.idx(\.gz)?$", path.name.lower()) is not None
+
+    @classmethod
+    def check_target(cls, text: str, *, force: bool) -> None:
+        """Also refuse a path beside a file of labels, which would become the labels of the new records."""
+        from narrows.data.idx import label_file
+        from narrows.io.files import as_path
+
+        super().check_target(text, force=force)
+        labels = label_file(as_path(text))
+        if labels is not None:
+            raise OutputExistsError(
+                f"The file of labels '{labels}' would be read as the labels of the records in '{text}'. "
+                "Remove it, or write to another name."
+            )
 
     @classmethod
     def check_records(cls, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:

@@ -27,7 +27,7 @@ class Npy(Format, name="npy"):
 
     @classmethod
     def recognises(cls, path: Path, head: bytes) -> bool:
-        return path.suffix.lower() == ".npy" or head.startswith(b"\x93NUMPY")
+        return path.name.lower().endswith(".npy") or head.startswith(b"\x93NUMPY")
 
     def open(self, path: Path, name: str, *, limit: int | None = None, on_records: OnRecords | None = None) -> Source:
         from narrows.data.numpy_files import open_npy
@@ -36,7 +36,7 @@ class Npy(Format, name="npy"):
 
     @classmethod
     def is_target(cls, path: Path, *, is_folder: bool) -> bool:
-        return not is_folder and path.suffix.lower() == ".npy"
+        return not is_folder and path.name.lower().endswith(".npy")
 
     @classmethod
     def write(

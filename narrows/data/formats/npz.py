@@ -24,7 +24,7 @@ class Npz(Format, name="npz"):
 
     @classmethod
     def recognises(cls, path: Path, head: bytes) -> bool:
-        return path.suffix.lower() == ".npz" or (not path.suffix and head.startswith(b"PK"))
+        return path.name.lower().endswith(".npz") or (not path.suffix and head.startswith(b"PK"))
 
     def open(self, path: Path, name: str, *, limit: int | None = None, on_records: OnRecords | None = None) -> Source:
         from narrows.data.numpy_files import open_npz

@@ -1,7 +1,8 @@
 """The contract of artefacts, which are measured on the training records after training and stored in the model.
 
-A new artefact is a class in a file of this folder, and an import in `narrows.model.artefacts`; no other file has to
-change. `Autoencoder.fit` measures it, model files store it, and if it is missing, the model stores the reason.
+A new artefact is a class in a file of this folder, and an import in `narrows.model.artefacts`. It can be measured,
+be missing with a reason, be measured later, be saved and be loaded, and `narrows info` lists it; no other file has to
+change. `tests/contracts/test_artefacts.py` runs over all of them.
 """
 
 from __future__ import annotations
