@@ -22,6 +22,7 @@ from narrows.codec.operating_point import OperatingPoint
 from narrows.codec.residual.chunk import size_on_code
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.data import Source
+from narrows.data.for_model import as_needed
 from narrows.data.image_losses import accepted_losses, check_lossless
 from narrows.errors import InvalidParameterError
 
@@ -108,7 +109,7 @@ def plan_archive(
         before=before,
     )
     fitted = _fitted(model)
-    source = narrows.data.open(data)
+    source = as_needed(narrows.data.open(data), fitted.shape_)
     bound = bound_for(path, before, source, max_error=max_error, lossless=lossless)
     accepted = accepted_losses(accept_loss)
     if bound == 0:
@@ -136,12 +137,15 @@ def plan_archive(
 
 
 def _fitted(model: Autoencoder | str | os.PathLike[str]) -> Autoencoder:
+    from sklearn.utils.validation import check_is_fitted
+
     from narrows.estimators.autoencoder import Autoencoder
     from narrows.estimators.loading import load
 
     if isinstance(model, str | os.PathLike):
         model = load(model)
     if isinstance(model, Autoencoder):
+        check_is_fitted(model)
         return model
     raise InvalidParameterError(
         f"The 'model' must be a fitted Autoencoder or the path of its file. Got {type(model).__name__}."

@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 import narrows.data
 from narrows.chain import Chain
 from narrows.data import Source
+from narrows.data.for_model import as_needed, check_fits
 from narrows.data.scale import Trained, scale_warning, typical_magnitude
 from narrows.errors import DataError, RangeWarning, UnknownNameError, warn
 from narrows.estimators.parameters import with_options
@@ -28,7 +29,6 @@ from narrows.io.files import check_output
 from narrows.model.file import write_model
 from narrows.model.fitted import FittedModel, TrainedOn
 from narrows.parts.part import split_nested
-from narrows.records import check_shape
 from narrows.training import Checkpoint, Training
 
 __all__ = ["TRAIN_ON_FINITE", "Data", "RecordsEstimator", "labels_of", "listed"]
@@ -175,7 +175,9 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
             source = narrows.data.open(table)
         if reset:
             self.shape_, self.dtype_ = source.shape, source.dtype
-        check_shape(source.shape, self.shape_)
+        else:
+            source = as_needed(source, self.shape_)
+        check_fits(source, self.shape_)
         found = narrows.data.finite_range(source, advice=advice)
         if reset:
             self.range_, self.magnitude_ = found, typical_magnitude(source)

@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 
 import narrows.data
 from narrows.data import Source
+from narrows.data.for_model import as_needed, check_fits
 from narrows.errors import MissingPackageError
 from narrows.estimators.autoencoder import Autoencoder, Data
 from narrows.evaluation.denoisers import median_filter, non_local_means, pca
@@ -32,7 +33,6 @@ from narrows.numerics.batches import batch_size
 from narrows.numerics.psnr import peak_of, psnr_db
 from narrows.numerics.randomness import Stream, rng
 from narrows.parts.options import Real, check
-from narrows.records import check_shape
 
 __all__ = ["add_noise", "compare_denoisers", "measure_denoisers", "psnr_db_of_records"]
 
@@ -312,8 +312,8 @@ def _alternatives(model: Autoencoder, noise: float) -> dict[str, _Alternative]:
 def _open(model: Autoencoder, data: Data) -> Source:
     """Return records as a source, checked to be of the model's shape and finite."""
     check_is_fitted(model)
-    source = narrows.data.open(data)
-    check_shape(source.shape, model.shape_)
+    source = as_needed(narrows.data.open(data), model.shape_)
+    check_fits(source, model.shape_)
     narrows.data.check_finite(source)
     return source
 

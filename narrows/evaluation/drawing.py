@@ -23,6 +23,7 @@ from narrows import pictures
 from narrows.archive import open_archive
 from narrows.archive.compress import compress
 from narrows.archive.quality import coarser_qualities
+from narrows.data.for_model import as_needed
 from narrows.errors import InvalidParameterError
 from narrows.evaluation.denoising import psnr_db_of_records
 from narrows.model.artefacts.pca import PrincipalComponents
@@ -69,7 +70,7 @@ def draw_reconstructions(model: Autoencoder, data: Data, *, n: int = 10) -> Figu
     ShapeMismatchError
         If the records have another shape than the model's.
     """
-    some = narrows.data.open(data).limit(n)
+    some = as_needed(narrows.data.open(data), model.shape_).limit(n)
     restored = model.reconstruct(some, dtype=model.dtype_)
     return pictures.reconstructions(_drawable(model, some.values), _drawable(model, restored), n=n)
 
@@ -99,7 +100,7 @@ def draw_denoising(model: Autoencoder, data: Data, *, n: int = 10, random_state:
     ShapeMismatchError
         If the records have another shape than the model's.
     """
-    some = narrows.data.open(data).limit(n)
+    some = as_needed(narrows.data.open(data), model.shape_).limit(n)
     noisy = model.corrupt(some, random_state=random_state)
     restored = model.reconstruct(noisy, some.named_labels, dtype=model.dtype_)
     shown = {"original": some.values, "noisy": noisy, "restored": restored}
@@ -217,7 +218,7 @@ def draw_map(model: Autoencoder, data: Data) -> Figure:
     ShapeMismatchError
         If the records have another shape than the model's.
     """
-    source, n_latent, pca = narrows.data.open(data), model.n_latent_, model.pca_
+    source, n_latent, pca = as_needed(narrows.data.open(data), model.shape_), model.n_latent_, model.pca_
     if n_latent < 2 or (pca is not None and len(pca.components) < 2):
         raise InvalidParameterError(f"A map needs codes of at least two numbers. The model's have {n_latent}.")
     codes = model.transform(source)
@@ -257,7 +258,7 @@ def draw_qualities(model: Autoencoder, data: Data, *, n: int = 10) -> Figure:
     ShapeMismatchError
         If the records have another shape than the model's.
     """
-    source, codec = narrows.data.open(data), model.codec_
+    source, codec = as_needed(narrows.data.open(data), model.shape_), model.codec_
     rows = {f"{source.values[0].nbytes} bytes each, original": source.values[:n]}
     with TemporaryDirectory() as folder:
         path = Path(folder) / "archive.narrows"

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 import narrows.data
+from narrows.data.for_model import as_needed, check_fits
 from narrows.errors import InvalidParameterError
 from narrows.estimators.autoencoder import Autoencoder, Data
 from narrows.evaluation.likelihood import bounds
@@ -19,7 +20,6 @@ from narrows.model.inference import encode_continuous, mean_total, noise_of, rec
 from narrows.numerics.batches import batch_size
 from narrows.numerics.psnr import peak_of, psnr_db
 from narrows.parts.options import Integer, check
-from narrows.records import check_shape
 
 __all__ = ["evaluate", "psnr_db_of_sse", "unit_of"]
 
@@ -94,8 +94,8 @@ def evaluate(
             "Importance samples are for variational models, whose codes are drawn: bottleneck='gaussian'. "
             f"This one has bottleneck='{model.chain_.parts.bottleneck.name}'."
         )
-    source = narrows.data.open(data)
-    check_shape(source.shape, model.shape_)
+    source = as_needed(narrows.data.open(data), model.shape_)
+    check_fits(source, model.shape_)
     is_on_another_scale = model._warn_of_scale(source, narrows.data.finite_range(source))
     classes = model.classes_of(source, y)
     unit = unit_of(model.dtype_)
