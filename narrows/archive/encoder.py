@@ -59,12 +59,15 @@ class ModelEncoder:
 
 
 def _fitted(model: Autoencoder | str | os.PathLike[str]) -> Autoencoder:
+    from sklearn.utils.validation import check_is_fitted
+
     from narrows.estimators.autoencoder import Autoencoder
     from narrows.estimators.loading import load
 
     if isinstance(model, str | os.PathLike):
         model = load(model)
     if isinstance(model, Autoencoder):
+        check_is_fitted(model)
         return model
     raise InvalidParameterError(
         f"The 'model' must be a fitted Autoencoder or the path of a model file. Got {type(model).__name__}."

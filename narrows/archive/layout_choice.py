@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from narrows.archive.contract import Codec
 from narrows.archive.layouts import Layout, Tiling, Whole
 from narrows.archive.metadata import Metadata
+from narrows.data.for_model import advice
 from narrows.errors import InvalidParameterError, ShapeMismatchError
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def layout_for(source: Source, codec: Codec, overlap: int | None, before: Metada
         raise ShapeMismatchError(
             f"The model was trained on {codec.dtype} records. {source.name} has dtype {source.dtype}. "
             f"Convert it to {codec.dtype}."
+            f"{advice(source, codec.shape, codec.dtype, may_be_larger=True)}"
         )
     if source.shape == codec.shape:
         if overlap:
@@ -74,7 +76,9 @@ def layout_for(source: Source, codec: Codec, overlap: int | None, before: Metada
 
 
 def _hint(source: Source, codec: Codec) -> str:
-    """Return what to do with data that are one record, or one image to be tiled, without the axis that counts them."""
+    """Return what to do with images of another form, and with one record or image without the axis that counts them."""
+    if source.kind == "images":
+        return advice(source, codec.shape, codec.dtype, may_be_larger=True)
     whole = (len(source), *source.shape)
     if whole != codec.shape and Tiling.of(whole, codec.shape, 0) is None:
         return ""

@@ -58,7 +58,7 @@ def reconstruct(
     """
     keeps_names = check_records_output(output, force=force)
     loaded = load_model(model, device)
-    source = open_data(data, limit=limit, quiet=quiet, **reading)
+    source = open_data(data, shape=loaded.shape_, limit=limit, quiet=quiet, **reading)
     restored = loaded.reconstruct(source, dtype=written_dtype(loaded))
     write_records(output, restored, files=source.files if keeps_names else None, force=force, as_json=as_json)
 
@@ -87,7 +87,7 @@ def encode(
         raise click.UsageError(f"The output of encode must be a path that ends in .npy. Got '{output}'.")
     check_records_output(output, force=force)
     loaded = load_model(model, device)
-    source = open_data(data, limit=limit, quiet=quiet, **reading)
+    source = open_data(data, shape=loaded.shape_, limit=limit, quiet=quiet, **reading)
     write_records(output, loaded.transform(source), files=None, force=force, as_json=as_json)
 
 

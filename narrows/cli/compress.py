@@ -142,7 +142,7 @@ def compress(
     )
     codec = read_frozen(model)
     choose_quality(codec, psnr=psnr, bytes_per_record=bytes_per_record)
-    source = open_data(data, limit=limit, quiet=quiet, **reading)
+    source = open_data(data, shape=codec.shape, limit=limit, quiet=quiet, **reading)
     bound_for(output, before, source, max_error=max_error, lossless=lossless)
     layout_for(source, codec, overlap, before)
 

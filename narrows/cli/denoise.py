@@ -101,7 +101,7 @@ def denoise(
             "`narrows train --set corruption=gaussian` trains one that does.",
             quiet=quiet,
         )
-    source = open_data(data, limit=limit, quiet=quiet, **reading)
+    source = open_data(data, shape=loaded.shape_, limit=limit, quiet=quiet, **reading)
     files = source.files if is_folder else None
     if demo_noise is None:
         write_records(

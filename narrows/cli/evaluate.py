@@ -74,7 +74,7 @@ def evaluate(
     import narrows
 
     loaded = load_model(model, device)
-    source = open_data(data, limit=limit, quiet=quiet, **reading)
+    source = open_data(data, shape=loaded.shape_, limit=limit, quiet=quiet, **reading)
     metrics = narrows.evaluate(loaded, source, importance_samples=importance_samples or 0)
     if as_json:
         print_json({**metrics, "data": source.name, "model": model, "n_latent": loaded.n_latent_})

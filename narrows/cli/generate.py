@@ -221,7 +221,7 @@ def _record(model: Autoencoder, data: str, *, quiet: bool) -> NDArray[Any]:
     """Return one record of the model's shape."""
     from narrows.records import check_shape
 
-    record = open_record(data, quiet=quiet)
+    record = open_record(data, shape=model.shape_, quiet=quiet)
     check_shape(record.shape, model.shape_, data)
     return record
 

@@ -33,21 +33,27 @@ _OTHER_KINDS = (
 """File extensions that an archive must not have."""
 
 
-def open_data(data: str, *, limit: int | None = None, quiet: bool = False, **reading: Any) -> Source:
+def open_data(
+    data: str, *, shape: tuple[int, ...] | None = None, limit: int | None = None, quiet: bool = False, **reading: Any
+) -> Source:
     """Return the records of a path or a name; show the progress of downloads and of reading images.
 
     Parameters
     ----------
+    shape : tuple of int, optional
+        The shape of a model's records, whose channels images get where that is exact.
     reading : dict
         Options of the data's format, as `narrows.data.open` has them.
     """
     import narrows.data
+    from narrows.data.for_model import as_needed
 
     with on_download(quiet=quiet) as fetched, on_images(quiet=quiet) as read:
-        return narrows.data.open(data, limit=limit, on_download=fetched, on_images=read, **reading)
+        source = narrows.data.open(data, limit=limit, on_download=fetched, on_images=read, **reading)
+    return source if shape is None else as_needed(source, shape)
 
 
-def open_record(data: str, *, quiet: bool = False) -> NDArray[Any]:
+def open_record(data: str, *, shape: tuple[int, ...] | None = None, quiet: bool = False) -> NDArray[Any]:
     """Return one record (*shape): ``DATA#INDEX``, counted from 0, or DATA with one record.
 
     Raises
@@ -58,7 +64,7 @@ def open_record(data: str, *, quiet: bool = False) -> NDArray[Any]:
     from narrows.errors import DataError
 
     where, index = split_record(data)
-    source = open_data(where, limit=None if index is None else index + 1, quiet=quiet)
+    source = open_data(where, shape=shape, limit=None if index is None else index + 1, quiet=quiet)
     if index is None and len(source) != 1:
         raise DataError(
             f"One record is needed, but {source.name} has {len(source):,} records. "

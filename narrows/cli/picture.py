@@ -99,10 +99,10 @@ def picture(
         raise click.UsageError(f"Missing argument 'DATA': a picture of kind '{kind}' needs data.")
     source = None
     if data is not None and kind not in _WITHOUT_DATA:
-        source = open_data(data, limit=limit, quiet=quiet, **reading)
-        from narrows.records import check_shape
+        source = open_data(data, shape=loaded.shape_, limit=limit, quiet=quiet, **reading)
+        from narrows.data.for_model import check_fits
 
-        check_shape(source.shape, loaded.shape_)
+        check_fits(source, loaded.shape_)
     if kind == "report":
         from narrows.evaluation.model_report import model_report
         from narrows.evaluation.report import write_report

@@ -22,6 +22,7 @@ import narrows.data
 from narrows.chain import Chain
 from narrows.data import Source
 from narrows.data.arrays import check_plain
+from narrows.data.for_model import as_needed, check_fits
 from narrows.data.frames import check_columns, is_frame
 from narrows.data.scale import Trained, scale_warning, typical_magnitude
 from narrows.errors import DataError, RangeWarning, UnknownNameError, warn
@@ -30,7 +31,6 @@ from narrows.io.files import check_output
 from narrows.model.file import write_model
 from narrows.model.fitted import FittedModel, TrainedOn
 from narrows.parts.part import split_nested
-from narrows.records import check_shape
 from narrows.training import Checkpoint, Training
 
 __all__ = ["TRAIN_ON_FINITE", "Data", "RecordsEstimator", "labels_of", "listed"]
@@ -181,7 +181,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
             source = narrows.data.open(validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False))
         if reset:
             self.shape_, self.dtype_ = source.shape, source.dtype
-        check_shape(source.shape, self.shape_)
+        check_fits(source, self.shape_)
         found = narrows.data.finite_range(source, advice=advice)
         if reset:
             self.range_, self.magnitude_ = found, typical_magnitude(source)
@@ -190,7 +190,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         return source
 
     def records_of(self, data: Data) -> Source:
-        """Return data as this model takes them: the columns of a data frame must be those of the training data.
+        """Return data as this model takes them: data frames by their columns, image files in the channels of its records.
 
         Parameters
         ----------
@@ -207,7 +207,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         DataError
             If the data cannot be opened, or a data frame has other columns, or the same in another order.
         """
-        source = narrows.data.open(data)
+        source = as_needed(narrows.data.open(data), self.shape_)
         if source.columns is None:
             return source
         check_columns(source.columns, getattr(self, "feature_names_in_", None))

@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 
 import narrows.data
 from narrows.data import Source
+from narrows.data.for_model import check_fits
 from narrows.errors import MissingPackageError
 from narrows.estimators.autoencoder import Autoencoder, Data
 from narrows.evaluation.denoisers import median_filter, non_local_means, pca
@@ -32,7 +33,6 @@ from narrows.numerics.psnr import peak_of
 from narrows.numerics.randomness import Stream, rng
 from narrows.numerics.squares import SquaredSum, exponent_of
 from narrows.parts.options import Real, check
-from narrows.records import check_shape
 
 __all__ = ["add_noise", "compare_denoisers", "measure_denoisers", "psnr_db_of_records"]
 
@@ -312,7 +312,7 @@ def _open(model: Autoencoder, data: Data) -> Source:
     """Return records as a source, checked to be of the model's shape and finite."""
     check_is_fitted(model)
     source = model.records_of(data)
-    check_shape(source.shape, model.shape_)
+    check_fits(source, model.shape_)
     narrows.data.check_finite(source)
     return source
 

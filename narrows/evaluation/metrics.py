@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 import narrows.data
+from narrows.data.for_model import check_fits
 from narrows.errors import InvalidParameterError
 from narrows.estimators.autoencoder import Autoencoder, Data
 from narrows.evaluation.likelihood import bounds
@@ -20,7 +21,6 @@ from narrows.numerics.batches import batch_size
 from narrows.numerics.psnr import peak_of
 from narrows.numerics.squares import SquaredSum
 from narrows.parts.options import Integer, check
-from narrows.records import check_shape
 
 __all__ = ["evaluate", "psnr_db_of_sse", "unit_of"]
 
@@ -97,7 +97,7 @@ def evaluate(
             f"This model has bottleneck='{model.chain_.parts.bottleneck.name}'."
         )
     source = model.records_of(data)
-    check_shape(source.shape, model.shape_)
+    check_fits(source, model.shape_)
     is_on_another_scale = model._warn_of_scale(source, narrows.data.finite_range(source))
     classes = model.classes_of(source, y)
     unit = unit_of(model.dtype_)

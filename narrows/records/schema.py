@@ -105,8 +105,10 @@ def schema_of(kind: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Schema
     return chosen(shape, dtype)
 
 
-def check_shape(shape: tuple[int, ...], trained_on: tuple[int, ...], name: str | None = None) -> None:
+def check_shape(
+    shape: tuple[int, ...], trained_on: tuple[int, ...], name: str | None = None, *, advice: str = ""
+) -> None:
     """Raise ShapeMismatchError if records have another shape than those that a model was trained on."""
     if tuple(shape) != trained_on:
         got = f"{tuple(shape)}" if name is None else f"'{name}' with {tuple(shape)}"
-        raise ShapeMismatchError(f"The model was trained on records of shape {trained_on}. Got {got}.")
+        raise ShapeMismatchError(f"The model was trained on records of shape {trained_on}. Got {got}.{advice}")

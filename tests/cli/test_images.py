@@ -96,3 +96,47 @@ def test_names_that_collide_are_told_in_json(narrows, model, tmp_path, digits):
     said = narrows.json("restore", "x.narrows", "-m", model, "-o", "again/", "--quiet")
     assert found(said) == [("names", 2, "im2.bmp")]
     assert {file.name for file in (tmp_path / "back").iterdir()} == {"im1.png", "im2.png.png", "im2.bmp.png"}
+
+
+@pytest.fixture
+def colour_model(narrows, tmp_path, digits):
+    np.save("colour.npy", np.stack([digits[0][:60], digits[0][1:61], digits[0][2:62]], -1))
+    narrows("train", "colour.npy", "-o", "colour.safetensors", "--epochs", "1", "--quiet")
+    return "colour.safetensors"
+
+
+def test_every_verb_takes_a_grey_folder_for_a_colour_model(narrows, colour_model, tmp_path, digits):
+    import narrows as package
+
+    package.data.write(tmp_path / "grey", digits[0][:4])
+    for verb, *more in (
+        ("evaluate",),
+        ("compress", "-o", "x.narrows", "--lossless"),
+        ("reconstruct", "-o", "back/"),
+        ("encode", "-o", "z.npy"),
+        ("denoise", "-o", "clean/"),
+        ("denoise", "--demo-noise", "0.2", "-o", "noise.png", "-n", "2"),
+        ("picture", "-o", "picture.png", "-n", "2"),
+        ("picture", "-o", "report.html", "-n", "2"),
+    ):
+        narrows(verb, "grey", "-m", colour_model, *more, "--quiet")
+    narrows("generate", "-m", colour_model, "--traverse", "grey/000000.png", "-n", "2", "-o", "t.png")
+    narrows("restore", "x.narrows", "-m", colour_model, "-o", "restored/")
+    restored = package.data.open("restored/").values
+    np.testing.assert_array_equal(restored, np.repeat(digits[0][:4, ..., None], 3, -1))
+
+
+def test_colour_for_a_grey_model_is_refused_with_the_option_that_converts(narrows, model, tmp_path, digits):
+    import narrows as package
+
+    package.data.write(tmp_path / "colour", np.repeat(digits[0][:4, ..., None], 3, -1))
+    for verb, *more in (("evaluate",), ("compress", "-o", "x.narrows"), ("encode", "-o", "z.npy")):
+        command = (verb, "colour", "-m", model, *more)
+        assert "with --convert grey " in narrows(*command, code=1).stderr
+        narrows(*command, "--convert", "grey")
+    np.save("small.npy", np.zeros((2, 5, 5), np.uint8))
+    package.data.write(tmp_path / "small", np.zeros((2, 5, 5), np.uint8))
+    assert "with --resize 8x8 " in narrows("evaluate", "small", "-m", model, code=1).stderr
+    assert "--resize" not in narrows("evaluate", "small.npy", "-m", model, code=1).stderr
+    wrong = narrows("evaluate", "colour", "-m", model, "--convert", "gray", code=2).stderr
+    assert "'convert' must be one of 'grey', 'colour'" in wrong

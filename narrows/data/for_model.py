@@ -1,0 +1,88 @@
+"""Records for a model: images are brought into the model's form where that is exact, or refused with advice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from narrows.data.source import Source
+from narrows.records import check_shape
+
+__all__ = ["advice", "as_needed", "check_fits"]
+
+
+def as_needed(source: Source, shape: tuple[int, ...]) -> Source:
+    """Return image files in the channels of a model's records: grey images as colour ones, which is exact.
+
+    Parameters
+    ----------
+    source : Source
+        All other sources are returned unchanged.
+    shape : tuple of int
+        The shape of the model's records. The height and width of the images may be others.
+
+    Examples
+    --------
+    >>> as_needed(Source(np.zeros((5, 6, 4), np.uint8), kind="images"), (6, 4, 3)).shape
+    (6, 4, 3)
+    """
+    if source.kind != "images" or len(source.shape) != 2 or len(shape) != 3 or shape[-1] not in {1, 3}:
+        return source
+    values = np.asarray(source.values)[..., None]
+    return replace(source, values=np.broadcast_to(values, (*values.shape[:-1], shape[-1])))
+
+
+def check_fits(source: Source, shape: tuple[int, ...]) -> None:
+    """Raise ShapeMismatchError if records have another shape than those that a model was trained on."""
+    check_shape(source.shape, shape, advice=advice(source, shape))
+
+
+def advice(
+    source: Source, shape: tuple[int, ...], dtype: np.dtype[Any] | None = None, *, may_be_larger: bool = False
+) -> str:
+    """Return a sentence with the options by which image files are opened in the form of a model's records.
+
+    Parameters
+    ----------
+    source : Source
+        The records.
+    shape, dtype
+        Of the model's records; no advice on the dtype if that is None.
+    may_be_larger : bool
+        Whether images that are larger than the records are cut into tiles.
+
+    Returns
+    -------
+    str
+        With a space before it; empty if no option helps.
+
+    Examples
+    --------
+    >>> advice(Source(np.zeros((5, 32, 32, 3), np.uint8), name="photos/", kind="images"), (28, 28))
+    ' Open the images as the model needs them, with --convert grey --resize 28x28 (in Python: narrows.data.open(..., \
+convert="grey", resize=(28, 28))).'
+    """
+    is_image = len(shape) == 2 or (len(shape) == 3 and shape[-1] in {1, 3})
+    if source.kind != "images" or not is_image:
+        return ""
+    flags, arguments = [], []
+    if len(source.shape) == 3 and (len(shape) == 2 or shape[-1] == 1):
+        flags.append("--convert grey")
+        arguments.append('convert="grey"')
+    sizes = list(zip(source.shape[:2], shape[:2], strict=True))
+    if any(given != needed for given, needed in sizes) and not (
+        may_be_larger and all(given >= needed for given, needed in sizes)
+    ):
+        flags.append(f"--resize {shape[0]}x{shape[1]}")
+        arguments.append(f"resize=({shape[0]}, {shape[1]})")
+    if dtype == np.uint8 and source.dtype == np.uint16:
+        flags.append("--bits 8")
+        arguments.append("bits=8")
+    if not flags:
+        return ""
+    return (
+        f" Open the images as the model needs them, with {' '.join(flags)} "
+        f"(in Python: narrows.data.open(..., {', '.join(arguments)}))."
+    )
