@@ -194,7 +194,10 @@ def test_the_use_of_a_codebook_is_measured_under_the_label(labelled):
 
 def test_archives_keep_no_labels_and_the_model_says_so(labelled, tmp_path):
     model = make().fit(labelled[0])
-    assert model.codec_error_ == "The decoder needs the label of each record, and archives store no labels."
+    assert (
+        model.codec_error_
+        == "The decoder needs the label of each record, and archives store no labels. Train without conditional=True."
+    )
     with pytest.raises(narrows.errors.NotFreezableError, match="archives store no labels"):
         narrows.compress(labelled[1], tmp_path / "a.narrows", model=model)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from narrows.archive.bound import bound_of
+from narrows.archive.bound import bound_of, check_fill_value
 from narrows.archive.byte_file import ByteFile
 from narrows.archive.header import naming, read_header
 from narrows.archive.layout_choice import layout_of
@@ -72,17 +72,19 @@ def bound_for(
     *,
     max_error: float | str | None,
     lossless: bool,
+    fill_value: float | None = None,
 ) -> float | None:
     """Return the error bound, as `bound_of` does; that of the archive if records are appended.
 
     Raises
     ------
     InvalidParameterError
-        If the given bound is not valid.
+        If the given bound or fill value is not valid.
     ArchiveError
         If the given bound is tighter than the archive's.
     """
-    asked = bound_of(max_error, lossless=lossless, source=source)
+    check_fill_value(fill_value, source, is_bounded=bool(max_error) or (before is not None and bool(before.max_error)))
+    asked = bound_of(max_error, lossless=lossless, source=source, fill_value=fill_value)
     if before is None:
         return asked
     bound = before.max_error

@@ -8,12 +8,15 @@ import numpy as np
 
 import narrows.data
 from narrows.data import Source
-from narrows.errors import InvalidParameterError
+from narrows.data.far_values import FarValue, far_value_of
+from narrows.errors import DataWarning, InvalidParameterError, warn
 
-__all__ = ["bound_of"]
+__all__ = ["bound_of", "check_fill_value"]
 
 
-def bound_of(max_error: float | str | None, *, lossless: bool, source: Source) -> float | None:
+def bound_of(
+    max_error: float | str | None, *, lossless: bool, source: Source, fill_value: float | None = None
+) -> float | None:
     """Return the largest allowed error, in the records' units; None if only the model's code is to be stored.
 
     Parameters
@@ -24,11 +27,18 @@ def bound_of(max_error: float | str | None, *, lossless: bool, source: Source) -
         Store the records bit for bit: the bound is 0.
     source : Source
         The records; read only if their range is needed.
+    fill_value : float, optional
+        A value that does not count for the range.
 
     Raises
     ------
     InvalidParameterError
         If both are given, or the bound is invalid.
+
+    Warns
+    -----
+    DataWarning
+        If few values make most of the range of which the bound is a share.
     """
     if lossless:
         if max_error is not None:
@@ -47,10 +57,50 @@ def bound_of(max_error: float | str | None, *, lossless: bool, source: Source) -
         raise InvalidParameterError(
             f"The 'max_error' must be a number ≥ 0, or a share of the data's range such as '1%'. Got {max_error!r}."
         )
-    return min(bound / 100 * _half_range(source), np.finfo(np.float64).max / 2) * 2 if share else bound
+    if not share:
+        return bound
+    lowest, highest = narrows.data.range_of_finite(source, fill_value=fill_value) or (0.0, 0.0)
+    absolute = _share_of(bound, highest / 2 - lowest / 2)
+    far = far_value_of(source, lowest, highest, fill_value=fill_value)
+    if far is not None:
+        value = str(np.array(far.value).astype(source.dtype)).removesuffix(".0")
+        _warn(far, value, str(max_error), (absolute, _share_of(bound, far.half_spread)))
+    return absolute
 
 
-def _half_range(source: Source) -> float:
-    """Return half of the range of the finite values; the whole range may exceed the largest float."""
-    lowest, highest = narrows.data.range_of_finite(source) or (0.0, 0.0)
-    return highest / 2 - lowest / 2
+def _share_of(percent: float, half_range: float) -> float:
+    """Return a share of a range, of which half is given; the whole range may exceed the largest float."""
+    return min(percent / 100 * half_range, np.finfo(np.float64).max / 2) * 2
+
+
+def _warn(far: FarValue, value: str, bound: str, bounds: tuple[float, float]) -> None:
+    """Warn of a value that makes most of a range; ``bounds`` are the error bound with it, and without."""
+    warn(
+        DataWarning(
+            f"The bound of {bound.strip()} is {bounds[0]:.4g}, a share of a range that the value {value} makes almost "
+            f"alone. Most values are between {far.low:.6g} and {far.high:.6g}, of which the same share is "
+            f"{bounds[1]:.4g}. If {value} stands for missing values, set fill_value={value} (--fill-value {value}), or "
+            "give the bound as a number.",
+            kind="far-value",
+            count=far.n,
+            first=value,
+        )
+    )
+
+
+def check_fill_value(fill_value: float | None, source: Source, *, is_bounded: bool) -> None:
+    """Raise InvalidParameterError if a fill value has no effect, or no record can have it."""
+    if fill_value is None:
+        return
+    if not is_bounded:
+        raise InvalidParameterError(
+            "The 'fill_value' (--fill-value) needs a 'max_error' (--max-error). Without a bound no value is restored "
+            "exactly, and with 'lossless' every value is."
+        )
+    with np.errstate(over="ignore", invalid="ignore"):
+        stored = np.array(fill_value).astype(source.dtype)
+        is_value = bool(np.isfinite(stored)) and (stored.dtype.kind == "f" or float(stored) == fill_value)
+    if not is_value:
+        raise InvalidParameterError(
+            f"The 'fill_value' must be a finite value of the dtype {source.dtype}. Got {fill_value!r}."
+        )

@@ -47,6 +47,7 @@ def compress(
     max_error: float | str | None = None,
     lossless: bool = False,
     accept_loss: str | Sequence[str] = (),
+    fill_value: float | None = None,
     overlap: int | None = None,
     embed_model: bool = False,
     append: bool = False,
@@ -81,6 +82,9 @@ def compress(
     accept_loss : str or sequence of str
         With `lossless`: accepted losses in reading image files, ``"frames"``, ``"cmyk"``, ``"depth"`` and ``"alpha"``
         (see `narrows.data.images`).
+    fill_value : float, optional
+        With `max_error`: a value that stands for missing values, such as -9999. It is restored exactly, and is no part
+        of the range of which `max_error` may be a share.
     overlap : int, optional
         Number of pixels by which tiles overlap and are blended. With 0, seams between tiles may be visible. By default
         as in the archive that is appended to, otherwise 0.
@@ -145,6 +149,7 @@ def compress(
             max_error=max_error,
             lossless=lossless,
             accept_loss=accept_loss,
+            fill_value=fill_value,
             overlap=overlap,
             embed_model=embed_model,
             before=before,
@@ -160,12 +165,14 @@ def _write(
     """Write the records of a plan; return the closed writer and the errors of the records."""
     codec, source = plan.codec, plan.source
     tally = ErrorTally(codec.qualities[plan.quality], codec.peak)
-    with Writer(path, codec, plan.quality, plan.metadata, **writing) as writer:
+    with Writer(path, codec, plan.quality, plan.metadata, fill_value=plan.fill_value, **writing) as writer:
         for start, stop in _batches(source):
             records, names = _records(source, start, stop, plan.layout)
             symbols = plan.symbols(records)
             restored = codec.decode(symbols, plan.quality)
             writer.add(symbols, restored, names, records=None if plan.bound is None else records)
+            if plan.fill_value is not None:
+                restored = np.where(records == plan.fill_value, records, restored)
             tally.add(records, restored)
             if progress is not None:
                 progress(stop, len(source))
@@ -219,6 +226,8 @@ def _summary(
         model_embedded=written.has_model,
         unlike=tally.unlike,
         warnings=tuple(warnings.values()),
+        error_bound=plan.bound,
+        values_range=plan.values_range,
         chunks_kept=ways_of(writer.kept),
         sample=np.ascontiguousarray(source.values[:n_sample]).tobytes(),
     )

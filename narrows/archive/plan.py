@@ -56,6 +56,10 @@ class Plan:
         The codec that the archive names: the model's, or one with a single quality of it.
     quality : int
         Index into the qualities of the codec.
+    fill_value : float or None
+        A value that is kept exactly, and is no part of the range.
+    values_range : (float, float) or None
+        Smallest and largest finite value of the records; None if there is none.
     """
 
     encoder: Encoder
@@ -64,6 +68,8 @@ class Plan:
     bound: float | None
     codec: FrozenCodec
     quality: int
+    fill_value: float | None = None
+    values_range: tuple[float, float] | None = None
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -75,7 +81,8 @@ class Plan:
         }
 
     def symbols(self, records: NDArray[Any]) -> NDArray[np.int32]:
-        """Return the symbols (n, n_symbols) of records (n, *shape)."""
+        """Return the symbols (n, n_symbols) of records (n, *shape); fill values count as the middle of the range."""
+        records = _filled(records, self.fill_value, self.values_range)
         return self.encoder.symbols(records, _position(self.encoder.codec, self.codec.qualities[self.quality]))
 
 
@@ -90,6 +97,7 @@ def plan_archive(
     lossless: bool,
     overlap: int | None,
     accept_loss: str | Sequence[str],
+    fill_value: float | None,
     embed_model: bool,
     before: Metadata | None,
 ) -> Plan:
@@ -105,7 +113,7 @@ def plan_archive(
         Of the archive that is appended to.
     """
     whole = encoder.codec
-    bound = bound_for(path, before, source, max_error=max_error, lossless=lossless)
+    bound = bound_for(path, before, source, max_error=max_error, lossless=lossless, fill_value=fill_value)
     accepted = accepted_losses(accept_loss)
     if bound == 0:
         check_lossless(source.name, source.warnings, accepted)
@@ -114,13 +122,13 @@ def plan_archive(
     if bound is None:
         found: tuple[float, float] | None = narrows.data.finite_range(source, advice=_KEEP_THEM)
     else:
-        found = narrows.data.range_of_finite(source)
+        found = narrows.data.range_of_finite(source, fill_value=fill_value)
     layout = layout_for(source, whole, overlap, before)
     encoder.warn_of_scale(source, found)
     if bound is None or before is not None or whole.causal is not None:  # which mostly needs no code
         chosen = choose_quality(whole, psnr=psnr, bytes_per_record=bytes_per_record)
     else:
-        chosen = _smallest(encoder, source, layout, bound)
+        chosen = _smallest(encoder, source, layout, ErrorBound(whole.dtype, bound, fill_value), found)
     if before is not None:
         is_asked = psnr is not None or bytes_per_record is not None
         codec, quality = codec_for(path, before, whole, chosen if is_asked else None)
@@ -128,10 +136,20 @@ def plan_archive(
         codec, quality = whole.only(chosen, with_causal=bound is not None), 0
     else:
         codec, quality = whole, chosen
-    return Plan(encoder, source, layout, bound, codec, quality)
+    return Plan(encoder, source, layout, bound, codec, quality, fill_value, found)
 
 
-def _smallest(encoder: Encoder, source: Source, layout: Layout, bound: float) -> int:
+def _filled(records: NDArray[Any], fill_value: float | None, values_range: tuple[float, float] | None) -> NDArray[Any]:
+    """Return records with the middle of the range of the data in place of fill values."""
+    if fill_value is None or values_range is None:
+        return records
+    middle = np.array(values_range[0] / 2 + values_range[1] / 2).astype(records.dtype)
+    return np.where(records == fill_value, middle, records)
+
+
+def _smallest(
+    encoder: Encoder, source: Source, layout: Layout, bound: ErrorBound, values_range: tuple[float, float] | None
+) -> int:
     """Return the quality with which code and residual take the fewest bytes on a sample, among some that are tried."""
     codec = encoder.codec
     n_records = min(_SAMPLE_RECORDS, _SAMPLE_VALUES // math.prod(codec.shape))
@@ -139,11 +157,11 @@ def _smallest(encoder: Encoder, source: Source, layout: Layout, bound: float) ->
         return codec.default
     values = np.asarray(source.values[:: -(-len(source) // n_records)])
     records = layout.cut(values)[:n_records]
-    grid, costs = ErrorBound(codec.dtype, bound), dict[int, float]()
+    costs = dict[int, float]()
     for quality in np.unique(np.linspace(0, len(codec.qualities) - 1, _MOST_TRIED).round().astype(int)).tolist():
-        symbols = encoder.symbols(records, quality)
+        symbols = encoder.symbols(_filled(records, bound.fill_value, values_range), quality)
         code = float(codec.qualities[quality].entropy.bits(symbols).sum()) / 8
-        costs[quality] = code + size_on_code(records, codec.decode(symbols, quality), grid)
+        costs[quality] = code + size_on_code(records, codec.decode(symbols, quality), bound)
     return min(costs, key=lambda quality: costs[quality])
 
 

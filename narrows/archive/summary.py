@@ -57,6 +57,10 @@ class Summary:
     warnings : tuple of dict
         What a person should know: ``kind``, ``count`` of the things concerned, the ``first`` of them, and the
         ``message`` in sentences (`narrows.errors.Warned`).
+    error_bound : float or None
+        The largest error allowed, in the records' units; 0: lossless; None: no bound.
+    values_range : (float, float) or None
+        Smallest and largest finite value of the records written now, without the fill value; None if there is none.
     chunks_kept : dict of str to int
         With an error bound, the number of chunks written by this call for each encoding: ``code and rest`` (symbols and
         residuals), residuals predicted from ``neighbours`` or by the model's ``network``, ``zstd``, or ``plain`` bytes.
@@ -78,6 +82,8 @@ class Summary:
     model_embedded: bool
     unlike: int
     warnings: tuple[Warned, ...]
+    error_bound: float | None = None
+    values_range: tuple[float, float] | None = None
     chunks_kept: dict[str, int] = field(default_factory=dict)
     kernels: str = field(default_factory=kernels_used)
     sample: bytes = field(default=b"", repr=False)

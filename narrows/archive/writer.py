@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,8 +21,9 @@ from narrows.archive.header import Header, naming, read_header, read_whole_index
 from narrows.archive.layout import MAX_MODEL_BYTES, MAX_RECORDS, pack_header
 from narrows.archive.layout_choice import layout_of
 from narrows.archive.layouts import Layout
-from narrows.archive.metadata import Metadata, bounded_chunk_records, default_chunk_records, default_group_records
+from narrows.archive.metadata import Metadata
 from narrows.archive.models import short
+from narrows.archive.new_metadata import new_metadata
 from narrows.archive.records import Payload, ResidualPayload, check_names, checksum, pack_names, pack_records
 from narrows.codec.entropy_models.contract import Coded
 from narrows.codec.entropy_models.escapes import MAX_SYMBOL
@@ -31,7 +31,7 @@ from narrows.codec.residual.chunk import encode_chunk
 from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.error_norms import Errors
-from narrows.errors import ArchiveError, CorruptArchiveError, InvalidParameterError, ShapeMismatchError, WrongModelError
+from narrows.errors import ArchiveError, InvalidParameterError, ShapeMismatchError, WrongModelError
 from narrows.io.files import as_path, check_output, lock, naming_output, replacing
 
 __all__ = ["Writer"]
@@ -67,6 +67,8 @@ class Writer:
     group_records : int, optional
         The number of records for each checksum: 16, 32, 64, 128 or 256, by default `default_group_records`. Not used
         with `append`.
+    fill_value : float, optional
+        A value that is kept exactly within the bound.
 
     Attributes
     ----------
@@ -101,10 +103,11 @@ class Writer:
         force: bool = False,
         chunk_records: int | None = None,
         group_records: int | None = None,
+        fill_value: float | None = None,
     ) -> None:
         if not 0 <= quality < len(codec.qualities):
             raise InvalidParameterError(f"The 'quality' must be from 0 to {len(codec.qualities) - 1}. Got {quality!r}.")
-        self.path, self._codec, self._quality = os.fspath(path), codec, quality
+        self.path, self._codec, self._quality, self._fill_value = os.fspath(path), codec, quality, fill_value
         self.n_records = self.n_added = self.n_bytes = 0
         self.errors = Errors()
         self.kept: list[tuple[Kind, bool]] = []
@@ -113,7 +116,7 @@ class Writer:
             if append:
                 self.metadata, self._blocks, self.n_records = self._open_old(embed_model, metadata or {})
             else:
-                self.metadata = _new_metadata(codec, quality, chunk_records, group_records, metadata or {})
+                self.metadata = new_metadata(codec, quality, chunk_records, group_records, metadata or {})
                 self._blocks = self._open_new(embed_model, force)
             self._stack = self._stack.pop_all()
         self._is_open = True
@@ -246,7 +249,7 @@ class Writer:
         residual = None
         if self.metadata.max_error is not None:
             records, decoded = (np.concatenate(parts) for parts in zip(*self._records, strict=True))
-            grid = ErrorBound(self.metadata.dtype, self.metadata.max_error)
+            grid = ErrorBound(self.metadata.dtype, self.metadata.max_error, self._fill_value)
             kept = encode_chunk(records, decoded, coded.n_bytes, grid, self._codec.causal)
             errors = Errors.of(records, kept.restored)
             self.errors += errors
@@ -365,36 +368,3 @@ def _growing(path: Path, name: str) -> Iterator[BinaryIO]:
             raise
         finally:
             os.close(descriptor)
-
-
-def _new_metadata(
-    codec: Codec, quality: int, chunk_records: int | None, group_records: int | None, more: Mapping[str, Any]
-) -> Metadata:
-    from narrows import __version__
-
-    n_values = math.prod(codec.shape)
-    if more.get("max_error") is None:
-        usual = default_chunk_records(n_values * codec.dtype.itemsize, codec.n_symbols)
-    else:
-        usual = bounded_chunk_records(n_values, codec.n_symbols)
-    given = {
-        "container": {},
-        "tiling": None,
-        **more,
-        "record_shape": list(codec.shape),
-        "dtype": codec.dtype.name,
-        "model": codec.digest,
-        "quality": quality,
-        "n_symbols": codec.n_symbols,
-        "chunk_records": chunk_records or usual,
-        "group_records": default_group_records(codec.n_symbols) if group_records is None else group_records,
-        "narrows": __version__,
-    }
-    try:
-        metadata = Metadata.from_json(json.loads(json.dumps(given)))
-        per_item = layout_of(metadata).n_records
-    except CorruptArchiveError as error:
-        raise CorruptArchiveError(f"The new archive cannot be written: {error}.") from error
-    if chunk_records is None and per_item < metadata.chunk_records:  # chunks of whole items can be saved one by one
-        return replace(metadata, chunk_records=metadata.chunk_records // per_item * per_item)
-    return metadata

@@ -70,6 +70,12 @@ _WAYS = {
     "--bytes-per-record", type=float, metavar="B", help="Best quality with at most B bytes for each record or tile."
 )
 @click.option("--max-error", metavar="E", help="Largest error of any value: in the data's units, or 1% of their range.")
+@click.option(
+    "--fill-value",
+    type=float,
+    metavar="V",
+    help="With --max-error: a value that stands for missing ones; it is restored exactly and is no part of the range.",
+)
 @click.option("--lossless", is_flag=True, help="Restore every bit.")
 @click.option(
     "--accept-loss",
@@ -95,6 +101,7 @@ def compress(
     psnr: float | None,
     bytes_per_record: float | None,
     max_error: str | None,
+    fill_value: float | None,
     lossless: bool,
     accept_loss: str | None,
     overlap: int | None,
@@ -143,7 +150,7 @@ def compress(
     codec = read_frozen(model)
     choose_quality(codec, psnr=psnr, bytes_per_record=bytes_per_record)
     source = open_data(data, shape=codec.shape, limit=limit, quiet=quiet, **reading)
-    bound_for(output, before, source, max_error=max_error, lossless=lossless)
+    bound_for(output, before, source, max_error=max_error, lossless=lossless, fill_value=fill_value)
     layout_for(source, codec, overlap, before)
 
     loaded = load_model(model, device)
@@ -155,6 +162,7 @@ def compress(
             psnr=psnr,
             bytes_per_record=bytes_per_record,
             max_error=max_error,
+            fill_value=fill_value,
             lossless=lossless,
             accept_loss=accepted,
             overlap=overlap,
@@ -228,6 +236,7 @@ def _lines(summary: Summary, source: Source, model: str, fixed: int, *, quiet: b
             f"{count(summary.zstd_bytes, 'byte')} by zstd -19, which is lossless",
         ),
         *_kept_rows(summary),
+        *_bound_rows(summary),
         _psnr_row(summary),
         ("largest error", number(max_error), "", "of any value, in the data's own units"),
         ("the model", number(summary.model_bytes), "bytes", _where_model_is(summary, model)),
@@ -253,6 +262,14 @@ def _kept_rows(summary: Summary) -> list[tuple[str, str, str, str]]:
         return []
     ways = ", ".join(f"{n:,} {_WAYS.get(way, way)}" for way, n in summary.chunks_kept.items())
     return [("chunks", number(sum(summary.chunks_kept.values())), "", ways)]
+
+
+def _bound_rows(summary: Summary) -> list[tuple[str, str, str, str]]:
+    """Return a row on the error bound, with the range of the values, if there is a bound above 0."""
+    if not summary.error_bound or summary.values_range is None:
+        return []
+    low, high = summary.values_range
+    return [("error bound", number(summary.error_bound), "", f"the values are from {low:.6g} to {high:.6g}")]
 
 
 def _psnr_row(summary: Summary) -> tuple[str, str, str, str]:

@@ -47,15 +47,19 @@ class FarValue:
         return self.high / 2 - self.low / 2
 
 
-def far_value_of(source: Source, low: float, high: float) -> FarValue | None:
+def far_value_of(source: Source, low: float, high: float, *, fill_value: float | None = None) -> FarValue | None:
     """Return the value far from all others in a source, given its range; see `far_value`.
 
-    At most about a million values are looked at, evenly spaced, besides the smallest and the largest.
+    At most about a million values are looked at, evenly spaced, besides the smallest and the largest; a fill
+    value is left out.
     """
     n_values = max(1, math.prod(source.shape))
     rows = source.values[:: -(-len(source) * n_values // _SAMPLE)]
     values = np.asarray(rows).ravel()[:: -(-n_values // _SAMPLE)]
-    return far_value(np.append(values.astype(np.float64), (low, high)))
+    values = values.astype(np.float64)
+    if fill_value is not None:
+        values = values[values != fill_value]
+    return far_value(np.append(values, (low, high)))
 
 
 def far_value(values: NDArray[Any]) -> FarValue | None:

@@ -122,8 +122,10 @@ def described(values: npt.NDArray[Any], chosen: npt.NDArray[np.bool_], start: in
     return f"{value}, in record {start + record:,} at {within}"
 
 
-def range_of_finite(source: Source) -> tuple[float, float] | None:
+def range_of_finite(source: Source, *, fill_value: float | None = None) -> tuple[float, float] | None:
     """Return the smallest and the largest finite value; None if there are none.
+
+    A fill value, which stands for missing values, does not count.
 
     Examples
     --------
@@ -131,6 +133,8 @@ def range_of_finite(source: Source) -> tuple[float, float] | None:
     (-1.0, 3.0)
     """
     finite = (chunk[np.isfinite(chunk)] if chunk.dtype.kind == "f" else chunk for _, chunk in _chunks(source))
+    if fill_value is not None:
+        finite = (values[values != fill_value] for values in finite)
     ranges = [(float(values.min()), float(values.max())) for values in finite if values.size]
     return (min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else None
 

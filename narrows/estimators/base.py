@@ -190,7 +190,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         return source
 
     def records_of(self, data: Data) -> Source:
-        """Return data as this model takes them: data frames by their columns, image files in the channels of its records.
+        """Return data as this model takes them: data frames by their columns, image files by its channels.
 
         Parameters
         ----------

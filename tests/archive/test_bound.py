@@ -67,6 +67,7 @@ def test_the_signal_to_noise_ratio_is_of_what_comes_back(codec_model, images, tm
     assert summary.psnr_db == pytest.approx(20 * np.log10(codec_model.codec_.peak) - 10 * np.log10(mse))
 
 
+@pytest.mark.filterwarnings("ignore:The bound of 0.1% is:narrows.errors.DataWarning")
 @pytest.mark.parametrize("bound", [0, 0.01, "0.1%"])
 def test_floats_with_nans_and_infinities(floats, tmp_path, bound):
     series, model = floats

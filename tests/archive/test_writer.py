@@ -327,6 +327,6 @@ def test_images_of_tiles_are_kept_in_one_chunk(tmp_path, codec):
         n_records = 3
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("narrows.archive.writer.layout_of", lambda _: Thirds())
+        patch.setattr("narrows.archive.new_metadata.layout_of", lambda _: Thirds())
         with Writer(tmp_path / "b", codec, 0) as writer:
             assert writer.metadata.chunk_records == 16383

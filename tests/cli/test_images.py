@@ -30,10 +30,10 @@ def test_losses_are_told_in_a_line_each_and_in_json(narrows, model, photos):
     lines = narrows("evaluate", "photos", "-m", model).stderr.splitlines()
     assert [line for line in lines if "PCA" not in line] == [
         "Warning: 1 file in photos/ (d.heic) is passed over: not read as images, by their endings.",
-        "Warning: 1 of 3 images in photos/ (b.gif first) have more than one frame or picture: "
+        "Warning: 1 of 3 images in photos/ (the first is b.gif) have more than one frame or picture: "
         "only the first of them is read.",
-        "Warning: 1 of 3 images in photos/ (c.png first) are transparent in places and put on white: records have no "
-        "transparency, so it is lost.",
+        "Warning: 1 of 3 images in photos/ (the first is c.png) have transparent pixels. They were blended with "
+        "white, since records cannot store transparency.",
     ]
     expected = [("passed-over", 1, "d.heic"), ("frames", 1, "b.gif"), ("alpha", 1, "c.png")]
     for verb in ("evaluate", "compress", "reconstruct", "encode"):

@@ -349,7 +349,7 @@ def test_a_damaged_checkpoint_is_named(damage, tmp_path):
 
 def test_a_checkpoint_that_could_not_be_written_is_refused_before_training(tmp_path):
     callback = StopAt(0, None)
-    with pytest.raises(DataNotFoundError, match="no folder"):
+    with pytest.raises(DataNotFoundError, match="does not exist"):
         make().fit(X, checkpoint=tmp_path / "nowhere" / "checkpoint", callback=callback)
     with pytest.raises(InvalidParameterError, match="is a folder"):
         make().fit(X, checkpoint=tmp_path, callback=callback)

@@ -42,6 +42,8 @@ class ErrorBound:
         Dtype of the values.
     max_error : float
         E, the largest error, at least 0; 0 is lossless, bit for bit.
+    fill_value : float, optional
+        A value that the encoder keeps exactly, as an exception. The decoder does not need it.
 
     Raises
     ------
@@ -51,6 +53,7 @@ class ErrorBound:
 
     dtype: np.dtype[Any]
     max_error: float
+    fill_value: float | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.max_error) and self.max_error >= 0):
@@ -125,14 +128,16 @@ class ErrorBound:
 
         ``anchors + step · q``, clipped to the range, represents a value within the bound, except for exceptions.
         """
+        is_fill = np.zeros(values.shape, np.bool_) if self.fill_value is None else values == self.fill_value
         if self.dtype.kind == "f" and not self.is_lossless:
-            return self._float_steps(values, anchors)
+            q, is_exception = self._float_steps(values, anchors)
+            return np.where(is_fill, 0, q), is_exception | is_fill
         # This may overflow 64 bits; adding the anchor again wraps back.
         distance = self.units(values) - anchors
         half = self.step // 2
         low = distance // self.step
         q = low + (distance - low * self.step > half)
-        return q, np.zeros(values.shape, np.bool_)
+        return np.where(is_fill, 0, q), is_fill
 
     def is_within(self, restored: NDArray[Any], values: NDArray[Any]) -> NDArray[np.bool_]:
         """Return which restored floats are within E of the values; false where rounding leaves it undecided."""

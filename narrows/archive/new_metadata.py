@@ -1,0 +1,67 @@
+"""The metadata of a new archive: those of its codec, with usual sizes of chunks and groups."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from narrows.archive.contract import Codec
+from narrows.archive.layout_choice import layout_of
+from narrows.archive.metadata import Metadata, bounded_chunk_records, default_chunk_records, default_group_records
+from narrows.errors import CorruptArchiveError
+
+__all__ = ["new_metadata"]
+
+
+def new_metadata(
+    codec: Codec, quality: int, chunk_records: int | None, group_records: int | None, more: Mapping[str, Any]
+) -> Metadata:
+    """Return the metadata of a new archive.
+
+    Parameters
+    ----------
+    codec : Codec
+        The frozen model.
+    quality : int
+        Index of its quality.
+    chunk_records, group_records : int or None
+        As for `Writer`.
+    more : mapping
+        Further entries, as JSON values.
+
+    Raises
+    ------
+    CorruptArchiveError
+        If an entry is not allowed.
+    """
+    from narrows import __version__
+
+    n_values = math.prod(codec.shape)
+    if more.get("max_error") is None:
+        usual = default_chunk_records(n_values * codec.dtype.itemsize, codec.n_symbols)
+    else:
+        usual = bounded_chunk_records(n_values, codec.n_symbols)
+    given = {
+        "container": {},
+        "tiling": None,
+        **more,
+        "record_shape": list(codec.shape),
+        "dtype": codec.dtype.name,
+        "model": codec.digest,
+        "quality": quality,
+        "n_symbols": codec.n_symbols,
+        "chunk_records": chunk_records or usual,
+        "group_records": default_group_records(codec.n_symbols) if group_records is None else group_records,
+        "narrows": __version__,
+    }
+    try:
+        metadata = Metadata.from_json(json.loads(json.dumps(given)))
+        per_item = layout_of(metadata).n_records
+    except CorruptArchiveError as error:
+        raise CorruptArchiveError(f"The new archive cannot be written: {error}.") from error
+    if chunk_records is None and per_item < metadata.chunk_records:  # chunks of whole items can be saved one by one
+        return replace(metadata, chunk_records=metadata.chunk_records // per_item * per_item)
+    return metadata

@@ -1,0 +1,81 @@
+"""Fill values: kept exactly within a bound, and no part of the range that the bound is a share of."""
+
+import numpy as np
+import pytest
+
+import narrows
+from narrows import Autoencoder
+from narrows.archive.compress import compress
+from narrows.errors import DataWarning, InvalidParameterError
+from narrows.training import Training
+
+FILL = -9999
+
+
+@pytest.fixture(scope="module", params=["float32", "float64", "int16"])
+def data(request):
+    """Records of values from -4 to 22, some of which are missing, the positions, and a model of such records."""
+    rng = np.random.default_rng(0)
+    x = 9 + 13 * np.sin(np.arange(48) / 7 + rng.uniform(0, 6, (300, 1)))
+    if request.param == "int16":
+        x = np.rint(10 * x)
+    x = x.astype(request.param)
+    model = Autoencoder(4, training=Training(epochs=3), random_state=0).fit(x)
+    missing = rng.random(x.shape) < 0.2
+    return np.where(missing, np.array(FILL, x.dtype), x), missing, model
+
+
+@pytest.mark.filterwarnings("ignore::narrows.errors.RangeWarning")
+def test_fill_values_come_back_exactly_and_others_within_a_share_of_their_own_range(data, tmp_path):
+    x, missing, model = data
+    summary = compress(x, tmp_path / "x.narrows", model=model, max_error="1%", fill_value=FILL)
+    low, high = x[~missing].min(), x[~missing].max()
+    assert summary.values_range == (low, high)
+    assert summary.error_bound == pytest.approx((float(high) - float(low)) / 100)
+    back = narrows.restore(tmp_path / "x.narrows", model=model)
+    np.testing.assert_array_equal(back[missing], FILL)
+    error = np.abs(back.astype(float) - x)
+    assert summary.max_error == error.max() <= summary.error_bound
+    assert summary.n_bytes < 0.5 * x.nbytes
+    assert not [one for one in summary.warnings if one["kind"] == "far-value"]
+
+
+@pytest.mark.filterwarnings("ignore::narrows.errors.RangeWarning")
+def test_a_share_of_a_range_that_a_fill_value_makes_is_warned_of(data, tmp_path):
+    x, missing, model = data
+    with pytest.warns(DataWarning, match=r"the value -9999 makes almost alone.*\(--fill-value -9999\)"):
+        summary = compress(x, tmp_path / "x.narrows", model=model, max_error="1%")
+    (warning,) = (one for one in summary.warnings if one["kind"] == "far-value")
+    assert (warning["count"], warning["first"]) == (missing.sum() + 1, "-9999")
+
+
+@pytest.mark.filterwarnings("ignore::narrows.errors.RangeWarning")
+def test_a_bound_in_units_is_not_warned_of(data, tmp_path):
+    x, _, model = data
+    compress(x, tmp_path / "x.narrows", model=model, max_error=1.0)
+
+
+@pytest.mark.filterwarnings("ignore::narrows.errors.RangeWarning")
+def test_more_records_with_fill_values_are_appended(data, tmp_path):
+    x, missing, model = data
+    compress(x[:200], tmp_path / "x.narrows", model=model, max_error=2, fill_value=FILL)
+    compress(x[200:], tmp_path / "x.narrows", model=model, fill_value=FILL, append=True)
+    back = narrows.restore(tmp_path / "x.narrows", model=model)
+    np.testing.assert_array_equal(back[missing], FILL)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"fill_value": 3}, "needs a 'max_error'"),
+        ({"fill_value": 3, "lossless": True}, "needs a 'max_error'"),
+        ({"fill_value": 1e300, "max_error": 1}, r"finite value of the dtype float32\. Got 1e\+300"),
+        ({"fill_value": np.nan, "max_error": 1}, "finite value"),
+    ],
+)
+def test_fill_values_without_effect_are_refused(tmp_path, options, message):
+    x = np.random.default_rng(0).normal(size=(50, 6)).astype("float32")
+    model = Autoencoder(2, training=Training(epochs=1), random_state=0).fit(x)
+    with pytest.raises(InvalidParameterError, match=message):
+        compress(x, tmp_path / "x.narrows", model=model, **options)
+    assert not (tmp_path / "x.narrows").exists()
