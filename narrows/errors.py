@@ -26,6 +26,7 @@
 The warnings::
 
     NarrowsWarning (UserWarning)
+    ├── CollapsedWarning                         a model encodes all records alike
     ├── DataWarning                              reading changes the data: transparency, further frames of an image
     ├── RangeWarning                             the scale of the records differs from that of the training data,
     │                                            for example floats in [0, 1] and bytes
@@ -48,6 +49,7 @@ from typing import ClassVar, TypedDict
 
 __all__ = [
     "ArchiveError",
+    "CollapsedWarning",
     "CorruptArchiveError",
     "CorruptFileError",
     "DataError",
@@ -225,6 +227,12 @@ class DataWarning(NarrowsWarning):
     """Reading or writing changes the data; the message gives the change."""
 
     default_kind = "data"
+
+
+class CollapsedWarning(NarrowsWarning):
+    """The codes of a model say nothing about the records, or its output is the same for all records."""
+
+    default_kind = "collapsed"
 
 
 class RangeWarning(NarrowsWarning):

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from narrows.data.image_names import same_in_any_case
 from narrows.data.png_writer import write_deep_png
-from narrows.errors import DataError, InvalidParameterError, OutputExistsError
+from narrows.errors import DataError, DataWarning, InvalidParameterError, OutputExistsError, warn
 from narrows.io.files import as_path, check_folder, temporary_beside
 
 __all__ = ["check_folder_target", "check_images", "write_images"]
@@ -86,6 +86,20 @@ def write_images(folder: Path, pieces: Iterable[npt.NDArray[Any]], names: Sequen
         for name in names:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (temporary / name).replace(folder / name)
+    _warn_of_others(folder, names)
+
+
+def _warn_of_others(folder: Path, names: Sequence[str]) -> None:
+    """Warn of files that were in a folder before and were not replaced: whoever opens it gets them as well."""
+    written = {folder / name for name in names}
+    others = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    others = [name for name in others if folder / name not in written]
+    if others:
+        kept = f"1 older file ({others[0]})"
+        if len(others) > 1:
+            kept = f"{len(others):,} older files (the first is {others[0]})"
+        text = f"The folder {folder.name}/ still contains {kept} besides the {len(names):,} that were written."
+        warn(DataWarning(text, kind="kept-files", count=len(others), first=others[0]))
 
 
 def _check_case(folder: Path, names: Sequence[str]) -> None:

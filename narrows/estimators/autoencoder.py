@@ -27,15 +27,8 @@ from narrows.likelihoods import Likelihood
 from narrows.lossless import Residual
 from narrows.model.artefacts import Artefact, TrainingRecords
 from narrows.model.artefacts.measuring import INTERRUPTED, NOT_ASKED_FOR, measure
-from narrows.model.inference import (
-    corrupt,
-    decode,
-    encode,
-    mean_total,
-    reconstruct,
-    returned_dtype,
-    to_stored,
-)
+from narrows.model.collapse import warn_if_collapsed
+from narrows.model.inference import corrupt, decode, encode, mean_total, reconstruct, returned_dtype, to_stored
 from narrows.networks import Network
 from narrows.records import schema_of
 from narrows.training import Callback, Records, Training
@@ -240,6 +233,7 @@ class Autoencoder(
         self.model_ = replace(model, unmeasured=reasons)
         for self.model_ in measure(self.model_, records, wanted):  # noqa: B020
             pass
+        warn_if_collapsed(self.chain_, data.source.values, data.labels)
         return self
 
     def measure(self, X: Data, y: ArrayLike | None = None, *, again: bool = False) -> Self:

@@ -15,6 +15,7 @@ from narrows.data.for_model import check_fits
 from narrows.errors import InvalidParameterError
 from narrows.estimators.autoencoder import Autoencoder, Data
 from narrows.evaluation.likelihood import bounds
+from narrows.model.collapse import warn_if_collapsed
 from narrows.model.comparison import warn_if_worse
 from narrows.model.inference import encode_continuous, mean_total, noise_of, reconstruct
 from narrows.numerics.batches import batch_size
@@ -81,6 +82,8 @@ def evaluate(
 
     Warns
     -----
+    CollapsedWarning
+        If the model encodes all records alike.
     RangeWarning
         If the records are on another scale than the training data.
     WorseThanPCAWarning
@@ -120,6 +123,8 @@ def evaluate(
             scaled_by_pca += _squared(x - by_pca, scale)
         cross_entropy += _cross_entropy(x, x_hat)
         nats += mean_total(model.chain_, values, told, noise=noise[1]) * len(values)
+    if not is_on_another_scale:
+        warn_if_collapsed(model.chain_, source.values, classes)
     if model.pca_ is not None and not is_on_another_scale:  # on which any model is worse than PCA
         warn_if_worse(model.model_, float(scaled), float(scaled_by_pca), float(sum_of_squares), "these records")
     n = len(source)

@@ -271,3 +271,14 @@ def test_one_text_is_not_a_name_for_each_record(tmp_path, grey, files):
 def test_an_extension_alone_is_the_name_of_a_file(tmp_path, grey):
     assert narrows.data.write(tmp_path / ".npy", grey).is_file()
     np.testing.assert_array_equal(narrows.data.open(tmp_path / ".npy").values, grey)
+
+
+def test_older_files_that_stay_in_a_folder_are_told(tmp_path, grey):
+    narrows.data.write(tmp_path / "folder", grey)
+    (tmp_path / "folder" / "notes.txt").write_text("mine")
+    with pytest.warns(
+        narrows.data.DataWarning, match=r"folder/ still contains .* older files \(the first is 000002\.png\) besides"
+    ) as caught:
+        narrows.data.write(tmp_path / "folder", grey[:2], force=True)
+    assert (caught[0].message.kind, caught[0].message.count) == ("kept-files", len(grey) - 1)
+    assert (tmp_path / "folder" / "notes.txt").read_text() == "mine"
