@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.data.source import Source
+from narrows.errors import DataWarning, warn
 
-__all__ = ["FarValue", "far_value", "far_value_of"]
+__all__ = ["FarValue", "far_columns", "far_value", "far_value_of", "warn_of_far_columns"]
 
 _TIMES = 10  # the range is suspicious from this multiple of the spread of most values
 _MOST = 0.999
@@ -60,6 +61,39 @@ def far_value_of(source: Source, low: float, high: float, *, fill_value: float |
     if fill_value is not None:
         values = values[values != fill_value]
     return far_value(np.append(values, (low, high)))
+
+
+def far_columns(source: Source) -> dict[int, FarValue]:
+    """Return the columns of a table that have a value far from all others, by their positions; see `far_value`.
+
+    At most about a million values are looked at, of whole rows that are evenly spaced.
+    """
+    if len(source.shape) != 1 or source.dtype.kind == "b":
+        return {}
+    rows = np.asarray(source.values[:: -(-source.values.size // _SAMPLE)])
+    found = {position: far_value(column) for position, column in enumerate(rows.T)}
+    return {position: one for position, one in found.items() if one is not None}
+
+
+def warn_of_far_columns(source: Source) -> None:
+    """Warn of columns of the training data that have a value far from all others."""
+    found = far_columns(source)
+    if not found:
+        return
+    position, far = next(iter(found.items()))
+    name = f"column {position}" if source.columns is None else f"column '{source.columns[position]}'"
+    what = f"1 column of {source.name} has" if len(found) == 1 else f"{len(found):,} columns of {source.name} have"
+    value = str(np.array(far.value).astype(source.dtype)).removesuffix(".0")
+    warn(
+        DataWarning(
+            f"{what} values far from all others: in {name} most values are between {far.low:.6g} and {far.high:.6g}, "
+            f"and {value} is among them. Such values decide the scale of a column and dominate its error. If they "
+            "stand for missing values, replace them, for example by the median of the column.",
+            kind="far-value",
+            count=len(found),
+            first=position if source.columns is None else source.columns[position],
+        )
+    )
 
 
 def far_value(values: NDArray[Any]) -> FarValue | None:

@@ -22,6 +22,7 @@ import narrows.data
 from narrows.chain import Chain
 from narrows.data import Source
 from narrows.data.arrays import check_plain
+from narrows.data.far_values import warn_of_far_columns
 from narrows.data.for_model import as_needed, check_fits
 from narrows.data.frames import check_columns, is_frame
 from narrows.data.scale import Trained, scale_warning, typical_magnitude
@@ -185,6 +186,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         found = narrows.data.finite_range(source, advice=advice)
         if reset:
             self.range_, self.magnitude_ = found, typical_magnitude(source)
+            warn_of_far_columns(source)
         else:
             self._warn_of_scale(source, found)
         return source

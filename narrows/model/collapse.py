@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from narrows.chain import Chain
 from narrows.errors import CollapsedWarning, warn
-from narrows.model.inference import Labels, encode_continuous, reconstruct
+from narrows.model.inference import Labels
+from narrows.numerics.batches import batch_size
 
 __all__ = ["collapse_of", "warn_if_collapsed"]
 
@@ -46,24 +48,32 @@ def collapse_of(chain: Chain, values: NDArray[Any], labels: Labels = None) -> st
     """
     every = -(-len(values) // _SAMPLE)
     few, told = values[::every], None if labels is None else labels[::every]
-    divisor = chain.preprocessor.divisor.numpy()
-    spread = _spread(few.astype(np.float64), divisor)
-    if len(few) < 2 or spread == 0:
+    size = batch_size(chain.shape, _SAMPLE)
+    batches = [
+        _outputs(chain, few[start : start + size], None if told is None else told[start : start + size])
+        for start in range(0, len(few), size)
+    ]
+    x, codes, x_hat = (torch.cat(parts).double().cpu() for parts in zip(*batches, strict=True))
+    spread = float(x.var(0, correction=0).sum())
+    if spread == 0:
         return None
-    codes = encode_continuous(chain, few, told)
-    if chain.bottleneck.draws and (codes.var(0) < _ACTIVE).all():
+    if chain.bottleneck.draws and bool((codes.var(0, correction=0) < _ACTIVE).all()):
         return (
             "no number of the code is in use (each is drawn from nearly the same distribution for all records). "
             "Train with a lower weight of the divergence (bottleneck__beta), a warm-up, or for more epochs."
         )
-    perplexity = chain.bottleneck.metrics(lambda: codes).get("codebook_perplexity", math.inf)
+    perplexity = chain.bottleneck.metrics(codes.numpy).get("codebook_perplexity", math.inf)
     if perplexity < _ONE_CODEWORD:
         return "all records use one codeword. Train with a lower learning rate, or with other initial weights."
-    if _spread(reconstruct(chain, few, told), divisor) <= _NOTHING * spread:
+    if float(x_hat.var(0, correction=0).sum()) <= _NOTHING * spread:
         return "its output is the same for all records. Train with a lower learning rate, or for more epochs."
     return None
 
 
-def _spread(values: NDArray[np.float64], divisor: NDArray[np.float64]) -> float:
-    """Return the variance over records, summed over their values, in preprocessed units."""
-    return float((values / divisor).var(0).sum())
+def _outputs(chain: Chain, records: NDArray[Any], labels: Labels) -> tuple[Tensor, Tensor, Tensor]:
+    """Return preprocessed records, their codes and their reconstruction, in the precision of the weights."""
+    x = chain.prepare(torch.from_numpy(np.array(records)).to(chain.device))
+    condition = None if labels is None else chain.condition(torch.from_numpy(np.array(labels)).to(chain.device))
+    h, switches = chain.encoder.with_pool_indices(x, condition)
+    x_hat = chain.likelihood.mean(chain.decode(chain.bottleneck(h).z, switches, condition))
+    return x, chain.bottleneck.continuous_code(h).flatten(1), x_hat

@@ -1,10 +1,14 @@
 """Values that make the range of the data: found whatever they are and however often they occur."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import narrows.data
+from narrows import Autoencoder
 from narrows.data.far_values import far_value, far_value_of
+from narrows.errors import DataWarning
+from narrows.training import Training
 
 rng = np.random.default_rng(0)
 temperatures = rng.uniform(-4, 22, 20_000)
@@ -59,3 +63,19 @@ def test_a_single_value_in_a_large_source_is_found_by_the_range():
     x[1, 1] = -9999
     source = narrows.data.open(x)
     assert far_value_of(source, *narrows.data.range_of_finite(source)).value == -9999
+
+
+def test_training_warns_of_columns_with_far_values():
+    frame = pd.DataFrame(
+        {"height": temperatures[:500], "width": temperatures[500:1000], "is_new": rng.random(500) < 0.5}
+    )
+    model = Autoencoder(1, training=Training(epochs=1), random_state=0, artefacts=())
+    model.fit(frame)
+    frame.loc[3, "width"] = -9999
+    with pytest.warns(
+        DataWarning, match=r"in column 'width' most values are between .* and -9999 is among them"
+    ) as caught:
+        model.fit(frame)
+    assert (caught[0].message.kind, caught[0].message.count, caught[0].message.first) == ("far-value", 1, "width")
+    with pytest.warns(DataWarning, match="in column 1 most"):
+        model.fit(frame.to_numpy(float))
