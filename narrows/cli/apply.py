@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -19,12 +19,7 @@ from narrows.cli.options import (
 )
 from narrows.cli.outputs import READS, Verb
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    from narrows.estimators.autoencoder import Autoencoder
-
-__all__ = ["check_records_output", "decode", "encode", "reconstruct", "records_line", "write_records", "written_dtype"]
+__all__ = ["check_records_output", "decode", "encode", "reconstruct", "records_line", "write_records"]
 
 _RECORDS = (
     "Output: a path that ends in .npy, or a folder for images. "
@@ -59,7 +54,7 @@ def reconstruct(
     keeps_names = check_records_output(output, force=force)
     loaded = load_model(model, device)
     source = open_data(data, shape=loaded.shape_, limit=limit, quiet=quiet, **reading)
-    restored = loaded.reconstruct(source, dtype=written_dtype(loaded))
+    restored = loaded.reconstruct(source, dtype=loaded.model_.written_dtype)
     write_records(output, restored, files=source.files if keeps_names else None, force=force, as_json=as_json)
 
 
@@ -128,7 +123,7 @@ def decode(
             f"Got {source.name}, of shape {(len(source), *source.shape)}."
         )
     narrows.data.check_finite(source)
-    records = loaded.inverse_transform(source.values, dtype=written_dtype(loaded))
+    records = loaded.inverse_transform(source.values, dtype=loaded.model_.written_dtype)
     write_records(output, records, files=None, force=force, as_json=as_json)
 
 
@@ -137,11 +132,6 @@ def check_records_output(output: str, *, force: bool) -> bool:
     from narrows.data.writing import check_target
 
     return check_target(output, force=force).keeps_names
-
-
-def written_dtype(model: Autoencoder) -> np.dtype[Any] | None:
-    """Return the dtype for writing records of a model: bytes stay bytes, others are as `reconstruct` returns them."""
-    return model.dtype_ if model.dtype_.name == "uint8" else None
 
 
 def write_records(output: str, values: Any, *, files: tuple[str, ...] | None, force: bool, as_json: bool) -> None:

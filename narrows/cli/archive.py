@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,7 +15,7 @@ from narrows.cli.verbs import FAILED
 if TYPE_CHECKING:
     from narrows.archive import Description, Report
 
-__all__ = ["MUCH", "about", "fixed_bytes", "recover", "verify"]
+__all__ = ["MUCH", "about", "recover", "verify"]
 
 MUCH = 0.1
 """Fixed bytes are reported if their share of an archive is at least this."""
@@ -126,13 +125,6 @@ def _bound_rows(max_error: float | None, largest: float | None, dtype: str) -> l
     if not dtype.startswith("float"):  # errors of whole numbers are whole numbers
         max_error, largest = int(max_error), int(largest)
     return [("kept", f"every value within {number(max_error)}; the largest error is {number(largest)}")]
-
-
-def fixed_bytes(path: str | os.PathLike[str]) -> int:
-    """Return how many of an archive's bytes do not depend on the number of records, without the model."""
-    import narrows.archive
-
-    return narrows.archive.inspect(path).fixed_bytes
 
 
 def _made_from(kind: Any) -> list[tuple[str, str]]:

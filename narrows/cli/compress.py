@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from narrows.cli.archive import MUCH, fixed_bytes
+from narrows.cli.archive import MUCH
 from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
 from narrows.cli.inputs import check_archive_output, load_model, open_data
 from narrows.cli.options import (
@@ -174,7 +174,7 @@ def compress(
     if as_json:
         print_json(summary.to_json())
     else:
-        print_lines(*_lines(summary, source, model, fixed_bytes(summary.path), quiet=quiet))
+        print_lines(*_lines(summary, source, model, inspect(summary.path).fixed_bytes, quiet=quiet))
     for warning in summary.warnings:
         say(warning)
 

@@ -123,7 +123,7 @@ def _archive(model: Autoencoder, train: Source, test: Source, folder: Path) -> l
 
 
 def _numbers(model: Autoencoder, test: Source, metrics: dict[str, Any]) -> list[str]:
-    from narrows.cli.evaluate import compared_with_pca
+    from narrows.evaluation.metric_table import compared_with_pca
     from narrows.evaluation.metrics import psnr_db_of_sse
 
     sse, pca = metrics["sse_per_record"], metrics["pca_sse_per_record"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from narrows.cli.archive import MUCH, fixed_bytes
+from narrows.cli.archive import MUCH
 from narrows.cli.console import aligned, count
 from narrows.cli.verbs import Failure
 
@@ -59,7 +59,7 @@ def write_archives(model: Autoencoder, unseen: Source, whole: Source, folder: Pa
         If an archive does not restore to the compressed records.
     """
     import narrows
-    from narrows.archive import verify
+    from narrows.archive import inspect, verify
 
     pack: Callable[..., Summary] = partial(narrows.compress, model=model, force=True)
     # Archives that are only measured are not kept.
@@ -69,7 +69,7 @@ def write_archives(model: Autoencoder, unseen: Source, whole: Source, folder: Pa
             unseen_with_model=pack(unseen, Path(elsewhere) / _UNSEEN, embed_model=True),
             whole=pack(whole, Path(elsewhere) / _WHOLE),
             whole_with_model=pack(whole, folder / _WHOLE, embed_model=True),
-            unseen_fixed_bytes=fixed_bytes(folder / _UNSEEN),
+            unseen_fixed_bytes=inspect(folder / _UNSEEN).fixed_bytes,
         )
     for name, by in ((_UNSEEN, model), (_WHOLE, None)):
         report = verify(folder / name, model=by)

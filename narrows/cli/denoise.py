@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from narrows.cli.apply import check_records_output, records_line, write_records, written_dtype
+from narrows.cli.apply import check_records_output, records_line, write_records
 from narrows.cli.console import aligned, count, note, print_json, print_lines
 from narrows.cli.inputs import check_file_output, load_model, open_data
 from narrows.cli.options import (
@@ -105,7 +105,7 @@ def denoise(
     files = source.files if is_folder else None
     if demo_noise is None:
         write_records(
-            output, loaded.denoise(source, dtype=written_dtype(loaded)), files=files, force=force, as_json=as_json
+            output, loaded.denoise(source, dtype=loaded.model_.written_dtype), files=files, force=force, as_json=as_json
         )
         return
 

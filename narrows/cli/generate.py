@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from narrows.cli.apply import check_records_output, records_line, written_dtype
+from narrows.cli.apply import check_records_output, records_line
 from narrows.cli.console import print_json, print_lines
 from narrows.cli.inputs import check_file_output, load_model, open_record
 from narrows.cli.options import device_option, model_option, output_option, write_options
@@ -152,7 +152,7 @@ def _as_written(model: Autoencoder, records: NDArray[Any]) -> NDArray[Any]:
     """Return records in the dtype for writing: bytes as bytes, even if they are decoded as floats."""
     from narrows.model.inference import to_stored
 
-    dtype = written_dtype(model)
+    dtype = model.model_.written_dtype
     return records if dtype is None or records.dtype == dtype else to_stored(records, dtype)
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from narrows.archive.model_qualities import qualities_of, quality_warnings, range_text
 from narrows.cli.console import aligned, command_line, count, note, number, print_json, print_lines
 from narrows.cli.describe import kept_rows, taken_for
 from narrows.cli.inputs import check_file_output, open_data
-from narrows.cli.ladder import qualities_of, quality_warnings, range_text
 from narrows.cli.options import data_argument, data_options, device_flag, output_option, write_options
 from narrows.cli.outputs import READS, Verb
 from narrows.cli.settings import FLAGS, changes

@@ -66,7 +66,7 @@ def evaluate(
     Returns
     -------
     metrics : dict
-        The metrics of `narrows.evaluation.report.METRICS` and of the bottleneck (`BottleneckModule.metrics`); for
+        The metrics of `narrows.evaluation.metric_table.METRICS` and of the bottleneck (`BottleneckModule.metrics`); for
         variational models also those of `narrows.evaluation.likelihood`. A metric is None if it is not defined for the
         data, and the metrics of PCA are None if the model has no PCA.
 

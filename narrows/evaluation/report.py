@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from narrows.errors import DataError
+from narrows.evaluation.metric_table import METRICS, Metric
 from narrows.evaluation.page import bars, boxes, cell, figure, number, page, pairs, section, table
 from narrows.io.files import write_atomically
 from narrows.pictures import curves
@@ -16,76 +17,7 @@ from narrows.pictures import curves
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["METRICS", "report", "write_report"]
-
-METRICS: dict[str, tuple[str, str]] = {
-    "records": ("", "Number of records for all metrics."),
-    "sse_per_record": (
-        "",
-        "Squared error summed over a record's values, averaged over records; pixels in [0, 1], other data in "
-        "their own units. Lower is better.",
-    ),
-    "mse": (
-        "",
-        "Squared error averaged over all values of all records; pixels in [0, 1], other data in their own "
-        "units. Lower is better.",
-    ),
-    "psnr_db": (
-        "dB",
-        "Peak signal-to-noise ratio, 10 log₁₀(peak² / mse); the peak is 1 for pixels in [0, 1], else the "
-        "range of the training data. Higher is better.",
-    ),
-    "cross_entropy_per_value": (
-        "nats",
-        "Binary cross-entropy averaged over all values, which lie in [0, 1]. Lower is better; it cannot reach 0 "
-        "unless all values are 0 or 1.",
-    ),
-    "nats_per_record": (
-        "nats",
-        "The training loss: −log p(x | z) plus the cost of the code, averaged over records; for a variational model "
-        "with random codes and the training weight of the divergence. Lower is better.",
-    ),
-    "pca_sse_per_record": (
-        "",
-        "sse_per_record of PCA with as many components as the code has numbers: the error to beat.",
-    ),
-    "preprocessed_sse_per_record": (
-        "",
-        "As sse_per_record, in preprocessed units: if each value is divided by its own scale, all values have equal "
-        "weight. Lower is better.",
-    ),
-    "pca_preprocessed_sse_per_record": (
-        "",
-        "The same for PCA.",
-    ),
-    "elbo_nats_per_record": (
-        "nats",
-        "Evidence lower bound of log p(x), given the label for conditional models: minus reconstruction and KL "
-        "divergence, independently of its weight in training. For grey values with a Bernoulli likelihood it is the "
-        "usual score, but not a bound of a probability. Higher is better.",
-    ),
-    "reconstruction_nats_per_record": (
-        "nats",
-        "−log p(x | z) for a code z drawn from the encoder's distribution q(z | x).",
-    ),
-    "kl_nats_per_record": ("nats", "KL divergence of the encoder's distribution q(z | x) from the prior."),
-    "nll_nats_per_record": (
-        "nats",
-        "Upper bound of −log p(x) by importance sampling, tighter than the ELBO. Lower is better.",
-    ),
-    "bits_per_dimension": (
-        "bits",
-        "The tightest of these bounds in bits per value, only for values of 0 and 1, for which the likelihood is a "
-        "probability.",
-    ),
-    "active_units": ("", "Latent dimensions whose means have a variance above 0.01 over the records."),
-    "codebook_perplexity": (
-        "",
-        "Effective number of codewords: exp of the entropy of their use.",
-    ),
-    "codewords_in_use": ("", "Number of codewords that are used."),
-}
-"""Unit and description of every metric."""
+__all__ = ["report", "write_report"]
 
 
 def report(
@@ -113,8 +45,8 @@ def report(
     summary : dict of str to str
         The facts at the top, for example ``{"model": "digits.narrows", "data": "MNIST test set"}``.
     metrics : dict of str to number
-        Values by the names in `METRICS`, which adds unit and description; other names are shown without. None is shown
-        as a dash, "not defined for these data".
+        Values by the names in `narrows.evaluation.metric_table.METRICS`, which adds unit and description; other names
+        are shown without. None is shown as a dash, "not defined for these data".
     comparison : list of dict, optional
         Methods measured on the same records, as in ``[{"name": "this model", "sse_per_record": 3.0}, {"name": "PCA,
         30 components", "sse_per_record": 13.87}]``; the first is this model. Every number becomes a group of bars.
@@ -191,7 +123,7 @@ def _metrics(metrics: Mapping[str, float | None]) -> str:
     """Return a line for every metric: name, value, unit, meaning."""
     lines = []
     for key, value in metrics.items():
-        unit, meaning = METRICS.get(key, ("", ""))
+        unit, _, meaning = METRICS.get(key, Metric("", "", ""))
         shown = number(value)
         if shown == "–":
             unit, meaning = "", f"Not defined for these data. {meaning}".strip()
@@ -208,7 +140,7 @@ def _comparison(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     keys = list(dict.fromkeys(key for entry in entries for key in entry if key != "name"))
     groups = []
     for key in keys:
-        unit, meaning = METRICS.get(key, ("", ""))
+        unit, _, meaning = METRICS.get(key, Metric("", "", ""))
         label = f"{key}, {unit}" if unit else key
         ours = 0 if entries[0].get(key) is not None else None
         groups.append(

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from narrows.chain import Chain
@@ -144,6 +145,11 @@ class FittedModel:
     def range(self) -> tuple[float, float]:
         """Smallest and largest training value."""
         return self.scale.low, self.scale.high
+
+    @property
+    def written_dtype(self) -> np.dtype[Any] | None:
+        """Dtype in which restored records are written to files: bytes stay bytes. None: as they are restored."""
+        return self.schema.dtype if self.schema.dtype == np.uint8 else None
 
     def has(self, name: str) -> bool:
         """Return whether the model has an artefact."""

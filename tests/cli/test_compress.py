@@ -5,6 +5,7 @@ import re
 import signal
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -179,7 +180,7 @@ def test_a_quality_that_is_asked_for_and_not_reached_is_warned_of(narrows, model
     warning = "The records come back at 10.00 dB, not at the 11 dB asked for."
     warned = {"kind": "psnr", "count": 1000, "first": None, "message": warning}
     monkeypatch.setattr("narrows.archive.compress.compress", lambda *_, **__: summary(warnings=(warned,)))
-    monkeypatch.setattr("narrows.cli.compress.fixed_bytes", lambda path: 0)
+    monkeypatch.setattr("narrows.archive.inspect", lambda path: SimpleNamespace(fixed_bytes=0))
     assert compress(narrows, model).stderr == f"Warning: {warning}\n"
 
 

@@ -10,8 +10,8 @@ import safetensors.numpy
 from PIL import Image
 
 import narrows as package
+from narrows.archive.model_qualities import quality_warnings, range_text
 from narrows.cli.console import number
-from narrows.cli.ladder import quality_warnings, range_text
 from narrows.errors import DataError, OutputError
 from narrows.parts.typed import parse_value
 

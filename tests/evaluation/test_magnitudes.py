@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import narrows
-from narrows.cli.evaluate import compared_with_pca
 from narrows.evaluation.denoising import compare_denoisers, psnr_db_of_records
+from narrows.evaluation.metric_table import compared_with_pca
 from narrows.pictures.reconstructions import _errors
 
 

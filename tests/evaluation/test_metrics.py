@@ -10,8 +10,8 @@ import narrows
 from narrows import Autoencoder, Training
 from narrows.corruptions import Gaussian
 from narrows.errors import InvalidParameterError, NonFiniteDataError, ShapeMismatchError
+from narrows.evaluation.metric_table import METRICS
 from narrows.evaluation.metrics import unit_of
-from narrows.evaluation.report import METRICS
 from narrows.likelihoods import Normal
 from narrows.networks import Dense
 

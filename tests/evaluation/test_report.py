@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from narrows.errors import DataError, OutputExistsError
-from narrows.evaluation.report import METRICS, report, write_report
+from narrows.evaluation.metric_table import METRICS
+from narrows.evaluation.report import report, write_report
 from narrows.pictures import filters
 
 EVIL = '"><script>alert(1)</script><img src=x onerror=alert(1)>'

@@ -1,11 +1,12 @@
-"""The qualities of a new model for archives, as ``train`` reports them."""
+"""The qualities that a model offers for archives, in words, and whether it reached the one that it was trained for."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from narrows.cli.console import number
+from narrows.archive.quality import misses_psnr
 from narrows.errors import NarrowsWarning
+from narrows.io.text import number
 
 if TYPE_CHECKING:
     from narrows.codec.operating_point import OperatingPoint
@@ -35,8 +36,6 @@ def quality_warnings(model: Autoencoder) -> tuple[NarrowsWarning, ...]:
 
     A model with a residual is trained for lossless or bounded archives, for which that is no fault.
     """
-    from narrows.archive.quality import misses_psnr
-
     asked = getattr(model.chain_.parts.likelihood, "psnr", None)
     qualities = qualities_of(model)
     if asked is None or not qualities or model.residual is not None:

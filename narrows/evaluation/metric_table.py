@@ -1,0 +1,153 @@
+"""The metrics of a model: their units and meaning, and their comparison with PCA in words."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from narrows.io.text import number
+
+if TYPE_CHECKING:
+    from narrows.estimators.autoencoder import Autoencoder
+
+__all__ = ["METRICS", "Metric", "compared_with_pca"]
+
+
+class Metric(NamedTuple):
+    """A metric in words.
+
+    Attributes
+    ----------
+    unit : str
+        Its unit; empty if it has none, or that of the data.
+    title : str
+        What it is, in a few words.
+    meaning : str
+        How it is computed, and which values are good.
+    """
+
+    unit: str
+    title: str
+    meaning: str
+
+
+METRICS = {
+    "records": Metric(
+        "",
+        "records measured",
+        "Number of records for all metrics.",
+    ),
+    "sse_per_record": Metric(
+        "",
+        "squared error of a record, summed over its values",
+        "Squared error summed over a record's values, averaged over records; pixels in [0, 1], other data in "
+        "their own units. Lower is better.",
+    ),
+    "mse": Metric(
+        "",
+        "squared error of a value",
+        "Squared error averaged over all values of all records; pixels in [0, 1], other data in their own units. "
+        "Lower is better.",
+    ),
+    "psnr_db": Metric(
+        "dB",
+        "peak signal-to-noise ratio",
+        "Peak signal-to-noise ratio, 10 log₁₀(peak² / mse); the peak is 1 for pixels in [0, 1], else the range of"
+        " the training data. Higher is better.",
+    ),
+    "cross_entropy_per_value": Metric(
+        "nats",
+        "binary cross-entropy of a value",
+        "Binary cross-entropy averaged over all values, which lie in [0, 1]. Lower is better; it cannot reach 0 "
+        "unless all values are 0 or 1.",
+    ),
+    "nats_per_record": Metric(
+        "nats",
+        "the training loss of a record",
+        "The training loss: −log p(x | z) plus the cost of the code, averaged over records; for a variational "
+        "model with random codes and the training weight of the divergence. Lower is better.",
+    ),
+    "pca_sse_per_record": Metric(
+        "",
+        "squared error of a record by PCA with as many components",
+        "sse_per_record of PCA with as many components as the code has numbers: the error to beat.",
+    ),
+    "preprocessed_sse_per_record": Metric(
+        "",
+        "squared error of a record in preprocessed units",
+        "As sse_per_record, in preprocessed units: if each value is divided by its own scale, all values have "
+        "equal weight. Lower is better.",
+    ),
+    "pca_preprocessed_sse_per_record": Metric(
+        "",
+        "squared error of a record by PCA in preprocessed units",
+        "The same for PCA.",
+    ),
+    "elbo_nats_per_record": Metric(
+        "nats",
+        "evidence lower bound of log p(x): minus the sum of the next two",
+        "Evidence lower bound of log p(x), given the label for conditional models: minus reconstruction and KL "
+        "divergence, independently of its weight in training. For grey values with a Bernoulli likelihood it is "
+        "the usual score, but not a bound of a probability. Higher is better.",
+    ),
+    "reconstruction_nats_per_record": Metric(
+        "nats",
+        "−log p(x | z) for a random code z",
+        "−log p(x | z) for a code z drawn from the encoder's distribution q(z | x).",
+    ),
+    "kl_nats_per_record": Metric(
+        "nats",
+        "Kullback-Leibler divergence of the code from its prior",
+        "KL divergence of the encoder's distribution q(z | x) from the prior.",
+    ),
+    "nll_nats_per_record": Metric(
+        "nats",
+        "upper bound of −log p(x) by importance sampling",
+        "Upper bound of −log p(x) by importance sampling, tighter than the ELBO. Lower is better.",
+    ),
+    "bits_per_dimension": Metric(
+        "bits",
+        "bits per value, by the tightest bound",
+        "The tightest of these bounds in bits per value, only for values of 0 and 1, for which the likelihood is "
+        "a probability.",
+    ),
+    "active_units": Metric(
+        "",
+        "latent dimensions in use",
+        "Latent dimensions whose means have a variance above 0.01 over the records.",
+    ),
+    "codebook_perplexity": Metric(
+        "",
+        "effective number of codewords: exp of the entropy of their use",
+        "Effective number of codewords: exp of the entropy of their use.",
+    ),
+    "codewords_in_use": Metric(
+        "",
+        "codewords that are used",
+        "Number of codewords that are used.",
+    ),
+}
+"""The metrics of `narrows.evaluate`, by name."""
+
+
+def compared_with_pca(metrics: Mapping[str, float | int | None], model: Autoencoder) -> str:
+    """Return a sentence that compares the two errors."""
+    ours, pca = metrics["sse_per_record"], metrics["pca_sse_per_record"]
+    assert ours is not None
+    if pca is not None and max(ours, pca) < sys.float_info.min:  # the squares of these data vanish
+        ours, pca = metrics["preprocessed_sse_per_record"], metrics["pca_preprocessed_sse_per_record"]
+        assert ours is not None
+    if pca is None or model.pca_ is None:
+        return model.model_.why_missing("pca")
+    n_components, n_values = model.pca_.components.shape
+    name = f"PCA with {n_components} component{'s' if n_components > 1 else ''}"
+    if n_components == n_values:
+        return f"The code is as large as a record, or larger: {name} has no error."
+    if pca in {ours, 0}:
+        return f"The squared error of {name} is {number(pca)}, that of this model {number(ours)}."
+    share = abs(1 - ours / pca)
+    if ours < pca:
+        return f"The squared error of this model is {share:.0%} lower than that of {name}."
+    more = f"{share:.0%} higher than that of" if share < 1 else f"{number(ours / pca)} times that of"
+    return f"The squared error of this model is {more} {name}, the best linear code."
