@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from narrows.archive.model_qualities import qualities_of, quality_warnings, range_text
 from narrows.cli.console import aligned, command_line, count, note, number, print_json, print_lines
 from narrows.cli.describe import kept_rows, taken_for
 from narrows.cli.inputs import check_file_output, open_data
@@ -142,6 +141,8 @@ def _is_guessed_image(model: Autoencoder, source: Source) -> bool:
 
 def _warnings(model: Autoencoder) -> list[NarrowsWarning]:
     """Return warnings on artefacts that are missing and on the quality of the model."""
+    from narrows.archive.model_qualities import quality_warnings
+
     missing = [UnmeasuredWarning(model.model_.why_missing(name), first=name) for name in model.unmeasured_]
     return [*missing, *quality_warnings(model)]
 
@@ -254,6 +255,7 @@ def _report(
     model: Autoencoder, output: str, validation: Source | None, warned: list[NarrowsWarning], as_json: bool
 ) -> None:
     import narrows
+    from narrows.archive.model_qualities import qualities_of, range_text
 
     history, kept = model.history_, model.kept_
     assert kept is not None, "a model that was just trained has it"

@@ -9,6 +9,8 @@ from narrows.data.finite import check_squares
 from narrows.errors import DataError
 from narrows.estimators.classifier import AutoencoderClassifier
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* far from all others:narrows.errors.DataWarning")
+
 
 def table(row, column, value, n=60, d=5):
     x = np.random.default_rng(0).normal(size=(n, d))
