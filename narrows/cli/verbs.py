@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from narrows.cli.streams import open_closed_streams, unfailing_messages
 from narrows.cli.warned import warnings_in_words
 from narrows.errors import InvalidParameterError, NarrowsError
 
@@ -55,10 +56,12 @@ class Verbs(click.Group):
         self.verbs = verbs
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
+        open_closed_streams()
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")  # a terminal without '×' still shows the rest of the line
-        return super().main(*args, **kwargs)
+        with unfailing_messages():
+            return super().main(*args, **kwargs)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.verbs)

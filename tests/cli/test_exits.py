@@ -1,6 +1,7 @@
 """Every kind of failure ends with its exit code and one message on standard error, and nothing on standard output."""
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -145,3 +146,32 @@ def test_an_interruption_before_anything_is_imported_is_no_traceback(monkeypatch
 
 def test_only_public_names_are_listed():
     assert dir(package) == sorted(package.__all__)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no full device")
+@pytest.mark.parametrize("redirected", ["2>/dev/full", "2>&-", "2>&- >&- <&-"], ids=["full", "closed", "all closed"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_messages_that_cannot_be_written_do_not_end_the_training(redirected, unbuffered, tmp_path):
+    model = tmp_path / "m.safetensors"
+    command = f"{sys.executable} -m narrows train digits -o {model} --epochs 2 --limit 100 {redirected}"
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(command, shell=True, check=False, stdout=subprocess.PIPE, env=environment)
+    assert done.returncode == 0
+    package.load(model)
+
+
+def test_a_terminal_that_disappears_does_not_end_the_training(tmp_path):
+    ours, theirs = pty.openpty()
+    model = tmp_path / "m.safetensors"
+    command = [sys.executable, "-m", "narrows", "train", "digits", "-o", str(model), "--epochs", "40", "--limit", "400"]
+    with subprocess.Popen(command, stderr=theirs, stdout=subprocess.DEVNULL, start_new_session=True) as process:
+        os.close(theirs)
+        os.read(ours, 100)  # the progress has started
+        os.close(ours)
+        assert process.wait(timeout=120) == 0
+    assert len(package.load(model).history_) == 40
+
+
+def test_a_failure_that_cannot_be_told_still_has_its_exit_code():
+    done = subprocess.run(f"{sys.executable} -m narrows info nowhere.narrows 2>&-", shell=True, check=False)
+    assert done.returncode == 1
