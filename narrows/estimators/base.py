@@ -23,7 +23,7 @@ from narrows.chain import Chain
 from narrows.data import Source
 from narrows.data.arrays import check_plain
 from narrows.data.for_model import as_needed, check_fits
-from narrows.data.frames import check_columns, is_frame
+from narrows.data.frames import check_columns, has_unique_columns, is_frame
 from narrows.data.scale import Trained, scale_warning, typical_magnitude
 from narrows.errors import DataError, RangeWarning, UnknownNameError, warn
 from narrows.estimators.parameters import with_options
@@ -168,8 +168,8 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         """Open and check records; with ``reset`` their shape is learned, otherwise it must be the model's."""
         if is_frame(X) or isinstance(X, (str, os.PathLike, Source)) or _n_dimensions(X) > 2:
             source = narrows.data.open(X) if reset else self.records_of(X)
-            if is_frame(X):
-                validate_data(self, X, reset=reset, skip_check_array=True)
+            if is_frame(X) and has_unique_columns(X):
+                validate_data(self, X, reset=reset, skip_check_array=True)  # some releases refuse repeated names
             elif reset:
                 self.n_features_in_ = math.prod(source.shape)
                 self.__dict__.pop("feature_names_in_", None)
