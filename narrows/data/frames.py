@@ -15,7 +15,7 @@ from narrows.data.arrays import REAL_KINDS, check_values, describe
 from narrows.data.source import Source
 from narrows.errors import DataError
 
-__all__ = ["check_columns", "has_unique_columns", "is_frame", "open_frame"]
+__all__ = ["check_columns", "has_unique_columns", "is_frame", "is_missing", "open_frame"]
 
 _MOST_NAMED = 5
 
@@ -111,7 +111,7 @@ def _numbers(name: Any, column: Any) -> NDArray[Any]:
         return values
     if values.dtype != object or is_category:
         raise _not_numbers(name, column.dtype, None)
-    missing = np.fromiter((_is_missing(one) for one in values), bool, len(values))
+    missing = np.fromiter((is_missing(one) for one in values), bool, len(values))
     present = values[~missing]
     for one in present:
         if not isinstance(one, Real | np.bool_ | Decimal):
@@ -125,7 +125,8 @@ def _numbers(name: Any, column: Any) -> NDArray[Any]:
     return numbers.astype(stored if np.dtype(stored).kind in REAL_KINDS else np.float64)
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
+    """Return whether a value stands for a missing one in a column of objects."""
     return value is None or type(value).__name__ in {"NAType", "NaTType"}
 
 

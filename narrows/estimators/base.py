@@ -24,6 +24,7 @@ from narrows.data import Source
 from narrows.data.arrays import check_plain
 from narrows.data.for_model import as_needed, check_fits
 from narrows.data.frames import check_columns, has_unique_columns, is_frame
+from narrows.data.labels import plain_labels
 from narrows.data.scale import Trained, scale_warning, typical_magnitude
 from narrows.errors import DataError, RangeWarning, UnknownNameError, warn
 from narrows.estimators.parameters import with_options
@@ -321,7 +322,7 @@ def labels_of(source: Source, y: ArrayLike | None, *, owner: str = "This estimat
             "sub-folder of images for each label."
         )
     try:
-        labels = column_or_1d(source.named_labels if y is None else y, warn=True)
+        labels = column_or_1d(plain_labels(source.named_labels if y is None else y), warn=True)
         if labels.dtype.kind == "f":
             assert_all_finite(labels, input_name="y")
         check_classification_targets(labels)
