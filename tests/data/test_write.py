@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -271,3 +273,22 @@ def test_one_text_is_not_a_name_for_each_record(tmp_path, grey, files):
 def test_an_extension_alone_is_the_name_of_a_file(tmp_path, grey):
     assert narrows.data.write(tmp_path / ".npy", grey).is_file()
     np.testing.assert_array_equal(narrows.data.open(tmp_path / ".npy").values, grey)
+
+
+ENCODINGS = [("C", "0", 1), ("C", "1", 0)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems write names of files in UTF-8")
+@pytest.mark.parametrize(("locale", "utf8", "code"), ENCODINGS)
+def test_names_that_the_system_cannot_write_are_refused_with_what_to_do(locale, utf8, code, tmp_path):
+    script = (
+        "import numpy, narrows.data\n"
+        "try:\n"
+        "    narrows.data.write('back/', numpy.zeros((1, 4, 4), 'uint8'), files=['caf\\u00e9.png'])\n"
+        "except narrows.errors.OutputError as error:\n"
+        "    raise SystemExit(int('PYTHONUTF8=1' not in str(error)) + 1)\n"
+    )
+    environment = {**os.environ, "LC_ALL": locale, "PYTHONUTF8": utf8, "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run([sys.executable, "-c", script], check=False, cwd=tmp_path, env=environment)
+    assert done.returncode == code
+    assert [name.name for name in tmp_path.glob("back/*")] == ([] if code else ["café.png"])
