@@ -295,13 +295,14 @@ def recorded(*, held: bool = False, listener: Listener | None = None) -> Iterato
         _LISTENERS.reset(token)
 
 
-def _levels_to_caller() -> int:
-    """Return the ``stacklevel`` with which a warning points to the caller of narrows.
+_BETWEEN = {"narrows", "sklearn", "contextlib"}
+"""Packages whose frames may lie between the caller and the warning."""
 
-    Frames of scikit-learn between the caller and narrows are skipped too.
-    """
+
+def _levels_to_caller() -> int:
+    """Return the ``stacklevel`` with which a warning points to the caller of narrows."""
     level, frame = 1, inspect.currentframe()
     frame = None if frame is None else frame.f_back
-    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in {"narrows", "sklearn"}:
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _BETWEEN:
         level, frame = level + 1, frame.f_back
     return level

@@ -96,6 +96,17 @@ def test_nullable_and_object_columns_are_taken(models, door, tmp_path):
 
 
 @every_door
+def test_repeated_columns_are_taken(models, door, tmp_path):
+    x = np.random.default_rng(0).normal(size=(60, 4))
+    frame = pd.DataFrame(x, columns=["a", "a", "b", "c"])
+    model, bare = (Autoencoder(2, training=Training(epochs=2), random_state=0).fit(data) for data in (frame, x))
+    assert list(model.feature_names_in_) == ["a", "a", "b", "c"]
+    np.testing.assert_array_equal(door(model, frame, tmp_path), door(bare, x, tmp_path))
+    with pytest.raises(DataError, match=r"same order as they were in fit\.$"):
+        door(model, frame.iloc[:, ::-1], tmp_path)
+
+
+@every_door
 def test_masks_and_units_are_refused(models, door, tmp_path):
     masked = np.ma.masked_less(np.asarray(frame_of(pd), float), 0)
     with pytest.raises(DataError, match=r"filled\(numpy\.nan\)"):

@@ -24,6 +24,7 @@ from narrows.archive.writer import Writer
 from narrows.data import Source
 from narrows.errors import InvalidParameterError, NarrowsWarning, recorded
 from narrows.io.files import check_output
+from narrows.numerics.surroundings import usual_settings
 
 if TYPE_CHECKING:
     from narrows.estimators.autoencoder import Autoencoder, Data
@@ -37,6 +38,7 @@ _BATCH_BYTES = 32 << 20
 _BATCH_RECORDS = 8192
 
 
+@usual_settings()
 def compress(
     data: Data,
     path: str | os.PathLike[str],

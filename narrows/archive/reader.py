@@ -22,6 +22,7 @@ from narrows.archive.models import find_codec
 from narrows.archive.records import parse_names
 from narrows.archive.selection import Selection, select
 from narrows.errors import CorruptArchiveError
+from narrows.numerics.surroundings import usual_settings
 
 __all__ = ["Archive", "open_archive"]
 
@@ -269,6 +270,7 @@ class Archive:
             yield records[done : done + more]
             done += more
 
+    @usual_settings()
     def _records(self, records: range) -> npt.NDArray[Any]:
         """Return records of one chunk."""
         with naming(self.path):

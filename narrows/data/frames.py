@@ -15,7 +15,7 @@ from narrows.data.arrays import REAL_KINDS, check_values, describe
 from narrows.data.source import Source
 from narrows.errors import DataError
 
-__all__ = ["check_columns", "is_frame", "open_frame"]
+__all__ = ["check_columns", "has_unique_columns", "is_frame", "is_missing", "open_frame"]
 
 _MOST_NAMED = 5
 
@@ -23,6 +23,11 @@ _MOST_NAMED = 5
 def is_frame(data: Any) -> bool:
     """Return whether data are a data frame of pandas or polars, or an object with the same interface."""
     return all(hasattr(type(data), name) for name in ("columns", "dtypes", "to_numpy"))
+
+
+def has_unique_columns(frame: Any) -> bool:
+    """Return whether no two columns of a data frame have the same name."""
+    return len(set(frame.columns)) == len(frame.columns)
 
 
 def open_frame(frame: Any) -> Source:
@@ -83,7 +88,7 @@ def check_columns(given: Sequence[str], trained_on: Sequence[str] | None) -> Non
             lines += [title, *(f"- {name}" for name in names[:_MOST_NAMED]), *["- ..."] * (len(names) > _MOST_NAMED)]
     if not unknown and not missing:
         lines.append("Feature names must be in the same order as they were in fit.")
-    if not missing:
+    if not missing and len(set(trained_on)) == len(trained_on):
         lines.append("Select the columns of the training data by name: x[list(model.feature_names_in_)].")
     raise DataError("\n".join(lines) + "\n")
 
@@ -106,7 +111,7 @@ def _numbers(name: Any, column: Any) -> NDArray[Any]:
         return values
     if values.dtype != object or is_category:
         raise _not_numbers(name, column.dtype, None)
-    missing = np.fromiter((_is_missing(one) for one in values), bool, len(values))
+    missing = np.fromiter((is_missing(one) for one in values), bool, len(values))
     present = values[~missing]
     for one in present:
         if not isinstance(one, Real | np.bool_ | Decimal):
@@ -120,7 +125,8 @@ def _numbers(name: Any, column: Any) -> NDArray[Any]:
     return numbers.astype(stored if np.dtype(stored).kind in REAL_KINDS else np.float64)
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
+    """Return whether a value stands for a missing one in a column of objects."""
     return value is None or type(value).__name__ in {"NAType", "NaTType"}
 
 

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath, PureWindowsPath
 
-from narrows.errors import DataWarning, InvalidParameterError, warn
+from narrows.errors import DataWarning, InvalidParameterError, OutputError, warn
 
 __all__ = ["image_names", "same_in_any_case"]
 
@@ -26,6 +26,8 @@ def image_names(n: int, files: Sequence[str] | None) -> list[str]:
     ------
     InvalidParameterError
         If the number of files differs from n, a name lies outside the folder, or two names are equal.
+    OutputError
+        If a name has characters that this system cannot write.
 
     Warns
     -----
@@ -49,6 +51,7 @@ def image_names(n: int, files: Sequence[str] | None) -> list[str]:
             raise InvalidParameterError(
                 f"The 'files' must be relative paths inside the folder, separated by '/'. Got {file!r}."
             )
+    _check_encoding(files)
     names = _different_names(files)
     written = [_shortened(name) for name in names]
     usual = [_usual(file) for file in files]
@@ -110,6 +113,18 @@ def _different_names(files: Sequence[str]) -> list[str]:
             "Rename the files, or write the records to a .npy file."
         )
     return names
+
+
+def _check_encoding(files: Sequence[str]) -> None:
+    """Refuse names with characters that this system cannot write."""
+    for file in files:
+        try:
+            os.fsencode(file)
+        except UnicodeEncodeError as error:
+            raise OutputError(
+                f"The name {file!a} cannot be written: names of files are in {error.encoding} here. Set the "
+                "environment variable PYTHONUTF8=1, or write the records to a .npy file."
+            ) from error
 
 
 def _shortened(name: str) -> str:

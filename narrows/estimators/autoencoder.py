@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Self
 
-import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.utils import check_random_state
@@ -307,7 +306,7 @@ class Autoencoder(
             If the decoder needs more than the code, as one that unpools with switches does.
         """
         check_is_fitted(self)
-        codes = check_array(Z, dtype=[np.float64, np.float32])
+        codes = check_array(Z)
         if codes.shape[1] != self.n_latent_:
             raise ShapeMismatchError(f"Codes must have the shape (n, {self.n_latent_}). Got {codes.shape}.")
         returned = returned_dtype(dtype, self.dtype_, self.shape_)
@@ -332,6 +331,7 @@ class Autoencoder(
         --------
         The squared error of images of bytes; without ``dtype=float`` differences of bytes would wrap around:
 
+        >>> import numpy as np
         >>> import narrows
         >>> X = narrows.data.open("digits:test").values
         >>> model = Autoencoder(8, training=Training(epochs=2), random_state=0).fit(X)

@@ -24,7 +24,8 @@ from narrows.data import Source
 from narrows.data.arrays import check_plain
 from narrows.data.far_values import warn_of_far_columns
 from narrows.data.for_model import as_needed, check_fits
-from narrows.data.frames import check_columns, is_frame
+from narrows.data.frames import check_columns, has_unique_columns, is_frame
+from narrows.data.labels import plain_labels
 from narrows.data.scale import Trained, scale_warning, typical_magnitude
 from narrows.errors import DataError, RangeWarning, UnknownNameError, warn
 from narrows.estimators.parameters import with_options
@@ -169,8 +170,8 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         """Open and check records; with ``reset`` their shape is learned, otherwise it must be the model's."""
         if is_frame(X) or isinstance(X, (str, os.PathLike, Source)) or _n_dimensions(X) > 2:
             source = narrows.data.open(X) if reset else self.records_of(X)
-            if is_frame(X):
-                validate_data(self, X, reset=reset, skip_check_array=True)
+            if is_frame(X) and has_unique_columns(X):
+                validate_data(self, X, reset=reset, skip_check_array=True)  # some releases refuse repeated names
             elif reset:
                 self.n_features_in_ = math.prod(source.shape)
                 self.__dict__.pop("feature_names_in_", None)
@@ -323,7 +324,7 @@ def labels_of(source: Source, y: ArrayLike | None, *, owner: str = "This estimat
             "sub-folder of images for each label."
         )
     try:
-        labels = column_or_1d(source.named_labels if y is None else y, warn=True)
+        labels = column_or_1d(plain_labels(source.named_labels if y is None else y), warn=True)
         if labels.dtype.kind == "f":
             assert_all_finite(labels, input_name="y")
         check_classification_targets(labels)

@@ -40,6 +40,7 @@ from narrows.networks import Dense
 from narrows.networks.initialisation import undrawn
 from narrows.numerics.batches import Labelled
 from narrows.numerics.randomness import Stream
+from narrows.numerics.surroundings import usual_settings
 from narrows.parts.options import Boolean, check
 from narrows.records import schema_of
 from narrows.training import (
@@ -119,6 +120,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         self.training = training
         self.random_state = random_state
 
+    @usual_settings()
     def fit(
         self,
         X: Data,
@@ -245,6 +247,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
             )
         super().take_model(model)
 
+    @usual_settings()
     def predict_proba(self, X: Data) -> NDArray[np.float64]:
         """Return the probability of each class of ``classes_`` for records (n, *shape), shape (n, n_classes)."""
         check_is_fitted(self)

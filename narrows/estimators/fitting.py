@@ -32,6 +32,7 @@ from narrows.lossless.contract import Residual, ResidualModule
 from narrows.model.artefacts import TrainingRecords
 from narrows.model.fitted import FittedModel, Kept, TrainedOn
 from narrows.numerics.randomness import Stream, generator
+from narrows.numerics.surroundings import usual_settings
 from narrows.numerics.threads import one_openmp_thread
 from narrows.parts.options import Boolean, check
 from narrows.parts.part import as_optional_part
@@ -156,6 +157,7 @@ def described(
     return {"data": data.source, "validation data": held_out}, {"labels": data.labels, "validation labels": its_labels}
 
 
+@usual_settings()
 def train_model(
     params: Mapping[str, Any],
     data: LabelledSource,

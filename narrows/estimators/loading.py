@@ -13,6 +13,7 @@ from narrows.estimators.autoencoder import Autoencoder
 from narrows.estimators.base import RecordsEstimator
 from narrows.estimators.classifier import AutoencoderClassifier
 from narrows.model.file import Unbuilt, read_model
+from narrows.numerics.surroundings import usual_settings
 from narrows.training import resolve_device, resolve_training
 
 __all__ = ["load"]
@@ -20,6 +21,7 @@ __all__ = ["load"]
 _KINDS: dict[str, type[RecordsEstimator]] = {kind.kind: kind for kind in (Autoencoder, AutoencoderClassifier)}
 
 
+@usual_settings()
 def load(path: str | os.PathLike[str], *, device: str = "auto") -> Any:
     """Return the fitted estimator in a file: an `Autoencoder`, or an `AutoencoderClassifier`.
 

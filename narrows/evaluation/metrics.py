@@ -21,6 +21,7 @@ from narrows.model.inference import encode_continuous, mean_total, noise_of, rec
 from narrows.numerics.batches import batch_size
 from narrows.numerics.psnr import peak_of
 from narrows.numerics.squares import SquaredSum
+from narrows.numerics.surroundings import usual_settings
 from narrows.parts.options import Integer, check
 
 __all__ = ["evaluate", "psnr_db_of_sse", "unit_of"]
@@ -34,6 +35,7 @@ def unit_of(dtype: np.dtype[Any]) -> float:
     return 255.0 if dtype == np.uint8 else 1.0
 
 
+@usual_settings()
 def evaluate(
     model: Autoencoder,
     data: Data,

@@ -79,6 +79,7 @@ def decode(chain: Chain, codes: NDArray[Any], labels: Labels = None) -> NDArray[
     NotDecodableError
         If the decoder needs more inputs than the codes.
     """
+    codes = codes.astype(np.float32 if codes.dtype.name == "float32" else np.float64, copy=False)  # in native bytes
     chain = _in_precision_of(codes, chain)
 
     def restored(batch: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -216,7 +217,7 @@ def _map(
     arrays = [values] if labels is None else [values, labels]
 
     def of_part(rows: range) -> NDArray[Any]:
-        batch = [torch.from_numpy(np.array(one[rows.start : rows.stop])).to(chain.device) for one in arrays]
+        batch = [torch.from_numpy(np.array(one[rows.start : rows.stop], order="C")).to(chain.device) for one in arrays]
         done: NDArray[Any] = function(*batch).cpu().numpy()  # moved at once: a device may not have room for all
         return done
 

@@ -15,6 +15,7 @@ from typing import Generic, Self, TypeVar
 
 import torch
 
+from narrows.numerics.surroundings import usual_settings
 from narrows.numerics.threads import n_threads_outside, one_openmp_thread
 from narrows.training.cpus import usable_cpus
 
@@ -31,6 +32,7 @@ def most_workers(threads: int | None) -> int:
     return min(threads, usable_cpus())
 
 
+@usual_settings()
 def over_workers(
     function: Callable[[Item], Result], items: Iterable[Item], device: torch.device, *, one_by_one: bool = False
 ) -> list[Result]:

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -282,3 +284,22 @@ def test_older_files_that_stay_in_a_folder_are_told(tmp_path, grey):
         narrows.data.write(tmp_path / "folder", grey[:2], force=True)
     assert (caught[0].message.kind, caught[0].message.count) == ("kept-files", len(grey) - 1)
     assert (tmp_path / "folder" / "notes.txt").read_text() == "mine"
+
+
+ENCODINGS = [("C", "0", 1), ("C", "1", 0)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems write names of files in UTF-8")
+@pytest.mark.parametrize(("locale", "utf8", "code"), ENCODINGS)
+def test_names_that_the_system_cannot_write_are_refused_with_what_to_do(locale, utf8, code, tmp_path):
+    script = (
+        "import numpy, narrows.data\n"
+        "try:\n"
+        "    narrows.data.write('back/', numpy.zeros((1, 4, 4), 'uint8'), files=['caf\\u00e9.png'])\n"
+        "except narrows.errors.OutputError as error:\n"
+        "    raise SystemExit(int('PYTHONUTF8=1' not in str(error)) + 1)\n"
+    )
+    environment = {**os.environ, "LC_ALL": locale, "PYTHONUTF8": utf8, "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run([sys.executable, "-c", script], check=False, cwd=tmp_path, env=environment)
+    assert done.returncode == code
+    assert [name.name for name in tmp_path.glob("back/*")] == ([] if code else ["café.png"])

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from narrows.errors import NotMeasuredError, UnmeasuredWarning, warn
 from narrows.model.artefacts import Artefact, TrainingRecords
 from narrows.model.fitted import HOW_TO_MEASURE, FittedModel
+from narrows.numerics.surroundings import usual_settings
 from narrows.numerics.threads import one_blas_thread, one_openmp_thread
 
 __all__ = ["INTERRUPTED", "NOT_ASKED_FOR", "measure"]
@@ -24,7 +25,7 @@ def measure(model: FittedModel, records: TrainingRecords, names: Iterable[str]) 
     names = tuple(names)
     for kind in (Artefact.registry[name] for name in Artefact.registry if name in names):
         try:
-            with one_openmp_thread(), one_blas_thread():
+            with usual_settings(), one_openmp_thread(), one_blas_thread():
                 artefact = kind.measure(model, records)
         except NotMeasuredError as error:  # the artefact is impossible for this model
             model = model.without_artefact(kind.name, str(error))

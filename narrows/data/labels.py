@@ -1,0 +1,61 @@
+"""Labels of every container as arrays of NumPy's own dtypes."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows.data.frames import is_missing
+from narrows.errors import DataError
+
+__all__ = ["plain_labels"]
+
+
+def plain_labels(y: Any) -> NDArray[Any]:
+    """Return labels as an array that keeps their type.
+
+    Parameters
+    ----------
+    y : array_like
+        Labels. Nullable columns and arrays of objects that are all booleans, or all whole numbers, become arrays of
+        these, and text of variable length becomes text of fixed length.
+
+    Raises
+    ------
+    DataError
+        If a label is missing or masked.
+
+    Examples
+    --------
+    >>> import pandas
+    >>> plain_labels(pandas.Series([True, False], dtype="boolean"))
+    array([ True, False])
+    """
+    if isinstance(y, np.ma.MaskedArray) and np.ma.is_masked(y):
+        _refuse_missing(int(np.ma.getmaskarray(y).argmax()), "masked")
+    labels = np.asarray(y)
+    if labels.dtype.kind == "T":
+        labels = labels.astype(object)
+    if labels.dtype.kind == "M" and np.isnat(labels).any():
+        _refuse_missing(int(np.isnat(labels).argmax()), "NaT")
+    if labels.dtype != object:
+        return labels if labels.dtype.isnative else labels.astype(labels.dtype.newbyteorder("="))
+    found = labels.ravel().tolist()
+    for position, one in enumerate(found):
+        if is_missing(one) or (isinstance(one, float) and math.isnan(one)):
+            _refuse_missing(position, str(one))
+    if all(isinstance(one, bool | np.bool_) for one in found):
+        return labels.astype(bool)
+    is_whole = all(isinstance(one, Integral) and not isinstance(one, bool) for one in found)
+    return np.array(found).reshape(labels.shape) if is_whole else labels
+
+
+def _refuse_missing(position: int, label: str) -> None:
+    raise DataError(
+        f"Each record needs one label. Got {label} for record {position} (counted from 0). Leave out records without a "
+        "label."
+    )

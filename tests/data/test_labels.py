@@ -1,0 +1,74 @@
+"""Labels of any container: their type is kept, and missing ones are refused."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+import narrows
+from narrows import Autoencoder, AutoencoderClassifier, Training
+from narrows.errors import DataError
+
+X = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+NUMBERS = np.arange(60) % 3
+WORDS = np.array(["a", "bb", "ccc"])[NUMBERS]
+TRUTHS = NUMBERS > 0
+
+KEPT = {
+    "int8": (NUMBERS.astype(np.int8), np.dtype(np.int8)),
+    "other bytes": (NUMBERS.astype(">i4"), np.dtype(np.int32)),
+    "nullable int": (pd.Series(NUMBERS, dtype="Int64"), np.dtype(np.int64)),
+    "nullable bool": (pd.Series(TRUTHS, dtype="boolean"), np.dtype(bool)),
+    "objects, bool": (TRUTHS.astype(object), np.dtype(bool)),
+    "objects, int": (pd.Series(NUMBERS.tolist(), dtype=object), np.dtype(np.int64)),
+    "objects, text": (WORDS.astype(object), np.dtype(object)),
+    "text": (pd.Series(WORDS, dtype="string"), np.dtype(object)),
+    "text of variable length": (WORDS.astype(np.dtypes.StringDType()), np.dtype(object)),
+    "categories": (pd.Series(WORDS, dtype="category"), np.dtype(object)),
+    "categories of numbers": (pd.Series(NUMBERS * 10, dtype="category"), np.dtype(np.int64)),
+    "polars int": (pl.Series(NUMBERS), np.dtype(np.int64)),
+    "polars bool": (pl.Series(TRUTHS.tolist()), np.dtype(bool)),
+    "nothing masked": (np.ma.masked_array(NUMBERS), np.dtype(np.int64)),
+}
+MISSING = {
+    "None": [None, *WORDS[1:]],
+    "NaN": pd.Series([np.nan, *WORDS[1:]], dtype=object),
+    "nullable text": pd.Series([None, *WORDS[1:]], dtype="string"),
+    "category": pd.Series([None, *WORDS[1:]], dtype="category"),
+    "polars text": pl.Series([None, *WORDS[1:].tolist()]),
+    "masked": np.ma.masked_array(NUMBERS, mask=np.arange(60) == 0),
+    "date": np.array(["NaT", *["2020-01-01"] * 59], dtype="datetime64[s]"),
+}
+
+
+def classifier():
+    return AutoencoderClassifier(training=Training(epochs=1), pretrain=False, random_state=0)
+
+
+@pytest.mark.parametrize(("labels", "dtype"), KEPT.values(), ids=KEPT)
+def test_predicted_labels_have_the_type_of_those_given(labels, dtype, tmp_path):
+    model = classifier().fit(X, labels)
+    predicted = model.predict(X)
+    assert predicted.dtype == dtype
+    assert set(predicted) <= set(np.asarray(labels).tolist())
+    assert model.score(X, labels) == model.score(X, np.asarray(labels).tolist())
+    model.save(tmp_path / "m.safetensors")
+    assert narrows.load(tmp_path / "m.safetensors").predict(X).tolist() == predicted.tolist()
+
+
+@pytest.mark.parametrize("labels", MISSING.values(), ids=MISSING)
+def test_missing_labels_are_refused_with_the_record(labels):
+    with pytest.raises(DataError, match=r"needs one label\. Got .* for record 0 \(counted from 0\)"):
+        classifier().fit(X, labels)
+
+
+def test_missing_numbers_are_refused():
+    with pytest.raises(DataError, match="y contains NaN"):
+        classifier().fit(X, pd.Series([None, *NUMBERS[1:]], dtype="Int64"))
+
+
+def test_labels_of_conditional_models_are_treated_alike():
+    model = Autoencoder(2, conditional=True, training=Training(epochs=1), random_state=0)
+    assert model.fit(X, pd.Series(TRUTHS, dtype="boolean")).classes_.dtype == bool
+    with pytest.raises(DataError, match="Leave out records"):
+        model.fit(X, MISSING["nullable text"])
