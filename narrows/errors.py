@@ -230,7 +230,7 @@ class DataWarning(NarrowsWarning):
 
 
 class CollapsedWarning(NarrowsWarning):
-    """The codes of a model say nothing about the records, or its output is the same for all records."""
+    """The code or the output of a model is the same for all records."""
 
     default_kind = "collapsed"
 

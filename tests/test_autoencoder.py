@@ -574,3 +574,14 @@ def test_a_denoising_autoencoder_restores_more_than_the_noise_took(digits):
     ).fit(train)
     noisy = model.corrupt(test, random_state=0)
     assert squared_error(test, model.reconstruct(noisy)) < 0.6 * squared_error(test, noisy)
+
+
+def test_a_fit_that_refuses_its_records_keeps_the_model(table):
+    model = quick().fit(pd.DataFrame(table, columns=list("abcdef")))
+    codes = model.transform(pd.DataFrame(table, columns=list("abcdef")))
+    text = pd.DataFrame({"z": ["text"]})
+    for refused in ("no-such-file.npy", table[:0], table * np.nan, text, table.astype(complex)):
+        with pytest.raises((ValueError, OSError)):
+            model.fit(refused)
+        assert (model.shape_, model.n_features_in_) == ((6,), 6)
+        np.testing.assert_array_equal(model.transform(pd.DataFrame(table, columns=list("abcdef"))), codes)

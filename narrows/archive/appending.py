@@ -13,7 +13,7 @@ from narrows.codec.frozen import FrozenCodec
 from narrows.data import Source
 from narrows.errors import ArchiveError, InvalidParameterError
 
-__all__ = ["bound_for", "check_together", "codec_for", "metadata_of"]
+__all__ = ["bound_for", "check_together", "codec_for", "fill_value_for", "metadata_of"]
 
 # Relative difference up to which two bounds are equal, for rounded or recomputed numbers.
 _SAME_BOUND = 1e-6
@@ -94,6 +94,25 @@ def bound_for(
         f"{os.fspath(path)} {_bound_in_words(bound)}. Got a smaller one, {asked!r}. "
         "Omit 'max_error' and 'lossless' to append within the archive's bound, or write a new archive."
     )
+
+
+def fill_value_for(path: str | os.PathLike[str], before: Metadata | None, fill_value: float | None) -> float | None:
+    """Return the fill value: the given one, or that of the archive that is appended to.
+
+    Raises
+    ------
+    ArchiveError
+        If the archive has another fill value, or none.
+    """
+    if before is None:
+        return fill_value
+    held = before.fill_value
+    if fill_value is not None and fill_value != held:
+        raise ArchiveError(
+            f"{os.fspath(path)} has {'no fill value' if held is None else f'the fill value {held:g}'}. "
+            f"Got {fill_value:g}. Omit 'fill_value' (--fill-value) to append, or write a new archive."
+        )
+    return held
 
 
 def _bound_in_words(max_error: float | None) -> str:

@@ -9,9 +9,12 @@ import numpy as np
 import narrows.data
 from narrows.data import Source
 from narrows.data.far_values import FarValue, far_value_of
+from narrows.data.finite import ranges_of_columns
 from narrows.errors import DataWarning, InvalidParameterError, warn
 
 __all__ = ["bound_of", "check_fill_value"]
+
+_SAME_LOW = 0.9  # share of columns with the same smallest value, if all are of one kind
 
 
 def bound_of(
@@ -38,7 +41,7 @@ def bound_of(
     Warns
     -----
     DataWarning
-        If few values make most of the range of which the bound is a share.
+        If few values make most of the range of which the bound is a share, or columns vary by less than the bound.
     """
     if lossless:
         if max_error is not None:
@@ -65,7 +68,31 @@ def bound_of(
     if far is not None:
         value = str(np.array(far.value).astype(source.dtype)).removesuffix(".0")
         _warn(far, value, str(max_error), (absolute, _share_of(bound, far.half_spread)))
+    elif absolute > 0:
+        _warn_of_lost_columns(source, str(max_error), absolute, fill_value)
     return absolute
+
+
+def _warn_of_lost_columns(source: Source, asked: str, bound: float, fill_value: float | None) -> None:
+    """Warn of the columns of a table whose values vary by so little that the bound allows any value of them."""
+    if len(source.shape) != 1 or source.dtype == np.uint8:  # bytes have one unit
+        return
+    lows, highs = ranges_of_columns(source, fill_value=fill_value)
+    if (lows == lows.min()).mean() >= _SAME_LOW:  # values of one kind, such as pixels, of which some hardly vary
+        return
+    lost = np.flatnonzero((highs > lows) & (highs / 4 - lows / 4 <= bound / 2))
+    if len(lost):
+        first = int(lost[0]) if source.columns is None else source.columns[int(lost[0])]
+        warn(
+            DataWarning(
+                f"The bound of {asked.strip()} is {bound:.4g}, a share of the range of all columns together. It is as "
+                f"large as the values of {len(lost):,} of {math.prod(source.shape):,} columns vary (the first is "
+                f"{first!r}), so these can be lost. Give a smaller bound, or scale all columns to one range.",
+                kind="columns",
+                count=len(lost),
+                first=first,
+            )
+        )
 
 
 def _share_of(percent: float, half_range: float) -> float:

@@ -174,7 +174,9 @@ def _write(
             restored = codec.decode(symbols, plan.quality)
             writer.add(symbols, restored, names, records=None if plan.bound is None else records)
             if plan.fill_value is not None:
-                restored = np.where(records == plan.fill_value, records, restored)
+                is_fill = records == plan.fill_value
+                tally.n_fill += int(is_fill.sum())
+                restored = np.where(is_fill, records, restored)
             tally.add(records, restored)
             if progress is not None:
                 progress(stop, len(source))
@@ -212,7 +214,9 @@ def _summary(
     n_sample = max(1, ZSTD_SAMPLE_BYTES // max(source.values[:1].nbytes, 1))
     chosen, written = alone.qualities[0], inspect(path)
     is_bounded = written.metadata.get("max_error") is not None
-    missed = () if is_bounded else (*tally.warnings(asked), *size_warnings(written, asked_bytes))
+    missed = tally.fill_warnings(plan.fill_value)
+    if not is_bounded:
+        missed = (*missed, *tally.warnings(asked), *size_warnings(written, asked_bytes))
     warnings = {str(one): one.to_json() for one in (*source.warnings, *warned, *missed)}  # each of them once
     return Summary(
         path=os.fspath(path),
@@ -230,6 +234,8 @@ def _summary(
         warnings=tuple(warnings.values()),
         error_bound=plan.bound,
         values_range=plan.values_range,
+        fill_value=plan.fill_value,
+        n_fill=tally.n_fill,
         chunks_kept=ways_of(writer.kept),
         sample=np.ascontiguousarray(source.values[:n_sample]).tobytes(),
     )

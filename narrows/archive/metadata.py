@@ -83,6 +83,14 @@ class Metadata:
         """Size of one restored record in bytes."""
         return math.prod(self.record_shape) * self.dtype.itemsize
 
+    @property
+    def fill_value(self) -> float | None:
+        """The value that is kept exactly within the bound; None if there is none. Only appending needs it."""
+        value = self.more.get("fill_value")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
+            return None
+        return float(value)
+
     def entry(self, name: str) -> Any:
         """Return an entry that a layout may have; None if there is none."""
         return self.tiling if name == "tiling" else self.more.get(name)

@@ -104,7 +104,7 @@ def codec_of(model: Any) -> Codec:
         return cast("Codec", frozen)
     raise InvalidParameterError(
         "The 'model' must be a fitted Autoencoder, a frozen codec, or the path of a model file. "
-        f"Got {type(model).__name__}."
+        f"Got {type(model).__name__}{', which is not fitted' if hasattr(type(model), 'codec_') else ''}."
     )
 
 

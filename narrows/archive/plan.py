@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import narrows.data
-from narrows.archive.appending import bound_for, codec_for
+from narrows.archive.appending import bound_for, codec_for, fill_value_for
 from narrows.archive.contract import Encoder
 from narrows.archive.layout_choice import layout_for
 from narrows.archive.layouts import Layout
@@ -78,6 +78,7 @@ class Plan:
             "container": {"kind": self.source.kind},
             **{entry: self.layout.to_json() if entry == self.layout.entry else None for entry in Layout.registry},
             "max_error": self.bound,
+            **({} if self.fill_value is None else {"fill_value": self.fill_value}),
         }
 
     def symbols(self, records: NDArray[Any]) -> NDArray[np.int32]:
@@ -113,6 +114,7 @@ def plan_archive(
         Of the archive that is appended to.
     """
     whole = encoder.codec
+    fill_value = fill_value_for(path, before, fill_value)
     bound = bound_for(path, before, source, max_error=max_error, lossless=lossless, fill_value=fill_value)
     accepted = accepted_losses(accept_loss)
     if bound == 0:

@@ -61,6 +61,10 @@ class Summary:
         The largest error allowed, in the records' units; 0: lossless; None: no bound.
     values_range : (float, float) or None
         Smallest and largest finite value of the records written now, without the fill value; None if there is none.
+    fill_value : float or None
+        The value that stands for missing values and is restored exactly.
+    n_fill : int
+        How many of the values written now are it.
     chunks_kept : dict of str to int
         With an error bound, the number of chunks written by this call for each encoding: ``code and rest`` (symbols and
         residuals), residuals predicted from ``neighbours`` or by the model's ``network``, ``zstd``, or ``plain`` bytes.
@@ -84,6 +88,8 @@ class Summary:
     warnings: tuple[Warned, ...]
     error_bound: float | None = None
     values_range: tuple[float, float] | None = None
+    fill_value: float | None = None
+    n_fill: int = 0
     chunks_kept: dict[str, int] = field(default_factory=dict)
     kernels: str = field(default_factory=kernels_used)
     sample: bytes = field(default=b"", repr=False)

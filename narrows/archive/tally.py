@@ -34,6 +34,7 @@ class ErrorTally:
         self.quality, self.peak = quality, peak
         self.squared, self.max_error, self.n_values, self.n_records, self.unlike = SquaredSum(), 0.0, 0, 0, 0
         self.first_unlike: int | None = None
+        self.n_fill = 0
 
     def add(self, records: NDArray[Any], restored: NDArray[Any]) -> None:
         """Add the errors of original and restored records, both (n, *shape)."""
@@ -56,6 +57,13 @@ class ErrorTally:
         if not self.squared or self.peak <= 0:
             return None
         return self.squared.psnr_db(self.n_values, self.peak)
+
+    def fill_warnings(self, fill_value: float | None) -> tuple[NarrowsWarning, ...]:
+        """Return a warning if a fill value was given that no record has."""
+        if fill_value is None or self.n_fill > 0:
+            return ()
+        text = f"No value of the records is {fill_value:.17g}, the fill value. Was another one meant?"
+        return (NarrowsWarning(text, kind="fill-value"),)
 
     def warnings(self, asked: float | None) -> tuple[NarrowsWarning, ...]:
         """Return warnings about records unlike the training data, or about missing the PSNR that was asked for."""

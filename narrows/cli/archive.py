@@ -102,6 +102,7 @@ def about(path: str) -> tuple[dict[str, Any], list[str]]:
         *([] if is_bounded else [("quality", _quality(metadata["quality"], psnr_db))]),
         ("code", f"{count(metadata['n_symbols'], 'whole number')} a {one}"),
         *_bound_rows(metadata.get("max_error"), found.largest_error, metadata["dtype"]),
+        *([] if metadata.get("fill_value") is None else [("fill value", f"{metadata['fill_value']}, kept exactly")]),
         *_made_from(kind),
     ]
     parts = {

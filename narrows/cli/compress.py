@@ -59,6 +59,7 @@ _WAYS = {
     "plain": "uncompressed",
 }
 """Descriptions of the ways to encode a chunk."""
+_BY_MODEL = {"code and rest", "network"}
 
 
 @click.command(cls=Verb, epilog=EPILOG)
@@ -126,7 +127,7 @@ def compress(
     check_archive_output(output, force=force or append)
 
     from narrows.archive import inspect
-    from narrows.archive.appending import bound_for, check_together, metadata_of
+    from narrows.archive.appending import bound_for, check_together, fill_value_for, metadata_of
     from narrows.archive.compress import compress as write
     from narrows.archive.layout_choice import layout_for
     from narrows.archive.quality import choose_quality
@@ -150,6 +151,7 @@ def compress(
     codec = read_frozen(model)
     choose_quality(codec, psnr=psnr, bytes_per_record=bytes_per_record)
     source = open_data(data, shape=codec.shape, limit=limit, quiet=quiet, **reading)
+    fill_value = fill_value_for(output, before, fill_value)
     bound_for(output, before, source, max_error=max_error, lossless=lossless, fill_value=fill_value)
     layout_for(source, codec, overlap, before)
 
@@ -265,11 +267,14 @@ def _kept_rows(summary: Summary) -> list[tuple[str, str, str, str]]:
 
 
 def _bound_rows(summary: Summary) -> list[tuple[str, str, str, str]]:
-    """Return a row on the error bound, with the range of the values, if there is a bound above 0."""
+    """Return rows on the error bound, with the range of the values, and on the fill value, if there are any."""
     if not summary.error_bound or summary.values_range is None:
         return []
     low, high = summary.values_range
-    return [("error bound", number(summary.error_bound), "", f"the values are from {low:.6g} to {high:.6g}")]
+    rows = [("error bound", number(summary.error_bound), "", f"the values are from {low:.6g} to {high:.6g}")]
+    if summary.fill_value is not None:
+        rows.append(("fill values", number(summary.n_fill), "", f"{summary.fill_value:.17g}, restored exactly"))
+    return rows
 
 
 def _psnr_row(summary: Summary) -> tuple[str, str, str, str]:
@@ -290,6 +295,8 @@ def _where_model_is(summary: Summary, model: str) -> str:
 
 def _worth(summary: Summary, fixed: int) -> str:
     """Return a sentence on the number of records at which archive and model are smaller than zstd's file."""
+    if summary.chunks_kept and not summary.chunks_kept.keys() & _BY_MODEL:
+        return "No chunk uses the model: these records are as small without it."
     if summary.pays_after is None:
         ours = summary.n_bytes - (summary.model_bytes if summary.model_embedded else 0)
         theirs = f"and zstd, which is lossless, takes {number(summary.zstd_bytes / summary.total_records)}"

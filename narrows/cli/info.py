@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from typing import Any
 
@@ -29,7 +30,7 @@ def info(file: str, as_json: bool) -> None:
     """
     from narrows.archive import is_archive
 
-    if is_archive(file):
+    if is_archive(file) or _is_damaged_archive(file):
         from narrows.cli.archive import about
 
         facts, lines = about(file)
@@ -43,6 +44,14 @@ def info(file: str, as_json: bool) -> None:
         print_json(facts)
     else:
         print_lines(*lines)
+
+
+def _is_damaged_archive(file: str) -> bool:
+    """Return whether a file has the name of an archive, and does not begin like a model, which is a safetensors file."""
+    if not file.endswith(".narrows") or not os.path.isfile(file):
+        return False
+    with open(file, "rb") as opened:
+        return opened.read(9)[8:] != b"{"
 
 
 def _archiving_lines(facts: dict[str, Any]) -> list[str]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from narrows.data.source import Source
 from narrows.errors import DataError, NonFiniteDataError
 
-__all__ = ["check_finite", "check_squares", "described", "finite_range", "range_of_finite"]
+__all__ = ["check_finite", "check_squares", "described", "finite_range", "range_of_finite", "ranges_of_columns"]
 
 CHUNK_BYTES = 1 << 24
 LARGEST_SQUARED = math.sqrt(sys.float_info.max)
@@ -137,6 +137,28 @@ def range_of_finite(source: Source, *, fill_value: float | None = None) -> tuple
         finite = (values[values != fill_value] for values in finite)
     ranges = [(float(values.min()), float(values.max())) for values in finite if values.size]
     return (min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else None
+
+
+def ranges_of_columns(
+    source: Source, *, fill_value: float | None = None
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the smallest and the largest finite value of each column of a table, both (n_columns,).
+
+    A column without finite values besides the fill value has the range from infinity to minus infinity.
+
+    Examples
+    --------
+    >>> low, high = ranges_of_columns(Source(np.array([[3.0, np.nan], [-1.0, 7.0]])))
+    >>> low.tolist(), high.tolist()
+    ([-1.0, 7.0], [3.0, 7.0])
+    """
+    lows, highs = np.full(source.shape, np.inf), np.full(source.shape, -np.inf)
+    for _, chunk in _chunks(source):
+        values = chunk.astype(np.float64)
+        counts = np.isfinite(values) if fill_value is None else np.isfinite(values) & (chunk != fill_value)
+        lows = np.minimum(lows, np.where(counts, values, np.inf).min(0))
+        highs = np.maximum(highs, np.where(counts, values, -np.inf).max(0))
+    return lows, highs
 
 
 def _chunks(source: Source) -> Iterator[tuple[int, npt.NDArray[Any]]]:

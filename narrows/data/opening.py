@@ -18,9 +18,11 @@ from narrows.errors import (
     CorruptFileError,
     DataError,
     DataNotFoundError,
+    DataWarning,
     InvalidParameterError,
     NarrowsError,
     UnknownNameError,
+    warn,
 )
 from narrows.io.files import as_path
 
@@ -145,6 +147,9 @@ def _open_text_or_path(
     name = os.fspath(data)
     if isinstance(data, str) and named.is_named(data):
         _check_used(options, data, "named")  # before a download
+        if os.path.lexists(name):
+            text = f"'{name}' is the data set of this name, not the file or folder. Open these as './{name}'."
+            warn(DataWarning(text, kind="name", first=name))
         return named.open_named(data, on_download)
     if not name.strip() or "\0" in name:
         raise InvalidParameterError(

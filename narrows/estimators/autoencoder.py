@@ -210,8 +210,6 @@ class Autoencoder(
         KeyboardInterrupt
             After Ctrl-C. If training was complete, the model is fitted and `measure` measures the missing artefacts.
         """
-        for name in ("model_", "classes_"):
-            self.__dict__.pop(name, None)  # if fit fails, no model of other records remains
         wanted = artefacts_of(self.artefacts)
         data, held_out = open_for_training(self, X, y, validation)
         seed, state = self._seed_and_checkpoint(checkpoint, *described(data, held_out), resume=resume)

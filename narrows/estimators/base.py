@@ -167,7 +167,24 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         return with_options(parameter, current, options)
 
     def _open(self, X: Data, *, reset: bool, advice: str | None = None) -> Source:
-        """Open and check records; with ``reset`` their shape is learned, otherwise it must be the model's."""
+        """Open and check records; with ``reset`` their shape is learned, otherwise it must be the model's.
+
+        With ``reset`` the previous model is forgotten, unless the records are refused: then nothing has changed.
+        """
+        if not reset:
+            return self._checked(X, reset=False, advice=advice)
+        before = dict(self.__dict__)
+        try:
+            source = self._checked(X, reset=True, advice=advice)
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+        for name in ("model_", "classes_"):
+            self.__dict__.pop(name, None)
+        return source
+
+    def _checked(self, X: Data, *, reset: bool, advice: str | None) -> Source:
         if is_frame(X) or isinstance(X, (str, os.PathLike, Source)) or _n_dimensions(X) > 2:
             source = narrows.data.open(X) if reset else self.records_of(X)
             if is_frame(X) and has_unique_columns(X):

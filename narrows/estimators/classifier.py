@@ -156,7 +156,6 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         TrainingDivergedError
             If the loss stops being finite.
         """
-        self.__dict__.pop("model_", None)
         source = self._open(X, reset=True, advice=TRAIN_ON_FINITE)
         check_squares(source, *self.range_)
         self.classes_, labels = np.unique(labels_of(source, y), return_inverse=True)

@@ -1,4 +1,4 @@
-"""Detects collapsed models: codes that say nothing about the records, or the same output for every record."""
+"""Detects collapsed models, whose code or output is the same for all records."""
 
 from __future__ import annotations
 

@@ -216,6 +216,7 @@ def test_lossless_has_no_bound(codec_model, images, tmp_path):
         narrows.compress(images, tmp_path / "a.narrows", model=codec_model, max_error=1, lossless=True)
 
 
+@pytest.mark.filterwarnings("ignore:The bound of 1:narrows.errors.DataWarning")
 def test_a_share_of_a_range_that_no_float_can_hold():
     records = np.array([[-1.7e308, 0.0], [1.7e308, 1.0]])
     source = narrows.data.open(records)

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 import zstandard
 from PIL import Image
@@ -112,7 +113,6 @@ def test_threads_change_nothing_in_what_comes_back(map_model, large_digits, path
 
 
 def test_a_data_frame_is_a_table(table, path):
-    pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(table, columns=list("abcdef"))
     model = narrows.Autoencoder(2, network=Dense(widths=(4,)), training=narrows.Training(epochs=1)).fit(frame)
     narrows.compress(frame, path, model=model)

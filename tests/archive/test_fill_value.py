@@ -1,12 +1,13 @@
 """Fill values: kept exactly within a bound, and no part of the range that the bound is a share of."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import narrows
 from narrows import Autoencoder
 from narrows.archive.compress import compress
-from narrows.errors import DataWarning, InvalidParameterError
+from narrows.errors import ArchiveError, DataWarning, InvalidParameterError
 from narrows.training import Training
 
 FILL = -9999
@@ -59,9 +60,27 @@ def test_a_bound_in_units_is_not_warned_of(data, tmp_path):
 def test_more_records_with_fill_values_are_appended(data, tmp_path):
     x, missing, model = data
     compress(x[:200], tmp_path / "x.narrows", model=model, max_error=2, fill_value=FILL)
-    compress(x[200:], tmp_path / "x.narrows", model=model, fill_value=FILL, append=True)
+    compress(x[200:250], tmp_path / "x.narrows", model=model, append=True)
+    compress(x[250:], tmp_path / "x.narrows", model=model, fill_value=FILL, append=True)
     back = narrows.restore(tmp_path / "x.narrows", model=model)
     np.testing.assert_array_equal(back[missing], FILL)
+    before = (tmp_path / "x.narrows").read_bytes()
+    with pytest.raises(ArchiveError, match=r"has the fill value -9999\. Got -1\."):
+        compress(x, tmp_path / "x.narrows", model=model, fill_value=-1, append=True)
+    assert (tmp_path / "x.narrows").read_bytes() == before
+    compress(x, tmp_path / "y.narrows", model=model, max_error=2)
+    with pytest.raises(ArchiveError, match=r"has no fill value\. Got -9999\."):
+        compress(x, tmp_path / "y.narrows", model=model, fill_value=FILL, append=True)
+
+
+@pytest.mark.filterwarnings("ignore::narrows.errors.RangeWarning")
+def test_fill_values_are_counted_and_one_that_does_not_occur_is_warned_of(data, tmp_path):
+    x, missing, model = data
+    summary = compress(x, tmp_path / "x.narrows", model=model, max_error=2, fill_value=FILL)
+    assert (summary.fill_value, summary.n_fill) == (FILL, missing.sum())
+    summary = compress(x, tmp_path / "y.narrows", model=model, max_error=2, fill_value=-999)
+    (warning,) = (one for one in summary.warnings if one["kind"] == "fill-value")
+    assert warning["message"] == "No value of the records is -999, the fill value. Was another one meant?"
 
 
 @pytest.mark.parametrize(
@@ -79,3 +98,17 @@ def test_fill_values_without_effect_are_refused(tmp_path, options, message):
     with pytest.raises(InvalidParameterError, match=message):
         compress(x, tmp_path / "x.narrows", model=model, **options)
     assert not (tmp_path / "x.narrows").exists()
+
+
+def test_columns_that_a_share_of_the_common_range_can_wipe_out_are_named(tmp_path):
+    rng = np.random.default_rng(0)
+    price, carat = rng.uniform(300, 19000, 500), rng.uniform(0.2, 5, 500)
+    frame = pd.DataFrame({"price": price, "carat": carat, "x": rng.normal(size=500)})
+    model = Autoencoder(2, training=Training(epochs=1), random_state=0).fit(frame)
+    with pytest.warns(DataWarning, match=r"2 of 3 columns vary \(the first is 'carat'\)"):
+        compress(frame, tmp_path / "x.narrows", model=model, max_error="1%")
+    compress(frame, tmp_path / "y.narrows", model=model, max_error=0.01)
+    pixels = rng.integers(0, 256, (300, 6), np.uint8)
+    pixels[:, 0] = rng.integers(0, 3, 300)
+    model = Autoencoder(2, training=Training(epochs=1), random_state=0).fit(pixels)
+    compress(pixels, tmp_path / "z.narrows", model=model, max_error="5%")

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import narrows
-from narrows.archive import recover, verify
+from narrows.archive import open_archive, recover, verify
 from narrows.codec import read_frozen
-from narrows.errors import WrongModelError
+from narrows.errors import InvalidParameterError, WrongModelError
 from narrows.lossless import CausalNetwork
 from narrows.networks import Dense
 
@@ -103,3 +103,8 @@ def test_a_model_with_another_network_of_residuals_is_refused(model, digits, tmp
     ).fit(digits[0][:300])
     with pytest.raises(WrongModelError, match="contains its model"):
         narrows.restore(path, model=other)
+
+
+def test_a_model_that_is_not_fitted_is_said_to_be_so(make, records):
+    with pytest.raises(InvalidParameterError, match=r"Got Autoencoder, which is not fitted\."):
+        open_archive(make(records[:10]), model=narrows.Autoencoder())

@@ -234,3 +234,11 @@ def test_a_file_that_nothing_confirms_is_refused(narrows, model, appended_and_cu
     for verb in (["restore", path, "-m", model, "-o", "back.npy"], ["info", path]):
         assert "narrows recover" in narrows(*verb, code=1).stderr
     assert not Path("back.npy").exists()
+
+
+@pytest.mark.parametrize("content", [b"", bytes(100), b"something else that is long enough"])
+def test_info_takes_a_file_for_an_archive_by_its_name_if_its_first_bytes_are_damaged(narrows, content):
+    Path("x.narrows").write_bytes(content)
+    said = narrows("info", "x.narrows", code=1).stderr
+    assert "an archive starts with" in said
+    assert "safetensors" not in said

@@ -1,5 +1,8 @@
 import numpy as np
+import pandas
 import pytest
+import torch
+from scipy import sparse
 
 import narrows.data
 from narrows.errors import DataError, InvalidParameterError
@@ -41,7 +44,6 @@ def test_bytes_are_swapped_into_native_order():
 
 
 def test_array_likes_are_taken():
-    torch, pandas = pytest.importorskip("torch"), pytest.importorskip("pandas")
     frame = pandas.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
     for data in ([[1, 2], [3, 4]], frame, torch.ones(2, 3)):
         assert len(narrows.data.open(data)) == 2
@@ -50,7 +52,6 @@ def test_array_likes_are_taken():
 
 
 def test_sparse_matrices_are_told_what_to_do():
-    sparse = pytest.importorskip("scipy.sparse")
     with pytest.raises(DataError, match="toarray"):
         narrows.data.open(sparse.eye_array(3))
 
