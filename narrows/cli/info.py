@@ -47,7 +47,7 @@ def info(file: str, as_json: bool) -> None:
 
 
 def _is_damaged_archive(file: str) -> bool:
-    """Return whether a file has the name of an archive, and does not begin like a model, which is a safetensors file."""
+    """Return whether a file has the name of an archive and does not begin like a model, a safetensors file."""
     if not file.endswith(".narrows") or not os.path.isfile(file):
         return False
     with open(file, "rb") as opened:
