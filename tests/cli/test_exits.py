@@ -148,15 +148,27 @@ def test_only_public_names_are_listed():
     assert dir(package) == sorted(package.__all__)
 
 
+ALL_CLOSED = "2>&- >&- <&-"
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no full device")
-@pytest.mark.parametrize("redirected", ["2>/dev/full", "2>&-", "2>&- >&- <&-"], ids=["full", "closed", "all closed"])
+@pytest.mark.parametrize("redirected", ["2>/dev/full", "2>&-", ALL_CLOSED], ids=["full", "closed", "all closed"])
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_messages_that_cannot_be_written_do_not_end_the_training(redirected, unbuffered, tmp_path):
-    model = tmp_path / "m.safetensors"
-    command = f"{sys.executable} -m narrows train digits -o {model} --epochs 2 --limit 100 {redirected}"
+def test_messages_that_cannot_be_written_do_not_end_the_work(redirected, unbuffered, archive, compressor):
+    Path("cut.narrows").write_bytes(Path(archive).read_bytes()[:-1])
+    command = f"{sys.executable} -m narrows restore cut.narrows -m {compressor} -o back.npy"
+    assert b"Warning" in subprocess.run(command.split(), check=True, capture_output=True).stderr
+    Path("back.npy").unlink()
     environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
-    done = subprocess.run(command, shell=True, check=False, stdout=subprocess.PIPE, env=environment)
+    done = subprocess.run(f"{command} {redirected}", shell=True, check=False, stdout=subprocess.PIPE, env=environment)
     assert done.returncode == 0
+    assert len(np.load("back.npy")) == 360
+
+
+def test_messages_that_cannot_be_written_do_not_end_the_training(tmp_path):
+    model = tmp_path / "m.safetensors"
+    command = f"{sys.executable} -m narrows train digits -o {model} --epochs 2 --limit 100 {ALL_CLOSED}"
+    assert subprocess.run(command, shell=True, check=False).returncode == 0
     package.load(model)
 
 
