@@ -13,7 +13,7 @@ from narrows.training import Adam, Training
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(200, 6)) @ rng.normal(size=(6, 8))
-TRAINING = Training(epochs=20, batch_size=20, optimiser=Adam(learning_rate=3e-3), validation=0)
+TRAINING = Training(epochs=10, batch_size=20, optimiser=Adam(learning_rate=1e-2), validation=0)
 
 
 def model(**settings):
@@ -28,7 +28,7 @@ def test_models_that_learn_are_not_warned_of(settings):
 
 def test_a_variational_model_without_active_numbers_is_warned_of():
     with pytest.warns(CollapsedWarning, match="no number of the code is in use"):
-        fitted = model(bottleneck=Gaussian(beta=1e5)).set_params(training__epochs=60).fit(X)
+        fitted = model(bottleneck=Gaussian(beta=1e5)).set_params(training__epochs=20).fit(X)
     with pytest.warns(CollapsedWarning, match="no number of the code is in use"):
         narrows.evaluate(fitted, X)
 

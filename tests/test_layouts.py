@@ -6,8 +6,8 @@ import pytest
 import narrows
 from narrows import Autoencoder, Training
 
-X = np.random.default_rng(0).normal(size=(300, 12)).astype(np.float32)
-IMAGES = np.random.default_rng(0).integers(0, 256, size=(120, 8, 8), dtype=np.uint8)
+X = np.random.default_rng(0).normal(size=(80, 6)).astype(np.float32)
+IMAGES = np.random.default_rng(0).integers(0, 256, size=(40, 8, 8), dtype=np.uint8)
 
 
 def spread(values):
@@ -49,7 +49,7 @@ def values(request):
 
 
 def trained(values):
-    return Autoencoder(3, training=Training(epochs=2), random_state=0).fit(values)
+    return Autoencoder(3, training=Training(epochs=1), random_state=0).fit(values)
 
 
 @pytest.fixture(scope="module")

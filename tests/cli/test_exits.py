@@ -165,23 +165,16 @@ def test_messages_that_cannot_be_written_do_not_end_the_work(redirected, unbuffe
     assert len(np.load("back.npy")) == 360
 
 
-def test_messages_that_cannot_be_written_do_not_end_the_training(tmp_path):
-    model = tmp_path / "m.safetensors"
-    command = f"{sys.executable} -m narrows train digits -o {model} --epochs 2 --limit 100 {ALL_CLOSED}"
-    assert subprocess.run(command, shell=True, check=False).returncode == 0
-    package.load(model)
-
-
 def test_a_terminal_that_disappears_does_not_end_the_training(tmp_path):
     ours, theirs = pty.openpty()
     model = tmp_path / "m.safetensors"
-    command = [sys.executable, "-m", "narrows", "train", "digits", "-o", str(model), "--epochs", "40", "--limit", "400"]
+    command = [sys.executable, "-m", "narrows", "train", "digits", "-o", str(model), "--epochs", "20", "--limit", "200"]
     with subprocess.Popen(command, stderr=theirs, stdout=subprocess.DEVNULL, start_new_session=True) as process:
         os.close(theirs)
         os.read(ours, 100)  # the progress has started
         os.close(ours)
         assert process.wait(timeout=120) == 0
-    assert len(package.load(model).history_) == 40
+    assert len(package.load(model).history_) == 20
 
 
 def test_a_failure_that_cannot_be_told_still_has_its_exit_code():
