@@ -1,1 +1,1 @@
-"""Files and text: atomic writes, recognition by the first bytes, and numbers as text."""
+"""Files, text and packages: atomic writes, recognition by first bytes, numbers as text, messages on missing packages."""
