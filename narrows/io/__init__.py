@@ -1,1 +1,4 @@
-"""Files, text and packages: atomic writes, recognition by first bytes, numbers as text, messages on missing packages."""
+"""Files, pipes, text and packages.
+
+Files are written whole or not at all, and recognised by their first bytes.
+"""
