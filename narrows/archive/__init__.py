@@ -10,6 +10,7 @@ the format. Reading needs only NumPy.
 """
 
 from narrows.archive.description import Description, expected_psnr_db, inspect, is_archive
+from narrows.archive.embedding import embed
 from narrows.archive.reader import Archive, open_archive
 from narrows.archive.recovery import Recovery, recover
 from narrows.archive.restore import restore
@@ -23,6 +24,7 @@ __all__ = [
     "Recovery",
     "Report",
     "Writer",
+    "embed",
     "expected_psnr_db",
     "inspect",
     "is_archive",

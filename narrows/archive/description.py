@@ -68,6 +68,11 @@ class Description:
         return self.model_bytes > 0
 
     @property
+    def model_id(self) -> str:
+        """The first 12 digits of the hash of the codec in the model file; `narrows info MODEL` shows them too."""
+        return Metadata.from_json(self.metadata).model_file
+
+    @property
     def bytes_per_record(self) -> float:
         """Size of the file without the model, divided by the number of records."""
         return (self.n_bytes - self.model_bytes) / max(1, self.n_records)
@@ -97,7 +102,7 @@ class Description:
 
     def to_json(self) -> dict[str, Any]:
         """Return all properties as JSON values."""
-        computed = ("has_model", "bytes_per_record", "n_images")
+        computed = ("has_model", "model_id", "bytes_per_record", "n_images")
         return {**asdict(self), **{name: getattr(self, name) for name in computed}}
 
 

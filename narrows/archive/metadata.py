@@ -20,8 +20,10 @@ from narrows.archive.layout import (
 from narrows.codec.dequantise import DTYPES
 from narrows.errors import CorruptArchiveError
 
-__all__ = ["Metadata", "bounded_chunk_records", "default_chunk_records", "default_group_records"]
+__all__ = ["MODEL_FILE", "Metadata", "bounded_chunk_records", "default_chunk_records", "default_group_records"]
 
+MODEL_FILE = "model_file"
+"""Entry of archives that contain a part of a model: the first digits of the hash of the model file's codec."""
 MAX_AXES = 31  # of a record
 _USUAL_CHUNK_RECORDS = 1 << 14
 _USUAL_CHUNK_BYTES = 32 << 20
@@ -82,6 +84,12 @@ class Metadata:
     def record_bytes(self) -> int:
         """Size of one restored record in bytes."""
         return math.prod(self.record_shape) * self.dtype.itemsize
+
+    @property
+    def model_file(self) -> str:
+        """The first 12 digits of the hash of the codec in the model file that the archive was written with."""
+        given = self.more.get(MODEL_FILE)
+        return given if isinstance(given, str) and re.fullmatch(r"[0-9a-f]{12}", given) else self.model[:12]
 
     @property
     def fill_value(self) -> float | None:

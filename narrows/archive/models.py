@@ -12,6 +12,7 @@ from narrows.archive.header import read_block, read_payload
 from narrows.archive.index import Index
 from narrows.archive.layout import BLOCK_BYTES, MAX_MODEL_BYTES, BlockType
 from narrows.archive.metadata import Metadata
+from narrows.archive.model_search import FOLDERS, find_model, model_folders
 from narrows.errors import (
     ArchiveError,
     CorruptArchiveError,
@@ -36,6 +37,8 @@ def has_model(index: Index) -> bool:
 def find_codec(source: ByteFile, metadata: Metadata, offset: int | None, model: Any = None) -> Codec:
     """Return the codec of an archive: that of `model` if given, otherwise that of the model in the archive.
 
+    If there is neither, the model file is searched by its hash; see `find_model`.
+
     Parameters
     ----------
     source : ByteFile
@@ -49,7 +52,7 @@ def find_codec(source: ByteFile, metadata: Metadata, offset: int | None, model: 
     Raises
     ------
     ArchiveError
-        If a model is needed and none is given.
+        If a model is needed, and none is given or found.
     WrongModelError
         If the given model is not the one that the archive was written with.
     CorruptArchiveError
@@ -71,12 +74,22 @@ def find_codec(source: ByteFile, metadata: Metadata, offset: int | None, model: 
     elif offset is not None:
         codec = _parse(read_model(source, metadata, offset))
     else:
-        raise ArchiveError(
-            f"{source.path} does not contain its model. Give the model that it was written with, "
-            f"{short(metadata.model)}, as 'model' (--model)."
-        )
+        codec = _found(source, metadata)
     _check(codec, metadata)
     return codec
+
+
+def _found(source: ByteFile, metadata: Metadata) -> Codec:
+    """Return the codec of the model file that is found by the hash in the metadata."""
+    found = find_model(source.path, metadata.model)
+    if found is not None:
+        return codec_of(found)
+    folders = " and ".join(f"'{folder}'" for folder in model_folders(source.path))
+    raise ArchiveError(
+        f"{source.path} does not contain its model. Give the model that it was written with, "
+        f"{short(metadata.model)}, as 'model' (--model). It is not in the folder {folders}; the environment variable "
+        f"{FOLDERS} names others."
+    )
 
 
 def codec_of(model: Any) -> Codec:

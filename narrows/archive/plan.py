@@ -19,7 +19,8 @@ from narrows.archive.appending import bound_for, codec_for, fill_value_for
 from narrows.archive.contract import Encoder
 from narrows.archive.layout_choice import layout_for
 from narrows.archive.layouts import Layout
-from narrows.archive.metadata import Metadata
+from narrows.archive.metadata import MODEL_FILE, Metadata
+from narrows.archive.models import short
 from narrows.archive.quality import choose_quality
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.operating_point import OperatingPoint
@@ -74,11 +75,13 @@ class Plan:
     @property
     def metadata(self) -> dict[str, Any]:
         """Entries of the archive's metadata that the plan decides."""
+        whole = self.encoder.codec.digest
         return {
             "container": {"kind": self.source.kind},
             **{entry: self.layout.to_json() if entry == self.layout.entry else None for entry in Layout.registry},
             "max_error": self.bound,
             **({} if self.fill_value is None else {"fill_value": self.fill_value}),
+            **({} if self.codec.digest == whole else {MODEL_FILE: short(whole)}),
         }
 
     def symbols(self, records: NDArray[Any]) -> NDArray[np.int32]:

@@ -35,7 +35,9 @@ def open_archive(path: str | os.PathLike[str], *, model: Any = None) -> Archive:
     path : path-like
         An archive.
     model : Autoencoder, FrozenCodec or path to a model file, optional
-        The model that the archive was written with. Not needed if the archive contains its model.
+        The model that the archive was written with. Not needed if the archive contains its model, or if the model file
+        is in the archive's folder or one of those in the environment variable ``NARROWS_MODELS``, where it is found by
+        its hash.
 
     Returns
     -------

@@ -21,6 +21,7 @@ from narrows.archive.layout import (
     parse_trailer,
 )
 from narrows.archive.layout_choice import layout_of
+from narrows.archive.model_search import find_model
 from narrows.archive.models import find_codec, read_model
 from narrows.archive.records import largest_error, parse_names
 from narrows.archive.scan import Scanned, scan
@@ -234,7 +235,9 @@ def _model(
         except CorruptArchiveError as error:
             problems.append(Problem(offset, str(error)))
     if model is None and blob is None:
-        return None, None
+        model = find_model(source.path, header.metadata.model)
+        if model is None:
+            return None, None
     try:
         return blob, find_codec(source, header.metadata, offset, model)
     except CorruptArchiveError as error:

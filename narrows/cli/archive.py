@@ -98,7 +98,7 @@ def about(path: str) -> tuple[dict[str, Any], list[str]]:
         ("archive", f"{found.path}, {found.n_bytes:,} bytes, written by narrows {metadata['narrows']}"),
         ("records" if found.tiling is None else "images", f"{_contents(found)}, {restored}"),
         ("bytes", f"{_bytes_each(found)}, the model's not counted"),
-        ("model", f"{metadata['model'][:12]}, {_INSIDE if found.has_model else _OUTSIDE}"),
+        ("model", f"{found.model_id}, {_where(found)}"),
         *([] if is_bounded else [("quality", _quality(metadata["quality"], psnr_db))]),
         ("code", f"{count(metadata['n_symbols'], 'whole number')} a {one}"),
         *_bound_rows(metadata.get("max_error"), found.largest_error, metadata["dtype"]),
@@ -115,6 +115,14 @@ def about(path: str) -> tuple[dict[str, Any], list[str]]:
     sizes = [(name, f"{n_bytes:,}", f"{n_bytes / found.n_bytes:.1%}") for name, n_bytes in parts.items() if n_bytes]
     facts = {**found.to_json(), "expected_psnr_db": psnr_db}
     return facts, [*aligned(rows), "", "where the bytes are", *aligned(sizes, right=[1, 2], indent=2)]
+
+
+def _where(found: Description) -> str:
+    """Return where the model of an archive is."""
+    from narrows.archive.model_search import find_model
+
+    file = None if found.has_model else find_model(found.path, found.metadata["model"])
+    return _INSIDE if found.has_model else _OUTSIDE if file is None else f"found in {file}"
 
 
 def _bound_rows(max_error: float | None, largest: float | None, dtype: str) -> list[tuple[str, str]]:

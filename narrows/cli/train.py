@@ -85,6 +85,8 @@ def train(
     **flags: Any,
 ) -> None:
     """Train an autoencoder on DATA and save it."""
+    from narrows.archive.model_search import warn_of_archives
+
     checkpoint = Path(f"{output}.checkpoint")
     if resume and not force and not checkpoint.exists() and os.path.isfile(output):
         raise Failure(
@@ -93,6 +95,8 @@ def train(
         )
     check_file_output(output, force=force)
     _check_checkpoint(checkpoint, resume=resume, force=force)
+    if os.path.isfile(output):
+        warn_of_archives(output)
     model = _model(name, flags, settings, valid)
     source = open_data(data, limit=limit, quiet=quiet, **reading)
     validation = None

@@ -32,6 +32,8 @@ class ModelDescription:
         measured on the training data. Empty without an archive codec.
     codec_error : str or None
         The reason why the model has no archive codec.
+    codec_digest : str or None
+        SHA-256 of the archive codec, in hexadecimal, by which archives name their model.
     """
 
     path: str
@@ -39,6 +41,7 @@ class ModelDescription:
     header: dict[str, Any]
     qualities: tuple[dict[str, float], ...]
     codec_error: str | None
+    codec_digest: str | None = None
 
     @property
     def record(self) -> str:
@@ -79,6 +82,7 @@ class ModelDescription:
             "artefacts": header.get("artefacts"),
             "qualities": list(self.qualities),
             "not_frozen": self.codec_error,
+            "model_id": None if self.codec_digest is None else self.codec_digest[:12],
         }
 
 
@@ -101,10 +105,16 @@ def inspect(path: str | os.PathLike[str]) -> ModelDescription:
     ModelFileError
         If the file is not a model, is damaged, or was written by a newer narrows.
     """
+    from narrows.codec import read_frozen
+
     header = read_header(path)
     n_bytes = os.path.getsize(path)
-    qualities, codec_error = _qualities(path)
-    return ModelDescription(os.fspath(path), n_bytes, header, qualities, codec_error)
+    try:
+        codec = read_frozen(path)
+    except NotFreezableError as error:
+        return ModelDescription(os.fspath(path), n_bytes, header, (), str(error))
+    qualities = tuple({"psnr_db": one.psnr_db, "bytes_per_record": one.bytes_per_record} for one in codec.qualities)
+    return ModelDescription(os.fspath(path), n_bytes, header, qualities, None, codec.digest)
 
 
 def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -134,17 +144,6 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
             w.size for name, w in weights if name.startswith(("chain.encoder.", "chain.decoder."))
         )
     return header
-
-
-def _qualities(path: str | os.PathLike[str]) -> tuple[tuple[dict[str, float], ...], str | None]:
-    """Return the qualities of the archive codec, and the reason if the model has no codec."""
-    from narrows.codec import read_frozen
-
-    try:
-        measured = read_frozen(path).qualities
-    except NotFreezableError as error:
-        return (), str(error)
-    return tuple({"psnr_db": one.psnr_db, "bytes_per_record": one.bytes_per_record} for one in measured), None
 
 
 def _most_frequent(history: list[dict[str, Any]], key: str) -> int | None:

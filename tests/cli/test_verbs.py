@@ -19,6 +19,7 @@ CALLS = {
     "compress": "digits:test -m {model} -o out.narrows",
     "restore": "digits.narrows -m {model} -o out.npy",
     "verify": "digits.narrows -m {model}",
+    "embed": "digits.narrows -m {model} -o out.narrows",
     "recover": "digits.narrows -m {model} -o out.narrows",
     "picture": "-m {model} --kind curves -o out.svg",
     "recipes": "",

@@ -1,0 +1,83 @@
+"""Storing the model in an archive that was written without it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from narrows.archive.blocks import BlockWriter
+from narrows.archive.byte_file import ByteFile
+from narrows.archive.header import naming, read_block, read_header, read_whole_index
+from narrows.archive.layout import BLOCK_BYTES, MAX_MODEL_BYTES, BlockType, pack_header
+from narrows.archive.metadata import MODEL_FILE
+from narrows.archive.models import find_codec, short
+from narrows.codec.frozen import FrozenCodec
+from narrows.errors import ArchiveError
+from narrows.io.files import as_path, check_output, naming_output, replacing
+
+__all__ = ["embed"]
+
+
+def embed(
+    path: str | os.PathLike[str], model: Any = None, out: str | os.PathLike[str] | None = None, *, force: bool = False
+) -> Path:
+    """Store the model in an archive, so that reading it needs no other file.
+
+    Only the part of the model that the archive uses is stored. The chunks are copied unchanged.
+
+    Parameters
+    ----------
+    path : path-like
+        The archive.
+    model : Autoencoder, FrozenCodec or path to a model file, optional
+        The model that the archive was written with. None: it is searched, as in `open_archive`.
+    out : path-like, optional
+        The new archive. None: the archive itself is replaced when the new one is complete.
+    force : bool
+        Replace `out` if it exists.
+
+    Returns
+    -------
+    Path
+        The path of the archive with its model.
+
+    Raises
+    ------
+    DataNotFoundError, ArchiveError, CorruptArchiveError, WrongModelError
+        As `open_archive`; ArchiveError also if the archive contains its model already.
+    OutputExistsError, OutputError, InvalidParameterError
+        If the output cannot be written.
+    """
+    target = as_path(path if out is None else out)
+    check_output(target, force=force or out is None)
+    with ByteFile(path) as source:
+        with naming(source.path):
+            header = read_header(source)
+            index = read_whole_index(source, header)
+            if index.model is not None:
+                raise ArchiveError(f"{source.path} contains its model already.")
+            metadata = header.metadata
+            codec = find_codec(source, metadata, None, model)
+            assert isinstance(codec, FrozenCodec)
+            only = codec.only(metadata.quality, with_causal=metadata.max_error is not None)
+        if len(only.blob) > MAX_MODEL_BYTES:
+            raise ArchiveError(
+                f"A model in an archive may take {MAX_MODEL_BYTES:,} bytes. Got {len(only.blob):,}. "
+                "Keep the model file beside the archive."
+            )
+        more = {**metadata.more, MODEL_FILE: short(metadata.model)}
+        new = pack_header(replace(metadata, model=only.digest, quality=0, more=more).to_json())
+        with naming_output(target), replacing(Path(os.path.realpath(target)), force=force or out is None) as file:
+            file.write(new)
+            blocks = BlockWriter(file, new, len(new))
+            blocks.model(only.blob)
+            for offset in index.offsets.tolist():
+                with naming(source.path):
+                    block = read_block(source, offset, source.size)
+                    assert block.type == BlockType.RECORDS
+                    payload = source.read(offset + BLOCK_BYTES, block.n_payload_bytes)
+                blocks.records(payload, block.first, block.n_records, block.coding)
+            blocks.finish(index.n_records)
+    return target
