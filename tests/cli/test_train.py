@@ -431,3 +431,21 @@ def test_train_and_info_print_what_values_were_taken_for(narrows, tmp_path, scal
 def test_info_does_not_say_what_values_were_taken_for_if_the_data_do_not_decide_it(narrows, model):
     assert narrows.json("info", model)["real_valued"] is None
     assert "\nvalues " not in narrows("info", model).stdout
+
+
+def test_train_says_before_the_first_epoch_that_a_network_is_too_large_for_archives(narrows, tmp_path, monkeypatch):
+    monkeypatch.setattr("narrows.codec.program._MOST_WEIGHTS", 5000)
+    model = tmp_path / "m"
+    wide = ("--latent", "4", "--set", "network=dense", "--set", "network__widths=100", "--epochs", "1", "--limit", "60")
+    result = narrows("train", "digits:train", "-o", model, *wide)
+    warning, epoch = (result.stderr.index(text) for text in ("too large for archives", "epoch 1/1"))
+    assert warning < epoch
+    assert result.stderr.count("too large for archives") == 1
+    assert "network__widths=71." in result.stderr
+    refused = narrows.fails("compress", "digits:test", "-m", model, "-o", tmp_path / "a")
+    assert "network__widths=71." in refused.stderr
+    assert "network__widths=71." in narrows.json("info", model)["not_frozen"]
+    narrower = [setting.replace("=100", "=71") for setting in wide]
+    again = narrows.json("train", "digits:train", "-o", model, *narrower, "--force")
+    assert "too-large-to-freeze" not in [one["kind"] for one in again["warnings"]]
+    assert narrows.json("info", model)["not_frozen"] is None
