@@ -28,6 +28,7 @@ The warnings::
     NarrowsWarning (UserWarning)
     ├── CollapsedWarning                         a model encodes all records alike
     ├── DataWarning                              reading changes the data: transparency, further frames of an image
+    ├── FreezeWarning                            a model that is about to be trained will write no archives
     ├── RangeWarning                             the scale of the records differs from that of the training data,
     │                                            for example floats in [0, 1] and bytes
     ├── UnmeasuredWarning                        an artefact of a trained model could not be measured
@@ -56,6 +57,7 @@ __all__ = [
     "DataNotFoundError",
     "DataWarning",
     "DownloadError",
+    "FreezeWarning",
     "InvalidParameterError",
     "MissingPackageError",
     "ModelFileError",
@@ -233,6 +235,12 @@ class CollapsedWarning(NarrowsWarning):
     """The code or the output of a model is the same for all records."""
 
     default_kind = "collapsed"
+
+
+class FreezeWarning(NarrowsWarning):
+    """A model is too large to be frozen, so it will write no archives; the message gives the width that would do."""
+
+    default_kind = "too-large-to-freeze"
 
 
 class RangeWarning(NarrowsWarning):

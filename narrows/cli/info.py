@@ -12,7 +12,7 @@ from narrows.cli.console import aligned, count, number, print_json, print_lines,
 from narrows.cli.describe import kept_rows, taken_for
 from narrows.cli.options import json_option
 from narrows.cli.outputs import READS, Verb
-from narrows.model.describe import comparison_text, describe_chain, describe_settings
+from narrows.model.describe import comparison_text, describe_chain, describe_settings, values_text
 
 __all__ = ["info"]
 
@@ -70,6 +70,7 @@ def _lines(facts: dict[str, Any], header: dict[str, Any]) -> list[str]:
         *([("id", f"{facts['model_id']}, in archives of this model")] if facts["model_id"] else []),
         ("records", f"{shape_text(facts['shape'])} {facts['dtype']}"),
         ("taken for", taken_for(facts["record"], facts["shape"], facts["params"].get("record", "auto"))),
+        *([("values", said)] if (said := values_text(header)) is not None else []),
         *([("classes", _classes_text(facts["classes"]))] if facts["classes"] else []),
         ("code", count(facts["n_latent"], "number")),
         ("weights", f"{facts['weights']:,}"),

@@ -18,7 +18,7 @@ from narrows.cli.settings import FLAGS, changes
 from narrows.cli.verbs import INTERRUPTED, TERMINATED, Failure
 from narrows.cli.warned import warnings_at_the_end
 from narrows.errors import NarrowsWarning, UnmeasuredWarning
-from narrows.model.describe import comparison_text
+from narrows.model.describe import comparison_text, is_real_valued, values_text
 
 if TYPE_CHECKING:
     from narrows.data import Source
@@ -260,8 +260,9 @@ def _report(
 ) -> None:
     import narrows
     from narrows.archive.model_qualities import qualities_of, range_text
+    from narrows.model.file import describe
 
-    history, kept = model.history_, model.kept_
+    history, kept, header = model.history_, model.kept_, describe(model.model_)
     assert kept is not None, "a model that was just trained has it"
     result = {
         "path": output,
@@ -269,6 +270,7 @@ def _report(
         "seconds": sum(row["seconds"] for row in [*model.pretraining_history_, *history]),
         "records": model.trained_on_.n_records,
         "record": model.record_,
+        "real_valued": is_real_valued(header),
         "n_latent": model.n_latent_,
         "epochs": len(history),
         "kept_epoch": kept.epoch,
@@ -293,6 +295,9 @@ def _report(
         ("taken for", taken_for(model.record_, model.shape_, model.record)),
         ("loss", f"{number(kept.loss)} nats per record"),
     ]
+    values = values_text(header)
+    if values is not None:
+        rows.insert(3, ("values", values))
     if kept.validation_loss is not None:
         rows.append(("validation", f"{number(kept.validation_loss)} nats per record"))
     if model.comparison_ is not None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import click
 
-from narrows.errors import NarrowsWarning, Warned, recorded
+from narrows.errors import FreezeWarning, NarrowsWarning, Warned, recorded
 
 __all__ = ["said_with", "say", "warnings_at_the_end", "warnings_in_words"]
 
@@ -23,14 +23,22 @@ def warnings_in_words() -> Iterator[None]:
 
 @contextmanager
 def warnings_at_the_end() -> Iterator[list[NarrowsWarning]]:
-    """Pass the warnings of the block, and others added to the list, to `say` when it ends, even by an error."""
+    """Pass the warnings of the block, and others added to the list, to `say` when it ends, even by an error.
+
+    Warnings that advise not to continue are passed at once.
+    """
     found: list[NarrowsWarning] = []
     try:
-        with recorded(held=True) as found:
+        with recorded(held=True, listener=_say_at_once) as found:
             yield found
     finally:
         for warning in found:
             say(warning)
+
+
+def _say_at_once(warning: NarrowsWarning) -> None:
+    if isinstance(warning, FreezeWarning):
+        say(warning)
 
 
 def say(warning: NarrowsWarning | Warned) -> None:

@@ -30,7 +30,7 @@ from narrows.codec.program import MOST_WORK, Program
 from narrows.codec.residual.causal import FrozenCausal, as_image
 from narrows.errors import ModelFileError, NarrowsError, NotFreezableError
 
-__all__ = ["FrozenCodec"]
+__all__ = ["FrozenCodec", "check_record_work"]
 
 _MOST_GOLDEN = 64
 _OF_CAUSAL = ("bool", "uint8", "uint16")
@@ -271,12 +271,8 @@ class FrozenCodec:
         NotFreezableError
             If even one takes too much work.
         """
-        work = self.program.work + max(quality.rescale.work for quality in self.qualities) + _A_SYMBOL * self.n_symbols
-        if work > MOST_WORK:
-            raise NotFreezableError(
-                f"Restoring a record of {self.n_symbols:,} symbols takes {work:,} multiplications. Allowed: 2^36. "
-                "Train a model with a smaller decoder."
-            )
+        rescale = max(quality.rescale.work for quality in self.qualities)
+        work = check_record_work(self.program.work + rescale, self.n_symbols)
         return MOST_WORK // work
 
     def _prove(self, quality: int) -> None:
@@ -341,6 +337,23 @@ class FrozenCodec:
                 f"Got {len(codec._unproved)}."
             )
         return codec
+
+
+def check_record_work(decoding: int, n_symbols: int) -> int:
+    """Return the work of restoring a record, in multiplications: that of its decoder and that of coding its symbols.
+
+    Raises
+    ------
+    NotFreezableError
+        If it is too much.
+    """
+    work = decoding + _A_SYMBOL * n_symbols
+    if work > MOST_WORK:
+        raise NotFreezableError(
+            f"Restoring a record of {n_symbols:,} symbols takes {work:,} multiplications. Allowed: 2^36. "
+            "Train a model with a smaller decoder."
+        )
+    return work
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -16,11 +16,12 @@ from narrows.codec.operations.reading import check_wholes
 from narrows.codec.operations.sequence import MOST_OPERATIONS, sequence_shapes, sequence_steps
 from narrows.errors import DataError, ModelFileError, ShapeMismatchError
 
-__all__ = ["MOST_WORK", "Program"]
+__all__ = ["MOST_WORK", "VALUE_WORK", "Program", "checked_work", "sizes_on_the_way"]
 
 _MOST_ON_THE_WAY = 2**28  # values of one record, summed over all operations
 _MOST_WEIGHTS = 2**27  # 1 GiB as float64
-_A_VALUE = 2**6  # time to process a value, in multiplications of a matrix product
+VALUE_WORK = 2**6
+"""The time to process a value, in multiplications of a matrix product."""
 MOST_WORK = 2**36  # multiplications per record: about half a minute
 # Values between two operations of the records that are computed together: 8 MiB as float64.
 _BATCH_VALUES = 2**20
@@ -62,8 +63,8 @@ class Program:
     def __init__(self, in_shape: Shape, operations: Iterable[Operation]) -> None:
         self.operations = tuple(operations)
         self.shapes = sequence_shapes(self.operations, check_size("The input", tuple(in_shape)), "the decoder")
-        self._sizes = self._sizes_on_the_way()
-        self.work = self._checked_work()
+        self._sizes = sizes_on_the_way(self.operations, self.shapes)
+        self.work = checked_work(self.operations, self.shapes)
         self._check_sums()  # last, because it reads every weight
         self._prepared: dict[str, tuple[Arithmetic, list[Step]]] = {}
 
@@ -118,12 +119,6 @@ class Program:
             computed_by.release()
         return out
 
-    def _sizes_on_the_way(self) -> list[int]:
-        """Return the number of values of a record before and after each operation, including those of branches."""
-        pairs = zip(self.operations, self.shapes, strict=False)
-        within = [shape for operation, in_shape in pairs for shape in operation.shapes_within(in_shape)]
-        return [math.prod(shape) for shape in (*self.shapes, *within)]
-
     def _check_sums(self) -> None:
         """Raise ModelFileError if a sum could be rounded."""
         for position, operation in enumerate(self.operations):
@@ -134,27 +129,6 @@ class Program:
                         f"Operation {position} of the decoder, {what}, has sums that could reach 2^53, from where "
                         "float64 rounds. Its results would not be the same on every machine."
                     )
-
-    def _checked_work(self) -> int:
-        """Return the work per record; raises ModelFileError if work or memory exceeds its limit."""
-        n_values = sum(self._sizes)
-        if n_values > _MOST_ON_THE_WAY:
-            raise ModelFileError(
-                f"The decoder has {n_values:,} values per record, summed over its operations. Allowed: 2^28."
-            )
-        n_weights = sum(array.size for operation in self.operations for array in operation.tensors().values())
-        if n_weights > _MOST_WEIGHTS:
-            raise ModelFileError(f"The decoder's operations have {n_weights:,} weights. Allowed: 2^27.")
-        n_multiplications = sum(
-            operation.n_multiplications(shape) for operation, shape in zip(self.operations, self.shapes, strict=False)
-        )
-        work = n_multiplications + _A_VALUE * n_values
-        if work > MOST_WORK:
-            raise ModelFileError(
-                f"The decoder needs {n_multiplications:,} multiplications and {n_values:,} values per record. "
-                f"Allowed: 2^36 for the multiplications plus {_A_VALUE} times the values."
-            )
-        return work
 
     def _check(self, x: NDArray[Any]) -> None:
         if x.shape[1:] != self.in_shape:
@@ -222,3 +196,45 @@ class Program:
                     f"The model's decoder may have at most {MOST_OPERATIONS} operations, including its branches."
                 )
         return cls(in_shape, operations)
+
+
+def sizes_on_the_way(operations: Sequence[Operation], shapes: Sequence[Shape]) -> list[int]:
+    """Return the number of values of a record before and after each operation, including those of branches."""
+    pairs = zip(operations, shapes, strict=False)
+    within = [shape for operation, in_shape in pairs for shape in operation.shapes_within(in_shape)]
+    return [math.prod(shape) for shape in (*shapes, *within)]
+
+
+def checked_work(operations: Sequence[Operation], shapes: Sequence[Shape]) -> int:
+    """Return the work per record of operations; only the shapes of their arrays are read.
+
+    Parameters
+    ----------
+    operations : sequence of Operation
+        The operations in order.
+    shapes : sequence of tuple of int
+        Shape of a record before the first operation, and after each.
+
+    Raises
+    ------
+    ModelFileError
+        If work or memory exceeds its limit.
+    """
+    n_values = sum(sizes_on_the_way(operations, shapes))
+    if n_values > _MOST_ON_THE_WAY:
+        raise ModelFileError(
+            f"The decoder has {n_values:,} values per record, summed over its operations. Allowed: 2^28."
+        )
+    n_weights = sum(array.size for operation in operations for array in operation.tensors().values())
+    if n_weights > _MOST_WEIGHTS:
+        raise ModelFileError(f"The decoder's operations have {n_weights:,} weights. Allowed: 2^27.")
+    n_multiplications = sum(
+        operation.n_multiplications(shape) for operation, shape in zip(operations, shapes, strict=False)
+    )
+    work = n_multiplications + VALUE_WORK * n_values
+    if work > MOST_WORK:
+        raise ModelFileError(
+            f"The decoder needs {n_multiplications:,} multiplications and {n_values:,} values per record. "
+            f"Allowed: 2^36 for the multiplications plus {VALUE_WORK} times the values."
+        )
+    return work

@@ -65,6 +65,9 @@ class Autoencoder(
         Terms added to the loss.
     preprocessing : "auto", or a sequence of "unit-scale", "mean-removal", "standardise", "binarise" or Preprocessing
         Converts the units of the data to those of the network. Restored records are converted back.
+    real_values : "as-given" or "standardise"
+        Whether parts that are made for values in [0, 1] are replaced if the training data are real numbers: by
+        standardisation, the normal likelihood with a learned scale, and a decoder with unlimited output.
     pretraining : "layer-wise", Pretraining or None
         Training of the weights before the whole chain is trained.
     residual : "causal", Residual or None
@@ -147,6 +150,7 @@ class Autoencoder(
         corruption: str | Corruption | None = None,
         penalties: Any = (),
         preprocessing: Any = "auto",
+        real_values: str = "as-given",
         pretraining: str | Pretraining | None = None,
         residual: str | Residual | None = None,
         record: str = "auto",
@@ -162,6 +166,7 @@ class Autoencoder(
         self.corruption = corruption
         self.penalties = penalties
         self.preprocessing = preprocessing
+        self.real_values = real_values
         self.pretraining = pretraining
         self.residual = residual
         self.record = record

@@ -285,6 +285,8 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         check_output(path, force=True)
         params = self.get_params(deep=False)
         params.pop("artefacts", None)  # measured after training
+        if params.get("real_values") == "as-given":  # checkpoints of earlier versions do not contain it
+            del params["real_values"]
         if params["random_state"] is not None and not isinstance(params["random_state"], Integral):
             params["random_state"] = "generator"
         described: dict[str, Any] = {name: repr(_without_threads(value)) for name, value in params.items()}

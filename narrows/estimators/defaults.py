@@ -13,12 +13,13 @@ from narrows.chain import Parts
 from narrows.corruptions import Corruption
 from narrows.data.columns import Columns
 from narrows.errors import InvalidParameterError
+from narrows.estimators.real_values import standardising, suited
 from narrows.likelihoods import Likelihood, Normal
 from narrows.networks import Convolutional, Dense, Network, Strided
 from narrows.parts.options import Integer, SequenceOf, check, optional
 from narrows.parts.part import OneOf, as_part
 from narrows.penalties import Penalty
-from narrows.preprocessing import MeanRemoval, Preprocessing, Standardise, UnitScale
+from narrows.preprocessing import Preprocessing, UnitScale
 from narrows.records import Image, ImageLayout, Schema, Vector
 
 __all__ = ["choose_parts"]
@@ -94,7 +95,7 @@ def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Columns) ->
             )
     if n_latent is None and getattr(network, "code_channels", None) is None:
         n_latent = _n_latent(schema.shape)
-    return Parts(
+    parts = Parts(
         n_latent=n_latent,
         network=network,
         bottleneck=bottleneck,
@@ -103,6 +104,7 @@ def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Columns) ->
         corruption=corruption,
         penalties=penalties,
     )
+    return suited(parts, params["real_values"], schema, columns)
 
 
 def _is_auto(value: Any) -> bool:
@@ -214,8 +216,4 @@ def _preprocessing(schema: Schema, columns: Columns) -> tuple[Preprocessing, ...
         return (UnitScale(),)
     if columns.are_bounded:
         return (UnitScale(),)
-    if len(shape) > 1:
-        return (Standardise(per_value=False),)  # all values of an image or a field have one unit
-    if columns.are_of_one_kind:
-        return (MeanRemoval(), Standardise(per_value=False))
-    return (Standardise(per_value=True),)  # each column has its own unit
+    return standardising(schema, columns)

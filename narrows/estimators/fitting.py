@@ -14,8 +14,9 @@ from narrows.chain import Chain
 from narrows.data import Source
 from narrows.data.finite import check_squares
 from narrows.data.scale import Trained
-from narrows.errors import InvalidParameterError
+from narrows.errors import FreezeWarning, InvalidParameterError, warn
 from narrows.estimators.base import TRAIN_ON_FINITE, Data, labels_of
+from narrows.estimators.parameters import artefacts_of
 from narrows.estimators.preparation import (
     chain_stage,
     labelled,
@@ -30,6 +31,7 @@ from narrows.estimators.preparation import (
 from narrows.estimators.selection import choose
 from narrows.lossless.contract import Residual, ResidualModule
 from narrows.model.artefacts import TrainingRecords
+from narrows.model.artefacts.archive_codec import ArchiveCodec
 from narrows.model.fitted import FittedModel, Kept, TrainedOn
 from narrows.numerics.randomness import Stream, generator
 from narrows.numerics.surroundings import usual_settings
@@ -201,6 +203,8 @@ def train_model(
     learned_from = apart.records
     records = labelled(learned_from, labels)
     chain = new_chain(parts, settings, source, learned_from, seed)
+    if ArchiveCodec.name in artefacts_of(params["artefacts"]):
+        _warn_if_too_large(chain)
     pretraining = pretraining_stages(params, chain, records)
     stage = chain_stage(params, chain, records, apart.held_out, name="all layers" if pretraining else "")
     stages = [*pretraining, stage]
@@ -237,6 +241,15 @@ def train_model(
         residual=residual,
     )
     return model, TrainingRecords(source.values, apart.rows_for_pca, records, learned_from)
+
+
+def _warn_if_too_large(chain: Chain) -> None:
+    """Warn before training that a model will have no archive codec because of its size."""
+    from narrows.codec.freezing.limits import too_large
+
+    reason = None if chain.parts.n_classes else too_large(chain)
+    if reason is not None:
+        warn(FreezeWarning(f"{reason} All other uses of the trained model work."))
 
 
 def _kept_epoch(stage: Stage, history: Sequence[Epoch]) -> Kept:

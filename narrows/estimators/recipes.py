@@ -3,6 +3,9 @@
 A recipe that reproduces a publication has the settings of that publication. Every setting can be changed by name::
 
     narrows.recipe("dense", n_latent=16, training__epochs=10)
+
+Recipes for images have likelihoods or decoders for values in [0, 1]. With ``real_values="standardise"`` they get others
+for data that are real numbers; see `narrows.estimators.real_values`.
 """
 
 from __future__ import annotations
@@ -107,6 +110,7 @@ def dense() -> Autoencoder:
         network=Dense(widths=(128, 64), code_activation="relu", code_bias=1.0, start_at_mean=True),
         likelihood="bernoulli",
         preprocessing="unit-scale",
+        real_values="standardise",
         training=Training(epochs=50, batch_size=256, optimiser=Adam(epsilon=1e-7), schedule="constant"),
     )
 
@@ -115,7 +119,8 @@ def dense() -> Autoencoder:
 def da() -> Autoencoder:
     """Document 2: a denoising autoencoder, 500 sigmoid units with tied weights, masking corruption, cross-entropy."""
     # The tutorial's program draws its weights from NumPy's RandomState(123), reads the images in order and divides
-    # them by 256, so its run without corruption is deterministic. It trains on 50,000 images.
+    # them by 256, so its run without corruption is deterministic. It trains on 50,000 images. Its learning rate is for
+    # the cross-entropy, and too high for the normal likelihood, so real numbers are scaled to [0, 1] as well.
     network = Dense(widths=(), code_activation="sigmoid", tied=True, initialisation="glorot-sigmoid", theano_seed=123)
     return Autoencoder(
         n_latent=500,
@@ -148,6 +153,7 @@ def sda() -> Autoencoder:
         likelihood="bernoulli",
         preprocessing="unit-scale",
         pretraining=layer_wise,
+        real_values="standardise",
         training=Training(epochs=10, batch_size=100, optimiser=Adam(learning_rate=1e-3)),
     )
 
@@ -161,6 +167,7 @@ def cvae() -> Autoencoder:
         bottleneck="gaussian",
         likelihood="bernoulli",
         preprocessing=("unit-scale", "binarise"),
+        real_values="standardise",
         training=Training(epochs=10, batch_size=100, optimiser=Adam(learning_rate=1e-4), schedule="constant"),
     )
 
@@ -175,6 +182,7 @@ def vae() -> Autoencoder:
         bottleneck="gaussian",
         likelihood=Bernoulli(dynamic=True),
         preprocessing="unit-scale",
+        real_values="standardise",
         training=Training(epochs=250, batch_size=100, optimiser=Adam(learning_rate=2e-3)),
     )
 
@@ -189,6 +197,7 @@ def conditional_vae() -> Autoencoder:
         likelihood="bernoulli",
         preprocessing="unit-scale",
         conditional=True,
+        real_values="standardise",
         training=Training(epochs=30, optimiser=Adam(learning_rate=1e-3)),
     )
 
@@ -202,6 +211,7 @@ def beta_vae() -> Autoencoder:
         bottleneck=GaussianCode(beta=4.0),
         likelihood="bernoulli",
         preprocessing="unit-scale",
+        real_values="standardise",
         training=Training(epochs=30, optimiser=Adam(learning_rate=1e-3)),
     )
 
@@ -225,6 +235,7 @@ def wae() -> Autoencoder:
         likelihood=_SUM_OF_SQUARES.clone(),
         penalties=(MMD(weight=100.0),),
         preprocessing="unit-scale",
+        real_values="standardise",
         training=Training(epochs=20, batch_size=256, optimiser=Adam(learning_rate=2e-3)),
     )
 
@@ -237,6 +248,7 @@ def simple() -> Autoencoder:
         network=Dense(widths=(), code_activation="relu"),
         likelihood="bernoulli",
         preprocessing="unit-scale",
+        real_values="standardise",
         training=Training(epochs=50, batch_size=256, optimiser=Adadelta(), schedule="constant"),
     )
 
@@ -273,6 +285,7 @@ def conv_denoising() -> Autoencoder:
         likelihood="bernoulli",
         corruption=Gaussian(scale=0.5, clip=True),
         preprocessing="unit-scale",
+        real_values="standardise",
         training=Training(epochs=100, optimiser=Adadelta(), schedule="constant"),
     )
 
@@ -285,6 +298,7 @@ def hinton2006() -> Autoencoder:
         network=Dense(widths=(1000, 500, 250), activation="silu", output_activation="sigmoid"),
         likelihood=Normal(scale="learned"),
         preprocessing="unit-scale",
+        real_values="standardise",
         training=Training(epochs=40, optimiser=Adam(learning_rate=1e-3)),
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from narrows.io.text import count, shape_text
 
-__all__ = ["comparison_text", "describe_chain", "describe_settings"]
+__all__ = ["comparison_text", "describe_chain", "describe_settings", "is_real_valued", "values_text"]
 
 
 def describe_chain(header: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -43,6 +43,28 @@ def describe_chain(header: Mapping[str, Any]) -> list[tuple[str, str]]:
         *[("penalty", _words(part)) for part in parts["penalties"]],
         *_pretraining(header["params"].get("pretraining")),
     ]
+
+
+def is_real_valued(header: Mapping[str, Any]) -> bool | None:
+    """Return whether parts for values in [0, 1] were replaced because the training data are real numbers.
+
+    None if the parameter ``real_values`` of the model does not allow this.
+    """
+    if header["params"].get("real_values") != "standardise":
+        return None
+    return all(part["name"] != "unit-scale" for part in header["parts"]["preprocessing"])
+
+
+def values_text(header: Mapping[str, Any]) -> str | None:
+    """Return what the values of records were taken for, where that was chosen by the data; otherwise None."""
+    is_real = is_real_valued(header)
+    if is_real is None:
+        return None
+    steps = ", ".join(_words(part) for part in header["parts"]["preprocessing"])
+    what, why = "levels from 0 to 1", ""
+    if is_real:
+        what, why = "real numbers", " (--set real_values=as-given if they are levels between two bounds)"
+    return f"{what}: {steps}; likelihood {_words(header['parts']['likelihood'])}{why}"
 
 
 def comparison_text(comparison: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from narrows.errors import NotFreezableError
 from narrows.io.model_file import finite, read_model_file
+from narrows.model.describe import is_real_valued
 from narrows.records import guess_kind
 
 __all__ = ["ModelDescription", "inspect", "read_header"]
@@ -62,6 +63,7 @@ class ModelDescription:
             "shape": header["shape"],
             "dtype": header["dtype"],
             "record": self.record,
+            "real_valued": is_real_valued(header),
             "kind": header.get("kind", "autoencoder"),
             "classes": header.get("classes_", []),
             "n_latent": header["n_latent_"],

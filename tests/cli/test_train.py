@@ -407,3 +407,45 @@ def test_warnings_are_said_though_the_run_fails_afterwards(stop, code, narrows, 
     assert "Warning: The squared error of the model on its training data is" in said
     assert "Warning: far.npy has values from" in said
     assert "it has no" not in said
+
+
+@pytest.mark.parametrize(
+    ("scale", "said", "is_real"),
+    [
+        (1.0, "levels from 0 to 1: unit-scale (byte divisor 255); likelihood bernoulli (dynamic)", False),
+        (1e3, "real numbers: mean-removal, standardise; likelihood normal (scale learned) (--set real_values", True),
+    ],
+)
+def test_train_and_info_print_what_values_were_taken_for(narrows, tmp_path, scale, said, is_real):
+    data, model = tmp_path / "x.npy", tmp_path / "m"
+    np.save(data, scale * np.random.default_rng(0).random((60, 6)))
+    trained = narrows("train", data, "-o", model, "--recipe", "vae", "--epochs", "1").stdout
+    for printed in (trained, narrows("info", model).stdout):
+        assert said in " ".join(printed.split())
+    assert narrows.json("info", model)["real_valued"] is is_real
+    drawn = tmp_path / "drawn.npy"
+    narrows("generate", "-m", model, "-n", "50", "-o", drawn)
+    assert np.load(drawn).mean() == pytest.approx(0.5 * scale, rel=0.1)
+
+
+def test_info_does_not_say_what_values_were_taken_for_if_the_data_do_not_decide_it(narrows, model):
+    assert narrows.json("info", model)["real_valued"] is None
+    assert "\nvalues " not in narrows("info", model).stdout
+
+
+def test_train_says_before_the_first_epoch_that_a_network_is_too_large_for_archives(narrows, tmp_path, monkeypatch):
+    monkeypatch.setattr("narrows.codec.program._MOST_WEIGHTS", 5000)
+    model = tmp_path / "m"
+    wide = ("--latent", "4", "--set", "network=dense", "--set", "network__widths=100", "--epochs", "1", "--limit", "60")
+    result = narrows("train", "digits:train", "-o", model, *wide)
+    warning, epoch = (result.stderr.index(text) for text in ("too large for archives", "epoch 1/1"))
+    assert warning < epoch
+    assert result.stderr.count("too large for archives") == 1
+    assert "network__widths=71." in result.stderr
+    refused = narrows.fails("compress", "digits:test", "-m", model, "-o", tmp_path / "a")
+    assert "network__widths=71." in refused.stderr
+    assert "network__widths=71." in narrows.json("info", model)["not_frozen"]
+    narrower = [setting.replace("=100", "=71") for setting in wide]
+    again = narrows.json("train", "digits:train", "-o", model, *narrower, "--force")
+    assert "too-large-to-freeze" not in [one["kind"] for one in again["warnings"]]
+    assert narrows.json("info", model)["not_frozen"] is None

@@ -16,17 +16,19 @@ from narrows.codec.entropy_models.escapes import MAX_SYMBOL
 from narrows.codec.validation import check_array, check_number
 from narrows.errors import ModelFileError
 
-__all__ = ["MAX_CONTEXTS", "NEIGHBOURS", "Prediction", "Predictor", "Run"]
+__all__ = ["MAX_CONTEXTS", "MAX_HIDDEN", "NEIGHBOURS", "Prediction", "Predictor", "Run"]
 
 MAX_CONTEXTS = 4096
 """The largest allowed n_scales · n_phases."""
+
+MAX_HIDDEN = 1024
+"""The largest allowed number of hidden units."""
 
 NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, -1))
 """Offsets (down, right) of the neighbours that predict a position of a map, in the order of their weights."""
 
 _MAX_SEEN = 127  # symbols are clipped to this magnitude as inputs of the network
 _MAX_SHIFT = 52
-_MAX_HIDDEN = 1024
 _MAX_LENGTH = 1 << 15  # of a side of a map
 _EXACT = 1 << 53  # float64 holds all integers below exactly, so sums below are exact in any order
 _LARGEST_INT32 = (1 << 31) - 1
@@ -122,8 +124,8 @@ class Predictor:
             )
         check_array("weights_in", self.weights_in, np.int16, (None, None))
         c, h = self.weights_in.shape
-        if h > _MAX_HIDDEN:
-            raise ModelFileError(f"The model's symbol predictor may have at most {_MAX_HIDDEN} hidden units. Got {h}.")
+        if h > MAX_HIDDEN:
+            raise ModelFileError(f"The model's symbol predictor may have at most {MAX_HIDDEN} hidden units. Got {h}.")
         n_places = math.prod(self.grid)
         check_array("weights_near", self.weights_near, np.int16, (len(NEIGHBOURS) * c if n_places > 1 else 0, h))
         check_array("biases", self.biases, np.int64, (n_places, h))

@@ -75,11 +75,14 @@ class Translation:
         Values are integers times 2^-shift.
     finer : int
         Added to the limit of all scales, for a decoder whose outputs are small.
+    sizes : "fewest", "most" or None
+        Operations get the shapes of their arrays only, with zeros as values: the smallest or the largest arrays that
+        trained weights may need. None: the operations of the weights.
     """
 
-    def __init__(self, shape: tuple[int, ...], shift: int, finer: int = 0) -> None:
+    def __init__(self, shape: tuple[int, ...], shift: int, finer: int = 0, *, sizes: str | None = None) -> None:
         self.operations: list[Operation] = []
-        self.finer = finer
+        self.finer, self.sizes = finer, sizes
         self.shape, self.shift, self.is_last = shape, shift, False
 
     def add(self, stage: nn.Module, largest: float) -> None:
@@ -130,14 +133,16 @@ class Translation:
         self.shape, self.is_last, self.shift = translated[0].shape, translated[0].is_last, out
 
     def _branch(self, stages: Iterable[Ranged]) -> Translation:
-        translation = Translation(self.shape, self.shift, self.finer)
+        translation = Translation(self.shape, self.shift, self.finer, sizes=self.sizes)
         translation.is_last = self.is_last
         translation.add_all(stages)
         return translation
 
     def coarsen(self, shift: int) -> None:
         """Make the scale at most 2^shift."""
-        if self.shift > shift:
+        if self.sizes == "most":
+            self.operations.append(Rescale(_zeros(np.int32, math.prod(self.shape)), 0))
+        elif self.shift > shift:
             ones = np.ones(math.prod(self.shape), np.int32)
             # A shift of 17 already turns every 16-bit value into 0.
             self.operations.append(Rescale(ones, min(self.shift - shift, 17)))
@@ -158,6 +163,11 @@ class Translation:
         if shape != self.shape:
             self.operations.append(Reshape(shape))
         self.shape = shape
+
+
+def _zeros(dtype: type[np.generic], *shape: int) -> NDArray[Any]:
+    """Return zeros that take no memory."""
+    return np.broadcast_to(np.zeros((), dtype), shape)
 
 
 Translate = Callable[[Translation, Any, float], None]
@@ -276,8 +286,11 @@ def _linear_operation(
     make: Callable[[NDArray[np.int16], NDArray[np.int64], int], LinearOperation],
 ) -> None:
     """Add a linear layer, with the finest scale of weights for which they fit 16 bits and all sums are exact."""
-    weights = stage.weight.detach().double().cpu().contiguous().numpy()
     n_out = stage.bias.shape[0] if stage.bias is not None else _n_out(stage)
+    if so_far.sizes is not None:
+        so_far.operations.append(make(_zeros(np.int16, *stage.weight.shape), _zeros(np.int64, n_out), 0))
+        return
+    weights = stage.weight.detach().double().cpu().contiguous().numpy()
     biases = np.zeros(n_out) if stage.bias is None else stage.bias.detach().double().cpu().numpy()
     if not (np.isfinite(weights).all() and np.isfinite(biases).all()):
         raise NotFreezableError(
@@ -322,6 +335,10 @@ def _nothing(so_far: Translation, stage: nn.Module, largest: float) -> None:
 
 
 def _lookup(so_far: Translation, stage: nn.Module, largest: float) -> None:
+    if so_far.sizes is not None:
+        bits = _TABLES[-1] if so_far.sizes == "most" else _TABLES[0]
+        so_far.operations.append(Lookup(_zeros(np.int16, 2**bits + 1)))
+        return
     # Every possible input, and one beyond the last.
     x = np.arange(LOWEST, HIGHEST + 2, dtype=np.float64)
     with torch.no_grad():

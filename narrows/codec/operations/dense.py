@@ -129,5 +129,5 @@ def check_biases(what: str, biases: NDArray[np.int64], n_out: int) -> None:
     """
     if biases.shape != (n_out,):
         raise ModelFileError(f"The biases of {what} must have the shape ({n_out},). Got {biases.shape}.")
-    if bool((biases >= EXACT_BELOW).any()) or bool((biases <= -EXACT_BELOW).any()):
+    if biases.size and not -EXACT_BELOW < biases.min() <= biases.max() < EXACT_BELOW:
         raise ModelFileError(f"The biases of {what} must be within ±2^53. Got {biases.min():,} to {biases.max():,}.")

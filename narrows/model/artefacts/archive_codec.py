@@ -90,7 +90,11 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
             Returns the frozen network of residuals, given records on which its activations are measured.
         """
         from narrows.codec.freezing.calibration import SAMPLE, SAMPLE_BYTES, freeze
+        from narrows.codec.freezing.limits import too_large
 
+        reason = None if chain.parts.n_classes else too_large(chain)
+        if reason is not None:
+            return cls(reason)
         of_one = records.tensor[0]
         n_bytes = of_one.numel() * of_one.element_size()
         n = min(len(records), SAMPLE, max(SAMPLE_BYTES // n_bytes, 256))

@@ -1,0 +1,68 @@
+"""Parts for real-valued data, where a recipe has parts for values in [0, 1]."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from narrows.chain import Parts
+from narrows.data.columns import Columns
+from narrows.likelihoods import Normal
+from narrows.parts.options import Choice, check
+from narrows.preprocessing import MeanRemoval, Preprocessing, Standardise
+from narrows.records import Image, Schema
+
+__all__ = ["standardising", "suited"]
+
+_UNIT_OUTPUTS = ("sigmoid", "soft-clip")
+
+
+def suited(parts: Parts, real_values: str, schema: Schema, columns: Columns) -> Parts:
+    """Return parts, changed for real numbers if the data are such and ``real_values="standardise"``.
+
+    The preprocessing standardises. The normal likelihood with a learned scale replaces a Bernoulli likelihood. Neither
+    the output of the decoder nor corrupted values are limited to [0, 1].
+
+    Raises
+    ------
+    InvalidParameterError
+        If ``real_values`` has a value that is not allowed.
+    """
+    check("Autoencoder", "real_values", real_values, Choice("as-given", "standardise"))
+    if real_values == "as-given" or not _are_real(schema, columns):
+        return parts
+    network, corruption = parts.network, parts.corruption
+    if getattr(network, "output_activation", None) in _UNIT_OUTPUTS:
+        network = network.clone().set_params(output_activation="identity")
+    if corruption is not None and getattr(corruption, "clip", False):
+        corruption = corruption.clone().set_params(clip=False)
+    return replace(
+        parts,
+        preprocessing=standardising(schema, columns),
+        network=network,
+        likelihood=Normal(scale="learned") if parts.likelihood.name == "bernoulli" else parts.likelihood,
+        corruption=corruption,
+    )
+
+
+def standardising(schema: Schema, columns: Columns) -> tuple[Preprocessing, ...]:
+    """Return the preprocessing that standardises values by one scale if they are of one kind, or each by its own."""
+    if len(schema.shape) > 1:
+        return (Standardise(per_value=False),)  # all values of an image or a field have one unit
+    if columns.are_of_one_kind:
+        return (MeanRemoval(), Standardise(per_value=False))
+    return (Standardise(per_value=True),)  # each column has its own unit
+
+
+def _are_real(schema: Schema, columns: Columns) -> bool:
+    """Return whether values are real numbers, and not levels between two bounds that all columns share.
+
+    Levels are booleans, bytes, values in [0, 1], images of whole numbers from 0 on, and columns with the same bounds
+    that reach these, as pixels do. A single column always reaches its bounds.
+    """
+    if schema.dtype in (np.bool_, np.uint8):
+        return False
+    if columns.low.min() >= 0 and (columns.high.max() <= 1 or (isinstance(schema, Image) and columns.whole.all())):
+        return False
+    return columns.low.size == 1 or not columns.are_bounded
