@@ -107,7 +107,7 @@ def test_the_qualities_of_archives_are_said(narrows):
     line = narrows(*quick).stdout.splitlines()[-1]
     said = narrows.json(*quick)
     assert said["qualities"] == narrows.json("info", "m.safetensors")["qualities"]
-    assert said["warnings"] == []
+    assert [one["kind"] for one in said["warnings"]] == ["replaced-model"]
     assert line.startswith("archives  ")
     assert f" {number(max(one['psnr_db'] for one in said['qualities']))} dB in " in line
     assert range_text(()) == "none; `narrows info` gives the reason"
