@@ -19,7 +19,7 @@ from narrows.cli.options import (
     write_options,
 )
 from narrows.cli.outputs import Verb
-from narrows.cli.progress import on_records
+from narrows.cli.progress import show_progress
 from narrows.cli.warned import say
 from narrows.errors import recorded
 
@@ -156,7 +156,7 @@ def compress(
     layout_for(source, codec, overlap, before)
 
     loaded = load_model(model, device)
-    with on_records("compressing", quiet=quiet) as tell, recorded(held=True):  # the summary contains the warnings
+    with show_progress(quiet=quiet) as progress, recorded(held=True):  # the summary contains the warnings
         summary = write(
             source,
             output,
@@ -171,7 +171,7 @@ def compress(
             embed_model=embed_model,
             append=append,
             force=force,
-            progress=tell,
+            progress=progress,
         )
     if as_json:
         print_json(summary.to_json())

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from narrows.data.arrays import as_array, check_values
-from narrows.data.formats import Format
+from narrows.data.formats import Format, RecordStream
 from narrows.errors import InvalidParameterError
 from narrows.io.files import as_path, naming_output
 
@@ -71,7 +71,7 @@ def write(
         _check_names(files)
     kind.check_records(records.shape, records.dtype)
     with naming_output(path):
-        kind.write(as_path(path), [records], shape=records.shape, dtype=records.dtype, names=lambda: files, force=force)
+        kind.write(as_path(path), RecordStream([records], records.shape, records.dtype, lambda: files), force=force)
     return as_path(path)
 
 
@@ -121,7 +121,7 @@ def stream(
 
     kind.check_records(shape, dtype)
     with naming_output(path):
-        kind.write(as_path(path), pieces, shape=shape, dtype=dtype, names=names, force=force)
+        kind.write(as_path(path), RecordStream(pieces, shape, dtype, names), force=force)
     return as_path(path)
 
 
