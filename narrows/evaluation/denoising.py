@@ -26,6 +26,7 @@ from narrows.errors import MissingPackageError
 from narrows.estimators.autoencoder import Autoencoder, Data
 from narrows.evaluation.denoisers import median_filter, non_local_means, pca
 from narrows.evaluation.metrics import unit_of
+from narrows.io.json_values import finite_or_none
 from narrows.io.progress import Progress
 from narrows.model.artefacts import PrincipalComponents
 from narrows.model.inference import to_stored
@@ -188,7 +189,7 @@ def measure_denoisers(
         n = source.values.size
         methods[name] = {
             "mse": None if error is None else float(error / n),
-            "psnr_db": None if error is None else _finite(error.psnr_db(n, _peak(model))),
+            "psnr_db": None if error is None else finite_or_none(error.psnr_db(n, _peak(model))),
             "gain_db": None if error is None else 0.0 if name == "noisy" else _ratio_db(before, error),
             "settings": chosen[name][1] if name in chosen else {},
             "missing": missing.get(name),
@@ -328,10 +329,6 @@ def _squared(x: NDArray[Any], x_hat: NDArray[Any]) -> SquaredSum:
 def _peak(model: Autoencoder) -> float:
     """Return the peak, in units of 255 for bytes."""
     return peak_of(model.dtype_, *model.range_) / unit_of(model.dtype_)
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _ratio_db(a: SquaredSum, b: SquaredSum) -> float | None:

@@ -10,11 +10,11 @@ from torch import Generator
 from narrows.errors import InvalidParameterError
 from narrows.networks.activations import INVERTIBLE, activation
 from narrows.networks.linear_path import LinearPathDecoder, LinearPathEncoder
-from narrows.networks.modules import Decoder, Encoder, Layer, Sizes, Switches
+from narrows.networks.modules import Decoder, Encoder, LayerPair, Sizes, Switches
 from narrows.parts.options import Boolean, option
 from narrows.parts.part import Part
 
-__all__ = ["Decoder", "Encoder", "Layer", "Network", "Sizes", "Switches"]
+__all__ = ["Decoder", "Encoder", "LayerPair", "Network", "Sizes", "Switches"]
 
 _LINEAR_OUTPUTS = ("identity", "soft-clip")  # with these a linear decoder restores as PCA does
 
@@ -121,7 +121,7 @@ class Network(Part, ABC, axis="network"):
     def connect(self, sizes: Sizes, generator: Generator) -> tuple[Encoder, Decoder]:
         """Return encoder and decoder as `build` does, without any linear path."""
 
-    def layers(self, encoder: Encoder, decoder: Decoder) -> list[Layer]:
+    def layer_pairs(self, encoder: Encoder, decoder: Decoder) -> list[LayerPair]:
         """Return the layers of the networks from `build`, from the input on, each with the decoder's mirrored layer.
 
         Raises

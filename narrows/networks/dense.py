@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 from narrows.errors import InvalidParameterError
 from narrows.networks.activations import ACTIVATIONS, activation, inverse_activation
 from narrows.networks.conditions import join
-from narrows.networks.contract import Decoder, Encoder, Layer, Network, Sizes, Switches
+from narrows.networks.contract import Decoder, Encoder, LayerPair, Network, Sizes, Switches
 from narrows.networks.images import Reshape
 from narrows.networks.initialisation import INITIALISATIONS, initialise, theano_generator, undrawn
 from narrows.parts.options import Boolean, Integer, Real, SequenceOf, option, optional
@@ -103,7 +103,7 @@ class Dense(Network, name="dense"):
             encoder.layers[-1].get_parameter("bias").fill_(self.code_bias)
         return encoder, decoder
 
-    def layers(self, encoder: Encoder, decoder: Decoder) -> list[Layer]:
+    def layer_pairs(self, encoder: Encoder, decoder: Decoder) -> list[LayerPair]:
         if self.linear_path:
             raise InvalidParameterError("Layer-wise pretraining does not support a linear path. Set linear_path=False.")
         assert isinstance(encoder, _DenseEncoder)
@@ -117,7 +117,7 @@ class Dense(Network, name="dense"):
         encode[-1] = nn.Sequential(encoder.layers[-1], encoder.last)
         encode[0] = nn.Sequential(nn.Flatten(), *encode[0])
         activations = [nn.Sequential(decoder.last, decoder.to_records), *[decoder.hidden] * (len(encode) - 1)]
-        return [Layer(*parts) for parts in zip(encode, decoder.affine()[::-1], activations, strict=True)]
+        return [LayerPair(*parts) for parts in zip(encode, decoder.affine()[::-1], activations, strict=True)]
 
     def _check_tied(self, n_in: int, n_h: int, n_z: int, n_out: int, back: tuple[int, ...]) -> None:
         there, and_back = (n_in, *self.widths, n_h), (n_z, *back, n_out)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from narrows.errors import InvalidParameterError, NotFreezableError
 from narrows.networks.conditions import join
 
-__all__ = ["Decoder", "Encoder", "Layer", "Sizes", "Switches"]
+__all__ = ["Decoder", "Encoder", "LayerPair", "Sizes", "Switches"]
 
 Switches = tuple[Tensor, ...]
 """Positions of the maxima of each max-pooling layer, from input to code; empty for networks without switches."""
@@ -64,7 +64,7 @@ class Sizes:
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerPair:
     """A layer of an encoder and the corresponding layer of the decoder. The pair is an autoencoder.
 
     Attributes
