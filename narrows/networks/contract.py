@@ -47,24 +47,24 @@ class Network(Part, ABC, axis="network"):
         code = getattr(self, "code_activation", "identity")
         if self.linear_path and code != "identity":
             raise InvalidParameterError(
-                f"The 'linear_path' of {type(self).__name__} outputs the code itself, so it needs "
-                f"code_activation='identity'. Got {code!r}."
+                f"The 'code_activation' of {type(self).__name__} must be 'identity' with linear_path=True, which "
+                f"outputs the code itself. Got {code!r}. Change it, or set linear_path=False."
             )
         if self.linear_path and self.start_at_mean:
             raise InvalidParameterError(
-                f"The 'linear_path' of {type(self).__name__} always starts at the mean of the data. "
-                "Set start_at_mean=False."
+                f"The 'start_at_mean' of {type(self).__name__} must be False with linear_path=True, which always "
+                "starts at the mean of the data. Set start_at_mean=False."
             )
         output = getattr(self, "output_activation", "identity")
         if self.linear_path and output not in _LINEAR_OUTPUTS:
             raise InvalidParameterError(
-                f"The 'linear_path' of {type(self).__name__} needs an output activation that is one of "
-                f"{', '.join(_LINEAR_OUTPUTS)}. Got {output!r}."
+                f"The 'output_activation' of {type(self).__name__} must be one of {', '.join(_LINEAR_OUTPUTS)} with "
+                f"linear_path=True. Got {output!r}. Change it, or set linear_path=False."
             )
         if self.start_at_mean and not INVERTIBLE.accepts(output):
             raise InvalidParameterError(
-                f"The 'start_at_mean' of {type(self).__name__} needs an output activation that is {INVERTIBLE}. "
-                f"Got {output!r}."
+                f"The 'output_activation' of {type(self).__name__} must be {INVERTIBLE} with start_at_mean=True. "
+                f"Got {output!r}. Change it, or set start_at_mean=False."
             )
 
     def code_shape(self, shape: tuple[int, ...], n_latent: int | None) -> tuple[int, ...]:

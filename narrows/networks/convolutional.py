@@ -75,18 +75,22 @@ class Convolutional(Network, name="convolutional"):
         super()._check()
         if self.unpooling == "switches" and self.resampling != "pool":
             raise InvalidParameterError(
-                "The 'unpooling' of Convolutional may be 'switches' only with resampling='pool', which has maxima. "
-                f"Got resampling={self.resampling!r}."
+                "The 'unpooling' of Convolutional may be 'switches' only with resampling='pool', since switches are "
+                f"positions of maxima. Got resampling={self.resampling!r}. Set unpooling='repeat' or resampling='pool'."
             )
         if self.head_channels is not None and self.code_channels is not None:
             raise InvalidParameterError(
-                "The 'head_channels' of Convolutional need a dense code. Got 'code_channels' too, a code of maps."
+                "The 'head_channels' of Convolutional can be set only for a dense code. Got also "
+                f"code_channels={self.code_channels}, with which the code is a map. Leave one of the two unset."
             )
 
     def code_shape(self, shape: tuple[int, ...], n_latent: int | None) -> tuple[int, ...]:
         if self.code_channels is None:
             if not self.channels:
-                raise InvalidParameterError("The 'channels' of Convolutional may be empty only with 'code_channels'.")
+                raise InvalidParameterError(
+                    "The 'channels' of Convolutional may be empty only with 'code_channels'. Got (). "
+                    "Give at least one entry, or set 'code_channels'."
+                )
             return super().code_shape(shape, n_latent)
         return map_shape(self.code_channels, self._grids(shape)[-1], n_latent)
 

@@ -147,7 +147,9 @@ class Decoder(nn.Module, ABC):
             If the decoder cannot be written as such a sequence.
         """
         name = type(self).__name__.lstrip("_")
-        raise NotFreezableError(f"The decoder cannot be frozen: {name} is not a sequence of layers.")
+        raise NotFreezableError(
+            f"The decoder cannot be frozen for archives: {name} is not a sequence of layers. Define its 'as_sequence'."
+        )
 
     def forward(self, z: Tensor, switches: Switches = (), condition: Tensor | None = None) -> Tensor:
         """Return the likelihood's parameters for codes z (n, *z_shape) and conditions, if any, (n, n_condition).
