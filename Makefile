@@ -10,14 +10,19 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 # Tests start many processes: what Python has compiled once is kept for them, also where that is switched off.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo test test-quick test-slow lint bench bench-codec clean
+.PHONY: install install-reader demo test test-quick test-slow lint bench bench-codec clean
 
 install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt setup.py $(wildcard narrows/codec/kernels/*.[ch])
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,lint,compare]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,test,lint,compare]'
 	touch $(STAMP)
+
+# Only what reads archives, in an environment of its own: restore, verify, info, recover, open_archive.
+install-reader:
+	$(PYTHON) -m venv .venv-reader
+	.venv-reader/bin/python -m pip install --quiet --constraint constraints.txt .
 
 demo: install
 	$(BIN)/narrows demo
@@ -49,8 +54,8 @@ bench: install
 	$(BIN)/python bench/threads.py
 
 bench-codec: install
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,bench]'
 	$(BIN)/python bench/codec/run.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) .venv-reader build dist *.egg-info

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from narrows import errors
+from narrows.io.packages import naming_missing
 
 if TYPE_CHECKING:
     from narrows.archive.compress import compress
@@ -58,7 +59,8 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'narrows' has no attribute '{name}'")
-    return getattr(import_module(_HOMES[name]), name)
+    with naming_missing(f"narrows.{name}"):
+        return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -17,12 +17,12 @@ from narrows.cli.options import (
     output_option,
     write_options,
 )
-from narrows.cli.outputs import READS, Verb
+from narrows.cli.outputs import READS_PIPE, Verb
 
 __all__ = ["check_records_output", "decode", "encode", "reconstruct", "records_line", "write_records"]
 
 _RECORDS = (
-    "Output: a path that ends in .npy, or a folder for images. "
+    "Output: a path that ends in .npy, a folder for images, or - for standard output (.npy). "
     "In a folder, --force replaces files of the same names and keeps other files."
 )
 
@@ -30,7 +30,7 @@ _RECORDS = (
 @click.command(cls=Verb)
 @data_argument
 @model_option
-@output_option("OUT", _RECORDS)
+@output_option("OUT", _RECORDS, pipe=True)
 @data_options
 @device_option
 @write_options
@@ -61,7 +61,7 @@ def reconstruct(
 @click.command(cls=Verb)
 @data_argument
 @model_option
-@output_option("CODES.npy", "Output: the codes.")
+@output_option("CODES.npy", "Output: the codes; - for standard output.", pipe=True)
 @data_options
 @device_option
 @write_options
@@ -78,8 +78,8 @@ def encode(
     quiet: bool,
 ) -> None:
     """Write the codes of DATA: an array with one row per record and one column per latent dimension."""
-    if Path(output).suffix.lower() != ".npy":
-        raise click.UsageError(f"The output of encode must be a path that ends in .npy. Got '{output}'.")
+    if output != "-" and Path(output).suffix.lower() != ".npy":
+        raise click.UsageError(f"The output of encode must be a path that ends in .npy, or '-'. Got '{output}'.")
     check_records_output(output, force=force)
     loaded = load_model(model, device)
     source = open_data(data, shape=loaded.shape_, limit=limit, quiet=quiet, **reading)
@@ -87,9 +87,9 @@ def encode(
 
 
 @click.command(cls=Verb)
-@click.argument("codes", type=READS, metavar="CODES.npy")
+@click.argument("codes", type=READS_PIPE, metavar="CODES.npy")
 @model_option
-@output_option("OUT", _RECORDS)
+@output_option("OUT", _RECORDS, pipe=True)
 @click.option("--limit", type=int, metavar="N", help="Only the first N codes.")
 @click.option("--key", metavar="NAME", help="Name of the array of codes in a .npz file.")
 @device_option

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,6 +23,7 @@ from narrows.cli.outputs import Verb
 from narrows.cli.progress import show_progress
 from narrows.cli.warned import say
 from narrows.errors import recorded
+from narrows.io.pipes import through_file
 
 if TYPE_CHECKING:
     from narrows.archive.summary import Summary
@@ -65,7 +67,7 @@ _BY_MODEL = {"code and rest", "network"}
 @click.command(cls=Verb, epilog=EPILOG)
 @data_argument
 @model_option
-@output_option("FILE.narrows", "Output: the archive.")
+@output_option("FILE.narrows", "Output: the archive; - for standard output.", pipe=True)
 @click.option("--psnr", type=float, metavar="DB", help="Reach this quality with the fewest bytes.")
 @click.option(
     "--bytes-per-record", type=float, metavar="B", help="Best quality with at most B bytes for each record or tile."
@@ -121,7 +123,7 @@ def compress(
     it. With --max-error the error of every value is bounded, with --lossless every bit is restored. Every machine
     restores the same bytes.
     """
-    _check_options(psnr=psnr, bytes_per_record=bytes_per_record, append=append, force=force)
+    _check_options(output, psnr=psnr, bytes_per_record=bytes_per_record, append=append, force=force)
     qualities = {"--psnr": psnr, "--bytes-per-record": bytes_per_record}
     _check_bound(qualities, max_error=max_error, lossless=lossless, overlap=overlap)
     check_archive_output(output, force=force or append)
@@ -156,10 +158,11 @@ def compress(
     layout_for(source, codec, overlap, before)
 
     loaded = load_model(model, device)
-    with show_progress(quiet=quiet) as progress, recorded(held=True):  # the summary contains the warnings
+    # The summary contains the warnings.
+    with through_file(output) as path, show_progress(quiet=quiet) as progress, recorded(held=True):
         summary = write(
             source,
-            output,
+            path,
             model=loaded,
             psnr=psnr,
             bytes_per_record=bytes_per_record,
@@ -173,15 +176,18 @@ def compress(
             force=force,
             progress=progress,
         )
+        lines = _lines(replace(summary, path=output), source, model, inspect(path).fixed_bytes, quiet=quiet)
     if as_json:
-        print_json(summary.to_json())
+        print_json({**summary.to_json(), "path": output})
     else:
-        print_lines(*_lines(summary, source, model, inspect(summary.path).fixed_bytes, quiet=quiet))
+        print_lines(*lines)
     for warning in summary.warnings:
         say(warning)
 
 
-def _check_options(*, psnr: float | None, bytes_per_record: float | None, append: bool, force: bool) -> None:
+def _check_options(
+    output: str, *, psnr: float | None, bytes_per_record: float | None, append: bool, force: bool
+) -> None:
     """Refuse options that contradict each other, before anything is opened."""
     if psnr is not None and bytes_per_record is not None:
         raise click.UsageError(
@@ -190,6 +196,8 @@ def _check_options(*, psnr: float | None, bytes_per_record: float | None, append
     for option, value in (("--psnr", psnr), ("--bytes-per-record", bytes_per_record)):
         if value is not None and not 0 < value < float("inf"):
             raise click.UsageError(f"{option} must be a number above 0. Got {value:g}.")
+    if append and output == "-":
+        raise click.UsageError("--append extends a file, so the output cannot be standard output. Give a file.")
     if append and force:
         raise click.UsageError(
             "--append extends an archive, and --force replaces it, so they cannot be combined. Give one of them."

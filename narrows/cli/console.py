@@ -18,12 +18,25 @@ from narrows.cli.warned import said_with
 from narrows.io.json_values import finite_or_none
 from narrows.io.text import count, number, shape_text
 
-__all__ = ["aligned", "command_line", "count", "note", "number", "print_json", "print_lines", "program", "shape_text"]
+__all__ = [
+    "aligned",
+    "command_line",
+    "count",
+    "note",
+    "number",
+    "print_json",
+    "print_lines",
+    "program",
+    "results_to_standard_error",
+    "shape_text",
+]
+
+_OUTPUT = "narrows.output"
 
 
 def print_lines(*lines: str) -> None:
     """Write the lines of a result at once."""
-    click.echo("\n".join(lines))
+    click.echo("\n".join(lines), err=_is_output())
 
 
 def print_json(value: Any, *, warnings: bool = True) -> None:
@@ -33,7 +46,17 @@ def print_json(value: Any, *, warnings: bool = True) -> None:
     """
     if warnings:
         value = {**value, "warnings": said_with(value.get("warnings", ()))}
-    click.echo(json.dumps(_json_values(value), allow_nan=False, ensure_ascii=False, indent=2))
+    click.echo(json.dumps(_json_values(value), allow_nan=False, ensure_ascii=False, indent=2), err=_is_output())
+
+
+def results_to_standard_error(ctx: click.Context, *, on: bool) -> None:
+    """Print the results of this call to standard error if standard output is the output of the verb."""
+    ctx.meta[_OUTPUT] = on
+
+
+def _is_output() -> bool:
+    ctx = click.get_current_context(silent=True)
+    return ctx is not None and bool(ctx.meta.get(_OUTPUT))
 
 
 def note(text: str, *, quiet: bool) -> None:

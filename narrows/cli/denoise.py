@@ -56,7 +56,8 @@ Non-local means needs the package scikit-image; without it the table has no such
 @output_option(
     "OUT",
     "Output: a path that ends in .npy, or a folder for images, which get the names of the input files. "
-    "With --demo-noise also a picture: .png, .svg or .pdf.",
+    "Or - for standard output (.npy). With --demo-noise also a picture: .png, .svg or .pdf.",
+    pipe=True,
 )
 @click.option("--demo-noise", type=float, metavar="X", help="Add this noise to DATA first, and measure the result.")
 @click.option("--seed", type=int, metavar="N", default=0, help="Seed of the added noise.  [default: 0]")

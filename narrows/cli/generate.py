@@ -61,7 +61,10 @@ class _Generated:
 @click.command(cls=Verb, epilog=EPILOG)
 @model_option
 @output_option(
-    "OUT", "Output: a picture (.png, .svg or .pdf), records (a path that ends in .npy), or a folder for images."
+    "OUT",
+    "Output: a picture (.png, .svg or .pdf), records (a path that ends in .npy, or - for standard output), or a folder "
+    "for images.",
+    pipe=True,
 )
 @click.option(
     "-n",

@@ -10,6 +10,7 @@ import click
 from narrows.cli.outputs import split_record
 from narrows.cli.progress import show_progress
 from narrows.io.magic import IMAGE_ENDINGS
+from narrows.io.pipes import check_standard_output, is_pipe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,6 +104,8 @@ def check_file_output(path: str, *, force: bool) -> None:
 def check_archive_output(path: str, *, force: bool) -> None:
     """Refuse an archive that cannot be written, or whose name has the extension of another kind of file.
 
+    ``-`` is standard output.
+
     Raises
     ------
     click.UsageError
@@ -110,6 +113,9 @@ def check_archive_output(path: str, *, force: bool) -> None:
     OutputExistsError, DataNotFoundError, OutputError, InvalidParameterError
         As for `narrows.io.files.check_output`.
     """
+    if is_pipe(path):
+        check_standard_output()
+        return
     ending = os.path.splitext(path)[1]
     if ending.lower() in _OTHER_KINDS:
         raise click.UsageError(

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from narrows.cli.outputs import READS, WRITES
+from narrows.cli.outputs import READS, READS_PIPE, WRITES, WRITES_PIPE
 from narrows.data.formats import Format, options_of
 
 __all__ = [
@@ -30,9 +30,11 @@ __all__ = [
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def output_option(metavar: str, help: str) -> Callable[[Command], Command]:  # noqa: A002
-    """Return the option for the output path."""
-    return click.option("-o", "--output", type=WRITES, required=True, metavar=metavar, help=help)
+def output_option(metavar: str, help: str, *, pipe: bool = False) -> Callable[[Command], Command]:  # noqa: A002
+    """Return the option for the output path; ``pipe``: which may be ``-``, standard output."""
+    return click.option(
+        "-o", "--output", type=WRITES_PIPE if pipe else WRITES, required=True, metavar=metavar, help=help
+    )
 
 
 def _device(default: str | None) -> Callable[[Command], Command]:
@@ -55,7 +57,7 @@ def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Com
     return add
 
 
-data_argument = click.argument("data", type=READS, metavar="DATA")
+data_argument = click.argument("data", type=READS_PIPE, metavar="DATA")
 model_option = click.option(
     "-m", "--model", type=READS, required=True, metavar="MODEL", help="A model saved by `narrows train`."
 )

@@ -11,22 +11,43 @@ from typing import Any
 
 import click
 
-__all__ = ["READS", "WRITES", "Verb", "split_record"]
+from narrows.cli.console import results_to_standard_error
+
+__all__ = ["READS", "READS_PIPE", "WRITES", "WRITES_PIPE", "Verb", "split_record"]
 
 
 class _Reads(click.types.StringParamType):
-    """A path that is read: a file, a folder, a glob, or ``DATA#INDEX``; names of data sets are no paths."""
+    """A path that is read: a file, a folder, a glob, or ``DATA#INDEX``; names of data sets are no paths.
+
+    Parameters
+    ----------
+    pipe : bool
+        Whether it may be ``-``, standard input.
+    """
 
     name = "input"
 
+    def __init__(self, *, pipe: bool = False) -> None:
+        self.pipe = pipe
+
 
 class _Writes(click.types.StringParamType):
-    """A path that is written: a file, or a folder of images."""
+    """A path that is written: a file, or a folder of images.
+
+    Parameters
+    ----------
+    pipe : bool
+        Whether it may be ``-``, standard output.
+    """
 
     name = "output"
 
+    def __init__(self, *, pipe: bool = False) -> None:
+        self.pipe = pipe
+
 
 READS, WRITES = _Reads(), _Writes()
+READS_PIPE, WRITES_PIPE = _Reads(pipe=True), _Writes(pipe=True)
 """Types for parameters of verbs. Every parameter that is a path has one of them."""
 
 
@@ -34,11 +55,14 @@ class Verb(click.Command):
     """A command that refuses outputs that would overwrite one of its inputs, before it does anything."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        inputs = [one for kind in self.params if kind.type is READS for one in _texts(ctx.params[kind.name or ""])]
-        for kind in self.params:
-            for output in _texts(ctx.params[kind.name or ""]) if kind.type is WRITES else ():
-                for given in inputs:
-                    _check(output, given)
+        inputs = [one for kind in self.params if isinstance(kind.type, _Reads) for one in _given(ctx, kind)]
+        outputs = [one for kind in self.params if isinstance(kind.type, _Writes) for one in _given(ctx, kind)]
+        for output in outputs:
+            for given in inputs:
+                _check(output, given)
+        if sum(_is_pipe(given) for given in inputs) > 1:
+            raise click.UsageError("Standard input can be read only once. Give '-' for one input.")
+        results_to_standard_error(ctx, on="-" in outputs)
         return super().invoke(ctx)
 
 
@@ -48,6 +72,24 @@ def split_record(data: str) -> tuple[str, int | None]:
     if mark and where and index.isdecimal() and not os.path.exists(data):
         return where, int(index)
     return data, None
+
+
+def _given(ctx: click.Context, kind: click.Parameter) -> Iterator[str]:
+    """Yield the paths of a parameter, after checking that it may be standard input or output if it is."""
+    for one in _texts(ctx.params[kind.name or ""]):
+        if _is_pipe(one) and not kind.type.pipe:  # type: ignore[attr-defined]
+            name = kind.opts[-1] if isinstance(kind, click.Option) else kind.human_readable_name
+            stream = "standard output" if isinstance(kind.type, _Writes) else "standard input"
+            why = "cannot be written front to back" if isinstance(kind.type, _Writes) else "is not read front to back"
+            raise click.UsageError(
+                f"{name} must be a file, since it {why}. Got '-', which is {stream}. "
+                "For a file of that name, give './-'."
+            )
+        yield one
+
+
+def _is_pipe(text: str) -> bool:
+    return split_record(text)[0] == "-"
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -61,7 +103,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _check(output: str, given: str) -> None:
     target = Path(output).expanduser()
-    if not target.exists():
+    if "-" in {output, split_record(given)[0]} or not target.exists():
         return
     for path in _paths(given):
         if target.is_file():

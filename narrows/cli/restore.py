@@ -26,6 +26,7 @@ The name of OUT decides the format:
   x.idx, t10k-images-idx3-ubyte   an IDX file; gzipped if .gz follows
   folder/                         PNG images, under their original names; names that would be
                                   the same, as of a.bmp and a.png, become a.bmp.png and a.png.png
+  -                               standard output, which gets a .npy file
 
 --force replaces an existing file. In a folder, it replaces files of the same names and keeps other files.
 """
@@ -33,7 +34,7 @@ The name of OUT decides the format:
 
 @click.command(cls=Verb, epilog=EPILOG)
 @archive_argument
-@output_option("OUT", "Output; see below.")
+@output_option("OUT", "Output; see below.", pipe=True)
 @archive_model_option
 @click.option("--only", metavar="START:STOP", help="Only these records, counted from 0: 100:200, 100:, :50 or 7.")
 @write_options

@@ -19,6 +19,7 @@ import click
 from narrows.cli.streams import open_closed_streams, unfailing_messages
 from narrows.cli.warned import warnings_in_words
 from narrows.errors import InvalidParameterError, NarrowsError
+from narrows.io.packages import naming_missing
 
 __all__ = ["FAILED", "INTERRUPTED", "TERMINATED", "Failure", "Verbs", "arguments"]
 
@@ -92,7 +93,8 @@ class Verbs(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            with _terminable(), warnings_in_words():
+            verb = next((given for given in arguments(ctx) if given in self.verbs), "")
+            with _terminable(), warnings_in_words(), naming_missing(f"narrows {verb}"):
                 return super().invoke(ctx)
         except InvalidParameterError as error:
             raise WrongUsage(str(error)) from error

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from narrows.data.image_names import same_in_any_case
-from narrows.data.png_writer import write_deep_png
+from narrows.data.png_writer import write_png
 from narrows.errors import DataError, DataWarning, InvalidParameterError, OutputExistsError, warn
 from narrows.io.files import as_path, check_folder, temporary_beside
 
@@ -66,8 +66,6 @@ def write_images(folder: Path, pieces: Iterable[npt.NDArray[Any]], names: Sequen
     InvalidParameterError
         If two names mean one file on a disk that ignores case.
     """
-    from PIL import Image
-
     with temporary_beside(folder, is_folder=True) as temporary:
         _check_case(temporary, names)
         rest = iter(names)
@@ -75,10 +73,7 @@ def write_images(folder: Path, pieces: Iterable[npt.NDArray[Any]], names: Sequen
             for pixels, name in zip(piece, rest, strict=False):
                 file = temporary / name
                 file.parent.mkdir(parents=True, exist_ok=True)
-                if pixels.ndim == 3 and pixels.dtype == np.uint16:
-                    write_deep_png(file, pixels)
-                else:
-                    Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG")
+                write_png(file, pixels)
         check_folder_target(f"{folder}/", force=force)  # another process may have written there meanwhile
         if not folder.exists():
             temporary.replace(folder)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from narrows.errors import DataError, OutputError
-from narrows.io.files import as_path
+from narrows.io.pipes import scratch_folder
 from narrows.numerics.control_groups import control_groups
 
 __all__ = ["blocks", "filled", "usable_memory"]
@@ -75,8 +75,7 @@ def blocks(n: int, n_bytes: int = 0) -> Iterator[range]:
 
 
 def _in_file(shape: tuple[int, ...], dtype: np.dtype[Any], fill: Fill, what: str, n_bytes: int) -> npt.NDArray[Any]:
-    chosen = os.environ.get("NARROWS_CACHE")
-    folder = as_path(chosen) if chosen else Path(tempfile.gettempdir())
+    folder = scratch_folder()
     with _naming(folder, what, n_bytes):
         folder.mkdir(parents=True, exist_ok=True)
         n_free = shutil.disk_usage(folder).free

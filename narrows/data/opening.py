@@ -24,12 +24,14 @@ from narrows.errors import (
     warn,
 )
 from narrows.io.files import as_path
+from narrows.io.pipes import from_standard_input, is_pipe
 from narrows.io.progress import Progress
 
 __all__ = ["open"]
 
 AnyFormat = TypeVar("AnyFormat", bound=Format)
 
+STANDARD_INPUT = "standard input"
 _HEAD = 16  # bytes by which files are recognised
 
 _TABLES = {
@@ -62,6 +64,7 @@ def open(  # noqa: A001
         - the name of a data set: ``"digits"``, ``"mnist"``, ``"fashion-mnist"``, with ``":train"`` (the default),
           ``":test"`` or ``":all"``. A name takes precedence over a file of the same name; write ``"./mnist"`` for the
           file. A `pathlib.Path` is always a path;
+        - ``"-"``: standard input, a `.npy`, `.npz` or IDX file, which is copied to a temporary file first;
         - a Source, which is returned unchanged.
     limit : int, optional
         Number of records to keep; only so many images are read.
@@ -142,6 +145,10 @@ def _open_text_or_path(
     progress: Progress | None,
 ) -> Source:
     name = os.fspath(data)
+    if is_pipe(data):
+        with from_standard_input() as path:
+            kind = _format_of(path, STANDARD_INPUT)
+            return _reader(kind, options).open(path, STANDARD_INPUT, limit=limit, progress=progress)
     if isinstance(data, str) and named.is_named(data):
         _check_used(options, data, "named")  # before a download
         if os.path.lexists(name):

@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from narrows.data.arrays import as_array, check_values
-from narrows.data.formats import Format, RecordStream
+from narrows.data.formats import Format, Npy, RecordStream
+from narrows.data.numpy_files import write_npy
 from narrows.errors import InvalidParameterError
 from narrows.io.files import as_path, naming_output
+from narrows.io.pipes import check_standard_output, is_pipe, to_standard_output
 
 __all__ = ["check_target", "stream", "write"]
 
@@ -34,7 +36,7 @@ def write(
     path : str or path
         The name decides the format: one array if it ends in ``.npy``; an IDX file if it is the name of one, such as
         ``t10k-images-idx3-ubyte`` or ``x.idx``, with or without ``.gz``; a new folder of PNG images if it ends in ``/``
-        or has no extension. The parent folder must exist.
+        or has no extension. The parent folder must exist. ``"-"`` is standard output, which gets a `.npy` file.
     values : array_like of shape (n, *shape)
         For images: (n, H, W) or (n, H, W, 3), uint8 or uint16; `open` reads them back unchanged.
     files : sequence of str, optional
@@ -70,6 +72,9 @@ def write(
             )
         _check_names(files)
     kind.check_records(records.shape, records.dtype)
+    if is_pipe(path):
+        _pipe([records], records.shape, records.dtype)
+        return Path("-")
     with naming_output(path):
         kind.write(as_path(path), RecordStream([records], records.shape, records.dtype, lambda: files), force=force)
     return as_path(path)
@@ -120,6 +125,9 @@ def stream(
         return [name or f"{i:0{width}d}.png" for i, name in enumerate(given)] if any(given) else None
 
     kind.check_records(shape, dtype)
+    if is_pipe(path):
+        _pipe(pieces, shape, dtype)
+        return Path("-")
     with naming_output(path):
         kind.write(as_path(path), RecordStream(pieces, shape, dtype, names), force=force)
     return as_path(path)
@@ -136,6 +144,9 @@ def check_target(path: str | os.PathLike[str], *, force: bool = False) -> type[F
         As for `write`.
     """
     text = os.fspath(path)
+    if is_pipe(path):
+        check_standard_output()
+        return Npy
     target = as_path(text)
     _check_path(text, target)
     ends_as_folder = text.endswith(("/", os.sep)) or (target.is_dir() and not _names_a_file(target))
@@ -147,6 +158,12 @@ def check_target(path: str | os.PathLike[str], *, force: bool = False) -> type[F
                 return kind
     targets = [kind.target for kind in Format.registry.values() if kind.target is not None]
     raise InvalidParameterError(f"The output must be {', '.join(targets[:-1])} or {targets[-1]}. Got {text!r}.")
+
+
+def _pipe(pieces: Iterable[npt.NDArray[Any]], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Write records to standard output, as a `.npy` file."""
+    with to_standard_output() as file:
+        write_npy(file, pieces, shape, dtype)
 
 
 def _check_path(text: str, target: Path) -> None:

@@ -1,1 +1,4 @@
-"""Files and text: atomic writes, recognition by the first bytes, and numbers as text."""
+"""Files, pipes, text and packages.
+
+Files are written whole or not at all, and recognised by their first bytes.
+"""

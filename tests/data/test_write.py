@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import narrows.data
 from narrows.data.formats import Npz, RecordStream
@@ -163,7 +162,7 @@ def test_nothing_half_written_is_left(tmp_path, monkeypatch, grey):
         raise OSError("no space left on device")
 
     monkeypatch.setattr("narrows.data.numpy_files.write_npy", full)
-    monkeypatch.setattr(Image.Image, "save", full)
+    monkeypatch.setattr("narrows.data.image_writer.write_png", full)
     for name in ("x.npy", "folder"):
         with pytest.raises(OSError, match="no space"):
             narrows.data.write(tmp_path / name, grey)

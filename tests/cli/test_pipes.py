@@ -1,0 +1,128 @@
+"""The name - is standard input or output: verbs can stand in a pipe."""
+
+import io
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from narrows.cli import main
+from narrows.errors import DataError, InvalidParameterError
+from narrows.io.pipes import check_standard_output, from_standard_input
+
+
+def piped(*arguments, given=b"", code=0):
+    """Call the command line with bytes on standard input; return what it writes to standard output and error."""
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments], input=given)
+    assert result.exit_code == code, result.output
+    return result.stdout_bytes, result.stderr
+
+
+def npy(values):
+    file = io.BytesIO()
+    np.save(file, values)
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def digits():
+    import narrows.data
+
+    return np.array(narrows.data.open("digits:test").values[:20])
+
+
+def test_an_archive_is_written_to_standard_output_and_its_summary_to_standard_error(model, digits, tmp_path):
+    archive, messages = piped("compress", "-", "-m", model, "-o", "-", given=npy(digits))
+    assert "20" in messages
+    assert "standard input" in messages
+    np.save(tmp_path / "x.npy", digits)
+    piped("compress", tmp_path / "x.npy", "-m", model, "-o", tmp_path / "a.narrows")
+    again, _ = piped("compress", tmp_path / "x.npy", "-m", model, "-o", "-")
+    assert again == (tmp_path / "a.narrows").read_bytes()
+    assert len(archive) == pytest.approx(len(again), abs=40)  # the header says where records came from
+
+
+def test_restored_records_are_written_as_an_array(model, digits, tmp_path, narrows):
+    np.save(tmp_path / "x.npy", digits)
+    narrows("compress", tmp_path / "x.npy", "-m", model, "-o", tmp_path / "a.narrows", "--lossless")
+    restored, messages = piped("restore", tmp_path / "a.narrows", "-m", model, "-o", "-")
+    np.testing.assert_array_equal(np.load(io.BytesIO(restored)), digits)
+    assert "20 records" in messages
+
+
+@pytest.mark.parametrize("verb", ["reconstruct", "encode"])
+def test_verbs_read_and_write_pipes_as_they_do_files(model, digits, tmp_path, narrows, verb):
+    np.save(tmp_path / "x.npy", digits)
+    narrows(verb, tmp_path / "x.npy", "-m", model, "-o", tmp_path / "y.npy")
+    written, messages = piped(verb, "-", "-m", model, "-o", "-", "--json", given=npy(digits))
+    assert written == (tmp_path / "y.npy").read_bytes()
+    assert '"path": "-"' in messages
+
+
+def test_a_record_of_standard_input_can_be_chosen(model, digits):
+    made, _ = piped("generate", "-m", model, "--traverse", "-#3", "-n", "3", "-o", "-", given=npy(digits), code=2)
+    assert made == b""  # only data may be a pipe
+    codes, _ = piped("encode", "-", "-m", model, "-o", "-", "--limit", "4", given=npy(digits))
+    assert len(np.load(io.BytesIO(codes))) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("encode", "-", "-m", "-", "-o", "x.npy"), "--model must be a file"),
+        (("restore", "-", "-o", "x.npy"), "FILE.narrows must be a file"),
+        (("train", "digits", "-o", "-"), "--output must be a file"),
+        (("picture", "digits", "-m", "m", "-o", "-"), "--output must be a file"),
+        (("compress", "digits", "-m", "m", "-o", "-", "--append"), "--append extends a file"),
+    ],
+)
+def test_what_needs_a_file_says_so(arguments, message):
+    assert message in piped(*arguments, code=2)[1]
+
+
+def test_empty_and_unknown_input_is_refused(model):
+    assert "empty (0 bytes)" in piped("encode", "-", "-m", model, "-o", "-", code=1)[1]
+    assert "format of standard input is unknown" in piped("encode", "-", "-m", model, "-o", "-", given=b"?", code=1)[1]
+
+
+def test_input_is_deleted_after_reading(model, digits, tmp_path, monkeypatch):
+    monkeypatch.setenv("NARROWS_CACHE", str(tmp_path))
+    piped("encode", "-", "-m", model, "-o", "-", given=npy(digits))
+    piped("compress", "-", "-m", model, "-o", "-", given=npy(digits))
+    assert list(tmp_path.iterdir()) == []
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_terminals_are_no_pipes(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    with pytest.raises(InvalidParameterError, match="terminal"):
+        check_standard_output()
+    with pytest.raises(DataError, match="terminal"), from_standard_input():
+        pass
+
+
+def test_a_file_called_minus_is_named_with_its_folder(model, digits, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", digits)
+    piped("compress", "x.npy", "-m", model, "-o", "./-")
+    assert piped("restore", "./-", "-m", model, "-o", "-")[0].startswith(b"\x93NUMPY")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes of POSIX")
+def test_a_reader_that_ends_ends_the_command_quietly(model, digits, tmp_path):
+    np.save(tmp_path / "x.npy", np.repeat(digits, 200, axis=0))
+    piped("compress", tmp_path / "x.npy", "-m", model, "-o", tmp_path / "a.narrows")
+    command = [sys.executable, "-m", "narrows", "restore", tmp_path / "a.narrows", "-m", model, "-o", "-"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
