@@ -38,7 +38,7 @@ def trained() -> narrows.Autoencoder:
 
 def measure() -> dict[str, Any]:
     """Return the comparison, and whether the model is as far ahead as it must be."""
-    comparison = compare_denoisers(trained(), "mnist:test", NOISE, 0, on_records=show)
+    comparison = compare_denoisers(trained(), "mnist:test", NOISE, 0, progress=show)
     gains = {name: method["gain_db"] for name, method in comparison["methods"].items()}
     ours = gains.pop("narrows")
     return {
@@ -55,8 +55,8 @@ def measure() -> dict[str, Any]:
     }
 
 
-def show(n_done: int, n_records: int) -> None:
-    print(f"\r{n_done:,} of {n_records:,} records", end="" if n_done < n_records else "\n", flush=True)
+def show(activity: str, n_done: int, n_total: int | None, unit: str) -> None:
+    print(f"\r{activity}: {n_done:,} of {n_total:,} {unit}", end="" if n_done != n_total else "\n", flush=True)
 
 
 def main() -> None:

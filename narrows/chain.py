@@ -65,8 +65,8 @@ class Loss:
     reconstruction: Tensor
     bottleneck: Tensor
     penalty: Tensor
-    evidence: Tensor | None = None
-    """The input of `Chain.adapt` from a shard; None where it needs none."""
+    statistic: Tensor | None = None
+    """The statistic of each record that `Chain.adapt` needs, shape (n,); None if it needs none."""
 
     @property
     def total(self) -> Tensor:
@@ -270,9 +270,9 @@ class Chain(nn.Module):
         """Return the loss of a shard of a training batch, without the updates that `adapt` makes without gradients."""
         return self._loss(batch, generator, None, is_shard=True)
 
-    def adapt(self, evidence: Tensor) -> None:
-        """Make the updates without gradients, from the evidence (n,) of all shards of a batch."""
-        self.likelihood.adapt_to(evidence)
+    def adapt(self, statistics: Tensor) -> None:
+        """Make the updates without gradients, from the statistics (n,) of all shards of a batch."""
+        self.likelihood.adapt_to(statistics)
 
     def _loss(
         self, batch: Tensor | Labelled, generator: Generator | None, corruption: Generator | None, *, is_shard: bool
@@ -286,17 +286,17 @@ class Chain(nn.Module):
         h, switches = self.encoder.with_pool_indices(x_tilde, condition)
         code: Code = self.bottleneck(h, of_codes)
         parameters = self.decode(code.z, switches, condition)
-        evidence = None
+        statistic = None
         if is_training_step(self, generator):
             if is_shard:
-                evidence = self.likelihood.evidence(parameters, x)
+                statistic = self.likelihood.statistic(parameters, x)
             else:
                 self.likelihood.adapt(parameters, x)
         reconstruction = -self.likelihood.log_prob(parameters, x)
         penalty = torch.zeros_like(reconstruction)
         for part in self.penalties:
             penalty = penalty + part.cost(self, x_tilde, h, code, generator)
-        return Loss(reconstruction, code.cost, penalty, evidence)
+        return Loss(reconstruction, code.cost, penalty, statistic)
 
     def _own_noise(self, records: Tensor) -> tuple[RecordNoise | None, RecordNoise | None]:
         """Return the noise of the likelihood and of the bottleneck in measurements; None for a part that does not draw.

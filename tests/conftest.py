@@ -25,7 +25,7 @@ settings.register_profile(
 )
 settings.load_profile("tests")
 
-QUICK_PNG = {"compress_level": 1}
+LIGHT_COMPRESSION = {"compress_level": 1}
 MNIST_AT = [os.environ.get("NARROWS_DATA"), Path(__file__).resolve().parents[2] / "shared" / "data"]
 
 
@@ -165,22 +165,24 @@ def few_settings(monkeypatch):
 
 
 @pytest.fixture
-def quick_png(monkeypatch):
+def lightly_compressed_png(monkeypatch):
     """Compress drawings as PNG in less time, to larger files of the same pixels, for tests that don't look at bytes."""
     from narrows.pictures import saving
 
     style = saving.style
 
     @contextmanager
-    def style_and_quick_png():
+    def style_and_light_compression():
         from matplotlib import image
 
         imsave = image.imsave
         with style(), pytest.MonkeyPatch.context() as patch:
-            patch.setattr(image, "imsave", lambda *args, **how: imsave(*args, **how | {"pil_kwargs": QUICK_PNG}))
+            patch.setattr(
+                image, "imsave", lambda *args, **how: imsave(*args, **how | {"pil_kwargs": LIGHT_COMPRESSION})
+            )
             yield
 
-    monkeypatch.setattr(saving, "style", style_and_quick_png)
+    monkeypatch.setattr(saving, "style", style_and_light_compression)
 
 
 @pytest.fixture

@@ -232,7 +232,7 @@ def test_what_cannot_be_set_is_refused_and_nothing_is_changed(params, said):
         ({"penalties": ["l1", "l3"]}, "Unknown penalty: 'l3'"),
         ({"preprocessing": "standardize"}, "Unknown preprocessing: 'standardize'. Did you mean 'standardise'?"),
         ({"preprocessing": None}, "The 'preprocessing' of Autoencoder must be a sequence"),
-        ({"training": "adam"}, "The 'training' of Autoencoder must be a Training or None. Got 'adam'."),
+        ({"training": "adam"}, "The 'training' of Autoencoder must be a narrows.Training or None. Got 'adam'."),
         ({"likelihood": "bernoulli"}, "The 'bernoulli' likelihood needs preprocessed values in [0, 1]."),
     ],
 )

@@ -6,7 +6,7 @@ A `Plan` has the bound, layout, codec and quality, which are chosen first.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,15 +24,13 @@ from narrows.archive.writer import Writer
 from narrows.data import Source
 from narrows.errors import InvalidParameterError, NarrowsWarning, recorded
 from narrows.io.files import check_output
+from narrows.io.progress import Progress
 from narrows.numerics.surroundings import usual_settings
 
 if TYPE_CHECKING:
     from narrows.estimators.autoencoder import Autoencoder, Data
 
 __all__ = ["compress"]
-
-Progress = Callable[[int, int], None]
-"""Called with the number of records done and the number of all records."""
 
 _BATCH_BYTES = 32 << 20
 _BATCH_RECORDS = 8192
@@ -100,7 +98,7 @@ def compress(
     force : bool
         Overwrite an existing file.
     progress : callable, optional
-        Called with the number of records done and the number of all records.
+        Called as `narrows.data.Progress` with the activity ``"compressing"`` and the number of records done.
 
     Returns
     -------
@@ -179,7 +177,7 @@ def _write(
                 restored = np.where(is_fill, records, restored)
             tally.add(records, restored)
             if progress is not None:
-                progress(stop, len(source))
+                progress("compressing", stop, len(source), "records")
     if plan.bound is not None:
         tally.squared, tally.max_error = writer.errors.squared, writer.errors.largest
     return writer, tally

@@ -21,7 +21,7 @@ from narrows.codec.operating_point import to_symbols
 from narrows.codec.operations import Codebook, Rescale, Reshape, Transpose
 from narrows.codec.program import Program
 
-__all__ = ["Distortion", "Lookup", "Quantisation", "Scaling", "by_sensitivity"]
+__all__ = ["Codewords", "Distortion", "Quantisation", "Scaling", "by_sensitivity"]
 
 _ADDED_ERROR = tuple(2.0**-k for k in range(-3, 7))
 """Added error of each quantisation, relative to the error of the model, from coarse to fine."""
@@ -94,7 +94,7 @@ class Scaling(Quantisation):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Lookup(Quantisation):
+class Codewords(Quantisation):
     """Symbols are indices of codewords.
 
     Attributes

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
 from narrows.bottlenecks.contract import Bottleneck, BottleneckModule, Code
-from narrows.bottlenecks.quantisation import Distortion, Lookup, Quantisation
+from narrows.bottlenecks.quantisation import Codewords, Distortion, Quantisation
 from narrows.bottlenecks.spread import spread
 from narrows.codec.entropy_models import Context, EntropyModel, Independent
 from narrows.codec.operating_point import to_symbols
@@ -151,7 +151,7 @@ class VectorQuantisedModule(BottleneckModule):
         steps = np.ones(codes.shape[1])
         entropy = self._count(to_symbols(codes, steps))
         codebook = self.codebook.detach().double().cpu().numpy()
-        return [Lookup(steps=steps, entropy=entropy, codebook=codebook, vectors=(self.n_groups, self.n_places))]
+        return [Codewords(steps=steps, entropy=entropy, codebook=codebook, vectors=(self.n_groups, self.n_places))]
 
     def metrics(self, codes: Callable[[], NDArray[np.float64]]) -> dict[str, float]:
         """Measure how much of the codebook is used.

@@ -20,7 +20,7 @@ from narrows.cli.options import (
     write_options,
 )
 from narrows.cli.outputs import Verb
-from narrows.cli.progress import on_records
+from narrows.cli.progress import show_progress
 from narrows.cli.warned import say
 from narrows.errors import recorded
 from narrows.io.pipes import through_file
@@ -159,7 +159,7 @@ def compress(
 
     loaded = load_model(model, device)
     # The summary contains the warnings.
-    with through_file(output) as path, on_records("compressing", quiet=quiet) as tell, recorded(held=True):
+    with through_file(output) as path, show_progress(quiet=quiet) as progress, recorded(held=True):
         summary = write(
             source,
             path,
@@ -174,7 +174,7 @@ def compress(
             embed_model=embed_model,
             append=append,
             force=force,
-            progress=tell,
+            progress=progress,
         )
         lines = _lines(replace(summary, path=output), source, model, inspect(path).fixed_bytes, quiet=quiet)
     if as_json:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import shlex
 import shutil
@@ -16,6 +15,7 @@ import click
 
 from narrows.cli.verbs import arguments
 from narrows.cli.warned import said_with
+from narrows.io.json_values import finite_or_none
 from narrows.io.text import count, number, shape_text
 
 __all__ = [
@@ -46,7 +46,7 @@ def print_json(value: Any, *, warnings: bool = True) -> None:
     """
     if warnings:
         value = {**value, "warnings": said_with(value.get("warnings", ()))}
-    click.echo(json.dumps(_finite(value), allow_nan=False, ensure_ascii=False, indent=2), err=_is_output())
+    click.echo(json.dumps(_json_values(value), allow_nan=False, ensure_ascii=False, indent=2), err=_is_output())
 
 
 def results_to_standard_error(ctx: click.Context, *, on: bool) -> None:
@@ -107,9 +107,10 @@ def _short(path: str) -> str:
     return path if relative.startswith(os.pardir) else str(Path(relative))
 
 
-def _finite(value: Any) -> Any:
+def _json_values(value: Any) -> Any:
+    """Return a result as values of standard JSON."""
     if isinstance(value, dict):
-        return {str(key): _finite(one) for key, one in value.items()}
+        return {str(key): _json_values(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        return [_json_values(one) for one in value]
+    return finite_or_none(value) if isinstance(value, float) else value

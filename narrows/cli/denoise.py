@@ -22,7 +22,7 @@ from narrows.cli.options import (
     write_options,
 )
 from narrows.cli.outputs import Verb
-from narrows.cli.progress import on_records
+from narrows.cli.progress import show_progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -140,8 +140,8 @@ def _compare(
 
     noisy = add_noise(model, source, noise, seed)
     restored = model.denoise(noisy, source.named_labels, dtype=model.dtype_)
-    with on_records("comparing", quiet=quiet) as tell:
-        comparison = measure_denoisers(model, source, noisy, restored, noise=noise, on_records=tell)
+    with show_progress(quiet=quiet) as progress:
+        comparison = measure_denoisers(model, source, noisy, restored, noise=noise, progress=progress)
     return noisy, restored, comparison
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from narrows.cli.outputs import split_record
-from narrows.cli.progress import on_download, on_images
+from narrows.cli.progress import show_progress
 from narrows.io.magic import IMAGE_ENDINGS
 from narrows.io.pipes import check_standard_output, is_pipe
 
@@ -49,8 +49,8 @@ def open_data(
     import narrows.data
     from narrows.data.for_model import as_needed
 
-    with on_download(quiet=quiet) as fetched, on_images(quiet=quiet) as read:
-        source = narrows.data.open(data, limit=limit, on_download=fetched, on_images=read, **reading)
+    with show_progress(quiet=quiet) as progress:
+        source = narrows.data.open(data, limit=limit, progress=progress, **reading)
     return source if shape is None else as_needed(source, shape)
 
 

@@ -11,10 +11,11 @@ import click
 from narrows.cli.console import count, print_json, print_lines, shape_text
 from narrows.cli.options import archive_argument, archive_model_option, output_option, write_options
 from narrows.cli.outputs import Verb
-from narrows.cli.progress import on_records
+from narrows.cli.progress import show_progress
 
 if TYPE_CHECKING:
     from narrows.archive import Archive
+    from narrows.io.progress import Progress
 
 __all__ = ["parse_range", "restore"]
 
@@ -51,11 +52,11 @@ def restore(
     from narrows.data.writing import check_target, stream
 
     check_target(output, force=force)
-    with open_archive(archive, model=model) as opened, on_records("restoring", quiet=quiet) as tell:
+    with open_archive(archive, model=model) as opened, show_progress(quiet=quiet) as progress:
         records = _within(wanted, len(opened), archive, only)
         path = stream(
             output,
-            _pieces(opened, records, tell),
+            _pieces(opened, records, progress),
             shape=(len(records), *opened.shape[1:]),
             dtype=opened.dtype,
             files=lambda: opened.names(records),
@@ -107,11 +108,11 @@ def _within(wanted: tuple[int, int | None], n: int, archive: str, only: str | No
     return range(start, stop)
 
 
-def _pieces(opened: Archive, records: range, tell: Any) -> Iterator[Any]:
+def _pieces(opened: Archive, records: range, progress: Progress | None) -> Iterator[Any]:
     """Yield the records as they are restored, and report the progress."""
     done = 0
     for piece in opened.pieces(records):
         yield piece
         done += len(piece)
-        if tell is not None:
-            tell(done, len(records))
+        if progress is not None:
+            progress("restoring", done, len(records), "records")

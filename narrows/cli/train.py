@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,7 +106,9 @@ def train(
         note(f"The checkpoint {checkpoint} does not exist. Training starts from the beginning.", quiet=quiet)
     elif not resume:
         checkpoint.unlink(missing_ok=True)
-    if not resume and _is_guessed_image(model, source):
+    from narrows.estimators.preparation import becomes_image
+
+    if not resume and becomes_image(model.get_params(deep=False), source):
         note(f"The records are treated as {taken_for('image', source.shape, 'auto')}.", quiet=quiet)
     from narrows.cli.callbacks import callback
 
@@ -132,17 +134,6 @@ def train(
         _report(model, output, validation, warned, as_json)
 
 
-def _is_guessed_image(model: Autoencoder, source: Source) -> bool:
-    """Return whether the records get a network for images without a setting that they are images."""
-    if (model.record, model.network) != ("auto", "auto"):
-        return False
-    from narrows.estimators.preparation import parts_for
-    from narrows.records import schema_of
-
-    schema = schema_of(model.record, source.shape, source.dtype)
-    return parts_for(model.get_params(deep=False), source, schema, 0).network.for_images
-
-
 def _warnings(model: Autoencoder) -> list[NarrowsWarning]:
     """Return warnings on artefacts that are missing and on the quality of the model."""
     from narrows.archive.model_qualities import quality_warnings
@@ -159,6 +150,8 @@ def _model(name: str, flags: dict[str, Any], settings: tuple[str, ...], valid: s
     if share is not None:
         asked_for["training__validation"] = share
 
+    from narrows.estimators.parameters import has_option
+    from narrows.estimators.preparation import may_hold_out
     from narrows.estimators.recipes import recipe
     from narrows.parts.options import Integer, check, optional
     from narrows.training import resolve_device
@@ -169,37 +162,20 @@ def _model(name: str, flags: dict[str, Any], settings: tuple[str, ...], valid: s
         raise click.UsageError(f"The seed must be a whole number from 0 to {2**32 - 1}. Got {seed}.")
     model = recipe(name, **asked_for)
     if psnr is not None:
-        _set_psnr(model, name, psnr)
+        if not has_option("likelihood", model.likelihood, "psnr"):
+            raise click.UsageError(
+                "--psnr needs a recipe that is trained for a target PSNR, such as 'codec'. "
+                f"Got the recipe '{name}', whose likelihood has no target. Use --recipe codec, or train without --psnr "
+                "and choose a quality of the trained model with `narrows compress --psnr`."
+            )
+        model.set_params(likelihood__psnr=psnr)
     check("Autoencoder", "n_latent", model.n_latent, optional(Integer(1)))
     resolve_device(model.training)
-    if (valid is None or share is not None) and not _holds_out(model):
+    has_patience = model.training is not None and model.training.patience is not None
+    has_data = valid is not None and share is None
+    if has_patience and not has_data and not may_hold_out(model.get_params(deep=False)):
         raise click.UsageError("--patience needs validation data. Give --valid 0.1, or --valid DATA.")
     return model
-
-
-def _holds_out(model: Autoencoder) -> bool:
-    """Return whether early stopping is off, or there are validation records for it."""
-    training = model.training
-    if training is None or training.patience is None:
-        return True
-    if training.validation is not None:
-        return training.validation > 0
-    return model.network == "auto" or getattr(model.network, "linear_path", False)
-
-
-def _set_psnr(model: Autoencoder, name: str, psnr: float) -> None:
-    """Set the quality that a model is trained for, or raise an error if it cannot be trained for one."""
-    from narrows.likelihoods import Likelihood
-
-    chosen = model.likelihood
-    part = Likelihood.registry.get(chosen) if isinstance(chosen, str) else type(chosen)
-    if chosen == "auto" or (part is not None and "psnr" not in {field.name for field in fields(part)}):
-        raise click.UsageError(
-            "--psnr needs a recipe that is trained for a target PSNR, such as 'codec'. "
-            f"Got the recipe '{name}', whose likelihood has no target. Use --recipe codec, or train without --psnr "
-            "and choose a quality of the trained model with `narrows compress --psnr`."
-        )
-    model.set_params(likelihood__psnr=psnr)
 
 
 def _share(valid: str) -> float | None:

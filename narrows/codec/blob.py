@@ -25,6 +25,7 @@ from narrows.codec.residual.causal import FrozenCausal
 from narrows.codec.serialise import pack_tensors
 from narrows.codec.validation import stored_number
 from narrows.errors import ModelFileError
+from narrows.io.json_values import finite_or_none
 
 __all__ = ["FORMAT", "MOST_QUALITIES", "Contents", "pack", "unpack"]
 
@@ -79,14 +80,14 @@ def pack(contents: Contents) -> bytes:
         tensors |= {f"quality.{position}.entropy.{name}": tensor for name, tensor in named.items()}
         tensors |= {f"quality.{position}.rescale.{name}": tensor for name, tensor in of_multipliers.items()}
         tensors[f"quality.{position}.steps"] = quality.steps
-        measured = {name: _finite(getattr(quality, name)) for name in _MEASURED}
+        measured = {name: finite_or_none(getattr(quality, name)) for name in _MEASURED}
         described.append({"entropy": entropy, "rescale": of_rescale, **measured})
     header = {
         "format": FORMAT,
         "shape": list(contents.output.shape),
         "dtype": contents.output.dtype.name,
         "z_shape": list(contents.z_shape),
-        "peak": _finite(contents.peak),
+        "peak": finite_or_none(contents.peak),
         "usual": contents.default,
         "decoder": settings,
         "qualities": described,
@@ -161,11 +162,6 @@ def _metadata(blob: bytes) -> dict[str, str]:
     length = int.from_bytes(blob[:8], "little")
     metadata: dict[str, str] = json.loads(blob[8 : 8 + length])["__metadata__"]
     return metadata
-
-
-def _finite(value: float) -> float | None:
-    """Return a measured number for JSON; None if it is infinite."""
-    return value if math.isfinite(value) else None
 
 
 def _digest(tensors: dict[str, NDArray[Any]]) -> str:

@@ -44,8 +44,8 @@ __all__ = [
     "MAX_PRECISION",
     "MIN_PRECISION",
     "Decoder",
-    "Lookup",
     "Message",
+    "SlotTable",
     "encode",
     "lanes_for",
     "lookup_of",
@@ -84,18 +84,18 @@ class Message:
         return self.states.nbytes + self.words.nbytes
 
 
-Lookup = NDArray[np.int64]
+SlotTable = NDArray[np.int64]
 """The entry of each slot of one table, or of several tables one after the other: see `lookup_of`."""
 
 
-def lookup_of(frequencies: NDArray[Any], values: NDArray[np.int32]) -> Lookup:
+def lookup_of(frequencies: NDArray[Any], values: NDArray[np.int32]) -> SlotTable:
     """Return the decoder's lookup, given the entries (n,) of tables, one after the other.
 
     A slot of an entry with frequency f, value v and first slot c holds f + 2^16 · (slot - c) + 2^32 · v.
     """
     f = frequencies.astype(np.int64)
     firsts = np.cumsum(f) - f
-    slots: Lookup = np.repeat((values.astype(np.int64) << 32) + f - (firsts << 16), f)
+    slots: SlotTable = np.repeat((values.astype(np.int64) << 32) + f - (firsts << 16), f)
     slots += np.arange(len(slots)) << 16
     return slots
 
@@ -233,14 +233,14 @@ class Decoder:
         self._words = np.ascontiguousarray(words)
         self._n_read = 0
 
-    def pop(self, n: int, lookup: Lookup, tables: NDArray[Any] | int = 0) -> NDArray[np.int32]:
+    def pop(self, n: int, lookup: SlotTable, tables: NDArray[Any] | int = 0) -> NDArray[np.int32]:
         """Return the values of the next block.
 
         Parameters
         ----------
         n : int
             The number of records.
-        lookup : Lookup
+        lookup : SlotTable
             The lookup of one table or of several.
         tables : ndarray of shape (n,), integers, or int
             The index of the table in the lookup, for each record or for all.
@@ -262,7 +262,7 @@ class Decoder:
             self._pop_rows(self._x[: n - full], found[None, full:], lookup, bases[None, full:])
         return (found >> 32).astype(np.int32)
 
-    def _pop_compiled(self, n: int, lookup: Lookup, tables: NDArray[Any] | int) -> NDArray[np.int32]:
+    def _pop_compiled(self, n: int, lookup: SlotTable, tables: NDArray[Any] | int) -> NDArray[np.int32]:
         assert kernels.compiled is not None
         values, pop = np.empty(n, np.int32), kernels.compiled.pop
         one = tables if isinstance(tables, int) else 0
@@ -313,7 +313,7 @@ class Decoder:
         return places
 
     def _pop_rows(
-        self, x: NDArray[np.int64], found: NDArray[np.int64], lookup: Lookup, bases: NDArray[np.int64]
+        self, x: NDArray[np.int64], found: NDArray[np.int64], lookup: SlotTable, bases: NDArray[np.int64]
     ) -> None:
         """Pop rows off the states x, and write the lookup's entries of their slots to found.
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from narrows.codec.rans import MAX_PRECISION, MIN_PRECISION, Lookup, lookup_of
+from narrows.codec.rans import MAX_PRECISION, MIN_PRECISION, SlotTable, lookup_of
 from narrows.codec.validation import check_array, check_number, stored_array, stored_number
 from narrows.errors import ModelFileError
 
@@ -163,7 +163,7 @@ class FrequencyTables:
         places += self.firsts[tables]
         return places, escaped
 
-    def lookup(self, table: int | None = None) -> Lookup:
+    def lookup(self, table: int | None = None) -> SlotTable:
         """Return the decoder's lookup of one table, or by default of all tables, one after the other."""
         if table is None:
             return self._lookup
@@ -172,10 +172,10 @@ class FrequencyTables:
         return self._lookup[table << self.precision : (table + 1) << self.precision]
 
     @cached_property
-    def _lookup(self) -> Lookup:
+    def _lookup(self) -> SlotTable:
         return self._looked_up(0, len(self.frequencies))
 
-    def _looked_up(self, first: int, last: int) -> Lookup:
+    def _looked_up(self, first: int, last: int) -> SlotTable:
         return lookup_of(self.frequencies[first:last], self._values[first:last])
 
     @cached_property

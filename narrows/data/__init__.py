@@ -18,17 +18,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from narrows.data.arrays import check_values
     from narrows.data.finite import check_finite, finite_range, range_of_finite
-    from narrows.data.formats import OnRecords
-    from narrows.data.named import OnDownload, named_sets
+    from narrows.data.named import named_sets
     from narrows.data.opening import open  # noqa: A004
     from narrows.data.source import Source
     from narrows.data.writing import write
     from narrows.errors import DataWarning
+    from narrows.io.progress import Progress
 
 __all__ = [
     "DataWarning",
-    "OnDownload",
-    "OnRecords",
+    "Progress",
     "Source",
     "check_finite",
     "check_values",
@@ -42,8 +41,7 @@ __all__ = [
 # The command line reads the options of formats before NumPy is needed, so these names are imported at first use.
 _HOMES = {
     "DataWarning": "narrows.errors",
-    "OnDownload": "narrows.data.named",
-    "OnRecords": "narrows.data.formats",
+    "Progress": "narrows.io.progress",
     "Source": "narrows.data.source",
     "check_finite": "narrows.data.finite",
     "check_values": "narrows.data.arrays",

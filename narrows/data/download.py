@@ -7,17 +7,15 @@ import hashlib
 import http.client
 import urllib.request
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
 from narrows.errors import DownloadError
 from narrows.io.files import replacing
+from narrows.io.progress import Progress
 
-__all__ = ["OnDownload", "download"]
-
-OnDownload = Callable[[str, int, int | None], None]
-"""Called with the file's name, the bytes so far, and the total bytes if the server sends them."""
+__all__ = ["download"]
 
 TIMEOUT_SECONDS = 30.0
 CHUNK_BYTES = 1 << 16
@@ -28,7 +26,7 @@ def download(
     target: Path,
     sha256: str,
     n_bytes: int,
-    on_download: OnDownload | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Download a gzipped file from the first of `urls` that has the expected content.
 
@@ -42,8 +40,8 @@ def download(
         Hex digest of the *unzipped* content, since mirrors may compress it differently.
     n_bytes : int
         Size of the unzipped content.
-    on_download : callable, optional
-        Receives the progress.
+    progress : callable, optional
+        Called with the bytes so far, and with all bytes if the server sends their number.
 
     Raises
     ------
@@ -55,7 +53,7 @@ def download(
     for url in urls:
         try:
             with replacing(target) as file:
-                _stream(url, file, target.name, n_bytes, on_download)
+                _stream(url, file, target.name, n_bytes, progress)
                 file.flush()
                 _verify(Path(file.name), sha256, n_bytes)
         except (OSError, EOFError, http.client.HTTPException, zlib.error, ValueError) as error:
@@ -65,7 +63,7 @@ def download(
     raise DownloadError(f"{target.name} could not be downloaded from {' or '.join(failures)}.")
 
 
-def _stream(url: str, file: IO[bytes], name: str, n_bytes: int, on_download: OnDownload | None) -> None:
+def _stream(url: str, file: IO[bytes], name: str, n_bytes: int, progress: Progress | None) -> None:
     if not url.startswith(("http://", "https://")):
         raise ValueError("the address must start with http:// or https://")
     request = urllib.request.Request(url, headers={"User-Agent": "narrows"})  # noqa: S310
@@ -78,8 +76,8 @@ def _stream(url: str, file: IO[bytes], name: str, n_bytes: int, on_download: OnD
             n_read += len(chunk)
             if n_read > n_bytes + CHUNK_BYTES:
                 raise ValueError(f"the compressed file is larger than {n_bytes:,} bytes, its size after unzipping")
-            if on_download is not None:
-                on_download(name, n_read, total)
+            if progress is not None:
+                progress(f"downloading {name}", n_read, total, "bytes")
     if total is not None and n_read != total:
         raise ValueError(f"the download stopped after {n_read:,} of {total:,} bytes")
 

@@ -25,13 +25,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from narrows.data.formats.contract import OnRecords
 from narrows.data.image_decoding import Plan, decode_image, plan_image, quiet_pillow
 from narrows.data.image_files import classes_of, find_images
 from narrows.data.image_losses import loss_warnings
 from narrows.data.memory import BLOCK_RECORDS, blocks, filled
 from narrows.data.source import Source
 from narrows.errors import DataError, warn
+from narrows.io.progress import Progress
 
 __all__ = ["open_images"]
 
@@ -45,7 +45,7 @@ def open_images(
     convert: str | None = None,
     bits: int | None = None,
     limit: int | None = None,
-    on_images: OnRecords | None = None,
+    progress: Progress | None = None,
 ) -> Source:
     """Return the images of a folder, a glob or a single file.
 
@@ -67,9 +67,8 @@ def open_images(
         8: images of 16 bits are rounded to 8.
     limit : int, optional
         Number of images to read.
-    on_images : callable, optional
-        Called with the activity (``"checking images"``, then ``"reading images"``), the number of images done, and the
-        number of images; only if there are more than 1,024.
+    progress : callable, optional
+        Called with the activities ``"checking images"``, then ``"reading images"``; only if there are more than 1,024.
 
     Returns
     -------
@@ -101,7 +100,7 @@ def open_images(
         plans: list[Plan] = []
         for rows in blocks(len(files)):
             plans += pool.map(plan_image, (found.root / files[row] for row in rows))
-            _tell(on_images, "checking images", rows.stop, len(files))
+            _report(progress, "checking images", rows.stop, len(files))
         shape, dtype = _common_shape(plans, resize, convert), np.dtype(_common_dtype(plans, bits))
         for file, plan in zip(files, plans, strict=True):
             for kind in plan.losses:
@@ -114,7 +113,7 @@ def open_images(
 
             are_transparent = list(pool.map(decode, range(len(block))))
             lost["alpha"].extend(files[start + i] for i, is_so in enumerate(are_transparent) if is_so)
-            _tell(on_images, "reading images", start + len(block), len(files))
+            _report(progress, "reading images", start + len(block), len(files))
 
         values = filled((len(files), *shape), dtype, fill, what=f"The images of {name}")
     warnings = (*found.warnings(name), *loss_warnings(name, lost, len(files)))
@@ -124,9 +123,9 @@ def open_images(
     return Source(values, labels, label_names, name=name, kind="images", files=tuple(files), warnings=warnings)
 
 
-def _tell(on_images: OnRecords | None, doing: str, n_done: int, n: int) -> None:
-    if on_images is not None and n > BLOCK_RECORDS:
-        on_images(doing, n_done, n)
+def _report(progress: Progress | None, activity: str, n_done: int, n: int) -> None:
+    if progress is not None and n > BLOCK_RECORDS:
+        progress(activity, n_done, n, "records")
 
 
 def _common_shape(plans: list[Plan], resize: tuple[int, int] | None, convert: str | None) -> tuple[int, ...]:

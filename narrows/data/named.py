@@ -16,13 +16,14 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from narrows.data.download import OnDownload, download
+from narrows.data.download import download
 from narrows.data.idx import read_idx
 from narrows.data.source import Source
 from narrows.errors import CorruptFileError, DownloadError, UnknownNameError
 from narrows.io.files import as_path
+from narrows.io.progress import Progress
 
-__all__ = ["NAMED_SETS", "OnDownload", "cache_folder", "is_named", "named_sets", "open_named"]
+__all__ = ["NAMED_SETS", "cache_folder", "is_named", "named_sets", "open_named"]
 
 SPLITS = ("train", "test", "all")
 Labelled = tuple[npt.NDArray[Any], npt.NDArray[Any]]
@@ -44,15 +45,15 @@ def is_named(text: str) -> bool:
     return text.partition(":")[0] in NAMED_SETS
 
 
-def open_named(text: str, on_download: OnDownload | None = None) -> Source:
+def open_named(text: str, progress: Progress | None = None) -> Source:
     """Return a named data set; download it at first use if its files are missing.
 
     Parameters
     ----------
     text : str
         ``"mnist"``, ``"mnist:train"``, ``"mnist:test"`` or ``"mnist:all"`` (training records first).
-    on_download : callable, optional
-        Called with file name, bytes so far, and total bytes or None.
+    progress : callable, optional
+        Called with the bytes of each file while it is downloaded.
 
     Raises
     ------
@@ -73,7 +74,7 @@ def open_named(text: str, on_download: OnDownload | None = None) -> Source:
     if split not in SPLITS:
         raise UnknownNameError(f"split of '{name}'", split, SPLITS)
     chosen = NAMED_SETS[name]
-    parts = [chosen.load(part, on_download) for part in (("train", "test") if split == "all" else (split,))]
+    parts = [chosen.load(part, progress) for part in (("train", "test") if split == "all" else (split,))]
     values, labels = parts[0] if len(parts) == 1 else (np.concatenate(column) for column in zip(*parts, strict=True))
     return Source(values, labels, chosen.label_names, name=f"{name}:{split}", kind="named")
 
@@ -92,7 +93,7 @@ class NamedSet(Protocol):
     def label_names(self) -> tuple[str, ...] | None:
         """The names of the classes, if they have names."""
 
-    def load(self, split: str, on_download: OnDownload | None) -> Labelled:
+    def load(self, split: str, progress: Progress | None) -> Labelled:
         """Return values and labels of the "train" or the "test" part."""
 
 
@@ -107,7 +108,7 @@ class Digits:
     label_names: tuple[str, ...] | None = None
     n_train: int = 1437
 
-    def load(self, split: str, on_download: OnDownload | None) -> Labelled:
+    def load(self, split: str, progress: Progress | None) -> Labelled:
         """Return values (n, 8, 8) uint8 and labels (n,) int64."""
         values, labels = _read_digits()
         part = slice(None, self.n_train) if split == "train" else slice(self.n_train, None)
@@ -146,11 +147,11 @@ class IdxSet:
     sha256: Mapping[str, str]
     label_names: tuple[str, ...] | None = None
 
-    def load(self, split: str, on_download: OnDownload | None) -> Labelled:
+    def load(self, split: str, progress: Progress | None) -> Labelled:
         """Return values (n, 28, 28) uint8 and labels (n,) uint8."""
         prefix = "train" if split == "train" else "t10k"
-        values = read_idx(self._file(f"{prefix}-images-idx3-ubyte.gz", on_download))
-        path = self._file(f"{prefix}-labels-idx1-ubyte.gz", on_download)
+        values = read_idx(self._file(f"{prefix}-images-idx3-ubyte.gz", progress))
+        path = self._file(f"{prefix}-labels-idx1-ubyte.gz", progress)
         labels = read_idx(path)
         if labels.shape != (len(values),):
             raise CorruptFileError(
@@ -159,7 +160,7 @@ class IdxSet:
             )
         return values, labels
 
-    def _file(self, file: str, on_download: OnDownload | None) -> Path:
+    def _file(self, file: str, progress: Progress | None) -> Path:
         cached = cache_folder() / self.folder / file
         mine = os.environ.get("NARROWS_DATA")
         for path in ([as_path(mine) / self.folder / file] if mine else []) + [cached]:
@@ -169,7 +170,7 @@ class IdxSet:
         mirror = os.environ.get("NARROWS_MIRROR")
         mirrors = (f"{mirror.rstrip('/')}/{self.folder}/",) if mirror else self.mirrors
         try:
-            download([base + file for base in mirrors], cached, self.sha256[file], _n_bytes(file), on_download)
+            download([base + file for base in mirrors], cached, self.sha256[file], _n_bytes(file), progress)
         except OSError as error:
             raise DownloadError(
                 f"{error} If you have the files {', '.join(self.sha256)}, put them into the folder "

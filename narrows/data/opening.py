@@ -10,9 +10,8 @@ from typing import Any, TypeVar
 
 from narrows.data import named
 from narrows.data.arrays import check_values, open_array
-from narrows.data.formats import Format, Images, OnRecords, options_of
+from narrows.data.formats import Format, Images, options_of
 from narrows.data.frames import is_frame, open_frame
-from narrows.data.named import OnDownload
 from narrows.data.source import Source, check_limit
 from narrows.errors import (
     CorruptFileError,
@@ -26,6 +25,7 @@ from narrows.errors import (
 )
 from narrows.io.files import as_path
 from narrows.io.pipes import from_standard_input, is_pipe
+from narrows.io.progress import Progress
 
 __all__ = ["open"]
 
@@ -47,8 +47,7 @@ def open(  # noqa: A001
     data: Any,
     *,
     limit: int | None = None,
-    on_download: OnDownload | None = None,
-    on_images: OnRecords | None = None,
+    progress: Progress | None = None,
     **options: Any,
 ) -> Source:
     """Return the records of an array, a path or a named data set.
@@ -69,10 +68,10 @@ def open(  # noqa: A001
         - a Source, which is returned unchanged.
     limit : int, optional
         Number of records to keep; only so many images are read.
-    on_download : callable, optional
-        Called with file name, bytes so far, and total bytes (or None) while a named set is downloaded.
-    on_images : callable, optional
-        Called with the activity, images so far, and total images while more than 1,024 images are read.
+    progress : callable, optional
+        Called as `narrows.data.Progress` with activity, number done, total number and unit: with the bytes of each file
+        while a named set is downloaded (``"downloading t10k-images-idx3-ubyte.gz"``), and with the records while more
+        than 1,024 images are read (``"checking images"``, then ``"reading images"``).
     **options
         Options of the data's format: ``resize=(height, width)``, ``convert="grey"`` or ``"colour"`` and ``bits=8`` for
         image files, ``key="name"`` of the array of records for `.npz` files.
@@ -104,7 +103,7 @@ def open(  # noqa: A001
     if isinstance(data, Source):
         source = data
     elif isinstance(data, str | os.PathLike):
-        source = _open_text_or_path(data, options, limit, on_download=on_download, on_images=on_images)
+        source = _open_text_or_path(data, options, limit, progress)
         check_values(source.values, source.name)
     else:
         source = open_frame(data) if is_frame(data) else open_array(data)
@@ -143,21 +142,19 @@ def _open_text_or_path(
     data: str | os.PathLike[str],
     options: dict[str, Any],
     limit: int | None,
-    *,
-    on_download: OnDownload | None,
-    on_images: OnRecords | None,
+    progress: Progress | None,
 ) -> Source:
     name = os.fspath(data)
     if is_pipe(data):
         with from_standard_input() as path:
             kind = _format_of(path, STANDARD_INPUT)
-            return _reader(kind, options).open(path, STANDARD_INPUT, limit=limit, on_records=on_images)
+            return _reader(kind, options).open(path, STANDARD_INPUT, limit=limit, progress=progress)
     if isinstance(data, str) and named.is_named(data):
         _check_used(options, data, "named")  # before a download
         if os.path.lexists(name):
             text = f"'{name}' is the data set of this name, not the file or folder. Open these as './{name}'."
             warn(DataWarning(text, kind="name", first=name))
-        return named.open_named(data, on_download)
+        return named.open_named(data, progress)
     if not name.strip() or "\0" in name:
         raise InvalidParameterError(
             "The data must be an array, a path or the name of a data set "
@@ -167,11 +164,11 @@ def _open_text_or_path(
     try:
         if not path.exists():
             if isinstance(data, str) and re.search(r"[*?\[]", data):
-                return _reader(Images, options).open_glob(path, name, limit=limit, on_records=on_images)
+                return _reader(Images, options).open_glob(path, name, limit=limit, progress=progress)
             raise _not_found(data, path)
         kind = _format_of(path, name)
         shown = name.rstrip("/\\") + "/" if path.is_dir() else name
-        return _reader(kind, options).open(path, shown, limit=limit, on_records=on_images)
+        return _reader(kind, options).open(path, shown, limit=limit, progress=progress)
     except OSError as error:  # missing permission, a failing disk; our own errors pass
         if isinstance(error, NarrowsError):
             raise

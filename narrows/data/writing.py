@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from narrows.data.arrays import as_array, check_values
-from narrows.data.formats import Format, Npy
+from narrows.data.formats import Format, Npy, RecordStream
 from narrows.data.numpy_files import write_npy
 from narrows.errors import InvalidParameterError
 from narrows.io.files import as_path, naming_output
@@ -76,7 +76,7 @@ def write(
         _pipe([records], records.shape, records.dtype)
         return Path("-")
     with naming_output(path):
-        kind.write(as_path(path), [records], shape=records.shape, dtype=records.dtype, names=lambda: files, force=force)
+        kind.write(as_path(path), RecordStream([records], records.shape, records.dtype, lambda: files), force=force)
     return as_path(path)
 
 
@@ -129,7 +129,7 @@ def stream(
         _pipe(pieces, shape, dtype)
         return Path("-")
     with naming_output(path):
-        kind.write(as_path(path), pieces, shape=shape, dtype=dtype, names=names, force=force)
+        kind.write(as_path(path), RecordStream(pieces, shape, dtype, names), force=force)
     return as_path(path)
 
 

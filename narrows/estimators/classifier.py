@@ -291,7 +291,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
 @dataclass(frozen=True)
 class _LabelLoss:
     total: Tensor
-    evidence: None = None
+    statistic: None = None
 
 
 class _Classifier(Uncoupled, nn.Module):

@@ -11,7 +11,7 @@ from narrows.model.axes import PARAMETERS, SEQUENCES
 from narrows.parts.part import Part, as_part, split_nested
 from narrows.training import resolve_training
 
-__all__ = ["artefacts_of", "with_options"]
+__all__ = ["artefacts_of", "has_option", "with_options"]
 
 
 def with_options(parameter: str, current: Any, options: dict[str, Any]) -> Any:
@@ -36,6 +36,19 @@ def with_options(parameter: str, current: Any, options: dict[str, Any]) -> Any:
         f"The '{parameter}' of Autoencoder is {current!r}, which has no options. "
         f"Got '{parameter}__{next(iter(options))}'.{hint}"
     )
+
+
+def has_option(parameter: str, current: Any, option: str) -> bool:
+    """Return whether the part that is a parameter's value has an option; "auto" and None have no options.
+
+    Examples
+    --------
+    >>> has_option("likelihood", "constrained-normal", "psnr"), has_option("likelihood", "normal", "psnr")
+    (True, False)
+    """
+    if current is None or (isinstance(current, str) and current == "auto"):
+        return False
+    return option in as_part(PARAMETERS[parameter], current).get_params(deep=False)
 
 
 def _option_names(parts: list[Any]) -> list[str]:

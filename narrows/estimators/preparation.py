@@ -21,7 +21,7 @@ from narrows.numerics.batches import batch_size
 from narrows.numerics.randomness import Stream, generator, rng
 from narrows.numerics.threads import one_openmp_thread
 from narrows.parts.part import as_optional_part
-from narrows.records import Schema
+from narrows.records import Schema, schema_of
 from narrows.training import (
     Epoch,
     LabelledRecords,
@@ -34,9 +34,11 @@ from narrows.training import (
 from narrows.training.pretraining import Pretraining
 
 __all__ = [
+    "becomes_image",
     "chain_stage",
     "check_patience",
     "labelled",
+    "may_hold_out",
     "n_held_out",
     "new_chain",
     "parts_for",
@@ -54,6 +56,14 @@ _FEW, _ENOUGH = 20, 2000
 def parts_for(params: Mapping[str, Any], source: Source, schema: Schema, seed: int, *, n_classes: int = 0) -> Parts:
     """Return the parts for an autoencoder's parameters and these data."""
     return replace(choose_parts(params, schema, Columns.of(source.values, seed)), n_classes=n_classes)
+
+
+def becomes_image(params: Mapping[str, Any], source: Source) -> bool:
+    """Return whether records are images for a model only because of their shape, with parameters that are "auto"."""
+    if (params["record"], params["network"]) != ("auto", "auto"):
+        return False
+    schema = schema_of("auto", source.shape, source.dtype)
+    return parts_for(params, source, schema, 0).network.for_images
 
 
 def new_chain(
@@ -171,6 +181,14 @@ def whole(**modules: nn.Module | None) -> nn.Module:
 def labelled(records: Records, labels: NDArray[np.int64] | None) -> Records:
     """Return records with their labels, where there are any."""
     return records if labels is None else LabelledRecords(records, labels)
+
+
+def may_hold_out(params: Mapping[str, Any]) -> bool:
+    """Return whether `fit` may hold out training records for validation; with network="auto" it depends on the data."""
+    share = resolve_training(params["training"]).validation
+    if share is not None:
+        return share > 0
+    return params["network"] == "auto" or getattr(params["network"], "linear_path", False)
 
 
 def n_held_out(settings: Training, n: int, *, by_default: bool) -> int:

@@ -26,6 +26,8 @@ from narrows.errors import MissingPackageError
 from narrows.estimators.autoencoder import Autoencoder, Data
 from narrows.evaluation.denoisers import median_filter, non_local_means, pca
 from narrows.evaluation.metrics import unit_of
+from narrows.io.json_values import finite_or_none
+from narrows.io.progress import Progress
 from narrows.model.artefacts import PrincipalComponents
 from narrows.model.inference import to_stored
 from narrows.numerics.batches import batch_size
@@ -44,8 +46,6 @@ _CHOSEN_ON_VALUES = 2**17
 # Clipping reduces the noise, so sigma may be smaller than the noise.
 _NON_LOCAL_MEANS = tuple(product((0.0, 0.5, 1.0), (0.2, 0.3, 0.4, 0.6, 0.8), ((3, 6), (5, 6), (5, 11))))
 _MOST_COMPONENTS = 100  # numbers of PCA components to try, with growing distances
-
-OnRecords = Callable[[int, int], None]
 
 
 def add_noise(model: Autoencoder, X: Data, noise: float, random_state: Any = 0) -> NDArray[Any]:
@@ -85,7 +85,7 @@ def add_noise(model: Autoencoder, X: Data, noise: float, random_state: Any = 0) 
 
 
 def compare_denoisers(
-    model: Autoencoder, clean: Data, noise: float, random_state: Any = 0, *, on_records: OnRecords | None = None
+    model: Autoencoder, clean: Data, noise: float, random_state: Any = 0, *, progress: Progress | None = None
 ) -> dict[str, Any]:
     """Add noise to clean records, and measure how well a model and its alternatives remove it.
 
@@ -97,8 +97,8 @@ def compare_denoisers(
         The records, without noise.
     noise, random_state
         As for `add_noise`.
-    on_records : callable, optional
-        Called with the number of records measured and the number of records.
+    progress : callable, optional
+        Called as `narrows.data.Progress` with the activity ``"comparing"`` and the number of records measured.
 
     Returns
     -------
@@ -129,7 +129,7 @@ def compare_denoisers(
         noisy,
         model.denoise(noisy, source.named_labels, dtype=model.dtype_),
         noise=noise,
-        on_records=on_records,
+        progress=progress,
     )
 
 
@@ -140,7 +140,7 @@ def measure_denoisers(
     restored: NDArray[Any],
     *,
     noise: float,
-    on_records: OnRecords | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Measure noisy records, the records restored by the model, and those restored by the alternatives.
 
@@ -155,8 +155,8 @@ def measure_denoisers(
         The results of `add_noise` and `Autoencoder.denoise`.
     noise : float
         As given to `add_noise`; the alternatives know it.
-    on_records : callable, optional
-        Called with the number of records measured and the number of records.
+    progress : callable, optional
+        Called as `narrows.data.Progress` with the activity ``"comparing"`` and the number of records measured.
 
     Returns
     -------
@@ -168,8 +168,8 @@ def measure_denoisers(
     """
     source = _open(model, clean)
     unit = unit_of(model.dtype_)
-    if on_records is not None:
-        on_records(0, len(source))  # choosing settings takes some time
+    if progress is not None:
+        progress("comparing", 0, len(source), "records")  # choosing settings takes some time
     squared = {"noisy": SquaredSum()}
     chosen, missing = _choose(model, source, noisy, noise)
     squared.update(dict.fromkeys((*chosen, "narrows"), SquaredSum()))
@@ -179,8 +179,8 @@ def measure_denoisers(
         squared["narrows"] += _squared(x, restored[rows] / unit)
         for name, (alternative, settings) in chosen.items():
             squared[name] += _squared(x, alternative.restore(x_noisy, settings))
-        if on_records is not None:
-            on_records(rows.stop, len(source))
+        if progress is not None:
+            progress("comparing", rows.stop, len(source), "records")
 
     methods = {}
     before = squared["noisy"]
@@ -189,7 +189,7 @@ def measure_denoisers(
         n = source.values.size
         methods[name] = {
             "mse": None if error is None else float(error / n),
-            "psnr_db": None if error is None else _finite(error.psnr_db(n, _peak(model))),
+            "psnr_db": None if error is None else finite_or_none(error.psnr_db(n, _peak(model))),
             "gain_db": None if error is None else 0.0 if name == "noisy" else _ratio_db(before, error),
             "settings": chosen[name][1] if name in chosen else {},
             "missing": missing.get(name),
@@ -329,10 +329,6 @@ def _squared(x: NDArray[Any], x_hat: NDArray[Any]) -> SquaredSum:
 def _peak(model: Autoencoder) -> float:
     """Return the peak, in units of 255 for bytes."""
     return peak_of(model.dtype_, *model.range_) / unit_of(model.dtype_)
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _ratio_db(a: SquaredSum, b: SquaredSum) -> float | None:

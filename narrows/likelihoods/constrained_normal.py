@@ -58,11 +58,11 @@ class _ConstrainedNormalModule(NormalModule):
     def adapt(self, parameters: Tensor, x: Tensor) -> None:
         self.adapt_to((x - parameters.detach()).square())
 
-    def evidence(self, parameters: Tensor, x: Tensor) -> Tensor:
+    def statistic(self, parameters: Tensor, x: Tensor) -> Tensor:
         return (x - parameters.detach()).square().flatten(1).mean(1)
 
-    def adapt_to(self, evidence: Tensor) -> None:
-        error = evidence.mean().clamp_min(1e-12).log().to(self.log_error.dtype)
+    def adapt_to(self, statistics: Tensor) -> None:
+        error = statistics.mean().clamp_min(1e-12).log().to(self.log_error.dtype)
         self.log_error.lerp_(error, 1 - _MEMORY)
         times = math.log(_USUAL) + self.log_wanted - self.log_error
         self.log_variance.copy_(self.log_wanted + times.clamp(math.log(_LEAST), math.log(_MOST)))

@@ -83,12 +83,12 @@ class LikelihoodModule(nn.Module, ABC):
     def adapt(self, parameters: Tensor, x: Tensor) -> None:
         """Update quantities that are learned without gradients from a training batch; by default there are none."""
 
-    def evidence(self, parameters: Tensor, x: Tensor) -> Tensor | None:
-        """Return the input of `adapt_to` for each record, shape (n,); None if it needs none."""
+    def statistic(self, parameters: Tensor, x: Tensor) -> Tensor | None:
+        """Return the statistic of each record that `adapt_to` needs, shape (n,); None if it needs none."""
         return None
 
-    def adapt_to(self, evidence: Tensor) -> None:
-        """Do the same as `adapt` for a batch that was split into shards, given the evidence (n,) of all its records."""
+    def adapt_to(self, statistics: Tensor) -> None:
+        """Do the same as `adapt` for a batch that was split into shards, given the statistics (n,) of its records."""
 
 
 class Likelihood(Part, ABC, axis="likelihood"):

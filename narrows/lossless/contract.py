@@ -21,7 +21,7 @@ class ResidualLoss:
     """Loss of n records in nats, shape (n,)."""
 
     total: Tensor
-    evidence: None = None
+    statistic: None = None
 
 
 class ResidualModule(Uncoupled, nn.Module, ABC):

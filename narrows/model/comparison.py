@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from narrows.chain import Chain
 from narrows.errors import WorseThanPCAWarning, warn
+from narrows.io.json_values import finite_or_none
 from narrows.numerics.batches import Labelled, batch_size
 from narrows.training import Records
 
@@ -59,7 +60,7 @@ def compare_with_pca(chain: Chain, linear: Chain, held_out: Records) -> Comparis
     spread = float(gain.std(ddof=1)) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
     needed = max(_LEAST_GAIN * float(by_pca.mean()), _STANDARD_ERRORS * spread)
     ratio = float(by_chain.mean() / by_pca.mean()) if by_pca.any() else math.inf
-    return Comparison(len(held_out), ratio if math.isfinite(ratio) else None, bool(gain.mean() > needed))
+    return Comparison(len(held_out), finite_or_none(ratio), bool(gain.mean() > needed))
 
 
 def warn_if_worse(model: FittedModel, error: float, error_by_pca: float, sum_of_squares: float, records: str) -> None:

@@ -1,6 +1,6 @@
 """Networks: encoder and decoder, which own every weight."""
 
-from narrows.networks.contract import Decoder, Encoder, Layer, Network, Sizes, Switches
+from narrows.networks.contract import Decoder, Encoder, LayerPair, Network, Sizes, Switches
 from narrows.networks.convolutional import Convolutional
 from narrows.networks.dense import Dense
 from narrows.networks.strided import Strided
@@ -10,7 +10,7 @@ __all__ = [
     "Decoder",
     "Dense",
     "Encoder",
-    "Layer",
+    "LayerPair",
     "Network",
     "Sizes",
     "Strided",

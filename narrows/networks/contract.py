@@ -10,11 +10,11 @@ from torch import Generator
 from narrows.errors import InvalidParameterError
 from narrows.networks.activations import INVERTIBLE, activation
 from narrows.networks.linear_path import LinearPathDecoder, LinearPathEncoder
-from narrows.networks.modules import Decoder, Encoder, Layer, Sizes, Switches
+from narrows.networks.modules import Decoder, Encoder, LayerPair, Sizes, Switches
 from narrows.parts.options import Boolean, option
 from narrows.parts.part import Part
 
-__all__ = ["Decoder", "Encoder", "Layer", "Network", "Sizes", "Switches"]
+__all__ = ["Decoder", "Encoder", "LayerPair", "Network", "Sizes", "Switches"]
 
 _LINEAR_OUTPUTS = ("identity", "soft-clip")  # with these a linear decoder restores as PCA does
 
@@ -47,24 +47,24 @@ class Network(Part, ABC, axis="network"):
         code = getattr(self, "code_activation", "identity")
         if self.linear_path and code != "identity":
             raise InvalidParameterError(
-                f"The 'linear_path' of {type(self).__name__} outputs the code itself, so it needs "
-                f"code_activation='identity'. Got {code!r}."
+                f"The 'code_activation' of {type(self).__name__} must be 'identity' with linear_path=True, which "
+                f"outputs the code itself. Got {code!r}. Change it, or set linear_path=False."
             )
         if self.linear_path and self.start_at_mean:
             raise InvalidParameterError(
-                f"The 'linear_path' of {type(self).__name__} always starts at the mean of the data. "
-                "Set start_at_mean=False."
+                f"The 'start_at_mean' of {type(self).__name__} must be False with linear_path=True, which always "
+                "starts at the mean of the data. Set start_at_mean=False."
             )
         output = getattr(self, "output_activation", "identity")
         if self.linear_path and output not in _LINEAR_OUTPUTS:
             raise InvalidParameterError(
-                f"The 'linear_path' of {type(self).__name__} needs an output activation that is one of "
-                f"{', '.join(_LINEAR_OUTPUTS)}. Got {output!r}."
+                f"The 'output_activation' of {type(self).__name__} must be one of {', '.join(_LINEAR_OUTPUTS)} with "
+                f"linear_path=True. Got {output!r}. Change it, or set linear_path=False."
             )
         if self.start_at_mean and not INVERTIBLE.accepts(output):
             raise InvalidParameterError(
-                f"The 'start_at_mean' of {type(self).__name__} needs an output activation that is {INVERTIBLE}. "
-                f"Got {output!r}."
+                f"The 'output_activation' of {type(self).__name__} must be {INVERTIBLE} with start_at_mean=True. "
+                f"Got {output!r}. Change it, or set start_at_mean=False."
             )
 
     def code_shape(self, shape: tuple[int, ...], n_latent: int | None) -> tuple[int, ...]:
@@ -121,7 +121,7 @@ class Network(Part, ABC, axis="network"):
     def connect(self, sizes: Sizes, generator: Generator) -> tuple[Encoder, Decoder]:
         """Return encoder and decoder as `build` does, without any linear path."""
 
-    def layers(self, encoder: Encoder, decoder: Decoder) -> list[Layer]:
+    def layer_pairs(self, encoder: Encoder, decoder: Decoder) -> list[LayerPair]:
         """Return the layers of the networks from `build`, from the input on, each with the decoder's mirrored layer.
 
         Raises

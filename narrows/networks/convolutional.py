@@ -6,22 +6,20 @@ import math
 from itertools import pairwise
 from typing import ClassVar
 
-import torch
 from torch import Generator, Tensor, nn
 
 from narrows.errors import InvalidParameterError, NotDecodableError, NotFreezableError
-from narrows.networks.activations import ACTIVATIONS, activation, inverse_activation
+from narrows.networks.activations import ACTIVATIONS, activation
 from narrows.networks.conditions import join
 from narrows.networks.contract import Decoder, Encoder, Network, Sizes, Switches
-from narrows.networks.images import FromChannelsFirst, Reshape, to_channels_first
+from narrows.networks.grids import ImageDecoder, Size, convolution, grids_of, map_shape, transposed_convolution
+from narrows.networks.images import Reshape, to_channels_first
 from narrows.networks.initialisation import INITIALISATIONS, initialise, undrawn
 from narrows.networks.pooling import NEED_SWITCHES, MaxPool, Unpool, repeating
 from narrows.parts.options import Choice, Integer, SequenceOf, option, optional
 from narrows.records import ImageLayout
 
 __all__ = ["Convolutional"]
-
-Size = tuple[int, int]
 
 
 class Convolutional(Network, name="convolutional"):
@@ -77,26 +75,24 @@ class Convolutional(Network, name="convolutional"):
         super()._check()
         if self.unpooling == "switches" and self.resampling != "pool":
             raise InvalidParameterError(
-                "The 'unpooling' of Convolutional may be 'switches' only with resampling='pool', which has maxima. "
-                f"Got resampling={self.resampling!r}."
+                "The 'unpooling' of Convolutional may be 'switches' only with resampling='pool', since switches are "
+                f"positions of maxima. Got resampling={self.resampling!r}. Set unpooling='repeat' or resampling='pool'."
             )
         if self.head_channels is not None and self.code_channels is not None:
             raise InvalidParameterError(
-                "The 'head_channels' of Convolutional need a dense code. Got 'code_channels' too, a code of maps."
+                "The 'head_channels' of Convolutional can be set only for a dense code. Got also "
+                f"code_channels={self.code_channels}, with which the code is a map. Leave one of the two unset."
             )
 
     def code_shape(self, shape: tuple[int, ...], n_latent: int | None) -> tuple[int, ...]:
         if self.code_channels is None:
             if not self.channels:
-                raise InvalidParameterError("The 'channels' of Convolutional may be empty only with 'code_channels'.")
+                raise InvalidParameterError(
+                    "The 'channels' of Convolutional may be empty only with 'code_channels'. Got (). "
+                    "Give at least one entry, or set 'code_channels'."
+                )
             return super().code_shape(shape, n_latent)
-        natural = (self.code_channels, *self._grids(shape)[-1])
-        if n_latent is not None and n_latent != math.prod(natural):
-            raise InvalidParameterError(
-                f"The code of this network is a map of {'×'.join(map(str, natural))} = {math.prod(natural)} numbers. "
-                f"Got n_latent={n_latent}. Leave n_latent unset, or change 'code_channels'."
-            )
-        return natural
+        return map_shape(self.code_channels, self._grids(shape)[-1], n_latent)
 
     def connect(self, sizes: Sizes, generator: Generator) -> tuple[Encoder, Decoder]:
         layout, grids = ImageLayout.of(sizes.shape), self._grids(sizes.shape)
@@ -108,16 +104,7 @@ class Convolutional(Network, name="convolutional"):
 
     def _grids(self, shape: tuple[int, ...]) -> list[Size]:
         """Return height and width before the first stage and after each."""
-        layout = ImageLayout.of(shape)
-        grids = [(layout.height, layout.width)]
-        for _ in range(len(self.channels) + (self.code_channels is not None)):
-            height, width = grids[-1]
-            grids.append((-(-height // self.stride), -(-width // self.stride)))
-        return grids
-
-
-def _convolution(n_in: int, n_out: int, kernel: int, stride: int = 1) -> nn.Module:
-    return undrawn(nn.Conv2d, n_in, n_out, kernel, stride=stride, padding=kernel // 2)
+        return grids_of(shape, len(self.channels) + (self.code_channels is not None), self.stride)
 
 
 class _ConvolutionalEncoder(Encoder):
@@ -134,9 +121,9 @@ class _ConvolutionalEncoder(Encoder):
             last_of_map = is_map and position == len(widths) - 1
             act = self.code_activation if last_of_map else activation(part.activation)
             if part.resampling == "pool":
-                stages.append(nn.Sequential(_convolution(n_in, n_out, part.kernel), act, MaxPool(part.stride)))
+                stages.append(nn.Sequential(convolution(n_in, n_out, part.kernel), act, MaxPool(part.stride)))
             else:
-                stages.append(nn.Sequential(_convolution(n_in, n_out, part.kernel, stride=part.stride), act))
+                stages.append(nn.Sequential(convolution(n_in, n_out, part.kernel, stride=part.stride), act))
         self.stages = nn.Sequential(*stages)
         self.gives_switches = part.unpooling == "switches"
         n_flat = widths[-1] * math.prod(grids[-1])
@@ -171,12 +158,12 @@ class _ConvolutionalEncoder(Encoder):
         return y.reshape(-1, *self.h_shape)
 
 
-class _ConvolutionalDecoder(Decoder):
+class _ConvolutionalDecoder(ImageDecoder):
     """z (n, *z_shape) → the likelihood's parameters, (n, *out_shape)."""
 
     def __init__(self, part: Convolutional, sizes: Sizes, layout: ImageLayout, grids: list[Size]) -> None:
-        super().__init__()
-        self.layout, self.needs_switches = layout, part.unpooling == "switches"
+        super().__init__(layout, sizes, part.output_activation)
+        self.needs_switches = part.unpooling == "switches"
         is_map = part.code_channels is not None
         # From the code to the output: a map is decoded by as many stages as encoded it, including that of the code.
         widths = [*sizes.z_shape[:1], *part.channels[::-1]] if is_map else list(part.channels[::-1])
@@ -194,24 +181,17 @@ class _ConvolutionalDecoder(Decoder):
             n_in, n_out = widths[position - 1] if position else n_first, widths[position]
             if part.resampling == "pool":
                 back = (Unpool if self.needs_switches else repeating)(part.stride, back_to)
-                stages += [_convolution(n_in, n_out, part.kernel), activation(part.activation), back]
+                stages += [convolution(n_in, n_out, part.kernel), activation(part.activation), back]
             else:
-                back = _transposed(n_in, n_out, grid, back_to, kernel=part.kernel, stride=part.stride)
+                back = transposed_convolution(n_in, n_out, grid, back_to, kernel=part.kernel, stride=part.stride)
                 stages += [back, activation(part.activation)]
         self.stages = nn.Sequential(*stages)
-        self.last = _convolution(widths[-1], layout.channels * sizes.n_parameters, part.kernel)
-        self.output_activation = part.output_activation
+        self.last = convolution(widths[-1], layout.channels * sizes.n_parameters, part.kernel)
         self.output = activation(part.output_activation)
-        self.to_records = FromChannelsFirst(layout, sizes.n_parameters)
 
     @property
     def last_layer(self) -> nn.Module:
         return self.last
-
-    def init_output_bias(self, parameters: Tensor) -> None:
-        means = to_channels_first(self.layout, parameters.unsqueeze(0)).mean((0, 2, 3))
-        with torch.no_grad():
-            self.last.get_parameter("bias").copy_(inverse_activation(self.output_activation, means))
 
     def forward(self, z: Tensor, switches: Switches = (), condition: Tensor | None = None) -> Tensor:
         if self.needs_switches and not switches:
@@ -229,11 +209,3 @@ class _ConvolutionalDecoder(Decoder):
     def _stages(self) -> list[nn.Module]:
         head = [] if self.head is None else [self.flatten, self.head, self.head_activation, self.to_maps]
         return [*head, *self.stages, self.last, self.output, self.to_records]
-
-
-def _transposed(n_in: int, n_out: int, grid: Size, back_to: Size, *, kernel: int, stride: int) -> nn.Module:
-    """Return a transposed convolution between two given grids; the output is about ``stride`` times as large."""
-    padding = kernel // 2
-    reached = [(size - 1) * stride - 2 * padding + kernel for size in grid]
-    extra = tuple(size - at for size, at in zip(back_to, reached, strict=True))
-    return undrawn(nn.ConvTranspose2d, n_in, n_out, kernel, stride=stride, padding=padding, output_padding=extra)

@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 from narrows.errors import InvalidParameterError
 from narrows.networks.activations import ACTIVATIONS, activation, inverse_activation
 from narrows.networks.conditions import join
-from narrows.networks.contract import Decoder, Encoder, Layer, Network, Sizes, Switches
+from narrows.networks.contract import Decoder, Encoder, LayerPair, Network, Sizes, Switches
 from narrows.networks.images import Reshape
 from narrows.networks.initialisation import INITIALISATIONS, initialise, theano_generator, undrawn
 from narrows.parts.options import Boolean, Integer, Real, SequenceOf, option, optional
@@ -60,17 +60,18 @@ class Dense(Network, name="dense"):
         super()._check()
         if self.linear_path and self.tied and float(activation(self.activation)(torch.zeros(()))) != 0:
             raise InvalidParameterError(
-                "The 'linear_path' of Dense with tied weights needs an activation that is 0 at 0, so that the network "
-                f"starts at zero. Got activation={self.activation!r}."
+                "The 'activation' of Dense must be 0 at 0 with linear_path=True and tied=True, as 'relu' and 'tanh' "
+                f"are. Got {self.activation!r}. Change it, or set tied=False."
             )
         if self.linear_path and self.tied and self.is_linear:
             raise InvalidParameterError(
-                "The 'linear_path' of Dense without hidden layers has untied matrices. Set tied=False, or widths."
+                "The 'tied' of Dense must be False with linear_path=True and without hidden layers: a linear path has "
+                "a matrix for each direction. Set tied=False, or give widths."
             )
         if self.linear_path and self.code_bias != 0:
             raise InvalidParameterError(
-                "The 'linear_path' of Dense needs a network that starts at zero. Set code_bias=0. "
-                f"Got {self.code_bias:g}."
+                "The 'code_bias' of Dense must be 0 with linear_path=True: untrained, the network outputs zeros. "
+                f"Got {self.code_bias:g}. Set code_bias=0."
             )
 
     @property
@@ -103,7 +104,7 @@ class Dense(Network, name="dense"):
             encoder.layers[-1].get_parameter("bias").fill_(self.code_bias)
         return encoder, decoder
 
-    def layers(self, encoder: Encoder, decoder: Decoder) -> list[Layer]:
+    def layer_pairs(self, encoder: Encoder, decoder: Decoder) -> list[LayerPair]:
         if self.linear_path:
             raise InvalidParameterError("Layer-wise pretraining does not support a linear path. Set linear_path=False.")
         assert isinstance(encoder, _DenseEncoder)
@@ -111,20 +112,22 @@ class Dense(Network, name="dense"):
         if self.decoder_widths is not None and self.decoder_widths != self.widths[::-1]:
             raise InvalidParameterError(
                 "Layer-wise pretraining needs a decoder whose widths mirror the encoder's. Got the encoder "
-                f"{'-'.join(map(str, self.widths))} and the decoder {'-'.join(map(str, self.decoder_widths))}."
+                f"{'-'.join(map(str, self.widths))} and the decoder {'-'.join(map(str, self.decoder_widths))}. "
+                "Set decoder_widths=None, or pretraining=None."
             )
         encode = [nn.Sequential(layer, encoder.hidden) for layer in encoder.layers]
         encode[-1] = nn.Sequential(encoder.layers[-1], encoder.last)
         encode[0] = nn.Sequential(nn.Flatten(), *encode[0])
         activations = [nn.Sequential(decoder.last, decoder.to_records), *[decoder.hidden] * (len(encode) - 1)]
-        return [Layer(*parts) for parts in zip(encode, decoder.affine()[::-1], activations, strict=True)]
+        return [LayerPair(*parts) for parts in zip(encode, decoder.affine()[::-1], activations, strict=True)]
 
     def _check_tied(self, n_in: int, n_h: int, n_z: int, n_out: int, back: tuple[int, ...]) -> None:
         there, and_back = (n_in, *self.widths, n_h), (n_z, *back, n_out)
         if there != and_back[::-1]:
             raise InvalidParameterError(
                 "Tied weights need a decoder that mirrors the encoder. "
-                f"Got the encoder {'-'.join(map(str, there))} and the decoder {'-'.join(map(str, and_back))}."
+                f"Got the encoder {'-'.join(map(str, there))} and the decoder {'-'.join(map(str, and_back))}. "
+                "Set tied=False, or choose parts with the same widths in both directions."
             )
 
 

@@ -81,8 +81,9 @@ def initialise(
             elif name not in keep:
                 raise InvalidParameterError(
                     f"The parameter '{name}' of {type(module).__name__.lstrip('_')} with shape "
-                    f"{tuple(parameter.shape)} has no initial value: matrices and kernels called 'weight' are drawn, "
-                    "'bias' starts at zero. Set its values in the network, and name it in 'keep' of initialise."
+                    f"{tuple(parameter.shape)} has no initial value. Matrices and kernels called 'weight' are drawn, "
+                    "and 'bias' is set to zero. For other parameters, set the values in the network, and add the name "
+                    "to the argument 'keep' of initialise."
                 )
 
 

@@ -51,8 +51,8 @@ class LinearPathEncoder(Encoder):
         if network is not None:
             if network.last_layer is None:
                 raise InvalidParameterError(
-                    f"A linear path needs a network that starts at zero, but {type(network).__name__.lstrip('_')} "
-                    "does not name its last layer. Set linear_path=False."
+                    "A linear path needs a network with a 'last_layer', whose weights it sets to zero. Got "
+                    f"{type(network).__name__.lstrip('_')}, which has none. Set linear_path=False."
                 )
             _zero(network.last_layer)
         self.register_buffer("mean", torch.zeros(sizes.shape))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from narrows.errors import InvalidParameterError, NotFreezableError
 from narrows.networks.conditions import join
 
-__all__ = ["Decoder", "Encoder", "Layer", "Sizes", "Switches"]
+__all__ = ["Decoder", "Encoder", "LayerPair", "Sizes", "Switches"]
 
 Switches = tuple[Tensor, ...]
 """Positions of the maxima of each max-pooling layer, from input to code; empty for networks without switches."""
@@ -64,7 +64,7 @@ class Sizes:
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerPair:
     """A layer of an encoder and the corresponding layer of the decoder. The pair is an autoencoder.
 
     Attributes
@@ -147,7 +147,9 @@ class Decoder(nn.Module, ABC):
             If the decoder cannot be written as such a sequence.
         """
         name = type(self).__name__.lstrip("_")
-        raise NotFreezableError(f"The decoder cannot be frozen: {name} is not a sequence of layers.")
+        raise NotFreezableError(
+            f"The decoder cannot be frozen for archives: {name} is not a sequence of layers. Define its 'as_sequence'."
+        )
 
     def forward(self, z: Tensor, switches: Switches = (), condition: Tensor | None = None) -> Tensor:
         """Return the likelihood's parameters for codes z (n, *z_shape) and conditions, if any, (n, n_condition).

@@ -6,21 +6,19 @@ import math
 from itertools import pairwise
 from typing import ClassVar
 
-import torch
 from torch import Generator, Tensor, nn
 
 from narrows.errors import InvalidParameterError
-from narrows.networks.activations import ACTIVATIONS, activation, inverse_activation
+from narrows.networks.activations import ACTIVATIONS, activation
 from narrows.networks.conditions import join
 from narrows.networks.contract import Decoder, Encoder, Network, Sizes
-from narrows.networks.images import FromChannelsFirst, Reshape, to_channels_first
+from narrows.networks.grids import ImageDecoder, Size, convolution, grids_of, map_shape, transposed_convolution
+from narrows.networks.images import Reshape, to_channels_first
 from narrows.networks.initialisation import INITIALISATIONS, initialise, undrawn
 from narrows.parts.options import Choice, Integer, SequenceOf, option, optional
 from narrows.records import ImageLayout
 
 __all__ = ["Strided"]
-
-Size = tuple[int, int]
 
 
 class Strided(Network, name="strided"):
@@ -59,42 +57,20 @@ class Strided(Network, name="strided"):
             raise InvalidParameterError("The 'channels' of Strided must have at least one entry. Got ().")
         if self.code_channels is None:
             return super().code_shape(shape, n_latent)
-        natural = (self.code_channels, *self._grids(ImageLayout.of(shape))[-1])
-        if n_latent is not None and n_latent != math.prod(natural):
-            raise InvalidParameterError(
-                f"The code of this network is a map of {'×'.join(map(str, natural))} = {math.prod(natural)} numbers. "
-                f"Got n_latent={n_latent}. Leave n_latent unset, or change 'code_channels'."
-            )
-        return natural
+        return map_shape(self.code_channels, self._grids(shape)[-1], n_latent)
 
     def connect(self, sizes: Sizes, generator: Generator) -> tuple[Encoder, Decoder]:
         layout = ImageLayout.of(sizes.shape)
-        grids = self._grids(layout)
+        grids = self._grids(sizes.shape)
         encoder = _StridedEncoder(self, sizes, layout, grids[-1])
         decoder = _StridedDecoder(self, sizes, layout, grids)
         initialise(encoder, self.initialisation, generator)
         initialise(decoder, self.initialisation, generator)
         return encoder, decoder
 
-    def _grids(self, layout: ImageLayout) -> list[Size]:
+    def _grids(self, shape: tuple[int, ...]) -> list[Size]:
         """Return height and width before the first stage and after each."""
-        grids = [(layout.height, layout.width)]
-        for _ in self.channels:
-            height, width = grids[-1]
-            grids.append((-(-height // 2), -(-width // 2)))
-        return grids
-
-
-def _convolution(n_in: int, n_out: int, kernel: int, stride: int = 1) -> nn.Module:
-    return undrawn(nn.Conv2d, n_in, n_out, kernel, stride=stride, padding=kernel // 2)
-
-
-def _transposed(n_in: int, n_out: int, kernel: int, grid: Size, back_to: Size) -> nn.Module:
-    """Return a transposed convolution between two given grids; the output is about twice as large."""
-    padding = kernel // 2
-    reached = [(size - 1) * 2 - 2 * padding + kernel for size in grid]
-    extra = tuple(size - at for size, at in zip(back_to, reached, strict=True))
-    return undrawn(nn.ConvTranspose2d, n_in, n_out, kernel, stride=2, padding=padding, output_padding=extra)
+        return grids_of(shape, len(self.channels), stride=2)
 
 
 class _StridedEncoder(Encoder):
@@ -106,14 +82,14 @@ class _StridedEncoder(Encoder):
         width = part.channels[-1]
         stages: list[nn.Module] = []
         for n_in, n_out in pairwise([layout.channels + sizes.n_condition, *part.channels]):
-            stages += [_convolution(n_in, n_out, part.kernel, stride=2), activation(part.activation)]
+            stages += [convolution(n_in, n_out, part.kernel, stride=2), activation(part.activation)]
         for _ in range(part.depth):
-            stages += [_convolution(width, width, part.kernel), activation(part.activation)]
+            stages += [convolution(width, width, part.kernel), activation(part.activation)]
         if part.code_channels is None:
             n_h = math.prod(sizes.h_shape)
             stages += [nn.Flatten(), undrawn(nn.Linear, width * math.prod(grid), n_h), Reshape(sizes.h_shape)]
         else:
-            stages += [_convolution(width, sizes.h_shape[0], part.kernel)]
+            stages += [convolution(width, sizes.h_shape[0], part.kernel)]
         self.layers = nn.Sequential(*stages)
         self.is_map = part.code_channels is not None
 
@@ -125,12 +101,11 @@ class _StridedEncoder(Encoder):
         return self.layers(join(to_channels_first(self.layout, x), condition))  # type: ignore[no-any-return]
 
 
-class _StridedDecoder(Decoder):
+class _StridedDecoder(ImageDecoder):
     """z (n, *z_shape) → the likelihood's parameters, (n, *out_shape)."""
 
     def __init__(self, part: Strided, sizes: Sizes, layout: ImageLayout, grids: list[Size]) -> None:
-        super().__init__()
-        self.layout = layout
+        super().__init__(layout, sizes, part.output_activation)
         widths = [*part.channels[::-1], layout.channels * sizes.n_parameters]
         stages: list[nn.Module] = []
         if part.code_channels is None:
@@ -139,24 +114,18 @@ class _StridedDecoder(Decoder):
             stages += [nn.Flatten(), head, activation(part.activation), Reshape(start)]
         else:
             n_z = sizes.z_shape[0] + sizes.n_condition
-            stages += [_convolution(n_z, widths[0], part.kernel), activation(part.activation)]
+            stages += [convolution(n_z, widths[0], part.kernel), activation(part.activation)]
         for _ in range(part.depth):
-            stages += [_convolution(widths[0], widths[0], part.kernel), activation(part.activation)]
+            stages += [convolution(widths[0], widths[0], part.kernel), activation(part.activation)]
         for (n_in, n_out), grid, back_to in zip(pairwise(widths), grids[:0:-1], grids[-2::-1], strict=True):
-            stages += [_transposed(n_in, n_out, part.kernel, grid, back_to), activation(part.activation)]
+            back = transposed_convolution(n_in, n_out, grid, back_to, kernel=part.kernel)
+            stages += [back, activation(part.activation)]
         stages[-1] = activation(part.output_activation)
         self.layers = nn.Sequential(*stages)
-        self.output_activation = part.output_activation
-        self.to_records = FromChannelsFirst(layout, sizes.n_parameters)
 
     @property
     def last_layer(self) -> nn.Module:
         return self.layers[-2]
-
-    def init_output_bias(self, parameters: Tensor) -> None:
-        means = to_channels_first(self.layout, parameters.unsqueeze(0)).mean((0, 2, 3))
-        with torch.no_grad():
-            self.layers[-2].get_parameter("bias").copy_(inverse_activation(self.output_activation, means))
 
     def as_sequence(self) -> list[nn.Module]:
         return [*self.layers, self.to_records]

@@ -45,7 +45,7 @@ class KLSparsity(Penalty, name="kl-sparsity"):
         given = getattr(parts.network, "code_activation", "identity")
         if given != "sigmoid":
             raise InvalidParameterError(
-                "The 'kl-sparsity' penalty needs a code between 0 and 1: a network whose 'code_activation' is "
+                "The 'kl-sparsity' penalty needs a code between 0 and 1, so the network's 'code_activation' must be "
                 f"'sigmoid'. Got {type(parts.network).__name__} with {given!r}. "
                 "Set network='dense' and network__code_activation='sigmoid', or use the penalty 'l1'."
             )

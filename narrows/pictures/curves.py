@@ -73,7 +73,7 @@ def curves(history: Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Mapping[
     several = isinstance(history, Mapping)
     named = dict(history) if isinstance(history, Mapping) else {"": history}
     if not named:
-        raise DataError("The history holds no runs: there is nothing to draw.")
+        raise DataError("The history must have at least one run. Got none.")
     runs = {str(name): _as_run(str(name), epochs) for name, epochs in named.items()}
     has_rate = any(np.isfinite(run.learning_rate).any() for run in runs.values())
     with style():
@@ -107,7 +107,7 @@ def _as_run(name: str, epochs: Sequence[Mapping[str, Any]]) -> _Run:
     """Return a history as columns."""
     run = f"The history of '{name}'" if name else "The history"
     if len(epochs) == 0:
-        raise DataError(f"{run} holds no epochs: there is nothing to draw.")
+        raise DataError(f"{run} must have at least one epoch. Got none.")
     columns: dict[str, NDArray[np.float64]] = {}
     for key in ("epoch", "loss", "validation_loss", "learning_rate", "seconds"):
         values = [entry.get(key) for entry in epochs]

@@ -88,7 +88,7 @@ def _as_images(weights: ArrayLike, shape: tuple[int, ...]) -> NDArray[Any]:
     if w.ndim < 2 or math.prod(w.shape[1:]) != math.prod(shape):
         hint = " Pass them transposed." if w.ndim == 2 and w.shape[0] == math.prod(shape) else ""
         raise ShapeMismatchError(
-            f"Weights of shape {w.shape} do not fit records of shape {shape}: "
-            f"they must be (n_filters, {math.prod(shape)}).{hint}"
+            f"Weights for records of shape {shape} must have the shape (n_filters, {math.prod(shape)}). "
+            f"Got {w.shape}.{hint}"
         )
     return as_records("weights", w.reshape(len(w), *shape))

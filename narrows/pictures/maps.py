@@ -93,11 +93,13 @@ def _as_points(codes: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:
     for name, z in points.items():
         if z.ndim != 2 or z.shape[1] != 2 or len(z) == 0:
             raise DataError(
-                f"A map needs codes of shape (n, 2). '{name}' has shape {z.shape}: "
-                "train with n_latent=2, or choose two of the dimensions."
+                f"The codes '{name}' must have the shape (n, 2) to be drawn as a map. Got {z.shape}. "
+                "Train with n_latent=2, or choose two of the dimensions."
             )
         if len(z) != len(reference):
-            raise ShapeMismatchError(f"'{first}' has shape {reference.shape} and '{name}' {z.shape}: not as many rows.")
+            raise ShapeMismatchError(
+                f"'{first}' and '{name}' must have the same number of rows. Got {reference.shape} and {z.shape}."
+            )
     return points
 
 

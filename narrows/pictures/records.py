@@ -47,7 +47,7 @@ def as_records(name: str, value: ArrayLike) -> NDArray[Any]:
             "or colour images (n, H, W, 3) or (n, 3, H, W)."
         )
     if 0 in x.shape:
-        raise DataError(f"'{name}' has shape {x.shape}: there is nothing to draw.")
+        raise DataError(f"'{name}' must have at least one record with at least one value. Got the shape {x.shape}.")
     return x
 
 
@@ -68,7 +68,8 @@ def finite(name: str, value: ArrayLike) -> NDArray[Any]:
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         raise NonFiniteDataError(
-            f"'{name}' holds {int(bad.sum())} values that are NaN or infinite, the first at index {where}."
+            f"The values of '{name}' must be finite. Got {int(bad.sum()):,} of {x.size:,} that are NaN or infinite, "
+            f"the first at index {where}."
         )
     return x
 
@@ -78,7 +79,9 @@ def check_same_shape(records: Mapping[str, NDArray[Any]]) -> None:
     (first, x), *others = records.items()
     for name, other in others:
         if other.shape != x.shape:
-            raise ShapeMismatchError(f"'{first}' has shape {x.shape} and '{name}' {other.shape}: they must be equal.")
+            raise ShapeMismatchError(
+                f"'{first}' and '{name}' must have the same shape. Got {x.shape} and {other.shape}."
+            )
 
 
 def check_count(name: str, owner: str, value: int, *, least: int) -> None:

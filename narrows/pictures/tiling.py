@@ -66,7 +66,7 @@ def tile_raster(
     if n_rows * n_columns < len(x):
         raise InvalidParameterError(
             f"The 'tile' of tile_raster must hold all {len(x)} images. "
-            f"Got {n_rows} × {n_columns} = {n_rows * n_columns} cells."
+            f"Got {n_rows} × {n_columns} = {n_rows * n_columns} cells. Give more rows or columns."
         )
 
     values = _scale_each(x) if scale_each else x.astype(np.float64)

@@ -16,8 +16,8 @@ class _Loss(Protocol):
         """Loss of n records in nats, shape (n,)."""
 
     @property
-    def evidence(self) -> Tensor | None:
-        """Input of `Learner.adapt` from the n records, shape (n,); None if it needs none."""
+    def statistic(self) -> Tensor | None:
+        """The statistic of each record that `Learner.adapt` needs, shape (n,); None if it needs none."""
 
 
 class Learner(Protocol):
@@ -48,11 +48,11 @@ class Learner(Protocol):
     def shard_loss(self, records: Any, generator: Generator, /) -> _Loss:
         """Return the training loss of a shard of a batch, without changing the learner; may run in any thread.
 
-        `adapt` gets the evidence of all shards for the updates without gradients.
+        `adapt` gets the statistics of all shards for the updates without gradients.
         """
 
-    def adapt(self, evidence: Tensor, /) -> None:
-        """Make the updates without gradients, from the evidence (n,) of a batch; once before each step."""
+    def adapt(self, statistics: Tensor, /) -> None:
+        """Make the updates without gradients, from the statistics (n,) of a batch; once before each step."""
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """As in `torch.nn.Module`."""
@@ -73,5 +73,5 @@ class Uncoupled:
         """As in `Learner`."""
         return self.loss(records, generator)  # type: ignore[attr-defined]
 
-    def adapt(self, evidence: Tensor) -> None:
-        """As in `Learner`; there is never any evidence."""
+    def adapt(self, statistics: Tensor) -> None:
+        """As in `Learner`; no statistics are needed."""

@@ -326,7 +326,7 @@ class _Run:
         )
         raise TrainingDivergedError(
             f"The loss stopped being finite in epoch {self.epoch + 1}, {where} of {self.n_steps}, at a learning "
-            f"rate of {rate:.3g}. Try a tenth of it, and look for extreme values in the data.{kept}"
+            f"rate of {rate:.3g}. Try {rate / 10:.3g}, and look for extreme values in the data.{kept}"
         )
 
     def save(self) -> None:

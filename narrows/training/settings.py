@@ -75,7 +75,9 @@ def resolve_training(settings: Training | None) -> Training:
     if settings is None:
         return Training()
     if not isinstance(settings, Training):
-        raise InvalidParameterError(f"The 'training' of Autoencoder must be a Training or None. Got {settings!r}.")
+        raise InvalidParameterError(
+            f"The 'training' of Autoencoder must be a narrows.Training or None. Got {settings!r}."
+        )
     return settings
 
 

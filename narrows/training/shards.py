@@ -25,7 +25,7 @@ class _Shard:
 
     loss: Tensor
     gradient: tuple[Tensor | None, ...]
-    evidence: Tensor | None
+    statistic: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Shards:
             # Not by `Tensor.backward`: shards would add to the same ``grad`` at the same time.
             gradient = torch.autograd.grad(mean, weights, allow_unused=True)
             laid_out = tuple(map(_laid_out, gradient, weights))
-            return _Shard(mean.detach(), laid_out, None if loss.evidence is None else loss.evidence.detach())
+            return _Shard(mean.detach(), laid_out, None if loss.statistic is None else loss.statistic.detach())
 
         parts = zip(indices.tensor_split(min(len(noises), n)), noises, strict=False)
         first, *others = self.workers.map(shard_of, parts, n_workers)
@@ -86,9 +86,9 @@ class Shards:
             _add(gradient, other.gradient)
         for weight, of_weight in zip(weights, gradient, strict=True):
             weight.grad = of_weight
-        evidence = [shard.evidence for shard in (first, *others) if shard.evidence is not None]
-        if evidence:
-            self.learner.adapt(torch.cat(evidence))
+        statistics = [shard.statistic for shard in (first, *others) if shard.statistic is not None]
+        if statistics:
+            self.learner.adapt(torch.cat(statistics))
         return loss
 
 

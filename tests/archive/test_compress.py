@@ -123,7 +123,7 @@ def test_progress_is_told_how_far_it_is(codec_model, digits, path, monkeypatch):
     monkeypatch.setattr("narrows.archive.compress._BATCH_RECORDS", 100)
     told = []
     narrows.compress(digits[1], path, model=codec_model, progress=lambda *done: told.append(done))
-    assert told == [(100, 360), (200, 360), (300, 360), (360, 360)]
+    assert told == [("compressing", done, 360, "records") for done in (100, 200, 300, 360)]
 
 
 # Which quality
@@ -233,7 +233,7 @@ def test_an_encoder_that_fails_leaves_the_archive_as_it_was(ladder_model, digits
     narrows.compress(digits[1][:5], path, model=ladder_model)
     kept = path.read_bytes()
 
-    def stop(done, of):
+    def stop(*done):
         raise KeyboardInterrupt
 
     for how in ({"append": True}, {"force": True}):

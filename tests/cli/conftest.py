@@ -76,7 +76,7 @@ def archive(narrow_archive):
 
 
 @pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path, monkeypatch, quick_png):
+def _in_a_folder_of_its_own(tmp_path, monkeypatch, lightly_compressed_png):
     monkeypatch.chdir(tmp_path)
 
 

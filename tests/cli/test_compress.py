@@ -15,7 +15,7 @@ import narrows as package
 from narrows.archive.quality import size_warnings
 from narrows.archive.summary import Summary
 from narrows.cli.compress import _lines
-from narrows.cli.progress import on_records
+from narrows.cli.progress import show_progress
 from narrows.codec import kernels
 
 
@@ -395,10 +395,10 @@ def stop_after_the_first_records(monkeypatch, number):
     """Have the process receive a signal once some records are written."""
 
     @contextmanager
-    def on_records(doing, *, quiet):
-        yield lambda n_done, n_records: os.kill(os.getpid(), number)
+    def stop(*, quiet):
+        yield lambda activity, n_done, n_total, unit: os.kill(os.getpid(), number)
 
-    monkeypatch.setattr("narrows.cli.compress.on_records", on_records)
+    monkeypatch.setattr("narrows.cli.compress.show_progress", stop)
 
 
 @pytest.mark.parametrize(
@@ -429,17 +429,17 @@ def test_quiet_says_nothing_but_the_result(narrows, model, rng):
 
 
 def test_an_interruption_is_said_on_a_line_of_its_own(narrows, model, monkeypatch):
-    def echo_and_stop(doing, *, quiet):
+    def echo_and_stop(*, quiet):
         @contextmanager
         def shown():
-            with on_records(doing, quiet=quiet) as tell:
-                tell(200, 400)
+            with show_progress(quiet=quiet) as progress:
+                progress("compressing", 200, 400, "records")
                 raise KeyboardInterrupt
 
         return shown()
 
-    monkeypatch.setattr("narrows.cli.progress._BETWEEN_RECORD_LINES", 0)
-    monkeypatch.setattr("narrows.cli.compress.on_records", echo_and_stop)
+    monkeypatch.setattr("narrows.cli.progress._BETWEEN_LINES", 0)
+    monkeypatch.setattr("narrows.cli.compress.show_progress", echo_and_stop)
     assert compress(narrows, model, code=130).stderr == "compressing: 200 of 400 records\nInterrupted.\n"
 
 

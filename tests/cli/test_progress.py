@@ -10,7 +10,7 @@ from PIL import Image
 
 from narrows.cli.callbacks import Bar, Lines
 from narrows.cli.inputs import open_data
-from narrows.cli.progress import on_download, on_images, on_records
+from narrows.cli.progress import show_progress
 from narrows.training import Epoch
 
 
@@ -109,23 +109,23 @@ def test_a_piped_run_writes_plain_lines(narrows):
 
 def test_downloads_are_a_line_each_or_a_bar(capsys, terminal):
     def download():
-        with on_download(quiet=False) as tell:
+        with show_progress(quiet=False) as progress:
             for n in (10, 500, 1000):
-                tell("train.gz", n, 1000)
-            tell("labels.gz", 5, None)
+                progress("downloading train.gz", n, 1000, "bytes")
+            progress("downloading labels.gz", 5, None, "bytes")
 
     download()
     assert capsys.readouterr().err == "downloading train.gz (1,000 bytes)\ndownloading labels.gz\n"
     assert "train.gz" in terminal(download)
-    with on_download(quiet=True) as tell:
-        assert tell is None
+    with show_progress(quiet=True) as progress:
+        assert progress is None
 
 
 def test_records_that_are_done_are_counted_on_a_bar_or_in_ten_lines_at_most(capsys, terminal, monkeypatch):
     def compress():
-        with on_records("compressing", quiet=False) as tell:
+        with show_progress(quiet=False) as progress:
             for n_done in range(0, 2001, 10):
-                tell(n_done, 2000)
+                progress("compressing", n_done, 2000, "records")
 
     compress()
     assert capsys.readouterr().err == ""  # it took no second
@@ -133,20 +133,18 @@ def test_records_that_are_done_are_counted_on_a_bar_or_in_ten_lines_at_most(caps
     assert "compressing" in seen
     assert "2,000/2,000 records" in seen
     assert seen.rstrip().endswith("\x1b[?25h")
-    monkeypatch.setattr("narrows.cli.progress._BETWEEN_RECORD_LINES", 0)
+    monkeypatch.setattr("narrows.cli.progress._BETWEEN_LINES", 0)
     compress()
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "compressing: 200 of 2,000 records"
     assert lines[-1] == "compressing: 2,000 of 2,000 records"
     assert len(lines) == 10
-    with on_records("compressing", quiet=True) as tell:
-        assert tell is None
 
 
 def test_a_bar_is_closed_when_the_work_is_interrupted(terminal):
     def compress():
-        with on_records("compressing", quiet=False) as tell:
-            tell(1, 10)
+        with show_progress(quiet=False) as progress:
+            progress("compressing", 1, 10, "records")
             raise KeyboardInterrupt
 
     def interrupted():
@@ -157,10 +155,10 @@ def test_a_bar_is_closed_when_the_work_is_interrupted(terminal):
 
 
 def read_many(*, quiet=False):
-    with on_images(quiet=quiet) as tell:
-        for doing in ("checking images", "reading images") if tell is not None else ():
+    with show_progress(quiet=quiet) as progress:
+        for activity in ("checking images", "reading images") if progress is not None else ():
             for done in (1024, 2048, 3000):
-                tell(doing, done, 3000)
+                progress(activity, done, 3000, "records")
 
 
 def test_reading_many_images_has_a_bar_for_each_step_on_a_terminal(terminal):
@@ -171,7 +169,7 @@ def test_reading_many_images_has_a_bar_for_each_step_on_a_terminal(terminal):
 
 
 def test_reading_many_images_has_lines_elsewhere(capsys, monkeypatch):
-    monkeypatch.setattr("narrows.cli.progress._BETWEEN_RECORD_LINES", 0)
+    monkeypatch.setattr("narrows.cli.progress._BETWEEN_LINES", 0)
     read_many()
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "checking images: 1,024 of 3,000 records"
@@ -186,8 +184,8 @@ def test_who_wants_no_progress_gets_none_of_images(capsys):
 def test_commands_show_how_many_images_they_have_read(tmp_path, capsys, monkeypatch):
     for i in range(3):
         Image.new("L", (2, 2)).save(tmp_path / f"{i}.png")
-    for module in ("narrows.data.memory", "narrows.data.images"):
+    for module in ("narrows.data.images", "narrows.data.memory"):  # imports the first with its own value
         monkeypatch.setattr(f"{module}.BLOCK_RECORDS", 2)
-    monkeypatch.setattr("narrows.cli.progress._BETWEEN_RECORD_LINES", 0)
+    monkeypatch.setattr("narrows.cli.progress._BETWEEN_LINES", 0)
     open_data(str(tmp_path))
     assert capsys.readouterr().err.splitlines()[-1] == "reading images: 3 of 3 records"

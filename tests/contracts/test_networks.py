@@ -198,7 +198,9 @@ def test_values_that_an_output_never_reaches_are_approached(kind):
 
 @pytest.mark.parametrize("kind", [Dense, Convolutional, Strided])
 def test_an_output_that_cannot_be_inverted_starts_at_zero(kind):
-    with pytest.raises(InvalidParameterError, match=rf"'start_at_mean' of {kind.__name__} needs an output activation"):
+    with pytest.raises(
+        InvalidParameterError, match=rf"'output_activation' of {kind.__name__} must be .* with start_at_mean=True"
+    ):
         kind(output_activation="relu", start_at_mean=True)
 
 

@@ -177,12 +177,14 @@ def test_who_asks_is_told_how_many_images_are_done(folder, photos, monkeypatch):
     monkeypatch.setattr(memory, "BLOCK_RECORDS", 2)
     monkeypatch.setattr("narrows.data.images.BLOCK_RECORDS", 2)
     told = []
-    narrows.data.open(photos[0], on_images=lambda *progress: told.append(progress))
-    assert told == [(doing, done, 5) for doing in ("checking images", "reading images") for done in (2, 4, 5)]
+    narrows.data.open(photos[0], progress=lambda *reported: told.append(reported))
+    assert told == [
+        (activity, done, 5, "records") for activity in ("checking images", "reading images") for done in (2, 4, 5)
+    ]
 
 
 def test_nobody_is_told_of_a_few_images(photos):
-    narrows.data.open(photos[0], on_images=lambda *_: pytest.fail("told"))
+    narrows.data.open(photos[0], progress=lambda *_: pytest.fail("told"))
 
 
 @pytest.mark.parametrize(

@@ -87,9 +87,11 @@ def test_mnist_is_downloaded_once_checked_and_kept(mnist, server, monkeypatch):
     monkeypatch.delenv("NARROWS_DATA")
     monkeypatch.setenv("NARROWS_MIRROR", f"{server.url}/base/")
     told = []
-    source = narrows.data.open("mnist:test", on_download=lambda *progress: told.append(progress))
+    source = narrows.data.open("mnist:test", progress=lambda *reported: told.append(reported))
     assert len(source) == 10_000
-    assert [name for name, so_far, total in told if so_far == total] == files
+    assert [(activity, unit) for activity, n_done, n_total, unit in told if n_done == n_total] == [
+        (f"downloading {file}", "bytes") for file in files
+    ]
     server.files.clear()
     assert len(narrows.data.open("mnist:test")) == 10_000
 
@@ -115,8 +117,8 @@ def test_without_a_network_the_error_says_what_to_put_where():
 # ---------------------------------------------------------------------------------------------------------- download
 
 
-def fetch(server, path, target, on_download=None):
-    download([server.url + path], target, SHA256, len(CONTENT), on_download)
+def fetch(server, path, target, progress=None):
+    download([server.url + path], target, SHA256, len(CONTENT), progress)
 
 
 def test_the_next_mirror_is_tried_and_progress_told(server, tmp_path):
@@ -124,9 +126,9 @@ def test_the_next_mirror_is_tried_and_progress_told(server, tmp_path):
     server.files = {"/wrong": (200, len(wrong), wrong), "/right": (200, None, body)}
     told = []
     urls = ["http://127.0.0.1:1/", "file:///etc/hosts", *(server.url + path for path in ("/none", "/wrong", "/right"))]
-    download(urls, tmp_path / "x.gz", SHA256, len(CONTENT), lambda *progress: told.append(progress))
+    download(urls, tmp_path / "x.gz", SHA256, len(CONTENT), lambda *reported: told.append(reported))
     assert (tmp_path / "x.gz").read_bytes() == body
-    assert told[-1] == ("x.gz", len(body), None)
+    assert told[-1] == ("downloading x.gz", len(body), None, "bytes")
 
 
 BODY = gzip.compress(CONTENT)

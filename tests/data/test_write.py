@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import narrows.data
-from narrows.data.formats import Npz
+from narrows.data.formats import Npz, RecordStream
 from narrows.data.writing import check_target
 from narrows.errors import DataError, DataNotFoundError, InvalidParameterError, OutputError, OutputExistsError
 
@@ -230,7 +230,7 @@ def test_masks_are_not_lost(tmp_path):
 
 def test_a_format_that_is_only_read_says_so(tmp_path):
     with pytest.raises(DataError, match=r"can read \.npz files, but cannot write them"):
-        Npz.write(tmp_path / "x.npz", [], shape=(0, 1), dtype=np.dtype("f4"), names=lambda: None, force=False)
+        Npz.write(tmp_path / "x.npz", RecordStream([], (0, 1), np.dtype("f4"), lambda: None), force=False)
 
 
 @pytest.mark.parametrize("labels", ["s-labels-idx1-ubyte", "s-labels-idx1-ubyte.gz"])

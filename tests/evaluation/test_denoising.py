@@ -179,8 +179,8 @@ def test_components_are_chosen_among_all_that_the_model_has(model, digits):
 def test_batches_add_up(model, digits, monkeypatch, comparison):
     monkeypatch.setattr(denoising, "_BATCH", 30)
     told = []
-    again = compare_denoisers(model, digits[1][:N], 0.5, on_records=lambda *progress: told.append(progress))
-    assert told == [(0, N), (30, N), (60, N), (90, N), (N, N)]
+    again = compare_denoisers(model, digits[1][:N], 0.5, progress=lambda *reported: told.append(reported))
+    assert told == [("comparing", done, N, "records") for done in (0, 30, 60, 90, N)]
     for name, method in comparison["methods"].items():
         assert again["methods"][name]["mse"] == pytest.approx(method["mse"], rel=1e-4), name
 

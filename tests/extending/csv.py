@@ -16,7 +16,7 @@ class Csv(Format, name="csv"):
     def recognises(cls, path, head):
         return path.suffix.lower() == ".csv"
 
-    def open(self, path, name, *, limit=None, on_records=None):
+    def open(self, path, name, *, limit=None, progress=None):
         from pandas import read_csv
 
         from narrows.data.source import Source
@@ -37,9 +37,9 @@ class Csv(Format, name="csv"):
         return not is_folder and path.suffix.lower() == ".csv"
 
     @classmethod
-    def write(cls, path, pieces, *, shape, dtype, names, force):
+    def write(cls, path, records, *, force):
         from numpy import concatenate, savetxt
 
-        values = concatenate(list(pieces))
-        how = {"delimiter": ",", "header": ",".join(f"x{i}" for i in range(shape[1])), "comments": ""}
+        values = concatenate(list(records.pieces))
+        how = {"delimiter": ",", "header": ",".join(f"x{i}" for i in range(values.shape[1])), "comments": ""}
         write_atomically(path, lambda file: savetxt(file, values, **how), force=force)

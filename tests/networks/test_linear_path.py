@@ -104,12 +104,27 @@ def test_it_freezes_to_whole_numbers(network, images, tmp_path):
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: Dense(code_activation="tanh", linear_path=True), "needs code_activation='identity'. Got 'tanh'"),
+        (
+            lambda: Dense(code_activation="tanh", linear_path=True),
+            "must be 'identity' with linear_path=True, which outputs the code itself. Got 'tanh'",
+        ),
         (lambda: Dense(start_at_mean=True, linear_path=True), "always starts at the mean of the data"),
-        (lambda: Dense(tied=True, activation="sigmoid", linear_path=True), "an activation that is 0 at 0"),
-        (lambda: Dense(output_activation="sigmoid", linear_path=True), "one of identity, soft-clip. Got 'sigmoid'"),
-        (lambda: Dense(widths=(), tied=True, linear_path=True), "has untied matrices"),
-        (lambda: Dense(code_bias=5.0, linear_path=True), "a network that starts at zero. Set code_bias=0. Got 5"),
+        (
+            lambda: Dense(tied=True, activation="sigmoid", linear_path=True),
+            "must be 0 at 0 with linear_path=True and tied=True, as 'relu' and 'tanh' are. Got 'sigmoid'",
+        ),
+        (
+            lambda: Dense(output_activation="sigmoid", linear_path=True),
+            "one of identity, soft-clip with linear_path=True. Got 'sigmoid'",
+        ),
+        (
+            lambda: Dense(widths=(), tied=True, linear_path=True),
+            "a linear path has a matrix for each direction. Set tied=False",
+        ),
+        (
+            lambda: Dense(code_bias=5.0, linear_path=True),
+            "must be 0 with linear_path=True: untrained, the network outputs zeros. Got 5. Set code_bias=0",
+        ),
     ],
 )
 def test_settings_that_do_not_go_with_it(make, said):

@@ -80,9 +80,9 @@ def test_several_runs_share_the_axes():
 @pytest.mark.parametrize(
     ("history", "message"),
     [
-        ([], "The history holds no epochs"),
-        ({}, "holds no runs"),
-        ({"a": []}, "The history of 'a' holds no epochs"),
+        ([], "The history must have at least one epoch"),
+        ({}, "must have at least one run"),
+        ({"a": []}, "The history of 'a' must have at least one epoch"),
         ([{"epoch": 0}], "an epoch without 'loss'"),
         ([{"loss": 0}], "an epoch without 'epoch'"),
         ([{"epoch": 0, "loss": "low"}], "a 'loss' that is not a number"),

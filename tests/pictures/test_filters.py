@@ -42,7 +42,7 @@ def test_colour_filters_either_way_round():
 
 def test_weights_the_wrong_way_round_are_recognised():
     with pytest.raises(
-        ShapeMismatchError, match=r"shape \(20, 12\) .* must be \(n_filters, 20\). Pass them transposed"
+        ShapeMismatchError, match=r"must have the shape \(n_filters, 20\). Got \(20, 12\). Pass them transposed"
     ):
         filters(WEIGHTS.T, shape=(5, 4))
 

@@ -95,13 +95,23 @@ def test_the_same_points_give_the_same_picture():
     ("codes", "labels", "error", "message"),
     [
         ({}, None, InvalidParameterError, "at least one map"),
-        ({"a": Z[:, :1]}, None, DataError, r"'a' has shape \(300, 1\): train with n_latent=2"),
-        ({"a": Z[:, 0]}, None, DataError, r"'a' has shape \(300,\)"),
+        (
+            {"a": Z[:, :1]},
+            None,
+            DataError,
+            r"'a' must have the shape \(n, 2\) .* Got \(300, 1\). Train with n_latent=2",
+        ),
+        ({"a": Z[:, 0]}, None, DataError, r"'a' must have the shape .* Got \(300,\)"),
         ({"a": Z[:0]}, None, DataError, r"\(0, 2\)"),
-        ({"a": Z, "b": Z[:9]}, None, ShapeMismatchError, r"'a' has shape \(300, 2\) and 'b' \(9, 2\)"),
+        (
+            {"a": Z, "b": Z[:9]},
+            None,
+            ShapeMismatchError,
+            r"'a' and 'b' must have the same number of rows. Got \(300, 2\) and \(9, 2\)",
+        ),
         ({"a": Z}, [1, 2], ShapeMismatchError, "300 codes and 2 labels"),
         ({"a": Z}, Z, DataError, "one for each record"),
-        ({"a": np.full((3, 2), np.nan)}, None, NonFiniteDataError, "'a' holds 6 values"),
+        ({"a": np.full((3, 2), np.nan)}, None, NonFiniteDataError, "'a' must be finite. Got 6 of 6 that"),
         ({"a": Z[:2]}, [0.5, np.nan], NonFiniteDataError, "'labels'"),
     ],
 )

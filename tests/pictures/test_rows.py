@@ -124,7 +124,7 @@ def test_nothing_is_cut_off_or_covered(digits):
 
 
 def test_rows_of_different_shapes_are_refused_by_name(digits):
-    with pytest.raises(ShapeMismatchError, match=r"'original' has shape \(12, 8, 6\) and 'restored' \(12, 6, 8\)"):
+    with pytest.raises(ShapeMismatchError, match=r"must have the same shape. Got \(12, 8, 6\) and \(12, 6, 8\)"):
         reconstructions(digits, digits.transpose(0, 2, 1))
 
 
@@ -137,7 +137,7 @@ def test_what_cannot_be_drawn_is_refused(shape):
 def test_text_and_nan_are_refused():
     with pytest.raises(DataError, match="'a' must hold real numbers"):
         rows({"a": np.array([["x"]])})
-    with pytest.raises(NonFiniteDataError, match=r"'b' holds 1 values .* index \(0, 1\)"):
+    with pytest.raises(NonFiniteDataError, match=r"'b' must be finite\. Got 1 of .* index \(0, 1\)"):
         rows({"a": np.zeros((1, 2)), "b": np.array([[0.0, np.inf]])})
 
 

@@ -187,7 +187,8 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_says_where(value):
 def test_a_learning_rate_that_is_too_high_is_noticed(rng):
     settings = Training(epochs=50, batch_size=5, optimiser=SGD(learning_rate=1e4))
     with pytest.raises(
-        TrainingDivergedError, match=r"in epoch \d+, at step \d of 4, at a learning rate of .*Try a tenth"
+        TrainingDivergedError,
+        match=r"in epoch \d+, at step \d of 4, at a learning rate of .*Try \S+, and look for extreme values",
     ):
         Autoencoder(2, network=Dense(), training=settings, random_state=0).fit(rng.normal(size=(20, 4)))
 

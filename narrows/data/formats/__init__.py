@@ -3,11 +3,11 @@
 They are tried in this order, for reading and for writing.
 """
 
-from narrows.data.formats.contract import Format, OnRecords, options_of
+from narrows.data.formats.contract import Format, RecordStream, options_of
 
 from narrows.data.formats.images import Images  # isort: skip
 from narrows.data.formats.npy import Npy  # isort: skip
 from narrows.data.formats.npz import Npz  # isort: skip
 from narrows.data.formats.idx import Idx  # isort: skip
 
-__all__ = ["Format", "Idx", "Images", "Npy", "Npz", "OnRecords", "options_of"]
+__all__ = ["Format", "Idx", "Images", "Npy", "Npz", "RecordStream", "options_of"]

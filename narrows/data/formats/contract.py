@@ -12,10 +12,12 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from narrows.errors import DataError
+from narrows.io.progress import Progress
 from narrows.parts.options import Constraint
 from narrows.parts.part import Part
 
@@ -25,10 +27,30 @@ if TYPE_CHECKING:
 
     from narrows.data.source import Source
 
-__all__ = ["Format", "OnRecords", "options_of"]
+__all__ = ["Format", "RecordStream", "options_of"]
 
-OnRecords = Callable[[str, int, int], None]
-"""Function that is called with the activity, the number of processed records, and the total number of records."""
+
+@dataclass(frozen=True)
+class RecordStream:
+    """Records to write, piece by piece, so that they need not fit into memory.
+
+    Attributes
+    ----------
+    pieces : iterable of ndarray of shape (m, *shape[1:])
+        The records, in order: n in total.
+    shape : tuple of int
+        (n, *shape of a record).
+    dtype : dtype
+        Dtype of the records.
+    names : callable
+        Returns the relative names of the records, or None if their numbers are their names. Only formats that store
+        names call it.
+    """
+
+    pieces: Iterable[NDArray[Any]]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    names: Callable[[], Sequence[str] | None]
 
 
 class Format(Part, ABC, axis="format"):
@@ -57,7 +79,7 @@ class Format(Part, ABC, axis="format"):
         """Return whether a file with these first bytes, or a folder (``head`` is empty), has this format."""
 
     @abstractmethod
-    def open(self, path: Path, name: str, *, limit: int | None = None, on_records: OnRecords | None = None) -> Source:
+    def open(self, path: Path, name: str, *, limit: int | None = None, progress: Progress | None = None) -> Source:
         """Return the records.
 
         Parameters
@@ -68,8 +90,8 @@ class Format(Part, ABC, axis="format"):
             Name of the source.
         limit : int, optional
             The number of records that the caller uses; more may be returned.
-        on_records : callable, optional
-            Called repeatedly while many records are read.
+        progress : callable, optional
+            Called repeatedly while many records are read; see `Progress`.
 
         Raises
         ------
@@ -94,30 +116,15 @@ class Format(Part, ABC, axis="format"):
         """Raise a DataError if the format does not support records of this shape (n, *shape) or dtype."""
 
     @classmethod
-    def write(
-        cls,
-        path: Path,
-        pieces: Iterable[NDArray[Any]],
-        *,
-        shape: tuple[int, ...],
-        dtype: np.dtype[Any],
-        names: Callable[[], Sequence[str] | None],
-        force: bool,
-    ) -> None:
+    def write(cls, path: Path, records: RecordStream, *, force: bool) -> None:
         """Write records atomically.
 
         Parameters
         ----------
         path : Path
             The output.
-        pieces : iterable of ndarray of shape (m, *shape[1:])
-            The records, in order: n in total.
-        shape : tuple of int
-            (n, *shape of a record).
-        dtype : dtype
-            Dtype of the records.
-        names : callable
-            Returns the relative names of the records, or None if their numbers are their names.
+        records : RecordStream
+            The records, which passed `check_records`.
         force : bool
             Replace an existing output.
 

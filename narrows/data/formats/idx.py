@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
-from narrows.data.formats.contract import Format, OnRecords
+from narrows.data.formats.contract import Format, RecordStream
 from narrows.errors import OutputExistsError
 from narrows.io.files import write_atomically
+from narrows.io.progress import Progress
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import NDArray
 
     from narrows.data.source import Source
 
@@ -33,7 +32,7 @@ class Idx(Format, name="idx"):
 
         return is_idx(head) or re.search(r"idx\d|\.idx$", path.name) is not None or is_gzipped_idx(path, head)
 
-    def open(self, path: Path, name: str, *, limit: int | None = None, on_records: OnRecords | None = None) -> Source:
+    def open(self, path: Path, name: str, *, limit: int | None = None, progress: Progress | None = None) -> Source:
         from narrows.data.idx import open_idx
 
         return open_idx(path, name)
@@ -63,17 +62,12 @@ class Idx(Format, name="idx"):
         check_idx(shape, dtype)
 
     @classmethod
-    def write(
-        cls,
-        path: Path,
-        pieces: Iterable[NDArray[Any]],
-        *,
-        shape: tuple[int, ...],
-        dtype: np.dtype[Any],
-        names: Callable[[], Sequence[str] | None],
-        force: bool,
-    ) -> None:
+    def write(cls, path: Path, records: RecordStream, *, force: bool) -> None:
         from narrows.data.idx_writer import write_idx
 
         gzipped = path.name.lower().endswith(".gz")
-        write_atomically(path, lambda file: write_idx(file, pieces, shape, dtype, gzipped=gzipped), force=force)
+
+        def to_file(file: BinaryIO) -> None:
+            write_idx(file, records.pieces, records.shape, records.dtype, gzipped=gzipped)
+
+        write_atomically(path, to_file, force=force)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from narrows.data.formats.contract import Format, OnRecords
+from narrows.data.formats.contract import Format, RecordStream
 from narrows.io.magic import IMAGE_ENDINGS
+from narrows.io.progress import Progress
 from narrows.parts.options import Choice, Size, option, optional
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import NDArray
 
     from narrows.data.source import Source
 
@@ -40,19 +39,19 @@ class Images(Format, name="images"):
     def recognises(cls, path: Path, head: bytes) -> bool:
         return path.suffix.lower() in IMAGE_ENDINGS or path.is_dir()
 
-    def open(self, path: Path, name: str, *, limit: int | None = None, on_records: OnRecords | None = None) -> Source:
+    def open(self, path: Path, name: str, *, limit: int | None = None, progress: Progress | None = None) -> Source:
         from narrows.data.images import open_images
 
-        return open_images(path, name, limit=limit, on_images=on_records, **self.get_params(deep=False))
+        return open_images(path, name, limit=limit, progress=progress, **self.get_params(deep=False))
 
     def open_glob(
-        self, pattern: Path, name: str, *, limit: int | None = None, on_records: OnRecords | None = None
+        self, pattern: Path, name: str, *, limit: int | None = None, progress: Progress | None = None
     ) -> Source:
         """Return the images that a pattern matches."""
         from narrows.data.images import open_images
 
         options = self.get_params(deep=False)
-        return open_images(pattern.parent, name, pattern=str(pattern), limit=limit, on_images=on_records, **options)
+        return open_images(pattern.parent, name, pattern=str(pattern), limit=limit, progress=progress, **options)
 
     @classmethod
     def is_target(cls, path: Path, *, is_folder: bool) -> bool:
@@ -71,18 +70,9 @@ class Images(Format, name="images"):
         check_images(shape, dtype)
 
     @classmethod
-    def write(
-        cls,
-        path: Path,
-        pieces: Iterable[NDArray[Any]],
-        *,
-        shape: tuple[int, ...],
-        dtype: np.dtype[Any],
-        names: Callable[[], Sequence[str] | None],
-        force: bool,
-    ) -> None:
+    def write(cls, path: Path, records: RecordStream, *, force: bool) -> None:
         from narrows.data.image_names import image_names
         from narrows.data.image_writer import write_images
 
         target = Path(os.path.realpath(path))
-        write_images(target, pieces, image_names(shape[0], names()), force=force)
+        write_images(target, records.pieces, image_names(records.shape[0], records.names()), force=force)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from narrows.data.formats.contract import Format, OnRecords
+from narrows.data.formats.contract import Format, RecordStream
 from narrows.io.files import write_atomically
+from narrows.io.progress import Progress
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from narrows.data.source import Source
 
 __all__ = ["Npy"]
@@ -29,7 +26,7 @@ class Npy(Format, name="npy"):
     def recognises(cls, path: Path, head: bytes) -> bool:
         return path.name.lower().endswith(".npy") or head.startswith(b"\x93NUMPY")
 
-    def open(self, path: Path, name: str, *, limit: int | None = None, on_records: OnRecords | None = None) -> Source:
+    def open(self, path: Path, name: str, *, limit: int | None = None, progress: Progress | None = None) -> Source:
         from narrows.data.numpy_files import open_npy
 
         return open_npy(path, name)
@@ -39,16 +36,7 @@ class Npy(Format, name="npy"):
         return not is_folder and path.name.lower().endswith(".npy")
 
     @classmethod
-    def write(
-        cls,
-        path: Path,
-        pieces: Iterable[NDArray[Any]],
-        *,
-        shape: tuple[int, ...],
-        dtype: np.dtype[Any],
-        names: Callable[[], Sequence[str] | None],
-        force: bool,
-    ) -> None:
+    def write(cls, path: Path, records: RecordStream, *, force: bool) -> None:
         from narrows.data.numpy_files import write_npy
 
-        write_atomically(path, lambda file: write_npy(file, pieces, shape, dtype), force=force)
+        write_atomically(path, lambda file: write_npy(file, records.pieces, records.shape, records.dtype), force=force)

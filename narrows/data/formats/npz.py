@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from narrows.data.formats.contract import Format, OnRecords
+from narrows.data.formats.contract import Format
+from narrows.io.progress import Progress
 from narrows.parts.options import Text, option, optional
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Npz(Format, name="npz"):
     def recognises(cls, path: Path, head: bytes) -> bool:
         return path.name.lower().endswith(".npz") or (not path.suffix and head.startswith(b"PK"))
 
-    def open(self, path: Path, name: str, *, limit: int | None = None, on_records: OnRecords | None = None) -> Source:
+    def open(self, path: Path, name: str, *, limit: int | None = None, progress: Progress | None = None) -> Source:
         from narrows.data.numpy_files import open_npz
 
         return open_npz(path, name, self.key)

@@ -11,7 +11,7 @@ from narrows.chain import Chain, Loss
 from narrows.corruptions import Corruption
 from narrows.errors import InvalidParameterError
 from narrows.likelihoods import Bernoulli, Normal
-from narrows.networks import Layer
+from narrows.networks import LayerPair
 from narrows.numerics.randomness import Stream
 from narrows.numerics.record_noise import is_training_step
 from narrows.parts.options import Integer, SequenceOf, option
@@ -59,7 +59,7 @@ class LayerWise(Pretraining, name="layer-wise"):
                 "Layer-wise pretraining needs an encoder that outputs the code itself, as with bottleneck='plain'. "
                 f"Got bottleneck='{chain.parts.bottleneck.name}'."
             )
-        layers = chain.parts.network.layers(chain.encoder, chain.decoder)
+        layers = chain.parts.network.layer_pairs(chain.encoder, chain.decoder)
         settings = Training(
             epochs=self.epochs, batch_size=self.batch_size, optimiser=self.optimiser, schedule=self.schedule
         )
@@ -94,7 +94,7 @@ class LayerWise(Pretraining, name="layer-wise"):
 class _DenoisingLayer(nn.Module):
     """A layer of a chain as a denoising autoencoder of the output of the layers before."""
 
-    def __init__(self, chain: Chain, layers: list[Layer], index: int, corruption: Corruption | None) -> None:
+    def __init__(self, chain: Chain, layers: list[LayerPair], index: int, corruption: Corruption | None) -> None:
         super().__init__()
         self.shape, self.corruption = chain.shape, corruption
         layer = layers[index]
@@ -123,21 +123,21 @@ class _DenoisingLayer(nn.Module):
     def shard_loss(self, records: Tensor, generator: Generator) -> Loss:
         return self._loss(records, generator, is_shard=True)
 
-    def adapt(self, evidence: Tensor) -> None:
-        self.likelihood.adapt_to(evidence)
+    def adapt(self, statistics: Tensor) -> None:
+        self.likelihood.adapt_to(statistics)
 
     def _loss(self, records: Tensor, generator: Generator | None, *, is_shard: bool) -> Loss:
         y = self._input(records, generator)
         y_tilde = y if generator is None or self.corruption is None else self.corruption.corrupt(y, generator)
         parameters = self.decode_activation(self.decode(self.encode(y_tilde)))
-        evidence = None
+        statistic = None
         if is_training_step(self, generator):
             if is_shard:
-                evidence = self.likelihood.evidence(parameters, y)
+                statistic = self.likelihood.statistic(parameters, y)
             else:
                 self.likelihood.adapt(parameters, y)
         nothing = torch.zeros(len(y), dtype=y.dtype, device=y.device)
-        return Loss(-self.likelihood.log_prob(parameters, y), nothing, nothing, evidence)
+        return Loss(-self.likelihood.log_prob(parameters, y), nothing, nothing, statistic)
 
     @torch.no_grad()
     def _input(self, records: Tensor, generator: Generator | None) -> Tensor:
