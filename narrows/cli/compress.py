@@ -121,10 +121,9 @@ def compress(
     it. With --max-error the error of every value is bounded, with --lossless every bit is restored. Every machine
     restores the same bytes.
     """
-    _check_options(psnr=psnr, bytes_per_record=bytes_per_record, append=append, force=force)
+    _check_options(psnr=psnr, bytes_per_record=bytes_per_record, overlap=overlap, append=append, force=force)
     qualities = {"--psnr": psnr, "--bytes-per-record": bytes_per_record}
     _check_bound(qualities, max_error=max_error, lossless=lossless, overlap=overlap)
-    check_archive_output(output, force=force or append)
 
     from narrows.archive import inspect
     from narrows.archive.appending import bound_for, check_together, fill_value_for, metadata_of
@@ -132,10 +131,11 @@ def compress(
     from narrows.archive.layout_choice import layout_for
     from narrows.archive.quality import choose_quality
     from narrows.codec import read_frozen
-    from narrows.data.image_losses import accepted_losses
 
     # Refuse wrong options before PyTorch is loaded, which takes seconds.
-    accepted = accepted_losses([kind.strip() for kind in (accept_loss or "").split(",") if kind.strip()])
+    accepted = _losses(accept_loss)
+    _check_values(fill_value, accepted, max_error=max_error, lossless=lossless, append=append)
+    check_archive_output(output, force=force or append)
     before = None
     if append:
         inspect(output)
@@ -181,7 +181,9 @@ def compress(
         say(warning)
 
 
-def _check_options(*, psnr: float | None, bytes_per_record: float | None, append: bool, force: bool) -> None:
+def _check_options(
+    *, psnr: float | None, bytes_per_record: float | None, overlap: int | None, append: bool, force: bool
+) -> None:
     """Refuse options that contradict each other, before anything is opened."""
     if psnr is not None and bytes_per_record is not None:
         raise click.UsageError(
@@ -190,6 +192,8 @@ def _check_options(*, psnr: float | None, bytes_per_record: float | None, append
     for option, value in (("--psnr", psnr), ("--bytes-per-record", bytes_per_record)):
         if value is not None and not 0 < value < float("inf"):
             raise click.UsageError(f"{option} must be a number above 0. Got {value:g}.")
+    if overlap is not None and overlap < 0:
+        raise click.UsageError(f"The overlap must be a number of pixels ≥ 0. Got --overlap {overlap}.")
     if append and force:
         raise click.UsageError(
             "--append extends an archive, and --force replaces it, so they cannot be combined. Give one of them."
@@ -213,6 +217,29 @@ def _check_bound(asked: dict[str, float | None], *, max_error: str | None, lossl
         raise click.UsageError(
             f"--overlap must be 0 with {bound}, since the tiles of such archives have no seams. Got {overlap}."
         )
+
+
+def _losses(text: str | None) -> tuple[str, ...]:
+    """Return the kinds of loss that are accepted."""
+    from narrows.data.image_losses import accepted_losses
+
+    return accepted_losses([kind.strip() for kind in (text or "").split(",") if kind.strip()])
+
+
+def _check_values(
+    fill_value: float | None, accepted: tuple[str, ...], *, max_error: str | None, lossless: bool, append: bool
+) -> None:
+    """Refuse a bound that is not valid, and options that have an effect only with a bound."""
+    from narrows.archive.bound import fill_value_needs_bound, parse_bound
+    from narrows.data.image_losses import accepts_nothing
+
+    parse_bound(max_error, lossless=lossless)
+    if append:  # the bound of the archive counts
+        return
+    if fill_value is not None and max_error is None:
+        raise fill_value_needs_bound()
+    if accepted and not lossless:
+        raise accepts_nothing()
 
 
 def _lines(summary: Summary, source: Source, model: str, fixed: int, *, quiet: bool = False) -> list[str]:

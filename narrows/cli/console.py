@@ -16,14 +16,14 @@ import click
 
 from narrows.cli.verbs import arguments
 from narrows.cli.warned import said_with
-from narrows.io.text import count, number, shape_text
+from narrows.io.text import count, number, printable, shape_text
 
 __all__ = ["aligned", "command_line", "count", "note", "number", "print_json", "print_lines", "program", "shape_text"]
 
 
 def print_lines(*lines: str) -> None:
     """Write the lines of a result at once."""
-    click.echo("\n".join(lines))
+    click.echo(printable("\n".join(lines)))
 
 
 def print_json(value: Any, *, warnings: bool = True) -> None:
@@ -33,13 +33,14 @@ def print_json(value: Any, *, warnings: bool = True) -> None:
     """
     if warnings:
         value = {**value, "warnings": said_with(value.get("warnings", ()))}
-    click.echo(json.dumps(_finite(value), allow_nan=False, ensure_ascii=False, indent=2))
+    text = json.dumps(_finite(value), allow_nan=False, ensure_ascii=False, indent=2)
+    click.echo(printable(text, form="\\u{:04x}"))  # a string of JSON may have these characters in this form only
 
 
 def note(text: str, *, quiet: bool) -> None:
     """Write a note to standard error, unless ``quiet``."""
     if not quiet:
-        click.echo(text, err=True)
+        click.echo(printable(text), err=True)
 
 
 def aligned(rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), indent: int = 0) -> list[str]:
