@@ -19,6 +19,7 @@ from narrows.cli.options import (
 from narrows.cli.outputs import Verb
 from narrows.cli.verbs import FAILED
 from narrows.cli.warned import say
+from narrows.io.text import psnr_text
 
 if TYPE_CHECKING:
     from narrows.archive import Description, Report
@@ -179,7 +180,7 @@ def _quality(position: int, psnr_db: float | None) -> str:
     """Return a quality by its PSNR on the training data if that is known, otherwise by its number."""
     if psnr_db is None:
         return f"number {position} of the model's, where 0 is the coarsest; `narrows info MODEL` lists them"
-    return f"expected: {number(psnr_db)} dB, measured on the training data"
+    return f"expected: {psnr_text(psnr_db)}, measured on the training data"
 
 
 def _whole(report: Report) -> list[str]:

@@ -22,6 +22,7 @@ from narrows.cli.outputs import Verb
 from narrows.cli.progress import on_records
 from narrows.cli.warned import say
 from narrows.errors import recorded
+from narrows.io.text import psnr_text
 
 if TYPE_CHECKING:
     from narrows.archive.summary import Summary
@@ -305,8 +306,9 @@ def _bound_rows(summary: Summary) -> list[tuple[str, str, str, str]]:
 
 
 def _psnr_row(summary: Summary) -> tuple[str, str, str, str]:
-    known = summary.expected_psnr_db is not None
-    expected = f"expected: {number(summary.expected_psnr_db)} dB, measured on the training data" if known else ""
+    expected = ""
+    if summary.expected_psnr_db is not None:
+        expected = f"expected: {psnr_text(summary.expected_psnr_db)}, measured on the training data"
     if summary.max_error == 0:
         return ("PSNR", "-", "", "restored exactly")
     if summary.psnr_db is None:

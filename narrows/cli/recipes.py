@@ -10,6 +10,11 @@ from narrows.cli.outputs import Verb
 
 __all__ = ["recipes"]
 
+_DOCUMENTS = (
+    "Documents 0 to 4 are published tutorials on autoencoders that these recipes reproduce: 0 with TensorFlow,\n"
+    "1 notes, 2 with Theano, 3 on compression, 4 with Keras (docs/documents.md)."
+)
+
 
 @click.command(cls=Verb)
 @click.argument("name", required=False)
@@ -23,7 +28,7 @@ def recipes(name: str | None, as_json: bool) -> None:
         if as_json:
             print_json(found, warnings=False)
         else:
-            print_lines(*aligned(list(found.items())))
+            print_lines(*aligned(list(found.items())), "", _DOCUMENTS)
         return
     settings = recipe(name).get_params(deep=False)
     if as_json:

@@ -80,16 +80,15 @@ def parse_range(text: str) -> tuple[int, int | None]:
     >>> parse_range("100:200"), parse_range(":50"), parse_range("100:"), parse_range("7")
     ((100, 200), (0, 50), (100, None), (7, 8))
     """
-    if re.fullmatch(r"\s*(-\s*\d+\s*(:.*)?|.*:\s*-\s*\d+\s*)", text, re.ASCII):
-        raise click.UsageError(
-            f"The numbers of --only count from 0, the first record, and cannot be negative. Got {text!r}. "
-            "`narrows info FILE.narrows` shows how many records there are."
-        )
     found = re.fullmatch(r"\s*(\d{0,18})\s*(?:(:)\s*(\d{0,18})\s*)?", text, re.ASCII)
     first, colon, last = found.groups(default="") if found else ("", "", "")
     if not first and not colon:
+        hint = ""
+        if re.search(r"-\s*\d", text, re.ASCII):
+            hint = " Numbers count from 0, the first record, and cannot be negative; `narrows info` shows how many "
+            hint += "there are."
         raise click.UsageError(
-            f"--only must have the form START:STOP, for example 100:200, 100:, :50 or 7. Got {text!r}."
+            f"--only must have the form START:STOP, for example 100:200, 100:, :50 or 7. Got {text!r}.{hint}"
         )
     start, end = int(first or 0), int(last) if last else None
     stop = end if colon else start + 1
@@ -107,10 +106,8 @@ def _within(wanted: tuple[int, int | None], n: int, archive: str, only: str | No
     start, stop = wanted[0], n if wanted[1] is None else wanted[1]
     if only is not None and not start < stop <= n:
         numbers = f", numbered 0 to {n - 1:,}" if n else ""
-        whole = f" The STOP is at most {n:,}; {start}: selects all records from {start:,} on." if start < n else ""
-        raise InvalidParameterError(
-            f"--only {only} selects records that do not exist: {archive} has {count(n, 'record')}{numbers}.{whole}"
-        )
+        hint = f" The STOP must be at most {n}; {start}: selects all from record {start} on." if start < n else ""
+        raise InvalidParameterError(f"{archive} has {count(n, 'record')}{numbers}. Got --only {only}.{hint}")
     return range(start, stop)
 
 

@@ -14,7 +14,7 @@ from narrows.chain import Chain
 from narrows.data import Source
 from narrows.data.finite import check_squares
 from narrows.data.scale import Trained
-from narrows.errors import InvalidParameterError
+from narrows.errors import DataWarning, InvalidParameterError, warn
 from narrows.estimators.base import TRAIN_ON_FINITE, Data, labels_of
 from narrows.estimators.preparation import (
     chain_stage,
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["CONDITIONAL", "LabelledSource", "Split", "described", "open_for_training", "train_model"]
 
 CONDITIONAL = "This conditional model"
+_FEWEST = 3
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,7 @@ def open_for_training(
     """Return the records for training and for validation; the model learns their shape and classes."""
     source = model._open(X, reset=True, advice=TRAIN_ON_FINITE)
     check_squares(source, *model.range_)
+    _warn_of_few(source)
     check("Autoencoder", "conditional", model.conditional, Boolean())
     labels, held_out_labels = None, None
     if model.conditional:
@@ -147,6 +149,15 @@ def open_for_training(
     if model.conditional:
         held_out_labels = model._positions(labels_of(held_out, of_x, owner=CONDITIONAL))
     return LabelledSource(source, labels), LabelledSource(held_out, held_out_labels)
+
+
+def _warn_of_few(source: Source) -> None:
+    """Warn of so few records that a model can only learn them by heart."""
+    n = len(source)
+    if n < _FEWEST:
+        text = f"{source.name} has only {n} record{'s' if n > 1 else ''} to train on, which a model learns by heart. "
+        text += "It will not restore other records."
+        warn(DataWarning(text, kind="few-records", count=n))
 
 
 def described(

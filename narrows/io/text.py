@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 
-__all__ = ["LARGEST_IN_FULL", "count", "number", "printable", "shape_text", "times"]
+__all__ = ["LARGEST_IN_FULL", "count", "number", "printable", "psnr_text", "shape_text", "times"]
 
 LARGEST_IN_FULL = 1e15
 """From this magnitude on numbers are in scientific notation, as those below 10^-4 are."""
@@ -86,6 +86,17 @@ def printable(text: str, *, lines: bool = True, form: str = "") -> str:
 
     found = _CONTROLS.sub(escaped, text)
     return found if lines else found.replace("\n", "\\n")
+
+
+def psnr_text(psnr_db: float) -> str:
+    """Return a PSNR as text; one without an error is infinite.
+
+    Examples
+    --------
+    >>> psnr_text(20.5), psnr_text(math.inf)
+    ('20.50 dB', 'no error')
+    """
+    return "no error" if psnr_db == math.inf else f"{number(psnr_db)} dB"
 
 
 _MOST_TIMES = 1000

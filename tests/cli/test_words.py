@@ -100,15 +100,13 @@ def test_files_of_a_pattern_that_the_shell_replaced_are_explained(narrows, model
 @pytest.mark.parametrize("only", ["-3:", ":-3", "-3", "2:-1"])
 def test_negative_numbers_of_records_are_explained(only, narrows, archive):
     said = narrows.fails("restore", archive, "-o", "x.npy", f"--only={only}").stderr
-    assert f"cannot be negative. Got '{only}'" in said
+    assert f"Got '{only}'. Numbers count from 0, the first record, and cannot be negative" in said
 
 
 def test_records_beyond_the_end_are_said_to_be_so(narrows, compressor, archive):
     said = narrows.fails("restore", archive, "-m", compressor, "-o", "x.npy", "--only", "100:1000").stderr
-    assert (
-        "--only 100:1000 selects records that do not exist: digits.narrows has 360 records, numbered 0 to 359." in said
-    )
-    assert "The STOP is at most 360; 100: selects all records from 100 on." in said
+    assert "digits.narrows has 360 records, numbered 0 to 359. Got --only 100:1000." in said
+    assert "The STOP must be at most 360; 100: selects all from record 100 on." in said
 
 
 @pytest.mark.parametrize(
