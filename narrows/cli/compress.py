@@ -268,6 +268,7 @@ def _lines(summary: Summary, source: Source, model: str, fixed: int, *, quiet: b
         *_kept_rows(summary),
         *_bound_rows(summary),
         _psnr_row(summary),
+        *_wrong_rows(summary, source.dtype.kind),
         ("largest error", number(max_error), "", "of any value, in the data's own units"),
         ("the model", number(summary.model_bytes), "bytes", _where_model_is(summary, model)),
     ]
@@ -314,6 +315,14 @@ def _psnr_row(summary: Summary) -> tuple[str, str, str, str]:
     if summary.psnr_db is None:
         return ("PSNR", "-", "", "not defined: the training data have no range")
     return ("PSNR", number(summary.psnr_db), "dB", expected)
+
+
+def _wrong_rows(summary: Summary, kind: str) -> list[tuple[str, str, str, str]]:
+    """Return a row on the share of wrong values of data of 0 and 1, of which that is the only kind of error."""
+    if kind != "b" or summary.psnr_db is None or summary.max_error == 0:
+        return []
+    share = 10 ** (-summary.psnr_db / 10)  # the mean squared error
+    return [("wrong values", f"{100 * share:.2f}", "%", "0 for 1 or 1 for 0; --lossless restores all values")]
 
 
 def _where_model_is(summary: Summary, model: str) -> str:

@@ -26,7 +26,8 @@ The name of OUT decides the format:
   folder/                         PNG images, under their original names; names that would be
                                   the same, as of a.bmp and a.png, become a.bmp.png and a.png.png
 
---force replaces an existing file. In a folder, it replaces files of the same names and keeps other files.
+--force replaces an existing file. In a folder, it replaces files of the same names and keeps other files, but
+files of these names that are older than the archive are refused: they may be the originals.
 """
 
 
@@ -47,11 +48,13 @@ def restore(
     wanted = (0, None) if only is None else parse_range(only)
 
     from narrows.archive import open_archive
+    from narrows.archive.originals import check_originals
     from narrows.data.writing import check_target, stream
 
     check_target(output, force=force)
     with open_archive(archive, model=model) as opened, on_records("restoring", quiet=quiet) as tell:
         records = _within(wanted, len(opened), archive, only)
+        check_originals(opened, records, output)
         path = stream(
             output,
             _pieces(opened, records, tell),
