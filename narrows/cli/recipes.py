@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from narrows.cli.console import aligned, print_json, print_lines
+from narrows.cli.console import aligned, note, print_json, print_lines
 from narrows.cli.options import json_option
 from narrows.cli.outputs import Verb
 
@@ -28,7 +28,8 @@ def recipes(name: str | None, as_json: bool) -> None:
         if as_json:
             print_json(found, warnings=False)
         else:
-            print_lines(*aligned(list(found.items())), "", _DOCUMENTS)
+            print_lines(*aligned(list(found.items())))
+            note(f"\n{_DOCUMENTS}", quiet=False)
         return
     settings = recipe(name).get_params(deep=False)
     if as_json:
