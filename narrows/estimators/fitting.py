@@ -132,7 +132,6 @@ def open_for_training(
     """Return the records for training and for validation; the model learns their shape and classes."""
     source = model._open(X, reset=True, advice=TRAIN_ON_FINITE)
     check_squares(source, *model.range_)
-    _warn_of_few(source)
     check("Autoencoder", "conditional", model.conditional, Boolean())
     labels, held_out_labels = None, None
     if model.conditional:
@@ -209,6 +208,7 @@ def train_model(
     settings, source, labels = resolve_training(params["training"]), data.source, data.labels
     parts = parts_for(params, source, schema, seed, n_classes=0 if classes is None else len(classes))
     apart = Split.of(data, validation, settings, seed, by_default=parts.network.linear_path)
+    _warn_of_few(source)
     learned_from = apart.records
     records = labelled(learned_from, labels)
     chain = new_chain(parts, settings, source, learned_from, seed)
