@@ -49,6 +49,7 @@ from contextvars import ContextVar
 from typing import ClassVar, TypedDict
 
 __all__ = [
+    "LOSS_KINDS",
     "ArchiveError",
     "CollapsedWarning",
     "CorruptArchiveError",
@@ -259,6 +260,16 @@ class WorseThanPCAWarning(NarrowsWarning):
     """The squared error of a model is larger than that of PCA with a code of the same length."""
 
     default_kind = "worse-than-pca"
+
+
+LOSS_KINDS = frozenset(
+    {
+        *("alpha", "cmyk", "depth", "frames"),  # lost when images are read
+        *("hidden", "no-file", "passed-over"),  # files of a folder that are not read
+        *("columns", "damaged-end", "lost-records"),  # lost in an archive
+    }
+)
+"""The kinds of warnings that tell of lost data. The command line shows them even with ``--quiet``."""
 
 
 Listener = Callable[[NarrowsWarning], None]

@@ -90,9 +90,15 @@ def bound_for(
     bound = before.max_error
     if asked is None or (bound is not None and asked >= bound * (1 - _SAME_BOUND)):
         return bound
+    given = "'lossless' (--lossless)" if lossless else f"'max_error' (--max-error) of {asked!r}"
+    if bound is None:
+        raise ArchiveError(
+            f"{os.fspath(path)} has no error bound, so records cannot be appended within one. Got {given}. Omit it to "
+            "append in the archive's quality, or write a new archive."
+        )
     raise ArchiveError(
-        f"{os.fspath(path)} {_bound_in_words(bound)}. Got a smaller one, {asked!r}. "
-        "Omit 'max_error' and 'lossless' to append within the archive's bound, or write a new archive."
+        f"{os.fspath(path)} has the error bound {bound!r}, and appended records get the same one. Got {given}, which "
+        "is smaller. Omit 'max_error' and 'lossless' to append within the archive's bound, or write a new archive."
     )
 
 
@@ -113,10 +119,6 @@ def fill_value_for(path: str | os.PathLike[str], before: Metadata | None, fill_v
             f"Got {fill_value:g}. Omit 'fill_value' (--fill-value) to append, or write a new archive."
         )
     return held
-
-
-def _bound_in_words(max_error: float | None) -> str:
-    return "has no error bound" if max_error is None else f"has the error bound {max_error!r}"
 
 
 def codec_for(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from narrows.data.far_values import FarValue, far_value_of
 from narrows.data.finite import ranges_of_columns
 from narrows.errors import DataWarning, InvalidParameterError, warn
 
-__all__ = ["bound_of", "check_fill_value"]
+__all__ = ["bound_of", "check_fill_value", "fill_value_needs_bound", "parse_bound"]
 
 _SAME_LOW = 0.9  # share of columns with the same smallest value, if all are of one kind
 
@@ -43,15 +44,38 @@ def bound_of(
     DataWarning
         If few values make most of the range of which the bound is a share, or columns vary by less than the bound.
     """
+    asked = parse_bound(max_error, lossless=lossless)
+    if asked is None or not asked[1]:
+        return None if asked is None else asked[0]
+    bound, max_error = asked[0], str(max_error)
+    lowest, highest = narrows.data.range_of_finite(source, fill_value=fill_value) or (0.0, 0.0)
+    absolute = _share_of(bound, highest / 2 - lowest / 2)
+    far = far_value_of(source, lowest, highest, fill_value=fill_value)
+    if far is not None:
+        value = str(np.array(far.value).astype(source.dtype)).removesuffix(".0")
+        _warn(far, value, max_error, (absolute, _share_of(bound, far.half_spread)))
+    elif absolute > 0:
+        _warn_of_lost_columns(source, max_error, absolute, fill_value)
+    return absolute
+
+
+def parse_bound(max_error: float | str | None, *, lossless: bool) -> tuple[float, bool] | None:
+    """Return a bound and whether it is a share in percent; None if only the model's code is to be stored.
+
+    Raises
+    ------
+    InvalidParameterError
+        If both are given, or the bound is invalid.
+    """
     if lossless:
         if max_error is not None:
             raise InvalidParameterError(
                 "Give 'max_error' or 'lossless', not both: lossless means a largest error of 0."
             )
-        return 0.0
+        return 0.0, False
     if max_error is None:
         return None
-    share = isinstance(max_error, str) and max_error.strip().endswith("%")
+    is_share = isinstance(max_error, str) and max_error.strip().endswith("%")
     try:
         bound = float(str(max_error).strip().removesuffix("%"))
     except ValueError:
@@ -60,17 +84,7 @@ def bound_of(
         raise InvalidParameterError(
             f"The 'max_error' must be a number ≥ 0, or a share of the data's range such as '1%'. Got {max_error!r}."
         )
-    if not share:
-        return bound
-    lowest, highest = narrows.data.range_of_finite(source, fill_value=fill_value) or (0.0, 0.0)
-    absolute = _share_of(bound, highest / 2 - lowest / 2)
-    far = far_value_of(source, lowest, highest, fill_value=fill_value)
-    if far is not None:
-        value = str(np.array(far.value).astype(source.dtype)).removesuffix(".0")
-        _warn(far, value, str(max_error), (absolute, _share_of(bound, far.half_spread)))
-    elif absolute > 0:
-        _warn_of_lost_columns(source, str(max_error), absolute, fill_value)
-    return absolute
+    return bound, is_share
 
 
 def _warn_of_lost_columns(source: Source, asked: str, bound: float, fill_value: float | None) -> None:
@@ -120,14 +134,29 @@ def check_fill_value(fill_value: float | None, source: Source, *, is_bounded: bo
     if fill_value is None:
         return
     if not is_bounded:
-        raise InvalidParameterError(
-            "The 'fill_value' (--fill-value) needs a 'max_error' (--max-error). Without a bound no value is restored "
-            "exactly, and with 'lossless' every value is."
-        )
+        raise fill_value_needs_bound()
     with np.errstate(over="ignore", invalid="ignore"):
         stored = np.array(fill_value).astype(source.dtype)
         is_value = bool(np.isfinite(stored)) and (stored.dtype.kind == "f" or float(stored) == fill_value)
     if not is_value:
         raise InvalidParameterError(
-            f"The 'fill_value' must be a finite value of the dtype {source.dtype}. Got {fill_value!r}."
+            f"The 'fill_value' (--fill-value) must be {_values_of(source.dtype)}. Got {fill_value!r}."
         )
+
+
+def fill_value_needs_bound() -> InvalidParameterError:
+    """Return the error on a fill value that has no effect."""
+    return InvalidParameterError(
+        "The 'fill_value' (--fill-value) needs a 'max_error' (--max-error). Without a bound no value is restored "
+        "exactly, and with 'lossless' every value is."
+    )
+
+
+def _values_of(dtype: np.dtype[Any]) -> str:
+    """Return the values of a dtype in words."""
+    if dtype.kind == "b":
+        return "0 or 1, since the records are of the dtype bool"
+    if dtype.kind == "f":
+        return f"a finite value of the dtype {dtype}"
+    low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+    return f"a whole number from {low} to {high}, since the records are of the dtype {dtype}"

@@ -13,6 +13,7 @@ from narrows.archive.byte_file import ByteFile
 from narrows.archive.index import ENTRY, Entry, Index, index_of, parse_index
 from narrows.archive.layout import (
     BLOCK_BYTES,
+    BLOCK_MAGIC,
     CRC_BYTES,
     TRAILER_BYTES,
     Block,
@@ -25,10 +26,13 @@ from narrows.archive.layout import (
     size_of_header,
 )
 from narrows.archive.metadata import Metadata
+from narrows.archive.remedy import remedy
 from narrows.errors import ArchiveError, CorruptArchiveError, DataWarning, warn
 
 __all__ = [
     "Header",
+    "bytes_after_end",
+    "foreign_text",
     "naming",
     "read_block",
     "read_header",
@@ -38,9 +42,6 @@ __all__ = [
     "read_whole_index",
     "walk_index",
 ]
-
-
-_REMEDY = "'narrows recover' (narrows.archive.recover) writes the intact records to a new archive."
 
 
 @dataclass(frozen=True)
@@ -67,18 +68,19 @@ def naming(path: str) -> Iterator[None]:
     try:
         yield
     except CorruptArchiveError as error:
-        raise CorruptArchiveError(_sentence(path, "is damaged", error, _REMEDY)) from error
+        raise CorruptArchiveError(_sentence(path, "is damaged", error)) from error
     except ArchiveError as error:
         if type(error) is not ArchiveError:
             raise
         raise ArchiveError(_sentence(path, "cannot be used", error)) from error
 
 
-def _sentence(path: str, what: str, error: ArchiveError, remedy: str = "") -> str:
+def _sentence(path: str, what: str, error: ArchiveError) -> str:
     text = str(error)
     if text.endswith("."):  # a complete sentence, which may contain the path already
         return text if path in text else f"{path} {what}. {text}"
-    return f"{path} {what}: {text}. {remedy}".rstrip()
+    advice = remedy(path) if isinstance(error, CorruptArchiveError) else ""
+    return f"{path} {what}: {text}. {advice}".rstrip()
 
 
 def read_header(source: ByteFile) -> Header:
@@ -143,15 +145,19 @@ def read_index(source: ByteFile, header: Header) -> Index:
         return read_trailer(source, header)
     except CorruptArchiveError as error:
         reason = error
+    if bytes_after_end(source, header) is not None:
+        raise reason
     try:
         index = walk_index(source, header)
     except CorruptArchiveError as error:
-        raise CorruptArchiveError(f"{source.path} is damaged or truncated: {reason}, and {error}. {_REMEDY}") from error
+        raise CorruptArchiveError(
+            f"{source.path} is damaged or truncated: {reason}, and {error}. {remedy(source.path)}"
+        ) from error
     warn(
         DataWarning(
             f"The end of {source.path} is damaged or truncated: {reason}. Its blocks and its index confirm "
             f"{index.n_records:,} records; records that were appended later would be missing without a trace. "
-            f"{_REMEDY}",
+            f"{remedy(source.path)}",
             kind="damaged-end",
         )
     )
@@ -170,7 +176,7 @@ def read_whole_index(source: ByteFile, header: Header) -> Index:
         return read_trailer(source, header)
     except CorruptArchiveError as error:
         raise CorruptArchiveError(
-            f"{source.path} is damaged or truncated, so that no records can be appended: {error}. {_REMEDY}"
+            f"{source.path} is damaged or truncated, so that no records can be appended: {error}. {remedy(source.path)}"
         ) from error
 
 
@@ -182,7 +188,12 @@ def read_trailer(source: ByteFile, header: Header) -> Index:
     CorruptArchiveError
         If trailer or index are damaged.
     """
-    trailer = _trailer(source)
+    try:
+        trailer = _trailer(source)
+    except CorruptArchiveError:
+        if (foreign := bytes_after_end(source, header)) is None:
+            raise
+        raise CorruptArchiveError(foreign_text(*foreign)) from None
     end = source.size - TRAILER_BYTES
     block = read_block(source, trailer.offset, end)
     is_index = block.type == BlockType.INDEX and trailer.offset + block.n_bytes == end
@@ -196,6 +207,31 @@ def read_trailer(source: ByteFile, header: Header) -> Index:
             f"its index has {index.n_records:,} records, but its trailer declares {trailer.n_records:,}"
         )
     return index
+
+
+def bytes_after_end(source: ByteFile, header: Header) -> tuple[int, int] | None:
+    """Return the offset and the number of the bytes that follow the trailer of a complete archive.
+
+    None if there are none, or if they may be the beginning of appended blocks.
+    """
+    offset, end = header.n_bytes, 0
+    while offset < source.size and (block := _block_within(source, offset)) is not None:
+        at, offset, end = offset, offset + block.n_bytes, 0
+        if block.type == BlockType.INDEX:
+            offset += TRAILER_BYTES
+            if not _is_confirmed(source, Trailer(at, block.first), offset):
+                return None
+            end = offset
+    if not 0 < end < source.size:
+        return None
+    start = source.read(end, min(len(BLOCK_MAGIC), source.size - end))
+    return None if BLOCK_MAGIC.startswith(start) else (end, source.size - end)
+
+
+def foreign_text(offset: int, n_bytes: int) -> str:
+    """Return a description of bytes after the end of an archive."""
+    what = "1 byte that is" if n_bytes == 1 else f"{n_bytes:,} bytes that are"
+    return f"its end at byte {offset:,} is followed by {what} not part of it"
 
 
 def walk_index(source: ByteFile, header: Header) -> Index:
@@ -249,9 +285,9 @@ def _block_within(source: ByteFile, offset: int) -> Block | None:
     return block if block.type == BlockType.INDEX or offset + block.n_bytes <= source.size else None
 
 
-def _is_confirmed(source: ByteFile, expected: Trailer) -> bool:
+def _is_confirmed(source: ByteFile, expected: Trailer, end: int | None = None) -> bool:
     try:
-        return _trailer(source) == expected
+        return _trailer(source, end) == expected
     except CorruptArchiveError:
         return False
 
@@ -271,5 +307,7 @@ def _listed_crcs(source: ByteFile, last: tuple[int, Block] | None, index: Index)
     return crcs
 
 
-def _trailer(source: ByteFile) -> Trailer:
-    return parse_trailer(source.read(max(0, source.size - TRAILER_BYTES), min(source.size, TRAILER_BYTES)))
+def _trailer(source: ByteFile, end: int | None = None) -> Trailer:
+    """Return the trailer that ends at an offset, by default at the end of the file."""
+    end = source.size if end is None else end
+    return parse_trailer(source.read(max(0, end - TRAILER_BYTES), min(end, TRAILER_BYTES)))

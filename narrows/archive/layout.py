@@ -186,10 +186,14 @@ def size_of_header(start: bytes, n_file_bytes: int) -> int:
             f"it has format {major}.{minor}, but this version of narrows reads format {VERSION[0]}. Upgrade narrows"
         )
     n_bytes = _HEADER.size + int(n_text) + CRC_BYTES
-    if n_text > MAX_METADATA_BYTES or n_bytes > n_file_bytes:
+    if n_text > MAX_METADATA_BYTES:
         raise CorruptArchiveError(
-            f"its header declares {n_text:,} bytes of metadata, more than the file has or than {MAX_METADATA_BYTES:,}, "
-            "the largest allowed number"
+            f"its header declares {n_text:,} bytes of metadata, more than {MAX_METADATA_BYTES:,}, the largest allowed "
+            "number"
+        )
+    if n_bytes > n_file_bytes:
+        raise CorruptArchiveError(
+            f"it is truncated after {n_file_bytes:,} bytes: its header has {n_bytes:,}, more than the file"
         )
     return n_bytes
 

@@ -53,9 +53,11 @@ def layout_for(source: Source, codec: Codec, overlap: int | None, before: Metada
         If an overlap is given where there are no tiles.
     """
     if source.dtype != codec.dtype:
+        is_other = source.shape != codec.shape and Tiling.of(source.shape, codec.shape, overlap or 0) is None
+        theirs, ours = (f" of shape {one}" if is_other else "" for one in (source.shape, codec.shape))
         raise ShapeMismatchError(
-            f"The model was trained on {codec.dtype} records. {source.name} has dtype {source.dtype}. "
-            f"Convert it to {codec.dtype}."
+            f"The model was trained on {codec.dtype} records{ours}. {source.name} has dtype {source.dtype}"
+            f"{f', and records{theirs}' if is_other else ''}. Convert it to {codec.dtype}."
             f"{advice(source, codec.shape, codec.dtype, may_be_larger=True)}"
         )
     if source.shape == codec.shape:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from narrows.archive.quality import misses_psnr
 from narrows.errors import NarrowsWarning
-from narrows.io.text import number
+from narrows.io.text import number, psnr_text
 
 if TYPE_CHECKING:
     from narrows.codec.operating_point import OperatingPoint
@@ -26,7 +26,7 @@ def range_text(qualities: tuple[OperatingPoint, ...]) -> str:
         return "none; `narrows info` gives the reason"
     best = max(qualities, key=lambda one: one.psnr_db)
     least = min(qualities, key=lambda one: one.bytes_per_record)
-    low, high = (f"{number(one.psnr_db)} dB in {number(one.bytes_per_record)}" for one in (least, best))
+    low, high = (f"{psnr_text(one.psnr_db)} in {number(one.bytes_per_record)}" for one in (least, best))
     more = "" if least is best else f" to {high}"
     return f"{low} bytes a record{more}, on the training data"
 

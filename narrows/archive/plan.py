@@ -27,8 +27,7 @@ from narrows.codec.operating_point import OperatingPoint
 from narrows.codec.residual.chunk import size_on_code
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.data import Source
-from narrows.data.image_losses import accepted_losses, check_lossless
-from narrows.errors import InvalidParameterError
+from narrows.data.image_losses import accepted_losses, accepts_nothing, check_lossless
 
 __all__ = ["Plan", "plan_archive"]
 
@@ -74,10 +73,11 @@ class Plan:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """Entries of the archive's metadata that the plan decides."""
+        """Entries of the archive's metadata that the plan decides. Of files no name is kept, which may be private."""
         whole = self.encoder.codec.digest
+        is_named = self.source.kind == "named"
         return {
-            "container": {"kind": self.source.kind},
+            "container": {"kind": self.source.kind, **({"name": self.source.name} if is_named else {})},
             **{entry: self.layout.to_json() if entry == self.layout.entry else None for entry in Layout.registry},
             "max_error": self.bound,
             **({} if self.fill_value is None else {"fill_value": self.fill_value}),
@@ -123,7 +123,7 @@ def plan_archive(
     if bound == 0:
         check_lossless(source.name, source.warnings, accepted)
     elif accepted:
-        raise InvalidParameterError("The 'accept_loss' is for lossless archives (lossless, --lossless).")
+        raise accepts_nothing()
     if bound is None:
         found: tuple[float, float] | None = narrows.data.finite_range(source, advice=_KEEP_THEM)
     else:

@@ -12,7 +12,7 @@ from narrows.archive.byte_file import ByteFile
 from narrows.archive.header import naming
 from narrows.archive.layout import BLOCK_BYTES
 from narrows.archive.verification import Report, examine
-from narrows.errors import CorruptArchiveError
+from narrows.errors import CorruptArchiveError, DataWarning
 from narrows.io.files import as_path, check_output, naming_output, replacing
 
 __all__ = ["Recovery", "recover"]
@@ -41,6 +41,14 @@ class Recovery:
     n_chunks: int
     has_model: bool
     report: Report
+
+    @property
+    def warnings(self) -> tuple[DataWarning, ...]:
+        """A warning with the number of lost records, if there are any."""
+        report = self.report
+        if not report.n_lost and report.n_records is not None:
+            return ()
+        return (DataWarning(_lost_text(report), kind="lost-records", count=report.n_lost),)
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON values."""
@@ -95,3 +103,14 @@ def recover(
                 first += block.n_records
             blocks.finish(first)
     return Recovery(os.fspath(out), first, len(found.chunks), found.blob is not None, found.report)
+
+
+def _lost_text(report: Report) -> str:
+    """Return how many records of how many are lost."""
+    if report.n_records is not None:
+        n, them = report.n_records, "record is" if report.n_lost == 1 else "records are"
+        return f"{report.n_lost:,} of {n:,} {them} lost: they are damaged in {report.path}."
+    known = (
+        f"At least {report.n_lost:,} records are" if report.n_lost else "Any records after the last intact chunk are"
+    )
+    return f"{known} lost: {report.path} has no intact end, which would tell how many records it had."

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from narrows.archive.originals import check_originals
 from narrows.archive.reader import Archive, open_archive
 from narrows.archive.selection import Selection, select
 from narrows.data.writing import check_target, stream
@@ -54,7 +55,8 @@ def restore(
     DataNotFoundError, ArchiveError, CorruptArchiveError, WrongModelError
         As `open_archive`, and if a chunk that is needed is damaged. Nothing is written then.
     InvalidParameterError
-        If `records` are outside the archive, or the name of `out` determines no format.
+        If `records` are outside the archive, the name of `out` determines no format, or `out` is a folder with images
+        that may be those that were compressed.
     OutputExistsError, OutputError
         If `out` cannot be written.
     DataError
@@ -76,6 +78,7 @@ def restore(
             raise InvalidParameterError(f"The 'records' of restore must exist in {archive.path}. {error}") from None
         if out is None:
             return _in_memory(archive, chosen)
+        check_originals(archive, chosen, out)
         shape = (len(chosen), *archive.shape[1:])
         return stream(
             out,

@@ -9,7 +9,15 @@ from typing import Any, NamedTuple
 from narrows.archive.byte_file import ByteFile
 from narrows.archive.chunks import Chunk, read_records
 from narrows.archive.contract import Codec
-from narrows.archive.header import Header, naming, read_header, read_payload, read_trailer
+from narrows.archive.header import (
+    Header,
+    bytes_after_end,
+    foreign_text,
+    naming,
+    read_header,
+    read_payload,
+    read_trailer,
+)
 from narrows.archive.index import parse_index
 from narrows.archive.layout import (
     BLOCK_BYTES,
@@ -90,6 +98,11 @@ class Report:
     problems: tuple[Problem, ...]
     is_restored: bool
     largest_error: float | None = None
+
+    @property
+    def n_lost(self) -> int:
+        """Number of records that are known to be missing or damaged."""
+        return sum(stop - first for first, stop in self.lost)
 
     @property
     def is_intact(self) -> bool:
@@ -214,7 +227,8 @@ def _copied_header(source: ByteFile, scanned: list[Scanned], damage: ArchiveErro
                 continue
     if isinstance(damage, CorruptArchiveError):
         raise CorruptArchiveError(
-            f"{source.path} is damaged: {damage}. It has no intact copy of the header, so no records can be restored."
+            f"{source.path} is damaged: {damage}. It has no intact copy of the header, so no records can be restored. "
+            "Use another copy of the file."
         )
     raise damage
 
@@ -380,4 +394,7 @@ def _check_end(
         if index.model != model or not named.issuperset((offset, block.stop) for offset, block in chunks):
             raise CorruptArchiveError("its index does not match its blocks")
     except CorruptArchiveError as error:
+        if (foreign := bytes_after_end(source, header)) is not None:
+            problems.append(Problem(foreign[0], foreign_text(*foreign)))
+            return
         problems.append(Problem(source.size, f"{error}; the index can be rebuilt from the blocks"))

@@ -8,9 +8,18 @@ import click
 
 from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
 from narrows.cli.inputs import check_archive_output
-from narrows.cli.options import archive_argument, archive_model_option, force_option, json_option, output_option
+from narrows.cli.options import (
+    archive_argument,
+    archive_model_option,
+    force_option,
+    json_option,
+    output_option,
+    quiet_option,
+)
 from narrows.cli.outputs import Verb
 from narrows.cli.verbs import FAILED
+from narrows.cli.warned import say
+from narrows.io.text import psnr_text
 
 if TYPE_CHECKING:
     from narrows.archive import Description, Report
@@ -23,7 +32,7 @@ MUCH = 0.1
 _KINDS = {
     "array": "an array",
     "idx": "an IDX file",
-    "named": "a named data set such as digits or mnist",
+    "named": "a named data set",
     "npy": "a .npy file",
     "npz": "an array of a .npz file",
 }
@@ -37,17 +46,19 @@ _NOT_RESTORED = "The restored records were not compared with the compressed ones
 @archive_argument
 @archive_model_option
 @json_option
-def verify(*, archive: str, model: str | None, as_json: bool) -> None:
+@quiet_option
+def verify(*, archive: str, model: str | None, as_json: bool, quiet: bool) -> None:
     """Check that FILE.narrows is intact. The exit code is 0 if it is, and 1 if anything is damaged.
 
-    Every byte is checked. If the model is given or inside, every record is restored and checked too.
+    Every byte is checked. If the model is given or inside, every record is restored and checked too. With --quiet,
+    nothing is printed if the archive is intact.
     """
     import narrows.archive
 
     report = narrows.archive.verify(archive, model=model)
     if as_json:
         print_json({**report.to_json(), "is_intact": report.is_intact})
-    else:
+    elif not (quiet and report.is_intact):
         print_lines(*(_whole(report) if report.is_intact else _damaged(report)))
     if not report.is_intact:
         raise click.exceptions.Exit(FAILED)
@@ -62,12 +73,15 @@ def verify(*, archive: str, model: str | None, as_json: bool) -> None:
 def recover(*, archive: str, output: str, model: str | None, force: bool, as_json: bool) -> None:
     """Copy the intact records of the damaged FILE.narrows into a new archive, and list the lost ones.
 
-    The intact records keep their order and are numbered from 0 without gaps. FILE.narrows is not changed.
+    The intact records keep their order and are numbered from 0 without gaps. FILE.narrows is not changed. The exit
+    code is 0 if a new archive was written, even if records are lost; a warning then says how many.
     """
     import narrows.archive
 
     check_archive_output(output, force=force)
     saved = narrows.archive.recover(archive, output, model=model, force=force)
+    for warning in saved.warnings:
+        say(warning)
     if as_json:
         print_json(saved.to_json())
         return
@@ -90,7 +104,7 @@ def about(path: str) -> tuple[dict[str, Any], list[str]]:
     import narrows.archive
 
     found, psnr_db = narrows.archive.inspect(path), narrows.archive.expected_psnr_db(path)
-    metadata, kind = found.metadata, found.metadata["container"].get("kind")
+    metadata, container = found.metadata, found.metadata["container"]
     is_bounded = metadata.get("max_error") is not None
     one = "record" if found.tiling is None else "tile"
     restored = f"{number(found.restored_bytes)} bytes restored"
@@ -103,16 +117,21 @@ def about(path: str) -> tuple[dict[str, Any], list[str]]:
         ("code", f"{count(metadata['n_symbols'], 'whole number')} a {one}"),
         *_bound_rows(metadata.get("max_error"), found.largest_error, metadata["dtype"]),
         *([] if metadata.get("fill_value") is None else [("fill value", f"{metadata['fill_value']}, kept exactly")]),
-        *_made_from(kind),
+        *_made_from(container),
     ]
     parts = {
         "header": found.header_bytes,
         "model": found.model_bytes,
         count(found.n_chunks, "chunk"): found.records_bytes,
         "index": found.index_bytes,
-        "other": found.other_bytes,
+        "unused": found.other_bytes,
     }
-    sizes = [(name, f"{n_bytes:,}", f"{n_bytes / found.n_bytes:.1%}") for name, n_bytes in parts.items() if n_bytes]
+    why = {"unused": "older indices, which remain when records are appended"}
+    sizes = [
+        (name, f"{n_bytes:,}", f"{n_bytes / found.n_bytes:.1%}", why.get(name, ""))
+        for name, n_bytes in parts.items()
+        if n_bytes
+    ]
     facts = {**found.to_json(), "expected_psnr_db": psnr_db}
     return facts, [*aligned(rows), "", "where the bytes are", *aligned(sizes, right=[1, 2], indent=2)]
 
@@ -136,10 +155,13 @@ def _bound_rows(max_error: float | None, largest: float | None, dtype: str) -> l
     return [("kept", f"every value within {number(max_error)}; the largest error is {number(largest)}")]
 
 
-def _made_from(kind: Any) -> list[tuple[str, str]]:
+def _made_from(container: dict[str, Any]) -> list[tuple[str, str]]:
     """Return a row that says what was compressed; none if the archive does not say it in a way that is known here."""
     from narrows.data.formats import Format
 
+    kind, name = container.get("kind"), container.get("name")
+    if kind == "named" and isinstance(name, str):
+        return [("made from", f"the data set {name}")]
     titles = {name: known.title for name, known in Format.registry.items()} | _KINDS
     return [("made from", titles[kind])] if isinstance(kind, str) and kind in titles else []
 
@@ -166,7 +188,7 @@ def _quality(position: int, psnr_db: float | None) -> str:
     """Return a quality by its PSNR on the training data if that is known, otherwise by its number."""
     if psnr_db is None:
         return f"number {position} of the model's, where 0 is the coarsest; `narrows info MODEL` lists them"
-    return f"expected: {number(psnr_db)} dB, measured on the training data"
+    return f"expected: {psnr_text(psnr_db)}, measured on the training data"
 
 
 def _whole(report: Report) -> list[str]:

@@ -24,6 +24,7 @@ from narrows.cli.progress import show_progress
 from narrows.cli.warned import say
 from narrows.errors import recorded
 from narrows.io.pipes import through_file
+from narrows.io.text import psnr_text
 
 if TYPE_CHECKING:
     from narrows.archive.summary import Summary
@@ -123,10 +124,9 @@ def compress(
     it. With --max-error the error of every value is bounded, with --lossless every bit is restored. Every machine
     restores the same bytes.
     """
-    _check_options(output, psnr=psnr, bytes_per_record=bytes_per_record, append=append, force=force)
-    qualities = {"--psnr": psnr, "--bytes-per-record": bytes_per_record}
-    _check_bound(qualities, max_error=max_error, lossless=lossless, overlap=overlap)
-    check_archive_output(output, force=force or append)
+    quality = {"psnr": psnr, "bytes_per_record": bytes_per_record}
+    _check_options(output, **quality, overlap=overlap, append=append, force=force)
+    _check_bound(quality, max_error=max_error, lossless=lossless, overlap=overlap)
 
     from narrows.archive import inspect
     from narrows.archive.appending import bound_for, check_together, fill_value_for, metadata_of
@@ -134,24 +134,19 @@ def compress(
     from narrows.archive.layout_choice import layout_for
     from narrows.archive.quality import choose_quality
     from narrows.codec import read_frozen
-    from narrows.data.image_losses import accepted_losses
 
     # Refuse wrong options before PyTorch is loaded, which takes seconds.
-    accepted = accepted_losses([kind.strip() for kind in (accept_loss or "").split(",") if kind.strip()])
+    accepted = _losses(accept_loss)
+    _check_values(fill_value, accepted, max_error=max_error, lossless=lossless, append=append)
+    check_archive_output(output, force=force or append)
     before = None
     if append:
         inspect(output)
         before = metadata_of(output)
-    check_together(
-        psnr=psnr,
-        bytes_per_record=bytes_per_record,
-        max_error=max_error,
-        lossless=lossless,
-        overlap=overlap,
-        before=before,
-    )
+    asked: dict[str, Any] = {**quality, "max_error": max_error, "lossless": lossless, "overlap": overlap}
+    check_together(**asked, before=before)
     codec = read_frozen(model)
-    choose_quality(codec, psnr=psnr, bytes_per_record=bytes_per_record)
+    choose_quality(codec, **quality)
     source = open_data(data, shape=codec.shape, limit=limit, quiet=quiet, **reading)
     fill_value = fill_value_for(output, before, fill_value)
     bound_for(output, before, source, max_error=max_error, lossless=lossless, fill_value=fill_value)
@@ -164,13 +159,9 @@ def compress(
             source,
             path,
             model=loaded,
-            psnr=psnr,
-            bytes_per_record=bytes_per_record,
-            max_error=max_error,
+            **asked,
             fill_value=fill_value,
-            lossless=lossless,
             accept_loss=accepted,
-            overlap=overlap,
             embed_model=embed_model,
             append=append,
             force=force,
@@ -186,7 +177,13 @@ def compress(
 
 
 def _check_options(
-    output: str, *, psnr: float | None, bytes_per_record: float | None, append: bool, force: bool
+    output: str,
+    *,
+    psnr: float | None,
+    bytes_per_record: float | None,
+    overlap: int | None,
+    append: bool,
+    force: bool,
 ) -> None:
     """Refuse options that contradict each other, before anything is opened."""
     if psnr is not None and bytes_per_record is not None:
@@ -198,6 +195,8 @@ def _check_options(
             raise click.UsageError(f"{option} must be a number above 0. Got {value:g}.")
     if append and output == "-":
         raise click.UsageError("--append extends a file, so the output cannot be standard output. Give a file.")
+    if overlap is not None and overlap < 0:
+        raise click.UsageError(f"The overlap must be a number of pixels ≥ 0. Got --overlap {overlap}.")
     if append and force:
         raise click.UsageError(
             "--append extends an archive, and --force replaces it, so they cannot be combined. Give one of them."
@@ -211,8 +210,9 @@ def _check_bound(asked: dict[str, float | None], *, max_error: str | None, lossl
     if not lossless and max_error is None:
         return
     bound = "--lossless" if lossless else "--max-error"
-    for option, value in asked.items():
+    for name, value in asked.items():
         if value is not None:
+            option = f"--{name.replace('_', '-')}"
             raise click.UsageError(
                 f"{option} cannot be combined with {bound}, which always chooses the quality with the smallest file. "
                 "Give one of them."
@@ -221,6 +221,29 @@ def _check_bound(asked: dict[str, float | None], *, max_error: str | None, lossl
         raise click.UsageError(
             f"--overlap must be 0 with {bound}, since the tiles of such archives have no seams. Got {overlap}."
         )
+
+
+def _losses(text: str | None) -> tuple[str, ...]:
+    """Return the kinds of loss that are accepted."""
+    from narrows.data.image_losses import accepted_losses
+
+    return accepted_losses([kind.strip() for kind in (text or "").split(",") if kind.strip()])
+
+
+def _check_values(
+    fill_value: float | None, accepted: tuple[str, ...], *, max_error: str | None, lossless: bool, append: bool
+) -> None:
+    """Refuse a bound that is not valid, and options that have an effect only with a bound."""
+    from narrows.archive.bound import fill_value_needs_bound, parse_bound
+    from narrows.data.image_losses import accepts_nothing
+
+    parse_bound(max_error, lossless=lossless)
+    if append:  # the bound of the archive counts
+        return
+    if fill_value is not None and max_error is None:
+        raise fill_value_needs_bound()
+    if accepted and not lossless:
+        raise accepts_nothing()
 
 
 def _lines(summary: Summary, source: Source, model: str, fixed: int, *, quiet: bool = False) -> list[str]:
@@ -248,6 +271,7 @@ def _lines(summary: Summary, source: Source, model: str, fixed: int, *, quiet: b
         *_kept_rows(summary),
         *_bound_rows(summary),
         _psnr_row(summary),
+        *_wrong_rows(summary, source.dtype.kind),
         ("largest error", number(max_error), "", "of any value, in the data's own units"),
         ("the model", number(summary.model_bytes), "bytes", _where_model_is(summary, model)),
     ]
@@ -286,13 +310,22 @@ def _bound_rows(summary: Summary) -> list[tuple[str, str, str, str]]:
 
 
 def _psnr_row(summary: Summary) -> tuple[str, str, str, str]:
-    known = summary.expected_psnr_db is not None
-    expected = f"expected: {number(summary.expected_psnr_db)} dB, measured on the training data" if known else ""
+    expected = ""
+    if summary.expected_psnr_db is not None:
+        expected = f"expected: {psnr_text(summary.expected_psnr_db)}, measured on the training data"
     if summary.max_error == 0:
         return ("PSNR", "-", "", "restored exactly")
     if summary.psnr_db is None:
         return ("PSNR", "-", "", "not defined: the training data have no range")
     return ("PSNR", number(summary.psnr_db), "dB", expected)
+
+
+def _wrong_rows(summary: Summary, kind: str) -> list[tuple[str, str, str, str]]:
+    """Return a row on the share of wrong values of data of 0 and 1, of which that is the only kind of error."""
+    if kind != "b" or summary.psnr_db is None or summary.max_error == 0:
+        return []
+    share = 10 ** (-summary.psnr_db / 10)  # the mean squared error
+    return [("wrong values", f"{100 * share:.2f}", "%", "0 for 1 or 1 for 0; --lossless restores all values")]
 
 
 def _where_model_is(summary: Summary, model: str) -> str:

@@ -16,7 +16,7 @@ import click
 from narrows.cli.verbs import arguments
 from narrows.cli.warned import said_with
 from narrows.io.json_values import finite_or_none
-from narrows.io.text import count, number, shape_text
+from narrows.io.text import count, number, printable, shape_text
 
 __all__ = [
     "aligned",
@@ -36,7 +36,7 @@ _OUTPUT = "narrows.output"
 
 def print_lines(*lines: str) -> None:
     """Write the lines of a result at once."""
-    click.echo("\n".join(lines), err=_is_output())
+    click.echo(printable("\n".join(lines)), err=_is_output())
 
 
 def print_json(value: Any, *, warnings: bool = True) -> None:
@@ -46,7 +46,9 @@ def print_json(value: Any, *, warnings: bool = True) -> None:
     """
     if warnings:
         value = {**value, "warnings": said_with(value.get("warnings", ()))}
-    click.echo(json.dumps(_json_values(value), allow_nan=False, ensure_ascii=False, indent=2), err=_is_output())
+    text = json.dumps(_json_values(value), allow_nan=False, ensure_ascii=False, indent=2)
+    # A string of JSON may have control characters in this form only.
+    click.echo(printable(text, form="\\u{:04x}"), err=_is_output())
 
 
 def results_to_standard_error(ctx: click.Context, *, on: bool) -> None:
@@ -62,7 +64,7 @@ def _is_output() -> bool:
 def note(text: str, *, quiet: bool) -> None:
     """Write a note to standard error, unless ``quiet``."""
     if not quiet:
-        click.echo(text, err=True)
+        click.echo(printable(text), err=True)
 
 
 def aligned(rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), indent: int = 0) -> list[str]:

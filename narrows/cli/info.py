@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import textwrap
 from typing import Any
@@ -58,9 +59,13 @@ def _archiving_lines(facts: dict[str, Any]) -> list[str]:
     if facts["not_frozen"] is not None:
         return textwrap.wrap(f"no archives: {facts['not_frozen']}", _WIDTH)
     rows = [
-        (number(one["psnr_db"]), "dB", number(one["bytes_per_record"]), "bytes a record") for one in facts["qualities"]
+        (*_psnr_cells(one["psnr_db"]), number(one["bytes_per_record"]), "bytes a record") for one in facts["qualities"]
     ]
     return ["archives, measured on the training data", *aligned(rows, right=[0, 2], indent=2)]
+
+
+def _psnr_cells(psnr_db: float) -> tuple[str, str]:
+    return ("no error", "") if psnr_db == math.inf else (number(psnr_db), "dB")
 
 
 def _lines(facts: dict[str, Any], header: dict[str, Any]) -> list[str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from narrows.estimators.autoencoder import Autoencoder
 
 __all__ = [
+    "OTHER_KINDS",
     "check_archive_output",
     "check_file_output",
     "load_model",
@@ -26,12 +27,15 @@ __all__ = [
     "open_record",
 ]
 
-_OTHER_KINDS = (
-    *(".npy", ".npz", ".idx", ".csv", ".tsv", ".txt", ".json", ".parquet", ".h5", ".hdf5", ".safetensors", ".pt"),
-    *(*IMAGE_ENDINGS, ".pdf", ".html"),
-    *(".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".zst", ".7z"),
+OTHER_KINDS = frozenset(
+    {
+        *(".npy", ".npz", ".idx", ".csv", ".tsv", ".txt", ".json", ".parquet", ".h5", ".hdf5", ".safetensors"),
+        *(".pt", ".pth", ".ckpt", ".pkl", ".onnx", ".keras"),
+        *(*IMAGE_ENDINGS, ".svg", ".pdf", ".html"),
+        *(".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".zst", ".7z"),
+    }
 )
-"""File extensions that an archive must not have."""
+"""File extensions of other kinds of files, which archives and models must not have."""
 
 
 def open_data(
@@ -117,7 +121,7 @@ def check_archive_output(path: str, *, force: bool) -> None:
         check_standard_output()
         return
     ending = os.path.splitext(path)[1]
-    if ending.lower() in _OTHER_KINDS:
+    if ending.lower() in OTHER_KINDS:
         raise click.UsageError(
             f"The name of an archive must not end in {ending}. Got '{path}'. Choose a name that ends in .narrows, for "
             f"example '{path.removesuffix(ending)}.narrows'."

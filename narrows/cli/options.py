@@ -71,7 +71,9 @@ archive_model_option = click.option(
 )
 force_option = click.option("--force", is_flag=True, help="Replace an existing output.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print errors only, no progress and no notes.")
+quiet_option = click.option(
+    "-q", "--quiet", is_flag=True, help="Print only errors and warnings of lost data, no progress and no notes."
+)
 
 device_option = _device("auto")
 device_flag = _device(None)
@@ -86,6 +88,10 @@ def data_options(command: Command) -> Command:
 
     @functools.wraps(command)
     def collected(*args: Any, **given: Any) -> Any:
+        if given["limit"] is not None:
+            from narrows.data.source import check_limit
+
+            check_limit(given["limit"])
         texts = {name: given.pop(name) for name in FORMAT_OPTIONS}
         reading = {name: FORMAT_OPTIONS[name][0].parse(text) for name, text in texts.items() if text is not None}
         return command(*args, reading=reading, **given)

@@ -52,7 +52,18 @@ READS_PIPE, WRITES_PIPE = _Reads(pipe=True), _Writes(pipe=True)
 
 
 class Verb(click.Command):
-    """A command that refuses outputs that would overwrite one of its inputs, before it does anything."""
+    """A command that refuses outputs that would overwrite one of its inputs, before it does anything.
+
+    It also refuses further arguments, as of a pattern that the shell replaced by the names of many files.
+    """
+
+    allow_extra_args = True
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        rest = super().parse_args(ctx, args)
+        if ctx.args and not ctx.resilient_parsing:
+            raise click.UsageError(_too_many(ctx), ctx)
+        return rest
 
     def invoke(self, ctx: click.Context) -> Any:
         inputs = [one for kind in self.params if isinstance(kind.type, _Reads) for one in _given(ctx, kind)]
@@ -90,6 +101,19 @@ def _given(ctx: click.Context, kind: click.Parameter) -> Iterator[str]:
 
 def _is_pipe(text: str) -> bool:
     return split_record(text)[0] == "-"
+
+
+def _too_many(ctx: click.Context) -> str:
+    """Return an error on further arguments, with the pattern to quote if they are files."""
+    more = ctx.args
+    text = f"Unexpected argument: '{more[0]}'" + (f" and {len(more) - 1:,} more." if len(more) > 1 else ".")
+    if not os.path.exists(more[0]):
+        return text
+    first = next((one for kind in ctx.command.params for one in _texts(ctx.params.get(kind.name or ""))), more[0])
+    files = [first, *more] if os.path.exists(first) else more
+    folders, endings = {os.path.dirname(file) for file in files}, {os.path.splitext(file)[1] for file in files}
+    pattern = os.path.join(folders.pop() if len(folders) == 1 else "", f"*{endings.pop() if len(endings) == 1 else ''}")
+    return f"{text} If the shell replaced a pattern by many names, quote the pattern: {pattern!r}."
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -90,13 +90,18 @@ def picture(
 ) -> None:
     """Draw DATA and the output of MODEL for them."""
     _check_ending(output, kind)
-    check_file_output(output, force=force)
     look["tile"] = None if look["tile"] is None else _tile(look["tile"])
+    if not 0 <= look["seed"] < 2**32:
+        raise click.UsageError(f"--seed must be a whole number ≥ 0 and below 2^32. Got {look['seed']}.")
+    if kind is None and Path(output).suffix.lower() == ".html":
+        kind = "report"
+    if kind is not None:
+        _check_options(ctx, kind)
+    check_file_output(output, force=force)
     loaded = load_model(model, device)
-    kind = kind or _usual_kind(output, loaded)
-    _check_options(ctx, kind)
-    if data is None and kind not in _WITHOUT_DATA:
-        raise click.UsageError(f"Missing argument 'DATA': a picture of kind '{kind}' needs data.")
+    if kind is None:
+        kind = "reconstructions" if loaded.chain_.corruption is None else "denoising"
+        _check_options(ctx, kind)
     source = None
     if data is not None and kind not in _WITHOUT_DATA:
         source = open_data(data, shape=loaded.shape_, limit=limit, quiet=quiet, **reading)
@@ -132,12 +137,6 @@ def _draw(kind: str, model: Autoencoder, source: Any, look: dict[str, Any]) -> F
     return drawing.draw_curves(model)
 
 
-def _usual_kind(output: str, model: Autoencoder) -> str:
-    if Path(output).suffix.lower() == ".html":
-        return "report"
-    return "reconstructions" if model.chain_.corruption is None else "denoising"
-
-
 def _check_ending(output: str, kind: str | None) -> None:
     """Refuse a file extension that does not fit the kind, before any work."""
     ending = Path(output).suffix.lower()
@@ -147,12 +146,15 @@ def _check_ending(output: str, kind: str | None) -> None:
         raise click.UsageError(f"The output of a report must be a path that ends in .html. Got '{output}'.")
     if ending not in _ENDINGS:
         raise click.UsageError(
-            f"The output of a picture must be a path that ends in {', '.join(_ENDINGS)}. Got '{output}'."
+            f"The output of a picture must be a path that ends in {', '.join(_ENDINGS[:-1])} or {_ENDINGS[-1]}, or in "
+            f".html for a report. Got '{output}'."
         )
 
 
 def _check_options(ctx: click.Context, kind: str) -> None:
-    """Refuse options without effect."""
+    """Refuse options without effect, and missing data."""
+    if ctx.params["data"] is None and kind not in _WITHOUT_DATA:
+        raise click.UsageError(f"Missing argument 'DATA': a picture of kind '{kind}' needs data.")
     for name, kinds in _ONLY_FOR.items():
         if kind not in kinds and ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE:
             flag = f"-{name}" if len(name) == 1 else f"--{name}"

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import click
 
-from narrows.cli.console import aligned, print_json, print_lines
+from narrows.cli.console import aligned, note, print_json, print_lines
 from narrows.cli.options import json_option
 from narrows.cli.outputs import Verb
 
 __all__ = ["recipes"]
+
+_DOCUMENTS = (
+    "Documents 0 to 4 are published tutorials on autoencoders that these recipes reproduce: 0 with TensorFlow,\n"
+    "1 notes, 2 with Theano, 3 on compression, 4 with Keras (docs/documents.md)."
+)
 
 
 @click.command(cls=Verb)
@@ -24,6 +29,7 @@ def recipes(name: str | None, as_json: bool) -> None:
             print_json(found, warnings=False)
         else:
             print_lines(*aligned(list(found.items())))
+            note(f"\n{_DOCUMENTS}", quiet=False)
         return
     settings = recipe(name).get_params(deep=False)
     if as_json:

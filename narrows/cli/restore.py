@@ -28,7 +28,8 @@ The name of OUT decides the format:
                                   the same, as of a.bmp and a.png, become a.bmp.png and a.png.png
   -                               standard output, which gets a .npy file
 
---force replaces an existing file. In a folder, it replaces files of the same names and keeps other files.
+--force replaces an existing file. In a folder, it replaces files of the same names and keeps other files, but
+files of these names that are older than the archive are refused: they may be the originals.
 """
 
 
@@ -49,11 +50,13 @@ def restore(
     wanted = (0, None) if only is None else parse_range(only)
 
     from narrows.archive import open_archive
+    from narrows.archive.originals import check_originals
     from narrows.data.writing import check_target, stream
 
     check_target(output, force=force)
     with open_archive(archive, model=model) as opened, show_progress(quiet=quiet) as progress:
         records = _within(wanted, len(opened), archive, only)
+        check_originals(opened, records, output)
         path = stream(
             output,
             _pieces(opened, records, progress),
@@ -85,8 +88,12 @@ def parse_range(text: str) -> tuple[int, int | None]:
     found = re.fullmatch(r"\s*(\d{0,18})\s*(?:(:)\s*(\d{0,18})\s*)?", text, re.ASCII)
     first, colon, last = found.groups(default="") if found else ("", "", "")
     if not first and not colon:
+        hint = ""
+        if re.search(r"-\s*\d", text, re.ASCII):
+            hint = " Numbers count from 0, the first record, and cannot be negative; `narrows info` shows how many "
+            hint += "there are."
         raise click.UsageError(
-            f"--only must have the form START:STOP, for example 100:200, 100:, :50 or 7. Got {text!r}."
+            f"--only must have the form START:STOP, for example 100:200, 100:, :50 or 7. Got {text!r}.{hint}"
         )
     start, end = int(first or 0), int(last) if last else None
     stop = end if colon else start + 1
@@ -104,7 +111,8 @@ def _within(wanted: tuple[int, int | None], n: int, archive: str, only: str | No
     start, stop = wanted[0], n if wanted[1] is None else wanted[1]
     if only is not None and not start < stop <= n:
         numbers = f", numbered 0 to {n - 1:,}" if n else ""
-        raise InvalidParameterError(f"{archive} has {count(n, 'record')}{numbers}. Got --only {only}.")
+        hint = f" The STOP must be at most {n}; {start}: selects all from record {start} on." if start < n else ""
+        raise InvalidParameterError(f"{archive} has {count(n, 'record')}{numbers}. Got --only {only}.{hint}")
     return range(start, stop)
 
 

@@ -11,7 +11,7 @@ import click
 
 from narrows.cli.console import aligned, command_line, count, note, number, print_json, print_lines
 from narrows.cli.describe import kept_rows, taken_for
-from narrows.cli.inputs import check_file_output, open_data
+from narrows.cli.inputs import OTHER_KINDS, check_file_output, open_data
 from narrows.cli.options import data_argument, data_options, device_flag, output_option, write_options
 from narrows.cli.outputs import READS, Verb
 from narrows.cli.settings import FLAGS, changes
@@ -93,11 +93,12 @@ def train(
             f"--resume needs the checkpoint '{checkpoint}', which does not exist. The model '{output}' exists, so its "
             "training is complete. Use the model, or train again with --force."
         )
+    _check_ending(output)
+    model = _model(name, flags, settings, valid)
     check_file_output(output, force=force)
     _check_checkpoint(checkpoint, resume=resume, force=force)
     if os.path.isfile(output):
         warn_of_archives(output)
-    model = _model(name, flags, settings, valid)
     source = open_data(data, limit=limit, quiet=quiet, **reading)
     validation = None
     if valid is not None and _share(valid) is None:
@@ -132,6 +133,16 @@ def train(
         checkpoint.unlink(missing_ok=True)
         warned[:] = [one for one in warned if not isinstance(one, UnmeasuredWarning)] + _warnings(model)
         _report(model, output, validation, warned, as_json)
+
+
+def _check_ending(output: str) -> None:
+    """Refuse the name of another kind of file: a model with that name would be taken for one."""
+    ending = os.path.splitext(output)[1]
+    if ending.lower() in OTHER_KINDS - {".safetensors"}:
+        raise click.UsageError(
+            f"The name of a model must end in .safetensors, or in no ending of another kind of file. Got '{output}'. "
+            f"Choose for example '{output.removesuffix(ending)}.safetensors'."
+        )
 
 
 def _warnings(model: Autoencoder) -> list[NarrowsWarning]:

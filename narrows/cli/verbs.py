@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 import errno
 import io
+import os
+import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from types import FrameType
@@ -20,6 +22,7 @@ from narrows.cli.streams import open_closed_streams, unfailing_messages
 from narrows.cli.warned import warnings_in_words
 from narrows.errors import InvalidParameterError, NarrowsError
 from narrows.io.packages import naming_missing
+from narrows.io.text import printable
 
 __all__ = ["FAILED", "INTERRUPTED", "TERMINATED", "Failure", "Verbs", "arguments"]
 
@@ -89,24 +92,29 @@ class Verbs(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.meta[_ARGUMENTS] = list(args)
-        return super().parse_args(ctx, args)
+        with _printable_errors(args):
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
+        with _printable_errors(arguments(ctx)):
+            return self._invoke(ctx)
+
+    def _invoke(self, ctx: click.Context) -> Any:
         try:
             verb = next((given for given in arguments(ctx) if given in self.verbs), "")
             with _terminable(), warnings_in_words(), naming_missing(f"narrows {verb}"):
                 return super().invoke(ctx)
         except InvalidParameterError as error:
-            raise WrongUsage(str(error)) from error
+            raise WrongUsage(printable(str(error), lines=False)) from error
         except NarrowsError as error:
-            raise Failure(str(error)) from error
+            raise Failure(printable(str(error), lines=False)) from error
         except MemoryError as error:
             details = f" {error}" if str(error) else ""
             raise Failure(f"Not enough memory. Close other programs, or use less data.{details}") from error
         except OSError as error:
             if error.errno == errno.EPIPE:  # the reader closed the pipe; Click ends quietly
                 raise
-            raise Failure(_what_failed(error)) from error
+            raise Failure(printable(_what_failed(error), lines=False)) from error
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             raise click.exceptions.Exit(INTERRUPTED) from None
@@ -118,6 +126,36 @@ class Verbs(click.Group):
 def arguments(ctx: click.Context) -> list[str]:
     """Return the arguments of the command line after ``narrows``."""
     return list(ctx.meta.get(_ARGUMENTS, []))
+
+
+@contextmanager
+def _printable_errors(given: Sequence[str]) -> Iterator[None]:
+    """Escape control characters in errors of the block, and explain arguments that look like options.
+
+    Names of files, which errors repeat, may have any characters.
+    """
+    try:
+        yield
+    except click.ClickException as error:
+        text = printable(error.message)
+        if isinstance(error, click.NoSuchOption):
+            error.option_name = printable(error.option_name)  # type: ignore[misc]
+        dashed = next((one for one in given if _may_be_file(one)), None)
+        if isinstance(error, click.UsageError) and dashed is not None and not text.endswith(_DASHED):
+            name = printable(dashed)
+            text += f" If '{name}' is the name of a file, write './{name}'{_DASHED}"
+        error.message = text  # type: ignore[misc]
+        raise
+
+
+_DASHED = ": names that begin with '-' are taken for options."
+
+
+def _may_be_file(argument: str) -> bool:
+    """Return whether an argument that begins with a dash is, or looks like, the name of a file."""
+    if not argument.startswith("-") or argument == "-":
+        return False
+    return os.path.lexists(argument) or re.fullmatch(r"-[^-=][^=]*\.[A-Za-z]\w*", argument) is not None
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 import click
 
-from narrows.errors import FreezeWarning, NarrowsWarning, Warned, recorded
+from narrows.errors import LOSS_KINDS, FreezeWarning, NarrowsWarning, Warned, recorded
+from narrows.io.text import printable
 
 __all__ = ["said_with", "say", "warnings_at_the_end", "warnings_in_words"]
 
@@ -42,15 +43,15 @@ def _say_at_once(warning: NarrowsWarning) -> None:
 
 
 def say(warning: NarrowsWarning | Warned) -> None:
-    """Print a warning, once and unless the verb is quiet, and keep it for the JSON output."""
+    """Print a warning once, and keep it for the JSON output. A quiet verb prints only those of lost data."""
     one = warning.to_json() if isinstance(warning, NarrowsWarning) else warning
     said = _said()
     if one["message"] in [other["message"] for other in said]:
         return
     said.append(one)
     context = click.get_current_context(silent=True)
-    if context is None or not context.params.get("quiet"):
-        click.echo(f"Warning: {one['message']}", err=True)
+    if context is None or not context.params.get("quiet") or one["kind"] in LOSS_KINDS:
+        click.echo(f"Warning: {printable(one['message'], lines=False)}", err=True)
 
 
 def said_with(more: Sequence[Warned]) -> list[Warned]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
@@ -11,7 +12,16 @@ import numpy.typing as npt
 from narrows.data.source import Source
 from narrows.errors import DataError
 
-__all__ = ["as_array", "check_dtype", "check_plain", "check_shape", "check_values", "describe", "open_array"]
+__all__ = [
+    "as_array",
+    "check_dtype",
+    "check_has_records",
+    "check_plain",
+    "check_shape",
+    "check_values",
+    "describe",
+    "open_array",
+]
 
 REAL_KINDS = "biuf"
 
@@ -91,9 +101,19 @@ def check_shape(shape: tuple[int, ...], name: str) -> None:
             f"Got the shape {shape}. Pass x[None] if it is one record, or x[:, None] if each value is a record."
         )
     if shape[0] == 0:
-        raise DataError(f"{name} must contain at least one record. Got the shape {shape}.")
+        raise _no_record(name, shape)
     if 0 in shape:
         raise DataError(f"{name} must have at least one value in each record. Got the shape {shape}.")
+
+
+def check_has_records(values: Any) -> None:
+    """Raise DataError if an array has an axis of records of length 0; other objects pass."""
+    if isinstance(values, np.ndarray) and values.ndim == 2 and len(values) == 0:
+        raise _no_record("The array", values.shape)
+
+
+def _no_record(name: str, shape: tuple[int, ...]) -> DataError:
+    return DataError(f"{name} must contain at least one record. Got the shape {shape}.")
 
 
 def describe(values: npt.NDArray[Any]) -> str:
@@ -110,6 +130,11 @@ def as_array(data: Any) -> npt.NDArray[Any]:
     try:
         values: npt.NDArray[Any] = np.asanyarray(data) if isinstance(data, np.memmap) else np.asarray(data)
     except (TypeError, ValueError, RuntimeError) as error:  # ragged lists; tensors on a GPU or with a gradient
+        if isinstance(data, list | tuple) and (lengths := _lengths(data)) is not None:
+            raise DataError(
+                f"The data must be one array; all records must have the same shape. Got {type(data).__name__}: "
+                f"record 0 has {lengths[0]}, and record {lengths[1]:,} has {lengths[2]}."
+            ) from None
         raise DataError(
             f"The data must be one array; all records must have the same shape. Got {type(data).__name__}: {error}"
         ) from error
@@ -120,6 +145,21 @@ def as_array(data: Any) -> npt.NDArray[Any]:
     if values.dtype == object and all(isinstance(one, Real | np.bool_) for one in values.flat):
         return values.astype(np.float64)
     return values
+
+
+def _lengths(records: Sequence[Any]) -> tuple[str, int, str] | None:
+    """Return the size of the first record, and number and size of the first of another size, if there is one."""
+    sizes = []
+    for record in records:
+        try:
+            sizes.append(np.shape(record))
+        except ValueError:  # ragged itself
+            return None
+    texts = [
+        "the shape " + str(size) if len(size) > 1 else f"{size[0]} values" if size else "1 value" for size in sizes
+    ]
+    other = next((i for i, size in enumerate(sizes) if size != sizes[0]), None)
+    return None if other is None else (texts[0], other, texts[other])
 
 
 def check_plain(data: Any) -> None:

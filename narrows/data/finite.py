@@ -66,7 +66,8 @@ def finite_range(source: Source, *, advice: str | None = None) -> tuple[float, f
         finite = np.isfinite(chunk)
         if not n_bad:
             record, *within = (int(i) for i in np.unravel_index(int(finite.argmin()), finite.shape))
-            first = f"{chunk[(record, *within)]}, in record {start + record:,} at {within}"
+            column = "" if source.columns is None else f", in the column '{source.columns[within[0]]}'"
+            first = f"{chunk[(record, *within)]}, in record {start + record:,} at {within}{column}"
         n_bad += finite.size - int(np.count_nonzero(finite))
     if n_bad:
         verb = "is" if n_bad == 1 else "are"

@@ -8,7 +8,7 @@ import re
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,18 +32,22 @@ class Found(NamedTuple):
         Other files; hidden ones are left out.
     no_files : list of str
         Named pipes, sockets, devices, and links that lead nowhere. They are never opened.
+    hidden : list of str
+        Images with names that begin with a dot, and those in folders with such names.
     """
 
     root: Path
     files: list[str]
     unread: list[str]
     no_files: list[str]
+    hidden: list[str]
 
     def warnings(self, name: str) -> list[DataWarning]:
         """Return a warning for each kind of things that are not read; ``name`` is that of the folder."""
         found = []
         for kind, passed, what, those in (
             ("passed-over", self.unread, "file", "not read as images, by their endings"),
+            ("hidden", self.hidden, "image", "hidden, by names that begin with a dot"),
             ("no-file", self.no_files, "entry", "no files: named pipes, sockets, devices or links that lead nowhere"),
         ):
             if passed:
@@ -79,21 +83,26 @@ def find_images(path: Path, name: str, pattern: str | None = None) -> Found:
     elif path.is_dir():
         root, entries = path, _walk(path)
     else:
-        return Found(path.parent, [path.name], [], [])
+        return Found(path.parent, [path.name], [], [], [])
     endings = _readable_endings()
     files: list[str] = []
     unread: list[str] = []
     no_files: list[str] = []
+    hidden: list[str] = []
     for entry in entries:
         mode = _mode(entry)
-        if entry.name.startswith(".") or (mode is not None and stat.S_ISDIR(mode)):
+        if mode is not None and stat.S_ISDIR(mode):
             continue
-        if mode is None or not stat.S_ISREG(mode):
+        if any(part.startswith(".") for part in entry.relative_to(root).parts):
+            if mode is None or not stat.S_ISREG(mode) or entry.suffix.lower() not in endings:
+                continue
+            kind = hidden
+        elif mode is None or not stat.S_ISREG(mode):
             kind = no_files
         else:
             kind = files if entry.suffix.lower() in endings else unread
         kind.append(entry.relative_to(root).as_posix())
-    found = Found(root, *(sorted(names, key=_natural) for names in (files, unread, no_files)))
+    found = Found(root, *(sorted(names, key=_natural) for names in (files, unread, no_files, hidden)))
     if not files:
         others = " ".join(["", *map(str, found.warnings(name))])
         raise DataNotFoundError(
@@ -113,16 +122,21 @@ def classes_of(files: Sequence[str]) -> tuple[npt.NDArray[np.int64] | None, tupl
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Yield everything below a folder that is no folder; hidden folders are left out, links are followed once."""
+    """Yield everything below a folder that is no folder; links are followed once, those to hidden folders never."""
 
-    def refuse(error: OSError) -> NoReturn:
+    def refuse(error: OSError) -> None:
+        if any(part.startswith(".") for part in Path(error.filename).relative_to(folder).parts):
+            return
         raise DataError(f"The folder {error.filename} cannot be read: {error.strerror}.") from error
 
     seen = set()
     for here, folders, files in os.walk(folder, followlinks=True, onerror=refuse):
         seen.add(os.path.realpath(here))
         folders[:] = [
-            sub for sub in folders if not sub.startswith(".") and os.path.realpath(os.path.join(here, sub)) not in seen
+            sub
+            for sub in folders
+            if os.path.realpath(os.path.join(here, sub)) not in seen
+            and not (sub.startswith(".") and os.path.islink(os.path.join(here, sub)))
         ]
         yield from (Path(here, file) for file in files)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from narrows.errors import DataError, DataWarning, UnknownNameError
+from narrows.errors import DataError, DataWarning, InvalidParameterError, UnknownNameError
 
-__all__ = ["LOSSES", "accepted_losses", "check_lossless", "loss_warnings"]
+__all__ = ["LOSSES", "accepted_losses", "accepts_nothing", "check_lossless", "loss_warnings"]
 
 LOSSES = {
     "frames": ("{} more than one frame or picture", "only the first of them is read"),
@@ -62,6 +62,11 @@ def accepted_losses(given: str | Sequence[str]) -> tuple[str, ...]:
         if kind not in LOSSES:
             raise UnknownNameError("kind of loss", str(kind), LOSSES)
     return kinds
+
+
+def accepts_nothing() -> InvalidParameterError:
+    """Return the error on accepted losses for an archive that is not lossless."""
+    return InvalidParameterError("The 'accept_loss' is for lossless archives (lossless, --lossless). Leave it out.")
 
 
 def check_lossless(name: str, warnings: Iterable[DataWarning], accepted: Sequence[str] = ()) -> None:

@@ -136,11 +136,31 @@ def _common_shape(plans: list[Plan], resize: tuple[int, int] | None, convert: st
             f"All images must have the same size. {first.path} has {first.height}x{first.width} pixels, and "
             f"{other.path} has {other.height}x{other.width} pixels (height x width). "
             f"Resize them to one size with --resize {first.height}x{first.width} "
-            f"(in Python: resize=({first.height}, {first.width}))."
+            f"(in Python: resize=({first.height}, {first.width})).{_distortion(plans)}"
         )
     size = resize or (first.height, first.width)
     is_colour = any(plan.is_colour for plan in plans) if convert is None else convert == "colour"
     return (*size, 3) if is_colour else size
+
+
+def _distortion(plans: list[Plan]) -> str:
+    """Return a warning if resizing to the size of the first image does not keep the proportions of the others."""
+    first = plans[0]
+    other = [plan for plan in plans if not _same_proportions(plan, first)]
+    if not other:
+        return ""
+    kinds = {plan.height > plan.width for plan in plans if plan.height != plan.width}
+    what = "upright and wide images" if len(kinds) == 2 else "images of other proportions"
+    return (
+        f" This would distort {len(other):,} of {len(plans):,} images, since there are {what}. To keep their "
+        "proportions, crop them to one size first, or put each kind into a folder of its own."
+    )
+
+
+def _same_proportions(one: Plan, other: Plan) -> bool:
+    """Return whether an image has the proportions of another one, within the rounding of its sides to pixels."""
+    difference = abs(one.height * other.width - one.width * other.height)
+    return difference <= max(other.height, other.width)
 
 
 def _common_dtype(plans: list[Plan], bits: int | None) -> type[np.unsignedinteger[Any]]:

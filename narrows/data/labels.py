@@ -27,7 +27,7 @@ def plain_labels(y: Any) -> NDArray[Any]:
     Raises
     ------
     DataError
-        If a label is missing or masked.
+        If a label is missing, masked, or bytes.
 
     Examples
     --------
@@ -40,6 +40,8 @@ def plain_labels(y: Any) -> NDArray[Any]:
     labels = np.asarray(y)
     if labels.dtype.kind == "T":
         labels = labels.astype(object)
+    if labels.dtype.kind == "S" or (labels.dtype == object and any(isinstance(one, bytes) for one in labels.flat)):
+        raise DataError("The labels must be numbers or text. Got bytes. Decode them: numpy.char.decode(y.astype('S')).")
     if labels.dtype.kind == "M" and np.isnat(labels).any():
         _refuse_missing(int(np.isnat(labels).argmax()), "NaT")
     if labels.dtype != object:

@@ -205,7 +205,8 @@ def _conversion(path: Path) -> str:
         return ""
     return (
         " Convert it to an array first, in Python: import numpy, pandas; "
-        f"numpy.save({str(path.with_suffix('.npy'))!r}, pandas.{reader.format(repr(str(path)))}.to_numpy('float32'))"
+        f"table = pandas.{reader.format(repr(str(path)))}.select_dtypes(['number', 'bool']); "
+        f"numpy.save({path.with_suffix('.npy').name!r}, table.to_numpy('float32'))"
     )
 
 

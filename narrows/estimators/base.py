@@ -21,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 import narrows.data
 from narrows.chain import Chain
 from narrows.data import Source
-from narrows.data.arrays import check_plain
+from narrows.data.arrays import as_array, check_has_records, check_plain
 from narrows.data.far_values import warn_of_far_columns
 from narrows.data.for_model import as_needed, check_fits
 from narrows.data.frames import check_columns, has_unique_columns, is_frame
@@ -185,6 +185,8 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         return source
 
     def _checked(self, X: Data, *, reset: bool, advice: str | None) -> Source:
+        if isinstance(X, list | tuple):
+            X = as_array(X)  # says which records of a ragged list differ
         if is_frame(X) or isinstance(X, (str, os.PathLike, Source)) or _n_dimensions(X) > 2:
             source = narrows.data.open(X) if reset else self.records_of(X)
             if is_frame(X) and has_unique_columns(X):
@@ -197,6 +199,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         else:
             # A table without names of its columns: scikit-learn checks it.
             check_plain(X)
+            check_has_records(X)
             source = narrows.data.open(validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False))
         if reset:
             self.shape_, self.dtype_ = source.shape, source.dtype

@@ -14,7 +14,7 @@ from narrows.chain import Chain
 from narrows.data import Source
 from narrows.data.finite import check_squares
 from narrows.data.scale import Trained
-from narrows.errors import FreezeWarning, InvalidParameterError, warn
+from narrows.errors import DataWarning, FreezeWarning, InvalidParameterError, warn
 from narrows.estimators.base import TRAIN_ON_FINITE, Data, labels_of
 from narrows.estimators.parameters import artefacts_of
 from narrows.estimators.preparation import (
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 __all__ = ["CONDITIONAL", "LabelledSource", "Split", "described", "open_for_training", "train_model"]
 
 CONDITIONAL = "This conditional model"
+_FEWEST = 3
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,15 @@ def open_for_training(
     return LabelledSource(source, labels), LabelledSource(held_out, held_out_labels)
 
 
+def _warn_of_few(source: Source) -> None:
+    """Warn of so few records that a model can only learn them by heart."""
+    n = len(source)
+    if n < _FEWEST:
+        text = f"{source.name} has only {n} record{'s' if n > 1 else ''} to train on, which a model learns by heart. "
+        text += "It will not restore other records."
+        warn(DataWarning(text, kind="few-records", count=n))
+
+
 def described(
     data: LabelledSource, validation: LabelledSource | None
 ) -> tuple[dict[str, Source | None], dict[str, NDArray[np.int64] | None]]:
@@ -200,6 +210,7 @@ def train_model(
     settings, source, labels = resolve_training(params["training"]), data.source, data.labels
     parts = parts_for(params, source, schema, seed, n_classes=0 if classes is None else len(classes))
     apart = Split.of(data, validation, settings, seed, by_default=parts.network.linear_path)
+    _warn_of_few(source)
     learned_from = apart.records
     records = labelled(learned_from, labels)
     chain = new_chain(parts, settings, source, learned_from, seed)

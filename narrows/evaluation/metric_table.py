@@ -6,12 +6,15 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from narrows.io.text import number
+from narrows.io.text import number, times
 
 if TYPE_CHECKING:
     from narrows.estimators.autoencoder import Autoencoder
 
 __all__ = ["METRICS", "Metric", "compared_with_pca"]
+
+_EQUAL = 0.005  # relative difference that is 0 % when it is rounded
+_ONE_SCALE = 3.0  # the largest scale of a column over the median, from which that column dominates squared errors
 
 
 class Metric(NamedTuple):
@@ -132,7 +135,7 @@ METRICS = {
 
 
 def compared_with_pca(metrics: Mapping[str, float | int | None], model: Autoencoder) -> str:
-    """Return a sentence that compares the two errors."""
+    """Return sentences that compare the two errors, in preprocessed units as well if columns have different scales."""
     ours, pca = metrics["sse_per_record"], metrics["pca_sse_per_record"]
     assert ours is not None
     if pca is not None and max(ours, pca) < sys.float_info.min:  # the squares of these data vanish
@@ -146,8 +149,38 @@ def compared_with_pca(metrics: Mapping[str, float | int | None], model: Autoenco
         return f"The code is as large as a record, or larger: {name} has no error."
     if pca in {ours, 0}:
         return f"The squared error of {name} is {number(pca)}, that of this model {number(ours)}."
-    share = abs(1 - ours / pca)
-    if ours < pca:
-        return f"The squared error of this model is {share:.0%} lower than that of {name}."
-    more = f"{share:.0%} higher than that of" if share < 1 else f"{number(ours / pca)} times that of"
-    return f"The squared error of this model is {more} {name}, the best linear code."
+    text = f"The squared error of this model is {_beside(ours / pca, name)}."
+    column = _dominating(model)
+    scaled, pca_scaled = metrics["preprocessed_sse_per_record"], metrics["pca_preprocessed_sse_per_record"]
+    if column is None or not scaled or not pca_scaled:
+        return text
+    return (
+        f"{text} The columns have different scales, so {column}, the one with the largest, counts most in this and in "
+        f"psnr_db. With each column divided by its own scale (preprocessed_sse_per_record), the error of this model is "
+        f"{_beside(scaled / pca_scaled, name)}."
+    )
+
+
+def _beside(ratio: float, name: str) -> str:
+    """Return how the error of a model is beside that of PCA, given their ratio."""
+    share = abs(1 - ratio)
+    if share < _EQUAL:
+        return f"equal to that of {name}"
+    if ratio < 1:
+        return f"{share:.0%} lower than that of {name}" if ratio >= 2 * _EQUAL else times(ratio, of=f"that of {name}")
+    best = "the best linear code"
+    return (
+        f"{share:.0%} higher than that of {name}, {best}" if share < 1 else times(ratio, of=f"that of {name}, {best}")
+    )
+
+
+def _dominating(model: Autoencoder) -> str | None:
+    """Return the column of a table with the largest scale if it is far larger than the others, otherwise None."""
+    if len(model.shape_) != 1:
+        return None
+    scale = model.chain_.preprocessor.divisor.cpu().numpy().ravel()
+    if scale.size < 2 or scale.max() <= _ONE_SCALE * sorted(scale)[scale.size // 2]:
+        return None
+    position = int(scale.argmax())
+    names = getattr(model, "feature_names_in_", None)
+    return f"column {position}" if names is None else f"column '{names[position]}'"

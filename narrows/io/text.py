@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
-__all__ = ["LARGEST_IN_FULL", "count", "number", "shape_text"]
+__all__ = ["LARGEST_IN_FULL", "count", "number", "printable", "psnr_text", "shape_text", "times"]
 
 LARGEST_IN_FULL = 1e15
 """From this magnitude on numbers are in scientific notation, as those below 10^-4 are."""
@@ -54,3 +55,76 @@ def shape_text(shape: Sequence[int]) -> str:
     ('28×28', '64')
     """
     return "×".join(str(size) for size in shape)
+
+
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Control characters except tab and newline, and those that reverse the direction of text or end its lines."""
+
+
+def printable(text: str, *, lines: bool = True, form: str = "") -> str:
+    r"""Return a text with its control characters escaped, which can change what a terminal shows.
+
+    Names of files may have any of them.
+
+    Parameters
+    ----------
+    text : str
+        The text.
+    lines : bool
+        Whether it may have several lines; otherwise newlines are escaped as well.
+    form : str
+        Format of the number of an escaped character; by default as in Python.
+
+    Examples
+    --------
+    >>> print(printable("a\x1b[2Jb.png"))
+    a\x1b[2Jb.png
+    """
+
+    def escaped(match: re.Match[str]) -> str:
+        return form.format(ord(match[0])) if form else match[0].encode("unicode_escape").decode()
+
+    found = _CONTROLS.sub(escaped, text)
+    return found if lines else found.replace("\n", "\\n")
+
+
+def psnr_text(psnr_db: float) -> str:
+    """Return a PSNR as text; one without an error is infinite.
+
+    Examples
+    --------
+    >>> psnr_text(20.5), psnr_text(math.inf)
+    ('20.50 dB', 'no error')
+    """
+    return "no error" if psnr_db == math.inf else f"{number(psnr_db)} dB"
+
+
+_MOST_TIMES = 1000
+
+
+def times(ratio: float, *, of: str = "") -> str:
+    """Return the ratio of two errors in words: "twice as large" needs no digits that nobody reads.
+
+    Parameters
+    ----------
+    ratio : float
+        The ratio.
+    of : str
+        What it is a ratio to.
+
+    Examples
+    --------
+    >>> times(0.5, of="that of PCA"), times(1.0004, of="that of PCA")
+    ('0.5 times that of PCA', 'equal to that of PCA')
+    >>> times(1.32, of="it"), times(6.65e7, of="it"), times(math.inf, of="it")
+    ('1.32 times it', 'more than 1,000 times it', 'more than 1,000 times it')
+    >>> times(1e-9, of="it")
+    'less than 0.001 times it'
+    """
+    if f"{ratio:.3g}" == "1":
+        return f"equal to {of}"
+    if ratio > _MOST_TIMES:
+        return f"more than {_MOST_TIMES:,} times {of}"
+    if ratio < 1 / _MOST_TIMES:
+        return f"less than {1 / _MOST_TIMES:g} times {of}"
+    return f"{float(f'{ratio:.3g}'):,g} times {of}"

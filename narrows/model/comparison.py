@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from narrows.chain import Chain
 from narrows.errors import WorseThanPCAWarning, warn
 from narrows.io.json_values import finite_or_none
+from narrows.io.text import times
 from narrows.numerics.batches import Labelled, batch_size
 from narrows.training import Records
 
@@ -82,12 +83,12 @@ def warn_if_worse(model: FittedModel, error: float, error_by_pca: float, sum_of_
     """
     if not restores(model) or error <= _LEVEL * error_by_pca + _ROUNDING * sum_of_squares:
         return
-    times = error / error_by_pca if error_by_pca > 0 else math.inf
+    ratio = error / error_by_pca if error_by_pca > 0 else math.inf
     is_auto = isinstance(model.parameters["network"], str) and model.parameters["network"] == "auto"
     advice = "" if is_auto else ", or use the recipe 'auto', which starts from the principal components"
     warn(
         WorseThanPCAWarning(
-            f"The squared error of the model on {records} is {times:.3g} times that of PCA with a code of the same "
+            f"The squared error of the model on {records} is {times(ratio, of='that of PCA')} with a code of the same "
             f"length, so the model restores them worse. Train for more epochs{advice}."
         )
     )

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from narrows.io.text import count, shape_text
+from narrows.io.text import count, shape_text, times
 
 __all__ = ["comparison_text", "describe_chain", "describe_settings", "is_real_valued", "values_text"]
 
@@ -85,11 +85,13 @@ def comparison_text(comparison: Mapping[str, Any]) -> str:
     '0.5 of its squared error on 144 held-out records'
     """
     ratio = comparison["ratio"]
+    squared = f"its squared error on {comparison['n_records']:,} held-out records"
     if ratio is None:
-        times = "no finite ratio to"
+        held_out = f"no finite ratio to {squared}"
+    elif 0.001 <= ratio < 1 and f"{ratio:.3g}" != "1":
+        held_out = f"{ratio:.3g} of {squared}"
     else:
-        times = f"{ratio:.3g} of" if ratio <= 1 else f"{float(f'{ratio:.3g}'):,g} times"
-    held_out = f"{times} its squared error on {comparison['n_records']:,} held-out records"
+        held_out = times(ratio, of=squared)
     if comparison["keeps_network"]:
         return held_out
     why = "worse" if ratio is None or ratio > 1 else "not better by 5 % and two standard errors"

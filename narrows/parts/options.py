@@ -129,6 +129,23 @@ class Choice(Constraint):
 
 
 @dataclasses.dataclass(frozen=True)
+class Spelling(Choice):
+    """One of a few names, of which some may be spelled in another way."""
+
+    others: tuple[tuple[str, str], ...] = ()
+
+    def __init__(self, *values: str, **others: str) -> None:
+        super().__init__(*values)
+        object.__setattr__(self, "others", tuple(others.items()))
+
+    def accepts(self, value: object) -> bool:
+        return super().accepts(value) or any(value == other for other, _ in self.others)
+
+    def convert(self, value: Any) -> Any:
+        return dict(self.others).get(value, value)
+
+
+@dataclasses.dataclass(frozen=True)
 class Boolean(Constraint):
     """True or False."""
 

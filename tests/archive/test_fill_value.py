@@ -6,6 +6,7 @@ import pytest
 
 import narrows
 from narrows import Autoencoder
+from narrows.archive.bound import check_fill_value
 from narrows.archive.compress import compress
 from narrows.errors import ArchiveError, DataWarning, InvalidParameterError
 from narrows.training import Training
@@ -112,3 +113,18 @@ def test_columns_that_a_share_of_the_common_range_can_wipe_out_are_named(tmp_pat
     pixels[:, 0] = rng.integers(0, 3, 300)
     model = Autoencoder(2, training=Training(epochs=1), random_state=0).fit(pixels)
     compress(pixels, tmp_path / "z.narrows", model=model, max_error="5%")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "fill_value", "allowed"),
+    [
+        ("uint8", -1.0, "a whole number from 0 to 255, since the records are of the dtype uint8"),
+        ("uint8", 0.5, "a whole number from 0 to 255"),
+        ("int16", 40000.0, "a whole number from -32768 to 32767"),
+        ("bool", 2.0, "0 or 1"),
+    ],
+)
+def test_fill_values_that_no_record_can_have_are_refused_with_those_that_it_can(dtype, fill_value, allowed):
+    source = narrows.data.open(np.zeros((2, 3), dtype))
+    with pytest.raises(InvalidParameterError, match=f"{allowed}.* Got {fill_value}"):
+        check_fill_value(fill_value, source, is_bounded=True)

@@ -160,7 +160,7 @@ def test_info_says_what_an_archive_is_and_where_its_bytes_are(narrows, archive):
         said["metadata"]["model"][:12],
         "not inside: reading needs its file (-m MODEL)",
         "8 whole numbers a record",
-        "a named data set such as digits or mnist",
+        "the data set digits:test",
         f"number {said['metadata']['quality']} of the model's, where 0 is the coarsest",
         f"1 chunk  {said['records_bytes']:,}",
     ):
@@ -194,6 +194,57 @@ def test_info_of_an_archive_that_cannot_be_opened_says_what_is_wrong_and_what_to
 
 
 # ---------------------------------------------------------------------------------------------------- files cut short
+
+
+@pytest.mark.parametrize("n_bytes", [20, 100, 400])
+def test_recover_is_not_advised_where_it_cannot_help(n_bytes, narrows, archive):
+    Path("cut.narrows").write_bytes(Path(archive).read_bytes()[:n_bytes])
+    for verb in (["info"], ["restore", "-o", "x.npy"], ["verify"], ["recover", "-o", "y.narrows"]):
+        if verb != ["verify"] or n_bytes < 300:  # otherwise verify lists the damage
+            said = narrows(verb[0], "cut.narrows", *verb[1:], code=1).stderr
+            assert "is damaged" in said or "No chunk of cut.narrows is intact" in said
+            assert "writes the intact records" not in said
+
+
+@pytest.mark.parametrize("n_bytes", [1, 40, 5000])
+def test_bytes_after_the_end_of_an_archive_are_named_by_all_verbs(n_bytes, narrows, model, archive):
+    size = Path(archive).stat().st_size
+    with open(archive, "ab") as file:
+        file.write(b"\n" * n_bytes)
+    what = "1 byte that is" if n_bytes == 1 else f"{n_bytes:,} bytes that are"
+    words = f"its end at byte {size:,} is followed by {what} not part of it"
+    for verb in (
+        ("info", archive),
+        ("restore", archive, "-m", model, "-o", "x.npy"),
+        ("compress", "digits:test", "-m", model, "-o", archive, "--append"),
+    ):
+        assert words in narrows(*verb, code=1).stderr
+    assert words in narrows("verify", archive, code=1).stdout
+    result = narrows("recover", archive, "-o", "whole.narrows")
+    assert result.stderr == ""  # nothing is lost
+    assert narrows.json("info", "whole.narrows")["n_records"] == 360
+
+
+def test_recover_warns_of_the_number_of_lost_records(narrows, three_chunks):
+    said = narrows("recover", three_chunks, "-o", "y.narrows").stderr
+    assert said == "Warning: 100 of 510 records are lost: they are damaged in damaged.narrows.\n"
+    (warning,) = narrows.json("recover", three_chunks, "-o", "z.narrows")["warnings"]
+    assert (warning["kind"], warning["count"]) == ("lost-records", 100)
+
+
+def test_what_appending_leaves_behind_is_explained(narrows, model, archive):
+    narrows("compress", "digits:train", "-m", model, "-o", archive, "--append", "--limit", "50", "--quiet")
+    unused = narrows.json("info", archive)["other_bytes"]
+    (line,) = (line for line in narrows("info", archive).stdout.splitlines() if "unused" in line)
+    assert f"{unused:,} " in line
+    assert line.endswith("older indices, which remain when records are appended")
+
+
+def test_a_bound_is_refused_where_the_archive_has_none(narrows, model, archive):
+    for option in (["--lossless"], ["--max-error", "3"]):
+        said = narrows("compress", "digits:test", "-m", model, "-o", archive, "--append", *option, code=1).stderr
+        assert "has no error bound, so records cannot be appended within one" in said
+        assert option[0] in said
 
 
 @pytest.fixture

@@ -223,7 +223,7 @@ def test_transparency_that_is_lost_is_warned_of_in_one_line(narrows, model):
     ]
     (lost,) = (one for one in narrows.json("evaluate", "photos", "-m", model)["warnings"] if one["kind"] == "alpha")
     assert (lost["count"], lost["first"], f"Warning: {lost['message']}") == (1, "a.png", lines[0])
-    assert compress(narrows, model, "--force", "--quiet", data="photos").stderr == ""
+    assert compress(narrows, model, "--force", "--quiet", data="photos").stderr == f"{lines[0]}\n"
 
 
 # ----------------------------------------------------------------------------------------------------------- quality
@@ -451,3 +451,16 @@ def test_data_on_another_scale_are_warned_of_once_and_in_the_totals(narrows, dig
     assert result.stderr.count("Warning: bytes.npy has values from 0 to 255, but the model was trained") == 1
     said = totals(narrows, "unit.safetensors", "--force", data="bytes.npy")
     assert "Divide by 255." in said["warnings"][0]["message"]
+
+
+def test_of_data_of_zeros_and_ones_the_share_of_wrong_values_is_told(narrows, rng):
+    x = rng.random((100, 8, 8)) > 0.5
+    np.save("x.npy", x)
+    narrows("train", "x.npy", "-o", "m.safetensors", "--epochs", "1", "-q")
+    text = narrows("compress", "x.npy", "-m", "m.safetensors", "-o", "x.narrows").stdout
+    narrows("restore", "x.narrows", "-m", "m.safetensors", "-o", "y.npy")
+    (line,) = (line for line in text.splitlines() if "wrong values" in line)
+    assert f" {100 * (np.load('y.npy') != x).mean():.2f} " in line
+    assert line.endswith("--lossless restores all values")
+    exact = narrows("compress", "x.npy", "-m", "m.safetensors", "-o", "x.narrows", "--force", "--lossless").stdout
+    assert "wrong values" not in exact

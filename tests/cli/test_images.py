@@ -39,7 +39,7 @@ def test_losses_are_told_in_a_line_each_and_in_json(narrows, model, photos):
     for verb in ("evaluate", "compress", "reconstruct", "encode"):
         output = () if verb == "evaluate" else ("-o", f"{verb}.{'narrows' if verb == 'compress' else 'npy'}")
         said = narrows(verb, "photos", "-m", model, *output, "--quiet", "--json")
-        assert said.stderr == ""
+        assert said.stderr.splitlines() == [line for line in lines if "PCA" not in line]
         assert found(json.loads(said.stdout))[:3] == expected, verb
     said = narrows.json("train", "photos", "-o", "m.safetensors", "--epochs", "1", "--quiet")
     assert found(said)[:3] == expected
@@ -138,5 +138,5 @@ def test_colour_for_a_grey_model_is_refused_with_the_option_that_converts(narrow
     package.data.write(tmp_path / "small", np.zeros((2, 5, 5), np.uint8))
     assert "with --resize 8x8 " in narrows("evaluate", "small", "-m", model, code=1).stderr
     assert "--resize" not in narrows("evaluate", "small.npy", "-m", model, code=1).stderr
-    wrong = narrows("evaluate", "colour", "-m", model, "--convert", "gray", code=2).stderr
+    wrong = narrows("evaluate", "colour", "-m", model, "--convert", "black", code=2).stderr
     assert "'convert' must be one of 'grey', 'colour'" in wrong

@@ -102,3 +102,19 @@ def test_a_file_with_the_name_of_a_data_set_is_no_input(narrows):
     Path("digits").write_text("something else")
     narrows("train", "digits", "--epochs", "1", "-o", "digits", "--force")
     assert Path("digits").stat().st_size > 1000
+
+
+def test_restored_images_do_not_overwrite_the_images_that_were_compressed(narrows, model, rng):
+    Path("photos/sub").mkdir(parents=True)
+    for name in ("a.png", "sub/b.png"):
+        Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8)).save(f"photos/{name}")
+        os.utime(f"photos/{name}", (1e9, 1e9))
+    before = [path.read_bytes() for path in sorted(Path("photos").rglob("*.png"))]
+    narrows("compress", "photos", "-m", model, "-o", "x.narrows", "-q")
+    said = narrows("restore", "x.narrows", "-m", model, "-o", "photos", "--force", code=2).stderr
+    assert "The output 'photos' contains 'a.png', which is older than x.narrows and may be the image" in said
+    one = ("restore", "x.narrows", "-m", model, "-o", "photos", "--force", "--only", "1")
+    assert "'sub/b.png'" in narrows(*one, code=2).stderr
+    assert [path.read_bytes() for path in sorted(Path("photos").rglob("*.png"))] == before
+    for _ in range(2):  # what was restored may be replaced
+        narrows("restore", "x.narrows", "-m", model, "-o", "back", "--force")

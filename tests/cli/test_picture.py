@@ -98,7 +98,7 @@ def test_a_code_of_one_number_has_no_map(narrows):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("-o x.gif", "ends in .png, .svg, .pdf"),
+        ("-o x.gif", "ends in .png, .svg or .pdf"),
         ("-o x.png --kind report", "ends in .html"),
         ("-o x.html --kind map", "ends in .png"),
         ("-o x.png --kind mop", "'mop' is not one of"),

@@ -67,7 +67,12 @@ def test_only_some_records_are_those_records(only, start, stop, narrows, model, 
 @pytest.mark.parametrize("only", ["300:361", "360", "1000:", ":9999"])
 def test_records_that_are_not_there_are_refused_with_how_many_there_are(only, narrows, model, archive):
     refused = narrows("restore", archive, "-m", model, "-o", "some.npy", "--only", only, code=2)
-    assert refused.stderr == f"Error: {archive} has 360 records, numbered 0 to 359. Got --only {only}.\n"
+    hints = {
+        "300:361": " The STOP must be at most 360; 300: selects all from record 300 on.",
+        ":9999": " The STOP must be at most 360; 0: selects all from record 0 on.",
+    }
+    hint = hints.get(only, "")
+    assert refused.stderr == f"Error: {archive} has 360 records, numbered 0 to 359. Got --only {only}.{hint}\n"
     assert not Path("some.npy").exists()
 
 

@@ -153,6 +153,12 @@ def test_info_of_what_is_no_model_says_so(narrows):
     assert "The model file y.safetensors does not exist" in narrows("info", "y.safetensors", code=1).stderr
 
 
+def test_the_documents_that_recipes_reproduce_are_explained(narrows):
+    said = narrows("recipes")
+    assert "Document 0" in said.stdout
+    assert "Documents 0 to 4 are published tutorials" in said.stderr
+
+
 def test_recipes_are_listed_by_name_with_a_line_each(narrows):
     lines = narrows("recipes").stdout.splitlines()
     assert [line.split()[0] for line in lines] == list(RECIPES)
@@ -173,6 +179,7 @@ def test_json_is_one_object_and_nothing_else(narrows, model):
         assert "NaN" not in result.stdout
 
 
+@pytest.mark.filterwarnings("ignore:.* to train on, which a model learns by heart")
 def test_info_of_a_training_by_the_defaults_says_so(narrows):
     package.Autoencoder(2, random_state=0).fit([[0.0, 1.0], [1.0, 0.0]]).save("m.safetensors")
     epochs = narrows.json("info", "m.safetensors")["epochs"]

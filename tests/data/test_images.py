@@ -45,7 +45,10 @@ def test_files_come_in_natural_order_and_others_are_passed_over(tmp_path, save_i
     for other in ("README.md", ".DS_Store", "._img1.png", ".cache/img.png"):
         (tmp_path / other).parent.mkdir(exist_ok=True)
         (tmp_path / other).write_bytes(b"no image")
-    with pytest.warns(narrows.data.DataWarning, match=r"1 file in .* \(README\.md\) is passed over"):
+    with (
+        pytest.warns(narrows.data.DataWarning, match=r"1 file in .* \(README\.md\) is passed over"),
+        pytest.warns(narrows.data.DataWarning, match=r"2 images in .* \(the first is \._img1\.png\) are .* hidden"),
+    ):
         source = narrows.data.open(str(tmp_path))
     assert source.files == tuple(names)
     np.testing.assert_array_equal(source.values, grey[:4])

@@ -57,9 +57,20 @@ def test_tables_are_refused_with_a_line_of_python_that_converts_them(tmp_path):
         narrows.data.open(tmp_path / "x.csv")
     line = str(caught.value).partition("in Python: ")[2]
     assert line == (
-        f"import numpy, pandas; numpy.save('{tmp_path}/x.npy', pandas.read_csv('{tmp_path}/x.csv').to_numpy('float32'))"
+        f"import numpy, pandas; table = pandas.read_csv('{tmp_path}/x.csv').select_dtypes(['number', 'bool']); "
+        "numpy.save('x.npy', table.to_numpy('float32'))"
     )
     compile(line, "message", "exec")
+
+
+def test_the_line_that_converts_a_table_leaves_text_out_and_saves_in_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "x.csv").write_text("a,name,b\n1,one,2\n")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(DataError) as caught:
+        narrows.data.open(tmp_path / "x.csv")
+    exec(str(caught.value).partition("in Python: ")[2])
+    assert narrows.data.open("x.npy").values.tolist() == [[1, 2]]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas
 import pytest
 from sklearn.decomposition import PCA
 
@@ -10,7 +11,7 @@ import narrows
 from narrows import Autoencoder, Training
 from narrows.corruptions import Gaussian
 from narrows.errors import InvalidParameterError, NonFiniteDataError, ShapeMismatchError
-from narrows.evaluation.metric_table import METRICS
+from narrows.evaluation.metric_table import METRICS, _beside, compared_with_pca
 from narrows.evaluation.metrics import unit_of
 from narrows.likelihoods import Normal
 from narrows.networks import Dense
@@ -156,3 +157,27 @@ def test_records_that_the_model_cannot_take_are_refused(rng):
         narrows.evaluate(model, rng.random((10, 2, 3)))
     with pytest.raises(NonFiniteDataError, match="record 0"):
         narrows.evaluate(model, np.full((10, 3, 2), np.nan))
+
+
+@pytest.mark.parametrize(("scale", "is_told"), [(1000, True), (1, False)])
+def test_a_column_whose_scale_decides_the_error_of_a_table_is_named(scale, is_told, rng):
+    x = rng.normal(size=(200, 6)) * [1, 1, 1, 1, scale, 1]
+    frame = pandas.DataFrame(x, columns=list("abcdef"))
+    model = narrows.Autoencoder(2, training=narrows.Training(epochs=1), random_state=0).fit(frame)
+    text = compared_with_pca(narrows.evaluate(model, frame), model)
+    assert ("so column 'e', the one with the largest, counts most" in text) == is_told
+    assert ("With each column divided by its own scale (preprocessed_sse_per_record)" in text) == is_told
+
+
+@pytest.mark.parametrize(
+    ("ratio", "words"),
+    [
+        (1e-9, "less than 0.001 times that of PCA"),
+        (0.5, "50% lower than that of PCA"),
+        (0.999, "equal to that of PCA"),
+        (1.3, "30% higher than that of PCA, the best linear code"),
+        (6.65e7, "more than 1,000 times that of PCA, the best linear code"),
+    ],
+)
+def test_ratios_to_the_error_of_pca_are_told_in_as_many_digits_as_mean_something(ratio, words):
+    assert _beside(ratio, "PCA") == words

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from narrows.data.formats.contract import Format, RecordStream
 from narrows.io.magic import IMAGE_ENDINGS
 from narrows.io.progress import Progress
-from narrows.parts.options import Choice, Size, option, optional
+from narrows.parts.options import Choice, Size, Spelling, option, optional
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +31,9 @@ class Images(Format, name="images"):
         optional(Size()), "height and width to which every image file is resized", default=None
     )
     convert: str | None = option(
-        optional(Choice("grey", "colour")), "grey or colour: what every image file is converted to", default=None
+        optional(Spelling("grey", "colour", gray="grey", color="colour")),
+        "grey or colour: what every image file is converted to",
+        default=None,
     )
     bits: int | None = option(optional(Choice(8)), "8: image files of 16 bits a channel are rounded to 8", default=None)
 
