@@ -13,7 +13,7 @@ from narrows.errors import InvalidParameterError, NotDecodableError, NotFreezabl
 from narrows.networks.activations import ACTIVATIONS, activation, inverse_activation
 from narrows.networks.conditions import join
 from narrows.networks.contract import Decoder, Encoder, Network, Sizes, Switches
-from narrows.networks.images import FromChannelsFirst, Reshape, to_channels_first
+from narrows.networks.images import FromChannelsFirst, Reshape, mean_by_channel, to_channels_first
 from narrows.networks.initialisation import INITIALISATIONS, initialise, undrawn
 from narrows.networks.pooling import NEED_SWITCHES, MaxPool, Unpool, repeating
 from narrows.parts.options import Choice, Integer, SequenceOf, option, optional
@@ -209,7 +209,7 @@ class _ConvolutionalDecoder(Decoder):
         return self.last
 
     def init_output_bias(self, parameters: Tensor) -> None:
-        means = to_channels_first(self.layout, parameters.unsqueeze(0)).mean((0, 2, 3))
+        means = mean_by_channel(self.layout, parameters, self.to_records.n_parameters)
         with torch.no_grad():
             self.last.get_parameter("bias").copy_(inverse_activation(self.output_activation, means))
 

@@ -13,7 +13,7 @@ from narrows.errors import InvalidParameterError
 from narrows.networks.activations import ACTIVATIONS, activation, inverse_activation
 from narrows.networks.conditions import join
 from narrows.networks.contract import Decoder, Encoder, Network, Sizes
-from narrows.networks.images import FromChannelsFirst, Reshape, to_channels_first
+from narrows.networks.images import FromChannelsFirst, Reshape, mean_by_channel, to_channels_first
 from narrows.networks.initialisation import INITIALISATIONS, initialise, undrawn
 from narrows.parts.options import Choice, Integer, SequenceOf, option, optional
 from narrows.records import ImageLayout
@@ -154,7 +154,7 @@ class _StridedDecoder(Decoder):
         return self.layers[-2]
 
     def init_output_bias(self, parameters: Tensor) -> None:
-        means = to_channels_first(self.layout, parameters.unsqueeze(0)).mean((0, 2, 3))
+        means = mean_by_channel(self.layout, parameters, self.to_records.n_parameters)
         with torch.no_grad():
             self.layers[-2].get_parameter("bias").copy_(inverse_activation(self.output_activation, means))
 

@@ -19,6 +19,7 @@ from narrows.codec.arithmetic import HIGHEST, LOWEST
 from narrows.codec.freezing.ranges import Ranged, stage_name
 from narrows.codec.operations import (
     EXACT_BELOW,
+    Argmax,
     Branches,
     Clip,
     Convolution,
@@ -38,7 +39,7 @@ from narrows.errors import NotFreezableError
 from narrows.networks import images, pooling
 from narrows.networks.activations import SoftClip
 
-__all__ = ["MARGIN", "TRANSLATIONS", "Translation", "scale_of"]
+__all__ = ["ELEMENTWISE", "MARGIN", "TRANSLATIONS", "Translation", "scale_of"]
 
 MARGIN = 1.5
 """Activations saturate at this multiple of their largest magnitude in calibration."""
@@ -153,6 +154,14 @@ class Translation:
             self.operations.append(Transpose((2, 0, 1)))
             self.is_last = False
 
+    def categories(self, lengths: NDArray[np.int32]) -> None:
+        """Add the operation that finds the largest value of each segment; segments are repeated for all outputs."""
+        total = int(lengths.sum())
+        if self.shape[-1] != total:
+            self.reshape((math.prod(self.shape) // total, total))
+        self.operations.append(Argmax(lengths))
+        self.shape = (*self.shape[:-1], len(lengths))
+
     def reshape(self, shape: tuple[int, ...]) -> None:
         self.channels_first()
         if shape != self.shape:
@@ -175,7 +184,9 @@ def _reshape(so_far: Translation, stage: images.Reshape, largest: float) -> None
 
 def _to_records(so_far: Translation, stage: images.FromChannelsFirst, largest: float) -> None:
     channels, height, width = so_far.shape
-    if stage.layout.axis == "last":
+    if stage.n_parameters > 1:
+        _to_parameters(so_far, stage)
+    elif stage.layout.axis == "last":
         so_far.channels_last()
         so_far.shape, so_far.is_last = (height, width, channels), False
     elif stage.layout.axis == "none":
@@ -186,6 +197,21 @@ def _to_records(so_far: Translation, stage: images.FromChannelsFirst, largest: f
             so_far.reshape((height, width))
     else:
         so_far.channels_first()
+
+
+def _to_parameters(so_far: Translation, stage: images.FromChannelsFirst) -> None:
+    """Add operations that make the parameters of each value the last axis."""
+    channels, height, width = so_far.shape
+    each = (stage.layout.channels, stage.n_parameters)
+    if stage.layout.axis == "first":
+        so_far.reshape((*each, height, width))
+        so_far.operations.append(Transpose((0, 2, 3, 1)))
+        so_far.shape = (each[0], height, width, each[1])
+        return
+    so_far.channels_last()
+    so_far.shape, so_far.is_last = (height, width, channels), False
+    if stage.layout.axis == "last":
+        so_far.reshape((height, width, *each))
 
 
 def _upsample(so_far: Translation, stage: nn.Upsample, largest: float) -> None:
@@ -341,6 +367,9 @@ def _lookup(so_far: Translation, stage: nn.Module, largest: float) -> None:
 def _activations() -> Iterable[type[nn.Module]]:
     return (nn.ELU, nn.GELU, nn.LeakyReLU, nn.SELU, nn.Sigmoid, nn.SiLU, SoftClip, nn.Softplus, nn.Tanh)
 
+
+ELEMENTWISE: tuple[type[nn.Module], ...] = (nn.ReLU, nn.Hardtanh, nn.Identity, *_activations())
+"""Layers that compute each output from one input."""
 
 TRANSLATIONS: dict[type[nn.Module], Translate] = {
     nn.Flatten: _flatten,
