@@ -40,7 +40,6 @@ __all__ = ["Chain", "Loss", "Parts"]
 _FLOAT32_IS_ENOUGH = {torch.bool, torch.uint8, torch.int8, torch.int16, torch.uint16, torch.float16, torch.float32}
 _FIT_BATCH = 4096
 _SCALE_VALUES = 2**22  # number of values that set the initial scale of a likelihood
-_ROUNDING = 1e-6  # tolerance of scaled values: in float32 a value just above 1 is 1
 
 
 @dataclass(frozen=True)
@@ -99,8 +98,20 @@ class Chain(nn.Module):
         self.preprocessor = Preprocessor(
             part.build(shape, received) for part, received in zip(parts.preprocessing, as_floats, strict=False)
         )
+        if self.preprocessor.out_shape(shape) != shape:
+            raise InvalidParameterError(
+                f"Preprocessing must keep the shape of records, {shape}. Got {self.preprocessor.out_shape(shape)}. "
+                "Use other steps."
+            )
         self.likelihood = parts.likelihood.build(shape)
-        if parts.network.linear_path and self.likelihood.mean_activation != "identity":
+        self.likelihood.set_dtype(np.dtype(dtype))
+        if self.likelihood.needs_units and not self.preprocessor.is_affine:
+            raise InvalidParameterError(
+                f"The '{parts.likelihood.name}' likelihood needs preprocessing with a factor and an offset for each "
+                "value. Set preprocessing='unit-scale', or another likelihood."
+            )
+        estimate = self.likelihood.point_estimate(shape)
+        if parts.network.linear_path and (estimate.activation, estimate.lengths) != ("identity", None):
             raise InvalidParameterError(
                 f"A linear path needs a likelihood whose mean is the decoder's output. Got '{parts.likelihood.name}': "
                 "set likelihood='normal', or linear_path=False."
@@ -144,6 +155,8 @@ class Chain(nn.Module):
         """
         size = batch_size(self.shape, _FIT_BATCH)
         self.preprocessor.fit(lambda: (_as_floats(batch) for batch in batches(size)))
+        if self.likelihood.needs_units:
+            self.likelihood.fit_units(*self.preprocessor.offset_and_scale(self.shape, self.device))
         if check is not None:
             check()
         if self.parts.network.linear_path:
@@ -151,15 +164,24 @@ class Chain(nn.Module):
         if not (self.likelihood.is_bounded or self.parts.network.start_at_mean):
             return
         x = Moments.of(lambda: (self.prepare(batch) for batch in batches(size)), per_value=True)
-        if self._is_beyond_support(x.low, x.high):
-            low, high = self.likelihood.support
+        if self.likelihood.needs_units:
+            for batch in batches(size):
+                try:
+                    self.check_support(batch)
+                except DataError as error:  # the likelihood was chosen for these data
+                    raise InvalidParameterError(str(error)) from error
+        elif not bool((self.likelihood.is_supported(x.low) & self.likelihood.is_supported(x.high)).all()):
             raise InvalidParameterError(
-                f"The '{self.parts.likelihood.name}' likelihood needs preprocessed values in [{low:g}, {high:g}]. "
+                f"The '{self.parts.likelihood.name}' likelihood needs {self.likelihood.domain}. "
                 f"Got {float(x.low.min()):g} to {float(x.high.max()):g}. "
                 "Set preprocessing='unit-scale', or another likelihood."
             )
+        start = self.likelihood.parameters_of(x.mean.to(self.dtype))
+        if self.likelihood.needs_units and not self.parts.network.linear_path:
+            around_mean = (self.prepare(batch) for batch in sampled(lambda: batches(size)))
+            self.likelihood.fit_scale((start.expand(len(one), *start.shape), one) for one in around_mean)
         if self.parts.network.start_at_mean:
-            self.decoder.init_output_bias(self.likelihood.parameters_of(x.mean.to(self.dtype)))
+            self.decoder.init_output_bias(start)
 
     @torch.no_grad()
     def start_at_components(self, records: Tensor) -> None:
@@ -171,7 +193,7 @@ class Chain(nn.Module):
         assert isinstance(self.decoder, LinearPathDecoder)
         components = components_of(records, math.prod(self.bottleneck.z_shape))
         self.encoder.start_at_components(components)
-        self.decoder.start_at_components(components)
+        self.decoder.start_at_components(components, self.likelihood.point_estimate(self.shape).positions)
         every = -(-records.numel() // _SCALE_VALUES)
         few = torch.split(records[::every], batch_size(self.shape, _FIT_BATCH))
         self.likelihood.fit_scale((self._through_path(x), x) for x in few)
@@ -202,18 +224,22 @@ class Chain(nn.Module):
         if not self.likelihood.is_bounded:
             return
         x = self.prepare(batch.records if isinstance(batch, Labelled) else batch)
-        if self._is_beyond_support(x, x):
-            low, high = self.likelihood.support
+        is_supported = self.likelihood.is_supported(x)
+        if bool(is_supported.all()):
+            return
+        name = self.parts.likelihood.name
+        if self.likelihood.needs_units:
+            first = self.preprocessor.inverse(x.double())[~is_supported][0]
             raise DataError(
-                f"The '{self.parts.likelihood.name}' likelihood is not defined for preprocessed values outside "
-                f"[{low:g}, {high:g}]. Got {float(x.min()):g} to {float(x.max()):g}: beyond the range of the training "
-                "data. Convert the records to the same units and range, or train with another likelihood."
+                f"The '{name}' likelihood needs {self.likelihood.domain}. Got {float(first):g}. Convert the records, "
+                "or train with another likelihood."
             )
-
-    def _is_beyond_support(self, lowest: Tensor, highest: Tensor) -> bool:
-        """Return whether preprocessed values are outside the likelihood's support by more than rounding."""
         low, high = self.likelihood.support
-        return not bool((lowest >= low - _ROUNDING).all() and (highest <= high + _ROUNDING).all())
+        raise DataError(
+            f"The '{name}' likelihood is not defined for preprocessed values outside [{low:g}, {high:g}]. "
+            f"Got {float(x.min()):g} to {float(x.max()):g}: beyond the range of the training data. Convert the records "
+            "to the same units and range, or train with another likelihood."
+        )
 
     def corrupt(self, x: Tensor, generator: Generator | None) -> Tensor:
         """Return preprocessed records x, corrupted as in training if there are a corruption and a generator."""

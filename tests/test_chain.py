@@ -1,5 +1,7 @@
 """The loss of a record, and that a record is alone in its batch."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from narrows.errors import InvalidParameterError
 from narrows.likelihoods import Bernoulli, Laplace, Normal
 from narrows.networks import Convolutional, Dense
 from narrows.penalties import L1
-from narrows.preprocessing import MeanRemoval, Standardise, UnitScale
+from narrows.preprocessing import MeanRemoval, Standardise, Step, UnitScale
 
 
 class Costly(Bottleneck):
@@ -155,3 +157,20 @@ def test_the_generator_decides_the_weights_and_the_noise():
     loss = first.loss(x, torch.Generator().manual_seed(4)).total
     assert torch.equal(same.loss(x, torch.Generator().manual_seed(4)).total, loss)
     assert not torch.equal(same.loss(x, torch.Generator().manual_seed(5)).total, loss)
+
+
+class _Flattened(Step):
+    def out_shape(self, shape):
+        return (math.prod(shape),)
+
+    def forward(self, x):
+        return x.flatten(1)
+
+    def inverse(self, x):
+        return x
+
+
+def test_preprocessing_that_changes_the_shape_is_refused(monkeypatch):
+    monkeypatch.setattr(UnitScale, "build", lambda part, shape, dtype: _Flattened())
+    with pytest.raises(InvalidParameterError, match=r"must keep the shape of records, .* Got \(\d+,\)"):
+        make(preprocessing=(UnitScale(),))

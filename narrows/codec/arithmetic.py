@@ -74,6 +74,10 @@ class Arithmetic(ABC):
         """Return the values at indices along an axis."""
 
     @abstractmethod
+    def argmax(self, values: Values) -> Values:
+        """Return the position of the largest value along the last axis, the first of several."""
+
+    @abstractmethod
     def empty(self, shape: tuple[int, ...], buffer: object) -> Values:
         """Return uninitialised values."""
 
@@ -118,6 +122,9 @@ class _NumPy(Arithmetic):
     def select(self, values: Values, indices: NDArray[np.int64], axis: int, buffer: object) -> Values:
         shape = (*values.shape[:axis], len(indices), *values.shape[axis + 1 :])
         return np.take(values, indices, axis=axis, out=self.empty(shape, buffer), mode="clip")
+
+    def argmax(self, values: Values) -> Values:
+        return np.argmax(values, axis=-1)
 
     def empty(self, shape: tuple[int, ...], buffer: object) -> Values:
         return self._buffer(shape, buffer, self.dtype)
@@ -206,6 +213,9 @@ class _Torch(Arithmetic):
 
     def select(self, values: Values, indices: NDArray[np.int64], axis: int, buffer: object) -> Values:
         return values.index_select(axis, self.torch.as_tensor(indices, device=self.device))
+
+    def argmax(self, values: Values) -> Values:
+        return values.argmax(dim=-1)
 
     def empty(self, shape: tuple[int, ...], buffer: object) -> Values:
         return self.torch.empty(shape, dtype=self.torch.float64, device=self.device)

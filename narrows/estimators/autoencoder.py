@@ -57,7 +57,7 @@ class Autoencoder(
         Encoder and decoder.
     bottleneck : "plain", "top-k", "gaussian", "rounded", "vector-quantised" or Bottleneck
         The layer between encoder and decoder that makes the code.
-    likelihood : "auto", "bernoulli", "normal", "laplace", "constrained-normal" or Likelihood
+    likelihood : "auto", "bernoulli", "normal", "laplace", "constrained-normal", "categorical", "logistic" or Likelihood
         The distribution p(x | z) whose parameters the decoder outputs. It defines the reconstruction loss.
     corruption : "gaussian", "masking", "salt-and-pepper", Corruption or None
         Noise added to the input during training, which makes a denoising autoencoder.

@@ -74,10 +74,10 @@ def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Columns) ->
     corruption = None if params["corruption"] is None else as_part(Corruption, params["corruption"])
     penalties = check(owner, "penalties", params["penalties"], SequenceOf(OneOf(Penalty)))
     if _is_auto(params["network"]):
-        # Values in [0, 1] get a decoder whose output is in [0, 1], except a Bernoulli likelihood, which takes logits.
-        is_unit = [part.name for part in preprocessing] == ["unit-scale"] and likelihood.name != "bernoulli"
+        # Values in [0, 1] get a decoder whose output is in [0, 1], unless the likelihood takes logits or scales.
+        is_unit = [part.name for part in preprocessing] == ["unit-scale"] and likelihood.outputs_are_values
         restores_only = (corruption, penalties, params["pretraining"], params["conditional"]) == (None, (), None, False)
-        has_path = restores_only and bottleneck.name == "plain" and likelihood.name != "bernoulli"
+        has_path = restores_only and bottleneck.name == "plain" and likelihood.outputs_are_values
         network = _auto_network(
             schema,
             n_latent,

@@ -55,7 +55,8 @@ _FEW, _ENOUGH = 20, 2000
 
 def parts_for(params: Mapping[str, Any], source: Source, schema: Schema, seed: int, *, n_classes: int = 0) -> Parts:
     """Return the parts for an autoencoder's parameters and these data."""
-    return replace(choose_parts(params, schema, Columns.of(source.values, seed)), n_classes=n_classes)
+    parts = choose_parts(params, schema, Columns.of(source.values, seed))
+    return replace(parts, likelihood=parts.likelihood.for_values(source.values), n_classes=n_classes)
 
 
 def becomes_image(params: Mapping[str, Any], source: Source) -> bool:

@@ -29,6 +29,7 @@ class Bernoulli(Likelihood, name="bernoulli"):
     Bernoulli(dynamic=True)
     """
 
+    outputs_are_values = False
     dynamic: bool = option(Boolean(), "draw 0 or 1 with the values as probabilities, at each use", default=False)
 
     def build(self, shape: tuple[int, ...]) -> LikelihoodModule:

@@ -5,20 +5,26 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from typing import Any, ClassVar, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
+from narrows.likelihoods.point_estimate import PointEstimate
 from narrows.numerics.record_noise import Noise
 from narrows.parts.part import Part
 
 __all__ = ["Likelihood", "LikelihoodModule"]
 
+_ROUNDING = 1e-6  # tolerance of scaled values: in float32 a value just above 1 is 1
+
 
 class LikelihoodModule(nn.Module, ABC):
     """The distribution p(x | z), given its parameters, the output of the decoder.
 
-    The values of a record are independent given the code. The likelihood determines the shape of the parameters: most
-    likelihoods have one or several parameters for each value.
+    The values of a record are independent given the code. The likelihood determines the shape of the parameters
+    (`out_shape`) and which of them belong to which value. Most likelihoods have one or several for each value.
 
     Attributes
     ----------
@@ -28,7 +34,9 @@ class LikelihoodModule(nn.Module, ABC):
         Bounds of the values.
     mean_activation : str
         The activation function that maps parameters to the mean, for likelihoods with one parameter for each value.
-        Archives restore the mean.
+    needs_units : bool
+        Whether the distribution depends on how preprocessed values are related to those of the records; see
+        `fit_units`.
     draws : bool
         Whether the observation of a record is drawn at random; see `sample_input`.
     couples_records : bool
@@ -38,6 +46,7 @@ class LikelihoodModule(nn.Module, ABC):
     n_parameters: int = 1
     support: tuple[float, float] = (-math.inf, math.inf)
     mean_activation: str = "identity"
+    needs_units: bool = False
     draws: bool = False
     couples_records: bool = False
 
@@ -45,10 +54,36 @@ class LikelihoodModule(nn.Module, ABC):
         """Return the shape of the parameters of one record of the given shape."""
         return shape if self.n_parameters == 1 else (*shape, self.n_parameters)
 
+    def point_estimate(self, shape: tuple[int, ...]) -> PointEstimate:
+        """Return how `mean` follows from the parameters of a record of the given shape; archives compute it."""
+        return PointEstimate(activation=self.mean_activation)
+
     @property
     def is_bounded(self) -> bool:
-        """Whether there are values outside the support."""
+        """Whether there are values that the likelihood does not support."""
         return self.support != (-math.inf, math.inf)
+
+    @property
+    def domain(self) -> str:
+        """The values that the likelihood supports, for messages."""
+        return f"preprocessed values in [{self.support[0]:g}, {self.support[1]:g}]"
+
+    def is_supported(self, x: Tensor) -> Tensor:
+        """Return for each preprocessed value of x, of shape ``shape`` or (n, *shape), whether it is in the domain."""
+        low, high = self.support
+        return (x >= low - _ROUNDING) & (x <= high + _ROUNDING)
+
+    def set_dtype(self, dtype: np.dtype) -> None:
+        """Adapt to the dtype of the records; by default it does not matter."""
+
+    def fit_units(self, offset: Tensor, unit: Tensor) -> None:
+        """Store how preprocessed values x are related to those of the records, x · unit + offset, if this is needed.
+
+        Parameters
+        ----------
+        offset, unit : Tensor of shape ``shape``, float64
+            The unit of values that are constant in the training data is 0.
+        """
 
     @abstractmethod
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
@@ -60,11 +95,18 @@ class LikelihoodModule(nn.Module, ABC):
 
     @abstractmethod
     def mean(self, parameters: Tensor) -> Tensor:
-        """Return the distribution's mean, shape (n, *shape): the reconstruction."""
+        """Return the distribution's mean, median or mode, shape (n, *shape): the reconstruction."""
 
     @abstractmethod
     def parameters_of(self, mean: Tensor) -> Tensor:
         """Return finite parameters of a distribution with this mean; the inverse of `mean`."""
+
+    def coordinates(self, parameters: Tensor) -> Tensor:
+        """Return coordinates of the distribution, (n, ...), whose squared distances measure errors of the parameters.
+
+        They are differentiable. By default they are the mean. The codec derives from them how finely it quantises.
+        """
+        return self.mean(parameters)
 
     def sample_input(self, x: Tensor, noise: Noise) -> Tensor:
         """Return observations of preprocessed records x (n, *shape): the records themselves, or random draws."""
@@ -93,6 +135,13 @@ class LikelihoodModule(nn.Module, ABC):
 
 class Likelihood(Part, ABC, axis="likelihood"):
     """Settings of a likelihood."""
+
+    outputs_are_values: ClassVar[bool] = True
+    """Whether the decoder has one output for each value, its mean, so that an output activation can limit it."""
+
+    def for_values(self, values: NDArray[Any]) -> Self:
+        """Return the settings with "auto" replaced by what fits training records (n, *shape), in their stored dtype."""
+        return self
 
     @abstractmethod
     def build(self, shape: tuple[int, ...]) -> LikelihoodModule:

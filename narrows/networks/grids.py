@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from narrows.errors import InvalidParameterError
 from narrows.networks.activations import inverse_activation
-from narrows.networks.images import FromChannelsFirst, to_channels_first
+from narrows.networks.images import FromChannelsFirst, mean_by_channel
 from narrows.networks.initialisation import undrawn
 from narrows.networks.modules import Decoder, Sizes
 from narrows.records import ImageLayout
@@ -89,6 +89,6 @@ class ImageDecoder(Decoder):
     def init_output_bias(self, parameters: Tensor) -> None:
         """Set the bias of each channel of the last layer from the mean of the channel's parameters."""
         assert self.last_layer is not None, "decoders of images have a last layer"
-        means = to_channels_first(self.layout, parameters.unsqueeze(0)).mean((0, 2, 3))
+        means = mean_by_channel(self.layout, parameters, self.to_records.n_parameters)
         with torch.no_grad():
             self.last_layer.get_parameter("bias").copy_(inverse_activation(self.output_activation, means))

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from narrows.records import ImageLayout
 
-__all__ = ["FromChannelsFirst", "Reshape", "from_channels_first", "to_channels_first"]
+__all__ = ["FromChannelsFirst", "Reshape", "from_channels_first", "mean_by_channel", "to_channels_first"]
 
 
 def to_channels_first(layout: ImageLayout, x: Tensor) -> Tensor:
@@ -23,6 +23,14 @@ def from_channels_first(layout: ImageLayout, y: Tensor, n_parameters: int = 1) -
     if layout.axis == "none":
         return y.squeeze(1)
     return y.movedim(1, 3) if layout.axis == "last" else y
+
+
+def mean_by_channel(layout: ImageLayout, parameters: Tensor, n_parameters: int) -> Tensor:
+    """Return the mean over all pixels of the parameters of one record, (channels · n_parameters,)."""
+    if n_parameters == 1:
+        return to_channels_first(layout, parameters.unsqueeze(0)).mean((0, 2, 3))
+    each = to_channels_first(layout, parameters.movedim(-1, 0))  # (n_parameters, channels, H, W)
+    return each.mean((2, 3)).T.flatten()
 
 
 class FromChannelsFirst(nn.Module):

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from narrows.errors import InvalidParameterError
@@ -99,7 +101,6 @@ class LinearPathDecoder(Decoder):
 
     def __init__(self, network: Decoder | None, sizes: Sizes, output: nn.Module) -> None:
         super().__init__()
-        self.n_parameters = sizes.n_parameters
         self.path = _zero(undrawn(nn.Linear, math.prod(sizes.z_shape), math.prod(sizes.out_shape)))
         self.network, self.clip, self.output = network, nn.Hardtanh(-_LIMIT, _LIMIT), output
         self.flatten, self.to_records = nn.Flatten(), Reshape(sizes.out_shape)
@@ -112,15 +113,21 @@ class LinearPathDecoder(Decoder):
         return self.path if self.network is None else self.network.last_layer
 
     @torch.no_grad()
-    def start_at_components(self, components: Components) -> None:
+    def start_at_components(self, components: Components, positions: NDArray[np.int64] | None = None) -> None:
         """Set the path to principal components, the inverse of the encoder's path; other columns stay zero.
 
-        If the likelihood has several parameters per value, the first one is the mean.
+        Parameters
+        ----------
+        components : Components
+            The principal components.
+        positions : ndarray of int64, optional
+            Positions of the mean among the outputs, in C order. None: all outputs are the mean.
         """
-        weight = self.path.get_parameter("weight").zero_()
+        weight, bias = (self.path.get_parameter(name).zero_() for name in ("weight", "bias"))
+        rows = torch.arange(len(weight)) if positions is None else torch.from_numpy(positions)
         columns = (components.directions * components.scales[:, None]).T
-        weight[:: self.n_parameters, : columns.shape[1]] = columns.to(weight)
-        self.path.get_parameter("bias").zero_()[:: self.n_parameters] = components.mean.to(weight)
+        weight[rows.to(weight.device), : columns.shape[1]] = columns.to(weight)
+        bias[rows.to(bias.device)] = components.mean.to(weight)
 
     def forward(self, z: Tensor, switches: Switches = (), condition: Tensor | None = None) -> Tensor:
         y = self.to_records(self.path(z.flatten(1)))

@@ -124,7 +124,7 @@ class Decoder(nn.Module, ABC):
         return None
 
     def init_output_bias(self, parameters: Tensor) -> None:
-        """Set the last bias so that an untrained decoder outputs approximately these parameters, of shape ``shape``.
+        """Set the last bias so that an untrained decoder outputs approximately these parameters, (*out_shape).
 
         Raises
         ------

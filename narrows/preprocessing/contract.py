@@ -29,12 +29,16 @@ class Step(nn.Module, ABC):
     absent: ClassVar[Mapping[str, float]] = {}
     """Buffers that files of earlier versions lack, with the value that all of their entries have there."""
 
+    def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of a preprocessed record, for records of a shape; by default the same."""
+        return shape
+
     def fit(self, batches: Batches) -> None:
         """Learn from the training data; steps without statistics do not override this."""
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
-        """Return the preprocessed values, same shape and dtype."""
+        """Return the preprocessed values (n, *out_shape), of the same dtype."""
 
     @abstractmethod
     def inverse(self, x: Tensor) -> Tensor:
@@ -71,6 +75,12 @@ class Preprocessor(nn.Module):
     def __init__(self, steps: Iterable[Step]) -> None:
         super().__init__()
         self.steps = nn.ModuleList(steps)
+
+    def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of a record after all steps."""
+        for step in self.steps:
+            shape = _as_step(step).out_shape(shape)
+        return shape
 
     def fit(self, batches: Batches) -> None:
         """Fit each step on the training data after the previous steps."""

@@ -27,7 +27,7 @@ from safetensors.numpy import load, save
 
 from narrows.archive import open_archive, verify
 from narrows.codec import FrozenCodec, frozen, read_frozen
-from narrows.codec.operations import Branches, Clip
+from narrows.codec.operations import Argmax, Branches, Clip, Codebook, Operation, Reshape
 from narrows.codec.program import Program
 from narrows.codec.residual.causal import FrozenCausal
 from narrows.codec.residual.chunk import decode_chunk
@@ -83,7 +83,7 @@ def blobs() -> list[bytes]:
     for name, times in [*((name, 1) for name in OF_INDICES), *((name, 3) for name in WITH_NETWORK)]:
         with open_archive(GOLDEN / f"{name}.narrows") as archive:
             found += [archive._codec.blob] * times
-    return [with_branches(found[0]), with_branches(found[3]), *found]
+    return [with_branches(found[0]), with_branches(found[3]), with_categories(found[0]), *found]
 
 
 def with_branches(blob: bytes) -> bytes:
@@ -91,9 +91,24 @@ def with_branches(blob: bytes) -> bytes:
     codec = FrozenCodec.from_bytes(blob)
     of_decoder = codec.program.operations
     branches = Branches((of_decoder, (Clip(-300, 900), *of_decoder), (*of_decoder, Clip(-5, 5))), (1, 0, 3), 2)
-    program = Program(codec.program.in_shape, [branches, Clip(-30000, 32767)])
+    return with_operations(codec, [branches, Clip(-30000, 32767)])
+
+
+def with_categories(blob: bytes) -> bytes:
+    """Return the blob of a model whose outputs become scores, and these a category for each value but one."""
+    codec = FrozenCodec.from_bytes(blob)
+    n = codec.output.n_values
+    scores = Codebook(np.random.default_rng(0).integers(-9, 9, (300, 3)).astype(np.int16))
+    lengths = np.full(n, 3, np.int32)
+    lengths[0:3] = 1, 2, 6
+    after = [Reshape((n,)), scores, Reshape((3 * n,)), Argmax(lengths)]
+    return with_operations(codec, [*codec.program.operations, *after])
+
+
+def with_operations(codec: FrozenCodec, operations: list[Operation]) -> bytes:
+    """Return the blob of a codec with another decoder."""
     settings = {name: getattr(codec, name) for name in ("z_shape", "peak", "default", "golden")}
-    return FrozenCodec(program, codec.output, codec.qualities, **settings).blob
+    return FrozenCodec(Program(codec.program.in_shape, operations), codec.output, codec.qualities, **settings).blob
 
 
 def parts(blob: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -188,7 +203,7 @@ def forge_the_operations(blob, rng, others):
     beside = [one for one in operations if one["kind"] == "branches"]
     if beside and rng.random() < 0.7:
         operations = rng.choice(rng.choice(beside)["branches"])
-    kind = rng.randrange(7)
+    kind = rng.randrange(8)
     at = rng.randrange(len(operations))
     if kind == 0:
         del operations[at]
@@ -206,6 +221,10 @@ def forge_the_operations(blob, rng, others):
     elif kind == 5:
         low = rng.choice((-40000, -32768, -5, 0))
         operations[at:at] = [{"kind": "clip", "low": low, "high": low + rng.choice((-1, 0, 9, 32768, 65535))}]
+    elif kind == 6:
+        lengths = [rng.choice((-1, 0, 1, 2, 5, 64, 1 << 15, (1 << 15) + 1)) for _ in range(rng.choice((1, 2, 64)))]
+        tensors = {**tensors, "decoder.new": np.array(lengths, np.int32)}
+        operations[at:at] = [{"kind": "argmax", "lengths": "new"}]
     else:
         shape = [rng.choice((1, 2, 4, 8192)) for _ in range(rng.choice((1, 3)))]
         operations[at:at] = [

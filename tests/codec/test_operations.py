@@ -1,6 +1,7 @@
 """Every operation against whole numbers in plain Python; what a file may say about one; how it proves its sums."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from narrows.codec.operations import (
+    Argmax,
     Branches,
     Clip,
     Codebook,
@@ -224,6 +226,21 @@ def test_a_codebook_at_every_value_there_is(n_codes, dim, backend):
     np.testing.assert_array_equal(run(Codebook(table), x, backend=backend), table[rows].reshape(-1, 4, 2, dim))
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("lengths", [(1,), (4,), (3, 3), (1, 1, 5, 5, 2, 1), (32768,)])
+def test_argmax_is_the_first_of_the_largest_and_a_segment_of_one_value_stays(lengths, backend):
+    x = int16(4, 30, 2, sum(lengths)) // np.array(8192, np.int16)  # with many equal values
+    starts = np.cumsum((0, *lengths))
+    wanted = [
+        [
+            [int(row[a]) if b - a == 1 else row[a:b].tolist().index(max(row[a:b])) for a, b in pairwise(starts)]
+            for row in record
+        ]
+        for record in x
+    ]
+    assert run(Argmax(np.array(lengths, np.int32)), x, backend=backend).tolist() == wanted
+
+
 @given(data=st.data(), shift=st.integers(0, 40), n_in=st.integers(1, 40), follow=st.sampled_from(["", "relu", "curve"]))
 @settings(max_examples=60, deadline=None)
 def test_extreme_weights_give_the_same_integers_everywhere(data, shift, n_in, follow):
@@ -305,6 +322,7 @@ EXAMPLES = [
     Upsample((4, 5)),
     Codebook(int16(1, 5, 2)),
     Clip(5, 40),
+    Argmax(np.array([1, 3, 3, 2], np.int32)),
     Branches(
         ((Dense(int16(1, 2, 3), biases(2, 2), 5), Clip(-7, 900)), (Dense(int16(3, 2, 3), biases(4, 2), 5),)), (0, 3), 1
     ),
@@ -364,6 +382,8 @@ def test_unknown_operations():
         lambda: Dense(int16(1, 1, 3), np.array([-(2**63)]), 5),
         lambda: Lookup(int16(1, 8)),
         lambda: Codebook(np.zeros(((1 << 15) + 1, 1), np.int16)),
+        lambda: Argmax(np.array([3, 0], np.int32)),
+        lambda: Argmax(np.array([3, (1 << 15) + 1], np.int32)),
         lambda: Convolution(int16(1, 2, 3, 3, 3), biases(2, 2), 7, (3, 1)),
         lambda: Convolution(int16(1, 2, 3, 3, 3), biases(2, 3), 7, (1, 1)),
         lambda: TransposedConvolution(int16(1, 3, 2, 3, 3), biases(2, 2), 7, (2, 2), (1, 1), (2, 0)),
@@ -392,6 +412,9 @@ def test_parts_that_do_not_fit(make):
         (Transpose((0, 1)), (2, 2, 2)),
         (Upsample((2**13, 2**13)), (1, 1, 2)),
         (Upsample((2, 2)), (4, 4)),
+        (Argmax(np.array([2, 3], np.int32)), (2, 3)),
+        (Argmax(np.array([2, 3], np.int32)), (5, 2)),
+        (Argmax(np.full(1 << 17, 1 << 15, np.int32)), (1,)),
         (Codebook(np.zeros((1, 1 << 10), np.int16)), (1 << 9, (1 << 7) + 1)),
     ],
 )

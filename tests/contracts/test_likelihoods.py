@@ -5,9 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy import stats
+from scipy import special, stats
 
-from narrows.likelihoods import Bernoulli, Laplace, Likelihood, Normal
+from narrows.errors import InvalidParameterError
+from narrows.likelihoods import Bernoulli, Categorical, Laplace, Likelihood, Logistic, Normal
+from narrows.likelihoods.whole_numbers import WholeNumbersModule
 from narrows.networks.activations import activation
 from narrows.training import Adam
 
@@ -29,12 +31,43 @@ def parameters_of(likelihood, n, seed=0):
     return uniform(n, *SHAPE, *several, seed=seed, low=-2, high=2)
 
 
+CODES = np.arange(5).repeat(12).reshape(5, *SHAPE)
+
+
+def built(part):
+    """Return the likelihood of a part, for values that are codes 0 … 4 if it needs to know."""
+    return part.for_values(CODES).build(SHAPE)
+
+
+def observations(likelihood, n, seed, low=-3, high=3):
+    """Return records that the likelihood supports."""
+    x = uniform(n, *SHAPE, seed=seed, low=max(low, likelihood.support[0]), high=min(high, likelihood.support[1]))
+    if isinstance(likelihood, WholeNumbersModule):
+        x = likelihood.preprocessed((3 * x).round().clamp(max(likelihood.lowest, -9), min(likelihood.highest, 9)))
+    return x
+
+
+def estimated(likelihood, parameters):
+    """Return the point estimate as archives compute it, in the shape of records."""
+    estimate = likelihood.point_estimate(SHAPE)
+    y = parameters.flatten(1)
+    assert estimate.n_values(likelihood.out_shape(SHAPE)) == math.prod(SHAPE)
+    y = activation(estimate.activation)(y if estimate.positions is None else y[:, torch.from_numpy(estimate.positions)])
+    if estimate.lengths is not None:
+        assert isinstance(likelihood, WholeNumbersModule)
+        segments = y.split(estimate.lengths.tolist() * (y.shape[1] // int(estimate.lengths.sum())), dim=1)
+        y = torch.stack([one[:, 0] if one.shape[1] == 1 else one.argmax(1) for one in segments], 1)
+        y = likelihood.preprocessed(y.reshape(-1, *SHAPE))
+    return y.reshape(-1, *SHAPE)
+
+
 def check_likelihood(part):
-    likelihood = part.build(SHAPE).double()
+    likelihood = built(part).double()
     low, high = likelihood.support
     assert low < high
     parameters = parameters_of(likelihood, 6).requires_grad_()
-    x = uniform(6, *SHAPE, seed=1, low=max(low, -3), high=min(high, 3))
+    x = observations(likelihood, 6, seed=1)
+    assert bool(likelihood.is_supported(x).all())
     nats = likelihood.log_prob(parameters, x)
     assert (nats.shape, nats.dtype) == ((6,), torch.float64)
     assert bool(nats.isfinite().all())
@@ -46,6 +79,8 @@ def check_likelihood(part):
     mean = likelihood.mean(parameters)
     mean = mean.detach()
     assert mean.shape == x.shape
+    torch.testing.assert_close(estimated(likelihood, parameters).detach(), mean)
+    likelihood.coordinates(parameters).sum().backward()
     if likelihood.n_parameters == 1:
         torch.testing.assert_close(activation(likelihood.mean_activation)(parameters).detach(), mean)
     assert low <= float(mean.min())
@@ -62,7 +97,7 @@ def check_likelihood(part):
     assert float(sample.max()) <= high
     assert bool(likelihood.log_prob(parameters, sample).isfinite().all()), "what is drawn is possible"
 
-    single = part.build(SHAPE)
+    single = built(part)
     torch.testing.assert_close(
         single.log_prob(parameters.float(), x.float()).double(), nats.detach(), rtol=1e-5, atol=1e-4
     )
@@ -73,7 +108,9 @@ def test_likelihood(part):
 
 
 def test_the_mean_is_that_of_the_samples(part):
-    likelihood = part.build(SHAPE).double()
+    likelihood = built(part).double()
+    if isinstance(likelihood, WholeNumbersModule):
+        return  # see below
     parameters = parameters_of(likelihood, 1)
     n = 40_000
     samples = likelihood.sample(parameters.expand(n, *parameters.shape[1:]), noise(0))
@@ -84,8 +121,10 @@ def test_the_mean_is_that_of_the_samples(part):
 
 def test_the_parameters_that_fit_best_have_the_data_as_their_mean(part):
     """Gradient ascent on log p finds the mean that the record asks for."""
-    likelihood = part.build(SHAPE).double()
+    likelihood = built(part).double()
     x = uniform(1, *SHAPE, seed=2, low=0.2, high=0.8)
+    if isinstance(likelihood, WholeNumbersModule):
+        x = observations(likelihood, 1, seed=2, low=-1, high=1)
     parameters = torch.zeros(parameters_of(likelihood, 1).shape, dtype=torch.float64, requires_grad=True)
     optimiser = Adam(learning_rate=0.1).build([parameters])
     for step in range(200):
@@ -93,12 +132,17 @@ def test_the_parameters_that_fit_best_have_the_data_as_their_mean(part):
         optimiser.zero_grad()
         (-likelihood.log_prob(parameters, x).sum()).backward()
         optimiser.step()
-    torch.testing.assert_close(likelihood.mean(parameters).detach(), x, atol=2e-3, rtol=0)
+    mean = likelihood.mean(parameters).detach()
+    if isinstance(likelihood, WholeNumbersModule):  # all locations within half of one make it certain
+        mean = likelihood.preprocessed(likelihood.whole(mean))
+    torch.testing.assert_close(mean, x, atol=2e-3, rtol=0)
 
 
 def test_parameters_can_be_found_for_a_mean(part):
-    likelihood = part.build(SHAPE).double()
+    likelihood = built(part).double()
     wanted = uniform(3, *SHAPE, low=0.01, high=0.99)
+    if isinstance(likelihood, WholeNumbersModule):
+        wanted = observations(likelihood, 3, seed=0)
     torch.testing.assert_close(likelihood.mean(likelihood.parameters_of(wanted)), wanted)
     for end in likelihood.support:
         if math.isfinite(end):
@@ -109,6 +153,9 @@ def test_parameters_can_be_found_for_a_mean(part):
 
 def test_every_option_changes_something(option):
     kind, _, variants = option
+    if kind is Categorical:
+        assert {variant.build(SHAPE).out_shape(SHAPE) for variant in variants} == {(*SHAPE, k) for k in (2, 3, 6)}
+        return
     x, a = uniform(2, *SHAPE, seed=1), uniform(2, *SHAPE, seed=2)
     usual = kind().build(SHAPE).log_prob(a, x)
     for variant in variants:
@@ -219,3 +266,111 @@ def test_extreme_logits_are_finite_and_so_are_their_gradients(dtype):
     assert float(nats.detach()) == pytest.approx(-2e4 - math.log(2))
     nats.sum().backward()
     assert logits.grad.tolist() == [[0, 0, -1, 1, 0]]
+
+
+# Whole numbers
+
+
+def of_one_value(part, dtype="f4", offset=0.0, unit=1.0):
+    """Return the likelihood of records of one whole number."""
+    likelihood = part.build((1,)).double()
+    likelihood.set_dtype(np.dtype(dtype))
+    likelihood.fit_units(torch.tensor([offset]), torch.tensor([unit]))
+    return likelihood
+
+
+WHOLE = [
+    (Categorical(n_categories=7), "f4", range(7)),
+    (Logistic(), "u1", range(256)),
+    (Logistic(), "i1", range(-128, 128)),
+    (Logistic(), "?", range(2)),
+    (Logistic(), "i4", range(-300, 300)),
+]
+
+
+@pytest.mark.parametrize(("kind", "dtype", "values"), WHOLE, ids=lambda value: repr(value)[:30])
+def test_probabilities_of_whole_numbers_sum_to_one(kind, dtype, values):
+    likelihood = of_one_value(kind, dtype, offset=-40.0, unit=10.0)
+    x = likelihood.preprocessed(torch.tensor(values)[:, None])
+    assert likelihood.whole(x)[:, 0].tolist() == list(values)
+    for seed in range(3):
+        parameters = uniform(1, 1, likelihood.n_parameters, seed=seed, low=-1, high=1)
+        p = likelihood.log_prob(parameters.expand(len(x), 1, -1), x).exp().detach()
+        assert float(p.sum()) == pytest.approx(1, abs=1e-6)
+
+
+def test_categorical_agrees_with_scipy():
+    likelihood, scores = of_one_value(Categorical(n_categories=4)), uniform(5, 1, 4, low=-4, high=4)
+    codes = torch.tensor([[0.0], [3.0], [1.0], [1.0], [2.0]])
+    theirs = special.log_softmax(scores.numpy()[:, 0], -1)[range(5), [0, 3, 1, 1, 2]]
+    np.testing.assert_allclose(likelihood.log_prob(scores, codes), theirs, rtol=1e-12)
+
+
+@pytest.mark.parametrize("x", [0.0, 3.0, 100.0, 254.0, 255.0])
+@pytest.mark.parametrize("raw", [-2.0, 0.0, 3.0])
+def test_logistic_agrees_with_scipy(x, raw):
+    likelihood = of_one_value(Logistic(), "u1")
+    s = math.exp(float(likelihood.log_scale(torch.tensor([[[0.0, raw]]], dtype=torch.float64)).detach()))
+    cdf = stats.logistic(101.25, s).cdf
+    theirs = (1 if x == 255 else cdf(x + 0.5)) - (0 if x == 0 else cdf(x - 0.5))
+    parameters = torch.tensor([[[101.25, raw]]], dtype=torch.float64)
+    ours = float(likelihood.log_prob(parameters, torch.tensor([[x]])).detach())
+    if theirs > 1e-12:  # smaller differences of probabilities near 1 lose all digits
+        assert ours == pytest.approx(math.log(theirs), rel=1e-3 if theirs < 1e-9 else 1e-6)
+    assert math.isfinite(ours)
+
+
+@pytest.mark.parametrize("kind", [Categorical(n_categories=5), Logistic()], ids=repr)
+def test_draws_of_whole_numbers_have_the_probabilities_of_the_distribution(kind):
+    likelihood, n = of_one_value(kind, "u1"), 40_000
+    parameters = torch.tensor([[[1.3, 0.5, 0.2, -1.0, 0.9][: likelihood.n_parameters]]], dtype=torch.float64)
+    drawn = likelihood.sample(parameters.expand(n, 1, -1), noise(0)).detach()
+    for value in range(4):
+        p = float(likelihood.log_prob(parameters, torch.tensor([[float(value)]])).exp().detach())
+        share = float((drawn == value).double().mean())
+        assert abs(share - p) <= 5 * math.sqrt(p * (1 - p) / n)
+
+
+def test_a_category_is_the_most_probable_one_and_a_location_that_of_the_largest_mass():
+    scores = torch.tensor([[[0.1, 0.7, 0.7, 0.2]]], dtype=torch.float64)
+    assert of_one_value(Categorical(n_categories=4)).mean(scores).tolist() == [[1]], "the first of several"
+    likelihood = of_one_value(Logistic(), "u1", offset=0.0, unit=255.0)
+    parameters = torch.tensor([[[0.4, -5.0]]], dtype=torch.float64)
+    x = torch.arange(256, dtype=torch.float64)[:, None] / 255
+    masses = likelihood.log_prob(parameters.expand(256, 1, 2), x)
+    assert int(masses.argmax()) == round(255 * float(likelihood.mean(parameters)))
+
+
+def test_the_number_of_categories_is_that_of_the_data_unless_it_is_given():
+    codes = np.array([[0, 3], [5, 1]], np.uint8)
+    assert Categorical().for_values(codes) == Categorical(n_categories=6)
+    assert Categorical(n_categories=9).for_values(codes) == Categorical(n_categories=9)
+    assert Categorical().for_values(np.zeros((4, 2), bool)) == Categorical(n_categories=2)
+    assert Normal().for_values(codes) == Normal()
+    with pytest.raises(InvalidParameterError, match=r"needs codes from 0 to at most 32,767\. Got up to 40000"):
+        Categorical().for_values(np.array([[40000.0]]))
+    with pytest.raises(InvalidParameterError, match="must be a number where no data are known"):
+        Categorical().build(SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype", "wrong"),
+    [
+        (Categorical(n_categories=3), "f4", 3.0),
+        (Categorical(n_categories=3), "f4", -1.0),
+        (Categorical(n_categories=3), "f4", 0.5),
+        (Logistic(), "f4", 0.5),
+    ],
+)
+def test_other_values_than_whole_numbers_of_the_range_are_not_supported(kind, dtype, wrong):
+    likelihood = of_one_value(kind, dtype, offset=7.0, unit=0.25)
+    x = ((torch.tensor([[0.0], [2.0], [wrong]]) - 7) / 0.25).float()
+    assert likelihood.is_supported(x).flatten().tolist() == [True, True, False]
+
+
+def test_the_initial_scale_is_that_of_the_data():
+    likelihood = of_one_value(Logistic(), "u1", offset=0.0, unit=255.0)
+    x = torch.from_numpy(np.random.default_rng(0).logistic(0.5, 0.05, (20_000, 1)))
+    parameters = likelihood.parameters_of(torch.full((1,), 0.5)).expand(len(x), 1, 2)
+    likelihood.fit_scale([(parameters, x)])
+    assert likelihood.scale.value.item() == pytest.approx(0.05, rel=0.02)

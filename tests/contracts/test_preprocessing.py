@@ -50,7 +50,8 @@ def check_preprocessing(part, x):
     before = given.clone()
     y = step(given)
     assert torch.equal(given, before), "the input is left alone"
-    assert (y.shape, y.dtype) == (given.shape, given.dtype)
+    assert (y.shape, y.dtype) == ((len(x), *step.out_shape(x.shape[1:])), given.dtype)
+    assert step.out_shape(x.shape[1:]) == x.shape[1:], "no network takes records of another shape yet"
     assert bool(y.isfinite().all())
     back = step.inverse(y)
     assert (back.shape, back.dtype) == (given.shape, given.dtype)

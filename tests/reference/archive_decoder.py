@@ -1515,6 +1515,20 @@ def build_branches(op: Operation, shape: Shape) -> tuple[Shape, Step]:
     return rows[0].shape, step
 
 
+def build_argmax(op: Operation, shape: Shape) -> tuple[Shape, Step]:
+    """Find the largest value of each segment of the last axis."""
+    lengths = op.tensor("lengths", "int32", None)
+    require(lengths.min() >= 1 and lengths.max() <= 1 << 15, "a segment is empty or too long")
+    ends = np.cumsum(lengths)
+    require(ends[-1] == shape[-1], "the segments are not the last axis")
+
+    def step(x: Array) -> Array:
+        segments = np.split(x, ends[:-1], axis=-1)
+        return np.stack([one[..., 0] if one.shape[-1] == 1 else one.argmax(axis=-1) for one in segments], axis=-1)
+
+    return (*shape[:-1], len(lengths)), step
+
+
 def build_reshape(op: Operation, shape: Shape) -> tuple[Shape, Step]:
     """Give the same values another shape."""
     new = wholes(op.get("shape"), 1, 1 << 26, "shape")
@@ -1547,6 +1561,7 @@ WITHOUT_BRANCHES = {
     "lookup": build_lookup,
     "rectify": build_rectify,
     "clip": build_clip,
+    "argmax": build_argmax,
     "reshape": build_reshape,
     "transpose": build_transpose,
     "upsample": build_upsample,

@@ -19,7 +19,7 @@ from PIL import Image
 import narrows
 from narrows.bottlenecks import VectorQuantised
 from narrows.codec import read_frozen
-from narrows.codec.operations import Branches, Clip, Lookup, Relu, Reshape
+from narrows.codec.operations import Argmax, Branches, Clip, Lookup, Relu, Reshape
 from narrows.codec.operations import Dense as Dense16
 from narrows.codec.program import Program
 from narrows.codec.residual import predicted
@@ -236,6 +236,21 @@ def beside_a_network():
 
 def test_branches_are_computed_as_the_page_says():
     program = beside_a_network()
+    settings, tensors = program.to_tensors()
+    x = np.random.default_rng(6).integers(-32768, 32768, (300, 4))
+    found = decoder.build_program(settings, {f"decoder.{name}": one for name, one in tensors.items()}, "decoder.")
+    np.testing.assert_array_equal(found.run(x), program.run(x))
+    assert (found.out_shape, found.work) == (program.out_shape, program.work)
+
+
+def test_categories_beside_numbers_are_computed_as_the_page_says():
+    operations = [
+        layer(1, 9, 4),
+        Argmax(np.array([1, 1, 4, 3], np.int32)),
+        Reshape((2, 2)),
+        Argmax(np.array([2], np.int32)),
+    ]
+    program = Program((4,), operations)
     settings, tensors = program.to_tensors()
     x = np.random.default_rng(6).integers(-32768, 32768, (300, 4))
     found = decoder.build_program(settings, {f"decoder.{name}": one for name, one in tensors.items()}, "decoder.")

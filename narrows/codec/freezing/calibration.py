@@ -153,7 +153,10 @@ def _codes(chain: Chain, records: NDArray[Any]) -> Tensor:
 
 
 def _output(chain: Chain, decoder: FrozenDecoder, dtype: np.dtype[Any]) -> Dequantise:
-    """Return the conversion of decoder outputs to records: the inverse of preprocessing, as a factor and an offset."""
+    """Return the conversion of decoder outputs to records: the inverse of preprocessing, as a factor and an offset.
+
+    Categories are not converted.
+    """
     of_0, of_1 = (one.numpy() for one in chain.preprocessor.offset_and_scale(chain.shape, chain.device))
     two = torch.full((1, *chain.shape), 2.0, dtype=torch.float64, device=chain.device)
     with torch.no_grad():
@@ -164,8 +167,9 @@ def _output(chain: Chain, decoder: FrozenDecoder, dtype: np.dtype[Any]) -> Dequa
             "The inverse of the preprocessing must be a factor and an offset for each value. "
             "Train with another preprocessing."
         )
-    scale, offset = _shortened(of_1 * 2.0**-decoder.output_shift), _shortened(of_0)
-    return Dequantise(chain.shape, np.dtype(dtype), scale, offset)
+    scale = np.where(decoder.categories, 1.0, of_1 * 2.0**-decoder.output_shift)
+    offset = np.where(decoder.categories, 0.0, of_0)
+    return Dequantise(chain.shape, np.dtype(dtype), _shortened(scale), _shortened(offset))
 
 
 def _shortened(values: NDArray[np.float64]) -> NDArray[np.float64]:

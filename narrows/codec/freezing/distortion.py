@@ -49,17 +49,17 @@ class MeasuredDistortion:
     def gains(self) -> NDArray[np.float64]:
         """Return the squared change of the output per squared change of each number of the code, (n_symbols,).
 
-        This is g_d, the mean squared length of column d of the decoder's Jacobian J. It is estimated without computing
-        J: for v of independent standard normal numbers, the expectation of (Jᵀ v)_d² is the squared length of column d
-        (Hutchinson 1990).
+        This is g_d, the mean squared length of column d of the Jacobian J of the distribution's coordinates. It is
+        estimated without computing J: for v of independent standard normal numbers, the expectation of (Jᵀ v)_d² is the
+        squared length of column d (Hutchinson 1990).
         """
         chain, noise = self.chain, generator(0, Stream.CODEC_PROBES)
         total = torch.zeros(self.codes[0].numel(), dtype=torch.float64)
         for _ in range(_PROBES):
             at = self.codes[:_PROBED].to(chain.device, copy=True).requires_grad_()
-            mean = chain.likelihood.mean(chain.decode(at))
-            v = torch.randn(mean.shape, generator=noise, dtype=mean.dtype).to(mean.device)
-            (gradient,) = torch.autograd.grad((mean * v).sum(), at)
+            y = chain.likelihood.coordinates(chain.decode(at))
+            v = torch.randn(y.shape, generator=noise, dtype=y.dtype).to(y.device)
+            (gradient,) = torch.autograd.grad((y * v).sum(), at)
             total += gradient.flatten(1).double().square().mean(0).cpu()
         return (total / _PROBES).numpy()
 

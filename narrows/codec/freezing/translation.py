@@ -19,6 +19,7 @@ from narrows.codec.arithmetic import HIGHEST, LOWEST
 from narrows.codec.freezing.ranges import Ranged, stage_name
 from narrows.codec.operations import (
     EXACT_BELOW,
+    Argmax,
     Branches,
     Clip,
     Convolution,
@@ -34,11 +35,12 @@ from narrows.codec.operations import (
     Upsample,
 )
 from narrows.codec.operations.branches import MOST_LEFT_SHIFT
+from narrows.codec.operations.shapes import least_upsampling
 from narrows.errors import NotFreezableError
 from narrows.networks import images, pooling
 from narrows.networks.activations import SoftClip
 
-__all__ = ["MARGIN", "TRANSLATIONS", "Translation", "scale_of"]
+__all__ = ["ELEMENTWISE", "MARGIN", "TRANSLATIONS", "Translation", "scale_of"]
 
 MARGIN = 1.5
 """Activations saturate at this multiple of their largest magnitude in calibration."""
@@ -158,6 +160,14 @@ class Translation:
             self.operations.append(Transpose((2, 0, 1)))
             self.is_last = False
 
+    def categories(self, lengths: NDArray[np.int32]) -> None:
+        """Add the operation that finds the largest value of each segment; segments are repeated for all outputs."""
+        total = int(lengths.sum())
+        if self.shape[-1] != total:
+            self.reshape((math.prod(self.shape) // total, total))
+        self.operations.append(Argmax(lengths))
+        self.shape = (*self.shape[:-1], len(lengths))
+
     def reshape(self, shape: tuple[int, ...]) -> None:
         self.channels_first()
         if shape != self.shape:
@@ -185,7 +195,9 @@ def _reshape(so_far: Translation, stage: images.Reshape, largest: float) -> None
 
 def _to_records(so_far: Translation, stage: images.FromChannelsFirst, largest: float) -> None:
     channels, height, width = so_far.shape
-    if stage.layout.axis == "last":
+    if stage.n_parameters > 1:
+        _to_parameters(so_far, stage)
+    elif stage.layout.axis == "last":
         so_far.channels_last()
         so_far.shape, so_far.is_last = (height, width, channels), False
     elif stage.layout.axis == "none":
@@ -196,6 +208,21 @@ def _to_records(so_far: Translation, stage: images.FromChannelsFirst, largest: f
             so_far.reshape((height, width))
     else:
         so_far.channels_first()
+
+
+def _to_parameters(so_far: Translation, stage: images.FromChannelsFirst) -> None:
+    """Add operations that make the parameters of each value the last axis."""
+    channels, height, width = so_far.shape
+    each = (stage.layout.channels, stage.n_parameters)
+    if stage.layout.axis == "first":
+        so_far.reshape((*each, height, width))
+        so_far.operations.append(Transpose((0, 2, 3, 1)))
+        so_far.shape = (each[0], height, width, each[1])
+        return
+    so_far.channels_last()
+    so_far.shape, so_far.is_last = (height, width, channels), False
+    if stage.layout.axis == "last":
+        so_far.reshape((height, width, *each))
 
 
 def _upsample(so_far: Translation, stage: nn.Upsample, largest: float) -> None:
@@ -219,18 +246,12 @@ def _repeat(so_far: Translation, stage: pooling.Repeat, largest: float) -> None:
     """
     so_far.channels_last()
     channels, *grid = so_far.shape
-    height, width = (_rows_that_repeat(n, to, stage.stride) for n, to in zip(grid, stage.size, strict=True))
+    height, width = (least_upsampling(n, to, stage.stride) for n, to in zip(grid, stage.size, strict=True))
     so_far.operations.append(Upsample((height, width)))
     while (height, width) != stage.size:
         height, width = max(height - 1, stage.size[0]), max(width - 1, stage.size[1])
         so_far.operations.append(Upsample((height, width)))
     so_far.shape = (channels, height, width)
-
-
-def _rows_that_repeat(n: int, to: int, stride: int) -> int:
-    """Return the least T ≥ ``to`` with floor(r n / T) = floor(r / stride) for all r below ``to``: n stride, or less."""
-    rows = np.arange(to, dtype=np.int64)
-    return next(t for t in range(to, n * stride + 1) if (rows * n // t == rows // stride).all())
 
 
 def _linear(so_far: Translation, stage: nn.Linear, largest: float) -> None:
@@ -358,6 +379,9 @@ def _lookup(so_far: Translation, stage: nn.Module, largest: float) -> None:
 def _activations() -> Iterable[type[nn.Module]]:
     return (nn.ELU, nn.GELU, nn.LeakyReLU, nn.SELU, nn.Sigmoid, nn.SiLU, SoftClip, nn.Softplus, nn.Tanh)
 
+
+ELEMENTWISE: tuple[type[nn.Module], ...] = (nn.ReLU, nn.Hardtanh, nn.Identity, *_activations())
+"""Layers that compute each output from one input."""
 
 TRANSLATIONS: dict[type[nn.Module], Translate] = {
     nn.Flatten: _flatten,

@@ -1,6 +1,7 @@
 """The operations of a frozen decoder; each proves that its sums are exact."""
 
 from narrows.codec.operations.activations import Clip, Lookup, Relu
+from narrows.codec.operations.argmax import Argmax
 from narrows.codec.operations.branches import Branches
 from narrows.codec.operations.codebook import Codebook
 from narrows.codec.operations.contract import EXACT_BELOW, MOST_VALUES, LinearOperation, Operation
@@ -11,6 +12,7 @@ from narrows.codec.operations.shapes import Reshape, Transpose, Upsample
 __all__ = [
     "EXACT_BELOW",
     "MOST_VALUES",
+    "Argmax",
     "Branches",
     "Clip",
     "Codebook",

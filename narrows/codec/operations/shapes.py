@@ -13,7 +13,7 @@ from narrows.codec.operations.contract import MOST_VALUES, Operation, Shape, che
 from narrows.codec.operations.reading import Reader
 from narrows.errors import ModelFileError
 
-__all__ = ["Reshape", "Transpose", "Upsample"]
+__all__ = ["Reshape", "Transpose", "Upsample", "least_upsampling"]
 
 
 @dataclass(frozen=True)
@@ -108,3 +108,15 @@ class Upsample(Operation, name="upsample"):
     @classmethod
     def read(cls, reader: Reader) -> Upsample:
         return cls(reader.pair("size", 1, MOST_VALUES))
+
+
+def least_upsampling(n: int, to: int, stride: int) -> int:
+    """Return the least T ≥ ``to`` with floor(r n / T) = floor(r / stride) for all r below ``to``: n stride, or less.
+
+    Examples
+    --------
+    >>> least_upsampling(4, 8, 2), least_upsampling(4, 7, 2)
+    (8, 7)
+    """
+    rows = np.arange(to, dtype=np.int64)
+    return next(t for t in range(to, n * stride + 1) if (rows * n // t == rows // stride).all())

@@ -1,0 +1,96 @@
+"""The categorical likelihood."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from narrows.errors import InvalidParameterError
+from narrows.likelihoods.contract import Likelihood, LikelihoodModule
+from narrows.likelihoods.point_estimate import PointEstimate
+from narrows.likelihoods.whole_numbers import WholeNumbersModule
+from narrows.numerics.batches import batch_size
+from narrows.parts.options import Choice, Integer, option
+
+__all__ = ["Categorical"]
+
+_MOST = 2**15  # archives store the position of the largest score as a 16-bit integer
+_BATCH = 4096
+
+
+class Categorical(Likelihood, name="categorical"):
+    """Values that are codes 0 … K − 1 of categories: log p = Σ log softmax(a)_v, with K scores a for each value v.
+
+    The categories have no order. The reconstruction is the category with the largest score. The decoder has K outputs
+    for each value of a record.
+
+    Examples
+    --------
+    >>> Categorical(n_categories=10)
+    Categorical(n_categories=10)
+    """
+
+    outputs_are_values = False
+    n_categories: int | str = option(
+        Integer(2, _MOST) | Choice("auto"),
+        "number of categories K, or 'auto' for one more than the largest code of the training data",
+        default="auto",
+    )
+
+    def for_values(self, values: NDArray[Any]) -> Self:
+        if self.n_categories != "auto":
+            return self
+        size = batch_size(values.shape[1:], _BATCH)
+        highest = max(float(values[start : start + size].max()) for start in range(0, len(values), size))
+        if not highest < _MOST:
+            raise InvalidParameterError(
+                f"The 'categorical' likelihood needs codes from 0 to at most {_MOST - 1:,}. Got up to {highest:g}. "
+                "Number the categories from 0, or set another likelihood."
+            )
+        return replace(self, n_categories=max(int(highest) + 1, 2))
+
+    def build(self, shape: tuple[int, ...]) -> LikelihoodModule:
+        if isinstance(self.n_categories, str):
+            raise InvalidParameterError("The 'n_categories' of Categorical must be a number where no data are known.")
+        return _CategoricalModule(shape, self.n_categories)
+
+
+class _CategoricalModule(WholeNumbersModule):
+    def __init__(self, shape: tuple[int, ...], n_categories: int) -> None:
+        super().__init__(shape)
+        self.n_parameters, self.highest, self.lowest = n_categories, float(n_categories - 1), 0.0
+
+    def point_estimate(self, shape: tuple[int, ...]) -> PointEstimate:
+        return PointEstimate(lengths=np.array([self.n_parameters], np.int32))
+
+    def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
+        codes = self.whole(x).long().clamp(0, self.n_parameters - 1)
+        scores = parameters.reshape(-1, self.n_parameters)
+        return -functional.cross_entropy(scores, codes.flatten(), reduction="none").reshape(len(x), -1).sum(1)
+
+    def is_probability_of(self, x: Tensor) -> bool:
+        return True
+
+    def mean(self, parameters: Tensor) -> Tensor:
+        """Return the categories with the largest scores."""
+        return self.preprocessed(parameters.argmax(-1))
+
+    def parameters_of(self, mean: Tensor) -> Tensor:
+        """Return scores that are largest for the code that is nearest to the mean."""
+        codes = torch.arange(self.n_parameters, dtype=torch.float64, device=mean.device)
+        return (-0.5 * (self.exact(mean).unsqueeze(-1) - codes).square()).to(mean.dtype)
+
+    def coordinates(self, parameters: Tensor) -> Tensor:
+        """Return 2 √p, whose squared distances are those of the Fisher information."""
+        return 2 * (0.5 * parameters.log_softmax(-1)).exp()
+
+    def sample(self, parameters: Tensor, generator: Generator) -> Tensor:
+        uniform = torch.rand(parameters.shape, generator=generator, dtype=parameters.dtype, device=parameters.device)
+        gumbel = -(-uniform.clamp_min(torch.finfo(uniform.dtype).tiny).log()).log()
+        return self.preprocessed((parameters + gumbel).argmax(-1))
