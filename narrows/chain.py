@@ -29,9 +29,9 @@ from narrows.networks.components import components_of, sampled
 from narrows.networks.linear_path import LinearPathDecoder, LinearPathEncoder
 from narrows.numerics.batches import Labelled, batch_size
 from narrows.numerics.randomness import Stream
-from narrows.numerics.record_noise import RecordNoise, is_training_step
+from narrows.numerics.record_noise import Noise, RecordNoise, is_training_step
 from narrows.penalties import Penalty
-from narrows.preprocessing import Preprocessing, Preprocessor
+from narrows.preprocessing import Missing, Preprocessing, Preprocessor
 from narrows.preprocessing.moments import Moments
 
 __all__ = ["Chain", "Loss", "Parts"]
@@ -56,6 +56,8 @@ class Parts:
     penalties: tuple[Penalty, ...] = ()
     n_classes: int = 0
     """Number of classes that encoder and decoder are conditioned on; 0: not conditional."""
+    fill_value: float | None = None
+    """The value of records that stands for missing values; None: no value is missing."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,12 @@ class Chain(nn.Module):
             part.build(shape, received) for part, received in zip(parts.preprocessing, as_floats, strict=False)
         )
         self.likelihood = parts.likelihood.build(shape)
+        self.missing = None if parts.fill_value is None else Missing(parts.fill_value, shape)
+        if self.missing is not None and not self.likelihood.has_values:
+            raise InvalidParameterError(
+                f"The likelihood '{parts.likelihood.name}' does not support a 'fill_value', since it defines no "
+                "probability of single values (log_prob_of_values). Use likelihood='normal', or fill_value=None."
+            )
         if parts.network.linear_path and self.likelihood.mean_activation != "identity":
             raise InvalidParameterError(
                 f"A linear path needs a likelihood whose mean is the decoder's output. Got '{parts.likelihood.name}': "
@@ -143,11 +151,16 @@ class Chain(nn.Module):
             If preprocessed values lie outside the likelihood's support.
         """
         size = batch_size(self.shape, _FIT_BATCH)
-        self.preprocessor.fit(lambda: (_as_floats(batch) for batch in batches(size)))
+        missing = self.missing
+        self.preprocessor.fit(lambda: (self._with_nan(batch) for batch in batches(size)))
+        if missing is not None:
+            missing.fit(lambda: (self._preprocessed_with_nan(batch) for batch in batches(size)))
         if check is not None:
             check()
         if self.parts.network.linear_path:
-            self.start_at_components(torch.cat([self.prepare(batch) for batch in sampled(lambda: batches(size))]))
+            some = list(sampled(lambda: batches(size)))
+            places = None if missing is None else torch.cat([missing.places(batch) for batch in some])
+            self.start_at_components(torch.cat([self.prepare(batch) for batch in some]), places)
         if not (self.likelihood.is_bounded or self.parts.network.start_at_mean):
             return
         x = Moments.of(lambda: (self.prepare(batch) for batch in batches(size)), per_value=True)
@@ -162,19 +175,26 @@ class Chain(nn.Module):
             self.decoder.init_output_bias(self.likelihood.parameters_of(x.mean.to(self.dtype)))
 
     @torch.no_grad()
-    def start_at_components(self, records: Tensor) -> None:
+    def start_at_components(self, records: Tensor, missing: Tensor | None = None) -> None:
         """Set the linear path to the principal components of preprocessed records (n, *shape).
 
-        A learned scale of the likelihood is set to the residual of these components.
+        A learned scale of the likelihood is set to the residual of these components. ``missing`` is as returned by
+        `missing_of`.
         """
         assert isinstance(self.encoder, LinearPathEncoder)
         assert isinstance(self.decoder, LinearPathDecoder)
-        components = components_of(records, math.prod(self.bottleneck.z_shape))
+        components = components_of(records, math.prod(self.bottleneck.z_shape), missing)
         self.encoder.start_at_components(components)
         self.decoder.start_at_components(components)
         every = -(-records.numel() // _SCALE_VALUES)
-        few = torch.split(records[::every], batch_size(self.shape, _FIT_BATCH))
-        self.likelihood.fit_scale((self._through_path(x), x) for x in few)
+        size = batch_size(self.shape, _FIT_BATCH)
+        few = torch.split(records[::every], size)
+        if missing is None:
+            self.likelihood.fit_scale((self._through_path(x), x) for x in few)
+        else:
+            there = torch.split(~missing[::every], size)
+            pairs = zip(few, there, strict=True)
+            self.likelihood.fit_scale((self._through_path(x)[known], x[known]) for x, known in pairs)
 
     def _through_path(self, x: Tensor) -> Tensor:
         """Return the likelihood's parameters while the network beside the linear path is zero for all labels."""
@@ -182,9 +202,23 @@ class Chain(nn.Module):
         return self.decode(self.encode(x, no_label).z, condition=no_label)
 
     def prepare(self, records: Tensor) -> Tensor:
-        """Return records (n, *shape), of any stored dtype, as preprocessed floats x."""
+        """Return records (n, *shape), of any stored dtype, as preprocessed floats x; missing values are neutral."""
         x: Tensor = self.preprocessor(_as_floats(records))
-        return x.to(self.dtype)
+        x = x.to(self.dtype)
+        return x if self.missing is None else self.missing.filled(x, self.missing.places(records))
+
+    def missing_of(self, records: Tensor) -> Tensor | None:
+        """Return where values of records (n, *shape) are missing; None for a chain without a fill value."""
+        return None if self.missing is None else self.missing.places(records)
+
+    def _with_nan(self, records: Tensor) -> Tensor:
+        """Return records as floats, with NaN where values are missing."""
+        x = _as_floats(records)
+        return x if self.missing is None else x.masked_fill(self.missing.places(records), math.nan)
+
+    def _preprocessed_with_nan(self, records: Tensor) -> Tensor:
+        x: Tensor = self.preprocessor(self._with_nan(records))
+        return x
 
     def check_support(self, batch: Tensor | Labelled) -> None:
         """Refuse records outside the likelihood's support.
@@ -215,9 +249,32 @@ class Chain(nn.Module):
         low, high = self.likelihood.support
         return not bool((lowest >= low - _ROUNDING).all() and (highest <= high + _ROUNDING).all())
 
-    def corrupt(self, x: Tensor, generator: Generator | None) -> Tensor:
-        """Return preprocessed records x, corrupted as in training if there are a corruption and a generator."""
-        return x if generator is None or self.corruption is None else self.corruption.corrupt(x, generator)
+    def corrupt(self, x: Tensor, generator: Generator | None, missing: Tensor | None = None) -> Tensor:
+        """Return preprocessed records x, corrupted as in training if there are a corruption and a generator.
+
+        Missing values, as returned by `missing_of`, stay neutral.
+        """
+        if generator is None or self.corruption is None:
+            return x
+        return self.neutral(self.corruption.corrupt(x, generator), missing)
+
+    def neutral(self, x: Tensor, missing: Tensor | None) -> Tensor:
+        """Return x with neutral values where values are missing."""
+        return x if missing is None or self.missing is None else self.missing.filled(x, missing)
+
+    def log_prob(self, parameters: Tensor, x: Tensor, missing: Tensor | None = None) -> Tensor:
+        """Return log p(x | z) of records x (n, *shape), shape (n,); missing values do not count."""
+        if missing is None:
+            return self.likelihood.log_prob(parameters, x)
+        return self.likelihood.log_prob_of_values(parameters, x).masked_fill(missing, 0.0).flatten(1).sum(1)
+
+    def difference(self, x: Tensor, x_hat: Tensor, missing: Tensor | None) -> Tensor:
+        """Return x − x̂, with 0 for missing values."""
+        return x - x_hat if missing is None else (x - x_hat).masked_fill(missing, 0.0)
+
+    def observed(self, x: Tensor, noise: Noise, missing: Tensor | None) -> Tensor:
+        """Return observations of records x, see `LikelihoodModule.sample_input`; missing values stay neutral."""
+        return self.neutral(self.likelihood.sample_input(x, noise), missing)
 
     def condition(self, labels: Tensor | None) -> Tensor | None:
         """Return classes (n,), numbered from 0, one-hot encoded: shape (n, n_classes)."""
@@ -278,25 +335,42 @@ class Chain(nn.Module):
         self, batch: Tensor | Labelled, generator: Generator | None, corruption: Generator | None, *, is_shard: bool
     ) -> Loss:
         records, labels = (batch.records, batch.labels) if isinstance(batch, Labelled) else (batch, None)
-        x, condition = self.prepare(records), self.condition(labels)
+        x, missing, condition = self.prepare(records), self.missing_of(records), self.condition(labels)
         of_records, of_codes = (generator, generator) if generator is not None else self._own_noise(records)
         if of_records is not None:
-            x = self.likelihood.sample_input(x, of_records)
-        x_tilde = self.corrupt(x, corruption if generator is None else generator)
+            x = self.observed(x, of_records, missing)
+        x_tilde = self.corrupt(x, corruption if generator is None else generator, missing)
         h, switches = self.encoder.with_pool_indices(x_tilde, condition)
         code: Code = self.bottleneck(h, of_codes)
         parameters = self.decode(code.z, switches, condition)
         evidence = None
         if is_training_step(self, generator):
-            if is_shard:
-                evidence = self.likelihood.evidence(parameters, x)
-            else:
-                self.likelihood.adapt(parameters, x)
-        reconstruction = -self.likelihood.log_prob(parameters, x)
+            evidence = self.adapt_to(parameters, x, missing, is_shard=is_shard)
+        reconstruction = -self.log_prob(parameters, x, missing)
         penalty = torch.zeros_like(reconstruction)
         for part in self.penalties:
             penalty = penalty + part.cost(self, x_tilde, h, code, generator)
         return Loss(reconstruction, code.cost, penalty, evidence)
+
+    def adapt_to(self, parameters: Tensor, x: Tensor, missing: Tensor | None, *, is_shard: bool) -> Tensor | None:
+        """Return the evidence of a shard for `adapt`; make the updates at once for a whole batch."""
+        if missing is None or self.missing is None:
+            if is_shard:
+                return self.likelihood.evidence(parameters, x)
+            self.likelihood.adapt(parameters, x)
+            return None
+        # Errors are means over all values of a record, of which a share is there.
+        restored = self.likelihood.mean(parameters).detach()
+        evidence = self.likelihood.evidence(parameters, torch.where(missing, restored, x))
+        evidence = None if evidence is None else evidence / self.missing.share.to(evidence.dtype)
+        if not is_shard and evidence is not None:
+            self.likelihood.adapt_to(evidence)
+        return evidence if is_shard else None
+
+    def noise_of(self, records: Tensor, seed: int = 0) -> RecordNoise:
+        """Return the random numbers of records (n, *shape), which do not depend on missing values."""
+        missing = self.missing_of(records)
+        return RecordNoise.of(records if missing is None else _as_floats(records).masked_fill(missing, 0.0), seed)
 
     def _own_noise(self, records: Tensor) -> tuple[RecordNoise | None, RecordNoise | None]:
         """Return the noise of the likelihood and of the bottleneck in measurements; None for a part that does not draw.
@@ -305,7 +379,7 @@ class Chain(nn.Module):
         """
         if not (self.likelihood.draws or self.bottleneck.draws):
             return None, None
-        own = RecordNoise.of(records)
+        own = self.noise_of(records)
         of_records = own.stream(Stream.MEASURED_RECORDS) if self.likelihood.draws else None
         return of_records, own.stream(Stream.MEASURED_CODES, 0) if self.bottleneck.draws else None
 

@@ -9,6 +9,7 @@ import numpy as np
 import narrows.data
 from narrows.data import Source
 from narrows.data.far_values import FarValue, far_value_of
+from narrows.data.fill import check_fill
 from narrows.data.finite import ranges_of_columns
 from narrows.errors import DataWarning, InvalidParameterError, warn
 
@@ -124,10 +125,4 @@ def check_fill_value(fill_value: float | None, source: Source, *, is_bounded: bo
             "The 'fill_value' (--fill-value) needs a 'max_error' (--max-error). Without a bound no value is restored "
             "exactly, and with 'lossless' every value is."
         )
-    with np.errstate(over="ignore", invalid="ignore"):
-        stored = np.array(fill_value).astype(source.dtype)
-        is_value = bool(np.isfinite(stored)) and (stored.dtype.kind == "f" or float(stored) == fill_value)
-    if not is_value:
-        raise InvalidParameterError(
-            f"The 'fill_value' must be a finite value of the dtype {source.dtype}. Got {fill_value!r}."
-        )
+    check_fill(fill_value, source.dtype, allow_nan=False)

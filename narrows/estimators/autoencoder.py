@@ -14,7 +14,6 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from narrows.bottlenecks import Bottleneck
 from narrows.corruptions import Corruption
 from narrows.data import Source
-from narrows.data.scale import Trained
 from narrows.errors import DataError, ShapeMismatchError
 from narrows.estimators.base import TRAIN_ON_FINITE, Data
 from narrows.estimators.fitting import described, open_for_training, train_model
@@ -80,6 +79,9 @@ class Autoencoder(
         What `fit` measures on the training records after training: PCA for comparisons, a density of codes for
         sampling, and the archive codec. A grid search needs none of them: ``artefacts=()``. `measure` measures them
         later.
+    fill_value : float, optional
+        A value that stands for missing values, such as -9999 or NaN. Missing values count neither in the statistics of
+        the data nor in the loss or the metrics, and the encoder gets the mean of their column instead of them.
     random_state : int, RandomState or None
         Source of all randomness. The same int gives the same model on the same machine.
 
@@ -108,6 +110,8 @@ class Autoencoder(
         whole numbers are restored as floats.
     range_ : (float, float)
         Smallest and largest training value. Records on another scale cause a `narrows.errors.RangeWarning`.
+    fill_value_ : float or None
+        The fill value.
     record_ : "image" or "vector"
         What the training records were treated as.
     pca_ : PrincipalComponents or None
@@ -152,6 +156,7 @@ class Autoencoder(
         conditional: bool = False,
         training: Training | None = None,
         artefacts: str | Sequence[str] = "all",
+        fill_value: float | None = None,
         random_state: Any = None,
     ) -> None:
         self.n_latent = n_latent
@@ -167,6 +172,7 @@ class Autoencoder(
         self.conditional = conditional
         self.training = training
         self.artefacts = artefacts
+        self.fill_value = fill_value
         self.random_state = random_state
 
     def fit(
@@ -217,7 +223,7 @@ class Autoencoder(
             data,
             held_out,
             schema=schema_of(self.record, self.shape_, self.dtype_),
-            scale=Trained(*self.range_, self.dtype_, self.magnitude_),
+            scale=self._trained,
             classes=None if data.labels is None else self.classes_,
             seed=seed,
             callback=callback,

@@ -313,7 +313,7 @@ def _open(model: Autoencoder, data: Data) -> Source:
     check_is_fitted(model)
     source = model.records_of(data)
     check_fits(source, model.shape_)
-    narrows.data.check_finite(source)
+    narrows.data.check_finite(source, fill_value=model.fill_value_)
     return source
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -111,8 +112,8 @@ def describe(model: FittedModel) -> dict[str, Any]:
         "format": FORMAT,
         "narrows": narrows.__version__,
         "kind": None if model.kind == "autoencoder" else model.kind,
-        "params": {name: _to_json(value) for name, value in model.parameters.items()},
-        "parts": {name: _to_json(value) for name, value in vars(model.chain.parts).items()},
+        "params": _settings_to_json(model.parameters),
+        "parts": _settings_to_json(vars(model.chain.parts)),
         "shape": list(model.schema.shape),
         "dtype": model.schema.dtype.name,
         "record": model.schema.kind,
@@ -145,8 +146,8 @@ def describe(model: FittedModel) -> dict[str, Any]:
 
 def _model(header: dict[str, Any], tensors: dict[str, Tensor]) -> FittedModel:
     """Return the model of a file without artefacts."""
-    parameters = {name: _from_json(value) for name, value in header["params"].items()}
-    parts = Parts(**{name: _from_json(value) for name, value in header["parts"].items()})
+    parameters = _settings_from_json(header["params"])
+    parts = Parts(**_settings_from_json(header["parts"]))
     shape, dtype = tuple(header["shape"]), np.dtype(header["dtype"])
     check_shape((1, *shape), "Its training data")
     check_dtype(dtype, "Its training data")
@@ -161,7 +162,7 @@ def _model(header: dict[str, Any], tensors: dict[str, Tensor]) -> FittedModel:
         parameters=parameters,
         chain=_fill(parts, schema, {name[6:]: t for name, t in tensors.items() if name.startswith("chain.")}),
         schema=schema,
-        scale=Trained(low, high, dtype, None if magnitude is None else float(magnitude)),
+        scale=Trained(low, high, dtype, None if magnitude is None else float(magnitude), parts.fill_value),
         trained_on=TrainedOn(**header["trained_on_"]),
         history=header["history_"],
         pretraining_history=header.get("pretraining_history_", []),
@@ -266,12 +267,27 @@ def _write(file: Any, data: bytes) -> None:
     file.write(data)
 
 
+def _settings_to_json(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings as JSON values; a fill value only if there is one, as text if it is NaN."""
+    described = {name: _to_json(value) for name, value in settings.items() if name != "fill_value"}
+    fill_value = settings.get("fill_value")
+    if fill_value is not None:
+        described["fill_value"] = "nan" if math.isnan(fill_value) else float(fill_value)
+    return described
+
+
+def _settings_from_json(described: Mapping[str, Any]) -> dict[str, Any]:
+    settings = {name: _from_json(value) for name, value in described.items()}
+    if "fill_value" in settings:
+        settings["fill_value"] = float(settings["fill_value"])
+    return settings
+
+
 def _to_json(value: Any) -> Any:
     if isinstance(value, Part):
         return value.to_json()
     if hasattr(value, "get_params"):
-        params = {name: _to_json(one) for name, one in value.get_params(deep=False).items()}
-        return {"estimator": value.kind, "params": params}
+        return {"estimator": value.kind, "params": _settings_to_json(value.get_params(deep=False))}
     if isinstance(value, (list, tuple)):
         return [_to_json(one) for one in value]
     if isinstance(value, np.generic):
@@ -286,5 +302,5 @@ def _from_json(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if "estimator" in value:
-        return Unbuilt(str(value["estimator"]), {name: _from_json(one) for name, one in value["params"].items()})
+        return Unbuilt(str(value["estimator"]), _settings_from_json(value["params"]))
     return AXES[value["axis"]].from_json(value)
