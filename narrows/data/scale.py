@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from narrows.data.column_scale import ColumnScales
 from narrows.data.fill import is_fill
 from narrows.data.source import Source
 
@@ -50,6 +51,8 @@ class Trained:
         `typical_magnitude` of the training records; None in models saved before it was measured.
     fill_value : float or None
         A value that stands for missing values and does not count.
+    columns : ColumnScales or None
+        The scales of the columns of a table; None for other records, and in models saved before they were measured.
     """
 
     low: float
@@ -57,6 +60,7 @@ class Trained:
     dtype: np.dtype[Any]
     magnitude: float | None = None
     fill_value: float | None = None
+    columns: ColumnScales | None = None
 
     @property
     def largest(self) -> float:

@@ -22,6 +22,7 @@ import narrows.data
 from narrows.chain import Chain
 from narrows.data import Source
 from narrows.data.arrays import check_plain
+from narrows.data.column_scale import ColumnScales, columns_on_another_scale
 from narrows.data.far_values import warn_of_far_columns
 from narrows.data.fill import check_fill, check_some_known
 from narrows.data.for_model import as_needed, check_fits
@@ -87,6 +88,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
     range_: tuple[float, float]
     magnitude_: float | None
     fill_value_: float | None = None
+    _columns: ColumnScales | None = None
     random_state: Any
 
     @property
@@ -135,7 +137,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         """
         self.shape_, self.dtype_ = model.schema.shape, model.schema.dtype
         self.range_, self.magnitude_ = model.range, model.scale.magnitude
-        self.fill_value_ = model.chain.parts.fill_value
+        self.fill_value_, self._columns = model.chain.parts.fill_value, model.scale.columns
         self.n_features_in_ = math.prod(self.shape_)
         if model.feature_names is not None:
             self.feature_names_in_ = model.feature_names
@@ -213,6 +215,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         if reset:
             check_some_known(source, fill_value)
             self.range_, self.magnitude_ = found, typical_magnitude(source, fill_value=fill_value)
+            self._columns = ColumnScales.of(source, fill_value=fill_value)
             warn_of_far_columns(source, fill_value=fill_value)
         else:
             self._warn_of_scale(source, found)
@@ -261,10 +264,18 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         Warns
         -----
         RangeWarning
-            Under the conditions in `narrows.data.scale`.
+            Under the conditions in `narrows.data.scale`, and in `narrows.data.column_scale` for the columns of tables.
         """
         if found is None:
             return False
+        if self._columns is not None:
+            names = getattr(self, "feature_names_in_", None)
+            columns = columns_on_another_scale(source, self._columns, names, fill_value=self.fill_value_)
+            if columns is not None:
+                first = columns.positions[0]
+                name = first if names is None else str(names[first])
+                warn(RangeWarning(columns.text, count=len(columns.positions), first=name))
+                return True
         text = scale_warning(source, *found, self._trained)
         if text is not None:
             warn(RangeWarning(text, count=len(source)))
@@ -272,7 +283,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
 
     @property
     def _trained(self) -> Trained:
-        return Trained(*self.range_, self.dtype_, self.magnitude_, self.fill_value_)
+        return Trained(*self.range_, self.dtype_, self.magnitude_, self.fill_value_, self._columns)
 
     def _positions(self, labels: NDArray[Any]) -> NDArray[np.int64]:
         """Return labels as positions in ``classes_``."""

@@ -5,6 +5,7 @@ the chosen parts, the shape and dtype of the records, what they were treated as,
 epoch whose weights were kept, and ``sha256``, the hash of these entries and of the tensors in the order of their names.
 The tensor ``frozen`` is the integer decoder as bytes (`narrows.codec.frozen`); without it, ``not_frozen`` gives the
 reason. The tensors ``density.*`` are the arrays of `narrows.model.artefacts.latent_density.LatentDensity`.
+The tensors ``columns.*`` are the scales of the columns of a table (`narrows.data.column_scale`).
 ``unmeasured`` maps the name of each missing artefact to the reason. The tensors ``residual.*`` are the trained network
 of residuals, if no codec contains it. JSON cannot represent numbers that are not finite: such a loss becomes null.
 """
@@ -27,6 +28,7 @@ from torch import Tensor, nn
 
 from narrows.chain import Chain, Parts
 from narrows.data.arrays import check_dtype, check_shape
+from narrows.data.column_scale import ColumnScales
 from narrows.data.scale import Trained
 from narrows.errors import ModelFileError
 from narrows.io.files import write_atomically
@@ -73,6 +75,8 @@ def write_model(model: FittedModel, path: str | os.PathLike[str], *, force: bool
     """
     tensors = {f"chain.{name}": t.detach().cpu().contiguous() for name, t in model.chain.state_dict().items()}
     arrays = {f"{_ARRAYS}{name}": array for name, array in model.arrays.items()}
+    if model.scale.columns is not None:
+        arrays |= model.scale.columns.to_tensors()
     for artefact in model.artefacts.values():
         arrays |= artefact.to_tensors()
     tensors |= {name: torch.from_numpy(np.array(array, order="C")) for name, array in arrays.items()}
@@ -162,7 +166,14 @@ def _model(header: dict[str, Any], tensors: dict[str, Tensor]) -> FittedModel:
         parameters=parameters,
         chain=_fill(parts, schema, {name[6:]: t for name, t in tensors.items() if name.startswith("chain.")}),
         schema=schema,
-        scale=Trained(low, high, dtype, None if magnitude is None else float(magnitude), parts.fill_value),
+        scale=Trained(
+            low,
+            high,
+            dtype,
+            None if magnitude is None else float(magnitude),
+            parts.fill_value,
+            ColumnScales.from_tensors({name: t.numpy() for name, t in tensors.items() if name.startswith("columns.")}),
+        ),
         trained_on=TrainedOn(**header["trained_on_"]),
         history=header["history_"],
         pretraining_history=header.get("pretraining_history_", []),
