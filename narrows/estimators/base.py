@@ -268,18 +268,17 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         """
         if found is None:
             return False
+        names, columns = getattr(self, "feature_names_in_", None), None
         if self._columns is not None:
-            names = getattr(self, "feature_names_in_", None)
             columns = columns_on_another_scale(source, self._columns, names, fill_value=self.fill_value_)
-            if columns is not None:
-                first = columns.positions[0]
-                name = first if names is None else str(names[first])
-                warn(RangeWarning(columns.text, count=len(columns.positions), first=name))
-                return True
-        text = scale_warning(source, *found, self._trained)
+        is_some = columns is not None and len(columns.positions) < source.shape[0]
+        text = None if is_some else scale_warning(source, *found, self._trained)
         if text is not None:
             warn(RangeWarning(text, count=len(source)))
-        return text is not None
+        elif columns is not None:
+            first = columns.positions[0] if names is None else str(names[columns.positions[0]])
+            warn(RangeWarning(columns.text, count=len(columns.positions), first=first))
+        return text is not None or columns is not None
 
     @property
     def _trained(self) -> Trained:
