@@ -17,6 +17,7 @@ from narrows.bottlenecks import Rounded
 from narrows.cli import main
 from narrows.errors import ArchiveError, DataError, DataWarning, InvalidParameterError, NonFiniteDataError
 from narrows.estimators.classifier import AutoencoderClassifier
+from narrows.evaluation.denoising import add_noise, compare_denoisers
 from narrows.likelihoods import Bernoulli, ConstrainedNormal
 from narrows.model.inspection import read_header
 from narrows.networks import Dense
@@ -144,6 +145,17 @@ def test_metrics_are_those_of_the_known_values(table, model):
     assert metrics["psnr_db"] == pytest.approx(20 * np.log10(np.ptp(x[~missing])) - 10 * np.log10(errors.mean()))
     assert 0 < metrics["pca_sse_per_record"] < 1
     assert model.range_ == (x[~missing].min(), x[~missing].max())
+
+
+def test_missing_values_get_no_noise_and_are_not_measured_where_denoisers_are_compared(table, model):
+    x, missing = table
+    given = damaged(x, missing)
+    noisy = add_noise(model, given, 0.5)
+    np.testing.assert_array_equal(noisy == FILL, missing)
+    measured = compare_denoisers(model, given, 0.5)["methods"]
+    assert measured["noisy"]["mse"] == pytest.approx(np.square(noisy - given)[~missing].mean())
+    restored = model.denoise(noisy)
+    assert measured["narrows"]["mse"] == pytest.approx(np.square(restored - given)[~missing].mean())
 
 
 def test_records_without_missing_values_are_measured_as_by_a_model_without_a_fill_value(table):
