@@ -24,14 +24,15 @@ from narrows.bottlenecks import Bottleneck, Code
 from narrows.corruptions import Corruption
 from narrows.errors import DataError, InvalidParameterError
 from narrows.likelihoods import Likelihood
+from narrows.likelihoods.support import why_unsupported
 from narrows.networks import Network, Sizes, Switches
 from narrows.networks.components import components_of, sampled
 from narrows.networks.linear_path import LinearPathDecoder, LinearPathEncoder
 from narrows.numerics.batches import Labelled, batch_size
 from narrows.numerics.randomness import Stream
-from narrows.numerics.record_noise import RecordNoise, is_training_step
+from narrows.numerics.record_noise import Noise, RecordNoise, is_training_step
 from narrows.penalties import Penalty
-from narrows.preprocessing import Preprocessing, Preprocessor
+from narrows.preprocessing import Missing, Preprocessing, Preprocessor
 from narrows.preprocessing.moments import Moments
 
 __all__ = ["Chain", "Loss", "Parts"]
@@ -55,6 +56,8 @@ class Parts:
     penalties: tuple[Penalty, ...] = ()
     n_classes: int = 0
     """Number of classes that encoder and decoder are conditioned on; 0: not conditional."""
+    fill_value: float | None = None
+    """The value of records that stands for missing values; None: no value is missing."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,12 @@ class Chain(nn.Module):
                 f"The '{parts.likelihood.name}' likelihood needs preprocessing with a factor and an offset for each "
                 "value. Set preprocessing='unit-scale', or another likelihood."
             )
+        self.missing = None if parts.fill_value is None else Missing(parts.fill_value, shape)
+        if self.missing is not None and not self.likelihood.has_values:
+            raise InvalidParameterError(
+                f"The likelihood '{parts.likelihood.name}' does not support a 'fill_value', since it defines no "
+                "probability of single values (log_prob_of_values). Use likelihood='normal', or fill_value=None."
+            )
         estimate = self.likelihood.point_estimate(shape)
         if parts.network.linear_path and (estimate.activation, estimate.lengths) != ("identity", None):
             raise InvalidParameterError(
@@ -154,13 +163,18 @@ class Chain(nn.Module):
             If preprocessed values lie outside the likelihood's support.
         """
         size = batch_size(self.shape, _FIT_BATCH)
-        self.preprocessor.fit(lambda: (_as_floats(batch) for batch in batches(size)))
+        missing = self.missing
+        self.preprocessor.fit(lambda: (self._with_nan(batch) for batch in batches(size)))
+        if missing is not None:
+            missing.fit(lambda: (self._preprocessed_with_nan(batch) for batch in batches(size)))
         if self.likelihood.needs_units:
             self.likelihood.fit_units(*self.preprocessor.offset_and_scale(self.shape, self.device))
         if check is not None:
             check()
         if self.parts.network.linear_path:
-            self.start_at_components(torch.cat([self.prepare(batch) for batch in sampled(lambda: batches(size))]))
+            some = list(sampled(lambda: batches(size)))
+            places = None if missing is None else torch.cat([missing.places(batch) for batch in some])
+            self.start_at_components(torch.cat([self.prepare(batch) for batch in some]), places)
         if not (self.likelihood.is_bounded or self.parts.network.start_at_mean):
             return
         x = Moments.of(lambda: (self.prepare(batch) for batch in batches(size)), per_value=True)
@@ -184,19 +198,26 @@ class Chain(nn.Module):
             self.decoder.init_output_bias(start)
 
     @torch.no_grad()
-    def start_at_components(self, records: Tensor) -> None:
+    def start_at_components(self, records: Tensor, missing: Tensor | None = None) -> None:
         """Set the linear path to the principal components of preprocessed records (n, *shape).
 
-        A learned scale of the likelihood is set to the residual of these components.
+        A learned scale of the likelihood is set to the residual of these components. ``missing`` is as returned by
+        `missing_of`.
         """
         assert isinstance(self.encoder, LinearPathEncoder)
         assert isinstance(self.decoder, LinearPathDecoder)
-        components = components_of(records, math.prod(self.bottleneck.z_shape))
+        components = components_of(records, math.prod(self.bottleneck.z_shape), missing)
         self.encoder.start_at_components(components)
         self.decoder.start_at_components(components, self.likelihood.point_estimate(self.shape).positions)
         every = -(-records.numel() // _SCALE_VALUES)
-        few = torch.split(records[::every], batch_size(self.shape, _FIT_BATCH))
-        self.likelihood.fit_scale((self._through_path(x), x) for x in few)
+        size = batch_size(self.shape, _FIT_BATCH)
+        few = torch.split(records[::every], size)
+        if missing is None:
+            self.likelihood.fit_scale((self._through_path(x), x) for x in few)
+        else:
+            there = torch.split(~missing[::every], size)
+            pairs = zip(few, there, strict=True)
+            self.likelihood.fit_scale((self._through_path(x)[known], x[known]) for x, known in pairs)
 
     def _through_path(self, x: Tensor) -> Tensor:
         """Return the likelihood's parameters while the network beside the linear path is zero for all labels."""
@@ -204,9 +225,21 @@ class Chain(nn.Module):
         return self.decode(self.encode(x, no_label).z, condition=no_label)
 
     def prepare(self, records: Tensor) -> Tensor:
-        """Return records (n, *shape), of any stored dtype, as preprocessed floats x."""
-        x: Tensor = self.preprocessor(_as_floats(records))
-        return x.to(self.dtype)
+        """Return records (n, *shape), of any stored dtype, as preprocessed floats x; missing values are neutral."""
+        x: Tensor = self.preprocessor(_as_floats(records)).to(self.dtype)
+        return x if self.missing is None else self.missing.filled(x, self.missing.places(records))
+
+    def missing_of(self, records: Tensor) -> Tensor | None:
+        """Return where values of records (n, *shape) are missing; None for a chain without a fill value."""
+        return None if self.missing is None else self.missing.places(records)
+
+    def _with_nan(self, records: Tensor) -> Tensor:
+        """Return records as floats, with NaN where values are missing."""
+        x = _as_floats(records)
+        return x if self.missing is None else x.masked_fill(self.missing.places(records), math.nan)
+
+    def _preprocessed_with_nan(self, records: Tensor) -> Tensor:
+        return torch.as_tensor(self.preprocessor(self._with_nan(records)))
 
     def check_support(self, batch: Tensor | Labelled) -> None:
         """Refuse records outside the likelihood's support.
@@ -224,26 +257,36 @@ class Chain(nn.Module):
         if not self.likelihood.is_bounded:
             return
         x = self.prepare(batch.records if isinstance(batch, Labelled) else batch)
-        is_supported = self.likelihood.is_supported(x)
-        if bool(is_supported.all()):
-            return
-        name = self.parts.likelihood.name
-        if self.likelihood.needs_units:
-            first = self.preprocessor.inverse(x.double())[~is_supported][0]
-            raise DataError(
-                f"The '{name}' likelihood needs {self.likelihood.domain}. Got {float(first):g}. Convert the records, "
-                "or train with another likelihood."
-            )
-        low, high = self.likelihood.support
-        raise DataError(
-            f"The '{name}' likelihood is not defined for preprocessed values outside [{low:g}, {high:g}]. "
-            f"Got {float(x.min()):g} to {float(x.max()):g}: beyond the range of the training data. Convert the records "
-            "to the same units and range, or train with another likelihood."
-        )
+        why = why_unsupported(self.likelihood, self.parts.likelihood.name, x, self.preprocessor.inverse)
+        if why is not None:
+            raise DataError(why)
 
-    def corrupt(self, x: Tensor, generator: Generator | None) -> Tensor:
-        """Return preprocessed records x, corrupted as in training if there are a corruption and a generator."""
-        return x if generator is None or self.corruption is None else self.corruption.corrupt(x, generator)
+    def corrupt(self, x: Tensor, generator: Generator | None, missing: Tensor | None = None) -> Tensor:
+        """Return preprocessed records x, corrupted as in training if there are a corruption and a generator.
+
+        Missing values, as returned by `missing_of`, stay neutral.
+        """
+        if generator is None or self.corruption is None:
+            return x
+        return self.neutral(self.corruption.corrupt(x, generator), missing)
+
+    def neutral(self, x: Tensor, missing: Tensor | None) -> Tensor:
+        """Return x with neutral values where values are missing."""
+        return x if missing is None or self.missing is None else self.missing.filled(x, missing)
+
+    def log_prob(self, parameters: Tensor, x: Tensor, missing: Tensor | None = None) -> Tensor:
+        """Return log p(x | z) of records x (n, *shape), shape (n,); missing values do not count."""
+        if missing is None:
+            return self.likelihood.log_prob(parameters, x)
+        return self.likelihood.log_prob_of_values(parameters, x).masked_fill(missing, 0.0).flatten(1).sum(1)
+
+    def difference(self, x: Tensor, x_hat: Tensor, missing: Tensor | None) -> Tensor:
+        """Return x − x̂, with 0 for missing values."""
+        return x - x_hat if missing is None else (x - x_hat).masked_fill(missing, 0.0)
+
+    def observed(self, x: Tensor, noise: Noise, missing: Tensor | None) -> Tensor:
+        """Return observations of records x, see `LikelihoodModule.sample_input`; missing values stay neutral."""
+        return self.neutral(self.likelihood.sample_input(x, noise), missing)
 
     def condition(self, labels: Tensor | None) -> Tensor | None:
         """Return classes (n,), numbered from 0, one-hot encoded: shape (n, n_classes)."""
@@ -304,25 +347,42 @@ class Chain(nn.Module):
         self, batch: Tensor | Labelled, generator: Generator | None, corruption: Generator | None, *, is_shard: bool
     ) -> Loss:
         records, labels = (batch.records, batch.labels) if isinstance(batch, Labelled) else (batch, None)
-        x, condition = self.prepare(records), self.condition(labels)
+        x, missing, condition = self.prepare(records), self.missing_of(records), self.condition(labels)
         of_records, of_codes = (generator, generator) if generator is not None else self._own_noise(records)
         if of_records is not None:
-            x = self.likelihood.sample_input(x, of_records)
-        x_tilde = self.corrupt(x, corruption if generator is None else generator)
+            x = self.observed(x, of_records, missing)
+        x_tilde = self.corrupt(x, corruption if generator is None else generator, missing)
         h, switches = self.encoder.with_pool_indices(x_tilde, condition)
         code: Code = self.bottleneck(h, of_codes)
         parameters = self.decode(code.z, switches, condition)
         statistic = None
         if is_training_step(self, generator):
-            if is_shard:
-                statistic = self.likelihood.statistic(parameters, x)
-            else:
-                self.likelihood.adapt(parameters, x)
-        reconstruction = -self.likelihood.log_prob(parameters, x)
+            statistic = self.adapt_to(parameters, x, missing, is_shard=is_shard)
+        reconstruction = -self.log_prob(parameters, x, missing)
         penalty = torch.zeros_like(reconstruction)
         for part in self.penalties:
             penalty = penalty + part.cost(self, x_tilde, h, code, generator)
         return Loss(reconstruction, code.cost, penalty, statistic)
+
+    def adapt_to(self, parameters: Tensor, x: Tensor, missing: Tensor | None, *, is_shard: bool) -> Tensor | None:
+        """Return the statistic of a shard for `adapt`; make the updates at once for a whole batch."""
+        if missing is None or self.missing is None:
+            if is_shard:
+                return self.likelihood.statistic(parameters, x)
+            self.likelihood.adapt(parameters, x)
+            return None
+        # Errors are means over all values of a record, of which a share is there.
+        restored = self.likelihood.mean(parameters).detach()
+        statistic = self.likelihood.statistic(parameters, torch.where(missing, restored, x))
+        statistic = None if statistic is None else statistic / self.missing.share.to(statistic.dtype)
+        if not is_shard and statistic is not None:
+            self.likelihood.adapt_to(statistic)
+        return statistic if is_shard else None
+
+    def noise_of(self, records: Tensor, seed: int = 0) -> RecordNoise:
+        """Return the random numbers of records (n, *shape), which do not depend on missing values."""
+        missing = self.missing_of(records)
+        return RecordNoise.of(records if missing is None else _as_floats(records).masked_fill(missing, 0.0), seed)
 
     def _own_noise(self, records: Tensor) -> tuple[RecordNoise | None, RecordNoise | None]:
         """Return the noise of the likelihood and of the bottleneck in measurements; None for a part that does not draw.
@@ -331,7 +391,7 @@ class Chain(nn.Module):
         """
         if not (self.likelihood.draws or self.bottleneck.draws):
             return None, None
-        own = RecordNoise.of(records)
+        own = self.noise_of(records)
         of_records = own.stream(Stream.MEASURED_RECORDS) if self.likelihood.draws else None
         return of_records, own.stream(Stream.MEASURED_CODES, 0) if self.bottleneck.draws else None
 

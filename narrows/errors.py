@@ -245,7 +245,10 @@ class FreezeWarning(NarrowsWarning):
 
 
 class RangeWarning(NarrowsWarning):
-    """The range of records differs from that of the training data by an order of magnitude; the message gives both."""
+    """The range of records, or of a column, differs from that of the training data by an order of magnitude.
+
+    The message gives both, and names the column. Its ``count`` is then the number of such columns.
+    """
 
     default_kind = "range"
 

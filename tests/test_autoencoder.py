@@ -57,7 +57,7 @@ def test_the_constructor_only_stores():
     given = {
         "n_latent": "?", "network": 1, "bottleneck": 2, "likelihood": 3, "corruption": 4, "penalties": 5,
         "preprocessing": 6, "pretraining": 10, "residual": 9, "record": 12, "conditional": 11, "training": 7,
-        "random_state": 8, "artefacts": 13,
+        "random_state": 8, "artefacts": 13, "fill_value": 14,
     }  # fmt: skip
     assert Autoencoder(**given).get_params(deep=False) == given
     assert set(given) == set(inspect.signature(Autoencoder).parameters)
@@ -250,7 +250,7 @@ def test_every_parameter_changes_something(table, chain_only):
     changes = {
         "n_latent": 3, "network": Dense(widths=(4,)), "likelihood": Normal(scale=2), "corruption": "gaussian",
         "penalties": L1(weight=1), "preprocessing": "unit-scale", "pretraining": "layer-wise",
-        "training": Training(epochs=3), "random_state": 1,
+        "training": Training(epochs=3), "random_state": 1, "fill_value": float(table[0, 0]),
     }  # fmt: skip
     usual = codes()
     assert codes() == usual

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 
 from narrows.archive.bound import bound_of, check_fill_value
@@ -11,6 +12,7 @@ from narrows.archive.layout_choice import layout_of
 from narrows.archive.metadata import Metadata
 from narrows.codec.frozen import FrozenCodec
 from narrows.data import Source
+from narrows.data.fill import same_fill
 from narrows.errors import ArchiveError, InvalidParameterError
 
 __all__ = ["bound_for", "check_together", "codec_for", "fill_value_for", "metadata_of"]
@@ -102,17 +104,39 @@ def bound_for(
     )
 
 
-def fill_value_for(path: str | os.PathLike[str], before: Metadata | None, fill_value: float | None) -> float | None:
-    """Return the fill value: the given one, or that of the archive that is appended to.
+def fill_value_for(
+    path: str | os.PathLike[str],
+    before: Metadata | None,
+    fill_value: float | None,
+    of_model: float | None = None,
+    *,
+    is_bounded: bool = False,
+) -> float | None:
+    """Return the fill value: the given one, or that of the archive that is appended to, or that of the model.
+
+    The model's applies only to archives with an error bound. NaN needs none, since it is always kept exactly.
 
     Raises
     ------
+    InvalidParameterError
+        If the model has another fill value.
     ArchiveError
         If the archive has another fill value, or none.
     """
+    if fill_value is not None and of_model is not None and not same_fill(fill_value, of_model):
+        raise InvalidParameterError(
+            f"The model was trained with the fill value {of_model:.17g}, which applies to its archives as well. "
+            f"Got the 'fill_value' (--fill-value) {fill_value:.17g}. Omit it, or train a model with this fill value."
+        )
     if before is None:
-        return fill_value
+        default = of_model if is_bounded and of_model is not None and not math.isnan(of_model) else None
+        return default if fill_value is None else fill_value
     held = before.fill_value
+    if held is not None and of_model is not None and held != of_model:
+        raise ArchiveError(
+            f"{os.fspath(path)} has the fill value {held:g}, and the model has the fill value {of_model:g}. "
+            "Append with the archive's model, or write a new archive."
+        )
     if fill_value is not None and fill_value != held:
         raise ArchiveError(
             f"{os.fspath(path)} has {'no fill value' if held is None else f'the fill value {held:g}'}. "

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 import narrows.data
 from narrows.data import Source
 from narrows.data.far_values import FarValue, far_value_of
+from narrows.data.fill import check_fill
 from narrows.data.finite import ranges_of_columns
 from narrows.errors import DataWarning, InvalidParameterError, warn
 
@@ -135,13 +135,7 @@ def check_fill_value(fill_value: float | None, source: Source, *, is_bounded: bo
         return
     if not is_bounded:
         raise fill_value_needs_bound()
-    with np.errstate(over="ignore", invalid="ignore"):
-        stored = np.array(fill_value).astype(source.dtype)
-        is_value = bool(np.isfinite(stored)) and (stored.dtype.kind == "f" or float(stored) == fill_value)
-    if not is_value:
-        raise InvalidParameterError(
-            f"The 'fill_value' (--fill-value) must be {_values_of(source.dtype)}. Got {fill_value!r}."
-        )
+    check_fill(fill_value, source.dtype, allow_nan=False)
 
 
 def fill_value_needs_bound() -> InvalidParameterError:
@@ -150,13 +144,3 @@ def fill_value_needs_bound() -> InvalidParameterError:
         "The 'fill_value' (--fill-value) needs a 'max_error' (--max-error). Without a bound no value is restored "
         "exactly, and with 'lossless' every value is."
     )
-
-
-def _values_of(dtype: np.dtype[Any]) -> str:
-    """Return the values of a dtype in words."""
-    if dtype.kind == "b":
-        return "0 or 1, since the records are of the dtype bool"
-    if dtype.kind == "f":
-        return f"a finite value of the dtype {dtype}"
-    low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
-    return f"a whole number from {low} to {high}, since the records are of the dtype {dtype}"

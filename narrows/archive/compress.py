@@ -22,6 +22,7 @@ from narrows.archive.summary import ZSTD_SAMPLE_BYTES, Summary, ways_of
 from narrows.archive.tally import ErrorTally
 from narrows.archive.writer import Writer
 from narrows.data import Source
+from narrows.data.fill import is_fill
 from narrows.errors import InvalidParameterError, NarrowsWarning, recorded
 from narrows.io.files import check_output
 from narrows.io.progress import Progress
@@ -84,7 +85,8 @@ def compress(
         (see `narrows.data.images`).
     fill_value : float, optional
         With `max_error`: a value that stands for missing values, such as -9999. It is restored exactly, and is no part
-        of the range of which `max_error` may be a share.
+        of the range of which `max_error` may be a share. By default it is the fill value of the model, and it cannot be
+        another one.
     overlap : int, optional
         Number of pixels by which tiles overlap and are blended. With 0, seams between tiles may be visible. By default
         as in the archive that is appended to, otherwise 0.
@@ -165,20 +167,23 @@ def _write(
     """Write the records of a plan; return the closed writer and the errors of the records."""
     codec, source = plan.codec, plan.source
     tally = ErrorTally(codec.qualities[plan.quality], codec.peak)
+    missing = plan.fill_value if plan.encoder.fill_value is None else plan.encoder.fill_value
     with Writer(path, codec, plan.quality, plan.metadata, fill_value=plan.fill_value, **writing) as writer:
         for start, stop in _batches(source):
             records, names = _records(source, start, stop, plan.layout)
             symbols = plan.symbols(records)
             restored = codec.decode(symbols, plan.quality)
             writer.add(symbols, restored, names, records=None if plan.bound is None else records)
-            if plan.fill_value is not None:
-                is_fill = records == plan.fill_value
-                tally.n_fill += int(is_fill.sum())
-                restored = np.where(is_fill, records, restored)
+            if missing is not None:
+                places = is_fill(records, missing)
+                restored = np.where(places, records, restored)
+                tally.n_fill += int(places.sum())
             tally.add(records, restored)
             if progress is not None:
                 progress("compressing", stop, len(source), "records")
-    if plan.bound is not None:
+    if plan.bound is None:
+        tally.n_values -= tally.n_fill
+    else:
         tally.squared, tally.max_error = writer.errors.squared, writer.errors.largest
     return writer, tally
 
@@ -212,7 +217,7 @@ def _summary(
     n_sample = max(1, ZSTD_SAMPLE_BYTES // max(source.values[:1].nbytes, 1))
     chosen, written = alone.qualities[0], inspect(path)
     is_bounded = written.metadata.get("max_error") is not None
-    missed = tally.fill_warnings(plan.fill_value)
+    missed = tally.fill_warnings(plan.fill_value, plan.encoder.fill_value, is_bounded=is_bounded)
     if not is_bounded:
         missed = (*missed, *tally.warnings(asked), *size_warnings(written, asked_bytes))
     warnings = {str(one): one.to_json() for one in (*source.warnings, *warned, *missed)}  # each of them once
@@ -234,6 +239,7 @@ def _summary(
         values_range=plan.values_range,
         fill_value=plan.fill_value,
         n_fill=tally.n_fill,
+        fill_of_model=plan.encoder.fill_value is not None,
         chunks_kept=ways_of(writer.kept),
         sample=np.ascontiguousarray(source.values[:n_sample]).tobytes(),
     )

@@ -78,6 +78,10 @@ class Encoder(Protocol):
     def codec(self) -> FrozenCodec:
         """The codec that restores records from the symbols."""
 
+    @property
+    def fill_value(self) -> float | None:
+        """The value that stands for missing values in the records of the model; None if there is none."""
+
     def symbols(self, records: npt.NDArray[Any], quality: int) -> npt.NDArray[np.int32]:
         """Return the symbols (n, D) of records (n, *shape) at a quality of the codec."""
 

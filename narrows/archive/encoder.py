@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.codec.operating_point import to_symbols
+from narrows.data.fill import is_fill
 from narrows.errors import InvalidParameterError
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class ModelEncoder:
     def __init__(self, model: Autoencoder | str | os.PathLike[str]) -> None:
         self._model = _fitted(model)
         self.codec: FrozenCodec = self._model.codec_
+        self.fill_value = self._model.fill_value_
 
     def records_of(self, data: Data) -> Source:
         """Return data as the model takes them; see `Autoencoder.records_of`."""
@@ -49,7 +51,10 @@ class ModelEncoder:
         from narrows.model.inference import encode_continuous
 
         if records.dtype.kind == "f" and not np.isfinite(records).all():
-            records = np.where(np.isfinite(records), records, np.zeros((), records.dtype))
+            kept = np.isfinite(records)
+            if self.fill_value is not None:  # which may be NaN, and the model knows
+                kept |= is_fill(records, self.fill_value)
+            records = np.where(kept, records, np.zeros((), records.dtype))
         steps = self._model.model_.artefact(ArchiveCodec).steps(quality)
         return to_symbols(encode_continuous(self._model.chain_, records), steps)
 

@@ -86,7 +86,7 @@ class Plan:
 
     def symbols(self, records: NDArray[Any]) -> NDArray[np.int32]:
         """Return the symbols (n, n_symbols) of records (n, *shape); fill values count as the middle of the range."""
-        records = _filled(records, self.fill_value, self.values_range)
+        records = _filled(records, self.encoder, self.fill_value, self.values_range)
         return self.encoder.symbols(records, _position(self.encoder.codec, self.codec.qualities[self.quality]))
 
 
@@ -117,7 +117,7 @@ def plan_archive(
         Of the archive that is appended to.
     """
     whole = encoder.codec
-    fill_value = fill_value_for(path, before, fill_value)
+    fill_value = fill_value_for(path, before, fill_value, encoder.fill_value, is_bounded=bool(max_error))
     bound = bound_for(path, before, source, max_error=max_error, lossless=lossless, fill_value=fill_value)
     accepted = accepted_losses(accept_loss)
     if bound == 0:
@@ -125,7 +125,9 @@ def plan_archive(
     elif accepted:
         raise accepts_nothing()
     if bound is None:
-        found: tuple[float, float] | None = narrows.data.finite_range(source, advice=_KEEP_THEM)
+        found: tuple[float, float] | None = narrows.data.finite_range(
+            source, advice=_KEEP_THEM, fill_value=encoder.fill_value
+        )
     else:
         found = narrows.data.range_of_finite(source, fill_value=fill_value)
     layout = layout_for(source, whole, overlap, before)
@@ -144,9 +146,11 @@ def plan_archive(
     return Plan(encoder, source, layout, bound, codec, quality, fill_value, found)
 
 
-def _filled(records: NDArray[Any], fill_value: float | None, values_range: tuple[float, float] | None) -> NDArray[Any]:
-    """Return records with the middle of the range of the data in place of fill values."""
-    if fill_value is None or values_range is None:
+def _filled(
+    records: NDArray[Any], encoder: Encoder, fill_value: float | None, values_range: tuple[float, float] | None
+) -> NDArray[Any]:
+    """Return records with the middle of the range of the data in place of fill values that the model does not know."""
+    if fill_value is None or values_range is None or encoder.fill_value is not None:
         return records
     middle = np.array(values_range[0] / 2 + values_range[1] / 2).astype(records.dtype)
     return np.where(records == fill_value, middle, records)
@@ -164,7 +168,7 @@ def _smallest(
     records = layout.cut(values)[:n_records]
     costs = dict[int, float]()
     for quality in np.unique(np.linspace(0, len(codec.qualities) - 1, _MOST_TRIED).round().astype(int)).tolist():
-        symbols = encoder.symbols(_filled(records, bound.fill_value, values_range), quality)
+        symbols = encoder.symbols(_filled(records, encoder, bound.fill_value, values_range), quality)
         code = float(codec.qualities[quality].entropy.bits(symbols).sum()) / 8
         costs[quality] = code + size_on_code(records, codec.decode(symbols, quality), bound)
     return min(costs, key=lambda quality: costs[quality])

@@ -64,7 +64,9 @@ class Summary:
     fill_value : float or None
         The value that stands for missing values and is restored exactly.
     n_fill : int
-        How many of the values written now are it.
+        How many of the values written now are it, or the fill value of the model.
+    fill_of_model : bool
+        Whether the model was trained with a fill value.
     chunks_kept : dict of str to int
         With an error bound, the number of chunks written by this call for each encoding: ``code and rest`` (symbols and
         residuals), residuals predicted from ``neighbours`` or by the model's ``network``, ``zstd``, or ``plain`` bytes.
@@ -90,6 +92,7 @@ class Summary:
     values_range: tuple[float, float] | None = None
     fill_value: float | None = None
     n_fill: int = 0
+    fill_of_model: bool = False
     chunks_kept: dict[str, int] = field(default_factory=dict)
     kernels: str = field(default_factory=kernels_used)
     sample: bytes = field(default=b"", repr=False)

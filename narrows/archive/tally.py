@@ -54,13 +54,24 @@ class ErrorTally:
     @property
     def psnr_db(self) -> float | None:
         """The PSNR in dB so far; None without an error, or if the peak is 0."""
-        if not self.squared or self.peak <= 0:
+        if not self.squared or self.peak <= 0 or self.n_values <= 0:
             return None
         return self.squared.psnr_db(self.n_values, self.peak)
 
-    def fill_warnings(self, fill_value: float | None) -> tuple[NarrowsWarning, ...]:
-        """Return a warning if a fill value was given that no record has."""
-        if fill_value is None or self.n_fill > 0:
+    def fill_warnings(
+        self, fill_value: float | None, of_model: float | None, *, is_bounded: bool
+    ) -> tuple[NarrowsWarning, ...]:
+        """Return a warning if a fill value was given that no record has, or missing values are not kept."""
+        if of_model is not None and self.n_fill > 0 and not is_bounded:
+            text = (
+                f"{self.n_fill:,} values are {of_model:.17g}, the fill value of the model. Without an error bound they "
+            )
+            text += (
+                "are restored as the model's estimates of the missing values. Set max_error or lossless (--max-error, "
+            )
+            text += "--lossless) to keep them."
+            return (NarrowsWarning(text, kind="fill-value", count=self.n_fill),)
+        if fill_value is None or of_model is not None or self.n_fill > 0:
             return ()
         text = f"No value of the records is {fill_value:.17g}, the fill value. Was another one meant?"
         return (NarrowsWarning(text, kind="fill-value"),)

@@ -78,7 +78,8 @@ _BY_MODEL = {"code and rest", "network"}
     "--fill-value",
     type=float,
     metavar="V",
-    help="With --max-error: a value that stands for missing ones; it is restored exactly and is no part of the range.",
+    help="With --max-error: a value that stands for missing ones; it is restored exactly and is no part of the range.  "
+    "[default: that of the model]",
 )
 @click.option("--lossless", is_flag=True, help="Restore every bit.")
 @click.option(
@@ -134,6 +135,7 @@ def compress(
     from narrows.archive.layout_choice import layout_for
     from narrows.archive.quality import choose_quality
     from narrows.codec import read_frozen
+    from narrows.model.inspection import fill_value_of, read_header
 
     # Refuse wrong options before PyTorch is loaded, which takes seconds.
     accepted = _losses(accept_loss)
@@ -148,8 +150,9 @@ def compress(
     codec = read_frozen(model)
     choose_quality(codec, **quality)
     source = open_data(data, shape=codec.shape, limit=limit, quiet=quiet, **reading)
-    fill_value = fill_value_for(output, before, fill_value)
-    bound_for(output, before, source, max_error=max_error, lossless=lossless, fill_value=fill_value)
+    of_model = fill_value_of(read_header(model))
+    exact = fill_value_for(output, before, fill_value, of_model, is_bounded=bool(max_error))
+    bound_for(output, before, source, max_error=max_error, lossless=lossless, fill_value=exact)
     layout_for(source, codec, overlap, before)
 
     loaded = load_model(model, device)
@@ -305,7 +308,9 @@ def _bound_rows(summary: Summary) -> list[tuple[str, str, str, str]]:
     low, high = summary.values_range
     rows = [("error bound", number(summary.error_bound), "", f"the values are from {low:.6g} to {high:.6g}")]
     if summary.fill_value is not None:
-        rows.append(("fill values", number(summary.n_fill), "", f"{summary.fill_value:.17g}, restored exactly"))
+        of_model = ", the fill value of the model" if summary.fill_of_model else ""
+        exactly = f"{summary.fill_value:.17g}{of_model}, restored exactly"
+        rows.append(("fill values", number(summary.n_fill), "", exactly))
     return rows
 
 

@@ -76,6 +76,11 @@ def _lines(facts: dict[str, Any], header: dict[str, Any]) -> list[str]:
         ("records", f"{shape_text(facts['shape'])} {facts['dtype']}"),
         ("taken for", taken_for(facts["record"], facts["shape"], facts["params"].get("record", "auto"))),
         *([("values", said)] if (said := values_text(header)) is not None else []),
+        *(
+            []
+            if facts["fill_value"] is None
+            else [("fill value", f"{_fill_text(facts['fill_value'])}, for missing values")]
+        ),
         *([("classes", _classes_text(facts["classes"]))] if facts["classes"] else []),
         ("code", count(facts["n_latent"], "number")),
         ("weights", f"{facts['weights']:,}"),
@@ -97,6 +102,10 @@ def _lines(facts: dict[str, Any], header: dict[str, Any]) -> list[str]:
     parts = [("the chain", "")] + [(f"  {role}", text) for role, text in describe_chain(header)]
     values = [("settings", "")] + [(f"  {name}", value) for name, value in describe_settings(header).items()]
     return [*_wrapped(rows), "", *_wrapped(parts), "", *_wrapped(values)]
+
+
+def _fill_text(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.17g}"
 
 
 def _classes_text(classes: list[Any]) -> str:

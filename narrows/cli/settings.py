@@ -19,6 +19,7 @@ FLAGS = {
     "learning_rate": "training__optimiser__learning_rate",
     "patience": "training__patience",
     "psnr": "likelihood__psnr",
+    "fill_value": "fill_value",
     "threads": "training__threads",
     "device": "training__device",
     "seed": "random_state",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -53,6 +54,12 @@ interrupted. The same command with --resume continues from it and yields the sam
 @click.option("--batch-size", type=int, metavar="N", help="Records per step.")
 @click.option("--learning-rate", type=float, metavar="X", help="Learning rate at the peak of the schedule.")
 @click.option("--psnr", type=float, metavar="DB", help="Quality to reach with the fewest bytes, for `--recipe codec`.")
+@click.option(
+    "--fill-value",
+    type=float,
+    metavar="V",
+    help="A value that stands for missing ones, such as -9999 or nan: it is not learned from.",
+)
 @click.option(
     "--valid", type=READS, metavar="SHARE|DATA", help="Validate on a share of the data, such as 0.1, or on other data."
 )
@@ -242,6 +249,14 @@ def _say_how_to_measure(ctx: click.Context, model: Autoencoder, output: str, typ
     )
 
 
+def _fill_value(model: Autoencoder) -> float | str | None:
+    """Return the fill value as a JSON value, a whole number without a point."""
+    value = model.fill_value_
+    if value is None or math.isfinite(value):
+        return value if value is None or value % 1 else int(value)
+    return "nan"
+
+
 def _report(
     model: Autoencoder, output: str, validation: Source | None, warned: list[NarrowsWarning], as_json: bool
 ) -> None:
@@ -259,6 +274,7 @@ def _report(
         "record": model.record_,
         "real_valued": is_real_valued(header),
         "n_latent": model.n_latent_,
+        "fill_value": _fill_value(model),
         "epochs": len(history),
         "kept_epoch": kept.epoch,
         "loss": kept.loss,
@@ -285,6 +301,8 @@ def _report(
     values = values_text(header)
     if values is not None:
         rows.insert(3, ("values", values))
+    if result["fill_value"] is not None:
+        rows.append(("missing", f"{result['fill_value']}, the fill value, does not count"))
     if kept.validation_loss is not None:
         rows.append(("validation", f"{number(kept.validation_loss)} nats per record"))
     if model.comparison_ is not None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, Self
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.data.fill import is_fill
 from narrows.numerics.batches import batch_size
 from narrows.numerics.randomness import Stream, rng
 
@@ -28,6 +29,8 @@ _ROUNDING = 1e-12  # of the mean: columns that vary less are constant
 class Columns:
     """Statistics of each value of a record over a data set, all of shape (d,), float64.
 
+    Columns whose values are all missing are left out.
+
     Attributes
     ----------
     low, high, mean, deviation : ndarray
@@ -43,8 +46,8 @@ class Columns:
     whole: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, values: NDArray[Any], seed: int = 0) -> Self:
-        """Measure records (n, *shape), of any real dtype."""
+    def of(cls, values: NDArray[Any], seed: int = 0, *, fill_value: float | None = None) -> Self:
+        """Measure records (n, *shape), of any real dtype, without values that are equal to the fill value."""
         d = math.prod(values.shape[1:])
         rows = np.arange(len(values))
         if values.size > _MOST_VALUES:
@@ -52,23 +55,30 @@ class Columns:
             rows = np.sort(rng(seed, Stream.COLUMNS_ROWS).choice(rows, most, replace=False))
         low, high = np.full(d, np.inf), np.full(d, -np.inf)
         total, whole, squares = np.zeros(d), np.ones(d, dtype=bool), np.zeros(d)
+        n = np.zeros(d, dtype=np.int64)
         batches = np.array_split(rows, -(-len(rows) // batch_size(values.shape[1:], _BATCH)))
         with np.errstate(over="ignore", invalid="ignore"):  # sums and squares of huge values overflow
             for some in batches:
-                x = values[some].reshape(len(some), d).astype(np.float64)
-                low, high = np.minimum(low, x.min(0)), np.maximum(high, x.max(0))
-                total += x.sum(0)
-                whole &= (x == np.rint(x)).all(0)
-            mean = np.where(low == high, low, total / len(rows))
+                x, known = _floats(values[some].reshape(len(some), d), fill_value)
+                low = np.minimum(low, x.min(0, where=known, initial=np.inf))
+                high = np.maximum(high, x.max(0, where=known, initial=-np.inf))
+                total += x.sum(0, where=known)
+                whole &= (x == np.rint(x)).all(0, where=known)
+                n += len(some) if known is True else known.sum(0)
+            mean = np.where(low == high, low, total / np.maximum(n, 1))
             # Squares of small values vanish. A power of two changes no digit.
             exponents = np.frexp(np.maximum(np.abs(low), np.abs(high)))[1]
             for some in batches:
-                away = values[some].reshape(len(some), d).astype(np.float64) - mean
-                squares += np.square(np.ldexp(away, -exponents)).sum(0)
-            deviation = np.ldexp(np.sqrt(squares / len(rows)), exponents)
+                x, known = _floats(values[some].reshape(len(some), d), fill_value)
+                squares += np.square(np.ldexp(x - mean, -exponents)).sum(0, where=known)
+            deviation = np.ldexp(np.sqrt(squares / np.maximum(n, 1)), exponents)
         is_constant = np.isfinite(mean) & (deviation <= _ROUNDING * np.abs(mean))
         whole &= high < _all_are_whole(values.dtype)
-        return cls(low, high, mean, np.where(is_constant, 0.0, deviation), whole)
+        found = cls(low, high, mean, np.where(is_constant, 0.0, deviation), whole)
+        return found if n.all() else found._only(n > 0)
+
+    def _only(self, chosen: NDArray[np.bool_]) -> Self:
+        return type(self)(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
     @property
     def are_bounded(self) -> bool:
@@ -95,6 +105,11 @@ class Columns:
             if self.are_counts:
                 return bool(varying.max() <= _ONE_SCALE_OF_COUNTS * middle)
             return bool(varying.max() <= _ONE_SCALE * middle and middle <= _ONE_SCALE * varying.min())
+
+
+def _floats(x: NDArray[Any], fill_value: float | None) -> tuple[NDArray[np.float64], NDArray[np.bool_] | Literal[True]]:
+    """Return values as floats, and where they are not missing; True: everywhere."""
+    return x.astype(np.float64), True if fill_value is None else ~is_fill(x, fill_value)
 
 
 def _all_are_whole(dtype: np.dtype[Any]) -> float:

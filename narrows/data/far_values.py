@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.data.fill import is_fill
 from narrows.data.source import Source
 from narrows.errors import DataWarning, warn
 
@@ -57,27 +58,28 @@ def far_value_of(source: Source, low: float, high: float, *, fill_value: float |
     n_values = max(1, math.prod(source.shape))
     rows = source.values[:: -(-len(source) * n_values // _SAMPLE)]
     values = np.asarray(rows).ravel()[:: -(-n_values // _SAMPLE)]
-    values = values.astype(np.float64)
     if fill_value is not None:
-        values = values[values != fill_value]
+        values = values[~is_fill(values, fill_value)]
+    values = values.astype(np.float64)
     return far_value(np.append(values, (low, high)))
 
 
-def far_columns(source: Source) -> dict[int, FarValue]:
+def far_columns(source: Source, *, fill_value: float | None = None) -> dict[int, FarValue]:
     """Return the columns of a table that have a value far from all others, by their positions; see `far_value`.
 
-    At most about a million values are looked at, of whole rows that are evenly spaced.
+    At most about a million values are looked at, of whole rows that are evenly spaced; a fill value is left out.
     """
     if len(source.shape) != 1 or source.dtype.kind == "b":
         return {}
     rows = np.asarray(source.values[:: -(-source.values.size // _SAMPLE)])
-    found = {position: far_value(column) for position, column in enumerate(rows.T)}
+    columns = rows.T if fill_value is None else [column[~is_fill(column, fill_value)] for column in rows.T]
+    found = {position: far_value(column) for position, column in enumerate(columns)}
     return {position: one for position, one in found.items() if one is not None}
 
 
-def warn_of_far_columns(source: Source) -> None:
+def warn_of_far_columns(source: Source, *, fill_value: float | None = None) -> None:
     """Warn of columns of the training data that have a value far from all others."""
-    found = far_columns(source)
+    found = far_columns(source, fill_value=fill_value)
     if not found:
         return
     position, far = next(iter(found.items()))
@@ -87,8 +89,9 @@ def warn_of_far_columns(source: Source) -> None:
     warn(
         DataWarning(
             f"{what} values far from all others: in {name} most values are between {far.low:.6g} and {far.high:.6g}, "
-            f"and {value} is among them. Such values decide the scale of a column and dominate its error. If they "
-            "stand for missing values, replace them, for example by the median of the column.",
+            f"and {value} is among them. Such values decide the scale of a column and dominate its error. If {value} "
+            f"stands for missing values, set fill_value={value} (--fill-value {value}), or replace it, for example by "
+            "the median of the column.",
             kind="far-value",
             count=len(found),
             first=position if source.columns is None else source.columns[position],

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from narrows.data.fill import is_fill
 from narrows.data.source import Source
 from narrows.errors import DataError, NonFiniteDataError
 
@@ -19,7 +20,7 @@ CHUNK_BYTES = 1 << 24
 LARGEST_SQUARED = math.sqrt(sys.float_info.max)
 
 
-def check_finite(source: Source, *, advice: str | None = None) -> None:
+def check_finite(source: Source, *, advice: str | None = None, fill_value: float | None = None) -> None:
     """Raise an error if values are not finite, with their number and the position of the first.
 
     Parameters
@@ -29,6 +30,8 @@ def check_finite(source: Source, *, advice: str | None = None) -> None:
         booleans are not read.
     advice : str, optional
         Last sentence of the error: what to do about such values. None: remove or fill them.
+    fill_value : float, optional
+        A value that stands for missing values and is not checked; may be NaN.
 
     Raises
     ------
@@ -44,13 +47,13 @@ def check_finite(source: Source, *, advice: str | None = None) -> None:
 Remove or fill such values first.
     """
     if source.dtype.kind == "f":
-        finite_range(source, advice=advice)
+        finite_range(source, advice=advice, fill_value=fill_value)
 
 
-def finite_range(source: Source, *, advice: str | None = None) -> tuple[float, float]:
+def finite_range(source: Source, *, advice: str | None = None, fill_value: float | None = None) -> tuple[float, float]:
     """Return the smallest and the largest value in one pass, if all are finite.
 
-    Parameters and errors are as for `check_finite`.
+    Parameters and errors are as for `check_finite`. If all values are the fill value, both results are 0.
 
     Examples
     --------
@@ -58,7 +61,13 @@ def finite_range(source: Source, *, advice: str | None = None) -> tuple[float, f
     (-1.0, 7.0)
     """
     lowest, highest, n_bad, first = np.inf, -np.inf, 0, ""
-    for start, chunk in _chunks(source):
+    for start, stored in _chunks(source):
+        chunk = stored
+        if fill_value is not None:
+            known = ~is_fill(stored, fill_value)
+            if not known.any():
+                continue
+            chunk = np.where(known, stored, stored[known][0])
         low, high = float(chunk.min()), float(chunk.max())  # NaN if there is one
         if np.isfinite(low) and np.isfinite(high):
             lowest, highest = min(lowest, low), max(highest, high)
@@ -75,10 +84,10 @@ def finite_range(source: Source, *, advice: str | None = None) -> tuple[float, f
             f"{source.name}: {n_bad:,} of {source.values.size:,} values {verb} NaN or infinite. The first is {first}. "
             f"{advice or 'Remove or fill such values first.'}"
         )
-    return lowest, highest
+    return (lowest, highest) if lowest <= highest else (0.0, 0.0)
 
 
-def check_squares(source: Source, low: float, high: float) -> None:
+def check_squares(source: Source, low: float, high: float, *, fill_value: float | None = None) -> None:
     """Raise an error if the square of a value overflows float64, with the number of such values and the first place.
 
     Parameters
@@ -87,6 +96,8 @@ def check_squares(source: Source, low: float, high: float) -> None:
         The records, all finite.
     low, high : float
         Their smallest and largest value.
+    fill_value : float, optional
+        A value that does not count.
 
     Raises
     ------
@@ -98,6 +109,8 @@ def check_squares(source: Source, low: float, high: float) -> None:
     n_bad, first = 0, ""
     for start, chunk in _chunks(source):
         bad = (chunk > LARGEST_SQUARED) | (chunk < -LARGEST_SQUARED)
+        if fill_value is not None:
+            bad &= ~is_fill(chunk, fill_value)
         if bad.any() and not n_bad:
             first = described(chunk, bad, start)
         n_bad += int(np.count_nonzero(bad))
@@ -135,7 +148,7 @@ def range_of_finite(source: Source, *, fill_value: float | None = None) -> tuple
     """
     finite = (chunk[np.isfinite(chunk)] if chunk.dtype.kind == "f" else chunk for _, chunk in _chunks(source))
     if fill_value is not None:
-        finite = (values[values != fill_value] for values in finite)
+        finite = (values[~is_fill(values, fill_value)] for values in finite)
     ranges = [(float(values.min()), float(values.max())) for values in finite if values.size]
     return (min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else None
 
@@ -156,7 +169,7 @@ def ranges_of_columns(
     lows, highs = np.full(source.shape, np.inf), np.full(source.shape, -np.inf)
     for _, chunk in _chunks(source):
         values = chunk.astype(np.float64)
-        counts = np.isfinite(values) if fill_value is None else np.isfinite(values) & (chunk != fill_value)
+        counts = np.isfinite(values) if fill_value is None else np.isfinite(values) & ~is_fill(chunk, fill_value)
         lows = np.minimum(lows, np.where(counts, values, np.inf).min(0))
         highs = np.maximum(highs, np.where(counts, values, -np.inf).max(0))
     return lows, highs

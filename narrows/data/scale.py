@@ -23,6 +23,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from narrows.data.column_scale import ColumnScales
+from narrows.data.fill import is_fill
 from narrows.data.source import Source
 
 __all__ = ["Trained", "scale_warning", "typical_magnitude"]
@@ -47,12 +49,18 @@ class Trained:
         Their dtype.
     magnitude : float or None
         `typical_magnitude` of the training records; None in models saved before it was measured.
+    fill_value : float or None
+        A value that stands for missing values and does not count.
+    columns : ColumnScales or None
+        The scales of the columns of a table; None for other records, and in models saved before they were measured.
     """
 
     low: float
     high: float
     dtype: np.dtype[Any]
     magnitude: float | None = None
+    fill_value: float | None = None
+    columns: ColumnScales | None = None
 
     @property
     def largest(self) -> float:
@@ -60,15 +68,15 @@ class Trained:
         return max(abs(self.low), abs(self.high))
 
 
-def typical_magnitude(source: Source) -> float:
-    """Return the median over at most a thousand records of a record's largest magnitude.
+def typical_magnitude(source: Source, *, fill_value: float | None = None) -> float:
+    """Return the median over at most a thousand records of a record's largest magnitude, without a fill value.
 
     Examples
     --------
     >>> typical_magnitude(Source(np.array([[1.0, -2.0], [3.0, 0.0], [-900.0, 1.0]])))
     3.0
     """
-    some = _some(source).reshape(-1, *source.shape)
+    some = _known(_some(source), fill_value).reshape(-1, *source.shape)
     magnitudes = [max(abs(float(record.min())), abs(float(record.max()))) for record in some]
     return float(np.median(magnitudes))
 
@@ -112,7 +120,7 @@ different scale are poor. Multiply by 255 and convert to uint8.'
 def _is_too_large(source: Source, largest: float, trained: Trained) -> bool:
     if largest <= ORDER * trained.largest:
         return False
-    some = np.abs(_some(source).astype(np.float64))
+    some = np.abs(_known(_some(source), trained.fill_value).astype(np.float64))
     some = some[np.isfinite(some) & (some > 0)]
     return bool(2 * np.count_nonzero(some > FAR * trained.largest) > some.size)
 
@@ -134,13 +142,18 @@ def _is_foreign(source: Source, largest: float, trained: Trained) -> bool:
         return np.iinfo(source.dtype).max < trained.largest
     if largest <= 1:
         return True
-    some = _some(source)
+    some = _known(_some(source), trained.fill_value)
     return bool((some[np.isfinite(some)] % 1 != 0).any())
 
 
 def _some(source: Source) -> npt.NDArray[Any]:
     """Return at most a thousand records, evenly spaced over the source."""
     return np.asarray(source.values[:: -(-len(source) // _SOME)])
+
+
+def _known(values: npt.NDArray[Any], fill_value: float | None) -> npt.NDArray[Any]:
+    """Return values with 0, which has no influence, in place of a fill value."""
+    return values if fill_value is None else np.where(is_fill(values, fill_value), np.zeros((), values.dtype), values)
 
 
 def _factor(small: float, large: float) -> str:

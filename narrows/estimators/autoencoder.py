@@ -9,25 +9,23 @@ from typing import Any, Self
 
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from narrows.bottlenecks import Bottleneck
 from narrows.corruptions import Corruption
 from narrows.data import Source
-from narrows.data.scale import Trained
-from narrows.errors import DataError, InvalidParameterError, ShapeMismatchError
+from narrows.errors import DataError, ShapeMismatchError
 from narrows.estimators.base import TRAIN_ON_FINITE, Data
 from narrows.estimators.fitting import described, open_for_training, train_model
-from narrows.estimators.generation import Generation
 from narrows.estimators.parameters import artefacts_of
 from narrows.estimators.preparation import labelled
+from narrows.estimators.restoring import Restoring
 from narrows.likelihoods import Likelihood
 from narrows.lossless import Residual
 from narrows.model.artefacts import Artefact, TrainingRecords
 from narrows.model.artefacts.measuring import INTERRUPTED, NOT_ASKED_FOR, measure
 from narrows.model.collapse import warn_if_collapsed
-from narrows.model.inference import corrupt, decode, encode, mean_total, reconstruct, returned_dtype, to_stored
+from narrows.model.inference import decode, encode, mean_total, returned_dtype, to_stored
 from narrows.networks import Network
 from narrows.records import schema_of
 from narrows.training import Callback, Records, Training
@@ -39,7 +37,7 @@ __all__ = ["Autoencoder", "Data"]
 class Autoencoder(
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
     TransformerMixin,  # type: ignore[misc]
-    Generation,
+    Restoring,
 ):
     """An autoencoder, which learns to encode records as short codes and to restore the records from the codes.
 
@@ -84,6 +82,9 @@ class Autoencoder(
         What `fit` measures on the training records after training: PCA for comparisons, a density of codes for
         sampling, and the archive codec. A grid search needs none of them: ``artefacts=()``. `measure` measures them
         later.
+    fill_value : float, optional
+        A value that stands for missing values, such as -9999 or NaN. Missing values count neither in the statistics of
+        the data nor in the loss or the metrics, and the encoder gets the mean of their column instead of them.
     random_state : int, RandomState or None
         Source of all randomness. The same int gives the same model on the same machine.
 
@@ -112,6 +113,8 @@ class Autoencoder(
         whole numbers are restored as floats.
     range_ : (float, float)
         Smallest and largest training value. Records on another scale cause a `narrows.errors.RangeWarning`.
+    fill_value_ : float or None
+        The fill value.
     record_ : "image" or "vector"
         What the training records were treated as.
     pca_ : PrincipalComponents or None
@@ -157,6 +160,7 @@ class Autoencoder(
         conditional: bool = False,
         training: Training | None = None,
         artefacts: str | Sequence[str] = "all",
+        fill_value: float | None = None,
         random_state: Any = None,
     ) -> None:
         self.n_latent = n_latent
@@ -173,6 +177,7 @@ class Autoencoder(
         self.conditional = conditional
         self.training = training
         self.artefacts = artefacts
+        self.fill_value = fill_value
         self.random_state = random_state
 
     def fit(
@@ -223,7 +228,7 @@ class Autoencoder(
             data,
             held_out,
             schema=schema_of(self.record, self.shape_, self.dtype_),
-            scale=Trained(*self.range_, self.dtype_, self.magnitude_),
+            scale=self._trained,
             classes=None if data.labels is None else self.classes_,
             seed=seed,
             callback=callback,
@@ -314,66 +319,6 @@ class Autoencoder(
             raise ShapeMismatchError(f"Codes must have the shape (n, {self.n_latent_}). Got {codes.shape}.")
         returned = returned_dtype(dtype, self.dtype_, self.shape_)
         return to_stored(decode(self.chain_, codes, self.classes_of(Source(codes, name="Z"), y)), returned)
-
-    def reconstruct(self, X: Data, y: ArrayLike | None = None, *, dtype: DTypeLike | None = None) -> NDArray[Any]:
-        """Encode and decode records (n, *shape); the result is in the units of the training data.
-
-        Parameters
-        ----------
-        X : array_like of shape (n, *shape), path, name or Source
-            The records.
-        y : array_like of shape (n,), optional
-            Labels, for conditional models, unless the data have their own; other models ignore them.
-        dtype : dtype, optional
-            ``float``: the decoder's output, not rounded, so that differences do not wrap around. An integer dtype:
-            rounded and clipped to its range. None: the dtype of the training data, except for tables (records of one
-            axis) of whole numbers or booleans. These come back as float64, since rounding would turn one-hot columns
-            and small counts into zeros.
-
-        Examples
-        --------
-        The squared error of images of bytes; without ``dtype=float`` differences of bytes would wrap around:
-
-        >>> import numpy as np
-        >>> import narrows
-        >>> X = narrows.data.open("digits:test").values
-        >>> model = Autoencoder(8, training=Training(epochs=2), random_state=0).fit(X)
-        >>> error = ((X - model.reconstruct(X, dtype=float)) ** 2).mean()
-        >>> bool(np.isclose(error, 255**2 * narrows.evaluate(model, X)["mse"]))
-        True
-        """
-        check_is_fitted(self)
-        returned = returned_dtype(dtype, self.dtype_, self.shape_)
-        source = self._open(X, reset=False)
-        return to_stored(reconstruct(self.chain_, source.values, self.classes_of(source, y)), returned)
-
-    def denoise(self, X: Data, y: ArrayLike | None = None, *, dtype: DTypeLike | None = None) -> NDArray[Any]:
-        """Remove noise from records (n, *shape); `dtype` has the meaning it has in `reconstruct`.
-
-        The records are encoded and decoded. A model trained with ``corruption`` has learned to restore clean records
-        from corrupted ones, and removes noise like that of its training. A model trained without it has learned to
-        preserve its input, and removes only what does not fit into the code.
-
-        Vincent, Larochelle, Bengio and Manzagol (2008), "Extracting and composing robust features with denoising
-        autoencoders", section 2.3.
-        """
-        return self.reconstruct(X, y, dtype=dtype)
-
-    def corrupt(self, X: Data, *, random_state: Any = None) -> NDArray[Any]:
-        """Return records (n, *shape) corrupted as in training, in their own units and dtype.
-
-        Raises
-        ------
-        InvalidParameterError
-            If the model was trained without corruption.
-        """
-        check_is_fitted(self)
-        if self.chain_.corruption is None:
-            raise InvalidParameterError(
-                "The model was trained without corruption. Train one with corruption='gaussian' or another corruption."
-            )
-        seed = int(check_random_state(random_state).randint(2**31 - 1))
-        return to_stored(corrupt(self.chain_, self._open(X, reset=False).values, seed), self.dtype_)
 
     def score(self, X: Data, y: ArrayLike | None = None) -> float:
         """Return minus the mean loss of a record in nats, measured without corruption. Higher is better.

@@ -22,7 +22,9 @@ import narrows.data
 from narrows.chain import Chain
 from narrows.data import Source
 from narrows.data.arrays import as_array, check_has_records, check_plain
+from narrows.data.column_scale import ColumnScales, columns_on_another_scale
 from narrows.data.far_values import warn_of_far_columns
+from narrows.data.fill import check_fill, check_some_known
 from narrows.data.for_model import as_needed, check_fits
 from narrows.data.frames import check_columns, has_unique_columns, is_frame
 from narrows.data.labels import plain_labels
@@ -60,6 +62,8 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         Smallest and largest training value.
         magnitude_ : float or None
         The median over records of a record's largest magnitude; None in models saved before it was measured.
+    fill_value_ : float or None
+        The value that stands for missing values; None: no value is missing.
     classes_ : ndarray of shape (n_classes,)
         The sorted training labels, where it was trained with labels.
     model_ : FittedModel
@@ -83,6 +87,8 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
     classes_: NDArray[Any]
     range_: tuple[float, float]
     magnitude_: float | None
+    fill_value_: float | None = None
+    _columns: ColumnScales | None = None
     random_state: Any
 
     @property
@@ -131,6 +137,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         """
         self.shape_, self.dtype_ = model.schema.shape, model.schema.dtype
         self.range_, self.magnitude_ = model.range, model.scale.magnitude
+        self.fill_value_, self._columns = model.chain.parts.fill_value, model.scale.columns
         self.n_features_in_ = math.prod(self.shape_)
         if model.feature_names is not None:
             self.feature_names_in_ = model.feature_names
@@ -203,14 +210,23 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
             source = narrows.data.open(validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False))
         if reset:
             self.shape_, self.dtype_ = source.shape, source.dtype
+            asked = self._asked_fill_value()
+            self.fill_value_ = None if asked is None else check_fill(asked, source.dtype, allow_nan=True)
         check_fits(source, self.shape_)
-        found = narrows.data.finite_range(source, advice=advice)
+        fill_value = self.fill_value_
+        found = narrows.data.finite_range(source, advice=advice, fill_value=fill_value)
         if reset:
-            self.range_, self.magnitude_ = found, typical_magnitude(source)
-            warn_of_far_columns(source)
+            check_some_known(source, fill_value)
+            self.range_, self.magnitude_ = found, typical_magnitude(source, fill_value=fill_value)
+            self._columns = ColumnScales.of(source, fill_value=fill_value)
+            warn_of_far_columns(source, fill_value=fill_value)
         else:
             self._warn_of_scale(source, found)
         return source
+
+    def _asked_fill_value(self) -> float | None:
+        """Return the fill value that the parameters set."""
+        return getattr(self, "fill_value", None)
 
     def records_of(self, data: Data) -> Source:
         """Return data as this model takes them: data frames by their columns, image files by its channels.
@@ -251,14 +267,25 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         Warns
         -----
         RangeWarning
-            Under the conditions in `narrows.data.scale`.
+            Under the conditions in `narrows.data.scale`, and in `narrows.data.column_scale` for the columns of tables.
         """
         if found is None:
             return False
-        text = scale_warning(source, *found, Trained(*self.range_, self.dtype_, self.magnitude_))
+        names, columns = getattr(self, "feature_names_in_", None), None
+        if self._columns is not None:
+            columns = columns_on_another_scale(source, self._columns, names, fill_value=self.fill_value_)
+        is_some = columns is not None and len(columns.positions) < source.shape[0]
+        text = None if is_some else scale_warning(source, *found, self._trained)
         if text is not None:
             warn(RangeWarning(text, count=len(source)))
-        return text is not None
+        elif columns is not None:
+            first = columns.positions[0] if names is None else str(names[columns.positions[0]])
+            warn(RangeWarning(columns.text, count=len(columns.positions), first=first))
+        return text is not None or columns is not None
+
+    @property
+    def _trained(self) -> Trained:
+        return Trained(*self.range_, self.dtype_, self.magnitude_, self.fill_value_, self._columns)
 
     def _positions(self, labels: NDArray[Any]) -> NDArray[np.int64]:
         """Return labels as positions in ``classes_``."""
@@ -290,6 +317,10 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         params.pop("artefacts", None)  # measured after training
         if params.get("real_values") == "as-given":  # checkpoints of earlier versions do not contain it
             del params["real_values"]
+        if params.get("fill_value", 0) is None:  # as in checkpoints of earlier versions
+            del params["fill_value"]
+        elif "fill_value" in params:
+            params["fill_value"] = self.fill_value_
         if params["random_state"] is not None and not isinstance(params["random_state"], Integral):
             params["random_state"] = "generator"
         described: dict[str, Any] = {name: repr(_without_threads(value)) for name, value in params.items()}

@@ -20,7 +20,6 @@ from torch.nn import functional
 from narrows.chain import Chain
 from narrows.data import Source
 from narrows.data.finite import check_squares, finite_range
-from narrows.data.scale import Trained
 from narrows.errors import DataError, InvalidParameterError
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.estimators.base import TRAIN_ON_FINITE, Data, RecordsEstimator, labels_of
@@ -157,14 +156,14 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
             If the loss stops being finite.
         """
         source = self._open(X, reset=True, advice=TRAIN_ON_FINITE)
-        check_squares(source, *self.range_)
+        check_squares(source, *self.range_, fill_value=self.fill_value_)
         self.classes_, labels = np.unique(labels_of(source, y), return_inverse=True)
         check("AutoencoderClassifier", "pretrain", self.pretrain, Boolean())
         settings, params = resolve_training(self.training), self._unfitted().get_params(deep=False)
         given, held_out_labels = self._open_validation(validation)
         more = None if unlabelled is None else self._open(unlabelled, reset=False, advice=TRAIN_ON_FINITE)
         if more is not None:
-            check_squares(more, *finite_range(more))
+            check_squares(more, *finite_range(more, fill_value=self.fill_value_), fill_value=self.fill_value_)
         told = {"labels": labels, "validation labels": held_out_labels}
         seen = {"data": source, "validation data": given, "unlabelled data": more}
         seed, state = self._seed_and_checkpoint(checkpoint, seen, told, resume=resume)
@@ -203,7 +202,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
             parameters=clone(self).get_params(deep=False),
             chain=chain.eval(),
             schema=schema,
-            scale=Trained(*self.range_, self.dtype_, self.magnitude_),
+            scale=self._trained,
             trained_on=TrainedOn(source.name, len(records), seed),
             history=[row.to_json() for row in histories[-1]],
             pretraining_history=rows_by_stage(before, histories[: len(before)]),
@@ -266,6 +265,9 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         source = self._open(X, reset=False)
         return float(accuracy_score(labels_of(source, y), self.predict(source), sample_weight=sample_weight))
 
+    def _asked_fill_value(self) -> float | None:
+        return self._unfitted().fill_value
+
     def _with_options(self, parameter: str, current: Any, options: dict[str, Any]) -> Any:
         if parameter == "autoencoder":
             return clone(self._unfitted()).set_params(**options)
@@ -312,7 +314,7 @@ class _Classifier(Uncoupled, nn.Module):
     def loss(self, batch: Labelled, generator: Generator | None = None) -> _LabelLoss:
         """Return −log p(label | record); with a generator, the chain's corruption is applied to the records first."""
         (chain,) = self.chain
-        x = chain.corrupt(chain.prepare(batch.records), generator)
+        x = chain.corrupt(chain.prepare(batch.records), generator, chain.missing_of(batch.records))
         z = self.bottleneck(self.encoder(x), generator).z
         return _LabelLoss(functional.cross_entropy(self.softmax_layer(z.flatten(1)), batch.labels, reduction="none"))
 

@@ -133,7 +133,7 @@ def open_for_training(
 ) -> tuple[LabelledSource, LabelledSource | None]:
     """Return the records for training and for validation; the model learns their shape and classes."""
     source = model._open(X, reset=True, advice=TRAIN_ON_FINITE)
-    check_squares(source, *model.range_)
+    check_squares(source, *model.range_, fill_value=model.fill_value_)
     check("Autoencoder", "conditional", model.conditional, Boolean())
     labels, held_out_labels = None, None
     if model.conditional:

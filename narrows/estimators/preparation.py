@@ -14,6 +14,7 @@ from torch import nn
 from narrows.chain import Chain, Parts
 from narrows.data import Source
 from narrows.data.columns import Columns
+from narrows.data.fill import check_fill
 from narrows.data.finite import described
 from narrows.errors import DataError, InvalidParameterError
 from narrows.estimators.defaults import choose_parts
@@ -55,8 +56,12 @@ _FEW, _ENOUGH = 20, 2000
 
 def parts_for(params: Mapping[str, Any], source: Source, schema: Schema, seed: int, *, n_classes: int = 0) -> Parts:
     """Return the parts for an autoencoder's parameters and these data."""
-    parts = choose_parts(params, schema, Columns.of(source.values, seed))
-    return replace(parts, likelihood=parts.likelihood.for_values(source.values), n_classes=n_classes)
+    asked = params.get("fill_value")
+    fill_value = None if asked is None else check_fill(asked, source.dtype, allow_nan=True)
+    columns = Columns.of(source.values, seed, fill_value=fill_value)
+    parts = choose_parts(params, schema, columns)
+    likelihood = parts.likelihood.for_values(source.values)
+    return replace(parts, likelihood=likelihood, n_classes=n_classes, fill_value=fill_value)
 
 
 def becomes_image(params: Mapping[str, Any], source: Source) -> bool:

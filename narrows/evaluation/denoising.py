@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 
 import narrows.data
 from narrows.data import Source
+from narrows.data.fill import is_fill
 from narrows.data.for_model import check_fits
 from narrows.errors import MissingPackageError
 from narrows.estimators.autoencoder import Autoencoder, Data
@@ -51,7 +52,8 @@ _MOST_COMPONENTS = 100  # numbers of PCA components to try, with growing distanc
 def add_noise(model: Autoencoder, X: Data, noise: float, random_state: Any = 0) -> NDArray[Any]:
     """Return records (n, *shape) with normal noise on every value, in their own units and dtype.
 
-    A record's noise does not depend on the number of other records.
+    A record's noise does not depend on the number of other records. Missing values, which are equal to the fill
+    value of the model, get no noise.
 
     Parameters
     ----------
@@ -81,6 +83,8 @@ def add_noise(model: Autoencoder, X: Data, noise: float, random_state: Any = 0) 
         x = source.values[rows].astype(np.float64)
         x += scale * units.scale * numbers.standard_normal(x.shape)
         noisy[rows] = to_stored(units.within_range(x), source.dtype)
+        if model.fill_value_ is not None:
+            noisy[rows] = np.where(is_fill(source.values[rows], model.fill_value_), source.values[rows], noisy[rows])
     return noisy
 
 
@@ -173,8 +177,10 @@ def measure_denoisers(
     squared = {"noisy": SquaredSum()}
     chosen, missing = _choose(model, source, noisy, noise)
     squared.update(dict.fromkeys((*chosen, "narrows"), SquaredSum()))
+    n = 0
     for rows in _batches(source):
-        x, x_noisy = source.values[rows] / unit, noisy[rows] / unit
+        x, x_noisy = _known(model, source.values[rows]) / unit, noisy[rows] / unit
+        n += int(np.count_nonzero(~np.isnan(x)))
         squared["noisy"] += _squared(x, x_noisy)
         squared["narrows"] += _squared(x, restored[rows] / unit)
         for name, (alternative, settings) in chosen.items():
@@ -186,10 +192,9 @@ def measure_denoisers(
     before = squared["noisy"]
     for name in ("noisy", *_ALTERNATIVES, "narrows"):
         error = squared.get(name)
-        n = source.values.size
         methods[name] = {
-            "mse": None if error is None else float(error / n),
-            "psnr_db": None if error is None else finite_or_none(error.psnr_db(n, _peak(model))),
+            "mse": None if error is None or not n else float(error / n),
+            "psnr_db": None if error is None or not n else finite_or_none(error.psnr_db(n, _peak(model))),
             "gain_db": None if error is None else 0.0 if name == "noisy" else _ratio_db(before, error),
             "settings": chosen[name][1] if name in chosen else {},
             "missing": missing.get(name),
@@ -204,8 +209,9 @@ def measure_denoisers(
 
 def psnr_db_of_records(model: Autoencoder, clean: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
     """Return the PSNR in dB of each record (n,), with the peak of `measure_denoisers`; infinite for equal ones."""
-    error = (clean.astype(np.float64) - other).reshape(len(clean), -1) / unit_of(model.dtype_)
-    return np.array([SquaredSum.of(one).psnr_db(one.size, _peak(model)) for one in error])
+    error = (_known(model, clean).astype(np.float64) - other).reshape(len(clean), -1) / unit_of(model.dtype_)
+    known = [one[~np.isnan(one)] for one in error]
+    return np.array([SquaredSum.of(one).psnr_db(max(one.size, 1), _peak(model)) for one in known])
 
 
 @dataclass(frozen=True)
@@ -259,7 +265,7 @@ def _choose(
     """Return the alternatives with their best settings, and the reasons why others are missing."""
     unit = unit_of(model.dtype_)
     some = np.linspace(0, len(source) - 1, _n_chosen_on(source)).round().astype(int)
-    x, x_noisy = source.values[some] / unit, noisy[some] / unit
+    x, x_noisy = _known(model, source.values[some]) / unit, noisy[some] / unit
     chosen, missing = {}, {}
     for name, alternative in _alternatives(model, noise).items():
         if name == "PCA" and model.pca_ is None:
@@ -313,7 +319,7 @@ def _open(model: Autoencoder, data: Data) -> Source:
     check_is_fitted(model)
     source = model.records_of(data)
     check_fits(source, model.shape_)
-    narrows.data.check_finite(source)
+    narrows.data.check_finite(source, fill_value=model.fill_value_)
     return source
 
 
@@ -322,8 +328,16 @@ def _batches(source: Source) -> Iterator[slice]:
     return (slice(start, min(start + size, len(source))) for start in range(0, len(source), size))
 
 
+def _known(model: Autoencoder, values: NDArray[Any]) -> NDArray[Any]:
+    """Return clean records (n, *shape) with NaN for missing values, which are not measured."""
+    if model.fill_value_ is None:
+        return values
+    return np.where(is_fill(values, model.fill_value_), np.nan, values)
+
+
 def _squared(x: NDArray[Any], x_hat: NDArray[Any]) -> SquaredSum:
-    return SquaredSum.of(x.astype(np.float64) - x_hat)
+    error = x.astype(np.float64) - x_hat
+    return SquaredSum.of(np.where(np.isnan(x), 0.0, error))
 
 
 def _peak(model: Autoencoder) -> float:

@@ -69,25 +69,26 @@ def bounds(
     """
     size = batch_size(chain.shape, _BATCH)
     totals = {"reconstruction": 0.0, "kl": 0.0, "nll": 0.0}
-    means, is_probability = [], True
+    means, is_probability, n_values = [], True, 0
     for start in range(0, len(values), size):
         batch = torch.from_numpy(values[start : start + size].copy()).to(chain.device)
         chain.check_support(batch)
-        noise = RecordNoise.of(batch, seed)
-        x = chain.likelihood.sample_input(chain.prepare(batch), noise.stream(Stream.MEASURED_RECORDS))
+        noise, missing = chain.noise_of(batch, seed), chain.missing_of(batch)
+        x = chain.observed(chain.prepare(batch), noise.stream(Stream.MEASURED_RECORDS), missing)
         told = None if labels is None else torch.from_numpy(labels[start : start + size]).to(x.device)
         condition = chain.condition(told)
         h, switches = chain.encoder.with_pool_indices(x, condition)
         posterior = chain.bottleneck.posterior(h)
         assert posterior is not None
-        log_p = _log_p(chain, x, switches, condition)
+        log_p = _log_p(chain, x, missing, switches, condition)
         totals["reconstruction"] -= _total(log_p(posterior.sample(noise.stream(Stream.MEASURED_CODES, 0)), 1))
         totals["kl"] += _total(posterior.kl().flatten(1).sum(1))
         if importance_samples:
             at_a_time = max(1, size // len(x))
             totals["nll"] -= _total(_log_likelihood(log_p, posterior, importance_samples, noise, at_a_time=at_a_time))
         means.append(posterior.mean.flatten(1))
-        is_probability = is_probability and chain.likelihood.is_probability_of(x)
+        is_probability = is_probability and chain.likelihood.is_probability_of(x if missing is None else x[~missing])
+        n_values += x.numel() if missing is None else int((~missing).sum())
     n = len(values)
     reconstruction, kl, nll = (total / n for total in totals.values())
     best = nll if importance_samples else reconstruction + kl
@@ -96,7 +97,7 @@ def bounds(
         "reconstruction_nats_per_record": reconstruction,
         "kl_nats_per_record": kl,
         **({"nll_nats_per_record": nll} if importance_samples else {}),
-        "bits_per_dimension": best / math.prod(chain.shape) / math.log(2) if is_probability else None,
+        "bits_per_dimension": best * n / n_values / math.log(2) if is_probability and n_values else None,
         "active_units": int((torch.cat(means).var(0, correction=0) > _ACTIVE).sum()),
     }
 
@@ -104,13 +105,13 @@ def bounds(
 _LogP = Callable[[Tensor, int], Tensor]
 
 
-def _log_p(chain: Chain, x: Tensor, switches: Switches, condition: Tensor | None) -> _LogP:
+def _log_p(chain: Chain, x: Tensor, missing: Tensor | None, switches: Switches, condition: Tensor | None) -> _LogP:
     """Return a function for log p(x | z), (n · m,), with m codes z (n · m, *z_shape) of each record (n, *shape)."""
 
     def log_p(z: Tensor, m: int) -> Tensor:
         told = None if condition is None else _repeat(condition, m)
         parameters = chain.decode(z, tuple(_repeat(one, m) for one in switches), told)
-        return chain.likelihood.log_prob(parameters, _repeat(x, m))
+        return chain.log_prob(parameters, _repeat(x, m), None if missing is None else _repeat(missing, m))
 
     return log_p
 

@@ -41,6 +41,11 @@ METRICS = {
         "records measured",
         "Number of records for all metrics.",
     ),
+    "missing_values": Metric(
+        "",
+        "values that are missing",
+        "Number of values that are equal to the fill value of the model. They are missing, and no metric counts them.",
+    ),
     "sse_per_record": Metric(
         "",
         "squared error of a record, summed over its values",

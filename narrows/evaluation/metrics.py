@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 import narrows.data
+from narrows.data.fill import is_fill
 from narrows.data.for_model import check_fits
 from narrows.errors import InvalidParameterError
 from narrows.estimators.autoencoder import Autoencoder, Data
@@ -47,7 +48,8 @@ def evaluate(
 ) -> dict[str, float | int | None]:
     """Measure how well a model restores records, for example test data.
 
-    The output of the decoder is neither clipped nor rounded to the dtype of the data before it is measured.
+    The output of the decoder is neither clipped nor rounded to the dtype of the data before it is measured. Values that
+    are equal to the fill value of the model are missing, and no metric counts them.
 
     Parameters
     ----------
@@ -94,20 +96,14 @@ def evaluate(
     check_is_fitted(model)
     if corrupted and model.chain_.corruption is None:
         raise InvalidParameterError("The model was trained without corruption. Set corrupted=False.")
-    is_variational = model.chain_.bottleneck.draws
-    check("evaluate", "importance_samples", importance_samples, Integer(0))
-    if importance_samples and not is_variational:
-        raise InvalidParameterError(
-            "The 'importance_samples' of evaluate need a variational model, with bottleneck='gaussian'. "
-            f"This model has bottleneck='{model.chain_.parts.bottleneck.name}'."
-        )
+    is_variational = _is_variational(model, importance_samples)
     source = model.records_of(data)
     check_fits(source, model.shape_)
-    is_on_another_scale = model._warn_of_scale(source, narrows.data.finite_range(source))
+    is_on_another_scale = model._warn_of_scale(source, narrows.data.finite_range(source, fill_value=model.fill_value_))
     classes = model.classes_of(source, y)
     unit = unit_of(model.dtype_)
-    n_values = math.prod(source.shape)
-    cross_entropy, nats = 0.0, 0.0
+    n_values = float(math.prod(source.shape))
+    cross_entropy, nats, n_missing = 0.0, 0.0, 0
     squared = squared_by_pca = scaled = scaled_by_pca = sum_of_squares = SquaredSum()
     scale = model.chain_.preprocessor.divisor.numpy() / unit
     noise = (noise_of(model.chain_, random_state), noise_of(model.chain_, random_state)) if corrupted else (None, None)
@@ -116,25 +112,34 @@ def evaluate(
         values, told = source.values[start : start + size], None if classes is None else classes[start : start + size]
         x = values.astype(np.float64) / unit
         x_hat = reconstruct(model.chain_, values, told, noise=noise[0]) / unit
+        missing = None if model.fill_value_ is None else is_fill(values, model.fill_value_)
+        if missing is not None:
+            x[missing] = x_hat[missing]  # no error
+            n_missing += int(missing.sum())
         squared += _squared(x - x_hat)
         scaled += _squared(x - x_hat, scale)
         sum_of_squares += _squared(x, scale)
         if model.pca_ is not None:
             by_pca = model.pca_.decode(model.pca_.encode(values)).reshape(x.shape) / unit
+            if missing is not None:
+                by_pca[missing] = x[missing]
             squared_by_pca += _squared(x - by_pca)
             scaled_by_pca += _squared(x - by_pca, scale)
-        cross_entropy += _cross_entropy(x, x_hat)
+        cross_entropy += _cross_entropy(x, x_hat) if missing is None else _cross_entropy(x[~missing], x_hat[~missing])
         nats += mean_total(model.chain_, values, told, noise=noise[1]) * len(values)
     if not is_on_another_scale:
         warn_if_collapsed(model.chain_, source.values, classes)
     if model.pca_ is not None and not is_on_another_scale:  # on which any model is worse than PCA
         warn_if_worse(model.model_, float(scaled), float(scaled_by_pca), float(sum_of_squares), "these records")
     n = len(source)
-    psnr = (squared / n).psnr_db(n_values, peak_of(model.dtype_, *model.range_) / unit)
+    n_values *= 1 - n_missing / source.values.size  # of a record, on average
+    cross_entropy = cross_entropy if n_values else math.nan
+    psnr = (squared / n).psnr_db(n_values, peak_of(model.dtype_, *model.range_) / unit) if n_values else math.inf
     return {
         "records": len(source),
+        **({} if model.fill_value_ is None else {"missing_values": n_missing}),
         "sse_per_record": float(squared / n),
-        "mse": float(squared / n / n_values),
+        "mse": float(squared / n / n_values) if n_values else None,
         "psnr_db": None if math.isinf(psnr) else psnr,
         "cross_entropy_per_value": None if math.isnan(cross_entropy) else cross_entropy / len(source) / n_values,
         "nats_per_record": nats / len(source),
@@ -148,6 +153,18 @@ def evaluate(
         ),
         **model.chain_.bottleneck.metrics(lambda: encode_continuous(model.chain_, source.values, classes)),
     }
+
+
+def _is_variational(model: Autoencoder, importance_samples: int) -> bool:
+    """Return whether a model is variational; refuse importance samples for others."""
+    check("evaluate", "importance_samples", importance_samples, Integer(0))
+    is_variational = model.chain_.bottleneck.draws
+    if importance_samples and not is_variational:
+        raise InvalidParameterError(
+            "The 'importance_samples' of evaluate need a variational model, with bottleneck='gaussian'. "
+            f"This model has bottleneck='{model.chain_.parts.bottleneck.name}'."
+        )
+    return is_variational
 
 
 def psnr_db_of_sse(sse_per_record: float, metrics: Mapping[str, Any]) -> float | None:
@@ -184,7 +201,7 @@ def _squared(values: NDArray[np.float64], scale: NDArray[np.float64] | float = 1
 
 def _cross_entropy(x: NDArray[np.float64], x_hat: NDArray[np.float64]) -> float:
     """Return the sum of the cross-entropies in nats; NaN if a value of x is outside [0, 1]."""
-    if x.min() < 0 or x.max() > 1:
+    if x.min(initial=0) < 0 or x.max(initial=0) > 1:
         return math.nan
     p = np.clip(x_hat, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
     return -float((x * np.log(p) + (1 - x) * np.log1p(-p)).sum())

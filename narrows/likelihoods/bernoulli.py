@@ -50,6 +50,9 @@ class _BernoulliModule(LikelihoodModule):
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         return -functional.binary_cross_entropy_with_logits(parameters, x, reduction="none").flatten(1).sum(1)
 
+    def log_prob_of_values(self, parameters: Tensor, x: Tensor) -> Tensor:
+        return -functional.binary_cross_entropy_with_logits(parameters, x, reduction="none")
+
     def is_probability_of(self, x: Tensor) -> bool:
         return bool(((x == 0) | (x == 1)).all())
 

@@ -89,6 +89,18 @@ class LikelihoodModule(nn.Module, ABC):
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Return log p(x | z) of each record, shape (n,), in nats; the distribution is normalised."""
 
+    def log_prob_of_values(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """Return log p of each value, shape (n, *shape), whose sum over a record is `log_prob`.
+
+        It is needed only for records with missing values.
+        """
+        raise NotImplementedError
+
+    @property
+    def has_values(self) -> bool:
+        """Whether `log_prob_of_values` is defined."""
+        return type(self).log_prob_of_values is not LikelihoodModule.log_prob_of_values
+
     def is_probability_of(self, x: Tensor) -> bool:
         """Return whether `log_prob` of observations x (n, *shape) is a probability, not a density."""
         return False

@@ -47,6 +47,9 @@ class _LaplaceModule(LikelihoodModule):
         absolute = (x - parameters).abs().flatten(1).sum(1)
         return -absolute / self.scale.value - n_values * (self.scale.log + math.log(2))
 
+    def log_prob_of_values(self, parameters: Tensor, x: Tensor) -> Tensor:
+        return -(x - parameters).abs() / self.scale.value - (self.scale.log + math.log(2))
+
     def mean(self, parameters: Tensor) -> Tensor:
         return parameters
 

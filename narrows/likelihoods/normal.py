@@ -51,6 +51,10 @@ class NormalModule(LikelihoodModule):
         variance = self.log_scale.exp().square()
         return -squared / (2 * variance) - n_values * (self.log_scale + 0.5 * math.log(2 * math.pi))
 
+    def log_prob_of_values(self, parameters: Tensor, x: Tensor) -> Tensor:
+        variance = self.log_scale.exp().square()
+        return -(x - parameters).square() / (2 * variance) - (self.log_scale + 0.5 * math.log(2 * math.pi))
+
     def mean(self, parameters: Tensor) -> Tensor:
         return parameters
 

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from narrows.chain import Chain
+from narrows.data.fill import is_fill
 from narrows.errors import WorseThanPCAWarning, warn
 from narrows.io.json_values import finite_or_none
 from narrows.io.text import times
@@ -110,7 +111,9 @@ def check_against_pca(model: FittedModel, pca: PrincipalComponents, records: Rec
     values = sample.tensor.cpu().numpy()
     unit = chain.preprocessor.divisor.expand(chain.shape).flatten().numpy()
     flat = values.reshape(len(values), -1)
-    by_pca = np.square((flat - pca.decode(pca.encode(values))) / unit).sum()
+    if chain.missing is not None:
+        flat = np.where(is_fill(flat, chain.missing.fill_value), pca.mean, flat)
+    by_pca = np.square(pca.errors(values) / unit).sum()
     try:
         error = _squared_errors(chain, sample).sum()
     except (
@@ -130,5 +133,5 @@ def _squared_errors(chain: Chain, records: Records) -> NDArray[np.float64]:
             x, condition = chain.prepare(taken), chain.condition(labels)
             h, switches = chain.encoder.with_pool_indices(x, condition)
             x_hat = chain.likelihood.mean(chain.decode(chain.bottleneck(h).z, switches, condition))
-            errors.append((x - x_hat).double().square().flatten(1).sum(1).cpu())
+            errors.append(chain.difference(x, x_hat, chain.missing_of(taken)).double().square().flatten(1).sum(1).cpu())
     return torch.cat(errors).numpy()

@@ -5,6 +5,7 @@ the chosen parts, the shape and dtype of the records, what they were treated as,
 epoch whose weights were kept, and ``sha256``, the hash of these entries and of the tensors in the order of their names.
 The tensor ``frozen`` is the integer decoder as bytes (`narrows.codec.frozen`); without it, ``not_frozen`` gives the
 reason. The tensors ``density.*`` are the arrays of `narrows.model.artefacts.latent_density.LatentDensity`.
+The tensors ``columns.*`` are the scales of the columns of a table (`narrows.data.column_scale`).
 ``unmeasured`` maps the name of each missing artefact to the reason. The tensors ``residual.*`` are the trained network
 of residuals, if no codec contains it. JSON cannot represent numbers that are not finite: such a loss becomes null.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -26,6 +28,7 @@ from torch import Tensor, nn
 
 from narrows.chain import Chain, Parts
 from narrows.data.arrays import check_dtype, check_shape
+from narrows.data.column_scale import ColumnScales
 from narrows.data.scale import Trained
 from narrows.errors import ModelFileError
 from narrows.io.files import write_atomically
@@ -72,6 +75,8 @@ def write_model(model: FittedModel, path: str | os.PathLike[str], *, force: bool
     """
     tensors = {f"chain.{name}": t.detach().cpu().contiguous() for name, t in model.chain.state_dict().items()}
     arrays = {f"{_ARRAYS}{name}": array for name, array in model.arrays.items()}
+    if model.scale.columns is not None:
+        arrays |= model.scale.columns.to_tensors()
     for artefact in model.artefacts.values():
         arrays |= artefact.to_tensors()
     tensors |= {name: torch.from_numpy(np.array(array, order="C")) for name, array in arrays.items()}
@@ -111,8 +116,8 @@ def describe(model: FittedModel) -> dict[str, Any]:
         "format": FORMAT,
         "narrows": narrows.__version__,
         "kind": None if model.kind == "autoencoder" else model.kind,
-        "params": {name: _to_json(value) for name, value in model.parameters.items()},
-        "parts": {name: _to_json(value) for name, value in vars(model.chain.parts).items()},
+        "params": _settings_to_json(model.parameters),
+        "parts": _settings_to_json(vars(model.chain.parts)),
         "shape": list(model.schema.shape),
         "dtype": model.schema.dtype.name,
         "record": model.schema.kind,
@@ -145,8 +150,8 @@ def describe(model: FittedModel) -> dict[str, Any]:
 
 def _model(header: dict[str, Any], tensors: dict[str, Tensor]) -> FittedModel:
     """Return the model of a file without artefacts."""
-    parameters = {name: _from_json(value) for name, value in header["params"].items()}
-    parts = Parts(**{name: _from_json(value) for name, value in header["parts"].items()})
+    parameters = _settings_from_json(header["params"])
+    parts = Parts(**_settings_from_json(header["parts"]))
     shape, dtype = tuple(header["shape"]), np.dtype(header["dtype"])
     check_shape((1, *shape), "Its training data")
     check_dtype(dtype, "Its training data")
@@ -161,7 +166,14 @@ def _model(header: dict[str, Any], tensors: dict[str, Tensor]) -> FittedModel:
         parameters=parameters,
         chain=_fill(parts, schema, {name[6:]: t for name, t in tensors.items() if name.startswith("chain.")}),
         schema=schema,
-        scale=Trained(low, high, dtype, None if magnitude is None else float(magnitude)),
+        scale=Trained(
+            low,
+            high,
+            dtype,
+            None if magnitude is None else float(magnitude),
+            parts.fill_value,
+            ColumnScales.from_tensors({name: t.numpy() for name, t in tensors.items() if name.startswith("columns.")}),
+        ),
         trained_on=TrainedOn(**header["trained_on_"]),
         history=header["history_"],
         pretraining_history=header.get("pretraining_history_", []),
@@ -266,12 +278,27 @@ def _write(file: Any, data: bytes) -> None:
     file.write(data)
 
 
+def _settings_to_json(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings as JSON values; a fill value only if there is one, as text if it is NaN."""
+    described = {name: _to_json(value) for name, value in settings.items() if name != "fill_value"}
+    fill_value = settings.get("fill_value")
+    if fill_value is not None:
+        described["fill_value"] = "nan" if math.isnan(fill_value) else float(fill_value)
+    return described
+
+
+def _settings_from_json(described: Mapping[str, Any]) -> dict[str, Any]:
+    settings = {name: _from_json(value) for name, value in described.items()}
+    if "fill_value" in settings:
+        settings["fill_value"] = float(settings["fill_value"])
+    return settings
+
+
 def _to_json(value: Any) -> Any:
     if isinstance(value, Part):
         return value.to_json()
     if hasattr(value, "get_params"):
-        params = {name: _to_json(one) for name, one in value.get_params(deep=False).items()}
-        return {"estimator": value.kind, "params": params}
+        return {"estimator": value.kind, "params": _settings_to_json(value.get_params(deep=False))}
     if isinstance(value, (list, tuple)):
         return [_to_json(one) for one in value]
     if isinstance(value, np.generic):
@@ -286,5 +313,5 @@ def _from_json(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if "estimator" in value:
-        return Unbuilt(str(value["estimator"]), {name: _from_json(one) for name, one in value["params"].items()})
+        return Unbuilt(str(value["estimator"]), _settings_from_json(value["params"]))
     return AXES[value["axis"]].from_json(value)

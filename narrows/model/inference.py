@@ -126,11 +126,13 @@ def reconstruct(
 
 
 def corrupt(chain: Chain, values: NDArray[Any], seed: int) -> NDArray[np.float64]:
-    """Return corrupted records (n, *shape), in the units of the data, not rounded."""
+    """Return corrupted records (n, *shape), in the units of the data, not rounded; missing values stay as they are."""
     noise = noise_of(chain, seed)
 
     def damaged(batch: Tensor) -> Tensor:
-        return chain.preprocessor.inverse(chain.corrupt(chain.prepare(batch), noise).double())
+        x, missing = chain.corrupt(chain.prepare(batch), noise), chain.missing_of(batch)
+        restored = chain.preprocessor.inverse(x.double())
+        return restored if missing is None else torch.where(missing, batch.double(), restored)
 
     return _map(damaged, chain, values, noise=noise)
 
@@ -240,7 +242,7 @@ def _map_damaged(
     """
 
     def of_batch(batch: Tensor, *labels: Tensor) -> Tensor:
-        x = chain.corrupt(chain.prepare(batch), noise)
+        x = chain.corrupt(chain.prepare(batch), noise, chain.missing_of(batch))
         parts = zip(*(torch.split(one, _part_size(chain)) for one in (x, *labels)), strict=True)
         return torch.cat([function(*part) for part in parts])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from narrows.io.model_file import finite, read_model_file
 from narrows.model.describe import is_real_valued
 from narrows.records import guess_kind
 
-__all__ = ["ModelDescription", "inspect", "read_header"]
+__all__ = ["ModelDescription", "fill_value_of", "inspect", "read_header"]
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class ModelDescription:
             "weights": header["n_weights"],
             "parts": header["parts"],
             "params": header["params"],
+            "fill_value": header["parts"].get("fill_value"),
             "trained_on": header["trained_on_"],
             "comparison": header.get("comparison"),
             "epochs": len(history),
@@ -146,6 +148,12 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
             w.size for name, w in weights if name.startswith(("chain.encoder.", "chain.decoder."))
         )
     return header
+
+
+def fill_value_of(header: Mapping[str, Any]) -> float | None:
+    """Return the fill value of a model, given the header of its file; None if it has none."""
+    value = header["parts"].get("fill_value")
+    return None if value is None else float(value)
 
 
 def _most_frequent(history: list[dict[str, Any]], key: str) -> int | None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from narrows.errors import DataError
+from narrows.numerics.imputation import impute
 from narrows.numerics.randomness import Stream, rng
 from narrows.numerics.threads import one_blas_thread
 
@@ -69,8 +70,10 @@ def sampled(batches: Callable[[], Iterable[Tensor]]) -> Iterator[Tensor]:
         start += len(batch)
 
 
-def components_of(records: Tensor, n_components: int) -> Components:
+def components_of(records: Tensor, n_components: int, missing: Tensor | None = None) -> Components:
     """Return at most ``n_components`` principal components of records (n, *shape), floats.
+
+    Missing values, whose places are given, are estimated from the components (`narrows.numerics.imputation`).
 
     Raises
     ------
@@ -91,6 +94,9 @@ def components_of(records: Tensor, n_components: int) -> Components:
     # Squares of large values overflow float32, so scale to about 1, by a power of two, which changes no digit.
     exponent = math.frexp(max(away.max(), -away.min()))[1]
     centred = np.ldexp(away, -exponent, out=away).astype(np.float32)
+    if missing is not None:
+        with one_blas_thread():
+            impute(centred, missing.flatten(1).cpu().numpy(), n_components)
     with one_blas_thread(), np.errstate(invalid="ignore", divide="ignore"):  # one record, or equal ones
         pca = PCA(min(n_components, *x.shape), random_state=0).fit(centred)
         deviations = (centred @ pca.components_.T.astype(np.float32)).std(axis=0, dtype=np.float64)

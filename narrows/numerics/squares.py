@@ -67,7 +67,7 @@ class SquaredSum:
         exponent = max(self.exponent, other.exponent)
         return self._in(exponent) < other._in(exponent)
 
-    def __truediv__(self, n: int) -> SquaredSum:
+    def __truediv__(self, n: float) -> SquaredSum:
         """Return the mean over n values."""
         return SquaredSum(self.scaled / n, self.exponent)
 
@@ -81,7 +81,7 @@ class SquaredSum:
             return sys.float_info.max
         return max(math.ldexp(fraction, exponent), math.ulp(0.0))
 
-    def psnr_db(self, n: int, peak: float) -> float:
+    def psnr_db(self, n: float, peak: float) -> float:
         """Return the peak signal-to-noise ratio in dB of n values with this sum of squared errors."""
         return psnr_db(self.scaled / n, peak) - 20 * math.log10(2) * self.exponent
 

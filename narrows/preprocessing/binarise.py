@@ -36,7 +36,7 @@ class _BinariseStep(Step):
         self.threshold = threshold
 
     def forward(self, x: Tensor) -> Tensor:
-        return (x >= self.threshold).to(x.dtype)
+        return (x >= self.threshold).to(x.dtype).where(~x.isnan(), x)  # missing values stay NaN
 
     def inverse(self, x: Tensor) -> Tensor:
         return x

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -13,6 +14,7 @@ from narrows.preprocessing.contract import Batches
 __all__ = ["Moments"]
 
 _ROUNDING = 1e-12  # of the mean: values that vary less are constant
+_SMALLEST = 2.0**-1022  # the scale of no values
 _FAR = 2.0**10  # deviations: a mean further from zero is rounded to the dtype of the data
 
 
@@ -22,8 +24,8 @@ class Moments:
 
     Attributes
     ----------
-    n : int
-        Number of values that went into each entry.
+    n : int, or Tensor of shape ``shape`` or ()
+        Number of values that went into each entry. It is a Tensor if values are missing.
     low, high, mean : Tensor of shape ``shape`` or ()
         For each value of a record, or one for all values together.
     scale : Tensor
@@ -35,7 +37,7 @@ class Moments:
         Dtype of the data.
     """
 
-    n: int
+    n: int | Tensor
     low: Tensor
     high: Tensor
     mean: Tensor
@@ -45,12 +47,17 @@ class Moments:
 
     @classmethod
     def of(cls, batches: Batches, *, per_value: bool) -> Self:
-        """Return the statistics of one pass; batches are merged exactly (Chan, Golub and LeVeque 1983)."""
+        """Return the statistics of one pass; batches are merged exactly (Chan, Golub and LeVeque 1983).
+
+        Missing values are NaN in the batches. The statistics of an entry without any value are 0.
+        """
         merged: Self | None = None
         for batch in batches():
             one = cls._of_batch(batch if per_value else batch.reshape(-1))
             merged = one if merged is None else merged._with(one)
         assert merged is not None, "training data have at least one record"
+        if isinstance(merged.n, Tensor):
+            merged = replace(merged, low=merged.low.where(merged.n > 0, 0.0), high=merged.high.where(merged.n > 0, 0.0))
         # The sum of equal values may be rounded.
         is_equal = merged.low == merged.high
         return replace(
@@ -62,25 +69,40 @@ class Moments:
     @classmethod
     def _of_batch(cls, batch: Tensor) -> Self:
         x = batch.double()
+        missing = x.isnan()
+        if bool(missing.any()):
+            return cls._of_some(x, ~missing, batch.dtype)
         low, high = x.amin(0), x.amax(0)
         scale = _power_of_two(low.abs().maximum(high.abs()))
         x = x / scale
         return cls(len(x), low, high, x.mean(0) * scale, scale, x.var(0, correction=0), batch.dtype)
 
+    @classmethod
+    def _of_some(cls, x: Tensor, there: Tensor, dtype: torch.dtype) -> Self:
+        """Return the statistics of the values of a batch that are there."""
+        n = there.sum(0).double()
+        low, high = x.where(there, math.inf).amin(0), x.where(there, -math.inf).amax(0)
+        scale = _power_of_two(low.abs().maximum(high.abs())).where(n > 0, _SMALLEST)
+        x = (x / scale).where(there, 0.0)
+        mean = x.sum(0) / n.clamp_min(1.0)
+        variance = (x - mean).where(there, 0.0).square().sum(0) / n.clamp_min(1.0)
+        return cls(n, low, high, mean * scale, scale, variance, dtype)
+
     def _with(self, other: Self) -> Self:
         n = self.n + other.n
+        n_or_1 = n.clamp_min(1.0) if isinstance(n, Tensor) else n
         scale = self.scale.maximum(other.scale)
         mean, variance = self._in(scale)
         other_mean, other_variance = other._in(scale)
         apart = other_mean - mean
-        within = (self.n * variance + other.n * other_variance) / n
+        within = (self.n * variance + other.n * other_variance) / n_or_1
         return type(self)(
             n,
             self.low.minimum(other.low),
             self.high.maximum(other.high),
-            (mean + apart * (other.n / n)) * scale,
+            (mean + apart * (other.n / n_or_1)) * scale,
             scale,
-            within + apart.square() * (self.n / n) * (other.n / n),
+            within + apart.square() * (self.n / n_or_1) * (other.n / n_or_1),
             self.dtype,
         )
 

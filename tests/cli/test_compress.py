@@ -151,6 +151,33 @@ def test_of_too_few_records_no_verdict_is_given_on_the_model():
     assert "too few records" in one
 
 
+def test_if_no_chunk_uses_the_model_that_is_said():
+    never = "No chunk uses the model: these records are as small without it."
+    for ways in ({"neighbours": 3}, {"zstd": 1, "plain": 1}):
+        assert never in in_words(error_bound=0.0, chunks_kept=ways)
+    for ways in ({"code and rest": 1, "zstd": 5}, {"network": 2}, {}):
+        assert never not in in_words(error_bound=0.0, chunks_kept=ways)
+
+
+def test_noise_that_no_model_predicts_is_said_not_to_use_the_model(narrows, model, rng):
+    np.save("noise.npy", rng.integers(0, 256, (40, 8, 8), dtype=np.uint8))
+    done = narrows("compress", "noise.npy", "-m", model, "-o", "noise.narrows", "--lossless")
+    assert "No chunk uses the model" in done.stdout
+
+
+def test_info_shows_the_fill_value_of_an_archive(narrows, tmp_path):
+    x = np.sin(np.arange(100)[:, None] / 5 + np.arange(12)).astype("f4")
+    np.save("x.npy", x)
+    narrows("train", "x.npy", "-o", "m", "--epochs", "1", "--latent", "2", "--quiet")
+    x[::7, 3] = -9999
+    np.save("y.npy", x)
+    for name, options in (("y.narrows", ("--fill-value", "-9999")), ("z.narrows", ())):
+        narrows("compress", "y.npy", "-m", "m", "-o", name, "--max-error", "0.1", *options)
+    assert re.search(r"fill value +-9999\.0, kept exactly", narrows("info", "y.narrows").stdout)
+    assert "fill value" not in narrows("info", "z.narrows").stdout
+    assert narrows.json("info", "y.narrows")["metadata"]["fill_value"] == -9999
+
+
 def test_the_fixed_bytes_are_those_that_info_names(narrows, model):
     line = next(line for line in compress(narrows, model).stdout.splitlines() if "fixed bytes" in line)
     found = narrows.json("info", "x.narrows")

@@ -14,7 +14,7 @@ from narrows.pictures import filters
 EVIL = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
 VARIATIONAL = (-104.2, 79.5, 24.7, 99.1, 0.1824, 21)
 CODEBOOK = (88.5, 126)
-USUAL = (10_000, 3.0042, 0.003832, 24.1667, 0.08251, None, 13.87, 10.5, 12.25)
+USUAL = (10_000, 1_234, 3.0042, 0.003832, 24.1667, 0.08251, None, 13.87, 10.5, 12.25)
 ALL_METRICS = dict(zip(METRICS, (*USUAL, *VARIATIONAL, *CODEBOOK), strict=True))
 
 
@@ -76,6 +76,7 @@ def test_every_metric_has_its_value_unit_and_meaning(html):
     assert set(table) == set(METRICS)
     assert {key: value for key, (value, _) in table.items()} == {
         "records": "10,000",
+        "missing_values": "1,234",
         "sse_per_record": "3.004",
         "mse": "0.003832",
         "psnr_db": "24.17 dB",

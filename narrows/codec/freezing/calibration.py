@@ -23,6 +23,7 @@ from narrows.codec.freezing.decoder import FrozenDecoder, freeze_decoder
 from narrows.codec.freezing.distortion import MeasuredDistortion, over_batches
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.operating_point import OperatingPoint, to_symbols
+from narrows.data.fill import is_fill
 from narrows.errors import NotFreezableError
 from narrows.numerics.randomness import Stream, rng
 from narrows.numerics.squares import SquaredSum, exponent_of
@@ -75,7 +76,7 @@ def freeze(chain: Chain, records: NDArray[Any], peak: float) -> FrozenCodec:
         candidates = chain.bottleneck.quantisations(flat, MeasuredDistortion(chain, z, records[:_MEASURED]))
     finally:
         chain.train(was_training)
-    fitting = _Fitting(decoder, output, flat, records, peak)
+    fitting = _Fitting(decoder, output, flat, records, peak, chain.parts.fill_value)
     measured = [fitting.measured(candidate) for candidate in candidates]
     trained_for = next((one for one, tried in zip(measured, candidates, strict=True) if tried.trained_for), None)
     default = trained_for or _coarsest_near_best(measured)
@@ -102,6 +103,7 @@ class _Fitting:
     codes: NDArray[np.float64]
     records: NDArray[Any]
     peak: float
+    fill_value: float | None
 
     def measured(self, candidate: Quantisation) -> OperatingPoint:
         """Return the operating point of a quantisation, measured on the records."""
@@ -110,13 +112,18 @@ class _Fitting:
         x = self.decoder.program.run(rescale.run(symbols[:_MEASURED]))
         difference = self.output.of(x).astype(np.float64) - self.records[:_MEASURED].astype(np.float64)
         exponent = exponent_of(self.peak)  # squares of tiny values vanish
-        mse = np.square(np.ldexp(difference, -exponent)).reshape(len(difference), -1).mean(1)
+        squared = np.square(np.ldexp(difference, -exponent)).reshape(len(difference), -1)
+        share = 1.0
+        if self.fill_value is not None:
+            known = ~is_fill(self.records[:_MEASURED], self.fill_value).reshape(squared.shape)
+            squared, share = np.where(known, squared, 0.0), max(float(known.mean()), 1 / known.size)
+        mse = squared.mean(1)
         limit = SquaredSum(_FAR * float(np.quantile(mse, 1 - _OUTLIERS)), exponent)
         return OperatingPoint(
             rescale=rescale,
             entropy=candidate.entropy,
             steps=candidate.steps,
-            psnr_db=SquaredSum(float(mse.mean()), exponent).psnr_db(1, self.peak),
+            psnr_db=SquaredSum(float(mse.mean()) / share, exponent).psnr_db(1, self.peak),
             bytes_per_record=float(candidate.entropy.bits(symbols).mean()) / 8,
             mse_limit=float(limit),
         )

@@ -39,12 +39,14 @@ class MeasuredDistortion:
     def error(self, z: Tensor) -> float:
         def squared(batch: Tensor, codes: Tensor) -> Tensor:
             x_hat = self.chain.likelihood.mean(self.chain.decode(codes))
-            return (self.chain.prepare(batch) - x_hat).double().square().flatten(1).sum(1)
+            missing = self.chain.missing_of(batch)
+            return self.chain.difference(self.chain.prepare(batch), x_hat, missing).double().square().flatten(1).sum(1)
 
         return float(over_batches(squared, self.chain, self.records, z).mean())
 
     def psnr_of(self, z: Tensor) -> float:
-        return psnr_db(self.error(z) / math.prod(self.chain.shape), 1.0)
+        share = 1.0 if self.chain.missing is None else float(self.chain.missing.share)
+        return psnr_db(self.error(z) / (math.prod(self.chain.shape) * share), 1.0)
 
     def gains(self) -> NDArray[np.float64]:
         """Return the squared change of the output per squared change of each number of the code, (n_symbols,).

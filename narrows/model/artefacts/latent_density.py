@@ -120,7 +120,7 @@ class LatentDensity(Artefact, name="density", title="density of codes"):
             for some in torch.split(torch.from_numpy(rows).to(records.device), batch_size(chain.shape, _BATCH)):
                 batch = records.take(some)
                 taken, labels = (batch.records, batch.labels) if isinstance(batch, Labelled) else (batch, None)
-                x = chain.likelihood.sample_input(chain.prepare(taken), noise)
+                x = chain.observed(chain.prepare(taken), noise, chain.missing_of(taken))
                 h = chain.encoder(x, chain.condition(labels))
                 codes.append(chain.bottleneck(h, noise).z.flatten(1).double().cpu().numpy())
         return cls.fit(np.concatenate(codes), seed)

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.chain import Chain
+from narrows.data.fill import is_fill
 from narrows.model.artefacts.contract import Artefact, TrainingRecords
 from narrows.model.comparison import check_against_pca
 from narrows.numerics.batches import batch_size
+from narrows.numerics.imputation import impute
 from narrows.numerics.randomness import Stream, integer, rng
 
 if TYPE_CHECKING:
@@ -40,16 +42,20 @@ class PrincipalComponents(Artefact, name="pca", title="PCA"):
     scale : ndarray of shape (d,), float64, or None
         Divisor of the centred values, where columns have different units or float32 cannot represent them. 0 for
         values that are constant: their code is 0, and they are restored as the mean.
+    fill_value : float or None
+        The value that stands for missing values, which count as the mean.
     """
 
     mean: NDArray[np.float64]
     components: NDArray[np.float32]
     scale: NDArray[np.float64] | None = None
+    fill_value: float | None = None
 
     @classmethod
     def measure(cls, model: FittedModel, records: TrainingRecords) -> Self:
         n_components, scale = model.chain.bottleneck.n_symbols, value_scale(model.chain)
-        return cls.fit(records.values, n_components, model.seed, rows=records.rows, scale=scale)
+        fill_value = model.chain.parts.fill_value
+        return cls.fit(records.values, n_components, model.seed, rows=records.rows, scale=scale, fill_value=fill_value)
 
     def check(self, model: FittedModel, records: TrainingRecords) -> None:
         if not model.chain.parts.n_classes:
@@ -65,7 +71,8 @@ class PrincipalComponents(Artefact, name="pca", title="PCA"):
     ) -> Self | None:
         if "pca.mean" not in tensors:
             return None
-        return cls(tensors["pca.mean"], tensors["pca.components"], tensors.get("pca.scale"))
+        fill_value = model.chain.parts.fill_value
+        return cls(tensors["pca.mean"], tensors["pca.components"], tensors.get("pca.scale"), fill_value)
 
     @classmethod
     def fit(
@@ -76,8 +83,12 @@ class PrincipalComponents(Artefact, name="pca", title="PCA"):
         *,
         rows: NDArray[np.int64] | None = None,
         scale: NDArray[np.float64] | None = None,
+        fill_value: float | None = None,
     ) -> Self:
-        """Fit PCA with at most min(n, d) components to records (n, *shape), or to some rows of them."""
+        """Fit PCA with at most min(n, d) components to records (n, *shape), or to some rows of them.
+
+        Missing values, equal to the fill value, are estimated (`narrows.numerics.imputation`).
+        """
         from sklearn.decomposition import PCA
 
         rows = np.arange(len(values)) if rows is None else rows
@@ -86,17 +97,25 @@ class PrincipalComponents(Artefact, name="pca", title="PCA"):
             most = min(max(_MOST_VALUES // d, 2), len(rows))
             rows = np.sort(rng(seed, Stream.PCA_ROWS).choice(rows, most, replace=False))
         x = values[rows].reshape(len(rows), d)
-        mean = _mean(x, scale)
+        missing = None if fill_value is None else is_fill(x, fill_value)
+        if missing is None:
+            mean = _mean(x, scale)
+        else:
+            mean = _mean_of_known(x, missing)
+            x = np.where(missing, mean.astype(x.dtype), x)
         scale = _representable(x, mean) if scale is None else scale
         # Squares of 64-bit integers overflow float32. Scaling to about 1 by a power of two is exact.
         centred = _centred(x, mean, scale)
         exponent = math.frexp(max(centred.max(), -centred.min()))[1]
         np.ldexp(centred, -exponent, out=centred)
+        if missing is not None:
+            centred[missing] = 0
+            impute(centred, missing, n_components)
         # scikit-learn divides by the variance and by n - 1, which are 0 for equal records and for one record.
         with np.errstate(invalid="ignore", divide="ignore"):
             solver = PCA(min(n_components, *x.shape), random_state=integer(seed, Stream.PCA_SOLVER))
             pca = solver.fit(centred)
-        return cls(mean, pca.components_.astype(np.float32), scale)
+        return cls(mean, pca.components_.astype(np.float32), scale, fill_value)
 
     def first(self, n: int) -> Self:
         """Return the first n components."""
@@ -104,7 +123,9 @@ class PrincipalComponents(Artefact, name="pca", title="PCA"):
 
     def in_units(self, unit: float) -> Self:
         """Return the PCA of records that are divided by a unit."""
-        return replace(self, mean=self.mean / unit, scale=None if self.scale is None else self.scale / unit)
+        fill_value = None if self.fill_value is None else self.fill_value / unit
+        scale = None if self.scale is None else self.scale / unit
+        return replace(self, mean=self.mean / unit, scale=scale, fill_value=fill_value)
 
     def encode(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """Return the codes (n, k) of records (n, *shape)."""
@@ -112,7 +133,7 @@ class PrincipalComponents(Artefact, name="pca", title="PCA"):
         batches = (values[start : start + size] for start in range(0, len(values), size))
         with np.errstate(over="ignore", invalid="ignore"):  # records far beyond the training data
             return np.concatenate(
-                [_centred(x.reshape(len(x), -1), self.mean, self.scale) @ self.components.T for x in batches]
+                [_centred(self._filled(x), self.mean, self.scale) @ self.components.T for x in batches]
             )
 
     def decode(self, codes: NDArray[Any]) -> NDArray[np.float64]:
@@ -120,6 +141,17 @@ class PrincipalComponents(Artefact, name="pca", title="PCA"):
         with np.errstate(over="ignore", invalid="ignore"):
             restored: NDArray[Any] = codes.astype(np.float32) @ self.components
         return restored * (1.0 if self.scale is None else self.scale) + self.mean
+
+    def errors(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the flat errors (n, d) of records (n, *shape) after encoding and decoding; 0 for missing values."""
+        flat = values.reshape(len(values), -1)
+        errors = flat - self.decode(self.encode(values))
+        return errors if self.fill_value is None else np.where(is_fill(flat, self.fill_value), 0.0, errors)
+
+    def _filled(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return flat records (n, d) of records (n, *shape), with the mean in place of missing values."""
+        x = values.reshape(len(values), -1)
+        return x if self.fill_value is None else np.where(is_fill(x, self.fill_value), self.mean, x)
 
 
 def _mean(x: NDArray[Any], scale: NDArray[np.float64] | None) -> NDArray[np.float64]:
@@ -130,6 +162,17 @@ def _mean(x: NDArray[Any], scale: NDArray[np.float64] | None) -> NDArray[np.floa
         constant = x[:, columns]
         mean[columns] = np.where((constant == constant[0]).all(axis=0), constant[0], mean[columns])
     return mean
+
+
+def _mean_of_known(x: NDArray[Any], missing: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the mean of the values of records (n, d) that are not missing; 0 if all values of a column are.
+
+    The mean of equal values is exact.
+    """
+    known = ~missing
+    mean = x.sum(axis=0, dtype=np.float64, where=known) / np.maximum(known.sum(axis=0), 1)
+    low, high = (np.where(known, x, mean).min(axis=0), np.where(known, x, mean).max(axis=0))
+    return np.asarray(np.where(low == high, low, mean))
 
 
 def _representable(x: NDArray[Any], mean: NDArray[np.float64]) -> NDArray[np.float64] | None:

@@ -101,7 +101,7 @@ class _DenoisingLayer(nn.Module):
         self.encode, self.decode, self.decode_activation = layer.encode, layer.decode, layer.decode_activation
         # In tuples, so that they are not weights of this learner.
         self.chain, self.before = (chain,), tuple(layer.encode for layer in layers[:index])
-        self.likelihood = chain.likelihood
+        self.likelihood, self.is_first = chain.likelihood, index == 0
         if index > 0 and isinstance(layer.decode_activation, nn.Sigmoid):
             self.likelihood, self.decode_activation = Bernoulli().build(()), nn.Identity()
         elif index > 0:
@@ -128,22 +128,29 @@ class _DenoisingLayer(nn.Module):
 
     def _loss(self, records: Tensor, generator: Generator | None, *, is_shard: bool) -> Loss:
         y = self._input(records, generator)
+        (chain,) = self.chain
+        missing = chain.missing_of(records) if self.is_first else None
         y_tilde = y if generator is None or self.corruption is None else self.corruption.corrupt(y, generator)
+        y_tilde = chain.neutral(y_tilde, missing)
         parameters = self.decode_activation(self.decode(self.encode(y_tilde)))
         statistic = None
         if is_training_step(self, generator):
-            if is_shard:
+            if self.is_first:
+                statistic = chain.adapt_to(parameters, y, missing, is_shard=is_shard)
+            elif is_shard:
                 statistic = self.likelihood.statistic(parameters, y)
             else:
                 self.likelihood.adapt(parameters, y)
         nothing = torch.zeros(len(y), dtype=y.dtype, device=y.device)
+        if self.is_first:
+            return Loss(-chain.log_prob(parameters, y, missing), nothing, nothing, statistic)
         return Loss(-self.likelihood.log_prob(parameters, y), nothing, nothing, statistic)
 
     @torch.no_grad()
     def _input(self, records: Tensor, generator: Generator | None) -> Tensor:
         (chain,) = self.chain
         y = chain.prepare(records)
-        y = y if generator is None else chain.likelihood.sample_input(y, generator)
+        y = y if generator is None else chain.observed(y, generator, chain.missing_of(records))
         for layer in self.before:
             y = layer(y)
         return y

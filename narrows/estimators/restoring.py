@@ -1,0 +1,80 @@
+"""What a fitted autoencoder restores: reconstructions, records without noise, and corrupted records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from narrows.errors import InvalidParameterError
+from narrows.estimators.base import Data
+from narrows.estimators.generation import Generation
+from narrows.model.inference import corrupt, reconstruct, returned_dtype, to_stored
+
+__all__ = ["Restoring"]
+
+
+class Restoring(Generation):
+    """Restoring of records by a fitted autoencoder."""
+
+    def reconstruct(self, X: Data, y: ArrayLike | None = None, *, dtype: DTypeLike | None = None) -> NDArray[Any]:
+        """Encode and decode records (n, *shape); the result is in the units of the training data.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, *shape), path, name or Source
+            The records.
+        y : array_like of shape (n,), optional
+            Labels, for conditional models, unless the data have their own; other models ignore them.
+        dtype : dtype, optional
+            ``float``: the decoder's output, not rounded, so that differences do not wrap around. An integer dtype:
+            rounded and clipped to its range. None: the dtype of the training data, except for tables (records of one
+            axis) of whole numbers or booleans. These come back as float64, since rounding would turn one-hot columns
+            and small counts into zeros.
+
+        Examples
+        --------
+        The squared error of images of bytes; without ``dtype=float`` differences of bytes would wrap around:
+
+        >>> import numpy as np
+        >>> import narrows
+        >>> X = narrows.data.open("digits:test").values
+        >>> model = narrows.recipe("auto", n_latent=8, training__epochs=2, random_state=0).fit(X)
+        >>> error = ((X - model.reconstruct(X, dtype=float)) ** 2).mean()
+        >>> bool(np.isclose(error, 255**2 * narrows.evaluate(model, X)["mse"]))
+        True
+        """
+        check_is_fitted(self)
+        returned = returned_dtype(dtype, self.dtype_, self.shape_)
+        source = self._open(X, reset=False)
+        return to_stored(reconstruct(self.chain_, source.values, self.classes_of(source, y)), returned)
+
+    def denoise(self, X: Data, y: ArrayLike | None = None, *, dtype: DTypeLike | None = None) -> NDArray[Any]:
+        """Remove noise from records (n, *shape); `dtype` has the meaning it has in `reconstruct`.
+
+        The records are encoded and decoded. A model trained with ``corruption`` has learned to restore clean records
+        from corrupted ones, and removes noise like that of its training. A model trained without it has learned to
+        preserve its input, and removes only what does not fit into the code.
+
+        Vincent, Larochelle, Bengio and Manzagol (2008), "Extracting and composing robust features with denoising
+        autoencoders", section 2.3.
+        """
+        return self.reconstruct(X, y, dtype=dtype)
+
+    def corrupt(self, X: Data, *, random_state: Any = None) -> NDArray[Any]:
+        """Return records (n, *shape) corrupted as in training, in their own units and dtype.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the model was trained without corruption.
+        """
+        check_is_fitted(self)
+        if self.chain_.corruption is None:
+            raise InvalidParameterError(
+                "The model was trained without corruption. Train one with corruption='gaussian' or another corruption."
+            )
+        seed = int(check_random_state(random_state).randint(2**31 - 1))
+        return to_stored(corrupt(self.chain_, self._open(X, reset=False).values, seed), self.dtype_)

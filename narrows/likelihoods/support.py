@@ -1,0 +1,44 @@
+"""The message on records outside a likelihood's support."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from narrows.likelihoods.contract import LikelihoodModule
+
+__all__ = ["why_unsupported"]
+
+
+def why_unsupported(
+    likelihood: LikelihoodModule, name: str, x: Tensor, inverse: Callable[[Tensor], Tensor]
+) -> str | None:
+    """Return why records are outside a likelihood's support, for an error; None if they are inside.
+
+    Parameters
+    ----------
+    likelihood : LikelihoodModule
+        The likelihood.
+    name : str
+        Its name.
+    x : Tensor of shape (n, *shape)
+        Preprocessed records.
+    inverse : callable
+        Converts preprocessed values to the units of the records.
+    """
+    is_supported = likelihood.is_supported(x)
+    if bool(is_supported.all()):
+        return None
+    if likelihood.needs_units:
+        first = inverse(x.double())[~is_supported][0]
+        return (
+            f"The '{name}' likelihood needs {likelihood.domain}. Got {float(first):g}. Convert the records, "
+            "or train with another likelihood."
+        )
+    low, high = likelihood.support
+    return (
+        f"The '{name}' likelihood is not defined for preprocessed values outside [{low:g}, {high:g}]. "
+        f"Got {float(x.min()):g} to {float(x.max()):g}: beyond the range of the training data. Convert the records "
+        "to the same units and range, or train with another likelihood."
+    )
