@@ -58,7 +58,7 @@ def measure(row: Row, images: narrows.data.Source) -> dict[str, Any]:
     """Train one row, draw its filters, and return its costs."""
     model = narrows.recipe("da", random_state=0, **row.changes).fit(images)
     if row.precision == "float64":
-        weights = model.encoder_.layers[0].weight.detach().numpy()
+        weights = model.chain_.encoder.layers[0].weight.detach().numpy()
         figure = pictures.filters(weights, shape=model.shape_, tile=(10, 10))
         pictures.save(figure, PICTURES / f"{row.name}.png", force=True)
     costs = [epoch["loss"] for epoch in model.history_]

@@ -270,7 +270,7 @@ def contractive() -> Rows:
 
 def mean_norm(model: narrows.Autoencoder) -> float:
     """Return the mean over the test images of the Jacobian's Frobenius norm, ‖∂h/∂x‖_F."""
-    layer = model.encoder_.single_layer
+    layer = model.chain_.encoder.single_layer
     assert layer is not None
     with torch.no_grad():
         squares = norm_of_one_layer(*layer, model.chain_.prepare(torch.from_numpy(np.array(test().values))))
@@ -293,7 +293,7 @@ def unpooling() -> Rows:
 def draw_filters(runs: list[Run], rows: Rows, name: str, *, n_columns: int) -> None:
     """Draw the first filters of models beside each other, below each how its classifier does."""
     tile, scale, margin, gap, line = (6, 6), 2, 28, 26, 36  # of the last four, pixels
-    filters = [run.trained().encoder_.layers[0].weight.detach().numpy()[: tile[0] * tile[1]] for run in runs]
+    filters = [run.trained().chain_.encoder.layers[0].weight.detach().numpy()[: tile[0] * tile[1]] for run in runs]
     rasters = [pictures.tile_raster(w.reshape(-1, 28, 28), tile=tile, fill=1.0) for w in filters]
     side = scale * len(rasters[0])
     n_lines = -(-len(runs) // n_columns)

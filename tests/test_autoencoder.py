@@ -140,7 +140,7 @@ def test_a_tied_model_stays_tied_when_copied(table):
     again = pickle.loads(pickle.dumps(model))
     before = again.reconstruct(table)
     with torch.no_grad():
-        again.encoder_.layers[0].weight.zero_()
+        again.chain_.encoder.layers[0].weight.zero_()
     codes = model.transform(table)
     assert not np.allclose(again.inverse_transform(codes), model.inverse_transform(codes))
     np.testing.assert_array_equal(model.reconstruct(table), before)
@@ -437,8 +437,8 @@ def test_encoder_and_decoder_work_on_their_own(table):
     model = quick().fit(table)
     x = model.chain_.prepare(torch.from_numpy(table.astype(np.float32)))
     with torch.no_grad():
-        h = model.encoder_(x)
-        x_hat = model.decoder_(h)
+        h = model.chain_.encoder(x)
+        x_hat = model.chain_.decoder(h)
     np.testing.assert_allclose(h, model.transform(table), rtol=1e-3, atol=1e-4)
     back = model.chain_.preprocessor.inverse(x_hat.double()).numpy()
     np.testing.assert_allclose(back, model.reconstruct(table), rtol=1e-3, atol=1e-2)

@@ -74,7 +74,7 @@ def layer_widths(model):
     """Return the widths from the record to the code and back."""
     matrices = [
         [weight for name, weight in half.named_parameters() if name.endswith("weight") and weight.ndim == 2]
-        for half in (model.encoder_, model.decoder_)
+        for half in (model.chain_.encoder, model.chain_.decoder)
     ]
     there = [matrices[0][0].shape[1], *(weight.shape[0] for weight in matrices[0])]
     return there, [weight.shape[0] for weight in matrices[1]]
@@ -135,7 +135,7 @@ def test_conv_denoising_is_that_of_document_4(rng):
     model, unfitted = fitted("conv-denoising", rng), narrows.recipe("conv-denoising")
     kernels = [
         [tuple(weight.shape) for weight in half.parameters() if weight.ndim == 4]
-        for half in (model.encoder_, model.decoder_)
+        for half in (model.chain_.encoder, model.chain_.decoder)
     ]
     assert kernels == [[(32, 1, 3, 3), (32, 32, 3, 3)], [(32, 32, 3, 3), (32, 32, 3, 3), (1, 32, 3, 3)]]
     assert model.chain_.bottleneck.z_shape == (32, 7, 7)

@@ -93,8 +93,9 @@ class Autoencoder(
     chain_ : Chain
         The trained parts in sequence.
     encoder_, decoder_ : torch.nn.Module
-        The two networks. The encoder maps preprocessed records (n, *shape) to the input of the bottleneck, the decoder
-        maps codes to the likelihood's parameters.
+        Encoder and decoder for tensors: ``encoder_(records)`` returns codes (n, n_latent_), ``decoder_(codes)`` returns
+        records. Records are in the units of the training data; see `narrows.model.halves`. The networks on their own
+        are ``chain_.encoder`` and ``chain_.decoder``.
     history_ : list of dict
         One row for each epoch: epoch, loss, validation_loss, learning_rate, seconds, records_per_second,
         threads, shards.

@@ -22,8 +22,9 @@ from narrows.data import Source
 from narrows.data.finite import check_squares, finite_range
 from narrows.errors import DataError, InvalidParameterError
 from narrows.estimators.autoencoder import Autoencoder
-from narrows.estimators.base import TRAIN_ON_FINITE, Data, RecordsEstimator, labels_of
+from narrows.estimators.base import TRAIN_ON_FINITE, Data, labels_of
 from narrows.estimators.fitting import LabelledSource, Split
+from narrows.estimators.modules import Movable
 from narrows.estimators.preparation import (
     chain_stage,
     check_patience,
@@ -57,7 +58,7 @@ from narrows.training import (
 __all__ = ["AutoencoderClassifier"]
 
 
-class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[misc]
+class AutoencoderClassifier(ClassifierMixin, Movable):  # type: ignore[misc]
     """Classifies records by a softmax on top of an autoencoder's code.
 
     The encoder is first trained without labels: by the autoencoder's ``pretraining`` if it has one, otherwise with the

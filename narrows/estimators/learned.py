@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
 
-from narrows.estimators.base import Data, RecordsEstimator
+from narrows.estimators.base import Data
+from narrows.estimators.modules import Modules
 from narrows.model.artefacts import ArchiveCodec, LatentDensity, PrincipalComponents
 from narrows.model.comparison import Comparison
 from narrows.model.fitted import Kept
@@ -21,18 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["LearnedAttributes"]
 
 
-class LearnedAttributes(RecordsEstimator):
+class LearnedAttributes(Modules):
     """Attributes of a fitted autoencoder; `Autoencoder` documents them."""
-
-    @property
-    def encoder_(self) -> nn.Module:
-        """The encoder on its own."""
-        return self.chain_.encoder
-
-    @property
-    def decoder_(self) -> nn.Module:
-        """The decoder on its own."""
-        return self.chain_.decoder
 
     @property
     def n_latent_(self) -> int:

@@ -311,7 +311,7 @@ def first_layer_weights(model: Autoencoder) -> NDArray[Any]:
     """
     from torch import nn
 
-    for module in model.encoder_.modules():
+    for module in model.chain_.encoder.modules():
         if isinstance(module, (nn.Linear, nn.Conv2d)):
             weights: NDArray[Any] = module.weight.detach().cpu().double().numpy()
             return weights[:, : weights.shape[1] - model.chain_.parts.n_classes]

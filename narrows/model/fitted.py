@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
@@ -20,6 +21,7 @@ from narrows.errors import NotMeasuredError
 from narrows.lossless.contract import ResidualModule
 from narrows.model.artefacts import Artefact
 from narrows.model.comparison import Comparison
+from narrows.model.halves import DecoderHalf, EncoderHalf
 from narrows.records import Schema
 
 if TYPE_CHECKING:
@@ -182,6 +184,16 @@ class FittedModel:
         """Return the model without an artefact; the reason is stored."""
         others = {other: artefact for other, artefact in self.artefacts.items() if other != name}
         return replace(self, artefacts=others, unmeasured={**self.unmeasured, name: reason})
+
+    @cached_property
+    def encoder(self) -> EncoderHalf:
+        """Preprocessing, encoder and bottleneck as a module, which shares the weights of the chain."""
+        return EncoderHalf(self.chain)
+
+    @cached_property
+    def decoder(self) -> DecoderHalf:
+        """Decoder and inverse of the preprocessing as a module, which shares the weights of the chain."""
+        return DecoderHalf(self.chain)
 
     def to(self, device: torch.device) -> Self:
         """Return the model with its weights on a device."""

@@ -12,11 +12,12 @@ from narrows.parts.part import OneOf, Part
 from narrows.training.optimisers import Adam, Optimiser
 from narrows.training.schedules import Schedule
 
-__all__ = ["Training", "resolve_device", "resolve_training"]
+__all__ = ["Training", "find_device", "resolve_device", "resolve_training"]
 
 # The number of steps for 'epochs=None': enough for most of the quality in an acceptable time.
 _STEPS = 6_000
 _MOST_EPOCHS, _FEWEST_EPOCHS = 200, 3
+_DEVICES = ("cpu", "cuda")
 
 
 class Training(Part, axis="training", name="training"):
@@ -89,8 +90,28 @@ def resolve_device(settings: Training | None) -> torch.device:
     InvalidParameterError
         If there is no such device.
     """
-    settings = resolve_training(settings)
-    if settings.device == "cuda" and not torch.cuda.is_available():
-        raise InvalidParameterError("The device 'cuda' was requested, but PyTorch finds none. Use 'auto' or 'cpu'.")
-    wanted = settings.device if settings.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(wanted)
+    return find_device(resolve_training(settings).device)
+
+
+def find_device(name: str | torch.device) -> torch.device:
+    """Return a device of this machine: "auto", a CUDA device if there is one, or a name of PyTorch's, as "cuda:1".
+
+    Raises
+    ------
+    InvalidParameterError
+        If there is no such device.
+    """
+    if str(name) == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except (RuntimeError, TypeError):
+        device = torch.device("meta")
+    if device.type not in _DEVICES:
+        raise InvalidParameterError(f"The device must be 'auto', 'cpu' or 'cuda'. Got {str(name)!r}.")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise InvalidParameterError(f"The device '{name}' was requested, but PyTorch finds none. Use 'auto' or 'cpu'.")
+    if device.type == "cuda" and device.index is not None and device.index >= torch.cuda.device_count():
+        n = torch.cuda.device_count()
+        raise InvalidParameterError(f"The device '{name}' was requested, but PyTorch finds {n}, numbered from 0.")
+    return device

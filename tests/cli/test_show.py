@@ -96,7 +96,9 @@ def test_info_says_what_the_model_is(narrows, model):
     assert info["trained_on"]["n_records"] == 200
     assert (info["shape"], info["dtype"], info["n_latent"], info["epochs"]) == ([8, 8], "uint8", 4, 2)
     assert [row["loss"] for row in info["history"]] == [row["loss"] for row in loaded.history_]
-    assert info["weights"] == sum(p.numel() for m in (loaded.encoder_, loaded.decoder_) for p in m.parameters())
+    assert info["weights"] == sum(
+        p.numel() for m in (loaded.chain_.encoder, loaded.chain_.decoder) for p in m.parameters()
+    )
     text = narrows("info", model).stdout
     for word in ("digits:train", "200 records", "seed 0", "4 numbers", "2 epochs", "dense 64-4", "8×8 uint8"):
         assert word in text

@@ -135,6 +135,9 @@ def test_a_model_of_every_code_is_trained_and_used_there(bottleneck, tmp_path):
         np.testing.assert_array_equal(again.transform(IMAGES), codes)
     there = narrows.load(tmp_path / "model", device="cpu")
     np.testing.assert_allclose(there.transform(IMAGES), codes, rtol=1e-5)  # on the fake device they are the same
+    assert there.to("cuda").chain_.device == CUDA
+    x = torch.from_numpy(IMAGES).to(CUDA)
+    assert there.decoder_(there.encoder_(x)).device == CUDA
 
 
 def test_the_same_comes_out_as_on_the_cpu(request):

@@ -38,7 +38,7 @@ def factors():
     to_mean = covariance @ w.T / NOISE**2
     # The encoder says the true mean, and independent numbers with the true variances: good, but not exact.
     with torch.no_grad():
-        decoder, encoder = model.decoder_.layers[0], model.encoder_.layers[0]
+        decoder, encoder = model.chain_.decoder.layers[0], model.chain_.encoder.layers[0]
         decoder.weight.copy_(torch.from_numpy(w))
         decoder.bias.copy_(torch.from_numpy(b))
         encoder.weight.copy_(torch.from_numpy(np.concatenate([to_mean, np.zeros((2, 3))])))
@@ -63,7 +63,7 @@ def test_the_bounds_are_below_the_truth_and_close_in_on_it(factors):
 def test_the_elbo_lacks_what_the_posterior_lacks(factors):
     """log p(x) − ELBO = KL(q(z | x) ‖ p(z | x)): here q has no covariances, and the true posterior has."""
     model, x, truth = factors
-    w = model.decoder_.layers[0].weight.detach().numpy()
+    w = model.chain_.decoder.layers[0].weight.detach().numpy()
     precision = np.eye(2) + w.T @ w / NOISE**2
     independent = np.diag(np.diag(np.linalg.inv(precision)))
     kl = 0.5 * (np.trace(precision @ independent) - 2 - np.linalg.slogdet(precision @ independent)[1])
@@ -95,7 +95,7 @@ def test_a_seed_gives_the_same_numbers_and_another_gives_others(factors):
 def test_units_that_say_nothing_are_not_active(factors):
     model, x, _ = factors
     assert bounds(model.chain_, x, 0)["active_units"] == 2
-    weight = model.encoder_.layers[0].weight
+    weight = model.chain_.encoder.layers[0].weight
     kept = weight[0].clone()
     with torch.no_grad():
         weight[0] = 0

@@ -121,7 +121,7 @@ def test_convolutions_go_on_though_their_kernels_lie_channels_last(optimiser, tm
     with pytest.raises(KeyboardInterrupt):
         make(**settings).fit(images, checkpoint=path, callback=StopAt(6, interrupt))
     resumed = make(**settings).fit(images, checkpoint=path, resume=True)
-    assert not resumed.encoder_.stages[1][0].weight.is_contiguous()
+    assert not resumed.chain_.encoder.stages[1][0].weight.is_contiguous()
     assert outcome(resumed) == whole
 
 
