@@ -3,10 +3,10 @@
 from narrows.training.checkpoints import Checkpoint
 from narrows.training.learner import Learner, Uncoupled
 from narrows.training.loop import train
-from narrows.training.optimisers import SGD, Adadelta, Adam, Optimiser
+from narrows.training.optimisers import SGD, Adadelta, Adam, AdamW, Optimiser
 from narrows.training.progress import Callback, Epoch
 from narrows.training.records import JoinedRecords, LabelledRecords, Records, RecordSource
-from narrows.training.schedules import Constant, Cosine, OneCycle, Schedule
+from narrows.training.schedules import Constant, Cosine, OneCycle, Plateau, Schedule
 from narrows.training.settings import Training, resolve_device, resolve_training
 from narrows.training.stages import Stage
 
@@ -14,6 +14,7 @@ __all__ = [
     "SGD",
     "Adadelta",
     "Adam",
+    "AdamW",
     "Callback",
     "Checkpoint",
     "Constant",
@@ -24,6 +25,7 @@ __all__ = [
     "Learner",
     "OneCycle",
     "Optimiser",
+    "Plateau",
     "RecordSource",
     "Records",
     "Schedule",

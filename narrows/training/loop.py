@@ -132,6 +132,11 @@ class _Best:
     epochs_since: int = 0
 
 
+def _watched(row: Epoch) -> float:
+    """Return the loss after an epoch that schedules watch."""
+    return row.loss if row.validation_loss is None else row.validation_loss
+
+
 class _Run:
     """A running stage: its settings and its state."""
 
@@ -158,6 +163,7 @@ class _Run:
         self.epoch, self.step, self.seconds = 0, 0, 0.0
         self._cut(choose_n_shards(self.learner, self.records, self.settings.batch_size))
         self.history: list[Epoch] = []
+        self.losses_after: list[float] = []  # each epoch, for the schedule
         self.best = _Best()
         self.is_stopped = False  # by the callback
         self.last_look = self.last_save = time.monotonic()
@@ -238,7 +244,7 @@ class _Run:
     def _learning_rate(self, step: int) -> float:
         """Return the learning rate at a step of this epoch."""
         progress = (self.epoch + step / self.n_steps) / self.n_epochs
-        return float(self.settings.optimiser.learning_rate * self.settings.schedule.factor(progress))
+        return float(self.settings.optimiser.learning_rate * self.settings.schedule.factor(progress, self.losses_after))
 
     def _end_epoch(self, loss: float, seconds: float) -> None:
         self._check_weights()
@@ -253,6 +259,7 @@ class _Run:
             shards=self.n_shards,
         )
         self.history.append(row)
+        self.losses_after.append(_watched(row))
         if self.settings.patience is not None or self.stage.keep_best:
             self._keep_best(row)
         self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
@@ -366,5 +373,6 @@ class _Run:
         values = state.values
         self.epoch, self.step, self.seconds = values["epoch"], values["step"], values["seconds"]
         self.history = [Epoch(**row) for row in values["history"]]
+        self.losses_after = [_watched(row) for row in self.history]
         loss = float("inf") if values["best_loss"] is None else values["best_loss"]
         self.best = _Best(loss, state.group("best"), values["epochs_since_best"])

@@ -19,7 +19,7 @@ from narrows.errors import InvalidParameterError
 from narrows.parts.options import Boolean, Real, option
 from narrows.parts.part import Part
 
-__all__ = ["SGD", "Adadelta", "Adam", "Optimiser", "Stepper"]
+__all__ = ["SGD", "Adadelta", "Adam", "AdamW", "Optimiser", "Stepper"]
 
 
 class Optimiser(Part, ABC, axis="optimiser"):
@@ -119,6 +119,20 @@ class Adam(Optimiser, name="adam"):
             maximize=False,
             fused=True,
         )
+
+
+class AdamW(Adam, name="adamw"):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019): ``Adam(weight_decay=0.01)`` under its usual name.
+
+    Examples
+    --------
+    >>> AdamW(learning_rate=2e-3).weight_decay
+    0.01
+    """
+
+    weight_decay: float = option(
+        Real(0), "share of each weight subtracted per step, multiplied by the learning rate", default=0.01
+    )
 
 
 class SGD(Optimiser, name="sgd"):

@@ -8,7 +8,7 @@ from narrows.bottlenecks import Plain
 from narrows.chain import Chain, Parts
 from narrows.likelihoods import Normal
 from narrows.networks import Dense
-from narrows.training import SGD, Adadelta, Adam, Constant, Optimiser, Records, Stage, Training, train
+from narrows.training import SGD, Adadelta, Adam, AdamW, Constant, Optimiser, Records, Stage, Training, train
 
 STEPS = 12
 START = np.array([[1.0, -2.0, 0.5], [0.3, 3.0, -0.1]])
@@ -59,6 +59,7 @@ def adadelta(part):
         (Adam(learning_rate=0.05, beta1=0.5, beta2=0.9, epsilon=0.1), adam),
         (Adam(learning_rate=0.05, weight_decay=0.3), adam),
         (Adam(learning_rate=0.05, beta1=0), adam),
+        (AdamW(learning_rate=0.05), adam),
         (SGD(learning_rate=0.02), sgd),
         (SGD(learning_rate=0.02, momentum=0.9), sgd),
         (SGD(learning_rate=0.02, momentum=0.9, nesterov=True), sgd),
@@ -80,7 +81,7 @@ def test_an_optimiser_takes_the_steps_of_its_formula(part, formula):
 
 
 def test_every_optimiser_is_tested_here_and_has_a_learning_rate():
-    assert set(Optimiser.registry) == {"adam", "sgd", "adadelta"}
+    assert set(Optimiser.registry) == {"adam", "adamw", "sgd", "adadelta"}
     assert all(part().learning_rate > 0 for part in Optimiser.registry.values())
 
 

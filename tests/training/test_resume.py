@@ -14,7 +14,7 @@ from narrows.errors import DataNotFoundError, InvalidParameterError, ModelFileEr
 from narrows.likelihoods import Normal
 from narrows.lossless import CausalNetwork
 from narrows.networks import Convolutional, Dense
-from narrows.training import SGD, Adadelta, Adam, Callback, Checkpoint
+from narrows.training import SGD, Adadelta, Adam, Callback, Checkpoint, Plateau
 from narrows.training.pretraining import LayerWise
 
 X = np.random.default_rng(0).normal(size=(40, 6))
@@ -99,6 +99,17 @@ def test_interrupted_at_several_steps_the_weights_are_the_same(optimiser, tmp_pa
         assert path.exists()
     resumed = make(training=training).fit(X, checkpoint=path, resume=True)
     assert outcome(resumed) == whole
+
+
+@pytest.mark.parametrize("validation", [0.0, 0.1])
+def test_a_plateau_is_found_at_the_same_epoch(validation, tmp_path):
+    training = {"schedule": Plateau(patience=1, threshold=0.5), "validation": validation, "optimiser": "adamw"}
+    whole, path = make(training=training).fit(X), tmp_path / "checkpoint"
+    assert len({row["learning_rate"] for row in whole.history_}) > 2
+    for stop_after in (6, 7):
+        with pytest.raises(KeyboardInterrupt):
+            make(training=training).fit(X, checkpoint=path, resume=True, callback=StopAt(stop_after, interrupt))
+    assert outcome(make(training=training).fit(X, checkpoint=path, resume=True)) == outcome(whole)
 
 
 @pytest.mark.parametrize("training", [{}, {"epochs": 60, "patience": 2, "validation": 0.3}], ids=str)

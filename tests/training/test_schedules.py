@@ -7,7 +7,7 @@ import pytest
 
 from narrows import Autoencoder, Training
 from narrows.networks import Dense
-from narrows.training import SGD, Constant, Cosine, OneCycle, Schedule
+from narrows.training import SGD, Constant, Cosine, OneCycle, Plateau, Schedule
 
 PROGRESS = [i / 200 for i in range(200)]
 
@@ -54,3 +54,37 @@ def test_the_run_follows_the_schedule_step_by_step(rng):
     model = Autoencoder(2, network=Dense(), training=settings, random_state=0).fit(rng.normal(size=(20, 4)))
     expected = [0.02 * (1 + math.cos(math.pi * done / 12)) / 2 for done in (3, 7, 11)]
     assert [row["learning_rate"] for row in model.history_] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("losses", "factor"),
+    [
+        ([], 1),
+        ([3, 2, 1], 1),
+        ([3, 3], 1),
+        ([3, 3, 3], 0.5),
+        ([3, 4, 2, 2.5, 1, 1], 1),  # better in time
+        ([3, 3, 3, 3], 0.5),  # the count starts anew
+        ([3, 3, 3, 3, 3], 0.25),
+        ([3] * 100, 0.1),  # the lowest factor
+        ([-10, -10.05, -10.06], 0.5),  # by less than the threshold of 1 %
+        ([-10, -10.2, -10.4], 1),
+        ([0, 0, 0], 0.5),
+    ],
+    ids=repr,
+)
+def test_a_plateau_reduces_the_rate_when_the_loss_has_not_improved_for_some_epochs(losses, factor):
+    schedule = Plateau(decay=0.5, patience=2, threshold=0.01, end=0.1)
+    assert schedule.factor(0.5, losses) == factor
+
+
+@pytest.mark.parametrize("validation", [0, 0.25])
+def test_a_run_watches_the_validation_loss_and_otherwise_the_training_loss(validation, rng):
+    settings = Training(epochs=6, batch_size=5, validation=validation, schedule=Plateau(patience=1, threshold=10))
+    model = Autoencoder(2, network=Dense(), training=settings, artefacts=(), random_state=0).fit(
+        rng.normal(size=(20, 4))
+    )
+    rates = [row["learning_rate"] for row in model.history_]
+    losses = [row["loss"] if not validation else row["validation_loss"] for row in model.history_]
+    assert rates == [2e-3 * settings.schedule.factor(0, losses[:done]) for done in range(6)]
+    assert rates[0] > rates[3] > rates[5]
