@@ -191,7 +191,7 @@ class VectorQuantisedModule(BottleneckModule):
     def _to_vectors(self, h: Tensor) -> Tensor:
         """Return the vectors of codes (n, *z_shape), one record's after the other's: (n · groups · places, dim)."""
         dim = self.codebook.shape[1]
-        return h.reshape(len(h), self.n_groups, dim, self.n_places).transpose(2, 3).reshape(-1, dim)
+        return h.reshape(-1, self.n_groups, dim, self.n_places).transpose(2, 3).reshape(-1, dim)
 
     def _to_code(self, vectors: Tensor) -> Tensor:
         """Return codes (n, *z_shape) of vectors (n · groups · places, dim)."""
@@ -202,7 +202,10 @@ class VectorQuantisedModule(BottleneckModule):
     def _nearest(self, vectors: Tensor) -> Tensor:
         """Return the nearest codeword to each vector, shape (n,): the minimum of (‖h − e‖² − ‖h‖²) / 2."""
         halves = 0.5 * self.codebook.square().sum(1)
-        parts = torch.split(vectors, max(1, _DISTANCES // len(self.codebook)))
+        at_once = max(1, _DISTANCES // len(self.codebook))
+        # A trace, as for an export, would fix the number of vectors.
+        is_traced = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        parts = (vectors,) if is_traced else torch.split(vectors, at_once)
         return torch.cat([torch.addmm(halves, part, self.codebook.T, alpha=-1).argmin(1) for part in parts])
 
     def _has_started(self) -> bool:

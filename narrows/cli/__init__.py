@@ -29,6 +29,7 @@ VERBS = {
     "verify": ("narrows.cli.archive", "Check that an archive is intact."),
     "recover": ("narrows.cli.archive", "Copy the intact records of a damaged archive into a new one."),
     "embed": ("narrows.cli.embed", "Store its model in an archive, so that it can be read alone."),
+    "export": ("narrows.cli.export", "Write a model as an ONNX file for other programs."),
     "picture": ("narrows.cli.picture", "Draw reconstructions, filters, maps, curves, or a whole report."),
     "recipes": ("narrows.cli.recipes", "List the named autoencoders, or show one."),
     "info": ("narrows.cli.info", "Describe a model or an archive."),

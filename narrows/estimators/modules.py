@@ -1,7 +1,9 @@
-"""A fitted model as PyTorch's modules: its device, its encoder and decoder."""
+"""A fitted model as PyTorch's modules: its device, its encoder and decoder, and their export."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Self
 
 import torch
@@ -51,3 +53,40 @@ class Modules(Movable):
         """Decoder and inverse of the preprocessing as a module: from codes to records in their own units."""
         check_is_fitted(self)
         return self.model_.decoder
+
+    def export_onnx(self, path: str | os.PathLike[str], *, part: str = "autoencoder", force: bool = False) -> Path:
+        """Write the model, or one half of it, as an ONNX file for other programs.
+
+        Preprocessing is inside, and the number of records is not fixed. The graph computes in the precision of the
+        weights.
+
+        Parameters
+        ----------
+        path : path-like
+            The file to write.
+        part : "autoencoder", "encoder" or "decoder"
+            The input is ``records`` in the units and the dtype of the training data (uint16 as float32, uint32 and
+            uint64 as int64), or ``codes`` (n, n_latent_). The output is ``codes``, or ``restored``: records as floats,
+            neither rounded nor clipped. Conditional models have a second input, ``labels`` (n,): positions in
+            ``classes_``.
+        force : bool
+            Replace an existing file.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        MissingPackageError
+            If the package onnx is not installed; ``pip install 'narrows[onnx]'`` installs it.
+        NotDecodableError
+            If the decoder is to be written and needs more than the code, as one that unpools with switches does.
+        OutputExistsError
+            If the file exists and ``force`` is not set.
+        """
+        from narrows.model.onnx import export_onnx
+
+        check_is_fitted(self)
+        return export_onnx(self.chain_, self.dtype_, path, part=part, force=force)

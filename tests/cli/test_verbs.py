@@ -21,6 +21,7 @@ CALLS = {
     "verify": "digits.narrows -m {model}",
     "embed": "digits.narrows -m {model} -o out.narrows",
     "recover": "digits.narrows -m {model} -o out.narrows",
+    "export": "{model} -o out.onnx",
     "picture": "-m {model} --kind curves -o out.svg",
     "recipes": "",
     "info": "{model}",
@@ -33,6 +34,8 @@ def test_there_is_a_call_of_every_verb():
 
 @pytest.mark.parametrize("verb", CALLS)
 def test_verb(verb, narrows, model, small_demo):
+    if verb == "export":
+        pytest.importorskip("onnx")
     np.save("codes.npy", np.zeros((3, 4), np.float32))
     narrows("compress", "digits:test", "-m", model, "-o", "digits.narrows", "--quiet")
     said = narrows(verb, *CALLS[verb].format(model=model).split())

@@ -1,0 +1,52 @@
+"""``narrows export``."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from narrows.cli.console import number, print_json, print_lines
+from narrows.cli.inputs import OTHER_KINDS, check_file_output, load_model
+from narrows.cli.options import output_option, write_options
+from narrows.cli.outputs import READS, Verb
+
+__all__ = ["export"]
+
+_PARTS = {
+    "encoder": "records → codes",
+    "decoder": "codes → restored",
+    "autoencoder": "records → restored",
+}
+
+
+@click.command(cls=Verb)
+@click.argument("model", type=READS, metavar="MODEL")
+@output_option("OUT.onnx", "Output: the ONNX file.")
+@click.option(
+    "--part",
+    type=click.Choice(list(_PARTS)),
+    default="autoencoder",
+    show_default=True,
+    help="Which half of the model, or both in a row.",
+)
+@write_options
+def export(*, model: str, output: str, part: str, force: bool, as_json: bool, quiet: bool) -> None:
+    """Write MODEL as an ONNX file, which other programs and languages compute without narrows.
+
+    Preprocessing is inside: the input `records` has the units and the dtype of the training data, for any number of
+    records, and `restored` has the same units, as floats. `codes` are the numbers that `narrows encode` writes.
+
+    Needs the package onnx: pip install 'narrows[onnx]'.
+    """
+    ending = os.path.splitext(output)[1]
+    if ending.lower() in OTHER_KINDS - {".onnx"} or output.endswith(os.sep):
+        raise click.UsageError(f"The name of an ONNX file should end in .onnx. Got '{output}'.")
+    check_file_output(output, force=force)
+    loaded = load_model(model, "cpu")
+    path = loaded.export_onnx(output, part=part, force=force)
+    n_bytes = os.path.getsize(path)
+    if as_json:
+        print_json({"path": str(path), "bytes": n_bytes, "part": part, "model": model})
+    else:
+        print_lines(f"{path}  {number(n_bytes)} bytes, {part}: {_PARTS[part]}")

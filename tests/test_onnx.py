@@ -1,0 +1,113 @@
+"""ONNX files compute what the model computes, for any number of records, with preprocessing inside."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+import torch
+
+from narrows import Autoencoder, Training
+from narrows.errors import InvalidParameterError, MissingPackageError, NotDecodableError, OutputExistsError
+from narrows.networks import Convolutional, Dense, Strided
+
+needs_onnx = pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in ("onnx", "onnxruntime")),
+    reason="onnx and onnxruntime are not installed: pip install 'narrows[test]'",
+)
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (24, 8, 8), np.uint8)
+TABLE = RNG.normal(size=(24, 6)) * [1, 10, 100, 1, 0.1, 1] + [0, 5, 0, 0, 0, 1e3]
+CASES = {
+    "plain": (IMAGES, {}),
+    **{name: (IMAGES, {"bottleneck": name}) for name in ("top-k", "gaussian", "rounded", "vector-quantised")},
+    "tied": (IMAGES, {"network": Dense(widths=(8,), tied=True)}),
+    "linear path": (TABLE, {"network": Dense(widths=(8,), linear_path=True), "likelihood": "normal"}),
+    "pooling": (IMAGES, {"network": Convolutional(channels=(2,))}),
+    "strided": (IMAGES, {"network": Strided(channels=(2,))}),
+    "missing values": (np.where(TABLE < -5, np.nan, TABLE), {"fill_value": np.nan}),
+    "uint16": (IMAGES.astype(np.uint16) * 257, {}),
+    "int64": (IMAGES.astype(np.int64).reshape(24, 64), {}),
+    "bool": (IMAGES > 100, {}),
+}
+
+
+def trained(x=IMAGES, y=None, **params):
+    usual = {"network": Dense(widths=(8,)), "training": Training(epochs=1), "artefacts": (), "random_state": 0}
+    return Autoencoder(4, **{**usual, **params}).fit(x, y)
+
+
+def computed(path, *inputs):
+    """Return the output of an ONNX file, and the names of its inputs and outputs."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path)
+    names = [one.name for one in session.get_inputs()]
+    return session.run(None, dict(zip(names, inputs, strict=True)))[0], names, session.get_outputs()[0].name
+
+
+def assert_close(got, wanted):
+    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5 * np.abs(wanted).max())
+
+
+@needs_onnx
+@pytest.mark.parametrize("case", CASES)
+def test_a_file_computes_what_the_model_computes(case, tmp_path):
+    x, params = CASES[case]
+    model = trained(x, **params)
+    paths = {part: model.export_onnx(tmp_path / part, part=part) for part in ("encoder", "decoder", "autoencoder")}
+    given = x.astype({"uint16": np.float32}.get(x.dtype.name, x.dtype))
+    with torch.no_grad():
+        codes = model.encoder_(torch.from_numpy(given)).numpy()
+        restored = model.decoder_(torch.from_numpy(codes)).numpy()
+    for n in (1, 24):
+        got, names, output = computed(paths["encoder"], given[:n])
+        assert (names, output) == (["records"], "codes")
+        assert_close(got, codes[:n])
+        got, names, output = computed(paths["decoder"], codes[:n])
+        assert (names, output) == (["codes"], "restored")
+        assert_close(got, restored[:n])
+        got, names, output = computed(paths["autoencoder"], given[:n])
+        assert (names, output) == (["records"], "restored")
+        assert_close(got, restored[:n])
+    assert_close(restored, model.reconstruct(x, dtype=float))
+
+
+@needs_onnx
+def test_conditional_models_take_labels_too(tmp_path):
+    y = np.arange(24) % 3
+    model = trained(y=y, conditional=True)
+    got, names, _ = computed(model.export_onnx(tmp_path / "x.onnx"), IMAGES, y)
+    assert names == ["records", "labels"]
+    assert_close(got, model.reconstruct(IMAGES, y, dtype=float))
+
+
+@needs_onnx
+def test_decoders_that_need_switches_have_an_encoder_only(tmp_path):
+    model = trained(network=Convolutional(channels=(2,), unpooling="switches"))
+    got, *_ = computed(model.export_onnx(tmp_path / "x.onnx", part="encoder"), IMAGES)
+    assert_close(got, model.transform(IMAGES))
+    with pytest.raises(NotDecodableError, match="part='encoder'"):
+        model.export_onnx(tmp_path / "y.onnx")
+
+
+@needs_onnx
+def test_exporting_leaves_the_model_as_it_was(tmp_path):
+    model = trained()
+    model.export_onnx(tmp_path / "x.onnx")
+    assert all(weight.requires_grad for weight in model.chain_.parameters())
+
+
+def test_parts_and_outputs_are_checked(tmp_path):
+    model, path = trained(), tmp_path / "x.onnx"
+    with pytest.raises(InvalidParameterError, match="'part' of export_onnx"):
+        model.export_onnx(path, part="half")
+    path.write_bytes(b"mine")
+    with pytest.raises(OutputExistsError):
+        model.export_onnx(path)
+    assert path.read_bytes() == b"mine"
+
+
+def test_without_the_package_the_error_says_how_to_install_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("narrows.model.onnx.find_spec", lambda name: None)
+    with pytest.raises(MissingPackageError, match=r"pip install 'narrows\[onnx\]'"):
+        trained().export_onnx(tmp_path / "x.onnx")
