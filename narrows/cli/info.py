@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import textwrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,9 @@ from narrows.cli.options import json_option
 from narrows.cli.outputs import READS, Verb
 from narrows.model.describe import comparison_text, describe_chain, describe_settings, values_text
 
+if TYPE_CHECKING:
+    from narrows.model.summary import Summary
+
 __all__ = ["info"]
 
 _WIDTH = 100
@@ -22,8 +25,9 @@ _WIDTH = 100
 
 @click.command(cls=Verb)
 @click.argument("file", type=READS, metavar="FILE")
+@click.option("--layers", is_flag=True, help="Of a model, also list the layers; this needs PyTorch.")
 @json_option
-def info(file: str, as_json: bool) -> None:
+def info(file: str, layers: bool, as_json: bool) -> None:
     """Describe FILE, a model or an archive; its first bytes tell which of the two it is.
 
     For a model: its parts, its training data, the length of its training and its loss. For an archive: its contents,
@@ -32,6 +36,8 @@ def info(file: str, as_json: bool) -> None:
     from narrows.archive import is_archive
 
     if is_archive(file) or _is_damaged_archive(file):
+        if layers:
+            raise click.UsageError(f"--layers is for models, and {file} is an archive. Give the model.")
         from narrows.cli.archive import about
 
         facts, lines = about(file)
@@ -41,10 +47,23 @@ def info(file: str, as_json: bool) -> None:
         model = inspect(file)
         facts = model.to_json()
         lines = [*_lines(facts, model.header), "", *_archiving_lines(facts)]
+        if layers:
+            found = _summary(file)
+            facts["layers"] = found.to_json()["layers"]
+            lines += ["", *str(found).splitlines()]
     if as_json:
         print_json(facts)
     else:
         print_lines(*lines)
+
+
+def _summary(file: str) -> Summary:
+    """Return the layers of the model in a file."""
+    import narrows
+    from narrows.model.summary import summarise
+
+    loaded = narrows.load(file, device="cpu")
+    return summarise(loaded.chain_, loaded.dtype_)
 
 
 def _is_damaged_archive(file: str) -> bool:

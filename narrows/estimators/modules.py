@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import torch
 from sklearn.utils.validation import check_is_fitted
@@ -12,6 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 from narrows.estimators.base import RecordsEstimator
 from narrows.model.halves import DecoderHalf, EncoderHalf
 from narrows.training.settings import find_device
+
+if TYPE_CHECKING:
+    from narrows.model.summary import Summary
 
 __all__ = ["Modules", "Movable"]
 
@@ -53,6 +56,41 @@ class Modules(Movable):
         """Decoder and inverse of the preprocessing as a module: from codes to records in their own units."""
         check_is_fitted(self)
         return self.model_.decoder
+
+    def summary(self) -> Summary:
+        """Return the layers with the shapes of their outputs and their numbers of parameters.
+
+        As text it is the table that Keras prints. Numbers that no gradient changes, such as means of the data, count as
+        not trainable.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import narrows
+        >>> from narrows.networks import Dense
+        >>> X = np.random.default_rng(0).normal(size=(100, 8))
+        >>> settings = {"preprocessing": (), "artefacts": (), "training": narrows.Training(epochs=1)}
+        >>> narrows.Autoencoder(2, network=Dense(widths=()), likelihood="normal", **settings).fit(X).summary()
+        layer (type)                  output shape  parameters
+        ──────────────────────────────────────────────────────
+        records (float64)             (n, 8)                 0
+        encoder.layers.0 (Linear)     (n, 2)                18
+        encoder.last (Identity)       (n, 2)                 0
+        bottleneck (plain)            (n, 2)                 0
+        decoder.flatten (Flatten)     (n, 2)                 0
+        decoder.layers.0 (Linear)     (n, 8)                24
+        decoder.last (Identity)       (n, 8)                 0
+        decoder.to_records (Reshape)  (n, 8)                 0
+        likelihood (normal)           (n, 8)                 1
+        ──────────────────────────────────────────────────────
+        parameters: 43 (172 bytes)
+        trainable: 42
+        not trainable: 1
+        """
+        from narrows.model.summary import summarise
+
+        check_is_fitted(self)
+        return summarise(self.chain_, self.dtype_)
 
     def export_onnx(self, path: str | os.PathLike[str], *, part: str = "autoencoder", force: bool = False) -> Path:
         """Write the model, or one half of it, as an ONNX file for other programs.

@@ -186,3 +186,16 @@ def test_info_of_a_training_by_the_defaults_says_so(narrows):
     package.Autoencoder(2, random_state=0).fit([[0.0, 1.0], [1.0, 0.0]]).save("m.safetensors")
     epochs = narrows.json("info", "m.safetensors")["epochs"]
     assert f"the defaults (epochs: {epochs} ran)" in narrows("info", "m.safetensors").stdout
+
+
+def test_layers_of_a_model_are_listed_on_request(narrows, model):
+    assert "encoder.layers" not in narrows("info", model).stdout
+    said = narrows("info", model, "--layers").stdout
+    assert "layer (type)" in said
+    assert "trainable: " in said
+    layers = narrows.json("info", model, "--layers")["layers"]
+    assert layers[0] == {"name": "records", "type": "uint8", "output_shape": [8, 8], "parameters": 0}
+
+
+def test_layers_of_an_archive_are_refused(narrows, archive):
+    assert "--layers is for models" in narrows.fails("info", archive, "--layers").output
