@@ -47,7 +47,16 @@ def table(rng):
 # scikit-learn's contract
 
 
-@parametrize_with_checks([Autoencoder(artefacts=(), training=Training(epochs=2)), Autoencoder()])
+STOCHASTIC = {
+    "check_sample_weight_equivalence_on_dense_data": "with repeated records the batches of a run are others; "
+    "tests/training/test_weights.py checks it for one batch with all records"
+}
+
+
+@parametrize_with_checks(
+    [Autoencoder(artefacts=(), training=Training(epochs=2)), Autoencoder()],
+    expected_failed_checks=lambda estimator: STOCHASTIC,
+)
 def test_scikit_learn(estimator, check, monkeypatch):
     monkeypatch.setattr("narrows.training.settings._MOST_EPOCHS", 3)  # none of the checks asks for more
     check(estimator)

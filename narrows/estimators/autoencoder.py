@@ -20,6 +20,7 @@ from narrows.estimators.fitting import described, open_for_training, train_model
 from narrows.estimators.parameters import artefacts_of
 from narrows.estimators.preparation import labelled
 from narrows.estimators.restoring import Restoring
+from narrows.estimators.weights import check_weights
 from narrows.likelihoods import Likelihood
 from narrows.lossless import Residual
 from narrows.model.artefacts import Artefact, TrainingRecords
@@ -186,6 +187,7 @@ class Autoencoder(
         X: Data,
         y: ArrayLike | None = None,
         *,
+        sample_weight: ArrayLike | None = None,
         validation: Data | tuple[Data, ArrayLike] | None = None,
         callback: Callback | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
@@ -199,6 +201,11 @@ class Autoencoder(
             The training data, of any real dtype.
         y : array_like of shape (n,), optional
             Labels, for conditional models; named data sets have their own. Other models ignore it.
+        sample_weight : array_like of shape (n,), optional
+            How much each record counts, at least 0. Training minimises the weighted mean of the loss, and the loss of
+            records held out from X is weighted too. Records with a weight of 0 are left out. Otherwise weights do not
+            affect the preprocessing, a scale of the likelihood that is learned without gradients, the choice between
+            network and PCA, or the artefacts (PCA, latent density, archive codec).
         validation : array_like, path, name or Source, optional
             Records on which the validation loss is measured, instead of the share ``training.validation`` of X.
             Conditional models need records with labels, or a pair of records and labels.
@@ -222,7 +229,7 @@ class Autoencoder(
             After Ctrl-C. If training was complete, the model is fitted and `measure` measures the missing artefacts.
         """
         wanted = artefacts_of(self.artefacts)
-        data, held_out = open_for_training(self, X, y, validation)
+        data, held_out = open_for_training(self, X, y, validation, sample_weight)
         seed, state = self._seed_and_checkpoint(checkpoint, *described(data, held_out), resume=resume)
         model, records = train_model(
             clone(self).get_params(deep=False),
@@ -321,8 +328,10 @@ class Autoencoder(
         returned = returned_dtype(dtype, self.dtype_, self.shape_)
         return to_stored(decode(self.chain_, codes, self.classes_of(Source(codes, name="Z"), y)), returned)
 
-    def score(self, X: Data, y: ArrayLike | None = None) -> float:
+    def score(self, X: Data, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> float:
         """Return minus the mean loss of a record in nats, measured without corruption. Higher is better.
+
+        With ``sample_weight``, an array (n,) of numbers ≥ 0, it is the weighted mean.
 
         Raises
         ------
@@ -331,7 +340,8 @@ class Autoencoder(
         """
         check_is_fitted(self)
         source = self._open(X, reset=False)
-        return -mean_total(self.chain_, source.values, self.classes_of(source, y))
+        weights = check_weights(sample_weight, len(source))
+        return -mean_total(self.chain_, source.values, self.classes_of(source, y), weights=weights)
 
     @property
     def _n_features_out(self) -> int:

@@ -23,12 +23,14 @@ from narrows.estimators.preparation import (
     n_held_out,
     new_chain,
     parts_for,
+    precision_of,
     pretraining_stages,
     rows_by_stage,
     split,
     whole,
 )
 from narrows.estimators.selection import choose
+from narrows.estimators.weights import check_weights, without_zeros
 from narrows.lossless.contract import Residual, ResidualModule
 from narrows.model.artefacts import TrainingRecords
 from narrows.model.artefacts.archive_codec import ArchiveCodec
@@ -62,10 +64,13 @@ class LabelledSource:
         n records.
     labels : ndarray of int, shape (n,), or None
         Their classes, from 0.
+    weights : ndarray of shape (n,), or None
+        How much each record counts in the loss; None: all the same.
     """
 
     source: Source
     labels: NDArray[np.int64] | None = None
+    weights: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -107,11 +112,13 @@ class Split:
             Whether a default share is held out where no share was requested.
         """
         device = resolve_device(settings)
-        everything = Records(data.source.values, device)
+        everything, precision = Records(data.source.values, device), precision_of(settings)
         if validation is not None:
+            everything = everything.weighted(data.weights, None, precision)
             return cls(everything, None, labelled(Records(validation.source.values, device), validation.labels))
         n = len(data.source)
         rows, held_out_rows = split(n, n_held_out(settings, n, by_default=by_default), seed)
+        everything = everything.weighted(data.weights, rows, precision)
         if held_out_rows is None:
             return cls(everything, None, None)
         held_out = labelled(everything.only(held_out_rows), data.labels)
@@ -129,12 +136,20 @@ class Split:
 
 
 def open_for_training(
-    model: Autoencoder, X: Data, y: ArrayLike | None, validation: Data | tuple[Data, ArrayLike] | None
+    model: Autoencoder,
+    X: Data,
+    y: ArrayLike | None,
+    validation: Data | tuple[Data, ArrayLike] | None,
+    sample_weight: ArrayLike | None = None,
 ) -> tuple[LabelledSource, LabelledSource | None]:
-    """Return the records for training and for validation; the model learns their shape and classes."""
+    """Return the records for training and for validation; the model learns their shape and classes.
+
+    Records whose weight is 0 are left out.
+    """
     source = model._open(X, reset=True, advice=TRAIN_ON_FINITE)
     check_squares(source, *model.range_, fill_value=model.fill_value_)
     check("Autoencoder", "conditional", model.conditional, Boolean())
+    weights = check_weights(sample_weight, len(source))
     labels, held_out_labels = None, None
     if model.conditional:
         model.classes_, labels = np.unique(labels_of(source, y, owner=CONDITIONAL), return_inverse=True)
@@ -143,13 +158,14 @@ def open_for_training(
                 f"The 'residual' of a conditional model must be None, since such a model cannot write archives. "
                 f"Got {model.residual!r}."
             )
+    data = LabelledSource(*without_zeros(source, labels, weights))
     if validation is None:
-        return LabelledSource(source, labels), None
+        return data, None
     x, of_x = validation if model.conditional and isinstance(validation, tuple) else (validation, None)
     held_out = model._open(x, reset=False, advice=TRAIN_ON_FINITE)
     if model.conditional:
         held_out_labels = model._positions(labels_of(held_out, of_x, owner=CONDITIONAL))
-    return LabelledSource(source, labels), LabelledSource(held_out, held_out_labels)
+    return data, LabelledSource(held_out, held_out_labels)
 
 
 def _warn_of_few(source: Source) -> None:
@@ -163,10 +179,11 @@ def _warn_of_few(source: Source) -> None:
 
 def described(
     data: LabelledSource, validation: LabelledSource | None
-) -> tuple[dict[str, Source | None], dict[str, NDArray[np.int64] | None]]:
+) -> tuple[dict[str, Source | None], dict[str, NDArray[Any] | None]]:
     """Return a description of records and labels that identifies a run."""
     held_out, its_labels = (None, None) if validation is None else (validation.source, validation.labels)
-    return {"data": data.source, "validation data": held_out}, {"labels": data.labels, "validation labels": its_labels}
+    told = {"labels": data.labels, "validation labels": its_labels, "sample weights": data.weights}
+    return {"data": data.source, "validation data": held_out}, told
 
 
 @usual_settings()

@@ -43,6 +43,7 @@ __all__ = [
     "n_held_out",
     "new_chain",
     "parts_for",
+    "precision_of",
     "pretraining_stages",
     "rows_by_stage",
     "split",
@@ -99,12 +100,16 @@ def new_chain(
             if one is not None:
                 _check_preprocessed(chain, one)
 
-    precision = torch.float64 if settings.precision == "float64" else torch.float32
     chain = Chain(parts, source.shape, source.dtype, generator(seed, Stream.WEIGHTS))
-    chain = chain.to(resolve_device(settings), precision)
+    chain = chain.to(resolve_device(settings), precision_of(settings))
     with one_openmp_thread():  # the last bits of a sum depend on how threads share it
         chain.fit_preprocessing(records.batches, check=check)
     return chain
+
+
+def precision_of(settings: Training) -> torch.dtype:
+    """Return the dtype of the weights that settings ask for."""
+    return torch.float64 if settings.precision == "float64" else torch.float32
 
 
 def _check_preprocessed(chain: Chain, source: Source) -> None:

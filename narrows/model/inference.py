@@ -137,8 +137,17 @@ def corrupt(chain: Chain, values: NDArray[Any], seed: int) -> NDArray[np.float64
     return _map(damaged, chain, values, noise=noise)
 
 
-def mean_total(chain: Chain, values: NDArray[Any], labels: Labels = None, *, noise: Generator | None = None) -> float:
+def mean_total(
+    chain: Chain,
+    values: NDArray[Any],
+    labels: Labels = None,
+    *,
+    noise: Generator | None = None,
+    weights: NDArray[np.float64] | None = None,
+) -> float:
     """Return the mean loss of records (n, *shape) in nats; records are corrupted only with ``noise``.
+
+    With weights (n,) it is the weighted mean.
 
     Raises
     ------
@@ -151,7 +160,8 @@ def mean_total(chain: Chain, values: NDArray[Any], labels: Labels = None, *, noi
         chain.check_support(batch)
         return chain.loss(batch if labels is None else Labelled(batch, labels), corruption=noise).total.double()
 
-    return float(_map(totals, chain, values, labels, noise=noise).mean())
+    losses = _map(totals, chain, values, labels, noise=noise)
+    return float(losses.mean() if weights is None else np.average(losses, weights=weights))
 
 
 def noise_of(chain: Chain, seed: int, stream: Stream = Stream.CORRUPTION) -> Generator:

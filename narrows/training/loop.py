@@ -31,7 +31,7 @@ from narrows.training.openmp import same_bits
 from narrows.training.pace import Pace
 from narrows.training.progress import Callback, Epoch
 from narrows.training.records import RecordSource
-from narrows.training.shards import Shards
+from narrows.training.shards import Shards, weighted
 from narrows.training.stages import Stage
 from narrows.training.work import choose_n_shards
 from narrows.training.workers import Workers, most_workers
@@ -108,19 +108,22 @@ def train(
 
 
 def mean_loss(learner: Learner, records: RecordSource, workers: Workers) -> float:
-    """Return the mean loss of a record in nats, without corruption and in eval mode."""
+    """Return the mean loss of a record in nats, without corruption and in eval mode; weighted if records are."""
+    size, weights = batch_size(learner.shape, _VALIDATION_BATCH), records.weights_of()
+    starts = range(0, len(records), size)
+    of_batches = [None] * len(starts) if weights is None else [weights[at : at + size] for at in starts]
 
-    def loss_of(batch: Any) -> Tensor:
+    def loss_of(batch: tuple[Any, Tensor | None]) -> Tensor:
         with torch.no_grad():  # for this thread
-            return learner.loss(batch).total.double().sum()
+            return weighted(learner.loss(batch[0]).total.double(), batch[1]).sum()
 
     was_training = learner.training
     learner.train(False)
     try:
-        losses = workers.map(loss_of, records.batches(batch_size(learner.shape, _VALIDATION_BATCH)))
+        losses = workers.map(loss_of, zip(records.batches(size), of_batches, strict=True))
     finally:
         learner.train(was_training)
-    return float(torch.stack(losses).sum()) / len(records)
+    return float(torch.stack(losses).sum()) / (len(records) if weights is None else float(weights.double().sum()))
 
 
 @dataclass
@@ -232,7 +235,8 @@ class _Run:
         self.stepper.learning_rate = self._learning_rate(self.step)
         if self.n_shards == 1:
             with openmp_threads(self.pace.n_threads):
-                loss = self.learner.loss(self.records.take(indices), *self.noises).total.mean()
+                losses = self.learner.loss(self.records.take(indices), *self.noises).total
+                loss = weighted(losses, self.records.weights_of(indices)).mean()
                 self.stepper.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
         else:

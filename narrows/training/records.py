@@ -33,6 +33,9 @@ class RecordSource(Protocol):
     def batches(self, size: int) -> Iterator[Any]:
         """Yield all records in order, in batches of at most this size."""
 
+    def weights_of(self, indices: Tensor | None = None) -> Tensor | None:
+        """Return the weights in the loss of the records at these indices, of all without; None: all are 1."""
+
 
 class Records:
     """Records (n, *shape) as a tensor on a device.
@@ -47,7 +50,14 @@ class Records:
         Device of the records.
     rows : ndarray of int, shape (n,), optional
         Indices of the records among the values, in this order. None: all.
+
+    Attributes
+    ----------
+    weights : Tensor of shape (m,), or None
+        The weight of each value in the loss; None: all are 1.
     """
+
+    weights: Tensor | None = None
 
     def __init__(self, values: NDArray[Any], device: torch.device, rows: NDArray[np.int64] | None = None) -> None:
         if any(stride < 0 or stride % values.itemsize for stride in values.strides):
@@ -64,6 +74,26 @@ class Records:
         some = copy.copy(self)
         some.rows = None if rows is None else torch.from_numpy(rows).to(self.device)
         return some
+
+    def weighted(
+        self, weights: NDArray[np.float64] | None, rows: NDArray[np.int64] | None, dtype: torch.dtype
+    ) -> Records:
+        """Return the records with weights (m,) of all values, scaled to a mean of 1 over these rows (None: all)."""
+        assert type(self) is Records, "add weights before labels"
+        some = copy.copy(self)
+        if weights is not None:
+            mean = (weights if rows is None else weights[rows]).mean()
+            some.weights = torch.from_numpy(weights / mean).to(dtype).to(self.device)
+        return some
+
+    def weights_of(self, indices: Tensor | None = None) -> Tensor | None:
+        """Return the weights of the records at these indices, shape (len(indices),), or of all; None: all are 1."""
+        if self.weights is None:
+            return None
+        rows = self.rows
+        if indices is not None:
+            rows = indices if rows is None else rows[indices]
+        return self.weights if rows is None else self.weights.index_select(0, rows)
 
     def __len__(self) -> int:
         return len(self.tensor) if self.rows is None else len(self.rows)
@@ -102,7 +132,7 @@ class LabelledRecords(Records):
 
     def __init__(self, unlabelled: Records, labels: NDArray[np.int64]) -> None:
         self.unlabelled = unlabelled
-        self.tensor, self.rows = unlabelled.tensor, unlabelled.rows
+        self.tensor, self.rows, self.weights = unlabelled.tensor, unlabelled.rows, unlabelled.weights
         self.labels = Records(labels, unlabelled.device)
         self.labels.rows = unlabelled.rows
 

@@ -16,7 +16,7 @@ from narrows.training.learner import Learner
 from narrows.training.records import RecordSource
 from narrows.training.workers import Workers
 
-__all__ = ["Shards"]
+__all__ = ["Shards", "weighted"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Shards:
         def shard_of(part: tuple[Tensor, Generator]) -> _Shard:
             taken, noise = part
             loss = self.learner.shard_loss(self.records.take(taken), noise)
-            mean = loss.total.sum() / n
+            mean = weighted(loss.total, self.records.weights_of(taken)).sum() / n
             # Not by `Tensor.backward`: shards would add to the same ``grad`` at the same time.
             gradient = torch.autograd.grad(mean, weights, allow_unused=True)
             laid_out = tuple(map(_laid_out, gradient, weights))
@@ -90,6 +90,11 @@ class Shards:
         if statistics:
             self.learner.adapt(torch.cat(statistics))
         return loss
+
+
+def weighted(losses: Tensor, weights: Tensor | None) -> Tensor:
+    """Return losses (n,) multiplied by the weights of their records; without weights the losses themselves."""
+    return losses if weights is None else losses * weights.to(losses.dtype)
 
 
 def _laid_out(gradient: Tensor | None, weight: nn.Parameter) -> Tensor | None:

@@ -1,0 +1,144 @@
+"""Sample weights: how much each record counts in the loss."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from narrows import Autoencoder, Training
+from narrows.errors import DataError, InvalidParameterError
+from narrows.networks import Convolutional, Dense
+from narrows.training import SGD, Callback
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(40, 6))
+W = RNG.integers(0, 4, 40).astype(float)
+IMAGES = RNG.normal(size=(24, 8, 8))
+
+
+def make(training=None, **params):
+    settings = {"epochs": 3, "batch_size": 10, "precision": "float64", **(training or {})}
+    usual = {"network": Dense(widths=(8,)), "preprocessing": (), "likelihood": "normal", "artefacts": ()}
+    return Autoencoder(2, training=Training(**settings), random_state=0, **{**usual, **params})
+
+
+FULL = {"batch_size": 1000, "shuffle": False, "optimiser": SGD(learning_rate=0.01), "schedule": "constant"}
+
+
+def weights_of(model):
+    return {name: weight.tolist() for name, weight in model.chain_.state_dict().items()}
+
+
+def assert_same(model, other, rtol=1e-9):
+    for name, weight in model.chain_.state_dict().items():
+        np.testing.assert_allclose(weight, other.chain_.state_dict()[name], rtol=rtol, atol=1e-12, err_msg=name)
+
+
+def test_a_record_of_weight_2_counts_as_the_same_record_twice():
+    """For one batch with all records; otherwise the records of a batch are others."""
+    weighted = make(FULL).fit(X, sample_weight=W)
+    repeated = make(FULL).fit(np.repeat(X, W.astype(int), axis=0))
+    assert_same(weighted, repeated)
+    for row, of_repeated in zip(weighted.history_, repeated.history_, strict=True):
+        assert row["loss"] == pytest.approx(of_repeated["loss"])
+    with pytest.raises(AssertionError):
+        assert_same(weighted, make(FULL).fit(X))
+
+
+def test_a_record_of_weight_0_is_left_out():
+    some = W > 0
+    assert weights_of(make().fit(X, sample_weight=some)) == weights_of(make().fit(X[some]))
+    files = make().fit(X, sample_weight=W)
+    assert files.trained_on_.n_records == some.sum()
+
+
+def test_only_the_proportions_of_weights_matter():
+    assert weights_of(make().fit(X, sample_weight=np.full(40, 7.0))) == weights_of(make().fit(X))
+    assert weights_of(make().fit(X, sample_weight=4 * W)) == weights_of(make().fit(X, sample_weight=W))
+
+
+def test_the_validation_loss_is_weighted_too():
+    training = {"validation": 0.5, "epochs": 1}
+    weighted = make(training).fit(X, sample_weight=W + 1)
+    unseen = np.setdiff1d(np.arange(40), rows_seen(training))
+    score = weighted.score(X[unseen], sample_weight=(W + 1)[unseen])
+    assert weighted.history_[0]["validation_loss"] == pytest.approx(-score)
+
+
+def rows_seen(training):
+    from narrows.estimators.preparation import n_held_out, split
+
+    seed = int(np.random.RandomState(0).randint(2**31 - 1))
+    return split(40, n_held_out(Training(**training), 40, by_default=False), seed)[0]
+
+
+def test_a_score_is_a_weighted_mean():
+    model = make().fit(X)
+    scores = np.array([model.score(X[i : i + 1]) for i in range(40)])
+    assert model.score(X, sample_weight=W) == pytest.approx(np.average(scores, weights=W))
+
+
+@pytest.mark.parametrize("n_shards", [3, 4])
+def test_shards_of_a_batch_are_weighted_alike(n_shards, monkeypatch):
+    network = Convolutional(channels=(2,))
+    w = RNG.random(24)
+    whole = make(FULL, network=network).fit(IMAGES, sample_weight=w)
+    monkeypatch.setattr("narrows.training.loop.choose_n_shards", lambda *_: n_shards)
+    assert_same(make(FULL, network=network).fit(IMAGES, sample_weight=w), whole, rtol=1e-6)
+
+
+def test_labels_stay_with_their_records():
+    y = np.arange(40) % 3
+    some = W > 0
+    params = {"conditional": True}
+    left = make(**params).fit(X[some], y[some])
+    assert weights_of(make(**params).fit(X, y, sample_weight=some)) == weights_of(left)
+    make(**params).fit(X, y, sample_weight=W)
+
+
+class Stop(Callback):
+    def epoch(self, row):
+        if row.epoch == 2:
+            raise KeyboardInterrupt
+
+
+def test_a_run_resumes_to_the_bit_with_the_same_weights_only(tmp_path, monkeypatch):
+    monkeypatch.setattr("narrows.training.loop._SAVE_SECONDS", -1.0)
+    path = tmp_path / "checkpoint"
+    training = {"validation": 0.2, "epochs": 4}
+    with pytest.raises(KeyboardInterrupt):
+        make(training).fit(X, sample_weight=W, checkpoint=path, callback=Stop())
+    with pytest.raises(InvalidParameterError, match="sample weights"):
+        make(training).fit(X, sample_weight=W[::-1].copy() + 1, checkpoint=path, resume=True)
+    resumed = make(training).fit(X, sample_weight=W, checkpoint=path, resume=True)
+    assert weights_of(resumed) == weights_of(make(training).fit(X, sample_weight=W))
+
+
+def test_layer_wise_pretraining_is_weighted():
+    params = {"pretraining": "layer-wise", "training": {**FULL, "epochs": 1}}
+    one, other = make(**params).fit(X, sample_weight=W), make(**params).fit(X)
+    assert one.pretraining_history_[0]["loss"] != other.pretraining_history_[0]["loss"]
+
+
+def test_weights_may_be_any_array_like():
+    expected = weights_of(make().fit(X, sample_weight=W))
+    assert weights_of(make().fit(X, sample_weight=W.tolist())) == expected
+    assert weights_of(make().fit(X, sample_weight=pd.Series(W))) == expected
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (np.ones(39), r"shape \(40,\).* Got the shape \(39,\)"),
+        (np.ones((40, 1)), r"Got the shape \(40, 1\)"),
+        (np.where(np.arange(40) == 3, -1, 1), "Got -1 for record 3"),
+        (np.where(np.arange(40) > 37, np.nan, 1), "Got nan for record 38 and 1 more"),
+        (np.zeros(40), "All weights are zero"),
+        (["a"] * 40, "must be numbers"),
+    ],
+    ids=["too few", "two axes", "negative", "nan", "zero", "text"],
+)
+def test_wrong_weights_are_refused(weights, message):
+    with pytest.raises(DataError, match=message):
+        make().fit(X, sample_weight=weights)
+    with pytest.raises(DataError, match=message):
+        make().fit(X).score(X, sample_weight=weights)
