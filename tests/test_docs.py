@@ -161,6 +161,15 @@ def test_the_python_on_compression_runs(tmp_path: Path, monkeypatch: pytest.Monk
     np.testing.assert_array_equal(some, digits[100:200])
 
 
+def test_the_python_on_pytorch_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Training, "n_epochs", lambda self, n_records: 2)
+    names: dict[str, Any] = {}
+    for block in snippets((ROOT / "docs" / "pytorch.md").read_text(), "python"):
+        exec(compile(block, "pytorch.md", "exec"), names)
+    assert names["mean"].shape == names["log_variance"].shape == names["codes"].shape == (1437, 4)
+    assert names["restored"].shape == names["X"].shape
+
+
 def test_the_indices_on_compression_are_some() -> None:
     (block,) = (block for block in snippets(COMPRESSION, "python") if "indices" in block)
     exec(compile(block.replace("epochs=5", "epochs=1"), "compression.md", "exec"), {})
