@@ -29,6 +29,7 @@ from narrows.networks import Network, Sizes, Switches
 from narrows.networks.components import components_of, sampled
 from narrows.networks.linear_path import LinearPathDecoder, LinearPathEncoder
 from narrows.numerics.batches import Labelled, batch_size
+from narrows.numerics.floats import as_floats
 from narrows.numerics.randomness import Stream
 from narrows.numerics.record_noise import Noise, RecordNoise, is_training_step
 from narrows.penalties import Penalty
@@ -37,8 +38,6 @@ from narrows.preprocessing.moments import Moments
 
 __all__ = ["Chain", "Loss", "Parts"]
 
-# float32 represents integers of up to 16 bits, float16 and float32 exactly.
-_FLOAT32_IS_ENOUGH = {torch.bool, torch.uint8, torch.int8, torch.int16, torch.uint16, torch.float16, torch.float32}
 _FIT_BATCH = 4096
 _SCALE_VALUES = 2**22  # number of values that set the initial scale of a likelihood
 
@@ -226,7 +225,7 @@ class Chain(nn.Module):
 
     def prepare(self, records: Tensor) -> Tensor:
         """Return records (n, *shape), of any stored dtype, as preprocessed floats x; missing values are neutral."""
-        x: Tensor = self.preprocessor(_as_floats(records)).to(self.dtype)
+        x: Tensor = self.preprocessor(as_floats(records)).to(self.dtype)
         return x if self.missing is None else self.missing.filled(x, self.missing.places(records))
 
     def missing_of(self, records: Tensor) -> Tensor | None:
@@ -235,7 +234,7 @@ class Chain(nn.Module):
 
     def _with_nan(self, records: Tensor) -> Tensor:
         """Return records as floats, with NaN where values are missing."""
-        x = _as_floats(records)
+        x = as_floats(records)
         return x if self.missing is None else x.masked_fill(self.missing.places(records), math.nan)
 
     def _preprocessed_with_nan(self, records: Tensor) -> Tensor:
@@ -382,7 +381,7 @@ class Chain(nn.Module):
     def noise_of(self, records: Tensor, seed: int = 0) -> RecordNoise:
         """Return the random numbers of records (n, *shape), which do not depend on missing values."""
         missing = self.missing_of(records)
-        return RecordNoise.of(records if missing is None else _as_floats(records).masked_fill(missing, 0.0), seed)
+        return RecordNoise.of(records if missing is None else as_floats(records).masked_fill(missing, 0.0), seed)
 
     def _own_noise(self, records: Tensor) -> tuple[RecordNoise | None, RecordNoise | None]:
         """Return the noise of the likelihood and of the bottleneck in measurements; None for a part that does not draw.
@@ -394,7 +393,3 @@ class Chain(nn.Module):
         own = self.noise_of(records)
         of_records = own.stream(Stream.MEASURED_RECORDS) if self.likelihood.draws else None
         return of_records, own.stream(Stream.MEASURED_CODES, 0) if self.bottleneck.draws else None
-
-
-def _as_floats(records: Tensor) -> Tensor:
-    return records.to(torch.float32 if records.dtype in _FLOAT32_IS_ENOUGH else torch.float64)

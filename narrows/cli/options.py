@@ -40,9 +40,10 @@ def output_option(metavar: str, help: str, *, pipe: bool = False) -> Callable[[C
 def _device(default: str | None) -> Callable[[Command], Command]:
     return click.option(
         "--device",
-        type=click.Choice(["auto", "cpu", "cuda"]),
+        type=click.Choice(["auto", "cpu", "cuda", "mps"]),
         default=default,
-        help="Device to compute on; auto: a CUDA device if there is one.  [default: auto]",
+        help="Device to compute on; auto: a CUDA device if there is one; mps: an Apple GPU, for training only.  "
+        "[default: auto]",
     )
 
 

@@ -52,7 +52,8 @@ from narrows.training import (
     Training,
     Uncoupled,
     resolve_training,
-    train,
+    train_on,
+    training_device,
 )
 
 __all__ = ["AutoencoderClassifier"]
@@ -188,7 +189,8 @@ class AutoencoderClassifier(ClassifierMixin, Movable):  # type: ignore[misc]
             order=Stream.LABELS_ORDER,
             noise=Stream.LABELS_NOISE,
         )
-        histories = train(
+        histories = train_on(
+            training_device(settings),
             [*before, labels_stage],
             whole(chain=chain, softmax=softmax_layer),
             seed=seed,

@@ -41,7 +41,16 @@ from narrows.numerics.threads import one_openmp_thread
 from narrows.parts.options import Boolean, check
 from narrows.parts.part import as_optional_part
 from narrows.records import Schema
-from narrows.training import Epoch, Records, Stage, Training, resolve_device, resolve_training, train
+from narrows.training import (
+    Epoch,
+    Records,
+    Stage,
+    Training,
+    resolve_device,
+    resolve_training,
+    train_on,
+    training_device,
+)
 from narrows.training.loop import mean_loss
 from narrows.training.workers import Workers, most_workers
 
@@ -242,7 +251,7 @@ def train_model(
         residual = part.build(source.shape, source.dtype, weights).to(resolve_device(settings))
         stages.append(_residual_stage(part, residual, learned_from))
     everything = whole(chain=chain, residual=residual)
-    histories = train(stages, everything, seed=seed, threads=settings.threads, **run)
+    histories = train_on(training_device(settings), stages, everything, seed=seed, threads=settings.threads, **run)
     history = histories[len(pretraining)]
     is_auto = isinstance(params["network"], str) and params["network"] == "auto"
     with one_openmp_thread():  # the last bits of a sum depend on how threads share it

@@ -29,8 +29,8 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Any:
     ----------
     path : path-like
         A file written by an estimator's ``save``.
-    device : "auto", "cpu" or "cuda"
-        Device of the estimator.
+    device : "auto", "cpu", "cuda" or "mps"
+        Device of the estimator; "mps" is used for training only.
 
     Raises
     ------

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Self
 import torch
 from sklearn.utils.validation import check_is_fitted
 
+from narrows.errors import InvalidParameterError
 from narrows.estimators.base import RecordsEstimator
 from narrows.model.halves import DecoderHalf, EncoderHalf
+from narrows.numerics.floats import has_float64
 from narrows.training.settings import find_device
 
 if TYPE_CHECKING:
@@ -35,10 +37,16 @@ class Movable(RecordsEstimator):
         Raises
         ------
         InvalidParameterError
-            If there is no such device.
+            If there is no such device, or it has no float64.
         """
         check_is_fitted(self)
-        self.model_ = self.model_.to(find_device(device))
+        found = find_device(device)
+        if not has_float64(found):
+            raise InvalidParameterError(
+                f"A model cannot be moved to '{device}', which has no float64: it is trained there, with "
+                "Training(device='mps'), and used on the CPU. Use 'cpu'."
+            )
+        self.model_ = self.model_.to(found)
         return self
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from narrows.likelihoods.contract import LikelihoodModule
+from narrows.numerics.floats import wide
 
 __all__ = ["WholeNumbersModule"]
 
@@ -52,13 +53,13 @@ class WholeNumbersModule(LikelihoodModule):
 
     def is_supported(self, x: Tensor) -> Tensor:
         exact = self.exact(x)
-        rounding = _ROUNDING + 4 * torch.finfo(x.dtype).eps * self.unit * x.abs().double()
+        rounding = _ROUNDING + 4 * torch.finfo(x.dtype).eps * self.unit * wide(x.abs())
         is_whole = (exact - exact.round()).abs() <= rounding
         return is_whole & (exact >= self.lowest - _ROUNDING) & (exact <= self.highest + _ROUNDING)
 
     def exact(self, x: Tensor) -> Tensor:
         """Return x · unit + offset for preprocessed values x, float64, before it is rounded."""
-        return x.double() * self.unit + self.offset
+        return wide(x) * self.unit + self.offset
 
     def whole(self, x: Tensor) -> Tensor:
         """Return the whole numbers of preprocessed values x (n, *shape), float64."""
@@ -66,4 +67,4 @@ class WholeNumbersModule(LikelihoodModule):
 
     def preprocessed(self, whole: Tensor) -> Tensor:
         """Return the preprocessed values of whole numbers (n, *shape), float64; the inverse of `whole`."""
-        return (whole.double() - self.offset) / self.unit
+        return (wide(whole) - self.offset) / self.unit

@@ -20,6 +20,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from narrows.numerics.floats import has_float64, wide
 from narrows.numerics.randomness import Stream, generator
 
 __all__ = ["Noise", "RecordNoise", "is_training_step", "normal_like", "uniform_like"]
@@ -72,11 +73,12 @@ class RecordNoise:
 
     def uniform_like(self, x: Tensor) -> Tensor:
         """Return draws from U[0, 1) of the shape and dtype of x (n, *shape)."""
-        return (self._bits_like(x, _UNIFORM_BITS).double() * 2.0**-_UNIFORM_BITS).to(x.dtype)
+        return (wide(self._bits_like(x, _UNIFORM_BITS)) * 2.0**-_UNIFORM_BITS).to(x.dtype)
 
     def normal_like(self, x: Tensor) -> Tensor:
         """Return draws from N(0, 1) of the shape and dtype of x (n, *shape)."""
-        centred = (self._bits_like(x, _NORMAL_BITS).double() + 0.5) * 2.0 ** (1 - _NORMAL_BITS) - 1
+        n_bits = _NORMAL_BITS if has_float64(x.device) else _UNIFORM_BITS - 1  # as many as its floats hold beside the ½
+        centred = (wide(self._bits_like(x, n_bits)) + 0.5) * 2.0 ** (1 - n_bits) - 1
         return (math.sqrt(2) * centred.erfinv()).to(x.dtype)
 
     def _bits_like(self, x: Tensor, n_bits: int) -> Tensor:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
+from narrows.numerics.floats import wide
 from narrows.preprocessing.moments import Moments
 
 __all__ = ["Missing"]
@@ -44,10 +45,10 @@ class Missing(nn.Module):
     def places(self, records: Tensor) -> Tensor:
         """Return where values of records (n, *shape), in their stored dtype, are missing."""
         if not records.is_floating_point():
-            return records.double() == self.fill_value
+            return wide(records) == self.fill_value
         if math.isnan(self.fill_value):
             return records.isnan()
-        return records == torch.tensor(self.fill_value, dtype=torch.float64, device=records.device).to(records.dtype)
+        return records == torch.tensor(self.fill_value, dtype=torch.float64).to(records.dtype).to(records.device)
 
     def fit(self, batches: Callable[[], Iterable[Tensor]]) -> None:
         """Learn the neutral values from preprocessed training records, whose missing values are NaN."""

@@ -1,13 +1,14 @@
 """Training: the settings of a run, the loop, its checkpoints and its progress."""
 
 from narrows.training.checkpoints import Checkpoint
+from narrows.training.devices import train_on
 from narrows.training.learner import Learner, Uncoupled
 from narrows.training.loop import train
 from narrows.training.optimisers import SGD, Adadelta, Adam, AdamW, Optimiser
 from narrows.training.progress import Callback, Epoch
 from narrows.training.records import JoinedRecords, LabelledRecords, Records, RecordSource
 from narrows.training.schedules import Constant, Cosine, OneCycle, Plateau, Schedule
-from narrows.training.settings import Training, resolve_device, resolve_training
+from narrows.training.settings import Training, resolve_device, resolve_training, training_device
 from narrows.training.stages import Stage
 
 __all__ = [
@@ -35,4 +36,6 @@ __all__ = [
     "resolve_device",
     "resolve_training",
     "train",
+    "train_on",
+    "training_device",
 ]

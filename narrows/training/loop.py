@@ -21,6 +21,7 @@ from torch import Generator, Tensor, nn
 
 from narrows.errors import TrainingDivergedError
 from narrows.numerics.batches import batch_size
+from narrows.numerics.floats import wide
 from narrows.numerics.randomness import Stream, generator, integer
 from narrows.numerics.threads import one_openmp_thread, openmp_threads
 from narrows.training.checkpoints import Checkpoint, State, pack_optimiser, unpack_optimiser
@@ -115,7 +116,7 @@ def mean_loss(learner: Learner, records: RecordSource, workers: Workers) -> floa
 
     def loss_of(batch: tuple[Any, Tensor | None]) -> Tensor:
         with torch.no_grad():  # for this thread
-            return weighted(learner.loss(batch[0]).total.double(), batch[1]).sum()
+            return weighted(wide(learner.loss(batch[0]).total), batch[1]).sum()
 
     was_training = learner.training
     learner.train(False)
@@ -123,7 +124,7 @@ def mean_loss(learner: Learner, records: RecordSource, workers: Workers) -> floa
         losses = workers.map(loss_of, zip(records.batches(size), of_batches, strict=True))
     finally:
         learner.train(was_training)
-    return float(torch.stack(losses).sum()) / (len(records) if weights is None else float(weights.double().sum()))
+    return float(torch.stack(losses).sum()) / (len(records) if weights is None else float(wide(weights).sum()))
 
 
 @dataclass
@@ -161,7 +162,7 @@ class _Run:
         self.device = self.records.device
         self.n_epochs = self.settings.n_epochs(len(self.records))
         self.n_steps = -(-len(self.records) // self.settings.batch_size)  # per epoch
-        self.losses = torch.zeros(self.n_steps, dtype=torch.float64, device=self.device)  # of the epoch's steps
+        self.losses = wide(torch.zeros(self.n_steps, device=self.device))  # of the epoch's steps
 
         self.epoch, self.step, self.seconds = 0, 0, 0.0
         self._cut(choose_n_shards(self.learner, self.records, self.settings.batch_size))

@@ -7,17 +7,18 @@ from typing import Any
 import torch
 
 from narrows.errors import InvalidParameterError
+from narrows.numerics.floats import has_float64
 from narrows.parts.options import Boolean, Choice, Integer, Real, option, optional
 from narrows.parts.part import OneOf, Part
 from narrows.training.optimisers import Adam, Optimiser
 from narrows.training.schedules import Schedule
 
-__all__ = ["Training", "find_device", "resolve_device", "resolve_training"]
+__all__ = ["Training", "find_device", "resolve_device", "resolve_training", "training_device"]
 
 # The number of steps for 'epochs=None': enough for most of the quality in an acceptable time.
 _STEPS = 6_000
 _MOST_EPOCHS, _FEWEST_EPOCHS = 200, 3
-_DEVICES = ("cpu", "cuda")
+_DEVICES = ("cpu", "cuda", "mps")
 
 
 class Training(Part, axis="training", name="training"):
@@ -55,7 +56,20 @@ class Training(Part, axis="training", name="training"):
     threads: int | None = option(
         optional(Integer(1)), "CPU threads to train with; None: as many as the process may use", default=None
     )
-    device: str = option(Choice("auto", "cpu", "cuda"), "'auto': a CUDA device if there is one", default="auto")
+    device: str = option(
+        Choice("auto", "cpu", "cuda", "mps"),
+        "'auto': a CUDA device if there is one; 'mps': an Apple GPU, on which networks are trained, while everything "
+        "else is computed on the CPU, since it has no float64",
+        default="auto",
+    )
+
+    def _check(self) -> None:
+        super()._check()
+        if self.precision == "float64" and self.device == "mps":
+            raise InvalidParameterError(
+                "The 'precision' of Training must be 'float32' with device='mps', which has no float64. "
+                "Set device='cpu', or precision='float32'."
+            )
 
     def n_epochs(self, n_records: int) -> int:
         """Return the number of epochs for a number of records."""
@@ -83,7 +97,19 @@ def resolve_training(settings: Training | None) -> Training:
 
 
 def resolve_device(settings: Training | None) -> torch.device:
-    """Return the device of the settings on this machine.
+    """Return the device of a model on this machine: that of the settings, or the CPU if that one has no float64.
+
+    Raises
+    ------
+    InvalidParameterError
+        If there is no such device.
+    """
+    device = training_device(settings)
+    return device if has_float64(device) else torch.device("cpu")
+
+
+def training_device(settings: Training | None) -> torch.device:
+    """Return the device of the settings on this machine, on which networks are trained.
 
     Raises
     ------
@@ -108,9 +134,11 @@ def find_device(name: str | torch.device) -> torch.device:
     except (RuntimeError, TypeError):
         device = torch.device("meta")
     if device.type not in _DEVICES:
-        raise InvalidParameterError(f"The device must be 'auto', 'cpu' or 'cuda'. Got {str(name)!r}.")
+        raise InvalidParameterError(f"The device must be 'auto', 'cpu', 'cuda' or 'mps'. Got {str(name)!r}.")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise InvalidParameterError(f"The device '{name}' was requested, but PyTorch finds none. Use 'auto' or 'cpu'.")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise InvalidParameterError("The device 'mps' was requested, but PyTorch finds none. Use 'auto' or 'cpu'.")
     if device.type == "cuda" and device.index is not None and device.index >= torch.cuda.device_count():
         n = torch.cuda.device_count()
         raise InvalidParameterError(f"The device '{name}' was requested, but PyTorch finds {n}, numbered from 0.")
