@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from narrows.archive.byte_file import ByteFile
 from narrows.archive.chunks import Chunk, read_records
 from narrows.archive.contract import Codec
-from narrows.archive.header import Header, naming, read_header, read_payload, read_trailer
+from narrows.archive.header import Header, naming, read_header, read_payload, read_trailer, unfinished_append
 from narrows.archive.index import parse_index
 from narrows.archive.layout import (
     BLOCK_BYTES,
@@ -149,6 +149,7 @@ def examine(source: ByteFile, model: Any) -> Found:
     """
     problems: list[Problem] = []
     header = _try_header(source)
+    n_ignored = _ignore_unfinished(source, header, problems)
     scanned = list(scan(source, header.n_bytes if isinstance(header, Header) else 0))
     if isinstance(header, ArchiveError):
         problems.append(Problem(0, str(header)))
@@ -171,7 +172,7 @@ def examine(source: ByteFile, model: Any) -> Found:
     _check_end(source, header, _model_offset(scanned), chunks, problems)
     report = Report(
         path=source.path,
-        n_bytes=source.size,
+        n_bytes=source.size + n_ignored,
         n_records=declared,
         n_intact=sum(block.n_records for _, block in chunks),
         n_chunks=len(chunks),
@@ -181,6 +182,24 @@ def examine(source: ByteFile, model: Any) -> Found:
         largest_error=_largest_error(source, header, chunks),
     )
     return Found(header, blob, chunks, report)
+
+
+def _ignore_unfinished(source: ByteFile, header: Header | ArchiveError, problems: list[Problem]) -> int:
+    """Ignore the bytes of an append that is not complete, and return their number."""
+    try:
+        if isinstance(header, ArchiveError):
+            return 0
+        read_trailer(source, header)
+    except CorruptArchiveError:
+        assert isinstance(header, Header)
+        end = unfinished_append(source, header.n_bytes)
+        if end is not None:
+            n_ignored = source.size - end
+            what = f"appending was interrupted: the {n_ignored:,} bytes from here on belong to no record"
+            problems.append(Problem(end, what))
+            source.end_at(end)
+            return n_ignored
+    return 0
 
 
 def _largest_error(source: ByteFile, header: Header, chunks: list[Placed]) -> float | None:
