@@ -16,13 +16,14 @@ from narrows.archive.appending import check_chunk_records, check_together, metad
 from narrows.archive.description import inspect
 from narrows.archive.encoder import ModelEncoder
 from narrows.archive.layouts import Layout
+from narrows.archive.names import list_names
 from narrows.archive.plan import Plan, plan_archive
 from narrows.archive.quality import size_warnings
 from narrows.archive.summary import ZSTD_SAMPLE_BYTES, Summary, ways_of
 from narrows.archive.tally import ErrorTally
 from narrows.archive.writer import Writer
 from narrows.data import Source
-from narrows.errors import InvalidParameterError, NarrowsWarning, recorded
+from narrows.errors import DataWarning, InvalidParameterError, NarrowsWarning, recorded, warn
 from narrows.io.files import check_output
 from narrows.numerics.surroundings import usual_settings
 
@@ -130,6 +131,8 @@ def compress(
     -----
     RangeWarning
         If the records have another scale than the training data. It is also among the warnings of the summary.
+    DataWarning
+        If appended records have names of earlier ones, or replace those of an interrupted append.
     """
     if append and force:
         raise InvalidParameterError(
@@ -169,6 +172,8 @@ def compress(
             "chunk_records": chunk_records,
         }
         writer, tally = _write(path, plan, progress, writing)
+        if before is not None and plan.source.files is not None:
+            _tell_of_repeated(path, plan.source.files)
     return _summary(path, plan, writer, tally, warned, asked=psnr, asked_bytes=bytes_per_record)
 
 
@@ -194,6 +199,23 @@ def _write(
     if plan.bound is not None:
         tally.squared, tally.max_error = writer.errors.squared, writer.errors.largest
     return writer, tally
+
+
+def _tell_of_repeated(path: str | os.PathLike[str], added: Sequence[str]) -> None:
+    """Warn of names of appended items that items of the archive had before."""
+    names = list_names(path)
+    held = set(names[: -len(added)])
+    repeated = [name for name in added if name and name in held]
+    if repeated:
+        warn(
+            DataWarning(
+                f"{len(repeated):,} of the {len(added):,} appended records have names that are in {os.fspath(path)} "
+                f"already: {repeated[0]} is the first. They are kept, and get a number when a folder is restored.",
+                kind="names",
+                count=len(repeated),
+                first=repeated[0],
+            )
+        )
 
 
 def _batches(source: Source) -> Iterator[tuple[int, int]]:
