@@ -1,7 +1,8 @@
-"""A run that is interrupted, terminated or killed goes on from where it was, to the same weights, bit for bit."""
+"""Runs that are interrupted, terminated or killed are resumed to the same weights; lost terminals end none."""
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -12,14 +13,15 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+import narrows as package
 from narrows.training import Callback
 
 RUN = ("--recipe", "dense", "--epochs", "12", "--batch-size", "50", "--limit", "300", "--valid", "0.1")
 OUT = "stopped.safetensors"
 PATIENCE = 60  # seconds
 
-# Forks a process for each list of arguments that it reads, and says its number and, at last, how it ended. It is alone
-# when it forks, and has imported what takes seconds. A pause after each epoch lets a signal find the run under way.
+# Forks a process for each request that it reads, and says its number and, at last, how it ended. It is alone when it
+# forks, and has imported what takes seconds. A pause after each epoch lets a signal find the run under way.
 PROGRAMS = """
 import json, os, sys, time
 import narrows.estimators.autoencoder, narrows.cli.train
@@ -32,18 +34,22 @@ def epoch(callback, row, show=Lines.epoch):
 
 Lines.epoch = epoch
 for line in sys.stdin:
+    request = json.loads(line)
     program = os.fork()
     if not program:
-        for number, name in enumerate(("out.txt", "said.txt"), start=1):
-            os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-        sys.argv[1:] = json.loads(line)
+        os.setsid()
+        os.chdir(request["folder"])
+        for number, name in enumerate(request["outputs"], start=1):
+            os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOCTTY), number)
+        sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))
+        sys.argv[1:] = request["arguments"]
         main()
     print(program, flush=True)
     print(os.waitstatus_to_exitcode(os.waitpid(program, 0)[1]), flush=True)
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def programs(environment):
     command = [sys.executable, "-c", PROGRAMS]
     with subprocess.Popen(
@@ -53,11 +59,17 @@ def programs(environment):
         process.stdin.close()
 
 
+def start(programs, arguments, outputs):
+    """Start a process in this folder whose standard output and standard error are these files; return its number."""
+    request = {"arguments": [str(one) for one in arguments], "folder": os.getcwd(), "outputs": outputs}
+    programs.stdin.write(json.dumps(request) + "\n")
+    return int(programs.stdout.readline())
+
+
 def interrupt(programs, number, *more):
     """Start a run, send it a signal once it is under way; return its exit code and all it said."""
     Path("said.txt").write_text("")
-    programs.stdin.write(json.dumps(["train", "digits:train", "-o", OUT, *RUN, *more]) + "\n")
-    program = int(programs.stdout.readline())
+    program = start(programs, ["train", "digits:train", "-o", OUT, *RUN, *more], ["out.txt", "said.txt"])
     late = time.monotonic() + PATIENCE
     while "/12  loss" not in (said := Path("said.txt").read_text()):
         assert time.monotonic() < late, f"the run does not begin: {said}"
@@ -108,3 +120,17 @@ def test_a_stopped_run_resumes_to_the_same_weights(narrows, programs, monkeypatc
         assert np.array_equal(stopped[name], tensor), name
     losses = [[row["loss"] for row in narrows.json("info", path)["history"]] for path in (OUT, "straight.safetensors")]
     assert losses[0] == losses[1]
+
+
+def test_a_terminal_that_disappears_does_not_end_the_training(programs):
+    ours, theirs = pty.openpty()
+    start(
+        programs,
+        ["train", "digits", "-o", "m.safetensors", "--epochs", "20", "--limit", "200"],
+        [os.devnull, os.ttyname(theirs)],
+    )
+    os.read(ours, 100)  # the progress has started, and the run has the terminal open
+    os.close(theirs)
+    os.close(ours)
+    assert int(programs.stdout.readline()) == 0
+    assert len(package.load("m.safetensors").history_) == 20
