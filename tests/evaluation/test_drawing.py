@@ -1,8 +1,5 @@
 """Pictures and reports of a model, as a notebook makes them: from arrays or names, without the command line."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from matplotlib.text import Text
@@ -101,7 +98,7 @@ def test_the_psnr_of_another_method_follows_from_its_squared_error(model, x):
     assert psnr_db_of_sse(sse, {"psnr_db": None, "sse_per_record": sse}) is None
 
 
-def test_nothing_that_draws_or_describes_needs_the_command_line():
+def test_nothing_that_draws_or_describes_needs_the_command_line(new_processes, tmp_path):
     modules = ("evaluation.drawing", "evaluation.model_report", "model.describe")
     script = f"""
 import sys, importlib
@@ -109,5 +106,5 @@ for name in {modules}:
     importlib.import_module("narrows." + name)
 sys.exit(", ".join(name for name in sys.modules if name == "click" or name.startswith("narrows.cli")) or 0)
 """
-    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+    done = new_processes.run(script, tmp_path)
     assert done.returncode == 0, done.stderr
