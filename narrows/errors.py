@@ -267,7 +267,7 @@ class WorseThanPCAWarning(NarrowsWarning):
 
 LOSS_KINDS = frozenset(
     {
-        *("alpha", "cmyk", "depth", "frames"),  # lost when images are read
+        *("alpha", "cmyk", "depth", "frames", "precision"),  # lost when images and data frames are read
         *("hidden", "no-file", "passed-over"),  # files of a folder that are not read
         *("columns", "damaged-end", "lost-records"),  # lost in an archive
     }

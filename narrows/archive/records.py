@@ -231,7 +231,8 @@ def check_names(names: Sequence[str]) -> None:
     for name in names:
         if name and not _is_inside(name):
             raise InvalidParameterError(
-                f"The name of a record must be a relative path without '..', of at most {MAX_NAME_BYTES:,} bytes. "
+                f"The name of a record must be a relative path of at most {MAX_NAME_BYTES:,} bytes, without '..', "
+                "backslashes, and a colon as its second character, which Windows takes for a drive. "
                 f"Got {name!r:.100}. Rename it."
             )
 

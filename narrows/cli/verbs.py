@@ -111,6 +111,10 @@ class Verbs(click.Group):
         except MemoryError as error:
             details = f" {error}" if str(error) else ""
             raise Failure(f"Not enough memory. Close other programs, or use less data.{details}") from error
+        except RuntimeError as error:  # PyTorch has no error of its own for this
+            if "allocate memory" not in str(error) and "out of memory" not in str(error):
+                raise
+            raise Failure("Not enough memory. Close other programs, or use less data or a smaller network.") from error
         except OSError as error:
             if error.errno == errno.EPIPE:  # the reader closed the pipe; Click ends quietly
                 raise

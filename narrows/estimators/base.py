@@ -46,7 +46,8 @@ Data = ArrayLike | str | Path | Source
 
 TRAIN_ON_FINITE = (
     "Training needs finite values. Remove the records with other values, or replace these values, "
-    "for example with numpy.where(numpy.isfinite(x), x, 0). The trained model can compress data with NaNs and "
+    "for example with numpy.where(numpy.isfinite(x), x, 0). If NaN stands for missing values, set fill_value=nan "
+    "(--fill-value nan): then they do not count. The trained model can compress data with NaNs and "
     "infinities if max_error or lossless is set."
 )
 

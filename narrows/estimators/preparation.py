@@ -14,7 +14,7 @@ from torch import nn
 from narrows.chain import Chain, Parts
 from narrows.data import Source
 from narrows.data.columns import Columns
-from narrows.data.fill import check_fill
+from narrows.data.fill import check_fill, check_some_known
 from narrows.data.finite import described
 from narrows.errors import DataError, InvalidParameterError
 from narrows.estimators.defaults import choose_parts
@@ -58,6 +58,7 @@ def parts_for(params: Mapping[str, Any], source: Source, schema: Schema, seed: i
     """Return the parts for an autoencoder's parameters and these data."""
     asked = params.get("fill_value")
     fill_value = None if asked is None else check_fill(asked, source.dtype, allow_nan=True)
+    check_some_known(source, fill_value)
     columns = Columns.of(source.values, seed, fill_value=fill_value)
     parts = choose_parts(params, schema, columns)
     likelihood = parts.likelihood.for_values(source.values)
