@@ -31,6 +31,7 @@ The warnings::
     ├── FreezeWarning                            a model that is about to be trained will write no archives
     ├── RangeWarning                             the scale of the records differs from that of the training data,
     │                                            for example floats in [0, 1] and bytes
+    ├── StaleWarning                             the weights were changed since an artefact was measured
     ├── UnmeasuredWarning                        an artefact of a trained model could not be measured
     └── WorseThanPCAWarning                      a model has a larger error than PCA
 
@@ -72,6 +73,7 @@ __all__ = [
     "OutputExistsError",
     "RangeWarning",
     "ShapeMismatchError",
+    "StaleWarning",
     "TrainingDivergedError",
     "UnknownNameError",
     "UnmeasuredWarning",
@@ -251,6 +253,12 @@ class RangeWarning(NarrowsWarning):
     """
 
     default_kind = "range"
+
+
+class StaleWarning(NarrowsWarning):
+    """The weights of a model were changed since artefacts were measured; the message names `refreeze`."""
+
+    default_kind = "stale"
 
 
 class UnmeasuredWarning(NarrowsWarning):

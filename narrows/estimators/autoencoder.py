@@ -14,21 +14,20 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from narrows.bottlenecks import Bottleneck
 from narrows.corruptions import Corruption
 from narrows.data import Source
-from narrows.errors import DataError, ShapeMismatchError
-from narrows.estimators.base import TRAIN_ON_FINITE, Data
+from narrows.errors import ShapeMismatchError
+from narrows.estimators.base import Data
 from narrows.estimators.fitting import described, open_for_training, train_model
+from narrows.estimators.measuring import Measuring
 from narrows.estimators.parameters import artefacts_of
-from narrows.estimators.preparation import labelled
-from narrows.estimators.restoring import Restoring
 from narrows.likelihoods import Likelihood
 from narrows.lossless import Residual
-from narrows.model.artefacts import Artefact, TrainingRecords
+from narrows.model.artefacts import Artefact
 from narrows.model.artefacts.measuring import INTERRUPTED, NOT_ASKED_FOR, measure
 from narrows.model.collapse import warn_if_collapsed
 from narrows.model.inference import decode, encode, mean_total, returned_dtype, to_stored
 from narrows.networks import Network
 from narrows.records import schema_of
-from narrows.training import Callback, Records, Training
+from narrows.training import Callback, Training
 from narrows.training.pretraining import Pretraining
 
 __all__ = ["Autoencoder", "Data"]
@@ -37,7 +36,7 @@ __all__ = ["Autoencoder", "Data"]
 class Autoencoder(
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
     TransformerMixin,  # type: ignore[misc]
-    Restoring,
+    Measuring,
 ):
     """An autoencoder, which learns to encode records as short codes and to restore the records from the codes.
 
@@ -241,39 +240,6 @@ class Autoencoder(
         for self.model_ in measure(self.model_, records, wanted):  # noqa: B020
             pass
         warn_if_collapsed(self.chain_, data.source.values, data.labels)
-        return self
-
-    def measure(self, X: Data, y: ArrayLike | None = None, *, again: bool = False) -> Self:
-        """Measure artefacts that `fit` did not measure: PCA, latent density, archive codec.
-
-        ``unmeasured_`` lists missing artefacts with the reason.
-
-        Parameters
-        ----------
-        X : array_like of shape (n, *shape), path, name or Source
-            The records that the model was trained on, without those held out for validation.
-        y : array_like of shape (n,), optional
-            Labels, for conditional models; named data sets have their own. Other models ignore it.
-        again : bool
-            Also measure the artefacts that the model already has.
-
-        Raises
-        ------
-        DataError
-            If the records are not of the shape and dtype of the training records.
-        """
-        check_is_fitted(self)
-        source = self._open(X, reset=False, advice=TRAIN_ON_FINITE)
-        if source.dtype != self.dtype_:
-            raise DataError(
-                f"The records must have the dtype of the training records, {self.dtype_}. Got {source.dtype}. "
-                f"Convert them with X.astype({self.dtype_.name!r})."
-            )
-        unlabelled = Records(source.values, self.chain_.device)
-        records = labelled(unlabelled, self.classes_of(source, y))
-        wanted = [name for name in Artefact.registry if again or not self.model_.has(name)]
-        for self.model_ in measure(self.model_, TrainingRecords(source.values, None, records, unlabelled), wanted):  # noqa: B020
-            pass
         return self
 
     def fit_transform(self, X: Data, y: ArrayLike | None = None, **fit_params: Any) -> NDArray[Any]:
