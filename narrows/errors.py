@@ -32,6 +32,7 @@ The warnings::
     ├── RangeWarning                             the scale of the records differs from that of the training data,
     │                                            for example floats in [0, 1] and bytes
     ├── StaleWarning                             the weights were changed since an artefact was measured
+    ├── UnfinishedWarning                        a model was not trained to the end
     ├── UnmeasuredWarning                        an artefact of a trained model could not be measured
     └── WorseThanPCAWarning                      a model has a larger error than PCA
 
@@ -75,6 +76,7 @@ __all__ = [
     "ShapeMismatchError",
     "StaleWarning",
     "TrainingDivergedError",
+    "UnfinishedWarning",
     "UnknownNameError",
     "UnmeasuredWarning",
     "Warned",
@@ -259,6 +261,12 @@ class StaleWarning(NarrowsWarning):
     """The weights of a model were changed since artefacts were measured; the message names `refreeze`."""
 
     default_kind = "stale"
+
+
+class UnfinishedWarning(NarrowsWarning):
+    """The training of a model was interrupted; the message gives its weights, and how to continue."""
+
+    default_kind = "unfinished"
 
 
 class UnmeasuredWarning(NarrowsWarning):

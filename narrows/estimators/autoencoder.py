@@ -17,6 +17,7 @@ from narrows.data import Source
 from narrows.errors import ShapeMismatchError
 from narrows.estimators.base import Data
 from narrows.estimators.fitting import described, open_for_training, train_model
+from narrows.estimators.interrupted import keeps_what_was_learned
 from narrows.estimators.measuring import Measuring
 from narrows.estimators.parameters import artefacts_of
 from narrows.likelihoods import Likelihood
@@ -179,6 +180,7 @@ class Autoencoder(
         self.fill_value = fill_value
         self.random_state = random_state
 
+    @keeps_what_was_learned
     def fit(
         self,
         X: Data,
@@ -201,10 +203,11 @@ class Autoencoder(
             Records on which the validation loss is measured, instead of the share ``training.validation`` of X.
             Conditional models need records with labels, or a pair of records and labels.
         callback : Callback, optional
-            Receives the progress of the run.
+            Receives the progress of the run. It ends the run if its method `epoch` returns True. The weights of the
+            best epoch on validation are kept if ``training.patience`` or the network keeps them, otherwise the last.
         checkpoint : path-like, optional
-            File that holds the state of the run, so that Ctrl-C or a kill loses nothing. Delete it once the model is
-            saved.
+            File that holds the state of the run, so that a kill loses nothing. `narrows.load` reads it as a model with
+            the weights so far. Delete it once the model is saved.
         resume : bool
             Continue from the checkpoint if it exists. The result equals that of an uninterrupted run.
 
@@ -217,7 +220,13 @@ class Autoencoder(
         TrainingDivergedError
             If the loss stops being finite.
         KeyboardInterrupt
-            After Ctrl-C. If training was complete, the model is fitted and `measure` measures the missing artefacts.
+            After Ctrl-C, at the end of the step. The model is fitted, with the weights so far, and `measure` measures
+            the missing artefacts. A model that was fitted before is kept if the first epoch is not complete.
+
+        Warns
+        -----
+        UnfinishedWarning
+            After Ctrl-C during the training. It gives the epoch whose weights the model has.
         """
         wanted = artefacts_of(self.artefacts)
         data, held_out = open_for_training(self, X, y, validation)
@@ -229,6 +238,7 @@ class Autoencoder(
             schema=schema_of(self.record, self.shape_, self.dtype_),
             scale=self._trained,
             classes=None if data.labels is None else self.classes_,
+            feature_names=getattr(self, "feature_names_in_", None),
             seed=seed,
             callback=callback,
             checkpoint=state,

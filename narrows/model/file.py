@@ -45,7 +45,7 @@ from narrows.parts.part import Part, as_optional_part
 from narrows.preprocessing import Step
 from narrows.records import Schema, schema_of
 
-__all__ = ["Unbuilt", "describe", "read_model", "write_model"]
+__all__ = ["Unbuilt", "describe", "model_without_artefacts", "read_model", "write_model"]
 
 _ARRAYS = "arrays."
 
@@ -113,7 +113,7 @@ def read_model(path: str | os.PathLike[str]) -> FittedModel:
     """
     header, tensors = _read(path)
     try:
-        return _with_artefacts(_model(header, tensors), header, tensors)
+        return _with_artefacts(model_without_artefacts(header, tensors), header, tensors)
     except Exception as error:  # any error that a forged header can cause
         raise ModelFileError(f"{path} is a narrows model with invalid content: {error}") from error
 
@@ -160,8 +160,8 @@ def describe(model: FittedModel) -> dict[str, Any]:
     return described
 
 
-def _model(header: dict[str, Any], tensors: dict[str, Tensor]) -> FittedModel:
-    """Return the model of a file without artefacts."""
+def model_without_artefacts(header: dict[str, Any], tensors: dict[str, Tensor]) -> FittedModel:
+    """Return the model of a file's header and tensors, without its artefacts."""
     parameters = _settings_from_json(header["params"])
     parts = Parts(**_settings_from_json(header["parts"]))
     shape, dtype = tuple(header["shape"]), np.dtype(header["dtype"])

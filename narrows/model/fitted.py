@@ -7,7 +7,7 @@ returns a new model that has it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -22,6 +22,8 @@ from narrows.model.artefacts import Artefact
 from narrows.model.comparison import Comparison
 from narrows.model.weights import weights_digest
 from narrows.records import Schema
+from narrows.training import Epoch
+from narrows.training.validation import best_epoch
 
 if TYPE_CHECKING:
     import torch
@@ -58,6 +60,12 @@ class Kept:
     epoch: int | None
     loss: float
     validation_loss: float | None
+
+    @classmethod
+    def of(cls, history: Sequence[Epoch], *, keeps_best: bool) -> Self:
+        """Return the epoch whose weights a training loop keeps: the best on validation, or the last."""
+        kept = (best_epoch(history) if keeps_best else None) or history[-1]
+        return cls(kept.epoch, kept.loss, kept.validation_loss)
 
 
 @dataclass(frozen=True)
