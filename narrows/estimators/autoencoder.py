@@ -16,9 +16,9 @@ from narrows.corruptions import Corruption
 from narrows.data import Source
 from narrows.errors import ShapeMismatchError
 from narrows.estimators.base import Data
+from narrows.estimators.continuing import Continuing
 from narrows.estimators.fitting import described, open_for_training, train_model
 from narrows.estimators.interrupted import keeps_what_was_learned
-from narrows.estimators.measuring import Measuring
 from narrows.estimators.parameters import artefacts_of
 from narrows.likelihoods import Likelihood
 from narrows.lossless import Residual
@@ -27,6 +27,7 @@ from narrows.model.artefacts.measuring import INTERRUPTED, NOT_ASKED_FOR, measur
 from narrows.model.collapse import warn_if_collapsed
 from narrows.model.inference import decode, encode, mean_total, returned_dtype, to_stored
 from narrows.networks import Network
+from narrows.parts.options import Boolean, check
 from narrows.records import schema_of
 from narrows.training import Callback, Training
 from narrows.training.pretraining import Pretraining
@@ -37,7 +38,7 @@ __all__ = ["Autoencoder", "Data"]
 class Autoencoder(
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
     TransformerMixin,  # type: ignore[misc]
-    Measuring,
+    Continuing,
 ):
     """An autoencoder, which learns to encode records as short codes and to restore the records from the codes.
 
@@ -85,6 +86,9 @@ class Autoencoder(
     fill_value : float, optional
         A value that stands for missing values, such as -9999 or NaN. Missing values count neither in the statistics of
         the data nor in the loss or the metrics, and the encoder gets the mean of their column instead of them.
+    warm_start : bool
+        Whether `fit` continues from the weights of the fitted model, with its parts and its preprocessing, instead of
+        starting again. Optimiser, schedule and history start again.
     random_state : int, RandomState or None
         Source of all randomness. The same int gives the same model on the same machine.
 
@@ -161,6 +165,7 @@ class Autoencoder(
         training: Training | None = None,
         artefacts: str | Sequence[str] = "all",
         fill_value: float | None = None,
+        warm_start: bool = False,
         random_state: Any = None,
     ) -> None:
         self.n_latent = n_latent
@@ -178,6 +183,7 @@ class Autoencoder(
         self.training = training
         self.artefacts = artefacts
         self.fill_value = fill_value
+        self.warm_start = warm_start
         self.random_state = random_state
 
     @keeps_what_was_learned
@@ -190,6 +196,7 @@ class Autoencoder(
         callback: Callback | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool = False,
+        more_epochs: int | None = None,
     ) -> Self:
         """Learn to encode and restore records.
 
@@ -210,6 +217,10 @@ class Autoencoder(
             the weights so far. Delete it once the model is saved.
         resume : bool
             Continue from the checkpoint if it exists. The result equals that of an uninterrupted run.
+        more_epochs : int, optional
+            Train the fitted model for so many epochs more, instead of from the beginning. ``history_`` goes on, and the
+            same records of X are held out. The schedule runs through these epochs from its start, as a warm restart,
+            and the optimiser starts without moments. Use ``schedule="constant"`` for small steps.
 
         Raises
         ------
@@ -229,6 +240,10 @@ class Autoencoder(
             After Ctrl-C during the training. It gives the epoch whose weights the model has.
         """
         wanted = artefacts_of(self.artefacts)
+        check("Autoencoder", "warm_start", self.warm_start, Boolean())
+        if more_epochs is not None or (self.warm_start and self.__sklearn_is_fitted__()):
+            run: dict[str, Any] = {"callback": callback, "checkpoint": checkpoint, "resume": resume}
+            return self._continue(X, y, more_epochs, wanted, validation=validation, **run)
         data, held_out = open_for_training(self, X, y, validation)
         seed, state = self._seed_and_checkpoint(checkpoint, *described(data, held_out), resume=resume)
         model, records = train_model(

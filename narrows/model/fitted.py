@@ -62,9 +62,15 @@ class Kept:
     validation_loss: float | None
 
     @classmethod
-    def of(cls, history: Sequence[Epoch], *, keeps_best: bool) -> Self:
-        """Return the epoch whose weights a training loop keeps: the best on validation, or the last."""
+    def of(cls, history: Sequence[Epoch], *, keeps_best: bool, start: Kept | None = None) -> Kept:
+        """Return the epoch whose weights a training loop keeps: the best on validation, or the last.
+
+        The weights ``start`` of an earlier run are kept if they are the best.
+        """
         kept = (best_epoch(history) if keeps_best else None) or history[-1]
+        lowest = None if start is None or not keeps_best else start.validation_loss
+        if lowest is not None and not (kept.validation_loss is not None and kept.validation_loss < lowest):
+            return start  # type: ignore[return-value]
         return cls(kept.epoch, kept.loss, kept.validation_loss)
 
 

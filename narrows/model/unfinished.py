@@ -120,14 +120,14 @@ def _with_histories(
     model: FittedModel, histories: Sequence[Sequence[Epoch]], names: Sequence[str], main: int, *, keeps_best: bool
 ) -> FittedModel:
     """Return a model with the histories of its stages, without artefacts."""
-    reasons = dict.fromkeys(Artefact.registry, "The training was interrupted.") if model.kind == "autoencoder" else {}
+    missing = [name for name in Artefact.registry if model.kind == "autoencoder" and not model.has(name)]
     return replace(
         model,
         chain=model.chain.eval(),
-        history=[row.to_json() for row in histories[main]],
-        pretraining_history=rows_by_stage(names[:main], histories[:main]),
-        kept=Kept.of(histories[main], keeps_best=keeps_best),
-        unmeasured=reasons,
+        history=[*model.history, *(row.to_json() for row in histories[main])],
+        pretraining_history=[*model.pretraining_history, *rows_by_stage(names[:main], histories[:main])],
+        kept=Kept.of(histories[main], keeps_best=keeps_best, start=model.kept),
+        unmeasured=dict.fromkeys(missing, "The training was interrupted."),
     )
 
 
@@ -136,7 +136,7 @@ def _warning(model: FittedModel, n_complete: int, n_epochs: int, what: str) -> U
     assert model.kept is not None
     is_last = model.kept.epoch == model.history[-1]["epoch"]
     weights = "its last step" if is_last else f"epoch {model.kept.epoch}, which had the lowest validation loss"
-    missing = " or ".join(Artefact.registry[name].title for name in model.unmeasured)
+    missing = " or ".join(Artefact.registry[name].title for name in (*model.unmeasured, *model.stale))
     without = f" It has no {missing}; model.measure(X) measures them." if missing else ""
     text = f"{what} was interrupted after {n_complete} of {n_epochs} epochs. The model has the weights of {weights}."
     return UnfinishedWarning(text + without, count=n_epochs - n_complete)

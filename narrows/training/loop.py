@@ -126,7 +126,7 @@ class _Run:
         self.stage, self.whole, self.done, self.workers = stage, whole, done, workers
         self.learner, self.records, self.settings = stage.learner, stage.records, stage.settings
         self.seed, self.callback, self.checkpoint = seed, callback, checkpoint
-        self.stepper = self.settings.optimiser.build(self.learner.parameters())
+        self.stepper = stage.stepper or self.settings.optimiser.build(self.learner.parameters())
         self.device = self.records.device
         self.n_epochs = stage.n_epochs
         self.n_steps = -(-len(self.records) // self.settings.batch_size)  # per epoch
@@ -136,6 +136,8 @@ class _Run:
         self._cut(choose_n_shards(self.learner, self.records, self.settings.batch_size))
         self.history: list[Epoch] = []
         self.best = Best()
+        if stage.start_loss is not None and stage.keeps_best:
+            self.best.keep_better(stage.start_loss, self.learner)
         self.is_stopped = False  # by the callback
         self.last_look = self.last_save = time.monotonic()
 
@@ -143,7 +145,8 @@ class _Run:
         """Train to the end of the stage and return its history."""
         if self.stage.name:
             self.callback.stage(self.stage.name)
-        self.callback.start(self.n_epochs, len(self.records), self.epoch)
+        first = self.stage.first_epoch
+        self.callback.start(first + self.n_epochs, len(self.records), first + self.epoch)
         try:
             with kept_if_asked(), Interruption(saves=self.checkpoint is not None) as interruption:
                 while not self.is_over:
@@ -176,7 +179,7 @@ class _Run:
             return None
         done = min(self.step * self.settings.batch_size, len(self.records))
         return Epoch(
-            epoch=self.epoch + 1,
+            epoch=self._number,
             loss=self._look(),
             validation_loss=None,
             learning_rate=self._learning_rate(self.step - 1),
@@ -192,6 +195,11 @@ class _Run:
         has_waited = patience is not None and self.best.epochs_since >= patience
         is_done = self.epoch == self.n_epochs or self.is_stopped or has_waited
         return is_done or (self.stage.keep_best and self._overfits)
+
+    @property
+    def _number(self) -> int:
+        """The number of the current epoch, from 1, over all runs of the learner."""
+        return self.stage.first_epoch + self.epoch + 1
 
     @property
     def _overfits(self) -> bool:
@@ -217,7 +225,7 @@ class _Run:
                 self._save_if_asked()
                 interruption.stop()
             if time.monotonic() - self.last_look > _LOOK_SECONDS:
-                self.callback.step(self.epoch + 1, min(at + self.settings.batch_size, len(self.records)), self._look())
+                self.callback.step(self._number, min(at + self.settings.batch_size, len(self.records)), self._look())
                 if self._save_is_due:
                     self.seconds, began = self.seconds + time.perf_counter() - began, time.perf_counter()
                     self.save()
@@ -248,7 +256,7 @@ class _Run:
     def _end_epoch(self, loss: float, seconds: float) -> None:
         self._check_weights()
         row = Epoch(
-            epoch=self.epoch + 1,
+            epoch=self._number,
             loss=loss,
             validation_loss=self._validation_loss(),
             learning_rate=self._learning_rate(self.n_steps - 1),
@@ -273,7 +281,7 @@ class _Run:
         n = len(self.records)
         if not self.settings.shuffle:
             return torch.arange(n, device=self.device)
-        drawn_by = generator(self.seed, self.stage.order, *self.stage.index, self.epoch)
+        drawn_by = generator(self.seed, self.stage.order, *self.stage.index, self._number - 1)
         return torch.randperm(n, generator=drawn_by).to(self.device)
 
     def _cut(self, n_shards: int) -> None:
@@ -290,7 +298,7 @@ class _Run:
 
     def _noises(self) -> list[Generator]:
         """Return the generators of the shards' noise in this epoch; the first is also that of a whole batch."""
-        stream, index = self.stage.noise, (*self.stage.index, self.epoch)
+        stream, index = self.stage.noise, (*self.stage.index, self._number - 1)
         of_epoch = integer(self.seed, stream, *index)
         others = range(1, self.n_shards)
         return [

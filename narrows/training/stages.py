@@ -8,6 +8,7 @@ from typing import Any
 
 from narrows.numerics.randomness import Stream
 from narrows.training.learner import Learner
+from narrows.training.optimisers import Stepper
 from narrows.training.progress import Epoch
 from narrows.training.records import RecordSource
 from narrows.training.settings import Training
@@ -35,6 +36,12 @@ class Stage:
         Indices of these streams, before the epoch.
     keep_best : bool
         Whether the weights of the epoch with the lowest validation loss are kept, instead of the last.
+    first_epoch : int
+        Number of epochs that earlier runs have trained the learner for. Epochs are counted from there.
+    start_loss : float or None
+        Validation loss of the weights at the start, which are kept if no epoch is better. None: they are not kept.
+    stepper : Stepper or None
+        The optimiser of an earlier run with its moments, for the learner's weights. None: a new one.
     """
 
     learner: Learner
@@ -46,6 +53,9 @@ class Stage:
     noise: Stream = Stream.NOISE
     index: tuple[int, ...] = ()
     keep_best: bool = False
+    first_epoch: int = 0
+    start_loss: float | None = None
+    stepper: Stepper | None = None
 
     @property
     def keeps_best(self) -> bool:
