@@ -31,6 +31,8 @@ The warnings::
     ├── FreezeWarning                            a model that is about to be trained will write no archives
     ├── RangeWarning                             the scale of the records differs from that of the training data,
     │                                            for example floats in [0, 1] and bytes
+    ├── StaleWarning                             the weights were changed since an artefact was measured
+    ├── UnfinishedWarning                        a model was not trained to the end
     ├── UnmeasuredWarning                        an artefact of a trained model could not be measured
     └── WorseThanPCAWarning                      a model has a larger error than PCA
 
@@ -72,7 +74,9 @@ __all__ = [
     "OutputExistsError",
     "RangeWarning",
     "ShapeMismatchError",
+    "StaleWarning",
     "TrainingDivergedError",
+    "UnfinishedWarning",
     "UnknownNameError",
     "UnmeasuredWarning",
     "Warned",
@@ -251,6 +255,18 @@ class RangeWarning(NarrowsWarning):
     """
 
     default_kind = "range"
+
+
+class StaleWarning(NarrowsWarning):
+    """The weights of a model were changed since artefacts were measured; the message names `refreeze`."""
+
+    default_kind = "stale"
+
+
+class UnfinishedWarning(NarrowsWarning):
+    """The training of a model was interrupted; the message gives its weights, and how to continue."""
+
+    default_kind = "unfinished"
 
 
 class UnmeasuredWarning(NarrowsWarning):

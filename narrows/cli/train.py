@@ -18,7 +18,7 @@ from narrows.cli.outputs import READS, Verb
 from narrows.cli.settings import FLAGS, changes
 from narrows.cli.verbs import INTERRUPTED, TERMINATED, Failure
 from narrows.cli.warned import warnings_at_the_end
-from narrows.errors import NarrowsWarning, UnmeasuredWarning
+from narrows.errors import NarrowsWarning, UnfinishedWarning, UnmeasuredWarning
 from narrows.model.describe import comparison_text, is_real_valued, values_text
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ def train(
     if not resume and becomes_image(model.get_params(deep=False), source):
         note(f"The records are treated as {taken_for('image', source.shape, 'auto')}.", quiet=quiet)
     from narrows.cli.callbacks import callback
+    from narrows.training.interruption import TrainingInterrupted
 
     run: dict[str, Any] = {
         "validation": validation,
@@ -130,7 +131,8 @@ def train(
         try:
             model.fit(source, **run)
         except (KeyboardInterrupt, SystemExit) as stop:
-            if hasattr(model, "chain_"):  # the weights are trained, only artefacts are missing
+            warned[:] = [one for one in warned if not isinstance(one, UnfinishedWarning)]  # said in other words
+            if hasattr(model, "chain_") and not isinstance(stop, TrainingInterrupted):  # only artefacts are missing
                 _save(ctx, model, output, checkpoint, force=force, resumed=resume)
                 _say_how_to_measure(ctx, model, output, {"--resume": resume, "--force": force})
             else:

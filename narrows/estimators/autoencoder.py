@@ -14,21 +14,22 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from narrows.bottlenecks import Bottleneck
 from narrows.corruptions import Corruption
 from narrows.data import Source
-from narrows.errors import DataError, ShapeMismatchError
-from narrows.estimators.base import TRAIN_ON_FINITE, Data
+from narrows.errors import ShapeMismatchError
+from narrows.estimators.base import Data
+from narrows.estimators.continuing import Continuing
 from narrows.estimators.fitting import described, open_for_training, train_model
+from narrows.estimators.interrupted import keeps_what_was_learned
 from narrows.estimators.parameters import artefacts_of
-from narrows.estimators.preparation import labelled
-from narrows.estimators.restoring import Restoring
 from narrows.likelihoods import Likelihood
 from narrows.lossless import Residual
-from narrows.model.artefacts import Artefact, TrainingRecords
+from narrows.model.artefacts import Artefact
 from narrows.model.artefacts.measuring import INTERRUPTED, NOT_ASKED_FOR, measure
 from narrows.model.collapse import warn_if_collapsed
 from narrows.model.inference import decode, encode, mean_total, returned_dtype, to_stored
 from narrows.networks import Network
+from narrows.parts.options import Boolean, check
 from narrows.records import schema_of
-from narrows.training import Callback, Records, Training
+from narrows.training import Callback, Training
 from narrows.training.pretraining import Pretraining
 
 __all__ = ["Autoencoder", "Data"]
@@ -37,7 +38,7 @@ __all__ = ["Autoencoder", "Data"]
 class Autoencoder(
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
     TransformerMixin,  # type: ignore[misc]
-    Restoring,
+    Continuing,
 ):
     """An autoencoder, which learns to encode records as short codes and to restore the records from the codes.
 
@@ -85,6 +86,9 @@ class Autoencoder(
     fill_value : float, optional
         A value that stands for missing values, such as -9999 or NaN. Missing values count neither in the statistics of
         the data nor in the loss or the metrics, and the encoder gets the mean of their column instead of them.
+    warm_start : bool
+        Whether `fit` continues from the weights of the fitted model, with its parts and its preprocessing, instead of
+        starting again. Optimiser, schedule and history start again.
     random_state : int, RandomState or None
         Source of all randomness. The same int gives the same model on the same machine.
 
@@ -161,6 +165,7 @@ class Autoencoder(
         training: Training | None = None,
         artefacts: str | Sequence[str] = "all",
         fill_value: float | None = None,
+        warm_start: bool = False,
         random_state: Any = None,
     ) -> None:
         self.n_latent = n_latent
@@ -178,8 +183,10 @@ class Autoencoder(
         self.training = training
         self.artefacts = artefacts
         self.fill_value = fill_value
+        self.warm_start = warm_start
         self.random_state = random_state
 
+    @keeps_what_was_learned
     def fit(
         self,
         X: Data,
@@ -189,6 +196,7 @@ class Autoencoder(
         callback: Callback | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool = False,
+        more_epochs: int | None = None,
     ) -> Self:
         """Learn to encode and restore records.
 
@@ -202,12 +210,17 @@ class Autoencoder(
             Records on which the validation loss is measured, instead of the share ``training.validation`` of X.
             Conditional models need records with labels, or a pair of records and labels.
         callback : Callback, optional
-            Receives the progress of the run.
+            Receives the progress of the run. It ends the run if its method `epoch` returns True. The weights of the
+            best epoch on validation are kept if ``training.patience`` or the network keeps them, otherwise the last.
         checkpoint : path-like, optional
-            File that holds the state of the run, so that Ctrl-C or a kill loses nothing. Delete it once the model is
-            saved.
+            File that holds the state of the run, so that a kill loses nothing. `narrows.load` reads it as a model with
+            the weights so far. Delete it once the model is saved.
         resume : bool
             Continue from the checkpoint if it exists. The result equals that of an uninterrupted run.
+        more_epochs : int, optional
+            Train the fitted model for so many epochs more, instead of from the beginning. ``history_`` goes on, and the
+            same records of X are held out. The schedule runs through these epochs from its start, as a warm restart,
+            and the optimiser starts without moments. Use ``schedule="constant"`` for small steps.
 
         Raises
         ------
@@ -218,9 +231,19 @@ class Autoencoder(
         TrainingDivergedError
             If the loss stops being finite.
         KeyboardInterrupt
-            After Ctrl-C. If training was complete, the model is fitted and `measure` measures the missing artefacts.
+            After Ctrl-C, at the end of the step. The model is fitted, with the weights so far, and `measure` measures
+            the missing artefacts. A model that was fitted before is kept if the first epoch is not complete.
+
+        Warns
+        -----
+        UnfinishedWarning
+            After Ctrl-C during the training. It gives the epoch whose weights the model has.
         """
         wanted = artefacts_of(self.artefacts)
+        check("Autoencoder", "warm_start", self.warm_start, Boolean())
+        if more_epochs is not None or (self.warm_start and self.__sklearn_is_fitted__()):
+            run: dict[str, Any] = {"callback": callback, "checkpoint": checkpoint, "resume": resume}
+            return self._continue(X, y, more_epochs, wanted, validation=validation, **run)
         data, held_out = open_for_training(self, X, y, validation)
         seed, state = self._seed_and_checkpoint(checkpoint, *described(data, held_out), resume=resume)
         model, records = train_model(
@@ -230,6 +253,7 @@ class Autoencoder(
             schema=schema_of(self.record, self.shape_, self.dtype_),
             scale=self._trained,
             classes=None if data.labels is None else self.classes_,
+            feature_names=getattr(self, "feature_names_in_", None),
             seed=seed,
             callback=callback,
             checkpoint=state,
@@ -241,39 +265,6 @@ class Autoencoder(
         for self.model_ in measure(self.model_, records, wanted):  # noqa: B020
             pass
         warn_if_collapsed(self.chain_, data.source.values, data.labels)
-        return self
-
-    def measure(self, X: Data, y: ArrayLike | None = None, *, again: bool = False) -> Self:
-        """Measure artefacts that `fit` did not measure: PCA, latent density, archive codec.
-
-        ``unmeasured_`` lists missing artefacts with the reason.
-
-        Parameters
-        ----------
-        X : array_like of shape (n, *shape), path, name or Source
-            The records that the model was trained on, without those held out for validation.
-        y : array_like of shape (n,), optional
-            Labels, for conditional models; named data sets have their own. Other models ignore it.
-        again : bool
-            Also measure the artefacts that the model already has.
-
-        Raises
-        ------
-        DataError
-            If the records are not of the shape and dtype of the training records.
-        """
-        check_is_fitted(self)
-        source = self._open(X, reset=False, advice=TRAIN_ON_FINITE)
-        if source.dtype != self.dtype_:
-            raise DataError(
-                f"The records must have the dtype of the training records, {self.dtype_}. Got {source.dtype}. "
-                f"Convert them with X.astype({self.dtype_.name!r})."
-            )
-        unlabelled = Records(source.values, self.chain_.device)
-        records = labelled(unlabelled, self.classes_of(source, y))
-        wanted = [name for name in Artefact.registry if again or not self.model_.has(name)]
-        for self.model_ in measure(self.model_, TrainingRecords(source.values, None, records, unlabelled), wanted):  # noqa: B020
-            pass
         return self
 
     def fit_transform(self, X: Data, y: ArrayLike | None = None, **fit_params: Any) -> NDArray[Any]:

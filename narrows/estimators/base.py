@@ -318,6 +318,8 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
         params.pop("artefacts", None)  # measured after training
         if params.get("real_values") == "as-given":  # checkpoints of earlier versions do not contain it
             del params["real_values"]
+        if not params.get("warm_start", True):
+            del params["warm_start"]
         if params.get("fill_value", 0) is None:  # as in checkpoints of earlier versions
             del params["fill_value"]
         elif "fill_value" in params:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -23,14 +24,14 @@ from narrows.data.finite import check_squares, finite_range
 from narrows.errors import DataError, InvalidParameterError
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.estimators.base import TRAIN_ON_FINITE, Data, RecordsEstimator, labels_of
-from narrows.estimators.fitting import LabelledSource, Split
+from narrows.estimators.fitting import LabelledSource, Split, train_stages
+from narrows.estimators.interrupted import keeps_what_was_learned
 from narrows.estimators.preparation import (
     chain_stage,
     check_patience,
     new_chain,
     parts_for,
     pretraining_stages,
-    rows_by_stage,
     whole,
 )
 from narrows.model.fitted import FittedModel, TrainedOn
@@ -51,8 +52,8 @@ from narrows.training import (
     Training,
     Uncoupled,
     resolve_training,
-    train,
 )
+from narrows.training.stages import rows_by_stage
 
 __all__ = ["AutoencoderClassifier"]
 
@@ -119,6 +120,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         self.training = training
         self.random_state = random_state
 
+    @keeps_what_was_learned
     @usual_settings()
     def fit(
         self,
@@ -178,36 +180,34 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         chain = new_chain(parts, settings, source, unlabelled_records, seed, more=more)
         before = _stages_without_labels(params, chain, unlabelled_records, held_out) if self.pretrain else []
         softmax_layer = _softmax_layer(chain, len(self.classes_))
-        labels_stage = Stage(
-            _Classifier(chain, softmax_layer),
-            records,
-            held_out,
-            settings,
-            name="labels",
-            order=Stream.LABELS_ORDER,
-            noise=Stream.LABELS_NOISE,
-        )
-        histories = train(
-            [*before, labels_stage],
-            whole(chain=chain, softmax=softmax_layer),
-            seed=seed,
-            callback=callback,
-            checkpoint=state,
-            resume=resume,
-            threads=settings.threads,
-        )
-        coef, intercept = (weight.detach().cpu().numpy() for weight in softmax_layer.parameters())
-        self.model_ = FittedModel(
+        model = FittedModel(
             kind=self.kind,
             parameters=clone(self).get_params(deep=False),
-            chain=chain.eval(),
+            chain=chain,
             schema=schema,
             scale=self._trained,
             trained_on=TrainedOn(source.name, len(records), seed),
-            history=[row.to_json() for row in histories[-1]],
-            pretraining_history=rows_by_stage(before, histories[: len(before)]),
+            history=[],
             classes=self.classes_,
-            arrays={"coef": coef, "intercept": intercept},
+            feature_names=getattr(self, "feature_names_in_", None),
+        )
+        histories = train_stages(
+            model,
+            [*before, _labels_stage(_Classifier(chain, softmax_layer), records, held_out, settings)],
+            len(before),
+            whole(chain=chain, softmax=softmax_layer),
+            checkpoint=state,
+            complete=partial(_with_softmax, softmax_layer=softmax_layer),
+            seed=seed,
+            callback=callback,
+            resume=resume,
+            threads=settings.threads,
+        )
+        self.model_ = replace(
+            _with_softmax(model, softmax_layer),
+            chain=chain.eval(),
+            history=[row.to_json() for row in histories[-1]],
+            pretraining_history=rows_by_stage([stage.name for stage in before], histories[: len(before)]),
         )
         return self
 
@@ -329,6 +329,16 @@ def _stages_without_labels(
     # Early stopping uses the records on which the labels are validated.
     to_stop_by = held_out.unlabelled if isinstance(held_out, LabelledRecords) else None
     return [chain_stage(params, chain, records, to_stop_by, name="restoring")]
+
+
+def _labels_stage(learner: _Classifier, records: Records, held_out: Records | None, settings: Training) -> Stage:
+    order, noise = Stream.LABELS_ORDER, Stream.LABELS_NOISE
+    return Stage(learner, records, held_out, settings, name="labels", order=order, noise=noise)
+
+
+def _with_softmax(model: FittedModel, softmax_layer: nn.Linear) -> FittedModel:
+    coef, intercept = (weight.detach().cpu().numpy() for weight in softmax_layer.parameters())
+    return replace(model, arrays={"coef": coef, "intercept": intercept})
 
 
 def _softmax_layer(chain: Chain, n_classes: int) -> nn.Linear:

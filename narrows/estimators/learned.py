@@ -51,8 +51,9 @@ class LearnedAttributes(RecordsEstimator):
 
     @property
     def unmeasured_(self) -> dict[str, str]:
-        """The artefacts that the model lacks, and why."""
-        return dict(self.model_.unmeasured)
+        """The artefacts that the model lacks, or whose weights were changed, and why."""
+        model = self.model_
+        return {**model.unmeasured, **{name: model.why_stale(name) for name in model.stale}}
 
     @property
     def pca_(self) -> PrincipalComponents | None:
@@ -62,7 +63,8 @@ class LearnedAttributes(RecordsEstimator):
     @property
     def latent_density_(self) -> LatentDensity | None:
         """Density of the codes of training records."""
-        return self.model_.artefact(LatentDensity) if self.model_.has(LatentDensity.name) else None
+        is_there = self.model_.has(LatentDensity.name) and LatentDensity.name not in self.model_.stale
+        return self.model_.artefact(LatentDensity) if is_there else None
 
     @property
     def codec_(self) -> FrozenCodec:
@@ -71,15 +73,18 @@ class LearnedAttributes(RecordsEstimator):
         Raises
         ------
         NotFreezableError, NotMeasuredError
-            If the decoder cannot be turned into integer arithmetic, or the codec was not measured; gives the reason.
+            If the decoder cannot be turned into integer arithmetic, the codec was not measured, or the weights were
+            changed since; gives the reason.
         """
         check_is_fitted(self)
-        return self.model_.artefact(ArchiveCodec).codec
+        return self.model_.current(ArchiveCodec).codec
 
     @property
     def codec_error_(self) -> str | None:
         """Why the model cannot write archives; None if it can."""
         has_codec = self.model_.has(ArchiveCodec.name)
+        if ArchiveCodec.name in self.model_.stale:
+            return self.model_.why_stale(ArchiveCodec.name)
         return self.model_.artefact(ArchiveCodec).why_not if has_codec else self.model_.why_missing(ArchiveCodec.name)
 
     def quantise(self, X: Data, quality: int | None = None) -> NDArray[np.int32]:
@@ -96,11 +101,13 @@ class LearnedAttributes(RecordsEstimator):
         ------
         NotFreezableError
             If the model has no integer decoder.
+        NotMeasuredError
+            If the weights were changed since the codec was measured.
         InvalidParameterError
             If the model has no such quality.
         """
         from narrows.codec.operating_point import to_symbols
 
         check_is_fitted(self)
-        steps = self.model_.artefact(ArchiveCodec).steps(quality)
+        steps = self.model_.current(ArchiveCodec).steps(quality)
         return to_symbols(encode_continuous(self.chain_, self._open(X, reset=False).values), steps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +24,6 @@ from narrows.numerics.threads import one_openmp_thread
 from narrows.parts.part import as_optional_part
 from narrows.records import Schema, schema_of
 from narrows.training import (
-    Epoch,
     LabelledRecords,
     Records,
     Stage,
@@ -44,7 +43,6 @@ __all__ = [
     "new_chain",
     "parts_for",
     "pretraining_stages",
-    "rows_by_stage",
     "split",
     "whole",
 ]
@@ -168,15 +166,6 @@ def check_patience(settings: Training, held_out: Records | None) -> None:
             "Early stopping with 'patience' needs validation records. Set training__validation to a share such as 0.1, "
             "or pass records to fit as the argument 'validation'."
         )
-
-
-def rows_by_stage(stages: Sequence[Stage], histories: Sequence[Sequence[Epoch]]) -> list[dict[str, Any]]:
-    """Return one row for each epoch of some stages; ``stage`` names the stage."""
-    return [
-        {"stage": stage.name, **row.to_json()}
-        for stage, history in zip(stages, histories, strict=True)
-        for row in history
-    ]
 
 
 def whole(**modules: nn.Module | None) -> nn.Module:

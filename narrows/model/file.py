@@ -30,7 +30,7 @@ from narrows.chain import Chain, Parts
 from narrows.data.arrays import check_dtype, check_shape
 from narrows.data.column_scale import ColumnScales
 from narrows.data.scale import Trained
-from narrows.errors import ModelFileError
+from narrows.errors import ModelFileError, StaleWarning, warn
 from narrows.io.files import write_atomically
 from narrows.io.model_file import FORMAT, HEADER, finite, read_model_file
 from narrows.lossless import Residual
@@ -39,12 +39,13 @@ from narrows.model.artefacts import ArchiveCodec, Artefact
 from narrows.model.axes import AXES
 from narrows.model.comparison import Comparison
 from narrows.model.fitted import FittedModel, Kept, TrainedOn
+from narrows.model.weights import weights_digest
 from narrows.numerics.randomness import Stream, generator
 from narrows.parts.part import Part, as_optional_part
 from narrows.preprocessing import Step
 from narrows.records import Schema, schema_of
 
-__all__ = ["Unbuilt", "describe", "read_model", "write_model"]
+__all__ = ["Unbuilt", "describe", "model_without_artefacts", "read_model", "write_model"]
 
 _ARRAYS = "arrays."
 
@@ -72,7 +73,18 @@ def write_model(model: FittedModel, path: str | os.PathLike[str], *, force: bool
     ------
     OutputExistsError
         If the file exists and ``force`` is not set.
+
+    Warns
+    -----
+    StaleWarning
+        If the weights were changed since some artefacts were measured. The file does not contain these artefacts.
     """
+    stale = model.stale
+    if stale:
+        reasons = " ".join(model.why_stale(name) for name in stale)
+        text = f"{os.fspath(path)} will not contain all artefacts of the model. {reasons}"
+        warn(StaleWarning(text, count=len(stale), first=stale[0]))
+        model = model.without(stale)
     tensors = {f"chain.{name}": t.detach().cpu().contiguous() for name, t in model.chain.state_dict().items()}
     arrays = {f"{_ARRAYS}{name}": array for name, array in model.arrays.items()}
     if model.scale.columns is not None:
@@ -101,7 +113,7 @@ def read_model(path: str | os.PathLike[str]) -> FittedModel:
     """
     header, tensors = _read(path)
     try:
-        return _with_artefacts(_model(header, tensors), header, tensors)
+        return _with_artefacts(model_without_artefacts(header, tensors), header, tensors)
     except Exception as error:  # any error that a forged header can cause
         raise ModelFileError(f"{path} is a narrows model with invalid content: {error}") from error
 
@@ -148,8 +160,8 @@ def describe(model: FittedModel) -> dict[str, Any]:
     return described
 
 
-def _model(header: dict[str, Any], tensors: dict[str, Tensor]) -> FittedModel:
-    """Return the model of a file without artefacts."""
+def model_without_artefacts(header: dict[str, Any], tensors: dict[str, Tensor]) -> FittedModel:
+    """Return the model of a file's header and tensors, without its artefacts."""
     parameters = _settings_from_json(header["params"])
     parts = Parts(**_settings_from_json(header["parts"]))
     shape, dtype = tuple(header["shape"]), np.dtype(header["dtype"])
@@ -197,7 +209,9 @@ def _with_artefacts(model: FittedModel, header: dict[str, Any], tensors: dict[st
         if name not in reasons and model.kind == "autoencoder"
     }
     there = {name: artefact for name, artefact in found.items() if artefact is not None}
-    return replace(model, artefacts=there, unmeasured=reasons)
+    depend = [name for name, artefact in there.items() if artefact.depends_on_weights]
+    digest = weights_digest(model.chain) if depend else ""  # a file has no artefacts of other weights
+    return replace(model, artefacts=there, unmeasured=reasons, measured_with=dict.fromkeys(depend, digest))
 
 
 def _names(names: list[str] | None) -> NDArray[Any] | None:
@@ -281,6 +295,8 @@ def _write(file: Any, data: bytes) -> None:
 def _settings_to_json(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings as JSON values; a fill value only if there is one, as text if it is NaN."""
     described = {name: _to_json(value) for name, value in settings.items() if name != "fill_value"}
+    if not described.get("warm_start", True):  # as in files of earlier versions
+        del described["warm_start"]
     fill_value = settings.get("fill_value")
     if fill_value is not None:
         described["fill_value"] = "nan" if math.isnan(fill_value) else float(fill_value)

@@ -7,7 +7,7 @@ returns a new model that has it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -20,7 +20,10 @@ from narrows.errors import NotMeasuredError
 from narrows.lossless.contract import ResidualModule
 from narrows.model.artefacts import Artefact
 from narrows.model.comparison import Comparison
+from narrows.model.weights import weights_digest
 from narrows.records import Schema
+from narrows.training import Epoch
+from narrows.training.validation import best_epoch
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +33,8 @@ __all__ = ["HOW_TO_MEASURE", "FittedModel", "Kept", "TrainedOn"]
 AnyArtefact = TypeVar("AnyArtefact", bound=Artefact)
 
 HOW_TO_MEASURE = "To measure it in Python, call model.measure(X) with the training records X."
+_CHANGED = "It was measured before the weights of the model were changed."
+_HOW_TO_REFREEZE = "To measure it again, call model.refreeze(X) with the training records X."
 _OLD = {
     "density": "The model was saved by an older version of narrows, which stored no density of codes, and it was "
     "trained without a prior. Train it again."
@@ -55,6 +60,18 @@ class Kept:
     epoch: int | None
     loss: float
     validation_loss: float | None
+
+    @classmethod
+    def of(cls, history: Sequence[Epoch], *, keeps_best: bool, start: Kept | None = None) -> Kept:
+        """Return the epoch whose weights a training loop keeps: the best on validation, or the last.
+
+        The weights ``start`` of an earlier run are kept if they are the best.
+        """
+        kept = (best_epoch(history) if keeps_best else None) or history[-1]
+        lowest = None if start is None or not keeps_best else start.validation_loss
+        if lowest is not None and not (kept.validation_loss is not None and kept.validation_loss < lowest):
+            return start  # type: ignore[return-value]
+        return cls(kept.epoch, kept.loss, kept.validation_loss)
 
 
 @dataclass(frozen=True)
@@ -112,6 +129,8 @@ class FittedModel:
         The measured artefacts, by name.
     unmeasured : mapping of str to str
         The reason why each of the other artefacts is missing, by name.
+    measured_with : mapping of str to str
+        The digest of the weights that each artefact was measured with, by name; only of artefacts that depend on them.
     """
 
     kind: str
@@ -130,6 +149,7 @@ class FittedModel:
     residual: ResidualModule | None = None
     artefacts: Mapping[str, Artefact] = field(default_factory=dict)
     unmeasured: Mapping[str, str] = field(default_factory=dict)
+    measured_with: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def n_latent(self) -> int:
@@ -155,8 +175,16 @@ class FittedModel:
         """Return whether the model has an artefact."""
         return name in self.artefacts
 
+    @property
+    def stale(self) -> tuple[str, ...]:
+        """The names of the artefacts that were measured with other weights than the model has now."""
+        if not self.measured_with:
+            return ()
+        now = weights_digest(self.chain)
+        return tuple(name for name in self.artefacts if self.measured_with.get(name, now) != now)
+
     def artefact(self, kind: type[AnyArtefact]) -> AnyArtefact:
-        """Return an artefact.
+        """Return an artefact, whether or not the weights were changed since it was measured; see `current`.
 
         Raises
         ------
@@ -168,6 +196,23 @@ class FittedModel:
             raise NotMeasuredError(self.why_missing(kind.name))
         return found
 
+    def current(self, kind: type[AnyArtefact]) -> AnyArtefact:
+        """Return an artefact that was measured with the present weights, whose digest is computed.
+
+        Raises
+        ------
+        NotMeasuredError
+            As for `artefact`, and if the weights were changed since it was measured.
+        """
+        found = self.artefact(kind)
+        if kind.name in self.stale:
+            raise NotMeasuredError(self.why_stale(kind.name))
+        return found
+
+    def why_stale(self, name: str) -> str:
+        """Return what is wrong with an artefact that was measured with other weights, and what to do."""
+        return f"The {Artefact.registry[name].title} does not match the model. {_CHANGED} {_HOW_TO_REFREEZE}"
+
     def why_missing(self, name: str) -> str:
         """Return the reason why an artefact is missing, and how to measure it."""
         reason = self.unmeasured.get(name, _OLD.get(name, "The model file does not contain it."))
@@ -176,12 +221,23 @@ class FittedModel:
     def with_artefact(self, artefact: Artefact) -> Self:
         """Return the model with an artefact added or replaced."""
         reasons = {name: reason for name, reason in self.unmeasured.items() if name != artefact.name}
-        return replace(self, artefacts={**self.artefacts, artefact.name: artefact}, unmeasured=reasons)
+        digests = {name: digest for name, digest in self.measured_with.items() if name != artefact.name}
+        if artefact.depends_on_weights:
+            digests[artefact.name] = weights_digest(self.chain)
+        artefacts = {**self.artefacts, artefact.name: artefact}
+        return replace(self, artefacts=artefacts, unmeasured=reasons, measured_with=digests)
 
     def without_artefact(self, name: str, reason: str) -> Self:
         """Return the model without an artefact; the reason is stored."""
         others = {other: artefact for other, artefact in self.artefacts.items() if other != name}
         return replace(self, artefacts=others, unmeasured={**self.unmeasured, name: reason})
+
+    def without(self, stale: Iterable[str]) -> Self:
+        """Return the model without these artefacts, which were measured with other weights."""
+        model = self
+        for name in stale:
+            model = model.without_artefact(name, _CHANGED)
+        return model
 
     def to(self, device: torch.device) -> Self:
         """Return the model with its weights on a device."""

@@ -48,6 +48,10 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
     def measure(cls, model: FittedModel, records: TrainingRecords) -> Self:
         return cls.freeze(model.chain, records.unlabelled, model.range, model.seed, _freeze_residual(model))
 
+    @property
+    def depends_on_weights(self) -> bool:
+        return self.why_not is None
+
     def attach(self, model: FittedModel) -> FittedModel:
         """Return the model with this codec, and without the network of residuals, which the codec contains."""
         model = super().attach(model)

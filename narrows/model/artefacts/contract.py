@@ -78,6 +78,11 @@ class Artefact(ABC):
             If the artefact cannot be measured for this model; the message is the reason.
         """
 
+    @property
+    def depends_on_weights(self) -> bool:
+        """Whether the artefact must be measured again when the weights of the model have been changed."""
+        return True
+
     def attach(self, model: FittedModel) -> FittedModel:
         """Return the model with this artefact."""
         return model.with_artefact(self)
