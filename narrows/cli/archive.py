@@ -11,10 +11,10 @@ from narrows.cli.inputs import check_archive_output
 from narrows.cli.options import (
     archive_argument,
     archive_model_option,
-    force_option,
     json_option,
     output_option,
     quiet_option,
+    write_options,
 )
 from narrows.cli.outputs import Verb
 from narrows.cli.verbs import FAILED
@@ -68,9 +68,8 @@ def verify(*, archive: str, model: str | None, as_json: bool, quiet: bool) -> No
 @archive_argument
 @output_option("OUT.narrows", "Output: the new archive.")
 @archive_model_option
-@force_option
-@json_option
-def recover(*, archive: str, output: str, model: str | None, force: bool, as_json: bool) -> None:
+@write_options
+def recover(*, archive: str, output: str, model: str | None, force: bool, as_json: bool, quiet: bool) -> None:
     """Copy the intact records of the damaged FILE.narrows into a new archive, and list the lost ones.
 
     The intact records keep their order and are numbered from 0 without gaps. FILE.narrows is not changed. The exit

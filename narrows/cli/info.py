@@ -11,7 +11,7 @@ import click
 
 from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
 from narrows.cli.describe import kept_rows, taken_for
-from narrows.cli.options import json_option
+from narrows.cli.options import json_option, quiet_option
 from narrows.cli.outputs import READS, Verb
 from narrows.model.describe import comparison_text, describe_chain, describe_settings, values_text
 
@@ -23,7 +23,8 @@ _WIDTH = 100
 @click.command(cls=Verb)
 @click.argument("file", type=READS, metavar="FILE")
 @json_option
-def info(file: str, as_json: bool) -> None:
+@quiet_option
+def info(*, file: str, as_json: bool, quiet: bool) -> None:
     """Describe FILE, a model or an archive; its first bytes tell which of the two it is.
 
     For a model: its parts, its training data, the length of its training and its loss. For an archive: its contents,

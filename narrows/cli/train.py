@@ -13,6 +13,7 @@ import click
 from narrows.cli.console import aligned, command_line, count, note, number, print_json, print_lines
 from narrows.cli.describe import kept_rows, taken_for
 from narrows.cli.inputs import OTHER_KINDS, check_file_output, open_data
+from narrows.cli.log import tell
 from narrows.cli.options import data_argument, data_options, device_flag, output_option, write_options
 from narrows.cli.outputs import READS, Verb
 from narrows.cli.settings import FLAGS, changes
@@ -228,24 +229,23 @@ def _save(ctx: click.Context, model: Autoencoder, output: str, checkpoint: Path,
 
 def _say_how_to_resume(ctx: click.Context, checkpoint: Path, resumed: bool) -> None:
     if not checkpoint.exists():
-        click.echo("Interrupted before the first checkpoint was saved.", err=True)
+        tell("Interrupted before the first checkpoint was saved.")
         return
     again = command_line(ctx) if resumed else command_line(ctx, "--resume")
-    click.echo(f"Interrupted. The state of the run is saved in {checkpoint}. Continue with\n  {again}", err=True)
+    tell(f"Interrupted. The state of the run is saved in {checkpoint}. Continue with\n  {again}")
 
 
 def _say_how_to_measure(ctx: click.Context, model: Autoencoder, output: str, typed: dict[str, bool]) -> None:
     from narrows.model.artefacts import Artefact
 
     if not model.unmeasured_:
-        click.echo(f"Interrupted after the training. The trained model is saved in {output}.", err=True)
+        tell(f"Interrupted after the training. The trained model is saved in {output}.")
         return
     again = command_line(ctx, *(flag for flag, is_typed in typed.items() if not is_typed))
     without = " and no ".join(Artefact.registry[name].title for name in model.unmeasured_)
-    click.echo(
+    tell(
         f"Interrupted after the training. The trained model is saved in {output}; it has no {without}. "
-        f"To measure it, run\n  {again}",
-        err=True,
+        f"To measure it, run\n  {again}"
     )
 
 
