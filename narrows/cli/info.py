@@ -60,9 +60,13 @@ def _archiving_lines(facts: dict[str, Any]) -> list[str]:
     if facts["not_frozen"] is not None:
         return textwrap.wrap(f"no archives: {facts['not_frozen']}", _WIDTH)
     rows = [
-        (*_psnr_cells(one["psnr_db"]), number(one["bytes_per_record"]), "bytes a record") for one in facts["qualities"]
+        (f"quality {k}", *_psnr_cells(one["psnr_db"]), number(one["bytes_per_record"]), "bytes a record")
+        for k, one in enumerate(facts["qualities"])
     ]
-    return ["archives, measured on the training data", *aligned(rows, right=[0, 2], indent=2)]
+    return [
+        "archives, measured on the training data, without the bytes of header and index",
+        *aligned(rows, right=[1, 3], indent=2),
+    ]
 
 
 def _psnr_cells(psnr_db: float) -> tuple[str, str]:
