@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
-from narrows.cli.describe import kept_rows, taken_for
+from narrows.cli.describe import kept_rows, taken_for, time_rows
 from narrows.cli.options import json_option, quiet_option
 from narrows.cli.outputs import READS, Verb
 from narrows.model.describe import comparison_text, describe_chain, describe_settings, values_text
@@ -94,6 +94,7 @@ def _lines(facts: dict[str, Any], header: dict[str, Any]) -> list[str]:
             f"{on['name']}, {count(on['n_records'], 'record')}, seed {on['seed'] if seed is None else seed}",
         ),
         ("trained for", f"{count(facts['epochs'], 'epoch')}, {facts['seconds']:.1f} s"),
+        *time_rows(facts),
         *([("threads", _threads_text(facts))] if facts["threads"] is not None else []),
         ("loss" if "kept" in header else "final loss", f"{number(facts['loss'])} nats per record"),
     ]

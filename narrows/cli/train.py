@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from narrows.cli.console import aligned, command_line, count, note, number, print_json, print_lines
-from narrows.cli.describe import kept_rows, taken_for
+from narrows.cli.describe import kept_rows, taken_for, time_rows
 from narrows.cli.inputs import OTHER_KINDS, check_file_output, open_data
 from narrows.cli.log import tell
 from narrows.cli.options import data_argument, data_options, device_flag, output_option, write_options
@@ -263,13 +263,14 @@ def _report(
     import narrows
     from narrows.archive.model_qualities import qualities_of, range_text
     from narrows.model.file import describe
+    from narrows.model.inspection import durations
 
     history, kept, header = model.history_, model.kept_, describe(model.model_)
     assert kept is not None, "a model that was just trained has it"
-    result = {
+    result: dict[str, Any] = {
         "path": output,
         "bytes": os.path.getsize(output),
-        "seconds": sum(row["seconds"] for row in [*model.pretraining_history_, *history]),
+        **durations(header),
         "records": model.trained_on_.n_records,
         "record": model.record_,
         "real_valued": is_real_valued(header),
@@ -295,12 +296,13 @@ def _report(
     rows = [
         ("model", f"{output}, {result['bytes']:,} bytes, {count(result['n_latent'], 'number')} a code"),
         ("trained", f"{epochs} on {count(result['records'], 'record')} of {model.trained_on_.name}"),
+        *time_rows(result),
         ("taken for", taken_for(model.record_, model.shape_, model.record)),
         ("loss", f"{number(kept.loss)} nats per record"),
     ]
     values = values_text(header)
     if values is not None:
-        rows.insert(3, ("values", values))
+        rows.insert(4, ("values", values))
     if result["fill_value"] is not None:
         rows.append(("missing", f"{result['fill_value']}, the fill value, does not count"))
     if kept.validation_loss is not None:

@@ -38,7 +38,7 @@ from narrows.lossless.contract import ResidualModule
 from narrows.model.artefacts import ArchiveCodec, Artefact
 from narrows.model.axes import AXES
 from narrows.model.comparison import Comparison
-from narrows.model.fitted import FittedModel, Kept, TrainedOn
+from narrows.model.fitted import FittedModel, Kept, Took, TrainedOn
 from narrows.numerics.randomness import Stream, generator
 from narrows.parts.part import Part, as_optional_part
 from narrows.preprocessing import Step
@@ -124,6 +124,7 @@ def describe(model: FittedModel) -> dict[str, Any]:
         "n_weights": sum(weight.numel() for weight in halves.parameters()),
         "comparison": None if model.comparison is None else asdict(model.comparison),
         "kept": None if model.kept is None else asdict(model.kept),
+        "took": None if model.took is None else asdict(model.took),
         "artefacts": list(model.artefacts),
         "unmeasured": dict(model.unmeasured) or None,
         "magnitude_": model.scale.magnitude,
@@ -183,6 +184,7 @@ def _model(header: dict[str, Any], tensors: dict[str, Tensor]) -> FittedModel:
         feature_names=_names(header["feature_names_in_"]),
         arrays={name[len(_ARRAYS) :]: t.numpy() for name, t in tensors.items() if name.startswith(_ARRAYS)},
         residual=_residual(parameters, schema, tensors),
+        took=Took(**header["took"]) if "took" in header else None,
     )
 
 
