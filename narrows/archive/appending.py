@@ -15,7 +15,7 @@ from narrows.data import Source
 from narrows.data.fill import same_fill
 from narrows.errors import ArchiveError, InvalidParameterError
 
-__all__ = ["bound_for", "check_together", "codec_for", "fill_value_for", "metadata_of"]
+__all__ = ["bound_for", "check_chunk_records", "check_together", "codec_for", "fill_value_for", "metadata_of"]
 
 # Relative difference up to which two bounds are equal, for rounded or recomputed numbers.
 _SAME_BOUND = 1e-6
@@ -144,6 +144,27 @@ def fill_value_for(
             f"Got {fill_value:g}. Omit 'fill_value' (--fill-value) to append, or write a new archive."
         )
     return held
+
+
+def check_chunk_records(chunk_records: int | None, *, append: bool) -> None:
+    """Check the number of records of a chunk, as far as that is possible without a model.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it is not a whole number above 0, or given when records are appended.
+    """
+    if chunk_records is None:
+        return
+    if isinstance(chunk_records, bool) or not isinstance(chunk_records, int) or chunk_records < 1:
+        raise InvalidParameterError(
+            f"The 'chunk_records' (--chunk-records) must be a whole number above 0. Got {chunk_records!r}."
+        )
+    if append:
+        raise InvalidParameterError(
+            "The 'chunk_records' (--chunk-records) are for new archives; 'append' keeps those of the archive. "
+            "Omit them."
+        )
 
 
 def codec_for(

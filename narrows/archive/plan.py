@@ -75,9 +75,8 @@ class Plan:
     def metadata(self) -> dict[str, Any]:
         """Entries of the archive's metadata that the plan decides. Of files no name is kept, which may be private."""
         whole = self.encoder.codec.digest
-        is_named = self.source.kind == "named"
         return {
-            "container": {"kind": self.source.kind, **({"name": self.source.name} if is_named else {})},
+            "container": {"kind": self.source.kind},
             **{entry: self.layout.to_json() if entry == self.layout.entry else None for entry in Layout.registry},
             "max_error": self.bound,
             **({} if self.fill_value is None else {"fill_value": self.fill_value}),

@@ -158,9 +158,7 @@ def _made_from(container: dict[str, Any]) -> list[tuple[str, str]]:
     """Return a row that says what was compressed; none if the archive does not say it in a way that is known here."""
     from narrows.data.formats import Format
 
-    kind, name = container.get("kind"), container.get("name")
-    if kind == "named" and isinstance(name, str):
-        return [("made from", f"the data set {name}")]
+    kind = container.get("kind")
     titles = {name: known.title for name, known in Format.registry.items()} | _KINDS
     return [("made from", titles[kind])] if isinstance(kind, str) and kind in titles else []
 

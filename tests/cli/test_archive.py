@@ -160,7 +160,7 @@ def test_info_says_what_an_archive_is_and_where_its_bytes_are(narrows, archive):
         said["metadata"]["model"][:12],
         "not inside: reading needs its file (-m MODEL)",
         "8 whole numbers a record",
-        "the data set digits:test",
+        "a named data set",
         f"number {said['metadata']['quality']} of the model's, where 0 is the coarsest",
         f"1 chunk  {said['records_bytes']:,}",
     ):

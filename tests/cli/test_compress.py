@@ -283,6 +283,8 @@ def test_psnr_and_bytes_per_record_choose_the_quality(narrows, model):
         ("--psnr 99", "dB, its PSNR on the training data. Got 99."),
         ("--append --force", "--append extends an archive, and --force replaces it"),
         ("--overlap 2", "'overlap' has no effect"),
+        ("--chunk-records 0", "The 'chunk_records' (--chunk-records) must be a whole number above 0. Got 0."),
+        ("--chunk-records 999999", "(--chunk-records) must be from 1 to 65,536 for these records. Got 999,999."),
         ("--limit 0", "The 'limit' must be a whole number ≥ 1. Got 0."),
     ],
 )
@@ -303,6 +305,17 @@ def test_an_embedded_model_is_all_that_a_reader_needs(narrows, model):
     assert large["model_embedded"]
     assert large["n_bytes"] > small["n_bytes"] + large["model_bytes"]
     assert np.array_equal(restored(narrows, None), alone)
+
+
+@pytest.mark.parametrize("more", [(), ("--lossless",)])
+def test_the_records_of_a_chunk_can_be_chosen(more, narrows, model):
+    compress(narrows, model, "-q", *more)
+    whole = restored(narrows, model)
+    compress(narrows, model, "-q", "--force", "--chunk-records", "100", *more)
+    assert package.archive.inspect("x.narrows").n_chunks == 4
+    assert np.array_equal(restored(narrows, model), whole)
+    said = compress(narrows, model, "--append", "--chunk-records", "50", *more, code=2)
+    assert "'append' keeps those of the archive" in said.stderr
 
 
 def test_records_are_appended_to_an_archive_that_is_there(narrows, model):
