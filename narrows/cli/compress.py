@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from narrows.cli.archive import MUCH
+from narrows.cli.compress_options import check_bound, check_options, check_values, choose, losses
 from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
 from narrows.cli.inputs import check_archive_output, load_model, open_data
 from narrows.cli.options import (
@@ -138,22 +139,20 @@ def compress(
     restores the same bytes.
     """
     wanted: dict[str, Any] = {"psnr": psnr, "bytes_per_record": bytes_per_record, "quality": quality}
-    _check_options(output, wanted, overlap=overlap, append=append, force=force, dry_run=dry_run)
-    _check_bound(wanted, max_error=max_error, lossless=lossless, overlap=overlap)
+    check_options(output, wanted, overlap=overlap, append=append, force=force, dry_run=dry_run)
+    check_bound(wanted, max_error=max_error, lossless=lossless, overlap=overlap)
 
     from narrows.archive import inspect
-    from narrows.archive.appending import bound_for, check_chunk_records, check_together, fill_value_for, metadata_of
+    from narrows.archive.appending import check_chunk_records, check_together, metadata_of
     from narrows.archive.compress import compress as write
-    from narrows.archive.layout_choice import layout_for
     from narrows.archive.quality import choose_quality
     from narrows.cli.dry_run import print_trials
     from narrows.codec import read_frozen
-    from narrows.model.inspection import fill_value_of, read_header
 
     # Refuse wrong options before PyTorch is loaded, which takes seconds.
     check_chunk_records(chunk_records, append=append)
-    accepted = _losses(accept_loss)
-    _check_values(fill_value, accepted, max_error=max_error, lossless=lossless, append=append)
+    accepted = losses(accept_loss)
+    check_values(fill_value, accepted, max_error=max_error, lossless=lossless, append=append)
     output = "" if output is None else output
     if not dry_run:
         check_archive_output(output, force=force or append)
@@ -164,26 +163,19 @@ def compress(
     asked: dict[str, Any] = {**wanted, "max_error": max_error, "lossless": lossless, "overlap": overlap}
     check_together(**asked, before=before)
     codec = read_frozen(model)
+    choose_quality(codec, psnr=psnr, quality=quality)
     source = open_data(data, shape=codec.shape, limit=limit, quiet=quiet, **reading)
-    of_model = fill_value_of(read_header(model))
-    exact = fill_value_for(output, before, fill_value, of_model, is_bounded=bool(max_error))
-    bound_for(output, before, source, max_error=max_error, lossless=lossless, fill_value=exact)
-    chosen = choose_quality(codec, **wanted, n_tiles=layout_for(source, codec, overlap, before).n_records)
+    chosen = choose(source, codec, asked, model=model, output=output, before=before, fill_value=fill_value)
 
     loaded = load_model(model, device)
+    how: dict[str, Any] = {
+        "fill_value": fill_value,
+        "accept_loss": accepted,
+        "embed_model": embed_model,
+        "chunk_records": chunk_records,
+    }
     if dry_run:
-        kept = {"accept_loss": accepted, "fill_value": fill_value, "overlap": overlap, "embed_model": embed_model}
-        is_free = not (lossless or max_error)
-        print_trials(
-            source,
-            loaded,
-            model,
-            chosen if is_free else None,
-            max_error=max_error,
-            as_json=as_json,
-            quiet=quiet,
-            **kept,
-        )
+        print_trials(source, loaded, model, chosen, asked, as_json=as_json, quiet=quiet, **how)
         return
     # The summary contains the warnings.
     with through_file(output) as path, show_progress(quiet=quiet) as progress, recorded(held=True):
@@ -192,10 +184,7 @@ def compress(
             path,
             model=loaded,
             **asked,
-            fill_value=fill_value,
-            accept_loss=accepted,
-            embed_model=embed_model,
-            chunk_records=chunk_records,
+            **how,
             append=append,
             force=force,
             progress=progress,
@@ -207,78 +196,6 @@ def compress(
         print_lines(*lines)
     for warning in summary.warnings:
         say(warning)
-
-
-def _check_options(
-    output: str | None, wanted: dict[str, Any], *, overlap: int | None, append: bool, force: bool, dry_run: bool
-) -> None:
-    """Refuse options that contradict each other, before anything is opened."""
-    if output is None and not dry_run:
-        raise click.UsageError("Missing option '-o' / '--output'.")
-    if dry_run and append:
-        raise click.UsageError(
-            "--dry-run cannot be combined with --append, since records are appended in the archive's own quality. "
-            "Give one of them."
-        )
-    given = [f"--{name.replace('_', '-')}" for name, value in wanted.items() if value is not None]
-    if len(given) > 1:
-        raise click.UsageError(
-            f"{given[0]} and {given[1]} cannot be combined, since each chooses the quality. Give one of them."
-        )
-    for option, value in (("--psnr", wanted["psnr"]), ("--bytes-per-record", wanted["bytes_per_record"])):
-        if value is not None and not 0 < value < float("inf"):
-            raise click.UsageError(f"{option} must be a number above 0. Got {value:g}.")
-    if append and output == "-":
-        raise click.UsageError("--append extends a file, so the output cannot be standard output. Give a file.")
-    if overlap is not None and overlap < 0:
-        raise click.UsageError(f"The overlap must be a number of pixels ≥ 0. Got --overlap {overlap}.")
-    if append and force:
-        raise click.UsageError(
-            "--append extends an archive, and --force replaces it, so they cannot be combined. Give one of them."
-        )
-
-
-def _check_bound(asked: dict[str, Any], *, max_error: str | None, lossless: bool, overlap: int | None) -> None:
-    """Refuse options that have no use, or no sense, beside a bound."""
-    if lossless and max_error is not None:
-        raise click.UsageError("--lossless and --max-error cannot be combined. Give one of them.")
-    if not lossless and max_error is None:
-        return
-    bound = "--lossless" if lossless else "--max-error"
-    for name, value in asked.items():
-        if value is not None:
-            option = f"--{name.replace('_', '-')}"
-            raise click.UsageError(
-                f"{option} cannot be combined with {bound}, which always chooses the quality with the smallest file. "
-                "Give one of them."
-            )
-    if overlap:
-        raise click.UsageError(
-            f"--overlap must be 0 with {bound}, since the tiles of such archives have no seams. Got {overlap}."
-        )
-
-
-def _losses(text: str | None) -> tuple[str, ...]:
-    """Return the kinds of loss that are accepted."""
-    from narrows.data.image_losses import accepted_losses
-
-    return accepted_losses([kind.strip() for kind in (text or "").split(",") if kind.strip()])
-
-
-def _check_values(
-    fill_value: float | None, accepted: tuple[str, ...], *, max_error: str | None, lossless: bool, append: bool
-) -> None:
-    """Refuse a bound that is not valid, and options that have an effect only with a bound."""
-    from narrows.archive.bound import fill_value_needs_bound, parse_bound
-    from narrows.data.image_losses import accepts_nothing
-
-    parse_bound(max_error, lossless=lossless)
-    if append:  # the bound of the archive counts
-        return
-    if fill_value is not None and max_error is None:
-        raise fill_value_needs_bound()
-    if accepted and not lossless:
-        raise accepts_nothing()
 
 
 def _lines(summary: Summary, source: Source, model: str, fixed: int, *, quiet: bool = False) -> list[str]:

@@ -22,9 +22,9 @@ def print_trials(
     source: Source,
     model: Autoencoder,
     path: str,
-    chosen: int | None,
+    chosen: int,
+    asked: dict[str, Any],
     *,
-    max_error: str | None,
     as_json: bool,
     quiet: bool,
     **options: Any,
@@ -39,21 +39,26 @@ def print_trials(
         The model.
     path : str
         Its file.
-    chosen : int or None
-        The quality that the options choose; None if they ask for a bound.
+    chosen : int
+        The quality that the options choose, if they ask for no bound.
+    asked : dict
+        The options on bound and overlap.
     **options
         Others of `narrows.archive.trials.try_qualities`.
     """
     from narrows.archive.trials import try_qualities
 
+    max_error = asked["max_error"]
+    choice = None if asked["lossless"] or max_error is not None else chosen
+    options["overlap"] = asked["overlap"]
     with show_progress(quiet=quiet) as progress:
         tried = try_qualities(source, model=model, max_error=max_error, progress=progress, **options)
     for warning in tried.warnings:
         say(warning)
     if as_json:
-        print_json({"data": source.name, "model": path, "chosen": chosen, **tried.to_json()})
+        print_json({"data": source.name, "model": path, "chosen": choice, **tried.to_json()})
         return
-    rows = [_row(trial, chosen, source, max_error) for trial in tried.trials]
+    rows = [_row(trial, choice, source, max_error) for trial in tried.trials]
     print_lines(
         f"{source.name}: {count(len(source), 'record')} of {shape_text(source.shape)} {source.dtype.name}, with {path}",
         "",

@@ -39,6 +39,7 @@ CALLS = {
         "compress large.npy -m {model} -o c.narrows -q",
     ],
     "compress --dry-run": ["compress digits:test -m {model} --dry-run --max-error 5% --limit 40 -q"],
+    "list": ["list digits.narrows"],
     "verify": ["verify digits.narrows -m {model}", "verify damaged.narrows"],
     "recover": ["recover digits.narrows -o a.narrows"],
     "embed": ["embed digits.narrows -m {model} -o a.narrows"],
@@ -101,12 +102,16 @@ def test_every_verb_is_on_the_page():
 
 
 @pytest.mark.parametrize("section", CALLS)
-def test_a_verb_prints_what_the_page_says(section, narrows, model, archive, digits, small_demo):
+def test_a_verb_prints_what_the_page_says(section, narrows, model, archive, small_demo, monkeypatch):
     np.save("codes.npy", np.zeros((3, 4), np.float32))
     np.save("large.npy", np.zeros((2, 16, 16), np.uint8))
     Path("damaged.narrows").write_bytes(Path(archive).read_bytes()[:-10])
     for name, data in (("digits.narrows", "digits:test"), ("tiled.narrows", "large.npy")):
         narrows("compress", data, "-m", model, "-o", name, "-q", "--force")
+    # Pictures take most of the time of a demo.
+    monkeypatch.setattr("narrows.cli.demo._write", lambda *_: None)
+    monkeypatch.setattr("narrows.evaluation.drawing.draw_qualities", lambda *_: None)
+    monkeypatch.setattr("narrows.pictures.save", lambda *_, **__: None)
     keys = documented("every verb") | documented(section)
     seen = set()
     for call in CALLS[section]:
