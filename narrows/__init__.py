@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from narrows.archive.compress import compress
     from narrows.archive.reader import open_archive
     from narrows.archive.restore import restore
+    from narrows.archive.trials import try_qualities
     from narrows.estimators.autoencoder import Autoencoder
     from narrows.estimators.classifier import AutoencoderClassifier
     from narrows.estimators.loading import load
@@ -38,6 +39,7 @@ __all__ = [
     "open_archive",
     "recipe",
     "restore",
+    "try_qualities",
 ]
 
 __version__ = version("narrows")
@@ -53,6 +55,7 @@ _HOMES = {
     "open_archive": "narrows.archive.reader",
     "recipe": "narrows.estimators.recipes",
     "restore": "narrows.archive.restore",
+    "try_qualities": "narrows.archive.trials",
 }
 
 

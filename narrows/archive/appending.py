@@ -37,12 +37,13 @@ def check_together(
     lossless: bool,
     overlap: int | None,
     before: Metadata | None,
+    quality: int | None = None,
 ) -> None:
     """Check that no parameter is given that has no effect with an error bound; loads nothing.
 
     Parameters
     ----------
-    psnr, bytes_per_record, max_error, lossless, overlap
+    psnr, bytes_per_record, quality, max_error, lossless, overlap
         As for `compress`.
     before : Metadata or None
         Metadata of the archive that is appended to; its bound applies, too.
@@ -54,7 +55,7 @@ def check_together(
     """
     if max_error is None and not lossless and (before is None or before.max_error is None):
         return
-    for name, value in (("psnr", psnr), ("bytes_per_record", bytes_per_record)):
+    for name, value in (("psnr", psnr), ("bytes_per_record", bytes_per_record), ("quality", quality)):
         if value is not None:
             raise InvalidParameterError(
                 f"Give '{name}', or 'max_error' or 'lossless', not both: with an error bound, the bound determines the "

@@ -46,6 +46,7 @@ def compress(
     model: Autoencoder | str | os.PathLike[str],
     psnr: float | None = None,
     bytes_per_record: float | None = None,
+    quality: int | None = None,
     max_error: float | str | None = None,
     lossless: bool = False,
     accept_loss: str | Sequence[str] = (),
@@ -75,8 +76,12 @@ def compress(
     psnr : float, optional
         Selects the coarsest quality with at least this PSNR in dB on training data. Not with `max_error` or `lossless`.
     bytes_per_record : float, optional
-        Selects the finest quality with at most this number of bytes per record on training data. Without `psnr` and
-        `bytes_per_record`, the model's default quality is used, or with an error bound the one with the smallest file.
+        Selects the finest quality with at most this number of bytes per record on training data. An image that is cut
+        into tiles is one record.
+    quality : int, optional
+        Number of a quality of the model, from 0, the coarsest; `narrows.try_qualities` compares them. Without
+        `psnr`, `bytes_per_record` and `quality`, the model's default quality is used, or with an error bound the one
+        with the smallest file.
     max_error : float or str, optional
         The largest error of a value, in the records' units, or as a share of the data's range such as ``"1%"``. NaNs
         and infinities are restored exactly. The archive is at most a few bytes larger than the records.
@@ -144,6 +149,7 @@ def compress(
     check_together(
         psnr=psnr,
         bytes_per_record=bytes_per_record,
+        quality=quality,
         max_error=max_error,
         lossless=lossless,
         overlap=overlap,
@@ -157,6 +163,7 @@ def compress(
             encoder=encoder,
             psnr=psnr,
             bytes_per_record=bytes_per_record,
+            quality=quality,
             max_error=max_error,
             lossless=lossless,
             accept_loss=accept_loss,

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import click
 
 from narrows.cli.console import number
+from narrows.cli.log import current_log, logged
 from narrows.cli.progress import new_bar
 from narrows.training import Callback, Epoch
 
@@ -18,10 +21,40 @@ _MOST_LINES = 30
 
 
 def callback(*, quiet: bool) -> Callback:
-    """Return the callback that shows a training run on standard error."""
-    if quiet:
-        return Callback()
-    return Bar() if sys.stderr.isatty() else Lines(most=_MOST_LINES)
+    """Return the callback that shows a training run on standard error, and writes its epochs to the log."""
+    shown: list[Callback] = []
+    if not quiet:
+        shown.append(Bar() if sys.stderr.isatty() else Lines(most=_MOST_LINES))
+    if current_log() is not None:
+        shown.append(Lines(write=lambda line: logged("epoch", line)))
+    return shown[0] if len(shown) == 1 else _Several(shown)
+
+
+class _Several(Callback):
+    """Passes the progress to several callbacks, or to none."""
+
+    def __init__(self, callbacks: Sequence[Callback]) -> None:
+        self.callbacks = callbacks
+
+    def stage(self, name: str) -> None:
+        for one in self.callbacks:
+            one.stage(name)
+
+    def start(self, n_epochs: int, n_records: int, epochs_done: int) -> None:
+        for one in self.callbacks:
+            one.start(n_epochs, n_records, epochs_done)
+
+    def step(self, epoch: int, records_done: int, loss: float) -> None:
+        for one in self.callbacks:
+            one.step(epoch, records_done, loss)
+
+    def epoch(self, row: Epoch) -> None:
+        for one in self.callbacks:
+            one.epoch(row)
+
+    def stop(self) -> None:
+        for one in self.callbacks:
+            one.stop()
 
 
 class Bar(Callback):
@@ -74,21 +107,30 @@ class Bar(Callback):
 
 
 class Lines(Callback):
-    """One line per epoch, or every few epochs if there would be too many."""
+    """One line per epoch, or every few epochs if there would be too many.
 
-    def __init__(self, *, most: int) -> None:
-        self.most = most
+    Parameters
+    ----------
+    most : int, optional
+        The largest number of lines. None: a line for each epoch.
+    write : callable, optional
+        Called with each line. None: it is written to standard error.
+    """
+
+    def __init__(self, *, most: int | None = None, write: Callable[[str], None] | None = None) -> None:
+        self.most, self.write = most, write or partial(click.echo, err=True)
 
     def stage(self, name: str) -> None:
-        click.echo(name, err=True)
+        self.write(name)
 
     def start(self, n_epochs: int, n_records: int, epochs_done: int) -> None:
         self.n_epochs, self.seconds, self.n_seen = n_epochs, 0.0, 0
         # The first and the last epoch are always shown.
-        self.stride = max(1, math.ceil((n_epochs - epochs_done) / max(self.most - 2, 1)))
+        n_lines = n_epochs if self.most is None else max(self.most - 2, 1)
+        self.stride = max(1, math.ceil((n_epochs - epochs_done) / n_lines))
         self.unshown: Epoch | None = None
         if epochs_done:
-            click.echo(f"continuing after epoch {epochs_done} of {n_epochs}", err=True)
+            self.write(f"continuing after epoch {epochs_done} of {n_epochs}")
 
     def epoch(self, row: Epoch) -> None:
         self.seconds, self.n_seen = self.seconds + row.seconds, self.n_seen + 1
@@ -108,7 +150,7 @@ class Lines(Callback):
         left = f"  {seconds_left:.0f} s left" if row.epoch < self.n_epochs else ""
         width = len(str(self.n_epochs))
         place = f"epoch {row.epoch:>{width}}/{self.n_epochs}"
-        click.echo(f"{place}  loss {number(row.loss)}{validation}{_rate(row.records_per_second)}{left}", err=True)
+        self.write(f"{place}  loss {number(row.loss)}{validation}{_rate(row.records_per_second)}{left}")
 
 
 def _rate(records_per_second: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from narrows.cli.console import aligned, count, print_json, print_lines
-from narrows.cli.options import archive_argument, json_option
+from narrows.cli.options import archive_argument, json_option, quiet_option
 from narrows.cli.outputs import Verb
 
 __all__ = ["list"]
@@ -14,7 +14,8 @@ __all__ = ["list"]
 @click.command(cls=Verb)
 @archive_argument
 @json_option
-def list(*, archive: str, as_json: bool) -> None:  # noqa: A001
+@quiet_option
+def list(*, archive: str, as_json: bool, quiet: bool) -> None:  # noqa: A001
     """List the records of FILE.narrows: their numbers, and the names of the files that they come from.
 
     `narrows restore --only` takes both. No model is needed.

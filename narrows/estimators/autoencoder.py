@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Self
@@ -25,6 +26,7 @@ from narrows.lossless import Residual
 from narrows.model.artefacts import Artefact
 from narrows.model.artefacts.measuring import INTERRUPTED, NOT_ASKED_FOR, measure
 from narrows.model.collapse import warn_if_collapsed
+from narrows.model.fitted import Took
 from narrows.model.inference import decode, encode, mean_total, returned_dtype, to_stored
 from narrows.networks import Network
 from narrows.parts.options import Boolean, check
@@ -239,13 +241,15 @@ class Autoencoder(
         UnfinishedWarning
             After Ctrl-C during the training. It gives the epoch whose weights the model has.
         """
-        wanted = artefacts_of(self.artefacts)
+        began, wanted = time.perf_counter(), artefacts_of(self.artefacts)
         check("Autoencoder", "warm_start", self.warm_start, Boolean())
         if more_epochs is not None or (self.warm_start and self.__sklearn_is_fitted__()):
             run: dict[str, Any] = {"callback": callback, "checkpoint": checkpoint, "resume": resume}
             return self._continue(X, y, more_epochs, wanted, validation=validation, **run)
         data, held_out = open_for_training(self, X, y, validation)
         seed, state = self._seed_and_checkpoint(checkpoint, *described(data, held_out), resume=resume)
+        kept = state.load() if resume and state is not None else None
+        earlier = 0.0 if kept is None else kept.seconds
         model, records = train_model(
             clone(self).get_params(deep=False),
             data,
@@ -261,9 +265,12 @@ class Autoencoder(
         )
         # From here on the model is trained, even if measuring artefacts fails.
         reasons = {name: INTERRUPTED if name in wanted else NOT_ASKED_FOR for name in Artefact.registry}
-        self.model_ = replace(model, unmeasured=reasons)
-        for self.model_ in measure(self.model_, records, wanted):  # noqa: B020
-            pass
+        trained = time.perf_counter()
+        took = Took(round(earlier + trained - began, 3), 0.0)
+        self.model_ = replace(model, unmeasured=reasons, took=took)
+        for measured in measure(self.model_, records, wanted):
+            took = replace(took, measuring=round(time.perf_counter() - trained, 3))
+            self.model_ = replace(measured, took=took)
         warn_if_collapsed(self.chain_, data.source.values, data.labels)
         return self
 

@@ -16,6 +16,7 @@ from narrows.evaluation.report import report
 from narrows.io.text import count, shape_text
 from narrows.model.describe import describe_chain, describe_settings
 from narrows.model.file import describe
+from narrows.model.inspection import durations
 from narrows.training import Training
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def model_report(
     header = describe(model.model_)
     header["params"]["training"] = (model.training or Training()).to_json()
     on = model.trained_on_
-    seconds = sum(row["seconds"] for row in model.history_)
+    seconds = durations(header)["seconds"]
     return report(
         title=f"An autoencoder of {Path(on.name).name or on.name}",
         summary={

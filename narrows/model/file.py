@@ -38,7 +38,7 @@ from narrows.lossless.contract import ResidualModule
 from narrows.model.artefacts import ArchiveCodec, Artefact
 from narrows.model.axes import AXES
 from narrows.model.comparison import Comparison
-from narrows.model.fitted import FittedModel, Kept, TrainedOn
+from narrows.model.fitted import FittedModel, Kept, Took, TrainedOn
 from narrows.model.weights import weights_digest
 from narrows.numerics.randomness import Stream, generator
 from narrows.parts.part import Part, as_optional_part
@@ -136,6 +136,7 @@ def describe(model: FittedModel) -> dict[str, Any]:
         "n_weights": sum(weight.numel() for weight in halves.parameters()),
         "comparison": None if model.comparison is None else asdict(model.comparison),
         "kept": None if model.kept is None else asdict(model.kept),
+        "took": None if model.took is None else asdict(model.took),
         "artefacts": list(model.artefacts),
         "unmeasured": dict(model.unmeasured) or None,
         "magnitude_": model.scale.magnitude,
@@ -195,6 +196,7 @@ def model_without_artefacts(header: dict[str, Any], tensors: dict[str, Tensor]) 
         feature_names=_names(header["feature_names_in_"]),
         arrays={name[len(_ARRAYS) :]: t.numpy() for name, t in tensors.items() if name.startswith(_ARRAYS)},
         residual=_residual(parameters, schema, tensors),
+        took=Took(**header["took"]) if header.get("took") else None,
     )
 
 

@@ -28,7 +28,7 @@ from narrows.training.validation import best_epoch
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["HOW_TO_MEASURE", "FittedModel", "Kept", "TrainedOn"]
+__all__ = ["HOW_TO_MEASURE", "FittedModel", "Kept", "Took", "TrainedOn"]
 
 AnyArtefact = TypeVar("AnyArtefact", bound=Artefact)
 
@@ -93,6 +93,23 @@ class TrainedOn:
     seed: int
 
 
+@dataclass(frozen=True)
+class Took:
+    """The duration of a fit.
+
+    Attributes
+    ----------
+    training : float
+        Seconds from its start until the weights were trained: reading the data, all epochs, validation, and the
+        comparison with PCA. Of a continued run, the epochs before are included.
+    measuring : float
+        Seconds that artefacts were measured after that.
+    """
+
+    training: float
+    measuring: float
+
+
 @dataclass(frozen=True, eq=False)
 class FittedModel:
     """Everything that training has learned.
@@ -131,6 +148,8 @@ class FittedModel:
         The reason why each of the other artefacts is missing, by name.
     measured_with : mapping of str to str
         The digest of the weights that each artefact was measured with, by name; only of artefacts that depend on them.
+    took : Took or None
+        The duration of the fit. None in models saved before it was recorded.
     """
 
     kind: str
@@ -150,6 +169,7 @@ class FittedModel:
     artefacts: Mapping[str, Artefact] = field(default_factory=dict)
     unmeasured: Mapping[str, str] = field(default_factory=dict)
     measured_with: Mapping[str, str] = field(default_factory=dict)
+    took: Took | None = None
 
     @property
     def n_latent(self) -> int:

@@ -44,6 +44,12 @@ class State:
     tensors: dict[str, Tensor] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def seconds(self) -> float:
+        """Duration of the epochs so far."""
+        rows = [row for stage in (*self.values["done"], self.values["history"]) for row in stage]
+        return float(sum(row["seconds"] for row in rows) + self.values["seconds"])
+
     def group(self, prefix: str) -> dict[str, Tensor]:
         """Return the tensors whose names begin with ``prefix.``, by names without it."""
         return {name.removeprefix(f"{prefix}."): t for name, t in self.tensors.items() if name.startswith(f"{prefix}.")}

@@ -501,7 +501,7 @@ def test_of_a_map_a_group_of_64_is_decoded(large_digits, path, monkeypatch):
 def test_appending_images_of_another_size_is_refused(ladder_model, digits, photos, path):
     narrows.compress(photos, path, model=ladder_model)
     narrows.compress(photos[:2], path, model=ladder_model, append=True)
-    assert inspect(path).n_records == 9 * 12
+    assert inspect(path).n_tiles == 9 * 12
     assert len(narrows.restore(path, model=ladder_model)) == 9
     kept = path.read_bytes()
     holds = r"contains images of 20×27 in tiles of 8×8 with an overlap of 0\. Got "
