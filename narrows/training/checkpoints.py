@@ -17,6 +17,7 @@ from torch import Tensor
 
 from narrows.errors import InvalidParameterError, ModelFileError
 from narrows.io.files import write_atomically
+from narrows.numerics.shared_memory import apart
 from narrows.training.optimisers import Stepper
 
 __all__ = ["Checkpoint", "State", "pack_optimiser", "unpack_optimiser"]
@@ -69,7 +70,7 @@ class Checkpoint:
     def save(self, state: State) -> None:
         """Write the state; it replaces the previous one only when it is complete on disk."""
         text = json.dumps({"run": self.run, "values": state.values})
-        data = save({name: t.detach().cpu().contiguous() for name, t in state.tensors.items()}, {_FORMAT: text})
+        data = save(apart(state.tensors), {_FORMAT: text})
         write_atomically(self.path, lambda file: _write(file, data), force=True)
 
     def load(self) -> State | None:

@@ -1,0 +1,33 @@
+"""Random numbers for code of users, which draws from PyTorch's global generators."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Generator
+
+__all__ = ["draws_from"]
+
+
+@contextmanager
+def draws_from(generator: Generator | None) -> Iterator[None]:
+    """Seed PyTorch's global generators by another generator within the block; their states are then restored.
+
+    The state of the other generator advances. Nothing waits for a device. With None nothing is seeded.
+    """
+    if generator is None:
+        yield
+        return
+    state = generator.get_state().numpy().tobytes()
+    seed = int.from_bytes(hashlib.blake2b(state, digest_size=7).digest(), "little")
+    device = generator.device
+    torch.rand((), generator=generator, device=device)
+    on_gpu = [torch.cuda.current_device() if device.index is None else device.index] if device.type == "cuda" else []
+    with torch.random.fork_rng(on_gpu):
+        torch.default_generator.manual_seed(seed)
+        for index in on_gpu:
+            torch.cuda.default_generators[index].manual_seed(seed)
+        yield
