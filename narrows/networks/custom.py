@@ -15,7 +15,7 @@ from narrows.networks.contract import Network
 from narrows.networks.layer_sequence import layer_sequence
 from narrows.networks.module_trees import check_describable, describe_module, module_from
 from narrows.networks.modules import Decoder, Encoder, Sizes, Switches
-from narrows.numerics.foreign_draws import draws_from
+from narrows.numerics.foreign_draws import NoDrawsWithoutMemory, draws_from
 from narrows.parts.options import Choice, Constraint, option
 from narrows.parts.user_code import check_registered, is_code, reference, registered
 
@@ -92,7 +92,7 @@ class CustomNetwork(Network, name="custom", of_user=True):
             raise InvalidParameterError(
                 f"A network of a user must have the entries 'encoder' and 'decoder', or 'function'. Got {given!r}."
             )
-        with torch.device("meta"):
+        with torch.device("meta"), NoDrawsWithoutMemory():
             pair = module_from(given["encoder"]), module_from(given["decoder"])
         return cls(modules=pair, weights=weights)
 
@@ -182,7 +182,8 @@ class CustomNetwork(Network, name="custom", of_user=True):
         """Return copies of encoder and decoder, on the CPU; weights that are drawn follow from PyTorch's generator."""
         modules: Any = self.modules
         if not isinstance(modules, tuple):
-            modules = modules(shape, n_latent)
+            with NoDrawsWithoutMemory():
+                modules = modules(shape, n_latent)
             if not _is_pair(modules):
                 raise InvalidParameterError(
                     f"The function {reference(self.modules)} must return a pair (encoder, decoder) of torch.nn.Module. "

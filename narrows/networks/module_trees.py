@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from narrows.errors import InvalidParameterError
+from narrows.numerics.foreign_draws import NoDrawsWithoutMemory
 from narrows.parts.user_code import check_registered, reference, registered
 
 __all__ = ["check_describable", "describe_module", "module_from"]
@@ -88,7 +89,7 @@ def check_describable(module: nn.Module, what: str) -> None:
         if not _is_layer(one) and type(one) is not nn.Sequential:
             _check_class(one, what)
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), NoDrawsWithoutMemory():
             built = module_from(describe_module(module))
     except (InvalidParameterError, RuntimeError, TypeError, ValueError) as error:
         raise InvalidParameterError(f"{what} cannot be described in a model file: {error}. {_HOW}") from error

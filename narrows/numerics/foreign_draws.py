@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
-from torch import Generator
+from torch import Generator, Tensor
+from torch.overrides import TorchFunctionMode
 
-__all__ = ["draws_from"]
+__all__ = ["NoDrawsWithoutMemory", "draws_from"]
+
+_DRAWS = {"uniform_", "normal_", "bernoulli_", "exponential_", "random_"}
 
 
 @contextmanager
@@ -31,3 +35,13 @@ def draws_from(generator: Generator | None) -> Iterator[None]:
         for index in on_gpu:
             torch.cuda.default_generators[index].manual_seed(seed)
         yield
+
+
+class NoDrawsWithoutMemory(TorchFunctionMode):
+    """A context in which nothing is drawn for tensors on the meta device; that takes PyTorch seconds."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        drawn = getattr(function, "__name__", "") in _DRAWS and bool(args)
+        if drawn and isinstance(args[0], Tensor) and args[0].is_meta:
+            return args[0]
+        return function(*args, **(kwargs or {}))
