@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from narrows.errors import InvalidParameterError
 from narrows.networks.contract import Network
@@ -85,19 +86,26 @@ class CustomNetwork(Network, name="custom", of_user=True):
     def from_settings(cls, settings: dict[str, Any]) -> Self:
         """Return the network that `to_json` has described; modules have no weights (they are on the meta device)."""
         given = dict(settings)
-        weights = given.pop("weights", "given")
+        weights, code_shape = given.pop("weights", "given"), given.pop("code_shape", None)
+        network = cls(modules=cls._modules_from(given), weights=weights)
+        network._code_shape = None if code_shape is None else tuple(code_shape)
+        return network
+
+    @classmethod
+    def _modules_from(cls, given: dict[str, Any]) -> Pair | Callable[..., Any]:
         if set(given) == {"function"}:
-            return cls(modules=registered(given["function"]), weights=weights)
+            return registered(given["function"])
         if set(given) != {"encoder", "decoder"}:
             raise InvalidParameterError(
                 f"A network of a user must have the entries 'encoder' and 'decoder', or 'function'. Got {given!r}."
             )
         with torch.device("meta"), NoDrawsWithoutMemory():
-            pair = module_from(given["encoder"]), module_from(given["decoder"])
-        return cls(modules=pair, weights=weights)
+            return module_from(given["encoder"]), module_from(given["decoder"])
 
     def to_json(self) -> dict[str, Any]:
         described: dict[str, Any] = {"axis": self.axis, "name": self.name, "weights": self.weights}
+        if self._code_shape is not None:
+            described["code_shape"] = list(self._code_shape)
         if not isinstance(self.modules, tuple):
             return {**described, "function": reference(self.modules)}
         encoder, decoder = self.modules
@@ -114,6 +122,10 @@ class CustomNetwork(Network, name="custom", of_user=True):
         shown = self.modules if isinstance(self.modules, tuple) else reference(self.modules)
         return f"{type(self).__name__}(modules={shown}, weights={self.weights!r})"
 
+    def __post_init__(self) -> None:
+        self._code_shape: tuple[int, ...] | None = None  # of the last chain, for a copy of it without memory
+        super().__post_init__()
+
     def _check(self) -> None:
         super()._check()
         for name in ("linear_path", "start_at_mean"):
@@ -127,6 +139,8 @@ class CustomNetwork(Network, name="custom", of_user=True):
         return math.prod(self._h_shape(shape, None)) if isinstance(self.modules, tuple) else None
 
     def code_shape(self, shape: tuple[int, ...], n_latent: int | None) -> tuple[int, ...]:
+        if self._code_shape is not None and _is_without_memory():
+            return self._code_shape
         _, *grid = self._h_shape(shape, n_latent)
         if n_latent is None:
             raise InvalidParameterError("CustomNetwork needs 'n_latent'. Give the number of values of a code.")
@@ -137,7 +151,8 @@ class CustomNetwork(Network, name="custom", of_user=True):
                 f"The encoder outputs maps of {places} places, so 'n_latent' must be a multiple of {math.prod(grid)}. "
                 f"Got {n_latent}. Leave n_latent unset, or change the encoder."
             )
-        return (channels, *grid)
+        self._code_shape = (channels, *grid)
+        return self._code_shape
 
     def connect(self, sizes: Sizes, generator: Generator) -> tuple[Encoder, Decoder]:
         if sizes.n_condition:
@@ -147,6 +162,10 @@ class CustomNetwork(Network, name="custom", of_user=True):
             )
         with draws_from(generator):
             encoder, decoder = self._pair(sizes.shape, math.prod(sizes.z_shape))
+            if _is_without_memory() and not _has_lazy_weights(encoder, decoder):
+                return _CustomEncoder(encoder), _CustomDecoder(
+                    decoder, sizes.z_shape
+                )  # PyTorch takes seconds to run them
             h = _try("encoder", encoder, sizes.shape)
             _check("encoder", "the bottleneck's input", h, sizes.h_shape)
             y = _try("decoder", decoder, sizes.z_shape)
@@ -225,6 +244,16 @@ class _CustomDecoder(Decoder):
             return list(own())
         weight = next(self.module.parameters(), torch.empty(0))
         return layer_sequence(self.module, torch.zeros(1, *self.z_shape, dtype=weight.dtype, device=weight.device))
+
+
+def _is_without_memory() -> bool:
+    """Return whether modules are built on the meta device now."""
+    return torch.empty(0).is_meta
+
+
+def _has_lazy_weights(*modules: nn.Module) -> bool:
+    """Return whether some weights get their shapes in the first forward pass."""
+    return any(is_lazy(weight) for module in modules for weight in module.parameters())
 
 
 def _is_pair(value: object) -> bool:

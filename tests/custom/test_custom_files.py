@@ -133,7 +133,7 @@ def test_a_large_module_in_a_forged_file_takes_no_memory(x, tmp_path):
     header["parts"]["network"]["decoder"] = {"name": "Sequential", "layers": [large]}
     header["sha256"] = _digest({key: value for key, value in header.items() if key != "sha256"}, tensors)
     save_file(tensors, tmp_path / "forged", {HEADER: json.dumps(header)})
-    with pytest.raises(ModelFileError, match="could not be run on two codes"):
+    with pytest.raises(ModelFileError, match="the tensors in the file are not those"):
         narrows.load(tmp_path / "forged")
 
 
@@ -209,6 +209,21 @@ def test_models_are_described_by_the_layers_of_their_users(x, mine):
     assert describe_settings(header)["network__encoder"] == "Flatten, Linear"
     header = describe(fit(x, network=mine.halves).model_)
     assert dict(describe_chain(header))["encoder"] == "custom: mine:halves"
+
+
+def test_layers_that_find_their_sizes_themselves_are_saved_with_their_function(x, tmp_path, monkeypatch):
+    def lazy(shape, n_latent):
+        return nn.Sequential(nn.Flatten(), nn.LazyLinear(n_latent)), decoder(n_latent)
+
+    monkeypatch.setattr(user_code, "_REGISTERED", {user_code.reference(lazy): lazy})
+    check_saved(fit(x, network=lazy, n_latent=3), x, tmp_path / "model")
+
+
+def test_maps_are_saved(x, tmp_path):
+    maps = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(2, 1, (1, 2)), nn.Flatten(1, 2))
+    to_maps = nn.Sequential(nn.Unflatten(1, (1, 6)), nn.Conv2d(1, 2, 3, 2, 1))
+    loaded = check_saved(fit(x, network=(to_maps, maps)), x, tmp_path / "model")
+    assert loaded.chain_.bottleneck.z_shape == (2, 3, 3)
 
 
 # Archives
