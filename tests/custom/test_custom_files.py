@@ -211,6 +211,7 @@ def test_models_are_described_by_the_layers_of_their_users(x, mine):
     assert dict(describe_chain(header))["encoder"] == "custom: mine:halves"
 
 
+@pytest.mark.slow  # it runs them on the meta device, for which PyTorch imports its compiler
 def test_layers_that_find_their_sizes_themselves_are_saved_with_their_function(x, tmp_path, monkeypatch):
     def lazy(shape, n_latent):
         return nn.Sequential(nn.Flatten(), nn.LazyLinear(n_latent)), decoder(n_latent)
