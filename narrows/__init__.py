@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from narrows.estimators.loading import load
     from narrows.estimators.recipes import recipe
     from narrows.evaluation.metrics import evaluate
+    from narrows.parts.user_code import register
     from narrows.training import Training
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "load",
     "open_archive",
     "recipe",
+    "register",
     "restore",
     "try_qualities",
 ]
@@ -54,6 +56,7 @@ _HOMES = {
     "load": "narrows.estimators.loading",
     "open_archive": "narrows.archive.reader",
     "recipe": "narrows.estimators.recipes",
+    "register": "narrows.parts.user_code",
     "restore": "narrows.archive.restore",
     "try_qualities": "narrows.archive.trials",
 }

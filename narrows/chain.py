@@ -29,6 +29,7 @@ from narrows.networks import Network, Sizes, Switches
 from narrows.networks.components import components_of, sampled
 from narrows.networks.linear_path import LinearPathDecoder, LinearPathEncoder
 from narrows.numerics.batches import Labelled, batch_size
+from narrows.numerics.foreign_draws import draws_from
 from narrows.numerics.randomness import Stream
 from narrows.numerics.record_noise import Noise, RecordNoise, is_training_step
 from narrows.penalties import Penalty
@@ -95,6 +96,7 @@ class Chain(nn.Module):
         super().__init__()
         self.parts, self.shape = parts, shape
         self.corruption, self.penalties = parts.corruption, parts.penalties
+        self.has_user_code = any(part.is_user_code for part in (parts.network, parts.likelihood, *parts.penalties))
         for penalty in parts.penalties:
             penalty.check_parts(parts)
         as_floats = [dtype, *[np.dtype(np.float64)] * len(parts.preprocessing)]
@@ -133,7 +135,8 @@ class Chain(nn.Module):
 
     def to_channels_last(self) -> None:
         """Store the kernels of convolutions with the channels last, which is up to 1.5 times as fast."""
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if not self.parts.network.is_user_code:  # such modules may rely on the order of values in memory
+            self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
     def dtype(self) -> torch.dtype:
@@ -166,7 +169,7 @@ class Chain(nn.Module):
         missing = self.missing
         self.preprocessor.fit(lambda: (self._with_nan(batch) for batch in batches(size)))
         if missing is not None:
-            missing.fit(lambda: (self._preprocessed_with_nan(batch) for batch in batches(size)))
+            missing.fit(lambda: (torch.as_tensor(self.preprocessor(self._with_nan(one))) for one in batches(size)))
         if self.likelihood.needs_units:
             self.likelihood.fit_units(*self.preprocessor.offset_and_scale(self.shape, self.device))
         if check is not None:
@@ -237,9 +240,6 @@ class Chain(nn.Module):
         """Return records as floats, with NaN where values are missing."""
         x = _as_floats(records)
         return x if self.missing is None else x.masked_fill(self.missing.places(records), math.nan)
-
-    def _preprocessed_with_nan(self, records: Tensor) -> Tensor:
-        return torch.as_tensor(self.preprocessor(self._with_nan(records)))
 
     def check_support(self, batch: Tensor | Labelled) -> None:
         """Refuse records outside the likelihood's support.
@@ -327,13 +327,15 @@ class Chain(nn.Module):
         corruption : Generator, optional
             Source of the corruption in a measurement.
         """
-        return self._loss(batch, generator, corruption, is_shard=False)
+        with draws_from(generator if self.has_user_code else None):
+            return self._loss(batch, generator, corruption, is_shard=False)
 
     @property
     def couples_records(self) -> bool:
         """Whether the training loss of a record depends on the others of its batch. Such a batch is not split."""
-        parts = self.bottleneck.couples_records or self.likelihood.couples_records
-        return parts or any(penalty.couples_records for penalty in self.penalties)
+        modules = self.bottleneck.couples_records or self.likelihood.couples_records
+        parts = self.parts.network.couples_records or any(penalty.couples_records for penalty in self.penalties)
+        return modules or parts
 
     def shard_loss(self, batch: Tensor | Labelled, generator: Generator) -> Loss:
         """Return the loss of a shard of a training batch, without the updates that `adapt` makes without gradients."""
@@ -385,10 +387,7 @@ class Chain(nn.Module):
         return RecordNoise.of(records if missing is None else _as_floats(records).masked_fill(missing, 0.0), seed)
 
     def _own_noise(self, records: Tensor) -> tuple[RecordNoise | None, RecordNoise | None]:
-        """Return the noise of the likelihood and of the bottleneck in measurements; None for a part that does not draw.
-
-        The noise of a record does not depend on its batch or on the order; see `narrows.numerics.record_noise`.
-        """
+        """Return each record's noise for likelihood and bottleneck in measurements; None if a part does not draw."""
         if not (self.likelihood.draws or self.bottleneck.draws):
             return None, None
         own = self.noise_of(records)

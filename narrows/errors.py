@@ -13,6 +13,7 @@
     │   └── ShapeMismatchError                       the records and the model have different shapes
     ├── DownloadError (OSError)                  a named data set cannot be downloaded; says where to put its files
     ├── ModelFileError                           a file is not a model, is damaged, or was written by a newer version
+    │   └── CodeNotImportedError                     the model uses code of its user; names the module to import first
     ├── MissingPackageError (ImportError)        an optional package is not installed; says how to install it
     ├── NotFreezableError                        the decoder cannot be converted to integer arithmetic; gives the reason
     ├── NotDecodableError                        the decoder needs more inputs than the code
@@ -53,6 +54,7 @@ from typing import ClassVar, TypedDict
 __all__ = [
     "LOSS_KINDS",
     "ArchiveError",
+    "CodeNotImportedError",
     "CollapsedWarning",
     "CorruptArchiveError",
     "CorruptFileError",
@@ -149,6 +151,10 @@ class DownloadError(NarrowsError, OSError):
 
 class ModelFileError(NarrowsError):
     """The file is not a narrows model, is damaged, or was written by a newer version."""
+
+
+class CodeNotImportedError(ModelFileError):
+    """The model uses functions or classes of its user that are not registered; the message names them."""
 
 
 class MissingPackageError(NarrowsError, ImportError):

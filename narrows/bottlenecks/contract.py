@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -134,6 +135,9 @@ class BottleneckModule(nn.Module, ABC):
 
 class Bottleneck(Part, ABC, axis="bottleneck"):
     """Settings of a bottleneck."""
+
+    h_per_z: ClassVar[int] = 1
+    """How many numbers of the encoder's output each number of the code needs; they are on the first axis."""
 
     @abstractmethod
     def build(self, z_shape: tuple[int, ...]) -> BottleneckModule:

@@ -55,15 +55,17 @@ class Autoencoder(
         Latent dimension: how many numbers a code has. None: chosen from the size of a record, at most 32 (128 for
         large images).
     network : "auto", "dense", "convolutional", "strided" or Network
-        Encoder and decoder.
+        Encoder and decoder. Or a pair (encoder, decoder) of `torch.nn.Module`, or a function (shape, n_latent) that
+        returns one; see `narrows.networks.CustomNetwork`.
     bottleneck : "plain", "top-k", "gaussian", "rounded", "vector-quantised" or Bottleneck
         The layer between encoder and decoder that makes the code.
     likelihood : "auto", "bernoulli", "normal", "laplace", "constrained-normal", "categorical", "logistic" or Likelihood
-        The distribution p(x | z) whose parameters the decoder outputs. It defines the reconstruction loss.
+        The distribution p(x | z) whose parameters the decoder outputs. It defines the reconstruction loss. Or a
+        function (x_hat, x) that returns the loss of each record.
     corruption : "gaussian", "masking", "salt-and-pepper", Corruption or None
         Noise added to the input during training, which makes a denoising autoencoder.
     penalties : sequence of "l1", "kl-sparsity", "contractive", "mmd" or Penalty
-        Terms added to the loss.
+        Terms added to the loss. Also functions (z) or (z, x) that return a cost for each record.
     preprocessing : "auto", or a sequence of "unit-scale", "mean-removal", "standardise", "binarise" or Preprocessing
         Converts the units of the data to those of the network. Restored records are converted back.
     real_values : "as-given" or "standardise"

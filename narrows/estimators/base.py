@@ -32,6 +32,7 @@ from narrows.data.scale import Trained, scale_warning, typical_magnitude
 from narrows.errors import DataError, RangeWarning, UnknownNameError, warn
 from narrows.estimators.parameters import with_options
 from narrows.io.files import check_output
+from narrows.model.axes import with_user_parts
 from narrows.model.file import write_model
 from narrows.model.fitted import FittedModel, TrainedOn
 from narrows.parts.part import split_nested
@@ -326,6 +327,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
             params["fill_value"] = self.fill_value_
         if params["random_state"] is not None and not isinstance(params["random_state"], Integral):
             params["random_state"] = "generator"
+        params = with_user_parts(params)  # whose text does not depend on addresses in memory
         described: dict[str, Any] = {name: repr(_without_threads(value)) for name, value in params.items()}
         for what, source in seen.items():
             described |= {} if source is None else _describe(what, source)

@@ -39,6 +39,7 @@ from narrows.model.inference import encode
 from narrows.networks import Dense
 from narrows.networks.initialisation import undrawn
 from narrows.numerics.batches import Labelled
+from narrows.numerics.foreign_draws import draws_from
 from narrows.numerics.randomness import Stream
 from narrows.numerics.surroundings import usual_settings
 from narrows.parts.options import Boolean, check
@@ -304,7 +305,7 @@ class _Classifier(Uncoupled, nn.Module):
         self.shape = chain.shape
         self.encoder, self.bottleneck, self.softmax_layer = chain.encoder, chain.bottleneck, softmax_layer
         self.chain = (chain,)  # in a tuple, since the decoder is not trained
-        self.couples_records = chain.bottleneck.couples_records
+        self.couples_records = chain.bottleneck.couples_records or chain.parts.network.couples_records
 
     def train(self, mode: bool = True) -> Self:
         (chain,) = self.chain
@@ -315,7 +316,8 @@ class _Classifier(Uncoupled, nn.Module):
         """Return −log p(label | record); with a generator, the chain's corruption is applied to the records first."""
         (chain,) = self.chain
         x = chain.corrupt(chain.prepare(batch.records), generator, chain.missing_of(batch.records))
-        z = self.bottleneck(self.encoder(x), generator).z
+        with draws_from(generator if chain.has_user_code else None):
+            z = self.bottleneck(self.encoder(x), generator).z
         return _LabelLoss(functional.cross_entropy(self.softmax_layer(z.flatten(1)), batch.labels, reduction="none"))
 
 

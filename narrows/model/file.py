@@ -30,17 +30,19 @@ from narrows.chain import Chain, Parts
 from narrows.data.arrays import check_dtype, check_shape
 from narrows.data.column_scale import ColumnScales
 from narrows.data.scale import Trained
-from narrows.errors import ModelFileError, StaleWarning, warn
+from narrows.errors import CodeNotImportedError, ModelFileError, StaleWarning, warn
 from narrows.io.files import write_atomically
 from narrows.io.model_file import FORMAT, HEADER, finite, read_model_file
 from narrows.lossless import Residual
 from narrows.lossless.contract import ResidualModule
 from narrows.model.artefacts import ArchiveCodec, Artefact
-from narrows.model.axes import AXES
+from narrows.model.axes import AXES, with_user_parts
 from narrows.model.comparison import Comparison
 from narrows.model.fitted import FittedModel, Kept, Took, TrainedOn
 from narrows.model.weights import weights_digest
+from narrows.networks import CustomNetwork
 from narrows.numerics.randomness import Stream, generator
+from narrows.numerics.shared_memory import apart
 from narrows.parts.part import Part, as_optional_part
 from narrows.preprocessing import Step
 from narrows.records import Schema, schema_of
@@ -73,12 +75,16 @@ def write_model(model: FittedModel, path: str | os.PathLike[str], *, force: bool
     ------
     OutputExistsError
         If the file exists and ``force`` is not set.
+    InvalidParameterError
+        If the model contains code of its user that could not be found when the file is read.
 
     Warns
     -----
     StaleWarning
         If the weights were changed since some artefacts were measured. The file does not contain these artefacts.
     """
+    for part in (model.chain.parts.network, model.chain.parts.likelihood, *model.chain.parts.penalties):
+        part.check_savable()
     stale = model.stale
     if stale:
         reasons = " ".join(model.why_stale(name) for name in stale)
@@ -97,7 +103,7 @@ def write_model(model: FittedModel, path: str | os.PathLike[str], *, force: bool
         tensors |= {f"residual.{name}": t.detach().cpu().contiguous() for name, t in trained}
     header = finite(describe(model))
     header["sha256"] = _digest(header, tensors)
-    data = to_bytes(tensors, {HEADER: json.dumps(header, allow_nan=False)})
+    data = to_bytes(apart(tensors), {HEADER: json.dumps(header, allow_nan=False)})
     write_atomically(path, lambda file: _write(file, data), force=force)
 
 
@@ -114,6 +120,8 @@ def read_model(path: str | os.PathLike[str]) -> FittedModel:
     header, tensors = _read(path)
     try:
         return _with_artefacts(model_without_artefacts(header, tensors), header, tensors)
+    except CodeNotImportedError as error:
+        raise CodeNotImportedError(f"{path} cannot be loaded yet. {error}") from error
     except Exception as error:  # any error that a forged header can cause
         raise ModelFileError(f"{path} is a narrows model with invalid content: {error}") from error
 
@@ -174,10 +182,14 @@ def model_without_artefacts(header: dict[str, Any], tensors: dict[str, Tensor]) 
         raise ValueError(f"the model has {parts.n_classes} classes, but the file does not contain their labels")
     low, high = header["range_"]
     magnitude = header.get("magnitude_")
+    chain = _fill(parts, schema, {name[6:]: t for name, t in tensors.items() if name.startswith("chain.")})
+    for network in (parts.network, parameters.get("network")):
+        if isinstance(network, CustomNetwork):
+            network.start_from(chain.encoder, chain.decoder)
     return FittedModel(
         kind=str(header.get("kind", "autoencoder")),
         parameters=parameters,
-        chain=_fill(parts, schema, {name[6:]: t for name, t in tensors.items() if name.startswith("chain.")}),
+        chain=chain,
         schema=schema,
         scale=Trained(
             low,
@@ -233,7 +245,11 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tenso
 
 
 def _fill(parts: Parts, schema: Schema, tensors: dict[str, Tensor]) -> Chain:
-    """Return the chain with these tensors; memory is allocated for the tensors in the file only."""
+    """Return the chain with these tensors; memory is allocated for the tensors in the file only.
+
+    Modules of users may have tensors that are not in the file. They are built again once the shapes are known to be
+    right.
+    """
     with torch.device("meta"):
         chain = Chain(parts, schema.shape, schema.dtype, generator(0, Stream.WEIGHTS))
     absent = {name: t for name, t in _absent(chain).items() if name not in tensors}
@@ -242,6 +258,11 @@ def _fill(parts: Parts, schema: Schema, tensors: dict[str, Tensor]) -> Chain:
         step, _, buffer = name.rpartition(".")
         setattr(chain.get_submodule(step), buffer, chain.get_buffer(name).clone())
     chain.to_channels_last()
+    if isinstance(parts.network, CustomNetwork):
+        parts.network.materialise()
+        whole = Chain(parts, schema.shape, schema.dtype, generator(0, Stream.WEIGHTS)).to(chain.dtype)
+        _load(whole, chain.state_dict())
+        return whole
     return chain
 
 
@@ -296,7 +317,7 @@ def _write(file: Any, data: bytes) -> None:
 
 def _settings_to_json(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings as JSON values; a fill value only if there is one, as text if it is NaN."""
-    described = {name: _to_json(value) for name, value in settings.items() if name != "fill_value"}
+    described = {name: _to_json(value) for name, value in with_user_parts(settings).items() if name != "fill_value"}
     if not described.get("warm_start", True):  # as in files of earlier versions
         del described["warm_start"]
     fill_value = settings.get("fill_value")

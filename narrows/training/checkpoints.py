@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from narrows.errors import InvalidParameterError, ModelFileError
 from narrows.io.files import write_atomically
+from narrows.numerics.shared_memory import apart
 from narrows.training.learner import Learner
 from narrows.training.optimisers import Stepper
 
@@ -85,7 +86,7 @@ class Checkpoint:
         """Write the state; it replaces the previous one only when it is complete on disk."""
         text = json.dumps({"run": self.run, "values": state.values, "model": self.model})
         tensors = state.tensors | {f"model.{name}": tensor for name, tensor in self.arrays.items()}
-        data = save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, {_FORMAT: text})
+        data = save(apart(tensors), {_FORMAT: text})
         write_atomically(self.path, lambda file: _write(file, data), force=True)
 
     def load(self) -> State | None:
