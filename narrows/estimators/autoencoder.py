@@ -19,13 +19,13 @@ from narrows.estimators.base import TRAIN_ON_FINITE, Data
 from narrows.estimators.fitting import described, open_for_training, train_model
 from narrows.estimators.parameters import artefacts_of
 from narrows.estimators.preparation import labelled
-from narrows.estimators.restoring import Restoring
+from narrows.estimators.scoring import Scoring
 from narrows.likelihoods import Likelihood
 from narrows.lossless import Residual
 from narrows.model.artefacts import Artefact, TrainingRecords
 from narrows.model.artefacts.measuring import INTERRUPTED, NOT_ASKED_FOR, measure
 from narrows.model.collapse import warn_if_collapsed
-from narrows.model.inference import decode, encode, mean_total, returned_dtype, to_stored
+from narrows.model.inference import decode, encode, returned_dtype, to_stored
 from narrows.networks import Network
 from narrows.records import schema_of
 from narrows.training import Callback, Records, Training
@@ -37,7 +37,7 @@ __all__ = ["Autoencoder", "Data"]
 class Autoencoder(
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
     TransformerMixin,  # type: ignore[misc]
-    Restoring,
+    Scoring,
 ):
     """An autoencoder, which learns to encode records as short codes and to restore the records from the codes.
 
@@ -319,18 +319,6 @@ class Autoencoder(
             raise ShapeMismatchError(f"Codes must have the shape (n, {self.n_latent_}). Got {codes.shape}.")
         returned = returned_dtype(dtype, self.dtype_, self.shape_)
         return to_stored(decode(self.chain_, codes, self.classes_of(Source(codes, name="Z"), y)), returned)
-
-    def score(self, X: Data, y: ArrayLike | None = None) -> float:
-        """Return minus the mean loss of a record in nats, measured without corruption. Higher is better.
-
-        Raises
-        ------
-        DataError
-            If values lie outside the likelihood's support, for a Bernoulli likelihood [0, 1].
-        """
-        check_is_fitted(self)
-        source = self._open(X, reset=False)
-        return -mean_total(self.chain_, source.values, self.classes_of(source, y))
 
     @property
     def _n_features_out(self) -> int:
