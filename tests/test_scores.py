@@ -1,6 +1,8 @@
 """Scores of single records: log-likelihoods, squared errors, and what grid searches make of them."""
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pandas
@@ -156,3 +158,14 @@ def test_a_pipeline_is_scored_by_its_last_step(table):
 def test_predictions_are_reconstructions_in_floats(images):
     model = fit(images)
     np.testing.assert_array_equal(model.predict(images), model.reconstruct(images, dtype=float))
+
+
+def test_the_python_on_measuring_runs(monkeypatch):
+    monkeypatch.setattr(Training, "n_epochs", lambda self, n_records: 1)
+    text = (Path(__file__).parent.parent / "docs" / "measuring.md").read_text()
+    names = {}
+    for block in re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL):
+        exec(compile(block, "measuring.md", "exec"), names)
+    assert names["pixels"].shape == (360, 8, 8)
+    assert len(names["table"]["log_likelihood"]) == 360
+    assert names["search"].best_score_ < 0
