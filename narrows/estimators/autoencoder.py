@@ -96,8 +96,8 @@ class Autoencoder(
         The two networks. The encoder maps preprocessed records (n, *shape) to the input of the bottleneck, the decoder
         maps codes to the likelihood's parameters.
     history_ : list of dict
-        One row for each epoch: epoch, loss, validation_loss, learning_rate, seconds, records_per_second,
-        threads, shards.
+        One row for each epoch: epoch, loss, validation_loss, learning_rate, seconds, records_per_second, threads,
+        shards, mse and validation_mse (squared errors of a value in preprocessed units); see `narrows.training.Epoch`.
     pretraining_history_ : list of dict
         The same for pretraining; ``stage`` names the stage.
     classes_ : ndarray of shape (n_classes,)

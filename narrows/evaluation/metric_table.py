@@ -109,7 +109,8 @@ METRICS = {
         "",
         "squared error of a value in preprocessed units",
         "preprocessed_sse_per_record, averaged over the values of a record: for standardised values, the share of "
-        "their variance that is lost. Lower is better.",
+        "their variance that is lost. It is the validation_mse of the "
+        "training history. Lower is better.",
     ),
     "elbo_nats_per_record": Metric(
         "nats",

@@ -20,6 +20,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from narrows.errors import TrainingDivergedError
+from narrows.likelihoods.squares import Squares
 from narrows.numerics.batches import batch_size
 from narrows.numerics.randomness import Stream, generator, integer
 from narrows.numerics.threads import one_openmp_thread, openmp_threads
@@ -32,6 +33,7 @@ from narrows.training.pace import Pace
 from narrows.training.progress import Callback, Epoch
 from narrows.training.records import RecordSource
 from narrows.training.shards import Shards
+from narrows.training.squared_errors import EVERY, SquaredErrors, squares_of
 from narrows.training.stages import Stage
 from narrows.training.work import choose_n_shards
 from narrows.training.workers import Workers, most_workers
@@ -109,18 +111,27 @@ def train(
 
 def mean_loss(learner: Learner, records: RecordSource, workers: Workers) -> float:
     """Return the mean loss of a record in nats, without corruption and in eval mode."""
+    return _mean_loss_and_mse(learner, records, workers)[0]
 
-    def loss_of(batch: Any) -> Tensor:
+
+def _mean_loss_and_mse(learner: Learner, records: RecordSource, workers: Workers) -> tuple[float, float | None]:
+    """Return `mean_loss`, and the mean squared error of a value; None for learners that reconstruct nothing."""
+
+    def of_batch(batch: Any) -> tuple[Tensor, Squares | None]:
         with torch.no_grad():  # for this thread
-            return learner.loss(batch).total.double().sum()
+            loss = learner.loss(batch)
+            return loss.total.double().sum(), squares_of(loss)
 
     was_training = learner.training
     learner.train(False)
     try:
-        losses = workers.map(loss_of, records.batches(batch_size(learner.shape, _VALIDATION_BATCH)))
+        measured = workers.map(of_batch, records.batches(batch_size(learner.shape, _VALIDATION_BATCH)))
     finally:
         learner.train(was_training)
-    return float(torch.stack(losses).sum()) / len(records)
+    errors = SquaredErrors(records.device)
+    for _, squares in measured:
+        errors.add(squares)
+    return float(torch.stack([loss for loss, _ in measured]).sum()) / len(records), errors.mean()
 
 
 @dataclass
@@ -154,6 +165,7 @@ class _Run:
         self.n_epochs = self.settings.n_epochs(len(self.records))
         self.n_steps = -(-len(self.records) // self.settings.batch_size)  # per epoch
         self.losses = torch.zeros(self.n_steps, dtype=torch.float64, device=self.device)  # of the epoch's steps
+        self.errors = SquaredErrors(self.device)
 
         self.epoch, self.step, self.seconds = 0, 0, 0.0
         self._cut(choose_n_shards(self.learner, self.records, self.settings.batch_size))
@@ -224,13 +236,18 @@ class _Run:
     def _train_step(self, indices: Tensor) -> None:
         began = 0.0 if self.pace.is_fixed else time.perf_counter()
         self.stepper.learning_rate = self._learning_rate(self.step)
+        errors = self.errors if self.step % EVERY == 0 else None
         if self.n_shards == 1:
             with openmp_threads(self.pace.n_threads):
-                loss = self.learner.loss(self.records.take(indices), *self.noises).total.mean()
+                terms = self.learner.loss(self.records.take(indices), *self.noises)
+                loss = terms.total.mean()
+                if errors is not None:
+                    errors.add(squares_of(terms))
+                del terms  # its tensors are freed as the gradients are computed
                 self.stepper.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
         else:
-            loss = self.shards.backward(indices, self.noises, self.pace.n_threads)
+            loss = self.shards.backward(indices, self.noises, self.pace.n_threads, errors)
         self.stepper.step()
         self.losses[self.step] = loss.detach()
         self.pace.record(0.0 if self.pace.is_fixed else time.perf_counter() - began)
@@ -242,26 +259,30 @@ class _Run:
 
     def _end_epoch(self, loss: float, seconds: float) -> None:
         self._check_weights()
+        validation_loss, validation_mse = self._validate()
         row = Epoch(
             epoch=self.epoch + 1,
             loss=loss,
-            validation_loss=self._validation_loss(),
+            validation_loss=validation_loss,
             learning_rate=self._learning_rate(self.n_steps - 1),
             seconds=seconds,
             records_per_second=len(self.records) / seconds,
             threads=self.pace.mostly_used,
             shards=self.n_shards,
+            mse=self.errors.mean(),
+            validation_mse=validation_mse,
         )
         self.history.append(row)
         if self.settings.patience is not None or self.stage.keep_best:
             self._keep_best(row)
         self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
-        self.noises = self._noises()
+        self.noises, self.errors = self._noises(), SquaredErrors(self.device)
         self.pace.used.clear()
         self.is_stopped = self.callback.epoch(row) is True
 
-    def _validation_loss(self) -> float | None:
-        return None if self.stage.validation is None else mean_loss(self.learner, self.stage.validation, self.workers)
+    def _validate(self) -> tuple[float | None, float | None]:
+        held_out = self.stage.validation
+        return (None, None) if held_out is None else _mean_loss_and_mse(self.learner, held_out, self.workers)
 
     def _keep_best(self, row: Epoch) -> None:
         assert row.validation_loss is not None, "the best epoch needs validation data"
@@ -336,7 +357,7 @@ class _Run:
         self._check_weights()
         tensors = {f"weights.{name}": tensor for name, tensor in self.whole.state_dict().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.weights.items()}
-        tensors |= pack_optimiser(self.stepper) | {"losses": self.losses}
+        tensors |= pack_optimiser(self.stepper) | {"losses": self.losses, "squared_errors": self.errors.to_tensor()}
         tensors |= {name: noise.get_state() for name, noise in self._named_noises()}
         values = {
             "seed": self.seed,
@@ -361,6 +382,8 @@ class _Run:
         self.whole.load_state_dict(state.group("weights"))
         unpack_optimiser(self.stepper, state)
         self.losses.copy_(state.tensors["losses"])
+        if "squared_errors" in state.tensors:  # older runs did not measure them
+            self.errors.restore(state.tensors["squared_errors"])
         for name, noise in self._named_noises():
             noise.set_state(state.tensors[name])
         values = state.values
