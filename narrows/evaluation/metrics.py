@@ -17,6 +17,7 @@ from narrows.errors import InvalidParameterError
 from narrows.estimators.autoencoder import Autoencoder, Data
 from narrows.evaluation.likelihood import bounds
 from narrows.evaluation.per_record import Errors, record_columns
+from narrows.model.artefacts import PrincipalComponents
 from narrows.model.collapse import warn_if_collapsed
 from narrows.model.comparison import warn_if_worse
 from narrows.model.inference import encode_continuous, losses, noise_of, reconstruct
@@ -134,10 +135,7 @@ def evaluate(
         ours.add(x - x_hat)
         sum_of_squares += _squared(x, scale)
         if pca is not None and by_pca is not None:
-            restored = pca.decode(pca.encode(values)).reshape(x.shape) / unit
-            if missing is not None:
-                restored[missing] = x[missing]
-            by_pca.add(x - restored)
+            by_pca.add(_error_of_pca(pca, values, x, unit, missing))
         cross_entropy += _cross_entropy(x, x_hat) if missing is None else _cross_entropy(x[~missing], x_hat[~missing])
         nats.append(losses(model.chain_, values, told, noise=noise[1]))
     if not is_on_another_scale:
@@ -159,9 +157,7 @@ def evaluate(
         "cross_entropy_per_value": None if math.isnan(cross_entropy) else cross_entropy / len(source) / n_values,
         "nats_per_record": float(of_records.mean()),
         "median_nats_per_record": float(np.median(of_records)),
-        "pca_sse_per_record": None if by_pca is None else float(by_pca.total / n),
-        "preprocessed_sse_per_record": float(ours.preprocessed_total / n),
-        "pca_preprocessed_sse_per_record": None if by_pca is None else float(by_pca.preprocessed_total / n),
+        **_beside_pca(ours, by_pca, n),
         "preprocessed_mse": float(ours.preprocessed_total / n / n_values) if n_values else None,
         **(
             bounds(model.chain_, source.values, random_state, classes, importance_samples=importance_samples)
@@ -171,6 +167,27 @@ def evaluate(
         **model.chain_.bottleneck.metrics(lambda: encode_continuous(model.chain_, source.values, classes)),
         **({"per_record": record_columns(source, y, ours, by_pca, -of_records)} if per_record else {}),
     }
+
+
+def _beside_pca(ours: Errors, by_pca: Errors | None, n: int) -> dict[str, float | None]:
+    """Return the squared errors of n records by PCA, and those in preprocessed units."""
+    return {
+        "pca_sse_per_record": None if by_pca is None else float(by_pca.total / n),
+        "preprocessed_sse_per_record": float(ours.preprocessed_total / n),
+        "pca_preprocessed_sse_per_record": None if by_pca is None else float(by_pca.preprocessed_total / n),
+    }
+
+
+def _error_of_pca(
+    pca: PrincipalComponents,
+    values: NDArray[Any],
+    x: NDArray[np.float64],
+    unit: float,
+    missing: NDArray[np.bool_] | None,
+) -> NDArray[np.float64]:
+    """Return the errors of records x = values / unit, (n, *shape), that PCA restores; 0 for missing values."""
+    error = x - pca.decode(pca.encode(values)).reshape(values.shape) / unit
+    return error if missing is None else np.where(missing, 0.0, error)
 
 
 def _is_variational(model: Autoencoder, importance_samples: int) -> bool:
