@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from narrows.bottlenecks import Bottleneck, Code
 from narrows.corruptions import Corruption
 from narrows.errors import DataError, InvalidParameterError
 from narrows.likelihoods import Likelihood
+from narrows.likelihoods.squares import Squares, squares
 from narrows.likelihoods.support import why_unsupported
 from narrows.networks import Network, Sizes, Switches
 from narrows.networks.components import components_of, sampled
@@ -63,13 +65,14 @@ class Parts:
 
 @dataclass(frozen=True)
 class Loss:
-    """The terms of the loss of n records, in nats; each of shape (n,)."""
+    """The terms of the loss of n records, in nats, each of shape (n,); ``squares`` returns their squared errors."""
 
     reconstruction: Tensor
     bottleneck: Tensor
     penalty: Tensor
     statistic: Tensor | None = None
     """The statistic of each record that `Chain.adapt` needs, shape (n,); None if it needs none."""
+    squares: Callable[[], Squares] | None = None
 
     @property
     def total(self) -> Tensor:
@@ -165,8 +168,7 @@ class Chain(nn.Module):
         InvalidParameterError
             If preprocessed values lie outside the likelihood's support.
         """
-        size = batch_size(self.shape, _FIT_BATCH)
-        missing = self.missing
+        size, missing = batch_size(self.shape, _FIT_BATCH), self.missing
         self.preprocessor.fit(lambda: (self._with_nan(batch) for batch in batches(size)))
         if missing is not None:
             missing.fit(lambda: (torch.as_tensor(self.preprocessor(self._with_nan(one))) for one in batches(size)))
@@ -212,8 +214,7 @@ class Chain(nn.Module):
         components = components_of(records, math.prod(self.bottleneck.z_shape), missing)
         self.encoder.start_at_components(components)
         self.decoder.start_at_components(components, self.likelihood.point_estimate(self.shape).positions)
-        every = -(-records.numel() // _SCALE_VALUES)
-        size = batch_size(self.shape, _FIT_BATCH)
+        every, size = -(-records.numel() // _SCALE_VALUES), batch_size(self.shape, _FIT_BATCH)
         few = torch.split(records[::every], size)
         if missing is None:
             self.likelihood.fit_scale((self._through_path(x), x) for x in few)
@@ -349,10 +350,9 @@ class Chain(nn.Module):
         self, batch: Tensor | Labelled, generator: Generator | None, corruption: Generator | None, *, is_shard: bool
     ) -> Loss:
         records, labels = (batch.records, batch.labels) if isinstance(batch, Labelled) else (batch, None)
-        x, missing, condition = self.prepare(records), self.missing_of(records), self.condition(labels)
+        prepared, missing, condition = self.prepare(records), self.missing_of(records), self.condition(labels)
         of_records, of_codes = (generator, generator) if generator is not None else self._own_noise(records)
-        if of_records is not None:
-            x = self.observed(x, of_records, missing)
+        x = prepared if of_records is None else self.observed(prepared, of_records, missing)
         x_tilde = self.corrupt(x, corruption if generator is None else generator, missing)
         h, switches = self.encoder.with_pool_indices(x_tilde, condition)
         code: Code = self.bottleneck(h, of_codes)
@@ -361,10 +361,10 @@ class Chain(nn.Module):
         if is_training_step(self, generator):
             statistic = self.adapt_to(parameters, x, missing, is_shard=is_shard)
         reconstruction = -self.log_prob(parameters, x, missing)
-        penalty = torch.zeros_like(reconstruction)
-        for part in self.penalties:
-            penalty = penalty + part.cost(self, x_tilde, h, code, generator)
-        return Loss(reconstruction, code.cost, penalty, statistic)
+        costs = (part.cost(self, x_tilde, h, code, generator) for part in self.penalties)
+        penalty: Tensor = sum(costs, torch.zeros_like(reconstruction))
+        of_values = partial(squares, self.likelihood, parameters.detach(), prepared, missing)
+        return Loss(reconstruction, code.cost, penalty, statistic, of_values)
 
     def adapt_to(self, parameters: Tensor, x: Tensor, missing: Tensor | None, *, is_shard: bool) -> Tensor | None:
         """Return the statistic of a shard for `adapt`; make the updates at once for a whole batch."""

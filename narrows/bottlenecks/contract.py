@@ -72,6 +72,11 @@ class BottleneckModule(nn.Module, ABC):
         """The length of the code of one record: how many numbers or symbols it has."""
         return math.prod(self.z_shape)
 
+    @property
+    def n_codes(self) -> int | None:
+        """Number of codewords, if the symbols of a code are indices of codewords; otherwise None."""
+        return None
+
     @abstractmethod
     def forward(self, h: Tensor, generator: Noise | None = None) -> Code:
         """Return the code of each record.

@@ -27,7 +27,7 @@ from narrows.model.artefacts import Artefact
 from narrows.model.artefacts.measuring import INTERRUPTED, NOT_ASKED_FOR, measure
 from narrows.model.collapse import warn_if_collapsed
 from narrows.model.fitted import Took
-from narrows.model.inference import decode, encode, mean_total, returned_dtype, to_stored
+from narrows.model.inference import decode, encode, returned_dtype, to_stored
 from narrows.networks import Network
 from narrows.parts.options import Boolean, check
 from narrows.records import schema_of
@@ -104,8 +104,8 @@ class Autoencoder(
         The two networks. The encoder maps preprocessed records (n, *shape) to the input of the bottleneck, the decoder
         maps codes to the likelihood's parameters.
     history_ : list of dict
-        One row for each epoch: epoch, loss, validation_loss, learning_rate, seconds, records_per_second,
-        threads, shards.
+        One row for each epoch: epoch, loss, validation_loss, learning_rate, seconds, records_per_second, threads,
+        shards, mse and validation_mse (squared errors of a value in preprocessed units); see `narrows.training.Epoch`.
     pretraining_history_ : list of dict
         The same for pretraining; ``stage`` names the stage.
     classes_ : ndarray of shape (n_classes,)
@@ -319,18 +319,6 @@ class Autoencoder(
             raise ShapeMismatchError(f"Codes must have the shape (n, {self.n_latent_}). Got {codes.shape}.")
         returned = returned_dtype(dtype, self.dtype_, self.shape_)
         return to_stored(decode(self.chain_, codes, self.classes_of(Source(codes, name="Z"), y)), returned)
-
-    def score(self, X: Data, y: ArrayLike | None = None) -> float:
-        """Return minus the mean loss of a record in nats, measured without corruption. Higher is better.
-
-        Raises
-        ------
-        DataError
-            If values lie outside the likelihood's support, for a Bernoulli likelihood [0, 1].
-        """
-        check_is_fitted(self)
-        source = self._open(X, reset=False)
-        return -mean_total(self.chain_, source.values, self.classes_of(source, y))
 
     @property
     def _n_features_out(self) -> int:

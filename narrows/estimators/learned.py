@@ -1,19 +1,16 @@
-"""What a fitted autoencoder shows of its model: attributes, and the symbols of its archive codec."""
+"""What a fitted autoencoder shows of its model: attributes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from narrows.estimators.base import Data, RecordsEstimator
+from narrows.estimators.base import RecordsEstimator
 from narrows.model.artefacts import ArchiveCodec, LatentDensity, PrincipalComponents
 from narrows.model.comparison import Comparison
 from narrows.model.fitted import Kept
-from narrows.model.inference import encode_continuous
 
 if TYPE_CHECKING:
     from narrows.codec.frozen import FrozenCodec
@@ -86,28 +83,3 @@ class LearnedAttributes(RecordsEstimator):
         if ArchiveCodec.name in self.model_.stale:
             return self.model_.why_stale(ArchiveCodec.name)
         return self.model_.artefact(ArchiveCodec).why_not if has_codec else self.model_.why_missing(ArchiveCodec.name)
-
-    def quantise(self, X: Data, quality: int | None = None) -> NDArray[np.int32]:
-        """Return the symbols that archives store for records: whole numbers of shape (n, n_symbols).
-
-        Parameters
-        ----------
-        X : array_like of shape (n, *shape), path, name or Source
-            The records.
-        quality : int, optional
-            Index into ``codec_.qualities``, which go from coarse to fine. None: the default, ``codec_.default``.
-
-        Raises
-        ------
-        NotFreezableError
-            If the model has no integer decoder.
-        NotMeasuredError
-            If the weights were changed since the codec was measured.
-        InvalidParameterError
-            If the model has no such quality.
-        """
-        from narrows.codec.operating_point import to_symbols
-
-        check_is_fitted(self)
-        steps = self.model_.current(ArchiveCodec).steps(quality)
-        return to_symbols(encode_continuous(self.chain_, self._open(X, reset=False).values), steps)

@@ -12,7 +12,7 @@ from narrows.data import Source
 from narrows.errors import DataError
 from narrows.estimators.base import TRAIN_ON_FINITE, Data
 from narrows.estimators.preparation import labelled
-from narrows.estimators.restoring import Restoring
+from narrows.estimators.scoring import Scoring
 from narrows.model.artefacts import Artefact, PrincipalComponents, TrainingRecords
 from narrows.model.artefacts.measuring import NOT_ASKED_FOR, measure
 from narrows.training import Records
@@ -20,7 +20,7 @@ from narrows.training import Records
 __all__ = ["Measuring"]
 
 
-class Measuring(Restoring):
+class Measuring(Scoring):
     """Measures the artefacts of a fitted autoencoder."""
 
     def measure(self, X: Data, y: ArrayLike | None = None, *, again: bool = False) -> Self:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from narrows.errors import DataError, InvalidParameterError
 from narrows.evaluation import drawing
+from narrows.evaluation.metric_table import has_own_scales
 from narrows.evaluation.metrics import evaluate
 from narrows.evaluation.report import report
 from narrows.io.text import count, shape_text
@@ -107,9 +108,10 @@ def _comparison(metrics: dict[str, Any], model: Autoencoder) -> list[dict[str, A
     n_components, n_values = model.pca_.components.shape
     if n_components == n_values:  # PCA has no error, so the comparison is of no use
         return []
+    compared = ["sse_per_record", *(["preprocessed_sse_per_record"] if has_own_scales(model) else [])]
     return [
-        {"name": "this autoencoder", "sse_per_record": metrics["sse_per_record"]},
-        {"name": f"PCA, {n_components} components", "sse_per_record": metrics["pca_sse_per_record"]},
+        {"name": "this autoencoder", **{name: metrics[name] for name in compared}},
+        {"name": f"PCA, {n_components} components", **{name: metrics[f"pca_{name}"] for name in compared}},
     ]
 
 

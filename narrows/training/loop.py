@@ -27,8 +27,9 @@ from narrows.training.openmp import same_bits
 from narrows.training.pace import Pace
 from narrows.training.progress import Callback, Epoch
 from narrows.training.shards import Shards
+from narrows.training.squared_errors import EVERY, SquaredErrors, squares_of
 from narrows.training.stages import Stage
-from narrows.training.validation import Best, mean_loss
+from narrows.training.validation import Best, mean_loss_and_mse
 from narrows.training.work import choose_n_shards
 from narrows.training.workers import Workers, most_workers
 
@@ -131,6 +132,7 @@ class _Run:
         self.n_epochs = stage.n_epochs
         self.n_steps = -(-len(self.records) // self.settings.batch_size)  # per epoch
         self.losses = torch.zeros(self.n_steps, dtype=torch.float64, device=self.device)  # of the epoch's steps
+        self.errors = SquaredErrors(self.device)
 
         self.epoch, self.step, self.seconds = 0, 0, 0.0
         self._cut(choose_n_shards(self.learner, self.records, self.settings.batch_size))
@@ -237,13 +239,18 @@ class _Run:
     def _train_step(self, indices: Tensor) -> None:
         began = 0.0 if self.pace.is_fixed else time.perf_counter()
         self.stepper.learning_rate = self._learning_rate(self.step)
+        errors = self.errors if self.step % EVERY == 0 else None
         if self.n_shards == 1:
             with openmp_threads(self.pace.n_threads):
-                loss = self.learner.loss(self.records.take(indices), *self.noises).total.mean()
+                terms = self.learner.loss(self.records.take(indices), *self.noises)
+                loss = terms.total.mean()
+                if errors is not None:
+                    errors.add(squares_of(terms))
+                del terms  # its tensors are freed as the gradients are computed
                 self.stepper.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
         else:
-            loss = self.shards.backward(indices, self.noises, self.pace.n_threads)
+            loss = self.shards.backward(indices, self.noises, self.pace.n_threads, errors)
         self.stepper.step()
         self.losses[self.step] = loss.detach()
         self.pace.record(0.0 if self.pace.is_fixed else time.perf_counter() - began)
@@ -255,27 +262,31 @@ class _Run:
 
     def _end_epoch(self, loss: float, seconds: float) -> None:
         self._check_weights()
+        validation_loss, validation_mse = self._validate()
         row = Epoch(
             epoch=self._number,
             loss=loss,
-            validation_loss=self._validation_loss(),
+            validation_loss=validation_loss,
             learning_rate=self._learning_rate(self.n_steps - 1),
             seconds=seconds,
             records_per_second=len(self.records) / seconds,
             threads=self.pace.mostly_used,
             shards=self.n_shards,
+            mse=self.errors.mean(),
+            validation_mse=validation_mse,
         )
         self.history.append(row)
         if self.stage.keeps_best:
             assert row.validation_loss is not None, "the best epoch needs validation data"
             self.best.keep_better(row.validation_loss, self.learner)
         self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
-        self.noises = self._noises()
+        self.noises, self.errors = self._noises(), SquaredErrors(self.device)
         self.pace.used.clear()
         self.is_stopped = self.callback.epoch(row) is True
 
-    def _validation_loss(self) -> float | None:
-        return None if self.stage.validation is None else mean_loss(self.learner, self.stage.validation, self.workers)
+    def _validate(self) -> tuple[float | None, float | None]:
+        held_out = self.stage.validation
+        return (None, None) if held_out is None else mean_loss_and_mse(self.learner, held_out, self.workers)
 
     def _order(self) -> Tensor:
         n = len(self.records)
@@ -346,7 +357,7 @@ class _Run:
         self._check_weights()
         tensors = {f"weights.{name}": tensor for name, tensor in self.whole.state_dict().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.weights.items()}
-        tensors |= pack_optimiser(self.stepper) | {"losses": self.losses}
+        tensors |= pack_optimiser(self.stepper) | {"losses": self.losses, "squared_errors": self.errors.to_tensor()}
         tensors |= {name: noise.get_state() for name, noise in self._named_noises()}
         unfinished = self._unfinished_epoch()
         values = {
@@ -376,6 +387,8 @@ class _Run:
         self.whole.load_state_dict(state.group("weights"))
         unpack_optimiser(self.stepper, state)
         self.losses.copy_(state.tensors["losses"])
+        if "squared_errors" in state.tensors:  # older runs did not measure them
+            self.errors.restore(state.tensors["squared_errors"])
         for name, noise in self._named_noises():
             noise.set_state(state.tensors[name])
         values = state.values

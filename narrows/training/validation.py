@@ -10,31 +10,42 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from narrows.likelihoods.squares import Squares
 from narrows.numerics.batches import batch_size
 from narrows.training.learner import Learner
 from narrows.training.progress import Epoch
 from narrows.training.records import RecordSource
+from narrows.training.squared_errors import SquaredErrors, squares_of
 from narrows.training.workers import Workers
 
-__all__ = ["Best", "best_epoch", "mean_loss"]
+__all__ = ["Best", "best_epoch", "mean_loss", "mean_loss_and_mse"]
 
 _BATCH = 1024
 
 
 def mean_loss(learner: Learner, records: RecordSource, workers: Workers) -> float:
     """Return the mean loss of a record in nats, without corruption and in eval mode."""
+    return mean_loss_and_mse(learner, records, workers)[0]
 
-    def loss_of(batch: Any) -> Tensor:
+
+def mean_loss_and_mse(learner: Learner, records: RecordSource, workers: Workers) -> tuple[float, float | None]:
+    """Return `mean_loss`, and the mean squared error of a value; None for learners that reconstruct nothing."""
+
+    def of_batch(batch: Any) -> tuple[Tensor, Squares | None]:
         with torch.no_grad():  # for this thread
-            return learner.loss(batch).total.double().sum()
+            loss = learner.loss(batch)
+            return loss.total.double().sum(), squares_of(loss)
 
     was_training = learner.training
     learner.train(False)
     try:
-        losses = workers.map(loss_of, records.batches(batch_size(learner.shape, _BATCH)))
+        measured = workers.map(of_batch, records.batches(batch_size(learner.shape, _BATCH)))
     finally:
         learner.train(was_training)
-    return float(torch.stack(losses).sum()) / len(records)
+    errors = SquaredErrors(records.device)
+    for _, squares in measured:
+        errors.add(squares)
+    return float(torch.stack([loss for loss, _ in measured]).sum()) / len(records), errors.mean()
 
 
 @dataclass
