@@ -17,7 +17,7 @@ from narrows.errors import InvalidParameterError
 from narrows.estimators.autoencoder import Autoencoder, Data
 from narrows.evaluation.likelihood import bounds
 from narrows.model.collapse import warn_if_collapsed
-from narrows.model.comparison import warn_if_worse
+from narrows.model.comparison import warn_if_worse, warn_of_ruined_columns
 from narrows.model.inference import encode_continuous, mean_total, noise_of, reconstruct
 from narrows.numerics.batches import batch_size
 from narrows.numerics.psnr import peak_of
@@ -101,8 +101,7 @@ def evaluate(
     check_fits(source, model.shape_)
     is_on_another_scale = model._warn_of_scale(source, narrows.data.finite_range(source, fill_value=model.fill_value_))
     classes = model.classes_of(source, y)
-    unit = unit_of(model.dtype_)
-    n_values = float(math.prod(source.shape))
+    unit, n_values = unit_of(model.dtype_), float(math.prod(source.shape))
     cross_entropy, nats, n_missing = 0.0, 0.0, 0
     squared = squared_by_pca = scaled = scaled_by_pca = sum_of_squares = SquaredSum()
     scale = model.chain_.preprocessor.divisor.numpy() / unit
@@ -131,6 +130,7 @@ def evaluate(
         warn_if_collapsed(model.chain_, source.values, classes)
     if model.pca_ is not None and not is_on_another_scale:  # on which any model is worse than PCA
         warn_if_worse(model.model_, float(scaled), float(scaled_by_pca), float(sum_of_squares), "these records")
+        warn_of_ruined_columns(model.model_, source.values, "these records")
     n = len(source)
     n_values *= 1 - n_missing / source.values.size  # of a record, on average
     cross_entropy = cross_entropy if n_values else math.nan
