@@ -381,7 +381,7 @@ def test_timestamps_keep_their_seconds(rng):
         "huge integers",
     ],
 )  # fmt: skip
-@pytest.mark.filterwarnings("ignore:.* has only 1 record to train on")
+@pytest.mark.filterwarnings("ignore:.* has only 1 record to train on", "ignore:.* by less than 2e-13 of the mean")
 def test_unusual_data_are_fine(make, table):
     x = make(table)
     model = quick(8).fit(x)

@@ -68,9 +68,11 @@ class Autoencoder(
         Terms added to the loss. Also functions (z) or (z, x) that return a cost for each record.
     preprocessing : "auto", or a sequence of "unit-scale", "mean-removal", "standardise", "binarise" or Preprocessing
         Converts the units of the data to those of the network. Restored records are converted back.
-    real_values : "as-given" or "standardise"
-        Whether parts that are made for values in [0, 1] are replaced if the training data are real numbers: by
-        standardisation, the normal likelihood with a learned scale, and a decoder with unlimited output.
+    real_values : "as-given", "standardise" or "unit-scale"
+        Whether parts that are made for values in [0, 1] are replaced if the training data are real numbers. With
+        "standardise" they are replaced by standardisation, the normal likelihood with a learned scale, and a decoder
+        with unlimited output. With "unit-scale" the columns of a table are scaled to [0, 1] by ranges of their own if
+        they have different units; where some are constant or their means differ much, the means are removed.
     pretraining : "layer-wise", Pretraining or None
         Training of the weights before the whole chain is trained.
     residual : "causal", Residual or None

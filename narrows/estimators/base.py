@@ -28,6 +28,7 @@ from narrows.data.fill import check_fill, check_some_known
 from narrows.data.for_model import as_needed, check_fits
 from narrows.data.frames import check_columns, has_unique_columns, is_frame
 from narrows.data.labels import plain_labels
+from narrows.data.offsets import warn_of_offsets
 from narrows.data.scale import Trained, scale_warning, typical_magnitude
 from narrows.errors import DataError, RangeWarning, UnknownNameError, warn
 from narrows.estimators.parameters import with_options
@@ -222,6 +223,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
             self.range_, self.magnitude_ = found, typical_magnitude(source, fill_value=fill_value)
             self._columns = ColumnScales.of(source, fill_value=fill_value)
             warn_of_far_columns(source, fill_value=fill_value)
+            warn_of_offsets(source, fill_value=fill_value)
         else:
             self._warn_of_scale(source, found)
         return source

@@ -19,7 +19,7 @@ from narrows.evaluation.likelihood import bounds
 from narrows.evaluation.per_record import Errors, record_columns
 from narrows.model.artefacts import PrincipalComponents
 from narrows.model.collapse import warn_if_collapsed
-from narrows.model.comparison import warn_if_worse
+from narrows.model.comparison import warn_if_worse, warn_of_ruined_columns
 from narrows.model.inference import encode_continuous, losses, noise_of, reconstruct
 from narrows.numerics.batches import batch_size
 from narrows.numerics.psnr import peak_of
@@ -115,8 +115,7 @@ def evaluate(
     check_fits(source, model.shape_)
     is_on_another_scale = model._warn_of_scale(source, narrows.data.finite_range(source, fill_value=model.fill_value_))
     classes = model.classes_of(source, y)
-    unit = unit_of(model.dtype_)
-    n_values = float(math.prod(source.shape))
+    unit, n_values = unit_of(model.dtype_), float(math.prod(source.shape))
     cross_entropy, n_missing = 0.0, 0
     sum_of_squares, nats = SquaredSum(), []
     scale = model.chain_.preprocessor.divisor.numpy() / unit
@@ -143,6 +142,7 @@ def evaluate(
     if by_pca is not None and not is_on_another_scale:  # on which any model is worse than PCA
         error, error_by_pca = float(ours.preprocessed_total), float(by_pca.preprocessed_total)
         warn_if_worse(model.model_, error, error_by_pca, float(sum_of_squares), "these records")
+        warn_of_ruined_columns(model.model_, source.values, "these records")
     n, of_records = len(source), np.concatenate(nats)
     n_values *= 1 - n_missing / source.values.size  # of a record, on average
     cross_entropy = cross_entropy if n_values else math.nan

@@ -80,7 +80,7 @@ def test_the_weights_of_the_first_layer_are_those_of_records_alone(x):
     assert drawing.first_layer_weights(fit(network=Convolutional(channels=(4,)))).shape[:2] == (4, 1)
 
 
-@pytest.mark.usefixtures("quick_png")
+@pytest.mark.usefixtures("lightly_compressed_png")
 def test_a_report_names_file_and_command_if_they_are_given(model, x):
     page, bare = model_report(model, x, path="m.safetensors", command="narrows picture", n=2), model_report(model, x)
     for text in ("<dt>model</dt><dd>m.safetensors</dd>", "<code>narrows picture</code>"):
