@@ -222,7 +222,7 @@ def test_what_cannot_be_set_is_refused_and_nothing_is_changed(params, said):
         ({"network": "dens"}, "Unknown network: 'dens'. Did you mean 'dense'?"),
         (
             {"network": 3},
-            "The network must be a network ('convolutional', 'dense', 'strided', or one by value). Got 3.",
+            "The network must be a network ('convolutional', 'dense', 'strided', or a network object). Got 3.",
         ),
         ({"network": "convolutional"}, "A convolutional network needs images"),
         ({"bottleneck": "plane"}, "Unknown bottleneck: 'plane'. Did you mean 'plain'?"),
@@ -378,7 +378,7 @@ def test_timestamps_keep_their_seconds(rng):
         "huge integers",
     ],
 )  # fmt: skip
-@pytest.mark.filterwarnings("ignore:.* has only 1 record to train on")
+@pytest.mark.filterwarnings("ignore:.* has only 1 training record")
 def test_unusual_data_are_fine(make, table):
     x = make(table)
     model = quick(8).fit(x)

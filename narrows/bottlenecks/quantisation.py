@@ -26,7 +26,7 @@ __all__ = ["Codewords", "Distortion", "Quantisation", "Scaling", "by_sensitivity
 _ADDED_ERROR = tuple(2.0**-k for k in range(-3, 7))
 """Added error of each quantisation, relative to the error of the model, from coarse to fine."""
 
-_NOTHING = 1e-6  # relative to the model's error; a number of the code with a smaller effect is not used
+_NOTHING = 1e-6  # relative to the model's error; a latent dimension with a smaller effect is not used
 _LARGEST_SHIFT = 30
 _PRECISION = 12
 
@@ -57,7 +57,7 @@ class Distortion(Protocol):
         """Return the PSNR in dB of the records restored from codes z, for preprocessed values in [0, 1]."""
 
     def gains(self) -> NDArray[np.float64]:
-        """Return the ratio of the squared change of the output to that of each number of the code, (n_symbols,)."""
+        """Return the ratio of the squared change of the output to that of each latent dimension, (n_symbols,)."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

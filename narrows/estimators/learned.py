@@ -1,4 +1,4 @@
-"""What a fitted autoencoder shows of its model: attributes, and the symbols of its archive codec."""
+"""Attributes of a fitted autoencoder, and the symbols of its archive codec."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ AnyPart = TypeVar("AnyPart", bound=Part)
 
 @dataclasses.dataclass(frozen=True)
 class OneOf(Constraint):
-    """A part of an axis, by value, by name, or as `Part.to_json` describes it."""
+    """A part of an axis, given as an object, by name, or as `Part.to_json` describes it."""
 
     part_axis: type[Part]
 
@@ -160,7 +160,7 @@ class OneOf(Constraint):
 
     def __str__(self) -> str:
         names = ", ".join(repr(name) for name in sorted(self.part_axis.registry))
-        return f"a {self.part_axis.axis} ({names}, or one by value)"
+        return f"a {self.part_axis.axis} ({names}, or a {self.part_axis.axis} object)"
 
 
 def as_part(axis: type[AnyPart], value: AnyPart | str | dict[str, Any]) -> AnyPart:
