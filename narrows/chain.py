@@ -115,8 +115,8 @@ class Chain(nn.Module):
         self.likelihood.set_dtype(np.dtype(dtype))
         if self.likelihood.needs_units and not self.preprocessor.is_affine:
             raise InvalidParameterError(
-                f"The '{parts.likelihood.name}' likelihood needs preprocessing with a factor and an offset for each "
-                "value. Set preprocessing='unit-scale', or another likelihood."
+                f"The '{parts.likelihood.name}' likelihood needs affine preprocessing. "
+                "Set preprocessing='unit-scale', or another likelihood."
             )
         self.missing = None if parts.fill_value is None else Missing(parts.fill_value, shape)
         if self.missing is not None and not self.likelihood.has_values:

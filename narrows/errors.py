@@ -28,7 +28,7 @@ The warnings::
 
     NarrowsWarning (UserWarning)
     ├── CollapsedWarning                         a model encodes all records alike
-    ├── DataWarning                              reading changes the data: transparency, further frames of an image
+    ├── DataWarning                              the data or a file need attention; `kind` names the cause
     ├── FreezeWarning                            a model that is about to be trained will write no archives
     ├── RangeWarning                             the scale of the records differs from that of the training data,
     │                                            for example floats in [0, 1] and bytes
@@ -237,7 +237,7 @@ class NarrowsWarning(UserWarning):
 
 
 class DataWarning(NarrowsWarning):
-    """Reading or writing changes the data; the message gives the change."""
+    """The data or a file need attention; `kind` names the cause."""
 
     default_kind = "data"
 

@@ -222,7 +222,7 @@ def test_what_cannot_be_set_is_refused_and_nothing_is_changed(params, said):
         ({"network": "dens"}, "Unknown network: 'dens'. Did you mean 'dense'?"),
         (
             {"network": 3},
-            "The network must be a network ('convolutional', 'dense', 'strided', one by value, or a pair (encoder, "
+            "The network must be a network ('convolutional', 'dense', 'strided', a network object, or a pair (encoder, "
             "decoder) of torch.nn.Module, or a function that returns one). Got 3.",
         ),
         ({"network": "convolutional"}, "A convolutional network needs images"),
@@ -381,7 +381,7 @@ def test_timestamps_keep_their_seconds(rng):
         "huge integers",
     ],
 )  # fmt: skip
-@pytest.mark.filterwarnings("ignore:.* has only 1 record to train on", "ignore:.* by less than 2e-13 of the mean")
+@pytest.mark.filterwarnings("ignore:.* has only 1 training record", "ignore:.* by less than 2e-13 of the mean")
 def test_unusual_data_are_fine(make, table):
     x = make(table)
     model = quick(8).fit(x)

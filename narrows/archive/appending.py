@@ -162,8 +162,7 @@ def check_chunk_records(chunk_records: int | None, *, append: bool) -> None:
         )
     if append:
         raise InvalidParameterError(
-            "The 'chunk_records' (--chunk-records) are for new archives; 'append' keeps those of the archive. "
-            "Omit them."
+            "'chunk_records' (--chunk-records) can be set only for new archives. Omit it with 'append'."
         )
 
 

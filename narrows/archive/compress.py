@@ -86,13 +86,14 @@ def compress(
         The largest error of a value, in the records' units, or as a share of the data's range such as ``"1%"``. NaNs
         and infinities are restored exactly. The archive is at most a few bytes larger than the records.
     lossless : bool
-        Restore every record bit for bit. Image files that are not read unchanged are refused.
+        Restore every record bit for bit. Image files and data frames that lose something when they are read are
+        refused.
     accept_loss : str or sequence of str
         With `lossless`: accepted losses in reading image files, ``"frames"``, ``"cmyk"``, ``"depth"`` and ``"alpha"``
-        (see `narrows.data.images`).
+        (see `narrows.data.images`), and in reading data frames, ``"precision"``.
     fill_value : float, optional
-        With `max_error`: a value that stands for missing values, such as -9999. It is restored exactly, and is no part
-        of the range of which `max_error` may be a share. By default it is the fill value of the model, and it cannot be
+        With `max_error`: a value that stands for missing values, such as -9999. It is restored exactly, and excluded
+        from the range that a percentage refers to. By default it is the fill value of the model, and it cannot be
         another one.
     overlap : int, optional
         Number of pixels by which tiles overlap and are blended. With 0, seams between tiles may be visible. By default
@@ -102,8 +103,8 @@ def compress(
         file.
     chunk_records : int, optional
         The largest number of records (or tiles) of a chunk. To read one record, its chunk is decoded: small chunks make
-        random access fast, and large ones save a few bytes. By default so many as take about ten milliseconds. Not with
-        `append`, which keeps the archive's.
+        random access fast, and large ones save a few bytes. By default up to 16,384, with an error bound up to 4,096,
+        and fewer if the records are large. Not with `append`, which keeps the archive's.
     append : bool
         Append to an existing archive, within its error bound if it has one. A larger `max_error` is accepted, but the
         archive's bound applies. The end of the archive and its index are checked first, but not its chunks (see
@@ -219,8 +220,9 @@ def _tell_of_repeated(path: str | os.PathLike[str], added: Sequence[str]) -> Non
     if repeated:
         warn(
             DataWarning(
-                f"{len(repeated):,} of the {len(added):,} appended records have names that are in {os.fspath(path)} "
-                f"already: {repeated[0]} is the first. They are kept, and get a number when a folder is restored.",
+                f"{len(repeated):,} of the {len(added):,} appended records have names that already exist in "
+                f"{os.fspath(path)} (the first is {repeated[0]}). The names are kept; when a folder is restored, the "
+                "later files get a number, such as a-2.png.",
                 kind="names",
                 count=len(repeated),
                 first=repeated[0],

@@ -161,7 +161,7 @@ def read_index(source: ByteFile, header: Header) -> Index:
     warn(
         DataWarning(
             f"The end of {source.path} is damaged or truncated: {reason}. Its blocks and its index confirm "
-            f"{index.n_records:,} records; records that were appended later would be missing without a trace. "
+            f"{index.n_records:,} records. If records were appended after these, they are lost and cannot be detected. "
             f"{remedy(source.path)}",
             kind="damaged-end",
         )
@@ -205,8 +205,8 @@ def _read_complete(source: ByteFile, header: Header) -> Index:
     index = read_trailer(source, header)
     warn(
         DataWarning(
-            f"Appending to {source.path} was interrupted, or is still going on: {n_bytes:,} bytes after its "
-            f"{index.n_records:,} records are not complete, and are ignored. If it was interrupted, repeat it: the "
+            f"An append to {source.path} was interrupted or is in progress: {n_bytes:,} bytes after its "
+            f"{index.n_records:,} records are not complete, and are ignored. If it was interrupted, run it again: the "
             "next append replaces these bytes.",
             kind="unfinished-append",
         )

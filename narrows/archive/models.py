@@ -87,8 +87,8 @@ def _found(source: ByteFile, metadata: Metadata) -> Codec:
     folders = " and ".join(f"'{folder}'" for folder in model_folders(source.path))
     raise ArchiveError(
         f"{source.path} does not contain its model. Give the model that it was written with, "
-        f"{short(metadata.model)}, as 'model' (--model). It is not in the folder {folders}; the environment variable "
-        f"{FOLDERS} names others."
+        f"{short(metadata.model)}, as 'model' (--model). No file with this model was found in {folders}. You can list "
+        f"more folders in the environment variable {FOLDERS}."
     )
 
 
@@ -148,7 +148,7 @@ def read_model(source: ByteFile, metadata: Metadata, offset: int) -> bytes:
 def _named(codec: Codec, metadata: Metadata) -> Codec | None:
     """Return the codec whose hash is in the metadata: this codec, or one of its qualities, as archives contain it.
 
-    None if there is no such codec. Only archives with an error bound contain the network of residuals.
+    None if there is no such codec. Only archives with an error bound contain the residual model.
     """
     if codec.digest == metadata.model:
         return codec

@@ -115,8 +115,8 @@ def numbered(names: Sequence[str]) -> list[str]:
         first = changed[0]
         warn(
             DataWarning(
-                f"{len(changed):,} of {len(names):,} images have the name of an earlier one, and get a number: "
-                f"{names[first]}, record {first:,}, is written as {made[first]}.",
+                f"{len(changed):,} of {len(names):,} images have the same name as an earlier image and are written "
+                f"with a number: {names[first]}, record {first:,}, as {made[first]}.",
                 kind="names",
                 count=len(changed),
                 first=names[first],

@@ -15,7 +15,7 @@ __all__ = ["check_originals"]
 def check_originals(archive: Archive, records: range | list[int], out: str | os.PathLike[str]) -> None:
     """Refuse a folder with images of the archive's names that are older than the archive: they may be the originals.
 
-    Images that were restored earlier are younger than the archive.
+    Images that were restored earlier are newer than the archive.
 
     Raises
     ------

@@ -73,7 +73,10 @@ class Plan:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """Entries of the archive's metadata that the plan decides. Of files no name is kept, which may be private."""
+        """Entries of the archive's metadata that the plan decides.
+
+        Paths of the source are not stored, since they may be private.
+        """
         whole = self.encoder.codec.digest
         return {
             "container": {"kind": self.source.kind},

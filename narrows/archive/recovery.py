@@ -114,4 +114,4 @@ def _lost_text(report: Report) -> str:
     known = (
         f"At least {report.n_lost:,} records are" if report.n_lost else "Any records after the last intact chunk are"
     )
-    return f"{known} lost: {report.path} has no intact end, which would tell how many records it had."
+    return f"{known} lost: the end of {report.path} is damaged, so its number of records is unknown."

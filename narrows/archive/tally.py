@@ -73,7 +73,7 @@ class ErrorTally:
             return (NarrowsWarning(text, kind="fill-value", count=self.n_fill),)
         if fill_value is None or of_model is not None or self.n_fill > 0:
             return ()
-        text = f"No value of the records is {fill_value:.17g}, the fill value. Was another one meant?"
+        text = f"No value equals the fill value {fill_value:.17g}. Check 'fill_value' (--fill-value)."
         return (NarrowsWarning(text, kind="fill-value"),)
 
     def warnings(self, asked: float | None) -> tuple[NarrowsWarning, ...]:

@@ -116,7 +116,7 @@ class BottleneckModule(nn.Module, ABC):
     def quantisations(self, codes: NDArray[np.float64], distortion: Distortion) -> list[Quantisation]:
         """Return the quantisations of the code that the codec measures, from coarse to fine.
 
-        By default there are ten. The step of each number of the code depends on its effect on the decoder's output.
+        By default there are ten. The step of each latent dimension depends on its effect on the decoder's output.
 
         Parameters
         ----------

@@ -30,7 +30,7 @@ _FINE = 1e-3  # relative to the variance that the code restores; if all added er
 _COARSEST = 1 / 3  # largest of these, relative to the same variance
 _WIDE = 1e-5  # those below are further apart
 
-_NOTHING = 1e-6  # relative to the model's error; a number of the code with a smaller effect is not used
+_NOTHING = 1e-6  # relative to the model's error; a latent dimension with a smaller effect is not used
 _LARGEST_SHIFT = 30
 _PRECISION = 12
 
@@ -61,7 +61,7 @@ class Distortion(Protocol):
         """Return the PSNR in dB of the records restored from codes z, for preprocessed values in [0, 1]."""
 
     def gains(self) -> NDArray[np.float64]:
-        """Return the ratio of the squared change of the output to that of each number of the code, (n_symbols,)."""
+        """Return the ratio of the squared change of the output to that of each latent dimension, (n_symbols,)."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -42,9 +42,10 @@ With --max-error or --lossless an archive also stores the model's errors, within
 by `narrows train --recipe lossless` makes such files small. The data may contain NaNs and infinities. The quality of
 the code is chosen for the smallest file, so these options cannot be combined with --psnr, --bytes-per-record,
 --quality or --overlap.
-Image files that are not read unchanged are refused with --lossless: animations, of which only the first frame is read
-(frames), CMYK (cmyk), more than 8 bits in formats of which 8 are read (depth), and transparency (alpha). --accept-loss
-frames,alpha accepts what is lost.
+
+--lossless refuses image files that lose something when they are read: animations (frames: only the first is read), CMYK
+(cmyk), more than 8 bits per channel in formats of which 8 are read (depth), and transparency (alpha). --accept-loss
+frames,alpha accepts such losses.
 
 Images larger than those that the model was trained on are cut into tiles and restored as a whole. Tiles without
 overlap may have visible seams; with --overlap they are blended.
@@ -58,7 +59,7 @@ so that reading needs FILE.narrows alone.
 _WAYS = {
     "code and rest": "by the code and its residual",
     "neighbours": "by prediction from neighbours",
-    "network": "by the model's causal network",
+    "network": "by the residual model",
     "zstd": "by zstd",
     "plain": "uncompressed",
 }
@@ -101,8 +102,8 @@ _BY_MODEL = {"code and rest", "network"}
     "--chunk-records",
     type=int,
     metavar="N",
-    help="At most N records in a chunk, which is decoded as a whole to read one of them: fewer make single records "
-    "faster to read, and the archive larger.  [default: what takes about 10 ms]",
+    help="Largest number of records in a chunk. Smaller chunks make single records faster to read and the archive "
+    "larger.  [default: up to 16,384; with --max-error or --lossless up to 4,096]",
 )
 @click.option("--append", is_flag=True, help="Add to an existing archive of the same model, quality and bound.")
 @data_options
@@ -199,7 +200,7 @@ def compress(
 
 
 def _lines(summary: Summary, source: Source, model: str, fixed: int, *, quiet: bool = False) -> list[str]:
-    """Return what came of it: a table, and unless quiet which kernels ran and whether the model is worth its bytes.
+    """Return the result as lines: a table, and unless quiet which kernels ran and whether the model is worth its bytes.
 
     ``fixed`` are the bytes of header and index.
     """

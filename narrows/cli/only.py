@@ -17,7 +17,10 @@ __all__ = ["Span", "chosen_records", "parse_only"]
 Span = tuple[int, int | None]
 """The first record of a range and the one after the last, None for the end."""
 
-_FORM = "--only must have the form START:STOP, for example 100:200, 100:, :50 or 7."
+_FORM = (
+    "--only takes numbers from 0, ranges START:STOP (STOP excluded) and names shown by `narrows list`, separated by "
+    "commas, for example 5,9,20:30 or cats/a.png."
+)
 
 _NO_NEGATIVE = (
     " Numbers count from 0, the first record, and cannot be negative; `narrows info` shows how many there are."
@@ -45,7 +48,7 @@ def _parse_part(part: str, text: str) -> Span | str:
     first, colon, last = found.groups(default="") if found else ("", "", "")
     if not first and not colon:
         if not part:
-            raise click.UsageError(f"{_FORM} Several are separated by commas. Got {text!r}.")
+            raise click.UsageError(f"{_FORM} Got {text!r}.")
         if re.fullmatch(r"[\s\d:-]*", part, re.ASCII):
             raise click.UsageError(f"{_FORM} Got {text!r}.{_NO_NEGATIVE}")
         return part
@@ -78,10 +81,7 @@ def chosen_records(archive: Archive, parts: list[Span | str], text: str) -> rang
     for part in parts:
         if isinstance(part, str):
             if part not in named:
-                raise click.UsageError(
-                    f"{_FORM} Several are separated by commas. The names that `narrows list` shows are allowed, too, "
-                    f"but {archive.path} has no record named {part!r}. Got {text!r}."
-                )
+                raise click.UsageError(f"{_FORM} {archive.path} has no record named {part!r}. Got {text!r}.")
             numbers.update(dict.fromkeys(named[part]))
         else:
             numbers.update(dict.fromkeys(_within(part, n, archive.path, text)))

@@ -87,7 +87,7 @@ def picture(
     quiet: bool,
     **look: Any,
 ) -> None:
-    """Draw DATA and the output of MODEL for them."""
+    """Draw records of DATA and the output of MODEL."""
     _check_ending(output, kind)
     look["tile"] = None if look["tile"] is None else _tile(look["tile"])
     if not 0 <= look["seed"] < 2**32:

@@ -11,8 +11,8 @@ from narrows.cli.outputs import Verb
 __all__ = ["recipes"]
 
 _DOCUMENTS = (
-    "Documents 0 to 4 are published tutorials on autoencoders that these recipes reproduce: 0 with TensorFlow,\n"
-    "1 notes, 2 with Theano, 3 on compression, 4 with Keras (docs/documents.md)."
+    "Documents 0 to 4 are published tutorials on autoencoders that these recipes reproduce: 0 (TensorFlow),\n"
+    "1 (lecture notes), 2 (Theano), 3 (compression), 4 (Keras). See docs/documents.md."
 )
 
 

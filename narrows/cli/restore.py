@@ -39,15 +39,15 @@ files of these names that are older than the archive are refused: they may be th
 @archive_model_option
 @click.option(
     "--only",
-    metavar="START:STOP",
-    help="Only these records, counted from 0: 100:200, 100:, :50 or 7, or several, 5,9,20:30. Also names that "
-    "`narrows list` shows: cats/a.png.",
+    metavar="RECORDS",
+    help="Records to restore: numbers from 0, ranges START:STOP (STOP excluded) and names shown by `narrows list`, "
+    "separated by commas, for example 5,9,20:30 or cats/a.png.",
 )
 @write_options
 def restore(
     *, archive: str, output: str, model: str | None, only: str | None, force: bool, as_json: bool, quiet: bool
 ) -> None:
-    """Restore the records of FILE.narrows, the same bytes on every machine.
+    """Restore the records of FILE.narrows. The restored bytes are the same on every machine.
 
     With --only, only the chunks that contain those records are read and decoded, and files in a folder have the names
     that they have when all are restored. Records are written only if their checksums are right.

@@ -36,7 +36,8 @@ Settings for --set; `narrows recipes NAME` shows them:
   --set preprocessing=unit-scale,mean-removal --set corruption=none
 
 A checkpoint is saved beside the model, in MODEL.safetensors.checkpoint, every half minute and when the run is
-interrupted. The same command with --resume continues from it and yields the same model.
+interrupted. The same command with --resume continues; on a CPU it ends with exactly the weights of an uninterrupted
+run.
 """
 
 
@@ -59,7 +60,7 @@ interrupted. The same command with --resume continues from it and yields the sam
     "--fill-value",
     type=float,
     metavar="V",
-    help="A value that stands for missing ones, such as -9999 or nan: it is not learned from.",
+    help="A value that stands for missing ones, such as -9999 or nan. It is ignored in training.",
 )
 @click.option(
     "--valid", type=READS, metavar="SHARE|DATA", help="Validate on a share of the data, such as 0.1, or on other data."
@@ -150,7 +151,7 @@ def _check_ending(output: str) -> None:
     ending = os.path.splitext(output)[1]
     if ending.lower() in OTHER_KINDS - {".safetensors"}:
         raise click.UsageError(
-            f"The name of a model must end in .safetensors, or in no ending of another kind of file. Got '{output}'. "
+            f"The name of a model must not have the extension of another kind of file. Got '{output}'. "
             f"Choose for example '{output.removesuffix(ending)}.safetensors'."
         )
 

@@ -91,9 +91,9 @@ def warn_of_far_columns(source: Source, *, fill_value: float | None = None) -> N
     warn(
         DataWarning(
             f"{what} values far from all others: in {name} most values are between {far.low:.6g} and {far.high:.6g}, "
-            f"and {value} is among them. Such values decide the scale of a column and dominate its error. If {value} "
-            f"stands for missing values, set fill_value={value} (--fill-value {value}), or replace it, for example by "
-            "the median of the column.",
+            f"but some are far outside, such as {value}. Such values decide the scale of a column and dominate its "
+            f"error. If {value} stands for missing values, set fill_value={value} (--fill-value {value}), or replace "
+            "it, for example by the median of the column.",
             kind="far-value",
             count=len(found),
             first=position if source.columns is None else source.columns[position],

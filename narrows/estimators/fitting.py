@@ -155,11 +155,11 @@ def open_for_training(
 
 
 def _warn_of_few(source: Source) -> None:
-    """Warn of so few records that a model can only learn them by heart."""
+    """Warn of so few records that a model memorises them."""
     n = len(source)
     if n < _FEWEST:
-        text = f"{source.name} has only {n} record{'s' if n > 1 else ''} to train on, which a model learns by heart. "
-        text += "It will not restore other records."
+        text = f"{source.name} has only {n} training record{'s' if n > 1 else ''}. "
+        text += f"A model memorises {'so few records' if n > 1 else 'it'} and does not restore others."
         warn(DataWarning(text, kind="few-records", count=n))
 
 

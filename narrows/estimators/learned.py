@@ -1,4 +1,4 @@
-"""What a fitted autoencoder shows of its model: attributes."""
+"""Attributes of a fitted autoencoder."""
 
 from __future__ import annotations
 

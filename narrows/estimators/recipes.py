@@ -320,5 +320,5 @@ def codec() -> Autoencoder:
 
 @_named("lossless")
 def lossless() -> Autoencoder:
-    """For lossless or error-bounded files of images: a codec, and a causal network that predicts each pixel."""
+    """For lossless or error-bounded files of images: a codec, and a residual model that predicts each pixel."""
     return codec().set_params(residual="causal")

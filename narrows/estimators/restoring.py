@@ -1,4 +1,4 @@
-"""What a fitted autoencoder restores: reconstructions, records without noise, and corrupted records."""
+"""Methods of a fitted autoencoder that reconstruct, denoise and corrupt records."""
 
 from __future__ import annotations
 

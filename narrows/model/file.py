@@ -290,7 +290,7 @@ def _load(module: nn.Module, tensors: dict[str, Tensor]) -> None:
 
 
 def _residual(parameters: Mapping[str, Any], schema: Schema, tensors: dict[str, Tensor]) -> ResidualModule | None:
-    """Return the network of residuals; None if there is none, or if the codec contains it."""
+    """Return the residual model; None if there is none, or if the codec contains it."""
     trained = {name[9:]: t for name, t in tensors.items() if name.startswith("residual.")}
     part = as_optional_part(Residual, parameters.get("residual"))
     if not trained or part is None:

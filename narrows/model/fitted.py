@@ -141,7 +141,7 @@ class FittedModel:
     arrays : mapping of str to ndarray
         Additional arrays of the estimator, such as the weights of a classifier.
     residual : ResidualModule or None
-        The trained network of residuals. None if there is none, or if the archive codec contains it.
+        The trained residual model. None if there is none, or if the archive codec contains it.
     artefacts : mapping of str to Artefact
         The measured artefacts, by name.
     unmeasured : mapping of str to str

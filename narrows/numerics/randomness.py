@@ -38,7 +38,7 @@ class Stream(Enum):
     SHARD_NOISE = (3, None)
     """As `NOISE`, for the second and further shards of a batch, with a seed drawn from the epoch's; index: shard."""
     LOSSLESS_WEIGHTS = (5,)
-    """Initial weights of the network of residuals."""
+    """Initial weights of the residual model."""
     LAYER_ORDER = (6, None, 1, None)
     """As `ORDER`, while one layer is pretrained; indices: layer, epoch."""
     LAYER_NOISE = (6, None, 2, None)
@@ -46,7 +46,7 @@ class Stream(Enum):
     """As `ORDER`, while a classifier is trained on labels."""
     LABELS_NOISE = (7, 2, None)
     LOSSLESS_ORDER = (8, 1, None)
-    """As `ORDER`, while the network of residuals is trained."""
+    """As `ORDER`, while the residual model is trained."""
     LOSSLESS_NOISE = (8, 2, None)
     HELD_OUT = (9,)
     """Which records are held out for validation."""

@@ -173,7 +173,7 @@ AnyPart = TypeVar("AnyPart", bound=Part)
 
 @dataclasses.dataclass(frozen=True)
 class OneOf(Constraint):
-    """A part of an axis, by value, by name, as `Part.to_json` describes it, or as code of a user."""
+    """A part of an axis, given as an object, by name, as `Part.to_json` describes it, or as code of a user."""
 
     part_axis: type[Part]
 
@@ -187,7 +187,9 @@ class OneOf(Constraint):
     def __str__(self) -> str:
         names = ", ".join(repr(name) for name in sorted(self.part_axis.registry))
         user_part = self.part_axis.user_part
-        values = "or one by value" if user_part is None else f"one by value, or {user_part.code}"
+        values = f"or a {self.part_axis.axis} object"
+        if user_part is not None:
+            values = f"a {self.part_axis.axis} object, or {user_part.code}"
         return f"a {self.part_axis.axis} ({names}, {values})"
 
 

@@ -182,14 +182,14 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def pack_optimiser(stepper: Stepper) -> dict[str, Tensor]:
-    """Return what an optimiser remembers as tensors named ``optimiser.<index>.<name>``."""
+    """Return the state of an optimiser as tensors named ``optimiser.<index>.<name>``."""
     return {
         f"optimiser.{index}.{name}": tensor for index, state in stepper.state.items() for name, tensor in state.items()
     }
 
 
 def unpack_optimiser(stepper: Stepper, state: State) -> None:
-    """Let an optimiser remember what it did when the checkpoint was written."""
+    """Restore the state of an optimiser."""
     by_weight: dict[int, dict[str, Tensor]] = {}
     for name, tensor in state.group("optimiser").items():
         index, key = name.split(".")

@@ -16,7 +16,7 @@ from narrows.errors import ArchiveError, CorruptArchiveError, NarrowsError
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The end of:narrows.errors.DataWarning"),
-    pytest.mark.filterwarnings("ignore:Appending to:narrows.errors.DataWarning"),
+    pytest.mark.filterwarnings("ignore:An append to:narrows.errors.DataWarning"),
 ]
 
 

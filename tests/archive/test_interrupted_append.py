@@ -109,7 +109,7 @@ def test_a_process_killed_at_any_point_leaves_the_old_archive_or_the_new_one(old
 
 def test_the_warning_says_what_is_ignored_and_what_to_do(unfinished, codec):
     with (
-        pytest.warns(DataWarning, match=r"2,036 bytes after its 400 records are not complete.*repeat it"),
+        pytest.warns(DataWarning, match=r"2,036 bytes after its 400 records are not complete.*run it again"),
         open_archive(unfinished, model=codec) as archive,
     ):
         assert len(archive) == N_OLD

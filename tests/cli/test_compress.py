@@ -315,7 +315,7 @@ def test_the_records_of_a_chunk_can_be_chosen(more, narrows, model):
     assert package.archive.inspect("x.narrows").n_chunks == 4
     assert np.array_equal(restored(narrows, model), whole)
     said = compress(narrows, model, "--append", "--chunk-records", "50", *more, code=2)
-    assert "'append' keeps those of the archive" in said.stderr
+    assert "can be set only for new archives. Omit it with 'append'." in said.stderr
 
 
 def test_records_are_appended_to_an_archive_that_is_there(narrows, model):

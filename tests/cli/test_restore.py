@@ -80,7 +80,7 @@ def test_records_that_are_not_there_are_refused_with_how_many_there_are(only, na
 @pytest.mark.parametrize("only", ["", "a", "-7", "1:2:3", "1.5", "5:-1", "٣"])
 def test_what_is_no_range_is_refused_with_what_is(only, narrows, model, archive):
     refused = narrows("restore", archive, "-m", model, "-o", "some.npy", "--only", only, code=2).stderr
-    assert "--only must have the form START:STOP, for example 100:200, 100:, :50 or 7." in refused
+    assert "--only takes numbers from 0, ranges START:STOP (STOP excluded) and names shown by `narrows list`" in refused
 
 
 @pytest.mark.parametrize("only", ["5:5", "9:3", ":0"])
@@ -114,7 +114,7 @@ def test_several_records_come_in_the_order_in_which_they_are_given(only, numbers
 @pytest.mark.parametrize("only", ["1,,2", "1,", ",1"])
 def test_an_empty_part_of_a_list_is_refused(only, narrows, model, archive):
     refused = narrows("restore", archive, "-m", model, "-o", "some.npy", "--only", only, code=2).stderr
-    assert "Several are separated by commas." in refused
+    assert "separated by commas, for example" in refused
 
 
 # -------------------------------------------------------------------------------------------------------------- names
@@ -166,8 +166,8 @@ def test_files_have_the_same_names_whichever_records_are_restored(narrows, model
 def test_names_that_are_appended_again_are_told_and_numbered(narrows, model, folder):
     narrows("compress", folder, "-m", model, "-o", "x.narrows", "-q")
     told = narrows("compress", folder, "-m", model, "-o", "x.narrows", "--append").stderr
-    assert "3 of the 3 appended records have names that are in x.narrows already" in told
-    assert "get a number when a folder is restored" in told
+    assert "3 of the 3 appended records have names that already exist in x.narrows (the first is a.bmp)" in told
+    assert "when a folder is restored, the later files get a number" in told
     whole = restored_names(narrows, model)
     assert whole == ["a-2.bmp.png", "a-2.png.png", "a.bmp.png", "a.png.png", "cats/b,c-2.png", "cats/b,c.png"]
     assert sorted(restored_names(narrows, model, "--only", str(i))[0] for i in range(6)) == whole

@@ -704,7 +704,7 @@ def test_appended_archives(tmp_path, colour_images, colour):
     assert len(chunks(path)) == 4
 
 
-@pytest.mark.filterwarnings("ignore:Appending to:narrows.errors.DataWarning")
+@pytest.mark.filterwarnings("ignore:An append to:narrows.errors.DataWarning")
 def test_interrupted_appends(tmp_path, colour_images, colour):
     path = tmp_path / "colour.narrows"
     narrows.compress(colour_images, path, model=colour)

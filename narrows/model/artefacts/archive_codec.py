@@ -53,7 +53,7 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         return self.why_not is None
 
     def attach(self, model: FittedModel) -> FittedModel:
-        """Return the model with this codec, and without the network of residuals, which the codec contains."""
+        """Return the model with this codec, and without the residual model, which the codec contains."""
         model = super().attach(model)
         return model if self.why_not is not None else replace(model, residual=None)
 
@@ -91,7 +91,7 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         seed : int
             Seed of the sample.
         freeze_residual : callable, optional
-            Returns the frozen network of residuals, given records on which its activations are measured.
+            Returns the frozen residual model, given records on which its activations are measured.
         """
         from narrows.codec.freezing.calibration import SAMPLE, SAMPLE_BYTES, freeze
         from narrows.codec.freezing.limits import too_large
@@ -158,7 +158,7 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
 
 
 def _freeze_residual(model: FittedModel) -> Callable[[torch.Tensor], FrozenCausal] | None:
-    """Return a function that returns the frozen network of residuals; None if the model has no such network."""
+    """Return a function that returns the frozen residual model; None if the model has no such network."""
     part = as_optional_part(Residual, model.parameters.get("residual"))
     if model.residual is not None and part is not None:
         return partial(part.freeze, model.residual)

@@ -184,7 +184,7 @@ class LatentDensity(Artefact, name="density", title="density of codes"):
 
     @property
     def deviation(self) -> NDArray[np.float64]:
-        """Standard deviation of each number of the code, shape (d,)."""
+        """Standard deviation of each latent dimension, shape (d,)."""
         away = self.means - self.weights @ self.means
         covariance = np.einsum("m,mij,mkj->ik", self.weights, self.factors, self.factors)
         covariance += np.einsum("m,mi,mj->ij", self.weights, away, away)
