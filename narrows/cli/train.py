@@ -128,9 +128,12 @@ def train(
     }
     with warnings_at_the_end() as warned:
         try:
-            model.fit(source, **run)
+            model.fit(source, **run).measure()
         except (KeyboardInterrupt, SystemExit) as stop:
             if hasattr(model, "chain_"):  # the weights are trained, only artefacts are missing
+                from narrows.model.artefacts import measuring
+
+                model.model_ = model.model_.without_pending(measuring.INTERRUPTED)
                 _save(ctx, model, output, checkpoint, force=force, resumed=resume)
                 _say_how_to_measure(ctx, model, output, {"--resume": resume, "--force": force})
             else:

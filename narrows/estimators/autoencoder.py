@@ -23,7 +23,7 @@ from narrows.estimators.restoring import Restoring
 from narrows.likelihoods import Likelihood
 from narrows.lossless import Residual
 from narrows.model.artefacts import Artefact, TrainingRecords
-from narrows.model.artefacts.measuring import INTERRUPTED, NOT_ASKED_FOR, measure
+from narrows.model.artefacts.measuring import INTERRUPTED, NOT_ASKED_FOR, complete, measure
 from narrows.model.collapse import warn_if_collapsed
 from narrows.model.inference import decode, encode, mean_total, returned_dtype, to_stored
 from narrows.networks import Network
@@ -79,9 +79,9 @@ class Autoencoder(
     training : Training, optional
         How to train. None: the defaults of `Training`.
     artefacts : "all", or a sequence of "pca", "density" and "codec"
-        What `fit` measures on the training records after training: PCA for comparisons, a density of codes for
-        sampling, and the archive codec. A grid search needs none of them: ``artefacts=()``. `measure` measures them
-        later.
+        What is measured on the training records: PCA for comparisons, a density of codes for sampling, and the archive
+        codec. `fit` measures PCA, and keeps a sample of records for the others, which are measured at first use or when
+        the model is saved. ``artefacts=()``: none; `measure` measures them later.
     fill_value : float, optional
         A value that stands for missing values, such as -9999 or NaN. Missing values count neither in the statistics of
         the data nor in the loss or the metrics, and the encoder gets the mean of their column instead of them.
@@ -243,15 +243,17 @@ class Autoencoder(
         warn_if_collapsed(self.chain_, data.source.values, data.labels)
         return self
 
-    def measure(self, X: Data, y: ArrayLike | None = None, *, again: bool = False) -> Self:
+    def measure(self, X: Data | None = None, y: ArrayLike | None = None, *, again: bool = False) -> Self:
         """Measure artefacts that `fit` did not measure: PCA, latent density, archive codec.
 
-        ``unmeasured_`` lists missing artefacts with the reason.
+        `fit` prepares the density and the codec, which are measured when they are first needed, for example by `sample`
+        or `save`. ``measure()`` measures them now. ``unmeasured_`` lists missing artefacts with the reason.
 
         Parameters
         ----------
-        X : array_like of shape (n, *shape), path, name or Source
-            The records that the model was trained on, without those held out for validation.
+        X : array_like of shape (n, *shape), path, name or Source, optional
+            The records that the model was trained on, without those held out for validation. None: only what `fit` has
+            prepared is measured.
         y : array_like of shape (n,), optional
             Labels, for conditional models; named data sets have their own. Other models ignore it.
         again : bool
@@ -263,16 +265,19 @@ class Autoencoder(
             If the records are not of the shape and dtype of the training records.
         """
         check_is_fitted(self)
-        source = self._open(X, reset=False, advice=TRAIN_ON_FINITE)
-        if source.dtype != self.dtype_:
-            raise DataError(
-                f"The records must have the dtype of the training records, {self.dtype_}. Got {source.dtype}. "
-                f"Convert them with X.astype({self.dtype_.name!r})."
-            )
-        unlabelled = Records(source.values, self.chain_.device)
-        records = labelled(unlabelled, self.classes_of(source, y))
-        wanted = [name for name in Artefact.registry if again or not self.model_.has(name)]
-        for self.model_ in measure(self.model_, TrainingRecords(source.values, None, records, unlabelled), wanted):  # noqa: B020
+        if X is not None:
+            source = self._open(X, reset=False, advice=TRAIN_ON_FINITE)
+            if source.dtype != self.dtype_:
+                raise DataError(
+                    f"The records must have the dtype of the training records, {self.dtype_}. Got {source.dtype}. "
+                    f"Convert them with X.astype({self.dtype_.name!r})."
+                )
+            unlabelled = Records(source.values, self.chain_.device)
+            records = TrainingRecords(source.values, None, labelled(unlabelled, self.classes_of(source, y)), unlabelled)
+            wanted = [name for name in Artefact.registry if again or not self.model_.has(name)]
+            for self.model_ in measure(self.model_, records, wanted, at_once=True):  # noqa: B020
+                pass
+        for self.model_ in complete(self.model_):  # noqa: B020
             pass
         return self
 

@@ -32,6 +32,7 @@ from narrows.data.scale import Trained, scale_warning, typical_magnitude
 from narrows.errors import DataError, RangeWarning, UnknownNameError, warn
 from narrows.estimators.parameters import with_options
 from narrows.io.files import check_output
+from narrows.model.artefacts.measuring import complete
 from narrows.model.file import write_model
 from narrows.model.fitted import FittedModel, TrainedOn
 from narrows.parts.part import split_nested
@@ -119,12 +120,17 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
     def save(self, path: str | os.PathLike[str], *, force: bool = False) -> None:
         """Write the model as one safetensors file, which `narrows.load` reads.
 
+        Artefacts that `fit` left to be measured at first use are measured now.
+
         Raises
         ------
         OutputExistsError
             If the file exists and ``force`` is not set.
         """
         check_is_fitted(self)
+        check_output(path, force=force)  # before artefacts are measured
+        for self.model_ in complete(self.model_):  # noqa: B020
+            pass
         write_model(replace(self.model_, feature_names=getattr(self, "feature_names_in_", None)), path, force=force)
 
     def take_model(self, model: FittedModel) -> None:

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from narrows.errors import NotMeasuredError
 from narrows.estimators.base import Data, RecordsEstimator
 from narrows.model.artefacts import ArchiveCodec, LatentDensity, PrincipalComponents
 from narrows.model.comparison import Comparison
-from narrows.model.fitted import Kept
+from narrows.model.fitted import AnyArtefact, Kept
 from narrows.model.inference import encode_continuous
 
 if TYPE_CHECKING:
@@ -52,17 +53,17 @@ class LearnedAttributes(RecordsEstimator):
     @property
     def unmeasured_(self) -> dict[str, str]:
         """The artefacts that the model lacks, and why."""
-        return dict(self.model_.unmeasured)
+        return self.model_.reasons
 
     @property
     def pca_(self) -> PrincipalComponents | None:
         """PCA of the training records."""
-        return self.model_.artefact(PrincipalComponents) if self.model_.has(PrincipalComponents.name) else None
+        return self._artefact(PrincipalComponents)
 
     @property
     def latent_density_(self) -> LatentDensity | None:
         """Density of the codes of training records."""
-        return self.model_.artefact(LatentDensity) if self.model_.has(LatentDensity.name) else None
+        return self._artefact(LatentDensity)
 
     @property
     def codec_(self) -> FrozenCodec:
@@ -79,8 +80,15 @@ class LearnedAttributes(RecordsEstimator):
     @property
     def codec_error_(self) -> str | None:
         """Why the model cannot write archives; None if it can."""
-        has_codec = self.model_.has(ArchiveCodec.name)
-        return self.model_.artefact(ArchiveCodec).why_not if has_codec else self.model_.why_missing(ArchiveCodec.name)
+        codec = self._artefact(ArchiveCodec)
+        return self.model_.why_missing(ArchiveCodec.name) if codec is None else codec.why_not
+
+    def _artefact(self, kind: type[AnyArtefact]) -> AnyArtefact | None:
+        """Return an artefact, measured now if it is pending; None if the model does not have it."""
+        try:
+            return self.model_.artefact(kind)
+        except NotMeasuredError:
+            return None
 
     def quantise(self, X: Data, quality: int | None = None) -> NDArray[np.int32]:
         """Return the symbols that archives store for records: whole numbers of shape (n, n_symbols).

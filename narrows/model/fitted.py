@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -19,15 +20,17 @@ from narrows.data.scale import Trained
 from narrows.errors import NotMeasuredError
 from narrows.lossless.contract import ResidualModule
 from narrows.model.artefacts import Artefact
+from narrows.model.artefacts.pending import Pending
 from narrows.model.comparison import Comparison
 from narrows.records import Schema
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["HOW_TO_MEASURE", "FittedModel", "Kept", "TrainedOn"]
+__all__ = ["HOW_TO_MEASURE", "AnyArtefact", "FittedModel", "Kept", "TrainedOn"]
 
 AnyArtefact = TypeVar("AnyArtefact", bound=Artefact)
+AnyValue = TypeVar("AnyValue")
 
 HOW_TO_MEASURE = "To measure it in Python, call model.measure(X) with the training records X."
 _OLD = {
@@ -112,6 +115,8 @@ class FittedModel:
         The measured artefacts, by name.
     unmeasured : mapping of str to str
         The reason why each of the other artefacts is missing, by name.
+    pending : mapping of str to Pending
+        The artefacts that are measured at first use, by name.
     """
 
     kind: str
@@ -130,6 +135,7 @@ class FittedModel:
     residual: ResidualModule | None = None
     artefacts: Mapping[str, Artefact] = field(default_factory=dict)
     unmeasured: Mapping[str, str] = field(default_factory=dict)
+    pending: Mapping[str, Pending] = field(default_factory=dict)
 
     @property
     def n_latent(self) -> int:
@@ -152,11 +158,11 @@ class FittedModel:
         return self.schema.dtype if self.schema.dtype == np.uint8 else None
 
     def has(self, name: str) -> bool:
-        """Return whether the model has an artefact."""
-        return name in self.artefacts
+        """Return whether the model has an artefact, which may be measured only at first use."""
+        return name in self.artefacts or (name in self.pending and self.pending[name].failure is None)
 
     def artefact(self, kind: type[AnyArtefact]) -> AnyArtefact:
-        """Return an artefact.
+        """Return an artefact; it is measured now if it is pending.
 
         Raises
         ------
@@ -164,26 +170,66 @@ class FittedModel:
             If the model does not have it; the message gives the reason, and how to measure it.
         """
         found = self.artefacts.get(kind.name)
+        if found is None and self.has(kind.name):
+            with suppress(NotMeasuredError):  # the reason is in the pending artefact
+                found = self.pending[kind.name].result()
         if not isinstance(found, kind):
             raise NotMeasuredError(self.why_missing(kind.name))
         return found
 
+    @property
+    def reasons(self) -> dict[str, str]:
+        """The reason why each missing artefact is missing, by name."""
+        failed = {name: one.failure for name, one in self.pending.items() if one.failure is not None}
+        return {**self.unmeasured, **failed}
+
     def why_missing(self, name: str) -> str:
         """Return the reason why an artefact is missing, and how to measure it."""
-        reason = self.unmeasured.get(name, _OLD.get(name, "The model file does not contain it."))
+        reason = self.reasons.get(name, _OLD.get(name, "The model file does not contain it."))
         return f"The model has no {Artefact.registry[name].title}. {reason.rstrip('.')}. {HOW_TO_MEASURE}"
 
     def with_artefact(self, artefact: Artefact) -> Self:
         """Return the model with an artefact added or replaced."""
-        reasons = {name: reason for name, reason in self.unmeasured.items() if name != artefact.name}
-        return replace(self, artefacts={**self.artefacts, artefact.name: artefact}, unmeasured=reasons)
+        added = {**self.artefacts, artefact.name: artefact}
+        return replace(self._without(artefact.name), artefacts=_in_order(added))
+
+    def with_pending(self, name: str, pending: Pending) -> Self:
+        """Return the model with an artefact that is measured at first use."""
+        model = self._without(name)
+        return replace(model, pending=_in_order({**model.pending, name: pending}))
 
     def without_artefact(self, name: str, reason: str) -> Self:
         """Return the model without an artefact; the reason is stored."""
-        others = {other: artefact for other, artefact in self.artefacts.items() if other != name}
-        return replace(self, artefacts=others, unmeasured={**self.unmeasured, name: reason})
+        model = self._without(name)
+        return replace(model, unmeasured={**model.unmeasured, name: reason})
+
+    def without_pending(self, reason: str) -> Self:
+        """Return the model without the artefacts that are not measured yet; the reason is stored."""
+        model = self
+        for name in self.pending:
+            model = model.without_artefact(name, reason)
+        return model
+
+    def _without(self, name: str) -> Self:
+        """Return the model without any entry for an artefact."""
+        return replace(
+            self,
+            artefacts=_other(self.artefacts, name),
+            unmeasured=_other(self.unmeasured, name),
+            pending=_other(self.pending, name),
+        )
 
     def to(self, device: torch.device) -> Self:
         """Return the model with its weights on a device."""
         residual = None if self.residual is None else self.residual.to(device)
         return replace(self, chain=self.chain.to(device).eval(), residual=residual)
+
+
+def _in_order(by_name: Mapping[str, AnyValue]) -> dict[str, AnyValue]:
+    """Return what artefacts are mapped to in the order of their registry, in which files list them."""
+    return {name: by_name[name] for name in Artefact.registry if name in by_name}
+
+
+def _other(by_name: Mapping[str, AnyValue], name: str) -> dict[str, AnyValue]:
+    """Return the entries of all other names."""
+    return {other: value for other, value in by_name.items() if other != name}
