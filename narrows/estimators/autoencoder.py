@@ -25,7 +25,7 @@ from narrows.lossless import Residual
 from narrows.model.artefacts import Artefact, TrainingRecords
 from narrows.model.artefacts.measuring import INTERRUPTED, NOT_ASKED_FOR, complete, measure
 from narrows.model.collapse import warn_if_collapsed
-from narrows.model.inference import decode, encode, mean_total, returned_dtype, to_stored
+from narrows.model.inference import decode, encode, mean_total, returned_dtype
 from narrows.networks import Network
 from narrows.records import schema_of
 from narrows.training import Callback, Records, Training
@@ -323,7 +323,7 @@ class Autoencoder(
         if codes.shape[1] != self.n_latent_:
             raise ShapeMismatchError(f"Codes must have the shape (n, {self.n_latent_}). Got {codes.shape}.")
         returned = returned_dtype(dtype, self.dtype_, self.shape_)
-        return to_stored(decode(self.chain_, codes, self.classes_of(Source(codes, name="Z"), y)), returned)
+        return decode(self.chain_, codes, self.classes_of(Source(codes, name="Z"), y), dtype=returned)
 
     def score(self, X: Data, y: ArrayLike | None = None) -> float:
         """Return minus the mean loss of a record in nats, measured without corruption. Higher is better.

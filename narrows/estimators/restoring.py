@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from narrows.errors import InvalidParameterError
 from narrows.estimators.base import Data
 from narrows.estimators.generation import Generation
-from narrows.model.inference import corrupt, reconstruct, returned_dtype, to_stored
+from narrows.model.inference import corrupt, reconstruct, returned_dtype
 
 __all__ = ["Restoring"]
 
@@ -49,7 +49,7 @@ class Restoring(Generation):
         check_is_fitted(self)
         returned = returned_dtype(dtype, self.dtype_, self.shape_)
         source = self._open(X, reset=False)
-        return to_stored(reconstruct(self.chain_, source.values, self.classes_of(source, y)), returned)
+        return reconstruct(self.chain_, source.values, self.classes_of(source, y), dtype=returned)
 
     def denoise(self, X: Data, y: ArrayLike | None = None, *, dtype: DTypeLike | None = None) -> NDArray[Any]:
         """Remove noise from records (n, *shape); `dtype` has the meaning it has in `reconstruct`.
@@ -77,4 +77,4 @@ class Restoring(Generation):
                 "The model was trained without corruption. Train one with corruption='gaussian' or another corruption."
             )
         seed = int(check_random_state(random_state).randint(2**31 - 1))
-        return to_stored(corrupt(self.chain_, self._open(X, reset=False).values, seed), self.dtype_)
+        return corrupt(self.chain_, self._open(X, reset=False).values, seed, dtype=self.dtype_)
