@@ -35,13 +35,15 @@ The warnings::
     └── WorseThanPCAWarning                      a model has a larger error than PCA
 
 A warning has a message for people, and for programs its kind, how many things it concerns, and the first of these. All
-warnings are raised by `warn`. `recorded` collects those of a block of code, whatever Python's warning filters show.
+warnings are raised by `warn`, which also logs them under the logger ``narrows``. `recorded` collects those of a block
+of code, whatever Python's warning filters show.
 """
 
 from __future__ import annotations
 
 import difflib
 import inspect
+import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -277,7 +279,12 @@ LOSS_KINDS = frozenset(
 
 Listener = Callable[[NarrowsWarning], None]
 
-_LISTENERS: ContextVar[tuple[Listener, ...]] = ContextVar("listeners", default=())
+
+def _log(warning: NarrowsWarning) -> None:
+    logging.getLogger("narrows").warning("%s", warning)
+
+
+_LISTENERS: ContextVar[tuple[Listener, ...]] = ContextVar("listeners", default=(_log,))
 
 
 def warn(warning: NarrowsWarning) -> None:

@@ -20,6 +20,7 @@ from narrows.estimators.fitting import described, open_for_training, train_model
 from narrows.estimators.parameters import artefacts_of
 from narrows.estimators.preparation import labelled
 from narrows.estimators.restoring import Restoring
+from narrows.estimators.watching import callbacks_of
 from narrows.likelihoods import Likelihood
 from narrows.lossless import Residual
 from narrows.model.artefacts import Artefact, TrainingRecords
@@ -28,7 +29,7 @@ from narrows.model.collapse import warn_if_collapsed
 from narrows.model.inference import decode, encode, mean_total, returned_dtype
 from narrows.networks import Network
 from narrows.records import schema_of
-from narrows.training import Callback, Records, Training
+from narrows.training import Callbacks, Records, Training
 from narrows.training.pretraining import Pretraining
 
 __all__ = ["Autoencoder", "Data"]
@@ -87,6 +88,9 @@ class Autoencoder(
         the data nor in the loss or the metrics, and the encoder gets the mean of their column instead of them.
     random_state : int, RandomState or None
         Source of all randomness. The same int gives the same model on the same machine.
+    verbose : bool or int
+        What `fit` shows on standard error. 0: nothing. 1: a progress bar on terminals and in notebooks (which need
+        ipywidgets for it), elsewhere at most 30 lines. 2: a line for each epoch. The model does not depend on it.
 
     Attributes
     ----------
@@ -162,6 +166,7 @@ class Autoencoder(
         artefacts: str | Sequence[str] = "all",
         fill_value: float | None = None,
         random_state: Any = None,
+        verbose: bool | int = 0,
     ) -> None:
         self.n_latent = n_latent
         self.network = network
@@ -179,6 +184,7 @@ class Autoencoder(
         self.artefacts = artefacts
         self.fill_value = fill_value
         self.random_state = random_state
+        self.verbose = verbose
 
     def fit(
         self,
@@ -186,7 +192,7 @@ class Autoencoder(
         y: ArrayLike | None = None,
         *,
         validation: Data | tuple[Data, ArrayLike] | None = None,
-        callback: Callback | None = None,
+        callback: Callbacks = None,
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool = False,
     ) -> Self:
@@ -201,8 +207,8 @@ class Autoencoder(
         validation : array_like, path, name or Source, optional
             Records on which the validation loss is measured, instead of the share ``training.validation`` of X.
             Conditional models need records with labels, or a pair of records and labels.
-        callback : Callback, optional
-            Receives the progress of the run.
+        callback : Callback, function of an `Epoch`, or sequence of these, optional
+            Receives the progress of the run, and may end it by returning True after an epoch; see `docs/callbacks.md`.
         checkpoint : path-like, optional
             File that holds the state of the run, so that Ctrl-C or a kill loses nothing. Delete it once the model is
             saved.
@@ -231,7 +237,7 @@ class Autoencoder(
             scale=self._trained,
             classes=None if data.labels is None else self.classes_,
             seed=seed,
-            callback=callback,
+            callback=callbacks_of(self, callback, clone(self)),
             checkpoint=state,
             resume=resume,
         )

@@ -91,6 +91,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
     fill_value_: float | None = None
     _columns: ColumnScales | None = None
     random_state: Any
+    verbose: bool | int
 
     @property
     def chain_(self) -> Chain:
@@ -320,7 +321,8 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
             return seed, None
         check_output(path, force=True)
         params = self.get_params(deep=False)
-        params.pop("artefacts", None)  # measured after training
+        for name in ("artefacts", "verbose"):  # measured after training; shown during it
+            params.pop(name, None)
         if params.get("real_values") == "as-given":  # checkpoints of earlier versions do not contain it
             del params["real_values"]
         if params.get("fill_value", 0) is None:  # as in checkpoints of earlier versions
@@ -345,7 +347,7 @@ def _without_threads(value: Any) -> Any:
         plain = value.clone().set_params(threads=None)
         return None if plain == Training() else plain  # None means the same
     if isinstance(value, RecordsEstimator):
-        plain = clone(value).set_params(training=_without_threads(value.get_params(deep=False)["training"]))
+        plain = clone(value).set_params(training=_without_threads(value.get_params(deep=False)["training"]), verbose=0)
         return plain.set_params(artefacts="all") if "artefacts" in value.get_params(deep=False) else plain
     return value
 

@@ -33,6 +33,7 @@ from narrows.estimators.preparation import (
     rows_by_stage,
     whole,
 )
+from narrows.estimators.watching import callbacks_of
 from narrows.model.fitted import FittedModel, TrainedOn
 from narrows.model.inference import encode
 from narrows.networks import Dense
@@ -43,7 +44,7 @@ from narrows.numerics.surroundings import usual_settings
 from narrows.parts.options import Boolean, check
 from narrows.records import schema_of
 from narrows.training import (
-    Callback,
+    Callbacks,
     JoinedRecords,
     LabelledRecords,
     Records,
@@ -69,13 +70,16 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
     ----------
     autoencoder : Autoencoder, optional
         An unfitted autoencoder: its parts and its training. None: two dense layers of 256 units, pretrained layer by
-        layer. Seed, device, precision and validation data of the classifier replace those of the autoencoder.
+        layer. Seed, device, precision, validation data and ``verbose`` of the classifier replace those of the
+        autoencoder.
     pretrain : bool
         Train without labels first; otherwise the weights start at random.
     training : Training, optional
         Settings of the training on labels, and device and precision of the weights.
     random_state : int, RandomState or None
         Source of all randomness.
+    verbose : bool or int
+        As for `Autoencoder`.
 
     Attributes
     ----------
@@ -113,11 +117,13 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         pretrain: bool = True,
         training: Training | None = None,
         random_state: Any = None,
+        verbose: bool | int = 0,
     ) -> None:
         self.autoencoder = autoencoder
         self.pretrain = pretrain
         self.training = training
         self.random_state = random_state
+        self.verbose = verbose
 
     @usual_settings()
     def fit(
@@ -127,7 +133,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         *,
         unlabelled: Data | None = None,
         validation: tuple[Data, ArrayLike] | None = None,
-        callback: Callback | None = None,
+        callback: Callbacks = None,
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool = False,
     ) -> Self:
@@ -187,11 +193,15 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
             order=Stream.LABELS_ORDER,
             noise=Stream.LABELS_NOISE,
         )
+        trained_on = TrainedOn(source.name, len(records), seed)
+        untrained = FittedModel("autoencoder", params, chain, schema, self._trained, trained_on, [])
+        watching = callbacks_of(self, callback, Autoencoder(**params))
+        watching.watch(untrained)
         histories = train(
             [*before, labels_stage],
             whole(chain=chain, softmax=softmax_layer),
             seed=seed,
-            callback=callback,
+            callback=watching,
             checkpoint=state,
             resume=resume,
             threads=settings.threads,
@@ -203,7 +213,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
             chain=chain.eval(),
             schema=schema,
             scale=self._trained,
-            trained_on=TrainedOn(source.name, len(records), seed),
+            trained_on=trained_on,
             history=[row.to_json() for row in histories[-1]],
             pretraining_history=rows_by_stage(before, histories[: len(before)]),
             classes=self.classes_,

@@ -29,6 +29,7 @@ from narrows.estimators.preparation import (
     whole,
 )
 from narrows.estimators.selection import choose
+from narrows.estimators.watching import Watching
 from narrows.lossless.contract import Residual, ResidualModule
 from narrows.model.artefacts import TrainingRecords
 from narrows.model.artefacts.archive_codec import ArchiveCodec
@@ -179,6 +180,7 @@ def train_model(
     scale: Trained,
     classes: NDArray[Any] | None,
     seed: int,
+    callback: Watching,
     **run: Any,
 ) -> tuple[FittedModel, TrainingRecords]:
     """Train the model that an autoencoder's parameters describe.
@@ -197,8 +199,10 @@ def train_model(
         The labels of a conditional model.
     seed : int
         Seed of all randomness.
+    callback : Watching
+        The callback of the fit; it gets the model.
     **run
-        The arguments ``callback``, ``checkpoint`` and ``resume`` of `narrows.training.train`.
+        The arguments ``checkpoint`` and ``resume`` of `narrows.training.train`.
 
     Returns
     -------
@@ -225,7 +229,10 @@ def train_model(
         residual = part.build(source.shape, source.dtype, weights).to(resolve_device(settings))
         stages.append(_residual_stage(part, residual, learned_from))
     everything = whole(chain=chain, residual=residual)
-    histories = train(stages, everything, seed=seed, threads=settings.threads, **run)
+    trained_on = TrainedOn(source.name, len(learned_from), seed)
+    untrained = FittedModel("autoencoder", params, chain, schema, scale, trained_on, [], classes=classes)
+    callback.watch(untrained)
+    histories = train(stages, everything, seed=seed, threads=settings.threads, callback=callback, **run)
     history = histories[len(pretraining)]
     is_auto = isinstance(params["network"], str) and params["network"] == "auto"
     with one_openmp_thread():  # the last bits of a sum depend on how threads share it

@@ -279,8 +279,11 @@ def _write(file: Any, data: bytes) -> None:
 
 
 def _settings_to_json(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings as JSON values; a fill value only if there is one, as text if it is NaN."""
-    described = {name: _to_json(value) for name, value in settings.items() if name != "fill_value"}
+    """Return settings as JSON values; a fill value only if there is one, as text if it is NaN.
+
+    Without ``verbose``, which says what is shown of a run.
+    """
+    described = {name: _to_json(value) for name, value in settings.items() if name not in {"fill_value", "verbose"}}
     fill_value = settings.get("fill_value")
     if fill_value is not None:
         described["fill_value"] = "nan" if math.isnan(fill_value) else float(fill_value)
