@@ -6,6 +6,7 @@
     ├── InvalidParameterError (ValueError)       a parameter has a value that is not allowed
     │   ├── NotMeasuredError                     the model lacks a needed artefact; gives the reason
     │   └── UnknownNameError                     unknown recipe, part, option or data set; suggests the nearest name
+    │       └── UnknownParameterError (TypeError)    unknown parameter of an estimator
     ├── DataError (ValueError)                   the data cannot be used
     │   ├── DataNotFoundError (FileNotFoundError)    the path does not exist
     │   ├── CorruptFileError                         a file is damaged or truncated
@@ -76,6 +77,7 @@ __all__ = [
     "ShapeMismatchError",
     "TrainingDivergedError",
     "UnknownNameError",
+    "UnknownParameterError",
     "UnmeasuredWarning",
     "Warned",
     "WorseThanPCAWarning",
@@ -104,17 +106,25 @@ class UnknownNameError(InvalidParameterError):
         The name that was given.
     known : iterable of str
         The available names. The message suggests the nearest one.
+    hint : str
+        A suggestion instead of the nearest name.
     """
 
-    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
-        self.what, self.name, self.known = what, name, sorted(known)
-        super().__init__(what, name, self.known)
+    def __init__(self, what: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        self.what, self.name, self.known, self.hint = what, name, sorted(known), hint
+        super().__init__(what, name, self.known, hint)
 
     def __str__(self) -> str:
+        if self.hint:
+            return f"Unknown {self.what}: '{self.name}'. {self.hint} Choose one of: {', '.join(self.known)}."
         lowered = {known.lower(): known for known in self.known}
         nearest = [lowered[found] for found in difflib.get_close_matches(self.name.lower(), lowered, n=1, cutoff=0.5)]
         hint = f" Did you mean '{nearest[0]}'?" if nearest else ""
         return f"Unknown {self.what}: '{self.name}'.{hint} Choose one of: {', '.join(self.known)}."
+
+
+class UnknownParameterError(UnknownNameError, TypeError):
+    """An estimator has no such parameter. It is a TypeError too, as for other unknown arguments in Python."""
 
 
 class NotMeasuredError(InvalidParameterError):

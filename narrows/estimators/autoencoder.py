@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from narrows.bottlenecks import Bottleneck
 from narrows.corruptions import Corruption
 from narrows.data import Source
+from narrows.data.frames import as_frame_like
 from narrows.errors import DataError, ShapeMismatchError
 from narrows.estimators.base import TRAIN_ON_FINITE, Data
 from narrows.estimators.fitting import described, open_for_training, train_model
@@ -44,8 +45,9 @@ class Autoencoder(
 
     Training minimises the mean loss of a record in nats: −log p(x | z) + cost of the bottleneck + penalties, where
     z = bottleneck(encoder(x̃)) is the code of the corrupted record x̃. Each part is given by its name or as an object.
-    `fit` replaces "auto" by a part that suits the data. Nested settings are named as in scikit-learn:
-    ``training__epochs=30``.
+    `fit` replaces "auto" by a part that suits the data. `set_params` and `narrows.recipe` change settings of parts by
+    names as in scikit-learn: ``training__epochs=30``. The constructor takes whole parts:
+    ``training=Training(epochs=30)``.
 
     Parameters
     ----------
@@ -86,7 +88,7 @@ class Autoencoder(
     fill_value : float, optional
         A value that stands for missing values, such as -9999 or NaN. Missing values count neither in the statistics of
         the data nor in the loss or the metrics, and the encoder gets the mean of their column instead of them.
-    random_state : int, RandomState or None
+    random_state : int, RandomState, Generator or None
         Source of all randomness. The same int gives the same model on the same machine.
     verbose : bool or int
         What `fit` shows on standard error. 0: nothing. 1: a progress bar on terminals and in notebooks (which need
@@ -301,9 +303,7 @@ class Autoencoder(
         source = self._open(X, reset=False)
         return encode(self.chain_, source.values, self.classes_of(source, y))
 
-    def inverse_transform(
-        self, Z: ArrayLike, y: ArrayLike | None = None, *, dtype: DTypeLike | None = None
-    ) -> NDArray[Any]:
+    def inverse_transform(self, Z: ArrayLike, y: ArrayLike | None = None, *, dtype: DTypeLike | None = None) -> Any:
         """Return the records decoded from codes (n, n_latent_), in the units of the training data.
 
         Conditional models also need the labels y (n,); other models ignore them.
@@ -311,7 +311,8 @@ class Autoencoder(
         Parameters
         ----------
         Z : array_like of shape (n, n_latent_)
-            The codes.
+            The codes. For a data frame, the records are returned as a data frame with the columns of the training data,
+            if these had names.
         y : array_like of shape (n,), optional
             The labels.
         dtype : dtype, optional
@@ -329,7 +330,8 @@ class Autoencoder(
         if codes.shape[1] != self.n_latent_:
             raise ShapeMismatchError(f"Codes must have the shape (n, {self.n_latent_}). Got {codes.shape}.")
         returned = returned_dtype(dtype, self.dtype_, self.shape_)
-        return decode(self.chain_, codes, self.classes_of(Source(codes, name="Z"), y), dtype=returned)
+        records = decode(self.chain_, codes, self.classes_of(Source(codes, name="Z"), y), dtype=returned)
+        return as_frame_like(Z, records, getattr(self, "feature_names_in_", None))
 
     def score(self, X: Data, y: ArrayLike | None = None) -> float:
         """Return minus the mean loss of a record in nats, measured without corruption. Higher is better.

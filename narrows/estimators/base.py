@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, clone
-from sklearn.utils import assert_all_finite, check_random_state
+from sklearn.base import clone
+from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
@@ -29,13 +29,13 @@ from narrows.data.for_model import as_needed, check_fits
 from narrows.data.frames import check_columns, has_unique_columns, is_frame
 from narrows.data.labels import plain_labels
 from narrows.data.scale import Trained, scale_warning, typical_magnitude
-from narrows.errors import DataError, RangeWarning, UnknownNameError, warn
-from narrows.estimators.parameters import with_options
+from narrows.errors import DataError, RangeWarning, warn
+from narrows.estimators.names import NamedParameters
 from narrows.io.files import check_output
 from narrows.model.artefacts.measuring import complete
 from narrows.model.file import write_model
 from narrows.model.fitted import FittedModel, TrainedOn
-from narrows.parts.part import split_nested
+from narrows.numerics.randomness import drawn_seed
 from narrows.training import Checkpoint, Training
 
 __all__ = ["TRAIN_ON_FINITE", "Data", "RecordsEstimator", "labels_of", "listed"]
@@ -52,7 +52,7 @@ TRAIN_ON_FINITE = (
 )
 
 
-class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
+class RecordsEstimator(NamedParameters):
     """A scikit-learn estimator that takes records of any shape, and parts as parameters.
 
     Attributes
@@ -154,31 +154,6 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
-
-    def set_params(self, **params: Any) -> Self:
-        """Change parameters, nested ones as ``part__option``; a part given by name is created first.
-
-        Raises
-        ------
-        UnknownNameError
-            If there is no such parameter or option; the nearest is suggested.
-        InvalidParameterError
-            If an option's value is not allowed. Nothing is changed in that case.
-        """
-        changed = self.get_params(deep=False)
-        whole, nested = split_nested(params)
-        for name in [*whole, *nested]:
-            if name not in changed:
-                raise UnknownNameError(f"parameter of {type(self).__name__}", name, changed)
-        # Whole parts first, so that their own settings apply to the new part.
-        changed |= whole
-        changed |= {name: self._with_options(name, changed[name], inner) for name, inner in nested.items()}
-        self.__dict__.update(changed)
-        return self
-
-    def _with_options(self, parameter: str, current: Any, options: dict[str, Any]) -> Any:
-        """Return a parameter's value with some of the options inside it changed."""
-        return with_options(parameter, current, options)
 
     def _open(self, X: Data, *, reset: bool, advice: str | None = None) -> Source:
         """Open and check records; with ``reset`` their shape is learned, otherwise it must be the model's.
@@ -316,7 +291,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
 
         A run is identified by its parameters, its data and its labels, so that no other run is resumed.
         """
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        seed = drawn_seed(self.random_state)
         if path is None:
             return seed, None
         check_output(path, force=True)

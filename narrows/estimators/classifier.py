@@ -76,7 +76,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         Train without labels first; otherwise the weights start at random.
     training : Training, optional
         Settings of the training on labels, and device and precision of the weights.
-    random_state : int, RandomState or None
+    random_state : int, RandomState, Generator or None
         Source of all randomness.
     verbose : bool or int
         As for `Autoencoder`.
