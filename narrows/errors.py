@@ -14,6 +14,7 @@
     │   └── ShapeMismatchError                       the records and the model have different shapes
     ├── DownloadError (OSError)                  a named data set cannot be downloaded; says where to put its files
     ├── ModelFileError                           a file is not a model, is damaged, or was written by a newer version
+    │   └── CodeNotImportedError                     the model uses code of its user; names the module to import first
     ├── MissingPackageError (ImportError)        an optional package is not installed; says how to install it
     ├── NotFreezableError                        the decoder cannot be converted to integer arithmetic; gives the reason
     ├── NotDecodableError                        the decoder needs more inputs than the code
@@ -32,6 +33,8 @@ The warnings::
     ├── FreezeWarning                            a model that is about to be trained will write no archives
     ├── RangeWarning                             the scale of the records differs from that of the training data,
     │                                            for example floats in [0, 1] and bytes
+    ├── StaleWarning                             the weights were changed since an artefact was measured
+    ├── UnfinishedWarning                        a model was not trained to the end
     ├── UnmeasuredWarning                        an artefact of a trained model could not be measured
     └── WorseThanPCAWarning                      a model has a larger error than PCA
 
@@ -54,6 +57,7 @@ from typing import ClassVar, TypedDict
 __all__ = [
     "LOSS_KINDS",
     "ArchiveError",
+    "CodeNotImportedError",
     "CollapsedWarning",
     "CorruptArchiveError",
     "CorruptFileError",
@@ -75,7 +79,9 @@ __all__ = [
     "OutputExistsError",
     "RangeWarning",
     "ShapeMismatchError",
+    "StaleWarning",
     "TrainingDivergedError",
+    "UnfinishedWarning",
     "UnknownNameError",
     "UnknownParameterError",
     "UnmeasuredWarning",
@@ -157,6 +163,10 @@ class DownloadError(NarrowsError, OSError):
 
 class ModelFileError(NarrowsError):
     """The file is not a narrows model, is damaged, or was written by a newer version."""
+
+
+class CodeNotImportedError(ModelFileError):
+    """The model uses functions or classes of its user that are not registered; the message names them."""
 
 
 class MissingPackageError(NarrowsError, ImportError):
@@ -265,6 +275,18 @@ class RangeWarning(NarrowsWarning):
     default_kind = "range"
 
 
+class StaleWarning(NarrowsWarning):
+    """The weights of a model were changed since artefacts were measured; the message names `refreeze`."""
+
+    default_kind = "stale"
+
+
+class UnfinishedWarning(NarrowsWarning):
+    """The training of a model was interrupted; the message gives its weights, and how to continue."""
+
+    default_kind = "unfinished"
+
+
 class UnmeasuredWarning(NarrowsWarning):
     """An artefact could not be measured; the message gives the reason and how to measure the artefact later."""
 
@@ -279,7 +301,7 @@ class WorseThanPCAWarning(NarrowsWarning):
 
 LOSS_KINDS = frozenset(
     {
-        *("alpha", "cmyk", "depth", "frames"),  # lost when images are read
+        *("alpha", "cmyk", "depth", "frames", "precision"),  # lost when images and data frames are read
         *("hidden", "no-file", "passed-over"),  # files of a folder that are not read
         *("columns", "damaged-end", "lost-records"),  # lost in an archive
     }

@@ -1,14 +1,16 @@
 """The density of codes and the archive codec are measured when they are first needed: `fit` only prepares them."""
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import narrows
 from narrows import Autoencoder, Training
-from narrows.errors import NotFreezableError, NotMeasuredError, OutputExistsError, UnmeasuredWarning
+from narrows.errors import NotFreezableError, NotMeasuredError, OutputExistsError, StaleWarning, UnmeasuredWarning
 from narrows.lossless import CausalNetwork
 from narrows.model.artefacts import ArchiveCodec, LatentDensity, TrainingRecords
 from narrows.model.artefacts.measuring import measure
@@ -93,7 +95,7 @@ def test_measured_later_artefacts_and_files_are_those_measured_at_once(x, tmp_pa
 def _without_seconds(model):
     for row in model.history:
         row.update(seconds=1.0, records_per_second=1.0, threads=1)
-    return model
+    return replace(model, took=None)
 
 
 @pytest.mark.parametrize("name", LATER)
@@ -163,3 +165,43 @@ def test_save_refuses_a_file_that_exists_before_it_measures(x, failing, tmp_path
     failing("codec", AssertionError("it is measured"))
     with pytest.raises(OutputExistsError):
         new().fit(x).save(tmp_path / "model")
+
+
+@pytest.fixture
+def changed(x):
+    """Return a model whose weights were changed before its artefacts were measured."""
+    model = new().fit(x)
+    with torch.no_grad():
+        for weight in model.chain_.parameters():
+            weight.mul_(1.5)
+    return model
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_weights_that_are_changed_before_the_first_use_are_noticed(name, changed):
+    for _ in range(2):
+        with pytest.raises(NotMeasuredError, match=r"weights of the model were changed.*refreeze"):
+            USES[name](changed)
+    assert "refreeze" in changed.measure().unmeasured_[name]
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_refreeze_measures_for_weights_that_were_changed_before_the_first_use(name, x, changed):
+    USES[name](changed.refreeze(x))
+    assert not changed.unmeasured_
+    assert not changed.model_.pending
+
+
+def test_files_and_pickles_of_changed_weights_do_not_use_what_was_prepared_before(changed, tmp_path):
+    copy = pickle.loads(pickle.dumps(changed))
+    assert set(copy.unmeasured_) == set(LATER)
+    with pytest.warns(StaleWarning, match="weights of the model were changed"):
+        changed.save(tmp_path / "model")
+    assert set(narrows.load(tmp_path / "model").unmeasured_) == set(LATER)
+
+
+def test_a_model_that_is_trained_further_measures_for_its_new_weights(x):
+    model = new().fit(x).fit(x, more_epochs=1)
+    assert not model.unmeasured_
+    assert model.codec_.digest != new().fit(x).codec_.digest
+    assert model.sample(2, random_state=0).shape == (2, 8, 8)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from narrows.archive.byte_file import ByteFile
 from narrows.archive.header import naming, read_header, read_index
-from narrows.errors import DataWarning, NarrowsError, warn
+from narrows.errors import DataWarning, NarrowsError, recorded, warn
 from narrows.io.files import as_path
 
 __all__ = ["FOLDERS", "archives_of", "digest_of", "find_model", "model_folders", "warn_of_archives"]
@@ -86,7 +86,7 @@ def warn_of_archives(model: str | os.PathLike[str]) -> None:
 
 def _needs(archive: Path, digest: str) -> bool:
     try:
-        with ByteFile(archive) as source, naming(source.path):
+        with recorded(held=True), ByteFile(archive) as source, naming(source.path):  # damage does not matter here
             header = read_header(source)
             return header.metadata.model == digest and read_index(source, header).model is None
     except (NarrowsError, OSError):

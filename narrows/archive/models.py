@@ -112,7 +112,10 @@ def codec_of(model: Any) -> Codec:
         return cast("Codec", read_frozen(model))
     if all(hasattr(model, name) for name in ("digest", "blob", "qualities", "decode")):
         return cast("Codec", model)
-    frozen = getattr(model, "codec_", None)
+    fitted = getattr(model, "model_", None)
+    held = getattr(fitted, "artefacts", {}).get("codec")
+    # Archives name the codec that wrote them, so the codec is right even if the weights were changed since.
+    frozen = held.codec if held is not None else getattr(model, "codec_", None)
     if frozen is not None:
         return cast("Codec", frozen)
     raise InvalidParameterError(

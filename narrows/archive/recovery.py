@@ -11,7 +11,8 @@ from narrows.archive.blocks import BlockWriter
 from narrows.archive.byte_file import ByteFile
 from narrows.archive.header import naming
 from narrows.archive.layout import BLOCK_BYTES
-from narrows.archive.verification import Report, examine
+from narrows.archive.report import Report
+from narrows.archive.verification import examine
 from narrows.errors import CorruptArchiveError, DataWarning
 from narrows.io.files import as_path, check_output, naming_output, replacing
 

@@ -120,6 +120,10 @@ class VectorQuantisedModule(BottleneckModule):
     def n_symbols(self) -> int:
         return math.prod(self.symbols_shape)
 
+    @property
+    def n_codes(self) -> int:
+        return len(self.codebook)
+
     def forward(self, h: Tensor, generator: Noise | None = None) -> Code:
         noise = generator if isinstance(generator, Generator) and is_training_step(self, generator) else None
         vectors = self._to_vectors(h.detach())

@@ -26,6 +26,7 @@ VERBS = {
     "generate": ("narrows.cli.generate", "Make new records: samples, interpolations, manifolds, traversals."),
     "compress": ("narrows.cli.compress", "Compress data into a small archive, at a quality that you choose."),
     "restore": ("narrows.cli.restore", "Restore the records of an archive, or some of them."),
+    "list": ("narrows.cli.list", "List the records of an archive, with their names."),
     "verify": ("narrows.cli.archive", "Check that an archive is intact."),
     "recover": ("narrows.cli.archive", "Copy the intact records of a damaged archive into a new one."),
     "embed": ("narrows.cli.embed", "Store its model in an archive, so that it can be read alone."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Self
@@ -15,22 +16,24 @@ from narrows.bottlenecks import Bottleneck
 from narrows.corruptions import Corruption
 from narrows.data import Source
 from narrows.data.frames import as_frame_like
-from narrows.errors import DataError, ShapeMismatchError
-from narrows.estimators.base import TRAIN_ON_FINITE, Data
+from narrows.errors import ShapeMismatchError
+from narrows.estimators.base import Data
+from narrows.estimators.continuing import Continuing
 from narrows.estimators.fitting import described, open_for_training, train_model
+from narrows.estimators.interrupted import keeps_what_was_learned
 from narrows.estimators.parameters import artefacts_of
-from narrows.estimators.preparation import labelled
-from narrows.estimators.restoring import Restoring
 from narrows.estimators.watching import callbacks_of
 from narrows.likelihoods import Likelihood
 from narrows.lossless import Residual
-from narrows.model.artefacts import Artefact, TrainingRecords
-from narrows.model.artefacts.measuring import INTERRUPTED, NOT_ASKED_FOR, complete, measure
+from narrows.model.artefacts import Artefact
+from narrows.model.artefacts.measuring import INTERRUPTED, NOT_ASKED_FOR, measure
 from narrows.model.collapse import warn_if_collapsed
-from narrows.model.inference import decode, encode, mean_total, returned_dtype
+from narrows.model.fitted import Took
+from narrows.model.inference import decode, encode, returned_dtype
 from narrows.networks import Network
+from narrows.parts.options import Boolean, check
 from narrows.records import schema_of
-from narrows.training import Callbacks, Records, Training
+from narrows.training import Callbacks, Training
 from narrows.training.pretraining import Pretraining
 
 __all__ = ["Autoencoder", "Data"]
@@ -39,7 +42,7 @@ __all__ = ["Autoencoder", "Data"]
 class Autoencoder(
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
     TransformerMixin,  # type: ignore[misc]
-    Restoring,
+    Continuing,
 ):
     """An autoencoder, which learns to encode records as short codes and to restore the records from the codes.
 
@@ -55,15 +58,17 @@ class Autoencoder(
         Latent dimension: how many numbers a code has. None: chosen from the size of a record, at most 32 (128 for
         large images).
     network : "auto", "dense", "convolutional", "strided" or Network
-        Encoder and decoder.
+        Encoder and decoder. Or a pair (encoder, decoder) of `torch.nn.Module`, or a function (shape, n_latent) that
+        returns one; see `narrows.networks.CustomNetwork`.
     bottleneck : "plain", "top-k", "gaussian", "rounded", "vector-quantised" or Bottleneck
         The layer between encoder and decoder that makes the code.
     likelihood : "auto", "bernoulli", "normal", "laplace", "constrained-normal", "categorical", "logistic" or Likelihood
-        The distribution p(x | z) whose parameters the decoder outputs. It defines the reconstruction loss.
+        The distribution p(x | z) whose parameters the decoder outputs. It defines the reconstruction loss. Or a
+        function (x_hat, x) that returns the loss of each record.
     corruption : "gaussian", "masking", "salt-and-pepper", Corruption or None
         Noise added to the input during training, which makes a denoising autoencoder.
     penalties : sequence of "l1", "kl-sparsity", "contractive", "mmd" or Penalty
-        Terms added to the loss.
+        Terms added to the loss. Also functions (z) or (z, x) that return a cost for each record.
     preprocessing : "auto", or a sequence of "unit-scale", "mean-removal", "standardise", "binarise" or Preprocessing
         Converts the units of the data to those of the network. Restored records are converted back.
     real_values : "as-given" or "standardise"
@@ -88,6 +93,9 @@ class Autoencoder(
     fill_value : float, optional
         A value that stands for missing values, such as -9999 or NaN. Missing values count neither in the statistics of
         the data nor in the loss or the metrics, and the encoder gets the mean of their column instead of them.
+    warm_start : bool
+        Whether `fit` continues from the weights of the fitted model, with its parts and its preprocessing, instead of
+        starting again. Optimiser, schedule and history start again.
     random_state : int, RandomState, Generator or None
         Source of all randomness. The same int gives the same model on the same machine.
     verbose : bool or int
@@ -102,8 +110,8 @@ class Autoencoder(
         The two networks. The encoder maps preprocessed records (n, *shape) to the input of the bottleneck, the decoder
         maps codes to the likelihood's parameters.
     history_ : list of dict
-        One row for each epoch: epoch, loss, validation_loss, learning_rate, seconds, records_per_second,
-        threads, shards.
+        One row for each epoch: epoch, loss, validation_loss, learning_rate, seconds, records_per_second, threads,
+        shards, mse and validation_mse (squared errors of a value in preprocessed units); see `narrows.training.Epoch`.
     pretraining_history_ : list of dict
         The same for pretraining; ``stage`` names the stage.
     classes_ : ndarray of shape (n_classes,)
@@ -167,6 +175,7 @@ class Autoencoder(
         training: Training | None = None,
         artefacts: str | Sequence[str] = "all",
         fill_value: float | None = None,
+        warm_start: bool = False,
         random_state: Any = None,
         verbose: bool | int = 0,
     ) -> None:
@@ -185,9 +194,11 @@ class Autoencoder(
         self.training = training
         self.artefacts = artefacts
         self.fill_value = fill_value
+        self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
 
+    @keeps_what_was_learned
     def fit(
         self,
         X: Data,
@@ -197,6 +208,7 @@ class Autoencoder(
         callback: Callbacks = None,
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool = False,
+        more_epochs: int | None = None,
     ) -> Self:
         """Learn to encode and restore records.
 
@@ -211,11 +223,17 @@ class Autoencoder(
             Conditional models need records with labels, or a pair of records and labels.
         callback : Callback, function of an `Epoch`, or sequence of these, optional
             Receives the progress of the run, and may end it by returning True after an epoch; see `docs/callbacks.md`.
+            The weights of the best epoch on validation are kept if ``training.patience`` or the network keeps them,
+            otherwise the last.
         checkpoint : path-like, optional
-            File that holds the state of the run, so that Ctrl-C or a kill loses nothing. Delete it once the model is
-            saved.
+            File that holds the state of the run, so that a kill loses nothing. `narrows.load` reads it as a model with
+            the weights so far. Delete it once the model is saved.
         resume : bool
             Continue from the checkpoint if it exists. The result equals that of an uninterrupted run.
+        more_epochs : int, optional
+            Train the fitted model for so many epochs more, instead of from the beginning. ``history_`` goes on, and the
+            same records of X are held out. The schedule runs through these epochs from its start, as a warm restart,
+            and the optimiser starts without moments. Use ``schedule="constant"`` for small steps.
 
         Raises
         ------
@@ -226,11 +244,23 @@ class Autoencoder(
         TrainingDivergedError
             If the loss stops being finite.
         KeyboardInterrupt
-            After Ctrl-C. If training was complete, the model is fitted and `measure` measures the missing artefacts.
+            After Ctrl-C, at the end of the step. The model is fitted, with the weights so far, and `measure` measures
+            the missing artefacts. A model that was fitted before is kept if the first epoch is not complete.
+
+        Warns
+        -----
+        UnfinishedWarning
+            After Ctrl-C during the training. It gives the epoch whose weights the model has.
         """
-        wanted = artefacts_of(self.artefacts)
+        began, wanted = time.perf_counter(), artefacts_of(self.artefacts)
+        check("Autoencoder", "warm_start", self.warm_start, Boolean())
+        if more_epochs is not None or (self.warm_start and self.__sklearn_is_fitted__()):
+            run: dict[str, Any] = {"callback": callback, "checkpoint": checkpoint, "resume": resume}
+            return self._continue(X, y, more_epochs, wanted, validation=validation, **run)
         data, held_out = open_for_training(self, X, y, validation)
         seed, state = self._seed_and_checkpoint(checkpoint, *described(data, held_out), resume=resume)
+        kept = state.load() if resume and state is not None else None
+        earlier = 0.0 if kept is None else kept.seconds
         model, records = train_model(
             clone(self).get_params(deep=False),
             data,
@@ -238,6 +268,7 @@ class Autoencoder(
             schema=schema_of(self.record, self.shape_, self.dtype_),
             scale=self._trained,
             classes=None if data.labels is None else self.classes_,
+            feature_names=getattr(self, "feature_names_in_", None),
             seed=seed,
             callback=callbacks_of(self, callback, clone(self)),
             checkpoint=state,
@@ -245,48 +276,13 @@ class Autoencoder(
         )
         # From here on the model is trained, even if measuring artefacts fails.
         reasons = {name: INTERRUPTED if name in wanted else NOT_ASKED_FOR for name in Artefact.registry}
-        self.model_ = replace(model, unmeasured=reasons)
-        for self.model_ in measure(self.model_, records, wanted):  # noqa: B020
-            pass
+        trained = time.perf_counter()
+        took = Took(round(earlier + trained - began, 3), 0.0)
+        self.model_ = replace(model, unmeasured=reasons, took=took)
+        for measured in measure(self.model_, records, wanted):
+            took = replace(took, measuring=round(time.perf_counter() - trained, 3))
+            self.model_ = replace(measured, took=took)
         warn_if_collapsed(self.chain_, data.source.values, data.labels)
-        return self
-
-    def measure(self, X: Data | None = None, y: ArrayLike | None = None, *, again: bool = False) -> Self:
-        """Measure artefacts that `fit` did not measure: PCA, latent density, archive codec.
-
-        `fit` prepares the density and the codec, which are measured when they are first needed, for example by `sample`
-        or `save`. ``measure()`` measures them now. ``unmeasured_`` lists missing artefacts with the reason.
-
-        Parameters
-        ----------
-        X : array_like of shape (n, *shape), path, name or Source, optional
-            The records that the model was trained on, without those held out for validation. None: only what `fit` has
-            prepared is measured.
-        y : array_like of shape (n,), optional
-            Labels, for conditional models; named data sets have their own. Other models ignore it.
-        again : bool
-            Also measure the artefacts that the model already has.
-
-        Raises
-        ------
-        DataError
-            If the records are not of the shape and dtype of the training records.
-        """
-        check_is_fitted(self)
-        if X is not None:
-            source = self._open(X, reset=False, advice=TRAIN_ON_FINITE)
-            if source.dtype != self.dtype_:
-                raise DataError(
-                    f"The records must have the dtype of the training records, {self.dtype_}. Got {source.dtype}. "
-                    f"Convert them with X.astype({self.dtype_.name!r})."
-                )
-            unlabelled = Records(source.values, self.chain_.device)
-            records = TrainingRecords(source.values, None, labelled(unlabelled, self.classes_of(source, y)), unlabelled)
-            wanted = [name for name in Artefact.registry if again or not self.model_.has(name)]
-            for self.model_ in measure(self.model_, records, wanted, at_once=True):  # noqa: B020
-                pass
-        for self.model_ in complete(self.model_):  # noqa: B020
-            pass
         return self
 
     def fit_transform(self, X: Data, y: ArrayLike | None = None, **fit_params: Any) -> NDArray[Any]:
@@ -332,18 +328,6 @@ class Autoencoder(
         returned = returned_dtype(dtype, self.dtype_, self.shape_)
         records = decode(self.chain_, codes, self.classes_of(Source(codes, name="Z"), y), dtype=returned)
         return as_frame_like(Z, records, getattr(self, "feature_names_in_", None))
-
-    def score(self, X: Data, y: ArrayLike | None = None) -> float:
-        """Return minus the mean loss of a record in nats, measured without corruption. Higher is better.
-
-        Raises
-        ------
-        DataError
-            If values lie outside the likelihood's support, for a Bernoulli likelihood [0, 1].
-        """
-        check_is_fitted(self)
-        source = self._open(X, reset=False)
-        return -mean_total(self.chain_, source.values, self.classes_of(source, y))
 
     @property
     def _n_features_out(self) -> int:

@@ -33,6 +33,7 @@ from narrows.errors import DataError, RangeWarning, warn
 from narrows.estimators.names import NamedParameters
 from narrows.io.files import check_output
 from narrows.model.artefacts.measuring import complete
+from narrows.model.axes import with_user_parts
 from narrows.model.file import write_model
 from narrows.model.fitted import FittedModel, TrainedOn
 from narrows.numerics.randomness import drawn_seed
@@ -47,7 +48,8 @@ Data = ArrayLike | str | Path | Source
 
 TRAIN_ON_FINITE = (
     "Training needs finite values. Remove the records with other values, or replace these values, "
-    "for example with numpy.where(numpy.isfinite(x), x, 0). The trained model can compress data with NaNs and "
+    "for example with numpy.where(numpy.isfinite(x), x, 0). If NaN stands for missing values, set fill_value=nan "
+    "(--fill-value nan): then they do not count. The trained model can compress data with NaNs and "
     "infinities if max_error or lossless is set."
 )
 
@@ -300,12 +302,15 @@ class RecordsEstimator(NamedParameters):
             params.pop(name, None)
         if params.get("real_values") == "as-given":  # checkpoints of earlier versions do not contain it
             del params["real_values"]
+        if not params.get("warm_start", True):
+            del params["warm_start"]
         if params.get("fill_value", 0) is None:  # as in checkpoints of earlier versions
             del params["fill_value"]
         elif "fill_value" in params:
             params["fill_value"] = self.fill_value_
         if params["random_state"] is not None and not isinstance(params["random_state"], Integral):
             params["random_state"] = "generator"
+        params = with_user_parts(params)  # whose text does not depend on addresses in memory
         described: dict[str, Any] = {name: repr(_without_threads(value)) for name, value in params.items()}
         for what, source in seen.items():
             described |= {} if source is None else _describe(what, source)

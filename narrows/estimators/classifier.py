@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -23,14 +24,14 @@ from narrows.data.finite import check_squares, finite_range
 from narrows.errors import DataError, InvalidParameterError
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.estimators.base import TRAIN_ON_FINITE, Data, RecordsEstimator, labels_of
-from narrows.estimators.fitting import LabelledSource, Split
+from narrows.estimators.fitting import LabelledSource, Split, train_stages
+from narrows.estimators.interrupted import keeps_what_was_learned
 from narrows.estimators.preparation import (
     chain_stage,
     check_patience,
     new_chain,
     parts_for,
     pretraining_stages,
-    rows_by_stage,
     whole,
 )
 from narrows.estimators.watching import callbacks_of
@@ -39,6 +40,7 @@ from narrows.model.inference import encode
 from narrows.networks import Dense
 from narrows.networks.initialisation import undrawn
 from narrows.numerics.batches import Labelled
+from narrows.numerics.foreign_draws import draws_from
 from narrows.numerics.randomness import Stream
 from narrows.numerics.surroundings import usual_settings
 from narrows.parts.options import Boolean, check
@@ -52,8 +54,8 @@ from narrows.training import (
     Training,
     Uncoupled,
     resolve_training,
-    train,
 )
+from narrows.training.stages import rows_by_stage
 
 __all__ = ["AutoencoderClassifier"]
 
@@ -125,6 +127,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         self.random_state = random_state
         self.verbose = verbose
 
+    @keeps_what_was_learned
     @usual_settings()
     def fit(
         self,
@@ -184,40 +187,36 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         chain = new_chain(parts, settings, source, unlabelled_records, seed, more=more)
         before = _stages_without_labels(params, chain, unlabelled_records, held_out) if self.pretrain else []
         softmax_layer = _softmax_layer(chain, len(self.classes_))
-        labels_stage = Stage(
-            _Classifier(chain, softmax_layer),
-            records,
-            held_out,
-            settings,
-            name="labels",
-            order=Stream.LABELS_ORDER,
-            noise=Stream.LABELS_NOISE,
+        model = FittedModel(
+            kind=self.kind,
+            parameters=clone(self).get_params(deep=False),
+            chain=chain,
+            schema=schema,
+            scale=self._trained,
+            trained_on=TrainedOn(source.name, len(records), seed),
+            history=[],
+            classes=self.classes_,
+            feature_names=getattr(self, "feature_names_in_", None),
         )
-        trained_on = TrainedOn(source.name, len(records), seed)
-        untrained = FittedModel("autoencoder", params, chain, schema, self._trained, trained_on, [])
         watching = callbacks_of(self, callback, Autoencoder(**params))
-        watching.watch(untrained)
-        histories = train(
-            [*before, labels_stage],
+        watching.watch(replace(model, kind="autoencoder", parameters=params, classes=None))
+        histories = train_stages(
+            model,
+            [*before, _labels_stage(_Classifier(chain, softmax_layer), records, held_out, settings)],
+            len(before),
             whole(chain=chain, softmax=softmax_layer),
+            checkpoint=state,
+            complete=partial(_with_softmax, softmax_layer=softmax_layer),
             seed=seed,
             callback=watching,
-            checkpoint=state,
             resume=resume,
             threads=settings.threads,
         )
-        coef, intercept = (weight.detach().cpu().numpy() for weight in softmax_layer.parameters())
-        self.model_ = FittedModel(
-            kind=self.kind,
-            parameters=clone(self).get_params(deep=False),
+        self.model_ = replace(
+            _with_softmax(model, softmax_layer),
             chain=chain.eval(),
-            schema=schema,
-            scale=self._trained,
-            trained_on=trained_on,
             history=[row.to_json() for row in histories[-1]],
-            pretraining_history=rows_by_stage(before, histories[: len(before)]),
-            classes=self.classes_,
-            arrays={"coef": coef, "intercept": intercept},
+            pretraining_history=rows_by_stage([stage.name for stage in before], histories[: len(before)]),
         )
         return self
 
@@ -314,7 +313,7 @@ class _Classifier(Uncoupled, nn.Module):
         self.shape = chain.shape
         self.encoder, self.bottleneck, self.softmax_layer = chain.encoder, chain.bottleneck, softmax_layer
         self.chain = (chain,)  # in a tuple, since the decoder is not trained
-        self.couples_records = chain.bottleneck.couples_records
+        self.couples_records = chain.bottleneck.couples_records or chain.parts.network.couples_records
 
     def train(self, mode: bool = True) -> Self:
         (chain,) = self.chain
@@ -325,7 +324,8 @@ class _Classifier(Uncoupled, nn.Module):
         """Return −log p(label | record); with a generator, the chain's corruption is applied to the records first."""
         (chain,) = self.chain
         x = chain.corrupt(chain.prepare(batch.records), generator, chain.missing_of(batch.records))
-        z = self.bottleneck(self.encoder(x), generator).z
+        with draws_from(generator if chain.has_user_code else None):
+            z = self.bottleneck(self.encoder(x), generator).z
         return _LabelLoss(functional.cross_entropy(self.softmax_layer(z.flatten(1)), batch.labels, reduction="none"))
 
 
@@ -339,6 +339,16 @@ def _stages_without_labels(
     # Early stopping uses the records on which the labels are validated.
     to_stop_by = held_out.unlabelled if isinstance(held_out, LabelledRecords) else None
     return [chain_stage(params, chain, records, to_stop_by, name="restoring")]
+
+
+def _labels_stage(learner: _Classifier, records: Records, held_out: Records | None, settings: Training) -> Stage:
+    order, noise = Stream.LABELS_ORDER, Stream.LABELS_NOISE
+    return Stage(learner, records, held_out, settings, name="labels", order=order, noise=noise)
+
+
+def _with_softmax(model: FittedModel, softmax_layer: nn.Linear) -> FittedModel:
+    coef, intercept = (weight.detach().cpu().numpy() for weight in softmax_layer.parameters())
+    return replace(model, arrays={"coef": coef, "intercept": intercept})
 
 
 def _softmax_layer(chain: Chain, n_classes: int) -> nn.Linear:

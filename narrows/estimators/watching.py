@@ -48,10 +48,11 @@ class Watching(Callback):
     def __init__(self, callback: Callback, autoencoder: RecordsEstimator, feature_names: NDArray[Any] | None) -> None:
         self.callback, self.autoencoder, self.feature_names = callback, autoencoder, feature_names
         self.history: list[dict[str, Any]] = []
+        self.history_before: list[dict[str, Any]] = []
 
     def watch(self, model: FittedModel) -> None:
         """Give the callback the autoencoder whose chain is about to be trained."""
-        self.chain = model.chain
+        self.chain, self.history_before = model.chain, list(model.history)
         self.autoencoder.take_model(replace(model, history=self.history, feature_names=self.feature_names))
         self.callback.begin(self.autoencoder)
 
@@ -59,7 +60,7 @@ class Watching(Callback):
         self.callback.stage(name)
 
     def start(self, n_epochs: int, n_records: int, epochs_done: int) -> None:
-        self.history.clear()
+        self.history[:] = self.history_before  # of a model whose training is continued
         with _in_eval_mode(self.chain):
             self.callback.start(n_epochs, n_records, epochs_done)
 

@@ -7,7 +7,7 @@ returns a new model that has it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -22,17 +22,22 @@ from narrows.lossless.contract import ResidualModule
 from narrows.model.artefacts import Artefact
 from narrows.model.artefacts.pending import Pending
 from narrows.model.comparison import Comparison
+from narrows.model.weights import weights_digest
 from narrows.records import Schema
+from narrows.training import Epoch
+from narrows.training.validation import best_epoch
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["HOW_TO_MEASURE", "AnyArtefact", "FittedModel", "Kept", "TrainedOn"]
+__all__ = ["HOW_TO_MEASURE", "AnyArtefact", "FittedModel", "Kept", "Took", "TrainedOn"]
 
 AnyArtefact = TypeVar("AnyArtefact", bound=Artefact)
 AnyValue = TypeVar("AnyValue")
 
 HOW_TO_MEASURE = "To measure it in Python, call model.measure(X) with the training records X."
+_CHANGED = "It was measured before the weights of the model were changed."
+_HOW_TO_REFREEZE = "To measure it again, call model.refreeze(X) with the training records X."
 _OLD = {
     "density": "The model was saved by an older version of narrows, which stored no density of codes, and it was "
     "trained without a prior. Train it again."
@@ -59,6 +64,18 @@ class Kept:
     loss: float
     validation_loss: float | None
 
+    @classmethod
+    def of(cls, history: Sequence[Epoch], *, keeps_best: bool, start: Kept | None = None) -> Kept:
+        """Return the epoch whose weights a training loop keeps: the best on validation, or the last.
+
+        The weights ``start`` of an earlier run are kept if they are the best.
+        """
+        kept = (best_epoch(history) if keeps_best else None) or history[-1]
+        lowest = None if start is None or not keeps_best else start.validation_loss
+        if lowest is not None and not (kept.validation_loss is not None and kept.validation_loss < lowest):
+            return start  # type: ignore[return-value]
+        return cls(kept.epoch, kept.loss, kept.validation_loss)
+
 
 @dataclass(frozen=True)
 class TrainedOn:
@@ -77,6 +94,23 @@ class TrainedOn:
     name: str
     n_records: int
     seed: int
+
+
+@dataclass(frozen=True)
+class Took:
+    """The duration of a fit.
+
+    Attributes
+    ----------
+    training : float
+        Seconds from its start until the weights were trained: reading the data, all epochs, validation, and the
+        comparison with PCA. Of a continued run, the epochs before are included.
+    measuring : float
+        Seconds that artefacts were measured after that.
+    """
+
+    training: float
+    measuring: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +151,11 @@ class FittedModel:
         The reason why each of the other artefacts is missing, by name.
     pending : mapping of str to Pending
         The artefacts that are measured at first use, by name.
+    measured_with : mapping of str to str
+        The digest of the weights that each artefact was measured with, or prepared with if it is pending, by name; only
+        of artefacts that depend on them.
+    took : Took or None
+        The duration of the fit. None in models saved before it was recorded.
     """
 
     kind: str
@@ -136,6 +175,8 @@ class FittedModel:
     artefacts: Mapping[str, Artefact] = field(default_factory=dict)
     unmeasured: Mapping[str, str] = field(default_factory=dict)
     pending: Mapping[str, Pending] = field(default_factory=dict)
+    measured_with: Mapping[str, str] = field(default_factory=dict)
+    took: Took | None = None
 
     @property
     def n_latent(self) -> int:
@@ -161,8 +202,19 @@ class FittedModel:
         """Return whether the model has an artefact, which may be measured only at first use."""
         return name in self.artefacts or (name in self.pending and self.pending[name].failure is None)
 
+    @property
+    def stale(self) -> tuple[str, ...]:
+        """The names of the artefacts that were measured, or prepared, with other weights than the model has now."""
+        if not self.measured_with:
+            return ()
+        now = weights_digest(self.chain)
+        there = (*self.artefacts, *(name for name, one in self.pending.items() if one.may_depend_on_weights))
+        return tuple(name for name in Artefact.registry if name in there and self.measured_with.get(name, now) != now)
+
     def artefact(self, kind: type[AnyArtefact]) -> AnyArtefact:
-        """Return an artefact; it is measured now if it is pending.
+        """Return an artefact, whether or not the weights were changed since it was measured; see `current`.
+
+        It is measured now if it is pending.
 
         Raises
         ------
@@ -183,6 +235,24 @@ class FittedModel:
         failed = {name: one.failure for name, one in self.pending.items() if one.failure is not None}
         return {**self.unmeasured, **failed}
 
+    def current(self, kind: type[AnyArtefact]) -> AnyArtefact:
+        """Return an artefact that was measured with the present weights, whose digest is computed.
+
+        It is measured now if it is pending.
+
+        Raises
+        ------
+        NotMeasuredError
+            As for `artefact`, and if the weights were changed since it was measured or prepared.
+        """
+        if kind.name in self.stale:
+            raise NotMeasuredError(self.why_stale(kind.name))
+        return self.artefact(kind)
+
+    def why_stale(self, name: str) -> str:
+        """Return what is wrong with an artefact that was measured with other weights, and what to do."""
+        return f"The {Artefact.registry[name].title} does not match the model. {_CHANGED} {_HOW_TO_REFREEZE}"
+
     def why_missing(self, name: str) -> str:
         """Return the reason why an artefact is missing, and how to measure it."""
         reason = self.reasons.get(name, _OLD.get(name, "The model file does not contain it."))
@@ -190,13 +260,16 @@ class FittedModel:
 
     def with_artefact(self, artefact: Artefact) -> Self:
         """Return the model with an artefact added or replaced."""
-        added = {**self.artefacts, artefact.name: artefact}
-        return replace(self._without(artefact.name), artefacts=_in_order(added))
+        model = self._without(artefact.name)
+        if artefact.depends_on_weights:
+            model = replace(model, measured_with={**model.measured_with, artefact.name: weights_digest(self.chain)})
+        return replace(model, artefacts=_in_order({**model.artefacts, artefact.name: artefact}))
 
     def with_pending(self, name: str, pending: Pending) -> Self:
-        """Return the model with an artefact that is measured at first use."""
+        """Return the model with an artefact that is measured at first use, with the present weights."""
         model = self._without(name)
-        return replace(model, pending=_in_order({**model.pending, name: pending}))
+        digests = {**model.measured_with, name: weights_digest(self.chain)}
+        return replace(model, pending=_in_order({**model.pending, name: pending}), measured_with=digests)
 
     def without_artefact(self, name: str, reason: str) -> Self:
         """Return the model without an artefact; the reason is stored."""
@@ -217,7 +290,15 @@ class FittedModel:
             artefacts=_other(self.artefacts, name),
             unmeasured=_other(self.unmeasured, name),
             pending=_other(self.pending, name),
+            measured_with=_other(self.measured_with, name),
         )
+
+    def without(self, stale: Iterable[str]) -> Self:
+        """Return the model without these artefacts, which were measured with other weights."""
+        model = self
+        for name in stale:
+            model = model.without_artefact(name, _CHANGED)
+        return model
 
     def to(self, device: torch.device) -> Self:
         """Return the model with its weights on a device."""

@@ -23,9 +23,11 @@ __all__ = [
     "Labels",
     "corrupt",
     "decode",
+    "decode_continuous",
     "draw",
     "encode",
     "encode_continuous",
+    "losses",
     "mean_total",
     "noise_of",
     "project_codes",
@@ -92,6 +94,31 @@ def decode(
     return _map(restored, chain, codes, labels, dtype=dtype)
 
 
+def decode_continuous(
+    chain: Chain,
+    codes: NDArray[np.floating[Any]],
+    labels: Labels = None,
+    *,
+    dtype: np.dtype[Any] | None = None,
+) -> NDArray[Any]:
+    """Return the restored records (n, *shape) of codes (n, n_symbols) as `encode_continuous` returns them.
+
+    Codes in float64 are decoded in float64, others in the model's own precision. The records are not rounded, unless
+    ``dtype`` is given; see `to_stored`.
+
+    Raises
+    ------
+    NotDecodableError
+        If the decoder needs more inputs than the codes.
+    """
+    chain = _in_precision_of(codes, chain)
+
+    def flat_code(batch: Tensor) -> Tensor:
+        return chain.bottleneck.continuous_to_z(batch.to(chain.dtype)).flatten(1)
+
+    return decode(chain, _map(flat_code, chain, codes), labels, dtype=dtype)
+
+
 def draw(
     chain: Chain, codes: NDArray[Any], labels: Labels = None, *, noise: Generator, dtype: np.dtype[Any] | None = None
 ) -> NDArray[Any]:
@@ -149,8 +176,10 @@ def corrupt(chain: Chain, values: NDArray[Any], seed: int, *, dtype: np.dtype[An
     return _map(damaged, chain, values, noise=noise, dtype=dtype)
 
 
-def mean_total(chain: Chain, values: NDArray[Any], labels: Labels = None, *, noise: Generator | None = None) -> float:
-    """Return the mean loss of records (n, *shape) in nats; records are corrupted only with ``noise``.
+def losses(
+    chain: Chain, values: NDArray[Any], labels: Labels = None, *, noise: Generator | None = None
+) -> NDArray[np.float64]:
+    """Return the loss of each record (n, *shape) in nats, shape (n,); records are corrupted only with ``noise``.
 
     Raises
     ------
@@ -163,7 +192,12 @@ def mean_total(chain: Chain, values: NDArray[Any], labels: Labels = None, *, noi
         chain.check_support(batch)
         return chain.loss(batch if labels is None else Labelled(batch, labels), corruption=noise).total.double()
 
-    return float(_map(totals, chain, values, labels, noise=noise).mean())
+    return _map(totals, chain, values, labels, noise=noise)
+
+
+def mean_total(chain: Chain, values: NDArray[Any], labels: Labels = None, *, noise: Generator | None = None) -> float:
+    """Return the mean loss of records (n, *shape) in nats; see `losses`."""
+    return float(losses(chain, values, labels, noise=noise).mean())
 
 
 def noise_of(chain: Chain, seed: int, stream: Stream = Stream.CORRUPTION) -> Generator:

@@ -46,7 +46,7 @@ def sample_codes(model: FittedModel, n: int, *, source: str, seed: int) -> NDArr
             "'mmd'. Set source='density' or source='auto' for this model."
         )
     if source == "density" or not has_prior(model):
-        return possible_codes(model, model.artefact(LatentDensity).sample(n, numbers))
+        return possible_codes(model, model.current(LatentDensity).sample(n, numbers))
     return possible_codes(model, numbers.standard_normal((n, model.n_latent)))
 
 

@@ -80,8 +80,7 @@ class Bar(Callback):
         self._show(epoch, done, loss)
 
     def epoch(self, row: Epoch) -> None:
-        if row.validation_loss is not None:
-            self.validation = f"  validation {number(row.validation_loss)}"
+        self.validation = _measured(row)
         if self.mark is None:
             self.rate = _rate(row.records_per_second)
         self._show(row.epoch, row.epoch * self.n_records, row.loss)
@@ -136,12 +135,19 @@ class Lines(Callback):
 
     def _show(self, row: Epoch) -> None:
         self.unshown = None
-        validation = "" if row.validation_loss is None else f"  validation {number(row.validation_loss)}"
+        validation = _measured(row)
         seconds_left = self.seconds / self.n_seen * (self.n_epochs - row.epoch)
         left = f"  {seconds_left:.0f} s left" if row.epoch < self.n_epochs else ""
         width = len(str(self.n_epochs))
         place = f"epoch {row.epoch:>{width}}/{self.n_epochs}"
         self.write(f"{place}  loss {number(row.loss)}{validation}{_rate(row.records_per_second)}{left}")
+
+
+def _measured(row: Epoch) -> str:
+    """Return the validation loss and the squared error of an epoch, of validation records if there are any."""
+    validation = "" if row.validation_loss is None else f"  validation {number(row.validation_loss)}"
+    mse = row.mse if row.validation_loss is None else row.validation_mse
+    return validation if mse is None else f"{validation}  mse {number(mse)}"
 
 
 def _rate(records_per_second: float) -> str:

@@ -30,6 +30,11 @@ class Epoch:
         Number of threads of most of the epoch's steps.
     shards : int
         Number of parts that batches were split into: as many threads can share a step.
+    mse : float or None
+        Mean squared error of a training value in preprocessed units, on every sixteenth batch from the first, while the
+        weights were changing. None for learners that reconstruct nothing.
+    validation_mse : float or None
+        Mean squared error of a validation value in preprocessed units, without corruption.
     """
 
     epoch: int
@@ -40,6 +45,8 @@ class Epoch:
     records_per_second: float
     threads: int = 1
     shards: int = 1
+    mse: float | None = None
+    validation_mse: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as plain values."""

@@ -449,3 +449,17 @@ def test_train_says_before_the_first_epoch_that_a_network_is_too_large_for_archi
     again = narrows.json("train", "digits:train", "-o", model, *narrower, "--force")
     assert "too-large-to-freeze" not in [one["kind"] for one in again["warnings"]]
     assert narrows.json("info", model)["not_frozen"] is None
+
+
+def test_all_of_the_time_is_told_and_what_it_was_spent_on(narrows):
+    made = narrows.json("train", "digits", "-o", "x.safetensors", "--limit", "100", "--epochs", "3", "-q")
+    assert made["seconds"] == pytest.approx(made["training_seconds"] + made["measuring_seconds"])
+    assert 0 < made["epoch_seconds"] < made["training_seconds"]
+    assert made["measuring_seconds"] > 0
+    found = narrows.json("info", "x.safetensors")
+    for name in ("seconds", "training_seconds", "measuring_seconds", "epoch_seconds"):
+        assert found[name] == made[name]
+    parts = f"{made['training_seconds']:.1f} s of training, of which {made['epoch_seconds']:.1f} s are epochs"
+    text = narrows("info", "x.safetensors").stdout
+    assert f"trained for  3 epochs, {made['seconds']:.1f} s\n" in text
+    assert f"time         {parts}" in text

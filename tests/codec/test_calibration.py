@@ -159,6 +159,7 @@ def test_training_data_that_are_all_the_same_have_one_quality_and_cost_nothing()
     np.testing.assert_array_equal(model.codec_.decode(model.quantise(records), 0), records)
 
 
+@pytest.mark.filterwarnings("ignore:.* has only 1 record to train on")
 def test_one_training_record_is_enough():
     records = np.arange(64, dtype=np.uint8).reshape(1, 8, 8)
     model = narrows.recipe("codec", n_latent=2, training__epochs=1).fit(records)

@@ -65,6 +65,10 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
             return None
         return partial(cls._frozen, chain, cls.sample_of(records.unlabelled, model.seed), model.range)
 
+    @property
+    def depends_on_weights(self) -> bool:
+        return self.why_not is None
+
     def attach(self, model: FittedModel) -> FittedModel:
         """Return the model with this codec, and without the network of residuals, which the codec contains."""
         model = super().attach(model)

@@ -82,8 +82,9 @@ class Artefact(ABC):
     def prepare(cls, model: FittedModel, records: TrainingRecords) -> Callable[[], Self] | None:
         """Return a function that measures the artefact at first use; None if `fit` should measure it at once.
 
-        The function holds all data that it needs, of limited size. Its result is that of `measure`, unless the weights
-        change in between. `attach` is not called, and `check` neither, so these must be those of this class.
+        The function holds all data that it needs, of limited size. Its result is that of `measure`. It is not called
+        if the weights change in between. `attach` is not called, and `check` neither, so these must be those of this
+        class.
 
         Raises
         ------
@@ -91,6 +92,11 @@ class Artefact(ABC):
             As for `measure`.
         """
         return None
+
+    @property
+    def depends_on_weights(self) -> bool:
+        """Whether the artefact must be measured again when the weights of the model have been changed."""
+        return True
 
     def attach(self, model: FittedModel) -> FittedModel:
         """Return the model with this artefact."""

@@ -54,10 +54,13 @@ def measure(
 def complete(model: FittedModel) -> Iterator[FittedModel]:
     """Measure the artefacts that are only prepared one after the other, and yield the model after each.
 
-    One `UnmeasuredWarning` reports all failures.
+    Those whose weights were changed since stay as they are. One `UnmeasuredWarning` reports all failures.
     """
     reasons: dict[str, str] = {}
+    stale = model.stale
     for name, pending in model.pending.items():
+        if name in stale:
+            continue
         try:
             model = pending.result().attach(model)
         except NotMeasuredError as error:

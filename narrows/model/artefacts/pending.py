@@ -58,6 +58,11 @@ class Pending:
             raise NotMeasuredError(str(self.failure))
         return self._result
 
+    @property
+    def may_depend_on_weights(self) -> bool:
+        """Whether the artefact depends on the weights of the model, or may do so once it is measured."""
+        return self.failure is None and (self._result is None or self._result.depends_on_weights)
+
     def __getstate__(self) -> dict[str, Any]:
         """Measure now, so that pickled models contain no training records."""
         with suppress(NotMeasuredError):  # the reason is in the state
