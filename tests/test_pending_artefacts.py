@@ -167,14 +167,17 @@ def test_save_refuses_a_file_that_exists_before_it_measures(x, failing, tmp_path
         new().fit(x).save(tmp_path / "model")
 
 
-@pytest.fixture
-def changed(x):
-    """Return a model whose weights were changed before its artefacts were measured."""
-    model = new().fit(x)
+def change(model):
     with torch.no_grad():
         for weight in model.chain_.parameters():
             weight.mul_(1.5)
     return model
+
+
+@pytest.fixture
+def changed(x):
+    """Return a model whose weights were changed before its artefacts were measured."""
+    return change(new().fit(x))
 
 
 @pytest.mark.parametrize("name", LATER)
@@ -205,3 +208,13 @@ def test_a_model_that_is_trained_further_measures_for_its_new_weights(x):
     assert not model.unmeasured_
     assert model.codec_.digest != new().fit(x).codec_.digest
     assert model.sample(2, random_state=0).shape == (2, 8, 8)
+
+
+def test_a_codec_of_earlier_weights_that_was_measured_at_first_use_reads_its_archives(x, tmp_path):
+    model = new().fit(x)
+    narrows.compress(x, tmp_path / "x.narrows", model=model)
+    before = narrows.restore(tmp_path / "x.narrows", model=model)
+    change(model)
+    np.testing.assert_array_equal(narrows.restore(tmp_path / "x.narrows", model=model), before)
+    with pytest.raises(NotMeasuredError, match="refreeze"):
+        narrows.compress(x, tmp_path / "y.narrows", model=model)

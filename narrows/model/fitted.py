@@ -202,6 +202,11 @@ class FittedModel:
         """Return whether the model has an artefact, which may be measured only at first use."""
         return name in self.artefacts or (name in self.pending and self.pending[name].failure is None)
 
+    def measured(self, name: str) -> Artefact | None:
+        """Return an artefact that has been measured, whether or not the weights were changed since; None if not."""
+        is_pending = name in self.pending
+        return self.pending[name].measured if is_pending else self.artefacts.get(name)
+
     @property
     def stale(self) -> tuple[str, ...]:
         """The names of the artefacts that were measured, or prepared, with other weights than the model has now."""

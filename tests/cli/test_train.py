@@ -392,14 +392,14 @@ def test_of_constant_data_no_ratio_is_said(narrows):
 )
 def test_warnings_are_said_though_the_run_fails_afterwards(stop, code, narrows, monkeypatch):
     """Records to validate on, on another scale, and a model that loses to PCA: found before the run fails."""
-    from narrows.estimators import autoencoder
+    from narrows.estimators import measuring
 
     def fail(*arguments):
         yield from complete(*arguments)
         raise stop
 
-    complete = autoencoder.complete
-    monkeypatch.setattr("narrows.estimators.autoencoder.complete", fail)
+    complete = measuring.complete
+    monkeypatch.setattr("narrows.estimators.measuring.complete", fail)
     np.save("flat.npy", flat())
     np.save("far.npy", 1000 * flat())
     command = ("train", "flat.npy", "-o", "m.safetensors", "--valid", "far.npy", "--set", "network=dense", *FAST)

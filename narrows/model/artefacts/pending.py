@@ -59,6 +59,11 @@ class Pending:
         return self._result
 
     @property
+    def measured(self) -> Artefact | None:
+        """The artefact if it has been measured; None if it has not been so far."""
+        return self._result
+
+    @property
     def may_depend_on_weights(self) -> bool:
         """Whether the artefact depends on the weights of the model, or may do so once it is measured."""
         return self.failure is None and (self._result is None or self._result.depends_on_weights)
