@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,8 @@ __all__ = [
 ]
 
 __version__ = version("narrows")
+
+logging.getLogger("narrows").addHandler(logging.NullHandler())  # what is logged is shown only if the program asks
 
 # PyTorch and scikit-learn take seconds to import, so the names that need them are imported at first use.
 _HOMES = {

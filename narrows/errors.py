@@ -6,6 +6,7 @@
     ├── InvalidParameterError (ValueError)       a parameter has a value that is not allowed
     │   ├── NotMeasuredError                     the model lacks a needed artefact; gives the reason
     │   └── UnknownNameError                     unknown recipe, part, option or data set; suggests the nearest name
+    │       └── UnknownParameterError (TypeError)    unknown parameter of an estimator
     ├── DataError (ValueError)                   the data cannot be used
     │   ├── DataNotFoundError (FileNotFoundError)    the path does not exist
     │   ├── CorruptFileError                         a file is damaged or truncated
@@ -38,13 +39,15 @@ The warnings::
     └── WorseThanPCAWarning                      a model has a larger error than PCA
 
 A warning has a message for people, and for programs its kind, how many things it concerns, and the first of these. All
-warnings are raised by `warn`. `recorded` collects those of a block of code, whatever Python's warning filters show.
+warnings are raised by `warn`, which also logs them under the logger ``narrows``. `recorded` collects those of a block
+of code, whatever Python's warning filters show.
 """
 
 from __future__ import annotations
 
 import difflib
 import inspect
+import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -80,6 +83,7 @@ __all__ = [
     "TrainingDivergedError",
     "UnfinishedWarning",
     "UnknownNameError",
+    "UnknownParameterError",
     "UnmeasuredWarning",
     "Warned",
     "WorseThanPCAWarning",
@@ -108,17 +112,25 @@ class UnknownNameError(InvalidParameterError):
         The name that was given.
     known : iterable of str
         The available names. The message suggests the nearest one.
+    hint : str
+        A suggestion instead of the nearest name.
     """
 
-    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
-        self.what, self.name, self.known = what, name, sorted(known)
-        super().__init__(what, name, self.known)
+    def __init__(self, what: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        self.what, self.name, self.known, self.hint = what, name, sorted(known), hint
+        super().__init__(what, name, self.known, hint)
 
     def __str__(self) -> str:
+        if self.hint:
+            return f"Unknown {self.what}: '{self.name}'. {self.hint} Choose one of: {', '.join(self.known)}."
         lowered = {known.lower(): known for known in self.known}
         nearest = [lowered[found] for found in difflib.get_close_matches(self.name.lower(), lowered, n=1, cutoff=0.5)]
         hint = f" Did you mean '{nearest[0]}'?" if nearest else ""
         return f"Unknown {self.what}: '{self.name}'.{hint} Choose one of: {', '.join(self.known)}."
+
+
+class UnknownParameterError(UnknownNameError, TypeError):
+    """An estimator has no such parameter. It is a TypeError too, as for other unknown arguments in Python."""
 
 
 class NotMeasuredError(InvalidParameterError):
@@ -299,7 +311,12 @@ LOSS_KINDS = frozenset(
 
 Listener = Callable[[NarrowsWarning], None]
 
-_LISTENERS: ContextVar[tuple[Listener, ...]] = ContextVar("listeners", default=())
+
+def _log(warning: NarrowsWarning) -> None:
+    logging.getLogger("narrows").warning("%s", warning)
+
+
+_LISTENERS: ContextVar[tuple[Listener, ...]] = ContextVar("listeners", default=(_log,))
 
 
 def warn(warning: NarrowsWarning) -> None:

@@ -113,7 +113,7 @@ def codec_of(model: Any) -> Codec:
     if all(hasattr(model, name) for name in ("digest", "blob", "qualities", "decode")):
         return cast("Codec", model)
     fitted = getattr(model, "model_", None)
-    held = getattr(fitted, "artefacts", {}).get("codec")
+    held = None if fitted is None else fitted.measured("codec")
     # Archives name the codec that wrote them, so the codec is right even if the weights were changed since.
     frozen = held.codec if held is not None else getattr(model, "codec_", None)
     if frozen is not None:

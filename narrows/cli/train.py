@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import asdict
+import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,9 +133,13 @@ def train(
     with warnings_at_the_end() as warned:
         try:
             model.fit(source, **run)
+            _measure(model)
         except (KeyboardInterrupt, SystemExit) as stop:
             warned[:] = [one for one in warned if not isinstance(one, UnfinishedWarning)]  # said in other words
             if hasattr(model, "chain_") and not isinstance(stop, TrainingInterrupted):  # only artefacts are missing
+                from narrows.model.artefacts import measuring
+
+                model.model_ = model.model_.without_pending(measuring.INTERRUPTED)
                 _save(ctx, model, output, checkpoint, force=force, resumed=resume)
                 _say_how_to_measure(ctx, model, output, {"--resume": resume, "--force": force})
             else:
@@ -144,6 +149,16 @@ def train(
         checkpoint.unlink(missing_ok=True)
         warned[:] = [one for one in warned if not isinstance(one, UnmeasuredWarning)] + _warnings(model)
         _report(model, output, validation, warned, as_json)
+
+
+def _measure(model: Autoencoder) -> None:
+    """Measure the artefacts that `fit` has left to be measured at first use, and add the time to that of the fit."""
+    began = time.perf_counter()
+    model.measure()
+    took = model.model_.took
+    if took is not None:
+        measuring = round(took.measuring + time.perf_counter() - began, 3)
+        model.model_ = replace(model.model_, took=replace(took, measuring=measuring))
 
 
 def _check_ending(output: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from numbers import Real
@@ -15,7 +16,7 @@ from narrows.data.arrays import REAL_KINDS, check_values, describe
 from narrows.data.source import Source
 from narrows.errors import DataError, DataWarning, warn
 
-__all__ = ["check_columns", "has_unique_columns", "is_frame", "is_missing", "open_frame"]
+__all__ = ["as_frame_like", "check_columns", "columns_of", "has_unique_columns", "is_frame", "is_missing", "open_frame"]
 
 _MOST_NAMED = 5
 
@@ -103,6 +104,41 @@ def _rounding_warnings(names: list[Any], dtype: np.dtype[Any]) -> tuple[DataWarn
     )
     warn(warning)
     return (warning,)
+
+
+def columns_of(data: Any) -> list[Any] | None:
+    """Return the names of the columns of a data frame; None for other data."""
+    return list(data.columns) if is_frame(data) else None
+
+
+def as_frame_like(frame: Any, values: NDArray[Any], columns: Sequence[Any] | None) -> Any:
+    """Return records as a data frame of the kind of another, with these columns; as they are if there is none.
+
+    Parameters
+    ----------
+    frame : DataFrame or any other data
+        What the records were made from. A frame of pandas passes its index on.
+    values : ndarray of shape (n, *shape)
+        The records.
+    columns : sequence of str or None
+        The names of the values of a record. None, or for records with several axes: an array is returned.
+
+    Examples
+    --------
+    >>> import pandas
+    >>> given = pandas.DataFrame({"a": [1, 2]}, index=["first", "second"])
+    >>> as_frame_like(given, np.array([[0.5], [1.5]]), ["b"])
+              b
+    first   0.5
+    second  1.5
+    """
+    package = type(frame).__module__.partition(".")[0]
+    if columns is None or not is_frame(frame) or values.ndim != 2 or package not in {"pandas", "polars"}:
+        return values
+    kind = getattr(sys.modules[package], "DataFrame")  # noqa: B009  mypy knows no such module
+    if package == "pandas":
+        return kind(values, index=frame.index, columns=list(columns))
+    return kind(values, schema=[str(name) for name in columns])
 
 
 def check_columns(given: Sequence[str], trained_on: Sequence[str] | None) -> None:

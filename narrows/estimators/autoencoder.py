@@ -15,23 +15,25 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from narrows.bottlenecks import Bottleneck
 from narrows.corruptions import Corruption
 from narrows.data import Source
+from narrows.data.frames import as_frame_like
 from narrows.errors import ShapeMismatchError
 from narrows.estimators.base import Data
 from narrows.estimators.continuing import Continuing
 from narrows.estimators.fitting import described, open_for_training, train_model
 from narrows.estimators.interrupted import keeps_what_was_learned
 from narrows.estimators.parameters import artefacts_of
+from narrows.estimators.watching import callbacks_of
 from narrows.likelihoods import Likelihood
 from narrows.lossless import Residual
 from narrows.model.artefacts import Artefact
 from narrows.model.artefacts.measuring import INTERRUPTED, NOT_ASKED_FOR, measure
 from narrows.model.collapse import warn_if_collapsed
 from narrows.model.fitted import Took
-from narrows.model.inference import decode, encode, returned_dtype, to_stored
+from narrows.model.inference import decode, encode, returned_dtype
 from narrows.networks import Network
 from narrows.parts.options import Boolean, check
 from narrows.records import schema_of
-from narrows.training import Callback, Training
+from narrows.training import Callbacks, Training
 from narrows.training.pretraining import Pretraining
 
 __all__ = ["Autoencoder", "Data"]
@@ -46,8 +48,9 @@ class Autoencoder(
 
     Training minimises the mean loss of a record in nats: −log p(x | z) + cost of the bottleneck + penalties, where
     z = bottleneck(encoder(x̃)) is the code of the corrupted record x̃. Each part is given by its name or as an object.
-    `fit` replaces "auto" by a part that suits the data. Nested settings are named as in scikit-learn:
-    ``training__epochs=30``.
+    `fit` replaces "auto" by a part that suits the data. `set_params` and `narrows.recipe` change settings of parts by
+    names as in scikit-learn: ``training__epochs=30``. The constructor takes whole parts:
+    ``training=Training(epochs=30)``.
 
     Parameters
     ----------
@@ -86,17 +89,20 @@ class Autoencoder(
     training : Training, optional
         How to train. None: the defaults of `Training`.
     artefacts : "all", or a sequence of "pca", "density" and "codec"
-        What `fit` measures on the training records after training: PCA for comparisons, a density of codes for
-        sampling, and the archive codec. A grid search needs none of them: ``artefacts=()``. `measure` measures them
-        later.
+        What is measured on the training records: PCA for comparisons, a density of codes for sampling, and the archive
+        codec. `fit` measures PCA, and keeps a sample of records for the others, which are measured at first use or when
+        the model is saved. ``artefacts=()``: none; `measure` measures them later.
     fill_value : float, optional
         A value that stands for missing values, such as -9999 or NaN. Missing values count neither in the statistics of
         the data nor in the loss or the metrics, and the encoder gets the mean of their column instead of them.
     warm_start : bool
         Whether `fit` continues from the weights of the fitted model, with its parts and its preprocessing, instead of
         starting again. Optimiser, schedule and history start again.
-    random_state : int, RandomState or None
+    random_state : int, RandomState, Generator or None
         Source of all randomness. The same int gives the same model on the same machine.
+    verbose : bool or int
+        What `fit` shows on standard error. 0: nothing. 1: a progress bar on terminals and in notebooks (which need
+        ipywidgets for it), elsewhere at most 30 lines. 2: a line for each epoch. The model does not depend on it.
 
     Attributes
     ----------
@@ -173,6 +179,7 @@ class Autoencoder(
         fill_value: float | None = None,
         warm_start: bool = False,
         random_state: Any = None,
+        verbose: bool | int = 0,
     ) -> None:
         self.n_latent = n_latent
         self.network = network
@@ -191,6 +198,7 @@ class Autoencoder(
         self.fill_value = fill_value
         self.warm_start = warm_start
         self.random_state = random_state
+        self.verbose = verbose
 
     @keeps_what_was_learned
     def fit(
@@ -199,7 +207,7 @@ class Autoencoder(
         y: ArrayLike | None = None,
         *,
         validation: Data | tuple[Data, ArrayLike] | None = None,
-        callback: Callback | None = None,
+        callback: Callbacks = None,
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool = False,
         more_epochs: int | None = None,
@@ -215,9 +223,10 @@ class Autoencoder(
         validation : array_like, path, name or Source, optional
             Records on which the validation loss is measured, instead of the share ``training.validation`` of X.
             Conditional models need records with labels, or a pair of records and labels.
-        callback : Callback, optional
-            Receives the progress of the run. It ends the run if its method `epoch` returns True. The weights of the
-            best epoch on validation are kept if ``training.patience`` or the network keeps them, otherwise the last.
+        callback : Callback, function of an `Epoch`, or sequence of these, optional
+            Receives the progress of the run, and may end it by returning True after an epoch; see `docs/callbacks.md`.
+            The weights of the best epoch on validation are kept if ``training.patience`` or the network keeps them,
+            otherwise the last.
         checkpoint : path-like, optional
             File that holds the state of the run, so that a kill loses nothing. `narrows.load` reads it as a model with
             the weights so far. Delete it once the model is saved.
@@ -263,7 +272,7 @@ class Autoencoder(
             classes=None if data.labels is None else self.classes_,
             feature_names=getattr(self, "feature_names_in_", None),
             seed=seed,
-            callback=callback,
+            callback=callbacks_of(self, callback, clone(self)),
             checkpoint=state,
             resume=resume,
         )
@@ -292,9 +301,7 @@ class Autoencoder(
         source = self._open(X, reset=False)
         return encode(self.chain_, source.values, self.classes_of(source, y))
 
-    def inverse_transform(
-        self, Z: ArrayLike, y: ArrayLike | None = None, *, dtype: DTypeLike | None = None
-    ) -> NDArray[Any]:
+    def inverse_transform(self, Z: ArrayLike, y: ArrayLike | None = None, *, dtype: DTypeLike | None = None) -> Any:
         """Return the records decoded from codes (n, n_latent_), in the units of the training data.
 
         Conditional models also need the labels y (n,); other models ignore them.
@@ -302,7 +309,8 @@ class Autoencoder(
         Parameters
         ----------
         Z : array_like of shape (n, n_latent_)
-            The codes.
+            The codes. For a data frame, the records are returned as a data frame with the columns of the training data,
+            if these had names.
         y : array_like of shape (n,), optional
             The labels.
         dtype : dtype, optional
@@ -320,7 +328,8 @@ class Autoencoder(
         if codes.shape[1] != self.n_latent_:
             raise ShapeMismatchError(f"Codes must have the shape (n, {self.n_latent_}). Got {codes.shape}.")
         returned = returned_dtype(dtype, self.dtype_, self.shape_)
-        return to_stored(decode(self.chain_, codes, self.classes_of(Source(codes, name="Z"), y)), returned)
+        records = decode(self.chain_, codes, self.classes_of(Source(codes, name="Z"), y), dtype=returned)
+        return as_frame_like(Z, records, getattr(self, "feature_names_in_", None))
 
     @property
     def _n_features_out(self) -> int:

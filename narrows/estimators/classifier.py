@@ -34,6 +34,7 @@ from narrows.estimators.preparation import (
     pretraining_stages,
     whole,
 )
+from narrows.estimators.watching import callbacks_of
 from narrows.model.fitted import FittedModel, TrainedOn
 from narrows.model.inference import encode
 from narrows.networks import Dense
@@ -45,7 +46,7 @@ from narrows.numerics.surroundings import usual_settings
 from narrows.parts.options import Boolean, check
 from narrows.records import schema_of
 from narrows.training import (
-    Callback,
+    Callbacks,
     JoinedRecords,
     LabelledRecords,
     Records,
@@ -71,13 +72,16 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
     ----------
     autoencoder : Autoencoder, optional
         An unfitted autoencoder: its parts and its training. None: two dense layers of 256 units, pretrained layer by
-        layer. Seed, device, precision and validation data of the classifier replace those of the autoencoder.
+        layer. Seed, device, precision, validation data and ``verbose`` of the classifier replace those of the
+        autoencoder.
     pretrain : bool
         Train without labels first; otherwise the weights start at random.
     training : Training, optional
         Settings of the training on labels, and device and precision of the weights.
-    random_state : int, RandomState or None
+    random_state : int, RandomState, Generator or None
         Source of all randomness.
+    verbose : bool or int
+        As for `Autoencoder`.
 
     Attributes
     ----------
@@ -115,11 +119,13 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         pretrain: bool = True,
         training: Training | None = None,
         random_state: Any = None,
+        verbose: bool | int = 0,
     ) -> None:
         self.autoencoder = autoencoder
         self.pretrain = pretrain
         self.training = training
         self.random_state = random_state
+        self.verbose = verbose
 
     @keeps_what_was_learned
     @usual_settings()
@@ -130,7 +136,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
         *,
         unlabelled: Data | None = None,
         validation: tuple[Data, ArrayLike] | None = None,
-        callback: Callback | None = None,
+        callback: Callbacks = None,
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool = False,
     ) -> Self:
@@ -192,6 +198,8 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
             classes=self.classes_,
             feature_names=getattr(self, "feature_names_in_", None),
         )
+        watching = callbacks_of(self, callback, Autoencoder(**params))
+        watching.watch(replace(model, kind="autoencoder", parameters=params, classes=None))
         histories = train_stages(
             model,
             [*before, _labels_stage(_Classifier(chain, softmax_layer), records, held_out, settings)],
@@ -200,7 +208,7 @@ class AutoencoderClassifier(ClassifierMixin, RecordsEstimator):  # type: ignore[
             checkpoint=state,
             complete=partial(_with_softmax, softmax_layer=softmax_layer),
             seed=seed,
-            callback=callback,
+            callback=watching,
             resume=resume,
             threads=settings.threads,
         )

@@ -23,6 +23,7 @@ from narrows.estimators.fitting import LabelledSource, Split, described, open_fo
 from narrows.estimators.interrupted import keeps_what_was_learned
 from narrows.estimators.measuring import Measuring
 from narrows.estimators.preparation import chain_stage, labelled
+from narrows.estimators.watching import Watching, callbacks_of
 from narrows.model.artefacts import Artefact, TrainingRecords
 from narrows.model.artefacts.measuring import INTERRUPTED, measure
 from narrows.model.collapse import warn_if_collapsed
@@ -34,7 +35,7 @@ from narrows.parts.options import Integer, SequenceOf, check
 from narrows.parts.part import OneOf, as_optional_part
 from narrows.penalties import Penalty
 from narrows.records import schema_of
-from narrows.training import Stage, Training, resolve_training
+from narrows.training import Callbacks, Stage, Training, resolve_training
 from narrows.training.validation import mean_loss
 from narrows.training.workers import Workers, most_workers
 
@@ -90,7 +91,7 @@ class Continuing(Measuring):
                 classes=None if data.labels is None else self.classes_,
                 feature_names=getattr(self, "feature_names_in_", None),
                 seed=seed,
-                callback=None,
+                callback=callbacks_of(self, None, clone(self)),
                 checkpoint=None,
                 resume=False,
             )
@@ -101,7 +102,14 @@ class Continuing(Measuring):
         n_before, moments = self.model_.trained_on.n_records, self._moments
         known = moments[1] if moments is not None and moments[0] is self.chain_ else None
         model, stage, _ = _continued(
-            self.model_, params, data, None, settings=settings, seed=self.model_.seed, moments=known or {}
+            self.model_,
+            params,
+            data,
+            None,
+            settings=settings,
+            seed=self.model_.seed,
+            callback=callbacks_of(self, None, clone(self)),
+            moments=known or {},
         )
         trained_on = replace(model.trained_on, n_records=n_before + len(data.source))
         self.model_ = replace(model, trained_on=trained_on)
@@ -119,7 +127,7 @@ class Continuing(Measuring):
         validation: Any,
         checkpoint: str | os.PathLike[str] | None,
         resume: bool,
-        callback: Any,
+        callback: Callbacks,
     ) -> Self:
         """Do what `fit` does for a fitted model whose training goes on, by ``more_epochs`` or a warm start."""
         check_is_fitted(self)
@@ -141,7 +149,11 @@ class Continuing(Measuring):
             before = replace(before, history=[], pretraining_history=[])
         else:
             seed, settings = before.seed, settings.clone().set_params(epochs=more_epochs)
-        run = {"callback": callback, "checkpoint": state, "resume": resume}
+        run: dict[str, Any] = {
+            "callback": callbacks_of(self, callback, clone(self)),
+            "checkpoint": state,
+            "resume": resume,
+        }
         model, _, records = _continued(before, params, data, held_out, settings=settings, seed=seed, **run)
         reasons = {name: INTERRUPTED for name in wanted if not model.has(name)}
         self.model_ = replace(model, unmeasured={**model.unmeasured, **reasons})
@@ -166,6 +178,7 @@ def _continued(
     *,
     settings: Training,
     seed: int,
+    callback: Watching,
     moments: dict[int, dict[str, Tensor]] | None = None,
     checkpoint: Any = None,
     **run: Any,
@@ -186,6 +199,8 @@ def _continued(
         Settings of this run.
     seed : int
         Seed of the run's random streams.
+    callback : Watching
+        The callback of the fit; it gets the model.
     moments : dict, optional
         The state of the optimiser.
     checkpoint, **run
@@ -207,9 +222,9 @@ def _continued(
         kept = None if model.kept is None else replace(model.kept, validation_loss=stage.start_loss)
     trained_on = TrainedOn(data.source.name, len(learned_from), seed)
     begun = replace(model, parameters=params, chain=chain, comparison=None, kept=kept, trained_on=trained_on)
-    (history,) = train_stages(
-        begun, [stage], 0, chain, checkpoint=checkpoint, seed=seed, threads=settings.threads, **run
-    )
+    callback.watch(begun)
+    run |= {"callback": callback, "seed": seed, "threads": settings.threads}
+    (history,) = train_stages(begun, [stage], 0, chain, checkpoint=checkpoint, **run)
     continued = replace(
         begun,
         chain=chain.eval(),

@@ -28,6 +28,7 @@ from narrows.estimators.preparation import (
     whole,
 )
 from narrows.estimators.selection import choose
+from narrows.estimators.watching import Watching
 from narrows.lossless.contract import Residual, ResidualModule
 from narrows.model.artefacts import TrainingRecords
 from narrows.model.artefacts.archive_codec import ArchiveCodec
@@ -182,6 +183,7 @@ def train_model(
     classes: NDArray[Any] | None,
     feature_names: NDArray[Any] | None,
     seed: int,
+    callback: Watching,
     **run: Any,
 ) -> tuple[FittedModel, TrainingRecords]:
     """Train the model that an autoencoder's parameters describe.
@@ -202,8 +204,10 @@ def train_model(
         The names of the columns of a table.
     seed : int
         Seed of all randomness.
+    callback : Watching
+        The callback of the fit; it gets the model.
     **run
-        The arguments ``callback``, ``checkpoint`` and ``resume`` of `narrows.training.train`.
+        The arguments ``checkpoint`` and ``resume`` of `narrows.training.train`.
 
     Returns
     -------
@@ -242,7 +246,9 @@ def train_model(
         residual=residual,
     )
     everything = whole(chain=chain, residual=residual)
-    histories = train_stages(model, stages, len(pretraining), everything, seed=seed, threads=settings.threads, **run)
+    callback.watch(model)
+    run |= {"callback": callback, "seed": seed, "threads": settings.threads}
+    histories = train_stages(model, stages, len(pretraining), everything, **run)
     history = histories[len(pretraining)]
     is_auto = isinstance(params["network"], str) and params["network"] == "auto"
     with one_openmp_thread():  # the last bits of a sum depend on how threads share it

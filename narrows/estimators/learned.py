@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from narrows.errors import NotMeasuredError
 from narrows.estimators.base import RecordsEstimator
 from narrows.model.artefacts import ArchiveCodec, LatentDensity, PrincipalComponents
 from narrows.model.comparison import Comparison
-from narrows.model.fitted import Kept
+from narrows.model.fitted import AnyArtefact, Kept
 
 if TYPE_CHECKING:
     from narrows.codec.frozen import FrozenCodec
@@ -50,18 +51,17 @@ class LearnedAttributes(RecordsEstimator):
     def unmeasured_(self) -> dict[str, str]:
         """The artefacts that the model lacks, or whose weights were changed, and why."""
         model = self.model_
-        return {**model.unmeasured, **{name: model.why_stale(name) for name in model.stale}}
+        return {**model.reasons, **{name: model.why_stale(name) for name in model.stale}}
 
     @property
     def pca_(self) -> PrincipalComponents | None:
         """PCA of the training records."""
-        return self.model_.artefact(PrincipalComponents) if self.model_.has(PrincipalComponents.name) else None
+        return self._artefact(PrincipalComponents)
 
     @property
     def latent_density_(self) -> LatentDensity | None:
         """Density of the codes of training records."""
-        is_there = self.model_.has(LatentDensity.name) and LatentDensity.name not in self.model_.stale
-        return self.model_.artefact(LatentDensity) if is_there else None
+        return self._artefact(LatentDensity)
 
     @property
     def codec_(self) -> FrozenCodec:
@@ -79,7 +79,14 @@ class LearnedAttributes(RecordsEstimator):
     @property
     def codec_error_(self) -> str | None:
         """Why the model cannot write archives; None if it can."""
-        has_codec = self.model_.has(ArchiveCodec.name)
-        if ArchiveCodec.name in self.model_.stale:
-            return self.model_.why_stale(ArchiveCodec.name)
-        return self.model_.artefact(ArchiveCodec).why_not if has_codec else self.model_.why_missing(ArchiveCodec.name)
+        try:
+            return self.model_.current(ArchiveCodec).why_not
+        except NotMeasuredError as error:
+            return str(error)
+
+    def _artefact(self, kind: type[AnyArtefact]) -> AnyArtefact | None:
+        """Return an artefact, measured now if it is pending; None if the model does not have it, or it is stale."""
+        try:
+            return self.model_.current(kind)
+        except NotMeasuredError:
+            return None

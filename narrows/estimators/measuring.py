@@ -14,7 +14,7 @@ from narrows.estimators.base import TRAIN_ON_FINITE, Data
 from narrows.estimators.preparation import labelled
 from narrows.estimators.scoring import Scoring
 from narrows.model.artefacts import Artefact, PrincipalComponents, TrainingRecords
-from narrows.model.artefacts.measuring import NOT_ASKED_FOR, measure
+from narrows.model.artefacts.measuring import NOT_ASKED_FOR, complete, measure
 from narrows.training import Records
 
 __all__ = ["Measuring"]
@@ -23,15 +23,17 @@ __all__ = ["Measuring"]
 class Measuring(Scoring):
     """Measures the artefacts of a fitted autoencoder."""
 
-    def measure(self, X: Data, y: ArrayLike | None = None, *, again: bool = False) -> Self:
+    def measure(self, X: Data | None = None, y: ArrayLike | None = None, *, again: bool = False) -> Self:
         """Measure artefacts that `fit` did not measure: PCA, latent density, archive codec.
 
-        ``unmeasured_`` lists missing artefacts with the reason.
+        `fit` prepares the density and the codec, which are measured when they are first needed, for example by `sample`
+        or `save`. ``measure()`` measures them now. ``unmeasured_`` lists missing artefacts with the reason.
 
         Parameters
         ----------
-        X : array_like of shape (n, *shape), path, name or Source
-            The records that the model was trained on, without those held out for validation.
+        X : array_like of shape (n, *shape), path, name or Source, optional
+            The records that the model was trained on, without those held out for validation. None: only what `fit` has
+            prepared is measured, unless the weights were changed since.
         y : array_like of shape (n,), optional
             Labels, for conditional models; named data sets have their own.
         again : bool
@@ -43,10 +45,14 @@ class Measuring(Scoring):
             If the records are not of the shape and dtype of the training records.
         """
         check_is_fitted(self)
-        source = self._open_more(X)
-        stale = self.model_.stale
-        wanted = [name for name in Artefact.registry if again or name in stale or not self.model_.has(name)]
-        return self._measure(source, y, wanted)
+        if X is not None:
+            source = self._open_more(X)
+            stale = self.model_.stale
+            wanted = [name for name in Artefact.registry if again or name in stale or not self.model_.has(name)]
+            self._measure(source, y, wanted)
+        for self.model_ in complete(self.model_):  # noqa: B020
+            pass
+        return self
 
     def refreeze(self, X: Data, y: ArrayLike | None = None) -> Self:
         """Measure the artefacts that depend on the weights again: latent density and archive codec.
@@ -59,7 +65,7 @@ class Measuring(Scoring):
         Parameters
         ----------
         X, y
-            As for `measure`.
+            As for `measure`; X is required.
 
         Raises
         ------
@@ -75,7 +81,8 @@ class Measuring(Scoring):
         self.chain_.eval()  # a training loop of the user's may have left it in train mode
         unlabelled = Records(source.values, self.chain_.device)
         records = labelled(unlabelled, self.classes_of(source, y))
-        for self.model_ in measure(self.model_, TrainingRecords(source.values, None, records, unlabelled), names):  # noqa: B020
+        everything = TrainingRecords(source.values, None, records, unlabelled)
+        for self.model_ in measure(self.model_, everything, names, at_once=True):  # noqa: B020
             pass
         return self
 

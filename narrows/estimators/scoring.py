@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
@@ -129,4 +130,5 @@ class Scoring(Symbols):
         ``GridSearchCV(model, grid, scoring="neg_mean_squared_error").fit(X, X)``. For images, conditional models, and
         calls without targets there are functions in `narrows.evaluation.scorers`.
         """
-        return self.reconstruct(X, y, dtype=float)
+        restored: NDArray[Any] = np.asarray(self.reconstruct(X, y, dtype=float))  # also for data frames
+        return restored

@@ -14,7 +14,7 @@ from narrows.errors import DataError, ShapeMismatchError
 from narrows.estimators.base import Data
 from narrows.estimators.restoring import Restoring
 from narrows.model.artefacts import ArchiveCodec
-from narrows.model.inference import decode_continuous, encode_continuous, returned_dtype, to_stored
+from narrows.model.inference import decode_continuous, encode_continuous, returned_dtype
 
 __all__ = ["Symbols"]
 
@@ -100,7 +100,7 @@ class Symbols(Restoring):
         code: NDArray[Any] = (symbols * self._steps(quality)).astype(precision)
         returned = returned_dtype(dtype, self.dtype_, self.shape_)
         classes = self.classes_of(Source(symbols, name="indices"), y)
-        return to_stored(decode_continuous(self.chain_, code, classes), returned)
+        return decode_continuous(self.chain_, code, classes, dtype=returned)
 
     def _steps(self, quality: int | None) -> NDArray[np.float64]:
         """Return the quantisation step of each symbol; 1 for indices of codewords, which need no archive codec."""

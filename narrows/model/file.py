@@ -316,8 +316,12 @@ def _write(file: Any, data: bytes) -> None:
 
 
 def _settings_to_json(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings as JSON values; a fill value only if there is one, as text if it is NaN."""
-    described = {name: _to_json(value) for name, value in with_user_parts(settings).items() if name != "fill_value"}
+    """Return settings as JSON values; a fill value only if there is one, as text if it is NaN.
+
+    Without ``verbose``, which says what is shown of a run.
+    """
+    without = {"fill_value", "verbose"}
+    described = {name: _to_json(value) for name, value in with_user_parts(settings).items() if name not in without}
     if not described.get("warm_start", True):  # as in files of earlier versions
         del described["warm_start"]
     fill_value = settings.get("fill_value")

@@ -1,5 +1,6 @@
 """Training: the settings of a run, the loop, its checkpoints and its progress."""
 
+from narrows.training.callbacks import Callbacks, as_callback
 from narrows.training.checkpoints import Checkpoint
 from narrows.training.learner import Learner, Uncoupled
 from narrows.training.loop import train
@@ -15,6 +16,7 @@ __all__ = [
     "Adadelta",
     "Adam",
     "Callback",
+    "Callbacks",
     "Checkpoint",
     "Constant",
     "Cosine",
@@ -30,6 +32,7 @@ __all__ = [
     "Stage",
     "Training",
     "Uncoupled",
+    "as_callback",
     "resolve_device",
     "resolve_training",
     "train",

@@ -1,4 +1,4 @@
-"""The progress of a run. The library prints nothing; a callback receives the progress."""
+"""The progress of a run, which a callback receives."""
 
 from __future__ import annotations
 
@@ -54,7 +54,21 @@ class Epoch:
 
 
 class Callback:
-    """Receives the progress of a run; this class ignores it. Subclass it to show a progress bar or to stop a run."""
+    """Receives the progress of a run; this class ignores it. Subclass it to show the progress or to stop a run.
+
+    Attributes
+    ----------
+    model : estimator or None
+        The model that is trained, with the weights so far: an autoencoder with all methods of a fitted one, for example
+        `reconstruct`, `transform` and `save`. Of a classifier, it is the autoencoder. Its weights change after each
+        call, so it must not be kept; save it instead.
+    """
+
+    model: Any = None
+
+    def begin(self, model: Any) -> None:
+        """Receive the model that is trained, before the first stage; it is kept as ``model``."""
+        self.model = model
 
     def stage(self, name: str) -> None:
         """Receive the name of the next stage, if a run has several; `start` follows."""

@@ -17,7 +17,7 @@ CALLS = {
         "train digits -o a.safetensors --limit 100 --epochs 1 --latent 2 -q",
         "train digits -o b.safetensors --limit 50 --epochs 1 --recipe vae --valid digits:test --fill-value 3 -q",
     ],
-    "evaluate": ["evaluate digits:test -m {model}"],
+    "evaluate": ["evaluate digits:test -m {model}", "evaluate digits:test -m {model} --per-record errors.csv"],
     "reconstruct, encode, decode, restore": [
         "reconstruct digits:test -m {model} -o a.npy",
         "encode digits:test -m {model} -o b.npy",

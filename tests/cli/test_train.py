@@ -291,7 +291,7 @@ def test_ctrl_c_after_the_training_saves_the_model_and_says_how_to_measure_the_r
 
     command = ("train", "digits:train", "-o", "m.safetensors", *FAST, "--quiet")
     with monkeypatch.context() as patch:
-        patch.setattr("narrows.model.artefacts.archive_codec.ArchiveCodec.freeze", interrupt)
+        patch.setattr("narrows.model.artefacts.archive_codec.ArchiveCodec._frozen", interrupt)
         result = narrows(*command, code=130)
     assert "The trained model is saved in m.safetensors; it has no archive codec." in result.stderr
     assert result.stderr.rstrip().endswith("--quiet --resume --force")
@@ -392,14 +392,14 @@ def test_of_constant_data_no_ratio_is_said(narrows):
 )
 def test_warnings_are_said_though_the_run_fails_afterwards(stop, code, narrows, monkeypatch):
     """Records to validate on, on another scale, and a model that loses to PCA: found before the run fails."""
-    from narrows.estimators import autoencoder
+    from narrows.estimators import measuring
 
     def fail(*arguments):
-        yield from measure(*arguments)
+        yield from complete(*arguments)
         raise stop
 
-    measure = autoencoder.measure
-    monkeypatch.setattr("narrows.estimators.autoencoder.measure", fail)
+    complete = measuring.complete
+    monkeypatch.setattr("narrows.estimators.measuring.complete", fail)
     np.save("flat.npy", flat())
     np.save("far.npy", 1000 * flat())
     command = ("train", "flat.npy", "-o", "m.safetensors", "--valid", "far.npy", "--set", "network=dense", *FAST)
