@@ -122,8 +122,11 @@ def compared(rows: list[dict[str, Any]]) -> str:
     for method, cells in needed.items():
         shown = [f"**{cell}**" if cell.n_bytes == best else str(cell) for cell, best in zip(cells, least, strict=True)]
         lines.append(f"| {method} | {' | '.join(shown)} |")
-    exact = " and ".join(f"{curve_of[name].rows[0]['bytes_per_record']:.0f} bytes ({name})" for name in EXACT)
-    return "\n".join([*lines, "", f"Exactly, to the last bit, they take {exact}."])
+    exact = " and ".join(
+        f"{curve_of[name].rows[0]['bytes_per_record']:.0f} bytes each with {name.removesuffix(', whole')}"
+        for name in EXACT
+    )
+    return "\n".join([*lines, "", f"Lossless, the images take {exact}, applied to all images as one file."])
 
 
 def denoised(result: dict[str, Any]) -> str:

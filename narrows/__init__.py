@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
     from narrows.archive.compress import compress
     from narrows.archive.reader import open_archive
     from narrows.archive.restore import restore
+    from narrows.archive.trials import try_qualities
     from narrows.estimators.autoencoder import Autoencoder
     from narrows.estimators.classifier import AutoencoderClassifier
     from narrows.estimators.loading import load
     from narrows.estimators.recipes import recipe
     from narrows.evaluation.metrics import evaluate
+    from narrows.parts.user_code import register
     from narrows.training import Training
 
 __all__ = [
@@ -37,10 +40,14 @@ __all__ = [
     "load",
     "open_archive",
     "recipe",
+    "register",
     "restore",
+    "try_qualities",
 ]
 
 __version__ = version("narrows")
+
+logging.getLogger("narrows").addHandler(logging.NullHandler())  # what is logged is shown only if the program asks
 
 # PyTorch and scikit-learn take seconds to import, so the names that need them are imported at first use.
 _HOMES = {
@@ -52,7 +59,9 @@ _HOMES = {
     "load": "narrows.estimators.loading",
     "open_archive": "narrows.archive.reader",
     "recipe": "narrows.estimators.recipes",
+    "register": "narrows.parts.user_code",
     "restore": "narrows.archive.restore",
+    "try_qualities": "narrows.archive.trials",
 }
 
 

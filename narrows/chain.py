@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -24,12 +25,14 @@ from narrows.bottlenecks import Bottleneck, Code
 from narrows.corruptions import Corruption
 from narrows.errors import DataError, InvalidParameterError
 from narrows.likelihoods import Likelihood
+from narrows.likelihoods.squares import Squares, squares
 from narrows.likelihoods.support import why_unsupported
 from narrows.networks import Network, Sizes, Switches
 from narrows.networks.components import components_of, sampled
 from narrows.networks.linear_path import LinearPathDecoder, LinearPathEncoder
 from narrows.numerics.batches import Labelled, batch_size
 from narrows.numerics.floats import as_floats
+from narrows.numerics.foreign_draws import draws_from
 from narrows.numerics.randomness import Stream
 from narrows.numerics.record_noise import Noise, RecordNoise, is_training_step
 from narrows.penalties import Penalty
@@ -61,13 +64,14 @@ class Parts:
 
 @dataclass(frozen=True)
 class Loss:
-    """The terms of the loss of n records, in nats; each of shape (n,)."""
+    """The terms of the loss of n records, in nats, each of shape (n,); ``squares`` returns their squared errors."""
 
     reconstruction: Tensor
     bottleneck: Tensor
     penalty: Tensor
     statistic: Tensor | None = None
     """The statistic of each record that `Chain.adapt` needs, shape (n,); None if it needs none."""
+    squares: Callable[[], Squares] | None = None
 
     @property
     def total(self) -> Tensor:
@@ -94,6 +98,7 @@ class Chain(nn.Module):
         super().__init__()
         self.parts, self.shape = parts, shape
         self.corruption, self.penalties = parts.corruption, parts.penalties
+        self.has_user_code = any(part.is_user_code for part in (parts.network, parts.likelihood, *parts.penalties))
         for penalty in parts.penalties:
             penalty.check_parts(parts)
         as_floats = [dtype, *[np.dtype(np.float64)] * len(parts.preprocessing)]
@@ -109,8 +114,8 @@ class Chain(nn.Module):
         self.likelihood.set_dtype(np.dtype(dtype))
         if self.likelihood.needs_units and not self.preprocessor.is_affine:
             raise InvalidParameterError(
-                f"The '{parts.likelihood.name}' likelihood needs preprocessing with a factor and an offset for each "
-                "value. Set preprocessing='unit-scale', or another likelihood."
+                f"The '{parts.likelihood.name}' likelihood needs affine preprocessing. "
+                "Set preprocessing='unit-scale', or another likelihood."
             )
         self.missing = None if parts.fill_value is None else Missing(parts.fill_value, shape)
         if self.missing is not None and not self.likelihood.has_values:
@@ -132,7 +137,8 @@ class Chain(nn.Module):
 
     def to_channels_last(self) -> None:
         """Store the kernels of convolutions with the channels last, which is up to 1.5 times as fast."""
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if not self.parts.network.is_user_code:  # such modules may rely on the order of values in memory
+            self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
     def dtype(self) -> torch.dtype:
@@ -161,11 +167,10 @@ class Chain(nn.Module):
         InvalidParameterError
             If preprocessed values lie outside the likelihood's support.
         """
-        size = batch_size(self.shape, _FIT_BATCH)
-        missing = self.missing
+        size, missing = batch_size(self.shape, _FIT_BATCH), self.missing
         self.preprocessor.fit(lambda: (self._with_nan(batch) for batch in batches(size)))
         if missing is not None:
-            missing.fit(lambda: (self._preprocessed_with_nan(batch) for batch in batches(size)))
+            missing.fit(lambda: (torch.as_tensor(self.preprocessor(self._with_nan(one))) for one in batches(size)))
         if self.likelihood.needs_units:
             self.likelihood.fit_units(*self.preprocessor.offset_and_scale(self.shape, self.device))
         if check is not None:
@@ -208,8 +213,7 @@ class Chain(nn.Module):
         components = components_of(records, math.prod(self.bottleneck.z_shape), missing)
         self.encoder.start_at_components(components)
         self.decoder.start_at_components(components, self.likelihood.point_estimate(self.shape).positions)
-        every = -(-records.numel() // _SCALE_VALUES)
-        size = batch_size(self.shape, _FIT_BATCH)
+        every, size = -(-records.numel() // _SCALE_VALUES), batch_size(self.shape, _FIT_BATCH)
         few = torch.split(records[::every], size)
         if missing is None:
             self.likelihood.fit_scale((self._through_path(x), x) for x in few)
@@ -236,9 +240,6 @@ class Chain(nn.Module):
         """Return records as floats, with NaN where values are missing."""
         x = as_floats(records)
         return x if self.missing is None else x.masked_fill(self.missing.places(records), math.nan)
-
-    def _preprocessed_with_nan(self, records: Tensor) -> Tensor:
-        return torch.as_tensor(self.preprocessor(self._with_nan(records)))
 
     def check_support(self, batch: Tensor | Labelled) -> None:
         """Refuse records outside the likelihood's support.
@@ -326,13 +327,15 @@ class Chain(nn.Module):
         corruption : Generator, optional
             Source of the corruption in a measurement.
         """
-        return self._loss(batch, generator, corruption, is_shard=False)
+        with draws_from(generator if self.has_user_code else None):
+            return self._loss(batch, generator, corruption, is_shard=False)
 
     @property
     def couples_records(self) -> bool:
         """Whether the training loss of a record depends on the others of its batch. Such a batch is not split."""
-        parts = self.bottleneck.couples_records or self.likelihood.couples_records
-        return parts or any(penalty.couples_records for penalty in self.penalties)
+        modules = self.bottleneck.couples_records or self.likelihood.couples_records
+        parts = self.parts.network.couples_records or any(penalty.couples_records for penalty in self.penalties)
+        return modules or parts
 
     def shard_loss(self, batch: Tensor | Labelled, generator: Generator) -> Loss:
         """Return the loss of a shard of a training batch, without the updates that `adapt` makes without gradients."""
@@ -346,10 +349,9 @@ class Chain(nn.Module):
         self, batch: Tensor | Labelled, generator: Generator | None, corruption: Generator | None, *, is_shard: bool
     ) -> Loss:
         records, labels = (batch.records, batch.labels) if isinstance(batch, Labelled) else (batch, None)
-        x, missing, condition = self.prepare(records), self.missing_of(records), self.condition(labels)
+        prepared, missing, condition = self.prepare(records), self.missing_of(records), self.condition(labels)
         of_records, of_codes = (generator, generator) if generator is not None else self._own_noise(records)
-        if of_records is not None:
-            x = self.observed(x, of_records, missing)
+        x = prepared if of_records is None else self.observed(prepared, of_records, missing)
         x_tilde = self.corrupt(x, corruption if generator is None else generator, missing)
         h, switches = self.encoder.with_pool_indices(x_tilde, condition)
         code: Code = self.bottleneck(h, of_codes)
@@ -358,10 +360,10 @@ class Chain(nn.Module):
         if is_training_step(self, generator):
             statistic = self.adapt_to(parameters, x, missing, is_shard=is_shard)
         reconstruction = -self.log_prob(parameters, x, missing)
-        penalty = torch.zeros_like(reconstruction)
-        for part in self.penalties:
-            penalty = penalty + part.cost(self, x_tilde, h, code, generator)
-        return Loss(reconstruction, code.cost, penalty, statistic)
+        costs = (part.cost(self, x_tilde, h, code, generator) for part in self.penalties)
+        penalty: Tensor = sum(costs, torch.zeros_like(reconstruction))
+        of_values = partial(squares, self.likelihood, parameters.detach(), prepared, missing)
+        return Loss(reconstruction, code.cost, penalty, statistic, of_values)
 
     def adapt_to(self, parameters: Tensor, x: Tensor, missing: Tensor | None, *, is_shard: bool) -> Tensor | None:
         """Return the statistic of a shard for `adapt`; make the updates at once for a whole batch."""
@@ -384,10 +386,7 @@ class Chain(nn.Module):
         return RecordNoise.of(records if missing is None else as_floats(records).masked_fill(missing, 0.0), seed)
 
     def _own_noise(self, records: Tensor) -> tuple[RecordNoise | None, RecordNoise | None]:
-        """Return the noise of the likelihood and of the bottleneck in measurements; None for a part that does not draw.
-
-        The noise of a record does not depend on its batch or on the order; see `narrows.numerics.record_noise`.
-        """
+        """Return each record's noise for likelihood and bottleneck in measurements; None if a part does not draw."""
         if not (self.likelihood.draws or self.bottleneck.draws):
             return None, None
         own = self.noise_of(records)

@@ -6,6 +6,7 @@
     ├── InvalidParameterError (ValueError)       a parameter has a value that is not allowed
     │   ├── NotMeasuredError                     the model lacks a needed artefact; gives the reason
     │   └── UnknownNameError                     unknown recipe, part, option or data set; suggests the nearest name
+    │       └── UnknownParameterError (TypeError)    unknown parameter of an estimator
     ├── DataError (ValueError)                   the data cannot be used
     │   ├── DataNotFoundError (FileNotFoundError)    the path does not exist
     │   ├── CorruptFileError                         a file is damaged or truncated
@@ -13,6 +14,7 @@
     │   └── ShapeMismatchError                       the records and the model have different shapes
     ├── DownloadError (OSError)                  a named data set cannot be downloaded; says where to put its files
     ├── ModelFileError                           a file is not a model, is damaged, or was written by a newer version
+    │   └── CodeNotImportedError                     the model uses code of its user; names the module to import first
     ├── MissingPackageError (ImportError)        an optional package is not installed; says how to install it
     ├── NotFreezableError                        the decoder cannot be converted to integer arithmetic; gives the reason
     ├── NotDecodableError                        the decoder needs more inputs than the code
@@ -27,21 +29,25 @@ The warnings::
 
     NarrowsWarning (UserWarning)
     ├── CollapsedWarning                         a model encodes all records alike
-    ├── DataWarning                              reading changes the data: transparency, further frames of an image
+    ├── DataWarning                              the data or a file need attention; `kind` names the cause
     ├── FreezeWarning                            a model that is about to be trained will write no archives
     ├── RangeWarning                             the scale of the records differs from that of the training data,
     │                                            for example floats in [0, 1] and bytes
+    ├── StaleWarning                             the weights were changed since an artefact was measured
+    ├── UnfinishedWarning                        a model was not trained to the end
     ├── UnmeasuredWarning                        an artefact of a trained model could not be measured
     └── WorseThanPCAWarning                      a model has a larger error than PCA
 
 A warning has a message for people, and for programs its kind, how many things it concerns, and the first of these. All
-warnings are raised by `warn`. `recorded` collects those of a block of code, whatever Python's warning filters show.
+warnings are raised by `warn`, which also logs them under the logger ``narrows``. `recorded` collects those of a block
+of code, whatever Python's warning filters show.
 """
 
 from __future__ import annotations
 
 import difflib
 import inspect
+import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -51,6 +57,7 @@ from typing import ClassVar, TypedDict
 __all__ = [
     "LOSS_KINDS",
     "ArchiveError",
+    "CodeNotImportedError",
     "CollapsedWarning",
     "CorruptArchiveError",
     "CorruptFileError",
@@ -72,8 +79,11 @@ __all__ = [
     "OutputExistsError",
     "RangeWarning",
     "ShapeMismatchError",
+    "StaleWarning",
     "TrainingDivergedError",
+    "UnfinishedWarning",
     "UnknownNameError",
+    "UnknownParameterError",
     "UnmeasuredWarning",
     "Warned",
     "WorseThanPCAWarning",
@@ -102,17 +112,25 @@ class UnknownNameError(InvalidParameterError):
         The name that was given.
     known : iterable of str
         The available names. The message suggests the nearest one.
+    hint : str
+        A suggestion instead of the nearest name.
     """
 
-    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
-        self.what, self.name, self.known = what, name, sorted(known)
-        super().__init__(what, name, self.known)
+    def __init__(self, what: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        self.what, self.name, self.known, self.hint = what, name, sorted(known), hint
+        super().__init__(what, name, self.known, hint)
 
     def __str__(self) -> str:
+        if self.hint:
+            return f"Unknown {self.what}: '{self.name}'. {self.hint} Choose one of: {', '.join(self.known)}."
         lowered = {known.lower(): known for known in self.known}
         nearest = [lowered[found] for found in difflib.get_close_matches(self.name.lower(), lowered, n=1, cutoff=0.5)]
         hint = f" Did you mean '{nearest[0]}'?" if nearest else ""
         return f"Unknown {self.what}: '{self.name}'.{hint} Choose one of: {', '.join(self.known)}."
+
+
+class UnknownParameterError(UnknownNameError, TypeError):
+    """An estimator has no such parameter. It is a TypeError too, as for other unknown arguments in Python."""
 
 
 class NotMeasuredError(InvalidParameterError):
@@ -145,6 +163,10 @@ class DownloadError(NarrowsError, OSError):
 
 class ModelFileError(NarrowsError):
     """The file is not a narrows model, is damaged, or was written by a newer version."""
+
+
+class CodeNotImportedError(ModelFileError):
+    """The model uses functions or classes of its user that are not registered; the message names them."""
 
 
 class MissingPackageError(NarrowsError, ImportError):
@@ -227,7 +249,7 @@ class NarrowsWarning(UserWarning):
 
 
 class DataWarning(NarrowsWarning):
-    """Reading or writing changes the data; the message gives the change."""
+    """The data or a file need attention; `kind` names the cause."""
 
     default_kind = "data"
 
@@ -253,6 +275,18 @@ class RangeWarning(NarrowsWarning):
     default_kind = "range"
 
 
+class StaleWarning(NarrowsWarning):
+    """The weights of a model were changed since artefacts were measured; the message names `refreeze`."""
+
+    default_kind = "stale"
+
+
+class UnfinishedWarning(NarrowsWarning):
+    """The training of a model was interrupted; the message gives its weights, and how to continue."""
+
+    default_kind = "unfinished"
+
+
 class UnmeasuredWarning(NarrowsWarning):
     """An artefact could not be measured; the message gives the reason and how to measure the artefact later."""
 
@@ -267,7 +301,7 @@ class WorseThanPCAWarning(NarrowsWarning):
 
 LOSS_KINDS = frozenset(
     {
-        *("alpha", "cmyk", "depth", "frames"),  # lost when images are read
+        *("alpha", "cmyk", "depth", "frames", "precision"),  # lost when images and data frames are read
         *("hidden", "no-file", "passed-over"),  # files of a folder that are not read
         *("columns", "damaged-end", "lost-records"),  # lost in an archive
     }
@@ -277,7 +311,12 @@ LOSS_KINDS = frozenset(
 
 Listener = Callable[[NarrowsWarning], None]
 
-_LISTENERS: ContextVar[tuple[Listener, ...]] = ContextVar("listeners", default=())
+
+def _log(warning: NarrowsWarning) -> None:
+    logging.getLogger("narrows").warning("%s", warning)
+
+
+_LISTENERS: ContextVar[tuple[Listener, ...]] = ContextVar("listeners", default=(_log,))
 
 
 def warn(warning: NarrowsWarning) -> None:

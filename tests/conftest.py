@@ -10,9 +10,13 @@ fixtures.
 
 import fcntl
 import gc
+import json
 import os
+import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import PIPE, CompletedProcess
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -98,6 +102,62 @@ def once(tmp_path_factory):
         return path
 
     return once
+
+
+# Forks a process for each request that it reads, and says its number and, at last, how it ended. It is alone when it
+# forks, and has imported what takes seconds, but nothing of narrows.
+FORKS = """
+import gc, json, os, sys
+import matplotlib.figure, sklearn.datasets, sklearn.decomposition, sklearn.mixture, torch
+
+gc.freeze()
+for line in sys.stdin:
+    request = json.loads(line)
+    number = os.fork()
+    if not number:
+        os.setsid()
+        os.chdir(request["folder"])
+        for stream, name in enumerate(request["outputs"], start=1):
+            os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOCTTY), stream)
+        sys.stdout, sys.stderr = (open(stream, "w", buffering=1, closefd=False) for stream in (1, 2))
+        exec(request["code"], {"__name__": "__main__"})
+        sys.exit()
+    print(number, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]), flush=True)
+"""
+
+
+class NewProcesses:
+    """Runs Python code in processes of their own, one at a time."""
+
+    def __init__(self, process):
+        self._process = process
+
+    def start(self, code, outputs):
+        """Start a process in this folder with these files as standard output and standard error; return its number."""
+        request = {"code": code, "folder": os.getcwd(), "outputs": [str(output) for output in outputs]}
+        self._process.stdin.write(json.dumps(request) + "\n")
+        return int(self._process.stdout.readline())
+
+    def wait(self):
+        """Return the exit code of the process that was started last."""
+        return int(self._process.stdout.readline())
+
+    def run(self, code, folder):
+        """Run some code to its end, with what it prints in files of a folder."""
+        outputs = [folder / "stdout.txt", folder / "stderr.txt"]
+        self.start(code, outputs)
+        returncode = self.wait()
+        return CompletedProcess(code, returncode, *(output.read_text() for output in outputs))
+
+
+@pytest.fixture(scope="session")
+def new_processes():
+    """Return what starts processes in which PyTorch and its like are there at once, and narrows is not imported."""
+    command, environment = [sys.executable, "-c", FORKS], {**os.environ, "COLUMNS": "100"}
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True, bufsize=1, env=environment) as process:
+        yield NewProcesses(process)
+        process.stdin.close()
 
 
 @pytest.fixture(scope="session")

@@ -66,7 +66,7 @@ def test_the_constructor_only_stores():
     given = {
         "n_latent": "?", "network": 1, "bottleneck": 2, "likelihood": 3, "corruption": 4, "penalties": 5,
         "preprocessing": 6, "pretraining": 10, "residual": 9, "record": 12, "conditional": 11, "training": 7,
-        "random_state": 8, "artefacts": 13, "fill_value": 14,
+        "random_state": 8, "artefacts": 13, "fill_value": 14, "real_values": 15, "warm_start": 16, "verbose": 17,
     }  # fmt: skip
     assert Autoencoder(**given).get_params(deep=False) == given
     assert set(given) == set(inspect.signature(Autoencoder).parameters)
@@ -231,7 +231,8 @@ def test_what_cannot_be_set_is_refused_and_nothing_is_changed(params, said):
         ({"network": "dens"}, "Unknown network: 'dens'. Did you mean 'dense'?"),
         (
             {"network": 3},
-            "The network must be a network ('convolutional', 'dense', 'strided', or one by value). Got 3.",
+            "The network must be a network ('convolutional', 'dense', 'strided', a network object, or a pair (encoder, "
+            "decoder) of torch.nn.Module, or a function that returns one). Got 3.",
         ),
         ({"network": "convolutional"}, "A convolutional network needs images"),
         ({"bottleneck": "plane"}, "Unknown bottleneck: 'plane'. Did you mean 'plain'?"),
@@ -269,9 +270,12 @@ def test_every_parameter_changes_something(table, chain_only):
         "artefacts",
         "bottleneck",
         "conditional",
+        "real_values",
         "record",
         "residual",
-    }  # tested on their own; what changes archives only
+        "warm_start",
+        "verbose",
+    }  # tested on their own; what changes archives only, or what is shown
     assert {*changes, *others} == set(Autoencoder().get_params(deep=False))
 
 
@@ -387,7 +391,7 @@ def test_timestamps_keep_their_seconds(rng):
         "huge integers",
     ],
 )  # fmt: skip
-@pytest.mark.filterwarnings("ignore:.* has only 1 record to train on")
+@pytest.mark.filterwarnings("ignore:.* has only 1 training record", "ignore:.* by less than 2e-13 of the mean")
 def test_unusual_data_are_fine(make, table):
     x = make(table)
     model = quick(8).fit(x)

@@ -27,9 +27,9 @@ def test_models_that_learn_are_not_warned_of(settings):
 
 
 def test_a_variational_model_without_active_numbers_is_warned_of():
-    with pytest.warns(CollapsedWarning, match="no number of the code is in use"):
+    with pytest.warns(CollapsedWarning, match="no latent dimension is active"):
         fitted = model(bottleneck=Gaussian(beta=1e5)).set_params(training__epochs=20).fit(X)
-    with pytest.warns(CollapsedWarning, match="no number of the code is in use"):
+    with pytest.warns(CollapsedWarning, match="no latent dimension is active"):
         narrows.evaluate(fitted, X)
 
 

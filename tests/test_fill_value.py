@@ -346,3 +346,15 @@ def test_the_command_trains_with_a_fill_value_and_info_shows_it(table, tmp_path)
         refused = CliRunner().invoke(main, arguments)
         assert refused.exit_code != 0
         assert "fill" in refused.output
+
+
+def test_a_table_without_any_value_is_refused_before_training(tmp_path, monkeypatch):
+    from click.testing import CliRunner
+
+    from narrows.cli import main
+
+    np.save(tmp_path / "x.npy", np.full((20, 3), np.nan))
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["train", "x.npy", "-o", "m.safetensors", "--fill-value", "nan"])
+    assert result.exit_code == 1
+    assert "all values are nan, the fill value" in result.stderr

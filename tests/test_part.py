@@ -80,7 +80,7 @@ def test_names_values_and_descriptions_mean_the_same_part():
         UnknownNameError, match=r"Unknown spice: 'pebber'. Did you mean 'pepper'\? Choose one of: curry"
     ):
         as_part(Spice, "pebber")
-    with pytest.raises(InvalidParameterError, match=r"must be a spice \('curry', 'pepper', or one by value\). Got 3."):
+    with pytest.raises(InvalidParameterError, match=r"be a spice \('curry', 'pepper', or a spice object\). Got 3."):
         as_part(Spice, 3)
     with pytest.raises(InvalidParameterError, match=r"The 'base' of Curry must be a spice"):
         Curry(base=Adam())

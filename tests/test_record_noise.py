@@ -16,7 +16,7 @@ from narrows.numerics.randomness import Stream, generator
 from narrows.numerics.record_noise import RecordNoise
 from narrows.penalties import Contractive
 from narrows.training import Records
-from narrows.training.loop import mean_loss
+from narrows.training.validation import mean_loss
 from narrows.training.workers import Workers
 
 ORDER = torch.tensor([3, 1, 6, 0, 2, 5, 4])
@@ -76,7 +76,7 @@ def test_the_bounds_on_a_likelihood_are_means_over_records(importance_samples):
 def test_the_validation_loss_does_not_depend_on_the_size_of_its_batches(monkeypatch):
     chain, validation = chain_of(bottleneck=Gaussian()), Records(records().numpy(), torch.device("cpu"))
     usual = mean_loss(chain, validation, Workers(1))
-    monkeypatch.setattr("narrows.training.loop._VALIDATION_BATCH", 3)
+    monkeypatch.setattr("narrows.training.validation._BATCH", 3)
     assert mean_loss(chain, validation, Workers(1)) == pytest.approx(usual, abs=1e-9)
 
 

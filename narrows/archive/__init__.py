@@ -13,8 +13,9 @@ from narrows.archive.description import Description, expected_psnr_db, inspect, 
 from narrows.archive.embedding import embed
 from narrows.archive.reader import Archive, open_archive
 from narrows.archive.recovery import Recovery, recover
+from narrows.archive.report import Problem, Report
 from narrows.archive.restore import restore
-from narrows.archive.verification import Problem, Report, verify
+from narrows.archive.verification import verify
 from narrows.archive.writer import Writer
 
 __all__ = [

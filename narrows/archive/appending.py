@@ -15,7 +15,7 @@ from narrows.data import Source
 from narrows.data.fill import same_fill
 from narrows.errors import ArchiveError, InvalidParameterError
 
-__all__ = ["bound_for", "check_together", "codec_for", "fill_value_for", "metadata_of"]
+__all__ = ["bound_for", "check_chunk_records", "check_together", "codec_for", "fill_value_for", "metadata_of"]
 
 # Relative difference up to which two bounds are equal, for rounded or recomputed numbers.
 _SAME_BOUND = 1e-6
@@ -37,12 +37,13 @@ def check_together(
     lossless: bool,
     overlap: int | None,
     before: Metadata | None,
+    quality: int | None = None,
 ) -> None:
     """Check that no parameter is given that has no effect with an error bound; loads nothing.
 
     Parameters
     ----------
-    psnr, bytes_per_record, max_error, lossless, overlap
+    psnr, bytes_per_record, quality, max_error, lossless, overlap
         As for `compress`.
     before : Metadata or None
         Metadata of the archive that is appended to; its bound applies, too.
@@ -54,7 +55,7 @@ def check_together(
     """
     if max_error is None and not lossless and (before is None or before.max_error is None):
         return
-    for name, value in (("psnr", psnr), ("bytes_per_record", bytes_per_record)):
+    for name, value in (("psnr", psnr), ("bytes_per_record", bytes_per_record), ("quality", quality)):
         if value is not None:
             raise InvalidParameterError(
                 f"Give '{name}', or 'max_error' or 'lossless', not both: with an error bound, the bound determines the "
@@ -143,6 +144,26 @@ def fill_value_for(
             f"Got {fill_value:g}. Omit 'fill_value' (--fill-value) to append, or write a new archive."
         )
     return held
+
+
+def check_chunk_records(chunk_records: int | None, *, append: bool) -> None:
+    """Check the number of records of a chunk, as far as that is possible without a model.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it is not a whole number above 0, or given when records are appended.
+    """
+    if chunk_records is None:
+        return
+    if isinstance(chunk_records, bool) or not isinstance(chunk_records, int) or chunk_records < 1:
+        raise InvalidParameterError(
+            f"The 'chunk_records' (--chunk-records) must be a whole number above 0. Got {chunk_records!r}."
+        )
+    if append:
+        raise InvalidParameterError(
+            "'chunk_records' (--chunk-records) can be set only for new archives. Omit it with 'append'."
+        )
 
 
 def codec_for(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import BinaryIO
 
 from narrows.archive.index import Entry, pack_index
 from narrows.archive.layout import (
+    APPEND_BYTES,
     BLOCK_BYTES,
     CRC_BYTES,
     Block,
@@ -38,6 +40,14 @@ class BlockWriter:
 
     def __init__(self, file: BinaryIO, header: bytes, offset: int, entries: Iterable[Entry] = ()) -> None:
         self._file, self._header, self.offset, self._entries = file, header, offset, list(entries)
+        self._appended: int | None = None  # offset of the APPEND block, zeros until the append is complete
+
+    def begin_append(self) -> None:
+        """Write zeros in the place of the APPEND block; `finish` writes the block."""
+        self._appended = self.offset
+        self._file.write(bytes(APPEND_BYTES))
+        self._file.flush()  # before anything else, so that readers recognise an append that is not complete
+        self.offset += APPEND_BYTES
 
     def model(self, blob: bytes) -> None:
         """Write a MODEL block."""
@@ -48,13 +58,27 @@ class BlockWriter:
         self._write(Block(BlockType.RECORDS, coding, len(payload), first, n_records), payload)
 
     def finish(self, n_records: int) -> None:
-        """Write the INDEX block and the trailer of an archive of n_records records."""
+        """Write the INDEX block and the trailer of an archive of n_records records.
+
+        After an append the trailer, which makes the records valid, is written when all else is on the disk.
+        """
         payload = pack_index(self._header, self._entries)
         offset = self.offset
         self._write(Block(BlockType.INDEX, Coding.PLAIN, len(payload), n_records, len(self._entries)), payload)
         trailer = pack_trailer(Trailer(offset, n_records))
+        if self._appended is not None:
+            self._flush_to_disk()
         self._file.write(trailer)
         self.offset += len(trailer)
+        if self._appended is not None:
+            self._flush_to_disk()
+            self._file.seek(self._appended)
+            self._file.write(pack_block(Block(BlockType.APPEND, Coding.PLAIN, 0, 0, 0)) + pack_crc(b""))
+            self._flush_to_disk()
+
+    def _flush_to_disk(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
 
     def _write(self, block: Block, payload: bytes) -> None:
         self._file.write(pack_block(block))

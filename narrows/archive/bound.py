@@ -99,9 +99,10 @@ def _warn_of_lost_columns(source: Source, asked: str, bound: float, fill_value: 
         first = int(lost[0]) if source.columns is None else source.columns[int(lost[0])]
         warn(
             DataWarning(
-                f"The bound of {asked.strip()} is {bound:.4g}, a share of the range of all columns together. It is as "
-                f"large as the values of {len(lost):,} of {math.prod(source.shape):,} columns vary (the first is "
-                f"{first!r}), so these can be lost. Give a smaller bound, or scale all columns to one range.",
+                f"The bound of {asked.strip()} is {bound:.4g}, a share of the range of all columns together. In "
+                f"{len(lost):,} of {math.prod(source.shape):,} columns (the first is {first!r}) the values vary by at "
+                "most twice this bound, so their information can be lost. Give a smaller bound, or scale all columns "
+                "to one range.",
                 kind="columns",
                 count=len(lost),
                 first=first,
@@ -118,8 +119,8 @@ def _warn(far: FarValue, value: str, bound: str, bounds: tuple[float, float]) ->
     """Warn of a value that makes most of a range; ``bounds`` are the error bound with it, and without."""
     warn(
         DataWarning(
-            f"The bound of {bound.strip()} is {bounds[0]:.4g}, a share of a range that the value {value} makes almost "
-            f"alone. Most values are between {far.low:.6g} and {far.high:.6g}, of which the same share is "
+            f"The bound of {bound.strip()} is {bounds[0]:.4g}, because the value {value} extends the range of the "
+            f"data. Most values are between {far.low:.6g} and {far.high:.6g}; {bound.strip()} of that range is "
             f"{bounds[1]:.4g}. If {value} stands for missing values, set fill_value={value} (--fill-value {value}), or "
             "give the bound as a number.",
             kind="far-value",

@@ -51,6 +51,10 @@ class ByteFile:
             raise ArchiveError(f"{self.path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
         self.size = os.fstat(self._file.fileno()).st_size
 
+    def end_at(self, size: int) -> None:
+        """Ignore all bytes from `size` on."""
+        self.size = min(size, self.size)
+
     def read(self, offset: int, n: int) -> bytes:
         """Return `n` bytes from `offset`.
 

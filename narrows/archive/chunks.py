@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,18 +20,18 @@ from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.errors import CorruptArchiveError
 
-__all__ = ["Chunk", "read_chunk", "read_records"]
+__all__ = ["Chunk", "chunk_block", "read_chunk", "read_records"]
 
 _DAMAGE = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError)
 
 
-def read_chunk(source: ByteFile, metadata: Metadata, index: Index, chunk: int) -> Payload:
-    """Return the payload of a chunk, after checking its CRC-32.
+def chunk_block(source: ByteFile, index: Index, chunk: int) -> tuple[int, Block, str]:
+    """Return the offset of a chunk, the header of its block, and a description for messages.
 
     Raises
     ------
     CorruptArchiveError
-        If the chunk is damaged, or is not the one in the index.
+        If the block is damaged, or is not the one in the index.
     """
     records, offset = index.range_of(chunk), int(index.offsets[chunk])
     what = f"the chunk of records {records.start:,} to {records.stop - 1:,}"
@@ -41,6 +42,18 @@ def read_chunk(source: ByteFile, metadata: Metadata, index: Index, chunk: int) -
         index.crcs[chunk]
     ).to_bytes(CRC_BYTES, "little"):
         raise CorruptArchiveError(f"{what} is damaged, or comes from another archive")
+    return offset, block, what
+
+
+def read_chunk(source: ByteFile, metadata: Metadata, index: Index, chunk: int) -> Payload:
+    """Return the payload of a chunk, after checking its CRC-32.
+
+    Raises
+    ------
+    CorruptArchiveError
+        If the chunk is damaged, or is not the one in the index.
+    """
+    offset, block, what = chunk_block(source, index, chunk)
     return read_records(source, offset, block, metadata, what)
 
 
@@ -107,7 +120,7 @@ class Chunk:
     def __len__(self) -> int:
         return self._n_records
 
-    def restore(self, records: range) -> npt.NDArray[Any]:
+    def restore(self, records: Sequence[int]) -> npt.NDArray[Any]:
         """Return records, by their indices within the chunk; only the groups that contain them are decoded.
 
         Raises
@@ -115,13 +128,18 @@ class Chunk:
         CorruptArchiveError
             If the checksum of a group's restored records is wrong.
         """
-        low, high = min(records[0], records[-1]), max(records[0], records[-1])
-        if abs(records.step) <= self._group:
-            start = low - low % self._group
+        chosen = np.asarray(records)
+        if isinstance(records, range) and abs(records.step) <= self._group:
+            start, high = int(chosen.min()) // self._group * self._group, int(chosen.max())
             groups = self._groups(start, min(len(self), high - high % self._group + self._group))
-            chosen: npt.NDArray[Any] = groups[np.asarray(records) - start]
-            return chosen
-        return np.concatenate([self.restore(range(record, record + 1)) for record in records])
+            found: npt.NDArray[Any] = groups[chosen - start]
+            return found
+        result = np.empty((len(chosen), *self._codec.shape), self._codec.dtype)
+        for start in (np.unique(chosen // self._group) * self._group).tolist():
+            group = self._groups(start, min(len(self), start + self._group))
+            inside = (chosen >= start) & (chosen < start + self._group)
+            result[inside] = group[chosen[inside] - start]
+        return result
 
     def _with_residual(self, residual: ResidualPayload, metadata: Metadata, *, has_code: bool) -> npt.NDArray[Any]:
         """Return all records, within the archive's error bound."""

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.archive.appending import check_together, metadata_of
+from narrows.archive.appending import check_chunk_records, check_together, metadata_of
 from narrows.archive.description import inspect
 from narrows.archive.encoder import ModelEncoder
 from narrows.archive.layouts import Layout
+from narrows.archive.names import list_names
 from narrows.archive.plan import Plan, plan_archive
 from narrows.archive.quality import size_warnings
 from narrows.archive.summary import ZSTD_SAMPLE_BYTES, Summary, ways_of
@@ -23,7 +24,7 @@ from narrows.archive.tally import ErrorTally
 from narrows.archive.writer import Writer
 from narrows.data import Source
 from narrows.data.fill import is_fill
-from narrows.errors import InvalidParameterError, NarrowsWarning, recorded
+from narrows.errors import DataWarning, InvalidParameterError, NarrowsWarning, recorded, warn
 from narrows.io.files import check_output
 from narrows.io.progress import Progress
 from narrows.numerics.surroundings import usual_settings
@@ -45,12 +46,14 @@ def compress(
     model: Autoencoder | str | os.PathLike[str],
     psnr: float | None = None,
     bytes_per_record: float | None = None,
+    quality: int | None = None,
     max_error: float | str | None = None,
     lossless: bool = False,
     accept_loss: str | Sequence[str] = (),
     fill_value: float | None = None,
     overlap: int | None = None,
     embed_model: bool = False,
+    chunk_records: int | None = None,
     append: bool = False,
     force: bool = False,
     progress: Progress | None = None,
@@ -73,19 +76,24 @@ def compress(
     psnr : float, optional
         Selects the coarsest quality with at least this PSNR in dB on training data. Not with `max_error` or `lossless`.
     bytes_per_record : float, optional
-        Selects the finest quality with at most this number of bytes per record on training data. Without `psnr` and
-        `bytes_per_record`, the model's default quality is used, or with an error bound the one with the smallest file.
+        Selects the finest quality with at most this number of bytes per record on training data. An image that is cut
+        into tiles is one record.
+    quality : int, optional
+        Number of a quality of the model, from 0, the coarsest; `narrows.try_qualities` compares them. Without
+        `psnr`, `bytes_per_record` and `quality`, the model's default quality is used, or with an error bound the one
+        with the smallest file.
     max_error : float or str, optional
         The largest error of a value, in the records' units, or as a share of the data's range such as ``"1%"``. NaNs
         and infinities are restored exactly. The archive is at most a few bytes larger than the records.
     lossless : bool
-        Restore every record bit for bit. Image files that are not read unchanged are refused.
+        Restore every record bit for bit. Image files and data frames that lose something when they are read are
+        refused.
     accept_loss : str or sequence of str
         With `lossless`: accepted losses in reading image files, ``"frames"``, ``"cmyk"``, ``"depth"`` and ``"alpha"``
-        (see `narrows.data.images`).
+        (see `narrows.data.images`), and in reading data frames, ``"precision"``.
     fill_value : float, optional
-        With `max_error`: a value that stands for missing values, such as -9999. It is restored exactly, and is no part
-        of the range of which `max_error` may be a share. By default it is the fill value of the model, and it cannot be
+        With `max_error`: a value that stands for missing values, such as -9999. It is restored exactly, and excluded
+        from the range that a percentage refers to. By default it is the fill value of the model, and it cannot be
         another one.
     overlap : int, optional
         Number of pixels by which tiles overlap and are blended. With 0, seams between tiles may be visible. By default
@@ -93,6 +101,10 @@ def compress(
     embed_model : bool
         Store the part of the model that restores records in the archive, which can then be restored without the model
         file.
+    chunk_records : int, optional
+        The largest number of records (or tiles) of a chunk. To read one record, its chunk is decoded: small chunks make
+        random access fast, and large ones save a few bytes. By default up to 16,384, with an error bound up to 4,096,
+        and fewer if the records are large. Not with `append`, which keeps the archive's.
     append : bool
         Append to an existing archive, within its error bound if it has one. A larger `max_error` is accepted, but the
         archive's bound applies. The end of the archive and its index are checked first, but not its chunks (see
@@ -125,16 +137,20 @@ def compress(
     -----
     RangeWarning
         If the records have another scale than the training data. It is also among the warnings of the summary.
+    DataWarning
+        If appended records have names of earlier ones, or replace those of an interrupted append.
     """
     if append and force:
         raise InvalidParameterError(
             "Give 'append' or 'force', not both: 'append' keeps the archive, and 'force' replaces it."
         )
+    check_chunk_records(chunk_records, append=append)
     check_output(path, force=force or append)
     before = metadata_of(path) if append else None
     check_together(
         psnr=psnr,
         bytes_per_record=bytes_per_record,
+        quality=quality,
         max_error=max_error,
         lossless=lossless,
         overlap=overlap,
@@ -148,6 +164,7 @@ def compress(
             encoder=encoder,
             psnr=psnr,
             bytes_per_record=bytes_per_record,
+            quality=quality,
             max_error=max_error,
             lossless=lossless,
             accept_loss=accept_loss,
@@ -156,13 +173,20 @@ def compress(
             embed_model=embed_model,
             before=before,
         )
-        writing = {"embed_model": embed_model, "append": append, "force": force}
+        writing = {
+            "embed_model": embed_model,
+            "append": append,
+            "force": force,
+            "chunk_records": chunk_records,
+        }
         writer, tally = _write(path, plan, progress, writing)
+        if before is not None and plan.source.files is not None:
+            _tell_of_repeated(path, plan.source.files)
     return _summary(path, plan, writer, tally, warned, asked=psnr, asked_bytes=bytes_per_record)
 
 
 def _write(
-    path: str | os.PathLike[str], plan: Plan, progress: Progress | None, writing: dict[str, bool]
+    path: str | os.PathLike[str], plan: Plan, progress: Progress | None, writing: dict[str, Any]
 ) -> tuple[Writer, ErrorTally]:
     """Write the records of a plan; return the closed writer and the errors of the records."""
     codec, source = plan.codec, plan.source
@@ -186,6 +210,24 @@ def _write(
     else:
         tally.squared, tally.max_error = writer.errors.squared, writer.errors.largest
     return writer, tally
+
+
+def _tell_of_repeated(path: str | os.PathLike[str], added: Sequence[str]) -> None:
+    """Warn of names of appended items that items of the archive had before."""
+    names = list_names(path)
+    held = set(names[: -len(added)])
+    repeated = [name for name in added if name and name in held]
+    if repeated:
+        warn(
+            DataWarning(
+                f"{len(repeated):,} of the {len(added):,} appended records have names that already exist in "
+                f"{os.fspath(path)} (the first is {repeated[0]}). The names are kept; when a folder is restored, the "
+                "later files get a number, such as a-2.png.",
+                kind="names",
+                count=len(repeated),
+                first=repeated[0],
+            )
+        )
 
 
 def _batches(source: Source) -> Iterator[tuple[int, int]]:

@@ -34,7 +34,7 @@ class Description:
     n_bytes : int
         Size of the file, which is the sum of the five sizes below.
     n_records : int
-        Number of records. For images in tiles, each tile is a record.
+        Number of records, as they were given and are restored. An image that is stored in tiles is one record.
     n_chunks : int
         Number of chunks that the records are stored in.
     header_bytes, model_bytes, records_bytes, index_bytes, other_bytes : int
@@ -47,6 +47,8 @@ class Description:
     largest_error : float or None
         The largest error of a restored value, in the records' units, measured when the archive was written. None if the
         archive has no error bound: it stores no errors then.
+    n_tiles : int or None
+        Number of tiles, if records are images that are stored in tiles.
     """
 
     path: str
@@ -61,6 +63,7 @@ class Description:
     restored_bytes: int
     metadata: dict[str, Any]
     largest_error: float | None = None
+    n_tiles: int | None = None
 
     @property
     def has_model(self) -> bool:
@@ -74,8 +77,13 @@ class Description:
 
     @property
     def bytes_per_record(self) -> float:
-        """Size of the file without the model, divided by the number of records."""
-        return (self.n_bytes - self.model_bytes) / max(1, self.n_records)
+        """Size of the file, with the model if it is inside, divided by the number of records."""
+        return self.n_bytes / max(1, self.n_records)
+
+    @property
+    def bytes_per_tile(self) -> float | None:
+        """Size of the file divided by the number of tiles; None if there are no tiles."""
+        return None if self.n_tiles is None else self.n_bytes / max(1, self.n_tiles)
 
     @property
     def fixed_bytes(self) -> int:
@@ -84,25 +92,14 @@ class Description:
 
     @property
     def tiling(self) -> Tiling | None:
-        """How images are cut into records; None if each record is an item."""
+        """How images are cut into tiles; None if they are not."""
         if self.metadata["tiling"] is None:
             return None
         return Tiling.from_json(self.metadata["tiling"], tuple(self.metadata["record_shape"]))
 
-    @property
-    def n_images(self) -> int | None:
-        """Number of images; None if the archive has no tiles."""
-        return None if self.tiling is None else self.n_records // self.tiling.n_records
-
-    @property
-    def bytes_per_image(self) -> float | None:
-        """Size of the file without the model, divided by the number of images; None if the archive has no tiles."""
-        n_images = self.n_images
-        return None if n_images is None else (self.n_bytes - self.model_bytes) / max(1, n_images)
-
     def to_json(self) -> dict[str, Any]:
         """Return all properties as JSON values."""
-        computed = ("has_model", "model_id", "bytes_per_record", "n_images")
+        computed = ("has_model", "model_id", "bytes_per_record", "bytes_per_tile")
         return {**asdict(self), **{name: getattr(self, name) for name in computed}}
 
 
@@ -131,7 +128,7 @@ def inspect(path: str | os.PathLike[str]) -> Description:
         return Description(
             path=source.path,
             n_bytes=source.size,
-            n_records=index.n_records,
+            n_records=n_items,
             n_chunks=len(index.offsets),
             header_bytes=header.n_bytes,
             model_bytes=n_model,
@@ -141,6 +138,7 @@ def inspect(path: str | os.PathLike[str]) -> Description:
             restored_bytes=n_items * math.prod(items.shape) * metadata.dtype.itemsize,
             metadata=metadata.to_json(),
             largest_error=_largest_error(source, index, metadata) if metadata.max_error is not None else None,
+            n_tiles=index.n_records if isinstance(items, Tiling) else None,
         )
 
 

@@ -37,13 +37,13 @@ class ModelEncoder:
     """
 
     def __init__(self, model: Autoencoder | str | os.PathLike[str]) -> None:
-        self._model = _fitted(model)
-        self.codec: FrozenCodec = self._model.codec_
-        self.fill_value = self._model.fill_value_
+        self.model = _fitted(model)
+        self.codec: FrozenCodec = self.model.codec_
+        self.fill_value = self.model.fill_value_
 
     def records_of(self, data: Data) -> Source:
         """Return data as the model takes them; see `Autoencoder.records_of`."""
-        return self._model.records_of(data)
+        return self.model.records_of(data)
 
     def symbols(self, records: NDArray[Any], quality: int) -> NDArray[np.int32]:
         """Return the symbols (n, n_symbols) of records (n, *shape), as `Autoencoder.quantise` does; NaN counts as 0."""
@@ -55,12 +55,12 @@ class ModelEncoder:
             if self.fill_value is not None:  # which may be NaN, and the model knows
                 kept |= is_fill(records, self.fill_value)
             records = np.where(kept, records, np.zeros((), records.dtype))
-        steps = self._model.model_.artefact(ArchiveCodec).steps(quality)
-        return to_symbols(encode_continuous(self._model.chain_, records), steps)
+        steps = self.model.model_.artefact(ArchiveCodec).steps(quality)
+        return to_symbols(encode_continuous(self.model.chain_, records), steps)
 
     def warn_of_scale(self, source: Source, found: tuple[float, float] | None) -> None:
         """Warn if records are on another scale than the training data."""
-        self._model._warn_of_scale(source, found)
+        self.model._warn_of_scale(source, found)
 
 
 def _fitted(model: Autoencoder | str | os.PathLike[str]) -> Autoencoder:

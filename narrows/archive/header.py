@@ -12,6 +12,7 @@ import numpy.typing as npt
 from narrows.archive.byte_file import ByteFile
 from narrows.archive.index import ENTRY, Entry, Index, index_of, parse_index
 from narrows.archive.layout import (
+    APPEND_BYTES,
     BLOCK_BYTES,
     BLOCK_MAGIC,
     CRC_BYTES,
@@ -40,6 +41,7 @@ __all__ = [
     "read_payload",
     "read_trailer",
     "read_whole_index",
+    "unfinished_append",
     "walk_index",
 ]
 
@@ -131,6 +133,8 @@ def read_payload(source: ByteFile, offset: int, block: Block, what: str, most: i
 def read_index(source: ByteFile, header: Header) -> Index:
     """Return the index, from the end of the file or, if that is damaged, from the headers of all blocks.
 
+    The bytes of an append that is not complete are ignored from then on.
+
     Raises
     ------
     CorruptArchiveError
@@ -139,10 +143,11 @@ def read_index(source: ByteFile, header: Header) -> Index:
     Warns
     -----
     DataWarning
-        If the end is damaged: records that were appended later, and their index, would not be seen.
+        If an append is not complete. Also if the end is damaged: records that were appended later, and their index,
+        would not be seen.
     """
     try:
-        return read_trailer(source, header)
+        return _read_complete(source, header)
     except CorruptArchiveError as error:
         reason = error
     if bytes_after_end(source, header) is not None:
@@ -156,7 +161,7 @@ def read_index(source: ByteFile, header: Header) -> Index:
     warn(
         DataWarning(
             f"The end of {source.path} is damaged or truncated: {reason}. Its blocks and its index confirm "
-            f"{index.n_records:,} records; records that were appended later would be missing without a trace. "
+            f"{index.n_records:,} records. If records were appended after these, they are lost and cannot be detected. "
             f"{remedy(source.path)}",
             kind="damaged-end",
         )
@@ -167,17 +172,87 @@ def read_index(source: ByteFile, header: Header) -> Index:
 def read_whole_index(source: ByteFile, header: Header) -> Index:
     """Return the index of an archive to append to; it must be intact at the end of the file.
 
+    The bytes of an append that is not complete are ignored from then on: `source.size` is where to append.
+
     Raises
     ------
     CorruptArchiveError
         If trailer or index are damaged.
+
+    Warns
+    -----
+    DataWarning
+        If an append is not complete.
     """
     try:
-        return read_trailer(source, header)
+        return _read_complete(source, header)
     except CorruptArchiveError as error:
         raise CorruptArchiveError(
             f"{source.path} is damaged or truncated, so that no records can be appended: {error}. {remedy(source.path)}"
         ) from error
+
+
+def _read_complete(source: ByteFile, header: Header) -> Index:
+    """Return the index at the end of the file, or before an append that is not complete, after a warning of it."""
+    try:
+        return read_trailer(source, header)
+    except CorruptArchiveError:
+        end = unfinished_append(source, header.n_bytes)
+        if end is None:
+            raise
+    n_bytes = source.size - end
+    source.end_at(end)
+    index = read_trailer(source, header)
+    warn(
+        DataWarning(
+            f"An append to {source.path} was interrupted or is in progress: {n_bytes:,} bytes after its "
+            f"{index.n_records:,} records are not complete, and are ignored. If it was interrupted, run it again: the "
+            "next append replaces these bytes.",
+            kind="unfinished-append",
+        )
+    )
+    return index
+
+
+def unfinished_append(source: ByteFile, start: int) -> int | None:
+    """Return the end of the archive's last complete part if an append after it is not complete; otherwise None.
+
+    Parameters
+    ----------
+    source : ByteFile
+        The file.
+    start : int
+        Offset of the first block.
+    """
+    end = None
+    for offset, block in _blocks(source, start):
+        if block.type == BlockType.INDEX and offset + block.n_bytes + TRAILER_BYTES <= source.size:
+            stop = offset + block.n_bytes + TRAILER_BYTES
+            end = stop if _is_confirmed(source, Trailer(offset, block.first), stop) else end
+    return end if end is not None and end < source.size and _is_unfinished(source, end) else None
+
+
+def _is_unfinished(source: ByteFile, offset: int) -> bool:
+    """Return whether there are zeros in the place of the APPEND block at `offset`."""
+    return not any(source.read(offset, min(APPEND_BYTES, source.size - offset)))
+
+
+def _blocks(source: ByteFile, offset: int) -> Iterator[tuple[int, Block]]:
+    """Yield the blocks from `offset` on, up to the first that is damaged; an INDEX block may be truncated."""
+    while offset < source.size:
+        if (block := _block_within(source, offset)) is None:
+            return
+        yield offset, block
+        offset = _offset_after(source, offset, block)
+
+
+def _offset_after(source: ByteFile, offset: int, block: Block) -> int:
+    """Return the offset of the next block: after an INDEX block, its trailer and zeros of an append are passed over."""
+    offset += block.n_bytes
+    if block.type != BlockType.INDEX:
+        return offset
+    offset += TRAILER_BYTES
+    return offset + APPEND_BYTES if offset < source.size and _is_unfinished(source, offset) else offset
 
 
 def read_trailer(source: ByteFile, header: Header) -> Index:
@@ -222,6 +297,8 @@ def bytes_after_end(source: ByteFile, header: Header) -> tuple[int, int] | None:
             if not _is_confirmed(source, Trailer(at, block.first), offset):
                 return None
             end = offset
+            if offset < source.size and _is_unfinished(source, offset):  # the place of an APPEND block
+                offset, end = offset + APPEND_BYTES, 0
     if not 0 < end < source.size:
         return None
     start = source.read(end, min(len(BLOCK_MAGIC), source.size - end))
@@ -256,12 +333,12 @@ def walk_index(source: ByteFile, header: Header) -> Index:
             if block.first != n_records or not 0 <= block.n_records - len(entries) <= n_unknown:
                 break
             last, n_before = (offset, block), n_records
-            offset += block.n_bytes + TRAILER_BYTES
+            offset = _offset_after(source, offset, block)
             continue
         if block.type in {BlockType.MODEL, BlockType.RECORDS}:
             entries.append((offset, block.first, block.n_records, 0, block.type))
             n_records += block.n_records if block.type == BlockType.RECORDS else 0
-        else:
+        elif block.type != BlockType.APPEND:
             n_unknown += 1
         offset += block.n_bytes
         last = None
@@ -286,6 +363,7 @@ def _block_within(source: ByteFile, offset: int) -> Block | None:
 
 
 def _is_confirmed(source: ByteFile, expected: Trailer, end: int | None = None) -> bool:
+    """Return whether this trailer ends at `end`, by default the end of the file."""
     try:
         return _trailer(source, end) == expected
     except CorruptArchiveError:
@@ -308,6 +386,6 @@ def _listed_crcs(source: ByteFile, last: tuple[int, Block] | None, index: Index)
 
 
 def _trailer(source: ByteFile, end: int | None = None) -> Trailer:
-    """Return the trailer that ends at an offset, by default at the end of the file."""
+    """Return the trailer that ends at `end`, by default the end of the file."""
     end = source.size if end is None else end
     return parse_trailer(source.read(max(0, end - TRAILER_BYTES), min(end, TRAILER_BYTES)))

@@ -26,6 +26,7 @@ from narrows.errors import ArchiveError, CorruptArchiveError
 from narrows.io.magic import kind_of
 
 __all__ = [
+    "APPEND_BYTES",
     "BLOCK_BYTES",
     "BLOCK_MAGIC",
     "CRC_BYTES",
@@ -74,6 +75,7 @@ _CRC = struct.Struct("<I")
 CRC_BYTES = _CRC.size
 BLOCK_BYTES = _BLOCK.size + CRC_BYTES
 TRAILER_BYTES = _TRAILER.size + CRC_BYTES + len(END_MAGIC)
+APPEND_BYTES = BLOCK_BYTES + CRC_BYTES  # of an APPEND block, which has no payload
 
 
 class BlockType(IntEnum):
@@ -82,6 +84,7 @@ class BlockType(IntEnum):
     MODEL = 1
     RECORDS = 2
     INDEX = 3
+    APPEND = 4  # the first block of each append; zeros until the append is complete
 
 
 class Coding(IntEnum):

@@ -20,7 +20,14 @@ from narrows.archive.layout import (
 from narrows.codec.dequantise import DTYPES
 from narrows.errors import CorruptArchiveError
 
-__all__ = ["MODEL_FILE", "Metadata", "bounded_chunk_records", "default_chunk_records", "default_group_records"]
+__all__ = [
+    "MODEL_FILE",
+    "Metadata",
+    "bounded_chunk_records",
+    "default_chunk_records",
+    "default_group_records",
+    "most_chunk_records",
+]
 
 MODEL_FILE = "model_file"
 """Entry of archives that contain a part of a model: the first digits of the hash of the model file's codec."""
@@ -29,7 +36,7 @@ _USUAL_CHUNK_RECORDS = 1 << 14
 _USUAL_CHUNK_BYTES = 32 << 20
 _USUAL_CHUNK_SYMBOLS = 3 << 17  # decoded in a tenth of a second, the time to read one record
 _MOST_CHUNK_SYMBOLS = 1 << 23
-_BOUNDED_VALUES = 1 << 21
+_BOUNDED_VALUES = 1 << 18  # of which all must be decoded to read one record, in about ten milliseconds
 _MOST_BOUNDED_VALUES = 1 << 24
 _FEWEST_CHUNK_RECORDS = 1 << 11  # except for large records, to limit the overhead of chunks
 _MANY_SYMBOLS = 128
@@ -163,12 +170,12 @@ class Metadata:
 
 
 def bounded_chunk_records(n_values: int, n_symbols: int) -> int:
-    """Return the number of records of a chunk with a residual: 256 to 4,096, with at most 2^21 values.
+    """Return the number of records of a chunk with a residual: at most 4,096, with at most 2^18 values if possible.
 
     Examples
     --------
     >>> bounded_chunk_records(784, 32), bounded_chunk_records(140, 8), bounded_chunk_records(1 << 20, 1024)
-    (2560, 4096, 2)
+    (256, 1792, 1)
     """
     n, group = _BOUNDED_VALUES // n_values, default_group_records(n_symbols)
     return max(1, min(4096, n - n % group if n > group else n, MAX_CHUNK_SYMBOLS // n_symbols))
@@ -184,6 +191,18 @@ def default_chunk_records(record_bytes: int, n_symbols: int) -> int:
     """
     n = max(_USUAL_CHUNK_SYMBOLS // n_symbols, min(_FEWEST_CHUNK_RECORDS, _MOST_CHUNK_SYMBOLS // n_symbols))
     return max(1, min(_USUAL_CHUNK_RECORDS, _USUAL_CHUNK_BYTES // record_bytes, n))
+
+
+def most_chunk_records(n_values: int, value_bytes: int, n_symbols: int, *, is_bounded: bool) -> int:
+    """Return the largest number of records that a chunk may have, by the limits of the format.
+
+    Examples
+    --------
+    >>> most_chunk_records(784, 1, 32, is_bounded=True), most_chunk_records(4, 1, 4, is_bounded=False)
+    (21399, 65536)
+    """
+    most = min(MAX_CHUNK_RECORDS, MAX_CHUNK_BYTES // (n_values * value_bytes), MAX_CHUNK_SYMBOLS // n_symbols)
+    return max(1, min(most, _MOST_BOUNDED_VALUES // n_values) if is_bounded else most)
 
 
 def default_group_records(n_symbols: int) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from narrows.archive.byte_file import ByteFile
 from narrows.archive.header import naming, read_header, read_index
-from narrows.errors import DataWarning, NarrowsError, warn
+from narrows.errors import DataWarning, NarrowsError, recorded, warn
 from narrows.io.files import as_path
 
 __all__ = ["FOLDERS", "archives_of", "digest_of", "find_model", "model_folders", "warn_of_archives"]
@@ -76,7 +76,8 @@ def warn_of_archives(model: str | os.PathLike[str]) -> None:
     warn(
         DataWarning(
             f"The model {digest[:12]} in {os.fspath(model)} is replaced. Archives that were written with it{named} "
-            "cannot be read without it, unless they contain it. Stop and copy it if there are any.",
+            "cannot be read without it, unless they contain it. If you need such archives, interrupt the command and "
+            "copy the model file first.",
             kind="replaced-model",
             count=len(found),
             first=found[0].name if found else None,
@@ -86,7 +87,7 @@ def warn_of_archives(model: str | os.PathLike[str]) -> None:
 
 def _needs(archive: Path, digest: str) -> bool:
     try:
-        with ByteFile(archive) as source, naming(source.path):
+        with recorded(held=True), ByteFile(archive) as source, naming(source.path):  # damage does not matter here
             header = read_header(source)
             return header.metadata.model == digest and read_index(source, header).model is None
     except (NarrowsError, OSError):

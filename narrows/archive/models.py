@@ -87,8 +87,8 @@ def _found(source: ByteFile, metadata: Metadata) -> Codec:
     folders = " and ".join(f"'{folder}'" for folder in model_folders(source.path))
     raise ArchiveError(
         f"{source.path} does not contain its model. Give the model that it was written with, "
-        f"{short(metadata.model)}, as 'model' (--model). It is not in the folder {folders}; the environment variable "
-        f"{FOLDERS} names others."
+        f"{short(metadata.model)}, as 'model' (--model). No file with this model was found in {folders}. You can list "
+        f"more folders in the environment variable {FOLDERS}."
     )
 
 
@@ -112,7 +112,10 @@ def codec_of(model: Any) -> Codec:
         return cast("Codec", read_frozen(model))
     if all(hasattr(model, name) for name in ("digest", "blob", "qualities", "decode")):
         return cast("Codec", model)
-    frozen = getattr(model, "codec_", None)
+    fitted = getattr(model, "model_", None)
+    held = None if fitted is None else fitted.measured("codec")
+    # Archives name the codec that wrote them, so the codec is right even if the weights were changed since.
+    frozen = held.codec if held is not None else getattr(model, "codec_", None)
     if frozen is not None:
         return cast("Codec", frozen)
     raise InvalidParameterError(
@@ -145,7 +148,7 @@ def read_model(source: ByteFile, metadata: Metadata, offset: int) -> bytes:
 def _named(codec: Codec, metadata: Metadata) -> Codec | None:
     """Return the codec whose hash is in the metadata: this codec, or one of its qualities, as archives contain it.
 
-    None if there is no such codec. Only archives with an error bound contain the network of residuals.
+    None if there is no such codec. Only archives with an error bound contain the residual model.
     """
     if codec.digest == metadata.model:
         return codec

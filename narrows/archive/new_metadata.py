@@ -10,8 +10,14 @@ from typing import Any
 
 from narrows.archive.contract import Codec
 from narrows.archive.layout_choice import layout_of
-from narrows.archive.metadata import Metadata, bounded_chunk_records, default_chunk_records, default_group_records
-from narrows.errors import CorruptArchiveError
+from narrows.archive.metadata import (
+    Metadata,
+    bounded_chunk_records,
+    default_chunk_records,
+    default_group_records,
+    most_chunk_records,
+)
+from narrows.errors import CorruptArchiveError, InvalidParameterError
 
 __all__ = ["new_metadata"]
 
@@ -34,16 +40,26 @@ def new_metadata(
 
     Raises
     ------
+    InvalidParameterError
+        If a chunk cannot have that many records.
     CorruptArchiveError
         If an entry is not allowed.
     """
     from narrows import __version__
 
     n_values = math.prod(codec.shape)
-    if more.get("max_error") is None:
-        usual = default_chunk_records(n_values * codec.dtype.itemsize, codec.n_symbols)
-    else:
+    is_bounded = more.get("max_error") is not None
+    if is_bounded:
         usual = bounded_chunk_records(n_values, codec.n_symbols)
+    else:
+        usual = default_chunk_records(n_values * codec.dtype.itemsize, codec.n_symbols)
+    if chunk_records is not None:
+        most = most_chunk_records(n_values, codec.dtype.itemsize, codec.n_symbols, is_bounded=is_bounded)
+        if not 1 <= chunk_records <= most:
+            raise InvalidParameterError(
+                f"The 'chunk_records' (--chunk-records) must be from 1 to {most:,} for these records. "
+                f"Got {chunk_records:,}."
+            )
     given = {
         "container": {},
         "tiling": None,

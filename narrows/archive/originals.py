@@ -12,10 +12,10 @@ from narrows.io.files import as_path
 __all__ = ["check_originals"]
 
 
-def check_originals(archive: Archive, records: range, out: str | os.PathLike[str]) -> None:
+def check_originals(archive: Archive, records: range | list[int], out: str | os.PathLike[str]) -> None:
     """Refuse a folder with images of the archive's names that are older than the archive: they may be the originals.
 
-    Images that were restored earlier are younger than the archive.
+    Images that were restored earlier are newer than the archive.
 
     Raises
     ------
@@ -25,7 +25,7 @@ def check_originals(archive: Archive, records: range, out: str | os.PathLike[str
     folder = as_path(out)
     if not folder.is_dir():
         return
-    files = archive.names(records)
+    files = archive.file_names(records)
     if not files or not all(files):  # numbers, which no original has as its name
         return
     with recorded(held=True):  # the writer repeats the warnings

@@ -73,11 +73,13 @@ class Plan:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """Entries of the archive's metadata that the plan decides. Of files no name is kept, which may be private."""
+        """Entries of the archive's metadata that the plan decides.
+
+        Paths of the source are not stored, since they may be private.
+        """
         whole = self.encoder.codec.digest
-        is_named = self.source.kind == "named"
         return {
-            "container": {"kind": self.source.kind, **({"name": self.source.name} if is_named else {})},
+            "container": {"kind": self.source.kind},
             **{entry: self.layout.to_json() if entry == self.layout.entry else None for entry in Layout.registry},
             "max_error": self.bound,
             **({} if self.fill_value is None else {"fill_value": self.fill_value}),
@@ -97,6 +99,7 @@ def plan_archive(
     encoder: Encoder,
     psnr: float | None,
     bytes_per_record: float | None,
+    quality: int | None,
     max_error: float | str | None,
     lossless: bool,
     overlap: int | None,
@@ -133,17 +136,19 @@ def plan_archive(
     layout = layout_for(source, whole, overlap, before)
     encoder.warn_of_scale(source, found)
     if bound is None or before is not None or whole.causal is not None:  # which mostly needs no code
-        chosen = choose_quality(whole, psnr=psnr, bytes_per_record=bytes_per_record)
+        chosen = choose_quality(
+            whole, psnr=psnr, bytes_per_record=bytes_per_record, quality=quality, n_tiles=layout.n_records
+        )
     else:
         chosen = _smallest(encoder, source, layout, ErrorBound(whole.dtype, bound, fill_value), found)
     if before is not None:
-        is_asked = psnr is not None or bytes_per_record is not None
-        codec, quality = codec_for(path, before, whole, chosen if is_asked else None)
+        is_asked = any(one is not None for one in (psnr, bytes_per_record, quality))
+        codec, position = codec_for(path, before, whole, chosen if is_asked else None)
     elif embed_model:  # with nothing that the archive does not use
-        codec, quality = whole.only(chosen, with_causal=bound is not None), 0
+        codec, position = whole.only(chosen, with_causal=bound is not None), 0
     else:
-        codec, quality = whole, chosen
-    return Plan(encoder, source, layout, bound, codec, quality, fill_value, found)
+        codec, position = whole, chosen
+    return Plan(encoder, source, layout, bound, codec, position, fill_value, found)
 
 
 def _filled(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from numbers import Real
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,15 @@ __all__ = ["choose_quality", "coarser_qualities", "misses_bytes", "misses_psnr",
 _CLOSE_ENOUGH_DB = 0.25
 
 
-def choose_quality(codec: FrozenCodec, *, psnr: float | None = None, bytes_per_record: float | None = None) -> int:
-    """Return the index of the requested quality, by PSNR and size as measured on training data.
+def choose_quality(
+    codec: FrozenCodec,
+    *,
+    psnr: float | None = None,
+    bytes_per_record: float | None = None,
+    quality: int | None = None,
+    n_tiles: int = 1,
+) -> int:
+    """Return the index of the requested quality, by its number, or by PSNR and size as measured on training data.
 
     Parameters
     ----------
@@ -29,24 +37,33 @@ def choose_quality(codec: FrozenCodec, *, psnr: float | None = None, bytes_per_r
     psnr : float, optional
         Selects the coarsest quality with at least this PSNR in dB.
     bytes_per_record : float, optional
-        Selects the finest quality with at most this number of bytes per record. Without `psnr` and
-        `bytes_per_record`, the codec's default is selected.
+        Selects the finest quality with at most this number of bytes per record.
+    quality : int, optional
+        The index itself. Without `psnr`, `bytes_per_record` and `quality`, the codec's default is selected.
+    n_tiles : int
+        Number of the codec's records that make one of the data: of tiles of an image.
 
     Raises
     ------
     InvalidParameterError
-        If both are given, or the model has no such quality.
+        If more than one is given, or the model has no such quality.
     """
-    if psnr is not None and bytes_per_record is not None:
-        raise InvalidParameterError("Give 'psnr' or 'bytes_per_record', not both: each of them selects the quality.")
+    given = {"psnr": psnr, "bytes_per_record": bytes_per_record, "quality": quality}
+    names = [name for name, value in given.items() if value is not None]
+    if len(names) > 1:
+        raise InvalidParameterError(f"Give '{names[0]}' or '{names[1]}', not both: each of them selects the quality.")
     qualities = codec.qualities
+    if quality is not None:
+        return _position(quality, len(qualities))
     if bytes_per_record is not None:
         _check("bytes_per_record", bytes_per_record)
-        small = [position for position, one in enumerate(qualities) if one.bytes_per_record <= bytes_per_record]
+        each = bytes_per_record / n_tiles
+        small = [position for position, one in enumerate(qualities) if one.bytes_per_record <= each]
         if not small:
-            least = min(one.bytes_per_record for one in qualities)
+            least = min(one.bytes_per_record for one in qualities) * n_tiles
+            tiles = f" for images of {n_tiles:,} tiles" if n_tiles > 1 else ""
             raise InvalidParameterError(
-                f"The 'bytes_per_record' of this model must be at least {least:.1f}. Got {bytes_per_record:g}. "
+                f"The 'bytes_per_record' of this model must be at least {least:.1f}{tiles}. Got {bytes_per_record:g}. "
                 "For smaller files, train a model with the recipe codec and a lower --psnr."
             )
         return max(small, key=lambda position: qualities[position].psnr_db)
@@ -105,17 +122,32 @@ def size_warnings(found: Description, asked: float | None) -> tuple[NarrowsWarni
 
     The bytes of a model inside the archive are not counted, since the user has requested them.
     """
-    if asked is None or not misses_bytes(found.bytes_per_record, asked):
+    each = (found.n_bytes - found.model_bytes) / max(1, found.n_records)
+    if asked is None or not misses_bytes(each, asked):
         return ()
-    one = "tile" if found.metadata["tiling"] else "record"
+    one = "image" if found.metadata["tiling"] else "record"
     own = found.records_bytes / found.n_records
     advice = "train on more data" if misses_bytes(own, asked) else f"put more {one}s into one archive"
     text = (
-        f"The archive takes {found.bytes_per_record:.2f} bytes per {one}, more than the requested {asked:g}: {own:.2f} "
-        f"for the {one} itself and {found.bytes_per_record - own:.2f} for its share of header and index. The quality "
+        f"The archive takes {each:.2f} bytes per {one}, more than the requested {asked:g}: {own:.2f} "
+        f"for the {one} itself and {each - own:.2f} for its share of header and index. The quality "
         f"was chosen by the size of training data, without this share. Request fewer bytes, or {advice}."
     )
     return (NarrowsWarning(text, kind="bytes", count=found.n_records),)
+
+
+def _position(quality: object, n: int) -> int:
+    """Return the number of a quality after checking it."""
+    try:
+        position = -1 if isinstance(quality, bool) else operator.index(quality)  # type: ignore[arg-type]
+    except TypeError:
+        position = -1
+    if 0 <= position < n:
+        return position
+    raise InvalidParameterError(
+        f"The 'quality' of this model must be a whole number from 0, the coarsest, to {n - 1}, the finest. "
+        f"Got {quality!r}. `narrows compress --dry-run` shows what each of them yields."
+    )
 
 
 def _check(name: str, value: object) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self, overload
 
@@ -19,7 +19,7 @@ from narrows.archive.index import Index
 from narrows.archive.layout_choice import layout_of
 from narrows.archive.metadata import Metadata
 from narrows.archive.models import find_codec
-from narrows.archive.records import parse_names
+from narrows.archive.names import file_names, item_names, read_names
 from narrows.archive.selection import Selection, select
 from narrows.errors import CorruptArchiveError
 from narrows.numerics.surroundings import usual_settings
@@ -168,7 +168,7 @@ class Archive:
 
         Parameters
         ----------
-        items : slice, range or (start, stop), optional
+        items : slice, range, (start, stop) or list of int, optional
             The items, as in `restore`.
 
         Returns
@@ -195,7 +195,7 @@ class Archive:
 
         Parameters
         ----------
-        items : slice, range or (start, stop), optional
+        items : slice, range, (start, stop) or list of int, optional
             The items, as in `restore`.
 
         Yields
@@ -218,7 +218,10 @@ class Archive:
             yield np.concatenate([self._item(item)[None] for item in chosen[start : start + step]])
 
     def names(self, items: Selection = None) -> list[str]:
-        """Return the file names of items, of all items by default; an empty name if an item has none.
+        """Return the stored file names of items, of all items by default; an empty name if an item has none.
+
+        Only the names are read and no records are decoded. Names may be repeated; `file_names` are those of a restored
+        folder.
 
         Raises
         ------
@@ -226,17 +229,33 @@ class Archive:
             As `read`.
         """
         chosen = self._within(items)
-        per_item = self.items.n_records
-        firsts = range(chosen.start * per_item, chosen.stop * per_item, chosen.step * per_item)
+        firsts = [item * self.items.n_records for item in chosen]
         names: list[str] = []
         with naming(self.path):
             for records in self._by_chunk(firsts):
                 chunk = self._index.chunk_of(records[0])
                 held = self._index.range_of(chunk)
-                payload = read_chunk(self._source, self.metadata, self._index, chunk)
-                all_names = parse_names(payload.names, len(held))
+                all_names = read_names(self._source, self.metadata, self._index, chunk)
                 names.extend(all_names[record - held.start] for record in records)
         return names
+
+    def file_names(self, items: Selection = None) -> list[str]:
+        """Return the names of the files that `restore` writes for items into a folder.
+
+        They are the same whichever items are restored: the name with the ending .png, or the number of an item without
+        a name. The second of two equal names gets a number.
+
+        Raises
+        ------
+        IndexError
+            If an item does not exist.
+
+        Warns
+        -----
+        DataWarning
+            If names are changed so that all are different.
+        """
+        return file_names(item_names(self._source, self.metadata, self._index), self._within(items))
 
     def close(self) -> None:
         """Close the file."""
@@ -253,19 +272,22 @@ class Archive:
 
     # ------------------------------------------------------------------------------------------------------ records
 
-    def _within(self, items: Selection) -> range:
+    def _within(self, items: Selection) -> range | list[int]:
         """Return the indices of the selected items; raises IndexError if an item does not exist."""
         try:
             return select(items, len(self))
         except IndexError as error:
             raise IndexError(f"{self.path} has {len(self):,} items. {error}") from None
 
-    def _by_chunk(self, records: range) -> Iterator[range]:
-        """Split a range of records at the ends of chunks."""
+    def _by_chunk(self, records: Sequence[int]) -> Iterator[Sequence[int]]:
+        """Split records, in their order, so that each part is in one chunk and no larger than a chunk."""
         done = 0
         while done < len(records):
             held = self._index.range_of(self._index.chunk_of(records[done]))
-            if records.step > 0:
+            if not isinstance(records, range):
+                rest = records[done : done + len(held)]
+                more = next((i for i, record in enumerate(rest) if record not in held), len(rest))
+            elif records.step > 0:
                 more = len(range(records[done], held.stop, records.step))
             else:
                 more = len(range(records[done], held.start - 1, records.step))
@@ -273,7 +295,7 @@ class Archive:
             done += more
 
     @usual_settings()
-    def _records(self, records: range) -> npt.NDArray[Any]:
+    def _records(self, records: Sequence[int]) -> npt.NDArray[Any]:
         """Return records of one chunk."""
         with naming(self.path):
             number = self._index.chunk_of(records[0])
@@ -283,6 +305,8 @@ class Archive:
                 payload = read_chunk(self._source, self.metadata, self._index, number)
                 chunk = Chunk(payload, len(held), self._codec, self.metadata, held.start)
                 self._chunk = (number, chunk)
+            if not isinstance(records, range):
+                return self._chunk[1].restore([record - held.start for record in records])
             first = records.start - held.start
             # From the length, since the stop of a range with a negative step may be below zero.
             inside = range(first, first + len(records) * records.step, records.step)

@@ -40,6 +40,7 @@ __all__ = [
     "checksum",
     "largest_error",
     "max_payload_bytes",
+    "names_within",
     "pack_names",
     "pack_records",
     "parse_names",
@@ -205,6 +206,20 @@ def _parse_residual(data: bytes) -> ResidualPayload:
 # ----------------------------------------------------------------------------------------------------------- names
 
 
+def names_within(source: ByteFile, payload: int, n_records: int, metadata: Metadata) -> tuple[int, int]:
+    """Return offset and length of the names in the payload of a chunk, given the offset of the payload in the file.
+
+    Raises
+    ------
+    CorruptArchiveError
+        If the names take more bytes than n_records records can have.
+    """
+    n_lanes, n_words, n_escapes, n_names = _SIZES.unpack(source.read(payload, _SIZES.size))
+    if n_names > _most_names(n_records):
+        raise CorruptArchiveError(f"a chunk declares more bytes than its {n_records:,} records can have")
+    return _SIZES.size + 4 * metadata.n_groups(n_records) + 4 * n_lanes + 2 * n_words + n_escapes, n_names
+
+
 def check_names(names: Sequence[str]) -> None:
     """Check that names can be written as files below a folder.
 
@@ -216,7 +231,8 @@ def check_names(names: Sequence[str]) -> None:
     for name in names:
         if name and not _is_inside(name):
             raise InvalidParameterError(
-                f"The name of a record must be a relative path without '..', of at most {MAX_NAME_BYTES:,} bytes. "
+                f"The name of a record must be a relative path of at most {MAX_NAME_BYTES:,} bytes, without '..', "
+                "backslashes, and a colon as its second character, which Windows takes for a drive. "
                 f"Got {name!r:.100}. Rename it."
             )
 

@@ -11,7 +11,8 @@ from narrows.archive.blocks import BlockWriter
 from narrows.archive.byte_file import ByteFile
 from narrows.archive.header import naming
 from narrows.archive.layout import BLOCK_BYTES
-from narrows.archive.verification import Report, examine
+from narrows.archive.report import Report
+from narrows.archive.verification import examine
 from narrows.errors import CorruptArchiveError, DataWarning
 from narrows.io.files import as_path, check_output, naming_output, replacing
 
@@ -113,4 +114,4 @@ def _lost_text(report: Report) -> str:
     known = (
         f"At least {report.n_lost:,} records are" if report.n_lost else "Any records after the last intact chunk are"
     )
-    return f"{known} lost: {report.path} has no intact end, which would tell how many records it had."
+    return f"{known} lost: the end of {report.path} is damaged, so its number of records is unknown."

@@ -34,10 +34,11 @@ def restore(
         The archive.
     model : Autoencoder, FrozenCodec or path to a model file, optional
         The model that it was made with. Not needed if the archive carries it.
-    records : slice, range or (start, stop), optional
+    records : slice, range, (start, stop) or list of int, optional
         The records to restore, all by default. A slice has the meaning that it has for a list: ``slice(-10, None)`` are
         the last ten, and indices outside are ignored. The records of a range, and those from start to stop - 1, must
-        all exist. An empty selection gives an empty array. Only the chunks that are needed are read.
+        all exist, and so must those of a list, which may be in any order. An empty selection gives an empty array. Only
+        the chunks that are needed are read.
     out : path-like, optional
         Output path, written in bounded memory. The name determines the format: ``.npy``; IDX for names such as
         ``t10k-images-idx3-ubyte`` and ``.idx``, gzipped with ``.gz``; with a trailing ``/`` or without an extension, a
@@ -85,12 +86,12 @@ def restore(
             archive.pieces(chosen),
             shape=shape,
             dtype=archive.dtype,
-            files=lambda: archive.names(chosen),
+            files=lambda: archive.file_names(chosen),
             force=force,
         )
 
 
-def _in_memory(archive: Archive, records: range) -> npt.NDArray[Any]:
+def _in_memory(archive: Archive, records: range | list[int]) -> npt.NDArray[Any]:
     """Return records as one array; raises ArchiveError if they exceed the machine's memory."""
     n_bytes = math.prod(archive.shape[1:]) * archive.dtype.itemsize * len(records)
     available = _memory_bytes()

@@ -39,7 +39,7 @@ class ErrorTally:
     def add(self, records: NDArray[Any], restored: NDArray[Any]) -> None:
         """Add the errors of original and restored records, both (n, *shape)."""
         with np.errstate(over="ignore", invalid="ignore"):
-            error = np.subtract(records, restored, dtype=np.float64).reshape(len(records), -1)
+            error = _errors(records, restored).reshape(len(records), -1)
             error[~np.isfinite(error)] = 0
             mse = np.einsum("nv,nv->n", error, error) / error.shape[1]
             self.squared += SquaredSum.of(error)
@@ -73,7 +73,7 @@ class ErrorTally:
             return (NarrowsWarning(text, kind="fill-value", count=self.n_fill),)
         if fill_value is None or of_model is not None or self.n_fill > 0:
             return ()
-        text = f"No value of the records is {fill_value:.17g}, the fill value. Was another one meant?"
+        text = f"No value equals the fill value {fill_value:.17g}. Check 'fill_value' (--fill-value)."
         return (NarrowsWarning(text, kind="fill-value"),)
 
     def warnings(self, asked: float | None) -> tuple[NarrowsWarning, ...]:
@@ -96,3 +96,11 @@ class ErrorTally:
         if self.psnr_db is None or math.isinf(self.quality.psnr_db):
             return ""
         return f"All records are restored at {self.psnr_db:.2f} dB, training data at {self.quality.psnr_db:.2f} dB. "
+
+
+def _errors(records: NDArray[Any], restored: NDArray[Any]) -> NDArray[np.float64]:
+    """Return records − restored records; of whole numbers beyond 2^53 too, which floats round, with one rounding."""
+    if records.dtype.kind not in "iu" or records.itemsize < 8:
+        return np.asarray(np.subtract(records, restored, dtype=np.float64))
+    distance = np.maximum(records, restored).astype(np.uint64) - np.minimum(records, restored).astype(np.uint64)
+    return np.asarray(np.where(records < restored, -1.0, 1.0) * distance)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from narrows.archive.byte_file import ByteFile
@@ -17,6 +16,7 @@ from narrows.archive.header import (
     read_header,
     read_payload,
     read_trailer,
+    unfinished_append,
 )
 from narrows.archive.index import parse_index
 from narrows.archive.layout import (
@@ -32,6 +32,7 @@ from narrows.archive.layout_choice import layout_of
 from narrows.archive.model_search import find_model
 from narrows.archive.models import find_codec, read_model
 from narrows.archive.records import largest_error, parse_names
+from narrows.archive.report import Problem, Report
 from narrows.archive.scan import Scanned, scan
 from narrows.errors import ArchiveError, CorruptArchiveError
 
@@ -41,78 +42,6 @@ _PIECE_RECORDS = 2048  # restored at a time, to limit memory; a multiple of ever
 
 Placed = tuple[int, Block]
 """The offset of a block, and its header."""
-
-
-class Problem(NamedTuple):
-    """A defect of an archive.
-
-    Attributes
-    ----------
-    offset : int
-        Its position in the file.
-    what : str
-        A description in words.
-    records : tuple of (start, stop), optional
-        The affected records.
-    """
-
-    offset: int
-    what: str
-    records: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True)
-class Report:
-    """The result of `verify`.
-
-    Attributes
-    ----------
-    path : str
-        Path of the archive.
-    n_bytes : int
-        Size of the file.
-    n_records : int or None
-        Number of records that the archive should have; None if trailer and index are lost.
-    n_intact : int
-        Number of intact records.
-    n_chunks : int
-        Number of intact chunks.
-    lost : tuple of (start, stop)
-        Ranges of missing or damaged records. If `n_records` is None, records at the end may be missing as well.
-    problems : tuple of Problem
-        All defects, in the order of their offsets.
-    largest_error : float or None
-        The largest error of a value in the intact chunks, in the records' units, measured when the archive was written.
-        None if the archive has no error bound.
-    is_restored : bool
-        Whether all records were restored and compared with their checksums. Without a model, only the checksums of the
-        file's bytes are checked.
-    """
-
-    path: str
-    n_bytes: int
-    n_records: int | None
-    n_intact: int
-    n_chunks: int
-    lost: tuple[tuple[int, int], ...]
-    problems: tuple[Problem, ...]
-    is_restored: bool
-    largest_error: float | None = None
-
-    @property
-    def n_lost(self) -> int:
-        """Number of records that are known to be missing or damaged."""
-        return sum(stop - first for first, stop in self.lost)
-
-    @property
-    def is_intact(self) -> bool:
-        """Whether the archive has no defects."""
-        return not self.problems
-
-    def to_json(self) -> dict[str, Any]:
-        """Return everything as JSON values."""
-        problems = [{"offset": one.offset, "what": one.what, "records": one.records} for one in self.problems]
-        return {**asdict(self), "problems": problems}
 
 
 class Found(NamedTuple):
@@ -163,6 +92,7 @@ def examine(source: ByteFile, model: Any) -> Found:
     """
     problems: list[Problem] = []
     header = _try_header(source)
+    n_ignored = _ignore_unfinished(source, header, problems)
     scanned = list(scan(source, header.n_bytes if isinstance(header, Header) else 0))
     if isinstance(header, ArchiveError):
         problems.append(Problem(0, str(header)))
@@ -185,7 +115,7 @@ def examine(source: ByteFile, model: Any) -> Found:
     _check_end(source, header, _model_offset(scanned), chunks, problems)
     report = Report(
         path=source.path,
-        n_bytes=source.size,
+        n_bytes=source.size + n_ignored,
         n_records=declared,
         n_intact=sum(block.n_records for _, block in chunks),
         n_chunks=len(chunks),
@@ -195,6 +125,24 @@ def examine(source: ByteFile, model: Any) -> Found:
         largest_error=_largest_error(source, header, chunks),
     )
     return Found(header, blob, chunks, report)
+
+
+def _ignore_unfinished(source: ByteFile, header: Header | ArchiveError, problems: list[Problem]) -> int:
+    """Ignore the bytes of an append that is not complete, and return their number."""
+    try:
+        if isinstance(header, ArchiveError):
+            return 0
+        read_trailer(source, header)
+    except CorruptArchiveError:
+        assert isinstance(header, Header)
+        end = unfinished_append(source, header.n_bytes)
+        if end is not None:
+            n_ignored = source.size - end
+            what = f"appending was interrupted: the {n_ignored:,} bytes from here on belong to no record"
+            problems.append(Problem(end, what))
+            source.end_at(end)
+            return n_ignored
+    return 0
 
 
 def _largest_error(source: ByteFile, header: Header, chunks: list[Placed]) -> float | None:

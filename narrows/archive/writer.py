@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from narrows.archive.blocks import BlockWriter
 from narrows.archive.byte_file import ByteFile
 from narrows.archive.contract import Codec
+from narrows.archive.growing import growing
 from narrows.archive.header import Header, naming, read_header, read_whole_index
 from narrows.archive.layout import MAX_MODEL_BYTES, MAX_RECORDS, pack_header
 from narrows.archive.layout_choice import layout_of
@@ -32,7 +33,7 @@ from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.error_norms import Errors
 from narrows.errors import ArchiveError, InvalidParameterError, ShapeMismatchError, WrongModelError
-from narrows.io.files import as_path, check_output, lock, naming_output, replacing
+from narrows.io.files import as_path, check_output, naming_output, replacing
 
 __all__ = ["Writer"]
 
@@ -301,13 +302,16 @@ class Writer:
         self._stack.enter_context(naming_output(self.path))
         with ByteFile(path):
             pass  # a missing file and a folder have errors of their own
-        file = self._stack.enter_context(_growing(path, self.path))
+        grown = self._stack.enter_context(growing(path, self.path))
         with ByteFile(path) as source, naming(self.path):
             header = read_header(source)
             index = read_whole_index(source, header)
-            size = source.size
+            end = source.size  # without the rest of an interrupted append
         self._check_same(header, more, embed_model, index.model is not None)
-        return header.metadata, BlockWriter(file, header.data, size, index.entries.tolist()), index.n_records
+        grown.begin_at(end)
+        blocks = BlockWriter(grown.file, header.data, end, index.entries.tolist())
+        blocks.begin_append()
+        return header.metadata, blocks, index.n_records
 
     def _check_same(self, header: Header, more: Mapping[str, Any], embed_model: bool, has_model: bool) -> None:
         """Check that the appended records have the archive's model, quality, error bound and layout."""
@@ -344,27 +348,3 @@ class Writer:
 
 class _Aborted(Exception):  # noqa: N818
     """Raised in the open contexts, so that they undo their changes; never leaves the writer."""
-
-
-@contextmanager
-def _growing(path: Path, name: str) -> Iterator[BinaryIO]:
-    """Open a file to append to; cut it back to its size if the block ends in an exception."""
-    with open(path, "r+b") as file:
-        if lock(file.fileno()) is False:
-            raise ArchiveError(f"Another process is appending to {name}. Try again later.")
-        if not os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
-            raise ArchiveError(f"{name} was replaced while it was being opened. Try again.")
-        size = file.seek(0, os.SEEK_END)
-        descriptor = os.dup(file.fileno())
-        try:
-            yield file
-            file.flush()
-            os.fsync(descriptor)
-        except BaseException:
-            with suppress(OSError):  # a full disk: what is still to be written must go before the file is cut
-                file.close()
-            os.ftruncate(descriptor, size)
-            os.fsync(descriptor)
-            raise
-        finally:
-            os.close(descriptor)

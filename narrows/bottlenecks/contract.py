@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -71,6 +72,11 @@ class BottleneckModule(nn.Module, ABC):
         """The length of the code of one record: how many numbers or symbols it has."""
         return math.prod(self.z_shape)
 
+    @property
+    def n_codes(self) -> int | None:
+        """Number of codewords, if the symbols of a code are indices of codewords; otherwise None."""
+        return None
+
     @abstractmethod
     def forward(self, h: Tensor, generator: Noise | None = None) -> Code:
         """Return the code of each record.
@@ -110,7 +116,7 @@ class BottleneckModule(nn.Module, ABC):
     def quantisations(self, codes: NDArray[np.float64], distortion: Distortion) -> list[Quantisation]:
         """Return the quantisations of the code that the codec measures, from coarse to fine.
 
-        By default there are ten. The step of each number of the code depends on its effect on the decoder's output.
+        By default there are ten. The step of each latent dimension depends on its effect on the decoder's output.
 
         Parameters
         ----------
@@ -134,6 +140,9 @@ class BottleneckModule(nn.Module, ABC):
 
 class Bottleneck(Part, ABC, axis="bottleneck"):
     """Settings of a bottleneck."""
+
+    h_per_z: ClassVar[int] = 1
+    """How many numbers of the encoder's output each number of the code needs; they are on the first axis."""
 
     @abstractmethod
     def build(self, z_shape: tuple[int, ...]) -> BottleneckModule:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -32,6 +33,8 @@ class Gaussian(Bottleneck, name="gaussian"):
     >>> Gaussian(beta=4)
     Gaussian(beta=4.0)
     """
+
+    h_per_z: ClassVar[int] = 2
 
     beta: float = option(Real(0), "weight β of the KL divergence", default=1.0)
     warmup: int = option(Integer(0), "steps of training over which β rises from 0", default=0)

@@ -30,7 +30,7 @@ _LARGEST_SHIFT = 20
 
 
 class LogisticPrior(nn.Module):
-    """A logistic distribution for each number of a code; given those before it if ``n_hidden`` > 0.
+    """A logistic distribution for each latent dimension; given those before it if ``n_hidden`` > 0.
 
     A code of shape (C, H, W) is a map of H · W places with C channels, any other is one place with all its numbers as
     channels. Places come row by row, channels in order within a place. For channel c at place p

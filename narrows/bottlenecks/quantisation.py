@@ -26,7 +26,11 @@ __all__ = ["Codewords", "Distortion", "Quantisation", "Scaling", "by_sensitivity
 _ADDED_ERROR = tuple(2.0**-k for k in range(-3, 7))
 """Added error of each quantisation, relative to the error of the model, from coarse to fine."""
 
-_NOTHING = 1e-6  # relative to the model's error; a number of the code with a smaller effect is not used
+_FINE = 1e-3  # relative to the variance that the code restores; if all added errors are below it, larger ones are added
+_COARSEST = 1 / 3  # largest of these, relative to the same variance
+_WIDE = 1e-5  # those below are further apart
+
+_NOTHING = 1e-6  # relative to the model's error; a latent dimension with a smaller effect is not used
 _LARGEST_SHIFT = 30
 _PRECISION = 12
 
@@ -57,7 +61,7 @@ class Distortion(Protocol):
         """Return the PSNR in dB of the records restored from codes z, for preprocessed values in [0, 1]."""
 
     def gains(self) -> NDArray[np.float64]:
-        """Return the ratio of the squared change of the output to that of each number of the code, (n_symbols,)."""
+        """Return the ratio of the squared change of the output to that of each latent dimension, (n_symbols,)."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -120,7 +124,8 @@ def by_sensitivity(codes: NDArray[np.float64], distortion: Distortion) -> list[Q
 
     Let g_d be the mean squared change of the output if number d of the code changes by one. The steps Δ_d = c / √g_d
     add the same error c² / 12 for each number, which is optimal at high rates. Each quantisation has another c: the
-    coarsest adds eight times the error of the model, the finest a small fraction of it.
+    coarsest adds eight times the error of the model, the finest a small fraction of it. If the model is nearly exact,
+    there are coarser ones as well, up to one that adds a third of the variance that the code restores.
     """
     gains = distortion.gains()
     error = distortion.error(distortion.codes)
@@ -131,13 +136,30 @@ def by_sensitivity(codes: NDArray[np.float64], distortion: Distortion) -> list[Q
     # The step of a number without effect is eight times its largest magnitude, so its symbol is always 0.
     idle = 8 * np.where(largest > 0, largest, 1e-6)
     quantisations: list[Quantisation] = []
-    for added in _ADDED_ERROR:
-        c = math.sqrt(12 * max(error, 1e-12 * unit) * added / max(int(matters.sum()), 1))
+    own = max(error, 1e-12 * unit)
+    for added in (*_coarser(own, float(effects.sum())), *_ADDED_ERROR):
+        c = math.sqrt(12 * own * added / max(int(matters.sum()), 1))
         steps = np.where(matters, c / np.sqrt(np.where(matters, gains, 1.0)), idle)
         steps = np.maximum(steps, np.where(largest > 0, largest / MAX_SYMBOL, 1e-9))
         entropy = Independent.fit(to_symbols(codes, steps), precision=_PRECISION)
         quantisations.append(Scaling(steps=steps, entropy=entropy))
     return quantisations
+
+
+def _coarser(error: float, variance: float) -> list[float]:
+    """Return larger added errors than the usual ones if all of these are small relative to the variance, descending.
+
+    They are relative to the error of the model. Large ones are 3 dB apart, as the usual ones are, and others 6 dB,
+    since fine qualities have large tables.
+    """
+    added, larger = _ADDED_ERROR[0], list[float]()
+    if not 0 < error * added < _FINE * variance:
+        return larger
+    while True:
+        added *= 4 if error * added < _WIDE * variance else 2
+        if error * added > _COARSEST * variance:
+            return larger[::-1]
+        larger.append(added)
 
 
 def _power_of_four(square: float) -> float:

@@ -120,6 +120,10 @@ class VectorQuantisedModule(BottleneckModule):
     def n_symbols(self) -> int:
         return math.prod(self.symbols_shape)
 
+    @property
+    def n_codes(self) -> int:
+        return len(self.codebook)
+
     def forward(self, h: Tensor, generator: Noise | None = None) -> Code:
         noise = generator if isinstance(generator, Generator) and is_training_step(self, generator) else None
         vectors = self._to_vectors(h.detach())
@@ -166,8 +170,9 @@ class VectorQuantisedModule(BottleneckModule):
     def _count(self, symbols: NDArray[np.int32]) -> EntropyModel:
         """Return tables counted on the indices (n, n_symbols) of training records: one for each, or by neighbours.
 
-        Whichever says a fifth of the records in fewer bits when counted on the others; then it is counted on all. On
-        records that they are counted on the more tables look the better.
+        The model that codes a held-out fifth of the records in fewer bits is chosen, and its tables are then counted on
+        all records. Records that were counted cannot be used for this choice, since they favour the model with more
+        tables.
         """
         n_codes = len(self.codebook)
         # As many values as a table has without making any of them rare.

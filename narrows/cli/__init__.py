@@ -26,9 +26,10 @@ VERBS = {
     "generate": ("narrows.cli.generate", "Make new records: samples, interpolations, manifolds, traversals."),
     "compress": ("narrows.cli.compress", "Compress data into a small archive, at a quality that you choose."),
     "restore": ("narrows.cli.restore", "Restore the records of an archive, or some of them."),
+    "list": ("narrows.cli.list", "List the records of an archive, with their names."),
     "verify": ("narrows.cli.archive", "Check that an archive is intact."),
     "recover": ("narrows.cli.archive", "Copy the intact records of a damaged archive into a new one."),
-    "embed": ("narrows.cli.embed", "Store its model in an archive, so that it can be read alone."),
+    "embed": ("narrows.cli.embed", "Store the model in its archive, so that no model file is needed to read it."),
     "export": ("narrows.cli.export", "Write a model as an ONNX file for other programs."),
     "picture": ("narrows.cli.picture", "Draw reconstructions, filters, maps, curves, or a whole report."),
     "recipes": ("narrows.cli.recipes", "List the named autoencoders, or show one."),
@@ -49,7 +50,7 @@ Arrays have the shape (n, *shape). Images must be of equal size, or be resized w
 a warning says what is lost in reading them (transparency, frames of animations).
 
 \b
-FILE.narrows is an archive: a fraction of the data's size, and the same records on every machine.
+FILE.narrows is an archive. It is smaller than the data, and every machine restores the same records from it.
 Reading it needs the model that made it, unless the archive contains the model (compress --embed-model).
 
 \b

@@ -11,10 +11,10 @@ from narrows.cli.inputs import check_archive_output
 from narrows.cli.options import (
     archive_argument,
     archive_model_option,
-    force_option,
     json_option,
     output_option,
     quiet_option,
+    write_options,
 )
 from narrows.cli.outputs import Verb
 from narrows.cli.verbs import FAILED
@@ -68,9 +68,8 @@ def verify(*, archive: str, model: str | None, as_json: bool, quiet: bool) -> No
 @archive_argument
 @output_option("OUT.narrows", "Output: the new archive.")
 @archive_model_option
-@force_option
-@json_option
-def recover(*, archive: str, output: str, model: str | None, force: bool, as_json: bool) -> None:
+@write_options
+def recover(*, archive: str, output: str, model: str | None, force: bool, as_json: bool, quiet: bool) -> None:
     """Copy the intact records of the damaged FILE.narrows into a new archive, and list the lost ones.
 
     The intact records keep their order and are numbered from 0 without gaps. FILE.narrows is not changed. The exit
@@ -111,7 +110,7 @@ def about(path: str) -> tuple[dict[str, Any], list[str]]:
     rows = [
         ("archive", f"{found.path}, {found.n_bytes:,} bytes, written by narrows {metadata['narrows']}"),
         ("records" if found.tiling is None else "images", f"{_contents(found)}, {restored}"),
-        ("bytes", f"{_bytes_each(found)}, the model's not counted"),
+        ("bytes", _bytes_each(found)),
         ("model", f"{found.model_id}, {_where(found)}"),
         *([] if is_bounded else [("quality", _quality(metadata["quality"], psnr_db))]),
         ("code", f"{count(metadata['n_symbols'], 'whole number')} a {one}"),
@@ -159,9 +158,7 @@ def _made_from(container: dict[str, Any]) -> list[tuple[str, str]]:
     """Return a row that says what was compressed; none if the archive does not say it in a way that is known here."""
     from narrows.data.formats import Format
 
-    kind, name = container.get("kind"), container.get("name")
-    if kind == "named" and isinstance(name, str):
-        return [("made from", f"the data set {name}")]
+    kind = container.get("kind")
     titles = {name: known.title for name, known in Format.registry.items()} | _KINDS
     return [("made from", titles[kind])] if isinstance(kind, str) and kind in titles else []
 
@@ -169,19 +166,25 @@ def _made_from(container: dict[str, Any]) -> list[tuple[str, str]]:
 def _contents(found: Description) -> str:
     """Return number and shape of the records, or of the images and their tiles."""
     metadata, tiling = found.metadata, found.tiling
-    if tiling is None:
+    if tiling is None or found.n_tiles is None:
         return f"{found.n_records:,} of {shape_text(metadata['record_shape'])} {metadata['dtype']}"
     by = f" that overlap by {count(tiling.overlap, 'pixel')}" if tiling.overlap else ""
     return (
-        f"{found.n_images:,} of {shape_text(tiling.shape)} {metadata['dtype']}, "
-        f"in {count(found.n_records, 'tile')} of {shape_text(tiling.tile)}{by}"
+        f"{found.n_records:,} of {shape_text(tiling.shape)} {metadata['dtype']}, "
+        f"in {count(found.n_tiles, 'tile')} of {shape_text(tiling.tile)}{by}"
     )
 
 
 def _bytes_each(found: Description) -> str:
-    if found.bytes_per_image is None:
-        return f"{number(found.bytes_per_record)} a record"
-    return f"{number(found.bytes_per_image)} an image, {number(found.bytes_per_record)} a tile"
+    """Return the size of the file for each record, and how much of it is the model inside."""
+    if found.bytes_per_tile is None:
+        each = f"{number(found.bytes_per_record)} a record"
+    else:
+        each = f"{number(found.bytes_per_record)} an image, {number(found.bytes_per_tile)} a tile"
+    if not found.has_model:
+        return f"{each}; the model's are not among them"
+    alone = (found.n_bytes - found.model_bytes) / max(1, found.n_records)
+    return f"{each}; {number(alone)} {'a record' if found.n_tiles is None else 'an image'} without the model inside"
 
 
 def _quality(position: int, psnr_db: float | None) -> str:

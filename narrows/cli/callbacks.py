@@ -2,114 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import sys
-import time
 
-import click
-
-from narrows.cli.console import number
-from narrows.cli.progress import new_bar
-from narrows.training import Callback, Epoch
+from narrows.cli.log import current_log, logged
+from narrows.training import Callback
+from narrows.training.callbacks import Several
+from narrows.training.display import MOST_LINES, Bar, Lines
 
 __all__ = ["Bar", "Lines", "callback"]
 
-_MOST_LINES = 30
-
 
 def callback(*, quiet: bool) -> Callback:
-    """Return the callback that shows a training run on standard error."""
-    if quiet:
-        return Callback()
-    return Bar() if sys.stderr.isatty() else Lines(most=_MOST_LINES)
-
-
-class Bar(Callback):
-    """A bar over all epochs of a stage, with loss, validation loss, speed and remaining time."""
-
-    name = ""
-
-    def stage(self, name: str) -> None:
-        self.name = f"{name}: "
-
-    def start(self, n_epochs: int, n_records: int, epochs_done: int) -> None:
-        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-
-        self.n_epochs, self.n_records = n_epochs, n_records
-        self.validation = self.rate = ""
-        self.mark: tuple[float, int] | None = None
-        self.progress = new_bar(
-            TextColumn("{task.description}"),
-            BarColumn(None),
-            TextColumn("{task.fields[numbers]}"),
-            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-        )
-        self.task = self.progress.add_task(self._place(epochs_done), total=n_epochs * n_records, numbers="")
-        self.progress.update(self.task, completed=epochs_done * n_records)
-        self.progress.start()
-
-    def step(self, epoch: int, records_done: int, loss: float) -> None:
-        done, now = (epoch - 1) * self.n_records + records_done, time.monotonic()
-        if self.mark is not None and done > self.mark[1] and now > self.mark[0]:
-            self.rate = _rate((done - self.mark[1]) / (now - self.mark[0]))
-        self.mark = (now, done)
-        self._show(epoch, done, loss)
-
-    def epoch(self, row: Epoch) -> None:
-        if row.validation_loss is not None:
-            self.validation = f"  validation {number(row.validation_loss)}"
-        if self.mark is None:
-            self.rate = _rate(row.records_per_second)
-        self._show(row.epoch, row.epoch * self.n_records, row.loss)
-
-    def stop(self) -> None:
-        self.progress.stop()
-
-    def _show(self, epoch: int, done: int, loss: float) -> None:
-        numbers = f"loss {number(loss)}{self.validation}{self.rate}"
-        self.progress.update(self.task, completed=done, description=self._place(epoch), numbers=numbers)
-
-    def _place(self, epoch: int) -> str:
-        return f"{self.name}epoch {epoch:>{len(str(self.n_epochs))}}/{self.n_epochs}"
-
-
-class Lines(Callback):
-    """One line per epoch, or every few epochs if there would be too many."""
-
-    def __init__(self, *, most: int) -> None:
-        self.most = most
-
-    def stage(self, name: str) -> None:
-        click.echo(name, err=True)
-
-    def start(self, n_epochs: int, n_records: int, epochs_done: int) -> None:
-        self.n_epochs, self.seconds, self.n_seen = n_epochs, 0.0, 0
-        # The first and the last epoch are always shown.
-        self.stride = max(1, math.ceil((n_epochs - epochs_done) / max(self.most - 2, 1)))
-        self.unshown: Epoch | None = None
-        if epochs_done:
-            click.echo(f"continuing after epoch {epochs_done} of {n_epochs}", err=True)
-
-    def epoch(self, row: Epoch) -> None:
-        self.seconds, self.n_seen = self.seconds + row.seconds, self.n_seen + 1
-        if self.n_seen == 1 or row.epoch % self.stride == 0 or row.epoch == self.n_epochs:
-            self._show(row)
-        else:
-            self.unshown = row
-
-    def stop(self) -> None:
-        if self.unshown is not None:
-            self._show(self.unshown)
-
-    def _show(self, row: Epoch) -> None:
-        self.unshown = None
-        validation = "" if row.validation_loss is None else f"  validation {number(row.validation_loss)}"
-        seconds_left = self.seconds / self.n_seen * (self.n_epochs - row.epoch)
-        left = f"  {seconds_left:.0f} s left" if row.epoch < self.n_epochs else ""
-        width = len(str(self.n_epochs))
-        place = f"epoch {row.epoch:>{width}}/{self.n_epochs}"
-        click.echo(f"{place}  loss {number(row.loss)}{validation}{_rate(row.records_per_second)}{left}", err=True)
-
-
-def _rate(records_per_second: float) -> str:
-    return f"  {number(records_per_second)} records/s"
+    """Return the callback that shows a training run on standard error, and writes its epochs to the log."""
+    shown: list[Callback] = []
+    if not quiet:
+        shown.append(Bar() if sys.stderr.isatty() else Lines(most=MOST_LINES))
+    if current_log() is not None:
+        shown.append(Lines(write=lambda line: logged("epoch", line)))
+    return shown[0] if len(shown) == 1 else Several(shown)

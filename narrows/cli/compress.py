@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from narrows.cli.archive import MUCH
+from narrows.cli.compress_options import check_bound, check_options, check_values, choose, losses
 from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
 from narrows.cli.inputs import check_archive_output, load_model, open_data
 from narrows.cli.options import (
@@ -16,10 +17,9 @@ from narrows.cli.options import (
     data_options,
     device_option,
     model_option,
-    output_option,
     write_options,
 )
-from narrows.cli.outputs import Verb
+from narrows.cli.outputs import WRITES_PIPE, Verb
 from narrows.cli.progress import show_progress
 from narrows.cli.warned import say
 from narrows.errors import recorded
@@ -34,16 +34,18 @@ __all__ = ["compress"]
 
 EPILOG = """
 A model has several qualities, from coarse to fine. The default is one whose quantisation adds almost nothing to the
-model's own error; --psnr or --bytes-per-record choose another one. A model trained by `narrows train --recipe codec
+model's own error; --psnr, --bytes-per-record or --quality choose another one. With --dry-run all of them are tried on
+DATA, and nothing is written. A model trained by `narrows train --recipe codec
 --psnr DB` needs the fewest bytes at that quality.
 
 With --max-error or --lossless an archive also stores the model's errors, within the bound or exactly; a model trained
 by `narrows train --recipe lossless` makes such files small. The data may contain NaNs and infinities. The quality of
-the code is chosen for the smallest file, so these options cannot be combined with --psnr, --bytes-per-record or
---overlap.
-Image files that are not read unchanged are refused with --lossless: animations, of which only the first frame is read
-(frames), CMYK (cmyk), more than 8 bits in formats of which 8 are read (depth), and transparency (alpha). --accept-loss
-frames,alpha accepts what is lost.
+the code is chosen for the smallest file, so these options cannot be combined with --psnr, --bytes-per-record,
+--quality or --overlap.
+
+--lossless refuses image files that lose something when they are read: animations (frames: only the first is read), CMYK
+(cmyk), more than 8 bits per channel in formats of which 8 are read (depth), and transparency (alpha). --accept-loss
+frames,alpha accepts such losses.
 
 Images larger than those that the model was trained on are cut into tiles and restored as a whole. Tiles without
 overlap may have visible seams; with --overlap they are blended.
@@ -57,7 +59,7 @@ so that reading needs FILE.narrows alone.
 _WAYS = {
     "code and rest": "by the code and its residual",
     "neighbours": "by prediction from neighbours",
-    "network": "by the model's causal network",
+    "network": "by the residual model",
     "zstd": "by zstd",
     "plain": "uncompressed",
 }
@@ -68,11 +70,13 @@ _BY_MODEL = {"code and rest", "network"}
 @click.command(cls=Verb, epilog=EPILOG)
 @data_argument
 @model_option
-@output_option("FILE.narrows", "Output: the archive; - for standard output.", pipe=True)
-@click.option("--psnr", type=float, metavar="DB", help="Reach this quality with the fewest bytes.")
 @click.option(
-    "--bytes-per-record", type=float, metavar="B", help="Best quality with at most B bytes for each record or tile."
+    "-o", "--output", type=WRITES_PIPE, metavar="FILE.narrows", help="Output: the archive; - for standard output."
 )
+@click.option("--psnr", type=float, metavar="DB", help="Reach this quality with the fewest bytes.")
+@click.option("--bytes-per-record", type=float, metavar="B", help="Best quality with at most B bytes for each record.")
+@click.option("--quality", type=int, metavar="K", help="Number of a quality, from 0, the coarsest; see --dry-run.")
+@click.option("--dry-run", is_flag=True, help="Show what each quality would yield for DATA; write nothing.")
 @click.option("--max-error", metavar="E", help="Largest error of any value: in the data's units, or 1% of their range.")
 @click.option(
     "--fill-value",
@@ -94,6 +98,13 @@ _BY_MODEL = {"code and rest", "network"}
     help="Overlap of the tiles of larger images, in pixels; by default 0, or that of the archive to append to.",
 )
 @click.option("--embed-model", is_flag=True, help="Store the decoder in the archive, so that reading needs no model.")
+@click.option(
+    "--chunk-records",
+    type=int,
+    metavar="N",
+    help="Largest number of records in a chunk. Smaller chunks make single records faster to read and the archive "
+    "larger.  [default: up to 16,384; with --max-error or --lossless up to 4,096]",
+)
 @click.option("--append", is_flag=True, help="Add to an existing archive of the same model, quality and bound.")
 @data_options
 @device_option
@@ -102,15 +113,18 @@ def compress(
     *,
     data: str,
     model: str,
-    output: str,
+    output: str | None,
     psnr: float | None,
     bytes_per_record: float | None,
+    quality: int | None,
+    dry_run: bool,
     max_error: str | None,
     fill_value: float | None,
     lossless: bool,
     accept_loss: str | None,
     overlap: int | None,
     embed_model: bool,
+    chunk_records: int | None,
     append: bool,
     limit: int | None,
     reading: dict[str, Any],
@@ -125,37 +139,45 @@ def compress(
     it. With --max-error the error of every value is bounded, with --lossless every bit is restored. Every machine
     restores the same bytes.
     """
-    quality = {"psnr": psnr, "bytes_per_record": bytes_per_record}
-    _check_options(output, **quality, overlap=overlap, append=append, force=force)
-    _check_bound(quality, max_error=max_error, lossless=lossless, overlap=overlap)
+    wanted: dict[str, Any] = {"psnr": psnr, "bytes_per_record": bytes_per_record, "quality": quality}
+    check_options(output, wanted, overlap=overlap, append=append, force=force, dry_run=dry_run)
+    check_bound(wanted, max_error=max_error, lossless=lossless, overlap=overlap)
 
     from narrows.archive import inspect
-    from narrows.archive.appending import bound_for, check_together, fill_value_for, metadata_of
+    from narrows.archive.appending import check_chunk_records, check_together, metadata_of
     from narrows.archive.compress import compress as write
-    from narrows.archive.layout_choice import layout_for
     from narrows.archive.quality import choose_quality
+    from narrows.cli.dry_run import print_trials
     from narrows.codec import read_frozen
-    from narrows.model.inspection import fill_value_of, read_header
 
     # Refuse wrong options before PyTorch is loaded, which takes seconds.
-    accepted = _losses(accept_loss)
-    _check_values(fill_value, accepted, max_error=max_error, lossless=lossless, append=append)
-    check_archive_output(output, force=force or append)
+    check_chunk_records(chunk_records, append=append)
+    accepted = losses(accept_loss)
+    check_values(fill_value, accepted, max_error=max_error, lossless=lossless, append=append)
+    output = "" if output is None else output
+    if not dry_run:
+        check_archive_output(output, force=force or append)
     before = None
     if append:
         inspect(output)
         before = metadata_of(output)
-    asked: dict[str, Any] = {**quality, "max_error": max_error, "lossless": lossless, "overlap": overlap}
+    asked: dict[str, Any] = {**wanted, "max_error": max_error, "lossless": lossless, "overlap": overlap}
     check_together(**asked, before=before)
     codec = read_frozen(model)
-    choose_quality(codec, **quality)
+    choose_quality(codec, psnr=psnr, quality=quality)
     source = open_data(data, shape=codec.shape, limit=limit, quiet=quiet, **reading)
-    of_model = fill_value_of(read_header(model))
-    exact = fill_value_for(output, before, fill_value, of_model, is_bounded=bool(max_error))
-    bound_for(output, before, source, max_error=max_error, lossless=lossless, fill_value=exact)
-    layout_for(source, codec, overlap, before)
+    chosen = choose(source, codec, asked, model=model, output=output, before=before, fill_value=fill_value)
 
     loaded = load_model(model, device)
+    how: dict[str, Any] = {
+        "fill_value": fill_value,
+        "accept_loss": accepted,
+        "embed_model": embed_model,
+        "chunk_records": chunk_records,
+    }
+    if dry_run:
+        print_trials(source, loaded, model, chosen, asked, as_json=as_json, quiet=quiet, **how)
+        return
     # The summary contains the warnings.
     with through_file(output) as path, show_progress(quiet=quiet) as progress, recorded(held=True):
         summary = write(
@@ -163,9 +185,7 @@ def compress(
             path,
             model=loaded,
             **asked,
-            fill_value=fill_value,
-            accept_loss=accepted,
-            embed_model=embed_model,
+            **how,
             append=append,
             force=force,
             progress=progress,
@@ -179,78 +199,8 @@ def compress(
         say(warning)
 
 
-def _check_options(
-    output: str,
-    *,
-    psnr: float | None,
-    bytes_per_record: float | None,
-    overlap: int | None,
-    append: bool,
-    force: bool,
-) -> None:
-    """Refuse options that contradict each other, before anything is opened."""
-    if psnr is not None and bytes_per_record is not None:
-        raise click.UsageError(
-            "--psnr and --bytes-per-record cannot be combined, since each chooses the quality. Give one of them."
-        )
-    for option, value in (("--psnr", psnr), ("--bytes-per-record", bytes_per_record)):
-        if value is not None and not 0 < value < float("inf"):
-            raise click.UsageError(f"{option} must be a number above 0. Got {value:g}.")
-    if append and output == "-":
-        raise click.UsageError("--append extends a file, so the output cannot be standard output. Give a file.")
-    if overlap is not None and overlap < 0:
-        raise click.UsageError(f"The overlap must be a number of pixels ≥ 0. Got --overlap {overlap}.")
-    if append and force:
-        raise click.UsageError(
-            "--append extends an archive, and --force replaces it, so they cannot be combined. Give one of them."
-        )
-
-
-def _check_bound(asked: dict[str, float | None], *, max_error: str | None, lossless: bool, overlap: int | None) -> None:
-    """Refuse options that have no use, or no sense, beside a bound."""
-    if lossless and max_error is not None:
-        raise click.UsageError("--lossless and --max-error cannot be combined. Give one of them.")
-    if not lossless and max_error is None:
-        return
-    bound = "--lossless" if lossless else "--max-error"
-    for name, value in asked.items():
-        if value is not None:
-            option = f"--{name.replace('_', '-')}"
-            raise click.UsageError(
-                f"{option} cannot be combined with {bound}, which always chooses the quality with the smallest file. "
-                "Give one of them."
-            )
-    if overlap:
-        raise click.UsageError(
-            f"--overlap must be 0 with {bound}, since the tiles of such archives have no seams. Got {overlap}."
-        )
-
-
-def _losses(text: str | None) -> tuple[str, ...]:
-    """Return the kinds of loss that are accepted."""
-    from narrows.data.image_losses import accepted_losses
-
-    return accepted_losses([kind.strip() for kind in (text or "").split(",") if kind.strip()])
-
-
-def _check_values(
-    fill_value: float | None, accepted: tuple[str, ...], *, max_error: str | None, lossless: bool, append: bool
-) -> None:
-    """Refuse a bound that is not valid, and options that have an effect only with a bound."""
-    from narrows.archive.bound import fill_value_needs_bound, parse_bound
-    from narrows.data.image_losses import accepts_nothing
-
-    parse_bound(max_error, lossless=lossless)
-    if append:  # the bound of the archive counts
-        return
-    if fill_value is not None and max_error is None:
-        raise fill_value_needs_bound()
-    if accepted and not lossless:
-        raise accepts_nothing()
-
-
 def _lines(summary: Summary, source: Source, model: str, fixed: int, *, quiet: bool = False) -> list[str]:
-    """Return what came of it: a table, and unless quiet which kernels ran and whether the model is worth its bytes.
+    """Return the result as lines: a table, and unless quiet which kernels ran and whether the model is worth its bytes.
 
     ``fixed`` are the bytes of header and index.
     """

@@ -7,13 +7,14 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from narrows.cli.verbs import arguments
+from narrows.cli.arguments import arguments, options, writes_to_standard_output
+from narrows.cli.log import logged
 from narrows.cli.warned import said_with
 from narrows.io.json_values import finite_or_none
 from narrows.io.text import count, number, printable, shape_text
@@ -25,30 +26,45 @@ __all__ = [
     "note",
     "number",
     "print_json",
+    "print_json_error",
     "print_lines",
     "program",
     "results_to_standard_error",
     "shape_text",
 ]
 
-_OUTPUT = "narrows.output"
+_OUTPUT, _PRINTED = "narrows.output", "narrows.printed"
 
 
 def print_lines(*lines: str) -> None:
     """Write the lines of a result at once."""
-    click.echo(printable("\n".join(lines)), err=_is_output())
+    text = "\n".join(lines)
+    logged("result", text)
+    click.echo(printable(text), err=_is_output())
 
 
-def print_json(value: Any, *, warnings: bool = True) -> None:
-    """Write a result as standard JSON: numbers that are not finite become null.
+def print_json(value: Mapping[str, Any]) -> None:
+    """Write a result as one object of standard JSON: numbers that are not finite become null.
 
-    With `warnings`, the result gets an entry of this name: its own warnings, and all others of this call.
+    It gets the entry ``warnings``: the warnings of the result, and all others of this call.
     """
-    if warnings:
-        value = {**value, "warnings": said_with(value.get("warnings", ()))}
-    text = json.dumps(_json_values(value), allow_nan=False, ensure_ascii=False, indent=2)
+    value = _json_values({**value, "warnings": said_with(value.get("warnings", ()))})
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False, indent=2)
+    if "error" not in value:  # errors are logged by themselves
+        logged("result", json.dumps(value, allow_nan=False, ensure_ascii=False))
     # A string of JSON may have control characters in this form only.
     click.echo(printable(text, form="\\u{:04x}"), err=_is_output())
+    click.get_current_context().meta[_PRINTED] = True
+
+
+def print_json_error(ctx: click.Context, kind: str, message: str, exit_code: int) -> None:
+    """Write an error as JSON, if the call asks for JSON and has printed none."""
+    if "--json" not in options(ctx) or ctx.meta.get(_PRINTED):
+        return
+    if writes_to_standard_output(ctx):
+        results_to_standard_error(ctx, on=True)  # the arguments may not have been parsed
+    with ctx.scope(cleanup=False):
+        print_json({"error": {"kind": kind, "message": message, "exit_code": exit_code}})
 
 
 def results_to_standard_error(ctx: click.Context, *, on: bool) -> None:
@@ -62,9 +78,10 @@ def _is_output() -> bool:
 
 
 def note(text: str, *, quiet: bool) -> None:
-    """Write a note to standard error, unless ``quiet``."""
+    """Write a note to the log and, unless ``quiet``, to standard error."""
     if not quiet:
         click.echo(printable(text), err=True)
+    logged("note", text)
 
 
 def aligned(rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), indent: int = 0) -> list[str]:

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from narrows.cli import demo_archives
-from narrows.cli.console import aligned, count, note, number, print_lines, program
+from narrows.cli.arguments import arguments
+from narrows.cli.console import aligned, count, note, number, print_json, print_lines, program
 from narrows.cli.inputs import open_data
-from narrows.cli.options import quiet_option
+from narrows.cli.options import json_option, quiet_option
 from narrows.cli.outputs import WRITES, Verb
-from narrows.cli.verbs import Failure, arguments
+from narrows.cli.verbs import Failure
 
 if TYPE_CHECKING:
+    from narrows.cli.demo_archives import Archives
     from narrows.data import Source
     from narrows.estimators.autoencoder import Autoencoder
 
@@ -48,9 +50,10 @@ FILES = {
     help="Output folder. Files of an earlier demo are replaced.",
 )
 @click.option("--force", is_flag=True, help="Replace other files of the same names.")
+@json_option
 @quiet_option
 @click.pass_context
-def demo(ctx: click.Context, folder: str, force: bool, quiet: bool) -> None:
+def demo(ctx: click.Context, /, *, folder: str, force: bool, as_json: bool, quiet: bool) -> None:
     """Train an autoencoder on handwritten digits, compare it with PCA, draw its results, and compress with it.
 
     This takes less than a minute and needs no network: the digits come with scikit-learn.
@@ -70,7 +73,11 @@ def demo(ctx: click.Context, folder: str, force: bool, quiet: bool) -> None:
     note("Drawing …", quiet=quiet)
     _write(ctx, model, test, target)
     note("Compressing …", quiet=quiet)
-    packed = _archive(model, source, test, target)
+    archives, packed = _archive(model, source, test, target)
+    if as_json:
+        files = {name: str(target / name) for name in FILES}
+        print_json({"path": folder, "files": files, "metrics": metrics, "archives": archives.to_json()})
+        return
     print_lines(*_numbers(model, test, metrics), "", *packed, "", *_files(target), "", *_next(model, target))
 
 
@@ -108,8 +115,8 @@ def _write(ctx: click.Context, model: Autoencoder, test: Source, folder: Path) -
     write_report(folder / "report.html", page, force=True)
 
 
-def _archive(model: Autoencoder, train: Source, test: Source, folder: Path) -> list[str]:
-    """Write the archives and their picture; return the lines that describe them."""
+def _archive(model: Autoencoder, train: Source, test: Source, folder: Path) -> tuple[Archives, list[str]]:
+    """Write the archives and their picture; return their sizes, and the lines that describe them."""
     import numpy as np
 
     from narrows import pictures
@@ -119,7 +126,7 @@ def _archive(model: Autoencoder, train: Source, test: Source, folder: Path) -> l
     whole = Source(np.concatenate([train.values, test.values]), name="digits")
     archives = demo_archives.write_archives(model, test, whole, folder)
     pictures.save(draw_qualities(model, test), folder / "qualities.png", force=True)
-    return demo_archives.archive_lines(archives, test, whole)
+    return archives, demo_archives.archive_lines(archives, test, whole)
 
 
 def _numbers(model: Autoencoder, test: Source, metrics: dict[str, Any]) -> list[str]:

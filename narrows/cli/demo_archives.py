@@ -49,6 +49,25 @@ class Archives:
     whole_with_model: Summary
     unseen_fixed_bytes: int = 0
 
+    def to_json(self) -> dict[str, dict[str, float | int | bool | None]]:
+        """Return size and quality of each set of digits as JSON values."""
+        sets = {
+            "unseen": self.unseen,
+            "unseen_with_model": self.unseen_with_model,
+            "all": self.whole,
+            "all_with_model": self.whole_with_model,
+        }
+        return {
+            name: {
+                "records": one.total_records,
+                "n_bytes": one.n_bytes,
+                "bytes_per_record": one.bytes_per_record,
+                "psnr_db": one.psnr_db,
+                "model_embedded": one.model_embedded,
+            }
+            for name, one in sets.items()
+        }
+
 
 def write_archives(model: Autoencoder, unseen: Source, whole: Source, folder: Path) -> Archives:
     """Write `FILES` except the picture into a folder, and verify the archives.

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
-from narrows.cli.inputs import load_model, open_data
-from narrows.cli.options import data_argument, data_options, device_option, json_option, model_option, quiet_option
-from narrows.cli.outputs import Verb
+from narrows.cli.inputs import check_file_output, load_model, open_data
+from narrows.cli.options import data_argument, data_options, device_option, model_option, write_options
+from narrows.cli.outputs import WRITES, Verb
 
 if TYPE_CHECKING:
     from narrows.estimators.autoencoder import Autoencoder
@@ -31,8 +31,13 @@ _BESIDES = "Besides the code, the decoder gets the pooling switches of each reco
     metavar="K",
     help="For variational models: bound −log p(x) with K draws of each record's code.",
 )
-@json_option
-@quiet_option
+@click.option(
+    "--per-record",
+    type=WRITES,
+    metavar="OUT",
+    help="Also write the errors of each record to this file, which ends in .csv or .npy.",
+)
+@write_options
 def evaluate(
     *,
     data: str,
@@ -41,6 +46,8 @@ def evaluate(
     reading: dict[str, Any],
     device: str,
     importance_samples: int | None,
+    per_record: str | None,
+    force: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -49,13 +56,23 @@ def evaluate(
     Pixels of 8 bits count as numbers in [0, 1], other data in their own units. PCA is fitted to the data that the
     model was trained on.
     """
+    _check_output(per_record, force=force)
     import narrows
 
     loaded = load_model(model, device)
     source = open_data(data, shape=loaded.shape_, limit=limit, quiet=quiet, **reading)
-    metrics = narrows.evaluate(loaded, source, importance_samples=importance_samples or 0)
+    metrics = narrows.evaluate(
+        loaded, source, importance_samples=importance_samples or 0, per_record=per_record is not None
+    )
+    written: dict[str, Any] = {}
+    if per_record is not None:
+        from narrows.evaluation.per_record import write_per_record
+
+        columns = metrics.pop("per_record")
+        write_per_record(per_record, columns, force=force)
+        written = {"per_record": {"path": per_record, "columns": list(columns)}}
     if as_json:
-        print_json({**metrics, "data": source.name, "model": model, "n_latent": loaded.n_latent_})
+        print_json({**metrics, "data": source.name, "model": model, "n_latent": loaded.n_latent_, **written})
         return
     size = f"{shape_text(source.shape)} values"
     print_lines(
@@ -63,12 +80,25 @@ def evaluate(
         f"each encoded as {count(loaded.chain_.bottleneck.n_symbols, 'number')} and decoded",
         "",
         *metric_lines(metrics, loaded),
+        *([] if per_record is None else ["", f"{per_record}: the errors of each record"]),
     )
 
 
-def metric_lines(metrics: Mapping[str, float | int | None], model: Autoencoder) -> list[str]:
+def _check_output(per_record: str | None, *, force: bool) -> None:
+    """Refuse a file that cannot be written, before the model is loaded."""
+    if per_record is None:
+        if force:
+            raise click.UsageError("--force has no effect without --per-record. Leave it out.")
+        return
+    from narrows.evaluation.per_record import check_ending
+
+    check_ending(per_record)
+    check_file_output(per_record, force=force)
+
+
+def metric_lines(metrics: Mapping[str, Any], model: Autoencoder) -> list[str]:
     """Return a table of the metrics, the comparison with PCA, and a note if that is not a fair one."""
-    from narrows.evaluation.metric_table import METRICS, Metric, compared_with_pca
+    from narrows.evaluation.metric_table import METRICS, Metric, compared_with_pca, decided_by_few
 
     rows = []
     for name, value in metrics.items():
@@ -78,4 +108,6 @@ def metric_lines(metrics: Mapping[str, float | int | None], model: Autoencoder) 
             unit, meaning = "", f"{meaning}: {why}"
         rows.append((name, number(value), unit, meaning))
     lines = [*aligned(rows, right=[1]), "", compared_with_pca(metrics, model)]
+    few = decided_by_few(metrics)
+    lines += [] if few is None else [f"{few} --per-record lists the errors of all records."]
     return [*lines, _BESIDES] if model.chain_.decoder.needs_switches else lines

@@ -70,7 +70,8 @@ class _Generated:
     "-n",
     type=click.IntRange(1),
     metavar="N",
-    help="Number of samples, steps between two records, records per side of a manifold, or columns of a traversal.  "
+    help="Number of samples, records of an interpolation (both ends included), records per side of a manifold, or "
+    "columns of a traversal.  "
     "[default: 64, 10, 20, 11]",
 )
 @click.option(
@@ -120,7 +121,7 @@ def generate(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Make new records with MODEL: samples or, by an option, interpolations, a manifold or traversals."""
+    """Generate new records with MODEL: samples by default, or interpolations, a manifold or traversals."""
     kind = _kind(between=between, manifold=manifold, traverse=traverse)
     is_picture = _is_picture(output)
     _check_options(ctx, kind)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
-from narrows.cli.describe import kept_rows, taken_for
-from narrows.cli.options import json_option
+from narrows.cli.describe import kept_rows, taken_for, time_rows
+from narrows.cli.options import json_option, quiet_option
 from narrows.cli.outputs import READS, Verb
 from narrows.model.describe import comparison_text, describe_chain, describe_settings, values_text
 
@@ -27,7 +27,8 @@ _WIDTH = 100
 @click.argument("file", type=READS, metavar="FILE")
 @click.option("--layers", is_flag=True, help="Of a model, also list the layers; this needs PyTorch.")
 @json_option
-def info(file: str, layers: bool, as_json: bool) -> None:
+@quiet_option
+def info(*, file: str, layers: bool, as_json: bool, quiet: bool) -> None:
     """Describe FILE, a model or an archive; its first bytes tell which of the two it is.
 
     For a model: its parts, its training data, the length of its training and its loss. For an archive: its contents,
@@ -78,9 +79,13 @@ def _archiving_lines(facts: dict[str, Any]) -> list[str]:
     if facts["not_frozen"] is not None:
         return textwrap.wrap(f"no archives: {facts['not_frozen']}", _WIDTH)
     rows = [
-        (*_psnr_cells(one["psnr_db"]), number(one["bytes_per_record"]), "bytes a record") for one in facts["qualities"]
+        (f"quality {k}", *_psnr_cells(one["psnr_db"]), number(one["bytes_per_record"]), "bytes a record")
+        for k, one in enumerate(facts["qualities"])
     ]
-    return ["archives, measured on the training data", *aligned(rows, right=[0, 2], indent=2)]
+    return [
+        "archives, measured on the training data, without the bytes of header and index",
+        *aligned(rows, right=[1, 3], indent=2),
+    ]
 
 
 def _psnr_cells(psnr_db: float) -> tuple[str, str]:
@@ -108,6 +113,7 @@ def _lines(facts: dict[str, Any], header: dict[str, Any]) -> list[str]:
             f"{on['name']}, {count(on['n_records'], 'record')}, seed {on['seed'] if seed is None else seed}",
         ),
         ("trained for", f"{count(facts['epochs'], 'epoch')}, {facts['seconds']:.1f} s"),
+        *time_rows(facts),
         *([("threads", _threads_text(facts))] if facts["threads"] is not None else []),
         ("loss" if "kept" in header else "final loss", f"{number(facts['loss'])} nats per record"),
     ]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import glob
 import mimetypes
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from narrows.cli.console import results_to_standard_error
+import narrows
+from narrows.cli.console import command_line, results_to_standard_error
+from narrows.cli.log import start_log
 
 __all__ = ["READS", "READS_PIPE", "WRITES", "WRITES_PIPE", "Verb", "split_record"]
 
@@ -38,26 +40,42 @@ class _Writes(click.types.StringParamType):
     ----------
     pipe : bool
         Whether it may be ``-``, standard output.
+    why_not : str
+        The reason why it may not be.
     """
 
     name = "output"
 
-    def __init__(self, *, pipe: bool = False) -> None:
-        self.pipe = pipe
+    def __init__(self, *, pipe: bool = False, why_not: str = "cannot be written front to back") -> None:
+        self.pipe, self.why_not = pipe, why_not
 
 
 READS, WRITES = _Reads(), _Writes()
 READS_PIPE, WRITES_PIPE = _Reads(pipe=True), _Writes(pipe=True)
 """Types for parameters of verbs. Every parameter that is a path has one of them."""
 
+_APPENDS, _LOG = _Writes(why_not="keeps what is printed"), "log"
+
 
 class Verb(click.Command):
     """A command that refuses outputs that would overwrite one of its inputs, before it does anything.
 
-    It also refuses further arguments, as of a pattern that the shell replaced by the names of many files.
+    It also refuses further arguments, as of a pattern that the shell replaced by the names of many files. Each verb has
+    the option ``--log``.
     """
 
     allow_extra_args = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.append(
+            click.Option(
+                ["--log"],
+                type=_APPENDS,
+                metavar="FILE",
+                help="Append notes, warnings, epochs, results and errors to FILE, each line with the time.",
+            )
+        )
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         rest = super().parse_args(ctx, args)
@@ -74,7 +92,18 @@ class Verb(click.Command):
         if sum(_is_pipe(given) for given in inputs) > 1:
             raise click.UsageError("Standard input can be read only once. Give '-' for one input.")
         results_to_standard_error(ctx, on="-" in outputs)
+        log = ctx.params.pop(_LOG)
+        if log is not None:
+            _open_log(ctx, log, outputs)
         return super().invoke(ctx)
+
+
+def _open_log(ctx: click.Context, log: str, outputs: Sequence[str]) -> None:
+    """Open the log of a call, which must not be its output."""
+    path = os.path.realpath(os.path.expanduser(log))
+    if sum(os.path.realpath(os.path.expanduser(one)) == path for one in outputs) > 1:
+        raise click.UsageError(f"The log '{log}' is also the output. Give another name.")
+    start_log(ctx, path, f"narrows {narrows.__version__}: {command_line(ctx)}")
 
 
 def split_record(data: str) -> tuple[str, int | None]:
@@ -91,7 +120,7 @@ def _given(ctx: click.Context, kind: click.Parameter) -> Iterator[str]:
         if _is_pipe(one) and not kind.type.pipe:  # type: ignore[attr-defined]
             name = kind.opts[-1] if isinstance(kind, click.Option) else kind.human_readable_name
             stream = "standard output" if isinstance(kind.type, _Writes) else "standard input"
-            why = "cannot be written front to back" if isinstance(kind.type, _Writes) else "is not read front to back"
+            why = kind.type.why_not if isinstance(kind.type, _Writes) else "is not read front to back"
             raise click.UsageError(
                 f"{name} must be a file, since it {why}. Got '-', which is {stream}. "
                 "For a file of that name, give './-'."

@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from narrows.cli.console import print_lines
+from narrows.cli.arguments import arguments
+from narrows.cli.console import print_json, print_lines
 from narrows.cli.inputs import check_file_output, load_model, open_data
 from narrows.cli.options import (
     FORMAT_OPTIONS,
     data_options,
     device_option,
-    force_option,
     model_option,
     output_option,
-    quiet_option,
+    write_options,
 )
 from narrows.cli.outputs import READS, Verb
-from narrows.cli.verbs import arguments
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,8 +69,7 @@ Kinds:
 @click.option("--seed", type=int, metavar="N", default=0, help="Seed of the noise.  [default: 0]")
 @data_options
 @device_option
-@force_option
-@quiet_option
+@write_options
 @click.pass_context
 def picture(
     ctx: click.Context,
@@ -85,10 +83,11 @@ def picture(
     reading: dict[str, Any],
     device: str,
     force: bool,
+    as_json: bool,
     quiet: bool,
     **look: Any,
 ) -> None:
-    """Draw DATA and the output of MODEL for them."""
+    """Draw records of DATA and the output of MODEL."""
     _check_ending(output, kind)
     look["tile"] = None if look["tile"] is None else _tile(look["tile"])
     if not 0 <= look["seed"] < 2**32:
@@ -120,7 +119,10 @@ def picture(
         from narrows import pictures
 
         pictures.save(_draw(kind, loaded, source, look), output, force=force)
-    print_lines(output)
+    if as_json:
+        print_json({"path": output, "kind": kind, "model": model, "data": None if source is None else source.name})
+    else:
+        print_lines(output)
 
 
 def _draw(kind: str, model: Autoencoder, source: Any, look: dict[str, Any]) -> Figure:

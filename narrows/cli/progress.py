@@ -10,27 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from narrows.io.bars import new_bar
+
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
     from narrows.io.progress import Progress
 
-__all__ = ["new_bar", "show_progress"]
+__all__ = ["show_progress"]
 
-_WIDEST = 100  # largest width of the display in columns
 _MOST_LINES = 10  # of one activity
 _BETWEEN_LINES = 1.0  # least number of seconds between two lines
 _BETWEEN_UPDATES = 0.1  # least number of seconds between two updates of a bar
-
-
-def new_bar(*columns: Any) -> RichProgress:
-    """Return an empty progress display on standard error."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    console.width = min(console.width, _WIDEST)
-    return Progress(*columns, console=console, expand=True)
 
 
 @contextmanager

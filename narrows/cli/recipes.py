@@ -5,31 +5,32 @@ from __future__ import annotations
 import click
 
 from narrows.cli.console import aligned, note, print_json, print_lines
-from narrows.cli.options import json_option
+from narrows.cli.options import json_option, quiet_option
 from narrows.cli.outputs import Verb
 
 __all__ = ["recipes"]
 
 _DOCUMENTS = (
-    "Documents 0 to 4 are published tutorials on autoencoders that these recipes reproduce: 0 with TensorFlow,\n"
-    "1 notes, 2 with Theano, 3 on compression, 4 with Keras (docs/documents.md)."
+    "Documents 0 to 4 are published tutorials on autoencoders that these recipes reproduce: 0 (TensorFlow),\n"
+    "1 (lecture notes), 2 (Theano), 3 (compression), 4 (Keras). See docs/documents.md."
 )
 
 
 @click.command(cls=Verb)
 @click.argument("name", required=False)
 @json_option
-def recipes(name: str | None, as_json: bool) -> None:
+@quiet_option
+def recipes(*, name: str | None, as_json: bool, quiet: bool) -> None:
     """List the named autoencoders, or show the settings of the one called NAME."""
     from narrows.estimators.recipes import RECIPES, recipe, summary
 
     if name is None:
         found = {known: summary(known) for known in RECIPES}
         if as_json:
-            print_json(found, warnings=False)
+            print_json({"recipes": found})
         else:
             print_lines(*aligned(list(found.items())))
-            note(f"\n{_DOCUMENTS}", quiet=False)
+            note(f"\n{_DOCUMENTS}", quiet=quiet)
         return
     settings = recipe(name).get_params(deep=False)
     if as_json:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import asdict
+import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from narrows.cli.console import aligned, command_line, count, note, number, print_json, print_lines
-from narrows.cli.describe import kept_rows, taken_for
+from narrows.cli.describe import kept_rows, taken_for, time_rows
 from narrows.cli.inputs import OTHER_KINDS, check_file_output, open_data
+from narrows.cli.log import tell
 from narrows.cli.options import data_argument, data_options, device_flag, output_option, write_options
 from narrows.cli.outputs import READS, Verb
 from narrows.cli.settings import FLAGS, changes
 from narrows.cli.verbs import INTERRUPTED, TERMINATED, Failure
 from narrows.cli.warned import warnings_at_the_end
-from narrows.errors import NarrowsWarning, UnmeasuredWarning
+from narrows.errors import NarrowsWarning, UnfinishedWarning, UnmeasuredWarning
 from narrows.model.describe import comparison_text, is_real_valued, values_text
 
 if TYPE_CHECKING:
@@ -35,7 +37,8 @@ Settings for --set; `narrows recipes NAME` shows them:
   --set preprocessing=unit-scale,mean-removal --set corruption=none
 
 A checkpoint is saved beside the model, in MODEL.safetensors.checkpoint, every half minute and when the run is
-interrupted. The same command with --resume continues from it and yields the same model.
+interrupted. The same command with --resume continues; on a CPU it ends with exactly the weights of an uninterrupted
+run.
 """
 
 
@@ -58,7 +61,7 @@ interrupted. The same command with --resume continues from it and yields the sam
     "--fill-value",
     type=float,
     metavar="V",
-    help="A value that stands for missing ones, such as -9999 or nan: it is not learned from.",
+    help="A value that stands for missing ones, such as -9999 or nan. It is ignored in training.",
 )
 @click.option(
     "--valid", type=READS, metavar="SHARE|DATA", help="Validate on a share of the data, such as 0.1, or on other data."
@@ -119,6 +122,7 @@ def train(
     if not resume and becomes_image(model.get_params(deep=False), source):
         note(f"The records are treated as {taken_for('image', source.shape, 'auto')}.", quiet=quiet)
     from narrows.cli.callbacks import callback
+    from narrows.training.interruption import TrainingInterrupted
 
     run: dict[str, Any] = {
         "validation": validation,
@@ -129,8 +133,13 @@ def train(
     with warnings_at_the_end() as warned:
         try:
             model.fit(source, **run)
+            _measure(model)
         except (KeyboardInterrupt, SystemExit) as stop:
-            if hasattr(model, "chain_"):  # the weights are trained, only artefacts are missing
+            warned[:] = [one for one in warned if not isinstance(one, UnfinishedWarning)]  # said in other words
+            if hasattr(model, "chain_") and not isinstance(stop, TrainingInterrupted):  # only artefacts are missing
+                from narrows.model.artefacts import measuring
+
+                model.model_ = model.model_.without_pending(measuring.INTERRUPTED)
                 _save(ctx, model, output, checkpoint, force=force, resumed=resume)
                 _say_how_to_measure(ctx, model, output, {"--resume": resume, "--force": force})
             else:
@@ -142,12 +151,22 @@ def train(
         _report(model, output, validation, warned, as_json)
 
 
+def _measure(model: Autoencoder) -> None:
+    """Measure the artefacts that `fit` has left to be measured at first use, and add the time to that of the fit."""
+    began = time.perf_counter()
+    model.measure()
+    took = model.model_.took
+    if took is not None:
+        measuring = round(took.measuring + time.perf_counter() - began, 3)
+        model.model_ = replace(model.model_, took=replace(took, measuring=measuring))
+
+
 def _check_ending(output: str) -> None:
     """Refuse the name of another kind of file: a model with that name would be taken for one."""
     ending = os.path.splitext(output)[1]
     if ending.lower() in OTHER_KINDS - {".safetensors"}:
         raise click.UsageError(
-            f"The name of a model must end in .safetensors, or in no ending of another kind of file. Got '{output}'. "
+            f"The name of a model must not have the extension of another kind of file. Got '{output}'. "
             f"Choose for example '{output.removesuffix(ending)}.safetensors'."
         )
 
@@ -228,24 +247,23 @@ def _save(ctx: click.Context, model: Autoencoder, output: str, checkpoint: Path,
 
 def _say_how_to_resume(ctx: click.Context, checkpoint: Path, resumed: bool) -> None:
     if not checkpoint.exists():
-        click.echo("Interrupted before the first checkpoint was saved.", err=True)
+        tell("Interrupted before the first checkpoint was saved.")
         return
     again = command_line(ctx) if resumed else command_line(ctx, "--resume")
-    click.echo(f"Interrupted. The state of the run is saved in {checkpoint}. Continue with\n  {again}", err=True)
+    tell(f"Interrupted. The state of the run is saved in {checkpoint}. Continue with\n  {again}")
 
 
 def _say_how_to_measure(ctx: click.Context, model: Autoencoder, output: str, typed: dict[str, bool]) -> None:
     from narrows.model.artefacts import Artefact
 
     if not model.unmeasured_:
-        click.echo(f"Interrupted after the training. The trained model is saved in {output}.", err=True)
+        tell(f"Interrupted after the training. The trained model is saved in {output}.")
         return
     again = command_line(ctx, *(flag for flag, is_typed in typed.items() if not is_typed))
     without = " and no ".join(Artefact.registry[name].title for name in model.unmeasured_)
-    click.echo(
+    tell(
         f"Interrupted after the training. The trained model is saved in {output}; it has no {without}. "
-        f"To measure it, run\n  {again}",
-        err=True,
+        f"To measure it, run\n  {again}"
     )
 
 
@@ -263,13 +281,14 @@ def _report(
     import narrows
     from narrows.archive.model_qualities import qualities_of, range_text
     from narrows.model.file import describe
+    from narrows.model.inspection import durations
 
     history, kept, header = model.history_, model.kept_, describe(model.model_)
     assert kept is not None, "a model that was just trained has it"
-    result = {
+    result: dict[str, Any] = {
         "path": output,
         "bytes": os.path.getsize(output),
-        "seconds": sum(row["seconds"] for row in [*model.pretraining_history_, *history]),
+        **durations(header),
         "records": model.trained_on_.n_records,
         "record": model.record_,
         "real_valued": is_real_valued(header),
@@ -295,12 +314,13 @@ def _report(
     rows = [
         ("model", f"{output}, {result['bytes']:,} bytes, {count(result['n_latent'], 'number')} a code"),
         ("trained", f"{epochs} on {count(result['records'], 'record')} of {model.trained_on_.name}"),
+        *time_rows(result),
         ("taken for", taken_for(model.record_, model.shape_, model.record)),
         ("loss", f"{number(kept.loss)} nats per record"),
     ]
     values = values_text(header)
     if values is not None:
-        rows.insert(3, ("values", values))
+        rows.insert(4, ("values", values))
     if result["fill_value"] is not None:
         rows.append(("missing", f"{result['fill_value']}, the fill value, does not count"))
     if kept.validation_loss is not None:

@@ -18,16 +18,19 @@ from typing import Any
 
 import click
 
+from narrows.cli.arguments import arguments, keep_arguments
+from narrows.cli.console import print_json_error
+from narrows.cli.log import current_log, logged, tell
 from narrows.cli.streams import open_closed_streams, unfailing_messages
 from narrows.cli.warned import warnings_in_words
 from narrows.errors import InvalidParameterError, NarrowsError
 from narrows.io.packages import naming_missing
 from narrows.io.text import printable
 
-__all__ = ["FAILED", "INTERRUPTED", "TERMINATED", "Failure", "Verbs", "arguments"]
+__all__ = ["FAILED", "INTERRUPTED", "TERMINATED", "Failure", "Verbs"]
 
 FAILED, WRONG_USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
-_ARGUMENTS = "narrows.arguments"
+_STOPPED = {INTERRUPTED: "Interrupted", TERMINATED: "Terminated"}
 
 
 class Failure(click.ClickException):
@@ -91,12 +94,12 @@ class Verbs(click.Group):
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        ctx.meta[_ARGUMENTS] = list(args)
-        with _printable_errors(args):
+        keep_arguments(ctx, args)
+        with _reported(ctx), _printable_errors(args):
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        with _printable_errors(arguments(ctx)):
+        with _reported(ctx), _printable_errors(arguments(ctx)):
             return self._invoke(ctx)
 
     def _invoke(self, ctx: click.Context) -> Any:
@@ -111,21 +114,50 @@ class Verbs(click.Group):
         except MemoryError as error:
             details = f" {error}" if str(error) else ""
             raise Failure(f"Not enough memory. Close other programs, or use less data.{details}") from error
+        except RuntimeError as error:  # PyTorch has no error of its own for this
+            if "allocate memory" not in str(error) and "out of memory" not in str(error):
+                raise
+            raise Failure("Not enough memory. Close other programs, or use less data or a smaller network.") from error
         except OSError as error:
             if error.errno == errno.EPIPE:  # the reader closed the pipe; Click ends quietly
                 raise
             raise Failure(printable(_what_failed(error), lines=False)) from error
         except KeyboardInterrupt:
-            click.echo("Interrupted.", err=True)
+            tell("Interrupted.")
             raise click.exceptions.Exit(INTERRUPTED) from None
         except _Terminated:
-            click.echo("Terminated.", err=True)
+            tell("Terminated.")
             raise click.exceptions.Exit(TERMINATED) from None
 
 
-def arguments(ctx: click.Context) -> list[str]:
-    """Return the arguments of the command line after ``narrows``."""
-    return list(ctx.meta.get(_ARGUMENTS, []))
+@contextmanager
+def _reported(ctx: click.Context) -> Iterator[None]:
+    """Write an error of the block as JSON if that was asked for, and the exit code to the log."""
+    exit_code = FAILED
+    try:
+        yield
+        exit_code = 0
+    except click.ClickException as error:
+        exit_code, message = error.exit_code, error.format_message()
+        logged("error", message)
+        print_json_error(ctx, _kind(error), message, exit_code)
+        raise
+    except click.exceptions.Exit as stop:
+        exit_code = stop.exit_code
+        if exit_code in _STOPPED:
+            print_json_error(ctx, _STOPPED[exit_code], f"{_STOPPED[exit_code]}.", exit_code)
+        raise
+    finally:
+        log = current_log()
+        if log is not None:
+            log.close(exit_code)
+
+
+def _kind(error: click.ClickException) -> str:
+    """Return the kind of an error: the name of the class that was raised."""
+    if error.__cause__ is not None:
+        return type(error.__cause__).__name__
+    return "UsageError" if isinstance(error, click.UsageError) else "NarrowsError"
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import click
 
+from narrows.cli.log import logged
 from narrows.errors import LOSS_KINDS, FreezeWarning, NarrowsWarning, Warned, recorded
 from narrows.io.text import printable
 
@@ -49,6 +50,7 @@ def say(warning: NarrowsWarning | Warned) -> None:
     if one["message"] in [other["message"] for other in said]:
         return
     said.append(one)
+    logged("warning", f"{one['kind']}: {one['message']}")
     context = click.get_current_context(silent=True)
     if context is None or not context.params.get("quiet") or one["kind"] in LOSS_KINDS:
         click.echo(f"Warning: {printable(one['message'], lines=False)}", err=True)

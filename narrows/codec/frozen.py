@@ -119,8 +119,7 @@ class FrozenCodec:
         """The network that codes residuals; raises ModelFileError if it does not reproduce its stored digest."""
         if self._causal is not None and self._unproved_causal not in (None, self._causal.digest()):
             raise ModelFileError(
-                "The model's network of residuals is damaged: it does not compute the same outputs as when it was "
-                "stored."
+                "The residual model is damaged: it does not compute the same outputs as when it was stored."
             )
         self._unproved_causal = None
         return self._causal
@@ -139,7 +138,7 @@ class FrozenCodec:
         )
         if not is_ours:
             raise ModelFileError(
-                f"The network of residuals does not fit the model's records, {self.dtype} of shape {self.shape}."
+                f"The residual model does not fit the model's records, {self.dtype} of shape {self.shape}."
             )
         self._causal = causal
 

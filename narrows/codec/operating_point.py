@@ -25,7 +25,7 @@ class OperatingPoint:
     entropy : EntropyModel
         Codes the symbols.
     steps : ndarray of shape (n_symbols,), float64
-        The quantisation step of each number of the code, 1 for an index; only the encoder needs it.
+        The quantisation step of each latent dimension, 1 for an index; only the encoder needs it.
     psnr_db, bytes_per_record : float
         Measured on training data, with the integer decoder.
     mse_limit : float

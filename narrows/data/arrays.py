@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -143,8 +143,23 @@ def as_array(data: Any) -> npt.NDArray[Any]:
             f"Data must be an array, a path or the name of a data set. Got {data!r:.80} ({type(data).__name__})."
         )
     if values.dtype == object and all(isinstance(one, Real | np.bool_) for one in values.flat):
-        return values.astype(np.float64)
+        return _as_floats(values)
     return values
+
+
+def _as_floats(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return an array of real objects as floats; refuse whole numbers that floats cannot hold."""
+    try:
+        floats = values.astype(np.float64)
+    except OverflowError:
+        raise DataError("The array of objects has a whole number that is larger than the largest float.") from None
+    for one, rounded in zip(values.flat, floats.flat, strict=True):
+        if isinstance(one, Integral) and int(rounded) != int(one):
+            raise DataError(
+                f"The array of objects has the whole number {int(one)}, which floats round to {int(rounded)}. Convert "
+                "it to a dtype that holds its values, for example by X.astype('int64')."
+            )
+    return floats
 
 
 def _lengths(records: Sequence[Any]) -> tuple[str, int, str] | None:

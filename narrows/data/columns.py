@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from narrows.data.fill import is_fill
 from narrows.numerics.batches import batch_size
 from narrows.numerics.randomness import Stream, rng
+from narrows.numerics.rounding import ROUNDING
 
 __all__ = ["Columns"]
 
@@ -22,7 +23,6 @@ _ONE_SCALE_OF_COUNTS = 100.0  # for counts, whose rates differ more: the largest
 _SAME_LOW, _SAME_HIGH = 0.9, 0.5  # shares of columns that reach the lowest and the highest value, if these are bounds
 _COUNT_VARIANCE = 0.8  # smallest variance of counts over their mean; for a Poisson distribution it is 1
 _COUNT_SHARE = 0.9  # share of columns that must reach it
-_ROUNDING = 1e-12  # of the mean: columns that vary less are constant
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ class Columns:
                 x, known = _floats(values[some].reshape(len(some), d), fill_value)
                 squares += np.square(np.ldexp(x - mean, -exponents)).sum(0, where=known)
             deviation = np.ldexp(np.sqrt(squares / np.maximum(n, 1)), exponents)
-        is_constant = np.isfinite(mean) & (deviation <= _ROUNDING * np.abs(mean))
+        is_constant = np.isfinite(mean) & (deviation <= ROUNDING * np.abs(mean))
         whole &= high < _all_are_whole(values.dtype)
         found = cls(low, high, mean, np.where(is_constant, 0.0, deviation), whole)
         return found if n.all() else found._only(n > 0)

@@ -22,6 +22,7 @@ _TIMES = 10  # the range is suspicious from this multiple of the spread of most 
 _MOST = 0.999
 _FEWEST_OTHERS = 3  # values of 0 and 1 have no far value
 _SAMPLE = 1 << 20
+_FEWEST_ROWS, _ENOUGH_ROWS = 10, 1000
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,12 @@ def far_value_of(source: Source, low: float, high: float, *, fill_value: float |
 def far_columns(source: Source, *, fill_value: float | None = None) -> dict[int, FarValue]:
     """Return the columns of a table that have a value far from all others, by their positions; see `far_value`.
 
-    At most about a million values are looked at, of whole rows that are evenly spaced; a fill value is left out.
+    About a million values are looked at, or a thousand rows, evenly spaced; a fill value is left out. Of fewer than
+    ten rows none is far from the others.
     """
-    if len(source.shape) != 1 or source.dtype.kind == "b":
+    if len(source.shape) != 1 or source.dtype.kind == "b" or len(source) < _FEWEST_ROWS:
         return {}
-    rows = np.asarray(source.values[:: -(-source.values.size // _SAMPLE)])
+    rows = np.asarray(source.values[:: max(1, min(source.values.size // _SAMPLE, len(source) // _ENOUGH_ROWS))])
     columns = rows.T if fill_value is None else [column[~is_fill(column, fill_value)] for column in rows.T]
     found = {position: far_value(column) for position, column in enumerate(columns)}
     return {position: one for position, one in found.items() if one is not None}
@@ -89,9 +91,9 @@ def warn_of_far_columns(source: Source, *, fill_value: float | None = None) -> N
     warn(
         DataWarning(
             f"{what} values far from all others: in {name} most values are between {far.low:.6g} and {far.high:.6g}, "
-            f"and {value} is among them. Such values decide the scale of a column and dominate its error. If {value} "
-            f"stands for missing values, set fill_value={value} (--fill-value {value}), or replace it, for example by "
-            "the median of the column.",
+            f"but some are far outside, such as {value}. Such values decide the scale of a column and dominate its "
+            f"error. If {value} stands for missing values, set fill_value={value} (--fill-value {value}), or replace "
+            "it, for example by the median of the column.",
             kind="far-value",
             count=len(found),
             first=position if source.columns is None else source.columns[position],

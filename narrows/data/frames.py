@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from numbers import Real
@@ -13,9 +14,9 @@ from numpy.typing import NDArray
 
 from narrows.data.arrays import REAL_KINDS, check_values, describe
 from narrows.data.source import Source
-from narrows.errors import DataError
+from narrows.errors import DataError, DataWarning, warn
 
-__all__ = ["check_columns", "has_unique_columns", "is_frame", "is_missing", "open_frame"]
+__all__ = ["as_frame_like", "check_columns", "columns_of", "has_unique_columns", "is_frame", "is_missing", "open_frame"]
 
 _MOST_NAMED = 5
 
@@ -62,13 +63,82 @@ def open_frame(frame: Any) -> Source:
         dtype = np.result_type(*(column.dtype for column in columns))
         dtype = np.dtype(np.int16) if dtype == np.uint8 else dtype
         values = np.empty((len(frame), len(columns)), dtype)
-        for position, column in enumerate(columns):
-            values[:, position] = column
+        rounded: list[Any] = []
+        for name, column, stored in zip(names, columns, values.T, strict=True):
+            with np.errstate(over="ignore"):
+                stored[:] = column
+            rounded += [] if _is_exact(column, stored) else [name]
     else:
-        values = np.empty((len(frame), 0))
+        values, rounded = np.empty((len(frame), 0)), []
     check_values(values, "The data frame")
+    warnings = _rounding_warnings(rounded, values.dtype)
     texts = tuple(names) if all(isinstance(name, str) for name in names) else None
-    return Source(values, name=f"data frame {describe(values)}", kind="array", columns=texts)
+    return Source(values, name=f"data frame {describe(values)}", kind="array", columns=texts, warnings=warnings)
+
+
+def _is_exact(column: NDArray[Any], stored: NDArray[Any]) -> bool:
+    """Return whether whole numbers (n,) are unchanged in the dtype of all columns."""
+    if column.dtype.kind not in "iu" or stored.dtype.kind != "f" or column.itemsize < 8 or not len(column):
+        return True
+    # Beyond this number not every whole number is a float.
+    most = 2 ** (np.finfo(stored.dtype).nmant + 1)
+    large = (column > most) | (column < -most if column.dtype.kind == "i" else False)
+    return all(int(float(new)) == int(old) for old, new in zip(column[large], stored[large], strict=True))
+
+
+def _rounding_warnings(names: list[Any], dtype: np.dtype[Any]) -> tuple[DataWarning, ...]:
+    """Warn of columns with whole numbers that the dtype of all columns cannot hold."""
+    if not names:
+        return ()
+    what = (
+        f"The column '{names[0]}' has"
+        if len(names) == 1
+        else f"{len(names):,} columns (the first is '{names[0]}') have"
+    )
+    warning = DataWarning(
+        f"{what} whole numbers that are rounded: a model takes one dtype for all columns, {dtype}, which does not hold "
+        "every whole number beyond 2^53. Leave identifiers out, or subtract the smallest value.",
+        kind="precision",
+        count=len(names),
+        first=str(names[0]),
+    )
+    warn(warning)
+    return (warning,)
+
+
+def columns_of(data: Any) -> list[Any] | None:
+    """Return the names of the columns of a data frame; None for other data."""
+    return list(data.columns) if is_frame(data) else None
+
+
+def as_frame_like(frame: Any, values: NDArray[Any], columns: Sequence[Any] | None) -> Any:
+    """Return records as a data frame of the kind of another, with these columns; as they are if there is none.
+
+    Parameters
+    ----------
+    frame : DataFrame or any other data
+        What the records were made from. A frame of pandas passes its index on.
+    values : ndarray of shape (n, *shape)
+        The records.
+    columns : sequence of str or None
+        The names of the values of a record. None, or for records with several axes: an array is returned.
+
+    Examples
+    --------
+    >>> import pandas
+    >>> given = pandas.DataFrame({"a": [1, 2]}, index=["first", "second"])
+    >>> as_frame_like(given, np.array([[0.5], [1.5]]), ["b"])
+              b
+    first   0.5
+    second  1.5
+    """
+    package = type(frame).__module__.partition(".")[0]
+    if columns is None or not is_frame(frame) or values.ndim != 2 or package not in {"pandas", "polars"}:
+        return values
+    kind = getattr(sys.modules[package], "DataFrame")  # noqa: B009  mypy knows no such module
+    if package == "pandas":
+        return kind(values, index=frame.index, columns=list(columns))
+    return kind(values, schema=[str(name) for name in columns])
 
 
 def check_columns(given: Sequence[str], trained_on: Sequence[str] | None) -> None:

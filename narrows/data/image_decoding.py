@@ -24,7 +24,7 @@ _AVIF_HEADER = 1 << 16  # bytes in which an AVIF file describes its images
 
 
 class Plan(NamedTuple):
-    """What the header of an image file tells.
+    """The properties in the header of an image file.
 
     Attributes
     ----------

@@ -18,6 +18,21 @@ from narrows.io.magic import IMAGE_ENDINGS
 
 __all__ = ["Found", "classes_of", "find_images"]
 
+_REASONS = {
+    "passed-over": ("file", "its extension is not that of an image", "their extensions are not those of images"),
+    "hidden": (
+        "image",
+        "its name or that of its folder begins with a dot",
+        "their names or those of their folders begin with a dot",
+    ),
+    "no-file": (
+        "entry",
+        "it is a named pipe, a socket, a device or a broken link",
+        "they are named pipes, sockets, devices or broken links",
+    ),
+}
+"""For each kind of warning what is skipped, and why: of one, and of several."""
+
 
 class Found(NamedTuple):
     """The contents of a folder; all names are relative to it, in natural order.
@@ -31,7 +46,7 @@ class Found(NamedTuple):
     unread : list of str
         Other files; hidden ones are left out.
     no_files : list of str
-        Named pipes, sockets, devices, and links that lead nowhere. They are never opened.
+        Named pipes, sockets, devices, and broken links. They are never opened.
     hidden : list of str
         Images with names that begin with a dot, and those in folders with such names.
     """
@@ -45,16 +60,15 @@ class Found(NamedTuple):
     def warnings(self, name: str) -> list[DataWarning]:
         """Return a warning for each kind of things that are not read; ``name`` is that of the folder."""
         found = []
-        for kind, passed, what, those in (
-            ("passed-over", self.unread, "file", "not read as images, by their endings"),
-            ("hidden", self.hidden, "image", "hidden, by names that begin with a dot"),
-            ("no-file", self.no_files, "entry", "no files: named pipes, sockets, devices or links that lead nowhere"),
-        ):
-            if passed:
-                n = f"{len(passed):,} {_plural(what)}" if len(passed) > 1 else f"1 {what}"
-                first = f"the first is {passed[0]}" if len(passed) > 1 else passed[0]
-                text = f"{n} in {name} ({first}) {'are' if len(passed) > 1 else 'is'} passed over: {those}."
-                found.append(DataWarning(text, kind=kind, count=len(passed), first=passed[0]))
+        for kind, skipped in (("passed-over", self.unread), ("hidden", self.hidden), ("no-file", self.no_files)):
+            if not skipped:
+                continue
+            what, of_one, of_several = _REASONS[kind]
+            text = f"1 {what} in {name} was skipped, since {of_one} ({skipped[0]})."
+            if len(skipped) > 1:
+                n = f"{len(skipped):,} {_plural(what)}"
+                text = f"{n} in {name} were skipped, since {of_several} (the first is {skipped[0]})."
+            found.append(DataWarning(text, kind=kind, count=len(skipped), first=skipped[0]))
         return found
 
 
@@ -142,7 +156,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _mode(path: Path) -> int | None:
-    """Return the kind of a file, following links; None if a link leads nowhere."""
+    """Return the kind of a file, following links; None if it is a broken link."""
     try:
         return path.stat().st_mode
     except OSError:

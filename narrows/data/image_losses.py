@@ -13,8 +13,9 @@ LOSSES = {
     "cmyk": ("{} the colours of inks or of Lab", "they are converted to RGB, and the fourth channel of CMYK is lost"),
     "depth": ("{} more bits in a channel than are read", "the upper 8 bits are read, and the others are lost"),
     "alpha": ("", ""),
+    "precision": ("", ""),
 }
-"""For each kind of loss what the images have, and what becomes of it."""
+"""For each kind of loss what the images have, and what becomes of it; "precision" is lost in data frames."""
 
 
 def loss_warnings(name: str, lost: Mapping[str, Sequence[str]], n: int) -> tuple[DataWarning, ...]:

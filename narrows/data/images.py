@@ -90,7 +90,7 @@ def open_images(
     Warns
     -----
     DataWarning
-        Once for each kind of loss, see above, and for files that are passed over. The source has these warnings too.
+        Once for each kind of loss, see above, and for files that are skipped. The source has these warnings too.
     """
     found = find_images(path, name, pattern)
     labels, label_names = classes_of(found.files)

@@ -59,7 +59,7 @@ def open(  # noqa: A001
         - a data frame of pandas or polars with columns of numbers and booleans; missing values become NaN;
         - a `.npy` or `.npz` file, an IDX file (gzipped or not), a folder of images, one image, or a glob such as
           ``"photos/*.png"``. What is lost in reading images (transparency, all frames of an animation but the first),
-          and files that are passed over, cause a `DataWarning` each. Images that take more than a quarter of the memory
+          and files that are skipped, cause a `DataWarning` each. Images that take more than a quarter of the memory
           are kept in a temporary file, in the folder ``$NARROWS_CACHE`` if that is set, as long as the source is used;
         - the name of a data set: ``"digits"``, ``"mnist"``, ``"fashion-mnist"``, with ``":train"`` (the default),
           ``":test"`` or ``":all"``. A name takes precedence over a file of the same name; write ``"./mnist"`` for the
@@ -152,7 +152,7 @@ def _open_text_or_path(
     if isinstance(data, str) and named.is_named(data):
         _check_used(options, data, "named")  # before a download
         if os.path.lexists(name):
-            text = f"'{name}' is the data set of this name, not the file or folder. Open these as './{name}'."
+            text = f"'{name}' is read as the named data set. To read the file or folder of this name, write './{name}'."
             warn(DataWarning(text, kind="name", first=name))
         return named.open_named(data, progress)
     if not name.strip() or "\0" in name:

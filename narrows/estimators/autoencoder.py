@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Self
@@ -14,22 +15,25 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from narrows.bottlenecks import Bottleneck
 from narrows.corruptions import Corruption
 from narrows.data import Source
-from narrows.errors import DataError, ShapeMismatchError
-from narrows.estimators.base import TRAIN_ON_FINITE, Data
+from narrows.data.frames import as_frame_like
+from narrows.errors import ShapeMismatchError
+from narrows.estimators.base import Data
+from narrows.estimators.continuing import Continuing
 from narrows.estimators.fitting import described, open_for_training, train_model
+from narrows.estimators.interrupted import keeps_what_was_learned
 from narrows.estimators.parameters import artefacts_of
-from narrows.estimators.preparation import labelled
-from narrows.estimators.restoring import Restoring
-from narrows.estimators.weights import check_weights
+from narrows.estimators.watching import callbacks_of
 from narrows.likelihoods import Likelihood
 from narrows.lossless import Residual
-from narrows.model.artefacts import Artefact, TrainingRecords
+from narrows.model.artefacts import Artefact
 from narrows.model.artefacts.measuring import INTERRUPTED, NOT_ASKED_FOR, measure
 from narrows.model.collapse import warn_if_collapsed
-from narrows.model.inference import decode, encode, mean_total, returned_dtype, to_stored
+from narrows.model.fitted import Took
+from narrows.model.inference import decode, encode, returned_dtype
 from narrows.networks import Network
+from narrows.parts.options import Boolean, check
 from narrows.records import schema_of
-from narrows.training import Callback, Records, Training
+from narrows.training import Callbacks, Training
 from narrows.training.pretraining import Pretraining
 
 __all__ = ["Autoencoder", "Data"]
@@ -38,14 +42,15 @@ __all__ = ["Autoencoder", "Data"]
 class Autoencoder(
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
     TransformerMixin,  # type: ignore[misc]
-    Restoring,
+    Continuing,
 ):
     """An autoencoder, which learns to encode records as short codes and to restore the records from the codes.
 
     Training minimises the mean loss of a record in nats: −log p(x | z) + cost of the bottleneck + penalties, where
     z = bottleneck(encoder(x̃)) is the code of the corrupted record x̃. Each part is given by its name or as an object.
-    `fit` replaces "auto" by a part that suits the data. Nested settings are named as in scikit-learn:
-    ``training__epochs=30``.
+    `fit` replaces "auto" by a part that suits the data. `set_params` and `narrows.recipe` change settings of parts by
+    names as in scikit-learn: ``training__epochs=30``. The constructor takes whole parts:
+    ``training=Training(epochs=30)``.
 
     Parameters
     ----------
@@ -53,20 +58,24 @@ class Autoencoder(
         Latent dimension: how many numbers a code has. None: chosen from the size of a record, at most 32 (128 for
         large images).
     network : "auto", "dense", "convolutional", "strided" or Network
-        Encoder and decoder.
+        Encoder and decoder. Or a pair (encoder, decoder) of `torch.nn.Module`, or a function (shape, n_latent) that
+        returns one; see `narrows.networks.CustomNetwork`.
     bottleneck : "plain", "top-k", "gaussian", "rounded", "vector-quantised" or Bottleneck
         The layer between encoder and decoder that makes the code.
     likelihood : "auto", "bernoulli", "normal", "laplace", "constrained-normal", "categorical", "logistic" or Likelihood
-        The distribution p(x | z) whose parameters the decoder outputs. It defines the reconstruction loss.
+        The distribution p(x | z) whose parameters the decoder outputs. It defines the reconstruction loss. Or a
+        function (x_hat, x) that returns the loss of each record.
     corruption : "gaussian", "masking", "salt-and-pepper", Corruption or None
         Noise added to the input during training, which makes a denoising autoencoder.
     penalties : sequence of "l1", "kl-sparsity", "contractive", "mmd" or Penalty
-        Terms added to the loss.
+        Terms added to the loss. Also functions (z) or (z, x) that return a cost for each record.
     preprocessing : "auto", or a sequence of "unit-scale", "mean-removal", "standardise", "binarise" or Preprocessing
         Converts the units of the data to those of the network. Restored records are converted back.
-    real_values : "as-given" or "standardise"
-        Whether parts that are made for values in [0, 1] are replaced if the training data are real numbers: by
-        standardisation, the normal likelihood with a learned scale, and a decoder with unlimited output.
+    real_values : "as-given", "standardise" or "unit-scale"
+        Whether parts that are made for values in [0, 1] are replaced if the training data are real numbers. With
+        "standardise" they are replaced by standardisation, the normal likelihood with a learned scale, and a decoder
+        with unlimited output. With "unit-scale" the columns of a table are scaled to [0, 1] by ranges of their own if
+        they have different units; where some are constant or their means differ much, the means are removed.
     pretraining : "layer-wise", Pretraining or None
         Training of the weights before the whole chain is trained.
     residual : "causal", Residual or None
@@ -80,14 +89,20 @@ class Autoencoder(
     training : Training, optional
         How to train. None: the defaults of `Training`.
     artefacts : "all", or a sequence of "pca", "density" and "codec"
-        What `fit` measures on the training records after training: PCA for comparisons, a density of codes for
-        sampling, and the archive codec. A grid search needs none of them: ``artefacts=()``. `measure` measures them
-        later.
+        What is measured on the training records: PCA for comparisons, a density of codes for sampling, and the archive
+        codec. `fit` measures PCA, and keeps a sample of records for the others, which are measured at first use or when
+        the model is saved. ``artefacts=()``: none; `measure` measures them later.
     fill_value : float, optional
         A value that stands for missing values, such as -9999 or NaN. Missing values count neither in the statistics of
         the data nor in the loss or the metrics, and the encoder gets the mean of their column instead of them.
-    random_state : int, RandomState or None
+    warm_start : bool
+        Whether `fit` continues from the weights of the fitted model, with its parts and its preprocessing, instead of
+        starting again. Optimiser, schedule and history start again.
+    random_state : int, RandomState, Generator or None
         Source of all randomness. The same int gives the same model on the same machine.
+    verbose : bool or int
+        What `fit` shows on standard error. 0: nothing. 1: a progress bar on terminals and in notebooks (which need
+        ipywidgets for it), elsewhere at most 30 lines. 2: a line for each epoch. The model does not depend on it.
 
     Attributes
     ----------
@@ -98,8 +113,8 @@ class Autoencoder(
         records. Records are in the units of the training data; see `narrows.model.halves`. The networks on their own
         are ``chain_.encoder`` and ``chain_.decoder``.
     history_ : list of dict
-        One row for each epoch: epoch, loss, validation_loss, learning_rate, seconds, records_per_second,
-        threads, shards.
+        One row for each epoch: epoch, loss, validation_loss, learning_rate, seconds, records_per_second, threads,
+        shards, mse and validation_mse (squared errors of a value in preprocessed units); see `narrows.training.Epoch`.
     pretraining_history_ : list of dict
         The same for pretraining; ``stage`` names the stage.
     classes_ : ndarray of shape (n_classes,)
@@ -163,7 +178,9 @@ class Autoencoder(
         training: Training | None = None,
         artefacts: str | Sequence[str] = "all",
         fill_value: float | None = None,
+        warm_start: bool = False,
         random_state: Any = None,
+        verbose: bool | int = 0,
     ) -> None:
         self.n_latent = n_latent
         self.network = network
@@ -180,8 +197,11 @@ class Autoencoder(
         self.training = training
         self.artefacts = artefacts
         self.fill_value = fill_value
+        self.warm_start = warm_start
         self.random_state = random_state
+        self.verbose = verbose
 
+    @keeps_what_was_learned
     def fit(
         self,
         X: Data,
@@ -189,9 +209,10 @@ class Autoencoder(
         *,
         sample_weight: ArrayLike | None = None,
         validation: Data | tuple[Data, ArrayLike] | None = None,
-        callback: Callback | None = None,
+        callback: Callbacks = None,
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool = False,
+        more_epochs: int | None = None,
     ) -> Self:
         """Learn to encode and restore records.
 
@@ -209,13 +230,19 @@ class Autoencoder(
         validation : array_like, path, name or Source, optional
             Records on which the validation loss is measured, instead of the share ``training.validation`` of X.
             Conditional models need records with labels, or a pair of records and labels.
-        callback : Callback, optional
-            Receives the progress of the run.
+        callback : Callback, function of an `Epoch`, or sequence of these, optional
+            Receives the progress of the run, and may end it by returning True after an epoch; see `docs/callbacks.md`.
+            The weights of the best epoch on validation are kept if ``training.patience`` or the network keeps them,
+            otherwise the last.
         checkpoint : path-like, optional
-            File that holds the state of the run, so that Ctrl-C or a kill loses nothing. Delete it once the model is
-            saved.
+            File that holds the state of the run, so that a kill loses nothing. `narrows.load` reads it as a model with
+            the weights so far. Delete it once the model is saved.
         resume : bool
             Continue from the checkpoint if it exists. The result equals that of an uninterrupted run.
+        more_epochs : int, optional
+            Train the fitted model for so many epochs more, instead of from the beginning. ``history_`` goes on, and the
+            same records of X are held out. The schedule runs through these epochs from its start, as a warm restart,
+            and the optimiser starts without moments. Use ``schedule="constant"`` for small steps.
 
         Raises
         ------
@@ -226,11 +253,24 @@ class Autoencoder(
         TrainingDivergedError
             If the loss stops being finite.
         KeyboardInterrupt
-            After Ctrl-C. If training was complete, the model is fitted and `measure` measures the missing artefacts.
+            After Ctrl-C, at the end of the step. The model is fitted, with the weights so far, and `measure` measures
+            the missing artefacts. A model that was fitted before is kept if the first epoch is not complete.
+
+        Warns
+        -----
+        UnfinishedWarning
+            After Ctrl-C during the training. It gives the epoch whose weights the model has.
         """
-        wanted = artefacts_of(self.artefacts)
+        began, wanted = time.perf_counter(), artefacts_of(self.artefacts)
+        check("Autoencoder", "warm_start", self.warm_start, Boolean())
+        if more_epochs is not None or (self.warm_start and self.__sklearn_is_fitted__()):
+            run: dict[str, Any] = {"callback": callback, "checkpoint": checkpoint, "resume": resume}
+            run |= {"validation": validation, "sample_weight": sample_weight}
+            return self._continue(X, y, more_epochs, wanted, **run)
         data, held_out = open_for_training(self, X, y, validation, sample_weight)
         seed, state = self._seed_and_checkpoint(checkpoint, *described(data, held_out), resume=resume)
+        kept = state.load() if resume and state is not None else None
+        earlier = 0.0 if kept is None else kept.seconds
         model, records = train_model(
             clone(self).get_params(deep=False),
             data,
@@ -238,50 +278,21 @@ class Autoencoder(
             schema=schema_of(self.record, self.shape_, self.dtype_),
             scale=self._trained,
             classes=None if data.labels is None else self.classes_,
+            feature_names=getattr(self, "feature_names_in_", None),
             seed=seed,
-            callback=callback,
+            callback=callbacks_of(self, callback, clone(self)),
             checkpoint=state,
             resume=resume,
         )
         # From here on the model is trained, even if measuring artefacts fails.
         reasons = {name: INTERRUPTED if name in wanted else NOT_ASKED_FOR for name in Artefact.registry}
-        self.model_ = replace(model, unmeasured=reasons)
-        for self.model_ in measure(self.model_, records, wanted):  # noqa: B020
-            pass
+        trained = time.perf_counter()
+        took = Took(round(earlier + trained - began, 3), 0.0)
+        self.model_ = replace(model, unmeasured=reasons, took=took)
+        for measured in measure(self.model_, records, wanted):
+            took = replace(took, measuring=round(time.perf_counter() - trained, 3))
+            self.model_ = replace(measured, took=took)
         warn_if_collapsed(self.chain_, data.source.values, data.labels)
-        return self
-
-    def measure(self, X: Data, y: ArrayLike | None = None, *, again: bool = False) -> Self:
-        """Measure artefacts that `fit` did not measure: PCA, latent density, archive codec.
-
-        ``unmeasured_`` lists missing artefacts with the reason.
-
-        Parameters
-        ----------
-        X : array_like of shape (n, *shape), path, name or Source
-            The records that the model was trained on, without those held out for validation.
-        y : array_like of shape (n,), optional
-            Labels, for conditional models; named data sets have their own. Other models ignore it.
-        again : bool
-            Also measure the artefacts that the model already has.
-
-        Raises
-        ------
-        DataError
-            If the records are not of the shape and dtype of the training records.
-        """
-        check_is_fitted(self)
-        source = self._open(X, reset=False, advice=TRAIN_ON_FINITE)
-        if source.dtype != self.dtype_:
-            raise DataError(
-                f"The records must have the dtype of the training records, {self.dtype_}. Got {source.dtype}. "
-                f"Convert them with X.astype({self.dtype_.name!r})."
-            )
-        unlabelled = Records(source.values, self.chain_.device)
-        records = labelled(unlabelled, self.classes_of(source, y))
-        wanted = [name for name in Artefact.registry if again or not self.model_.has(name)]
-        for self.model_ in measure(self.model_, TrainingRecords(source.values, None, records, unlabelled), wanted):  # noqa: B020
-            pass
         return self
 
     def fit_transform(self, X: Data, y: ArrayLike | None = None, **fit_params: Any) -> NDArray[Any]:
@@ -298,9 +309,7 @@ class Autoencoder(
         source = self._open(X, reset=False)
         return encode(self.chain_, source.values, self.classes_of(source, y))
 
-    def inverse_transform(
-        self, Z: ArrayLike, y: ArrayLike | None = None, *, dtype: DTypeLike | None = None
-    ) -> NDArray[Any]:
+    def inverse_transform(self, Z: ArrayLike, y: ArrayLike | None = None, *, dtype: DTypeLike | None = None) -> Any:
         """Return the records decoded from codes (n, n_latent_), in the units of the training data.
 
         Conditional models also need the labels y (n,); other models ignore them.
@@ -308,7 +317,8 @@ class Autoencoder(
         Parameters
         ----------
         Z : array_like of shape (n, n_latent_)
-            The codes.
+            The codes. For a data frame, the records are returned as a data frame with the columns of the training data,
+            if these had names.
         y : array_like of shape (n,), optional
             The labels.
         dtype : dtype, optional
@@ -326,22 +336,8 @@ class Autoencoder(
         if codes.shape[1] != self.n_latent_:
             raise ShapeMismatchError(f"Codes must have the shape (n, {self.n_latent_}). Got {codes.shape}.")
         returned = returned_dtype(dtype, self.dtype_, self.shape_)
-        return to_stored(decode(self.chain_, codes, self.classes_of(Source(codes, name="Z"), y)), returned)
-
-    def score(self, X: Data, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> float:
-        """Return minus the mean loss of a record in nats, measured without corruption. Higher is better.
-
-        With ``sample_weight``, an array (n,) of numbers ≥ 0, it is the weighted mean.
-
-        Raises
-        ------
-        DataError
-            If values lie outside the likelihood's support, for a Bernoulli likelihood [0, 1].
-        """
-        check_is_fitted(self)
-        source = self._open(X, reset=False)
-        weights = check_weights(sample_weight, len(source))
-        return -mean_total(self.chain_, source.values, self.classes_of(source, y), weights=weights)
+        records = decode(self.chain_, codes, self.classes_of(Source(codes, name="Z"), y), dtype=returned)
+        return as_frame_like(Z, records, getattr(self, "feature_names_in_", None))
 
     @property
     def _n_features_out(self) -> int:

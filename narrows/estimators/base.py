@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, clone
-from sklearn.utils import assert_all_finite, check_random_state
+from sklearn.base import clone
+from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
@@ -28,13 +28,16 @@ from narrows.data.fill import check_fill, check_some_known
 from narrows.data.for_model import as_needed, check_fits
 from narrows.data.frames import check_columns, has_unique_columns, is_frame
 from narrows.data.labels import plain_labels
+from narrows.data.offsets import warn_of_offsets
 from narrows.data.scale import Trained, scale_warning, typical_magnitude
-from narrows.errors import DataError, RangeWarning, UnknownNameError, warn
-from narrows.estimators.parameters import with_options
+from narrows.errors import DataError, RangeWarning, warn
+from narrows.estimators.names import NamedParameters
 from narrows.io.files import check_output
+from narrows.model.artefacts.measuring import complete
+from narrows.model.axes import with_user_parts
 from narrows.model.file import write_model
 from narrows.model.fitted import FittedModel, TrainedOn
-from narrows.parts.part import split_nested
+from narrows.numerics.randomness import drawn_seed
 from narrows.training import Checkpoint, Training
 
 __all__ = ["TRAIN_ON_FINITE", "Data", "RecordsEstimator", "labels_of", "listed"]
@@ -46,12 +49,13 @@ Data = ArrayLike | str | Path | Source
 
 TRAIN_ON_FINITE = (
     "Training needs finite values. Remove the records with other values, or replace these values, "
-    "for example with numpy.where(numpy.isfinite(x), x, 0). The trained model can compress data with NaNs and "
+    "for example with numpy.where(numpy.isfinite(x), x, 0). If NaN stands for missing values, set fill_value=nan "
+    "(--fill-value nan): then they do not count. The trained model can compress data with NaNs and "
     "infinities if max_error or lossless is set."
 )
 
 
-class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
+class RecordsEstimator(NamedParameters):
     """A scikit-learn estimator that takes records of any shape, and parts as parameters.
 
     Attributes
@@ -90,6 +94,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
     fill_value_: float | None = None
     _columns: ColumnScales | None = None
     random_state: Any
+    verbose: bool | int
 
     @property
     def chain_(self) -> Chain:
@@ -119,12 +124,17 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
     def save(self, path: str | os.PathLike[str], *, force: bool = False) -> None:
         """Write the model as one safetensors file, which `narrows.load` reads.
 
+        Artefacts that `fit` left to be measured at first use are measured now.
+
         Raises
         ------
         OutputExistsError
             If the file exists and ``force`` is not set.
         """
         check_is_fitted(self)
+        check_output(path, force=force)  # before artefacts are measured
+        for self.model_ in complete(self.model_):  # noqa: B020
+            pass
         write_model(replace(self.model_, feature_names=getattr(self, "feature_names_in_", None)), path, force=force)
 
     def take_model(self, model: FittedModel) -> None:
@@ -147,31 +157,6 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
-
-    def set_params(self, **params: Any) -> Self:
-        """Change parameters, nested ones as ``part__option``; a part given by name is created first.
-
-        Raises
-        ------
-        UnknownNameError
-            If there is no such parameter or option; the nearest is suggested.
-        InvalidParameterError
-            If an option's value is not allowed. Nothing is changed in that case.
-        """
-        changed = self.get_params(deep=False)
-        whole, nested = split_nested(params)
-        for name in [*whole, *nested]:
-            if name not in changed:
-                raise UnknownNameError(f"parameter of {type(self).__name__}", name, changed)
-        # Whole parts first, so that their own settings apply to the new part.
-        changed |= whole
-        changed |= {name: self._with_options(name, changed[name], inner) for name, inner in nested.items()}
-        self.__dict__.update(changed)
-        return self
-
-    def _with_options(self, parameter: str, current: Any, options: dict[str, Any]) -> Any:
-        """Return a parameter's value with some of the options inside it changed."""
-        return with_options(parameter, current, options)
 
     def _open(self, X: Data, *, reset: bool, advice: str | None = None) -> Source:
         """Open and check records; with ``reset`` their shape is learned, otherwise it must be the model's.
@@ -220,6 +205,7 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
             self.range_, self.magnitude_ = found, typical_magnitude(source, fill_value=fill_value)
             self._columns = ColumnScales.of(source, fill_value=fill_value)
             warn_of_far_columns(source, fill_value=fill_value)
+            warn_of_offsets(source, fill_value=fill_value)
         else:
             self._warn_of_scale(source, found)
         return source
@@ -309,20 +295,24 @@ class RecordsEstimator(BaseEstimator):  # type: ignore[misc]
 
         A run is identified by its parameters, its data and its labels, so that no other run is resumed.
         """
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        seed = drawn_seed(self.random_state)
         if path is None:
             return seed, None
         check_output(path, force=True)
         params = self.get_params(deep=False)
-        params.pop("artefacts", None)  # measured after training
+        for name in ("artefacts", "verbose"):  # measured after training; shown during it
+            params.pop(name, None)
         if params.get("real_values") == "as-given":  # checkpoints of earlier versions do not contain it
             del params["real_values"]
+        if not params.get("warm_start", True):
+            del params["warm_start"]
         if params.get("fill_value", 0) is None:  # as in checkpoints of earlier versions
             del params["fill_value"]
         elif "fill_value" in params:
             params["fill_value"] = self.fill_value_
         if params["random_state"] is not None and not isinstance(params["random_state"], Integral):
             params["random_state"] = "generator"
+        params = with_user_parts(params)  # whose text does not depend on addresses in memory
         described: dict[str, Any] = {name: repr(_without_threads(value)) for name, value in params.items()}
         for what, source in seen.items():
             described |= {} if source is None else _describe(what, source)
@@ -339,7 +329,7 @@ def _without_threads(value: Any) -> Any:
         plain = value.clone().set_params(threads=None)
         return None if plain == Training() else plain  # None means the same
     if isinstance(value, RecordsEstimator):
-        plain = clone(value).set_params(training=_without_threads(value.get_params(deep=False)["training"]))
+        plain = clone(value).set_params(training=_without_threads(value.get_params(deep=False)["training"]), verbose=0)
         return plain.set_params(artefacts="all") if "artefacts" in value.get_params(deep=False) else plain
     return value
 

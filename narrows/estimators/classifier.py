@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -23,7 +24,8 @@ from narrows.data.finite import check_squares, finite_range
 from narrows.errors import DataError, InvalidParameterError
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.estimators.base import TRAIN_ON_FINITE, Data, labels_of
-from narrows.estimators.fitting import LabelledSource, Split
+from narrows.estimators.fitting import LabelledSource, Split, train_stages
+from narrows.estimators.interrupted import keeps_what_was_learned
 from narrows.estimators.modules import Movable
 from narrows.estimators.preparation import (
     chain_stage,
@@ -31,20 +33,21 @@ from narrows.estimators.preparation import (
     new_chain,
     parts_for,
     pretraining_stages,
-    rows_by_stage,
     whole,
 )
+from narrows.estimators.watching import callbacks_of
 from narrows.model.fitted import FittedModel, TrainedOn
 from narrows.model.inference import encode
 from narrows.networks import Dense
 from narrows.networks.initialisation import undrawn
 from narrows.numerics.batches import Labelled
+from narrows.numerics.foreign_draws import draws_from
 from narrows.numerics.randomness import Stream
 from narrows.numerics.surroundings import usual_settings
 from narrows.parts.options import Boolean, check
 from narrows.records import schema_of
 from narrows.training import (
-    Callback,
+    Callbacks,
     JoinedRecords,
     LabelledRecords,
     Records,
@@ -52,9 +55,8 @@ from narrows.training import (
     Training,
     Uncoupled,
     resolve_training,
-    train_on,
-    training_device,
 )
+from narrows.training.stages import rows_by_stage
 
 __all__ = ["AutoencoderClassifier"]
 
@@ -71,13 +73,16 @@ class AutoencoderClassifier(ClassifierMixin, Movable):  # type: ignore[misc]
     ----------
     autoencoder : Autoencoder, optional
         An unfitted autoencoder: its parts and its training. None: two dense layers of 256 units, pretrained layer by
-        layer. Seed, device, precision and validation data of the classifier replace those of the autoencoder.
+        layer. Seed, device, precision, validation data and ``verbose`` of the classifier replace those of the
+        autoencoder.
     pretrain : bool
         Train without labels first; otherwise the weights start at random.
     training : Training, optional
         Settings of the training on labels, and device and precision of the weights.
-    random_state : int, RandomState or None
+    random_state : int, RandomState, Generator or None
         Source of all randomness.
+    verbose : bool or int
+        As for `Autoencoder`.
 
     Attributes
     ----------
@@ -115,12 +120,15 @@ class AutoencoderClassifier(ClassifierMixin, Movable):  # type: ignore[misc]
         pretrain: bool = True,
         training: Training | None = None,
         random_state: Any = None,
+        verbose: bool | int = 0,
     ) -> None:
         self.autoencoder = autoencoder
         self.pretrain = pretrain
         self.training = training
         self.random_state = random_state
+        self.verbose = verbose
 
+    @keeps_what_was_learned
     @usual_settings()
     def fit(
         self,
@@ -129,7 +137,7 @@ class AutoencoderClassifier(ClassifierMixin, Movable):  # type: ignore[misc]
         *,
         unlabelled: Data | None = None,
         validation: tuple[Data, ArrayLike] | None = None,
-        callback: Callback | None = None,
+        callback: Callbacks = None,
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool = False,
     ) -> Self:
@@ -180,37 +188,36 @@ class AutoencoderClassifier(ClassifierMixin, Movable):  # type: ignore[misc]
         chain = new_chain(parts, settings, source, unlabelled_records, seed, more=more)
         before = _stages_without_labels(params, chain, unlabelled_records, held_out) if self.pretrain else []
         softmax_layer = _softmax_layer(chain, len(self.classes_))
-        labels_stage = Stage(
-            _Classifier(chain, softmax_layer),
-            records,
-            held_out,
-            settings,
-            name="labels",
-            order=Stream.LABELS_ORDER,
-            noise=Stream.LABELS_NOISE,
-        )
-        histories = train_on(
-            training_device(settings),
-            [*before, labels_stage],
-            whole(chain=chain, softmax=softmax_layer),
-            seed=seed,
-            callback=callback,
-            checkpoint=state,
-            resume=resume,
-            threads=settings.threads,
-        )
-        coef, intercept = (weight.detach().cpu().numpy() for weight in softmax_layer.parameters())
-        self.model_ = FittedModel(
+        model = FittedModel(
             kind=self.kind,
             parameters=clone(self).get_params(deep=False),
-            chain=chain.eval(),
+            chain=chain,
             schema=schema,
             scale=self._trained,
             trained_on=TrainedOn(source.name, len(records), seed),
-            history=[row.to_json() for row in histories[-1]],
-            pretraining_history=rows_by_stage(before, histories[: len(before)]),
+            history=[],
             classes=self.classes_,
-            arrays={"coef": coef, "intercept": intercept},
+            feature_names=getattr(self, "feature_names_in_", None),
+        )
+        watching = callbacks_of(self, callback, Autoencoder(**params))
+        watching.watch(replace(model, kind="autoencoder", parameters=params, classes=None))
+        histories = train_stages(
+            model,
+            settings,
+            [*before, _labels_stage(_Classifier(chain, softmax_layer), records, held_out, settings)],
+            len(before),
+            whole(chain=chain, softmax=softmax_layer),
+            checkpoint=state,
+            complete=partial(_with_softmax, softmax_layer=softmax_layer),
+            seed=seed,
+            callback=watching,
+            resume=resume,
+        )
+        self.model_ = replace(
+            _with_softmax(model, softmax_layer),
+            chain=chain.eval(),
+            history=[row.to_json() for row in histories[-1]],
+            pretraining_history=rows_by_stage([stage.name for stage in before], histories[: len(before)]),
         )
         return self
 
@@ -307,7 +314,7 @@ class _Classifier(Uncoupled, nn.Module):
         self.shape = chain.shape
         self.encoder, self.bottleneck, self.softmax_layer = chain.encoder, chain.bottleneck, softmax_layer
         self.chain = (chain,)  # in a tuple, since the decoder is not trained
-        self.couples_records = chain.bottleneck.couples_records
+        self.couples_records = chain.bottleneck.couples_records or chain.parts.network.couples_records
 
     def train(self, mode: bool = True) -> Self:
         (chain,) = self.chain
@@ -318,7 +325,8 @@ class _Classifier(Uncoupled, nn.Module):
         """Return −log p(label | record); with a generator, the chain's corruption is applied to the records first."""
         (chain,) = self.chain
         x = chain.corrupt(chain.prepare(batch.records), generator, chain.missing_of(batch.records))
-        z = self.bottleneck(self.encoder(x), generator).z
+        with draws_from(generator if chain.has_user_code else None):
+            z = self.bottleneck(self.encoder(x), generator).z
         return _LabelLoss(functional.cross_entropy(self.softmax_layer(z.flatten(1)), batch.labels, reduction="none"))
 
 
@@ -332,6 +340,16 @@ def _stages_without_labels(
     # Early stopping uses the records on which the labels are validated.
     to_stop_by = held_out.unlabelled if isinstance(held_out, LabelledRecords) else None
     return [chain_stage(params, chain, records, to_stop_by, name="restoring")]
+
+
+def _labels_stage(learner: _Classifier, records: Records, held_out: Records | None, settings: Training) -> Stage:
+    order, noise = Stream.LABELS_ORDER, Stream.LABELS_NOISE
+    return Stage(learner, records, held_out, settings, name="labels", order=order, noise=noise)
+
+
+def _with_softmax(model: FittedModel, softmax_layer: nn.Linear) -> FittedModel:
+    coef, intercept = (weight.detach().cpu().numpy() for weight in softmax_layer.parameters())
+    return replace(model, arrays={"coef": coef, "intercept": intercept})
 
 
 def _softmax_layer(chain: Chain, n_classes: int) -> nn.Linear:

@@ -58,7 +58,7 @@ def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Columns) ->
     InvalidParameterError
         If a parameter has a value that is not allowed, or two parts cannot be combined.
     """
-    owner = "Autoencoder"
+    owner, shape = "Autoencoder", schema.shape
     if params["record"] == "vector":  # all parts are chosen for a vector with the same number of values
         schema = Vector((math.prod(schema.shape),), schema.dtype)
     n_latent = check(owner, "n_latent", params["n_latent"], optional(Integer(1)))
@@ -94,7 +94,8 @@ def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Columns) ->
                 "Set network='dense' or record='image'."
             )
     if n_latent is None and getattr(network, "code_channels", None) is None:
-        n_latent = _n_latent(schema.shape)
+        n_outputs = network.n_outputs(shape)
+        n_latent = _n_latent(schema.shape) if n_outputs is None else _n_latent_of(n_outputs, bottleneck)
     parts = Parts(
         n_latent=n_latent,
         network=network,
@@ -208,6 +209,17 @@ def _n_latent(shape: tuple[int, ...]) -> int:
     """Return the default latent dimension: a quarter of the values, at most 32, or more for large images."""
     n_values = math.prod(shape)
     return min(max(n_values // 4, 1), 32 if n_values <= _LARGEST_SMALL_RECORD else 128)
+
+
+def _n_latent_of(n_outputs: int, bottleneck: Bottleneck) -> int:
+    """Return the latent dimension for an encoder with that many outputs."""
+    n_latent, rest = divmod(n_outputs, bottleneck.h_per_z)
+    if rest or not n_latent:
+        raise InvalidParameterError(
+            f"The bottleneck '{bottleneck.name}' needs {bottleneck.h_per_z} outputs of the encoder for each number of "
+            f"the code. Got an encoder with {n_outputs} outputs. Change its last layer."
+        )
+    return n_latent
 
 
 def _preprocessing(schema: Schema, columns: Columns) -> tuple[Preprocessing, ...]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from torch import nn
 
 from narrows.chain import Chain
 from narrows.data import Source
@@ -25,16 +25,17 @@ from narrows.estimators.preparation import (
     parts_for,
     precision_of,
     pretraining_stages,
-    rows_by_stage,
     split,
     whole,
 )
 from narrows.estimators.selection import choose
+from narrows.estimators.watching import Watching
 from narrows.estimators.weights import check_weights, without_zeros
 from narrows.lossless.contract import Residual, ResidualModule
 from narrows.model.artefacts import TrainingRecords
 from narrows.model.artefacts.archive_codec import ArchiveCodec
 from narrows.model.fitted import FittedModel, Kept, TrainedOn
+from narrows.model.unfinished import describing, note_learned
 from narrows.numerics.randomness import Stream, generator
 from narrows.numerics.surroundings import usual_settings
 from narrows.numerics.threads import one_openmp_thread
@@ -42,6 +43,7 @@ from narrows.parts.options import Boolean, check
 from narrows.parts.part import as_optional_part
 from narrows.records import Schema
 from narrows.training import (
+    Checkpoint,
     Epoch,
     Records,
     Stage,
@@ -51,13 +53,15 @@ from narrows.training import (
     train_on,
     training_device,
 )
-from narrows.training.loop import mean_loss
+from narrows.training.interruption import TrainingInterrupted
+from narrows.training.stages import rows_by_stage
+from narrows.training.validation import mean_loss
 from narrows.training.workers import Workers, most_workers
 
 if TYPE_CHECKING:
     from narrows.estimators.autoencoder import Autoencoder
 
-__all__ = ["CONDITIONAL", "LabelledSource", "Split", "described", "open_for_training", "train_model"]
+__all__ = ["CONDITIONAL", "LabelledSource", "Split", "described", "open_for_training", "train_model", "train_stages"]
 
 CONDITIONAL = "This conditional model"
 _FEWEST = 3
@@ -178,11 +182,11 @@ def open_for_training(
 
 
 def _warn_of_few(source: Source) -> None:
-    """Warn of so few records that a model can only learn them by heart."""
+    """Warn of so few records that a model memorises them."""
     n = len(source)
     if n < _FEWEST:
-        text = f"{source.name} has only {n} record{'s' if n > 1 else ''} to train on, which a model learns by heart. "
-        text += "It will not restore other records."
+        text = f"{source.name} has only {n} training record{'s' if n > 1 else ''}. "
+        text += f"A model memorises {'so few records' if n > 1 else 'it'} and does not restore others."
         warn(DataWarning(text, kind="few-records", count=n))
 
 
@@ -204,7 +208,9 @@ def train_model(
     schema: Schema,
     scale: Trained,
     classes: NDArray[Any] | None,
+    feature_names: NDArray[Any] | None,
     seed: int,
+    callback: Watching,
     **run: Any,
 ) -> tuple[FittedModel, TrainingRecords]:
     """Train the model that an autoencoder's parameters describe.
@@ -221,10 +227,14 @@ def train_model(
         Range and magnitude of the training values.
     classes : ndarray or None
         The labels of a conditional model.
+    feature_names : ndarray of str or None
+        The names of the columns of a table.
     seed : int
         Seed of all randomness.
+    callback : Watching
+        The callback of the fit; it gets the model.
     **run
-        The arguments ``callback``, ``checkpoint`` and ``resume`` of `narrows.training.train`.
+        The arguments ``checkpoint`` and ``resume`` of `narrows.training.train`.
 
     Returns
     -------
@@ -250,34 +260,83 @@ def train_model(
         weights = generator(seed, Stream.LOSSLESS_WEIGHTS)
         residual = part.build(source.shape, source.dtype, weights).to(resolve_device(settings))
         stages.append(_residual_stage(part, residual, learned_from))
+    model = FittedModel(
+        kind="autoencoder",
+        parameters=params,
+        chain=chain,
+        schema=schema,
+        scale=scale,
+        trained_on=TrainedOn(source.name, len(learned_from), seed),
+        history=[],
+        classes=classes,
+        feature_names=feature_names,
+        residual=residual,
+    )
     everything = whole(chain=chain, residual=residual)
-    histories = train_on(training_device(settings), stages, everything, seed=seed, threads=settings.threads, **run)
+    callback.watch(model)
+    run |= {"callback": callback, "seed": seed}
+    histories = train_stages(model, settings, stages, len(pretraining), everything, **run)
     history = histories[len(pretraining)]
     is_auto = isinstance(params["network"], str) and params["network"] == "auto"
     with one_openmp_thread():  # the last bits of a sum depend on how threads share it
         comparison, kept_chain = choose(
             chain, learned_from, apart.held_out, is_auto=is_auto, settings=settings, source=source, seed=seed
         )
-    kept = _kept_epoch(stage, history)
+    kept = Kept.of(history, keeps_best=stage.keeps_best)
     if kept_chain is not chain:
         learned_from = apart.everything.only(apart.rows_for_pca)
         records = labelled(learned_from, labels)
         kept = _kept_linear(kept_chain, records, apart, settings)
-    model = FittedModel(
-        kind="autoencoder",
-        parameters=params,
+    model = replace(
+        model,
         chain=kept_chain.eval(),
-        schema=schema,
-        scale=scale,
         trained_on=TrainedOn(source.name, len(learned_from), seed),
         history=[row.to_json() for row in history],
-        pretraining_history=rows_by_stage(pretraining, histories[: len(pretraining)]),
+        pretraining_history=rows_by_stage([one.name for one in pretraining], histories[: len(pretraining)]),
         comparison=comparison,
         kept=kept,
-        classes=classes,
-        residual=residual,
     )
     return model, TrainingRecords(source.values, apart.rows_for_pca, records, learned_from)
+
+
+def train_stages(
+    model: FittedModel,
+    settings: Training,
+    stages: Sequence[Stage],
+    main: int,
+    everything: nn.Module,
+    *,
+    checkpoint: Checkpoint | None,
+    complete: Callable[[FittedModel], FittedModel] = lambda model: model,
+    **run: Any,
+) -> list[list[Epoch]]:
+    """Train a model, with a checkpoint that can be read as one; add to an interruption what was learned.
+
+    Parameters
+    ----------
+    model : FittedModel
+        The model, before it is trained.
+    settings : Training
+        Settings of the run, which give the device and the threads.
+    stages, main
+        As for `note_learned`.
+    everything : Module
+        The module that contains all learners.
+    checkpoint : Checkpoint or None
+        The file for the state of the run.
+    complete : callable
+        Returns the model with what the estimator learns besides the chain.
+    **run
+        Further arguments of `narrows.training.train`.
+    """
+    if checkpoint is not None:
+        checkpoint = describing(checkpoint, model, stages, main)
+    try:
+        device, threads = training_device(settings), settings.threads
+        return train_on(device, stages, everything, checkpoint=checkpoint, threads=threads, **run)
+    except TrainingInterrupted as stop:
+        note_learned(stop, complete(model), stages, main)
+        raise
 
 
 def _warn_if_too_large(chain: Chain) -> None:
@@ -287,16 +346,6 @@ def _warn_if_too_large(chain: Chain) -> None:
     reason = None if chain.parts.n_classes else too_large(chain)
     if reason is not None:
         warn(FreezeWarning(f"{reason} All other uses of the trained model work."))
-
-
-def _kept_epoch(stage: Stage, history: Sequence[Epoch]) -> Kept:
-    """Return the epoch whose weights the training loop kept: the best on validation, or the last."""
-    keeps_best = stage.keep_best or stage.settings.patience is not None
-    kept, lowest = history[-1], math.inf
-    for row in history if keeps_best else ():
-        if row.validation_loss is not None and row.validation_loss < lowest:
-            kept, lowest = row, row.validation_loss
-    return Kept(kept.epoch, kept.loss, kept.validation_loss)
 
 
 def _kept_linear(chain: Chain, records: Records, apart: Split, settings: Training) -> Kept:

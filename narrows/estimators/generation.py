@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from narrows.data import Source
@@ -15,6 +14,7 @@ from narrows.estimators.base import labels_of, listed
 from narrows.estimators.fitting import CONDITIONAL
 from narrows.estimators.learned import LearnedAttributes
 from narrows.model.sampling import has_prior, records_of, sample_codes, sample_records
+from narrows.numerics.randomness import drawn_seed, random_state_of
 
 __all__ = ["Generation"]
 
@@ -47,7 +47,7 @@ class Generation(LearnedAttributes):
             The distribution of the codes.
         noise : bool
             Draw from the likelihood p(x | z); otherwise records are its means.
-        random_state : int, RandomState or None
+        random_state : int, RandomState, Generator or None
             Source of the draws.
         dtype : dtype, optional
             As for `reconstruct`.
@@ -62,7 +62,7 @@ class Generation(LearnedAttributes):
             If the decoder needs more of a record than its code.
         """
         check_is_fitted(self)
-        state = check_random_state(random_state)
+        state = random_state_of(random_state)
         codes = self.sample_codes(n, source=source, random_state=state)
         n_classes = self.chain_.parts.n_classes
         classes = np.arange(n) % n_classes if y is None and n_classes else self.classes_for(y, n)
@@ -76,7 +76,7 @@ class Generation(LearnedAttributes):
         NumPy draws them, so that a seed gives the same codes on every device.
         """
         check_is_fitted(self)
-        seed = int(check_random_state(random_state).randint(2**31 - 1))
+        seed = drawn_seed(random_state)
         return sample_codes(self.model_, n, source=source, seed=seed)
 
     @property

@@ -1,19 +1,16 @@
-"""What a fitted autoencoder shows of its model: attributes, and the symbols of its archive codec."""
+"""Attributes of a fitted autoencoder."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from narrows.estimators.base import Data
+from narrows.errors import NotMeasuredError
 from narrows.estimators.modules import Modules
 from narrows.model.artefacts import ArchiveCodec, LatentDensity, PrincipalComponents
 from narrows.model.comparison import Comparison
-from narrows.model.fitted import Kept
-from narrows.model.inference import encode_continuous
+from narrows.model.fitted import AnyArtefact, Kept
 
 if TYPE_CHECKING:
     from narrows.codec.frozen import FrozenCodec
@@ -41,18 +38,19 @@ class LearnedAttributes(Modules):
 
     @property
     def unmeasured_(self) -> dict[str, str]:
-        """The artefacts that the model lacks, and why."""
-        return dict(self.model_.unmeasured)
+        """The artefacts that the model lacks, or whose weights were changed, and why."""
+        model = self.model_
+        return {**model.reasons, **{name: model.why_stale(name) for name in model.stale}}
 
     @property
     def pca_(self) -> PrincipalComponents | None:
         """PCA of the training records."""
-        return self.model_.artefact(PrincipalComponents) if self.model_.has(PrincipalComponents.name) else None
+        return self._artefact(PrincipalComponents)
 
     @property
     def latent_density_(self) -> LatentDensity | None:
         """Density of the codes of training records."""
-        return self.model_.artefact(LatentDensity) if self.model_.has(LatentDensity.name) else None
+        return self._artefact(LatentDensity)
 
     @property
     def codec_(self) -> FrozenCodec:
@@ -61,36 +59,23 @@ class LearnedAttributes(Modules):
         Raises
         ------
         NotFreezableError, NotMeasuredError
-            If the decoder cannot be turned into integer arithmetic, or the codec was not measured; gives the reason.
+            If the decoder cannot be turned into integer arithmetic, the codec was not measured, or the weights were
+            changed since; gives the reason.
         """
         check_is_fitted(self)
-        return self.model_.artefact(ArchiveCodec).codec
+        return self.model_.current(ArchiveCodec).codec
 
     @property
     def codec_error_(self) -> str | None:
         """Why the model cannot write archives; None if it can."""
-        has_codec = self.model_.has(ArchiveCodec.name)
-        return self.model_.artefact(ArchiveCodec).why_not if has_codec else self.model_.why_missing(ArchiveCodec.name)
+        try:
+            return self.model_.current(ArchiveCodec).why_not
+        except NotMeasuredError as error:
+            return str(error)
 
-    def quantise(self, X: Data, quality: int | None = None) -> NDArray[np.int32]:
-        """Return the symbols that archives store for records: whole numbers of shape (n, n_symbols).
-
-        Parameters
-        ----------
-        X : array_like of shape (n, *shape), path, name or Source
-            The records.
-        quality : int, optional
-            Index into ``codec_.qualities``, which go from coarse to fine. None: the default, ``codec_.default``.
-
-        Raises
-        ------
-        NotFreezableError
-            If the model has no integer decoder.
-        InvalidParameterError
-            If the model has no such quality.
-        """
-        from narrows.codec.operating_point import to_symbols
-
-        check_is_fitted(self)
-        steps = self.model_.artefact(ArchiveCodec).steps(quality)
-        return to_symbols(encode_continuous(self.chain_, self._open(X, reset=False).values), steps)
+    def _artefact(self, kind: type[AnyArtefact]) -> AnyArtefact | None:
+        """Return an artefact, measured now if it is pending; None if the model does not have it, or it is stale."""
+        try:
+            return self.model_.current(kind)
+        except NotMeasuredError:
+            return None

@@ -8,13 +8,15 @@ from typing import Any
 
 from sklearn.base import clone
 
-from narrows.errors import ModelFileError
+from narrows.errors import ModelFileError, warn
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.estimators.base import RecordsEstimator
 from narrows.estimators.classifier import AutoencoderClassifier
 from narrows.model.file import Unbuilt, read_model
+from narrows.model.unfinished import read_unfinished
 from narrows.numerics.surroundings import usual_settings
 from narrows.training import resolve_device, resolve_training
+from narrows.training.checkpoints import is_checkpoint
 
 __all__ = ["load"]
 
@@ -28,7 +30,8 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Any:
     Parameters
     ----------
     path : path-like
-        A file written by an estimator's ``save``.
+        A file written by an estimator's ``save``, or the checkpoint of an unfinished run, which is a model with the
+        weights so far and without artefacts.
     device : "auto", "cpu", "cuda" or "mps"
         Device of the estimator; "mps" is used for training only.
 
@@ -38,8 +41,17 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Any:
         If there is no such file.
     ModelFileError
         If the file is not a model, is damaged, or was written by a newer narrows.
+
+    Warns
+    -----
+    UnfinishedWarning
+        If the file is a checkpoint.
     """
-    fitted = read_model(path)
+    unfinished = None
+    if is_checkpoint(path):
+        fitted, unfinished = read_unfinished(path)
+    else:
+        fitted = read_model(path)
     try:
         estimator = _build(fitted.kind, dict(fitted.parameters))
         training = resolve_training(estimator.training)
@@ -50,6 +62,8 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Any:
     if device != "auto" or estimator.training is not None:
         estimator.training = training.set_params(device=device)
     estimator.model_ = fitted.to(resolve_device(estimator.training))
+    if unfinished is not None:
+        warn(unfinished)
     return estimator
 
 

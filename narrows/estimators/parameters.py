@@ -8,7 +8,7 @@ from typing import Any
 from narrows.errors import InvalidParameterError, UnknownNameError
 from narrows.model.artefacts import Artefact
 from narrows.model.axes import PARAMETERS, SEQUENCES
-from narrows.parts.part import Part, as_part, split_nested
+from narrows.parts.part import as_part, split_nested
 from narrows.training import resolve_training
 
 __all__ = ["artefacts_of", "has_option", "with_options"]
@@ -20,7 +20,7 @@ def with_options(parameter: str, current: Any, options: dict[str, Any]) -> Any:
         return resolve_training(current).clone().set_params(**options)
     is_auto = isinstance(current, str) and current == "auto"
     if parameter in SEQUENCES and current and not is_auto:
-        given = [current] if isinstance(current, (str, Part)) else current
+        given = current if isinstance(current, (list, tuple)) else [current]
         parts = [as_part(SEQUENCES[parameter], one) for one in given]
         names = [part.name for part in parts]
         whole, nested = split_nested(options)

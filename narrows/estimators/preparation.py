@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import nn
 from narrows.chain import Chain, Parts
 from narrows.data import Source
 from narrows.data.columns import Columns
-from narrows.data.fill import check_fill
+from narrows.data.fill import check_fill, check_some_known
 from narrows.data.finite import described
 from narrows.errors import DataError, InvalidParameterError
 from narrows.estimators.defaults import choose_parts
@@ -24,7 +24,6 @@ from narrows.numerics.threads import one_openmp_thread
 from narrows.parts.part import as_optional_part
 from narrows.records import Schema, schema_of
 from narrows.training import (
-    Epoch,
     LabelledRecords,
     Records,
     Stage,
@@ -45,7 +44,6 @@ __all__ = [
     "parts_for",
     "precision_of",
     "pretraining_stages",
-    "rows_by_stage",
     "split",
     "whole",
 ]
@@ -59,6 +57,7 @@ def parts_for(params: Mapping[str, Any], source: Source, schema: Schema, seed: i
     """Return the parts for an autoencoder's parameters and these data."""
     asked = params.get("fill_value")
     fill_value = None if asked is None else check_fill(asked, source.dtype, allow_nan=True)
+    check_some_known(source, fill_value)
     columns = Columns.of(source.values, seed, fill_value=fill_value)
     parts = choose_parts(params, schema, columns)
     likelihood = parts.likelihood.for_values(source.values)
@@ -172,15 +171,6 @@ def check_patience(settings: Training, held_out: Records | None) -> None:
             "Early stopping with 'patience' needs validation records. Set training__validation to a share such as 0.1, "
             "or pass records to fit as the argument 'validation'."
         )
-
-
-def rows_by_stage(stages: Sequence[Stage], histories: Sequence[Sequence[Epoch]]) -> list[dict[str, Any]]:
-    """Return one row for each epoch of some stages; ``stage`` names the stage."""
-    return [
-        {"stage": stage.name, **row.to_json()}
-        for stage, history in zip(stages, histories, strict=True)
-        for row in history
-    ]
 
 
 def whole(**modules: nn.Module | None) -> nn.Module:

@@ -5,7 +5,8 @@ A recipe that reproduces a publication has the settings of that publication. Eve
     narrows.recipe("dense", n_latent=16, training__epochs=10)
 
 Recipes for images have likelihoods or decoders for values in [0, 1]. With ``real_values="standardise"`` they get others
-for data that are real numbers; see `narrows.estimators.real_values`.
+for data that are real numbers, with "unit-scale" each column of a table is scaled to [0, 1]; see
+`narrows.estimators.real_values`.
 """
 
 from __future__ import annotations
@@ -120,7 +121,8 @@ def da() -> Autoencoder:
     """Document 2: a denoising autoencoder, 500 sigmoid units with tied weights, masking corruption, cross-entropy."""
     # The tutorial's program draws its weights from NumPy's RandomState(123), reads the images in order and divides
     # them by 256, so its run without corruption is deterministic. It trains on 50,000 images. Its learning rate is for
-    # the cross-entropy, and too high for the normal likelihood, so real numbers are scaled to [0, 1] as well.
+    # the cross-entropy, and too high for the normal likelihood, so real numbers are scaled to [0, 1] as well,
+    # each column of a table by its own range where the columns differ.
     network = Dense(widths=(), code_activation="sigmoid", tied=True, initialisation="glorot-sigmoid", theano_seed=123)
     return Autoencoder(
         n_latent=500,
@@ -128,6 +130,7 @@ def da() -> Autoencoder:
         likelihood="bernoulli",
         corruption=Masking(level=0.3),
         preprocessing=UnitScale(byte_divisor=256),
+        real_values="unit-scale",
         training=Training(
             epochs=15, batch_size=20, optimiser=SGD(learning_rate=0.1), schedule="constant", shuffle=False
         ),
@@ -310,11 +313,12 @@ def codec() -> Autoencoder:
         bottleneck=Rounded(),
         likelihood=ConstrainedNormal(psnr=25.0),
         preprocessing="unit-scale",
+        real_values="unit-scale",  # the target is relative to a range of 1
         training=Training(batch_size=64, optimiser=Adam(learning_rate=2e-3)),
     )
 
 
 @_named("lossless")
 def lossless() -> Autoencoder:
-    """For lossless or error-bounded files of images: a codec, and a causal network that predicts each pixel."""
+    """For lossless or error-bounded files of images: a codec, and a residual model that predicts each pixel."""
     return codec().set_params(residual="causal")

@@ -1,17 +1,18 @@
-"""What a fitted autoencoder restores: reconstructions, records without noise, and corrupted records."""
+"""Methods of a fitted autoencoder that reconstruct, denoise and corrupt records."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from numpy.typing import ArrayLike, DTypeLike, NDArray
-from sklearn.utils import check_random_state
+from numpy.typing import ArrayLike, DTypeLike
 from sklearn.utils.validation import check_is_fitted
 
+from narrows.data.frames import as_frame_like, columns_of
 from narrows.errors import InvalidParameterError
 from narrows.estimators.base import Data
 from narrows.estimators.generation import Generation
-from narrows.model.inference import corrupt, reconstruct, returned_dtype, to_stored
+from narrows.model.inference import corrupt, reconstruct, returned_dtype
+from narrows.numerics.randomness import drawn_seed
 
 __all__ = ["Restoring"]
 
@@ -19,13 +20,13 @@ __all__ = ["Restoring"]
 class Restoring(Generation):
     """Restoring of records by a fitted autoencoder."""
 
-    def reconstruct(self, X: Data, y: ArrayLike | None = None, *, dtype: DTypeLike | None = None) -> NDArray[Any]:
+    def reconstruct(self, X: Data, y: ArrayLike | None = None, *, dtype: DTypeLike | None = None) -> Any:
         """Encode and decode records (n, *shape); the result is in the units of the training data.
 
         Parameters
         ----------
         X : array_like of shape (n, *shape), path, name or Source
-            The records.
+            The records. A data frame of pandas or polars is returned as one, with the same columns and index.
         y : array_like of shape (n,), optional
             Labels, for conditional models, unless the data have their own; other models ignore them.
         dtype : dtype, optional
@@ -49,9 +50,10 @@ class Restoring(Generation):
         check_is_fitted(self)
         returned = returned_dtype(dtype, self.dtype_, self.shape_)
         source = self._open(X, reset=False)
-        return to_stored(reconstruct(self.chain_, source.values, self.classes_of(source, y)), returned)
+        restored = reconstruct(self.chain_, source.values, self.classes_of(source, y), dtype=returned)
+        return as_frame_like(X, restored, columns_of(X))
 
-    def denoise(self, X: Data, y: ArrayLike | None = None, *, dtype: DTypeLike | None = None) -> NDArray[Any]:
+    def denoise(self, X: Data, y: ArrayLike | None = None, *, dtype: DTypeLike | None = None) -> Any:
         """Remove noise from records (n, *shape); `dtype` has the meaning it has in `reconstruct`.
 
         The records are encoded and decoded. A model trained with ``corruption`` has learned to restore clean records
@@ -63,7 +65,7 @@ class Restoring(Generation):
         """
         return self.reconstruct(X, y, dtype=dtype)
 
-    def corrupt(self, X: Data, *, random_state: Any = None) -> NDArray[Any]:
+    def corrupt(self, X: Data, *, random_state: Any = None) -> Any:
         """Return records (n, *shape) corrupted as in training, in their own units and dtype.
 
         Raises
@@ -76,5 +78,6 @@ class Restoring(Generation):
             raise InvalidParameterError(
                 "The model was trained without corruption. Train one with corruption='gaussian' or another corruption."
             )
-        seed = int(check_random_state(random_state).randint(2**31 - 1))
-        return to_stored(corrupt(self.chain_, self._open(X, reset=False).values, seed), self.dtype_)
+        source = self._open(X, reset=False)
+        corrupted = corrupt(self.chain_, source.values, drawn_seed(random_state), dtype=self.dtype_)
+        return as_frame_like(X, corrupted, columns_of(X))

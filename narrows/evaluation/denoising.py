@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 import narrows.data
@@ -33,7 +32,7 @@ from narrows.model.artefacts import PrincipalComponents
 from narrows.model.inference import to_stored
 from narrows.numerics.batches import batch_size
 from narrows.numerics.psnr import peak_of
-from narrows.numerics.randomness import Stream, rng
+from narrows.numerics.randomness import Stream, drawn_seed, rng
 from narrows.numerics.squares import SquaredSum, exponent_of
 from narrows.parts.options import Real, check
 
@@ -77,7 +76,7 @@ def add_noise(model: Autoencoder, X: Data, noise: float, random_state: Any = 0) 
     source = _open(model, X)
     scale = check("add_noise", "noise", noise, Real(0))
     units = _Units.of(model)
-    numbers = rng(int(check_random_state(random_state).randint(2**31 - 1)), Stream.ADDED_NOISE)
+    numbers = rng(drawn_seed(random_state), Stream.ADDED_NOISE)
     noisy = np.empty_like(source.values)
     for rows in _batches(source):
         x = source.values[rows].astype(np.float64)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from narrows.io.text import number, times
 
 if TYPE_CHECKING:
     from narrows.estimators.autoencoder import Autoencoder
 
-__all__ = ["METRICS", "Metric", "compared_with_pca"]
+__all__ = ["METRICS", "Metric", "compared_with_pca", "decided_by_few", "has_own_scales"]
 
+_FEW = 10.0  # ratio of mean to median squared error from which a few records decide the mean
 _EQUAL = 0.005  # relative difference that is 0 % when it is rounded
 _ONE_SCALE = 3.0  # the largest scale of a column over the median, from which that column dominates squared errors
 
@@ -52,6 +53,12 @@ METRICS = {
         "Squared error summed over a record's values, averaged over records; pixels in [0, 1], other data in "
         "their own units. Lower is better.",
     ),
+    "median_sse_per_record": Metric(
+        "",
+        "the same of the median record",
+        "Squared error summed over a record's values, of the median record, in the units of sse_per_record. It does "
+        "not depend on a few records that are unlike all others. Lower is better.",
+    ),
     "mse": Metric(
         "",
         "squared error of a value",
@@ -76,6 +83,12 @@ METRICS = {
         "The training loss: −log p(x | z) plus the cost of the code, averaged over records; for a variational "
         "model with random codes and the training weight of the divergence. Lower is better.",
     ),
+    "median_nats_per_record": Metric(
+        "nats",
+        "the same of the median record",
+        "The training loss of the median record, on which a few records that are unlike all others have no effect. "
+        "Lower is better.",
+    ),
     "pca_sse_per_record": Metric(
         "",
         "squared error of a record by PCA with as many components",
@@ -91,6 +104,13 @@ METRICS = {
         "",
         "squared error of a record by PCA in preprocessed units",
         "The same for PCA.",
+    ),
+    "preprocessed_mse": Metric(
+        "",
+        "squared error of a value in preprocessed units",
+        "preprocessed_sse_per_record, averaged over the values of a record: for standardised values, the share of "
+        "their variance that is lost. It is the validation_mse of the "
+        "training history. Lower is better.",
     ),
     "elbo_nats_per_record": Metric(
         "nats",
@@ -139,13 +159,11 @@ METRICS = {
 """The metrics of `narrows.evaluate`, by name."""
 
 
-def compared_with_pca(metrics: Mapping[str, float | int | None], model: Autoencoder) -> str:
-    """Return sentences that compare the two errors, in preprocessed units as well if columns have different scales."""
+def compared_with_pca(metrics: Mapping[str, Any], model: Autoencoder) -> str:
+    """Return sentences that compare the errors of a model and PCA, in both units if they give different ratios."""
     ours, pca = metrics["sse_per_record"], metrics["pca_sse_per_record"]
-    assert ours is not None
     if pca is not None and max(ours, pca) < sys.float_info.min:  # the squares of these data vanish
         ours, pca = metrics["preprocessed_sse_per_record"], metrics["pca_preprocessed_sse_per_record"]
-        assert ours is not None
     if pca is None or model.pca_ is None:
         return model.model_.why_missing("pca")
     n_components, n_values = model.pca_.components.shape
@@ -154,16 +172,35 @@ def compared_with_pca(metrics: Mapping[str, float | int | None], model: Autoenco
         return f"The code is as large as a record, or larger: {name} has no error."
     if pca in {ours, 0}:
         return f"The squared error of {name} is {number(pca)}, that of this model {number(ours)}."
-    text = f"The squared error of this model is {_beside(ours / pca, name)}."
-    column = _dominating(model)
     scaled, pca_scaled = metrics["preprocessed_sse_per_record"], metrics["pca_preprocessed_sse_per_record"]
-    if column is None or not scaled or not pca_scaled:
-        return text
-    return (
-        f"{text} The columns have different scales, so {column}, the one with the largest, counts most in this and in "
-        f"psnr_db. With each column divided by its own scale (preprocessed_sse_per_record), the error of this model is "
-        f"{_beside(scaled / pca_scaled, name)}."
+    if not has_own_scales(model) or not scaled or not pca_scaled:
+        return f"The squared error of this model is {_beside(ours / pca, name)}."
+    column, each = _dominating(model), "column" if len(model.shape_) == 1 else "value"
+    text = (
+        f"In the units of the data (sse_per_record), the squared error of this model is {_beside(ours / pca, name)}. "
     )
+    if column is not None:
+        text += f"The columns have different scales, so {column}, the one with the largest, counts most in this and in "
+        text += "psnr_db. "
+    text += f"With each {each} divided by its own scale (preprocessed_sse_per_record), the error of this model is "
+    return f"{text}{_beside(scaled / pca_scaled, name)}."
+
+
+def decided_by_few(metrics: Mapping[str, Any]) -> str | None:
+    """Return a sentence on a mean squared error that a few records decide, since their errors are far larger."""
+    mean, median = metrics["sse_per_record"], metrics["median_sse_per_record"]
+    if not 0 < median * _FEW <= mean:
+        return None
+    return (
+        f"A few records have most of the squared error: the mean, {number(mean)}, is "
+        f"{times(mean / median, of='that of the median record')}, {number(median)}."
+    )
+
+
+def has_own_scales(model: Autoencoder) -> bool:
+    """Return whether preprocessing divides each value by a scale of its own."""
+    divisor = model.chain_.preprocessor.divisor
+    return bool((divisor != divisor.flatten()[0]).any())
 
 
 def _beside(ratio: float, name: str) -> str:

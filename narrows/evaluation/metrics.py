@@ -16,9 +16,11 @@ from narrows.data.for_model import check_fits
 from narrows.errors import InvalidParameterError
 from narrows.estimators.autoencoder import Autoencoder, Data
 from narrows.evaluation.likelihood import bounds
+from narrows.evaluation.per_record import Errors, record_columns
+from narrows.model.artefacts import PrincipalComponents
 from narrows.model.collapse import warn_if_collapsed
-from narrows.model.comparison import warn_if_worse
-from narrows.model.inference import encode_continuous, mean_total, noise_of, reconstruct
+from narrows.model.comparison import warn_if_worse, warn_of_ruined_columns
+from narrows.model.inference import encode_continuous, losses, noise_of, reconstruct
 from narrows.numerics.batches import batch_size
 from narrows.numerics.psnr import peak_of
 from narrows.numerics.squares import SquaredSum
@@ -45,7 +47,8 @@ def evaluate(
     corrupted: bool = False,
     importance_samples: int = 0,
     random_state: int = 0,
-) -> dict[str, float | int | None]:
+    per_record: bool = False,
+) -> dict[str, Any]:
     """Measure how well a model restores records, for example test data.
 
     The output of the decoder is neither clipped nor rounded to the dtype of the data before it is measured. Values that
@@ -66,6 +69,8 @@ def evaluate(
         likelihood. 0: only the ELBO is computed.
     random_state : int
         Seed of the corruption and of random codes.
+    per_record : bool
+        Also return the errors of each record.
 
     Returns
     -------
@@ -73,6 +78,15 @@ def evaluate(
         The metrics of `narrows.evaluation.metric_table.METRICS` and of the bottleneck (`BottleneckModule.metrics`); for
         variational models also those of `narrows.evaluation.likelihood`. A metric is None if it is not defined for the
         data, and the metrics of PCA are None if the model has no PCA.
+
+        With ``per_record`` there is an entry of this name, a dict of columns of shape (n,), which
+        `narrows.evaluation.per_record.write_per_record` writes to a file:
+
+        - ``index``, ``name`` (of image files) and ``label`` (if the data have labels, or y is given);
+        - ``squared_error`` and ``preprocessed_squared_error``, whose means are ``sse_per_record`` and
+          ``preprocessed_sse_per_record``, so bytes count as numbers in [0, 1];
+        - ``pca_squared_error`` and ``pca_preprocessed_squared_error``, the same for PCA, if the model has one;
+        - ``log_likelihood``, in nats, as of `Autoencoder.score_samples`; minus its mean is ``nats_per_record``.
 
     Raises
     ------
@@ -101,11 +115,12 @@ def evaluate(
     check_fits(source, model.shape_)
     is_on_another_scale = model._warn_of_scale(source, narrows.data.finite_range(source, fill_value=model.fill_value_))
     classes = model.classes_of(source, y)
-    unit = unit_of(model.dtype_)
-    n_values = float(math.prod(source.shape))
-    cross_entropy, nats, n_missing = 0.0, 0.0, 0
-    squared = squared_by_pca = scaled = scaled_by_pca = sum_of_squares = SquaredSum()
+    unit, n_values = unit_of(model.dtype_), float(math.prod(source.shape))
+    cross_entropy, n_missing = 0.0, 0
+    sum_of_squares, nats = SquaredSum(), []
     scale = model.chain_.preprocessor.divisor.numpy() / unit
+    pca, ours = model.pca_, Errors(scale)
+    by_pca = None if pca is None else Errors(scale)
     noise = (noise_of(model.chain_, random_state), noise_of(model.chain_, random_state)) if corrupted else (None, None)
     size = batch_size(source.shape, _BATCH)
     for start in range(0, len(source), size):
@@ -116,43 +131,63 @@ def evaluate(
         if missing is not None:
             x[missing] = x_hat[missing]  # no error
             n_missing += int(missing.sum())
-        squared += _squared(x - x_hat)
-        scaled += _squared(x - x_hat, scale)
+        ours.add(x - x_hat)
         sum_of_squares += _squared(x, scale)
-        if model.pca_ is not None:
-            by_pca = model.pca_.decode(model.pca_.encode(values)).reshape(x.shape) / unit
-            if missing is not None:
-                by_pca[missing] = x[missing]
-            squared_by_pca += _squared(x - by_pca)
-            scaled_by_pca += _squared(x - by_pca, scale)
+        if pca is not None and by_pca is not None:
+            by_pca.add(_error_of_pca(pca, values, x, unit, missing))
         cross_entropy += _cross_entropy(x, x_hat) if missing is None else _cross_entropy(x[~missing], x_hat[~missing])
-        nats += mean_total(model.chain_, values, told, noise=noise[1]) * len(values)
+        nats.append(losses(model.chain_, values, told, noise=noise[1]))
     if not is_on_another_scale:
         warn_if_collapsed(model.chain_, source.values, classes)
-    if model.pca_ is not None and not is_on_another_scale:  # on which any model is worse than PCA
-        warn_if_worse(model.model_, float(scaled), float(scaled_by_pca), float(sum_of_squares), "these records")
-    n = len(source)
+    if by_pca is not None and not is_on_another_scale:  # on which any model is worse than PCA
+        error, error_by_pca = float(ours.preprocessed_total), float(by_pca.preprocessed_total)
+        warn_if_worse(model.model_, error, error_by_pca, float(sum_of_squares), "these records")
+        warn_of_ruined_columns(model.model_, source.values, "these records")
+    n, of_records = len(source), np.concatenate(nats)
     n_values *= 1 - n_missing / source.values.size  # of a record, on average
     cross_entropy = cross_entropy if n_values else math.nan
-    psnr = (squared / n).psnr_db(n_values, peak_of(model.dtype_, *model.range_) / unit) if n_values else math.inf
+    psnr = (ours.total / n).psnr_db(n_values, peak_of(model.dtype_, *model.range_) / unit) if n_values else math.inf
     return {
         "records": len(source),
         **({} if model.fill_value_ is None else {"missing_values": n_missing}),
-        "sse_per_record": float(squared / n),
-        "mse": float(squared / n / n_values) if n_values else None,
+        "sse_per_record": float(ours.total / n),
+        "median_sse_per_record": float(np.median(ours.of_records)),
+        "mse": float(ours.total / n / n_values) if n_values else None,
         "psnr_db": None if math.isinf(psnr) else psnr,
         "cross_entropy_per_value": None if math.isnan(cross_entropy) else cross_entropy / len(source) / n_values,
-        "nats_per_record": nats / len(source),
-        "pca_sse_per_record": None if model.pca_ is None else float(squared_by_pca / n),
-        "preprocessed_sse_per_record": float(scaled / n),
-        "pca_preprocessed_sse_per_record": None if model.pca_ is None else float(scaled_by_pca / n),
+        "nats_per_record": float(of_records.mean()),
+        "median_nats_per_record": float(np.median(of_records)),
+        **_beside_pca(ours, by_pca, n),
+        "preprocessed_mse": float(ours.preprocessed_total / n / n_values) if n_values else None,
         **(
             bounds(model.chain_, source.values, random_state, classes, importance_samples=importance_samples)
             if is_variational
             else {}
         ),
         **model.chain_.bottleneck.metrics(lambda: encode_continuous(model.chain_, source.values, classes)),
+        **({"per_record": record_columns(source, y, ours, by_pca, -of_records)} if per_record else {}),
     }
+
+
+def _beside_pca(ours: Errors, by_pca: Errors | None, n: int) -> dict[str, float | None]:
+    """Return the squared errors of n records by PCA, and those in preprocessed units."""
+    return {
+        "pca_sse_per_record": None if by_pca is None else float(by_pca.total / n),
+        "preprocessed_sse_per_record": float(ours.preprocessed_total / n),
+        "pca_preprocessed_sse_per_record": None if by_pca is None else float(by_pca.preprocessed_total / n),
+    }
+
+
+def _error_of_pca(
+    pca: PrincipalComponents,
+    values: NDArray[Any],
+    x: NDArray[np.float64],
+    unit: float,
+    missing: NDArray[np.bool_] | None,
+) -> NDArray[np.float64]:
+    """Return the errors of records x = values / unit, (n, *shape), that PCA restores; 0 for missing values."""
+    error = x - pca.decode(pca.encode(values)).reshape(values.shape) / unit
+    return error if missing is None else np.where(missing, 0.0, error)
 
 
 def _is_variational(model: Autoencoder, importance_samples: int) -> bool:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from narrows.errors import DataError, InvalidParameterError
 from narrows.evaluation import drawing
+from narrows.evaluation.metric_table import has_own_scales
 from narrows.evaluation.metrics import evaluate
 from narrows.evaluation.report import report
 from narrows.io.text import count, shape_text
 from narrows.model.describe import describe_chain, describe_settings
 from narrows.model.file import describe
+from narrows.model.inspection import durations
 from narrows.training import Training
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ def model_report(
     header = describe(model.model_)
     header["params"]["training"] = (model.training or Training()).to_json()
     on = model.trained_on_
-    seconds = sum(row["seconds"] for row in model.history_)
+    seconds = durations(header)["seconds"]
     return report(
         title=f"An autoencoder of {Path(on.name).name or on.name}",
         summary={
@@ -106,9 +108,10 @@ def _comparison(metrics: dict[str, Any], model: Autoencoder) -> list[dict[str, A
     n_components, n_values = model.pca_.components.shape
     if n_components == n_values:  # PCA has no error, so the comparison is of no use
         return []
+    compared = ["sse_per_record", *(["preprocessed_sse_per_record"] if has_own_scales(model) else [])]
     return [
-        {"name": "this autoencoder", "sse_per_record": metrics["sse_per_record"]},
-        {"name": f"PCA, {n_components} components", "sse_per_record": metrics["pca_sse_per_record"]},
+        {"name": "this autoencoder", **{name: metrics[name] for name in compared}},
+        {"name": f"PCA, {n_components} components", **{name: metrics[f"pca_{name}"] for name in compared}},
     ]
 
 

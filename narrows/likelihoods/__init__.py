@@ -4,6 +4,7 @@ from narrows.likelihoods.bernoulli import Bernoulli
 from narrows.likelihoods.categorical import Categorical
 from narrows.likelihoods.constrained_normal import ConstrainedNormal
 from narrows.likelihoods.contract import Likelihood, LikelihoodModule
+from narrows.likelihoods.custom import CustomLoss
 from narrows.likelihoods.laplace import Laplace
 from narrows.likelihoods.logistic import Logistic
 from narrows.likelihoods.normal import Normal
@@ -13,6 +14,7 @@ __all__ = [
     "Bernoulli",
     "Categorical",
     "ConstrainedNormal",
+    "CustomLoss",
     "Laplace",
     "Likelihood",
     "LikelihoodModule",

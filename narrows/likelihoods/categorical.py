@@ -25,7 +25,7 @@ _BATCH = 4096
 
 
 class Categorical(Likelihood, name="categorical"):
-    """Values that are codes 0 … K − 1 of categories: log p = Σ log softmax(a)_v, with K scores a for each value v.
+    """Values that are numbers 0 … K − 1 of categories: log p = Σ log softmax(a)_v, with K scores a for each value v.
 
     The categories have no order. The reconstruction is the category with the largest score. The decoder has K outputs
     for each value of a record.
@@ -39,7 +39,7 @@ class Categorical(Likelihood, name="categorical"):
     outputs_are_values = False
     n_categories: int | str = option(
         Integer(2, _MOST) | Choice("auto"),
-        "number of categories K, or 'auto' for one more than the largest code of the training data",
+        "number of categories K, or 'auto' for one more than the largest number in the training data",
         default="auto",
     )
 
@@ -50,8 +50,8 @@ class Categorical(Likelihood, name="categorical"):
         highest = max(float(values[start : start + size].max()) for start in range(0, len(values), size))
         if not highest < _MOST:
             raise InvalidParameterError(
-                f"The 'categorical' likelihood needs codes from 0 to at most {_MOST - 1:,}. Got up to {highest:g}. "
-                "Number the categories from 0, or set another likelihood."
+                f"The 'categorical' likelihood needs category numbers from 0 to at most {_MOST - 1:,}. "
+                f"Got up to {highest:g}. Number the categories from 0, or set another likelihood."
             )
         return replace(self, n_categories=max(int(highest) + 1, 2))
 
@@ -82,7 +82,7 @@ class _CategoricalModule(WholeNumbersModule):
         return self.preprocessed(parameters.argmax(-1))
 
     def parameters_of(self, mean: Tensor) -> Tensor:
-        """Return scores that are largest for the code that is nearest to the mean."""
+        """Return scores that are largest for the category number that is nearest to the mean."""
         codes = torch.arange(self.n_parameters, dtype=torch.float64, device=mean.device)
         return (-0.5 * (self.exact(mean).unsqueeze(-1) - codes).square()).to(mean.dtype)
 

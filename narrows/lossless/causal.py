@@ -34,7 +34,7 @@ _MOST_CHANNELS = 4
 class CausalNetwork(Residual, name="causal"):
     """A network that predicts a mixture of logistic distributions for each value from the pixels before it.
 
-    For images of whole numbers of up to 16 bits. Two hidden layers for each channel take a window of the pixels above
+    For images of uint8 or bool. Two hidden layers for each channel take a window of the pixels above
     and to the left, and the previous channels at the same position (a small version of Salimans et al. 2017); the
     position enters as a bias for each row and each column. The network is frozen to integer arithmetic and stored in
     the model: archives with `max_error` or `lossless` use it where it makes chunks smaller.
@@ -55,7 +55,8 @@ class CausalNetwork(Residual, name="causal"):
         is_image = guess_kind(shape) == "image" and ImageLayout.of(shape).channels <= _MOST_CHANNELS
         if not is_image or dtype not in (np.bool_, np.uint8):
             raise InvalidParameterError(
-                f"The causal residual is for images of uint8 or bool. Got records of shape {shape}, {dtype}."
+                f"residual='causal' needs images of dtype uint8 or bool. Got records of shape {shape}, {dtype}. "
+                "Set residual=None."
             )
         module = CausalModule(self, shape, 255 if dtype == np.uint8 else 1)
         initialise(module, "he", generator, keep=("rows", "columns"))

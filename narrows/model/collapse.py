@@ -59,7 +59,7 @@ def collapse_of(chain: Chain, values: NDArray[Any], labels: Labels = None) -> st
         return None
     if chain.bottleneck.draws and bool((codes.var(0, correction=0) < _ACTIVE).all()):
         return (
-            "no number of the code is in use (each is drawn from nearly the same distribution for all records). "
+            "no latent dimension is active: the distribution of each is nearly the same for all records. "
             "Train with a lower weight of the divergence (bottleneck__beta), a warm-up, or for more epochs."
         )
     perplexity = chain.bottleneck.metrics(codes.numpy).get("codebook_perplexity", math.inf)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from narrows.chain import Chain
+from narrows.data.columns import Columns
 from narrows.data.fill import is_fill
 from narrows.errors import WorseThanPCAWarning, warn
 from narrows.io.json_values import finite_or_none
 from narrows.io.text import times
+from narrows.model.inference import reconstruct
 from narrows.numerics.batches import Labelled, batch_size
 from narrows.training import Records
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from narrows.model.artefacts.pca import PrincipalComponents
     from narrows.model.fitted import FittedModel
 
-__all__ = ["Comparison", "check_against_pca", "compare_with_pca", "restores", "warn_if_worse"]
+__all__ = ["Comparison", "check_against_pca", "compare_with_pca", "restores", "warn_if_worse", "warn_of_ruined_columns"]
 
 _LEAST_GAIN = 0.05  # of PCA's error
 _STANDARD_ERRORS = 2.0
@@ -30,6 +32,7 @@ _BATCH = 1024
 _LEVEL = 1.01  # ratio to the error of PCA above which a model is worse
 _ROUNDING = 1e-9  # relative to the sum of squares of the records; smaller errors are rounding errors
 _SAMPLE = 1024
+_RUINED = 10.0  # error of a column over its deviation; the mean alone has 1
 
 
 @dataclass(frozen=True)
@@ -104,10 +107,11 @@ def restores(model: FittedModel) -> bool:
 
 def check_against_pca(model: FittedModel, pca: PrincipalComponents, records: Records) -> None:
     """Warn if a fitted model restores a sample of its training records worse than its PCA."""
-    if not restores(model):
-        return
     chain, few = model.chain, torch.linspace(0, len(records) - 1, min(len(records), _SAMPLE), dtype=torch.float64)
     sample = Records(records.take(few.long().to(records.device)).cpu().numpy(), records.device)
+    if not restores(model):
+        warn_of_ruined_columns(model, sample.tensor.cpu().numpy(), "its training data")
+        return
     values = sample.tensor.cpu().numpy()
     unit = chain.preprocessor.divisor.expand(chain.shape).flatten().numpy()
     flat = values.reshape(len(values), -1)
@@ -122,6 +126,51 @@ def check_against_pca(model: FittedModel, pca: PrincipalComponents, records: Rec
     ):  # PyTorch raises RuntimeError if memory is short; the trained model must be kept
         return
     warn_if_worse(model, float(error), float(by_pca), float(np.square(flat / unit).sum()), "its training data")
+
+
+def warn_of_ruined_columns(model: FittedModel, values: NDArray[Any], records: str) -> None:
+    """Warn if a model restores columns of a table far worse than their mean does, from which PCA starts.
+
+    This holds for models that are trained for other properties than a small squared error as well. It happens where
+    columns of different scales share one range. Columns with common bounds, such as pixels, are not looked at, since
+    some of these hardly vary.
+
+    Parameters
+    ----------
+    model : FittedModel
+        The model.
+    values : ndarray of shape (n, d)
+        Records; at most 1,024 of them, evenly spaced, are restored.
+    records : str
+        Name of the records in the warning.
+    """
+    chain = model.chain
+    if len(chain.shape) != 1 or chain.parts.n_classes or restores(model) or not chain.preprocessor.is_affine:
+        return
+    few, fill_value = values[:: -(-len(values) // _SAMPLE)], chain.parts.fill_value
+    columns = Columns.of(few, fill_value=fill_value)
+    if columns.are_bounded or (columns.low.min() >= 0 and columns.high.max() <= 1):
+        return
+    try:
+        error = reconstruct(chain, few) - few
+    except (MemoryError, RuntimeError):  # as in `check_against_pca`
+        return
+    missing = np.zeros(few.shape, bool) if fill_value is None else is_fill(few, fill_value)
+    error = error[:, ~missing.all(axis=0)]  # the columns of which `Columns` has statistics
+    error[missing[:, ~missing.all(axis=0)]] = 0.0
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        relative = np.abs(error / columns.deviation).mean(axis=0)
+    n = int(((columns.deviation > 0) & (relative > _RUINED)).sum())
+    if n:
+        what = "1 column" if n == 1 else f"{n:,} columns"
+        warn(
+            WorseThanPCAWarning(
+                f"The model restores {what} of {len(relative):,} in {records} with errors of more than ten times the "
+                "standard deviation. The mean alone, from which PCA starts, restores them better. The preprocessing "
+                "does not suit columns of different scales: set preprocessing='standardise', or real_values="
+                "'unit-scale' with a recipe for values in [0, 1]."
+            )
+        )
 
 
 def _squared_errors(chain: Chain, records: Records) -> NDArray[np.float64]:

@@ -130,7 +130,7 @@ def _collect(found: dict[str, str], name: str, value: Any) -> None:
     if isinstance(value, dict) and "estimator" in value:
         for key, inner in value["params"].items():
             _collect(found, f"{name}__{key}", inner)
-    elif isinstance(value, dict):
+    elif isinstance(value, dict) and "axis" in value:
         found[name] = value["name"]
         for key, inner in value.items():
             if key not in {"axis", "name"}:
@@ -154,6 +154,11 @@ def _collect(found: dict[str, str], name: str, value: Any) -> None:
 def _encoder_and_decoder(header: Mapping[str, Any]) -> tuple[str, str]:
     """Return a line for the encoder and one for the decoder: the widths if dense, otherwise the name and settings."""
     network = header["parts"]["network"]
+    if network["name"] == "custom":
+        function = network.get("function")
+        halves = (network["encoder"], network["decoder"]) if function is None else ()
+        there, back = map(_layer_names, halves) if halves else (function, "by the same function")
+        return f"custom: {there}", f"custom: {back}"
     if network["name"] != "dense":
         return _words(network), "its mirror image"
     n_values, n_latent = math.prod(header["shape"]), header["n_latent_"]
@@ -169,6 +174,13 @@ def _encoder_and_decoder(header: Mapping[str, Any]) -> tuple[str, str]:
         return f"dense {there_text}, the principal components", f"dense {back_text}, their inverse"
     beside = ", with a linear path" if network.get("linear_path") else ""
     return f"dense {there_text}, {network['activation']}{beside}", f"dense {back_text}{tied}{beside}"
+
+
+def _layer_names(module: Mapping[str, Any]) -> str:
+    """Return the names of the layers of a described module."""
+    if "layers" in module:
+        return ", ".join(map(_layer_names, module["layers"]))
+    return str(module["name"]).rpartition(":")[2]
 
 
 def _pretraining(part: Mapping[str, Any] | str | None) -> list[tuple[str, str]]:
@@ -193,7 +205,7 @@ def _words(part: Mapping[str, Any]) -> str:
 
 def _value(value: Any) -> str:
     if isinstance(value, dict):
-        return _words(value)
+        return _words(value) if "axis" in value else _layer_names(value)
     if isinstance(value, list):
         return ", ".join(_value(one) for one in value) or "none"
     if value is None:

@@ -30,21 +30,24 @@ from narrows.chain import Chain, Parts
 from narrows.data.arrays import check_dtype, check_shape
 from narrows.data.column_scale import ColumnScales
 from narrows.data.scale import Trained
-from narrows.errors import ModelFileError
+from narrows.errors import CodeNotImportedError, ModelFileError, StaleWarning, warn
 from narrows.io.files import write_atomically
 from narrows.io.model_file import FORMAT, HEADER, finite, read_model_file
 from narrows.lossless import Residual
 from narrows.lossless.contract import ResidualModule
 from narrows.model.artefacts import ArchiveCodec, Artefact
-from narrows.model.axes import AXES
+from narrows.model.axes import AXES, with_user_parts
 from narrows.model.comparison import Comparison
-from narrows.model.fitted import FittedModel, Kept, TrainedOn
+from narrows.model.fitted import FittedModel, Kept, Took, TrainedOn
+from narrows.model.weights import weights_digest
+from narrows.networks import CustomNetwork
 from narrows.numerics.randomness import Stream, generator
+from narrows.numerics.shared_memory import apart
 from narrows.parts.part import Part, as_optional_part
 from narrows.preprocessing import Step
 from narrows.records import Schema, schema_of
 
-__all__ = ["Unbuilt", "describe", "read_model", "write_model"]
+__all__ = ["Unbuilt", "describe", "model_without_artefacts", "read_model", "write_model"]
 
 _ARRAYS = "arrays."
 
@@ -72,7 +75,22 @@ def write_model(model: FittedModel, path: str | os.PathLike[str], *, force: bool
     ------
     OutputExistsError
         If the file exists and ``force`` is not set.
+    InvalidParameterError
+        If the model contains code of its user that could not be found when the file is read.
+
+    Warns
+    -----
+    StaleWarning
+        If the weights were changed since some artefacts were measured. The file does not contain these artefacts.
     """
+    for part in (model.chain.parts.network, model.chain.parts.likelihood, *model.chain.parts.penalties):
+        part.check_savable()
+    stale = model.stale
+    if stale:
+        reasons = " ".join(model.why_stale(name) for name in stale)
+        text = f"{os.fspath(path)} will not contain all artefacts of the model. {reasons}"
+        warn(StaleWarning(text, count=len(stale), first=stale[0]))
+        model = model.without(stale)
     tensors = {f"chain.{name}": t.detach().cpu().contiguous() for name, t in model.chain.state_dict().items()}
     arrays = {f"{_ARRAYS}{name}": array for name, array in model.arrays.items()}
     if model.scale.columns is not None:
@@ -85,7 +103,7 @@ def write_model(model: FittedModel, path: str | os.PathLike[str], *, force: bool
         tensors |= {f"residual.{name}": t.detach().cpu().contiguous() for name, t in trained}
     header = finite(describe(model))
     header["sha256"] = _digest(header, tensors)
-    data = to_bytes(tensors, {HEADER: json.dumps(header, allow_nan=False)})
+    data = to_bytes(apart(tensors), {HEADER: json.dumps(header, allow_nan=False)})
     write_atomically(path, lambda file: _write(file, data), force=force)
 
 
@@ -101,7 +119,9 @@ def read_model(path: str | os.PathLike[str]) -> FittedModel:
     """
     header, tensors = _read(path)
     try:
-        return _with_artefacts(_model(header, tensors), header, tensors)
+        return _with_artefacts(model_without_artefacts(header, tensors), header, tensors)
+    except CodeNotImportedError as error:
+        raise CodeNotImportedError(f"{path} cannot be loaded yet. {error}") from error
     except Exception as error:  # any error that a forged header can cause
         raise ModelFileError(f"{path} is a narrows model with invalid content: {error}") from error
 
@@ -124,6 +144,7 @@ def describe(model: FittedModel) -> dict[str, Any]:
         "n_weights": sum(weight.numel() for weight in halves.parameters()),
         "comparison": None if model.comparison is None else asdict(model.comparison),
         "kept": None if model.kept is None else asdict(model.kept),
+        "took": None if model.took is None else asdict(model.took),
         "artefacts": list(model.artefacts),
         "unmeasured": dict(model.unmeasured) or None,
         "magnitude_": model.scale.magnitude,
@@ -148,8 +169,8 @@ def describe(model: FittedModel) -> dict[str, Any]:
     return described
 
 
-def _model(header: dict[str, Any], tensors: dict[str, Tensor]) -> FittedModel:
-    """Return the model of a file without artefacts."""
+def model_without_artefacts(header: dict[str, Any], tensors: dict[str, Tensor]) -> FittedModel:
+    """Return the model of a file's header and tensors, without its artefacts."""
     parameters = _settings_from_json(header["params"])
     parts = Parts(**_settings_from_json(header["parts"]))
     shape, dtype = tuple(header["shape"]), np.dtype(header["dtype"])
@@ -161,10 +182,14 @@ def _model(header: dict[str, Any], tensors: dict[str, Tensor]) -> FittedModel:
         raise ValueError(f"the model has {parts.n_classes} classes, but the file does not contain their labels")
     low, high = header["range_"]
     magnitude = header.get("magnitude_")
+    chain = _fill(parts, schema, {name[6:]: t for name, t in tensors.items() if name.startswith("chain.")})
+    for network in (parts.network, parameters.get("network")):
+        if isinstance(network, CustomNetwork):
+            network.start_from(chain.encoder, chain.decoder)
     return FittedModel(
         kind=str(header.get("kind", "autoencoder")),
         parameters=parameters,
-        chain=_fill(parts, schema, {name[6:]: t for name, t in tensors.items() if name.startswith("chain.")}),
+        chain=chain,
         schema=schema,
         scale=Trained(
             low,
@@ -183,6 +208,7 @@ def _model(header: dict[str, Any], tensors: dict[str, Tensor]) -> FittedModel:
         feature_names=_names(header["feature_names_in_"]),
         arrays={name[len(_ARRAYS) :]: t.numpy() for name, t in tensors.items() if name.startswith(_ARRAYS)},
         residual=_residual(parameters, schema, tensors),
+        took=Took(**header["took"]) if header.get("took") else None,
     )
 
 
@@ -197,7 +223,9 @@ def _with_artefacts(model: FittedModel, header: dict[str, Any], tensors: dict[st
         if name not in reasons and model.kind == "autoencoder"
     }
     there = {name: artefact for name, artefact in found.items() if artefact is not None}
-    return replace(model, artefacts=there, unmeasured=reasons)
+    depend = [name for name, artefact in there.items() if artefact.depends_on_weights]
+    digest = weights_digest(model.chain) if depend else ""  # a file has no artefacts of other weights
+    return replace(model, artefacts=there, unmeasured=reasons, measured_with=dict.fromkeys(depend, digest))
 
 
 def _names(names: list[str] | None) -> NDArray[Any] | None:
@@ -217,7 +245,11 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tenso
 
 
 def _fill(parts: Parts, schema: Schema, tensors: dict[str, Tensor]) -> Chain:
-    """Return the chain with these tensors; memory is allocated for the tensors in the file only."""
+    """Return the chain with these tensors; memory is allocated for the tensors in the file only.
+
+    Modules of users may have tensors that are not in the file. They are built again once the shapes are known to be
+    right.
+    """
     with torch.device("meta"):
         chain = Chain(parts, schema.shape, schema.dtype, generator(0, Stream.WEIGHTS))
     absent = {name: t for name, t in _absent(chain).items() if name not in tensors}
@@ -226,6 +258,11 @@ def _fill(parts: Parts, schema: Schema, tensors: dict[str, Tensor]) -> Chain:
         step, _, buffer = name.rpartition(".")
         setattr(chain.get_submodule(step), buffer, chain.get_buffer(name).clone())
     chain.to_channels_last()
+    if isinstance(parts.network, CustomNetwork):
+        parts.network.materialise()
+        whole = Chain(parts, schema.shape, schema.dtype, generator(0, Stream.WEIGHTS)).to(chain.dtype)
+        _load(whole, chain.state_dict())
+        return whole
     return chain
 
 
@@ -253,7 +290,7 @@ def _load(module: nn.Module, tensors: dict[str, Tensor]) -> None:
 
 
 def _residual(parameters: Mapping[str, Any], schema: Schema, tensors: dict[str, Tensor]) -> ResidualModule | None:
-    """Return the network of residuals; None if there is none, or if the codec contains it."""
+    """Return the residual model; None if there is none, or if the codec contains it."""
     trained = {name[9:]: t for name, t in tensors.items() if name.startswith("residual.")}
     part = as_optional_part(Residual, parameters.get("residual"))
     if not trained or part is None:
@@ -279,8 +316,14 @@ def _write(file: Any, data: bytes) -> None:
 
 
 def _settings_to_json(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings as JSON values; a fill value only if there is one, as text if it is NaN."""
-    described = {name: _to_json(value) for name, value in settings.items() if name != "fill_value"}
+    """Return settings as JSON values; a fill value only if there is one, as text if it is NaN.
+
+    Without ``verbose``, which says what is shown of a run.
+    """
+    without = {"fill_value", "verbose"}
+    described = {name: _to_json(value) for name, value in with_user_parts(settings).items() if name not in without}
+    if not described.get("warm_start", True):  # as in files of earlier versions
+        del described["warm_start"]
     fill_value = settings.get("fill_value")
     if fill_value is not None:
         described["fill_value"] = "nan" if math.isnan(fill_value) else float(fill_value)

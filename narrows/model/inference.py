@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -22,9 +23,11 @@ __all__ = [
     "Labels",
     "corrupt",
     "decode",
+    "decode_continuous",
     "draw",
     "encode",
     "encode_continuous",
+    "losses",
     "mean_total",
     "noise_of",
     "project_codes",
@@ -35,7 +38,6 @@ __all__ = [
 
 _BATCH = 1024
 _PARTS = 4  # parts that a batch is split into on a CPU
-
 
 Labels = NDArray[np.int64] | None
 """Classes of records, (n,) from 0, for conditional chains."""
@@ -53,7 +55,7 @@ def encode(
     def codes_of(x: Tensor, labels: Tensor | None = None) -> Tensor:
         return chain.encode(x, chain.condition(labels)).z.flatten(1)
 
-    codes = _map_damaged(codes_of, chain, values, labels, noise)
+    codes = _map_damaged(codes_of, chain, values, labels, noise=noise)
     return codes if values.dtype == np.float64 else codes.astype(np.float32, copy=False)
 
 
@@ -71,8 +73,12 @@ def encode_continuous(chain: Chain, values: NDArray[Any], labels: Labels = None)
     return _map(codes_of, chain, values, labels).astype(np.float64)
 
 
-def decode(chain: Chain, codes: NDArray[Any], labels: Labels = None) -> NDArray[np.float64]:
-    """Return the restored records (n, *shape) of flat codes (n, n_latent), in the units of the data, not rounded.
+def decode(
+    chain: Chain, codes: NDArray[Any], labels: Labels = None, *, dtype: np.dtype[Any] | None = None
+) -> NDArray[Any]:
+    """Return the restored records (n, *shape) of flat codes (n, n_latent), in the units of the data.
+
+    They are not rounded, unless ``dtype`` is given; see `to_stored`.
 
     Raises
     ------
@@ -85,10 +91,37 @@ def decode(chain: Chain, codes: NDArray[Any], labels: Labels = None) -> NDArray[
     def restored(batch: Tensor, labels: Tensor | None = None) -> Tensor:
         return chain.restore(_to_z(chain, batch), condition=chain.condition(labels))
 
-    return _map(restored, chain, codes, labels)
+    return _map(restored, chain, codes, labels, dtype=dtype)
 
 
-def draw(chain: Chain, codes: NDArray[Any], labels: Labels = None, *, noise: Generator) -> NDArray[np.float64]:
+def decode_continuous(
+    chain: Chain,
+    codes: NDArray[np.floating[Any]],
+    labels: Labels = None,
+    *,
+    dtype: np.dtype[Any] | None = None,
+) -> NDArray[Any]:
+    """Return the restored records (n, *shape) of codes (n, n_symbols) as `encode_continuous` returns them.
+
+    Codes in float64 are decoded in float64, others in the model's own precision. The records are not rounded, unless
+    ``dtype`` is given; see `to_stored`.
+
+    Raises
+    ------
+    NotDecodableError
+        If the decoder needs more inputs than the codes.
+    """
+    chain = _in_precision_of(codes, chain)
+
+    def flat_code(batch: Tensor) -> Tensor:
+        return chain.bottleneck.continuous_to_z(batch.to(chain.dtype)).flatten(1)
+
+    return decode(chain, _map(flat_code, chain, codes), labels, dtype=dtype)
+
+
+def draw(
+    chain: Chain, codes: NDArray[Any], labels: Labels = None, *, noise: Generator, dtype: np.dtype[Any] | None = None
+) -> NDArray[Any]:
     """Return records (n, *shape) drawn from the likelihoods of flat codes (n, n_latent), in the units of the data."""
     chain = _in_precision_of(codes, chain)
 
@@ -96,7 +129,7 @@ def draw(chain: Chain, codes: NDArray[Any], labels: Labels = None, *, noise: Gen
         parameters = chain.decode(_to_z(chain, batch), condition=chain.condition(labels))
         return chain.preprocessor.inverse(chain.likelihood.sample(parameters, noise).double())
 
-    return _map(drawn, chain, codes, labels, noise=noise)
+    return _map(drawn, chain, codes, labels, noise=noise, dtype=dtype)
 
 
 def project_codes(chain: Chain, codes: NDArray[Any]) -> NDArray[Any]:
@@ -106,10 +139,16 @@ def project_codes(chain: Chain, codes: NDArray[Any]) -> NDArray[Any]:
 
 
 def reconstruct(
-    chain: Chain, values: NDArray[Any], labels: Labels = None, *, noise: Generator | None = None
-) -> NDArray[np.float64]:
-    """Encode and decode records (n, *shape); the result is in the units of the data, not rounded.
+    chain: Chain,
+    values: NDArray[Any],
+    labels: Labels = None,
+    *,
+    noise: Generator | None = None,
+    dtype: np.dtype[Any] | None = None,
+) -> NDArray[Any]:
+    """Encode and decode records (n, *shape); the result is in the units of the data.
 
+    It is not rounded, unless ``dtype`` is given. Each batch is converted at once; see `to_stored`.
     The result equals ``decode(encode(x))`` to the bit if the decoder needs only the code. A decoder that also needs
     switches gets those of the records. With ``noise`` the records are corrupted first, as in training.
     """
@@ -122,11 +161,11 @@ def reconstruct(
         codes = codes if values.dtype == np.float64 else codes.float()
         return chain.restore(_to_z(chain, codes), switches, condition)
 
-    return _map_damaged(restored, chain, values, labels, noise)
+    return _map_damaged(restored, chain, values, labels, noise=noise, dtype=dtype)
 
 
-def corrupt(chain: Chain, values: NDArray[Any], seed: int) -> NDArray[np.float64]:
-    """Return corrupted records (n, *shape), in the units of the data, not rounded; missing values stay as they are."""
+def corrupt(chain: Chain, values: NDArray[Any], seed: int, *, dtype: np.dtype[Any] | None = None) -> NDArray[Any]:
+    """Return corrupted records (n, *shape), in the units of the data; missing values stay as they are."""
     noise = noise_of(chain, seed)
 
     def damaged(batch: Tensor) -> Tensor:
@@ -134,20 +173,13 @@ def corrupt(chain: Chain, values: NDArray[Any], seed: int) -> NDArray[np.float64
         restored = chain.preprocessor.inverse(x.double())
         return restored if missing is None else torch.where(missing, batch.double(), restored)
 
-    return _map(damaged, chain, values, noise=noise)
+    return _map(damaged, chain, values, noise=noise, dtype=dtype)
 
 
-def mean_total(
-    chain: Chain,
-    values: NDArray[Any],
-    labels: Labels = None,
-    *,
-    noise: Generator | None = None,
-    weights: NDArray[np.float64] | None = None,
-) -> float:
-    """Return the mean loss of records (n, *shape) in nats; records are corrupted only with ``noise``.
-
-    With weights (n,) it is the weighted mean.
+def losses(
+    chain: Chain, values: NDArray[Any], labels: Labels = None, *, noise: Generator | None = None
+) -> NDArray[np.float64]:
+    """Return the loss of each record (n, *shape) in nats, shape (n,); records are corrupted only with ``noise``.
 
     Raises
     ------
@@ -160,8 +192,20 @@ def mean_total(
         chain.check_support(batch)
         return chain.loss(batch if labels is None else Labelled(batch, labels), corruption=noise).total.double()
 
-    losses = _map(totals, chain, values, labels, noise=noise)
-    return float(losses.mean() if weights is None else np.average(losses, weights=weights))
+    return _map(totals, chain, values, labels, noise=noise)
+
+
+def mean_total(
+    chain: Chain,
+    values: NDArray[Any],
+    labels: Labels = None,
+    *,
+    noise: Generator | None = None,
+    weights: NDArray[np.float64] | None = None,
+) -> float:
+    """Return the mean loss of records (n, *shape) in nats, weighted if there are weights (n,); see `losses`."""
+    of_records = losses(chain, values, labels, noise=noise)
+    return float(of_records.mean() if weights is None else np.average(of_records, weights=weights))
 
 
 def noise_of(chain: Chain, seed: int, stream: Stream = Stream.CORRUPTION) -> Generator:
@@ -218,8 +262,12 @@ def _map(
     labels: Labels = None,
     *,
     noise: Generator | None = None,
+    dtype: np.dtype[Any] | None = None,
 ) -> NDArray[Any]:
     """Return a function of all records, computed by workers on parts of batches, or on whole batches with ``noise``.
+
+    Each part is converted to ``dtype`` and written into the result, so that little more memory than that of the result
+    is needed. None: the dtype of the function's result.
 
     With ``noise`` the batches come in order, since the function draws from it. The number of records in a call does not
     depend on the number of threads, since it may change the last bits.
@@ -228,15 +276,32 @@ def _map(
     part = size if noise is not None else _part_size(chain)
     arrays = [values] if labels is None else [values, labels]
 
-    def of_part(rows: range) -> NDArray[Any]:
+    result = _Result(len(values))
+
+    def of_part(rows: range) -> None:
         batch = [torch.from_numpy(np.array(one[rows.start : rows.stop], order="C")).to(chain.device) for one in arrays]
         done: NDArray[Any] = function(*batch).cpu().numpy()  # moved at once: a device may not have room for all
-        return done
+        result.put(rows, done if dtype is None else to_stored(done, dtype))
 
     every = range(len(values))
     batches = (every[start : start + size] for start in range(0, len(values), size))
     parts = [batch[start : start + part] for batch in batches for start in range(0, len(batch), part)]
-    return np.concatenate(over_workers(of_part, parts, chain.device, one_by_one=noise is not None))
+    over_workers(of_part, parts, chain.device, one_by_one=noise is not None)
+    return result.array
+
+
+class _Result:
+    """An array of n rows that several threads fill, made when the first rows show the shape and dtype of the others."""
+
+    def __init__(self, n: int) -> None:
+        self._n, self._lock = n, threading.Lock()
+        self.array: NDArray[Any] = np.empty(0)
+
+    def put(self, rows: range, values: NDArray[Any]) -> None:
+        with self._lock:
+            if len(self.array) == 0:
+                self.array = np.empty((self._n, *values.shape[1:]), values.dtype)
+        self.array[rows.start : rows.stop] = values
 
 
 def _map_damaged(
@@ -244,7 +309,9 @@ def _map_damaged(
     chain: Chain,
     values: NDArray[Any],
     labels: Labels,
+    *,
     noise: Generator | None,
+    dtype: np.dtype[Any] | None = None,
 ) -> NDArray[Any]:
     """Return the results of a function for all records after preprocessing and, with ``noise``, corruption.
 
@@ -256,7 +323,7 @@ def _map_damaged(
         parts = zip(*(torch.split(one, _part_size(chain)) for one in (x, *labels)), strict=True)
         return torch.cat([function(*part) for part in parts])
 
-    return _map(of_batch, chain, values, labels, noise=noise)
+    return _map(of_batch, chain, values, labels, noise=noise, dtype=dtype)
 
 
 def _part_size(chain: Chain) -> int:

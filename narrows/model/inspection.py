@@ -13,7 +13,7 @@ from narrows.io.model_file import finite, read_model_file
 from narrows.model.describe import is_real_valued
 from narrows.records import guess_kind
 
-__all__ = ["ModelDescription", "fill_value_of", "inspect", "read_header"]
+__all__ = ["ModelDescription", "durations", "fill_value_of", "inspect", "read_header"]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class ModelDescription:
             "kept_epoch": kept["epoch"],
             "loss": kept["loss"],
             "validation_loss": kept["validation_loss"],
-            "seconds": sum(row["seconds"] for row in [*pretraining, *history]),
+            **durations(header),
             "threads": _most_frequent(history, "threads"),
             "shards": _most_frequent(history, "shards"),
             "history": history,
@@ -148,6 +148,27 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
             w.size for name, w in weights if name.startswith(("chain.encoder.", "chain.decoder."))
         )
     return header
+
+
+def durations(header: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return how long a fit took: all of it, training, measuring, and the epochs alone.
+
+    Of models that do not contain it, only the duration of the epochs is known, which is then that of all.
+
+    Parameters
+    ----------
+    header : mapping
+        As returned by `narrows.model.file.describe`.
+    """
+    rows = [*header.get("pretraining_history_", []), *header["history_"]]
+    epochs = sum(row["seconds"] for row in rows)
+    took = header.get("took")
+    return {
+        "seconds": epochs if took is None else took["training"] + took["measuring"],
+        "training_seconds": None if took is None else took["training"],
+        "measuring_seconds": None if took is None else took["measuring"],
+        "epoch_seconds": epochs,
+    }
 
 
 def fill_value_of(header: Mapping[str, Any]) -> float | None:

@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 from narrows.errors import InvalidParameterError
 from narrows.model.artefacts import LatentDensity
 from narrows.model.fitted import FittedModel
-from narrows.model.inference import decode, draw, noise_of, project_codes, returned_dtype, to_stored
+from narrows.model.inference import decode, draw, noise_of, project_codes, returned_dtype
 from narrows.numerics.randomness import Stream, rng
 from narrows.parts.options import Choice, Integer, check
 
@@ -46,7 +46,7 @@ def sample_codes(model: FittedModel, n: int, *, source: str, seed: int) -> NDArr
             "'mmd'. Set source='density' or source='auto' for this model."
         )
     if source == "density" or not has_prior(model):
-        return possible_codes(model, model.artefact(LatentDensity).sample(n, numbers))
+        return possible_codes(model, model.current(LatentDensity).sample(n, numbers))
     return possible_codes(model, numbers.standard_normal((n, model.n_latent)))
 
 
@@ -55,8 +55,8 @@ def sample_records(
 ) -> NDArray[Any]:
     """Return records (n, *shape) drawn from the likelihoods of flat codes (n, n_latent), in the data's units."""
     returned = returned_dtype(dtype, model.schema.dtype, model.schema.shape)
-    drawn = draw(model.chain, codes, classes, noise=noise_of(model.chain, seed, Stream.SAMPLED_RECORDS))
-    return to_stored(drawn, returned)
+    noise = noise_of(model.chain, seed, Stream.SAMPLED_RECORDS)
+    return draw(model.chain, codes, classes, noise=noise, dtype=returned)
 
 
 def records_of(
@@ -64,7 +64,7 @@ def records_of(
 ) -> NDArray[Any]:
     """Return the records (n, *shape) of flat codes (n, n_latent), in the data's units."""
     returned = returned_dtype(dtype, model.schema.dtype, model.schema.shape)
-    return to_stored(decode(model.chain, codes, classes), returned)
+    return decode(model.chain, codes, classes, dtype=returned)
 
 
 def possible_codes(model: FittedModel, codes: NDArray[np.float64]) -> NDArray[Any]:

@@ -2,11 +2,13 @@
 
 from narrows.networks.contract import Decoder, Encoder, LayerPair, Network, Sizes, Switches
 from narrows.networks.convolutional import Convolutional
+from narrows.networks.custom import CustomNetwork
 from narrows.networks.dense import Dense
 from narrows.networks.strided import Strided
 
 __all__ = [
     "Convolutional",
+    "CustomNetwork",
     "Decoder",
     "Dense",
     "Encoder",

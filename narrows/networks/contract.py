@@ -26,9 +26,12 @@ class Network(Part, ABC, axis="network"):
     ----------
     for_images : bool
         Whether records must be images, whose neighbouring values are related.
+    couples_records : bool
+        Whether the outputs for a record in training depend on the others of its batch. Such a batch is not split.
     """
 
     for_images: ClassVar[bool] = False
+    couples_records: ClassVar[bool] = False
 
     start_at_mean: bool = option(
         Boolean(),
@@ -84,6 +87,10 @@ class Network(Part, ABC, axis="network"):
         """
         assert n_latent is not None, "networks without a natural code size need n_latent"
         return (n_latent,)
+
+    def n_outputs(self, shape: tuple[int, ...]) -> int | None:
+        """Return how many numbers the encoder outputs for a record of a shape; None if n_latent determines it."""
+        return None
 
     def build(self, sizes: Sizes, generator: Generator) -> tuple[Encoder, Decoder]:
         """Return encoder and decoder with random weights from the generator, and with a linear path if it is set.

@@ -7,14 +7,21 @@ give different numbers, so that no two uses are correlated. Some streams have in
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Stream", "generator", "integer", "rng"]
+__all__ = [
+    "Stream",
+    "drawn_seed",
+    "generator",
+    "integer",
+    "random_state_of",
+    "rng",
+]
 
 _WORD = 32  # bits in a word of NumPy's seed sequences
 _LONGEST = 5  # words of a seed of one word and a stream, at most
@@ -38,7 +45,7 @@ class Stream(Enum):
     SHARD_NOISE = (3, None)
     """As `NOISE`, for the second and further shards of a batch, with a seed drawn from the epoch's; index: shard."""
     LOSSLESS_WEIGHTS = (5,)
-    """Initial weights of the network of residuals."""
+    """Initial weights of the residual model."""
     LAYER_ORDER = (6, None, 1, None)
     """As `ORDER`, while one layer is pretrained; indices: layer, epoch."""
     LAYER_NOISE = (6, None, 2, None)
@@ -46,7 +53,7 @@ class Stream(Enum):
     """As `ORDER`, while a classifier is trained on labels."""
     LABELS_NOISE = (7, 2, None)
     LOSSLESS_ORDER = (8, 1, None)
-    """As `ORDER`, while the network of residuals is trained."""
+    """As `ORDER`, while the residual model is trained."""
     LOSSLESS_NOISE = (8, 2, None)
     HELD_OUT = (9,)
     """Which records are held out for validation."""
@@ -138,3 +145,21 @@ def _sequence(seed: int, stream: Stream, index: tuple[int, ...]) -> np.random.Se
     if not 0 <= seed < 2**_WORD:  # its further words come last, so that they cannot coincide with those of a stream
         words += [0] * (_LONGEST - len(words)) + [seed >> _WORD]
     return np.random.SeedSequence(words)
+
+
+def random_state_of(random_state: Any) -> np.random.RandomState:
+    """Return what a parameter ``random_state`` means: as in scikit-learn, and NumPy's newer `Generator` as well.
+
+    A Generator or RandomState is drawn from, so that two uses of it differ.
+    """
+    from sklearn.utils import check_random_state
+
+    if isinstance(random_state, np.random.Generator):
+        return np.random.RandomState(int(random_state.integers(2**32)))
+    state: np.random.RandomState = check_random_state(random_state)
+    return state
+
+
+def drawn_seed(random_state: Any) -> int:
+    """Return a seed drawn from a parameter ``random_state``."""
+    return int(random_state_of(random_state).randint(2**31 - 1))

@@ -120,6 +120,10 @@ class Choice(Constraint):
     def __init__(self, *values: object) -> None:
         object.__setattr__(self, "values", values)
 
+    @property
+    def metavar(self) -> str:
+        return "|".join(map(str, self.values))
+
     def accepts(self, value: object) -> bool:
         return any(value is allowed or (type(value) is type(allowed) and value == allowed) for allowed in self.values)
 

@@ -11,6 +11,10 @@ An axis is an abstract part; a concrete part registers its name on the axis it d
     class Masking(Corruption, name="masking"): ...
 
 so that ``"masking"`` means `Masking()` wherever a corruption is expected.
+
+An axis may have one part for code of users, functions or modules, which stands for every such value (`of_user`)::
+
+    class CustomPenalty(Penalty, name="custom", of_user=True): ...
 """
 
 from __future__ import annotations
@@ -32,14 +36,23 @@ class Part:
     axis: ClassVar[str]
     name: ClassVar[str]
     registry: ClassVar[dict[str, type[Any]]]
+    user_part: ClassVar[type[Any] | None] = None
+    """The part of the axis for code of users; None if the axis has none. It is not in the registry."""
+    is_user_code: ClassVar[bool] = False
+    """Whether the part computes with functions or modules of users, which may draw random numbers of PyTorch."""
 
-    def __init_subclass__(cls, *, axis: str | None = None, name: str | None = None) -> None:
+    def __init_subclass__(cls, *, axis: str | None = None, name: str | None = None, of_user: bool = False) -> None:
         super().__init_subclass__()
         if axis is not None:
             cls.axis, cls.registry = axis, {}
+        if of_user:
+            cls.is_user_code = True
+            of_axis: Any = next(base for base in cls.__mro__ if "registry" in vars(base))
+            of_axis.user_part = cls
         if name is not None:
             cls.name = name
-            cls.registry[name] = cls
+            if not of_user:
+                cls.registry[name] = cls
         dataclasses.dataclass(kw_only=True, repr=False)(cls)
 
     def __post_init__(self) -> None:
@@ -122,12 +135,24 @@ class Part:
             raise InvalidParameterError(
                 f"The description of a part must have the entry 'axis': '{cls.axis}'. Got {config!r}."
             )
-        part = _look_up(cls, settings.pop("name", None))
+        name = settings.pop("name", None)
+        if cls.user_part is not None and name == cls.user_part.name:
+            return cls.user_part.from_settings(settings)  # type: ignore[no-any-return]
+        part = _look_up(cls, name)
         known = [field.name for field in _options(part)]
         for key in settings:
             if key not in known:
                 raise UnknownNameError(f"option of {part.__name__}", key, known)
         return part(**settings)
+
+    def check_savable(self) -> None:
+        """Check that a model file can describe the part; all but those with code of users can be described.
+
+        Raises
+        ------
+        InvalidParameterError
+            If it cannot; says what to do.
+        """
 
 
 def split_nested(params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
@@ -148,23 +173,28 @@ AnyPart = TypeVar("AnyPart", bound=Part)
 
 @dataclasses.dataclass(frozen=True)
 class OneOf(Constraint):
-    """A part of an axis, by value, by name, or as `Part.to_json` describes it."""
+    """A part of an axis, given as an object, by name, as `Part.to_json` describes it, or as code of a user."""
 
     part_axis: type[Part]
 
     def accepts(self, value: object) -> bool:
-        return isinstance(value, (str, dict, self.part_axis))
+        user_part = self.part_axis.user_part
+        return isinstance(value, (str, dict, self.part_axis)) or (user_part is not None and user_part.stands_for(value))
 
     def convert(self, value: Any) -> Any:
         return as_part(self.part_axis, value)
 
     def __str__(self) -> str:
         names = ", ".join(repr(name) for name in sorted(self.part_axis.registry))
-        return f"a {self.part_axis.axis} ({names}, or one by value)"
+        user_part = self.part_axis.user_part
+        values = f"or a {self.part_axis.axis} object"
+        if user_part is not None:
+            values = f"a {self.part_axis.axis} object, or {user_part.code}"
+        return f"a {self.part_axis.axis} ({names}, {values})"
 
 
 def as_part(axis: type[AnyPart], value: AnyPart | str | dict[str, Any]) -> AnyPart:
-    """Return the part for a name, a JSON description, or the part itself.
+    """Return the part for a name, a JSON description, code of a user, or the part itself.
 
     Raises
     ------
@@ -179,6 +209,8 @@ def as_part(axis: type[AnyPart], value: AnyPart | str | dict[str, Any]) -> AnyPa
         return _look_up(axis, value)()
     if isinstance(value, dict):
         return axis.from_json(value)
+    if axis.user_part is not None and axis.user_part.stands_for(value):
+        return axis.user_part.of(value)  # type: ignore[no-any-return]
     raise InvalidParameterError(f"The {axis.axis} must be {OneOf(axis)}. Got {value!r}.")
 
 

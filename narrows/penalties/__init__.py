@@ -2,8 +2,9 @@
 
 from narrows.penalties.contract import Penalty
 from narrows.penalties.contractive import Contractive
+from narrows.penalties.custom import CustomPenalty
 from narrows.penalties.kl_sparsity import KLSparsity
 from narrows.penalties.l1 import L1
 from narrows.penalties.mmd import MMD
 
-__all__ = ["L1", "MMD", "Contractive", "KLSparsity", "Penalty"]
+__all__ = ["L1", "MMD", "Contractive", "CustomPenalty", "KLSparsity", "Penalty"]

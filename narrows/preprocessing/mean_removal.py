@@ -18,7 +18,7 @@ __all__ = ["MeanRemoval"]
 class MeanRemoval(Preprocessing, name="mean-removal"):
     """Subtract the training data's mean record, such as the mean image.
 
-    The inverse returns values exactly that were constant in the training data, or varied only by rounding.
+    The inverse returns exactly the values that were constant in the training data, or varied only by rounding.
     """
 
     def build(self, shape: tuple[int, ...], dtype: np.dtype) -> Step:

@@ -9,11 +9,11 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from narrows.numerics.rounding import ROUNDING
 from narrows.preprocessing.contract import Batches
 
 __all__ = ["Moments"]
 
-_ROUNDING = 1e-12  # of the mean: values that vary less are constant
 _SMALLEST = 2.0**-1022  # the scale of no values
 _FAR = 2.0**10  # deviations: a mean further from zero is rounded to the dtype of the data
 
@@ -123,7 +123,7 @@ class Moments:
     @property
     def is_constant(self) -> Tensor:
         """Whether values are equal, or vary only by rounding."""
-        return self.deviation <= _ROUNDING * self.mean.abs()
+        return self.deviation <= ROUNDING * self.mean.abs()
 
     @property
     def centre(self) -> Tensor:

@@ -1,5 +1,6 @@
 """Training: the settings of a run, the loop, its checkpoints and its progress."""
 
+from narrows.training.callbacks import Callbacks, as_callback
 from narrows.training.checkpoints import Checkpoint
 from narrows.training.devices import train_on
 from narrows.training.learner import Learner, Uncoupled
@@ -17,6 +18,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "Callback",
+    "Callbacks",
     "Checkpoint",
     "Constant",
     "Cosine",
@@ -33,6 +35,7 @@ __all__ = [
     "Stage",
     "Training",
     "Uncoupled",
+    "as_callback",
     "resolve_device",
     "resolve_training",
     "train",

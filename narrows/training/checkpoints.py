@@ -7,19 +7,22 @@ and the state of every generator, so that on one device the result is the same t
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from narrows.errors import InvalidParameterError, ModelFileError
 from narrows.io.files import write_atomically
+from narrows.numerics.shared_memory import apart
+from narrows.training.learner import Learner
 from narrows.training.optimisers import Stepper
 
-__all__ = ["Checkpoint", "State", "pack_optimiser", "unpack_optimiser"]
+__all__ = ["Checkpoint", "State", "is_checkpoint", "names_in", "pack_optimiser", "read_checkpoint", "unpack_optimiser"]
 
 _FORMAT = "narrows checkpoint 2"
 _MOST_LETTERS = 100  # of a value in an error
@@ -35,11 +38,18 @@ class State:
         Weights, best weights, optimiser's moments, losses of the epoch's steps so far, generator's state.
     values : dict
         Plain values: seed, histories of the completed stages, epoch, step, history, the best validation loss, and the
-        number of epochs since.
+        number of epochs since. Besides, for those who only read the checkpoint: the number of epochs planned, the row
+        of the unfinished epoch, and the names that the learner's tensors have among the weights.
     """
 
     tensors: dict[str, Tensor] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        """Duration of the epochs so far."""
+        rows = [row for stage in (*self.values["done"], self.values["history"]) for row in stage]
+        return float(sum(row["seconds"] for row in rows) + self.values["seconds"])
 
     def group(self, prefix: str) -> dict[str, Tensor]:
         """Return the tensors whose names begin with ``prefix.``, by names without it."""
@@ -56,10 +66,16 @@ class Checkpoint:
         The file.
     run : dict
         Settings and data, which identify the run. The state of another run is refused.
+    model : dict, optional
+        What a model file contains besides the weights, as JSON values; the weights can then be read as a model.
+    arrays : dict of str to Tensor
+        The tensors of a model file that are not learned.
     """
 
     path: Path
     run: dict[str, Any]
+    model: dict[str, Any] | None = None
+    arrays: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def exists(self) -> bool:
@@ -68,8 +84,9 @@ class Checkpoint:
 
     def save(self, state: State) -> None:
         """Write the state; it replaces the previous one only when it is complete on disk."""
-        text = json.dumps({"run": self.run, "values": state.values})
-        data = save({name: t.detach().cpu().contiguous() for name, t in state.tensors.items()}, {_FORMAT: text})
+        text = json.dumps({"run": self.run, "values": state.values, "model": self.model})
+        tensors = state.tensors | {f"model.{name}": tensor for name, tensor in self.arrays.items()}
+        data = save(apart(tensors), {_FORMAT: text})
         write_atomically(self.path, lambda file: _write(file, data), force=True)
 
     def load(self) -> State | None:
@@ -84,20 +101,8 @@ class Checkpoint:
         """
         if not self.exists:
             return None
-        try:
-            with safe_open(self.path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                if _FORMAT not in metadata and any(key.startswith(_FORMAT[:-1]) for key in metadata):
-                    raise InvalidParameterError(
-                        f"{self.path} was written by another version of narrows. Delete the file to start again."
-                    )
-                described = json.loads(metadata[_FORMAT])
-                then, values = described["run"], described["values"]
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except InvalidParameterError:
-            raise
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-            raise ModelFileError(f"{self.path} is not a checkpoint of narrows, or is damaged: {error}.") from error
+        described, state = read_checkpoint(self.path)
+        then = described["run"]
         now = _plain(self.run)
         different = [key for key in {**now, **then} if now.get(key) != then.get(key)]
         if different:
@@ -106,7 +111,51 @@ class Checkpoint:
                 f"{_differences(then, now, different)} "
                 "Resume with the same settings and data, or delete the file to start again."
             )
-        return State(tensors, values)
+        return state
+
+
+def is_checkpoint(path: str | os.PathLike[str]) -> bool:
+    """Return whether a file is a checkpoint of any version."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return any(key.startswith(_FORMAT[:-1]) for key in file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Any], State]:
+    """Return the description in a checkpoint (``run`` and ``model``), and the state.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the file was written by another version of narrows.
+    ModelFileError
+        If it is damaged, or not a checkpoint.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if _FORMAT not in metadata and any(key.startswith(_FORMAT[:-1]) for key in metadata):
+                raise InvalidParameterError(
+                    f"{path} was written by another version of narrows. Delete the file to start again."
+                )
+            described = json.loads(metadata[_FORMAT])
+            values = dict(described.pop("values"))
+            described["run"] = dict(described["run"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except InvalidParameterError:
+        raise
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"{path} is not a checkpoint of narrows, or is damaged: {error}.") from error
+    return described, State(tensors, values)
+
+
+def names_in(part: Learner, whole: nn.Module) -> dict[str, str]:
+    """Return, for tensors of a whole, the names that the same tensors have in a part of it."""
+    names = {tensor.data_ptr(): name for name, tensor in part.state_dict().items() if tensor.numel()}
+    there = {name: names.get(tensor.data_ptr()) for name, tensor in whole.state_dict().items() if tensor.numel()}
+    return {name: its for name, its in there.items() if its is not None}
 
 
 def _write(file: BinaryIO, data: bytes) -> None:
@@ -133,14 +182,14 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def pack_optimiser(stepper: Stepper) -> dict[str, Tensor]:
-    """Return what an optimiser remembers as tensors named ``optimiser.<index>.<name>``."""
+    """Return the state of an optimiser as tensors named ``optimiser.<index>.<name>``."""
     return {
         f"optimiser.{index}.{name}": tensor for index, state in stepper.state.items() for name, tensor in state.items()
     }
 
 
 def unpack_optimiser(stepper: Stepper, state: State) -> None:
-    """Let an optimiser remember what it did when the checkpoint was written."""
+    """Restore the state of an optimiser."""
     by_weight: dict[int, dict[str, Tensor]] = {}
     for name, tensor in state.group("optimiser").items():
         index, key = name.split(".")

@@ -47,6 +47,9 @@ def train_on(device: torch.device, stages: Sequence[Stage], whole: nn.Module, **
     ]
     modules = [whole, *(stage.learner for stage in stages if isinstance(stage.learner, nn.Module))]
     with _moved(modules, device):
+        for stage in stages:
+            if stage.stepper is not None:
+                stage.stepper.restore(stage.stepper.state)  # on the device of the weights
         return train(moved, whole, **run)
 
 

@@ -13,40 +13,31 @@ import math
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
 from narrows.errors import TrainingDivergedError
-from narrows.numerics.batches import batch_size
 from narrows.numerics.floats import wide
 from narrows.numerics.randomness import Stream, generator, integer
 from narrows.numerics.threads import one_openmp_thread, openmp_threads
-from narrows.training.checkpoints import Checkpoint, State, pack_optimiser, unpack_optimiser
-from narrows.training.interruption import Interruption
-from narrows.training.learner import Learner
+from narrows.training.checkpoints import Checkpoint, State, names_in, pack_optimiser, unpack_optimiser
+from narrows.training.interruption import Interruption, TrainingInterrupted
 from narrows.training.memory import kept_if_asked
 from narrows.training.openmp import same_bits
 from narrows.training.pace import Pace
 from narrows.training.progress import Callback, Epoch
-from narrows.training.records import RecordSource
 from narrows.training.shards import Shards, weighted
+from narrows.training.squared_errors import EVERY, SquaredErrors, squares_of
 from narrows.training.stages import Stage
+from narrows.training.validation import Best, mean_loss_and_mse
 from narrows.training.work import choose_n_shards
 from narrows.training.workers import Workers, most_workers
 
-__all__ = ["mean_loss", "train"]
+__all__ = ["train"]
 
 _LOOK_SECONDS = 0.25  # between two readings of the loss within an epoch
 _SAVE_SECONDS = 30.0  # between two checkpoints
-_VALIDATION_BATCH = 1024
-# A run that keeps its best weights ends when the validation loss of all its last epochs, a share of those planned, is
-# higher than the best one by this many nats per value: 0.1 nats is a squared error that is 20 % larger. One epoch alone
-# may be a spike.
-_LAST, _WORSE = 0.2, 0.1
-_FEWEST_LAST = 5  # epochs
 
 
 def train(
@@ -88,57 +79,31 @@ def train(
     ------
     TrainingDivergedError
         If the loss stops being finite. The last good checkpoint stays.
-    KeyboardInterrupt, SystemExit
-        After Ctrl-C or SIGTERM, once the checkpoint is written.
+    TrainingInterrupted
+        After Ctrl-C, at the end of the step and once the checkpoint is written. It is a KeyboardInterrupt.
+    SystemExit
+        After SIGTERM, once the checkpoint is written.
     """
     callback = callback or Callback()
     state = checkpoint.load() if checkpoint is not None and resume else None
     done = [] if state is None else [[Epoch(**row) for row in rows] for rows in state.values["done"]]
+    run: _Run | None = None
     is_on_cpu = all(stage.records.device.type == "cpu" for stage in stages)
     with (
         one_openmp_thread() if is_on_cpu else nullcontext(),
         Workers(most_workers(threads) if is_on_cpu else 1) as workers,
     ):
-        for stage in stages[len(done) :]:
-            run = _Run(stage, whole, done, workers, seed=seed, callback=callback, checkpoint=checkpoint)
-            if state is not None:
-                run.restore(state)
-                state = None
-            done = [*done, run.complete()]
+        try:
+            for stage in stages[len(done) :]:
+                run = _Run(stage, whole, done, workers, seed=seed, callback=callback, checkpoint=checkpoint)
+                if state is not None:
+                    run.restore(state)
+                    state = None
+                done, run = [*done, run.complete()], None
+        except KeyboardInterrupt as stop:
+            so_far = [] if run is None else [run.end_here()]
+            raise TrainingInterrupted([*done, *so_far], 0 if run is None else run.epoch) from stop
     return done
-
-
-def mean_loss(learner: Learner, records: RecordSource, workers: Workers) -> float:
-    """Return the mean loss of a record in nats, without corruption and in eval mode; weighted if records are."""
-    size, weights = batch_size(learner.shape, _VALIDATION_BATCH), records.weights_of()
-    starts = range(0, len(records), size)
-    of_batches = [None] * len(starts) if weights is None else [weights[at : at + size] for at in starts]
-
-    def loss_of(batch: tuple[Any, Tensor | None]) -> Tensor:
-        with torch.no_grad():  # for this thread
-            return weighted(wide(learner.loss(batch[0]).total), batch[1]).sum()
-
-    was_training = learner.training
-    learner.train(False)
-    try:
-        losses = workers.map(loss_of, zip(records.batches(size), of_batches, strict=True))
-    finally:
-        learner.train(was_training)
-    return float(torch.stack(losses).sum()) / (len(records) if weights is None else float(wide(weights).sum()))
-
-
-@dataclass
-class _Best:
-    """The weights with the lowest validation loss so far, and the number of epochs since."""
-
-    loss: float = float("inf")
-    weights: dict[str, Tensor] = field(default_factory=dict)
-    epochs_since: int = 0
-
-
-def _watched(row: Epoch) -> float:
-    """Return the loss after an epoch that schedules watch."""
-    return row.loss if row.validation_loss is None else row.validation_loss
 
 
 class _Run:
@@ -158,17 +123,20 @@ class _Run:
         self.stage, self.whole, self.done, self.workers = stage, whole, done, workers
         self.learner, self.records, self.settings = stage.learner, stage.records, stage.settings
         self.seed, self.callback, self.checkpoint = seed, callback, checkpoint
-        self.stepper = self.settings.optimiser.build(self.learner.parameters())
+        self.stepper = stage.stepper or self.settings.optimiser.build(self.learner.parameters())
         self.device = self.records.device
-        self.n_epochs = self.settings.n_epochs(len(self.records))
+        self.n_epochs = stage.n_epochs
         self.n_steps = -(-len(self.records) // self.settings.batch_size)  # per epoch
         self.losses = wide(torch.zeros(self.n_steps, device=self.device))  # of the epoch's steps
+        self.errors = SquaredErrors(self.device)
 
         self.epoch, self.step, self.seconds = 0, 0, 0.0
         self._cut(choose_n_shards(self.learner, self.records, self.settings.batch_size))
         self.history: list[Epoch] = []
         self.losses_after: list[float] = []  # each epoch, for the schedule
-        self.best = _Best()
+        self.best = Best()
+        if stage.start_loss is not None and stage.keeps_best:
+            self.best.keep_better(stage.start_loss, self.learner)
         self.is_stopped = False  # by the callback
         self.last_look = self.last_save = time.monotonic()
 
@@ -176,20 +144,49 @@ class _Run:
         """Train to the end of the stage and return its history."""
         if self.stage.name:
             self.callback.stage(self.stage.name)
-        self.callback.start(self.n_epochs, len(self.records), self.epoch)
+        first = self.stage.first_epoch
+        self.callback.start(first + self.n_epochs, len(self.records), first + self.epoch)
         try:
-            with kept_if_asked(), Interruption(active=self.checkpoint is not None) as interruption:
+            with kept_if_asked(), Interruption(saves=self.checkpoint is not None) as interruption:
                 while not self.is_over:
                     self.train_epoch(interruption)
-                if self.checkpoint is not None:
-                    self.save()
-                    if interruption.requested:  # during the last step or the last validation
-                        interruption.stop()
+                self._save_if_asked()
+                if interruption.requested:  # during the last step or the last validation
+                    interruption.stop()
         finally:
             self.callback.stop()
-        if self.best.weights:
-            self.learner.load_state_dict(self.best.weights)
+        self.best.load_into(self.learner)
         return self.history
+
+    def end_here(self) -> list[Epoch]:
+        """Give the learner the weights that it keeps if the run ends now, and return the history.
+
+        A row for the unfinished epoch is its last one. The history is empty if nothing was learned that is finite.
+        """
+        try:
+            self._check_weights()
+            unfinished = self._unfinished_epoch()
+        except TrainingDivergedError:
+            self.best.load_into(self.learner)
+            return self.history if self.best.weights else []
+        self.best.load_into(self.learner)
+        return self.history if unfinished is None else [*self.history, unfinished]
+
+    def _unfinished_epoch(self) -> Epoch | None:
+        """Return the row of an epoch that is not complete; None if it has no steps yet."""
+        if self.step == 0 or len(self.history) > self.epoch:
+            return None
+        done = min(self.step * self.settings.batch_size, len(self.records))
+        return Epoch(
+            epoch=self._number,
+            loss=self._look(),
+            validation_loss=None,
+            learning_rate=self._learning_rate(self.step - 1),
+            seconds=self.seconds,
+            records_per_second=done / self.seconds if self.seconds else 0.0,
+            threads=self.pace.mostly_used,
+            shards=self.n_shards,
+        )
 
     @property
     def is_over(self) -> bool:
@@ -199,13 +196,13 @@ class _Run:
         return is_done or (self.stage.keep_best and self._overfits)
 
     @property
+    def _number(self) -> int:
+        """The number of the current epoch, from 1, over all runs of the learner."""
+        return self.stage.first_epoch + self.epoch + 1
+
+    @property
     def _overfits(self) -> bool:
-        """Whether the last epochs are all so much worse than the best one that training should end."""
-        n_last = max(math.ceil(_LAST * self.n_epochs), _FEWEST_LAST)
-        if self.best.epochs_since < n_last:
-            return False
-        losses = [row.validation_loss for row in self.history[-n_last:] if row.validation_loss is not None]
-        return min(losses) > self.best.loss + _WORSE * math.prod(self.learner.shape)
+        return self.best.is_passed(self.history, self.n_epochs, math.prod(self.learner.shape))
 
     @property
     def _save_is_due(self) -> bool:
@@ -219,10 +216,10 @@ class _Run:
             self.step += 1
             if interruption.requested:
                 self.seconds += time.perf_counter() - began
-                self.save()
+                self._save_if_asked()
                 interruption.stop()
             if time.monotonic() - self.last_look > _LOOK_SECONDS:
-                self.callback.step(self.epoch + 1, min(at + self.settings.batch_size, len(self.records)), self._look())
+                self.callback.step(self._number, min(at + self.settings.batch_size, len(self.records)), self._look())
                 if self._save_is_due:
                     self.seconds, began = self.seconds + time.perf_counter() - began, time.perf_counter()
                     self.save()
@@ -234,14 +231,18 @@ class _Run:
     def _train_step(self, indices: Tensor) -> None:
         began = 0.0 if self.pace.is_fixed else time.perf_counter()
         self.stepper.learning_rate = self._learning_rate(self.step)
+        errors = self.errors if self.step % EVERY == 0 else None
         if self.n_shards == 1:
             with openmp_threads(self.pace.n_threads):
-                losses = self.learner.loss(self.records.take(indices), *self.noises).total
-                loss = weighted(losses, self.records.weights_of(indices)).mean()
+                terms = self.learner.loss(self.records.take(indices), *self.noises)
+                loss = weighted(terms.total, self.records.weights_of(indices)).mean()
+                if errors is not None:
+                    errors.add(squares_of(terms))
+                del terms  # its tensors are freed as the gradients are computed
                 self.stepper.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
         else:
-            loss = self.shards.backward(indices, self.noises, self.pace.n_threads)
+            loss = self.shards.backward(indices, self.noises, self.pace.n_threads, errors)
         self.stepper.step()
         self.losses[self.step] = loss.detach()
         self.pace.record(0.0 if self.pace.is_fixed else time.perf_counter() - began)
@@ -253,41 +254,38 @@ class _Run:
 
     def _end_epoch(self, loss: float, seconds: float) -> None:
         self._check_weights()
+        validation_loss, validation_mse = self._validate()
         row = Epoch(
-            epoch=self.epoch + 1,
+            epoch=self._number,
             loss=loss,
-            validation_loss=self._validation_loss(),
+            validation_loss=validation_loss,
             learning_rate=self._learning_rate(self.n_steps - 1),
             seconds=seconds,
             records_per_second=len(self.records) / seconds,
             threads=self.pace.mostly_used,
             shards=self.n_shards,
+            mse=self.errors.mean(),
+            validation_mse=validation_mse,
         )
         self.history.append(row)
-        self.losses_after.append(_watched(row))
-        if self.settings.patience is not None or self.stage.keep_best:
-            self._keep_best(row)
+        self.losses_after.append(row.watched_loss)
+        if self.stage.keeps_best:
+            assert row.validation_loss is not None, "the best epoch needs validation data"
+            self.best.keep_better(row.validation_loss, self.learner)
         self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
-        self.noises = self._noises()
+        self.noises, self.errors = self._noises(), SquaredErrors(self.device)
         self.pace.used.clear()
         self.is_stopped = self.callback.epoch(row) is True
 
-    def _validation_loss(self) -> float | None:
-        return None if self.stage.validation is None else mean_loss(self.learner, self.stage.validation, self.workers)
-
-    def _keep_best(self, row: Epoch) -> None:
-        assert row.validation_loss is not None, "the best epoch needs validation data"
-        if row.validation_loss < self.best.loss:
-            weights = {name: tensor.clone() for name, tensor in self.learner.state_dict().items()}
-            self.best = _Best(row.validation_loss, weights)
-        else:
-            self.best.epochs_since += 1
+    def _validate(self) -> tuple[float | None, float | None]:
+        held_out = self.stage.validation
+        return (None, None) if held_out is None else mean_loss_and_mse(self.learner, held_out, self.workers)
 
     def _order(self) -> Tensor:
         n = len(self.records)
         if not self.settings.shuffle:
             return torch.arange(n, device=self.device)
-        drawn_by = generator(self.seed, self.stage.order, *self.stage.index, self.epoch)
+        drawn_by = generator(self.seed, self.stage.order, *self.stage.index, self._number - 1)
         return torch.randperm(n, generator=drawn_by).to(self.device)
 
     def _cut(self, n_shards: int) -> None:
@@ -304,7 +302,7 @@ class _Run:
 
     def _noises(self) -> list[Generator]:
         """Return the generators of the shards' noise in this epoch; the first is also that of a whole batch."""
-        stream, index = self.stage.noise, (*self.stage.index, self.epoch)
+        stream, index = self.stage.noise, (*self.stage.index, self._number - 1)
         of_epoch = integer(self.seed, stream, *index)
         others = range(1, self.n_shards)
         return [
@@ -341,6 +339,10 @@ class _Run:
             f"rate of {rate:.3g}. Try {rate / 10:.3g}, and look for extreme values in the data.{kept}"
         )
 
+    def _save_if_asked(self) -> None:
+        if self.checkpoint is not None:
+            self.save()
+
     def save(self) -> None:
         """Write the checkpoint, unless the run has diverged."""
         assert self.checkpoint is not None
@@ -348,8 +350,9 @@ class _Run:
         self._check_weights()
         tensors = {f"weights.{name}": tensor for name, tensor in self.whole.state_dict().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.weights.items()}
-        tensors |= pack_optimiser(self.stepper) | {"losses": self.losses}
+        tensors |= pack_optimiser(self.stepper) | {"losses": self.losses, "squared_errors": self.errors.to_tensor()}
         tensors |= {name: noise.get_state() for name, noise in self._named_noises()}
+        unfinished = self._unfinished_epoch()
         values = {
             "seed": self.seed,
             "done": [[row.to_json() for row in rows] for rows in self.done],
@@ -360,6 +363,10 @@ class _Run:
             "history": [row.to_json() for row in self.history],
             "best_loss": self.best.loss if self.best.weights else None,
             "epochs_since_best": self.best.epochs_since,
+            "is_stopped": self.is_stopped,
+            "n_epochs": self.n_epochs,
+            "unfinished": None if unfinished is None else unfinished.to_json(),
+            "learner": names_in(self.learner, self.whole) if self.best.weights else {},
         }
         self.checkpoint.save(State(tensors, values))
         self.last_save = time.monotonic()
@@ -373,11 +380,14 @@ class _Run:
         self.whole.load_state_dict(state.group("weights"))
         unpack_optimiser(self.stepper, state)
         self.losses.copy_(state.tensors["losses"])
+        if "squared_errors" in state.tensors:  # older runs did not measure them
+            self.errors.restore(state.tensors["squared_errors"])
         for name, noise in self._named_noises():
             noise.set_state(state.tensors[name])
         values = state.values
         self.epoch, self.step, self.seconds = values["epoch"], values["step"], values["seconds"]
         self.history = [Epoch(**row) for row in values["history"]]
-        self.losses_after = [_watched(row) for row in self.history]
+        self.losses_after = [row.watched_loss for row in self.history]
         loss = float("inf") if values["best_loss"] is None else values["best_loss"]
-        self.best = _Best(loss, state.group("best"), values["epochs_since_best"])
+        self.best = Best(loss, state.group("best"), values["epochs_since_best"])
+        self.is_stopped = values.get("is_stopped", False)

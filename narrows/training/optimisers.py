@@ -33,7 +33,7 @@ class Optimiser(Part, ABC, axis="optimiser"):
 
     @abstractmethod
     def state(self, weight: Tensor) -> dict[str, Tensor]:
-        """Return what the rule remembers of a weight, before the first step."""
+        """Return the initial state of a weight."""
 
     @abstractmethod
     def step(

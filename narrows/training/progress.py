@@ -1,4 +1,4 @@
-"""The progress of a run. The library prints nothing; a callback receives the progress."""
+"""The progress of a run, which a callback receives."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ class Epoch:
         Number of threads of most of the epoch's steps.
     shards : int
         Number of parts that batches were split into: as many threads can share a step.
+    mse : float or None
+        Mean squared error of a training value in preprocessed units, on every sixteenth batch from the first, while the
+        weights were changing. None for learners that reconstruct nothing.
+    validation_mse : float or None
+        Mean squared error of a validation value in preprocessed units, without corruption.
     """
 
     epoch: int
@@ -40,6 +45,13 @@ class Epoch:
     records_per_second: float
     threads: int = 1
     shards: int = 1
+    mse: float | None = None
+    validation_mse: float | None = None
+
+    @property
+    def watched_loss(self) -> float:
+        """The loss after the epoch that schedules watch: that of validation records, if there are any."""
+        return self.loss if self.validation_loss is None else self.validation_loss
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as plain values."""
@@ -47,7 +59,21 @@ class Epoch:
 
 
 class Callback:
-    """Receives the progress of a run; this class ignores it. Subclass it to show a progress bar or to stop a run."""
+    """Receives the progress of a run; this class ignores it. Subclass it to show the progress or to stop a run.
+
+    Attributes
+    ----------
+    model : estimator or None
+        The model that is trained, with the weights so far: an autoencoder with all methods of a fitted one, for example
+        `reconstruct`, `transform` and `save`. Of a classifier, it is the autoencoder. Its weights change after each
+        call, so it must not be kept; save it instead.
+    """
+
+    model: Any = None
+
+    def begin(self, model: Any) -> None:
+        """Receive the model that is trained, before the first stage; it is kept as ``model``."""
+        self.model = model
 
     def stage(self, name: str) -> None:
         """Receive the name of the next stage, if a run has several; `start` follows."""

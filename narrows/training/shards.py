@@ -12,8 +12,10 @@ from functools import cached_property
 import torch
 from torch import Generator, Tensor, nn
 
+from narrows.likelihoods.squares import Squares
 from narrows.training.learner import Learner
 from narrows.training.records import RecordSource
+from narrows.training.squared_errors import SquaredErrors, squares_of
 from narrows.training.workers import Workers
 
 __all__ = ["Shards", "weighted"]
@@ -26,6 +28,7 @@ class _Shard:
     loss: Tensor
     gradient: tuple[Tensor | None, ...]
     statistic: Tensor | None
+    squares: Squares | None
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,9 @@ class Shards:
     def _weights(self) -> list[nn.Parameter]:
         return [weight for weight in self.learner.parameters() if weight.requires_grad]
 
-    def backward(self, indices: Tensor, noises: Sequence[Generator], n_workers: int) -> Tensor:
+    def backward(
+        self, indices: Tensor, noises: Sequence[Generator], n_workers: int, errors: SquaredErrors | None = None
+    ) -> Tensor:
         """Set the ``grad`` of all weights to the gradient of the mean loss of a batch, and return that loss.
 
         Parameters
@@ -61,6 +66,8 @@ class Shards:
             One for each shard. A batch with fewer records than generators has one shard per record.
         n_workers : int
             Number of workers to use.
+        errors : SquaredErrors, optional
+            Receives the squared errors of the batch.
 
         Returns
         -------
@@ -76,7 +83,8 @@ class Shards:
             # Not by `Tensor.backward`: shards would add to the same ``grad`` at the same time.
             gradient = torch.autograd.grad(mean, weights, allow_unused=True)
             laid_out = tuple(map(_laid_out, gradient, weights))
-            return _Shard(mean.detach(), laid_out, None if loss.statistic is None else loss.statistic.detach())
+            statistic = None if loss.statistic is None else loss.statistic.detach()
+            return _Shard(mean.detach(), laid_out, statistic, None if errors is None else squares_of(loss))
 
         parts = zip(indices.tensor_split(min(len(noises), n)), noises, strict=False)
         first, *others = self.workers.map(shard_of, parts, n_workers)
@@ -86,6 +94,9 @@ class Shards:
             _add(gradient, other.gradient)
         for weight, of_weight in zip(weights, gradient, strict=True):
             weight.grad = of_weight
+        if errors is not None:
+            for shard in (first, *others):
+                errors.add(shard.squares)
         statistics = [shard.statistic for shard in (first, *others) if shard.statistic is not None]
         if statistics:
             self.learner.adapt(torch.cat(statistics))

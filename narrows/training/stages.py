@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from narrows.numerics.randomness import Stream
 from narrows.training.learner import Learner
+from narrows.training.optimisers import Stepper
+from narrows.training.progress import Epoch
 from narrows.training.records import RecordSource
 from narrows.training.settings import Training
 
-__all__ = ["Stage"]
+__all__ = ["Stage", "rows_by_stage"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,12 @@ class Stage:
         Indices of these streams, before the epoch.
     keep_best : bool
         Whether the weights of the epoch with the lowest validation loss are kept, instead of the last.
+    first_epoch : int
+        Number of epochs that earlier runs have trained the learner for. Epochs are counted from there.
+    start_loss : float or None
+        Validation loss of the weights at the start, which are kept if no epoch is better. None: they are not kept.
+    stepper : Stepper or None
+        The optimiser of an earlier run with its moments, for the learner's weights. None: a new one.
     """
 
     learner: Learner
@@ -43,3 +53,21 @@ class Stage:
     noise: Stream = Stream.NOISE
     index: tuple[int, ...] = ()
     keep_best: bool = False
+    first_epoch: int = 0
+    start_loss: float | None = None
+    stepper: Stepper | None = None
+
+    @property
+    def keeps_best(self) -> bool:
+        """Whether the best weights are kept; early stopping keeps them too."""
+        return self.keep_best or self.settings.patience is not None
+
+    @property
+    def n_epochs(self) -> int:
+        """Number of epochs that are planned."""
+        return self.settings.n_epochs(len(self.records))
+
+
+def rows_by_stage(names: Sequence[str], histories: Sequence[Sequence[Epoch]]) -> list[dict[str, Any]]:
+    """Return one row for each epoch of some stages; ``stage`` names the stage."""
+    return [{"stage": name, **row.to_json()} for name, history in zip(names, histories, strict=True) for row in history]

@@ -105,7 +105,7 @@ def manifold(model: Autoencoder, n: int = 20, *, y: ArrayLike | None = None) -> 
     if has_prior(model.model_):
         across = up = ndtri(levels)
     else:
-        drawn = model.model_.artefact(LatentDensity).sample(_DRAWN, rng(0, Stream.MANIFOLD))
+        drawn = model.model_.current(LatentDensity).sample(_DRAWN, rng(0, Stream.MANIFOLD))
         across, up = np.quantile(drawn, levels, axis=0).T
     codes = np.stack(np.meshgrid(across, up[::-1]), axis=-1).reshape(-1, 2)
     records = records_of(model.model_, possible_codes(model.model_, codes), model.classes_for(y, len(codes)))
@@ -148,7 +148,7 @@ def traversals(
     if has_prior(model.model_):
         mean, deviation = np.zeros(model.n_latent_), np.ones(model.n_latent_)
     else:
-        density = model.model_.artefact(LatentDensity)
+        density = model.model_.current(LatentDensity)
         mean, deviation = density.mean, density.deviation
     start = mean if record is None else _encoded(model, [record], y)[0]
     deviations = np.linspace(-span, span, n)

@@ -28,7 +28,15 @@ import numpy as np
 import narrows.archive.models
 from narrows.archive import Writer, layout, open_archive, recover, verify
 from narrows.archive.index import pack_index
-from narrows.archive.layout import BLOCK_BYTES, BLOCK_MAGIC, CRC_BYTES, TRAILER_BYTES, BlockType, pack_crc
+from narrows.archive.layout import (
+    APPEND_BYTES,
+    BLOCK_BYTES,
+    BLOCK_MAGIC,
+    CRC_BYTES,
+    TRAILER_BYTES,
+    BlockType,
+    pack_crc,
+)
 from narrows.codec.entropy_models.independent import Independent
 from narrows.codec.residual.causal import FrozenCausal
 from narrows.codec.residual.chunk import _zstd
@@ -137,6 +145,7 @@ class Original:
     data: bytes
     states: tuple[np.ndarray, ...]  # what it held whenever it was whole: it may be cut back to that
     codec: TinyCodec
+    is_whole: bool = True  # otherwise no index names the last chunks, and those of another archive may take their place
 
     @property
     def records(self) -> np.ndarray:
@@ -148,7 +157,10 @@ class Original:
 
 
 def originals(folder: Path, codec: TinyCodec) -> list[Original]:
-    """Return archives of several kinds: with names, with the model, appended to, of one chunk, of small groups."""
+    """Return archives of several kinds: with names, with the model, appended to, of one chunk, of small groups.
+
+    The last is one that an interrupted append left.
+    """
     made = []
     for i, options in enumerate(
         (
@@ -168,6 +180,10 @@ def originals(folder: Path, codec: TinyCodec) -> list[Original]:
             make_archive(path, codec, records, **options)
             states = (records,)
         made.append(Original(path.read_bytes(), states, codec))
+    whole = next(original for original in made if len(original.states) > 1)
+    start = next(a for a, _ in blocks_of(whole.data) if whole.data[a + 4] == BlockType.APPEND)
+    rest = bytes(APPEND_BYTES) + whole.data[start + APPEND_BYTES :]
+    made.append(Original(whole.data[:start] + rest[: len(rest) * 2 // 3], whole.states, codec, is_whole=False))
     return made
 
 
@@ -481,7 +497,7 @@ def mutate(original: Original, rng: random.Random, others: list[bytes]) -> tuple
     kind = rng.random()
     if b'"max_error":' in original.data and rng.random() < 0.6:
         return "forge_a_residual", forge_a_residual(original.data, rng, others)
-    if kind < 0.1:
+    if kind < 0.1 and original.is_whole:
         return "splice", splice(original.data, rng, others)
     steps = [rng.choice(DAMAGE if kind < 0.6 else FORGERIES)]
     if rng.random() < 0.2:

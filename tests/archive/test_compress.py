@@ -2,6 +2,7 @@
 
 import json
 import math
+import types
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import narrows
 from narrows.archive import inspect, verify
 from narrows.archive.layouts import Tiling
 from narrows.archive.summary import Summary
+from narrows.archive.tally import ErrorTally
 from narrows.codec.freezing.translation import TRANSLATIONS
 from narrows.data.image_writer import write_images
 from narrows.errors import (
@@ -499,7 +501,7 @@ def test_of_a_map_a_group_of_64_is_decoded(large_digits, path, monkeypatch):
 def test_appending_images_of_another_size_is_refused(ladder_model, digits, photos, path):
     narrows.compress(photos, path, model=ladder_model)
     narrows.compress(photos[:2], path, model=ladder_model, append=True)
-    assert inspect(path).n_records == 9 * 12
+    assert inspect(path).n_tiles == 9 * 12
     assert len(narrows.restore(path, model=ladder_model)) == 9
     kept = path.read_bytes()
     holds = r"contains images of 20×27 in tiles of 8×8 with an overlap of 0\. Got "
@@ -582,3 +584,10 @@ def test_images_whose_names_differ_in_case_alone(ladder_model, digits, tmp_path,
     with pytest.raises(InvalidParameterError, match=r"'A\.png' and 'a\.png' would be the same file"):
         narrows.restore(path, model=ladder_model, out=f"{tmp_path}/elsewhere/")
     assert {file.name for file in tmp_path.iterdir()} == {"in", "a.narrows", "out"}
+
+
+def test_errors_of_large_whole_numbers_are_exact():
+    tally = ErrorTally(types.SimpleNamespace(mse_limit=1.0), 1.0)
+    tally.add(np.array([[2**62 + 1, 2**62, -(2**62)]]), np.array([[2**62, 2**62 + 3, -(2**62) - 743]]))
+    assert tally.max_error == 743
+    assert float(tally.squared / 1) == 1 + 9 + 743**2

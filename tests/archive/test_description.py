@@ -29,17 +29,17 @@ def test_bytes_that_do_not_depend_on_the_records_are_those_of_neither_records_no
     narrows.compress(digits[1], path, model=ladder_model, embed_model=True)
     found = inspect(path)
     assert found.fixed_bytes == found.header_bytes + found.index_bytes + found.other_bytes
-    assert (found.tiling, found.n_images, found.bytes_per_image) == (None, None, None)
-    assert found.to_json()["n_images"] is None
+    assert (found.tiling, found.n_tiles, found.bytes_per_tile) == (None, None, None)
+    assert found.to_json()["n_tiles"] is None
 
 
 def test_images_in_tiles_are_counted(ladder_model, photos, path):
     narrows.compress(photos, path, model=ladder_model, overlap=0)
     found = inspect(path)
     assert found.tiling == Tiling((16, 24), (8, 8), 0)
-    assert (found.n_records, found.n_images) == (42, 7)
-    assert found.bytes_per_image == pytest.approx(6 * found.bytes_per_record)
-    assert json.loads(json.dumps(found.to_json(), allow_nan=False))["n_images"] == 7
+    assert (found.n_tiles, found.n_records) == (42, 7)
+    assert found.bytes_per_record == pytest.approx(6 * found.bytes_per_tile) == found.n_bytes / 7
+    assert json.loads(json.dumps(found.to_json(), allow_nan=False))["n_records"] == 7
 
 
 def test_the_psnr_to_expect_is_that_of_the_model_inside(ladder_model, digits, path):

@@ -14,7 +14,10 @@ from narrows.archive.index import pack_index
 from narrows.archive.layout import Block, BlockType, Coding, Trailer
 from narrows.errors import ArchiveError, CorruptArchiveError, NarrowsError
 
-pytestmark = pytest.mark.filterwarnings("ignore:The end of:narrows.errors.DataWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The end of:narrows.errors.DataWarning"),
+    pytest.mark.filterwarnings("ignore:An append to:narrows.errors.DataWarning"),
+]
 
 
 def everything(path, codec, out):

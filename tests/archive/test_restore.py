@@ -82,7 +82,18 @@ def test_records_that_there_are_not(archived, chosen):
 
 
 @pytest.mark.parametrize(
-    "chosen", [(1, 2, 3), [3, 7], np.array([3, 7]), "57", 5, slice("a", 2), slice(1, 2, 0), (1.0, 2)]
+    "chosen",
+    [
+        (1, 2, 3),
+        [3, 7.0],
+        np.array([[3, 7]]),
+        np.array([3.0]),
+        "57",
+        5,
+        slice("a", 2),
+        slice(1, 2, 0),
+        (1.0, 2),
+    ],
 )
 def test_what_says_of_no_records_which(archived, chosen):
     path, codec, _ = archived((3, 4), "uint8")

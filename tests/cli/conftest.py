@@ -1,7 +1,6 @@
 """What the tests of the command line share: a caller, three small models, and an archive."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -78,14 +77,6 @@ def archive(narrow_archive):
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path, monkeypatch, lightly_compressed_png):
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture(scope="session")
-def environment():
-    """For calls in a process of their own: as many threads as here, so that sums are added in the same order."""
-    import torch
-
-    return {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads()), "COLUMNS": "100"}
 
 
 @pytest.fixture

@@ -152,7 +152,7 @@ def test_info_says_what_an_archive_is_and_where_its_bytes_are(narrows, archive):
     assert said["n_records"] == 360
     assert said["n_bytes"] == Path(archive).stat().st_size
     assert said["metadata"]["record_shape"] == [8, 8]
-    assert (said["n_images"], said["expected_psnr_db"]) == (None, None)
+    assert (said["n_tiles"], said["expected_psnr_db"]) == (None, None)
     text = narrows("info", archive).stdout
     for words in (
         f"{archive}, {said['n_bytes']:,} bytes, written by narrows",
@@ -160,7 +160,7 @@ def test_info_says_what_an_archive_is_and_where_its_bytes_are(narrows, archive):
         said["metadata"]["model"][:12],
         "not inside: reading needs its file (-m MODEL)",
         "8 whole numbers a record",
-        "the data set digits:test",
+        "a named data set",
         f"number {said['metadata']['quality']} of the model's, where 0 is the coarsest",
         f"1 chunk  {said['records_bytes']:,}",
     ):

@@ -228,12 +228,13 @@ def test_a_size_that_is_asked_for_and_not_kept_is_warned_of_with_its_cause(narro
 def test_records_that_are_larger_than_training_data_are_warned_of():
     from types import SimpleNamespace
 
-    found = SimpleNamespace(bytes_per_record=9.5, records_bytes=900, n_records=100, metadata={"tiling": {"overlap": 0}})
+    tiling = {"tiling": {"overlap": 0}}
+    found = SimpleNamespace(n_bytes=1000, model_bytes=50, records_bytes=900, n_records=100, metadata=tiling)
     assert size_warnings(found, None) == ()
     assert size_warnings(found, 9.0) == ()
     (warning,) = size_warnings(found, 6.0)
     assert (
-        "9.50 bytes per tile, more than the requested 6: 9.00 for the tile itself and 0.50 for its share of header"
+        "9.50 bytes per image, more than the requested 6: 9.00 for the image itself and 0.50 for its share of header"
         in str(warning)
     )
     assert str(warning).endswith("Request fewer bytes, or train on more data.")
@@ -282,6 +283,8 @@ def test_psnr_and_bytes_per_record_choose_the_quality(narrows, model):
         ("--psnr 99", "dB, its PSNR on the training data. Got 99."),
         ("--append --force", "--append extends an archive, and --force replaces it"),
         ("--overlap 2", "'overlap' has no effect"),
+        ("--chunk-records 0", "The 'chunk_records' (--chunk-records) must be a whole number above 0. Got 0."),
+        ("--chunk-records 999999", "(--chunk-records) must be from 1 to 65,536 for these records. Got 999,999."),
         ("--limit 0", "The 'limit' must be a whole number ≥ 1. Got 0."),
     ],
 )
@@ -302,6 +305,17 @@ def test_an_embedded_model_is_all_that_a_reader_needs(narrows, model):
     assert large["model_embedded"]
     assert large["n_bytes"] > small["n_bytes"] + large["model_bytes"]
     assert np.array_equal(restored(narrows, None), alone)
+
+
+@pytest.mark.parametrize("more", [(), ("--lossless",)])
+def test_the_records_of_a_chunk_can_be_chosen(more, narrows, model):
+    compress(narrows, model, "-q", *more)
+    whole = restored(narrows, model)
+    compress(narrows, model, "-q", "--force", "--chunk-records", "100", *more)
+    assert package.archive.inspect("x.narrows").n_chunks == 4
+    assert np.array_equal(restored(narrows, model), whole)
+    said = compress(narrows, model, "--append", "--chunk-records", "50", *more, code=2)
+    assert "can be set only for new archives. Omit it with 'append'." in said.stderr
 
 
 def test_records_are_appended_to_an_archive_that_is_there(narrows, model):
@@ -338,10 +352,11 @@ def test_larger_images_are_cut_into_tiles_and_counted_as_images(narrows, model, 
     said = totals(narrows, model, data=large_images)
     assert (said["records"], said["raw_bytes"]) == (2, 2 * 16 * 16)
     about = narrows.json("info", "x.narrows")
-    assert (about["n_images"], about["n_records"]) == (2, 8)
+    assert (about["n_records"], about["n_tiles"]) == (2, 8)
     text = narrows("info", "x.narrows").stdout
     assert "images     2 of 16×16 uint8, in 8 tiles of 8×8, 512 bytes restored\n" in text
-    assert f"{said['bytes_per_record']:#.4g} an image, {about['bytes_per_record']:#.4g} a tile" in text
+    assert f"{said['bytes_per_record']:#.4g} an image, {about['bytes_per_tile']:#.4g} a tile" in text
+    assert about["bytes_per_record"] == said["bytes_per_record"] == about["n_bytes"] / 2
     compress(narrows, model, "--overlap", "2", "--force", data=large_images)
     assert "in 18 tiles of 8×8 that overlap by 2 pixels," in narrows("info", "x.narrows").stdout
 

@@ -1,7 +1,6 @@
 """Every kind of failure ends with its exit code and one message on standard error, and nothing on standard output."""
 
 import os
-import pty
 import signal
 import subprocess
 import sys
@@ -151,30 +150,24 @@ def test_only_public_names_are_listed():
 ALL_CLOSED = "2>&- >&- <&-"
 
 
+@pytest.fixture(scope="module")
+def restoring(narrow_archive, compressor, tmp_path_factory):
+    """Return a command that warns, and restores to back.npy."""
+    folder = tmp_path_factory.mktemp("cut")
+    (folder / "cut.narrows").write_bytes(narrow_archive[:-1])
+    command = f"{sys.executable} -m narrows restore {folder / 'cut.narrows'} -m {compressor} -o back.npy"
+    assert b"Warning" in subprocess.run(command.split(), check=True, capture_output=True, cwd=folder).stderr
+    return command
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no full device")
 @pytest.mark.parametrize("redirected", ["2>/dev/full", "2>&-", ALL_CLOSED], ids=["full", "closed", "all closed"])
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_messages_that_cannot_be_written_do_not_end_the_work(redirected, unbuffered, archive, compressor):
-    Path("cut.narrows").write_bytes(Path(archive).read_bytes()[:-1])
-    command = f"{sys.executable} -m narrows restore cut.narrows -m {compressor} -o back.npy"
-    assert b"Warning" in subprocess.run(command.split(), check=True, capture_output=True).stderr
-    Path("back.npy").unlink()
+def test_messages_that_cannot_be_written_do_not_end_the_work(redirected, unbuffered, restoring):
     environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
-    done = subprocess.run(f"{command} {redirected}", shell=True, check=False, stdout=subprocess.PIPE, env=environment)
+    done = subprocess.run(f"{restoring} {redirected}", shell=True, check=False, stdout=subprocess.PIPE, env=environment)
     assert done.returncode == 0
     assert len(np.load("back.npy")) == 360
-
-
-def test_a_terminal_that_disappears_does_not_end_the_training(tmp_path):
-    ours, theirs = pty.openpty()
-    model = tmp_path / "m.safetensors"
-    command = [sys.executable, "-m", "narrows", "train", "digits", "-o", str(model), "--epochs", "20", "--limit", "200"]
-    with subprocess.Popen(command, stderr=theirs, stdout=subprocess.DEVNULL, start_new_session=True) as process:
-        os.close(theirs)
-        os.read(ours, 100)  # the progress has started
-        os.close(ours)
-        assert process.wait(timeout=120) == 0
-    assert len(package.load(model).history_) == 20
 
 
 def test_a_failure_that_cannot_be_told_still_has_its_exit_code():

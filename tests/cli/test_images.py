@@ -29,7 +29,7 @@ def test_losses_are_told_in_a_line_each_and_in_json(narrows, model, photos):
     (photos / "d.heic").write_bytes(b"something")
     lines = narrows("evaluate", "photos", "-m", model).stderr.splitlines()
     assert [line for line in lines if "PCA" not in line] == [
-        "Warning: 1 file in photos/ (d.heic) is passed over: not read as images, by their endings.",
+        "Warning: 1 file in photos/ was skipped, since its extension is not that of an image (d.heic).",
         "Warning: 1 of 3 images in photos/ (the first is b.gif) have more than one frame or picture: "
         "only the first of them is read.",
         "Warning: 1 of 3 images in photos/ (the first is c.png) have transparent pixels. They were blended with "

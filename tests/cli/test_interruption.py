@@ -1,28 +1,24 @@
-"""A run that is interrupted, terminated or killed goes on from where it was, to the same weights, bit for bit."""
+"""Runs that are interrupted, terminated or killed are resumed to the same weights; lost terminals end none."""
 
-import json
 import os
+import pty
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
-import pytest
 import safetensors.numpy
 
+import narrows as package
 from narrows.training import Callback
 
 RUN = ("--recipe", "dense", "--epochs", "12", "--batch-size", "50", "--limit", "300", "--valid", "0.1")
 OUT = "stopped.safetensors"
 PATIENCE = 60  # seconds
 
-# Forks a process for each list of arguments that it reads, and says its number and, at last, how it ended. It is alone
-# when it forks, and has imported what takes seconds. A pause after each epoch lets a signal find the run under way.
-PROGRAMS = """
-import json, os, sys, time
-import narrows.estimators.autoencoder, narrows.cli.train
+# A pause after each epoch lets a signal find the run under way.
+SLOWLY = """
+import sys, time
 from narrows.__main__ import main
 from narrows.cli.callbacks import Lines
 
@@ -31,39 +27,22 @@ def epoch(callback, row, show=Lines.epoch):
     time.sleep(0.2)
 
 Lines.epoch = epoch
-for line in sys.stdin:
-    program = os.fork()
-    if not program:
-        for number, name in enumerate(("out.txt", "said.txt"), start=1):
-            os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-        sys.argv[1:] = json.loads(line)
-        main()
-    print(program, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(program, 0)[1]), flush=True)
+sys.argv[1:] = {}
+main()
 """
 
 
-@pytest.fixture
-def programs(environment):
-    command = [sys.executable, "-c", PROGRAMS]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, env=environment
-    ) as process:
-        yield process
-        process.stdin.close()
-
-
-def interrupt(programs, number, *more):
+def interrupt(new_processes, number, *more):
     """Start a run, send it a signal once it is under way; return its exit code and all it said."""
     Path("said.txt").write_text("")
-    programs.stdin.write(json.dumps(["train", "digits:train", "-o", OUT, *RUN, *more]) + "\n")
-    program = int(programs.stdout.readline())
+    arguments = ["train", "digits:train", "-o", OUT, *RUN, *more]
+    program = new_processes.start(SLOWLY.format(arguments), ["out.txt", "said.txt"])
     late = time.monotonic() + PATIENCE
     while "/12  loss" not in (said := Path("said.txt").read_text()):
         assert time.monotonic() < late, f"the run does not begin: {said}"
         time.sleep(0.02)
     os.kill(program, number)
-    code = int(programs.stdout.readline())
+    code = new_processes.wait()
     assert Path("out.txt").read_text() == ""
     return code, Path("said.txt").read_text()
 
@@ -80,8 +59,8 @@ def interrupt_here(narrows, monkeypatch, number, code):
         return narrows("train", "digits:train", "-o", OUT, *RUN, "--resume", code=code)
 
 
-def test_a_stopped_run_resumes_to_the_same_weights(narrows, programs, monkeypatch):
-    code, said = interrupt(programs, signal.SIGINT)
+def test_a_stopped_run_resumes_to_the_same_weights(narrows, new_processes, monkeypatch):
+    code, said = interrupt(new_processes, signal.SIGINT)
     assert code == 130
     assert Path(f"{OUT}.checkpoint").exists()
     assert not Path(OUT).exists()
@@ -93,7 +72,7 @@ def test_a_stopped_run_resumes_to_the_same_weights(narrows, programs, monkeypatc
     assert result.stderr.count("--resume") == 1
     assert result.stdout == ""
 
-    code, said = interrupt(programs, signal.SIGKILL, "--resume")
+    code, said = interrupt(new_processes, signal.SIGKILL, "--resume")
     assert code == -signal.SIGKILL
     assert said.startswith("continuing after epoch")
     other = ("train", "digits:train", "-o", OUT, *RUN, "--latent", "3", "--resume", "--quiet")
@@ -108,3 +87,14 @@ def test_a_stopped_run_resumes_to_the_same_weights(narrows, programs, monkeypatc
         assert np.array_equal(stopped[name], tensor), name
     losses = [[row["loss"] for row in narrows.json("info", path)["history"]] for path in (OUT, "straight.safetensors")]
     assert losses[0] == losses[1]
+
+
+def test_a_terminal_that_disappears_does_not_end_the_training(new_processes):
+    ours, theirs = pty.openpty()
+    arguments = ["train", "digits", "-o", "m.safetensors", "--epochs", "20", "--limit", "200"]
+    new_processes.start(SLOWLY.format(arguments), [os.devnull, os.ttyname(theirs)])
+    os.read(ours, 100)  # the progress has started, and the run has the terminal open
+    os.close(theirs)
+    os.close(ours)
+    assert new_processes.wait() == 0
+    assert len(package.load("m.safetensors").history_) == 20

@@ -11,6 +11,7 @@ from narrows.cli import main
 from narrows.cli.outputs import READS, READS_PIPE, WRITES, WRITES_PIPE, Verb
 
 PATHS = {"-m", "--valid", "--between", "--traverse", "data", "archive", "file", "codes"}
+OUTPUTS = {"-o", "--per-record"}
 VERBS = {name: main.get_command(None, name) for name in main.list_commands(None)}
 
 
@@ -19,7 +20,7 @@ def test_every_verb_has_the_check_and_says_which_parameters_are_paths(name):
     verb = VERBS[name]
     assert isinstance(verb, Verb)
     for kind in verb.params:
-        assert (kind.type in {WRITES, WRITES_PIPE}) == ("-o" in kind.opts), kind.opts
+        assert (kind.type in {WRITES, WRITES_PIPE}) == bool(OUTPUTS & set(kind.opts)), kind.opts
         assert (kind.type in {READS, READS_PIPE}) == bool(PATHS & set(kind.opts)), kind.opts
 
 

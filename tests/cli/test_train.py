@@ -291,7 +291,7 @@ def test_ctrl_c_after_the_training_saves_the_model_and_says_how_to_measure_the_r
 
     command = ("train", "digits:train", "-o", "m.safetensors", *FAST, "--quiet")
     with monkeypatch.context() as patch:
-        patch.setattr("narrows.model.artefacts.archive_codec.ArchiveCodec.freeze", interrupt)
+        patch.setattr("narrows.model.artefacts.archive_codec.ArchiveCodec._frozen", interrupt)
         result = narrows(*command, code=130)
     assert "The trained model is saved in m.safetensors; it has no archive codec." in result.stderr
     assert result.stderr.rstrip().endswith("--quiet --resume --force")
@@ -392,14 +392,14 @@ def test_of_constant_data_no_ratio_is_said(narrows):
 )
 def test_warnings_are_said_though_the_run_fails_afterwards(stop, code, narrows, monkeypatch):
     """Records to validate on, on another scale, and a model that loses to PCA: found before the run fails."""
-    from narrows.estimators import autoencoder
+    from narrows.estimators import measuring
 
     def fail(*arguments):
-        yield from measure(*arguments)
+        yield from complete(*arguments)
         raise stop
 
-    measure = autoencoder.measure
-    monkeypatch.setattr("narrows.estimators.autoencoder.measure", fail)
+    complete = measuring.complete
+    monkeypatch.setattr("narrows.estimators.measuring.complete", fail)
     np.save("flat.npy", flat())
     np.save("far.npy", 1000 * flat())
     command = ("train", "flat.npy", "-o", "m.safetensors", "--valid", "far.npy", "--set", "network=dense", *FAST)
@@ -449,3 +449,17 @@ def test_train_says_before_the_first_epoch_that_a_network_is_too_large_for_archi
     again = narrows.json("train", "digits:train", "-o", model, *narrower, "--force")
     assert "too-large-to-freeze" not in [one["kind"] for one in again["warnings"]]
     assert narrows.json("info", model)["not_frozen"] is None
+
+
+def test_all_of_the_time_is_told_and_what_it_was_spent_on(narrows):
+    made = narrows.json("train", "digits", "-o", "x.safetensors", "--limit", "100", "--epochs", "3", "-q")
+    assert made["seconds"] == pytest.approx(made["training_seconds"] + made["measuring_seconds"])
+    assert 0 < made["epoch_seconds"] < made["training_seconds"]
+    assert made["measuring_seconds"] > 0
+    found = narrows.json("info", "x.safetensors")
+    for name in ("seconds", "training_seconds", "measuring_seconds", "epoch_seconds"):
+        assert found[name] == made[name]
+    parts = f"{made['training_seconds']:.1f} s of training, of which {made['epoch_seconds']:.1f} s are epochs"
+    text = narrows("info", "x.safetensors").stdout
+    assert f"trained for  3 epochs, {made['seconds']:.1f} s\n" in text
+    assert f"time         {parts}" in text

@@ -18,6 +18,7 @@ CALLS = {
     "generate": "-m {model} -n 2 -o out.png",
     "compress": "digits:test -m {model} -o out.narrows",
     "restore": "digits.narrows -m {model} -o out.npy",
+    "list": "digits.narrows",
     "verify": "digits.narrows -m {model}",
     "embed": "digits.narrows -m {model} -o out.narrows",
     "recover": "digits.narrows -m {model} -o out.narrows",

@@ -150,6 +150,21 @@ def test_a_number_that_says_nothing_costs_nothing():
         assert quality.entropy.bits(others).mean() < first + 0.1
 
 
+@pytest.mark.parametrize("noise", [0.0, 1e-4])
+def test_a_nearly_exact_model_has_coarse_qualities_too(noise):
+    rng = np.random.default_rng(0)
+    records = rng.normal(size=(300, 3)) @ rng.normal(size=(3, 10)) + noise * rng.normal(size=(300, 10))
+    codec = narrows.recipe("auto", n_latent=3, training__epochs=1).fit(records).codec_
+    measured = [quality.psnr_db for quality in codec.qualities]
+    assert min(measured) < 30
+    assert max(measured) > 90
+    assert codec.default >= len(measured) - 4, "quantisation adds next to nothing to the error of the default"
+    for psnr in (30, 40, 50, 60):
+        chosen = codec.qualities[choose_quality(codec, psnr=psnr)]
+        assert psnr <= chosen.psnr_db < psnr + 4
+        assert chosen.bytes_per_record < 3
+
+
 def test_training_data_that_are_all_the_same_have_one_quality_and_cost_nothing():
     records = np.full((50, 4), 3.5, np.float32)
     model = narrows.Autoencoder(2, network=Dense(widths=(4,)), training=narrows.Training(epochs=1)).fit(records)
@@ -159,6 +174,7 @@ def test_training_data_that_are_all_the_same_have_one_quality_and_cost_nothing()
     np.testing.assert_array_equal(model.codec_.decode(model.quantise(records), 0), records)
 
 
+@pytest.mark.filterwarnings("ignore:.* has only 1 training record")
 def test_one_training_record_is_enough():
     records = np.arange(64, dtype=np.uint8).reshape(1, 8, 8)
     model = narrows.recipe("codec", n_latent=2, training__epochs=1).fit(records)

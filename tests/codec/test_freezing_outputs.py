@@ -188,7 +188,7 @@ def test_other_values_than_codes_are_refused_with_the_first_of_them():
             model.score(x)
     with pytest.raises(InvalidParameterError, match="needs whole numbers"):
         Autoencoder(2, likelihood="logistic", training=QUICK).fit(x + 0.25)
-    with pytest.raises(InvalidParameterError, match="factor and an offset"):
+    with pytest.raises(InvalidParameterError, match="needs affine preprocessing"):
         Autoencoder(2, likelihood="categorical", preprocessing="binarise").fit(codes())
 
 

@@ -63,6 +63,7 @@ _FILLING = {
 _COPYING = {_aten.copy_.default, _aten._copy_from.default}
 _INDEXING = {torch.Tensor.__getitem__, torch.Tensor.__setitem__}
 _MADE_OF_DATA = {torch.tensor, torch.as_tensor, torch.asarray}
+_CALLED_OTHERWISE = {torch.device, torch.Tensor.cuda, torch.Tensor.new_tensor, torch.Tensor.to, *_INDEXING}
 
 
 @dataclass
@@ -199,6 +200,8 @@ class FakeGenerator(_RealGenerator):
 
 
 _GENERATORS = {_RealGenerator, FakeGenerator}  # to ask for the type is quicker than isinstance
+_SAYS_WHERE = {torch.device, *_GENERATORS}
+_SEQUENCES = (list, tuple)
 
 
 def _run(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -230,7 +233,7 @@ def _values_of(argument: Any, on_device: dict[int, DeviceTensor], others: list[t
     if isinstance(argument, DeviceTensor):
         on_device[id(argument._values)] = argument
         return argument._values
-    if isinstance(argument, list | tuple):
+    if isinstance(argument, _SEQUENCES):
         return type(argument)([_values_of(one, on_device, others) for one in argument])
     if isinstance(argument, torch.Tensor):
         others.append(argument)
@@ -239,7 +242,7 @@ def _values_of(argument: Any, on_device: dict[int, DeviceTensor], others: list[t
 
 def _moved(result: Any, on_device: dict[int, DeviceTensor]) -> Any:
     """Return what was computed as tensors of the device: where it was in place, the same that were given."""
-    if isinstance(result, list | tuple):
+    if isinstance(result, _SEQUENCES):
         return type(result)([_moved(one, on_device) for one in result])
     if not isinstance(result, torch.Tensor):
         return result
@@ -288,7 +291,9 @@ class _Operations(TorchDispatchMode):
 
 class _Calls(TorchFunctionMode):
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        kwargs = dict(kwargs or {})
+        kwargs = dict(kwargs) if kwargs else {}
+        if func not in _CALLED_OTHERWISE and _says_nothing_of_devices(args, kwargs):
+            return func(*args, **kwargs)  # nearly all
         if func is torch.device:
             return func(*args, **kwargs)
         if func is torch.Tensor.cuda:
@@ -308,6 +313,13 @@ class _Calls(TorchFunctionMode):
             del kwargs["device"]
             return func(*args, **kwargs).to(_STAND_IN)
         return func(*args, **kwargs)
+
+
+def _says_nothing_of_devices(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Return whether no argument is a device or a generator, and none is named ``device``."""
+    if not _SAYS_WHERE.isdisjoint(map(type, args)):
+        return False
+    return not kwargs or (kwargs.get("device") is None and _SAYS_WHERE.isdisjoint(map(type, kwargs.values())))
 
 
 def _replaced(value: Any) -> Any:

@@ -15,8 +15,8 @@ from narrows.networks import Dense
 
 @pytest.fixture(scope="module")
 def model(digits):
-    training = Training(epochs=1)
-    return Autoencoder(3, network=Dense(widths=(8,)), training=training, random_state=0).fit(digits[0][:60]).model_
+    model = Autoencoder(3, network=Dense(widths=(8,)), training=Training(epochs=1), random_state=0)
+    return model.fit(digits[0][:60]).measure().model_
 
 
 @pytest.fixture(scope="module", params=Artefact.registry)

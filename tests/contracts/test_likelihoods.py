@@ -347,7 +347,7 @@ def test_the_number_of_categories_is_that_of_the_data_unless_it_is_given():
     assert Categorical(n_categories=9).for_values(codes) == Categorical(n_categories=9)
     assert Categorical().for_values(np.zeros((4, 2), bool)) == Categorical(n_categories=2)
     assert Normal().for_values(codes) == Normal()
-    with pytest.raises(InvalidParameterError, match=r"needs codes from 0 to at most 32,767\. Got up to 40000"):
+    with pytest.raises(InvalidParameterError, match=r"category numbers from 0 to at most 32,767\. Got up to 40000"):
         Categorical().for_values(np.array([[40000.0]]))
     with pytest.raises(InvalidParameterError, match="must be a number where no data are known"):
         Categorical().build(SHAPE)

@@ -11,7 +11,7 @@ from narrows.bottlenecks import Bottleneck, Gaussian, Plain, VectorQuantised
 from narrows.chain import Chain, Parts
 from narrows.corruptions import Corruption, Masking
 from narrows.estimators.classifier import _Classifier
-from narrows.likelihoods import Bernoulli, ConstrainedNormal, Likelihood
+from narrows.likelihoods import Bernoulli, Categorical, ConstrainedNormal, Likelihood
 from narrows.lossless import CausalNetwork
 from narrows.networks import Dense, Network
 from narrows.penalties import MMD, KLSparsity, Penalty
@@ -21,7 +21,9 @@ from narrows.training.shards import Shards
 from narrows.training.workers import Workers
 
 AXES = (Bottleneck, Likelihood, Penalty, Corruption, Network)
-PARTS = [kind() for axis in AXES for kind in axis.registry.values()]
+PARTS = [
+    Categorical(n_categories=4) if kind is Categorical else kind() for axis in AXES for kind in axis.registry.values()
+]
 PARTS += [Gaussian(warmup=5), Bernoulli(dynamic=True), VectorQuantised(revival=0)]
 COUPLING = [Gaussian(warmup=5), VectorQuantised(), VectorQuantised(revival=0), MMD(), KLSparsity()]
 SHAPE = (8, 8)

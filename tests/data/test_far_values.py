@@ -73,7 +73,7 @@ def test_training_warns_of_columns_with_far_values():
     model.fit(frame)
     frame.loc[3, "width"] = -9999
     with pytest.warns(
-        DataWarning, match=r"in column 'width' most values are between .* and -9999 is among them"
+        DataWarning, match=r"in column 'width' most values are between .*, but some are far outside, such as -9999"
     ) as caught:
         model.fit(frame)
     assert (caught[0].message.kind, caught[0].message.count, caught[0].message.first) == ("far-value", 1, "width")

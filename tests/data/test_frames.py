@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 import narrows.data
-from narrows.errors import DataError
+from narrows.data.image_losses import check_lossless
+from narrows.errors import DataError, DataWarning
 
 both = pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])
 
@@ -131,3 +132,21 @@ def test_masked_arrays_without_masked_values_and_labelled_arrays_are_arrays():
     assert narrows.data.open(np.ma.array([[1.0, 2.0]])).values.tolist() == [[1, 2]]
     assert narrows.data.open(Labelled(np.ones((3, 2)))).shape == (2,)
     assert narrows.data.open(np.array([[1, 2.5], [True, 3]], object)).values.tolist() == [[1, 2.5], [1, 3]]
+
+
+def test_whole_numbers_that_no_common_dtype_holds_are_told_and_not_called_lossless():
+    frame = pd.DataFrame({"id": [2**60 + i for i in range(100)], "x": np.arange(100.0)})
+    with pytest.warns(DataWarning, match="column 'id' has whole numbers that are rounded") as caught:
+        source = narrows.data.open(frame)
+    assert (caught[0].message.kind, caught[0].message.count, caught[0].message.first) == ("precision", 1, "id")
+    assert source.warnings == (caught[0].message,)
+    small = narrows.data.open(pd.DataFrame({"id": [2**53, -(2**53), 7], "x": [0.5, 1.0, 2.0]}))
+    assert small.values[:, 0].tolist() == [2**53, -(2**53), 7]
+    with pytest.raises(DataError, match="--accept-loss precision"):
+        check_lossless(source.name, source.warnings)
+
+
+@pytest.mark.parametrize("number", [2**60 + 1, 2**2000])
+def test_objects_that_are_too_large_for_floats_are_refused(number):
+    with pytest.raises(DataError, match="The array of objects has"):
+        narrows.data.open(np.array([[number], [1]], dtype=object))

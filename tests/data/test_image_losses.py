@@ -130,7 +130,7 @@ def test_files_with_other_endings_are_counted_in_one_line(tmp_path):
     source, told = opened(tmp_path)
     assert told == [("passed-over", 4, "b.heic")]
     assert str(source.warnings[0]) == (
-        f"4 files in {tmp_path}/ (the first is b.heic) are passed over: not read as images, by their endings."
+        f"4 files in {tmp_path}/ were skipped, since their extensions are not those of images (the first is b.heic)."
     )
     assert opened(f"{tmp_path}/*")[1] == [("passed-over", 3, "b.heic")]
     check_lossless("photos/", source.warnings)  # what is read, is read unchanged
@@ -138,7 +138,7 @@ def test_files_with_other_endings_are_counted_in_one_line(tmp_path):
 
 def test_a_folder_of_other_files_says_what_it_holds(tmp_path):
     (tmp_path / "a.heic").write_bytes(b"something")
-    with pytest.raises(DataNotFoundError, match=r"No images found.*1 file in .* \(a\.heic\) is passed over"):
+    with pytest.raises(DataNotFoundError, match=r"No images found.*1 file in .* was skipped, since .* \(a\.heic\)"):
         narrows.data.open(tmp_path)
 
 
@@ -167,7 +167,7 @@ def test_a_pipe_alone_is_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(DataError, match="must be a regular file or a folder"):
         narrows.data.open(tmp_path / "pipe.png")
-    with pytest.raises(DataNotFoundError, match=r"1 entry in .* is passed over: no files: named pipes"):
+    with pytest.raises(DataNotFoundError, match=r"1 entry in .* was skipped, since it is a named pipe"):
         narrows.data.open(tmp_path)
 
 

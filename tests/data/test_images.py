@@ -46,8 +46,8 @@ def test_files_come_in_natural_order_and_others_are_passed_over(tmp_path, save_i
         (tmp_path / other).parent.mkdir(exist_ok=True)
         (tmp_path / other).write_bytes(b"no image")
     with (
-        pytest.warns(narrows.data.DataWarning, match=r"1 file in .* \(README\.md\) is passed over"),
-        pytest.warns(narrows.data.DataWarning, match=r"2 images in .* \(the first is \._img1\.png\) are .* hidden"),
+        pytest.warns(narrows.data.DataWarning, match=r"1 file in .* was skipped, since .* \(README\.md\)"),
+        pytest.warns(narrows.data.DataWarning, match=r"2 images in .* begin with a dot \(the first is \._img1\.png\)"),
     ):
         source = narrows.data.open(str(tmp_path))
     assert source.files == tuple(names)
@@ -132,7 +132,7 @@ def test_a_broken_link_among_images_is_passed_over_and_named(tmp_path, save_imag
         os.symlink(tmp_path / "gone.png", tmp_path / "b.png")
     except OSError:
         pytest.skip("no symbolic links here")
-    with pytest.warns(narrows.data.DataWarning, match=r"1 entry in .* \(b\.png\) is passed over: .*lead nowhere"):
+    with pytest.warns(narrows.data.DataWarning, match=r"1 entry in .* was skipped, since .* broken link \(b\.png\)"):
         assert narrows.data.open(tmp_path).files == ("a.png",)
 
 

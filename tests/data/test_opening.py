@@ -91,7 +91,7 @@ def test_files_that_may_not_be_read_are_named(tmp_path):
 def test_names_win_and_a_dot_makes_a_path(tmp_path, monkeypatch, save_image, grey):
     monkeypatch.chdir(tmp_path)
     save_image(tmp_path / "digits" / "a.png", grey[0])
-    with pytest.warns(DataWarning, match=r"'digits' is the data set of this name.*'\./digits'"):
+    with pytest.warns(DataWarning, match=r"'digits' is read as the named data set.*'\./digits'"):
         assert narrows.data.open("digits").kind == "named"
     assert narrows.data.open("./digits").kind == "images"
     assert narrows.data.open(Path("digits")).kind == "images"

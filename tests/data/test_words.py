@@ -45,7 +45,7 @@ def test_labels_of_bytes_are_refused_with_what_to_do(dtype, rng):
         AutoencoderClassifier().fit(rng.normal(size=(40, 3)), y)
 
 
-@pytest.mark.parametrize(("n", "words"), [(1, "only 1 record "), (2, "only 2 records ")])
+@pytest.mark.parametrize(("n", "words"), [(1, r"only 1 training record\."), (2, r"only 2 training records\.")])
 def test_so_few_records_that_nothing_can_be_learned_are_warned_of(n, words, rng):
     with pytest.warns(DataWarning, match=words):
         quick().fit(rng.normal(size=(n, 3)))

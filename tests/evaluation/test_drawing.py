@@ -1,8 +1,5 @@
 """Pictures and reports of a model, as a notebook makes them: from arrays or names, without the command line."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from matplotlib.text import Text
@@ -83,6 +80,7 @@ def test_the_weights_of_the_first_layer_are_those_of_records_alone(x):
     assert drawing.first_layer_weights(fit(network=Convolutional(channels=(4,)))).shape[:2] == (4, 1)
 
 
+@pytest.mark.usefixtures("lightly_compressed_png")
 def test_a_report_names_file_and_command_if_they_are_given(model, x):
     page, bare = model_report(model, x, path="m.safetensors", command="narrows picture", n=2), model_report(model, x)
     for text in ("<dt>model</dt><dd>m.safetensors</dd>", "<code>narrows picture</code>"):
@@ -101,7 +99,7 @@ def test_the_psnr_of_another_method_follows_from_its_squared_error(model, x):
     assert psnr_db_of_sse(sse, {"psnr_db": None, "sse_per_record": sse}) is None
 
 
-def test_nothing_that_draws_or_describes_needs_the_command_line():
+def test_nothing_that_draws_or_describes_needs_the_command_line(new_processes, tmp_path):
     modules = ("evaluation.drawing", "evaluation.model_report", "model.describe")
     script = f"""
 import sys, importlib
@@ -109,5 +107,5 @@ for name in {modules}:
     importlib.import_module("narrows." + name)
 sys.exit(", ".join(name for name in sys.modules if name == "click" or name.startswith("narrows.cli")) or 0)
 """
-    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+    done = new_processes.run(script, tmp_path)
     assert done.returncode == 0, done.stderr

@@ -47,15 +47,18 @@ def test_the_numbers_of_images_are_those_of_pixels_between_0_and_1(images):
     expected = {
         "records": 20,
         "sse_per_record": (error**2).sum() / 20,
+        "median_sse_per_record": np.median((error**2).sum(axis=(1, 2))),
         "mse": (error**2).mean(),
         "psnr_db": 20 * math.log10(1 / math.sqrt((error**2).mean())),
         "cross_entropy_per_value": -(x * np.log(p) + (1 - x) * np.log(1 - p)).mean(),
         "nats_per_record": -model.score(test),
+        "median_nats_per_record": -np.median(model.score_samples(test)),
         "pca_sse_per_record": np.square(flat - pca.inverse_transform(pca.transform(flat))).sum(axis=1).mean(),
     }
     scale = np.square(255 / model.chain_.preprocessor.unit.item())  # one for all pixels
     expected["preprocessed_sse_per_record"] = expected["sse_per_record"] * scale
     expected["pca_preprocessed_sse_per_record"] = expected["pca_sse_per_record"] * scale
+    expected["preprocessed_mse"] = expected["mse"] * scale
     got = narrows.evaluate(model, test)
     assert set(got) == set(expected) < set(METRICS)
     assert got == pytest.approx(expected, rel=1e-5)

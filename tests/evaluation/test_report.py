@@ -14,7 +14,7 @@ from narrows.pictures import filters
 EVIL = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
 VARIATIONAL = (-104.2, 79.5, 24.7, 99.1, 0.1824, 21)
 CODEBOOK = (88.5, 126)
-USUAL = (10_000, 1_234, 3.0042, 0.003832, 24.1667, 0.08251, None, 13.87, 10.5, 12.25)
+USUAL = (10_000, 1_234, 3.0042, 2.5, 0.003832, 24.1667, 0.08251, None, 97.5, 13.87, 10.5, 12.25, 0.0134)
 ALL_METRICS = dict(zip(METRICS, (*USUAL, *VARIATIONAL, *CODEBOOK), strict=True))
 
 
@@ -78,13 +78,16 @@ def test_every_metric_has_its_value_unit_and_meaning(html):
         "records": "10,000",
         "missing_values": "1,234",
         "sse_per_record": "3.004",
+        "median_sse_per_record": "2.5",
         "mse": "0.003832",
         "psnr_db": "24.17 dB",
         "cross_entropy_per_value": "0.08251 nats",
         "nats_per_record": "–",
+        "median_nats_per_record": "97.5 nats",
         "pca_sse_per_record": "13.87",
         "preprocessed_sse_per_record": "10.5",
         "pca_preprocessed_sse_per_record": "12.25",
+        "preprocessed_mse": "0.0134",
         "elbo_nats_per_record": "−104.2 nats",
         "reconstruction_nats_per_record": "79.5 nats",
         "kl_nats_per_record": "24.7 nats",

@@ -1,4 +1,4 @@
-"""A bottleneck: each number of the code is rounded to one of a few levels (finite scalar quantisation)."""
+"""A bottleneck: each latent dimension is rounded to one of a few levels (finite scalar quantisation)."""
 
 import numpy as np
 import torch

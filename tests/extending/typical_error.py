@@ -1,4 +1,4 @@
-"""An artefact: how large the errors of the training records are, so that larger ones can be told."""
+"""An artefact: the errors of the training records, so that records with larger errors can be recognised."""
 
 from dataclasses import dataclass
 

@@ -222,6 +222,7 @@ def open_archive(path: str | Path) -> Archive:
     """Read the header, the trailer and the index that it points at."""
     data = Path(path).read_bytes()
     header = parse_header(data)
+    data = without_unfinished_append(data, len(header.raw))
     index_offset, n_records = parse_trailer(data)
     block = parse_block(data, index_offset)
     require(block.kind == INDEX, "the trailer does not point at an index")
@@ -306,6 +307,30 @@ def parse_tiling(value: object, shape: Shape) -> Tiling | None:
     return Tiling(image, overlap, axes, rows, columns)
 
 
+def without_unfinished_append(data: bytes, start: int) -> bytes:
+    """Return the archive as it was before an append that is not complete."""
+    try:
+        parse_trailer(data)
+        return data
+    except ValueError:
+        pass
+    end, at = len(data), start
+    try:
+        while at < len(data):
+            kind, length = parse_block_head(take(data, at, 32))[:2]
+            index_at, at = at, at + 36 + length
+            if kind != INDEX:
+                continue
+            at += 28
+            if parse_trailer(take(data, 0, at))[0] == index_at:
+                end = at
+            if not any(data[at : at + 36]):  # what an APPEND block is until the append is complete
+                at += 36
+    except ValueError:
+        pass  # the end of what is complete
+    return data[:end] if not any(data[end : end + 36]) else data
+
+
 def parse_trailer(data: bytes) -> tuple[int, int]:
     """Read the offset of the index and the number of records."""
     trailer = take(data, len(data) - 28, 28)
@@ -317,14 +342,19 @@ def parse_trailer(data: bytes) -> tuple[int, int]:
 
 def parse_block(data: bytes, offset: int) -> Block:
     """Read the block at an offset and check both its checksums."""
-    head = take(data, offset, 32)
-    magic, kind, coding, flags, length, first, count, crc = struct.unpack("<4sBBHQQII", head)
-    require(magic == BLOCK_MAGIC and crc == zlib.crc32(head[:28]), "the head of a block is damaged")
+    kind, length, coding, flags, first, count = parse_block_head(take(data, offset, 32))
     require(flags == 0 and coding in ((1, 2, 3) if kind == RECORDS else (0,)), "a block needs a newer reader")
     payload = take(data, offset + 32, length)
     payload_crc = int.from_bytes(take(data, offset + 32 + length, 4), "little")
     require(payload_crc == zlib.crc32(payload), "the payload of a block is damaged")
     return Block(kind, coding, first, count, payload, payload_crc)
+
+
+def parse_block_head(head: bytes) -> tuple[int, int, int, int, int, int]:
+    """Return type, length of the payload, coding, flags, first record and number of records of a block."""
+    magic, kind, coding, flags, length, first, count, crc = struct.unpack("<4sBBHQQII", head)
+    require(magic == BLOCK_MAGIC and crc == zlib.crc32(head[:28]), "the head of a block is damaged")
+    return kind, length, coding, flags, first, count
 
 
 def parse_entries(block: Block, header: Header) -> list[Entry]:

@@ -704,6 +704,24 @@ def test_appended_archives(tmp_path, colour_images, colour):
     assert len(chunks(path)) == 4
 
 
+@pytest.mark.filterwarnings("ignore:An append to:narrows.errors.DataWarning")
+def test_interrupted_appends(tmp_path, colour_images, colour):
+    path = tmp_path / "colour.narrows"
+    narrows.compress(colour_images, path, model=colour)
+    for seed in range(2):
+        n_old = path.stat().st_size
+        narrows.compress(noise(5, 16, 16, 3, seed=seed), path, model=colour, append=True)
+    data = path.read_bytes()
+    for stop in (n_old + 3, n_old + 36, n_old + 200, len(data) - 60, len(data) - 1):
+        path.write_bytes(data[:n_old] + bytes(36)[: stop - n_old] + data[n_old + 36 : stop])
+        assert len(assert_same(path, colour)) == 305
+    path.write_bytes(data[:n_old] + bytes(36) + data[n_old + 36 :])  # all but the APPEND block
+    assert len(assert_same(path, colour)) == 310
+    path.write_bytes(data[: n_old + 200])  # complete once, and cut off
+    with pytest.raises(ValueError, match="trailer"):
+        decoder.read(path)
+
+
 def test_an_embedded_model(embedded):
     assert len(assert_same(embedded)) == 300
     assert n_escape_bytes(embedded)

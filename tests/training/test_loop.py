@@ -99,6 +99,8 @@ def test_history_rows_are_data(rng):
             "records_per_second",
             "threads",
             "shards",
+            "mse",
+            "validation_mse",
         }
         assert all(isinstance(value, int | float) for value in row.values())
         assert row["records_per_second"] == pytest.approx(16 / row["seconds"])

@@ -14,8 +14,8 @@ from narrows.likelihoods import Bernoulli
 from narrows.lossless import CausalNetwork
 from narrows.networks import Dense
 from narrows.training import Callback, LabelledRecords, Records, Stage, train
-from narrows.training.loop import mean_loss
 from narrows.training.pretraining import LayerWise
+from narrows.training.validation import mean_loss
 from narrows.training.workers import Workers
 
 CPU = torch.device("cpu")

@@ -110,7 +110,7 @@ def test_what_cannot_be_drawn_is_refused(plain, variational, digits):
     with pytest.raises(InvalidParameterError, match="'n' of sample must be"):
         plain.sample(0)
     old = fit(digits[0][:50], epochs=1)
-    old.model_ = replace(old.model_, artefacts={})
+    old.model_ = replace(old.model_, artefacts={}, pending={})
     with pytest.raises(InvalidParameterError, match=r"stored no density .* Train it again"):
         old.sample(3)
     switches = Convolutional(channels=(3,), unpooling="switches")

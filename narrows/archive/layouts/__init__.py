@@ -1,4 +1,7 @@
-"""Layouts: how the records of a codec make the items that people count. Every layout is a file of this folder."""
+"""Layouts: how the records of a codec make the items of an archive (whole records or images).
+
+Every layout is a file of this folder.
+"""
 
 from narrows.archive.layouts.contract import Layout
 from narrows.archive.layouts.tiling import Tiling

@@ -1,4 +1,4 @@
-"""The contract of layouts: how the records of a codec make the items that people count.
+"""The contract of layouts: how the records of a codec make the items of an archive (whole records or images).
 
 A layout other than `Whole` is described by an entry of the archive's metadata, and marked by a must-understand bit in
 its header (`narrows.archive.features`): a reader that does not know the layout refuses the archive by name.

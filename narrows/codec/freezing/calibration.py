@@ -170,10 +170,7 @@ def _output(chain: Chain, decoder: FrozenDecoder, dtype: np.dtype[Any]) -> Dequa
         at_2 = chain.preprocessor.inverse(two)[0].cpu().numpy()
     rounding = 8 * np.finfo(np.float64).eps * np.maximum(np.abs(at_2), np.abs(of_0))
     if (np.abs(at_2 - of_0 - 2 * of_1) > _NOT_AFFINE * np.abs(of_1) + rounding).any():
-        raise NotFreezableError(
-            "The inverse of the preprocessing must be a factor and an offset for each value. "
-            "Train with another preprocessing."
-        )
+        raise NotFreezableError("An archive codec needs affine preprocessing. Train with another preprocessing.")
     scale = np.where(decoder.categories, 1.0, of_1 * 2.0**-decoder.output_shift)
     offset = np.where(decoder.categories, 0.0, of_0)
     return Dequantise(chain.shape, np.dtype(dtype), _shortened(scale), _shortened(offset))

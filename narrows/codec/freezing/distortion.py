@@ -49,7 +49,7 @@ class MeasuredDistortion:
         return psnr_db(self.error(z) / (math.prod(self.chain.shape) * share), 1.0)
 
     def gains(self) -> NDArray[np.float64]:
-        """Return the squared change of the output per squared change of each number of the code, (n_symbols,).
+        """Return the squared change of the output per squared change of each latent dimension, (n_symbols,).
 
         This is g_d, the mean squared length of column d of the Jacobian J of the distribution's coordinates. It is
         estimated without computing J: for v of independent standard normal numbers, the expectation of (Jᵀ v)_d² is the

@@ -54,7 +54,7 @@ def too_large(chain: Chain) -> str | None:
     reason = _excess(chain, "fewest")
     if reason is None:
         return None
-    network = _widest(chain.parts, chain.shape)
+    network = None if chain.parts.network.is_user_code else _widest(chain.parts, chain.shape)
     return f"The model is too large for archives. {reason} {_advice(chain.parts.network, network)}"
 
 
@@ -109,6 +109,8 @@ def _limited(network: Network, most: int) -> Network:
 
 def _advice(network: Network, narrower: Network | None) -> str:
     """Return which settings would do."""
+    if network.is_user_code:
+        return "Give the decoder narrower layers, or train with a shorter code (n_latent) or on smaller records."
     if narrower is None:
         return "No width of its layers would do. Train with a shorter code (n_latent) or on smaller records."
     changed = [name for name in _WIDTHS if getattr(narrower, name, None) != getattr(network, name, None)]

@@ -63,7 +63,7 @@ def as_image(shape: tuple[int, ...]) -> tuple[ImageGrid, NDArray[np.int64]]:
     try:
         layout = ImageLayout.of(shape)
     except InvalidParameterError:
-        raise ModelFileError(f"A network of residuals is for images. Got records of shape {shape}.") from None
+        raise ModelFileError(f"A residual model is for images. Got records of shape {shape}.") from None
     flat = np.arange(math.prod(shape)).reshape(shape)
     if layout.axis == "first":
         flat = flat.transpose(1, 2, 0)
@@ -124,7 +124,7 @@ class FrozenCausal:
         c, n, h = self.weights_1.shape
         if not 1 <= h <= _MOST_HIDDEN or not 1 <= c <= 4 or n != len(window(self.reach, c)[0]):
             raise ModelFileError(
-                f"The model's network of residuals must have 1 to 4 channels, 1 to {_MOST_HIDDEN} hidden units, and "
+                f"The residual model must have 1 to 4 channels, 1 to {_MOST_HIDDEN} hidden units, and "
                 f"the inputs within its reach of {self.reach}. Got {c} channels, {h} hidden units and {n} inputs."
             )
         check_array("rows", self.rows, np.int64, (c, None, h))
@@ -135,30 +135,26 @@ class FrozenCausal:
         outputs = self.weights_3.shape[2]
         if outputs % 3 or not 3 <= outputs <= 3 * MAX_COMPONENTS:
             raise ModelFileError(
-                f"The outputs of the model's network of residuals must be 3 for each of 1 to {MAX_COMPONENTS} "
+                f"The outputs of the residual model must be 3 for each of 1 to {MAX_COMPONENTS} "
                 f"components. Got {outputs}."
             )
         check_array("biases_3", self.biases_3, np.int64, (c, outputs))
         check_array("shifts", self.shifts, np.int64, (5,))
         if self.shifts.min() < 0 or self.shifts.max() > _MOST_SHIFT:
             raise ModelFileError(
-                f"The shifts of the model's network of residuals must be from 0 to {_MOST_SHIFT}. "
-                f"Got {self.shifts.tolist()}."
+                f"The shifts of the residual model must be from 0 to {_MOST_SHIFT}. Got {self.shifts.tolist()}."
             )
         if math.prod(self.grid) * n > _MOST_SEEN:
             raise ModelFileError(
-                f"The model's network of residuals has {math.prod(self.grid) * n:,} inputs per record. "
-                f"Allowed: {_MOST_SEEN:,}."
+                f"The residual model has {math.prod(self.grid) * n:,} inputs per record. Allowed: {_MOST_SEEN:,}."
             )
         if math.prod(self.grid) * h * (n + h + outputs) > _MOST_WORK:
             raise ModelFileError(
-                "The model's network of residuals needs "
+                "The residual model needs "
                 f"{math.prod(self.grid) * h * (n + h + outputs):,} multiplications per record. Allowed: 2^36."
             )
         if self.largest_sum() >= _EXACT:
-            raise ModelFileError(
-                "The weights of the model's network of residuals are too large: a sum could reach 2^53."
-            )
+            raise ModelFileError("The weights of the residual model are too large: a sum could reach 2^53.")
 
     @property
     def grid(self) -> ImageGrid:

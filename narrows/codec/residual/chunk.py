@@ -28,7 +28,7 @@ __all__ = ["decode_chunk", "encode_chunk", "size_on_code"]
 
 _ZSTD_LEVEL, _QUICK_ZSTD_LEVEL = 15, 3
 _HOPELESS = 1.3  # the high zstd level is tried if the quick one is below this multiple of the smallest size so far
-_SAMPLE_VALUES, _SAMPLE_SHARE = 1 << 16, 4  # size of the sample; used if it is at most a quarter of the records
+_SAMPLE_VALUES, _SAMPLE_SHARE = 1 << 15, 4  # size of the sample; used if it is at most a quarter of the records
 _NEARLY = 1.05  # methods within this multiple of the smallest size on the sample are tried on all records
 _MUCH = 0.4  # lossless coding is also tried if the smallest size exceeds this share of the records' bytes
 

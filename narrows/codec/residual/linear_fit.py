@@ -19,7 +19,7 @@ from narrows.codec.residual.neighbours import Pattern, patterns_of
 
 __all__ = ["fit_linear"]
 
-_FIT_VALUES = 1 << 17  # of each pattern
+_FIT_VALUES = 1 << 16  # of each pattern
 _MOST_WEIGHT = 1 << 21
 _RIDGE = 1e-6
 _TRIM_VALUES = 1 << 14

@@ -32,10 +32,10 @@ class Images(Format, name="images"):
     )
     convert: str | None = option(
         optional(Spelling("grey", "colour", gray="grey", color="colour")),
-        "grey or colour: what every image file is converted to",
+        "convert every image file to grey or to colour",
         default=None,
     )
-    bits: int | None = option(optional(Choice(8)), "8: image files of 16 bits a channel are rounded to 8", default=None)
+    bits: int | None = option(optional(Choice(8)), "round image files of 16 bits per channel to 8 bits", default=None)
 
     @classmethod
     def recognises(cls, path: Path, head: bytes) -> bool:

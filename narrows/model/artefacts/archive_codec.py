@@ -29,6 +29,7 @@ __all__ = ["ArchiveCodec"]
 
 _OLD = "The model was saved by an older version of narrows, which stored no integer decoder. Train it again."
 
+_FEWEST = 256  # records of any size on which qualities are measured
 _RESIDUAL_SAMPLE = 256  # records on which the size of activations is measured
 
 
@@ -48,8 +49,28 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
     def measure(cls, model: FittedModel, records: TrainingRecords) -> Self:
         return cls.freeze(model.chain, records.unlabelled, model.range, model.seed, _freeze_residual(model))
 
+    @classmethod
+    def prepare(cls, model: FittedModel, records: TrainingRecords) -> Callable[[], Self] | None:
+        """Return a function that freezes the decoder; None if the sample of records is large or not needed.
+
+        A network of residuals is frozen at once, since the model keeps it until the codec contains it.
+        """
+        from narrows.codec.freezing.calibration import SAMPLE_BYTES
+        from narrows.codec.freezing.limits import too_large
+
+        chain = model.chain
+        if chain.parts.n_classes or _freeze_residual(model) is not None or too_large(chain) is not None:
+            return None
+        if cls.n_sampled(records.unlabelled) * _bytes_of_one(records.unlabelled) > SAMPLE_BYTES:
+            return None
+        return partial(cls._frozen, chain, cls.sample_of(records.unlabelled, model.seed), model.range)
+
+    @property
+    def depends_on_weights(self) -> bool:
+        return self.why_not is None
+
     def attach(self, model: FittedModel) -> FittedModel:
-        """Return the model with this codec, and without the network of residuals, which the codec contains."""
+        """Return the model with this codec, and without the residual model, which the codec contains."""
         model = super().attach(model)
         return model if self.why_not is not None else replace(model, residual=None)
 
@@ -87,27 +108,45 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         seed : int
             Seed of the sample.
         freeze_residual : callable, optional
-            Returns the frozen network of residuals, given records on which its activations are measured.
+            Returns the frozen residual model, given records on which its activations are measured.
         """
-        from narrows.codec.freezing.calibration import SAMPLE, SAMPLE_BYTES, freeze
         from narrows.codec.freezing.limits import too_large
 
         reason = None if chain.parts.n_classes else too_large(chain)
         if reason is not None:
             return cls(reason)
-        of_one = records.tensor[0]
-        n_bytes = of_one.numel() * of_one.element_size()
-        n = min(len(records), SAMPLE, max(SAMPLE_BYTES // n_bytes, 256))
-        rows = np.sort(rng(seed, Stream.CODEC_ROWS).choice(len(records), n, replace=False))
-        sample = records.take(torch.from_numpy(rows).to(records.device)).cpu().numpy()
+        few = None if freeze_residual is None else partial(_with_residual, freeze_residual, records.device)
+        return cls._frozen(chain, cls.sample_of(records, seed), values_range, few)
+
+    @classmethod
+    def _frozen(
+        cls,
+        chain: Chain,
+        sample: NDArray[Any],
+        values_range: tuple[float, float],
+        add_residual: Callable[[FrozenCodec, NDArray[Any]], FrozenCodec] | None = None,
+    ) -> Self:
+        """Freeze the decoder, with qualities measured on a sample of records (n, *shape)."""
+        from narrows.codec.freezing.calibration import freeze
+
         try:
             codec = freeze(chain, sample, peak_of(sample.dtype, *values_range))
-            if freeze_residual is not None:
-                few = torch.from_numpy(sample[:_RESIDUAL_SAMPLE]).to(records.device)
-                codec = codec.with_causal(freeze_residual(few))
-            return cls(codec)
+            return cls(codec if add_residual is None else add_residual(codec, sample))
         except NotFreezableError as error:
             return cls(str(error))
+
+    @classmethod
+    def sample_of(cls, records: Records, seed: int) -> NDArray[Any]:
+        """Return the records (n, *shape) on which the qualities are measured."""
+        rows = np.sort(rng(seed, Stream.CODEC_ROWS).choice(len(records), cls.n_sampled(records), replace=False))
+        return np.asarray(records.take(torch.from_numpy(rows).to(records.device)).cpu().numpy())
+
+    @staticmethod
+    def n_sampled(records: Records) -> int:
+        """Return the number of records on which the qualities are measured."""
+        from narrows.codec.freezing.calibration import SAMPLE, SAMPLE_BYTES
+
+        return min(len(records), SAMPLE, max(SAMPLE_BYTES // _bytes_of_one(records), _FEWEST))
 
     @property
     def why_not(self) -> str | None:
@@ -153,8 +192,23 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
             ) from None
 
 
+def _bytes_of_one(records: Records) -> int:
+    of_one = records.tensor[0]
+    return int(of_one.numel() * of_one.element_size())
+
+
+def _with_residual(
+    freeze_residual: Callable[[torch.Tensor], FrozenCausal],
+    device: torch.device,
+    codec: FrozenCodec,
+    sample: NDArray[Any],
+) -> FrozenCodec:
+    """Return the codec with the frozen network of residuals, whose activations are measured on some records."""
+    return codec.with_causal(freeze_residual(torch.from_numpy(sample[:_RESIDUAL_SAMPLE]).to(device)))
+
+
 def _freeze_residual(model: FittedModel) -> Callable[[torch.Tensor], FrozenCausal] | None:
-    """Return a function that returns the frozen network of residuals; None if the model has no such network."""
+    """Return a function that returns the frozen residual model; None if the model has no such network."""
     part = as_optional_part(Residual, model.parameters.get("residual"))
     if model.residual is not None and part is not None:
         return partial(part.freeze, model.residual)

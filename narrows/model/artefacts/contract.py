@@ -8,7 +8,7 @@ change. `tests/contracts/test_artefacts.py` runs over all of them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -77,6 +77,26 @@ class Artefact(ABC):
         NotMeasuredError
             If the artefact cannot be measured for this model; the message is the reason.
         """
+
+    @classmethod
+    def prepare(cls, model: FittedModel, records: TrainingRecords) -> Callable[[], Self] | None:
+        """Return a function that measures the artefact at first use; None if `fit` should measure it at once.
+
+        The function holds all data that it needs, of limited size. Its result is that of `measure`. It is not called
+        if the weights change in between. `attach` is not called, and `check` neither, so these must be those of this
+        class.
+
+        Raises
+        ------
+        NotMeasuredError
+            As for `measure`.
+        """
+        return None
+
+    @property
+    def depends_on_weights(self) -> bool:
+        """Whether the artefact must be measured again when the weights of the model have been changed."""
+        return True
 
     def attach(self, model: FittedModel) -> FittedModel:
         """Return the model with this artefact."""

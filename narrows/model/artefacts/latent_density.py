@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -36,6 +37,7 @@ _HELD_OUT = 0.2
 _STEPS = 15  # of expectation-maximisation
 _LEAST_VARIANCE = 1e-6  # in units of the variance of each number
 _BATCH = 1024
+_TOO_LARGE = "The codes of the training records are so large that their squares are not finite."
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +87,15 @@ class LatentDensity(Artefact, name="density", title="density of codes"):
     def measure(cls, model: FittedModel, records: TrainingRecords) -> Self:
         density = cls.of(model.chain, records.records, model.seed)
         if density is None:
-            raise NotMeasuredError("The codes of the training records are so large that their squares are not finite.")
+            raise NotMeasuredError(_TOO_LARGE)
         return density
+
+    @classmethod
+    def prepare(cls, model: FittedModel, records: TrainingRecords) -> Callable[[], Self] | None:
+        codes = cls.codes_of(model.chain, records.records, model.seed)
+        if not _has_squares(codes):
+            raise NotMeasuredError(_TOO_LARGE)
+        return partial(cls._fit, codes, model.seed)
 
     def to_tensors(self) -> dict[str, NDArray[Any]]:
         return {f"density.{name}": array for name, array in self.to_arrays().items()}
@@ -107,7 +116,12 @@ class LatentDensity(Artefact, name="density", title="density of codes"):
 
     @classmethod
     def of(cls, chain: Chain, records: Records, seed: int) -> Self | None:
-        """Fit a density to the codes of at most 10,000 training records; return None if the codes overflow.
+        """Fit a density to the codes of at most 10,000 training records; return None if the codes overflow."""
+        return cls.fit(cls.codes_of(chain, records, seed), seed)
+
+    @classmethod
+    def codes_of(cls, chain: Chain, records: Records, seed: int) -> NDArray[np.float64]:
+        """Return the flat codes (n, d) of at most 10,000 training records.
 
         The decoder was trained on these codes: if codes are random, one is drawn for each record.
         """
@@ -123,7 +137,7 @@ class LatentDensity(Artefact, name="density", title="density of codes"):
                 x = chain.observed(chain.prepare(taken), noise, chain.missing_of(taken))
                 h = chain.encoder(x, chain.condition(labels))
                 codes.append(chain.bottleneck(h, noise).z.flatten(1).double().cpu().numpy())
-        return cls.fit(np.concatenate(codes), seed)
+        return np.concatenate(codes)
 
     @classmethod
     def fit(cls, codes: NDArray[np.float64], seed: int) -> Self | None:
@@ -132,9 +146,11 @@ class LatentDensity(Artefact, name="density", title="density of codes"):
         A fifth of the codes is held out, and the number of components with the highest density of these codes is
         chosen. If there are few codes, it is 1.
         """
-        with np.errstate(over="ignore", invalid="ignore"):
-            if not np.isfinite(np.square(codes).sum()):
-                return None
+        return cls._fit(codes, seed) if _has_squares(codes) else None
+
+    @classmethod
+    def _fit(cls, codes: NDArray[np.float64], seed: int) -> Self:
+        """Fit a density to codes (n, d) whose squares are finite."""
         d = codes.shape[1]
         centre, components = np.zeros(d), np.zeros((0, d))
         if d > _LONGEST:
@@ -184,7 +200,7 @@ class LatentDensity(Artefact, name="density", title="density of codes"):
 
     @property
     def deviation(self) -> NDArray[np.float64]:
-        """Standard deviation of each number of the code, shape (d,)."""
+        """Standard deviation of each latent dimension, shape (d,)."""
         away = self.means - self.weights @ self.means
         covariance = np.einsum("m,mij,mkj->ik", self.weights, self.factors, self.factors)
         covariance += np.einsum("m,mi,mj->ij", self.weights, away, away)
@@ -196,6 +212,11 @@ class LatentDensity(Artefact, name="density", title="density of codes"):
     def _whole(self, codes: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the codes (..., d) of the model for codes (..., k) of the mixture."""
         return codes @ self.components + self.centre if len(self.components) else codes
+
+
+def _has_squares(codes: NDArray[np.float64]) -> bool:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(np.square(codes).sum()))
 
 
 def _mixture(

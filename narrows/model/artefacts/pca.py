@@ -51,6 +51,10 @@ class PrincipalComponents(Artefact, name="pca", title="PCA"):
     scale: NDArray[np.float64] | None = None
     fill_value: float | None = None
 
+    @property
+    def depends_on_weights(self) -> bool:
+        return False
+
     @classmethod
     def measure(cls, model: FittedModel, records: TrainingRecords) -> Self:
         n_components, scale = model.chain.bottleneck.n_symbols, value_scale(model.chain)

@@ -1,0 +1,33 @@
+"""``narrows list``."""
+
+from __future__ import annotations
+
+import click
+
+from narrows.cli.console import aligned, count, print_json, print_lines
+from narrows.cli.options import archive_argument, json_option, quiet_option
+from narrows.cli.outputs import Verb
+
+__all__ = ["list"]
+
+
+@click.command(cls=Verb)
+@archive_argument
+@json_option
+@quiet_option
+def list(*, archive: str, as_json: bool, quiet: bool) -> None:  # noqa: A001
+    """List the records of FILE.narrows: their numbers, and the names of the files that they come from.
+
+    `narrows restore --only` takes both. No model is needed.
+    """
+    from narrows.archive.names import list_names
+
+    names = list_names(archive)
+    if as_json:
+        records = [{"index": index, "name": name or None} for index, name in enumerate(names)]
+        print_json({"path": archive, "records": records})
+    elif not any(names):
+        numbers = f", numbered 0 to {len(names) - 1:,}" if names else ""
+        print_lines(f"{archive}  {count(len(names), 'record')} without names{numbers}")
+    else:
+        print_lines(*aligned([(str(index), name) for index, name in enumerate(names)], right=[0]))

@@ -1,0 +1,49 @@
+"""What an estimator holds after Ctrl-C during `fit`: what was learned so far, or what it was before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from narrows.errors import UnfinishedWarning, warn
+from narrows.estimators.base import RecordsEstimator
+from narrows.training.interruption import TrainingInterrupted
+
+__all__ = ["keeps_what_was_learned"]
+
+P = ParamSpec("P")
+E = TypeVar("E", bound=RecordsEstimator)
+R = TypeVar("R")
+
+
+def keeps_what_was_learned(fit: Callable[Concatenate[E, P], R]) -> Callable[Concatenate[E, P], R]:
+    """Return a method that trains an estimator, such as `fit`, which loses nothing by Ctrl-C.
+
+    A run that is interrupted during its first epoch leaves a fitted estimator as it was. Any later, and for an unfitted
+    estimator, the estimator gets the weights learned so far. KeyboardInterrupt is raised in all cases.
+    """
+
+    @wraps(fit)
+    def method(self: E, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        before = dict(self.__dict__)
+        try:
+            return fit(self, *args, **kwargs)
+        except KeyboardInterrupt as stop:
+            if self.__dict__.get("model_") in (None, before.get("model_")):  # otherwise only artefacts are missing
+                _keep(self, before, stop if isinstance(stop, TrainingInterrupted) else None)
+            raise
+
+    return method
+
+
+def _keep(estimator: RecordsEstimator, before: dict[str, Any], stop: TrainingInterrupted | None) -> None:
+    has_learned = stop is not None and stop.model is not None
+    if stop is None or not has_learned or (stop.n_learned == 0 and "model_" in before):
+        estimator.__dict__.clear()
+        estimator.__dict__.update(before)
+        return
+    estimator.model_ = stop.model
+    with suppress(UnfinishedWarning):  # an interruption stays one where warnings are errors
+        warn(stop.warning)

@@ -1,0 +1,103 @@
+"""Measuring the artefacts of a fitted autoencoder after `fit`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Self
+
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
+
+from narrows.data import Source
+from narrows.errors import DataError
+from narrows.estimators.base import TRAIN_ON_FINITE, Data
+from narrows.estimators.preparation import labelled
+from narrows.estimators.scoring import Scoring
+from narrows.model.artefacts import Artefact, PrincipalComponents, TrainingRecords
+from narrows.model.artefacts.measuring import NOT_ASKED_FOR, complete, measure
+from narrows.training import Records
+
+__all__ = ["Measuring"]
+
+
+class Measuring(Scoring):
+    """Measures the artefacts of a fitted autoencoder."""
+
+    def measure(self, X: Data | None = None, y: ArrayLike | None = None, *, again: bool = False) -> Self:
+        """Measure artefacts that `fit` did not measure: PCA, latent density, archive codec.
+
+        `fit` prepares the density and the codec, which are measured when they are first needed, for example by `sample`
+        or `save`. ``measure()`` measures them now. ``unmeasured_`` lists missing artefacts with the reason.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, *shape), path, name or Source, optional
+            The records that the model was trained on, without those held out for validation. None: only what `fit` has
+            prepared is measured, unless the weights were changed since.
+        y : array_like of shape (n,), optional
+            Labels, for conditional models; named data sets have their own.
+        again : bool
+            Also measure the artefacts that the model already has.
+
+        Raises
+        ------
+        DataError
+            If the records are not of the shape and dtype of the training records.
+        """
+        check_is_fitted(self)
+        if X is not None:
+            source = self._open_more(X)
+            stale = self.model_.stale
+            wanted = [name for name in Artefact.registry if again or name in stale or not self.model_.has(name)]
+            self._measure(source, y, wanted)
+        for self.model_ in complete(self.model_):  # noqa: B020
+            pass
+        return self
+
+    def refreeze(self, X: Data, y: ArrayLike | None = None) -> Self:
+        """Measure the artefacts that depend on the weights again: latent density and archive codec.
+
+        The weights of a fitted model may be changed, by a training loop of one's own on ``chain_`` or by fine-tuning
+        ``encoder_`` and ``decoder_``. The artefacts then belong to the earlier weights. `quantise`, `sample` and
+        `narrows.compress` refuse them, until `refreeze` has measured them. Archives written before need the model as
+        it was; save it before its weights are changed.
+
+        Parameters
+        ----------
+        X, y
+            As for `measure`; X is required.
+
+        Raises
+        ------
+        DataError
+            If the records are not of the shape and dtype of the training records.
+        """
+        check_is_fitted(self)
+        source, unmeasured = self._open_more(X), self.model_.unmeasured
+        names = [name for name in Artefact.registry if name != PrincipalComponents.name]
+        return self._measure(source, y, [name for name in names if unmeasured.get(name) != NOT_ASKED_FOR])
+
+    def _measure(self, source: Source, y: ArrayLike | None, names: Iterable[str]) -> Self:
+        self.chain_.eval()  # a training loop of the user's may have left it in train mode
+        unlabelled = Records(source.values, self.chain_.device)
+        records = labelled(unlabelled, self.classes_of(source, y))
+        everything = TrainingRecords(source.values, None, records, unlabelled)
+        for self.model_ in measure(self.model_, everything, names, at_once=True):  # noqa: B020
+            pass
+        return self
+
+    def _open_more(self, X: Data) -> Source:
+        """Return records that a fitted model is to learn from.
+
+        Raises
+        ------
+        DataError
+            If they are not of the shape and dtype of the training records.
+        """
+        source = self._open(X, reset=False, advice=TRAIN_ON_FINITE)
+        if source.dtype != self.dtype_:
+            raise DataError(
+                f"The records must have the dtype of the training records, {self.dtype_}. Got {source.dtype}. "
+                f"Convert them with X.astype({self.dtype_.name!r})."
+            )
+        return source

@@ -1,0 +1,90 @@
+"""The callbacks of a fit, which have the model at hand while it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from numpy.typing import NDArray
+
+from narrows.chain import Chain
+from narrows.estimators.base import RecordsEstimator
+from narrows.model.fitted import FittedModel
+from narrows.training import Callback, Callbacks, Epoch, as_callback
+from narrows.training.callbacks import Several
+from narrows.training.display import display
+from narrows.training.log import Log
+
+__all__ = ["Watching", "callbacks_of"]
+
+
+def callbacks_of(estimator: RecordsEstimator, given: Callbacks, autoencoder: RecordsEstimator) -> Watching:
+    """Return the callback of a fit: it shows and logs the progress, and passes it on to the callbacks given.
+
+    Parameters
+    ----------
+    estimator : RecordsEstimator
+        The estimator that is fitted, which has seen the data.
+    given : callback, function, sequence of these, or None
+        The argument of its method `fit`.
+    autoencoder : Autoencoder
+        An unfitted autoencoder of the parameters that are used; callbacks have it at hand.
+
+    Raises
+    ------
+    InvalidParameterError
+        If ``callback`` or ``verbose`` has a value that is not allowed.
+    """
+    shown = display(estimator.verbose, type(estimator).__name__)
+    names = getattr(estimator, "feature_names_in_", None)
+    return Watching(Several([shown, Log(), as_callback(given)]), autoencoder, names)
+
+
+class Watching(Callback):
+    """Passes the progress on, with the chain in eval mode, so that the model can be used like a fitted one."""
+
+    def __init__(self, callback: Callback, autoencoder: RecordsEstimator, feature_names: NDArray[Any] | None) -> None:
+        self.callback, self.autoencoder, self.feature_names = callback, autoencoder, feature_names
+        self.history: list[dict[str, Any]] = []
+        self.history_before: list[dict[str, Any]] = []
+
+    def watch(self, model: FittedModel) -> None:
+        """Give the callback the autoencoder whose chain is about to be trained."""
+        self.chain, self.history_before = model.chain, list(model.history)
+        self.autoencoder.take_model(replace(model, history=self.history, feature_names=self.feature_names))
+        self.callback.begin(self.autoencoder)
+
+    def stage(self, name: str) -> None:
+        self.callback.stage(name)
+
+    def start(self, n_epochs: int, n_records: int, epochs_done: int) -> None:
+        self.history[:] = self.history_before  # of a model whose training is continued
+        with _in_eval_mode(self.chain):
+            self.callback.start(n_epochs, n_records, epochs_done)
+
+    def step(self, epoch: int, records_done: int, loss: float) -> None:
+        with _in_eval_mode(self.chain):
+            self.callback.step(epoch, records_done, loss)
+
+    def epoch(self, row: Epoch) -> bool | None:
+        self.history.append(row.to_json())
+        with _in_eval_mode(self.chain):
+            return self.callback.epoch(row)
+
+    def stop(self) -> None:
+        with _in_eval_mode(self.chain):
+            self.callback.stop()
+
+
+@contextmanager
+def _in_eval_mode(chain: Chain) -> Iterator[None]:
+    """Put all modules of a chain in eval mode for the block, and each back into its own mode."""
+    modes = [(module, module.training) for module in chain.modules()]
+    chain.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode

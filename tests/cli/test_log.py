@@ -1,0 +1,87 @@
+"""`--log FILE` appends what a verb says to a file, with the time, whatever is printed."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import narrows as package
+from narrows.cli import main
+
+VERBS = {name: main.get_command(None, name) for name in main.list_commands(None)}
+LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d  (start|note|warning|epoch|result|error|end) +\S.*")
+
+
+def entries(path="log.txt"):
+    """Return the kinds and texts of a log, after checking the form of its lines."""
+    lines = Path(path).read_text().splitlines()
+    assert all(LINE.fullmatch(line) for line in lines), lines
+    return [line.split("  ", 1)[1].split(maxsplit=1) for line in lines]
+
+
+def texts(kind):
+    return [text for one, text in entries() if one == kind]
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_every_verb_has_a_log_and_can_be_quiet_and_print_json(name):
+    assert {"--log", "--json", "--quiet"} <= {flag for kind in VERBS[name].params for flag in kind.opts}
+
+
+def test_a_log_has_the_command_the_epochs_the_result_and_the_exit_code_even_of_a_quiet_verb(narrows):
+    command = "train digits --epochs 40 --latent 2 --limit 50 -o x.safetensors -q --log log.txt"
+    printed = narrows(*command.split())
+    assert printed.stderr == ""
+    kinds = [kind for kind, _ in entries()]
+    assert kinds == ["start", *["epoch"] * 40, *["result"] * printed.stdout.count("\n"), "end"]
+    assert texts("start") == [f"narrows {package.__version__}: narrows {command}"]
+    assert texts("epoch")[2].startswith("epoch  3/40  loss ")
+    assert texts("result") == [line for line in printed.stdout.splitlines() if line]
+    assert re.fullmatch(r"exit code 0, \d+\.\d s", texts("end")[0])
+
+
+def test_a_log_is_appended_to_and_has_notes_warnings_and_errors(narrows, model, archive):
+    narrows("recipes", "-q", "--log", "log.txt")
+    narrows("info", "nothing", "--log", "log.txt", code=1)
+    Path("photos").mkdir()
+    Image.fromarray(np.full((8, 8, 2), 128, np.uint8)).save("photos/transparent.png")
+    narrows("compress", "photos", "-m", model, "-o", "x.narrows", "-q", "--log", "log.txt")
+    Path("bad.narrows").write_bytes(Path(archive).read_bytes()[:-10])
+    narrows("verify", "bad.narrows", "--log", "log.txt", code=1)
+    narrows("evaluate", "digits", "-m", model, "--limit", "0", "--log", "log.txt", code=2)
+    assert [text.split(",")[0] for text in texts("end")] == [f"exit code {code}" for code in (0, 1, 0, 1, 2)]
+    assert any(text.startswith("Documents 0 to 4") for text in texts("note"))
+    assert texts("error")[0] == "The model file nothing does not exist."
+    assert texts("warning")[0].startswith("alpha: photos/ has transparent pixels. ")
+
+
+def test_a_result_as_json_is_one_line_of_the_log(narrows, archive):
+    printed = narrows.json("info", archive, "--log", "log.txt")
+    assert json.loads(texts("result")[0]) == printed
+    narrows("info", "nothing", "--json", "--log", "log.txt", code=1)
+    assert len(texts("result")) == len(texts("error")) == 1
+
+
+def test_control_characters_do_not_reach_the_log(narrows):
+    narrows("info", "\x1b[2Jx", "--log", "log.txt", code=1)
+    assert "\x1b" not in Path("log.txt").read_text()
+
+
+def test_a_log_destroys_neither_an_input_nor_an_output(narrows, model, archive):
+    before = Path(archive).read_bytes()
+    assert "is also an input" in narrows("info", archive, "--log", archive, code=2).stderr
+    said = narrows("restore", archive, "-m", model, "-o", "x.npy", "--log", "./x.npy", code=2).stderr
+    assert "The log './x.npy' is also the output. Give another name." in said
+    assert "--log must be a file" in narrows("info", archive, "--log", "-", code=2).stderr
+    assert Path(archive).read_bytes() == before
+    assert not Path("x.npy").exists()
+
+
+def test_a_log_that_cannot_be_opened_is_an_error_before_any_work(narrows, archive, model):
+    said = narrows("restore", archive, "-m", model, "-o", "x.npy", "--log", "none/log.txt", code=1)
+    assert said.stderr.startswith("Error: ")
+    assert "none/log.txt" in said.stderr
+    assert not Path("x.npy").exists()
