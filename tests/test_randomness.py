@@ -67,10 +67,10 @@ def test_stages_of_one_run_have_streams_of_their_own(digits, monkeypatch):
     class ReachedError(Exception):
         pass
 
-    def stop(stages, *_, **__):
+    def stop(_device, stages, *_, **__):
         raise ReachedError([(stage.name, stage.order, stage.noise, stage.index) for stage in stages])
 
-    monkeypatch.setattr("narrows.estimators.fitting.train", stop)
+    monkeypatch.setattr("narrows.estimators.fitting.train_on", stop)
     model = Autoencoder(2, pretraining="layer-wise", residual="causal", training=Training(epochs=1))
     with pytest.raises(ReachedError) as reached:
         model.fit(digits[0][:50])

@@ -90,7 +90,7 @@ def test_a_run_that_overfits_ends_early_with_the_weights_it_would_have_kept(rng,
     again = fit(checkpoint=tmp_path / "checkpoint", resume=True)
     assert again.history_ == early.history_, "nothing is left to do"
     with monkeypatch.context() as patch:
-        patch.setattr("narrows.training.loop._LAST", 1.0)
+        patch.setattr("narrows.training.validation._LAST", 1.0)
         whole = fit()
     assert len(whole.history_) == 60
     assert whole.kept_ == early.kept_

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from narrows.likelihoods.squares import Squares
-from narrows.numerics.floats import wide
+from narrows.numerics.floats import has_float64, wide
 
 __all__ = ["EVERY", "SquaredErrors", "squares_of"]
 
@@ -55,11 +55,11 @@ class SquaredErrors:
         return total / n_values if n_values and math.isfinite(total) else None
 
     def to_tensor(self) -> Tensor:
-        """Return the sum of the squared errors and the number of values, shape (2,), float64; see `restore`."""
+        """Return the sum of the squared errors and the number of values, (2,), float64, on the CPU; see `restore`."""
         sums = (0 if self.total is None else self.total, self.n_values)
-        return torch.stack([wide(torch.as_tensor(one, device=self.device)) for one in sums]).double()
+        return torch.stack([wide(torch.as_tensor(one, device=self.device)) for one in sums]).cpu().double()
 
     def restore(self, sums: Tensor) -> None:
         """Continue from the result of `to_tensor`."""
-        total, self.n_values = sums.to(self.device)
+        total, self.n_values = (sums if has_float64(self.device) else sums.float()).to(self.device)
         self.total = total if int(self.n_values) else None

@@ -140,3 +140,10 @@ def test_a_machine_without_the_device_says_so(monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(InvalidParameterError, match="'mps' was requested, but PyTorch finds none"):
         make("mps").fit(IMAGES)
+
+
+def test_training_goes_on_there():
+    model = make().partial_fit(IMAGES).partial_fit(IMAGES).partial_fit(IMAGES)
+    model.fit(IMAGES, more_epochs=1)
+    assert [row["epoch"] for row in model.history_] == [1, 2, 3, 4]
+    assert {weight.device.type for weight in model.chain_.parameters()} == {"cpu"}

@@ -278,7 +278,7 @@ def test_the_work_of_a_step_decides(monkeypatch):
     for name in ("deep-tied", "da", "dense", "simple", "cvae", "conv-denoising", "wae"):
         model = narrows.recipe(name, random_state=0, training__epochs=1)
         size = model.training.batch_size
-        monkeypatch.setattr("narrows.estimators.fitting.train", _no_training)
+        monkeypatch.setattr("narrows.estimators.fitting.train_on", _no_training)
         with pytest.raises(InterruptedError) as caught:
             model.fit(images)
         found[name] = choose_n_shards(caught.value.args[0], Records(images, CPU), size)
@@ -286,7 +286,7 @@ def test_the_work_of_a_step_decides(monkeypatch):
     assert list(work._SHARDS) == sorted(work._SHARDS, reverse=True)
 
 
-def _no_training(stages, *_, **__):
+def _no_training(_device, stages, *_, **__):
     raise InterruptedError(stages[0].learner)
 
 

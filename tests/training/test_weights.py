@@ -86,6 +86,30 @@ def test_shards_of_a_batch_are_weighted_alike(n_shards, monkeypatch):
     assert_same(make(FULL, network=network).fit(IMAGES, sample_weight=w), whole, rtol=1e-6)
 
 
+@pytest.mark.parametrize("more", [{"more_epochs": 2}, {}], ids=["more_epochs", "warm_start"])
+def test_weights_count_when_training_goes_on(more):
+    some = W > 0
+
+    def trained(records, weights):
+        return make({**FULL, "epochs": 2}, warm_start=True).fit(X).fit(records, sample_weight=weights, **more)
+
+    assert_same(trained(X, W), trained(np.repeat(X, W.astype(int), axis=0), None))
+    assert weights_of(trained(X, some)) == weights_of(trained(X[some], None))
+    with pytest.raises(AssertionError):
+        assert_same(trained(X, W), trained(X, None))
+
+
+def test_the_epoch_that_more_epochs_begin_with_has_a_weighted_loss():
+    training = {"validation": 0.5, "epochs": 1, "patience": 5}
+    model = make(training).fit(X, sample_weight=W + 1)
+    before = model.history_[0]["validation_loss"]
+    unseen = np.setdiff1d(np.arange(40), rows_seen(training))
+    model.set_params(training__optimiser=SGD(learning_rate=0.3)).fit(X, sample_weight=W + 1, more_epochs=1)
+    assert min(before, model.history_[1]["validation_loss"]) == pytest.approx(
+        -model.score(X[unseen], sample_weight=(W + 1)[unseen])
+    )
+
+
 def test_labels_stay_with_their_records():
     y = np.arange(40) % 3
     some = W > 0
