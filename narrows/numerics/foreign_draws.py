@@ -11,6 +11,8 @@ import torch
 from torch import Generator, Tensor
 from torch.overrides import TorchFunctionMode
 
+from narrows.numerics.randomness import reseed
+
 __all__ = ["NoDrawsWithoutMemory", "draws_from"]
 
 _DRAWS = {"uniform_", "normal_", "bernoulli_", "exponential_", "random_"}
@@ -31,9 +33,9 @@ def draws_from(generator: Generator | None) -> Iterator[None]:
     torch.rand((), generator=generator, device=device)
     on_gpu = [torch.cuda.current_device() if device.index is None else device.index] if device.type == "cuda" else []
     with torch.random.fork_rng(on_gpu):
-        torch.default_generator.manual_seed(seed)
+        reseed(torch.default_generator, seed)
         for index in on_gpu:
-            torch.cuda.default_generators[index].manual_seed(seed)
+            reseed(torch.cuda.default_generators[index], seed)
         yield
 
 

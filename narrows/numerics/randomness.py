@@ -14,14 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-__all__ = [
-    "Stream",
-    "drawn_seed",
-    "generator",
-    "integer",
-    "random_state_of",
-    "rng",
-]
+__all__ = ["Stream", "drawn_seed", "generator", "integer", "random_state_of", "reseed", "rng"]
 
 _WORD = 32  # bits in a word of NumPy's seed sequences
 _LONGEST = 5  # words of a seed of one word and a stream, at most
@@ -163,3 +156,8 @@ def random_state_of(random_state: Any) -> np.random.RandomState:
 def drawn_seed(random_state: Any) -> int:
     """Return a seed drawn from a parameter ``random_state``."""
     return int(random_state_of(random_state).randint(2**31 - 1))
+
+
+def reseed(generator: torch.Generator, seed: int) -> None:
+    """Seed an existing generator, such as a global one of PyTorch."""
+    generator.manual_seed(seed)

@@ -282,7 +282,7 @@ def test_inspect(make, codec, records):
     parts = (found.header_bytes, found.model_bytes, found.records_bytes, found.index_bytes, found.other_bytes)
     assert sum(parts) == found.n_bytes == path.stat().st_size
     assert found.other_bytes > 0
-    assert found.bytes_per_record == (found.n_bytes - found.model_bytes) / 2000
+    assert found.bytes_per_record == found.n_bytes / 2000
     assert found.to_json()["metadata"]["record_shape"] == [4]
 
 

@@ -88,7 +88,7 @@ def test_draws_of_functions_follow_from_the_random_state(x):
         ({"likelihood": nn.MSELoss()}, r"The loss MSELoss must return one number for each record: a Tensor of shape "
                                        r"\(20,\) for arguments of shape \(20, 6, 5\)\. Got the shape \(\)\. Sum over"),
         ({"likelihood": lambda x_hat, x: 3.0}, r"Got 3\.0"),
-        ({"likelihood": int}, r"The likelihood must be a likelihood \(.* one by value, or a function\)"),
+        ({"likelihood": int}, r"The likelihood must be a likelihood \(.* a likelihood object, or a function\)"),
         ({"penalties": [lambda z: z]}, r"The penalty <lambda> must return one number for each record, .*codes of shape "
                                        r"\(20, 4\)\. Got the shape \(20, 4\)"),
         ({"penalties": [lambda chain, x, h: 0]}, r"Got a function with the arguments \(chain, x, h\)"),

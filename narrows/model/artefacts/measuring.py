@@ -48,7 +48,8 @@ def measure(
     # These checks come last, since they may raise an error if warnings are errors.
     for name in names:
         if name in model.artefacts:
-            model.artefacts[name].check(model, records)
+            with usual_settings():
+                model.artefacts[name].check(model, records)
 
 
 def complete(model: FittedModel) -> Iterator[FittedModel]:
