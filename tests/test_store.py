@@ -145,7 +145,7 @@ def test_the_device_can_be_chosen(written, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(InvalidParameterError, match="'cuda' was requested, but PyTorch finds none"):
         narrows.load(tmp_path / "model", device="cuda")
-    with pytest.raises(InvalidParameterError, match=r"must be one of 'auto', 'cpu', 'cuda'\. Got 'gpu'\."):
+    with pytest.raises(InvalidParameterError, match=r"must be one of 'auto', 'cpu', 'cuda', 'mps'\. Got 'gpu'\."):
         narrows.load(tmp_path / "model", device="gpu")
 
 

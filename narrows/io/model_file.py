@@ -53,6 +53,9 @@ def read_model_file(
                     f"This version of narrows reads formats up to {FORMAT}. Upgrade narrows."
                 )
             arrays = {name: file.get_tensor(name) for name in sorted(file.keys()) if names is None or name in names}
+            # Other packages may register more types, such as bfloat16.
+            if any(array.dtype.isbuiltin == 2 for array in arrays.values()):
+                raise TypeError("a type that NumPy does not have")
     except (SafetensorError, OSError) as error:
         raise ModelFileError(f"{path} is not a safetensors file, or is damaged: {error}.") from error
     except (
