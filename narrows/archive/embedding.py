@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from narrows.archive.blocks import BlockWriter
 from narrows.archive.byte_file import ByteFile
-from narrows.archive.header import naming, read_block, read_header, read_whole_index
-from narrows.archive.layout import BLOCK_BYTES, MAX_MODEL_BYTES, BlockType, pack_header
+from narrows.archive.chunks import chunk_block
+from narrows.archive.growing import growing
+from narrows.archive.header import naming, read_header, read_payload, read_whole_index
+from narrows.archive.layout import MAX_MODEL_BYTES, pack_header
 from narrows.archive.metadata import MODEL_FILE
 from narrows.archive.models import find_codec, short
 from narrows.codec.frozen import FrozenCodec
-from narrows.errors import ArchiveError
+from narrows.errors import ArchiveError, InvalidParameterError
 from narrows.io.files import as_path, check_output, naming_output, replacing
 
 __all__ = ["embed"]
@@ -25,7 +28,8 @@ def embed(
 ) -> Path:
     """Store the model in an archive, so that reading it needs no other file.
 
-    Only the part of the model that the archive uses is stored. The chunks are copied unchanged.
+    Only the part of the model that the archive uses is stored. The chunks are copied unchanged, after their checksums
+    are verified.
 
     Parameters
     ----------
@@ -46,13 +50,18 @@ def embed(
     Raises
     ------
     DataNotFoundError, ArchiveError, CorruptArchiveError, WrongModelError
-        As `open_archive`; ArchiveError also if the archive contains its model already.
+        As `open_archive`; ArchiveError also if the archive contains its model already, or another process is appending
+        to it.
     OutputExistsError, OutputError, InvalidParameterError
         If the output cannot be written.
     """
     target = as_path(path if out is None else out)
     check_output(target, force=force or out is None)
-    with ByteFile(path) as source:
+    with ExitStack() as stack:
+        source = stack.enter_context(ByteFile(path))
+        if out is None:  # records that another process appends meanwhile would be lost
+            stack.enter_context(naming_output(path))
+            stack.enter_context(growing(Path(os.path.realpath(target)), os.fspath(path)))
         with naming(source.path):
             header = read_header(source)
             index = read_whole_index(source, header)
@@ -60,7 +69,11 @@ def embed(
                 raise ArchiveError(f"{source.path} contains its model already.")
             metadata = header.metadata
             codec = find_codec(source, metadata, None, model)
-            assert isinstance(codec, FrozenCodec)
+            if not isinstance(codec, FrozenCodec):
+                raise InvalidParameterError(
+                    "The 'model' must be a fitted Autoencoder, a FrozenCodec, or the path of a model file. "
+                    f"Got {type(codec).__name__}."
+                )
             only = codec.only(metadata.quality, with_causal=metadata.max_error is not None)
         if len(only.blob) > MAX_MODEL_BYTES:
             raise ArchiveError(
@@ -73,11 +86,10 @@ def embed(
             file.write(new)
             blocks = BlockWriter(file, new, len(new))
             blocks.model(only.blob)
-            for offset in index.offsets.tolist():
+            for chunk in range(len(index.offsets)):
                 with naming(source.path):
-                    block = read_block(source, offset, source.size)
-                    assert block.type == BlockType.RECORDS
-                    payload = source.read(offset + BLOCK_BYTES, block.n_payload_bytes)
+                    offset, block, what = chunk_block(source, index, chunk)
+                    payload = read_payload(source, offset, block, what, source.size)
                 blocks.records(payload, block.first, block.n_records, block.coding)
             blocks.finish(index.n_records)
     return target

@@ -9,8 +9,9 @@ import pytest
 
 import narrows
 from narrows.archive import embed, inspect, verify
+from narrows.archive.growing import growing
 from narrows.archive.model_search import archives_of, find_model
-from narrows.errors import ArchiveError, WrongModelError
+from narrows.errors import ArchiveError, CorruptArchiveError, WrongModelError
 from narrows.model.inspection import inspect as inspect_model
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "v1"
@@ -79,8 +80,7 @@ def test_an_archive_with_an_embedded_part_of_a_model_keeps_the_id_of_the_whole(a
 @pytest.mark.parametrize("name", ["bounded-float32-0-linear", "bounded-float32-0.05-linear-on-code", "ladder-tiles-0"])
 def test_bounds_and_tiles_are_kept_when_the_model_is_stored(tmp_path, name):
     old = GOLDEN / f"{name}.narrows"
-    if inspect(old).has_model:
-        pytest.skip("it contains its model")
+    assert not inspect(old).has_model
     new = embed(old, out=tmp_path / "new.narrows")  # the model is found in the folder
     np.testing.assert_array_equal(narrows.restore(new), narrows.restore(old))
     assert inspect(new).largest_error == inspect(old).largest_error
@@ -91,3 +91,21 @@ def test_another_model_is_refused_and_the_archive_is_unchanged(archive):
     with pytest.raises(WrongModelError):
         embed(archive, GOLDEN / "dense-codec.safetensors")
     assert archive.read_bytes() == before
+
+
+def test_a_damaged_archive_is_not_copied(archive, model):
+    data = bytearray(archive.read_bytes())
+    data[inspect(archive).header_bytes + 60] ^= 1
+    archive.write_bytes(data)
+    with pytest.raises(CorruptArchiveError, match="the chunk of records 0 to"):
+        embed(archive, model)
+    assert archive.read_bytes() == data
+
+
+def test_an_archive_that_is_appended_to_is_not_replaced(archive, model):
+    before = archive.read_bytes()
+    with growing(archive, "a.narrows"), pytest.raises(ArchiveError, match="Another process is appending"):
+        embed(archive, model)
+    assert archive.read_bytes() == before
+    embed(archive, model)
+    assert verify(archive).is_intact
