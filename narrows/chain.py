@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -98,12 +99,12 @@ class Chain(nn.Module):
         super().__init__()
         self.parts, self.shape = parts, shape
         self.corruption, self.penalties = parts.corruption, parts.penalties
-        self.has_user_code = any(part.is_user_code for part in (parts.network, parts.likelihood, *parts.penalties))
+        self.user_code = [one.title for one in (parts.network, parts.likelihood, *parts.penalties) if one.is_user_code]
         for penalty in parts.penalties:
             penalty.check_parts(parts)
-        as_floats = [dtype, *[np.dtype(np.float64)] * len(parts.preprocessing)]
+        dtypes = [dtype, *[np.dtype(np.float64)] * len(parts.preprocessing)]
         self.preprocessor = Preprocessor(
-            part.build(shape, received) for part, received in zip(parts.preprocessing, as_floats, strict=False)
+            part.build(shape, received) for part, received in zip(parts.preprocessing, dtypes, strict=False)
         )
         if self.preprocessor.out_shape(shape) != shape:
             raise InvalidParameterError(
@@ -143,12 +144,17 @@ class Chain(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """The floating-point type of the weights."""
-        return next(self.encoder.parameters()).dtype
+        return self._first_weight.dtype
 
     @property
     def device(self) -> torch.device:
         """Device of the weights; records and codes must be on it."""
-        return next(self.encoder.parameters()).device
+        return self._first_weight.device
+
+    @property
+    def _first_weight(self) -> Tensor:
+        """A weight of the encoder, or of the decoder if the encoder of a user has none."""
+        return next(itertools.chain(self.encoder.parameters(), self.decoder.parameters()), torch.empty(0))
 
     def fit_preprocessing(
         self, batches: Callable[[int], Iterable[Tensor]], *, check: Callable[[], None] | None = None
@@ -327,7 +333,7 @@ class Chain(nn.Module):
         corruption : Generator, optional
             Source of the corruption in a measurement.
         """
-        with draws_from(generator if self.has_user_code else None):
+        with draws_from(generator if self.user_code else None):
             return self._loss(batch, generator, corruption, is_shard=False)
 
     @property

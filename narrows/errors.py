@@ -52,7 +52,8 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import ClassVar, TypedDict
+from typing import Any, ClassVar, TypedDict
+from weakref import WeakKeyDictionary
 
 __all__ = [
     "LOSS_KINDS",
@@ -320,10 +321,16 @@ _LISTENERS: ContextVar[tuple[Listener, ...]] = ContextVar("listeners", default=(
 
 
 def warn(warning: NarrowsWarning) -> None:
-    """Raise a warning by `warnings.warn`, at the line that called narrows, and pass it to the enclosing listeners."""
+    """Raise a warning by `warnings.warn`, at the line that called narrows, and pass it to the enclosing listeners.
+
+    A search of scikit-learn, which fits many models, shows only the first warning of each kind.
+    """
     for listener in _LISTENERS.get():
         listener(warning)
-    warnings.warn(warning, stacklevel=_levels_to_caller())
+    shown = _shown_in_search()
+    if warning.kind not in shown:
+        warnings.warn(warning, stacklevel=_levels_to_caller())
+        shown.add(warning.kind)
 
 
 @contextmanager
@@ -358,6 +365,29 @@ def recorded(*, held: bool = False, listener: Listener | None = None) -> Iterato
 
 _BETWEEN = {"narrows", "sklearn", "contextlib"}
 """Packages whose frames may lie between the caller and the warning."""
+
+
+_SHOWN: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
+"""The kinds of warnings that each search of scikit-learn has shown."""
+
+
+def _shown_in_search() -> set[str]:
+    """Return the kinds of warnings that the running search has shown; none outside of searches.
+
+    A search is told by the search or the estimator of the outermost function of `sklearn.model_selection`. In another
+    process, which a search with ``n_jobs`` starts, it is told by the code of the function that fits one model.
+    """
+    found, frame = None, inspect.currentframe()
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith("sklearn.model_selection."):
+            is_one_fit = frame.f_code.co_name == "_fit_and_score"
+            inside = frame.f_code if is_one_fit else frame.f_locals.get("self", frame.f_locals.get("estimator"))
+            found = found if inside is None else inside
+        frame = frame.f_back
+    try:
+        return set() if found is None else _SHOWN.setdefault(found, set())
+    except TypeError:  # an estimator that cannot be a key
+        return set()
 
 
 def _levels_to_caller() -> int:

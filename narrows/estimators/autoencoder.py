@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from narrows.bottlenecks import Bottleneck
 from narrows.corruptions import Corruption
 from narrows.data import Source
+from narrows.data.arrays import check_plain
 from narrows.data.frames import as_frame_like
 from narrows.errors import ShapeMismatchError
 from narrows.estimators.base import Data
@@ -333,6 +334,7 @@ class Autoencoder(
             If the decoder needs more than the code, as one that unpools with switches does.
         """
         check_is_fitted(self)
+        check_plain(Z)
         codes = check_array(Z)
         if codes.shape[1] != self.n_latent_:
             raise ShapeMismatchError(f"Codes must have the shape (n, {self.n_latent_}). Got {codes.shape}.")

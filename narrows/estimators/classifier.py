@@ -325,7 +325,7 @@ class _Classifier(Uncoupled, nn.Module):
         """Return −log p(label | record); with a generator, the chain's corruption is applied to the records first."""
         (chain,) = self.chain
         x = chain.corrupt(chain.prepare(batch.records), generator, chain.missing_of(batch.records))
-        with draws_from(generator if chain.has_user_code else None):
+        with draws_from(generator if chain.user_code else None):
             z = self.bottleneck(self.encoder(x), generator).z
         return _LabelLoss(functional.cross_entropy(self.softmax_layer(z.flatten(1)), batch.labels, reduction="none"))
 
@@ -358,7 +358,7 @@ def _softmax_layer(chain: Chain, n_classes: int) -> nn.Linear:
     assert isinstance(layer, nn.Linear)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
-    return layer.to(next(chain.encoder.parameters()))
+    return layer.to(chain.device, chain.dtype)
 
 
 def _together(records: Records, source: Source, unlabelled: Source | None) -> Records:

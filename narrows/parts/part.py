@@ -41,6 +41,11 @@ class Part:
     is_user_code: ClassVar[bool] = False
     """Whether the part computes with functions or modules of users, which may draw random numbers of PyTorch."""
 
+    @property
+    def title(self) -> str:
+        """What errors call the part, within a sentence."""
+        return f"the {self.axis}"
+
     def __init_subclass__(cls, *, axis: str | None = None, name: str | None = None, of_user: bool = False) -> None:
         super().__init_subclass__()
         if axis is not None:
@@ -187,10 +192,10 @@ class OneOf(Constraint):
     def __str__(self) -> str:
         names = ", ".join(repr(name) for name in sorted(self.part_axis.registry))
         user_part = self.part_axis.user_part
-        values = f"or a {self.part_axis.axis} object"
-        if user_part is not None:
-            values = f"a {self.part_axis.axis} object, or {user_part.code}"
-        return f"a {self.part_axis.axis} ({names}, {values})"
+        axis = self.part_axis.axis
+        one = f"{'an' if axis[0] in 'aeiou' else 'a'} {axis}"
+        values = f"or {one} object" if user_part is None else f"{one} object, or {user_part.code}"
+        return f"{one} ({names}, {values})"
 
 
 def as_part(axis: type[AnyPart], value: AnyPart | str | dict[str, Any]) -> AnyPart:

@@ -140,11 +140,16 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], State]:
                 raise InvalidParameterError(
                     f"{path} was written by another version of narrows. Delete the file to start again."
                 )
+            if _FORMAT not in metadata:
+                raise ModelFileError(
+                    f"{path} is not a checkpoint of narrows, or is damaged: it has no state of a run. To train a saved "
+                    "model further, load it: narrows.load(path).fit(X, more_epochs=N)."
+                )
             described = json.loads(metadata[_FORMAT])
             values = dict(described.pop("values"))
             described["run"] = dict(described["run"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except InvalidParameterError:
+    except (InvalidParameterError, ModelFileError):
         raise
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"{path} is not a checkpoint of narrows, or is damaged: {error}.") from error

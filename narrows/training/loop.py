@@ -22,6 +22,7 @@ from narrows.numerics.floats import wide
 from narrows.numerics.randomness import Stream, generator, integer
 from narrows.numerics.threads import one_openmp_thread, openmp_threads
 from narrows.training.checkpoints import Checkpoint, State, names_in, pack_optimiser, unpack_optimiser
+from narrows.training.divergence import diverged
 from narrows.training.interruption import Interruption, TrainingInterrupted
 from narrows.training.memory import kept_if_asked
 from narrows.training.openmp import same_bits
@@ -316,7 +317,7 @@ class _Run:
         losses = self.losses[: self.step].cpu()
         bad = (~losses.isfinite()).nonzero()
         if len(bad):
-            self._diverged(f"at step {int(bad[0]) + 1}")
+            self._diverged(f"at step {int(bad[0]) + 1}", is_first_step=self.epoch == 0 and int(bad[0]) == 0)
         sizes = torch.full_like(losses, self.settings.batch_size)
         if self.step == self.n_steps:
             sizes[-1] = len(self.records) - (self.n_steps - 1) * self.settings.batch_size
@@ -329,15 +330,13 @@ class _Run:
         if not bool(torch.stack([one.cpu() for one in largest]).isfinite().all()):  # they may be on several devices
             self._diverged(f"after step {self.step}")
 
-    def _diverged(self, where: str) -> None:
+    def _diverged(self, where: str, *, is_first_step: bool = False) -> None:
         rate = self._learning_rate(max(self.step - 1, 0))
         kept = (
-            f" The last good state is in {self.checkpoint.path}." if self.checkpoint and self.checkpoint.exists else ""
+            f"The last good state is in {self.checkpoint.path}." if self.checkpoint and self.checkpoint.exists else ""
         )
-        raise TrainingDivergedError(
-            f"The loss stopped being finite in epoch {self.epoch + 1}, {where} of {self.n_steps}, at a learning "
-            f"rate of {rate:.3g}. Try {rate / 10:.3g}, and look for extreme values in the data.{kept}"
-        )
+        where = f"epoch {self.epoch + 1}, {where} of {self.n_steps}"
+        raise diverged(self.learner, where, rate, is_first_step=is_first_step, kept=kept)
 
     def _save_if_asked(self) -> None:
         if self.checkpoint is not None:
