@@ -11,7 +11,7 @@ import pytest
 
 import narrows
 from narrows import Autoencoder, AutoencoderClassifier, Training
-from narrows.errors import InvalidParameterError, NarrowsWarning
+from narrows.errors import InvalidParameterError, MissingPackageError, NarrowsWarning
 from narrows.networks import Dense
 from narrows.training import Callback
 
@@ -206,6 +206,19 @@ def test_the_page_on_callbacks_runs_as_shown(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "after-2.safetensors").is_file()
 
 
+def imported_example():
+    spec = importlib.util.spec_from_file_location("example", ROOT / "examples" / "tensorboard_callback.py")
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    return example
+
+
+def test_the_example_for_tensorboard_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(MissingPackageError, match=r"needs TensorBoard\..* pip install tensorboard"):
+        imported_example().TensorBoard("runs")
+
+
 def test_the_example_for_tensorboard_writes_losses_and_images(x, monkeypatch):
     written = []
 
@@ -225,9 +238,7 @@ def test_the_example_for_tensorboard_writes_losses_and_images(x, monkeypatch):
     fake = types.ModuleType("torch.utils.tensorboard")
     fake.SummaryWriter = SummaryWriter
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", fake)
-    spec = importlib.util.spec_from_file_location("example", ROOT / "examples" / "tensorboard_callback.py")
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
+    example = imported_example()
     model = new().set_params(training__validation=0.2).fit(x, callback=example.TensorBoard("runs", x[:4]))
     assert [value for name, value, _ in written if name == "loss"] == [row["loss"] for row in model.history_]
     assert ("reconstructions", (4, 1, 8, 16), 2) in written

@@ -6,6 +6,7 @@ import polars
 import polars.testing
 import pytest
 
+import narrows
 from narrows import Autoencoder, Training
 from narrows.evaluation.denoising import add_noise
 
@@ -81,3 +82,13 @@ def test_errors_of_values_and_noisy_records_of_a_frame_are_frames(kind, model, v
     np.testing.assert_allclose(errors.to_numpy(), np.square(values - model.reconstruct(frame).to_numpy()))
     of_records = model.reconstruction_error(frame)
     np.testing.assert_allclose(of_records, errors.to_numpy().sum(axis=1))
+
+
+def test_a_compressed_frame_is_restored_as_an_array_whose_names_the_model_knows(values, tmp_path):
+    given = pandas.DataFrame(values, columns=NAMES)
+    model = Autoencoder(2, training=Training(epochs=1), artefacts=["codec"], random_state=0).fit(given)
+    narrows.compress(given, tmp_path / "table.narrows", model=model, max_error=0.01)
+    restored = narrows.restore(tmp_path / "table.narrows", model=model)
+    assert isinstance(restored, np.ndarray)
+    named = pandas.DataFrame(restored, columns=model.feature_names_in_)
+    pandas.testing.assert_frame_equal(named, given, atol=0.01)

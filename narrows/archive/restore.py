@@ -49,7 +49,8 @@ def restore(
     Returns
     -------
     ndarray of shape (n, *shape) in the records' dtype, or Path
-        The records; with `out`, the path that was written.
+        The records; with `out`, the path that was written. Those of a data frame come back as an array, without index
+        and names of columns.
 
     Raises
     ------

@@ -21,6 +21,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
+import textwrap
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from narrows.errors import InvalidParameterError, UnknownNameError
@@ -58,7 +60,10 @@ class Part:
             cls.name = name
             if not of_user:
                 cls.registry[name] = cls
+        doc = vars(cls).get("__doc__")
         dataclasses.dataclass(kw_only=True, repr=False)(cls)
+        if doc is not None:
+            cls.__doc__ = _with_options(doc, cls)
 
     def __post_init__(self) -> None:
         self._check()
@@ -234,6 +239,24 @@ def _look_up(axis: type[AnyPart], name: object) -> type[AnyPart]:
 def _options(part: Any) -> tuple[dataclasses.Field[Any], ...]:
     """Return the options that a part, or a class of parts, declares."""
     return dataclasses.fields(part)
+
+
+def _with_options(doc: str, part: Any) -> str:
+    """Return the docstring of a part with a section of its options, before the examples."""
+    fields = _options(part)
+    doc = inspect.cleandoc(doc)
+    if not fields or "Parameters\n---" in doc:
+        return doc
+    described = []
+    for field in fields:
+        is_needed = field.default is field.default_factory is dataclasses.MISSING
+        default = "" if is_needed else f", default {_default(field)!r}"
+        described.append(f"{field.name} : {field.metadata['allowed']}{default}")
+        meaning = field.metadata["meaning"]
+        described.append(textwrap.indent(textwrap.fill(f"{meaning[:1].upper()}{meaning[1:]}.", 110), "    "))
+    text = "\n".join(["Parameters", "----------", *described])
+    before, heading, examples = doc.partition("\n\nExamples\n---")
+    return f"{before}\n\n{text}{heading}{examples}"
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
