@@ -48,15 +48,15 @@ def check_autoencoder(model: Any, function: str, *, data: Any = None) -> None:
     raise InvalidParameterError(f"The 'model' of {function} must be a fitted narrows.Autoencoder. Got {got}.{hint}")
 
 
-def autoencoder_in(estimator: Any, X: Data, function: str) -> tuple[Any, Data]:
-    """Return the last step of a pipeline, and records as the steps before it convert them; others as they are.
+def autoencoder_in(estimator: Any, X: Data, function: str) -> tuple[Autoencoder, Data]:
+    """Return a fitted autoencoder, which may be the last step of a pipeline, and records as it gets them.
 
     Raises
     ------
-    NotFittedError
-        If the autoencoder at the end of a pipeline is not fitted.
+    InvalidParameterError, NotFittedError
+        As `check_autoencoder`.
     """
-    if not isinstance(estimator, Pipeline):
-        return estimator, X
-    check_autoencoder(estimator[-1], function)
-    return estimator[-1], estimator[:-1].transform(X) if len(estimator) > 1 else X
+    is_pipeline = isinstance(estimator, Pipeline)
+    model = estimator[-1] if is_pipeline else estimator
+    check_autoencoder(model, function, data=X)
+    return model, estimator[:-1].transform(X) if is_pipeline and len(estimator) > 1 else X

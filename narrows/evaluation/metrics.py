@@ -15,7 +15,7 @@ from narrows.data.fill import is_fill
 from narrows.data.for_model import check_fits
 from narrows.errors import InvalidParameterError
 from narrows.estimators.autoencoder import Autoencoder, Data
-from narrows.estimators.checks import autoencoder_in, check_autoencoder
+from narrows.estimators.checks import autoencoder_in
 from narrows.evaluation.likelihood import bounds
 from narrows.evaluation.per_record import Errors, record_columns
 from narrows.model.artefacts import PrincipalComponents
@@ -110,7 +110,6 @@ def evaluate(
         If the model restores the records worse than PCA does with a code of the same length.
     """
     model, data = autoencoder_in(model, data, "evaluate")
-    check_autoencoder(model, "evaluate", data=data)
     if corrupted and model.chain_.corruption is None:
         raise InvalidParameterError("The model was trained without corruption. Set corrupted=False.")
     is_variational = _is_variational(model, importance_samples)
