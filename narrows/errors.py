@@ -363,7 +363,7 @@ def recorded(*, held: bool = False, listener: Listener | None = None) -> Iterato
         _LISTENERS.reset(token)
 
 
-_BETWEEN = {"narrows", "sklearn", "contextlib"}
+_BETWEEN = {"narrows", "sklearn", "joblib", "contextlib"}
 """Packages whose frames may lie between the caller and the warning."""
 
 

@@ -93,6 +93,7 @@ def test_a_search_shows_one_warning_of_each_kind_and_all_are_recorded(search):
         with pytest.warns(NarrowsWarning) as shown, recorded() as found:
             search()
         assert sorted(one.message.kind for one in shown) == ["range", "worse-than-pca"]
+        assert {one.filename for one in shown} == {__file__}
         assert len(found) > 2
 
 
