@@ -1,6 +1,6 @@
 /* The kernel of causal networks; residual/causal.py has the formulas and the arguments. */
 
-#include "_mixture.h"
+#include "_causal.h"
 
 #include <stdlib.h>
 
@@ -9,15 +9,6 @@
 #include <immintrin.h>
 #define HAS_X86 1
 #endif
-
-#define TILE 8   /* records that are processed together */
-#define LANES 16 /* outputs that are processed together */
-#define N_EXP 512
-
-/* sums[r][o] = biases[o] + Σ_k x[r][k] w[k][o] for a tile of records; n_out is a multiple of LANES. The weights of two
-   inputs are adjacent, [pair][output][2], for instructions that multiply and add pairs of 16-bit numbers. Every sum must
-   fit 32 bits; the caller guarantees this. */
-typedef void Layer(const int16_t *x, size n_pairs, const int16_t *w, const int32_t *biases, size n_out, int32_t *sums);
 
 static void layer(const int16_t *x, size n_pairs, const int16_t *w, const int32_t *biases, size n_out, int32_t *sums)
 {
@@ -97,33 +88,6 @@ static void activate(const int32_t *sums, size n, int shift, int16_t *x)
     }
 }
 
-/* Convert logits to weights that sum to 2^15; the first largest one gets the rounding remainder. */
-static void to_weights(const int32_t *sums, int shift, const int64_t *exp, size n_components, int32_t *weights,
-                       size stride)
-{
-    size largest = 0;
-    uint32_t total = 0, used = 0, parts[LANES]; /* each part is at most 2^15 */
-    for (size k = 1; k < n_components; k++)
-        if (sums[k] >> shift > sums[largest] >> shift)
-            largest = k;
-    for (size k = 0; k < n_components; k++) {
-        int64_t away = (int64_t)(sums[largest] >> shift) - (sums[k] >> shift);
-        total += parts[k] = (uint32_t)exp[away < N_EXP ? away : N_EXP - 1];
-    }
-    for (size k = 0; k < n_components; k++)
-        used += weights[k * stride] = (int32_t)((parts[k] << 15) / total);
-    weights[largest * stride] += 32768 - (int32_t)used;
-}
-
-/* A network at one position; layer k has sizes[k] inputs and sizes[k + 1] outputs. */
-typedef struct {
-    const int32_t *seen, *biases[3];
-    const int16_t *weights[3];
-    const int64_t *exp;
-    size sizes[4], n_components;
-    int64_t shifts[5];
-} Network;
-
 /* The lengths of a network's arrays. */
 typedef struct {
     size weights[3], exp;
@@ -145,39 +109,62 @@ static Network take_network(Arguments *a, Counts *n)
     return net;
 }
 
+int is_valid(const Network *net, size n_exp)
+{
+    int right = net->sizes[0] % 2 == 0 && n_exp == N_EXP;
+    for (int k = 1; k < 4; k++)
+        right = right && net->sizes[k] % LANES == 0;
+    for (int k = 0; k < 5; k++)
+        right = right && net->shifts[k] >= 0 && net->shifts[k] < 32;
+    for (size k = 0; k < N_EXP && right; k++)
+        right = net->exp[k] >= (k == 0) && net->exp[k] <= 1 << 15; /* exp[0] > 0, so no divisor is 0 */
+    return right && net->n_components <= LANES && 3 * net->n_components <= net->sizes[3];
+}
+
 /* Return whether the arrays of a network, for n records of n_values values, fit together. */
 static int is_network(const Network *net, const Counts *counts, size n, size n_values)
 {
-    int right = net->sizes[0] % 2 == 0 && counts->exp == N_EXP;
+    int right = is_valid(net, counts->exp) && net->n_components >= (n > 0);
     for (int k = 0; k < 3; k++)
-        right = right && net->sizes[k + 1] % LANES == 0 && counts->weights[k] == net->sizes[k] * net->sizes[k + 1];
-    for (int k = 0; k < 5; k++)
-        right = right && net->shifts[k] >= 0 && net->shifts[k] < 32;
+        right = right && counts->weights[k] == net->sizes[k] * net->sizes[k + 1];
     for (size k = 0; k < net->sizes[0] && right && n; k++)
         right = net->seen[k] >= 0 && net->seen[k] < n_values;
-    for (size k = 0; k < N_EXP && right; k++)
-        right = net->exp[k] >= (k == 0) && net->exp[k] <= 1 << 15; /* exp[0] > 0, so no divisor is 0 */
-    return right && net->n_components >= (n > 0) && net->n_components <= LANES &&
-           3 * net->n_components <= net->sizes[3];
+    return right;
 }
 
-/* Compute the outputs of a tile of records into sums; an incomplete tile is filled up with its last record. x is a buffer
-   for the inputs of all layers, sums one for the outputs of any layer. */
-static void forward(const Network *net, Layer *multiply, const int16_t *values, size n, size first, int16_t *x,
-                    int32_t *sums)
+int take_tile(Tile *tile, const Network *net)
+{
+    const size *sizes = net->sizes;
+    size most = 0;
+    for (int k = 1; k < 4; k++)
+        most = sizes[k] > most ? sizes[k] : most;
+    tile->multiply = fastest_layer();
+    tile->x = malloc((size_t)(TILE * (sizes[0] + sizes[1] + sizes[2] + 1) * 2));
+    tile->sums = malloc((size_t)(TILE * (most + 1) * 4));
+    return tile->x && tile->sums;
+}
+
+void free_tile(Tile *tile)
+{
+    free(tile->x);
+    free(tile->sums);
+}
+
+void forward(const Network *net, const Tile *tile, const int16_t *values, size n, size first)
 {
     const size *sizes = net->sizes;
     size count = n - first < TILE ? n - first : TILE;
+    int16_t *x = tile->x;
     for (size k = 0; k < sizes[0]; k++) {
         const int16_t *seen = values + net->seen[k] * n + first;
         for (size r = 0; r < TILE; r++)
             x[r * sizes[0] + k] = seen[r < count ? r : count - 1];
     }
     for (int k = 0; k < 3; k++) {
-        multiply(x, sizes[k] / 2, net->weights[k], net->biases[k], sizes[k + 1], sums);
+        tile->multiply(x, sizes[k] / 2, net->weights[k], net->biases[k], sizes[k + 1], tile->sums);
         x += TILE * sizes[k];
         if (k < 2)
-            activate(sums, TILE * sizes[k + 1], (int)net->shifts[k], x);
+            activate(tile->sums, TILE * sizes[k + 1], (int)net->shifts[k], x);
     }
 }
 
@@ -188,7 +175,7 @@ PyObject *causal(PyObject *module, PyObject *args)
 {
     Arguments a = {.function = "causal", .args = args};
     Counts counts;
-    size n_values, n, n_weights, n_means, n_scales, most = 0;
+    size n_values, n, n_weights, n_means, n_scales;
     const int16_t *values = array(&a, "values", INT16S, READ, &n_values);
     Network net = take_network(&a, &counts);
     const int64_t *middles = array(&a, "middles", INT64S, READ, &n);
@@ -203,17 +190,14 @@ PyObject *causal(PyObject *module, PyObject *args)
     if (!is_network(&net, &counts, n, n ? n_values / n : 0) || coarse < 1 || n_weights != n * n_components ||
         n_means != n_weights || n_scales != n_weights)
         return refuse(&a, "inconsistent sizes");
-    for (int k = 1; k < 4; k++)
-        most = net.sizes[k] > most ? net.sizes[k] : most;
-    int16_t *x = malloc((size_t)(TILE * (net.sizes[0] + net.sizes[1] + net.sizes[2]) * 2));
-    int32_t *sums = x ? malloc((size_t)(TILE * most * 4)) : NULL;
-    if (sums) {
-        Layer *multiply = fastest_layer();
+    Tile tile;
+    int has_memory = take_tile(&tile, &net);
+    if (has_memory) {
         Py_BEGIN_ALLOW_THREADS
         for (size first = 0; first < n; first += TILE) {
-            forward(&net, multiply, values, n, first, x, sums);
+            forward(&net, &tile, values, n, first);
             for (size i = first; i < n && i < first + TILE; i++) {
-                const int32_t *outputs = sums + (i - first) * net.sizes[3];
+                const int32_t *outputs = tile.sums + (i - first) * net.sizes[3];
                 to_weights(outputs, (int)net.shifts[2], net.exp, n_components, weights + i, n);
                 for (size k = 0; k < n_components; k++) {
                     int64_t mean = outputs[n_components + k] >> net.shifts[3];
@@ -225,10 +209,9 @@ PyObject *causal(PyObject *module, PyObject *args)
         }
         Py_END_ALLOW_THREADS
     }
-    free(sums);
-    free(x);
+    free_tile(&tile);
     release(&a);
-    if (!sums)
+    if (!has_memory)
         return PyErr_NoMemory();
     Py_RETURN_NONE;
 }
