@@ -3,13 +3,19 @@
 #include "_mixture.h"
 
 #define TILE 8   /* records that are processed together */
-#define LANES 16 /* outputs that are processed together, and the largest number of components */
+#define LANES 16 /* the numbers of outputs are multiples of it; the largest number of components */
+#define TOGETHER 8 /* outputs that are computed together */
 #define N_EXP 512
 
-/* sums[r][o] = biases[o] + Σ_k x[r][k] w[k][o] for a tile of records; n_out is a multiple of LANES. The weights of two
-   inputs are adjacent, [pair][output][2], for instructions that multiply and add pairs of 16-bit numbers. Every sum must
-   fit 32 bits; the caller guarantees this. */
-typedef void Layer(const int16_t *x, size n_pairs, const int16_t *w, const int32_t *biases, size n_out, int32_t *sums);
+/* Two inputs of the TILE records of a tile, or two activations: the first in the low half, for instructions that multiply
+   and add pairs of 16-bit numbers. */
+typedef uint32_t Pairs[TILE];
+
+/* sums[o][r] = biases[o] + Σ_k x[k][r] w[k][o] for the records r of a tile, and the first n_used of n_out outputs, which are
+   multiples of TOGETHER. The weights of two inputs are adjacent, w[pair][output][2]. Only the pairs in `live` are added,
+   since the inputs of the others are 0. Every sum must fit 32 bits; the caller guarantees this. */
+typedef void Layer(const Pairs *x, const int32_t *live, size n_live, const int16_t *w, const int32_t *biases, size n_out,
+                   size n_used, int32_t *sums);
 
 /* A network at one position; layer k has sizes[k] inputs and sizes[k + 1] outputs. */
 typedef struct {
@@ -20,11 +26,12 @@ typedef struct {
     int64_t shifts[5];
 } Network;
 
-/* Buffers of a tile: x for the inputs of all layers, sums for the outputs of any layer. */
+/* Buffers of a tile: x for the inputs of any layer, live for the pairs that are not 0, all for all pairs, sums for the
+   outputs of any layer. */
 typedef struct {
     Layer *multiply;
-    int16_t *x;
-    int32_t *sums;
+    Pairs *x;
+    int32_t *live, *all, *sums;
 } Tile;
 
 /* Return whether sizes, shifts and exponentials of a network are valid; n_exp is the length of exp. */
@@ -34,25 +41,15 @@ int is_valid(const Network *net, size n_exp);
 int take_tile(Tile *tile, const Network *net);
 void free_tile(Tile *tile);
 
-/* Compute the outputs of a tile of records, from the first of n, into tile->sums. An incomplete tile is filled up with
-   its last record. values: (V, n) */
+/* Compute the outputs of a tile of records, from the first of n, into tile->sums, (outputs, TILE). The records that an
+   incomplete tile lacks are 0. values: (V, n) */
 void forward(const Network *net, const Tile *tile, const int16_t *values, size n, size first);
 
-/* Convert logits to weights that sum to 2^15, and return the first largest, which gets the rounding remainder. */
-static inline size to_weights(const int32_t *logits, int shift, const int64_t *exp, size n_components, int32_t *weights,
-                              size stride)
-{
-    size largest = 0;
-    uint32_t total = 0, used = 0, parts[LANES]; /* each part is at most 2^15 */
-    for (size k = 1; k < n_components; k++)
-        if (logits[k] >> shift > logits[largest] >> shift)
-            largest = k;
-    for (size k = 0; k < n_components; k++) {
-        int64_t away = (int64_t)(logits[largest] >> shift) - (logits[k] >> shift);
-        total += parts[k] = (uint32_t)exp[away < N_EXP ? away : N_EXP - 1];
-    }
-    for (size k = 0; k < n_components; k++)
-        used += weights[k * stride] = (int32_t)((parts[k] << 15) / total);
-    weights[largest * stride] += 32768 - (int32_t)used;
-    return largest;
-}
+/* The mixtures of a tile of records: components k of records r are at [k][r]. */
+typedef struct {
+    int32_t weights[LANES][TILE], means[LANES][TILE], scales[LANES][TILE], largest[TILE];
+} Outputs;
+
+/* Convert the outputs of a network, (outputs, TILE), to weights that sum to 2^15, means and scales. `largest` are the
+   components with the first largest logits, which get the rounding remainders. */
+void convert(const Network *net, const int32_t *sums, Outputs *found);

@@ -143,28 +143,26 @@ static Network network_at(const Run *run, int64_t position, const Buffers *buffe
     return net;
 }
 
-/* The components of the distribution of one value. */
-typedef struct {
-    int32_t weights[LANES], scales[LANES];
-    int64_t means[LANES];
-} Components;
-
-/* Return the distribution of a value's coarse steps, given the outputs of the network and the value's anchor. */
-static inline Mixture mixture_of(const Run *run, const Network *net, const int32_t *outputs, int64_t anchor,
-                                 Components *of)
+/* Return the distribution of a value's coarse steps, given the outputs for its tile and the value's anchor. */
+static inline Mixture mixture_of(const Run *run, const Outputs *of, size i, int64_t anchor)
 {
-    size n = net->n_components, largest = to_weights(outputs, (int)run->shifts[2], run->exp, n, of->weights, 1);
-    int64_t middle = 16 * (anchor + (run->coarse - run->step) / 2 - run->origin), low;
-    for (size k = 0; k < n; k++) {
-        int64_t distance = (outputs[n + k] >> run->shifts[3]) - middle;
-        of->means[k] = run->coarse == 1 ? distance : floor_divided(distance, run->coarse);
-        of->scales[k] = (int32_t)clip((outputs[2 * n + k] >> run->shifts[4]) - run->wider, 0, N_SCALES - 1);
+    Mixture m;
+    int64_t means[LANES], middle = 16 * (anchor + (run->coarse - run->step) / 2 - run->origin);
+    for (size k = 0; k < run->n_components; k++) {
+        int64_t distance = of->means[k][i] - middle;
+        means[k] = run->coarse == 1 ? distance : floor_divided(distance, run->coarse);
     }
     if (run->is_whole)
-        low = floor_divided(run->lowest - anchor + run->step / 2, run->step) >> run->raw_bits;
+        m.low = run->coarse == 1 ? run->lowest - anchor
+                                 : floor_divided(run->lowest - anchor + run->step / 2, run->step) >> run->raw_bits;
     else
-        low = ((of->means[largest] + 8) >> 4) - run->n_places / 2;
-    return (Mixture){of->weights, of->scales, of->means, 1, n, low, run->n_places, run->sigmoid, run->slopes};
+        m.low = ((means[of->largest[i]] + 8) >> 4) - run->n_places / 2;
+    m.n_components = m.heaviest = 0, m.window = run->n_places, m.sigmoid = run->sigmoid;
+    for (size k = 0; k < run->n_components; k++) {
+        int64_t scale = clip(of->scales[k][i] - run->wider, 0, N_SCALES - 1);
+        mixture_add(&m, of->weights[k][i], means[k], run->slopes[scale]);
+    }
+    return m;
 }
 
 static inline int64_t anchor_at(const Run *run, size at) { return run->anchors ? run->anchors[at] : 0; }
@@ -193,13 +191,14 @@ PyObject *causal_intervals(PyObject *module, PyObject *args)
         Py_BEGIN_ALLOW_THREADS
         for (int64_t position = run.first; position < run.stop; position++) {
             Network net = network_at(&run, position, &buffers);
+            Outputs outputs;
             for (size i = 0; i < run.n; i++) {
                 size at = position * run.n + i;
-                if (i % TILE == 0)
+                if (i % TILE == 0) {
                     forward(&net, &buffers.tile, run.values, run.n, i);
-                Components components;
-                const int32_t *outputs = buffers.tile.sums + i % TILE * net.sizes[3];
-                Mixture m = mixture_of(&run, &net, outputs, anchor_at(&run, at), &components);
+                    convert(&net, buffers.tile.sums, &outputs);
+                }
+                Mixture m = mixture_of(&run, &outputs, i % TILE, anchor_at(&run, at));
                 uint64_t far = (uint64_t)steps[at] - (uint64_t)m.low;
                 int64_t j = far >= (uint64_t)(m.window - 1) ? m.window - 1 : (int64_t)far;
                 escaped[at] = j == m.window - 1;
@@ -227,14 +226,15 @@ typedef struct {
 static int pop_position(Run *run, int64_t position, const Buffers *buffers, Decoding *d)
 {
     Network net = network_at(run, position, buffers);
+    Outputs outputs;
     for (size i = 0, lane = 0; i < run->n; i++) {
         size at = position * run->n + i;
-        if (i % TILE == 0)
+        if (i % TILE == 0) {
             forward(&net, &buffers->tile, run->values, run->n, i);
-        Components components;
+            convert(&net, buffers->tile.sums, &outputs);
+        }
         int64_t anchor = anchor_at(run, at);
-        const int32_t *outputs = buffers->tile.sums + i % TILE * net.sizes[3];
-        Mixture m = mixture_of(run, &net, outputs, anchor, &components);
+        Mixture m = mixture_of(run, &outputs, i % TILE, anchor);
         int64_t j = mixture_pop(&m, &d->message, lane), q = m.low + j;
         if (d->message.read < 0)
             return 0;

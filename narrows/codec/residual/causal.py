@@ -135,10 +135,10 @@ class FrozenCausal:
             raise ModelFileError(
                 f"The residual model has {math.prod(self.grid) * n:,} inputs per record. Allowed: {_MOST_SEEN:,}."
             )
-        if math.prod(self.grid) * h * (n + h + outputs) > _MOST_WORK:
+        if math.prod(self.grid) * self.work > _MOST_WORK:
             raise ModelFileError(
                 "The residual model needs "
-                f"{math.prod(self.grid) * h * (n + h + outputs):,} multiplications per record. Allowed: 2^36."
+                f"{math.prod(self.grid) * self.work:,} multiplications per record. Allowed: 2^36."
             )
         if self.largest_sum() >= _EXACT:
             raise ModelFileError("The weights of the residual model are too large: a sum could reach 2^53.")
@@ -152,6 +152,12 @@ class FrozenCausal:
     def n_components(self) -> int:
         """K, the number of components of the mixtures."""
         return int(self.weights_3.shape[2]) // 3
+
+    @property
+    def work(self) -> int:
+        """The number of multiplications for one value."""
+        n, h = (int(length) for length in self.weights_1.shape[1:])
+        return h * (n + h + 3 * self.n_components)
 
     def largest_sum(self, highest: int = MOST_INPUT) -> float:
         """Return an upper bound of all sums, for values of at most ``highest`` above the lowest."""
