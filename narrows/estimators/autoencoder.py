@@ -265,6 +265,7 @@ class Autoencoder(
         UnfinishedWarning
             After Ctrl-C or an exception during the training. It gives the epoch whose weights the model has.
         """
+        self.refuse_while_trained("fit")
         began, wanted = time.perf_counter(), artefacts_of(self.artefacts)
         check("Autoencoder", "warm_start", self.warm_start, Boolean())
         if more_epochs is not None or (self.warm_start and self.__sklearn_is_fitted__()):

@@ -31,7 +31,7 @@ from narrows.data.labels import plain_labels
 from narrows.data.offsets import warn_of_offsets
 from narrows.data.scale import Trained, scale_warning, typical_magnitude
 from narrows.errors import DataError, InvalidParameterError, RangeWarning, warn
-from narrows.estimators.names import NamedParameters
+from narrows.estimators.at_hand import AtHand
 from narrows.io.files import check_output
 from narrows.model.artefacts.measuring import complete
 from narrows.model.axes import with_user_parts
@@ -56,7 +56,7 @@ TRAIN_ON_FINITE = (
 )
 
 
-class RecordsEstimator(NamedParameters):
+class RecordsEstimator(AtHand):
     """A scikit-learn estimator that takes records of any shape, and parts as parameters.
 
     Attributes

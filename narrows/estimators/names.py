@@ -34,7 +34,7 @@ _ELSEWHERE = {
 }
 """Names that other libraries give to a parameter, and ours."""
 
-_INTERNAL = frozenset({"classes_for", "classes_of", "kind", "records_of", "take_model"})
+_INTERNAL = frozenset({"classes_for", "classes_of", "kind", "records_of", "refuse_while_trained", "take_model"})
 """Public names that other modules of narrows use."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from narrows.chain import Chain
 from narrows.estimators.base import RecordsEstimator
+from narrows.estimators.parameters import artefacts_of
+from narrows.model.artefacts import Artefact
+from narrows.model.artefacts.measuring import NOT_ASKED_FOR
 from narrows.model.fitted import FittedModel
 from narrows.training import Callback, Callbacks, Epoch, as_callback
 from narrows.training.callbacks import Several
@@ -18,6 +21,8 @@ from narrows.training.display import display
 from narrows.training.log import Log
 
 __all__ = ["Watching", "callbacks_of"]
+
+_LATER = "Artefacts are measured after the training, and a callback has taken this model during it."
 
 
 def callbacks_of(estimator: RecordsEstimator, given: Callbacks, autoencoder: RecordsEstimator) -> Watching:
@@ -65,7 +70,9 @@ class Watching(Callback):
     def watch(self, model: FittedModel) -> None:
         """Give the callback the autoencoder whose chain is about to be trained."""
         self.chain, self.history_before = model.chain, list(model.history)
-        self.autoencoder.take_model(replace(model, history=self.history, feature_names=self.feature_names))
+        live = _without_artefacts(model, artefacts_of(self.autoencoder.get_params(deep=False)["artefacts"]))
+        self.autoencoder.take_model(replace(live, history=self.history, feature_names=self.feature_names))
+        self.autoencoder._is_being_trained = True
         self.callback.begin(self.autoencoder)
 
     def stage(self, name: str) -> None:
@@ -91,6 +98,22 @@ class Watching(Callback):
 
     def _usable(self) -> AbstractContextManager[None]:
         return _in_eval_mode(self.chain) if self.uses_model else nullcontext()
+
+
+def _without_artefacts(model: FittedModel, wanted: Container[str]) -> FittedModel:
+    """Return a model that is about to be trained without the artefacts that depend on its weights.
+
+    Parameters
+    ----------
+    model : FittedModel
+        The model.
+    wanted : container of str
+        The names of the artefacts that are measured after the training.
+    """
+    for name in Artefact.registry:
+        if name in model.measured_with or not model.has(name):
+            model = model.without_artefact(name, _LATER if name in wanted else NOT_ASKED_FOR)
+    return model
 
 
 @contextmanager
