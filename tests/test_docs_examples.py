@@ -17,8 +17,14 @@ ROOT = Path(__file__).resolve().parents[1]
 MODULES = ["narrows", *(module.name for module in pkgutil.walk_packages(narrows.__path__, "narrows."))]
 
 
+def has_examples(name):
+    path = Path(narrows.__file__).parents[1].joinpath(*name.split("."))
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return not name.endswith("__main__") and (not file.is_file() or ">>> " in file.read_text(encoding="utf-8"))
+
+
 @pytest.mark.usefixtures("few_settings")
-@pytest.mark.parametrize("name", [name for name in MODULES if not name.endswith("__main__")])
+@pytest.mark.parametrize("name", list(filter(has_examples, MODULES)))
 def test_the_examples_of_a_module(name, monkeypatch):
     # The debugger that doctest keeps at hand would look at each file in the cache again, before each docstring.
     monkeypatch.setattr("linecache.checkcache", lambda filename=None: None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -44,14 +44,26 @@ def callbacks_of(estimator: RecordsEstimator, given: Callbacks, autoencoder: Rec
     """
     shown = display(estimator.verbose, type(estimator).__name__)
     names = getattr(estimator, "feature_names_in_", None)
-    return Watching(Several([shown, Log(), as_callback(given)]), autoencoder, names)
+    callback = Several([shown, Log(), as_callback(given)])
+    return Watching(callback, autoencoder, names, uses_model=given is not None)
 
 
 class Watching(Callback):
-    """Passes the progress on, with the chain in eval mode, so that the model can be used like a fitted one."""
+    """Passes the progress on, with the chain in eval mode, so that the model can be used like a fitted one.
 
-    def __init__(self, callback: Callback, autoencoder: RecordsEstimator, feature_names: NDArray[Any] | None) -> None:
+    If no callback uses the model, the modes of its modules are left alone.
+    """
+
+    def __init__(
+        self,
+        callback: Callback,
+        autoencoder: RecordsEstimator,
+        feature_names: NDArray[Any] | None,
+        *,
+        uses_model: bool = True,
+    ) -> None:
         self.callback, self.autoencoder, self.feature_names = callback, autoencoder, feature_names
+        self.uses_model = uses_model
         self.history: list[dict[str, Any]] = []
         self.history_before: list[dict[str, Any]] = []
 
@@ -68,21 +80,24 @@ class Watching(Callback):
 
     def start(self, n_epochs: int, n_records: int, epochs_done: int) -> None:
         self.history[:] = self.history_before  # of a model whose training is continued
-        with _in_eval_mode(self.chain):
+        with self._usable():
             self.callback.start(n_epochs, n_records, epochs_done)
 
     def step(self, epoch: int, records_done: int, loss: float) -> None:
-        with _in_eval_mode(self.chain):
+        with self._usable():
             self.callback.step(epoch, records_done, loss)
 
     def epoch(self, row: Epoch) -> bool | None:
         self.history.append(row.to_json())
-        with _in_eval_mode(self.chain):
+        with self._usable():
             return self.callback.epoch(row)
 
     def stop(self) -> None:
-        with _in_eval_mode(self.chain):
+        with self._usable():
             self.callback.stop()
+
+    def _usable(self) -> AbstractContextManager[None]:
+        return _in_eval_mode(self.chain) if self.uses_model else nullcontext()
 
 
 def _without_artefacts(model: FittedModel, wanted: Container[str]) -> FittedModel:
