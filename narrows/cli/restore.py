@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from narrows.cli.console import count, print_json, print_lines, shape_text
+from narrows.cli.inputs import archive_file
 from narrows.cli.only import chosen_records, parse_only
-from narrows.cli.options import archive_argument, archive_model_option, output_option, write_options
+from narrows.cli.options import archive_model_option, output_option, piped_archive_argument, write_options
 from narrows.cli.outputs import Verb
 from narrows.cli.progress import show_progress
 
@@ -34,7 +35,7 @@ files of these names that are older than the archive are refused: they may be th
 
 
 @click.command(cls=Verb, epilog=EPILOG)
-@archive_argument
+@piped_archive_argument
 @output_option("OUT", "Output; see below.", pipe=True)
 @archive_model_option
 @click.option(
@@ -59,7 +60,7 @@ def restore(
     from narrows.data.writing import check_target, stream
 
     check_target(output, force=force)
-    with open_archive(archive, model=model) as opened, show_progress(quiet=quiet) as progress:
+    with open_archive(archive_file(archive), model=model) as opened, show_progress(quiet=quiet) as progress:
         records = range(len(opened)) if only is None else chosen_records(opened, wanted, only)
         check_originals(opened, records, output)
         path = stream(
