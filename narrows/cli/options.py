@@ -76,7 +76,10 @@ archive_model_option = click.option(
 force_option = click.option("--force", is_flag=True, help="Replace an existing output.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 quiet_option = click.option(
-    "-q", "--quiet", is_flag=True, help="Print only errors and warnings of lost data, no progress and no notes."
+    "-q",
+    "--quiet",
+    is_flag=True,
+    help="Print only errors and warnings of lost data or quality, no progress and no notes.",
 )
 
 device_option = _device("auto")
