@@ -304,10 +304,11 @@ LOSS_KINDS = frozenset(
     {
         *("alpha", "cmyk", "depth", "frames", "precision"),  # lost when images and data frames are read
         *("hidden", "no-file", "passed-over"),  # files of a folder that are not read
-        *("columns", "damaged-end", "lost-records"),  # lost in an archive
+        *("columns", "damaged-end", "fill-value", "lost-records", "unfinished-append"),  # lost in an archive
+        *("psnr", "unlike"),  # records that are restored worse than was asked for or can be expected
     }
 )
-"""The kinds of warnings that tell of lost data. The command line shows them even with ``--quiet``."""
+"""The kinds of warnings that tell of lost data or lost quality. The command line shows them even with ``--quiet``."""
 
 
 Listener = Callable[[NarrowsWarning], None]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
-from narrows.cli.inputs import check_archive_output
+from narrows.cli.inputs import archive_file, check_archive_output
 from narrows.cli.options import (
     archive_argument,
     archive_model_option,
     json_option,
     output_option,
+    piped_archive_argument,
     quiet_option,
     write_options,
 )
@@ -43,7 +45,7 @@ _NOT_RESTORED = "The restored records were not compared with the compressed ones
 
 
 @click.command(cls=Verb)
-@archive_argument
+@piped_archive_argument
 @archive_model_option
 @json_option
 @quiet_option
@@ -55,7 +57,7 @@ def verify(*, archive: str, model: str | None, as_json: bool, quiet: bool) -> No
     """
     import narrows.archive
 
-    report = narrows.archive.verify(archive, model=model)
+    report = narrows.archive.verify(archive_file(archive), model=model)
     if as_json:
         print_json({**report.to_json(), "is_intact": report.is_intact})
     elif not (quiet and report.is_intact):
@@ -92,7 +94,7 @@ def recover(*, archive: str, output: str, model: str | None, force: bool, as_jso
         print_lines(kept, *model_note, "", *_damaged(saved.report))
 
 
-def about(path: str) -> tuple[dict[str, Any], list[str]]:
+def about(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]]:
     """Return the description of an archive, as JSON and as lines; no model is needed.
 
     Raises

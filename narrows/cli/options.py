@@ -23,6 +23,7 @@ __all__ = [
     "json_option",
     "model_option",
     "output_option",
+    "piped_archive_argument",
     "quiet_option",
     "write_options",
 ]
@@ -63,6 +64,8 @@ model_option = click.option(
     "-m", "--model", type=READS, required=True, metavar="MODEL", help="A model saved by `narrows train`."
 )
 archive_argument = click.argument("archive", type=READS, metavar="FILE.narrows")
+piped_archive_argument = click.argument("archive", type=READS_PIPE, metavar="FILE.narrows")
+"""The same for verbs that only read the archive, which may be ``-``, standard input; see `inputs.archive_file`."""
 archive_model_option = click.option(
     "-m",
     "--model",
@@ -73,7 +76,10 @@ archive_model_option = click.option(
 force_option = click.option("--force", is_flag=True, help="Replace an existing output.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 quiet_option = click.option(
-    "-q", "--quiet", is_flag=True, help="Print only errors and warnings of lost data, no progress and no notes."
+    "-q",
+    "--quiet",
+    is_flag=True,
+    help="Print only errors and warnings of lost data or quality, no progress and no notes.",
 )
 
 device_option = _device("auto")
