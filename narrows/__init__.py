@@ -14,7 +14,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from narrows import errors
-from narrows.io.packages import naming_missing
+from narrows.io.packages import naming_missing, submodules
 
 if TYPE_CHECKING:
     from narrows.archive.compress import compress
@@ -65,12 +65,19 @@ _HOMES = {
 }
 
 
+# The public modules, so that `import narrows` is enough to use them.
+_MODULES = (
+    *("archive", "bottlenecks", "codec", "corruptions", "data", "estimators", "evaluation", "likelihoods", "lossless"),
+    *("model", "networks", "parts", "penalties", "pictures", "preprocessing", "records", "training", "uses"),
+)
+
+
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError(f"module 'narrows' has no attribute '{name}'")
+        return submodules("narrows", _MODULES)(name)
     with naming_missing(f"narrows.{name}"):
         return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted({*__all__, *_MODULES})

@@ -8,7 +8,41 @@ from pathlib import Path
 
 import pytest
 
+import narrows
+
 ROOT = Path(__file__).resolve().parents[1] / "narrows"
+
+PUBLIC = (
+    *(
+        "data.open",
+        "evaluation.scorers.neg_mean_squared_error",
+        "evaluation.denoising",
+        "networks.Dense",
+        "training.Adam",
+    ),
+    *(
+        "uses.generate",
+        "pictures",
+        "preprocessing",
+        "likelihoods",
+        "bottlenecks",
+        "corruptions",
+        "penalties",
+        "lossless",
+    ),
+)
+
+
+def test_importing_narrows_is_enough_to_use_its_modules():
+    script = "\n".join(["import narrows", *(f"narrows.{name}" for name in PUBLIC)])
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_a_module_that_does_not_exist_is_no_attribute():
+    for module in (narrows, narrows.evaluation, narrows.uses):
+        assert not hasattr(module, "nothing")
+
 
 FLOORS = [
     {"errors"},

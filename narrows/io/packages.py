@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
 
 from narrows.errors import MissingPackageError
 
-__all__ = ["TRAIN_PACKAGES", "naming_missing"]
+__all__ = ["TRAIN_PACKAGES", "naming_missing", "submodules"]
 
 TRAIN_PACKAGES = {
     "PIL": "Pillow",
@@ -19,6 +21,18 @@ TRAIN_PACKAGES = {
     "torch": "PyTorch",
 }
 """Names of the packages by the names of their modules."""
+
+
+def submodules(package: str, names: Sequence[str]) -> Callable[[str], Any]:
+    """Return a ``__getattr__`` for a package that imports its submodules of these names when they are first used."""
+
+    def of(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module '{package}' has no attribute '{name}'")
+        with naming_missing(f"{package}.{name}"):
+            return import_module(f"{package}.{name}")
+
+    return of
 
 
 @contextmanager
