@@ -29,7 +29,7 @@ from narrows.likelihoods import Likelihood
 from narrows.likelihoods.squares import Squares, squares
 from narrows.likelihoods.support import why_unsupported
 from narrows.networks import Network, Sizes, Switches
-from narrows.networks.components import components_of, sampled
+from narrows.networks.components import components_of, sampled, weights_of_sample
 from narrows.networks.linear_path import LinearPathDecoder, LinearPathEncoder
 from narrows.numerics.batches import Labelled, batch_size
 from narrows.numerics.floats import as_floats
@@ -157,7 +157,11 @@ class Chain(nn.Module):
         return next(itertools.chain(self.encoder.parameters(), self.decoder.parameters()), torch.empty(0))
 
     def fit_preprocessing(
-        self, batches: Callable[[int], Iterable[Tensor]], *, check: Callable[[], None] | None = None
+        self,
+        batches: Callable[[int], Iterable[Tensor]],
+        *,
+        check: Callable[[], None] | None = None,
+        weights: Tensor | None = None,
     ) -> None:
         """Fit what is measured on the data before training: the preprocessing, and the decoder's initial output.
 
@@ -167,6 +171,8 @@ class Chain(nn.Module):
             ``batches(size)`` iterates once over the training records in their stored dtype, Tensors (n, *shape).
         check : callable, optional
             Called once the preprocessing is fitted; an error that it raises ends the fit.
+        weights : Tensor of shape (n,), optional
+            How much each record counts in the principal components that a linear path starts at.
 
         Raises
         ------
@@ -184,7 +190,8 @@ class Chain(nn.Module):
         if self.parts.network.linear_path:
             some = list(sampled(lambda: batches(size)))
             places = None if missing is None else torch.cat([missing.places(batch) for batch in some])
-            self.start_at_components(torch.cat([self.prepare(batch) for batch in some]), places)
+            chosen = weights_of_sample(weights, lambda: batches(size))
+            self.start_at_components(torch.cat([self.prepare(batch) for batch in some]), places, chosen)
         if not (self.likelihood.is_bounded or self.parts.network.start_at_mean):
             return
         x = Moments.of(lambda: (self.prepare(batch) for batch in batches(size)), per_value=True)
@@ -208,15 +215,14 @@ class Chain(nn.Module):
             self.decoder.init_output_bias(start)
 
     @torch.no_grad()
-    def start_at_components(self, records: Tensor, missing: Tensor | None = None) -> None:
+    def start_at_components(self, records: Tensor, missing: Tensor | None, weights: Tensor | None) -> None:
         """Set the linear path to the principal components of preprocessed records (n, *shape).
 
-        A learned scale of the likelihood is set to the residual of these components. ``missing`` is as returned by
-        `missing_of`.
+        A learned scale of the likelihood is set to their residual. ``missing`` is as `missing_of` returns it.
         """
         assert isinstance(self.encoder, LinearPathEncoder)
         assert isinstance(self.decoder, LinearPathDecoder)
-        components = components_of(records, math.prod(self.bottleneck.z_shape), missing)
+        components = components_of(records, math.prod(self.bottleneck.z_shape), missing, weights)
         self.encoder.start_at_components(components)
         self.decoder.start_at_components(components, self.likelihood.point_estimate(self.shape).positions)
         every, size = -(-records.numel() // _SCALE_VALUES), batch_size(self.shape, _FIT_BATCH)

@@ -17,6 +17,7 @@
     │   └── CodeNotImportedError                     the model uses code of its user; names the module to import first
     ├── MissingPackageError (ImportError)        an optional package is not installed; says how to install it
     ├── NotFreezableError                        the decoder cannot be converted to integer arithmetic; gives the reason
+    ├── NotExportableError                       an ONNX file cannot compute the model; gives the reason
     ├── NotDecodableError                        the decoder needs more inputs than the code
     ├── ArchiveError                             a file is not an archive, or was written by a newer version
     │   ├── CorruptArchiveError                      an archive is damaged, truncated or forged; gives the position
@@ -74,6 +75,7 @@ __all__ = [
     "NarrowsWarning",
     "NonFiniteDataError",
     "NotDecodableError",
+    "NotExportableError",
     "NotFreezableError",
     "NotMeasuredError",
     "OutputError",
@@ -176,6 +178,10 @@ class MissingPackageError(NarrowsError, ImportError):
 
 class NotFreezableError(NarrowsError):
     """The decoder cannot be converted to integer arithmetic; the message names the part that prevents it."""
+
+
+class NotExportableError(NarrowsError):
+    """An ONNX file cannot compute the model; the message gives the reason."""
 
 
 class NotDecodableError(NarrowsError):

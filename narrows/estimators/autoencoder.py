@@ -225,9 +225,9 @@ class Autoencoder(
             Labels, for conditional models; named data sets have their own. Other models ignore it.
         sample_weight : array_like of shape (n,), optional
             How much each record counts, at least 0. Training minimises the weighted mean of the loss, and the loss of
-            records held out from X is weighted too. Records with a weight of 0 are left out. Otherwise weights do not
-            affect the preprocessing, a scale of the likelihood that is learned without gradients, the choice between
-            network and PCA, or the artefacts (PCA, latent density, archive codec).
+            records held out from X is weighted too, as are PCA and the choice between network and PCA. Records with a
+            weight of 0 are left out. Otherwise weights do not affect the preprocessing, a scale of the likelihood that
+            is learned without gradients, the latent density or the archive codec.
         validation : array_like, path, name or Source, optional
             Records on which the validation loss is measured, instead of the share ``training.validation`` of X.
             Conditional models need records with labels, or a pair of records and labels.
