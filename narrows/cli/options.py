@@ -24,6 +24,7 @@ __all__ = [
     "model_option",
     "output_option",
     "quiet_option",
+    "threads_option",
     "write_options",
 ]
 
@@ -76,6 +77,12 @@ quiet_option = click.option(
     "-q", "--quiet", is_flag=True, help="Print only errors and warnings of lost data, no progress and no notes."
 )
 
+threads_option = click.option(
+    "--threads",
+    type=click.IntRange(1),
+    metavar="N",
+    help="CPU threads; the result does not depend on them.  [default: all]",
+)
 device_option = _device("auto")
 device_flag = _device(None)
 """The same without a default: None if it was not given."""

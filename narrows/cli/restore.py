@@ -9,7 +9,7 @@ import click
 
 from narrows.cli.console import count, print_json, print_lines, shape_text
 from narrows.cli.only import chosen_records, parse_only
-from narrows.cli.options import archive_argument, archive_model_option, output_option, write_options
+from narrows.cli.options import archive_argument, archive_model_option, output_option, threads_option, write_options
 from narrows.cli.outputs import Verb
 from narrows.cli.progress import show_progress
 
@@ -43,9 +43,18 @@ files of these names that are older than the archive are refused: they may be th
     help="Records to restore: numbers from 0, ranges START:STOP (STOP excluded) and names shown by `narrows list`, "
     "separated by commas, for example 5,9,20:30 or cats/a.png.",
 )
+@threads_option
 @write_options
 def restore(
-    *, archive: str, output: str, model: str | None, only: str | None, force: bool, as_json: bool, quiet: bool
+    *,
+    archive: str,
+    output: str,
+    model: str | None,
+    only: str | None,
+    threads: int | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Restore the records of FILE.narrows. The restored bytes are the same on every machine.
 
@@ -59,7 +68,7 @@ def restore(
     from narrows.data.writing import check_target, stream
 
     check_target(output, force=force)
-    with open_archive(archive, model=model) as opened, show_progress(quiet=quiet) as progress:
+    with open_archive(archive, model=model, threads=threads) as opened, show_progress(quiet=quiet) as progress:
         records = range(len(opened)) if only is None else chosen_records(opened, wanted, only)
         check_originals(opened, records, output)
         path = stream(
