@@ -6,7 +6,7 @@ import os
 from typing import Any, NamedTuple
 
 from narrows.archive.byte_file import ByteFile
-from narrows.archive.chunks import Chunk, read_records
+from narrows.archive.chunks import PIECE_RECORDS, Chunk, chunk_bytes, read_records
 from narrows.archive.contract import Codec
 from narrows.archive.header import (
     Header,
@@ -35,10 +35,9 @@ from narrows.archive.records import largest_error, parse_names
 from narrows.archive.report import Problem, Report
 from narrows.archive.scan import Scanned, scan
 from narrows.errors import ArchiveError, CorruptArchiveError
+from narrows.numerics.pool import Pool, check_threads
 
 __all__ = ["Found", "Problem", "Report", "examine", "verify"]
-
-_PIECE_RECORDS = 2048  # restored at a time, to limit memory; a multiple of every group size
 
 Placed = tuple[int, Block]
 """The offset of a block, and its header."""
@@ -53,7 +52,7 @@ class Found(NamedTuple):
     report: Report
 
 
-def verify(path: str | os.PathLike[str], *, model: Any = None) -> Report:
+def verify(path: str | os.PathLike[str], *, model: Any = None, threads: int | None = None) -> Report:
     """Check the checksums of all bytes of an archive and, with its model, of all restored records.
 
     Parameters
@@ -63,6 +62,8 @@ def verify(path: str | os.PathLike[str], *, model: Any = None) -> Report:
     model : Autoencoder, FrozenCodec or path to a model file, optional
         The model that the archive was written with. Not needed if the archive contains its model. Without a model,
         records are not restored.
+    threads : int, optional
+        How many threads restore records, by default as many as CPUs that the process may use.
 
     Returns
     -------
@@ -78,11 +79,12 @@ def verify(path: str | os.PathLike[str], *, model: Any = None) -> Report:
     WrongModelError
         If it was written with another model.
     """
+    check_threads(threads)
     with ByteFile(path) as source, naming(source.path):
-        return examine(source, model).report
+        return examine(source, model, threads).report
 
 
-def examine(source: ByteFile, model: Any) -> Found:
+def examine(source: ByteFile, model: Any, threads: int | None = None) -> Found:
     """Return the intact content of an archive and the report of its verification.
 
     Raises
@@ -100,9 +102,10 @@ def examine(source: ByteFile, model: Any) -> Found:
     items = layout_of(header.metadata)
     blob, codec = _model(source, header, scanned, model, problems)
     intact = []
-    for offset, block, is_whole in scanned:
-        if block.type == BlockType.RECORDS:
-            what = _damage(source, header, offset, block, codec) if is_whole else "its bytes are damaged or truncated"
+    blocks = [one for one in scanned if one[1].type == BlockType.RECORDS]
+    with Pool(threads) as pool:
+        damage = pool.map(lambda one: _damage(source, header, one, codec), blocks, chunk_bytes(header.metadata))
+        for (offset, block, _), what in zip(blocks, damage, strict=True):
             if what is None:
                 intact.append((offset, block))
             else:
@@ -209,8 +212,11 @@ def _model(
         return None, None
 
 
-def _damage(source: ByteFile, header: Header, offset: int, block: Block, codec: Codec | None) -> str | None:
-    """Return the defect of a chunk whose bytes have the right checksum; None if it is intact."""
+def _damage(source: ByteFile, header: Header, scanned: Scanned, codec: Codec | None) -> str | None:
+    """Return the defect of a chunk; None if it is intact."""
+    offset, block, is_whole = scanned
+    if not is_whole:
+        return "its bytes are damaged or truncated"
     metadata, n = header.metadata, block.n_records
     try:
         if n > metadata.chunk_records:
@@ -219,8 +225,8 @@ def _damage(source: ByteFile, header: Header, offset: int, block: Block, codec: 
         parse_names(parsed.names, n)
         if codec is not None:
             chunk = Chunk(parsed, n, codec, metadata, block.first)
-            for start in range(0, n, _PIECE_RECORDS):
-                chunk.restore(range(start, min(start + _PIECE_RECORDS, n)))
+            for start in range(0, n, PIECE_RECORDS):
+                chunk.restore(range(start, min(start + PIECE_RECORDS, n)))
     except CorruptArchiveError as error:
         return str(error)
     return None

@@ -16,6 +16,7 @@ from narrows.cli.options import (
     output_option,
     piped_archive_argument,
     quiet_option,
+    threads_option,
     write_options,
 )
 from narrows.cli.outputs import Verb
@@ -47,9 +48,10 @@ _NOT_RESTORED = "The restored records were not compared with the compressed ones
 @click.command(cls=Verb)
 @piped_archive_argument
 @archive_model_option
+@threads_option
 @json_option
 @quiet_option
-def verify(*, archive: str, model: str | None, as_json: bool, quiet: bool) -> None:
+def verify(*, archive: str, model: str | None, threads: int | None, as_json: bool, quiet: bool) -> None:
     """Check that FILE.narrows is intact. The exit code is 0 if it is, and 1 if anything is damaged.
 
     Every byte is checked. If the model is given or inside, every record is restored and checked too. With --quiet,
@@ -57,7 +59,7 @@ def verify(*, archive: str, model: str | None, as_json: bool, quiet: bool) -> No
     """
     import narrows.archive
 
-    report = narrows.archive.verify(archive_file(archive), model=model)
+    report = narrows.archive.verify(archive_file(archive), model=model, threads=threads)
     if as_json:
         print_json({**report.to_json(), "is_intact": report.is_intact})
     elif not (quiet and report.is_intact):

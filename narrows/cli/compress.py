@@ -17,6 +17,7 @@ from narrows.cli.options import (
     data_options,
     device_option,
     model_option,
+    threads_option,
     write_options,
 )
 from narrows.cli.outputs import WRITES_PIPE, Verb
@@ -107,6 +108,7 @@ _BY_MODEL = {"code and rest", "network"}
 )
 @click.option("--append", is_flag=True, help="Add to an existing archive of the same model, quality and bound.")
 @data_options
+@threads_option
 @device_option
 @write_options
 def compress(
@@ -128,6 +130,7 @@ def compress(
     append: bool,
     limit: int | None,
     reading: dict[str, Any],
+    threads: int | None,
     device: str,
     force: bool,
     as_json: bool,
@@ -174,6 +177,7 @@ def compress(
         "accept_loss": accepted,
         "embed_model": embed_model,
         "chunk_records": chunk_records,
+        "threads": threads,
     }
     if dry_run:
         print_trials(source, loaded, model, chosen, asked, as_json=as_json, quiet=quiet, **how)

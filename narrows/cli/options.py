@@ -25,6 +25,7 @@ __all__ = [
     "output_option",
     "piped_archive_argument",
     "quiet_option",
+    "threads_option",
     "write_options",
 ]
 
@@ -82,6 +83,12 @@ quiet_option = click.option(
     help="Print only errors and warnings of lost data or quality, no progress and no notes.",
 )
 
+threads_option = click.option(
+    "--threads",
+    type=click.IntRange(1),
+    metavar="N",
+    help="CPU threads; the result does not depend on them.  [default: all]",
+)
 device_option = _device("auto")
 device_flag = _device(None)
 """The same without a default: None if it was not given."""

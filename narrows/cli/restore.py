@@ -10,7 +10,13 @@ import click
 from narrows.cli.console import count, print_json, print_lines, shape_text
 from narrows.cli.inputs import archive_file
 from narrows.cli.only import check_only, chosen_records
-from narrows.cli.options import archive_model_option, output_option, piped_archive_argument, write_options
+from narrows.cli.options import (
+    archive_model_option,
+    output_option,
+    piped_archive_argument,
+    threads_option,
+    write_options,
+)
 from narrows.cli.outputs import Verb
 from narrows.cli.progress import show_progress
 
@@ -46,9 +52,18 @@ files of these names that are older than the archive are refused: they may be th
     "separated by commas, for example 5,9,20:30 or cats/a.png. It can be repeated; a name with a comma needs an --only "
     "of its own.",
 )
+@threads_option
 @write_options
 def restore(
-    *, archive: str, output: str, model: str | None, only: tuple[str, ...], force: bool, as_json: bool, quiet: bool
+    *,
+    archive: str,
+    output: str,
+    model: str | None,
+    only: tuple[str, ...],
+    threads: int | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Restore the records of FILE.narrows. The restored bytes are the same on every machine.
 
@@ -62,7 +77,10 @@ def restore(
     from narrows.data.writing import check_target, stream
 
     check_target(output, force=force)
-    with open_archive(archive_file(archive), model=model) as opened, show_progress(quiet=quiet) as progress:
+    with (
+        open_archive(archive_file(archive), model=model, threads=threads) as opened,
+        show_progress(quiet=quiet) as progress,
+    ):
         records = chosen_records(opened, only) if only else range(len(opened))
         check_originals(opened, records, output)
         path = stream(

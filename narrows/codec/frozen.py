@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -95,6 +96,7 @@ class FrozenCodec:
         self._check()
         self.golden = golden[:: -(-len(golden) // self._most_golden())]
         self._causal = causal
+        self._proving = threading.RLock()  # so that several threads replay golden vectors once
         self._backend = "float64"
         self._unproved_causal: str | None = None  # expected digest of the causal network, until it is verified
         self._unproved: dict[int, str] = {}  # expected golden digests of the qualities that are not verified yet
@@ -117,11 +119,13 @@ class FrozenCodec:
     @property
     def causal(self) -> FrozenCausal | None:
         """The network that codes residuals; raises ModelFileError if it does not reproduce its stored digest."""
-        if self._causal is not None and self._unproved_causal not in (None, self._causal.digest()):
-            raise ModelFileError(
-                "The residual model is damaged: it does not compute the same outputs as when it was stored."
-            )
-        self._unproved_causal = None
+        with self._proving:
+            expected = self._unproved_causal
+            if self._causal is not None and expected is not None and expected != self._causal.digest():
+                raise ModelFileError(
+                    "The residual model is damaged: it does not compute the same outputs as when it was stored."
+                )
+            self._unproved_causal = None
         return self._causal
 
     def with_causal(self, causal: FrozenCausal) -> FrozenCodec:
@@ -282,16 +286,18 @@ class FrozenCodec:
         ModelFileError
             If the message or the records differ from those on the writer's machine.
         """
-        expected = self._unproved.get(quality)
-        if expected is None:
+        if quality not in self._unproved:
             return
-        with _naming_damage():
+        with self._proving, _naming_damage():
+            expected = self._unproved.get(quality)
+            if expected is None:
+                return
             is_right = self._replay(quality, self._backend) == expected
             if not is_right and self._replay(quality, "int64") == expected:
                 self._backend, is_right = "int64", True
-        if not is_right:
-            raise ModelFileError("The frozen decoder is damaged: it does not reproduce its golden vectors.")
-        self._unproved.pop(quality, None)
+            if not is_right:
+                raise ModelFileError("The frozen decoder is damaged: it does not reproduce its golden vectors.")
+            self._unproved.pop(quality, None)
 
     def _replay(self, quality: int, backend: str) -> str:
         """Return the SHA-256 of the message and the records of the golden symbols."""
