@@ -54,11 +54,11 @@ STOCHASTIC = {
 
 
 @parametrize_with_checks(
-    [Autoencoder(artefacts=(), training=Training(epochs=2)), Autoencoder()],
+    [Autoencoder(artefacts=(), training=Training(epochs=1)), Autoencoder()],
     expected_failed_checks=lambda estimator: STOCHASTIC,
 )
 def test_scikit_learn(estimator, check, monkeypatch):
-    monkeypatch.setattr("narrows.training.settings._MOST_EPOCHS", 3)  # none of the checks asks for more
+    monkeypatch.setattr("narrows.training.settings._MOST_EPOCHS", 1)  # none of the checks asks for more
     check(estimator)
 
 

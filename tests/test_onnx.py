@@ -1,5 +1,6 @@
 """ONNX files compute what the model computes, for any number of records, with preprocessing inside."""
 
+import functools
 import importlib.util
 
 import numpy as np
@@ -36,11 +37,16 @@ def trained(x=IMAGES, y=None, **params):
     return Autoencoder(4, **{**usual, **params}).fit(x, y)
 
 
-def computed(path, *inputs):
-    """Return the output of an ONNX file, and the names of its inputs and outputs."""
+@functools.cache
+def session_of(path):
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(path)
+    return onnxruntime.InferenceSession(path)
+
+
+def computed(path, *inputs):
+    """Return the output of an ONNX file, and the names of its inputs and outputs."""
+    session = session_of(path)
     names = [one.name for one in session.get_inputs()]
     return session.run(None, dict(zip(names, inputs, strict=True)))[0], names, session.get_outputs()[0].name
 

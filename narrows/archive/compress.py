@@ -104,7 +104,8 @@ def compress(
     chunk_records : int, optional
         The largest number of records (or tiles) of a chunk. To read one record, its chunk is decoded: small chunks make
         random access fast, and large ones save a few bytes. By default up to 16,384, with an error bound up to 4,096,
-        and fewer if the records are large. Not with `append`, which keeps the archive's.
+        and fewer if the records are large, or are stored losslessly with a residual model. Not with `append`, which
+        keeps the archive's.
     append : bool
         Append to an existing archive, within its error bound if it has one. A larger `max_error` is accepted, but the
         archive's bound applies. The end of the archive and its index are checked first, but not its chunks (see

@@ -36,7 +36,10 @@ _USUAL_CHUNK_RECORDS = 1 << 14
 _USUAL_CHUNK_BYTES = 32 << 20
 _USUAL_CHUNK_SYMBOLS = 3 << 17  # decoded in a tenth of a second, the time to read one record
 _MOST_CHUNK_SYMBOLS = 1 << 23
-_BOUNDED_VALUES = 1 << 18  # of which all must be decoded to read one record, in about ten milliseconds
+_BOUNDED_VALUES = 1 << 18  # of which all must be decoded to read one record, in about thirty milliseconds
+_LOSSLESS_WORK = 640_000_000  # multiplications to read one record with a causal network, in about ten milliseconds
+_WORK_OF_MIXTURE = 6144  # to decode a value with the outputs of the network, in multiplications
+_TILE = 8  # records that a causal network processes together
 _MOST_BOUNDED_VALUES = 1 << 24
 _FEWEST_CHUNK_RECORDS = 1 << 11  # except for large records, to limit the overhead of chunks
 _MANY_SYMBOLS = 128
@@ -169,16 +172,26 @@ class Metadata:
         return metadata
 
 
-def bounded_chunk_records(n_values: int, n_symbols: int) -> int:
+def bounded_chunk_records(n_values: int, n_symbols: int, work: int | None = None) -> int:
     """Return the number of records of a chunk with a residual: at most 4,096, with at most 2^18 values if possible.
+
+    If a causal network decodes them losslessly, there are fewer: its ``work`` is the number of multiplications for a
+    value. Chunks are small enough that a record is read in about ten milliseconds, and large enough that their fixed
+    bytes are below 2 % of what such records take.
 
     Examples
     --------
     >>> bounded_chunk_records(784, 32), bounded_chunk_records(140, 8), bounded_chunk_records(1 << 20, 1024)
     (256, 1792, 1)
+    >>> bounded_chunk_records(784, 32, work=9088), bounded_chunk_records(3072, 32, work=9984)
+    (48, 8)
     """
     n, group = _BOUNDED_VALUES // n_values, default_group_records(n_symbols)
-    return max(1, min(4096, n - n % group if n > group else n, MAX_CHUNK_SYMBOLS // n_symbols))
+    usual = max(1, min(4096, n - n % group if n > group else n, MAX_CHUNK_SYMBOLS // n_symbols))
+    if work is None:
+        return usual
+    n = _LOSSLESS_WORK // (n_values * (work + _WORK_OF_MIXTURE))
+    return max(1, min(usual, n - n % _TILE if n > _TILE else n))
 
 
 def default_chunk_records(record_bytes: int, n_symbols: int) -> int:

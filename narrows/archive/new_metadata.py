@@ -50,7 +50,8 @@ def new_metadata(
     n_values = math.prod(codec.shape)
     is_bounded = more.get("max_error") is not None
     if is_bounded:
-        usual = bounded_chunk_records(n_values, codec.n_symbols)
+        causal = codec.causal if more["max_error"] == 0 else None
+        usual = bounded_chunk_records(n_values, codec.n_symbols, None if causal is None else causal.work)
     else:
         usual = default_chunk_records(n_values * codec.dtype.itemsize, codec.n_symbols)
     if chunk_records is not None:

@@ -103,7 +103,7 @@ _BY_MODEL = {"code and rest", "network"}
     type=int,
     metavar="N",
     help="Largest number of records in a chunk. Smaller chunks make single records faster to read and the archive "
-    "larger.  [default: up to 16,384; with --max-error or --lossless up to 4,096]",
+    "larger.  [default: up to 16,384; with --max-error or --lossless up to 4,096; with a residual model fewer]",
 )
 @click.option("--append", is_flag=True, help="Add to an existing archive of the same model, quality and bound.")
 @data_options

@@ -95,7 +95,7 @@ def _psnr_cells(psnr_db: float) -> tuple[str, str]:
 def _lines(facts: dict[str, Any], header: dict[str, Any]) -> list[str]:
     on, seed = facts["trained_on"], facts["params"]["random_state"]
     rows = [
-        ("file", f"{facts['path']}, {facts['bytes']:,} bytes, written by narrows {facts['narrows']}"),
+        ("file", f"{facts['path']}, {facts['n_bytes']:,} bytes, written by narrows {facts['narrows']}"),
         *([("id", f"{facts['model_id']}, in archives of this model")] if facts["model_id"] else []),
         ("records", f"{shape_text(facts['shape'])} {facts['dtype']}"),
         ("taken for", taken_for(facts["record"], facts["shape"], facts["params"].get("record", "auto"))),

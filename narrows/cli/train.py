@@ -287,7 +287,7 @@ def _report(
     assert kept is not None, "a model that was just trained has it"
     result: dict[str, Any] = {
         "path": output,
-        "bytes": os.path.getsize(output),
+        "n_bytes": os.path.getsize(output),
         **durations(header),
         "records": model.trained_on_.n_records,
         "record": model.record_,
@@ -313,7 +313,7 @@ def _report(
 
     epochs = f"{count(result['epochs'], 'epoch')} in {result['seconds']:.1f} s"
     rows = [
-        ("model", f"{output}, {result['bytes']:,} bytes, {count(result['n_latent'], 'number')} a code"),
+        ("model", f"{output}, {result['n_bytes']:,} bytes, {count(result['n_latent'], 'number')} a code"),
         ("trained", f"{epochs} on {count(result['records'], 'record')} of {model.trained_on_.name}"),
         *time_rows(result),
         ("taken for", taken_for(model.record_, model.shape_, model.record)),

@@ -244,7 +244,7 @@ class Autoencoder(
             otherwise the last.
         checkpoint : path-like, optional
             File that holds the state of the run, so that a kill loses nothing. `narrows.load` reads it as a model with
-            the weights so far. Delete it once the model is saved.
+            the weights so far. Delete it once the model is saved. It replaces no file but a checkpoint of the same run.
         resume : bool
             Continue from the checkpoint if it exists. The result equals that of an uninterrupted run.
         more_epochs : int, optional
@@ -260,15 +260,20 @@ class Autoencoder(
             If the data cannot be used.
         TrainingDivergedError
             If the loss stops being finite.
+        OutputExistsError
+            If the checkpoint would replace a file that is not a checkpoint of the same run.
         KeyboardInterrupt
             After Ctrl-C, at the end of the step. The model is fitted, with the weights so far, and `measure` measures
-            the missing artefacts. A model that was fitted before is kept if the first epoch is not complete.
+            the missing artefacts. A model that was fitted before is kept if the first epoch is not complete. The same
+            holds for exceptions of callbacks, which are raised unchanged. After any other error the estimator is what
+            it was before.
 
         Warns
         -----
         UnfinishedWarning
-            After Ctrl-C during the training. It gives the epoch whose weights the model has.
+            After Ctrl-C or an exception during the training. It gives the epoch whose weights the model has.
         """
+        self.refuse_while_trained("fit")
         began, wanted = time.perf_counter(), artefacts_of(self.artefacts)
         check("Autoencoder", "warm_start", self.warm_start, Boolean())
         if more_epochs is not None or (self.warm_start and self.__sklearn_is_fitted__()):

@@ -78,6 +78,7 @@ class Continuing(Measuring):
         DataError
             If the records are not of the shape and dtype of those of the first call.
         """
+        self.refuse_while_trained("partial_fit")
         params = clone(self).get_params(deep=False)
         settings = _one_pass(resolve_training(self.training))
         if not self.__sklearn_is_fitted__():

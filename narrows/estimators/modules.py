@@ -40,6 +40,7 @@ class Movable(RecordsEstimator):
             If there is no such device, or it has no float64.
         """
         check_is_fitted(self)
+        self.refuse_while_trained("to")
         found = find_device(device)
         if not has_float64(found):
             raise InvalidParameterError(

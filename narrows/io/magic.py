@@ -10,6 +10,7 @@ IMAGE_ENDINGS = (
 """Extensions of the files that are read as images."""
 
 _BEGINNINGS = {
+    b"\x89NRW": "an archive of narrows",
     b"\x93NUMPY": "a .npy file",
     b"PK\x03\x04": "a .zip or .npz file",
     b"\x1f\x8b": "a gzipped file",

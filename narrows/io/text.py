@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import math
 import re
 from collections.abc import Sequence
 
-__all__ = ["LARGEST_IN_FULL", "count", "number", "printable", "psnr_text", "shape_text", "times"]
+__all__ = ["LARGEST_IN_FULL", "count", "is_text", "number", "printable", "psnr_text", "shape_text", "times"]
 
 LARGEST_IN_FULL = 1e15
 """From this magnitude on numbers are in scientific notation, as those below 10^-4 are."""
@@ -86,6 +87,25 @@ def printable(text: str, *, lines: bool = True, form: str = "") -> str:
 
     found = _CONTROLS.sub(escaped, text)
     return found if lines else found.replace("\n", "\\n")
+
+
+_NO_TEXT = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+"""Control characters that texts do not have; terminals write escape, form feed and others into logs."""
+
+
+def is_text(start: bytes) -> bool:
+    r"""Return whether the first bytes of a file are those of a text in UTF-8; a character may be cut off at the end.
+
+    Examples
+    --------
+    >>> is_text("10 × 10\n".encode()), is_text(b"\x93NUMPY"), is_text(b"PK\x03\x04")
+    (True, False, False)
+    """
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return False
+    return _NO_TEXT.search(text) is None
 
 
 def psnr_text(psnr_db: float) -> str:

@@ -58,7 +58,7 @@ class ModelDescription:
         pretraining = header.get("pretraining_history_", [])
         return {
             "path": self.path,
-            "bytes": self.n_bytes,
+            "n_bytes": self.n_bytes,
             "format": header["format"],
             "narrows": header["narrows"],
             "shape": header["shape"],

@@ -89,7 +89,7 @@ class Summary:
             {"name": one.name, "type": one.kind, "output_shape": list(one.shape), "parameters": one.n_parameters}
             for one in self.layers
         ]
-        totals = {"parameters": self.n_parameters, "trainable": self.n_trainable, "bytes": self.n_bytes}
+        totals = {"parameters": self.n_parameters, "trainable": self.n_trainable, "n_bytes": self.n_bytes}
         return {"layers": layers, **totals}
 
 

@@ -80,7 +80,8 @@ def train(
     TrainingDivergedError
         If the loss stops being finite. The last good checkpoint stays.
     TrainingInterrupted
-        After Ctrl-C, at the end of the step and once the checkpoint is written. It is a KeyboardInterrupt.
+        After Ctrl-C, at the end of the step and once the checkpoint is written; and after any other exception, for
+        example of a callback, which is its cause. It is a KeyboardInterrupt.
     SystemExit
         After SIGTERM, once the checkpoint is written.
     """
@@ -100,9 +101,12 @@ def train(
                     run.restore(state)
                     state = None
                 done, run = [*done, run.complete()], None
-        except KeyboardInterrupt as stop:
-            so_far = [] if run is None else [run.end_here()]
-            raise TrainingInterrupted([*done, *so_far], 0 if run is None else run.epoch) from stop
+        except TrainingDivergedError:
+            raise
+        except (KeyboardInterrupt, Exception) as stop:
+            if run is None:
+                raise TrainingInterrupted(done, 0, is_over=True) from stop
+            raise TrainingInterrupted([*done, run.end_here()], run.epoch, is_over=run.is_over) from stop
     return done
 
 
@@ -186,6 +190,7 @@ class _Run:
             records_per_second=done / self.seconds if self.seconds else 0.0,
             threads=self.pace.mostly_used,
             shards=self.n_shards,
+            is_complete=False,
         )
 
     @property
@@ -365,6 +370,7 @@ class _Run:
             "epochs_since_best": self.best.epochs_since,
             "is_stopped": self.is_stopped,
             "n_epochs": self.n_epochs,
+            "is_over": self.is_over,
             "unfinished": None if unfinished is None else unfinished.to_json(),
             "learner": names_in(self.learner, self.whole) if self.best.weights else {},
         }

@@ -29,7 +29,7 @@ def most_workers(threads: int | None) -> int:
     """Return the number of workers: ``threads``, or that of PyTorch, but at most the number of CPUs."""
     if threads is None:
         threads = n_threads_outside()
-    return min(threads, usable_cpus())
+    return 1 if threads == 1 else min(threads, usable_cpus())  # files of the system say how many CPUs may be used
 
 
 @usual_settings()

@@ -88,11 +88,65 @@ def test_empty_and_unknown_input_is_refused(model):
     assert "format of standard input is unknown" in piped("encode", "-", "-m", model, "-o", "-", given=b"?", code=1)[1]
 
 
+def test_images_on_standard_input_are_refused_with_what_is_read_there(model):
+    said = piped("encode", "-", "-m", model, "-o", "-", given=b"\x89PNG\r\n\x1a\n", code=1)[1]
+    assert "Standard input is a PNG image. narrows reads there: " in said
+    assert "Images are read from files and folders" in said
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz", "idx"])
+def test_damaged_input_is_called_standard_input(model, digits, kind):
+    whole = io.BytesIO()
+    if kind == "idx":
+        whole.write(b"\0\0\x08\x03" + b"\0\0\0\x14" + b"\0\0\0\x08" * 2 + bytes(20 * 64))
+    else:
+        (np.save if kind == "npy" else np.savez)(whole, digits)
+    said = piped("encode", "-", "-m", model, "-o", "-", given=whole.getvalue()[:-100], code=1)[1]
+    assert said.startswith("Error: Standard input is ")
+    assert "/" not in said
+
+
 def test_input_is_deleted_after_reading(model, digits, tmp_path, monkeypatch):
     monkeypatch.setenv("NARROWS_CACHE", str(tmp_path))
     piped("encode", "-", "-m", model, "-o", "-", given=npy(digits))
     piped("compress", "-", "-m", model, "-o", "-", given=npy(digits))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="files without a name")
+def test_standard_input_has_no_file_that_a_killed_process_could_leave(digits, tmp_path, monkeypatch):
+    monkeypatch.setenv("NARROWS_CACHE", str(tmp_path))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(npy(digits))))
+    with from_standard_input() as path:
+        assert list(tmp_path.iterdir()) == []
+        assert path.read_bytes() == npy(digits)
+
+
+def test_where_files_need_a_name_that_of_standard_input_is_deleted(digits, tmp_path, monkeypatch):
+    monkeypatch.setenv("NARROWS_CACHE", str(tmp_path))
+    monkeypatch.setattr(sys, "platform", "other")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(npy(digits))))
+    with from_standard_input() as path:
+        assert [file.read_bytes() for file in tmp_path.iterdir()] == [npy(digits)]
+        assert path.parent == tmp_path
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_of_standard_output_is_deleted_by_the_next(model, digits, tmp_path, monkeypatch):
+    monkeypatch.setenv("NARROWS_CACHE", str(tmp_path / "cache"))
+    np.save(tmp_path / "x.npy", digits)
+    compress = ["compress", str(tmp_path / "x.npy"), "-m", model, "-o", "-"]
+    killed = (
+        "import os, narrows.cli, narrows.io.pipes as pipes\n"
+        "pipes.check_standard_output = lambda: None\n"
+        "with pipes.through_file('-') as path:\n"
+        "    open(path, 'w').close()\n"
+        "    os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == 9
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+    piped(*compress)
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
 class Terminal(io.StringIO):
@@ -106,6 +160,15 @@ def test_terminals_are_no_pipes(monkeypatch):
     with pytest.raises(InvalidParameterError, match="terminal"):
         check_standard_output()
     with pytest.raises(DataError, match="terminal"), from_standard_input():
+        pass
+
+
+def test_closed_streams_are_not_called_terminals(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(InvalidParameterError, match="standard output, which is closed"):
+        check_standard_output()
+    with pytest.raises(DataError, match="standard input, which is closed"), from_standard_input():
         pass
 
 

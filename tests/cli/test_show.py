@@ -91,7 +91,7 @@ def test_info_counts_the_weights_of_a_model_that_does_not_say_how_many_it_has(na
 def test_info_says_what_the_model_is(narrows, model):
     info = narrows.json("info", model)
     loaded = package.load(model)
-    assert info["bytes"] == Path(model).stat().st_size
+    assert info["n_bytes"] == Path(model).stat().st_size
     assert info["trained_on"]["name"] == "digits:train"
     assert info["trained_on"]["n_records"] == 200
     assert (info["shape"], info["dtype"], info["n_latent"], info["epochs"]) == ([8, 8], "uint8", 4, 2)

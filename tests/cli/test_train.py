@@ -99,7 +99,7 @@ def test_the_result_is_said_in_words_or_as_one_json_object(narrows):
     assert words.stderr == ""
     said = narrows.json("train", "digits", "-o", "b.safetensors", *quick)
     assert said["path"] == "b.safetensors"
-    assert said["bytes"] == Path("b.safetensors").stat().st_size
+    assert said["n_bytes"] == Path("b.safetensors").stat().st_size
     assert (said["epochs"], said["records"], said["validation"]) == (2, 80, None)
     assert said["loss"] == narrows.json("info", "b.safetensors")["loss"]
 
