@@ -202,3 +202,13 @@ def test_compress_reaches_a_quality_by_the_way_with_the_fewest_bytes(model, digi
     code = narrows.compress(x, tmp_path / "b.narrows", model=model, quality=0)
     coarse = narrows.compress(x, tmp_path / "c.narrows", model=model, psnr=model.codec_.qualities[0].psnr_db - 1)
     assert coarse.n_bytes <= code.n_bytes * 1.05
+
+
+def test_where_nothing_is_requested_the_quality_is_that_of_the_training(model, digits, tmp_path):
+    assert model.model_.race.residual is not None
+    x = digits[1][:100]
+    usual, asked = (narrows.compress(x, tmp_path / f"{k}.narrows", model=model, psnr=k) for k in (None, 26))
+    assert (usual.n_bytes, usual.error_bound) == (asked.n_bytes, asked.error_bound)
+    tried = narrows.try_qualities(x, model=model)
+    (default,) = [one for one in tried.trials if one.is_default]
+    assert default.error_bound == usual.error_bound

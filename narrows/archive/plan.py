@@ -140,8 +140,10 @@ def plan_archive(
         chosen = choose_quality(
             whole, psnr=psnr, bytes_per_record=bytes_per_record, quality=quality, n_tiles=layout.n_records
         )
-        is_alone = before is None and fill_value is None and encoder.fill_value is None and not overlap
-        if psnr is not None and bound is None and is_alone and may_be_bounded(whole):
+        if (psnr, bytes_per_record, quality) == (None, None, None):
+            psnr = encoder.psnr
+        is_free = bound is None and before is None and encoder.fill_value is None and not overlap
+        if psnr is not None and is_free and may_be_bounded(whole):
             reaches = whole.qualities[chosen].psnr_db >= psnr
             bound = smallest_bound(encoder, source, layout, psnr, chosen if reaches else None)
     else:
