@@ -80,14 +80,16 @@ def compress(
     model : Autoencoder or path
         A fitted model, or a model file.
     psnr : float, optional
-        Selects the coarsest quality with at least this PSNR in dB on training data. Not with `max_error` or `lossless`.
+        Selects the coarsest quality with at least this PSNR in dB on training data, or the bound on errors with which
+        these records have it, if the model has a residual model and that takes fewer bytes on a sample of them. Not
+        with `max_error` or `lossless`.
     bytes_per_record : float, optional
         Selects the finest quality with at most this number of bytes per record on training data. An image that is cut
         into tiles is one record.
     quality : int, optional
         Number of a quality of the model, from 0, the coarsest; `narrows.try_qualities` compares them. Without
         `psnr`, `bytes_per_record` and `quality`, the model's default quality is used, or with an error bound the one
-        with the smallest file.
+        with the smallest file. A model whose residual model was trained for a PSNR gets this PSNR.
     max_error : float or str, optional
         The largest error of a value, in the records' units, or as a share of the data's range such as ``"1%"``. NaNs
         and infinities are restored exactly. The archive is at most a few bytes larger than the records.

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 import narrows.data
 from narrows.archive.appending import bound_for, codec_for, fill_value_for
 from narrows.archive.contract import Encoder
+from narrows.archive.dial import smallest_bound
 from narrows.archive.layout_choice import layout_for
 from narrows.archive.layouts import Layout
 from narrows.archive.metadata import MODEL_FILE, Metadata
 from narrows.archive.models import short
-from narrows.archive.quality import choose_quality
+from narrows.archive.quality import choose_quality, may_be_bounded
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.operating_point import OperatingPoint
 from narrows.codec.residual.chunk import size_on_code
@@ -139,6 +140,12 @@ def plan_archive(
         chosen = choose_quality(
             whole, psnr=psnr, bytes_per_record=bytes_per_record, quality=quality, n_tiles=layout.n_records
         )
+        if (psnr, bytes_per_record, quality) == (None, None, None):
+            psnr = encoder.psnr
+        is_free = bound is None and before is None and encoder.fill_value is None and not overlap
+        if psnr is not None and is_free and may_be_bounded(whole):
+            reaches = whole.qualities[chosen].psnr_db >= psnr
+            bound = smallest_bound(encoder, source, layout, psnr, chosen if reaches else None)
     else:
         chosen = _smallest(encoder, source, layout, ErrorBound(whole.dtype, bound, fill_value), found)
     if before is not None:

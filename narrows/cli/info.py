@@ -14,7 +14,7 @@ from narrows.cli.describe import kept_rows, taken_for, time_rows
 from narrows.cli.inputs import archive_file
 from narrows.cli.options import json_option, quiet_option
 from narrows.cli.outputs import READS_PIPE, Verb
-from narrows.model.describe import comparison_text, describe_chain, describe_settings, values_text
+from narrows.model.describe import comparison_text, describe_chain, describe_settings, race_text, values_text
 
 if TYPE_CHECKING:
     from narrows.model.summary import Summary
@@ -123,6 +123,8 @@ def _lines(facts: dict[str, Any], header: dict[str, Any]) -> list[str]:
         rows.append(("validation", f"{number(facts['validation_loss'])} nats per record"))
     if facts["comparison"] is not None:
         rows.append(("beside PCA", comparison_text(facts["comparison"])))
+    if facts["race"] is not None:
+        rows.append(("race", race_text(facts["race"])))
     if facts["artefacts"] is not None:
         rows.append(("artefacts", ", ".join(facts["artefacts"]) or "none"))
     rows += kept_rows(facts["kept_epoch"], facts["epochs"])

@@ -21,7 +21,7 @@ from narrows.cli.settings import FLAGS, changes
 from narrows.cli.verbs import INTERRUPTED, TERMINATED, Failure
 from narrows.cli.warned import warnings_at_the_end
 from narrows.errors import NarrowsWarning, UnfinishedWarning, UnmeasuredWarning
-from narrows.model.describe import comparison_text, is_real_valued, values_text
+from narrows.model.describe import comparison_text, is_real_valued, race_text, values_text
 
 if TYPE_CHECKING:
     from narrows.data import Source
@@ -302,6 +302,7 @@ def _report(
         "qualities": [
             {"psnr_db": one.psnr_db, "bytes_per_record": one.bytes_per_record} for one in qualities_of(model)
         ],
+        "race": header.get("race"),
         "comparison": None if model.comparison_ is None else asdict(model.comparison_),
         "warnings": [one.to_json() for one in warned],
     }
@@ -327,6 +328,8 @@ def _report(
         rows.append(("validation", f"{number(kept.validation_loss)} nats per record"))
     if model.comparison_ is not None:
         rows.append(("beside PCA", comparison_text(asdict(model.comparison_))))
+    if result["race"] is not None:
+        rows.append(("race", race_text(result["race"])))
     rows += kept_rows(kept.epoch, len(history))
     rows.append(("archives", range_text(qualities_of(model))))
     print_lines(*aligned(rows))

@@ -79,9 +79,15 @@ class Autoencoder(
         they have different units; where some are constant or their means differ much, the means are removed.
     pretraining : "layer-wise", Pretraining or None
         Training of the weights before the whole chain is trained.
-    residual : "causal", Residual or None
+    residual : "causal", "auto", Residual or None
         A second network, trained after the autoencoder, that predicts the exact values. It makes lossless archives
-        smaller.
+        smaller. "auto": a causal network whose size and training depend on the records, and a short training of the
+        code, which such archives seldom use.
+    race : bool
+        Whether `fit` first compares codes on the records, and trains the one that is expected to give the smallest
+        files at the target PSNR: a map, a code without places, and a bound on the errors with a network of residuals.
+        This chooses the parts that are "auto", for the bottleneck "rounded" and a likelihood with a target. A training
+        of few steps has no race.
     record : "auto", "image" or "vector"
         What a record is; it affects the choice of "auto" parts. "auto": an image if a record has two or three axes.
     conditional : bool
@@ -174,6 +180,7 @@ class Autoencoder(
         real_values: str = "as-given",
         pretraining: str | Pretraining | None = None,
         residual: str | Residual | None = None,
+        race: bool = False,
         record: str = "auto",
         conditional: bool = False,
         training: Training | None = None,
@@ -193,6 +200,7 @@ class Autoencoder(
         self.real_values = real_values
         self.pretraining = pretraining
         self.residual = residual
+        self.race = race
         self.record = record
         self.conditional = conditional
         self.training = training

@@ -311,6 +311,8 @@ class RecordsEstimator(AtHand):
             params.pop(name, None)
         if params.get("real_values") == "as-given":  # checkpoints of earlier versions do not contain it
             del params["real_values"]
+        if not params.get("race", True):
+            del params["race"]
         if not params.get("warm_start", True):
             del params["warm_start"]
         if params.get("fill_value", 0) is None:  # as in checkpoints of earlier versions

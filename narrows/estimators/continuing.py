@@ -85,7 +85,7 @@ class Continuing(Measuring):
             data, _ = open_for_training(self, X, y, None)
             seed, _ = self._seed_and_checkpoint(None, {}, {}, resume=False)
             model, _ = train_model(
-                params | {"training": settings, "pretraining": None, "residual": None, "artefacts": ()},
+                params | {"training": settings, "pretraining": None, "residual": None, "race": False, "artefacts": ()},
                 data,
                 None,
                 schema=schema_of(self.record, self.shape_, self.dtype_),

@@ -312,6 +312,7 @@ def codec() -> Autoencoder:
     return Autoencoder(
         bottleneck=Rounded(),
         likelihood=ConstrainedNormal(psnr=25.0),
+        race=True,
         preprocessing="unit-scale",
         real_values="unit-scale",  # the target is relative to a range of 1
         training=Training(batch_size=64, optimiser=Adam(learning_rate=2e-3)),
@@ -321,4 +322,4 @@ def codec() -> Autoencoder:
 @_named("lossless")
 def lossless() -> Autoencoder:
     """For lossless or error-bounded files of images: a codec, and a residual model that predicts each pixel."""
-    return codec().set_params(residual="causal")
+    return codec().set_params(residual="auto", race=False)

@@ -74,6 +74,8 @@ class ModelDescription:
             "fill_value": header["parts"].get("fill_value"),
             "trained_on": header["trained_on_"],
             "comparison": header.get("comparison"),
+            "race": header.get("race"),
+            "residual": header.get("residual"),
             "epochs": len(history),
             "kept_epoch": kept["epoch"],
             "loss": kept["loss"],

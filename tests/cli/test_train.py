@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import narrows as package
 from narrows.archive.model_qualities import quality_warnings, range_text
 from narrows.cli.console import number
 from narrows.errors import DataError, OutputError
+from narrows.lossless import CausalNetwork
 from narrows.parts.typed import parse_value
 
 FAST = ("--epochs", "1", "--limit", "100", "--latent", "2")
@@ -135,7 +137,7 @@ def test_a_quality_that_training_does_not_reach_is_warned_of_with_advice_that_ca
 def test_a_model_for_archives_that_keep_bits_misses_no_quality(codec_model, monkeypatch):
     monkeypatch.setattr(codec_model.chain_.parts.likelihood, "psnr", 99.0)
     assert quality_warnings(codec_model)
-    monkeypatch.setattr(codec_model, "residual", "causal")
+    monkeypatch.setattr(codec_model, "model_", replace(codec_model.model_, residual_part=CausalNetwork()))
     assert quality_warnings(codec_model) == ()
 
 

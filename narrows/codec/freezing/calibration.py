@@ -28,7 +28,7 @@ from narrows.errors import NotFreezableError
 from narrows.numerics.randomness import Stream, rng
 from narrows.numerics.squares import SquaredSum, exponent_of
 
-__all__ = ["SAMPLE", "SAMPLE_BYTES", "freeze"]
+__all__ = ["MEASURED", "SAMPLE", "SAMPLE_BYTES", "freeze"]
 
 SAMPLE = 16_384
 """The number of training records that `freeze` needs."""
@@ -36,7 +36,9 @@ SAMPLE = 16_384
 SAMPLE_BYTES = 1 << 26
 """The largest number of bytes of such a sample."""
 
-_MEASURED = 1024  # records on which the error is measured
+MEASURED = 1024
+"""The number of these records, the first, on which the error is measured."""
+
 _GOLDEN = 4
 _NEAR_ENOUGH_DB = 0.1
 _OUTLIERS, _FAR = 0.001, 4.0
@@ -69,11 +71,11 @@ def freeze(chain: Chain, records: NDArray[Any], peak: float) -> FrozenCodec:
     try:
         codes = _codes(chain, records)
         with torch.no_grad():
-            z = chain.bottleneck.continuous_to_z(codes[:_MEASURED].to(chain.device)).cpu()
+            z = chain.bottleneck.continuous_to_z(codes[:MEASURED].to(chain.device)).cpu()
             decoder = freeze_decoder(chain, z)
         output = _output(chain, decoder, records.dtype)
         flat = codes.flatten(1).double().cpu().numpy()
-        candidates = chain.bottleneck.quantisations(flat, MeasuredDistortion(chain, z, records[:_MEASURED]))
+        candidates = chain.bottleneck.quantisations(flat, MeasuredDistortion(chain, z, records[:MEASURED]))
     finally:
         chain.train(was_training)
     fitting = _Fitting(decoder, output, flat, records, peak, chain.parts.fill_value)
@@ -109,13 +111,13 @@ class _Fitting:
         """Return the operating point of a quantisation, measured on the records."""
         symbols = to_symbols(self.codes, candidate.steps)
         rescale = candidate.program(self.decoder.input_shift, self.decoder.program.in_shape)
-        x = self.decoder.program.run(rescale.run(symbols[:_MEASURED]))
-        difference = self.output.of(x).astype(np.float64) - self.records[:_MEASURED].astype(np.float64)
+        x = self.decoder.program.run(rescale.run(symbols[:MEASURED]))
+        difference = self.output.of(x).astype(np.float64) - self.records[:MEASURED].astype(np.float64)
         exponent = exponent_of(self.peak)  # squares of tiny values vanish
         squared = np.square(np.ldexp(difference, -exponent)).reshape(len(difference), -1)
         share = 1.0
         if self.fill_value is not None:
-            known = ~is_fill(self.records[:_MEASURED], self.fill_value).reshape(squared.shape)
+            known = ~is_fill(self.records[:MEASURED], self.fill_value).reshape(squared.shape)
             squared, share = np.where(known, squared, 0.0), max(float(known.mean()), 1 / known.size)
         mse = squared.mean(1)
         limit = SquaredSum(_FAR * float(np.quantile(mse, 1 - _OUTLIERS)), exponent)

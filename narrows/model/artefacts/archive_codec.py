@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 
 from narrows.chain import Chain
 from narrows.errors import InvalidParameterError, NotFreezableError
-from narrows.lossless import Residual
 from narrows.model.artefacts.contract import Artefact, TrainingRecords
 from narrows.numerics.psnr import peak_of
 from narrows.numerics.randomness import Stream, rng
-from narrows.parts.part import as_optional_part
 from narrows.training import Records
 
 if TYPE_CHECKING:
@@ -47,7 +45,9 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
 
     @classmethod
     def measure(cls, model: FittedModel, records: TrainingRecords) -> Self:
-        return cls.freeze(model.chain, records.unlabelled, model.range, model.seed, _freeze_residual(model))
+        return cls.freeze(
+            model.chain, records.unlabelled, model.range, model.seed, _freeze_residual(model), unseen=records.unseen
+        )
 
     @classmethod
     def prepare(cls, model: FittedModel, records: TrainingRecords) -> Callable[[], Self] | None:
@@ -63,7 +63,8 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
             return None
         if cls.n_sampled(records.unlabelled) * _bytes_of_one(records.unlabelled) > SAMPLE_BYTES:
             return None
-        return partial(cls._frozen, chain, cls.sample_of(records.unlabelled, model.seed), model.range)
+        sample = cls.sample_of(records.unlabelled, model.seed, records.unseen)
+        return partial(cls._frozen, chain, sample, model.range)
 
     @property
     def depends_on_weights(self) -> bool:
@@ -94,6 +95,8 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         values_range: tuple[float, float],
         seed: int,
         freeze_residual: Callable[[torch.Tensor], FrozenCausal] | None = None,
+        *,
+        unseen: Records | None = None,
     ) -> Self:
         """Convert the decoder of a trained chain to integer arithmetic, or store the reason why this is impossible.
 
@@ -109,6 +112,8 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
             Seed of the sample.
         freeze_residual : callable, optional
             Returns the frozen residual model, given records on which its activations are measured.
+        unseen : Records, optional
+            Held-out records, on which the PSNR of qualities is measured.
         """
         from narrows.codec.freezing.limits import too_large
 
@@ -116,7 +121,7 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         if reason is not None:
             return cls(reason)
         few = None if freeze_residual is None else partial(_with_residual, freeze_residual, records.device)
-        return cls._frozen(chain, cls.sample_of(records, seed), values_range, few)
+        return cls._frozen(chain, cls.sample_of(records, seed, unseen), values_range, few)
 
     @classmethod
     def _frozen(
@@ -136,10 +141,17 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
             return cls(str(error))
 
     @classmethod
-    def sample_of(cls, records: Records, seed: int) -> NDArray[Any]:
-        """Return the records (n, *shape) on which the qualities are measured."""
+    def sample_of(cls, records: Records, seed: int, unseen: Records | None = None) -> NDArray[Any]:
+        """Return the records (n, *shape) on which the qualities are measured; the PSNR on the first of them."""
+        from narrows.codec.freezing.calibration import MEASURED
+
         rows = np.sort(rng(seed, Stream.CODEC_ROWS).choice(len(records), cls.n_sampled(records), replace=False))
-        return np.asarray(records.take(torch.from_numpy(rows).to(records.device)).cpu().numpy())
+        sample = np.asarray(records.take(torch.from_numpy(rows).to(records.device)).cpu().numpy())
+        if unseen is None:
+            return sample
+        few = torch.arange(min(len(unseen), MEASURED, len(sample)))
+        first = unseen.take(few.to(unseen.device)).cpu().numpy()
+        return np.concatenate([first, sample[: len(sample) - len(few)]]) if len(few) < len(sample) else first
 
     @staticmethod
     def n_sampled(records: Records) -> int:
@@ -211,9 +223,8 @@ def _with_residual(
 
 def _freeze_residual(model: FittedModel) -> Callable[[torch.Tensor], FrozenCausal] | None:
     """Return a function that returns the frozen residual model; None if the model has no such network."""
-    part = as_optional_part(Residual, model.parameters.get("residual"))
-    if model.residual is not None and part is not None:
-        return partial(part.freeze, model.residual)
+    if model.residual is not None and model.residual_part is not None:
+        return partial(model.residual_part.freeze, model.residual)
     held = model.artefacts.get("codec")
     causal = held.codec.causal if isinstance(held, ArchiveCodec) and held.why_not is None else None
     return None if causal is None else lambda sample: causal
