@@ -27,7 +27,7 @@ from narrows.corruptions import Corruption
 from narrows.errors import DataError, InvalidParameterError
 from narrows.likelihoods import Likelihood
 from narrows.likelihoods.squares import Squares, squares
-from narrows.likelihoods.support import why_unsupported
+from narrows.likelihoods.support import check_supports, why_unsupported
 from narrows.networks import Network, Sizes, Switches
 from narrows.networks.components import components_of, sampled, weights_of_sample
 from narrows.networks.linear_path import LinearPathDecoder, LinearPathEncoder
@@ -190,24 +190,20 @@ class Chain(nn.Module):
         if self.parts.network.linear_path:
             some = list(sampled(lambda: batches(size)))
             places = None if missing is None else torch.cat([missing.places(batch) for batch in some])
-            chosen = weights_of_sample(weights, lambda: batches(size))
-            self.start_at_components(torch.cat([self.prepare(batch) for batch in some]), places, chosen)
+            x = torch.cat([self.prepare(batch) for batch in some])
+            self.start_at_components(x, places, weights_of_sample(weights, lambda: batches(size)))
         if not (self.likelihood.is_bounded or self.parts.network.start_at_mean):
             return
-        x = Moments.of(lambda: (self.prepare(batch) for batch in batches(size)), per_value=True)
+        values = Moments.of(lambda: (self.prepare(batch) for batch in batches(size)), per_value=True)
         if self.likelihood.needs_units:
             for batch in batches(size):
                 try:
                     self.check_support(batch)
                 except DataError as error:  # the likelihood was chosen for these data
                     raise InvalidParameterError(str(error)) from error
-        elif not bool((self.likelihood.is_supported(x.low) & self.likelihood.is_supported(x.high)).all()):
-            raise InvalidParameterError(
-                f"The '{self.parts.likelihood.name}' likelihood needs {self.likelihood.domain}. "
-                f"Got {float(x.low.min()):g} to {float(x.high.max()):g}. "
-                "Set preprocessing='unit-scale', or another likelihood."
-            )
-        start = self.likelihood.parameters_of(x.mean.to(self.dtype))
+        else:
+            check_supports(self.likelihood, self.parts.likelihood.name, values.low, values.high)
+        start = self.likelihood.parameters_of(values.mean.to(self.dtype))
         if self.likelihood.needs_units and not self.parts.network.linear_path:
             around_mean = (self.prepare(batch) for batch in sampled(lambda: batches(size)))
             self.likelihood.fit_scale((start.expand(len(one), *start.shape), one) for one in around_mean)
@@ -230,8 +226,7 @@ class Chain(nn.Module):
         if missing is None:
             self.likelihood.fit_scale((self._through_path(x), x) for x in few)
         else:
-            there = torch.split(~missing[::every], size)
-            pairs = zip(few, there, strict=True)
+            pairs = zip(few, torch.split(~missing[::every], size), strict=True)
             self.likelihood.fit_scale((self._through_path(x)[known], x[known]) for x, known in pairs)
 
     def _through_path(self, x: Tensor) -> Tensor:
@@ -385,8 +380,7 @@ class Chain(nn.Module):
             self.likelihood.adapt(parameters, x)
             return None
         # Errors are means over all values of a record, of which a share is there.
-        restored = self.likelihood.mean(parameters).detach()
-        statistic = self.likelihood.statistic(parameters, torch.where(missing, restored, x))
+        statistic = self.likelihood.statistic(parameters, x.where(~missing, self.likelihood.mean(parameters).detach()))
         statistic = None if statistic is None else statistic / self.missing.share.to(statistic.dtype)
         if not is_shard and statistic is not None:
             self.likelihood.adapt_to(statistic)

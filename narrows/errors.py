@@ -276,7 +276,7 @@ class FreezeWarning(NarrowsWarning):
 class RangeWarning(NarrowsWarning):
     """The range of records, or of a column, differs from that of the training data by an order of magnitude.
 
-    The message gives both, and names the column. Its ``count`` is then the number of such columns.
+    The message gives both and names the column; its ``count`` is the number of such columns.
     """
 
     default_kind = "range"
@@ -315,7 +315,6 @@ LOSS_KINDS = frozenset(
     }
 )
 """The kinds of warnings that tell of lost data or lost quality. The command line shows them even with ``--quiet``."""
-
 
 Listener = Callable[[NarrowsWarning], None]
 
@@ -370,12 +369,8 @@ def recorded(*, held: bool = False, listener: Listener | None = None) -> Iterato
         _LISTENERS.reset(token)
 
 
-_BETWEEN = {"narrows", "sklearn", "joblib", "contextlib"}
-"""Packages whose frames may lie between the caller and the warning."""
-
-
-_SHOWN: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
-"""The kinds of warnings that each search of scikit-learn has shown."""
+_BETWEEN = {"narrows", "sklearn", "joblib", "contextlib"}  # may have frames between the caller and the warning
+_SHOWN: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()  # kinds of warnings, by search of scikit-learn
 
 
 def _shown_in_search() -> set[str]:
@@ -387,9 +382,8 @@ def _shown_in_search() -> set[str]:
     found, frame = None, inspect.currentframe()
     while frame is not None:
         if frame.f_globals.get("__name__", "").startswith("sklearn.model_selection."):
-            is_one_fit = frame.f_code.co_name == "_fit_and_score"
-            inside = frame.f_code if is_one_fit else frame.f_locals.get("self", frame.f_locals.get("estimator"))
-            found = found if inside is None else inside
+            search = frame.f_locals.get("self", frame.f_locals.get("estimator", found))
+            found = frame.f_code if frame.f_code.co_name == "_fit_and_score" else search
         frame = frame.f_back
     try:
         return set() if found is None else _SHOWN.setdefault(found, set())
@@ -400,7 +394,7 @@ def _shown_in_search() -> set[str]:
 def _levels_to_caller() -> int:
     """Return the ``stacklevel`` with which a warning points to the caller of narrows."""
     level, frame = 1, inspect.currentframe()
-    frame = None if frame is None else frame.f_back
+    frame = frame and frame.f_back
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _BETWEEN:
         level, frame = level + 1, frame.f_back
     return level
