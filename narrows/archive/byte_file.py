@@ -85,6 +85,8 @@ class ByteFile:
         return crc
 
     def _read_some(self, offset: int, n: int) -> bytes:
+        if self._file.closed:
+            raise ArchiveError(f"The archive {self.path} is closed. Open it again with narrows.open_archive.")
         try:
             if hasattr(os, "pread"):
                 return os.pread(self._file.fileno(), n, offset)

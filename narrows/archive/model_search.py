@@ -72,7 +72,7 @@ def warn_of_archives(model: str | os.PathLike[str]) -> None:
     if digest is None:
         return
     found = archives_of(model)
-    named = f", for example {found[0].name}" if found else ""
+    named = f", for example {found[0].name}," if found else ""
     warn(
         DataWarning(
             f"The model {digest[:12]} in {os.fspath(model)} is replaced. Archives that were written with it{named} "

@@ -161,9 +161,14 @@ class Archive:
         if isinstance(index, slice):
             return self.read(index)
         try:
+            if isinstance(index, bool):
+                raise TypeError
             position = operator.index(index)
         except TypeError:
-            raise TypeError(f"The index of an archive must be an integer or a slice. Got {index!r:.80}.") from None
+            raise TypeError(
+                "The index of an archive must be an integer or a slice; archive.read([1, 5]) returns a list of items. "
+                f"Got {index!r:.80}."
+            ) from None
         if not -len(self) <= position < len(self):
             raise IndexError(f"{self.path} has {len(self):,} items. Got the index {position:,}.")
         return self._one(position % len(self))

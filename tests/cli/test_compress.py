@@ -114,9 +114,9 @@ def summary(**changes):
     return Summary(**{**values, **changes})
 
 
-def in_words(fixed=0, *, quiet=False, **changes):
+def in_words(fixed=0, *, quiet=False, n_chunks=1, **changes):
     source = package.data.open(np.zeros((1000, 100), np.uint8))
-    return "\n".join(_lines(summary(**changes), source, "models/m.safetensors", fixed, quiet=quiet))
+    return "\n".join(_lines(summary(**changes), source, "models/m.safetensors", fixed, n_chunks, quiet=quiet))
 
 
 def test_a_model_is_said_to_have_paid_for_itself_or_from_when_on_it_will_or_that_it_never_does():
@@ -149,6 +149,13 @@ def test_of_too_few_records_no_verdict_is_given_on_the_model():
     assert "The model never pays for itself" in in_words(fixed=2_000, n_bytes=60_000)
     one = in_words(fixed=500, n_bytes=600, total_records=1, raw_bytes=80)
     assert "too few records" in one
+
+
+def test_small_chunks_are_said_to_be_the_reason_if_they_are():
+    small = in_words(fixed=20_000, n_bytes=60_000, n_chunks=500)
+    assert "The 500 chunks are too small to tell when the model pays for itself: they take 120.0 bytes each" in small
+    assert "Larger chunks (--chunk-records)" in small
+    assert "too few records" in in_words(fixed=20_000, n_bytes=60_000, n_chunks=2)
 
 
 def test_if_no_chunk_uses_the_model_that_is_said():
@@ -207,7 +214,7 @@ def test_a_quality_that_is_asked_for_and_not_reached_is_warned_of(narrows, model
     warning = "The records come back at 10.00 dB, not at the 11 dB asked for."
     warned = {"kind": "psnr", "count": 1000, "first": None, "message": warning}
     monkeypatch.setattr("narrows.archive.compress.compress", lambda *_, **__: summary(warnings=(warned,)))
-    monkeypatch.setattr("narrows.archive.inspect", lambda path: SimpleNamespace(fixed_bytes=0))
+    monkeypatch.setattr("narrows.archive.inspect", lambda path: SimpleNamespace(fixed_bytes=0, n_chunks=1))
     assert compress(narrows, model).stderr == f"Warning: {warning}\n"
 
 

@@ -118,6 +118,14 @@ def test_an_empty_part_of_a_list_is_refused(only, narrows, model, archive):
     assert "separated by commas, for example" in refused
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a device")
+def test_a_device_is_not_called_a_file(narrows, model, archive):
+    said = narrows("restore", archive, "-m", model, "-o", "/dev/null", "--force", code=1).stderr
+    assert "The output '/dev/null' is a device or another special file" in said
+    Path("taken").touch()
+    assert "The output 'taken' is a file" in narrows("restore", archive, "-m", model, "-o", "taken", code=1).stderr
+
+
 # -------------------------------------------------------------------------------------------------------------- names
 
 
