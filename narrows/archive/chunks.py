@@ -22,7 +22,7 @@ from narrows.errors import CorruptArchiveError
 
 __all__ = ["PIECE_RECORDS", "Chunk", "chunk_block", "chunk_bytes", "read_chunk", "read_records"]
 
-PIECE_RECORDS = 2048
+PIECE_RECORDS = 512
 """Records of a chunk that are restored at a time; a multiple of every group size."""
 
 _VALUE_BYTES, _BOUNDED_VALUE_BYTES = 4, 48  # memory to decode a symbol, and a value with a residual

@@ -353,7 +353,7 @@ class Archive:
         first = records[0] - start
         # From the length, since the stop of a range with a negative step may be below zero.
         inside = range(first, first + len(records) * records.step, records.step)
-        if records.step != 1:
+        if records.step != 1 or len(inside) <= PIECE_RECORDS:
             yield inside
             return
         while inside:

@@ -45,7 +45,7 @@ def test_one_chunk_is_restored_in_parts(make, codec, fuzz):
     many = fuzz.make_records(5000, seed=2)
     with open_archive(make(many, chunk_records=5000), model=codec, threads=2) as archive:
         pieces = list(archive.pieces(slice(100, None)))
-    assert [len(piece) for piece in pieces] == [1948, 2048, 904]
+    assert [len(piece) for piece in pieces] == [412, *8 * [512], 392]
     np.testing.assert_array_equal(np.concatenate(pieces), many[100:])
 
 
