@@ -15,6 +15,7 @@ from narrows.model.fitted import FittedModel
 from narrows.training import Callback, Callbacks, Epoch, as_callback
 from narrows.training.callbacks import Several
 from narrows.training.display import display
+from narrows.training.interruption import TrainingInterrupted
 from narrows.training.log import Log
 
 __all__ = ["Watching", "callbacks_of"]
@@ -54,7 +55,10 @@ class Watching(Callback):
         """Give the callback the autoencoder whose chain is about to be trained."""
         self.chain, self.history_before = model.chain, list(model.history)
         self.autoencoder.take_model(replace(model, history=self.history, feature_names=self.feature_names))
-        self.callback.begin(self.autoencoder)
+        try:
+            self.callback.begin(self.autoencoder)
+        except Exception as error:  # as one of the training
+            raise TrainingInterrupted([], 0, is_over=False) from error
 
     def stage(self, name: str) -> None:
         self.callback.stage(name)
