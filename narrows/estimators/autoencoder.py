@@ -266,8 +266,7 @@ class Autoencoder(
         KeyboardInterrupt
             After Ctrl-C, at the end of the step. The model is fitted, with the weights so far, and `measure` measures
             the missing artefacts. A model that was fitted before is kept if the first epoch is not complete. The same
-            holds for exceptions of callbacks, which are raised unchanged. After any other error the estimator is what
-            it was before.
+            holds for exceptions of callbacks, which are raised unchanged.
 
         Warns
         -----

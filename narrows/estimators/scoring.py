@@ -62,7 +62,7 @@ class Scoring(Symbols):
         - For other models the cost of the code and the penalties of training are subtracted.
 
         Values count in preprocessed units, as in training. Missing values do not count, so records with many of them
-        have larger log-likelihoods.
+        have larger log-likelihoods. That of a record whose values are all missing is NaN, and `score` leaves it out.
 
         Parameters
         ----------
@@ -111,7 +111,8 @@ class Scoring(Symbols):
         errors : ndarray of shape (n,) or (n, *shape)
             With ``per="value"``, the errors of a data frame are a data frame with the same columns and index. Values
             that are equal to the fill value of the model are missing: the sum of a record leaves them out, and their
-            own errors are NaN, so that `numpy.nanmean` over records is the error of a column.
+            own errors are NaN, so that `numpy.nanmean` over records is the error of a column. The sum is NaN for a
+            record whose values are all missing.
 
         Examples
         --------

@@ -51,7 +51,7 @@ def neg_mean_squared_error(estimator: Any, X: Data, y: ArrayLike | None = None) 
         Higher is better. Missing values do not count.
     """
     errors, known = _errors(estimator, X, y)
-    return -float(errors.sum() / known.sum())
+    return -float(errors[known > 0].sum() / known.sum())
 
 
 def neg_median_squared_error(estimator: Any, X: Data, y: ArrayLike | None = None) -> float:

@@ -29,6 +29,7 @@ from narrows.training.openmp import same_bits
 from narrows.training.pace import Pace
 from narrows.training.progress import Callback, Epoch
 from narrows.training.shards import Shards, weighted
+from narrows.training.single_records import steps_of_an_epoch
 from narrows.training.squared_errors import EVERY, SquaredErrors, squares_of
 from narrows.training.stages import Stage
 from narrows.training.validation import Best, mean_loss_and_mse
@@ -81,8 +82,7 @@ def train(
     TrainingDivergedError
         If the loss stops being finite. The last good checkpoint stays.
     TrainingInterrupted
-        After Ctrl-C, at the end of the step and once the checkpoint is written; and after any other exception, for
-        example of a callback, which is its cause. It is a KeyboardInterrupt.
+        After Ctrl-C, at the end of the step and once the checkpoint is written, or after another exception, its cause.
     SystemExit
         After SIGTERM, once the checkpoint is written.
     """
@@ -131,7 +131,7 @@ class _Run:
         self.stepper = stage.stepper or self.settings.optimiser.build(self.learner.parameters())
         self.device = self.records.device
         self.n_epochs = stage.n_epochs
-        self.n_steps = -(-len(self.records) // self.settings.batch_size)  # per epoch
+        self.n_steps = steps_of_an_epoch(self.learner, self.records, self.settings.batch_size)
         self.losses = wide(torch.zeros(self.n_steps, device=self.device))  # of the epoch's steps
         self.errors = SquaredErrors(self.device)
 
@@ -218,14 +218,15 @@ class _Run:
         order, began = self._order(), time.perf_counter()
         while self.step < self.n_steps:
             at = self.step * self.settings.batch_size
-            self._train_step(order[at : at + self.settings.batch_size])
+            end = len(order) if self.step == self.n_steps - 1 else at + self.settings.batch_size
+            self._train_step(order[at:end])
             self.step += 1
             if interruption.requested:
                 self.seconds += time.perf_counter() - began
                 self._save_if_asked()
                 interruption.stop()
             if time.monotonic() - self.last_look > _LOOK_SECONDS:
-                self.callback.step(self._number, min(at + self.settings.batch_size, len(self.records)), self._look())
+                self.callback.step(self._number, end, self._look())
                 if self._save_is_due:
                     self.seconds, began = self.seconds + time.perf_counter() - began, time.perf_counter()
                     self.save()
@@ -303,8 +304,8 @@ class _Run:
 
     def _same_bits(self, n_threads: int) -> bool:
         """Return whether this many OpenMP threads compute the same gradients of whole batches as one."""
-        sizes = {self.settings.batch_size, len(self.records) % self.settings.batch_size} - {0}
-        return same_bits(self.learner, self.records, {min(size, len(self.records)) for size in sizes}, n_threads)
+        n, size = len(self.records), self.settings.batch_size
+        return same_bits(self.learner, self.records, {min(size, n), n - (self.n_steps - 1) * size}, n_threads)
 
     def _noises(self) -> list[Generator]:
         """Return the generators of the shards' noise in this epoch; the first is also that of a whole batch."""

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from narrows import Autoencoder, Training
+from narrows import Autoencoder, AutoencoderClassifier, Training
 from narrows.errors import DataError, InvalidParameterError, WorseThanPCAWarning
 from narrows.model.artefacts import PrincipalComponents
 from narrows.model.comparison import check_against_pca, compare_with_pca
@@ -259,3 +259,52 @@ def test_the_warning_of_a_model_that_is_worse_than_pca_is_weighted():
     unweighted = PrincipalComponents.fit(X, 2, 0)
     with pytest.warns(WorseThanPCAWarning):
         check_against_pca(model.model_, unweighted, Records(X, torch.device("cpu")))
+
+
+def test_partial_fit_takes_weights_and_a_callback():
+    some, rows = W > 0, []
+    full = {**FULL, "epochs": 1}
+    weighted = (
+        make(full)
+        .partial_fit(X, sample_weight=W, callback=rows.append)
+        .partial_fit(X, sample_weight=W, callback=rows.append)
+    )
+    repeated = np.repeat(X, W.astype(int), axis=0)
+    assert_same(weighted, make(full).partial_fit(repeated).partial_fit(repeated))
+    assert len(rows) == 2
+    left_out = make().partial_fit(X[some]).partial_fit(X[some])
+    assert weights_of(make().partial_fit(X, sample_weight=some).partial_fit(X, sample_weight=some)) == weights_of(
+        left_out
+    )
+
+
+def classifier(**params):
+    training = Training(**{**FULL, "epochs": 3, "precision": "float64", **params})
+    return AutoencoderClassifier(make({**FULL, "epochs": 2}), training=training, random_state=0)
+
+
+def test_a_classifier_minimises_the_weighted_cross_entropy():
+    y, n = np.where(X[:, 0] > 0, "right", "left"), W.astype(int)
+    weighted, repeated = (
+        classifier().fit(X, y, sample_weight=W),
+        classifier().fit(np.repeat(X, n, axis=0), np.repeat(y, n)),
+    )
+    np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), rtol=1e-9)
+    assert weighted.history_[0]["loss"] == pytest.approx(repeated.history_[0]["loss"])
+    assert abs(weighted.predict_proba(X) - classifier().fit(X, y).predict_proba(X)).max() > 1e-6
+    some = W > 0
+    left_out = classifier().fit(X[some], y[some])
+    np.testing.assert_array_equal(
+        classifier().fit(X, y, sample_weight=some).predict_proba(X), left_out.predict_proba(X)
+    )
+    with pytest.raises(DataError, match="'sample_weight'"):
+        classifier().fit(X, y, sample_weight=W[1:])
+
+
+def test_unlabelled_records_count_as_those_of_a_mean_weight():
+    y = np.arange(40) % 2
+    one = classifier().fit(X, y, sample_weight=W + 1, unlabelled=2 * X)
+    other = classifier().fit(X, y, sample_weight=10 * (W + 1), unlabelled=2 * X)
+    np.testing.assert_allclose(one.predict_proba(X), other.predict_proba(X), rtol=1e-9)
+    plain = classifier().fit(X, y, unlabelled=2 * X)
+    assert one.pretraining_history_[0]["loss"] != plain.pretraining_history_[0]["loss"]
