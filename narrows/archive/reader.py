@@ -70,7 +70,7 @@ def open_archive(path: str | os.PathLike[str], *, model: Any = None) -> Archive:
         with naming(source.path):
             header = read_header(source)
             index = read_index(source, header)
-            codec = find_codec(source, header.metadata, index.model, model)
+            codec = find_codec(source, header.metadata, index.models, model, needed=index.needed)
             return Archive(source, header.metadata, index, codec)
     except BaseException:
         source.close()
