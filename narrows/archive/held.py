@@ -13,6 +13,7 @@ from narrows.archive.layout import Coding
 from narrows.archive.metadata import Metadata
 from narrows.archive.records import Payload, ResidualPayload, checksum, pack_names, pack_records
 from narrows.codec.entropy_models.contract import Coded
+from narrows.codec.parts.needs import Needs
 from narrows.codec.residual.chunk import encode_chunk
 from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.error_bound import ErrorBound
@@ -66,6 +67,7 @@ class CodedChunk(NamedTuple):
     n_records: int
     payload: bytes
     coding: Coding
+    needs: Needs
     kept: tuple[Kind, bool] | None
     errors: Errors
 
@@ -87,4 +89,4 @@ def encode_held(
         held.add_checksums(found.restored, metadata.group_records)
         coded = coded if found.needs_code else None
     payload = Payload(np.array(held.checksums, np.uint32), coded, names, residual)
-    return CodedChunk(first, len(held), pack_records(payload), payload.coding, kept, errors)
+    return CodedChunk(first, len(held), pack_records(payload), payload.coding, payload.needs, kept, errors)
