@@ -269,7 +269,7 @@ class FrozenCodec:
         )
         if not fits:
             raise ModelFileError(
-                "The frozen decoder is damaged: its qualities, program, output and golden vectors do not match in shape."
+                "The frozen decoder is damaged: shapes of its qualities, program, output and golden vectors differ."
             )
 
     def _most_golden(self) -> int:
@@ -342,11 +342,9 @@ class FrozenCodec:
                 f"record. Got {len(contents.golden)}."
             )
         codec._unproved = dict(enumerate(contents.golden_digests))
-        if len(codec._unproved) != len(codec.qualities):
-            raise ModelFileError(
-                f"The frozen decoder must have one golden digest for each of its {len(codec.qualities)} qualities. "
-                f"Got {len(codec._unproved)}."
-            )
+        n_digests, n_qualities = len(codec._unproved), len(codec.qualities)
+        if n_digests != n_qualities:
+            raise ModelFileError(f"The frozen decoder has {n_digests} golden digests for {n_qualities} qualities.")
         return codec
 
 
