@@ -269,7 +269,7 @@ class FrozenCodec:
         )
         if not fits:
             raise ModelFileError(
-                "The frozen decoder is damaged: shapes of its qualities, program, output and golden vectors differ."
+                "The frozen decoder is damaged: qualities, program, output and golden vectors do not match in shape."
             )
 
     def _most_golden(self) -> int:
