@@ -206,7 +206,8 @@ def _not_piped(head: bytes) -> DataError:
     what = "The format of standard input is unknown" if found is None else f"Standard input is {found}"
     reads = [kind.reads for kind in Format.registry.values() if kind is not Images]
     return DataError(
-        f"{what}. narrows reads there: {', '.join(reads)}. Images are read from files and folders: give the name of one."
+        f"{what}. narrows reads there: {', '.join(reads)}. Images are read from files and folders: "
+        "give the name of one."
     )
 
 
