@@ -161,6 +161,17 @@ def test_the_python_on_compression_runs(tmp_path: Path, monkeypatch: pytest.Monk
     np.testing.assert_array_equal(some, digits[100:200])
 
 
+@pytest.mark.filterwarnings("ignore::narrows.errors.UnfinishedWarning")
+def test_the_python_on_continuing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for block in snippets((ROOT / "docs" / "continuing.md").read_text(), "python"):
+        exec(compile(block, "continuing.md", "exec"), names)
+    assert narrows.restore("digits.narrows", model=names["model"]).shape == names["X"].shape
+    assert len(narrows.load("so-far.safetensors").history_) >= 3
+    assert len(narrows.load("digits.safetensors").history_) == 6
+
+
 def test_the_python_on_pytorch_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Training, "n_epochs", lambda self, n_records: 2)
     names: dict[str, Any] = {}

@@ -106,6 +106,7 @@ def try_qualities(
     overlap: int | None = None,
     embed_model: bool = False,
     chunk_records: int | None = None,
+    threads: int | None = None,
     progress: Progress | None = None,
 ) -> Trials:
     """Compress records with each quality of a model, losslessly and with an error bound; keep nothing but the numbers.
@@ -121,7 +122,7 @@ def try_qualities(
         A fitted model, or a model file.
     max_error : float or str, optional
         Also try this error bound.
-    accept_loss, fill_value, overlap, embed_model, chunk_records
+    accept_loss, fill_value, overlap, embed_model, chunk_records, threads
         As for `compress`; each is used where it has an effect.
     progress : callable, optional
         Called as `narrows.data.Progress` with the activity ``"trying qualities"`` and the number done.
@@ -160,7 +161,7 @@ def try_qualities(
     found: dict[str, Warned] = {str(one): one.to_json() for one in (*source.warnings, *warned)}
     for done, options in enumerate(asked, 1):
         try:
-            options |= {"embed_model": embed_model, "chunk_records": chunk_records}
+            options |= {"embed_model": embed_model, "chunk_records": chunk_records, "threads": threads}
             is_default = "psnr" in options or (encoder.psnr is None and options.get("quality") == codec.default)
             trial, its_warnings = _try(sample, len(source), encoder.model, options, is_default=is_default)
         except NarrowsError as error:

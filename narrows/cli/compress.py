@@ -17,6 +17,7 @@ from narrows.cli.options import (
     data_options,
     device_option,
     model_option,
+    threads_option,
     write_options,
 )
 from narrows.cli.outputs import WRITES_PIPE, Verb
@@ -66,6 +67,9 @@ _WAYS = {
 """Descriptions of the ways to encode a chunk."""
 _BY_MODEL = {"code and rest", "network"}
 
+_SMALL_CHUNK_BYTES = 500
+"""A chunk and its entry in the index take over a hundred bytes beside the codes."""
+
 
 @click.command(cls=Verb, epilog=EPILOG)
 @data_argument
@@ -107,6 +111,7 @@ _BY_MODEL = {"code and rest", "network"}
 )
 @click.option("--append", is_flag=True, help="Add to an existing archive of the same model, quality and bound.")
 @data_options
+@threads_option
 @device_option
 @write_options
 def compress(
@@ -128,6 +133,7 @@ def compress(
     append: bool,
     limit: int | None,
     reading: dict[str, Any],
+    threads: int | None,
     device: str,
     force: bool,
     as_json: bool,
@@ -174,6 +180,7 @@ def compress(
         "accept_loss": accepted,
         "embed_model": embed_model,
         "chunk_records": chunk_records,
+        "threads": threads,
     }
     if dry_run:
         print_trials(source, loaded, model, chosen, asked, as_json=as_json, quiet=quiet, **how)
@@ -190,7 +197,8 @@ def compress(
             force=force,
             progress=progress,
         )
-        lines = _lines(replace(summary, path=output), source, model, inspect(path).fixed_bytes, quiet=quiet)
+        made = inspect(path)
+        lines = _lines(replace(summary, path=output), source, model, made.fixed_bytes, made.n_chunks, quiet=quiet)
     if as_json:
         print_json({**summary.to_json(), "path": output})
     else:
@@ -199,7 +207,9 @@ def compress(
         say(warning)
 
 
-def _lines(summary: Summary, source: Source, model: str, fixed: int, *, quiet: bool = False) -> list[str]:
+def _lines(
+    summary: Summary, source: Source, model: str, fixed: int, n_chunks: int, *, quiet: bool = False
+) -> list[str]:
     """Return the result as lines: a table, and unless quiet which kernels ran and whether the model is worth its bytes.
 
     ``fixed`` are the bytes of header and index.
@@ -229,7 +239,7 @@ def _lines(summary: Summary, source: Source, model: str, fixed: int, *, quiet: b
         ("the model", number(summary.model_bytes), "bytes", _where_model_is(summary, model)),
     ]
     table = [f"{summary.path}", "", *aligned(rows, right=[1], indent=2)]
-    return table if quiet else [*table, "", kernels_line(summary.kernels), _worth(summary, fixed)]
+    return table if quiet else [*table, "", kernels_line(summary.kernels), _worth(summary, fixed, n_chunks)]
 
 
 def _fixed_rows(summary: Summary, fixed: int) -> list[tuple[str, str, str, str]]:
@@ -289,12 +299,18 @@ def _where_model_is(summary: Summary, model: str) -> str:
     return f"also needed for reading, in {os.path.basename(model)}: keep it"
 
 
-def _worth(summary: Summary, fixed: int) -> str:
+def _worth(summary: Summary, fixed: int, n_chunks: int) -> str:
     """Return a sentence on the number of records at which archive and model are smaller than zstd's file."""
     if summary.chunks_kept and not summary.chunks_kept.keys() & _BY_MODEL:
         return "No chunk uses the model: these records are as small without it."
     if summary.pays_after is None:
         ours = summary.n_bytes - (summary.model_bytes if summary.model_embedded else 0)
+        if n_chunks > 1 and ours < n_chunks * _SMALL_CHUNK_BYTES:
+            return (
+                f"The {n_chunks:,} chunks are too small to tell when the model pays for itself: they take "
+                f"{number(ours / n_chunks)} bytes each, much of which does not depend on the records. Larger chunks "
+                "(--chunk-records) make the archive smaller."
+            )
         theirs = f"and zstd, which is lossless, takes {number(summary.zstd_bytes / summary.total_records)}"
         if ours - fixed < summary.zstd_bytes or fixed > ours / 2:
             each = number((ours - fixed) / summary.total_records)

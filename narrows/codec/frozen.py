@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -30,10 +31,11 @@ from narrows.codec.program import MOST_WORK, Program
 from narrows.codec.residual.causal import FrozenCausal, as_image
 from narrows.errors import ModelFileError, NarrowsError, NotFreezableError
 
-__all__ = ["FrozenCodec", "check_record_work"]
+__all__ = ["FrozenCodec", "check_causal", "check_record_work", "naming_damage", "spread_symbols"]
 
 _MOST_GOLDEN = 64
 _OF_CAUSAL = ("bool", "uint8", "uint16")
+_RANGES, _SPREAD = (3, 40, 1_000, 32_767), 40_503  # of golden symbols that need not be stored
 _A_SYMBOL = 1 << 16  # time to code a symbol, in multiplications
 _DAMAGE = (
     SafetensorError,
@@ -95,6 +97,7 @@ class FrozenCodec:
         self._check()
         self.golden = golden[:: -(-len(golden) // self._most_golden())]
         self._causal = causal
+        self._proving = threading.RLock()  # so that several threads replay golden vectors once
         self._backend = "float64"
         self._unproved_causal: str | None = None  # expected digest of the causal network, until it is verified
         self._unproved: dict[int, str] = {}  # expected golden digests of the qualities that are not verified yet
@@ -117,11 +120,13 @@ class FrozenCodec:
     @property
     def causal(self) -> FrozenCausal | None:
         """The network that codes residuals; raises ModelFileError if it does not reproduce its stored digest."""
-        if self._causal is not None and self._unproved_causal not in (None, self._causal.digest()):
-            raise ModelFileError(
-                "The residual model is damaged: it does not compute the same outputs as when it was stored."
-            )
-        self._unproved_causal = None
+        with self._proving:
+            expected = self._unproved_causal
+            if self._causal is not None and expected is not None and expected != self._causal.digest():
+                raise ModelFileError(
+                    "The residual model is damaged: it does not compute the same outputs as when it was stored."
+                )
+            self._unproved_causal = None
         return self._causal
 
     def with_causal(self, causal: FrozenCausal) -> FrozenCodec:
@@ -131,15 +136,7 @@ class FrozenCodec:
         return codec
 
     def _take_causal(self, causal: FrozenCausal) -> None:
-        is_ours = (
-            self.dtype.name in _OF_CAUSAL
-            and math.prod(self.shape) == math.prod(causal.grid)  # first, because a stored shape may have any size
-            and as_image(self.shape)[0] == causal.grid
-        )
-        if not is_ours:
-            raise ModelFileError(
-                f"The residual model does not fit the model's records, {self.dtype} of shape {self.shape}."
-            )
+        check_causal(causal, self.shape, self.dtype)
         self._causal = causal
 
     @cached_property
@@ -180,6 +177,20 @@ class FrozenCodec:
         codes = self.qualities[quality].rescale.run(symbols, backend=backend)
         return self.output.of(self.program.run(codes, backend=backend))
 
+    def alone(self, quality: int) -> FrozenCodec:
+        """Return a codec with only this quality, with golden vectors that need not be stored."""
+        codec = self._with((self.qualities[quality],), 0, None)
+        codec.golden = spread_symbols(self.n_symbols)[: codec._most_golden()]
+        return codec
+
+    def golden_digest(self) -> str:
+        """Return the SHA-256 of the message and the records of the golden symbols at the default quality."""
+        return self._golden_digests()[self.default]
+
+    def expect(self, digest: str) -> None:
+        """Set the golden digest that the codec must reproduce when it is first used at its default quality."""
+        self._unproved[self.default] = digest
+
     def only(self, quality: int, *, with_causal: bool = False) -> FrozenCodec:
         """Return a codec with only this quality, for archives that contain their model."""
         return self._with((self.qualities[quality],), 0, self.causal if with_causal else None)
@@ -213,7 +224,7 @@ class FrozenCodec:
             If the blob is damaged, has inconsistent sizes, was written by a newer version of narrows, or does not
             reproduce its golden vectors.
         """
-        with _naming_damage():
+        with naming_damage():
             codec = cls._of(unpack(blob))
         codec._prove(codec.default)
         codec.__dict__["blob"] = blob
@@ -258,8 +269,7 @@ class FrozenCodec:
         )
         if not fits:
             raise ModelFileError(
-                "The frozen decoder is damaged: the shapes of its qualities, program, output and golden vectors do not "
-                "match."
+                "The frozen decoder is damaged: its qualities, program, output and golden vectors do not match in shape."
             )
 
     def _most_golden(self) -> int:
@@ -282,16 +292,18 @@ class FrozenCodec:
         ModelFileError
             If the message or the records differ from those on the writer's machine.
         """
-        expected = self._unproved.get(quality)
-        if expected is None:
+        if quality not in self._unproved:
             return
-        with _naming_damage():
-            is_right = self._replay(quality, self._backend) == expected
-            if not is_right and self._replay(quality, "int64") == expected:
-                self._backend, is_right = "int64", True
-        if not is_right:
-            raise ModelFileError("The frozen decoder is damaged: it does not reproduce its golden vectors.")
-        self._unproved.pop(quality, None)
+        with self._proving, naming_damage():
+            expected = self._unproved.get(quality)
+            if expected is None:  # another thread has done it
+                return
+            backends = dict.fromkeys((self._backend, "int64"))
+            right = next((backend for backend in backends if self._replay(quality, backend) == expected), None)
+            if right is None:
+                raise ModelFileError("The frozen decoder is damaged: it does not reproduce its golden vectors.")
+            self._backend = right
+            self._unproved.pop(quality)
 
     def _replay(self, quality: int, backend: str) -> str:
         """Return the SHA-256 of the message and the records of the golden symbols."""
@@ -338,6 +350,30 @@ class FrozenCodec:
         return codec
 
 
+def check_causal(causal: FrozenCausal, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Check that a network of residuals is for records of a shape and dtype.
+
+    Raises
+    ------
+    ModelFileError
+        If it is not.
+    """
+    is_ours = (
+        dtype.name in _OF_CAUSAL
+        and math.prod(shape) == math.prod(causal.grid)  # first, because a stored shape may have any size
+        and as_image(shape)[0] == causal.grid
+    )
+    if not is_ours:
+        raise ModelFileError(f"The residual model does not fit the model's records, {dtype} of shape {shape}.")
+
+
+def spread_symbols(n_symbols: int) -> NDArray[np.int32]:
+    """Return symbols (4, n_symbols) that are scattered within ±3, ±40, ±1,000 and ±32,767, one range a row."""
+    scattered = np.arange(len(_RANGES) * n_symbols, dtype=np.int64).reshape(len(_RANGES), -1) * _SPREAD
+    ranges = np.array(_RANGES)[:, None]
+    return np.asarray(scattered % (2 * ranges + 1) - ranges, np.int32)
+
+
 def check_record_work(decoding: int, n_symbols: int) -> int:
     """Return the work of restoring a record, in multiplications: that of its decoder and that of coding its symbols.
 
@@ -356,7 +392,7 @@ def check_record_work(decoding: int, n_symbols: int) -> int:
 
 
 @contextmanager
-def _naming_damage() -> Iterator[None]:
+def naming_damage() -> Iterator[None]:
     """Convert every exception that a damaged blob causes in the block to a ModelFileError."""
     try:
         yield

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from narrows.bottlenecks import Bottleneck
 from narrows.corruptions import Corruption
 from narrows.data import Source
+from narrows.data.arrays import check_plain
 from narrows.data.frames import as_frame_like
 from narrows.errors import ShapeMismatchError
 from narrows.estimators.base import Data
@@ -232,9 +233,9 @@ class Autoencoder(
             Labels, for conditional models; named data sets have their own. Other models ignore it.
         sample_weight : array_like of shape (n,), optional
             How much each record counts, at least 0. Training minimises the weighted mean of the loss, and the loss of
-            records held out from X is weighted too. Records with a weight of 0 are left out. Otherwise weights do not
-            affect the preprocessing, a scale of the likelihood that is learned without gradients, the choice between
-            network and PCA, or the artefacts (PCA, latent density, archive codec).
+            records held out from X is weighted too, as are PCA and the choice between network and PCA. Records with a
+            weight of 0 are left out. Otherwise weights do not affect the preprocessing, a scale of the likelihood that
+            is learned without gradients, the latent density or the archive codec.
         validation : array_like, path, name or Source, optional
             Records on which the validation loss is measured, instead of the share ``training.validation`` of X.
             Conditional models need records with labels, or a pair of records and labels.
@@ -265,8 +266,7 @@ class Autoencoder(
         KeyboardInterrupt
             After Ctrl-C, at the end of the step. The model is fitted, with the weights so far, and `measure` measures
             the missing artefacts. A model that was fitted before is kept if the first epoch is not complete. The same
-            holds for exceptions of callbacks, which are raised unchanged. After any other error the estimator is what
-            it was before.
+            holds for exceptions of callbacks, which are raised unchanged.
 
         Warns
         -----
@@ -345,6 +345,7 @@ class Autoencoder(
             If the decoder needs more than the code, as one that unpools with switches does.
         """
         check_is_fitted(self)
+        check_plain(Z)
         codes = check_array(Z)
         if codes.shape[1] != self.n_latent_:
             raise ShapeMismatchError(f"Codes must have the shape (n, {self.n_latent_}). Got {codes.shape}.")

@@ -22,8 +22,8 @@ def keeps_what_was_learned(fit: Callable[Concatenate[E, P], R]) -> Callable[Conc
     """Return a method that trains an estimator, such as `fit`, which loses nothing by Ctrl-C or by an error.
 
     A run that ends during its first epoch leaves a fitted estimator as it was. Any later, and for an unfitted
-    estimator, the estimator gets the weights learned so far. An error before or after the training, or a loss that is
-    not finite, leaves the estimator as it was. KeyboardInterrupt, or the error, is raised in all cases.
+    estimator, the estimator gets the weights learned so far. KeyboardInterrupt, or the error, is raised in all cases.
+    Other errors, before or after the training or of a loss that is not finite, pass.
     """
 
     @wraps(fit)
@@ -31,7 +31,7 @@ def keeps_what_was_learned(fit: Callable[Concatenate[E, P], R]) -> Callable[Conc
         before = dict(self.__dict__)
         try:
             return fit(self, *args, **kwargs)
-        except BaseException as stop:
+        except KeyboardInterrupt as stop:
             if self.__dict__.get("model_") in (None, before.get("model_")):  # otherwise only artefacts are missing
                 _keep(self, before, stop if isinstance(stop, TrainingInterrupted) else None)
             if not isinstance(stop, TrainingInterrupted) or not isinstance(stop.__cause__, Exception):

@@ -130,6 +130,9 @@ class Modules(Movable):
             If the package onnx is not installed; ``pip install 'narrows[onnx]'`` installs it.
         NotDecodableError
             If the decoder is to be written and needs more than the code, as one that unpools with switches does.
+        NotExportableError
+            If the model has operations that ONNX files lack. The file is checked before it is written, by ONNX Runtime
+            too if that is installed.
         OutputExistsError
             If the file exists and ``force`` is not set.
         """

@@ -11,7 +11,6 @@ for data that are real numbers, with "unit-scale" each column of a table is scal
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -60,11 +59,6 @@ def recipe(name: str, **changes: Any) -> Autoencoder:
     if name not in RECIPES:
         raise UnknownNameError("recipe", name, RECIPES)
     return RECIPES[name]().set_params(**changes)
-
-
-def summary(name: str) -> str:
-    """Return the one-line description of a recipe."""
-    return (inspect.getdoc(RECIPES[name]) or "").partition("\n")[0]
 
 
 def _named(name: str) -> Callable[[Recipe], Recipe]:

@@ -18,6 +18,7 @@ from narrows.model.fitted import FittedModel
 from narrows.training import Callback, Callbacks, Epoch, as_callback
 from narrows.training.callbacks import Several
 from narrows.training.display import display
+from narrows.training.interruption import TrainingInterrupted
 from narrows.training.log import Log
 
 __all__ = ["Watching", "callbacks_of"]
@@ -73,7 +74,10 @@ class Watching(Callback):
         live = _without_artefacts(model, artefacts_of(self.autoencoder.get_params(deep=False)["artefacts"]))
         self.autoencoder.take_model(replace(live, history=self.history, feature_names=self.feature_names))
         self.autoencoder._is_being_trained = True
-        self.callback.begin(self.autoencoder)
+        try:
+            self.callback.begin(self.autoencoder)
+        except Exception as error:  # as one of the training
+            raise TrainingInterrupted([], 0, is_over=False) from error
 
     def stage(self, name: str) -> None:
         self.callback.stage(name)

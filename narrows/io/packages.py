@@ -18,7 +18,6 @@ TRAIN_PACKAGES = {
     "platformdirs": "platformdirs",
     "scipy": "SciPy",
     "sklearn": "scikit-learn",
-    "threadpoolctl": "threadpoolctl",
     "torch": "PyTorch",
 }
 """Names of the packages by the names of their modules."""

@@ -83,6 +83,8 @@ def comparison_text(comparison: Mapping[str, Any]) -> str:
     --------
     >>> comparison_text({"n_records": 144, "ratio": 0.5, "keeps_network": True})
     '0.5 of its squared error on 144 held-out records'
+    >>> print(comparison_text({"n_records": 144, "ratio": 1.0001, "keeps_network": False}).partition(", so")[0])
+    equal to its squared error on 144 held-out records: not better by 5 % and two standard errors
     """
     ratio = comparison["ratio"]
     squared = f"its squared error on {comparison['n_records']:,} held-out records"
@@ -94,7 +96,8 @@ def comparison_text(comparison: Mapping[str, Any]) -> str:
         held_out = times(ratio, of=squared)
     if comparison["keeps_network"]:
         return held_out
-    why = "worse" if ratio is None or ratio > 1 else "not better by 5 % and two standard errors"
+    is_worse = ratio is None or (ratio > 1 and f"{ratio:.3g}" != "1")
+    why = "worse" if is_worse else "not better by 5 % and two standard errors"
     return f"{held_out}: {why}, so a linear autoencoder at the principal components was kept"
 
 

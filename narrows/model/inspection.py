@@ -118,9 +118,9 @@ def inspect(path: str | os.PathLike[str]) -> ModelDescription:
     try:
         codec = read_frozen(path)
     except NotFreezableError as error:
-        return ModelDescription(os.fspath(path), n_bytes, header, (), str(error))
+        return ModelDescription(str(path), n_bytes, header, (), str(error))
     qualities = tuple({"psnr_db": one.psnr_db, "bytes_per_record": one.bytes_per_record} for one in codec.qualities)
-    return ModelDescription(os.fspath(path), n_bytes, header, qualities, None, codec.digest)
+    return ModelDescription(str(path), n_bytes, header, qualities, None, codec.digest)
 
 
 def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:

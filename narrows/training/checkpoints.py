@@ -180,7 +180,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], State]:
             values = dict(described.pop("values"))
             described["run"] = dict(described["run"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except InvalidParameterError:
+    except (InvalidParameterError, ModelFileError):
         raise
     except _DAMAGED as error:
         raise ModelFileError(f"{path} is not a checkpoint of narrows, or is damaged: {error}.") from error
@@ -198,6 +198,11 @@ def _described(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
     if _FORMAT not in metadata and any(key.startswith(_FORMAT[:-1]) for key in metadata):
         raise InvalidParameterError(
             f"{path} was written by another version of narrows. Delete the file to start again."
+        )
+    if _FORMAT not in metadata:
+        raise ModelFileError(
+            f"{path} is not a checkpoint of narrows, or is damaged: it has no state of a run. To train a saved model "
+            "further, load it: narrows.load(path).fit(X, more_epochs=N)."
         )
     return json.loads(metadata[_FORMAT])  # type: ignore[no-any-return]
 

@@ -73,7 +73,8 @@ def test_a_record_of_standard_input_can_be_chosen(model, digits):
     ("arguments", "message"),
     [
         (("encode", "-", "-m", "-", "-o", "x.npy"), "--model must be a file"),
-        (("restore", "-", "-o", "x.npy"), "FILE.narrows must be a file"),
+        (("recover", "-", "-o", "x.narrows"), "FILE.narrows must be a file"),
+        (("embed", "-", "-o", "x.narrows"), "FILE.narrows must be a file"),
         (("train", "digits", "-o", "-"), "--output must be a file"),
         (("picture", "digits", "-m", "m", "-o", "-"), "--output must be a file"),
         (("compress", "digits", "-m", "m", "-o", "-", "--append"), "--append extends a file"),
@@ -189,3 +190,49 @@ def test_a_reader_that_ends_ends_the_command_quietly(model, digits, tmp_path):
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 1
+
+
+# ----------------------------------------------------------------------------------------- archives on standard input
+
+
+@pytest.fixture
+def packed(model, digits, tmp_path, monkeypatch):
+    """The bytes of an archive without its model, which lies in the present folder."""
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", digits)
+    piped("compress", "x.npy", "-m", model, "-o", "a.narrows")
+    return (tmp_path / "a.narrows").read_bytes()
+
+
+@pytest.mark.parametrize("command", [("list",), ("info",), ("verify",), ("verify", "-m"), ("info", "--json")])
+def test_an_archive_can_be_standard_input(packed, model, command):
+    more = [*command[1:], model] if "-m" in command else command[1:]
+    of_file, _ = piped(command[0], "a.narrows", *more)
+    of_pipe, _ = piped(command[0], "-", *more, given=packed)
+    assert of_pipe.decode() == of_file.decode().replace("a.narrows", "standard input")
+
+
+def test_records_are_restored_from_standard_input_to_standard_output(packed, model):
+    whole, _ = piped("restore", "a.narrows", "-m", model, "-o", "-", "--only", "3:7")
+    assert piped("restore", "-", "-m", model, "-o", "-", "--only", "3:7", given=packed)[0] == whole
+    missing = piped("restore", "-", "-m", model, "-o", "-", "--only", "99", given=packed, code=2)[1]
+    assert "standard input has 20 records" in missing
+
+
+def test_a_folder_is_not_overwritten_from_standard_input(packed, model):
+    piped("restore", "-", "-m", model, "-o", "images/", given=packed)
+    piped("restore", "-", "-m", model, "-o", "images/", "--force", given=packed, code=2)
+
+
+def test_a_model_on_standard_input_is_described(model):
+    with open(model, "rb") as file:
+        described, _ = piped("info", "-", given=file.read())
+    assert described.startswith(b"file         standard input, ")
+
+
+def test_damage_of_an_archive_on_standard_input_is_told_with_what_to_do(packed, model):
+    said = piped("restore", "-", "-m", model, "-o", "y.npy", given=packed[:-10])[1]
+    assert "The end of standard input is damaged or truncated" in said
+    assert "Write it to a file: 'narrows recover'" in said
+    said = piped("list", "-", given=npy(np.zeros(9)), code=1)[1]
+    assert "standard input cannot be used: it is a .npy file, not an archive" in said

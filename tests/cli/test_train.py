@@ -127,7 +127,8 @@ def test_a_quality_that_training_does_not_reach_is_warned_of_with_advice_that_ca
     larger = re.search(rf"\(({flag}.*)\)", said)[1].split()
     quiet = narrows(*train, *larger, "--force", "--quiet", "--json")
     kinds = [one["kind"] for one in json.loads(quiet.stdout)["warnings"]]
-    assert (quiet.stderr, kinds.count("psnr")) == ("", 1)
+    assert re.match(warning, quiet.stderr)
+    assert (quiet.stderr.count("\n"), kinds.count("psnr")) == (1, 1)
     after = narrows.json("info", "m.safetensors")
     assert after["n_latent"] == 2 * before["n_latent"]
     assert {**after["parts"]["network"], "code_channels": None} == {**before["parts"]["network"], "code_channels": None}

@@ -81,5 +81,5 @@ def test_another_axis_is_not_taken_for_this_one(settings):
         other = "network" if part.axis != "network" else "corruption"
         with pytest.raises(InvalidParameterError, match=f"must have the entry 'axis': '{part.axis}'"):
             type(part).from_json({**part.to_json(), "axis": other})
-        with pytest.raises(InvalidParameterError, match=f"The {part.axis} must be a {part.axis}"):
+        with pytest.raises(InvalidParameterError, match=f"The {part.axis} must be an? {part.axis}"):
             as_part(type(part), 3)

@@ -536,7 +536,7 @@ def causally_on_the_code(records, decoded, _n_code, grid, causal):
 @pytest.mark.parametrize("bound", [0, 3])
 def test_images_under_a_network(tmp_path, monkeypatch, with_network, bound, way):
     model, images = with_network
-    monkeypatch.setattr("narrows.archive.writer.encode_chunk", way)
+    monkeypatch.setattr("narrows.archive.held.encode_chunk", way)
     for embed in (False, True):
         path = tmp_path / f"{embed}.narrows"
         narrows.compress(images, path, model=model, max_error=bound, embed_model=embed)
@@ -653,7 +653,7 @@ def test_vector_quantised_codes(tmp_path, large_digits, code, bound):
 def test_tiles_with_a_bound(tmp_path, map_model):
     path = tmp_path / "large.narrows"
     narrows.compress(noise(2, 37, 48), path, model=map_model, max_error=4, embed_model=True)
-    assert path.read_bytes()[12:16] == bytes([decoder.TILES | decoder.BOUND, 0, 0, 0])
+    assert path.read_bytes()[12:16] == bytes([decoder.TILES | decoder.BOUND | decoder.PARTS, 0, 0, 0])
     assert assert_same(path).shape == (2, 37, 48)
 
 

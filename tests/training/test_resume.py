@@ -365,6 +365,13 @@ def test_a_damaged_checkpoint_is_named(damage, tmp_path):
         make().fit(X, checkpoint=path, resume=True)
 
 
+def test_a_model_given_as_a_checkpoint_is_refused_with_the_way_to_train_it_further(tmp_path):
+    make().fit(X).save(tmp_path / "model")
+    with pytest.raises(ModelFileError, match=r"narrows\.load\(path\)\.fit\(X, more_epochs=N\)\.$") as error:
+        make().fit(X, checkpoint=tmp_path / "model", resume=True)
+    assert "narrows checkpoint 2" not in str(error.value)
+
+
 def test_a_checkpoint_that_could_not_be_written_is_refused_before_training(tmp_path):
     callback = StopAt(0, None)
     with pytest.raises(DataNotFoundError, match="does not exist"):

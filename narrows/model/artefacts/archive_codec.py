@@ -194,8 +194,10 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
             self._held = FrozenCodec.from_bytes(self._held)
         return self._held
 
-    def steps(self, quality: int | None) -> NDArray[np.float64]:
+    def steps(self, quality: int | None, method: str = "quantise") -> NDArray[np.float64]:
         """Return the quantisation step of each symbol, shape (n_symbols,), at a quality or the default quality.
+
+        An error names the method to which the quality was given.
 
         Raises
         ------
@@ -209,7 +211,7 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
             return qualities[self.codec.default if quality is None else quality].steps
         except (IndexError, TypeError):
             raise InvalidParameterError(
-                f"The 'quality' of quantise must be from 0 to {len(qualities) - 1}, or -1 for the finest quality. "
+                f"The 'quality' of {method} must be from 0 to {len(qualities) - 1}, or -1 for the finest quality. "
                 f"Got {quality!r}."
             ) from None
 
