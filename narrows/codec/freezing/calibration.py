@@ -37,7 +37,7 @@ SAMPLE_BYTES = 1 << 26
 """The largest number of bytes of such a sample."""
 
 MEASURED = 1024
-"""The number of these records, the first, on which the error is measured."""
+"""The number of these records, the first, on which the error is measured, unless another number is given."""
 
 _GOLDEN = 4
 _NEAR_ENOUGH_DB = 0.1
@@ -45,7 +45,7 @@ _OUTLIERS, _FAR = 0.001, 4.0
 _NOT_AFFINE = 1e-5  # of a step: larger differences between two steps are not rounding
 
 
-def freeze(chain: Chain, records: NDArray[Any], peak: float) -> FrozenCodec:
+def freeze(chain: Chain, records: NDArray[Any], peak: float, n_measured: int = MEASURED) -> FrozenCodec:
     """Return the archive codec of a trained chain.
 
     Parameters
@@ -56,6 +56,8 @@ def freeze(chain: Chain, records: NDArray[Any], peak: float) -> FrozenCodec:
         Training records, in their stored dtype; some thousands.
     peak : float
         The peak of PSNR, in the records' units.
+    n_measured : int
+        Number of records, the first, on which the error is measured.
 
     Raises
     ------
@@ -75,10 +77,12 @@ def freeze(chain: Chain, records: NDArray[Any], peak: float) -> FrozenCodec:
             decoder = freeze_decoder(chain, z)
         output = _output(chain, decoder, records.dtype)
         flat = codes.flatten(1).double().cpu().numpy()
-        candidates = chain.bottleneck.quantisations(flat, MeasuredDistortion(chain, z, records[:MEASURED]))
+        candidates = chain.bottleneck.quantisations(
+            flat, MeasuredDistortion(chain, z[:n_measured], records[:n_measured])
+        )
     finally:
         chain.train(was_training)
-    fitting = _Fitting(decoder, output, flat, records, peak, chain.parts.fill_value)
+    fitting = _Fitting(decoder, output, flat, records, peak, chain.parts.fill_value, n_measured)
     measured = [fitting.measured(candidate) for candidate in candidates]
     trained_for = next((one for one, tried in zip(measured, candidates, strict=True) if tried.trained_for), None)
     default = trained_for or _coarsest_near_best(measured)
@@ -106,18 +110,19 @@ class _Fitting:
     records: NDArray[Any]
     peak: float
     fill_value: float | None
+    n_measured: int
 
     def measured(self, candidate: Quantisation) -> OperatingPoint:
         """Return the operating point of a quantisation, measured on the records."""
         symbols = to_symbols(self.codes, candidate.steps)
         rescale = candidate.program(self.decoder.input_shift, self.decoder.program.in_shape)
-        x = self.decoder.program.run(rescale.run(symbols[:MEASURED]))
-        difference = self.output.of(x).astype(np.float64) - self.records[:MEASURED].astype(np.float64)
+        x = self.decoder.program.run(rescale.run(symbols[: self.n_measured]))
+        difference = self.output.of(x).astype(np.float64) - self.records[: self.n_measured].astype(np.float64)
         exponent = exponent_of(self.peak)  # squares of tiny values vanish
         squared = np.square(np.ldexp(difference, -exponent)).reshape(len(difference), -1)
         share = 1.0
         if self.fill_value is not None:
-            known = ~is_fill(self.records[:MEASURED], self.fill_value).reshape(squared.shape)
+            known = ~is_fill(self.records[: self.n_measured], self.fill_value).reshape(squared.shape)
             squared, share = np.where(known, squared, 0.0), max(float(known.mean()), 1 / known.size)
         mse = squared.mean(1)
         limit = SquaredSum(_FAR * float(np.quantile(mse, 1 - _OUTLIERS)), exponent)

@@ -28,6 +28,7 @@ __all__ = ["ArchiveCodec"]
 _OLD = "The model was saved by an older version of narrows, which stored no integer decoder. Train it again."
 
 _FEWEST = 256  # records of any size on which qualities are measured
+_FEWEST_UNSEEN = 20  # held-out records on which alone PSNR is measured
 _RESIDUAL_SAMPLE = 256  # records on which the size of activations is measured
 
 
@@ -64,7 +65,7 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         if cls.n_sampled(records.unlabelled) * _bytes_of_one(records.unlabelled) > SAMPLE_BYTES:
             return None
         sample = cls.sample_of(records.unlabelled, model.seed, records.unseen)
-        return partial(cls._frozen, chain, sample, model.range)
+        return partial(cls._frozen, chain, sample, model.range, cls.n_measured(records.unseen))
 
     @property
     def depends_on_weights(self) -> bool:
@@ -121,7 +122,8 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         if reason is not None:
             return cls(reason)
         few = None if freeze_residual is None else partial(_with_residual, freeze_residual, records.device)
-        return cls._frozen(chain, cls.sample_of(records, seed, unseen), values_range, few)
+        sample = cls.sample_of(records, seed, unseen)
+        return cls._frozen(chain, sample, values_range, cls.n_measured(unseen), few)
 
     @classmethod
     def _frozen(
@@ -129,13 +131,14 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         chain: Chain,
         sample: NDArray[Any],
         values_range: tuple[float, float],
+        n_measured: int,
         add_residual: Callable[[FrozenCodec, NDArray[Any]], FrozenCodec] | None = None,
     ) -> Self:
         """Freeze the decoder, with qualities measured on a sample of records (n, *shape)."""
         from narrows.codec.freezing.calibration import freeze
 
         try:
-            codec = freeze(chain, sample, peak_of(sample.dtype, *values_range))
+            codec = freeze(chain, sample, peak_of(sample.dtype, *values_range), n_measured)
             return cls(codec if add_residual is None else add_residual(codec, sample))
         except NotFreezableError as error:
             return cls(str(error))
@@ -152,6 +155,13 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         few = torch.arange(min(len(unseen), MEASURED, len(sample)))
         first = unseen.take(few.to(unseen.device)).cpu().numpy()
         return np.concatenate([first, sample[: len(sample) - len(few)]]) if len(few) < len(sample) else first
+
+    @staticmethod
+    def n_measured(unseen: Records | None) -> int:
+        """Return the number of records, the first of the sample, on which the PSNR of qualities is measured."""
+        from narrows.codec.freezing.calibration import MEASURED
+
+        return MEASURED if unseen is None or len(unseen) < _FEWEST_UNSEEN else min(len(unseen), MEASURED)
 
     @staticmethod
     def n_sampled(records: Records) -> int:
