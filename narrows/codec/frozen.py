@@ -184,8 +184,15 @@ class FrozenCodec:
         return self._golden_digests()[self.default]
 
     def expect(self, digest: str) -> None:
-        """Set the golden digest that the codec must reproduce when it is first used at its default quality."""
+        """Check that the codec reproduces a golden digest at its default quality.
+
+        Raises
+        ------
+        ModelFileError
+            If it does not.
+        """
         self._unproved[self.default] = digest
+        self._prove(self.default)
 
     def only(self, quality: int, *, with_causal: bool = False) -> FrozenCodec:
         """Return a codec with only this quality, for archives that contain their model."""
