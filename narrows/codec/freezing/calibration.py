@@ -41,7 +41,7 @@ _MEASURED = 1024  # records on which the error is measured
 _GOLDEN = 4
 _NEAR_ENOUGH_DB = 0.1
 _OUTLIERS, _FAR = 0.001, 4.0
-_MOST_DB, _LEAST_DB, _MANY_WEIGHTS = 0.04, 0.008, 1 << 19  # by which coarse weights may reduce the PSNR
+_MOST_DB, _LEAST_DB, _MANY_WEIGHTS = 0.045, 0.008, 1 << 19  # by which coarse weights may reduce the PSNR
 _LARGEST = 32_767
 _NOT_AFFINE = 1e-5  # of a step: larger differences between two steps are not rounding
 
