@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from narrows.chain import Chain
 from narrows.errors import InvalidParameterError, NotFreezableError
+from narrows.lossless import Residual
+from narrows.lossless.contract import ResidualModule
 from narrows.model.artefacts.contract import Artefact, TrainingRecords
 from narrows.numerics.psnr import peak_of
 from narrows.numerics.randomness import Stream, rng
@@ -47,7 +49,12 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
     @classmethod
     def measure(cls, model: FittedModel, records: TrainingRecords) -> Self:
         return cls.freeze(
-            model.chain, records.unlabelled, model.range, model.seed, _freeze_residual(model), unseen=records.unseen
+            model.chain,
+            records.unlabelled,
+            model.range,
+            model.seed,
+            _freeze_residual(model, len(records.unlabelled)),
+            unseen=records.unseen,
         )
 
     @classmethod
@@ -60,7 +67,7 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         from narrows.codec.freezing.limits import too_large
 
         chain = model.chain
-        if chain.parts.n_classes or _freeze_residual(model) is not None or too_large(chain) is not None:
+        if chain.parts.n_classes or _freeze_residual(model, 1) is not None or too_large(chain) is not None:
             return None
         if cls.n_sampled(records.unlabelled) * _bytes_of_one(records.unlabelled) > SAMPLE_BYTES:
             return None
@@ -231,10 +238,17 @@ def _with_residual(
     return codec.with_causal(freeze_residual(torch.from_numpy(sample[:_RESIDUAL_SAMPLE]).to(device)))
 
 
-def _freeze_residual(model: FittedModel) -> Callable[[torch.Tensor], FrozenCausal] | None:
+def _freeze_residual(model: FittedModel, n_records: int) -> Callable[[torch.Tensor], FrozenCausal] | None:
     """Return a function that returns the frozen residual model; None if the model has no such network."""
     if model.residual is not None and model.residual_part is not None:
-        return partial(model.residual_part.freeze, model.residual)
+        return partial(_frozen_residual, model.residual_part, model.residual, n_records)
     held = model.artefacts.get("codec")
     causal = held.codec.causal if isinstance(held, ArchiveCodec) and held.why_not is None else None
     return None if causal is None else lambda sample: causal
+
+
+def _frozen_residual(part: Residual, module: ResidualModule, n_records: int, sample: torch.Tensor) -> FrozenCausal:
+    """Return the frozen network of residuals, with weights as coarse as so many records need."""
+    from narrows.codec.freezing.coarse_network import coarser_network
+
+    return coarser_network(part.freeze(module, sample), sample.cpu().numpy(), n_records)
