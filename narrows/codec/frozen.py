@@ -7,7 +7,7 @@
                or codebook
 
 Its golden vectors are symbols whose message and records are stored as digests: a codec that is read from bytes must
-reproduce them before it is used. `narrows.codec.blob` writes and reads the bytes.
+reproduce them before it is used, once in a process. `narrows.codec.blob` writes and reads the bytes.
 """
 
 from __future__ import annotations
@@ -15,38 +15,27 @@ from __future__ import annotations
 import hashlib
 import math
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 
 from narrows.codec.blob import MOST_QUALITIES, Contents, pack, unpack
+from narrows.codec.damage import naming_damage
 from narrows.codec.dequantise import Dequantise
 from narrows.codec.golden_symbols import spread_symbols
 from narrows.codec.operating_point import OperatingPoint
 from narrows.codec.program import MOST_WORK, Program
+from narrows.codec.reproduced import reproducing_backend
 from narrows.codec.residual.causal import FrozenCausal, as_image
-from narrows.errors import ModelFileError, NarrowsError, NotFreezableError
+from narrows.errors import ModelFileError, NotFreezableError
 
-__all__ = ["FrozenCodec", "check_causal", "check_record_work", "naming_damage"]
+__all__ = ["FrozenCodec", "check_causal", "check_record_work"]
 
 _MOST_GOLDEN = 64
 _OF_CAUSAL = ("bool", "uint8", "uint16")
 _A_SYMBOL = 1 << 16  # time to code a symbol, in multiplications
-_DAMAGE = (
-    SafetensorError,
-    AttributeError,
-    ArithmeticError,
-    LookupError,
-    MemoryError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
 
 
 class FrozenCodec:
@@ -233,8 +222,8 @@ class FrozenCodec:
         """
         with naming_damage():
             codec = cls._of(unpack(blob))
-        codec._prove(codec.default)
         codec.__dict__["blob"] = blob
+        codec._prove(codec.default)
         return codec
 
     def _with(self, qualities: tuple[OperatingPoint, ...], default: int, causal: FrozenCausal | None) -> FrozenCodec:
@@ -292,7 +281,7 @@ class FrozenCodec:
         return MOST_WORK // work
 
     def _prove(self, quality: int) -> None:
-        """Replay the golden symbols of a quality, once; use int64 if float64 does not compute exactly here.
+        """Replay the golden symbols of a quality, once in a process; use int64 if float64 is not exact here.
 
         Raises
         ------
@@ -305,8 +294,9 @@ class FrozenCodec:
             expected = self._unproved.get(quality)
             if expected is None:  # another thread has done it
                 return
+            digest = self.digest if "blob" in self.__dict__ else None
             backends = dict.fromkeys((self._backend, "int64"))
-            right = next((backend for backend in backends if self._replay(quality, backend) == expected), None)
+            right = reproducing_backend(digest, quality, backends, lambda one: self._replay(quality, one) == expected)
             if right is None:
                 raise ModelFileError("The frozen decoder is damaged: it does not reproduce its golden vectors.")
             self._backend = right
@@ -387,14 +377,3 @@ def check_record_work(decoding: int, n_symbols: int) -> int:
             "Train a model with a smaller decoder."
         )
     return work
-
-
-@contextmanager
-def naming_damage() -> Iterator[None]:
-    """Convert every exception that a damaged blob causes in the block to a ModelFileError."""
-    try:
-        yield
-    except ModelFileError:
-        raise
-    except (*_DAMAGE, NarrowsError) as error:
-        raise ModelFileError(f"The frozen decoder is damaged: {error}.") from error

@@ -127,6 +127,21 @@ def test_golden_vectors_are_replayed_once_for_each_command(digits, codec_model, 
         assert len(replayed) == 1
 
 
+def test_golden_vectors_of_a_model_file_are_replayed_once_in_a_process(codec_model, monkeypatch):
+    replayed = []
+    replay = FrozenCodec._replay
+    monkeypatch.setattr(FrozenCodec, "_replay", lambda *given: replayed.append(given) or replay(*given))
+    monkeypatch.setattr("narrows.codec.reproduced._REPRODUCED", {})
+    blob = codec_model.codec_.blob
+    for n_replayed in (1, 0):
+        replayed.clear()
+        FrozenCodec.from_bytes(blob)
+        assert len(replayed) == n_replayed
+    monkeypatch.setattr("narrows.codec.reproduced.kernels_used", lambda: "others")
+    FrozenCodec.from_bytes(blob)
+    assert len(replayed) == 1, "again for other kernels"
+
+
 def test_words_that_are_missing_are_told_from_a_thread(make, codec, records, monkeypatch):
     path = make(records, chunk_records=100)
 

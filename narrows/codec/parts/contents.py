@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.codec.blob import as_rescale, as_shape
+from narrows.codec.damage import naming_damage
 from narrows.codec.dequantise import DTYPES, Dequantise
 from narrows.codec.entropy_models import entropy_model
-from narrows.codec.frozen import FrozenCodec, check_causal, naming_damage
+from narrows.codec.frozen import FrozenCodec, check_causal
 from narrows.codec.operating_point import OperatingPoint
 from narrows.codec.parts.part import Part, PartKind
 from narrows.codec.program import Program

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -83,6 +84,7 @@ class PartedCodec:
         self._parts: dict[PartKind, Part] = {}
         self._code: FrozenCodec | None = None
         self._network: FrozenCausal | None = None
+        self._reading = threading.Lock()  # parts are read once, by the first thread that needs them
 
     @classmethod
     def of(cls, codec: FrozenCodec, quality: int, *, with_network: bool = False) -> PartedCodec:
@@ -116,11 +118,12 @@ class PartedCodec:
     @property
     def causal(self) -> FrozenCausal | None:
         """The network that codes residuals, if there is one; raises an error if it is not there."""
-        if self._network is None and self.names[PartKind.NETWORK - 1] != _NO_PART:
-            self._require(Needs.NETWORK)
-            with _as_damage():
-                self._network = network_of(self._part(PartKind.NETWORK), self.shape, self.dtype)
-        return self._network
+        with self._reading:
+            if self._network is None and self.names[PartKind.NETWORK - 1] != _NO_PART:
+                self._require(Needs.NETWORK)
+                with _as_damage():
+                    self._network = network_of(self._part(PartKind.NETWORK), self.shape, self.dtype)
+            return self._network
 
     def decode(self, symbols: NDArray[np.int32], quality: int = 0, *, backend: str | None = None) -> NDArray[Any]:
         """Decode symbols to records, as `FrozenCodec.decode` does."""
@@ -172,19 +175,23 @@ class PartedCodec:
         return self._parts[kind]
 
     def _codec(self) -> FrozenCodec:
-        if self._code is None:
-            self._require(Needs.CODE)
-            with _as_damage():
-                golden = self._packed.get(_GOLDEN)
-                decoder, quality = (self._part(kind) for kind in _KINDS[Needs.CODE])
-                code = code_of(decoder, quality, None if golden is None else golden.hex())
-                if (code.shape, code.dtype, code.n_symbols) != (self.shape, self.dtype, self.n_symbols):
-                    raise ModelFileError(
-                        f"The model has records of shape {code.shape} {code.dtype} with {code.n_symbols} symbols, and "
-                        f"the archive has records of shape {self.shape} {self.dtype} with {self.n_symbols}."
-                    )
-            self._code = code
-        return self._code
+        with self._reading:
+            if self._code is None:
+                self._code = self._read_code()
+            return self._code
+
+    def _read_code(self) -> FrozenCodec:
+        self._require(Needs.CODE)
+        with _as_damage():
+            golden = self._packed.get(_GOLDEN)
+            decoder, quality = (self._part(kind) for kind in _KINDS[Needs.CODE])
+            code = code_of(decoder, quality, None if golden is None else golden.hex())
+            if (code.shape, code.dtype, code.n_symbols) != (self.shape, self.dtype, self.n_symbols):
+                raise ModelFileError(
+                    f"The model has records of shape {code.shape} {code.dtype} with {code.n_symbols} symbols, and "
+                    f"the archive has records of shape {self.shape} {self.dtype} with {self.n_symbols}."
+                )
+        return code
 
 
 _OF_CODECS: WeakKeyDictionary[FrozenCodec, dict[int, Part]] = WeakKeyDictionary()
