@@ -214,7 +214,7 @@ def train_model(
     seed: int,
     callback: Watching,
     **run: Any,
-) -> tuple[FittedModel, TrainingRecords]:
+) -> tuple[FittedModel, Stage, TrainingRecords]:
     """Train the model that an autoencoder's parameters describe.
 
     Parameters
@@ -242,6 +242,8 @@ def train_model(
     -------
     model : FittedModel
         Without artefacts.
+    stage : Stage
+        The stage that trained it; with its optimiser, unless there was pretraining.
     records : TrainingRecords
         The training records, without those held out.
     """
@@ -260,6 +262,8 @@ def train_model(
     pretraining = pretraining_stages(params, chain, records)
     name = "all layers" if pretraining else plan.name
     stage = chain_stage({"training": settings}, chain, records, apart.held_out, name=name)
+    if not pretraining:
+        stage = replace(stage, stepper=settings.optimiser.build(chain.parameters()))
     stages, residual = [*pretraining, stage], None
     if plan.residual is not None:
         weights = generator(seed, Stream.LOSSLESS_WEIGHTS)
@@ -304,7 +308,7 @@ def train_model(
         kept=kept,
     )
     unseen = None if plan.race is None else apart.held_out
-    return model, TrainingRecords(source.values, apart.rows_for_pca, records, learned_from, unseen)
+    return model, stage, TrainingRecords(source.values, apart.rows_for_pca, records, learned_from, unseen)
 
 
 def train_stages(
