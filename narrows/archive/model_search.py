@@ -104,4 +104,4 @@ def _files(folder: Path, pattern: str) -> Iterator[Path]:
         found = sorted(folder.glob(pattern))
     except OSError:
         return
-    yield from (file for file in found[:_MOST_FILES] if file.is_file())
+    yield from (file for file in found[:_MOST_FILES] if os.path.isfile(file))  # False if it may not be asked

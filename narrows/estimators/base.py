@@ -63,7 +63,7 @@ class RecordsEstimator(AtHand):
     ----------
     shape_, dtype_ : tuple of int, numpy.dtype
         Shape and dtype of the training records.
-        range_ : (float, float)
+    range_ : (float, float)
         Smallest and largest training value.
         magnitude_ : float or None
         The median over records of a record's largest magnitude; None in models saved before it was measured.
@@ -77,7 +77,7 @@ class RecordsEstimator(AtHand):
         The trained parts in a row.
     record_ : "image" or "vector"
         What the records were treated as.
-        trained_on_ : TrainedOn
+    trained_on_ : TrainedOn
         Name and number of the training records, and the seed.
     history_ : list of dict
         One row for each epoch.

@@ -102,6 +102,20 @@ def test_a_damaged_archive_is_not_copied(archive, model):
     assert archive.read_bytes() == data
 
 
+@pytest.mark.parametrize("out", [None, "the same"])
+def test_records_that_were_appended_just_before_are_kept(out, archive, model, monkeypatch):
+    def appended_before(*arguments):
+        narrows.compress(some, archive, model=model, append=True)
+        return growing(*arguments)
+
+    some = narrows.restore(archive, model=model, records=(0, 5))
+    n_records = inspect(archive).n_records
+    monkeypatch.setattr("narrows.archive.embedding.growing", appended_before)
+    embed(archive, model, out and archive, force=out is not None)
+    assert inspect(archive).n_records == n_records + 5
+    assert verify(archive).is_intact
+
+
 def test_an_archive_that_is_appended_to_is_not_replaced(archive, model):
     before = archive.read_bytes()
     with growing(archive, "a.narrows"), pytest.raises(ArchiveError, match="Another process is appending"):
