@@ -73,11 +73,14 @@ class CodedChunk(NamedTuple):
 
 
 def encode_held(
-    held: HeldChunk, first: int, codec: Codec, metadata: Metadata, *, fill_value: float | None
+    held: HeldChunk, first: int, codec: Codec, metadata: Metadata, *, quality: int, fill_value: float | None
 ) -> CodedChunk:
-    """Encode the records of a chunk, of which the first has this number; with residuals if the archive has a bound."""
+    """Encode the records of a chunk at a quality of the codec, with residuals if the archive has a bound.
+
+    ``first`` is the number of the first record.
+    """
     symbols, names = np.concatenate(held.symbols), pack_names(held.names)
-    coded: Coded | None = codec.qualities[metadata.quality].entropy.encode(symbols)
+    coded: Coded | None = codec.qualities[quality].entropy.encode(symbols)
     residual, kept, errors = None, None, Errors()
     if metadata.max_error is not None:
         assert coded is not None

@@ -256,7 +256,7 @@ class Writer:
     def _finish_chunk(self) -> None:
         """Start to encode the records held, and write chunks that are done."""
         held, self._held = self._held, HeldChunk()
-        encode = partial(encode_held, fill_value=self._fill_value)
+        encode = partial(encode_held, quality=self._quality, fill_value=self._fill_value)
         self._pending.append(self.pool.submit(encode, held, self.n_records, self._codec, self.metadata))
         self.n_records += len(held)
         self._write_chunks(self._most_pending - 1 if self.pool.threads > 1 else 0)

@@ -26,16 +26,16 @@ from safetensors import SafetensorError
 
 from narrows.codec.blob import MOST_QUALITIES, Contents, pack, unpack
 from narrows.codec.dequantise import Dequantise
+from narrows.codec.golden_symbols import spread_symbols
 from narrows.codec.operating_point import OperatingPoint
 from narrows.codec.program import MOST_WORK, Program
 from narrows.codec.residual.causal import FrozenCausal, as_image
 from narrows.errors import ModelFileError, NarrowsError, NotFreezableError
 
-__all__ = ["FrozenCodec", "check_causal", "check_record_work", "naming_damage", "spread_symbols"]
+__all__ = ["FrozenCodec", "check_causal", "check_record_work", "naming_damage"]
 
 _MOST_GOLDEN = 64
 _OF_CAUSAL = ("bool", "uint8", "uint16")
-_RANGES, _SPREAD = (3, 40, 1_000, 32_767), 40_503  # of golden symbols that need not be stored
 _A_SYMBOL = 1 << 16  # time to code a symbol, in multiplications
 _DAMAGE = (
     SafetensorError,
@@ -188,8 +188,15 @@ class FrozenCodec:
         return self._golden_digests()[self.default]
 
     def expect(self, digest: str) -> None:
-        """Set the golden digest that the codec must reproduce when it is first used at its default quality."""
+        """Check that the codec reproduces a golden digest at its default quality.
+
+        Raises
+        ------
+        ModelFileError
+            If it does not.
+        """
         self._unproved[self.default] = digest
+        self._prove(self.default)
 
     def only(self, quality: int, *, with_causal: bool = False) -> FrozenCodec:
         """Return a codec with only this quality, for archives that contain their model."""
@@ -269,7 +276,7 @@ class FrozenCodec:
         )
         if not fits:
             raise ModelFileError(
-                "The frozen decoder is damaged: its qualities, program, output and golden vectors do not match in shape."
+                "The frozen decoder is damaged: qualities, program, output and golden vectors do not match in shape."
             )
 
     def _most_golden(self) -> int:
@@ -342,11 +349,9 @@ class FrozenCodec:
                 f"record. Got {len(contents.golden)}."
             )
         codec._unproved = dict(enumerate(contents.golden_digests))
-        if len(codec._unproved) != len(codec.qualities):
-            raise ModelFileError(
-                f"The frozen decoder must have one golden digest for each of its {len(codec.qualities)} qualities. "
-                f"Got {len(codec._unproved)}."
-            )
+        n_digests, n_qualities = len(codec._unproved), len(codec.qualities)
+        if n_digests != n_qualities:
+            raise ModelFileError(f"The frozen decoder has {n_digests} golden digests for {n_qualities} qualities.")
         return codec
 
 
@@ -365,13 +370,6 @@ def check_causal(causal: FrozenCausal, shape: tuple[int, ...], dtype: np.dtype[A
     )
     if not is_ours:
         raise ModelFileError(f"The residual model does not fit the model's records, {dtype} of shape {shape}.")
-
-
-def spread_symbols(n_symbols: int) -> NDArray[np.int32]:
-    """Return symbols (4, n_symbols) that are scattered within ±3, ±40, ±1,000 and ±32,767, one range a row."""
-    scattered = np.arange(len(_RANGES) * n_symbols, dtype=np.int64).reshape(len(_RANGES), -1) * _SPREAD
-    ranges = np.array(_RANGES)[:, None]
-    return np.asarray(scattered % (2 * ranges + 1) - ranges, np.int32)
 
 
 def check_record_work(decoding: int, n_symbols: int) -> int:

@@ -52,7 +52,7 @@ def network_part(causal: FrozenCausal) -> Part:
 
 
 def code_of(decoder: Part, quality: Part, golden: str | None) -> FrozenCodec:
-    """Return the codec with one quality that is made of two parts; its golden vectors are replayed at first use.
+    """Return the codec with one quality that is made of two parts, after it has reproduced its golden digest.
 
     Raises
     ------

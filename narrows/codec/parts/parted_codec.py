@@ -35,6 +35,7 @@ from narrows.errors import (
 
 __all__ = ["NO_NAMES", "PartedCodec", "names_in"]
 
+_DAMAGE = (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError)
 _GOLDEN, _GOLDEN_BYTES = 4, 32
 _NO_PART = bytes(NAME_BYTES)
 NO_NAMES = (_NO_PART,) * len(PartKind)
@@ -236,5 +237,5 @@ def _as_damage() -> Iterator[None]:
     """Convert errors of damaged parts, which are in archives, to a CorruptArchiveError."""
     try:
         yield
-    except ModelFileError as error:
+    except (ModelFileError, *_DAMAGE) as error:
         raise CorruptArchiveError(f"its model cannot be used: {str(error).rstrip('.')}") from error

@@ -71,10 +71,10 @@ def unpack_tensor(dtype: str, shape: tuple[int, ...], way: str, data: bytes) -> 
         if stored not in _STORED["f" if dtype.startswith("f") else "i"]:
             raise ModelFileError(f"A tensor of the model is written as {way!r:.20}, which {dtype} cannot be.")
         n_bytes = size * int(stored[1:])
-        numbers = np.frombuffer(_inflated(data, n_bytes) if way != stored else data, f"<{stored}")
-        if numbers.size != size:
-            raise ModelFileError(f"A tensor of the model must have {size:,} values. Got {numbers.size:,}.")
-        numbers = numbers.reshape(shape)
+        plain = _inflated(data, n_bytes) if way != stored else data
+        if len(plain) != n_bytes:
+            raise ModelFileError(f"A tensor of the model must have {n_bytes:,} bytes. Got {len(plain):,}.")
+        numbers = np.frombuffer(plain, f"<{stored}").reshape(shape)
     if not dtype.startswith("f") and size:
         limits = np.iinfo(dtype)
         if int(numbers.min()) < limits.min or int(numbers.max()) > limits.max:
