@@ -195,10 +195,10 @@ def _warn_of_few(source: Source) -> None:
 def described(
     data: LabelledSource, validation: LabelledSource | None
 ) -> tuple[dict[str, Source | None], dict[str, NDArray[Any] | None]]:
-    """Return a description of records and labels that identifies a run."""
+    """Return the records of a run, and their labels and weights, which identify it."""
     held_out, its_labels = (None, None) if validation is None else (validation.source, validation.labels)
-    told = {"labels": data.labels, "validation labels": its_labels, "sample weights": data.weights}
-    return {"data": data.source, "validation data": held_out}, told
+    arrays = {"labels": data.labels, "validation labels": its_labels, "sample weights": data.weights}
+    return {"data": data.source, "validation data": held_out}, arrays
 
 
 @usual_settings()
