@@ -209,6 +209,8 @@ def test_where_nothing_is_requested_the_quality_is_that_of_the_training(model, d
     x = digits[1][:100]
     usual, asked = (narrows.compress(x, tmp_path / f"{k}.narrows", model=model, psnr=k) for k in (None, 26))
     assert (usual.n_bytes, usual.error_bound) == (asked.n_bytes, asked.error_bound)
+    again = narrows.compress(x, tmp_path / "None.narrows", model=model, append=True)
+    assert (again.total_records, again.error_bound) == (200, usual.error_bound)
     tried = narrows.try_qualities(x, model=model)
     (default,) = [one for one in tried.trials if one.is_default]
     assert default.error_bound == usual.error_bound

@@ -145,12 +145,11 @@ def plan_archive(
         chosen = choose_quality(
             whole, psnr=psnr, bytes_per_record=bytes_per_record, quality=quality, n_tiles=layout.n_records
         )
-        if (psnr, bytes_per_record, quality) == (None, None, None):
-            psnr = encoder.psnr
+        wanted = encoder.psnr if (psnr, bytes_per_record, quality) == (None, None, None) else psnr
         is_free = bound is None and before is None and encoder.fill_value is None and not overlap
-        if psnr is not None and is_free and may_be_bounded(whole):
-            reaches = whole.qualities[chosen].psnr_db >= psnr
-            bound = smallest_bound(encoder, source, layout, psnr, chosen if reaches else None)
+        if wanted is not None and is_free and may_be_bounded(whole):
+            reaches = whole.qualities[chosen].psnr_db >= wanted
+            bound = smallest_bound(encoder, source, layout, wanted, chosen if reaches else None)
     else:
         chosen = _smallest(encoder, source, layout, ErrorBound(whole.dtype, bound, fill_value), found)
     if before is not None:

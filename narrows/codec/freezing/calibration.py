@@ -114,7 +114,7 @@ def _coarser(
         z = chain.bottleneck.continuous_to_z(codes[:MOST_RECORDS].to(chain.device)).double().cpu().numpy()
     inputs = np.clip(np.rint(np.ldexp(z, decoder.input_shift)), -_LARGEST, _LARGEST).astype(np.int16)
     scale, offset = (tensor.reshape(-1) for tensor in output.to_tensors().values())
-    n = len(inputs[:_MEASURED])
+    n = len(inputs[:MEASURED])
     exponent = exponent_of(float(np.abs(scale).max()))
     restored = program.run(inputs[:n]).reshape(n, -1) * scale + offset
     known = records[:n].reshape(n, -1)
