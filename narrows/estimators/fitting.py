@@ -262,8 +262,7 @@ def train_model(
     pretraining = pretraining_stages(params, chain, records)
     name = "all layers" if pretraining else plan.name
     stage = chain_stage({"training": settings}, chain, records, apart.held_out, name=name)
-    if not pretraining:
-        stage = replace(stage, stepper=settings.optimiser.build(chain.parameters()))
+    stage = stage if pretraining else replace(stage, stepper=settings.optimiser.build(chain.parameters()))
     stages, residual = [*pretraining, stage], None
     if plan.residual is not None:
         weights = generator(seed, Stream.LOSSLESS_WEIGHTS)
@@ -283,10 +282,9 @@ def train_model(
         residual_part=plan.residual,
         race=plan.race,
     )
-    everything = whole(chain=chain, residual=residual)
     callback.watch(model)
     run |= {"callback": callback, "seed": seed}
-    histories = train_stages(model, settings, stages, len(pretraining), everything, **run)
+    histories = train_stages(model, settings, stages, len(pretraining), whole(chain=chain, residual=residual), **run)
     history = histories[len(pretraining)]
     is_auto = isinstance(params["network"], str) and params["network"] == "auto"
     with one_openmp_thread():  # the last bits of a sum depend on how threads share it
