@@ -196,7 +196,7 @@ def compress(
         }
         writer, tally = _write(path, plan, progress, writing)
         if before is not None and plan.source.files is not None:
-            _tell_of_repeated(path, plan.source.files)
+            _warn_of_repeated(path, plan.source.files)
     return _summary(path, plan, writer, tally, warned, asked=psnr, asked_bytes=bytes_per_record)
 
 
@@ -250,7 +250,7 @@ def _prepared(plan: Plan, items: range) -> _Batch:
     return _Batch(items.stop, records, names, symbols, restored, tally)
 
 
-def _tell_of_repeated(path: str | os.PathLike[str], added: Sequence[str]) -> None:
+def _warn_of_repeated(path: str | os.PathLike[str], added: Sequence[str]) -> None:
     """Warn of names of appended items that items of the archive had before."""
     names = list_names(path)
     held = set(names[: -len(added)])

@@ -62,9 +62,10 @@ def embed(
     check_output(target, force=force or out is None)
     with ExitStack() as stack:
         source = stack.enter_context(ByteFile(path))
-        if out is None:  # records that another process appends meanwhile would be lost
+        if target.exists() and os.path.samefile(path, target):  # what another process appends meanwhile would be lost
             stack.enter_context(naming_output(path))
             stack.enter_context(growing(Path(os.path.realpath(target)), os.fspath(path)))
+            source = stack.enter_context(ByteFile(path))  # another process may have appended before the lock
         with naming(source.path):
             header = read_header(source)
             index = read_whole_index(source, header)

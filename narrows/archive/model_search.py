@@ -18,7 +18,6 @@ FOLDERS = "NARROWS_MODELS"
 """Environment variable with the folders of models, separated as in PATH."""
 
 _MODELS, _ARCHIVES = "*.safetensors", "*.narrows"
-_MOST_FILES = 1000  # of a folder that are looked at
 _CODEC = "frozen"
 
 
@@ -58,11 +57,8 @@ def digest_of(model: str | os.PathLike[str]) -> str | None:
     return None if blob is None else hashlib.sha256(blob.tobytes()).hexdigest()
 
 
-def archives_of(model: str | os.PathLike[str]) -> list[Path]:
-    """Return the archives in the folder of a model file that can be read only with this model."""
-    digest = digest_of(model)
-    if digest is None:
-        return []
+def archives_of(model: str | os.PathLike[str], digest: str) -> list[Path]:
+    """Return the archives in the folder of a model file that can be read only with the model of this hash."""
     return [file for file in _files(as_path(model).parent, _ARCHIVES) if _needs(file, digest)]
 
 
@@ -71,7 +67,7 @@ def warn_of_archives(model: str | os.PathLike[str]) -> None:
     digest = digest_of(model)
     if digest is None:
         return
-    found = archives_of(model)
+    found = archives_of(model, digest)
     named = f", for example {found[0].name}," if found else ""
     warn(
         DataWarning(
@@ -104,4 +100,4 @@ def _files(folder: Path, pattern: str) -> Iterator[Path]:
         found = sorted(folder.glob(pattern))
     except OSError:
         return
-    yield from (file for file in found[:_MOST_FILES] if file.is_file())
+    yield from (file for file in found if os.path.isfile(file))  # False if it may not be asked
