@@ -154,7 +154,8 @@ class Chain(nn.Module):
     @property
     def _first_weight(self) -> Tensor:
         """A weight of the encoder, or of the decoder if the encoder of a user has none."""
-        return next(itertools.chain(self.encoder.parameters(), self.decoder.parameters()), torch.empty(0))
+        modules = itertools.chain(self.encoder.modules(), self.decoder.modules())  # each step of a training asks for it
+        return next((weight for module in modules for weight in module.parameters(recurse=False)), torch.empty(0))
 
     def fit_preprocessing(
         self,

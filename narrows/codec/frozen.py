@@ -88,6 +88,7 @@ class FrozenCodec:
         self._causal = causal
         self._proving = threading.RLock()  # so that several threads replay golden vectors once
         self._backend = "float64"
+        self._single: tuple[tuple[int, bool], FrozenCodec] | None = None
         self._unproved_causal: str | None = None  # expected digest of the causal network, until it is verified
         self._unproved: dict[int, str] = {}  # expected golden digests of the qualities that are not verified yet
 
@@ -188,8 +189,12 @@ class FrozenCodec:
         self._prove(self.default)
 
     def only(self, quality: int, *, with_causal: bool = False) -> FrozenCodec:
-        """Return a codec with only this quality, for archives that contain their model."""
-        return self._with((self.qualities[quality],), 0, self.causal if with_causal else None)
+        """Return a codec with only this quality, for archives that contain their model; the last one is kept."""
+        causal = self.causal if with_causal else None
+        wanted = (quality, causal is not None)
+        if self._single is None or self._single[0] != wanted:
+            self._single = wanted, self._with((self.qualities[quality],), 0, causal)
+        return self._single[1]
 
     def to_bytes(self) -> bytes:
         """Serialise the codec; `blob` is instead the bytes that it was read from, if it was."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 __all__ = ["Callback", "Epoch"]
@@ -59,7 +59,7 @@ class Epoch:
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as plain values."""
-        row = asdict(self)
+        row = dict(vars(self))
         if self.is_complete:
             del row["is_complete"]
         return row

@@ -30,6 +30,7 @@ _WEIGHT = 55  # to write the gradient of a weight and to add it to that of anoth
 # take up to 10 % longer than one batch. More shards help only with more CPUs, and may cost 5 % otherwise. From 2.5 on,
 # two threads with a shard each are faster than one thread with the batch, but two OpenMP threads are even faster.
 _SHARDS = {8: 160.0, 4: 40.0, 2: 8.0}
+_OF_MATRICES = {flop_registry[torch.ops.aten.mm], flop_registry[torch.ops.aten.addmm]}
 
 
 def choose_n_shards(learner: Learner, records: RecordSource, batch_size: int) -> int:
@@ -91,6 +92,9 @@ def _count(learner: Learner, records: RecordSource, n: int) -> _Count:
 
 def _operations(formula: Any, args: Any, kwargs: dict[str, Any], result: Any) -> int:
     """Return the floating-point operations of an operator: without the detour by which PyTorch looks for shapes."""
+    if formula in _OF_MATRICES:  # most of them; PyTorch's formula of a product with a bias makes the detour again
+        matrix = args[-2]
+        return 2 * int(result.numel()) * int(matrix.shape[-1])
     of_shapes = getattr(formula, "__wrapped__", None)
     if of_shapes is None:
         return int(formula(*args, **kwargs, out_val=result))

@@ -413,11 +413,20 @@ def test_a_codebook_comes_with_what_lays_its_rows_out(digits):
             FrozenCodec.from_bytes(joined(header, {**tensors, "quality.0.rescale.0.table": wrong}))
 
 
+def test_the_codec_of_one_quality_is_made_once_for_archives_in_a_row(ladder_model):
+    codec = FrozenCodec.from_bytes(ladder_model.codec_.blob)
+    first, again, other = codec.only(0), codec.only(0), codec.only(1)
+    assert first is again
+    assert (len(first.qualities), len(other.qualities)) == (1, 1)
+    assert len({first.digest, other.digest, codec.digest}) == 3
+    assert codec.only(0).blob == first.blob
+
+
 def test_as_many_golden_vectors_as_can_be_replayed_in_time(ladder_model, monkeypatch):
     codec = ladder_model.codec_.only(0)
     work = MOST_WORK // codec._most_golden()
     monkeypatch.setattr(frozen, "MOST_WORK", 3 * work + 1)
-    fewer = codec.only(0)
+    fewer = codec._with(codec.qualities, 0, None)
     assert [len(one.golden) for one in (codec, fewer)] == [8, 3]
     np.testing.assert_array_equal(fewer.golden, codec.golden[::3])
     assert FrozenCodec.from_bytes(fewer.blob).digest == fewer.digest
@@ -425,7 +434,7 @@ def test_as_many_golden_vectors_as_can_be_replayed_in_time(ladder_model, monkeyp
         FrozenCodec.from_bytes(codec.blob)
     monkeypatch.setattr(frozen, "MOST_WORK", work // 2)
     with pytest.raises(NotFreezableError, match=r"takes [0-9,]+ multiplications"):
-        codec.only(0)
+        codec._with(codec.qualities, 0, None)
     with pytest.raises(ModelFileError, match=r"takes [0-9,]+ multiplications"):
         FrozenCodec.from_bytes(fewer.blob)
 

@@ -286,6 +286,19 @@ def test_the_work_of_a_step_decides(monkeypatch):
     assert list(work._SHARDS) == sorted(work._SHARDS, reverse=True)
 
 
+def test_products_of_matrices_count_as_in_pytorch():
+    from torch.utils.flop_counter import FlopCounterMode, flop_registry
+
+    from narrows.training import work
+
+    a, b, bias = torch.ones(3, 4), torch.ones(4, 5), torch.ones(5)
+    for function, operands in ((torch.ops.aten.mm, (a, b)), (torch.ops.aten.addmm, (bias, a, b))):
+        with FlopCounterMode(display=False) as counter:
+            result = function(*operands)
+        counted = work._operations(flop_registry[function], operands, {}, result)
+        assert counted == counter.get_total_flops() == 2 * 3 * 4 * 5
+
+
 def _no_training(_device, stages, *_, **__):
     raise InterruptedError(stages[0].learner)
 
