@@ -18,6 +18,7 @@ import narrows.data
 from narrows.archive.appending import bound_for, codec_for, fill_value_for
 from narrows.archive.contract import Encoder
 from narrows.archive.dial import smallest_bound
+from narrows.archive.effort import quality_with_effort
 from narrows.archive.layout_choice import layout_for
 from narrows.archive.layouts import Layout
 from narrows.archive.metadata import MODEL_FILE, Metadata
@@ -73,6 +74,11 @@ class Plan:
     values_range: tuple[float, float] | None = None
 
     @property
+    def effort(self) -> int:
+        """How long symbols are refined, 0 to 9; 0 with a bound, where residuals take most of the bytes."""
+        return self.encoder.effort if self.bound is None else 0
+
+    @property
     def metadata(self) -> dict[str, Any]:
         """Entries of the archive's metadata that the plan decides.
 
@@ -90,7 +96,8 @@ class Plan:
     def symbols(self, records: NDArray[Any]) -> NDArray[np.int32]:
         """Return the symbols (n, n_symbols) of records (n, *shape); fill values count as the middle of the range."""
         records = _filled(records, self.encoder, self.fill_value, self.values_range)
-        return self.encoder.symbols(records, _position(self.encoder.codec, self.codec.qualities[self.quality]))
+        quality = _position(self.encoder.codec, self.codec.qualities[self.quality])
+        return self.encoder.symbols(records, quality, effort=self.effort)
 
 
 def plan_archive(
@@ -137,14 +144,17 @@ def plan_archive(
     layout = layout_for(source, whole, overlap, before)
     encoder.warn_of_scale(source, found)
     if bound is None or before is not None or whole.causal is not None:  # which mostly needs no code
-        chosen = choose_quality(
+        chosen = without_effort = choose_quality(
             whole, psnr=psnr, bytes_per_record=bytes_per_record, quality=quality, n_tiles=layout.n_records
         )
+        if bound is None and before is None and encoder.effort:
+            asked = {"psnr": psnr, "bytes_per_record": bytes_per_record}
+            chosen = quality_with_effort(encoder, source, layout, chosen, **asked)
         if (psnr, bytes_per_record, quality) == (None, None, None):
             psnr = encoder.psnr
         is_free = bound is None and before is None and encoder.fill_value is None and not overlap
         if psnr is not None and is_free and may_be_bounded(whole):
-            reaches = whole.qualities[chosen].psnr_db >= psnr
+            reaches = whole.qualities[without_effort].psnr_db >= psnr
             bound = smallest_bound(encoder, source, layout, psnr, chosen if reaches else None)
     else:
         chosen = _smallest(encoder, source, layout, ErrorBound(whole.dtype, bound, fill_value), found)
