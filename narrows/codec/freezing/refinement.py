@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from narrows.chain import Chain
 from narrows.codec.entropy_models import MAX_SYMBOL, EntropyModel
+from narrows.codec.entropy_models.escapes import packed_bytes
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.operating_point import OperatingPoint
 from narrows.data.fill import is_fill
@@ -27,7 +28,7 @@ from narrows.training.workers import over_workers
 
 __all__ = ["Refinement"]
 
-_ROUNDS = (0, 1, 2, 3, 4, 5, 7, 9, 12, 16)  # at each effort
+_ROUNDS = (0, 1, 2, 3, 4, 5, 7, 9, 11, 14)  # at each effort
 _BATCH = 64
 _FIRST_MOVES = 8  # the largest number of symbols of a record that the first round changes
 _ESCAPE_BITS = 8.0  # of a symbol that is not in its table, beside the escape itself
@@ -47,6 +48,8 @@ class _State:
         The errors of the records that are restored from them, relative to the peak.
     cost : ndarray of shape (n,)
         Their J.
+    down, up : ndarray of shape (n, D)
+        Changes of bits if each symbol alone is lower or higher by one.
     slope : ndarray of shape (n, D)
         Derivative of the distortion with respect to the symbols.
     is_old : ndarray of shape (n,), bool
@@ -60,6 +63,8 @@ class _State:
     symbols: NDArray[np.int32]
     errors: NDArray[np.float64]
     cost: NDArray[np.float64]
+    down: NDArray[np.float64]
+    up: NDArray[np.float64]
     slope: NDArray[np.float64]
     is_old: NDArray[np.bool_]
     most: NDArray[np.int64]
@@ -128,15 +133,19 @@ class Refinement:
 
     def costs(self, records: NDArray[Any], symbols: NDArray[np.int32]) -> NDArray[np.float64]:
         """Return J of each record in bits, shape (n,)."""
-        return self._costs(symbols, self._errors(records, symbols))
+        bits = self.point.entropy.bits(symbols)
+        return self._cost(bits, self._errors(records, symbols))
 
     def _refined(self, records: NDArray[Any], symbols: NDArray[np.int32], n_rounds: int) -> NDArray[np.int32]:
         n = len(records)
         errors = self._errors(records, symbols)
+        bits, down, up = _rates(self.point.entropy, symbols)
         state = _State(
             symbols=symbols.copy(),
             errors=errors,
-            cost=self._costs(symbols, errors),
+            cost=self._cost(bits, errors),
+            down=down,
+            up=up,
             slope=np.zeros(symbols.shape),
             is_old=np.ones(n, np.bool_),
             most=np.full(n, _FIRST_MOVES),
@@ -157,12 +166,14 @@ class Refinement:
         """Make the moves (m, D) of some records that lower their J."""
         symbols = state.symbols[rows] + moves
         errors = self._errors(records[rows], symbols)
-        cost = self._costs(symbols, errors)
+        bits, down, up = _rates(self.point.entropy, symbols)
+        cost = self._cost(bits, errors)
         is_better = cost < state.cost[rows]
         better, worse = rows[is_better], rows[~is_better]
         n_moves = np.count_nonzero(moves, axis=1)
         state.symbols[better], state.errors[better] = symbols[is_better], errors[is_better]
         state.cost[better], state.is_old[better] = cost[is_better], True
+        state.down[better], state.up[better] = down[is_better], up[is_better]
         state.tried[better] = False
         state.tried[worse] |= (moves[~is_better] != 0) & (n_moves[~is_better] == 1)[:, None]
         state.most[better] += (state.most[better] + 1) // 2
@@ -170,9 +181,8 @@ class Refinement:
 
     def _moves(self, state: _State) -> NDArray[np.int32]:
         """Return the most promising changes (n, D) of symbols, −1, 0 or 1."""
-        down, up = _changes_of_bits(self.point.entropy, state.symbols)
-        down += self.rate * (self._curvature - state.slope)
-        up += self.rate * (self._curvature + state.slope)
+        down = state.down + self.rate * (self._curvature - state.slope)
+        up = state.up + self.rate * (self._curvature + state.slope)
         down[state.symbols <= -MAX_SYMBOL] = np.inf
         up[state.symbols >= MAX_SYMBOL] = np.inf
         change = np.minimum(down, up)
@@ -191,9 +201,8 @@ class Refinement:
             errors[is_fill(records, self.chain.parts.fill_value)] = 0.0
         return errors.reshape(len(records), -1)
 
-    def _costs(self, symbols: NDArray[np.int32], errors: NDArray[np.float64]) -> NDArray[np.float64]:
-        distortion = np.einsum("nv,nv->n", errors, errors)
-        cost: NDArray[np.float64] = self.point.entropy.bits(symbols) + self.rate * distortion
+    def _cost(self, bits: NDArray[np.float64], errors: NDArray[np.float64]) -> NDArray[np.float64]:
+        cost: NDArray[np.float64] = bits + self.rate * np.einsum("nv,nv->n", errors, errors)
         return cost
 
     def _slopes(self, symbols: NDArray[np.int32], errors: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -279,26 +288,29 @@ def _pulled_back(chain: Chain, codes: torch.Tensor, v: torch.Tensor) -> NDArray[
     return result
 
 
-def _changes_of_bits(
+def _rates(
     entropy: EntropyModel, symbols: NDArray[np.int32]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the changes of bits, each (n, D), if each symbol alone is lower or higher by one in its present context.
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the bits of records, (n,), and their changes if each symbol is lower or higher by one, each (n, D).
 
-    The effect on the contexts of later symbols is left out. Symbols beyond their tables count as unchanged.
+    The changes are those of one symbol in its present context, without the effect on the contexts of later symbols.
+    Symbols beyond their tables count as unchanged.
     """
     tables, order = entropy.tables, entropy.order
-    placed = entropy.intervals(np.ascontiguousarray(symbols.T[order]))
+    in_order = np.ascontiguousarray(symbols.T[order])
+    placed = entropy.intervals(in_order)
+    now = tables.bits.take(placed.entries)
+    bits = now.sum(0)
+    np.add.at(bits, np.nonzero(placed.escaped)[1], 8.0 * packed_bytes(in_order[placed.escaped]))
     numbers = np.searchsorted(tables.escapes, placed.entries)
     escapes, firsts = tables.escapes[numbers], tables.firsts[numbers]
-    now = tables.bits.take(placed.entries)
     changes = []
     for step in (-1, 1):
         entries = placed.entries + step
         is_beyond = (entries < firsts) | (entries >= escapes)
-        bits = np.where(is_beyond, tables.bits[escapes] + _ESCAPE_BITS, tables.bits.take(entries, mode="clip"))
+        others = np.where(is_beyond, tables.bits[escapes] + _ESCAPE_BITS, tables.bits.take(entries, mode="clip"))
+        by_symbol = np.zeros(symbols.shape)
         with np.errstate(invalid="ignore"):  # a constant table has an infinite cost
-            change = np.where(placed.escaped, 0.0, bits - now)
-        by_symbol = np.empty(symbols.shape)
-        by_symbol.T[order] = change
+            by_symbol.T[order] = np.where(placed.escaped, 0.0, others - now)
         changes.append(by_symbol)
-    return changes[0], changes[1]
+    return bits, changes[0], changes[1]
