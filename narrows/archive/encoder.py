@@ -49,7 +49,9 @@ class ModelEncoder:
         self._refinements: dict[int, Refinement] = {}
         self._lock = threading.Lock()
         if effort:
-            self._refinement(self.codec.default)
+            from narrows.codec.freezing.refinement import check_refinable
+
+            check_refinable(self.model.chain_)
 
     def records_of(self, data: Data) -> Source:
         """Return data as the model takes them; see `Autoencoder.records_of`."""

@@ -26,7 +26,7 @@ from narrows.numerics.batches import batch_size
 from narrows.numerics.randomness import Stream, rng
 from narrows.training.workers import over_workers
 
-__all__ = ["Refinement"]
+__all__ = ["Refinement", "check_refinable"]
 
 _ROUNDS = (0, 1, 2, 3, 4, 5, 7, 9, 11, 14)  # at each effort
 _BATCH = 64
@@ -102,7 +102,7 @@ class Refinement:
     """
 
     def __init__(self, chain: Chain, codec: FrozenCodec, quality: int) -> None:
-        _check(chain)
+        check_refinable(chain)
         self.chain, self.codec, self.quality = chain, codec, quality
         self.point: OperatingPoint = codec.qualities[quality]
         _, scale = chain.preprocessor.offset_and_scale(chain.shape, chain.device)
@@ -263,7 +263,7 @@ def rate_of_distortion(codec: FrozenCodec, quality: int, curvature: NDArray[np.f
     return 6 / (math.log(2) * float(used.mean())) if len(used) else 0.0
 
 
-def _check(chain: Chain) -> None:
+def check_refinable(chain: Chain) -> None:
     """Raise InvalidParameterError if the symbols of a chain cannot be refined."""
     if chain.bottleneck.n_codes is not None:
         raise InvalidParameterError(
