@@ -28,12 +28,12 @@ from narrows.training.workers import over_workers
 
 __all__ = ["Refinement", "check_refinable"]
 
-_ROUNDS = (0, 1, 2, 3, 4, 5, 7, 9, 11, 14)  # at each effort
+_ROUNDS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12)  # at each effort
 _BATCH = 64
 _FIRST_MOVES = 8  # the largest number of symbols of a record that the first round changes
 _ESCAPE_BITS = 8.0  # of a symbol that is not in its table, beside the escape itself
 _TRAINING_GOLDEN, _ALL_GOLDEN = 4, 8  # golden symbols: the first of all are those of training records
-_PROBES = 64
+_PROBES = 32
 
 
 @dataclass(eq=False)
