@@ -129,6 +129,17 @@ def test_all_callbacks_are_told_of_the_end_even_if_one_of_them_fails(x):
     assert diary.calls[-1] == ("stop",)
 
 
+def test_callbacks_that_were_started_are_stopped_if_a_later_one_cannot_be_started(x):
+    class Failing(Callback):
+        def start(self, n_epochs, n_records, epochs_done):
+            raise RuntimeError("no luck")
+
+    diary = Diary()
+    with pytest.raises(RuntimeError, match="no luck"):
+        new().fit(x, callback=[diary, Failing()])
+    assert [call[0] for call in diary.calls] == ["start", "stop"]
+
+
 @pytest.mark.parametrize(("wrong", "hint"), [(3, ""), ([3], ""), (Diary, r" Create one: Diary\(\)\.")])
 def test_what_is_no_callback_is_refused(wrong, hint, x):
     with pytest.raises(InvalidParameterError, match=rf"The 'callback' of fit must be .* Got .*{hint}$"):

@@ -17,7 +17,7 @@ from narrows.data import Source
 from narrows.errors import InvalidParameterError
 from narrows.estimators import planning, race
 from narrows.estimators.budget import residual_for, whole_epochs
-from narrows.estimators.preparation import parts_for
+from narrows.estimators.preparation import parts_for, split
 from narrows.lossless import CausalNetwork
 from narrows.model.describe import race_text
 from narrows.model.inspection import read_header
@@ -209,6 +209,30 @@ def test_where_nothing_is_requested_the_quality_is_that_of_the_training(model, d
     x = digits[1][:100]
     usual, asked = (narrows.compress(x, tmp_path / f"{k}.narrows", model=model, psnr=k) for k in (None, 26))
     assert (usual.n_bytes, usual.error_bound) == (asked.n_bytes, asked.error_bound)
+    again = narrows.compress(x, tmp_path / "None.narrows", model=model, append=True)
+    assert (again.total_records, again.error_bound) == (200, usual.error_bound)
     tried = narrows.try_qualities(x, model=model)
     (default,) = [one for one in tried.trials if one.is_default]
     assert default.error_bound == usual.error_bound
+
+
+def test_the_race_and_the_trainings_see_fewer_records_if_these_are_large():
+    settings = narrows.recipe("codec").training
+    shapes = (2048, 2048, 3), (28, 28)
+    photographs, digits = (Source(np.broadcast_to(np.uint8(0), (2, *shape)), name="x") for shape in shapes)
+    assert race._n_seen(settings, digits, 50_000) == race._RECORDS
+    assert race._n_seen(settings, photographs, 50_000) < race._FEWEST_STEPS * race._BATCH, "so there is no race"
+    assert whole_epochs(60_000, 784) == 9
+    assert residual_for((28, 28), 60_000).epochs == 20
+    assert residual_for((28, 28), 60_000, max_error=60).epochs == 5
+    assert residual_for((32, 32, 3), 10_000).epochs == 31
+
+
+def test_the_qualities_have_the_psnr_of_the_records_that_were_held_out(model, images):
+    _, rows = split(len(images), 20, model.trained_on_.seed)
+    held_out = images[rows]
+    codec = model.codec_
+    for position, quality in enumerate(codec.qualities):
+        restored = codec.decode(model.quantise(held_out, position), position)
+        error = np.square(restored.astype(float) - held_out).mean()
+        assert psnr_db(error, 255.0) == pytest.approx(quality.psnr_db, abs=1e-6)

@@ -150,3 +150,9 @@ def test_the_network_of_residuals_is_kept_when_the_codec_is_measured_again(x, tm
     model = Autoencoder(3, network=network, residual=residual, training=Training(epochs=1), random_state=0).fit(x)
     change(model.decoder_)
     assert model.refreeze(x).codec_.causal is not None
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_a_change_of_the_precision_is_a_change_of_the_weights(model, dtype):
+    model.chain_.encoder.to(dtype)
+    assert model.model_.stale == ("density", "codec")

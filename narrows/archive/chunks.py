@@ -115,7 +115,7 @@ class Chunk:
     """
 
     def __init__(self, payload: Payload, n_records: int, codec: Codec, metadata: Metadata, first: int) -> None:
-        self._checksums, self._codec, self._quality = payload.checksums, codec, metadata.quality
+        self._checksums, self._codec, self._quality = payload.checksums, codec, metadata.position
         self._n_records, self._first, self._group = n_records, first, metadata.group_records
         self._symbols = np.empty((n_records, 0), np.int32)
         self._restored: npt.NDArray[Any] | None = None  # all records, if the chunk has a residual

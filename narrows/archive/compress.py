@@ -23,6 +23,7 @@ from narrows.archive.quality import size_warnings
 from narrows.archive.summary import ZSTD_SAMPLE_BYTES, Summary, ways_of
 from narrows.archive.tally import ErrorTally
 from narrows.archive.writer import Writer
+from narrows.codec.parts.parted_codec import PartedCodec
 from narrows.data import Source
 from narrows.data.fill import is_fill
 from narrows.errors import DataWarning, InvalidParameterError, NarrowsWarning, recorded, warn
@@ -201,7 +202,7 @@ def compress(
         }
         writer, tally = _write(path, plan, progress, writing)
         if before is not None and plan.source.files is not None:
-            _tell_of_repeated(path, plan.source.files)
+            _warn_of_repeated(path, plan.source.files)
     return _summary(path, plan, writer, tally, warned, asked=psnr, asked_bytes=bytes_per_record)
 
 
@@ -255,7 +256,7 @@ def _prepared(plan: Plan, items: range) -> _Batch:
     return _Batch(items.stop, records, names, symbols, restored, tally)
 
 
-def _tell_of_repeated(path: str | os.PathLike[str], added: Sequence[str]) -> None:
+def _warn_of_repeated(path: str | os.PathLike[str], added: Sequence[str]) -> None:
     """Warn of names of appended items that items of the archive had before."""
     names = list_names(path)
     held = set(names[: -len(added)])
@@ -297,6 +298,14 @@ def _records(source: Source, start: int, stop: int, layout: Layout) -> tuple[NDA
     return records, [text for name in source.files[start:stop] for text in (name, *[""] * (layout.n_records - 1))]
 
 
+def _model_bytes(plan: Plan, writer: Writer) -> int:
+    """Return the bytes of the parts of the model that reading the archive needs."""
+    codec = plan.codec
+    if isinstance(codec, PartedCodec):
+        return len(codec.pack(writer.needed)) if writer.needed else 0
+    return len(codec.only(plan.quality, with_causal=plan.bound is not None).blob)
+
+
 def _summary(
     path: str | os.PathLike[str],
     plan: Plan,
@@ -307,10 +316,10 @@ def _summary(
     asked: float | None,
     asked_bytes: float | None,
 ) -> Summary:
-    source, alone = plan.source, plan.codec.only(plan.quality)
+    source = plan.source
     per_item = tally.n_records // len(source)
     n_sample = max(1, ZSTD_SAMPLE_BYTES // max(source.values[:1].nbytes, 1))
-    chosen, written = alone.qualities[0], inspect(path)
+    chosen, written = plan.codec.qualities[plan.quality], inspect(path)
     is_bounded = written.metadata.get("max_error") is not None
     missed = tally.fill_warnings(plan.fill_value, plan.encoder.fill_value, is_bounded=is_bounded)
     if not is_bounded:
@@ -326,7 +335,7 @@ def _summary(
         max_error=tally.max_error,
         expected_psnr_db=None if is_bounded else chosen.psnr_db,
         expected_bytes_per_record=None if is_bounded else chosen.bytes_per_record * per_item,
-        model_bytes=len(alone.blob),
+        model_bytes=_model_bytes(plan, writer),
         model_embedded=written.has_model,
         unlike=tally.unlike,
         warnings=tuple(warnings.values()),

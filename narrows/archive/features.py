@@ -20,15 +20,16 @@ class Feature(IntFlag):
 
     TILES = 1 << 0  # records are tiles of images
     BOUND = 1 << 1  # errors are bounded: chunks store residuals, in steps that depend on the bound
+    PARTS = 1 << 3  # the model is named and stored in parts
 
 
-READ = Feature.TILES | Feature.BOUND
+READ = Feature.TILES | Feature.BOUND | Feature.PARTS
 """The features that this reader supports."""
 
-_NEEDED_BY = {Feature.TILES: "tiling", Feature.BOUND: "max_error"}
+_NEEDED_BY = {Feature.TILES: "tiling", Feature.BOUND: "max_error", Feature.PARTS: "parts"}
 """The metadata entry that requires a feature, unless it is null."""
 
-_NAMES = {Feature.TILES: "tiles", Feature.BOUND: "a bound on errors"}
+_NAMES = {Feature.TILES: "tiles", Feature.BOUND: "a bound on errors", Feature.PARTS: "a model in parts"}
 
 
 def features_of(metadata: dict[str, Any]) -> Feature:

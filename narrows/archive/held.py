@@ -13,6 +13,7 @@ from narrows.archive.layout import Coding
 from narrows.archive.metadata import Metadata
 from narrows.archive.records import Payload, ResidualPayload, checksum, pack_names, pack_records
 from narrows.codec.entropy_models.contract import Coded
+from narrows.codec.parts.needs import Needs
 from narrows.codec.residual.chunk import encode_chunk
 from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.error_bound import ErrorBound
@@ -66,16 +67,20 @@ class CodedChunk(NamedTuple):
     n_records: int
     payload: bytes
     coding: Coding
+    needs: Needs
     kept: tuple[Kind, bool] | None
     errors: Errors
 
 
 def encode_held(
-    held: HeldChunk, first: int, codec: Codec, metadata: Metadata, *, fill_value: float | None
+    held: HeldChunk, first: int, codec: Codec, metadata: Metadata, *, quality: int, fill_value: float | None
 ) -> CodedChunk:
-    """Encode the records of a chunk, of which the first has this number; with residuals if the archive has a bound."""
+    """Encode the records of a chunk at a quality of the codec, with residuals if the archive has a bound.
+
+    ``first`` is the number of the first record.
+    """
     symbols, names = np.concatenate(held.symbols), pack_names(held.names)
-    coded: Coded | None = codec.qualities[metadata.quality].entropy.encode(symbols)
+    coded: Coded | None = codec.qualities[quality].entropy.encode(symbols)
     residual, kept, errors = None, None, Errors()
     if metadata.max_error is not None:
         assert coded is not None
@@ -87,4 +92,4 @@ def encode_held(
         held.add_checksums(found.restored, metadata.group_records)
         coded = coded if found.needs_code else None
     payload = Payload(np.array(held.checksums, np.uint32), coded, names, residual)
-    return CodedChunk(first, len(held), pack_records(payload), payload.coding, kept, errors)
+    return CodedChunk(first, len(held), pack_records(payload), payload.coding, payload.needs, kept, errors)

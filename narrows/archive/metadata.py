@@ -22,6 +22,7 @@ from narrows.errors import CorruptArchiveError
 
 __all__ = [
     "MODEL_FILE",
+    "PARTS",
     "Metadata",
     "bounded_chunk_records",
     "default_chunk_records",
@@ -31,6 +32,8 @@ __all__ = [
 
 MODEL_FILE = "model_file"
 """Entry of archives that contain a part of a model: the first digits of the hash of the model file's codec."""
+PARTS = 1
+"""The entry ``parts`` of archives with a model in parts."""
 MAX_AXES = 31  # of a record
 _USUAL_CHUNK_RECORDS = 1 << 14
 _USUAL_CHUNK_BYTES = 32 << 20
@@ -73,6 +76,8 @@ class Metadata:
         The version of narrows that wrote the archive.
     max_error : float or None
         The error bound in the records' units; 0: lossless; None: only the model's code is stored.
+    parts : int or None
+        1 if the model is named and stored in parts; None: as a whole.
     more : dict
         Unknown entries.
     """
@@ -88,12 +93,18 @@ class Metadata:
     tiling: dict[str, Any] | None
     narrows: str
     max_error: float | None = None
+    parts: int | None = None
     more: dict[str, Any] = field(default_factory=dict)
 
     @property
     def record_bytes(self) -> int:
         """Size of one restored record in bytes."""
         return math.prod(self.record_shape) * self.dtype.itemsize
+
+    @property
+    def position(self) -> int:
+        """Index of the quality in the codec that reads the archive: a codec in parts has one quality."""
+        return self.quality if self.parts is None else 0
 
     @property
     def model_file(self) -> str:
@@ -132,6 +143,7 @@ class Metadata:
             "tiling": self.tiling,
             "narrows": self.narrows,
             **({} if self.max_error is None else {"max_error": self.max_error}),
+            **({} if self.parts is None else {"parts": self.parts}),
         }
 
     @classmethod
@@ -251,5 +263,6 @@ _CHECKS: dict[str, Any] = {
     "container": lambda value: isinstance(value, dict),
     "tiling": lambda value: value is None or isinstance(value, dict),
     "narrows": lambda value: isinstance(value, str),
+    "parts": lambda value: value is None or value == PARTS,
     "max_error": lambda value: value is None or (type(value) in {int, float} and 0 <= value <= sys.float_info.max),
 }

@@ -18,7 +18,6 @@ FOLDERS = "NARROWS_MODELS"
 """Environment variable with the folders of models, separated as in PATH."""
 
 _MODELS, _ARCHIVES = "*.safetensors", "*.narrows"
-_MOST_FILES = 1000  # of a folder that are looked at
 _CODEC = "frozen"
 
 
@@ -30,7 +29,7 @@ def find_model(path: str | os.PathLike[str], digest: str) -> Path | None:
     path : path-like
         The archive.
     digest : str
-        The hash of the codec, in hexadecimal; see `narrows.archive.Description`.
+        The hash of the codec, in hexadecimal, or its first digits; see `narrows.archive.Description`.
 
     Returns
     -------
@@ -38,7 +37,7 @@ def find_model(path: str | os.PathLike[str], digest: str) -> Path | None:
         None if there is no such file.
     """
     files = (file for folder in model_folders(path) for file in _files(folder, _MODELS))
-    return next((file for file in files if digest_of(file) == digest), None)
+    return next((file for file in files if (digest_of(file) or "").startswith(digest)), None)
 
 
 def model_folders(path: str | os.PathLike[str]) -> list[Path]:
@@ -58,11 +57,8 @@ def digest_of(model: str | os.PathLike[str]) -> str | None:
     return None if blob is None else hashlib.sha256(blob.tobytes()).hexdigest()
 
 
-def archives_of(model: str | os.PathLike[str]) -> list[Path]:
-    """Return the archives in the folder of a model file that can be read only with this model."""
-    digest = digest_of(model)
-    if digest is None:
-        return []
+def archives_of(model: str | os.PathLike[str], digest: str) -> list[Path]:
+    """Return the archives in the folder of a model file that can be read only with the model of this hash."""
     return [file for file in _files(as_path(model).parent, _ARCHIVES) if _needs(file, digest)]
 
 
@@ -71,7 +67,7 @@ def warn_of_archives(model: str | os.PathLike[str]) -> None:
     digest = digest_of(model)
     if digest is None:
         return
-    found = archives_of(model)
+    found = archives_of(model, digest)
     named = f", for example {found[0].name}," if found else ""
     warn(
         DataWarning(
@@ -89,7 +85,11 @@ def _needs(archive: Path, digest: str) -> bool:
     try:
         with recorded(held=True), ByteFile(archive) as source, naming(source.path):  # damage does not matter here
             header = read_header(source)
-            return header.metadata.model == digest and read_index(source, header).model is None
+            metadata = header.metadata
+            if metadata.parts is None:
+                return metadata.model == digest and not read_index(source, header).models
+            index = read_index(source, header)
+            return digest.startswith(metadata.model_file) and bool(index.needed & ~index.held)
     except (NarrowsError, OSError):
         return False
 
@@ -100,4 +100,4 @@ def _files(folder: Path, pattern: str) -> Iterator[Path]:
         found = sorted(folder.glob(pattern))
     except OSError:
         return
-    yield from (file for file in found[:_MOST_FILES] if file.is_file())
+    yield from (file for file in found if os.path.isfile(file))  # False if it may not be asked

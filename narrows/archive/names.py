@@ -85,18 +85,18 @@ def file_names(stored: Sequence[str], items: Iterable[int]) -> list[str]:
         return [f"{item:0{width}d}.png" for item in items]
     chosen = list(items)
     names = numbered([name or f"{item:0{width}d}.png" for item, name in enumerate(stored)], set(chosen))
-    written = image_names(len(names), names, told=set(chosen))
+    written = image_names(len(names), names, warn_of=set(chosen))
     return [written[item] for item in chosen]
 
 
-def numbered(names: Sequence[str], told: Set[int] | None = None) -> list[str]:
+def numbered(names: Sequence[str], warn_of: Set[int] | None = None) -> list[str]:
     """Return names of which none occurs twice: the second a.png becomes a-2.png, and so on.
 
     Parameters
     ----------
     names : sequence of str
         The names.
-    told : set of int, optional
+    warn_of : set of int, optional
         The places of the names that are used; others cause no warning. By default all.
 
     Warns
@@ -116,12 +116,12 @@ def numbered(names: Sequence[str], told: Set[int] | None = None) -> list[str]:
                 following[name] = following.get(name, 1) + 1
                 new = f"{stem}-{following[name]}{ending}"
             taken.add(new)
-            if told is None or i in told:
+            if warn_of is None or i in warn_of:
                 changed.append(i)
         seen.add(name)
         made.append(new)
     if changed:
-        first, n = changed[0], len(names if told is None else told)
+        first, n = changed[0], len(names if warn_of is None else warn_of)
         warn(
             DataWarning(
                 f"{len(changed):,} of {n:,} images have the same name as an earlier image and are written "

@@ -11,12 +11,14 @@ from typing import Any
 from narrows.archive.contract import Codec
 from narrows.archive.layout_choice import layout_of
 from narrows.archive.metadata import (
+    PARTS,
     Metadata,
     bounded_chunk_records,
     default_chunk_records,
     default_group_records,
     most_chunk_records,
 )
+from narrows.codec.parts.parted_codec import PartedCodec
 from narrows.errors import CorruptArchiveError, InvalidParameterError
 
 __all__ = ["new_metadata"]
@@ -68,11 +70,12 @@ def new_metadata(
         "record_shape": list(codec.shape),
         "dtype": codec.dtype.name,
         "model": codec.digest,
-        "quality": quality,
+        "quality": codec.number if isinstance(codec, PartedCodec) else quality,
         "n_symbols": codec.n_symbols,
         "chunk_records": chunk_records or usual,
         "group_records": default_group_records(codec.n_symbols) if group_records is None else group_records,
         "narrows": __version__,
+        **({"parts": PARTS} if isinstance(codec, PartedCodec) else {}),
     }
     try:
         metadata = Metadata.from_json(json.loads(json.dumps(given)))

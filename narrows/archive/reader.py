@@ -75,7 +75,7 @@ def open_archive(path: str | os.PathLike[str], *, model: Any = None, threads: in
         with naming(source.path):
             header = read_header(source)
             index = read_index(source, header)
-            codec = find_codec(source, header.metadata, index.model, model)
+            codec = find_codec(source, header.metadata, index.models, model, needed=index.needed)
             return Archive(source, header.metadata, index, codec, threads=threads)
     except BaseException:
         source.close()
@@ -309,13 +309,11 @@ class Archive:
         done = 0
         while done < len(records):
             held = self._index.range_of(self._index.chunk_of(records[done]))
-            if not isinstance(records, range):
+            if isinstance(records, range):
+                more = len(range(records[done], held.stop if records.step > 0 else held.start - 1, records.step))
+            else:
                 rest = records[done : done + len(held)]
                 more = next((i for i, record in enumerate(rest) if record not in held), len(rest))
-            elif records.step > 0:
-                more = len(range(records[done], held.stop, records.step))
-            else:
-                more = len(range(records[done], held.start - 1, records.step))
             yield records[done : done + more]
             done += more
 

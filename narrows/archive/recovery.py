@@ -11,6 +11,7 @@ from narrows.archive.blocks import BlockWriter
 from narrows.archive.byte_file import ByteFile
 from narrows.archive.header import naming
 from narrows.archive.layout import BLOCK_BYTES
+from narrows.archive.models import held_by, needed_by
 from narrows.archive.report import Report
 from narrows.archive.verification import examine
 from narrows.errors import CorruptArchiveError, DataWarning
@@ -94,16 +95,17 @@ def recover(
         with naming_output(out), replacing(Path(os.path.realpath(target)), force=force) as file:
             file.write(found.header.data)
             blocks = BlockWriter(file, found.header.data, found.header.n_bytes)
-            if found.blob is not None:
-                blocks.model(found.blob)
+            metadata = found.header.metadata
+            for blob in dict.fromkeys(found.models):
+                blocks.model(blob, held_by(blob, metadata))
             first = 0
             for offset, block in found.chunks:
                 with naming(source.path):
                     payload = source.read(offset + BLOCK_BYTES, block.n_payload_bytes)
-                blocks.records(payload, first, block.n_records, block.coding)
+                blocks.records(payload, first, block.n_records, block.coding, needed_by(payload, block, metadata))
                 first += block.n_records
             blocks.finish(first)
-    return Recovery(os.fspath(out), first, len(found.chunks), found.blob is not None, found.report)
+    return Recovery(os.fspath(out), first, len(found.chunks), bool(found.models), found.report)
 
 
 def _lost_text(report: Report) -> str:

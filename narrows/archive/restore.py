@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import numpy.typing as npt
 from narrows.archive.originals import check_originals
 from narrows.archive.reader import Archive, open_archive
 from narrows.archive.selection import Selection, select
+from narrows.data.memory import usable_memory
 from narrows.data.writing import check_target, stream
 from narrows.errors import ArchiveError, InvalidParameterError
+from narrows.io.progress import Progress
 
-__all__ = ["restore"]
+__all__ = ["restore", "restore_to"]
 
 
 def restore(
@@ -26,6 +29,7 @@ def restore(
     out: str | os.PathLike[str] | None = None,
     force: bool = False,
     threads: int | None = None,
+    progress: Progress | None = None,
 ) -> npt.NDArray[Any] | Path:
     """Restore the records of an archive.
 
@@ -49,6 +53,8 @@ def restore(
     threads : int, optional
         How many threads restore records, by default as many as CPUs that the process may use. The result does not
         depend on it.
+    progress : callable, optional
+        With `out`: called as `narrows.data.Progress` with the activity ``"restoring"`` and the number of records done.
 
     Returns
     -------
@@ -84,36 +90,48 @@ def restore(
             raise InvalidParameterError(f"The 'records' of restore must exist in {archive.path}. {error}") from None
         if out is None:
             return _in_memory(archive, chosen)
-        check_originals(archive, chosen, out)
-        shape = (len(chosen), *archive.shape[1:])
-        return stream(
-            out,
-            archive.pieces(chosen),
-            shape=shape,
-            dtype=archive.dtype,
-            files=lambda: archive.file_names(chosen),
-            force=force,
-        )
+        return restore_to(archive, chosen, out, force=force, progress=progress)
+
+
+def restore_to(
+    archive: Archive,
+    records: range | list[int],
+    out: str | os.PathLike[str],
+    *,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Write records of an open archive to a file or a folder, as `restore` does, and return its path."""
+    check_originals(archive, records, out)
+
+    def pieces() -> Iterator[npt.NDArray[Any]]:
+        done = 0
+        for piece in archive.pieces(records):
+            yield piece
+            done += len(piece)
+            if progress is not None:
+                progress("restoring", done, len(records), "records")
+
+    return stream(
+        out,
+        pieces(),
+        shape=(len(records), *archive.shape[1:]),
+        dtype=archive.dtype,
+        files=lambda: archive.file_names(records),
+        force=force,
+    )
 
 
 def _in_memory(archive: Archive, records: range | list[int]) -> npt.NDArray[Any]:
-    """Return records as one array; raises ArchiveError if they exceed the machine's memory."""
+    """Return records as one array; raises ArchiveError if they exceed the usable memory."""
     n_bytes = math.prod(archive.shape[1:]) * archive.dtype.itemsize * len(records)
-    available = _memory_bytes()
+    available = usable_memory()
     try:
         if available is not None and n_bytes > available:
             raise MemoryError
         return archive.read(records)
     except MemoryError:
         raise ArchiveError(
-            f"The {len(records):,} records of {archive.path} take {n_bytes:,} bytes, more than the machine's memory. "
+            f"The {len(records):,} records of {archive.path} take {n_bytes:,} bytes, more than the usable memory. "
             "Restore fewer at a time with 'records' (--only), or to a file with 'out' (-o)."
         ) from None
-
-
-def _memory_bytes() -> int | None:
-    """Return the size of the machine's memory; None if it is unknown."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return None

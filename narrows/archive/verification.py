@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from narrows.archive.byte_file import ByteFile
@@ -30,10 +31,11 @@ from narrows.archive.layout import (
 )
 from narrows.archive.layout_choice import layout_of
 from narrows.archive.model_search import find_model
-from narrows.archive.models import find_codec, read_model
-from narrows.archive.records import largest_error, parse_names
+from narrows.archive.models import find_codec, parts_of, read_model
+from narrows.archive.records import largest_error, needs_of, parse_names
 from narrows.archive.report import Problem, Report
 from narrows.archive.scan import Scanned, scan
+from narrows.codec.parts.needs import Needs
 from narrows.errors import ArchiveError, CorruptArchiveError
 from narrows.numerics.pool import Pool, check_threads
 
@@ -44,10 +46,10 @@ Placed = tuple[int, Block]
 
 
 class Found(NamedTuple):
-    """The intact content of an archive."""
+    """The intact content of an archive; `models` are the payloads of its MODEL blocks."""
 
     header: Header
-    blob: bytes | None
+    models: list[bytes]
     chunks: list[Placed]
     report: Report
 
@@ -100,7 +102,7 @@ def examine(source: ByteFile, model: Any, threads: int | None = None) -> Found:
         problems.append(Problem(0, str(header)))
         header = _copied_header(source, scanned, header)
     items = layout_of(header.metadata)
-    blob, codec = _model(source, header, scanned, model, problems)
+    models, codec = _model(source, header, scanned, model, problems)
     intact = []
     blocks = [one for one in scanned if one[1].type == BlockType.RECORDS]
     with Pool(threads) as pool:
@@ -115,7 +117,7 @@ def examine(source: ByteFile, model: Any, threads: int | None = None) -> Found:
     declared = _declared(source, scanned)
     lost = _gaps(chunks, problems, declared)
     problems += _missing(lost, problems, source.size)
-    _check_end(source, header, _model_offset(scanned), chunks, problems)
+    _check_end(source, header, _model_offsets(scanned, header), chunks, problems)
     report = Report(
         path=source.path,
         n_bytes=source.size + n_ignored,
@@ -127,7 +129,7 @@ def examine(source: ByteFile, model: Any, threads: int | None = None) -> Found:
         is_restored=codec is not None,
         largest_error=_largest_error(source, header, chunks),
     )
-    return Found(header, blob, chunks, report)
+    return Found(header, models, chunks, report)
 
 
 def _ignore_unfinished(source: ByteFile, header: Header | ArchiveError, problems: list[Problem]) -> int:
@@ -184,32 +186,50 @@ def _copied_header(source: ByteFile, scanned: list[Scanned], damage: ArchiveErro
     raise damage
 
 
-def _model_offset(scanned: list[Scanned]) -> int | None:
-    return next((offset for offset, block, _ in scanned if block.type == BlockType.MODEL), None)
+def _model_offsets(scanned: list[Scanned], header: Header) -> list[int]:
+    """Return the offsets of the MODEL blocks; only the first may be used, unless the model is in parts."""
+    found = [offset for offset, block, _ in scanned if block.type == BlockType.MODEL]
+    return found[:1] if header.metadata.parts is None else found
 
 
 def _model(
     source: ByteFile, header: Header, scanned: list[Scanned], model: Any, problems: list[Problem]
-) -> tuple[bytes | None, Codec | None]:
-    """Return the model in the archive, if it is intact, and the codec that restores its records."""
-    offset = _model_offset(scanned)
-    blob = None
-    if offset is not None:
+) -> tuple[list[bytes], Codec | None]:
+    """Return the intact MODEL blocks of the archive, and the codec that restores its records, if it is complete."""
+    offsets, metadata = _model_offsets(scanned, header), header.metadata
+    blobs = []
+    for offset in offsets:
         try:
-            blob = read_model(source, header.metadata, offset)
+            blobs.append(read_model(source, metadata, offset))
         except CorruptArchiveError as error:
             problems.append(Problem(offset, str(error)))
-    if model is None and blob is None:
-        model = find_model(source.path, header.metadata.model)
-        if model is None:
-            return None, None
+    needed = _needed(source, header, scanned)
     try:
-        return blob, find_codec(source, header.metadata, offset, model)
+        if metadata.parts is not None:
+            inside = parts_of(blobs, metadata)
+            if model is None and not needed & ~inside.holds:
+                return blobs, inside
+        elif model is None and blobs:
+            return blobs, find_codec(source, metadata, offsets)
+        if model is None:
+            model = find_model(source.path, metadata.model if metadata.parts is None else metadata.model_file)
+        return blobs, None if model is None else find_codec(source, metadata, offsets, model, needed=needed)
     except CorruptArchiveError as error:
         if model is not None:
             raise
-        problems.append(Problem(offset or 0, str(error)))
-        return None, None
+        problems.append(Problem(offsets[0] if offsets else 0, str(error)))
+        return [], None
+
+
+def _needed(source: ByteFile, header: Header, scanned: list[Scanned]) -> Needs:
+    """Return the parts of the model that the chunks need."""
+    needed = Needs.NOTHING
+    for offset, block, is_whole in scanned:
+        if is_whole and block.type == BlockType.RECORDS:
+            with suppress(CorruptArchiveError):
+                at = offset + BLOCK_BYTES
+                needed |= needs_of(source, at, block.n_records, block.coding, header.metadata)
+    return needed
 
 
 def _damage(source: ByteFile, header: Header, scanned: Scanned, codec: Codec | None) -> str | None:
@@ -339,13 +359,13 @@ def _missing(lost: tuple[tuple[int, int], ...], problems: list[Problem], n_bytes
 
 
 def _check_end(
-    source: ByteFile, header: Header, model: int | None, chunks: list[Placed], problems: list[Problem]
+    source: ByteFile, header: Header, models: list[int], chunks: list[Placed], problems: list[Problem]
 ) -> None:
     """Add a problem if the index at the end is damaged, or does not match the blocks."""
     try:
         index = read_trailer(source, header)
         named = set(zip(index.offsets.tolist(), index.stops.tolist(), strict=True))
-        if index.model != model or not named.issuperset((offset, block.stop) for offset, block in chunks):
+        if index.models != models or not named.issuperset((offset, block.stop) for offset, block in chunks):
             raise CorruptArchiveError("its index does not match its blocks")
     except CorruptArchiveError as error:
         if (foreign := bytes_after_end(source, header)) is not None:

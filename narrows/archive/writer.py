@@ -32,6 +32,8 @@ from narrows.archive.models import short
 from narrows.archive.new_metadata import new_metadata
 from narrows.archive.records import check_names
 from narrows.codec.entropy_models.escapes import MAX_SYMBOL
+from narrows.codec.parts.needs import Needs
+from narrows.codec.parts.parted_codec import PartedCodec
 from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.error_norms import Errors
 from narrows.errors import ArchiveError, InvalidParameterError, ShapeMismatchError, WrongModelError
@@ -88,6 +90,8 @@ class Writer:
         Size of the file, set when it is closed.
     errors : Errors
         Errors of restored values, if the archive has a bound.
+    needed : Needs
+        The parts of the model that the archive's chunks need so far, if it is in parts.
     kept : list of (Kind, bool)
         If the archive has a bound: for each chunk written, the kind of its residual, and whether it has symbols.
     pool : Pool
@@ -123,6 +127,8 @@ class Writer:
         self.errors = Errors()
         self.kept: list[tuple[Kind, bool]] = []
         self._pending: deque[Future[CodedChunk]] = deque()  # chunks that are being encoded
+        self.needed = self._stored = Needs.NOTHING
+        self._embeds = embed_model
         self._stack = ExitStack()
         with self._stack:
             self.pool = self._stack.enter_context(Pool(threads))
@@ -250,7 +256,7 @@ class Writer:
     def _finish_chunk(self) -> None:
         """Start to encode the records held, and write chunks that are done."""
         held, self._held = self._held, HeldChunk()
-        encode = partial(encode_held, fill_value=self._fill_value)
+        encode = partial(encode_held, quality=self._quality, fill_value=self._fill_value)
         self._pending.append(self.pool.submit(encode, held, self.n_records, self._codec, self.metadata))
         self.n_records += len(held)
         self._write_chunks(self._most_pending - 1 if self.pool.threads > 1 else 0)
@@ -259,8 +265,10 @@ class Writer:
         """Write chunks in their order until at most this number is being encoded."""
         while len(self._pending) > n_left:
             coded = self._pending[0].result()  # stays first if it fails, so that no later chunk is written
+            needs = coded.needs if isinstance(self._codec, PartedCodec) else Needs.NOTHING
             with naming_output(self.path):
-                self._blocks.records(coded.payload, coded.first, coded.n_records, coded.coding)
+                self._add_parts(self.needed | needs)
+                self._blocks.records(coded.payload, coded.first, coded.n_records, coded.coding, needs)
             self._pending.popleft()
             if coded.kept is not None:
                 self.errors += coded.errors
@@ -276,14 +284,23 @@ class Writer:
         file = self._stack.enter_context(replacing(Path(os.path.realpath(path)), force=force))
         file.write(header)
         blocks = BlockWriter(file, header, len(header))
-        if embed_model:
+        if embed_model and not isinstance(self._codec, PartedCodec):
             if len(self._codec.blob) > MAX_MODEL_BYTES:
-                raise ArchiveError(
-                    f"A model in an archive may take {MAX_MODEL_BYTES:,} bytes. Got {len(self._codec.blob):,}. "
-                    "Omit 'embed_model' (--embed-model)."
-                )
+                raise _too_large(self._codec.blob)
             blocks.model(self._codec.blob)
         return blocks
+
+    def _add_parts(self, needs: Needs) -> None:
+        """Write the parts of the model that a chunk needs and the archive lacks, if it is to contain its model."""
+        self.needed |= needs
+        codec, lacking = self._codec, needs & ~self._stored
+        if not self._embeds or not lacking or not isinstance(codec, PartedCodec):
+            return
+        blob = codec.pack(lacking)
+        if len(blob) > MAX_MODEL_BYTES:
+            raise _too_large(blob)
+        self._blocks.model(blob, lacking)
+        self._stored |= lacking
 
     def _open_old(self, embed_model: bool, more: Mapping[str, Any]) -> tuple[Metadata, BlockWriter, int]:
         path = as_path(self.path)
@@ -295,9 +312,11 @@ class Writer:
             header = read_header(source)
             index = read_whole_index(source, header)
             end = source.size  # without the rest of an interrupted append
-        self._check_same(header, more, embed_model, index.model is not None)
+        self._check_same(header, more, embed_model, bool(index.models) or header.metadata.parts is not None)
+        self.needed, self._stored = index.needed, index.held
+        self._embeds |= bool(index.models) and not index.needed & ~index.held
         grown.begin_at(end)
-        blocks = BlockWriter(grown.file, header.data, end, index.entries.tolist())
+        blocks = BlockWriter(grown.file, header.data, end, index.entries.tolist(), index.parts.tolist())
         blocks.begin_append()
         return header.metadata, blocks, index.n_records
 
@@ -309,7 +328,7 @@ class Writer:
                 f"{self.path} was written with the model {short(metadata.model)}. Got records of the model "
                 f"{short(codec.digest)}. Append with the archive's model, or write a new archive."
             )
-        if metadata.quality != self._quality:
+        if metadata.quality != self._quality and metadata.parts is None:
             raise ArchiveError(
                 f"{self.path} has quality {metadata.quality}. Got records in quality {self._quality}. "
                 "Append in the archive's quality, or write a new archive."
@@ -332,6 +351,13 @@ class Writer:
                 f"{self.path} does not contain its model, and appending cannot add it. "
                 "Omit 'embed_model', or write a new archive."
             )
+
+
+def _too_large(blob: bytes) -> ArchiveError:
+    return ArchiveError(
+        f"A model in an archive may take {MAX_MODEL_BYTES:,} bytes. Got {len(blob):,}. "
+        "Omit 'embed_model' (--embed-model)."
+    )
 
 
 class _Aborted(Exception):  # noqa: N818

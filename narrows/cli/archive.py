@@ -42,6 +42,7 @@ _KINDS = {
 """In words; other formats are called by their titles."""
 
 _INSIDE, _OUTSIDE = "inside", "not inside: reading needs its file (-m MODEL)"
+_UNUSED = "not inside: no chunk uses it"
 _NOT_RESTORED = "The restored records were not compared with the compressed ones: that needs the model (-m MODEL)."
 
 
@@ -143,8 +144,10 @@ def _where(found: Description) -> str:
     """Return where the model of an archive is."""
     from narrows.archive.model_search import find_model
 
-    file = None if found.has_model else find_model(found.path, found.metadata["model"])
-    return _INSIDE if found.has_model else _OUTSIDE if file is None else f"found in {file}"
+    if not found.needs_model:
+        return _INSIDE if found.has_model else _UNUSED
+    file = find_model(found.path, found.model_id if found.metadata.get("parts") else found.metadata["model"])
+    return _OUTSIDE if file is None else f"found in {file}"
 
 
 def _bound_rows(max_error: float | None, largest: float | None, dtype: str) -> list[tuple[str, str]]:

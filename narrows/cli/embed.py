@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from narrows.cli.console import number, print_json, print_lines
+from narrows.cli.inputs import check_archive_output
 from narrows.cli.options import archive_argument, archive_model_option, write_options
 from narrows.cli.outputs import WRITES, Verb
 
@@ -23,6 +24,9 @@ def embed(*, archive: str, model: str | None, output: str | None, force: bool, a
 
     Without -o the archive is replaced when the new one is complete. Records can still be appended, with the same MODEL.
     """
+    if output is not None:
+        check_archive_output(output, force=force)
+
     import narrows.archive
 
     path = narrows.archive.embed(archive, model, output, force=force)

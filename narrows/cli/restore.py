@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
-
 import click
 
 from narrows.cli.console import count, print_json, print_lines, shape_text
@@ -19,10 +16,6 @@ from narrows.cli.options import (
 )
 from narrows.cli.outputs import Verb
 from narrows.cli.progress import show_progress
-
-if TYPE_CHECKING:
-    from narrows.archive import Archive
-    from narrows.io.progress import Progress
 
 __all__ = ["restore"]
 
@@ -73,8 +66,8 @@ def restore(
     check_only(only)
 
     from narrows.archive import open_archive
-    from narrows.archive.originals import check_originals
-    from narrows.data.writing import check_target, stream
+    from narrows.archive.restore import restore_to
+    from narrows.data.writing import check_target
 
     check_target(output, force=force)
     with (
@@ -82,27 +75,9 @@ def restore(
         show_progress(quiet=quiet) as progress,
     ):
         records = chosen_records(opened, only) if only else range(len(opened))
-        check_originals(opened, records, output)
-        path = stream(
-            output,
-            _pieces(opened, records, progress),
-            shape=(len(records), *opened.shape[1:]),
-            dtype=opened.dtype,
-            files=lambda: opened.file_names(records),
-            force=force,
-        )
+        path = restore_to(opened, records, output, force=force, progress=progress)
         n, shape, dtype = len(records), opened.shape[1:], opened.dtype.name
     if as_json:
         print_json({"path": str(path), "records": n, "shape": shape, "dtype": dtype})
     else:
         print_lines(f"{path}  {count(n, 'record')} of {shape_text(shape)} {dtype}")
-
-
-def _pieces(opened: Archive, records: range | list[int], progress: Progress | None) -> Iterator[Any]:
-    """Yield the records as they are restored, and report the progress."""
-    done = 0
-    for piece in opened.pieces(records):
-        yield piece
-        done += len(piece)
-        if progress is not None:
-            progress("restoring", done, len(records), "records")

@@ -7,7 +7,7 @@
                or codebook
 
 Its golden vectors are symbols whose message and records are stored as digests: a codec that is read from bytes must
-reproduce them before it is used. `narrows.codec.blob` writes and reads the bytes.
+reproduce them before it is used, once in a process. `narrows.codec.blob` writes and reads the bytes.
 """
 
 from __future__ import annotations
@@ -15,37 +15,27 @@ from __future__ import annotations
 import hashlib
 import math
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 
 from narrows.codec.blob import MOST_QUALITIES, Contents, pack, unpack
+from narrows.codec.damage import naming_damage
 from narrows.codec.dequantise import Dequantise
+from narrows.codec.golden_symbols import spread_symbols
 from narrows.codec.operating_point import OperatingPoint
 from narrows.codec.program import MOST_WORK, Program
+from narrows.codec.reproduced import reproducing_backend
 from narrows.codec.residual.causal import FrozenCausal, as_image
-from narrows.errors import ModelFileError, NarrowsError, NotFreezableError
+from narrows.errors import ModelFileError, NotFreezableError
 
-__all__ = ["FrozenCodec", "check_record_work"]
+__all__ = ["FrozenCodec", "check_causal", "check_record_work"]
 
 _MOST_GOLDEN = 64
 _OF_CAUSAL = ("bool", "uint8", "uint16")
 _A_SYMBOL = 1 << 16  # time to code a symbol, in multiplications
-_DAMAGE = (
-    SafetensorError,
-    AttributeError,
-    ArithmeticError,
-    LookupError,
-    MemoryError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
 
 
 class FrozenCodec:
@@ -135,15 +125,7 @@ class FrozenCodec:
         return codec
 
     def _take_causal(self, causal: FrozenCausal) -> None:
-        is_ours = (
-            self.dtype.name in _OF_CAUSAL
-            and math.prod(self.shape) == math.prod(causal.grid)  # first, because a stored shape may have any size
-            and as_image(self.shape)[0] == causal.grid
-        )
-        if not is_ours:
-            raise ModelFileError(
-                f"The residual model does not fit the model's records, {self.dtype} of shape {self.shape}."
-            )
+        check_causal(causal, self.shape, self.dtype)
         self._causal = causal
 
     @cached_property
@@ -184,6 +166,27 @@ class FrozenCodec:
         codes = self.qualities[quality].rescale.run(symbols, backend=backend)
         return self.output.of(self.program.run(codes, backend=backend))
 
+    def alone(self, quality: int) -> FrozenCodec:
+        """Return a codec with only this quality, with golden vectors that need not be stored."""
+        codec = self._with((self.qualities[quality],), 0, None)
+        codec.golden = spread_symbols(self.n_symbols)[: codec._most_golden()]
+        return codec
+
+    def golden_digest(self) -> str:
+        """Return the SHA-256 of the message and the records of the golden symbols at the default quality."""
+        return self._golden_digests()[self.default]
+
+    def expect(self, digest: str) -> None:
+        """Check that the codec reproduces a golden digest at its default quality.
+
+        Raises
+        ------
+        ModelFileError
+            If it does not.
+        """
+        self._unproved[self.default] = digest
+        self._prove(self.default)
+
     def only(self, quality: int, *, with_causal: bool = False) -> FrozenCodec:
         """Return a codec with only this quality, for archives that contain their model."""
         return self._with((self.qualities[quality],), 0, self.causal if with_causal else None)
@@ -217,10 +220,10 @@ class FrozenCodec:
             If the blob is damaged, has inconsistent sizes, was written by a newer version of narrows, or does not
             reproduce its golden vectors.
         """
-        with _naming_damage():
+        with naming_damage():
             codec = cls._of(unpack(blob))
-        codec._prove(codec.default)
         codec.__dict__["blob"] = blob
+        codec._prove(codec.default)
         return codec
 
     def _with(self, qualities: tuple[OperatingPoint, ...], default: int, causal: FrozenCausal | None) -> FrozenCodec:
@@ -262,8 +265,7 @@ class FrozenCodec:
         )
         if not fits:
             raise ModelFileError(
-                "The frozen decoder is damaged: the shapes of its qualities, program, output and golden vectors do not "
-                "match."
+                "The frozen decoder is damaged: qualities, program, output and golden vectors do not match in shape."
             )
 
     def _most_golden(self) -> int:
@@ -279,7 +281,7 @@ class FrozenCodec:
         return MOST_WORK // work
 
     def _prove(self, quality: int) -> None:
-        """Replay the golden symbols of a quality, once; use int64 if float64 does not compute exactly here.
+        """Replay the golden symbols of a quality, once in a process; use int64 if float64 is not exact here.
 
         Raises
         ------
@@ -288,16 +290,17 @@ class FrozenCodec:
         """
         if quality not in self._unproved:
             return
-        with self._proving, _naming_damage():
+        with self._proving, naming_damage():
             expected = self._unproved.get(quality)
-            if expected is None:
+            if expected is None:  # another thread has done it
                 return
-            is_right = self._replay(quality, self._backend) == expected
-            if not is_right and self._replay(quality, "int64") == expected:
-                self._backend, is_right = "int64", True
-            if not is_right:
+            digest = self.digest if "blob" in self.__dict__ else None
+            backends = dict.fromkeys((self._backend, "int64"))
+            right = reproducing_backend(digest, quality, backends, lambda one: self._replay(quality, one) == expected)
+            if right is None:
                 raise ModelFileError("The frozen decoder is damaged: it does not reproduce its golden vectors.")
-            self._unproved.pop(quality, None)
+            self._backend = right
+            self._unproved.pop(quality)
 
     def _replay(self, quality: int, backend: str) -> str:
         """Return the SHA-256 of the message and the records of the golden symbols."""
@@ -336,12 +339,27 @@ class FrozenCodec:
                 f"record. Got {len(contents.golden)}."
             )
         codec._unproved = dict(enumerate(contents.golden_digests))
-        if len(codec._unproved) != len(codec.qualities):
-            raise ModelFileError(
-                f"The frozen decoder must have one golden digest for each of its {len(codec.qualities)} qualities. "
-                f"Got {len(codec._unproved)}."
-            )
+        n_digests, n_qualities = len(codec._unproved), len(codec.qualities)
+        if n_digests != n_qualities:
+            raise ModelFileError(f"The frozen decoder has {n_digests} golden digests for {n_qualities} qualities.")
         return codec
+
+
+def check_causal(causal: FrozenCausal, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Check that a network of residuals is for records of a shape and dtype.
+
+    Raises
+    ------
+    ModelFileError
+        If it is not.
+    """
+    is_ours = (
+        dtype.name in _OF_CAUSAL
+        and math.prod(shape) == math.prod(causal.grid)  # first, because a stored shape may have any size
+        and as_image(shape)[0] == causal.grid
+    )
+    if not is_ours:
+        raise ModelFileError(f"The residual model does not fit the model's records, {dtype} of shape {shape}.")
 
 
 def check_record_work(decoding: int, n_symbols: int) -> int:
@@ -359,14 +377,3 @@ def check_record_work(decoding: int, n_symbols: int) -> int:
             "Train a model with a smaller decoder."
         )
     return work
-
-
-@contextmanager
-def _naming_damage() -> Iterator[None]:
-    """Convert every exception that a damaged blob causes in the block to a ModelFileError."""
-    try:
-        yield
-    except ModelFileError:
-        raise
-    except (*_DAMAGE, NarrowsError) as error:
-        raise ModelFileError(f"The frozen decoder is damaged: {error}.") from error

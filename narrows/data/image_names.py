@@ -16,7 +16,7 @@ _ENDING = ".png"
 _MOST_BYTES = 255  # of a file's or a folder's name, on nearly all file systems
 
 
-def image_names(n: int, files: Sequence[str] | None, *, told: Set[int] | None = None) -> list[str]:
+def image_names(n: int, files: Sequence[str] | None, *, warn_of: Set[int] | None = None) -> list[str]:
     """Return the names of n PNG files inside a folder: those of ``files`` with the extension .png, or numbers.
 
     Files whose names would be the same, such as a.jpg and a.bmp, keep their own extension: a.jpg.png, a.bmp.png. Names
@@ -28,7 +28,7 @@ def image_names(n: int, files: Sequence[str] | None, *, told: Set[int] | None = 
         The number of files.
     files : sequence of str or None
         Their relative names.
-    told : set of int, optional
+    warn_of : set of int, optional
         The places of the files that are written; others cause no warning. By default all.
 
     Raises
@@ -64,7 +64,7 @@ def image_names(n: int, files: Sequence[str] | None, *, told: Set[int] | None = 
     names = _different_names(files)
     written = [_shortened(name) for name in names]
     usual = [_usual(file) for file in files]
-    places = range(n) if told is None else sorted(told)
+    places = range(n) if warn_of is None else sorted(warn_of)
     _tell(
         files, written, len(places), [i for i in places if names[i] != usual[i]],
         "would have the name of another one with the ending .png, and keep their own ending",

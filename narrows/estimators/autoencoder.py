@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Self
 
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -26,9 +25,6 @@ from narrows.estimators.parameters import artefacts_of
 from narrows.estimators.watching import callbacks_of
 from narrows.likelihoods import Likelihood
 from narrows.lossless import Residual
-from narrows.model.artefacts import Artefact
-from narrows.model.artefacts.measuring import INTERRUPTED, NOT_ASKED_FOR, measure
-from narrows.model.collapse import warn_if_collapsed
 from narrows.model.fitted import Took
 from narrows.model.inference import decode, encode, returned_dtype
 from narrows.networks import Network
@@ -284,7 +280,7 @@ class Autoencoder(
         seed, state = self._seed_and_checkpoint(checkpoint, *described(data, held_out), resume=resume)
         kept = state.load() if resume and state is not None else None
         earlier = 0.0 if kept is None else kept.seconds
-        model, records = train_model(
+        model, _, records = train_model(
             clone(self).get_params(deep=False),
             data,
             held_out,
@@ -297,16 +293,7 @@ class Autoencoder(
             checkpoint=state,
             resume=resume,
         )
-        # From here on the model is trained, even if measuring artefacts fails.
-        reasons = {name: INTERRUPTED if name in wanted else NOT_ASKED_FOR for name in Artefact.registry}
-        trained = time.perf_counter()
-        took = Took(round(earlier + trained - began, 3), 0.0)
-        self.model_ = replace(model, unmeasured=reasons, took=took)
-        for measured in measure(self.model_, records, wanted):
-            took = replace(took, measuring=round(time.perf_counter() - trained, 3))
-            self.model_ = replace(measured, took=took)
-        warn_if_collapsed(self.chain_, data.source.values, data.labels)
-        return self
+        return self._finish(model, data, records, wanted, began=began, before=Took(earlier, 0.0))
 
     def fit_transform(self, X: Data, y: ArrayLike | None = None, **fit_params: Any) -> NDArray[Any]:
         """Return the codes of records (n, *shape) after learning from them."""

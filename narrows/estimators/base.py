@@ -63,7 +63,7 @@ class RecordsEstimator(AtHand):
     ----------
     shape_, dtype_ : tuple of int, numpy.dtype
         Shape and dtype of the training records.
-        range_ : (float, float)
+    range_ : (float, float)
         Smallest and largest training value.
         magnitude_ : float or None
         The median over records of a record's largest magnitude; None in models saved before it was measured.
@@ -77,7 +77,7 @@ class RecordsEstimator(AtHand):
         The trained parts in a row.
     record_ : "image" or "vector"
         What the records were treated as.
-        trained_on_ : TrainedOn
+    trained_on_ : TrainedOn
         Name and number of the training records, and the seed.
     history_ : list of dict
         One row for each epoch.
@@ -287,14 +287,14 @@ class RecordsEstimator(AtHand):
     def _seed_and_checkpoint(
         self,
         path: str | os.PathLike[str] | None,
-        seen: Mapping[str, Source | None],
-        told: Mapping[str, NDArray[Any] | None],
+        sources: Mapping[str, Source | None],
+        arrays: Mapping[str, NDArray[Any] | None],
         *,
         resume: bool,
     ) -> tuple[int, Checkpoint | None]:
         """Return the seed of a run, taken from the run to be resumed if there is one, and its checkpoint.
 
-        A run is identified by its parameters, its data and its labels, so that no other run is resumed.
+        A run is identified by its parameters, its data, labels and weights, so that no other run is resumed.
         """
         seed = drawn_seed(self.random_state)
         check("fit", "resume", resume, Boolean())
@@ -323,10 +323,10 @@ class RecordsEstimator(AtHand):
             params["random_state"] = "generator"
         params = with_user_parts(params)  # whose text does not depend on addresses in memory
         described: dict[str, Any] = {name: repr(_without_threads(value)) for name, value in params.items()}
-        for what, source in seen.items():
+        for what, source in sources.items():
             described |= {} if source is None else _describe(what, source)
-        for what, labels in told.items():
-            described |= {} if labels is None else _describe(what, Source(labels))
+        for what, array in arrays.items():
+            described |= {} if array is None else _describe(what, Source(array))
         checkpoint = Checkpoint(Path(path), described)
         if not resume:
             checkpoint.check_replaceable()

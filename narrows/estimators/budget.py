@@ -15,15 +15,16 @@ __all__ = ["brief", "ending_early", "residual_for", "whole_epochs"]
 
 # What a whole training sees: values of records, but at least so many records, in at most so many epochs.
 _VALUES, _FEWEST_RECORDS, _MOST_EPOCHS = 400_000_000, 384_000, 200
-_BOUNDED, _LOSSLESS = 0.6, 2.4  # times that for networks of residuals; within a bound there is less to learn
+# The same for networks of residuals: within a bound there is less to learn.
+_BOUNDED_VALUES, _BOUNDED_RECORDS = 240_000_000, 154_000
+_LOSSLESS_VALUES, _LOSSLESS_RECORDS = 960_000_000, 256_000
 _BRIEF = 8  # a code that is not expected to be used is trained for this fraction
 _PATIENCE, _LEAST_PATIENCE = 0.2, 4  # share of the epochs, and epochs, without a lower cost after which training ends
 
 
-def whole_epochs(n_records: int, n_values: int, *, times: float = 1.0) -> int:
-    """Return the number of epochs of a whole training on records of so many values."""
-    n_seen = times * max(_VALUES / n_values, _FEWEST_RECORDS)
-    return min(max(round(n_seen / n_records), 1), _MOST_EPOCHS)
+def whole_epochs(n_records: int, n_values: int) -> int:
+    """Return the number of epochs of the whole training of a code, on records of so many values."""
+    return _epochs(n_records, max(_VALUES / n_values, _FEWEST_RECORDS))
 
 
 def brief(epochs: int) -> int:
@@ -44,7 +45,8 @@ def residual_for(
 ) -> CausalNetwork:
     """Return the network of residuals for lossless archives, or for those within a bound, which has fewer levels."""
     is_colour = guess_kind(shape) == "image" and ImageLayout.of(shape).channels > 1
-    epochs = whole_epochs(n_records, math.prod(shape), times=_BOUNDED if max_error else _LOSSLESS)
+    values, fewest = (_BOUNDED_VALUES, _BOUNDED_RECORDS) if max_error else (_LOSSLESS_VALUES, _LOSSLESS_RECORDS)
+    epochs = _epochs(n_records, max(values / math.prod(shape), fewest))
     return CausalNetwork(
         n_hidden=128,
         n_components=4 if max_error else 10,
@@ -53,3 +55,7 @@ def residual_for(
         max_error=max_error,
         epochs=min(epochs, most_epochs or epochs),
     )
+
+
+def _epochs(n_records: int, n_seen: float) -> int:
+    return min(max(round(n_seen / n_records), 1), _MOST_EPOCHS)

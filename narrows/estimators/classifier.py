@@ -182,9 +182,9 @@ class AutoencoderClassifier(ClassifierMixin, Movable):  # type: ignore[misc]
         more = None if unlabelled is None else self._open(unlabelled, reset=False, advice=TRAIN_ON_FINITE)
         if more is not None:
             check_squares(more, *finite_range(more, fill_value=self.fill_value_), fill_value=self.fill_value_)
-        told = {"labels": labels, "validation labels": held_out_labels, "sample weights": weights}
-        seen = {"data": source, "validation data": given, "unlabelled data": more}
-        seed, state = self._seed_and_checkpoint(checkpoint, seen, told, resume=resume)
+        sources = {"data": source, "validation data": given, "unlabelled data": more}
+        arrays = {"labels": labels, "validation labels": held_out_labels, "sample weights": weights}
+        seed, state = self._seed_and_checkpoint(checkpoint, sources, arrays, resume=resume)
 
         schema = schema_of(params["record"], self.shape_, self.dtype_)
         parts = parts_for(params, source, schema, seed)
@@ -263,25 +263,31 @@ class AutoencoderClassifier(ClassifierMixin, Movable):  # type: ignore[misc]
             )
         super().take_model(model)
 
-    @usual_settings()
     def predict_proba(self, X: Data) -> NDArray[np.float64]:
         """Return the probability of each class of ``classes_`` for records (n, *shape), shape (n, n_classes)."""
         check_is_fitted(self)
-        codes = encode(self.chain_, self._open(X, reset=False).values).astype(np.float64)
-        probabilities: NDArray[np.float64] = softmax(codes @ self.coef_.T + self.intercept_, axis=1)
-        return probabilities
+        return self._probabilities(self._open(X, reset=False))
 
     def predict(self, X: Data) -> NDArray[Any]:
         """Return the most probable class of each record, shape (n,)."""
         check_is_fitted(self)
-        chosen: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
-        return chosen
+        return self._predicted(self._open(X, reset=False))
 
     def score(self, X: Data, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> float:
         """Return the share of records that are classified correctly."""
         check_is_fitted(self)
         source = self._open(X, reset=False)
-        return float(accuracy_score(labels_of(source, y), self.predict(source), sample_weight=sample_weight))
+        return float(accuracy_score(labels_of(source, y), self._predicted(source), sample_weight=sample_weight))
+
+    @usual_settings()
+    def _probabilities(self, source: Source) -> NDArray[np.float64]:
+        codes = encode(self.chain_, source.values).astype(np.float64)
+        probabilities: NDArray[np.float64] = softmax(codes @ self.coef_.T + self.intercept_, axis=1)
+        return probabilities
+
+    def _predicted(self, source: Source) -> NDArray[Any]:
+        predicted: NDArray[Any] = self.classes_[self._probabilities(source).argmax(axis=1)]
+        return predicted
 
     def _asked_fill_value(self) -> float | None:
         return self._unfitted().fill_value

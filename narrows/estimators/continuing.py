@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, Self
 
@@ -26,9 +27,9 @@ from narrows.estimators.preparation import chain_stage, labelled
 from narrows.estimators.watching import Watching, callbacks_of
 from narrows.estimators.weights import check_weights, without_zeros
 from narrows.model.artefacts import Artefact, TrainingRecords
-from narrows.model.artefacts.measuring import INTERRUPTED, measure
+from narrows.model.artefacts.measuring import INTERRUPTED, NOT_ASKED_FOR, measure
 from narrows.model.collapse import warn_if_collapsed
-from narrows.model.fitted import FittedModel, Kept, TrainedOn
+from narrows.model.fitted import FittedModel, Kept, Took, TrainedOn
 from narrows.model.weights import weights_digest
 from narrows.numerics.surroundings import usual_settings
 from narrows.numerics.threads import one_openmp_thread
@@ -37,10 +38,14 @@ from narrows.parts.part import OneOf, as_optional_part
 from narrows.penalties import Penalty
 from narrows.records import schema_of
 from narrows.training import Callbacks, Stage, Training, resolve_device, resolve_training
+from narrows.training.optimisers import Optimiser
 from narrows.training.validation import mean_loss
 from narrows.training.workers import Workers, most_workers
 
 __all__ = ["Continuing"]
+
+Moments = dict[int, dict[str, Tensor]]
+"""The state of an optimiser, as `narrows.training.optimisers.Stepper` has it."""
 
 _FIXED = (
     *("n_latent", "network", "bottleneck", "likelihood", "preprocessing", "real_values"),
@@ -54,7 +59,7 @@ _NO_ARTEFACTS = "partial_fit measures no artefacts."
 class Continuing(Measuring):
     """Trains a fitted autoencoder further."""
 
-    _moments: tuple[Chain, dict[int, dict[str, Tensor]]] | None = None
+    _moments: tuple[Chain, Optimiser, Moments] | None = None  # of `partial_fit`, for the weights of this chain
 
     @keeps_what_was_learned
     def partial_fit(
@@ -93,7 +98,7 @@ class Continuing(Measuring):
         if not self.__sklearn_is_fitted__():
             data, _ = open_for_training(self, X, y, None, sample_weight)
             seed, _ = self._seed_and_checkpoint(None, {}, {}, resume=False)
-            model, _ = train_model(
+            model, stage, _ = train_model(
                 params | {"training": settings, "pretraining": None, "residual": None, "race": False, "artefacts": ()},
                 data,
                 None,
@@ -106,12 +111,11 @@ class Continuing(Measuring):
                 checkpoint=None,
                 resume=False,
             )
-            self.model_ = replace(model, parameters=params, unmeasured=dict.fromkeys(Artefact.registry, _NO_ARTEFACTS))
-            return self
+            model = replace(model, parameters=params, unmeasured=dict.fromkeys(Artefact.registry, _NO_ARTEFACTS))
+            return self._keep_moments(model, settings, stage)
         _check_fixed(params, self.model_.parameters, "partial_fit")
         data = self._more_data(X, y, sample_weight)
-        n_before, moments = self.model_.trained_on.n_records, self._moments
-        known = moments[1] if moments is not None and moments[0] is self.chain_ else None
+        n_before = self.model_.trained_on.n_records
         model, stage, _ = _continued(
             self.model_,
             params,
@@ -120,20 +124,31 @@ class Continuing(Measuring):
             settings=settings,
             seed=self.model_.seed,
             callback=callbacks_of(self, callback, clone(self)),
-            moments=known or {},
+            moments=self._moments_for(settings),
         )
         trained_on = replace(model.trained_on, n_records=n_before + len(data.source))
-        self.model_ = replace(model, trained_on=trained_on)
+        return self._keep_moments(replace(model, trained_on=trained_on, took=None), settings, stage)
+
+    def _keep_moments(self, model: FittedModel, settings: Training, stage: Stage) -> Self:
+        """Hold a model that `partial_fit` has trained, with the state of its optimiser for the next call."""
         assert stage.stepper is not None
-        self._moments = (model.chain, stage.stepper.state)
+        self.model_ = model
+        self._moments = (model.chain, settings.optimiser, stage.stepper.state)
         return self
+
+    def _moments_for(self, settings: Training) -> Moments | None:
+        """Return the state of the optimiser after the last call, if it is one of the same kind and of these weights."""
+        if self._moments is None:
+            return None
+        chain, optimiser, moments = self._moments
+        return moments if chain is self.chain_ and type(optimiser) is type(settings.optimiser) else None
 
     def _continue(
         self,
         X: Data,
         y: ArrayLike | None,
         more_epochs: int | None,
-        wanted: Iterable[str],
+        wanted: Collection[str],
         *,
         validation: Any,
         sample_weight: ArrayLike | None,
@@ -142,6 +157,7 @@ class Continuing(Measuring):
         callback: Callbacks,
     ) -> Self:
         """Do what `fit` does for a fitted model whose training goes on, by ``more_epochs`` or a warm start."""
+        began = time.perf_counter()
         check_is_fitted(self)
         check("fit", "more_epochs", 1 if more_epochs is None else more_epochs, Integer(1))
         params = clone(self).get_params(deep=False)
@@ -158,7 +174,7 @@ class Continuing(Measuring):
         seed, state = self._seed_and_checkpoint(checkpoint, sources, labels | start, resume=resume)
         settings = resolve_training(self.training)
         if more_epochs is None:
-            before = replace(before, history=[], pretraining_history=[])
+            before = replace(before, history=[], pretraining_history=[], took=Took(0.0, 0.0))
         else:
             seed, settings = before.seed, settings.clone().set_params(epochs=more_epochs)
         run: dict[str, Any] = {
@@ -167,10 +183,45 @@ class Continuing(Measuring):
             "resume": resume,
         }
         model, _, records = _continued(before, params, data, held_out, settings=settings, seed=seed, **run)
-        reasons = {name: INTERRUPTED for name in wanted if not model.has(name)}
-        self.model_ = replace(model, unmeasured={**model.unmeasured, **reasons})
-        for self.model_ in measure(self.model_, records, wanted):  # noqa: B020
-            pass
+        return self._finish(model, data, records, wanted, began=began, before=model.took)
+
+    def _finish(
+        self,
+        model: FittedModel,
+        data: LabelledSource,
+        records: TrainingRecords,
+        wanted: Collection[str],
+        *,
+        began: float,
+        before: Took | None,
+    ) -> Self:
+        """Hold a trained model, and measure its artefacts, which may fail or be interrupted.
+
+        Parameters
+        ----------
+        model : FittedModel
+            The model.
+        data, records
+            What it was trained on.
+        wanted : collection of str
+            The names of the artefacts that are measured.
+        began : float
+            When the fit began, by `time.perf_counter`.
+        before : Took or None
+            Duration of the run that this one continues. None: it is not known, so that of both is not known either.
+        """
+        reasons = {
+            name: INTERRUPTED if name in wanted else model.unmeasured.get(name, NOT_ASKED_FOR)
+            for name in Artefact.registry
+            if not model.has(name)
+        }
+        trained = time.perf_counter()
+        took = None if before is None else replace(before, training=round(before.training + trained - began, 3))
+        self._moments, self.model_ = None, replace(model, unmeasured=reasons, took=took)
+        for measured in measure(self.model_, records, wanted):
+            if before is not None and took is not None:
+                took = replace(took, measuring=round(before.measuring + time.perf_counter() - trained, 3))
+            self.model_ = replace(measured, took=took)
         warn_if_collapsed(self.chain_, data.source.values, data.labels)
         return self
 
@@ -192,7 +243,7 @@ def _continued(
     settings: Training,
     seed: int,
     callback: Watching,
-    moments: dict[int, dict[str, Tensor]] | None = None,
+    moments: Moments | None = None,
     checkpoint: Any = None,
     **run: Any,
 ) -> tuple[FittedModel, Stage, TrainingRecords]:
@@ -225,7 +276,7 @@ def _continued(
     records = labelled(learned_from, data.labels)
     stage = chain_stage({"training": settings}, chain, records, apart.held_out)
     stepper = settings.optimiser.build(chain.parameters())
-    if moments:
+    if moments is not None:
         stepper.restore(moments)
     stage = replace(stage, first_epoch=len(model.history), stepper=stepper)
     kept = None

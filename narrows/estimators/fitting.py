@@ -195,10 +195,10 @@ def _warn_of_few(source: Source) -> None:
 def described(
     data: LabelledSource, validation: LabelledSource | None
 ) -> tuple[dict[str, Source | None], dict[str, NDArray[Any] | None]]:
-    """Return a description of records and labels that identifies a run."""
+    """Return the records of a run, and their labels and weights, which identify it."""
     held_out, its_labels = (None, None) if validation is None else (validation.source, validation.labels)
-    told = {"labels": data.labels, "validation labels": its_labels, "sample weights": data.weights}
-    return {"data": data.source, "validation data": held_out}, told
+    arrays = {"labels": data.labels, "validation labels": its_labels, "sample weights": data.weights}
+    return {"data": data.source, "validation data": held_out}, arrays
 
 
 @usual_settings()
@@ -214,7 +214,7 @@ def train_model(
     seed: int,
     callback: Watching,
     **run: Any,
-) -> tuple[FittedModel, TrainingRecords]:
+) -> tuple[FittedModel, Stage, TrainingRecords]:
     """Train the model that an autoencoder's parameters describe.
 
     Parameters
@@ -242,6 +242,8 @@ def train_model(
     -------
     model : FittedModel
         Without artefacts.
+    stage : Stage
+        The stage that trained it; with its optimiser, unless there was pretraining.
     records : TrainingRecords
         The training records, without those held out.
     """
@@ -260,6 +262,7 @@ def train_model(
     pretraining = pretraining_stages(params, chain, records)
     name = "all layers" if pretraining else plan.name
     stage = chain_stage({"training": settings}, chain, records, apart.held_out, name=name)
+    stage = stage if pretraining else replace(stage, stepper=settings.optimiser.build(chain.parameters()))
     stages, residual = [*pretraining, stage], None
     if plan.residual is not None:
         weights = generator(seed, Stream.LOSSLESS_WEIGHTS)
@@ -279,10 +282,9 @@ def train_model(
         residual_part=plan.residual,
         race=plan.race,
     )
-    everything = whole(chain=chain, residual=residual)
     callback.watch(model)
     run |= {"callback": callback, "seed": seed}
-    histories = train_stages(model, settings, stages, len(pretraining), everything, **run)
+    histories = train_stages(model, settings, stages, len(pretraining), whole(chain=chain, residual=residual), **run)
     history = histories[len(pretraining)]
     is_auto = isinstance(params["network"], str) and params["network"] == "auto"
     with one_openmp_thread():  # the last bits of a sum depend on how threads share it
@@ -304,7 +306,7 @@ def train_model(
         kept=kept,
     )
     unseen = None if plan.race is None else apart.held_out
-    return model, TrainingRecords(source.values, apart.rows_for_pca, records, learned_from, unseen)
+    return model, stage, TrainingRecords(source.values, apart.rows_for_pca, records, learned_from, unseen)
 
 
 def train_stages(

@@ -44,7 +44,7 @@ from narrows.training.checkpoints import read_checkpoint
 
 __all__ = ["RESIDUAL_HELD_OUT", "earlier_race", "first_records", "race_for", "races", "settings_after"]
 
-_RECORDS = 25_600  # that each entrant sees
+_RECORDS, _VALUES = 25_600, 80_000_000  # that each entrant sees at most
 _BATCH = 16
 _FEWEST_STEPS = 100  # a shorter race tells nothing
 _SHARE = 6  # an entrant sees at most this fraction of the records of the whole training
@@ -175,7 +175,8 @@ def _n_all(settings: Training, source: Source, n_records: int) -> int:
 
 def _n_seen(settings: Training, source: Source, n_records: int) -> int:
     """Return how many records an entrant sees."""
-    return min(_RECORDS, _n_all(settings, source, n_records) // _SHARE)
+    most = min(_RECORDS, _VALUES // math.prod(source.shape))
+    return min(most, _n_all(settings, source, n_records) // _SHARE)
 
 
 def _is_map(parts: Parts) -> bool:

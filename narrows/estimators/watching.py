@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Container
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
 from numpy.typing import NDArray
 
-from narrows.chain import Chain
 from narrows.estimators.base import RecordsEstimator
 from narrows.estimators.parameters import artefacts_of
 from narrows.model.artefacts import Artefact
 from narrows.model.artefacts.measuring import NOT_ASKED_FOR
 from narrows.model.fitted import FittedModel
+from narrows.numerics.eval_mode import in_eval_mode
 from narrows.training import Callback, Callbacks, Epoch, as_callback
 from narrows.training.callbacks import Several
 from narrows.training.display import display
@@ -101,7 +101,7 @@ class Watching(Callback):
             self.callback.stop()
 
     def _usable(self) -> AbstractContextManager[None]:
-        return _in_eval_mode(self.chain) if self.uses_model else nullcontext()
+        return in_eval_mode(self.chain) if self.uses_model else nullcontext()
 
 
 def _without_artefacts(model: FittedModel, wanted: Container[str]) -> FittedModel:
@@ -118,15 +118,3 @@ def _without_artefacts(model: FittedModel, wanted: Container[str]) -> FittedMode
         if name in model.measured_with or not model.has(name):
             model = model.without_artefact(name, _LATER if name in wanted else NOT_ASKED_FOR)
     return model
-
-
-@contextmanager
-def _in_eval_mode(chain: Chain) -> Iterator[None]:
-    """Put all modules of a chain in eval mode for the block, and each back into its own mode."""
-    modes = [(module, module.training) for module in chain.modules()]
-    chain.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode

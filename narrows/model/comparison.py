@@ -19,6 +19,7 @@ from narrows.io.json_values import finite_or_none
 from narrows.io.text import times
 from narrows.model.inference import reconstruct
 from narrows.numerics.batches import Labelled, batch_size
+from narrows.numerics.eval_mode import in_eval_mode
 from narrows.training import Records
 
 if TYPE_CHECKING:
@@ -133,10 +134,7 @@ def check_against_pca(model: FittedModel, pca: PrincipalComponents, records: Rec
         squares_by_pca, squares = squares_by_pca * weights[:, None], squares * weights[:, None]
     try:
         errors = _squared_errors(chain, sample)
-    except (
-        MemoryError,
-        RuntimeError,
-    ):  # PyTorch raises RuntimeError if memory is short; the trained model must be kept
+    except (MemoryError, RuntimeError):  # PyTorch raises RuntimeError if memory is short; the model must be kept
         return
     error = float((errors if weights is None else errors * weights).sum())
     warn_if_worse(model, error, float(squares_by_pca.sum()), float(squares.sum()), "its training data")
@@ -196,7 +194,7 @@ def _weights(records: Records, rows: Tensor | None = None) -> NDArray[np.float64
 def _squared_errors(chain: Chain, records: Records) -> NDArray[np.float64]:
     """Return the squared error of each record, summed over its preprocessed values, (n,)."""
     errors = []
-    with torch.no_grad():
+    with torch.no_grad(), in_eval_mode(chain):
         for batch in records.batches(batch_size(chain.shape, _BATCH)):
             taken, labels = (batch.records, batch.labels) if isinstance(batch, Labelled) else (batch, None)
             x, condition = chain.prepare(taken), chain.condition(labels)

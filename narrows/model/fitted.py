@@ -162,7 +162,8 @@ class FittedModel:
         The digest of the weights that each artefact was measured with, or prepared with if it is pending, by name; only
         of artefacts that depend on them.
     took : Took or None
-        The duration of the fit. None in models saved before it was recorded.
+        The duration of the fit, with the runs that it continues. None in models saved before it was recorded, and
+        after `partial_fit`.
     """
 
     kind: str

@@ -1,4 +1,4 @@
-"""Applies a trained chain to arrays batch by batch, in bounded memory."""
+"""Applies a trained chain to arrays batch by batch, in bounded memory and in eval mode."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from narrows.codec.dequantise import to_dtype
 from narrows.errors import InvalidParameterError
 from narrows.model.precision import in_float64
 from narrows.numerics.batches import Labelled, batch_size
+from narrows.numerics.eval_mode import in_eval_mode
 from narrows.numerics.randomness import Stream, generator
 from narrows.training.workers import over_workers
 
@@ -297,7 +298,8 @@ def _map(
     every = range(len(values))
     batches = (every[start : start + size] for start in range(0, len(values), size))
     parts = [batch[start : start + part] for batch in batches for start in range(0, len(batch), part)]
-    over_workers(of_part, parts, chain.device, one_by_one=noise is not None)
+    with in_eval_mode(chain):  # a training loop of the user's may have left it in train mode
+        over_workers(of_part, parts, chain.device, one_by_one=noise is not None)
     return result.array
 
 

@@ -31,7 +31,7 @@ _NAMES = {
     "encoder": ("records", "codes"),
     "decoder": ("codes", "restored"),
 }
-_OPSET = 17  # since 2022: of all that it has, the models need nothing newer
+_OPSET = 17  # of 2022; the models need no newer operation
 _N, _OTHER_N = 2, 3  # records of the example that is traced, and of the one that checks the file
 _SILENT = 4  # the log level of ONNX Runtime at which it prints nothing: its errors are raised too
 _REFUSED = (

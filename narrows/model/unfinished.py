@@ -141,6 +141,7 @@ def _with_histories(
         pretraining_history=[*model.pretraining_history, *rows_by_stage(names[:main], histories[:main])],
         kept=Kept.of(histories[main], keeps_best=keeps_best, start=model.kept),
         unmeasured=dict.fromkeys(missing, "The training was interrupted."),
+        took=None,
     )
 
 

@@ -34,6 +34,7 @@ _LAYERS = frozenset(
     for name in names.split()
 )
 _RESERVED = {"name", "axis", "layers"}
+_NOT_DESCRIBED = {"device", "dtype"}
 _HOW = (
     "Build it from layers of torch.nn; or decorate its class with @narrows.register, and store each argument of the "
     "constructor under its own name (self.width = width); or give network= a registered function (shape, n_latent) -> "
@@ -48,10 +49,12 @@ def describe_module(module: nn.Module) -> dict[str, Any]:
     """
     if type(module) is nn.Sequential:
         return {"name": "Sequential", "layers": [describe_module(layer) for layer in module]}
-    described = {"name": type(module).__name__ if _is_layer(module) else reference(module)}
+    described: dict[str, Any] = {"name": type(module).__name__ if _is_layer(module) else reference(module)}
     for name in _arguments(module):
         if hasattr(module, name):
-            described[name] = _to_json(name, getattr(module, name))
+            value = getattr(module, name)
+            # An argument such as 'bias' of a layer says whether there is a weight of its name.
+            described[name] = value is not None if name in module._parameters else _to_json(value)
     return described
 
 
@@ -71,6 +74,10 @@ def module_from(described: Any) -> nn.Module:
     name = described["name"]
     if name == "Sequential":
         return nn.Sequential(*arguments.get("layers", ()))
+    if not _NOT_DESCRIBED.isdisjoint(arguments):  # they would build weights in memory, whatever their size
+        raise InvalidParameterError(
+            f"The description of a module must not have {', '.join(_NOT_DESCRIBED)}. Got {name}."
+        )
     kind: Any = getattr(nn, name) if name in _LAYERS else registered(name)
     if not (inspect.isclass(kind) and issubclass(kind, nn.Module)):
         raise InvalidParameterError(f"The description of a module must name a class of modules. Got {name!r}.")
@@ -136,7 +143,7 @@ def _arguments(module: nn.Module) -> list[str]:
     """Return the names of the arguments of a module's constructor."""
     parameters = inspect.signature(type(module).__init__).parameters.values()
     skipped = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return [one.name for one in list(parameters)[1:] if one.kind not in skipped and one.name not in ("device", "dtype")]
+    return [one.name for one in list(parameters)[1:] if one.kind not in skipped and one.name not in _NOT_DESCRIBED]
 
 
 def _is_plain(value: object) -> bool:
@@ -147,13 +154,11 @@ def _is_plain(value: object) -> bool:
     return value is None or isinstance(value, (bool, int, str, nn.Module))
 
 
-def _to_json(name: str, value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     if isinstance(value, nn.Module):
         return describe_module(value)
     if isinstance(value, (list, tuple)):
-        return [_to_json(name, one) for one in value]
-    if name == "bias":  # the argument says whether there is one, the attribute is the weight
-        return value is not None and value is not False
+        return [_to_json(one) for one in value]
     return value if _is_plain(value) else type(value).__name__
 
 

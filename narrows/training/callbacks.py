@@ -77,8 +77,11 @@ class Several(Callback):
             one.stage(name)
 
     def start(self, n_epochs: int, n_records: int, epochs_done: int) -> None:
-        for one in self.callbacks:
-            one.start(n_epochs, n_records, epochs_done)
+        with ExitStack() as started:  # if one fails, those before it are stopped
+            for one in self.callbacks:
+                one.start(n_epochs, n_records, epochs_done)
+                started.callback(one.stop)
+            started.pop_all()
 
     def step(self, epoch: int, records_done: int, loss: float) -> None:
         for one in self.callbacks:

@@ -10,7 +10,7 @@ import pytest
 import narrows
 from narrows.archive import embed, inspect, verify
 from narrows.archive.growing import growing
-from narrows.archive.model_search import archives_of, find_model
+from narrows.archive.model_search import archives_of, digest_of, find_model
 from narrows.errors import ArchiveError, CorruptArchiveError, WrongModelError
 from narrows.model.inspection import inspect as inspect_model
 
@@ -33,7 +33,15 @@ def test_a_model_in_the_folder_of_an_archive_is_found(archive, model):
     shutil.copy(model, archive.parent / "renamed.safetensors")
     np.testing.assert_array_equal(narrows.restore(archive), narrows.restore(archive, model=model))
     assert verify(archive).is_restored
-    assert archives_of(archive.parent / "renamed.safetensors") == [archive]
+    renamed = archive.parent / "renamed.safetensors"
+    assert archives_of(renamed, digest_of(renamed)) == [archive]
+
+
+def test_a_model_is_found_among_any_number_of_files(archive, model):
+    for number in range(1100):
+        (archive.parent / f"a-{number}.safetensors").touch()
+    shutil.copy(model, archive.parent / "z.safetensors")
+    assert find_model(archive, narrows.archive.inspect(archive).metadata["model"]).name == "z.safetensors"
 
 
 def test_models_are_found_in_the_folders_of_the_environment(archive, model, tmp_path, monkeypatch):
@@ -100,6 +108,20 @@ def test_a_damaged_archive_is_not_copied(archive, model):
     with pytest.raises(CorruptArchiveError, match="the chunk of records 0 to"):
         embed(archive, model)
     assert archive.read_bytes() == data
+
+
+@pytest.mark.parametrize("out", [None, "the same"])
+def test_records_that_were_appended_just_before_are_kept(out, archive, model, monkeypatch):
+    def appended_before(*arguments):
+        narrows.compress(some, archive, model=model, append=True)
+        return growing(*arguments)
+
+    some = narrows.restore(archive, model=model, records=(0, 5))
+    n_records = inspect(archive).n_records
+    monkeypatch.setattr("narrows.archive.embedding.growing", appended_before)
+    embed(archive, model, out and archive, force=out is not None)
+    assert inspect(archive).n_records == n_records + 5
+    assert verify(archive).is_intact
 
 
 def test_an_archive_that_is_appended_to_is_not_replaced(archive, model):

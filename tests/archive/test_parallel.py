@@ -70,10 +70,10 @@ def test_chunks_before_a_damaged_one_are_restored(make, codec, records, threads)
 def test_an_error_while_encoding_leaves_no_file(digits, codec_model, tmp_path, monkeypatch, threads):
     encode = held.encode_held
 
-    def encode_held(chunk, first, *settings, fill_value):
+    def encode_held(chunk, first, *settings, **others):
         if first == 100:
             raise OSError("the third chunk")
-        return encode(chunk, first, *settings, fill_value=fill_value)
+        return encode(chunk, first, *settings, **others)
 
     monkeypatch.setattr("narrows.archive.writer.encode_held", encode_held)
     with pytest.raises(OSError, match="the third chunk"):
@@ -118,17 +118,28 @@ def test_a_writer_does_not_go_on_after_a_chunk_that_failed(tmp_path, codec, reco
 def test_golden_vectors_are_replayed_once_for_each_command(digits, codec_model, tmp_path, monkeypatch):
     path = tmp_path / "a.narrows"
     narrows.compress(digits[1], path, model=codec_model, embed_model=True, chunk_records=20)
-    replayed, read = [], []
-    replay, from_bytes = FrozenCodec._replay, FrozenCodec.from_bytes.__func__
+    replayed = []
+    replay = FrozenCodec._replay
     monkeypatch.setattr(FrozenCodec, "_replay", lambda *given: replayed.append(given) or replay(*given))
-    monkeypatch.setattr(
-        FrozenCodec, "from_bytes", classmethod(lambda cls, blob: read.append(1) or from_bytes(cls, blob))
-    )
     for command in (narrows.restore, verify):
         replayed.clear()
-        read.clear()
         command(path, threads=3)
-        assert (len(replayed), len(read)) == (1, 1)
+        assert len(replayed) == 1
+
+
+def test_golden_vectors_of_a_model_file_are_replayed_once_in_a_process(codec_model, monkeypatch):
+    replayed = []
+    replay = FrozenCodec._replay
+    monkeypatch.setattr(FrozenCodec, "_replay", lambda *given: replayed.append(given) or replay(*given))
+    monkeypatch.setattr("narrows.codec.reproduced._REPRODUCED", {})
+    blob = codec_model.codec_.blob
+    for n_replayed in (1, 0):
+        replayed.clear()
+        FrozenCodec.from_bytes(blob)
+        assert len(replayed) == n_replayed
+    monkeypatch.setattr("narrows.codec.reproduced.kernels_used", lambda: "others")
+    FrozenCodec.from_bytes(blob)
+    assert len(replayed) == 1, "again for other kernels"
 
 
 def test_words_that_are_missing_are_told_from_a_thread(make, codec, records, monkeypatch):

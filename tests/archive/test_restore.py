@@ -245,10 +245,18 @@ def test_a_full_disk_is_named(archived, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_progress_is_reported_up_to_the_last_record(archived, tmp_path):
+    path, codec, _ = archived((5, 4), "uint8")
+    calls = []
+    restore(path, model=codec, out=tmp_path / "out.npy", progress=lambda *call: calls.append(call))
+    assert calls[-1] == ("restoring", 50, 50, "records")
+    assert [done for _, done, *_ in calls] == sorted(done for _, done, *_ in calls)
+
+
 def test_more_than_memory_is_refused(archived, tmp_path, monkeypatch):
     path, codec, values = archived((5, 4), "uint8")
-    monkeypatch.setattr(sys.modules["narrows.archive.restore"], "_memory_bytes", lambda: 100)
-    with pytest.raises(ArchiveError, match=r"1,000 bytes, more than the machine's memory.*--only.*-o"):
+    monkeypatch.setattr(sys.modules["narrows.archive.restore"], "usable_memory", lambda: 100)
+    with pytest.raises(ArchiveError, match=r"1,000 bytes, more than the usable memory.*--only.*-o"):
         restore(path, model=codec)
     np.testing.assert_array_equal(restore(path, model=codec, records=(0, 5)), values[:5])
     restore(path, model=codec, out=tmp_path / "out.npy")

@@ -448,7 +448,7 @@ def test_mistakes_are_told_before_the_model_is_loaded(arguments, message, narrow
 
 @pytest.mark.parametrize("ending", [".zip", ".png", ".npy", ".PNG", ".safetensors"])
 def test_an_archive_is_not_called_as_files_of_another_kind_are(ending, narrows, model, archive):
-    for command in (("compress", "digits", "-m", model), ("recover", archive)):
+    for command in (("compress", "digits", "-m", model), ("recover", archive), ("embed", archive)):
         refused = narrows(*command, "-o", f"x{ending}", code=2).stderr
         assert f"The name of an archive must not end in {ending}. Got" in refused
     narrows("recover", archive, "-o", "no-ending")

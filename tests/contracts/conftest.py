@@ -82,7 +82,9 @@ def pytest_generate_tests(metafunc):
         asked = "cuda" in inspect.signature(metafunc.function).parameters
         metafunc.parametrize("cuda", ["fake"] if asked else ["fake", "GPU"], indirect=True)
     axis = getattr(metafunc.module, "AXIS", None)
-    kinds = list(axis.registry.values()) if axis is not None else []
+    if axis is None:
+        return
+    kinds = list(axis.registry.values())
     if "part" in metafunc.fixturenames:
         parts = [part for kind in kinds for part in [kind(), *chain.from_iterable(one_change(kind).values())]]
         metafunc.parametrize("part", parts, ids=repr)

@@ -118,6 +118,8 @@ def test_a_forged_file_runs_no_function_that_it_names(x, mine, tmp_path, name, m
 @pytest.mark.parametrize(
     "forged",
     [{"name": "Module"}, {"name": "Linear"}, {"name": "Linear", "in_features": "a", "out_features": 1}, [], "Linear",
+     {"name": "Linear", "in_features": 3, "out_features": 1, "device": "cpu"},
+     {"name": "Linear", "in_features": 3, "out_features": 1, "dtype": "float32"},
      {"name": "Sequential", "layers": 3}, {"name": "Sequential", "layers": [{"name": "init"}]}],
 )  # fmt: skip
 def test_a_forged_description_of_a_module_is_an_error(forged):
@@ -125,16 +127,22 @@ def test_a_forged_description_of_a_module_is_an_error(forged):
         module_from(forged)
 
 
-def test_a_large_module_in_a_forged_file_takes_no_memory(x, tmp_path):
+@pytest.mark.parametrize("place", [{}, {"device": "cpu"}])
+def test_a_large_module_in_a_forged_file_takes_no_memory(place, x, tmp_path):
     fit(x, network=(encoder(), decoder())).save(tmp_path / "model")
     header, _ = read_model_file(tmp_path / "model")
     tensors = load_file(tmp_path / "model")
-    large = {"name": "Linear", "in_features": 10**7, "out_features": 10**7}
+    large = {"name": "Linear", "in_features": 10**7, "out_features": 10**7, **place}
     header["parts"]["network"]["decoder"] = {"name": "Sequential", "layers": [large]}
     header["sha256"] = _digest({key: value for key, value in header.items() if key != "sha256"}, tensors)
     save_file(tensors, tmp_path / "forged", {HEADER: json.dumps(header)})
-    with pytest.raises(ModelFileError, match="the tensors in the file are not those"):
+    with pytest.raises(ModelFileError, match=r"the tensors in the file are not those|must not have device"):
         narrows.load(tmp_path / "forged")
+
+
+def test_an_argument_that_is_called_bias_is_saved_as_it_is(x, mine, tmp_path):
+    model = fit(x, network=(mine.Biased(nn.Linear(30, 4), bias=0.5), decoder()))
+    assert check_saved(model, x, tmp_path / "model").chain_.encoder.module.bias == 0.5
 
 
 @pytest.mark.parametrize("what", ["likelihood", "penalty", "network"])

@@ -36,5 +36,17 @@ class Shifted(nn.Module):
         return self.body(x.flatten(1)) + self.shift
 
 
+@narrows.register
+class Biased(nn.Module):
+    """A layer with an argument that is called as the flag of layers of PyTorch, but is a number."""
+
+    def __init__(self, body, bias):
+        super().__init__()
+        self.body, self.bias = body, bias
+
+    def forward(self, x):
+        return self.body(x.flatten(1)) + self.bias
+
+
 class Unregistered(nn.Linear):
     pass

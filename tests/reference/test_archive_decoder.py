@@ -653,7 +653,7 @@ def test_vector_quantised_codes(tmp_path, large_digits, code, bound):
 def test_tiles_with_a_bound(tmp_path, map_model):
     path = tmp_path / "large.narrows"
     narrows.compress(noise(2, 37, 48), path, model=map_model, max_error=4, embed_model=True)
-    assert path.read_bytes()[12:16] == bytes([decoder.TILES | decoder.BOUND, 0, 0, 0])
+    assert path.read_bytes()[12:16] == bytes([decoder.TILES | decoder.BOUND | decoder.PARTS, 0, 0, 0])
     assert assert_same(path).shape == (2, 37, 48)
 
 

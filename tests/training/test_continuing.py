@@ -1,8 +1,10 @@
 """Training goes on: more epochs, a warm start, and data that come in pieces."""
 
+import gc
 import os
 import pickle
 import signal
+import weakref
 
 import numpy as np
 import pytest
@@ -216,14 +218,41 @@ def test_the_preprocessing_is_that_of_the_first_call():
         assert tensor.equal(before[name])
 
 
-def test_moments_are_kept_from_call_to_call_and_by_pickling():
-    model = new().partial_fit(X).partial_fit(X)
+@pytest.mark.parametrize("n_before", [1, 2])
+def test_moments_are_kept_from_call_to_call_and_by_pickling(n_before):
+    model = new()
+    for _ in range(n_before):
+        model.partial_fit(X)
     again = pickle.loads(pickle.dumps(model))
     forgetful = pickle.loads(pickle.dumps(model))
     forgetful._moments = None
     codes = [one.partial_fit(X).transform(X) for one in (model, again, forgetful)]
     np.testing.assert_array_equal(codes[1], codes[0])
     assert np.abs(codes[2] - codes[0]).max() > 0
+
+
+def test_another_optimiser_starts_without_moments():
+    model = new().partial_fit(X).set_params(training__optimiser="sgd").partial_fit(X)
+    assert len(model.history_) == 2
+
+
+def test_a_fit_forgets_the_moments_and_the_chain_of_earlier_pieces():
+    model = new().partial_fit(X)
+    chain = weakref.ref(model.chain_)
+    model.fit(X)
+    gc.collect()
+    assert chain() is None
+
+
+def test_the_duration_is_that_of_all_runs_that_the_model_comes_from():
+    model = new().fit(X)
+    first = model.model_.took
+    assert sum(row["seconds"] for row in model.history_) <= first.training
+    model.fit(X, more_epochs=3)
+    assert sum(row["seconds"] for row in model.history_) <= model.model_.took.training > first.training
+    model.set_params(warm_start=True).fit(X)
+    assert sum(row["seconds"] for row in model.history_) <= model.model_.took.training
+    assert model.partial_fit(X).model_.took is None
 
 
 def test_after_partial_fit_artefacts_are_measured_when_asked_for():

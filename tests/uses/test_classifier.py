@@ -19,8 +19,10 @@ from narrows.errors import (
     InvalidParameterError,
     ModelFileError,
     OutputExistsError,
+    RangeWarning,
     ShapeMismatchError,
     UnknownNameError,
+    recorded,
 )
 from narrows.networks import Dense
 from narrows.training import Adam, Callback
@@ -340,3 +342,12 @@ def test_verbs_that_need_an_autoencoder_refuse_its_file(digits, tmp_path):
     assert " ".join(lines).endswith("A classifier writes no archives.")
     with pytest.raises(InvalidParameterError, match=r"must be a fitted Autoencoder.*AutoencoderClassifier"):
         narrows.compress(digits[1], tmp_path / "x.narrows", model=tmp_path / "model")
+
+
+def test_a_score_warns_once_of_records_on_another_scale():
+    x = np.random.default_rng(0).normal(size=(60, 4))
+    y = x[:, 0] > 0
+    model = AutoencoderClassifier(training=Training(epochs=1), random_state=0).fit(x, y)
+    with recorded(held=True) as warned:
+        model.score(1000 * x, y)
+    assert [type(one) for one in warned] == [RangeWarning]

@@ -27,12 +27,14 @@ __all__ = [
     "check_size",
     "half",
     "largest_row",
+    "row_magnitudes",
 ]
 
 Shape = tuple[int, ...]
 
 EXACT_BELOW = 2**53
 _CACHED_VALUES = 2**15
+_BLOCK_VALUES = 2**18
 MOST_VALUES = 2**26  # of one record between two operations: 512 MiB as float64
 
 
@@ -278,6 +280,16 @@ def largest_row(magnitudes: NDArray[np.int64], biases: NDArray[np.int64], shift:
     if not magnitudes.size:
         return half(shift)
     return int((magnitudes * -LOWEST + np.abs(biases)).max()) + half(shift)
+
+
+def row_magnitudes(weights: NDArray[np.int16]) -> NDArray[np.int64]:
+    """Return the magnitude Σ |w| of each row of weights, shape (rows, ...)."""
+    n_values = math.prod(weights.shape[1:])
+    size = max(1, _BLOCK_VALUES // max(1, n_values))  # in blocks, to avoid a wide copy of all weights
+    rows = weights.reshape(len(weights), n_values)
+    blocks = (rows[start : start + size].astype(np.int32) for start in range(0, len(rows), size))
+    magnitudes = [np.abs(block).sum(axis=1, dtype=np.int64) for block in blocks]
+    return np.concatenate(magnitudes) if magnitudes else np.zeros(0, np.int64)
 
 
 def check_size(what: str, shape: Shape) -> Shape:

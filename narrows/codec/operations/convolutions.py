@@ -17,7 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.codec.arithmetic import Arithmetic, Step, Values
-from narrows.codec.operations.contract import LinearOperation, Requantise, Shape, check_size, largest_row
+from narrows.codec.operations.contract import (
+    LinearOperation,
+    Requantise,
+    Shape,
+    check_size,
+    largest_row,
+    row_magnitudes,
+)
 from narrows.codec.operations.dense import check_biases
 from narrows.codec.operations.reading import MOST_SHIFT, Reader
 from narrows.errors import ModelFileError
@@ -99,8 +106,7 @@ class Convolution(_OverMaps, name="convolution"):
         return self._n_multiplications(in_shape, (1, 1), math.prod(window), n_in, n_out)
 
     def largest_sum(self) -> int:
-        magnitudes = np.array([np.abs(kernel.astype(np.int64)).sum() for kernel in self.weights])
-        return largest_row(magnitudes, self.biases, self.shift)
+        return largest_row(row_magnitudes(self.weights), self.biases, self.shift)
 
     def prepare_with(self, arithmetic: Arithmetic, in_shape: Shape, requantise: Requantise) -> Step:
         n_out, n_in, *window = self.weights.shape

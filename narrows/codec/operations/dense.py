@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.codec.arithmetic import Arithmetic, Step, Values
-from narrows.codec.operations.contract import EXACT_BELOW, LinearOperation, Requantise, Shape, check_size, largest_row
+from narrows.codec.operations.contract import (
+    EXACT_BELOW,
+    LinearOperation,
+    Requantise,
+    Shape,
+    check_size,
+    largest_row,
+    row_magnitudes,
+)
 from narrows.codec.operations.reading import MOST_SHIFT, Reader
 from narrows.errors import ModelFileError
 
@@ -46,9 +54,7 @@ class Dense(LinearOperation, name="dense"):
         return self.weights.size
 
     def largest_sum(self) -> int:
-        # Row by row, to avoid an int64 copy of the whole matrix.
-        magnitudes = np.array([np.abs(row.astype(np.int64)).sum() for row in self.weights])
-        return largest_row(magnitudes, self.biases, self.shift)
+        return largest_row(row_magnitudes(self.weights), self.biases, self.shift)
 
     def prepare_with(self, arithmetic: Arithmetic, in_shape: Shape, requantise: Requantise) -> Step:
         weights = arithmetic.constant(self.weights.T, requantise.shift)

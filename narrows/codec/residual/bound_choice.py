@@ -30,7 +30,7 @@ def bounds_for(counts: NDArray[np.int64], psnr: float) -> list[int]:
     >>> counts = np.zeros(256, int)
     >>> counts[[0, 100, 200]] = 80, 10, 10
     >>> bounds_for(counts, 40.0)[:2]
-    [50, 49]
+    [51, 50]
     """
     peak, share = len(counts) - 1, counts / max(counts.sum(), 1)
     values = np.arange(len(counts))

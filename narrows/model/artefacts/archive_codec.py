@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from narrows.chain import Chain
 from narrows.errors import InvalidParameterError, NotFreezableError
+from narrows.lossless import Residual
+from narrows.lossless.contract import ResidualModule
 from narrows.model.artefacts.contract import Artefact, TrainingRecords
 from narrows.numerics.psnr import peak_of
 from narrows.numerics.randomness import Stream, rng
@@ -28,6 +30,7 @@ __all__ = ["ArchiveCodec"]
 _OLD = "The model was saved by an older version of narrows, which stored no integer decoder. Train it again."
 
 _FEWEST = 256  # records of any size on which qualities are measured
+_FEWEST_UNSEEN = 20  # held-out records on which alone PSNR is measured
 _RESIDUAL_SAMPLE = 256  # records on which the size of activations is measured
 
 
@@ -46,7 +49,12 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
     @classmethod
     def measure(cls, model: FittedModel, records: TrainingRecords) -> Self:
         return cls.freeze(
-            model.chain, records.unlabelled, model.range, model.seed, _freeze_residual(model), unseen=records.unseen
+            model.chain,
+            records.unlabelled,
+            model.range,
+            model.seed,
+            _freeze_residual(model, len(records.unlabelled)),
+            unseen=records.unseen,
         )
 
     @classmethod
@@ -59,12 +67,12 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         from narrows.codec.freezing.limits import too_large
 
         chain = model.chain
-        if chain.parts.n_classes or _freeze_residual(model) is not None or too_large(chain) is not None:
+        if chain.parts.n_classes or _freeze_residual(model, 1) is not None or too_large(chain) is not None:
             return None
         if cls.n_sampled(records.unlabelled) * _bytes_of_one(records.unlabelled) > SAMPLE_BYTES:
             return None
         sample = cls.sample_of(records.unlabelled, model.seed, records.unseen)
-        return partial(cls._frozen, chain, sample, model.range)
+        return partial(cls._frozen, chain, sample, model.range, cls.n_measured(records.unseen))
 
     @property
     def depends_on_weights(self) -> bool:
@@ -121,7 +129,8 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         if reason is not None:
             return cls(reason)
         few = None if freeze_residual is None else partial(_with_residual, freeze_residual, records.device)
-        return cls._frozen(chain, cls.sample_of(records, seed, unseen), values_range, few)
+        sample = cls.sample_of(records, seed, unseen)
+        return cls._frozen(chain, sample, values_range, cls.n_measured(unseen), few)
 
     @classmethod
     def _frozen(
@@ -129,13 +138,14 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         chain: Chain,
         sample: NDArray[Any],
         values_range: tuple[float, float],
+        n_measured: int,
         add_residual: Callable[[FrozenCodec, NDArray[Any]], FrozenCodec] | None = None,
     ) -> Self:
         """Freeze the decoder, with qualities measured on a sample of records (n, *shape)."""
         from narrows.codec.freezing.calibration import freeze
 
         try:
-            codec = freeze(chain, sample, peak_of(sample.dtype, *values_range))
+            codec = freeze(chain, sample, peak_of(sample.dtype, *values_range), n_measured)
             return cls(codec if add_residual is None else add_residual(codec, sample))
         except NotFreezableError as error:
             return cls(str(error))
@@ -152,6 +162,13 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         few = torch.arange(min(len(unseen), MEASURED, len(sample)))
         first = unseen.take(few.to(unseen.device)).cpu().numpy()
         return np.concatenate([first, sample[: len(sample) - len(few)]]) if len(few) < len(sample) else first
+
+    @staticmethod
+    def n_measured(unseen: Records | None) -> int:
+        """Return the number of records, the first of the sample, on which the PSNR of qualities is measured."""
+        from narrows.codec.freezing.calibration import MEASURED
+
+        return MEASURED if unseen is None or len(unseen) < _FEWEST_UNSEEN else min(len(unseen), MEASURED)
 
     @staticmethod
     def n_sampled(records: Records) -> int:
@@ -221,10 +238,17 @@ def _with_residual(
     return codec.with_causal(freeze_residual(torch.from_numpy(sample[:_RESIDUAL_SAMPLE]).to(device)))
 
 
-def _freeze_residual(model: FittedModel) -> Callable[[torch.Tensor], FrozenCausal] | None:
+def _freeze_residual(model: FittedModel, n_records: int) -> Callable[[torch.Tensor], FrozenCausal] | None:
     """Return a function that returns the frozen residual model; None if the model has no such network."""
     if model.residual is not None and model.residual_part is not None:
-        return partial(model.residual_part.freeze, model.residual)
+        return partial(_frozen_residual, model.residual_part, model.residual, n_records)
     held = model.artefacts.get("codec")
     causal = held.codec.causal if isinstance(held, ArchiveCodec) and held.why_not is None else None
     return None if causal is None else lambda sample: causal
+
+
+def _frozen_residual(part: Residual, module: ResidualModule, n_records: int, sample: torch.Tensor) -> FrozenCausal:
+    """Return the frozen network of residuals, with weights as coarse as so many records need."""
+    from narrows.codec.freezing.coarse_network import coarser_network
+
+    return coarser_network(part.freeze(module, sample), sample.cpu().numpy(), n_records)
