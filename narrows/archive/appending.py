@@ -7,6 +7,7 @@ import os
 
 from narrows.archive.bound import bound_of, check_fill_value
 from narrows.archive.byte_file import ByteFile
+from narrows.archive.effort import check_effort
 from narrows.archive.header import naming, read_header
 from narrows.archive.layout_choice import layout_of
 from narrows.archive.metadata import Metadata
@@ -40,12 +41,13 @@ def check_together(
     overlap: int | None,
     before: Metadata | None,
     quality: int | None = None,
+    effort: int = 0,
 ) -> None:
     """Check that no parameter is given that has no effect with an error bound; loads nothing.
 
     Parameters
     ----------
-    psnr, bytes_per_record, quality, max_error, lossless, overlap
+    psnr, bytes_per_record, quality, max_error, lossless, overlap, effort
         As for `compress`.
     before : Metadata or None
         Metadata of the archive that is appended to; its bound applies, too.
@@ -53,9 +55,11 @@ def check_together(
     Raises
     ------
     InvalidParameterError
-        If a quality or an overlap is given with a bound.
+        If a quality, an overlap or an effort is given with a bound, or the effort is not valid.
     """
-    if max_error is None and not lossless and (before is None or before.max_error is None):
+    is_bounded = max_error is not None or lossless or (before is not None and before.max_error is not None)
+    check_effort(effort, is_bounded=is_bounded)
+    if not is_bounded:
         return
     for name, value in (("psnr", psnr), ("bytes_per_record", bytes_per_record), ("quality", quality)):
         if value is not None:

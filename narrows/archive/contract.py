@@ -86,8 +86,12 @@ class Encoder(Protocol):
     def psnr(self) -> float | None:
         """The PSNR in dB of archives for which nothing is requested, if the model was trained for one with a bound."""
 
-    def symbols(self, records: npt.NDArray[Any], quality: int) -> npt.NDArray[np.int32]:
-        """Return the symbols (n, D) of records (n, *shape) at a quality of the codec."""
+    @property
+    def effort(self) -> int:
+        """How long symbols are refined, 0 to 9."""
+
+    def symbols(self, records: npt.NDArray[Any], quality: int, *, effort: int | None = None) -> npt.NDArray[np.int32]:
+        """Return the symbols (n, D) of records (n, *shape) at a quality of the codec, by default with `effort`."""
 
     def warn_of_scale(self, source: Source, found: tuple[float, float] | None) -> None:
         """Warn if records are on another scale than the training data.

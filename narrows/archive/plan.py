@@ -18,6 +18,7 @@ import narrows.data
 from narrows.archive.appending import bound_for, codec_for, fill_value_for
 from narrows.archive.contract import Encoder
 from narrows.archive.dial import smallest_bound
+from narrows.archive.effort import quality_with_effort
 from narrows.archive.layout_choice import layout_for
 from narrows.archive.layouts import Layout
 from narrows.archive.metadata import MODEL_FILE, Metadata
@@ -75,6 +76,11 @@ class Plan:
     values_range: tuple[float, float] | None = None
 
     @property
+    def effort(self) -> int:
+        """How long symbols are refined, 0 to 9; 0 with a bound, where residuals take most of the bytes."""
+        return self.encoder.effort if self.bound is None else 0
+
+    @property
     def metadata(self) -> dict[str, Any]:
         """Entries of the archive's metadata that the plan decides.
 
@@ -94,8 +100,10 @@ class Plan:
         records = _filled(records, self.encoder, self.fill_value, self.values_range)
         codec = self.codec
         if isinstance(codec, PartedCodec):
-            return self.encoder.symbols(records, codec.number)
-        return self.encoder.symbols(records, _position(self.encoder.codec, codec.qualities[self.quality]))
+            number = codec.number
+        else:
+            number = _position(self.encoder.codec, codec.qualities[self.quality])
+        return self.encoder.symbols(records, number, effort=self.effort)
 
 
 def plan_archive(
@@ -142,13 +150,16 @@ def plan_archive(
     layout = layout_for(source, whole, overlap, before)
     encoder.warn_of_scale(source, found)
     if bound is None or before is not None or whole.causal is not None:  # which mostly needs no code
-        chosen = choose_quality(
+        chosen = without_effort = choose_quality(
             whole, psnr=psnr, bytes_per_record=bytes_per_record, quality=quality, n_tiles=layout.n_records
         )
+        if bound is None and before is None and encoder.effort:
+            asked = {"psnr": psnr, "bytes_per_record": bytes_per_record}
+            chosen = quality_with_effort(encoder, source, layout, chosen, **asked)
         wanted = encoder.psnr if (psnr, bytes_per_record, quality) == (None, None, None) else psnr
         is_free = bound is None and before is None and encoder.fill_value is None and not overlap
         if wanted is not None and is_free and may_be_bounded(whole):
-            reaches = whole.qualities[chosen].psnr_db >= wanted
+            reaches = whole.qualities[without_effort].psnr_db >= wanted
             bound = smallest_bound(encoder, source, layout, wanted, chosen if reaches else None)
     else:
         chosen = _smallest(encoder, source, layout, ErrorBound(whole.dtype, bound, fill_value), found)

@@ -59,6 +59,8 @@ class Summary:
         ``message`` in sentences (`narrows.errors.Warned`).
     error_bound : float or None
         The largest error allowed, in the records' units; 0: lossless; None: no bound.
+    effort : int
+        How long the symbols of the records written now were refined, 0 to 9; 0: not at all.
     values_range : (float, float) or None
         Smallest and largest finite value of the records written now, without the fill value; None if there is none.
     fill_value : float or None
@@ -89,6 +91,7 @@ class Summary:
     unlike: int
     warnings: tuple[Warned, ...]
     error_bound: float | None = None
+    effort: int = 0
     values_range: tuple[float, float] | None = None
     fill_value: float | None = None
     n_fill: int = 0

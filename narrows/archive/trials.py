@@ -27,6 +27,7 @@ __all__ = ["Trial", "Trials", "try_qualities"]
 
 _MOST_RECORDS, _MOST_BYTES = 5_000, 32 << 20
 """The largest sample."""
+_MOST_REFINED = 500  # records of it with an effort, which takes long
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ def try_qualities(
     accept_loss: str | Sequence[str] = (),
     fill_value: float | None = None,
     overlap: int | None = None,
+    effort: int = 0,
     embed_model: bool = False,
     chunk_records: int | None = None,
     threads: int | None = None,
@@ -111,8 +113,8 @@ def try_qualities(
 ) -> Trials:
     """Compress records with each quality of a model, losslessly and with an error bound; keep nothing but the numbers.
 
-    If there are many records, a sample of at most 5,000 of them and 32 MiB is compressed, and sizes and durations are
-    extrapolated to all records.
+    If there are many records, a sample of at most 5,000 of them (500 with an effort) and 32 MiB is compressed, and
+    sizes and durations are extrapolated to all records.
 
     Parameters
     ----------
@@ -122,7 +124,7 @@ def try_qualities(
         A fitted model, or a model file.
     max_error : float or str, optional
         Also try this error bound.
-    accept_loss, fill_value, overlap, embed_model, chunk_records, threads
+    accept_loss, fill_value, overlap, effort, embed_model, chunk_records, threads
         As for `compress`; each is used where it has an effect.
     progress : callable, optional
         Called as `narrows.data.Progress` with the activity ``"trying qualities"`` and the number done.
@@ -149,8 +151,10 @@ def try_qualities(
     with recorded(held=True) as warned:
         source = encoder.records_of(data)
         bound = None if max_error is None else bound_of(max_error, lossless=False, source=source, fill_value=fill_value)
-    sample = _sample(source)
-    asked: list[dict[str, Any]] = [{"quality": k, "overlap": overlap} for k in range(len(codec.qualities))]
+    sample = _sample(source, _MOST_RECORDS if effort == 0 else _MOST_REFINED)
+    asked: list[dict[str, Any]] = [
+        {"quality": k, "overlap": overlap, "effort": effort} for k in range(len(codec.qualities))
+    ]
     if encoder.psnr is not None:  # then `compress` chooses a quality or a bound by it
         asked.append({"psnr": encoder.psnr, "overlap": overlap})
     if bound is not None:
@@ -177,9 +181,9 @@ def try_qualities(
     return Trials(len(source), len(sample), tuple(trials), tuple(left_out), tuple(found.values()))
 
 
-def _sample(source: Source) -> Source:
+def _sample(source: Source, most: int) -> Source:
     """Return the source, or evenly spaced records of it if there are many."""
-    most = max(1, min(_MOST_RECORDS, _MOST_BYTES // max(1, source.values[:1].nbytes)))
+    most = max(1, min(most, _MOST_BYTES // max(1, source.values[:1].nbytes)))
     if len(source) <= most:
         return source
     return source.take(np.unique(np.linspace(0, len(source) - 1, most).round().astype(np.int64)))

@@ -101,6 +101,13 @@ _SMALL_CHUNK_BYTES = 500
     metavar="PIXELS",
     help="Overlap of the tiles of larger images, in pixels; by default 0, or that of the archive to append to.",
 )
+@click.option(
+    "--effort",
+    type=click.IntRange(0, 9),
+    default=0,
+    show_default=True,
+    help="More effort: fewer bytes at the same quality, in more time. Reading takes no longer.",
+)
 @click.option("--embed-model", is_flag=True, help="Store the decoder in the archive, so that reading needs no model.")
 @click.option(
     "--chunk-records",
@@ -128,6 +135,7 @@ def compress(
     lossless: bool,
     accept_loss: str | None,
     overlap: int | None,
+    effort: int,
     embed_model: bool,
     chunk_records: int | None,
     append: bool,
@@ -163,11 +171,11 @@ def compress(
     output = "" if output is None else output
     if not dry_run:
         check_archive_output(output, force=force or append)
-    before = None
     if append:
         inspect(output)
-        before = metadata_of(output)
-    asked: dict[str, Any] = {**wanted, "max_error": max_error, "lossless": lossless, "overlap": overlap}
+    before = metadata_of(output) if append else None
+    bound = {"max_error": max_error, "lossless": lossless}
+    asked: dict[str, Any] = {**wanted, **bound, "overlap": overlap, "effort": effort}
     check_together(**asked, before=before)
     codec = read_frozen(model)
     choose_quality(codec, psnr=psnr, quality=quality)
@@ -235,6 +243,7 @@ def _lines(
         *_bound_rows(summary),
         _psnr_row(summary),
         *_wrong_rows(summary, source.dtype.kind),
+        *_effort_rows(summary),
         ("largest error", number(max_error), "", "of any value, in the data's own units"),
         ("the model", number(summary.model_bytes), "bytes", _where_model_is(summary, model)),
     ]
@@ -278,11 +287,19 @@ def _psnr_row(summary: Summary) -> tuple[str, str, str, str]:
     expected = ""
     if summary.expected_psnr_db is not None:
         expected = f"expected: {psnr_text(summary.expected_psnr_db)}, measured on the training data"
+        expected += ", without effort" if summary.effort else ""
     if summary.max_error == 0:
         return ("PSNR", "-", "", "restored exactly")
     if summary.psnr_db is None:
         return ("PSNR", "-", "", "not defined: the training data have no range")
     return ("PSNR", number(summary.psnr_db), "dB", expected)
+
+
+def _effort_rows(summary: Summary) -> list[tuple[str, str, str, str]]:
+    """Return a row on the effort, if there was any."""
+    if summary.effort == 0:
+        return []
+    return [("effort", number(summary.effort), "", "the code of each record was refined; reading takes no longer")]
 
 
 def _wrong_rows(summary: Summary, kind: str) -> list[tuple[str, str, str, str]]:

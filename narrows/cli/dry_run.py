@@ -42,7 +42,7 @@ def print_trials(
     chosen : int
         The quality that the options choose, if they ask for no bound.
     asked : dict
-        The options on bound and overlap.
+        The options on quality, bound, overlap and effort.
     **options
         Others of `narrows.archive.trials.try_qualities`.
     """
@@ -50,7 +50,9 @@ def print_trials(
 
     max_error = asked["max_error"]
     choice = None if asked["lossless"] or max_error is not None else chosen
-    options["overlap"] = asked["overlap"]
+    options |= {"overlap": asked["overlap"], "effort": asked["effort"]}
+    if choice is not None and asked["effort"]:
+        choice = _with_effort(source, model, choice, asked)
     with show_progress(quiet=quiet) as progress:
         tried = try_qualities(source, model=model, max_error=max_error, progress=progress, **options)
     for warning in tried.warnings:
@@ -66,6 +68,19 @@ def print_trials(
         "",
         *_remarks(tried, embedded=bool(options.get("embed_model"))),
     )
+
+
+def _with_effort(source: Source, model: Autoencoder, chosen: int, asked: dict[str, Any]) -> int:
+    """Return the quality that the options choose with their effort."""
+    from narrows.archive.effort import quality_with_effort
+    from narrows.archive.encoder import ModelEncoder
+    from narrows.archive.layout_choice import layout_for
+
+    encoder = ModelEncoder(model, effort=asked["effort"])
+    source = encoder.records_of(source)
+    layout = layout_for(source, encoder.codec, asked["overlap"], None)
+    wanted = {name: asked[name] for name in ("psnr", "bytes_per_record")}
+    return quality_with_effort(encoder, source, layout, chosen, **wanted)
 
 
 def _row(trial: Trial, chosen: int | None, source: Source, max_error: str | None) -> tuple[str, ...]:

@@ -129,6 +129,19 @@ def test_a_model_is_said_to_have_paid_for_itself_or_from_when_on_it_will_or_that
     assert "zstd, which is lossless, takes 5" in never
 
 
+def test_the_effort_is_said_if_there_was_any():
+    assert "effort" not in in_words()
+    assert "the code of each record was refined; reading takes no longer" in in_words(effort=9)
+    assert summary(effort=9).to_json()["effort"] == 9
+
+
+def test_an_effort_beyond_9_or_with_a_bound_is_refused(narrows, compressor):
+    for options, why in ((["10"], "0<=x<=9"), (["5", "--lossless"], "no effect with an error bound")):
+        result = narrows.fails("compress", "digits:test", "-m", compressor, "-o", "x.narrows", "--effort", *options)
+        assert why in " ".join(result.stderr.split())
+        assert not Path("x.narrows").exists()
+
+
 def test_a_model_that_is_inside_is_counted_and_said_to_be():
     text = in_words(n_bytes=62_000, model_embedded=True)
     assert "inside, and counted above" in text
