@@ -117,7 +117,7 @@ def small_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large_digits: A
 def test_the_commands_on_mnist_run(page: str, small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With PCA, which is drawn and compared with; what else is measured takes longer than all training here."""
     monkeypatch.setattr(
-        "narrows.estimators.autoencoder.measure", lambda model, records, names: measure(model, records, ["pca"])
+        "narrows.estimators.continuing.measure", lambda model, records, names: measure(model, records, ["pca"])
     )
     monkeypatch.setattr(Training, "n_epochs", lambda self, n_records: 1)
     noisy = narrows.data.open("mnist:test").values
