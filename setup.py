@@ -12,9 +12,9 @@ setup(
             "narrows.codec.kernels._kernels",
             [
                 f"narrows/codec/kernels/{file}.c"
-                for file in ("_kernels", "_arguments", "_mixture", "_linear", "_causal")
+                for file in ("_kernels", "_arguments", "_mixture", "_linear", "_causal", "_interpolation")
             ],
-            depends=["narrows/codec/kernels/_kernels.h", "narrows/codec/kernels/_mixture.h"],
+            depends=[f"narrows/codec/kernels/{file}.h" for file in ("_kernels", "_mixture", "_adaptive")],
             extra_compile_args=[] if os.name == "nt" else FLAGS,
             py_limited_api=True,
             optional=True,

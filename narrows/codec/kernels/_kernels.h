@@ -59,3 +59,4 @@ PyObject *linear_errors(PyObject *module, PyObject *args);
 PyObject *linear_intervals(PyObject *module, PyObject *args);
 PyObject *linear_pop(PyObject *module, PyObject *args);
 PyObject *causal(PyObject *module, PyObject *args);
+PyObject *interpolate(PyObject *module, PyObject *args);
