@@ -50,7 +50,7 @@ def encode_interpolated(records: NDArray[Any], grid: ErrorBound) -> CodedResidua
     units, skipped = grid.targets(values)
     targets = Targets(units, skipped)
     plan = best_plan(shape, targets, grid)
-    made = encode_passes(shape, targets, grid, plan, records.nbytes)
+    made = encode_passes(shape, targets, grid, plan, most=records.nbytes)
     if made.bits is None:
         return None
     restored = grid.values(made.values)

@@ -30,7 +30,7 @@ from narrows.codec import kernels
 from narrows.codec.fields.adaptive import HALF, RATES, BitCoder, new_states, start_decoder, start_encoder
 from narrows.codec.fields.passes import N_AXES, Offset, Pass
 
-__all__ = ["Interpolation", "Targets", "Weights", "mirrored"]
+__all__ = ["Interpolation", "Targets", "Weights", "mirrored", "settings_of"]
 
 N_BINS, N_LENGTHS, N_AVERAGED, _N_NEAR = 64, 24, 3, 243
 _NEAR = 2 * N_BINS * N_LENGTHS
@@ -125,8 +125,7 @@ class Interpolation:
             stencil, nothing = part.stencil(weights.size), self._nothing
             kernels.compiled.interpolate(
                 self.is_decoding,
-                (*self.shape, part.axis, part.stride, step, self._lowest, self._highest)
-                + (int(part.level == 1), len(part.axes), *part.spacing),
+                settings_of(part, self.shape, step, self._lowest, self._highest),
                 *nothing,
                 self.values,
                 self._steps,
@@ -235,6 +234,14 @@ class Interpolation:
                 bit = coder.bit(HALF, bit)
             value = value << 1 | bit
         return _wrapped(-value if is_negative else value)
+
+
+def settings_of(
+    part: Pass, shape: tuple[int, int, int, int], step: int, lowest: int, highest: int
+) -> tuple[int, ...]:
+    """Return the numbers of a pass, as an argument of the kernels."""
+    limits = (step, lowest, highest, int(part.level == 1), len(part.axes))
+    return (*shape, part.axis, part.stride, *limits, *part.spacing)
 
 
 def mirrored(index: Any, last: Any) -> Any:

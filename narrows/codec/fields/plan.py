@@ -21,6 +21,7 @@ FINENESS = ((16,), (16, 13, 10, 8), (16, 10, 6, 4))
 """Steps of levels 1, 2, … in sixteenths of that of level 1; the last for all further levels."""
 
 _TRIAL_VALUES, _TRIAL_LEVELS = 1 << 15, 3
+_TRIAL_SAMPLE = 1 << 11
 _LARGEST = 3
 
 
@@ -64,7 +65,14 @@ def step_of(grid: ErrorBound, fineness: int, level: float) -> int:
 
 
 def encode_passes(
-    shape: tuple[int, int, int, int], targets: Targets, grid: ErrorBound, plan: Plan, most: int, n_levels: int = 64
+    shape: tuple[int, int, int, int],
+    targets: Targets,
+    grid: ErrorBound,
+    plan: Plan,
+    *,
+    most: int,
+    n_levels: int = 64,
+    n_sample: int = 1 << 13,
 ) -> Made:
     """Encode the finest levels of records; the values of coarser levels are taken to be known, without bytes."""
     run = Interpolation(shape, len(targets.values), grid.lowest, grid.highest, targets=targets, data=most)
@@ -79,8 +87,9 @@ def encode_passes(
     weights = []
     for part in kept:
         step = step_of(grid, plan.fineness, part.level)
-        weights.append(fit_weights(part, shape, run.values, targets, step, plan.largest))
-        run.run(part, weights[-1], step)
+        found = fit_weights(part, shape, run.values, targets, step, largest=plan.largest, n_sample=n_sample)
+        weights.append(found)
+        run.run(part, found, step)
     return Made(weights, take_bytes(run.state, run.buffer), run.values)
 
 
@@ -90,7 +99,7 @@ def best_plan(shape: tuple[int, int, int, int], targets: Targets, grid: ErrorBou
     levels = 64 if math.prod(sides) == math.prod(shape) else _TRIAL_LEVELS
 
     def size(plan: Plan) -> float:
-        return encode_passes(sides, part, grid, plan, 1 << 20, levels).n_bytes
+        return encode_passes(sides, part, grid, plan, most=1 << 20, n_levels=levels, n_sample=_TRIAL_SAMPLE).n_bytes
 
     orders = _promising_orders(sides, part, grid)
     plans = [Plan(order, 0, 2) for order in orders]

@@ -1,11 +1,9 @@
 /* The kernel of interpolation: one pass over the records of a block; fields/interpolation.py has the formulas. */
 
 #include "_adaptive.h"
+#include "_interpolation.h"
 #include <math.h>
 
-#define N_AXES 4
-#define MOST_OFFSETS 48
-#define MOST_OFFSET 16
 #define MOST_STEPS (1 << 20) /* as they are kept for contexts */
 #define N_BINS 64
 #define N_LENGTHS 24
@@ -21,15 +19,6 @@ enum {
     N_STATES = OF_SECOND + 2 * N_LENGTHS
 };
 
-/* A pass: positions on a grid, in units of the stride, and the neighbours of each of them. */
-typedef struct {
-    int64_t shape[N_AXES], spacing[N_AXES], first[N_AXES], last[N_AXES], strides[N_AXES]; /* last: of the grid */
-    int64_t axis, step, lowest, highest, is_finest, n_axes;
-    const int8_t *pairs, *before; /* offsets, 4 for each neighbour */
-    const int64_t *pair_weights, *before_weights;
-    size n_pairs, n_before;
-} Pass;
-
 /* A record: what is coded, and what is known of it. */
 typedef struct {
     const double *targets;
@@ -44,13 +33,6 @@ typedef struct {
     int64_t *sum, *near, *gap, *activity, *context;
     size n;
 } Row;
-
-static inline int64_t mirrored(int64_t i, int64_t last)
-{
-    int64_t a = i < 0 ? -i : i, b = 2 * last - a;
-    a = a < b ? a : b;
-    return a < 0 ? 0 : a;
-}
 
 static inline int64_t magnitude(int32_t q) { return q < 0 ? -(int64_t)q : q; }
 
@@ -235,47 +217,18 @@ static void code_record(const Pass *p, Record *r, Row *row, Coder *coder, int is
     *coder = c;
 }
 
-/* Return whether offsets are within limits. */
-static int are_offsets(const int8_t *offsets, size n)
-{
-    for (size k = 0; k < n; k++)
-        if (offsets[k] < -MOST_OFFSET || offsets[k] > MOST_OFFSET)
-            return 0;
-    return 1;
-}
-
-/* Complete a pass; return whether it is valid. settings: see `interpolate`. */
-static int take_pass(Pass *p, const int64_t *settings)
-{
-    int64_t stride = settings[5], n_values = 1;
-    p->axis = settings[4], p->step = settings[6], p->lowest = settings[7], p->highest = settings[8];
-    p->is_finest = settings[9], p->n_axes = settings[10];
-    if (p->axis < 0 || p->axis >= N_AXES || stride < 1 || p->step < 1 || p->lowest > p->highest ||
-        p->is_finest < 0 || p->is_finest > 1 || p->n_axes < 0 || p->n_axes > N_AXES)
-        return 0;
-    for (int d = N_AXES - 1; d >= 0; d--) {
-        p->shape[d] = settings[d], p->spacing[d] = settings[11 + d];
-        if (p->shape[d] < 1 || p->shape[d] > ((int64_t)1 << 40) / n_values || p->spacing[d] < 1 || p->spacing[d] > 2)
-            return 0;
-        p->strides[d] = n_values * stride, p->last[d] = (p->shape[d] - 1) / stride, p->first[d] = d == p->axis;
-        n_values *= p->shape[d];
-    }
-    return 1;
-}
-
 /* interpolate(is_decoding, settings, targets, whole, skipped, values, steps, deviations, pairs, pair_weights, before,
                before_weights, states, rates, coder, bytes, scratch)
-   settings: the shape (4), axis, stride, step, lowest, highest, is_finest, n_axes, spacing (4). Codes one pass of all
-   records; targets, whole and skipped may be empty. */
+   codes one pass of all records; targets, whole and skipped may be empty. */
 PyObject *interpolate(PyObject *module, PyObject *args)
 {
     Arguments a = {.function = "interpolate", .args = args};
     Pass p = {0};
-    int64_t settings[15];
+    int64_t settings[N_SETTINGS];
     size n_targets, n_whole, n_skipped, n_values, n_steps, n_deviations, n_pairs, n_pair_weights, n_before;
     size n_before_weights, n_states, n_rates, n_coder, n_bytes, n_scratch;
     int is_decoding = (int)integer(&a, "is_decoding");
-    integers(&a, "settings", settings, 15);
+    integers(&a, "settings", settings, N_SETTINGS);
     Record r = {0};
     r.targets = array(&a, "targets", FLOAT64S, READ, &n_targets);
     r.whole = array(&a, "whole", INT64S, READ, &n_whole);

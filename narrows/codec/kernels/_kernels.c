@@ -178,6 +178,7 @@ static PyMethodDef methods[] = {
     {"linear_pop", linear_pop, METH_VARARGS, NULL},
     {"causal", causal, METH_VARARGS, NULL},
     {"interpolate", interpolate, METH_VARARGS, NULL},
+    {"neighbours", neighbours, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
