@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from narrows.archive.appending import check_chunk_records, check_together, metadata_of
 from narrows.archive.description import inspect
 from narrows.archive.encoder import ModelEncoder
+from narrows.archive.field_writer import check_without_model, compress_field
 from narrows.archive.layouts import Layout
 from narrows.archive.names import list_names
 from narrows.archive.plan import Plan, plan_archive
@@ -43,7 +44,7 @@ def compress(
     data: Data,
     path: str | os.PathLike[str],
     *,
-    model: Autoencoder | str | os.PathLike[str],
+    model: Autoencoder | str | os.PathLike[str] | None = None,
     psnr: float | None = None,
     bytes_per_record: float | None = None,
     quality: int | None = None,
@@ -54,13 +55,14 @@ def compress(
     overlap: int | None = None,
     embed_model: bool = False,
     chunk_records: int | None = None,
+    as_records: bool = False,
     append: bool = False,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Summary:
-    """Write records to an archive.
+    """Write records to an archive, or an array without a model.
 
-    Restored records are the model's reconstructions, the same bytes on every machine. With `max_error` or `lossless`,
+    With a model, restored records are the model's reconstructions, the same bytes on every machine. With `max_error` or `lossless`,
     the archive also stores the errors of the model, as far as necessary. Records unlike the training data are restored
     with larger errors, or take more bytes.
 
@@ -71,8 +73,11 @@ def compress(
         restored as whole images.
     path : path-like
         The archive to write, usually ``something.narrows``.
-    model : Autoencoder or path
-        A fitted model, or a model file.
+    model : Autoencoder or path, optional
+        A fitted model, or a model file. Without a model, `max_error` or `lossless` is required, and `data` is one array
+        with 1 to 31 axes, a field: each value is predicted from its neighbours along all axes. Restoring it needs no
+        other file. `psnr`, `bytes_per_record`, `quality`, `overlap`, `embed_model`, `chunk_records` and `append` need a
+        model.
     psnr : float, optional
         Selects the coarsest quality with at least this PSNR in dB on training data. Not with `max_error` or `lossless`.
     bytes_per_record : float, optional
@@ -105,6 +110,8 @@ def compress(
         The largest number of records (or tiles) of a chunk. To read one record, its chunk is decoded: small chunks make
         random access fast, and large ones save a few bytes. By default up to 16,384, with an error bound up to 4,096,
         and fewer if the records are large. Not with `append`, which keeps the archive's.
+    as_records : bool
+        Without a model: the first axis of the array numbers records, which are not predicted from each other.
     append : bool
         Append to an existing archive, within its error bound if it has one. A larger `max_error` is accepted, but the
         archive's bound applies. The end of the archive and its index are checked first, but not its chunks (see
@@ -145,6 +152,30 @@ def compress(
             "Give 'append' or 'force', not both: 'append' keeps the archive, and 'force' replaces it."
         )
     check_chunk_records(chunk_records, append=append)
+    if model is None:
+        needs_model = {
+            "psnr": psnr,
+            "bytes_per_record": bytes_per_record,
+            "quality": quality,
+            "overlap": overlap,
+            "embed_model": embed_model or None,
+            "chunk_records": chunk_records,
+            "append": append or None,
+        }
+        check_without_model(needs_model)
+        return compress_field(
+            data,
+            path,
+            max_error=max_error,
+            lossless=lossless,
+            fill_value=fill_value,
+            accept_loss=accept_loss,
+            as_records=as_records,
+            force=force,
+            progress=progress,
+        )
+    if as_records:
+        raise InvalidParameterError("'as_records' has no effect with a model, whose archives always hold records. Omit it.")
     check_output(path, force=force or append)
     before = metadata_of(path) if append else None
     check_together(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from narrows.archive.byte_file import ByteFile
+from narrows.archive.field_chunks import largest_block_error
 from narrows.archive.header import naming, read_block, read_header, read_index
 from narrows.archive.index import Index
 from narrows.archive.layout import BLOCK_BYTES, MAGIC
@@ -124,7 +125,7 @@ def inspect(path: str | os.PathLike[str]) -> Description:
         n_index = source.size - end
         metadata = header.metadata
         items = layout_of(metadata)
-        n_items = index.n_records // items.n_records
+        n_items = items.n_items(index.n_records)
         return Description(
             path=source.path,
             n_bytes=source.size,
@@ -166,7 +167,7 @@ def expected_psnr_db(path: str | os.PathLike[str]) -> float | None:
     with ByteFile(path) as source, naming(source.path):
         header = read_header(source)
         offset = read_index(source, header).model
-        if offset is None or header.metadata.max_error is not None:
+        if header.metadata.field is not None or offset is None or header.metadata.max_error is not None:
             return None
         try:
             codec = FrozenCodec.from_bytes(read_model(source, header.metadata, offset))
@@ -190,6 +191,8 @@ def is_archive(path: str | os.PathLike[str]) -> bool:
 
 
 def _largest_error(source: ByteFile, index: Index, metadata: Metadata) -> float:
+    if metadata.field is not None:
+        return max((largest_block_error(source, at + BLOCK_BYTES) for at in index.offsets.tolist()), default=0.0)
     n_records = np.diff(index.stops, prepend=0).tolist()
     chunks = zip(index.offsets.tolist(), n_records, strict=True)
     errors = (largest_error(source, offset + BLOCK_BYTES, n, metadata) for offset, n in chunks)

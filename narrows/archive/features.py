@@ -20,15 +20,16 @@ class Feature(IntFlag):
 
     TILES = 1 << 0  # records are tiles of images
     BOUND = 1 << 1  # errors are bounded: chunks store residuals, in steps that depend on the bound
+    FIELD = 1 << 3  # one array without a model, in blocks
 
 
-READ = Feature.TILES | Feature.BOUND
+READ = Feature.TILES | Feature.BOUND | Feature.FIELD
 """The features that this reader supports."""
 
-_NEEDED_BY = {Feature.TILES: "tiling", Feature.BOUND: "max_error"}
+_NEEDED_BY = {Feature.TILES: "tiling", Feature.BOUND: "max_error", Feature.FIELD: "field"}
 """The metadata entry that requires a feature, unless it is null."""
 
-_NAMES = {Feature.TILES: "tiles", Feature.BOUND: "a bound on errors"}
+_NAMES = {Feature.TILES: "tiles", Feature.BOUND: "a bound on errors", Feature.FIELD: "a field without a model"}
 
 
 def features_of(metadata: dict[str, Any]) -> Feature:

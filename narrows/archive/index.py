@@ -97,18 +97,18 @@ def pack_index(header: bytes, entries: list[Entry]) -> bytes:
     Parameters
     ----------
     header : bytes
-        The archive's header, of which the index stores a copy.
+        The archive's header, of which the index stores a copy; empty to store none.
     entries : list of (offset, first, n_records, crc, type)
         Every MODEL and RECORDS block, and those of other types that were listed, in the order of the file.
     """
     deflate = zlib.compressobj(9, zdict=_DICTIONARY)
-    copy = deflate.compress(header) + deflate.flush()
+    copy = deflate.compress(header) + deflate.flush() if header else b""
     packed = b"".join(_ENTRY.pack(*entry) for entry in entries)
     return _LENGTH.pack(len(copy)) + copy + packed
 
 
 def parse_index(payload: bytes, n_entries: int) -> tuple[bytes, Entries]:
-    """Return the copy of the header, and the entries, of an INDEX block's payload whose CRC-32 has been checked.
+    """Return the copy of the header, empty if there is none, and the entries, of an INDEX block's payload whose CRC-32 has been checked.
 
     Raises
     ------
@@ -119,6 +119,8 @@ def parse_index(payload: bytes, n_entries: int) -> tuple[bytes, Entries]:
     at = _LENGTH.size + n_copy
     if n_copy < 0 or len(payload) != at + n_entries * ENTRY.itemsize:
         raise CorruptArchiveError("the length of its index is not the declared length")
+    if not n_copy:
+        return b"", np.frombuffer(payload, ENTRY, n_entries, at)
     inflate = zlib.decompressobj(zdict=_DICTIONARY)
     try:
         header = inflate.decompress(payload[_LENGTH.size : at], _MAX_HEADER_BYTES)

@@ -94,9 +94,10 @@ class Coding(IntEnum):
     CODE = 1  # RECORDS: the symbols of a model's code
     CODE_AND_RESIDUAL = 2  # RECORDS: symbols, and residuals that keep the error bound
     RESIDUAL = 3  # RECORDS: residuals without symbols
+    FIELD = 4  # RECORDS: a block of a field
 
 
-_OF_RECORDS = (Coding.CODE, Coding.CODE_AND_RESIDUAL, Coding.RESIDUAL)
+_OF_RECORDS = (Coding.CODE, Coding.CODE_AND_RESIDUAL, Coding.RESIDUAL, Coding.FIELD)
 
 
 @dataclass(frozen=True)

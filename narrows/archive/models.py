@@ -12,6 +12,7 @@ from narrows.archive.header import read_block, read_payload
 from narrows.archive.index import Index
 from narrows.archive.layout import BLOCK_BYTES, MAX_MODEL_BYTES, BlockType
 from narrows.archive.metadata import Metadata
+from narrows.archive.no_model import NoModel
 from narrows.archive.model_search import FOLDERS, find_model, model_folders
 from narrows.errors import (
     ArchiveError,
@@ -58,6 +59,10 @@ def find_codec(source: ByteFile, metadata: Metadata, offset: int | None, model: 
     CorruptArchiveError
         If the model in the archive is damaged, or the metadata do not match the model.
     """
+    if metadata.field is not None:
+        if model is not None:
+            raise WrongModelError(f"{source.path} was written without a model. Omit 'model' (--model).")
+        return cast("Codec", NoModel(metadata))
     if model is not None:
         given = codec_of(model)
         codec = _named(given, metadata)

@@ -71,6 +71,10 @@ def open_archive(path: str | os.PathLike[str], *, model: Any = None) -> Archive:
             header = read_header(source)
             index = read_index(source, header)
             codec = find_codec(source, header.metadata, index.model, model)
+            if header.metadata.field is not None:
+                from narrows.archive.field_reader import FieldArchive
+
+                return FieldArchive(source, header.metadata, index, codec)
             return Archive(source, header.metadata, index, codec)
     except BaseException:
         source.close()

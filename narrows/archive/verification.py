@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from narrows.archive.byte_file import ByteFile
 from narrows.archive.chunks import Chunk, read_records
 from narrows.archive.contract import Codec
+from narrows.archive.field_chunks import largest_block_error, read_block_values, restore_block
 from narrows.archive.header import (
     Header,
     bytes_after_end,
@@ -29,6 +30,7 @@ from narrows.archive.layout import (
     parse_trailer,
 )
 from narrows.archive.layout_choice import layout_of
+from narrows.archive.layouts import Field
 from narrows.archive.model_search import find_model
 from narrows.archive.models import find_codec, read_model
 from narrows.archive.records import largest_error, parse_names
@@ -148,6 +150,8 @@ def _ignore_unfinished(source: ByteFile, header: Header | ArchiveError, problems
 def _largest_error(source: ByteFile, header: Header, chunks: list[Placed]) -> float | None:
     if header.metadata.max_error is None:
         return None
+    if header.metadata.field is not None:
+        return max((largest_block_error(source, at + BLOCK_BYTES) for at, _ in chunks), default=0.0)
     errors = (
         largest_error(source, at + BLOCK_BYTES, block.n_records, header.metadata)
         for at, block in chunks
@@ -170,7 +174,9 @@ def _copied_header(source: ByteFile, scanned: list[Scanned], damage: ArchiveErro
         if is_whole and block.type == BlockType.INDEX:
             try:
                 payload = read_payload(source, offset, block, "its index", source.size)
-                return Header.parse(parse_index(payload, block.n_records)[0])
+                copy = parse_index(payload, block.n_records)[0]
+                if copy:
+                    return Header.parse(copy)
             except CorruptArchiveError:
                 continue
     if isinstance(damage, CorruptArchiveError):
@@ -196,6 +202,8 @@ def _model(
             blob = read_model(source, header.metadata, offset)
         except CorruptArchiveError as error:
             problems.append(Problem(offset, str(error)))
+    if header.metadata.field is not None:
+        return None, find_codec(source, header.metadata, None, model)
     if model is None and blob is None:
         model = find_model(source.path, header.metadata.model)
         if model is None:
@@ -213,6 +221,11 @@ def _damage(source: ByteFile, header: Header, offset: int, block: Block, codec: 
     """Return the defect of a chunk whose bytes have the right checksum; None if it is intact."""
     metadata, n = header.metadata, block.n_records
     try:
+        if metadata.field is not None:
+            field = Field.from_json(metadata.field)
+            stored = read_block_values(source, offset, block, metadata, field, "a block")
+            restore_block(stored, block.first, metadata, field)
+            return None
         if n > metadata.chunk_records:
             raise CorruptArchiveError(f"a chunk has {n:,} records. Allowed in this archive: {metadata.chunk_records:,}")
         parsed = read_records(source, offset, block, metadata, "a chunk")
