@@ -22,7 +22,9 @@ setup(
                     "_neighbours",
                 )
             ],
-            depends=[f"narrows/codec/kernels/{file}.h" for file in ("_kernels", "_mixture", "_adaptive", "_interpolation")],
+            depends=[
+                f"narrows/codec/kernels/{file}.h" for file in ("_kernels", "_mixture", "_adaptive", "_interpolation")
+            ],
             extra_compile_args=[] if os.name == "nt" else FLAGS,
             py_limited_api=True,
             optional=True,

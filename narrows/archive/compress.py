@@ -62,9 +62,9 @@ def compress(
 ) -> Summary:
     """Write records to an archive, or an array without a model.
 
-    With a model, restored records are the model's reconstructions, the same bytes on every machine. With `max_error` or `lossless`,
-    the archive also stores the errors of the model, as far as necessary. Records unlike the training data are restored
-    with larger errors, or take more bytes.
+    With a model, restored records are the model's reconstructions, the same bytes on every machine. With `max_error` or
+    `lossless`, the archive also stores the errors of the model, as far as necessary. Records unlike the training data
+    are restored with larger errors, or take more bytes.
 
     Parameters
     ----------
@@ -175,7 +175,9 @@ def compress(
             progress=progress,
         )
     if as_records:
-        raise InvalidParameterError("'as_records' has no effect with a model, whose archives always hold records. Omit it.")
+        raise InvalidParameterError(
+            "'as_records' has no effect with a model, whose archives always hold records. Omit it."
+        )
     check_output(path, force=force or append)
     before = metadata_of(path) if append else None
     check_together(

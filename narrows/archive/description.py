@@ -15,7 +15,7 @@ from narrows.archive.header import naming, read_block, read_header, read_index
 from narrows.archive.index import Index
 from narrows.archive.layout import BLOCK_BYTES, MAGIC
 from narrows.archive.layout_choice import layout_of
-from narrows.archive.layouts import Tiling
+from narrows.archive.layouts import Field, Tiling
 from narrows.archive.metadata import Metadata
 from narrows.archive.models import has_model, read_model
 from narrows.archive.records import largest_error
@@ -90,6 +90,12 @@ class Description:
     def fixed_bytes(self) -> int:
         """Size of everything but the records and the model: header, index and trailer."""
         return self.n_bytes - self.records_bytes - self.model_bytes
+
+    @property
+    def field(self) -> Field | None:
+        """How the blocks of a field make an array; None if the archive has records of a model."""
+        found = Metadata.from_json(self.metadata).field
+        return None if found is None else Field.from_json(found)
 
     @property
     def tiling(self) -> Tiling | None:

@@ -20,7 +20,7 @@ class Feature(IntFlag):
 
     TILES = 1 << 0  # records are tiles of images
     BOUND = 1 << 1  # errors are bounded: chunks store residuals, in steps that depend on the bound
-    FIELD = 1 << 3  # one array without a model, in blocks
+    FIELD = 1 << 2  # one array without a model, in blocks
 
 
 READ = Feature.TILES | Feature.BOUND | Feature.FIELD

@@ -76,7 +76,7 @@ def parse_block_values(payload: bytes, n_value_bytes: int) -> BlockValues:
 
 
 def read_block_values(
-    source: ByteFile, offset: int, block: Block, metadata: Metadata, field: Field, what: str
+    source: ByteFile, offset: int, block: Block, metadata: Metadata, field: Field, *, what: str = "a block"
 ) -> BlockValues:
     """Return the stored block at `offset`, after checking the CRC-32 of its bytes.
 
@@ -120,7 +120,7 @@ def load_block(source: ByteFile, metadata: Metadata, field: Field, index: Index,
         If it is damaged.
     """
     offset, block, _ = chunk_block(source, index, number)
-    stored = read_block_values(source, offset, block, metadata, field, f"block {number:,}")
+    stored = read_block_values(source, offset, block, metadata, field, what=f"block {number:,}")
     return restore_block(stored, number, metadata, field)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,8 +27,8 @@ __all__ = ["FieldArchive"]
 class FieldArchive(Archive):
     """An archive of one array without a model. Its items are the slices along the first axis.
 
-    ``archive.read()`` is the array, ``archive[5]`` and ``archive[100:200]`` are slices of it, and ``archive.part`` reads
-    a part along all axes.
+    ``archive.read()`` is the array, ``archive[5]`` and ``archive[100:200]`` are slices of it, and ``archive.part``
+    reads a part along all axes.
     """
 
     items: Field
@@ -85,9 +85,7 @@ class FieldArchive(Archive):
                     for one, part in zip(wanted, place, strict=True)
                 ]
                 values = load_block(self._source, self.metadata, field, self._index, int(number))
-                inside = [slice(low - part.start, high - part.start) for (low, high), part in zip(both, place)]
-                target = [slice(low - one.start, high - one.start) for (low, high), one in zip(both, wanted)]
-                result[tuple(target)] = values[tuple(inside)]
+                result[_relative(both, wanted)] = values[_relative(both, place)]
         return result
 
     def pieces(self, items: Selection = None) -> Iterator[npt.NDArray[Any]]:
@@ -125,3 +123,8 @@ class FieldArchive(Archive):
         row, at = divmod(item, self.items.block[0])
         found = self._rows(row)[at]
         return found.copy() if isinstance(found, np.ndarray) else found
+
+
+def _relative(ranges: list[tuple[int, int]], to: Sequence[range | slice]) -> tuple[slice, ...]:
+    """Return ranges of indices relative to the starts of others."""
+    return tuple(slice(low - one.start, high - one.start) for (low, high), one in zip(ranges, to, strict=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections import Counter
 from pathlib import Path
@@ -53,8 +52,8 @@ def check_without_model(given: dict[str, Any]) -> None:
     for name, value in given.items():
         if value is not None:
             raise InvalidParameterError(
-                f"'{name}' (--{name.replace('_', '-')}) needs a model. Without one, an archive holds one array within an "
-                f"error bound. Got {name}={value!r}. Omit it, or give a model ('model', -m MODEL)."
+                f"'{name}' (--{name.replace('_', '-')}) needs a model. Without one, an archive holds one array "
+                f"within an error bound. Got {name}={value!r}. Omit it, or give a model ('model', -m MODEL)."
             )
 
 
@@ -102,7 +101,7 @@ def compress_field(
     field = Field.of(values.shape, values.dtype.itemsize, are_records=as_records)
     metadata = _metadata(opened, field, bound, fill_value)
     made = _write(path, opened, field, metadata, force=force, progress=progress)
-    missed = ()
+    missed: tuple[NarrowsWarning, ...] = ()
     if fill_value is not None and not made.n_fill:
         text = f"No value equals the fill value {fill_value:.17g}. Check 'fill_value' (--fill-value)."
         missed = (NarrowsWarning(text, kind="fill-value"),)

@@ -108,7 +108,9 @@ def pack_index(header: bytes, entries: list[Entry]) -> bytes:
 
 
 def parse_index(payload: bytes, n_entries: int) -> tuple[bytes, Entries]:
-    """Return the copy of the header, empty if there is none, and the entries, of an INDEX block's payload whose CRC-32 has been checked.
+    """Return the copy of the header and the entries of an INDEX block's payload whose CRC-32 has been checked.
+
+    The copy is empty if there is none.
 
     Raises
     ------

@@ -12,8 +12,8 @@ from narrows.archive.header import read_block, read_payload
 from narrows.archive.index import Index
 from narrows.archive.layout import BLOCK_BYTES, MAX_MODEL_BYTES, BlockType
 from narrows.archive.metadata import Metadata
-from narrows.archive.no_model import NoModel
 from narrows.archive.model_search import FOLDERS, find_model, model_folders
+from narrows.archive.no_model import NoModel
 from narrows.errors import (
     ArchiveError,
     CorruptArchiveError,

@@ -223,7 +223,7 @@ def _damage(source: ByteFile, header: Header, offset: int, block: Block, codec: 
     try:
         if metadata.field is not None:
             field = Field.from_json(metadata.field)
-            stored = read_block_values(source, offset, block, metadata, field, "a block")
+            stored = read_block_values(source, offset, block, metadata, field)
             restore_block(stored, block.first, metadata, field)
             return None
         if n > metadata.chunk_records:

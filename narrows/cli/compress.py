@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from narrows.cli.archive import MUCH
-from narrows.cli.compress_options import check_bound, check_options, check_values, choose, losses
+from narrows.cli.compress_field import compress_without_model
+from narrows.cli.compress_options import check_bound, check_model, check_options, check_values, choose, losses
 from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
 from narrows.cli.inputs import check_archive_output, load_model, open_data
 from narrows.cli.options import (
     data_argument,
     data_options,
     device_option,
-    model_option,
     write_options,
 )
-from narrows.cli.outputs import WRITES_PIPE, Verb
+from narrows.cli.outputs import READS, WRITES_PIPE, Verb
 from narrows.cli.progress import show_progress
 from narrows.cli.warned import say
 from narrows.errors import recorded
@@ -47,6 +47,11 @@ the code is chosen for the smallest file, so these options cannot be combined wi
 (cmyk), more than 8 bits per channel in formats of which 8 are read (depth), and transparency (alpha). --accept-loss
 frames,alpha accepts such losses.
 
+Without -m, DATA is one array of 1 to 4 axes or more, a field such as temperatures by time, latitude and longitude, and
+--max-error or --lossless is required. Each value is predicted from its neighbours along all axes; nothing is trained,
+and `narrows restore` needs no other file. With --as records, the first axis numbers records, and those are not
+predicted from each other.
+
 Images larger than those that the model was trained on are cut into tiles and restored as a whole. Tiles without
 overlap may have visible seams; with --overlap they are blended.
 
@@ -69,7 +74,9 @@ _BY_MODEL = {"code and rest", "network"}
 
 @click.command(cls=Verb, epilog=EPILOG)
 @data_argument
-@model_option
+@click.option(
+    "-m", "--model", type=READS, metavar="MODEL", help="A model saved by `narrows train`; without it, DATA is a field."
+)
 @click.option(
     "-o", "--output", type=WRITES_PIPE, metavar="FILE.narrows", help="Output: the archive; - for standard output."
 )
@@ -105,6 +112,12 @@ _BY_MODEL = {"code and rest", "network"}
     help="Largest number of records in a chunk. Smaller chunks make single records faster to read and the archive "
     "larger.  [default: up to 16,384; with --max-error or --lossless up to 4,096]",
 )
+@click.option(
+    "--as",
+    "kind",
+    type=click.Choice(["field", "records"]),
+    help="Without -m: whether DATA is one field over all axes, or records along the first axis.  [default: field]",
+)
 @click.option("--append", is_flag=True, help="Add to an existing archive of the same model, quality and bound.")
 @data_options
 @device_option
@@ -112,7 +125,7 @@ _BY_MODEL = {"code and rest", "network"}
 def compress(
     *,
     data: str,
-    model: str,
+    model: str | None,
     output: str | None,
     psnr: float | None,
     bytes_per_record: float | None,
@@ -125,6 +138,7 @@ def compress(
     overlap: int | None,
     embed_model: bool,
     chunk_records: int | None,
+    kind: str | None,
     append: bool,
     limit: int | None,
     reading: dict[str, Any],
@@ -142,6 +156,13 @@ def compress(
     wanted: dict[str, Any] = {"psnr": psnr, "bytes_per_record": bytes_per_record, "quality": quality}
     check_options(output, wanted, overlap=overlap, append=append, force=force, dry_run=dry_run)
     check_bound(wanted, max_error=max_error, lossless=lossless, overlap=overlap)
+    check_model(
+        model,
+        {**wanted, "overlap": overlap, "chunk_records": chunk_records},
+        {"dry_run": dry_run, "embed_model": embed_model, "append": append},
+        kind=kind,
+        is_bounded=lossless or max_error is not None,
+    )
 
     from narrows.archive import inspect
     from narrows.archive.appending import check_chunk_records, check_together, metadata_of
@@ -157,6 +178,22 @@ def compress(
     output = "" if output is None else output
     if not dry_run:
         check_archive_output(output, force=force or append)
+    if model is None:
+        compress_without_model(
+            data,
+            output,
+            max_error=max_error,
+            lossless=lossless,
+            fill_value=fill_value,
+            accept_loss=accepted,
+            as_records=kind == "records",
+            limit=limit,
+            reading=reading,
+            force=force,
+            as_json=as_json,
+            quiet=quiet,
+        )
+        return
     before = None
     if append:
         inspect(output)

@@ -126,8 +126,8 @@ class Field(Layout):
 
     @classmethod
     def from_json(cls, values: dict[str, Any], record_shape: Shape = ()) -> Self:
-        whole, are_records = values.get("shape"), values.get("records", False)
-        block = values.get("block", whole)
+        whole: Any = values.get("shape")
+        block, are_records = values.get("block", whole), values.get("records", False)
         if not (_are_lengths(whole) and _are_lengths(block) and isinstance(are_records, bool)):
             raise CorruptArchiveError(f"the 'field' in its metadata is not valid: {values!r:.120}")
         if len(whole) != len(block) or any(side > length for side, length in zip(block, whole, strict=True)):

@@ -76,7 +76,7 @@ def fit_weights(
     if not len(record):
         return best
     stencil = part.stencil(largest)
-    columns = _columns(part, shape, values, targets, record, place, stencil)
+    columns = _columns(part, shape, values, targets, (record, place), stencil)
     near, gap, columns = columns[0], columns[1], columns[2:]
     wanted = targets.values[record, strides @ place].astype(np.float64) - (near + gap / 2)
     n = len(values) * part.n_values
@@ -116,11 +116,11 @@ def _columns(
     shape: tuple[int, int, int, int],
     values: NDArray[np.int64],
     targets: Targets,
-    record: NDArray[np.int64],
-    place: NDArray[np.int64],
+    at: tuple[NDArray[np.int64], NDArray[np.int64]],
     stencil: Stencil,
 ) -> NDArray[np.float64]:
     """Return the first of the nearest neighbours, the other minus it, and what each weight multiplies, all (…, n)."""
+    record, place = at
     floats = targets.values if targets.values.dtype == np.float64 else targets.values.astype(np.float64)
     if kernels.compiled is not None:
         columns = np.empty((1 + len(stencil.pairs) + len(stencil.before), len(record)))
@@ -132,9 +132,9 @@ def _columns(
     strides = np.array([part.stride * math.prod(shape[axis + 1 :]) for axis in range(N_AXES)])
     first = np.array(part.first)[:, None]
 
-    def pair(at: NDArray[np.int64], offset: Offset) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def pair(places: NDArray[np.int64], offset: Offset) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         moved = np.array(offset)[:, None]
-        one, two = (values[record, strides @ mirrored(at + sign * moved, grid)] for sign in (1, -1))
+        one, two = (values[record, strides @ mirrored(places + sign * moved, grid)] for sign in (1, -1))
         return one.astype(np.float64), (two - one).astype(np.float64)
 
     near, gap = pair(place, stencil.pairs[0])
@@ -146,10 +146,10 @@ def _columns(
         moved = place + np.array(offset)[:, None]
         inside = ((moved >= first) & (moved <= grid)).all(0)
         moved = np.where(inside, moved, place)
-        at = strides @ moved
+        index = strides @ moved
         one, apart = pair(moved, stencil.pairs[0])
-        deviation = 2 * (floats[record, at] - one) - apart
-        found.append(np.where(inside & ~targets.skipped[record, at], deviation, 0.0))
+        deviation = 2 * (floats[record, index] - one) - apart
+        found.append(np.where(inside & ~targets.skipped[record, index], deviation, 0.0))
     return np.stack(found)
 
 
@@ -159,7 +159,7 @@ def _solved(
     """Return the solution of reweighted least squares, given the variance of the noise of each column (k, n)."""
     scale = max(float(np.abs(columns).max()), float(np.abs(wanted).max()), 1.0)
     columns, wanted, noise = columns / scale, wanted / scale, noise / scale / scale
-    weights = np.ones(len(wanted))
+    weights: NDArray[np.float64] = np.ones(len(wanted))
     solution = np.zeros(len(columns))
     diagonal = np.diag_indices(len(columns))
     for _ in range(_ITERATIONS):
@@ -172,5 +172,5 @@ def _solved(
             return np.zeros(len(columns))
         errors = np.abs(wanted - solution @ columns)
         scatter = max(float(np.median(errors)), step / 2 / scale)
-        weights = scatter**2 / (errors**2 + scatter**2)
+        weights = np.asarray(scatter**2 / (errors**2 + scatter**2), np.float64)
     return solution

@@ -12,12 +12,11 @@ import math
 import struct
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from narrows.codec.fields.interpolation import Interpolation, Targets, Weights
 from narrows.codec.fields.passes import Pass, four_axes, orders_of, passes_of
-from narrows.codec.fields.plan import FINENESS, Plan, best_plan, encode_passes, step_of
+from narrows.codec.fields.plan import FINENESS, best_plan, encode_passes, step_of
 from narrows.codec.fields.weights import pack_weights, unpack_weights
 from narrows.codec.residual.coded import CodedResidual, Kind
 from narrows.codec.residual.error_bound import ErrorBound
@@ -72,7 +71,9 @@ def decode_interpolated(data: bytes, grid: ErrorBound, shape: tuple[int, ...]) -
         If `encode_interpolated` does not produce this data for records of this shape.
     """
     if len(data) < _HEAD.size:
-        raise CorruptArchiveError(f"An interpolated chunk has {len(data)} bytes, fewer than its header of {_HEAD.size}.")
+        raise CorruptArchiveError(
+            f"An interpolated chunk has {len(data)} bytes, fewer than its header of {_HEAD.size}."
+        )
     n_exceptions, order, fineness, n_weights = _HEAD.unpack_from(data)
     sides = four_axes(shape[1:])
     orders = orders_of(sides)
@@ -88,9 +89,7 @@ def decode_interpolated(data: bytes, grid: ErrorBound, shape: tuple[int, ...]) -
     return restored.reshape(shape)
 
 
-def _run_all(
-    run: Interpolation, passes: list[Pass], weights: list[Weights], grid: ErrorBound, fineness: int
-) -> None:
+def _run_all(run: Interpolation, passes: list[Pass], weights: list[Weights], grid: ErrorBound, fineness: int) -> None:
     run.begin(step_of(grid, fineness, math.inf))
     for part, weight in zip(passes, weights, strict=True):
         run.run(part, weight, step_of(grid, fineness, part.level))

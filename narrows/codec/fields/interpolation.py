@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from narrows.codec import kernels
 from narrows.codec.fields.adaptive import HALF, RATES, BitCoder, new_states, start_decoder, start_encoder
-from narrows.codec.fields.passes import N_AXES, Offset, Pass
+from narrows.codec.fields.passes import N_AXES, Pass
 
 __all__ = ["Interpolation", "Targets", "Weights", "mirrored", "settings_of"]
 
@@ -113,7 +113,7 @@ class Interpolation:
         coder = BitCoder(self.state, self.buffer, is_decoding=self.is_decoding)
         known = 0
         for record in range(len(self.values)):
-            q = self._code(coder, 0, 0, 0, 0, self._nearest(record, 0, known, step))
+            q = self._code(coder, (0, 0, 0, 0), self._nearest(record, 0, known, step))
             known = min(max(_wrapped(known + step * q), self._lowest), self._highest)
             self.values[record, 0] = known
             self._steps[record, 0] = 0  # its distance says nothing of the others
@@ -163,10 +163,14 @@ class Interpolation:
         strides = [part.stride * math.prod(self.shape[axis + 1 :]) for axis in range(N_AXES)]
         values, steps = self.values[record], self._steps[record]
         deviations = self._deviations[record]
-        starts = product(*(range(first, last + 1, gap) for first, last, gap in zip(part.first, grid, part.spacing)))
+        limits = (part.first, grid, part.spacing)
+        starts = product(*(range(first, last + 1, gap) for first, last, gap in zip(*limits, strict=True)))
         for place in starts:
             pairs = [
-                [_at([mirrored(x + sign * o, n) for x, o, n in zip(place, offset, grid)], strides) for sign in (1, -1)]
+                [
+                    _at([mirrored(x + sign * o, n) for x, o, n in zip(place, offset, grid, strict=True)], strides)
+                    for sign in (1, -1)
+                ]
                 for offset in stencil.pairs
             ]
             near, other = (int(values[at]) for at in pairs[0])
@@ -177,8 +181,8 @@ class Interpolation:
             nearest_sizes = sum(abs(int(steps[at])) for at in pairs[0])
             activity, context, sign = 3 * nearest_sizes, min(nearest_sizes, 8), 0
             for k, offset in enumerate(stencil.before):
-                moved = [x + o for x, o in zip(place, offset)]
-                if not all(low <= x <= high for low, x, high in zip(part.first, moved, grid)):
+                moved = [x + o for x, o in zip(place, offset, strict=True)]
+                if not all(low <= x <= high for low, x, high in zip(part.first, moved, grid, strict=True)):
                     continue
                 at = _at(moved, strides)
                 total += int(weights.before[k]) * int(deviations[at])
@@ -192,7 +196,7 @@ class Interpolation:
             prediction = min(max(_wrapped(near + (_wrapped(total) >> 16)), self._lowest), self._highest)
             at = _at(list(place), strides)
             q = self._nearest(record, at, prediction, step)
-            q = self._code(coder, int(part.level == 1), _bin(activity), context, sign, q)
+            q = self._code(coder, (int(part.level == 1), _bin(activity), context, sign), q)
             value = min(max(_wrapped(prediction + step * q), self._lowest), self._highest)
             values[at], steps[at] = value, min(max(q, -_MOST_STEPS), _MOST_STEPS)
             deviations[at] = _wrapped(2 * (value - near) - gap)
@@ -208,8 +212,9 @@ class Interpolation:
         low = distance // step
         return low + (distance - low * step > step // 2)
 
-    def _code(self, coder: BitCoder, finest: int, activity: int, context: int, sign: int, q: int) -> int:
-        """Code q in its context; a decoder ignores ``q``. Return it."""
+    def _code(self, coder: BitCoder, where: tuple[int, int, int, int], q: int) -> int:
+        """Code q in its context: is_finest, bin, near and sign; a decoder ignores ``q``. Return it."""
+        finest, activity, context, sign = where
         size, states = abs(q), self._states
         n_bits = size.bit_length()
         length = 0
@@ -236,9 +241,7 @@ class Interpolation:
         return _wrapped(-value if is_negative else value)
 
 
-def settings_of(
-    part: Pass, shape: tuple[int, int, int, int], step: int, lowest: int, highest: int
-) -> tuple[int, ...]:
+def settings_of(part: Pass, shape: tuple[int, int, int, int], step: int, lowest: int, highest: int) -> tuple[int, ...]:
     """Return the numbers of a pass, as an argument of the kernels."""
     limits = (step, lowest, highest, int(part.level == 1), len(part.axes))
     return (*shape, part.axis, part.stride, *limits, *part.spacing)

@@ -1,9 +1,9 @@
 """The passes of interpolation: in which order the values of a record are coded, and between which known values.
 
-A record has four axes; those of length 1 come first. At level l, with the stride s = 2^(l-1), each axis in a given order
-has a pass: it codes the values whose index along this axis is an odd multiple of s, and along the others a multiple of
-s (axes that had their pass) or of 2 s (axes that will have theirs). Then all values at multiples of s are known, and
-the next level halves the stride. The first value of a record has no pass.
+A record has four axes; those of length 1 come first. At level l, with the stride s = 2^(l-1), each axis in a given
+order has a pass: it codes the values whose index along this axis is an odd multiple of s, and along the others a
+multiple of s (axes that had their pass) or of 2 s (axes that will have theirs). Then all values at multiples of s are
+known, and the next level halves the stride. The first value of a record has no pass.
 
 Offsets are in units of the stride. A neighbour beyond an edge is mirrored at the edge, which keeps its parity.
 """

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from narrows.codec.fields.adaptive import take_bytes
 from narrows.codec.fields.fit import fit_weights
 from narrows.codec.fields.interpolation import Interpolation, Targets, Weights
-from narrows.codec.fields.passes import n_levels, orders_of, passes_of
+from narrows.codec.fields.passes import orders_of, passes_of
 from narrows.codec.fields.weights import pack_weights
 from narrows.codec.residual.error_bound import ErrorBound
 
@@ -71,15 +71,15 @@ def encode_passes(
     plan: Plan,
     *,
     most: int,
-    n_levels: int = 64,
+    levels: int = 64,
     n_sample: int = 1 << 13,
 ) -> Made:
     """Encode the finest levels of records; the values of coarser levels are taken to be known, without bytes."""
     run = Interpolation(shape, len(targets.values), grid.lowest, grid.highest, targets=targets, data=most)
     passes = passes_of(shape, orders_of(shape)[plan.order])
-    kept = [part for part in passes if part.level <= n_levels]
+    kept = [part for part in passes if part.level <= levels]
     if len(kept) < len(passes):
-        known = tuple(slice(None, None, 1 << n_levels) for _ in shape)
+        known = tuple(slice(None, None, 1 << levels) for _ in shape)
         values, given = run.values.reshape(-1, *shape), targets.values.reshape(-1, *shape)
         values[(slice(None), *known)] = np.rint(given[(slice(None), *known)])
     else:
@@ -99,7 +99,7 @@ def best_plan(shape: tuple[int, int, int, int], targets: Targets, grid: ErrorBou
     levels = 64 if math.prod(sides) == math.prod(shape) else _TRIAL_LEVELS
 
     def size(plan: Plan) -> float:
-        return encode_passes(sides, part, grid, plan, most=1 << 20, n_levels=levels, n_sample=_TRIAL_SAMPLE).n_bytes
+        return encode_passes(sides, part, grid, plan, most=1 << 20, levels=levels, n_sample=_TRIAL_SAMPLE).n_bytes
 
     orders = _promising_orders(sides, part, grid)
     plans = [Plan(order, 0, 2) for order in orders]
@@ -126,7 +126,7 @@ def _part(shape: tuple[int, int, int, int], targets: Targets) -> tuple[Targets, 
     records = np.unique(np.linspace(0, len(targets.values) - 1, min(n, len(targets.values))).astype(int))
     cut = tuple(slice((long - side) // 2, (long - side) // 2 + side) for long, side in zip(shape, sides, strict=True))
     found = [
-        np.ascontiguousarray(array.reshape(-1, *shape)[(records, *cut)]).reshape(len(records), -1)
+        np.ascontiguousarray(array.reshape(-1, *shape)[records][(slice(None), *cut)]).reshape(len(records), -1)
         for array in (targets.values, targets.skipped)
     ]
     first, second, third, fourth = sides

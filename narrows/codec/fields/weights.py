@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from narrows.codec.fields.interpolation import Weights
 from narrows.codec.fields.fit import UNIT_BITS, fixed_weights
+from narrows.codec.fields.interpolation import Weights
 from narrows.codec.fields.passes import Pass
 from narrows.errors import CorruptArchiveError
 
