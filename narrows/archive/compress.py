@@ -151,58 +151,56 @@ def compress(
         raise InvalidParameterError(
             "Give 'append' or 'force', not both: 'append' keeps the archive, and 'force' replaces it."
         )
-    check_chunk_records(chunk_records, append=append)
+    given: dict[str, Any] = {
+        "psnr": psnr,
+        "bytes_per_record": bytes_per_record,
+        "quality": quality,
+        "overlap": overlap,
+        "embed_model": embed_model,
+        "chunk_records": chunk_records,
+        "append": append,
+    }
+    bounds: dict[str, Any] = {"max_error": max_error, "lossless": lossless}
+    values: dict[str, Any] = {"accept_loss": accept_loss, "fill_value": fill_value}
+    output: dict[str, Any] = {"force": force, "progress": progress}
     if model is None:
-        needs_model = {
-            "psnr": psnr,
-            "bytes_per_record": bytes_per_record,
-            "quality": quality,
-            "overlap": overlap,
-            "embed_model": embed_model or None,
-            "chunk_records": chunk_records,
-            "append": append or None,
-        }
-        check_without_model(needs_model)
-        return compress_field(
-            data,
-            path,
-            max_error=max_error,
-            lossless=lossless,
-            fill_value=fill_value,
-            accept_loss=accept_loss,
-            as_records=as_records,
-            force=force,
-            progress=progress,
-        )
+        check_without_model(given)
+        return compress_field(data, path, **bounds, **values, as_records=as_records, **output)
     if as_records:
         raise InvalidParameterError(
-            "'as_records' has no effect with a model, whose archives always hold records. Omit it."
+            "'as_records' has no effect with a model, whose archives always hold records. Omit it, or 'model'."
         )
+    return _with_model(data, path, model, **given, **bounds, **values, **output)
+
+
+def _with_model(
+    data: Data,
+    path: str | os.PathLike[str],
+    model: Autoencoder | str | os.PathLike[str],
+    *,
+    append: bool,
+    embed_model: bool,
+    chunk_records: int | None,
+    force: bool,
+    progress: Progress | None,
+    accept_loss: str | Sequence[str],
+    fill_value: float | None,
+    **asked: Any,
+) -> Summary:
+    """Compress records with a model, as `compress` does; ``asked`` is what is asked of quality, bound and overlap."""
+    check_chunk_records(chunk_records, append=append)
     check_output(path, force=force or append)
     before = metadata_of(path) if append else None
-    check_together(
-        psnr=psnr,
-        bytes_per_record=bytes_per_record,
-        quality=quality,
-        max_error=max_error,
-        lossless=lossless,
-        overlap=overlap,
-        before=before,
-    )
+    check_together(**asked, before=before)
     with recorded() as warned:
         encoder = ModelEncoder(model)
         plan = plan_archive(
             encoder.records_of(data),
             path,
             encoder=encoder,
-            psnr=psnr,
-            bytes_per_record=bytes_per_record,
-            quality=quality,
-            max_error=max_error,
-            lossless=lossless,
+            **asked,
             accept_loss=accept_loss,
             fill_value=fill_value,
-            overlap=overlap,
             embed_model=embed_model,
             before=before,
         )
@@ -215,7 +213,7 @@ def compress(
         writer, tally = _write(path, plan, progress, writing)
         if before is not None and plan.source.files is not None:
             _tell_of_repeated(path, plan.source.files)
-    return _summary(path, plan, writer, tally, warned, asked=psnr, asked_bytes=bytes_per_record)
+    return _summary(path, plan, writer, tally, warned, asked=asked["psnr"], asked_bytes=asked["bytes_per_record"])
 
 
 def _write(

@@ -42,7 +42,7 @@ _FEW_BLOCKS = 2  # from which the index has a copy of the header: of a single bl
 
 
 def check_without_model(given: dict[str, Any]) -> None:
-    """Refuse parameters that have an effect only with a model, given as names and values; None for those not given.
+    """Refuse parameters that have an effect only with a model, given as names and values; None or False for others.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def check_without_model(given: dict[str, Any]) -> None:
         If there is such a parameter.
     """
     for name, value in given.items():
-        if value is not None:
+        if value is not None and value is not False:
             raise InvalidParameterError(
                 f"'{name}' (--{name.replace('_', '-')}) needs a model. Without one, an archive holds one array "
                 f"within an error bound. Got {name}={value!r}. Omit it, or give a model ('model', -m MODEL)."

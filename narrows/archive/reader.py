@@ -6,7 +6,7 @@ import operator
 import os
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any, Self, overload
+from typing import Any, ClassVar, Self, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -71,11 +71,8 @@ def open_archive(path: str | os.PathLike[str], *, model: Any = None) -> Archive:
             header = read_header(source)
             index = read_index(source, header)
             codec = find_codec(source, header.metadata, index.model, model)
-            if header.metadata.field is not None:
-                from narrows.archive.field_reader import FieldArchive
-
-                return FieldArchive(source, header.metadata, index, codec)
-            return Archive(source, header.metadata, index, codec)
+            kind = Archive if header.metadata.field is None else Archive.kinds["field"]
+            return kind(source, header.metadata, index, codec)
     except BaseException:
         source.close()
         raise
@@ -108,7 +105,15 @@ class Archive:
         Path of the file.
     items : Layout
         The layout: how items consist of records.
+    kinds : dict of str to type
+        Archives that are read in another way, by the entry of their metadata.
     """
+
+    kinds: ClassVar[dict[str, type[Archive]]] = {}
+
+    def __init_subclass__(cls, *, entry: str) -> None:
+        super().__init_subclass__()
+        Archive.kinds[entry] = cls
 
     def __init__(self, source: ByteFile, metadata: Metadata, index: Index, codec: Codec) -> None:
         self.metadata, self.path = metadata, source.path

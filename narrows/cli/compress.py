@@ -29,6 +29,7 @@ from narrows.io.text import psnr_text
 if TYPE_CHECKING:
     from narrows.archive.summary import Summary
     from narrows.data import Source
+    from narrows.estimators.autoencoder import Autoencoder
 
 __all__ = ["compress"]
 
@@ -166,7 +167,6 @@ def compress(
 
     from narrows.archive import inspect
     from narrows.archive.appending import check_chunk_records, check_together, metadata_of
-    from narrows.archive.compress import compress as write
     from narrows.archive.quality import choose_quality
     from narrows.cli.dry_run import print_trials
     from narrows.codec import read_frozen
@@ -179,20 +179,15 @@ def compress(
     if not dry_run:
         check_archive_output(output, force=force or append)
     if model is None:
-        compress_without_model(
-            data,
-            output,
-            max_error=max_error,
-            lossless=lossless,
-            fill_value=fill_value,
-            accept_loss=accepted,
-            as_records=kind == "records",
-            limit=limit,
-            reading=reading,
-            force=force,
-            as_json=as_json,
-            quiet=quiet,
-        )
+        within: dict[str, Any] = {
+            "max_error": max_error,
+            "lossless": lossless,
+            "fill_value": fill_value,
+            "accept_loss": accepted,
+        }
+        read_by: dict[str, Any] = {"limit": limit, **reading}
+        shown = {"as_json": as_json, "quiet": quiet}
+        compress_without_model(data, output, read_by, as_records=kind == "records", force=force, **within, **shown)
         return
     before = None
     if append:
@@ -215,18 +210,27 @@ def compress(
     if dry_run:
         print_trials(source, loaded, model, chosen, asked, as_json=as_json, quiet=quiet, **how)
         return
+    how |= {"append": append, "force": force}
+    _compress(source, loaded, model, output, {**asked, **how}, as_json=as_json, quiet=quiet)
+
+
+def _compress(
+    source: Source,
+    loaded: Autoencoder,
+    model: str,
+    output: str,
+    options: dict[str, Any],
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Compress records with a model, and print the result."""
+    from narrows.archive import inspect
+    from narrows.archive.compress import compress as write
+
     # The summary contains the warnings.
     with through_file(output) as path, show_progress(quiet=quiet) as progress, recorded(held=True):
-        summary = write(
-            source,
-            path,
-            model=loaded,
-            **asked,
-            **how,
-            append=append,
-            force=force,
-            progress=progress,
-        )
+        summary = write(source, path, model=loaded, **options, progress=progress)
         lines = _lines(replace(summary, path=output), source, model, inspect(path).fixed_bytes, quiet=quiet)
     if as_json:
         print_json({**summary.to_json(), "path": output})

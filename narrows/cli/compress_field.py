@@ -30,21 +30,23 @@ _BITS = 8
 def compress_without_model(
     data: str,
     output: str,
-    *,
-    limit: int | None,
     reading: dict[str, Any],
+    *,
     force: bool,
     as_json: bool,
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Compress an array, and print the result; ``options`` are others of `compress_field`."""
+    """Compress an array, and print the result.
+
+    ``reading`` are options of `narrows.data.field.open_field`, ``options`` others of `compress_field`.
+    """
     from narrows.archive.field_writer import compress_field
     from narrows.data.field import open_field
 
     with recorded(held=True):
         with show_progress(quiet=quiet) as progress:
-            opened = open_field(data, limit=limit, progress=progress, **reading)
+            opened = open_field(data, progress=progress, **reading)
         with through_file(output) as path, show_progress(quiet=quiet) as progress:
             summary = compress_field(opened, path, force=force, progress=progress, **options)
     if as_json:

@@ -80,8 +80,8 @@ def check_model(
         raise click.UsageError(f"{option} needs a model. Give -m MODEL, or omit {option}.")
     if not is_bounded:
         raise click.UsageError(
-            "Missing option '-m' / '--model'. Give a model; or give --max-error or --lossless, with which an array needs "
-            "none."
+            "Missing option '-m' / '--model'. Give a model, or give --max-error or --lossless, with which an array "
+            "needs none."
         )
 
 

@@ -76,7 +76,7 @@ def fit_weights(
     if not len(record):
         return best
     stencil = part.stencil(largest)
-    columns = _columns(part, shape, values, targets, (record, place), stencil)
+    columns = _columns(part, shape, (values, targets), (record, place), stencil)
     near, gap, columns = columns[0], columns[1], columns[2:]
     wanted = targets.values[record, strides @ place].astype(np.float64) - (near + gap / 2)
     n = len(values) * part.n_values
@@ -114,13 +114,12 @@ def _sample(part: Pass, n_records: int, most: int) -> tuple[NDArray[np.int64], N
 def _columns(
     part: Pass,
     shape: tuple[int, int, int, int],
-    values: NDArray[np.int64],
-    targets: Targets,
+    known: tuple[NDArray[np.int64], Targets],
     at: tuple[NDArray[np.int64], NDArray[np.int64]],
     stencil: Stencil,
 ) -> NDArray[np.float64]:
     """Return the first of the nearest neighbours, the other minus it, and what each weight multiplies, all (…, n)."""
-    record, place = at
+    (record, place), (values, targets) = at, known
     floats = targets.values if targets.values.dtype == np.float64 else targets.values.astype(np.float64)
     if kernels.compiled is not None:
         columns = np.empty((1 + len(stencil.pairs) + len(stencil.before), len(record)))
