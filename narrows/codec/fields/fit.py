@@ -17,7 +17,7 @@ from narrows.codec import kernels
 from narrows.codec.fields.interpolation import Targets, Weights, mirrored, settings_of
 from narrows.codec.fields.passes import N_AXES, Offset, Pass, Stencil
 
-__all__ = ["UNIT_BITS", "fit_weights", "fixed_weights"]
+__all__ = ["UNIT_BITS", "fit_weights", "fixed_weights", "rounding_variance"]
 
 UNIT_BITS = 7
 """Stored weights are multiples of 2^7 units."""
@@ -48,6 +48,7 @@ def fit_weights(
     *,
     largest: int,
     n_sample: int,
+    variance: float,
 ) -> Weights:
     """Return the weights that predict a pass in nearly the fewest bits.
 
@@ -67,9 +68,10 @@ def fit_weights(
         The size of the largest stencil: 1 for fixed weights only, 2 or 3.
     n_sample : int
         The size of the sample.
+    variance : float
+        The mean squared rounding error that the values of this pass will probably have.
     """
-    record, place = _sample(part, len(values), n_sample)
-    strides = np.array([part.stride * math.prod(shape[axis + 1 :]) for axis in range(N_AXES)])
+    record, place, strides = sample_of(part, shape, len(values), n_sample)
     kept = ~targets.skipped[record, strides @ place]
     record, place = record[kept], np.ascontiguousarray(place[:, kept])
     best = fixed_weights(part, 0)
@@ -90,7 +92,7 @@ def fit_weights(
     if largest > 1 and len(wanted) >= _FEWEST * len(columns):
         n_pairs = len(stencil.pairs)
         noise = np.zeros(len(columns))
-        noise[n_pairs - 1 :] = step**2 / 3 if step > 1 else 0.0
+        noise[n_pairs - 1 :] = 4 * variance
         found = _solved(columns, wanted, noise, step)
         units = np.clip(np.rint(found * (1 << (16 - UNIT_BITS))), -_MOST_WEIGHT, _MOST_WEIGHT).astype(np.int64)
         units <<= UNIT_BITS
@@ -100,15 +102,30 @@ def fit_weights(
     return best
 
 
-def _sample(part: Pass, n_records: int, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return records (n,) and places (4, n) of some values of a pass, in units of the stride."""
+def rounding_variance(
+    part: Pass, shape: tuple[int, int, int, int], values: NDArray[np.int64], targets: Targets, n_sample: int
+) -> float:
+    """Return the mean squared rounding error of the coded values of a pass, of a sample."""
+    record, place, strides = sample_of(part, shape, len(values), n_sample)
+    index = strides @ place
+    kept = ~targets.skipped[record, index]
+    record, index = record[kept], index[kept]
+    errors = targets.values[record, index] - values[record, index]
+    return float(np.mean(errors.astype(np.float64) ** 2)) if len(record) else 0.0
+
+
+def sample_of(
+    part: Pass, shape: tuple[int, ...], n_records: int, most: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return records (n,) and places (4, n) of some values of a pass, in units of the stride, and the strides (4,)."""
+    strides = np.array([part.stride * math.prod(shape[axis + 1 :]) for axis in range(N_AXES)])
     n = n_records * part.n_values
     picked = np.arange(n)
     if n > most:
         picked = np.random.default_rng(n).integers(0, n, most)
     record, *places = np.unravel_index(picked, (n_records, *part.counts))
     place = np.stack(places) * np.array(part.spacing)[:, None] + np.array(part.first)[:, None]
-    return np.asarray(record, np.int64), place.astype(np.int64)
+    return np.asarray(record, np.int64), place.astype(np.int64), strides
 
 
 def _columns(

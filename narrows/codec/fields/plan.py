@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.codec.fields.adaptive import take_bytes
-from narrows.codec.fields.fit import fit_weights
+from narrows.codec.fields.fit import fit_weights, rounding_variance
 from narrows.codec.fields.interpolation import Interpolation, Targets, Weights
 from narrows.codec.fields.passes import orders_of, passes_of
 from narrows.codec.fields.weights import pack_weights
@@ -23,6 +23,7 @@ FINENESS = ((16,), (16, 13, 10, 8), (16, 10, 6, 4))
 _TRIAL_VALUES, _TRIAL_LEVELS = 1 << 15, 3
 _TRIAL_SAMPLE = 1 << 11
 _LARGEST = 3
+_ENOUGH = 512  # values from which rounding errors are measured
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,9 @@ class Made:
     bits: bytes | None
     values: NDArray[np.int64]
 
-    @property
-    def n_bytes(self) -> float:
-        """The size in bytes."""
-        return math.inf if self.bits is None else len(self.bits) + len(pack_weights(self.weights))
+    def n_bytes(self, scale: float = 1.0) -> float:
+        """Return the size in bytes, if there were ``scale`` times as many values."""
+        return math.inf if self.bits is None else len(self.bits) * scale + len(pack_weights(self.weights))
 
 
 def step_of(grid: ErrorBound, fineness: int, level: float) -> int:
@@ -84,12 +84,16 @@ def encode_passes(
         values[(slice(None), *known)] = np.rint(given[(slice(None), *known)])
     else:
         run.begin(step_of(grid, plan.fineness, math.inf))
-    weights = []
+    weights: list[Weights] = []
+    how = {"largest": plan.largest, "n_sample": n_sample}
+    variance = grid.step**2 / 12 if grid.step > 1 else 0.0
     for part in kept:
         step = step_of(grid, plan.fineness, part.level)
-        found = fit_weights(part, shape, run.values, targets, step, largest=plan.largest, n_sample=n_sample)
+        found = fit_weights(part, shape, run.values, targets, step, **how, variance=variance)
         weights.append(found)
         run.run(part, found, step)
+        if grid.step > 1 and part.n_values >= _ENOUGH:
+            variance = rounding_variance(part, shape, run.values, targets, _ENOUGH)
     return Made(weights, take_bytes(run.state, run.buffer), run.values)
 
 
@@ -98,8 +102,11 @@ def best_plan(shape: tuple[int, int, int, int], targets: Targets, grid: ErrorBou
     part, sides = _part(shape, targets)
     levels = 64 if math.prod(sides) == math.prod(shape) else _TRIAL_LEVELS
 
+    scale = targets.values.size / part.values.size
+
     def size(plan: Plan) -> float:
-        return encode_passes(sides, part, grid, plan, most=1 << 20, levels=levels, n_sample=_TRIAL_SAMPLE).n_bytes
+        made = encode_passes(sides, part, grid, plan, most=1 << 20, levels=levels, n_sample=_TRIAL_SAMPLE)
+        return made.n_bytes(scale)
 
     orders = _promising_orders(sides, part, grid)
     plans = [Plan(order, 0, 2) for order in orders]
