@@ -68,6 +68,8 @@ def embed(
             if index.model is not None:
                 raise ArchiveError(f"{source.path} contains its model already.")
             metadata = header.metadata
+            if metadata.field is not None:
+                raise ArchiveError(f"{source.path} holds a field, which needs no model. It can be read as it is.")
             codec = find_codec(source, metadata, None, model)
             if not isinstance(codec, FrozenCodec):
                 raise InvalidParameterError(

@@ -190,8 +190,8 @@ def _without_model(values: dict[str, Any]) -> dict[str, Any]:
         If the description of the field is not valid.
     """
     described = values["field"]
-    if not isinstance(described, dict):
-        raise CorruptArchiveError(f"the 'field' in its metadata is not valid: {described!r:.80}")
+    if not isinstance(described, dict) or values.get("max_error") is None:
+        raise CorruptArchiveError(f"the 'field' in its metadata is not valid, or has no bound: {described!r:.80}")
     return {"container": {}} | values | _OF_FIELDS | {"record_shape": described.get("block", described.get("shape"))}
 
 

@@ -60,7 +60,7 @@ def find_codec(source: ByteFile, metadata: Metadata, offset: int | None, model: 
         If the model in the archive is damaged, or the metadata do not match the model.
     """
     if metadata.field is not None:
-        if model is not None:
+        if model is not None and not isinstance(model, NoModel):
             raise WrongModelError(f"{source.path} was written without a model. Omit 'model' (--model).")
         return cast("Codec", NoModel(metadata))
     if model is not None:

@@ -112,6 +112,9 @@ def examine(source: ByteFile, model: Any) -> Found:
     chunks = _without_overlaps(_of_this_archive(source, scanned, intact, problems), problems)
     chunks = _of_whole_items(chunks, items.n_records, problems)
     declared = _declared(source, scanned)
+    if isinstance(items, Field) and declared not in {None, items.n_blocks}:
+        what = f"it has {declared:,} blocks, but its field consists of {items.n_blocks:,}"
+        problems.append(Problem(source.size, what))
     lost = _gaps(chunks, problems, declared)
     problems += _missing(lost, problems, source.size)
     _check_end(source, header, _model_offset(scanned), chunks, problems)
@@ -287,9 +290,8 @@ def _of_whole_items(chunks: list[Placed], n_records: int, problems: list[Problem
 
     def drop(chunk: Placed) -> None:
         offset, block = chunk
-        problems.append(
-            Problem(offset, "it has tiles of an image whose other tiles are lost", (block.first, block.stop))
-        )
+        what = "it is a part of an item (an image in tiles, or slices of a field) whose other parts are lost"
+        problems.append(Problem(offset, what, (block.first, block.stop)))
 
     def drop_parts() -> None:
         while kept and kept[-1][1].stop % n_records:

@@ -107,7 +107,8 @@ class Field(Layout):
         """Return the layout of an array that has only some rows of blocks along the first axis."""
         lengths = [min(self.block[0], self.whole[0] - row * self.block[0]) for row in rows]
         whole = (sum(lengths), *self.whole[1:])
-        return type(self)(whole, self.block, are_records=self.are_records)
+        block = (min(self.block[0], whole[0]), *self.block[1:])
+        return type(self)(whole, block, are_records=self.are_records)
 
     def __str__(self) -> str:
         return f"a field of {'×'.join(map(str, self.whole))}, in blocks of {'×'.join(map(str, self.block))}"

@@ -9,6 +9,7 @@ encoders fit; the result is integers.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -175,7 +176,7 @@ def _solved(
     """Return the solution of reweighted least squares, given the variance of the noise of each column (k, n)."""
     scale = max(float(np.abs(columns).max()), float(np.abs(wanted).max()), 1.0)
     columns, wanted, noise = columns / scale, wanted / scale, noise / scale / scale
-    weights: NDArray[np.float64] = np.ones(len(wanted))
+    weights: NDArray[Any] = np.ones(len(wanted))
     solution = np.zeros(len(columns))
     diagonal = np.diag_indices(len(columns))
     for _ in range(_ITERATIONS):

@@ -22,6 +22,7 @@ FINENESS = ((16,), (16, 13, 10, 8), (16, 10, 6, 4))
 
 _TRIAL_VALUES, _TRIAL_LEVELS = 1 << 15, 3
 _TRIAL_SAMPLE = 1 << 11
+_FEW = 1 << 10  # values for which trials take longer than they are worth
 _LARGEST = 3
 _ENOUGH = 512  # values from which rounding errors are measured
 
@@ -99,6 +100,8 @@ def encode_passes(
 
 def best_plan(shape: tuple[int, int, int, int], targets: Targets, grid: ErrorBound) -> Plan:
     """Return the plan that takes the fewest bytes on a part of the records."""
+    if targets.values.size <= _FEW:
+        return Plan(0, 0, 2)
     part, sides = _part(shape, targets)
     levels = 64 if math.prod(sides) == math.prod(shape) else _TRIAL_LEVELS
 
