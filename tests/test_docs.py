@@ -67,6 +67,7 @@ def test_the_commands_on_compression_run(tmp_path: Path, monkeypatch: pytest.Mon
     images = large_digits[0][:108]
     write_images("thumbnails", images[:40])
     write_images("pieces", images[:40])
+    np.save("field.npy", np.sin(np.arange(30)[:, None] / 9) * np.cos(np.arange(40) / 7))
     write_images("scans", images.reshape(12, 3, 3, 16, 16).swapaxes(2, 3).reshape(12, 48, 48)[:, :40])
     for line in "".join(snippets(COMPRESSION, "sh")).splitlines():
         # This one is asked for a quality, which it must have learned to reach.

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from unittest import mock
 
@@ -38,7 +39,7 @@ class Original:
     data: bytes
     array: np.ndarray
 
-    @property
+    @cached_property
     def rows(self) -> set[bytes]:
         return {row.tobytes() for row in self.array}
 

@@ -35,6 +35,8 @@ from narrows.networks import Convolutional, Dense, Strided
 
 FOLDER = Path(__file__).parent / "v1"
 MOST_BYTES = 480_000
+FIELDS = Path(__file__).parent / "fields"
+HASHES = FIELDS / "hashes.json"
 
 
 def sha256(array: np.ndarray) -> str:
@@ -246,17 +248,19 @@ def fields() -> dict[str, tuple[np.ndarray, dict]]:
     }
 
 
-def add_fields(described: dict[str, dict]) -> None:
-    """Write those archives of fields that are not there yet; some of several blocks."""
+def add_fields() -> None:
+    """Write those archives of fields that are not there yet, some of several blocks, and their hashes."""
+    described = json.loads(HASHES.read_text()) if HASHES.exists() else {}
     for name, (values, how) in fields().items():
-        archive = FOLDER / f"field-{name}.narrows"
+        archive = FIELDS / f"{name}.narrows"
         if archive.exists():
             continue
         most = 100 if "3d" in name or "records" in name else 1 << 20
         with mock.patch("narrows.archive.layouts.field._USUAL_BLOCK_VALUES", most):
             narrows.compress(values, archive, **how)
         found = narrows.restore(archive)
-        described["archives"][archive.name] = {"model": None, "shape": list(found.shape), "restored": sha256(found)}
+        described[archive.name] = {"shape": list(found.shape), "restored": sha256(found)}
+    HASHES.write_text(json.dumps(described, indent=2) + "\n")
 
 
 def add() -> None:
@@ -267,7 +271,7 @@ def add() -> None:
     add_small_groups(described)
     add_indices(described)
     add_categories(described)
-    add_fields(described)
+    add_fields()
     (FOLDER / "hashes.json").write_text(json.dumps(described, indent=2) + "\n")
     check_size()
 

@@ -54,7 +54,7 @@ class Field(Layout):
         Examples
         --------
         >>> Field.of((1000, 1000, 1000), 4).block, Field.of((5, 2000, 3000), 4).block
-        ((63, 125, 125), (5, 500, 375))
+        ((67, 125, 125), (5, 500, 375))
         """
         block = list(whole)
         block[0] = max(1, min(whole[0], _MOST_ROW_BYTES // (math.prod(whole[1:]) * value_bytes)))
