@@ -18,12 +18,14 @@ setup(
                     "_mixture",
                     "_linear",
                     "_causal",
+                    "_causal_run",
                     "_interpolation",
                     "_neighbours",
                 )
             ],
             depends=[
-                f"narrows/codec/kernels/{file}.h" for file in ("_kernels", "_mixture", "_adaptive", "_interpolation")
+                f"narrows/codec/kernels/{file}.h"
+                for file in ("_kernels", "_mixture", "_causal", "_adaptive", "_interpolation")
             ],
             extra_compile_args=[] if os.name == "nt" else FLAGS,
             py_limited_api=True,

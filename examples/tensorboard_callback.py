@@ -13,6 +13,7 @@ import numpy as np
 
 import narrows
 import narrows.data
+from narrows.errors import MissingPackageError
 from narrows.training import Callback, Epoch
 
 
@@ -28,8 +29,10 @@ class TensorBoard(Callback):
     """
 
     def __init__(self, folder: str, images: np.ndarray[Any, Any] | None = None) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ModuleNotFoundError as error:
+            raise MissingPackageError("This example needs TensorBoard. Install it: pip install tensorboard") from error
         self.writer, self.images, self.prefix = SummaryWriter(folder), images, ""
 
     def stage(self, name: str) -> None:

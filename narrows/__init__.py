@@ -63,12 +63,19 @@ _HOMES = {
     "restore": "narrows.archive.restore",
     "try_qualities": "narrows.archive.trials",
 }
+# So are the folders with further names, such as `narrows.data.open` and `narrows.networks.Dense`.
+_FOLDERS = (
+    *("archive", "bottlenecks", "codec", "corruptions", "data", "evaluation", "likelihoods", "lossless", "model"),
+    *("networks", "penalties", "pictures", "preprocessing", "records", "training", "uses"),
+)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _HOMES and name not in _FOLDERS:
         raise AttributeError(f"module 'narrows' has no attribute '{name}'")
     with naming_missing(f"narrows.{name}"):
+        if name in _FOLDERS:
+            return import_module(f"narrows.{name}")
         return getattr(import_module(_HOMES[name]), name)
 
 

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -26,9 +27,9 @@ from narrows.corruptions import Corruption
 from narrows.errors import DataError, InvalidParameterError
 from narrows.likelihoods import Likelihood
 from narrows.likelihoods.squares import Squares, squares
-from narrows.likelihoods.support import why_unsupported
+from narrows.likelihoods.support import check_supports, why_unsupported
 from narrows.networks import Network, Sizes, Switches
-from narrows.networks.components import components_of, sampled
+from narrows.networks.components import components_of, sampled, weights_of_sample
 from narrows.networks.linear_path import LinearPathDecoder, LinearPathEncoder
 from narrows.numerics.batches import Labelled, batch_size
 from narrows.numerics.floats import as_floats
@@ -98,12 +99,12 @@ class Chain(nn.Module):
         super().__init__()
         self.parts, self.shape = parts, shape
         self.corruption, self.penalties = parts.corruption, parts.penalties
-        self.has_user_code = any(part.is_user_code for part in (parts.network, parts.likelihood, *parts.penalties))
+        self.user_code = [one.title for one in (parts.network, parts.likelihood, *parts.penalties) if one.is_user_code]
         for penalty in parts.penalties:
             penalty.check_parts(parts)
-        as_floats = [dtype, *[np.dtype(np.float64)] * len(parts.preprocessing)]
+        dtypes = [dtype, *[np.dtype(np.float64)] * len(parts.preprocessing)]
         self.preprocessor = Preprocessor(
-            part.build(shape, received) for part, received in zip(parts.preprocessing, as_floats, strict=False)
+            part.build(shape, received) for part, received in zip(parts.preprocessing, dtypes, strict=False)
         )
         if self.preprocessor.out_shape(shape) != shape:
             raise InvalidParameterError(
@@ -143,15 +144,24 @@ class Chain(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """The floating-point type of the weights."""
-        return next(self.encoder.parameters()).dtype
+        return self._first_weight.dtype
 
     @property
     def device(self) -> torch.device:
         """Device of the weights; records and codes must be on it."""
-        return next(self.encoder.parameters()).device
+        return self._first_weight.device
+
+    @property
+    def _first_weight(self) -> Tensor:
+        """A weight of the encoder, or of the decoder if the encoder of a user has none."""
+        return next(itertools.chain(self.encoder.parameters(), self.decoder.parameters()), torch.empty(0))
 
     def fit_preprocessing(
-        self, batches: Callable[[int], Iterable[Tensor]], *, check: Callable[[], None] | None = None
+        self,
+        batches: Callable[[int], Iterable[Tensor]],
+        *,
+        check: Callable[[], None] | None = None,
+        weights: Tensor | None = None,
     ) -> None:
         """Fit what is measured on the data before training: the preprocessing, and the decoder's initial output.
 
@@ -161,6 +171,8 @@ class Chain(nn.Module):
             ``batches(size)`` iterates once over the training records in their stored dtype, Tensors (n, *shape).
         check : callable, optional
             Called once the preprocessing is fitted; an error that it raises ends the fit.
+        weights : Tensor of shape (n,), optional
+            How much each record counts in the principal components that a linear path starts at.
 
         Raises
         ------
@@ -178,23 +190,20 @@ class Chain(nn.Module):
         if self.parts.network.linear_path:
             some = list(sampled(lambda: batches(size)))
             places = None if missing is None else torch.cat([missing.places(batch) for batch in some])
-            self.start_at_components(torch.cat([self.prepare(batch) for batch in some]), places)
+            x = torch.cat([self.prepare(batch) for batch in some])
+            self.start_at_components(x, places, weights_of_sample(weights, lambda: batches(size)))
         if not (self.likelihood.is_bounded or self.parts.network.start_at_mean):
             return
-        x = Moments.of(lambda: (self.prepare(batch) for batch in batches(size)), per_value=True)
+        values = Moments.of(lambda: (self.prepare(batch) for batch in batches(size)), per_value=True)
         if self.likelihood.needs_units:
             for batch in batches(size):
                 try:
                     self.check_support(batch)
                 except DataError as error:  # the likelihood was chosen for these data
                     raise InvalidParameterError(str(error)) from error
-        elif not bool((self.likelihood.is_supported(x.low) & self.likelihood.is_supported(x.high)).all()):
-            raise InvalidParameterError(
-                f"The '{self.parts.likelihood.name}' likelihood needs {self.likelihood.domain}. "
-                f"Got {float(x.low.min()):g} to {float(x.high.max()):g}. "
-                "Set preprocessing='unit-scale', or another likelihood."
-            )
-        start = self.likelihood.parameters_of(x.mean.to(self.dtype))
+        else:
+            check_supports(self.likelihood, self.parts.likelihood.name, values.low, values.high)
+        start = self.likelihood.parameters_of(values.mean.to(self.dtype))
         if self.likelihood.needs_units and not self.parts.network.linear_path:
             around_mean = (self.prepare(batch) for batch in sampled(lambda: batches(size)))
             self.likelihood.fit_scale((start.expand(len(one), *start.shape), one) for one in around_mean)
@@ -202,15 +211,14 @@ class Chain(nn.Module):
             self.decoder.init_output_bias(start)
 
     @torch.no_grad()
-    def start_at_components(self, records: Tensor, missing: Tensor | None = None) -> None:
+    def start_at_components(self, records: Tensor, missing: Tensor | None, weights: Tensor | None) -> None:
         """Set the linear path to the principal components of preprocessed records (n, *shape).
 
-        A learned scale of the likelihood is set to the residual of these components. ``missing`` is as returned by
-        `missing_of`.
+        A learned scale of the likelihood is set to their residual. ``missing`` is as `missing_of` returns it.
         """
         assert isinstance(self.encoder, LinearPathEncoder)
         assert isinstance(self.decoder, LinearPathDecoder)
-        components = components_of(records, math.prod(self.bottleneck.z_shape), missing)
+        components = components_of(records, math.prod(self.bottleneck.z_shape), missing, weights)
         self.encoder.start_at_components(components)
         self.decoder.start_at_components(components, self.likelihood.point_estimate(self.shape).positions)
         every, size = -(-records.numel() // _SCALE_VALUES), batch_size(self.shape, _FIT_BATCH)
@@ -218,8 +226,7 @@ class Chain(nn.Module):
         if missing is None:
             self.likelihood.fit_scale((self._through_path(x), x) for x in few)
         else:
-            there = torch.split(~missing[::every], size)
-            pairs = zip(few, there, strict=True)
+            pairs = zip(few, torch.split(~missing[::every], size), strict=True)
             self.likelihood.fit_scale((self._through_path(x)[known], x[known]) for x, known in pairs)
 
     def _through_path(self, x: Tensor) -> Tensor:
@@ -327,7 +334,7 @@ class Chain(nn.Module):
         corruption : Generator, optional
             Source of the corruption in a measurement.
         """
-        with draws_from(generator if self.has_user_code else None):
+        with draws_from(generator if self.user_code else None):
             return self._loss(batch, generator, corruption, is_shard=False)
 
     @property
@@ -373,8 +380,7 @@ class Chain(nn.Module):
             self.likelihood.adapt(parameters, x)
             return None
         # Errors are means over all values of a record, of which a share is there.
-        restored = self.likelihood.mean(parameters).detach()
-        statistic = self.likelihood.statistic(parameters, torch.where(missing, restored, x))
+        statistic = self.likelihood.statistic(parameters, x.where(~missing, self.likelihood.mean(parameters).detach()))
         statistic = None if statistic is None else statistic / self.missing.share.to(statistic.dtype)
         if not is_shard and statistic is not None:
             self.likelihood.adapt_to(statistic)

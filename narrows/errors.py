@@ -17,6 +17,7 @@
     │   └── CodeNotImportedError                     the model uses code of its user; names the module to import first
     ├── MissingPackageError (ImportError)        an optional package is not installed; says how to install it
     ├── NotFreezableError                        the decoder cannot be converted to integer arithmetic; gives the reason
+    ├── NotExportableError                       an ONNX file cannot compute the model; gives the reason
     ├── NotDecodableError                        the decoder needs more inputs than the code
     ├── ArchiveError                             a file is not an archive, or was written by a newer version
     │   ├── CorruptArchiveError                      an archive is damaged, truncated or forged; gives the position
@@ -52,7 +53,8 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import ClassVar, TypedDict
+from typing import Any, ClassVar, TypedDict
+from weakref import WeakKeyDictionary
 
 __all__ = [
     "LOSS_KINDS",
@@ -73,6 +75,7 @@ __all__ = [
     "NarrowsWarning",
     "NonFiniteDataError",
     "NotDecodableError",
+    "NotExportableError",
     "NotFreezableError",
     "NotMeasuredError",
     "OutputError",
@@ -177,6 +180,10 @@ class NotFreezableError(NarrowsError):
     """The decoder cannot be converted to integer arithmetic; the message names the part that prevents it."""
 
 
+class NotExportableError(NarrowsError):
+    """An ONNX file cannot compute the model; the message gives the reason."""
+
+
 class NotDecodableError(NarrowsError):
     """The decoder needs more inputs than the code; the message names them."""
 
@@ -269,7 +276,7 @@ class FreezeWarning(NarrowsWarning):
 class RangeWarning(NarrowsWarning):
     """The range of records, or of a column, differs from that of the training data by an order of magnitude.
 
-    The message gives both, and names the column. Its ``count`` is then the number of such columns.
+    The message gives both and names the column; its ``count`` is the number of such columns.
     """
 
     default_kind = "range"
@@ -303,11 +310,11 @@ LOSS_KINDS = frozenset(
     {
         *("alpha", "cmyk", "depth", "frames", "precision"),  # lost when images and data frames are read
         *("hidden", "no-file", "passed-over"),  # files of a folder that are not read
-        *("columns", "damaged-end", "lost-records"),  # lost in an archive
+        *("columns", "damaged-end", "fill-value", "lost-records", "unfinished-append"),  # lost in an archive
+        *("psnr", "unlike"),  # records that are restored worse than was asked for or can be expected
     }
 )
-"""The kinds of warnings that tell of lost data. The command line shows them even with ``--quiet``."""
-
+"""The kinds of warnings that tell of lost data or lost quality. The command line shows them even with ``--quiet``."""
 
 Listener = Callable[[NarrowsWarning], None]
 
@@ -320,10 +327,16 @@ _LISTENERS: ContextVar[tuple[Listener, ...]] = ContextVar("listeners", default=(
 
 
 def warn(warning: NarrowsWarning) -> None:
-    """Raise a warning by `warnings.warn`, at the line that called narrows, and pass it to the enclosing listeners."""
+    """Raise a warning by `warnings.warn`, at the line that called narrows, and pass it to the enclosing listeners.
+
+    A search of scikit-learn, which fits many models, shows only the first warning of each kind.
+    """
     for listener in _LISTENERS.get():
         listener(warning)
-    warnings.warn(warning, stacklevel=_levels_to_caller())
+    shown = _shown_in_search()
+    if warning.kind not in shown:
+        warnings.warn(warning, stacklevel=_levels_to_caller())
+        shown.add(warning.kind)
 
 
 @contextmanager
@@ -356,14 +369,32 @@ def recorded(*, held: bool = False, listener: Listener | None = None) -> Iterato
         _LISTENERS.reset(token)
 
 
-_BETWEEN = {"narrows", "sklearn", "contextlib"}
-"""Packages whose frames may lie between the caller and the warning."""
+_BETWEEN = {"narrows", "sklearn", "joblib", "contextlib"}  # may have frames between the caller and the warning
+_SHOWN: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()  # kinds of warnings, by search of scikit-learn
+
+
+def _shown_in_search() -> set[str]:
+    """Return the kinds of warnings that the running search has shown; none outside of searches.
+
+    A search is told by the search or the estimator of the outermost function of `sklearn.model_selection`. In another
+    process, which a search with ``n_jobs`` starts, it is told by the code of the function that fits one model.
+    """
+    found, frame = None, inspect.currentframe()
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith("sklearn.model_selection."):
+            search = frame.f_locals.get("self", frame.f_locals.get("estimator", found))
+            found = frame.f_code if frame.f_code.co_name == "_fit_and_score" else search
+        frame = frame.f_back
+    try:
+        return set() if found is None else _SHOWN.setdefault(found, set())
+    except TypeError:  # an estimator that cannot be a key
+        return set()
 
 
 def _levels_to_caller() -> int:
     """Return the ``stacklevel`` with which a warning points to the caller of narrows."""
     level, frame = 1, inspect.currentframe()
-    frame = None if frame is None else frame.f_back
+    frame = frame and frame.f_back
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _BETWEEN:
         level, frame = level + 1, frame.f_back
     return level

@@ -58,7 +58,6 @@ def _only_outcomes(send):
 
 def pytest_collection_finish(session):
     """Look for garbage seldom, and not among the thousands of tests: it took a third of the time."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     gc.enable()

@@ -11,7 +11,7 @@ import pytest
 
 import narrows
 from narrows import Autoencoder, AutoencoderClassifier, Training
-from narrows.errors import InvalidParameterError
+from narrows.errors import InvalidParameterError, MissingPackageError, NarrowsWarning
 from narrows.networks import Dense
 from narrows.training import Callback
 
@@ -39,9 +39,62 @@ def test_a_function_ends_the_training_by_returning_true(answer, x):
     assert len(new().fit(x, callback=lambda row: answer if row.epoch == 2 else None).history_) == 2
 
 
-@pytest.mark.parametrize("answer", [None, False, 1, "yes"])
+@pytest.mark.parametrize("answer", [None, False, 0, ""])
 def test_other_answers_do_not_end_it(answer, x):
     assert len(new().fit(x, callback=lambda row: answer).history_) == 3
+
+
+@pytest.mark.parametrize("answer", [1, "yes", np.ones(2)], ids=str)
+def test_answers_that_may_be_meant_as_true_do_not_end_it_and_are_warned_of_once(answer, x):
+    class Wants(Callback):
+        def epoch(self, row):
+            return answer
+
+    for callback, name in ((Wants(), "Wants"), (lambda row: answer, "<lambda>")):
+        with pytest.warns(NarrowsWarning, match=f"The callback .*{name} returned .*, which does not end") as told:
+            model = new().fit(x, callback=[callback])
+        assert len(model.history_) == 3
+        assert [one.message.kind for one in told] == ["callback"]
+
+
+def test_a_step_that_returns_true_is_warned_of(x, monkeypatch):
+    class Steps(Callback):
+        def step(self, epoch, records_done, loss):
+            return True
+
+    monkeypatch.setattr("narrows.training.loop._LOOK_SECONDS", 0)
+    with pytest.warns(NarrowsWarning, match="The method 'step' of .*Steps returned True, which does not"):
+        assert len(new().fit(x, callback=Steps()).history_) == 3
+
+
+def test_a_callback_without_any_method_of_callbacks_is_refused(x):
+    class Keras(Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            return True
+
+    with pytest.raises(InvalidParameterError, match=r"at least one of the methods begin, .*\. Keras has on_epoch_end"):
+        new().fit(x, callback=Keras())
+
+
+@pytest.mark.parametrize("name", ["on_epoch", "epochs", "Stop"])
+def test_a_method_whose_name_is_nearly_that_of_a_method_of_callbacks_is_warned_of(name, x):
+    wrong = type("Wrong", (Diary,), {name: lambda self, row: True})
+    with pytest.warns(NarrowsWarning, match=f"The method '{name}' of Wrong is not called during training"):
+        new().fit(x, callback=wrong())
+
+
+@pytest.mark.parametrize(
+    ("callback", "message"),
+    [
+        (lambda: None, r"The 'callback' of fit must be a function that .* arguments \(row\)\. Got .* \(\)\."),
+        (type("Short", (Callback,), {"epoch": lambda self: None})(), r"The method 'epoch' of Short must .* \(row\)"),
+        (type("Long", (Callback,), {"stop": lambda self, a: None})(), r"'stop' of Long must .* arguments \(\)\. Got"),
+    ],
+    ids=["function", "epoch", "stop"],
+)
+def test_callbacks_with_other_arguments_are_refused_before_training(callback, message, x):
+    with pytest.raises(InvalidParameterError, match=message):
+        new().fit(x, callback=callback)
 
 
 class Diary(Callback):
@@ -153,6 +206,19 @@ def test_the_page_on_callbacks_runs_as_shown(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "after-2.safetensors").is_file()
 
 
+def imported_example():
+    spec = importlib.util.spec_from_file_location("example", ROOT / "examples" / "tensorboard_callback.py")
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    return example
+
+
+def test_the_example_for_tensorboard_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(MissingPackageError, match=r"needs TensorBoard\..* pip install tensorboard"):
+        imported_example().TensorBoard("runs")
+
+
 def test_the_example_for_tensorboard_writes_losses_and_images(x, monkeypatch):
     written = []
 
@@ -172,9 +238,7 @@ def test_the_example_for_tensorboard_writes_losses_and_images(x, monkeypatch):
     fake = types.ModuleType("torch.utils.tensorboard")
     fake.SummaryWriter = SummaryWriter
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", fake)
-    spec = importlib.util.spec_from_file_location("example", ROOT / "examples" / "tensorboard_callback.py")
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
+    example = imported_example()
     model = new().set_params(training__validation=0.2).fit(x, callback=example.TensorBoard("runs", x[:4]))
     assert [value for name, value, _ in written if name == "loss"] == [row["loss"] for row in model.history_]
     assert ("reconstructions", (4, 1, 8, 16), 2) in written

@@ -153,13 +153,24 @@ def write_images(folder: str, images: np.ndarray) -> None:
 def test_the_python_on_compression_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Training, "n_epochs", lambda self, n_records: 2)
-    (block,) = (block for block in snippets(COMPRESSION, "python") if not re.search("field|indices", block))
+    (block,) = (block for block in snippets(COMPRESSION, "python") if not re.search("field|indices|waves", block))
     names: dict[str, object] = {}
     exec(compile(block, "compression.md", "exec"), names)
     digits, one, some = (names[name] for name in ("digits", "one", "some"))
     assert (digits.shape, digits.dtype) == ((360, 8, 8), np.uint8)
     np.testing.assert_array_equal(one, digits[5])
     np.testing.assert_array_equal(some, digits[100:200])
+
+
+@pytest.mark.filterwarnings("ignore::narrows.errors.UnfinishedWarning")
+def test_the_python_on_continuing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for block in snippets((ROOT / "docs" / "continuing.md").read_text(), "python"):
+        exec(compile(block, "continuing.md", "exec"), names)
+    assert narrows.restore("digits.narrows", model=names["model"]).shape == names["X"].shape
+    assert len(narrows.load("so-far.safetensors").history_) >= 3
+    assert len(narrows.load("digits.safetensors").history_) == 6
 
 
 def test_the_python_on_pytorch_runs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,6 +185,14 @@ def test_the_python_on_pytorch_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_indices_on_compression_are_some() -> None:
     (block,) = (block for block in snippets(COMPRESSION, "python") if "indices" in block)
     exec(compile(block.replace("epochs=5", "epochs=1"), "compression.md", "exec"), {})
+
+
+def test_the_waves_on_compression_need_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (block,) = (block for block in snippets(COMPRESSION, "python") if "waves" in block)
+    names: dict[str, Any] = {}
+    exec(compile(block, "compression.md", "exec"), names)
+    assert names["corner"].shape == (10, 10)
 
 
 def test_the_field_on_compression_comes_back_within_its_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,13 @@ def models():
     return {library: Autoencoder(2, training=training, random_state=0).fit(frame_of(library)) for library in (pd, pl)}
 
 
+@pytest.fixture(scope="module")
+def bare():
+    """Return a model of the numbers of the frames, which both libraries hold alike."""
+    numbers = np.stack([np.asarray(frame_of(pd)[name], float) for name in NAMES], axis=1)
+    return Autoencoder(2, training=Training(epochs=2), random_state=0).fit(numbers)
+
+
 def compressed(model, data, tmp_path):
     compress(data, tmp_path / "x.narrows", model=model, lossless=True, force=True)
     with open_archive(tmp_path / "x.narrows", model=model) as archive:
@@ -55,12 +62,9 @@ both = pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])
 
 @every_door
 @both
-def test_a_frame_gives_what_its_numbers_give(models, door, library, tmp_path):
+def test_a_frame_gives_what_its_numbers_give(models, bare, door, library, tmp_path):
     frame = frame_of(library, seed=1)
     array = np.stack([np.asarray(frame[name], float) for name in NAMES], axis=1)
-    bare = Autoencoder(2, training=Training(epochs=2), random_state=0).fit(
-        np.stack([np.asarray(frame_of(library)[name], float) for name in NAMES], axis=1)
-    )
     np.testing.assert_array_equal(door(models[library], frame, tmp_path), door(bare, array, tmp_path))
 
 
@@ -95,11 +99,17 @@ def test_nullable_and_object_columns_are_taken(models, door, tmp_path):
     np.testing.assert_array_equal(door(models[pd], frame.astype(object), tmp_path), door(models[pd], frame, tmp_path))
 
 
-@every_door
-def test_repeated_columns_are_taken(models, door, tmp_path):
+@pytest.fixture(scope="module")
+def of_repeated_columns():
+    """Return numbers, a frame of them in which two columns have the same name, and a model of each."""
     x = np.random.default_rng(0).normal(size=(60, 4))
     frame = pd.DataFrame(x, columns=["a", "a", "b", "c"])
-    model, bare = (Autoencoder(2, training=Training(epochs=2), random_state=0).fit(data) for data in (frame, x))
+    return x, frame, *(Autoencoder(2, training=Training(epochs=2), random_state=0).fit(data) for data in (x, frame))
+
+
+@every_door
+def test_repeated_columns_are_taken(of_repeated_columns, door, tmp_path):
+    x, frame, bare, model = of_repeated_columns
     assert list(model.feature_names_in_) == ["a", "a", "b", "c"]
     np.testing.assert_array_equal(door(model, frame, tmp_path), door(bare, x, tmp_path))
     with pytest.raises(DataError, match=r"same order as they were in fit\.$"):

@@ -18,6 +18,7 @@ from narrows.cli import main
 from narrows.errors import ArchiveError, DataError, DataWarning, InvalidParameterError, NonFiniteDataError
 from narrows.estimators.classifier import AutoencoderClassifier
 from narrows.evaluation.denoising import add_noise, compare_denoisers
+from narrows.evaluation.scorers import neg_mean_squared_error, neg_median_squared_error
 from narrows.likelihoods import Bernoulli, ConstrainedNormal
 from narrows.model.inspection import read_header
 from narrows.networks import Dense
@@ -358,3 +359,21 @@ def test_a_table_without_any_value_is_refused_before_training(tmp_path, monkeypa
     result = CliRunner().invoke(main, ["train", "x.npy", "-o", "m.safetensors", "--fill-value", "nan"])
     assert result.exit_code == 1
     assert "all values are nan, the fill value" in result.stderr
+
+
+def test_records_whose_values_are_all_missing_have_no_error_and_no_score():
+    x = np.random.default_rng(0).normal(size=(60, 4))
+    x[3, 1] = x[7] = -9
+    model = narrows.Autoencoder(
+        2, fill_value=-9, training=narrows.Training(epochs=2), artefacts=(), random_state=0
+    ).fit(x)
+    error, score, known = model.reconstruction_error(x), model.score_samples(x), np.arange(60) != 7
+    assert np.isnan(error[7])
+    assert np.isnan(score[7])
+    np.testing.assert_array_equal(error[known], model.reconstruction_error(x[known]))
+    assert np.isfinite(score[known]).all()
+    assert model.score(x) == pytest.approx(score[known].mean())
+    w = np.arange(60.0)
+    assert model.score(x, sample_weight=w) == pytest.approx(np.average(score[known], weights=w[known]))
+    for scorer in (neg_mean_squared_error, neg_median_squared_error):
+        assert scorer(model, x) == pytest.approx(scorer(model, x[known]))

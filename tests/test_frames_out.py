@@ -6,7 +6,9 @@ import polars
 import polars.testing
 import pytest
 
+import narrows
 from narrows import Autoencoder, Training
+from narrows.evaluation.denoising import add_noise
 
 NAMES = ["size", "weight", "age", "price"]
 
@@ -68,3 +70,25 @@ def test_columns_without_names_stay_as_they_are(values):
 def test_the_dtype_asked_for_is_that_of_the_columns(model, values):
     restored = model.reconstruct(pandas.DataFrame(values, columns=NAMES), dtype="float32")
     assert set(restored.dtypes) == {np.dtype("float32")}
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+def test_errors_of_values_and_noisy_records_of_a_frame_are_frames(kind, model, values):
+    frame = {"pandas": pandas.DataFrame(values, columns=NAMES), "polars": polars.DataFrame(values, schema=NAMES)}[kind]
+    errors, noisy = model.reconstruction_error(frame, per="value"), add_noise(model, frame, 0.5)
+    for result in (errors, noisy):
+        assert type(result) is type(frame)
+        assert list(result.columns) == NAMES
+    np.testing.assert_allclose(errors.to_numpy(), np.square(values - model.reconstruct(frame).to_numpy()))
+    of_records = model.reconstruction_error(frame)
+    np.testing.assert_allclose(of_records, errors.to_numpy().sum(axis=1))
+
+
+def test_a_compressed_frame_is_restored_as_an_array_whose_names_the_model_knows(values, tmp_path):
+    given = pandas.DataFrame(values, columns=NAMES)
+    model = Autoencoder(2, training=Training(epochs=1), artefacts=["codec"], random_state=0).fit(given)
+    narrows.compress(given, tmp_path / "table.narrows", model=model, max_error=0.01)
+    restored = narrows.restore(tmp_path / "table.narrows", model=model)
+    assert isinstance(restored, np.ndarray)
+    named = pandas.DataFrame(restored, columns=model.feature_names_in_)
+    pandas.testing.assert_frame_equal(named, given, atol=0.01)

@@ -77,7 +77,8 @@ def test_reconstructing_is_decoding_what_was_encoded_to_the_bit(network, dtype, 
     x = (rng.random((50, 7, 6)) * 200).astype(dtype)
     n_latent = None if getattr(network, "code_channels", None) else 3
     training = Training(epochs=1, precision=precision)
-    model = Autoencoder(n_latent, network=network, corruption="gaussian", training=training, random_state=0).fit(x)
+    settings = {"training": training, "artefacts": (), "random_state": 0}
+    model = Autoencoder(n_latent, network=network, corruption="gaussian", **settings).fit(x)
     chain = model.chain_
     restored = reconstruct(chain, x)
     assert restored.dtype == np.float64

@@ -1,5 +1,6 @@
 """ONNX files compute what the model computes, for any number of records, with preprocessing inside."""
 
+import functools
 import importlib.util
 
 import numpy as np
@@ -7,8 +8,16 @@ import pytest
 import torch
 
 from narrows import Autoencoder, Training
-from narrows.errors import InvalidParameterError, MissingPackageError, NotDecodableError, OutputExistsError
+from narrows.errors import (
+    InvalidParameterError,
+    MissingPackageError,
+    NotDecodableError,
+    NotExportableError,
+    OutputExistsError,
+)
+from narrows.likelihoods import Likelihood
 from narrows.networks import Convolutional, Dense, Strided
+from narrows.networks.activations import ACTIVATIONS, SoftClip
 
 needs_onnx = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("onnx", "onnxruntime")),
@@ -16,14 +25,29 @@ needs_onnx = pytest.mark.skipif(
 )
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (24, 8, 8), np.uint8)
+COLOUR = RNG.integers(0, 256, (24, 8, 8, 3), np.uint8)
+LAYOUTS = {"grey": IMAGES, "channels last": COLOUR, "channels first": np.moveaxis(COLOUR, -1, 1).copy()}
 TABLE = RNG.normal(size=(24, 6)) * [1, 10, 100, 1, 0.1, 1] + [0, 5, 0, 0, 0, 1e3]
 CASES = {
     "plain": (IMAGES, {}),
     **{name: (IMAGES, {"bottleneck": name}) for name in ("top-k", "gaussian", "rounded", "vector-quantised")},
     "tied": (IMAGES, {"network": Dense(widths=(8,), tied=True)}),
     "linear path": (TABLE, {"network": Dense(widths=(8,), linear_path=True), "likelihood": "normal"}),
-    "pooling": (IMAGES, {"network": Convolutional(channels=(2,))}),
-    "strided": (IMAGES, {"network": Strided(channels=(2,))}),
+    "linear path with soft clipping": (
+        IMAGES,
+        {"network": Dense(widths=(8,), linear_path=True, output_activation="soft-clip")},
+    ),
+    **{
+        f"{network.name}, {layout}": (images, {"network": network})
+        for network in (Convolutional(channels=(2,)), Strided(channels=(2,)))
+        for layout, images in LAYOUTS.items()
+    },
+    **{f"{name} units": (IMAGES, {"network": Dense(widths=(8,), activation=name)}) for name in ACTIVATIONS.values},
+    **{
+        f"{name}, {layout}": (images, {"likelihood": name, "network": Convolutional(channels=(2,))})
+        for name in Likelihood.registry
+        for layout, images in {"grey": IMAGES, "channels last": LAYOUTS["channels last"]}.items()
+    },
     "missing values": (np.where(TABLE < -5, np.nan, TABLE), {"fill_value": np.nan}),
     "uint16": (IMAGES.astype(np.uint16) * 257, {}),
     "int64": (IMAGES.astype(np.int64).reshape(24, 64), {}),
@@ -36,11 +60,16 @@ def trained(x=IMAGES, y=None, **params):
     return Autoencoder(4, **{**usual, **params}).fit(x, y)
 
 
-def computed(path, *inputs):
-    """Return the output of an ONNX file, and the names of its inputs and outputs."""
+@functools.cache
+def session_of(path):
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(path)
+    return onnxruntime.InferenceSession(path)
+
+
+def computed(path, *inputs):
+    """Return the output of an ONNX file, and the names of its inputs and outputs."""
+    session = session_of(path)
     names = [one.name for one in session.get_inputs()]
     return session.run(None, dict(zip(names, inputs, strict=True)))[0], names, session.get_outputs()[0].name
 
@@ -95,6 +124,34 @@ def test_exporting_leaves_the_model_as_it_was(tmp_path):
     model = trained()
     model.export_onnx(tmp_path / "x.onnx")
     assert all(weight.requires_grad for weight in model.chain_.parameters())
+
+
+@needs_onnx
+def test_soft_clipping_is_as_exact_in_a_file():
+    u = torch.cat([torch.linspace(-3, 4, 1001), torch.tensor([-1e30, 1e30, 0.5])])
+    torch.testing.assert_close(SoftClip._by_logarithms(u), SoftClip()(u), rtol=0, atol=2e-7)
+
+
+class Sorted(torch.nn.Module):
+    def forward(self, x):
+        return torch.cummax(x, 1).values
+
+
+class OfTwo(torch.nn.Module):
+    def forward(self, x):
+        return x + torch.arange(len(x.tolist())).reshape(-1, 1)
+
+
+@needs_onnx
+@pytest.mark.parametrize("module", [Sorted(), OfTwo()])
+def test_what_a_file_cannot_compute_is_refused(module, tmp_path):
+    x = TABLE.astype(np.float32)
+    network = (torch.nn.Sequential(torch.nn.Linear(6, 4), module), torch.nn.Linear(4, 6))
+    model = Autoencoder(None, network=network, training=Training(epochs=1), artefacts=(), random_state=0).fit(x)
+    with pytest.raises(NotExportableError, match=r"The encoder cannot be written as an ONNX file\..*Export another"):
+        model.export_onnx(tmp_path / "x.onnx", part="encoder")
+    assert not list(tmp_path.iterdir())
+    model.export_onnx(tmp_path / "x.onnx", part="decoder")
 
 
 def test_parts_and_outputs_are_checked(tmp_path):

@@ -1,8 +1,10 @@
 """Parts as values, on parts made for the purpose: nesting, order, errors, and the registry."""
 
 import pytest
+import torch
 from sklearn.base import clone
 
+import narrows
 from narrows.errors import InvalidParameterError, UnknownNameError
 from narrows.parts.options import Integer, Real, SequenceOf, option
 from narrows.parts.part import OneOf, Part, as_part
@@ -155,3 +157,20 @@ def test_axes_keep_their_names_apart():
     assert set(Spice.registry) == {"pepper", "curry"}
     assert "pepper" not in Adam.registry
     assert Cosine.axis == "schedule"
+
+
+def test_the_docstring_of_a_part_explains_each_option_before_the_examples():
+    doc = narrows.Training.__doc__
+    for name, field in Training.__dataclass_fields__.items():
+        assert f"\n{name} : {field.metadata['allowed']}, default " in doc
+    assert "\nbatch_size : a whole number ≥ 1, default 128\n    Records per step.\n" in doc
+    assert doc.index("Parameters\n----------") < doc.index("device :") < doc.index("Examples\n--------")
+
+
+def test_names_of_options_have_the_right_article():
+    with pytest.raises(
+        InvalidParameterError, match=r"must be an optimiser \(.*, or an optimiser object\)\. Got <class"
+    ):
+        Training(optimiser=torch.optim.AdamW)
+    with pytest.raises(InvalidParameterError, match=r"must be a schedule \(.*, or a schedule object\)"):
+        Training(schedule=3)

@@ -120,6 +120,7 @@ def test_as_given_takes_real_numbers_for_levels():
     x = np.random.default_rng(0).normal(size=(50, 8))
     assert parts_of("vae", x, real_values="as-given").likelihood.name == "bernoulli"
     explicit = narrows.Autoencoder(bottleneck="gaussian", likelihood="bernoulli", preprocessing="unit-scale")
+    explicit.set_params(training__epochs=1)
     assert explicit.fit(x).chain_.parts.likelihood.name == "bernoulli", "parts that are given are not changed"
     with pytest.raises(InvalidParameterError, match=r"'real_values' of Autoencoder must be .*'standardise'"):
         narrows.Autoencoder(real_values="other").fit(x)

@@ -1,5 +1,6 @@
 """Every recipe works, keeps the settings of its source, and can be changed by name."""
 
+import inspect
 import math
 
 import numpy as np
@@ -10,7 +11,8 @@ import narrows.data
 from narrows import Autoencoder, Training
 from narrows.corruptions import Gaussian, Masking
 from narrows.errors import UnknownNameError
-from narrows.estimators.recipes import RECIPES, summary
+from narrows.estimators.recipe_list import SUMMARIES
+from narrows.estimators.recipes import RECIPES
 from narrows.likelihoods import Normal
 from narrows.networks import Convolutional, Dense
 from narrows.preprocessing import UnitScale
@@ -30,8 +32,13 @@ def test_every_recipe_fits_the_digits_and_survives_the_file(name, digits, tmp_pa
     np.testing.assert_array_equal(again.reconstruct(test, y_test), model.reconstruct(test, y_test))
     assert repr(again) == repr(model)
     assert again.reconstruct(test, y_test).shape == test.shape
-    assert summary(name).endswith(".")
-    assert len(summary(name)) < 120
+    assert SUMMARIES[name].endswith(".")
+    assert len(SUMMARIES[name]) < 120
+
+
+def test_the_list_of_recipes_has_the_descriptions_of_their_functions():
+    described = {name: inspect.getdoc(function).partition("\n")[0] for name, function in RECIPES.items()}
+    assert list(SUMMARIES.items()) == list(described.items())
 
 
 @pytest.mark.parametrize("name", ["cvae", "vae", "beta-vae", "conditional-vae", "vq-vae", "wae"])

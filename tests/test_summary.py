@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from torch import nn
 
 from narrows import Autoencoder, Training
 from narrows.networks import Convolutional, Dense, Strided
@@ -66,3 +67,21 @@ def test_the_model_is_not_changed():
     model.summary()
     np.testing.assert_array_equal(model.transform(IMAGES), before)
     assert not any(module._forward_hooks for module in model.chain_.modules())
+
+
+def test_recurrent_layers_are_listed_with_the_shape_of_their_output():
+    class Last(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.recurrent, self.code = nn.LSTM(1, 4, batch_first=True), nn.Linear(4, 2)
+
+        def forward(self, x):
+            outputs, _ = self.recurrent(x.unsqueeze(-1))
+            return self.code(outputs[:, -1])
+
+    model = Autoencoder(2, network=(Last(), nn.Linear(2, 8)), training=Training(epochs=1), artefacts=()).fit(
+        np.random.default_rng(0).normal(size=(20, 8))
+    )
+    (layer,) = (one for one in model.summary().layers if one.kind == "LSTM")
+    assert layer.shape == (8, 4)
+    assert layer.n_parameters == sum(weight.numel() for weight in nn.LSTM(1, 4).parameters())

@@ -81,3 +81,12 @@ def test_other_indices_are_refused(images):
         model.decode_indices(np.arange(17)[:, None].repeat(n, 1))
     with pytest.raises(DataError, match="at least one"):
         model.decode_indices(indices[:0])
+
+
+def test_a_quality_that_does_not_exist_is_refused_by_the_name_of_the_method(images):
+    model = fit(images, artefacts=["codec"])
+    indices = model.quantise(images)
+    with pytest.raises(InvalidParameterError, match="The 'quality' of quantise must be from 0 to"):
+        model.quantise(images, quality=99)
+    with pytest.raises(InvalidParameterError, match="The 'quality' of decode_indices must be from 0 to"):
+        model.decode_indices(indices, quality=99)

@@ -68,7 +68,7 @@ def test_classifiers_are_verbose_too_and_name_the_stages(x, capsys):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("verbose", [-1, "yes", None, 1.5])
+@pytest.mark.parametrize("verbose", [-1, 3, "yes", None, 1.5])
 def test_other_values_are_refused(verbose, x):
     with pytest.raises(InvalidParameterError, match=r"The 'verbose' of Autoencoder must be 0 or False .* Got"):
         new(verbose=verbose).fit(x)

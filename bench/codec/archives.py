@@ -1,8 +1,8 @@
-"""narrows' own archives: a point for each quality of each model in bench/models/codec.
+"""narrows' own archives: for each model in bench/models/codec `compress --psnr`, and a point for each of its qualities.
 
-A model belongs to the set that its file is named after: ``mnist-23.safetensors``, ``cifar10-26.safetensors``; those
-whose name ends in ``-dense`` have a dense network and a curve of their own; those whose name ends in ``-lossless``,
-with a network of residuals, keep records within bounds. The bytes are those of the archive, headers, checksums and
+A model belongs to the set and the quality that its file is named after: ``mnist-23.5.safetensors``; those whose name
+ends in ``-dense`` have a dense network and a curve of their own; those whose name ends in ``-lossless``, with a network
+of residuals, keep records within bounds. The bytes are those of the archive, headers, checksums and
 index included; the model is a side file, and what a reader needs of it is counted as side bytes.
 `bench/codec/train.py` trains them.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from measuring import Array, Attempt
 from records import Records
@@ -46,10 +47,13 @@ def attempts(records: Records) -> Iterator[Attempt]:
         archive = Path(folder) / "test.narrows"
         for model in models:
             frozen = read_frozen(model)
-            warm_up = attempt(frozen.qualities[0].psnr_db, model, archive, 0)
+            warm_up = attempt({"quality": 0}, model, archive, 0)
             warm_up.decode(warm_up.encode(records.train[:100]))
-            for position, quality in enumerate(frozen.qualities):
-                yield attempt(quality.psnr_db, model, archive, len(frozen.only(position).blob))
+            wanted = model.stem.rpartition("-")[2]
+            if wanted != "dense":
+                yield attempt({"psnr": float(wanted)}, model, archive, len(frozen.only(frozen.default).blob))
+            for position in range(len(frozen.qualities)):
+                yield attempt({"quality": position}, model, archive, len(frozen.only(position).blob))
         exact = MODELS / f"{records.name}-lossless.safetensors"
         if exact.exists():
             side_bytes = len(read_frozen(exact).only(0, with_causal=True).blob)
@@ -74,16 +78,17 @@ def within(bound: int, model: Path, archive: Path, side_bytes: int) -> Attempt:
     )
 
 
-def attempt(psnr_db: float, model: Path, archive: Path, side_bytes: int) -> Attempt:
-    """Return the attempt at the quality that had this PSNR on the training records."""
+def attempt(asked: dict[str, Any], model: Path, archive: Path, side_bytes: int) -> Attempt:
+    """Return the attempt with a quality, by its number or by the PSNR that is wanted."""
 
     def encode(records: Array) -> list[bytes]:
-        narrows.compress(records, archive, model=model, psnr=psnr_db, force=True)
+        narrows.compress(records, archive, model=model, **asked, force=True)
         return [archive.read_bytes()]
 
+    ((name, value),) = asked.items()
     return Attempt(
         "narrows, dense" if model.stem.endswith("-dense") else "narrows",
-        f"{model.stem}, psnr={psnr_db:.2f}",
+        f"{model.stem}, {name}={value}",
         encode,
         lambda _: narrows.restore(archive, model=model),
         side_bytes,

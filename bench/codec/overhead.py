@@ -26,7 +26,7 @@ from narrows.archive import Writer
 
 RESULTS = ROOT / "bench" / "codec-overhead.json"
 MILLIONS = 5_000_000
-SMALL = ("mnist-23", "mnist-dense")
+SMALL = ("mnist-23.5", "mnist-dense")
 _TIMES = 3
 
 

@@ -18,7 +18,7 @@ import narrows
 import narrows.data
 from narrows import pictures
 
-SHOWN = ("mnist-29", "mnist-26", "mnist-23")
+SHOWN = ("mnist-29.5", "mnist-26.5", "mnist-23.5")
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in SHOWN:
             archive, model = Path(folder) / f"{name}.narrows", MODELS / f"{name}.safetensors"
-            summary = narrows.compress(test, archive, model=model)
+            summary = narrows.compress(test, archive, model=model, psnr=float(name.rpartition("-")[2]))
             with narrows.open_archive(archive, model=model) as opened:
                 rows[f"{summary.bytes_per_record:.1f} bytes"] = np.stack([opened[place] for place in first])
     pictures.save(pictures.rows(rows), ROOT / "docs" / "pictures" / "compressed.png", force=True)

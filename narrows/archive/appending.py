@@ -10,7 +10,9 @@ from narrows.archive.byte_file import ByteFile
 from narrows.archive.header import naming, read_header
 from narrows.archive.layout_choice import layout_of
 from narrows.archive.metadata import Metadata
+from narrows.archive.models import parted_as
 from narrows.codec.frozen import FrozenCodec
+from narrows.codec.parts.parted_codec import PartedCodec
 from narrows.data import Source
 from narrows.data.fill import same_fill
 from narrows.errors import ArchiveError, InvalidParameterError
@@ -168,21 +170,32 @@ def check_chunk_records(chunk_records: int | None, *, append: bool) -> None:
 
 def codec_for(
     path: str | os.PathLike[str], before: Metadata, codec: FrozenCodec, asked: int | None
-) -> tuple[FrozenCodec, int]:
+) -> tuple[FrozenCodec | PartedCodec, int]:
     """Return the codec and the quality of an existing archive; a requested quality must be the archive's.
 
     The writer checks whether the archive was written with this model.
     """
+    if before.parts is not None:
+        parted = parted_as(codec, before)
+        if parted is None:
+            return PartedCodec.of(codec, asked or 0), 0
+        if asked not in (None, parted.number):
+            raise _other_quality(path, parted.number, asked)
+        return parted, 0
     for position in range(len(codec.qualities)):
         alone = codec.only(position, with_causal=before.max_error is not None)
         if alone.digest != before.model:
             continue
         if asked not in (None, position):
-            raise ArchiveError(
-                f"{os.fspath(path)} has quality {position}. Got records in quality {asked}. "
-                "Append in the archive's quality, or write a new archive."
-            )
+            raise _other_quality(path, position, asked)
         return alone, 0
     if asked is None and before.model == codec.digest and before.quality < len(codec.qualities):
         return codec, before.quality
     return codec, asked or 0
+
+
+def _other_quality(path: str | os.PathLike[str], quality: int, asked: int | None) -> ArchiveError:
+    return ArchiveError(
+        f"{os.fspath(path)} has quality {quality}. Got records in quality {asked}. "
+        "Append in the archive's quality, or write a new archive."
+    )

@@ -19,6 +19,7 @@ from narrows.archive.layout import (
     pack_crc,
     pack_trailer,
 )
+from narrows.codec.parts.needs import Needs
 
 __all__ = ["BlockWriter"]
 
@@ -36,10 +37,20 @@ class BlockWriter:
         Offset of the next block.
     entries : iterable of (offset, first, n_records, crc, type)
         Index entries of the existing blocks.
+    parts : iterable of int
+        The parts of the model of each of them, if the model is in parts.
     """
 
-    def __init__(self, file: BinaryIO, header: bytes, offset: int, entries: Iterable[Entry] = ()) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        header: bytes,
+        offset: int,
+        entries: Iterable[Entry] = (),
+        parts: Iterable[int] = (),
+    ) -> None:
         self._file, self._header, self.offset, self._entries = file, header, offset, list(entries)
+        self._parts = list(parts) or [0] * len(self._entries)
         self._appended: int | None = None  # offset of the APPEND block, zeros until the append is complete
 
     def begin_append(self) -> None:
@@ -49,20 +60,28 @@ class BlockWriter:
         self._file.flush()  # before anything else, so that readers recognise an append that is not complete
         self.offset += APPEND_BYTES
 
-    def model(self, blob: bytes) -> None:
-        """Write a MODEL block."""
-        self._write(Block(BlockType.MODEL, Coding.PLAIN, len(blob), 0, 0), blob)
+    def model(self, blob: bytes, parts: Needs = Needs.NOTHING) -> None:
+        """Write a MODEL block: a whole model, or some parts of one."""
+        coding = Coding.PARTS if parts else Coding.PLAIN
+        self._write(Block(BlockType.MODEL, coding, len(blob), 0, 0), blob, parts)
 
-    def records(self, payload: bytes, first: int, n_records: int, coding: int = Coding.CODE) -> None:
-        """Write a RECORDS block."""
-        self._write(Block(BlockType.RECORDS, coding, len(payload), first, n_records), payload)
+    def records(
+        self,
+        payload: bytes,
+        first: int,
+        n_records: int,
+        coding: int = Coding.CODE,
+        needs: Needs = Needs.NOTHING,
+    ) -> None:
+        """Write a RECORDS block; `needs` are the parts of the model that it needs, if the model is in parts."""
+        self._write(Block(BlockType.RECORDS, coding, len(payload), first, n_records), payload, needs)
 
     def finish(self, n_records: int) -> None:
         """Write the INDEX block and the trailer of an archive of n_records records.
 
         After an append the trailer, which makes the records valid, is written when all else is on the disk.
         """
-        payload = pack_index(self._header, self._entries)
+        payload = pack_index(self._header, self._entries, self._parts)
         offset = self.offset
         self._write(Block(BlockType.INDEX, Coding.PLAIN, len(payload), n_records, len(self._entries)), payload)
         trailer = pack_trailer(Trailer(offset, n_records))
@@ -80,10 +99,11 @@ class BlockWriter:
         self._file.flush()
         os.fsync(self._file.fileno())
 
-    def _write(self, block: Block, payload: bytes) -> None:
+    def _write(self, block: Block, payload: bytes, parts: Needs = Needs.NOTHING) -> None:
         self._file.write(pack_block(block))
         self._file.write(payload)
         crc = pack_crc(payload)
         self._file.write(crc)
         self._entries.append((self.offset, block.first, block.n_records, int.from_bytes(crc, "little"), block.type))
+        self._parts.append(int(parts))
         self.offset += BLOCK_BYTES + len(payload) + CRC_BYTES

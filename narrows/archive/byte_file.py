@@ -10,6 +10,7 @@ from typing import Self
 
 from narrows.errors import ArchiveError, CorruptArchiveError, DataNotFoundError
 from narrows.io.files import as_path
+from narrows.io.pipes import StandardInput
 
 __all__ = ["ByteFile"]
 
@@ -22,7 +23,8 @@ class ByteFile:
     Parameters
     ----------
     path : path-like
-        A regular file. Its size is read when it is opened; bytes appended later are ignored.
+        A regular file. Its size is read when it is opened; bytes appended later are ignored. Messages call a copy of
+        standard input by that name.
 
     Raises
     ------
@@ -33,7 +35,7 @@ class ByteFile:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
+        self.path = str(path) if isinstance(path, StandardInput) else os.fspath(path)
         target = as_path(path)
         self._lock = threading.Lock()
         try:
@@ -83,6 +85,8 @@ class ByteFile:
         return crc
 
     def _read_some(self, offset: int, n: int) -> bytes:
+        if self._file.closed:
+            raise ArchiveError(f"The archive {self.path} is closed. Open it again with narrows.open_archive.")
         try:
             if hasattr(os, "pread"):
                 return os.pread(self._file.fileno(), n, offset)

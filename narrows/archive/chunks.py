@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,12 @@ from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.errors import CorruptArchiveError
 
-__all__ = ["Chunk", "chunk_block", "read_chunk", "read_records"]
+__all__ = ["PIECE_RECORDS", "Chunk", "chunk_block", "chunk_bytes", "pieces_within", "read_chunk", "read_records"]
+
+PIECE_RECORDS = 512
+"""Records of a chunk that are restored at a time; a multiple of every group size."""
+
+_VALUE_BYTES, _BOUNDED_VALUE_BYTES = 4, 48  # memory to decode a symbol, and a value with a residual
 
 _DAMAGE = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError)
 
@@ -43,6 +48,35 @@ def chunk_block(source: ByteFile, index: Index, chunk: int) -> tuple[int, Block,
     ).to_bytes(CRC_BYTES, "little"):
         raise CorruptArchiveError(f"{what} is damaged, or comes from another archive")
     return offset, block, what
+
+
+def chunk_bytes(metadata: Metadata) -> int:
+    """Return about how much memory a chunk of an archive takes while it is decoded or encoded."""
+    n_values = metadata.record_bytes // metadata.dtype.itemsize
+    piece = min(metadata.chunk_records, PIECE_RECORDS) * metadata.record_bytes
+    if metadata.max_error is not None:
+        piece = metadata.chunk_records * n_values * _BOUNDED_VALUE_BYTES
+    return metadata.chunk_records * metadata.n_symbols * _VALUE_BYTES + piece
+
+
+def pieces_within(records: Sequence[int], start: int) -> Iterator[Sequence[int]]:
+    """Split records of a chunk, as indices within it; consecutive ones at the boundaries of groups.
+
+    ``start`` is the number of the first record of the chunk.
+    """
+    if not isinstance(records, range):
+        yield [record - start for record in records]
+        return
+    first = records[0] - start
+    # From the length, since the stop of a range with a negative step may be below zero.
+    inside = range(first, first + len(records) * records.step, records.step)
+    if records.step != 1 or len(inside) <= PIECE_RECORDS:
+        yield inside
+        return
+    while inside:
+        more = PIECE_RECORDS - inside[0] % PIECE_RECORDS
+        yield inside[:more]
+        inside = inside[more:]
 
 
 def read_chunk(source: ByteFile, metadata: Metadata, index: Index, chunk: int) -> Payload:
@@ -101,7 +135,7 @@ class Chunk:
     """
 
     def __init__(self, payload: Payload, n_records: int, codec: Codec, metadata: Metadata, first: int) -> None:
-        self._checksums, self._codec, self._quality = payload.checksums, codec, metadata.quality
+        self._checksums, self._codec, self._quality = payload.checksums, codec, metadata.position
         self._n_records, self._first, self._group = n_records, first, metadata.group_records
         self._symbols = np.empty((n_records, 0), np.int32)
         self._restored: npt.NDArray[Any] | None = None  # all records, if the chunk has a residual

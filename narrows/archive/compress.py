@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +24,14 @@ from narrows.archive.quality import size_warnings
 from narrows.archive.summary import ZSTD_SAMPLE_BYTES, Summary, ways_of
 from narrows.archive.tally import ErrorTally
 from narrows.archive.writer import Writer
+from narrows.codec.parts.parted_codec import PartedCodec
 from narrows.data import Source
 from narrows.data.fill import is_fill
 from narrows.errors import DataWarning, InvalidParameterError, NarrowsWarning, recorded, warn
 from narrows.io.files import check_output
 from narrows.io.progress import Progress
+from narrows.numerics.batches import batch_size
+from narrows.numerics.pool import check_threads
 from narrows.numerics.surroundings import usual_settings
 
 if TYPE_CHECKING:
@@ -37,6 +41,8 @@ __all__ = ["compress"]
 
 _BATCH_BYTES = 32 << 20
 _BATCH_RECORDS = 8192
+_ENCODED_RECORDS = 1024  # that an encoder processes at once
+_COPIES = 3  # of a batch's bytes in memory, when it is done
 
 
 @usual_settings()
@@ -58,6 +64,7 @@ def compress(
     as_records: bool = False,
     append: bool = False,
     force: bool = False,
+    threads: int | None = None,
     progress: Progress | None = None,
 ) -> Summary:
     """Write records to an archive, or an array without a model.
@@ -79,14 +86,16 @@ def compress(
         other file. `psnr`, `bytes_per_record`, `quality`, `overlap`, `embed_model`, `chunk_records` and `append` need a
         model.
     psnr : float, optional
-        Selects the coarsest quality with at least this PSNR in dB on training data. Not with `max_error` or `lossless`.
+        Selects the coarsest quality with at least this PSNR in dB on training data, or the bound on errors with which
+        these records have it, if the model has a residual model and that takes fewer bytes on a sample of them. Not
+        with `max_error` or `lossless`.
     bytes_per_record : float, optional
         Selects the finest quality with at most this number of bytes per record on training data. An image that is cut
         into tiles is one record.
     quality : int, optional
         Number of a quality of the model, from 0, the coarsest; `narrows.try_qualities` compares them. Without
         `psnr`, `bytes_per_record` and `quality`, the model's default quality is used, or with an error bound the one
-        with the smallest file.
+        with the smallest file. A model whose residual model was trained for a PSNR gets this PSNR.
     max_error : float or str, optional
         The largest error of a value, in the records' units, or as a share of the data's range such as ``"1%"``. NaNs
         and infinities are restored exactly. The archive is at most a few bytes larger than the records.
@@ -109,7 +118,8 @@ def compress(
     chunk_records : int, optional
         The largest number of records (or tiles) of a chunk. To read one record, its chunk is decoded: small chunks make
         random access fast, and large ones save a few bytes. By default up to 16,384, with an error bound up to 4,096,
-        and fewer if the records are large. Not with `append`, which keeps the archive's.
+        and fewer if the records are large, or are stored losslessly with a residual model. Not with `append`, which
+        keeps the archive's.
     as_records : bool
         Without a model: the first axis of the array numbers records, which are not predicted from each other.
     append : bool
@@ -118,6 +128,9 @@ def compress(
         `verify`).
     force : bool
         Overwrite an existing file.
+    threads : int, optional
+        How many threads compress, by default as many as CPUs that the process may use. The archive does not depend on
+        it.
     progress : callable, optional
         Called as `narrows.data.Progress` with the activity ``"compressing"`` and the number of records done.
 
@@ -162,7 +175,8 @@ def compress(
     }
     bounds: dict[str, Any] = {"max_error": max_error, "lossless": lossless}
     values: dict[str, Any] = {"accept_loss": accept_loss, "fill_value": fill_value}
-    output: dict[str, Any] = {"force": force, "progress": progress}
+    output: dict[str, Any] = {"force": force, "threads": threads, "progress": progress}
+    check_threads(threads)
     if model is None:
         check_without_model(given)
         return compress_field(data, path, **bounds, **values, as_records=as_records, **output)
@@ -182,6 +196,7 @@ def _with_model(
     embed_model: bool,
     chunk_records: int | None,
     force: bool,
+    threads: int | None,
     progress: Progress | None,
     accept_loss: str | Sequence[str],
     fill_value: float | None,
@@ -209,6 +224,7 @@ def _with_model(
             "append": append,
             "force": force,
             "chunk_records": chunk_records,
+            "threads": threads,
         }
         writer, tally = _write(path, plan, progress, writing)
         if before is not None and plan.source.files is not None:
@@ -222,25 +238,48 @@ def _write(
     """Write the records of a plan; return the closed writer and the errors of the records."""
     codec, source = plan.codec, plan.source
     tally = ErrorTally(codec.qualities[plan.quality], codec.peak)
-    missing = plan.fill_value if plan.encoder.fill_value is None else plan.encoder.fill_value
     with Writer(path, codec, plan.quality, plan.metadata, fill_value=plan.fill_value, **writing) as writer:
-        for start, stop in _batches(source):
-            records, names = _records(source, start, stop, plan.layout)
-            symbols = plan.symbols(records)
-            restored = codec.decode(symbols, plan.quality)
-            writer.add(symbols, restored, names, records=None if plan.bound is None else records)
-            if missing is not None:
-                places = is_fill(records, missing)
-                restored = np.where(places, records, restored)
-                tally.n_fill += int(places.sum())
-            tally.add(records, restored)
+        batches = list(_batches(source, plan))
+        n_bytes = _COPIES * len(batches[0]) * source.values[:1].nbytes if batches else 0
+        for batch in writer.pool.map(partial(_prepared, plan), batches, n_bytes):
+            records = None if plan.bound is None else batch.records
+            writer.add(batch.symbols, batch.restored, batch.names, records=records)
+            tally.extend(batch.tally)
             if progress is not None:
-                progress("compressing", stop, len(source), "records")
+                progress("compressing", batch.stop, len(source), "records")
     if plan.bound is None:
         tally.n_values -= tally.n_fill
     else:
         tally.squared, tally.max_error = writer.errors.squared, writer.errors.largest
     return writer, tally
+
+
+class _Batch(NamedTuple):
+    """Records to be added to an archive: those of the items before `stop` that are not in earlier batches."""
+
+    stop: int
+    records: NDArray[Any]
+    names: list[str] | None
+    symbols: NDArray[np.int32]
+    restored: NDArray[Any]
+    tally: ErrorTally
+
+
+def _prepared(plan: Plan, items: range) -> _Batch:
+    """Encode and restore the records of some items, and measure their errors."""
+    codec = plan.codec
+    records, names = _records(plan.source, items.start, items.stop, plan.layout)
+    symbols = plan.symbols(records)
+    restored = codec.decode(symbols, plan.quality)
+    tally = ErrorTally(codec.qualities[plan.quality], codec.peak)
+    missing = plan.fill_value if plan.encoder.fill_value is None else plan.encoder.fill_value
+    exact = restored
+    if missing is not None:
+        places = is_fill(records, missing)
+        exact = np.where(places, records, restored)
+        tally.n_fill = int(places.sum())
+    tally.add(records, exact)
+    return _Batch(items.stop, records, names, symbols, restored, tally)
 
 
 def _tell_of_repeated(path: str | os.PathLike[str], added: Sequence[str]) -> None:
@@ -261,10 +300,18 @@ def _tell_of_repeated(path: str | os.PathLike[str], added: Sequence[str]) -> Non
         )
 
 
-def _batches(source: Source) -> Iterator[tuple[int, int]]:
+def _batches(source: Source, plan: Plan) -> Iterator[range]:
+    """Split the items into ranges, which do not depend on the number of threads.
+
+    The encoder processes so many records at once that the number of records in a range makes no difference to it.
+    """
     size = max(1, min(_BATCH_RECORDS, _BATCH_BYTES // max(source.values[:1].nbytes, 1)))
+    part = size if plan.layout.n_records > 1 else batch_size(plan.codec.shape, _ENCODED_RECORDS)
+    every = range(len(source))
     for start in range(0, len(source), size):
-        yield start, min(start + size, len(source))
+        batch = every[start : start + size]
+        for first in range(0, len(batch), part):
+            yield batch[first : first + part]
 
 
 def _records(source: Source, start: int, stop: int, layout: Layout) -> tuple[NDArray[Any], list[str] | None]:
@@ -273,6 +320,14 @@ def _records(source: Source, start: int, stop: int, layout: Layout) -> tuple[NDA
     if source.files is None:
         return records, None
     return records, [text for name in source.files[start:stop] for text in (name, *[""] * (layout.n_records - 1))]
+
+
+def _model_bytes(plan: Plan, writer: Writer) -> int:
+    """Return the bytes of the parts of the model that reading the archive needs."""
+    codec = plan.codec
+    if isinstance(codec, PartedCodec):
+        return len(codec.pack(writer.needed)) if writer.needed else 0
+    return len(codec.only(plan.quality, with_causal=plan.bound is not None).blob)
 
 
 def _summary(
@@ -285,10 +340,10 @@ def _summary(
     asked: float | None,
     asked_bytes: float | None,
 ) -> Summary:
-    source, alone = plan.source, plan.codec.only(plan.quality)
+    source = plan.source
     per_item = tally.n_records // len(source)
     n_sample = max(1, ZSTD_SAMPLE_BYTES // max(source.values[:1].nbytes, 1))
-    chosen, written = alone.qualities[0], inspect(path)
+    chosen, written = plan.codec.qualities[plan.quality], inspect(path)
     is_bounded = written.metadata.get("max_error") is not None
     missed = tally.fill_warnings(plan.fill_value, plan.encoder.fill_value, is_bounded=is_bounded)
     if not is_bounded:
@@ -304,7 +359,7 @@ def _summary(
         max_error=tally.max_error,
         expected_psnr_db=None if is_bounded else chosen.psnr_db,
         expected_bytes_per_record=None if is_bounded else chosen.bytes_per_record * per_item,
-        model_bytes=len(alone.blob),
+        model_bytes=_model_bytes(plan, writer),
         model_embedded=written.has_model,
         unlike=tally.unlike,
         warnings=tuple(warnings.values()),

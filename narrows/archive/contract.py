@@ -82,6 +82,10 @@ class Encoder(Protocol):
     def fill_value(self) -> float | None:
         """The value that stands for missing values in the records of the model; None if there is none."""
 
+    @property
+    def psnr(self) -> float | None:
+        """The PSNR in dB of archives for which nothing is requested, if the model was trained for one with a bound."""
+
     def symbols(self, records: npt.NDArray[Any], quality: int) -> npt.NDArray[np.int32]:
         """Return the symbols (n, D) of records (n, *shape) at a quality of the codec."""
 

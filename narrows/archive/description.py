@@ -17,7 +17,7 @@ from narrows.archive.layout import BLOCK_BYTES, MAGIC
 from narrows.archive.layout_choice import layout_of
 from narrows.archive.layouts import Field, Tiling
 from narrows.archive.metadata import Metadata
-from narrows.archive.models import has_model, read_model
+from narrows.archive.models import parts_of, read_model
 from narrows.archive.records import largest_error
 from narrows.codec.frozen import FrozenCodec
 from narrows.errors import ArchiveError, ModelFileError
@@ -50,6 +50,8 @@ class Description:
         archive has no error bound: it stores no errors then.
     n_tiles : int or None
         Number of tiles, if records are images that are stored in tiles.
+    needs_model : bool
+        Whether reading needs a model file: chunks need parts of a model that are not inside.
     """
 
     path: str
@@ -65,6 +67,7 @@ class Description:
     metadata: dict[str, Any]
     largest_error: float | None = None
     n_tiles: int | None = None
+    needs_model: bool = False
 
     @property
     def has_model(self) -> bool:
@@ -121,13 +124,11 @@ def inspect(path: str | os.PathLike[str]) -> Description:
     with ByteFile(path) as source, naming(source.path):
         header = read_header(source)
         index = read_index(source, header)
-        n_model = 0
-        if has_model(index):
-            assert index.model is not None
-            n_model = read_block(source, index.model, source.size).n_bytes
+        n_model = sum(read_block(source, offset, source.size).n_bytes for offset in index.models)
         ends = zip(index.offsets.tolist(), index.ends.tolist(), strict=True)
         n_chunks = sum(read_block(source, offset, end).n_bytes for offset, end in ends)
-        end = int(index.ends[-1]) if len(index.ends) else header.n_bytes + n_model
+        blocks = index.entries["offset"].astype(np.int64).tolist()
+        end = blocks[-1] + read_block(source, blocks[-1], source.size).n_bytes if blocks else header.n_bytes
         n_index = source.size - end
         metadata = header.metadata
         items = layout_of(metadata)
@@ -146,6 +147,7 @@ def inspect(path: str | os.PathLike[str]) -> Description:
             metadata=metadata.to_json(),
             largest_error=_largest_error(source, index, metadata) if metadata.max_error is not None else None,
             n_tiles=index.n_records if isinstance(items, Tiling) else None,
+            needs_model=bool(index.needed & ~index.held) if metadata.parts else not index.models,
         )
 
 
@@ -172,10 +174,14 @@ def expected_psnr_db(path: str | os.PathLike[str]) -> float | None:
     """
     with ByteFile(path) as source, naming(source.path):
         header = read_header(source)
-        offset = read_index(source, header).model
-        if header.metadata.field is not None or offset is None or header.metadata.max_error is not None:
+        offsets = read_index(source, header).models
+        if header.metadata.field is not None or not offsets or header.metadata.max_error is not None:
             return None
         try:
+            if header.metadata.parts is not None:
+                blobs = [read_model(source, header.metadata, offset) for offset in offsets]
+                return parts_of(blobs, header.metadata).qualities[0].psnr_db
+            offset = offsets[0]
             codec = FrozenCodec.from_bytes(read_model(source, header.metadata, offset))
             return codec.qualities[header.metadata.quality].psnr_db
         except (ArchiveError, ModelFileError, IndexError):

@@ -12,11 +12,14 @@ from narrows.archive.blocks import BlockWriter
 from narrows.archive.byte_file import ByteFile
 from narrows.archive.chunks import chunk_block
 from narrows.archive.growing import growing
-from narrows.archive.header import naming, read_header, read_payload, read_whole_index
+from narrows.archive.header import Header, naming, read_header, read_payload, read_whole_index
+from narrows.archive.index import Index
 from narrows.archive.layout import MAX_MODEL_BYTES, pack_header
 from narrows.archive.metadata import MODEL_FILE
-from narrows.archive.models import find_codec, short
+from narrows.archive.models import find_codec, held_by, needed_by, read_model, short
 from narrows.codec.frozen import FrozenCodec
+from narrows.codec.parts.needs import Needs
+from narrows.codec.parts.parted_codec import PartedCodec
 from narrows.errors import ArchiveError, InvalidParameterError
 from narrows.io.files import as_path, check_output, naming_output, replacing
 
@@ -65,33 +68,54 @@ def embed(
         with naming(source.path):
             header = read_header(source)
             index = read_whole_index(source, header)
-            if index.model is not None:
-                raise ArchiveError(f"{source.path} contains its model already.")
             metadata = header.metadata
             if metadata.field is not None:
                 raise ArchiveError(f"{source.path} holds a field, which needs no model. It can be read as it is.")
-            codec = find_codec(source, metadata, None, model)
-            if not isinstance(codec, FrozenCodec):
-                raise InvalidParameterError(
-                    "The 'model' must be a fitted Autoencoder, a FrozenCodec, or the path of a model file. "
-                    f"Got {type(codec).__name__}."
+            if index.models and not index.needed & ~index.held:
+                raise ArchiveError(f"{source.path} contains its model already.")
+            new, blobs = _with_model(source, header, index, model)
+        for blob, _ in blobs:
+            if len(blob) > MAX_MODEL_BYTES:
+                raise ArchiveError(
+                    f"A model in an archive may take {MAX_MODEL_BYTES:,} bytes. Got {len(blob):,}. "
+                    "Keep the model file beside the archive."
                 )
-            only = codec.only(metadata.quality, with_causal=metadata.max_error is not None)
-        if len(only.blob) > MAX_MODEL_BYTES:
-            raise ArchiveError(
-                f"A model in an archive may take {MAX_MODEL_BYTES:,} bytes. Got {len(only.blob):,}. "
-                "Keep the model file beside the archive."
-            )
-        more = {**metadata.more, MODEL_FILE: short(metadata.model)}
-        new = pack_header(replace(metadata, model=only.digest, quality=0, more=more).to_json())
         with naming_output(target), replacing(Path(os.path.realpath(target)), force=force or out is None) as file:
             file.write(new)
             blocks = BlockWriter(file, new, len(new))
-            blocks.model(only.blob)
+            for blob, parts in blobs:
+                blocks.model(blob, parts)
             for chunk in range(len(index.offsets)):
                 with naming(source.path):
                     offset, block, what = chunk_block(source, index, chunk)
                     payload = read_payload(source, offset, block, what, source.size)
-                blocks.records(payload, block.first, block.n_records, block.coding)
+                needs = needed_by(payload, block, metadata)
+                blocks.records(payload, block.first, block.n_records, block.coding, needs)
             blocks.finish(index.n_records)
     return target
+
+
+def _with_model(source: ByteFile, header: Header, index: Index, model: Any) -> tuple[bytes, list[tuple[bytes, Needs]]]:
+    """Return the header of the archive with its model, and the payloads of its MODEL blocks with their parts.
+
+    Raises
+    ------
+    ArchiveError, CorruptArchiveError, WrongModelError, InvalidParameterError
+        As `embed`.
+    """
+    metadata = header.metadata
+    codec = find_codec(source, metadata, index.models, model, needed=index.needed)
+    if isinstance(codec, PartedCodec):
+        blobs = [read_model(source, metadata, offset) for offset in index.models]
+        held = [(blob, held_by(blob, metadata)) for blob in blobs]
+        lacking = index.needed & ~index.held
+        return header.data, [*held, *([(codec.pack(lacking), lacking)] if lacking else [])]
+    if not isinstance(codec, FrozenCodec):
+        raise InvalidParameterError(
+            "The 'model' must be a fitted Autoencoder, a FrozenCodec, or the path of a model file. "
+            f"Got {type(codec).__name__}."
+        )
+    only = codec.only(metadata.quality, with_causal=metadata.max_error is not None)
+    more = {**metadata.more, MODEL_FILE: short(metadata.model)}
+    new = pack_header(replace(metadata, model=only.digest, quality=0, more=more).to_json())
+    return new, [(only.blob, Needs.NOTHING)]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from narrows.archive.byte_file import ByteFile
+from narrows.archive.chunks import chunk_bytes
 from narrows.archive.contract import Codec
 from narrows.archive.field_chunks import load_block
 from narrows.archive.header import naming
@@ -19,6 +21,7 @@ from narrows.archive.names import file_names
 from narrows.archive.reader import Archive
 from narrows.archive.selection import Selection
 from narrows.errors import CorruptArchiveError
+from narrows.numerics.pool import Pool
 from narrows.numerics.surroundings import usual_settings
 
 __all__ = ["FieldArchive"]
@@ -33,8 +36,10 @@ class FieldArchive(Archive, entry="field"):
 
     items: Field
 
-    def __init__(self, source: ByteFile, metadata: Metadata, index: Index, codec: Codec) -> None:
-        super().__init__(source, metadata, index, codec)
+    def __init__(
+        self, source: ByteFile, metadata: Metadata, index: Index, codec: Codec, *, threads: int | None = None
+    ) -> None:
+        super().__init__(source, metadata, index, codec, threads=threads)
         if index.n_records != self.items.n_blocks:
             raise CorruptArchiveError(
                 f"it has {index.n_records:,} blocks, but its field consists of {self.items.n_blocks:,}"
@@ -76,15 +81,18 @@ class FieldArchive(Archive, entry="field"):
         touched = [
             range(one.start // side, (one.stop - 1) // side + 1) for one, side in zip(wanted, field.block, strict=True)
         ]
-        with naming(self.path):
-            for at in np.ndindex(*map(len, touched)):
-                number = np.ravel_multi_index([one[i] for one, i in zip(touched, at, strict=True)], field.grid)
-                place = field.place(int(number))
+        numbers = [
+            int(np.ravel_multi_index([one[i] for one, i in zip(touched, at, strict=True)], field.grid))
+            for at in np.ndindex(*map(len, touched))
+        ]
+        load = partial(load_block, self._source, self.metadata, field, self._index)
+        with naming(self.path), Pool(self._threads) as pool:
+            for number, values in zip(numbers, pool.map(load, numbers, chunk_bytes(self.metadata)), strict=True):
+                place = field.place(number)
                 both = [
                     (max(one.start, part.start), min(one.stop, part.stop))
                     for one, part in zip(wanted, place, strict=True)
                 ]
-                values = load_block(self._source, self.metadata, field, self._index, int(number))
                 result[_relative(both, wanted)] = values[_relative(both, place)]
         return result
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import narrows.data
 from narrows.archive.blocks import BlockWriter
 from narrows.archive.bound import bound_of, check_fill_value
+from narrows.archive.chunks import chunk_bytes
 from narrows.archive.field_chunks import pack_block_values
 from narrows.archive.layout import Coding, pack_header
 from narrows.archive.layouts import Field
@@ -27,6 +29,7 @@ from narrows.data.image_losses import accepted_losses, accepts_nothing, check_lo
 from narrows.errors import InvalidParameterError, NarrowsWarning, recorded
 from narrows.io.files import as_path, check_output, naming_output, replacing
 from narrows.io.progress import Progress
+from narrows.numerics.pool import Pool
 
 __all__ = ["check_without_model", "compress_field"]
 
@@ -67,6 +70,7 @@ def compress_field(
     accept_loss: Any = (),
     as_records: bool = False,
     force: bool = False,
+    threads: int | None = None,
     progress: Progress | None = None,
 ) -> Summary:
     """Write an array to an archive that needs no model; parameters and errors are those of `narrows.compress`.
@@ -100,7 +104,7 @@ def compress_field(
         found = narrows.data.range_of_finite(source, fill_value=fill_value)
     field = Field.of(values.shape, values.dtype.itemsize, are_records=as_records)
     metadata = _metadata(opened, field, bound, fill_value)
-    made = _write(path, opened, field, metadata, force=force, progress=progress)
+    made = _write(path, opened, field, metadata, force=force, threads=threads, progress=progress)
     missed: tuple[NarrowsWarning, ...] = ()
     if fill_value is not None and not made.n_fill:
         text = f"No value equals the fill value {fill_value:.17g}. Check 'fill_value' (--fill-value)."
@@ -147,29 +151,45 @@ def _write(
     metadata: Metadata,
     *,
     force: bool,
+    threads: int | None,
     progress: Progress | None,
 ) -> _Made:
-    grid = ErrorBound(metadata.dtype, metadata.max_error or 0.0, metadata.fill_value)
     header, made = pack_header(header_entries(metadata)), _Made()
     target = Path(os.path.realpath(as_path(path)))
-    with naming_output(os.fspath(path)), replacing(target, force=force) as file:
+    encode = partial(_encoded, opened.values, field, metadata)
+    with naming_output(os.fspath(path)), replacing(target, force=force) as file, Pool(threads) as pool:
         file.write(header)
         copied = header if field.n_blocks >= _FEW_BLOCKS else b""
         blocks = BlockWriter(file, copied, len(header))
-        for number in range(field.n_blocks):
-            values = np.ascontiguousarray(opened.values[field.place(number)])
-            coded = encode_block(values.reshape(field.coded_shape(number)), grid)
-            errors = Errors.of(values, coded.restored.reshape(values.shape))
-            made.errors += errors
-            made.ways.append(_WAYS[coded.kind])
-            if metadata.fill_value is not None:
-                made.n_fill += int(is_fill(values, metadata.fill_value).sum())
-            blocks.records(pack_block_values(coded, errors.largest), number, 1, Coding.FIELD)
+        for number, block in enumerate(pool.map(encode, range(field.n_blocks), chunk_bytes(metadata))):
+            made.errors += block.errors
+            made.ways.append(_WAYS[block.kind])
+            made.n_fill += block.n_fill
+            blocks.records(block.payload, number, 1, Coding.FIELD)
             if progress is not None:
                 progress("compressing", number + 1, field.n_blocks, "blocks")
         blocks.finish(field.n_blocks)
         made.n_bytes = blocks.offset
     return made
+
+
+class _EncodedBlock(NamedTuple):
+    """A block, ready to be written, the way it is coded, its errors, and its number of fill values."""
+
+    payload: bytes
+    kind: Kind
+    errors: Errors
+    n_fill: int
+
+
+def _encoded(array: Any, field: Field, metadata: Metadata, number: int) -> _EncodedBlock:
+    """Encode a block of an array."""
+    grid = ErrorBound(metadata.dtype, metadata.max_error or 0.0, metadata.fill_value)
+    values = np.ascontiguousarray(array[field.place(number)])
+    coded = encode_block(values.reshape(field.coded_shape(number)), grid)
+    errors = Errors.of(values, coded.restored.reshape(values.shape))
+    n_fill = 0 if metadata.fill_value is None else int(is_fill(values, metadata.fill_value).sum())
+    return _EncodedBlock(pack_block_values(coded, errors.largest), coded.kind, errors, n_fill)
 
 
 def _metadata(opened: FieldSource, field: Field, bound: float, fill_value: float | None) -> Metadata:

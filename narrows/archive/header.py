@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from narrows.archive.byte_file import ByteFile
-from narrows.archive.index import ENTRY, Entry, Index, index_of, parse_index
+from narrows.archive.index import ENTRY, Entry, Index, index_of, parse_index, parts_in
 from narrows.archive.layout import (
     APPEND_BYTES,
     BLOCK_BYTES,
@@ -27,6 +26,8 @@ from narrows.archive.layout import (
     size_of_header,
 )
 from narrows.archive.metadata import Metadata
+from narrows.archive.naming import naming
+from narrows.archive.records import needs_of
 from narrows.archive.remedy import remedy
 from narrows.errors import ArchiveError, CorruptArchiveError, DataWarning, warn
 
@@ -62,27 +63,6 @@ class Header:
     def parse(cls, data: bytes) -> Header:
         """Parse a header; raises ArchiveError or CorruptArchiveError if it is unsupported or damaged."""
         return cls(data, Metadata.from_json(parse_header(data)))
-
-
-@contextmanager
-def naming(path: str) -> Iterator[None]:
-    """Add the archive's path to the messages of errors in the block."""
-    try:
-        yield
-    except CorruptArchiveError as error:
-        raise CorruptArchiveError(_sentence(path, "is damaged", error)) from error
-    except ArchiveError as error:
-        if type(error) is not ArchiveError:
-            raise
-        raise ArchiveError(_sentence(path, "cannot be used", error)) from error
-
-
-def _sentence(path: str, what: str, error: ArchiveError) -> str:
-    text = str(error)
-    if text.endswith("."):  # a complete sentence, which may contain the path already
-        return text if path in text else f"{path} {what}. {text}"
-    advice = remedy(path) if isinstance(error, CorruptArchiveError) else ""
-    return f"{path} {what}: {text}. {advice}".rstrip()
 
 
 def read_header(source: ByteFile) -> Header:
@@ -276,7 +256,9 @@ def read_trailer(source: ByteFile, header: Header) -> Index:
         raise CorruptArchiveError("its trailer does not point to its index")
     payload = read_payload(source, trailer.offset, block, "its index", source.size)
     _, entries = parse_index(payload, block.n_records)
-    index = index_of(entries, header.n_bytes, trailer.offset, header.metadata.chunk_records)
+    metadata = header.metadata
+    parts = None if metadata.parts is None else parts_in(entries)
+    index = index_of(entries, header.n_bytes, trailer.offset, metadata.chunk_records, parts)
     if index.n_records != trailer.n_records:
         raise CorruptArchiveError(
             f"its index has {index.n_records:,} records, but its trailer declares {trailer.n_records:,}"
@@ -326,6 +308,7 @@ def walk_index(source: ByteFile, header: Header) -> Index:
     offset, n_records, n_unknown = header.n_bytes, 0, 0
     n_before: int | None = None  # number of records of an INDEX block that is followed by appended blocks
     entries: list[Entry] = []
+    parts: list[int] = []
     last: tuple[int, Block] | None = None  # the INDEX block at the end
     while offset < source.size and (block := _block_within(source, offset)) is not None:
         if block.type == BlockType.INDEX:
@@ -337,6 +320,7 @@ def walk_index(source: ByteFile, header: Header) -> Index:
             continue
         if block.type in {BlockType.MODEL, BlockType.RECORDS}:
             entries.append((offset, block.first, block.n_records, 0, block.type))
+            parts.append(_parts(source, header, offset, block))
             n_records += block.n_records if block.type == BlockType.RECORDS else 0
         elif block.type != BlockType.APPEND:
             n_unknown += 1
@@ -349,8 +333,24 @@ def walk_index(source: ByteFile, header: Header) -> Index:
         raise CorruptArchiveError(
             f"its blocks end after {n_records:,} records without an index or trailer that confirms this number{broken}"
         )
-    index = index_of(np.array(entries, ENTRY), header.n_bytes, end, header.metadata.chunk_records)
+    index = index_of(
+        np.array(entries, ENTRY),
+        header.n_bytes,
+        end,
+        header.metadata.chunk_records,
+        None if header.metadata.parts is None else np.array(parts, np.uint8),
+    )
     return replace(index, crcs=_listed_crcs(source, last, index))
+
+
+def _parts(source: ByteFile, header: Header, offset: int, block: Block) -> int:
+    """Return the parts of a model that a chunk needs, for its entry; those in a MODEL block are not listed."""
+    if header.metadata.parts is None or block.type != BlockType.RECORDS:
+        return 0
+    try:
+        return int(needs_of(source, offset + BLOCK_BYTES, block.n_records, block.coding, header.metadata))
+    except CorruptArchiveError:
+        return 0
 
 
 def _block_within(source: ByteFile, offset: int) -> Block | None:

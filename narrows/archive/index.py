@@ -3,13 +3,14 @@
 ::
 
     length u32 · the archive's header again (zlib with a dictionary)
-    entries: offset u64 · first u64 · n u32 · CRC-32 u32 · type u8 · 3 zero bytes
+    entries: offset u64 · first u64 · n u32 · CRC-32 u32 · type u8 · parts u8 · 2 zero bytes
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,9 +24,10 @@ from narrows.archive.layout import (
     MAX_RECORDS,
     BlockType,
 )
+from narrows.codec.parts.needs import ALL, Needs
 from narrows.errors import CorruptArchiveError
 
-__all__ = ["ENTRY", "Entries", "Entry", "Index", "index_of", "pack_index", "parse_index"]
+__all__ = ["ENTRY", "Entries", "Entry", "Index", "index_of", "pack_index", "parse_index", "parts_in"]
 
 ENTRY = np.dtype(
     {
@@ -35,7 +37,8 @@ ENTRY = np.dtype(
         "itemsize": 28,
     }
 )
-_ENTRY = struct.Struct("<QQIIB3x")  # the same; NumPy would not set the padding bytes
+_ENTRY = struct.Struct("<QQIIBB2x")  # the same with the parts; NumPy would not set the other bytes
+_PARTS = 25  # offset of the parts in an entry
 _LENGTH = struct.Struct("<I")
 _MAX_HEADER_BYTES = MAX_METADATA_BYTES + 64
 # A typical header, so that the copy of a small one takes hardly more bytes than the model's hash.
@@ -64,8 +67,10 @@ class Index:
     crcs : ndarray of shape (chunks,), uint32, or None
         CRC-32 of each chunk's payload; None if the INDEX block is lost. Intact chunks of other archives are refused,
         because their CRC-32 differs.
-    model : int or None
-        Offset of the MODEL block.
+    models : list of int
+        Offsets of the MODEL blocks; at most one, unless the model is in parts.
+    parts : ndarray of uint8, one for each entry
+        The parts of the model that a chunk needs, or a MODEL block contains; 0 if the model is not in parts.
     entries : ndarray of dtype ENTRY
         The entries from which the other attributes are computed.
     """
@@ -74,8 +79,27 @@ class Index:
     stops: npt.NDArray[np.int64]
     ends: npt.NDArray[np.int64]
     crcs: npt.NDArray[np.uint32] | None
-    model: int | None
+    models: list[int]
+    parts: npt.NDArray[np.uint8]
     entries: Entries
+
+    @property
+    def model(self) -> int | None:
+        """Offset of the first MODEL block; None if there is none."""
+        return self.models[0] if self.models else None
+
+    @property
+    def needed(self) -> Needs:
+        """The parts of the model that chunks need."""
+        return self._parts_of(BlockType.RECORDS)
+
+    @property
+    def held(self) -> Needs:
+        """The parts that MODEL blocks contain."""
+        return self._parts_of(BlockType.MODEL)
+
+    def _parts_of(self, kind: BlockType) -> Needs:
+        return Needs(int(np.bitwise_or.reduce(self.parts[self.entries["type"] == kind], initial=0)) & int(ALL))
 
     @property
     def n_records(self) -> int:
@@ -91,7 +115,7 @@ class Index:
         return range(int(self.stops[chunk - 1]) if chunk else 0, int(self.stops[chunk]))
 
 
-def pack_index(header: bytes, entries: list[Entry]) -> bytes:
+def pack_index(header: bytes, entries: list[Entry], parts: Sequence[int] = ()) -> bytes:
     """Return the payload of an INDEX block.
 
     Parameters
@@ -100,10 +124,14 @@ def pack_index(header: bytes, entries: list[Entry]) -> bytes:
         The archive's header, of which the index stores a copy; empty to store none.
     entries : list of (offset, first, n_records, crc, type)
         Every MODEL and RECORDS block, and those of other types that were listed, in the order of the file.
+    parts : sequence of int
+        The parts of the model of each; none if the model is not in parts.
     """
     deflate = zlib.compressobj(9, zdict=_DICTIONARY)
     copy = deflate.compress(header) + deflate.flush() if header else b""
-    packed = b"".join(_ENTRY.pack(*entry) for entry in entries)
+    packed = b"".join(
+        _ENTRY.pack(*entry, of_one) for entry, of_one in zip(entries, parts or [0] * len(entries), strict=True)
+    )
     return _LENGTH.pack(len(copy)) + copy + packed
 
 
@@ -133,7 +161,14 @@ def parse_index(payload: bytes, n_entries: int) -> tuple[bytes, Entries]:
     return header, np.frombuffer(payload, ENTRY, n_entries, at)
 
 
-def index_of(entries: Entries, start: int, stop: int, chunk_records: int) -> Index:
+def parts_in(entries: Entries) -> npt.NDArray[np.uint8]:
+    """Return the parts of the model in the entries of `parse_index`."""
+    return np.frombuffer(entries.tobytes(), np.uint8).reshape(-1, ENTRY.itemsize)[:, _PARTS]
+
+
+def index_of(
+    entries: Entries, start: int, stop: int, chunk_records: int, parts: npt.NDArray[np.uint8] | None = None
+) -> Index:
     """Return the index of entries.
 
     Parameters
@@ -144,6 +179,8 @@ def index_of(entries: Entries, start: int, stop: int, chunk_records: int) -> Ind
         Offset of the first block, after the header, and of the INDEX block, after the last.
     chunk_records : int
         The largest number of records of a chunk.
+    parts : ndarray of uint8, optional
+        The parts of the model of each entry, if it is in parts.
 
     Raises
     ------
@@ -160,7 +197,7 @@ def index_of(entries: Entries, start: int, stop: int, chunk_records: int) -> Ind
     is_ordered = bool((gaps >= BLOCK_BYTES + CRC_BYTES).all()) and int(bounds[0]) >= start
     chunks = kinds == BlockType.RECORDS
     models = np.flatnonzero(kinds == BlockType.MODEL)
-    if not is_ordered or len(models) > 1 or (kinds == BlockType.INDEX).any():
+    if not is_ordered or (len(models) > 1 and parts is None) or (kinds == BlockType.INDEX).any():
         raise CorruptArchiveError("the blocks in its index overlap, or are outside the archive")
     counts = counts[chunks]
     stops = np.cumsum(counts)
@@ -174,6 +211,7 @@ def index_of(entries: Entries, start: int, stop: int, chunk_records: int) -> Ind
         stops=stops,
         ends=positions[1:][chunks],
         crcs=entries["crc"][chunks].astype(np.uint32),
-        model=int(positions[models[0]]) if len(models) else None,
+        models=positions[models].tolist(),
+        parts=np.zeros(len(entries), np.uint8) if parts is None else parts,
         entries=entries,
     )

@@ -94,9 +94,11 @@ class Coding(IntEnum):
     CODE = 1  # RECORDS: the symbols of a model's code
     CODE_AND_RESIDUAL = 2  # RECORDS: symbols, and residuals that keep the error bound
     RESIDUAL = 3  # RECORDS: residuals without symbols
-    FIELD = 4  # RECORDS: a block of a field
+    PARTS = 4  # MODEL: some parts of a model
+    FIELD = 5  # RECORDS: a block of a field
 
 
+_OF_MODELS = (Coding.PLAIN, Coding.PARTS)
 _OF_RECORDS = (Coding.CODE, Coding.CODE_AND_RESIDUAL, Coding.RESIDUAL, Coding.FIELD)
 
 
@@ -253,7 +255,7 @@ def parse_block(data: bytes) -> Block:
         )
     if kind == BlockType.RECORDS and not 1 <= n_records <= MAX_CHUNK_RECORDS:
         raise CorruptArchiveError(f"a chunk declares {n_records:,} records. Allowed: 1 to {MAX_CHUNK_RECORDS:,}")
-    if kind == BlockType.MODEL and (coding != Coding.PLAIN or flags):
+    if kind == BlockType.MODEL and (coding not in _OF_MODELS or flags):
         raise ArchiveError(
             f"its model has coding {coding} and flags {flags}, which this version of narrows does not support. "
             "Upgrade narrows"

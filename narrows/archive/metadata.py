@@ -23,6 +23,7 @@ from narrows.errors import CorruptArchiveError
 __all__ = [
     "MODEL_FILE",
     "NO_MODEL",
+    "PARTS",
     "Metadata",
     "bounded_chunk_records",
     "default_chunk_records",
@@ -33,6 +34,8 @@ __all__ = [
 
 MODEL_FILE = "model_file"
 """Entry of archives that contain a part of a model: the first digits of the hash of the model file's codec."""
+PARTS = 1
+"""The entry ``parts`` of archives with a model in parts."""
 NO_MODEL = "0" * 64
 """The model of an archive of a field, which has none."""
 MAX_AXES = 31  # of a record
@@ -40,7 +43,10 @@ _USUAL_CHUNK_RECORDS = 1 << 14
 _USUAL_CHUNK_BYTES = 32 << 20
 _USUAL_CHUNK_SYMBOLS = 3 << 17  # decoded in a tenth of a second, the time to read one record
 _MOST_CHUNK_SYMBOLS = 1 << 23
-_BOUNDED_VALUES = 1 << 18  # of which all must be decoded to read one record, in about ten milliseconds
+_BOUNDED_VALUES = 1 << 18  # of which all must be decoded to read one record, in about thirty milliseconds
+_LOSSLESS_WORK = 640_000_000  # multiplications to read one record with a causal network, in about ten milliseconds
+_WORK_OF_MIXTURE = 6144  # to decode a value with the outputs of the network, in multiplications
+_TILE = 8  # records that a causal network processes together
 _MOST_BOUNDED_VALUES = 1 << 24
 _FEWEST_CHUNK_RECORDS = 1 << 11  # except for large records, to limit the overhead of chunks
 _MANY_SYMBOLS = 128
@@ -74,6 +80,8 @@ class Metadata:
         The version of narrows that wrote the archive.
     max_error : float or None
         The error bound in the records' units; 0: lossless; None: only the model's code is stored.
+    parts : int or None
+        1 if the model is named and stored in parts; None: as a whole.
     more : dict
         Unknown entries.
     """
@@ -89,12 +97,18 @@ class Metadata:
     tiling: dict[str, Any] | None
     narrows: str
     max_error: float | None = None
+    parts: int | None = None
     more: dict[str, Any] = field(default_factory=dict)
 
     @property
     def record_bytes(self) -> int:
         """Size of one restored record in bytes."""
         return math.prod(self.record_shape) * self.dtype.itemsize
+
+    @property
+    def position(self) -> int:
+        """Index of the quality in the codec that reads the archive: a codec in parts has one quality."""
+        return self.quality if self.parts is None else 0
 
     @property
     def model_file(self) -> str:
@@ -139,6 +153,7 @@ class Metadata:
             "tiling": self.tiling,
             "narrows": self.narrows,
             **({} if self.max_error is None else {"max_error": self.max_error}),
+            **({} if self.parts is None else {"parts": self.parts}),
         }
 
     @classmethod
@@ -203,16 +218,26 @@ def header_entries(metadata: Metadata) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in _OF_FIELDS and name != "record_shape"}
 
 
-def bounded_chunk_records(n_values: int, n_symbols: int) -> int:
+def bounded_chunk_records(n_values: int, n_symbols: int, work: int | None = None) -> int:
     """Return the number of records of a chunk with a residual: at most 4,096, with at most 2^18 values if possible.
+
+    If a causal network decodes them losslessly, there are fewer: its ``work`` is the number of multiplications for a
+    value. Chunks are small enough that a record is read in about ten milliseconds, and large enough that their fixed
+    bytes are below 2 % of what such records take.
 
     Examples
     --------
     >>> bounded_chunk_records(784, 32), bounded_chunk_records(140, 8), bounded_chunk_records(1 << 20, 1024)
     (256, 1792, 1)
+    >>> bounded_chunk_records(784, 32, work=9088), bounded_chunk_records(3072, 32, work=9984)
+    (48, 8)
     """
     n, group = _BOUNDED_VALUES // n_values, default_group_records(n_symbols)
-    return max(1, min(4096, n - n % group if n > group else n, MAX_CHUNK_SYMBOLS // n_symbols))
+    usual = max(1, min(4096, n - n % group if n > group else n, MAX_CHUNK_SYMBOLS // n_symbols))
+    if work is None:
+        return usual
+    n = _LOSSLESS_WORK // (n_values * (work + _WORK_OF_MIXTURE))
+    return max(1, min(usual, n - n % _TILE if n > _TILE else n))
 
 
 def default_chunk_records(record_bytes: int, n_symbols: int) -> int:
@@ -282,5 +307,6 @@ _CHECKS: dict[str, Any] = {
     "container": lambda value: isinstance(value, dict),
     "tiling": lambda value: value is None or isinstance(value, dict),
     "narrows": lambda value: isinstance(value, str),
+    "parts": lambda value: value is None or value == PARTS,
     "max_error": lambda value: value is None or (type(value) in {int, float} and 0 <= value <= sys.float_info.max),
 }

@@ -38,7 +38,7 @@ def quality_warnings(model: Autoencoder) -> tuple[NarrowsWarning, ...]:
     """
     asked = getattr(model.chain_.parts.likelihood, "psnr", None)
     qualities = qualities_of(model)
-    if asked is None or not qualities or model.residual is not None:
+    if asked is None or not qualities or model.model_.residual_part is not None:
         return ()
     best, default = max(one.psnr_db for one in qualities), model.codec_.qualities[model.codec_.default]
     if misses_psnr(best, asked):

@@ -30,7 +30,7 @@ def find_model(path: str | os.PathLike[str], digest: str) -> Path | None:
     path : path-like
         The archive.
     digest : str
-        The hash of the codec, in hexadecimal; see `narrows.archive.Description`.
+        The hash of the codec, in hexadecimal, or its first digits; see `narrows.archive.Description`.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def find_model(path: str | os.PathLike[str], digest: str) -> Path | None:
         None if there is no such file.
     """
     files = (file for folder in model_folders(path) for file in _files(folder, _MODELS))
-    return next((file for file in files if digest_of(file) == digest), None)
+    return next((file for file in files if (digest_of(file) or "").startswith(digest)), None)
 
 
 def model_folders(path: str | os.PathLike[str]) -> list[Path]:
@@ -72,7 +72,7 @@ def warn_of_archives(model: str | os.PathLike[str]) -> None:
     if digest is None:
         return
     found = archives_of(model)
-    named = f", for example {found[0].name}" if found else ""
+    named = f", for example {found[0].name}," if found else ""
     warn(
         DataWarning(
             f"The model {digest[:12]} in {os.fspath(model)} is replaced. Archives that were written with it{named} "
@@ -89,7 +89,11 @@ def _needs(archive: Path, digest: str) -> bool:
     try:
         with recorded(held=True), ByteFile(archive) as source, naming(source.path):  # damage does not matter here
             header = read_header(source)
-            return header.metadata.model == digest and read_index(source, header).model is None
+            metadata = header.metadata
+            if metadata.parts is None:
+                return metadata.model == digest and not read_index(source, header).models
+            index = read_index(source, header)
+            return digest.startswith(metadata.model_file) and bool(index.needed & ~index.held)
     except (NarrowsError, OSError):
         return False
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from typing import Any, cast
 
 from narrows.archive.byte_file import ByteFile
 from narrows.archive.contract import Codec
 from narrows.archive.header import read_block, read_payload
-from narrows.archive.index import Index
-from narrows.archive.layout import BLOCK_BYTES, MAX_MODEL_BYTES, BlockType
+from narrows.archive.layout import BLOCK_BYTES, MAX_MODEL_BYTES, Block, BlockType, Coding
 from narrows.archive.metadata import Metadata
 from narrows.archive.model_search import FOLDERS, find_model, model_folders
 from narrows.archive.no_model import NoModel
+from narrows.archive.records import parse_records
+from narrows.codec.frozen import FrozenCodec
+from narrows.codec.parts.needs import ALL, Needs
+from narrows.codec.parts.parted_codec import NO_NAMES, PartedCodec, names_in
 from narrows.errors import (
     ArchiveError,
     CorruptArchiveError,
@@ -22,7 +26,7 @@ from narrows.errors import (
     WrongModelError,
 )
 
-__all__ = ["codec_of", "find_codec", "has_model", "read_model", "short"]
+__all__ = ["codec_of", "find_codec", "held_by", "needed_by", "parted_as", "parts_of", "read_model", "short"]
 
 
 def short(digest: str) -> str:
@@ -30,12 +34,9 @@ def short(digest: str) -> str:
     return digest[:12]
 
 
-def has_model(index: Index) -> bool:
-    """Return whether an archive contains its model."""
-    return index.model is not None
-
-
-def find_codec(source: ByteFile, metadata: Metadata, offset: int | None, model: Any = None) -> Codec:
+def find_codec(
+    source: ByteFile, metadata: Metadata, offsets: Sequence[int], model: Any = None, *, needed: Needs = ALL
+) -> Codec:
     """Return the codec of an archive: that of `model` if given, otherwise that of the model in the archive.
 
     If there is neither, the model file is searched by its hash; see `find_model`.
@@ -46,9 +47,11 @@ def find_codec(source: ByteFile, metadata: Metadata, offset: int | None, model: 
         The archive.
     metadata : Metadata
         The metadata of the archive.
-    offset : int or None
-        Offset of the MODEL block; None if the archive does not contain its model.
+    offsets : sequence of int
+        Offsets of the MODEL blocks.
     model : Autoencoder, FrozenCodec, path to a model file, or None
+    needed : Needs
+        The parts of the model that chunks need, if it is in parts.
 
     Raises
     ------
@@ -69,30 +72,82 @@ def find_codec(source: ByteFile, metadata: Metadata, offset: int | None, model: 
         if codec is None:
             hint = (
                 " Omit 'model' (--model): the archive contains its model."
-                if offset is not None
+                if offsets or (metadata.parts is not None and not needed)
                 else " Give the model file that it was compressed with; training again gives a different model."
             )
             raise WrongModelError(
-                f"{source.path} was written with the model {short(metadata.model)}. "
+                f"{source.path} was written with the model {metadata.model_file}. "
                 f"The model given is {short(given.digest)}.{hint}"
             )
-    elif offset is not None:
-        codec = _parse(read_model(source, metadata, offset))
+    elif metadata.parts is not None:
+        return _parted(source, metadata, offsets, needed)
+    elif offsets:
+        codec = _parse(read_model(source, metadata, offsets[0]))
     else:
         codec = _found(source, metadata)
     _check(codec, metadata)
     return codec
 
 
+def _parted(source: ByteFile, metadata: Metadata, offsets: Sequence[int], needed: Needs) -> Codec:
+    """Return the codec of the parts in an archive; that of a model file if chunks need parts that are not inside."""
+    inside = parts_of([read_model(source, metadata, offset) for offset in offsets], metadata)
+    if not needed & ~inside.holds:
+        return inside
+    found = find_model(source.path, metadata.model_file)
+    named = None if found is None else _named(codec_of(found), metadata)
+    if named is None:
+        raise _not_found(source, metadata)
+    return named
+
+
+def parts_of(blobs: Sequence[bytes], metadata: Metadata) -> PartedCodec:
+    """Return the codec of the parts in the payloads of MODEL blocks, of which some may be absent.
+
+    Raises
+    ------
+    CorruptArchiveError
+        If they are not of the model in the metadata.
+    """
+    of_records = metadata.record_shape, metadata.dtype, metadata.n_symbols
+    if not blobs:
+        return PartedCodec(NO_NAMES, *of_records, digest=metadata.model)
+    codec = PartedCodec(names_in(blobs[0]), *of_records)
+    if codec.digest != metadata.model:
+        raise CorruptArchiveError(
+            f"it contains parts of the model {short(codec.digest)}, but was written with the model "
+            f"{short(metadata.model)}"
+        )
+    for blob in blobs:
+        codec.take(blob)
+    return codec
+
+
+def held_by(blob: bytes, metadata: Metadata) -> Needs:
+    """Return the parts in the payload of a MODEL block; none if the model is not in parts."""
+    return Needs.NOTHING if metadata.parts is None else parts_of([blob], metadata).holds
+
+
+def needed_by(payload: bytes, block: Block, metadata: Metadata) -> Needs:
+    """Return the parts that the payload of a RECORDS block needs; none if the model is not in parts."""
+    if metadata.parts is None:
+        return Needs.NOTHING
+    return parse_records(payload, block.n_records, metadata, block.coding).needs
+
+
 def _found(source: ByteFile, metadata: Metadata) -> Codec:
     """Return the codec of the model file that is found by the hash in the metadata."""
     found = find_model(source.path, metadata.model)
-    if found is not None:
-        return codec_of(found)
+    if found is None:
+        raise _not_found(source, metadata)
+    return codec_of(found)
+
+
+def _not_found(source: ByteFile, metadata: Metadata) -> ArchiveError:
     folders = " and ".join(f"'{folder}'" for folder in model_folders(source.path))
-    raise ArchiveError(
+    return ArchiveError(
         f"{source.path} does not contain its model. Give the model that it was written with, "
-        f"{short(metadata.model)}, as 'model' (--model). No file with this model was found in {folders}. You can list "
+        f"{metadata.model_file}, as 'model' (--model). No file with this model was found in {folders}. You can list "
         f"more folders in the environment variable {FOLDERS}."
     )
 
@@ -115,6 +170,8 @@ def codec_of(model: Any) -> Codec:
         from narrows.codec import read_frozen
 
         return cast("Codec", read_frozen(model))
+    if isinstance(model, PartedCodec):
+        return model
     if all(hasattr(model, name) for name in ("digest", "blob", "qualities", "decode")):
         return cast("Codec", model)
     fitted = getattr(model, "model_", None)
@@ -130,7 +187,7 @@ def codec_of(model: Any) -> Codec:
 
 
 def read_model(source: ByteFile, metadata: Metadata, offset: int) -> bytes:
-    """Return the bytes of the model in an archive.
+    """Return the bytes of the model in an archive, or of parts of one.
 
     Raises
     ------
@@ -142,8 +199,10 @@ def read_model(source: ByteFile, metadata: Metadata, offset: int) -> bytes:
     if block.type != BlockType.MODEL:
         raise CorruptArchiveError("its model is not at the offset in the index")
     blob = read_payload(source, offset, block, "its model", min(MAX_MODEL_BYTES, end - BLOCK_BYTES))
+    if (block.coding == Coding.PARTS) != (metadata.parts is not None):
+        raise CorruptArchiveError(f"its model has coding {block.coding}, which its metadata do not allow")
     digest = hashlib.sha256(blob).hexdigest()
-    if digest != metadata.model:
+    if metadata.parts is None and digest != metadata.model:
         raise CorruptArchiveError(
             f"it contains the model {short(digest)}, but was written with the model {short(metadata.model)}"
         )
@@ -157,16 +216,27 @@ def _named(codec: Codec, metadata: Metadata) -> Codec | None:
     """
     if codec.digest == metadata.model:
         return codec
-    only, with_causal = getattr(codec, "only", None), metadata.max_error is not None
+    with_causal = metadata.max_error is not None
+    if metadata.parts is not None:
+        return parted_as(codec, metadata) if isinstance(codec, FrozenCodec) else None
+    only = getattr(codec, "only", None)
     if only is None:
         return None
     alone = (only(position, with_causal=with_causal) for position in range(len(codec.qualities)))
     return next((one for one in alone if one.digest == metadata.model), None)
 
 
-def _parse(blob: bytes) -> Codec:
-    from narrows.codec.frozen import FrozenCodec
+def parted_as(codec: FrozenCodec, metadata: Metadata) -> PartedCodec | None:
+    """Return the parts of a codec by which an archive names its model; None if the archive names other parts."""
+    n = len(codec.qualities)
+    for quality in sorted(range(n), key=lambda quality: quality != metadata.quality):
+        parted = PartedCodec.of(codec, quality, with_network=metadata.max_error is not None)
+        if parted.digest == metadata.model:
+            return parted
+    return None
 
+
+def _parse(blob: bytes) -> Codec:
     try:
         return cast("Codec", FrozenCodec.from_bytes(blob))
     except ModelFileError as error:
@@ -175,8 +245,10 @@ def _parse(blob: bytes) -> Codec:
 
 def _check(codec: Codec, metadata: Metadata) -> None:
     """Check that the metadata match the codec's records and qualities."""
+    if isinstance(codec, PartedCodec):
+        return  # it has a single quality, and was named by the metadata
     claimed = (metadata.record_shape, metadata.dtype, metadata.n_symbols)
-    if claimed != (codec.shape, codec.dtype, codec.n_symbols) or metadata.quality >= len(codec.qualities):
+    if claimed != (codec.shape, codec.dtype, codec.n_symbols) or metadata.position >= len(codec.qualities):
         raise CorruptArchiveError(
             f"Its header declares records of shape {metadata.record_shape} {metadata.dtype}, with {metadata.n_symbols} "
             f"symbols and quality {metadata.quality}. Its model has records of shape {codec.shape} {codec.dtype}, with "

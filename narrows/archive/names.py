@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
 from narrows.archive.byte_file import ByteFile
 from narrows.archive.chunks import chunk_block
@@ -75,7 +75,7 @@ def file_names(stored: Sequence[str], items: Iterable[int]) -> list[str]:
     Warns
     -----
     DataWarning
-        If names are repeated, or changed for another reason; see `narrows.data.image_names`.
+        If names of these items are repeated, or changed for another reason; see `narrows.data.image_names`.
 
     Examples
     --------
@@ -85,13 +85,21 @@ def file_names(stored: Sequence[str], items: Iterable[int]) -> list[str]:
     width = max(6, len(str(len(stored) - 1)))
     if not any(stored):
         return [f"{item:0{width}d}.png" for item in items]
-    names = numbered([name or f"{item:0{width}d}.png" for item, name in enumerate(stored)])
-    written = image_names(len(names), names)
-    return [written[item] for item in items]
+    chosen = list(items)
+    names = numbered([name or f"{item:0{width}d}.png" for item, name in enumerate(stored)], set(chosen))
+    written = image_names(len(names), names, told=set(chosen))
+    return [written[item] for item in chosen]
 
 
-def numbered(names: Sequence[str]) -> list[str]:
+def numbered(names: Sequence[str], told: Set[int] | None = None) -> list[str]:
     """Return names of which none occurs twice: the second a.png becomes a-2.png, and so on.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The names.
+    told : set of int, optional
+        The places of the names that are used; others cause no warning. By default all.
 
     Warns
     -----
@@ -110,14 +118,15 @@ def numbered(names: Sequence[str]) -> list[str]:
                 following[name] = following.get(name, 1) + 1
                 new = f"{stem}-{following[name]}{ending}"
             taken.add(new)
-            changed.append(i)
+            if told is None or i in told:
+                changed.append(i)
         seen.add(name)
         made.append(new)
     if changed:
-        first = changed[0]
+        first, n = changed[0], len(names if told is None else told)
         warn(
             DataWarning(
-                f"{len(changed):,} of {len(names):,} images have the same name as an earlier image and are written "
+                f"{len(changed):,} of {n:,} images have the same name as an earlier image and are written "
                 f"with a number: {names[first]}, record {first:,}, as {made[first]}.",
                 kind="names",
                 count=len(changed),

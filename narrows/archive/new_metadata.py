@@ -11,12 +11,14 @@ from typing import Any
 from narrows.archive.contract import Codec
 from narrows.archive.layout_choice import layout_of
 from narrows.archive.metadata import (
+    PARTS,
     Metadata,
     bounded_chunk_records,
     default_chunk_records,
     default_group_records,
     most_chunk_records,
 )
+from narrows.codec.parts.parted_codec import PartedCodec
 from narrows.errors import CorruptArchiveError, InvalidParameterError
 
 __all__ = ["new_metadata"]
@@ -50,7 +52,8 @@ def new_metadata(
     n_values = math.prod(codec.shape)
     is_bounded = more.get("max_error") is not None
     if is_bounded:
-        usual = bounded_chunk_records(n_values, codec.n_symbols)
+        causal = codec.causal if more["max_error"] == 0 else None
+        usual = bounded_chunk_records(n_values, codec.n_symbols, None if causal is None else causal.work)
     else:
         usual = default_chunk_records(n_values * codec.dtype.itemsize, codec.n_symbols)
     if chunk_records is not None:
@@ -67,11 +70,12 @@ def new_metadata(
         "record_shape": list(codec.shape),
         "dtype": codec.dtype.name,
         "model": codec.digest,
-        "quality": quality,
+        "quality": codec.number if isinstance(codec, PartedCodec) else quality,
         "n_symbols": codec.n_symbols,
         "chunk_records": chunk_records or usual,
         "group_records": default_group_records(codec.n_symbols) if group_records is None else group_records,
         "narrows": __version__,
+        **({"parts": PARTS} if isinstance(codec, PartedCodec) else {}),
     }
     try:
         metadata = Metadata.from_json(json.loads(json.dumps(given)))

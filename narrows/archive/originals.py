@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 
 from narrows.archive.reader import Archive
@@ -30,7 +31,8 @@ def check_originals(archive: Archive, records: range | list[int], out: str | os.
         return
     with recorded(held=True):  # the writer repeats the warnings
         names = image_names(len(files), files)
-    written = as_path(archive.path).stat().st_mtime
+    source = as_path(archive.path)
+    written = source.stat().st_mtime if source.is_file() else math.inf  # unknown for standard input
     for name in names:
         file = folder / name
         if file.is_file() and file.stat().st_mtime < written:

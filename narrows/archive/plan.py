@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 import narrows.data
 from narrows.archive.appending import bound_for, codec_for, fill_value_for
 from narrows.archive.contract import Encoder
+from narrows.archive.dial import smallest_bound
 from narrows.archive.layout_choice import layout_for
 from narrows.archive.layouts import Layout
 from narrows.archive.metadata import MODEL_FILE, Metadata
 from narrows.archive.models import short
-from narrows.archive.quality import choose_quality
+from narrows.archive.quality import choose_quality, may_be_bounded
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.operating_point import OperatingPoint
+from narrows.codec.parts.parted_codec import PartedCodec
 from narrows.codec.residual.chunk import size_on_code
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.data import Source
@@ -52,8 +54,9 @@ class Plan:
         How items are cut into records.
     bound : float or None
         The largest error allowed; None: errors are not bounded.
-    codec : FrozenCodec
-        The codec that the archive names: the model's, or one with a single quality of it.
+    codec : FrozenCodec or PartedCodec
+        The codec that the archive names: a single quality of the model's, in parts. In archives of earlier versions it
+        may also be the model's.
     quality : int
         Index into the qualities of the codec.
     fill_value : float or None
@@ -66,7 +69,7 @@ class Plan:
     source: Source
     layout: Layout
     bound: float | None
-    codec: FrozenCodec
+    codec: FrozenCodec | PartedCodec
     quality: int
     fill_value: float | None = None
     values_range: tuple[float, float] | None = None
@@ -89,7 +92,10 @@ class Plan:
     def symbols(self, records: NDArray[Any]) -> NDArray[np.int32]:
         """Return the symbols (n, n_symbols) of records (n, *shape); fill values count as the middle of the range."""
         records = _filled(records, self.encoder, self.fill_value, self.values_range)
-        return self.encoder.symbols(records, _position(self.encoder.codec, self.codec.qualities[self.quality]))
+        codec = self.codec
+        if isinstance(codec, PartedCodec):
+            return self.encoder.symbols(records, codec.number)
+        return self.encoder.symbols(records, _position(self.encoder.codec, codec.qualities[self.quality]))
 
 
 def plan_archive(
@@ -139,15 +145,18 @@ def plan_archive(
         chosen = choose_quality(
             whole, psnr=psnr, bytes_per_record=bytes_per_record, quality=quality, n_tiles=layout.n_records
         )
+        wanted = encoder.psnr if (psnr, bytes_per_record, quality) == (None, None, None) else psnr
+        is_free = bound is None and before is None and encoder.fill_value is None and not overlap
+        if wanted is not None and is_free and may_be_bounded(whole):
+            reaches = whole.qualities[chosen].psnr_db >= wanted
+            bound = smallest_bound(encoder, source, layout, wanted, chosen if reaches else None)
     else:
         chosen = _smallest(encoder, source, layout, ErrorBound(whole.dtype, bound, fill_value), found)
     if before is not None:
         is_asked = any(one is not None for one in (psnr, bytes_per_record, quality))
         codec, position = codec_for(path, before, whole, chosen if is_asked else None)
-    elif embed_model:  # with nothing that the archive does not use
-        codec, position = whole.only(chosen, with_causal=bound is not None), 0
     else:
-        codec, position = whole, chosen
+        codec, position = PartedCodec.of(whole, chosen, with_network=bound is not None), 0
     return Plan(encoder, source, layout, bound, codec, position, fill_value, found)
 
 

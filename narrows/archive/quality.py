@@ -7,6 +7,8 @@ import operator
 from numbers import Real
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from narrows.codec.frozen import FrozenCodec
 from narrows.errors import InvalidParameterError, NarrowsWarning
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from narrows.archive.description import Description
     from narrows.codec.operating_point import OperatingPoint
 
-__all__ = ["choose_quality", "coarser_qualities", "misses_bytes", "misses_psnr", "size_warnings"]
+__all__ = ["choose_quality", "coarser_qualities", "may_be_bounded", "misses_bytes", "misses_psnr", "size_warnings"]
 
 # The tolerance for a requested PSNR, 6 % of the squared error, and the same factor for a requested size.
 _CLOSE_ENOUGH_DB = 0.25
@@ -35,7 +37,8 @@ def choose_quality(
     codec : FrozenCodec
         Its qualities go from coarse to fine.
     psnr : float, optional
-        Selects the coarsest quality with at least this PSNR in dB.
+        Selects the coarsest quality with at least this PSNR in dB. The default quality is selected if none has it, but
+        a bound may reach it (`may_be_bounded`).
     bytes_per_record : float, optional
         Selects the finest quality with at most this number of bytes per record.
     quality : int, optional
@@ -72,12 +75,19 @@ def choose_quality(
     _check("psnr", psnr)
     best = max(one.psnr_db for one in qualities)
     good = [position for position, one in enumerate(qualities) if one.psnr_db >= psnr]
+    if not good and may_be_bounded(codec):
+        return codec.default
     if not good:
         raise InvalidParameterError(
             f"The 'psnr' of this model may be at most {best:.2f} dB, its PSNR on the training data. Got {psnr:g}. "
             f"For this quality, train a model with the recipe codec and --psnr {psnr:g}."
         )
     return min(good, key=lambda position: qualities[position].bytes_per_record)
+
+
+def may_be_bounded(codec: FrozenCodec) -> bool:
+    """Return whether a PSNR may be reached by an error bound: for bytes, with a network of residuals."""
+    return codec.causal is not None and codec.dtype == np.uint8
 
 
 def coarser_qualities(codec: FrozenCodec) -> list[OperatingPoint]:

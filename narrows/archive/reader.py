@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from narrows.archive.byte_file import ByteFile
-from narrows.archive.chunks import Chunk, read_chunk
+from narrows.archive.chunks import Chunk, chunk_bytes, pieces_within, read_chunk
 from narrows.archive.contract import Codec
 from narrows.archive.header import naming, read_header, read_index
 from narrows.archive.index import Index
@@ -22,12 +22,13 @@ from narrows.archive.models import find_codec
 from narrows.archive.names import file_names, item_names, read_names
 from narrows.archive.selection import Selection, select
 from narrows.errors import CorruptArchiveError
+from narrows.numerics.pool import Pool, check_threads
 from narrows.numerics.surroundings import usual_settings
 
 __all__ = ["Archive", "open_archive"]
 
 
-def open_archive(path: str | os.PathLike[str], *, model: Any = None) -> Archive:
+def open_archive(path: str | os.PathLike[str], *, model: Any = None, threads: int | None = None) -> Archive:
     """Open an archive for reading. Only its header and its index are read.
 
     Parameters
@@ -38,6 +39,9 @@ def open_archive(path: str | os.PathLike[str], *, model: Any = None) -> Archive:
         The model that the archive was written with. Not needed if the archive contains its model, or if the model file
         is in the archive's folder or one of those in the environment variable ``NARROWS_MODELS``, where it is found by
         its hash.
+    threads : int, optional
+        How many threads restore records, by default as many as CPUs that the process may use. The result does not
+        depend on it.
 
     Returns
     -------
@@ -65,14 +69,15 @@ def open_archive(path: str | os.PathLike[str], *, model: Any = None) -> Archive:
             for records in archive.pieces():  # chunk by chunk
                 ...
     """
+    check_threads(threads)
     source = ByteFile(path)
     try:
         with naming(source.path):
             header = read_header(source)
             index = read_index(source, header)
-            codec = find_codec(source, header.metadata, index.model, model)
+            codec = find_codec(source, header.metadata, index.models, model, needed=index.needed)
             kind = Archive if header.metadata.field is None else Archive.kinds["field"]
-            return kind(source, header.metadata, index, codec)
+            return kind(source, header.metadata, index, codec, threads=threads)
     except BaseException:
         source.close()
         raise
@@ -96,6 +101,8 @@ class Archive:
         Offsets and record numbers of its chunks.
     codec : Codec
         The codec that it was written with.
+    threads : int, optional
+        As for `open_archive`.
 
     Attributes
     ----------
@@ -115,8 +122,10 @@ class Archive:
         super().__init_subclass__()
         Archive.kinds[entry] = cls
 
-    def __init__(self, source: ByteFile, metadata: Metadata, index: Index, codec: Codec) -> None:
-        self.metadata, self.path = metadata, source.path
+    def __init__(
+        self, source: ByteFile, metadata: Metadata, index: Index, codec: Codec, *, threads: int | None = None
+    ) -> None:
+        self.metadata, self.path, self._threads = metadata, source.path, threads
         self._source, self._index, self._codec = source, index, codec
         self.items = layout_of(metadata)
         if index.n_records % self.items.n_records:
@@ -161,9 +170,14 @@ class Archive:
         if isinstance(index, slice):
             return self.read(index)
         try:
+            if isinstance(index, bool):
+                raise TypeError
             position = operator.index(index)
         except TypeError:
-            raise TypeError(f"The index of an archive must be an integer or a slice. Got {index!r:.80}.") from None
+            raise TypeError(
+                "The index of an archive must be an integer or a slice; archive.read([1, 5]) returns a list of items. "
+                f"Got {index!r:.80}."
+            ) from None
         if not -len(self) <= position < len(self):
             raise IndexError(f"{self.path} has {len(self):,} items. Got the index {position:,}.")
         return self._one(position % len(self))
@@ -200,7 +214,9 @@ class Archive:
         return result
 
     def pieces(self, items: Selection = None) -> Iterator[npt.NDArray[Any]]:
-        """Iterate over items in arrays of bounded size, about a chunk each; over all items by default.
+        """Iterate over items in arrays of bounded size, at most a chunk each; over all items by default.
+
+        A few arrays are restored in advance, by other threads.
 
         Parameters
         ----------
@@ -217,14 +233,23 @@ class Archive:
             As `read`.
         """
         chosen = self._within(items)
-        per_item = self.items.n_records
-        if per_item == 1:
-            for records in self._by_chunk(chosen):
-                yield self.items.assemble(self._records(records))
+        n = self.items.n_records
+        if n == 1:
+            yield from map(self.items.assemble, self._stream(chosen))
             return
-        step = max(1, self.metadata.chunk_records // per_item)
-        for start in range(0, len(chosen), step):
-            yield np.concatenate([self._item(item)[None] for item in chosen[start : start + step]])
+        if isinstance(chosen, range) and chosen.step == 1:
+            wanted: Sequence[int] = range(chosen.start * n, chosen.stop * n)
+        else:
+            wanted = [item * n + part for item in chosen for part in range(n)]
+        held: list[npt.NDArray[Any]] = []
+        for records in self._stream(wanted):
+            held.append(records)
+            n_held = sum(map(len, held))
+            if n_held >= n:
+                together = np.concatenate(held)
+                whole = n_held - n_held % n
+                held = [together[whole:]]
+                yield self.items.assemble(together[:whole])
 
     def names(self, items: Selection = None) -> list[str]:
         """Return the stored file names of items, of all items by default; an empty name if an item has none.
@@ -293,38 +318,64 @@ class Archive:
         done = 0
         while done < len(records):
             held = self._index.range_of(self._index.chunk_of(records[done]))
-            if not isinstance(records, range):
+            if isinstance(records, range):
+                more = len(range(records[done], held.stop if records.step > 0 else held.start - 1, records.step))
+            else:
                 rest = records[done : done + len(held)]
                 more = next((i for i, record in enumerate(rest) if record not in held), len(rest))
-            elif records.step > 0:
-                more = len(range(records[done], held.stop, records.step))
-            else:
-                more = len(range(records[done], held.start - 1, records.step))
             yield records[done : done + more]
             done += more
 
+    def _stream(self, records: Sequence[int]) -> Iterator[npt.NDArray[Any]]:
+        """Yield records in their order: chunks are decoded in advance, then parts of them are restored."""
+        last: list[tuple[int, Chunk]] = []
+
+        def parts() -> Iterator[tuple[Chunk, Sequence[int]]]:
+            for part, (number, chunk) in pool.map(self._loaded, self._by_chunk(records), chunk_bytes(self.metadata)):
+                last[:] = [(number, chunk)]
+                start = self._index.range_of(number).start
+                yield from ((chunk, inside) for inside in pieces_within(part, start))
+
+        with Pool(self._threads) as pool:
+            yield from pool.map(self._restored, parts(), chunk_bytes(self.metadata))
+        if last:
+            self._chunk = last[0]
+
+    def _loaded(self, part: Sequence[int]) -> tuple[Sequence[int], tuple[int, Chunk]]:
+        """Return records of one chunk, and the decoded chunk with its number."""
+        number, known = self._index.chunk_of(part[0]), self._chunk
+        if known is None or known[0] != number:
+            known = number, self._load(number)
+        return part, known
+
+    def _restored(self, part: tuple[Chunk, Sequence[int]]) -> npt.NDArray[Any]:
+        with naming(self.path), usual_settings():
+            return part[0].restore(part[1])
+
     @usual_settings()
-    def _records(self, records: Sequence[int]) -> npt.NDArray[Any]:
-        """Return records of one chunk."""
+    def _load(self, number: int) -> Chunk:
+        """Decode a chunk."""
+        held = self._index.range_of(number)
+        with naming(self.path):
+            payload = read_chunk(self._source, self.metadata, self._index, number)
+            return Chunk(payload, len(held), self._codec, self.metadata, held.start)
+
+    @usual_settings()
+    def _records(self, records: range) -> npt.NDArray[Any]:
+        """Return consecutive records of one chunk."""
         with naming(self.path):
             number = self._index.chunk_of(records[0])
             held = self._index.range_of(number)
             if self._chunk is None or self._chunk[0] != number:
                 self._chunk = None  # frees its memory before the next is decoded
-                payload = read_chunk(self._source, self.metadata, self._index, number)
-                chunk = Chunk(payload, len(held), self._codec, self.metadata, held.start)
-                self._chunk = (number, chunk)
-            if not isinstance(records, range):
-                return self._chunk[1].restore([record - held.start for record in records])
-            first = records.start - held.start
-            # From the length, since the stop of a range with a negative step may be below zero.
-            inside = range(first, first + len(records) * records.step, records.step)
-            return self._chunk[1].restore(inside)
+                self._chunk = (number, self._load(number))
+            return self._chunk[1].restore(range(records.start - held.start, records.stop - held.start))
 
     def _item(self, item: int) -> npt.NDArray[Any]:
         """Return one item that consists of several records."""
         n = self.items.n_records
-        records = [self._records(part) for part in self._by_chunk(range(item * n, (item + 1) * n))]
+        parts = self._by_chunk(range(item * n, (item + 1) * n))
+        records = [self._records(range(part[0], part[-1] + 1)) for part in parts]
         made: npt.NDArray[Any] = self.items.assemble(np.concatenate(records))[0]
         return made
 

@@ -29,6 +29,7 @@ from narrows.archive.byte_file import ByteFile
 from narrows.archive.layout import Coding
 from narrows.archive.metadata import Metadata
 from narrows.codec.entropy_models.contract import Coded
+from narrows.codec.parts.needs import Needs
 from narrows.codec.rans import MAX_LANES, Message
 from narrows.codec.residual.coded import Kind
 from narrows.errors import ArchiveError, CorruptArchiveError, InvalidParameterError
@@ -41,6 +42,7 @@ __all__ = [
     "largest_error",
     "max_payload_bytes",
     "names_within",
+    "needs_of",
     "pack_names",
     "pack_records",
     "parse_names",
@@ -92,6 +94,14 @@ class Payload(NamedTuple):
     coded: Coded | None
     names: bytes
     residual: ResidualPayload | None = None
+
+    @property
+    def needs(self) -> Needs:
+        """The parts of a model that restoring the records needs."""
+        needs = Needs.NOTHING if self.coded is None else Needs.CODE
+        if self.residual is not None and self.residual.kind == Kind.CAUSAL:
+            needs |= Needs.NETWORK
+        return needs
 
     @property
     def coding(self) -> Coding:
@@ -175,6 +185,26 @@ def parse_records(data: bytes, n_records: int, metadata: Metadata, coding: int =
     return Payload(checksums, coded, data[at : at + n_names], residual)
 
 
+def needs_of(source: ByteFile, payload: int, n_records: int, coding: int, metadata: Metadata) -> Needs:
+    """Return the parts of a model that a chunk needs, given the offset of its payload; only its head is read.
+
+    Raises
+    ------
+    CorruptArchiveError
+        If the chunk is truncated.
+    """
+    needs = Needs.NOTHING if coding == Coding.RESIDUAL else Needs.CODE
+    if coding == Coding.CODE:
+        return needs
+    at = payload + _start_of_residual(source, payload, n_records, metadata)
+    return needs | Needs.NETWORK if source.read(at, 1)[0] == Kind.CAUSAL else needs
+
+
+def _start_of_residual(source: ByteFile, payload: int, n_records: int, metadata: Metadata) -> int:
+    n_lanes, n_words, n_escapes, n_names = _SIZES.unpack(source.read(payload, _SIZES.size))
+    return int(_SIZES.size + 4 * metadata.n_groups(n_records) + 4 * n_lanes + 2 * n_words + n_escapes + n_names)
+
+
 def largest_error(source: ByteFile, payload: int, n_records: int, metadata: Metadata) -> float:
     """Return the largest error stored in a chunk with a residual, given the offset of its payload.
 
@@ -183,9 +213,8 @@ def largest_error(source: ByteFile, payload: int, n_records: int, metadata: Meta
     CorruptArchiveError
         If the chunk is truncated, or its largest error is invalid.
     """
-    n_lanes, n_words, n_escapes, n_names = _SIZES.unpack(source.read(payload, _SIZES.size))
-    at = _SIZES.size + 4 * metadata.n_groups(n_records) + 4 * n_lanes + 2 * n_words + n_escapes + n_names
-    return _parse_residual(source.read(payload + at, _RESIDUAL.size)).max_error
+    at = payload + _start_of_residual(source, payload, n_records, metadata)
+    return _parse_residual(source.read(at, _RESIDUAL.size)).max_error
 
 
 def _parse_residual(data: bytes) -> ResidualPayload:

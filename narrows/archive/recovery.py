@@ -13,6 +13,7 @@ from narrows.archive.header import naming
 from narrows.archive.layout import BLOCK_BYTES, pack_header
 from narrows.archive.layouts import Field
 from narrows.archive.metadata import header_entries
+from narrows.archive.models import held_by, needed_by
 from narrows.archive.report import Report
 from narrows.archive.verification import Found, examine
 from narrows.errors import CorruptArchiveError, DataWarning
@@ -99,16 +100,17 @@ def recover(
         with naming_output(out), replacing(Path(os.path.realpath(target)), force=force) as file:
             file.write(header)
             blocks = BlockWriter(file, header, len(header))
-            if found.blob is not None:
-                blocks.model(found.blob)
+            metadata = found.header.metadata
+            for blob in dict.fromkeys(found.models):
+                blocks.model(blob, held_by(blob, metadata))
             first = 0
             for offset, block in found.chunks:
                 with naming(source.path):
                     payload = source.read(offset + BLOCK_BYTES, block.n_payload_bytes)
-                blocks.records(payload, first, block.n_records, block.coding)
+                blocks.records(payload, first, block.n_records, block.coding, needed_by(payload, block, metadata))
                 first += block.n_records
             blocks.finish(first)
-    return Recovery(os.fspath(out), first, len(found.chunks), found.blob is not None, found.report)
+    return Recovery(os.fspath(out), first, len(found.chunks), bool(found.models), found.report)
 
 
 def _header(found: Found) -> bytes:

@@ -6,6 +6,7 @@ from narrows.archive.byte_file import ByteFile
 from narrows.archive.layout import BlockType, parse_header, size_of_header
 from narrows.archive.scan import scan
 from narrows.errors import NarrowsError
+from narrows.io.pipes import STANDARD_INPUT
 
 __all__ = ["remedy"]
 
@@ -16,6 +17,8 @@ _START = 20  # bytes that tell the size of a header
 
 def remedy(path: str) -> str:
     """Return a sentence of advice on a damaged archive, for the end of an error message."""
+    if path == STANDARD_INPUT:
+        return f"Write it to a file: {_RECOVER}"
     try:
         with ByteFile(path) as source:
             return _RECOVER if _has_intact_records(source) else _NOTHING

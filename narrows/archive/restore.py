@@ -25,6 +25,7 @@ def restore(
     records: Selection = None,
     out: str | os.PathLike[str] | None = None,
     force: bool = False,
+    threads: int | None = None,
 ) -> npt.NDArray[Any] | Path:
     """Restore the records of an archive.
 
@@ -45,11 +46,15 @@ def restore(
         folder of PNG images under their original names.
     force : bool
         Overwrite `out`.
+    threads : int, optional
+        How many threads restore records, by default as many as CPUs that the process may use. The result does not
+        depend on it.
 
     Returns
     -------
     ndarray of shape (n, *shape) in the records' dtype, or Path
-        The records; with `out`, the path that was written.
+        The records; with `out`, the path that was written. Those of a data frame come back as an array, without index
+        and names of columns.
 
     Raises
     ------
@@ -72,7 +77,7 @@ def restore(
     """
     if out is not None:
         check_target(out, force=force)
-    with open_archive(path, model=model) as archive:
+    with open_archive(path, model=model, threads=threads) as archive:
         try:
             chosen = select(records, len(archive))
         except (IndexError, TypeError) as error:

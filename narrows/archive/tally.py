@@ -51,6 +51,17 @@ class ErrorTally:
         self.n_values += error.size
         self.n_records += len(error)
 
+    def extend(self, later: ErrorTally) -> None:
+        """Add the errors of records that come after those so far."""
+        if self.first_unlike is None and later.first_unlike is not None:
+            self.first_unlike = self.n_records + later.first_unlike
+        self.squared += later.squared
+        self.max_error = max(self.max_error, later.max_error)
+        self.unlike += later.unlike
+        self.n_values += later.n_values
+        self.n_records += later.n_records
+        self.n_fill += later.n_fill
+
     @property
     def psnr_db(self) -> float | None:
         """The PSNR in dB so far; None without an error, or if the peak is 0."""

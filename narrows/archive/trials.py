@@ -36,7 +36,8 @@ class Trial:
     Attributes
     ----------
     quality : int or None
-        Number of the model's quality, from 0, the coarsest. None with a bound, for which the smallest file is chosen.
+        Number of the model's quality, from 0, the coarsest. None with a bound, for which the smallest file is chosen,
+        and for the PSNR that the residual model was trained for.
     error_bound : float or None
         The largest error allowed, in the records' units; 0: lossless; None: no bound.
     is_default : bool
@@ -105,6 +106,7 @@ def try_qualities(
     overlap: int | None = None,
     embed_model: bool = False,
     chunk_records: int | None = None,
+    threads: int | None = None,
     progress: Progress | None = None,
 ) -> Trials:
     """Compress records with each quality of a model, losslessly and with an error bound; keep nothing but the numbers.
@@ -120,7 +122,7 @@ def try_qualities(
         A fitted model, or a model file.
     max_error : float or str, optional
         Also try this error bound.
-    accept_loss, fill_value, overlap, embed_model, chunk_records
+    accept_loss, fill_value, overlap, embed_model, chunk_records, threads
         As for `compress`; each is used where it has an effect.
     progress : callable, optional
         Called as `narrows.data.Progress` with the activity ``"trying qualities"`` and the number done.
@@ -149,6 +151,8 @@ def try_qualities(
         bound = None if max_error is None else bound_of(max_error, lossless=False, source=source, fill_value=fill_value)
     sample = _sample(source)
     asked: list[dict[str, Any]] = [{"quality": k, "overlap": overlap} for k in range(len(codec.qualities))]
+    if encoder.psnr is not None:  # then `compress` chooses a quality or a bound by it
+        asked.append({"psnr": encoder.psnr, "overlap": overlap})
     if bound is not None:
         asked.append({"max_error": bound, "fill_value": fill_value})
     asked.append({"lossless": True, "accept_loss": accept_loss})
@@ -157,8 +161,9 @@ def try_qualities(
     found: dict[str, Warned] = {str(one): one.to_json() for one in (*source.warnings, *warned)}
     for done, options in enumerate(asked, 1):
         try:
-            options |= {"embed_model": embed_model, "chunk_records": chunk_records}
-            trial, its_warnings = _try(sample, len(source), encoder.model, options, codec.default)
+            options |= {"embed_model": embed_model, "chunk_records": chunk_records, "threads": threads}
+            is_default = "psnr" in options or (encoder.psnr is None and options.get("quality") == codec.default)
+            trial, its_warnings = _try(sample, len(source), encoder.model, options, is_default=is_default)
         except NarrowsError as error:
             if "max_error" in options or ("quality" in options and bound is None):
                 raise
@@ -181,7 +186,7 @@ def _sample(source: Source) -> Source:
 
 
 def _try(
-    sample: Source, n_records: int, model: Autoencoder, options: dict[str, Any], default: int
+    sample: Source, n_records: int, model: Autoencoder, options: dict[str, Any], *, is_default: bool
 ) -> tuple[Trial, tuple[Warned, ...]]:
     """Compress a sample into a temporary file, and return what it would be with all records."""
     quality, scale = options.get("quality"), n_records / len(sample)
@@ -195,7 +200,7 @@ def _try(
     trial = Trial(
         quality=quality,
         error_bound=made.error_bound,
-        is_default=quality == default,
+        is_default=is_default,
         bytes_per_record=n_bytes / n_records,
         n_bytes=n_bytes,
         psnr_db=made.psnr_db,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from narrows.archive.byte_file import ByteFile
-from narrows.archive.chunks import Chunk, read_records
+from narrows.archive.chunks import PIECE_RECORDS, Chunk, chunk_bytes, read_records
 from narrows.archive.contract import Codec
 from narrows.archive.field_chunks import largest_block_error, read_block_values, restore_block
 from narrows.archive.header import (
@@ -32,30 +33,30 @@ from narrows.archive.layout import (
 from narrows.archive.layout_choice import layout_of
 from narrows.archive.layouts import Field
 from narrows.archive.model_search import find_model
-from narrows.archive.models import find_codec, read_model
-from narrows.archive.records import largest_error, parse_names
+from narrows.archive.models import find_codec, parts_of, read_model
+from narrows.archive.records import largest_error, needs_of, parse_names
 from narrows.archive.report import Problem, Report
 from narrows.archive.scan import Scanned, scan
+from narrows.codec.parts.needs import Needs
 from narrows.errors import ArchiveError, CorruptArchiveError
+from narrows.numerics.pool import Pool, check_threads
 
 __all__ = ["Found", "Problem", "Report", "examine", "verify"]
-
-_PIECE_RECORDS = 2048  # restored at a time, to limit memory; a multiple of every group size
 
 Placed = tuple[int, Block]
 """The offset of a block, and its header."""
 
 
 class Found(NamedTuple):
-    """The intact content of an archive."""
+    """The intact content of an archive; `models` are the payloads of its MODEL blocks."""
 
     header: Header
-    blob: bytes | None
+    models: list[bytes]
     chunks: list[Placed]
     report: Report
 
 
-def verify(path: str | os.PathLike[str], *, model: Any = None) -> Report:
+def verify(path: str | os.PathLike[str], *, model: Any = None, threads: int | None = None) -> Report:
     """Check the checksums of all bytes of an archive and, with its model, of all restored records.
 
     Parameters
@@ -65,6 +66,8 @@ def verify(path: str | os.PathLike[str], *, model: Any = None) -> Report:
     model : Autoencoder, FrozenCodec or path to a model file, optional
         The model that the archive was written with. Not needed if the archive contains its model. Without a model,
         records are not restored.
+    threads : int, optional
+        How many threads restore records, by default as many as CPUs that the process may use.
 
     Returns
     -------
@@ -80,11 +83,12 @@ def verify(path: str | os.PathLike[str], *, model: Any = None) -> Report:
     WrongModelError
         If it was written with another model.
     """
+    check_threads(threads)
     with ByteFile(path) as source, naming(source.path):
-        return examine(source, model).report
+        return examine(source, model, threads).report
 
 
-def examine(source: ByteFile, model: Any) -> Found:
+def examine(source: ByteFile, model: Any, threads: int | None = None) -> Found:
     """Return the intact content of an archive and the report of its verification.
 
     Raises
@@ -100,11 +104,12 @@ def examine(source: ByteFile, model: Any) -> Found:
         problems.append(Problem(0, str(header)))
         header = _copied_header(source, scanned, header)
     items = layout_of(header.metadata)
-    blob, codec = _model(source, header, scanned, model, problems)
+    models, codec = _model(source, header, scanned, model, problems)
     intact = []
-    for offset, block, is_whole in scanned:
-        if block.type == BlockType.RECORDS:
-            what = _damage(source, header, offset, block, codec) if is_whole else "its bytes are damaged or truncated"
+    blocks = [one for one in scanned if one[1].type == BlockType.RECORDS]
+    with Pool(threads) as pool:
+        damage = pool.map(lambda one: _damage(source, header, one, codec), blocks, chunk_bytes(header.metadata))
+        for (offset, block, _), what in zip(blocks, damage, strict=True):
             if what is None:
                 intact.append((offset, block))
             else:
@@ -117,7 +122,7 @@ def examine(source: ByteFile, model: Any) -> Found:
         problems.append(Problem(source.size, what))
     lost = _gaps(chunks, problems, declared)
     problems += _missing(lost, problems, source.size)
-    _check_end(source, header, _model_offset(scanned), chunks, problems)
+    _check_end(source, header, _model_offsets(scanned, header), chunks, problems)
     report = Report(
         path=source.path,
         n_bytes=source.size + n_ignored,
@@ -129,7 +134,7 @@ def examine(source: ByteFile, model: Any) -> Found:
         is_restored=codec is not None,
         largest_error=_largest_error(source, header, chunks),
     )
-    return Found(header, blob, chunks, report)
+    return Found(header, models, chunks, report)
 
 
 def _ignore_unfinished(source: ByteFile, header: Header | ArchiveError, problems: list[Problem]) -> int:
@@ -190,38 +195,59 @@ def _copied_header(source: ByteFile, scanned: list[Scanned], damage: ArchiveErro
     raise damage
 
 
-def _model_offset(scanned: list[Scanned]) -> int | None:
-    return next((offset for offset, block, _ in scanned if block.type == BlockType.MODEL), None)
+def _model_offsets(scanned: list[Scanned], header: Header) -> list[int]:
+    """Return the offsets of the MODEL blocks; only the first may be used, unless the model is in parts."""
+    found = [offset for offset, block, _ in scanned if block.type == BlockType.MODEL]
+    return found[:1] if header.metadata.parts is None else found
 
 
 def _model(
     source: ByteFile, header: Header, scanned: list[Scanned], model: Any, problems: list[Problem]
-) -> tuple[bytes | None, Codec | None]:
-    """Return the model in the archive, if it is intact, and the codec that restores its records."""
-    offset = _model_offset(scanned)
-    blob = None
-    if offset is not None:
+) -> tuple[list[bytes], Codec | None]:
+    """Return the intact MODEL blocks of the archive, and the codec that restores its records, if it is complete."""
+    offsets, metadata = _model_offsets(scanned, header), header.metadata
+    blobs = []
+    for offset in offsets:
         try:
-            blob = read_model(source, header.metadata, offset)
+            blobs.append(read_model(source, metadata, offset))
         except CorruptArchiveError as error:
             problems.append(Problem(offset, str(error)))
-    if header.metadata.field is not None:
-        return None, find_codec(source, header.metadata, None, model)
-    if model is None and blob is None:
-        model = find_model(source.path, header.metadata.model)
-        if model is None:
-            return None, None
+    if metadata.field is not None:
+        return [], find_codec(source, metadata, [], model)
+    needed = _needed(source, header, scanned)
     try:
-        return blob, find_codec(source, header.metadata, offset, model)
+        if metadata.parts is not None:
+            inside = parts_of(blobs, metadata)
+            if model is None and not needed & ~inside.holds:
+                return blobs, inside
+        elif model is None and blobs:
+            return blobs, find_codec(source, metadata, offsets)
+        if model is None:
+            model = find_model(source.path, metadata.model if metadata.parts is None else metadata.model_file)
+        return blobs, None if model is None else find_codec(source, metadata, offsets, model, needed=needed)
     except CorruptArchiveError as error:
         if model is not None:
             raise
-        problems.append(Problem(offset or 0, str(error)))
-        return None, None
+        problems.append(Problem(offsets[0] if offsets else 0, str(error)))
+        return [], None
 
 
-def _damage(source: ByteFile, header: Header, offset: int, block: Block, codec: Codec | None) -> str | None:
-    """Return the defect of a chunk whose bytes have the right checksum; None if it is intact."""
+def _needed(source: ByteFile, header: Header, scanned: list[Scanned]) -> Needs:
+    """Return the parts of the model that the chunks need."""
+    needed = Needs.NOTHING
+    for offset, block, is_whole in scanned:
+        if is_whole and block.type == BlockType.RECORDS:
+            with suppress(CorruptArchiveError):
+                at = offset + BLOCK_BYTES
+                needed |= needs_of(source, at, block.n_records, block.coding, header.metadata)
+    return needed
+
+
+def _damage(source: ByteFile, header: Header, scanned: Scanned, codec: Codec | None) -> str | None:
+    """Return the defect of a chunk; None if it is intact."""
+    offset, block, is_whole = scanned
+    if not is_whole:
+        return "its bytes are damaged or truncated"
     metadata, n = header.metadata, block.n_records
     try:
         if metadata.field is not None:
@@ -235,8 +261,8 @@ def _damage(source: ByteFile, header: Header, offset: int, block: Block, codec: 
         parse_names(parsed.names, n)
         if codec is not None:
             chunk = Chunk(parsed, n, codec, metadata, block.first)
-            for start in range(0, n, _PIECE_RECORDS):
-                chunk.restore(range(start, min(start + _PIECE_RECORDS, n)))
+            for start in range(0, n, PIECE_RECORDS):
+                chunk.restore(range(start, min(start + PIECE_RECORDS, n)))
     except CorruptArchiveError as error:
         return str(error)
     return None
@@ -348,13 +374,13 @@ def _missing(lost: tuple[tuple[int, int], ...], problems: list[Problem], n_bytes
 
 
 def _check_end(
-    source: ByteFile, header: Header, model: int | None, chunks: list[Placed], problems: list[Problem]
+    source: ByteFile, header: Header, models: list[int], chunks: list[Placed], problems: list[Problem]
 ) -> None:
     """Add a problem if the index at the end is damaged, or does not match the blocks."""
     try:
         index = read_trailer(source, header)
         named = set(zip(index.offsets.tolist(), index.stops.tolist(), strict=True))
-        if index.model != model or not named.issuperset((offset, block.stop) for offset, block in chunks):
+        if index.models != models or not named.issuperset((offset, block.stop) for offset, block in chunks):
             raise CorruptArchiveError("its index does not match its blocks")
     except CorruptArchiveError as error:
         if (foreign := bytes_after_end(source, header)) is not None:

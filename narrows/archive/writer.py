@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections import deque
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,24 +19,26 @@ import numpy.typing as npt
 
 from narrows.archive.blocks import BlockWriter
 from narrows.archive.byte_file import ByteFile
+from narrows.archive.chunks import chunk_bytes
 from narrows.archive.contract import Codec
 from narrows.archive.growing import growing
 from narrows.archive.header import Header, naming, read_header, read_whole_index
+from narrows.archive.held import CodedChunk, HeldChunk, encode_held
 from narrows.archive.layout import MAX_MODEL_BYTES, MAX_RECORDS, pack_header
 from narrows.archive.layout_choice import layout_of
 from narrows.archive.layouts import Layout
 from narrows.archive.metadata import Metadata
 from narrows.archive.models import short
 from narrows.archive.new_metadata import new_metadata
-from narrows.archive.records import Payload, ResidualPayload, check_names, checksum, pack_names, pack_records
-from narrows.codec.entropy_models.contract import Coded
+from narrows.archive.records import check_names
 from narrows.codec.entropy_models.escapes import MAX_SYMBOL
-from narrows.codec.residual.chunk import encode_chunk
+from narrows.codec.parts.needs import Needs
+from narrows.codec.parts.parted_codec import PartedCodec
 from narrows.codec.residual.coded import Kind
-from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.error_norms import Errors
 from narrows.errors import ArchiveError, InvalidParameterError, ShapeMismatchError, WrongModelError
 from narrows.io.files import as_path, check_output, naming_output, replacing
+from narrows.numerics.pool import Pool
 
 __all__ = ["Writer"]
 
@@ -42,8 +47,9 @@ class Writer:
     """An archive that is being written.
 
     Records can be added in batches of any size: the writer divides them into chunks, and the same records give the same
-    bytes. It has the symbols of at most one chunk in memory. Use it in a ``with`` statement: after any exception, a new
-    archive is not created, and an archive that was appended to gets its old size and content.
+    bytes. Threads encode complete chunks, of which a few are in memory; an error in one of them is raised by a later
+    call. Use it in a ``with`` statement: after any exception, a new archive is not created, and an archive that was
+    appended to gets its old size and content.
 
     Parameters
     ----------
@@ -70,6 +76,9 @@ class Writer:
         with `append`.
     fill_value : float, optional
         A value that is kept exactly within the bound.
+    threads : int, optional
+        How many threads encode chunks, by default as many as CPUs that the process may use. The file does not depend on
+        it.
 
     Attributes
     ----------
@@ -81,8 +90,12 @@ class Writer:
         Size of the file, set when it is closed.
     errors : Errors
         Errors of restored values, if the archive has a bound.
+    needed : Needs
+        The parts of the model that the archive's chunks need so far, if it is in parts.
     kept : list of (Kind, bool)
         If the archive has a bound: for each chunk written, the kind of its residual, and whether it has symbols.
+    pool : Pool
+        The threads.
 
     Raises
     ------
@@ -105,6 +118,7 @@ class Writer:
         chunk_records: int | None = None,
         group_records: int | None = None,
         fill_value: float | None = None,
+        threads: int | None = None,
     ) -> None:
         if not 0 <= quality < len(codec.qualities):
             raise InvalidParameterError(f"The 'quality' must be from 0 to {len(codec.qualities) - 1}. Got {quality!r}.")
@@ -112,8 +126,12 @@ class Writer:
         self.n_records = self.n_added = self.n_bytes = 0
         self.errors = Errors()
         self.kept: list[tuple[Kind, bool]] = []
+        self._pending: deque[Future[CodedChunk]] = deque()  # chunks that are being encoded
+        self.needed = self._stored = Needs.NOTHING
+        self._embeds = embed_model
         self._stack = ExitStack()
         with self._stack:
+            self.pool = self._stack.enter_context(Pool(threads))
             if append:
                 self.metadata, self._blocks, self.n_records = self._open_old(embed_model, metadata or {})
             else:
@@ -121,7 +139,8 @@ class Writer:
                 self._blocks = self._open_new(embed_model, force)
             self._stack = self._stack.pop_all()
         self._is_open = True
-        self._empty_chunk()
+        self._most_pending = self.pool.in_flight(chunk_bytes(self.metadata))
+        self._held = HeldChunk()
 
     # --------------------------------------------------------------------------------------------------------- adding
 
@@ -163,18 +182,17 @@ class Writer:
             check_names(names)
         done = 0
         while done < len(symbols):
-            more = min(len(symbols) - done, self.metadata.chunk_records - self._n_held)
-            part = slice(done, done + more)
+            more = min(len(symbols) - done, self.metadata.chunk_records - len(self._held))
+            part, held = slice(done, done + more), self._held
             if self.metadata.max_error is None or records is None:
-                self._sum(restored[part])
+                held.add_checksums(restored[part], self.metadata.group_records)
             else:
-                self._records.append((np.array(records[part]), np.array(restored[part])))
-            self._symbols.append(np.array(symbols[part], np.int32))
-            self._names.extend([""] * more if names is None else names[part])
-            self._n_held += more
+                held.records.append((np.array(records[part]), np.array(restored[part])))
+            held.symbols.append(np.array(symbols[part], np.int32))
+            held.names.extend([""] * more if names is None else names[part])
             done += more
-            if self._n_held == self.metadata.chunk_records:
-                self._write_chunk()
+            if len(held) == self.metadata.chunk_records:
+                self._finish_chunk()
         self.n_added += len(symbols)
 
     def close(self) -> None:
@@ -183,8 +201,9 @@ class Writer:
             return
         self._is_open = False
         with self._stack:
-            if self._n_held:
-                self._write_chunk()
+            if len(self._held):
+                self._finish_chunk()
+            self._write_chunks(0)
             self._blocks.finish(self.n_records)
             self.n_bytes = self._blocks.offset
 
@@ -228,55 +247,32 @@ class Writer:
             )
         if names is not None and len(names) != n:
             raise ShapeMismatchError(f"There must be one name for each of the {n:,} records. Got {len(names):,} names.")
-        if self.n_records + self._n_held + n > MAX_RECORDS:
+        if self.n_records + len(self._held) + n > MAX_RECORDS:
             raise ArchiveError(
-                f"An archive may have {MAX_RECORDS:,} records. Got {self.n_records + self._n_held + n:,}. "
+                f"An archive may have {MAX_RECORDS:,} records. Got {self.n_records + len(self._held) + n:,}. "
                 "Write several archives."
             )
 
-    def _sum(self, restored: npt.NDArray[Any]) -> None:
-        """Update the checksums of the chunk's groups with more records."""
-        done = 0
-        while done < len(restored):
-            in_group = (self._n_held + done) % self.metadata.group_records
-            more = min(len(restored) - done, self.metadata.group_records - in_group)
-            if in_group == 0:
-                self._checksums.append(0)
-            self._checksums[-1] = checksum(restored[done : done + more], self._checksums[-1])
-            done += more
+    def _finish_chunk(self) -> None:
+        """Start to encode the records held, and write chunks that are done."""
+        held, self._held = self._held, HeldChunk()
+        encode = partial(encode_held, quality=self._quality, fill_value=self._fill_value)
+        self._pending.append(self.pool.submit(encode, held, self.n_records, self._codec, self.metadata))
+        self.n_records += len(held)
+        self._write_chunks(self._most_pending - 1 if self.pool.threads > 1 else 0)
 
-    def _with_residual(self, coded: Coded, names: bytes) -> Payload:
-        """Return the chunk's payload, with residuals if the archive has a bound."""
-        residual = None
-        if self.metadata.max_error is not None:
-            records, decoded = (np.concatenate(parts) for parts in zip(*self._records, strict=True))
-            grid = ErrorBound(self.metadata.dtype, self.metadata.max_error, self._fill_value)
-            kept = encode_chunk(records, decoded, coded.n_bytes, grid, self._codec.causal)
-            errors = Errors.of(records, kept.restored)
-            self.errors += errors
-            self.kept.append((kept.kind, kept.needs_code))
-            residual = ResidualPayload(kept.kind, errors.largest, kept.data)
-            self._n_held, held = 0, self._n_held
-            self._sum(kept.restored)
-            self._n_held = held
-            if not kept.needs_code:
-                return Payload(np.array(self._checksums, np.uint32), None, names, residual)
-        return Payload(np.array(self._checksums, np.uint32), coded, names, residual)
-
-    def _empty_chunk(self) -> None:
-        self._symbols: list[npt.NDArray[np.int32]] = []
-        self._records: list[tuple[npt.NDArray[Any], npt.NDArray[Any]]] = []  # as they came, and of their code alone
-        self._checksums: list[int] = []
-        self._names: list[str] = []
-        self._n_held = 0
-
-    def _write_chunk(self) -> None:
-        coded = self._codec.qualities[self._quality].entropy.encode(np.concatenate(self._symbols))
-        payload = self._with_residual(coded, pack_names(self._names))
-        with naming_output(self.path):
-            self._blocks.records(pack_records(payload), self.n_records, self._n_held, payload.coding)
-        self.n_records += self._n_held
-        self._empty_chunk()
+    def _write_chunks(self, n_left: int) -> None:
+        """Write chunks in their order until at most this number is being encoded."""
+        while len(self._pending) > n_left:
+            coded = self._pending[0].result()  # stays first if it fails, so that no later chunk is written
+            needs = coded.needs if isinstance(self._codec, PartedCodec) else Needs.NOTHING
+            with naming_output(self.path):
+                self._add_parts(self.needed | needs)
+                self._blocks.records(coded.payload, coded.first, coded.n_records, coded.coding, needs)
+            self._pending.popleft()
+            if coded.kept is not None:
+                self.errors += coded.errors
+                self.kept.append(coded.kept)
 
     # -------------------------------------------------------------------------------------------------------- opening
 
@@ -288,14 +284,23 @@ class Writer:
         file = self._stack.enter_context(replacing(Path(os.path.realpath(path)), force=force))
         file.write(header)
         blocks = BlockWriter(file, header, len(header))
-        if embed_model:
+        if embed_model and not isinstance(self._codec, PartedCodec):
             if len(self._codec.blob) > MAX_MODEL_BYTES:
-                raise ArchiveError(
-                    f"A model in an archive may take {MAX_MODEL_BYTES:,} bytes. Got {len(self._codec.blob):,}. "
-                    "Omit 'embed_model' (--embed-model)."
-                )
+                raise _too_large(self._codec.blob)
             blocks.model(self._codec.blob)
         return blocks
+
+    def _add_parts(self, needs: Needs) -> None:
+        """Write the parts of the model that a chunk needs and the archive lacks, if it is to contain its model."""
+        self.needed |= needs
+        codec, lacking = self._codec, needs & ~self._stored
+        if not self._embeds or not lacking or not isinstance(codec, PartedCodec):
+            return
+        blob = codec.pack(lacking)
+        if len(blob) > MAX_MODEL_BYTES:
+            raise _too_large(blob)
+        self._blocks.model(blob, lacking)
+        self._stored |= lacking
 
     def _open_old(self, embed_model: bool, more: Mapping[str, Any]) -> tuple[Metadata, BlockWriter, int]:
         path = as_path(self.path)
@@ -307,9 +312,11 @@ class Writer:
             header = read_header(source)
             index = read_whole_index(source, header)
             end = source.size  # without the rest of an interrupted append
-        self._check_same(header, more, embed_model, index.model is not None)
+        self._check_same(header, more, embed_model, bool(index.models) or header.metadata.parts is not None)
+        self.needed, self._stored = index.needed, index.held
+        self._embeds |= bool(index.models) and not index.needed & ~index.held
         grown.begin_at(end)
-        blocks = BlockWriter(grown.file, header.data, end, index.entries.tolist())
+        blocks = BlockWriter(grown.file, header.data, end, index.entries.tolist(), index.parts.tolist())
         blocks.begin_append()
         return header.metadata, blocks, index.n_records
 
@@ -321,7 +328,7 @@ class Writer:
                 f"{self.path} was written with the model {short(metadata.model)}. Got records of the model "
                 f"{short(codec.digest)}. Append with the archive's model, or write a new archive."
             )
-        if metadata.quality != self._quality:
+        if metadata.quality != self._quality and metadata.parts is None:
             raise ArchiveError(
                 f"{self.path} has quality {metadata.quality}. Got records in quality {self._quality}. "
                 "Append in the archive's quality, or write a new archive."
@@ -344,6 +351,13 @@ class Writer:
                 f"{self.path} does not contain its model, and appending cannot add it. "
                 "Omit 'embed_model', or write a new archive."
             )
+
+
+def _too_large(blob: bytes) -> ArchiveError:
+    return ArchiveError(
+        f"A model in an archive may take {MAX_MODEL_BYTES:,} bytes. Got {len(blob):,}. "
+        "Omit 'embed_model' (--embed-model)."
+    )
 
 
 class _Aborted(Exception):  # noqa: N818

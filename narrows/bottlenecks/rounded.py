@@ -22,6 +22,7 @@ _OCTAVE = tuple(2.0 ** (k / 2) for k in (2, 1, 0, -1, -2))
 """Steps of the quantisations, over the one that the code was trained for."""
 
 _HALVINGS = 7
+_MARGIN_DB = 0.02  # for the difference between float and integer decoder
 
 
 class Rounded(Bottleneck, name="rounded"):
@@ -102,5 +103,5 @@ class RoundedModule(BottleneckModule):
         for _ in range(_HALVINGS):
             step = math.sqrt(low * high)
             psnr = distortion.psnr_of(torch.round(distortion.codes / (step * self.unit)) * (step * self.unit))
-            low, high = (low, step) if psnr < distortion.psnr else (step, high)
+            low, high = (low, step) if psnr < distortion.psnr + _MARGIN_DB else (step, high)
         return low

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
-from narrows.cli.inputs import check_archive_output
+from narrows.cli.inputs import archive_file, check_archive_output
 from narrows.cli.options import (
     archive_argument,
     archive_model_option,
     json_option,
     output_option,
+    piped_archive_argument,
     quiet_option,
+    threads_option,
     write_options,
 )
 from narrows.cli.outputs import Verb
@@ -41,15 +44,17 @@ _KINDS = {
 """In words; other formats are called by their titles."""
 
 _INSIDE, _OUTSIDE = "inside", "not inside: reading needs its file (-m MODEL)"
+_UNUSED = "not inside: no chunk uses it"
 _NOT_RESTORED = "The restored records were not compared with the compressed ones: that needs the model (-m MODEL)."
 
 
 @click.command(cls=Verb)
-@archive_argument
+@piped_archive_argument
 @archive_model_option
+@threads_option
 @json_option
 @quiet_option
-def verify(*, archive: str, model: str | None, as_json: bool, quiet: bool) -> None:
+def verify(*, archive: str, model: str | None, threads: int | None, as_json: bool, quiet: bool) -> None:
     """Check that FILE.narrows is intact. The exit code is 0 if it is, and 1 if anything is damaged.
 
     Every byte is checked. If the model is given or inside, every record is restored and checked too. With --quiet,
@@ -57,7 +62,7 @@ def verify(*, archive: str, model: str | None, as_json: bool, quiet: bool) -> No
     """
     import narrows.archive
 
-    report = narrows.archive.verify(archive, model=model)
+    report = narrows.archive.verify(archive_file(archive), model=model, threads=threads)
     if as_json:
         print_json({**report.to_json(), "is_intact": report.is_intact})
     elif not (quiet and report.is_intact):
@@ -94,7 +99,7 @@ def recover(*, archive: str, output: str, model: str | None, force: bool, as_jso
         print_lines(kept, *model_note, "", *_damaged(saved.report))
 
 
-def about(path: str) -> tuple[dict[str, Any], list[str]]:
+def about(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]]:
     """Return the description of an archive, as JSON and as lines; no model is needed.
 
     Raises
@@ -170,8 +175,10 @@ def _where(found: Description) -> str:
     """Return where the model of an archive is."""
     from narrows.archive.model_search import find_model
 
-    file = None if found.has_model else find_model(found.path, found.metadata["model"])
-    return _INSIDE if found.has_model else _OUTSIDE if file is None else f"found in {file}"
+    if not found.needs_model:
+        return _INSIDE if found.has_model else _UNUSED
+    file = find_model(found.path, found.model_id if found.metadata.get("parts") else found.metadata["model"])
+    return _OUTSIDE if file is None else f"found in {file}"
 
 
 def _bound_rows(max_error: float | None, largest: float | None, dtype: str) -> list[tuple[str, str]]:

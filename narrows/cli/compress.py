@@ -17,6 +17,7 @@ from narrows.cli.options import (
     data_argument,
     data_options,
     device_option,
+    threads_option,
     write_options,
 )
 from narrows.cli.outputs import READS, WRITES_PIPE, Verb
@@ -72,6 +73,9 @@ _WAYS = {
 """Descriptions of the ways to encode a chunk."""
 _BY_MODEL = {"code and rest", "network"}
 
+_SMALL_CHUNK_BYTES = 500
+"""A chunk and its entry in the index take over a hundred bytes beside the codes."""
+
 
 @click.command(cls=Verb, epilog=EPILOG)
 @data_argument
@@ -111,7 +115,7 @@ _BY_MODEL = {"code and rest", "network"}
     type=int,
     metavar="N",
     help="Largest number of records in a chunk. Smaller chunks make single records faster to read and the archive "
-    "larger.  [default: up to 16,384; with --max-error or --lossless up to 4,096]",
+    "larger.  [default: up to 16,384; with --max-error or --lossless up to 4,096; with a residual model fewer]",
 )
 @click.option(
     "--as",
@@ -121,6 +125,7 @@ _BY_MODEL = {"code and rest", "network"}
 )
 @click.option("--append", is_flag=True, help="Add to an existing archive of the same model, quality and bound.")
 @data_options
+@threads_option
 @device_option
 @write_options
 def compress(
@@ -143,6 +148,7 @@ def compress(
     append: bool,
     limit: int | None,
     reading: dict[str, Any],
+    threads: int | None,
     device: str,
     force: bool,
     as_json: bool,
@@ -174,20 +180,16 @@ def compress(
     # Refuse wrong options before PyTorch is loaded, which takes seconds.
     check_chunk_records(chunk_records, append=append)
     accepted = losses(accept_loss)
+    values: dict[str, Any] = {"fill_value": fill_value, "accept_loss": accepted}
     check_values(fill_value, accepted, max_error=max_error, lossless=lossless, append=append)
     output = "" if output is None else output
     if not dry_run:
         check_archive_output(output, force=force or append)
     if model is None:
-        within: dict[str, Any] = {
-            "max_error": max_error,
-            "lossless": lossless,
-            "fill_value": fill_value,
-            "accept_loss": accepted,
-        }
-        read_by: dict[str, Any] = {"limit": limit, **reading}
-        shown = {"as_json": as_json, "quiet": quiet}
-        compress_without_model(data, output, read_by, as_records=kind == "records", force=force, **within, **shown)
+        compress_without_model(
+            data, output, {"limit": limit, **reading}, max_error=max_error, lossless=lossless, **values,
+            as_records=kind == "records", force=force, threads=threads, as_json=as_json, quiet=quiet,
+        )  # fmt: skip
         return
     before = None
     if append:
@@ -201,12 +203,7 @@ def compress(
     chosen = choose(source, codec, asked, model=model, output=output, before=before, fill_value=fill_value)
 
     loaded = load_model(model, device)
-    how: dict[str, Any] = {
-        "fill_value": fill_value,
-        "accept_loss": accepted,
-        "embed_model": embed_model,
-        "chunk_records": chunk_records,
-    }
+    how = {**values, "embed_model": embed_model, "chunk_records": chunk_records, "threads": threads}
     if dry_run:
         print_trials(source, loaded, model, chosen, asked, as_json=as_json, quiet=quiet, **how)
         return
@@ -231,7 +228,8 @@ def _compress(
     # The summary contains the warnings.
     with through_file(output) as path, show_progress(quiet=quiet) as progress, recorded(held=True):
         summary = write(source, path, model=loaded, **options, progress=progress)
-        lines = _lines(replace(summary, path=output), source, model, inspect(path).fixed_bytes, quiet=quiet)
+        made = inspect(path)
+        lines = _lines(replace(summary, path=output), source, model, made.fixed_bytes, made.n_chunks, quiet=quiet)
     if as_json:
         print_json({**summary.to_json(), "path": output})
     else:
@@ -240,7 +238,9 @@ def _compress(
         say(warning)
 
 
-def _lines(summary: Summary, source: Source, model: str, fixed: int, *, quiet: bool = False) -> list[str]:
+def _lines(
+    summary: Summary, source: Source, model: str, fixed: int, n_chunks: int, *, quiet: bool = False
+) -> list[str]:
     """Return the result as lines: a table, and unless quiet which kernels ran and whether the model is worth its bytes.
 
     ``fixed`` are the bytes of header and index.
@@ -270,7 +270,7 @@ def _lines(summary: Summary, source: Source, model: str, fixed: int, *, quiet: b
         ("the model", number(summary.model_bytes), "bytes", _where_model_is(summary, model)),
     ]
     table = [f"{summary.path}", "", *aligned(rows, right=[1], indent=2)]
-    return table if quiet else [*table, "", kernels_line(summary.kernels), _worth(summary, fixed)]
+    return table if quiet else [*table, "", kernels_line(summary.kernels), _worth(summary, fixed, n_chunks)]
 
 
 def _fixed_rows(summary: Summary, fixed: int) -> list[tuple[str, str, str, str]]:
@@ -330,12 +330,18 @@ def _where_model_is(summary: Summary, model: str) -> str:
     return f"also needed for reading, in {os.path.basename(model)}: keep it"
 
 
-def _worth(summary: Summary, fixed: int) -> str:
+def _worth(summary: Summary, fixed: int, n_chunks: int) -> str:
     """Return a sentence on the number of records at which archive and model are smaller than zstd's file."""
     if summary.chunks_kept and not summary.chunks_kept.keys() & _BY_MODEL:
         return "No chunk uses the model: these records are as small without it."
     if summary.pays_after is None:
         ours = summary.n_bytes - (summary.model_bytes if summary.model_embedded else 0)
+        if n_chunks > 1 and ours < n_chunks * _SMALL_CHUNK_BYTES:
+            return (
+                f"The {n_chunks:,} chunks are too small to tell when the model pays for itself: they take "
+                f"{number(ours / n_chunks)} bytes each, much of which does not depend on the records. Larger chunks "
+                "(--chunk-records) make the archive smaller."
+            )
         theirs = f"and zstd, which is lossless, takes {number(summary.zstd_bytes / summary.total_records)}"
         if ours - fixed < summary.zstd_bytes or fixed > ours / 2:
             each = number((ours - fixed) / summary.total_records)

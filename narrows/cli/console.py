@@ -37,10 +37,10 @@ _OUTPUT, _PRINTED = "narrows.output", "narrows.printed"
 
 
 def print_lines(*lines: str) -> None:
-    """Write the lines of a result at once."""
-    text = "\n".join(lines)
+    """Write the lines of a result at once. Newlines within a line, as of names of files, are escaped."""
+    text = "\n".join(printable(line, lines=False) for line in lines)
     logged("result", text)
-    click.echo(printable(text), err=_is_output())
+    click.echo(text, err=_is_output())
 
 
 def print_json(value: Mapping[str, Any]) -> None:

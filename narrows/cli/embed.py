@@ -28,6 +28,6 @@ def embed(*, archive: str, model: str | None, output: str | None, force: bool, a
     path = narrows.archive.embed(archive, model, output, force=force)
     found = narrows.archive.inspect(path)
     if as_json:
-        print_json({"path": str(path), "bytes": found.n_bytes, "model_bytes": found.model_bytes})
+        print_json({"path": str(path), "n_bytes": found.n_bytes, "model_bytes": found.model_bytes})
     else:
         print_lines(f"{path}  {number(found.n_bytes)} bytes, {number(found.model_bytes)} of them the model's")

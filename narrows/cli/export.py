@@ -47,6 +47,6 @@ def export(*, model: str, output: str, part: str, force: bool, as_json: bool, qu
     path = loaded.export_onnx(output, part=part, force=force)
     n_bytes = os.path.getsize(path)
     if as_json:
-        print_json({"path": str(path), "bytes": n_bytes, "part": part, "model": model})
+        print_json({"path": str(path), "n_bytes": n_bytes, "part": part, "model": model})
     else:
         print_lines(f"{path}  {number(n_bytes)} bytes, {part}: {_PARTS[part]}")

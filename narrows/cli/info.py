@@ -11,9 +11,10 @@ import click
 
 from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
 from narrows.cli.describe import kept_rows, taken_for, time_rows
+from narrows.cli.inputs import archive_file
 from narrows.cli.options import json_option, quiet_option
-from narrows.cli.outputs import READS, Verb
-from narrows.model.describe import comparison_text, describe_chain, describe_settings, values_text
+from narrows.cli.outputs import READS_PIPE, Verb
+from narrows.model.describe import comparison_text, describe_chain, describe_settings, race_text, values_text
 
 if TYPE_CHECKING:
     from narrows.model.summary import Summary
@@ -24,7 +25,7 @@ _WIDTH = 100
 
 
 @click.command(cls=Verb)
-@click.argument("file", type=READS, metavar="FILE")
+@click.argument("file", type=READS_PIPE, metavar="FILE")
 @click.option("--layers", is_flag=True, help="Of a model, also list the layers; this needs PyTorch.")
 @json_option
 @quiet_option
@@ -36,20 +37,21 @@ def info(*, file: str, layers: bool, as_json: bool, quiet: bool) -> None:
     """
     from narrows.archive import is_archive
 
-    if is_archive(file) or _is_damaged_archive(file):
+    path = archive_file(file)
+    if is_archive(path) or _is_damaged_archive(file):
         if layers:
-            raise click.UsageError(f"--layers is for models, and {file} is an archive. Give the model.")
+            raise click.UsageError(f"--layers is for models, and {path} is an archive. Give the model.")
         from narrows.cli.archive import about
 
-        facts, lines = about(file)
+        facts, lines = about(path)
     else:
         from narrows.model.inspection import inspect
 
-        model = inspect(file)
+        model = inspect(path)
         facts = model.to_json()
         lines = [*_lines(facts, model.header), "", *_archiving_lines(facts)]
         if layers:
-            found = _summary(file)
+            found = _summary(path)
             facts["layers"] = found.to_json()["layers"]
             lines += ["", *str(found).splitlines()]
     if as_json:
@@ -58,7 +60,7 @@ def info(*, file: str, layers: bool, as_json: bool, quiet: bool) -> None:
         print_lines(*lines)
 
 
-def _summary(file: str) -> Summary:
+def _summary(file: str | os.PathLike[str]) -> Summary:
     """Return the layers of the model in a file."""
     import narrows
     from narrows.model.summary import summarise
@@ -95,7 +97,7 @@ def _psnr_cells(psnr_db: float) -> tuple[str, str]:
 def _lines(facts: dict[str, Any], header: dict[str, Any]) -> list[str]:
     on, seed = facts["trained_on"], facts["params"]["random_state"]
     rows = [
-        ("file", f"{facts['path']}, {facts['bytes']:,} bytes, written by narrows {facts['narrows']}"),
+        ("file", f"{facts['path']}, {facts['n_bytes']:,} bytes, written by narrows {facts['narrows']}"),
         *([("id", f"{facts['model_id']}, in archives of this model")] if facts["model_id"] else []),
         ("records", f"{shape_text(facts['shape'])} {facts['dtype']}"),
         ("taken for", taken_for(facts["record"], facts["shape"], facts["params"].get("record", "auto"))),
@@ -121,6 +123,8 @@ def _lines(facts: dict[str, Any], header: dict[str, Any]) -> list[str]:
         rows.append(("validation", f"{number(facts['validation_loss'])} nats per record"))
     if facts["comparison"] is not None:
         rows.append(("beside PCA", comparison_text(facts["comparison"])))
+    if facts["race"] is not None:
+        rows.append(("race", race_text(facts["race"])))
     if facts["artefacts"] is not None:
         rows.append(("artefacts", ", ".join(facts["artefacts"]) or "none"))
     rows += kept_rows(facts["kept_epoch"], facts["epochs"])

@@ -10,7 +10,7 @@ import click
 from narrows.cli.outputs import split_record
 from narrows.cli.progress import show_progress
 from narrows.io.magic import IMAGE_ENDINGS
-from narrows.io.pipes import check_standard_output, is_pipe
+from narrows.io.pipes import check_standard_output, is_pipe, spooled_standard_input
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OTHER_KINDS",
+    "archive_file",
     "check_archive_output",
     "check_file_output",
     "load_model",
@@ -79,6 +80,13 @@ def open_record(data: str, *, shape: tuple[int, ...] | None = None, quiet: bool 
         raise DataError(f"The index of a record of {source.name} must be from 0 to {len(source) - 1:,}. Got '{data}'.")
     record: NDArray[Any] = source.values[index or 0]
     return record
+
+
+def archive_file(path: str) -> str | os.PathLike[str]:
+    """Return the path of an archive; for ``-`` that of a copy of standard input, which is kept until the verb ends."""
+    if not is_pipe(path):
+        return path
+    return click.get_current_context().with_resource(spooled_standard_input())
 
 
 def load_model(path: str, device: str = "auto") -> Autoencoder:

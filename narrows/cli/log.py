@@ -6,6 +6,7 @@ has it even if it is not printed because of ``--quiet``.
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
 from datetime import datetime
@@ -13,11 +14,33 @@ from typing import IO
 
 import click
 
-from narrows.io.text import printable
+from narrows.io.magic import kind_of
+from narrows.io.text import is_text, printable
 
-__all__ = ["Log", "current_log", "logged", "start_log", "tell"]
+__all__ = ["Log", "current_log", "logged", "start_log", "tell", "why_no_log"]
 
 _LOG = "narrows.log"
+_HEAD = 4096  # bytes by which a text is told from other files
+_DATA_ENDINGS = (".narrows", ".safetensors", ".npy", ".npz", ".idx", ".onnx", ".csv", ".tsv", ".json")
+"""Endings of files that text must not be appended to, even if they are texts."""
+
+
+def why_no_log(path: str) -> str | None:
+    """Return why text must not be appended to a file: the end of a sentence on it; None if it may.
+
+    A file of data is damaged by text at its end. Files that do not exist, or that are not regular, such as the null
+    device, have nothing to be damaged.
+    """
+    ending = os.path.splitext(path)[1].lower()
+    if ending in _DATA_ENDINGS:
+        return f"has the ending of a file of data, {ending}"
+    if not os.path.isfile(path):
+        return None
+    with open(path, "rb") as file:
+        head = file.read(_HEAD)
+    if is_text(head):
+        return None
+    return f"is {kind_of(head.ljust(16, bytes(1))) or 'not a text in UTF-8'}"
 
 
 class Log:

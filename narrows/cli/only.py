@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from narrows.cli.console import count
+from narrows.io.text import shown_name
 
 if TYPE_CHECKING:
     from narrows.archive import Archive
 
-__all__ = ["Span", "chosen_records", "parse_only"]
+__all__ = ["Span", "check_only", "chosen_records", "parse_only"]
 
 Span = tuple[int, int | None]
 """The first record of a range and the one after the last, None for the end."""
@@ -21,6 +23,11 @@ _FORM = (
     "--only takes numbers from 0, ranges START:STOP (STOP excluded) and names shown by `narrows list`, separated by "
     "commas, for example 5,9,20:30 or cats/a.png."
 )
+
+_NUMBERS = re.compile(r"[\d\s:,-]*", re.ASCII)
+"""Texts that are no names."""
+
+_COMMAS = " Give a name with a comma in an --only of its own, or use the record's number."
 
 _NO_NEGATIVE = (
     " Numbers count from 0, the first record, and cannot be negative; `narrows info` shows how many there are."
@@ -49,7 +56,7 @@ def _parse_part(part: str, text: str) -> Span | str:
     if not first and not colon:
         if not part:
             raise click.UsageError(f"{_FORM} Got {text!r}.")
-        if re.fullmatch(r"[\s\d:-]*", part, re.ASCII):
+        if _NUMBERS.fullmatch(part):
             raise click.UsageError(f"{_FORM} Got {text!r}.{_NO_NEGATIVE}")
         return part
     start, end = int(first or 0), int(last) if last else None
@@ -61,40 +68,70 @@ def _parse_part(part: str, text: str) -> Span | str:
     return start, stop
 
 
-def chosen_records(archive: Archive, parts: list[Span | str], text: str) -> range | list[int]:
-    """Return the numbers of the records that ``--only`` selects, in the given order, each of them once.
+def check_only(given: Sequence[str]) -> None:
+    """Refuse wrong numbers and ranges before the archive is opened; names have to be looked up in it.
 
     Raises
     ------
     click.UsageError
-        If the archive has no record of a name.
+        As `parse_only`.
+    """
+    for text in given:
+        if _NUMBERS.fullmatch(text):
+            parse_only(text)
+
+
+def chosen_records(archive: Archive, given: Sequence[str]) -> range | list[int]:
+    """Return the numbers of the records that ``--only`` selects, in the given order, each of them once.
+
+    Parameters
+    ----------
+    archive : Archive
+        The archive.
+    given : sequence of str
+        The texts of one or several ``--only``. Each is the name of a record, or numbers, ranges and names separated by
+        commas.
+
+    Raises
+    ------
+    click.UsageError
+        If a text has another form, or the archive has no record of a name.
     InvalidParameterError
         If a record does not exist.
     """
     n = len(archive)
-    if len(parts) == 1 and not isinstance(parts[0], str):
-        return _within(parts[0], n, archive.path, text)
-    named = _by_name(archive) if any(isinstance(part, str) for part in parts) else {}
-    if text.strip() in named:  # a name with a comma
-        parts = [text.strip()]
+    named = {} if all(_NUMBERS.fullmatch(text) for text in given) else _by_name(archive)
     numbers: dict[int, None] = {}
-    for part in parts:
-        if isinstance(part, str):
-            if part not in named:
-                raise click.UsageError(f"{_FORM} {archive.path} has no record named {part!r}. Got {text!r}.")
-            numbers.update(dict.fromkeys(named[part]))
-        else:
-            numbers.update(dict.fromkeys(_within(part, n, archive.path, text)))
+    for text in given:
+        if text in named:  # it may have commas
+            numbers.update(dict.fromkeys(named[text]))
+            continue
+        parts = parse_only(text)
+        if len(given) == len(parts) == 1 and not isinstance(parts[0], str):
+            return _within(parts[0], n, archive.path, text)
+        for part in parts:
+            if not isinstance(part, str):
+                numbers.update(dict.fromkeys(_within(part, n, archive.path, text)))
+            elif part in named:
+                numbers.update(dict.fromkeys(named[part]))
+            else:
+                commas = _COMMAS if "," in text else ""
+                raise click.UsageError(f"{_FORM} {archive.path} has no record named {part!r}. Got {text!r}.{commas}")
     return [*numbers]
 
 
 def _by_name(archive: Archive) -> dict[str, list[int]]:
-    """Return the numbers of the records of each name."""
+    """Return the numbers of the records of each name, as it is and as `narrows list` shows it, which comes first."""
+    names = archive.names()
     found: dict[str, list[int]] = {}
-    for number, name in enumerate(archive.names()):
+    for number, name in enumerate(names):
         if name:
-            found.setdefault(name, []).append(number)
-    return found
+            found.setdefault(shown_name(name), []).append(number)
+    given: dict[str, list[int]] = {}
+    for number, name in enumerate(names):
+        if name:
+            given.setdefault(name, []).append(number)
+    return given | found
 
 
 def _within(span: Span, n: int, archive: str, text: str) -> range:

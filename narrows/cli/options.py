@@ -23,7 +23,9 @@ __all__ = [
     "json_option",
     "model_option",
     "output_option",
+    "piped_archive_argument",
     "quiet_option",
+    "threads_option",
     "write_options",
 ]
 
@@ -63,6 +65,8 @@ model_option = click.option(
     "-m", "--model", type=READS, required=True, metavar="MODEL", help="A model saved by `narrows train`."
 )
 archive_argument = click.argument("archive", type=READS, metavar="FILE.narrows")
+piped_archive_argument = click.argument("archive", type=READS_PIPE, metavar="FILE.narrows")
+"""The same for verbs that only read the archive, which may be ``-``, standard input; see `inputs.archive_file`."""
 archive_model_option = click.option(
     "-m",
     "--model",
@@ -73,9 +77,18 @@ archive_model_option = click.option(
 force_option = click.option("--force", is_flag=True, help="Replace an existing output.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 quiet_option = click.option(
-    "-q", "--quiet", is_flag=True, help="Print only errors and warnings of lost data, no progress and no notes."
+    "-q",
+    "--quiet",
+    is_flag=True,
+    help="Print only errors and warnings of lost data or quality, no progress and no notes.",
 )
 
+threads_option = click.option(
+    "--threads",
+    type=click.IntRange(1),
+    metavar="N",
+    help="CPU threads; the result does not depend on them.  [default: all]",
+)
 device_option = _device("auto")
 device_flag = _device(None)
 """The same without a default: None if it was not given."""

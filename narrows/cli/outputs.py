@@ -13,7 +13,7 @@ import click
 
 import narrows
 from narrows.cli.console import command_line, results_to_standard_error
-from narrows.cli.log import start_log
+from narrows.cli.log import start_log, why_no_log
 
 __all__ = ["READS", "READS_PIPE", "WRITES", "WRITES_PIPE", "Verb", "split_record"]
 
@@ -103,6 +103,11 @@ def _open_log(ctx: click.Context, log: str, outputs: Sequence[str]) -> None:
     path = os.path.realpath(os.path.expanduser(log))
     if sum(os.path.realpath(os.path.expanduser(one)) == path for one in outputs) > 1:
         raise click.UsageError(f"The log '{log}' is also the output. Give another name.")
+    why_not = why_no_log(path)
+    if why_not is not None:
+        raise click.UsageError(
+            f"--log appends text to a file, and '{log}' {why_not}. Give the name of a new file, or of a text file."
+        )
     start_log(ctx, path, f"narrows {narrows.__version__}: {command_line(ctx)}")
 
 

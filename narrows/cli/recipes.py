@@ -7,6 +7,8 @@ import click
 from narrows.cli.console import aligned, note, print_json, print_lines
 from narrows.cli.options import json_option, quiet_option
 from narrows.cli.outputs import Verb
+from narrows.errors import UnknownNameError
+from narrows.estimators.recipe_list import SUMMARIES
 
 __all__ = ["recipes"]
 
@@ -22,18 +24,20 @@ _DOCUMENTS = (
 @quiet_option
 def recipes(*, name: str | None, as_json: bool, quiet: bool) -> None:
     """List the named autoencoders, or show the settings of the one called NAME."""
-    from narrows.estimators.recipes import RECIPES, recipe, summary
-
     if name is None:
-        found = {known: summary(known) for known in RECIPES}
         if as_json:
-            print_json({"recipes": found})
+            print_json({"recipes": SUMMARIES})
         else:
-            print_lines(*aligned(list(found.items())))
+            print_lines(*aligned(list(SUMMARIES.items())))
             note(f"\n{_DOCUMENTS}", quiet=quiet)
         return
+    if name not in SUMMARIES:
+        raise UnknownNameError("recipe", name, SUMMARIES)
+
+    from narrows.estimators.recipes import recipe  # imports PyTorch
+
     settings = recipe(name).get_params(deep=False)
     if as_json:
-        print_json({"name": name, "summary": summary(name), "settings": {k: repr(v) for k, v in settings.items()}})
+        print_json({"name": name, "summary": SUMMARIES[name], "settings": {k: repr(v) for k, v in settings.items()}})
     else:
-        print_lines(summary(name), "", *aligned([(key, repr(value)) for key, value in settings.items()], indent=2))
+        print_lines(SUMMARIES[name], "", *aligned([(key, repr(value)) for key, value in settings.items()], indent=2))

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from narrows.cli.console import count, print_json, print_lines, shape_text
-from narrows.cli.only import chosen_records, parse_only
-from narrows.cli.options import archive_argument, archive_model_option, output_option, write_options
+from narrows.cli.inputs import archive_file
+from narrows.cli.only import check_only, chosen_records
+from narrows.cli.options import (
+    archive_model_option,
+    output_option,
+    piped_archive_argument,
+    threads_option,
+    write_options,
+)
 from narrows.cli.outputs import Verb
 from narrows.cli.progress import show_progress
 
@@ -34,33 +41,47 @@ files of these names that are older than the archive are refused: they may be th
 
 
 @click.command(cls=Verb, epilog=EPILOG)
-@archive_argument
+@piped_archive_argument
 @output_option("OUT", "Output; see below.", pipe=True)
 @archive_model_option
 @click.option(
     "--only",
+    multiple=True,
     metavar="RECORDS",
     help="Records to restore: numbers from 0, ranges START:STOP (STOP excluded) and names shown by `narrows list`, "
-    "separated by commas, for example 5,9,20:30 or cats/a.png.",
+    "separated by commas, for example 5,9,20:30 or cats/a.png. It can be repeated; a name with a comma needs an --only "
+    "of its own.",
 )
+@threads_option
 @write_options
 def restore(
-    *, archive: str, output: str, model: str | None, only: str | None, force: bool, as_json: bool, quiet: bool
+    *,
+    archive: str,
+    output: str,
+    model: str | None,
+    only: tuple[str, ...],
+    threads: int | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Restore the records of FILE.narrows. The restored bytes are the same on every machine.
 
     With --only, only the chunks that contain those records are read and decoded, and files in a folder have the names
     that they have when all are restored. Records are written only if their checksums are right.
     """
-    wanted = [] if only is None else parse_only(only)
+    check_only(only)
 
     from narrows.archive import open_archive
     from narrows.archive.originals import check_originals
     from narrows.data.writing import check_target, stream
 
     check_target(output, force=force)
-    with open_archive(archive, model=model) as opened, show_progress(quiet=quiet) as progress:
-        records = range(len(opened)) if only is None else chosen_records(opened, wanted, only)
+    with (
+        open_archive(archive_file(archive), model=model, threads=threads) as opened,
+        show_progress(quiet=quiet) as progress,
+    ):
+        records = chosen_records(opened, only) if only else range(len(opened))
         check_originals(opened, records, output)
         path = stream(
             output,

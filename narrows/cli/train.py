@@ -21,7 +21,7 @@ from narrows.cli.settings import FLAGS, changes
 from narrows.cli.verbs import INTERRUPTED, TERMINATED, Failure
 from narrows.cli.warned import warnings_at_the_end
 from narrows.errors import NarrowsWarning, UnfinishedWarning, UnmeasuredWarning
-from narrows.model.describe import comparison_text, is_real_valued, values_text
+from narrows.model.describe import comparison_text, is_real_valued, race_text, values_text
 
 if TYPE_CHECKING:
     from narrows.data import Source
@@ -287,7 +287,7 @@ def _report(
     assert kept is not None, "a model that was just trained has it"
     result: dict[str, Any] = {
         "path": output,
-        "bytes": os.path.getsize(output),
+        "n_bytes": os.path.getsize(output),
         **durations(header),
         "records": model.trained_on_.n_records,
         "record": model.record_,
@@ -302,6 +302,7 @@ def _report(
         "qualities": [
             {"psnr_db": one.psnr_db, "bytes_per_record": one.bytes_per_record} for one in qualities_of(model)
         ],
+        "race": header.get("race"),
         "comparison": None if model.comparison_ is None else asdict(model.comparison_),
         "warnings": [one.to_json() for one in warned],
     }
@@ -312,7 +313,7 @@ def _report(
 
     epochs = f"{count(result['epochs'], 'epoch')} in {result['seconds']:.1f} s"
     rows = [
-        ("model", f"{output}, {result['bytes']:,} bytes, {count(result['n_latent'], 'number')} a code"),
+        ("model", f"{output}, {result['n_bytes']:,} bytes, {count(result['n_latent'], 'number')} a code"),
         ("trained", f"{epochs} on {count(result['records'], 'record')} of {model.trained_on_.name}"),
         *time_rows(result),
         ("taken for", taken_for(model.record_, model.shape_, model.record)),
@@ -327,6 +328,8 @@ def _report(
         rows.append(("validation", f"{number(kept.validation_loss)} nats per record"))
     if model.comparison_ is not None:
         rows.append(("beside PCA", comparison_text(asdict(model.comparison_))))
+    if result["race"] is not None:
+        rows.append(("race", race_text(result["race"])))
     rows += kept_rows(kept.epoch, len(history))
     rows.append(("archives", range_text(qualities_of(model))))
     print_lines(*aligned(rows))

@@ -44,7 +44,7 @@ def _say_at_once(warning: NarrowsWarning) -> None:
 
 
 def say(warning: NarrowsWarning | Warned) -> None:
-    """Print a warning once, and keep it for the JSON output. A quiet verb prints only those of lost data."""
+    """Print a warning once, and keep it for the JSON output. A quiet verb prints only those of lost data or quality."""
     one = warning.to_json() if isinstance(warning, NarrowsWarning) else warning
     said = _said()
     if one["message"] in [other["message"] for other in said]:

@@ -27,7 +27,7 @@ from narrows.codec.validation import stored_number
 from narrows.errors import ModelFileError
 from narrows.io.json_values import finite_or_none
 
-__all__ = ["FORMAT", "MOST_QUALITIES", "Contents", "pack", "unpack"]
+__all__ = ["FORMAT", "MOST_QUALITIES", "Contents", "as_rescale", "as_shape", "pack", "unpack"]
 
 FORMAT = 1
 """The newest format of the bytes: `pack` writes it; `unpack` reads it and all older ones."""
@@ -121,7 +121,7 @@ def unpack(blob: bytes) -> Contents:
         )
     if header["sha256"] != _digest(tensors):
         raise ModelFileError("The frozen decoder is damaged: the checksum of its tensors is wrong.")
-    shape, z_shape = _sizes(header["shape"]), _sizes(header["z_shape"])
+    shape, z_shape = as_shape(header["shape"]), as_shape(header["z_shape"])
     if header["dtype"] not in DTYPES:
         raise ModelFileError(
             f"The dtype of the frozen decoder's records must be one of {', '.join(DTYPES)}. "
@@ -150,7 +150,7 @@ def _quality(described: dict[str, Any], position: int, tensors: dict[str, NDArra
     """Return the quality at a position, from its description in the header and its tensors."""
     prefix = f"quality.{position}."
     return OperatingPoint(
-        rescale=_rescale(described["rescale"], _under(f"{prefix}rescale.", tensors)),
+        rescale=as_rescale(described["rescale"], _under(f"{prefix}rescale.", tensors)),
         entropy=entropy_model(described["entropy"], _under(f"{prefix}entropy.", tensors)),
         steps=tensors[f"{prefix}steps"],
         **{name: _measured(name, described[name]) for name in _MEASURED},
@@ -177,7 +177,7 @@ def _under(prefix: str, tensors: dict[str, NDArray[Any]]) -> dict[str, NDArray[A
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _rescale(settings: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Program:
+def as_rescale(settings: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Program:
     """Return the program from symbols to codes.
 
     Raises
@@ -211,7 +211,7 @@ def _measured(name: str, value: Any) -> float:
     return float(value)
 
 
-def _sizes(values: list[int]) -> tuple[int, ...]:
+def as_shape(values: list[int]) -> tuple[int, ...]:
     """Return a stored shape.
 
     Raises

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -25,12 +26,13 @@ from safetensors import SafetensorError
 
 from narrows.codec.blob import MOST_QUALITIES, Contents, pack, unpack
 from narrows.codec.dequantise import Dequantise
+from narrows.codec.golden_symbols import spread_symbols
 from narrows.codec.operating_point import OperatingPoint
 from narrows.codec.program import MOST_WORK, Program
 from narrows.codec.residual.causal import FrozenCausal, as_image
 from narrows.errors import ModelFileError, NarrowsError, NotFreezableError
 
-__all__ = ["FrozenCodec", "check_record_work"]
+__all__ = ["FrozenCodec", "check_causal", "check_record_work", "naming_damage"]
 
 _MOST_GOLDEN = 64
 _OF_CAUSAL = ("bool", "uint8", "uint16")
@@ -95,6 +97,7 @@ class FrozenCodec:
         self._check()
         self.golden = golden[:: -(-len(golden) // self._most_golden())]
         self._causal = causal
+        self._proving = threading.RLock()  # so that several threads replay golden vectors once
         self._backend = "float64"
         self._unproved_causal: str | None = None  # expected digest of the causal network, until it is verified
         self._unproved: dict[int, str] = {}  # expected golden digests of the qualities that are not verified yet
@@ -117,11 +120,13 @@ class FrozenCodec:
     @property
     def causal(self) -> FrozenCausal | None:
         """The network that codes residuals; raises ModelFileError if it does not reproduce its stored digest."""
-        if self._causal is not None and self._unproved_causal not in (None, self._causal.digest()):
-            raise ModelFileError(
-                "The residual model is damaged: it does not compute the same outputs as when it was stored."
-            )
-        self._unproved_causal = None
+        with self._proving:
+            expected = self._unproved_causal
+            if self._causal is not None and expected is not None and expected != self._causal.digest():
+                raise ModelFileError(
+                    "The residual model is damaged: it does not compute the same outputs as when it was stored."
+                )
+            self._unproved_causal = None
         return self._causal
 
     def with_causal(self, causal: FrozenCausal) -> FrozenCodec:
@@ -131,15 +136,7 @@ class FrozenCodec:
         return codec
 
     def _take_causal(self, causal: FrozenCausal) -> None:
-        is_ours = (
-            self.dtype.name in _OF_CAUSAL
-            and math.prod(self.shape) == math.prod(causal.grid)  # first, because a stored shape may have any size
-            and as_image(self.shape)[0] == causal.grid
-        )
-        if not is_ours:
-            raise ModelFileError(
-                f"The residual model does not fit the model's records, {self.dtype} of shape {self.shape}."
-            )
+        check_causal(causal, self.shape, self.dtype)
         self._causal = causal
 
     @cached_property
@@ -180,6 +177,27 @@ class FrozenCodec:
         codes = self.qualities[quality].rescale.run(symbols, backend=backend)
         return self.output.of(self.program.run(codes, backend=backend))
 
+    def alone(self, quality: int) -> FrozenCodec:
+        """Return a codec with only this quality, with golden vectors that need not be stored."""
+        codec = self._with((self.qualities[quality],), 0, None)
+        codec.golden = spread_symbols(self.n_symbols)[: codec._most_golden()]
+        return codec
+
+    def golden_digest(self) -> str:
+        """Return the SHA-256 of the message and the records of the golden symbols at the default quality."""
+        return self._golden_digests()[self.default]
+
+    def expect(self, digest: str) -> None:
+        """Check that the codec reproduces a golden digest at its default quality.
+
+        Raises
+        ------
+        ModelFileError
+            If it does not.
+        """
+        self._unproved[self.default] = digest
+        self._prove(self.default)
+
     def only(self, quality: int, *, with_causal: bool = False) -> FrozenCodec:
         """Return a codec with only this quality, for archives that contain their model."""
         return self._with((self.qualities[quality],), 0, self.causal if with_causal else None)
@@ -213,7 +231,7 @@ class FrozenCodec:
             If the blob is damaged, has inconsistent sizes, was written by a newer version of narrows, or does not
             reproduce its golden vectors.
         """
-        with _naming_damage():
+        with naming_damage():
             codec = cls._of(unpack(blob))
         codec._prove(codec.default)
         codec.__dict__["blob"] = blob
@@ -258,8 +276,7 @@ class FrozenCodec:
         )
         if not fits:
             raise ModelFileError(
-                "The frozen decoder is damaged: the shapes of its qualities, program, output and golden vectors do not "
-                "match."
+                "The frozen decoder is damaged: qualities, program, output and golden vectors do not match in shape."
             )
 
     def _most_golden(self) -> int:
@@ -282,16 +299,18 @@ class FrozenCodec:
         ModelFileError
             If the message or the records differ from those on the writer's machine.
         """
-        expected = self._unproved.get(quality)
-        if expected is None:
+        if quality not in self._unproved:
             return
-        with _naming_damage():
-            is_right = self._replay(quality, self._backend) == expected
-            if not is_right and self._replay(quality, "int64") == expected:
-                self._backend, is_right = "int64", True
-        if not is_right:
-            raise ModelFileError("The frozen decoder is damaged: it does not reproduce its golden vectors.")
-        self._unproved.pop(quality, None)
+        with self._proving, naming_damage():
+            expected = self._unproved.get(quality)
+            if expected is None:  # another thread has done it
+                return
+            backends = dict.fromkeys((self._backend, "int64"))
+            right = next((backend for backend in backends if self._replay(quality, backend) == expected), None)
+            if right is None:
+                raise ModelFileError("The frozen decoder is damaged: it does not reproduce its golden vectors.")
+            self._backend = right
+            self._unproved.pop(quality)
 
     def _replay(self, quality: int, backend: str) -> str:
         """Return the SHA-256 of the message and the records of the golden symbols."""
@@ -330,12 +349,27 @@ class FrozenCodec:
                 f"record. Got {len(contents.golden)}."
             )
         codec._unproved = dict(enumerate(contents.golden_digests))
-        if len(codec._unproved) != len(codec.qualities):
-            raise ModelFileError(
-                f"The frozen decoder must have one golden digest for each of its {len(codec.qualities)} qualities. "
-                f"Got {len(codec._unproved)}."
-            )
+        n_digests, n_qualities = len(codec._unproved), len(codec.qualities)
+        if n_digests != n_qualities:
+            raise ModelFileError(f"The frozen decoder has {n_digests} golden digests for {n_qualities} qualities.")
         return codec
+
+
+def check_causal(causal: FrozenCausal, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Check that a network of residuals is for records of a shape and dtype.
+
+    Raises
+    ------
+    ModelFileError
+        If it is not.
+    """
+    is_ours = (
+        dtype.name in _OF_CAUSAL
+        and math.prod(shape) == math.prod(causal.grid)  # first, because a stored shape may have any size
+        and as_image(shape)[0] == causal.grid
+    )
+    if not is_ours:
+        raise ModelFileError(f"The residual model does not fit the model's records, {dtype} of shape {shape}.")
 
 
 def check_record_work(decoding: int, n_symbols: int) -> int:
@@ -356,7 +390,7 @@ def check_record_work(decoding: int, n_symbols: int) -> int:
 
 
 @contextmanager
-def _naming_damage() -> Iterator[None]:
+def naming_damage() -> Iterator[None]:
     """Convert every exception that a damaged blob causes in the block to a ModelFileError."""
     try:
         yield

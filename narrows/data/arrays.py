@@ -129,7 +129,7 @@ def as_array(data: Any) -> npt.NDArray[Any]:
     check_plain(data)
     try:
         values: npt.NDArray[Any] = np.asanyarray(data) if isinstance(data, np.memmap) else np.asarray(data)
-    except (TypeError, ValueError, RuntimeError) as error:  # ragged lists; tensors on a GPU or with a gradient
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged lists, and what NumPy cannot view as an array
         if isinstance(data, list | tuple) and (lengths := _lengths(data)) is not None:
             raise DataError(
                 f"The data must be one array; all records must have the same shape. Got {type(data).__name__}: "
@@ -185,6 +185,7 @@ def check_plain(data: Any) -> None:
         raise DataError("A Dataset of xarray has several variables. Pass one of them, or x.to_array().")
     if hasattr(data, "collect") and hasattr(type(data), "columns"):
         raise DataError(f"A {type(data).__name__} holds no values yet. Pass x.collect().")
+    _check_tensors(data)
     parts = (
         data
         if isinstance(data, list | tuple)
@@ -204,3 +205,17 @@ def check_plain(data: Any) -> None:
             raise DataError("Quantities with units are not supported, since the units would be lost. Pass x.magnitude.")
         elif hasattr(part, "unit") and hasattr(part, "value"):
             raise DataError("Quantities with units are not supported, since the units would be lost. Pass x.value.")
+
+
+def _check_tensors(data: Any) -> None:
+    """Raise DataError if data are tensors of PyTorch, or a list of these, that NumPy cannot view as arrays."""
+    for one in data if isinstance(data, list | tuple) else [data]:
+        if not (hasattr(one, "requires_grad") and hasattr(one, "detach") and hasattr(one, "device")):
+            return  # all records of a list are alike
+        if one.requires_grad:
+            raise DataError(
+                "Tensors that require a gradient are not supported as data, since no gradient flows through arrays. "
+                "Pass x.detach(), or use model.encoder_ and model.decoder_, which are differentiable."
+            )
+        if one.device.type != "cpu":
+            raise DataError(f"Tensors must be on the CPU. Got one on {str(one.device)!r}. Pass x.cpu().")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from pathlib import PurePosixPath, PureWindowsPath
 
 from narrows.errors import DataWarning, InvalidParameterError, OutputError, warn
@@ -16,11 +16,20 @@ _ENDING = ".png"
 _MOST_BYTES = 255  # of a file's or a folder's name, on nearly all file systems
 
 
-def image_names(n: int, files: Sequence[str] | None) -> list[str]:
+def image_names(n: int, files: Sequence[str] | None, *, told: Set[int] | None = None) -> list[str]:
     """Return the names of n PNG files inside a folder: those of ``files`` with the extension .png, or numbers.
 
     Files whose names would be the same, such as a.jpg and a.bmp, keep their own extension: a.jpg.png, a.bmp.png. Names
     of more than 255 bytes are shortened.
+
+    Parameters
+    ----------
+    n : int
+        The number of files.
+    files : sequence of str or None
+        Their relative names.
+    told : set of int, optional
+        The places of the files that are written; others cause no warning. By default all.
 
     Raises
     ------
@@ -55,12 +64,13 @@ def image_names(n: int, files: Sequence[str] | None) -> list[str]:
     names = _different_names(files)
     written = [_shortened(name) for name in names]
     usual = [_usual(file) for file in files]
+    places = range(n) if told is None else sorted(told)
     _tell(
-        files, written, [i for i in range(n) if names[i] != usual[i]],
+        files, written, len(places), [i for i in places if names[i] != usual[i]],
         "would have the name of another one with the ending .png, and keep their own ending",
     )  # fmt: skip
     _tell(
-        files, written, [i for i in range(n) if written[i] != names[i]],
+        files, written, len(places), [i for i in places if written[i] != names[i]],
         f"have a name that is longer than {_MOST_BYTES} bytes with the ending .png, and get a shorter one",
     )  # fmt: skip
     return written
@@ -142,10 +152,10 @@ def _shortened_part(stem: str, ending: str) -> str:
     return content[: _MOST_BYTES - len(mark)].decode(errors="ignore") + mark
 
 
-def _tell(files: Sequence[str], written: Sequence[str], places: Sequence[int], what: str) -> None:
-    """Warn that the images at some places do not have their usual names."""
+def _tell(files: Sequence[str], written: Sequence[str], n: int, places: Sequence[int], what: str) -> None:
+    """Warn that the images at some places, out of n, do not have their usual names."""
     if not places:
         return
     first = places[0]
-    text = f"{len(places):,} of {len(files):,} images {what}: {files[first]} is written as {written[first]}."
+    text = f"{len(places):,} of {n:,} images {what}: {files[first]} is written as {written[first]}."
     warn(DataWarning(text, kind="names", count=len(places), first=files[first]))

@@ -29,7 +29,11 @@ def check_folder_target(text: str, *, force: bool) -> None:
     target = as_path(text)
     if _is_taken(target):
         if not target.is_dir():
-            raise OutputExistsError(f"The output '{text}' must be a folder, but it is a file. Choose another name.")
+            kind = "a file" if target.is_file() else "a device or another special file"
+            raise OutputExistsError(
+                f"The output '{text}' is {kind}, and a name without an extension is that of a folder of images. Choose "
+                "another name, for an array one that ends in .npy."
+            )
         if not force:
             raise OutputExistsError(
                 f"The output '{text}' already exists. Choose another name, or set force (--force) to replace files of "

@@ -24,14 +24,14 @@ from narrows.errors import (
     warn,
 )
 from narrows.io.files import as_path
-from narrows.io.pipes import from_standard_input, is_pipe
+from narrows.io.magic import kind_of
+from narrows.io.pipes import STANDARD_INPUT, from_standard_input, is_pipe
 from narrows.io.progress import Progress
 
 __all__ = ["open"]
 
 AnyFormat = TypeVar("AnyFormat", bound=Format)
 
-STANDARD_INPUT = "standard input"
 _HEAD = 16  # bytes by which files are recognised
 
 _TABLES = {
@@ -147,7 +147,7 @@ def _open_text_or_path(
     name = os.fspath(data)
     if is_pipe(data):
         with from_standard_input() as path:
-            kind = _format_of(path, STANDARD_INPUT)
+            kind = _format_of(path, STANDARD_INPUT, is_piped=True)
             return _reader(kind, options).open(path, STANDARD_INPUT, limit=limit, progress=progress)
     if isinstance(data, str) and named.is_named(data):
         _check_used(options, data, "named")  # before a download
@@ -181,8 +181,8 @@ def _reader(kind: type[AnyFormat], options: dict[str, Any]) -> AnyFormat:
     return kind(**{option: value for option, value in options.items() if option in own})
 
 
-def _format_of(path: Path, name: str) -> type[Format]:
-    """Return the format of a file or folder: the first that recognises it."""
+def _format_of(path: Path, name: str, *, is_piped: bool = False) -> type[Format]:
+    """Return the format of a file or folder: the first that recognises it; ``is_piped``: it is standard input."""
     head = b""
     if not path.is_dir():
         if not path.is_file():
@@ -194,8 +194,21 @@ def _format_of(path: Path, name: str) -> type[Format]:
     for kind in Format.registry.values():
         if kind.recognises(path, head):
             return kind
+    if is_piped:
+        raise _not_piped(head)
     reads = [kind.reads for kind in Format.registry.values()]
     raise DataError(f"The format of {name} is unknown. narrows reads {', '.join(reads)}.{_conversion(path)}")
+
+
+def _not_piped(head: bytes) -> DataError:
+    """Return the error for standard input whose first bytes are of no format that is read there."""
+    found = kind_of(head.ljust(_HEAD, b"\0"))
+    what = "The format of standard input is unknown" if found is None else f"Standard input is {found}"
+    reads = [kind.reads for kind in Format.registry.values() if kind is not Images]
+    return DataError(
+        f"{what}. narrows reads there: {', '.join(reads)}. Images are read from files and folders: "
+        "give the name of one."
+    )
 
 
 def _conversion(path: Path) -> str:

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from narrows.bottlenecks import Bottleneck
 from narrows.corruptions import Corruption
 from narrows.data import Source
+from narrows.data.arrays import check_plain
 from narrows.data.frames import as_frame_like
 from narrows.errors import ShapeMismatchError
 from narrows.estimators.base import Data
@@ -78,9 +79,15 @@ class Autoencoder(
         they have different units; where some are constant or their means differ much, the means are removed.
     pretraining : "layer-wise", Pretraining or None
         Training of the weights before the whole chain is trained.
-    residual : "causal", Residual or None
+    residual : "causal", "auto", Residual or None
         A second network, trained after the autoencoder, that predicts the exact values. It makes lossless archives
-        smaller.
+        smaller. "auto": a causal network whose size and training depend on the records, and a short training of the
+        code, which such archives seldom use.
+    race : bool
+        Whether `fit` first compares codes on the records, and trains the one that is expected to give the smallest
+        files at the target PSNR: a map, a code without places, and a bound on the errors with a network of residuals.
+        This chooses the parts that are "auto", for the bottleneck "rounded" and a likelihood with a target. A training
+        of few steps has no race.
     record : "auto", "image" or "vector"
         What a record is; it affects the choice of "auto" parts. "auto": an image if a record has two or three axes.
     conditional : bool
@@ -173,6 +180,7 @@ class Autoencoder(
         real_values: str = "as-given",
         pretraining: str | Pretraining | None = None,
         residual: str | Residual | None = None,
+        race: bool = False,
         record: str = "auto",
         conditional: bool = False,
         training: Training | None = None,
@@ -192,6 +200,7 @@ class Autoencoder(
         self.real_values = real_values
         self.pretraining = pretraining
         self.residual = residual
+        self.race = race
         self.record = record
         self.conditional = conditional
         self.training = training
@@ -224,9 +233,9 @@ class Autoencoder(
             Labels, for conditional models; named data sets have their own. Other models ignore it.
         sample_weight : array_like of shape (n,), optional
             How much each record counts, at least 0. Training minimises the weighted mean of the loss, and the loss of
-            records held out from X is weighted too. Records with a weight of 0 are left out. Otherwise weights do not
-            affect the preprocessing, a scale of the likelihood that is learned without gradients, the choice between
-            network and PCA, or the artefacts (PCA, latent density, archive codec).
+            records held out from X is weighted too, as are PCA and the choice between network and PCA. Records with a
+            weight of 0 are left out. Otherwise weights do not affect the preprocessing, a scale of the likelihood that
+            is learned without gradients, the latent density or the archive codec.
         validation : array_like, path, name or Source, optional
             Records on which the validation loss is measured, instead of the share ``training.validation`` of X.
             Conditional models need records with labels, or a pair of records and labels.
@@ -236,7 +245,7 @@ class Autoencoder(
             otherwise the last.
         checkpoint : path-like, optional
             File that holds the state of the run, so that a kill loses nothing. `narrows.load` reads it as a model with
-            the weights so far. Delete it once the model is saved.
+            the weights so far. Delete it once the model is saved. It replaces no file but a checkpoint of the same run.
         resume : bool
             Continue from the checkpoint if it exists. The result equals that of an uninterrupted run.
         more_epochs : int, optional
@@ -252,15 +261,19 @@ class Autoencoder(
             If the data cannot be used.
         TrainingDivergedError
             If the loss stops being finite.
+        OutputExistsError
+            If the checkpoint would replace a file that is not a checkpoint of the same run.
         KeyboardInterrupt
             After Ctrl-C, at the end of the step. The model is fitted, with the weights so far, and `measure` measures
-            the missing artefacts. A model that was fitted before is kept if the first epoch is not complete.
+            the missing artefacts. A model that was fitted before is kept if the first epoch is not complete. The same
+            holds for exceptions of callbacks, which are raised unchanged.
 
         Warns
         -----
         UnfinishedWarning
-            After Ctrl-C during the training. It gives the epoch whose weights the model has.
+            After Ctrl-C or an exception during the training. It gives the epoch whose weights the model has.
         """
+        self.refuse_while_trained("fit")
         began, wanted = time.perf_counter(), artefacts_of(self.artefacts)
         check("Autoencoder", "warm_start", self.warm_start, Boolean())
         if more_epochs is not None or (self.warm_start and self.__sklearn_is_fitted__()):
@@ -332,6 +345,7 @@ class Autoencoder(
             If the decoder needs more than the code, as one that unpools with switches does.
         """
         check_is_fitted(self)
+        check_plain(Z)
         codes = check_array(Z)
         if codes.shape[1] != self.n_latent_:
             raise ShapeMismatchError(f"Codes must have the shape (n, {self.n_latent_}). Got {codes.shape}.")

@@ -30,14 +30,15 @@ from narrows.data.frames import check_columns, has_unique_columns, is_frame
 from narrows.data.labels import plain_labels
 from narrows.data.offsets import warn_of_offsets
 from narrows.data.scale import Trained, scale_warning, typical_magnitude
-from narrows.errors import DataError, RangeWarning, warn
-from narrows.estimators.names import NamedParameters
+from narrows.errors import DataError, InvalidParameterError, RangeWarning, warn
+from narrows.estimators.at_hand import AtHand
 from narrows.io.files import check_output
 from narrows.model.artefacts.measuring import complete
 from narrows.model.axes import with_user_parts
 from narrows.model.file import write_model
 from narrows.model.fitted import FittedModel, TrainedOn
 from narrows.numerics.randomness import drawn_seed
+from narrows.parts.options import Boolean, check
 from narrows.training import Checkpoint, Training
 
 __all__ = ["TRAIN_ON_FINITE", "Data", "RecordsEstimator", "labels_of", "listed"]
@@ -55,7 +56,7 @@ TRAIN_ON_FINITE = (
 )
 
 
-class RecordsEstimator(NamedParameters):
+class RecordsEstimator(AtHand):
     """A scikit-learn estimator that takes records of any shape, and parts as parameters.
 
     Attributes
@@ -296,7 +297,13 @@ class RecordsEstimator(NamedParameters):
         A run is identified by its parameters, its data and its labels, so that no other run is resumed.
         """
         seed = drawn_seed(self.random_state)
+        check("fit", "resume", resume, Boolean())
         if path is None:
+            if resume:
+                raise InvalidParameterError(
+                    "The 'resume' of fit needs the file that the run continues from. Got resume=True without "
+                    "'checkpoint'. Give its name as 'checkpoint', or leave 'resume' out."
+                )
             return seed, None
         check_output(path, force=True)
         params = self.get_params(deep=False)
@@ -304,6 +311,8 @@ class RecordsEstimator(NamedParameters):
             params.pop(name, None)
         if params.get("real_values") == "as-given":  # checkpoints of earlier versions do not contain it
             del params["real_values"]
+        if not params.get("race", True):
+            del params["race"]
         if not params.get("warm_start", True):
             del params["warm_start"]
         if params.get("fill_value", 0) is None:  # as in checkpoints of earlier versions
@@ -319,6 +328,8 @@ class RecordsEstimator(NamedParameters):
         for what, labels in told.items():
             described |= {} if labels is None else _describe(what, Source(labels))
         checkpoint = Checkpoint(Path(path), described)
+        if not resume:
+            checkpoint.check_replaceable()
         kept = checkpoint.load() if resume else None
         return seed if kept is None else kept.values["seed"], checkpoint
 

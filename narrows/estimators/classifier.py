@@ -36,6 +36,7 @@ from narrows.estimators.preparation import (
     whole,
 )
 from narrows.estimators.watching import callbacks_of
+from narrows.estimators.weights import check_weights, without_zeros
 from narrows.model.fitted import FittedModel, TrainedOn
 from narrows.model.inference import encode
 from narrows.networks import Dense
@@ -135,6 +136,7 @@ class AutoencoderClassifier(ClassifierMixin, Movable):  # type: ignore[misc]
         X: Data,
         y: ArrayLike | None = None,
         *,
+        sample_weight: ArrayLike | None = None,
         unlabelled: Data | None = None,
         validation: tuple[Data, ArrayLike] | None = None,
         callback: Callbacks = None,
@@ -149,6 +151,9 @@ class AutoencoderClassifier(ClassifierMixin, Movable):  # type: ignore[misc]
             The records.
         y : array_like of shape (n,), optional
             Their labels: numbers or strings. Named data sets and folders may have their own.
+        sample_weight : array_like of shape (n,), optional
+            How much each record of X counts in the loss, at least 0; records with a weight of 0 are left out. In the
+            training without labels the records of ``unlabelled`` count as those of a mean weight.
         unlabelled : array_like, path, name or Source, optional
             More records of the same kind, for the training without labels.
         validation : pair of records and labels, optional
@@ -168,20 +173,23 @@ class AutoencoderClassifier(ClassifierMixin, Movable):  # type: ignore[misc]
         source = self._open(X, reset=True, advice=TRAIN_ON_FINITE)
         check_squares(source, *self.range_, fill_value=self.fill_value_)
         self.classes_, labels = np.unique(labels_of(source, y), return_inverse=True)
+        given_weights = check_weights(sample_weight, len(source))
+        source, kept_labels, weights = without_zeros(source, labels, given_weights)
+        labels = labels if kept_labels is None else kept_labels
         check("AutoencoderClassifier", "pretrain", self.pretrain, Boolean())
         settings, params = resolve_training(self.training), self._unfitted().get_params(deep=False)
         given, held_out_labels = self._open_validation(validation)
         more = None if unlabelled is None else self._open(unlabelled, reset=False, advice=TRAIN_ON_FINITE)
         if more is not None:
             check_squares(more, *finite_range(more, fill_value=self.fill_value_), fill_value=self.fill_value_)
-        told = {"labels": labels, "validation labels": held_out_labels}
+        told = {"labels": labels, "validation labels": held_out_labels, "sample weights": weights}
         seen = {"data": source, "validation data": given, "unlabelled data": more}
         seed, state = self._seed_and_checkpoint(checkpoint, seen, told, resume=resume)
 
         schema = schema_of(params["record"], self.shape_, self.dtype_)
         parts = parts_for(params, source, schema, seed)
         to_validate_on = None if given is None else LabelledSource(given, held_out_labels)
-        apart = Split.of(LabelledSource(source, labels), to_validate_on, settings, seed, by_default=False)
+        apart = Split.of(LabelledSource(source, labels, weights), to_validate_on, settings, seed, by_default=False)
         records, held_out = LabelledRecords(apart.records, labels), apart.held_out
         check_patience(settings, held_out)
         unlabelled_records = _together(records.unlabelled, source, more)
@@ -325,7 +333,7 @@ class _Classifier(Uncoupled, nn.Module):
         """Return −log p(label | record); with a generator, the chain's corruption is applied to the records first."""
         (chain,) = self.chain
         x = chain.corrupt(chain.prepare(batch.records), generator, chain.missing_of(batch.records))
-        with draws_from(generator if chain.has_user_code else None):
+        with draws_from(generator if chain.user_code else None):
             z = self.bottleneck(self.encoder(x), generator).z
         return _LabelLoss(functional.cross_entropy(self.softmax_layer(z.flatten(1)), batch.labels, reduction="none"))
 
@@ -358,7 +366,7 @@ def _softmax_layer(chain: Chain, n_classes: int) -> nn.Linear:
     assert isinstance(layer, nn.Linear)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
-    return layer.to(next(chain.encoder.parameters()))
+    return layer.to(chain.device, chain.dtype)
 
 
 def _together(records: Records, source: Source, unlabelled: Source | None) -> Records:

@@ -57,7 +57,14 @@ class Continuing(Measuring):
     _moments: tuple[Chain, dict[int, dict[str, Tensor]]] | None = None
 
     @keeps_what_was_learned
-    def partial_fit(self, X: Data, y: ArrayLike | None = None) -> Self:
+    def partial_fit(
+        self,
+        X: Data,
+        y: ArrayLike | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        callback: Callbacks = None,
+    ) -> Self:
         """Train for one pass over some records, for data that come in pieces.
 
         The first call chooses the parts and fits the preprocessing, so its records must be typical: at least some
@@ -72,19 +79,22 @@ class Continuing(Measuring):
             The records.
         y : array_like of shape (n,), optional
             Labels, for conditional models. Those of the first call must contain all classes.
+        sample_weight, callback
+            As for `fit`.
 
         Raises
         ------
         DataError
             If the records are not of the shape and dtype of those of the first call.
         """
+        self.refuse_while_trained("partial_fit")
         params = clone(self).get_params(deep=False)
         settings = _one_pass(resolve_training(self.training))
         if not self.__sklearn_is_fitted__():
-            data, _ = open_for_training(self, X, y, None)
+            data, _ = open_for_training(self, X, y, None, sample_weight)
             seed, _ = self._seed_and_checkpoint(None, {}, {}, resume=False)
             model, _ = train_model(
-                params | {"training": settings, "pretraining": None, "residual": None, "artefacts": ()},
+                params | {"training": settings, "pretraining": None, "residual": None, "race": False, "artefacts": ()},
                 data,
                 None,
                 schema=schema_of(self.record, self.shape_, self.dtype_),
@@ -92,14 +102,14 @@ class Continuing(Measuring):
                 classes=None if data.labels is None else self.classes_,
                 feature_names=getattr(self, "feature_names_in_", None),
                 seed=seed,
-                callback=callbacks_of(self, None, clone(self)),
+                callback=callbacks_of(self, callback, clone(self)),
                 checkpoint=None,
                 resume=False,
             )
             self.model_ = replace(model, parameters=params, unmeasured=dict.fromkeys(Artefact.registry, _NO_ARTEFACTS))
             return self
         _check_fixed(params, self.model_.parameters, "partial_fit")
-        data = self._more_data(X, y)
+        data = self._more_data(X, y, sample_weight)
         n_before, moments = self.model_.trained_on.n_records, self._moments
         known = moments[1] if moments is not None and moments[0] is self.chain_ else None
         model, stage, _ = _continued(
@@ -109,7 +119,7 @@ class Continuing(Measuring):
             None,
             settings=settings,
             seed=self.model_.seed,
-            callback=callbacks_of(self, None, clone(self)),
+            callback=callbacks_of(self, callback, clone(self)),
             moments=known or {},
         )
         trained_on = replace(model.trained_on, n_records=n_before + len(data.source))

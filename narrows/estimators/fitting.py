@@ -16,7 +16,9 @@ from narrows.data.finite import check_squares
 from narrows.data.scale import Trained
 from narrows.errors import DataWarning, FreezeWarning, InvalidParameterError, warn
 from narrows.estimators.base import TRAIN_ON_FINITE, Data, labels_of
+from narrows.estimators.budget import ending_early
 from narrows.estimators.parameters import artefacts_of
+from narrows.estimators.planning import Planned, holds_out, planned
 from narrows.estimators.preparation import (
     chain_stage,
     labelled,
@@ -28,10 +30,11 @@ from narrows.estimators.preparation import (
     split,
     whole,
 )
+from narrows.estimators.race import RESIDUAL_HELD_OUT, first_records
 from narrows.estimators.selection import choose
 from narrows.estimators.watching import Watching
 from narrows.estimators.weights import check_weights, without_zeros
-from narrows.lossless.contract import Residual, ResidualModule
+from narrows.lossless.contract import ResidualModule
 from narrows.model.artefacts import TrainingRecords
 from narrows.model.artefacts.archive_codec import ArchiveCodec
 from narrows.model.fitted import FittedModel, Kept, TrainedOn
@@ -40,7 +43,6 @@ from narrows.numerics.randomness import Stream, generator
 from narrows.numerics.surroundings import usual_settings
 from narrows.numerics.threads import one_openmp_thread
 from narrows.parts.options import Boolean, check
-from narrows.parts.part import as_optional_part
 from narrows.records import Schema
 from narrows.training import (
     Checkpoint,
@@ -245,21 +247,24 @@ def train_model(
     """
     settings, source, labels = resolve_training(params["training"]), data.source, data.labels
     parts = parts_for(params, source, schema, seed, n_classes=0 if classes is None else len(classes))
-    apart = Split.of(data, validation, settings, seed, by_default=parts.network.linear_path)
+    apart = Split.of(data, validation, settings, seed, by_default=holds_out(params, parts, source))
     _warn_of_few(source)
     learned_from = apart.records
     records = labelled(learned_from, labels)
-    chain = new_chain(parts, settings, source, learned_from, seed)
+    from_file = {name: run[name] for name in ("checkpoint", "resume")}
+    plan = planned(params, parts, source, apart, seed=seed, callback=callback, **from_file)
+    settings = plan.settings
+    chain = new_chain(plan.parts, settings, source, learned_from, seed)
     if ArchiveCodec.name in artefacts_of(params["artefacts"]):
         _warn_if_too_large(chain)
     pretraining = pretraining_stages(params, chain, records)
-    stage = chain_stage(params, chain, records, apart.held_out, name="all layers" if pretraining else "")
-    stages = [*pretraining, stage]
-    part, residual = as_optional_part(Residual, params["residual"]), None
-    if part is not None:
+    name = "all layers" if pretraining else plan.name
+    stage = chain_stage({"training": settings}, chain, records, apart.held_out, name=name)
+    stages, residual = [*pretraining, stage], None
+    if plan.residual is not None:
         weights = generator(seed, Stream.LOSSLESS_WEIGHTS)
-        residual = part.build(source.shape, source.dtype, weights).to(resolve_device(settings))
-        stages.append(_residual_stage(part, residual, learned_from))
+        residual = plan.residual.build(source.shape, source.dtype, weights).to(resolve_device(settings))
+        stages.append(_residual_stage(plan, residual, learned_from, apart.held_out))
     model = FittedModel(
         kind="autoencoder",
         parameters=params,
@@ -271,6 +276,8 @@ def train_model(
         classes=classes,
         feature_names=feature_names,
         residual=residual,
+        residual_part=plan.residual,
+        race=plan.race,
     )
     everything = whole(chain=chain, residual=residual)
     callback.watch(model)
@@ -296,7 +303,8 @@ def train_model(
         comparison=comparison,
         kept=kept,
     )
-    return model, TrainingRecords(source.values, apart.rows_for_pca, records, learned_from)
+    unseen = None if plan.race is None else apart.held_out
+    return model, TrainingRecords(source.values, apart.rows_for_pca, records, learned_from, unseen)
 
 
 def train_stages(
@@ -357,6 +365,10 @@ def _kept_linear(chain: Chain, records: Records, apart: Split, settings: Trainin
         return Kept(None, loss, None if unseen is None else mean_loss(chain, unseen, workers))
 
 
-def _residual_stage(part: Residual, module: ResidualModule, records: Records) -> Stage:
-    settings, name = part.training(len(records)), "residuals"
-    return Stage(module, records, None, settings, name, order=Stream.LOSSLESS_ORDER, noise=Stream.LOSSLESS_NOISE)
+def _residual_stage(plan: Planned, module: ResidualModule, records: Records, held_out: Records | None) -> Stage:
+    """Return the stage of the residual model; with held-out records, it ends when their loss no longer falls."""
+    assert plan.residual is not None
+    settings, few = plan.residual.training(len(records)), None
+    if plan.ends_early and held_out is not None:
+        settings, few = ending_early(settings, len(records)), first_records(held_out, RESIDUAL_HELD_OUT)
+    return Stage(module, records, few, settings, "residuals", Stream.LOSSLESS_ORDER, Stream.LOSSLESS_NOISE)

@@ -1,4 +1,4 @@
-"""What an estimator holds after Ctrl-C during `fit`: what was learned so far, or what it was before."""
+"""What an estimator holds after Ctrl-C or an error during `fit`: what was learned so far, or what it was before."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ R = TypeVar("R")
 
 
 def keeps_what_was_learned(fit: Callable[Concatenate[E, P], R]) -> Callable[Concatenate[E, P], R]:
-    """Return a method that trains an estimator, such as `fit`, which loses nothing by Ctrl-C.
+    """Return a method that trains an estimator, such as `fit`, which loses nothing by Ctrl-C or by an error.
 
-    A run that is interrupted during its first epoch leaves a fitted estimator as it was. Any later, and for an unfitted
-    estimator, the estimator gets the weights learned so far. KeyboardInterrupt is raised in all cases.
+    A run that ends during its first epoch leaves a fitted estimator as it was. Any later, and for an unfitted
+    estimator, the estimator gets the weights learned so far. KeyboardInterrupt, or the error, is raised in all cases.
+    Other errors, before or after the training or of a loss that is not finite, pass.
     """
 
     @wraps(fit)
@@ -33,7 +34,10 @@ def keeps_what_was_learned(fit: Callable[Concatenate[E, P], R]) -> Callable[Conc
         except KeyboardInterrupt as stop:
             if self.__dict__.get("model_") in (None, before.get("model_")):  # otherwise only artefacts are missing
                 _keep(self, before, stop if isinstance(stop, TrainingInterrupted) else None)
-            raise
+            if not isinstance(stop, TrainingInterrupted) or not isinstance(stop.__cause__, Exception):
+                raise
+            error = stop.__cause__
+        raise error  # here, so that it has no other context than before
 
     return method
 

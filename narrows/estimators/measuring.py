@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Self
 
+import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
@@ -92,12 +94,17 @@ class Measuring(Scoring):
         Raises
         ------
         DataError
-            If they are not of the shape and dtype of the training records.
+            If they are not of the shape of the training records, or the dtype of these does not hold their values.
         """
         source = self._open(X, reset=False, advice=TRAIN_ON_FINITE)
         if source.dtype != self.dtype_:
+            with np.errstate(invalid="ignore", over="ignore"):
+                values = source.values.astype(self.dtype_)
+            if np.array_equal(values, source.values, equal_nan=self.dtype_.kind == "f"):
+                return replace(source, values=values)
             raise DataError(
-                f"The records must have the dtype of the training records, {self.dtype_}. Got {source.dtype}. "
+                f"The records must have the dtype of the training records, {self.dtype_}, or values that it holds "
+                f"exactly. Got {source.dtype}. "
                 f"Convert them with X.astype({self.dtype_.name!r})."
             )
         return source

@@ -40,6 +40,7 @@ class Movable(RecordsEstimator):
             If there is no such device, or it has no float64.
         """
         check_is_fitted(self)
+        self.refuse_while_trained("to")
         found = find_device(device)
         if not has_float64(found):
             raise InvalidParameterError(
@@ -129,6 +130,9 @@ class Modules(Movable):
             If the package onnx is not installed; ``pip install 'narrows[onnx]'`` installs it.
         NotDecodableError
             If the decoder is to be written and needs more than the code, as one that unpools with switches does.
+        NotExportableError
+            If the model has operations that ONNX files lack. The file is checked before it is written, by ONNX Runtime
+            too if that is installed.
         OutputExistsError
             If the file exists and ``force`` is not set.
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, Self
 
 from sklearn.base import BaseEstimator
@@ -33,7 +34,7 @@ _ELSEWHERE = {
 }
 """Names that other libraries give to a parameter, and ours."""
 
-_INTERNAL = frozenset({"classes_for", "classes_of", "kind", "records_of", "take_model"})
+_INTERNAL = frozenset({"classes_for", "classes_of", "kind", "records_of", "refuse_while_trained", "take_model"})
 """Public names that other modules of narrows use."""
 
 
@@ -48,6 +49,13 @@ class NamedParameters(BaseEstimator):  # type: ignore[misc]
                 raise _unknown(cls.__name__, name, known, in_constructor=True)
         estimator: Self = super().__new__(cls)
         return estimator
+
+    @classmethod
+    @cache
+    def _get_param_names(cls) -> list[str]:
+        """Return the names of the parameters; scikit-learn inspects the constructor's signature for each call."""
+        names: list[str] = super()._get_param_names()
+        return names
 
     def set_params(self, **params: Any) -> Self:
         """Change parameters, nested ones as ``part__option``; a part given by name is created first.

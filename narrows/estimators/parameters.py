@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from narrows.errors import InvalidParameterError, UnknownNameError
+from narrows.lossless import CausalNetwork
 from narrows.model.artefacts import Artefact
 from narrows.model.axes import PARAMETERS, SEQUENCES
 from narrows.parts.part import as_part, split_nested
@@ -30,6 +31,8 @@ def with_options(parameter: str, current: Any, options: dict[str, Any]) -> Any:
         return tuple(part.clone().set_params(**nested.get(part.name, {})) for part in parts)
     if parameter in PARAMETERS and current is not None and not is_auto and parameter not in SEQUENCES:
         return as_part(PARAMETERS[parameter], current).clone().set_params(**options)
+    if parameter == "residual" and is_auto:  # there is one residual model, of which "auto" chooses the size
+        return CausalNetwork().set_params(**options)
     named = PARAMETERS.get(parameter)
     hint = f" To set options, choose one of: {', '.join(sorted(named.registry))}." if named is not None else ""
     raise InvalidParameterError(

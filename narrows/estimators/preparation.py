@@ -102,7 +102,7 @@ def new_chain(
     chain = Chain(parts, source.shape, source.dtype, generator(seed, Stream.WEIGHTS))
     chain = chain.to(resolve_device(settings), precision_of(settings))
     with one_openmp_thread():  # the last bits of a sum depend on how threads share it
-        chain.fit_preprocessing(records.batches, check=check)
+        chain.fit_preprocessing(records.batches, check=check, weights=records.weights_of())
     return chain
 
 

@@ -11,7 +11,6 @@ for data that are real numbers, with "unit-scale" each column of a table is scal
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -60,11 +59,6 @@ def recipe(name: str, **changes: Any) -> Autoencoder:
     if name not in RECIPES:
         raise UnknownNameError("recipe", name, RECIPES)
     return RECIPES[name]().set_params(**changes)
-
-
-def summary(name: str) -> str:
-    """Return the one-line description of a recipe."""
-    return (inspect.getdoc(RECIPES[name]) or "").partition("\n")[0]
 
 
 def _named(name: str) -> Callable[[Recipe], Recipe]:
@@ -312,6 +306,7 @@ def codec() -> Autoencoder:
     return Autoencoder(
         bottleneck=Rounded(),
         likelihood=ConstrainedNormal(psnr=25.0),
+        race=True,
         preprocessing="unit-scale",
         real_values="unit-scale",  # the target is relative to a range of 1
         training=Training(batch_size=64, optimiser=Adam(learning_rate=2e-3)),
@@ -321,4 +316,4 @@ def codec() -> Autoencoder:
 @_named("lossless")
 def lossless() -> Autoencoder:
     """For lossless or error-bounded files of images: a codec, and a residual model that predicts each pixel."""
-    return codec().set_params(residual="causal")
+    return codec().set_params(residual="auto", race=False)

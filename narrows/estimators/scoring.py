@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from narrows.data.frames import as_frame_like, columns_of
 from narrows.estimators.base import Data
 from narrows.estimators.symbols import Symbols
 from narrows.estimators.weights import check_weights
@@ -61,7 +62,7 @@ class Scoring(Symbols):
         - For other models the cost of the code and the penalties of training are subtracted.
 
         Values count in preprocessed units, as in training. Missing values do not count, so records with many of them
-        have larger log-likelihoods.
+        have larger log-likelihoods. That of a record whose values are all missing is NaN, and `score` leaves it out.
 
         Parameters
         ----------
@@ -89,7 +90,7 @@ class Scoring(Symbols):
         source = self._open(X, reset=False)
         return -losses(self.chain_, source.values, self.classes_of(source, y))
 
-    def reconstruction_error(self, X: Data, y: ArrayLike | None = None, *, per: str = "record") -> NDArray[Any]:
+    def reconstruction_error(self, X: Data, y: ArrayLike | None = None, *, per: str = "record") -> Any:
         """Return the squared error of each record or value, in the squared units of the data, float64.
 
         The decoder's output is neither clipped nor rounded to the dtype of the data. Bytes have errors of up to 255²;
@@ -108,8 +109,10 @@ class Scoring(Symbols):
         Returns
         -------
         errors : ndarray of shape (n,) or (n, *shape)
-            Values that are equal to the fill value of the model are missing: the sum of a record leaves them out, and
-            their own errors are NaN, so that `numpy.nanmean` over records is the error of a column.
+            With ``per="value"``, the errors of a data frame are a data frame with the same columns and index. Values
+            that are equal to the fill value of the model are missing: the sum of a record leaves them out, and their
+            own errors are NaN, so that `numpy.nanmean` over records is the error of a column. The sum is NaN for a
+            record whose values are all missing.
 
         Examples
         --------
@@ -124,7 +127,8 @@ class Scoring(Symbols):
         check_is_fitted(self)
         check("reconstruction_error", "per", per, Choice("record", "value"))
         source = self._open(X, reset=False)
-        return squared_errors(self.chain_, source.values, self.classes_of(source, y), per_value=per == "value")
+        errors = squared_errors(self.chain_, source.values, self.classes_of(source, y), per_value=per == "value")
+        return as_frame_like(X, errors, columns_of(X))
 
     def predict(self, X: Data, y: ArrayLike | None = None) -> NDArray[Any]:
         """Return reconstructed records (n, *shape) as floats: ``reconstruct(X, y, dtype=float)``.

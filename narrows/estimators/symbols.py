@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from narrows.codec.operating_point import to_symbols
 from narrows.data import Source
+from narrows.data.arrays import check_plain
 from narrows.errors import DataError, ShapeMismatchError
 from narrows.estimators.base import Data
 from narrows.estimators.restoring import Restoring
@@ -45,7 +46,7 @@ class Symbols(Restoring):
             If the model has no such quality.
         """
         check_is_fitted(self)
-        steps = self._steps(quality)
+        steps = self._steps(quality, "quantise")
         source = self._open(X, reset=False)
         return to_symbols(encode_continuous(self.chain_, source.values, self.classes_of(source, y)), steps)
 
@@ -97,20 +98,21 @@ class Symbols(Restoring):
         check_is_fitted(self)
         symbols = self._checked_symbols(indices)
         precision = np.float64 if self.dtype_ == np.float64 else np.float32  # as for `reconstruct`
-        code: NDArray[Any] = (symbols * self._steps(quality)).astype(precision)
+        code: NDArray[Any] = (symbols * self._steps(quality, "decode_indices")).astype(precision)
         returned = returned_dtype(dtype, self.dtype_, self.shape_)
         classes = self.classes_of(Source(symbols, name="indices"), y)
         return decode_continuous(self.chain_, code, classes, dtype=returned)
 
-    def _steps(self, quality: int | None) -> NDArray[np.float64]:
+    def _steps(self, quality: int | None, method: str) -> NDArray[np.float64]:
         """Return the quantisation step of each symbol; 1 for indices of codewords, which need no archive codec."""
         bottleneck = self.chain_.bottleneck
         if quality is None and bottleneck.n_codes is not None:
             return np.ones(bottleneck.n_symbols)
-        return self.model_.current(ArchiveCodec).steps(quality)
+        return self.model_.current(ArchiveCodec).steps(quality, method)
 
     def _checked_symbols(self, indices: ArrayLike) -> NDArray[Any]:
         """Return whole numbers as an array of shape (n, n_symbols)."""
+        check_plain(indices)
         bottleneck = self.chain_.bottleneck
         symbols, n_symbols, n_codes = np.asarray(indices), bottleneck.n_symbols, bottleneck.n_codes
         if symbols.dtype.kind not in "iu":

@@ -25,7 +25,7 @@ def check_weights(sample_weight: ArrayLike | None, n: int) -> NDArray[np.float64
         return None
     try:
         weights = np.asarray(sample_weight, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: a tensor with a gradient
         raise DataError(f"The 'sample_weight' must be numbers, one for each record. {error}") from error
     if weights.shape != (n,):
         raise DataError(

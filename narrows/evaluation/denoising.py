@@ -16,14 +16,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_is_fitted
 
 import narrows.data
 from narrows.data import Source
 from narrows.data.fill import is_fill
 from narrows.data.for_model import check_fits
+from narrows.data.frames import as_frame_like, columns_of
 from narrows.errors import MissingPackageError
 from narrows.estimators.autoencoder import Autoencoder, Data
+from narrows.estimators.checks import check_autoencoder
 from narrows.evaluation.denoisers import median_filter, non_local_means, pca
 from narrows.evaluation.metrics import unit_of
 from narrows.io.json_values import finite_or_none
@@ -48,7 +49,7 @@ _NON_LOCAL_MEANS = tuple(product((0.0, 0.5, 1.0), (0.2, 0.3, 0.4, 0.6, 0.8), ((3
 _MOST_COMPONENTS = 100  # numbers of PCA components to try, with growing distances
 
 
-def add_noise(model: Autoencoder, X: Data, noise: float, random_state: Any = 0) -> NDArray[Any]:
+def add_noise(model: Autoencoder, X: Data, noise: float, random_state: Any = 0) -> Any:
     """Return records (n, *shape) with normal noise on every value, in their own units and dtype.
 
     A record's noise does not depend on the number of other records. Missing values, which are equal to the fill
@@ -59,7 +60,7 @@ def add_noise(model: Autoencoder, X: Data, noise: float, random_state: Any = 0) 
     model : Autoencoder
         A fitted model, whose preprocessing defines the units of the noise.
     X : array_like of shape (n, *shape), path, name or Source
-        The clean records.
+        The clean records. For a data frame, a data frame is returned.
     noise : float
         Standard deviation ≥ 0, in preprocessed units: pixels from 0 to 1 for bytes. With the preprocessing
         ``unit-scale``, noisy values are clipped to [0, 1].
@@ -73,7 +74,7 @@ def add_noise(model: Autoencoder, X: Data, noise: float, random_state: Any = 0) 
     ShapeMismatchError, NonFiniteDataError
         If the records have another shape than the model's, or contain NaN or infinity.
     """
-    source = _open(model, X)
+    source = _open(model, X, "add_noise")
     scale = check("add_noise", "noise", noise, Real(0))
     units = _Units.of(model)
     numbers = rng(drawn_seed(random_state), Stream.ADDED_NOISE)
@@ -84,7 +85,7 @@ def add_noise(model: Autoencoder, X: Data, noise: float, random_state: Any = 0) 
         noisy[rows] = to_stored(units.within_range(x), source.dtype)
         if model.fill_value_ is not None:
             noisy[rows] = np.where(is_fill(source.values[rows], model.fill_value_), source.values[rows], noisy[rows])
-    return noisy
+    return as_frame_like(X, noisy, columns_of(X))
 
 
 def compare_denoisers(
@@ -124,7 +125,7 @@ def compare_denoisers(
     >>> methods["narrows"]["gain_db"] > 3
     True
     """
-    source = _open(model, clean)
+    source = _open(model, clean, "compare_denoisers")
     noisy = add_noise(model, source, noise, random_state)
     return measure_denoisers(
         model,
@@ -169,7 +170,7 @@ def measure_denoisers(
         `narrows.evaluate`, ``gain_db`` over the noisy records, ``settings`` in the units of ``mse``, and ``missing``,
         the reason if there is no result. Undefined values, such as the PSNR without error, are None.
     """
-    source = _open(model, clean)
+    source = _open(model, clean, "measure_denoisers")
     unit = unit_of(model.dtype_)
     if progress is not None:
         progress("comparing", 0, len(source), "records")  # choosing settings takes some time
@@ -313,9 +314,9 @@ def _alternatives(model: Autoencoder, noise: float) -> dict[str, _Alternative]:
     return {name: _Alternative(functions[name], candidates[name], as_records) for name in _ALTERNATIVES}
 
 
-def _open(model: Autoencoder, data: Data) -> Source:
+def _open(model: Autoencoder, data: Data, function: str) -> Source:
     """Return records as a source, checked to be of the model's shape and finite."""
-    check_is_fitted(model)
+    check_autoencoder(model, function, data=data)
     source = model.records_of(data)
     check_fits(source, model.shape_)
     narrows.data.check_finite(source, fill_value=model.fill_value_)

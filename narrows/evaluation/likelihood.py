@@ -15,6 +15,7 @@ from narrows.chain import Chain
 from narrows.model.inference import Labels
 from narrows.networks import Switches
 from narrows.numerics.batches import batch_size
+from narrows.numerics.eval_mode import in_eval_mode
 from narrows.numerics.randomness import Stream
 from narrows.numerics.record_noise import RecordNoise
 
@@ -67,6 +68,14 @@ def bounds(
     DataError
         If values lie outside the likelihood's support, for a Bernoulli likelihood [0, 1].
     """
+    with in_eval_mode(chain):
+        return _bounds(chain, values, seed, labels, importance_samples)
+
+
+def _bounds(
+    chain: Chain, values: NDArray[Any], seed: int, labels: Labels, importance_samples: int
+) -> dict[str, float | None]:
+    """Do what `bounds` does, for a chain in eval mode."""
     size = batch_size(chain.shape, _BATCH)
     totals = {"reconstruction": 0.0, "kl": 0.0, "nll": 0.0}
     means, is_probability, n_values = [], True, 0

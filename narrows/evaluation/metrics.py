@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_is_fitted
+from sklearn.pipeline import Pipeline
 
 import narrows.data
 from narrows.data.fill import is_fill
 from narrows.data.for_model import check_fits
 from narrows.errors import InvalidParameterError
 from narrows.estimators.autoencoder import Autoencoder, Data
+from narrows.estimators.checks import autoencoder_in
 from narrows.evaluation.likelihood import bounds
 from narrows.evaluation.per_record import Errors, record_columns
 from narrows.model.artefacts import PrincipalComponents
@@ -40,7 +41,7 @@ def unit_of(dtype: np.dtype[Any]) -> float:
 
 @usual_settings()
 def evaluate(
-    model: Autoencoder,
+    model: Autoencoder | Pipeline,
     data: Data,
     y: ArrayLike | None = None,
     *,
@@ -56,8 +57,9 @@ def evaluate(
 
     Parameters
     ----------
-    model : Autoencoder
-        A fitted model.
+    model : Autoencoder or Pipeline
+        A fitted model, or a fitted pipeline that ends in one. The metrics of a pipeline are those of its last step, on
+        the records as the steps before have converted them.
     data : array_like of shape (n, *shape), path, name or Source
         The records.
     y : array_like of shape (n,), optional
@@ -93,8 +95,8 @@ def evaluate(
     ShapeMismatchError
         If the records have another shape than the model's.
     InvalidParameterError
-        If ``corrupted`` is set for a model that was trained without corruption, or ``importance_samples`` for a model
-        that is not variational.
+        If the model is not an autoencoder, ``corrupted`` is set for one that was trained without corruption, or
+        ``importance_samples`` for one that is not variational.
     DataError
         If values lie outside the likelihood's support, which is [0, 1] for a Bernoulli likelihood.
 
@@ -107,7 +109,7 @@ def evaluate(
     WorseThanPCAWarning
         If the model restores the records worse than PCA does with a code of the same length.
     """
-    check_is_fitted(model)
+    model, data = autoencoder_in(model, data, "evaluate")
     if corrupted and model.chain_.corruption is None:
         raise InvalidParameterError("The model was trained without corruption. Set corrupted=False.")
     is_variational = _is_variational(model, importance_samples)

@@ -26,6 +26,7 @@ from sklearn.pipeline import Pipeline
 
 from narrows.errors import InvalidParameterError
 from narrows.estimators.autoencoder import Autoencoder, Data
+from narrows.estimators.checks import autoencoder_in
 from narrows.model.squared_errors import n_known
 
 __all__ = ["neg_mean_squared_error", "neg_median_squared_error"]
@@ -50,7 +51,7 @@ def neg_mean_squared_error(estimator: Any, X: Data, y: ArrayLike | None = None) 
         Higher is better. Missing values do not count.
     """
     errors, known = _errors(estimator, X, y)
-    return -float(errors.sum() / known.sum())
+    return -float(errors[known > 0].sum() / known.sum())
 
 
 def neg_median_squared_error(estimator: Any, X: Data, y: ArrayLike | None = None) -> float:
@@ -65,12 +66,11 @@ def neg_median_squared_error(estimator: Any, X: Data, y: ArrayLike | None = None
 
 def _errors(estimator: Any, X: Data, y: ArrayLike | None) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return the summed squared error of each record, and the number of its values."""
-    model, records = estimator, X
-    if isinstance(estimator, Pipeline):
-        model, records = estimator[-1], estimator[:-1].transform(X)
-    if not isinstance(model, Autoencoder):
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    if not isinstance(last, Autoencoder):
         raise InvalidParameterError(
             "This scorer needs a narrows.Autoencoder, or a pipeline that ends in one. "
-            f"Got {type(model).__name__}. For other estimators use scikit-learn's scorers by name."
+            f"Got {type(last).__name__}. For other estimators use scikit-learn's scorers by name."
         )
+    model, records = autoencoder_in(estimator, X, "the scorer")
     return model.reconstruction_error(records, y), n_known(model.chain_, model.records_of(records).values)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["IMAGE_ENDINGS", "kind_of"]
+__all__ = ["IMAGE_ENDINGS", "SAFETENSORS", "kind_of"]
 
 IMAGE_ENDINGS = (
     *(".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"),
 )
 """Extensions of the files that are read as images."""
 
+SAFETENSORS = "a .safetensors file, the format of models"
+
 _BEGINNINGS = {
+    b"\x89NRW": "an archive of narrows",
     b"\x93NUMPY": "a .npy file",
     b"PK\x03\x04": "a .zip or .npz file",
     b"\x1f\x8b": "a gzipped file",
@@ -39,5 +42,5 @@ def kind_of(start: bytes) -> str | None:
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
         return "a WebP image"
     if start[8:10] == b'{"' and int.from_bytes(start[:8], "little") < 1 << 27:
-        return "a .safetensors file, the format of models"
+        return SAFETENSORS
     return None

@@ -8,6 +8,7 @@ from collections.abc import Container
 from typing import TYPE_CHECKING, Any
 
 from narrows.errors import DataNotFoundError, ModelFileError
+from narrows.io.magic import SAFETENSORS, kind_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,8 +43,7 @@ def read_model_file(
     """
     from safetensors import SafetensorError, safe_open
 
-    if not os.path.isfile(path):
-        raise DataNotFoundError(f"The model file {os.fspath(path)} does not exist.")
+    _check_file(path)
     try:
         with safe_open(path, framework="np") as file:
             header = dict(json.loads((file.metadata() or {})[HEADER]))
@@ -57,6 +57,12 @@ def read_model_file(
             if any(array.dtype.isbuiltin == 2 for array in arrays.values()):
                 raise TypeError("a type that NumPy does not have")
     except (SafetensorError, OSError) as error:
+        other = _other_kind(path)
+        if other is not None:
+            raise ModelFileError(
+                f"{path} is not a safetensors file, the format of models, but {other}. Give a model that was saved by "
+                "narrows."
+            ) from error
         raise ModelFileError(f"{path} is not a safetensors file, or is damaged: {error}.") from error
     except (
         AttributeError,
@@ -67,6 +73,35 @@ def read_model_file(
     ) as error:  # also for dtypes that NumPy does not have
         raise ModelFileError(f"{path} is a safetensors file, but not a narrows model.") from error
     return header, arrays
+
+
+def _check_file(path: str | os.PathLike[str]) -> None:
+    """Refuse a path that is no file.
+
+    Raises
+    ------
+    DataNotFoundError
+        If there is nothing of that name.
+    ModelFileError
+        If it is a folder or a device.
+    """
+    if os.path.isfile(path):
+        return
+    if os.path.exists(path):
+        kind = "a folder" if os.path.isdir(path) else "not a regular file"
+        raise ModelFileError(f"{path} is {kind}, and a model is a file. Give the path of a model file.")
+    raise DataNotFoundError(f"The model file {path} does not exist.")
+
+
+def _other_kind(path: str | os.PathLike[str]) -> str | None:
+    """Return the kind of a file that is not a model, by its first bytes; None if it is unknown."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(16)
+    except OSError:
+        return None
+    kind = kind_of(start.ljust(16, b"\0"))
+    return None if kind == SAFETENSORS else kind
 
 
 def finite(header: dict[str, Any]) -> dict[str, Any]:

@@ -1,13 +1,16 @@
-"""Packages that only the installation ``narrows[train]`` brings; reading archives needs none of them."""
+"""Packages that only the installation ``narrows[train]`` brings, and modules that are imported at first use."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 
 from narrows.errors import MissingPackageError
 
-__all__ = ["TRAIN_PACKAGES", "naming_missing"]
+__all__ = ["TRAIN_PACKAGES", "naming_missing", "submodules_of"]
 
 TRAIN_PACKAGES = {
     "PIL": "Pillow",
@@ -15,7 +18,6 @@ TRAIN_PACKAGES = {
     "platformdirs": "platformdirs",
     "scipy": "SciPy",
     "sklearn": "scikit-learn",
-    "threadpoolctl": "threadpoolctl",
     "torch": "PyTorch",
 }
 """Names of the packages by the names of their modules."""
@@ -46,3 +48,24 @@ def naming_missing(what: str) -> Iterator[None]:
             "archives only. To install everything: pip install 'narrows[train]'",
             name=missing,
         ) from error
+
+
+def submodules_of(package: str) -> Callable[[str], ModuleType]:
+    """Return the function ``__getattr__`` of a package, which imports its modules when they are first used.
+
+    ``import narrows`` then suffices for ``narrows.evaluation.scorers``, and takes no longer.
+
+    Examples
+    --------
+    >>> submodules_of("narrows.io")("bars").__name__
+    'narrows.io.bars'
+    """
+
+    def find(name: str) -> ModuleType:
+        module = f"{package}.{name}"
+        if name.startswith("_") or find_spec(module) is None:
+            raise AttributeError(f"module '{package}' has no attribute '{name}'")
+        with naming_missing(module):
+            return import_module(module)
+
+    return find

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import codecs
 import math
 import re
 from collections.abc import Sequence
 
-__all__ = ["LARGEST_IN_FULL", "count", "number", "printable", "psnr_text", "shape_text", "times"]
+__all__ = [
+    "LARGEST_IN_FULL",
+    "count",
+    "is_text",
+    "number",
+    "printable",
+    "psnr_text",
+    "shape_text",
+    "shown_name",
+    "times",
+]
 
 LARGEST_IN_FULL = 1e15
 """From this magnitude on numbers are in scientific notation, as those below 10^-4 are."""
@@ -57,14 +68,17 @@ def shape_text(shape: Sequence[int]) -> str:
     return "×".join(str(size) for size in shape)
 
 
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""Control characters except tab and newline, and those that reverse the direction of text or end its lines."""
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters except tab and newline, and those that reverse the direction of text or end its lines.
+
+Also surrogates, which stand for the bytes of names that are not UTF-8.
+"""
 
 
 def printable(text: str, *, lines: bool = True, form: str = "") -> str:
     r"""Return a text with its control characters escaped, which can change what a terminal shows.
 
-    Names of files may have any of them.
+    Names of files may have any of them, and also bytes that are not text, which are escaped too.
 
     Parameters
     ----------
@@ -86,6 +100,36 @@ def printable(text: str, *, lines: bool = True, form: str = "") -> str:
 
     found = _CONTROLS.sub(escaped, text)
     return found if lines else found.replace("\n", "\\n")
+
+
+def shown_name(name: str) -> str:
+    r"""Return the name of a file in one line of printable characters; no two names look the same.
+
+    Examples
+    --------
+    >>> print(shown_name("a.png"), shown_name("a\nb.png"), shown_name("b\udcff.png"), shown_name("a\\nb.png"))
+    a.png a\nb.png b\udcff.png a\\nb.png
+    """
+    return printable(name.replace("\\", "\\\\").replace("\t", "\\t"), lines=False)
+
+
+_NO_TEXT = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+"""Control characters that texts do not have; terminals write escape, form feed and others into logs."""
+
+
+def is_text(start: bytes) -> bool:
+    r"""Return whether the first bytes of a file are those of a text in UTF-8; a character may be cut off at the end.
+
+    Examples
+    --------
+    >>> is_text("10 × 10\n".encode()), is_text(b"\x93NUMPY"), is_text(b"PK\x03\x04")
+    (True, False, False)
+    """
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return False
+    return _NO_TEXT.search(text) is None
 
 
 def psnr_text(psnr_db: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import torch
 from torch import Generator, Tensor
 
 from narrows.errors import InvalidParameterError
@@ -30,9 +31,14 @@ class CustomLoss(FunctionPart, Likelihood, name="custom", of_user=True):
     tensor([-2.])
     """
 
+    role: ClassVar[str] = "loss"
     outputs_are_values: ClassVar[bool] = False  # the loss may have another optimum than the squared error has
 
     function: Callable[[Tensor, Tensor], Tensor] = option(Function(), "function (x_hat, x) -> (n,) nats")
+
+    def _check(self) -> None:
+        super()._check()
+        self._check_arguments("x_hat, x")
 
     def build(self, shape: tuple[int, ...]) -> LikelihoodModule:
         return _CustomLossModule(self.function, self.label)
@@ -54,6 +60,12 @@ class _CustomLossModule(LikelihoodModule):
                 f"The loss {self.label} must return one number for each record: a Tensor of shape ({len(x)},) for "
                 f"arguments of shape {tuple(x.shape)}. Got {got}. Sum over the values of each record, for example with "
                 "'.flatten(1).sum(1)', and not over records."
+            )
+        if parameters.requires_grad and torch.is_grad_enabled() and not loss.requires_grad:
+            raise InvalidParameterError(
+                f"The loss {self.label} must be differentiable with respect to its first argument, x_hat. Got a Tensor "
+                "without a gradient. Compute it with operations of PyTorch, without '.detach()', '.item()', NumPy, "
+                "comparisons and torch.no_grad()."
             )
         return -loss
 

@@ -1,4 +1,4 @@
-"""The message on records outside a likelihood's support."""
+"""Checks that records are inside a likelihood's support, with messages for those that are not."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from narrows.errors import InvalidParameterError
 from narrows.likelihoods.contract import LikelihoodModule
 
-__all__ = ["why_unsupported"]
+__all__ = ["check_supports", "why_unsupported"]
 
 
 def why_unsupported(
@@ -41,4 +42,20 @@ def why_unsupported(
         f"The '{name}' likelihood is not defined for preprocessed values outside [{low:g}, {high:g}]. "
         f"Got {float(x.min()):g} to {float(x.max()):g}: beyond the range of the training data. Convert the records "
         "to the same units and range, or train with another likelihood."
+    )
+
+
+def check_supports(likelihood: LikelihoodModule, name: str, low: Tensor, high: Tensor) -> None:
+    """Check the smallest and largest preprocessed values of the training records.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the likelihood of this name is not defined for them.
+    """
+    if bool((likelihood.is_supported(low) & likelihood.is_supported(high)).all()):
+        return
+    raise InvalidParameterError(
+        f"The '{name}' likelihood needs {likelihood.domain}. Got {float(low.min()):g} to {float(high.max()):g}. "
+        "Set preprocessing='unit-scale', or another likelihood."
     )

@@ -50,18 +50,33 @@ class CausalNetwork(Residual, name="causal"):
     reach: int = option(Integer(1), "size of the window in pixels", default=5)
     epochs: int | None = option(optional(Integer(1)), "passes over the records; None: by their number", default=None)
     learning_rate: float = option(Real(0, open_low=True), "peak learning rate of Adam", default=4e-3)
+    max_error: int = option(
+        Integer(0, 127),
+        "largest error of the archives that the network is trained for: it learns from pixels as these archives "
+        "restore them; 0: lossless",
+        default=0,
+    )
 
     def build(self, shape: tuple[int, ...], dtype: np.dtype[Any], generator: Generator) -> ResidualModule:
-        is_image = guess_kind(shape) == "image" and ImageLayout.of(shape).channels <= _MOST_CHANNELS
-        if not is_image or dtype not in (np.bool_, np.uint8):
+        if not self.supports(shape, dtype):
             raise InvalidParameterError(
                 f"residual='causal' needs images of dtype uint8 or bool. Got records of shape {shape}, {dtype}. "
                 "Set residual=None."
+            )
+        if self.max_error and dtype == np.bool_:
+            raise InvalidParameterError(
+                f"The 'max_error' of CausalNetwork must be 0 for records of dtype bool. Got {self.max_error}."
             )
         module = CausalModule(self, shape, 255 if dtype == np.uint8 else 1)
         initialise(module, "he", generator, keep=("rows", "columns"))
         module.start()
         return module
+
+    @staticmethod
+    def supports(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
+        """Return whether records of a shape and dtype are images that the network can predict."""
+        is_image = guess_kind(shape) == "image" and ImageLayout.of(shape).channels <= _MOST_CHANNELS
+        return is_image and dtype in (np.bool_, np.uint8)
 
     def training(self, n_records: int) -> Training:
         epochs = self.epochs or max(1, round(_STEPS * _BATCH / n_records))
@@ -78,6 +93,7 @@ class CausalModule(ResidualModule):
     def __init__(self, part: CausalNetwork, shape: tuple[int, ...], highest: int) -> None:
         super().__init__()
         self.shape, self.highest, self.reach, self.n_components = shape, highest, part.reach, part.n_components
+        self.step = 2 * part.max_error + 1
         self.grid, order = integer.as_image(shape)
         self.order: Tensor
         self.register_buffer("order", torch.from_numpy(order.copy()), persistent=False)
@@ -118,8 +134,15 @@ class CausalModule(ResidualModule):
         return ResidualLoss(nats / share)
 
     def images(self, records: Tensor) -> Tensor:
-        """Return records as images (n, height, width, channels)."""
-        return records.flatten(1)[:, self.order].reshape(len(records), *self.grid)
+        """Return records as images (n, height, width, channels), with the values that archives restore."""
+        values = records.flatten(1)[:, self.order].reshape(len(records), *self.grid)
+        if self.step == 1:
+            return values
+        return (self._level(values.to(torch.int32)) * self.step).clamp_max(self.highest)
+
+    def _level(self, values: Tensor) -> Tensor:
+        """Return the number of steps nearest to each value."""
+        return torch.div(values + self.step // 2, self.step, rounding_mode="floor")
 
     def padded(self, values: Tensor) -> Tensor:
         """Return images in [0, 1], with zeros above, left and right."""
@@ -145,19 +168,20 @@ class CausalModule(ResidualModule):
         return parameters
 
     def _nats(self, parameters: Tensor, values: Tensor) -> Tensor:
-        """Return −log P of values: the mass of a mixture on each; the end values include the tails."""
+        """Return −log P of values: the mass of a mixture on the step of each; the end values include the tails."""
         logits, means, log_scales = torch.split(parameters, self.n_components, -1)
         narrowness = torch.exp(-log_scales.clamp(_NARROWEST, _WIDEST)) / _SCALE
-        x = values.unsqueeze(-1)
-        upper = ((x + 0.5) / self.highest - means) * narrowness
-        lower = ((x - 0.5) / self.highest - means) * narrowness
-        upper = torch.where(x == self.highest, upper.new_tensor(40.0), upper)
-        lower = torch.where(x == 0, lower.new_tensor(-40.0), lower)
+        level, last = self._level(values).unsqueeze(-1), (self.highest + self.step // 2) // self.step
+        x = level * self.step
+        upper = ((x + 0.5 * self.step) / self.highest - means) * narrowness
+        lower = ((x - 0.5 * self.step) / self.highest - means) * narrowness
+        upper = torch.where(level == last, upper.new_tensor(40.0), upper)
+        lower = torch.where(level == 0, lower.new_tensor(-40.0), lower)
         sign = torch.where(upper + lower > 0, -1.0, 1.0)  # keeps the precision of small tails
         mass = (torch.sigmoid(upper * sign) - torch.sigmoid(lower * sign)).abs()
         chance = (torch.softmax(logits, -1) * mass).sum(-1)
         floor = 2.0**-PRECISION  # the smallest probability in an archive
-        return -torch.log(chance * (1 - (self.highest + 2) * floor) + floor)
+        return -torch.log(chance * (1 - (last + 2) * floor) + floor)
 
 
 def _frozen(module: CausalModule, sample: Tensor) -> integer.FrozenCausal:

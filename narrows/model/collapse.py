@@ -14,6 +14,7 @@ from narrows.chain import Chain
 from narrows.errors import CollapsedWarning, warn
 from narrows.model.inference import Labels
 from narrows.numerics.batches import batch_size
+from narrows.numerics.eval_mode import in_eval_mode
 
 __all__ = ["collapse_of", "warn_if_collapsed"]
 
@@ -49,10 +50,11 @@ def collapse_of(chain: Chain, values: NDArray[Any], labels: Labels = None) -> st
     every = -(-len(values) // _SAMPLE)
     few, told = values[::every], None if labels is None else labels[::every]
     size = batch_size(chain.shape, _SAMPLE)
-    batches = [
-        _outputs(chain, few[start : start + size], None if told is None else told[start : start + size])
-        for start in range(0, len(few), size)
-    ]
+    with in_eval_mode(chain):
+        batches = [
+            _outputs(chain, few[start : start + size], None if told is None else told[start : start + size])
+            for start in range(0, len(few), size)
+        ]
     x, codes, x_hat = (torch.cat(parts).double().cpu() for parts in zip(*batches, strict=True))
     spread = float(x.var(0, correction=0).sum())
     if spread == 0:

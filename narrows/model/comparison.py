@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from narrows.chain import Chain
 from narrows.data.columns import Columns
@@ -18,6 +19,7 @@ from narrows.io.json_values import finite_or_none
 from narrows.io.text import times
 from narrows.model.inference import reconstruct
 from narrows.numerics.batches import Labelled, batch_size
+from narrows.numerics.eval_mode import in_eval_mode
 from narrows.training import Records
 
 if TYPE_CHECKING:
@@ -59,13 +61,22 @@ class Comparison:
 
 
 def compare_with_pca(chain: Chain, linear: Chain, held_out: Records) -> Comparison:
-    """Compare a trained chain with a linear chain on held-out records."""
-    by_chain, by_pca = _squared_errors(chain, held_out), _squared_errors(linear, held_out)
+    """Compare a trained chain with a linear chain on held-out records, which may have weights."""
+    by_chain, by_pca, weights = _squared_errors(chain, held_out), _squared_errors(linear, held_out), _weights(held_out)
     gain = by_pca - by_chain
-    spread = float(gain.std(ddof=1)) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
-    needed = max(_LEAST_GAIN * float(by_pca.mean()), _STANDARD_ERRORS * spread)
-    ratio = float(by_chain.mean() / by_pca.mean()) if by_pca.any() else math.inf
-    return Comparison(len(held_out), finite_or_none(ratio), bool(gain.mean() > needed))
+    if len(gain) == 1:
+        spread = math.inf
+    elif weights is None:
+        spread = float(gain.std(ddof=1)) / math.sqrt(len(gain))
+    else:
+        away = weights * (gain - np.average(gain, weights=weights))
+        spread = math.sqrt(float(np.square(away).sum())) / float(weights.sum())
+    mean_of_chain, mean_of_pca, mean_gain = (
+        one.mean() if weights is None else np.average(one, weights=weights) for one in (by_chain, by_pca, gain)
+    )
+    needed = max(_LEAST_GAIN * float(mean_of_pca), _STANDARD_ERRORS * spread)
+    ratio = float(mean_of_chain / mean_of_pca) if by_pca.any() else math.inf
+    return Comparison(len(held_out), finite_or_none(ratio), bool(mean_gain > needed))
 
 
 def warn_if_worse(model: FittedModel, error: float, error_by_pca: float, sum_of_squares: float, records: str) -> None:
@@ -108,7 +119,8 @@ def restores(model: FittedModel) -> bool:
 def check_against_pca(model: FittedModel, pca: PrincipalComponents, records: Records) -> None:
     """Warn if a fitted model restores a sample of its training records worse than its PCA."""
     chain, few = model.chain, torch.linspace(0, len(records) - 1, min(len(records), _SAMPLE), dtype=torch.float64)
-    sample = Records(records.take(few.long().to(records.device)).cpu().numpy(), records.device)
+    rows = few.long().to(records.device)
+    sample, weights = Records(records.take(rows).cpu().numpy(), records.device), _weights(records, rows)
     if not restores(model):
         warn_of_ruined_columns(model, sample.tensor.cpu().numpy(), "its training data")
         return
@@ -117,15 +129,15 @@ def check_against_pca(model: FittedModel, pca: PrincipalComponents, records: Rec
     flat = values.reshape(len(values), -1)
     if chain.missing is not None:
         flat = np.where(is_fill(flat, chain.missing.fill_value), pca.mean, flat)
-    by_pca = np.square(pca.errors(values) / unit).sum()
+    squares_by_pca, squares = np.square(pca.errors(values) / unit), np.square(flat / unit)
+    if weights is not None:
+        squares_by_pca, squares = squares_by_pca * weights[:, None], squares * weights[:, None]
     try:
-        error = _squared_errors(chain, sample).sum()
-    except (
-        MemoryError,
-        RuntimeError,
-    ):  # PyTorch raises RuntimeError if memory is short; the trained model must be kept
+        errors = _squared_errors(chain, sample)
+    except (MemoryError, RuntimeError):  # PyTorch raises RuntimeError if memory is short; the model must be kept
         return
-    warn_if_worse(model, float(error), float(by_pca), float(np.square(flat / unit).sum()), "its training data")
+    error = float((errors if weights is None else errors * weights).sum())
+    warn_if_worse(model, error, float(squares_by_pca.sum()), float(squares.sum()), "its training data")
 
 
 def warn_of_ruined_columns(model: FittedModel, values: NDArray[Any], records: str) -> None:
@@ -173,10 +185,16 @@ def warn_of_ruined_columns(model: FittedModel, values: NDArray[Any], records: st
         )
 
 
+def _weights(records: Records, rows: Tensor | None = None) -> NDArray[np.float64] | None:
+    """Return the weights of records, or of those at some rows; None if they have none."""
+    weights = records.weights_of(rows)
+    return None if weights is None else weights.double().cpu().numpy()
+
+
 def _squared_errors(chain: Chain, records: Records) -> NDArray[np.float64]:
     """Return the squared error of each record, summed over its preprocessed values, (n,)."""
     errors = []
-    with torch.no_grad():
+    with torch.no_grad(), in_eval_mode(chain):
         for batch in records.batches(batch_size(chain.shape, _BATCH)):
             taken, labels = (batch.records, batch.labels) if isinstance(batch, Labelled) else (batch, None)
             x, condition = chain.prepare(taken), chain.condition(labels)

@@ -11,7 +11,7 @@ from typing import Any
 
 from narrows.io.text import count, shape_text, times
 
-__all__ = ["comparison_text", "describe_chain", "describe_settings", "is_real_valued", "values_text"]
+__all__ = ["comparison_text", "describe_chain", "describe_settings", "is_real_valued", "race_text", "values_text"]
 
 
 def describe_chain(header: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -83,6 +83,8 @@ def comparison_text(comparison: Mapping[str, Any]) -> str:
     --------
     >>> comparison_text({"n_records": 144, "ratio": 0.5, "keeps_network": True})
     '0.5 of its squared error on 144 held-out records'
+    >>> print(comparison_text({"n_records": 144, "ratio": 1.0001, "keeps_network": False}).partition(", so")[0])
+    equal to its squared error on 144 held-out records: not better by 5 % and two standard errors
     """
     ratio = comparison["ratio"]
     squared = f"its squared error on {comparison['n_records']:,} held-out records"
@@ -94,8 +96,31 @@ def comparison_text(comparison: Mapping[str, Any]) -> str:
         held_out = times(ratio, of=squared)
     if comparison["keeps_network"]:
         return held_out
-    why = "worse" if ratio is None or ratio > 1 else "not better by 5 % and two standard errors"
+    is_worse = ratio is None or (ratio > 1 and f"{ratio:.3g}" != "1")
+    why = "worse" if is_worse else "not better by 5 % and two standard errors"
     return f"{held_out}: {why}, so a linear autoencoder at the principal components was kept"
+
+
+def race_text(race: Mapping[str, Any]) -> str:
+    """Return a sentence on the codes that a race compared, the expected best first.
+
+    Parameters
+    ----------
+    race : mapping
+        The entry ``race`` of the header: the JSON of a `narrows.model.race.Race`.
+
+    Returns
+    -------
+    str
+    """
+    ranked = sorted(race["entrants"], key=lambda one: float(one["expected_cost"]))
+    told = [
+        f"{one['name']} {one['expected_cost']:.1f} "
+        f"({one['bytes_per_record']:.1f} bytes at {one['psnr_db']:.1f} dB so far)"
+        for one in ranked
+    ]
+    steps = f"after {race['n_steps']:,} steps each, on {race['n_records']:,} held-out records"
+    return f"expected bytes + λ · error for {race['psnr_db']:g} dB: {'; '.join(told)}; {steps}"
 
 
 def describe_settings(header: Mapping[str, Any]) -> dict[str, str]:

@@ -39,6 +39,7 @@ from narrows.model.artefacts import ArchiveCodec, Artefact
 from narrows.model.axes import AXES, with_user_parts
 from narrows.model.comparison import Comparison
 from narrows.model.fitted import FittedModel, Kept, Took, TrainedOn
+from narrows.model.race import Race
 from narrows.model.weights import weights_digest
 from narrows.networks import CustomNetwork
 from narrows.numerics.randomness import Stream, generator
@@ -143,6 +144,8 @@ def describe(model: FittedModel) -> dict[str, Any]:
         "record": model.schema.kind,
         "n_weights": sum(weight.numel() for weight in halves.parameters()),
         "comparison": None if model.comparison is None else asdict(model.comparison),
+        "residual": None if model.residual_part is None else model.residual_part.to_json(),
+        "race": None if model.race is None else model.race.to_json(),
         "kept": None if model.kept is None else asdict(model.kept),
         "took": None if model.took is None else asdict(model.took),
         "artefacts": list(model.artefacts),
@@ -180,6 +183,7 @@ def model_without_artefacts(header: dict[str, Any], tensors: dict[str, Tensor]) 
     classes = np.array(header["classes_"]) if "classes_" in header else None
     if parts.n_classes and (classes is None or len(classes) != parts.n_classes):
         raise ValueError(f"the model has {parts.n_classes} classes, but the file does not contain their labels")
+    residual = _residual_part(header, parameters)
     low, high = header["range_"]
     magnitude = header.get("magnitude_")
     chain = _fill(parts, schema, {name[6:]: t for name, t in tensors.items() if name.startswith("chain.")})
@@ -207,7 +211,9 @@ def model_without_artefacts(header: dict[str, Any], tensors: dict[str, Tensor]) 
         classes=classes,
         feature_names=_names(header["feature_names_in_"]),
         arrays={name[len(_ARRAYS) :]: t.numpy() for name, t in tensors.items() if name.startswith(_ARRAYS)},
-        residual=_residual(parameters, schema, tensors),
+        residual=_residual(residual, schema, tensors),
+        residual_part=residual,
+        race=Race.from_json(header["race"]) if "race" in header else None,
         took=Took(**header["took"]) if header.get("took") else None,
     )
 
@@ -289,16 +295,23 @@ def _load(module: nn.Module, tensors: dict[str, Tensor]) -> None:
     module.load_state_dict(tensors, assign=True)
 
 
-def _residual(parameters: Mapping[str, Any], schema: Schema, tensors: dict[str, Tensor]) -> ResidualModule | None:
+def _residual_part(header: Mapping[str, Any], parameters: Mapping[str, Any]) -> Residual | None:
+    """Return the settings of the residual model; in older files they are those of the parameters."""
+    if "residual" in header:
+        return Residual.from_json(header["residual"])
+    asked = parameters.get("residual")
+    return None if isinstance(asked, str) and asked == "auto" else as_optional_part(Residual, asked)
+
+
+def _residual(part: Residual | None, schema: Schema, tensors: dict[str, Tensor]) -> ResidualModule | None:
     """Return the residual model; None if there is none, or if the codec contains it."""
     trained = {name[9:]: t for name, t in tensors.items() if name.startswith("residual.")}
-    part = as_optional_part(Residual, parameters.get("residual"))
     if not trained or part is None:
         return None
     with torch.device("meta"):
         module = part.build(schema.shape, schema.dtype, generator(0, Stream.LOSSLESS_WEIGHTS))
     _load(module, trained)
-    return module  # type: ignore[no-any-return]
+    return module
 
 
 def _digest(header: dict[str, Any], tensors: dict[str, Tensor]) -> str:

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from narrows.chain import Chain
 from narrows.data.scale import Trained
 from narrows.errors import NotMeasuredError
-from narrows.lossless.contract import ResidualModule
+from narrows.lossless.contract import Residual, ResidualModule
 from narrows.model.artefacts import Artefact
 from narrows.model.artefacts.pending import Pending
 from narrows.model.comparison import Comparison
 from narrows.model.halves import DecoderHalf, EncoderHalf
+from narrows.model.race import Race
 from narrows.model.weights import weights_digest
 from narrows.records import Schema
 from narrows.training import Epoch
@@ -147,6 +148,10 @@ class FittedModel:
         Additional arrays of the estimator, such as the weights of a classifier.
     residual : ResidualModule or None
         The trained residual model. None if there is none, or if the archive codec contains it.
+    residual_part : Residual or None
+        The settings of the residual model; None if the model was trained without one.
+    race : Race or None
+        The comparison of codes before the training; None if there was none.
     artefacts : mapping of str to Artefact
         The measured artefacts, by name.
     unmeasured : mapping of str to str
@@ -174,6 +179,8 @@ class FittedModel:
     feature_names: NDArray[Any] | None = None
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     residual: ResidualModule | None = None
+    residual_part: Residual | None = None
+    race: Race | None = None
     artefacts: Mapping[str, Artefact] = field(default_factory=dict)
     unmeasured: Mapping[str, str] = field(default_factory=dict)
     pending: Mapping[str, Pending] = field(default_factory=dict)

@@ -1,7 +1,8 @@
-"""Applies a trained chain to arrays batch by batch, in bounded memory."""
+"""Applies a trained chain to arrays batch by batch, in bounded memory and in eval mode."""
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,7 @@ from narrows.codec.dequantise import to_dtype
 from narrows.errors import InvalidParameterError
 from narrows.model.precision import in_float64
 from narrows.numerics.batches import Labelled, batch_size
+from narrows.numerics.eval_mode import in_eval_mode
 from narrows.numerics.randomness import Stream, generator
 from narrows.training.workers import over_workers
 
@@ -181,6 +183,8 @@ def losses(
 ) -> NDArray[np.float64]:
     """Return the loss of each record (n, *shape) in nats, shape (n,); records are corrupted only with ``noise``.
 
+    It is NaN for records whose values are all missing.
+
     Raises
     ------
     DataError
@@ -190,7 +194,9 @@ def losses(
 
     def totals(batch: Tensor, labels: Tensor | None = None) -> Tensor:
         chain.check_support(batch)
-        return chain.loss(batch if labels is None else Labelled(batch, labels), corruption=noise).total.double()
+        total = chain.loss(batch if labels is None else Labelled(batch, labels), corruption=noise).total.double()
+        missing = chain.missing_of(batch)
+        return total if missing is None else total.masked_fill(missing.flatten(1).all(1), math.nan)
 
     return _map(totals, chain, values, labels, noise=noise)
 
@@ -203,8 +209,14 @@ def mean_total(
     noise: Generator | None = None,
     weights: NDArray[np.float64] | None = None,
 ) -> float:
-    """Return the mean loss of records (n, *shape) in nats, weighted if there are weights (n,); see `losses`."""
+    """Return the mean loss of records (n, *shape) in nats, weighted if there are weights (n,); see `losses`.
+
+    Records without any value do not count.
+    """
     of_records = losses(chain, values, labels, noise=noise)
+    known = ~np.isnan(of_records) if chain.parts.fill_value is not None else np.ones(len(of_records), bool)
+    if 0 < known.sum() < len(known):
+        of_records, weights = of_records[known], None if weights is None else weights[known]
     return float(of_records.mean() if weights is None else np.average(of_records, weights=weights))
 
 
@@ -286,7 +298,8 @@ def _map(
     every = range(len(values))
     batches = (every[start : start + size] for start in range(0, len(values), size))
     parts = [batch[start : start + part] for batch in batches for start in range(0, len(batch), part)]
-    over_workers(of_part, parts, chain.device, one_by_one=noise is not None)
+    with in_eval_mode(chain):  # a training loop of the user's may have left it in train mode
+        over_workers(of_part, parts, chain.device, one_by_one=noise is not None)
     return result.array
 
 

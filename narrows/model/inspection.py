@@ -58,7 +58,7 @@ class ModelDescription:
         pretraining = header.get("pretraining_history_", [])
         return {
             "path": self.path,
-            "bytes": self.n_bytes,
+            "n_bytes": self.n_bytes,
             "format": header["format"],
             "narrows": header["narrows"],
             "shape": header["shape"],
@@ -74,6 +74,8 @@ class ModelDescription:
             "fill_value": header["parts"].get("fill_value"),
             "trained_on": header["trained_on_"],
             "comparison": header.get("comparison"),
+            "race": header.get("race"),
+            "residual": header.get("residual"),
             "epochs": len(history),
             "kept_epoch": kept["epoch"],
             "loss": kept["loss"],
@@ -116,9 +118,9 @@ def inspect(path: str | os.PathLike[str]) -> ModelDescription:
     try:
         codec = read_frozen(path)
     except NotFreezableError as error:
-        return ModelDescription(os.fspath(path), n_bytes, header, (), str(error))
+        return ModelDescription(str(path), n_bytes, header, (), str(error))
     qualities = tuple({"psnr_db": one.psnr_db, "bytes_per_record": one.bytes_per_record} for one in codec.qualities)
-    return ModelDescription(os.fspath(path), n_bytes, header, qualities, None, codec.digest)
+    return ModelDescription(str(path), n_bytes, header, qualities, None, codec.digest)
 
 
 def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:

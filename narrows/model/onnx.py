@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from narrows.chain import Chain
-from narrows.errors import MissingPackageError, NotDecodableError
+from narrows.errors import MissingPackageError, NotDecodableError, NotExportableError
 from narrows.io.files import check_output, write_atomically
 from narrows.model.halves import DecoderHalf, EncoderHalf, Reconstruction
 from narrows.networks.pooling import NEED_SWITCHES
@@ -32,7 +32,12 @@ _NAMES = {
     "decoder": ("codes", "restored"),
 }
 _OPSET = 17  # since 2022: of all that it has, the models need nothing newer
-_N = 2  # records of the example that is traced
+_N, _OTHER_N = 2, 3  # records of the example that is traced, and of the one that checks the file
+_SILENT = 4  # the log level of ONNX Runtime at which it prints nothing: its errors are raised too
+_REFUSED = (
+    "The {part} cannot be written as an ONNX file. It has an operation that ONNX files lack or that depends on the "
+    "number of records. Export another part, or change the network."
+)
 # Dtypes that the exporter does not know, by those that represent all of their values. Larger ones than 2^63 do not fit.
 _STAND_INS = {"uint16": "float32", "uint32": "int64", "uint64": "int64"}
 
@@ -71,6 +76,9 @@ def export_onnx(
         If the package onnx is not installed.
     NotDecodableError
         If the decoder is to be written and needs more than the code.
+    NotExportableError
+        If the model, for example a network of the user's, has operations that ONNX files lack, or is written for one
+        number of records only.
     InvalidParameterError
         If there is no such part.
     OutputExistsError
@@ -85,6 +93,7 @@ def export_onnx(
     if part != "encoder" and chain.decoder.needs_switches:
         raise NotDecodableError(f"{NEED_SWITCHES} Only the encoder can be exported: part='encoder'.")
     data = _graph(chain, dtype, part)
+    _check(data, part)
     return write_atomically(path, lambda file: _write(file, data), force=force)
 
 
@@ -102,17 +111,57 @@ def _graph(chain: Chain, dtype: np.dtype[Any], part: str) -> bytes:
         # The newer exporter takes ten times as long, needs more packages, and fixes the number of records of some
         # networks without saying so.
         warnings.simplefilter("ignore")
-        torch.onnx.export(
-            module,
-            tuple(examples),
-            path,
-            dynamo=False,
-            input_names=names,
-            output_names=[returned],
-            dynamic_axes={name: {0: "n"} for name in (*names, returned)},
-            opset_version=_OPSET,
-        )
+        try:
+            torch.onnx.export(
+                module,
+                tuple(examples),
+                path,
+                dynamo=False,
+                input_names=names,
+                output_names=[returned],
+                dynamic_axes={name: {0: "n"} for name in (*names, returned)},
+                opset_version=_OPSET,
+            )
+        except Exception as error:  # of many kinds, also of code of the user's
+            raise NotExportableError(f"{_REFUSED.format(part=part)} {str(error).strip()}") from error
         return path.read_bytes()
+
+
+def _check(data: bytes, part: str) -> None:
+    """Refuse an ONNX file that is not valid, or that ONNX Runtime, if it is installed, does not compute for 3 records.
+
+    Raises
+    ------
+    NotExportableError
+        If it is refused.
+    """
+    import onnx
+
+    try:
+        model = onnx.load_from_string(data)
+        onnx.checker.check_model(model, full_check=True)
+        if find_spec("onnxruntime") is not None:
+            _compute(data, model)
+    except Exception as error:  # of many kinds
+        raise NotExportableError(f"{_REFUSED.format(part=part)} {str(error).strip()}") from error
+
+
+def _compute(data: bytes, model: Any) -> None:
+    """Compute an ONNX file for other records than those of the example, so that no number of records is fixed."""
+    import onnx
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _SILENT
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    inputs = {}
+    for one in model.graph.input:
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(one.type.tensor_type.elem_type)
+        shape = [_OTHER_N, *(axis.dim_value for axis in one.type.tensor_type.shape.dim[1:])]
+        inputs[one.name] = np.zeros(shape, dtype)
+    (output,) = session.run(None, inputs)
+    if len(output) != _OTHER_N:
+        raise ValueError(f"For {_OTHER_N} records it returns {len(output)}.")
 
 
 def _example(chain: Chain, dtype: np.dtype[Any], part: str) -> Tensor:

@@ -34,7 +34,7 @@ def squared_errors(
         Their classes, for a conditional chain.
     per_value : bool
         Whether the error of each value is returned, (n, *shape), with NaN for missing values; otherwise the sum over
-        the values of each record that are not missing, (n,).
+        the values of each record that are not missing, (n,), which is NaN if all are.
     """
     fill_value = chain.parts.fill_value
     errors = np.empty(values.shape if per_value else len(values))
@@ -51,9 +51,13 @@ def squared_errors(
 
 
 def summed(of_values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the sum over the values of each record (n, *shape), shape (n,), without those that are NaN."""
+    """Return the sum over the values of each record (n, *shape), shape (n,), without those that are NaN.
+
+    It is NaN for a record whose values are all NaN: nothing is known of it.
+    """
+    flat = of_values.reshape(len(of_values), -1)
     with np.errstate(over="ignore"):
-        return np.asarray(np.nansum(of_values.reshape(len(of_values), -1), axis=1))
+        return np.where(np.isnan(flat).all(axis=1), np.nan, np.nansum(flat, axis=1))
 
 
 def n_known(chain: Chain, values: NDArray[np.generic]) -> NDArray[np.int64]:

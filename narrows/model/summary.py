@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from narrows.chain import Chain
+from narrows.numerics.eval_mode import in_eval_mode
 from narrows.numerics.surroundings import usual_settings
 
 __all__ = ["Layer", "Summary", "summarise"]
@@ -89,7 +90,7 @@ class Summary:
             {"name": one.name, "type": one.kind, "output_shape": list(one.shape), "parameters": one.n_parameters}
             for one in self.layers
         ]
-        totals = {"parameters": self.n_parameters, "trainable": self.n_trainable, "bytes": self.n_bytes}
+        totals = {"parameters": self.n_parameters, "trainable": self.n_trainable, "n_bytes": self.n_bytes}
         return {"layers": layers, **totals}
 
 
@@ -133,8 +134,11 @@ class _Table:
             for handle in handles:
                 handle.remove()
 
-    def _called(self, layer: nn.Module, _inputs: Any, output: Tensor) -> None:
-        self.add(self.names[layer], _kind(layer), output, layer)
+    def _called(self, layer: nn.Module, _inputs: Any, output: Any) -> None:
+        while isinstance(output, tuple | list) and output:  # recurrent layers also return their states
+            output = output[0]
+        if isinstance(output, Tensor):
+            self.add(self.names[layer], _kind(layer), output, layer)
 
     def _count(self, tensors: list[Tensor]) -> int:
         """Return how many numbers some tensors have, without those that were counted before."""
@@ -154,14 +158,14 @@ def summarise(chain: Chain, dtype: np.dtype[Any]) -> Summary:
     Parameters
     ----------
     chain : Chain
-        The chain, in eval mode.
+        The chain.
     dtype : numpy.dtype
         Dtype of the records.
     """
     table = _Table({module: name for name, module in chain.named_modules()})
     record = torch.from_numpy(np.zeros((1, *chain.shape), dtype)).to(chain.device)
     condition = chain.condition(torch.zeros(1, dtype=torch.int64).to(chain.device)) if chain.parts.n_classes else None
-    with torch.no_grad():
+    with torch.no_grad(), in_eval_mode(chain):
         table.add("records", dtype.name, record)
         x = chain.prepare(record)
         for part, step in zip(chain.parts.preprocessing, chain.preprocessor.steps, strict=True):

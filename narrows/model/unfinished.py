@@ -17,7 +17,7 @@ from narrows.model.artefacts import Artefact
 from narrows.model.file import describe, model_without_artefacts
 from narrows.model.fitted import FittedModel, Kept
 from narrows.training import Checkpoint, Epoch, Stage
-from narrows.training.checkpoints import State, read_checkpoint
+from narrows.training.checkpoints import State, is_over, read_checkpoint
 from narrows.training.interruption import TrainingInterrupted
 from narrows.training.stages import rows_by_stage
 
@@ -48,7 +48,12 @@ def note_learned(stop: TrainingInterrupted, model: FittedModel, stages: Sequence
     stop.model = _with_histories(model, stop.histories, names, main, keeps_best=stages[main].keeps_best)
     is_running = len(stop.histories) == main + 1
     stop.n_learned = stop.n_complete if is_running else len(stop.histories[main])
-    stop.warning = _warning(stop.model, stop.n_learned, stages[main].n_epochs, "The training")
+    ended = None
+    if not is_running:
+        ended = _in_stage(names[len(stop.histories) - 1])
+    elif stop.is_over:
+        ended = ", and fit was interrupted before the model was complete"
+    stop.warning = _warning(stop.model, stop.n_learned, stages[main].n_epochs, "The training", ended)
 
 
 def describing(checkpoint: Checkpoint, model: FittedModel, stages: Sequence[Stage], main: int) -> Checkpoint:
@@ -111,9 +116,17 @@ def _model(
     weights |= {name: best[its] for name, its in values["learner"].items() if best}
     model = model_without_artefacts(described["header"], _as_in_model_file(weights) | state.group("model"))
     model = _with_histories(model, histories, described["stages"], main, keeps_best=described["keeps_best"])
-    n_complete = values["epoch"] if len(histories) == main + 1 else len(histories[main])
+    is_running = len(histories) == main + 1
+    n_complete = values["epoch"] if is_running else len(histories[main])
+    ended = "" if is_over(values) else None
+    if not is_running:
+        ended = _in_stage(described["stages"][len(histories) - 1])
     what = f"{os.fspath(path)} is a checkpoint, not a complete model. Its training"
-    return model, _warning(model, n_complete, described["n_epochs"], what)
+    return model, _warning(model, n_complete, described["n_epochs"], what, ended)
+
+
+def _in_stage(name: str) -> str:
+    return f", but the later stage '{name}' was interrupted"
 
 
 def _with_histories(
@@ -131,15 +144,23 @@ def _with_histories(
     )
 
 
-def _warning(model: FittedModel, n_complete: int, n_epochs: int, what: str) -> UnfinishedWarning:
-    """Return the warning of a model whose training, the subject of the message, was interrupted."""
+def _warning(model: FittedModel, n_complete: int, n_epochs: int, what: str, ended: str | None) -> UnfinishedWarning:
+    """Return the warning of a model whose training, the subject of the message, was interrupted.
+
+    If all of its epochs are done, ``ended`` says what was interrupted instead.
+    """
     assert model.kept is not None
     is_last = model.kept.epoch == model.history[-1]["epoch"]
     weights = "its last step" if is_last else f"epoch {model.kept.epoch}, which had the lowest validation loss"
     missing = " or ".join(Artefact.registry[name].title for name in (*model.unmeasured, *model.stale))
     without = f" It has no {missing}; model.measure(X) measures them." if missing else ""
-    text = f"{what} was interrupted after {n_complete} of {n_epochs} epochs. The model has the weights of {weights}."
-    return UnfinishedWarning(text + without, count=n_epochs - n_complete)
+    if ended is None:
+        part = "" if model.history[-1].get("is_complete", True) else " and a part of the next"
+        how = f"was interrupted after {n_complete} of {n_epochs} epochs{part}"
+    else:
+        how = f"ended after {n_complete} epoch{'' if n_complete == 1 else 's'}{ended}"
+    text = f"{what} {how}. The model has the weights of {weights}.{without}"
+    return UnfinishedWarning(text, count=n_epochs - n_complete)
 
 
 def _as_in_model_file(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
@@ -51,8 +52,16 @@ class SoftClip(nn.Module):
     """
 
     def forward(self, u: Tensor) -> Tensor:
+        if torch.onnx.is_in_onnx_export():
+            return self._by_logarithms(u)
         s: Tensor = _SoftClipping.apply(u)  # type: ignore[no-untyped-call]
         return s
+
+    @staticmethod
+    def _by_logarithms(u: Tensor) -> Tensor:
+        """Return `forward` in operators that ONNX files have: artanh(a) = (log(1 + a) - log(1 - a)) / 2."""
+        a = _SCALE * torch.tanh(_SHARPNESS / 2 * (u - 0.5))  # |a| < 0.97, so no logarithm is inaccurate
+        return (0.5 + ((1 + a).log() - (1 - a).log()) / _SHARPNESS).clamp(0, 1)
 
     @staticmethod
     def inverse(s: Tensor) -> Tensor:

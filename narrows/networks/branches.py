@@ -43,7 +43,8 @@ class Branches(nn.Module):
         )
 
     def forward(self, y: Tensor) -> Tensor:
-        total: Tensor = self.branches[0](y)
-        for branch in self.branches[1:]:
+        first, *others = self.branches
+        total: Tensor = first(y)
+        for branch in others:
             total = total + branch(y)
         return total

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from narrows.errors import DataError
 from narrows.numerics.imputation import impute
+from narrows.numerics.principal import principal_directions, weighted_mean
 from narrows.numerics.randomness import Stream, rng
 from narrows.numerics.threads import one_blas_thread
 
-__all__ = ["Components", "components_of", "sampled"]
+__all__ = ["Components", "components_of", "sampled", "weights_of_sample"]
 
 _MOST_VALUES = 2**25  # 128 MiB as float32; larger data are sampled
 _NO_VARIANCE = 1e-6  # of the largest deviation: latent dimensions that vary less are not scaled
@@ -55,14 +56,10 @@ class Components:
 
 def sampled(batches: Callable[[], Iterable[Tensor]]) -> Iterator[Tensor]:
     """Yield records (n, *shape), or a random sample if they have more than 2^25 values."""
-    sizes = [(len(batch), batch.numel()) for batch in batches()]
-    n, n_values = (sum(column) for column in zip(*sizes, strict=True))
-    most = max(_MOST_VALUES * n // n_values, 2)
-    if n <= most:
+    rows = _rows_of_sample(batches)
+    if rows is None:
         yield from batches()
         return
-    # Sample and solver have a fixed seed, so that the initial weights depend on the data alone.
-    rows = torch.from_numpy(np.sort(rng(0, Stream.COMPONENTS_ROWS).choice(n, most, replace=False)))
     start = 0
     for batch in batches():
         inside = rows[(rows >= start) & (rows < start + len(batch))]
@@ -70,10 +67,30 @@ def sampled(batches: Callable[[], Iterable[Tensor]]) -> Iterator[Tensor]:
         start += len(batch)
 
 
-def components_of(records: Tensor, n_components: int, missing: Tensor | None = None) -> Components:
+def weights_of_sample(weights: Tensor | None, batches: Callable[[], Iterable[Tensor]]) -> Tensor | None:
+    """Return the weights of the records that `sampled` yields, given those of all records (n,), or None."""
+    rows = None if weights is None else _rows_of_sample(batches)
+    return weights if weights is None or rows is None else weights[rows.to(weights.device)]
+
+
+def _rows_of_sample(batches: Callable[[], Iterable[Tensor]]) -> Tensor | None:
+    """Return the rows of a random sample, in order; None: all."""
+    sizes = [(len(batch), batch.numel()) for batch in batches()]
+    n, n_values = (sum(column) for column in zip(*sizes, strict=True))
+    most = max(_MOST_VALUES * n // n_values, 2)
+    if n <= most:
+        return None
+    # Sample and solver have a fixed seed, so that the initial weights depend on the data alone.
+    return torch.from_numpy(np.sort(rng(0, Stream.COMPONENTS_ROWS).choice(n, most, replace=False)))
+
+
+def components_of(
+    records: Tensor, n_components: int, missing: Tensor | None = None, weights: Tensor | None = None
+) -> Components:
     """Return at most ``n_components`` principal components of records (n, *shape), floats.
 
-    Missing values, whose places are given, are estimated from the components (`narrows.numerics.imputation`).
+    Missing values, whose places are given, are estimated from the components (`narrows.numerics.imputation`). With
+    weights (n,), mean and covariance are weighted.
 
     Raises
     ------
@@ -84,25 +101,30 @@ def components_of(records: Tensor, n_components: int, missing: Tensor | None = N
     -----
     Runs on one thread: the number of threads changes the last bits of sums, and thus the initial weights.
     """
-    from sklearn.decomposition import PCA
-
     x = records.flatten(1).cpu().numpy()
     if not np.isfinite(x).all():
         raise DataError("Preprocessed values are not finite: the data are too large. Divide them by a constant.")
-    mean = x.mean(axis=0, dtype=np.float64)
+    w = None if weights is None else weights.double().cpu().numpy()
+    mean = weighted_mean(x, w)
     away = x - mean
     # Squares of large values overflow float32, so scale to about 1, by a power of two, which changes no digit.
     exponent = math.frexp(max(away.max(), -away.min()))[1]
     centred = np.ldexp(away, -exponent, out=away).astype(np.float32)
     if missing is not None:
         with one_blas_thread():
-            impute(centred, missing.flatten(1).cpu().numpy(), n_components)
-    with one_blas_thread(), np.errstate(invalid="ignore", divide="ignore"):  # one record, or equal ones
-        pca = PCA(min(n_components, *x.shape), random_state=0).fit(centred)
-        deviations = (centred @ pca.components_.T.astype(np.float32)).std(axis=0, dtype=np.float64)
-    total = float(np.square(centred, dtype=np.float64).mean())
-    directions = torch.from_numpy(pca.components_.astype(np.float64))
+            impute(centred, missing.flatten(1).cpu().numpy(), n_components, w)
+    with one_blas_thread():
+        directions = principal_directions(centred, min(n_components, *x.shape), w, seed=0)
+        codes = centred @ directions.T
+    if w is None:
+        deviations, total = codes.std(axis=0, dtype=np.float64), float(np.square(centred, dtype=np.float64).mean())
+    else:
+        squares = np.square(codes - weighted_mean(codes, w))
+        deviations, total = np.sqrt(weighted_mean(squares, w)), float(weighted_mean(np.square(centred), w).mean())
     scale = math.ldexp(1.0, exponent)
     return Components(
-        torch.from_numpy(mean), directions, torch.from_numpy(deviations * scale), math.sqrt(total) * scale or 1.0
+        torch.from_numpy(mean),
+        torch.from_numpy(directions.astype(np.float64)),
+        torch.from_numpy(deviations * scale),
+        math.sqrt(total) * scale or 1.0,
     )

@@ -18,7 +18,7 @@ from narrows.networks.module_trees import check_describable, describe_module, mo
 from narrows.networks.modules import Decoder, Encoder, Sizes, Switches
 from narrows.numerics.foreign_draws import NoDrawsWithoutMemory, draws_from
 from narrows.parts.options import Choice, Constraint, option
-from narrows.parts.user_code import check_registered, is_code, reference, registered
+from narrows.parts.user_code import check_arguments, check_registered, is_code, reference, registered
 
 __all__ = ["CustomNetwork"]
 
@@ -128,6 +128,8 @@ class CustomNetwork(Network, name="custom", of_user=True):
 
     def _check(self) -> None:
         super()._check()
+        if not isinstance(self.modules, tuple):
+            check_arguments(self.modules, "shape, n_latent", "the network")
         for name in ("linear_path", "start_at_mean"):
             if getattr(self, name):
                 raise InvalidParameterError(

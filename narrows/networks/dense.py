@@ -159,9 +159,10 @@ class _DenseEncoder(Encoder):
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         y = join(x.flatten(1), condition)
-        for layer in self.layers[:-1]:
+        *inner, last = self.layers  # a slice of them would be a new module
+        for layer in inner:
             y = self.hidden(layer(y))
-        return self.last(self.layers[-1](y)).reshape(-1, *self.h_shape)  # type: ignore[no-any-return]
+        return self.last(last(y)).reshape(-1, *self.h_shape)  # type: ignore[no-any-return]
 
 
 class _FreeDecoder(Decoder):
@@ -186,8 +187,9 @@ class _FreeDecoder(Decoder):
         _set_bias(self.layers[-1].get_parameter("bias"), self.output_activation, parameters)
 
     def as_sequence(self) -> list[nn.Module]:
-        hidden = [stage for layer in self.layers[:-1] for stage in (layer, self.hidden)]
-        return [self.flatten, *hidden, self.layers[-1], self.last, self.to_records]
+        *inner, last = self.layers
+        hidden = [stage for layer in inner for stage in (layer, self.hidden)]
+        return [self.flatten, *hidden, last, self.last, self.to_records]
 
 
 class _TiedDecoder(Decoder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from narrows.records import ImageLayout
@@ -13,13 +14,13 @@ def to_channels_first(layout: ImageLayout, x: Tensor) -> Tensor:
     """Return records (n, *shape) as (n, channels, H, W)."""
     if layout.axis == "none":
         return x.unsqueeze(1)
-    return x.movedim(-1, 1) if layout.axis == "last" else x
+    return x.movedim(3, 1) if layout.axis == "last" else x  # counted from the front, as the export to ONNX needs
 
 
 def from_channels_first(layout: ImageLayout, y: Tensor, n_parameters: int = 1) -> Tensor:
     """Return (n, channels · n_parameters, H, W) as (n, *shape), with n_parameters last if there are several."""
     if n_parameters > 1:
-        y = y.reshape(len(y), layout.channels, n_parameters, *y.shape[2:]).movedim(2, -1)
+        y = torch.unflatten(y, 1, (layout.channels, n_parameters)).movedim(2, 4)
     if layout.axis == "none":
         return y.squeeze(1)
     return y.movedim(1, 3) if layout.axis == "last" else y

@@ -81,6 +81,10 @@ class Stream(Enum):
     MEASURED_PRIOR = (23,)
     """Draws from the prior for the penalty 'mmd' outside training."""
 
+    RACE_ORDER = (24, 1, None)
+    """As `ORDER`, while codes are compared before the training; index: epoch."""
+    RACE_NOISE = (24, 2, None)
+
     CORRUPTION = (30,)
     """Corruption outside training."""
     ADDED_NOISE = (31,)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 from narrows.errors import InvalidParameterError
 from narrows.parts.options import Constraint
-from narrows.parts.user_code import check_registered, is_code, reference, registered
+from narrows.parts.user_code import check_arguments, check_registered, is_code, reference, registered
 
 __all__ = ["Function", "FunctionPart"]
 
@@ -27,6 +27,8 @@ class FunctionPart:
     axis: ClassVar[str]
     name: ClassVar[str]
     code: ClassVar[str] = "a function"
+    role: ClassVar[str]
+    """What the function is, in errors."""
     function: Any
 
     @classmethod
@@ -50,6 +52,15 @@ class FunctionPart:
     def label(self) -> str:
         """The name of the function for messages."""
         return reference(self.function).partition(":")[2]
+
+    @property
+    def title(self) -> str:
+        """As `Part.title`: with the name of the function."""
+        return f"the {self.role} {self.label}"
+
+    def _check_arguments(self, names: str) -> None:
+        """Refuse a function that does not take the arguments of these names, separated by commas."""
+        check_arguments(self.function, names, self.title)
 
     def to_json(self) -> dict[str, Any]:
         """As `Part.to_json`; the function is described by its name."""

@@ -21,6 +21,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
+import textwrap
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from narrows.errors import InvalidParameterError, UnknownNameError
@@ -41,6 +43,11 @@ class Part:
     is_user_code: ClassVar[bool] = False
     """Whether the part computes with functions or modules of users, which may draw random numbers of PyTorch."""
 
+    @property
+    def title(self) -> str:
+        """What errors call the part, within a sentence."""
+        return f"the {self.axis}"
+
     def __init_subclass__(cls, *, axis: str | None = None, name: str | None = None, of_user: bool = False) -> None:
         super().__init_subclass__()
         if axis is not None:
@@ -53,7 +60,10 @@ class Part:
             cls.name = name
             if not of_user:
                 cls.registry[name] = cls
+        doc = vars(cls).get("__doc__")
         dataclasses.dataclass(kw_only=True, repr=False)(cls)
+        if doc is not None:
+            cls.__doc__ = _with_options(doc, cls)
 
     def __post_init__(self) -> None:
         self._check()
@@ -187,10 +197,10 @@ class OneOf(Constraint):
     def __str__(self) -> str:
         names = ", ".join(repr(name) for name in sorted(self.part_axis.registry))
         user_part = self.part_axis.user_part
-        values = f"or a {self.part_axis.axis} object"
-        if user_part is not None:
-            values = f"a {self.part_axis.axis} object, or {user_part.code}"
-        return f"a {self.part_axis.axis} ({names}, {values})"
+        axis = self.part_axis.axis
+        one = f"{'an' if axis[0] in 'aeiou' else 'a'} {axis}"
+        values = f"or {one} object" if user_part is None else f"{one} object, or {user_part.code}"
+        return f"{one} ({names}, {values})"
 
 
 def as_part(axis: type[AnyPart], value: AnyPart | str | dict[str, Any]) -> AnyPart:
@@ -229,6 +239,24 @@ def _look_up(axis: type[AnyPart], name: object) -> type[AnyPart]:
 def _options(part: Any) -> tuple[dataclasses.Field[Any], ...]:
     """Return the options that a part, or a class of parts, declares."""
     return dataclasses.fields(part)
+
+
+def _with_options(doc: str, part: Any) -> str:
+    """Return the docstring of a part with a section of its options, before the examples."""
+    fields = _options(part)
+    doc = inspect.cleandoc(doc)
+    if not fields or "Parameters\n---" in doc:
+        return doc
+    described = []
+    for field in fields:
+        is_needed = field.default is field.default_factory is dataclasses.MISSING
+        default = "" if is_needed else f", default {_default(field)!r}"
+        described.append(f"{field.name} : {field.metadata['allowed']}{default}")
+        meaning = field.metadata["meaning"]
+        described.append(textwrap.indent(textwrap.fill(f"{meaning[:1].upper()}{meaning[1:]}.", 110), "    "))
+    text = "\n".join(["Parameters", "----------", *described])
+    before, heading, examples = doc.partition("\n\nExamples\n---")
+    return f"{before}\n\n{text}{heading}{examples}"
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:

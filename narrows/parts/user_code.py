@@ -13,7 +13,15 @@ from typing import Any, TypeVar
 
 from narrows.errors import CodeNotImportedError, InvalidParameterError
 
-__all__ = ["check_registered", "is_code", "reference", "register", "registered"]
+__all__ = [
+    "check_arguments",
+    "check_registered",
+    "is_code",
+    "reference",
+    "register",
+    "registered",
+    "signature_of",
+]
 
 Code = TypeVar("Code", bound=Callable[..., Any])
 
@@ -60,6 +68,47 @@ def register(code: Code) -> Code:
 def is_code(value: object) -> bool:
     """Return whether a value is a function or another object that can be called, but not a class."""
     return callable(value) and not inspect.isclass(value)
+
+
+def signature_of(code: Callable[..., Any]) -> inspect.Signature | None:
+    """Return the arguments of a function, of a module's ``forward``; None for some functions written in C."""
+    try:
+        return inspect.signature(code if inspect.isroutine(code) else getattr(code, "forward", code))
+    except (TypeError, ValueError):
+        return None
+
+
+def check_arguments(code: Callable[..., Any], names: str, what: str) -> None:
+    """Refuse a function that cannot be called with positional arguments, before it is.
+
+    Parameters
+    ----------
+    code : callable
+        The function.
+    names : str
+        The names of the arguments, separated by commas, as the message shows them.
+    what : str
+        What the function is, within a sentence.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it takes other arguments.
+
+    Examples
+    --------
+    >>> check_arguments(lambda x_hat, x, scale=1.0: ..., "x_hat, x", "the loss")
+    """
+    signature = signature_of(code)
+    if signature is None:
+        return
+    try:
+        signature.bind(*filter(None, names.split(",")))
+    except TypeError:
+        raise InvalidParameterError(
+            f"{what[0].upper()}{what[1:]} must be a function that can be called with the arguments ({names}). "
+            f"Got a function with the arguments {signature}."
+        ) from None
 
 
 def reference(code: object) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Generator, Tensor
 
 from narrows.errors import InvalidParameterError
 from narrows.parts.function_part import Function, FunctionPart
 from narrows.parts.options import option
+from narrows.parts.user_code import signature_of
 from narrows.penalties.contract import Penalty
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class CustomPenalty(FunctionPart, Penalty, name="custom", of_user=True):
     1
     """
 
+    role: ClassVar[str] = "penalty"
     function: Callable[..., Tensor] = option(Function(), "function (z) or (z, x) -> (n,) or one number, in nats")
 
     @property
@@ -45,16 +47,17 @@ class CustomPenalty(FunctionPart, Penalty, name="custom", of_user=True):
         if self.n_arguments not in (1, 2):
             raise InvalidParameterError(
                 f"The penalty {self.label} must be a function of the codes, penalty(z), or of codes and input, "
-                f"penalty(z, x). Got a function with the arguments {inspect.signature(self.function)}."
+                f"penalty(z, x). Got a function with the arguments {signature_of(self.function)}."
             )
+        self._check_arguments(("z", "z, x")[self.n_arguments - 1])
 
     @property
     def n_arguments(self) -> int:
         """The number of arguments without defaults that the function takes: those that it is called with."""
-        try:
-            parameters = inspect.signature(self.function).parameters.values()
-        except ValueError:  # some functions written in C
+        signature = signature_of(self.function)
+        if signature is None:
             return 1
+        parameters = signature.parameters.values()
         positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         needed = [one for one in parameters if one.kind in positional and one.default is one.empty]
         return len(needed) or int(

@@ -10,7 +10,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from narrows.errors import InvalidParameterError
 from narrows.pictures.records import as_records, check_count, check_same_shape, is_images, value_range
-from narrows.pictures.style import ACCENT, CLASSES, FAINT, INK, MUTED, axes_at, new_figure, style, text_at, text_width
+from narrows.pictures.style import (
+    ACCENT,
+    CLASSES,
+    FAINT,
+    INK,
+    MUTED,
+    axes_at,
+    axes_in_pixels,
+    new_figure,
+    style,
+    text_at,
+    text_width,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,14 +104,15 @@ def _draw_images(records: dict[str, NDArray[Any]], captions: list[str] | None, c
     total_width = left + n * (column + gap) - gap + _MARGIN
     total_height = 2 * _MARGIN + len(records) * (height + gap) - gap + (_LINE + 4 if captions else 0)
     figure = new_figure(total_width, total_height)
+    axes = axes_in_pixels(figure)  # one for all images, since axes take longer than an image
     low, high = value_range(first)
 
     top = _MARGIN
     for name, x in records.items():
         text_at(figure, left - 24, top + height / 2, name, ha="right", va="center", color=INK)
         for i, image in enumerate(x):
-            axes = axes_at(figure, left + i * (column + gap) + (column - width) // 2, top, width, height)
-            _draw_image(axes, image, low, high)
+            at = left + i * (column + gap) + (column - width) // 2
+            _draw_image(axes, image, low, high, extent=(at, at + width, top + height, top))
         top += height + gap
     if captions:
         baseline = top - gap + 10
@@ -121,16 +134,13 @@ def _cell_size(x: NDArray[Any]) -> tuple[int, int, int]:
     return n, max(1, round(height * side / longest)), max(1, round(width * side / longest))
 
 
-def _draw_image(axes: Axes, image: NDArray[Any], low: float, high: float) -> None:
-    """Draw one image; pixels are sharp if it is enlarged, and averaged otherwise."""
-    box = axes.get_window_extent()
-    shrunk = image.shape[0] > round(box.height)
+def _draw_image(axes: Axes, image: NDArray[Any], low: float, high: float, *, extent: tuple[int, int, int, int]) -> None:
+    """Draw one image between left, right, bottom and top; enlarged pixels are sharp, others are averaged."""
+    *_, bottom, top = extent
+    interpolation = "antialiased" if image.shape[0] > bottom - top else "nearest"
     if image.ndim == 3:
         image = np.clip((image.astype(np.float64) - low) / (high - low), 0, 1)
-    axes.imshow(
-        image, cmap="gray", vmin=low, vmax=high, interpolation="antialiased" if shrunk else "nearest", aspect="auto"
-    )
-    axes.set_axis_off()
+    axes.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation=interpolation, aspect="auto", extent=extent)
 
 
 def _draw_vectors(records: dict[str, NDArray[Any]], captions: list[str] | None, caption_label: str) -> Figure:

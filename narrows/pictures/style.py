@@ -19,6 +19,7 @@ __all__ = [
     "MUTED",
     "PAPER",
     "axes_at",
+    "axes_in_pixels",
     "new_figure",
     "style",
     "text_at",
@@ -104,6 +105,17 @@ def axes_at(figure: Figure, left: int, top: int, width: int, height: int) -> Axe
     return figure.add_axes(
         (left / full_width, 1 - (top + height) / full_height, width / full_width, height / full_height)
     )
+
+
+def axes_in_pixels(figure: Figure) -> Axes:
+    """Return axes over the whole figure without lines or labels, in pixels counted from its upper left corner."""
+    width, height = _size_px(figure)
+    figure.suppressComposite = True  # SVG and PDF keep each image, in its own pixels
+    axes = axes_at(figure, 0, 0, width, height)
+    axes.set_xlim(0, width)
+    axes.set_ylim(height, 0)
+    axes.set_axis_off()
+    return axes
 
 
 def text_at(figure: Figure, left: float, top: float, text: str, **arguments: Any) -> None:

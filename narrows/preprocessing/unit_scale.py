@@ -55,6 +55,8 @@ class _UnitScaleStep(Step):
             self.width = (moments.high - moments.low).where(~moments.is_constant, 0.0)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.known is not None:  # from 0 on, and never 0 wide
+            return x / self.width.to(x.dtype)
         return divided(x - self.low.to(x.dtype), self.width)
 
     def inverse(self, x: Tensor) -> Tensor:

@@ -16,16 +16,26 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from narrows.errors import InvalidParameterError, ModelFileError
+from narrows.errors import InvalidParameterError, ModelFileError, OutputExistsError
 from narrows.io.files import write_atomically
 from narrows.numerics.shared_memory import apart
 from narrows.training.learner import Learner
 from narrows.training.optimisers import Stepper
 
-__all__ = ["Checkpoint", "State", "is_checkpoint", "names_in", "pack_optimiser", "read_checkpoint", "unpack_optimiser"]
+__all__ = [
+    "Checkpoint",
+    "State",
+    "is_checkpoint",
+    "is_over",
+    "names_in",
+    "pack_optimiser",
+    "read_checkpoint",
+    "unpack_optimiser",
+]
 
 _FORMAT = "narrows checkpoint 2"
 _MOST_LETTERS = 100  # of a value in an error
+_DAMAGED = (SafetensorError, OSError, KeyError, TypeError, ValueError)
 
 
 @dataclass
@@ -38,8 +48,9 @@ class State:
         Weights, best weights, optimiser's moments, losses of the epoch's steps so far, generator's state.
     values : dict
         Plain values: seed, histories of the completed stages, epoch, step, history, the best validation loss, and the
-        number of epochs since. Besides, for those who only read the checkpoint: the number of epochs planned, the row
-        of the unfinished epoch, and the names that the learner's tensors have among the weights.
+        number of epochs since. Besides, for those who only read the checkpoint: the number of epochs planned, whether
+        the stage is over, the row of the unfinished epoch, and the names that the learner's tensors have among the
+        weights.
     """
 
     tensors: dict[str, Tensor] = field(default_factory=dict)
@@ -102,16 +113,46 @@ class Checkpoint:
         if not self.exists:
             return None
         described, state = read_checkpoint(self.path)
-        then = described["run"]
-        now = _plain(self.run)
-        different = [key for key in {**now, **then} if now.get(key) != then.get(key)]
-        if different:
+        another = self._another_run(described["run"])
+        if another:
             raise InvalidParameterError(
-                f"{self.path} belongs to a run with another {' and '.join(different)}."
-                f"{_differences(then, now, different)} "
-                "Resume with the same settings and data, or delete the file to start again."
+                f"{another} Resume with the same settings and data, or delete the file to start again."
             )
         return state
+
+    def check_replaceable(self) -> None:
+        """Refuse to begin a run whose checkpoint would replace another file, or the state of another run.
+
+        Raises
+        ------
+        OutputExistsError
+            If the file exists and is not a checkpoint of this run.
+        """
+        if not self.exists:
+            return
+        if not is_checkpoint(self.path):
+            raise OutputExistsError(
+                f"The 'checkpoint' of fit would replace {self.path}, which is not a checkpoint. Give another name, or "
+                "delete the file."
+            )
+        try:
+            another = self._another_run(_description(self.path)["run"])
+        except InvalidParameterError as error:  # of another version
+            raise OutputExistsError(str(error)) from error
+        except _DAMAGED:  # of no use to any run
+            return
+        if another:
+            raise OutputExistsError(f"{another} Give the 'checkpoint' another name, or delete the file.")
+
+    def _another_run(self, then: dict[str, Any]) -> str:
+        """Return a sentence that names how the run of the file differs from this one; empty if it does not."""
+        now = _plain(self.run)
+        different = [key for key in {**now, **then} if now.get(key) != then.get(key)]
+        if not different:
+            return ""
+        return f"{self.path} belongs to a run with another {' and '.join(different)}." + _differences(
+            then, now, different
+        )
 
 
 def is_checkpoint(path: str | os.PathLike[str]) -> bool:
@@ -135,20 +176,40 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], State]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            if _FORMAT not in metadata and any(key.startswith(_FORMAT[:-1]) for key in metadata):
-                raise InvalidParameterError(
-                    f"{path} was written by another version of narrows. Delete the file to start again."
-                )
-            described = json.loads(metadata[_FORMAT])
+            described = _described(path, file.metadata() or {})
             values = dict(described.pop("values"))
             described["run"] = dict(described["run"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except InvalidParameterError:
+    except (InvalidParameterError, ModelFileError):
         raise
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except _DAMAGED as error:
         raise ModelFileError(f"{path} is not a checkpoint of narrows, or is damaged: {error}.") from error
     return described, State(tensors, values)
+
+
+def _description(path: Path) -> dict[str, Any]:
+    """Return all of a checkpoint that is not a tensor."""
+    with safe_open(path, framework="pt") as file:
+        return _described(path, file.metadata() or {})
+
+
+def _described(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
+    """Return the description in a checkpoint's metadata: ``run``, ``values`` and ``model``."""
+    if _FORMAT not in metadata and any(key.startswith(_FORMAT[:-1]) for key in metadata):
+        raise InvalidParameterError(
+            f"{path} was written by another version of narrows. Delete the file to start again."
+        )
+    if _FORMAT not in metadata:
+        raise ModelFileError(
+            f"{path} is not a checkpoint of narrows, or is damaged: it has no state of a run. To train a saved model "
+            "further, load it: narrows.load(path).fit(X, more_epochs=N)."
+        )
+    return json.loads(metadata[_FORMAT])  # type: ignore[no-any-return]
+
+
+def is_over(values: dict[str, Any]) -> bool:
+    """Return whether the stage of a state is over; of an earlier version, whether it has all of its epochs."""
+    return bool(values.get("is_over", values["epoch"] == values.get("n_epochs")))
 
 
 def names_in(part: Learner, whole: nn.Module) -> dict[str, str]:

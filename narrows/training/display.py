@@ -26,8 +26,8 @@ def display(verbose: Any, owner: str) -> Callback:
     Parameters
     ----------
     verbose : bool or int
-        0: nothing is shown. 1: a bar on terminals and in notebooks, elsewhere at most 30 lines. 2 or more: a line for
-        each epoch.
+        0: nothing is shown. 1: a bar on terminals and in notebooks, elsewhere at most 30 lines. 2: a line for each
+        epoch.
     owner : str
         Name of the estimator, for the message.
 
@@ -36,7 +36,7 @@ def display(verbose: Any, owner: str) -> Callback:
     InvalidParameterError
         If it is no such number.
     """
-    if not isinstance(verbose, bool | int | np.bool_ | np.integer) or verbose < 0:
+    if not isinstance(verbose, bool | int | np.bool_ | np.integer) or not 0 <= verbose <= 2:
         raise InvalidParameterError(
             f"The 'verbose' of {owner} must be 0 or False (nothing is shown), 1 or True (a bar) or 2 (a line for each "
             f"epoch). Got {verbose!r}."

@@ -14,7 +14,7 @@ __all__ = ["Interruption", "TrainingInterrupted"]
 
 
 class TrainingInterrupted(KeyboardInterrupt):
-    """Ctrl-C ended a run. The learners have the weights that the run would have kept.
+    """Ctrl-C or an exception, its cause, ended a run. The learners have the weights that the run would have kept.
 
     Attributes
     ----------
@@ -22,6 +22,8 @@ class TrainingInterrupted(KeyboardInterrupt):
         One row for each epoch of each stage so far. Empty for a stage that has learned nothing.
     n_complete : int
         Number of complete epochs of the last of these stages, which may have a row for an unfinished epoch.
+    is_over : bool
+        Whether the last of these stages had ended.
     model : FittedModel or None
         What was learned, if that is a model; set by `narrows.model.unfinished.note_learned`, as is the rest.
     n_learned : int
@@ -34,9 +36,9 @@ class TrainingInterrupted(KeyboardInterrupt):
     n_learned: int = 0
     warning: Any = None
 
-    def __init__(self, histories: Sequence[list[Epoch]], n_complete: int) -> None:
+    def __init__(self, histories: Sequence[list[Epoch]], n_complete: int, *, is_over: bool) -> None:
         super().__init__("The training was interrupted.")
-        self.histories, self.n_complete = list(histories), n_complete
+        self.histories, self.n_complete, self.is_over = list(histories), n_complete, is_over
 
 
 class Interruption:

@@ -22,12 +22,14 @@ from narrows.numerics.floats import wide
 from narrows.numerics.randomness import Stream, generator, integer
 from narrows.numerics.threads import one_openmp_thread, openmp_threads
 from narrows.training.checkpoints import Checkpoint, State, names_in, pack_optimiser, unpack_optimiser
+from narrows.training.divergence import diverged
 from narrows.training.interruption import Interruption, TrainingInterrupted
 from narrows.training.memory import kept_if_asked
 from narrows.training.openmp import same_bits
 from narrows.training.pace import Pace
 from narrows.training.progress import Callback, Epoch
 from narrows.training.shards import Shards, weighted
+from narrows.training.single_records import steps_of_an_epoch
 from narrows.training.squared_errors import EVERY, SquaredErrors, squares_of
 from narrows.training.stages import Stage
 from narrows.training.validation import Best, mean_loss_and_mse
@@ -80,7 +82,7 @@ def train(
     TrainingDivergedError
         If the loss stops being finite. The last good checkpoint stays.
     TrainingInterrupted
-        After Ctrl-C, at the end of the step and once the checkpoint is written. It is a KeyboardInterrupt.
+        After Ctrl-C, at the end of the step and once the checkpoint is written, or after another exception, its cause.
     SystemExit
         After SIGTERM, once the checkpoint is written.
     """
@@ -100,9 +102,12 @@ def train(
                     run.restore(state)
                     state = None
                 done, run = [*done, run.complete()], None
-        except KeyboardInterrupt as stop:
-            so_far = [] if run is None else [run.end_here()]
-            raise TrainingInterrupted([*done, *so_far], 0 if run is None else run.epoch) from stop
+        except TrainingDivergedError:
+            raise
+        except (KeyboardInterrupt, Exception) as stop:
+            if run is None:
+                raise TrainingInterrupted(done, 0, is_over=True) from stop
+            raise TrainingInterrupted([*done, run.end_here()], run.epoch, is_over=run.is_over) from stop
     return done
 
 
@@ -126,7 +131,7 @@ class _Run:
         self.stepper = stage.stepper or self.settings.optimiser.build(self.learner.parameters())
         self.device = self.records.device
         self.n_epochs = stage.n_epochs
-        self.n_steps = -(-len(self.records) // self.settings.batch_size)  # per epoch
+        self.n_steps = steps_of_an_epoch(self.learner, self.records, self.settings.batch_size)
         self.losses = wide(torch.zeros(self.n_steps, device=self.device))  # of the epoch's steps
         self.errors = SquaredErrors(self.device)
 
@@ -186,6 +191,7 @@ class _Run:
             records_per_second=done / self.seconds if self.seconds else 0.0,
             threads=self.pace.mostly_used,
             shards=self.n_shards,
+            is_complete=False,
         )
 
     @property
@@ -212,14 +218,15 @@ class _Run:
         order, began = self._order(), time.perf_counter()
         while self.step < self.n_steps:
             at = self.step * self.settings.batch_size
-            self._train_step(order[at : at + self.settings.batch_size])
+            end = len(order) if self.step == self.n_steps - 1 else at + self.settings.batch_size
+            self._train_step(order[at:end])
             self.step += 1
             if interruption.requested:
                 self.seconds += time.perf_counter() - began
                 self._save_if_asked()
                 interruption.stop()
             if time.monotonic() - self.last_look > _LOOK_SECONDS:
-                self.callback.step(self._number, min(at + self.settings.batch_size, len(self.records)), self._look())
+                self.callback.step(self._number, end, self._look())
                 if self._save_is_due:
                     self.seconds, began = self.seconds + time.perf_counter() - began, time.perf_counter()
                     self.save()
@@ -297,8 +304,8 @@ class _Run:
 
     def _same_bits(self, n_threads: int) -> bool:
         """Return whether this many OpenMP threads compute the same gradients of whole batches as one."""
-        sizes = {self.settings.batch_size, len(self.records) % self.settings.batch_size} - {0}
-        return same_bits(self.learner, self.records, {min(size, len(self.records)) for size in sizes}, n_threads)
+        n, size = len(self.records), self.settings.batch_size
+        return same_bits(self.learner, self.records, {min(size, n), n - (self.n_steps - 1) * size}, n_threads)
 
     def _noises(self) -> list[Generator]:
         """Return the generators of the shards' noise in this epoch; the first is also that of a whole batch."""
@@ -316,7 +323,7 @@ class _Run:
         losses = self.losses[: self.step].cpu()
         bad = (~losses.isfinite()).nonzero()
         if len(bad):
-            self._diverged(f"at step {int(bad[0]) + 1}")
+            self._diverged(f"at step {int(bad[0]) + 1}", is_first_step=self.epoch == 0 and int(bad[0]) == 0)
         sizes = torch.full_like(losses, self.settings.batch_size)
         if self.step == self.n_steps:
             sizes[-1] = len(self.records) - (self.n_steps - 1) * self.settings.batch_size
@@ -329,15 +336,13 @@ class _Run:
         if not bool(torch.stack([one.cpu() for one in largest]).isfinite().all()):  # they may be on several devices
             self._diverged(f"after step {self.step}")
 
-    def _diverged(self, where: str) -> None:
+    def _diverged(self, where: str, *, is_first_step: bool = False) -> None:
         rate = self._learning_rate(max(self.step - 1, 0))
         kept = (
-            f" The last good state is in {self.checkpoint.path}." if self.checkpoint and self.checkpoint.exists else ""
+            f"The last good state is in {self.checkpoint.path}." if self.checkpoint and self.checkpoint.exists else ""
         )
-        raise TrainingDivergedError(
-            f"The loss stopped being finite in epoch {self.epoch + 1}, {where} of {self.n_steps}, at a learning "
-            f"rate of {rate:.3g}. Try {rate / 10:.3g}, and look for extreme values in the data.{kept}"
-        )
+        where = f"epoch {self.epoch + 1}, {where} of {self.n_steps}"
+        raise diverged(self.learner, where, rate, is_first_step=is_first_step, kept=kept)
 
     def _save_if_asked(self) -> None:
         if self.checkpoint is not None:
@@ -365,6 +370,7 @@ class _Run:
             "epochs_since_best": self.best.epochs_since,
             "is_stopped": self.is_stopped,
             "n_epochs": self.n_epochs,
+            "is_over": self.is_over,
             "unfinished": None if unfinished is None else unfinished.to_json(),
             "learner": names_in(self.learner, self.whole) if self.best.weights else {},
         }

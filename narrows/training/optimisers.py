@@ -57,6 +57,11 @@ class Stepper:
 
     def __init__(self, optimiser: Optimiser, weights: Iterable[nn.Parameter]) -> None:
         self.optimiser, self.weights = optimiser, list(weights)
+        if not any(weight.requires_grad and weight.numel() for weight in self.weights):
+            raise InvalidParameterError(
+                "The model has no weights that training could change: encoder and decoder have none, or all of them "
+                "have requires_grad=False. Use at least one layer with weights, such as torch.nn.Linear."
+            )
         self.learning_rate = optimiser.learning_rate
         self.state: dict[int, dict[str, Tensor]] = {}
 

@@ -35,6 +35,9 @@ class Epoch:
         weights were changing. None for learners that reconstruct nothing.
     validation_mse : float or None
         Mean squared error of a validation value in preprocessed units, without corruption.
+    is_complete : bool
+        Whether the epoch was trained to its end. Otherwise the run was interrupted in it, and the loss is that of its
+        steps so far. Rows of a history contain it only if it is False.
     """
 
     epoch: int
@@ -47,6 +50,7 @@ class Epoch:
     shards: int = 1
     mse: float | None = None
     validation_mse: float | None = None
+    is_complete: bool = True
 
     @property
     def watched_loss(self) -> float:
@@ -55,7 +59,10 @@ class Epoch:
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as plain values."""
-        return asdict(self)
+        row = asdict(self)
+        if self.is_complete:
+            del row["is_complete"]
+        return row
 
 
 class Callback:

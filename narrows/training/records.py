@@ -148,6 +148,14 @@ class JoinedRecords(Records):
 
     def __init__(self, parts: Sequence[Records]) -> None:
         self.parts = tuple(parts)
+        of_parts = [part.weights_of() for part in self.parts]
+        known = next((weights for weights in of_parts if weights is not None), None)
+        if known is not None:  # other records count as those of a mean weight
+            pairs = zip(of_parts, self.parts, strict=True)
+            self.weights = torch.cat([known.new_ones(len(part)) if one is None else one for one, part in pairs])
+
+    def weights_of(self, indices: Tensor | None = None) -> Tensor | None:
+        return self.weights if self.weights is None or indices is None else self.weights.index_select(0, indices)
 
     def __len__(self) -> int:
         return sum(len(part) for part in self.parts)

@@ -15,9 +15,10 @@ from typing import Generic, Self, TypeVar
 
 import torch
 
+from narrows.numerics.cpus import usable_cpus
+from narrows.numerics.pool import most_threads
 from narrows.numerics.surroundings import usual_settings
 from narrows.numerics.threads import n_threads_outside, one_openmp_thread
-from narrows.training.cpus import usable_cpus
 
 __all__ = ["Workers", "most_workers", "over_workers"]
 
@@ -26,10 +27,15 @@ Result = TypeVar("Result")
 
 
 def most_workers(threads: int | None) -> int:
-    """Return the number of workers: ``threads``, or that of PyTorch, but at most the number of CPUs."""
+    """Return the number of workers: ``threads``, or that of PyTorch, but at most the number of CPUs.
+
+    Inside a piece of work of a `Pool` it is 1.
+    """
     if threads is None:
         threads = n_threads_outside()
-    return min(threads, usable_cpus())
+    if threads == 1:
+        return 1
+    return min(threads, most_threads() or threads, usable_cpus())  # files of the system say how many CPUs may be used
 
 
 @usual_settings()

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
-from sklearn.utils.validation import check_is_fitted
 
 from narrows.data import Source
 from narrows.errors import InvalidParameterError, ShapeMismatchError
 from narrows.estimators.autoencoder import Autoencoder
+from narrows.estimators.checks import check_autoencoder
 from narrows.model.artefacts import LatentDensity
 from narrows.model.inference import decode
 from narrows.model.sampling import has_prior, possible_codes, records_of
@@ -74,7 +74,7 @@ def between(model: Autoencoder, a: ArrayLike, b: ArrayLike, n: int = 10, *, y: A
     y : label, optional
         For conditional models: the label for encoding and decoding.
     """
-    check_is_fitted(model)
+    check_autoencoder(model, "between")
     check("between", "n", n, Integer(2))
     ends = _encoded(model, [a, b], y)
     t = np.linspace(0, 1, n)[:, None]
@@ -94,7 +94,7 @@ def manifold(model: Autoencoder, n: int = 20, *, y: ArrayLike | None = None) -> 
     InvalidParameterError
         If the latent dimension is not two.
     """
-    check_is_fitted(model)
+    check_autoencoder(model, "manifold")
     check("manifold", "n", n, Integer(1))
     if model.n_latent_ != 2:
         raise InvalidParameterError(
@@ -141,7 +141,7 @@ def traversals(
     y : label, optional
         For conditional models: the label for encoding and decoding.
     """
-    check_is_fitted(model)
+    check_autoencoder(model, "traversals")
     check("traversals", "n", n, Integer(2))
     check("traversals", "span", span, Real(0, open_low=True))
     check("traversals", "most", most, Integer(1))

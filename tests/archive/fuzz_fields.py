@@ -23,7 +23,7 @@ import numpy as np
 
 from narrows.archive import open_archive, recover, verify
 from narrows.archive.compress import compress
-from narrows.archive.layout import BLOCK_BYTES, CRC_BYTES, pack_crc
+from narrows.archive.layout import BLOCK_BYTES, CRC_BYTES, Coding, pack_crc
 from narrows.errors import NarrowsError
 
 _spec = importlib.util.spec_from_file_location("narrows_fuzz", Path(__file__).with_name("fuzz.py"))
@@ -72,7 +72,7 @@ def originals(folder: Path) -> list[Original]:
 
 def forge_a_block(data: bytes, rng: random.Random, _: list[bytes]) -> bytes:
     """Change the kind, a length, a weight or a bit of a block, with all checksums of bytes right."""
-    start, stop = rng.choice([edges for edges in fuzz.blocks_of(data) if data[edges[0] + 5] == 4])
+    start, stop = rng.choice([edges for edges in fuzz.blocks_of(data) if data[edges[0] + 5] == Coding.FIELD])
     payload = bytearray(data[start + BLOCK_BYTES : stop - CRC_BYTES])
     chosen = rng.randrange(5)
     if chosen == 0:

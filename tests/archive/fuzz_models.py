@@ -411,7 +411,7 @@ def judge(blob: bytes, original: bytes, rng: random.Random) -> str:
 def _believe(self: FrozenCodec, quality: int) -> None:
     """Replay golden vectors, and take what comes out for right."""
     if self._unproved.pop(quality, None) is not None:
-        with frozen._naming_damage():
+        with frozen.naming_damage():
             self._replay(quality, self._backend)
 
 

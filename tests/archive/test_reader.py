@@ -34,6 +34,19 @@ def test_what_it_is(archive):
     assert repr(archive).endswith("(1000, 4) uint8>")
 
 
+@pytest.mark.parametrize("index", [True, np.True_, [1, 2], None, 1.5])
+def test_what_is_no_index_is_refused_with_how_to_read_several(archive, index):
+    with pytest.raises(TypeError, match=r"integer or a slice; archive\.read\(\[1, 5\]\) returns a list"):
+        archive[index]
+
+
+def test_a_closed_archive_says_so(make, codec, records):
+    with open_archive(make(records), model=codec) as archive:
+        pass
+    with pytest.raises(ArchiveError, match=r"is closed\. Open it again"):
+        archive[1]
+
+
 @pytest.mark.parametrize("index", [0, 5, 255, 256, 299, 300, 999, -1, -1000, np.int64(7)])
 def test_one_record(archive, records, index):
     np.testing.assert_array_equal(archive[index], records[index])

@@ -157,7 +157,7 @@ def test_info_says_what_an_archive_is_and_where_its_bytes_are(narrows, archive):
     for words in (
         f"{archive}, {said['n_bytes']:,} bytes, written by narrows",
         "360 of 8×8 uint8, 23,040 bytes restored",
-        said["metadata"]["model"][:12],
+        said["model_id"],
         "not inside: reading needs its file (-m MODEL)",
         "8 whole numbers a record",
         "a named data set",

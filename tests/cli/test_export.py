@@ -29,7 +29,7 @@ def test_the_result_is_one_json_object(narrows, model):
     pytest.importorskip("onnx")
     said = narrows.json("export", model, "-o", "x.onnx", "--part", "encoder")
     assert (said["path"], said["part"]) == ("x.onnx", "encoder")
-    assert said["bytes"] > 0
+    assert said["n_bytes"] > 0
 
 
 def test_names_of_other_kinds_of_files_are_refused(narrows, model):

@@ -14,11 +14,11 @@ from narrows.codec import kernels
 HEAVY = ("torch", "sklearn", "matplotlib", "rich", "numpy", "PIL")
 
 
-def test_no_help_imports_anything_heavy():
+def test_neither_help_nor_the_list_of_recipes_imports_anything_heavy():
     script = f"""
 import sys
 from narrows.cli import main, VERBS
-for arguments in [["--help"], ["--version"], *[[verb, "--help"] for verb in VERBS]]:
+for arguments in [["--help"], ["--version"], *[[verb, "--help"] for verb in VERBS], ["recipes"]]:
     main(arguments, standalone_mode=False)
 sys.exit(", ".join(name for name in {HEAVY} if name in sys.modules) or 0)
 """

@@ -110,6 +110,8 @@ def test_a_verb_prints_what_the_page_says(section, narrows, model, archive, smal
     np.save("large.npy", np.zeros((2, 16, 16), np.uint8))
     Path("damaged.narrows").write_bytes(Path(archive).read_bytes()[:-10])
     for name, data in (("digits.narrows", "digits:test"), ("tiled.narrows", "large.npy")):
+        if not any(name in call for call in CALLS[section]):
+            continue
         narrows("compress", data, "-m", model, "-o", name, "-q", "--force")
     # Pictures take most of the time of a demo.
     monkeypatch.setattr("narrows.cli.demo._write", lambda *_: None)

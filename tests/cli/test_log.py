@@ -85,3 +85,35 @@ def test_a_log_that_cannot_be_opened_is_an_error_before_any_work(narrows, archiv
     assert said.stderr.startswith("Error: ")
     assert "none/log.txt" in said.stderr
     assert not Path("x.npy").exists()
+
+
+@pytest.mark.parametrize("name", ["another.narrows", "x.npy", "x.npz", "photo", "model", "table.csv"])
+def test_a_log_is_not_appended_to_a_file_of_data(narrows, model, archive, name):
+    content = {
+        "another.narrows": Path(archive).read_bytes(),
+        "photo": b"\x89PNG\r\n\x1a\n",
+        "model": Path(model).read_bytes(),
+        "table.csv": b"a,b\n1,2\n",
+    }
+    if name.startswith("x."):
+        (np.save if name == "x.npy" else np.savez)(name, np.zeros(3))
+    else:
+        Path(name).write_bytes(content[name])
+    before = Path(name).read_bytes()
+    said = narrows("list", archive, "--log", name, code=2).stderr
+    assert "--log appends text to a file" in said
+    assert name in said
+    assert Path(name).read_bytes() == before
+
+
+def test_a_file_with_the_ending_of_data_is_not_begun_as_a_log(narrows, archive):
+    narrows("list", archive, "--log", "new.narrows", code=2)
+    assert not Path("new.narrows").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"a note of my own\n", "10 × 10, \x1b[31mred\x1b[0m\n".encode() * 400])
+def test_a_log_is_appended_to_any_text(narrows, archive, content):
+    Path("notes.txt").write_bytes(content)
+    narrows("list", archive, "--log", "notes.txt")
+    assert Path("notes.txt").read_bytes().startswith(content)
+    assert "exit code 0" in Path("notes.txt").read_text()

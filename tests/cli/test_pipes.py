@@ -73,7 +73,8 @@ def test_a_record_of_standard_input_can_be_chosen(model, digits):
     ("arguments", "message"),
     [
         (("encode", "-", "-m", "-", "-o", "x.npy"), "--model must be a file"),
-        (("restore", "-", "-o", "x.npy"), "FILE.narrows must be a file"),
+        (("recover", "-", "-o", "x.narrows"), "FILE.narrows must be a file"),
+        (("embed", "-", "-o", "x.narrows"), "FILE.narrows must be a file"),
         (("train", "digits", "-o", "-"), "--output must be a file"),
         (("picture", "digits", "-m", "m", "-o", "-"), "--output must be a file"),
         (("compress", "digits", "-m", "m", "-o", "-", "--append"), "--append extends a file"),
@@ -88,11 +89,65 @@ def test_empty_and_unknown_input_is_refused(model):
     assert "format of standard input is unknown" in piped("encode", "-", "-m", model, "-o", "-", given=b"?", code=1)[1]
 
 
+def test_images_on_standard_input_are_refused_with_what_is_read_there(model):
+    said = piped("encode", "-", "-m", model, "-o", "-", given=b"\x89PNG\r\n\x1a\n", code=1)[1]
+    assert "Standard input is a PNG image. narrows reads there: " in said
+    assert "Images are read from files and folders" in said
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz", "idx"])
+def test_damaged_input_is_called_standard_input(model, digits, kind):
+    whole = io.BytesIO()
+    if kind == "idx":
+        whole.write(b"\0\0\x08\x03" + b"\0\0\0\x14" + b"\0\0\0\x08" * 2 + bytes(20 * 64))
+    else:
+        (np.save if kind == "npy" else np.savez)(whole, digits)
+    said = piped("encode", "-", "-m", model, "-o", "-", given=whole.getvalue()[:-100], code=1)[1]
+    assert said.startswith("Error: Standard input is ")
+    assert "/" not in said
+
+
 def test_input_is_deleted_after_reading(model, digits, tmp_path, monkeypatch):
     monkeypatch.setenv("NARROWS_CACHE", str(tmp_path))
     piped("encode", "-", "-m", model, "-o", "-", given=npy(digits))
     piped("compress", "-", "-m", model, "-o", "-", given=npy(digits))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="files without a name")
+def test_standard_input_has_no_file_that_a_killed_process_could_leave(digits, tmp_path, monkeypatch):
+    monkeypatch.setenv("NARROWS_CACHE", str(tmp_path))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(npy(digits))))
+    with from_standard_input() as path:
+        assert list(tmp_path.iterdir()) == []
+        assert path.read_bytes() == npy(digits)
+
+
+def test_where_files_need_a_name_that_of_standard_input_is_deleted(digits, tmp_path, monkeypatch):
+    monkeypatch.setenv("NARROWS_CACHE", str(tmp_path))
+    monkeypatch.setattr(sys, "platform", "other")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(npy(digits))))
+    with from_standard_input() as path:
+        assert [file.read_bytes() for file in tmp_path.iterdir()] == [npy(digits)]
+        assert path.parent == tmp_path
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_of_standard_output_is_deleted_by_the_next(model, digits, tmp_path, monkeypatch):
+    monkeypatch.setenv("NARROWS_CACHE", str(tmp_path / "cache"))
+    np.save(tmp_path / "x.npy", digits)
+    compress = ["compress", str(tmp_path / "x.npy"), "-m", model, "-o", "-"]
+    killed = (
+        "import os, narrows.cli, narrows.io.pipes as pipes\n"
+        "pipes.check_standard_output = lambda: None\n"
+        "with pipes.through_file('-') as path:\n"
+        "    open(path, 'w').close()\n"
+        "    os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == 9
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+    piped(*compress)
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
 class Terminal(io.StringIO):
@@ -106,6 +161,15 @@ def test_terminals_are_no_pipes(monkeypatch):
     with pytest.raises(InvalidParameterError, match="terminal"):
         check_standard_output()
     with pytest.raises(DataError, match="terminal"), from_standard_input():
+        pass
+
+
+def test_closed_streams_are_not_called_terminals(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(InvalidParameterError, match="standard output, which is closed"):
+        check_standard_output()
+    with pytest.raises(DataError, match="standard input, which is closed"), from_standard_input():
         pass
 
 
@@ -126,3 +190,49 @@ def test_a_reader_that_ends_ends_the_command_quietly(model, digits, tmp_path):
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 1
+
+
+# ----------------------------------------------------------------------------------------- archives on standard input
+
+
+@pytest.fixture
+def packed(model, digits, tmp_path, monkeypatch):
+    """The bytes of an archive without its model, which lies in the present folder."""
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", digits)
+    piped("compress", "x.npy", "-m", model, "-o", "a.narrows")
+    return (tmp_path / "a.narrows").read_bytes()
+
+
+@pytest.mark.parametrize("command", [("list",), ("info",), ("verify",), ("verify", "-m"), ("info", "--json")])
+def test_an_archive_can_be_standard_input(packed, model, command):
+    more = [*command[1:], model] if "-m" in command else command[1:]
+    of_file, _ = piped(command[0], "a.narrows", *more)
+    of_pipe, _ = piped(command[0], "-", *more, given=packed)
+    assert of_pipe.decode() == of_file.decode().replace("a.narrows", "standard input")
+
+
+def test_records_are_restored_from_standard_input_to_standard_output(packed, model):
+    whole, _ = piped("restore", "a.narrows", "-m", model, "-o", "-", "--only", "3:7")
+    assert piped("restore", "-", "-m", model, "-o", "-", "--only", "3:7", given=packed)[0] == whole
+    missing = piped("restore", "-", "-m", model, "-o", "-", "--only", "99", given=packed, code=2)[1]
+    assert "standard input has 20 records" in missing
+
+
+def test_a_folder_is_not_overwritten_from_standard_input(packed, model):
+    piped("restore", "-", "-m", model, "-o", "images/", given=packed)
+    piped("restore", "-", "-m", model, "-o", "images/", "--force", given=packed, code=2)
+
+
+def test_a_model_on_standard_input_is_described(model):
+    with open(model, "rb") as file:
+        described, _ = piped("info", "-", given=file.read())
+    assert described.startswith(b"file         standard input, ")
+
+
+def test_damage_of_an_archive_on_standard_input_is_told_with_what_to_do(packed, model):
+    said = piped("restore", "-", "-m", model, "-o", "y.npy", given=packed[:-10])[1]
+    assert "The end of standard input is damaged or truncated" in said
+    assert "Write it to a file: 'narrows recover'" in said
+    said = piped("list", "-", given=npy(np.zeros(9)), code=1)[1]
+    assert "standard input cannot be used: it is a .npy file, not an archive" in said

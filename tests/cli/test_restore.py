@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -117,6 +118,14 @@ def test_an_empty_part_of_a_list_is_refused(only, narrows, model, archive):
     assert "separated by commas, for example" in refused
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a device")
+def test_a_device_is_not_called_a_file(narrows, model, archive):
+    said = narrows("restore", archive, "-m", model, "-o", "/dev/null", "--force", code=1).stderr
+    assert "The output '/dev/null' is a device or another special file" in said
+    Path("taken").touch()
+    assert "The output 'taken' is a file" in narrows("restore", archive, "-m", model, "-o", "taken", code=1).stderr
+
+
 # -------------------------------------------------------------------------------------------------------------- names
 
 
@@ -175,6 +184,45 @@ def test_names_that_are_appended_again_are_told_and_numbered(narrows, model, fol
     both = np.load("both.npy")
     assert len(both) == 2
     assert np.array_equal(both[0], both[1])
+
+
+def test_names_with_commas_are_chosen_beside_others(narrows, model, folder):
+    narrows("compress", folder, "-m", model, "-o", "x.narrows", "-q")
+    restore = ("restore", "x.narrows", "-m", model, "-o", "some.npy", "--force")
+    whole = narrows(*restore) and np.load("some.npy")
+    narrows(*restore, "--only", "cats/b,c.png", "--only", "a.png,0")
+    assert np.array_equal(np.load("some.npy"), whole[[2, 1, 0]])
+    said = narrows(*restore, "--only", "0,cats/b,c.png", code=2).stderr
+    assert "no record named 'cats/b'" in said
+    assert "Give a name with a comma in an --only of its own, or use the record's number." in said
+
+
+def test_only_the_names_of_written_files_are_told(narrows, model, folder):
+    narrows("compress", folder, "-m", model, "-o", "x.narrows", "-q")
+    narrows("compress", folder, "-m", model, "-o", "x.narrows", "-q", "--append")
+    assert narrows("restore", "x.narrows", "-m", model, "-o", "first/", "--only", "2").stderr == ""
+    told = narrows("restore", "x.narrows", "-m", model, "-o", "last/", "--only", "2,5").stderr
+    assert "1 of 2 images have the same name as an earlier image" in told
+    assert narrows("restore", "x.narrows", "-m", model, "-o", "whole/").stderr.count("3 of 6 images") == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file systems with names of any bytes")
+def test_names_that_are_not_plain_text_are_shown_in_a_form_that_only_takes(narrows, model, digits):
+    names = [b"a\nb.png", b"b\xffc.png", "é.png".encode(), b"x\x1b[2J.png"]
+    Path("in").mkdir()
+    for name, pixels in zip(names, digits[1].astype(np.uint8), strict=False):
+        Image.fromarray(pixels).save(Path("in", os.fsdecode(name)))
+    narrows("compress", "in", "-m", model, "-o", "x.narrows", "-q")
+    shown = [line.split("  ", 1)[1] for line in narrows("list", "x.narrows").stdout.splitlines()]
+    assert shown == [r"a\nb.png", r"b\udcffc.png", r"x\x1b[2J.png", "é.png"]
+    listed = [one["name"] for one in narrows.json("list", "x.narrows")["records"]]
+    assert sorted(map(os.fsencode, listed)) == sorted(names)
+    restore = ("restore", "x.narrows", "-m", model, "-o", "one.npy", "--force")
+    whole = narrows(*restore) and np.load("one.npy")
+    for number, forms in enumerate(zip(shown, listed, strict=True)):
+        for form in forms:
+            narrows(*restore, "--only", form)
+            assert np.array_equal(np.load("one.npy"), whole[[number]]), form
 
 
 # ------------------------------------------------------------------------------------------------------------ outputs

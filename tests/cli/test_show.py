@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors import safe_open
 
@@ -91,7 +92,7 @@ def test_info_counts_the_weights_of_a_model_that_does_not_say_how_many_it_has(na
 def test_info_says_what_the_model_is(narrows, model):
     info = narrows.json("info", model)
     loaded = package.load(model)
-    assert info["bytes"] == Path(model).stat().st_size
+    assert info["n_bytes"] == Path(model).stat().st_size
     assert info["trained_on"]["name"] == "digits:train"
     assert info["trained_on"]["n_records"] == 200
     assert (info["shape"], info["dtype"], info["n_latent"], info["epochs"]) == ([8, 8], "uint8", 4, 2)
@@ -155,6 +156,25 @@ def test_info_of_what_is_no_model_says_so(narrows):
     Path("x.safetensors").write_bytes(b"nothing of the kind")
     assert "x.safetensors is not a safetensors file" in narrows("info", "x.safetensors", code=1).stderr
     assert "The model file y.safetensors does not exist" in narrows("info", "y.safetensors", code=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("x.npy", "a .npy file"), ("x.npz", "a .zip or .npz file"), ("a.narrows", "an archive of narrows")],
+)
+def test_what_is_given_for_a_model_is_called_what_it_is(narrows, archive, name, kind):
+    np.save("x.npy", np.zeros(500))
+    np.savez("x.npz", np.zeros(500))
+    Path(archive).rename("a.narrows")
+    commands = [("encode", "digits", "-m", name, "-o", "y.npy"), ("restore", "a.narrows", "-m", name, "-o", "y.npy")]
+    for command in [*commands, *([] if name == "a.narrows" else [("info", name)])]:
+        said = narrows(*command, code=1).stderr
+        assert f"{name} is not a safetensors file, the format of models, but {kind}" in said
+
+
+def test_a_folder_is_not_said_to_be_missing(narrows):
+    Path("grey").mkdir()
+    assert "grey is a folder, and a model is a file" in narrows("info", "grey", code=1).stderr
 
 
 def test_the_documents_that_recipes_reproduce_are_explained(narrows):

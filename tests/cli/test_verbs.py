@@ -38,7 +38,8 @@ def test_verb(verb, narrows, model, small_demo):
     if verb == "export":
         pytest.importorskip("onnx")
     np.save("codes.npy", np.zeros((3, 4), np.float32))
-    narrows("compress", "digits:test", "-m", model, "-o", "digits.narrows", "--quiet")
+    if "digits.narrows" in CALLS[verb]:
+        narrows("compress", "digits:test", "-m", model, "-o", "digits.narrows", "--quiet")
     said = narrows(verb, *CALLS[verb].format(model=model).split())
     assert said.stdout
     written = [path for path in Path().iterdir() if path.name.startswith("out")]

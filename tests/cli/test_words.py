@@ -33,6 +33,14 @@ def test_quiet_verbs_still_warn_of_lost_data_and_of_nothing_else(narrows, model,
     assert said.count("\n") == 1
 
 
+@pytest.mark.parametrize("verb", ["list", "info", "restore"])
+def test_quiet_verbs_tell_that_an_append_is_unfinished(verb, narrows, compressor, archive):
+    with Path(archive).open("ab") as file:
+        file.write(bytes(2000))  # an append whose first bytes were not written yet
+    output = ("-m", compressor, "--only", "5", "-o", "x.npy") if verb == "restore" else ()
+    assert "An append to digits.narrows was interrupted" in narrows(verb, archive, *output, "-q").stderr
+
+
 def test_all_losses_in_reading_images_count_as_lost_data():
     assert set(LOSSES) <= LOSS_KINDS
 

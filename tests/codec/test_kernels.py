@@ -161,6 +161,40 @@ def causal():
     }
 
 
+def causal_run():
+    """Three records of two rows, one column and two channels; the network sees the value above, and the one before."""
+    return {
+        "values": np.zeros((5, 3), np.int16),
+        "window": np.array([[-1, 0, 0], [0, 0, 0]], np.int32),
+        "weights_1": np.zeros((2, 1, 16, 2), np.int16),
+        "rows": np.zeros((2, 2, 16), np.int32),
+        "columns": np.zeros((2, 1, 16), np.int32),
+        "weights_2": np.zeros((2, 8, 16, 2), np.int16),
+        "biases_2": np.zeros((2, 16), np.int32),
+        "weights_3": np.zeros((2, 8, 16, 2), np.int16),
+        "biases_3": np.zeros((2, 16), np.int32),
+        "shifts": (0, 0, 0, 0, 31),
+        "exp": np.arange(512, 0, -1),
+        "anchors": np.zeros((4, 3), np.int64),
+        "grid": (2, 1, 2, 1),  # height, width, channels, components
+        "lattice": (0, 1, 1, 0, 255),  # origin, step, raw_bits, lowest, highest
+        "mixture": (0, 16, True),  # wider, window, is_whole
+        "positions": (0, 4),
+        "sigmoid": TABLES[0],
+        "slopes": TABLES[1],
+    }
+
+
+def causal_intervals():
+    room = {"starts": np.empty(12, np.uint16), "frequencies": np.empty(12, np.uint16), "escaped": np.empty(12, bool)}
+    return causal_run() | {"steps": np.zeros((4, 3), np.int64)} | room
+
+
+def causal_pop():
+    escapes = {"escapes": np.zeros(12, np.int64), "n_taken": 0}
+    return causal_run() | message() | escapes | {"low": np.zeros((4, 3), np.int64), "decoded": np.empty((4, 3), "i8")}
+
+
 FAR = 1 << 62
 
 
@@ -251,6 +285,43 @@ LIES = {
         put("exp", 511, -1),
         {"coarse": lambda _: 0},
     ],
+    causal_intervals: [
+        *(one_less(name) for name, array in causal_intervals().items() if isinstance(array, np.ndarray)),
+        {"window": lambda _: np.empty((0, 3), np.int32)},
+        {"grid": lambda _: (0, 1, 2, 1)},
+        {"grid": lambda _: (2, -1, 2, 1)},
+        {"grid": lambda _: (2, 1, 0, 1)},
+        {"grid": lambda _: (1, 2, 2, 1)},  # with rows and columns of the other shape
+        {"grid": lambda _: (FAR, 1, 2, 1)},
+        {"grid": lambda _: (1 << 30, 1 << 30, 2, 1)},
+        {"grid": lambda _: (2, 1, 2, 0)},
+        {"grid": lambda _: (2, 1, 2, 6)},  # 18 outputs, of 16
+        {"shifts": lambda _: (0, 0, 0, 0, 32)},
+        {"shifts": lambda _: (-1, 0, 0, 0, 0)},
+        {"exp": np.zeros_like},
+        {"lattice": lambda _: (0, 0, 1, 0, 255)},
+        {"lattice": lambda _: (0, 1, -1, 0, 255)},
+        {"lattice": lambda _: (0, 1, 57, 0, 255)},
+        {"lattice": lambda _: (0, 1 << 40, 50, 0, 255)},
+        {"lattice": lambda _: (0, 1, 1, 256, 255)},
+        {"mixture": lambda _: (0, 1, True)},
+        {"mixture": lambda _: (0, 8193, True)},
+        {"mixture": lambda _: (-1, 16, True)},
+        {"positions": lambda _: (-1, 4)},
+        {"positions": lambda _: (0, 5)},
+        {"positions": lambda _: (3, 2)},
+    ],
+    causal_pop: [
+        one_less("values"),
+        one_less("anchors"),
+        one_less("low"),
+        one_less("decoded"),
+        {"states": lambda _: np.empty(0, np.int64)},
+        {"n_read": lambda _: -1},
+        {"n_taken": lambda _: -1},
+        {"n_taken": lambda _: 13},
+        {"lattice": lambda _: (0, 1, 0, 0, 255)},  # with low bits
+    ],
 }
 
 
@@ -283,13 +354,17 @@ def test_no_values_take_no_words():
     told = linear_pop()
     none = {name: told[name][:, :0].copy() for name in ("anchors", "values", "errors", "low")}
     assert kernels.compiled.linear_pop(*(told | none).values()) == (0, 0)
+    told = causal_pop()
+    none = {name: told[name][:, :0].copy() for name in ("values", "anchors", "low", "decoded")}
+    assert kernels.compiled.causal_pop(*(told | none).values()) == (0, 0)
 
 
-def test_words_and_escapes_that_run_out_are_told():
-    told = linear_pop()
-    assert kernels.compiled.linear_pop(*(told | {"words": np.empty(0, np.uint16)}).values())[0] == -1
+@pytest.mark.parametrize("function", [linear_pop, causal_pop], ids=lambda function: function.__name__)
+def test_words_and_escapes_that_run_out_are_told(function):
+    told, pop = function(), getattr(kernels.compiled, function.__name__)
+    assert pop(*(told | {"words": np.empty(0, np.uint16)}).values())[0] == -1
     last = {"states": np.full(1, (1 << 32) - 1), "escapes": np.empty(0, np.int64)}  # a slot at the window's last place
-    assert kernels.compiled.linear_pop(*(told | last).values())[1] == -1
+    assert pop(*(told | last).values())[1] == -1
 
 
 def push():
@@ -331,13 +406,14 @@ FUNCTIONS = {"push": push, "pop": pop_with_tables, "predict": predict} | {one.__
 ARRAYS = [(f, name) for f, told in FUNCTIONS.items() for name in told() if isinstance(told()[name], np.ndarray)]
 WRITTEN = {
     *("states", "words", "hidden", "offsets", "contexts", "starts", "frequencies", "escaped", "places", "errors"),
-    *("off", "bins", "means", "scales"),
+    *("off", "bins", "means", "scales", "decoded"),
 }
 READ = {
     ("push", "starts"),
     ("push", "frequencies"),
     ("pop_mixture", "words"),
     ("linear_pop", "words"),
+    ("causal_pop", "words"),
     ("pop", "words"),
 }
 READ |= {(function, name) for function in ("intervals", "pop_mixture") for name in ("means", "scales")}
@@ -394,7 +470,8 @@ def test_what_is_only_read_may_be_read_only(function, name):
     array = FUNCTIONS[function]()[name]
     array.setflags(write=False)
     is_written = name in WRITTEN and (function, name) not in READ
-    is_written |= name == "values" and function in {"pop", "linear_errors", "linear_intervals", "linear_pop"}
+    decoders = {"pop", "linear_errors", "linear_intervals", "linear_pop", "causal_pop"}
+    is_written |= name == "values" and function in decoders
     is_written |= name == "weights" and function == "causal"
     if not is_written:
         call(function, **{name: array})

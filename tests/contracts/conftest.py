@@ -1,7 +1,8 @@
 """Every part there is, with several settings each: what the checks of an axis run over.
 
 A test that takes ``part`` runs over all parts registered on the axis that its module names as ``AXIS``, so that a part
-is tested the day it is imported. Settings are made from what its options allow.
+is tested the day it is imported. Settings are made from what its options allow. A test that takes ``settings`` gets all
+parts of a class at once.
 """
 
 import dataclasses
@@ -81,10 +82,15 @@ def pytest_generate_tests(metafunc):
         asked = "cuda" in inspect.signature(metafunc.function).parameters
         metafunc.parametrize("cuda", ["fake"] if asked else ["fake", "GPU"], indirect=True)
     axis = getattr(metafunc.module, "AXIS", None)
-    kinds = list(axis.registry.values()) if axis is not None else []
+    if axis is None:
+        return
+    kinds = list(axis.registry.values())
     if "part" in metafunc.fixturenames:
         parts = [part for kind in kinds for part in [kind(), *chain.from_iterable(one_change(kind).values())]]
         metafunc.parametrize("part", parts, ids=repr)
+    if "settings" in metafunc.fixturenames:
+        settings = [[kind(), *chain.from_iterable(one_change(kind).values())] for kind in kinds]
+        metafunc.parametrize("settings", settings, ids=list(axis.registry))
     if "option" in metafunc.fixturenames:
         options = [(kind, name, variants) for kind in kinds for name, variants in one_change(kind).items()]
         metafunc.parametrize("option", options, ids=[f"{kind.name}-{name}" for kind, name, _ in options])

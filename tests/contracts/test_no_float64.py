@@ -123,7 +123,8 @@ def test_weighted_records_labels_and_classifiers(monkeypatch):
     y, w = np.arange(24) % 2, np.arange(24) + 1.0
     look = Look(monkeypatch)
     make(conditional=True).fit(IMAGES, y, sample_weight=w)
-    classifier = AutoencoderClassifier(make(training=Training(epochs=1, device="cuda")), pretrain=False).fit(IMAGES, y)
+    training = Training(epochs=1, device="cuda")
+    classifier = AutoencoderClassifier(make(training=training), pretrain=False, training=training).fit(IMAGES, y)
     assert look.devices == {"cuda"}
     assert classifier.predict(IMAGES).shape == (24,)
 

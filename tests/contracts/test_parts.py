@@ -52,17 +52,18 @@ def test_part(part):
     check_part(part)
 
 
-def test_an_unknown_option_is_refused_and_the_nearest_suggested(part):
-    known = list(part.get_params(deep=False))
-    before = part.clone()
-    with pytest.raises(UnknownNameError, match=f"Unknown option of {type(part).__name__}: 'nonsense'"):
-        part.set_params(nonsense=1)
-    with pytest.raises(UnknownNameError, match="'nonsense'"):
-        type(part).from_json({**part.to_json(), "nonsense": 1})
-    for name in known:
-        with pytest.raises(UnknownNameError, match=f"Did you mean '{name}'\\?"):
-            part.set_params(**{f"{name}x": 1})
-    assert part == before
+def test_an_unknown_option_is_refused_and_the_nearest_suggested(settings):
+    for part in settings:
+        known = list(part.get_params(deep=False))
+        before = part.clone()
+        with pytest.raises(UnknownNameError, match=f"Unknown option of {type(part).__name__}: 'nonsense'"):
+            part.set_params(nonsense=1)
+        with pytest.raises(UnknownNameError, match="'nonsense'"):
+            type(part).from_json({**part.to_json(), "nonsense": 1})
+        for name in known:
+            with pytest.raises(UnknownNameError, match=f"Did you mean '{name}'\\?"):
+                part.set_params(**{f"{name}x": 1})
+        assert part == before
 
 
 def test_a_bad_value_changes_nothing_and_the_error_says_what_is_allowed(option):
@@ -75,9 +76,10 @@ def test_a_bad_value_changes_nothing_and_the_error_says_what_is_allowed(option):
     assert part == before
 
 
-def test_another_axis_is_not_taken_for_this_one(part):
-    other = "network" if part.axis != "network" else "corruption"
-    with pytest.raises(InvalidParameterError, match=f"must have the entry 'axis': '{part.axis}'"):
-        type(part).from_json({**part.to_json(), "axis": other})
-    with pytest.raises(InvalidParameterError, match=f"The {part.axis} must be a {part.axis}"):
-        as_part(type(part), 3)
+def test_another_axis_is_not_taken_for_this_one(settings):
+    for part in settings:
+        other = "network" if part.axis != "network" else "corruption"
+        with pytest.raises(InvalidParameterError, match=f"must have the entry 'axis': '{part.axis}'"):
+            type(part).from_json({**part.to_json(), "axis": other})
+        with pytest.raises(InvalidParameterError, match=f"The {part.axis} must be an? {part.axis}"):
+            as_part(type(part), 3)

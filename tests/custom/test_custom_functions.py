@@ -1,5 +1,7 @@
 """Losses and penalties of users."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from torch import nn
 
 import narrows
 from narrows import Autoencoder, Training
-from narrows.errors import InvalidParameterError
+from narrows.errors import InvalidParameterError, TrainingDivergedError
 from narrows.networks import Dense
 
 
@@ -107,3 +109,71 @@ def test_records_are_not_drawn_from_a_loss(x, mine):
     model = make(likelihood=mine.absolute).fit(x)
     with pytest.raises(InvalidParameterError, match="cannot be drawn from the loss absolute"):
         model.chain_.likelihood.sample(torch.zeros(2, 6, 5), torch.Generator())
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"likelihood": lambda a: a}, r"The loss <lambda> must be .* arguments \(x_hat, x\)\. Got .* \(a\)\."),
+        ({"network": lambda shape: None}, r"The network must be .* arguments \(shape, n_latent\)\. Got .* \(shape\)"),
+        ({"penalties": [lambda z, *, weight: z]}, r"The penalty <lambda> must be .* arguments \(z\)\. Got"),
+        ({"likelihood": nn.Flatten()}, r"The loss Flatten must be .* \(x_hat, x\)\. Got .*\(input: "),
+    ],
+    ids=["loss", "network", "penalty", "module"],
+)
+def test_functions_with_other_arguments_are_refused_before_they_are_called(x, params, message):
+    with pytest.raises(InvalidParameterError, match=message):
+        make(**params).fit(x)
+
+
+def test_a_module_as_a_penalty_gets_what_its_forward_takes(x):
+    class Far(nn.Module):
+        def forward(self, z, x):
+            assert x.shape[1:] == (6, 5)
+            return z.square().sum(1)
+
+    assert make(penalties=[Far()]).fit(x).history_
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda x_hat, x: (x_hat - x).square().flatten(1).sum(1).detach(),
+        lambda x_hat, x: (x_hat > x).flatten(1).sum(1),
+        lambda x_hat, x: torch.from_numpy((x_hat - x).detach().numpy()).flatten(1).sum(1),
+    ],
+    ids=["detached", "comparison", "NumPy"],
+)
+def test_a_loss_without_a_gradient_is_refused(x, loss):
+    with pytest.raises(InvalidParameterError, match=r"The loss <lambda> must be differentiable .* x_hat"):
+        make(likelihood=loss).fit(x)
+
+
+@pytest.mark.parametrize(
+    ("params", "code"),
+    [
+        ({"likelihood": lambda x_hat, x: (x_hat - x).flatten(1).sum(1) / 0.0 * 0}, "the loss <lambda>"),
+        ({"penalties": [lambda z: z.sum(1) * float("nan")]}, "the penalty <lambda>"),
+    ],
+    ids=["loss", "penalty"],
+)
+def test_a_function_that_returns_nan_in_the_first_step_is_named_and_the_learning_rate_is_not(x, params, code):
+    with pytest.raises(TrainingDivergedError, match=f"before any weight was changed. Check that {code} of") as error:
+        make(**params).fit(x)
+    assert "learning rate" not in str(error.value)
+
+
+def test_a_function_with_a_gradient_that_is_not_finite_is_named_besides_the_learning_rate(x):
+    def distance(x_hat, x):
+        return (x_hat - x_hat.detach()).square().flatten(1).sum(1).sqrt()  # its gradient at 0 is NaN
+
+    with pytest.raises(TrainingDivergedError, match=r"learning rate of .* Also check the loss .*distance of the model"):
+        make(likelihood=distance).fit(x)
+
+
+def test_without_code_of_users_the_first_step_blames_the_data_alone(x, monkeypatch):
+    monkeypatch.setattr(
+        "narrows.likelihoods.normal.NormalModule.log_prob", lambda self, y, x: y.flatten(1).sum(1) * math.nan
+    )
+    with pytest.raises(TrainingDivergedError, match=r"was changed\. Look for extreme values in the data\.$"):
+        make(network=Dense(widths=(9,)), likelihood="normal").fit(x)

@@ -200,3 +200,20 @@ def test_maps_need_a_latent_dimension_that_fits(x):
 def test_the_part_of_users_has_no_name(x):
     with pytest.raises(UnknownNameError, match="Unknown network: 'custom'"):
         make("custom").fit(x)
+
+
+def test_an_encoder_without_weights_is_trained_with_its_decoder(x):
+    network = (nn.Flatten(), nn.Sequential(nn.Linear(30, 30), nn.Unflatten(1, (6, 5))))
+    model = make(network).fit(x)
+    assert model.transform(x).shape == (60, 30)
+    assert model.history_[-1]["loss"] < model.history_[0]["loss"]
+
+
+@pytest.mark.parametrize("network", [(nn.Identity(), nn.Identity()), (nn.Linear(5, 2), nn.Linear(2, 5))])
+def test_modules_without_weights_to_train_are_refused(network):
+    for weight in (*network[0].parameters(), *network[1].parameters()):
+        weight.requires_grad_(False)
+    x = np.random.default_rng(0).normal(size=(60, 5))
+    with pytest.raises(InvalidParameterError, match="The model has no weights that training could change"):
+        make(network, likelihood="normal").fit(x)
+    assert make(network).fit(x).reconstruct(x).shape == (60, 5), "the likelihood has a scale to learn"

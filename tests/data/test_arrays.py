@@ -93,3 +93,28 @@ def test_a_source_passes_through():
     source = narrows.data.open(np.ones((4, 2)))
     assert narrows.data.open(source) is source
     assert len(narrows.data.open(source, limit=2)) == 2
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (5, 3, 2)])
+@pytest.mark.parametrize("listed", [False, True], ids=["tensor", "list"])
+def test_tensors_with_a_gradient_are_refused_with_what_to_do(shape, listed):
+    tensor = torch.zeros(shape, requires_grad=True)
+    data = list(tensor.unbind()) if listed else tensor
+    for take in (narrows.data.open, narrows.Autoencoder().fit):
+        with pytest.raises(DataError, match=r"require a gradient .* Pass x\.detach\(\), or use model\.encoder_"):
+            take(data)
+    assert narrows.data.open(tensor.detach()).shape == shape[1:]
+
+
+def test_tensors_on_another_device_are_refused_with_what_to_do():
+    with pytest.raises(DataError, match=r"on the CPU\. Got one on 'meta'\. Pass x\.cpu\(\)"):
+        narrows.data.open(torch.zeros(5, 3, device="meta"))
+
+
+def test_codes_and_weights_with_a_gradient_are_refused(rng):
+    x = rng.normal(size=(20, 4))
+    model = narrows.Autoencoder(2, training=narrows.Training(epochs=1), artefacts=(), random_state=0).fit(x)
+    with pytest.raises(DataError, match="require a gradient"):
+        model.inverse_transform(torch.zeros(5, 2, requires_grad=True))
+    with pytest.raises(DataError, match="'sample_weight' must be numbers"):
+        model.fit(x, sample_weight=torch.ones(20, requires_grad=True))

@@ -1,20 +1,28 @@
 """Every number against the formula written a second way, and None where there is nothing to say."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pandas
 import pytest
 from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import narrows
-from narrows import Autoencoder, Training
+from narrows import Autoencoder, AutoencoderClassifier, Training
 from narrows.corruptions import Gaussian
 from narrows.errors import InvalidParameterError, NonFiniteDataError, ShapeMismatchError
+from narrows.evaluation.denoising import add_noise
 from narrows.evaluation.metric_table import METRICS, _beside, compared_with_pca
 from narrows.evaluation.metrics import unit_of
+from narrows.evaluation.scorers import neg_mean_squared_error
 from narrows.likelihoods import Normal
 from narrows.networks import Dense
+from narrows.uses import generate
 
 
 def fit(x, **params):
@@ -184,3 +192,50 @@ def test_a_column_whose_scale_decides_the_error_of_a_table_is_named(scale, is_to
 )
 def test_ratios_to_the_error_of_pca_are_told_in_as_many_digits_as_mean_something(ratio, words):
     assert _beside(ratio, "PCA") == words
+
+
+def test_a_pipeline_is_evaluated_by_its_last_step(rng):
+    x = rng.normal(size=(60, 4)) * [1, 10, 100, 1000]
+    pipeline = make_pipeline(StandardScaler(), Autoencoder(2, training=Training(epochs=1), random_state=0)).fit(x)
+    scaled = pipeline[0].transform(x)
+    assert narrows.evaluate(pipeline, x) == narrows.evaluate(pipeline[-1], scaled)
+    alone = make_pipeline(pipeline[-1])
+    assert narrows.evaluate(alone, scaled) == narrows.evaluate(pipeline[-1], scaled)
+    assert neg_mean_squared_error(alone, scaled) == neg_mean_squared_error(pipeline[-1], scaled)
+
+
+@pytest.mark.parametrize("measure", [narrows.evaluate, neg_mean_squared_error])
+@pytest.mark.parametrize("model", [Autoencoder(), make_pipeline(StandardScaler(), Autoencoder())], ids=["", "pipeline"])
+def test_models_that_are_not_fitted_say_so(measure, model, images):
+    with pytest.raises(NotFittedError, match="This Autoencoder instance is not fitted yet"):
+        measure(model, images)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("model.safetensors", r"Got str\. Load the file of a model first: narrows\.load\('model\.safetensors'\)\.$"),
+        (LogisticRegression(), r"Got LogisticRegression\.$"),
+        (make_pipeline(StandardScaler(), LogisticRegression()), r"Got LogisticRegression\.$"),
+        (AutoencoderClassifier(), r"Got AutoencoderClassifier\. A classifier does not restore records"),
+        (Autoencoder, r"Got the class Autoencoder\.$"),
+    ],
+    ids=["path", "other", "pipeline", "classifier", "class"],
+)
+def test_what_is_no_autoencoder_is_refused(model, message, images):
+    with pytest.raises(
+        InvalidParameterError, match=r"'model' of evaluate must be a fitted narrows\.Autoencoder\. " + message
+    ):
+        narrows.evaluate(model, images)
+
+
+@pytest.mark.parametrize("swapped", [narrows.evaluate, partial(add_noise, noise=0.1)], ids=["evaluate", "add_noise"])
+def test_arguments_in_the_wrong_order_are_noticed(swapped, images):
+    with pytest.raises(InvalidParameterError, match=r"Got ndarray\. The model comes first and the data second: \w+\(m"):
+        swapped(images, Autoencoder())
+
+
+def test_generating_needs_an_autoencoder_too(images):
+    for make in (lambda: generate.manifold("m"), lambda: generate.traversals("m"), lambda: generate.between("m", 0, 1)):
+        with pytest.raises(InvalidParameterError, match=r"must be a fitted narrows\.Autoencoder\. Got str"):
+            make()

@@ -101,13 +101,13 @@ def test_there_are_golden_files():
         assert sum(file.stat().st_size for file in folder.iterdir()) < make.MOST_BYTES
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(("folder", "archive", "facts"), ARCHIVES)
-def test_archives_restore_to_what_they_did(folder, archive, facts, backend):
-    codec = codec_of(folder, archive, facts["model"], backend)
-    restored = narrows.restore(folder / archive, model=codec)
-    assert list(restored.shape) == facts["shape"]
-    assert make.sha256(restored) == facts["restored"]
+def test_archives_restore_to_what_they_did(folder, archive, facts, loops):
+    # What the backend computes does not depend on the loops; below, every quality is restored by each with each.
+    for backend in BACKENDS if loops == "compiled" else BACKENDS[:1]:
+        restored = narrows.restore(folder / archive, model=codec_of(folder, archive, facts["model"], backend))
+        assert list(restored.shape) == facts["shape"]
+        assert make.sha256(restored) == facts["restored"], backend
     assert is_intact(folder, archive)
     assert inspect(folder / archive).has_model == (facts["model"] is None)
 

@@ -17,11 +17,16 @@ def texts(figure):
     return [text.get_text() for text in figure.texts]
 
 
-def pixels_of(figure, axes):
-    """Return what is seen where `axes` lie, as bytes."""
+def images_of(figure):
+    """Return the images of a figure, from left to right and from top to bottom."""
+    return [image for axes in figure.axes for image in axes.images]
+
+
+def pixels_of(figure, image):
+    """Return what is seen where an image lies, as bytes."""
     figure.canvas.draw()
     seen = np.asarray(figure.canvas.buffer_rgba())[..., :3]
-    box = axes.get_window_extent()
+    box = image.get_window_extent()
     left, right = round(box.x0), round(box.x1)
     top, bottom = len(seen) - round(box.y1), len(seen) - round(box.y0)
     return seen[top:bottom, left:right]
@@ -32,19 +37,20 @@ def digits():
     return np.random.default_rng(0).integers(0, 256, (12, 8, 6), dtype=np.uint8)
 
 
-def test_one_panel_for_each_record_of_each_row(digits):
+def test_one_image_for_each_record_of_each_row(digits):
     figure = rows({"original": digits, "noisy": 255 - digits, "restored": digits // 2}, n=4)
-    assert len(figure.axes) == 12
+    assert len(images_of(figure)) == 12
     assert texts(figure) == ["original", "noisy", "restored"]
-    drawn = [axes.images[0].get_array() for axes in figure.axes]
+    drawn = [image.get_array() for image in images_of(figure)]
     np.testing.assert_array_equal(np.stack(drawn[4:8]), 255 - digits[:4])
 
 
 @pytest.mark.parametrize("n", [1, 3, 10, 12])
 def test_every_pixel_becomes_a_square_of_whole_pixels(digits, n):
     figure = rows({"original": digits}, n=n)
-    for i, axes in enumerate(figure.axes):
-        seen = pixels_of(figure, axes)
+    assert len(images_of(figure)) == n
+    for i, image in enumerate(images_of(figure)):
+        seen = pixels_of(figure, image)
         scale = len(seen) // 8
         assert seen.shape == (8 * scale, 6 * scale, 3)
         expected = np.kron(digits[i], np.ones((scale, scale), dtype=np.uint8))
@@ -55,7 +61,7 @@ def test_every_pixel_becomes_a_square_of_whole_pixels(digits, n):
 def test_colours_are_drawn_as_they_are(channels_first):
     images = np.random.default_rng(0).integers(0, 256, (2, 5, 7, 3), dtype=np.uint8)
     figure = rows({"original": images.transpose(0, 3, 1, 2) if channels_first else images})
-    seen = pixels_of(figure, figure.axes[1])
+    seen = pixels_of(figure, images_of(figure)[1])
     scale = len(seen) // 5
     assert np.abs(seen[::scale, ::scale].astype(int) - images[1]).max() <= 1
 
@@ -63,13 +69,13 @@ def test_colours_are_drawn_as_they_are(channels_first):
 def test_all_rows_share_the_black_and_white_of_the_first():
     x = np.linspace(0, 1, 16).reshape(1, 4, 4)
     figure = rows({"original": x, "noisy": 3 * x - 1})
-    assert {axes.images[0].get_clim() for axes in figure.axes} == {(0.0, 1.0)}
+    assert {image.get_clim() for image in images_of(figure)} == {(0.0, 1.0)}
 
 
 def test_large_images_are_shrunk_to_fit():
     figure = rows({"original": np.zeros((3, 1000, 2000), dtype=np.uint8)})
-    assert figure.axes[0].get_window_extent().width <= 500
-    width, height = figure.axes[0].get_window_extent().size
+    width, height = images_of(figure)[0].get_window_extent().size
+    assert width <= 500
     assert width == pytest.approx(2 * height, abs=2)
 
 
@@ -114,7 +120,7 @@ def test_nothing_is_cut_off_or_covered(digits):
     """Labels lie inside the picture, clear of the images, however long they are."""
     figure = reconstructions(digits, digits, names=("a label of quite some length, in $", "restored"))
     figure.canvas.draw()
-    first = figure.axes[0].get_window_extent()
+    first = images_of(figure)[0].get_window_extent()
     for text in figure.texts:
         box = text.get_window_extent()
         assert box.x0 >= 0

@@ -38,7 +38,7 @@ HEADER_DICTIONARY = (
     )
 )
 MODEL, RECORDS, INDEX = 1, 2, 3
-TILES, BOUND = 1, 2  # bits of features that a reader must understand
+TILES, BOUND, PARTS = 1, 2, 8  # bits of features that a reader must understand
 LINEAR, LOSSLESS, ZSTD, PLAIN, CAUSAL = 1, 2, 3, 4, 5
 WINDOWS = (16, 32, 64, 128, 256, 512, 1024, 4096)
 SHARES, SPREADS = (8, 512, 2048, 8192), (6, 12)
@@ -74,8 +74,11 @@ TENSOR_DTYPES = {
 def read(path: str | Path, model_blob: bytes | None = None) -> Array:
     """All items of the archive: its records or, where they are tiles, the images that they make."""
     archive = open_archive(path)
-    model = load_model(find_blob(archive, model_blob))
-    check_fit(archive.header, model)
+    if archive.header.parts:
+        model = load_parts(archive, model_blob)
+    else:
+        model = load_model(find_blob(archive, model_blob))
+        check_fit(archive.header, model)
     records = np.concatenate([empty(archive.header), *(restore_chunk(archive, model, e) for e in archive.chunks)])
     return records if archive.header.tiling is None else join_tiles(records, archive.header.tiling)
 
@@ -186,6 +189,7 @@ class Header(NamedTuple):
     group_records: int
     tiling: Tiling | None
     max_error: float | None
+    parts: bool
 
 
 class Entry(NamedTuple):
@@ -196,6 +200,7 @@ class Entry(NamedTuple):
     n_records: int
     crc: int
     kind: int
+    parts: int = 0
 
 
 class Block(NamedTuple):
@@ -216,6 +221,7 @@ class Archive(NamedTuple):
     header: Header
     model: Entry | None
     chunks: list[Entry]
+    models: list[Entry]  # where the model is in parts
 
 
 def open_archive(path: str | Path) -> Archive:
@@ -231,18 +237,21 @@ def open_archive(path: str | Path) -> Archive:
     check_offsets(entries, len(header.raw), index_offset)
     require(all(entry.kind != INDEX for entry in entries), "the index names an index")
     entries = [entry for entry in entries if entry.kind in (MODEL, RECORDS)]  # a newer version may name more
+    models = [entry for entry in entries if entry.kind == MODEL] if header.parts else []
+    if header.parts:
+        entries = [entry for entry in entries if entry.kind == RECORDS]
     model = entries.pop(0) if entries and entries[0].kind == MODEL else None
     require(model is None or model[:3] == (len(header.raw), 0, 0), "the model is not directly behind the header")
     check_counts(entries, header, n_records)
     require(block.first == n_records, "index and trailer count different records")
-    return Archive(data, header, model, entries)
+    return Archive(data, header, model, entries, models)
 
 
 def parse_header(data: bytes) -> Header:
     """Read the header and check all that it says against the limits."""
     magic, major, _minor, features, length = struct.unpack("<8sHHII", take(data, 0, 20))
     require(magic == HEADER_MAGIC, "not an archive")
-    require(major == 1 and features & ~(TILES | BOUND) == 0, "the archive needs a newer reader")
+    require(major == 1 and features & ~(TILES | BOUND | PARTS) == 0, "the archive needs a newer reader")
     require(length <= 16 * MIB, "the metadata are too long")
     raw = take(data, 0, length + 24)
     require(zlib.crc32(raw[:-4]) == int.from_bytes(raw[-4:], "little"), "the header is damaged")
@@ -264,7 +273,10 @@ def parse_header(data: bytes) -> Header:
         group_records=whole(meta.get("group_records"), min(GROUP_SIZES), max(GROUP_SIZES), "group_records"),
         tiling=parse_tiling(meta.get("tiling"), shape),
         max_error=parse_max_error(meta.get("max_error")),
+        parts=meta.get("parts") is not None,
     )
+    require(meta.get("parts") in (None, 1), "the parts of the model need a newer reader")
+    require(not features & PARTS or header.parts, "the archive has a model in parts, but does not say so")
     require(header.group_records in GROUP_SIZES, "group_records is no power of two")
     check_sizes(header)
     require(not features & TILES or header.tiling is not None, "the archive uses tiles, but describes none")
@@ -343,7 +355,8 @@ def parse_trailer(data: bytes) -> tuple[int, int]:
 def parse_block(data: bytes, offset: int) -> Block:
     """Read the block at an offset and check both its checksums."""
     kind, length, coding, flags, first, count = parse_block_head(take(data, offset, 32))
-    require(flags == 0 and coding in ((1, 2, 3) if kind == RECORDS else (0,)), "a block needs a newer reader")
+    codings = {RECORDS: (1, 2, 3), MODEL: (0, 4)}.get(kind, (0,))
+    require(flags == 0 and coding in codings, "a block needs a newer reader")
     payload = take(data, offset + 32, length)
     payload_crc = int.from_bytes(take(data, offset + 32 + length, 4), "little")
     require(payload_crc == zlib.crc32(payload), "the payload of a block is damaged")
@@ -365,9 +378,9 @@ def parse_entries(block: Block, header: Header) -> list[Entry]:
     table = block.payload[4 + length :]
     require(len(table) == 28 * block.n_records, "the index has another length")
     entries = []
-    for offset, first, count, crc, kind, zero in struct.iter_unpack("<QQIIB3s", table):
-        require(zero == bytes(3), "an entry of the index is not as it should be")
-        entries.append(Entry(offset, first, count, crc, kind))
+    for offset, first, count, crc, kind, parts, zero in struct.iter_unpack("<QQIIBB2s", table):
+        require(zero == bytes(2) and (header.parts or not parts), "an entry of the index is not as it should be")
+        entries.append(Entry(offset, first, count, crc, kind, parts))
     return entries
 
 
@@ -392,7 +405,7 @@ def check_counts(chunks: list[Entry], header: Header, n_records: int) -> None:
 def block_of(archive: Archive, entry: Entry) -> Block:
     """Read the block that an entry of the index names."""
     block = parse_block(archive.data, entry.offset)
-    found = Entry(entry.offset, block.first, block.n_records, block.crc, block.kind)
+    found = Entry(entry.offset, block.first, block.n_records, block.crc, block.kind, entry.parts)
     require(found == entry, "a block is not the one that the index names")
     return block
 
@@ -503,9 +516,10 @@ def is_safe(name: str) -> bool:
 def restore_chunk(archive: Archive, model: Model, entry: Entry) -> Array:
     """Decode a chunk, restore its records group by group, and compare each group's checksum."""
     chunk = parse_chunk(archive, entry)
-    quality = model.qualities[archive.header.quality]
     records = None
     if chunk.message is not None:
+        require(model.qualities, "the archive does not hold its model, and none was given: a chunk needs a code")
+        quality = model.qualities[archive.header.quality if len(model.qualities) > 1 else 0]
         symbols = decode(quality.entropy, chunk.message, chunk.n_records)
         records = restore(model, quality, symbols)
     if chunk.residual is not None:
@@ -1686,7 +1700,7 @@ class Model(NamedTuple):
     shape: Shape
     dtype: np.dtype[Any]
     n_symbols: int
-    decoder: Program
+    decoder: Program | None
     qualities: list[Quality]
     scale: Array
     offset: Array
@@ -1752,10 +1766,16 @@ def load_model(blob: bytes) -> Model:
         offset=output_tensor(tensors, "output.offset", shape),
         network=build_network(meta, tensors, shape),
     )
-    require(model.decoder.in_shape == z_shape, "the decoder takes other codes")
-    require(math.prod(model.decoder.out_shape) == math.prod(shape), "the decoder makes other records")
+    check_decoder(model, z_shape)
     check_golden(model, tensors, meta.get("golden"))
     return model
+
+
+def check_decoder(model: Model, z_shape: Shape) -> None:
+    """Check that a decoder is from codes to records."""
+    assert model.decoder is not None
+    require(model.decoder.in_shape == z_shape, "the decoder takes other codes")
+    require(math.prod(model.decoder.out_shape) == math.prod(model.shape), "the decoder makes other records")
 
 
 def build_network(meta: dict[str, Any], tensors: Tensors, shape: Shape) -> Network | None:
@@ -1786,6 +1806,8 @@ def output_tensor(tensors: Tensors, name: str, shape: Shape) -> Array:
 
 def restore(model: Model, quality: Quality, symbols: Array) -> Array:
     """Make records of their symbols."""
+    if model.decoder is None:
+        raise ValueError("the model has no decoder")
     x = model.decoder.run(quality.rescale.run(symbols)).reshape(-1, *model.shape)
     with np.errstate(over="ignore", under="ignore"):
         product = x.astype(np.float64) * model.scale
@@ -1809,6 +1831,13 @@ def to_dtype(y: Array, dtype: np.dtype[Any]) -> Array:
 def check_golden(model: Model, tensors: Tensors, hashes: object) -> None:
     """Encode and decode the golden symbols in each quality and compare the hashes."""
     golden = tensor(tensors, "golden", "int32", None, model.n_symbols).astype(np.int64)
+    check_hashes(model, golden, hashes)
+
+
+def check_hashes(model: Model, golden: Array, hashes: object) -> None:
+    """Encode and decode golden symbols in each quality and compare the hashes."""
+    require(model.decoder is not None, "the model has no decoder")
+    assert model.decoder is not None
     work = model.decoder.work + max(quality.rescale.work for quality in model.qualities) + (model.n_symbols << 16)
     require(len(golden) * work <= 1 << 36, "the golden vectors take too much work")
     require(len(golden) <= 64 and np.all(np.abs(golden) <= 32767), "the golden vectors are not as they should be")
@@ -1826,3 +1855,310 @@ def check_fit(header: Header, model: Model) -> None:
     """Check that archive and model speak of the same records."""
     same = (header.shape, header.dtype, header.n_symbols) == (model.shape, model.dtype, model.n_symbols)
     require(same and header.quality < len(model.qualities), "archive and model do not fit")
+
+
+# A model in parts
+
+DECODER_PART, QUALITY_PART, NETWORK_PART, GOLDEN_PART = 1, 2, 3, 4
+WAYS = ["coded"]
+for _stored in ("u1", "i1", "u2", "i2", "u4", "i4", "i8", "f4", "f8"):
+    WAYS += [_stored, "zlib " + _stored]
+TEXT_DICTIONARY = (
+    b'"padding":[1,1],"output_padding":[0,0],"stride":[2,2],"kind":"branches","branches":"shifts":[],"kind":"codebook",'
+    b'"kind":"clip","high":32767,"low":0,"kind":"upsample","size":[],"kind":"transpose","axes":[2,0,1],"kind":"argmax",'
+    b'"kind":"rectify","kind":"transposed-convolution","kind":"convolution","kind":"lookup","table":"2.table",'
+    b'"kind":"reshape","shape":[28,28,1],"kind":"dense","biases":"0.biases","weights":"0.weights","shift":14,'
+    b'{"decoder":{"in_shape":[32],"operations":[{"dtype":"uint8","shape":[8,8],"tensors":[["decoder.0.biases","int64",'
+    b'[512]],["decoder.0.weights","int16",[512,32]],["output.offset","float64",[]],["output.scale","float64",[]]],'
+    b'"z_shape":[32]}{"entropy":{"name":"independent","n_places":1,"name":"autoregressive","precision":12},'
+    b'"psnr_db":20.5,"rescale":{"in_shape":[32],"operations":[{"kind":"rescale","multipliers":"0.multipliers",'
+    b'"shift":14},{"kind":"reshape","shape":[32]}]},"tensors":[["entropy.frequencies","uint16",[1024]],["entropy.lows",'
+    b'"int32",[32]],["entropy.sizes","int32",[32]],["rescale.0.multipliers","int32",[32]]]}{"golden":"","highest":255,'
+    b'"lowest":0,"reach":5,"tensors":[["biases_2","int64",[1,64]],["biases_3","int64",[1,18]],["columns","int64",'
+    b'[1,28,64]],["rows","int64",[1,28,64]],["shifts","int64",[5]],["weights_1","int16",[1,60,64]],["weights_2",'
+    b'"int16",[1,64,64]],["weights_3","int16",[1,64,18]]]}'
+)
+SCALES = [2 ** (e / 4 - 2) for e in range(64)]  # in sixteenths
+LEVELS = np.array([round(32 * math.log(2) * scale * 2**-0.125) for scale in SCALES[1:]])
+WIDTHS = np.array([round(256 * scale) for scale in SCALES])
+FORMS = (
+    ((32768, 0, 0),),
+    ((10256, 0, -5), (22512, 0, 1)),
+    ((13172, -12, -2), (13172, 12, -2), (3212, -38, -3), (3212, 38, -3)),
+    ((12616, 0, -3), (10076, -21, 0), (10076, 21, 0)),
+    ((5276, 0, -12), (16580, 0, -3), (10912, 0, 4)),
+    ((6520, -24, -8), (6520, 24, -8), (5686, -8, -7), (5686, 8, -7), (4178, -37, -12), (4178, 37, -12)),
+)
+
+
+class Cursor:
+    """Takes bytes one after the other."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.at = data, 0
+
+    @property
+    def left(self) -> int:
+        """How many bytes are not taken yet."""
+        return len(self.data) - self.at
+
+    def bytes(self, n: int) -> bytes:
+        """Take n bytes."""
+        found = take(self.data, self.at, n)
+        self.at += n
+        return found
+
+    def number(self, low: int, high: int) -> int:
+        """Take a number in base 128."""
+        value = 0
+        for digit in range(9):
+            byte = self.bytes(1)[0]
+            value += (byte % 128) << 7 * digit
+            if byte < 128:
+                return whole(value, low, high, "a number of the model")
+        raise ValueError("a number of the model has too many bytes")
+
+
+class Part(NamedTuple):
+    """A part of a model: its JSON, its tensors and its name."""
+
+    settings: dict[str, Any]
+    tensors: Tensors
+    name: bytes
+
+
+def load_parts(archive: Archive, blob: bytes | None) -> Model:
+    """Read the parts that an archive holds; or take those of a whole model, if they have the right names."""
+    header = archive.header
+    if blob is not None:
+        return parts_of_model(header, blob)
+    found: dict[int, bytes] = {}
+    names = bytes(96)
+    for entry in archive.models:
+        block = block_of(archive, entry)
+        require(block.coding == 4, "a whole model is where parts should be")
+        cursor = Cursor(block.payload)
+        names = cursor.bytes(96)
+        require(hashlib.sha256(names).hexdigest() == header.model, "the parts are of another model")
+        while cursor.left:
+            kind = cursor.number(1, 1 << 20)
+            found[kind] = cursor.bytes(cursor.number(0, cursor.left))
+    parts = {kind: parse_part(kind, found[kind]) for kind in (1, 2, 3) if kind in found}
+    for kind, part in parts.items():
+        require(part.name == names[32 * kind - 32 : 32 * kind], "a part has another name")
+    return model_of(header, parts, found.get(GOLDEN_PART))
+
+
+def model_of(header: Header, parts: dict[int, Part], golden: bytes | None) -> Model:
+    """Make a model of the parts that are there."""
+    network = None
+    if NETWORK_PART in parts:
+        settings, tensors, _ = parts[NETWORK_PART]
+        network = Network(settings, {f"causal.{name}": t for name, t in tensors.items()}, header.shape, header.dtype)
+    one = np.ones(())
+    if DECODER_PART not in parts or QUALITY_PART not in parts:
+        return Model(header.shape, header.dtype, header.n_symbols, None, [], one, one, network)
+    meta, tensors, _ = parts[DECODER_PART]
+    shape = wholes(meta.get("shape"), 1, 1 << 30, "shape", range(1, 32))
+    z_shape = wholes(meta.get("z_shape"), 1, 1 << 26, "z_shape")
+    quality = build_quality(parts[QUALITY_PART].settings, parts[QUALITY_PART].tensors, "", z_shape)
+    model = Model(
+        shape=shape,
+        dtype=np.dtype(meta["dtype"]).newbyteorder("<"),
+        n_symbols=quality.rescale.in_shape[0],
+        decoder=build_program(meta.get("decoder"), tensors, "decoder."),
+        qualities=[quality],
+        scale=output_tensor(tensors, "output.scale", shape),
+        offset=output_tensor(tensors, "output.offset", shape),
+        network=network,
+    )
+    check_decoder(model, z_shape)
+    same = (header.shape, header.dtype, header.n_symbols) == (model.shape, model.dtype, model.n_symbols)
+    require(same, "archive and model do not fit")
+    if golden is not None:
+        check_hashes(model, spread_symbols(model), [golden.hex()])
+    return model
+
+
+def spread_symbols(model: Model) -> Array:
+    """Make up golden symbols."""
+    assert model.decoder is not None
+    n, golden = model.n_symbols, []
+    for v, r in enumerate((3, 40, 1000, 32767)):
+        golden.append((v * n + np.arange(n, dtype=np.int64)) * 40503 % (2 * r + 1) - r)
+    work = model.decoder.work + model.qualities[0].rescale.work + (n << 16)
+    return np.stack(golden)[: (1 << 36) // work]
+
+
+def parse_part(kind: int, data: bytes) -> Part:
+    """Read a part."""
+    cursor = Cursor(data)
+    stream = zlib.decompressobj(wbits=-15, zdict=TEXT_DICTIONARY)
+    try:
+        text = stream.decompress(cursor.bytes(cursor.number(1, 1 << 22)), 1 << 22)
+    except zlib.error as error:
+        raise ValueError("the text of a part is damaged") from error
+    require(stream.eof and not stream.unused_data, "the text of a part is damaged")
+    settings = parse_object(text)
+    listed = settings.get("tensors")
+    require(isinstance(listed, list) and len(listed) <= 1 << 13, "the tensors of a part are no list")
+    described = [(str(name), str(dtype), wholes(shape, 0, 1 << 27, "shape", range(9))) for name, dtype, shape in listed]
+    require(sum(math.prod(shape) for _, _, shape in described) <= 1 << 27, "a part has too many values")
+    ways = [(WAYS[cursor.number(0, len(WAYS) - 1)], cursor.number(0, cursor.left)) for _ in described]
+    tensors = {
+        name: parse_way(dtype, shape, way, cursor.bytes(length))
+        for (name, dtype, shape), (way, length) in zip(described, ways, strict=True)
+    }
+    require(cursor.left == 0 and len(tensors) == len(described), "a part has more than it should")
+    return Part(settings, tensors, name_of(kind, text, tensors))
+
+
+def name_of(kind: int, text: bytes, tensors: Tensors) -> bytes:
+    """Hash a part."""
+    values = b"".join(np.ascontiguousarray(tensors[name]).tobytes() for name in sorted(tensors))
+    return hashlib.sha256(bytes([kind]) + text + values).digest()
+
+
+def parse_way(dtype: str, shape: Shape, way: str, data: bytes) -> Array:
+    """Read a tensor."""
+    require(dtype in ("int64", "float64", "int32", "uint16", "int16"), "a tensor has another dtype")
+    size = math.prod(shape)
+    if way == "coded":
+        require(dtype != "float64", "floats are not coded")
+        numbers = parse_coded(data, shape)
+    else:
+        stored = np.dtype("<" + way[-2:])
+        require((stored.kind == "f") == (dtype == "float64"), "a tensor is written as another kind of numbers")
+        plain = inflate(data, size * stored.itemsize) if way.startswith("zlib") else data
+        require(len(plain) == size * stored.itemsize, "a tensor has another length")
+        numbers = np.frombuffer(plain, stored).reshape(shape)
+    found = numbers.astype(np.dtype(dtype).newbyteorder("<"))
+    require(dtype == "float64" or np.array_equal(found, numbers), "a number does not fit its dtype")
+    return found
+
+
+def parse_coded(data: bytes, shape: Shape) -> Array:
+    """Read whole numbers that are entropy-coded."""
+    size, cursor = math.prod(shape), Cursor(data)
+    step, order = cursor.number(1, 1 << 50), cursor.number(0, 2)
+    lag, turned = cursor.number(1, max(1, size)), cursor.number(0, max(0, len(shape) - 1))
+    numbers = parse_matrix(cursor, size).ravel()[:size]
+    require(cursor.left == 0, "a tensor has more than it should")
+    for _ in range(order):
+        rows = np.concatenate([numbers, np.zeros(-size % lag, np.int64)]).reshape(-1, lag)
+        numbers = rows.cumsum(0).ravel()[:size]
+    require(abs(numbers).max(initial=0).astype(float) * step < 2**51, "a number is too large")
+    numbers = numbers * step
+    if turned:
+        numbers = numbers.reshape(-1, math.prod(shape[:turned])).T
+    return numbers.reshape(shape)
+
+
+def parse_matrix(cursor: Cursor, size: int, *, of_offsets: bool = False) -> Array:
+    """Read a matrix of whole numbers."""
+    rows, columns = cursor.number(1, size), cursor.number(1, size)
+    require(size <= rows * columns < size + columns and size <= 64 * cursor.left, "a matrix has another size")
+    form, level, low = cursor.number(0, len(FORMS) - 1), cursor.number(0, 1 << 40), cursor.number(0, 1 << 54)
+    low = low // 2 if low % 2 == 0 else -(low + 1) // 2
+    window, raw, has_offsets = cursor.number(2, 8192), cursor.number(0, 40), cursor.number(0, 0 if of_offsets else 1)
+    n_lanes, n_words = cursor.number(1, 4096), cursor.number(0, rows * columns)
+    n_escapes = cursor.number(0, cursor.left)
+    require(n_lanes >= columns or rows * -(-columns // n_lanes) <= 1 << 20, "a matrix has too few lanes")
+    states = np.frombuffer(cursor.bytes(4 * n_lanes), "<u4").astype(np.int64)
+    words = np.frombuffer(cursor.bytes(2 * n_words), "<u2").astype(np.int64)
+    escapes = np.frombuffer(inflate(cursor.bytes(n_escapes), 8 * rows * columns) if n_escapes else b"", "<i8")
+    n_low = -(-columns * raw // 8)
+    bits = [cursor.bytes(n_low) for _ in range(rows)] if raw else []
+    offsets = np.zeros(rows, np.int64)
+    if has_offsets:
+        offsets = parse_matrix(cursor, rows, of_offsets=True).ravel()
+        require(np.all(np.abs(offsets) <= 31), "the offset of a row is too large")
+    coder = MatrixDecoder(form, low, window, states, words)
+    matrix, levels, used = np.empty((rows, columns), np.int64), np.full(columns, level), 0
+    for row in range(rows):
+        scales = np.clip(np.searchsorted(LEVELS, levels, side="right") + offsets[row], 0, 63)
+        places = coder.row(scales)
+        found = low + places
+        (escaped,) = np.nonzero(places == window - 1)
+        require(used + len(escaped) <= len(escapes), "there are too few escapes")
+        found[escaped] = escapes[used : used + len(escaped)]
+        used += len(escaped)
+        levels = levels + ((256 * np.abs(np.clip(found, low, low + window - 2)) - levels) >> 4)
+        matrix[row] = (found << raw) + (low_bits(bits[row], columns, raw) if raw else 0)
+    require(used == len(escapes), "there are too many escapes")
+    coder.finish()
+    return matrix
+
+
+class MatrixDecoder:
+    """Takes the message of a matrix apart, row by row."""
+
+    def __init__(self, form: int, low: int, window: int, states: Array, words: Array) -> None:
+        require(len(states) > 0 and states.min() >= 1 << 16, "a state is too small")
+        self.states, self.words, self.position = states, words, 0
+        every = np.arange(64)
+        mixture = Mixture(
+            weights=np.array([[weight] * 64 for weight, _, _ in FORMS[form]]),
+            scales=np.array([np.clip(every + away, 0, 63) for _, _, away in FORMS[form]]),
+            means=np.array([(mean * WIDTHS + 2048) >> 12 for _, mean, _ in FORMS[form]]),
+            lows=np.full(64, low),
+            window=window,
+        )
+        self.starts = mixture.starts().T  # of each scale
+        self.one_after_another = (self.starts + (every << 17)[:, None]).ravel()
+
+    def row(self, scales: Array) -> Array:
+        """Decode a row of places."""
+        places = np.empty(len(scales), np.int64)
+        for first in range(0, len(scales), len(self.states)):
+            e = scales[first : first + len(self.states)]
+            x = self.states[: len(e)]
+            slots = x & 0xFFFF
+            found = np.searchsorted(self.one_after_another, slots + (e << 17), side="right") - 1
+            place = found - e * self.starts.shape[1]
+            start = self.starts[e, place]
+            x = (self.starts[e, place + 1] - start) * (x >> 16) + slots - start
+            low = np.flatnonzero(x < 1 << 16)
+            taken = self.words[self.position : self.position + len(low)]
+            require(len(taken) == len(low), "a message calls for a word past its last")
+            x[low] = (x[low] << 16) + taken
+            self.position += len(low)
+            self.states[: len(e)], places[first : first + len(e)] = x, place
+        return places
+
+    def finish(self) -> None:
+        """Check that the message ended as messages do."""
+        ended = np.all(self.states == 1 << 16) and self.position == len(self.words)
+        require(ended, "a message does not end well")
+
+
+def parts_of_model(header: Header, blob: bytes) -> Model:
+    """Take a whole model, if the archive names parts of it."""
+    tensors, strings = parse_tensors(blob)
+    meta = parse_object(strings["narrows_codec"].encode("utf-8"))
+    model = load_model(blob)
+    decoder = {key: meta[key] for key in ("shape", "dtype", "z_shape", "decoder")}
+    both = {name: value for name, value in tensors.items() if name.startswith(("decoder.", "output."))}
+    network = bytes(32)
+    if header.max_error is not None and "causal" in meta:
+        network = named(NETWORK_PART, meta["causal"], under("causal.", tensors))
+    for number, described in enumerate(meta["qualities"]):
+        settings = {key: described[key] for key in ("entropy", "rescale", "psnr_db")}
+        of_quality = under(f"quality.{number}.", tensors)
+        of_quality.pop("steps")
+        names = named(DECODER_PART, decoder, both) + named(QUALITY_PART, settings, of_quality) + network
+        if hashlib.sha256(names).hexdigest() == header.model:
+            return model._replace(qualities=[model.qualities[number]])
+    raise ValueError("the archive belongs to another model")
+
+
+def under(prefix: str, tensors: Tensors) -> Tensors:
+    """Take the tensors whose names begin in a way."""
+    return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def named(kind: int, settings: dict[str, Any], tensors: Tensors) -> bytes:
+    """Name a part, given its content."""
+    listed = [[name, tensors[name].dtype.name, list(tensors[name].shape)] for name in sorted(tensors)]
+    text = json.dumps({**settings, "tensors": listed}, sort_keys=True, separators=(",", ":"))
+    return name_of(kind, text.encode(), tensors)

@@ -66,7 +66,7 @@ def read(path: str | Path) -> Array:
     for number in range(n_records):
         at, first, n, crc, kind = struct.unpack_from("<QQIIB", entries, 28 * number)
         require((kind, n, first) == (RECORDS, 1, number), "the index does not list the blocks in order")
-        payload, payload_crc = block_at(data, at, (RECORDS, 4, number, 1))
+        payload, payload_crc = block_at(data, at, (RECORDS, 5, number, 1))
         require(at >= start and payload_crc == crc, "a chunk of another archive")
         place = np.unravel_index(number, parts)
         slices = tuple(slice(int(i) * b, int(i) * b + b) for i, b in zip(place, field.block, strict=True))

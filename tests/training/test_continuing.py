@@ -10,7 +10,7 @@ from sklearn.exceptions import NotFittedError
 
 import narrows
 from narrows import Autoencoder, Training
-from narrows.errors import InvalidParameterError, NotMeasuredError, UnfinishedWarning
+from narrows.errors import DataError, InvalidParameterError, NotMeasuredError, UnfinishedWarning
 from narrows.lossless import CausalNetwork
 from narrows.model.inspection import inspect
 from narrows.networks import Dense
@@ -245,3 +245,15 @@ def test_a_fitted_model_learns_from_new_data(tmp_path):
     assert epochs(narrows.load(tmp_path / "model").partial_fit(X)) == list(range(1, len(model.history_) + 2))
     with pytest.raises(ValueError, match="X has 4 features, but Autoencoder is expecting 6"):
         model.partial_fit(X[:, :4])
+
+
+def test_records_of_another_dtype_are_taken_if_that_of_the_training_holds_their_values():
+    images = np.random.default_rng(0).integers(0, 256, (40, 6), np.uint8)
+    settings = {"network": Dense(widths=(8,)), "random_state": 0}
+    same, other = (Autoencoder(2, **settings).partial_fit(images) for _ in range(2))
+    same.partial_fit(images)
+    other.partial_fit(images.astype(float))
+    np.testing.assert_array_equal(same.transform(images), other.transform(images))
+    for wrong in (images + 0.5, images + 256.0):
+        with pytest.raises(DataError, match=r"uint8, or values that it holds exactly\. Got float64"):
+            other.partial_fit(wrong)

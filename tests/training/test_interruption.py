@@ -12,7 +12,13 @@ from safetensors.torch import save_file
 
 import narrows
 from narrows import Autoencoder, AutoencoderClassifier, Training
-from narrows.errors import DataNotFoundError, ModelFileError, NotMeasuredError, UnfinishedWarning
+from narrows.errors import (
+    DataNotFoundError,
+    ModelFileError,
+    NotMeasuredError,
+    UnfinishedWarning,
+    recorded,
+)
 from narrows.lossless import CausalNetwork
 from narrows.networks import Dense
 from narrows.training import Adam, Callback
@@ -64,7 +70,7 @@ def new(**changes):
 
 
 def interrupted(model, step, *, action=ctrl_c, x=X, message="interrupted after", **how):
-    with pytest.raises(KeyboardInterrupt), pytest.warns(UnfinishedWarning, match=message):
+    with pytest.warns(UnfinishedWarning, match=message), pytest.raises(KeyboardInterrupt):
         model.fit(x, callback=At(step, action), **how)
     return model
 
@@ -100,6 +106,14 @@ def test_an_unfinished_epoch_has_a_row_with_its_loss_so_far():
     assert model.history_[0]["loss"] == whole.history_[0]["loss"]
     assert model.history_[1]["loss"] != whole.history_[1]["loss"]
     assert np.isfinite(model.history_[1]["loss"])
+
+
+def test_the_row_of_an_unfinished_epoch_is_marked(tmp_path):
+    model = interrupted(new(), 5, message="after 1 of 5 epochs and a part of the next")
+    assert [row.get("is_complete", True) for row in model.history_] == [True, False]
+    model.save(tmp_path / "model")
+    assert narrows.load(tmp_path / "model").history_ == model.history_
+    assert "is_complete" not in new(artefacts=()).fit(X).history_[-1]
 
 
 @pytest.mark.parametrize("step", [2, 3])
@@ -180,14 +194,16 @@ def test_a_network_of_residuals_that_is_not_trained_to_the_end_is_kept_as_it_is(
     images = np.random.default_rng(1).integers(0, 256, (40, 8, 8), dtype=np.uint8)
     residual = CausalNetwork(n_hidden=8, n_components=2, reach=2, epochs=4)
     model = new(residual=residual, training={"epochs": 1})
-    interrupted(model, 6, x=images, message="after 1 of 1 epochs")
+    with pytest.raises(KeyboardInterrupt), recorded() as told:
+        model.fit(images, callback=At(6, ctrl_c))
+    assert "The training ended after 1 epoch, but the later stage 'residuals' was interrupted." in str(told)
     assert model.measure(images).codec_.causal is not None
 
 
 def test_an_interrupted_classifier_predicts():
     part = Autoencoder(2, network=Dense(widths=(8,)), pretraining=LayerWise(epochs=1, batch_size=10))
     model = AutoencoderClassifier(part, training=Training(epochs=9, batch_size=10), random_state=0)
-    with pytest.raises(KeyboardInterrupt), pytest.warns(UnfinishedWarning, match="after 2 of 9 epochs"):
+    with pytest.warns(UnfinishedWarning, match="after 2 of 9 epochs"), pytest.raises(KeyboardInterrupt):
         model.fit(X, Y, callback=At(4 * 4 + 1, ctrl_c))
     assert model.predict(X).shape == (40,)
     assert {row["stage"] for row in model.pretraining_history_} > set()
@@ -208,6 +224,85 @@ def test_a_handler_of_the_users_is_not_replaced():
     finally:
         signal.signal(signal.SIGINT, before)
     assert received == [1]
+
+
+# Errors during `fit`
+
+
+class OwnError(Exception):
+    """Raised by a callback."""
+
+
+def fail():
+    raise OwnError("mine")
+
+
+@pytest.mark.parametrize("how", [{}, {"more_epochs": 3}, {"validation": X}])
+def test_an_error_of_a_callback_keeps_what_was_learned_as_ctrl_c_does(how, tmp_path):
+    models = []
+    for action in (ctrl_c_at_once, fail):
+        model = new(artefacts=()).fit(X[::-1])
+        with pytest.warns(UnfinishedWarning, match="after 1 of"), pytest.raises((KeyboardInterrupt, OwnError)):
+            model.fit(X, callback=At(6, action), **how)
+        models.append(model)
+    np.testing.assert_array_equal(models[0].transform(X), models[1].transform(X))
+    assert [row["epoch"] for row in models[0].history_] == [row["epoch"] for row in models[1].history_]
+
+
+def test_the_error_goes_through_unchanged():
+    error = OwnError("mine")
+
+    def callback(row):
+        raise error
+
+    with pytest.raises(OwnError) as caught:
+        new().fit(X, callback=callback)
+    assert caught.value is error
+    assert (error.__cause__, error.__context__, error.__suppress_context__) == (None, None, False)
+    assert caught.traceback[-1].name == "callback"
+
+
+def test_an_error_in_the_first_epoch_keeps_the_earlier_model():
+    model = new(artefacts=()).fit(X)
+    before, earlier = model.transform(X), model.model_
+    with pytest.raises(OwnError):
+        model.fit(2 * X[:, :4], callback=At(2, fail))
+    assert model.model_ is earlier
+    np.testing.assert_array_equal(model.transform(X), before)
+
+
+def test_an_error_in_a_loss_of_the_users_keeps_what_was_learned():
+    calls = []
+
+    def penalty(z):
+        calls.append(0)
+        if len(calls) > 9:
+            raise OwnError
+        return z.square().sum(1)
+
+    model = new(penalties=(penalty,))
+    with pytest.raises(OwnError):
+        model.fit(X)
+    assert model.transform(X).shape == (40, 2)
+
+
+def test_an_error_of_a_callback_of_a_classifier_keeps_what_was_learned():
+    part = Autoencoder(2, network=Dense(widths=(8,)), pretraining=LayerWise(epochs=1, batch_size=10))
+    model = AutoencoderClassifier(part, training=Training(epochs=9, batch_size=10), random_state=0)
+    with pytest.warns(UnfinishedWarning, match="after 2 of 9 epochs"), pytest.raises(OwnError):
+        model.fit(X, Y, callback=At(4 * 4 + 1, fail))
+    assert model.predict(X).shape == (40,)
+
+
+@pytest.mark.parametrize("method", ["begin", "start"])
+def test_an_error_before_the_first_step_keeps_the_earlier_model(method):
+    model = new(artefacts=()).fit(X)
+    earlier, callback = model.model_, Callback()
+    setattr(callback, method, lambda *_: fail())
+    with pytest.raises(OwnError):
+        model.fit(2 * X[:, :4], callback=callback)
+    assert model.model_ is earlier
+    assert model.n_features_in_ == 6
 
 
 # Checkpoints as models
@@ -259,12 +354,26 @@ def test_a_checkpoint_has_the_best_weights_if_the_run_keeps_them(tmp_path):
     np.testing.assert_array_equal(again.transform(X), model.transform(X))
 
 
+def test_a_checkpoint_of_a_complete_run_says_so(tmp_path):
+    new(training={"epochs": 1}).fit(X, checkpoint=tmp_path / "checkpoint")
+    with recorded() as told, pytest.warns(UnfinishedWarning):
+        narrows.load(tmp_path / "checkpoint")
+    assert "a checkpoint, not a complete model. Its training ended after 1 epoch. The model has" in str(told[0])
+    assert "interrupted" not in str(told[0])
+
+
+def test_ctrl_c_after_the_last_epoch_says_so():
+    with recorded() as told, pytest.raises(KeyboardInterrupt):
+        new(training={"epochs": 2}).fit(X, callback=At(8, ctrl_c))
+    assert "The training ended after 2 epochs, and fit was interrupted before the model was complete." in str(told[0])
+
+
 def test_a_checkpoint_of_a_later_stage_is_a_model_too(tmp_path):
     images = np.random.default_rng(1).integers(0, 256, (40, 8, 8), dtype=np.uint8)
     residual = CausalNetwork(n_hidden=8, n_components=2, reach=2, epochs=4)
     model = new(residual=residual, training={"epochs": 1})
-    interrupted(model, 6, x=images, checkpoint=tmp_path / "checkpoint")
-    again = loaded(tmp_path / "checkpoint", "after 1 of 1 epochs")
+    interrupted(model, 6, x=images, checkpoint=tmp_path / "checkpoint", message="stage 'residuals' was interrupted")
+    again = loaded(tmp_path / "checkpoint", "ended after 1 epoch, but the later stage .residuals. was interrupted")
     assert again.measure(images).codec_.digest == model.measure(images).codec_.digest
 
 
@@ -272,7 +381,7 @@ def test_the_checkpoint_of_a_classifier_is_a_classifier(tmp_path):
     part = Autoencoder(2, network=Dense(widths=(8,)), pretraining=LayerWise(epochs=1, batch_size=10))
     training = Training(epochs=60, batch_size=10, patience=50, validation=0.25, optimiser=Adam(learning_rate=0.1))
     model = AutoencoderClassifier(part, training=training, random_state=0)
-    with pytest.raises(KeyboardInterrupt), pytest.warns(UnfinishedWarning):
+    with pytest.warns(UnfinishedWarning), pytest.raises(KeyboardInterrupt):
         model.fit(X, Y, callback=At(60, ctrl_c), checkpoint=tmp_path / "checkpoint")
     again = loaded(tmp_path / "checkpoint")
     np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))

@@ -8,9 +8,16 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 
 from narrows import Autoencoder, Training
-from narrows.errors import DataNotFoundError, InvalidParameterError, ModelFileError, TrainingDivergedError
+from narrows.errors import (
+    DataNotFoundError,
+    InvalidParameterError,
+    ModelFileError,
+    OutputExistsError,
+    TrainingDivergedError,
+)
 from narrows.likelihoods import Normal
 from narrows.lossless import CausalNetwork
 from narrows.networks import Convolutional, Dense
@@ -358,6 +365,13 @@ def test_a_damaged_checkpoint_is_named(damage, tmp_path):
         make().fit(X, checkpoint=path, resume=True)
 
 
+def test_a_model_given_as_a_checkpoint_is_refused_with_the_way_to_train_it_further(tmp_path):
+    make().fit(X).save(tmp_path / "model")
+    with pytest.raises(ModelFileError, match=r"narrows\.load\(path\)\.fit\(X, more_epochs=N\)\.$") as error:
+        make().fit(X, checkpoint=tmp_path / "model", resume=True)
+    assert "narrows checkpoint 2" not in str(error.value)
+
+
 def test_a_checkpoint_that_could_not_be_written_is_refused_before_training(tmp_path):
     callback = StopAt(0, None)
     with pytest.raises(DataNotFoundError, match="does not exist"):
@@ -391,3 +405,48 @@ def test_after_a_loss_that_is_not_finite_the_last_good_checkpoint_stays(tmp_path
     with safe_open(state.path, framework="pt") as file:
         assert all(bool(torch.isfinite(file.get_tensor(name).double()).all()) for name in file.keys())  # noqa: SIM118
     assert outcome(make().fit(X, checkpoint=path, resume=True)) == whole
+
+
+# What a checkpoint may replace
+
+
+def test_a_checkpoint_replaces_no_other_file(tmp_path):
+    model, notes = tmp_path / "precious.safetensors", tmp_path / "notes.txt"
+    make().fit(X).save(model)
+    notes.write_text("mine")
+    for path in (model, notes):
+        before = path.read_bytes()
+        with pytest.raises(OutputExistsError, match=f"{path.name}, which is not a checkpoint. Give another name, or"):
+            make().fit(X, checkpoint=path)
+        assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_checkpoint_replaces_that_of_no_other_run(finished, tmp_path):
+    path = tmp_path / "checkpoint"
+    if finished:
+        make().fit(X, checkpoint=path)
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            make().fit(X, checkpoint=path, callback=StopAt(5, interrupt))
+    before = path.read_bytes()
+    with pytest.raises(OutputExistsError, match=r"another content of the data\. Give .* another name, or delete"):
+        make().fit(2 * X, checkpoint=path)
+    with pytest.raises(OutputExistsError, match=r"another .*more epochs"):
+        make().fit(X).fit(X, more_epochs=2, checkpoint=path)
+    assert path.read_bytes() == before
+    make().fit(X, checkpoint=path)
+
+
+def test_a_checkpoint_of_another_version_is_not_replaced(tmp_path):
+    path = tmp_path / "checkpoint"
+    save_file({"x": torch.zeros(1)}, path, {"narrows checkpoint 1": "{}"})
+    with pytest.raises(OutputExistsError, match="another version of narrows"):
+        make().fit(X, checkpoint=path)
+
+
+def test_resuming_needs_a_checkpoint():
+    with pytest.raises(InvalidParameterError, match="resume=True without 'checkpoint'"):
+        make().fit(X, resume=True)
+    with pytest.raises(InvalidParameterError, match=r"The 'resume' of fit must be True or False\. Got 'yes'"):
+        make().fit(X, resume="yes")

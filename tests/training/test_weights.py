@@ -1,13 +1,19 @@
 """Sample weights: how much each record counts in the loss."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from narrows import Autoencoder, Training
-from narrows.errors import DataError, InvalidParameterError
+from narrows import Autoencoder, AutoencoderClassifier, Training
+from narrows.errors import DataError, InvalidParameterError, WorseThanPCAWarning
+from narrows.model.artefacts import PrincipalComponents
+from narrows.model.comparison import check_against_pca, compare_with_pca
 from narrows.networks import Convolutional, Dense
-from narrows.training import SGD, Callback
+from narrows.networks.components import components_of, sampled, weights_of_sample
+from narrows.training import SGD, Callback, Records
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 6))
@@ -166,3 +172,139 @@ def test_wrong_weights_are_refused(weights, message):
         make().fit(X, sample_weight=weights)
     with pytest.raises(DataError, match=message):
         make().fit(X).score(X, sample_weight=weights)
+
+
+# The principal components: where a network starts, what it is compared with, and what is kept instead of it
+
+
+STRONG = np.where(X[:, 0] > 0, 100.0, 1.0)
+
+
+def auto(**params):
+    return make(**{"network": "auto", "preprocessing": "auto", "likelihood": "auto", **params})
+
+
+def test_the_components_that_are_kept_instead_of_a_network_are_weighted():
+    model, plain = auto().fit(X, sample_weight=STRONG), auto().fit(X)
+    assert not model.comparison_.keeps_network
+    mine, others = (np.average(one.reconstruction_error(X), weights=STRONG) for one in (model, plain))
+    assert mine < 0.9 * others
+
+
+@pytest.mark.parametrize("fill_value", [None, -9.0])
+def test_components_with_weights_are_those_of_repeated_records(fill_value):
+    x = X.copy()
+    if fill_value is not None:
+        x[::7, 2] = fill_value
+    w, n = W + 1, (W + 1).astype(int)
+    weighted = PrincipalComponents.fit(x, 2, 0, weights=w, fill_value=fill_value)
+    repeated = PrincipalComponents.fit(np.repeat(x, n, axis=0), 2, 0, fill_value=fill_value)
+    np.testing.assert_allclose(weighted.mean, repeated.mean, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(weighted.components, repeated.components, atol=1e-4)
+
+    start = components_of(torch.from_numpy(X), 2, weights=torch.from_numpy(w))
+    of_repeated = components_of(torch.from_numpy(np.repeat(X, n, axis=0)), 2)
+    for name in ("mean", "directions", "deviations"):
+        torch.testing.assert_close(getattr(start, name), getattr(of_repeated, name), rtol=1e-4, atol=1e-4)
+    assert start.deviation == pytest.approx(of_repeated.deviation)
+
+
+def test_a_network_starts_at_the_weighted_components():
+    network = Dense(widths=(8,), linear_path=True)
+    still = {**FULL, "epochs": 1, "validation": 0.0}
+    model = make(still, network=network).fit(X, sample_weight=W + 1)
+    expected = components_of(torch.from_numpy(X), 2, weights=torch.from_numpy(W + 1))
+    torch.testing.assert_close(model.chain_.encoder.mean, expected.mean, rtol=1e-6, atol=1e-6)
+
+
+def test_the_pca_of_a_model_is_weighted():
+    model = make(artefacts=("pca",)).fit(X, sample_weight=W + 1)
+    expected = PrincipalComponents.fit(X, 2, model.trained_on_.seed, weights=W + 1)
+    np.testing.assert_allclose(model.pca_.mean, expected.mean, atol=1e-12)
+    np.testing.assert_allclose(model.pca_.components, expected.components, atol=1e-5)
+
+
+def test_the_weights_of_sampled_records_are_theirs(monkeypatch):
+    monkeypatch.setattr("narrows.networks.components._MOST_VALUES", 60)
+    x, w = torch.from_numpy(X), torch.from_numpy(X[:, 0].copy())
+    drawn = torch.cat(list(sampled(lambda: x.split(7))))
+    assert weights_of_sample(w, lambda: x.split(7)).tolist() == drawn[:, 0].tolist()
+    assert weights_of_sample(None, lambda: x.split(7)) is None
+
+
+def test_the_comparison_with_pca_is_weighted():
+    """A network that restores only some records better is kept if these count more."""
+    better = np.arange(40) < 10
+    errors = {"network": np.where(better, 0.1, 1.5), "pca": np.ones(40)}
+
+    def compared(weights):
+        held_out = Records(X, torch.device("cpu")).weighted(weights, None, torch.float64)
+        return compare_with_pca("network", "pca", held_out)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("narrows.model.comparison._squared_errors", lambda chain, records: errors[chain])
+        assert not compared(None).is_better
+        found = compared(np.where(better, 100.0, 1.0))
+        assert found.is_better
+        assert found.ratio == pytest.approx((1000 * 0.1 + 30 * 1.5) / 1030)
+        whole = compared(np.ones(40))
+        assert whole.ratio == pytest.approx(compared(None).ratio)
+
+
+def test_the_warning_of_a_model_that_is_worse_than_pca_is_weighted():
+    """A linear autoencoder at the weighted components is not worse than these, though it is worse than others."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", WorseThanPCAWarning)
+        model = auto(artefacts="all").fit(X, sample_weight=STRONG)
+    unweighted = PrincipalComponents.fit(X, 2, 0)
+    with pytest.warns(WorseThanPCAWarning):
+        check_against_pca(model.model_, unweighted, Records(X, torch.device("cpu")))
+
+
+def test_partial_fit_takes_weights_and_a_callback():
+    some, rows = W > 0, []
+    full = {**FULL, "epochs": 1}
+    weighted = (
+        make(full)
+        .partial_fit(X, sample_weight=W, callback=rows.append)
+        .partial_fit(X, sample_weight=W, callback=rows.append)
+    )
+    repeated = np.repeat(X, W.astype(int), axis=0)
+    assert_same(weighted, make(full).partial_fit(repeated).partial_fit(repeated))
+    assert len(rows) == 2
+    left_out = make().partial_fit(X[some]).partial_fit(X[some])
+    assert weights_of(make().partial_fit(X, sample_weight=some).partial_fit(X, sample_weight=some)) == weights_of(
+        left_out
+    )
+
+
+def classifier(**params):
+    training = Training(**{**FULL, "epochs": 3, "precision": "float64", **params})
+    return AutoencoderClassifier(make({**FULL, "epochs": 2}), training=training, random_state=0)
+
+
+def test_a_classifier_minimises_the_weighted_cross_entropy():
+    y, n = np.where(X[:, 0] > 0, "right", "left"), W.astype(int)
+    weighted, repeated = (
+        classifier().fit(X, y, sample_weight=W),
+        classifier().fit(np.repeat(X, n, axis=0), np.repeat(y, n)),
+    )
+    np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), rtol=1e-9)
+    assert weighted.history_[0]["loss"] == pytest.approx(repeated.history_[0]["loss"])
+    assert abs(weighted.predict_proba(X) - classifier().fit(X, y).predict_proba(X)).max() > 1e-6
+    some = W > 0
+    left_out = classifier().fit(X[some], y[some])
+    np.testing.assert_array_equal(
+        classifier().fit(X, y, sample_weight=some).predict_proba(X), left_out.predict_proba(X)
+    )
+    with pytest.raises(DataError, match="'sample_weight'"):
+        classifier().fit(X, y, sample_weight=W[1:])
+
+
+def test_unlabelled_records_count_as_those_of_a_mean_weight():
+    y = np.arange(40) % 2
+    one = classifier().fit(X, y, sample_weight=W + 1, unlabelled=2 * X)
+    other = classifier().fit(X, y, sample_weight=10 * (W + 1), unlabelled=2 * X)
+    np.testing.assert_allclose(one.predict_proba(X), other.predict_proba(X), rtol=1e-9)
+    plain = classifier().fit(X, y, unlabelled=2 * X)
+    assert one.pretraining_history_[0]["loss"] != plain.pretraining_history_[0]["loss"]

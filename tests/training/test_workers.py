@@ -9,10 +9,10 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from narrows.numerics import control_groups
+from narrows.numerics import control_groups, cpus
+from narrows.numerics.cpus import usable_cpus
 from narrows.numerics.threads import one_openmp_thread
-from narrows.training import cpus, workers
-from narrows.training.cpus import usable_cpus
+from narrows.training import workers
 from narrows.training.workers import Workers, most_workers, over_workers
 
 

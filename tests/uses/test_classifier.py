@@ -48,7 +48,16 @@ USUAL = Autoencoder(
 )
 
 
-@parametrize_with_checks([AutoencoderClassifier(USUAL), AutoencoderClassifier(pretrain=False)])
+STOCHASTIC = {
+    "check_sample_weight_equivalence_on_dense_data": "with repeated records the batches of a run are others; "
+    "tests/training/test_weights.py checks it for one batch with all records"
+}
+
+
+@parametrize_with_checks(
+    [AutoencoderClassifier(USUAL), AutoencoderClassifier(pretrain=False)],
+    expected_failed_checks=lambda estimator: STOCHASTIC,
+)
 def test_scikit_learn(estimator, check, monkeypatch):
     monkeypatch.setattr("narrows.training.settings._MOST_EPOCHS", 3)  # enough for what the checks ask
     check(estimator)

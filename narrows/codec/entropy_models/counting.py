@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -59,6 +61,14 @@ def _phases_together(s: float, n_phases: int) -> int:
     return together
 
 
+@lru_cache(maxsize=1024)  # the qualities of a ladder have the same tables where few values are met
+def _prior(low: int, high: int, middle: float, s: float) -> NDArray[np.float64]:
+    """Return the counts of the values from low to high under the prior."""
+    edges = np.arange(low, high + 2) - 0.5
+    cumulative = 0.5 + 0.5 * np.tanh((edges - middle) / (2 * s))
+    return np.asarray(_PRIOR_COUNT * np.diff(cumulative), np.float64)
+
+
 def _smoothed(met: NDArray[np.int32], middle: float, s: float, precision: int) -> tuple[int, NDArray[np.float64]]:
     """Return lowest value and counts of a table: the values met, plus the logistic prior."""
     reach = min(1 << precision, int(s * precision) + 2)  # the mass of the logistic beyond is less than e^-P
@@ -67,9 +77,7 @@ def _smoothed(met: NDArray[np.int32], middle: float, s: float, precision: int) -
         # The outermost 0.05 % of values on each side do not widen the table; they are escaped.
         rare = np.quantile(met, [0.0005, 0.9995], method="nearest")
         low, high = min(low, max(int(rare[0]), -(1 << precision))), max(high, min(int(rare[1]), 1 << precision))
-    edges = np.arange(low, high + 2) - 0.5
-    cumulative = 0.5 + 0.5 * np.tanh((edges - middle) / (2 * s))
-    weights = _PRIOR_COUNT * np.diff(cumulative)
+    weights = _prior(low, high, middle, s).copy()
     inside = met[(met >= low) & (met <= high)].astype(np.int64)
     weights += np.bincount(inside - low, minlength=len(weights))
     first, last = regular_window(weights, precision)

@@ -7,7 +7,7 @@ integer decoder and becomes an operating point, unless another one is better in 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from narrows.bottlenecks.quantisation import Quantisation
 from narrows.chain import Chain
 from narrows.codec.dequantise import Dequantise
 from narrows.codec.entropy_models import MAX_SYMBOL
+from narrows.codec.freezing.coarse_decoder import MOST_RECORDS, coarser_decoder
 from narrows.codec.freezing.decoder import FrozenDecoder, freeze_decoder
 from narrows.codec.freezing.distortion import MeasuredDistortion, over_batches
 from narrows.codec.frozen import FrozenCodec
@@ -28,7 +29,7 @@ from narrows.errors import NotFreezableError
 from narrows.numerics.randomness import Stream, rng
 from narrows.numerics.squares import SquaredSum, exponent_of
 
-__all__ = ["SAMPLE", "SAMPLE_BYTES", "freeze"]
+__all__ = ["MEASURED", "SAMPLE", "SAMPLE_BYTES", "freeze"]
 
 SAMPLE = 16_384
 """The number of training records that `freeze` needs."""
@@ -36,14 +37,18 @@ SAMPLE = 16_384
 SAMPLE_BYTES = 1 << 26
 """The largest number of bytes of such a sample."""
 
-_MEASURED = 1024  # records on which the error is measured
+MEASURED = 1024
+"""The number of these records, the first, on which the error is measured, unless another number is given."""
+
 _GOLDEN = 4
 _NEAR_ENOUGH_DB = 0.1
 _OUTLIERS, _FAR = 0.001, 4.0
+_MOST_DB, _LEAST_DB, _MANY_WEIGHTS = 0.045, 0.008, 1 << 19  # by which coarse weights may reduce the PSNR
+_LARGEST = 32_767
 _NOT_AFFINE = 1e-5  # of a step: larger differences between two steps are not rounding
 
 
-def freeze(chain: Chain, records: NDArray[Any], peak: float) -> FrozenCodec:
+def freeze(chain: Chain, records: NDArray[Any], peak: float, n_measured: int = MEASURED) -> FrozenCodec:
     """Return the archive codec of a trained chain.
 
     Parameters
@@ -54,6 +59,8 @@ def freeze(chain: Chain, records: NDArray[Any], peak: float) -> FrozenCodec:
         Training records, in their stored dtype; some thousands.
     peak : float
         The peak of PSNR, in the records' units.
+    n_measured : int
+        Number of records, the first, on which the error is measured.
 
     Raises
     ------
@@ -69,14 +76,18 @@ def freeze(chain: Chain, records: NDArray[Any], peak: float) -> FrozenCodec:
     try:
         codes = _codes(chain, records)
         with torch.no_grad():
-            z = chain.bottleneck.continuous_to_z(codes[:_MEASURED].to(chain.device)).cpu()
+            z = chain.bottleneck.continuous_to_z(codes[:MEASURED].to(chain.device)).cpu()
             decoder = freeze_decoder(chain, z)
         output = _output(chain, decoder, records.dtype)
+        if not decoder.categories.any():
+            decoder = _coarser(chain, decoder, output, codes, records)
         flat = codes.flatten(1).double().cpu().numpy()
-        candidates = chain.bottleneck.quantisations(flat, MeasuredDistortion(chain, z, records[:_MEASURED]))
+        candidates = chain.bottleneck.quantisations(
+            flat, MeasuredDistortion(chain, z[:n_measured], records[:n_measured])
+        )
     finally:
         chain.train(was_training)
-    fitting = _Fitting(decoder, output, flat, records, peak, chain.parts.fill_value)
+    fitting = _Fitting(decoder, output, flat, records, peak, chain.parts.fill_value, n_measured)
     measured = [fitting.measured(candidate) for candidate in candidates]
     trained_for = next((one for one, tried in zip(measured, candidates, strict=True) if tried.trained_for), None)
     default = trained_for or _coarsest_near_best(measured)
@@ -94,6 +105,29 @@ def freeze(chain: Chain, records: NDArray[Any], peak: float) -> FrozenCodec:
     )
 
 
+def _coarser(
+    chain: Chain, decoder: FrozenDecoder, output: Dequantise, codes: Tensor, records: NDArray[Any]
+) -> FrozenDecoder:
+    """Return the decoder with coarser weights; the more it has, the more error they may add."""
+    program = decoder.program
+    with torch.no_grad():
+        z = chain.bottleneck.continuous_to_z(codes[:MOST_RECORDS].to(chain.device)).double().cpu().numpy()
+    inputs = np.clip(np.rint(np.ldexp(z, decoder.input_shift)), -_LARGEST, _LARGEST).astype(np.int16)
+    scale, offset = (tensor.reshape(-1) for tensor in output.to_tensors().values())
+    n = len(inputs[:MEASURED])
+    exponent = exponent_of(float(np.abs(scale).max()))
+    restored = program.run(inputs[:n]).reshape(n, -1) * scale + offset
+    known = records[:n].reshape(n, -1)
+    difference = np.ldexp(restored - known.astype(np.float64), -exponent)
+    if chain.parts.fill_value is not None:
+        difference = difference[~is_fill(known, chain.parts.fill_value)]
+    error = float(np.square(difference).mean()) if difference.size else 0.0
+    n_weights = sum(tensor.size for tensor in program.to_tensors()[1].values())
+    more_db = max(_LEAST_DB, _MOST_DB * min(1.0, n_weights / _MANY_WEIGHTS))
+    relative = np.ldexp(np.broadcast_to(scale, math.prod(program.out_shape)).reshape(program.out_shape), -exponent)
+    return replace(decoder, program=coarser_decoder(program, inputs, (10 ** (more_db / 10) - 1) * error, relative))
+
+
 @dataclass(frozen=True, eq=False)
 class _Fitting:
     """The integer decoder, and the codes and training records on which candidates are measured."""
@@ -104,18 +138,19 @@ class _Fitting:
     records: NDArray[Any]
     peak: float
     fill_value: float | None
+    n_measured: int
 
     def measured(self, candidate: Quantisation) -> OperatingPoint:
         """Return the operating point of a quantisation, measured on the records."""
         symbols = to_symbols(self.codes, candidate.steps)
         rescale = candidate.program(self.decoder.input_shift, self.decoder.program.in_shape)
-        x = self.decoder.program.run(rescale.run(symbols[:_MEASURED]))
-        difference = self.output.of(x).astype(np.float64) - self.records[:_MEASURED].astype(np.float64)
+        x = self.decoder.program.run(rescale.run(symbols[: self.n_measured]))
+        difference = self.output.of(x).astype(np.float64) - self.records[: self.n_measured].astype(np.float64)
         exponent = exponent_of(self.peak)  # squares of tiny values vanish
         squared = np.square(np.ldexp(difference, -exponent)).reshape(len(difference), -1)
         share = 1.0
         if self.fill_value is not None:
-            known = ~is_fill(self.records[:_MEASURED], self.fill_value).reshape(squared.shape)
+            known = ~is_fill(self.records[: self.n_measured], self.fill_value).reshape(squared.shape)
             squared, share = np.where(known, squared, 0.0), max(float(known.mean()), 1 / known.size)
         mse = squared.mean(1)
         limit = SquaredSum(_FAR * float(np.quantile(mse, 1 - _OUTLIERS)), exponent)

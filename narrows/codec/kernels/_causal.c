@@ -1,6 +1,6 @@
 /* The kernel of causal networks; residual/causal.py has the formulas and the arguments. */
 
-#include "_mixture.h"
+#include "_causal.h"
 
 #include <stdlib.h>
 
@@ -10,67 +10,63 @@
 #define HAS_X86 1
 #endif
 
-#define TILE 8   /* records that are processed together */
-#define LANES 16 /* outputs that are processed together */
-#define N_EXP 512
-
-/* sums[r][o] = biases[o] + Σ_k x[r][k] w[k][o] for a tile of records; n_out is a multiple of LANES. The weights of two
-   inputs are adjacent, [pair][output][2], for instructions that multiply and add pairs of 16-bit numbers. Every sum must
-   fit 32 bits; the caller guarantees this. */
-typedef void Layer(const int16_t *x, size n_pairs, const int16_t *w, const int32_t *biases, size n_out, int32_t *sums);
-
-static void layer(const int16_t *x, size n_pairs, const int16_t *w, const int32_t *biases, size n_out, int32_t *sums)
+static void layer(const Pairs *x, const int32_t *live, size n_live, const int16_t *w, const int32_t *biases, size n_out,
+                  size n_used, int32_t *sums)
 {
-    for (size r = 0; r < TILE; r++, x += 2 * n_pairs, sums += n_out) {
-        for (size o = 0; o < n_out; o++)
-            sums[o] = biases[o];
-        for (size pair = 0; pair < n_pairs; pair++) {
-            const int16_t *row = w + 2 * pair * n_out;
-            int32_t first = x[2 * pair], second = x[2 * pair + 1];
-            for (size o = 0; o < n_out; o++)
-                sums[o] += first * row[2 * o] + second * row[2 * o + 1];
+    for (size o = 0; o < n_used; o++, sums += TILE) {
+        for (size r = 0; r < TILE; r++)
+            sums[r] = biases[o];
+        for (size k = 0; k < n_live; k++) {
+            const uint32_t *both = x[live[k]];
+            const int16_t *weights = w + 2 * (live[k] * n_out + o);
+            for (size r = 0; r < TILE; r++)
+                sums[r] += (int16_t)both[r] * weights[0] + (int16_t)(both[r] >> 16) * weights[1];
         }
     }
 }
 
 #ifdef HAS_X86
-__attribute__((target("avx2"))) static void layer_avx2(const int16_t *x, size n_pairs, const int16_t *w,
-                                                       const int32_t *biases, size n_out, int32_t *sums)
+__attribute__((target("avx2"))) static void layer_avx2(const Pairs *x, const int32_t *live, size n_live,
+                                                       const int16_t *w, const int32_t *biases, size n_out,
+                                                       size n_used, int32_t *sums)
 {
-    for (size o = 0; o < n_out; o += 8) {
-        __m256i sum[TILE];
-        for (int r = 0; r < TILE; r++)
-            sum[r] = _mm256_loadu_si256((const __m256i *)(biases + o));
-        for (size pair = 0; pair < n_pairs; pair++) {
-            __m256i row = _mm256_loadu_si256((const __m256i *)(w + 2 * (pair * n_out + o)));
-            for (int r = 0; r < TILE; r++) {
-                int32_t both;
-                memcpy(&both, x + 2 * (r * n_pairs + pair), 4);
-                sum[r] = _mm256_add_epi32(sum[r], _mm256_madd_epi16(row, _mm256_set1_epi32(both)));
+    for (size o = 0; o < n_used; o += TOGETHER) {
+        __m256i sum[TOGETHER];
+        for (int i = 0; i < TOGETHER; i++)
+            sum[i] = _mm256_set1_epi32(biases[o + i]);
+        for (size k = 0; k < n_live; k++) {
+            const int16_t *weights = w + 2 * (live[k] * n_out + o);
+            __m256i both = _mm256_loadu_si256((const __m256i *)x[live[k]]);
+            for (int i = 0; i < TOGETHER; i++) {
+                int32_t pair;
+                memcpy(&pair, weights + 2 * i, 4);
+                sum[i] = _mm256_add_epi32(sum[i], _mm256_madd_epi16(both, _mm256_set1_epi32(pair)));
             }
         }
-        for (int r = 0; r < TILE; r++)
-            _mm256_storeu_si256((__m256i *)(sums + r * n_out + o), sum[r]);
+        for (int i = 0; i < TOGETHER; i++)
+            _mm256_storeu_si256((__m256i *)(sums + TILE * (o + i)), sum[i]);
     }
 }
 
-__attribute__((target("avx512f,avx512bw,avx512vnni"))) static void
-layer_avx512(const int16_t *x, size n_pairs, const int16_t *w, const int32_t *biases, size n_out, int32_t *sums)
+__attribute__((target("avx512f,avx512vl,avx512vnni"))) static void
+layer_avx512(const Pairs *x, const int32_t *live, size n_live, const int16_t *w, const int32_t *biases, size n_out,
+             size n_used, int32_t *sums)
 {
-    for (size o = 0; o < n_out; o += LANES) {
-        __m512i sum[TILE];
-        for (int r = 0; r < TILE; r++)
-            sum[r] = _mm512_loadu_si512(biases + o);
-        for (size pair = 0; pair < n_pairs; pair++) {
-            __m512i row = _mm512_loadu_si512(w + 2 * (pair * n_out + o));
-            for (int r = 0; r < TILE; r++) {
-                int32_t both;
-                memcpy(&both, x + 2 * (r * n_pairs + pair), 4);
-                sum[r] = _mm512_dpwssd_epi32(sum[r], row, _mm512_set1_epi32(both));
+    for (size o = 0; o < n_used; o += TOGETHER) {
+        __m256i sum[TOGETHER];
+        for (int i = 0; i < TOGETHER; i++)
+            sum[i] = _mm256_set1_epi32(biases[o + i]);
+        for (size k = 0; k < n_live; k++) {
+            const int16_t *weights = w + 2 * (live[k] * n_out + o);
+            __m256i both = _mm256_loadu_si256((const __m256i *)x[live[k]]);
+            for (int i = 0; i < TOGETHER; i++) {
+                int32_t pair;
+                memcpy(&pair, weights + 2 * i, 4);
+                sum[i] = _mm256_dpwssd_epi32(sum[i], both, _mm256_set1_epi32(pair));
             }
         }
-        for (int r = 0; r < TILE; r++)
-            _mm512_storeu_si512(sums + r * n_out + o, sum[r]);
+        for (int i = 0; i < TOGETHER; i++)
+            _mm256_storeu_si256((__m256i *)(sums + TILE * (o + i)), sum[i]);
     }
 }
 #endif
@@ -79,7 +75,7 @@ static Layer *fastest_layer(void)
 {
 #ifdef HAS_X86
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vnni"))
+    if (__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni"))
         return layer_avx512;
     if (__builtin_cpu_supports("avx2"))
         return layer_avx2;
@@ -87,42 +83,42 @@ static Layer *fastest_layer(void)
     return layer;
 }
 
+static inline uint32_t activation(int32_t sum, int shift)
+{
+    int32_t value = sum >> shift;
+    return (uint32_t)(value < 0 ? 0 : value > 32767 ? 32767 : value);
+}
+
 /* x = sums >> shift, clipped to 0 … 32767: the inputs of the next layer. */
 FOR_EVERY_CPU
-static void activate(const int32_t *sums, size n, int shift, int16_t *x)
+static void activate(const int32_t *sums, size n_pairs, int shift, Pairs *x)
 {
-    for (size i = 0; i < n; i++) {
-        int32_t value = sums[i] >> shift;
-        x[i] = (int16_t)(value < 0 ? 0 : value > 32767 ? 32767 : value);
-    }
+    for (size pair = 0; pair < n_pairs; pair++, sums += 2 * TILE)
+        for (size r = 0; r < TILE; r++)
+            x[pair][r] = activation(sums[r], shift) | activation(sums[TILE + r], shift) << 16;
 }
 
-/* Convert logits to weights that sum to 2^15; the first largest one gets the rounding remainder. */
-static void to_weights(const int32_t *sums, int shift, const int64_t *exp, size n_components, int32_t *weights,
-                       size stride)
+/* Write the inputs of a tile of records, from the first of n, to tile->x, and the pairs that are not 0 in all of them to
+   tile->live; return their number. */
+static size gather(const Network *net, const int16_t *values, size n, size first, const Tile *tile)
 {
-    size largest = 0;
-    uint32_t total = 0, used = 0, parts[LANES]; /* each part is at most 2^15 */
-    for (size k = 1; k < n_components; k++)
-        if (sums[k] >> shift > sums[largest] >> shift)
-            largest = k;
-    for (size k = 0; k < n_components; k++) {
-        int64_t away = (int64_t)(sums[largest] >> shift) - (sums[k] >> shift);
-        total += parts[k] = (uint32_t)exp[away < N_EXP ? away : N_EXP - 1];
+    size count = n - first < TILE ? n - first : TILE, n_live = 0;
+    for (size pair = 0; pair < net->sizes[0] / 2; pair++) {
+        const int16_t *a = values + net->seen[2 * pair] * n + first, *b = values + net->seen[2 * pair + 1] * n + first;
+        uint32_t *x = tile->x[pair], any = 0;
+        if (count < TILE)
+            memset(x, 0, sizeof(Pairs));
+        if (count == TILE)
+            for (size r = 0; r < TILE; r++)
+                any |= x[r] = (uint16_t)a[r] | (uint32_t)(uint16_t)b[r] << 16;
+        else
+            for (size r = 0; r < count; r++)
+                any |= x[r] = (uint16_t)a[r] | (uint32_t)(uint16_t)b[r] << 16;
+        tile->live[n_live] = (int32_t)pair;
+        n_live += any != 0;
     }
-    for (size k = 0; k < n_components; k++)
-        used += weights[k * stride] = (int32_t)((parts[k] << 15) / total);
-    weights[largest * stride] += 32768 - (int32_t)used;
+    return n_live;
 }
-
-/* A network at one position; layer k has sizes[k] inputs and sizes[k + 1] outputs. */
-typedef struct {
-    const int32_t *seen, *biases[3];
-    const int16_t *weights[3];
-    const int64_t *exp;
-    size sizes[4], n_components;
-    int64_t shifts[5];
-} Network;
 
 /* The lengths of a network's arrays. */
 typedef struct {
@@ -145,40 +141,97 @@ static Network take_network(Arguments *a, Counts *n)
     return net;
 }
 
+int is_valid(const Network *net, size n_exp)
+{
+    int right = net->sizes[0] % 2 == 0 && n_exp == N_EXP;
+    for (int k = 1; k < 4; k++)
+        right = right && net->sizes[k] % LANES == 0;
+    for (int k = 0; k < 5; k++)
+        right = right && net->shifts[k] >= 0 && net->shifts[k] < 32;
+    for (size k = 0; k < N_EXP && right; k++)
+        right = net->exp[k] >= (k == 0) && net->exp[k] <= 1 << 15; /* exp[0] > 0, so no divisor is 0 */
+    return right && net->n_components <= LANES && 3 * net->n_components <= net->sizes[3];
+}
+
 /* Return whether the arrays of a network, for n records of n_values values, fit together. */
 static int is_network(const Network *net, const Counts *counts, size n, size n_values)
 {
-    int right = net->sizes[0] % 2 == 0 && counts->exp == N_EXP;
+    int right = is_valid(net, counts->exp) && net->n_components >= (n > 0);
     for (int k = 0; k < 3; k++)
-        right = right && net->sizes[k + 1] % LANES == 0 && counts->weights[k] == net->sizes[k] * net->sizes[k + 1];
-    for (int k = 0; k < 5; k++)
-        right = right && net->shifts[k] >= 0 && net->shifts[k] < 32;
+        right = right && counts->weights[k] == net->sizes[k] * net->sizes[k + 1];
     for (size k = 0; k < net->sizes[0] && right && n; k++)
         right = net->seen[k] >= 0 && net->seen[k] < n_values;
-    for (size k = 0; k < N_EXP && right; k++)
-        right = net->exp[k] >= (k == 0) && net->exp[k] <= 1 << 15; /* exp[0] > 0, so no divisor is 0 */
-    return right && net->n_components >= (n > 0) && net->n_components <= LANES &&
-           3 * net->n_components <= net->sizes[3];
+    return right;
 }
 
-/* Compute the outputs of a tile of records into sums; an incomplete tile is filled up with its last record. x is a buffer
-   for the inputs of all layers, sums one for the outputs of any layer. */
-static void forward(const Network *net, Layer *multiply, const int16_t *values, size n, size first, int16_t *x,
-                    int32_t *sums)
+int take_tile(Tile *tile, const Network *net)
 {
-    const size *sizes = net->sizes;
-    size count = n - first < TILE ? n - first : TILE;
-    for (size k = 0; k < sizes[0]; k++) {
-        const int16_t *seen = values + net->seen[k] * n + first;
-        for (size r = 0; r < TILE; r++)
-            x[r * sizes[0] + k] = seen[r < count ? r : count - 1];
-    }
+    size most = 1;
+    for (int k = 0; k < 4; k++)
+        most = net->sizes[k] > most ? net->sizes[k] : most;
+    tile->multiply = fastest_layer();
+    tile->x = malloc((size_t)most * sizeof(Pairs));
+    tile->live = malloc((size_t)most * 4);
+    tile->all = malloc((size_t)most * 4);
+    tile->sums = malloc((size_t)most * TILE * 4);
+    for (size pair = 0; pair < most && tile->all; pair++)
+        tile->all[pair] = (int32_t)pair;
+    return tile->x && tile->live && tile->all && tile->sums;
+}
+
+void free_tile(Tile *tile)
+{
+    free(tile->x);
+    free(tile->live);
+    free(tile->all);
+    free(tile->sums);
+}
+
+void forward(const Network *net, const Tile *tile, const int16_t *values, size n, size first)
+{
+    size n_live = gather(net, values, n, first, tile);
     for (int k = 0; k < 3; k++) {
-        multiply(x, sizes[k] / 2, net->weights[k], net->biases[k], sizes[k + 1], sums);
-        x += TILE * sizes[k];
+        size n_out = net->sizes[k + 1];
+        size n_used = k < 2 ? n_out : (3 * net->n_components + TOGETHER - 1) / TOGETHER * TOGETHER;
+        tile->multiply(tile->x, k ? tile->all : tile->live, k ? net->sizes[k] / 2 : n_live, net->weights[k],
+                       net->biases[k], n_out, n_used, tile->sums);
         if (k < 2)
-            activate(sums, TILE * sizes[k + 1], (int)net->shifts[k], x);
+            activate(tile->sums, n_out / 2, (int)net->shifts[k], tile->x);
     }
+}
+
+FOR_EVERY_CPU
+void convert(const Network *net, const int32_t *sums, Outputs *found)
+{
+    size n = net->n_components;
+    int32_t highest[TILE], logits[LANES][TILE], parts[LANES][TILE], total[TILE] = {0}, used[TILE] = {0};
+    int shifts[3] = {(int)net->shifts[2], (int)net->shifts[3], (int)net->shifts[4]};
+    for (size k = 0; k < n; k++)
+        for (size r = 0; r < TILE; r++) {
+            logits[k][r] = sums[k * TILE + r] >> shifts[0];
+            found->means[k][r] = sums[(n + k) * TILE + r] >> shifts[1];
+            found->scales[k][r] = sums[(2 * n + k) * TILE + r] >> shifts[2];
+        }
+    for (size r = 0; r < TILE; r++)
+        highest[r] = logits[0][r], found->largest[r] = 0;
+    for (size k = 1; k < n; k++)
+        for (size r = 0; r < TILE; r++) {
+            found->largest[r] = logits[k][r] > highest[r] ? (int32_t)k : found->largest[r];
+            highest[r] = logits[k][r] > highest[r] ? logits[k][r] : highest[r];
+        }
+    for (size k = 0; k < n; k++)
+        for (size r = 0; r < TILE; r++) {
+            uint32_t away = (uint32_t)highest[r] - (uint32_t)logits[k][r];
+            parts[k][r] = (int32_t)net->exp[away < N_EXP ? away : N_EXP - 1]; /* at most 2^15 */
+            total[r] += parts[k][r];
+        }
+    for (size k = 0; k < n; k++)
+        for (size r = 0; r < TILE; r++) { /* the quotient of such small integers is never rounded up to a whole one */
+            found->weights[k][r] = (int32_t)((double)(parts[k][r] << 15) / total[r]);
+            used[r] += found->weights[k][r];
+        }
+    for (size r = 0; r < TILE; r++)
+        found->weights[found->largest[r]][r] += 32768 - used[r];
 }
 
 /* causal(values, seen, weights_1, biases_1, weights_2, biases_2, weights_3, biases_3, shifts, exp, middles, coarse,
@@ -188,7 +241,7 @@ PyObject *causal(PyObject *module, PyObject *args)
 {
     Arguments a = {.function = "causal", .args = args};
     Counts counts;
-    size n_values, n, n_weights, n_means, n_scales, most = 0;
+    size n_values, n, n_weights, n_means, n_scales;
     const int16_t *values = array(&a, "values", INT16S, READ, &n_values);
     Network net = take_network(&a, &counts);
     const int64_t *middles = array(&a, "middles", INT64S, READ, &n);
@@ -203,32 +256,27 @@ PyObject *causal(PyObject *module, PyObject *args)
     if (!is_network(&net, &counts, n, n ? n_values / n : 0) || coarse < 1 || n_weights != n * n_components ||
         n_means != n_weights || n_scales != n_weights)
         return refuse(&a, "inconsistent sizes");
-    for (int k = 1; k < 4; k++)
-        most = net.sizes[k] > most ? net.sizes[k] : most;
-    int16_t *x = malloc((size_t)(TILE * (net.sizes[0] + net.sizes[1] + net.sizes[2]) * 2));
-    int32_t *sums = x ? malloc((size_t)(TILE * most * 4)) : NULL;
-    if (sums) {
-        Layer *multiply = fastest_layer();
+    Tile tile;
+    int has_memory = take_tile(&tile, &net);
+    if (has_memory) {
         Py_BEGIN_ALLOW_THREADS
         for (size first = 0; first < n; first += TILE) {
-            forward(&net, multiply, values, n, first, x, sums);
-            for (size i = first; i < n && i < first + TILE; i++) {
-                const int32_t *outputs = sums + (i - first) * net.sizes[3];
-                to_weights(outputs, (int)net.shifts[2], net.exp, n_components, weights + i, n);
+            Outputs found;
+            forward(&net, &tile, values, n, first);
+            convert(&net, tile.sums, &found);
+            for (size i = first; i < n && i < first + TILE; i++)
                 for (size k = 0; k < n_components; k++) {
-                    int64_t mean = outputs[n_components + k] >> net.shifts[3];
-                    int64_t scale = outputs[2 * n_components + k] >> net.shifts[4];
-                    means[k * n + i] = coarse == 1 ? mean - middles[i] : floor_divided(mean - middles[i], coarse);
-                    scales[k * n + i] = (int32_t)clip(scale - wider, 0, N_SCALES - 1);
+                    int64_t mean = found.means[k][i - first] - middles[i];
+                    weights[k * n + i] = found.weights[k][i - first];
+                    means[k * n + i] = coarse == 1 ? mean : floor_divided(mean, coarse);
+                    scales[k * n + i] = (int32_t)clip(found.scales[k][i - first] - wider, 0, N_SCALES - 1);
                 }
-            }
         }
         Py_END_ALLOW_THREADS
     }
-    free(sums);
-    free(x);
+    free_tile(&tile);
     release(&a);
-    if (!sums)
+    if (!has_memory)
         return PyErr_NoMemory();
     Py_RETURN_NONE;
 }

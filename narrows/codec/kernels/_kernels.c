@@ -177,6 +177,8 @@ static PyMethodDef methods[] = {
     {"linear_intervals", linear_intervals, METH_VARARGS, NULL},
     {"linear_pop", linear_pop, METH_VARARGS, NULL},
     {"causal", causal, METH_VARARGS, NULL},
+    {"causal_intervals", causal_intervals, METH_VARARGS, NULL},
+    {"causal_pop", causal_pop, METH_VARARGS, NULL},
     {"interpolate", interpolate, METH_VARARGS, NULL},
     {"neighbours", neighbours, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},

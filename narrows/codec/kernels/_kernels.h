@@ -18,7 +18,7 @@
 
 typedef Py_ssize_t size;
 
-#define MOST_ARRAYS 16 /* of a function's arguments */
+#define MOST_ARRAYS 24 /* of a function's arguments */
 
 /* The arguments of a function: parsed in order by `array`, `integer` and `integers`. The first invalid argument sets an
    exception, and later calls do nothing. The results may be used only if `is_complete` returns true. */
@@ -61,5 +61,7 @@ PyObject *linear_errors(PyObject *module, PyObject *args);
 PyObject *linear_intervals(PyObject *module, PyObject *args);
 PyObject *linear_pop(PyObject *module, PyObject *args);
 PyObject *causal(PyObject *module, PyObject *args);
+PyObject *causal_intervals(PyObject *module, PyObject *args);
+PyObject *causal_pop(PyObject *module, PyObject *args);
 PyObject *interpolate(PyObject *module, PyObject *args);
 PyObject *neighbours(PyObject *module, PyObject *args);

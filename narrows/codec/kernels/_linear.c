@@ -214,12 +214,14 @@ static int is_shapes(const Shapes *s, const size counts[4])
     return 1;
 }
 
-/* means: a buffer for the means of the two distributions, which are equal */
-static inline Mixture shape_of(const Shapes *s, int bin, int64_t mean, int64_t *means)
+static inline Mixture shape_of(const Shapes *s, int bin, int64_t mean)
 {
-    means[0] = means[N_BINS] = mean;
-    return (Mixture){s->weights + bin, s->scales + bin, means, N_BINS, 2, ((mean + 8) >> 4) - s->window / 2,
-                     s->window, s->sigmoid, s->slopes};
+    Mixture m;
+    m.n_components = m.heaviest = 0, m.low = ((mean + 8) >> 4) - s->window / 2, m.window = s->window;
+    m.sigmoid = s->sigmoid;
+    for (int at = bin; at < 2 * N_BINS; at += N_BINS)
+        mixture_add(&m, s->weights[at], mean, s->slopes[s->scales[at]]);
+    return m;
 }
 
 /* linear_errors(anchors, pattern_of, patterns, deltas, weights, values, errors,
@@ -273,7 +275,6 @@ PyObject *linear_intervals(PyObject *module, PyObject *args)
     if (!is_linear(&l, &counts) || !is_shapes(&s, of_shapes) || n_steps != counts.values ||
         n_starts != counts.values || n_frequencies != counts.values || n_escaped != counts.values)
         return refuse(&a, "invalid sizes or scales");
-    int64_t means[N_BINS + 1];
     Py_BEGIN_ALLOW_THREADS
     for (size position = 0; position < l.n_values; position++) {
         Pattern p = pattern_at(&l, position);
@@ -282,7 +283,7 @@ PyObject *linear_intervals(PyObject *module, PyObject *args)
             predict_block(&l, &p, &block);
             for (size i = 0; i < block.count; i++) {
                 size at = block.at + i;
-                Mixture m = shape_of(&s, block.bins[i], mean_of(&l, at, block.predictions[i]), means);
+                Mixture m = shape_of(&s, block.bins[i], mean_of(&l, at, block.predictions[i]));
                 uint64_t far = (uint64_t)steps[at] - (uint64_t)m.low;
                 int64_t j = far >= (uint64_t)(s.window - 1) ? s.window - 1 : (int64_t)far;
                 escaped[at] = j == s.window - 1;
@@ -315,7 +316,6 @@ PyObject *linear_pop(PyObject *module, PyObject *args)
     if (!is_linear(&l, &counts) || !is_shapes(&s, of_shapes) || message.n_lanes < 1 || message.read < 0 ||
         raw_bits < 0 || raw_bits >= 63 || n_low != (raw_bits ? counts.values : 0))
         return refuse(&a, "invalid sizes or scales");
-    int64_t means[N_BINS + 1];
     Py_BEGIN_ALLOW_THREADS
     for (size position = 0; position < l.n_values; position++) {
         Pattern p = pattern_at(&l, position);
@@ -324,7 +324,7 @@ PyObject *linear_pop(PyObject *module, PyObject *args)
             predict_block(&l, &p, &block);
             for (size i = 0; i < block.count; i++) {
                 size at = block.at + i;
-                Mixture m = shape_of(&s, block.bins[i], mean_of(&l, at, block.predictions[i]), means);
+                Mixture m = shape_of(&s, block.bins[i], mean_of(&l, at, block.predictions[i]));
                 int64_t j = mixture_pop(&m, &message, lane), q = m.low + j;
                 if (message.read < 0)
                     goto done;

@@ -2,20 +2,32 @@
 
 #include "_kernels.h"
 
-/* The distribution of one value; the numbers of component k are at index k · stride. */
-typedef struct {
-    const int32_t *weights, *scales;
-    const int64_t *means;
-    size stride, n_components;
-    int64_t low, window;
-    const int32_t *sigmoid; /* 4097 */
-    const int64_t *slopes;  /* 64 */
-} Mixture;
-
 #define N_SIGMOID 4097
 #define N_SCALES 64
+#define MOST_COMPONENTS 16
 #define MOST_DISTANCE ((int64_t)1 << 24)
 #define MOST_WINDOW 8192
+#define FURTHEST_MEAN ((int64_t)1 << 29)
+
+/* The distribution of one value. */
+typedef struct {
+    int64_t means[MOST_COMPONENTS]; /* relative to the lower edge of the window's first value, within ±2^29 */
+    int64_t slopes[MOST_COMPONENTS];
+    int32_t weights[MOST_COMPONENTS];
+    size n_components, heaviest; /* the first component with the largest weight */
+    int64_t low, window;
+    const int32_t *sigmoid; /* 4097 */
+} Mixture;
+
+/* Add a component to a mixture. */
+static inline void mixture_add(Mixture *m, int32_t weight, int64_t mean, int64_t slope)
+{
+    size k = m->n_components++;
+    m->weights[k] = weight, m->slopes[k] = slope;
+    m->means[k] = clip(mean - 16 * m->low + 8, -FURTHEST_MEAN, FURTHEST_MEAN);
+    if (weight > m->weights[m->heaviest])
+        m->heaviest = k;
+}
 
 static inline int64_t mixture_sum(const Mixture *m, int64_t j)
 {
@@ -23,12 +35,11 @@ static inline int64_t mixture_sum(const Mixture *m, int64_t j)
         return 0;
     if (j >= m->window - 1)
         return j == m->window ? 65536 : 65535;
-    int64_t mass = 0, edge = 16 * (m->low + j) - 8;
+    int64_t mass = 0;
     for (size k = 0; k < m->n_components; k++) {
-        size at = k * m->stride;
-        int64_t distance = clip(edge - m->means[at], -MOST_DISTANCE, MOST_DISTANCE);
-        int64_t z = clip(distance * m->slopes[m->scales[at]] >> 16, -2048, 2048);
-        mass += (int64_t)m->weights[at] * m->sigmoid[2048 + z];
+        int64_t distance = clip(16 * j - m->means[k], -MOST_DISTANCE, MOST_DISTANCE);
+        int64_t z = clip(distance * m->slopes[k] >> 16, -2048, 2048);
+        mass += (int64_t)m->weights[k] * m->sigmoid[2048 + z];
     }
     return j + ((65536 - m->window) * mass >> 31);
 }
@@ -44,11 +55,7 @@ static inline void mixture_place(const Mixture *m, int64_t j, uint16_t *start, u
 /* Return the place of a slot, below 2^16; the search starts at the mean of the component with the largest weight. */
 static inline int64_t mixture_find(const Mixture *m, int64_t slot, int64_t *start, int64_t *end)
 {
-    size heaviest = 0;
-    for (size k = m->stride; k < m->n_components * m->stride; k += m->stride)
-        if (m->weights[k] > m->weights[heaviest])
-            heaviest = k;
-    int64_t low = clip(((m->means[heaviest] + 8) >> 4) - m->low, 0, m->window - 1), high = low, step = 1;
+    int64_t low = clip(m->means[m->heaviest] >> 4, 0, m->window - 1), high = low, step = 1;
     *start = *end = mixture_sum(m, low);
     for (; *end <= slot; step *= 2) {
         low = high, *start = *end;

@@ -29,6 +29,7 @@ __all__ = ["decode_chunk", "encode_chunk", "encode_exactly", "size_on_code"]
 _ZSTD_LEVEL, _QUICK_ZSTD_LEVEL = 15, 3
 _HOPELESS = 1.3  # the high zstd level is tried if the quick one is below this multiple of the smallest size so far
 _SAMPLE_VALUES, _SAMPLE_SHARE = 1 << 15, 4  # size of the sample; used if it is at most a quarter of the records
+_LEAST_VALUES = 1 << 12  # of a sample, if there is a causal network, which is mostly much better or much worse
 _NEARLY = 1.05  # methods within this multiple of the smallest size on the sample are tried on all records
 _MUCH = 0.4  # lossless coding is also tried if the smallest size exceeds this share of the records' bytes
 
@@ -79,7 +80,10 @@ def encode_exactly(records: NDArray[Any], smallest: float) -> list[CodedResidual
 
 def _promising(ways: list[_Way], records: NDArray[Any], decoded: NDArray[Any], n_code: int) -> list[_Way]:
     """Return the methods that take nearly the fewest bytes on a sample of the records; all if there are few records."""
-    n_sample = -(-_SAMPLE_VALUES // math.prod(records.shape[1:]))
+    n_values = math.prod(records.shape[1:])
+    n_sample = -(-_SAMPLE_VALUES // n_values)
+    if any(way.causal is not None for way in ways):
+        n_sample = max(-(-_LEAST_VALUES // n_values), min(n_sample, len(records) // _SAMPLE_SHARE))
     if n_sample * _SAMPLE_SHARE > len(records):
         return ways
     some = slice(None, None, len(records) // n_sample)

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from narrows.chain import Chain
 from narrows.errors import InvalidParameterError, NotFreezableError
 from narrows.lossless import Residual
+from narrows.lossless.contract import ResidualModule
 from narrows.model.artefacts.contract import Artefact, TrainingRecords
 from narrows.numerics.psnr import peak_of
 from narrows.numerics.randomness import Stream, rng
-from narrows.parts.part import as_optional_part
 from narrows.training import Records
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ __all__ = ["ArchiveCodec"]
 _OLD = "The model was saved by an older version of narrows, which stored no integer decoder. Train it again."
 
 _FEWEST = 256  # records of any size on which qualities are measured
+_FEWEST_UNSEEN = 20  # held-out records on which alone PSNR is measured
 _RESIDUAL_SAMPLE = 256  # records on which the size of activations is measured
 
 
@@ -47,7 +48,14 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
 
     @classmethod
     def measure(cls, model: FittedModel, records: TrainingRecords) -> Self:
-        return cls.freeze(model.chain, records.unlabelled, model.range, model.seed, _freeze_residual(model))
+        return cls.freeze(
+            model.chain,
+            records.unlabelled,
+            model.range,
+            model.seed,
+            _freeze_residual(model, len(records.unlabelled)),
+            unseen=records.unseen,
+        )
 
     @classmethod
     def prepare(cls, model: FittedModel, records: TrainingRecords) -> Callable[[], Self] | None:
@@ -59,11 +67,12 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         from narrows.codec.freezing.limits import too_large
 
         chain = model.chain
-        if chain.parts.n_classes or _freeze_residual(model) is not None or too_large(chain) is not None:
+        if chain.parts.n_classes or _freeze_residual(model, 1) is not None or too_large(chain) is not None:
             return None
         if cls.n_sampled(records.unlabelled) * _bytes_of_one(records.unlabelled) > SAMPLE_BYTES:
             return None
-        return partial(cls._frozen, chain, cls.sample_of(records.unlabelled, model.seed), model.range)
+        sample = cls.sample_of(records.unlabelled, model.seed, records.unseen)
+        return partial(cls._frozen, chain, sample, model.range, cls.n_measured(records.unseen))
 
     @property
     def depends_on_weights(self) -> bool:
@@ -94,6 +103,8 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         values_range: tuple[float, float],
         seed: int,
         freeze_residual: Callable[[torch.Tensor], FrozenCausal] | None = None,
+        *,
+        unseen: Records | None = None,
     ) -> Self:
         """Convert the decoder of a trained chain to integer arithmetic, or store the reason why this is impossible.
 
@@ -109,6 +120,8 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
             Seed of the sample.
         freeze_residual : callable, optional
             Returns the frozen residual model, given records on which its activations are measured.
+        unseen : Records, optional
+            Held-out records, on which the PSNR of qualities is measured.
         """
         from narrows.codec.freezing.limits import too_large
 
@@ -116,7 +129,8 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         if reason is not None:
             return cls(reason)
         few = None if freeze_residual is None else partial(_with_residual, freeze_residual, records.device)
-        return cls._frozen(chain, cls.sample_of(records, seed), values_range, few)
+        sample = cls.sample_of(records, seed, unseen)
+        return cls._frozen(chain, sample, values_range, cls.n_measured(unseen), few)
 
     @classmethod
     def _frozen(
@@ -124,22 +138,37 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         chain: Chain,
         sample: NDArray[Any],
         values_range: tuple[float, float],
+        n_measured: int,
         add_residual: Callable[[FrozenCodec, NDArray[Any]], FrozenCodec] | None = None,
     ) -> Self:
         """Freeze the decoder, with qualities measured on a sample of records (n, *shape)."""
         from narrows.codec.freezing.calibration import freeze
 
         try:
-            codec = freeze(chain, sample, peak_of(sample.dtype, *values_range))
+            codec = freeze(chain, sample, peak_of(sample.dtype, *values_range), n_measured)
             return cls(codec if add_residual is None else add_residual(codec, sample))
         except NotFreezableError as error:
             return cls(str(error))
 
     @classmethod
-    def sample_of(cls, records: Records, seed: int) -> NDArray[Any]:
-        """Return the records (n, *shape) on which the qualities are measured."""
+    def sample_of(cls, records: Records, seed: int, unseen: Records | None = None) -> NDArray[Any]:
+        """Return the records (n, *shape) on which the qualities are measured; the PSNR on the first of them."""
+        from narrows.codec.freezing.calibration import MEASURED
+
         rows = np.sort(rng(seed, Stream.CODEC_ROWS).choice(len(records), cls.n_sampled(records), replace=False))
-        return np.asarray(records.take(torch.from_numpy(rows).to(records.device)).cpu().numpy())
+        sample = np.asarray(records.take(torch.from_numpy(rows).to(records.device)).cpu().numpy())
+        if unseen is None:
+            return sample
+        few = torch.arange(min(len(unseen), MEASURED, len(sample)))
+        first = unseen.take(few.to(unseen.device)).cpu().numpy()
+        return np.concatenate([first, sample[: len(sample) - len(few)]]) if len(few) < len(sample) else first
+
+    @staticmethod
+    def n_measured(unseen: Records | None) -> int:
+        """Return the number of records, the first of the sample, on which the PSNR of qualities is measured."""
+        from narrows.codec.freezing.calibration import MEASURED
+
+        return MEASURED if unseen is None or len(unseen) < _FEWEST_UNSEEN else min(len(unseen), MEASURED)
 
     @staticmethod
     def n_sampled(records: Records) -> int:
@@ -172,8 +201,10 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
             self._held = FrozenCodec.from_bytes(self._held)
         return self._held
 
-    def steps(self, quality: int | None) -> NDArray[np.float64]:
+    def steps(self, quality: int | None, method: str = "quantise") -> NDArray[np.float64]:
         """Return the quantisation step of each symbol, shape (n_symbols,), at a quality or the default quality.
+
+        An error names the method to which the quality was given.
 
         Raises
         ------
@@ -187,7 +218,7 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
             return qualities[self.codec.default if quality is None else quality].steps
         except (IndexError, TypeError):
             raise InvalidParameterError(
-                f"The 'quality' of quantise must be from 0 to {len(qualities) - 1}, or -1 for the finest quality. "
+                f"The 'quality' of {method} must be from 0 to {len(qualities) - 1}, or -1 for the finest quality. "
                 f"Got {quality!r}."
             ) from None
 
@@ -207,11 +238,17 @@ def _with_residual(
     return codec.with_causal(freeze_residual(torch.from_numpy(sample[:_RESIDUAL_SAMPLE]).to(device)))
 
 
-def _freeze_residual(model: FittedModel) -> Callable[[torch.Tensor], FrozenCausal] | None:
+def _freeze_residual(model: FittedModel, n_records: int) -> Callable[[torch.Tensor], FrozenCausal] | None:
     """Return a function that returns the frozen residual model; None if the model has no such network."""
-    part = as_optional_part(Residual, model.parameters.get("residual"))
-    if model.residual is not None and part is not None:
-        return partial(part.freeze, model.residual)
+    if model.residual is not None and model.residual_part is not None:
+        return partial(_frozen_residual, model.residual_part, model.residual, n_records)
     held = model.artefacts.get("codec")
     causal = held.codec.causal if isinstance(held, ArchiveCodec) and held.why_not is None else None
     return None if causal is None else lambda sample: causal
+
+
+def _frozen_residual(part: Residual, module: ResidualModule, n_records: int, sample: torch.Tensor) -> FrozenCausal:
+    """Return the frozen network of residuals, with weights as coarse as so many records need."""
+    from narrows.codec.freezing.coarse_network import coarser_network
+
+    return coarser_network(part.freeze(module, sample), sample.cpu().numpy(), n_records)

@@ -37,12 +37,15 @@ class TrainingRecords:
         The training records on the device of the model; with labels for a conditional model.
     unlabelled : Records
         The same records without labels.
+    unseen : Records or None
+        Held-out records, where a recipe measures qualities on them.
     """
 
     values: NDArray[Any]
     rows: NDArray[np.int64] | None
     records: Records
     unlabelled: Records
+    unseen: Records | None = None
 
 
 class Artefact(ABC):

@@ -16,6 +16,7 @@ from narrows.model.artefacts.contract import Artefact, TrainingRecords
 from narrows.model.comparison import check_against_pca
 from narrows.numerics.batches import batch_size
 from narrows.numerics.imputation import impute
+from narrows.numerics.principal import principal_directions, weighted_mean
 from narrows.numerics.randomness import Stream, integer, rng
 
 if TYPE_CHECKING:
@@ -58,8 +59,11 @@ class PrincipalComponents(Artefact, name="pca", title="PCA"):
     @classmethod
     def measure(cls, model: FittedModel, records: TrainingRecords) -> Self:
         n_components, scale = model.chain.bottleneck.n_symbols, value_scale(model.chain)
-        fill_value = model.chain.parts.fill_value
-        return cls.fit(records.values, n_components, model.seed, rows=records.rows, scale=scale, fill_value=fill_value)
+        known: dict[str, Any] = {"scale": scale, "fill_value": model.chain.parts.fill_value}
+        weights = records.unlabelled.weights
+        if weights is not None:
+            known["weights"] = weights.double().cpu().numpy()
+        return cls.fit(records.values, n_components, model.seed, rows=records.rows, **known)
 
     def check(self, model: FittedModel, records: TrainingRecords) -> None:
         if not model.chain.parts.n_classes:
@@ -88,24 +92,25 @@ class PrincipalComponents(Artefact, name="pca", title="PCA"):
         rows: NDArray[np.int64] | None = None,
         scale: NDArray[np.float64] | None = None,
         fill_value: float | None = None,
+        weights: NDArray[np.float64] | None = None,
     ) -> Self:
         """Fit PCA with at most min(n, d) components to records (n, *shape), or to some rows of them.
 
-        Missing values, equal to the fill value, are estimated (`narrows.numerics.imputation`).
+        Missing values, equal to the fill value, are estimated (`narrows.numerics.imputation`). With weights (n,), the
+        mean and the covariance are weighted.
         """
-        from sklearn.decomposition import PCA
-
         rows = np.arange(len(values)) if rows is None else rows
         d = math.prod(values.shape[1:])
         if len(rows) * d > _MOST_VALUES:
             most = min(max(_MOST_VALUES // d, 2), len(rows))
             rows = np.sort(rng(seed, Stream.PCA_ROWS).choice(rows, most, replace=False))
         x = values[rows].reshape(len(rows), d)
+        w = None if weights is None else weights[rows]
         missing = None if fill_value is None else is_fill(x, fill_value)
         if missing is None:
-            mean = _mean(x, scale)
+            mean = _mean(x, scale, w)
         else:
-            mean = _mean_of_known(x, missing)
+            mean = _mean_of_known(x, missing, w)
             x = np.where(missing, mean.astype(x.dtype), x)
         scale = _representable(x, mean) if scale is None else scale
         # Squares of 64-bit integers overflow float32. Scaling to about 1 by a power of two is exact.
@@ -114,12 +119,10 @@ class PrincipalComponents(Artefact, name="pca", title="PCA"):
         np.ldexp(centred, -exponent, out=centred)
         if missing is not None:
             centred[missing] = 0
-            impute(centred, missing, n_components)
-        # scikit-learn divides by the variance and by n - 1, which are 0 for equal records and for one record.
-        with np.errstate(invalid="ignore", divide="ignore"):
-            solver = PCA(min(n_components, *x.shape), random_state=integer(seed, Stream.PCA_SOLVER))
-            pca = solver.fit(centred)
-        return cls(mean, pca.components_.astype(np.float32), scale, fill_value)
+            impute(centred, missing, n_components, w)
+        solver = integer(seed, Stream.PCA_SOLVER)
+        components = principal_directions(centred, min(n_components, *x.shape), w, seed=solver)
+        return cls(mean, components, scale, fill_value)
 
     def first(self, n: int) -> Self:
         """Return the first n components."""
@@ -158,9 +161,11 @@ class PrincipalComponents(Artefact, name="pca", title="PCA"):
         return x if self.fill_value is None else np.where(is_fill(x, self.fill_value), self.mean, x)
 
 
-def _mean(x: NDArray[Any], scale: NDArray[np.float64] | None) -> NDArray[np.float64]:
-    """Return the mean of records (n, d); of equal values exactly, where the scale is 0."""
-    mean = np.asarray(x.mean(axis=0, dtype=np.float64))
+def _mean(
+    x: NDArray[Any], scale: NDArray[np.float64] | None, weights: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """Return the mean of records (n, d), weighted by weights (n,); of equal values exactly if the scale is 0."""
+    mean = weighted_mean(x, weights)
     if scale is not None and not scale.all():
         (columns,) = np.nonzero(scale == 0)
         constant = x[:, columns]
@@ -168,13 +173,19 @@ def _mean(x: NDArray[Any], scale: NDArray[np.float64] | None) -> NDArray[np.floa
     return mean
 
 
-def _mean_of_known(x: NDArray[Any], missing: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _mean_of_known(
+    x: NDArray[Any], missing: NDArray[np.bool_], weights: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
     """Return the mean of the values of records (n, d) that are not missing; 0 if all values of a column are.
 
     The mean of equal values is exact.
     """
     known = ~missing
-    mean = x.sum(axis=0, dtype=np.float64, where=known) / np.maximum(known.sum(axis=0), 1)
+    if weights is None:
+        mean = x.sum(axis=0, dtype=np.float64, where=known) / np.maximum(known.sum(axis=0), 1)
+    else:
+        shares = weighted_mean(known, weights)
+        mean = weighted_mean(np.where(known, x, 0), weights) / np.where(shares > 0, shares, 1)
     low, high = (np.where(known, x, mean).min(axis=0), np.where(known, x, mean).max(axis=0))
     return np.asarray(np.where(low == high, low, mean))
 

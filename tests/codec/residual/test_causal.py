@@ -7,6 +7,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from narrows.codec import kernels
+from narrows.codec.residual import causal_run
 from narrows.codec.residual.causal import FrozenCausal, as_image, window
 from narrows.codec.residual.contract import Lattice, decode, encode
 from narrows.codec.residual.mixture import TOTAL
@@ -166,6 +167,44 @@ def test_the_inner_loop_says_what_floats_and_whole_numbers_say(rng, monkeypatch,
         with monkeypatch.context() as patch:
             patch.setattr(kernels, "compiled", None)
             assert np.array_equal(said, said_of(model, lattice, values))
+
+
+@compiled
+@pytest.mark.parametrize("work", [1, 1 << 14, 1 << 30])
+@pytest.mark.parametrize("grid", [(3, 4, 1), (2, 3, 3)])
+def test_the_loop_over_positions_computes_what_numpy_computes(rng, monkeypatch, grid, work):
+    """Bytes, values and escapes, in any number of calls of the kernel."""
+    monkeypatch.setattr(causal_run, "_WORK_OF_CALL", work)
+    model = network(rng, grid, 1, 17, 5, most=3000)
+    values = images(rng, model, n=21)
+    for lattice in (*lattices(rng, values), Lattice(np.zeros_like(values), 1, 0, 5000, has_code=False)):
+        q = (values - lattice.anchors + lattice.step // 2) // lattice.step
+        coded = encode(model.start(lattice), q)
+        with monkeypatch.context() as patch:
+            patch.setattr(kernels, "compiled", None)
+            expected = encode(model.start(lattice), q)
+            assert np.array_equal(decode(model.start(lattice), coded), decode(model.start(lattice), expected))
+        assert coded.coded.message.words.tolist() == expected.coded.message.words.tolist()
+        assert coded.coded.escapes == expected.coded.escapes
+        units = np.clip(lattice.anchors + lattice.step * q, lattice.lowest, lattice.highest)
+        assert np.array_equal(decode(model.start(lattice), coded), units)
+
+
+@compiled
+def test_values_outside_the_window_are_escapes(rng, monkeypatch):
+    """A window of 16 places around the mean, in both implementations."""
+    monkeypatch.setattr(causal_run, "_MOST_WINDOW", 16)
+    model = network(rng, (3, 4, 1), 1)
+    values = images(rng, model, n=21)
+    residual = encode(model.start(lattice_of(values)), values)
+    assert len(residual.coded.escapes) > 0
+    assert np.array_equal(decode(model.start(lattice_of(values)), residual), values)
+    with monkeypatch.context() as patch:
+        patch.setattr(kernels, "compiled", None)
+        assert encode(model.start(lattice_of(values)), values).coded.escapes == residual.coded.escapes
+    none = dataclasses.replace(residual, coded=dataclasses.replace(residual.coded, escapes=b""))
+    with pytest.raises(CorruptArchiveError, match="too few escaped"):
+        decode(model.start(lattice_of(values)), none)
 
 
 @pytest.mark.parametrize("sign", [1, -1])

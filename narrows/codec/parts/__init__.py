@@ -1,0 +1,1 @@
+"""A frozen codec in parts, of which an archive names, contains and needs only those that its chunks use."""

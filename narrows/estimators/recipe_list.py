@@ -1,0 +1,43 @@
+"""The names of the recipes with a line on each, which are listed without an import of PyTorch.
+
+The lines are those of the functions in `narrows.estimators.recipes`; a test compares them.
+"""
+
+from __future__ import annotations
+
+__all__ = ["SUMMARIES"]
+
+SUMMARIES = {
+    "auto": "Parts chosen by the kind and size of the data, tuned for good quality in short time.",
+    "deep-tied": (
+        "Document 0: a deep autoencoder whose decoder uses the encoder's matrices transposed, tanh throughout."
+    ),
+    "dense": "Document 1: three relu layers down to 32 numbers and three back, cross-entropy.",
+    "da": (
+        "Document 2: a denoising autoencoder, 500 sigmoid units with tied weights, masking corruption, cross-entropy."
+    ),
+    "sda": (
+        "Document 2: stacked denoising autoencoders, 3×1000 sigmoid units with tied weights, trained layer by layer."
+    ),
+    "cvae": "Document 3: a convolutional variational autoencoder of binarised images, latent dimension 2.",
+    "vae": "Burda et al. (2016): 784-200-200-50, images drawn anew as black and white each time.",
+    "conditional-vae": (
+        "Sohn et al. (2015): a variational autoencoder conditioned on labels; generates records of a chosen label."
+    ),
+    "beta-vae": "Higgins et al. (2017): a variational autoencoder whose Kullback-Leibler divergence has the weight 4.",
+    "vq-vae": "Van den Oord et al. (2017): 128 codewords; an image of 28×28 pixels becomes a map of 7×7 indices.",
+    "wae": "Tolstikhin et al. (2018): a Wasserstein autoencoder, whose codes are matched to a normal distribution.",
+    "simple": "Document 4: one relu layer down to 32 numbers and one back, cross-entropy, Adadelta.",
+    "vanilla": "Document 3: dense encoder and decoder; the losses L1, L2 and MSE are likelihoods.",
+    "conv": "Document 3: the recipe simple with strided convolutions of 32 and 64 channels and their transposes.",
+    "conv-denoising": (
+        "Document 4: two convolutions of 32 channels with pooling, mirrored; removes Gaussian noise of 0.5."
+    ),
+    "hinton2006": "Hinton and Salakhutdinov (2006): 784-1000-500-250-30 with a linear code, trained end to end.",
+    "codec": (
+        "For small files: a code of whole numbers, trained for the lowest rate at a requested quality (train --psnr)."
+    ),
+    "lossless": (
+        "For lossless or error-bounded files of images: a codec, and a residual model that predicts each pixel."
+    ),
+}
