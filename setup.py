@@ -12,9 +12,21 @@ setup(
             "narrows.codec.kernels._kernels",
             [
                 f"narrows/codec/kernels/{file}.c"
-                for file in ("_kernels", "_arguments", "_mixture", "_linear", "_causal", "_causal_run")
+                for file in (
+                    "_kernels",
+                    "_arguments",
+                    "_mixture",
+                    "_linear",
+                    "_causal",
+                    "_causal_run",
+                    "_interpolation",
+                    "_neighbours",
+                )
             ],
-            depends=[f"narrows/codec/kernels/{file}.h" for file in ("_kernels", "_mixture", "_causal")],
+            depends=[
+                f"narrows/codec/kernels/{file}.h"
+                for file in ("_kernels", "_mixture", "_causal", "_adaptive", "_interpolation")
+            ],
             extra_compile_args=[] if os.name == "nt" else FLAGS,
             py_limited_api=True,
             optional=True,

@@ -67,6 +67,7 @@ def test_the_commands_on_compression_run(tmp_path: Path, monkeypatch: pytest.Mon
     images = large_digits[0][:108]
     write_images("thumbnails", images[:40])
     write_images("pieces", images[:40])
+    np.save("field.npy", np.sin(np.arange(30)[:, None] / 9) * np.cos(np.arange(40) / 7))
     write_images("scans", images.reshape(12, 3, 3, 16, 16).swapaxes(2, 3).reshape(12, 48, 48)[:, :40])
     for line in "".join(snippets(COMPRESSION, "sh")).splitlines():
         # This one is asked for a quality, which it must have learned to reach.
@@ -152,7 +153,7 @@ def write_images(folder: str, images: np.ndarray) -> None:
 def test_the_python_on_compression_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Training, "n_epochs", lambda self, n_records: 2)
-    (block,) = (block for block in snippets(COMPRESSION, "python") if not re.search("field|indices", block))
+    (block,) = (block for block in snippets(COMPRESSION, "python") if not re.search("field|indices|waves", block))
     names: dict[str, object] = {}
     exec(compile(block, "compression.md", "exec"), names)
     digits, one, some = (names[name] for name in ("digits", "one", "some"))
@@ -184,6 +185,14 @@ def test_the_python_on_pytorch_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_indices_on_compression_are_some() -> None:
     (block,) = (block for block in snippets(COMPRESSION, "python") if "indices" in block)
     exec(compile(block.replace("epochs=5", "epochs=1"), "compression.md", "exec"), {})
+
+
+def test_the_waves_on_compression_need_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (block,) = (block for block in snippets(COMPRESSION, "python") if "waves" in block)
+    names: dict[str, Any] = {}
+    exec(compile(block, "compression.md", "exec"), names)
+    assert names["corner"].shape == (10, 10)
 
 
 def test_the_field_on_compression_comes_back_within_its_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

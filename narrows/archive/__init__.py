@@ -11,6 +11,7 @@ the format. Reading needs only NumPy.
 
 from narrows.archive.description import Description, expected_psnr_db, inspect, is_archive
 from narrows.archive.embedding import embed
+from narrows.archive.field_reader import FieldArchive
 from narrows.archive.reader import Archive, open_archive
 from narrows.archive.recovery import Recovery, recover
 from narrows.archive.report import Problem, Report
@@ -21,6 +22,7 @@ from narrows.archive.writer import Writer
 __all__ = [
     "Archive",
     "Description",
+    "FieldArchive",
     "Problem",
     "Recovery",
     "Report",

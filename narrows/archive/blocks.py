@@ -32,7 +32,7 @@ class BlockWriter:
     file : binary file
         Open for writing, at `offset`.
     header : bytes
-        The archive's header, already in the file.
+        The archive's header, already in the file; the index gets a copy. Empty to store no copy.
     offset : int
         Offset of the next block.
     entries : iterable of (offset, first, n_records, crc, type)

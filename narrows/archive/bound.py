@@ -19,7 +19,12 @@ _SAME_LOW = 0.9  # share of columns with the same smallest value, if all are of 
 
 
 def bound_of(
-    max_error: float | str | None, *, lossless: bool, source: Source, fill_value: float | None = None
+    max_error: float | str | None,
+    *,
+    lossless: bool,
+    source: Source,
+    fill_value: float | None = None,
+    has_columns: bool = True,
 ) -> float | None:
     """Return the largest allowed error, in the records' units; None if only the model's code is to be stored.
 
@@ -33,6 +38,8 @@ def bound_of(
         The records; read only if their range is needed.
     fill_value : float, optional
         A value that does not count for the range.
+    has_columns : bool
+        Whether records with one axis are rows of a table, whose columns may differ.
 
     Raises
     ------
@@ -54,7 +61,7 @@ def bound_of(
     if far is not None:
         value = str(np.array(far.value).astype(source.dtype)).removesuffix(".0")
         _warn(far, value, max_error, (absolute, _share_of(bound, far.half_spread)))
-    elif absolute > 0:
+    elif absolute > 0 and has_columns:
         _warn_of_lost_columns(source, max_error, absolute, fill_value)
     return absolute
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.errors import CorruptArchiveError
 
-__all__ = ["PIECE_RECORDS", "Chunk", "chunk_block", "chunk_bytes", "read_chunk", "read_records"]
+__all__ = ["PIECE_RECORDS", "Chunk", "chunk_block", "chunk_bytes", "pieces_within", "read_chunk", "read_records"]
 
 PIECE_RECORDS = 512
 """Records of a chunk that are restored at a time; a multiple of every group size."""
@@ -57,6 +57,26 @@ def chunk_bytes(metadata: Metadata) -> int:
     if metadata.max_error is not None:
         piece = metadata.chunk_records * n_values * _BOUNDED_VALUE_BYTES
     return metadata.chunk_records * metadata.n_symbols * _VALUE_BYTES + piece
+
+
+def pieces_within(records: Sequence[int], start: int) -> Iterator[Sequence[int]]:
+    """Split records of a chunk, as indices within it; consecutive ones at the boundaries of groups.
+
+    ``start`` is the number of the first record of the chunk.
+    """
+    if not isinstance(records, range):
+        yield [record - start for record in records]
+        return
+    first = records[0] - start
+    # From the length, since the stop of a range with a negative step may be below zero.
+    inside = range(first, first + len(records) * records.step, records.step)
+    if records.step != 1 or len(inside) <= PIECE_RECORDS:
+        yield inside
+        return
+    while inside:
+        more = PIECE_RECORDS - inside[0] % PIECE_RECORDS
+        yield inside[:more]
+        inside = inside[more:]
 
 
 def read_chunk(source: ByteFile, metadata: Metadata, index: Index, chunk: int) -> Payload:

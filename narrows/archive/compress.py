@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from narrows.archive.appending import check_chunk_records, check_together, metadata_of
 from narrows.archive.description import inspect
 from narrows.archive.encoder import ModelEncoder
+from narrows.archive.field_writer import check_without_model, compress_field
 from narrows.archive.layouts import Layout
 from narrows.archive.names import list_names
 from narrows.archive.plan import Plan, plan_archive
@@ -49,7 +50,7 @@ def compress(
     data: Data,
     path: str | os.PathLike[str],
     *,
-    model: Autoencoder | str | os.PathLike[str],
+    model: Autoencoder | str | os.PathLike[str] | None = None,
     psnr: float | None = None,
     bytes_per_record: float | None = None,
     quality: int | None = None,
@@ -61,16 +62,17 @@ def compress(
     effort: int = 0,
     embed_model: bool = False,
     chunk_records: int | None = None,
+    as_records: bool = False,
     append: bool = False,
     force: bool = False,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Summary:
-    """Write records to an archive.
+    """Write records to an archive, or an array without a model.
 
-    Restored records are the model's reconstructions, the same bytes on every machine. With `max_error` or `lossless`,
-    the archive also stores the errors of the model, as far as necessary. Records unlike the training data are restored
-    with larger errors, or take more bytes.
+    With a model, restored records are the model's reconstructions, the same bytes on every machine. With `max_error` or
+    `lossless`, the archive also stores the errors of the model, as far as necessary. Records unlike the training data
+    are restored with larger errors, or take more bytes.
 
     Parameters
     ----------
@@ -79,8 +81,11 @@ def compress(
         restored as whole images.
     path : path-like
         The archive to write, usually ``something.narrows``.
-    model : Autoencoder or path
-        A fitted model, or a model file.
+    model : Autoencoder or path, optional
+        A fitted model, or a model file. Without a model, `max_error` or `lossless` is required, and `data` is one array
+        with 1 to 31 axes, a field: each value is predicted from its neighbours along all axes. Restoring it needs no
+        other file. `psnr`, `bytes_per_record`, `quality`, `overlap`, `embed_model`, `chunk_records` and `append` need a
+        model.
     psnr : float, optional
         Selects the coarsest quality with at least this PSNR in dB on training data, or the bound on errors with which
         these records have it, if the model has a residual model and that takes fewer bytes on a sample of them. Not
@@ -120,6 +125,8 @@ def compress(
         random access fast, and large ones save a few bytes. By default up to 16,384, with an error bound up to 4,096,
         and fewer if the records are large, or are stored losslessly with a residual model. Not with `append`, which
         keeps the archive's.
+    as_records : bool
+        Without a model: the first axis of the array numbers records, which are not predicted from each other.
     append : bool
         Append to an existing archive, within its error bound if it has one. A larger `max_error` is accepted, but the
         archive's bound applies. The end of the archive and its index are checked first, but not its chunks (see
@@ -162,34 +169,59 @@ def compress(
         raise InvalidParameterError(
             "Give 'append' or 'force', not both: 'append' keeps the archive, and 'force' replaces it."
         )
-    check_chunk_records(chunk_records, append=append)
+    given: dict[str, Any] = {
+        "psnr": psnr,
+        "bytes_per_record": bytes_per_record,
+        "quality": quality,
+        "overlap": overlap,
+        "embed_model": embed_model,
+        "chunk_records": chunk_records,
+        "append": append,
+    }
+    bounds: dict[str, Any] = {"max_error": max_error, "lossless": lossless}
+    values: dict[str, Any] = {"accept_loss": accept_loss, "fill_value": fill_value}
+    output: dict[str, Any] = {"force": force, "threads": threads, "progress": progress}
     check_threads(threads)
+    if model is None:
+        check_without_model({**given, "effort": effort or None})
+        return compress_field(data, path, **bounds, **values, as_records=as_records, **output)
+    if as_records:
+        raise InvalidParameterError(
+            "'as_records' has no effect with a model, whose archives always hold records. Omit it, or 'model'."
+        )
+    return _with_model(data, path, model, effort=effort, **given, **bounds, **values, **output)
+
+
+def _with_model(
+    data: Data,
+    path: str | os.PathLike[str],
+    model: Autoencoder | str | os.PathLike[str],
+    *,
+    effort: int,
+    append: bool,
+    embed_model: bool,
+    chunk_records: int | None,
+    force: bool,
+    threads: int | None,
+    progress: Progress | None,
+    accept_loss: str | Sequence[str],
+    fill_value: float | None,
+    **asked: Any,
+) -> Summary:
+    """Compress records with a model, as `compress` does; ``asked`` is what is asked of quality, bound and overlap."""
+    check_chunk_records(chunk_records, append=append)
     check_output(path, force=force or append)
     before = metadata_of(path) if append else None
-    check_together(
-        psnr=psnr,
-        bytes_per_record=bytes_per_record,
-        quality=quality,
-        max_error=max_error,
-        lossless=lossless,
-        overlap=overlap,
-        before=before,
-        effort=effort,
-    )
+    check_together(**asked, before=before, effort=effort)
     with recorded() as warned:
         encoder = ModelEncoder(model, effort=effort)
         plan = plan_archive(
             encoder.records_of(data),
             path,
             encoder=encoder,
-            psnr=psnr,
-            bytes_per_record=bytes_per_record,
-            quality=quality,
-            max_error=max_error,
-            lossless=lossless,
+            **asked,
             accept_loss=accept_loss,
             fill_value=fill_value,
-            overlap=overlap,
             embed_model=embed_model,
             before=before,
         )
@@ -203,7 +235,7 @@ def compress(
         writer, tally = _write(path, plan, progress, writing)
         if before is not None and plan.source.files is not None:
             _warn_of_repeated(path, plan.source.files)
-    return _summary(path, plan, writer, tally, warned, asked=psnr, asked_bytes=bytes_per_record)
+    return _summary(path, plan, writer, tally, warned, asked=asked["psnr"], asked_bytes=asked["bytes_per_record"])
 
 
 def _write(

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from narrows.archive.byte_file import ByteFile
+from narrows.archive.field_chunks import largest_block_error
 from narrows.archive.header import naming, read_block, read_header, read_index
 from narrows.archive.index import Index
 from narrows.archive.layout import BLOCK_BYTES, MAGIC
 from narrows.archive.layout_choice import layout_of
-from narrows.archive.layouts import Tiling
+from narrows.archive.layouts import Field, Tiling
 from narrows.archive.metadata import Metadata
 from narrows.archive.models import parts_of, read_model
 from narrows.archive.records import largest_error
@@ -94,6 +95,12 @@ class Description:
         return self.n_bytes - self.records_bytes - self.model_bytes
 
     @property
+    def field(self) -> Field | None:
+        """How the blocks of a field make an array; None if the archive has records of a model."""
+        found = Metadata.from_json(self.metadata).field
+        return None if found is None else Field.from_json(found)
+
+    @property
     def tiling(self) -> Tiling | None:
         """How images are cut into tiles; None if they are not."""
         if self.metadata["tiling"] is None:
@@ -125,7 +132,7 @@ def inspect(path: str | os.PathLike[str]) -> Description:
         n_index = source.size - end
         metadata = header.metadata
         items = layout_of(metadata)
-        n_items = index.n_records // items.n_records
+        n_items = items.n_items(index.n_records)
         return Description(
             path=source.path,
             n_bytes=source.size,
@@ -168,7 +175,7 @@ def expected_psnr_db(path: str | os.PathLike[str]) -> float | None:
     with ByteFile(path) as source, naming(source.path):
         header = read_header(source)
         offsets = read_index(source, header).models
-        if not offsets or header.metadata.max_error is not None:
+        if header.metadata.field is not None or not offsets or header.metadata.max_error is not None:
             return None
         try:
             if header.metadata.parts is not None:
@@ -196,6 +203,8 @@ def is_archive(path: str | os.PathLike[str]) -> bool:
 
 
 def _largest_error(source: ByteFile, index: Index, metadata: Metadata) -> float:
+    if metadata.field is not None:
+        return max((largest_block_error(source, at + BLOCK_BYTES) for at in index.offsets.tolist()), default=0.0)
     n_records = np.diff(index.stops, prepend=0).tolist()
     chunks = zip(index.offsets.tolist(), n_records, strict=True)
     errors = (largest_error(source, offset + BLOCK_BYTES, n, metadata) for offset, n in chunks)

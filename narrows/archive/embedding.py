@@ -70,6 +70,8 @@ def embed(
             header = read_header(source)
             index = read_whole_index(source, header)
             metadata = header.metadata
+            if metadata.field is not None:
+                raise ArchiveError(f"{source.path} holds a field, which needs no model. It can be read as it is.")
             if index.models and not index.needed & ~index.held:
                 raise ArchiveError(f"{source.path} contains its model already.")
             new, blobs = _with_model(source, header, index, model)

@@ -20,16 +20,27 @@ class Feature(IntFlag):
 
     TILES = 1 << 0  # records are tiles of images
     BOUND = 1 << 1  # errors are bounded: chunks store residuals, in steps that depend on the bound
+    FIELD = 1 << 2  # one array without a model, in blocks
     PARTS = 1 << 3  # the model is named and stored in parts
 
 
-READ = Feature.TILES | Feature.BOUND | Feature.PARTS
+READ = Feature.TILES | Feature.BOUND | Feature.FIELD | Feature.PARTS
 """The features that this reader supports."""
 
-_NEEDED_BY = {Feature.TILES: "tiling", Feature.BOUND: "max_error", Feature.PARTS: "parts"}
+_NEEDED_BY = {
+    Feature.TILES: "tiling",
+    Feature.BOUND: "max_error",
+    Feature.FIELD: "field",
+    Feature.PARTS: "parts",
+}
 """The metadata entry that requires a feature, unless it is null."""
 
-_NAMES = {Feature.TILES: "tiles", Feature.BOUND: "a bound on errors", Feature.PARTS: "a model in parts"}
+_NAMES = {
+    Feature.TILES: "tiles",
+    Feature.BOUND: "a bound on errors",
+    Feature.FIELD: "a field without a model",
+    Feature.PARTS: "a model in parts",
+}
 
 
 def features_of(metadata: dict[str, Any]) -> Feature:

@@ -121,14 +121,14 @@ def pack_index(header: bytes, entries: list[Entry], parts: Sequence[int] = ()) -
     Parameters
     ----------
     header : bytes
-        The archive's header, of which the index stores a copy.
+        The archive's header, of which the index stores a copy; empty to store none.
     entries : list of (offset, first, n_records, crc, type)
         Every MODEL and RECORDS block, and those of other types that were listed, in the order of the file.
     parts : sequence of int
         The parts of the model of each; none if the model is not in parts.
     """
     deflate = zlib.compressobj(9, zdict=_DICTIONARY)
-    copy = deflate.compress(header) + deflate.flush()
+    copy = deflate.compress(header) + deflate.flush() if header else b""
     packed = b"".join(
         _ENTRY.pack(*entry, of_one) for entry, of_one in zip(entries, parts or [0] * len(entries), strict=True)
     )
@@ -136,7 +136,9 @@ def pack_index(header: bytes, entries: list[Entry], parts: Sequence[int] = ()) -
 
 
 def parse_index(payload: bytes, n_entries: int) -> tuple[bytes, Entries]:
-    """Return the copy of the header, and the entries, of an INDEX block's payload whose CRC-32 has been checked.
+    """Return the copy of the header and the entries of an INDEX block's payload whose CRC-32 has been checked.
+
+    The copy is empty if there is none.
 
     Raises
     ------
@@ -147,6 +149,8 @@ def parse_index(payload: bytes, n_entries: int) -> tuple[bytes, Entries]:
     at = _LENGTH.size + n_copy
     if n_copy < 0 or len(payload) != at + n_entries * ENTRY.itemsize:
         raise CorruptArchiveError("the length of its index is not the declared length")
+    if not n_copy:
+        return b"", np.frombuffer(payload, ENTRY, n_entries, at)
     inflate = zlib.decompressobj(zdict=_DICTIONARY)
     try:
         header = inflate.decompress(payload[_LENGTH.size : at], _MAX_HEADER_BYTES)

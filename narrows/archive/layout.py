@@ -95,10 +95,11 @@ class Coding(IntEnum):
     CODE_AND_RESIDUAL = 2  # RECORDS: symbols, and residuals that keep the error bound
     RESIDUAL = 3  # RECORDS: residuals without symbols
     PARTS = 4  # MODEL: some parts of a model
+    FIELD = 5  # RECORDS: a block of a field
 
 
 _OF_MODELS = (Coding.PLAIN, Coding.PARTS)
-_OF_RECORDS = (Coding.CODE, Coding.CODE_AND_RESIDUAL, Coding.RESIDUAL)
+_OF_RECORDS = (Coding.CODE, Coding.CODE_AND_RESIDUAL, Coding.RESIDUAL, Coding.FIELD)
 
 
 @dataclass(frozen=True)

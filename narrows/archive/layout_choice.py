@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from narrows.archive.contract import Codec
-from narrows.archive.layouts import Layout, Tiling, Whole
+from narrows.archive.layouts import Field, Layout, Tiling, Whole
 from narrows.archive.metadata import Metadata
 from narrows.data.for_model import advice
 from narrows.errors import InvalidParameterError, ShapeMismatchError
@@ -24,6 +24,8 @@ def layout_of(metadata: Metadata) -> Layout:
     CorruptArchiveError
         If the metadata describe no possible layout.
     """
+    if metadata.field is not None:
+        return Field.from_json(metadata.field)
     for entry, kind in Layout.registry.items():
         described = metadata.entry(entry)
         if described is not None:

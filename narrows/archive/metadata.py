@@ -22,11 +22,13 @@ from narrows.errors import CorruptArchiveError
 
 __all__ = [
     "MODEL_FILE",
+    "NO_MODEL",
     "PARTS",
     "Metadata",
     "bounded_chunk_records",
     "default_chunk_records",
     "default_group_records",
+    "header_entries",
     "most_chunk_records",
 ]
 
@@ -34,6 +36,8 @@ MODEL_FILE = "model_file"
 """Entry of archives that contain a part of a model: the first digits of the hash of the model file's codec."""
 PARTS = 1
 """The entry ``parts`` of archives with a model in parts."""
+NO_MODEL = "0" * 64
+"""The model of an archive of a field, which has none."""
 MAX_AXES = 31  # of a record
 _USUAL_CHUNK_RECORDS = 1 << 14
 _USUAL_CHUNK_BYTES = 32 << 20
@@ -113,6 +117,12 @@ class Metadata:
         return given if isinstance(given, str) and re.fullmatch(r"[0-9a-f]{12}", given) else self.model[:12]
 
     @property
+    def field(self) -> dict[str, Any] | None:
+        """How the blocks of a field make an array; None if the archive has records of a model."""
+        found = self.more.get("field")
+        return found if isinstance(found, dict) else None
+
+    @property
     def fill_value(self) -> float | None:
         """The value that is kept exactly within the bound; None if there is none. Only appending needs it."""
         value = self.more.get("fill_value")
@@ -156,6 +166,8 @@ class Metadata:
             If an entry is missing or invalid.
         """
         given = dict(values)
+        if given.get("field") is not None:
+            given = _without_model(given)
         known = {name: given.pop(name, None) for name in _CHECKS}
         for name, check in _CHECKS.items():
             if not check(known[name]):
@@ -182,6 +194,28 @@ class Metadata:
                 f"Allowed with an error bound: {_MOST_BOUNDED_VALUES:,}"
             )
         return metadata
+
+
+def _without_model(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the metadata of a field with the entries that are the same for all fields, which headers do not have.
+
+    Raises
+    ------
+    CorruptArchiveError
+        If the description of the field is not valid.
+    """
+    described = values["field"]
+    if not isinstance(described, dict) or values.get("max_error") is None:
+        raise CorruptArchiveError(f"the 'field' in its metadata is not valid, or has no bound: {described!r:.80}")
+    return {"container": {}} | values | _OF_FIELDS | {"record_shape": described.get("block", described.get("shape"))}
+
+
+def header_entries(metadata: Metadata) -> dict[str, Any]:
+    """Return the metadata as JSON values for a header, without what is the same for all fields."""
+    values = metadata.to_json()
+    if metadata.field is None:
+        return values
+    return {name: value for name, value in values.items() if name not in _OF_FIELDS and name != "record_shape"}
 
 
 def bounded_chunk_records(n_values: int, n_symbols: int, work: int | None = None) -> int:
@@ -242,6 +276,16 @@ def default_group_records(n_symbols: int) -> int:
     (256, 64)
     """
     return 64 if n_symbols >= _MANY_SYMBOLS else 256
+
+
+_OF_FIELDS: dict[str, Any] = {
+    "model": NO_MODEL,
+    "quality": 0,
+    "n_symbols": 1,
+    "chunk_records": 1,
+    "group_records": 16,
+    "tiling": None,
+}
 
 
 def _is_int(value: Any, low: int, high: int) -> bool:

@@ -13,6 +13,7 @@ from narrows.archive.header import read_block, read_payload
 from narrows.archive.layout import BLOCK_BYTES, MAX_MODEL_BYTES, Block, BlockType, Coding
 from narrows.archive.metadata import Metadata
 from narrows.archive.model_search import FOLDERS, find_model, model_folders
+from narrows.archive.no_model import NoModel
 from narrows.archive.records import parse_records
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.parts.needs import ALL, Needs
@@ -61,6 +62,10 @@ def find_codec(
     CorruptArchiveError
         If the model in the archive is damaged, or the metadata do not match the model.
     """
+    if metadata.field is not None:
+        if model is not None and not isinstance(model, NoModel):
+            raise WrongModelError(f"{source.path} was written without a model. Omit 'model' (--model).")
+        return cast("Codec", NoModel(metadata))
     if model is not None:
         given = codec_of(model)
         codec = _named(given, metadata)

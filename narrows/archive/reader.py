@@ -6,13 +6,13 @@ import operator
 import os
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any, Self, overload
+from typing import Any, ClassVar, Self, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from narrows.archive.byte_file import ByteFile
-from narrows.archive.chunks import PIECE_RECORDS, Chunk, chunk_bytes, read_chunk
+from narrows.archive.chunks import Chunk, chunk_bytes, pieces_within, read_chunk
 from narrows.archive.contract import Codec
 from narrows.archive.header import naming, read_header, read_index
 from narrows.archive.index import Index
@@ -76,7 +76,8 @@ def open_archive(path: str | os.PathLike[str], *, model: Any = None, threads: in
             header = read_header(source)
             index = read_index(source, header)
             codec = find_codec(source, header.metadata, index.models, model, needed=index.needed)
-            return Archive(source, header.metadata, index, codec, threads=threads)
+            kind = Archive if header.metadata.field is None else Archive.kinds["field"]
+            return kind(source, header.metadata, index, codec, threads=threads)
     except BaseException:
         source.close()
         raise
@@ -111,7 +112,15 @@ class Archive:
         Path of the file.
     items : Layout
         The layout: how items consist of records.
+    kinds : dict of str to type
+        Archives that are read in another way, by the entry of their metadata.
     """
+
+    kinds: ClassVar[dict[str, type[Archive]]] = {}
+
+    def __init_subclass__(cls, *, entry: str) -> None:
+        super().__init_subclass__()
+        Archive.kinds[entry] = cls
 
     def __init__(
         self, source: ByteFile, metadata: Metadata, index: Index, codec: Codec, *, threads: int | None = None
@@ -324,7 +333,8 @@ class Archive:
         def parts() -> Iterator[tuple[Chunk, Sequence[int]]]:
             for part, (number, chunk) in pool.map(self._loaded, self._by_chunk(records), chunk_bytes(self.metadata)):
                 last[:] = [(number, chunk)]
-                yield from ((chunk, inside) for inside in self._pieces_within(number, part))
+                start = self._index.range_of(number).start
+                yield from ((chunk, inside) for inside in pieces_within(part, start))
 
         with Pool(self._threads) as pool:
             yield from pool.map(self._restored, parts(), chunk_bytes(self.metadata))
@@ -341,23 +351,6 @@ class Archive:
     def _restored(self, part: tuple[Chunk, Sequence[int]]) -> npt.NDArray[Any]:
         with naming(self.path), usual_settings():
             return part[0].restore(part[1])
-
-    def _pieces_within(self, number: int, records: Sequence[int]) -> Iterator[Sequence[int]]:
-        """Split records of a chunk, as indices within it; consecutive ones at the boundaries of groups."""
-        start = self._index.range_of(number).start
-        if not isinstance(records, range):
-            yield [record - start for record in records]
-            return
-        first = records[0] - start
-        # From the length, since the stop of a range with a negative step may be below zero.
-        inside = range(first, first + len(records) * records.step, records.step)
-        if records.step != 1 or len(inside) <= PIECE_RECORDS:
-            yield inside
-            return
-        while inside:
-            more = PIECE_RECORDS - inside[0] % PIECE_RECORDS
-            yield inside[:more]
-            inside = inside[more:]
 
     @usual_settings()
     def _load(self, number: int) -> Chunk:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from narrows.archive.blocks import BlockWriter
 from narrows.archive.byte_file import ByteFile
 from narrows.archive.header import naming
-from narrows.archive.layout import BLOCK_BYTES
+from narrows.archive.layout import BLOCK_BYTES, pack_header
+from narrows.archive.layouts import Field
+from narrows.archive.metadata import header_entries
 from narrows.archive.models import held_by, needed_by
 from narrows.archive.report import Report
-from narrows.archive.verification import examine
+from narrows.archive.verification import Found, examine
 from narrows.errors import CorruptArchiveError, DataWarning
 from narrows.io.files import as_path, check_output, naming_output, replacing
 
@@ -62,6 +64,8 @@ def recover(
 ) -> Recovery:
     """Write all intact chunks of a damaged or truncated archive to a new one.
 
+    Of a field, it writes the slices along the first axis whose blocks are all intact, as a smaller field.
+
     Parameters
     ----------
     path : path-like
@@ -92,9 +96,10 @@ def recover(
             found = examine(source, model)
             if not found.chunks:
                 raise CorruptArchiveError(f"No chunk of {source.path} is intact, so no records can be recovered.")
+        header = _header(found)
         with naming_output(out), replacing(Path(os.path.realpath(target)), force=force) as file:
-            file.write(found.header.data)
-            blocks = BlockWriter(file, found.header.data, found.header.n_bytes)
+            file.write(header)
+            blocks = BlockWriter(file, header, len(header))
             metadata = found.header.metadata
             for blob in dict.fromkeys(found.models):
                 blocks.model(blob, held_by(blob, metadata))
@@ -106,6 +111,19 @@ def recover(
                 first += block.n_records
             blocks.finish(first)
     return Recovery(os.fspath(out), first, len(found.chunks), bool(found.models), found.report)
+
+
+def _header(found: Found) -> bytes:
+    """Return the header of the new archive: that of the old one, or of a field with fewer slices."""
+    metadata = found.header.metadata
+    if metadata.field is None:
+        return found.header.data
+    field = Field.from_json(metadata.field)
+    rows = sorted({block.first // field.n_records for _, block in found.chunks})
+    if len(rows) == field.grid[0]:
+        return found.header.data
+    fewer = field.with_rows(rows).to_json()
+    return pack_header(header_entries(replace(metadata, more={**metadata.more, "field": fewer})))
 
 
 def _lost_text(report: Report) -> str:

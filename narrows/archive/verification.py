@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from narrows.archive.byte_file import ByteFile
 from narrows.archive.chunks import PIECE_RECORDS, Chunk, chunk_bytes, read_records
 from narrows.archive.contract import Codec
+from narrows.archive.field_chunks import largest_block_error, read_block_values, restore_block
 from narrows.archive.header import (
     Header,
     bytes_after_end,
@@ -30,6 +31,7 @@ from narrows.archive.layout import (
     parse_trailer,
 )
 from narrows.archive.layout_choice import layout_of
+from narrows.archive.layouts import Field
 from narrows.archive.model_search import find_model
 from narrows.archive.models import find_codec, parts_of, read_model
 from narrows.archive.records import largest_error, needs_of, parse_names
@@ -115,6 +117,9 @@ def examine(source: ByteFile, model: Any, threads: int | None = None) -> Found:
     chunks = _without_overlaps(_of_this_archive(source, scanned, intact, problems), problems)
     chunks = _of_whole_items(chunks, items.n_records, problems)
     declared = _declared(source, scanned)
+    if isinstance(items, Field) and declared not in {None, items.n_blocks}:
+        what = f"it has {declared:,} blocks, but its field consists of {items.n_blocks:,}"
+        problems.append(Problem(source.size, what))
     lost = _gaps(chunks, problems, declared)
     problems += _missing(lost, problems, source.size)
     _check_end(source, header, _model_offsets(scanned, header), chunks, problems)
@@ -153,6 +158,8 @@ def _ignore_unfinished(source: ByteFile, header: Header | ArchiveError, problems
 def _largest_error(source: ByteFile, header: Header, chunks: list[Placed]) -> float | None:
     if header.metadata.max_error is None:
         return None
+    if header.metadata.field is not None:
+        return max((largest_block_error(source, at + BLOCK_BYTES) for at, _ in chunks), default=0.0)
     errors = (
         largest_error(source, at + BLOCK_BYTES, block.n_records, header.metadata)
         for at, block in chunks
@@ -175,7 +182,9 @@ def _copied_header(source: ByteFile, scanned: list[Scanned], damage: ArchiveErro
         if is_whole and block.type == BlockType.INDEX:
             try:
                 payload = read_payload(source, offset, block, "its index", source.size)
-                return Header.parse(parse_index(payload, block.n_records)[0])
+                copy = parse_index(payload, block.n_records)[0]
+                if copy:
+                    return Header.parse(copy)
             except CorruptArchiveError:
                 continue
     if isinstance(damage, CorruptArchiveError):
@@ -203,6 +212,8 @@ def _model(
             blobs.append(read_model(source, metadata, offset))
         except CorruptArchiveError as error:
             problems.append(Problem(offset, str(error)))
+    if metadata.field is not None:
+        return [], find_codec(source, metadata, [], model)
     needed = _needed(source, header, scanned)
     try:
         if metadata.parts is not None:
@@ -239,6 +250,11 @@ def _damage(source: ByteFile, header: Header, scanned: Scanned, codec: Codec | N
         return "its bytes are damaged or truncated"
     metadata, n = header.metadata, block.n_records
     try:
+        if metadata.field is not None:
+            field = Field.from_json(metadata.field)
+            stored = read_block_values(source, offset, block, metadata, field)
+            restore_block(stored, block.first, metadata, field)
+            return None
         if n > metadata.chunk_records:
             raise CorruptArchiveError(f"a chunk has {n:,} records. Allowed in this archive: {metadata.chunk_records:,}")
         parsed = read_records(source, offset, block, metadata, "a chunk")
@@ -300,9 +316,8 @@ def _of_whole_items(chunks: list[Placed], n_records: int, problems: list[Problem
 
     def drop(chunk: Placed) -> None:
         offset, block = chunk
-        problems.append(
-            Problem(offset, "it has tiles of an image whose other tiles are lost", (block.first, block.stop))
-        )
+        what = "it is a part of an item (an image in tiles, or slices of a field) whose other parts are lost"
+        problems.append(Problem(offset, what, (block.first, block.stop)))
 
     def drop_parts() -> None:
         while kept and kept[-1][1].stop % n_records:

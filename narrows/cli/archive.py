@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from narrows.io.text import psnr_text
 
 if TYPE_CHECKING:
     from narrows.archive import Description, Report
+    from narrows.archive.layouts import Field
 
 __all__ = ["MUCH", "about", "recover", "verify"]
 
@@ -107,6 +109,8 @@ def about(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]]:
     """
     import narrows.archive
 
+    if (field := narrows.archive.inspect(path).field) is not None:
+        return _about_field(narrows.archive.inspect(path), field)
     found, psnr_db = narrows.archive.inspect(path), narrows.archive.expected_psnr_db(path)
     metadata, container = found.metadata, found.metadata["container"]
     is_bounded = metadata.get("max_error") is not None
@@ -123,10 +127,38 @@ def about(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]]:
         *([] if metadata.get("fill_value") is None else [("fill value", f"{metadata['fill_value']}, kept exactly")]),
         *_made_from(container),
     ]
+    facts = {**found.to_json(), "expected_psnr_db": psnr_db}
+    return facts, [*aligned(rows), *_size_lines(found, "chunk")]
+
+
+def _about_field(found: Description, field: Field) -> tuple[dict[str, Any], list[str]]:
+    """Return the description of an archive of a field."""
+    metadata = found.metadata
+    values = math.prod(field.whole)
+    fill = metadata.get("fill_value")
+    rows = [
+        ("archive", f"{found.path}, {found.n_bytes:,} bytes, written by narrows {metadata['narrows']}"),
+        (
+            "values",
+            f"{shape_text(field.whole)} {metadata['dtype']}{', records' if field.are_records else ', one field'}, "
+            f"{number(found.restored_bytes)} bytes restored",
+        ),
+        ("bits", f"{number(8 * found.n_bytes / values)} a value"),
+        ("blocks", f"{found.n_chunks:,} of {shape_text(field.block)}"),
+        ("model", "none, and none is needed"),
+        *_bound_rows(metadata.get("max_error"), found.largest_error, metadata["dtype"]),
+        *([] if fill is None else [("fill value", f"{fill}, kept exactly")]),
+        *_made_from(metadata["container"]),
+    ]
+    return {**found.to_json(), "expected_psnr_db": None}, [*aligned(rows), *_size_lines(found, "block")]
+
+
+def _size_lines(found: Description, chunk: str) -> list[str]:
+    """Return lines on what the bytes are used for."""
     parts = {
         "header": found.header_bytes,
         "model": found.model_bytes,
-        count(found.n_chunks, "chunk"): found.records_bytes,
+        count(found.n_chunks, chunk): found.records_bytes,
         "index": found.index_bytes,
         "unused": found.other_bytes,
     }
@@ -136,8 +168,7 @@ def about(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]]:
         for name, n_bytes in parts.items()
         if n_bytes
     ]
-    facts = {**found.to_json(), "expected_psnr_db": psnr_db}
-    return facts, [*aligned(rows), "", "where the bytes are", *aligned(sizes, right=[1, 2], indent=2)]
+    return ["", "where the bytes are", *aligned(sizes, right=[1, 2], indent=2)]
 
 
 def _where(found: Description) -> str:

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from narrows.cli.archive import MUCH
-from narrows.cli.compress_options import check_bound, check_options, check_values, choose, losses
+from narrows.cli.compress_field import compress_without_model
+from narrows.cli.compress_options import check_bound, check_model, check_options, check_values, choose, losses
 from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
 from narrows.cli.inputs import check_archive_output, load_model, open_data
 from narrows.cli.options import (
     data_argument,
     data_options,
     device_option,
-    model_option,
     threads_option,
     write_options,
 )
-from narrows.cli.outputs import WRITES_PIPE, Verb
+from narrows.cli.outputs import READS, WRITES_PIPE, Verb
 from narrows.cli.progress import show_progress
 from narrows.cli.warned import say
 from narrows.errors import recorded
@@ -30,6 +30,7 @@ from narrows.io.text import psnr_text
 if TYPE_CHECKING:
     from narrows.archive.summary import Summary
     from narrows.data import Source
+    from narrows.estimators.autoencoder import Autoencoder
 
 __all__ = ["compress"]
 
@@ -47,6 +48,11 @@ the code is chosen for the smallest file, so these options cannot be combined wi
 --lossless refuses image files that lose something when they are read: animations (frames: only the first is read), CMYK
 (cmyk), more than 8 bits per channel in formats of which 8 are read (depth), and transparency (alpha). --accept-loss
 frames,alpha accepts such losses.
+
+Without -m, DATA is one array of 1 to 4 axes or more, a field such as temperatures by time, latitude and longitude, and
+--max-error or --lossless is required. Each value is predicted from its neighbours along all axes; nothing is trained,
+and `narrows restore` needs no other file. With --as records, the first axis numbers records, and those are not
+predicted from each other.
 
 Images larger than those that the model was trained on are cut into tiles and restored as a whole. Tiles without
 overlap may have visible seams; with --overlap they are blended.
@@ -73,7 +79,9 @@ _SMALL_CHUNK_BYTES = 500
 
 @click.command(cls=Verb, epilog=EPILOG)
 @data_argument
-@model_option
+@click.option(
+    "-m", "--model", type=READS, metavar="MODEL", help="A model saved by `narrows train`; without it, DATA is a field."
+)
 @click.option(
     "-o", "--output", type=WRITES_PIPE, metavar="FILE.narrows", help="Output: the archive; - for standard output."
 )
@@ -116,6 +124,12 @@ _SMALL_CHUNK_BYTES = 500
     help="Largest number of records in a chunk. Smaller chunks make single records faster to read and the archive "
     "larger.  [default: up to 16,384; with --max-error or --lossless up to 4,096; with a residual model fewer]",
 )
+@click.option(
+    "--as",
+    "kind",
+    type=click.Choice(["field", "records"]),
+    help="Without -m: whether DATA is one field over all axes, or records along the first axis.  [default: field]",
+)
 @click.option("--append", is_flag=True, help="Add to an existing archive of the same model, quality and bound.")
 @data_options
 @threads_option
@@ -124,7 +138,7 @@ _SMALL_CHUNK_BYTES = 500
 def compress(
     *,
     data: str,
-    model: str,
+    model: str | None,
     output: str | None,
     psnr: float | None,
     bytes_per_record: float | None,
@@ -138,6 +152,7 @@ def compress(
     effort: int,
     embed_model: bool,
     chunk_records: int | None,
+    kind: str | None,
     append: bool,
     limit: int | None,
     reading: dict[str, Any],
@@ -156,10 +171,16 @@ def compress(
     wanted: dict[str, Any] = {"psnr": psnr, "bytes_per_record": bytes_per_record, "quality": quality}
     check_options(output, wanted, overlap=overlap, append=append, force=force, dry_run=dry_run)
     check_bound(wanted, max_error=max_error, lossless=lossless, overlap=overlap)
+    check_model(
+        model,
+        {**wanted, "overlap": overlap, "effort": effort or None, "chunk_records": chunk_records},
+        {"dry_run": dry_run, "embed_model": embed_model, "append": append},
+        kind=kind,
+        is_bounded=lossless or max_error is not None,
+    )
 
     from narrows.archive import inspect
     from narrows.archive.appending import check_chunk_records, check_together, metadata_of
-    from narrows.archive.compress import compress as write
     from narrows.archive.quality import choose_quality
     from narrows.cli.dry_run import print_trials
     from narrows.codec import read_frozen
@@ -167,10 +188,17 @@ def compress(
     # Refuse wrong options before PyTorch is loaded, which takes seconds.
     check_chunk_records(chunk_records, append=append)
     accepted = losses(accept_loss)
+    values: dict[str, Any] = {"fill_value": fill_value, "accept_loss": accepted}
     check_values(fill_value, accepted, max_error=max_error, lossless=lossless, append=append)
     output = "" if output is None else output
     if not dry_run:
         check_archive_output(output, force=force or append)
+    if model is None:
+        compress_without_model(
+            data, output, {"limit": limit, **reading}, max_error=max_error, lossless=lossless, **values,
+            as_records=kind == "records", force=force, threads=threads, as_json=as_json, quiet=quiet,
+        )  # fmt: skip
+        return
     if append:
         inspect(output)
     before = metadata_of(output) if append else None
@@ -183,28 +211,31 @@ def compress(
     chosen = choose(source, codec, asked, model=model, output=output, before=before, fill_value=fill_value)
 
     loaded = load_model(model, device)
-    how: dict[str, Any] = {
-        "fill_value": fill_value,
-        "accept_loss": accepted,
-        "embed_model": embed_model,
-        "chunk_records": chunk_records,
-        "threads": threads,
-    }
+    how = {**values, "embed_model": embed_model, "chunk_records": chunk_records, "threads": threads}
     if dry_run:
         print_trials(source, loaded, model, chosen, asked, as_json=as_json, quiet=quiet, **how)
         return
+    how |= {"append": append, "force": force}
+    _compress(source, loaded, model, output, {**asked, **how}, as_json=as_json, quiet=quiet)
+
+
+def _compress(
+    source: Source,
+    loaded: Autoencoder,
+    model: str,
+    output: str,
+    options: dict[str, Any],
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Compress records with a model, and print the result."""
+    from narrows.archive import inspect
+    from narrows.archive.compress import compress as write
+
     # The summary contains the warnings.
     with through_file(output) as path, show_progress(quiet=quiet) as progress, recorded(held=True):
-        summary = write(
-            source,
-            path,
-            model=loaded,
-            **asked,
-            **how,
-            append=append,
-            force=force,
-            progress=progress,
-        )
+        summary = write(source, path, model=loaded, **options, progress=progress)
         made = inspect(path)
         lines = _lines(replace(summary, path=output), source, model, made.fixed_bytes, made.n_chunks, quiet=quiet)
     if as_json:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from narrows.codec.frozen import FrozenCodec
     from narrows.data import Source
 
-__all__ = ["check_bound", "check_options", "check_values", "choose", "losses"]
+__all__ = ["check_bound", "check_model", "check_options", "check_values", "choose", "losses"]
 
 
 def check_options(
@@ -60,6 +60,28 @@ def check_bound(asked: dict[str, Any], *, max_error: str | None, lossless: bool,
     if overlap:
         raise click.UsageError(
             f"--overlap must be 0 with {bound}, since the tiles of such archives have no seams. Got {overlap}."
+        )
+
+
+def check_model(
+    model: str | None, values: dict[str, Any], flags: dict[str, bool], *, kind: str | None, is_bounded: bool
+) -> None:
+    """Refuse options that need a model if there is none, and those that need none if there is one."""
+    if model is not None:
+        if kind is not None:
+            raise click.UsageError(
+                f"--as is for arrays without a model, and archives of a model always hold records. Got --as {kind}. "
+                "Omit it, or -m."
+            )
+        return
+    given = [name for name, value in values.items() if value is not None] + [name for name, on in flags.items() if on]
+    if given:
+        option = f"--{given[0].replace('_', '-')}"
+        raise click.UsageError(f"{option} needs a model. Give -m MODEL, or omit {option}.")
+    if not is_bounded:
+        raise click.UsageError(
+            "Missing option '-m' / '--model'. Give a model, or give --max-error or --lossless, with which an array "
+            "needs none."
         )
 
 

@@ -2,7 +2,7 @@
 
 They are made once for each version of the format, by hand, and never again: what narrows has written, it must be able
 to read. Therefore nothing happens without a flag. The second makes only those that are not there yet, of the archives
-with a bound, of small groups, of indices and of categories::
+with a bound, of small groups, of indices, of categories and of fields::
 
     python tests/golden/make.py --overwrite
     python tests/golden/make.py --add
@@ -35,6 +35,8 @@ from narrows.networks import Convolutional, Dense, Strided
 
 FOLDER = Path(__file__).parent / "v1"
 MOST_BYTES = 490_000
+FIELDS = Path(__file__).parent / "fields"
+HASHES = FIELDS / "hashes.json"
 
 
 def sha256(array: np.ndarray) -> str:
@@ -225,6 +227,42 @@ def add_categories(described: dict[str, dict]) -> None:
         described["archives"][archive.name] = {"model": None, "shape": list(found.shape), "restored": sha256(found)}
 
 
+def fields() -> dict[str, tuple[np.ndarray, dict]]:
+    """Return small fields, and how they are compressed."""
+    rng = np.random.default_rng(5)
+    rows, columns = np.ogrid[:30, :41]
+    smooth = (np.sin(rows / 7) * np.cos(columns / 9) * 40 + rng.normal(0, 0.2, (30, 41))).astype(np.float32)
+    holes = smooth.copy()
+    holes[8:15, 10:30], holes[0, 0], holes[3, 3] = np.nan, np.inf, 3e38
+    cube = np.cumsum(np.cumsum(rng.normal(size=(6, 6, 7)), 1), 2)
+    return {
+        "float32-2d": (smooth, {"max_error": 0.05}),
+        "float32-2d-coarse": (smooth, {"max_error": 3.0}),
+        "float32-2d-holes": (holes, {"max_error": 0.5}),
+        "float64-3d": (cube, {"max_error": 0.01}),
+        "float64-3d-lossless": (np.round(cube), {"lossless": True}),
+        "int16-4d": ((cube.reshape(2, 3, 6, 7) * 50).astype(np.int16), {"max_error": 4}),
+        "uint8-1d": ((127 + 90 * np.sin(np.arange(300) / 20)).astype(np.uint8), {"lossless": True}),
+        "int64-records": ((cube * 1e9).astype(np.int64), {"max_error": 1e6, "as_records": True}),
+        "float16-noise": (rng.normal(size=(9, 9)).astype(np.float16), {"lossless": True}),
+    }
+
+
+def add_fields() -> None:
+    """Write those archives of fields that are not there yet, some of several blocks, and their hashes."""
+    described = json.loads(HASHES.read_text()) if HASHES.exists() else {}
+    for name, (values, how) in fields().items():
+        archive = FIELDS / f"{name}.narrows"
+        if archive.exists():
+            continue
+        most = 100 if "3d" in name or "records" in name else 1 << 20
+        with mock.patch("narrows.archive.layouts.field._USUAL_BLOCK_VALUES", most):
+            narrows.compress(values, archive, **how)
+        found = narrows.restore(archive)
+        described[archive.name] = {"shape": list(found.shape), "restored": sha256(found)}
+    HASHES.write_text(json.dumps(described, indent=2) + "\n")
+
+
 def add_parts(described: dict[str, dict]) -> None:
     """Write archives with a model in parts: a code, a network, and a code that came with what was appended."""
     digits = narrows.data.open("digits:test").values
@@ -259,6 +297,7 @@ def add() -> None:
     add_indices(described)
     add_categories(described)
     add_parts(described)
+    add_fields()
     (FOLDER / "hashes.json").write_text(json.dumps(described, indent=2) + "\n")
     check_size()
 
@@ -313,7 +352,7 @@ def main() -> None:
     parser.add_argument(
         "--add",
         action="store_true",
-        help="make those of bounds, small groups, indices and categories that are not there",
+        help="make those of bounds, small groups, indices, categories and fields that are not there",
     )
     chosen = parser.parse_args()
     if chosen.add and not chosen.overwrite:

@@ -43,6 +43,10 @@ class Layout(ABC):
     def n_records(self) -> int:
         """The number of records that make an item."""
 
+    def n_items(self, n_records: int) -> int:
+        """Return the number of items that records make."""
+        return n_records // self.n_records
+
     @abstractmethod
     def __str__(self) -> str:
         """Return the layout in words, for messages."""

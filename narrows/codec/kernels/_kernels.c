@@ -179,6 +179,8 @@ static PyMethodDef methods[] = {
     {"causal", causal, METH_VARARGS, NULL},
     {"causal_intervals", causal_intervals, METH_VARARGS, NULL},
     {"causal_pop", causal_pop, METH_VARARGS, NULL},
+    {"interpolate", interpolate, METH_VARARGS, NULL},
+    {"neighbours", neighbours, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -1,5 +1,7 @@
 /* Shared declarations of the kernels. Sums that may overflow 64 bits are computed with unsigned integers. */
 
+#pragma once
+
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000
 #include <Python.h>
@@ -61,3 +63,5 @@ PyObject *linear_pop(PyObject *module, PyObject *args);
 PyObject *causal(PyObject *module, PyObject *args);
 PyObject *causal_intervals(PyObject *module, PyObject *args);
 PyObject *causal_pop(PyObject *module, PyObject *args);
+PyObject *interpolate(PyObject *module, PyObject *args);
+PyObject *neighbours(PyObject *module, PyObject *args);

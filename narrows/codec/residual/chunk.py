@@ -24,7 +24,7 @@ from narrows.codec.residual.predicted import MOST_VALUES, SIZES, decode_predicte
 from narrows.codec.residual.value_bytes import pack_values, unpack_values
 from narrows.errors import CorruptArchiveError
 
-__all__ = ["decode_chunk", "encode_chunk", "size_on_code"]
+__all__ = ["decode_chunk", "encode_chunk", "encode_exactly", "size_on_code"]
 
 _ZSTD_LEVEL, _QUICK_ZSTD_LEVEL = 15, 3
 _HOPELESS = 1.3  # the high zstd level is tried if the quick one is below this multiple of the smallest size so far
@@ -61,15 +61,21 @@ def encode_chunk(
     """
     records = np.ascontiguousarray(records)
     ways = _ways(grid, causal) if math.prod(records.shape[1:]) <= MOST_VALUES else []
-    found = [CodedResidual(Kind.PLAIN, False, pack_values(records), records)]
+    found = [_plain(records)]
     found += [way(records, decoded) for way in _promising(ways, records, decoded, n_code)]
     if not grid.is_lossless and min(len(coded.data) for coded in found) > records.nbytes * _MUCH:
         ways = _ways(ErrorBound(grid.dtype, 0), None, Kind.EXACT)
         found += [way(records, decoded) for way in _promising(ways, records, decoded, n_code)]
-    smallest = min(coded.n_bytes(n_code) for coded in found)
-    if len(_zstd(records, _QUICK_ZSTD_LEVEL).data) < _HOPELESS * smallest:
-        found.append(_zstd(records, _ZSTD_LEVEL))
+    found += encode_exactly(records, min(coded.n_bytes(n_code) for coded in found))[1:]
     return min(found, key=lambda coded: coded.n_bytes(n_code))
+
+
+def encode_exactly(records: NDArray[Any], smallest: float) -> list[CodedResidual]:
+    """Return records without compression and, if it may be smaller than the smallest size so far, by zstd."""
+    found = [_plain(records)]
+    if len(_zstd(records, _QUICK_ZSTD_LEVEL).data) < _HOPELESS * min(smallest, records.nbytes):
+        found.append(_zstd(records, _ZSTD_LEVEL))
+    return found
 
 
 def _promising(ways: list[_Way], records: NDArray[Any], decoded: NDArray[Any], n_code: int) -> list[_Way]:
@@ -166,6 +172,10 @@ def decode_chunk(
     if len(data) != n_bytes:
         raise CorruptArchiveError(f"The records of a chunk must take {n_bytes:,} bytes. Got {len(data):,}.")
     return unpack_values(data, grid.dtype).reshape(shape)
+
+
+def _plain(records: NDArray[Any]) -> CodedResidual:
+    return CodedResidual(Kind.PLAIN, False, pack_values(records), records)
 
 
 def _zstd(records: NDArray[Any], level: int) -> CodedResidual:

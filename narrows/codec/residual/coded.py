@@ -19,6 +19,8 @@ class Kind(IntEnum):
     ZSTD = 3
     PLAIN = 4
     CAUSAL = 5  # as LINEAR, but with the model's causal network, without weights
+    INTERPOLATED = 6  # interpolation, level by level; only fields
+    INTERPOLATED_EXACT = 7  # as INTERPOLATED, but lossless for any bound
 
 
 @dataclass(frozen=True, eq=False)

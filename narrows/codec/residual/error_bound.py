@@ -139,6 +139,21 @@ class ErrorBound:
         q = low + (distance - low * self.step > half)
         return np.where(is_fill, 0, q), is_fill
 
+    def targets(self, values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Return values in units, for encoders, and which values are exceptions whatever the units are.
+
+        For floats within a bound these are floats that are not rounded; exceptions are then not finite, far away, or
+        the fill value.
+        """
+        is_fill = np.zeros(values.shape, np.bool_) if self.fill_value is None else values == self.fill_value
+        if self.dtype.kind != "f" or self.is_lossless:
+            return self.units(values), is_fill
+        with np.errstate(invalid="ignore", over="ignore"):
+            units = values.astype(np.float64) / self._unit
+            is_far = ~(np.abs(units) <= _FURTHEST)
+        units[is_far] = 0
+        return units, is_fill | is_far
+
     def is_within(self, restored: NDArray[Any], values: NDArray[Any]) -> NDArray[np.bool_]:
         """Return which restored floats are within E of the values; false where rounding leaves it undecided."""
         most, wide = self.max_error, "longdouble"

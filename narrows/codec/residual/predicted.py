@@ -27,7 +27,7 @@ from narrows.codec.residual.linear import Linear
 from narrows.codec.residual.linear_fit import fit_linear
 from narrows.errors import CorruptArchiveError
 
-__all__ = ["MOST_VALUES", "SIZES", "decode_predicted", "encode_predicted"]
+__all__ = ["MOST_VALUES", "SIZES", "decode_predicted", "encode_predicted", "is_within"]
 
 SIZES = struct.Struct("<5IB3x")
 """The header: lengths of five parts, and the number of raw bits."""
@@ -67,7 +67,7 @@ def encode_predicted(
     units = lattice.anchors + lattice.step * q
     np.clip(units, lattice.lowest, lattice.highest, out=units)
     restored = grid.values(units)
-    is_exception |= ~_is_within(restored, values, grid)
+    is_exception |= ~is_within(restored, values, grid)
     restored[is_exception] = values[is_exception]
     model: Linear | FrozenCausal
     if causal is None:
@@ -173,7 +173,7 @@ def _filled(values: NDArray[Any], gaps: NDArray[np.bool_]) -> NDArray[Any]:
     return np.take_along_axis(values, last, 0)
 
 
-def _is_within(restored: NDArray[Any], values: NDArray[Any], grid: ErrorBound) -> NDArray[np.bool_]:
+def is_within(restored: NDArray[Any], values: NDArray[Any], grid: ErrorBound) -> NDArray[np.bool_]:
     """Return which restored values are within the bound."""
     if grid.is_lossless:
         # Bits are compared, to distinguish different NaNs, and -0 from 0.

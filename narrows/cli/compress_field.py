@@ -1,0 +1,96 @@
+"""``narrows compress`` without a model: one array within a bound."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
+from narrows.cli.progress import show_progress
+from narrows.cli.warned import say
+from narrows.errors import recorded
+from narrows.io.pipes import through_file
+from narrows.io.text import psnr_text
+
+if TYPE_CHECKING:
+    from narrows.archive.summary import Summary
+    from narrows.data.field import FieldSource
+
+__all__ = ["compress_without_model"]
+
+_WAYS = {
+    "interpolation": "by interpolation",
+    "neighbours": "by prediction from neighbours",
+    "zstd": "by zstd",
+    "plain": "uncompressed",
+}
+_BITS = 8
+
+
+def compress_without_model(
+    data: str,
+    output: str,
+    reading: dict[str, Any],
+    *,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Compress an array, and print the result.
+
+    ``reading`` are options of `narrows.data.field.open_field`, ``options`` others of `compress_field`.
+    """
+    from narrows.archive.field_writer import compress_field
+    from narrows.data.field import open_field
+
+    with recorded(held=True):
+        with show_progress(quiet=quiet) as progress:
+            opened = open_field(data, progress=progress, **reading)
+        with through_file(output) as path, show_progress(quiet=quiet) as progress:
+            summary = compress_field(opened, path, force=force, progress=progress, **options)
+    if as_json:
+        print_json({**summary.to_json(), "path": output})
+    else:
+        print_lines(*_lines(replace(summary, path=output), opened, quiet=quiet))
+    for warning in summary.warnings:
+        say(warning)
+
+
+def _lines(summary: Summary, opened: FieldSource, *, quiet: bool) -> list[str]:
+    """Return the result as lines: a table, and unless quiet which kernels ran."""
+    from narrows.codec.kernels import kernels_line
+
+    values = opened.values
+    max_error = summary.max_error if values.dtype.kind == "f" else int(summary.max_error)
+    ways = ", ".join(f"{n:,} {_WAYS[way]}" for way, n in summary.chunks_kept.items())
+    rows = [
+        (
+            "values",
+            number(values.size),
+            "",
+            f"{shape_text(values.shape)} {values.dtype.name} from {opened.source.name}",
+        ),
+        ("bytes on disk", number(summary.n_bytes), "", "no model is needed to restore them"),
+        ("bits a value", number(_BITS * summary.n_bytes / values.size), "", ""),
+        ("ratio to raw", number(summary.ratio_to_raw), "", f"{count(summary.raw_bytes, 'byte')} uncompressed"),
+        (
+            "ratio to zstd",
+            number(summary.ratio_to_zstd),
+            "",
+            f"{count(summary.zstd_bytes, 'byte')} by zstd -19, which is lossless",
+        ),
+        ("blocks", number(sum(summary.chunks_kept.values())), "", ways),
+    ]
+    if summary.error_bound and summary.values_range is not None:
+        low, high = summary.values_range
+        rows.append(("error bound", number(summary.error_bound), "", f"the values are from {low:.6g} to {high:.6g}"))
+    if summary.fill_value is not None:
+        rows.append(("fill values", number(summary.n_fill), "", f"{summary.fill_value:.17g}, restored exactly"))
+    if summary.max_error == 0:
+        rows.append(("PSNR", "-", "", "restored exactly"))
+    elif summary.psnr_db is not None:
+        rows.append(("PSNR", psnr_text(summary.psnr_db).removesuffix(" dB"), "dB", "by the range of the values"))
+    rows.append(("largest error", number(max_error), "", "of any value, in the data's own units"))
+    table = [f"{summary.path}", "", *aligned(rows, right=[1], indent=2)]
+    return table if quiet else [*table, "", kernels_line(summary.kernels)]
