@@ -42,8 +42,7 @@ from narrows.preprocessing.moments import Moments
 
 __all__ = ["Chain", "Loss", "Parts"]
 
-_FIT_BATCH = 4096
-_SCALE_VALUES = 2**22  # number of values that set the initial scale of a likelihood
+_FIT_BATCH, _SCALE_VALUES = 4096, 2**22  # records of a batch; values that set the initial scale of a likelihood
 
 
 @dataclass(frozen=True)
@@ -226,9 +225,9 @@ class Chain(nn.Module):
         few = torch.split(records[::every], size)
         if missing is None:
             self.likelihood.fit_scale((self._through_path(x), x) for x in few)
-        else:
-            pairs = zip(few, torch.split(~missing[::every], size), strict=True)
-            self.likelihood.fit_scale((self._through_path(x)[known], x[known]) for x, known in pairs)
+            return
+        pairs = zip(few, torch.split(~missing[::every], size), strict=True)
+        self.likelihood.fit_scale((self._through_path(x)[known], x[known]) for x, known in pairs)
 
     def _through_path(self, x: Tensor) -> Tensor:
         """Return the likelihood's parameters while the network beside the linear path is zero for all labels."""
@@ -380,11 +379,11 @@ class Chain(nn.Module):
                 return self.likelihood.statistic(parameters, x)
             self.likelihood.adapt(parameters, x)
             return None
-        # Errors are means over all values of a record, of which a share is there.
         statistic = self.likelihood.statistic(parameters, x.where(~missing, self.likelihood.mean(parameters).detach()))
-        statistic = None if statistic is None else statistic / self.missing.share.to(statistic.dtype)
-        if not is_shard and statistic is not None:
-            self.likelihood.adapt_to(statistic)
+        if statistic is not None:  # errors are means over all values of a record, of which a share is there
+            statistic = statistic / self.missing.share.to(statistic.dtype)
+            if not is_shard:
+                self.likelihood.adapt_to(statistic)
         return statistic if is_shard else None
 
     def noise_of(self, records: Tensor, seed: int = 0) -> RecordNoise:
