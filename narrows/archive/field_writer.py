@@ -29,6 +29,7 @@ from narrows.data.image_losses import accepted_losses, accepts_nothing, check_lo
 from narrows.errors import InvalidParameterError, NarrowsWarning, recorded
 from narrows.io.files import as_path, check_output, naming_output, replacing
 from narrows.io.progress import Progress
+from narrows.numerics.blas import one_blas_thread
 from narrows.numerics.pool import Pool
 
 __all__ = ["check_without_model", "compress_field"]
@@ -183,10 +184,11 @@ class _EncodedBlock(NamedTuple):
 
 
 def _encoded(array: Any, field: Field, metadata: Metadata, number: int) -> _EncodedBlock:
-    """Encode a block of an array."""
+    """Encode a block of an array, with one thread of BLAS, on whose number the fitted weights would depend."""
     grid = ErrorBound(metadata.dtype, metadata.max_error or 0.0, metadata.fill_value)
     values = np.ascontiguousarray(array[field.place(number)])
-    coded = encode_block(values.reshape(field.coded_shape(number)), grid)
+    with one_blas_thread():
+        coded = encode_block(values.reshape(field.coded_shape(number)), grid)
     errors = Errors.of(values, coded.restored.reshape(values.shape))
     n_fill = 0 if metadata.fill_value is None else int(is_fill(values, metadata.fill_value).sum())
     return _EncodedBlock(pack_block_values(coded, errors.largest), coded.kind, errors, n_fill)
