@@ -147,8 +147,15 @@ def inspect(path: str | os.PathLike[str]) -> Description:
             metadata=metadata.to_json(),
             largest_error=_largest_error(source, index, metadata) if metadata.max_error is not None else None,
             n_tiles=index.n_records if isinstance(items, Tiling) else None,
-            needs_model=bool(index.needed & ~index.held) if metadata.parts else not index.models,
+            needs_model=_needs_model(index, metadata),
         )
+
+
+def _needs_model(index: Index, metadata: Metadata) -> bool:
+    """Return whether reading needs a model file."""
+    if metadata.field is not None:
+        return False
+    return bool(index.needed & ~index.held) if metadata.parts else not index.models
 
 
 def expected_psnr_db(path: str | os.PathLike[str]) -> float | None:

@@ -92,7 +92,8 @@ def recover(*, archive: str, output: str, model: str | None, force: bool, as_jso
         print_json(saved.to_json())
         return
     kept = f"{saved.path}  {count(saved.n_records, 'record')} in {count(saved.n_chunks, 'chunk')}"
-    model_note = [] if saved.has_model else ["It does not contain its model: restoring needs the one it was made with."]
+    needs_model = narrows.archive.inspect(saved.path).needs_model
+    model_note = ["It does not contain its model: restoring needs the one it was made with."] if needs_model else []
     if saved.report.is_intact:
         print_lines(kept, *model_note, "", f"{archive} was not damaged.")
     else:

@@ -78,6 +78,28 @@ def test_blocks_are_read_only_where_they_are_needed(cube, archive, monkeypatch):
     assert narrows.restore(archive, records=(2, 5)).tobytes() == whole[2:5].tobytes()
 
 
+@pytest.mark.parametrize("max_error", [0.01, 0])
+def test_threads_change_neither_bytes_nor_values(cube, tmp_path, small_blocks, max_error):
+    found = set()
+    for threads in (1, 3, None):
+        path = tmp_path / "x.narrows"
+        narrows.compress(cube, path, max_error=max_error or None, lossless=not max_error, threads=threads, force=True)
+        with open_archive(path, threads=threads) as opened:
+            part = opened.part(slice(2, 9), slice(1, 5))
+        assert verify(path, threads=threads).is_intact
+        found.add((path.read_bytes(), narrows.restore(path, threads=threads).tobytes(), part.tobytes()))
+    assert len(found) == 1
+
+
+def test_a_number_of_threads_below_one_is_refused(cube, tmp_path):
+    with pytest.raises(InvalidParameterError, match="'threads'"):
+        narrows.compress(cube, tmp_path / "x.narrows", max_error=1, threads=0)
+
+
+def test_reading_needs_no_model(archive):
+    assert not inspect(archive).needs_model
+
+
 def test_a_memory_mapped_file_is_not_read_as_a_whole(tmp_path, small_blocks):
     array = np.arange(400.0)
     np.save(tmp_path / "x.npy", array)
@@ -116,6 +138,7 @@ def test_blocks_are_about_equal_and_cover_the_field():
         ({"max_error": 1, "psnr": 30}, "'psnr'.*needs a model"),
         ({"lossless": True, "append": True}, "'append'.*needs a model"),
         ({"lossless": True, "embed_model": True}, "'embed_model'.*needs a model"),
+        ({"lossless": True, "effort": 3}, "'effort'.*needs a model"),
         ({"lossless": True, "chunk_records": 4}, "'chunk_records'.*needs a model"),
         ({"lossless": True, "fill_value": 3}, "needs a 'max_error'"),
     ],
