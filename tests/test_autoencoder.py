@@ -64,6 +64,7 @@ def test_the_constructor_only_stores():
         "n_latent": "?", "network": 1, "bottleneck": 2, "likelihood": 3, "corruption": 4, "penalties": 5,
         "preprocessing": 6, "pretraining": 10, "residual": 9, "record": 12, "conditional": 11, "training": 7,
         "random_state": 8, "artefacts": 13, "fill_value": 14, "real_values": 15, "warm_start": 16, "verbose": 17,
+        "race": 18,
     }  # fmt: skip
     assert Autoencoder(**given).get_params(deep=False) == given
     assert set(given) == set(inspect.signature(Autoencoder).parameters)
@@ -267,6 +268,7 @@ def test_every_parameter_changes_something(table, chain_only):
         "artefacts",
         "bottleneck",
         "conditional",
+        "race",
         "real_values",
         "record",
         "residual",

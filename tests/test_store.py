@@ -155,7 +155,7 @@ def test_the_device_can_be_chosen(written, tmp_path, monkeypatch):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DataNotFoundError, match=r"The model file .*nowhere.* does not exist"):
         narrows.load(tmp_path / "nowhere.safetensors")
-    with pytest.raises(DataNotFoundError):
+    with pytest.raises(ModelFileError, match="is a folder, and a model is a file"):
         narrows.load(tmp_path)
 
 

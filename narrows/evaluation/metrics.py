@@ -146,8 +146,8 @@ def evaluate(
         warn_if_worse(model.model_, error, error_by_pca, float(sum_of_squares), "these records")
         warn_of_ruined_columns(model.model_, source.values, "these records")
     n, of_records = len(source), np.concatenate(nats)
+    known = of_records if model.fill_value_ is None else of_records[~np.isnan(of_records)]  # NaN: no value is there
     n_values *= 1 - n_missing / source.values.size  # of a record, on average
-    cross_entropy = cross_entropy if n_values else math.nan
     psnr = (ours.total / n).psnr_db(n_values, peak_of(model.dtype_, *model.range_) / unit) if n_values else math.inf
     return {
         "records": len(source),
@@ -156,9 +156,9 @@ def evaluate(
         "median_sse_per_record": float(np.median(ours.of_records)),
         "mse": float(ours.total / n / n_values) if n_values else None,
         "psnr_db": None if math.isinf(psnr) else psnr,
-        "cross_entropy_per_value": None if math.isnan(cross_entropy) else cross_entropy / len(source) / n_values,
-        "nats_per_record": float(of_records.mean()),
-        "median_nats_per_record": float(np.median(of_records)),
+        "cross_entropy_per_value": cross_entropy / n / n_values if n_values and not math.isnan(cross_entropy) else None,
+        "nats_per_record": float(known.mean()),
+        "median_nats_per_record": float(np.median(known)),
         **_beside_pca(ours, by_pca, n),
         "preprocessed_mse": float(ours.preprocessed_total / n / n_values) if n_values else None,
         **(

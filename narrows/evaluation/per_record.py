@@ -69,18 +69,21 @@ class Errors:
 def record_columns(
     source: Source, y: ArrayLike | None, ours: Errors, by_pca: Errors | None, log_likelihood: NDArray[np.float64]
 ) -> dict[str, NDArray[Any]]:
-    """Return the columns of the table of records, each of shape (n_records,); `evaluate` documents them."""
+    """Return the columns of the table of records, each of shape (n_records,); `evaluate` documents them.
+
+    Errors of records whose values are all missing are NaN, as their log-likelihood is.
+    """
     labels = source.named_labels if y is None else np.asarray(y)
     columns: dict[str, NDArray[Any]] = {"index": np.arange(len(source))}
     if source.files is not None:
         columns["name"] = np.array(source.files, dtype=object)
     if labels is not None and labels.shape == (len(source),):
         columns["label"] = labels
-    columns["squared_error"] = ours.of_records
-    columns["preprocessed_squared_error"] = ours.preprocessed_of_records
+    errors = {"squared_error": ours.of_records, "preprocessed_squared_error": ours.preprocessed_of_records}
     if by_pca is not None:
-        columns["pca_squared_error"] = by_pca.of_records
-        columns["pca_preprocessed_squared_error"] = by_pca.preprocessed_of_records
+        errors["pca_squared_error"] = by_pca.of_records
+        errors["pca_preprocessed_squared_error"] = by_pca.preprocessed_of_records
+    columns |= {name: np.where(np.isnan(log_likelihood), np.nan, of_records) for name, of_records in errors.items()}
     columns["log_likelihood"] = log_likelihood
     return columns
 

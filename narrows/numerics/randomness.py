@@ -71,6 +71,10 @@ class Stream(Enum):
     """Symbols far beyond those of training records, for golden vectors."""
     CODEC_HELD_OUT = (19,)
     """Symbols held out to choose the entropy model."""
+    CODEC_INPUTS = (38,)
+    """Values at whose inputs the weights of a network of residuals are rounded."""
+    FIELD_SAMPLE = (39,)
+    """Values of a field on which its predictor is fitted."""
 
     MEASURED_RECORDS = (20,)
     """Random records for the measurement of a loss or a likelihood."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from narrows.codec import kernels
 from narrows.codec.fields.interpolation import Targets, Weights, mirrored, settings_of
 from narrows.codec.fields.passes import N_AXES, Offset, Pass, Stencil
+from narrows.numerics.randomness import Stream, rng
 
 __all__ = ["UNIT_BITS", "fit_weights", "fixed_weights", "rounding_variance"]
 
@@ -123,7 +124,7 @@ def sample_of(
     n = n_records * part.n_values
     picked = np.arange(n)
     if n > most:
-        picked = np.random.default_rng(n).integers(0, n, most)
+        picked = rng(n, Stream.FIELD_SAMPLE).integers(0, n, most)
     record, *places = np.unravel_index(picked, (n_records, *part.counts))
     place = np.stack(places) * np.array(part.spacing)[:, None] + np.array(part.first)[:, None]
     return np.asarray(record, np.int64), place.astype(np.int64), strides

@@ -19,6 +19,7 @@ from narrows.codec.residual.causal import FrozenCausal, as_image, window
 from narrows.codec.residual.contract import Lattice
 from narrows.codec.residual.mixture import PRECISION
 from narrows.errors import ModelFileError
+from narrows.numerics.randomness import Stream, rng
 
 __all__ = ["coarser_network"]
 
@@ -172,8 +173,8 @@ def _n_bytes(network: FrozenCausal) -> int:
 def _rounders(network: FrozenCausal, values: NDArray[np.int64], channel: int) -> _Rounders:
     """Return the rounders of a channel, from the inputs of its layers at some of the values."""
     height, width, channels = network.grid
-    rng = np.random.default_rng(0)
-    places, records = np.divmod(rng.permutation(height * width * values.shape[1])[:_MOST_INPUTS], values.shape[1])
+    shuffled = rng(0, Stream.CODEC_INPUTS).permutation(height * width * values.shape[1])
+    places, records = np.divmod(shuffled[:_MOST_INPUTS], values.shape[1])
     rows, columns = np.divmod(places, width)
     x = np.zeros((len(places), network.weights_1.shape[1]))
     seen = values - network.lowest
