@@ -76,7 +76,7 @@ def module_from(described: Any) -> nn.Module:
         return nn.Sequential(*arguments.get("layers", ()))
     if not _NOT_DESCRIBED.isdisjoint(arguments):  # they would build weights in memory, whatever their size
         raise InvalidParameterError(
-            f"The description of a module must not have {', '.join(_NOT_DESCRIBED)}. Got {name}."
+            f"The description of a module must not have {', '.join(sorted(_NOT_DESCRIBED))}. Got {name}."
         )
     kind: Any = getattr(nn, name) if name in _LAYERS else registered(name)
     if not (inspect.isclass(kind) and issubclass(kind, nn.Module)):
