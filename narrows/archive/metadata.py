@@ -44,7 +44,7 @@ _USUAL_CHUNK_BYTES = 32 << 20
 _USUAL_CHUNK_SYMBOLS = 3 << 17  # decoded in a tenth of a second, the time to read one record
 _MOST_CHUNK_SYMBOLS = 1 << 23
 _BOUNDED_VALUES = 1 << 18  # of which all must be decoded to read one record, in about thirty milliseconds
-_LOSSLESS_WORK = 640_000_000  # multiplications to read one record with a causal network, in about ten milliseconds
+_LOSSLESS_WORK = 640_000_000  # multiplications to read one record with a causal network, in about twenty milliseconds
 _WORK_OF_MIXTURE = 6144  # to decode a value with the outputs of the network, in multiplications
 _TILE = 8  # records that a causal network processes together
 _MOST_BOUNDED_VALUES = 1 << 24
@@ -222,7 +222,7 @@ def bounded_chunk_records(n_values: int, n_symbols: int, work: int | None = None
     """Return the number of records of a chunk with a residual: at most 4,096, with at most 2^18 values if possible.
 
     If a causal network decodes them losslessly, there are fewer: its ``work`` is the number of multiplications for a
-    value. Chunks are small enough that a record is read in about ten milliseconds, and large enough that their fixed
+    value. Chunks are small enough that a record is read in about twenty milliseconds, and large enough that their fixed
     bytes are below 2 % of what such records take.
 
     Examples
