@@ -32,9 +32,10 @@ from narrows.estimators.preparation import (
 )
 from narrows.estimators.race import RESIDUAL_HELD_OUT, first_records
 from narrows.estimators.selection import choose
+from narrows.estimators.value_counts import few_levels
 from narrows.estimators.watching import Watching
 from narrows.estimators.weights import check_weights, without_zeros
-from narrows.lossless.contract import ResidualModule
+from narrows.lossless.contract import Residual, ResidualModule
 from narrows.model.artefacts import TrainingRecords
 from narrows.model.artefacts.archive_codec import ArchiveCodec
 from narrows.model.fitted import FittedModel, Kept, TrainedOn
@@ -265,8 +266,7 @@ def train_model(
     stage = stage if pretraining else replace(stage, stepper=settings.optimiser.build(chain.parameters()))
     stages, residual = [*pretraining, stage], None
     if plan.residual is not None:
-        weights = generator(seed, Stream.LOSSLESS_WEIGHTS)
-        residual = plan.residual.build(source.shape, source.dtype, weights).to(resolve_device(settings))
+        residual = _residual_module(plan.residual, source, apart, seed).to(resolve_device(settings))
         stages.append(_residual_stage(plan, residual, learned_from, apart.held_out))
     model = FittedModel(
         kind="autoencoder",
@@ -365,6 +365,11 @@ def _kept_linear(chain: Chain, records: Records, apart: Split, settings: Trainin
         loss = mean_loss(chain, records, workers)
         unseen = None if apart.is_by_default else apart.held_out
         return Kept(None, loss, None if unseen is None else mean_loss(chain, unseen, workers))
+
+
+def _residual_module(part: Residual, source: Source, apart: Split, seed: int) -> ResidualModule:
+    levels = few_levels(apart.records, apart.held_out)
+    return part.build(source.shape, source.dtype, generator(seed, Stream.LOSSLESS_WEIGHTS), levels)
 
 
 def _residual_stage(plan: Planned, module: ResidualModule, records: Records, held_out: Records | None) -> Stage:

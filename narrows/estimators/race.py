@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from narrows.chain import Parts
 from narrows.codec.residual.bound_choice import bounds_for
 from narrows.data import Source
 from narrows.estimators.budget import brief, ending_early, residual_for, whole_epochs
+from narrows.estimators.defaults import WITHOUT_PLACES
 from narrows.estimators.preparation import new_chain
+from narrows.estimators.value_counts import value_counts
 from narrows.likelihoods.constrained_normal import USUAL_ERRORS
 from narrows.lossless import CausalNetwork
 from narrows.model.race import Entrant, Race
@@ -54,7 +55,6 @@ _CLOSE = 1.1  # entrants whose expected costs are within this factor are both tr
 _TRAINED_BATCH = 32
 _SHORT, _LONG = 32, 128  # latent dimensions of a code without places, for small and for large records
 _SMALL = 1024  # values of a record
-_COUNTED = 10_000  # records whose values are counted to choose a bound
 _MARGIN_DB = 0.05  # by which a bound keeps more than the wanted quality, since other records differ a little
 _BYTE = 8 * math.log(2)  # nats
 
@@ -194,20 +194,14 @@ def _ways(parts: Parts, source: Source, records: Records, settings: Training) ->
     ways = [_Way(_name(parts, source.shape), _OF_MAP if _is_map(parts) else _OF_SHORT, parts)]
     if _is_map(parts):
         n_latent = _SHORT if n_values <= _SMALL else _LONG
-        short = replace(parts, n_latent=n_latent, network=network.clone().set_params(code_channels=None))
+        network = network.clone().set_params(code_channels=None, initialisation=WITHOUT_PLACES)
+        short = replace(parts, n_latent=n_latent, network=network)
         ways.append(_Way(_name(short, source.shape), _OF_SHORT, short))
     if _predicts_pixels(parts, source):
-        bounds = bounds_for(_counts(records), parts.likelihood.psnr + _MARGIN_DB)  # type: ignore[attr-defined]
+        bounds = bounds_for(value_counts(records), parts.likelihood.psnr + _MARGIN_DB)  # type: ignore[attr-defined]
         residual = residual_for(source.shape, len(records), max_error=bounds[0], most_epochs=settings.epochs)
         ways.append(_Way(f"pixels within {bounds[0]}", _OF_RESIDUAL, residual=residual))
     return ways
-
-
-def _counts(records: Records) -> NDArray[np.int64]:
-    """Return the number of values 0 to 255 of a sample of records."""
-    rows = np.unique(np.linspace(0, len(records) - 1, min(len(records), _COUNTED)).round().astype(np.int64))
-    values = records.take(torch.from_numpy(rows).to(records.device)).cpu().numpy()
-    return np.bincount(values.ravel(), minlength=256)
 
 
 def _name(parts: Parts, shape: tuple[int, ...]) -> str:
