@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Self
 
-import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from narrows.data import Source
-from narrows.errors import DataError
-from narrows.estimators.base import TRAIN_ON_FINITE, Data
+from narrows.estimators.base import Data
 from narrows.estimators.preparation import labelled
 from narrows.estimators.scoring import Scoring
+from narrows.estimators.training_data import open_more
 from narrows.model.artefacts import Artefact, PrincipalComponents, TrainingRecords
 from narrows.model.artefacts.measuring import NOT_ASKED_FOR, complete, measure
 from narrows.training import Records
@@ -48,7 +46,7 @@ class Measuring(Scoring):
         """
         check_is_fitted(self)
         if X is not None:
-            source = self._open_more(X)
+            source = open_more(self, X)
             stale = self.model_.stale
             wanted = [name for name in Artefact.registry if again or name in stale or not self.model_.has(name)]
             self._measure(source, y, wanted)
@@ -75,7 +73,7 @@ class Measuring(Scoring):
             If the records are not of the shape and dtype of the training records.
         """
         check_is_fitted(self)
-        source, unmeasured = self._open_more(X), self.model_.unmeasured
+        source, unmeasured = open_more(self, X), self.model_.unmeasured
         names = [name for name in Artefact.registry if name != PrincipalComponents.name]
         return self._measure(source, y, [name for name in names if unmeasured.get(name) != NOT_ASKED_FOR])
 
@@ -87,24 +85,3 @@ class Measuring(Scoring):
         for self.model_ in measure(self.model_, everything, names, at_once=True):  # noqa: B020
             pass
         return self
-
-    def _open_more(self, X: Data) -> Source:
-        """Return records that a fitted model is to learn from.
-
-        Raises
-        ------
-        DataError
-            If they are not of the shape of the training records, or the dtype of these does not hold their values.
-        """
-        source = self._open(X, reset=False, advice=TRAIN_ON_FINITE)
-        if source.dtype != self.dtype_:
-            with np.errstate(invalid="ignore", over="ignore"):
-                values = source.values.astype(self.dtype_)
-            if np.array_equal(values, source.values, equal_nan=self.dtype_.kind == "f"):
-                return replace(source, values=values)
-            raise DataError(
-                f"The records must have the dtype of the training records, {self.dtype_}, or values that it holds "
-                f"exactly. Got {source.dtype}. "
-                f"Convert them with X.astype({self.dtype_.name!r})."
-            )
-        return source
