@@ -28,7 +28,7 @@ from narrows.estimators.interrupted import keeps_what_was_learned
 from narrows.estimators.measuring import Measuring
 from narrows.estimators.preparation import chain_stage, labelled
 from narrows.estimators.runs import checkpoint_of, seed_of
-from narrows.estimators.training_data import LabelledSource, Split, described, more_data, open_for_training, open_more
+from narrows.estimators.training_data import LabelledSource, Split, described, open_for_training
 from narrows.estimators.watching import Watching, callbacks_of
 from narrows.model.artefacts import Artefact, TrainingRecords
 from narrows.model.artefacts.measuring import INTERRUPTED, NOT_ASKED_FOR, measure
@@ -88,7 +88,7 @@ class Continuing(KeepsMoments, Measuring):
             model = replace(model, parameters=params, unmeasured=dict.fromkeys(Artefact.registry, _NO_ARTEFACTS))
             return self._keep_moments(model, settings, stage)
         check_fixed("Autoencoder", FIXED, params, self.model_.parameters, "partial_fit")
-        data = self._more_data(X, y, sample_weight)
+        data = self._opened(X, y, sample_weight)
         n_before = self.model_.trained_on.n_records
         model, stage, _ = _continued(
             self.model_,
@@ -124,10 +124,10 @@ class Continuing(KeepsMoments, Measuring):
         before = self.model_
         what = "warm_start" if more_epochs is None else "more_epochs"
         check_fixed("Autoencoder", FIXED, params, before.parameters, what)
-        data, held_out = self._more_data(X, y, sample_weight), None
+        data, held_out = self._opened(X, y, sample_weight), None
         if validation is not None:
             is_pair = self.chain_.parts.n_classes and isinstance(validation, tuple)
-            held_out = self._more_data(*validation) if is_pair else self._more_data(validation, None)
+            held_out = self._opened(*validation) if is_pair else self._opened(validation, None)
         sources, labels = described(data, held_out)
         arrays = labels | start_of(before, more_epochs)
         state = checkpoint_of(self, checkpoint, sources, arrays, resume=resume)
@@ -210,10 +210,6 @@ class Continuing(KeepsMoments, Measuring):
             self.model_ = replace(measured, took=took)
         warn_if_collapsed(self.chain_, data.source.values, data.labels)
         return self
-
-    def _more_data(self, X: Data, y: ArrayLike | None, sample_weight: ArrayLike | None = None) -> LabelledSource:
-        source = open_more(self, X)
-        return more_data(self, source, self.classes_of(source, y), sample_weight)
 
 
 @usual_settings()
