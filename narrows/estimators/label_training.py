@@ -101,17 +101,17 @@ class LabelLearner(Uncoupled, nn.Module):
         super().__init__()
         self.shape = chain.shape
         self.encoder, self.bottleneck, self.softmax_layer = chain.encoder, chain.bottleneck, softmax_layer
-        self.chain = (chain,)  # in a tuple, since the decoder is not trained
+        self.foreign_modules = (chain,)  # in a tuple, since the decoder is not trained
         self.couples_records = chain.bottleneck.couples_records or chain.parts.network.couples_records
 
     def train(self, mode: bool = True) -> Self:
-        (chain,) = self.chain
+        (chain,) = self.foreign_modules
         chain.train(mode)
         return super().train(mode)
 
     def loss(self, batch: Labelled, generator: Generator | None = None) -> _LabelLoss:
         """Return −log p(label | record); with a generator, the chain's corruption is applied to the records first."""
-        (chain,) = self.chain
+        (chain,) = self.foreign_modules
         x = chain.corrupt(chain.prepare(batch.records), generator, chain.missing_of(batch.records))
         with draws_from(generator if chain.user_code else None):
             z = self.bottleneck(self.encoder(x), generator).z
