@@ -27,7 +27,7 @@ from narrows.data.labels import plain_labels
 from narrows.data.offsets import warn_of_offsets
 from narrows.data.scale import Trained, scale_warning, typical_magnitude
 from narrows.errors import DataError, RangeWarning, warn
-from narrows.estimators.at_hand import AtHand
+from narrows.estimators.guarded import GuardedEstimator
 from narrows.io.files import check_output
 from narrows.model.artefacts.measuring import complete
 from narrows.model.file import write_model
@@ -48,7 +48,7 @@ TRAIN_ON_FINITE = (
 )
 
 
-class RecordsEstimator(AtHand):
+class RecordsEstimator(GuardedEstimator):
     """A scikit-learn estimator that takes records of any shape, and parts as parameters.
 
     Attributes

@@ -536,7 +536,7 @@ def causally_on_the_code(records, decoded, _n_code, grid, causal):
 @pytest.mark.parametrize("bound", [0, 3])
 def test_images_under_a_network(tmp_path, monkeypatch, with_network, bound, way):
     model, images = with_network
-    monkeypatch.setattr("narrows.archive.held.encode_chunk", way)
+    monkeypatch.setattr("narrows.archive.chunk_encoding.encode_chunk", way)
     for embed in (False, True):
         path = tmp_path / f"{embed}.narrows"
         narrows.compress(images, path, model=model, max_error=bound, embed_model=embed)
