@@ -160,7 +160,7 @@ def add_bounded(described: dict[str, dict]) -> None:
                 2, network=Dense(widths=(4,)), training=training, residual=residual, random_state=0
             ).fit(np.nan_to_num(records, posinf=0, neginf=0) if records.dtype.kind == "f" else records)  # fmt: skip
         middle = 2 * len(records) // 3
-        with mock.patch("narrows.archive.held.encode_chunk", keep_as(way)):
+        with mock.patch("narrows.archive.chunk_encoding.encode_chunk", keep_as(way)):
             narrows.compress(records[:middle], archive, model=maker, embed_model=model is None, max_error=bound)
             narrows.compress(records[middle:], archive, model=maker, append=True, max_error=bound)
         found = narrows.restore(archive, model=model)

@@ -532,7 +532,7 @@ def test_images_of_few_levels(tmp_path, monkeypatch, digits, bound):
     model = fit("auto", digits[0][:200], residual=part, network=Dense(widths=(8,)), n_latent=3)
     images = digits[1][:12].copy()
     images[3, 2:4] = [[7], [9]]  # no levels
-    monkeypatch.setattr("narrows.archive.held.encode_chunk", causally)
+    monkeypatch.setattr("narrows.archive.chunk_encoding.encode_chunk", causally)
     for embed in (False, True):
         path = tmp_path / f"{embed}.narrows"
         narrows.compress(images, path, model=model, max_error=bound, embed_model=embed)
@@ -552,7 +552,7 @@ def causally_on_the_code(records, decoded, _n_code, grid, causal):
 @pytest.mark.parametrize("bound", [0, 3])
 def test_images_under_a_network(tmp_path, monkeypatch, with_network, bound, way):
     model, images = with_network
-    monkeypatch.setattr("narrows.archive.held.encode_chunk", way)
+    monkeypatch.setattr("narrows.archive.chunk_encoding.encode_chunk", way)
     for embed in (False, True):
         path = tmp_path / f"{embed}.narrows"
         narrows.compress(images, path, model=model, max_error=bound, embed_model=embed)
