@@ -96,6 +96,11 @@ class Source:
             f"shape={self.shape}, dtype={self.dtype}{labelled}{meaning})"
         )
 
+    @property
+    def alone(self) -> Source:
+        """The records without the series that they are windows of."""
+        return self if self.windows is None else replace(self, windows=None)
+
     def limit(self, n: int) -> Source:
         """Return the first `n` records (all if there are fewer), without a copy.
 

@@ -213,7 +213,7 @@ def is_same_text(series: WholeSeries, path: Path) -> bool:
         origin=series.origin,
         channels=series.channels or (),
         times=series.times,
-        groups=None if series.names is None else np.repeat(np.array(series.names, object), series.lengths).tolist(),
+        groups=series.groups(),
     )
     with path.open("rb") as file:
         return all(file.read(len(piece)) == piece for piece in rendered) and not file.read(1)

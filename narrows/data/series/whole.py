@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from narrows.data.series.decimals import Decimals
+from narrows.data.series.rows import SeriesRows
 from narrows.data.series.times import Times
 from narrows.errors import DataError
 
@@ -59,6 +60,16 @@ class WholeSeries:
     def starts(self) -> tuple[int, ...]:
         """The first step of each series."""
         return tuple(np.cumsum((0, *self.lengths[:-1])).tolist())
+
+    def rows(self) -> SeriesRows:
+        """Return what a file needs besides the values."""
+        return SeriesRows(self.origin, self.channels, self.times, self.groups())
+
+    def groups(self) -> list[str] | None:
+        """Return the name of the series of each step; None if they have no names."""
+        if self.names is None:
+            return None
+        return [name for name, length in zip(self.names, self.lengths, strict=True) for _ in range(length)]
 
     def first(self, n: int) -> WholeSeries:
         """Return the first n steps."""
