@@ -21,7 +21,7 @@ from narrows.data.arrays import as_array, check_has_records, check_plain
 from narrows.data.column_scale import ColumnScales, columns_on_another_scale
 from narrows.data.far_values import warn_of_far_columns
 from narrows.data.fill import check_fill, check_some_known
-from narrows.data.for_model import as_needed, check_fits
+from narrows.data.for_model import as_needed, check_fits, whole_as_windows
 from narrows.data.frames import check_columns, has_unique_columns, is_frame
 from narrows.data.labels import plain_labels
 from narrows.data.offsets import warn_of_offsets
@@ -67,7 +67,7 @@ class RecordsEstimator(GuardedEstimator):
         All that training has learned. The attributes below are parts of it.
     chain_ : Chain
         The trained parts in a row.
-    record_ : "image" or "vector"
+    record_ : "image", "series" or "vector"
         What the records were treated as.
     trained_on_ : TrainedOn
         Name and number of the training records, and the seed.
@@ -172,6 +172,7 @@ class RecordsEstimator(GuardedEstimator):
     def _checked(self, X: Data, *, reset: bool, advice: str | None) -> Source:
         if isinstance(X, list | tuple):
             X = as_array(X)  # says which records of a ragged list differ
+        X = X if reset else self._as_windows(X)
         if is_frame(X) or isinstance(X, (str, os.PathLike, Source)) or _n_dimensions(X) > 2:
             source = narrows.data.open(X) if reset else self.records_of(X)
             if is_frame(X) and has_unique_columns(X):
@@ -203,6 +204,11 @@ class RecordsEstimator(GuardedEstimator):
             self._warn_of_scale(source, found)
         return source
 
+    def _as_windows(self, X: Data) -> Data:
+        """Return an array or data frame that is a whole series as its windows, for a model of windows."""
+        takes_windows = self.__sklearn_is_fitted__() and self.record_ == "series"
+        return whole_as_windows(X, self.shape_) if takes_windows else X
+
     def _asked_fill_value(self) -> float | None:
         """Return the fill value that the parameters set."""
         return getattr(self, "fill_value", None)
@@ -225,7 +231,9 @@ class RecordsEstimator(GuardedEstimator):
         DataError
             If the data cannot be opened, or a data frame has other columns, or the same in another order.
         """
-        source = as_needed(narrows.data.open(data), self.shape_)
+        source = as_needed(narrows.data.open(self._as_windows(data)), self.shape_)
+        if source.kind == "npy":
+            source = narrows.data.open(self._as_windows(source))
         if source.columns is None:
             return source
         check_columns(source.columns, getattr(self, "feature_names_in_", None))

@@ -68,7 +68,7 @@ class AutoencoderClassifier(ClassifierMixin, ContinuingClassifier):  # type: ign
         Smallest and largest training value. Records on another scale cause a `narrows.errors.RangeWarning`.
     chain_ : Chain
         The autoencoder's parts. Only the encoder was trained on the labels.
-    record_ : "image" or "vector"
+    record_ : "image", "series" or "vector"
         What the autoencoder treated the records as.
     coef_, intercept_ : ndarray of shape (n_classes, n_latent), (n_classes,)
         W and b.

@@ -26,7 +26,7 @@ from narrows.estimators.further_training import (
 )
 from narrows.estimators.interrupted import keeps_what_was_learned
 from narrows.estimators.measuring import Measuring
-from narrows.estimators.preparation import chain_stage, labelled
+from narrows.estimators.preparation import chain_stage, labelled, schema_for
 from narrows.estimators.runs import checkpoint_of, seed_of
 from narrows.estimators.training_data import LabelledSource, Split, described, open_for_training
 from narrows.estimators.watching import Watching, callbacks_of
@@ -36,7 +36,6 @@ from narrows.model.collapse import warn_if_collapsed
 from narrows.model.fitted import FittedModel, Kept, Took, TrainedOn
 from narrows.numerics.surroundings import usual_settings
 from narrows.parts.options import Integer, check
-from narrows.records import schema_of
 from narrows.training import Callbacks, Checkpoint, Stage, Training, resolve_device, resolve_training
 
 __all__ = ["Continuing"]
@@ -161,7 +160,7 @@ class Continuing(KeepsMoments, Measuring):
             params,
             data,
             held_out,
-            schema=schema_of(self.record, self.shape_, self.dtype_),
+            schema=schema_for(self.record, data.source),
             scale=self._trained,
             classes=None if data.labels is None else self.classes_,
             feature_names=getattr(self, "feature_names_in_", None),

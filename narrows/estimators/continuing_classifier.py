@@ -38,7 +38,7 @@ from narrows.estimators.label_training import (
     together,
 )
 from narrows.estimators.modules import Movable
-from narrows.estimators.preparation import check_patience, labelled, new_chain, parts_for
+from narrows.estimators.preparation import check_patience, labelled, new_chain, parts_for, schema_for
 from narrows.estimators.runs import checkpoint_of, seed_of
 from narrows.estimators.training_data import LabelledSource, Split, described, more_data, open_more
 from narrows.estimators.watching import Watching, callbacks_of
@@ -47,7 +47,6 @@ from narrows.model.fitted import FittedModel, TrainedOn
 from narrows.networks import Dense
 from narrows.numerics.surroundings import usual_settings
 from narrows.parts.options import Integer, check
-from narrows.records import schema_of
 from narrows.training import Callbacks, Training, resolve_device, resolve_training
 
 __all__ = ["ContinuingClassifier"]
@@ -153,7 +152,7 @@ class ContinuingClassifier(KeepsMoments, Movable):
     ) -> LabelRun:
         """Return the training of a new classifier, with ``more`` records without labels."""
         params, source = self._unfitted().get_params(deep=False), data.source
-        schema = schema_of(params["record"], self.shape_, self.dtype_)
+        schema = schema_for(params["record"], source)
         parts = parts_for(params, source, schema, seed)
         apart = Split.of(data, held_out, settings, seed, by_default=False)
         check_patience(settings, apart.held_out)
