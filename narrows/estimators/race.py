@@ -27,7 +27,7 @@ from narrows.estimators.value_counts import value_counts
 from narrows.likelihoods.constrained_normal import USUAL_ERRORS
 from narrows.lossless import CausalNetwork
 from narrows.model.race import Entrant, Race
-from narrows.networks import Strided
+from narrows.networks import Network, Strided
 from narrows.numerics.randomness import Stream, generator
 from narrows.training import (
     Callback,
@@ -53,6 +53,7 @@ RESIDUAL_HELD_OUT = 512
 """Number of held-out records on which networks of residuals are measured, which takes long."""
 _CLOSE = 1.1  # entrants whose expected costs are within this factor are both trained in full
 _TRAINED_BATCH = 32
+_RATE_WITHOUT_PLACES = 2.0  # a seventh fewer bytes on MNIST at 23.5 dB; four times the rate saves less
 _SHORT, _LONG = 32, 128  # latent dimensions of a code without places, for small and for large records
 _SMALL = 1024  # values of a record
 _MARGIN_DB = 0.05  # by which a bound keeps more than the wanted quality, since other records differ a little
@@ -105,13 +106,15 @@ def settings_after(race: Race, settings: Training, n_records: int, n_values: int
 
     The number of epochs, if it is not given, follows from the values of the records, and is small for a code that is
     not expected to be used. Training ends early if the held-out cost does not fall for a fifth of the epochs.
+    Codes without places learn at a higher rate, in smaller batches.
     """
+    settings = _for_network(settings, race.network)
     if settings.epochs is None:
         code, best = race.entrants[race.code], race.entrants[race.wins]
         epochs = whole_epochs(n_records, n_values)
         if not _reaches(code, race.psnr_db) or code.expected_cost > _CLOSE * best.expected_cost:
             epochs = epochs if code is best else brief(epochs)
-        batch = min(settings.batch_size, _TRAINED_BATCH)
+        batch = min(settings.batch_size, _TRAINED_BATCH if _has_places(race.network) else _BATCH)
         settings = settings.clone().set_params(epochs=epochs, batch_size=batch)
     return ending_early(settings, n_records)
 
@@ -180,6 +183,19 @@ def _n_seen(settings: Training, source: Source, n_records: int) -> int:
     return min(most, _n_all(settings, source, n_records) // _SHARE)
 
 
+def _for_network(settings: Training, network: Network) -> Training:
+    """Return the settings for a network: without places in the code, it learns best at twice the rate."""
+    if _has_places(network):
+        return settings
+    rate = settings.optimiser.learning_rate * _RATE_WITHOUT_PLACES
+    return settings.clone().set_params(optimiser__learning_rate=rate)
+
+
+def _has_places(network: Network) -> bool:
+    """Return False for convolutions whose code is no map."""
+    return not isinstance(network, Strided) or network.code_channels is not None
+
+
 def _is_map(parts: Parts) -> bool:
     return isinstance(parts.network, Strided) and parts.network.code_channels is not None
 
@@ -226,7 +242,8 @@ class _Short:
         """Return the rate of a code in nats, and its PSNR in dB."""
         some, wanted = self._some(), 10 ** (-parts.likelihood.psnr / 10)  # type: ignore[attr-defined]
         chain = new_chain(parts, self.settings, self.source, some, self.seed)
-        row = self._train(chain, some, self.held_out, self.settings.clone().set_params(batch_size=_BATCH))
+        settings = _for_network(self.settings, parts.network).clone().set_params(batch_size=_BATCH)
+        row = self._train(chain, some, self.held_out, settings)
         assert row.validation_loss is not None
         assert row.validation_mse is not None
         n_values = math.prod(chain.shape) * (1.0 if chain.missing is None else float(chain.missing.share))
