@@ -265,6 +265,16 @@ def digits():
     return tuple(narrows.data.open(f"digits:{split}").values for split in ("train", "test"))
 
 
+@pytest.fixture
+def few_digits(monkeypatch):
+    """Let the named data set be 240 training and 120 test digits, for tests of what is done and not of how well."""
+    from narrows.data import named
+
+    few = tuple(column[1437 - 240 : 1437 + 120] for column in named._read_digits())
+    monkeypatch.setattr(named, "_read_digits", lambda: few)
+    monkeypatch.setitem(named.NAMED_SETS, "digits", named.Digits(n_train=240))
+
+
 @pytest.fixture(scope="session")
 def codec_model(digits, trained_once):
     """Return a model of digits for small files: six whole numbers with an autoregressive prior, at 14 dB."""

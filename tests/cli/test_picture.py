@@ -82,7 +82,7 @@ def test_records_that_are_no_images_are_drawn_as_curves(narrows):
 
 def test_colour_images_and_their_kernels_are_drawn(narrows):
     np.save("x.npy", np.random.default_rng(0).integers(0, 256, size=(30, 9, 10, 3), dtype=np.uint8))
-    narrows.train("m.safetensors", "--recipe", "conv", data="x.npy")
+    narrows.train("m.safetensors", "--recipe", "conv", "--set", "network__channels=4,8", data="x.npy")
     for kind in KINDS:
         few = ("-n", "3") if kind == "reconstructions" else ()
         narrows("picture", "x.npy", "-m", "m.safetensors", "-o", f"{kind}.png", "--kind", kind, *few)
