@@ -82,6 +82,25 @@ def _without_waiting_for_the_disk():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _each_tensor_is_packed_once():
+    """Remember the bytes of tensors: hundreds of archives name the size of the same few models."""
+    from narrows.codec.parts import part
+
+    packed = {}
+
+    def pack_once(tensor):
+        key = tensor.dtype.str, tensor.shape, tensor.tobytes()
+        if key not in packed:
+            packed[key] = pack_tensor(tensor)
+        return packed[key]
+
+    pack_tensor = part.pack_tensor
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(part, "pack_tensor", pack_once)
+        yield
+
+
 @pytest.fixture(scope="session")
 def once(tmp_path_factory):
     """Return a function by which one of the processes makes a file, and all use it.
@@ -214,6 +233,12 @@ def loops(language, monkeypatch):
 def chain_only(monkeypatch):
     """Fit autoencoders without measuring PCA, density and codec, for tests that look at their chains alone."""
     monkeypatch.setattr("narrows.estimators.autoencoder.artefacts_of", lambda value: ())
+
+
+@pytest.fixture
+def pca_only(monkeypatch):
+    """Fit autoencoders with PCA as their only artefact, for tests of pictures and of what training says."""
+    monkeypatch.setattr("narrows.estimators.autoencoder.artefacts_of", lambda value: ("pca",))
 
 
 @pytest.fixture
