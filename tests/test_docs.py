@@ -75,6 +75,8 @@ def test_the_commands_on_compression_run(tmp_path: Path, monkeypatch: pytest.Mon
         more = "--epochs 30 --batch-size 32" if "-o model.safetensors" in line else "--epochs 1 --limit 100"
         if "--recipe lossless" in line:
             more += " --set residual__epochs=1"
+        if "pieces/" in line:
+            more += " --set network=strided --set network__channels=6,8"
         result = CliRunner().invoke(main, quick(line.replace("1437:1447", "240:250"), more))
         assert result.exit_code == 0, f"{line}\n{result.output}"
     with Image.open("scans-restored/003.png") as scan:
