@@ -34,6 +34,7 @@ test: install
 test-quick: install
 	$(PYTEST) tests/contracts tests/cli/test_verbs.py
 
+# The many cases of which `make test` tries a few that cover them, and numbers that are measured on full settings.
 test-slow: install
 	$(BIN)/python -m pytest -m slow
 

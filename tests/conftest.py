@@ -82,6 +82,25 @@ def _without_waiting_for_the_disk():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _each_tensor_is_packed_once():
+    """Remember the bytes of tensors: hundreds of archives name the size of the same few models."""
+    from narrows.codec.parts import part
+
+    packed = {}
+
+    def pack_once(tensor):
+        key = tensor.dtype.str, tensor.shape, tensor.tobytes()
+        if key not in packed:
+            packed[key] = pack_tensor(tensor)
+        return packed[key]
+
+    pack_tensor = part.pack_tensor
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(part, "pack_tensor", pack_once)
+        yield
+
+
 @pytest.fixture(scope="session")
 def once(tmp_path_factory):
     """Return a function by which one of the processes makes a file, and all use it.
@@ -217,6 +236,12 @@ def chain_only(monkeypatch):
 
 
 @pytest.fixture
+def pca_only(monkeypatch):
+    """Fit autoencoders with PCA as their only artefact, for tests of pictures and of what training says."""
+    monkeypatch.setattr("narrows.estimators.autoencoder.artefacts_of", lambda value: ("pca",))
+
+
+@pytest.fixture
 def few_settings(monkeypatch):
     """Try few settings of other denoisers, on two records, for tests that are not about which of them is best."""
     monkeypatch.setattr("narrows.evaluation.denoising._CHOSEN_ON", 2)
@@ -263,6 +288,16 @@ def digits():
     import narrows.data
 
     return tuple(narrows.data.open(f"digits:{split}").values for split in ("train", "test"))
+
+
+@pytest.fixture
+def few_digits(monkeypatch):
+    """Let the named data set be 240 training and 120 test digits, for tests of what is done and not of how well."""
+    from narrows.data import named
+
+    few = tuple(column[1437 - 240 : 1437 + 120] for column in named._read_digits())
+    monkeypatch.setattr(named, "_read_digits", lambda: few)
+    monkeypatch.setitem(named.NAMED_SETS, "digits", named.Digits(n_train=240))
 
 
 @pytest.fixture(scope="session")

@@ -47,12 +47,12 @@ def test_every_public_name_can_be_imported_and_is_listed():
         narrows.autoencode  # noqa: B018
 
 
-def test_import_narrows_suffices_for_every_name_in_the_docs():
+def test_import_narrows_suffices_for_every_name_in_the_docs(new_processes, tmp_path):
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "narrows").rglob("*.py")]
     written = {name for page in pages for name in re.findall(r"\bnarrows(?:\.\w+)+(?=\()", page.read_text())}
     assert "narrows.data.open" in written
     code = f"import narrows\nfor name in {sorted(written)}:\n    eval(name)"
-    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    done = new_processes.run(code, tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
 
 

@@ -44,8 +44,18 @@ def short_races():
 
 
 @pytest.fixture(scope="module")
-def model(images, short_races):
-    return recipe(psnr=26).fit(images)
+def stages():
+    """Return the names of the stages that the training of the model had, in order."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def model(images, short_races, stages):
+    class Names(narrows.training.Callback):
+        def stage(self, name):
+            stages.append(name)
+
+    return recipe(psnr=26).fit(images, callback=Names())
 
 
 def recipe(psnr=26, **changes):
@@ -143,14 +153,7 @@ def test_a_resumed_run_has_the_race_of_the_run_that_it_continues(images, model, 
     assert all(weights[name].equal(others[name]) for name in others)
 
 
-def test_each_entrant_is_named_while_it_is_trained(images, short_races):
-    stages = []
-
-    class Names(narrows.training.Callback):
-        def stage(self, name):
-            stages.append(name)
-
-    recipe().fit(images, callback=Names())
+def test_each_entrant_is_named_while_it_is_trained(model, stages):
     assert stages[0].startswith("race 1/2, code without places of")
     assert stages[1].startswith("race 2/2, pixels within")
     assert stages[2].startswith("code without places of")

@@ -144,7 +144,7 @@ def test_an_effort_is_refused_with_a_bound(model, digits, tmp_path, bound):
 
 
 def test_an_effort_is_refused_for_indices_of_codewords(digits, tmp_path):
-    model = narrows.recipe("vq-vae", training__epochs=1, random_state=0).fit("digits:train")
+    model = narrows.recipe("vq-vae", training__epochs=1, random_state=0).fit(digits)
     with pytest.raises(InvalidParameterError, match="indices of codewords"):
         narrows.compress(digits, tmp_path / "a", model=model, effort=1)
     assert ModelEncoder(model).effort == 0

@@ -21,15 +21,25 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr("narrows.archive.layouts.field._USUAL_BLOCK_VALUES", 60)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cube():
     return np.cumsum(np.random.default_rng(0).normal(size=(11, 6, 7)), 1)
 
 
+@pytest.fixture(scope="module")
+def compressed_cube(cube, tmp_path_factory):
+    path = tmp_path_factory.mktemp("fields") / "cube.narrows"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("narrows.archive.layouts.field._USUAL_BLOCK_VALUES", 60)
+        narrows.compress(cube, path, max_error=0.01)
+    return path.read_bytes()
+
+
 @pytest.fixture
-def archive(cube, tmp_path, small_blocks):
+def archive(compressed_cube, tmp_path):
+    """Return a file of small blocks, which the test may damage."""
     path = tmp_path / "cube.narrows"
-    narrows.compress(cube, path, max_error=0.01)
+    path.write_bytes(compressed_cube)
     return path
 
 
@@ -204,12 +214,13 @@ def test_a_field_that_lies_is_refused_before_memory_is_taken(changes, archive):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_some_hundred_damaged_files_of_fields():
+@pytest.mark.parametrize("n", [60, pytest.param(300, marks=pytest.mark.slow)])  # the first 60 of the 300
+def test_damaged_files_of_fields(n):
     name = "fuzz_fields"
     spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
-    counts = module.run(110)
-    assert counts.total() > 100
+    counts = module.run(n)
+    assert counts.total() > 0.9 * n
     assert {outcome for _, outcome in counts} >= {"right", "CorruptArchiveError"}

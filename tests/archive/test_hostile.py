@@ -48,16 +48,18 @@ def forged(make, codec, records, fuzz, payloads, declared=None):
     return path
 
 
-def test_some_hundred_damaged_files(fuzz):
+@pytest.mark.parametrize("n_seeds", [1, pytest.param(4, marks=pytest.mark.slow)])  # the first 100 of the 400
+def test_damaged_files(fuzz, n_seeds):
     started = time.perf_counter()
-    counts = sum((fuzz.run(50, seed) for seed in range(4)), start=fuzz.Counter())
-    assert counts.total() == 200
+    counts = sum((fuzz.run(100, seed) for seed in range(n_seeds)), start=fuzz.Counter())
+    assert counts.total() == 100 * n_seeds
     assert {outcome for _, outcome in counts} >= {"right", "CorruptArchiveError", "ArchiveError"}
     assert time.perf_counter() - started < 120
 
 
-def test_some_hundred_damaged_files_with_a_bound(fuzz):
-    counts = fuzz.run(100, bounded=True)
+@pytest.mark.parametrize("n", [50, pytest.param(300, marks=pytest.mark.slow)])  # the first 50 of the 300
+def test_damaged_files_with_a_bound(fuzz, n):
+    counts = fuzz.run(n, bounded=True)
     assert {outcome for _, outcome in counts} >= {"right", "CorruptArchiveError", "ArchiveError"}
 
 

@@ -20,7 +20,7 @@ def test_the_same_bytes_for_any_number_of_threads(digits, codec_model, tmp_path,
     written, restored = set(), []
     for threads in NUMBERS:
         path = tmp_path / f"{threads}.narrows"
-        summary = narrows.compress(digits[1], path, model=codec_model, chunk_records=50, threads=threads, **how)
+        summary = narrows.compress(digits[1][:170], path, model=codec_model, chunk_records=50, threads=threads, **how)
         written.add(path.read_bytes())
         restored.append((summary.psnr_db, summary.unlike, summary.max_error))
         for reading in NUMBERS:

@@ -93,7 +93,7 @@ def test_codes_that_are_none_of_this_model_are_refused(codes, narrows, model):
 
 
 def test_switches_reconstruct_but_their_codes_are_not_decoded(narrows):
-    settings = ("network=convolutional", "network__unpooling=switches")
+    settings = ("network=convolutional", "network__unpooling=switches", "network__channels=4")
     about = narrows.train("m.safetensors", "--latent", "2", *(word for one in settings for word in ("--set", one)))
     assert "its code alone cannot be decoded" in about["not_frozen"]
     assert "its code alone cannot be decoded" in " ".join(narrows("info", "m.safetensors").stdout.split())

@@ -14,14 +14,22 @@ def model(compressor):
     return compressor
 
 
-@pytest.fixture
-def three_chunks(narrows, model, archive):
-    """An archive of 360, 100 and 50 records, the middle ones damaged."""
-    start = len(Path(archive).read_bytes())
+@pytest.fixture(scope="module")
+def appended(narrows, compressor, narrow_archive, tmp_path_factory):
+    """The archive with 100 and 50 records more."""
+    path = tmp_path_factory.mktemp("appended") / "digits.narrows"
+    path.write_bytes(narrow_archive)
     for n in ("100", "50"):
-        narrows("compress", "digits:train", "-m", model, "-o", archive, "--append", "--limit", n, "--quiet")
-    data = bytearray(Path(archive).read_bytes())
-    data[start + 60] ^= 0x10
+        narrows("compress", "digits:train", "-m", compressor, "-o", path, "--append", "--limit", n, "--quiet")
+    return path.read_bytes()
+
+
+@pytest.fixture
+def three_chunks(archive, appended):
+    """An archive of 360, 100 and 50 records, the middle ones damaged."""
+    data = bytearray(appended)
+    data[Path(archive).stat().st_size + 60] ^= 0x10
+    Path(archive).write_bytes(appended)
     Path("damaged.narrows").write_bytes(data)
     return "damaged.narrows"
 

@@ -12,7 +12,8 @@ import safetensors.numpy
 import narrows as package
 from narrows.training import Callback
 
-RUN = ("--recipe", "dense", "--epochs", "12", "--batch-size", "50", "--limit", "300", "--valid", "0.1")
+RUN = ("--recipe", "dense", "--set", "network__widths=16", "--epochs", "12", "--batch-size", "50")
+RUN = (*RUN, "--limit", "150", "--valid", "0.1")
 OUT = "stopped.safetensors"
 PATIENCE = 60  # seconds
 

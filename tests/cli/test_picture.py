@@ -70,6 +70,7 @@ def test_the_report_of_a_denoising_model_shows_the_noise(narrows, denoising_mode
     assert Path("report.html").read_text(encoding="utf-8").count("data:image/png;base64,") == 5
 
 
+@pytest.mark.usefixtures("pca_only")
 def test_records_that_are_no_images_are_drawn_as_curves(narrows):
     np.save("x.npy", np.random.default_rng(0).normal(size=(60, 12)).astype(np.float32))
     narrows.train("m.safetensors", "--latent", "2", data="x.npy")
@@ -80,14 +81,16 @@ def test_records_that_are_no_images_are_drawn_as_curves(narrows):
     assert Path("report.html").read_text(encoding="utf-8").count("data:image/png;base64,") == 4
 
 
+@pytest.mark.usefixtures("pca_only")
 def test_colour_images_and_their_kernels_are_drawn(narrows):
     np.save("x.npy", np.random.default_rng(0).integers(0, 256, size=(30, 9, 10, 3), dtype=np.uint8))
-    narrows.train("m.safetensors", "--recipe", "conv", data="x.npy")
+    narrows.train("m.safetensors", "--recipe", "conv", "--set", "network__channels=4,8", data="x.npy")
     for kind in KINDS:
         few = ("-n", "3") if kind == "reconstructions" else ()
         narrows("picture", "x.npy", "-m", "m.safetensors", "-o", f"{kind}.png", "--kind", kind, *few)
 
 
+@pytest.mark.usefixtures("pca_only")
 def test_a_code_of_one_number_has_no_map(narrows):
     narrows.train("m.safetensors", "--latent", "1")
     refused = narrows("picture", "digits:test", "-m", "m.safetensors", "-o", "x.png", "--kind", "map", code=2)
@@ -127,6 +130,7 @@ def test_pictures_are_replaced_only_by_force(narrows, model):
     assert Path("x.png").read_bytes() == b"mine"
 
 
+@pytest.mark.usefixtures("pca_only")
 def test_the_heading_of_a_report_is_no_whole_path(narrows, monkeypatch):
     monkeypatch.setattr("narrows.evaluation.model_report._pictures", lambda *arguments: {})
     Path("a/b").mkdir(parents=True)

@@ -37,6 +37,7 @@ def test_evaluate_in_words_names_every_number_and_compares_with_pca(narrows, mod
     assert result.stderr == ""
 
 
+@pytest.mark.usefixtures("pca_only")
 def test_a_model_that_loses_to_pca_is_warned_of_in_words(narrows):
     """Records on another scale than the training data lose as well, of which the first warning says enough."""
     import numpy as np
@@ -58,6 +59,7 @@ def test_a_code_as_large_as_the_record_is_said_to_be_no_feat(narrows, denoising_
     assert "The code is as large as a record" in narrows("evaluate", "digits:test", "-m", denoising_model).stdout
 
 
+@pytest.mark.usefixtures("pca_only")
 def test_a_number_that_is_not_defined_is_null_in_json_and_a_dash_in_words(narrows):
     import numpy as np
 
@@ -105,8 +107,9 @@ def test_info_says_what_the_model_is(narrows, model):
         assert word in text
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_info_says_on_how_many_threads_a_model_was_trained(narrows):
-    narrows("train", "digits", "-o", "m.safetensors", "--epochs", "1", "--threads", "1")
+    narrows("train", "digits", "-o", "m.safetensors", "--epochs", "1", "--limit", "100", "--threads", "1")
     said = narrows.json("info", "m.safetensors")
     assert (said["threads"], said["shards"]) == (1, 1)
     assert "threads      1 thread\n" in narrows("info", "m.safetensors").stdout
@@ -118,11 +121,12 @@ def test_info_shows_the_whole_chain_of_a_denoising_model(narrows, denoising_mode
         assert word in text
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_info_tells_of_pretraining(narrows):
     corruptions = json.dumps([{"axis": "corruption", "name": "masking", "level": level} for level in (0.1, 0.25)])
     settings = ("pretraining=layer-wise", f"pretraining__corruptions={corruptions}", "pretraining__epochs=2")
     sets = [word for setting in ("network=dense", *settings) for word in ("--set", setting)]
-    narrows("train", "digits", "-o", "m.safetensors", "--epochs", "1", *sets)
+    narrows("train", "digits", "-o", "m.safetensors", "--epochs", "1", "--limit", "100", *sets)
     said = narrows("info", "m.safetensors").stdout
     assert "pretraining    layer-wise (corruptions masking (level 0.1), masking (level 0.25), epochs 2" in said
     facts = json.loads(narrows("info", "m.safetensors", "--json").stdout)

@@ -321,6 +321,7 @@ def test_what_could_not_be_measured_is_a_warning(narrows, monkeypatch):
     assert any("no luck" in warning["message"] for warning in narrows.json(*command, "--force")["warnings"])
 
 
+@pytest.mark.usefixtures("chain_only")
 def test_what_records_are_taken_for_is_said_and_can_be_chosen(narrows):
     np.save("windows.npy", np.random.default_rng(0).integers(0, 256, (5, 40, 16), dtype=np.uint8))
     command = ("train", "windows.npy", "-o", "m.safetensors", "--epochs", "1", "--recipe", "codec")

@@ -51,7 +51,7 @@ def test_lossless_fields_of_other_types(dtype, tmp_path):
 
 def test_records_and_blocks_and_missing_values(tmp_path, monkeypatch):
     monkeypatch.setattr("narrows.archive.layouts.field._USUAL_BLOCK_VALUES", 100)
-    array = field(13, 9, 8)
+    array = field(10, 7, 8)
     assert_same(array, tmp_path / "x.narrows", max_error=1.0, as_records=True)
     array[3:6, 2:5] = np.nan
     array[0, 0, 0] = np.inf
@@ -65,7 +65,7 @@ def test_every_stencil_and_fineness(largest, fineness, monkeypatch):
     from narrows.codec.fields import interpolated
     from narrows.codec.fields.plan import Plan
 
-    array = np.round(field(2, 8, 9, 10, seed=largest))
+    array = np.round(field(2, 5, 9, 8, seed=largest))
     monkeypatch.setattr(interpolated, "best_plan", lambda *_: Plan(fineness, fineness, largest))
     coded = encode_interpolated(array, ErrorBound(array.dtype, 2.0))
     found = decoder.Interpolation(coded.data, array.dtype, 2.0, array.shape).values
