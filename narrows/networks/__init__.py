@@ -5,6 +5,7 @@ from narrows.networks.convolutional import Convolutional
 from narrows.networks.custom import CustomNetwork
 from narrows.networks.dense import Dense
 from narrows.networks.strided import Strided
+from narrows.networks.temporal import Temporal
 
 __all__ = [
     "Convolutional",
@@ -17,4 +18,5 @@ __all__ = [
     "Sizes",
     "Strided",
     "Switches",
+    "Temporal",
 ]

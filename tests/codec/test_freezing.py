@@ -184,7 +184,8 @@ def frozen_with(**changes):
     ("changes", "message"),
     [
         ({"output": nn.Softmax(1)}, "no integer operations for its Softmax"),
-        ({"last": nn.Conv2d(4, 1, 3, padding=2, dilation=2)}, "neither stride, dilation, groups"),
+        ({"last": nn.Conv2d(4, 4, 3, padding=1, groups=2)}, "neither stride, groups"),
+        ({"last": nn.ConvTranspose2d(4, 1, 3, padding=2, dilation=2)}, "neither dilation nor groups"),
         ({"last": nn.Conv2d(4, 1, 3, padding=1, padding_mode="circular")}, "padding_mode='zeros'. Got 'circular'"),
         ({"last": nn.Conv2d(4, 1, 3, padding="same")}, "neither stride"),
         ({"output": nn.Upsample(size=(8, 8), mode="bilinear")}, "must have mode='nearest'"),
