@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +28,7 @@ from narrows.io.files import as_path
 from narrows.io.magic import kind_of
 from narrows.io.pipes import STANDARD_INPUT, from_standard_input, is_pipe
 from narrows.io.progress import Progress
+from narrows.records import schema_of
 
 __all__ = ["open"]
 
@@ -47,6 +49,7 @@ def open(  # noqa: A001
     data: Any,
     *,
     limit: int | None = None,
+    record: str | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> Source:
@@ -68,6 +71,9 @@ def open(  # noqa: A001
         - a Source, which is returned unchanged.
     limit : int, optional
         Number of records to keep; only so many images are read.
+    record : {"image", "series", "vector"}, optional
+        What a record is. "series": records are windows (n, steps) or (n, steps, channels) of series. By default the
+        shape decides, unless the format does. Models take records for this if their own `record` is "auto".
     progress : callable, optional
         Called as `narrows.data.Progress` with activity, number done, total number and unit: with the bytes of each file
         while a named set is downloaded (``"downloading t10k-images-idx3-ubyte.gz"``), and with the records while more
@@ -108,6 +114,9 @@ def open(  # noqa: A001
     else:
         source = open_frame(data) if is_frame(data) else open_array(data)
     _check_used(options, source.name, source.kind, is_open=source is data)
+    if record is not None:
+        schema_of(record, source.shape, source.dtype, owner="open")
+        source = replace(source, record=record)
     return source if limit is None else source.limit(limit)
 
 

@@ -36,6 +36,8 @@ class Source:
         The names of the columns of a data frame.
     warnings : tuple of DataWarning
         What was lost when the records were read.
+    record : str
+        What a record is: "image", "series" or "vector"; "auto": its shape decides (see `narrows.records`).
     """
 
     values: npt.NDArray[Any]
@@ -46,6 +48,7 @@ class Source:
     files: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None
     warnings: tuple[DataWarning, ...] = ()
+    record: str = "auto"
 
     def __post_init__(self) -> None:
         for what, column in (("labels", self.labels), ("files", self.files)):
@@ -83,9 +86,10 @@ class Source:
 
     def __repr__(self) -> str:
         labelled = "" if self.labels is None else ", labelled"
+        meaning = "" if self.record == "auto" else f", record={self.record!r}"
         return (
             f"Source(name={self.name!r}, kind={self.kind!r}, n_records={self.n_records}, "
-            f"shape={self.shape}, dtype={self.dtype}{labelled})"
+            f"shape={self.shape}, dtype={self.dtype}{labelled}{meaning})"
         )
 
     def limit(self, n: int) -> Source:

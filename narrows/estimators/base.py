@@ -75,7 +75,7 @@ class RecordsEstimator(AtHand):
         All that training has learned. The attributes below are parts of it.
     chain_ : Chain
         The trained parts in a row.
-    record_ : "image" or "vector"
+    record_ : "image", "series" or "vector"
         What the records were treated as.
     trained_on_ : TrainedOn
         Name and number of the training records, and the seed.
