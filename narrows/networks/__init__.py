@@ -4,6 +4,7 @@ from narrows.networks.contract import Decoder, Encoder, LayerPair, Network, Size
 from narrows.networks.convolutional import Convolutional
 from narrows.networks.custom import CustomNetwork
 from narrows.networks.dense import Dense
+from narrows.networks.recurrent import Recurrent
 from narrows.networks.strided import Strided
 from narrows.networks.temporal import Temporal
 
@@ -15,6 +16,7 @@ __all__ = [
     "Encoder",
     "LayerPair",
     "Network",
+    "Recurrent",
     "Sizes",
     "Strided",
     "Switches",

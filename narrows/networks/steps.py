@@ -17,6 +17,7 @@ from narrows.networks.modules import Decoder, Sizes
 from narrows.records import ImageLayout
 
 __all__ = [
+    "Patches",
     "SeriesDecoder",
     "along_time",
     "n_steps_after",
@@ -85,6 +86,43 @@ def transposed_along_time(n_in: int, n_out: int, steps: int, back_to: int, *, ke
         padding=(0, padding),
         output_padding=(0, extra),
     )
+
+
+class Patches(nn.Module):
+    """Maps (n, channels, 1, steps) → (n, channels · length, 1, count): patches of successive steps, channel by channel.
+
+    Zeros before and after make the steps a multiple of the length.
+
+    Parameters
+    ----------
+    n_steps : int
+        Steps of a record.
+    length : int
+        Steps of a patch.
+    """
+
+    def __init__(self, n_steps: int, length: int) -> None:
+        super().__init__()
+        self.length, self.count = length, -(-n_steps // length)
+        missing = self.count * length - n_steps
+        self.before, self.after = -(-missing // 2), missing // 2
+
+    def forward(self, maps: Tensor) -> Tensor:
+        padded = nn.functional.pad(maps, (self.before, self.after))
+        patches = padded.reshape(-1, maps.shape[1], self.count, self.length)
+        return patches.movedim(3, 2).reshape(-1, maps.shape[1] * self.length, 1, self.count)
+
+    def back(self, n_in: int, n_out: int) -> nn.Module:
+        """Return the linear layer from a value for each patch to the steps, as a transposed convolution."""
+        return undrawn(
+            nn.ConvTranspose2d,
+            n_in,
+            n_out,
+            (1, self.length),
+            stride=(1, self.length),
+            padding=(0, self.before),
+            output_padding=(0, self.before - self.after),
+        )
 
 
 class SeriesDecoder(Decoder):

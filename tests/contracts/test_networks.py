@@ -46,6 +46,8 @@ def check_network(part, shape, widen, n_parameters):
     encoder, decoder, sizes = build(part, shape, widen=widen, n_parameters=n_parameters)
     assert torch.equal(torch.get_rng_state(), global_state), "nobody's global seed is touched"
 
+    if getattr(part, "teacher_forcing", False):
+        encoder.eval(), decoder.eval()  # in training the decoder also receives the record
     x = torch.rand(3, *shape, generator=torch.Generator().manual_seed(1)) + 0.1
     h = encoder(x)
     assert h.shape == (3, *sizes.h_shape)

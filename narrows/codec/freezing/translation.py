@@ -17,6 +17,7 @@ from torch import nn
 
 from narrows.codec.arithmetic import HIGHEST, LOWEST
 from narrows.codec.freezing.ranges import Ranged, stage_name
+from narrows.codec.freezing.recurrence import MOST_INPUT_SCALE, STATE_SCALE, of_zeros, whole_recurrence
 from narrows.codec.freezing.whole_layers import MARGIN, MakeOperation, n_outputs, scale_of, spread_out, whole_layer
 from narrows.codec.operations import (
     Argmax,
@@ -38,6 +39,7 @@ from narrows.codec.operations.shapes import least_upsampling
 from narrows.errors import NotFreezableError
 from narrows.networks import images, pooling
 from narrows.networks.activations import SoftClip
+from narrows.networks.recurrence import RecurrentMaps
 
 __all__ = ["ELEMENTWISE", "TRANSLATIONS", "Translation"]
 
@@ -301,6 +303,23 @@ def _linear_operation(
     so_far.operations.append(operation)
 
 
+def _recurrence(so_far: Translation, stage: RecurrentMaps, largest: float) -> None:
+    """Add a recurrent layer; inputs so large that they have no binary places would always saturate its gates."""
+    so_far.channels_last()
+    if so_far.sizes is not None:
+        so_far.operations.append(of_zeros(stage))
+    else:
+        so_far.coarsen(MOST_INPUT_SCALE)
+        if so_far.shift < 0:
+            raise NotFreezableError(
+                f"The decoder cannot be frozen: the inputs of its recurrent layer reach "
+                f"{math.ldexp(HIGHEST / MARGIN, -so_far.shift):.3g}. Train again with a lower learning rate."
+            )
+        so_far.operations.append(whole_recurrence(stage, so_far.shift))
+        so_far.shift = STATE_SCALE
+    so_far.shape = (stage.n_hidden, 1, so_far.shape[2])
+
+
 def _relu(so_far: Translation, stage: nn.ReLU, largest: float) -> None:
     so_far.operations.append(Relu())
 
@@ -353,6 +372,7 @@ TRANSLATIONS: dict[type[nn.Module], Translate] = {
     nn.Linear: _linear,
     nn.Conv2d: _convolution,
     nn.ConvTranspose2d: _transposed,
+    RecurrentMaps: _recurrence,
     nn.ReLU: _relu,
     nn.Hardtanh: _clip,
     nn.Identity: _nothing,
