@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 from narrows.data import named
 from narrows.data.arrays import check_values, open_array
 from narrows.data.formats import Format, Images, options_of
+from narrows.data.formats.advice import table_to_array
 from narrows.data.frames import is_frame, open_frame
+from narrows.data.series.sources import source_of_array
 from narrows.data.source import Source, check_limit
 from narrows.errors import (
     CorruptFileError,
@@ -37,8 +39,6 @@ AnyFormat = TypeVar("AnyFormat", bound=Format)
 _HEAD = 16  # bytes by which files are recognised
 
 _TABLES = {
-    ".csv": "read_csv({})",
-    ".tsv": "read_csv({}, sep='\\t')",
     ".parquet": "read_parquet({})",
     ".xlsx": "read_excel({})",
 }
@@ -60,6 +60,8 @@ def open(  # noqa: A001
     data : array_like, str, path or Source
         - an array ``(n, *shape)`` of any real dtype, or an object that NumPy can view as one;
         - a data frame of pandas or polars with columns of numbers and booleans; missing values become NaN;
+        - a series: a `.csv` file with times, a `.wav` file, or with `window` an array or `.npy` file of shape (steps,)
+          or (steps, channels). Records are windows of it;
         - a `.npy` or `.npz` file, an IDX file (gzipped or not), a folder of images, one image, or a glob such as
           ``"photos/*.png"``. What is lost in reading images (transparency, all frames of an animation but the first),
           and files that are skipped, cause a `DataWarning` each. Images that take more than a quarter of the memory
@@ -80,7 +82,9 @@ def open(  # noqa: A001
         than 1,024 images are read (``"checking images"``, then ``"reading images"``).
     **options
         Options of the data's format: ``resize=(height, width)``, ``convert="grey"`` or ``"colour"`` and ``bits=8`` for
-        image files, ``key="name"`` of the array of records for `.npz` files.
+        image files, ``key="name"`` of the array of records for `.npz` files. For series: ``window=`` and ``stride=`` in
+        steps, for arrays, `.npy`, `.csv` and `.wav` files; ``time=``, ``values=`` and ``group=``, names of columns of
+        `.csv` files. See `docs/series.md`.
 
     Returns
     -------
@@ -112,7 +116,11 @@ def open(  # noqa: A001
         source = _open_text_or_path(data, options, limit, progress)
         check_values(source.values, source.name)
     else:
-        source = open_frame(data) if is_frame(data) else open_array(data)
+        cutting = {name: options.pop(name, None) for name in ("window", "stride")}
+        if any(cutting.values()):
+            source = source_of_array(data.to_numpy() if is_frame(data) else data, **cutting)
+        else:
+            source = open_frame(data) if is_frame(data) else open_array(data)
     _check_used(options, source.name, source.kind, is_open=source is data)
     if record is not None:
         schema_of(record, source.shape, source.dtype, owner="open")
@@ -225,11 +233,7 @@ def _conversion(path: Path) -> str:
     reader = _TABLES.get(path.suffix.lower())
     if reader is None:
         return ""
-    return (
-        " Convert it to an array first, in Python: import numpy, pandas; "
-        f"table = pandas.{reader.format(repr(str(path)))}.select_dtypes(['number', 'bool']); "
-        f"numpy.save({path.with_suffix('.npy').name!r}, table.to_numpy('float32'))"
-    )
+    return table_to_array(path, reader)
 
 
 def _not_found(data: str | os.PathLike[str], path: Path) -> DataNotFoundError:

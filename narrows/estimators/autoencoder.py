@@ -338,7 +338,7 @@ class Autoencoder(
         codes = check_array(Z)
         if codes.shape[1] != self.n_latent_:
             raise ShapeMismatchError(f"Codes must have the shape (n, {self.n_latent_}). Got {codes.shape}.")
-        returned = returned_dtype(dtype, self.dtype_, self.shape_)
+        returned = returned_dtype(dtype, self.dtype_, self.shape_, self.record_)
         records = decode(self.chain_, codes, self.classes_of(Source(codes, name="Z"), y), dtype=returned)
         return as_frame_like(Z, records, getattr(self, "feature_names_in_", None))
 
