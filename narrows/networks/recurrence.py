@@ -106,9 +106,12 @@ def _by_pytorch(cell: str, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Return the states as PyTorch computes them; the inputs of the gates are multiplied by a unit matrix."""
     start = x.new_zeros(1, len(x), weight.shape[1])
     weights = [torch.eye(x.shape[2], dtype=x.dtype, device=x.device), weight, torch.zeros_like(bias), bias]
+    by_step = x.transpose(0, 1)
     if cell == "lstm":
-        return torch.lstm(x, (start, start), weights, True, 1, 0.0, False, False, True)[0]
-    return torch.gru(x, start, weights, True, 1, 0.0, False, False, True)[0]
+        states = torch.lstm(by_step, (start, start), weights, True, 1, 0.0, False, False, False)[0]
+    else:
+        states = torch.gru(by_step, start, weights, True, 1, 0.0, False, False, False)[0]
+    return states.transpose(0, 1)
 
 
 def _gru_with_feedback(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
