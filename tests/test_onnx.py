@@ -49,7 +49,7 @@ CASES = {
         for layout, images in {"grey": IMAGES, "channels last": LAYOUTS["channels last"]}.items()
     },
     **{
-        f"{network.name}, {name}": (series, {"network": network, "record": "series"})
+        f"{network.name}, {getattr(network, 'cell', '')} {name}": (series, {"network": network, "record": "series"})
         for network in (Temporal(channels=(2,)), Recurrent(width=4), Recurrent(width=4, cell="lstm"))
         for name, series in {"one channel": TABLE, "channels": COLOUR[:, :, 0]}.items()
     },

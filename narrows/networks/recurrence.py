@@ -104,7 +104,7 @@ def _states(cell: str, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 def _by_pytorch(cell: str, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Return the states as PyTorch computes them; the inputs of the gates are multiplied by a unit matrix."""
-    start = x.new_zeros(1, len(x), weight.shape[1])
+    start = torch.zeros_like(x[:, :1, : weight.shape[1]]).transpose(0, 1)  # of any number of records, in ONNX files
     weights = [torch.eye(x.shape[2], dtype=x.dtype, device=x.device), weight, torch.zeros_like(bias), bias]
     by_step = x.transpose(0, 1)
     if cell == "lstm":
@@ -116,7 +116,8 @@ def _by_pytorch(cell: str, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 def _gru_with_feedback(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Return the states of a GRU with a fourth group of rows."""
-    n, state, states = weight.shape[1], x.new_zeros(len(x), weight.shape[1]), []
+    n, states = weight.shape[1], []
+    state = torch.zeros_like(x[:, 0, :n])
     for received in x.unbind(1):
         sums = torch.addmm(bias, state, weight.t())
         gates = (received[:, : 2 * n] + sums[:, : 2 * n]).sigmoid()
