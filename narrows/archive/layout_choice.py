@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from narrows.archive.contract import Codec
-from narrows.archive.layouts import Field, Layout, Tiling, Whole
+from narrows.archive.layouts import Field, Layout, Tiling, Whole, Windows
 from narrows.archive.metadata import Metadata
 from narrows.data.for_model import advice
 from narrows.errors import InvalidParameterError, ShapeMismatchError
@@ -26,6 +26,8 @@ def layout_of(metadata: Metadata) -> Layout:
     """
     if metadata.field is not None:
         return Field.from_json(metadata.field)
+    if metadata.windows is not None:
+        return Windows.from_json(metadata.windows, metadata.record_shape)
     for entry, kind in Layout.registry.items():
         described = metadata.entry(entry)
         if described is not None:

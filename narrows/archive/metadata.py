@@ -123,9 +123,15 @@ class Metadata:
         return found if isinstance(found, dict) else None
 
     @property
+    def windows(self) -> dict[str, Any] | None:
+        """The series that records are windows of; None if items are no steps of series."""
+        found = self.more.get("windows")
+        return None if found is None else found if isinstance(found, dict) else {}
+
+    @property
     def is_series(self) -> bool:
-        """Whether the records are windows of series."""
-        return self.more.get("record") == "series"
+        """Whether the records, or the slices of a field, are parts of series."""
+        return self.more.get("record") == "series" or "series" in self.more
 
     @property
     def fill_value(self) -> float | None:

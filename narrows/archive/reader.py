@@ -21,6 +21,7 @@ from narrows.archive.metadata import Metadata
 from narrows.archive.models import find_codec
 from narrows.archive.names import file_names, item_names, read_names
 from narrows.archive.selection import Selection, select
+from narrows.archive.with_series import WithSeries
 from narrows.errors import CorruptArchiveError
 from narrows.numerics.pool import Pool, check_threads
 from narrows.numerics.surroundings import usual_settings
@@ -76,14 +77,16 @@ def open_archive(path: str | os.PathLike[str], *, model: Any = None, threads: in
             header = read_header(source)
             index = read_index(source, header)
             codec = find_codec(source, header.metadata, index.models, model, needed=index.needed)
-            kind = Archive if header.metadata.field is None else Archive.kinds["field"]
+            given = {"field": header.metadata.field, "windows": header.metadata.windows}
+            entry = next((entry for entry, described in given.items() if described is not None), None)
+            kind = Archive if entry is None else Archive.kinds[entry]
             return kind(source, header.metadata, index, codec, threads=threads)
     except BaseException:
         source.close()
         raise
 
 
-class Archive:
+class Archive(WithSeries):
     """The items of an archive as a sequence, restored when they are accessed. Returned by `open_archive`.
 
     An item is a record, or an image if the records are tiles. The archive has a length, ``archive[5]`` is one item,
@@ -136,14 +139,14 @@ class Archive:
         self._page: tuple[range, npt.NDArray[Any]] | None = None  # the group restored last for a single record
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
         """The shape of all items: (n, *item shape)."""
         return (len(self), *self.items.shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The dtype of the items."""
-        return self.metadata.dtype
+        return np.dtype(np.float64) if "decimals" in self.metadata.more else self.metadata.dtype
 
     def __len__(self) -> int:
         return self._index.n_records // self.items.n_records

@@ -31,6 +31,7 @@ from narrows.archive.metadata import Metadata
 from narrows.archive.models import short
 from narrows.archive.new_metadata import new_metadata
 from narrows.archive.records import check_names
+from narrows.archive.series import ArchivedSeries
 from narrows.codec.entropy_models.escapes import MAX_SYMBOL
 from narrows.codec.parts.needs import Needs
 from narrows.codec.parts.parted_codec import PartedCodec
@@ -76,6 +77,8 @@ class Writer:
         with `append`.
     fill_value : float, optional
         A value that is kept exactly within the bound.
+    series : ArchivedSeries, optional
+        The series that the records are windows of; their columns are stored.
     threads : int, optional
         How many threads encode chunks, by default as many as CPUs that the process may use. The file does not depend on
         it.
@@ -118,6 +121,7 @@ class Writer:
         chunk_records: int | None = None,
         group_records: int | None = None,
         fill_value: float | None = None,
+        series: ArchivedSeries | None = None,
         threads: int | None = None,
     ) -> None:
         if not 0 <= quality < len(codec.qualities):
@@ -137,6 +141,8 @@ class Writer:
             else:
                 self.metadata = new_metadata(codec, quality, chunk_records, group_records, metadata or {})
                 self._blocks = self._open_new(embed_model, force)
+                for column in () if series is None else series.blocks():
+                    self._blocks.column(*column)
             self._stack = self._stack.pop_all()
         self._is_open = True
         self._most_pending = self.pool.in_flight(chunk_bytes(self.metadata))

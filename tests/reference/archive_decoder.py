@@ -73,14 +73,20 @@ TENSOR_DTYPES = {
 
 def read(path: str | Path, model_blob: bytes | None = None) -> Array:
     """All items of the archive: its records or, where they are tiles, the images that they make."""
-    archive = open_archive(path)
+    records, tiling = read_records(path, model_blob)
+    return records if tiling is None else join_tiles(records, tiling)
+
+
+def read_records(path: str | Path, model_blob: bytes | None = None, known: int = 0) -> tuple[Array, Tiling | None]:
+    """All records of the archive, and how they make images; `known` are more features that the caller understands."""
+    archive = open_archive(path, known)
     if archive.header.parts:
         model = load_parts(archive, model_blob)
     else:
         model = load_model(find_blob(archive, model_blob))
         check_fit(archive.header, model)
     records = np.concatenate([empty(archive.header), *(restore_chunk(archive, model, e) for e in archive.chunks)])
-    return records if archive.header.tiling is None else join_tiles(records, archive.header.tiling)
+    return records, archive.header.tiling
 
 
 def names(path: str | Path) -> list[str]:
@@ -224,10 +230,10 @@ class Archive(NamedTuple):
     models: list[Entry]  # where the model is in parts
 
 
-def open_archive(path: str | Path) -> Archive:
+def open_archive(path: str | Path, known: int = 0) -> Archive:
     """Read the header, the trailer and the index that it points at."""
     data = Path(path).read_bytes()
-    header = parse_header(data)
+    header = parse_header(data, known)
     data = without_unfinished_append(data, len(header.raw))
     index_offset, n_records = parse_trailer(data)
     block = parse_block(data, index_offset)
@@ -247,11 +253,11 @@ def open_archive(path: str | Path) -> Archive:
     return Archive(data, header, model, entries, models)
 
 
-def parse_header(data: bytes) -> Header:
+def parse_header(data: bytes, known: int = 0) -> Header:
     """Read the header and check all that it says against the limits."""
     magic, major, _minor, features, length = struct.unpack("<8sHHII", take(data, 0, 20))
     require(magic == HEADER_MAGIC, "not an archive")
-    require(major == 1 and features & ~(TILES | BOUND | PARTS) == 0, "the archive needs a newer reader")
+    require(major == 1 and features & ~(TILES | BOUND | PARTS | known) == 0, "the archive needs a newer reader")
     require(length <= 16 * MIB, "the metadata are too long")
     raw = take(data, 0, length + 24)
     require(zlib.crc32(raw[:-4]) == int.from_bytes(raw[-4:], "little"), "the header is damaged")

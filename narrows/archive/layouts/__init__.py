@@ -7,5 +7,6 @@ from narrows.archive.layouts.contract import Layout
 from narrows.archive.layouts.field import Field
 from narrows.archive.layouts.tiling import Tiling
 from narrows.archive.layouts.whole import Whole
+from narrows.archive.layouts.windows import Windows
 
-__all__ = ["Field", "Layout", "Tiling", "Whole"]
+__all__ = ["Field", "Layout", "Tiling", "Whole", "Windows"]

@@ -84,7 +84,7 @@ def series_in_csv(
         **({} if table.has_names else {"names": False}),
         **({} if table.ends_with_newline else {"open_end": True}),
     }
-    return WholeSeries(found, lengths, names, tuple(channels), times, decimals_of(found), origin)
+    return WholeSeries(found, lengths, names, tuple(channels), times, decimals_of(found), origin, path)
 
 
 def time_column(table: CsvTable, group: str | None = None) -> str | None:
@@ -206,8 +206,14 @@ def csv_pieces(
     yield last.removesuffix(newline.encode()) if origin.get("open_end") else last
 
 
-def is_same_text(series: WholeSeries, path: Path) -> bool:
-    """Return whether the file that is written for a series is that which it was read from, byte for byte."""
+def is_same_text(series: WholeSeries, path: Path | None = None) -> bool | None:
+    """Return whether the CSV file that is written for a series is that which it was read from, byte for byte.
+
+    None if it was not read from a CSV file, or that is no longer there.
+    """
+    path = series.path if path is None else path
+    if path is None or not path.is_file() or series.origin.get("kind") != "csv":
+        return None
     rendered = csv_pieces(
         iter([series.values]),
         origin=series.origin,
