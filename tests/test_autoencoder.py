@@ -229,8 +229,8 @@ def test_what_cannot_be_set_is_refused_and_nothing_is_changed(params, said):
         ({"network": "dens"}, "Unknown network: 'dens'. Did you mean 'dense'?"),
         (
             {"network": 3},
-            "The network must be a network ('convolutional', 'dense', 'strided', a network object, or a pair (encoder, "
-            "decoder) of torch.nn.Module, or a function that returns one). Got 3.",
+            "The network must be a network ('convolutional', 'dense', 'recurrent', 'strided', 'temporal', a network "
+            "object, or a pair (encoder, decoder) of torch.nn.Module, or a function that returns one). Got 3.",
         ),
         ({"network": "convolutional"}, "A convolutional network needs images"),
         ({"bottleneck": "plane"}, "Unknown bottleneck: 'plane'. Did you mean 'plain'?"),

@@ -16,7 +16,7 @@ from narrows.errors import (
     OutputExistsError,
 )
 from narrows.likelihoods import Likelihood
-from narrows.networks import Convolutional, Dense, Strided
+from narrows.networks import Convolutional, Dense, Recurrent, Strided, Temporal
 from narrows.networks.activations import ACTIVATIONS, SoftClip
 
 needs_onnx = pytest.mark.skipif(
@@ -48,6 +48,12 @@ CASES = {
         for name in Likelihood.registry
         for layout, images in {"grey": IMAGES, "channels last": LAYOUTS["channels last"]}.items()
     },
+    **{
+        f"{network.name}, {getattr(network, 'cell', '')} {name}": (series, {"network": network, "record": "series"})
+        for network in (Temporal(channels=(2,)), Recurrent(width=4), Recurrent(width=4, cell="lstm"))
+        for name, series in {"one channel": TABLE, "channels": COLOUR[:, :, 0]}.items()
+    },
+    "teacher forcing": (TABLE, {"network": Recurrent(width=4, teacher_forcing=True), "record": "series"}),
     "missing values": (np.where(TABLE < -5, np.nan, TABLE), {"fill_value": np.nan}),
     "uint16": (IMAGES.astype(np.uint16) * 257, {}),
     "int64": (IMAGES.astype(np.int64).reshape(24, 64), {}),

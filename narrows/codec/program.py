@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.codec.arithmetic import HIGHEST, LOWEST, Arithmetic, Step, arithmetic
-from narrows.codec.operations import EXACT_BELOW, MOST_VALUES, LinearOperation, Operation
+from narrows.codec.operations import EXACT_BELOW, MOST_VALUES, Operation
 from narrows.codec.operations.contract import Shape, check_size
 from narrows.codec.operations.reading import check_wholes
 from narrows.codec.operations.sequence import MOST_OPERATIONS, sequence_shapes, sequence_steps
@@ -123,7 +123,7 @@ class Program:
         """Raise ModelFileError if a sum could be rounded."""
         for position, operation in enumerate(self.operations):
             for one in (operation, *operation.within()):
-                if isinstance(one, LinearOperation) and one.largest_sum() >= EXACT_BELOW:
+                if one.largest_sum() >= EXACT_BELOW:
                     what = one.name if one is operation else f"{one.name} in {operation.name}"
                     raise ModelFileError(
                         f"Operation {position} of the decoder, {what}, has sums that could reach 2^53, from where "

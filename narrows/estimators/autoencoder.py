@@ -53,7 +53,7 @@ class Autoencoder(
     n_latent : int, optional
         Latent dimension: how many numbers a code has. None: chosen from the size of a record, at most 32 (128 for
         large images).
-    network : "auto", "dense", "convolutional", "strided" or Network
+    network : "auto", "dense", "convolutional", "strided", "temporal", "recurrent" or Network
         Encoder and decoder. Or a pair (encoder, decoder) of `torch.nn.Module`, or a function (shape, n_latent) that
         returns one; see `narrows.networks.CustomNetwork`.
     bottleneck : "plain", "top-k", "gaussian", "rounded", "vector-quantised" or Bottleneck

@@ -15,7 +15,7 @@ from narrows.data.columns import Columns
 from narrows.errors import InvalidParameterError
 from narrows.estimators.real_values import standardising, suited
 from narrows.likelihoods import Likelihood, Normal
-from narrows.networks import Convolutional, Dense, Network, Strided
+from narrows.networks import Convolutional, Dense, Network, Strided, Temporal
 from narrows.parts.options import Integer, SequenceOf, check, optional
 from narrows.parts.part import OneOf, as_part
 from narrows.penalties import Penalty
@@ -42,6 +42,8 @@ _SMALLEST_STRIDED_IMAGE = 16
 _CODEC_CHANNELS = {"rounded": (8, 4), "vector-quantised": (16, 2)}
 # A convolutional network has no further stage at this height or width.
 _LAST_GRID = 16
+# By which a stage of a temporal network divides the steps of long series.
+_TEMPORAL_STRIDE = 4
 
 
 def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Columns) -> Parts:
@@ -159,6 +161,15 @@ def _network(schema: Schema, output_activation: str) -> Network:
             channels=tuple(min(16 * 2**stage, 64) for stage in range(n_stages)),
             resampling="stride",
             activation="silu",
+            initialisation="he",
+            start_at_mean=True,
+        )
+    if n_values > _LARGEST_DENSE_IMAGE and isinstance(schema, Series) and schema.steps >= _SMALLEST_CONVOLVED_IMAGE:
+        n_stages = max(math.ceil(math.log(schema.steps / _LAST_GRID, _TEMPORAL_STRIDE)), 1)
+        return Temporal(
+            channels=tuple(min(16 * 2**stage, 64) for stage in range(n_stages)),
+            stride=_TEMPORAL_STRIDE,
+            kernel=2 * _TEMPORAL_STRIDE - 1,
             initialisation="he",
             start_at_mean=True,
         )

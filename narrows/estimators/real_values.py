@@ -11,7 +11,7 @@ from narrows.data.columns import Columns
 from narrows.likelihoods import Normal
 from narrows.parts.options import Choice, check
 from narrows.preprocessing import MeanRemoval, Preprocessing, Standardise, UnitScale
-from narrows.records import Image, Schema
+from narrows.records import Image, Schema, Series
 
 __all__ = ["standardising", "suited", "unit_scaling"]
 
@@ -52,8 +52,8 @@ def suited(parts: Parts, real_values: str, schema: Schema, columns: Columns) -> 
 
 def standardising(schema: Schema, columns: Columns) -> tuple[Preprocessing, ...]:
     """Return the preprocessing that standardises values by one scale if they are of one kind, or each by its own."""
-    if len(schema.shape) > 1:
-        return (Standardise(per_value=False),)  # all values of an image or a field have one unit
+    if _has_one_unit(schema):
+        return (Standardise(per_value=False),)
     if columns.are_of_one_kind:
         return (MeanRemoval(), Standardise(per_value=False))
     return (Standardise(per_value=True),)  # each column has its own unit
@@ -66,14 +66,19 @@ def unit_scaling(given: tuple[Preprocessing, ...], schema: Schema, columns: Colu
     different units get a range each. The means of other columns are removed where some are constant, or where the
     means make most of the range.
     """
-    if len(schema.shape) > 1:
-        return given  # all values of an image or a field have one unit
+    if _has_one_unit(schema):
+        return given
     if not columns.are_of_one_kind:
         return (UnitScale(per_value=True),)
     whole, widest = columns.high.max() / 2 - columns.low.min() / 2, (columns.high / 2 - columns.low / 2).max()
     if columns.deviation.all() and whole <= _ONE_RANGE * widest:
         return given
     return (MeanRemoval(), UnitScale())
+
+
+def _has_one_unit(schema: Schema) -> bool:
+    """Return whether all values have one unit, as those of an image or a field; channels of series may have others."""
+    return len(schema.shape) > 1 and not isinstance(schema, Series)
 
 
 def _are_real(schema: Schema, columns: Columns) -> bool:

@@ -21,7 +21,7 @@ from narrows.corruptions import Gaussian, Masking
 from narrows.errors import UnknownNameError
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.likelihoods import Bernoulli, ConstrainedNormal, Normal
-from narrows.networks import Convolutional, Dense
+from narrows.networks import Convolutional, Dense, Recurrent, Temporal
 from narrows.penalties import MMD
 from narrows.preprocessing import UnitScale
 from narrows.training import SGD, Adadelta, Adam, Training
@@ -297,6 +297,30 @@ def hinton2006() -> Autoencoder:
         preprocessing="unit-scale",
         real_values="standardise",
         training=Training(epochs=40, optimiser=Adam(learning_rate=1e-3)),
+    )
+
+
+@_named("series")
+def series() -> Autoencoder:
+    """Windows of series by convolutions along time, beside a linear path that starts at PCA (document 0)."""
+    # With a learned scale, the likelihood of held-out windows falls long before their squared error rises, and with few
+    # windows the weights would be kept too early.
+    return Autoencoder(
+        network=Temporal(channels=(16, 32, 32), linear_path=True),
+        likelihood=_SUM_OF_SQUARES.clone(),
+        record="series",
+        training=Training(batch_size=32),
+    )
+
+
+@_named("recurrent")
+def recurrent() -> Autoencoder:
+    """Windows of series by gated recurrent units, beside a linear path that starts at PCA (document 0)."""
+    return Autoencoder(
+        network=Recurrent(linear_path=True),
+        likelihood=_SUM_OF_SQUARES.clone(),
+        record="series",
+        training=Training(batch_size=32, optimiser=Adam(learning_rate=4e-3)),
     )
 
 

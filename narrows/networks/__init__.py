@@ -4,7 +4,9 @@ from narrows.networks.contract import Decoder, Encoder, LayerPair, Network, Size
 from narrows.networks.convolutional import Convolutional
 from narrows.networks.custom import CustomNetwork
 from narrows.networks.dense import Dense
+from narrows.networks.recurrent import Recurrent
 from narrows.networks.strided import Strided
+from narrows.networks.temporal import Temporal
 
 __all__ = [
     "Convolutional",
@@ -14,7 +16,9 @@ __all__ = [
     "Encoder",
     "LayerPair",
     "Network",
+    "Recurrent",
     "Sizes",
     "Strided",
     "Switches",
+    "Temporal",
 ]

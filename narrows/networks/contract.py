@@ -26,11 +26,14 @@ class Network(Part, ABC, axis="network"):
     ----------
     for_images : bool
         Whether records must be images, whose neighbouring values are related.
+    for_series : bool
+        Whether records must be series, of shape (steps,) or (steps, channels).
     couples_records : bool
         Whether the outputs for a record in training depend on the others of its batch. Such a batch is not split.
     """
 
     for_images: ClassVar[bool] = False
+    for_series: ClassVar[bool] = False
     couples_records: ClassVar[bool] = False
 
     start_at_mean: bool = option(

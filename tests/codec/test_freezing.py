@@ -19,7 +19,7 @@ from narrows.errors import NotFreezableError
 from narrows.estimators.defaults import choose_parts
 from narrows.estimators.recipes import RECIPES
 from narrows.likelihoods import Bernoulli, Laplace, Normal
-from narrows.networks import Convolutional, Dense, Network
+from narrows.networks import Convolutional, Dense, Network, Recurrent, Temporal
 from narrows.networks.activations import ACTIVATIONS
 from narrows.networks.pooling import Repeat, repeating
 from narrows.preprocessing import UnitScale
@@ -118,6 +118,38 @@ def test_every_shape(network, shape):
         check(parts(network, Bernoulli()), shape, at_least=85)
 
 
+@pytest.mark.parametrize("shape", [(1,), (33,), (29, 3)], ids=str)
+@pytest.mark.parametrize(
+    "network",
+    [
+        Temporal(channels=(5, 6), stride=3, dilations=(1, 3)),
+        Temporal(channels=(5,), code_channels=2, activation="leaky-relu"),
+        *(
+            Recurrent(width=12, cell=cell, teacher_forcing=forced)
+            for cell in ("gru", "lstm")
+            for forced in (False, True)
+        ),
+        Recurrent(width=9, patch=1, code_input="repeated"),
+    ],
+    ids=repr,
+)
+def test_every_length_of_series(network, shape):
+    check(parts(network, Normal()), shape, at_least=85)
+
+
+def test_a_frozen_recurrent_layer_says_what_is_too_large():
+    chain, codes = make(parts(Recurrent(width=4)), (12,))
+    with torch.no_grad():
+        chain.decoder.recurrence.hidden.weight[0, 0] = 4e4
+    with pytest.raises(NotFreezableError, match=r"weights of its recurrent layer are too large, up to 4e\+04"):
+        freeze_decoder(chain, codes)
+    with torch.no_grad():
+        chain.decoder.recurrence.hidden.weight[0, 0] = 0.5
+        chain.decoder.inputs.weight *= 1e7
+    with pytest.raises(NotFreezableError, match="the inputs of its recurrent layer reach"):
+        freeze_decoder(chain, codes)
+
+
 @pytest.mark.parametrize("stride", [2, 3, 4, 5, 7, 10, 600])
 @pytest.mark.parametrize("size", [(28, 28), (7, 13), (5, 1), (601, 5), (3, 1201)], ids=str)
 def test_repeating_is_the_same_to_the_value(stride, size):
@@ -193,7 +225,8 @@ def frozen_with(**changes):
     ("changes", "message"),
     [
         ({"output": nn.Softmax(1)}, "no integer operations for its Softmax"),
-        ({"last": nn.Conv2d(4, 1, 3, padding=2, dilation=2)}, "neither stride, dilation, groups"),
+        ({"last": nn.Conv2d(4, 4, 3, padding=1, groups=2)}, "neither stride, groups"),
+        ({"last": nn.ConvTranspose2d(4, 1, 3, padding=2, dilation=2)}, "neither dilation nor groups"),
         ({"last": nn.Conv2d(4, 1, 3, padding=1, padding_mode="circular")}, "padding_mode='zeros'. Got 'circular'"),
         ({"last": nn.Conv2d(4, 1, 3, padding="same")}, "neither stride"),
         ({"output": nn.Upsample(size=(8, 8), mode="bilinear")}, "must have mode='nearest'"),

@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from narrows.codec.operations import (
+    GRU,
+    LSTM,
     Argmax,
     Branches,
     Clip,
@@ -198,6 +200,97 @@ def test_rescale(shift, backend):
     assert got.tolist() == plain_rescale(operation, x)
 
 
+def tanh_of(argument):
+    """Return tanh in units of 2^-15 of an argument in units of 2^-16, from the table of every 1/64."""
+    table = [min(round(32768 * math.tanh(i / 64)), 32767) for i in range(-512, 513)]
+    u = min(max(argument, -(2**19)), 2**19 - 1) + 2**19
+    i = u >> 10
+    return round_shift((table[i] << 10) + (table[i + 1] - table[i]) * (u - (i << 10)), 10)
+
+
+def gate_of(total, scale):
+    return 32768 + tanh_of(round_shift(total, scale))  # the sigmoid is a tanh of half the argument
+
+
+def plain_sums(operation, inputs, state):
+    """Return the products of the state with all rows, biases included, and the inputs in the same units."""
+    sums = [
+        sum(int(w) * v for w, v in zip(row, state, strict=True)) + int(bias)
+        for row, bias in zip(operation.weights, operation.biases, strict=True)
+    ]
+    return sums, [int(x) << (operation.weight_scale + 15 - operation.input_scale) for x in inputs]
+
+
+def plain_gru(operation, record):
+    n, scale, state, states = operation.n_hidden, operation.weight_scale, [0] * operation.n_hidden, []
+    for inputs in record[0]:
+        sums, outside = plain_sums(operation, inputs, state)
+        r, u = ([gate_of(sums[i] + outside[i], scale) for i in range(g * n, g * n + n)] for g in (0, 1))
+        parts = [min(max(round_shift(v, scale - 1), -(2**23)), 2**23 - 1) for v in sums[2 * n :]]
+        after = []
+        for i in range(n):
+            total = r[i] * parts[i] + (int(inputs[2 * n + i]) << (32 - operation.input_scale))
+            if len(parts) > n:
+                total += parts[n + i] << 16
+            candidate = tanh_of(round_shift(total, 16))
+            after.append(candidate + round_shift(u[i] * (state[i] - candidate), 16))
+        state = after
+        states.append(state)
+    return [states]
+
+
+def plain_lstm(operation, record):
+    n, scale, state, states = operation.n_hidden, operation.weight_scale, [0] * operation.n_hidden, []
+    cells = [0] * n
+    for inputs in record[0]:
+        sums, outside = plain_sums(operation, inputs, state)
+        totals = [a + b for a, b in zip(sums, outside, strict=True)]
+        i, f, o = ([gate_of(v, scale) for v in totals[g * n : g * n + n]] for g in (0, 1, 3))
+        g = [tanh_of(round_shift(v, scale - 1)) for v in totals[2 * n : 3 * n]]
+        cells = [min(max(round_shift(f[d] * cells[d] + 2 * i[d] * g[d], 16), -(2**23)), 2**23 - 1) for d in range(n)]
+        state = [round_shift(o[d] * tanh_of(cells[d]), 16) for d in range(n)]
+        states.append(state)
+    return [states]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("scales", [(14, 12), (1, 16), (20, 0), (17, 32)])
+@pytest.mark.parametrize("rows", [3, 4, "lstm"])
+def test_recurrent_layers(rows, scales, backend):
+    kind, groups = (LSTM, 4) if rows == "lstm" else (GRU, rows)
+    operation = kind(int16(1, groups * 3, 3), biases(2, groups * 3) >> 10, *scales)
+    inputs = int16(3, 2, 1, 5, operation.n_gates * 3)
+    inputs[1] >>= np.int16(4)  # gates that are neither open nor closed
+    plain = plain_lstm if kind is LSTM else plain_gru
+    assert run(operation, inputs, backend=backend).tolist() == [plain(operation, record) for record in inputs]
+
+
+@pytest.mark.parametrize("kind", [GRU, LSTM])
+def test_recurrent_layers_are_those_of_pytorch(kind):
+    n = 8
+    generator = torch.Generator().manual_seed(0)
+    of_state = torch.randn(kind.n_gates * n, n, generator=generator, dtype=torch.float64) / 2
+    bias = torch.randn(kind.n_gates * n, generator=generator, dtype=torch.float64) / 2
+    x = torch.randn(6, 40, kind.n_gates * n, generator=generator, dtype=torch.float64)
+    start = torch.zeros(1, 6, n, dtype=torch.float64)
+    weights = [torch.eye(kind.n_gates * n, dtype=torch.float64), of_state, torch.zeros_like(bias), bias]
+    if kind is GRU:
+        theirs = torch.gru(x, start, weights, True, 1, 0.0, False, False, True)[0]
+    else:
+        theirs = torch.lstm(x, (start, start), weights, True, 1, 0.0, False, False, True)[0]
+    whole = [torch.round(one.double() * 2.0**by).numpy() for one, by in ((of_state, 14), (bias, 29), (x, 12))]
+    operation = kind(whole[0].astype(np.int16), whole[1].astype(np.int64), 14, 12)
+    ours = run(operation, whole[2].astype(np.int16)[:, None])[:, 0] * 2.0**-15
+    np.testing.assert_allclose(ours, theirs, atol=1e-3)
+
+
+def test_the_state_of_the_first_step_is_zero_and_steps_follow_each_other():
+    operation = GRU(int16(1, 6, 2) >> np.int16(3), biases(2, 6) >> 14, 14, 12)
+    inputs = int16(3, 2, 1, 7, 6)
+    whole, first = run(operation, inputs), run(operation, inputs[:, :, :4])
+    np.testing.assert_array_equal(whole[:, :, :4], first)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(("grid", "size"), [((7, 4), (14, 8)), ((4, 7), (7, 13)), ((1, 3), (1, 3)), ((2, 2), (5, 1))])
 def test_upsample(grid, size, backend):
@@ -300,6 +393,7 @@ def test_only_the_worst_row_counts():
             ),
             (1, 1, 1),
         ),
+        (GRU(np.ones((3, 1), np.int16), np.array([0, 0, 2**53 - 2**16]), 1, 16), (1, 5, 3)),
     ],
     ids=lambda value: getattr(value, "name", None),
 )
@@ -323,6 +417,8 @@ EXAMPLES = [
     Codebook(int16(1, 5, 2)),
     Clip(5, 40),
     Argmax(np.array([1, 3, 3, 2], np.int32)),
+    GRU(int16(1, 6, 2), biases(2, 6), 14, 12),
+    LSTM(int16(1, 8, 2), biases(2, 8), 14, 12),
     Branches(
         ((Dense(int16(1, 2, 3), biases(2, 2), 5), Clip(-7, 900)), (Dense(int16(3, 2, 3), biases(4, 2), 5),)), (0, 3), 1
     ),
@@ -389,6 +485,11 @@ def test_unknown_operations():
         lambda: TransposedConvolution(int16(1, 3, 2, 3, 3), biases(2, 2), 7, (2, 2), (1, 1), (2, 0)),
         lambda: TransposedConvolution(int16(1, 3, 2, 3, 3), biases(2, 2), 7, (2, 2), (1, 3), (0, 0)),
         lambda: TransposedConvolution(int16(1, 3, 2, 3, 3), biases(2, 3), 7, (2, 2), (1, 1), (0, 0)),
+        lambda: GRU(int16(1, 5, 2), biases(2, 5), 14, 12),
+        lambda: GRU(int16(1, 10, 2), biases(2, 10), 14, 12),
+        lambda: LSTM(int16(1, 6, 2), biases(2, 6), 14, 12),
+        lambda: GRU(int16(1, 6, 2), biases(2, 5), 14, 12),
+        lambda: GRU(int16(1, 6, 2), biases(2, 6), 4, 20),
     ],
 )
 def test_parts_that_do_not_fit(make):
@@ -416,6 +517,9 @@ def test_parts_that_do_not_fit(make):
         (Argmax(np.array([2, 3], np.int32)), (5, 2)),
         (Argmax(np.full(1 << 17, 1 << 15, np.int32)), (1,)),
         (Codebook(np.zeros((1, 1 << 10), np.int16)), (1 << 9, (1 << 7) + 1)),
+        (GRU(int16(1, 6, 2), biases(2, 6), 14, 12), (2, 5, 6)),
+        (GRU(int16(1, 6, 2), biases(2, 6), 14, 12), (1, 5, 8)),
+        (LSTM(int16(1, 8, 2), biases(2, 8), 14, 12), (5, 8)),
     ],
 )
 def test_records_that_do_not_fit(operation, in_shape):

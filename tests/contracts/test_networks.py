@@ -9,7 +9,7 @@ from scipy import special
 from torch import nn
 
 from narrows.errors import InvalidParameterError, NotDecodableError, NotFreezableError
-from narrows.networks import Convolutional, Dense, Network, Sizes, Strided
+from narrows.networks import Convolutional, Dense, Network, Sizes, Strided, Temporal
 from narrows.networks.activations import ACTIVATIONS
 
 AXIS = Network
@@ -46,6 +46,8 @@ def check_network(part, shape, widen, n_parameters):
     encoder, decoder, sizes = build(part, shape, widen=widen, n_parameters=n_parameters)
     assert torch.equal(torch.get_rng_state(), global_state), "nobody's global seed is touched"
 
+    if getattr(part, "teacher_forcing", False):
+        encoder.eval(), decoder.eval()  # in training the decoder also receives the record
     x = torch.rand(3, *shape, generator=torch.Generator().manual_seed(1)) + 0.1
     h = encoder(x)
     assert h.shape == (3, *sizes.h_shape)
@@ -98,9 +100,12 @@ def check_or_be_refused(part, shape, widen, n_parameters):
     elif isinstance(part, Convolutional) and not part.channels and part.code_channels is None:
         with pytest.raises(InvalidParameterError, match="'channels' of Convolutional may be empty only with"):
             build(part, shape)
-    elif isinstance(part, Strided) and not part.channels:
-        with pytest.raises(InvalidParameterError, match="'channels' of Strided must have at least one entry"):
+    elif isinstance(part, Strided | Temporal) and not part.channels:
+        with pytest.raises(InvalidParameterError, match=r"'channels' of .* must have at least one entry"):
             build(part, shape)
+    elif part.for_series and len(shape) == 3:
+        with pytest.raises(InvalidParameterError, match=r"needs series.*Got records of shape \(.*network='dense'"):
+            build(part, shape, widen=widen, n_parameters=n_parameters)
     elif isinstance(part, Convolutional | Strided) and not is_image(shape):
         with pytest.raises(InvalidParameterError, match=r"needs images.*Got records of shape \(17,\).*network='dense'"):
             build(part, shape, widen=widen, n_parameters=n_parameters)

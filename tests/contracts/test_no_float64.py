@@ -13,7 +13,7 @@ import narrows
 from narrows import Autoencoder, AutoencoderClassifier, Training
 from narrows.errors import InvalidParameterError
 from narrows.lossless import CausalNetwork
-from narrows.networks import Convolutional, Dense
+from narrows.networks import Convolutional, Dense, Recurrent
 from narrows.training import Callback
 
 RNG = np.random.default_rng(0)
@@ -24,6 +24,7 @@ CASES = {
     **{name: (IMAGES, {"bottleneck": name}) for name in CODES},
     "convolutions": (IMAGES, {"network": Convolutional(channels=(2,)), "corruption": "gaussian"}),
     "linear path": (TABLE, {"network": Dense(widths=(8,), linear_path=True), "likelihood": "normal"}),
+    "series": (TABLE, {"network": Recurrent(width=4), "record": "series"}),
     "float64 with missing values": (np.where(TABLE < -5, np.nan, TABLE), {"fill_value": np.nan}),
     "int64 with missing values": (RNG.integers(0, 9, (24, 6)), {"fill_value": 7}),
     "logistic": (IMAGES, {"likelihood": "logistic"}),

@@ -1619,6 +1619,112 @@ def build_upsample(op: Operation, shape: Shape) -> tuple[Shape, Step]:
     return (height, width, shape[2]), lambda x: x[:, rows][:, :, columns]
 
 
+# Every 1/64 from -8 to 8, in units of 2^-15.
+TANH = [min(round(32768 * math.tanh(i / 64)), 32767) for i in range(-512, 513)]
+
+
+def hyperbolic_tangent(v: Array) -> Array:
+    """Look up arguments in units of 2^-16, limited to 20 bits."""
+    table = np.array(TANH, np.int64)
+    u = np.clip(v, -(1 << 19), (1 << 19) - 1) + (1 << 19)
+    i = u >> 10
+    return round_shift((table[i] << 10) + (table[i + 1] - table[i]) * (u - (i << 10)), 10)
+
+
+class Recurrence(NamedTuple):
+    """The products and inputs of a recurrent layer of H units."""
+
+    weights: Array
+    biases: Array
+    weight_scale: int
+    input_scale: int
+
+    @property
+    def units(self) -> int:
+        """H."""
+        return self.weights.shape[1]
+
+    def products(self, h: Array, group: int) -> Array:
+        """Multiply states by a group of H rows."""
+        rows = slice(group * self.units, (group + 1) * self.units)
+        return h @ self.weights[rows].T + self.biases[rows]
+
+    def inputs(self, x: Array, group: int) -> Array:
+        """Return a group of inputs as they are."""
+        return x[:, group * self.units : (group + 1) * self.units]
+
+    def sums(self, x: Array, h: Array, group: int) -> Array:
+        """Add inputs and products, in the units of the products."""
+        return self.products(h, group) + (self.inputs(x, group) << (self.weight_scale + 15 - self.input_scale))
+
+    def gate(self, x: Array, h: Array, group: int) -> Array:
+        """Return a sigmoid in units of 2^-16."""
+        return 32768 + hyperbolic_tangent(round_shift(self.sums(x, h, group), self.weight_scale))
+
+
+def limited(values: Array) -> Array:
+    """Limit to 24 bits."""
+    return np.clip(values, -(1 << 23), (1 << 23) - 1)
+
+
+def read_recurrence(op: Operation, shape: Shape, n_gates: int, most_groups: int) -> Recurrence:
+    """Check the settings and tensors of a recurrent layer for records of a shape."""
+    require(len(shape) == 3 and shape[0] == 1, "a recurrent layer takes a map of height 1")
+    weights = op.tensor("weights", "int16", None, None)
+    rows, units = weights.shape
+    require(rows in [groups * units for groups in range(n_gates, most_groups + 1)], "weights have other groups of rows")
+    require(shape[2] == n_gates * units, "a recurrent layer takes as many inputs as it has gates")
+    biases = op.tensor("biases", "int64", rows)
+    weight_scale = whole(op.get("weight_scale"), 1, 20, "weight_scale")
+    input_scale = whole(op.get("input_scale"), 0, min(32, weight_scale + 15), "input_scale")
+    require(np.all((biases > -EXACT) & (biases < EXACT)), "a bias is too large")
+    largest = (np.abs(weights).sum(axis=1) << 15) + np.abs(biases)
+    inputs = 1 << (weight_scale + 30 - input_scale)
+    require(int(largest.max()) + inputs + (1 << (weight_scale - 1)) < EXACT, "sums could reach 2^53")
+    op.n_multiplications = shape[1] * (weights.size + (1 << 16))
+    return Recurrence(weights, biases, weight_scale, input_scale)
+
+
+def build_gru(op: Operation, shape: Shape) -> tuple[Shape, Step]:
+    """Run a gated recurrent unit over the steps."""
+    layer = read_recurrence(op, shape, 3, 4)
+    units = layer.units
+
+    def step(x: Array) -> Array:
+        h, states = np.zeros((len(x), units), np.int64), []
+        for t in range(shape[1]):
+            r, u = layer.gate(x[:, 0, t], h, 0), layer.gate(x[:, 0, t], h, 1)
+            sums = r * limited(round_shift(layer.products(h, 2), layer.weight_scale - 1))
+            sums += layer.inputs(x[:, 0, t], 2) << (32 - layer.input_scale)
+            if len(layer.weights) > 3 * units:
+                sums += limited(round_shift(layer.products(h, 3), layer.weight_scale - 1)) << 16
+            n = hyperbolic_tangent(round_shift(sums, 16))
+            h = n + round_shift(u * (h - n), 16)
+            states.append(h)
+        return np.stack(states, axis=1)[:, None]
+
+    return (1, shape[1], units), step
+
+
+def build_lstm(op: Operation, shape: Shape) -> tuple[Shape, Step]:
+    """Run a long short-term memory over the steps."""
+    layer = read_recurrence(op, shape, 4, 4)
+    units = layer.units
+
+    def step(x: Array) -> Array:
+        h = c = np.zeros((len(x), units), np.int64)
+        states = []
+        for t in range(shape[1]):
+            i, f, o = (layer.gate(x[:, 0, t], h, group) for group in (0, 1, 3))
+            g = hyperbolic_tangent(round_shift(layer.sums(x[:, 0, t], h, 2), layer.weight_scale - 1))
+            c = limited(round_shift(f * c + 2 * i * g, 16))
+            h = round_shift(o * hyperbolic_tangent(c), 16)
+            states.append(h)
+        return np.stack(states, axis=1)[:, None]
+
+    return (1, shape[1], units), step
+
+
 WITHOUT_BRANCHES = {
     "rescale": build_rescale,
     "codebook": build_codebook,
@@ -1632,6 +1738,8 @@ WITHOUT_BRANCHES = {
     "reshape": build_reshape,
     "transpose": build_transpose,
     "upsample": build_upsample,
+    "gru": build_gru,
+    "lstm": build_lstm,
 }
 BUILDERS = {**WITHOUT_BRANCHES, "branches": build_branches}
 

@@ -20,7 +20,7 @@ from PIL import Image
 import narrows
 from narrows.bottlenecks import VectorQuantised
 from narrows.codec import read_frozen
-from narrows.codec.operations import Argmax, Branches, Clip, Lookup, Relu, Reshape
+from narrows.codec.operations import GRU, LSTM, Argmax, Branches, Clip, Lookup, Relu, Reshape
 from narrows.codec.operations import Dense as Dense16
 from narrows.codec.program import Program
 from narrows.codec.residual import predicted
@@ -31,7 +31,7 @@ from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.predicted import encode_predicted
 from narrows.lossless import CausalNetwork
-from narrows.networks import Convolutional, Dense, Strided
+from narrows.networks import Convolutional, Dense, Recurrent, Strided, Temporal
 
 
 def load_decoder():
@@ -244,6 +244,19 @@ def test_branches_are_computed_as_the_page_says():
     assert (found.out_shape, found.work) == (program.out_shape, program.work)
 
 
+@pytest.mark.parametrize(("kind", "groups"), [(GRU, 3), (GRU, 4), (LSTM, 4)])
+@pytest.mark.parametrize("scales", [(14, 12), (1, 16), (20, 3)])
+def test_recurrent_layers_are_computed_as_the_page_says(kind, groups, scales):
+    rng = np.random.default_rng(1)
+    weights, biases = rng.integers(-9000, 9000, (groups * 5, 5)), rng.integers(-(2**28), 2**28, groups * 5)
+    program = Program((1, 7, 5 * kind.n_gates), [kind(weights.astype(np.int16), biases, *scales)])
+    settings, tensors = program.to_tensors()
+    x = rng.integers(-32768, 32768, (40, 1, 7, 5 * kind.n_gates))
+    found = decoder.build_program(settings, {f"decoder.{name}": one for name, one in tensors.items()}, "decoder.")
+    np.testing.assert_array_equal(found.run(x), program.run(x))
+    assert (found.out_shape, found.work) == (program.out_shape, program.work)
+
+
 def test_categories_beside_numbers_are_computed_as_the_page_says():
     operations = [
         layer(1, 9, 4),
@@ -339,6 +352,24 @@ def test_convolutional_networks(tmp_path, digits, recipe, resampling):
     path = tmp_path / "digits.narrows"
     narrows.compress(np.concatenate([digits[1][:40], noise(20, 8, 8)]), path, model=model)
     assert_same(path, model)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        Temporal(channels=(4, 5), stride=3, dilations=(1, 2)),
+        Recurrent(width=6, patch=2),
+        Recurrent(width=6, patch=3, teacher_forcing=True),
+        Recurrent(width=6, patch=1, cell="lstm", code_input="repeated"),
+    ],
+    ids=repr,
+)
+def test_networks_for_series(tmp_path, columns, network):
+    series = np.cumsum(np.tile(columns, (1, 2))[:, :10], axis=1).reshape(-1, 5, 2)
+    model = fit("auto", series, network=network, record="series", n_latent=3)
+    path = tmp_path / "series.narrows"
+    narrows.compress(np.concatenate([series[:50], 1e3 * series[:9]]), path, model=model, embed_model=True)
+    assert_same(path)
 
 
 def test_a_tied_network(tmp_path, digits):

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from narrows.chain import Chain
 from narrows.codec.freezing.pruning import pruned
 from narrows.codec.freezing.ranges import Ranged, magnitude, ranged
-from narrows.codec.freezing.translation import MARGIN, Translation, scale_of
+from narrows.codec.freezing.translation import Translation
+from narrows.codec.freezing.whole_layers import MARGIN, scale_of
 from narrows.codec.program import Program
 from narrows.errors import ModelFileError, NotFreezableError
 from narrows.networks.activations import activation

@@ -23,7 +23,7 @@ from narrows.numerics.randomness import Stream, generator
 
 __all__ = ["too_large"]
 
-_WIDTHS = ("widths", "decoder_widths", "channels", "head_channels")
+_WIDTHS = ("widths", "decoder_widths", "channels", "head_channels", "width")
 """Options of networks that are widths of layers: a number, or one for each layer."""
 
 _SHAPES_OF_RESCALE = 4  # shapes of a code, at most, on the way from symbols to the decoder's input

@@ -17,14 +17,14 @@ from torch import nn
 
 from narrows.codec.arithmetic import HIGHEST, LOWEST
 from narrows.codec.freezing.ranges import Ranged, stage_name
+from narrows.codec.freezing.recurrence import MOST_INPUT_SCALE, STATE_SCALE, of_zeros, whole_recurrence
+from narrows.codec.freezing.whole_layers import MARGIN, MakeOperation, n_outputs, scale_of, spread_out, whole_layer
 from narrows.codec.operations import (
-    EXACT_BELOW,
     Argmax,
     Branches,
     Clip,
     Convolution,
     Dense,
-    LinearOperation,
     Lookup,
     Operation,
     Relu,
@@ -39,27 +39,13 @@ from narrows.codec.operations.shapes import least_upsampling
 from narrows.errors import NotFreezableError
 from narrows.networks import images, pooling
 from narrows.networks.activations import SoftClip
+from narrows.networks.recurrence import RecurrentMaps
 
-__all__ = ["ELEMENTWISE", "MARGIN", "TRANSLATIONS", "Translation", "scale_of"]
-
-MARGIN = 1.5
-"""Activations saturate at this multiple of their largest magnitude in calibration."""
+__all__ = ["ELEMENTWISE", "TRANSLATIONS", "Translation"]
 
 _TABLES = range(1, 13)  # base-2 logarithms of the numbers of line segments
 # Largest error of the interpolation in a table, relative to the largest output: -78 dB.
 _TABLE_ERROR = 2.0**-13
-_MOST_SHIFT = 40  # of a scale: activations below 2^-25, or below this share of small outputs, are treated as zero
-
-
-def scale_of(largest: float, finer: int = 0) -> int:
-    """Return the largest s for which round(largest · 2^s) fits 16 bits; round(r · 2^s) then represents a value r.
-
-    It is limited to 40 + ``finer``.
-    """
-    if largest <= 0:
-        return finer
-    shift = min(math.frexp(HIGHEST / largest)[1] - 1, _MOST_SHIFT + finer)
-    return shift - (round(math.ldexp(largest, shift)) > HIGHEST)
 
 
 class Translation:
@@ -181,8 +167,6 @@ def _zeros(dtype: type[np.generic], *shape: int) -> NDArray[Any]:
 
 
 Translate = Callable[[Translation, Any, float], None]
-MakeOperation = Callable[[NDArray[np.int16], NDArray[np.int64], int], LinearOperation]
-"""Makes an operation from weights, biases and a shift."""
 
 
 def _flatten(so_far: Translation, stage: nn.Flatten, largest: float) -> None:
@@ -261,10 +245,9 @@ def _linear(so_far: Translation, stage: nn.Linear, largest: float) -> None:
 
 def _convolution(so_far: Translation, stage: nn.Conv2d, largest: float) -> None:
     padding = stage.padding
-    if _pairs(stage.stride, stage.dilation) != [(1, 1)] * 2 or stage.groups != 1 or isinstance(padding, str):
+    if _pairs(stage.stride) != [(1, 1)] or stage.groups != 1 or isinstance(padding, str):
         raise NotFreezableError(
-            "The decoder cannot be frozen: its convolutions must have neither stride, dilation, groups nor padding "
-            "given as text."
+            "The decoder cannot be frozen: its convolutions must have neither stride, groups nor padding given as text."
         )
     if stage.padding_mode != "zeros":
         raise NotFreezableError(
@@ -273,8 +256,12 @@ def _convolution(so_far: Translation, stage: nn.Conv2d, largest: float) -> None:
         )
     around = (padding[0], padding[1])
     so_far.channels_last()
+    dilation = _pairs(stage.dilation)[0]
     _linear_operation(
-        so_far, stage, largest, lambda weights, biases, shift: Convolution(weights, biases, shift, around)
+        so_far,
+        stage,
+        largest,
+        lambda weights, biases, shift: Convolution(spread_out(weights, dilation), biases, shift, around),
     )
     _after_maps(so_far)
 
@@ -304,40 +291,33 @@ def _linear_operation(
     so_far: Translation,
     stage: Any,
     largest: float,
-    make: Callable[[NDArray[np.int16], NDArray[np.int64], int], LinearOperation],
+    make: MakeOperation,
 ) -> None:
     """Add a linear layer, with the finest scale of weights for which they fit 16 bits and all sums are exact."""
-    n_out = stage.bias.shape[0] if stage.bias is not None else _n_out(stage)
     if so_far.sizes is not None:
+        n_out = n_outputs(stage)
         so_far.operations.append(make(_zeros(np.int16, *stage.weight.shape), _zeros(np.int64, n_out), 0))
         return
-    weights = stage.weight.detach().double().cpu().contiguous().numpy()
-    biases = np.zeros(n_out) if stage.bias is None else stage.bias.detach().double().cpu().numpy()
-    if not (np.isfinite(weights).all() and np.isfinite(biases).all()):
-        raise NotFreezableError(
-            f"The decoder cannot be frozen: the weights of its {stage_name(stage)} must be finite. "
-            "Train again with a lower learning rate."
-        )
     wanted = scale_of(MARGIN * largest, so_far.finer)
-    for scale in range(scale_of(float(np.abs(weights).max()), so_far.finer), -so_far.shift - 64, -1):
-        in_sums = scale + so_far.shift
-        out = min(wanted, in_sums)
-        if np.abs(biases).max() * 2.0**in_sums >= EXACT_BELOW // 2 or in_sums - out > 50:
-            continue
-        whole = np.rint(np.ldexp(weights, scale)).astype(np.int16), np.rint(np.ldexp(biases, in_sums)).astype(np.int64)
-        operation = make(*whole, in_sums - out)
-        if operation.largest_sum() < EXACT_BELOW:
-            so_far.operations.append(operation)
-            so_far.shift = out
-            return
-    raise NotFreezableError(
-        f"The decoder cannot be frozen: the biases of its {stage_name(stage)} are too large for the scale of its "
-        f"weights and inputs. Got up to {np.abs(biases).max():.3g}. Train again with a lower learning rate."
-    )
+    operation, so_far.shift = whole_layer(stage, so_far.shift, wanted, so_far.finer, make)
+    so_far.operations.append(operation)
 
 
-def _n_out(stage: Any) -> int:
-    return int(stage.out_features if isinstance(stage, nn.Linear) else stage.out_channels)
+def _recurrence(so_far: Translation, stage: RecurrentMaps, largest: float) -> None:
+    """Add a recurrent layer; inputs so large that they have no binary places would always saturate its gates."""
+    so_far.channels_last()
+    if so_far.sizes is not None:
+        so_far.operations.append(of_zeros(stage))
+    else:
+        so_far.coarsen(MOST_INPUT_SCALE)
+        if so_far.shift < 0:
+            raise NotFreezableError(
+                f"The decoder cannot be frozen: the inputs of its recurrent layer reach "
+                f"{math.ldexp(HIGHEST / MARGIN, -so_far.shift):.3g}. Train again with a lower learning rate."
+            )
+        so_far.operations.append(whole_recurrence(stage, so_far.shift))
+        so_far.shift = STATE_SCALE
+    so_far.shape = (stage.n_hidden, 1, so_far.shape[2])
 
 
 def _relu(so_far: Translation, stage: nn.ReLU, largest: float) -> None:
@@ -392,6 +372,7 @@ TRANSLATIONS: dict[type[nn.Module], Translate] = {
     nn.Linear: _linear,
     nn.Conv2d: _convolution,
     nn.ConvTranspose2d: _transposed,
+    RecurrentMaps: _recurrence,
     nn.ReLU: _relu,
     nn.Hardtanh: _clip,
     nn.Identity: _nothing,

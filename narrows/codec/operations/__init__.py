@@ -7,10 +7,13 @@ from narrows.codec.operations.codebook import Codebook
 from narrows.codec.operations.contract import EXACT_BELOW, MOST_VALUES, LinearOperation, Operation
 from narrows.codec.operations.convolutions import Convolution, TransposedConvolution
 from narrows.codec.operations.dense import Dense, Rescale
+from narrows.codec.operations.recurrence import GRU, LSTM, Recurrence
 from narrows.codec.operations.shapes import Reshape, Transpose, Upsample
 
 __all__ = [
     "EXACT_BELOW",
+    "GRU",
+    "LSTM",
     "MOST_VALUES",
     "Argmax",
     "Branches",
@@ -21,6 +24,7 @@ __all__ = [
     "LinearOperation",
     "Lookup",
     "Operation",
+    "Recurrence",
     "Relu",
     "Rescale",
     "Reshape",

@@ -70,6 +70,10 @@ class Operation(ABC):
         """Return an upper bound of the multiplications per record, without a few for each of its values."""
         return 0
 
+    def largest_sum(self) -> int:
+        """Return an upper bound of all sums, with the offset for rounding, for any 16-bit inputs."""
+        return 0
+
     def within(self) -> tuple[Operation, ...]:
         """Return the operations of all branches; empty without branches."""
         return ()
@@ -182,18 +186,19 @@ class Requantise:
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """A function of a 16-bit value, as 2^k + 1 points with linear interpolation.
+    """A function of a 16-bit value, or of one of more ``bits``, as 2^k + 1 points with linear interpolation.
 
-    u in 0 … 65535 is on segment i = floor(u / 2^m), m = 16 - k. The function value is
+    u in 0 … 2^bits - 1 is on segment i = floor(u / 2^m), m = bits - k. The function value is
     floor((t_i 2^m + (t_{i+1} - t_i) (u - i 2^m) + 2^(m-1)) / 2^m), which always fits 16 bits, or t_u if m is 0.
     """
 
     table: NDArray[np.int16]
+    bits: int = 16
 
     @property
     def width(self) -> int:
         """The base-2 logarithm m of the distance between points."""
-        return 16 - int(len(self.table) - 1).bit_length() + 1
+        return self.bits - int(len(self.table) - 1).bit_length() + 1
 
     def prepare(self, arithmetic: Arithmetic) -> Step:
         """Return a function that replaces values within 0 … 65535 by the function values, in place."""
@@ -245,8 +250,7 @@ class LinearOperation(Operation):
     shift: int
 
     @abstractmethod
-    def largest_sum(self) -> int:
-        """Return an upper bound of all sums, with the offset for rounding, for any 16-bit inputs."""
+    def largest_sum(self) -> int: ...
 
     @abstractmethod
     def prepare_with(self, arithmetic: Arithmetic, in_shape: Shape, requantise: Requantise) -> Step:
