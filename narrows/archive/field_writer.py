@@ -133,6 +133,8 @@ def compress_field(
         n_fill=made.n_fill,
         chunks_kept=dict(Counter(made.ways).most_common()),
         sample=_sample(values, field),
+        some=np.ascontiguousarray(values[field.place(0)]).ravel(),
+        some_of=values.size,
     )
 
 

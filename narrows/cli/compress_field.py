@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from narrows.cli.compressed import range_text, yardstick_rows
 from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
 from narrows.cli.progress import show_progress
 from narrows.cli.warned import say
@@ -74,12 +75,7 @@ def _lines(summary: Summary, opened: FieldSource, *, quiet: bool) -> list[str]:
         ("bytes on disk", number(summary.n_bytes), "", "no model is needed to restore them"),
         ("bits a value", number(_BITS * summary.n_bytes / values.size), "", ""),
         ("ratio to raw", number(summary.ratio_to_raw), "", f"{count(summary.raw_bytes, 'byte')} uncompressed"),
-        (
-            "ratio to zstd",
-            number(summary.ratio_to_zstd),
-            "",
-            f"{count(summary.zstd_bytes, 'byte')} by zstd -19, which is lossless",
-        ),
+        *([] if quiet else yardstick_rows(summary)),
         ("blocks", number(sum(summary.chunks_kept.values())), "", ways),
     ]
     if summary.error_bound and summary.values_range is not None:
@@ -90,7 +86,7 @@ def _lines(summary: Summary, opened: FieldSource, *, quiet: bool) -> list[str]:
     if summary.max_error == 0:
         rows.append(("PSNR", "-", "", "restored exactly"))
     elif summary.psnr_db is not None:
-        rows.append(("PSNR", psnr_text(summary.psnr_db).removesuffix(" dB"), "dB", "by the range of the values"))
+        rows.append(("PSNR", psnr_text(summary.psnr_db).removesuffix(" dB"), "dB", range_text(summary)))
     rows.append(("largest error", number(max_error), "", "of any value, in the data's own units"))
     table = [f"{summary.path}", "", *aligned(rows, right=[1], indent=2)]
     return table if quiet else [*table, "", kernels_line(summary.kernels)]

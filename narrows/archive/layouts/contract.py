@@ -21,6 +21,8 @@ class Layout(ABC):
     ----------
     entry : str or None
         The entry of the metadata that describes the layout; None for the default, which needs none.
+    unit : str
+        What a record is, in the singular.
     registry : dict of str to type
         All layouts with an entry, by its name.
     shape : tuple of int
@@ -28,6 +30,7 @@ class Layout(ABC):
     """
 
     entry: ClassVar[str | None] = None
+    unit: ClassVar[str] = "record"
     registry: ClassVar[dict[str, type[Layout]]] = {}
 
     shape: tuple[int, ...]
