@@ -22,6 +22,9 @@ __all__ = ["bound_for", "check_chunk_records", "check_together", "codec_for", "f
 
 # Relative difference up to which two bounds are equal, for rounded or recomputed numbers.
 _SAME_BOUND = 1e-6
+# Where what selects a quality is refused.
+_WHERE = dict.fromkeys(("psnr", "bytes_per_record"), "'lossless', or appended to an archive with a bound")
+_WHERE["quality"] = "an error bound"
 
 
 def metadata_of(path: str | os.PathLike[str]) -> Metadata:
@@ -61,10 +64,13 @@ def check_together(
     check_effort(effort, is_bounded=is_bounded)
     if not is_bounded:
         return
-    for name, value in (("psnr", psnr), ("bytes_per_record", bytes_per_record), ("quality", quality)):
+    selects: dict[str, object] = {"quality": quality}
+    if before is not None or lossless:  # otherwise the largest error is a further condition
+        selects |= {"psnr": psnr, "bytes_per_record": bytes_per_record}
+    for name, value in selects.items():
         if value is not None:
             raise InvalidParameterError(
-                f"Give '{name}', or 'max_error' or 'lossless', not both: with an error bound, the bound determines the "
+                f"Give '{name}', or 'max_error' or 'lossless', not both: with {_WHERE[name]}, the bound determines the "
                 f"restored values, and the smallest file is written. Got {name}={value!r}."
             )
     if overlap:

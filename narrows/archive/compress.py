@@ -14,21 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.archive.appending import check_chunk_records, check_together, metadata_of
-from narrows.archive.description import inspect
 from narrows.archive.encoder import ModelEncoder
 from narrows.archive.field_writer import check_without_model, compress_field
 from narrows.archive.layouts import Layout
-from narrows.archive.names import list_names
+from narrows.archive.names import warn_of_repeated
 from narrows.archive.plan import Plan, plan_archive
-from narrows.archive.quality import size_warnings
-from narrows.archive.summary import ZSTD_SAMPLE_BYTES, Summary, ways_of
+from narrows.archive.summary import Summary
+from narrows.archive.summary_of import summary_of
 from narrows.archive.tally import ErrorTally
 from narrows.archive.writer import Writer
-from narrows.codec.parts.parted_codec import PartedCodec
 from narrows.data import Source
 from narrows.data.fill import is_fill
-from narrows.data.series.csv_files import is_same_text
-from narrows.errors import DataWarning, InvalidParameterError, NarrowsWarning, recorded, warn
+from narrows.errors import InvalidParameterError, recorded
 from narrows.io.files import check_output
 from narrows.io.progress import Progress
 from narrows.numerics.batches import batch_size
@@ -44,6 +41,7 @@ _BATCH_BYTES = 32 << 20
 _BATCH_RECORDS = 8192
 _ENCODED_RECORDS = 1024  # that an encoder processes at once
 _COPIES = 3  # of a batch's bytes in memory, when it is done
+_TRIES, _MARGIN_DB = 4, 0.01  # to reach a PSNR, for which a way is chosen on some of the records
 
 
 @usual_settings()
@@ -88,19 +86,20 @@ def compress(
         other file. `psnr`, `bytes_per_record`, `quality`, `overlap`, `embed_model`, `chunk_records` and `append` need a
         model.
     psnr : float, optional
-        Selects the coarsest quality with at least this PSNR in dB on training data, or the bound on errors with which
-        these records have it, if the model has a residual model and that takes fewer bytes on a sample of them. Not
-        with `max_error` or `lossless`.
+        The smallest archive with at least this PSNR in dB, by a quality of the code or within a bound on errors, as
+        measured on a sample of these records. The range of the PSNR is 255 for bytes, otherwise that of these records.
+        A PSNR that is 0.05 dB lower counts as reached. Not with `lossless`.
     bytes_per_record : float, optional
-        Selects the finest quality with at most this number of bytes per record on training data. An image that is cut
-        into tiles is one record.
+        The archive with the highest PSNR in at most this number of bytes per record, likewise; header and index are not
+        counted. An image that is cut into tiles is one record. Not with `lossless`.
     quality : int, optional
         Number of a quality of the model, from 0, the coarsest; `narrows.try_qualities` compares them. Without
-        `psnr`, `bytes_per_record` and `quality`, the model's default quality is used, or with an error bound the one
-        with the smallest file. A model whose residual model was trained for a PSNR gets this PSNR.
+        `psnr`, `bytes_per_record` and `quality`, the model's default quality is used, or a bound with which the records
+        have the same PSNR, or that which the model was trained for, in fewer bytes.
     max_error : float or str, optional
         The largest error of a value, in the records' units, or as a share of the data's range such as ``"1%"``. NaNs
-        and infinities are restored exactly. The archive is at most a few bytes larger than the records.
+        and infinities are restored exactly. The archive is at most a few bytes larger than the records. With `psnr` or
+        `bytes_per_record` it is a further condition.
     lossless : bool
         Restore every record bit for bit. Image files and data frames that lose something when they are read are
         refused.
@@ -214,37 +213,61 @@ def _with_model(
     check_output(path, force=force or append)
     before = metadata_of(path) if append else None
     check_together(**asked, before=before, effort=effort)
+    writing = {
+        "embed_model": embed_model,
+        "append": append,
+        "force": force,
+        "chunk_records": chunk_records,
+        "threads": threads,
+    }
+    planning: dict[str, Any] = {"accept_loss": accept_loss, "fill_value": fill_value, "before": before}
     with recorded() as warned:
         encoder = ModelEncoder(model, effort=effort)
-        plan = plan_archive(
-            encoder.records_of(data),
-            path,
-            encoder=encoder,
-            **asked,
-            accept_loss=accept_loss,
-            fill_value=fill_value,
-            embed_model=embed_model,
-            before=before,
-        )
-        writing = {
-            "embed_model": embed_model,
-            "append": append,
-            "force": force,
-            "chunk_records": plan.chunk_records if chunk_records is None else chunk_records,
-            "threads": threads,
-        }
-        writer, tally = _write(path, plan, progress, writing)
+        source = encoder.records_of(data)
+        plan = plan_archive(source, path, encoder=encoder, **asked, **planning)
+        wanted = plan.least_db
+        for n_left in reversed(range(_TRIES)):
+            try:
+                writer, tally = _write(path, plan, progress, writing, least_db=wanted if n_left else None)
+                break
+            except _TooLow as missed:  # nothing is left of the archive
+                assert plan.psnr is not None
+                assert wanted is not None
+                nearer = {**asked, "psnr": plan.psnr + (wanted - missed.psnr_db) + _MARGIN_DB}
+                with recorded(held=True):
+                    plan = plan_archive(source, path, encoder=encoder, **nearer, **planning)
         if before is not None and plan.source.files is not None:
-            _warn_of_repeated(path, plan.source.files)
-    return _summary(path, plan, writer, tally, warned, asked=asked["psnr"], asked_bytes=asked["bytes_per_record"])
+            warn_of_repeated(path, plan.source.files)
+    return summary_of(path, plan, writer, tally, warned, asked=asked["psnr"], asked_bytes=asked["bytes_per_record"])
+
+
+class _TooLow(Exception):  # noqa: N818
+    """Raised when the restored records have a lower PSNR than wanted, so that no archive is written."""
+
+    def __init__(self, psnr_db: float) -> None:
+        super().__init__(psnr_db)
+        self.psnr_db = psnr_db
 
 
 def _write(
-    path: str | os.PathLike[str], plan: Plan, progress: Progress | None, writing: dict[str, Any]
+    path: str | os.PathLike[str],
+    plan: Plan,
+    progress: Progress | None,
+    writing: dict[str, Any],
+    *,
+    least_db: float | None = None,
 ) -> tuple[Writer, ErrorTally]:
-    """Write the records of a plan; return the closed writer and the errors of the records."""
+    """Write the records of a plan; return the closed writer and the errors of the records.
+
+    Raises
+    ------
+    _TooLow
+        If the records are restored at less than `least_db`.
+    """
     codec, source = plan.codec, plan.source
-    tally = ErrorTally(codec.qualities[plan.quality], codec.peak)
+    tally = ErrorTally(codec.qualities[plan.quality], plan.peak)
+    if writing["chunk_records"] is None:
+        writing = {**writing, "chunk_records": plan.chunk_records}
     writing = {"fill_value": plan.fill_value, "series": plan.series, **writing}
     with Writer(path, codec, plan.quality, plan.metadata, **writing) as writer:
         batches = list(_batches(source, plan))
@@ -255,10 +278,13 @@ def _write(
             tally.extend(batch.tally)
             if progress is not None:
                 progress("compressing", batch.stop, len(source), "records")
-    if plan.bound is None:
-        tally.n_values -= tally.n_fill
-    else:
-        tally.squared, tally.max_error = writer.errors.squared, writer.errors.largest
+        writer.flush()
+        if plan.bound is None:
+            tally.n_values -= tally.n_fill
+        else:
+            tally.squared, tally.max_error = writer.errors.squared, writer.errors.largest
+        if least_db is not None and tally.psnr_db is not None and tally.psnr_db < least_db:
+            raise _TooLow(tally.psnr_db)
     return writer, tally
 
 
@@ -279,7 +305,7 @@ def _prepared(plan: Plan, items: range) -> _Batch:
     records, names = _records(plan.source, items.start, items.stop, plan.layout)
     symbols = plan.symbols(records)
     restored = codec.decode(symbols, plan.quality)
-    tally = ErrorTally(codec.qualities[plan.quality], codec.peak)
+    tally = ErrorTally(codec.qualities[plan.quality], plan.peak)
     records = plan.padded(records, restored, items.start)
     missing = plan.fill_value if plan.encoder.fill_value is None else plan.encoder.fill_value
     exact = restored
@@ -289,24 +315,6 @@ def _prepared(plan: Plan, items: range) -> _Batch:
         tally.n_fill = int(places.sum())
     tally.add(records, exact)
     return _Batch(items.stop, records, names, symbols, restored, tally)
-
-
-def _warn_of_repeated(path: str | os.PathLike[str], added: Sequence[str]) -> None:
-    """Warn of names of appended items that items of the archive had before."""
-    names = list_names(path)
-    held = set(names[: -len(added)])
-    repeated = [name for name in added if name and name in held]
-    if repeated:
-        warn(
-            DataWarning(
-                f"{len(repeated):,} of the {len(added):,} appended records have names that already exist in "
-                f"{os.fspath(path)} (the first is {repeated[0]}). The names are kept; when a folder is restored, the "
-                "later files get a number, such as a-2.png.",
-                kind="names",
-                count=len(repeated),
-                first=repeated[0],
-            )
-        )
 
 
 def _batches(source: Source, plan: Plan) -> Iterator[range]:
@@ -331,61 +339,3 @@ def _records(source: Source, start: int, stop: int, layout: Layout) -> tuple[NDA
     if source.files is None:
         return records, None
     return records, [text for name in source.files[start:stop] for text in (name, *[""] * (layout.n_records - 1))]
-
-
-def _model_bytes(plan: Plan, writer: Writer) -> int:
-    """Return the bytes of the parts of the model that reading the archive needs."""
-    codec = plan.codec
-    if isinstance(codec, PartedCodec):
-        return len(codec.pack(writer.needed)) if writer.needed else 0
-    return len(codec.only(plan.quality, with_causal=plan.bound is not None).blob)
-
-
-def _summary(
-    path: str | os.PathLike[str],
-    plan: Plan,
-    writer: Writer,
-    tally: ErrorTally,
-    warned: Sequence[NarrowsWarning],
-    *,
-    asked: float | None,
-    asked_bytes: float | None,
-) -> Summary:
-    source = plan.source
-    per_item = tally.n_records // len(source)
-    series = None if plan.series is None or plan.given is None else plan.given.series
-    n_sample = max(1, ZSTD_SAMPLE_BYTES // max(source.values[:1].nbytes, 1))
-    chosen, written = plan.codec.qualities[plan.quality], inspect(path)
-    is_bounded = written.metadata.get("max_error") is not None
-    largest, psnr_db, bound = tally.max_error, tally.psnr_db, plan.bound
-    if plan.asked_bound is not None:  # decimals, which are rounded
-        bound, largest = plan.asked_bound, min(largest, plan.asked_bound)
-        psnr_db = psnr_db if bound else None
-    missed = tally.fill_warnings(plan.fill_value, plan.encoder.fill_value, is_bounded=is_bounded)
-    if not is_bounded:
-        missed = (*missed, *tally.warnings(asked), *size_warnings(written, asked_bytes))
-    warnings = {str(one): one.to_json() for one in (*source.warnings, *warned, *missed)}  # each of them once
-    return Summary(
-        path=os.fspath(path),
-        records=len(source),
-        total_records=writer.n_records // per_item,
-        n_bytes=writer.n_bytes,
-        raw_bytes=writer.n_records // per_item * source.values[:1].nbytes,
-        psnr_db=psnr_db,
-        max_error=largest,
-        expected_psnr_db=None if is_bounded else chosen.psnr_db,
-        expected_bytes_per_record=None if is_bounded else chosen.bytes_per_record * per_item,
-        model_bytes=_model_bytes(plan, writer),
-        model_embedded=written.has_model,
-        unlike=tally.unlike,
-        warnings=tuple(warnings.values()),
-        error_bound=bound,
-        is_same_text=None if bound != 0 or series is None else is_same_text(series),
-        values_range=plan.values_range,
-        effort=plan.effort,
-        fill_value=plan.fill_value,
-        n_fill=tally.n_fill,
-        fill_of_model=plan.encoder.fill_value is not None,
-        chunks_kept=ways_of(writer.kept),
-        sample=np.ascontiguousarray(source.values[:n_sample]).tobytes(),
-    )

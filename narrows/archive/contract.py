@@ -84,7 +84,15 @@ class Encoder(Protocol):
 
     @property
     def psnr(self) -> float | None:
-        """The PSNR in dB of archives for which nothing is requested, if the model was trained for one with a bound."""
+        """The PSNR in dB that the model was trained for; None if there is none."""
+
+    @property
+    def needs_psnr(self) -> bool:
+        """Whether archives for which nothing is requested have this PSNR even if the code misses it."""
+
+    @property
+    def are_images(self) -> bool:
+        """Whether records are images."""
 
     @property
     def is_series(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from dataclasses import asdict, dataclass
@@ -18,7 +19,9 @@ from narrows.archive.layout_choice import layout_of
 from narrows.archive.layouts import Field, Tiling
 from narrows.archive.metadata import Metadata
 from narrows.archive.models import parts_of, read_model
-from narrows.archive.records import largest_error
+from narrows.archive.records import largest_error, way_of
+from narrows.archive.summary import ways_of
+from narrows.archive.way import WAYS
 from narrows.codec.frozen import FrozenCodec
 from narrows.errors import ArchiveError, ModelFileError
 
@@ -52,6 +55,9 @@ class Description:
         Number of tiles, if records are images that are stored in tiles.
     needs_model : bool
         Whether reading needs a model file: chunks need parts of a model that are not inside.
+    chunks_kept : dict of str to int
+        With an error bound, the number of chunks for each encoding, as in `narrows.archive.summary.Summary`. Empty
+        without one, and for fields.
     """
 
     path: str
@@ -68,6 +74,17 @@ class Description:
     largest_error: float | None = None
     n_tiles: int | None = None
     needs_model: bool = False
+    chunks_kept: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    @property
+    def other_ways(self) -> list[tuple[str, float, float | None]]:
+        """The ways that were measured but not taken when it was written: name, bytes of a record, and PSNR or None.
+
+        Empty if it is not known.
+        """
+        given = self.metadata.get(WAYS)
+        found = given[1:] if isinstance(given, list) else []
+        return [(one[0], float(one[1]), one[2]) for one in found if _is_way(one)]
 
     @property
     def has_model(self) -> bool:
@@ -159,7 +176,26 @@ def inspect(path: str | os.PathLike[str]) -> Description:
             largest_error=_largest_error(source, index, metadata) if metadata.max_error is not None else None,
             n_tiles=index.n_records if isinstance(items, Tiling) else None,
             needs_model=_needs_model(index, metadata),
+            chunks_kept=_ways(source, index, metadata),
         )
+
+
+def _ways(source: ByteFile, index: Index, metadata: Metadata) -> dict[str, int]:
+    """Return the number of chunks for each encoding; empty without a bound, and for fields."""
+    if metadata.max_error is None or metadata.field is not None:
+        return {}
+    kept = []
+    for offset, end in zip(index.offsets.tolist(), index.ends.tolist(), strict=True):
+        block = read_block(source, offset, end)
+        kept.append(way_of(source, offset + BLOCK_BYTES, block.n_records, block.coding, metadata))
+    return ways_of(kept)
+
+
+def _is_way(one: Any) -> bool:
+    """Return whether an entry of the metadata is a name, a size, and a PSNR or None."""
+    if not (isinstance(one, list) and len(one) == 3 and isinstance(one[0], str)):
+        return False
+    return isinstance(one[1], int | float) and (one[2] is None or isinstance(one[2], int | float))
 
 
 def _needs_model(index: Index, metadata: Metadata) -> bool:

@@ -45,7 +45,10 @@ class ModelEncoder:
         self.codec: FrozenCodec = self.model.codec_
         self.fill_value = self.model.fill_value_
         self.is_series = self.model.record_ == "series"
-        self.psnr = _psnr_of(self.model)
+        race = self.model.model_.race
+        self.needs_psnr = race is not None and race.residual is not None
+        self.psnr = getattr(self.model.chain_.parts.likelihood, "psnr", None)
+        self.are_images = self.model.model_.schema.kind == "image"
         self.effort = effort
         self._refinements: dict[int, Refinement] = {}
         self._lock = threading.Lock()
@@ -89,12 +92,6 @@ class ModelEncoder:
     def warn_of_scale(self, source: Source, found: tuple[float, float] | None) -> None:
         """Warn if records are on another scale than the training data."""
         self.model._warn_of_scale(source, found)
-
-
-def _psnr_of(model: Autoencoder) -> float | None:
-    """Return the PSNR that a model was trained for, if a network of residuals was trained for it; otherwise None."""
-    race = model.model_.race
-    return None if race is None or race.residual is None else race.psnr_db
 
 
 def _fitted(model: Autoencoder | str | os.PathLike[str]) -> Autoencoder:

@@ -140,6 +140,8 @@ def compress_field(
         chunks_kept=dict(Counter(made.ways).most_common()),
         is_same_text=None if bound or opened.series is None else is_same_text(opened.series),
         sample=_sample(values, field),
+        some=np.ascontiguousarray(values[field.place(0)]).ravel(),
+        some_of=values.size,
     )
 
 

@@ -16,7 +16,7 @@ from narrows.archive.records import names_within, parse_names
 from narrows.data.image_names import image_names
 from narrows.errors import CorruptArchiveError, DataWarning, warn
 
-__all__ = ["file_names", "item_names", "list_names", "numbered", "read_names"]
+__all__ = ["file_names", "item_names", "list_names", "numbered", "read_names", "warn_of_repeated"]
 
 
 def list_names(path: str | os.PathLike[str]) -> list[str]:
@@ -134,3 +134,21 @@ def numbered(names: Sequence[str], warn_of: Set[int] | None = None) -> list[str]
             )
         )
     return made
+
+
+def warn_of_repeated(path: str | os.PathLike[str], added: Sequence[str]) -> None:
+    """Warn of names of appended items that items of the archive had before."""
+    names = list_names(path)
+    held = set(names[: -len(added)])
+    repeated = [name for name in added if name and name in held]
+    if repeated:
+        warn(
+            DataWarning(
+                f"{len(repeated):,} of the {len(added):,} appended records have names that already exist in "
+                f"{os.fspath(path)} (the first is {repeated[0]}). The names are kept; when a folder is restored, the "
+                "later files get a number, such as a-2.png.",
+                kind="names",
+                count=len(repeated),
+                first=repeated[0],
+            )
+        )

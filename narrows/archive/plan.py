@@ -18,33 +18,34 @@ import narrows.data
 from narrows.archive.appending import bound_for, codec_for, fill_value_for
 from narrows.archive.causal_chunks import causal_chunk_records
 from narrows.archive.contract import Encoder
-from narrows.archive.dial import smallest_bound
-from narrows.archive.effort import quality_with_effort
+from narrows.archive.dial import REACHED_DB, best_within, default_way, smallest_reaching
 from narrows.archive.layout_choice import layout_for
 from narrows.archive.layouts import Layout, Windows
 from narrows.archive.metadata import MODEL_FILE, Metadata
 from narrows.archive.models import short
-from narrows.archive.quality import choose_quality, may_be_bounded
+from narrows.archive.quality import choose_quality
+from narrows.archive.record_sample import RecordSample, filled
 from narrows.archive.series import ArchivedSeries
 from narrows.archive.series_stored import stored_as_windows
+from narrows.archive.way import WAYS, Way
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.operating_point import OperatingPoint
 from narrows.codec.parts.parted_codec import PartedCodec
-from narrows.codec.residual.chunk import size_on_code
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.data import Source
 from narrows.data.for_model import check_fits
 from narrows.data.image_losses import accepted_losses, accepts_nothing, check_lossless
 from narrows.data.series import Windows as WindowsOfSeries
 from narrows.errors import InvalidParameterError
+from narrows.numerics.psnr import peak_of
 
 __all__ = ["Plan", "plan_archive"]
 
 _KEEP_THEM = (
     "Remove or fill such values first, or keep them as they are by max_error or lossless (--max-error, --lossless)."
 )
-# What is tried to find the quality that makes the smallest file within a bound.
-_SAMPLE_RECORDS, _SAMPLE_VALUES, _MOST_TRIED = 128, 1 << 17, 5
+
+_LARGE = 1 << 14  # bytes of an archive whose header tells of the ways that were measured
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +81,12 @@ class Plan:
         The bound that was asked for, if another is used, with which decimals can be told apart.
     given : narrows.data.series.Windows or None
         The windows of the series as they were given.
+    ways : tuple of Way
+        The ways to store the records that were measured, the one that was chosen first; empty without a choice.
+    psnr : float or None
+        The PSNR that is wanted of all records, if one is asked for.
+    is_default : bool
+        Whether nothing was asked for, of a new archive.
     """
 
     encoder: Encoder
@@ -95,6 +102,37 @@ class Plan:
     windows: Windows | None = None
     asked_bound: float | None = None
     given: WindowsOfSeries | None = None
+    ways: tuple[Way, ...] = ()
+    psnr: float | None = None
+    is_default: bool = False
+
+    @property
+    def least_db(self) -> float | None:
+        """The PSNR that counts as reached; None if none is asked for, or no way that was measured reaches it."""
+        is_reached = self.psnr is not None and bool(self.ways) and self.ways[0].psnr_db >= self.psnr - REACHED_DB
+        return self.psnr - REACHED_DB if self.psnr is not None and is_reached else None
+
+    @property
+    def trained_for(self) -> float | None:
+        """The PSNR that the model was trained for, if nothing else was asked for; otherwise None."""
+        return self.encoder.psnr if self.is_default else None
+
+    @property
+    def number(self) -> int:
+        """The number of the quality among those of the model."""
+        codec = self.codec
+        return codec.number if isinstance(codec, PartedCodec) else self.quality
+
+    @property
+    def peak(self) -> float:
+        """The peak of the PSNR: 255 for bytes, otherwise the range of the records."""
+        return 0.0 if self.values_range is None else peak_of(self.source.dtype, *self.values_range)
+
+    @property
+    def more_db(self) -> float:
+        """What is added to the PSNR of training data, to have it over the range of the records."""
+        ratio = self.peak / self.codec.peak if self.codec.peak > 0 else 0.0
+        return 20 * math.log10(ratio) if ratio > 0 else 0.0
 
     @property
     def effort(self) -> int:
@@ -117,7 +155,13 @@ class Plan:
             **({} if self.codec.digest == whole else {MODEL_FILE: short(whole)}),
             **({} if self.series is None else self.series.to_json()),
             **({} if self.windows is None else {Windows.entry: self.windows.to_json()}),
+            **({WAYS: [_brief(way) for way in self.ways]} if self._has_room else {}),
         }
+
+    @property
+    def _has_room(self) -> bool:
+        """Whether there are ways to tell of, and the archive is so large that this costs next to nothing."""
+        return len(self.ways) > 1 and self.ways[0].bytes_per_record * len(self.source) > _LARGE
 
     def padded(self, records: NDArray[Any], restored: NDArray[Any], first: int) -> NDArray[Any]:
         """Return records as they are to be restored: what windows are filled up with costs nothing.
@@ -139,7 +183,7 @@ class Plan:
 
     def symbols(self, records: NDArray[Any]) -> NDArray[np.int32]:
         """Return the symbols (n, n_symbols) of records (n, *shape); fill values count as the middle of the range."""
-        records = _filled(records, self.encoder, self.fill_value, self.values_range)
+        records = filled(records, self.encoder, self.fill_value, self.values_range)
         codec = self.codec
         if isinstance(codec, PartedCodec):
             number = codec.number
@@ -161,7 +205,6 @@ def plan_archive(
     overlap: int | None,
     accept_loss: str | Sequence[str],
     fill_value: float | None,
-    embed_model: bool,
     before: Metadata | None,
 ) -> Plan:
     """Return how `compress` writes an archive; other parameters, errors and warnings are those of `compress`.
@@ -194,29 +237,26 @@ def plan_archive(
     bound, series = _of_series(given, whole, bound, may_be_decimals=fill_value is None)
     layout = layout_for(source, whole, overlap, before)
     encoder.warn_of_scale(source, found)
-    if bound is None or before is not None or whole.causal is not None:  # which mostly needs no code
-        chosen = without_effort = choose_quality(
-            whole, psnr=psnr, bytes_per_record=bytes_per_record, quality=quality, n_tiles=layout.n_records
-        )
-        if bound is None and before is None and encoder.effort:
-            asked = {"psnr": psnr, "bytes_per_record": bytes_per_record}
-            chosen = quality_with_effort(encoder, source, layout, chosen, **asked)
-        wanted = encoder.psnr if (psnr, bytes_per_record, quality) == (None, None, None) else psnr
-        is_free = bound is None and before is None and encoder.fill_value is None and not overlap
-        if wanted is not None and is_free and may_be_bounded(whole):
-            reaches = whole.qualities[without_effort].psnr_db >= wanted
-            bound = smallest_bound(encoder, source, layout, wanted, chosen if reaches else None)
-    else:
-        chosen = _smallest(encoder, source, layout, ErrorBound(whole.dtype, bound, fill_value), found)
+    asked: dict[str, Any] = {"psnr": psnr, "bytes_per_record": bytes_per_record, "quality": quality}
     if before is not None:
-        is_asked = any(one is not None for one in (psnr, bytes_per_record, quality))
+        is_asked = any(one is not None for one in asked.values())
+        chosen = choose_quality(whole, **asked, n_tiles=layout.n_records)
         codec, position = codec_for(path, before, whole, chosen if is_asked else None)
+        return Plan(encoder, source, layout, bound, codec, position, fill_value, found)
+    hand = RecordSample(encoder, source, layout, found, fill_value)
+    has_bounds = encoder.fill_value is None and not overlap
+    ways = _ways(hand, bound, has_bounds=has_bounds or bound is not None, **asked)
+    if bound is not None and not ways:
+        chosen = hand.quality_within(bound)
     else:
-        codec, position = PartedCodec.of(whole, chosen, with_network=bound is not None), 0
+        chosen, bound = ways[0].quality, ways[0].error_bound
+    is_default = max_error is None and not lossless and all(one is None for one in asked.values())
+    codec = PartedCodec.of(whole, chosen, with_network=bound is not None)
     n_chunk = None
-    if before is None and bound is not None and whole.causal is not None:
+    if bound is not None and whole.causal is not None:
         n_chunk = causal_chunk_records(source, layout, whole, ErrorBound(whole.dtype, bound, fill_value))
-    return Plan(encoder, source, layout, bound, codec, position, fill_value, found, n_chunk, **series)
+    taken: dict[str, Any] = {"ways": tuple(ways), "psnr": psnr, "is_default": is_default}
+    return Plan(encoder, source, layout, bound, codec, 0, fill_value, found, n_chunk, **series, **taken)
 
 
 def _of_series(
@@ -250,32 +290,37 @@ def _side_by_side(source: Source, codec: FrozenCodec, before: Metadata | None, p
     return replace(source, values=Windows(series.lengths, codec.shape).cut(series.values), windows=None)
 
 
-def _filled(
-    records: NDArray[Any], encoder: Encoder, fill_value: float | None, values_range: tuple[float, float] | None
-) -> NDArray[Any]:
-    """Return records with the middle of the range of the data in place of fill values that the model does not know."""
-    if fill_value is None or values_range is None or encoder.fill_value is not None:
-        return records
-    middle = np.array(values_range[0] / 2 + values_range[1] / 2).astype(records.dtype)
-    return np.where(records == fill_value, middle, records)
+def _ways(
+    hand: RecordSample,
+    bound: float | None,
+    *,
+    psnr: float | None,
+    bytes_per_record: float | None,
+    quality: int | None,
+    has_bounds: bool,
+) -> list[Way]:
+    """Return the ways to store records that were measured, the best first; none if a bound alone is asked for."""
+    codec, n_tiles = hand.codec, hand.layout.n_records
+    if psnr is None and bytes_per_record is None and bound is not None:
+        return []
+    size = None if bound is not None else bytes_per_record
+    asked: dict[str, Any] = {"psnr": psnr, "quality": quality, "bytes_per_record": size}
+    start = choose_quality(codec, **asked, n_tiles=n_tiles, has_bounds=has_bounds)
+    if quality is not None:
+        return [hand.code(start)]
+    if psnr is not None:
+        return smallest_reaching(hand, psnr, start, bound, has_bounds=has_bounds)
+    if bytes_per_record is not None:
+        return best_within(hand, bytes_per_record, start, bound, has_bounds=has_bounds)
+    if not has_bounds:
+        return [hand.code(codec.default)]
+    return default_way(hand, hand.encoder.psnr, always=hand.encoder.needs_psnr)
 
 
-def _smallest(
-    encoder: Encoder, source: Source, layout: Layout, bound: ErrorBound, values_range: tuple[float, float] | None
-) -> int:
-    """Return the quality with which code and residual take the fewest bytes on a sample, among some that are tried."""
-    codec = encoder.codec
-    n_records = min(_SAMPLE_RECORDS, _SAMPLE_VALUES // math.prod(codec.shape))
-    if n_records == 0:  # to try a quality would take as long as to compress
-        return codec.default
-    values = np.asarray(source.values[:: -(-len(source) // n_records)])
-    records = layout.cut(values)[:n_records]
-    costs = dict[int, float]()
-    for quality in np.unique(np.linspace(0, len(codec.qualities) - 1, _MOST_TRIED).round().astype(int)).tolist():
-        symbols = encoder.symbols(_filled(records, encoder, bound.fill_value, values_range), quality)
-        code = float(codec.qualities[quality].entropy.bits(symbols).sum()) / 8
-        costs[quality] = code + size_on_code(records, codec.decode(symbols, quality), bound)
-    return min(costs, key=lambda quality: costs[quality])
+def _brief(way: Way) -> list[Any]:
+    """Return a way for the metadata of an archive: name, bytes of a record, and PSNR."""
+    values = (way.bytes_per_record, way.psnr_db)
+    return [way.name, *(float(f"{value:.4g}") if math.isfinite(value) else None for value in values)]
 
 
 def _position(codec: FrozenCodec, quality: OperatingPoint) -> int:

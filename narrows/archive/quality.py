@@ -7,8 +7,6 @@ import operator
 from numbers import Real
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from narrows.codec.frozen import FrozenCodec
 from narrows.errors import InvalidParameterError, NarrowsWarning
 
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
     from narrows.archive.description import Description
     from narrows.codec.operating_point import OperatingPoint
 
-__all__ = ["choose_quality", "coarser_qualities", "may_be_bounded", "misses_bytes", "misses_psnr", "size_warnings"]
+__all__ = ["choose_quality", "coarser_qualities", "misses_bytes", "misses_psnr", "size_warnings"]
 
 # The tolerance for a requested PSNR, 6 % of the squared error, and the same factor for a requested size.
 _CLOSE_ENOUGH_DB = 0.25
@@ -29,6 +27,7 @@ def choose_quality(
     bytes_per_record: float | None = None,
     quality: int | None = None,
     n_tiles: int = 1,
+    has_bounds: bool = False,
 ) -> int:
     """Return the index of the requested quality, by its number, or by PSNR and size as measured on training data.
 
@@ -37,14 +36,16 @@ def choose_quality(
     codec : FrozenCodec
         Its qualities go from coarse to fine.
     psnr : float, optional
-        Selects the coarsest quality with at least this PSNR in dB. The default quality is selected if none has it, but
-        a bound may reach it (`may_be_bounded`).
+        Selects the coarsest quality with at least this PSNR in dB.
     bytes_per_record : float, optional
         Selects the finest quality with at most this number of bytes per record.
     quality : int, optional
         The index itself. Without `psnr`, `bytes_per_record` and `quality`, the codec's default is selected.
     n_tiles : int
         Number of the codec's records that make one of the data: of tiles of an image.
+    has_bounds : bool
+        Whether records may be stored within a bound, which reaches every PSNR: the finest quality is then selected if
+        none has the wanted one.
 
     Raises
     ------
@@ -75,19 +76,15 @@ def choose_quality(
     _check("psnr", psnr)
     best = max(one.psnr_db for one in qualities)
     good = [position for position, one in enumerate(qualities) if one.psnr_db >= psnr]
-    if not good and may_be_bounded(codec):
-        return codec.default
+    if not good and has_bounds:
+        return len(qualities) - 1
     if not good:
         raise InvalidParameterError(
-            f"The 'psnr' of this model may be at most {best:.2f} dB, its PSNR on the training data. Got {psnr:g}. "
+            f"The 'psnr' of this model may be at most {best:.2f} dB, its PSNR on the training data, since an "
+            f"'overlap', a fill value and appending exclude error bounds. Got {psnr:g}. "
             f"For this quality, train a model with the recipe codec and --psnr {psnr:g}."
         )
     return min(good, key=lambda position: qualities[position].bytes_per_record)
-
-
-def may_be_bounded(codec: FrozenCodec) -> bool:
-    """Return whether a PSNR may be reached by an error bound: for bytes, with a network of residuals."""
-    return codec.causal is not None and codec.dtype == np.uint8
 
 
 def coarser_qualities(codec: FrozenCodec) -> list[OperatingPoint]:

@@ -218,6 +218,19 @@ def largest_error(source: ByteFile, payload: int, n_records: int, metadata: Meta
     return _parse_residual(source.read(at, _RESIDUAL.size)).max_error
 
 
+def way_of(source: ByteFile, payload: int, n_records: int, coding: int, metadata: Metadata) -> tuple[Kind, bool]:
+    """Return the kind of the residual of a chunk, and whether it has a code, given the offset of its payload.
+
+    Raises
+    ------
+    CorruptArchiveError
+        If the chunk is truncated, or its residual is not valid.
+    """
+    at = payload + _start_of_residual(source, payload, n_records, metadata)
+    kind = _parse_residual(source.read(at, _RESIDUAL.size)).kind
+    return kind, coding == Coding.CODE_AND_RESIDUAL
+
+
 def _parse_residual(data: bytes) -> ResidualPayload:
     if len(data) < _RESIDUAL.size:
         raise CorruptArchiveError(

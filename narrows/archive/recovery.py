@@ -132,9 +132,11 @@ def _header(found: Found, metadata: Metadata) -> bytes:
 def _lost_text(report: Report) -> str:
     """Return how many records of how many are lost."""
     if report.n_records is not None:
-        n, them = report.n_records, "record is" if report.n_lost == 1 else "records are"
+        n, them = report.n_records, f"{report.unit} is" if report.n_lost == 1 else f"{report.unit}s are"
         return f"{report.n_lost:,} of {n:,} {them} lost: they are damaged in {report.path}."
     known = (
-        f"At least {report.n_lost:,} records are" if report.n_lost else "Any records after the last intact chunk are"
+        f"At least {report.n_lost:,} {report.unit}s are"
+        if report.n_lost
+        else f"Any {report.unit}s after the last intact chunk are"
     )
-    return f"{known} lost: the end of {report.path} is damaged, so its number of records is unknown."
+    return f"{known} lost: the end of {report.path} is damaged, so its number of {report.unit}s is unknown."

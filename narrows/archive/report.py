@@ -49,6 +49,8 @@ class Report:
     largest_error : float or None
         The largest error of a value in the intact chunks, in the records' units, measured when the archive was written.
         None if the archive has no error bound.
+    unit : str
+        What the records are: ``"record"``, or ``"block"`` of a field.
     is_restored : bool
         Whether all records were restored and compared with their checksums. Without a model, only the checksums of the
         file's bytes are checked.
@@ -63,6 +65,7 @@ class Report:
     problems: tuple[Problem, ...]
     is_restored: bool
     largest_error: float | None = None
+    unit: str = "record"
 
     @property
     def n_lost(self) -> int:

@@ -87,26 +87,37 @@ class ErrorTally:
         text = f"No value equals the fill value {fill_value:.17g}. Check 'fill_value' (--fill-value)."
         return (NarrowsWarning(text, kind="fill-value"),)
 
-    def warnings(self, asked: float | None) -> tuple[NarrowsWarning, ...]:
-        """Return warnings about records unlike the training data, or about missing the PSNR that was asked for."""
+    def warnings(
+        self, asked: float | None, more_db: float = 0.0, trained_for: float | None = None
+    ) -> tuple[NarrowsWarning, ...]:
+        """Return warnings about records unlike the training data, or about missing the PSNR that was asked for.
+
+        ``more_db`` is added to the PSNR of training data, to have it over the range of the records. ``trained_for`` is
+        the PSNR of the model, if none was asked for; a model that misses it on training data is warned of.
+        """
         found = []
         share = self.unlike / self.n_records
         psnr = math.inf if self.psnr_db is None else self.psnr_db
         if share > _MANY:
             text = f"{self.unlike:,} of {self.n_records:,} records ({share:.0%}) are unlike the training data. "
-            text += f"{self._compared()}Train a model on data like these."
+            text += f"{self._compared(more_db)}Train a model on data like these."
             found.append(NarrowsWarning(text, kind="unlike", count=self.unlike, first=self.first_unlike))
         elif asked is not None and misses_psnr(psnr, asked):
             text = f"The records are restored at {psnr:.2f} dB, less than the requested {asked:g} dB. The quality was "
             text += "chosen by its PSNR on training data. Request a higher PSNR, or train on more data."
             found.append(NarrowsWarning(text, kind="psnr", count=self.n_records))
+        elif trained_for is not None and misses_psnr(max(psnr, self.quality.psnr_db), trained_for):
+            text = f"The records are restored at {psnr:.2f} dB, and the model was trained for {trained_for:g} dB, "
+            text += f"which its code misses. `narrows compress --psnr {trained_for:g}` reaches it, in more bytes."
+            found.append(NarrowsWarning(text, kind="psnr", count=self.n_records))
         return tuple(found)
 
-    def _compared(self) -> str:
+    def _compared(self, more_db: float) -> str:
         """Return a sentence with the achieved and the expected PSNR; empty if one is not defined."""
         if self.psnr_db is None or math.isinf(self.quality.psnr_db):
             return ""
-        return f"All records are restored at {self.psnr_db:.2f} dB, training data at {self.quality.psnr_db:.2f} dB. "
+        expected = self.quality.psnr_db + more_db
+        return f"All records are restored at {self.psnr_db:.2f} dB, training data at {expected:.2f} dB. "
 
 
 def _errors(records: NDArray[Any], restored: NDArray[Any]) -> NDArray[np.float64]:

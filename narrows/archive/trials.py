@@ -16,6 +16,7 @@ from narrows.archive.bound import bound_of
 from narrows.archive.compress import compress
 from narrows.archive.description import inspect
 from narrows.archive.encoder import ModelEncoder
+from narrows.archive.plan import plan_archive
 from narrows.data import Source
 from narrows.errors import NarrowsError, Warned, recorded
 from narrows.io.progress import Progress
@@ -37,12 +38,11 @@ class Trial:
     Attributes
     ----------
     quality : int or None
-        Number of the model's quality, from 0, the coarsest. None with a bound, for which the smallest file is chosen,
-        and for the PSNR that the residual model was trained for.
+        Number of the model's quality, from 0, the coarsest. None with a bound, for which the smallest file is chosen.
     error_bound : float or None
         The largest error allowed, in the records' units; 0: lossless; None: no bound.
-    is_default : bool
-        Whether it is what `compress` writes if nothing else is requested.
+    is_default, is_chosen : bool
+        Whether it is what `compress` writes if nothing is requested, and with what is requested here.
     bytes_per_record : float
         Size of the file, divided by the number of its records.
     n_bytes : int
@@ -60,6 +60,7 @@ class Trial:
     quality: int | None
     error_bound: float | None
     is_default: bool
+    is_chosen: bool
     bytes_per_record: float
     n_bytes: int
     psnr_db: float | None
@@ -79,7 +80,8 @@ class Trials:
     sampled : int
         Number of records that were compressed, evenly spaced among them; the same if they are few.
     trials : tuple of Trial
-        The qualities from coarse to fine, then with the bound, then lossless.
+        The qualities from coarse to fine, then with bounds, then lossless. Bounds are those that `compress` chooses,
+        and the one that is given.
     left_out : tuple of str
         The reason for each kind of archive that these records cannot have.
     warnings : tuple of dict
@@ -101,6 +103,9 @@ def try_qualities(
     data: Data,
     *,
     model: Autoencoder | str | os.PathLike[str],
+    psnr: float | None = None,
+    bytes_per_record: float | None = None,
+    quality: int | None = None,
     max_error: float | str | None = None,
     accept_loss: str | Sequence[str] = (),
     fill_value: float | None = None,
@@ -122,6 +127,8 @@ def try_qualities(
         The records, as for `compress`.
     model : Autoencoder or path
         A fitted model, or a model file.
+    psnr, bytes_per_record, quality : optional
+        As for `compress`: what they choose is marked, and tried if it is a bound.
     max_error : float or str, optional
         Also try this error bound.
     accept_loss, fill_value, overlap, effort, embed_model, chunk_records, threads
@@ -146,39 +153,72 @@ def try_qualities(
     >>> [trial.quality for trial in tried.trials][:3], tried.trials[-1].max_error
     ([0, 1, 2], 0.0)
     """
-    encoder = ModelEncoder(model)
+    encoder = ModelEncoder(model, effort=effort)
     codec = encoder.codec
     with recorded(held=True) as warned:
         source = encoder.records_of(data)
         bound = None if max_error is None else bound_of(max_error, lossless=False, source=source, fill_value=fill_value)
     sample = _sample(source, _MOST_RECORDS if effort == 0 else _MOST_REFINED)
+    selected = {"psnr": psnr, "bytes_per_record": bytes_per_record, "quality": quality}
+    is_selected = any(value is not None for value in selected.values())
+    default = _choice(encoder, source, overlap, dict.fromkeys(selected), bound is not None)
+    chosen = default
+    if is_selected:
+        both = None if quality is not None else max_error
+        chosen = _choice(encoder, source, overlap, selected, False, max_error=both, fill_value=fill_value)
+    elif bound is not None:
+        chosen = None, bound
     asked: list[dict[str, Any]] = [
         {"quality": k, "overlap": overlap, "effort": effort} for k in range(len(codec.qualities))
     ]
-    if encoder.psnr is not None:  # then `compress` chooses a quality or a bound by it
-        asked.append({"psnr": encoder.psnr, "overlap": overlap})
-    if bound is not None:
+    for tried in dict.fromkeys(one[1] for one in (default, chosen) if one is not None and one[1]):
+        asked.append({"max_error": tried, "fill_value": fill_value if tried == bound else None})
+    if bound is not None and all(one.get("max_error") != bound for one in asked):
         asked.append({"max_error": bound, "fill_value": fill_value})
     asked.append({"lossless": True, "accept_loss": accept_loss})
     trials: list[Trial] = []
     left_out: dict[str, None] = {}
     found: dict[str, Warned] = {str(one): one.to_json() for one in (*source.warnings, *warned)}
     for done, options in enumerate(asked, 1):
+        this = options.get("quality"), 0 if "lossless" in options else options.get("max_error")
+        marks = {"is_default": this == default, "is_chosen": this == chosen}
         try:
             options |= {"embed_model": embed_model, "chunk_records": chunk_records, "threads": threads}
-            is_default = "psnr" in options or (encoder.psnr is None and options.get("quality") == codec.default)
-            trial, its_warnings = _try(sample, len(source), encoder.model, options, is_default=is_default)
+            trial, its_warnings = _try(sample, len(source), encoder.model, options, marks)
         except NarrowsError as error:
             if "max_error" in options or ("quality" in options and bound is None):
                 raise
             left_out[str(error)] = None
         else:
             trials.append(trial)
-            if trial.is_default or trial.error_bound:
+            if trial.is_default or trial.is_chosen or trial.error_bound:
                 found.update({one["message"]: one for one in its_warnings})
         if progress is not None:
             progress("trying qualities", done, len(asked), "qualities")
     return Trials(len(source), len(sample), tuple(trials), tuple(left_out), tuple(found.values()))
+
+
+def _choice(
+    encoder: ModelEncoder,
+    source: Source,
+    overlap: int | None,
+    selected: dict[str, Any],
+    may_fail: bool,
+    *,
+    max_error: float | str | None = None,
+    fill_value: float | None = None,
+) -> tuple[int | None, float | None] | None:
+    """Return the quality, or the bound, that `compress` chooses; None if it cannot choose and ``may_fail``."""
+    values: dict[str, Any] = {"accept_loss": (), "fill_value": fill_value, "before": None}
+    bounds: dict[str, Any] = {"max_error": max_error, "lossless": False}
+    try:
+        with recorded(held=True):
+            plan = plan_archive(source, "", encoder=encoder, overlap=overlap, **selected, **bounds, **values)
+    except NarrowsError:
+        if may_fail:
+            return None
+        raise
+    return (plan.number, None) if plan.bound is None else (None, plan.bound)
 
 
 def _sample(source: Source, most: int) -> Source:
@@ -190,7 +230,7 @@ def _sample(source: Source, most: int) -> Source:
 
 
 def _try(
-    sample: Source, n_records: int, model: Autoencoder, options: dict[str, Any], *, is_default: bool
+    sample: Source, n_records: int, model: Autoencoder, options: dict[str, Any], marks: dict[str, bool]
 ) -> tuple[Trial, tuple[Warned, ...]]:
     """Compress a sample into a temporary file, and return what it would be with all records."""
     quality, scale = options.get("quality"), n_records / len(sample)
@@ -204,7 +244,7 @@ def _try(
     trial = Trial(
         quality=quality,
         error_bound=made.error_bound,
-        is_default=is_default,
+        **marks,
         bytes_per_record=n_bytes / n_records,
         n_bytes=n_bytes,
         psnr_db=made.psnr_db,

@@ -138,6 +138,7 @@ def examine(source: ByteFile, model: Any, threads: int | None = None) -> Found:
         problems=tuple(sorted(problems, key=lambda problem: problem.offset)),
         is_restored=codec is not None,
         largest_error=_largest_error(source, header, chunks),
+        unit=items.unit,
     )
     return Found(header, models, chunks, report)
 

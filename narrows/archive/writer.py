@@ -201,15 +201,19 @@ class Writer:
                 self._finish_chunk()
         self.n_added += len(symbols)
 
+    def flush(self) -> None:
+        """Write all records that were added, so that `errors` and `kept` are complete; ends the last chunk."""
+        if len(self._held):
+            self._finish_chunk()
+        self._write_chunks(0)
+
     def close(self) -> None:
         """Write the last chunk, the index and the trailer, and move the archive to its path."""
         if not self._is_open:
             return
         self._is_open = False
         with self._stack:
-            if len(self._held):
-                self._finish_chunk()
-            self._write_chunks(0)
+            self.flush()
             self._blocks.finish(self.n_records)
             self.n_bytes = self._blocks.offset
 

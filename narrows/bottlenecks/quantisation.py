@@ -26,9 +26,9 @@ __all__ = ["Codewords", "Distortion", "Quantisation", "Scaling", "by_sensitivity
 _ADDED_ERROR = tuple(2.0**-k for k in range(-3, 7))
 """Added error of each quantisation, relative to the error of the model, from coarse to fine."""
 
-_FINE = 1e-3  # relative to the variance that the code restores; if all added errors are below it, larger ones are added
-_COARSEST = 1 / 3  # largest of these, relative to the same variance
-_WIDE = 1e-5  # those below are further apart
+_COARSEST = 1 / 3  # largest added error, relative to the variance that the code restores
+_FINE = 1e-3  # relative to the same variance; if all usual errors are below it, larger ones are 3 dB apart
+_WIDE = 1e-5  # except those below this
 
 _NOTHING = 1e-6  # relative to the model's error; a latent dimension with a smaller effect is not used
 _LARGEST_SHIFT = 30
@@ -124,8 +124,8 @@ def by_sensitivity(codes: NDArray[np.float64], distortion: Distortion) -> list[Q
 
     Let g_d be the mean squared change of the output if number d of the code changes by one. The steps Δ_d = c / √g_d
     add the same error c² / 12 for each number, which is optimal at high rates. Each quantisation has another c: the
-    coarsest adds eight times the error of the model, the finest a small fraction of it. If the model is nearly exact,
-    there are coarser ones as well, up to one that adds a third of the variance that the code restores.
+    coarsest adds a third of the variance that the code restores, or eight times the error of the model, the finest a
+    small fraction of this error.
     """
     gains = distortion.gains()
     error = distortion.error(distortion.codes)
@@ -147,16 +147,18 @@ def by_sensitivity(codes: NDArray[np.float64], distortion: Distortion) -> list[Q
 
 
 def _coarser(error: float, variance: float) -> list[float]:
-    """Return larger added errors than the usual ones if all of these are small relative to the variance, descending.
+    """Return larger added errors than the usual ones, up to a third of the variance, descending.
 
-    They are relative to the error of the model. Large ones are 3 dB apart, as the usual ones are, and others 6 dB,
-    since fine qualities have large tables.
+    They are relative to the error of the model. If all usual ones are small relative to the variance, the larger ones
+    are 3 dB apart, as the usual ones are, or 6 dB where they are very small, since fine qualities have large tables.
+    Otherwise they are 6 dB apart.
     """
     added, larger = _ADDED_ERROR[0], list[float]()
-    if not 0 < error * added < _FINE * variance:
+    if error <= 0:
         return larger
+    is_fine = error * added < _FINE * variance
     while True:
-        added *= 4 if error * added < _WIDE * variance else 2
+        added *= 2 if is_fine and error * added >= _WIDE * variance else 4
         if error * added > _COARSEST * variance:
             return larger[::-1]
         larger.append(added)

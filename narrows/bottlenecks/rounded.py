@@ -18,8 +18,10 @@ from narrows.parts.options import Choice, Integer, Real, option
 
 __all__ = ["Rounded", "RoundedModule"]
 
-_OCTAVE = tuple(2.0 ** (k / 2) for k in (2, 1, 0, -1, -2))
+_STEPS = tuple(2.0 ** (k / 4) for k in (12, 10, 8, 6, 4, 2, 1, 0, -1, -2, -4, -6, -8))
 """Steps of the quantisations, over the one that the code was trained for."""
+
+_COUNTED = 4096  # records on which the tables of other steps than that one are counted
 
 _HALVINGS = 7
 _MARGIN_DB = 0.02  # for the difference between float and integer decoder
@@ -85,13 +87,14 @@ class RoundedModule(BottleneckModule):
         return symbols.to(self.prior.mean.dtype) * self.unit
 
     def quantisations(self, codes: NDArray[np.float64], distortion: Distortion) -> list[Quantisation]:
-        """Return steps of about one unit, the one trained for, and of some wider and narrower, from coarse to fine."""
+        """Return steps from eight times to a quarter of the one that the code was trained for, from coarse to fine."""
         quantisations: list[Quantisation] = []
         own = self._own_step(distortion)
-        for times in _OCTAVE:
+        for times in _STEPS:
             step = own * times
             steps = np.full(codes.shape[1], step * self.unit)
-            entropy = self.prior.freeze(to_symbols(codes, steps), step)
+            some = codes if times == 1 else codes[:_COUNTED]
+            entropy = self.prior.freeze(to_symbols(some, steps), step)
             quantisations.append(Scaling(steps=steps, entropy=entropy, trained_for=times == 1))
         return quantisations
 

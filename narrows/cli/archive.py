@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from narrows.archive import Description, Report
     from narrows.archive.layouts import Field
 
-__all__ = ["MUCH", "about", "recover", "verify"]
+__all__ = ["MUCH", "WAYS", "about", "recover", "verify"]
 
 MUCH = 0.1
 """Fixed bytes are reported if their share of an archive is at least this."""
@@ -42,6 +42,16 @@ _KINDS = {
     "npz": "an array of a .npz file",
 }
 """In words; other formats are called by their titles."""
+
+WAYS = {
+    "code": "by the code alone",
+    "code and rest": "by the code and its residual",
+    "neighbours": "by prediction from neighbours",
+    "network": "by the residual model",
+    "zstd": "by zstd",
+    "plain": "uncompressed",
+}
+"""Descriptions of the ways to encode a chunk."""
 
 _INSIDE, _OUTSIDE = "inside", "not inside: reading needs its file (-m MODEL)"
 _UNUSED = "not inside: no chunk uses it"
@@ -91,7 +101,7 @@ def recover(*, archive: str, output: str, model: str | None, force: bool, as_jso
     if as_json:
         print_json(saved.to_json())
         return
-    kept = f"{saved.path}  {count(saved.n_records, 'record')} in {count(saved.n_chunks, 'chunk')}"
+    kept = f"{saved.path}  {_amount(saved.report, saved.n_records, saved.n_chunks)}"
     needs_model = narrows.archive.inspect(saved.path).needs_model
     model_note = ["It does not contain its model: restoring needs the one it was made with."] if needs_model else []
     if saved.report.is_intact:
@@ -125,6 +135,7 @@ def about(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]]:
         *([] if is_bounded else [("quality", _quality(metadata["quality"], psnr_db))]),
         ("code", f"{count(metadata['n_symbols'], 'whole number')} a {one}"),
         *_bound_rows(metadata.get("max_error"), found.largest_error, metadata["dtype"]),
+        *_way_rows(found),
         *([] if metadata.get("fill_value") is None else [("fill value", f"{metadata['fill_value']}, kept exactly")]),
         *_series_rows(metadata),
         *_made_from(container),
@@ -209,6 +220,18 @@ def _series_rows(metadata: dict[str, Any]) -> list[tuple[str, str]]:
     return rows + ([("decimals", f"with {', '.join(map(str, digits))} digits")] if digits else [])
 
 
+def _way_rows(found: Description) -> list[tuple[str, str]]:
+    """Return a row on how chunks are encoded, and one for each other way that was measured, if that is known."""
+    rows = []
+    if found.chunks_kept:
+        ways = ", ".join(f"{n:,} {WAYS.get(way, way)}" for way, n in found.chunks_kept.items())
+        rows.append(("way", f"{count(sum(found.chunks_kept.values()), 'chunk')}: {ways}"))
+    for name, size, psnr_db in found.other_ways:
+        psnr = "exact" if psnr_db is None else psnr_text(psnr_db)
+        rows.append(("not taken", f"{WAYS.get(name, name)}: {psnr} in {number(size)} bytes a record, on a sample"))
+    return rows
+
+
 def _made_from(container: dict[str, Any]) -> list[tuple[str, str]]:
     """Return a row that says what was compressed; none if the archive does not say it in a way that is known here."""
     from narrows.data.formats import Format
@@ -249,23 +272,30 @@ def _quality(position: int, psnr_db: float | None) -> str:
     return f"expected: {psnr_text(psnr_db)}, measured on the training data"
 
 
+def _amount(report: Report, n_records: int, n_chunks: int) -> str:
+    """Return a number of records and of their chunks; blocks of a field are chunks of their own."""
+    records = count(n_records, report.unit)
+    return records if report.unit == "block" else f"{records} in {count(n_chunks, 'chunk')}"
+
+
 def _whole(report: Report) -> list[str]:
-    size = f"{count(report.n_intact, 'record')} in {count(report.n_chunks, 'chunk')}, {count(report.n_bytes, 'byte')}"
+    size = f"{_amount(report, report.n_intact, report.n_chunks)}, {count(report.n_bytes, 'byte')}"
     lines = [f"{report.path} is intact: {size}."]
     if report.largest_error is not None:
         error = report.largest_error
         shown = number(int(error) if error.is_integer() else error)
         lines.append(f"The largest error of a value is {shown}, measured when it was compressed.")
     if report.is_restored:
-        return [*lines, "Every record was restored, and its checksum is right."]
+        return [*lines, f"Every {report.unit} was restored, and its checksum is right."]
     return [*lines, f"All bytes have the right checksums. {_NOT_RESTORED}"]
 
 
 def _damaged(report: Report) -> list[str]:
     """Return the list of the damage, and of the records lost by it."""
-    where = [(f"at byte {problem.offset:,}", _records(problem.records), problem.what) for problem in report.problems]
+    where = [(f"at byte {one.offset:,}", _records(one.records, report.unit), one.what) for one in report.problems]
     of_all = f" of {report.n_records:,}" if report.n_records is not None else ""
-    intact = f"Intact: {count(report.n_intact, 'record')}{of_all}, in {count(report.n_chunks, 'chunk')}."
+    chunks = "" if report.unit == "block" else f", in {count(report.n_chunks, 'chunk')}"
+    intact = f"Intact: {count(report.n_intact, report.unit)}{of_all}{chunks}."
     return [
         f"{report.path} is damaged:",
         *aligned(where, indent=2),
@@ -278,15 +308,15 @@ def _damaged(report: Report) -> list[str]:
 
 def _ranges(report: Report) -> str:
     if not report.lost and report.n_records is not None:
-        return "no record"
-    known = ", ".join(_records(gap) for gap in report.lost)
-    beyond = "" if report.n_records is not None else "any records after these"
+        return f"no {report.unit}"
+    known = ", ".join(_records(gap, report.unit) for gap in report.lost)
+    beyond = "" if report.n_records is not None else f"any {report.unit}s after these"
     return " and ".join(part for part in (known, beyond) if part)
 
 
-def _records(span: tuple[int, int] | None) -> str:
+def _records(span: tuple[int, int] | None, unit: str) -> str:
     """Return a range of records as text, both ends included."""
     if span is None:
         return ""
     first, last = span[0], span[1] - 1
-    return f"record {first:,}" if first == last else f"records {first:,} to {last:,}"
+    return f"{unit} {first:,}" if first == last else f"{unit}s {first:,} to {last:,}"

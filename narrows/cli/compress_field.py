@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from narrows.cli.compressed import range_text, text_rows, yardstick_rows
 from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
 from narrows.cli.progress import show_progress
 from narrows.cli.warned import say
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from narrows.archive.summary import Summary
     from narrows.data.field import FieldSource
 
-__all__ = ["compress_without_model", "text_rows"]
+__all__ = ["compress_without_model"]
 
 _WAYS = {
     "interpolation": "by interpolation",
@@ -57,14 +58,6 @@ def compress_without_model(
         say(warning)
 
 
-def text_rows(summary: Summary) -> list[tuple[str, str, str, str]]:
-    """Return a row on the text of a CSV file that was compressed losslessly, if it was one."""
-    if summary.is_same_text is None:
-        return []
-    how = "restored byte for byte" if summary.is_same_text else "restored as the same values, not the same text"
-    return [("CSV file", "", "", how)]
-
-
 def _lines(summary: Summary, opened: FieldSource, *, quiet: bool) -> list[str]:
     """Return the result as lines: a table, and unless quiet which kernels ran."""
     from narrows.codec.kernels import kernels_line
@@ -82,12 +75,7 @@ def _lines(summary: Summary, opened: FieldSource, *, quiet: bool) -> list[str]:
         ("bytes on disk", number(summary.n_bytes), "", "no model is needed to restore them"),
         ("bits a value", number(_BITS * summary.n_bytes / values.size), "", ""),
         ("ratio to raw", number(summary.ratio_to_raw), "", f"{count(summary.raw_bytes, 'byte')} uncompressed"),
-        (
-            "ratio to zstd",
-            number(summary.ratio_to_zstd),
-            "",
-            f"{count(summary.zstd_bytes, 'byte')} by zstd -19, which is lossless",
-        ),
+        *([] if quiet else yardstick_rows(summary)),
         ("blocks", number(sum(summary.chunks_kept.values())), "", ways),
     ]
     if summary.error_bound and summary.values_range is not None:
@@ -99,7 +87,7 @@ def _lines(summary: Summary, opened: FieldSource, *, quiet: bool) -> list[str]:
     if summary.max_error == 0:
         rows.append(("PSNR", "-", "", "restored exactly"))
     elif summary.psnr_db is not None:
-        rows.append(("PSNR", psnr_text(summary.psnr_db).removesuffix(" dB"), "dB", "by the range of the values"))
+        rows.append(("PSNR", psnr_text(summary.psnr_db).removesuffix(" dB"), "dB", range_text(summary)))
     rows.append(("largest error", number(max_error), "", "of any value, in the data's own units"))
     table = [f"{summary.path}", "", *aligned(rows, right=[1], indent=2)]
     return table if quiet else [*table, "", kernels_line(summary.kernels)]

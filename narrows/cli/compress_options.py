@@ -51,7 +51,7 @@ def check_bound(asked: dict[str, Any], *, max_error: str | None, lossless: bool,
         return
     bound = "--lossless" if lossless else "--max-error"
     for name, value in asked.items():
-        if value is not None:
+        if value is not None and (lossless or name == "quality"):
             option = f"--{name.replace('_', '-')}"
             raise click.UsageError(
                 f"{option} cannot be combined with {bound}, which always chooses the quality with the smallest file. "
@@ -145,4 +145,6 @@ def choose(
     exact = fill_value_for(output, before, fill_value, of_model, is_bounded=bool(asked["max_error"]))
     bound_for(output, before, source, **bound, fill_value=exact)
     wanted = {name: asked[name] for name in ("psnr", "bytes_per_record", "quality")}
-    return choose_quality(codec, **wanted, n_tiles=layout_for(source, codec, asked["overlap"], before).n_records)
+    n_tiles = layout_for(source, codec, asked["overlap"], before).n_records
+    has_bounds = before is None and not asked["overlap"] and of_model is None
+    return choose_quality(codec, **wanted, n_tiles=n_tiles, has_bounds=has_bounds or asked["max_error"] is not None)

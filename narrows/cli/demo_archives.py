@@ -146,11 +146,15 @@ def _fixed(archives: Archives) -> list[str]:
 
 def _worth(summary: Summary) -> list[str]:
     """Return a sentence on the number of digits from which the model pays for itself."""
-    n, takes = summary.total_records, f"The model takes {count(summary.model_bytes, 'byte')}"
+    n, takes, rival = summary.total_records, f"The model takes {count(summary.model_bytes, 'byte')}", summary.rival
+    if rival is None:
+        return [f"{takes}."]
     if summary.pays_after is None:
         return [f"{takes}, and never pays for itself on records as small as these."]
     has_paid = "and has paid for itself" if summary.pays_after <= n else f"too many for {n:,} records as small as these"
-    return [f"{takes}, {has_paid}:", f"archive and model together beat zstd from {summary.pays_after:,} digits on."]
+    from_there = f"from {summary.pays_after:,} digits on"
+    how = "which is lossless too" if summary.max_error == 0 else "at the same PSNR"
+    return [f"{takes}, {has_paid}:", f"archive and model together beat {rival.name}, {how}, {from_there}."]
 
 
 def _psnr(summary: Summary) -> str:

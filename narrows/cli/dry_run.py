@@ -22,7 +22,6 @@ def print_trials(
     source: Source,
     model: Autoencoder,
     path: str,
-    chosen: int,
     asked: dict[str, Any],
     *,
     as_json: bool,
@@ -39,8 +38,6 @@ def print_trials(
         The model.
     path : str
         Its file.
-    chosen : int
-        The quality that the options choose, if they ask for no bound.
     asked : dict
         The options on quality, bound, overlap and effort.
     **options
@@ -48,19 +45,16 @@ def print_trials(
     """
     from narrows.archive.trials import try_qualities
 
-    max_error = asked["max_error"]
-    choice = None if asked["lossless"] or max_error is not None else chosen
-    options |= {"overlap": asked["overlap"], "effort": asked["effort"]}
-    if choice is not None and asked["effort"]:
-        choice = _with_effort(source, model, choice, asked)
+    wanted = {name: asked[name] for name in ("psnr", "bytes_per_record", "quality", "max_error", "overlap", "effort")}
     with show_progress(quiet=quiet) as progress:
-        tried = try_qualities(source, model=model, max_error=max_error, progress=progress, **options)
+        tried = try_qualities(source, model=model, progress=progress, **wanted, **options)
+    choice = next((one.quality for one in tried.trials if one.is_chosen and not asked["lossless"]), None)
     for warning in tried.warnings:
         say(warning)
     if as_json:
         print_json({"data": source.name, "model": path, "chosen": choice, **tried.to_json()})
         return
-    rows = [_row(trial, choice, source, max_error) for trial in tried.trials]
+    rows = [_row(trial, source, asked) for trial in tried.trials]
     print_lines(
         f"{source.name}: {count(len(source), 'record')} of {shape_text(source.shape)} {source.dtype.name}, with {path}",
         "",
@@ -70,26 +64,17 @@ def print_trials(
     )
 
 
-def _with_effort(source: Source, model: Autoencoder, chosen: int, asked: dict[str, Any]) -> int:
-    """Return the quality that the options choose with their effort."""
-    from narrows.archive.effort import quality_with_effort
-    from narrows.archive.encoder import ModelEncoder
-    from narrows.archive.layout_choice import layout_for
-
-    encoder = ModelEncoder(model, effort=asked["effort"])
-    source = encoder.records_of(source)
-    layout = layout_for(source, encoder.codec, asked["overlap"], None)
-    wanted = {name: asked[name] for name in ("psnr", "bytes_per_record")}
-    return quality_with_effort(encoder, source, layout, chosen, **wanted)
-
-
-def _row(trial: Trial, chosen: int | None, source: Source, max_error: str | None) -> tuple[str, ...]:
+def _row(trial: Trial, source: Source, asked: dict[str, Any]) -> tuple[str, ...]:
+    marks = {"chosen": trial.is_chosen and not asked["lossless"], "the default": trial.is_default}
     if trial.quality is not None:
-        name, marks = f"quality {trial.quality}", {"chosen": trial.quality == chosen, "the default": trial.is_default}
+        name = f"quality {trial.quality}"
     elif trial.error_bound:
-        name, marks = f"--max-error {max_error}", {f"every value within {number(trial.error_bound)}": True}
+        is_given = trial.is_chosen and all(asked[one] is None for one in ("psnr", "bytes_per_record"))
+        is_given = is_given and asked["max_error"] is not None
+        name = f"--max-error {asked['max_error'] if is_given else number(trial.error_bound)}"
+        marks = {**marks, f"every value within {number(trial.error_bound)}": True}
     else:
-        name, marks = "--lossless", {}
+        name, marks = "--lossless", {"chosen": asked["lossless"]}
     psnr = "exact" if trial.max_error == 0 else "-" if trial.psnr_db is None else f"{trial.psnr_db:.2f}"
     error = trial.max_error if source.dtype.kind == "f" else int(trial.max_error)
     return (

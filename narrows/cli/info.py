@@ -14,6 +14,7 @@ from narrows.cli.describe import kept_rows, taken_for, time_rows
 from narrows.cli.inputs import archive_file
 from narrows.cli.options import json_option, quiet_option
 from narrows.cli.outputs import READS_PIPE, Verb
+from narrows.errors import DataNotFoundError
 from narrows.model.describe import comparison_text, describe_chain, describe_settings, race_text, values_text
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def info(*, file: str, layers: bool, as_json: bool, quiet: bool) -> None:
     from narrows.archive import is_archive
 
     path = archive_file(file)
+    if file.endswith(".narrows") and not os.path.exists(path):
+        raise DataNotFoundError(f"There is no file {file}.")
     if is_archive(path) or _is_damaged_archive(file):
         if layers:
             raise click.UsageError(f"--layers is for models, and {path} is an archive. Give the model.")

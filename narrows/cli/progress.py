@@ -51,7 +51,8 @@ class _Lines:
         if unit == "records":
             self._tenth(n_done, n_total)
         elif is_new:
-            click.echo(activity if n_total is None else f"{activity} ({n_total:,} {unit})", err=True)
+            what = "" if n_total is None else f" ({n_total:,} {unit if n_total != 1 else unit.removesuffix('s')})"
+            click.echo(f"{activity}{what}", err=True)
 
     def _tenth(self, n_done: int, n_total: int | None) -> None:
         tenths, now = _MOST_LINES * n_done // max(n_total or n_done, 1), time.monotonic()

@@ -69,7 +69,7 @@ METRICS = {
         "dB",
         "peak signal-to-noise ratio",
         "Peak signal-to-noise ratio, 10 log₁₀(peak² / mse); the peak is 1 for pixels in [0, 1], else the range of"
-        " the training data. Higher is better.",
+        " these records. Higher is better.",
     ),
     "cross_entropy_per_value": Metric(
         "nats",

@@ -115,14 +115,13 @@ def evaluate(
     is_variational = _is_variational(model, importance_samples)
     source = model.records_of(data)
     check_fits(source, model.shape_)
-    is_on_another_scale = model._warn_of_scale(source, narrows.data.finite_range(source, fill_value=model.fill_value_))
+    found = narrows.data.finite_range(source, fill_value=model.fill_value_)
+    is_on_another_scale = model._warn_of_scale(source, found)
     classes = model.classes_of(source, y)
     unit, n_values = unit_of(model.dtype_), float(math.prod(source.shape))
-    cross_entropy, n_missing = 0.0, 0
-    sum_of_squares, nats = SquaredSum(), []
+    cross_entropy, n_missing, sum_of_squares, nats = 0.0, 0, SquaredSum(), []
     scale = model.chain_.preprocessor.divisor.numpy() / unit
-    pca, ours = model.pca_, Errors(scale)
-    by_pca = None if pca is None else Errors(scale)
+    pca, ours, by_pca = model.pca_, Errors(scale), None if model.pca_ is None else Errors(scale)
     noise = (noise_of(model.chain_, random_state), noise_of(model.chain_, random_state)) if corrupted else (None, None)
     size = batch_size(source.shape, _BATCH)
     for start in range(0, len(source), size):
@@ -148,7 +147,8 @@ def evaluate(
     n, of_records = len(source), np.concatenate(nats)
     known = of_records if model.fill_value_ is None else of_records[~np.isnan(of_records)]  # NaN: no value is there
     n_values *= 1 - n_missing / source.values.size  # of a record, on average
-    psnr = (ours.total / n).psnr_db(n_values, peak_of(model.dtype_, *model.range_) / unit) if n_values else math.inf
+    peak = peak_of(model.dtype_, *found) / unit
+    psnr = (ours.total / n).psnr_db(n_values, peak) if n_values else math.inf
     return {
         "records": len(source),
         **({} if model.fill_value_ is None else {"missing_values": n_missing}),

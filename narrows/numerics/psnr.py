@@ -28,4 +28,6 @@ def peak_of(dtype: np.dtype, low: float, high: float) -> float:
     >>> peak_of(np.dtype("uint8"), 0, 99), peak_of(np.dtype("float32"), -1, 1)
     (255.0, 2.0)
     """
-    return 255.0 if dtype == np.uint8 else float(high - low)
+    if dtype == np.uint8:
+        return 255.0
+    return float(np.clip(high - low, 0.0, np.finfo(np.float64).max))  # the range of the largest floats is no float

@@ -56,3 +56,12 @@ def make(tmp_path, fuzz, codec):
         return fuzz.make_archive(tmp_path / name, codec, np.asarray(records), **options)
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def code_by_default(monkeypatch):
+    """Let `compress` take the default quality where nothing is asked for, even where a bound has fewer bytes.
+
+    Most tests are about archives of codes. `tests/archive/test_dial.py` is about the choice.
+    """
+    monkeypatch.setattr("narrows.archive.plan.default_way", lambda hand, psnr, always: [hand.code(hand.codec.default)])

@@ -75,10 +75,10 @@ def test_an_image_in_tiles_is_one_record(ladder_model, digits, path):
     eight = digits[1][:8]
     images = np.block([[eight[0:2], eight[2:4]], [eight[4:6], eight[6:8]]])
     qualities = ladder_model.codec_.qualities
-    wanted = 4 * qualities[3].bytes_per_record + 1e-6
-    narrows.compress(images, path, model=ladder_model, bytes_per_record=wanted)
+    made = narrows.compress(images, path, model=ladder_model, quality=3)
     found = narrows.archive.inspect(path)
     assert (found.metadata["quality"], found.n_records, found.n_tiles) == (3, 2, 8)
+    assert made.ways[0].bytes_per_record == pytest.approx(4 * qualities[3].bytes_per_record, rel=0.3)
     least = 4 * min(one.bytes_per_record for one in qualities)
     with pytest.raises(InvalidParameterError, match=f"must be at least {least:.1f} for images of 4 tiles"):
         narrows.compress(images, path, model=ladder_model, bytes_per_record=1e-6, force=True)

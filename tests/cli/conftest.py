@@ -62,8 +62,11 @@ def compressor(narrows, once):
 
 @pytest.fixture(scope="session")
 def narrow_archive(narrows, compressor, once):
-    """The 360 test images of digits, compressed."""
-    compress = ("compress", "digits:test", "-m", compressor, "--quiet", "-o")
+    """The 360 test images of digits, compressed at the default quality of the model."""
+    from narrows.codec import read_frozen
+
+    usual = str(read_frozen(compressor).default)
+    compress = ("compress", "digits:test", "-m", compressor, "--quality", usual, "--quiet", "-o")
     return once("digits.narrows", lambda path: narrows(*compress, path)).read_bytes()
 
 
@@ -88,3 +91,12 @@ def small_demo(monkeypatch):
     recipe, n_digits = narrows.recipe, {"digits:train": 100, "digits:test": 3}
     monkeypatch.setattr(narrows, "recipe", lambda name, **changes: recipe(name, **changes | {"training__epochs": 1}))
     monkeypatch.setattr("narrows.cli.demo.open_data", lambda name, quiet: open_data(name, limit=n_digits[name]))
+
+
+@pytest.fixture(autouse=True)
+def code_by_default(monkeypatch):
+    """Let `compress` take the default quality where nothing is asked for, even where a bound has fewer bytes.
+
+    Most tests are about archives of codes. `tests/archive/test_dial.py` is about the choice.
+    """
+    monkeypatch.setattr("narrows.archive.plan.default_way", lambda hand, psnr, always: [hand.code(hand.codec.default)])

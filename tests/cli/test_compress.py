@@ -14,7 +14,7 @@ from PIL import Image
 import narrows as package
 from narrows.archive.quality import size_warnings
 from narrows.archive.summary import Summary
-from narrows.cli.compress import _lines
+from narrows.cli.compressed import result_lines
 from narrows.cli.progress import show_progress
 from narrows.codec import kernels
 
@@ -60,13 +60,15 @@ def test_in_words_every_total_has_a_line_with_its_meaning(narrows, model):
     Path("x.narrows").unlink()
     result = compress(narrows, model)
     lines = {line[2:18].strip(): line for line in result.stdout.splitlines() if line.startswith("  ")}
-    assert list(lines) == [
+    others = [name for name in lines if name.startswith("ratio to ") and name != "ratio to raw"]
+    assert set(others) >= {"ratio to WebP"}
+    assert "ratio to zstd" not in others, "which is lossless"
+    assert [name for name in lines if name not in others] == [
         "records",
         "bytes on disk",
         "fixed bytes",
         "bytes a record",
         "ratio to raw",
-        "ratio to zstd",
         "PSNR",
         "largest error",
         "the model",
@@ -74,7 +76,7 @@ def test_in_words_every_total_has_a_line_with_its_meaning(narrows, model):
     assert "8×8 uint8 from digits:test" in lines["records"]
     assert f" {said['n_bytes']:,}" in lines["bytes on disk"]
     assert "23,040 bytes uncompressed" in lines["ratio to raw"]
-    assert "zstd -19, which is lossless" in lines["ratio to zstd"]
+    assert "bytes by WebP, at " in lines["ratio to WebP"]
     assert f"expected: {said['expected_psnr_db']:#.4g} dB, measured on the training data" in lines["PSNR"]
     assert "in compressor.safetensors: keep it" in lines["the model"]
     assert result.stdout.startswith("x.narrows\n")
@@ -101,8 +103,8 @@ def summary(**changes):
         "total_records": 1000,
         "n_bytes": 10_000,
         "raw_bytes": 100_000,
-        "psnr_db": 30.0,
-        "max_error": 4.0,
+        "psnr_db": None,
+        "max_error": 0.0,
         "expected_psnr_db": 31.0,
         "expected_bytes_per_record": 9.0,
         "model_bytes": 2000,
@@ -115,18 +117,21 @@ def summary(**changes):
 
 
 def in_words(fixed=0, *, quiet=False, n_chunks=1, **changes):
-    source = package.data.open(np.zeros((1000, 100), np.uint8))
-    return "\n".join(_lines(summary(**changes), source, "models/m.safetensors", fixed, n_chunks, quiet=quiet))
+    source = package.data.Source(np.zeros((1000, 100), np.uint8), name="x.npy", kind="npy")
+    return "\n".join(result_lines(summary(**changes), source, "models/m.safetensors", fixed, n_chunks, quiet=quiet))
 
 
 def test_a_model_is_said_to_have_paid_for_itself_or_from_when_on_it_will_or_that_it_never_does():
     n = summary().pays_after
-    assert f"The model has paid for itself: archive and model together beat zstd from {n} records on." in in_words()
+    assert (
+        f"The model has paid for itself: archive and model together beat zstd losslessly from {n} records on."
+        in in_words()
+    )
     dear = in_words(model_bytes=10_000_000)
-    assert "The model has not paid for itself yet: archive and model together beat zstd from 2" in dear
+    assert "The model has not paid for itself yet: archive and model together beat zstd losslessly from 2" in dear
     never = in_words(n_bytes=60_000)
-    assert "The model never pays for itself on records like these: they take 60.00 bytes each without it" in never
-    assert "zstd, which is lossless, takes 5" in never
+    assert "Zstd wins: records like these take 60.00 bytes each here without the model, and zstd takes 5" in never
+    assert "The model never pays for itself on them." in never
 
 
 def test_the_effort_is_said_if_there_was_any():
@@ -145,7 +150,7 @@ def test_an_effort_beyond_9_or_with_a_bound_is_refused(narrows, compressor):
 def test_a_model_that_is_inside_is_counted_and_said_to_be():
     text = in_words(n_bytes=62_000, model_embedded=True)
     assert "inside, and counted above" in text
-    assert "they take 60.00 bytes each without it" in text
+    assert "take 60.00 bytes each here without the model" in text
 
 
 def test_where_header_and_index_are_much_of_the_file_that_is_said():
@@ -158,7 +163,8 @@ def test_where_header_and_index_are_much_of_the_file_that_is_said():
 def test_of_too_few_records_no_verdict_is_given_on_the_model():
     few = in_words(fixed=20_000, n_bytes=60_000)
     assert "too few records to tell when the model pays for itself" in few
-    assert "without header and index they take 40.00 bytes each, and zstd, which is lossless, takes 5" in few
+    assert "Zstd is smaller." in few
+    assert "without header and index they take 40.00 bytes each, and zstd takes 5" in few
     assert "The model never pays for itself" in in_words(fixed=2_000, n_bytes=60_000)
     one = in_words(fixed=500, n_bytes=600, total_records=1, raw_bytes=80)
     assert "too few records" in one
@@ -172,17 +178,18 @@ def test_small_chunks_are_said_to_be_the_reason_if_they_are():
 
 
 def test_if_no_chunk_uses_the_model_that_is_said():
-    never = "No chunk uses the model: these records are as small without it."
-    for ways in ({"neighbours": 3}, {"zstd": 1, "plain": 1}):
-        assert never in in_words(error_bound=0.0, chunks_kept=ways)
-    for ways in ({"code and rest": 1, "zstd": 5}, {"network": 2}, {}):
-        assert never not in in_words(error_bound=0.0, chunks_kept=ways)
+    never = "The model did nothing: no chunk uses it, and reading needs no model."
+    said = in_words(error_bound=0.0, model_bytes=0, chunks_kept={"neighbours": 3})
+    assert f"{never} `narrows compress x.npy -o x.narrows --lossless --as records` makes" in said
+    assert "not needed for reading: no chunk uses it" in said
+    assert "--max-error 0.5 --as records" in in_words(error_bound=0.5, model_bytes=0, chunks_kept={"zstd": 3})
+    assert never not in in_words(error_bound=0.0, chunks_kept={"network": 2})
 
 
 def test_noise_that_no_model_predicts_is_said_not_to_use_the_model(narrows, model, rng):
     np.save("noise.npy", rng.integers(0, 256, (40, 8, 8), dtype=np.uint8))
     done = narrows("compress", "noise.npy", "-m", model, "-o", "noise.narrows", "--lossless")
-    assert "No chunk uses the model" in done.stdout
+    assert "The model did nothing" in done.stdout
 
 
 def test_info_shows_the_fill_value_of_an_archive(narrows, tmp_path):
@@ -278,18 +285,6 @@ def test_transparency_that_is_lost_is_warned_of_in_one_line(narrows, model):
 # ----------------------------------------------------------------------------------------------------------- quality
 
 
-def test_psnr_and_bytes_per_record_choose_the_quality(narrows, model):
-    from narrows.codec import read_frozen
-
-    qualities = read_frozen(model).qualities
-    finest = max(qualities, key=lambda quality: quality.psnr_db)
-    coarsest = min(qualities, key=lambda quality: quality.bytes_per_record)
-    by_psnr = totals(narrows, model, "--psnr", str(finest.psnr_db))
-    assert by_psnr["expected_psnr_db"] == pytest.approx(finest.psnr_db)
-    by_bytes = totals(narrows, model, "--bytes-per-record", str(coarsest.bytes_per_record), "--force")
-    assert by_bytes["expected_psnr_db"] == pytest.approx(coarsest.psnr_db)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -301,7 +296,6 @@ def test_psnr_and_bytes_per_record_choose_the_quality(narrows, model):
         ("--psnr nan", "--psnr must be a number above 0. Got nan."),
         ("--bytes-per-record -1", "--bytes-per-record must be a number above 0. Got -1."),
         ("--bytes-per-record 0.001", "The 'bytes_per_record' of this model must be at least"),
-        ("--psnr 99", "dB, its PSNR on the training data. Got 99."),
         ("--append --force", "--append extends an archive, and --force replaces it"),
         ("--overlap 2", "'overlap' has no effect"),
         ("--chunk-records 0", "The 'chunk_records' (--chunk-records) must be a whole number above 0. Got 0."),
@@ -432,7 +426,6 @@ def test_what_is_read_is_never_replaced(narrows, model):
         ("flat.npy -m MODEL -o x.narrows", "The model was trained on records of shape (8, 8). Got (7,)."),
         ("eight.npy -m no-such.safetensors -o x.narrows", "The model file no-such.safetensors does not exist."),
         ("eight.npy -m MODEL -o x.narrows --append", "There is no file x.narrows."),
-        ("eight.npy -m MODEL -o x.narrows --psnr 99", "dB, its PSNR on the training data. Got 99."),
         ("eight.npy -m MODEL -o x.narrows --overlap 2", "'overlap' has no effect"),
         ("eight.npy -m MODEL -o x.narrows --limit 0", "The 'limit' must be a whole number ≥ 1."),
         ("eight.npy -m MODEL -o x.narrows --resize 3x", "A size must have the form HEIGHTxWIDTH"),
@@ -526,3 +519,42 @@ def test_of_data_of_zeros_and_ones_the_share_of_wrong_values_is_told(narrows, rn
     assert line.endswith("--lossless restores all values")
     exact = narrows("compress", "x.npy", "-m", "m.safetensors", "-o", "x.narrows", "--force", "--lossless").stdout
     assert "wrong values" not in exact
+
+
+def test_the_psnr_of_floats_names_its_range_and_that_of_bytes_is_0_to_255(narrows, rng, model):
+    x = rng.normal(size=(200, 6)).astype("f4")
+    np.save("x.npy", x)
+    np.save("y.npy", x[:50] * np.float32(0.25))
+    narrows("train", "x.npy", "-o", "m.safetensors", "--epochs", "1", "-q")
+    text = narrows("compress", "y.npy", "-m", "m.safetensors", "-o", "y.narrows", "--max-error", "0.1%").stdout
+    low, high = x[:50].min() / 4, x[:50].max() / 4
+    (line,) = (line for line in text.splitlines() if line.startswith("  PSNR"))
+    assert line.endswith(f"over the records' own range {low:.6g} to {high:.6g}")
+    said = narrows.json("compress", "y.npy", "-m", "m.safetensors", "-o", "z.narrows", "--max-error", "0.1%")
+    assert said["error_bound"] == pytest.approx(0.001 * (high - low), rel=1e-5)
+    assert "over 0 to 255; expected" in compress(narrows, model).stdout
+
+
+def test_the_way_that_was_taken_and_the_others_are_said(narrows, model, monkeypatch):
+    monkeypatch.setattr("narrows.archive.plan._LARGE", 0)
+    text = compress(narrows, model, "--psnr", "30").stdout
+    assert (
+        len(re.findall(r"^  (?:way|not taken) .* dB in [\d.]+ bytes a record, on a sample$", text, re.MULTILINE)) == 2
+    )
+    said = narrows("info", "x.narrows").stdout
+    assert re.search(r"^way +1 chunk: 1 by ", said, re.MULTILINE)
+    assert re.search(
+        r"^not taken +by the code alone: [\d.]+ dB in [\d.]+ bytes a record, on a sample$", said, re.MULTILINE
+    )
+
+
+def test_a_folder_is_compared_with_its_own_files(narrows, model, digits):
+    Path("photos").mkdir()
+    for position in range(20):
+        Image.fromarray(digits[1][position]).save(f"photos/{position}.png")
+    size = sum(path.stat().st_size for path in Path("photos").iterdir())
+    said = totals(narrows, model, data="photos")
+    assert said["own_bytes"] == size
+    (own,) = (one for one in said["yardsticks"] if one["name"] == "own files")
+    assert (own["n_bytes"], own["is_equal"]) == (size, False)
+    assert f"{size:,} bytes of the files of the folder" in compress(narrows, model, "--force", data="photos").stdout

@@ -29,9 +29,10 @@ def test_the_quality_that_a_dry_run_shows_is_the_one_that_is_written(narrows, co
     assert [shown[key] for key in ("n_bytes", "bytes_per_record", "psnr_db", "max_error")] == [
         made[key] for key in ("n_bytes", "bytes_per_record", "psnr_db", "max_error")
     ]
-    wanted = narrows.json("info", compressor)["qualities"][2]["psnr_db"]
-    by_psnr = narrows.json("compress", "digits:test", "-m", compressor, "--dry-run", "--psnr", str(wanted))
-    assert by_psnr["chosen"] == 2
+    by_psnr = narrows.json("compress", "digits:test", "-m", compressor, "--dry-run", "--psnr", str(shown["psnr_db"]))
+    (chosen,) = (one for one in by_psnr["trials"] if one["is_chosen"])
+    assert chosen["n_bytes"] <= shown["n_bytes"] + 100
+    assert chosen["psnr_db"] >= shown["psnr_db"] - 0.1
 
 
 @pytest.mark.parametrize(

@@ -77,3 +77,30 @@ def test_options_that_need_a_model_are_refused_by_name(narrows, field, options, 
 def test_as_is_refused_with_a_model(narrows, compressor):
     options = ("compress", "digits:test", "-m", compressor, "-o", "x.narrows", "--as", "records")
     assert "Omit it, or -m" in narrows(*options, code=2).stderr
+
+
+def test_blocks_are_called_blocks(narrows, field):
+    compress(narrows, "--max-error", "1%")
+    assert "x.narrows is intact: 1 block, " in narrows("verify", "x.narrows").stdout
+    assert "Every block was restored" in narrows("verify", "x.narrows").stdout
+    assert "compressing (1 block)" in narrows("compress", "x.npy", "-o", "y.narrows", "--lossless").stderr
+    data = bytearray(Path("x.narrows").read_bytes())
+    data[len(data) // 2] ^= 1
+    Path("x.narrows").write_bytes(data)
+    damaged = narrows("verify", "x.narrows", code=1).stdout
+    assert "Intact: 0 blocks of 1." in damaged
+    assert "Lost: block 0." in damaged
+    assert narrows.json("verify", "y.narrows")["unit"] == "block"
+
+
+def test_an_archive_that_does_not_exist_is_not_called_a_model(narrows):
+    said = narrows("info", "no-such.narrows", code=1).stderr
+    assert "There is no file no-such.narrows." in said
+    assert "model" not in said
+
+
+def test_the_psnr_of_a_field_names_its_range(narrows, field):
+    said = narrows("compress", "x.npy", "-o", "x.narrows", "--max-error", "1%").stdout
+    assert f"over the records' own range {field.min():.6g} to {field.max():.6g}" in said
+    assert "rounded, by zstd -19, at " in said
+    assert "ratio to zstd" not in narrows("compress", "x.npy", "-o", "y.narrows", "--max-error", "1%", "-q").stdout

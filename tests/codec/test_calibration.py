@@ -24,7 +24,7 @@ from narrows.errors import InvalidParameterError, NotFreezableError
 from narrows.estimators.recipes import RECIPES
 from narrows.likelihoods import Normal
 from narrows.model.inference import decode, encode_continuous, to_stored
-from narrows.networks import Convolutional, Dense
+from narrows.networks import Convolutional, Dense, Strided
 from narrows.numerics.psnr import psnr_db
 from narrows.training import Adam
 
@@ -69,13 +69,40 @@ def test_a_ladder_goes_from_coarse_to_fine(request, name):
 
 
 @pytest.mark.parametrize("name", ["codec_model", "map_model"])
-def test_a_rounded_code_has_two_octaves_of_steps(request, name):
-    qualities = request.getfixturevalue(name).codec_.qualities
-    steps = np.array([quality.steps for quality in qualities])
+def test_a_rounded_code_has_steps_far_coarser_and_finer_than_the_one_that_it_was_trained_for(request, name):
+    codec = request.getfixturevalue(name).codec_
+    steps = np.array([quality.steps for quality in codec.qualities])
     assert (steps == steps[:, :1]).all(), "one step for all numbers of a code"
-    np.testing.assert_allclose(steps[:, 0] / steps[2, 0], [2, 2**0.5, 1, 0.5**0.5, 0.5])
-    sizes = [quality.bytes_per_record for quality in qualities]
-    assert sizes == sorted(sizes)
+    assert (np.diff(steps[:, 0]) < 0).all()
+    assert steps[0, 0] >= 8 * steps[-1, 0]
+    assert steps[0, 0] > steps[codec.default, 0] > steps[-1, 0]
+
+
+@pytest.mark.parametrize("name", ["ladder_model", "table_model", "codec_model", "map_model"])
+def test_every_quality_lies_on_the_lower_hull_of_bytes_and_squared_error(request, name):
+    qualities = request.getfixturevalue(name).codec_.qualities
+    size, error = np.array([(one.bytes_per_record, 10 ** (-one.psnr_db / 10)) for one in qualities]).T
+    assert len(size) >= 4
+    assert (np.diff(size) > 0).all()
+    assert (np.diff(error) < 0).all()
+    for first, middle, last in itertools.combinations(range(len(size)), 3):
+        assert size[middle] <= 1.01 * np.interp(-error[middle], -error[[first, last]], size[[first, last]])
+
+
+@pytest.fixture(scope="module")
+def dark_tiles():
+    """Return 200 dark images of 16×16×3 with little detail."""
+    rng = np.random.default_rng(0)
+    blocks = rng.gamma(2.0, 9.0, (200, 4, 4, 3)).clip(0, 120)
+    return (np.kron(blocks, np.ones((1, 4, 4, 1))) + rng.normal(0, 2, (200, 16, 16, 3))).clip(0, 255).astype(np.uint8)
+
+
+def test_the_usual_quality_of_a_badly_trained_model_has_the_fewest_bytes_at_the_wanted_psnr(dark_tiles):
+    network = Strided(channels=(6, 8), depth=0, code_channels=4, output_activation="sigmoid", start_at_mean=True)
+    model = narrows.recipe("codec", network=network, likelihood__psnr=15.0, training__epochs=1, random_state=0)
+    codec = model.fit(dark_tiles).codec_
+    assert codec.qualities[0].psnr_db > 20, "far more than the model was trained for, even by its mean alone"
+    assert codec.default == 0
 
 
 def test_what_was_measured_is_what_training_data_give(ladder_model, codec_model, table_model, table, digits):
@@ -93,13 +120,13 @@ def test_what_was_measured_is_what_training_data_give(ladder_model, codec_model,
 
 def test_the_usual_quality_of_a_rounded_code_is_the_one_it_was_trained_for(codec_model, digits):
     codec = codec_model.codec_
-    assert codec.default == 2
-    assert codec.qualities[2].psnr_db == pytest.approx(14.0, abs=0.1)
-    assert 0.5 <= codec.qualities[2].steps[0] <= 2
-    finer, coarser = codec.qualities[3], codec.qualities[1]
+    usual = codec.qualities[codec.default]
+    assert usual.psnr_db == pytest.approx(14.0, abs=0.1)
+    assert 0.5 <= usual.steps[0] <= 2
+    finer, coarser = codec.qualities[codec.default + 1], codec.qualities[codec.default - 1]
     assert coarser.psnr_db < 14 < finer.psnr_db
-    assert coarser.bytes_per_record < codec.qualities[2].bytes_per_record < finer.bytes_per_record
-    restored = codec.decode(codec_model.quantise(digits[0], 2), 2)
+    assert coarser.bytes_per_record < usual.bytes_per_record < finer.bytes_per_record
+    restored = codec.decode(codec_model.quantise(digits[0], codec.default), codec.default)
     assert mean_psnr(codec_model, restored, digits[0]) == pytest.approx(14.0, abs=0.15)
 
 

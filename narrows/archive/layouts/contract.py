@@ -22,6 +22,8 @@ class AnyLayout(ABC):
     ----------
     entry : str or None
         The entry of the metadata that describes the layout; None for the default, which needs none.
+    unit : str
+        What a record is, in the singular.
     registry : dict of str to type
         All layouts with an entry, by its name.
     shape : tuple of int
@@ -29,6 +31,7 @@ class AnyLayout(ABC):
     """
 
     entry: ClassVar[str | None] = None
+    unit: ClassVar[str] = "record"
     registry: ClassVar[dict[str, type[AnyLayout]]] = {}
 
     shape: tuple[int, ...]

@@ -40,6 +40,7 @@ class Field(AnyLayout):
         Whether the first axis numbers records, which are not predicted from each other.
     """
 
+    unit = "block"
     entry = "field"
 
     def __init__(self, whole: Shape, block: Shape, *, are_records: bool = False) -> None:

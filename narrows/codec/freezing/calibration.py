@@ -1,7 +1,7 @@
 """Freezing a trained model: the integer decoder, and operating points measured on training data.
 
 The bottleneck proposes quantisations of its codes (`narrows.bottlenecks.quantisation`). Each is measured with the
-integer decoder and becomes an operating point, unless another one is better in fewer bytes.
+integer decoder. Those on the lower hull of bytes and squared error become operating points.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from narrows.codec.entropy_models import MAX_SYMBOL
 from narrows.codec.freezing.coarse_decoder import MOST_RECORDS, coarser_decoder
 from narrows.codec.freezing.decoder import FrozenDecoder, freeze_decoder
 from narrows.codec.freezing.distortion import MeasuredDistortion, over_batches
+from narrows.codec.freezing.hull import lower_hull
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.operating_point import OperatingPoint, to_symbols
 from narrows.data.fill import is_fill
@@ -42,6 +43,7 @@ MEASURED = 1024
 """The number of these records, the first, on which the error is measured, unless another number is given."""
 
 _GOLDEN = 4
+_COUNTED = 4096  # records of the sample on which the rate is measured
 _NEAR_ENOUGH_DB = 0.1
 _OUTLIERS, _FAR = 0.001, 4.0
 _MOST_DB, _LEAST_DB, _MANY_WEIGHTS = 0.045, 0.008, 1 << 19  # by which coarse weights may reduce the PSNR
@@ -81,23 +83,23 @@ def freeze(chain: Chain, records: NDArray[Any], peak: float, n_measured: int = M
         if not decoder.categories.any():
             decoder = _coarser(chain, decoder, output, codes, records)
         flat = codes.flatten(1).double().cpu().numpy()
-        candidates = chain.bottleneck.quantisations(
-            flat, MeasuredDistortion(chain, z[:n_measured], records[:n_measured])
-        )
+        distortion = MeasuredDistortion(chain, z[:n_measured], records[:n_measured])
+        candidates = chain.bottleneck.quantisations(flat, distortion)
     fitting = _Fitting(decoder, output, flat, records, peak, chain.parts.fill_value, n_measured)
     measured = [fitting.measured(candidate) for candidate in candidates]
+    qualities = [measured[place] for place in lower_hull([(one.bytes_per_record, one.psnr_db) for one in measured])]
     trained_for = next((one for one, tried in zip(measured, candidates, strict=True) if tried.trained_for), None)
-    default = trained_for or _coarsest_near_best(measured)
-    qualities = [one for one in measured if one is default or not _is_beaten(one, measured)]
-    if trained_for is None:
-        qualities = _improving(qualities)
+    wanted = max(one.psnr_db for one in qualities) - _NEAR_ENOUGH_DB
+    if trained_for is not None:
+        wanted = min(trained_for.psnr_db, math.inf if distortion.psnr is None else distortion.psnr)
+    default = next(place for place, one in enumerate(qualities) if one.psnr_db >= wanted)
     return FrozenCodec(
         decoder.program,
         output,
         tuple(qualities),
         z_shape=chain.bottleneck.z_shape,
         peak=peak,
-        default=qualities.index(default),
+        default=default,
         golden=_golden(fitting, candidates),
     )
 
@@ -156,32 +158,9 @@ class _Fitting:
             entropy=candidate.entropy,
             steps=candidate.steps,
             psnr_db=SquaredSum(float(mse.mean()) / share, exponent).psnr_db(1, self.peak),
-            bytes_per_record=float(candidate.entropy.bits(symbols).mean()) / 8,
+            bytes_per_record=float(candidate.entropy.bits(symbols[:_COUNTED]).mean()) / 8,
             mse_limit=float(limit),
         )
-
-
-def _improving(qualities: list[OperatingPoint]) -> list[OperatingPoint]:
-    """Return the qualities whose PSNR is higher than that of every coarser one."""
-    best = -math.inf
-    kept = []
-    for quality in qualities:
-        if quality.psnr_db > best:
-            kept.append(quality)
-            best = quality.psnr_db
-    return kept
-
-
-def _coarsest_near_best(qualities: list[OperatingPoint]) -> OperatingPoint:
-    best = max(one.psnr_db for one in qualities)
-    return next(one for one in qualities if one.psnr_db >= best - _NEAR_ENOUGH_DB)
-
-
-def _is_beaten(quality: OperatingPoint, others: list[OperatingPoint]) -> bool:
-    """Return whether another quality is better in fewer bytes."""
-    return any(
-        other.psnr_db >= quality.psnr_db and other.bytes_per_record < quality.bytes_per_record for other in others
-    )
 
 
 def _codes(chain: Chain, records: NDArray[Any]) -> Tensor:
