@@ -77,6 +77,14 @@ def one_change(part):
     return changed
 
 
+def numbers_between(part):
+    """Return the settings of `one_change` whose number is neither the smallest nor the largest of its option."""
+    numbers = {
+        field.name for field in dataclasses.fields(part) if isinstance(field.metadata["allowed"], Real | Integer)
+    }
+    return [variant for name, variants in one_change(part).items() if name in numbers for variant in variants[1:-1]]
+
+
 def pytest_generate_tests(metafunc):
     if "cuda" in metafunc.fixturenames and torch.cuda.is_available():
         asked = "cuda" in inspect.signature(metafunc.function).parameters
@@ -87,6 +95,10 @@ def pytest_generate_tests(metafunc):
     kinds = list(axis.registry.values())
     if "part" in metafunc.fixturenames:
         parts = [part for kind in kinds for part in [kind(), *chain.from_iterable(one_change(kind).values())]]
+        if getattr(metafunc.module, "NUMBERS_ARE_ALIKE", False):
+            between = {repr(part) for kind in kinds for part in numbers_between(kind)}
+            slow = pytest.mark.slow
+            parts = [pytest.param(part, marks=slow) if repr(part) in between else part for part in parts]
         metafunc.parametrize("part", parts, ids=repr)
     if "settings" in metafunc.fixturenames:
         settings = [[kind(), *chain.from_iterable(one_change(kind).values())] for kind in kinds]

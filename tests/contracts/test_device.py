@@ -45,6 +45,7 @@ class EveryAxis:
 
 
 AXIS = EveryAxis
+NUMBERS_ARE_ALIKE = True  # what is on which device depends on whether a number is at a bound, not on how large it is
 CUDA = torch.device("cuda", 0)
 
 N = 12
