@@ -80,7 +80,7 @@ def _lines(summary: Summary, opened: FieldSource, *, quiet: bool) -> list[str]:
     ]
     if summary.error_bound and summary.values_range is not None:
         low, high = summary.values_range
-        rows.append(("error bound", number(summary.error_bound), "", f"the values are from {low:.6g} to {high:.6g}"))
+        rows.append(("error bound", f"{summary.error_bound:.4g}", "", f"the values are from {low:.6g} to {high:.6g}"))
     rows += text_rows(summary)
     if summary.fill_value is not None:
         rows.append(("fill values", number(summary.n_fill), "", f"{summary.fill_value:.17g}, restored exactly"))

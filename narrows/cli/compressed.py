@@ -81,7 +81,7 @@ def _way_rows(summary: Summary) -> list[tuple[str, str, str, str]]:
     """Return a row on the way that was chosen, and one for each other that was measured."""
     rows = []
     for place, way in enumerate(summary.ways if len(summary.ways) > 1 else ()):
-        bound = "" if not way.error_bound else f" within {number(way.error_bound)}"
+        bound = "" if not way.error_bound else f" within {way.error_bound:.4g}"
         quality = f"quality {way.quality}, " if way.name == "code" else ""
         psnr = "exact" if math.isinf(way.psnr_db) else psnr_text(way.psnr_db)
         size = f"{number(way.bytes_per_record)} bytes a record"
@@ -114,7 +114,7 @@ def _bound_rows(summary: Summary) -> list[tuple[str, str, str, str]]:
     if not summary.error_bound or summary.values_range is None:
         return []
     low, high = summary.values_range
-    rows = [("error bound", number(summary.error_bound), "", f"the values are from {low:.6g} to {high:.6g}")]
+    rows = [("error bound", f"{summary.error_bound:.4g}", "", f"the values are from {low:.6g} to {high:.6g}")]
     if summary.fill_value is not None:
         of_model = ", the fill value of the model" if summary.fill_of_model else ""
         exactly = f"{summary.fill_value:.17g}{of_model}, restored exactly"

@@ -71,8 +71,8 @@ def _row(trial: Trial, source: Source, asked: dict[str, Any]) -> tuple[str, ...]
     elif trial.error_bound:
         is_given = trial.is_chosen and all(asked[one] is None for one in ("psnr", "bytes_per_record"))
         is_given = is_given and asked["max_error"] is not None
-        name = f"--max-error {asked['max_error'] if is_given else number(trial.error_bound)}"
-        marks = {**marks, f"every value within {number(trial.error_bound)}": True}
+        name = f"--max-error {asked['max_error'] if is_given else format(trial.error_bound, '.4g')}"
+        marks = {**marks, f"every value within {format(trial.error_bound, '.4g')}": True}
     else:
         name, marks = "--lossless", {"chosen": asked["lossless"]}
     psnr = "exact" if trial.max_error == 0 else "-" if trial.psnr_db is None else f"{trial.psnr_db:.2f}"

@@ -14,7 +14,7 @@ from narrows.training import Training
 __all__ = ["brief", "ending_early", "residual_for", "whole_epochs"]
 
 # What a whole training sees: values of records, but at least so many records, in at most so many epochs.
-_VALUES, _FEWEST_RECORDS, _MOST_EPOCHS = 400_000_000, 384_000, 200
+_VALUES, _FEWEST_RECORDS, _MOST_EPOCHS = 450_000_000, 384_000, 200
 # The same for networks of residuals: within a bound there is less to learn.
 _BOUNDED_VALUES, _BOUNDED_RECORDS = 240_000_000, 154_000
 _LOSSLESS_VALUES, _LOSSLESS_RECORDS = 960_000_000, 256_000
