@@ -1,10 +1,10 @@
-"""narrows' own archives: for each model in bench/models/codec `compress --psnr`, and a point for each of its qualities.
+"""narrows' own archives: `compress --psnr` with the models of `train.py`, and `compress --lossless`.
 
-A model belongs to the set and the quality that its file is named after: ``mnist-23.5.safetensors``; those whose name
-ends in ``-dense`` have a dense network and a curve of their own; those whose name ends in ``-lossless``, with a network
-of residuals, keep records within bounds. The bytes are those of the archive, headers, checksums and
-index included; the model is a side file, and what a reader needs of it is counted as side bytes.
-`bench/codec/train.py` trains them.
+A model in bench/models/codec belongs to the set and the quality that its file is named after:
+``mnist-23.5.safetensors``. It writes archives of that quality, and of one a little lower and a little higher. Those
+whose name ends in ``-dense`` have a dense network and a curve of their own; those whose name ends in ``-lossless``
+restore every byte. The bytes are those of the archive, headers, checksums and index included. The model is a side
+file: what a reader needs of it is counted as side bytes.
 """
 
 from __future__ import annotations
@@ -19,16 +19,15 @@ from records import Records
 
 import narrows
 
-__all__ = ["attempts", "models_of"]
+__all__ = ["MODELS", "attempts", "models_of"]
 
 MODELS = Path(__file__).parents[1] / "models" / "codec"
-
-
-BOUNDS = (128, 96, 64, 48, 32, 24, 16)  # of 255; finer ones in lossless_sizes.py and error_bound_sweep.py
+AROUND_DB = (-1.5, 0.0, 1.5)  # of the quality that a model was trained for
+DENSE_DB = (19.0, 20.5, 22.0, 23.5)
 
 
 def models_of(name: str) -> list[Path]:
-    """Return the model files there are for a set, but for those of residuals."""
+    """Return the model files there are for a set, but for those of lossless archives."""
     found = (path for path in MODELS.glob("*.safetensors") if f"{path.stem}-".startswith(f"{name}-"))
     return sorted(path for path in found if not path.stem.endswith("-lossless"))
 
@@ -40,57 +39,45 @@ def attempts(records: Records) -> Iterator[Attempt]:
         return
     import torch
 
-    from narrows.codec import read_frozen
-
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "test.narrows"
         for model in models:
-            frozen = read_frozen(model)
-            warm_up = attempt({"quality": 0}, model, archive, 0)
-            warm_up.decode(warm_up.encode(records.train[:100]))
             wanted = model.stem.rpartition("-")[2]
-            if wanted != "dense":
-                yield attempt({"psnr": float(wanted)}, model, archive, len(frozen.only(frozen.default).blob))
-            for position in range(len(frozen.qualities)):
-                yield attempt({"quality": position}, model, archive, len(frozen.only(position).blob))
+            steps = DENSE_DB if wanted == "dense" else [float(wanted) + step for step in AROUND_DB]
+            for psnr in steps:
+                yield warm(_Archive(model, archive, {"psnr": psnr}).attempt(), records)
         exact = MODELS / f"{records.name}-lossless.safetensors"
         if exact.exists():
-            side_bytes = len(read_frozen(exact).only(0, with_causal=True).blob)
-            for bound in BOUNDS:
-                yield within(bound, exact, archive, side_bytes)
+            yield warm(_Archive(exact, archive, {"lossless": True}).attempt(), records)
 
 
-def within(bound: int, model: Path, archive: Path, side_bytes: int) -> Attempt:
-    """Return the attempt with no value further off than a bound."""
-
-    def encode(records: Array) -> list[bytes]:
-        narrows.compress(records, archive, model=model, max_error=bound, force=True)
-        return [archive.read_bytes()]
-
-    return Attempt(
-        "narrows, bounded",
-        f"{model.stem}, max_error={bound}",
-        encode,
-        lambda _: narrows.restore(archive, model=model),
-        side_bytes,
-        note="no value is further off than that",
-    )
+def warm(attempt: Attempt, records: Records) -> Attempt:
+    """Return an attempt after it was called once on a few records, which does not count."""
+    attempt.decode(attempt.encode(records.train[:100]))
+    return attempt
 
 
-def attempt(asked: dict[str, Any], model: Path, archive: Path, side_bytes: int) -> Attempt:
-    """Return the attempt with a quality, by its number or by the PSNR that is wanted."""
+class _Archive:
+    """An archive of the test records, written with one model in one way."""
 
-    def encode(records: Array) -> list[bytes]:
-        narrows.compress(records, archive, model=model, **asked, force=True)
-        return [archive.read_bytes()]
+    def __init__(self, model: Path, archive: Path, how: dict[str, Any]) -> None:
+        self.model, self.archive, self.how = model, archive, how
+        self.model_bytes = 0
 
-    ((name, value),) = asked.items()
-    return Attempt(
-        "narrows, dense" if model.stem.endswith("-dense") else "narrows",
-        f"{model.stem}, {name}={value}",
-        encode,
-        lambda _: narrows.restore(archive, model=model),
-        side_bytes,
-        note="the whole archive; opening the model is part of the time",
-    )
+    def attempt(self) -> Attempt:
+        ((name, value),) = self.how.items()
+        is_dense, is_exact = self.model.stem.endswith("-dense"), name == "lossless"
+        return Attempt(
+            "narrows, dense" if is_dense else "narrows, lossless" if is_exact else "narrows",
+            f"{self.model.stem}, {name}" + ("" if is_exact else f"={value:g}"),
+            self._encode,
+            lambda _: narrows.restore(self.archive, model=self.model, threads=1),
+            lambda: self.model_bytes,
+            note="the whole archive; opening the model is part of the time",
+        )
+
+    def _encode(self, records: Array) -> list[bytes]:
+        summary = narrows.compress(records, self.archive, model=self.model, threads=1, force=True, **self.how)
+        self.model_bytes = summary.model_bytes
+        return [self.archive.read_bytes()]

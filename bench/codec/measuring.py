@@ -28,8 +28,9 @@ class Attempt:
         Takes the test records (n, ...) and returns what would lie on the disk, as a list of byte strings.
     decode : callable
         Takes that list and returns the records, uint8 and of the same shape.
-    side_bytes : int
-        What a reader needs besides: dictionary, codebook or model. Not part of the bytes a record.
+    side_bytes : int or callable
+        What a reader needs besides: dictionary, codebook or model. Not part of the bytes a record. A function is
+        called after encoding.
     every : int
         Measured on every so-manieth test record only: for methods that are slow and code each record alone, so
         that the sample tells the same.
@@ -41,7 +42,7 @@ class Attempt:
     setting: str
     encode: Callable[[Array], list[bytes]]
     decode: Callable[[list[bytes]], Array]
-    side_bytes: int = 0
+    side_bytes: int | Callable[[], int] = 0
     every: int = 1
     note: str = ""
 
@@ -55,6 +56,7 @@ def measure(attempt: Attempt, test: Array) -> dict[str, Any]:
     restored = attempt.decode(stored)
     decoded = time.perf_counter()
     psnr = psnr_db(records, restored)
+    side_bytes = attempt.side_bytes
     return {
         "method": attempt.method,
         "setting": attempt.setting,
@@ -62,7 +64,7 @@ def measure(attempt: Attempt, test: Array) -> dict[str, Any]:
         "psnr_db": round(psnr, 4) if math.isfinite(psnr) else None,  # None: restored exactly
         "encode_mb_per_s": _speed(records.nbytes, encoded - began),
         "decode_mb_per_s": _speed(records.nbytes, decoded - encoded),
-        "side_bytes": attempt.side_bytes,
+        "side_bytes": side_bytes() if callable(side_bytes) else side_bytes,
         "n_records": len(records),
         "note": attempt.note,
     }

@@ -33,7 +33,7 @@ from narrows.archive import verify
 from narrows.numerics.cpus import usable_cpus
 
 RESULTS = Path(__file__).parents[1] / "codec-threads.json"
-WAYS: dict[str, dict[str, Any]] = {"mnist-dense": {}, "mnist-26": {}, "mnist-lossless": {"lossless": True}}
+WAYS: dict[str, dict[str, Any]] = {"mnist-dense": {}, "mnist-26.5": {}, "mnist-lossless": {"lossless": True}}
 READS = 25  # of single records
 
 

@@ -124,8 +124,8 @@ def compress(
     chunk_records : int, optional
         The largest number of records (or tiles) of a chunk. To read one record, its chunk is decoded: small chunks make
         random access fast, and large ones save a few bytes. By default up to 16,384, with an error bound up to 4,096,
-        and fewer if the records are large, or are stored losslessly with a residual model. Not with `append`, which
-        keeps the archive's.
+        and fewer if the records are large, or the model has a residual model. Not with `append`, which keeps the
+        archive's.
     as_records : bool
         Without a model: the first axis of the array numbers records, which are not predicted from each other.
     append : bool
@@ -230,7 +230,7 @@ def _with_model(
             "embed_model": embed_model,
             "append": append,
             "force": force,
-            "chunk_records": chunk_records,
+            "chunk_records": plan.chunk_records if chunk_records is None else chunk_records,
             "threads": threads,
         }
         writer, tally = _write(path, plan, progress, writing)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 import narrows.data
 from narrows.archive.appending import bound_for, codec_for, fill_value_for
+from narrows.archive.causal_chunks import causal_chunk_records
 from narrows.archive.contract import Encoder
 from narrows.archive.dial import smallest_bound
 from narrows.archive.effort import quality_with_effort
@@ -69,6 +70,8 @@ class Plan:
         A value that is kept exactly, and is no part of the range.
     values_range : (float, float) or None
         Smallest and largest finite value of the records; None if there is none.
+    chunk_records : int or None
+        The number of records of a chunk; None for the usual one, or the archive's that is appended to.
     series : ArchivedSeries or None
         The series that the records are windows of, if they are restored as a whole.
     windows : Windows or None
@@ -87,6 +90,7 @@ class Plan:
     quality: int
     fill_value: float | None = None
     values_range: tuple[float, float] | None = None
+    chunk_records: int | None = None
     series: ArchivedSeries | None = None
     windows: Windows | None = None
     asked_bound: float | None = None
@@ -209,7 +213,10 @@ def plan_archive(
         codec, position = codec_for(path, before, whole, chosen if is_asked else None)
     else:
         codec, position = PartedCodec.of(whole, chosen, with_network=bound is not None), 0
-    return Plan(encoder, source, layout, bound, codec, position, fill_value, found, **series)
+    n_chunk = None
+    if before is None and bound is not None and whole.causal is not None:
+        n_chunk = causal_chunk_records(source, layout, whole, ErrorBound(whole.dtype, bound, fill_value))
+    return Plan(encoder, source, layout, bound, codec, position, fill_value, found, n_chunk, **series)
 
 
 def _of_series(

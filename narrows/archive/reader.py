@@ -17,6 +17,7 @@ from narrows.archive.contract import Codec
 from narrows.archive.header import naming, read_header, read_index
 from narrows.archive.index import Index
 from narrows.archive.layout_choice import layout_of
+from narrows.archive.layouts import Layout
 from narrows.archive.metadata import Metadata
 from narrows.archive.models import find_codec
 from narrows.archive.names import file_names, item_names, read_names
@@ -78,8 +79,7 @@ def open_archive(path: str | os.PathLike[str], *, model: Any = None, threads: in
             index = read_index(source, header)
             codec = find_codec(source, header.metadata, index.models, model, needed=index.needed)
             given = {"field": header.metadata.field, "windows": header.metadata.windows}
-            entry = next((entry for entry, described in given.items() if described is not None), None)
-            kind = Archive if entry is None else Archive.kinds[entry]
+            kind = next((Archive.kinds[entry] for entry, one in given.items() if one is not None), Archive)
             return kind(source, header.metadata, index, codec, threads=threads)
     except BaseException:
         source.close()
@@ -113,7 +113,7 @@ class Archive(WithSeries):
         The metadata in its header.
     path : str
         Path of the file.
-    items : Layout
+    items : AnyLayout
         The layout: how items consist of records.
     kinds : dict of str to type
         Archives that are read in another way, by the entry of their metadata.
@@ -238,7 +238,7 @@ class Archive(WithSeries):
         chosen = self._within(items)
         n = self.items.n_records
         if n == 1:
-            yield from map(self.items.assemble, self._stream(chosen))
+            yield from map(self._assembled, self._stream(chosen))
             return
         if isinstance(chosen, range) and chosen.step == 1:
             wanted: Sequence[int] = range(chosen.start * n, chosen.stop * n)
@@ -252,7 +252,7 @@ class Archive(WithSeries):
                 together = np.concatenate(held)
                 whole = n_held - n_held % n
                 held = [together[whole:]]
-                yield self.items.assemble(together[:whole])
+                yield self._assembled(together[:whole])
 
     def names(self, items: Selection = None) -> list[str]:
         """Return the stored file names of items, of all items by default; an empty name if an item has none.
@@ -379,8 +379,13 @@ class Archive(WithSeries):
         n = self.items.n_records
         parts = self._by_chunk(range(item * n, (item + 1) * n))
         records = [self._records(range(part[0], part[-1] + 1)) for part in parts]
-        made: npt.NDArray[Any] = self.items.assemble(np.concatenate(records))[0]
+        made: npt.NDArray[Any] = self._assembled(np.concatenate(records))[0]
         return made
+
+    def _assembled(self, records: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the items that records make."""
+        assert isinstance(self.items, Layout), "archives with another layout are read in a way of their own"
+        return self.items.assemble(records)
 
     def _one(self, item: int) -> Any:
         """Return one item, and cache its whole group, since groups are always restored together."""

@@ -88,7 +88,7 @@ class ArchivedSeries:
 
     def to_json(self) -> dict[str, Any]:
         """Return the entries of the metadata."""
-        described: dict[str, Any] = {"lengths": list(self.lengths)}
+        described: dict[str, Any] = {"lengths": list(self.lengths)} if len(self.lengths) > 1 else {}
         for name in ("names", "channels"):
             if (given := getattr(self, name)) is not None:
                 described[name] = list(given)
@@ -98,7 +98,7 @@ class ArchivedSeries:
                 described["time"] |= {"starts": regular[0], "steps": regular[1]}
         if self.origin:
             described["origin"] = self.origin
-        found: dict[str, Any] = {"series": described}
+        found: dict[str, Any] = {"series": described} if described or self.digits is None else {}
         if self.digits is not None:
             found["decimals"] = {"digits": list(self.digits)}
             found["decimals"] |= {} if self.missing is None else {"missing": True}

@@ -20,7 +20,7 @@ __all__ = ["ZSTD_LEVEL", "ZSTD_SAMPLE_BYTES", "Summary", "ways_of"]
 ZSTD_LEVEL = 19
 ZSTD_SAMPLE_BYTES = 2 << 20
 
-_WAYS = {Kind.CAUSAL: "network", Kind.ZSTD: "zstd", Kind.PLAIN: "plain"}
+_WAYS = {Kind.CAUSAL: "network", Kind.CAUSAL_LEVELS: "network", Kind.ZSTD: "zstd", Kind.PLAIN: "plain"}
 
 
 @dataclass(frozen=True)

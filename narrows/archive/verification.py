@@ -37,8 +37,7 @@ from narrows.archive.models import find_codec, parts_of, read_model
 from narrows.archive.records import largest_error, needs_of, parse_names
 from narrows.archive.report import Problem, Report
 from narrows.archive.scan import Scanned, scan
-from narrows.archive.series import read_series
-from narrows.archive.series_recovery import has_series
+from narrows.archive.series_problems import problems_of_series
 from narrows.codec.parts.needs import Needs
 from narrows.errors import ArchiveError, CorruptArchiveError
 from narrows.numerics.pool import Pool, check_threads
@@ -125,7 +124,7 @@ def examine(source: ByteFile, model: Any, threads: int | None = None) -> Found:
     if isinstance(items, Windows) and declared not in {None, items.n_windows}:
         what = f"it has {declared:,} windows, but its series consist of {items.n_windows:,}"
         problems.append(Problem(source.size, what))
-    problems += _columns(source, header, scanned)
+    problems += problems_of_series(source, header, scanned)
     lost = _gaps(chunks, problems, declared)
     problems += _missing(lost, problems, source.size)
     _check_end(source, header, _model_offsets(scanned, header), chunks, problems)
@@ -141,20 +140,6 @@ def examine(source: ByteFile, model: Any, threads: int | None = None) -> Found:
         largest_error=_largest_error(source, header, chunks),
     )
     return Found(header, models, chunks, report)
-
-
-def _columns(source: ByteFile, header: Header, scanned: list[Scanned]) -> list[Problem]:
-    """Return the problems of the columns of series."""
-    damaged = [one for one in scanned if one.block.type == BlockType.COLUMN and not one.is_whole]
-    if damaged:
-        return [Problem(offset, "a column of its series is damaged: its checksum is wrong") for offset, _, _ in damaged]
-    try:
-        if has_series(header.metadata):
-            index, items = read_trailer(source, header), layout_of(header.metadata)
-            read_series(source, header.metadata, index, items.n_items(index.n_records), items.shape)
-    except CorruptArchiveError as error:
-        return [Problem(0, str(error))] if "its trailer" not in str(error) and "its index" not in str(error) else []
-    return []
 
 
 def _ignore_unfinished(source: ByteFile, header: Header | ArchiveError, problems: list[Problem]) -> int:

@@ -19,11 +19,11 @@ import numpy.typing as npt
 
 from narrows.archive.blocks import BlockWriter
 from narrows.archive.byte_file import ByteFile
+from narrows.archive.chunk_encoding import CodedChunk, UncodedChunk, encode_records
 from narrows.archive.chunks import chunk_bytes
 from narrows.archive.contract import Codec
 from narrows.archive.growing import growing
 from narrows.archive.header import Header, naming, read_header, read_whole_index
-from narrows.archive.held import CodedChunk, HeldChunk, encode_held
 from narrows.archive.layout import MAX_MODEL_BYTES, MAX_RECORDS, pack_header
 from narrows.archive.layout_choice import layout_of
 from narrows.archive.layouts import Layout
@@ -146,7 +146,7 @@ class Writer:
             self._stack = self._stack.pop_all()
         self._is_open = True
         self._most_pending = self.pool.in_flight(chunk_bytes(self.metadata))
-        self._held = HeldChunk()
+        self._held = UncodedChunk()
 
     # --------------------------------------------------------------------------------------------------------- adding
 
@@ -261,8 +261,8 @@ class Writer:
 
     def _finish_chunk(self) -> None:
         """Start to encode the records held, and write chunks that are done."""
-        held, self._held = self._held, HeldChunk()
-        encode = partial(encode_held, quality=self._quality, fill_value=self._fill_value)
+        held, self._held = self._held, UncodedChunk()
+        encode = partial(encode_records, quality=self._quality, fill_value=self._fill_value)
         self._pending.append(self.pool.submit(encode, held, self.n_records, self._codec, self.metadata))
         self.n_records += len(held)
         self._write_chunks(self._most_pending - 1 if self.pool.threads > 1 else 0)
@@ -276,9 +276,9 @@ class Writer:
                 self._add_parts(self.needed | needs)
                 self._blocks.records(coded.payload, coded.first, coded.n_records, coded.coding, needs)
             self._pending.popleft()
-            if coded.kept is not None:
+            if coded.encoding is not None:
                 self.errors += coded.errors
-                self.kept.append(coded.kept)
+                self.kept.append(coded.encoding)
 
     # -------------------------------------------------------------------------------------------------------- opening
 

@@ -198,9 +198,11 @@ def _bound_rows(max_error: float | None, largest: float | None, dtype: str) -> l
 def _series_rows(metadata: dict[str, Any]) -> list[tuple[str, str]]:
     """Return rows on the series of an archive, if it has any."""
     described = metadata.get("series") or metadata.get("windows")
-    if not isinstance(described, dict) or not isinstance(described.get("lengths"), list):
+    if not isinstance(described, dict):
         return []
-    lengths, channels = described["lengths"], described.get("channels")
+    known = metadata.get("windows") or described
+    lengths = known.get("lengths") or [(metadata.get("field") or {}).get("shape", [0])[0]]
+    channels = described.get("channels")
     text = f"{count(len(lengths), 'series').replace('seriess', 'series')} of {count(sum(lengths), 'step')}"
     rows = [("series", text + (f", {', '.join(map(str, channels))}" if channels else ""))]
     if isinstance(described.get("time"), dict):

@@ -185,8 +185,8 @@ def compress(
         is_bounded=lossless or max_error is not None,
     )
 
-    from narrows.archive import inspect
     from narrows.archive.appending import check_chunk_records, check_together, metadata_of
+    from narrows.archive.description import check_readable
     from narrows.archive.quality import choose_quality
     from narrows.cli.dry_run import print_trials
     from narrows.codec import read_frozen
@@ -206,7 +206,7 @@ def compress(
         )  # fmt: skip
         return
     if append:
-        inspect(output)
+        check_readable(output)
     before = metadata_of(output) if append else None
     bound = {"max_error": max_error, "lossless": lossless}
     asked: dict[str, Any] = {**wanted, **bound, "overlap": overlap, "effort": effort}

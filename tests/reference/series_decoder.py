@@ -36,12 +36,13 @@ def read(path: str | Path, model_blob: bytes | None = None) -> Array:
     return decimals(path, steps, meta["decimals"])
 
 
-def times(path: str | Path) -> Array:
+def times(path: str | Path, model_blob: bytes | None = None) -> Array:
     """The times of all steps, in ticks."""
     _, meta = metadata(path)
-    described, lengths = meta["series"]["time"], meta["series"]["lengths"]
+    described = meta["series"]["time"]
     if "starts" not in described:
         return column(path, 0, ())
+    lengths = meta["series"].get("lengths") or [len(read(path, model_blob))]
     each = zip(described["starts"], described["steps"], lengths, strict=True)
     return np.concatenate([start + step * np.arange(n) for start, step, n in each])
 
