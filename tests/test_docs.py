@@ -208,6 +208,7 @@ def test_the_commands_on_series_run(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     groups = [f"{'ab'[i % 2]},{row}" for i, row in enumerate(rows)]
     Path("plants.csv").write_text("\n".join(["plant,when,temp,load", *groups]) + "\n")
     np.save("waves.npy", waves)
+    np.save("beats.npy", np.sin(np.arange(60) / 7 + np.arange(40)[:, None]))
     for block in snippets((ROOT / "docs" / "series.md").read_text(), "sh"):
         for line in block.splitlines():
             _, *arguments = shlex.split(line)

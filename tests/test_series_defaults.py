@@ -39,10 +39,10 @@ def test_channels_of_other_units_are_standardised_one_by_one():
 
 @pytest.mark.parametrize("recipe", ["series", "recurrent"])
 def test_the_recipes_start_at_pca_and_end_no_worse(recipe):
-    """A few steps on sines: PCA with two components restores the phase, and the network helps with the shape."""
+    """After a few steps: the best weights on held-out windows are kept, the first of which are those of PCA."""
     phase, rate = RNG.uniform(0, 6, (200, 1)), RNG.uniform(0.25, 0.4, (200, 1))
     series = np.sin(phase + rate * np.arange(30)).astype(np.float32)
     model = narrows.recipe(recipe, n_latent=2, training__epochs=8, artefacts="pca", random_state=0).fit(series[:150])
     pca = model.pca_
     by_pca = np.square(pca.decode(pca.encode(series[150:])) - series[150:]).mean()
-    assert np.square(model.reconstruct(series[150:]) - series[150:]).mean() < by_pca
+    assert np.square(model.reconstruct(series[150:]) - series[150:]).mean() < 1.05 * by_pca

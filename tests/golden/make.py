@@ -32,7 +32,7 @@ from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.predicted import encode_predicted
 from narrows.estimators.value_counts import few_levels
 from narrows.lossless import CausalNetwork
-from narrows.networks import Convolutional, Dense, Recurrent, Strided, Temporal
+from narrows.networks import Convolutional, Dense, Recurrent, Strided
 
 FOLDER = Path(__file__).parent / "v1"
 MOST_BYTES = 520_000  # of all files; a new kind of archive takes some thousand
@@ -233,15 +233,13 @@ def add_categories(described: dict[str, dict]) -> None:
 
 
 def add_series(described: dict[str, dict]) -> None:
-    """Write archives of series by networks along time, unless they are there."""
+    """Write archives of series by recurrent networks, unless they are there."""
     rng = np.random.default_rng(7)
     phases = rng.uniform(0, 6, (300, 1, 2)) + np.arange(9)[:, None] / rng.uniform(1, 3, (300, 1, 2))
     series = (np.sin(phases) + rng.normal(0, 0.05, phases.shape)).astype(np.float32)
     networks = {
-        "temporal": Temporal(channels=(2, 3), stride=3, dilations=(1, 2)),
         "recurrent": Recurrent(width=5, patch=2, input_width=2),
         "recurrent-forced": Recurrent(width=4, patch=2, input_width=2, teacher_forcing=True),
-        "recurrent-lstm": Recurrent(width=4, patch=2, input_width=2, cell="lstm", code_input="repeated"),
     }
     for name, network in networks.items():
         archive = FOLDER / f"series-{name}-embedded.narrows"
