@@ -18,7 +18,7 @@ from narrows.archive.field_chunks import pack_block_values
 from narrows.archive.layout import Coding, pack_header
 from narrows.archive.layouts import Field
 from narrows.archive.metadata import Metadata, header_entries
-from narrows.archive.series_stored import StoredSeries, stored_as_field
+from narrows.archive.series_stored import StoredSeries, layout_of_series, stored_as_field
 from narrows.archive.summary import ZSTD_SAMPLE_BYTES, Summary
 from narrows.codec.fields.block import encode_block
 from narrows.codec.residual.coded import Kind
@@ -108,7 +108,7 @@ def compress_field(
             raise accepts_nothing()
         found = narrows.data.range_of_finite(source, fill_value=fill_value)
     stored = _stored(opened, bound, fill_value)
-    field = Field.of(values.shape, stored.values.dtype.itemsize, are_records=as_records)
+    field = _layout(opened, stored, as_records=as_records)
     metadata = _metadata(stored, source.kind, field, fill_value)
     made = _write(path, stored, field, metadata, force=force, threads=threads, progress=progress)
     missed: tuple[NarrowsWarning, ...] = ()
@@ -150,6 +150,13 @@ def _stored(opened: FieldSource, bound: float, fill_value: float | None) -> Stor
     if opened.series is None:
         return StoredSeries(opened.values, bound, None)
     return stored_as_field(opened.series, bound, may_be_decimals=fill_value is None)
+
+
+def _layout(opened: FieldSource, stored: StoredSeries, *, as_records: bool) -> Field:
+    """Return how the numbers are cut into blocks."""
+    if opened.series is None or as_records:
+        return Field.of(stored.values.shape, stored.values.dtype.itemsize, are_records=as_records)
+    return layout_of_series(stored.values, stored.bound or 0.0)
 
 
 def _in_units(errors: Errors, stored: StoredSeries) -> Errors:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from narrows.archive.layouts import Field
 from narrows.archive.series import ArchivedSeries
 from narrows.codec.fields.block import encode_block
 from narrows.codec.residual.error_bound import ErrorBound
@@ -16,8 +17,10 @@ from narrows.data.series.decimals import Decimals
 from narrows.data.series.whole import WholeSeries
 from narrows.numerics.blas import one_blas_thread
 
-__all__ = ["StoredSeries", "stored_as_field", "stored_as_windows"]
+__all__ = ["StoredSeries", "layout_of_series", "stored_as_field", "stored_as_windows"]
 
+_MOST_APART = 64
+_BYTES_OF_A_BLOCK = 73  # of its header, entry and checksums
 _TRIED = 1 << 14  # values with which decimals are compared with floats
 _NEARLY_HALF = 0.45  # of a unit: restored floats are rounded to the right decimal
 _MOST_NUMBER = 1 << 48  # of decimals beside floats, whose products with powers of ten are off by less than 0.05
@@ -110,9 +113,31 @@ def _takes_less(
     return ours <= _size(values[:n_steps], bound)
 
 
-def _size(values: npt.NDArray[Any], bound: float) -> int:
+def layout_of_series(values: npt.NDArray[Any], bound: float) -> Field:
+    """Return how steps (steps,) or (steps, channels) are cut into blocks: by channel, if that takes fewer bytes."""
+    usual = Field.of(values.shape, values.dtype.itemsize)
+    n_steps = max(1, _TRIED // max(1, values[:1].size))
+    if _apart(values[:n_steps], bound) >= _together(values[:n_steps], bound):
+        return usual
+    alone = Field.of((len(values),), values.dtype.itemsize)
+    return Field(values.shape, (*alone.block, 1))
+
+
+def _size(values: npt.NDArray[Any], bound: float) -> float:
+    return min(_together(values, bound), _apart(values, bound))
+
+
+def _together(values: npt.NDArray[Any], bound: float) -> float:
+    """Return the bytes of values that are predicted along time and over channels."""
     with one_blas_thread():
         return len(encode_block(np.ascontiguousarray(values)[None], ErrorBound(values.dtype, bound)).data)
+
+
+def _apart(values: npt.NDArray[Any], bound: float) -> float:
+    """Return the bytes of values whose channels have blocks of their own; infinite for one channel or very many."""
+    if values.ndim < 2 or not 1 < values.shape[1] <= _MOST_APART:
+        return math.inf
+    return sum(_together(values[:, channel], bound) + _BYTES_OF_A_BLOCK for channel in range(values.shape[1]))
 
 
 def _described(

@@ -76,7 +76,9 @@ def decimals(path: str | Path, steps: Array, described: dict[str, Any]) -> Array
             result[step, channel] = k / 10.0**d
     result = result.reshape(steps.shape)
     if described.get("ulps"):
-        result = (result.view(np.int64) + column(path, 2, steps.shape[1:])).view(np.float64)
+        ulps = column(path, 2, steps.shape[1:])
+        result = (result.view(np.int64) + ulps).view(np.float64)
+        result[ulps == -128] = -0.0
     if described.get("missing"):
         result[column(path, 1, steps.shape[1:]) != 0] = np.nan
     return result

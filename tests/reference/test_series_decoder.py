@@ -35,6 +35,7 @@ def series(*, lengths=(150, 77), channels=2, gaps=True, irregular=True):
     n = sum(lengths)
     values = np.round(np.cumsum(rng.normal(size=(n, channels)), axis=0), 2) + 0.0
     values[3, 0] = np.nextafter(values[3, 0], 100)
+    values[5, 0] = -0.0
     if gaps:
         values[9:12, channels - 1] = np.nan
     values = values[:, 0] if channels == 1 else values

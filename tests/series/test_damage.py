@@ -1,6 +1,9 @@
 """Damaged archives of series: what is left is right, or refused."""
 
+import importlib.util
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +15,9 @@ from narrows.archive.header import read_header, read_index
 from narrows.archive.layout import BlockType
 from narrows.data.series import Times, WholeSeries
 from narrows.data.series.decimals import decimals_of
+from narrows.data.series.rows import SeriesRows
 from narrows.data.series.sources import source_of
-from narrows.errors import ArchiveError, DataWarning
+from narrows.errors import ArchiveError, CorruptFileError, DataWarning
 
 N = 200
 
@@ -116,3 +120,33 @@ def test_any_flipped_byte_is_refused_or_changes_nothing(path):
                 continue
         np.testing.assert_array_equal(found, whole.values)
         np.testing.assert_array_equal(ticks, whole.times.ticks)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_some_damaged_and_forged_files():
+    place = Path(__file__).parents[1] / "archive" / "fuzz_series.py"
+    spec = importlib.util.spec_from_file_location("fuzz_series", place)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    counts = module.run(40)
+    assert {outcome for _, outcome in counts} >= {"right", "CorruptArchiveError"}
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        {"styles": ["%s"]},
+        {"styles": [7]},
+        {"styles": []} | {"missing": ["", ""]},
+        {"delimiter": "x"},
+        {"columns": "v"},
+        {"columns": ["v", "w"]},
+        {"group": []},
+    ],
+)
+def test_a_description_of_a_csv_file_that_lies_is_refused(origin, tmp_path):
+    rows = SeriesRows(origin, ("v",))
+    with pytest.raises(CorruptFileError, match=r"Write a \.npy file"):
+        narrows.data.write(tmp_path / "x.csv", np.zeros(3), series=rows)
+    assert not (tmp_path / "x.csv").exists()

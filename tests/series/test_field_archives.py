@@ -50,6 +50,7 @@ TEXTS = {
     "groups": "id,t,v\n" + "".join(f"{name},{i},{i * k}.5\n" for k, name in enumerate("xyz") for i in range(40 + k)),
     "noisy floats": "t,v\n" + "".join(f"{i},{i * 0.1 + 0.2!r}\n" for i in range(500)),
     "floats": "t,v\n" + "".join(f"{i},{float(np.sin(i) * 1e-9)!r}\n" for i in range(200)),
+    "negative zeros": "t,v\n" + "".join(f"{i},{np.sin(i / 30) / 50:.2f}\n" for i in range(400)),
     "constant": "t,v,w\n" + "".join(f"{i},7.50,{i}\n" for i in range(500)),
     "one row": "t,v\n0,1.5\n",
     "all missing": "t,v\n0,\n1,\n",
@@ -86,6 +87,21 @@ def test_decimals_take_fewer_bytes_than_floats(written, tmp_path):
     assert made.n_bytes < (tmp_path / "f.narrows").stat().st_size / 2
     assert made.max_error == 0
     assert "decimals" in inspect(tmp_path / "s.narrows").metadata
+
+
+@pytest.mark.parametrize("how", [{}, {"max_error": 0.01}])
+def test_channels_that_do_not_resemble_each_other_have_blocks_of_their_own(how, written, tmp_path):
+    waves = np.sin(np.arange(2000)[:, None] / [11, 17]) * [1, 1000]
+    rows = [f"{i},{a:.2f},{b:.1f}" for i, (a, b) in enumerate(waves.tolist())]
+    path = written("\n".join(["t,a,b", *rows]) + "\n")
+    source = narrows.data.open(path, time="t")
+    made = narrows.compress(source, tmp_path / "s.narrows", **how)
+    assert made.n_bytes < 2 * 2000
+    with narrows.open_archive(tmp_path / "s.narrows") as archive:
+        assert archive.items.block == (2000, 1)
+        np.testing.assert_allclose(archive.read(), source.windows.series.values, atol=how.get("max_error", 0) + 1e-9)
+        np.testing.assert_array_equal(archive[700:900], archive.read()[700:900])
+        np.testing.assert_array_equal(archive.part(slice(5, 9), slice(1, 2)), archive.read()[5:9, 1:])
 
 
 @pytest.mark.parametrize("bound", [0.5, 0.02, 0.001, "1%"])

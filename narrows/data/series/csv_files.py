@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from narrows.errors import CorruptFileError, DataError
 __all__ = ["csv_pieces", "has_times", "is_same_text", "series_in_csv"]
 
 NO_TIMES = "none"
+_STYLE = re.compile(r"repr|short|\.\d{1,2}f")
 _ROWS = 1 << 15  # that are written at a time
 
 
@@ -183,13 +185,15 @@ def csv_pieces(
     groups : sequence of str, optional
         The series of all rows.
     """
+    _check_origin(origin, len(channels))
     delimiter, newline = origin.get("delimiter", ","), origin.get("newline", "\n")
     time = times.name if times is not None else None
     group = origin.get("group", "series") if groups is not None else None
     usual = _usual_order(group, time, channels)
     names = origin.get("columns") or usual
     if sorted(names) != sorted(usual):
-        raise CorruptFileError(f"the columns of the CSV file do not match its values: {names!r:.100}")
+        what = f"The columns of the CSV file do not match its values: {names!r:.100}."
+        raise CorruptFileError(f"{what} Write a .npy file.")
     styles = origin.get("styles") or ["repr"] * len(channels)
     missing = origin.get("missing") or [""] * len(channels)
     done, last = 0, b""
@@ -210,6 +214,26 @@ def csv_pieces(
             last = join_rows([texts[name] for name in names], delimiter, newline).encode()
         done += len(piece)
     yield last.removesuffix(newline.encode()) if origin.get("open_end") else last
+
+
+def _check_origin(origin: dict[str, Any], n_channels: int) -> None:
+    """Raise CorruptFileError if a description, which may come from a forged archive, is of no CSV file."""
+
+    def is_list(name: str, n: int | None = None) -> bool:
+        given = origin.get(name) or [""] * (n or 0)
+        texts = isinstance(given, list) and all(isinstance(text, str) for text in given)
+        return texts and (n is None or len(given) == n)
+
+    are_lists = is_list("styles", n_channels) and is_list("missing", n_channels) and is_list("columns")
+    is_valid = (
+        are_lists
+        and all(_STYLE.fullmatch(style) for style in origin.get("styles") or [])
+        and origin.get("delimiter", ",") in tuple(",;\t|")
+        and origin.get("newline", "\n") in ("\n", "\r\n")
+        and isinstance(origin.get("group", ""), str)
+    )
+    if not is_valid:
+        raise CorruptFileError(f"The description of the CSV file is not valid: {origin!r:.120}. Write a .npy file.")
 
 
 def is_same_text(series: WholeSeries, path: Path | None = None) -> bool | None:

@@ -2,7 +2,7 @@ r"""Decimal numbers as integers: 12.50 is 1250 with two digits.
 
 A value of binary64 is restored from an integer k with d digits as the quotient :math:`k / 10^d`, rounded once. Sums and
 differences of decimals are often off by a unit in the last place, such as 51.846000000000004. Such values have *ulps*,
-the number of binary64 numbers by which they are farther from zero than the quotient.
+the number of binary64 numbers by which they are farther from zero than the quotient. Those of -0 are -128.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy.typing as npt
 __all__ = ["MOST_DIGITS", "Decimals", "decimals_of", "quotient"]
 
 MOST_DIGITS = 15
+NEGATIVE_ZERO = -128  # the ulps of -0
 _LARGEST = 1 << 53
 _MOST_ULPS = 1 << 6
 _EXACT = 0.5  # share of values that must be quotients
@@ -74,7 +75,9 @@ def exact(
 ) -> npt.NDArray[np.float64]:
     """Return values with their ulps, and NaN where they are missing."""
     if ulps is not None:
-        values = (values.view(np.int64) + ulps).view(np.float64)
+        is_negative_zero = ulps == NEGATIVE_ZERO
+        values = (values.view(np.int64) + np.where(is_negative_zero, 0, ulps)).view(np.float64)
+        values = np.where(is_negative_zero, -0.0, values)
     return values if missing is None else np.where(missing, np.nan, values)
 
 
@@ -116,7 +119,7 @@ def _column(values: npt.NDArray[np.float64]) -> _Column | None:
     known = values[~missing]
     if not len(known):
         return np.zeros(len(values), np.int64), 0, missing, np.zeros(len(values), np.int8)
-    if not np.isfinite(known).all() or (np.signbit(known) & (known == 0)).any():
+    if not np.isfinite(known).all():
         return None
     sample = known[:: max(1, len(known) // 1024)]
     for digits in range(MOST_DIGITS + 1):
@@ -128,6 +131,7 @@ def _column(values: npt.NDArray[np.float64]) -> _Column | None:
         ulps = np.abs(known).view(np.int64) - np.abs(numbers / 10.0**digits).view(np.int64)
         if np.abs(ulps).max() > _MOST_ULPS or (np.signbit(known) != np.signbit(numbers)).any():
             continue
+        ulps[np.signbit(known) & (known == 0)] = NEGATIVE_ZERO
         return _filled(numbers.astype(np.int64), missing), digits, missing, _spread(ulps, missing)
     return None
 

@@ -19,6 +19,7 @@ _FORMATS = {"PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32, "FLOAT": 32, 
 _READ_AS = {"PCM_U8": "int16", "PCM_16": "int16", "PCM_24": "int32", "PCM_32": "int32", "FLOAT": "float32"}
 _LARGEST = (1 << 32) - 64
 _USUAL_RATE = 44_100
+_MOST_RATE = 1 << 20
 
 
 def series_in_wav(path: Path, source: str) -> WholeSeries:
@@ -94,7 +95,9 @@ def check_wav(shape: tuple[int, ...], dtype: np.dtype[Any], origin: dict[str, An
         If a WAV file cannot hold them.
     """
     usual = {"u1": "PCM_U8", "i2": "PCM_16", "i4": "PCM_32", "f4": "FLOAT", "f8": "DOUBLE"}
-    encoding = (origin or {}).get("encoding") or usual.get(dtype.str[1:])
+    encoding = usual.get(dtype.str[1:])
+    if dtype == np.int32 and (origin or {}).get("encoding") == "PCM_24":
+        encoding = "PCM_24"
     channels = shape[1] if len(shape) > 1 else 1
     if encoding not in _FORMATS or len(shape) > 2 or channels > 1024:
         raise DataError(
@@ -116,7 +119,8 @@ def write_wav(
     """Write samples (steps,) or (steps, channels) as a WAV file."""
     origin = origin or {}
     encoding = check_wav(shape, dtype, origin)
-    rate, channels = int(origin.get("rate", _USUAL_RATE)), shape[1] if len(shape) > 1 else 1
+    rate, channels = origin.get("rate"), shape[1] if len(shape) > 1 else 1
+    rate = rate if isinstance(rate, int) and 0 < rate <= _MOST_RATE else _USUAL_RATE
     bits = _FORMATS[encoding]
     frame = channels * bits // 8
     n_bytes = shape[0] * frame
