@@ -144,7 +144,6 @@ def lengths() -> dict[str, dict[str, float]]:
     networks = {
         "temporal": Temporal(channels=(16, 32, 32)),
         "recurrent": Recurrent(),
-        "recurrent, patch 1": Recurrent(patch=1),
     }
     found = {}
     for name, network in networks.items():
