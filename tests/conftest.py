@@ -364,3 +364,12 @@ def table_model(table, trained_once):
     training = narrows.Training(epochs=30, batch_size=32)
     model = narrows.Autoencoder(3, network=Dense(widths=(16,)), training=training, random_state=0)
     return trained_once("table-model", lambda: model.fit(table))
+
+
+@pytest.fixture
+def code_by_default(monkeypatch):
+    """Let `compress` take the default quality where nothing is asked for, even where a bound has fewer bytes.
+
+    Most tests are about archives of codes. `tests/archive/test_dial.py` is about the choice.
+    """
+    monkeypatch.setattr("narrows.archive.plan.default_way", lambda hand, psnr, always: [hand.code(hand.codec.default)])

@@ -43,7 +43,7 @@ def path(tmp_path):
 
 KINDS = {
     "records": ({}, 0),
-    "records of the coarsest quality": ({"bytes_per_record": 1e9}, 0),
+    "records of the coarsest quality": ({"quality": 0}, 0),
     "records with their model": ({"embed_model": True}, 0),
     "tiles": ({}, Feature.TILES),
     "tiles that overlap": ({"overlap": 2}, Feature.TILES),

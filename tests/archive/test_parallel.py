@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import narrows
-from narrows.archive import Writer, held, open_archive, verify
+from narrows.archive import Writer, chunk_encoding, open_archive, verify
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.rans import Decoder
 from narrows.errors import CorruptArchiveError, InvalidParameterError
@@ -68,14 +68,14 @@ def test_chunks_before_a_damaged_one_are_restored(make, codec, records, threads)
 
 @pytest.mark.parametrize("threads", NUMBERS)
 def test_an_error_while_encoding_leaves_no_file(digits, codec_model, tmp_path, monkeypatch, threads):
-    encode = held.encode_held
+    encode = chunk_encoding.encode_records
 
-    def encode_held(chunk, first, *settings, **others):
+    def encode_records(chunk, first, *settings, **others):
         if first == 100:
             raise OSError("the third chunk")
         return encode(chunk, first, *settings, **others)
 
-    monkeypatch.setattr("narrows.archive.writer.encode_held", encode_held)
+    monkeypatch.setattr("narrows.archive.writer.encode_records", encode_records)
     with pytest.raises(OSError, match="the third chunk"):
         narrows.compress(digits[1], tmp_path / "a.narrows", model=codec_model, chunk_records=50, threads=threads)
     assert list(tmp_path.iterdir()) == []
@@ -106,7 +106,7 @@ def test_progress_goes_up_to_all_records(digits, codec_model, tmp_path, monkeypa
 
 @pytest.mark.parametrize("threads", NUMBERS)
 def test_a_writer_does_not_go_on_after_a_chunk_that_failed(tmp_path, codec, records, monkeypatch, threads):
-    monkeypatch.setattr("narrows.archive.writer.encode_held", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("narrows.archive.writer.encode_records", lambda *_, **__: 1 / 0)
     writer = Writer(tmp_path / "a.narrows", codec, 0, chunk_records=100, threads=threads)
     with pytest.raises(ZeroDivisionError):
         writer.add(records.astype(np.int32), records)

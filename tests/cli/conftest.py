@@ -94,9 +94,5 @@ def small_demo(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def code_by_default(monkeypatch):
-    """Let `compress` take the default quality where nothing is asked for, even where a bound has fewer bytes.
-
-    Most tests are about archives of codes. `tests/archive/test_dial.py` is about the choice.
-    """
-    monkeypatch.setattr("narrows.archive.plan.default_way", lambda hand, psnr, always: [hand.code(hand.codec.default)])
+def archives_of_codes(code_by_default):
+    """Let `compress` store codes by default."""

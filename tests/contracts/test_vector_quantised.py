@@ -18,6 +18,8 @@ from narrows.model.inference import encode_continuous
 from narrows.networks import Dense, Strided
 from narrows.training import Adam, Callback
 
+pytestmark = pytest.mark.usefixtures("code_by_default")
+
 SHAPES = {(6,): (2, 3), (8, 3, 5): (8, 15), (8, 3, 2): (4, 12)}  # dim, and how many vectors a record has
 
 
