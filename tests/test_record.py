@@ -52,8 +52,10 @@ def test_a_network_for_images_is_refused_for_vectors(network, windows):
 def test_what_a_record_cannot_be_is_refused(windows):
     with pytest.raises(InvalidParameterError, match=r"record='image' for records of shape \(40,\)"):
         fit(windows[:, :, 0], record="image")
-    with pytest.raises(InvalidParameterError, match=r"'record' of Autoencoder must be one of .* Got 'series'"):
-        fit(windows, record="series")
+    with pytest.raises(InvalidParameterError, match=r"record='series' for records of shape \(40, 4, 4\)"):
+        fit(windows.reshape(12, 40, 4, 4), record="series")
+    with pytest.raises(InvalidParameterError, match=r"'record' of Autoencoder must be one of .* Got 'table'"):
+        fit(windows, record="table")
 
 
 def test_a_classifier_takes_records_for_what_its_autoencoder_does(windows):

@@ -87,6 +87,10 @@ class Encoder(Protocol):
         """The PSNR in dB of archives for which nothing is requested, if the model was trained for one with a bound."""
 
     @property
+    def is_series(self) -> bool:
+        """Whether the records of the model are windows of series."""
+
+    @property
     def effort(self) -> int:
         """How long symbols are refined, 0 to 9."""
 

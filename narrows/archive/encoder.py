@@ -44,6 +44,7 @@ class ModelEncoder:
         self.model = _fitted(model)
         self.codec: FrozenCodec = self.model.codec_
         self.fill_value = self.model.fill_value_
+        self.is_series = self.model.record_ == "series"
         self.psnr = _psnr_of(self.model)
         self.effort = effort
         self._refinements: dict[int, Refinement] = {}

@@ -123,6 +123,11 @@ class Metadata:
         return found if isinstance(found, dict) else None
 
     @property
+    def is_series(self) -> bool:
+        """Whether the records are windows of series."""
+        return self.more.get("record") == "series"
+
+    @property
     def fill_value(self) -> float | None:
         """The value that is kept exactly within the bound; None if there is none. Only appending needs it."""
         value = self.more.get("fill_value")

@@ -89,6 +89,7 @@ class Plan:
         whole = self.encoder.codec.digest
         return {
             "container": {"kind": self.source.kind},
+            **({"record": "series"} if self.encoder.is_series else {}),
             **{entry: self.layout.to_json() if entry == self.layout.entry else None for entry in Layout.registry},
             "max_error": self.bound,
             **({} if self.fill_value is None else {"fill_value": self.fill_value}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,9 @@ from narrows.cli.options import (
     write_options,
 )
 from narrows.cli.outputs import READS_PIPE, Verb
+
+if TYPE_CHECKING:
+    from narrows.data import Source
 
 __all__ = ["check_records_output", "decode", "encode", "reconstruct", "records_line", "write_records"]
 
@@ -55,7 +58,8 @@ def reconstruct(
     loaded = load_model(model, device)
     source = open_data(data, shape=loaded.shape_, limit=limit, quiet=quiet, **reading)
     restored = loaded.reconstruct(source, dtype=loaded.model_.written_dtype)
-    write_records(output, restored, files=source.files if keeps_names else None, force=force, as_json=as_json)
+    files = source.files if keeps_names else None
+    write_records(output, restored, files=files, force=force, as_json=as_json, of=source)
 
 
 @click.command(cls=Verb)
@@ -134,11 +138,20 @@ def check_records_output(output: str, *, force: bool) -> bool:
     return check_target(output, force=force).keeps_names
 
 
-def write_records(output: str, values: Any, *, files: tuple[str, ...] | None, force: bool, as_json: bool) -> None:
-    """Write records or codes, and print what was written."""
+def write_records(
+    output: str,
+    values: Any,
+    *,
+    files: tuple[str, ...] | None,
+    force: bool,
+    as_json: bool,
+    of: Source | None = None,
+) -> None:
+    """Write records or codes, or the steps of the series ``of``, and print what was written."""
     import narrows.data
 
-    path = narrows.data.write(output, values, files=files, force=force)
+    series = None if of is None or of.windows is None else of.windows.series.rows()
+    path = narrows.data.write(output, values, files=files, series=series, force=force)
     if as_json:
         print_json({"path": str(path), "records": len(values), "shape": values.shape[1:], "dtype": values.dtype.name})
     else:

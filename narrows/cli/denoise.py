@@ -105,9 +105,8 @@ def denoise(
     source = open_data(data, shape=loaded.shape_, limit=limit, quiet=quiet, **reading)
     files = source.files if is_folder else None
     if demo_noise is None:
-        write_records(
-            output, loaded.denoise(source, dtype=loaded.model_.written_dtype), files=files, force=force, as_json=as_json
-        )
+        restored = loaded.denoise(source, dtype=loaded.model_.written_dtype)
+        write_records(output, restored, files=files, force=force, as_json=as_json, of=source)
         return
 
     noisy, restored, comparison = _compare(loaded, source, demo_noise, seed, quiet=quiet)

@@ -20,6 +20,9 @@ def taken_for(record: str, shape: Sequence[int], asked_for: str) -> str:
     """
     if record == "vector":
         return f"vectors of {count(math.prod(shape), 'value')}"
+    if record == "series":
+        channels = f" and {count(shape[1], 'channel')}" if len(shape) > 1 else ""
+        return f"windows of series, of {count(shape[0], 'step')}{channels}"
     why = ", by their shape (--as vector if they are not images)" if asked_for == "auto" else ""
     return f"images of {shape_text(shape)}{why}"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from narrows.cli.console import note
 from narrows.cli.outputs import split_record
 from narrows.cli.progress import show_progress
 from narrows.io.magic import IMAGE_ENDINGS
@@ -56,7 +57,14 @@ def open_data(
 
     with show_progress(quiet=quiet) as progress:
         source = narrows.data.open(data, limit=limit, progress=progress, **reading)
-    return source if shape is None else as_needed(source, shape)
+    if shape is not None:
+        return as_needed(source, shape)
+    if source.windows is not None and source.windows.is_chosen[0]:
+        note(
+            f"{source.name} is a series of {source.windows.series.n_steps:,} steps, read as {source.windows}.",
+            quiet=quiet,
+        )
+    return source
 
 
 def open_record(data: str, *, shape: tuple[int, ...] | None = None, quiet: bool = False) -> NDArray[Any]:

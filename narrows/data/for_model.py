@@ -1,4 +1,4 @@
-"""Records for a model: images are brought into the model's form where that is exact, or refused with advice."""
+"""Records for a model: images and series are brought into the model's form where that is exact, or get advice."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from narrows.data.series.sources import source_of_array
 from narrows.data.source import Source
 from narrows.records import check_shape
 
-__all__ = ["advice", "as_needed", "check_fits"]
+__all__ = ["advice", "as_needed", "check_fits", "windows_of_array"]
 
 
 def as_needed(source: Source, shape: tuple[int, ...]) -> Source:
-    """Return image files in the channels of a model's records: grey images as colour ones, which is exact.
+    """Return data in the form of a model's records, where that is exact.
+
+    Image files get the channels of the model's records: grey images become colour ones. Series are cut into windows of
+    the model's length, one after the other, unless another window or stride was given.
 
     Parameters
     ----------
@@ -28,10 +33,41 @@ def as_needed(source: Source, shape: tuple[int, ...]) -> Source:
     >>> as_needed(Source(np.zeros((5, 6, 4), np.uint8), kind="images"), (6, 4, 3)).shape
     (6, 4, 3)
     """
+    if source.windows is not None:
+        return _with_windows(source, shape)
     if source.kind != "images" or len(source.shape) != 2 or len(shape) != 3 or shape[-1] not in {1, 3}:
         return source
     values = np.asarray(source.values)[..., None]
     return replace(source, values=np.broadcast_to(values, (*values.shape[:-1], shape[-1])))
+
+
+def _with_windows(source: Source, shape: tuple[int, ...]) -> Source:
+    """Return a series in windows of a model's length, if they may be chosen."""
+    windows = source.windows
+    assert windows is not None
+    chosen_window, chosen_stride = windows.is_chosen
+    is_possible = len(shape) == len(source.shape) and shape[1:] == source.shape[1:]
+    if not (chosen_stride and is_possible and (chosen_window or windows.window == shape[0])):
+        return source
+    fitting = windows.side_by_side(shape[0], source.name)
+    return replace(source, values=fitting.cut(), windows=fitting)
+
+
+def windows_of_array(values: NDArray[Any], shape: tuple[int, ...], name: str | None = None) -> Source | None:
+    """Return a whole series (steps,) or (steps, channels) as windows of a model's length; None if it is no series.
+
+    Parameters
+    ----------
+    values : ndarray
+        The array.
+    shape : tuple of int
+        Shape of the model's records, which are windows of series.
+    name : str, optional
+        Name of the source.
+    """
+    if values.ndim != len(shape) or values.shape[1:] != shape[1:]:
+        return None
+    return source_of_array(values, window=shape[0], stride=shape[0], name=name)
 
 
 def check_fits(source: Source, shape: tuple[int, ...]) -> None:
@@ -64,6 +100,8 @@ def advice(
     ' Open the images as the model needs them, with --convert grey --resize 28x28 (in Python: narrows.data.open(..., \
 convert="grey", resize=(28, 28))).'
     """
+    if source.windows is not None and len(shape) == len(source.shape) and shape[0] != source.shape[0]:
+        return f" Cut the series into windows of {shape[0]:,} steps, with --window {shape[0]} (window={shape[0]})."
     is_image = len(shape) == 2 or (len(shape) == 3 and shape[-1] in {1, 3})
     if source.kind != "images" or not is_image:
         return ""

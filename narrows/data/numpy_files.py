@@ -16,7 +16,7 @@ from narrows.data.arrays import check_dtype, check_shape, check_values
 from narrows.data.source import Source
 from narrows.errors import CorruptFileError, DataError, InvalidParameterError, UnknownNameError
 
-__all__ = ["VALUE_KEYS", "open_npy", "open_npz", "write_npy"]
+__all__ = ["VALUE_KEYS", "map_npy", "open_npy", "open_npz", "write_npy"]
 
 VALUE_KEYS = ("x", "X", "values", "data", "images", "x_train", "X_train")
 LABEL_KEYS = ("y", "labels", "y_train")
@@ -49,15 +49,29 @@ def open_npy(path: Path, name: str) -> Source:
     DataError
         If its array cannot be records.
     """
+    values = map_npy(path, name)
+    check_shape(values.shape, name)
+    return Source(check_values(values, name), name=name, kind="npy")
+
+
+def map_npy(path: Path, name: str) -> npt.NDArray[Any]:
+    """Return the array of a `.npy` file, of any real dtype and any number of axes, memory-mapped.
+
+    Raises
+    ------
+    CorruptFileError, DataError
+        As `open_npy`.
+    """
     n_bytes = path.stat().st_size
     with path.open("rb") as file:
         header = _read_header(file, str(path))
     check_dtype(header.dtype, name)
-    check_shape(header.shape, name)
+    if 0 in header.shape:
+        check_shape((*header.shape, 1) if len(header.shape) == 1 else header.shape, name)
     _check_size(header, n_bytes, str(path))
     order = "F" if header.fortran_order else "C"
-    values = np.memmap(path, header.dtype, "c", header.n_bytes, header.shape, order)  # type: ignore[call-overload]
-    return Source(check_values(values, name), name=name, kind="npy")
+    values: npt.NDArray[Any] = np.memmap(path, header.dtype, "c", header.n_bytes, header.shape, order)  # type: ignore[call-overload]
+    return values
 
 
 def open_npz(path: Path, name: str, key: str | None = None) -> Source:

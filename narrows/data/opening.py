@@ -5,13 +5,16 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from narrows.data import named
 from narrows.data.arrays import check_values, open_array
 from narrows.data.formats import Format, Images, options_of
+from narrows.data.formats.advice import table_to_array
 from narrows.data.frames import is_frame, open_frame
+from narrows.data.series.sources import source_of_array
 from narrows.data.source import Source, check_limit
 from narrows.errors import (
     CorruptFileError,
@@ -27,6 +30,7 @@ from narrows.io.files import as_path
 from narrows.io.magic import kind_of
 from narrows.io.pipes import STANDARD_INPUT, from_standard_input, is_pipe
 from narrows.io.progress import Progress
+from narrows.records import schema_of
 
 __all__ = ["open"]
 
@@ -35,8 +39,6 @@ AnyFormat = TypeVar("AnyFormat", bound=Format)
 _HEAD = 16  # bytes by which files are recognised
 
 _TABLES = {
-    ".csv": "read_csv({})",
-    ".tsv": "read_csv({}, sep='\\t')",
     ".parquet": "read_parquet({})",
     ".xlsx": "read_excel({})",
 }
@@ -47,6 +49,7 @@ def open(  # noqa: A001
     data: Any,
     *,
     limit: int | None = None,
+    record: str | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> Source:
@@ -57,6 +60,8 @@ def open(  # noqa: A001
     data : array_like, str, path or Source
         - an array ``(n, *shape)`` of any real dtype, or an object that NumPy can view as one;
         - a data frame of pandas or polars with columns of numbers and booleans; missing values become NaN;
+        - a series: a `.csv` file with times, a `.wav` file, or with `window` an array or `.npy` file of shape (steps,)
+          or (steps, channels). Records are windows of it;
         - a `.npy` or `.npz` file, an IDX file (gzipped or not), a folder of images, one image, or a glob such as
           ``"photos/*.png"``. What is lost in reading images (transparency, all frames of an animation but the first),
           and files that are skipped, cause a `DataWarning` each. Images that take more than a quarter of the memory
@@ -68,13 +73,18 @@ def open(  # noqa: A001
         - a Source, which is returned unchanged.
     limit : int, optional
         Number of records to keep; only so many images are read.
+    record : {"image", "series", "vector"}, optional
+        What a record is. "series": records are windows (n, steps) or (n, steps, channels) of series. By default the
+        shape decides, unless the format does. Models take records for this if their own `record` is "auto".
     progress : callable, optional
         Called as `narrows.data.Progress` with activity, number done, total number and unit: with the bytes of each file
         while a named set is downloaded (``"downloading t10k-images-idx3-ubyte.gz"``), and with the records while more
         than 1,024 images are read (``"checking images"``, then ``"reading images"``).
     **options
         Options of the data's format: ``resize=(height, width)``, ``convert="grey"`` or ``"colour"`` and ``bits=8`` for
-        image files, ``key="name"`` of the array of records for `.npz` files.
+        image files, ``key="name"`` of the array of records for `.npz` files. For series: ``window=`` and ``stride=`` in
+        steps, for arrays, `.npy`, `.csv` and `.wav` files; ``time=``, ``values=`` and ``group=``, names of columns of
+        `.csv` files. See `docs/series.md`.
 
     Returns
     -------
@@ -106,8 +116,15 @@ def open(  # noqa: A001
         source = _open_text_or_path(data, options, limit, progress)
         check_values(source.values, source.name)
     else:
-        source = open_frame(data) if is_frame(data) else open_array(data)
+        cutting = {name: options.pop(name, None) for name in ("window", "stride")}
+        if any(cutting.values()):
+            source = source_of_array(data.to_numpy() if is_frame(data) else data, **cutting)
+        else:
+            source = open_frame(data) if is_frame(data) else open_array(data)
     _check_used(options, source.name, source.kind, is_open=source is data)
+    if record is not None:
+        schema_of(record, source.shape, source.dtype, owner="open")
+        source = replace(source, record=record)
     return source if limit is None else source.limit(limit)
 
 
@@ -216,11 +233,7 @@ def _conversion(path: Path) -> str:
     reader = _TABLES.get(path.suffix.lower())
     if reader is None:
         return ""
-    return (
-        " Convert it to an array first, in Python: import numpy, pandas; "
-        f"table = pandas.{reader.format(repr(str(path)))}.select_dtypes(['number', 'bool']); "
-        f"numpy.save({path.with_suffix('.npy').name!r}, table.to_numpy('float32'))"
-    )
+    return table_to_array(path, reader)
 
 
 def _not_found(data: str | os.PathLike[str], path: Path) -> DataNotFoundError:

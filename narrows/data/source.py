@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from narrows.data.series.windows import Windows
 from narrows.errors import DataError, DataWarning, InvalidParameterError
 
 __all__ = ["Source", "check_limit"]
@@ -36,6 +37,10 @@ class Source:
         The names of the columns of a data frame.
     warnings : tuple of DataWarning
         What was lost when the records were read.
+    record : str
+        What a record is: "image", "series" or "vector"; "auto": its shape decides (see `narrows.records`).
+    windows : Windows, optional
+        The whole series that the records are windows of, if they are.
     """
 
     values: npt.NDArray[Any]
@@ -46,6 +51,8 @@ class Source:
     files: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None
     warnings: tuple[DataWarning, ...] = ()
+    record: str = "auto"
+    windows: Windows | None = None
 
     def __post_init__(self) -> None:
         for what, column in (("labels", self.labels), ("files", self.files)):
@@ -83,10 +90,16 @@ class Source:
 
     def __repr__(self) -> str:
         labelled = "" if self.labels is None else ", labelled"
+        meaning = "" if self.record == "auto" else f", record={self.record!r}"
         return (
             f"Source(name={self.name!r}, kind={self.kind!r}, n_records={self.n_records}, "
-            f"shape={self.shape}, dtype={self.dtype}{labelled})"
+            f"shape={self.shape}, dtype={self.dtype}{labelled}{meaning})"
         )
+
+    @property
+    def alone(self) -> Source:
+        """The records without the series that they are windows of."""
+        return self if self.windows is None else replace(self, windows=None)
 
     def limit(self, n: int) -> Source:
         """Return the first `n` records (all if there are fewer), without a copy.
@@ -102,11 +115,14 @@ class Source:
         [[0, 1], [2, 3]]
         """
         n = check_limit(n)
+        if n >= len(self):
+            return self
         return replace(
             self,
             values=self.values[:n],
             labels=None if self.labels is None else self.labels[:n],
             files=None if self.files is None else self.files[:n],
+            windows=None,
         )
 
     def take(self, indices: npt.ArrayLike) -> Source:
@@ -143,6 +159,7 @@ class Source:
             values=np.asarray(self.values)[chosen],
             labels=None if self.labels is None else np.asarray(self.labels)[chosen],
             files=None if self.files is None else tuple(self.files[i] for i in chosen),
+            windows=None,
         )
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from narrows.data.arrays import as_array, check_values
 from narrows.data.formats import Format, Npy, RecordStream
 from narrows.data.numpy_files import write_npy
+from narrows.data.series.rows import SeriesRows
 from narrows.errors import InvalidParameterError
 from narrows.io.files import as_path, naming_output
 from narrows.io.pipes import check_standard_output, is_pipe, to_standard_output
@@ -27,21 +28,25 @@ def write(
     values: npt.ArrayLike,
     *,
     files: Sequence[str] | None = None,
+    series: SeriesRows | None = None,
     force: bool = False,
 ) -> Path:
-    """Write records as a `.npy` file, an IDX file or a folder of PNG images, atomically.
+    """Write records as a `.npy` file, an IDX file or a folder of PNG images, or a series as CSV or WAV, atomically.
 
     Parameters
     ----------
     path : str or path
         The name decides the format: one array if it ends in ``.npy``; an IDX file if it is the name of one, such as
         ``t10k-images-idx3-ubyte`` or ``x.idx``, with or without ``.gz``; a new folder of PNG images if it ends in ``/``
-        or has no extension. The parent folder must exist. ``"-"`` is standard output, which gets a `.npy` file.
+        or has no extension; a CSV file for ``.csv``, whose rows are the records, and sound for ``.wav``. The parent folder
+        must exist. ``"-"`` is standard output, which gets a `.npy` file.
     values : array_like of shape (n, *shape)
         For images: (n, H, W) or (n, H, W, 3), uint8 or uint16; `open` reads them back unchanged.
     files : sequence of str, optional
         Relative names of the images (sub-folders allowed), as in `Source.files`; their extension becomes ``.png``.
         None: ``000000.png`` and so on.
+    series : SeriesRows, optional
+        The values are the steps (steps,) or (steps, channels) of series, with these times, names and origin.
     force : bool
         Replace an existing output. In a folder, files of the same names are replaced and other files are kept.
 
@@ -63,7 +68,9 @@ def write(
     DataError
         If the values cannot be records, or the format does not support their shape or dtype.
     """
-    records = check_values(as_array(values), "The values to write")
+    records = as_array(values)
+    check_values(records[:, None] if series is not None and records.ndim == 1 else records, "The values to write")
+    records = records if records.dtype.isnative else records.astype(records.dtype.newbyteorder("="))
     kind = check_target(path, force=force)
     if files is not None:
         if not kind.keeps_names:
@@ -76,7 +83,8 @@ def write(
         _pipe([records], records.shape, records.dtype)
         return Path("-")
     with naming_output(path):
-        kind.write(as_path(path), RecordStream([records], records.shape, records.dtype, lambda: files), force=force)
+        made = RecordStream([records], records.shape, records.dtype, lambda: files, series)
+        kind.write(as_path(path), made, force=force)
     return as_path(path)
 
 
@@ -87,6 +95,7 @@ def stream(
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
     files: Callable[[], Sequence[str]] | None = None,
+    series: SeriesRows | None = None,
     force: bool = False,
 ) -> Path:
     """Write records atomically and piece by piece, so that they need not fit into memory.
@@ -104,6 +113,8 @@ def stream(
     files : callable, optional
         Returns the relative names of the records; called only if the format stores names. A record with an empty name
         gets its number as name. None: all records do.
+    series : SeriesRows, optional
+        As for `write`.
     force : bool
         Replace an existing output. In a folder, files of the same names are replaced and other files are kept.
 
@@ -129,7 +140,7 @@ def stream(
         _pipe(pieces, shape, dtype)
         return Path("-")
     with naming_output(path):
-        kind.write(as_path(path), RecordStream(pieces, shape, dtype, names), force=force)
+        kind.write(as_path(path), RecordStream(pieces, shape, dtype, names, series), force=force)
     return as_path(path)
 
 

@@ -22,6 +22,7 @@ from narrows.estimators.continuing import Continuing
 from narrows.estimators.fitting import described, open_for_training, train_model
 from narrows.estimators.interrupted import keeps_what_was_learned
 from narrows.estimators.parameters import artefacts_of
+from narrows.estimators.preparation import schema_for
 from narrows.estimators.watching import callbacks_of
 from narrows.likelihoods import Likelihood
 from narrows.lossless import Residual
@@ -29,7 +30,6 @@ from narrows.model.fitted import Took
 from narrows.model.inference import decode, encode, returned_dtype
 from narrows.networks import Network
 from narrows.parts.options import Boolean, check
-from narrows.records import schema_of
 from narrows.training import Callbacks, Training
 from narrows.training.pretraining import Pretraining
 
@@ -84,8 +84,10 @@ class Autoencoder(
         files at the target PSNR: a map, a code without places, and a bound on the errors with a network of residuals.
         This chooses the parts that are "auto", for the bottleneck "rounded" and a likelihood with a target. A training
         of few steps has no race.
-    record : "auto", "image" or "vector"
-        What a record is; it affects the choice of "auto" parts. "auto": an image if a record has two or three axes.
+    record : "auto", "image", "series" or "vector"
+        What a record is; it affects the choice of "auto" parts. "series": a window of a series, of shape (steps,) or
+        (steps, channels). "auto": what the source of the records says, otherwise an image if a record has two or three
+        axes.
     conditional : bool
         Whether the label of each record is an additional input of encoder and decoder. The code then need not represent
         the label, and records with a given label can be generated (Sohn, Lee and Yan 2015).
@@ -135,7 +137,7 @@ class Autoencoder(
         Smallest and largest training value. Records on another scale cause a `narrows.errors.RangeWarning`.
     fill_value_ : float or None
         The fill value.
-    record_ : "image" or "vector"
+    record_ : "image", "series" or "vector"
         What the training records were treated as.
     pca_ : PrincipalComponents or None
         PCA of the training data with ``n_latent_`` components, for comparisons.
@@ -284,7 +286,7 @@ class Autoencoder(
             clone(self).get_params(deep=False),
             data,
             held_out,
-            schema=schema_of(self.record, self.shape_, self.dtype_),
+            schema=schema_for(self.record, data.source),
             scale=self._trained,
             classes=None if data.labels is None else self.classes_,
             feature_names=getattr(self, "feature_names_in_", None),
@@ -336,7 +338,7 @@ class Autoencoder(
         codes = check_array(Z)
         if codes.shape[1] != self.n_latent_:
             raise ShapeMismatchError(f"Codes must have the shape (n, {self.n_latent_}). Got {codes.shape}.")
-        returned = returned_dtype(dtype, self.dtype_, self.shape_)
+        returned = returned_dtype(dtype, self.dtype_, self.shape_, self.record_)
         records = decode(self.chain_, codes, self.classes_of(Source(codes, name="Z"), y), dtype=returned)
         return as_frame_like(Z, records, getattr(self, "feature_names_in_", None))
 

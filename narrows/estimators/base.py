@@ -25,7 +25,7 @@ from narrows.data.arrays import as_array, check_has_records, check_plain
 from narrows.data.column_scale import ColumnScales, columns_on_another_scale
 from narrows.data.far_values import warn_of_far_columns
 from narrows.data.fill import check_fill, check_some_known
-from narrows.data.for_model import as_needed, check_fits
+from narrows.data.for_model import as_needed, check_fits, windows_of_array
 from narrows.data.frames import check_columns, has_unique_columns, is_frame
 from narrows.data.labels import plain_labels
 from narrows.data.offsets import warn_of_offsets
@@ -75,7 +75,7 @@ class RecordsEstimator(AtHand):
         All that training has learned. The attributes below are parts of it.
     chain_ : Chain
         The trained parts in a row.
-    record_ : "image" or "vector"
+    record_ : "image", "series" or "vector"
         What the records were treated as.
     trained_on_ : TrainedOn
         Name and number of the training records, and the seed.
@@ -180,6 +180,8 @@ class RecordsEstimator(AtHand):
     def _checked(self, X: Data, *, reset: bool, advice: str | None) -> Source:
         if isinstance(X, list | tuple):
             X = as_array(X)  # says which records of a ragged list differ
+        if not reset:
+            X = self._whole_as_windows(X)
         if is_frame(X) or isinstance(X, (str, os.PathLike, Source)) or _n_dimensions(X) > 2:
             source = narrows.data.open(X) if reset else self.records_of(X)
             if is_frame(X) and has_unique_columns(X):
@@ -211,6 +213,18 @@ class RecordsEstimator(AtHand):
             self._warn_of_scale(source, found)
         return source
 
+    @property
+    def _takes_windows(self) -> bool:
+        """Whether the records of the fitted model are windows of series."""
+        return self.__sklearn_is_fitted__() and self.record_ == "series"
+
+    def _whole_as_windows(self, X: Data) -> Data:
+        """Return an array or data frame that is a whole series as its windows, for a model of windows."""
+        if not self._takes_windows or isinstance(X, (str, os.PathLike, Source)):
+            return X
+        array = np.asarray(X.to_numpy() if is_frame(X) else X)  # type: ignore[union-attr]
+        return windows_of_array(array, self.shape_) or X
+
     def _asked_fill_value(self) -> float | None:
         """Return the fill value that the parameters set."""
         return getattr(self, "fill_value", None)
@@ -233,7 +247,9 @@ class RecordsEstimator(AtHand):
         DataError
             If the data cannot be opened, or a data frame has other columns, or the same in another order.
         """
-        source = as_needed(narrows.data.open(data), self.shape_)
+        source = as_needed(narrows.data.open(self._whole_as_windows(data)), self.shape_)
+        if self._takes_windows and source.windows is None and source.kind == "npy":
+            source = windows_of_array(source.values, self.shape_, source.name) or source
         if source.columns is None:
             return source
         check_columns(source.columns, getattr(self, "feature_names_in_", None))

@@ -33,6 +33,7 @@ from narrows.estimators.preparation import (
     new_chain,
     parts_for,
     pretraining_stages,
+    schema_for,
     whole,
 )
 from narrows.estimators.watching import callbacks_of
@@ -46,7 +47,6 @@ from narrows.numerics.foreign_draws import draws_from
 from narrows.numerics.randomness import Stream
 from narrows.numerics.surroundings import usual_settings
 from narrows.parts.options import Boolean, check
-from narrows.records import schema_of
 from narrows.training import (
     Callbacks,
     JoinedRecords,
@@ -93,7 +93,7 @@ class AutoencoderClassifier(ClassifierMixin, Movable):  # type: ignore[misc]
         Smallest and largest training value. Records on another scale cause a `narrows.errors.RangeWarning`.
     chain_ : Chain
         The autoencoder's parts. Only the encoder was trained on the labels.
-    record_ : "image" or "vector"
+    record_ : "image", "series" or "vector"
         What the autoencoder treated the records as.
     coef_, intercept_ : ndarray of shape (n_classes, n_latent), (n_classes,)
         W and b.
@@ -186,7 +186,7 @@ class AutoencoderClassifier(ClassifierMixin, Movable):  # type: ignore[misc]
         arrays = {"labels": labels, "validation labels": held_out_labels, "sample weights": weights}
         seed, state = self._seed_and_checkpoint(checkpoint, sources, arrays, resume=resume)
 
-        schema = schema_of(params["record"], self.shape_, self.dtype_)
+        schema = schema_for(params["record"], source)
         parts = parts_for(params, source, schema, seed)
         to_validate_on = None if given is None else LabelledSource(given, held_out_labels)
         apart = Split.of(LabelledSource(source, labels, weights), to_validate_on, settings, seed, by_default=False)

@@ -23,7 +23,7 @@ from narrows.estimators.base import TRAIN_ON_FINITE, Data
 from narrows.estimators.fitting import LabelledSource, Split, described, open_for_training, train_model, train_stages
 from narrows.estimators.interrupted import keeps_what_was_learned
 from narrows.estimators.measuring import Measuring
-from narrows.estimators.preparation import chain_stage, labelled
+from narrows.estimators.preparation import chain_stage, labelled, schema_for
 from narrows.estimators.watching import Watching, callbacks_of
 from narrows.estimators.weights import check_weights, without_zeros
 from narrows.model.artefacts import Artefact, TrainingRecords
@@ -36,7 +36,6 @@ from narrows.numerics.threads import one_openmp_thread
 from narrows.parts.options import Integer, SequenceOf, check
 from narrows.parts.part import OneOf, as_optional_part
 from narrows.penalties import Penalty
-from narrows.records import schema_of
 from narrows.training import Callbacks, Stage, Training, resolve_device, resolve_training
 from narrows.training.optimisers import Optimiser
 from narrows.training.validation import mean_loss
@@ -102,7 +101,7 @@ class Continuing(Measuring):
                 params | {"training": settings, "pretraining": None, "residual": None, "race": False, "artefacts": ()},
                 data,
                 None,
-                schema=schema_of(self.record, self.shape_, self.dtype_),
+                schema=schema_for(self.record, data.source),
                 scale=self._trained,
                 classes=None if data.labels is None else self.classes_,
                 feature_names=getattr(self, "feature_names_in_", None),

@@ -20,7 +20,7 @@ from narrows.parts.options import Integer, SequenceOf, check, optional
 from narrows.parts.part import OneOf, as_part
 from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing, UnitScale
-from narrows.records import Image, ImageLayout, Schema, Vector
+from narrows.records import Image, ImageLayout, Schema, Series, Vector
 
 __all__ = ["choose_parts"]
 
@@ -59,7 +59,7 @@ def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Columns) ->
         If a parameter has a value that is not allowed, or two parts cannot be combined.
     """
     owner, shape = "Autoencoder", schema.shape
-    if params["record"] == "vector":  # all parts are chosen for a vector with the same number of values
+    if isinstance(schema, Vector):  # all parts are chosen for a vector with the same number of values
         schema = Vector((math.prod(schema.shape),), schema.dtype)
     n_latent = check(owner, "n_latent", params["n_latent"], optional(Integer(1)))
     likelihood = (
@@ -88,9 +88,10 @@ def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Columns) ->
         )
     else:
         network = as_part(Network, params["network"])
-        if params["record"] == "vector" and network.for_images:
+        is_other = params["record"] == "vector" or isinstance(schema, Series)
+        if is_other and network.for_images:
             raise InvalidParameterError(
-                f"The network '{network.name}' needs images, but record='vector'. "
+                f"The network '{network.name}' needs images, but record='{schema.kind}'. "
                 "Set network='dense' or record='image'."
             )
     if n_latent is None and getattr(network, "code_channels", None) is None:

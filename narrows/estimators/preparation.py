@@ -21,6 +21,7 @@ from narrows.estimators.defaults import choose_parts
 from narrows.numerics.batches import batch_size
 from narrows.numerics.randomness import Stream, generator, rng
 from narrows.numerics.threads import one_openmp_thread
+from narrows.parts.options import Choice, check
 from narrows.parts.part import as_optional_part
 from narrows.records import Schema, schema_of
 from narrows.training import (
@@ -44,6 +45,7 @@ __all__ = [
     "parts_for",
     "precision_of",
     "pretraining_stages",
+    "schema_for",
     "split",
     "whole",
 ]
@@ -64,11 +66,19 @@ def parts_for(params: Mapping[str, Any], source: Source, schema: Schema, seed: i
     return replace(parts, likelihood=likelihood, n_classes=n_classes, fill_value=fill_value)
 
 
+def schema_for(record: str, source: Source) -> Schema:
+    """Return what records are: as a parameter says; "auto": as their source says, otherwise by their shape."""
+    check("Autoencoder", "record", record, Choice("auto", *Schema.registry))
+    return schema_of(source.record if record == "auto" else record, source.shape, source.dtype)
+
+
 def becomes_image(params: Mapping[str, Any], source: Source) -> bool:
     """Return whether records are images for a model only because of their shape, with parameters that are "auto"."""
     if (params["record"], params["network"]) != ("auto", "auto"):
         return False
-    schema = schema_of("auto", source.shape, source.dtype)
+    if source.record != "auto":
+        return False
+    schema = schema_for("auto", source)
     return parts_for(params, source, schema, 0).network.for_images
 
 

@@ -93,7 +93,8 @@ def races(params: Mapping[str, Any], parts: Parts, source: Source) -> bool:
     has_target = hasattr(parts.likelihood, "psnr") and parts.bottleneck.name == "rounded"
     if not (params["race"] and is_auto and has_target) or parts.n_classes:
         return False
-    if params["residual"] is not None or params["record"] == "vector":
+    record = source.record if params["record"] == "auto" else params["record"]
+    if params["residual"] is not None or record in {"series", "vector"}:
         return False
     has_choice = _is_map(parts) or _predicts_pixels(parts, source)
     return has_choice and _n_seen(resolve_training(params["training"]), source, len(source)) >= _FEWEST_STEPS * _BATCH

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 from sklearn.utils.validation import check_is_fitted
 
+from narrows.codec.dequantise import to_dtype
 from narrows.data.frames import as_frame_like, columns_of
 from narrows.errors import InvalidParameterError
 from narrows.estimators.base import Data
@@ -26,7 +28,9 @@ class Restoring(Generation):
         Parameters
         ----------
         X : array_like of shape (n, *shape), path, name or Source
-            The records. A data frame of pandas or polars is returned as one, with the same columns and index.
+            The records. A data frame of pandas or polars is returned as one, with the same columns and index. For a
+            model of windows, an array (steps,) or (steps, channels) is a series. Series are returned as a whole; where
+            windows overlap, as their mean.
         y : array_like of shape (n,), optional
             Labels, for conditional models, unless the data have their own; other models ignore them.
         dtype : dtype, optional
@@ -48,9 +52,13 @@ class Restoring(Generation):
         True
         """
         check_is_fitted(self)
-        returned = returned_dtype(dtype, self.dtype_, self.shape_)
+        returned = returned_dtype(dtype, self.dtype_, self.shape_, self.record_)
         source = self._open(X, reset=False)
-        restored = reconstruct(self.chain_, source.values, self.classes_of(source, y), dtype=returned)
+        classes = self.classes_of(source, y)
+        if source.windows is not None:
+            joined = source.windows.join(reconstruct(self.chain_, source.values, classes, dtype=np.dtype(float)))
+            return as_frame_like(X, to_dtype(joined, returned), columns_of(X))
+        restored = reconstruct(self.chain_, source.values, classes, dtype=returned)
         return as_frame_like(X, restored, columns_of(X))
 
     def denoise(self, X: Data, y: ArrayLike | None = None, *, dtype: DTypeLike | None = None) -> Any:
@@ -80,4 +88,6 @@ class Restoring(Generation):
             )
         source = self._open(X, reset=False)
         corrupted = corrupt(self.chain_, source.values, drawn_seed(random_state), dtype=self.dtype_)
+        if source.windows is not None:
+            corrupted = to_dtype(source.windows.join(corrupted), self.dtype_)
         return as_frame_like(X, corrupted, columns_of(X))

@@ -99,7 +99,7 @@ class Symbols(Restoring):
         symbols = self._checked_symbols(indices)
         precision = np.float64 if self.dtype_ == np.float64 else np.float32  # as for `reconstruct`
         code: NDArray[Any] = (symbols * self._steps(quality, "decode_indices")).astype(precision)
-        returned = returned_dtype(dtype, self.dtype_, self.shape_)
+        returned = returned_dtype(dtype, self.dtype_, self.shape_, self.record_)
         classes = self.classes_of(Source(symbols, name="indices"), y)
         return decode_continuous(self.chain_, code, classes, dtype=returned)
 

@@ -70,7 +70,7 @@ def draw_reconstructions(model: Autoencoder, data: Data, *, n: int = 10) -> Figu
     ShapeMismatchError
         If the records have another shape than the model's.
     """
-    some = model.records_of(data).limit(n)
+    some = model.records_of(data).limit(n).alone
     restored = model.reconstruct(some, dtype=model.dtype_)
     return pictures.reconstructions(_drawable(model, some.values), _drawable(model, restored), n=n)
 
@@ -100,7 +100,7 @@ def draw_denoising(model: Autoencoder, data: Data, *, n: int = 10, random_state:
     ShapeMismatchError
         If the records have another shape than the model's.
     """
-    some = model.records_of(data).limit(n)
+    some = model.records_of(data).limit(n).alone
     noisy = model.corrupt(some, random_state=random_state)
     restored = model.reconstruct(noisy, some.named_labels, dtype=model.dtype_)
     shown = {"original": some.values, "noisy": noisy, "restored": restored}
@@ -172,7 +172,11 @@ def draw_filters(
             weights = weights.reshape(-1, 1, *weights.shape[2:])
         shape = tuple(weights.shape[1:] if weights.shape[1] == 3 else weights.shape[2:])
         return pictures.filters(weights, shape=shape, tile=tile, spacing=spacing)
-    if model.record_ == "vector":
+    if weights.ndim == 3:  # kernels of a convolution along time
+        weights = weights.reshape(len(weights), -1)
+    if model.record_ in {"series", "vector"}:
+        if model.record_ == "series" and weights.shape[1] == math.prod(model.shape_):
+            weights = _channel_by_channel(weights.reshape(-1, *model.shape_))
         return pictures.rows({"weights": weights}, n=_MOST_CURVES if tile is None else math.prod(tile))
     return pictures.filters(weights, shape=model.shape_, tile=tile, spacing=spacing)
 
@@ -262,7 +266,7 @@ def draw_qualities(model: Autoencoder, data: Data, *, n: int = 10) -> Figure:
     ShapeMismatchError
         If the records have another shape than the model's.
     """
-    source, codec = model.records_of(data), model.codec_
+    source, codec = model.records_of(data).alone, model.codec_
     rows = {f"{source.values[0].nbytes} bytes each, original": source.values[:n]}
     with TemporaryDirectory() as folder:
         path = Path(folder) / "archive.narrows"
@@ -302,7 +306,8 @@ def first_layer_weights(model: Autoencoder) -> NDArray[Any]:
     Returns
     -------
     ndarray of float64
-        Shape (n_units, n_values) of a dense layer, (n_units, channels, height, width) of a convolution.
+        Shape (n_units, n_values) of a dense layer, (n_units, channels, height, width) of a convolution, and
+        (n_units, channels, steps) of one along time.
 
     Raises
     ------
@@ -312,7 +317,7 @@ def first_layer_weights(model: Autoencoder) -> NDArray[Any]:
     from torch import nn
 
     for module in model.chain_.encoder.modules():
-        if isinstance(module, (nn.Linear, nn.Conv2d)):
+        if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d)):
             weights: NDArray[Any] = module.weight.detach().cpu().double().numpy()
             return weights[:, : weights.shape[1] - model.chain_.parts.n_classes]
     raise InvalidParameterError(
@@ -332,5 +337,12 @@ def _decibels(value: float) -> str:
 
 def _drawable(model: Autoencoder, values: NDArray[Any]) -> NDArray[Any]:
     """Return records unchanged if they are grey or colour images, otherwise flattened to vectors."""
+    if model.record_ == "series":
+        return _channel_by_channel(values)
     is_drawable = model.record_ == "image" and ImageLayout.of(values.shape[1:]).channels in _DRAWABLE_CHANNELS
     return values if is_drawable else values.reshape(len(values), -1)
+
+
+def _channel_by_channel(windows: NDArray[Any]) -> NDArray[Any]:
+    """Return windows (n, steps) or (n, steps, channels) as vectors with one channel after the other."""
+    return windows.reshape(*windows.shape[:2], -1).swapaxes(1, 2).reshape(len(windows), -1)

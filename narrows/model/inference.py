@@ -230,7 +230,9 @@ def to_stored(restored: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     return to_dtype(np.array(restored, np.float64), dtype)
 
 
-def returned_dtype(asked: DTypeLike | None, stored: np.dtype[Any], shape: tuple[int, ...]) -> np.dtype[Any]:
+def returned_dtype(
+    asked: DTypeLike | None, stored: np.dtype[Any], shape: tuple[int, ...], record: str = "auto"
+) -> np.dtype[Any]:
     """Return the dtype of restored records.
 
     Parameters
@@ -242,6 +244,8 @@ def returned_dtype(asked: DTypeLike | None, stored: np.dtype[Any], shape: tuple[
         Dtype of the training data.
     shape : tuple of int
         Shape of a record.
+    record : str
+        What a record is; windows of series are no tables.
 
     Raises
     ------
@@ -254,7 +258,8 @@ def returned_dtype(asked: DTypeLike | None, stored: np.dtype[Any], shape: tuple[
     (dtype('float64'), dtype('uint8'))
     """
     if asked is None:
-        return np.dtype(np.float64) if len(shape) == 1 and stored.kind in "iub" else stored
+        is_table = len(shape) == 1 and record != "series"
+        return np.dtype(np.float64) if is_table and stored.kind in "iub" else stored
     try:
         dtype = np.dtype(asked)
     except (TypeError, ValueError):

@@ -54,7 +54,7 @@ def sample_records(
     model: FittedModel, codes: NDArray[Any], classes: NDArray[np.int64] | None, seed: int, dtype: DTypeLike | None
 ) -> NDArray[Any]:
     """Return records (n, *shape) drawn from the likelihoods of flat codes (n, n_latent), in the data's units."""
-    returned = returned_dtype(dtype, model.schema.dtype, model.schema.shape)
+    returned = returned_dtype(dtype, model.schema.dtype, model.schema.shape, model.schema.kind)
     noise = noise_of(model.chain, seed, Stream.SAMPLED_RECORDS)
     return draw(model.chain, codes, classes, noise=noise, dtype=returned)
 
@@ -63,7 +63,7 @@ def records_of(
     model: FittedModel, codes: NDArray[Any], classes: NDArray[np.int64] | None, dtype: DTypeLike | None = None
 ) -> NDArray[Any]:
     """Return the records (n, *shape) of flat codes (n, n_latent), in the data's units."""
-    returned = returned_dtype(dtype, model.schema.dtype, model.schema.shape)
+    returned = returned_dtype(dtype, model.schema.dtype, model.schema.shape, model.schema.kind)
     return decode(model.chain, codes, classes, dtype=returned)
 
 

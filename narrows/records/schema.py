@@ -1,4 +1,4 @@
-"""What a record is: an image, or a vector of values. A model carries the schema of the records it was trained on.
+"""What a record is: an image, a window of a series, or a vector of values. A model has the schema of its records.
 
 A new kind of record is a class here. An array does not say what its axes mean, so `guess_kind` guesses it from the
 shape where it is not set; nothing else in the package guesses.
@@ -15,7 +15,7 @@ from narrows.errors import InvalidParameterError, ShapeMismatchError
 from narrows.parts.options import Choice, check
 from narrows.records.image_layout import ImageLayout
 
-__all__ = ["Image", "Schema", "Vector", "check_shape", "guess_kind", "schema_of"]
+__all__ = ["Image", "Schema", "Series", "Vector", "check_shape", "guess_kind", "schema_of"]
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,33 @@ class Image(Schema, kind="image"):
         return ImageLayout.of(self.shape)
 
 
+@dataclass(frozen=True)
+class Series(Schema, kind="series"):
+    """A window of a series, of shape (steps,) or (steps, channels). Channels have no order."""
+
+    @classmethod
+    def check(cls, shape: tuple[int, ...]) -> None:
+        if len(shape) not in {1, 2}:
+            raise InvalidParameterError(
+                "Windows of a series are records of shape (steps,) or (steps, channels). "
+                f"Got record='series' for records of shape {shape}: set record='image' or record='vector'."
+            )
+
+    @property
+    def steps(self) -> int:
+        """The number of time steps of a window."""
+        return self.shape[0]
+
+    @property
+    def channels(self) -> int:
+        """The number of values at each step."""
+        return self.shape[1] if len(self.shape) == 2 else 1
+
+
 def guess_kind(shape: tuple[int, ...]) -> str:
     """Return the kind of records of a shape: "image" for two or three axes, "vector" otherwise.
 
-    A window of a series, (200, 16), has the shape of a grey image.
+    A window of a series, (200, 16), has the shape of a grey image, so "series" is never guessed.
 
     Examples
     --------
@@ -82,24 +105,26 @@ def guess_kind(shape: tuple[int, ...]) -> str:
     return "image" if len(shape) in {2, 3} else "vector"
 
 
-def schema_of(kind: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Schema:
+def schema_of(kind: str, shape: tuple[int, ...], dtype: np.dtype[Any], *, owner: str = "Autoencoder") -> Schema:
     """Return the schema of records.
 
     Parameters
     ----------
     kind : str
-        "image" or "vector"; "auto": the result of `guess_kind`.
+        "image", "series" or "vector"; "auto": the result of `guess_kind`.
     shape : tuple of int
         Shape of a record.
     dtype : numpy.dtype
         The dtype in which records are stored.
+    owner : str
+        Whose parameter the kind is, for the message.
 
     Raises
     ------
     InvalidParameterError
         If there is no such kind, or records of this shape cannot be of it.
     """
-    check("Autoencoder", "record", kind, Choice("auto", *Schema.registry))
+    check(owner, "record", kind, Choice("auto", *Schema.registry))
     chosen = Schema.registry[guess_kind(shape) if kind == "auto" else kind]
     chosen.check(shape)
     return chosen(shape, dtype)

@@ -144,7 +144,7 @@ def test_a_folder_never_replaces_a_file(tmp_path, grey):
         narrows.data.write(tmp_path / "x", grey, force=True)
 
 
-@pytest.mark.parametrize("name", ["x.jpg", "x.csv", "x.npz", ""])
+@pytest.mark.parametrize("name", ["x.jpg", "x.tsv", "x.npz", ""])
 def test_other_endings_are_rejected(tmp_path, monkeypatch, grey, name):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InvalidParameterError, match=r"ends in / .*\.npy.*idx"):

@@ -111,12 +111,12 @@ def test_a_penalty(add, x):
 
 
 def test_a_data_format(add, tmp_path, rng):
-    add("csv")
+    add("dat")
     x = rng.normal(size=(60, 3))
-    path = narrows.data.write(tmp_path / "x.csv", x)
+    path = narrows.data.write(tmp_path / "x.dat", x)
     opened = narrows.data.open(path, limit=20)
     np.testing.assert_allclose(opened.values, x[:20])
-    assert opened.kind == "csv"
+    assert opened.kind == "dat"
     assert narrows.data.open(path, label="x2").shape == (2,)
     with pytest.raises(CorruptFileError, match=r"no column 'y'\. It has: x0, x1, x2"):
         narrows.data.open(path, label="y")
@@ -125,12 +125,12 @@ def test_a_data_format(add, tmp_path, rng):
         ("a,b\n1,2\n1,2,3,4\n", "not a table with a line of names"),
         ("\n", "not a table"),
     ):
-        (tmp_path / "bad.csv").write_text(text)
+        (tmp_path / "bad.dat").write_text(text)
         with pytest.raises(DataError, match=message):
-            narrows.data.open(tmp_path / "bad.csv")
-    with pytest.raises(InvalidParameterError, match=r"The option 'label' can be set only for \.csv files"):
+            narrows.data.open(tmp_path / "bad.dat")
+    with pytest.raises(InvalidParameterError, match=r"The option 'label' can be set only for \.dat files"):
         narrows.data.open(x, label="y")
-    with pytest.raises(InvalidParameterError, match=r"a path that ends in \.csv\. Got 'x\.txt'"):
+    with pytest.raises(InvalidParameterError, match=r"a path that ends in \.dat\. Got 'x\.txt'"):
         narrows.data.write("x.txt", x)
 
 
@@ -138,13 +138,13 @@ def test_an_option_of_a_format_is_an_option_of_verbs(new_processes, tmp_path, mo
     """In a process of its own, since commands look the options up when they are imported."""
     script = f"""
 import importlib.util
-spec = importlib.util.spec_from_file_location("csv_format", {str(HERE / "csv.py")!r})
+spec = importlib.util.spec_from_file_location("dat_format", {str(HERE / "dat.py")!r})
 spec.loader.exec_module(importlib.util.module_from_spec(spec))
 from narrows.cli import main
-main(["train", "x.csv", "--label", "x2", "--epochs", "1", "-o", "m.safetensors", "--json"])
+main(["train", "x.dat", "--label", "x2", "--epochs", "1", "-o", "m.safetensors", "--json"])
 """
     table = np.random.default_rng(0).normal(size=(60, 3))
-    np.savetxt(tmp_path / "x.csv", table, delimiter=",", header="x0,x1,x2", comments="")
+    np.savetxt(tmp_path / "x.dat", table, delimiter=",", header="x0,x1,x2", comments="")
     monkeypatch.chdir(tmp_path)
     done = new_processes.run(script, tmp_path)
     assert done.returncode == 0, done.stderr

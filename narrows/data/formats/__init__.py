@@ -9,5 +9,7 @@ from narrows.data.formats.images import Images  # isort: skip
 from narrows.data.formats.npy import Npy  # isort: skip
 from narrows.data.formats.npz import Npz  # isort: skip
 from narrows.data.formats.idx import Idx  # isort: skip
+from narrows.data.formats.csv import Csv  # isort: skip
+from narrows.data.formats.wav import Wav  # isort: skip
 
-__all__ = ["Format", "Idx", "Images", "Npy", "Npz", "RecordStream", "options_of"]
+__all__ = ["Csv", "Format", "Idx", "Images", "Npy", "Npz", "RecordStream", "Wav", "options_of"]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from narrows.data.series.rows import SeriesRows
     from narrows.data.source import Source
 
 __all__ = ["Format", "RecordStream", "options_of"]
@@ -45,12 +46,15 @@ class RecordStream:
     names : callable
         Returns the relative names of the records, or None if their numbers are their names. Only formats that store
         names call it.
+    series : SeriesRows or None
+        Times, channels and origin, if the records are the steps of series.
     """
 
     pieces: Iterable[NDArray[Any]]
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     names: Callable[[], Sequence[str] | None]
+    series: SeriesRows | None = None
 
 
 class Format(Part, ABC, axis="format"):

@@ -6,15 +6,15 @@ from narrows.io.files import write_atomically
 from narrows.parts.options import Text, option, optional
 
 
-class Csv(Format, name="csv"):
-    title = ".csv files"
-    reads = ".csv files with a line of names"
-    target = "a path that ends in .csv"
-    label: str | None = option(optional(Text()), "name of the column of labels in a .csv file", default=None)
+class Dat(Format, name="dat"):
+    title = ".dat files"
+    reads = ".dat files with a line of names"
+    target = "a path that ends in .dat"
+    label: str | None = option(optional(Text()), "name of the column of labels in a .dat file", default=None)
 
     @classmethod
     def recognises(cls, path, head):
-        return path.suffix.lower() == ".csv"
+        return path.suffix.lower() == ".dat"
 
     def open(self, path, name, *, limit=None, progress=None):
         from pandas import read_csv
@@ -30,11 +30,11 @@ class Csv(Format, name="csv"):
         labels = None if self.label is None else table.pop(self.label).to_numpy()
         if text := list(table.select_dtypes(exclude=["number", "bool"])):
             raise DataError(f"{name} has columns that are not numbers: {', '.join(text)}. Remove them.")
-        return Source(table.to_numpy(), labels, name=name, kind="csv")
+        return Source(table.to_numpy(), labels, name=name, kind="dat")
 
     @classmethod
     def is_target(cls, path, *, is_folder):
-        return not is_folder and path.suffix.lower() == ".csv"
+        return not is_folder and path.suffix.lower() == ".dat"
 
     @classmethod
     def write(cls, path, records, *, force):

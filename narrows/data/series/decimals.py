@@ -1,0 +1,156 @@
+r"""Decimal numbers as integers: 12.50 is 1250 with two digits.
+
+A value of binary64 is restored from an integer k with d digits as the quotient :math:`k / 10^d`, rounded once. Sums and
+differences of decimals are often off by a unit in the last place, such as 51.846000000000004. Such values have *ulps*,
+the number of binary64 numbers by which they are farther from zero than the quotient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["MOST_DIGITS", "Decimals", "decimals_of", "quotient"]
+
+MOST_DIGITS = 15
+_LARGEST = 1 << 53
+_MOST_ULPS = 1 << 6
+_EXACT = 0.5  # share of values that must be quotients
+
+
+@dataclass(frozen=True, eq=False)
+class Decimals:
+    """Values as integers.
+
+    Attributes
+    ----------
+    numbers : ndarray of int64, of the shape of the values
+        The integers; those of missing values lie between their neighbours.
+    digits : tuple of int
+        Digits after the point, for each channel.
+    missing : ndarray of bool, of the same shape, or None
+        Where values are missing (NaN).
+    ulps : ndarray of int8, of the same shape, or None
+        What is added in units in the last place; None: nothing.
+    """
+
+    numbers: npt.NDArray[np.int64]
+    digits: tuple[int, ...]
+    missing: npt.NDArray[np.bool_] | None = None
+    ulps: npt.NDArray[np.int8] | None = None
+
+    def take(self, steps: Any) -> Decimals:
+        """Return the numbers of some steps."""
+        return replace(
+            self,
+            numbers=self.numbers[steps],
+            missing=None if self.missing is None else self.missing[steps],
+            ulps=None if self.ulps is None else self.ulps[steps],
+        )
+
+    def values(self) -> npt.NDArray[np.float64]:
+        """Return the values, NaN where they are missing."""
+        return exact(quotient(self.numbers, self.digits), self.missing, self.ulps)
+
+
+def quotient(numbers: npt.NDArray[Any], digits: Sequence[int]) -> npt.NDArray[np.float64]:
+    """Return numbers (steps,) or (steps, channels) divided by the power of ten of their channel, rounded once.
+
+    Examples
+    --------
+    >>> quotient(np.array([[5, 5], [-1, 12]]), (1, 2)).tolist()
+    [[0.5, 0.05], [-0.1, 0.12]]
+    """
+    tens = 10.0 ** np.array(digits, np.float64)
+    return np.asarray(numbers, np.float64) / (tens if np.ndim(numbers) > 1 else tens[0])
+
+
+def exact(
+    values: npt.NDArray[np.float64], missing: npt.NDArray[np.bool_] | None, ulps: npt.NDArray[np.int8] | None
+) -> npt.NDArray[np.float64]:
+    """Return values with their ulps, and NaN where they are missing."""
+    if ulps is not None:
+        values = (values.view(np.int64) + ulps).view(np.float64)
+    return values if missing is None else np.where(missing, np.nan, values)
+
+
+def decimals_of(values: npt.NDArray[np.float64]) -> Decimals | None:
+    """Return values (steps,) or (steps, channels) as decimal numbers; None if they are not.
+
+    Each channel gets the fewest digits with which half of its values are quotients, and all others are near one.
+
+    Examples
+    --------
+    >>> found = decimals_of(np.array([0.25, 1.5, np.nan]))
+    >>> found.numbers.tolist(), found.digits, found.missing.tolist()
+    ([25, 150, 150], (2,), [False, False, True])
+    >>> decimals_of(np.array([0.1 + 0.2, *np.arange(20) / 10])).ulps.sum()
+    np.int64(1)
+    >>> decimals_of(np.array([np.pi, np.e]))
+    """
+    columns = values[:, None] if values.ndim == 1 else values
+    found = [_column(np.ascontiguousarray(columns[:, i])) for i in range(columns.shape[1])]
+    kept = [one for one in found if one is not None]
+    if len(kept) < len(found):
+        return None
+    numbers, digits, missing, ulps = zip(*kept, strict=True)
+    gaps = np.stack(missing, axis=1).reshape(values.shape)
+    offsets = np.stack(ulps, axis=1).reshape(values.shape)
+    return Decimals(
+        np.stack(numbers, axis=1).reshape(values.shape),
+        tuple(digits),
+        gaps if gaps.any() else None,
+        offsets if offsets.any() else None,
+    )
+
+
+_Column = tuple[npt.NDArray[np.int64], int, npt.NDArray[np.bool_], npt.NDArray[np.int8]]
+
+
+def _column(values: npt.NDArray[np.float64]) -> _Column | None:
+    missing = np.isnan(values)
+    known = values[~missing]
+    if not len(known):
+        return np.zeros(len(values), np.int64), 0, missing, np.zeros(len(values), np.int8)
+    if not np.isfinite(known).all() or (np.signbit(known) & (known == 0)).any():
+        return None
+    sample = known[:: max(1, len(known) // 1024)]
+    for digits in range(MOST_DIGITS + 1):
+        if not _share_exact(sample, digits) or _share_exact(known, digits) < _EXACT:
+            continue
+        numbers = np.rint(known * 10.0**digits)
+        if np.abs(numbers).max() >= _LARGEST:
+            return None
+        ulps = np.abs(known).view(np.int64) - np.abs(numbers / 10.0**digits).view(np.int64)
+        if np.abs(ulps).max() > _MOST_ULPS or (np.signbit(known) != np.signbit(numbers)).any():
+            continue
+        return _filled(numbers.astype(np.int64), missing), digits, missing, _spread(ulps, missing)
+    return None
+
+
+def _share_exact(values: npt.NDArray[np.float64], digits: int) -> float:
+    """Return the share of values that are quotients; 0 if there are far fewer than needed."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        is_exact = np.rint(values * 10.0**digits) / 10.0**digits == values
+    share = float(is_exact.mean())
+    return share if share >= _EXACT / 2 else 0.0
+
+
+def _spread(ulps: npt.NDArray[np.int64], missing: npt.NDArray[np.bool_]) -> npt.NDArray[np.int8]:
+    spread = np.zeros(len(missing), np.int8)
+    spread[~missing] = ulps
+    return spread
+
+
+def _filled(numbers: npt.NDArray[np.int64], missing: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Return numbers for all steps: those of missing ones on a line between their neighbours."""
+    if not missing.any():
+        return numbers
+    at = np.flatnonzero(~missing)
+    filled = np.rint(np.interp(np.arange(len(missing)), at, numbers.astype(np.float64))).astype(np.int64)
+    filled[at] = numbers
+    return filled
