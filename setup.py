@@ -19,13 +19,14 @@ setup(
                     "_linear",
                     "_causal",
                     "_causal_run",
+                    "_lines",
                     "_interpolation",
                     "_neighbours",
                 )
             ],
             depends=[
                 f"narrows/codec/kernels/{file}.h"
-                for file in ("_kernels", "_mixture", "_causal", "_adaptive", "_interpolation")
+                for file in ("_kernels", "_mixture", "_causal", "_layer", "_lines", "_adaptive", "_interpolation")
             ],
             extra_compile_args=[] if os.name == "nt" else FLAGS,
             py_limited_api=True,

@@ -182,6 +182,34 @@ def test_the_python_on_pytorch_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert names["restored"].shape == names["X"].shape
 
 
+def test_the_python_on_series_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for block in snippets((ROOT / "docs" / "series.md").read_text(), "python"):
+        exec(compile(block, "series.md", "exec"), names)
+    assert names["restored"].shape == names["x"].shape == narrows.restore("x.narrows", model=names["model"]).shape
+
+
+def test_the_commands_on_series_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyarrow")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Training, "n_epochs", lambda self, n_records: 1)
+    times = np.datetime_as_string(np.datetime64("2024-03-01T00:00") + 10 * np.arange(2000), unit="m")
+    waves = np.sin(np.arange(2000)[:, None] / [11, 17])
+    rows = [f"{time.replace('T', ' ')},{a:.2f},{b:.3f}" for time, (a, b) in zip(times.tolist(), waves, strict=True)]
+    Path("plant.csv").write_text("\n".join(["when,temp,load", *rows]) + "\n")
+    groups = [f"{'ab'[i % 2]},{row}" for i, row in enumerate(rows)]
+    Path("plants.csv").write_text("\n".join(["plant,when,temp,load", *groups]) + "\n")
+    np.save("waves.npy", waves)
+    for block in snippets((ROOT / "docs" / "series.md").read_text(), "sh"):
+        for line in block.splitlines():
+            _, *arguments = shlex.split(line)
+            done = CliRunner().invoke(main, [*arguments, "--force"])
+            assert done.exit_code == 0, (line, done.output)
+    assert len(Path("week.csv").read_text().splitlines()) == 1 + 7 * 144
+    assert len(Path("night.csv").read_text().splitlines()) == 1 + 8 * 6
+
+
 def test_the_indices_on_compression_are_some() -> None:
     (block,) = (block for block in snippets(COMPRESSION, "python") if "indices" in block)
     exec(compile(block.replace("epochs=5", "epochs=1"), "compression.md", "exec"), {})

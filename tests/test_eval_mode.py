@@ -2,12 +2,19 @@
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 import narrows
 from narrows import Autoencoder, Training
+from narrows.codec.freezing.calibration import freeze
+from narrows.estimators.label_training import LabelLearner
 from narrows.model.weights import weights_digest
 from narrows.numerics.eval_mode import in_eval_mode
+from narrows.training.records import LabelledRecords, Records
+from narrows.training.validation import mean_loss
+from narrows.training.work import _count
+from narrows.training.workers import Workers
 
 X = np.random.default_rng(0).normal(size=(60, 8))
 
@@ -56,3 +63,49 @@ def test_every_module_gets_its_own_mode_back_even_after_an_error():
     with pytest.raises(ZeroDivisionError):
         fail(module)
     assert [one.training for one in module.modules()] == [True, False, True]
+
+
+def test_several_modules_get_their_modes_back():
+    first, second = nn.Sequential(nn.Dropout()).train(), nn.Dropout().eval()
+    first[0].eval()
+    with in_eval_mode(first, second):
+        assert not first.training
+    assert [first.training, first[0].training, second.training] == [True, False, False]
+
+
+@pytest.fixture
+def half_frozen():
+    """A chain in train mode, with the batch normalisation of its encoder in eval mode."""
+    chain = trained().chain_.train()
+    chain.encoder.module[1].eval()
+    return chain
+
+
+def modes(chain):
+    return [module.training for module in chain.modules()]
+
+
+RECORDS = Records(X, torch.device("cpu"))
+
+
+def measured(learner, records=RECORDS):
+    with Workers(1) as workers:
+        mean_loss(learner, records, workers)
+
+
+MEASUREMENTS = {
+    "a loss": measured,
+    "the loss of a learner with a foreign chain": lambda chain: measured(
+        LabelLearner(chain, nn.Linear(2, 2)), LabelledRecords(RECORDS, np.zeros(60, np.int64))
+    ),
+    "the work of a step": lambda chain: _count(chain, RECORDS, 2),
+    "freezing": lambda chain: freeze(chain, X, peak=1.0, n_measured=20),
+}
+
+
+@pytest.mark.parametrize("measurement", MEASUREMENTS)
+def test_measurements_during_the_training_give_every_module_its_mode_back(measurement, half_frozen):
+    before = modes(half_frozen)
+    MEASUREMENTS[measurement](half_frozen)
+    assert modes(half_frozen) == before
+    assert len(set(before)) == 2

@@ -17,6 +17,7 @@ from narrows.archive.recovery import Recovery, recover
 from narrows.archive.report import Problem, Report
 from narrows.archive.restore import restore
 from narrows.archive.verification import verify
+from narrows.archive.windows_reader import WindowsArchive
 from narrows.archive.writer import Writer
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Problem",
     "Recovery",
     "Report",
+    "WindowsArchive",
     "Writer",
     "embed",
     "expected_psnr_db",

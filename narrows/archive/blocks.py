@@ -65,6 +65,10 @@ class BlockWriter:
         coding = Coding.PARTS if parts else Coding.PLAIN
         self._write(Block(BlockType.MODEL, coding, len(blob), 0, 0), blob, parts)
 
+    def column(self, column: int, n_steps: int, payload: bytes) -> None:
+        """Write a COLUMN block, with a value for each of some steps of series."""
+        self._write(Block(BlockType.COLUMN, Coding.PLAIN, len(payload), column, n_steps), payload)
+
     def records(
         self,
         payload: bytes,

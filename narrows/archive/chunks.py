@@ -16,7 +16,6 @@ from narrows.archive.layout import CRC_BYTES, Block, BlockType, Coding
 from narrows.archive.metadata import Metadata
 from narrows.archive.records import Payload, ResidualPayload, checksum, max_payload_bytes, parse_records
 from narrows.codec.residual.chunk import decode_chunk
-from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.errors import CorruptArchiveError
 
@@ -185,7 +184,7 @@ class Chunk:
             decoded,
             grid,
             (len(self), *metadata.record_shape),
-            causal=self._codec.causal if residual.kind == Kind.CAUSAL else None,
+            causal=self._codec.causal if residual.kind.uses_network else None,
         )
 
     def _groups(self, start: int, stop: int) -> npt.NDArray[Any]:

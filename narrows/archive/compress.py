@@ -27,6 +27,7 @@ from narrows.archive.writer import Writer
 from narrows.codec.parts.parted_codec import PartedCodec
 from narrows.data import Source
 from narrows.data.fill import is_fill
+from narrows.data.series.csv_files import is_same_text
 from narrows.errors import DataWarning, InvalidParameterError, NarrowsWarning, recorded, warn
 from narrows.io.files import check_output
 from narrows.io.progress import Progress
@@ -123,8 +124,8 @@ def compress(
     chunk_records : int, optional
         The largest number of records (or tiles) of a chunk. To read one record, its chunk is decoded: small chunks make
         random access fast, and large ones save a few bytes. By default up to 16,384, with an error bound up to 4,096,
-        and fewer if the records are large, or are stored losslessly with a residual model. Not with `append`, which
-        keeps the archive's.
+        and fewer if the records are large, or the model has a residual model. Not with `append`, which keeps the
+        archive's.
     as_records : bool
         Without a model: the first axis of the array numbers records, which are not predicted from each other.
     append : bool
@@ -229,7 +230,7 @@ def _with_model(
             "embed_model": embed_model,
             "append": append,
             "force": force,
-            "chunk_records": chunk_records,
+            "chunk_records": plan.chunk_records if chunk_records is None else chunk_records,
             "threads": threads,
         }
         writer, tally = _write(path, plan, progress, writing)
@@ -244,7 +245,8 @@ def _write(
     """Write the records of a plan; return the closed writer and the errors of the records."""
     codec, source = plan.codec, plan.source
     tally = ErrorTally(codec.qualities[plan.quality], codec.peak)
-    with Writer(path, codec, plan.quality, plan.metadata, fill_value=plan.fill_value, **writing) as writer:
+    writing = {"fill_value": plan.fill_value, "series": plan.series, **writing}
+    with Writer(path, codec, plan.quality, plan.metadata, **writing) as writer:
         batches = list(_batches(source, plan))
         n_bytes = _COPIES * len(batches[0]) * source.values[:1].nbytes if batches else 0
         for batch in writer.pool.map(partial(_prepared, plan), batches, n_bytes):
@@ -278,6 +280,7 @@ def _prepared(plan: Plan, items: range) -> _Batch:
     symbols = plan.symbols(records)
     restored = codec.decode(symbols, plan.quality)
     tally = ErrorTally(codec.qualities[plan.quality], codec.peak)
+    records = plan.padded(records, restored, items.start)
     missing = plan.fill_value if plan.encoder.fill_value is None else plan.encoder.fill_value
     exact = restored
     if missing is not None:
@@ -350,9 +353,14 @@ def _summary(
 ) -> Summary:
     source = plan.source
     per_item = tally.n_records // len(source)
+    series = None if plan.series is None or plan.given is None else plan.given.series
     n_sample = max(1, ZSTD_SAMPLE_BYTES // max(source.values[:1].nbytes, 1))
     chosen, written = plan.codec.qualities[plan.quality], inspect(path)
     is_bounded = written.metadata.get("max_error") is not None
+    largest, psnr_db, bound = tally.max_error, tally.psnr_db, plan.bound
+    if plan.asked_bound is not None:  # decimals, which are rounded
+        bound, largest = plan.asked_bound, min(largest, plan.asked_bound)
+        psnr_db = psnr_db if bound else None
     missed = tally.fill_warnings(plan.fill_value, plan.encoder.fill_value, is_bounded=is_bounded)
     if not is_bounded:
         missed = (*missed, *tally.warnings(asked), *size_warnings(written, asked_bytes))
@@ -363,15 +371,16 @@ def _summary(
         total_records=writer.n_records // per_item,
         n_bytes=writer.n_bytes,
         raw_bytes=writer.n_records // per_item * source.values[:1].nbytes,
-        psnr_db=tally.psnr_db,
-        max_error=tally.max_error,
+        psnr_db=psnr_db,
+        max_error=largest,
         expected_psnr_db=None if is_bounded else chosen.psnr_db,
         expected_bytes_per_record=None if is_bounded else chosen.bytes_per_record * per_item,
         model_bytes=_model_bytes(plan, writer),
         model_embedded=written.has_model,
         unlike=tally.unlike,
         warnings=tuple(warnings.values()),
-        error_bound=plan.bound,
+        error_bound=bound,
+        is_same_text=None if bound != 0 or series is None else is_same_text(series),
         values_range=plan.values_range,
         effort=plan.effort,
         fill_value=plan.fill_value,

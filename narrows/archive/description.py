@@ -22,7 +22,7 @@ from narrows.archive.records import largest_error
 from narrows.codec.frozen import FrozenCodec
 from narrows.errors import ArchiveError, ModelFileError
 
-__all__ = ["Description", "expected_psnr_db", "inspect", "is_archive"]
+__all__ = ["Description", "check_readable", "expected_psnr_db", "inspect", "is_archive"]
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,17 @@ class Description:
         """Return all properties as JSON values."""
         computed = ("has_model", "model_id", "bytes_per_record", "bytes_per_tile")
         return {**asdict(self), **{name: getattr(self, name) for name in computed}}
+
+
+def check_readable(path: str | os.PathLike[str]) -> None:
+    """Refuse an archive whose header, index or blocks cannot be read, before anything is appended to it.
+
+    Raises
+    ------
+    DataNotFoundError, ArchiveError, CorruptArchiveError
+        As `open_archive`.
+    """
+    inspect(path)
 
 
 def inspect(path: str | os.PathLike[str]) -> Description:

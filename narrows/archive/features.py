@@ -22,9 +22,11 @@ class Feature(IntFlag):
     BOUND = 1 << 1  # errors are bounded: chunks store residuals, in steps that depend on the bound
     FIELD = 1 << 2  # one array without a model, in blocks
     PARTS = 1 << 3  # the model is named and stored in parts
+    WINDOWS = 1 << 4  # records are windows of series, whose steps are restored
+    DECIMALS = 1 << 5  # values of series are decimals, stored as integers or nearly
 
 
-READ = Feature.TILES | Feature.BOUND | Feature.FIELD | Feature.PARTS
+READ = Feature.TILES | Feature.BOUND | Feature.FIELD | Feature.PARTS | Feature.WINDOWS | Feature.DECIMALS
 """The features that this reader supports."""
 
 _NEEDED_BY = {
@@ -32,6 +34,8 @@ _NEEDED_BY = {
     Feature.BOUND: "max_error",
     Feature.FIELD: "field",
     Feature.PARTS: "parts",
+    Feature.WINDOWS: "windows",
+    Feature.DECIMALS: "decimals",
 }
 """The metadata entry that requires a feature, unless it is null."""
 
@@ -40,6 +44,8 @@ _NAMES = {
     Feature.BOUND: "a bound on errors",
     Feature.FIELD: "a field without a model",
     Feature.PARTS: "a model in parts",
+    Feature.WINDOWS: "windows of series",
+    Feature.DECIMALS: "decimals",
 }
 
 

@@ -70,12 +70,20 @@ class FieldArchive(Archive, entry="field"):
         CorruptArchiveError
             If a block that holds values of the part is damaged.
         """
+        values = self._part(*ranges)
+        if self.series is None:
+            return values
+        every = [*ranges, *(slice(None),) * (len(self.items.whole) - len(ranges))]
+        return self.series.finish(values, every[0], every[1] if len(every) > 1 else None)
+
+    def _part(self, *ranges: slice) -> npt.NDArray[Any]:
+        """Return a part of the array as it is stored."""
         field = self.items
         if len(ranges) > len(field.whole) or any(one.step not in (None, 1) for one in ranges):
             raise IndexError(f"A part needs at most {len(field.whole)} slices with steps of 1. Got {ranges!r:.80}.")
         every = (*ranges, *(slice(None),) * (len(field.whole) - len(ranges)))
         wanted = [range(*one.indices(length)) for one, length in zip(every, field.whole, strict=True)]
-        result = np.empty(tuple(map(len, wanted)), self.dtype)
+        result = np.empty(tuple(map(len, wanted)), self.metadata.dtype)
         if not result.size:
             return result
         touched = [

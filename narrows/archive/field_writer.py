@@ -18,6 +18,7 @@ from narrows.archive.field_chunks import pack_block_values
 from narrows.archive.layout import Coding, pack_header
 from narrows.archive.layouts import Field
 from narrows.archive.metadata import Metadata, header_entries
+from narrows.archive.series_stored import StoredSeries, stored_as_field
 from narrows.archive.summary import ZSTD_SAMPLE_BYTES, Summary
 from narrows.codec.fields.block import encode_block
 from narrows.codec.residual.coded import Kind
@@ -26,6 +27,7 @@ from narrows.codec.residual.error_norms import Errors
 from narrows.data.field import FieldSource, open_field
 from narrows.data.fill import is_fill
 from narrows.data.image_losses import accepted_losses, accepts_nothing, check_lossless
+from narrows.data.series.csv_files import is_same_text
 from narrows.errors import InvalidParameterError, NarrowsWarning, recorded
 from narrows.io.files import as_path, check_output, naming_output, replacing
 from narrows.io.progress import Progress
@@ -92,6 +94,8 @@ def compress_field(
             )
         check_fill_value(fill_value, source, is_bounded=bool(max_error))
         bound = bound_of(max_error, lossless=lossless, source=source, fill_value=fill_value, has_columns=False)
+        if bound is None and opened.series is not None and source.kind in {"csv", "wav"}:
+            bound = 0.0
         if bound is None:
             raise InvalidParameterError(
                 "Without a model, an archive needs an error bound. Give 'max_error' or 'lossless' (--max-error, "
@@ -103,16 +107,18 @@ def compress_field(
         elif accepted:
             raise accepts_nothing()
         found = narrows.data.range_of_finite(source, fill_value=fill_value)
-    field = Field.of(values.shape, values.dtype.itemsize, are_records=as_records)
-    metadata = _metadata(opened, field, bound, fill_value)
-    made = _write(path, opened, field, metadata, force=force, threads=threads, progress=progress)
+    stored = _stored(opened, bound, fill_value)
+    field = Field.of(values.shape, stored.values.dtype.itemsize, are_records=as_records)
+    metadata = _metadata(stored, source.kind, field, fill_value)
+    made = _write(path, stored, field, metadata, force=force, threads=threads, progress=progress)
     missed: tuple[NarrowsWarning, ...] = ()
     if fill_value is not None and not made.n_fill:
         text = f"No value equals the fill value {fill_value:.17g}. Check 'fill_value' (--fill-value)."
         missed = (NarrowsWarning(text, kind="fill-value"),)
     warnings = {str(one): one.to_json() for one in (*source.warnings, *warned, *missed)}  # each of them once
     peak = 0.0 if found is None else found[1] - found[0]
-    squared = made.errors.squared
+    errors = _in_units(made.errors, stored)
+    squared = errors.squared
     return Summary(
         path=os.fspath(path),
         records=len(values),
@@ -120,7 +126,7 @@ def compress_field(
         n_bytes=made.n_bytes,
         raw_bytes=values.nbytes,
         psnr_db=squared.psnr_db(values.size - made.n_fill, peak) if squared and peak > 0 else None,
-        max_error=made.errors.largest,
+        max_error=min(errors.largest, bound) if stored.values is not values else errors.largest,
         expected_psnr_db=None,
         expected_bytes_per_record=None,
         model_bytes=0,
@@ -132,8 +138,22 @@ def compress_field(
         fill_value=fill_value,
         n_fill=made.n_fill,
         chunks_kept=dict(Counter(made.ways).most_common()),
+        is_same_text=None if bound or opened.series is None else is_same_text(opened.series),
         sample=_sample(values, field),
     )
+
+
+def _stored(opened: FieldSource, bound: float, fill_value: float | None) -> StoredSeries:
+    """Return the numbers to be coded, and their bound: those of decimals are integers."""
+    if opened.series is None:
+        return StoredSeries(opened.values, bound, None)
+    return stored_as_field(opened.series, bound, may_be_decimals=fill_value is None)
+
+
+def _in_units(errors: Errors, stored: StoredSeries) -> Errors:
+    """Return the errors of integers in the units of the decimals, of which those of the fewest digits are largest."""
+    digits = None if stored.described is None else stored.described.digits
+    return errors if digits is None or stored.values.dtype.kind == "f" else errors.scaled(10.0 ** -min(digits))
 
 
 class _Made:
@@ -147,7 +167,7 @@ class _Made:
 
 def _write(
     path: str | os.PathLike[str],
-    opened: FieldSource,
+    stored: StoredSeries,
     field: Field,
     metadata: Metadata,
     *,
@@ -157,11 +177,13 @@ def _write(
 ) -> _Made:
     header, made = pack_header(header_entries(metadata)), _Made()
     target = Path(os.path.realpath(as_path(path)))
-    encode = partial(_encoded, opened.values, field, metadata)
+    encode = partial(_encoded, stored.values, field, metadata)
     with naming_output(os.fspath(path)), replacing(target, force=force) as file, Pool(threads) as pool:
         file.write(header)
         copied = header if field.n_blocks >= _FEW_BLOCKS else b""
         blocks = BlockWriter(file, copied, len(header))
+        for column in () if stored.described is None else stored.described.blocks():
+            blocks.column(*column)
         for number, block in enumerate(pool.map(encode, range(field.n_blocks), chunk_bytes(metadata))):
             made.errors += block.errors
             made.ways.append(_WAYS[block.kind])
@@ -194,17 +216,18 @@ def _encoded(array: Any, field: Field, metadata: Metadata, number: int) -> _Enco
     return _EncodedBlock(pack_block_values(coded, errors.largest), coded.kind, errors, n_fill)
 
 
-def _metadata(opened: FieldSource, field: Field, bound: float, fill_value: float | None) -> Metadata:
+def _metadata(stored: StoredSeries, kind: str, field: Field, fill_value: float | None) -> Metadata:
     from narrows import __version__
 
     return Metadata.from_json(
         {
-            "dtype": opened.values.dtype.name,
+            "dtype": stored.values.dtype.name,
             "field": field.to_json(),
-            "max_error": bound,
-            "container": {"kind": opened.source.kind},
+            "max_error": stored.bound,
+            "container": {"kind": kind},
             "narrows": __version__,
         }
+        | ({} if stored.described is None else stored.described.to_json())
         | ({} if fill_value is None else {"fill_value": fill_value})
     )
 

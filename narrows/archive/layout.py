@@ -85,6 +85,7 @@ class BlockType(IntEnum):
     RECORDS = 2
     INDEX = 3
     APPEND = 4  # the first block of each append; zeros until the append is complete
+    COLUMN = 5  # a value for each step of series, such as times
 
 
 class Coding(IntEnum):
@@ -115,9 +116,10 @@ class Block:
     n_payload_bytes : int
         Length of the payload without its CRC-32.
     first : int
-        RECORDS: the index of the first record, from 0. INDEX: the number of records of the archive. Otherwise 0.
+        RECORDS: the index of the first record, from 0. INDEX: the number of records of the archive. COLUMN: what the
+        column contains. Otherwise 0.
     n_records : int
-        RECORDS: the number of records. INDEX: the number of entries. Otherwise 0.
+        RECORDS: the number of records. INDEX: the number of entries. COLUMN: the number of steps. Otherwise 0.
     """
 
     type: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from narrows.archive.contract import Codec
-from narrows.archive.layouts import Field, Layout, Tiling, Whole
+from narrows.archive.layouts import AnyLayout, Field, Layout, Tiling, Whole, Windows
 from narrows.archive.metadata import Metadata
 from narrows.data.for_model import advice
 from narrows.errors import InvalidParameterError, ShapeMismatchError
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["layout_for", "layout_of"]
 
 
-def layout_of(metadata: Metadata) -> Layout:
+def layout_of(metadata: Metadata) -> AnyLayout:
     """Return the layout of an archive.
 
     Raises
@@ -26,7 +26,9 @@ def layout_of(metadata: Metadata) -> Layout:
     """
     if metadata.field is not None:
         return Field.from_json(metadata.field)
-    for entry, kind in Layout.registry.items():
+    if metadata.windows is not None:
+        return Windows.from_json(metadata.windows, metadata.record_shape)
+    for entry, kind in AnyLayout.registry.items():
         described = metadata.entry(entry)
         if described is not None:
             return kind.from_json(described, metadata.record_shape)

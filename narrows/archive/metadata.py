@@ -44,9 +44,12 @@ _USUAL_CHUNK_BYTES = 32 << 20
 _USUAL_CHUNK_SYMBOLS = 3 << 17  # decoded in a tenth of a second, the time to read one record
 _MOST_CHUNK_SYMBOLS = 1 << 23
 _BOUNDED_VALUES = 1 << 18  # of which all must be decoded to read one record, in about thirty milliseconds
-_LOSSLESS_WORK = 640_000_000  # multiplications to read one record with a causal network, in about twenty milliseconds
+_LOSSLESS_WORK = 640_000_000  # multiplications to read one record with a causal network, in about ten milliseconds
+_BOUNDED_WORK = 1_280_000_000  # the same within a bound, where records take fewer bytes
 _WORK_OF_MIXTURE = 6144  # to decode a value with the outputs of the network, in multiplications
-_TILE = 8  # records that a causal network processes together
+_CHUNK_BYTES = 118  # of a chunk and its entry in the index, besides its records
+_MOST_OVERHEAD = 0.02  # share of these bytes
+_MULTIPLE = 8  # of the number of records of a chunk of a causal network, if it has more
 _MOST_BOUNDED_VALUES = 1 << 24
 _FEWEST_CHUNK_RECORDS = 1 << 11  # except for large records, to limit the overhead of chunks
 _MANY_SYMBOLS = 128
@@ -123,9 +126,15 @@ class Metadata:
         return found if isinstance(found, dict) else None
 
     @property
+    def windows(self) -> dict[str, Any] | None:
+        """The series that records are windows of; None if items are no steps of series."""
+        found = self.more.get("windows")
+        return None if found is None else found if isinstance(found, dict) else {}
+
+    @property
     def is_series(self) -> bool:
-        """Whether the records are windows of series."""
-        return self.more.get("record") == "series"
+        """Whether the records, or the slices of a field, are parts of series."""
+        return self.more.get("record") == "series" or "series" in self.more
 
     @property
     def fill_value(self) -> float | None:
@@ -223,12 +232,14 @@ def header_entries(metadata: Metadata) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in _OF_FIELDS and name != "record_shape"}
 
 
-def bounded_chunk_records(n_values: int, n_symbols: int, work: int | None = None) -> int:
+def bounded_chunk_records(
+    n_values: int, n_symbols: int, work: int | None = None, *, is_lossless: bool = True, coded_bytes: float = math.inf
+) -> int:
     """Return the number of records of a chunk with a residual: at most 4,096, with at most 2^18 values if possible.
 
-    If a causal network decodes them losslessly, there are fewer: its ``work`` is the number of multiplications for a
-    value. Chunks are small enough that a record is read in about twenty milliseconds, and large enough that their fixed
-    bytes are below 2 % of what such records take.
+    If a causal network decodes them, there are fewer: its ``work`` is the number of multiplications for a value. Chunks
+    are small enough that a record is read in about ten milliseconds, twenty within a bound, but large enough that their
+    fixed bytes are at most 2 % if a record takes ``coded_bytes``.
 
     Examples
     --------
@@ -236,13 +247,17 @@ def bounded_chunk_records(n_values: int, n_symbols: int, work: int | None = None
     (256, 1792, 1)
     >>> bounded_chunk_records(784, 32, work=9088), bounded_chunk_records(3072, 32, work=9984)
     (48, 8)
+    >>> [bounded_chunk_records(784, 32, work=9088, is_lossless=False, coded_bytes=n) for n in (60, 40, 15)]
+    [104, 152, 256]
     """
     n, group = _BOUNDED_VALUES // n_values, default_group_records(n_symbols)
     usual = max(1, min(4096, n - n % group if n > group else n, MAX_CHUNK_SYMBOLS // n_symbols))
     if work is None:
         return usual
-    n = _LOSSLESS_WORK // (n_values * (work + _WORK_OF_MIXTURE))
-    return max(1, min(usual, n - n % _TILE if n > _TILE else n))
+    n = (_LOSSLESS_WORK if is_lossless else _BOUNDED_WORK) // (n_values * (work + _WORK_OF_MIXTURE))
+    n = n - n % _MULTIPLE if n > _MULTIPLE else n
+    enough = math.ceil(_CHUNK_BYTES / (_MOST_OVERHEAD * max(coded_bytes, 1)))
+    return max(1, min(usual, max(n, enough + -enough % _MULTIPLE if n > _MULTIPLE else enough)))
 
 
 def default_chunk_records(record_bytes: int, n_symbols: int) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,21 +16,27 @@ from numpy.typing import NDArray
 
 import narrows.data
 from narrows.archive.appending import bound_for, codec_for, fill_value_for
+from narrows.archive.causal_chunks import causal_chunk_records
 from narrows.archive.contract import Encoder
 from narrows.archive.dial import smallest_bound
 from narrows.archive.effort import quality_with_effort
 from narrows.archive.layout_choice import layout_for
-from narrows.archive.layouts import Layout
+from narrows.archive.layouts import Layout, Windows
 from narrows.archive.metadata import MODEL_FILE, Metadata
 from narrows.archive.models import short
 from narrows.archive.quality import choose_quality, may_be_bounded
+from narrows.archive.series import ArchivedSeries
+from narrows.archive.series_stored import stored_as_windows
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.operating_point import OperatingPoint
 from narrows.codec.parts.parted_codec import PartedCodec
 from narrows.codec.residual.chunk import size_on_code
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.data import Source
+from narrows.data.for_model import check_fits
 from narrows.data.image_losses import accepted_losses, accepts_nothing, check_lossless
+from narrows.data.series import Windows as WindowsOfSeries
+from narrows.errors import InvalidParameterError
 
 __all__ = ["Plan", "plan_archive"]
 
@@ -64,6 +70,16 @@ class Plan:
         A value that is kept exactly, and is no part of the range.
     values_range : (float, float) or None
         Smallest and largest finite value of the records; None if there is none.
+    chunk_records : int or None
+        The number of records of a chunk; None for the usual one, or the archive's that is appended to.
+    series : ArchivedSeries or None
+        The series that the records are windows of, if they are restored as a whole.
+    windows : Windows or None
+        How they are cut into the records.
+    asked_bound : float or None
+        The bound that was asked for, if another is used, with which decimals can be told apart.
+    given : narrows.data.series.Windows or None
+        The windows of the series as they were given.
     """
 
     encoder: Encoder
@@ -74,6 +90,11 @@ class Plan:
     quality: int
     fill_value: float | None = None
     values_range: tuple[float, float] | None = None
+    chunk_records: int | None = None
+    series: ArchivedSeries | None = None
+    windows: Windows | None = None
+    asked_bound: float | None = None
+    given: WindowsOfSeries | None = None
 
     @property
     def effort(self) -> int:
@@ -94,7 +115,27 @@ class Plan:
             "max_error": self.bound,
             **({} if self.fill_value is None else {"fill_value": self.fill_value}),
             **({} if self.codec.digest == whole else {MODEL_FILE: short(whole)}),
+            **({} if self.series is None else self.series.to_json()),
+            **({} if self.windows is None else {Windows.entry: self.windows.to_json()}),
         }
+
+    def padded(self, records: NDArray[Any], restored: NDArray[Any], first: int) -> NDArray[Any]:
+        """Return records as they are to be restored: what windows are filled up with costs nothing.
+
+        Parameters
+        ----------
+        records, restored : ndarray of shape (n, *shape)
+            The records, and what is restored of them without residuals.
+        first : int
+            Number of the first of them.
+        """
+        if self.windows is None:
+            return records
+        held = self.windows.steps_in(np.arange(first, first + len(records)))
+        if (held == records.shape[1]).all():
+            return records
+        beyond = np.arange(records.shape[1]) >= held[:, None]
+        return np.where(beyond.reshape(*beyond.shape, *(1,) * (records.ndim - 2)), restored, records)
 
     def symbols(self, records: NDArray[Any]) -> NDArray[np.int32]:
         """Return the symbols (n, n_symbols) of records (n, *shape); fill values count as the middle of the range."""
@@ -136,6 +177,8 @@ def plan_archive(
     """
     whole = encoder.codec
     fill_value = fill_value_for(path, before, fill_value, encoder.fill_value, is_bounded=bool(max_error))
+    given = source.windows
+    source = source if given is None else _side_by_side(source, whole, before, path)
     bound = bound_for(path, before, source, max_error=max_error, lossless=lossless, fill_value=fill_value)
     accepted = accepted_losses(accept_loss)
     if bound == 0:
@@ -148,6 +191,7 @@ def plan_archive(
         )
     else:
         found = narrows.data.range_of_finite(source, fill_value=fill_value)
+    bound, series = _of_series(given, whole, bound, may_be_decimals=fill_value is None)
     layout = layout_for(source, whole, overlap, before)
     encoder.warn_of_scale(source, found)
     if bound is None or before is not None or whole.causal is not None:  # which mostly needs no code
@@ -169,7 +213,41 @@ def plan_archive(
         codec, position = codec_for(path, before, whole, chosen if is_asked else None)
     else:
         codec, position = PartedCodec.of(whole, chosen, with_network=bound is not None), 0
-    return Plan(encoder, source, layout, bound, codec, position, fill_value, found)
+    n_chunk = None
+    if before is None and bound is not None and whole.causal is not None:
+        n_chunk = causal_chunk_records(source, layout, whole, ErrorBound(whole.dtype, bound, fill_value))
+    return Plan(encoder, source, layout, bound, codec, position, fill_value, found, n_chunk, **series)
+
+
+def _of_series(
+    given: WindowsOfSeries | None, codec: FrozenCodec, bound: float | None, *, may_be_decimals: bool
+) -> tuple[float | None, dict[str, Any]]:
+    """Return the bound, and what a `Plan` has of series, if the records are windows of some."""
+    if given is None:
+        return bound, {}
+    stored = stored_as_windows(given.series, bound, may_be_decimals=may_be_decimals)
+    series = {"series": stored.described, "windows": Windows(given.series.lengths, codec.shape), "given": given}
+    return stored.bound, series | ({} if stored.bound == bound else {"asked_bound": bound})
+
+
+def _side_by_side(source: Source, codec: FrozenCodec, before: Metadata | None, path: str | os.PathLike[str]) -> Source:
+    """Return series as windows that do not overlap, the last of each filled up.
+
+    Raises
+    ------
+    ShapeMismatchError
+        If the windows have another length than the model's.
+    InvalidParameterError
+        If they are to be appended.
+    """
+    assert source.windows is not None, "the source has windows"
+    check_fits(source, codec.shape)
+    if before is not None:
+        raise InvalidParameterError(
+            f"{os.fspath(path)} cannot be appended to by series, which are stored as a whole. Write a new archive."
+        )
+    series = source.windows.series
+    return replace(source, values=Windows(series.lengths, codec.shape).cut(series.values), windows=None)
 
 
 def _filled(

@@ -17,10 +17,12 @@ from narrows.archive.contract import Codec
 from narrows.archive.header import naming, read_header, read_index
 from narrows.archive.index import Index
 from narrows.archive.layout_choice import layout_of
+from narrows.archive.layouts import Layout
 from narrows.archive.metadata import Metadata
 from narrows.archive.models import find_codec
 from narrows.archive.names import file_names, item_names, read_names
 from narrows.archive.selection import Selection, select
+from narrows.archive.with_series import WithSeries
 from narrows.errors import CorruptArchiveError
 from narrows.numerics.pool import Pool, check_threads
 from narrows.numerics.surroundings import usual_settings
@@ -76,14 +78,15 @@ def open_archive(path: str | os.PathLike[str], *, model: Any = None, threads: in
             header = read_header(source)
             index = read_index(source, header)
             codec = find_codec(source, header.metadata, index.models, model, needed=index.needed)
-            kind = Archive if header.metadata.field is None else Archive.kinds["field"]
+            given = {"field": header.metadata.field, "windows": header.metadata.windows}
+            kind = next((Archive.kinds[entry] for entry, one in given.items() if one is not None), Archive)
             return kind(source, header.metadata, index, codec, threads=threads)
     except BaseException:
         source.close()
         raise
 
 
-class Archive:
+class Archive(WithSeries):
     """The items of an archive as a sequence, restored when they are accessed. Returned by `open_archive`.
 
     An item is a record, or an image if the records are tiles. The archive has a length, ``archive[5]`` is one item,
@@ -110,7 +113,7 @@ class Archive:
         The metadata in its header.
     path : str
         Path of the file.
-    items : Layout
+    items : AnyLayout
         The layout: how items consist of records.
     kinds : dict of str to type
         Archives that are read in another way, by the entry of their metadata.
@@ -136,14 +139,14 @@ class Archive:
         self._page: tuple[range, npt.NDArray[Any]] | None = None  # the group restored last for a single record
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
         """The shape of all items: (n, *item shape)."""
         return (len(self), *self.items.shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The dtype of the items."""
-        return self.metadata.dtype
+        return np.dtype(np.float64) if "decimals" in self.metadata.more else self.metadata.dtype
 
     def __len__(self) -> int:
         return self._index.n_records // self.items.n_records
@@ -235,7 +238,7 @@ class Archive:
         chosen = self._within(items)
         n = self.items.n_records
         if n == 1:
-            yield from map(self.items.assemble, self._stream(chosen))
+            yield from map(self._assembled, self._stream(chosen))
             return
         if isinstance(chosen, range) and chosen.step == 1:
             wanted: Sequence[int] = range(chosen.start * n, chosen.stop * n)
@@ -249,7 +252,7 @@ class Archive:
                 together = np.concatenate(held)
                 whole = n_held - n_held % n
                 held = [together[whole:]]
-                yield self.items.assemble(together[:whole])
+                yield self._assembled(together[:whole])
 
     def names(self, items: Selection = None) -> list[str]:
         """Return the stored file names of items, of all items by default; an empty name if an item has none.
@@ -376,8 +379,13 @@ class Archive:
         n = self.items.n_records
         parts = self._by_chunk(range(item * n, (item + 1) * n))
         records = [self._records(range(part[0], part[-1] + 1)) for part in parts]
-        made: npt.NDArray[Any] = self.items.assemble(np.concatenate(records))[0]
+        made: npt.NDArray[Any] = self._assembled(np.concatenate(records))[0]
         return made
+
+    def _assembled(self, records: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the items that records make."""
+        assert isinstance(self.items, Layout), "archives with another layout are read in a way of their own"
+        return self.items.assemble(records)
 
     def _one(self, item: int) -> Any:
         """Return one item, and cache its whole group, since groups are always restored together."""

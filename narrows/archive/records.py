@@ -99,7 +99,7 @@ class Payload(NamedTuple):
     def needs(self) -> Needs:
         """The parts of a model that restoring the records needs."""
         needs = Needs.NOTHING if self.coded is None else Needs.CODE
-        if self.residual is not None and self.residual.kind == Kind.CAUSAL:
+        if self.residual is not None and self.residual.kind.uses_network:
             needs |= Needs.NETWORK
         return needs
 
@@ -197,7 +197,8 @@ def needs_of(source: ByteFile, payload: int, n_records: int, coding: int, metada
     if coding == Coding.CODE:
         return needs
     at = payload + _start_of_residual(source, payload, n_records, metadata)
-    return needs | Needs.NETWORK if source.read(at, 1)[0] == Kind.CAUSAL else needs
+    uses_network = source.read(at, 1)[0] in {Kind.CAUSAL, Kind.CAUSAL_LEVELS}
+    return needs | Needs.NETWORK if uses_network else needs
 
 
 def _start_of_residual(source: ByteFile, payload: int, n_records: int, metadata: Metadata) -> int:

@@ -12,9 +12,10 @@ from narrows.archive.byte_file import ByteFile
 from narrows.archive.header import naming
 from narrows.archive.layout import BLOCK_BYTES, pack_header
 from narrows.archive.layouts import Field
-from narrows.archive.metadata import header_entries
+from narrows.archive.metadata import Metadata, header_entries
 from narrows.archive.models import held_by, needed_by
 from narrows.archive.report import Report
+from narrows.archive.series_recovery import series_left
 from narrows.archive.verification import Found, examine
 from narrows.errors import CorruptArchiveError, DataWarning
 from narrows.io.files import as_path, check_output, naming_output, replacing
@@ -64,7 +65,8 @@ def recover(
 ) -> Recovery:
     """Write all intact chunks of a damaged or truncated archive to a new one.
 
-    Of a field, it writes the slices along the first axis whose blocks are all intact, as a smaller field.
+    Of a field, it writes the slices along the first axis whose blocks are all intact, as a smaller field; of series the
+    steps that are left, with their times.
 
     Parameters
     ----------
@@ -96,13 +98,15 @@ def recover(
             found = examine(source, model)
             if not found.chunks:
                 raise CorruptArchiveError(f"No chunk of {source.path} is intact, so no records can be recovered.")
-        header = _header(found)
+            metadata, series = series_left(source, found.header, found.chunks)
+        header = _header(found, metadata)
         with naming_output(out), replacing(Path(os.path.realpath(target)), force=force) as file:
             file.write(header)
             blocks = BlockWriter(file, header, len(header))
-            metadata = found.header.metadata
             for blob in dict.fromkeys(found.models):
                 blocks.model(blob, held_by(blob, metadata))
+            for column in () if series is None else series.blocks():
+                blocks.column(*column)
             first = 0
             for offset, block in found.chunks:
                 with naming(source.path):
@@ -113,14 +117,13 @@ def recover(
     return Recovery(os.fspath(out), first, len(found.chunks), bool(found.models), found.report)
 
 
-def _header(found: Found) -> bytes:
-    """Return the header of the new archive: that of the old one, or of a field with fewer slices."""
-    metadata = found.header.metadata
+def _header(found: Found, metadata: Metadata) -> bytes:
+    """Return the header of the new archive: that of the old one, or of a field or series with fewer slices."""
     if metadata.field is None:
-        return found.header.data
+        return found.header.data if metadata == found.header.metadata else pack_header(metadata.to_json())
     field = Field.from_json(metadata.field)
     rows = sorted({block.first // field.n_records for _, block in found.chunks})
-    if len(rows) == field.grid[0]:
+    if len(rows) == field.grid[0] and metadata == found.header.metadata:
         return found.header.data
     fewer = field.with_rows(rows).to_json()
     return pack_header(header_entries(replace(metadata, more={**metadata.more, "field": fewer})))

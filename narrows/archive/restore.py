@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from narrows.archive.originals import check_originals
@@ -118,8 +119,14 @@ def restore_to(
         shape=(len(records), *archive.shape[1:]),
         dtype=archive.dtype,
         files=lambda: archive.file_names(records),
+        series=None if archive.series is None else archive.series.rows(_as_index(records)),
         force=force,
     )
+
+
+def _as_index(records: range | list[int]) -> Any:
+    """Return the numbers of records as an index of arrays."""
+    return np.array(records, np.int64)
 
 
 def _in_memory(archive: Archive, records: range | list[int]) -> npt.NDArray[Any]:

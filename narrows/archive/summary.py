@@ -20,7 +20,7 @@ __all__ = ["ZSTD_LEVEL", "ZSTD_SAMPLE_BYTES", "Summary", "ways_of"]
 ZSTD_LEVEL = 19
 ZSTD_SAMPLE_BYTES = 2 << 20
 
-_WAYS = {Kind.CAUSAL: "network", Kind.ZSTD: "zstd", Kind.PLAIN: "plain"}
+_WAYS = {Kind.CAUSAL: "network", Kind.CAUSAL_LEVELS: "network", Kind.ZSTD: "zstd", Kind.PLAIN: "plain"}
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,9 @@ class Summary:
         With an error bound, the number of chunks written by this call for each encoding: ``code and rest`` (symbols and
         residuals), residuals predicted from ``neighbours`` or by the model's ``network``, ``zstd``, or ``plain`` bytes.
         Empty without a bound.
+    is_same_text : bool or None
+        Whether a CSV file that was compressed losslessly is restored byte for byte; otherwise as the same values in
+        another text. None for other data.
     kernels : str
         Implementation of the codec's inner loops: ``C``, or ``NumPy``, which takes about ten times as long.
     """
@@ -97,6 +100,7 @@ class Summary:
     n_fill: int = 0
     fill_of_model: bool = False
     chunks_kept: dict[str, int] = field(default_factory=dict)
+    is_same_text: bool | None = None
     kernels: str = field(default_factory=kernels_used)
     sample: bytes = field(default=b"", repr=False)
     """The first records without compression, to measure zstd on."""

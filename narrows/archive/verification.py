@@ -31,12 +31,13 @@ from narrows.archive.layout import (
     parse_trailer,
 )
 from narrows.archive.layout_choice import layout_of
-from narrows.archive.layouts import Field
+from narrows.archive.layouts import Field, Windows
 from narrows.archive.model_search import find_model
 from narrows.archive.models import find_codec, parts_of, read_model
 from narrows.archive.records import largest_error, needs_of, parse_names
 from narrows.archive.report import Problem, Report
 from narrows.archive.scan import Scanned, scan
+from narrows.archive.series_problems import problems_of_series
 from narrows.codec.parts.needs import Needs
 from narrows.errors import ArchiveError, CorruptArchiveError
 from narrows.numerics.pool import Pool, check_threads
@@ -120,6 +121,10 @@ def examine(source: ByteFile, model: Any, threads: int | None = None) -> Found:
     if isinstance(items, Field) and declared not in {None, items.n_blocks}:
         what = f"it has {declared:,} blocks, but its field consists of {items.n_blocks:,}"
         problems.append(Problem(source.size, what))
+    if isinstance(items, Windows) and declared not in {None, items.n_windows}:
+        what = f"it has {declared:,} windows, but its series consist of {items.n_windows:,}"
+        problems.append(Problem(source.size, what))
+    problems += problems_of_series(source, header, scanned)
     lost = _gaps(chunks, problems, declared)
     problems += _missing(lost, problems, source.size)
     _check_end(source, header, _model_offsets(scanned, header), chunks, problems)

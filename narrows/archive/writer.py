@@ -19,11 +19,11 @@ import numpy.typing as npt
 
 from narrows.archive.blocks import BlockWriter
 from narrows.archive.byte_file import ByteFile
+from narrows.archive.chunk_encoding import CodedChunk, UncodedChunk, encode_records
 from narrows.archive.chunks import chunk_bytes
 from narrows.archive.contract import Codec
 from narrows.archive.growing import growing
 from narrows.archive.header import Header, naming, read_header, read_whole_index
-from narrows.archive.held import CodedChunk, HeldChunk, encode_held
 from narrows.archive.layout import MAX_MODEL_BYTES, MAX_RECORDS, pack_header
 from narrows.archive.layout_choice import layout_of
 from narrows.archive.layouts import Layout
@@ -31,6 +31,7 @@ from narrows.archive.metadata import Metadata
 from narrows.archive.models import short
 from narrows.archive.new_metadata import new_metadata
 from narrows.archive.records import check_names
+from narrows.archive.series import ArchivedSeries
 from narrows.codec.entropy_models.escapes import MAX_SYMBOL
 from narrows.codec.parts.needs import Needs
 from narrows.codec.parts.parted_codec import PartedCodec
@@ -76,6 +77,8 @@ class Writer:
         with `append`.
     fill_value : float, optional
         A value that is kept exactly within the bound.
+    series : ArchivedSeries, optional
+        The series that the records are windows of; their columns are stored.
     threads : int, optional
         How many threads encode chunks, by default as many as CPUs that the process may use. The file does not depend on
         it.
@@ -118,6 +121,7 @@ class Writer:
         chunk_records: int | None = None,
         group_records: int | None = None,
         fill_value: float | None = None,
+        series: ArchivedSeries | None = None,
         threads: int | None = None,
     ) -> None:
         if not 0 <= quality < len(codec.qualities):
@@ -137,10 +141,12 @@ class Writer:
             else:
                 self.metadata = new_metadata(codec, quality, chunk_records, group_records, metadata or {})
                 self._blocks = self._open_new(embed_model, force)
+                for column in () if series is None else series.blocks():
+                    self._blocks.column(*column)
             self._stack = self._stack.pop_all()
         self._is_open = True
         self._most_pending = self.pool.in_flight(chunk_bytes(self.metadata))
-        self._held = HeldChunk()
+        self._held = UncodedChunk()
 
     # --------------------------------------------------------------------------------------------------------- adding
 
@@ -255,8 +261,8 @@ class Writer:
 
     def _finish_chunk(self) -> None:
         """Start to encode the records held, and write chunks that are done."""
-        held, self._held = self._held, HeldChunk()
-        encode = partial(encode_held, quality=self._quality, fill_value=self._fill_value)
+        held, self._held = self._held, UncodedChunk()
+        encode = partial(encode_records, quality=self._quality, fill_value=self._fill_value)
         self._pending.append(self.pool.submit(encode, held, self.n_records, self._codec, self.metadata))
         self.n_records += len(held)
         self._write_chunks(self._most_pending - 1 if self.pool.threads > 1 else 0)
@@ -270,9 +276,9 @@ class Writer:
                 self._add_parts(self.needed | needs)
                 self._blocks.records(coded.payload, coded.first, coded.n_records, coded.coding, needs)
             self._pending.popleft()
-            if coded.kept is not None:
+            if coded.encoding is not None:
                 self.errors += coded.errors
-                self.kept.append(coded.kept)
+                self.kept.append(coded.encoding)
 
     # -------------------------------------------------------------------------------------------------------- opening
 

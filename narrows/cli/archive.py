@@ -126,6 +126,7 @@ def about(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]]:
         ("code", f"{count(metadata['n_symbols'], 'whole number')} a {one}"),
         *_bound_rows(metadata.get("max_error"), found.largest_error, metadata["dtype"]),
         *([] if metadata.get("fill_value") is None else [("fill value", f"{metadata['fill_value']}, kept exactly")]),
+        *_series_rows(metadata),
         *_made_from(container),
     ]
     facts = {**found.to_json(), "expected_psnr_db": psnr_db}
@@ -149,6 +150,7 @@ def _about_field(found: Description, field: Field) -> tuple[dict[str, Any], list
         ("model", "none, and none is needed"),
         *_bound_rows(metadata.get("max_error"), found.largest_error, metadata["dtype"]),
         *([] if fill is None else [("fill value", f"{fill}, kept exactly")]),
+        *_series_rows(metadata),
         *_made_from(metadata["container"]),
     ]
     return {**found.to_json(), "expected_psnr_db": None}, [*aligned(rows), *_size_lines(found, "block")]
@@ -191,6 +193,22 @@ def _bound_rows(max_error: float | None, largest: float | None, dtype: str) -> l
     if not dtype.startswith("float"):  # errors of whole numbers are whole numbers
         max_error, largest = int(max_error), int(largest)
     return [("kept", f"every value within {number(max_error)}; the largest error is {number(largest)}")]
+
+
+def _series_rows(metadata: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return rows on the series of an archive, if it has any."""
+    described = metadata.get("series") or metadata.get("windows")
+    if not isinstance(described, dict):
+        return []
+    known = metadata.get("windows") or described
+    lengths = known.get("lengths") or [(metadata.get("field") or {}).get("shape", [0])[0]]
+    channels = described.get("channels")
+    text = f"{count(len(lengths), 'series').replace('seriess', 'series')} of {count(sum(lengths), 'step')}"
+    rows = [("series", text + (f", {', '.join(map(str, channels))}" if channels else ""))]
+    if isinstance(described.get("time"), dict):
+        rows.append(("times", f"from the column {described['time'].get('name', 'time')}"))
+    digits = (metadata.get("decimals") or {}).get("digits")
+    return rows + ([("decimals", f"with {', '.join(map(str, digits))} digits")] if digits else [])
 
 
 def _made_from(container: dict[str, Any]) -> list[tuple[str, str]]:

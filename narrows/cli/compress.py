@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from narrows.cli.archive import MUCH
-from narrows.cli.compress_field import compress_without_model
+from narrows.cli.compress_field import compress_without_model, text_rows
 from narrows.cli.compress_options import check_bound, check_model, check_options, check_values, choose, losses
 from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
 from narrows.cli.inputs import check_archive_output, load_model, open_data
@@ -167,7 +167,13 @@ def compress(
     Restored records differ a little from the originals, as with JPEG; the command measures the difference and prints
     it. With --max-error the error of every value is bounded, with --lossless every bit is restored. Every machine
     restores the same bytes.
+
+    Without a model, one array or series is compressed within a bound; CSV and WAV files by default losslessly.
     """
+    if model is None and max_error is None:
+        from narrows.data.field import series_format
+
+        lossless = lossless or series_format(data) is not None
     wanted: dict[str, Any] = {"psnr": psnr, "bytes_per_record": bytes_per_record, "quality": quality}
     check_options(output, wanted, overlap=overlap, append=append, force=force, dry_run=dry_run)
     check_bound(wanted, max_error=max_error, lossless=lossless, overlap=overlap)
@@ -179,8 +185,8 @@ def compress(
         is_bounded=lossless or max_error is not None,
     )
 
-    from narrows.archive import inspect
     from narrows.archive.appending import check_chunk_records, check_together, metadata_of
+    from narrows.archive.description import check_readable
     from narrows.archive.quality import choose_quality
     from narrows.cli.dry_run import print_trials
     from narrows.codec import read_frozen
@@ -200,7 +206,7 @@ def compress(
         )  # fmt: skip
         return
     if append:
-        inspect(output)
+        check_readable(output)
     before = metadata_of(output) if append else None
     bound = {"max_error": max_error, "lossless": lossless}
     asked: dict[str, Any] = {**wanted, **bound, "overlap": overlap, "effort": effort}
@@ -271,6 +277,7 @@ def _lines(
             f"{count(summary.zstd_bytes, 'byte')} by zstd -19, which is lossless",
         ),
         *_kept_rows(summary),
+        *text_rows(summary),
         *_bound_rows(summary),
         _psnr_row(summary),
         *_wrong_rows(summary, source.dtype.kind),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from narrows.archive.summary import Summary
     from narrows.data.field import FieldSource
 
-__all__ = ["compress_without_model"]
+__all__ = ["compress_without_model", "text_rows"]
 
 _WAYS = {
     "interpolation": "by interpolation",
@@ -57,6 +57,14 @@ def compress_without_model(
         say(warning)
 
 
+def text_rows(summary: Summary) -> list[tuple[str, str, str, str]]:
+    """Return a row on the text of a CSV file that was compressed losslessly, if it was one."""
+    if summary.is_same_text is None:
+        return []
+    how = "restored byte for byte" if summary.is_same_text else "restored as the same values, not the same text"
+    return [("CSV file", "", "", how)]
+
+
 def _lines(summary: Summary, opened: FieldSource, *, quiet: bool) -> list[str]:
     """Return the result as lines: a table, and unless quiet which kernels ran."""
     from narrows.codec.kernels import kernels_line
@@ -85,6 +93,7 @@ def _lines(summary: Summary, opened: FieldSource, *, quiet: bool) -> list[str]:
     if summary.error_bound and summary.values_range is not None:
         low, high = summary.values_range
         rows.append(("error bound", number(summary.error_bound), "", f"the values are from {low:.6g} to {high:.6g}"))
+    rows += text_rows(summary)
     if summary.fill_value is not None:
         rows.append(("fill values", number(summary.n_fill), "", f"{summary.fill_value:.17g}, restored exactly"))
     if summary.max_error == 0:

@@ -10,14 +10,9 @@ from narrows.cli.console import number, print_json, print_lines
 from narrows.cli.inputs import OTHER_KINDS, check_file_output, load_model
 from narrows.cli.options import output_option, write_options
 from narrows.cli.outputs import READS, Verb
+from narrows.model.onnx_parts import PARTS
 
 __all__ = ["export"]
-
-_PARTS = {
-    "encoder": "records → codes",
-    "decoder": "codes → restored",
-    "autoencoder": "records → restored",
-}
 
 
 @click.command(cls=Verb)
@@ -25,7 +20,7 @@ _PARTS = {
 @output_option("OUT.onnx", "Output: the ONNX file.")
 @click.option(
     "--part",
-    type=click.Choice(list(_PARTS)),
+    type=click.Choice(list(PARTS)),
     default="autoencoder",
     show_default=True,
     help="Which half of the model, or both in a row.",
@@ -49,4 +44,4 @@ def export(*, model: str, output: str, part: str, force: bool, as_json: bool, qu
     if as_json:
         print_json({"path": str(path), "n_bytes": n_bytes, "part": part, "model": model})
     else:
-        print_lines(f"{path}  {number(n_bytes)} bytes, {part}: {_PARTS[part]}")
+        print_lines(f"{path}  {number(n_bytes)} bytes, {part}: {' → '.join(PARTS[part])}")

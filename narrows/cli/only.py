@@ -24,6 +24,14 @@ _FORM = (
     "commas, for example 5,9,20:30 or cats/a.png."
 )
 
+_TIMES = (
+    "--only takes steps from 0 and ranges of steps, START:STOP, for example 1000:2000, or ranges of times, for example "
+    "'2024-03-01:2024-03-08' or '2024-03-01 12:00:'. STOP is excluded."
+)
+
+_DATES = re.compile(r":?\s*\d{4}-\d\d")
+"""Beginnings of ranges of times."""
+
 _NUMBERS = re.compile(r"[\d\s:,-]*", re.ASCII)
 """Texts that are no names."""
 
@@ -77,7 +85,7 @@ def check_only(given: Sequence[str]) -> None:
         As `parse_only`.
     """
     for text in given:
-        if _NUMBERS.fullmatch(text):
+        if _NUMBERS.fullmatch(text) and not _DATES.match(text):
             parse_only(text)
 
 
@@ -100,6 +108,8 @@ def chosen_records(archive: Archive, given: Sequence[str]) -> range | list[int]:
         If a record does not exist.
     """
     n = len(archive)
+    if archive.series is not None and any(not _NUMBERS.fullmatch(text) or _DATES.match(text) for text in given):
+        return _steps_between(archive, given)
     named = {} if all(_NUMBERS.fullmatch(text) for text in given) else _by_name(archive)
     numbers: dict[int, None] = {}
     for text in given:
@@ -117,6 +127,30 @@ def chosen_records(archive: Archive, given: Sequence[str]) -> range | list[int]:
             else:
                 commas = _COMMAS if "," in text else ""
                 raise click.UsageError(f"{_FORM} {archive.path} has no record named {part!r}. Got {text!r}.{commas}")
+    return [*numbers]
+
+
+def _steps_between(archive: Archive, given: Sequence[str]) -> range | list[int]:
+    """Return the steps of series that ``--only`` selects by their times, or by their numbers."""
+    from narrows.errors import DataError, InvalidParameterError
+
+    assert archive.series is not None, "the items are steps of series"
+    numbers: dict[int, None] = {}
+    for text in given:
+        if _NUMBERS.fullmatch(text) and not _DATES.match(text):
+            for part in parse_only(text):
+                assert not isinstance(part, str), "numbers are no names"
+                numbers.update(dict.fromkeys(_within(part, len(archive), archive.path, text)))
+            continue
+        try:
+            steps = archive.series.steps_between(text)
+        except DataError as error:
+            raise click.UsageError(f"{_TIMES} {error} Got {text!r}.") from None
+        if not len(steps):
+            raise InvalidParameterError(
+                f"{archive.path} has no steps from {text}. Its times are {archive.series.span()}."
+            )
+        numbers.update(dict.fromkeys(steps.tolist()))
     return [*numbers]
 
 

@@ -46,7 +46,7 @@ class _Writes(click.types.StringParamType):
 
     name = "output"
 
-    def __init__(self, *, pipe: bool = False, why_not: str = "cannot be written front to back") -> None:
+    def __init__(self, *, pipe: bool = False, why_not: str = "narrows seeks in it, or replaces it as a whole") -> None:
         self.pipe, self.why_not = pipe, why_not
 
 
@@ -54,7 +54,7 @@ READS, WRITES = _Reads(), _Writes()
 READS_PIPE, WRITES_PIPE = _Reads(pipe=True), _Writes(pipe=True)
 """Types for parameters of verbs. Every parameter that is a path has one of them."""
 
-_APPENDS, _LOG = _Writes(why_not="keeps what is printed"), "log"
+_APPENDS, _LOG = _Writes(why_not="it keeps what is printed"), "log"
 
 
 class Verb(click.Command):
@@ -124,11 +124,14 @@ def _given(ctx: click.Context, kind: click.Parameter) -> Iterator[str]:
     for one in _texts(ctx.params[kind.name or ""]):
         if _is_pipe(one) and not kind.type.pipe:  # type: ignore[attr-defined]
             name = kind.opts[-1] if isinstance(kind, click.Option) else kind.human_readable_name
-            stream = "standard output" if isinstance(kind.type, _Writes) else "standard input"
-            why = kind.type.why_not if isinstance(kind.type, _Writes) else "is not read front to back"
+            why, got = "narrows seeks in it", "standard input and can only be read from start to end"
+            remedy = "Write it to a file first, for example with 'cat > FILE', and give the name of that file."
+            if isinstance(kind.type, _Writes):
+                why, got = kind.type.why_not, "standard output and can only be written from start to end"
+                remedy = "Give the name of a file."
             raise click.UsageError(
-                f"{name} must be a file, since it {why}. Got '-', which is {stream}. "
-                "For a file of that name, give './-'."
+                f"{name} must be a file, since {why}. Got '-', which is {got}. {remedy} "
+                "For a file that is called '-', give './-'."
             )
         yield one
 

@@ -24,6 +24,7 @@ EPILOG = """
 The name of OUT decides the format:
   x.npy                           one array (n, *shape)
   x.idx, t10k-images-idx3-ubyte   an IDX file; gzipped if .gz follows
+  x.csv, x.wav                    series with their times and names, or sound; other arrays as rows or samples
   folder/                         PNG images, under their original names; names that would be
                                   the same, as of a.bmp and a.png, become a.bmp.png and a.png.png
   -                               standard output, which gets a .npy file
@@ -43,7 +44,7 @@ files of these names that are older than the archive are refused: they may be th
     metavar="RECORDS",
     help="Records to restore: numbers from 0, ranges START:STOP (STOP excluded) and names shown by `narrows list`, "
     "separated by commas, for example 5,9,20:30 or cats/a.png. It can be repeated; a name with a comma needs an --only "
-    "of its own.",
+    "of its own. Of series: steps, 1000:2000, or times, 2024-03-01:2024-03-08.",
 )
 @threads_option
 @write_options

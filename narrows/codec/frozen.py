@@ -34,7 +34,7 @@ from narrows.errors import ModelFileError, NotFreezableError
 __all__ = ["FrozenCodec", "check_causal", "check_record_work"]
 
 _MOST_GOLDEN = 64
-_OF_CAUSAL = ("bool", "uint8", "uint16")
+_OF_CAUSAL = {"bool": 1, "uint8": 255, "uint16": 65_535}  # the highest values
 _A_SYMBOL = 1 << 16  # time to code a symbol, in multiplications
 
 
@@ -362,6 +362,7 @@ def check_causal(causal: FrozenCausal, shape: tuple[int, ...], dtype: np.dtype[A
         dtype.name in _OF_CAUSAL
         and math.prod(shape) == math.prod(causal.grid)  # first, because a stored shape may have any size
         and as_image(shape)[0] == causal.grid
+        and (causal.levels is None or int(causal.levels[-1]) <= _OF_CAUSAL[dtype.name])
     )
     if not is_ours:
         raise ModelFileError(f"The residual model does not fit the model's records, {dtype} of shape {shape}.")

@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from narrows.data.formats import Csv, Wav, options_of
 from narrows.data.frames import is_frame
 from narrows.data.opening import open as open_data
-from narrows.data.source import Source
-from narrows.errors import DataError
+from narrows.data.series import WholeSeries
+from narrows.data.source import Source, check_limit
+from narrows.errors import DataError, InvalidParameterError
+from narrows.io.files import as_path
 
-__all__ = ["FieldSource", "open_field"]
+__all__ = ["FieldSource", "open_field", "series_format"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,10 +31,13 @@ class FieldSource:
         The array, memory-mapped where the file allows it.
     source : Source
         The same values; those of an array with one axis have a second axis of length 1.
+    series : WholeSeries, optional
+        The series that the values are the steps of.
     """
 
     values: npt.NDArray[Any]
     source: Source
+    series: WholeSeries | None = None
 
 
 def open_field(data: Any, *, limit: int | None = None, **options: Any) -> FieldSource:
@@ -51,6 +57,9 @@ def open_field(data: Any, *, limit: int | None = None, **options: Any) -> FieldS
     DataError
         As `narrows.data.open`.
     """
+    series = _series(data, limit, options)
+    if series is not None:
+        return series
     line = _line(data)
     if line is None:
         source = open_data(data, limit=limit, **options)
@@ -59,6 +68,41 @@ def open_field(data: Any, *, limit: int | None = None, **options: Any) -> FieldS
     if isinstance(data, str | os.PathLike):
         source = replace(source, name=os.fspath(data), kind="npy")
     return FieldSource(source.values[:, 0], source)
+
+
+def _series(data: Any, limit: int | None, options: dict[str, Any]) -> FieldSource | None:
+    """Return the series in a CSV or WAV file, or those that a source has windows of; None for all other data."""
+    for name in ("window", "stride"):
+        if options.get(name) is not None:
+            raise InvalidParameterError(
+                f"The '{name}' (--{name}) has an effect only with a model. Without one, series are stored as a whole. "
+                "Omit it, or give a model ('model', -m MODEL)."
+            )
+    if isinstance(data, Source):
+        if data.windows is None:
+            return None
+        return _of_series(data.windows.series, data.name, data.kind, limit)
+    kind = series_format(data) if isinstance(data, str | os.PathLike) else None
+    if kind is None:
+        return None
+    name = os.fspath(data)
+    given = {option: value for option, value in options.items() if option in options_of([kind]) and value is not None}
+    return _of_series(kind(**given).read(as_path(name), name), name, kind.name, limit)
+
+
+def _of_series(series: WholeSeries, name: str, kind: str, limit: int | None) -> FieldSource:
+    series = series if limit is None else series.first(check_limit(limit))
+    values = series.values
+    source = Source(values[:, None] if values.ndim == 1 else values, name=name, kind=kind, record="series")
+    return FieldSource(values, source, series)
+
+
+def series_format(path: str | os.PathLike[str]) -> type[Csv] | type[Wav] | None:
+    """Return the format of a file of series, by its name; None for other files, and if there is no such file."""
+    found = Path(path)
+    if not found.is_file():
+        return None
+    return next((kind for kind in (Csv, Wav) if kind.recognises(found, b"")), None)
 
 
 def _line(data: Any) -> npt.NDArray[Any] | None:

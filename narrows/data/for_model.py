@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from narrows.data.frames import is_frame
 from narrows.data.series.sources import source_of_array
 from narrows.data.source import Source
 from narrows.records import check_shape
 
-__all__ = ["advice", "as_needed", "check_fits", "windows_of_array"]
+__all__ = ["advice", "as_needed", "check_fits", "whole_as_windows"]
 
 
 def as_needed(source: Source, shape: tuple[int, ...]) -> Source:
@@ -53,21 +54,24 @@ def _with_windows(source: Source, shape: tuple[int, ...]) -> Source:
     return replace(source, values=fitting.cut(), windows=fitting)
 
 
-def windows_of_array(values: NDArray[Any], shape: tuple[int, ...], name: str | None = None) -> Source | None:
-    """Return a whole series (steps,) or (steps, channels) as windows of a model's length; None if it is no series.
+def whole_as_windows(data: Any, shape: tuple[int, ...]) -> Any:
+    """Return a whole series (steps,) or (steps, channels) as windows of a model's length; other data unchanged.
 
     Parameters
     ----------
-    values : ndarray
-        The array.
+    data : array_like, data frame, or Source of a `.npy` file
+        Paths are returned unchanged.
     shape : tuple of int
         Shape of the model's records, which are windows of series.
-    name : str, optional
-        Name of the source.
     """
+    if isinstance(data, (str, os.PathLike)) or (isinstance(data, Source) and data.windows is not None):
+        return data
+    given = data.values if isinstance(data, Source) else data.to_numpy() if is_frame(data) else data
+    values = np.asanyarray(given)
     if values.ndim != len(shape) or values.shape[1:] != shape[1:]:
-        return None
-    return source_of_array(values, window=shape[0], stride=shape[0], name=name)
+        return data
+    named = {"name": data.name, "kind": data.kind} if isinstance(data, Source) else {}
+    return source_of_array(values, window=shape[0], stride=shape[0], **named)
 
 
 def check_fits(source: Source, shape: tuple[int, ...]) -> None:

@@ -38,8 +38,8 @@ def write(
     path : str or path
         The name decides the format: one array if it ends in ``.npy``; an IDX file if it is the name of one, such as
         ``t10k-images-idx3-ubyte`` or ``x.idx``, with or without ``.gz``; a new folder of PNG images if it ends in ``/``
-        or has no extension; a CSV file for ``.csv``, whose rows are the records, and sound for ``.wav``. The parent folder
-        must exist. ``"-"`` is standard output, which gets a `.npy` file.
+        or has no extension; a CSV file for ``.csv``, whose rows are the records, and sound for ``.wav``. The parent
+        folder must exist. ``"-"`` is standard output, which gets a `.npy` file.
     values : array_like of shape (n, *shape)
         For images: (n, H, W) or (n, H, W, 3), uint8 or uint16; `open` reads them back unchanged.
     files : sequence of str, optional

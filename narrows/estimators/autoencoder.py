@@ -19,11 +19,10 @@ from narrows.data.frames import as_frame_like
 from narrows.errors import ShapeMismatchError
 from narrows.estimators.base import Data
 from narrows.estimators.continuing import Continuing
-from narrows.estimators.fitting import described, open_for_training, train_model
 from narrows.estimators.interrupted import keeps_what_was_learned
 from narrows.estimators.parameters import artefacts_of
-from narrows.estimators.preparation import schema_for
-from narrows.estimators.watching import callbacks_of
+from narrows.estimators.runs import checkpoint_of, seed_of
+from narrows.estimators.training_data import described, open_for_training
 from narrows.likelihoods import Likelihood
 from narrows.lossless import Residual
 from narrows.model.fitted import Took
@@ -279,22 +278,12 @@ class Autoencoder(
             run |= {"validation": validation, "sample_weight": sample_weight}
             return self._continue(X, y, more_epochs, wanted, **run)
         data, held_out = open_for_training(self, X, y, validation, sample_weight)
-        seed, state = self._seed_and_checkpoint(checkpoint, *described(data, held_out), resume=resume)
+        state = checkpoint_of(self, checkpoint, *described(data, held_out), resume=resume)
         kept = state.load() if resume and state is not None else None
         earlier = 0.0 if kept is None else kept.seconds
-        model, _, records = train_model(
-            clone(self).get_params(deep=False),
-            data,
-            held_out,
-            schema=schema_for(self.record, data.source),
-            scale=self._trained,
-            classes=None if data.labels is None else self.classes_,
-            feature_names=getattr(self, "feature_names_in_", None),
-            seed=seed,
-            callback=callbacks_of(self, callback, clone(self)),
-            checkpoint=state,
-            resume=resume,
-        )
+        seed, params = seed_of(self, state, resume=resume), clone(self).get_params(deep=False)
+        run = {"seed": seed, "callback": callback, "checkpoint": state, "resume": resume}
+        model, _, records = self._train(params, data, held_out, **run)
         return self._finish(model, data, records, wanted, began=began, before=Took(earlier, 0.0))
 
     def fit_transform(self, X: Data, y: ArrayLike | None = None, **fit_params: Any) -> NDArray[Any]:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
-from collections.abc import Mapping
 from dataclasses import replace
-from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import clone
 from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
@@ -25,21 +21,17 @@ from narrows.data.arrays import as_array, check_has_records, check_plain
 from narrows.data.column_scale import ColumnScales, columns_on_another_scale
 from narrows.data.far_values import warn_of_far_columns
 from narrows.data.fill import check_fill, check_some_known
-from narrows.data.for_model import as_needed, check_fits, windows_of_array
+from narrows.data.for_model import as_needed, check_fits, whole_as_windows
 from narrows.data.frames import check_columns, has_unique_columns, is_frame
 from narrows.data.labels import plain_labels
 from narrows.data.offsets import warn_of_offsets
 from narrows.data.scale import Trained, scale_warning, typical_magnitude
-from narrows.errors import DataError, InvalidParameterError, RangeWarning, warn
-from narrows.estimators.at_hand import AtHand
+from narrows.errors import DataError, RangeWarning, warn
+from narrows.estimators.guarded import GuardedEstimator
 from narrows.io.files import check_output
 from narrows.model.artefacts.measuring import complete
-from narrows.model.axes import with_user_parts
 from narrows.model.file import write_model
 from narrows.model.fitted import FittedModel, TrainedOn
-from narrows.numerics.randomness import drawn_seed
-from narrows.parts.options import Boolean, check
-from narrows.training import Checkpoint, Training
 
 __all__ = ["TRAIN_ON_FINITE", "Data", "RecordsEstimator", "labels_of", "listed"]
 
@@ -56,7 +48,7 @@ TRAIN_ON_FINITE = (
 )
 
 
-class RecordsEstimator(AtHand):
+class RecordsEstimator(GuardedEstimator):
     """A scikit-learn estimator that takes records of any shape, and parts as parameters.
 
     Attributes
@@ -180,8 +172,7 @@ class RecordsEstimator(AtHand):
     def _checked(self, X: Data, *, reset: bool, advice: str | None) -> Source:
         if isinstance(X, list | tuple):
             X = as_array(X)  # says which records of a ragged list differ
-        if not reset:
-            X = self._whole_as_windows(X)
+        X = X if reset else self._as_windows(X)
         if is_frame(X) or isinstance(X, (str, os.PathLike, Source)) or _n_dimensions(X) > 2:
             source = narrows.data.open(X) if reset else self.records_of(X)
             if is_frame(X) and has_unique_columns(X):
@@ -213,17 +204,10 @@ class RecordsEstimator(AtHand):
             self._warn_of_scale(source, found)
         return source
 
-    @property
-    def _takes_windows(self) -> bool:
-        """Whether the records of the fitted model are windows of series."""
-        return self.__sklearn_is_fitted__() and self.record_ == "series"
-
-    def _whole_as_windows(self, X: Data) -> Data:
+    def _as_windows(self, X: Data) -> Data:
         """Return an array or data frame that is a whole series as its windows, for a model of windows."""
-        if not self._takes_windows or isinstance(X, (str, os.PathLike, Source)):
-            return X
-        array = np.asarray(X.to_numpy() if is_frame(X) else X)  # type: ignore[union-attr]
-        return windows_of_array(array, self.shape_) or X
+        takes_windows = self.__sklearn_is_fitted__() and self.record_ == "series"
+        return whole_as_windows(X, self.shape_) if takes_windows else X
 
     def _asked_fill_value(self) -> float | None:
         """Return the fill value that the parameters set."""
@@ -247,9 +231,9 @@ class RecordsEstimator(AtHand):
         DataError
             If the data cannot be opened, or a data frame has other columns, or the same in another order.
         """
-        source = as_needed(narrows.data.open(self._whole_as_windows(data)), self.shape_)
-        if self._takes_windows and source.windows is None and source.kind == "npy":
-            source = windows_of_array(source.values, self.shape_, source.name) or source
+        source = as_needed(narrows.data.open(self._as_windows(data)), self.shape_)
+        if source.kind == "npy":
+            source = narrows.data.open(self._as_windows(source))
         if source.columns is None:
             return source
         check_columns(source.columns, getattr(self, "feature_names_in_", None))
@@ -296,82 +280,13 @@ class RecordsEstimator(AtHand):
         if len(unknown):
             raise DataError(
                 f"Unknown labels: {', '.join(map(repr, unknown[:5].tolist()))}. "
-                f"The labels of the training data are {listed(self.classes_)}."
+                f"The classes of the model are {listed(self.classes_)}."
             )
         return np.searchsorted(self.classes_, labels).astype(np.int64)
-
-    def _seed_and_checkpoint(
-        self,
-        path: str | os.PathLike[str] | None,
-        sources: Mapping[str, Source | None],
-        arrays: Mapping[str, NDArray[Any] | None],
-        *,
-        resume: bool,
-    ) -> tuple[int, Checkpoint | None]:
-        """Return the seed of a run, taken from the run to be resumed if there is one, and its checkpoint.
-
-        A run is identified by its parameters, its data, labels and weights, so that no other run is resumed.
-        """
-        seed = drawn_seed(self.random_state)
-        check("fit", "resume", resume, Boolean())
-        if path is None:
-            if resume:
-                raise InvalidParameterError(
-                    "The 'resume' of fit needs the file that the run continues from. Got resume=True without "
-                    "'checkpoint'. Give its name as 'checkpoint', or leave 'resume' out."
-                )
-            return seed, None
-        check_output(path, force=True)
-        params = self.get_params(deep=False)
-        for name in ("artefacts", "verbose"):  # measured after training; shown during it
-            params.pop(name, None)
-        if params.get("real_values") == "as-given":  # checkpoints of earlier versions do not contain it
-            del params["real_values"]
-        if not params.get("race", True):
-            del params["race"]
-        if not params.get("warm_start", True):
-            del params["warm_start"]
-        if params.get("fill_value", 0) is None:  # as in checkpoints of earlier versions
-            del params["fill_value"]
-        elif "fill_value" in params:
-            params["fill_value"] = self.fill_value_
-        if params["random_state"] is not None and not isinstance(params["random_state"], Integral):
-            params["random_state"] = "generator"
-        params = with_user_parts(params)  # whose text does not depend on addresses in memory
-        described: dict[str, Any] = {name: repr(_without_threads(value)) for name, value in params.items()}
-        for what, source in sources.items():
-            described |= {} if source is None else _describe(what, source)
-        for what, array in arrays.items():
-            described |= {} if array is None else _describe(what, Source(array))
-        checkpoint = Checkpoint(Path(path), described)
-        if not resume:
-            checkpoint.check_replaceable()
-        kept = checkpoint.load() if resume else None
-        return seed if kept is None else kept.values["seed"], checkpoint
-
-
-def _without_threads(value: Any) -> Any:
-    """Return a parameter without the number of threads, since the result of a run does not depend on it."""
-    if isinstance(value, Training):
-        plain = value.clone().set_params(threads=None)
-        return None if plain == Training() else plain  # None means the same
-    if isinstance(value, RecordsEstimator):
-        plain = clone(value).set_params(training=_without_threads(value.get_params(deep=False)["training"]), verbose=0)
-        return plain.set_params(artefacts="all") if "artefacts" in value.get_params(deep=False) else plain
-    return value
 
 
 def _n_dimensions(X: Any) -> int:
     return int(X.ndim) if hasattr(X, "ndim") else np.asarray(X).ndim
-
-
-def _describe(what: str, source: Source) -> dict[str, Any]:
-    some = source.values[:: max(len(source.values) // 1000, 1)]
-    return {
-        f"shape of the {what}": list(source.values.shape),
-        f"type of the {what}": str(source.dtype),
-        f"content of the {what}": hashlib.sha256(np.ascontiguousarray(some).tobytes()).hexdigest(),
-    }
 
 
 def listed(classes: NDArray[Any]) -> str:

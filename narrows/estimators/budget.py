@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from narrows.lossless import CausalNetwork
-from narrows.records import ImageLayout, guess_kind
+from narrows.records import ImageLayout
 from narrows.training import Training
 
 __all__ = ["brief", "ending_early", "residual_for", "whole_epochs"]
@@ -18,6 +18,9 @@ _VALUES, _FEWEST_RECORDS, _MOST_EPOCHS = 400_000_000, 384_000, 200
 # The same for networks of residuals: within a bound there is less to learn.
 _BOUNDED_VALUES, _BOUNDED_RECORDS = 240_000_000, 154_000
 _LOSSLESS_VALUES, _LOSSLESS_RECORDS = 960_000_000, 256_000
+# By the number of values to be stored: hidden units and components of networks of residuals. Wider networks save a few
+# percent of the records' bytes, and cost some thousand bytes themselves.
+_WIDTHS = ((1_000_000, 32, 4), (4_000_000, 64, 6), (math.inf, 128, 10))
 _BRIEF = 8  # a code that is not expected to be used is trained for this fraction
 _PATIENCE, _LEAST_PATIENCE = 0.2, 4  # share of the epochs, and epochs, without a lower cost after which training ends
 
@@ -44,13 +47,15 @@ def residual_for(
     shape: tuple[int, ...], n_records: int, *, max_error: int = 0, most_epochs: int | None = None
 ) -> CausalNetwork:
     """Return the network of residuals for lossless archives, or for those within a bound, which has fewer levels."""
-    is_colour = guess_kind(shape) == "image" and ImageLayout.of(shape).channels > 1
+    n_values = math.prod(shape)
+    n_hidden, n_components = next((h, k) for most, h, k in _WIDTHS if n_records * n_values <= most)
+    layout = ImageLayout.of(shape)
     values, fewest = (_BOUNDED_VALUES, _BOUNDED_RECORDS) if max_error else (_LOSSLESS_VALUES, _LOSSLESS_RECORDS)
-    epochs = _epochs(n_records, max(values / math.prod(shape), fewest))
+    epochs = _epochs(n_records, max(values / n_values, fewest))
     return CausalNetwork(
-        n_hidden=128,
-        n_components=4 if max_error else 10,
-        reach=3 if is_colour else 6,
+        n_hidden=n_hidden,
+        n_components=min(n_components, 4) if max_error else n_components,
+        reach=min(6 if layout.channels == 1 else 3, max(min(layout.height, layout.width) // 2, 1)),
         learning_rate=3e-3,
         max_error=max_error,
         epochs=min(epochs, most_epochs or epochs),

@@ -8,11 +8,13 @@ from typing import Any
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from narrows.data import Source
+from narrows.data.for_model import check_fits
 from narrows.errors import InvalidParameterError
 from narrows.estimators.autoencoder import Autoencoder, Data
 from narrows.estimators.base import RecordsEstimator
 
-__all__ = ["autoencoder_in", "check_autoencoder"]
+__all__ = ["autoencoder_in", "check_autoencoder", "check_model", "records_for"]
 
 
 def check_autoencoder(model: Any, function: str, *, data: Any = None) -> None:
@@ -37,6 +39,37 @@ def check_autoencoder(model: Any, function: str, *, data: Any = None) -> None:
     if isinstance(model, Autoencoder):
         check_is_fitted(model)
         return
+    raise InvalidParameterError(_not_a_model(model, function, "narrows.Autoencoder", data=data))
+
+
+def check_model(model: Any, function: str) -> None:
+    """Refuse what is neither a fitted autoencoder nor a fitted classifier; as `check_autoencoder`."""
+    if not isinstance(model, RecordsEstimator):
+        kinds = "narrows.Autoencoder or narrows.AutoencoderClassifier"
+        raise InvalidParameterError(_not_a_model(model, function, kinds))
+    check_is_fitted(model)
+
+
+def records_for(model: Any, data: Data, function: str) -> Source:
+    """Return records of the shape of a model, which must be a fitted autoencoder.
+
+    Raises
+    ------
+    InvalidParameterError, NotFittedError
+        As `check_autoencoder`.
+    DataError
+        As `RecordsEstimator.records_of`.
+    ShapeMismatchError
+        If the records have another shape than the model's.
+    """
+    check_autoencoder(model, function, data=data)
+    source: Source = model.records_of(data)
+    check_fits(source, model.shape_)
+    return source
+
+
+def _not_a_model(model: Any, function: str, needed: str, *, data: Any = None) -> str:
+    """Return the error of a function that was given something else than the model that it needs."""
     hint = ""
     if isinstance(data, RecordsEstimator | Pipeline):
         hint = f" The model comes first and the data second: {function}(model, data)."
@@ -45,7 +78,7 @@ def check_autoencoder(model: Any, function: str, *, data: Any = None) -> None:
     elif isinstance(model, RecordsEstimator):
         hint = " A classifier does not restore records; its method 'score' measures it."
     got = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
-    raise InvalidParameterError(f"The 'model' of {function} must be a fitted narrows.Autoencoder. Got {got}.{hint}")
+    return f"The 'model' of {function} must be a fitted {needed}. Got {got}.{hint}"
 
 
 def autoencoder_in(estimator: Any, X: Data, function: str) -> tuple[Autoencoder, Data]:

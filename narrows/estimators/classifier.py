@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -15,54 +11,30 @@ from scipy.special import softmax
 from sklearn.base import ClassifierMixin, clone
 from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
-from torch import Generator, Tensor, nn
-from torch.nn import functional
 
-from narrows.chain import Chain
 from narrows.data import Source
 from narrows.data.finite import check_squares, finite_range
-from narrows.errors import DataError, InvalidParameterError
+from narrows.errors import InvalidParameterError
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.estimators.base import TRAIN_ON_FINITE, Data, labels_of
-from narrows.estimators.fitting import LabelledSource, Split, train_stages
+from narrows.estimators.continuing_classifier import ContinuingClassifier
 from narrows.estimators.interrupted import keeps_what_was_learned
-from narrows.estimators.modules import Movable
-from narrows.estimators.preparation import (
-    chain_stage,
-    check_patience,
-    new_chain,
-    parts_for,
-    pretraining_stages,
-    schema_for,
-    whole,
-)
-from narrows.estimators.watching import callbacks_of
-from narrows.estimators.weights import check_weights, without_zeros
-from narrows.model.fitted import FittedModel, TrainedOn
+from narrows.estimators.runs import checkpoint_of, seed_of
+from narrows.estimators.training_data import described
+from narrows.model.fitted import FittedModel
 from narrows.model.inference import encode
-from narrows.networks import Dense
-from narrows.networks.initialisation import undrawn
-from narrows.numerics.batches import Labelled
-from narrows.numerics.foreign_draws import draws_from
-from narrows.numerics.randomness import Stream
 from narrows.numerics.surroundings import usual_settings
 from narrows.parts.options import Boolean, check
 from narrows.training import (
     Callbacks,
-    JoinedRecords,
-    LabelledRecords,
-    Records,
-    Stage,
     Training,
-    Uncoupled,
     resolve_training,
 )
-from narrows.training.stages import rows_by_stage
 
 __all__ = ["AutoencoderClassifier"]
 
 
-class AutoencoderClassifier(ClassifierMixin, Movable):  # type: ignore[misc]
+class AutoencoderClassifier(ClassifierMixin, ContinuingClassifier):  # type: ignore[misc]
     """Classifies records by a softmax on top of an autoencoder's code.
 
     The encoder is first trained without labels: by the autoencoder's ``pretraining`` if it has one, otherwise with the
@@ -80,6 +52,9 @@ class AutoencoderClassifier(ClassifierMixin, Movable):  # type: ignore[misc]
         Train without labels first; otherwise the weights start at random.
     training : Training, optional
         Settings of the training on labels, and device and precision of the weights.
+    warm_start : bool
+        Whether `fit` continues the training on labels from the weights of the fitted model, with its classes, its parts
+        and its preprocessing, instead of starting again. Optimiser, schedule and history start again.
     random_state : int, RandomState, Generator or None
         Source of all randomness.
     verbose : bool or int
@@ -120,12 +95,14 @@ class AutoencoderClassifier(ClassifierMixin, Movable):  # type: ignore[misc]
         *,
         pretrain: bool = True,
         training: Training | None = None,
+        warm_start: bool = False,
         random_state: Any = None,
         verbose: bool | int = 0,
     ) -> None:
         self.autoencoder = autoencoder
         self.pretrain = pretrain
         self.training = training
+        self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
 
@@ -142,6 +119,7 @@ class AutoencoderClassifier(ClassifierMixin, Movable):  # type: ignore[misc]
         callback: Callbacks = None,
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool = False,
+        more_epochs: int | None = None,
     ) -> Self:
         """Learn the classes of records.
 
@@ -160,6 +138,9 @@ class AutoencoderClassifier(ClassifierMixin, Movable):  # type: ignore[misc]
             Records on which the validation loss is measured, instead of the share ``training.validation`` of X.
         callback, checkpoint, resume
             As for `Autoencoder.fit`.
+        more_epochs : int, optional
+            Train the fitted model on the labels for so many epochs more, as for `Autoencoder.fit`. The labels must be
+            classes of the fitted model. Nothing is trained without labels.
 
         Raises
         ------
@@ -170,63 +151,23 @@ class AutoencoderClassifier(ClassifierMixin, Movable):  # type: ignore[misc]
         TrainingDivergedError
             If the loss stops being finite.
         """
-        source = self._open(X, reset=True, advice=TRAIN_ON_FINITE)
-        check_squares(source, *self.range_, fill_value=self.fill_value_)
-        self.classes_, labels = np.unique(labels_of(source, y), return_inverse=True)
-        given_weights = check_weights(sample_weight, len(source))
-        source, kept_labels, weights = without_zeros(source, labels, given_weights)
-        labels = labels if kept_labels is None else kept_labels
         check("AutoencoderClassifier", "pretrain", self.pretrain, Boolean())
-        settings, params = resolve_training(self.training), self._unfitted().get_params(deep=False)
-        given, held_out_labels = self._open_validation(validation)
+        check("AutoencoderClassifier", "warm_start", self.warm_start, Boolean())
+        run: dict[str, Any] = {"callback": callback, "checkpoint": checkpoint, "resume": resume}
+        if more_epochs is not None or (self.warm_start and self.__sklearn_is_fitted__()):
+            what = "warm_start" if more_epochs is None else "more_epochs"
+            _refuse_unlabelled(unlabelled, what)
+            return self._continue(X, y, more_epochs, validation=validation, sample_weight=sample_weight, **run)
+        data = self._open_first(X, y, sample_weight)
+        held_out, settings = self._open_validation(validation), resolve_training(self.training)
         more = None if unlabelled is None else self._open(unlabelled, reset=False, advice=TRAIN_ON_FINITE)
         if more is not None:
             check_squares(more, *finite_range(more, fill_value=self.fill_value_), fill_value=self.fill_value_)
-        sources = {"data": source, "validation data": given, "unlabelled data": more}
-        arrays = {"labels": labels, "validation labels": held_out_labels, "sample weights": weights}
-        seed, state = self._seed_and_checkpoint(checkpoint, sources, arrays, resume=resume)
-
-        schema = schema_for(params["record"], source)
-        parts = parts_for(params, source, schema, seed)
-        to_validate_on = None if given is None else LabelledSource(given, held_out_labels)
-        apart = Split.of(LabelledSource(source, labels, weights), to_validate_on, settings, seed, by_default=False)
-        records, held_out = LabelledRecords(apart.records, labels), apart.held_out
-        check_patience(settings, held_out)
-        unlabelled_records = _together(records.unlabelled, source, more)
-        chain = new_chain(parts, settings, source, unlabelled_records, seed, more=more)
-        before = _stages_without_labels(params, chain, unlabelled_records, held_out) if self.pretrain else []
-        softmax_layer = _softmax_layer(chain, len(self.classes_))
-        model = FittedModel(
-            kind=self.kind,
-            parameters=clone(self).get_params(deep=False),
-            chain=chain,
-            schema=schema,
-            scale=self._trained,
-            trained_on=TrainedOn(source.name, len(records), seed),
-            history=[],
-            classes=self.classes_,
-            feature_names=getattr(self, "feature_names_in_", None),
-        )
-        watching = callbacks_of(self, callback, Autoencoder(**params))
-        watching.watch(replace(model, kind="autoencoder", parameters=params, classes=None))
-        histories = train_stages(
-            model,
-            settings,
-            [*before, _labels_stage(_Classifier(chain, softmax_layer), records, held_out, settings)],
-            len(before),
-            whole(chain=chain, softmax=softmax_layer),
-            checkpoint=state,
-            complete=partial(_with_softmax, softmax_layer=softmax_layer),
-            seed=seed,
-            callback=watching,
-            resume=resume,
-        )
-        self.model_ = replace(
-            _with_softmax(model, softmax_layer),
-            chain=chain.eval(),
-            history=[row.to_json() for row in histories[-1]],
-            pretraining_history=rows_by_stage([stage.name for stage in before], histories[: len(before)]),
-        )
+        sources, arrays = described(data, held_out)
+        state = checkpoint_of(self, checkpoint, sources | {"unlabelled data": more}, arrays, resume=resume)
+        seed = seed_of(self, state, resume=resume)
+        new = self._new_run(data, held_out, more, settings, seed, pretrain=self.pretrain)
+        self._moments, self.model_ = None, new.train(self._watching(callback), checkpoint=state, resume=resume)
         return self
 
     @property
@@ -238,20 +179,6 @@ class AutoencoderClassifier(ClassifierMixin, Movable):  # type: ignore[misc]
     def intercept_(self) -> NDArray[Any]:
         """b, shape (n_classes,)."""
         return self.model_.arrays["intercept"]
-
-    def _open_validation(
-        self, validation: tuple[Data, ArrayLike] | None
-    ) -> tuple[Source | None, NDArray[np.int64] | None]:
-        """Return the records to validate on and their classes; None, None: none were given."""
-        if validation is None:
-            return None, None
-        if not isinstance(validation, tuple) or len(validation) != 2:
-            raise InvalidParameterError(
-                "The 'validation' of AutoencoderClassifier must be a tuple (records, labels) or None. "
-                f"Got {type(validation).__name__}."
-            )
-        source = self._open(validation[0], reset=False, advice=TRAIN_ON_FINITE)
-        return source, self._positions(labels_of(source, validation[1]))
 
     def take_model(self, model: FittedModel) -> None:
         n_classes = 0 if model.classes is None else len(model.classes)
@@ -297,91 +224,11 @@ class AutoencoderClassifier(ClassifierMixin, Movable):  # type: ignore[misc]
             return clone(self._unfitted()).set_params(**options)
         return super()._with_options(parameter, current, options)
 
-    def _unfitted(self) -> Autoencoder:
-        if self.autoencoder is None:
-            network = Dense(widths=(256,), activation="silu", code_activation="silu")
-            return Autoencoder(256, network=network, pretraining="layer-wise")
-        if not isinstance(self.autoencoder, Autoencoder):
-            raise InvalidParameterError(
-                f"The 'autoencoder' of AutoencoderClassifier must be an Autoencoder or None. Got {self.autoencoder!r}."
-            )
-        for name, unused in (("conditional", False), ("residual", None)):
-            if getattr(self.autoencoder, name) != unused:
-                raise InvalidParameterError(
-                    f"The 'autoencoder' of AutoencoderClassifier must have {name}={unused!r}, since a classifier does "
-                    f"not use this parameter. Got {name}={getattr(self.autoencoder, name)!r}."
-                )
-        return self.autoencoder
 
-
-@dataclass(frozen=True)
-class _LabelLoss:
-    total: Tensor
-    statistic: None = None
-
-
-class _Classifier(Uncoupled, nn.Module):
-    """The encoder of a chain with a softmax on its code."""
-
-    def __init__(self, chain: Chain, softmax_layer: nn.Linear) -> None:
-        super().__init__()
-        self.shape = chain.shape
-        self.encoder, self.bottleneck, self.softmax_layer = chain.encoder, chain.bottleneck, softmax_layer
-        self.chain = (chain,)  # in a tuple, since the decoder is not trained
-        self.couples_records = chain.bottleneck.couples_records or chain.parts.network.couples_records
-
-    def train(self, mode: bool = True) -> Self:
-        (chain,) = self.chain
-        chain.train(mode)
-        return super().train(mode)
-
-    def loss(self, batch: Labelled, generator: Generator | None = None) -> _LabelLoss:
-        """Return −log p(label | record); with a generator, the chain's corruption is applied to the records first."""
-        (chain,) = self.chain
-        x = chain.corrupt(chain.prepare(batch.records), generator, chain.missing_of(batch.records))
-        with draws_from(generator if chain.user_code else None):
-            z = self.bottleneck(self.encoder(x), generator).z
-        return _LabelLoss(functional.cross_entropy(self.softmax_layer(z.flatten(1)), batch.labels, reduction="none"))
-
-
-def _stages_without_labels(
-    params: Mapping[str, Any], chain: Chain, records: Records, held_out: Records | None
-) -> list[Stage]:
-    """Return the stages that come before the labels: pretraining, or else the whole autoencoder."""
-    stages = pretraining_stages(params, chain, records)
-    if stages:
-        return stages
-    # Early stopping uses the records on which the labels are validated.
-    to_stop_by = held_out.unlabelled if isinstance(held_out, LabelledRecords) else None
-    return [chain_stage(params, chain, records, to_stop_by, name="restoring")]
-
-
-def _labels_stage(learner: _Classifier, records: Records, held_out: Records | None, settings: Training) -> Stage:
-    order, noise = Stream.LABELS_ORDER, Stream.LABELS_NOISE
-    return Stage(learner, records, held_out, settings, name="labels", order=order, noise=noise)
-
-
-def _with_softmax(model: FittedModel, softmax_layer: nn.Linear) -> FittedModel:
-    coef, intercept = (weight.detach().cpu().numpy() for weight in softmax_layer.parameters())
-    return replace(model, arrays={"coef": coef, "intercept": intercept})
-
-
-def _softmax_layer(chain: Chain, n_classes: int) -> nn.Linear:
-    """Return an untrained layer that gives all classes the same probability."""
-    layer = undrawn(nn.Linear, math.prod(chain.bottleneck.z_shape), n_classes)
-    assert isinstance(layer, nn.Linear)
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    return layer.to(chain.device, chain.dtype)
-
-
-def _together(records: Records, source: Source, unlabelled: Source | None) -> Records:
-    """Return all records for the training without labels: those of the source, and the unlabelled ones."""
-    if unlabelled is None:
-        return records
-    if unlabelled.dtype != source.dtype:
-        raise DataError(
-            f"Labelled and unlabelled records must have the same dtype. Got {source.dtype} (labelled) and "
-            f"{unlabelled.dtype} (unlabelled). Convert one of them with astype."
+def _refuse_unlabelled(unlabelled: Any, what: str) -> None:
+    """Refuse records without labels for a run that trains on labels only."""
+    if unlabelled is not None:
+        raise InvalidParameterError(
+            f"The 'unlabelled' of fit must be None with {what}, which continues the training on labels only. "
+            "Leave it out, or call fit of a new classifier."
         )
-    return JoinedRecords([records, Records(unlabelled.values, records.device)])

@@ -22,7 +22,10 @@ from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing, UnitScale
 from narrows.records import Image, ImageLayout, Schema, Series, Vector
 
-__all__ = ["choose_parts"]
+__all__ = ["WITHOUT_PLACES", "choose_parts"]
+
+WITHOUT_PLACES = "glorot"
+"""Initial weights of strided networks whose code is no map; "he" takes a fifth more bytes, on MNIST at 22.5 dB."""
 
 # Up to this many values one wide matrix learns an image faster than convolutions: 64×64 with four channels.
 _LARGEST_DENSE_IMAGE = 16_384
@@ -183,7 +186,7 @@ def _codec_network(schema: Schema, n_latent: int | None, output_activation: str,
         channels=(32, *[64] * (n_stages - 1)),
         code_channels=channels[0] * channels[1] ** (n_stages - 2) if n_latent is None else None,
         output_activation=output_activation,
-        initialisation="he",
+        initialisation="he" if n_latent is None else WITHOUT_PLACES,
         start_at_mean=output_activation == "sigmoid",
     )
 

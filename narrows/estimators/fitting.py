@@ -1,40 +1,35 @@
-"""The training of an autoencoder: the part of `Autoencoder.fit` between checking arguments and measuring artefacts."""
+"""The training of an autoencoder: the part of `Autoencoder.fit` between opening the data and measuring artefacts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import replace
+from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import nn
 
 from narrows.chain import Chain
 from narrows.data import Source
-from narrows.data.finite import check_squares
 from narrows.data.scale import Trained
-from narrows.errors import DataWarning, FreezeWarning, InvalidParameterError, warn
-from narrows.estimators.base import TRAIN_ON_FINITE, Data, labels_of
+from narrows.errors import DataWarning, FreezeWarning, warn
 from narrows.estimators.budget import ending_early
 from narrows.estimators.parameters import artefacts_of
 from narrows.estimators.planning import Planned, holds_out, planned
 from narrows.estimators.preparation import (
     chain_stage,
     labelled,
-    n_held_out,
     new_chain,
     parts_for,
-    precision_of,
     pretraining_stages,
-    split,
     whole,
 )
 from narrows.estimators.race import RESIDUAL_HELD_OUT, first_records
 from narrows.estimators.selection import choose
+from narrows.estimators.training_data import LabelledSource, Split
+from narrows.estimators.value_counts import few_levels
 from narrows.estimators.watching import Watching
-from narrows.estimators.weights import check_weights, without_zeros
-from narrows.lossless.contract import ResidualModule
+from narrows.lossless.contract import Residual, ResidualModule
 from narrows.model.artefacts import TrainingRecords
 from narrows.model.artefacts.archive_codec import ArchiveCodec
 from narrows.model.fitted import FittedModel, Kept, TrainedOn
@@ -42,7 +37,6 @@ from narrows.model.unfinished import describing, note_learned
 from narrows.numerics.randomness import Stream, generator
 from narrows.numerics.surroundings import usual_settings
 from narrows.numerics.threads import one_openmp_thread
-from narrows.parts.options import Boolean, check
 from narrows.records import Schema
 from narrows.training import (
     Checkpoint,
@@ -60,127 +54,9 @@ from narrows.training.stages import rows_by_stage
 from narrows.training.validation import mean_loss
 from narrows.training.workers import Workers, most_workers
 
-if TYPE_CHECKING:
-    from narrows.estimators.autoencoder import Autoencoder
+__all__ = ["train_model", "train_stages"]
 
-__all__ = ["CONDITIONAL", "LabelledSource", "Split", "described", "open_for_training", "train_model", "train_stages"]
-
-CONDITIONAL = "This conditional model"
 _FEWEST = 3
-
-
-@dataclass(frozen=True)
-class LabelledSource:
-    """Records and, for conditional models, their classes.
-
-    Attributes
-    ----------
-    source : Source
-        n records.
-    labels : ndarray of int, shape (n,), or None
-        Their classes, from 0.
-    weights : ndarray of shape (n,), or None
-        How much each record counts in the loss; None: all the same.
-    """
-
-    source: Source
-    labels: NDArray[np.int64] | None = None
-    weights: NDArray[np.float64] | None = None
-
-
-@dataclass(frozen=True)
-class Split:
-    """The records of a run: those for training and those for validation.
-
-    Attributes
-    ----------
-    everything : Records
-        All training records, on the device; the other attributes share their values.
-    rows : ndarray of int, or None
-        The rows that the run trains on. None: all.
-    held_out : Records or None
-        The validation records, with labels where there are any.
-    is_by_default : bool
-        Whether records were held out by default, not by request. PCA may learn from those as well.
-    """
-
-    everything: Records
-    rows: NDArray[np.int64] | None
-    held_out: Records | None
-    is_by_default: bool = False
-
-    @classmethod
-    def of(
-        cls, data: LabelledSource, validation: LabelledSource | None, settings: Training, seed: int, *, by_default: bool
-    ) -> Self:
-        """Hold out records for validation, unless validation records were given.
-
-        Parameters
-        ----------
-        data, validation : LabelledSource
-            The records given for training, and those given for validation.
-        settings : Training
-            The share that is held out, and the device of the records.
-        seed : int
-            Seed of the draw of held-out records.
-        by_default : bool
-            Whether a default share is held out where no share was requested.
-        """
-        device = resolve_device(settings)
-        everything, precision = Records(data.source.values, device), precision_of(settings)
-        if validation is not None:
-            everything = everything.weighted(data.weights, None, precision)
-            return cls(everything, None, labelled(Records(validation.source.values, device), validation.labels))
-        n = len(data.source)
-        rows, held_out_rows = split(n, n_held_out(settings, n, by_default=by_default), seed)
-        everything = everything.weighted(data.weights, rows, precision)
-        if held_out_rows is None:
-            return cls(everything, None, None)
-        held_out = labelled(everything.only(held_out_rows), data.labels)
-        return cls(everything, rows, held_out, is_by_default=settings.validation is None)
-
-    @property
-    def records(self) -> Records:
-        """The training records without labels."""
-        return self.everything.only(self.rows)
-
-    @property
-    def rows_for_pca(self) -> NDArray[np.int64] | None:
-        """The rows that PCA may learn from; None: all."""
-        return None if self.is_by_default else self.rows
-
-
-def open_for_training(
-    model: Autoencoder,
-    X: Data,
-    y: ArrayLike | None,
-    validation: Data | tuple[Data, ArrayLike] | None,
-    sample_weight: ArrayLike | None = None,
-) -> tuple[LabelledSource, LabelledSource | None]:
-    """Return the records for training and for validation; the model learns their shape and classes.
-
-    Records whose weight is 0 are left out.
-    """
-    source = model._open(X, reset=True, advice=TRAIN_ON_FINITE)
-    check_squares(source, *model.range_, fill_value=model.fill_value_)
-    check("Autoencoder", "conditional", model.conditional, Boolean())
-    weights = check_weights(sample_weight, len(source))
-    labels, held_out_labels = None, None
-    if model.conditional:
-        model.classes_, labels = np.unique(labels_of(source, y, owner=CONDITIONAL), return_inverse=True)
-        if model.residual is not None:
-            raise InvalidParameterError(
-                f"The 'residual' of a conditional model must be None, since such a model cannot write archives. "
-                f"Got {model.residual!r}."
-            )
-    data = LabelledSource(*without_zeros(source, labels, weights))
-    if validation is None:
-        return data, None
-    x, of_x = validation if model.conditional and isinstance(validation, tuple) else (validation, None)
-    held_out = model._open(x, reset=False, advice=TRAIN_ON_FINITE)
-    if model.conditional:
-        held_out_labels = model._positions(labels_of(held_out, of_x, owner=CONDITIONAL))
-    return data, LabelledSource(held_out, held_out_labels)
 
 
 def _warn_of_few(source: Source) -> None:
@@ -190,15 +66,6 @@ def _warn_of_few(source: Source) -> None:
         text = f"{source.name} has only {n} training record{'s' if n > 1 else ''}. "
         text += f"A model memorises {'so few records' if n > 1 else 'it'} and does not restore others."
         warn(DataWarning(text, kind="few-records", count=n))
-
-
-def described(
-    data: LabelledSource, validation: LabelledSource | None
-) -> tuple[dict[str, Source | None], dict[str, NDArray[Any] | None]]:
-    """Return the records of a run, and their labels and weights, which identify it."""
-    held_out, its_labels = (None, None) if validation is None else (validation.source, validation.labels)
-    arrays = {"labels": data.labels, "validation labels": its_labels, "sample weights": data.weights}
-    return {"data": data.source, "validation data": held_out}, arrays
 
 
 @usual_settings()
@@ -265,8 +132,7 @@ def train_model(
     stage = stage if pretraining else replace(stage, stepper=settings.optimiser.build(chain.parameters()))
     stages, residual = [*pretraining, stage], None
     if plan.residual is not None:
-        weights = generator(seed, Stream.LOSSLESS_WEIGHTS)
-        residual = plan.residual.build(source.shape, source.dtype, weights).to(resolve_device(settings))
+        residual = _residual_module(plan.residual, source, apart, seed).to(resolve_device(settings))
         stages.append(_residual_stage(plan, residual, learned_from, apart.held_out))
     model = FittedModel(
         kind="autoencoder",
@@ -365,6 +231,11 @@ def _kept_linear(chain: Chain, records: Records, apart: Split, settings: Trainin
         loss = mean_loss(chain, records, workers)
         unseen = None if apart.is_by_default else apart.held_out
         return Kept(None, loss, None if unseen is None else mean_loss(chain, unseen, workers))
+
+
+def _residual_module(part: Residual, source: Source, apart: Split, seed: int) -> ResidualModule:
+    levels = few_levels(apart.records, apart.held_out)
+    return part.build(source.shape, source.dtype, generator(seed, Stream.LOSSLESS_WEIGHTS), levels)
 
 
 def _residual_stage(plan: Planned, module: ResidualModule, records: Records, held_out: Records | None) -> Stage:

@@ -11,8 +11,8 @@ from sklearn.utils.validation import check_is_fitted
 from narrows.data import Source
 from narrows.errors import InvalidParameterError
 from narrows.estimators.base import labels_of, listed
-from narrows.estimators.fitting import CONDITIONAL
 from narrows.estimators.learned import LearnedAttributes
+from narrows.estimators.training_data import CONDITIONAL
 from narrows.model.sampling import has_prior, records_of, sample_codes, sample_records
 from narrows.numerics.randomness import drawn_seed, random_state_of
 

@@ -17,7 +17,7 @@ from narrows.parts.part import as_optional_part
 from narrows.training import Callback, Checkpoint, Training, resolve_training
 
 if TYPE_CHECKING:
-    from narrows.estimators.fitting import Split
+    from narrows.estimators.training_data import Split
 
 __all__ = ["Planned", "holds_out", "planned"]
 

@@ -20,11 +20,10 @@ from numpy.typing import NDArray
 import narrows.data
 from narrows.data import Source
 from narrows.data.fill import is_fill
-from narrows.data.for_model import check_fits
 from narrows.data.frames import as_frame_like, columns_of
 from narrows.errors import MissingPackageError
 from narrows.estimators.autoencoder import Autoencoder, Data
-from narrows.estimators.checks import check_autoencoder
+from narrows.estimators.checks import records_for
 from narrows.evaluation.denoisers import median_filter, non_local_means, pca
 from narrows.evaluation.metrics import unit_of
 from narrows.io.json_values import finite_or_none
@@ -316,9 +315,7 @@ def _alternatives(model: Autoencoder, noise: float) -> dict[str, _Alternative]:
 
 def _open(model: Autoencoder, data: Data, function: str) -> Source:
     """Return records as a source, checked to be of the model's shape and finite."""
-    check_autoencoder(model, function, data=data)
-    source = model.records_of(data)
-    check_fits(source, model.shape_)
+    source = records_for(model, data, function)
     narrows.data.check_finite(source, fill_value=model.fill_value_)
     return source
 

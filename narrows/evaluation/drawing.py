@@ -5,7 +5,8 @@
 >>> model = narrows.recipe("auto", training__epochs=2, random_state=0).fit("digits:train")
 >>> figure = draw_reconstructions(model, "digits:test", n=5)
 
-`narrows.pictures.save` writes a figure to a file.
+`narrows.pictures.save` writes a figure to a file. All functions refuse what is not a fitted model of narrows, and
+records that are not of the shape of its training records.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from narrows.archive import open_archive
 from narrows.archive.compress import compress
 from narrows.archive.quality import coarser_qualities
 from narrows.errors import InvalidParameterError
+from narrows.estimators.checks import check_model, records_for
 from narrows.evaluation.denoising import psnr_db_of_records
 from narrows.model.artefacts.pca import PrincipalComponents
 from narrows.records import ImageLayout
@@ -70,7 +72,7 @@ def draw_reconstructions(model: Autoencoder, data: Data, *, n: int = 10) -> Figu
     ShapeMismatchError
         If the records have another shape than the model's.
     """
-    some = model.records_of(data).limit(n).alone
+    some = records_for(model, data, "draw_reconstructions").limit(n).alone
     restored = model.reconstruct(some, dtype=model.dtype_)
     return pictures.reconstructions(_drawable(model, some.values), _drawable(model, restored), n=n)
 
@@ -100,7 +102,7 @@ def draw_denoising(model: Autoencoder, data: Data, *, n: int = 10, random_state:
     ShapeMismatchError
         If the records have another shape than the model's.
     """
-    some = model.records_of(data).limit(n).alone
+    some = records_for(model, data, "draw_denoising").limit(n).alone
     noisy = model.corrupt(some, random_state=random_state)
     restored = model.reconstruct(noisy, some.named_labels, dtype=model.dtype_)
     shown = {"original": some.values, "noisy": noisy, "restored": restored}
@@ -125,6 +127,7 @@ def draw_denoised(
     -------
     Figure
     """
+    clean, noisy, restored = (records_for(model, one, "draw_denoised").values for one in (clean, noisy, restored))
     before, after = (psnr_db_of_records(model, clean[:n], other[:n]) for other in (noisy, restored))
     shown = {"original": clean[:n], "noisy": noisy[:n], "restored": restored[:n]}
     return pictures.rows(
@@ -164,6 +167,7 @@ def draw_filters(
     InvalidParameterError
         If the encoder has neither a linear nor a convolutional layer.
     """
+    check_model(model, "draw_filters")
     weights = first_layer_weights(model)
     if wide and len(weights) > math.prod(_WIDE_TILE):
         tile = _WIDE_TILE
@@ -197,7 +201,7 @@ def draw_grid(model: Autoencoder, records: NDArray[Any], **layout: Any) -> Figur
     -------
     Figure
     """
-    return pictures.grid(_drawable(model, records), **layout)
+    return pictures.grid(_drawable(model, records_for(model, records, "draw_grid").values), **layout)
 
 
 def draw_map(model: Autoencoder, data: Data) -> Figure:
@@ -224,7 +228,8 @@ def draw_map(model: Autoencoder, data: Data) -> Figure:
     ShapeMismatchError
         If the records have another shape than the model's.
     """
-    source, n_latent, pca = model.records_of(data), model.n_latent_, model.pca_
+    source = records_for(model, data, "draw_map")
+    n_latent, pca = model.n_latent_, model.pca_
     if n_latent < 2 or (pca is not None and len(pca.components) < 2):
         raise InvalidParameterError(
             f"A map needs a latent dimension of at least 2. This model has latent dimension {n_latent}."
@@ -266,7 +271,8 @@ def draw_qualities(model: Autoencoder, data: Data, *, n: int = 10) -> Figure:
     ShapeMismatchError
         If the records have another shape than the model's.
     """
-    source, codec = model.records_of(data).alone, model.codec_
+    source = records_for(model, data, "draw_qualities").alone
+    codec = model.codec_
     rows = {f"{source.values[0].nbytes} bytes each, original": source.values[:n]}
     with TemporaryDirectory() as folder:
         path = Path(folder) / "archive.narrows"
@@ -285,13 +291,19 @@ def draw_curves(model: Autoencoder) -> Figure:
 
     Parameters
     ----------
-    model : Autoencoder
+    model : Autoencoder or AutoencoderClassifier
         A fitted model.
 
     Returns
     -------
     Figure
+
+    Raises
+    ------
+    InvalidParameterError, NotFittedError
+        If the model is not a model of narrows, or not fitted.
     """
+    check_model(model, "draw_curves")
     return pictures.curves(model.history_)
 
 
@@ -316,6 +328,7 @@ def first_layer_weights(model: Autoencoder) -> NDArray[Any]:
     """
     from torch import nn
 
+    check_model(model, "first_layer_weights")
     for module in model.chain_.encoder.modules():
         if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d)):
             weights: NDArray[Any] = module.weight.detach().cpu().double().numpy()

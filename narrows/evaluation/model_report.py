@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from narrows.errors import DataError, InvalidParameterError
+from narrows.estimators.checks import records_for
 from narrows.evaluation import drawing
 from narrows.evaluation.metric_table import has_own_scales
 from narrows.evaluation.metrics import evaluate
@@ -75,7 +76,7 @@ def model_report(
     RangeWarning, WorseThanPCAWarning
         As `narrows.evaluate`.
     """
-    source = model.records_of(data)
+    source = records_for(model, data, "model_report")
     metrics = evaluate(model, source)
     header = describe(model.model_)
     header["params"]["training"] = (model.training or Training()).to_json()

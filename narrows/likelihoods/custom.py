@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-import torch
 from torch import Generator, Tensor
 
 from narrows.errors import InvalidParameterError
 from narrows.likelihoods.contract import Likelihood, LikelihoodModule
+from narrows.numerics.gradients import lacks_gradient
 from narrows.parts.function_part import Function, FunctionPart
 from narrows.parts.options import option
 
@@ -61,11 +61,11 @@ class _CustomLossModule(LikelihoodModule):
                 f"arguments of shape {tuple(x.shape)}. Got {got}. Sum over the values of each record, for example with "
                 "'.flatten(1).sum(1)', and not over records."
             )
-        if parameters.requires_grad and torch.is_grad_enabled() and not loss.requires_grad:
+        if lacks_gradient(loss, parameters):
             raise InvalidParameterError(
                 f"The loss {self.label} must be differentiable with respect to its first argument, x_hat. Got a Tensor "
-                "without a gradient. Compute it with operations of PyTorch, without '.detach()', '.item()', NumPy, "
-                "comparisons and torch.no_grad()."
+                "without a gradient to it. Compute it with operations of PyTorch, without '.detach()', '.item()', "
+                "NumPy, comparisons and torch.no_grad()."
             )
         return -loss
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,8 +37,9 @@ class CausalNetwork(Residual, name="causal"):
 
     For images of uint8 or bool. Two hidden layers for each channel take a window of the pixels above
     and to the left, and the previous channels at the same position (a small version of Salimans et al. 2017); the
-    position enters as a bias for each row and each column. The network is frozen to integer arithmetic and stored in
-    the model: archives with `max_error` or `lossless` use it where it makes chunks smaller.
+    position enters as a bias for each row and each column. If the training records have few of the 256 values, a
+    network for lossless archives predicts positions in the list of these values. The network is frozen to integer
+    arithmetic and stored in the model: archives with `max_error` or `lossless` use it where it makes chunks smaller.
 
     Examples
     --------
@@ -57,7 +59,13 @@ class CausalNetwork(Residual, name="causal"):
         default=0,
     )
 
-    def build(self, shape: tuple[int, ...], dtype: np.dtype[Any], generator: Generator) -> ResidualModule:
+    def build(
+        self,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        generator: Generator,
+        levels: Sequence[int] | None = None,
+    ) -> ResidualModule:
         if not self.supports(shape, dtype):
             raise InvalidParameterError(
                 f"residual='causal' needs images of dtype uint8 or bool. Got records of shape {shape}, {dtype}. "
@@ -67,7 +75,8 @@ class CausalNetwork(Residual, name="causal"):
             raise InvalidParameterError(
                 f"The 'max_error' of CausalNetwork must be 0 for records of dtype bool. Got {self.max_error}."
             )
-        module = CausalModule(self, shape, 255 if dtype == np.uint8 else 1)
+        used = None if self.max_error or dtype == np.bool_ or levels is None else _checked(levels)
+        module = CausalModule(self, shape, 255 if dtype == np.uint8 else 1, used)
         initialise(module, "he", generator, keep=("rows", "columns"))
         module.start()
         return module
@@ -87,11 +96,31 @@ class CausalNetwork(Residual, name="causal"):
         return _frozen(module, sample)
 
 
-class CausalModule(ResidualModule):
-    """Records (n, *shape) of values from 0 to `highest` → parameters of mixtures, for each value."""
+def _checked(levels: Sequence[int]) -> Sequence[int]:
+    numbers = np.asarray(levels)
+    if not 2 <= len(numbers) <= 256 or numbers[0] < 0 or numbers[-1] > 255 or (np.diff(numbers) <= 0).any():
+        raise InvalidParameterError("The levels of a causal network must be 2 to 256 ascending numbers from 0 to 255.")
+    return levels
 
-    def __init__(self, part: CausalNetwork, shape: tuple[int, ...], highest: int) -> None:
+
+class CausalModule(ResidualModule):
+    """Records (n, *shape) of values from 0 to `highest` → parameters of mixtures, for each value.
+
+    With levels, the values are replaced by their positions in this list, and `highest` is the last position.
+    """
+
+    levels: Tensor | None
+    places: Tensor
+
+    def __init__(
+        self, part: CausalNetwork, shape: tuple[int, ...], highest: int, levels: Sequence[int] | None = None
+    ) -> None:
         super().__init__()
+        self.register_buffer("levels", None if levels is None else torch.tensor(levels, dtype=torch.int64))
+        if levels is not None:
+            places = np.minimum(np.searchsorted(np.array(levels), np.arange(highest + 1)), len(levels) - 1)
+            self.register_buffer("places", torch.from_numpy(places), persistent=False)
+            highest = len(levels) - 1
         self.shape, self.highest, self.reach, self.n_components = shape, highest, part.reach, part.n_components
         self.step = 2 * part.max_error + 1
         self.grid, order = integer.as_image(shape)
@@ -136,6 +165,8 @@ class CausalModule(ResidualModule):
     def images(self, records: Tensor) -> Tensor:
         """Return records as images (n, height, width, channels), with the values that archives restore."""
         values = records.flatten(1)[:, self.order].reshape(len(records), *self.grid)
+        if self.levels is not None:
+            return self.places[values.long()]
         if self.step == 1:
             return values
         return (self._level(values.to(torch.int32)) * self.step).clamp_max(self.highest)
@@ -230,6 +261,7 @@ def _frozen(module: CausalModule, sample: Tensor) -> integer.FrozenCausal:
         weights_3=_whole(last * scaled),
         biases_3=np.rint(biases * sums + halves).astype(np.int64),
         shifts=np.array(shifts, np.int64),
+        levels=None if module.levels is None else module.levels.cpu().numpy().copy(),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,8 +45,24 @@ class Residual(Part, ABC, axis="residual"):
     """Settings of a model for the exact values in archives."""
 
     @abstractmethod
-    def build(self, shape: tuple[int, ...], dtype: np.dtype[Any], generator: Generator) -> ResidualModule:
+    def build(
+        self,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        generator: Generator,
+        levels: Sequence[int] | None = None,
+    ) -> ResidualModule:
         """Return the module for records of a shape and dtype.
+
+        Parameters
+        ----------
+        shape, dtype
+            Of the records.
+        generator : Generator
+            Source of the initial weights.
+        levels : sequence of int, optional
+            The values that records have, in ascending order, where these are few. A module that has no use for them
+            ignores them.
 
         Raises
         ------

@@ -309,7 +309,8 @@ def _residual(part: Residual | None, schema: Schema, tensors: dict[str, Tensor])
     if not trained or part is None:
         return None
     with torch.device("meta"):
-        module = part.build(schema.shape, schema.dtype, generator(0, Stream.LOSSLESS_WEIGHTS))
+        levels = trained["levels"].flatten().tolist() if "levels" in trained else None
+        module = part.build(schema.shape, schema.dtype, generator(0, Stream.LOSSLESS_WEIGHTS), levels)
     _load(module, trained)
     return module
 

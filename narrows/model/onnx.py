@@ -18,19 +18,14 @@ from narrows.chain import Chain
 from narrows.errors import MissingPackageError, NotDecodableError, NotExportableError
 from narrows.io.files import check_output, write_atomically
 from narrows.model.halves import DecoderHalf, EncoderHalf, Reconstruction
+from narrows.model.onnx_parts import PARTS
 from narrows.networks.pooling import NEED_SWITCHES
 from narrows.numerics.surroundings import usual_settings
 from narrows.parts.options import Choice, check
 
-__all__ = ["PARTS", "export_onnx"]
+__all__ = ["export_onnx"]
 
-PARTS = ("autoencoder", "encoder", "decoder")
 _MODULES = {"autoencoder": Reconstruction, "encoder": EncoderHalf, "decoder": DecoderHalf}
-_NAMES = {
-    "autoencoder": ("records", "restored"),
-    "encoder": ("records", "codes"),
-    "decoder": ("codes", "restored"),
-}
 _OPSET = 17  # of 2022; the models need no newer operation
 _N, _OTHER_N = 2, 3  # records of the example that is traced, and of the one that checks the file
 _SILENT = 4  # the log level of ONNX Runtime at which it prints nothing: its errors are raised too
@@ -102,7 +97,7 @@ def _graph(chain: Chain, dtype: np.dtype[Any], part: str) -> bytes:
     """Return the ONNX file of a part, computed on the CPU, in the precision of the weights."""
     own = copy.deepcopy(chain).cpu().eval().requires_grad_(False)
     module: nn.Module = _MODULES[part](own).eval()
-    given, returned = _NAMES[part]
+    given, returned = PARTS[part]
     examples, names = [_example(own, dtype, part)], [given]
     if own.parts.n_classes:
         examples, names = [*examples, torch.zeros(_N, dtype=torch.int64)], [*names, "labels"]

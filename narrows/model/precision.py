@@ -50,10 +50,11 @@ class _Twin:
 
     @torch.no_grad()
     def follow(self, chain: Chain) -> None:
-        """Copy the chain's current numbers and its training mode."""
+        """Copy the chain's current numbers and the mode of each of its modules."""
         for mine, its in zip(_numbers(self.chain), _numbers(chain), strict=True):
             mine.copy_(its)
-        self.chain.train(chain.training)
+        for copied, its_module in zip(self.chain.modules(), chain.modules(), strict=True):
+            copied.training = its_module.training
 
 
 def _numbers(module: nn.Module) -> Iterable[Tensor]:

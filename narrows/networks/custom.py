@@ -211,7 +211,8 @@ class CustomNetwork(Network, name="custom", of_user=True):
                     f"Got {modules!r}."
                 )
         pair: Pair = copy.deepcopy(tuple(modules))
-        for module in pair:
+        for module, half in zip(pair, _INPUTS, strict=True):
+            _check_state(module, half)
             if any(weight.device.type not in ("cpu", "meta") for weight in module.parameters()):
                 module.cpu()
             if self.weights == "drawn":
@@ -261,6 +262,24 @@ def _has_lazy_weights(*modules: nn.Module) -> bool:
 def _is_pair(value: object) -> bool:
     is_two = isinstance(value, (tuple, list)) and len(value) == 2
     return is_two and all(isinstance(one, nn.Module) for one in value)  # type: ignore[attr-defined]
+
+
+def _check_state(module: nn.Module, half: str) -> None:
+    """Refuse an encoder or a decoder whose state is not made of tensors, which model files and checkpoints hold.
+
+    Raises
+    ------
+    InvalidParameterError
+        If ``get_extra_state`` of a module returns something else; names the module.
+    """
+    for name, value in module.state_dict().items():
+        if not isinstance(value, Tensor):
+            label = type(module.get_submodule(name.rpartition(".")[0])).__name__
+            raise InvalidParameterError(
+                f"The {half} must have a state of tensors, since model files hold nothing else. Got "
+                f"{type(value).__name__} from 'get_extra_state' of {label}. Return a Tensor there, or store the "
+                "values with 'register_buffer' instead."
+            )
 
 
 def _draw(module: nn.Module) -> None:

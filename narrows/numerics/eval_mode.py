@@ -11,14 +11,15 @@ __all__ = ["in_eval_mode"]
 
 
 @contextmanager
-def in_eval_mode(module: nn.Module) -> Iterator[None]:
-    """Put a module and all modules in it in eval mode for the block, and each back into its own mode.
+def in_eval_mode(*modules: nn.Module) -> Iterator[None]:
+    """Put modules and all modules in them in eval mode for the block, and each back into its own mode.
 
     Nothing is written to modules that are in eval mode, so several threads may use these at the same time.
     """
-    in_train_mode = [one for one in module.modules() if one.training]
+    in_train_mode = [one for module in modules for one in module.modules() if one.training]
     if in_train_mode:
-        module.eval()
+        for module in modules:
+            module.eval()
     try:
         yield
     finally:

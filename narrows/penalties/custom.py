@@ -6,9 +6,11 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import torch
 from torch import Generator, Tensor
 
 from narrows.errors import InvalidParameterError
+from narrows.numerics.gradients import lacks_gradient
 from narrows.parts.function_part import Function, FunctionPart
 from narrows.parts.options import option
 from narrows.parts.user_code import signature_of
@@ -65,7 +67,7 @@ class CustomPenalty(FunctionPart, Penalty, name="custom", of_user=True):
         )
 
     def cost(self, chain: Chain, x: Tensor, h: Tensor, code: Code, generator: Generator | None = None) -> Tensor:
-        cost: Any = self.function(*(code.z, x)[: self.n_arguments])
+        cost: Any = self._of(code.z, x)
         if not isinstance(cost, Tensor) or cost.shape not in ((), (len(x),)):
             got = f"the shape {tuple(cost.shape)}" if isinstance(cost, Tensor) else repr(cost)
             raise InvalidParameterError(
@@ -73,4 +75,17 @@ class CustomPenalty(FunctionPart, Penalty, name="custom", of_user=True):
                 f"one number for the batch, for codes of shape {tuple(code.z.shape)}. Got {got}. Sum over the numbers "
                 "of each code, for example with '.flatten(1).sum(1)'."
             )
+        if lacks_gradient(cost, code.z) and self._depends_on(code.z, x, cost):
+            raise InvalidParameterError(
+                f"The penalty {self.label} must be differentiable with respect to its first argument, z. Got a Tensor "
+                "without a gradient to it, which would not change the codes. Compute it with operations of PyTorch, "
+                "without '.detach()', '.item()', NumPy, comparisons and torch.no_grad()."
+            )
         return cost.expand(len(x))
+
+    def _of(self, z: Tensor, x: Tensor) -> Any:
+        return self.function(*(z, x)[: self.n_arguments])
+
+    def _depends_on(self, z: Tensor, x: Tensor, cost: Tensor) -> bool:
+        """Return whether other codes have another cost, so that the function is not a constant."""
+        return not torch.equal(self._of(-2 * z - 1, x), cost)

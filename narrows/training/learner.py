@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from torch import Generator, Tensor, nn
 
-__all__ = ["Learner", "Uncoupled"]
+from narrows.numerics.eval_mode import in_eval_mode
+
+__all__ = ["Learner", "Uncoupled", "learner_in_eval_mode"]
 
 
 class _Loss(Protocol):
@@ -27,6 +30,8 @@ class Learner(Protocol):
     ----------
     training : bool
         Whether the module is in train mode. It is in eval mode while the validation loss is measured.
+    foreign_modules : tuple of Module, optional
+        Modules that compute the loss besides those of the learner, and that it does not train.
     """
 
     training: bool
@@ -75,3 +80,11 @@ class Uncoupled:
 
     def adapt(self, statistics: Tensor) -> None:
         """As in `Learner`; no statistics are needed."""
+
+
+@contextmanager
+def learner_in_eval_mode(learner: Learner) -> Iterator[None]:
+    """Put all modules that compute a learner's loss in eval mode for the block, and each back into its own mode."""
+    assert isinstance(learner, nn.Module)
+    with in_eval_mode(learner, *getattr(learner, "foreign_modules", ())):
+        yield

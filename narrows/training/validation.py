@@ -13,7 +13,7 @@ from torch import Tensor
 from narrows.likelihoods.squares import Squares
 from narrows.numerics.batches import batch_size
 from narrows.numerics.floats import wide
-from narrows.training.learner import Learner
+from narrows.training.learner import Learner, learner_in_eval_mode
 from narrows.training.progress import Epoch
 from narrows.training.records import RecordSource
 from narrows.training.shards import weighted
@@ -46,12 +46,8 @@ def mean_loss_and_mse(learner: Learner, records: RecordSource, workers: Workers)
             loss = learner.loss(batch[0])
             return weighted(wide(loss.total), batch[1]).sum(), squares_of(loss)
 
-    was_training = learner.training
-    learner.train(False)
-    try:
+    with learner_in_eval_mode(learner):
         measured = workers.map(of_batch, zip(records.batches(size), of_batches, strict=True))
-    finally:
-        learner.train(was_training)
     errors = SquaredErrors(records.device)
     for _, squares in measured:
         errors.add(squares)

@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from narrows.numerics.randomness import Stream, generator
-from narrows.training.learner import Learner
+from narrows.training.learner import Learner, learner_in_eval_mode
 from narrows.training.records import RecordSource
 
 __all__ = ["choose_n_shards"]
@@ -80,13 +80,8 @@ def _count(learner: Learner, records: RecordSource, n: int) -> _Count:
     """Return the work of a forward pass of n records, under no_grad."""
     batch = records.take(torch.zeros(n, dtype=torch.int64))
     count = _Count()
-    was_training = learner.training
-    learner.train(False)
-    try:
-        with torch.no_grad(), count:
-            learner.shard_loss(batch, generator(0, Stream.NOISE, 0))
-    finally:
-        learner.train(was_training)
+    with learner_in_eval_mode(learner), torch.no_grad(), count:
+        learner.shard_loss(batch, generator(0, Stream.NOISE, 0))
     return count
 
 

@@ -229,7 +229,7 @@ def bounded_originals(folder: Path, codec: TinyCodec) -> list[Original]:
         else:
             records.flat[[5, 77, 2000, 2001]] = np.nan, np.inf, -np.inf, 3e38
         path, about = folder / f"bounded-{i}", {"container": {"kind": "array"}, "max_error": bound}
-        so = mock.patch("narrows.archive.held.encode_chunk", keep_as(kind, on_code=on_code))
+        so = mock.patch("narrows.archive.chunk_encoding.encode_chunk", keep_as(kind, on_code=on_code))
         with so, Writer(path, used, 0, about, embed_model=i % 2 == 0, chunk_records=300) as writer:
             writer.add(symbols, decoded, records=records)
         with open_archive(path, model=used) as archive:

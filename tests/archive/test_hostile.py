@@ -66,7 +66,7 @@ def bounded(fuzz, codec, tmp_path_factory):
     """Return an archive that comes back bit for bit by linear prediction, in one chunk with a code."""
     path = tmp_path_factory.mktemp("bounded") / "a.narrows"
     records = fuzz.make_records(200, seed=3)
-    keep = fuzz.mock.patch("narrows.archive.held.encode_chunk", fuzz.keep_as(fuzz.Kind.LINEAR, on_code=True))
+    keep = fuzz.mock.patch("narrows.archive.chunk_encoding.encode_chunk", fuzz.keep_as(fuzz.Kind.LINEAR, on_code=True))
     about = {"container": {"kind": "array"}, "max_error": 0}
     with keep, fuzz.Writer(path, codec, 0, about) as writer:
         writer.add(records.astype(np.int32), records, records=records + np.uint8(1))
@@ -138,7 +138,7 @@ def test_a_chunk_under_a_network_that_the_model_does_not_have(fuzz, codec, tmp_p
 def test_a_chunk_under_a_network_has_no_weights(fuzz, tmp_path):
     images, path = fuzz.TinyImages(b"images" * 10), tmp_path / "a.narrows"
     records = fuzz.make_records(200, seed=3).reshape(-1, 2, 2) // 2
-    keep = fuzz.mock.patch("narrows.archive.held.encode_chunk", fuzz.keep_as(fuzz.Kind.CAUSAL, on_code=False))
+    keep = fuzz.mock.patch("narrows.archive.chunk_encoding.encode_chunk", fuzz.keep_as(fuzz.Kind.CAUSAL, on_code=False))
     with keep, fuzz.Writer(path, images, 0, {"container": {"kind": "array"}, "max_error": 0}) as writer:
         writer.add(records.reshape(-1, 4).astype(np.int32), records, records=records)
     np.testing.assert_array_equal(restore(path, model=images), records)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from narrows.archive.layouts import Tiling
+from narrows.archive.layouts import AnyLayout, Field, Layout, Tiling, Whole
 from narrows.errors import CorruptArchiveError, InvalidParameterError
 
 DTYPES = ("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64")
@@ -216,3 +216,18 @@ def test_headers_that_lie(name, wrong):
 
 def test_what_more_a_header_says_is_passed_over():
     assert Tiling.from_json({**GOOD, "grid": [3, 3], "tile": [8, 8]}, (8, 8)) == Tiling((16, 17), (8, 8), 2)
+
+
+@pytest.mark.parametrize("layout", [Whole((4, 4)), Tiling.of((7, 10), (4, 4), 1)], ids=lambda layout: str(layout)[:7])
+def test_items_are_assembled_from_the_records_that_they_were_cut_into(layout):
+    items = np.random.default_rng(0).integers(0, 256, (3, *layout.shape), np.uint8)
+    records = layout.cut(items)
+    assert len(records) == 3 * layout.n_records
+    np.testing.assert_array_equal(layout.assemble(records), items)
+    assert layout.n_items(len(records)) == 3
+
+
+def test_the_blocks_of_a_field_have_several_shapes_and_are_no_records_of_one():
+    assert not issubclass(Field, Layout)
+    assert issubclass(Layout, AnyLayout)
+    assert issubclass(Field, AnyLayout)

@@ -84,6 +84,40 @@ def test_what_needs_a_file_says_so(arguments, message):
     assert message in piped(*arguments, code=2)[1]
 
 
+SEEKS = (
+    "must be a file, since narrows seeks in it. Got '-', which is standard input and can only be read from start to "
+)
+SEEKS += "end. Write it to a file first, for example with 'cat > FILE', and give the name of that file."
+REPLACES = "must be a file, since narrows seeks in it, or replaces it as a whole. Got '-', which is standard output"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("recover", "-", "-o", "x.narrows"), f"FILE.narrows {SEEKS}"),
+        (("embed", "-", "-m", "m"), f"FILE.narrows {SEEKS}"),
+        (("export", "-", "-o", "x.onnx"), f"MODEL {SEEKS}"),
+        (("picture", "-", "-m", "m", "-o", "x.png"), f"[DATA] {SEEKS}"),
+        (("train", "digits", "-o", "m", "--valid", "-"), f"--valid {SEEKS}"),
+        (("generate", "-m", "m", "-o", "x.npy", "--between", "-#1", "x#2"), f"--between {SEEKS}"),
+        *(
+            ((verb, "x.npy", "-m", "-", "-o", "y"), f"--model {SEEKS}")
+            for verb in ("compress", "reconstruct", "decode")
+        ),
+        *(((verb, "a.narrows", "-m", "-"), f"--model {SEEKS}") for verb in ("verify", "evaluate", "embed")),
+        (("recover", "a.narrows", "-o", "-"), f"--output {REPLACES}"),
+        (("embed", "a.narrows", "-o", "-"), f"--output {REPLACES}"),
+        (("evaluate", "digits", "-m", "m", "--per-record", "-"), f"--per-record {REPLACES}"),
+        (("info", "a.narrows", "--log", "-"), "--log must be a file, since it keeps what is printed"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_the_reason_is_that_narrows_seeks_and_the_remedy_is_a_file(arguments, message):
+    said = piped(*arguments, code=2)[1]
+    assert message in said
+    assert "For a file that is called '-', give './-'." in said
+
+
 def test_empty_and_unknown_input_is_refused(model):
     assert "empty (0 bytes)" in piped("encode", "-", "-m", model, "-o", "-", code=1)[1]
     assert "format of standard input is unknown" in piped("encode", "-", "-m", model, "-o", "-", given=b"?", code=1)[1]

@@ -236,7 +236,7 @@ def test_the_name_of_the_output_says_what_is_written(narrows, model, archive, wh
     narrows("restore", archive, "-m", model, "-o", "images", "--only", ":3")
     assert sorted(path.name for path in Path("images").iterdir()) == ["000000.png", "000001.png", "000002.png"]
     assert np.array_equal(np.asarray(Image.open("images/000002.png")), whole[2])
-    assert "ends in .npy" in narrows("restore", archive, "-m", model, "-o", "back.csv", code=2).stderr
+    assert "ends in .npy" in narrows("restore", archive, "-m", model, "-o", "back.tsv", code=2).stderr
 
 
 def test_force_writes_over_files_of_the_same_names_in_a_folder_and_leaves_others(narrows, model, archive):

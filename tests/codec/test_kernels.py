@@ -288,6 +288,13 @@ LIES = {
     causal_intervals: [
         *(one_less(name) for name, array in causal_intervals().items() if isinstance(array, np.ndarray)),
         {"window": lambda _: np.empty((0, 3), np.int32)},
+        put("window", (0, 0), 1),  # a pixel below
+        put("window", (0, 0), -17),  # further than 16 pixels
+        put("window", (0, 1), 17),
+        put("window", (0, 1), -17),
+        put("window", (0, 2), 2),  # of two channels
+        put("window", (0, 2), -1),  # no input, before another one
+        put("window", (1, 2), -2),
         {"grid": lambda _: (0, 1, 2, 1)},
         {"grid": lambda _: (2, -1, 2, 1)},
         {"grid": lambda _: (2, 1, 0, 1)},
@@ -356,7 +363,7 @@ def test_no_values_take_no_words():
     assert kernels.compiled.linear_pop(*(told | none).values()) == (0, 0)
     told = causal_pop()
     none = {name: told[name][:, :0].copy() for name in ("values", "anchors", "low", "decoded")}
-    assert kernels.compiled.causal_pop(*(told | none).values()) == (0, 0)
+    assert kernels.compiled.causal_pop(*(told | none).values()) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("function", [linear_pop, causal_pop], ids=lambda function: function.__name__)

@@ -10,7 +10,7 @@ from torch import nn
 from narrows.bottlenecks import Bottleneck, Gaussian, Plain, VectorQuantised
 from narrows.chain import Chain, Parts
 from narrows.corruptions import Corruption, Masking
-from narrows.estimators.classifier import _Classifier
+from narrows.estimators.label_training import LabelLearner
 from narrows.likelihoods import Bernoulli, Categorical, ConstrainedNormal, Likelihood
 from narrows.lossless import CausalNetwork
 from narrows.networks import Dense, Network
@@ -92,8 +92,8 @@ def test_other_learners_can_be_cut():
 
 def test_a_classifier_is_cut_as_its_bottleneck_allows():
     softmax = nn.Linear(4, 2)
-    assert not _Classifier(make(), softmax).couples_records
-    assert _Classifier(make(VectorQuantised()), softmax).couples_records
+    assert not LabelLearner(make(), softmax).couples_records
+    assert LabelLearner(make(VectorQuantised()), softmax).couples_records
 
 
 @pytest.mark.usefixtures("_no_noise")

@@ -145,6 +145,24 @@ def test_an_argument_that_is_called_bias_is_saved_as_it_is(x, mine, tmp_path):
     assert check_saved(model, x, tmp_path / "model").chain_.encoder.module.bias == 0.5
 
 
+def test_an_extra_state_that_is_a_tensor_is_saved(x, mine, tmp_path):
+    model = fit(x, network=(mine.Counting(nn.Linear(30, 4)), decoder()))
+    model.save(tmp_path / "model")
+    assert narrows.load(tmp_path / "model").chain_.encoder.module.calls == model.chain_.encoder.module.calls > 0
+
+
+def test_an_extra_state_of_another_kind_is_refused_when_the_network_is_given(x, mine):
+    class Named(mine.Counting):
+        def get_extra_state(self):
+            return {"calls": self.calls}
+
+    message = r"The encoder must have a state of tensors.* Got dict from 'get_extra_state' of Named\. Return a Tensor"
+    with pytest.raises(InvalidParameterError, match=message):
+        fit(x, network=(nn.Sequential(nn.Flatten(), Named(nn.Linear(30, 4))), decoder()))
+    with pytest.raises(InvalidParameterError, match=r"The decoder must have a state of tensors"):
+        fit(x, n_latent=4, network=lambda shape, n: (encoder(), nn.Sequential(Named(decoder()))))
+
+
 @pytest.mark.parametrize("what", ["likelihood", "penalty", "network"])
 def test_what_could_not_be_loaded_is_not_saved(x, what, tmp_path):
     params = {

@@ -150,6 +150,37 @@ def test_a_loss_without_a_gradient_is_refused(x, loss):
 
 
 @pytest.mark.parametrize(
+    "penalty",
+    [
+        lambda z: z.abs().sum(1).detach(),
+        lambda z: (z > 0).sum(1).float(),
+        lambda z: torch.from_numpy(z.detach().numpy()).square().mean(),
+    ],
+    ids=["detached", "comparison", "NumPy"],
+)
+def test_a_penalty_without_a_gradient_is_refused(x, penalty):
+    with pytest.raises(InvalidParameterError, match=r"The penalty <lambda> must be differentiable .* argument, z"):
+        make(penalties=[penalty]).fit(x)
+
+
+def test_a_gradient_to_weights_of_the_function_alone_is_none(x):
+    class Features(nn.Linear):
+        def forward(self, z):
+            return super().forward(z.detach().flatten(1)).square().sum(1)
+
+    with pytest.raises(InvalidParameterError, match=r"The penalty .*Features must be differentiable"):
+        make(penalties=[Features(4, 2)]).fit(x)
+    loss = nn.Linear(30, 2)
+    with pytest.raises(InvalidParameterError, match=r"The loss .* must be differentiable"):
+        make(likelihood=lambda x_hat, x: loss((x_hat.detach() - x).flatten(1)).square().sum(1)).fit(x)
+
+
+def test_a_penalty_without_a_gradient_is_measured_where_none_is_needed(x):
+    model = make(penalties=[lambda z: z.abs().sum(1)]).fit(x)
+    assert model.score_samples(x).shape == (len(x),)
+
+
+@pytest.mark.parametrize(
     ("params", "code"),
     [
         ({"likelihood": lambda x_hat, x: (x_hat - x).flatten(1).sum(1) / 0.0 * 0}, "the loss <lambda>"),

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from matplotlib.text import Text
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
 
 import narrows
-from narrows import Autoencoder, Training
+from narrows import Autoencoder, AutoencoderClassifier, Training
 from narrows.corruptions import Gaussian
 from narrows.errors import InvalidParameterError, ShapeMismatchError
 from narrows.evaluation import drawing
@@ -59,6 +61,57 @@ def test_records_of_another_shape_are_refused(model):
     for draw in (drawing.draw_reconstructions, drawing.draw_denoising, drawing.draw_map, model_report):
         with pytest.raises(ShapeMismatchError, match="trained on records of shape"):
             draw(model, other)
+
+
+DRAWING = {
+    "draw_reconstructions": drawing.draw_reconstructions,
+    "draw_denoising": drawing.draw_denoising,
+    "draw_denoised": lambda model, x: drawing.draw_denoised(model, x, x, x),
+    "draw_grid": drawing.draw_grid,
+    "draw_map": drawing.draw_map,
+    "draw_qualities": drawing.draw_qualities,
+    "model_report": model_report,
+}
+WITHOUT_DATA = {
+    "draw_filters": lambda model, x: drawing.draw_filters(model),
+    "draw_curves": lambda model, x: drawing.draw_curves(model),
+    "first_layer_weights": lambda model, x: drawing.first_layer_weights(model),
+}
+
+
+@pytest.fixture(scope="module")
+def classifier(x):
+    return AutoencoderClassifier(Autoencoder(3), training=Training(epochs=1), random_state=0).fit(
+        x, np.arange(len(x)) % 2
+    )
+
+
+@pytest.mark.parametrize("function", [*DRAWING, *WITHOUT_DATA])
+def test_what_is_not_a_fitted_model_is_refused(function, x):
+    call = {**DRAWING, **WITHOUT_DATA}[function]
+    with pytest.raises(NotFittedError, match="Autoencoder instance is not fitted yet"):
+        call(Autoencoder(3), x)
+    with pytest.raises(
+        InvalidParameterError, match=rf"'model' of {function} must be a fitted narrows.Autoencoder.*PCA"
+    ):
+        call(PCA(2), x)
+    with pytest.raises(InvalidParameterError, match=r"Load the file of a model first: narrows.load\('m.safetensors'\)"):
+        call("m.safetensors", x)
+
+
+@pytest.mark.parametrize("function", DRAWING)
+def test_a_classifier_and_records_of_another_model_are_refused(function, model, classifier, x):
+    with pytest.raises(InvalidParameterError, match=r"must be a fitted narrows\.Autoencoder\. Got AutoencoderC"):
+        DRAWING[function](classifier, x)
+    with pytest.raises(InvalidParameterError, match=f"The model comes first and the data second: {function}"):
+        DRAWING[function](x, model)
+    with pytest.raises(ShapeMismatchError):
+        DRAWING[function](model, x[:, :7])
+
+
+def test_a_classifier_has_filters_and_curves(classifier):
+    assert drawing.draw_filters(classifier).axes
+    assert drawing.draw_curves(classifier).axes
 
 
 def test_a_model_without_corruption_has_no_picture_of_denoising_and_one_number_no_map(x):

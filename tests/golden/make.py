@@ -30,6 +30,7 @@ from narrows.codec.residual.chunk import encode_chunk
 from narrows.codec.residual.coded import CodedResidual, Kind
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.predicted import encode_predicted
+from narrows.estimators.value_counts import few_levels
 from narrows.lossless import CausalNetwork
 from narrows.networks import Convolutional, Dense, Strided
 
@@ -116,6 +117,7 @@ def bounded() -> dict[str, tuple[str | None, np.ndarray, float, str]]:
         "float16-0.1-linear": (None, box.astype(np.float16), 0.1, "linear"),
         "uint8-0-causal": (None, digits[:60], 0, "causal"),
         "uint8-3-causal-on-code": (None, colour, 3, "causal on code"),
+        "uint8-0-levels": (None, digits[:60], 0, "levels"),
     }
 
 
@@ -149,13 +151,16 @@ def add_bounded(described: dict[str, dict]) -> None:
         if archive.exists():
             continue
         model = FOLDER / model_file if model_file else None
-        residual = CausalNetwork(n_hidden=4, n_components=2, reach=1, epochs=9) if way.startswith("causal") else None
+        is_network = way.startswith(("causal", "levels"))
+        residual = CausalNetwork(n_hidden=4, n_components=2, reach=1, epochs=9) if is_network else None
         training = narrows.Training(epochs=3, batch_size=32)
-        maker = model if model is not None else narrows.Autoencoder(
-            2, network=Dense(widths=(4,)), training=training, residual=residual, random_state=0
-        ).fit(np.nan_to_num(records, posinf=0, neginf=0) if records.dtype.kind == "f" else records)  # fmt: skip
+        levels = few_levels if way == "levels" else lambda *_: None
+        with mock.patch("narrows.estimators.fitting.few_levels", levels):
+            maker = model if model is not None else narrows.Autoencoder(
+                2, network=Dense(widths=(4,)), training=training, residual=residual, random_state=0
+            ).fit(np.nan_to_num(records, posinf=0, neginf=0) if records.dtype.kind == "f" else records)  # fmt: skip
         middle = 2 * len(records) // 3
-        with mock.patch("narrows.archive.held.encode_chunk", keep_as(way)):
+        with mock.patch("narrows.archive.chunk_encoding.encode_chunk", keep_as(way)):
             narrows.compress(records[:middle], archive, model=maker, embed_model=model is None, max_error=bound)
             narrows.compress(records[middle:], archive, model=maker, append=True, max_error=bound)
         found = narrows.restore(archive, model=model)
@@ -268,9 +273,10 @@ def add_parts(described: dict[str, dict]) -> None:
     digits = narrows.data.open("digits:test").values
     residual = CausalNetwork(n_hidden=4, n_components=2, reach=1, epochs=9)
     training = narrows.Training(epochs=3, batch_size=32)
-    model = narrows.Autoencoder(
-        2, network=Dense(widths=(4,)), training=training, residual=residual, random_state=0
-    ).fit(digits)  # fmt: skip
+    with mock.patch("narrows.estimators.fitting.few_levels", return_value=None):
+        model = narrows.Autoencoder(
+            2, network=Dense(widths=(4,)), training=training, residual=residual, random_state=0
+        ).fit(digits)  # fmt: skip
     for name, bound, ways in (
         ("code", None, ()),
         ("network", 0, ("causal",)),

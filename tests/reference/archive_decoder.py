@@ -39,7 +39,7 @@ HEADER_DICTIONARY = (
 )
 MODEL, RECORDS, INDEX = 1, 2, 3
 TILES, BOUND, PARTS = 1, 2, 8  # bits of features that a reader must understand
-LINEAR, LOSSLESS, ZSTD, PLAIN, CAUSAL = 1, 2, 3, 4, 5
+LINEAR, LOSSLESS, ZSTD, PLAIN, CAUSAL, ON_LEVELS = 1, 2, 3, 4, 5, 8
 WINDOWS = (16, 32, 64, 128, 256, 512, 1024, 4096)
 SHARES, SPREADS = (8, 512, 2048, 8192), (6, 12)
 SIGMOID = np.array([round(65536 / (1 + math.exp(-z / 128))) for z in range(-2048, 2049)])
@@ -73,14 +73,20 @@ TENSOR_DTYPES = {
 
 def read(path: str | Path, model_blob: bytes | None = None) -> Array:
     """All items of the archive: its records or, where they are tiles, the images that they make."""
-    archive = open_archive(path)
+    records, tiling = read_records(path, model_blob)
+    return records if tiling is None else join_tiles(records, tiling)
+
+
+def read_records(path: str | Path, model_blob: bytes | None = None, known: int = 0) -> tuple[Array, Tiling | None]:
+    """All records of the archive, and how they make images; `known` are more features that the caller understands."""
+    archive = open_archive(path, known)
     if archive.header.parts:
         model = load_parts(archive, model_blob)
     else:
         model = load_model(find_blob(archive, model_blob))
         check_fit(archive.header, model)
     records = np.concatenate([empty(archive.header), *(restore_chunk(archive, model, e) for e in archive.chunks)])
-    return records if archive.header.tiling is None else join_tiles(records, archive.header.tiling)
+    return records, archive.header.tiling
 
 
 def names(path: str | Path) -> list[str]:
@@ -224,10 +230,10 @@ class Archive(NamedTuple):
     models: list[Entry]  # where the model is in parts
 
 
-def open_archive(path: str | Path) -> Archive:
+def open_archive(path: str | Path, known: int = 0) -> Archive:
     """Read the header, the trailer and the index that it points at."""
     data = Path(path).read_bytes()
-    header = parse_header(data)
+    header = parse_header(data, known)
     data = without_unfinished_append(data, len(header.raw))
     index_offset, n_records = parse_trailer(data)
     block = parse_block(data, index_offset)
@@ -247,11 +253,11 @@ def open_archive(path: str | Path) -> Archive:
     return Archive(data, header, model, entries, models)
 
 
-def parse_header(data: bytes) -> Header:
+def parse_header(data: bytes, known: int = 0) -> Header:
     """Read the header and check all that it says against the limits."""
     magic, major, _minor, features, length = struct.unpack("<8sHHII", take(data, 0, 20))
     require(magic == HEADER_MAGIC, "not an archive")
-    require(major == 1 and features & ~(TILES | BOUND | PARTS) == 0, "the archive needs a newer reader")
+    require(major == 1 and features & ~(TILES | BOUND | PARTS | known) == 0, "the archive needs a newer reader")
     require(length <= 16 * MIB, "the metadata are too long")
     raw = take(data, 0, length + 24)
     require(zlib.crc32(raw[:-4]) == int.from_bytes(raw[-4:], "little"), "the header is damaged")
@@ -487,7 +493,9 @@ def cut(data: bytes, lengths: list[int]) -> list[bytes]:
 def parse_residual(data: bytes, n: int, header: Header) -> Residual:
     """Read the head of a residual."""
     kind, largest = struct.unpack("<B7xd", take(data, 0, 16))
-    require(kind in (LINEAR, LOSSLESS, ZSTD, PLAIN, CAUSAL), "a chunk is kept in a way that needs a newer reader")
+    require(
+        kind in (LINEAR, LOSSLESS, ZSTD, PLAIN, CAUSAL, ON_LEVELS), "a chunk is kept in a way that needs a newer reader"
+    )
     require(0 <= largest <= (header.max_error or 0.0), "a chunk's largest error is beyond the bound")
     require(len(data) - 16 <= n * math.prod(header.shape) * header.dtype.itemsize, "a residual is too long")
     return Residual(kind, largest, data[16:])
@@ -549,6 +557,7 @@ class Grid(NamedTuple):
     lowest: int
     highest: int
     unit: float
+    levels: Array | None = None  # the values of units 0, 1, …
 
     def units(self, values: Array) -> Array:
         """Tell values in units."""
@@ -564,6 +573,8 @@ class Grid(NamedTuple):
 
     def values(self, units: Array) -> Array:
         """Give the values that units stand for."""
+        if self.levels is not None:
+            return self.levels[units].astype(self.dtype)
         if self.unit > 0:
             with np.errstate(over="ignore"):
                 return to_dtype(units.astype(np.float64) * self.unit, self.dtype)
@@ -600,10 +611,15 @@ def make_good(
 ) -> Array:
     """Bring n records back within the bound; `restored` is what the code alone makes of them, if there is one."""
     shape, dtype = (n, *header.shape), header.dtype
-    if residual.kind == CAUSAL:
+    if residual.kind in (CAUSAL, ON_LEVELS):
         if network is None:
             raise ValueError("a chunk needs a network that the model does not have")
-        return from_linear(residual.data, restored, grid_of(dtype, header.max_error or 0.0), shape, network)
+        grid = grid_of(dtype, header.max_error or 0.0)
+        require((network.levels is not None) == (residual.kind == ON_LEVELS), "a chunk needs another kind of network")
+        if network.levels is not None:
+            require(restored is None, "levels need no code")
+            grid = Grid(dtype, 1, 0, network.highest, 0.0, network.levels)
+        return from_linear(residual.data, restored, grid, shape, network)
     if residual.kind in (LINEAR, LOSSLESS):
         grid = grid_of(dtype, (header.max_error or 0.0) if residual.kind == LINEAR else 0.0)
         return from_linear(residual.data, restored, grid, shape)
@@ -885,6 +901,8 @@ class Network:
         height, width, self.channels = self.images.shape
         require(self.channels <= 4, "records have too many channels")
         self.read_tensors(tensors, height, width)
+        most = 1 if dtype.name == "bool" else np.iinfo(dtype).max
+        require(self.levels is None or self.levels[-1] <= most, "a level is no value of a record")
         self.check_bounds()
         require(self.golden() == settings.get("golden"), "the network of residuals has another hash")
 
@@ -903,6 +921,11 @@ class Network:
         self.biases_2 = tensor(tensors, "causal.biases_2", "int64", c, h)
         self.biases_3 = tensor(tensors, "causal.biases_3", "int64", c, 3 * self.k)
         self.shifts = tensor(tensors, "causal.shifts", "int64", 5).tolist()
+        self.levels: Array | None = None
+        if "causal.levels" in tensors:
+            self.levels = tensor(tensors, "causal.levels", "int64", self.highest + 1)
+            is_rising = bool((np.diff(self.levels) > 0).all())
+            require(is_rising and self.lowest == 0 <= self.levels[0] <= self.levels[-1] <= 65535, "levels do not rise")
         require(all(0 <= shift <= 52 for shift in self.shifts), "a shift is out of range")
         size = len(self.order)
         require(size * n <= 1 << 24 and size * h * (n + h + 3 * self.k) <= 1 << 36, "the network takes too much work")

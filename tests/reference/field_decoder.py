@@ -36,6 +36,7 @@ from archive_decoder import (
 )
 
 FIELD, BOUND = 4, 2  # bits of features
+COLUMN = 5  # a type of blocks
 LINEAR, EXACT, ZSTD, PLAIN, INTERPOLATED, INTERPOLATED_EXACT = 1, 2, 3, 4, 6, 7
 FINENESS = ((16, 16, 16, 16), (16, 13, 10, 8), (16, 10, 6, 4))
 WRAP = 1 << 64
@@ -53,14 +54,22 @@ class Field(NamedTuple):
 
 def read(path: str | Path) -> Array:
     """The array of an archive."""
+    return read_blocks(path)
+
+
+def read_blocks(path: str | Path, known: int = 0) -> Array:
+    """The array of an archive as it is stored; `known` are more features that the caller understands."""
     data = Path(path).read_bytes()
-    field, start = parse_header(data)
+    field, start = parse_header(data, known)
     offset, n_records = parse_trailer(data)
     parts = [-(-n // b) for n, b in zip(field.shape, field.block, strict=True)]
     require(n_records == math.prod(parts), "there is not one chunk for each block")
-    index, _ = block_at(data, offset, (INDEX, 0, n_records, n_records))
+    _, _, _, _, _, n_entries = parse_block_head(take(data, offset, 32))
+    index, _ = block_at(data, offset, (INDEX, 0, n_records, n_entries))
     (length,) = struct.unpack_from("<I", index)
-    entries = index[4 + length :]
+    listed = index[4 + length :]
+    require(len(listed) == 28 * n_entries, "the index has another length")
+    entries = b"".join(listed[i : i + 28] for i in range(0, len(listed), 28) if listed[i + 24] != COLUMN)
     require(len(entries) == 28 * n_records, "the index has another length")
     array = np.empty(field.shape, field.dtype)
     for number in range(n_records):
@@ -84,13 +93,13 @@ def block_at(data: bytes, offset: int, expected: tuple[int, int, int, int]) -> t
     return payload, crc
 
 
-def parse_header(data: bytes) -> tuple[Field, int]:
+def parse_header(data: bytes, known: int = 0) -> tuple[Field, int]:
     """The metadata of a field, and the end of the header."""
     require(data[:8] == HEADER_MAGIC, "not an archive")
     features, length = struct.unpack_from("<II", data, 12)
     end = 24 + length
     require(zlib.crc32(data[: end - 4]) == struct.unpack_from("<I", data, end - 4)[0], "a damaged header")
-    require(features == FIELD | BOUND, "not a field, or a feature that is not known")
+    require(features & ~known == FIELD | BOUND, "not a field, or a feature that is not known")
     given = json.loads(data[20 : end - 4])
     described = given["field"]
     shape = wholes(described["shape"], 1, 1 << 50, "a shape", range(1, 32))

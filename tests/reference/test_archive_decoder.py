@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -521,7 +522,22 @@ def with_network(request, colour_images):
     if request.param[0] == 3:
         images = np.moveaxis(images, -1, 1).copy()
     part = CausalNetwork(n_hidden=6, n_components=2, reach=2, epochs=1)
-    return fit("auto", images[:200], residual=part, network=Dense(widths=(8,)), n_latent=3), images[200:212]
+    with mock.patch("narrows.estimators.fitting.few_levels", return_value=None):
+        return fit("auto", images[:200], residual=part, network=Dense(widths=(8,)), n_latent=3), images[200:212]
+
+
+@pytest.mark.parametrize("bound", [0, 3])
+def test_images_of_few_levels(tmp_path, monkeypatch, digits, bound):
+    part = CausalNetwork(n_hidden=6, n_components=2, reach=2, epochs=1)
+    model = fit("auto", digits[0][:200], residual=part, network=Dense(widths=(8,)), n_latent=3)
+    images = digits[1][:12].copy()
+    images[3, 2:4] = [[7], [9]]  # no levels
+    monkeypatch.setattr("narrows.archive.chunk_encoding.encode_chunk", causally)
+    for embed in (False, True):
+        path = tmp_path / f"{embed}.narrows"
+        narrows.compress(images, path, model=model, max_error=bound, embed_model=embed)
+        np.testing.assert_array_equal(assert_same(path, None if embed else model), images)
+        assert kinds(path) == {decoder.ON_LEVELS}
 
 
 def causally(records, _decoded, _n_code, grid, causal):
@@ -536,7 +552,7 @@ def causally_on_the_code(records, decoded, _n_code, grid, causal):
 @pytest.mark.parametrize("bound", [0, 3])
 def test_images_under_a_network(tmp_path, monkeypatch, with_network, bound, way):
     model, images = with_network
-    monkeypatch.setattr("narrows.archive.held.encode_chunk", way)
+    monkeypatch.setattr("narrows.archive.chunk_encoding.encode_chunk", way)
     for embed in (False, True):
         path = tmp_path / f"{embed}.narrows"
         narrows.compress(images, path, model=model, max_error=bound, embed_model=embed)

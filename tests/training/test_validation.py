@@ -9,7 +9,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from narrows import Autoencoder, AutoencoderClassifier, Training
 from narrows.bottlenecks import Plain
 from narrows.chain import Chain, Loss, Parts
-from narrows.estimators.classifier import _Classifier
+from narrows.estimators.label_training import LabelLearner
 from narrows.likelihoods import Bernoulli
 from narrows.lossless import CausalNetwork
 from narrows.networks import Dense
@@ -70,7 +70,7 @@ def learners():
     chain = make_chain()
     layers = {stage.name: stage.learner for stage in LayerWise().stages(chain, RECORDS)}
     residual = CausalNetwork().build((3, 4), np.dtype(np.uint8), torch.Generator().manual_seed(0))
-    return {"chain": chain, "classifier": _Classifier(chain, nn.Linear(2, 2)), "residuals": residual, **layers}
+    return {"chain": chain, "classifier": LabelLearner(chain, nn.Linear(2, 2)), "residuals": residual, **layers}
 
 
 @pytest.mark.parametrize("name", learners())

@@ -232,6 +232,25 @@ def test_the_weights_of_sampled_records_are_theirs(monkeypatch):
     assert weights_of_sample(None, lambda: x.split(7)) is None
 
 
+@pytest.mark.parametrize("how", ["measure", "refreeze"])
+def test_artefacts_that_are_measured_later_with_the_weights_are_those_of_the_fit(how):
+    of_fit = make(artefacts="all").fit(X, sample_weight=W).measure()
+    later = make(artefacts="all" if how == "refreeze" else ()).fit(X, sample_weight=W)
+    getattr(later, how)(X, sample_weight=W)
+    np.testing.assert_array_equal(later.pca_.mean, of_fit.pca_.mean)
+    np.testing.assert_array_equal(later.pca_.components, of_fit.pca_.components)
+    np.testing.assert_array_equal(later.latent_density_.means, of_fit.latent_density_.means)
+    assert later.codec_.digest == of_fit.codec_.digest
+    assert make().fit(X, sample_weight=W).measure(X).pca_.mean.tolist() != of_fit.pca_.mean.tolist()
+
+
+def test_weights_need_the_records_that_are_measured():
+    with pytest.raises(InvalidParameterError, match=r"'sample_weight' of measure needs the records"):
+        make().fit(X).measure(sample_weight=W)
+    with pytest.raises(DataError, match=r"'sample_weight' must have the shape \(40,\)"):
+        make().fit(X).refreeze(X, sample_weight=W[1:])
+
+
 def test_the_comparison_with_pca_is_weighted():
     """A network that restores only some records better is kept if these count more."""
     better = np.arange(40) < 10

@@ -66,7 +66,7 @@ def test_scikit_learn(estimator, check, monkeypatch):
 
 
 def test_the_constructor_only_stores():
-    given = {"autoencoder": 1, "pretrain": 2, "training": 3, "random_state": 4, "verbose": 5}
+    given = {"autoencoder": 1, "pretrain": 2, "training": 3, "warm_start": 4, "random_state": 5, "verbose": 6}
     assert AutoencoderClassifier(**given).get_params(deep=False) == given
     assert set(given) == set(inspect.signature(AutoencoderClassifier).parameters)
 

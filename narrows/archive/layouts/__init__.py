@@ -3,9 +3,10 @@
 Every layout is a file of this folder.
 """
 
-from narrows.archive.layouts.contract import Layout
+from narrows.archive.layouts.contract import AnyLayout, Layout
 from narrows.archive.layouts.field import Field
 from narrows.archive.layouts.tiling import Tiling
 from narrows.archive.layouts.whole import Whole
+from narrows.archive.layouts.windows import Windows
 
-__all__ = ["Field", "Layout", "Tiling", "Whole"]
+__all__ = ["AnyLayout", "Field", "Layout", "Tiling", "Whole", "Windows"]

@@ -1,6 +1,7 @@
-"""The contract of layouts: how the records of a codec make the items of an archive (whole records or images).
+"""The contracts of layouts: how the records of an archive make its items, such as whole records or images.
 
-A layout other than `Whole` is described by an entry of the archive's metadata, and marked by a must-understand bit in
+`AnyLayout` is what all layouts have in common. The records of a `Layout` have one shape and are coded with a model. A
+layout other than `Whole` is described by an entry of the archive's metadata, and marked by a must-understand bit in
 its header (`narrows.archive.features`): a reader that does not know the layout refuses the archive by name.
 """
 
@@ -11,11 +12,11 @@ from typing import Any, ClassVar, Self
 
 import numpy.typing as npt
 
-__all__ = ["Layout"]
+__all__ = ["AnyLayout", "Layout"]
 
 
-class Layout(ABC):
-    """How records make items: item i is made of records i·n to (i + 1)·n - 1.
+class AnyLayout(ABC):
+    """How the records of an archive make its items.
 
     Attributes
     ----------
@@ -28,7 +29,7 @@ class Layout(ABC):
     """
 
     entry: ClassVar[str | None] = None
-    registry: ClassVar[dict[str, type[Layout]]] = {}
+    registry: ClassVar[dict[str, type[AnyLayout]]] = {}
 
     shape: tuple[int, ...]
 
@@ -36,7 +37,7 @@ class Layout(ABC):
         super().__init_subclass__()
         if entry is not None:
             cls.entry = entry
-            Layout.registry[entry] = cls
+            AnyLayout.registry[entry] = cls
 
     @property
     @abstractmethod
@@ -52,14 +53,6 @@ class Layout(ABC):
         """Return the layout in words, for messages."""
 
     @abstractmethod
-    def cut(self, items: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return the records (m · n_records, *record_shape) of items (m, *shape)."""
-
-    @abstractmethod
-    def assemble(self, records: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return the items (m, *shape) of records (m · n_records, *record_shape)."""
-
-    @abstractmethod
     def to_json(self) -> dict[str, Any] | None:
         """Return the entry of the metadata."""
 
@@ -73,3 +66,15 @@ class Layout(ABC):
         CorruptArchiveError
             If the entry is not valid.
         """
+
+
+class Layout(AnyLayout):
+    """How records of one shape make items: item i is made of records i·n to (i + 1)·n - 1."""
+
+    @abstractmethod
+    def cut(self, items: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the records (m · n_records, *record_shape) of items (m, *shape)."""
+
+    @abstractmethod
+    def assemble(self, records: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the items (m, *shape) of records (m · n_records, *record_shape)."""

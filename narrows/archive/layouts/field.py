@@ -9,10 +9,9 @@ import math
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from narrows.archive.layout import MAX_RECORDS
-from narrows.archive.layouts.contract import Layout
+from narrows.archive.layouts.contract import AnyLayout
 from narrows.errors import CorruptArchiveError
 
 __all__ = ["MOST_BLOCK_VALUES", "Field"]
@@ -28,7 +27,7 @@ _MOST_VALUES = 1 << 50
 Shape = tuple[int, ...]
 
 
-class Field(Layout):
+class Field(AnyLayout):
     """An array that is cut into blocks, numbered in C order.
 
     Parameters
@@ -112,12 +111,6 @@ class Field(Layout):
 
     def __str__(self) -> str:
         return f"a field of {'×'.join(map(str, self.whole))}, in blocks of {'×'.join(map(str, self.block))}"
-
-    def cut(self, items: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        raise NotImplementedError("Blocks of a field have several shapes: use 'place'.")
-
-    def assemble(self, records: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        raise NotImplementedError("Blocks of a field have several shapes: use 'place'.")
 
     def to_json(self) -> dict[str, Any]:
         found: dict[str, Any] = {"shape": list(self.whole)}

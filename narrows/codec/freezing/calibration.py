@@ -26,6 +26,7 @@ from narrows.codec.frozen import FrozenCodec
 from narrows.codec.operating_point import OperatingPoint, to_symbols
 from narrows.data.fill import is_fill
 from narrows.errors import NotFreezableError
+from narrows.numerics.eval_mode import in_eval_mode
 from narrows.numerics.randomness import Stream, rng
 from narrows.numerics.squares import SquaredSum, exponent_of
 
@@ -71,9 +72,7 @@ def freeze(chain: Chain, records: NDArray[Any], peak: float, n_measured: int = M
         raise NotFreezableError(
             "The decoder needs the label of each record, and archives store no labels. Train without conditional=True."
         )
-    was_training = chain.training
-    chain.eval()
-    try:
+    with in_eval_mode(chain):
         codes = _codes(chain, records)
         with torch.no_grad():
             z = chain.bottleneck.continuous_to_z(codes[:MEASURED].to(chain.device)).cpu()
@@ -85,8 +84,6 @@ def freeze(chain: Chain, records: NDArray[Any], peak: float, n_measured: int = M
         candidates = chain.bottleneck.quantisations(
             flat, MeasuredDistortion(chain, z[:n_measured], records[:n_measured])
         )
-    finally:
-        chain.train(was_training)
     fitting = _Fitting(decoder, output, flat, records, peak, chain.parts.fill_value, n_measured)
     measured = [fitting.measured(candidate) for candidate in candidates]
     trained_for = next((one for one, tried in zip(measured, candidates, strict=True) if tried.trained_for), None)

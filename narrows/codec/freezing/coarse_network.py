@@ -17,6 +17,7 @@ from narrows.codec.freezing.coarse_weights import Rounder, rounded_to
 from narrows.codec.parts.tensors import pack_tensor
 from narrows.codec.residual.causal import FrozenCausal, as_image, window
 from narrows.codec.residual.contract import Lattice
+from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.mixture import PRECISION
 from narrows.errors import ModelFileError
 from narrows.numerics.randomness import Stream, rng
@@ -55,7 +56,8 @@ def _values(network: FrozenCausal, records: NDArray[Any]) -> NDArray[np.int64]:
     few = max(_FEWEST_RECORDS, _MOST_VALUES // n_values)
     records = records[:: max(1, len(records) // few)][:few]
     order = as_image(records.shape[1:])[1]
-    return np.ascontiguousarray(records.reshape(len(records), -1).T[order].astype(np.int64))
+    values = records.reshape(len(records), -1).T[order]
+    return np.ascontiguousarray(network.grid_of(ErrorBound(records.dtype, 0)).units(values))
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,114 +10,81 @@
 #define HAS_X86 1
 #endif
 
-static void layer(const Pairs *x, const int32_t *live, size n_live, const int16_t *w, const int32_t *biases, size n_out,
-                  size n_used, int32_t *sums)
+static void sum(const Layer *l, const int16_t *x, size first, size n, int32_t *sums)
 {
-    for (size o = 0; o < n_used; o++, sums += TILE) {
-        for (size r = 0; r < TILE; r++)
-            sums[r] = biases[o];
-        for (size k = 0; k < n_live; k++) {
-            const uint32_t *both = x[live[k]];
-            const int16_t *weights = w + 2 * (live[k] * n_out + o);
-            for (size r = 0; r < TILE; r++)
-                sums[r] += (int16_t)both[r] * weights[0] + (int16_t)(both[r] >> 16) * weights[1];
-        }
+    for (size i = 0; i < n; i++)
+        sums[i] = l->biases[first + i];
+    for (size pair = 0; pair < l->n_pairs; pair++) {
+        int32_t a = x[2 * pair], b = x[2 * pair + 1];
+        const int16_t *w = l->weights + 2 * (pair * l->n_out + first);
+        if (a | b)
+            for (size i = 0; i < n; i++)
+                sums[i] += a * w[2 * i] + b * w[2 * i + 1];
     }
 }
+
+static void hidden(const Layer *l, const int16_t *x, int16_t *active)
+{
+    int32_t sums[LANES];
+    for (size o = 0; o < l->n_out; o += LANES) {
+        sum(l, x, o, LANES, sums);
+        for (size i = 0; i < LANES; i++)
+            active[o + i] = (int16_t)clip(sums[i] >> l->shift, 0, 32767);
+    }
+}
+
+static void output(const Layer *l, const int16_t *x, size n_used, int32_t *sums) { sum(l, x, 0, n_used, sums); }
 
 #ifdef HAS_X86
-__attribute__((target("avx2"))) static void layer_avx2(const Pairs *x, const int32_t *live, size n_live,
-                                                       const int16_t *w, const int32_t *biases, size n_out,
-                                                       size n_used, int32_t *sums)
-{
-    for (size o = 0; o < n_used; o += TOGETHER) {
-        __m256i sum[TOGETHER];
-        for (int i = 0; i < TOGETHER; i++)
-            sum[i] = _mm256_set1_epi32(biases[o + i]);
-        for (size k = 0; k < n_live; k++) {
-            const int16_t *weights = w + 2 * (live[k] * n_out + o);
-            __m256i both = _mm256_loadu_si256((const __m256i *)x[live[k]]);
-            for (int i = 0; i < TOGETHER; i++) {
-                int32_t pair;
-                memcpy(&pair, weights + 2 * i, 4);
-                sum[i] = _mm256_add_epi32(sum[i], _mm256_madd_epi16(both, _mm256_set1_epi32(pair)));
-            }
-        }
-        for (int i = 0; i < TOGETHER; i++)
-            _mm256_storeu_si256((__m256i *)(sums + TILE * (o + i)), sum[i]);
-    }
-}
+#define HIDDEN hidden_avx2
+#define OUTPUT output_avx2
+#define NAMED(name) name##_vectors_avx2
+#define TARGET __attribute__((target("avx2,bmi")))
+#define ADD_PRODUCTS(sums, a, b) _mm256_add_epi32(sums, _mm256_madd_epi16(a, b))
+#include "_layer.h"
 
-__attribute__((target("avx512f,avx512vl,avx512vnni"))) static void
-layer_avx512(const Pairs *x, const int32_t *live, size n_live, const int16_t *w, const int32_t *biases, size n_out,
-             size n_used, int32_t *sums)
-{
-    for (size o = 0; o < n_used; o += TOGETHER) {
-        __m256i sum[TOGETHER];
-        for (int i = 0; i < TOGETHER; i++)
-            sum[i] = _mm256_set1_epi32(biases[o + i]);
-        for (size k = 0; k < n_live; k++) {
-            const int16_t *weights = w + 2 * (live[k] * n_out + o);
-            __m256i both = _mm256_loadu_si256((const __m256i *)x[live[k]]);
-            for (int i = 0; i < TOGETHER; i++) {
-                int32_t pair;
-                memcpy(&pair, weights + 2 * i, 4);
-                sum[i] = _mm256_dpwssd_epi32(sum[i], both, _mm256_set1_epi32(pair));
-            }
-        }
-        for (int i = 0; i < TOGETHER; i++)
-            _mm256_storeu_si256((__m256i *)(sums + TILE * (o + i)), sum[i]);
-    }
-}
+#define HIDDEN hidden_avx512
+#define OUTPUT output_avx512
+#define NAMED(name) name##_vectors_avx512
+#define TARGET __attribute__((target("avx512f,avx512vl,avx512vnni,bmi")))
+#define ADD_PRODUCTS _mm256_dpwssd_epi32
+#include "_layer.h"
 #endif
 
-static Layer *fastest_layer(void)
+static void set_fastest(Buffers *buffers)
 {
+    buffers->hidden = hidden, buffers->output = output;
 #ifdef HAS_X86
     __builtin_cpu_init();
+    if (!__builtin_cpu_supports("bmi"))
+        return;
     if (__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni"))
-        return layer_avx512;
-    if (__builtin_cpu_supports("avx2"))
-        return layer_avx2;
+        buffers->hidden = hidden_avx512, buffers->output = output_avx512;
+    else if (__builtin_cpu_supports("avx2"))
+        buffers->hidden = hidden_avx2, buffers->output = output_avx2;
 #endif
-    return layer;
 }
 
-static inline uint32_t activation(int32_t sum, int shift)
+/* Convert the outputs of a network to weights that sum to 2^15, means and scales. */
+static void convert(const Network *net, const int32_t *sums, Outputs *found)
 {
-    int32_t value = sum >> shift;
-    return (uint32_t)(value < 0 ? 0 : value > 32767 ? 32767 : value);
-}
-
-/* x = sums >> shift, clipped to 0 … 32767: the inputs of the next layer. */
-FOR_EVERY_CPU
-static void activate(const int32_t *sums, size n_pairs, int shift, Pairs *x)
-{
-    for (size pair = 0; pair < n_pairs; pair++, sums += 2 * TILE)
-        for (size r = 0; r < TILE; r++)
-            x[pair][r] = activation(sums[r], shift) | activation(sums[TILE + r], shift) << 16;
-}
-
-/* Write the inputs of a tile of records, from the first of n, to tile->x, and the pairs that are not 0 in all of them to
-   tile->live; return their number. */
-static size gather(const Network *net, const int16_t *values, size n, size first, const Tile *tile)
-{
-    size count = n - first < TILE ? n - first : TILE, n_live = 0;
-    for (size pair = 0; pair < net->sizes[0] / 2; pair++) {
-        const int16_t *a = values + net->seen[2 * pair] * n + first, *b = values + net->seen[2 * pair + 1] * n + first;
-        uint32_t *x = tile->x[pair], any = 0;
-        if (count < TILE)
-            memset(x, 0, sizeof(Pairs));
-        if (count == TILE)
-            for (size r = 0; r < TILE; r++)
-                any |= x[r] = (uint16_t)a[r] | (uint32_t)(uint16_t)b[r] << 16;
-        else
-            for (size r = 0; r < count; r++)
-                any |= x[r] = (uint16_t)a[r] | (uint32_t)(uint16_t)b[r] << 16;
-        tile->live[n_live] = (int32_t)pair;
-        n_live += any != 0;
+    size n = net->n_components, largest = 0;
+    uint32_t parts[LANES], total = 0, used = 0;
+    for (size k = 1; k < n; k++)
+        largest = sums[k] >> net->shifts[2] > sums[largest] >> net->shifts[2] ? k : largest;
+    for (size k = 0; k < n; k++) {
+        uint32_t away = (uint32_t)(sums[largest] >> net->shifts[2]) - (uint32_t)(sums[k] >> net->shifts[2]);
+        parts[k] = (uint32_t)net->exp[away < N_EXP ? away : N_EXP - 1]; /* at most 2^15 */
+        total += parts[k];
     }
-    return n_live;
+    for (size k = 0; k < n; k++) {
+        found->weights[k] = (int32_t)((parts[k] << 15) / total);
+        used += (uint32_t)found->weights[k];
+        found->means[k] = sums[n + k] >> net->shifts[3];
+        found->scales[k] = sums[2 * n + k] >> net->shifts[4];
+    }
+    found->weights[largest] += 32768 - (int32_t)used;
+    found->largest = largest;
 }
 
 /* The lengths of a network's arrays. */
@@ -125,13 +92,12 @@ typedef struct {
     size weights[3], exp;
 } Counts;
 
-/* Parse seen, weights_1, biases_1, weights_2, biases_2, weights_3, biases_3, shifts and exp. */
+/* Parse weights_1, biases_1, weights_2, biases_2, weights_3, biases_3, shifts and exp. */
 static Network take_network(Arguments *a, Counts *n)
 {
     static const char *const names[3][2] = {
         {"weights_1", "biases_1"}, {"weights_2", "biases_2"}, {"weights_3", "biases_3"}};
     Network net = {0};
-    net.seen = array(a, "seen", INT32S, READ, &net.sizes[0]);
     for (int k = 0; k < 3; k++) {
         net.weights[k] = array(a, names[k][0], INT16S, READ, &n->weights[k]);
         net.biases[k] = array(a, names[k][1], INT32S, READ, &net.sizes[k + 1]);
@@ -153,85 +119,52 @@ int is_valid(const Network *net, size n_exp)
     return right && net->n_components <= LANES && 3 * net->n_components <= net->sizes[3];
 }
 
-/* Return whether the arrays of a network, for n records of n_values values, fit together. */
-static int is_network(const Network *net, const Counts *counts, size n, size n_values)
+/* Return whether the arrays of a network, and the indices of its inputs among the n_values values of n records, fit
+   together. */
+static int is_network(const Network *net, const Counts *counts, const int32_t *seen, size n, size n_values)
 {
     int right = is_valid(net, counts->exp) && net->n_components >= (n > 0);
     for (int k = 0; k < 3; k++)
         right = right && counts->weights[k] == net->sizes[k] * net->sizes[k + 1];
     for (size k = 0; k < net->sizes[0] && right && n; k++)
-        right = net->seen[k] >= 0 && net->seen[k] < n_values;
+        right = seen[k] >= 0 && seen[k] < n_values;
     return right;
 }
 
-int take_tile(Tile *tile, const Network *net)
+int take_buffers(Buffers *buffers, const Network *net)
 {
     size most = 1;
     for (int k = 0; k < 4; k++)
         most = net->sizes[k] > most ? net->sizes[k] : most;
-    tile->multiply = fastest_layer();
-    tile->x = malloc((size_t)most * sizeof(Pairs));
-    tile->live = malloc((size_t)most * 4);
-    tile->all = malloc((size_t)most * 4);
-    tile->sums = malloc((size_t)most * TILE * 4);
-    for (size pair = 0; pair < most && tile->all; pair++)
-        tile->all[pair] = (int32_t)pair;
-    return tile->x && tile->live && tile->all && tile->sums;
+    set_fastest(buffers);
+    buffers->x = calloc((size_t)most + 2 * LANES, 2);
+    buffers->active[0] = calloc((size_t)most, 2);
+    buffers->active[1] = calloc((size_t)most, 2);
+    buffers->sums = calloc((size_t)most + LANES, 4);
+    return buffers->x && buffers->active[0] && buffers->active[1] && buffers->sums;
 }
 
-void free_tile(Tile *tile)
+void free_buffers(Buffers *buffers)
 {
-    free(tile->x);
-    free(tile->live);
-    free(tile->all);
-    free(tile->sums);
+    free(buffers->x);
+    free(buffers->active[0]);
+    free(buffers->active[1]);
+    free(buffers->sums);
 }
 
-void forward(const Network *net, const Tile *tile, const int16_t *values, size n, size first)
+static inline Layer layer_of(const Network *net, int k)
 {
-    size n_live = gather(net, values, n, first, tile);
-    for (int k = 0; k < 3; k++) {
-        size n_out = net->sizes[k + 1];
-        size n_used = k < 2 ? n_out : (3 * net->n_components + TOGETHER - 1) / TOGETHER * TOGETHER;
-        tile->multiply(tile->x, k ? tile->all : tile->live, k ? net->sizes[k] / 2 : n_live, net->weights[k],
-                       net->biases[k], n_out, n_used, tile->sums);
-        if (k < 2)
-            activate(tile->sums, n_out / 2, (int)net->shifts[k], tile->x);
-    }
+    return (Layer){.weights = net->weights[k], .biases = net->biases[k], .n_pairs = net->sizes[k] / 2,
+                   .n_out = net->sizes[k + 1], .shift = (int)net->shifts[k]};
 }
 
-FOR_EVERY_CPU
-void convert(const Network *net, const int32_t *sums, Outputs *found)
+void forward(const Network *net, const Buffers *buffers, Outputs *found)
 {
-    size n = net->n_components;
-    int32_t highest[TILE], logits[LANES][TILE], parts[LANES][TILE], total[TILE] = {0}, used[TILE] = {0};
-    int shifts[3] = {(int)net->shifts[2], (int)net->shifts[3], (int)net->shifts[4]};
-    for (size k = 0; k < n; k++)
-        for (size r = 0; r < TILE; r++) {
-            logits[k][r] = sums[k * TILE + r] >> shifts[0];
-            found->means[k][r] = sums[(n + k) * TILE + r] >> shifts[1];
-            found->scales[k][r] = sums[(2 * n + k) * TILE + r] >> shifts[2];
-        }
-    for (size r = 0; r < TILE; r++)
-        highest[r] = logits[0][r], found->largest[r] = 0;
-    for (size k = 1; k < n; k++)
-        for (size r = 0; r < TILE; r++) {
-            found->largest[r] = logits[k][r] > highest[r] ? (int32_t)k : found->largest[r];
-            highest[r] = logits[k][r] > highest[r] ? logits[k][r] : highest[r];
-        }
-    for (size k = 0; k < n; k++)
-        for (size r = 0; r < TILE; r++) {
-            uint32_t away = (uint32_t)highest[r] - (uint32_t)logits[k][r];
-            parts[k][r] = (int32_t)net->exp[away < N_EXP ? away : N_EXP - 1]; /* at most 2^15 */
-            total[r] += parts[k][r];
-        }
-    for (size k = 0; k < n; k++)
-        for (size r = 0; r < TILE; r++) { /* the quotient of such small integers is never rounded up to a whole one */
-            found->weights[k][r] = (int32_t)((double)(parts[k][r] << 15) / total[r]);
-            used[r] += found->weights[k][r];
-        }
-    for (size r = 0; r < TILE; r++)
-        found->weights[found->largest[r]][r] += 32768 - used[r];
+    Layer first = layer_of(net, 0), second = layer_of(net, 1), last = layer_of(net, 2);
+    buffers->hidden(&first, buffers->x, buffers->active[0]);
+    buffers->hidden(&second, buffers->active[0], buffers->active[1]);
+    buffers->output(&last, buffers->active[1], 3 * net->n_components, buffers->sums);
+    convert(net, buffers->sums, found);
 }
 
 /* causal(values, seen, weights_1, biases_1, weights_2, biases_2, weights_3, biases_3, shifts, exp, middles, coarse,
@@ -241,9 +174,11 @@ PyObject *causal(PyObject *module, PyObject *args)
 {
     Arguments a = {.function = "causal", .args = args};
     Counts counts;
-    size n_values, n, n_weights, n_means, n_scales;
+    size n_values, n, n_seen, n_weights, n_means, n_scales;
     const int16_t *values = array(&a, "values", INT16S, READ, &n_values);
+    const int32_t *seen = array(&a, "seen", INT32S, READ, &n_seen);
     Network net = take_network(&a, &counts);
+    net.sizes[0] = n_seen;
     const int64_t *middles = array(&a, "middles", INT64S, READ, &n);
     int64_t coarse = integer(&a, "coarse"), wider = integer(&a, "wider");
     int32_t *weights = array(&a, "weights", INT32S, WRITTEN, &n_weights);
@@ -253,28 +188,29 @@ PyObject *causal(PyObject *module, PyObject *args)
     if (!is_complete(&a))
         return NULL;
     size n_components = net.n_components = n ? n_weights / n : 0;
-    if (!is_network(&net, &counts, n, n ? n_values / n : 0) || coarse < 1 || n_weights != n * n_components ||
+    if (!is_network(&net, &counts, seen, n, n ? n_values / n : 0) || coarse < 1 || n_weights != n * n_components ||
         n_means != n_weights || n_scales != n_weights)
         return refuse(&a, "inconsistent sizes");
-    Tile tile;
-    int has_memory = take_tile(&tile, &net);
+    Buffers buffers;
+    int has_memory = take_buffers(&buffers, &net);
     if (has_memory) {
         Py_BEGIN_ALLOW_THREADS
-        for (size first = 0; first < n; first += TILE) {
+        for (size i = 0; i < n; i++) {
             Outputs found;
-            forward(&net, &tile, values, n, first);
-            convert(&net, tile.sums, &found);
-            for (size i = first; i < n && i < first + TILE; i++)
-                for (size k = 0; k < n_components; k++) {
-                    int64_t mean = found.means[k][i - first] - middles[i];
-                    weights[k * n + i] = found.weights[k][i - first];
-                    means[k * n + i] = coarse == 1 ? mean : floor_divided(mean, coarse);
-                    scales[k * n + i] = (int32_t)clip(found.scales[k][i - first] - wider, 0, N_SCALES - 1);
-                }
+            memset(buffers.x, 0, (size_t)(net.sizes[0] + LANES) * 2);
+            for (size k = 0; k < net.sizes[0]; k++)
+                buffers.x[k] = values[seen[k] * n + i];
+            forward(&net, &buffers, &found);
+            for (size k = 0; k < n_components; k++) {
+                int64_t mean = found.means[k] - middles[i];
+                weights[k * n + i] = found.weights[k];
+                means[k * n + i] = coarse == 1 ? mean : floor_divided(mean, coarse);
+                scales[k * n + i] = (int32_t)clip(found.scales[k] - wider, 0, N_SCALES - 1);
+            }
         }
         Py_END_ALLOW_THREADS
     }
-    free_tile(&tile);
+    free_buffers(&buffers);
     release(&a);
     if (!has_memory)
         return PyErr_NoMemory();

@@ -1,6 +1,7 @@
 /* The kernels of runs of a causal network over all positions; residual/causal_run.py has the formulas and arguments. */
 
 #include "_causal.h"
+#include "_lines.h"
 
 #include <stdlib.h>
 
@@ -61,7 +62,7 @@ static Run take_run(Arguments *a, Access access, Counts *n)
 
 static int is_length(int64_t value) { return value >= 1 && value < (int64_t)1 << 31; }
 
-/* Return the network of a channel without inputs and first bias. */
+/* Return the network of a channel without the first bias. */
 static Network network_of(const Run *run, int64_t channel)
 {
     Network net = {.exp = run->exp, .n_components = run->n_components};
@@ -99,76 +100,101 @@ static int is_run(Run *run, const Counts *n)
         return 0;
     run->coarse = run->step << run->raw_bits;
     Network net = network_of(run, 0);
-    return is_valid(&net, n->exp) && net.n_components >= 1;
+    return is_valid(&net, n->exp) && net.n_components >= 1 && is_window(run->window, sizes[0], c);
 }
 
-/* Buffers of a run. */
+/* The state of a run. */
 typedef struct {
-    Tile tile;
-    int32_t *seen, *bias;
-} Buffers;
+    Network net; /* at the current position */
+    Buffers buffers;
+    Lines lines;
+    Outputs found, of_zeros; /* of a record, and of all records whose inputs are 0 */
+    Mixture mixture, mixture_of_zeros;
+    int32_t *bias;
+    int has_zeros;       /* whether those of records whose inputs are 0 are known */
+    int64_t n_evaluated; /* times that the network was evaluated */
+} State;
 
-static int take_buffers(Buffers *buffers, const Run *run)
+static int take_state(State *state, const Run *run)
 {
     Network net = network_of(run, 0);
-    buffers->seen = malloc((size_t)(run->sizes[0] + 1) * 4);
-    buffers->bias = malloc((size_t)(run->sizes[1] + 1) * 4);
-    return take_tile(&buffers->tile, &net) && buffers->seen && buffers->bias;
+    memset(state, 0, sizeof *state);
+    state->bias = malloc((size_t)run->sizes[1] * 4 + 4);
+    int has_memory = take_buffers(&state->buffers, &net) && state->bias;
+    has_memory = take_lines(&state->lines, run->window, run->sizes[0], run->n, run->height, run->width, run->channels) &&
+                 has_memory;
+    if (has_memory)
+        lines_fill(&state->lines, run->values, run->first);
+    return has_memory;
 }
 
-static void free_buffers(Buffers *buffers)
+static void free_state(State *state)
 {
-    free_tile(&buffers->tile);
-    free(buffers->seen);
-    free(buffers->bias);
+    free_buffers(&state->buffers);
+    free_lines(&state->lines);
+    free(state->bias);
 }
 
-/* Return the network at a position. An input that is beyond the edge, or not known yet, is the row of zeros. */
-static Network network_at(const Run *run, int64_t position, const Buffers *buffers)
+/* Go to a position: the first of a run, or the next. */
+static void go(State *state, const Run *run, int64_t position)
 {
     int64_t channel = position % run->channels, place = position / run->channels;
     int64_t row = place / run->width, column = place % run->width, n_units = run->sizes[1];
-    Network net = network_of(run, channel);
-    for (size k = 0; k < run->sizes[0]; k++) {
-        int64_t down = run->window[3 * k], right = run->window[3 * k + 1], other = run->window[3 * k + 2];
-        int64_t y = row + down, x = column + right, at = (y * run->width + x) * run->channels + other;
-        int is_there = y >= 0 && y < run->height && x >= 0 && x < run->width && other >= 0 && other < run->channels;
-        buffers->seen[k] = (int32_t)(is_there && at < position ? at : run->n_values);
-    }
     const int32_t *of_row = run->rows + (channel * run->height + row) * n_units;
     const int32_t *of_column = run->columns + (channel * run->width + column) * n_units;
     for (size k = 0; k < n_units; k++)
-        buffers->bias[k] = (int32_t)((uint32_t)of_row[k] + (uint32_t)of_column[k]);
-    net.seen = buffers->seen, net.biases[0] = buffers->bias;
-    return net;
+        state->bias[k] = (int32_t)((uint32_t)of_row[k] + (uint32_t)of_column[k]);
+    state->net = network_of(run, channel), state->net.biases[0] = state->bias;
+    state->has_zeros = 0;
+    lines_go(&state->lines, position);
 }
 
-/* Return the distribution of a value's coarse steps, given the outputs for its tile and the value's anchor. */
-static inline Mixture mixture_of(const Run *run, const Outputs *of, size i, int64_t anchor)
+/* Set the distribution of a value's coarse steps, given the outputs of the network and the value's anchor. */
+static inline void set_mixture(const Run *run, const Outputs *found, int64_t anchor, Mixture *m)
 {
-    Mixture m;
     int64_t means[LANES], middle = 16 * (anchor + (run->coarse - run->step) / 2 - run->origin);
     for (size k = 0; k < run->n_components; k++) {
-        int64_t distance = of->means[k][i] - middle;
+        int64_t distance = found->means[k] - middle;
         means[k] = run->coarse == 1 ? distance : floor_divided(distance, run->coarse);
     }
-    if (run->is_whole)
-        m.low = run->coarse == 1 ? run->lowest - anchor
-                                 : floor_divided(run->lowest - anchor + run->step / 2, run->step) >> run->raw_bits;
+    int64_t low;
+    if (!run->is_whole)
+        low = ((means[found->largest] + 8) >> 4) - run->n_places / 2;
+    else if (run->coarse == 1)
+        low = run->lowest - anchor;
     else
-        m.low = ((means[of->largest[i]] + 8) >> 4) - run->n_places / 2;
-    m.n_components = m.heaviest = 0, m.window = run->n_places, m.sigmoid = run->sigmoid;
+        low = floor_divided(run->lowest - anchor + run->step / 2, run->step) >> run->raw_bits;
+    mixture_start(m, low, run->n_places, run->sigmoid);
     for (size k = 0; k < run->n_components; k++) {
-        int64_t scale = clip(of->scales[k][i] - run->wider, 0, N_SCALES - 1);
-        mixture_add(&m, of->weights[k][i], means[k], run->slopes[scale]);
+        int64_t scale = clip(found->scales[k] - run->wider, 0, N_SCALES - 1);
+        mixture_add(m, found->weights[k], means[k], run->slopes[scale]);
     }
-    return m;
 }
 
 static inline int64_t anchor_at(const Run *run, size at) { return run->anchors ? run->anchors[at] : 0; }
 
-/* causal_intervals(…, steps, starts, frequencies, escaped): the intervals of coarse steps at some positions, of records
-   whose values are known. The last four: (V, n) */
+/* Return the distribution of the value of record i at the current position, number `at` of all values. Records whose
+   inputs are 0 share the outputs of the network, and their distribution if there is no code. */
+static inline Mixture *predict(State *state, const Run *run, size i, size at)
+{
+    int is_zero = lines_are_zero(&state->lines, i);
+    int is_shared = is_zero && !run->anchors;
+    if (is_shared && state->has_zeros)
+        return &state->mixture_of_zeros;
+    Outputs *found = is_zero ? &state->of_zeros : &state->found;
+    Mixture *mixture = is_shared ? &state->mixture_of_zeros : &state->mixture;
+    if (!(is_zero && state->has_zeros)) {
+        lines_inputs(&state->lines, i, run->sizes[0], state->buffers.x);
+        forward(&state->net, &state->buffers, found);
+        state->n_evaluated++;
+    }
+    state->has_zeros |= is_zero;
+    set_mixture(run, found, anchor_at(run, at), mixture);
+    return mixture;
+}
+
+/* causal_intervals(…, steps, starts, frequencies, escaped) -> number of evaluations of the network; the intervals of
+   coarse steps at some positions, of records whose values are known. The last four: (V, n) */
 PyObject *causal_intervals(PyObject *module, PyObject *args)
 {
     Arguments a = {.function = "causal_intervals", .args = args};
@@ -185,33 +211,28 @@ PyObject *causal_intervals(PyObject *module, PyObject *args)
     if (!is_run(&run, &counts) || n_steps != run.n_values * run.n || n_starts != n_steps || n_frequencies != n_steps ||
         n_escaped != n_steps)
         return refuse(&a, "inconsistent sizes");
-    Buffers buffers;
-    int has_memory = take_buffers(&buffers, &run);
+    State state;
+    int has_memory = take_state(&state, &run);
     if (has_memory) {
         Py_BEGIN_ALLOW_THREADS
         for (int64_t position = run.first; position < run.stop; position++) {
-            Network net = network_at(&run, position, &buffers);
-            Outputs outputs;
-            for (size i = 0; i < run.n; i++) {
-                size at = position * run.n + i;
-                if (i % TILE == 0) {
-                    forward(&net, &buffers.tile, run.values, run.n, i);
-                    convert(&net, buffers.tile.sums, &outputs);
-                }
-                Mixture m = mixture_of(&run, &outputs, i % TILE, anchor_at(&run, at));
-                uint64_t far = (uint64_t)steps[at] - (uint64_t)m.low;
-                int64_t j = far >= (uint64_t)(m.window - 1) ? m.window - 1 : (int64_t)far;
-                escaped[at] = j == m.window - 1;
-                mixture_place(&m, j, starts + at, frequencies + at);
+            go(&state, &run, position);
+            for (size i = 0, at = position * run.n; i < run.n; i++, at++) {
+                Mixture *m = predict(&state, &run, i, at);
+                uint64_t far = (uint64_t)steps[at] - (uint64_t)m->low;
+                int64_t j = far >= (uint64_t)(m->window - 1) ? m->window - 1 : (int64_t)far;
+                escaped[at] = j == m->window - 1;
+                mixture_place(m, j, starts + at, frequencies + at);
+                lines_set(&state.lines, i, run.values[at]);
             }
         }
         Py_END_ALLOW_THREADS
     }
-    free_buffers(&buffers);
+    free_state(&state);
     release(&a);
     if (!has_memory)
         return PyErr_NoMemory();
-    Py_RETURN_NONE;
+    return PyLong_FromLongLong(state.n_evaluated);
 }
 
 /* The rest of what is decoded, and the decoded values, (V, n). */
@@ -223,22 +244,16 @@ typedef struct {
 } Decoding;
 
 /* Decode the values at a position; return whether there were enough words and escapes. */
-static int pop_position(Run *run, int64_t position, const Buffers *buffers, Decoding *d)
+static int pop_position(State *state, Run *run, int64_t position, Decoding *d)
 {
-    Network net = network_at(run, position, buffers);
-    Outputs outputs;
+    go(state, run, position);
     for (size i = 0, lane = 0; i < run->n; i++) {
         size at = position * run->n + i;
-        if (i % TILE == 0) {
-            forward(&net, &buffers->tile, run->values, run->n, i);
-            convert(&net, buffers->tile.sums, &outputs);
-        }
-        int64_t anchor = anchor_at(run, at);
-        Mixture m = mixture_of(run, &outputs, i % TILE, anchor);
-        int64_t j = mixture_pop(&m, &d->message, lane), q = m.low + j;
+        Mixture *m = predict(state, run, i, at);
+        int64_t j = mixture_pop(m, &d->message, lane), q = m->low + j;
         if (d->message.read < 0)
             return 0;
-        if (j == m.window - 1) {
+        if (j == m->window - 1) {
             if (d->taken == d->n_escapes) {
                 d->taken = -1;
                 return 0;
@@ -247,16 +262,17 @@ static int pop_position(Run *run, int64_t position, const Buffers *buffers, Deco
         }
         if (run->raw_bits)
             q = (int64_t)((uint64_t)q << run->raw_bits) | d->low[at];
-        int64_t value = clip(anchor + run->step * q, run->lowest, run->highest);
+        int64_t value = clip(anchor_at(run, at) + run->step * q, run->lowest, run->highest);
         d->decoded[at] = value;
         run->values[at] = (int16_t)clip(value - run->origin, 0, INT16_MAX);
+        lines_set(&state->lines, i, run->values[at]);
         lane = lane + 1 == d->message.n_lanes ? 0 : lane + 1;
     }
     return 1;
 }
 
 /* causal_pop(…, states, words, n_read, escapes, n_taken, low, decoded) -> numbers of words and escapes read, -1 if too
-   few; decodes the values at some positions. low has the raw bits, if there are any. */
+   few, and of evaluations of the network; decodes the values at some positions. low has the raw bits, if there are any. */
 PyObject *causal_pop(PyObject *module, PyObject *args)
 {
     Arguments a = {.function = "causal_pop", .args = args};
@@ -274,18 +290,18 @@ PyObject *causal_pop(PyObject *module, PyObject *args)
     if (!is_run(&run, &counts) || d.message.n_lanes < 1 || d.message.read < 0 || d.taken < 0 ||
         d.taken > d.n_escapes || n_decoded != run.n_values * run.n || n_low != (run.raw_bits ? n_decoded : 0))
         return refuse(&a, "inconsistent sizes");
-    Buffers buffers;
-    int has_memory = take_buffers(&buffers, &run);
+    State state;
+    int has_memory = take_state(&state, &run);
     if (has_memory) {
         Py_BEGIN_ALLOW_THREADS
         for (int64_t position = run.first; position < run.stop; position++)
-            if (!pop_position(&run, position, &buffers, &d))
+            if (!pop_position(&state, &run, position, &d))
                 break;
         Py_END_ALLOW_THREADS
     }
-    free_buffers(&buffers);
+    free_state(&state);
     release(&a);
     if (!has_memory)
         return PyErr_NoMemory();
-    return Py_BuildValue("nn", d.message.read, d.taken);
+    return Py_BuildValue("nnL", d.message.read, d.taken, (long long)state.n_evaluated);
 }

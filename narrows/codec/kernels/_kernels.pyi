@@ -163,7 +163,7 @@ def causal_intervals(
     frequencies: _Array,
     escaped: _Array,
     /,
-) -> None: ...
+) -> int: ...
 def causal_pop(
     values: _Array,
     window: _Array,
@@ -191,4 +191,4 @@ def causal_pop(
     low: _Array,
     decoded: _Array,
     /,
-) -> tuple[int, int]: ...
+) -> tuple[int, int, int]: ...

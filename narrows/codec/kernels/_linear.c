@@ -217,8 +217,7 @@ static int is_shapes(const Shapes *s, const size counts[4])
 static inline Mixture shape_of(const Shapes *s, int bin, int64_t mean)
 {
     Mixture m;
-    m.n_components = m.heaviest = 0, m.low = ((mean + 8) >> 4) - s->window / 2, m.window = s->window;
-    m.sigmoid = s->sigmoid;
+    mixture_start(&m, ((mean + 8) >> 4) - s->window / 2, s->window, s->sigmoid);
     for (int at = bin; at < 2 * N_BINS; at += N_BINS)
         mixture_add(&m, s->weights[at], mean, s->slopes[s->scales[at]]);
     return m;

@@ -47,7 +47,7 @@ static int are_mixtures(Mixtures *m, const Sizes *sizes, size n)
 static inline Mixture of_value(const Mixtures *all, size i)
 {
     Mixture one;
-    one.n_components = one.heaviest = 0, one.low = all->lows[i], one.window = all->window, one.sigmoid = all->sigmoid;
+    mixture_start(&one, all->lows[i], all->window, all->sigmoid);
     for (size at = i; at < all->n * all->n_components; at += all->n)
         mixture_add(&one, all->weights[at], all->means[at], all->slopes[all->scales[at]]);
     return one;

@@ -5,7 +5,6 @@
 #define N_SIGMOID 4097
 #define N_SCALES 64
 #define MOST_COMPONENTS 16
-#define MOST_DISTANCE ((int64_t)1 << 24)
 #define MOST_WINDOW 8192
 #define FURTHEST_MEAN ((int64_t)1 << 29)
 
@@ -16,12 +15,24 @@ typedef struct {
     int32_t weights[MOST_COMPONENTS];
     size n_components, heaviest; /* the first component with the largest weight */
     int64_t low, window;
-    const int32_t *sigmoid; /* 4097 */
+    const int32_t *sigmoid;   /* 4097 */
+    int64_t place, start, end; /* the place that was found last, and its interval, which is empty before */
 } Mixture;
 
-/* Add a component to a mixture. */
+/* Start a mixture without components. */
+static inline void mixture_start(Mixture *m, int64_t low, int64_t window, const int32_t *sigmoid)
+{
+    m->low = low, m->window = window, m->sigmoid = sigmoid;
+    m->n_components = m->heaviest = 0;
+    m->means[0] = m->weights[0] = 0;
+    m->place = m->start = m->end = 0;
+}
+
+/* Add a component to a mixture, unless its weight is 0. */
 static inline void mixture_add(Mixture *m, int32_t weight, int64_t mean, int64_t slope)
 {
+    if (weight == 0)
+        return;
     size k = m->n_components++;
     m->weights[k] = weight, m->slopes[k] = slope;
     m->means[k] = clip(mean - 16 * m->low + 8, -FURTHEST_MEAN, FURTHEST_MEAN);
@@ -37,42 +48,44 @@ static inline int64_t mixture_sum(const Mixture *m, int64_t j)
         return j == m->window ? 65536 : 65535;
     int64_t mass = 0;
     for (size k = 0; k < m->n_components; k++) {
-        int64_t distance = clip(16 * j - m->means[k], -MOST_DISTANCE, MOST_DISTANCE);
-        int64_t z = clip(distance * m->slopes[k] >> 16, -2048, 2048);
+        /* Distances of more than 2^24 need no limit: their products fit 64 bits, and exceed that of z. */
+        int64_t z = clip((16 * j - m->means[k]) * m->slopes[k] >> 16, -2048, 2048);
         mass += (int64_t)m->weights[k] * m->sigmoid[2048 + z];
     }
     return j + ((65536 - m->window) * mass >> 31);
 }
 
 /* Set start and frequency of the value at place j of the window. */
-static inline void mixture_place(const Mixture *m, int64_t j, uint16_t *start, uint16_t *frequency)
+static inline void mixture_place(Mixture *m, int64_t j, uint16_t *start, uint16_t *frequency)
 {
-    int64_t first = mixture_sum(m, j);
-    *start = (uint16_t)first;
-    *frequency = (uint16_t)(mixture_sum(m, j + 1) - first);
+    if (j != m->place || m->start == m->end)
+        m->place = j, m->start = mixture_sum(m, j), m->end = mixture_sum(m, j + 1);
+    *start = (uint16_t)m->start;
+    *frequency = (uint16_t)(m->end - m->start);
 }
 
-/* Return the place of a slot, below 2^16; the search starts at the mean of the component with the largest weight. */
-static inline int64_t mixture_find(const Mixture *m, int64_t slot, int64_t *start, int64_t *end)
+/* Set place, start and end to those of a slot, below 2^16. The search starts at the mean of the component with the largest
+   weight. */
+static inline void mixture_search(Mixture *m, int64_t slot)
 {
     int64_t low = clip(m->means[m->heaviest] >> 4, 0, m->window - 1), high = low, step = 1;
-    *start = *end = mixture_sum(m, low);
-    for (; *end <= slot; step *= 2) {
-        low = high, *start = *end;
-        high = clip(high + step, 0, m->window), *end = mixture_sum(m, high);
+    int64_t start = mixture_sum(m, low), end = start;
+    for (; end <= slot; step *= 4) {
+        low = high, start = end;
+        high = clip(high + step, 0, m->window), end = mixture_sum(m, high);
     }
-    for (; *start > slot; step *= 2) {
-        high = low, *end = *start;
-        low = clip(low - step, 0, m->window), *start = mixture_sum(m, low);
+    for (; start > slot; step *= 4) {
+        high = low, end = start;
+        low = clip(low - step, 0, m->window), start = mixture_sum(m, low);
     }
     while (high - low > 1) {
         int64_t middle = (low + high) >> 1, sum = mixture_sum(m, middle);
         if (sum <= slot)
-            low = middle, *start = sum;
+            low = middle, start = sum;
         else
-            high = middle, *end = sum;
+            high = middle, end = sum;
     }
-    return low;
+    m->place = low, m->start = start, m->end = end;
 }
 
 /* The state of decoding a message. */
@@ -93,11 +106,12 @@ static inline Message take_message(Arguments *a)
 }
 
 /* Decode the next value's place from a lane of a message. */
-static inline int64_t mixture_pop(const Mixture *m, Message *message, size lane)
+static inline int64_t mixture_pop(Mixture *m, Message *message, size lane)
 {
     uint32_t x = (uint32_t)message->states[lane], slot = x & 0xFFFF;
-    int64_t start, end, found = mixture_find(m, slot, &start, &end);
-    x = (uint32_t)(end - start) * (x >> 16) + slot - (uint32_t)start;
+    if (slot < m->start || slot >= m->end)
+        mixture_search(m, slot);
+    x = (uint32_t)(m->end - m->start) * (x >> 16) + slot - (uint32_t)m->start;
     if (x < LOWEST) {
         if (message->read >= message->n_words) {
             message->read = -1;
@@ -106,5 +120,5 @@ static inline int64_t mixture_pop(const Mixture *m, Message *message, size lane)
         x = x << 16 | message->words[message->read++];
     }
     message->states[lane] = x;
-    return found;
+    return m->place;
 }

@@ -12,6 +12,8 @@ same pixel; x is a value minus the lowest value, 0 beyond the edge::
 
     weight_k = ⌊2^15 EXP[min(largest logit - logit_k, 511)] / Σ_k EXP[…]⌋; the first largest gets the remainder to 2^15
 
+If there are levels, the network is for the positions of the values in this list, from 0 to highest.
+
 The constructor checks that sums stay below 2^53, so that float64 is exact (see codec/arithmetic.py). If all sums fit 32
 bits, compiled kernels compute the same faster with 16-bit integers.
 """
@@ -32,6 +34,8 @@ from narrows.codec.residual.causal_kernel import NarrowCausal
 from narrows.codec.residual.causal_run import MOST_ACTIVE, MOST_INPUT, CausalRun
 from narrows.codec.residual.causal_window import window
 from narrows.codec.residual.contract import Lattice
+from narrows.codec.residual.error_bound import ErrorBound
+from narrows.codec.residual.levels import Levels
 from narrows.codec.residual.mixture import MAX_COMPONENTS
 from narrows.codec.validation import check_array, check_number, stored_array, stored_number
 from narrows.errors import InvalidParameterError, ModelFileError
@@ -84,6 +88,8 @@ class FrozenCausal:
     weights_3 : ndarray of shape (C, H, 3 K), int16
     biases_3 : ndarray of shape (C, 3 K), int64
     shifts : ndarray of shape (5,), int64
+    levels : ndarray of shape (highest + 1,), int64, or None
+        The values that the records have, in ascending order; the lowest is 0 then. None: the values are coded.
 
     Raises
     ------
@@ -102,6 +108,7 @@ class FrozenCausal:
     weights_3: NDArray[np.int16]
     biases_3: NDArray[np.int64]
     shifts: NDArray[np.int64]
+    levels: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         check_number("lowest", self.lowest, -(1 << 31), 1 << 31)
@@ -140,6 +147,8 @@ class FrozenCausal:
                 "The residual model needs "
                 f"{math.prod(self.grid) * self.work:,} multiplications per record. Allowed: 2^36."
             )
+        if self.levels is not None:
+            _check_levels(self.levels, self.lowest, self.highest)
         if self.largest_sum() >= _EXACT:
             raise ModelFileError("The weights of the residual model are too large: a sum could reach 2^53.")
 
@@ -158,6 +167,12 @@ class FrozenCausal:
         """The number of multiplications for one value."""
         n, h = (int(length) for length in self.weights_1.shape[1:])
         return h * (n + h + 3 * self.n_components)
+
+    def grid_of(self, bound: ErrorBound) -> ErrorBound:
+        """Return the integers that the network predicts for records within a bound; with levels it is lossless."""
+        if self.levels is None:
+            return bound
+        return Levels(bound.dtype, 0, bound.fill_value, levels=tuple(self.levels.tolist()))
 
     def largest_sum(self, highest: int = MOST_INPUT) -> float:
         """Return an upper bound of all sums, for values of at most ``highest`` above the lowest."""
@@ -199,6 +214,8 @@ class FrozenCausal:
     def to_tensors(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return settings and arrays from which `from_tensors` makes the same network."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
+        if values["levels"] is None:
+            del values["levels"]
         settings = {name: value for name, value in values.items() if isinstance(value, int)}
         return settings, {name: value for name, value in values.items() if name not in settings}
 
@@ -209,4 +226,14 @@ class FrozenCausal:
             name: stored_number(settings, name, -(1 << 31), 1 << 32) for name in ("lowest", "highest", "reach")
         }
         arrays = [field.name for field in fields(cls) if field.name not in values]
+        if "levels" not in tensors:
+            arrays.remove("levels")
         return cls(**values | {name: stored_array(tensors, name) for name in arrays})
+
+
+def _check_levels(levels: NDArray[np.int64], lowest: int, highest: int) -> None:
+    check_array("levels", levels, np.int64, (None,))
+    if lowest or len(levels) != highest + 1 or (np.diff(levels) <= 0).any() or levels[0] < 0 or levels[-1] > MOST_INPUT:
+        raise ModelFileError(
+            f"The levels of the residual model must be {highest + 1} ascending numbers from 0 to {MOST_INPUT}."
+        )

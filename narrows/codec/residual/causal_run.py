@@ -35,13 +35,19 @@ _WORK_OF_CALL = 1 << 30  # multiplications of a call of a kernel, which Ctrl-C c
 
 
 class CausalRun(Run):
-    """A run of a causal network over records."""
+    """A run of a causal network over records.
+
+    Attributes
+    ----------
+    n_evaluated : int
+        How many times the compiled kernels evaluated the network.
+    """
 
     def __init__(self, model: FrozenCausal, lattice: Lattice, dtype: np.dtype[Any]) -> None:
         self.lattice, self._model, self._dtype = lattice, model, dtype
         n_values, n = lattice.anchors.shape
         assert n_values == math.prod(model.grid)
-        self._position = 0
+        self._position = self.n_evaluated = 0
         # The network outputs scales in units of values. A coarse step is lattice.coarse values wide.
         self._wider = (lattice.coarse**8).bit_length() // 2  # 4 log2(coarse), rounded to nearest
         size = self._coarse(lattice.highest) - self._coarse(lattice.lowest) + 2 + lattice.has_code * (lattice.step > 1)
@@ -81,7 +87,9 @@ class CausalRun(Run):
         starts, frequencies = np.empty(q.shape, np.uint16), np.empty(q.shape, np.uint16)
         escaped = np.empty(q.shape, bool)
         for positions in self._pieces():
-            kernels.compiled.causal_intervals(*self._arguments(positions), coarse, starts, frequencies, escaped)
+            self.n_evaluated += kernels.compiled.causal_intervals(
+                *self._arguments(positions), coarse, starts, frequencies, escaped
+            )
         return Intervals(starts, frequencies, coarse[escaped])
 
     def pop(self, decoder: Decoder, escapes: NDArray[np.int64], low: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -95,7 +103,8 @@ class CausalRun(Run):
 
         def loop(*message: Any) -> int:
             nonlocal taken
-            n_read, taken = pop(*arguments, *message, escapes, taken, low, values)
+            n_read, taken, n = pop(*arguments, *message, escapes, taken, low, values)
+            self.n_evaluated += n
             return int(n_read)
 
         for positions in self._pieces():

@@ -2,7 +2,7 @@
 
 ::
 
-    LINEAR, EXACT, CAUSAL
+    LINEAR, EXACT, CAUSAL, CAUSAL_LEVELS
              each value is predicted: see `narrows.codec.residual.predicted`
     ZSTD     the records' bytes as one zstd frame
     PLAIN    the records' bytes
@@ -99,7 +99,9 @@ def _promising(ways: list[_Way], records: NDArray[Any], decoded: NDArray[Any], n
 def _ways(grid: ErrorBound, causal: FrozenCausal | None, kind: Kind = Kind.LINEAR) -> list[_Way]:
     """Return the methods to try: linear prediction with and without the code, and the model's causal network."""
     ways = [_Way(kind, has_code, grid) for has_code in (True, False)]
-    return ways if causal is None else [*ways, _Way(Kind.CAUSAL, False, grid, causal)]
+    if causal is None:
+        return ways
+    return [*ways, _Way(Kind.CAUSAL if causal.levels is None else Kind.CAUSAL_LEVELS, False, grid, causal)]
 
 
 @dataclass(frozen=True)
@@ -163,9 +165,12 @@ def decode_chunk(
     n_bytes = math.prod(shape) * grid.dtype.itemsize
     if kind in {Kind.LINEAR, Kind.EXACT}:
         return decode_predicted(data, decoded, grid if kind == Kind.LINEAR else ErrorBound(grid.dtype, 0), shape)
-    if kind == Kind.CAUSAL:
+    if kind.uses_network:
         if causal is None:
             raise CorruptArchiveError("A chunk is coded with a causal network, but the model has none.")
+        has_levels = kind == Kind.CAUSAL_LEVELS
+        if has_levels != (causal.levels is not None) or (has_levels and decoded is not None):
+            raise CorruptArchiveError("A chunk is coded with a causal network of another kind than that of the model.")
         return decode_predicted(data, decoded, grid, shape, causal)
     if kind == Kind.ZSTD:
         data = _decompressed(data, n_bytes)

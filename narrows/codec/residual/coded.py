@@ -21,6 +21,12 @@ class Kind(IntEnum):
     CAUSAL = 5  # as LINEAR, but with the model's causal network, without weights
     INTERPOLATED = 6  # interpolation, level by level; only fields
     INTERPOLATED_EXACT = 7  # as INTERPOLATED, but lossless for any bound
+    CAUSAL_LEVELS = 8  # as CAUSAL, but the network predicts positions in its list of levels: lossless for any bound
+
+    @property
+    def uses_network(self) -> bool:
+        """Whether decoding needs the causal network of the model."""
+        return self in {Kind.CAUSAL, Kind.CAUSAL_LEVELS}
 
 
 @dataclass(frozen=True, eq=False)

@@ -47,5 +47,9 @@ class Errors:
             squared = SquaredSum.of(distance.astype(np.float64))
         return cls(min(largest, sys.float_info.max), squared)
 
+    def scaled(self, factor: float) -> Errors:
+        """Return the errors of values in other units."""
+        return Errors(self.largest * factor, self.squared / factor**-2)
+
     def __add__(self, other: Errors) -> Errors:
         return Errors(max(self.largest, other.largest), self.squared + other.squared)

@@ -58,6 +58,8 @@ def encode_predicted(
         The coded records.
     """
     shape = records.shape[1:]
+    if causal is not None:
+        grid = causal.grid_of(grid)
     order = _order(shape, causal)
     values = _by_position(records, order)
     lattice = _lattice(values.shape, decoded, grid, order)
@@ -88,7 +90,9 @@ def encode_predicted(
         residual.raw,
         exceptions,
     )
-    kind = Kind.LINEAR if causal is None else Kind.CAUSAL
+    kind = Kind.LINEAR
+    if causal is not None:
+        kind = Kind.CAUSAL if causal.levels is None else Kind.CAUSAL_LEVELS
     return CodedResidual(kind, decoded is not None, b"".join(parts), _by_record(restored, shape, order))
 
 
@@ -106,6 +110,8 @@ def decode_predicted(
     CorruptArchiveError
         If `encode_predicted` does not produce this data for records of this shape.
     """
+    if causal is not None:
+        grid = causal.grid_of(grid)
     order = _order(shape[1:], causal)
     n_records, n_values = shape[0], math.prod(shape[1:])
     if len(data) < SIZES.size:

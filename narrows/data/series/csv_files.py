@@ -72,19 +72,19 @@ def series_in_csv(
     kept = [name for name in table.names if name in {time, group, *channels}]
     texts = [table.texts(name) for name in channels]
     missing = [_missing_text(column) for column in texts]
+    styles = [style_of(column, one) for column, one in zip(texts, columns, strict=True)]
     origin = {
         "kind": "csv",
-        "columns": kept,
-        **({} if time is None else {"time": time}),
+        **({} if kept == _usual_order(group, time, channels) else {"columns": kept}),
         **({} if group is None else {"group": group}),
-        "styles": [style_of(column, one) for column, one in zip(texts, columns, strict=True)],
+        **({} if set(styles) == {"repr"} else {"styles": styles}),
         **({"missing": missing} if any(missing) else {}),
         **({"delimiter": table.delimiter} if table.delimiter != "," else {}),
         **({"newline": table.newline} if table.newline != "\n" else {}),
         **({} if table.has_names else {"names": False}),
         **({} if table.ends_with_newline else {"open_end": True}),
     }
-    return WholeSeries(found, lengths, names, tuple(channels), times, decimals_of(found), origin)
+    return WholeSeries(found, lengths, names, tuple(channels), times, decimals_of(found), origin, path)
 
 
 def time_column(table: CsvTable, group: str | None = None) -> str | None:
@@ -149,6 +149,11 @@ def _check_sorted(
     )
 
 
+def _usual_order(group: str | None, time: str | None, channels: Sequence[str]) -> list[str]:
+    """Return the columns in the order in which they are written if nothing else is known."""
+    return [name for name in (group, time, *channels) if name is not None]
+
+
 def _missing_text(texts: list[str]) -> str:
     """Return the text that most often stands for a missing value."""
     found = [text for text in texts if text in MISSING]
@@ -181,8 +186,9 @@ def csv_pieces(
     delimiter, newline = origin.get("delimiter", ","), origin.get("newline", "\n")
     time = times.name if times is not None else None
     group = origin.get("group", "series") if groups is not None else None
-    names = origin.get("columns") or [name for name in (group, time, *channels) if name is not None]
-    if set(names) != {name for name in (group, time, *channels) if name is not None}:
+    usual = _usual_order(group, time, channels)
+    names = origin.get("columns") or usual
+    if sorted(names) != sorted(usual):
         raise CorruptFileError(f"the columns of the CSV file do not match its values: {names!r:.100}")
     styles = origin.get("styles") or ["repr"] * len(channels)
     missing = origin.get("missing") or [""] * len(channels)
@@ -206,8 +212,14 @@ def csv_pieces(
     yield last.removesuffix(newline.encode()) if origin.get("open_end") else last
 
 
-def is_same_text(series: WholeSeries, path: Path) -> bool:
-    """Return whether the file that is written for a series is that which it was read from, byte for byte."""
+def is_same_text(series: WholeSeries, path: Path | None = None) -> bool | None:
+    """Return whether the CSV file that is written for a series is that which it was read from, byte for byte.
+
+    None if it was not read from a CSV file, or that is no longer there.
+    """
+    path = series.path if path is None else path
+    if path is None or not path.is_file() or series.origin.get("kind") != "csv":
+        return None
     rendered = csv_pieces(
         iter([series.values]),
         origin=series.origin,

@@ -78,7 +78,7 @@ class Times:
             texts = texts.astype(f"U{cut}")
         return [text.replace("T", self.gap) + self.zone for text in texts.tolist()]
 
-    def range_of(self, start: str, stop: str) -> tuple[npt.NDArray[np.bool_], str]:
+    def range_of(self, start: str, stop: str) -> npt.NDArray[np.bool_]:
         """Return which steps lie between two times, without the second; an empty text is the first, or the end.
 
         Raises
@@ -91,7 +91,7 @@ class Times:
             inside &= self.ticks >= self._tick(start)
         if stop:
             inside &= self.ticks < self._tick(stop)
-        return inside, f"{start}:{stop}"
+        return inside
 
     def _tick(self, text: str) -> int:
         if self.unit:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,8 @@ class WholeSeries:
         The values as decimal numbers, if that is what they are.
     origin : dict
         The format that the series was read from, and what is needed to write it again, as JSON values.
+    path : Path, optional
+        The file that it was read from, as a whole.
     """
 
     values: npt.NDArray[Any]
@@ -45,6 +48,7 @@ class WholeSeries:
     times: Times | None = None
     decimals: Decimals | None = None
     origin: dict[str, Any] = field(default_factory=dict)
+    path: Path | None = None
 
     @property
     def n_steps(self) -> int:
@@ -88,6 +92,7 @@ class WholeSeries:
             names=None if self.names is None else self.names[: len(lengths)],
             times=None if self.times is None else self.times.take(slice(0, n)),
             decimals=None if self.decimals is None else self.decimals.take(slice(0, n)),
+            path=None,
         )
 
     @classmethod

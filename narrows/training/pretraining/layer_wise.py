@@ -101,6 +101,7 @@ class _DenoisingLayer(nn.Module):
         self.encode, self.decode, self.decode_activation = layer.encode, layer.decode, layer.decode_activation
         # In tuples, so that they are not weights of this learner.
         self.chain, self.before = (chain,), tuple(layer.encode for layer in layers[:index])
+        self.foreign_modules = (*self.chain, *self.before)
         self.likelihood, self.is_first = chain.likelihood, index == 0
         if index > 0 and isinstance(layer.decode_activation, nn.Sigmoid):
             self.likelihood, self.decode_activation = Bernoulli().build(()), nn.Identity()
@@ -108,7 +109,7 @@ class _DenoisingLayer(nn.Module):
             self.likelihood = _SUM_OF_SQUARES.build(())
 
     def train(self, mode: bool = True) -> Self:
-        for module in (*self.chain, *self.before):
+        for module in self.foreign_modules:
             module.train(mode)
         return super().train(mode)
 

@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 from narrows.codec import kernels
 from narrows.codec.residual import causal_run
 from narrows.codec.residual.causal import FrozenCausal, as_image, window
+from narrows.codec.residual.causal_window import seen_at
 from narrows.codec.residual.contract import Lattice, decode, encode
 from narrows.codec.residual.mixture import TOTAL
 from narrows.errors import CorruptArchiveError, ModelFileError
@@ -188,6 +189,69 @@ def test_the_loop_over_positions_computes_what_numpy_computes(rng, monkeypatch, 
         assert coded.coded.escapes == expected.coded.escapes
         units = np.clip(lattice.anchors + lattice.step * q, lattice.lowest, lattice.highest)
         assert np.array_equal(decode(model.start(lattice), coded), units)
+
+
+def sparse_images(rng, model, n, share):
+    """Images of which a share of the values is not 0."""
+    return images(rng, model, n) * (rng.random((np.prod(model.grid), n)) < share)
+
+
+@compiled
+@pytest.mark.parametrize(
+    ("grid", "reach"),
+    [((6, 7, 1), 2), ((1, 9, 2), 2), ((6, 1, 3), 1), ((3, 2, 1), 5), ((3, 4, 4), 2), ((2, 20, 1), 16)],
+    ids=str,
+)
+@pytest.mark.parametrize("share", [0.03, 0.3])
+def test_images_with_zeros_take_the_same_bytes_in_both_implementations(rng, monkeypatch, grid, reach, share):
+    """Windows inside, across and beyond the edges of images; calls of the kernel that begin anywhere in a row."""
+    model = network(rng, grid, reach, 17, 5, most=60_000 // len(window(reach, grid[2])[0]))
+    values = sparse_images(rng, model, 13, share)
+    for lattice in lattices(rng, values)[1:3]:
+        assert model.start(lattice)._narrow is not None
+        q = (values - lattice.anchors + lattice.step // 2) // lattice.step
+        units = np.clip(lattice.anchors + lattice.step * q, lattice.lowest, lattice.highest)
+        with monkeypatch.context() as patch:
+            patch.setattr(kernels, "compiled", None)
+            expected = encode(model.start(lattice), q)
+        for work in (1, 1 << 17, 1 << 30):
+            monkeypatch.setattr(causal_run, "_WORK_OF_CALL", work)
+            coded = encode(model.start(lattice), q)
+            assert coded.coded.message.states.tolist() == expected.coded.message.states.tolist()
+            assert coded.coded.message.words.tolist() == expected.coded.message.words.tolist()
+            assert np.array_equal(decode(model.start(lattice), coded), units)
+
+
+def n_distinct(model, values):
+    """The number of inputs of the network that differ, if all records whose inputs are 0 count as one."""
+    padded, n = np.vstack([values, np.zeros_like(values[:1])]), 0
+    for seen in seen_at(model.grid, model.reach, 0):
+        not_zero = padded[seen].any(0)
+        n += int(not_zero.sum()) + (not not_zero.all())
+    return n
+
+
+@compiled
+@pytest.mark.parametrize("share", [0, 0.01, 0.2, 1])
+def test_records_whose_inputs_are_zero_take_one_evaluation_of_the_network(rng, monkeypatch, share):
+    model = network(rng, (9, 11, 1), 3)
+    values = sparse_images(rng, model, 20, share)
+    for lattice in (lattice_of(values), Lattice(values // 2, 1, 0, 255, has_code=True)):
+        q = values - lattice.anchors
+        for work in (1 << 15, 1 << 30):
+            monkeypatch.setattr(causal_run, "_WORK_OF_CALL", work)
+            encoder, decoder = model.start(lattice), model.start(lattice)
+            assert np.array_equal(decode(decoder, encode(encoder, q)), values)
+            assert encoder.n_evaluated == decoder.n_evaluated == n_distinct(model, values)
+
+
+@compiled
+def test_pixels_after_three_channels_of_zeros_take_at_most_one_evaluation_for_each_channel(rng):
+    model = network(rng, (6, 5, 3), 2)
+    values = np.zeros((6 * 5 * 3, 30), np.int64)
+    run = model.start(lattice_of(values))
+    encode(run, values)
+    assert run.n_evaluated == len(values)
 
 
 @compiled

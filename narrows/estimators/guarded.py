@@ -9,13 +9,13 @@ from sklearn.exceptions import NotFittedError
 from narrows.errors import InvalidParameterError
 from narrows.estimators.names import NamedParameters
 
-__all__ = ["AtHand"]
+__all__ = ["GuardedEstimator"]
 
 
-class AtHand(NamedParameters):
-    """An estimator that may be the one that callbacks have at hand while it is trained.
+class GuardedEstimator(NamedParameters):
+    """An estimator that is not changed from outside while it is trained: callbacks get it during the training.
 
-    Copies and pickles of that one, and its clones, are usual estimators.
+    Copies and pickles of that estimator, and its clones, are usual estimators.
     """
 
     _is_being_trained: bool = False

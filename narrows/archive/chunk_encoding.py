@@ -19,11 +19,11 @@ from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.error_norms import Errors
 
-__all__ = ["CodedChunk", "HeldChunk", "encode_held"]
+__all__ = ["CodedChunk", "UncodedChunk", "encode_records"]
 
 
 @dataclass
-class HeldChunk:
+class UncodedChunk:
     """Records of a chunk before it is encoded.
 
     Attributes
@@ -61,35 +61,49 @@ class HeldChunk:
 
 
 class CodedChunk(NamedTuple):
-    """An encoded chunk, ready to be written."""
+    """An encoded chunk, ready to be written.
+
+    Attributes
+    ----------
+    first, n_records : int
+        The number of its first record, and how many it has.
+    payload : bytes
+        Its records.
+    coding, needs : Coding, Needs
+        What the index says of it.
+    encoding : (Kind, bool) or None
+        The kind of its residual, and whether it also has symbols of a code; None if the archive has no bound.
+    errors : Errors
+        Errors of its values, if the archive has a bound.
+    """
 
     first: int
     n_records: int
     payload: bytes
     coding: Coding
     needs: Needs
-    kept: tuple[Kind, bool] | None
+    encoding: tuple[Kind, bool] | None
     errors: Errors
 
 
-def encode_held(
-    held: HeldChunk, first: int, codec: Codec, metadata: Metadata, *, quality: int, fill_value: float | None
+def encode_records(
+    chunk: UncodedChunk, first: int, codec: Codec, metadata: Metadata, *, quality: int, fill_value: float | None
 ) -> CodedChunk:
     """Encode the records of a chunk at a quality of the codec, with residuals if the archive has a bound.
 
     ``first`` is the number of the first record.
     """
-    symbols, names = np.concatenate(held.symbols), pack_names(held.names)
+    symbols, names = np.concatenate(chunk.symbols), pack_names(chunk.names)
     coded: Coded | None = codec.qualities[quality].entropy.encode(symbols)
-    residual, kept, errors = None, None, Errors()
+    residual, encoding, errors = None, None, Errors()
     if metadata.max_error is not None:
         assert coded is not None
-        records, decoded = (np.concatenate(parts) for parts in zip(*held.records, strict=True))
+        records, decoded = (np.concatenate(parts) for parts in zip(*chunk.records, strict=True))
         grid = ErrorBound(metadata.dtype, metadata.max_error, fill_value)
         found = encode_chunk(records, decoded, coded.n_bytes, grid, codec.causal)
-        errors, kept = Errors.of(records, found.restored), (found.kind, found.needs_code)
+        errors, encoding = Errors.of(records, found.restored), (found.kind, found.needs_code)
         residual = ResidualPayload(found.kind, errors.largest, found.data)
-        held.add_checksums(found.restored, metadata.group_records)
+        chunk.add_checksums(found.restored, metadata.group_records)
         coded = coded if found.needs_code else None
-    payload = Payload(np.array(held.checksums, np.uint32), coded, names, residual)
-    return CodedChunk(first, len(held), pack_records(payload), payload.coding, payload.needs, kept, errors)
+    payload = Payload(np.array(chunk.checksums, np.uint32), coded, names, residual)
+    return CodedChunk(first, len(chunk), pack_records(payload), payload.coding, payload.needs, encoding, errors)

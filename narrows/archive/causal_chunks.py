@@ -1,0 +1,51 @@
+"""The size of chunks whose records a causal network predicts."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from narrows.archive.layouts import Layout
+from narrows.archive.metadata import bounded_chunk_records
+from narrows.codec.frozen import FrozenCodec
+from narrows.codec.residual.error_bound import ErrorBound
+from narrows.codec.residual.predicted import MOST_VALUES, SIZES, encode_predicted
+from narrows.data import Source
+
+__all__ = ["causal_chunk_records"]
+
+_SAMPLE_RECORDS, _SAMPLE_VALUES = 64, 1 << 16
+
+
+def causal_chunk_records(source: Source, layout: Layout, codec: FrozenCodec, grid: ErrorBound) -> int:
+    """Return the number of records of a chunk for a codec with a causal network, by the bytes that some records take.
+
+    Parameters
+    ----------
+    source : Source
+        The records.
+    layout : Layout
+        How they are cut into those of the codec.
+    codec : FrozenCodec
+        The codec.
+    grid : ErrorBound
+        The bound.
+    """
+    assert codec.causal is not None
+    n_values, is_lossless = math.prod(codec.shape), grid.max_error == 0
+    known = (n_values, codec.n_symbols, codec.causal.work)
+    n = bounded_chunk_records(*known, is_lossless=is_lossless)
+    if n < len(source) * layout.n_records and n_values <= MOST_VALUES:
+        coded_bytes = _coded_bytes(source, layout, codec, grid)
+        n = bounded_chunk_records(*known, is_lossless=is_lossless, coded_bytes=coded_bytes)
+    # Chunks of whole items can be saved one by one.
+    return n - n % layout.n_records if layout.n_records < n else n
+
+
+def _coded_bytes(source: Source, layout: Layout, codec: FrozenCodec, grid: ErrorBound) -> float:
+    """Return the bytes that one of a few evenly spaced records takes with the causal network."""
+    n_items = max(1, min(_SAMPLE_RECORDS, _SAMPLE_VALUES // (math.prod(codec.shape) * layout.n_records)))
+    items = np.unique(np.linspace(0, len(source) - 1, n_items).round().astype(np.int64))
+    records = np.ascontiguousarray(layout.cut(np.asarray(source.values[items]))[:_SAMPLE_RECORDS])
+    return (len(encode_predicted(records, None, grid, codec.causal).data) - SIZES.size) / len(records)

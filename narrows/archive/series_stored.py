@@ -1,0 +1,140 @@
+"""How series are stored: as decimals or as they are, with the bound that this needs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from narrows.archive.series import ArchivedSeries
+from narrows.codec.fields.block import encode_block
+from narrows.codec.residual.error_bound import ErrorBound
+from narrows.data.series.decimals import Decimals
+from narrows.data.series.whole import WholeSeries
+from narrows.numerics.blas import one_blas_thread
+
+__all__ = ["StoredSeries", "stored_as_field", "stored_as_windows"]
+
+_TRIED = 1 << 14  # values with which decimals are compared with floats
+_NEARLY_HALF = 0.45  # of a unit: restored floats are rounded to the right decimal
+_MOST_NUMBER = 1 << 48  # of decimals beside floats, whose products with powers of ten are off by less than 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class StoredSeries:
+    """Series as an archive stores them.
+
+    Attributes
+    ----------
+    values : ndarray of shape (steps,) or (steps, channels)
+        The numbers to be coded.
+    bound : float or None
+        Their largest error, in their own units; None: not bounded.
+    described : ArchivedSeries or None
+        All else; None if they are no series.
+    """
+
+    values: npt.NDArray[Any]
+    bound: float | None
+    described: ArchivedSeries | None
+
+
+def stored_as_field(series: WholeSeries, bound: float, *, may_be_decimals: bool = True) -> StoredSeries:
+    """Return series for an archive without a model: decimals as integers if that takes fewer bytes.
+
+    Parameters
+    ----------
+    series : WholeSeries
+    bound : float
+        The largest error in the units of the series; 0: lossless.
+    may_be_decimals : bool
+        Whether values may be stored as decimals.
+    """
+    decimals = series.decimals if may_be_decimals else None
+    if decimals is not None:
+        units = _whole_units(decimals, bound)
+        numbers = _narrow(decimals.numbers)
+        if _takes_less(numbers, units, decimals, series.values, bound):
+            return StoredSeries(numbers, float(units), _described(series, decimals, keeps_ulps=bound == 0))
+        if bound > 0:
+            return stored_as_windows(series, bound)
+    return StoredSeries(series.values, bound, _described(series, None))
+
+
+def stored_as_windows(series: WholeSeries, bound: float | None, *, may_be_decimals: bool = True) -> StoredSeries:
+    """Return series for an archive of a model: floats within a bound with which decimals can be told apart.
+
+    Parameters
+    ----------
+    series, may_be_decimals
+        As for `stored_as_field`.
+    bound : float or None
+        The largest error in the units of the series; 0: lossless; None: not bounded.
+    """
+    decimals = series.decimals if may_be_decimals and bound is not None else None
+    if decimals is None or bound is None or np.abs(decimals.numbers).max(initial=0) > _MOST_NUMBER:
+        return StoredSeries(series.values, bound, _described(series, None))
+    units = [(math.floor(bound * 10.0**digits * (1 + 1e-12)), 10.0**-digits) for digits in decimals.digits]
+    if bound > 0 and any(whole == 0 for whole, _ in units):  # finer than the decimals
+        units = [(0, unit) for _, unit in units]
+    nearer = min((whole + _NEARLY_HALF) * unit for whole, unit in units)
+    return StoredSeries(series.values, nearer, _described(series, decimals, keeps_ulps=bound == 0, has_gaps=False))
+
+
+def _whole_units(decimals: Decimals, bound: float) -> int:
+    """Return the bound in units of the last digit of the channel whose unit is largest."""
+    return min(math.floor(bound * 10.0**digits * (1 + 1e-12)) for digits in decimals.digits)
+
+
+def _narrow(numbers: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    """Return numbers in the smallest dtype that holds them."""
+    low, high = int(numbers.min(initial=0)), int(numbers.max(initial=0))
+    for dtype in (np.int8, np.int16, np.int32):
+        if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
+            return numbers.astype(dtype)
+    return numbers
+
+
+def _takes_less(
+    numbers: npt.NDArray[Any], units: int, decimals: Decimals, values: npt.NDArray[Any], bound: float
+) -> bool:
+    """Return whether the first values take fewer bytes as decimals than as floats."""
+    n_steps = max(1, _TRIED // max(1, values[:1].size))
+    sides = [decimals.missing] + ([decimals.ulps] if bound == 0 else [])
+    ours = _size(numbers[:n_steps], float(units)) + sum(
+        _size(one[:n_steps].astype(np.int8), 0) for one in sides if one is not None
+    )
+    return ours <= _size(values[:n_steps], bound)
+
+
+def _size(values: npt.NDArray[Any], bound: float) -> int:
+    with one_blas_thread():
+        return len(encode_block(np.ascontiguousarray(values)[None], ErrorBound(values.dtype, bound)).data)
+
+
+def _described(
+    series: WholeSeries, decimals: Decimals | None, *, keeps_ulps: bool = False, has_gaps: bool = True
+) -> ArchivedSeries:
+    """Return what is stored besides the values.
+
+    Parameters
+    ----------
+    keeps_ulps : bool
+        Whether decimals are restored to the bit.
+    has_gaps : bool
+        Whether the values themselves cannot tell which are missing.
+    """
+    return ArchivedSeries(
+        lengths=series.lengths,
+        shape=tuple(series.values.shape[1:]),
+        names=series.names,
+        channels=series.channels,
+        times=series.times,
+        digits=None if decimals is None else decimals.digits,
+        missing=None if decimals is None or not has_gaps else decimals.missing,
+        ulps=None if decimals is None or not keeps_ulps else decimals.ulps,
+        origin=series.origin,
+    )

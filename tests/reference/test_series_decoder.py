@@ -1,0 +1,84 @@
+"""The independent decoder of series, written from docs/format.md alone, restores what narrows restores."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import narrows
+from narrows.data.series import Times, WholeSeries
+from narrows.data.series.decimals import decimals_of
+from narrows.data.series.sources import source_of
+
+HERE = Path(__file__).parent
+
+
+def load(name):
+    sys.path.insert(0, str(HERE))
+    try:
+        spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+        return module
+    finally:
+        sys.path.remove(str(HERE))
+
+
+decoder = load("series_decoder")
+
+
+def series(*, lengths=(150, 77), channels=2, gaps=True, irregular=True):
+    rng = np.random.default_rng(0)
+    n = sum(lengths)
+    values = np.round(np.cumsum(rng.normal(size=(n, channels)), axis=0), 2) + 0.0
+    values[3, 0] = np.nextafter(values[3, 0], 100)
+    if gaps:
+        values[9:12, channels - 1] = np.nan
+    values = values[:, 0] if channels == 1 else values
+    ticks = np.cumsum(rng.integers(1, 9, n)) if irregular else np.arange(n) * 5
+    times = Times(ticks.astype(np.int64), "m")
+    names = tuple("ab"[: len(lengths)])
+    whole = WholeSeries(values, lengths, names, None, times, decimals_of(values))
+    return whole, source_of(whole, "series", "array", window=16, stride=16)
+
+
+def assert_same(path, whole, model=None):
+    blob = None if model is None else model.codec_.blob
+    expected = narrows.restore(path, model=model)
+    found = decoder.read(path, blob)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(decoder.times(path, blob), whole.times.ticks)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("irregular", [True, False])
+@pytest.mark.parametrize("how", [{"lossless": True}, {"max_error": 0.03}, {"max_error": 2.0}])
+def test_series_without_a_model(channels, irregular, how, tmp_path):
+    whole, source = series(channels=channels, irregular=irregular)
+    narrows.compress(source, tmp_path / "s", **how)
+    assert_same(tmp_path / "s", whole)
+
+
+def test_columns_of_several_blocks(tmp_path, monkeypatch):
+    monkeypatch.setattr("narrows.archive.series._BLOCK_VALUES", 100)
+    whole, source = series()
+    narrows.compress(source, tmp_path / "s", lossless=True)
+    assert_same(tmp_path / "s", whole)
+
+
+def test_one_series_with_regular_times(tmp_path):
+    whole, source = series(lengths=(227,), irregular=False)
+    narrows.compress(source, tmp_path / "s", lossless=True)
+    assert_same(tmp_path / "s", whole)
+
+
+@pytest.mark.parametrize("how", [{}, {"lossless": True}, {"max_error": 0.03}])
+def test_series_as_windows_of_a_model(how, tmp_path):
+    whole, source = series(gaps=False)
+    model = narrows.Autoencoder(3, training=narrows.Training(epochs=1), random_state=0).fit(source)
+    narrows.compress(source, tmp_path / "s", model=model, **how)
+    assert_same(tmp_path / "s", whole, model)
