@@ -9,7 +9,7 @@ settings were chosen by cross-validation over the training beats.
 
 Writes bench/series-scores.json and bench/series-scores.md. Needs tsb-ad 1.5 (`pip install --no-deps tsb-ad statsmodels
 patsy hurst arch`) and the data in $NARROWS_DATA or ../shared/data. Scores of the other methods are kept in the cache,
-and not computed again.
+and are not computed again.
 """
 
 from __future__ import annotations
@@ -84,43 +84,46 @@ def smoothed(score: Floats, window: int = 256) -> Floats:
     return np.asarray(np.convolve(means, ones) / np.convolve(np.ones_like(means), ones))
 
 
-def scores_of(
-    compute: Callable[[Floats, int], Floats], x: Floats, n_train: int, *, path: Path | None
-) -> tuple[Floats, float]:
-    """Return the scores of a series and the seconds of CPU that they took, from a file if it is there."""
-    if path is not None and path.exists():
-        kept = np.load(path)
-        return kept["score"], float(kept["seconds"])
-    start = time.process_time()
-    score = np.nan_to_num(np.asarray(compute(x, n_train), np.float64))
-    seconds = time.process_time() - start
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(path, score=score, seconds=seconds)
-    return score, seconds
+def measured(
+    compute: Callable[[Floats, int], Floats], x: Floats, label: NDArray[np.int64], *, kept: Path | None
+) -> dict[str, float]:
+    """Return VUS-PR, that of the averaged score, and the seconds of CPU of the scores; from a file if it is there."""
+    from TSB_AD.evaluation.basic_metrics import generate_curve
+    from TSB_AD.utils.slidingWindows import find_length_rank
+
+    if kept is not None and kept.with_suffix(".json").exists():
+        found: dict[str, float] = json.loads(kept.with_suffix(".json").read_text())
+        return found
+    if kept is not None and kept.exists():
+        file = np.load(kept)
+        score, seconds = file["score"], float(file["seconds"])
+    else:
+        start = time.process_time()
+        score = np.nan_to_num(np.asarray(compute(x, min(len(x) // 4, int(np.flatnonzero(label)[0]))), np.float64))
+        seconds = time.process_time() - start
+    window = int(find_length_rank(x.reshape(-1, 1), rank=1))
+    vus = vus_pr(score, label, window)
+    if window <= 6:  # where the package is quick
+        theirs = generate_curve(label, score, window, "opt", 250)[-1]
+        assert abs(vus - theirs) < 1e-9, (vus, theirs)
+    found = {"vus_pr": vus, "smoothed_vus_pr": vus_pr(smoothed(score), label, window), "seconds": seconds}
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(kept, score=score, seconds=seconds)
+        kept.with_suffix(".json").write_text(json.dumps(found))
+    return found
 
 
 def measure_nab(cache: Path | None) -> dict[str, Any]:
     """Return VUS-PR and seconds of each method and series."""
-    from TSB_AD.evaluation.basic_metrics import generate_curve
-    from TSB_AD.utils.slidingWindows import find_length_rank
-
     series = nab()
     methods = {**PEERS, OURS: narrows_scores}
-    found: dict[str, dict[str, Any]] = {method: {} for method in methods}
+    found: dict[str, dict[str, dict[str, float]]] = {method: {} for method in methods}
     score_series(np.sin(np.arange(400.0)))  # imports are not part of the first series' time
     for name, (x, label) in series.items():
-        window = int(find_length_rank(x.reshape(-1, 1), rank=1))
-        n_train = min(len(x) // 4, int(np.flatnonzero(label)[0]))
         for method, compute in methods.items():
-            path = None if cache is None or method == OURS else cache / method / f"{Path(name).stem}.npz"
-            score, seconds = scores_of(compute, x, n_train, path=path)
-            vus = vus_pr(score, label, window)
-            if window <= 6:  # where the package is quick
-                theirs = generate_curve(label, score, window, "opt", 250)[-1]
-                assert abs(vus - theirs) < 1e-9, (method, name, vus, theirs)
-            wide = vus_pr(smoothed(score), label, window)
-            found[method][name] = {"vus_pr": vus, "smoothed_vus_pr": wide, "seconds": seconds}
+            kept = None if cache is None or method == OURS else cache / method / f"{Path(name).stem}.npz"
+            found[method][name] = measured(compute, x, label, kept=kept)
         print(name, *(f"{method} {found[method][name]['vus_pr']:.3f}" for method in methods), sep="  ", flush=True)
     ten = chosen_on(list(series))
     groups = {"ten": ten, "others": [name for name in series if name not in ten], "all": list(series)}
