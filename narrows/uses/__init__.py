@@ -1,5 +1,24 @@
 """Uses of a trained autoencoder."""
 
-from narrows.io.packages import submodules_of
+from __future__ import annotations
 
-__getattr__ = submodules_of("narrows.uses")
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from narrows.io.packages import naming_missing, submodules_of
+
+if TYPE_CHECKING:
+    from narrows.uses.record_scores import score_records
+    from narrows.uses.series_scores import score_series
+
+__all__ = ["score_records", "score_series"]
+
+_HOMES = {"score_records": "narrows.uses.record_scores", "score_series": "narrows.uses.series_scores"}
+_submodule = submodules_of("narrows.uses")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        return _submodule(name)
+    with naming_missing(f"narrows.uses.{name}"):
+        return getattr(import_module(_HOMES[name]), name)

@@ -28,6 +28,7 @@ CALLS = {
         "denoise digits:test -m {model} -o a.npy -q",
         "denoise digits:test -m {model} -o b.npy --demo-noise 0.3 --limit 10 -q",
     ],
+    "outliers": ["outliers series.npy -o a.csv --window 16", "outliers channels.npy -o b.csv"],
     "generate": [
         "generate -m {model} -n 2 -o a.npy",
         "generate -m {model} --between digits:test#0 digits:test#1 -o b.npy -q",
@@ -108,6 +109,9 @@ def test_a_verb_prints_what_the_page_says(section, narrows, model, archive, smal
         pytest.importorskip("onnx")
     np.save("codes.npy", np.zeros((3, 4), np.float32))
     np.save("large.npy", np.zeros((2, 16, 16), np.uint8))
+    waves = np.sin(np.arange(400) / 5) + 9 * (np.abs(np.arange(400) - 300) < 2)
+    np.save("series.npy", waves)
+    np.save("channels.npy", np.stack([waves, -waves], axis=1))
     Path("damaged.narrows").write_bytes(Path(archive).read_bytes()[:-10])
     for name, data in (("digits.narrows", "digits:test"), ("tiled.narrows", "large.npy")):
         if not any(name in call for call in CALLS[section]):

@@ -10,7 +10,7 @@ from PIL import Image
 from narrows.cli import main
 from narrows.cli.outputs import READS, READS_PIPE, WRITES, WRITES_PIPE, Verb
 
-PATHS = {"-m", "--valid", "--between", "--traverse", "data", "archive", "file", "codes", "model"}
+PATHS = {"-m", "--valid", "--train", "--between", "--traverse", "data", "archive", "file", "codes", "model"}
 OUTPUTS = {"-o", "--per-record"}
 VERBS = {name: main.get_command(None, name) for name in main.list_commands(None)}
 

@@ -15,6 +15,7 @@ CALLS = {
     "denoise": "digits:test -m {model} -o out.npy",
     "encode": "digits:test -m {model} -o out.npy",
     "decode": "codes.npy -m {model} -o out.npy",
+    "outliers": "series.npy -o out.csv",
     "generate": "-m {model} -n 2 -o out.png",
     "compress": "digits:test -m {model} -o out.narrows",
     "restore": "digits.narrows -m {model} -o out.npy",
@@ -38,6 +39,7 @@ def test_verb(verb, narrows, model, small_demo):
     if verb == "export":
         pytest.importorskip("onnx")
     np.save("codes.npy", np.zeros((3, 4), np.float32))
+    np.save("series.npy", np.arange(100) % 7)
     if "digits.narrows" in CALLS[verb]:
         narrows("compress", "digits:test", "-m", model, "-o", "digits.narrows", "--quiet")
     said = narrows(verb, *CALLS[verb].format(model=model).split())

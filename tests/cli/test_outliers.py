@@ -1,0 +1,109 @@
+"""`narrows outliers`: one row a step, in the words of the file that was read."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+STEPS = np.arange(800)
+
+
+def series():
+    values = np.sin(STEPS / 6) + np.random.default_rng(0).normal(0, 0.05, len(STEPS))
+    values[500:540] = 0.2
+    return values
+
+
+def write_csv(path, columns, order=STEPS):
+    """Write a file with a time column, a step every five minutes."""
+    times = np.datetime64("2026-01-01T00:00") + 5 * order.astype("timedelta64[m]")
+    lines = [",".join(["when", *columns])]
+    for i, time in enumerate(times):
+        lines.append(",".join([str(time).replace("T", " "), *(str(column[i]) for column in columns.values())]))
+    Path(path).write_text("\n".join(lines) + "\n")
+    return [line.split(",")[0] for line in lines[1:]]
+
+
+def read(path):
+    with Path(path).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_csv_file_gets_a_table_with_its_times(narrows):
+    pytest.importorskip("pyarrow")
+    times = write_csv("x.csv", {"load": series()})
+    said = narrows("outliers", "x.csv", "-o", "scores.csv", "--window", "64")
+    rows = read("scores.csv")
+    assert list(rows[0]) == ["when", "score", "is_outlier"]
+    assert [row["when"] for row in rows] == times
+    worst = max(range(len(rows)), key=lambda i: float(rows[i]["score"]))
+    assert 490 < worst < 550
+    assert rows[worst]["is_outlier"] == "1"
+    assert "800 steps" in said.stdout
+    assert rows[worst]["when"] in said.stdout
+
+
+def test_several_channels_have_a_top_channel_by_name(narrows):
+    pytest.importorskip("pyarrow")
+    write_csv("x.csv", {"load": series(), "heat": np.cos(STEPS / 9)})
+    rows = read(narrows.json("outliers", "x.csv", "-o", "scores.csv", "--window", "64")["path"])
+    assert max(rows, key=lambda row: float(row["score"]))["top_channel"] == "load"
+
+
+def test_several_series_are_named_and_each_has_its_own_index(narrows):
+    pytest.importorskip("pyarrow")
+    lines = ["id,value", *(f"{name},{value}" for value in series() for name in ("a", "b"))]
+    Path("x.csv").write_text("\n".join(lines))
+    narrows("outliers", "x.csv", "-o", "scores.csv", "--group", "id", "--window", "64")
+    rows = read("scores.csv")
+    assert list(rows[0]) == ["id", "index", "score", "is_outlier"]
+    assert [(row["id"], row["index"]) for row in rows[799:801]] == [("a", "799"), ("b", "0")]
+
+
+def test_missing_values_have_an_empty_score(narrows):
+    values = series()
+    values[100:110] = np.nan
+    np.save("x.npy", values)
+    found = narrows.json("outliers", "x.npy", "-o", "scores.csv", "--window", "64")
+    assert found["scored"] == 790
+    assert [row["index"] for row in read("scores.csv") if not row["score"]] == [str(i) for i in range(100, 110)]
+
+
+def test_a_training_series_and_standard_output(narrows):
+    np.save("x.npy", series() + 5)
+    np.save("usual.npy", np.sin(STEPS / 6))
+    said = narrows("outliers", "x.npy", "--train", "usual.npy", "--window", "64", "-o", "-")
+    assert said.stdout.splitlines()[0] == "index,score,is_outlier"
+    assert all(line.endswith(",1") for line in said.stdout.splitlines()[1:801])
+
+
+def test_the_table_is_the_same_in_every_run_and_is_not_replaced_without_force(narrows):
+    np.save("x.npy", series())
+    narrows("outliers", "x.npy", "-o", "scores.csv", "-q")
+    before = Path("scores.csv").read_bytes()
+    assert "--force" in narrows.fails("outliers", "x.npy", "-o", "scores.csv").stderr
+    narrows("outliers", "x.npy", "-o", "scores.csv", "--force")
+    assert Path("scores.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("x.npy -o scores.npy", "ends in .csv"),
+        ("x.npy -o scores.csv --window 801", "only 800"),
+        ("constant.npy -o scores.csv", "constant"),
+        ("digits -o scores.csv", "window"),
+        ("unsorted.csv -o scores.csv", "must not decrease"),
+        ("text.csv -o scores.csv", "Row 4"),
+    ],
+)
+def test_a_series_that_cannot_be_scored_leaves_no_output(narrows, arguments, words):
+    if ".csv -o" in arguments:
+        pytest.importorskip("pyarrow")
+    np.save("x.npy", series())
+    np.save("constant.npy", np.zeros(100))
+    write_csv("unsorted.csv", {"load": series()}, order=STEPS[::-1])
+    Path("text.csv").write_text("when,load\n" + "".join(f"2026-01-0{i},{i}\n" for i in (1, 2)) + "2026-01-03,high\n")
+    assert words in narrows.fails("outliers", *arguments.split()).stderr
+    assert not list(Path().glob("scores*"))
