@@ -147,7 +147,8 @@ class ArchivedSeries:
         if values.dtype.kind == "f":
             tens = 10.0 ** np.array(digits, np.float64)
             unknown = np.isnan(values)
-            numbers = np.rint(np.where(unknown, 0, values) * (tens if values.ndim > 1 else tens[0]))
+            # The sum makes -0 to 0; a negative zero is an exception of its own.
+            numbers = np.rint(np.where(unknown, 0, values) * (tens if values.ndim > 1 else tens[0])) + 0.0
             gaps = unknown if gaps is None else gaps | unknown
         return exact(quotient(numbers, digits), gaps, None if self.ulps is None else self.ulps[places])
 

@@ -40,7 +40,7 @@ def test_errors_without_a_range_to_compare_them_with_are_not_exact(narrows):
     np.save("other.npy", np.full((40, 3), 0.2))
     text = narrows("compress", "other.npy", "-m", "m", "-o", "x.narrows").stdout
     assert "exactly" not in text
-    assert "the training data have no range" in text
+    assert "the values have no range" in text
 
 
 def test_a_large_value_is_refused_again_with_resume(narrows, table):

@@ -68,7 +68,7 @@ def largest_bound(errors: NDArray[np.float64], squared: float, unit: float = 0.0
     --------
     >>> import numpy as np
     >>> errors = np.linspace(-1, 1, 10001)
-    >>> round(largest_bound(errors, 0.03), 2), largest_bound(np.rint(errors * 9), 2.1, unit=1.0)
+    >>> round(largest_bound(errors, 0.03), 2), largest_bound(np.rint(errors * 9), 2.2, unit=1.0)
     (0.29, 2.0)
     """
     low, high = 0.0, float(np.abs(errors).max(initial=0.0))
