@@ -129,6 +129,7 @@ def test_the_commands_on_mnist_run(page: str, small_mnist: Path, monkeypatch: py
     noisy = narrows.data.open("mnist:test").values
     assert noisy.shape == (20, 28, 28)
     write_images("noisy", noisy[:3])
+    np.save("beats.npy", np.sin(np.arange(60) / 7 + np.arange(40)[:, None]))
     text = (ROOT / "docs" / page).read_text().replace("\\\n", " ")
     lines = re.findall(r"^    (narrows .*)$", text, flags=re.MULTILINE)
     assert len(lines) >= 20
@@ -205,6 +206,8 @@ def test_the_commands_on_series_run(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     waves = np.sin(np.arange(2000)[:, None] / [11, 17])
     rows = [f"{time.replace('T', ' ')},{a:.2f},{b:.3f}" for time, (a, b) in zip(times.tolist(), waves, strict=True)]
     Path("plant.csv").write_text("\n".join(["when,temp,load", *rows]) + "\n")
+    for name, part in (("last-month", rows[:1500]), ("today", rows[1500:])):
+        Path(f"{name}.csv").write_text("\n".join(["when,temp,load", *part]) + "\n")
     groups = [f"{'ab'[i % 2]},{row}" for i, row in enumerate(rows)]
     Path("plants.csv").write_text("\n".join(["plant,when,temp,load", *groups]) + "\n")
     np.save("waves.npy", waves)
