@@ -88,6 +88,6 @@ def _lines(summary: Summary, opened: FieldSource, *, quiet: bool) -> list[str]:
         rows.append(("PSNR", "-", "", "restored exactly"))
     elif summary.psnr_db is not None:
         rows.append(("PSNR", psnr_text(summary.psnr_db).removesuffix(" dB"), "dB", range_text(summary)))
-    rows.append(("largest error", number(max_error), "", "of any value, in the data's own units"))
+    rows.append(("largest error", number(max_error) if max_error else "0", "", "of any value, in the data's own units"))
     table = [f"{summary.path}", "", *aligned(rows, right=[1], indent=2)]
     return table if quiet else [*table, "", kernels_line(summary.kernels)]

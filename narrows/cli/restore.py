@@ -81,4 +81,5 @@ def restore(
     if as_json:
         print_json({"path": str(path), "records": n, "shape": shape, "dtype": dtype})
     else:
-        print_lines(f"{path}  {count(n, 'record')} of {shape_text(shape)} {dtype}")
+        what = f"{count(n, 'record')} of {shape_text(shape)}" if shape else f"{count(n, 'value')} of"
+        print_lines(f"{path}  {what} {dtype}")
