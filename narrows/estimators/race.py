@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from narrows.bottlenecks import Rounded
 from narrows.chain import Parts
 from narrows.codec.residual.bound_choice import bounds_for
 from narrows.data import Source
@@ -56,6 +57,7 @@ _TRAINED_BATCH = 32
 _RATE_WITHOUT_PLACES = 2.0  # a seventh fewer bytes on MNIST at 23.5 dB; four times the rate saves less
 _SHORT, _LONG = 32, 128  # latent dimensions of a code without places, for small and for large records
 _SMALL = 1024  # values of a record
+_PRIOR_UNITS = 128  # hidden units of the prior of such a code: 3 % fewer bytes on MNIST at 22.5 dB than with 64
 _MARGIN_DB = 0.05  # by which a bound keeps more than the wanted quality, since other records differ a little
 _BYTE = 8 * math.log(2)  # nats
 
@@ -212,7 +214,10 @@ def _ways(parts: Parts, source: Source, records: Records, settings: Training) ->
     if _is_map(parts):
         n_latent = _SHORT if n_values <= _SMALL else _LONG
         network = network.clone().set_params(code_channels=None, initialisation=WITHOUT_PLACES)
-        short = replace(parts, n_latent=n_latent, network=network)
+        bottleneck = parts.bottleneck
+        if isinstance(bottleneck, Rounded) and bottleneck == Rounded():
+            bottleneck = Rounded(n_hidden=_PRIOR_UNITS)
+        short = replace(parts, n_latent=n_latent, network=network, bottleneck=bottleneck)
         ways.append(_Way(_name(short, source.shape), _OF_SHORT, short))
     if _predicts_pixels(parts, source):
         bounds = bounds_for(value_counts(records), parts.likelihood.psnr + _MARGIN_DB)  # type: ignore[attr-defined]
