@@ -78,7 +78,7 @@ class Plan:
     windows : Windows or None
         How they are cut into the records.
     asked_bound : float or None
-        The bound that was asked for, if another is used, with which decimals can be told apart.
+        The bound that was asked for, if it was reduced so that decimals can be restored; otherwise None.
     given : narrows.data.series.Windows or None
         The windows of the series as they were given.
     ways : tuple of Way

@@ -68,7 +68,9 @@ def stored_as_field(series: WholeSeries, bound: float, *, may_be_decimals: bool 
 
 
 def stored_as_windows(series: WholeSeries, bound: float | None, *, may_be_decimals: bool = True) -> StoredSeries:
-    """Return series for an archive of a model: floats within a bound with which decimals can be told apart.
+    """Return series for an archive of a model.
+
+    Decimals are stored as floats. The bound is reduced so that rounding restores their digits.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ __all__ = ["lacks_gradient"]
 
 
 def lacks_gradient(result: Tensor, argument: Tensor) -> bool:
-    """Return whether gradients are computed for a tensor, and none of a result reaches it.
+    """Return whether a tensor needs a gradient that a result does not give it.
 
     Parameters
     ----------
