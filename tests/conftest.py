@@ -14,7 +14,9 @@ import json
 import os
 import subprocess
 import sys
+from collections import defaultdict
 from contextlib import contextmanager
+from itertools import combinations
 from pathlib import Path
 from subprocess import PIPE, CompletedProcess
 
@@ -54,6 +56,31 @@ def _only_outcomes(send):
             send(name, **message)
 
     return send_outcomes
+
+
+@pytest.hookimpl(tryfirst=True)  # before slow tests are left out
+def pytest_collection_modifyitems(items):
+    """Mark combinations of parameters as slow, where a test has the mark ``pairs`` and others have all their pairs."""
+    by_test = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("pairs"):
+            by_test[item.nodeid.partition("[")[0]].append(item)
+    for of_test in by_test.values():
+        for item in _without_a_pair_of_their_own(of_test):
+            item.add_marker(pytest.mark.slow)
+
+
+def _without_a_pair_of_their_own(items):
+    """Return the tests that are left when those with the most pairs of parameters that no other has were taken."""
+    pairs = {
+        item: set(combinations(sorted((name, id(value)) for name, value in item.callspec.params.items()), 2))
+        for item in items
+    }
+    missing = set().union(*pairs.values())
+    while missing:
+        best = max(pairs, key=lambda item: len(pairs[item] & missing))  # the first of several
+        missing -= pairs.pop(best)
+    return list(pairs)
 
 
 def pytest_collection_finish(session):

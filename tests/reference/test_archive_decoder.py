@@ -579,6 +579,7 @@ def causally_on_the_code(records, decoded, _n_code, grid, causal):
     return encode_predicted(records, decoded, grid, causal)
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("way", [causally, causally_on_the_code])
 @pytest.mark.parametrize("bound", [0, 3])
 def test_images_under_a_network(tmp_path, monkeypatch, with_network, bound, way):
