@@ -41,7 +41,10 @@ def test_the_list_of_recipes_has_the_descriptions_of_their_functions():
     assert list(SUMMARIES.items()) == list(described.items())
 
 
-@pytest.mark.parametrize("name", ["cvae", "vae", "beta-vae", "conditional-vae", "vq-vae", "wae"])
+@pytest.mark.parametrize(
+    "name",
+    ["cvae", "vae", "vq-vae", "wae", *(pytest.param(name, marks=pytest.mark.slow) for name in ("beta-vae", "conditional-vae"))],
+)
 def test_generative_recipes_stay_finite_at_ten_times_their_learning_rate(name):
     """Two hundred steps, and what is measured and drawn then."""
     train, test = (narrows.data.open(f"digits:{split}").take(np.arange(100)) for split in ("train", "test"))
