@@ -15,7 +15,6 @@ import os
 import subprocess
 import sys
 from collections import defaultdict
-from contextlib import contextmanager
 from itertools import combinations
 from pathlib import Path
 from subprocess import PIPE, CompletedProcess
@@ -31,7 +30,6 @@ settings.register_profile(
 )
 settings.load_profile("tests")
 
-LIGHT_COMPRESSION = {"compress_level": 1}
 MNIST_AT = [os.environ.get("NARROWS_DATA"), Path(__file__).resolve().parents[2] / "shared" / "data"]
 
 
@@ -276,24 +274,17 @@ def few_settings(monkeypatch):
 
 
 @pytest.fixture
-def lightly_compressed_png(monkeypatch):
-    """Compress drawings as PNG in less time, to larger files of the same pixels, for tests that don't look at bytes."""
+def coarse_pictures(monkeypatch):
+    """Draw with a quarter of the dots an inch, labels where they come to lie, for tests that don't look at pixels."""
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
     from narrows.pictures import saving
 
-    style = saving.style
-
-    @contextmanager
-    def style_and_light_compression():
-        from matplotlib import image
-
-        imsave = image.imsave
-        with style(), pytest.MonkeyPatch.context() as patch:
-            patch.setattr(
-                image, "imsave", lambda *args, **how: imsave(*args, **how | {"pil_kwargs": LIGHT_COMPRESSION})
-            )
-            yield
-
-    monkeypatch.setattr(saving, "style", style_and_light_compression)
+    write = saving._write
+    monkeypatch.setattr(
+        saving, "_write", lambda figure, file, suffix, dpi: write(figure, file, suffix, (dpi or figure.dpi) / 4)
+    )
+    monkeypatch.setattr(ConstrainedLayoutEngine, "execute", lambda self, figure: None)
 
 
 @pytest.fixture
