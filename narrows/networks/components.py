@@ -120,8 +120,7 @@ def _digest(values: Tensor | None) -> tuple[Any, ...] | None:
     """Return dtype, shape and a hash of a tensor, for which others are not mistaken."""
     if values is None:
         return None
-    data = np.ascontiguousarray(values.detach().cpu().numpy())
-    return values.dtype, values.shape, hashlib.sha256(data.view(np.uint8) if data.size else b"").digest()
+    return values.dtype, values.shape, hashlib.sha256(values.detach().cpu().numpy().tobytes()).digest()
 
 
 def _components_of(records: Tensor, n_components: int, missing: Tensor | None, weights: Tensor | None) -> Components:
