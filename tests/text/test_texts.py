@@ -73,7 +73,7 @@ def test_an_empty_file_is_refused_by_name(tmp_path):
 def test_lists_arrays_and_columns_of_texts_are_records_of_text(make):
     source = narrows.data.open(make(["emma", "zoë", ""]))
     assert (source.record, source.shape, source.name) == ("text", (4,), "3 texts")
-    assert list(source.text.texts) == ["emma".encode(), "zoë".encode(), b""]
+    assert list(source.text.texts) == [b"emma", "zoë".encode(), b""]
     assert source.values[0].tolist() == [5, 13, 13, 1]
     assert source.values[2].tolist() == [0, 0, 0, 0]
 
