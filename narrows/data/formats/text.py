@@ -64,7 +64,8 @@ class Text(Format, name="text"):
 
     @classmethod
     def write(cls, path: Path, records: RecordStream, *, force: bool) -> None:
-        from narrows.data.text.rows import TextRows, line_pieces
+        from narrows.data.text.lines import line_pieces
+        from narrows.data.text.rows import TextRows
 
         rows = TextRows([1] * records.shape[0]) if records.text is None else records.text
         lines = line_pieces(iter(records.pieces), rows)

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from narrows.data.memory import filled
+from narrows.data.text.rows import TextRows
 from narrows.data.text.symbols import DTYPE, bytes_of, symbols_of
-from narrows.data.text.texts import Texts
+from narrows.data.text.texts import Texts, decoded
 
-__all__ = ["Pieces", "join_texts"]
+__all__ = ["Pieces", "join_texts", "texts_of"]
 
 LONGEST = 256
 _MOST_CUT = 0.005  # share of the texts that may be longer than a record, if its length is chosen
@@ -69,6 +70,10 @@ class Pieces:
         """Return the pieces of the first n texts."""
         return replace(self, texts=self.texts.take(slice(0, n)))
 
+    def rows(self) -> TextRows:
+        """Return what a file needs besides the records."""
+        return TextRows(self.counts, self.texts.origin)
+
     def cut(self) -> npt.NDArray[np.uint16]:
         """Return the records (n, length), as symbols; in a temporary file if they are large."""
         counts = self.counts
@@ -118,3 +123,14 @@ def join_texts(records: Iterable[npt.NDArray[Any]], counts: Sequence[int] | npt.
     each = (bytes_of(record) for block in records for record in block)
     for count in counts:
         yield b"".join(next(each) for _ in range(count))
+
+
+def texts_of(records: npt.NDArray[Any], counts: Sequence[int] | npt.NDArray[np.int64] | None = None) -> list[str]:
+    """Return the texts of records (n, length), each of which is one unless ``counts`` are given; see `join_texts`.
+
+    Examples
+    --------
+    >>> texts_of(np.array([[5, 13, 13, 1, 0], [1, 22, 1, 0, 0]]))
+    ['emma', 'ava']
+    """
+    return [decoded(text) for text in join_texts([records], [1] * len(records) if counts is None else counts)]
