@@ -71,6 +71,11 @@ def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Columns) ->
         schema = Vector((math.prod(schema.shape),), schema.dtype)
     n_latent = check(owner, "n_latent", params["n_latent"], optional(Integer(1)))
     likelihood = _likelihood(schema) if _is_auto(params["likelihood"]) else as_part(Likelihood, params["likelihood"])
+    if isinstance(schema, Text) and not (isinstance(likelihood, Categorical) or likelihood.is_user_code):
+        raise InvalidParameterError(
+            f"Records of text need the likelihood 'categorical'. Got '{likelihood.name}'. "
+            "Use the recipe 'text' or 'auto', or set likelihood='auto'."
+        )
     preprocessing = (
         _preprocessing(schema, columns)
         if _is_auto(params["preprocessing"])
