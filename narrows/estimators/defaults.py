@@ -44,7 +44,7 @@ _CODEC_CHANNELS = {"rounded": (8, 4), "vector-quantised": (16, 2)}
 _LAST_GRID = 16
 # Text: the share of bytes that are replaced in training, the length of the vectors of bytes, the latent dimension, and
 # up to how many scores of a record dense layers restore it better in the same time than recurrent ones.
-_SUBSTITUTION, _EMBEDDING, _TEXT_LATENT, _MOST_DENSE_SCORES = 0.1, 24, 32, 2048
+_SUBSTITUTION, _EMBEDDING, _TEXT_LATENT, _MOST_DENSE_SCORES = 0.05, 24, 32, 2048
 # By which a stage of a temporal network divides the steps of long series.
 _TEMPORAL_STRIDE = 4
 
