@@ -235,7 +235,9 @@ def test_the_commands_on_text_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     Path("people.csv").write_text("id,name\n" + "".join(f"{i},name{i}\n" for i in range(40)))
     for block in snippets((ROOT / "docs" / "text.md").read_text(), "sh"):
         for line in block.splitlines():
-            result = CliRunner().invoke(main, quick(line, "--epochs 1 --set network=dense --set network__embedding=4 --latent 4"))
+            result = CliRunner().invoke(
+                main, quick(line, "--epochs 1 --set network=dense --set network__embedding=4 --latent 4")
+            )
             assert result.exit_code == 0, f"{line}\n{result.output}"
     assert len(Path("two.txt").read_text().splitlines()) == 2
 
