@@ -24,11 +24,19 @@ class Feature(IntFlag):
     PARTS = 1 << 3  # the model is named and stored in parts
     WINDOWS = 1 << 4  # records are windows of series, whose steps are restored
     DECIMALS = 1 << 5  # values of series are decimals, stored as integers or nearly
+    TEXT = 1 << 6  # records are pieces of texts, as symbols of bytes
     GROUPS = 1 << 7  # a causal network codes groups of records one by one
 
 
 READ = (
-    Feature.TILES | Feature.BOUND | Feature.FIELD | Feature.PARTS | Feature.WINDOWS | Feature.DECIMALS | Feature.GROUPS
+    Feature.TILES
+    | Feature.BOUND
+    | Feature.FIELD
+    | Feature.PARTS
+    | Feature.WINDOWS
+    | Feature.DECIMALS
+    | Feature.GROUPS
+    | Feature.TEXT
 )
 """The features that this reader supports."""
 
@@ -40,6 +48,7 @@ _NEEDED_BY = {
     Feature.WINDOWS: "windows",
     Feature.DECIMALS: "decimals",
     Feature.GROUPS: "coded_groups",
+    Feature.TEXT: "text",
 }
 """The metadata entry that requires a feature, unless it is null."""
 
@@ -51,6 +60,7 @@ _NAMES = {
     Feature.WINDOWS: "windows of series",
     Feature.DECIMALS: "decimals",
     Feature.GROUPS: "groups that are coded one by one",
+    Feature.TEXT: "text",
 }
 
 
