@@ -332,7 +332,8 @@ def _report(
     if result["race"] is not None:
         rows.append(("race", race_text(result["race"])))
     rows += kept_rows(kept.epoch, len(history))
-    rows.append(("archives", range_text(qualities_of(model))))
+    if model.record_ != "text":  # whose qualities are not measured by PSNR
+        rows.append(("archives", range_text(qualities_of(model))))
     print_lines(*aligned(rows))
     if validation is not None:
         print_lines("", f"on {validation.name}:", *metric_lines(result["validation"], model))
