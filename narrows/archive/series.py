@@ -26,6 +26,7 @@ from narrows.archive.records import checksum
 from narrows.codec.fields.block import decode_block, encode_block
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.data.series.decimals import MOST_DIGITS, exact, quotient
+from narrows.data.series.readings import MOST_READINGS, after_readings
 from narrows.data.series.rows import SeriesRows
 from narrows.data.series.times import Times
 from narrows.errors import CorruptArchiveError, DataError
@@ -67,6 +68,8 @@ class ArchivedSeries:
         The values are decimals with so many digits, for each channel.
     missing, ulps : ndarray of shape (steps, *shape), or None
         As for `Decimals`.
+    readings : int
+        As for `Decimals`.
     origin : dict
         The format that the series was read from; see `WholeSeries`.
     """
@@ -79,6 +82,7 @@ class ArchivedSeries:
     digits: tuple[int, ...] | None = None
     missing: npt.NDArray[Any] | None = None
     ulps: npt.NDArray[Any] | None = None
+    readings: int = 0
     origin: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -103,6 +107,7 @@ class ArchivedSeries:
             found["decimals"] = {"digits": list(self.digits)}
             found["decimals"] |= {} if self.missing is None else {"missing": True}
             found["decimals"] |= {} if self.ulps is None else {"ulps": True}
+            found |= {"readings": self.readings} if self.readings else {}
         return found
 
     def blocks(self) -> Iterator[tuple[Column, int, bytes]]:
@@ -150,7 +155,8 @@ class ArchivedSeries:
             # The sum makes -0 to 0; a negative zero is an exception of its own.
             numbers = np.rint(np.where(unknown, 0, values) * (tens if values.ndim > 1 else tens[0])) + 0.0
             gaps = unknown if gaps is None else gaps | unknown
-        return exact(quotient(numbers, digits), gaps, None if self.ulps is None else self.ulps[places])
+        quotients = after_readings(quotient(numbers, digits), self.readings)
+        return exact(quotients, gaps, None if self.ulps is None else self.ulps[places])
 
     def rows(self, steps: Any) -> SeriesRows:
         """Return what a file of some steps needs besides the values."""
@@ -259,9 +265,13 @@ def read_series(
     are_digits = isinstance(digits, list) and all(type(n) is int and 0 <= n <= MOST_DIGITS for n in digits)
     if not are_digits or digits is None or len(digits) != n_channels:
         raise CorruptArchiveError(f"the 'decimals' in its metadata are not valid: {decimals!r:.120}")
+    readings = metadata.more.get("readings", 0)
+    if type(readings) is not int or not 0 <= readings <= MOST_READINGS:
+        raise CorruptArchiveError(f"the 'readings' in its metadata are not valid: {readings!r:.120}")
     return replace(
         found,
         digits=tuple(digits),
+        readings=readings,
         missing=columns.read(Column.MISSING) if decimals.get("missing") else None,
         ulps=columns.read(Column.ULPS) if decimals.get("ulps") else None,
     )

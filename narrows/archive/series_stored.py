@@ -163,5 +163,6 @@ def _described(
         digits=None if decimals is None else decimals.digits,
         missing=None if decimals is None or not has_gaps else decimals.missing,
         ulps=None if decimals is None or not keeps_ulps else decimals.ulps,
+        readings=0 if decimals is None or not keeps_ulps else decimals.readings,
         origin=series.origin,
     )

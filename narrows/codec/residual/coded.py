@@ -22,6 +22,7 @@ class Kind(IntEnum):
     INTERPOLATED = 6  # interpolation, level by level; only fields
     INTERPOLATED_EXACT = 7  # as INTERPOLATED, but lossless for any bound
     CAUSAL_LEVELS = 8  # as CAUSAL, but the network predicts positions in its list of levels: lossless for any bound
+    BISECTED = 9  # bisection of the values that can occur, lossless for any bound; only fields
 
     @property
     def uses_network(self) -> bool:
