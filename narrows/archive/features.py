@@ -25,6 +25,7 @@ class Feature(IntFlag):
     WINDOWS = 1 << 4  # records are windows of series, whose steps are restored
     DECIMALS = 1 << 5  # values of series are decimals, stored as integers or nearly
     READINGS = 1 << 6  # decimals are as they are after their texts were read
+    EXCEPTIONS = 1 << 7  # some values of decimals are none
 
 
 READ = (
@@ -35,6 +36,7 @@ READ = (
     | Feature.WINDOWS
     | Feature.DECIMALS
     | Feature.READINGS
+    | Feature.EXCEPTIONS
 )
 """The features that this reader supports."""
 
@@ -46,6 +48,7 @@ _NEEDED_BY = {
     Feature.WINDOWS: "windows",
     Feature.DECIMALS: "decimals",
     Feature.READINGS: "readings",
+    Feature.EXCEPTIONS: "exceptions",
 }
 """The metadata entry that requires a feature, unless it is null."""
 
@@ -57,6 +60,7 @@ _NAMES = {
     Feature.WINDOWS: "windows of series",
     Feature.DECIMALS: "decimals",
     Feature.READINGS: "readings of decimals",
+    Feature.EXCEPTIONS: "exceptions from decimals",
 }
 
 

@@ -45,9 +45,10 @@ class Column(IntEnum):
     TIMES = 0  # int64
     MISSING = 1  # uint8: 1 where a value is missing
     ULPS = 2  # int8: units in the last place that are added to decimals
+    EXCEPTIONS = 3  # int64: what is added to the bits of values that are no decimals
 
 
-_DTYPES = {Column.TIMES: np.int64, Column.MISSING: np.uint8, Column.ULPS: np.int8}
+_DTYPES = {Column.TIMES: np.int64, Column.MISSING: np.uint8, Column.ULPS: np.int8, Column.EXCEPTIONS: np.int64}
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +71,8 @@ class ArchivedSeries:
         As for `Decimals`.
     readings : int
         As for `Decimals`.
+    exceptions : ndarray of shape (steps, *shape), or None
+        As for `Decimals`.
     origin : dict
         The format that the series was read from; see `WholeSeries`.
     """
@@ -83,6 +86,7 @@ class ArchivedSeries:
     missing: npt.NDArray[Any] | None = None
     ulps: npt.NDArray[Any] | None = None
     readings: int = 0
+    exceptions: npt.NDArray[Any] | None = None
     origin: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -108,6 +112,7 @@ class ArchivedSeries:
             found["decimals"] |= {} if self.missing is None else {"missing": True}
             found["decimals"] |= {} if self.ulps is None else {"ulps": True}
             found |= {"readings": self.readings} if self.readings else {}
+            found |= {} if self.exceptions is None else {"exceptions": True}
         return found
 
     def blocks(self) -> Iterator[tuple[Column, int, bytes]]:
@@ -115,6 +120,7 @@ class ArchivedSeries:
         columns: list[tuple[Column, npt.NDArray[Any] | None]] = [
             (Column.MISSING, self.missing),
             (Column.ULPS, self.ulps),
+            (Column.EXCEPTIONS, self.exceptions),
         ]
         if self.times is not None and _regular(self.times.ticks, self.lengths) is None:
             columns.insert(0, (Column.TIMES, self.times.ticks))
@@ -156,7 +162,8 @@ class ArchivedSeries:
             numbers = np.rint(np.where(unknown, 0, values) * (tens if values.ndim > 1 else tens[0])) + 0.0
             gaps = unknown if gaps is None else gaps | unknown
         quotients = after_readings(quotient(numbers, digits), self.readings)
-        return exact(quotients, gaps, None if self.ulps is None else self.ulps[places])
+        ulps, exceptions = (None if one is None else one[places] for one in (self.ulps, self.exceptions))
+        return exact(quotients, gaps, ulps, exceptions)
 
     def rows(self, steps: Any) -> SeriesRows:
         """Return what a file of some steps needs besides the values."""
@@ -208,6 +215,7 @@ class ArchivedSeries:
             times=None if self.times is None else self.times.take(kept),
             missing=None if self.missing is None else self.missing[kept],
             ulps=None if self.ulps is None else self.ulps[kept],
+            exceptions=None if self.exceptions is None else self.exceptions[kept],
         )
 
 
@@ -274,6 +282,7 @@ def read_series(
         readings=readings,
         missing=columns.read(Column.MISSING) if decimals.get("missing") else None,
         ulps=columns.read(Column.ULPS) if decimals.get("ulps") else None,
+        exceptions=columns.read(Column.EXCEPTIONS) if metadata.more.get("exceptions") else None,
     )
 
 

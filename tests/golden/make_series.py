@@ -42,6 +42,8 @@ def series(name: str) -> WholeSeries:
     if "readings" in name:
         values = after_readings(values + 0.25 * (np.arange(131)[:, None] % 7 == 0), 2)
     values[3, 0] = np.nextafter(values[3, 0], 100)
+    if "exceptions" in name:
+        values[[40, 41, 77], 0] = np.e, -1e-7, 1 / 3
     if "gaps" in name:
         values[9:12, channels - 1] = np.nan
     ticks = np.cumsum(rng.integers(1, 9, 131)) if "irregular" in name else np.arange(131) * 5
@@ -63,6 +65,7 @@ ARCHIVES = {
     "field-readings-gaps": {"lossless": True},
     "field-levels-irregular": {"lossless": True},
     "field-digits": {"lossless": True},
+    "field-exceptions": {"lossless": True},
     "windows-code": {},
     "windows-groups-irregular": {"lossless": True},
     "windows-channels-gaps": {"max_error": 0.05},

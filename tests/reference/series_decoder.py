@@ -17,8 +17,8 @@ from archive_decoder import Array, Shape, parse_block_head, parse_trailer, read_
 from bisection_decoder import file_bytes, read_again
 from field_decoder import COLUMN, Field, block_at, read_blocks, restore
 
-FIELD, WINDOWS, DECIMALS, READINGS = 4, 16, 32, 64  # bits of features
-DTYPES = ("int64", "uint8", "int8")
+FIELD, WINDOWS, DECIMALS, READINGS, EXCEPTIONS = 4, 16, 32, 64, 128  # bits of features
+DTYPES = ("int64", "uint8", "int8", "int64")
 
 
 def read(path: str | Path, model_blob: bytes | None = None) -> Array:
@@ -26,15 +26,20 @@ def read(path: str | Path, model_blob: bytes | None = None) -> Array:
     features, meta = metadata(path)
     require((features & WINDOWS != 0) == ("windows" in meta), "the bit of windows is not as it should be")
     if features & FIELD:
-        steps = read_blocks(path, DECIMALS | READINGS)
+        steps = read_blocks(path, DECIMALS | READINGS | EXCEPTIONS)
     else:
-        records, tiling = read_records(path, model_blob, WINDOWS | DECIMALS | READINGS)
+        records, tiling = read_records(path, model_blob, WINDOWS | DECIMALS | READINGS | EXCEPTIONS)
         require(tiling is None, "tiles are no windows")
         steps = steps_of(records, meta["windows"]["lengths"])
     if "decimals" not in meta:
         require(not features & DECIMALS, "no decimals are described")
         return steps
-    return decimals(path, steps, meta["decimals"], meta.get("readings", 0))
+    result = decimals(path, steps, meta["decimals"], meta.get("readings", 0))
+    if meta.get("exceptions"):
+        result = (result.view(np.int64) + column(path, 3, steps.shape[1:])).view(np.float64)
+    if meta["decimals"].get("missing"):
+        result[column(path, 1, steps.shape[1:]) != 0] = np.nan
+    return result
 
 
 def times(path: str | Path, model_blob: bytes | None = None) -> Array:
@@ -83,8 +88,6 @@ def decimals(path: str | Path, steps: Array, described: dict[str, Any], readings
         ulps = column(path, 2, steps.shape[1:])
         result = (result.view(np.int64) + ulps).view(np.float64)
         result[ulps == -128] = -0.0
-    if described.get("missing"):
-        result[column(path, 1, steps.shape[1:]) != 0] = np.nan
     return result
 
 

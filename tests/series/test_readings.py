@@ -8,8 +8,10 @@ import pytest
 
 import narrows
 from narrows.archive import inspect
+from narrows.data.series import WholeSeries
 from narrows.data.series.decimals import decimals_of
 from narrows.data.series.readings import MOST_READINGS, after_readings
+from narrows.data.series.sources import source_of
 
 
 def slowly(value):
@@ -81,3 +83,23 @@ def test_a_file_of_readings_comes_back_in_fewer_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr("narrows.data.series.decimals.MOST_READINGS", 0)
     narrows.compress(path, tmp_path / "without.narrows")
     assert archive.stat().st_size < 0.97 * (tmp_path / "without.narrows").stat().st_size
+
+
+def test_a_few_values_that_are_no_decimals_are_exceptions(tmp_path):
+    values = np.round(np.random.default_rng(4).normal(size=500) * 20, 3) + 0.0
+    values[[7, 90]] = np.pi, -1.0398947132512345e-05
+    found = decimals_of(values)
+    assert np.flatnonzero(found.exceptions).tolist() == [7, 90]
+    assert found.values().tobytes() == values.tobytes()
+    source = source_of(WholeSeries(values, (500,), decimals=found), "s", "csv", window=16, stride=16)
+    narrows.compress(source, tmp_path / "s.narrows", lossless=True)
+    assert inspect(tmp_path / "s.narrows").metadata["exceptions"]
+    assert narrows.restore(tmp_path / "s.narrows").tobytes() == values.tobytes()
+    narrows.compress(source, tmp_path / "b.narrows", max_error=0.01)
+    assert np.abs(narrows.restore(tmp_path / "b.narrows") - values).max() <= 0.01
+
+
+def test_many_values_that_are_no_decimals_make_no_decimals():
+    values = np.round(np.random.default_rng(5).normal(size=500) * 20, 3)
+    values[::10] *= np.pi * 1e-6
+    assert decimals_of(values) is None

@@ -33,6 +33,7 @@ _FURTHEST = 1 << 55  # of values from 0
 _MOST_WEIGHT = 1 << 13  # in multiples of 2^7 units
 _TRIED = 1 << 14  # values on which forms are compared
 _MOST_WITHOUT_KERNELS = 1 << 14  # values; more would take minutes
+_ROOM = 1 << 20  # below the largest span, for an offset that is a multiple of the modulus
 _CONTEXTS = 4  # a bit of the flags
 
 
@@ -65,7 +66,7 @@ def encode_bisected(records: NDArray[Any], grid: ErrorBound) -> CodedResidual | 
         return None
     units = grid.units(records).ravel()
     lowest, highest = int(units.min()), int(units.max())
-    if highest - lowest >= MOST_SPAN // 2:
+    if highest - lowest >= MOST_SPAN - _ROOM:
         return None
     base = 0 if max(-lowest, highest) < _FURTHEST // 2 else lowest
     values = units - base
