@@ -266,9 +266,12 @@ def _write(
     """
     codec, source = plan.codec, plan.source
     tally = ErrorTally(codec.qualities[plan.quality], plan.peak)
-    if writing["chunk_records"] is None:
-        writing = {**writing, "chunk_records": plan.chunk_records}
-    writing = {"fill_value": plan.fill_value, "series": plan.series, **writing}
+    planned = {
+        "fill_value": plan.fill_value,
+        "parts_of": plan.series or plan.texts,
+        "group_records": plan.group_records,
+    }
+    writing = {**planned, **writing}
     with Writer(path, codec, plan.quality, plan.metadata, **writing) as writer:
         batches = list(_batches(source, plan))
         n_bytes = _COPIES * len(batches[0]) * source.values[:1].nbytes if batches else 0
@@ -314,6 +317,8 @@ def _prepared(plan: Plan, items: range) -> _Batch:
         exact = np.where(places, records, restored)
         tally.n_fill = int(places.sum())
     tally.add(records, exact)
+    if plan.texts is not None:
+        tally.add_texts(records, restored)
     return _Batch(items.stop, records, names, symbols, restored, tally)
 
 

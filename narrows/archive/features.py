@@ -24,8 +24,10 @@ class Feature(IntFlag):
     PARTS = 1 << 3  # the model is named and stored in parts
     WINDOWS = 1 << 4  # records are windows of series, whose steps are restored
     DECIMALS = 1 << 5  # values of series are decimals, stored as integers or nearly
-    READINGS = 1 << 6  # decimals are as they are after their texts were read
-    EXCEPTIONS = 1 << 7  # some values of decimals are none
+    TEXT = 1 << 6  # records are pieces of texts, as symbols of bytes
+    GROUPS = 1 << 7  # a causal network codes groups of records one by one
+    READINGS = 1 << 8  # decimals are as they are after their texts were read
+    EXCEPTIONS = 1 << 9  # some values of decimals are none
 
 
 READ = (
@@ -35,6 +37,8 @@ READ = (
     | Feature.PARTS
     | Feature.WINDOWS
     | Feature.DECIMALS
+    | Feature.GROUPS
+    | Feature.TEXT
     | Feature.READINGS
     | Feature.EXCEPTIONS
 )
@@ -47,6 +51,8 @@ _NEEDED_BY = {
     Feature.PARTS: "parts",
     Feature.WINDOWS: "windows",
     Feature.DECIMALS: "decimals",
+    Feature.GROUPS: "coded_groups",
+    Feature.TEXT: "text",
     Feature.READINGS: "readings",
     Feature.EXCEPTIONS: "exceptions",
 }
@@ -59,6 +65,8 @@ _NAMES = {
     Feature.PARTS: "a model in parts",
     Feature.WINDOWS: "windows of series",
     Feature.DECIMALS: "decimals",
+    Feature.GROUPS: "groups that are coded one by one",
+    Feature.TEXT: "text",
     Feature.READINGS: "readings of decimals",
     Feature.EXCEPTIONS: "exceptions from decimals",
 }

@@ -25,6 +25,7 @@ from narrows.codec.fields.block import encode_block
 from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.error_norms import Errors
+from narrows.data import Source
 from narrows.data.field import FieldSource, open_field
 from narrows.data.fill import is_fill
 from narrows.data.image_losses import accepted_losses, accepts_nothing, check_lossless
@@ -65,6 +66,19 @@ def check_without_model(given: dict[str, Any]) -> None:
             )
 
 
+def _check_source(source: Source) -> None:
+    """Refuse folders of images, which have names, and text, which has no values to be predicted from neighbours."""
+    if source.files is not None:
+        raise InvalidParameterError(
+            f"Without a model, an archive holds one array and no file names. {source.name} is a folder of images. "
+            "Give a model (-m MODEL), or an array."
+        )
+    if source.record == "text":
+        raise InvalidParameterError(
+            f"An archive of text needs a model. Train one: narrows train {source.name} -o text.safetensors"
+        )
+
+
 def compress_field(
     data: Any,
     path: str | os.PathLike[str],
@@ -89,11 +103,7 @@ def compress_field(
     with recorded() as warned:
         opened = data if isinstance(data, FieldSource) else open_field(data)
         source, values = opened.source, opened.values
-        if source.files is not None:
-            raise InvalidParameterError(
-                f"Without a model, an archive holds one array and no file names. {source.name} is a folder of images. "
-                "Give a model (-m MODEL), or an array."
-            )
+        _check_source(source)
         check_fill_value(fill_value, source, is_bounded=bool(max_error))
         bound = bound_of(max_error, lossless=lossless, source=source, fill_value=fill_value, has_columns=False)
         if bound is None and opened.series is not None and source.kind in {"csv", "wav"}:

@@ -78,7 +78,7 @@ def open_archive(path: str | os.PathLike[str], *, model: Any = None, threads: in
             header = read_header(source)
             index = read_index(source, header)
             codec = find_codec(source, header.metadata, index.models, model, needed=index.needed)
-            given = {"field": header.metadata.field, "windows": header.metadata.windows}
+            given = {"field": header.metadata.field, "windows": header.metadata.windows, "text": header.metadata.text}
             kind = next((Archive.kinds[entry] for entry, one in given.items() if one is not None), Archive)
             return kind(source, header.metadata, index, codec, threads=threads)
     except BaseException:

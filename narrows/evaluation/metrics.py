@@ -18,6 +18,7 @@ from narrows.estimators.autoencoder import Autoencoder, Data
 from narrows.estimators.checks import autoencoder_in
 from narrows.evaluation.likelihood import bounds
 from narrows.evaluation.per_record import Errors, record_columns
+from narrows.evaluation.text_metrics import text_metrics
 from narrows.model.artefacts import PrincipalComponents
 from narrows.model.collapse import warn_if_collapsed
 from narrows.model.comparison import warn_if_worse, warn_of_ruined_columns
@@ -88,6 +89,7 @@ def evaluate(
         - ``squared_error`` and ``preprocessed_squared_error``, whose means are ``sse_per_record`` and
           ``preprocessed_sse_per_record``, so bytes count as numbers in [0, 1];
         - ``pca_squared_error`` and ``pca_preprocessed_squared_error``, the same for PCA, if the model has one;
+        - ``bytes`` and ``wrong_bytes`` instead, for text;
         - ``log_likelihood``, in nats, as of `Autoencoder.score_samples`; minus its mean is ``nats_per_record``.
 
     Raises
@@ -110,20 +112,20 @@ def evaluate(
         If the model restores the records worse than PCA does with a code of the same length.
     """
     model, data = autoencoder_in(model, data, "evaluate")
-    if corrupted and model.chain_.corruption is None:
-        raise InvalidParameterError("The model was trained without corruption. Set corrupted=False.")
-    is_variational = _is_variational(model, importance_samples)
     source = model.records_of(data)
     check_fits(source, model.shape_)
+    if model.record_ == "text":
+        others = {"corrupted": corrupted, "importance_samples": importance_samples}
+        return text_metrics(model, source, per_record=per_record, **others)
+    is_variational = _is_variational(model, importance_samples, corrupted=corrupted)
     found = narrows.data.finite_range(source, fill_value=model.fill_value_)
     is_on_another_scale = model._warn_of_scale(source, found)
     classes = model.classes_of(source, y)
     unit, n_values = unit_of(model.dtype_), float(math.prod(source.shape))
-    cross_entropy, n_missing, sum_of_squares, nats = 0.0, 0, SquaredSum(), []
+    cross_entropy, n_missing, sum_of_squares, nats, size = 0.0, 0, SquaredSum(), [], batch_size(source.shape, _BATCH)
     scale = model.chain_.preprocessor.divisor.numpy() / unit
     pca, ours, by_pca = model.pca_, Errors(scale), None if model.pca_ is None else Errors(scale)
     noise = (noise_of(model.chain_, random_state), noise_of(model.chain_, random_state)) if corrupted else (None, None)
-    size = batch_size(source.shape, _BATCH)
     for start in range(0, len(source), size):
         values, told = source.values[start : start + size], None if classes is None else classes[start : start + size]
         x = values.astype(np.float64) / unit
@@ -192,8 +194,10 @@ def _error_of_pca(
     return error if missing is None else np.where(missing, 0.0, error)
 
 
-def _is_variational(model: Autoencoder, importance_samples: int) -> bool:
-    """Return whether a model is variational; refuse importance samples for others."""
+def _is_variational(model: Autoencoder, importance_samples: int, *, corrupted: bool) -> bool:
+    """Return whether a model is variational; refuse importance samples for others, and corruption without one."""
+    if corrupted and model.chain_.corruption is None:
+        raise InvalidParameterError("The model was trained without corruption. Set corrupted=False.")
     check("evaluate", "importance_samples", importance_samples, Integer(0))
     is_variational = model.chain_.bottleneck.draws
     if importance_samples and not is_variational:

@@ -38,7 +38,7 @@ from archive_decoder import (
 
 FIELD, BOUND = 4, 2  # bits of features
 COLUMN = 5  # a type of blocks
-LINEAR, EXACT, ZSTD, PLAIN, INTERPOLATED, INTERPOLATED_EXACT, BISECTED = 1, 2, 3, 4, 6, 7, 9
+LINEAR, EXACT, ZSTD, PLAIN, INTERPOLATED, INTERPOLATED_EXACT, BISECTED = 1, 2, 3, 4, 6, 7, 12
 FINENESS = ((16, 16, 16, 16), (16, 13, 10, 8), (16, 10, 6, 4))
 WRAP = 1 << 64
 

@@ -17,8 +17,8 @@ from archive_decoder import Array, Shape, parse_block_head, parse_trailer, read_
 from bisection_decoder import file_bytes, read_again
 from field_decoder import COLUMN, Field, block_at, read_blocks, restore
 
-FIELD, WINDOWS, DECIMALS, READINGS, EXCEPTIONS = 4, 16, 32, 64, 128  # bits of features
-DTYPES = ("int64", "uint8", "int8", "int64")
+FIELD, WINDOWS, DECIMALS, READINGS, EXCEPTIONS = 4, 16, 32, 256, 512  # bits of features
+DTYPES = ("int64", "uint8", "int8", "int32", "int64")
 
 
 def read(path: str | Path, model_blob: bytes | None = None) -> Array:
@@ -36,7 +36,7 @@ def read(path: str | Path, model_blob: bytes | None = None) -> Array:
         return steps
     result = decimals(path, steps, meta["decimals"], meta.get("readings", 0))
     if meta.get("exceptions"):
-        result = (result.view(np.int64) + column(path, 3, steps.shape[1:])).view(np.float64)
+        result = (result.view(np.int64) + column(path, 4, steps.shape[1:])).view(np.float64)
     if meta["decimals"].get("missing"):
         result[column(path, 1, steps.shape[1:]) != 0] = np.nan
     return result

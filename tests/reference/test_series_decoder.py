@@ -55,6 +55,7 @@ def assert_same(path, whole, model=None):
     np.testing.assert_array_equal(decoder.times(path, blob), whole.times.ticks)
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("irregular", [True, False])
 @pytest.mark.parametrize("how", [{"lossless": True}, {"max_error": 0.03}, {"max_error": 2.0}])
@@ -65,7 +66,7 @@ def test_series_without_a_model(channels, irregular, how, tmp_path):
 
 
 def test_columns_of_several_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr("narrows.archive.series._BLOCK_VALUES", 100)
+    monkeypatch.setattr("narrows.archive.columns._BLOCK_VALUES", 100)
     whole, source = series()
     narrows.compress(source, tmp_path / "s", lossless=True)
     assert_same(tmp_path / "s", whole)

@@ -1,0 +1,53 @@
+"""The independent decoder of texts, written from docs/format.md alone, restores what narrows restores."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+import narrows
+from narrows.data.text.texts import encoded
+from narrows.likelihoods import Categorical
+from narrows.networks import Dense
+
+HERE = Path(__file__).parent
+TEXTS = ["emma", "ava", "", "zoë", "longer than a record", "a\0b", b"\xff\t\r", "(~)"]
+
+
+def load(name):
+    sys.path.insert(0, str(HERE))
+    try:
+        spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+        return module
+    finally:
+        sys.path.remove(str(HERE))
+
+
+decoder = load("text_decoder")
+
+
+@pytest.fixture(scope="module")
+def model():
+    network = Dense(widths=(8,), embedding=4)
+    settings = {"training__epochs": 2, "random_state": 0, "likelihood": Categorical(n_categories=257)}
+    return narrows.recipe("text", n_latent=3, network=network, **settings).fit(["emma", "olivia", "ava"] * 8)
+
+
+@pytest.mark.parametrize("how", [{}, {"lossless": True}])
+@pytest.mark.parametrize("texts", [TEXTS, ["emma", "mia"]])
+def test_texts(how, texts, model, tmp_path):
+    narrows.compress(texts, tmp_path / "t", model=model, **how)
+    found = decoder.read(tmp_path / "t", model.codec_.blob)
+    assert found == [encoded(text) for text in narrows.restore(tmp_path / "t", model=model)]
+    if how:
+        assert found == [encoded(text) for text in texts]
+
+
+def test_every_byte_has_its_symbol():
+    from narrows.data.text.symbols import _BYTES
+
+    assert decoder.byte_order() == _BYTES.tolist()
