@@ -22,6 +22,7 @@ setup(
                     "_lines",
                     "_interpolation",
                     "_neighbours",
+                    "_bisection",
                 )
             ],
             depends=[
