@@ -320,8 +320,7 @@ def _report(
         ("taken for", taken_for(model.record_, model.shape_, model.record)),
         ("loss", f"{number(kept.loss)} nats per record"),
     ]
-    values = values_text(header)
-    if values is not None:
+    if (values := values_text(header)) is not None:
         rows.insert(4, ("values", values))
     if result["fill_value"] is not None:
         rows.append(("missing", f"{result['fill_value']}, the fill value, does not count"))
