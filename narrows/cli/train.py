@@ -329,8 +329,7 @@ def _rows(model: Autoencoder, header: dict[str, Any], result: dict[str, Any]) ->
         ("taken for", taken_for(model.record_, model.shape_, model.record)),
         ("loss", f"{number(result['loss'])} nats per record"),
     ]
-    values = values_text(header)
-    if values is not None:
+    if (values := values_text(header)) is not None:
         rows.insert(4, ("values", values))
     if result["fill_value"] is not None:
         rows.append(("missing", f"{result['fill_value']}, the fill value, does not count"))
