@@ -16,6 +16,7 @@ from narrows.archive.reader import Archive, open_archive
 from narrows.archive.recovery import Recovery, recover
 from narrows.archive.report import Problem, Report
 from narrows.archive.restore import restore
+from narrows.archive.texts_reader import TextsArchive
 from narrows.archive.verification import verify
 from narrows.archive.windows_reader import WindowsArchive
 from narrows.archive.writer import Writer
@@ -27,6 +28,7 @@ __all__ = [
     "Problem",
     "Recovery",
     "Report",
+    "TextsArchive",
     "WindowsArchive",
     "Writer",
     "embed",

@@ -268,7 +268,7 @@ def _write(
     tally = ErrorTally(codec.qualities[plan.quality], plan.peak)
     if writing["chunk_records"] is None:
         writing = {**writing, "chunk_records": plan.chunk_records}
-    writing = {"fill_value": plan.fill_value, "series": plan.series, **writing}
+    writing = {"fill_value": plan.fill_value, "parts_of": plan.series or plan.texts, **writing}
     with Writer(path, codec, plan.quality, plan.metadata, **writing) as writer:
         batches = list(_batches(source, plan))
         n_bytes = _COPIES * len(batches[0]) * source.values[:1].nbytes if batches else 0

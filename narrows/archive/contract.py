@@ -95,6 +95,10 @@ class Encoder(Protocol):
         """Whether records are images."""
 
     @property
+    def is_text(self) -> bool:
+        """Whether records are texts."""
+
+    @property
     def is_series(self) -> bool:
         """Whether the records of the model are windows of series."""
 

@@ -45,6 +45,7 @@ class ModelEncoder:
         self.codec: FrozenCodec = self.model.codec_
         self.fill_value = self.model.fill_value_
         self.is_series = self.model.record_ == "series"
+        self.is_text = self.model.record_ == "text"
         race = self.model.model_.race
         self.needs_psnr = race is not None and race.residual is not None
         self.psnr = getattr(self.model.chain_.parts.likelihood, "psnr", None)

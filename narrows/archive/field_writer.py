@@ -92,6 +92,10 @@ def compress_field(
                 f"Without a model, an archive holds one array and no file names. {source.name} is a folder of images. "
                 "Give a model (-m MODEL), or an array."
             )
+        if source.record == "text":
+            raise InvalidParameterError(
+                f"An archive of text needs a model. Train one: narrows train {source.name} -o text.safetensors"
+            )
         check_fill_value(fill_value, source, is_bounded=bool(max_error))
         bound = bound_of(max_error, lossless=lossless, source=source, fill_value=fill_value, has_columns=False)
         if bound is None and opened.series is not None and source.kind in {"csv", "wav"}:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from narrows.archive.contract import Codec
-from narrows.archive.layouts import AnyLayout, Field, Layout, Tiling, Whole, Windows
+from narrows.archive.layouts import AnyLayout, Field, Layout, TextLayout, Tiling, Whole, Windows
 from narrows.archive.metadata import Metadata
 from narrows.data.for_model import advice
 from narrows.errors import InvalidParameterError, ShapeMismatchError
@@ -28,6 +28,8 @@ def layout_of(metadata: Metadata) -> AnyLayout:
         return Field.from_json(metadata.field)
     if metadata.windows is not None:
         return Windows.from_json(metadata.windows, metadata.record_shape)
+    if metadata.text is not None:
+        return TextLayout.from_json(metadata.text, metadata.record_shape)
     for entry, kind in AnyLayout.registry.items():
         described = metadata.entry(entry)
         if described is not None:

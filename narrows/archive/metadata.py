@@ -132,6 +132,12 @@ class Metadata:
         return None if found is None else found if isinstance(found, dict) else {}
 
     @property
+    def text(self) -> dict[str, Any] | None:
+        """How records are pieces of texts; None if they are not."""
+        found = self.more.get("text")
+        return None if found is None else found if isinstance(found, dict) else {"texts": found}
+
+    @property
     def is_series(self) -> bool:
         """Whether the records, or the slices of a field, are parts of series."""
         return self.more.get("record") == "series" or "series" in self.more

@@ -20,13 +20,14 @@ from narrows.archive.causal_chunks import causal_chunk_records
 from narrows.archive.contract import Encoder
 from narrows.archive.dial import REACHED_DB, best_within, default_way, smallest_reaching
 from narrows.archive.layout_choice import layout_for
-from narrows.archive.layouts import Layout, Windows
+from narrows.archive.layouts import Layout, TextLayout, Windows
 from narrows.archive.metadata import MODEL_FILE, Metadata
 from narrows.archive.models import short
 from narrows.archive.quality import choose_quality
 from narrows.archive.record_sample import RecordSample, filled
 from narrows.archive.series import ArchivedSeries
 from narrows.archive.series_stored import stored_as_windows
+from narrows.archive.texts import ArchivedTexts
 from narrows.archive.way import WAYS, Way
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.operating_point import OperatingPoint
@@ -81,6 +82,8 @@ class Plan:
         The bound that was asked for, if it was reduced so that decimals can be restored; otherwise None.
     given : narrows.data.series.Windows or None
         The windows of the series as they were given.
+    texts : ArchivedTexts or None
+        The texts that the records are pieces of.
     ways : tuple of Way
         The ways to store the records that were measured, the one that was chosen first; empty without a choice.
     psnr : float or None
@@ -102,6 +105,7 @@ class Plan:
     windows: Windows | None = None
     asked_bound: float | None = None
     given: WindowsOfSeries | None = None
+    texts: ArchivedTexts | None = None
     ways: tuple[Way, ...] = ()
     psnr: float | None = None
     is_default: bool = False
@@ -155,6 +159,7 @@ class Plan:
             **({} if self.codec.digest == whole else {MODEL_FILE: short(whole)}),
             **({} if self.series is None else self.series.to_json()),
             **({} if self.windows is None else {Windows.entry: self.windows.to_json()}),
+            **({} if self.texts is None else {TextLayout.entry: self.texts.layout(self.source.shape).to_json()}),
             **({WAYS: [_brief(way) for way in self.ways]} if self._has_room else {}),
         }
 
@@ -220,6 +225,8 @@ def plan_archive(
     """
     whole = encoder.codec
     fill_value = fill_value_for(path, before, fill_value, encoder.fill_value, is_bounded=bool(max_error))
+    if encoder.is_text:
+        _check_asked_of_text(psnr=psnr, bytes_per_record=bytes_per_record, max_error=max_error)
     given = source.windows
     source = source if given is None else _side_by_side(source, whole, before, path)
     bound = bound_for(path, before, source, max_error=max_error, lossless=lossless, fill_value=fill_value)
@@ -234,6 +241,7 @@ def plan_archive(
         )
     else:
         found = narrows.data.range_of_finite(source, fill_value=fill_value)
+    texts = _texts(source, before, path)
     bound, series = _of_series(given, whole, bound, may_be_decimals=fill_value is None)
     layout = layout_for(source, whole, overlap, before)
     encoder.warn_of_scale(source, found)
@@ -242,7 +250,7 @@ def plan_archive(
         is_asked = any(one is not None for one in asked.values())
         chosen = choose_quality(whole, **asked, n_tiles=layout.n_records)
         codec, position = codec_for(path, before, whole, chosen if is_asked else None)
-        return Plan(encoder, source, layout, bound, codec, position, fill_value, found)
+        return Plan(encoder, source, layout, bound, codec, position, fill_value, found, texts=texts)
     hand = RecordSample(encoder, source, layout, found, fill_value)
     has_bounds = encoder.fill_value is None and not overlap
     ways = _ways(hand, bound, has_bounds=has_bounds or bound is not None, **asked)
@@ -255,7 +263,7 @@ def plan_archive(
     n_chunk = None
     if bound is not None and whole.causal is not None:
         n_chunk = causal_chunk_records(source, layout, whole, ErrorBound(whole.dtype, bound, fill_value))
-    taken: dict[str, Any] = {"ways": tuple(ways), "psnr": psnr, "is_default": is_default}
+    taken: dict[str, Any] = {"ways": tuple(ways), "psnr": psnr, "is_default": is_default, "texts": texts}
     return Plan(encoder, source, layout, bound, codec, 0, fill_value, found, n_chunk, **series, **taken)
 
 
@@ -268,6 +276,36 @@ def _of_series(
     stored = stored_as_windows(given.series, bound, may_be_decimals=may_be_decimals)
     series = {"series": stored.described, "windows": Windows(given.series.lengths, codec.shape), "given": given}
     return stored.bound, series | ({} if stored.bound == bound else {"asked_bound": bound})
+
+
+def _check_asked_of_text(**asked: Any) -> None:
+    """Refuse bounds on errors of text, whose symbols are no quantities."""
+    given = next((name for name, value in asked.items() if value not in {None, 0}), None)
+    if given is not None:
+        raise InvalidParameterError(
+            f"The '{given}' has no meaning for records of text, whose bytes are right or wrong. Got {asked[given]!r}. "
+            "Set 'quality' (--quality), or lossless (--lossless)."
+        )
+
+
+def _texts(source: Source, before: Metadata | None, path: str | os.PathLike[str]) -> ArchivedTexts | None:
+    """Return what is stored of texts; None if the records are none.
+
+    Raises
+    ------
+    InvalidParameterError
+        If they are to be appended, and some have more than one record.
+    """
+    if source.text is None:
+        return None
+    texts = ArchivedTexts.of(source.text)
+    was_cut = before is not None and "texts" in (before.text or {})
+    if before is not None and (texts.are_cut or was_cut):
+        raise InvalidParameterError(
+            f"{os.fspath(path)} cannot be appended to by texts, since some are longer than a record of "
+            f"{source.shape[0]:,} bytes. Write a new archive."
+        )
+    return texts
 
 
 def _side_by_side(source: Source, codec: FrozenCodec, before: Metadata | None, path: str | os.PathLike[str]) -> Source:
@@ -312,7 +350,7 @@ def _ways(
         return smallest_reaching(hand, psnr, start, bound, has_bounds=has_bounds)
     if bytes_per_record is not None:
         return best_within(hand, bytes_per_record, start, bound, has_bounds=has_bounds)
-    if not has_bounds:
+    if not has_bounds or hand.encoder.is_text:
         return [hand.code(codec.default)]
     return default_way(hand, hand.encoder.psnr, always=hand.encoder.needs_psnr)
 

@@ -78,7 +78,7 @@ def open_archive(path: str | os.PathLike[str], *, model: Any = None, threads: in
             header = read_header(source)
             index = read_index(source, header)
             codec = find_codec(source, header.metadata, index.models, model, needed=index.needed)
-            given = {"field": header.metadata.field, "windows": header.metadata.windows}
+            given = {"field": header.metadata.field, "windows": header.metadata.windows, "text": header.metadata.text}
             kind = next((Archive.kinds[entry] for entry, one in given.items() if one is not None), Archive)
             return kind(source, header.metadata, index, codec, threads=threads)
     except BaseException:
@@ -253,6 +253,10 @@ class Archive(WithSeries):
                 whole = n_held - n_held % n
                 held = [together[whole:]]
                 yield self._assembled(together[:whole])
+
+    def n_pieces(self, items: Selection = None) -> int:
+        """Return the number of arrays' rows that `pieces` yields for items."""
+        return len(self._within(items))
 
     def names(self, items: Selection = None) -> list[str]:
         """Return the stored file names of items, of all items by default; an empty name if an item has none.

@@ -15,7 +15,7 @@ from narrows.archive.layouts import Field
 from narrows.archive.metadata import Metadata, header_entries
 from narrows.archive.models import held_by, needed_by
 from narrows.archive.report import Report
-from narrows.archive.series_recovery import series_left
+from narrows.archive.series_recovery import left_of
 from narrows.archive.verification import Found, examine
 from narrows.errors import CorruptArchiveError, DataWarning
 from narrows.io.files import as_path, check_output, naming_output, replacing
@@ -66,7 +66,7 @@ def recover(
     """Write all intact chunks of a damaged or truncated archive to a new one.
 
     Of a field, it writes the slices along the first axis whose blocks are all intact, as a smaller field; of series the
-    steps that are left, with their times.
+    steps that are left, with their times; of texts the records that are left of each.
 
     Parameters
     ----------
@@ -98,14 +98,14 @@ def recover(
             found = examine(source, model)
             if not found.chunks:
                 raise CorruptArchiveError(f"No chunk of {source.path} is intact, so no records can be recovered.")
-            metadata, series = series_left(source, found.header, found.chunks)
+            metadata, parts_of = left_of(source, found.header, found.chunks)
         header = _header(found, metadata)
         with naming_output(out), replacing(Path(os.path.realpath(target)), force=force) as file:
             file.write(header)
             blocks = BlockWriter(file, header, len(header))
             for blob in dict.fromkeys(found.models):
                 blocks.model(blob, held_by(blob, metadata))
-            for column in () if series is None else series.blocks():
+            for column in () if parts_of is None else parts_of.blocks():
                 blocks.column(*column)
             first = 0
             for offset, block in found.chunks:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from narrows.archive.originals import check_originals
 from narrows.archive.reader import Archive, open_archive
 from narrows.archive.selection import Selection, select
+from narrows.archive.texts_reader import TextsArchive
 from narrows.data.memory import usable_memory
 from narrows.data.writing import check_target, stream
 from narrows.errors import ArchiveError, InvalidParameterError
@@ -31,7 +32,7 @@ def restore(
     force: bool = False,
     threads: int | None = None,
     progress: Progress | None = None,
-) -> npt.NDArray[Any] | Path:
+) -> npt.NDArray[Any] | list[str] | Path:
     """Restore the records of an archive.
 
     Parameters
@@ -48,7 +49,7 @@ def restore(
     out : path-like, optional
         Output path, written in bounded memory. The name determines the format: ``.npy``; IDX for names such as
         ``t10k-images-idx3-ubyte`` and ``.idx``, gzipped with ``.gz``; with a trailing ``/`` or without an extension, a
-        folder of PNG images under their original names.
+        folder of PNG images under their original names; lines of text for ``.txt``, ``.log`` and ``.jsonl``.
     force : bool
         Overwrite `out`.
     threads : int, optional
@@ -59,9 +60,9 @@ def restore(
 
     Returns
     -------
-    ndarray of shape (n, *shape) in the records' dtype, or Path
-        The records; with `out`, the path that was written. Those of a data frame come back as an array, without index
-        and names of columns.
+    ndarray of shape (n, *shape) in the records' dtype, list of str, or Path
+        The records, or texts; with `out`, the path that was written. Those of a data frame come back as an array,
+        without index and names of columns.
 
     Raises
     ------
@@ -90,7 +91,8 @@ def restore(
         except (IndexError, TypeError) as error:
             raise InvalidParameterError(f"The 'records' of restore must exist in {archive.path}. {error}") from None
         if out is None:
-            return _in_memory(archive, chosen)
+            found: npt.NDArray[Any] | list[str] = _in_memory(archive, chosen)
+            return found
         return restore_to(archive, chosen, out, force=force, progress=progress)
 
 
@@ -104,6 +106,7 @@ def restore_to(
 ) -> Path:
     """Write records of an open archive to a file or a folder, as `restore` does, and return its path."""
     check_originals(archive, records, out)
+    n = archive.n_pieces(records)
 
     def pieces() -> Iterator[npt.NDArray[Any]]:
         done = 0
@@ -111,14 +114,15 @@ def restore_to(
             yield piece
             done += len(piece)
             if progress is not None:
-                progress("restoring", done, len(records), "records")
+                progress("restoring", done, n, "records")
 
     return stream(
         out,
         pieces(),
-        shape=(len(records), *archive.shape[1:]),
+        shape=(n, *archive.shape[1:]),
         dtype=archive.dtype,
         files=lambda: archive.file_names(records),
+        text=archive.rows(records) if isinstance(archive, TextsArchive) else None,
         series=None if archive.series is None else archive.series.rows(_as_index(records)),
         force=force,
     )
@@ -129,8 +133,8 @@ def _as_index(records: range | list[int]) -> Any:
     return np.array(records, np.int64)
 
 
-def _in_memory(archive: Archive, records: range | list[int]) -> npt.NDArray[Any]:
-    """Return records as one array; raises ArchiveError if they exceed the usable memory."""
+def _in_memory(archive: Archive, records: range | list[int]) -> Any:
+    """Return records as one array, or texts as a list; raises ArchiveError if they exceed the usable memory."""
     n_bytes = math.prod(archive.shape[1:]) * archive.dtype.itemsize * len(records)
     available = usable_memory()
     try:

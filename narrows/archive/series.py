@@ -8,45 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from enum import IntEnum
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from narrows.archive.byte_file import ByteFile
-from narrows.archive.field_chunks import pack_block_values, parse_block_values
-from narrows.archive.header import read_block, read_payload
+from narrows.archive.columns import Column, Columns, column_blocks
 from narrows.archive.index import Index
-from narrows.archive.layout import BlockType
-from narrows.archive.layouts.field import MOST_BLOCK_VALUES
 from narrows.archive.layouts.windows import lengths_of
 from narrows.archive.metadata import Metadata
-from narrows.archive.records import checksum
-from narrows.codec.fields.block import decode_block, encode_block
-from narrows.codec.residual.error_bound import ErrorBound
 from narrows.data.series.decimals import MOST_DIGITS, exact, quotient
 from narrows.data.series.rows import SeriesRows
 from narrows.data.series.times import Times
 from narrows.errors import CorruptArchiveError, DataError
-from narrows.numerics.blas import one_blas_thread
 
-__all__ = ["ArchivedSeries", "Column", "read_series"]
+__all__ = ["ArchivedSeries", "read_series"]
 
-_BLOCK_VALUES = 1 << 20
 _MOST_REGULAR = 1 << 10  # series whose times are stored as a start and a step each
-_DAMAGE = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError)
-
-
-class Column(IntEnum):
-    """The content of a COLUMN block, with a value for each step, or for each value of a step."""
-
-    TIMES = 0  # int64
-    MISSING = 1  # uint8: 1 where a value is missing
-    ULPS = 2  # int8: units in the last place that are added to decimals
-
-
-_DTYPES = {Column.TIMES: np.int64, Column.MISSING: np.uint8, Column.ULPS: np.int8}
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,15 +93,8 @@ class ArchivedSeries:
         if self.times is not None and _regular(self.times.ticks, self.lengths) is None:
             columns.insert(0, (Column.TIMES, self.times.ticks))
         for column, values in columns:
-            if values is None:
-                continue
-            stored = values.astype(_DTYPES[column])
-            n_steps = max(1, _BLOCK_VALUES // int(np.prod(values.shape[1:], dtype=np.int64)))
-            for start in range(0, len(stored), n_steps):
-                part = np.ascontiguousarray(stored[start : start + n_steps])
-                with one_blas_thread():
-                    coded = encode_block(part[None], ErrorBound(stored.dtype, 0))
-                yield column, len(part), pack_block_values(coded, 0.0)
+            if values is not None:
+                yield from column_blocks(column, values)
 
     def finish(self, values: npt.NDArray[Any], steps: Any, channels: slice | None = None) -> npt.NDArray[Any]:
         """Return restored values of some steps as they are to be: decimals as floats, and gaps as NaN.
@@ -250,7 +222,7 @@ def read_series(
         raise CorruptArchiveError(f"the 'series' in its metadata do not have its {n_steps:,} steps: {described!r:.120}")
     origin = described.get("origin")
     found = ArchivedSeries(lengths, shape, names, channels, origin=origin if isinstance(origin, dict) else {})
-    columns = _Columns(source, index, n_steps, shape)
+    columns = Columns(source, index, n_steps, shape)
     if isinstance(described.get("time"), dict):
         found = replace(found, times=_times(described["time"], lengths, columns))
     if decimals is None:
@@ -273,7 +245,7 @@ def _names(given: Any) -> tuple[str, ...] | None:
     return tuple(given)
 
 
-def _times(described: dict[str, Any], lengths: Sequence[int], columns: _Columns) -> Times:
+def _times(described: dict[str, Any], lengths: Sequence[int], columns: Columns) -> Times:
     starts, steps = described.get("starts"), described.get("steps")
     if starts is None:
         ticks = columns.read(Column.TIMES)
@@ -290,45 +262,3 @@ def _times(described: dict[str, Any], lengths: Sequence[int], columns: _Columns)
         return Times.from_json(described, ticks)
     except (TypeError, ValueError) as error:
         raise CorruptArchiveError(f"the times in its metadata are not valid: {described!r:.120}") from error
-
-
-class _Columns:
-    """Reads the COLUMN blocks of an archive."""
-
-    def __init__(self, source: ByteFile, index: Index, n_steps: int, shape: tuple[int, ...]) -> None:
-        self._source, self._entries, self._n_steps, self._shape = source, index.entries, n_steps, shape
-
-    def read(self, column: Column) -> npt.NDArray[Any]:
-        """Return a column.
-
-        Raises
-        ------
-        CorruptArchiveError
-            If it is missing or damaged.
-        """
-        shape = () if column == Column.TIMES else self._shape
-        grid = ErrorBound(np.dtype(_DTYPES[column]), 0)
-        parts, done = [], 0
-        for entry in self._entries[self._entries["type"] == BlockType.COLUMN]:
-            if entry["first"] != column:
-                continue
-            what = f"column {column.name.lower()}"
-            offset = int(entry["offset"])
-            block = read_block(self._source, offset, self._source.size)
-            n_values = block.n_records * int(np.prod(shape, dtype=np.int64))
-            is_named = block.type == BlockType.COLUMN and block.first == column
-            if not is_named or not 0 < n_values <= MOST_BLOCK_VALUES:
-                raise CorruptArchiveError(f"{what} is not at its offset in the index")
-            most = n_values * grid.dtype.itemsize
-            stored = parse_block_values(read_payload(self._source, offset, block, what, most + 64), most)
-            try:
-                values = decode_block(stored.kind, stored.data, grid, (1, block.n_records, *shape))[0]
-            except _DAMAGE as error:
-                raise CorruptArchiveError(f"{what} cannot be decoded: {error}") from error
-            if checksum(values[None]) != stored.checksum:
-                raise CorruptArchiveError(f"{what} is not restored correctly: its checksum is wrong")
-            parts.append(values)
-            done += len(values)
-        if done != self._n_steps:
-            raise CorruptArchiveError(f"column {column.name.lower()} has {done:,} steps, not {self._n_steps:,}")
-        return np.concatenate(parts)

@@ -1,4 +1,4 @@
-"""What is left of series if some of their steps are lost."""
+"""What is left of series or texts if some of their records are lost."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from narrows.archive.byte_file import ByteFile
 from narrows.archive.header import Header, read_index
 from narrows.archive.layout import Block
 from narrows.archive.layout_choice import layout_of
-from narrows.archive.layouts import Field, Windows
+from narrows.archive.layouts import Field, TextLayout, Windows
 from narrows.archive.metadata import Metadata
 from narrows.archive.series import ArchivedSeries, read_series
+from narrows.archive.texts import ArchivedTexts, read_texts
 from narrows.errors import CorruptArchiveError, recorded
 
-__all__ = ["has_series", "series_left"]
+__all__ = ["has_series", "left_of"]
 
 
 def has_series(metadata: Metadata) -> bool:
@@ -25,12 +26,12 @@ def has_series(metadata: Metadata) -> bool:
     return metadata.windows is not None or "series" in metadata.more or "decimals" in metadata.more
 
 
-def series_left(
+def left_of(
     source: ByteFile, header: Header, chunks: Sequence[tuple[int, Block]]
-) -> tuple[Metadata, ArchivedSeries | None]:
-    """Return the metadata of an archive with only some chunks of another, and its series; None if it has none.
+) -> tuple[Metadata, ArchivedSeries | ArchivedTexts | None]:
+    """Return the metadata of an archive with only some chunks of another, and its series or texts; None if it has none.
 
-    Times that are damaged are left out.
+    Times that are damaged are left out. Texts have those of their records that are left.
 
     Raises
     ------
@@ -38,6 +39,8 @@ def series_left(
         If the columns that decimals need are damaged.
     """
     metadata = header.metadata
+    if metadata.text is not None:
+        return _texts_left(source, header, chunks)
     if not has_series(metadata):
         return metadata, None
     layout = layout_of(metadata)
@@ -56,6 +59,24 @@ def series_left(
     if isinstance(layout, Windows):
         more[Windows.entry] = Windows(left.lengths, layout.window).to_json()
     return replace(metadata, more=more), left
+
+
+def _texts_left(
+    source: ByteFile, header: Header, chunks: Sequence[tuple[int, Block]]
+) -> tuple[Metadata, ArchivedTexts | None]:
+    """Return the metadata of an archive with only some records of texts, and these texts."""
+    layout = layout_of(header.metadata)
+    assert isinstance(layout, TextLayout), "the records are pieces of texts"
+    if layout.n_cut is None:
+        return header.metadata, None
+    with recorded(held=True):
+        index = read_index(source, header)
+    kept = np.zeros(index.n_records, bool)
+    for _, block in chunks:
+        kept[block.first : block.stop] = True
+    left = read_texts(source, layout, index).left(kept)
+    described = {TextLayout.entry: left.layout(layout.shape).to_json()}
+    return replace(header.metadata, more={**header.metadata.more, **described}), left
 
 
 def _steps(layout: object, block: Block, n_steps: int) -> npt.NDArray[np.int64]:

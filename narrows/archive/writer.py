@@ -32,6 +32,7 @@ from narrows.archive.models import short
 from narrows.archive.new_metadata import new_metadata
 from narrows.archive.records import check_names
 from narrows.archive.series import ArchivedSeries
+from narrows.archive.texts import ArchivedTexts
 from narrows.codec.entropy_models.escapes import MAX_SYMBOL
 from narrows.codec.parts.needs import Needs
 from narrows.codec.parts.parted_codec import PartedCodec
@@ -77,8 +78,8 @@ class Writer:
         with `append`.
     fill_value : float, optional
         A value that is kept exactly within the bound.
-    series : ArchivedSeries, optional
-        The series that the records are windows of; their columns are stored.
+    parts_of : ArchivedSeries or ArchivedTexts, optional
+        The series that the records are windows of, or the texts that they are pieces of; their columns are stored.
     threads : int, optional
         How many threads encode chunks, by default as many as CPUs that the process may use. The file does not depend on
         it.
@@ -121,7 +122,7 @@ class Writer:
         chunk_records: int | None = None,
         group_records: int | None = None,
         fill_value: float | None = None,
-        series: ArchivedSeries | None = None,
+        parts_of: ArchivedSeries | ArchivedTexts | None = None,
         threads: int | None = None,
     ) -> None:
         if not 0 <= quality < len(codec.qualities):
@@ -141,7 +142,7 @@ class Writer:
             else:
                 self.metadata = new_metadata(codec, quality, chunk_records, group_records, metadata or {})
                 self._blocks = self._open_new(embed_model, force)
-                for column in () if series is None else series.blocks():
+                for column in () if parts_of is None else parts_of.blocks():
                     self._blocks.column(*column)
             self._stack = self._stack.pop_all()
         self._is_open = True

@@ -54,6 +54,8 @@ class BottleneckModule(nn.Module, ABC):
     normal_prior : bool
         Whether training makes the codes of all records together follow N(0, I), so that draws from N(0, I) can be
         decoded.
+    rate_weight : float
+        Weight of the rate of the code in its cost; 0: the code has no rate.
     couples_records : bool
         Whether, in training, the code or the cost of a record depends on the other records of its batch, or each batch
         changes the bottleneck. Such batches are not split into shards.
@@ -61,6 +63,7 @@ class BottleneckModule(nn.Module, ABC):
 
     draws: bool = False
     normal_prior: bool = False
+    rate_weight: float = 0.0
     couples_records: bool = False
 
     def __init__(self, h_shape: tuple[int, ...], z_shape: tuple[int, ...]) -> None:

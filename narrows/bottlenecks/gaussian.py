@@ -53,6 +53,7 @@ class _GaussianModule(BottleneckModule):
     def __init__(self, z_shape: tuple[int, ...], beta: float, warmup: int, free_nats: float) -> None:
         super().__init__((2 * z_shape[0], *z_shape[1:]), z_shape)
         self.beta, self.warmup, self.free_nats = beta, warmup, free_nats
+        self.rate_weight = beta
         self.normal_prior = beta > 0  # codes without a cost have no prior
         self.couples_records = warmup > 0  # every batch is counted
         self.register_buffer("n_steps", torch.zeros((), dtype=torch.int64))  # of training, so far

@@ -32,7 +32,8 @@ class Rounded(Bottleneck, name="rounded"):
 
     In training, uniform noise of one unit replaces the rounding, h̃ = h + U(−½, ½), and P is the mass of a logistic
     distribution on the unit interval around h̃, so that rate and distortion have gradients (Ballé, Laparra and
-    Simoncelli 2017). With the normal likelihood the loss of the chain is rate + λ · squared error, λ = 1 / 2σ².
+    Simoncelli 2017). With the normal likelihood the loss of the chain is rate + λ · squared error, λ = 1 / 2σ². With
+    others, a ``weight`` of the rate below 1 asks for fewer errors.
 
     The "autoregressive" prior predicts mean and scale of each number from the numbers before it, by one shared hidden
     layer (NADE; Larochelle and Murray 2011). In a map, these are the previous channels at the same position and all
@@ -57,25 +58,29 @@ class Rounded(Bottleneck, name="rounded"):
         default=1.0,
     )
 
+    weight: float = option(
+        Real(0, open_low=True), "weight of the rate in the loss; below 1 the code takes more bits", default=1.0
+    )
+
     def build(self, z_shape: tuple[int, ...]) -> BottleneckModule:
-        return RoundedModule(z_shape, self.n_hidden if self.prior == "autoregressive" else 0, self.unit)
+        return RoundedModule(z_shape, self.n_hidden if self.prior == "autoregressive" else 0, self.unit, self.weight)
 
 
 class RoundedModule(BottleneckModule):
     """h (n, *shape) → whole numbers of the same shape, and the prior for coding them."""
 
-    def __init__(self, shape: tuple[int, ...], n_hidden: int, unit: float) -> None:
+    def __init__(self, shape: tuple[int, ...], n_hidden: int, unit: float, weight: float = 1.0) -> None:
         super().__init__(shape, shape)
-        self.unit = unit
+        self.unit, self.rate_weight = unit, weight
         self.prior = LogisticPrior(shape, n_hidden)
 
     def forward(self, h: Tensor, generator: Noise | None = None) -> Code:
         s = h / self.unit
         if generator is None:
             s = torch.round(s)
-            return Code(s * self.unit, self.prior.nats(s), s.to(torch.int32))
+            return Code(s * self.unit, self.rate_weight * self.prior.nats(s), s.to(torch.int32))
         s = s + uniform_like(h, generator) - 0.5
-        return Code(s * self.unit, self.prior.nats(s))
+        return Code(s * self.unit, self.rate_weight * self.prior.nats(s))
 
     def continuous_code(self, h: Tensor) -> Tensor:
         return h

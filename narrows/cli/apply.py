@@ -17,10 +17,12 @@ from narrows.cli.options import (
     output_option,
     write_options,
 )
-from narrows.cli.outputs import READS_PIPE, Verb
+from narrows.cli.outputs import READS_PIPE, WRITES_PIPE, Verb
+from narrows.cli.text import checked_texts, side_by_side
 
 if TYPE_CHECKING:
     from narrows.data import Source
+    from narrows.estimators.autoencoder import Autoencoder
 
 __all__ = ["check_records_output", "decode", "encode", "reconstruct", "records_line", "write_records"]
 
@@ -33,7 +35,13 @@ _RECORDS = (
 @click.command(cls=Verb)
 @data_argument
 @model_option
-@output_option("OUT", _RECORDS, pipe=True)
+@click.option(
+    "-o",
+    "--output",
+    type=WRITES_PIPE,
+    metavar="OUT",
+    help=f"{_RECORDS} Text: a path that ends in .txt, .log or .jsonl; without it, texts are printed side by side.",
+)
 @data_options
 @device_option
 @write_options
@@ -41,7 +49,7 @@ def reconstruct(
     *,
     data: str,
     model: str,
-    output: str,
+    output: str | None,
     limit: int | None,
     reading: dict[str, Any],
     device: str,
@@ -52,14 +60,39 @@ def reconstruct(
     """Encode and decode DATA with MODEL, and write the result in the units and dtype of the training data.
 
     Tables of whole numbers other than uint8 are written as floats, since rounding would lose information. In a folder,
-    images get the names of the input files.
+    images get the names of the input files. Of text, each original line is printed beside the restored one, with the
+    characters that differ marked below, unless there is an output.
     """
-    keeps_names = check_records_output(output, force=force)
+    keeps_names = output is not None and check_records_output(output, force=force)
     loaded = load_model(model, device)
+    if output is None:
+        _print_texts(loaded, data, limit, reading, as_json=as_json, quiet=quiet)
+        return
     source = open_data(data, shape=loaded.shape_, limit=limit, quiet=quiet, **reading)
     restored = loaded.reconstruct(source, dtype=loaded.model_.written_dtype)
     files = source.files if keeps_names else None
     write_records(output, restored, files=files, force=force, as_json=as_json, of=source)
+
+
+def _print_texts(
+    model: Autoencoder, data: str, limit: int | None, reading: dict[str, Any], *, as_json: bool, quiet: bool
+) -> None:
+    """Print texts beside what a model restores of them.
+
+    Raises
+    ------
+    click.UsageError
+        If it is no model of text.
+    """
+    if model.record_ != "text":
+        raise click.UsageError("Missing option '-o' / '--output': only text is printed without an output.")
+    source = open_data(data, shape=model.shape_, limit=limit, quiet=quiet, **reading)
+    originals, restored = checked_texts(model, source)
+    if as_json:
+        pairs = zip(originals, restored, strict=True)
+        print_json({"records": [{"text": before, "restored": after} for before, after in pairs]})
+    else:
+        print_lines(*side_by_side(originals, restored))
 
 
 @click.command(cls=Verb)
@@ -151,7 +184,8 @@ def write_records(
     import narrows.data
 
     series = None if of is None or of.windows is None else of.windows.series.rows()
-    path = narrows.data.write(output, values, files=files, series=series, force=force)
+    text = None if of is None or of.text is None else of.text.rows()
+    path = narrows.data.write(output, values, files=files, series=series, text=text, force=force)
     if as_json:
         print_json({"path": str(path), "records": len(values), "shape": values.shape[1:], "dtype": values.dtype.name})
     else:

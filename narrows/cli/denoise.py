@@ -23,6 +23,7 @@ from narrows.cli.options import (
 )
 from narrows.cli.outputs import Verb
 from narrows.cli.progress import show_progress
+from narrows.cli.text import refuse_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,6 +97,7 @@ def denoise(
     else:
         is_folder = check_records_output(output, force=force)
     loaded = load_model(model, device)
+    refuse_text(loaded, "denoise", "To see what a model restores: narrows reconstruct.")
     if loaded.chain_.corruption is None:
         note(
             "Note: this model was trained without corruption, so it has not learned to remove noise. "

@@ -74,7 +74,7 @@ def evaluate(
     if as_json:
         print_json({**metrics, "data": source.name, "model": model, "n_latent": loaded.n_latent_, **written})
         return
-    size = f"{shape_text(source.shape)} values"
+    size = f"{shape_text(source.shape)} values" if source.text is None else f"up to {count(source.shape[0], 'byte')}"
     print_lines(
         f"{source.name}: {count(len(source), 'record')} of {size}, "
         f"each encoded as {count(loaded.chain_.bottleneck.n_symbols, 'number')} and decoded",
@@ -107,6 +107,8 @@ def metric_lines(metrics: Mapping[str, Any], model: Autoencoder) -> list[str]:
             why = "the model has none" if name.startswith("pca_") else "not defined for these data"
             unit, meaning = "", f"{meaning}: {why}"
         rows.append((name, number(value), unit, meaning))
+    if model.record_ == "text":
+        return aligned(rows, right=[1])
     lines = [*aligned(rows, right=[1]), "", compared_with_pca(metrics, model)]
     few = decided_by_few(metrics)
     lines += [] if few is None else [f"{few} --per-record lists the errors of all records."]

@@ -14,7 +14,8 @@ from narrows.cli.apply import check_records_output, records_line
 from narrows.cli.console import print_json, print_lines
 from narrows.cli.inputs import check_file_output, load_model, open_record
 from narrows.cli.options import device_option, model_option, output_option, write_options
-from narrows.cli.outputs import READS, Verb
+from narrows.cli.outputs import READS, Verb, split_record
+from narrows.cli.text import refuse_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,7 +44,7 @@ that tables of whole numbers other than uint8 are written as floats.
   narrows generate -m MODEL --traverse -o traverse.png
   narrows generate -m MODEL -n 64 --label 7 -o sevens.png
 
-RECORD is DATA with one record, or DATA#INDEX, counted from 0.
+RECORD is DATA with one record, or DATA#INDEX, counted from 0. For a model of text it may be the text itself.
 """
 
 
@@ -62,8 +63,8 @@ class _Generated:
 @model_option
 @output_option(
     "OUT",
-    "Output: a picture (.png, .svg or .pdf), records (a path that ends in .npy, or - for standard output), or a folder "
-    "for images.",
+    "Output: a picture (.png, .svg or .pdf), records (a path that ends in .npy, or - for standard output), a folder "
+    "for images, or text (.txt).",
     pipe=True,
 )
 @click.option(
@@ -132,6 +133,8 @@ def generate(
     else:
         check_records_output(output, force=force)
     loaded = load_model(model, device)
+    if is_picture:
+        refuse_text(loaded, f"A picture of records, {output},", "Give a path that ends in .txt.")
     y = None if label is None else _label(loaded, label)
     if kind == "samples":
         made = _samples(loaded, n, y, source or "auto", seed)
@@ -183,7 +186,7 @@ def _says(text: str, label: Any) -> bool:
 
 def _samples(model: Autoencoder, n: int, y: Any, source: str, seed: int) -> _Generated:
 
-    records = model.sample(n, y, source=source, random_state=seed)
+    records = model.sample(n, y, source=source, random_state=seed, dtype=model.model_.written_dtype)
     drawn_from = source if source != "auto" else "prior" if model.has_prior_ else "density"
     return _Generated(records, said={"from": drawn_from, "seed": seed})
 
@@ -225,6 +228,9 @@ def _record(model: Autoencoder, data: str, *, quiet: bool) -> NDArray[Any]:
     """Return one record of the model's shape."""
     from narrows.records import check_shape
 
+    if model.record_ == "text" and not Path(split_record(data)[0]).is_file():
+        found: NDArray[Any] = model.records_of([data]).values[0]  # the text itself
+        return found
     record = open_record(data, shape=model.shape_, quiet=quiet)
     check_shape(record.shape, model.shape_, data)
     return record

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from narrows.cli.console import note
+from narrows.cli.console import count, note
 from narrows.cli.outputs import split_record
 from narrows.cli.progress import show_progress
 from narrows.io.magic import IMAGE_ENDINGS
@@ -32,6 +32,7 @@ __all__ = [
 OTHER_KINDS = frozenset(
     {
         *(".npy", ".npz", ".idx", ".csv", ".tsv", ".txt", ".json", ".parquet", ".h5", ".hdf5", ".safetensors"),
+        *(".log", ".jsonl", ".ndjson"),
         *(".pt", ".pth", ".ckpt", ".pkl", ".onnx", ".keras"),
         *(*IMAGE_ENDINGS, ".svg", ".pdf", ".html"),
         *(".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".zst", ".7z"),
@@ -59,6 +60,8 @@ def open_data(
         source = narrows.data.open(data, limit=limit, progress=progress, **reading)
     if shape is not None:
         return as_needed(source, shape)
+    if source.text is not None and (source.text.is_chosen or source.text.n_cut):
+        note(f"{source.name} is text, {count(len(source.text.texts), 'record')}, read as {source.text}.", quiet=quiet)
     if source.windows is not None and source.windows.is_chosen[0]:
         note(
             f"{source.name} is a series of {source.windows.series.n_steps:,} steps, read as {source.windows}.",

@@ -11,6 +11,7 @@ from narrows.cli.inputs import load_model
 from narrows.cli.options import output_option, write_options
 from narrows.cli.outputs import READS, READS_PIPE, Verb
 from narrows.cli.progress import show_progress
+from narrows.cli.text import refuse_text
 
 if TYPE_CHECKING:
     from narrows.data.series import WholeSeries
@@ -82,6 +83,8 @@ def outliers(
     check_table_output(output, force=force)
     reading = {"time": time, "values": values, "group": group}
     loaded = None if model is None else load_model(model)
+    if loaded is not None:
+        refuse_text(loaded, "outliers", "The texts that a model restores worst: narrows evaluate --per-record.")
     series = _open(data, reading, quiet=quiet)
     trained = None if train is None else _open(train, reading, quiet=quiet)
     scores = score_series(series, loaded, train=trained, window=window)

@@ -22,6 +22,7 @@ from narrows.cli.options import (
     write_options,
 )
 from narrows.cli.outputs import READS, Verb
+from narrows.cli.text import refuse_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,6 +33,7 @@ __all__ = ["picture"]
 
 KINDS = ("reconstructions", "denoising", "filters", "map", "curves", "report")
 _WITHOUT_DATA = {"filters", "curves"}
+_OF_TEXT = {"map", "curves"}
 _ENDINGS = (".png", ".svg", ".pdf")
 _ONLY_FOR = {
     "n": {"reconstructions", "denoising", "report"},
@@ -48,7 +50,7 @@ Kinds:
   reconstructions  records and their reconstructions
   denoising        records, corrupted as in training, and restored
   filters          weights of the encoder's first layer (needs no DATA)
-  map              codes in two dimensions next to PCA, coloured by label
+  map              codes in two dimensions next to PCA, coloured by label; of text, with the words
   curves           loss and learning rate over the epochs (needs no DATA)
   report           all of these and the numbers, one HTML page
 """
@@ -61,7 +63,8 @@ Kinds:
 @click.option(
     "--kind",
     type=click.Choice(KINDS),
-    help="What to draw.  [default: a report for .html, denoising for a denoising model, else reconstructions]",
+    help="What to draw.  [default: a report for .html, map for text, denoising for a denoising model, "
+    "else reconstructions]",
 )
 @click.option("-n", type=click.IntRange(1), metavar="N", default=10, help="Records to draw.  [default: 10]")
 @click.option("--tile", metavar="RxC", help="Rows and columns of filters.  [default: all, nearly square]")
@@ -98,6 +101,10 @@ def picture(
         _check_options(ctx, kind)
     check_file_output(output, force=force)
     loaded = load_model(model, device)
+    if loaded.record_ == "text":
+        kind = "map" if kind is None else kind
+        if kind not in _OF_TEXT:
+            refuse_text(loaded, f"A picture of kind '{kind}'", "Give --kind map, or use narrows reconstruct.")
     if kind is None:
         kind = "reconstructions" if loaded.chain_.corruption is None else "denoising"
         _check_options(ctx, kind)

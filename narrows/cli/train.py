@@ -50,8 +50,9 @@ run.
 @click.option(
     "--as",
     "as",
-    type=click.Choice(["image", "series", "vector"]),
-    help="What a record is: series are windows of a series.  [default: an image, if it has two or three axes]",
+    type=click.Choice(["image", "series", "text", "vector"]),
+    help="What a record is: series are windows of a series, and text is symbols of bytes.  "
+    "[default: an image, if it has two or three axes]",
 )
 @click.option("--latent", type=int, metavar="N", help="Latent dimension: how many numbers a code has.")
 @click.option("--batch-size", type=int, metavar="N", help="Records per step.")

@@ -15,6 +15,7 @@ from narrows.data.frames import is_frame
 from narrows.data.opening import open as open_data
 from narrows.data.series import WholeSeries
 from narrows.data.source import Source, check_limit
+from narrows.data.text.texts import is_texts
 from narrows.errors import DataError, InvalidParameterError
 from narrows.io.files import as_path
 
@@ -107,7 +108,7 @@ def series_format(path: str | os.PathLike[str]) -> type[Csv] | type[Wav] | None:
 
 def _line(data: Any) -> npt.NDArray[Any] | None:
     """Return an array or a `.npy` file with one axis; None for all other data."""
-    if isinstance(data, Source) or is_frame(data):
+    if isinstance(data, Source) or is_frame(data) or is_texts(data):
         return None
     if isinstance(data, str | os.PathLike):
         path = Path(data)

@@ -11,6 +11,7 @@ import numpy as np
 from narrows.data.frames import is_frame
 from narrows.data.series.sources import source_of_array
 from narrows.data.source import Source
+from narrows.data.text.sources import with_length
 from narrows.records import check_shape
 
 __all__ = ["advice", "as_needed", "check_fits", "whole_as_windows"]
@@ -20,7 +21,8 @@ def as_needed(source: Source, shape: tuple[int, ...]) -> Source:
     """Return data in the form of a model's records, where that is exact.
 
     Image files get the channels of the model's records: grey images become colour ones. Series are cut into windows of
-    the model's length, one after the other, unless another window or stride was given.
+    the model's length, one after the other, unless another window or stride was given. Texts are cut into records of
+    the model's length, unless another length was given.
 
     Parameters
     ----------
@@ -34,6 +36,8 @@ def as_needed(source: Source, shape: tuple[int, ...]) -> Source:
     >>> as_needed(Source(np.zeros((5, 6, 4), np.uint8), kind="images"), (6, 4, 3)).shape
     (6, 4, 3)
     """
+    if source.text is not None:
+        return with_length(source, shape[0]) if len(shape) == 1 else source
     if source.windows is not None:
         return _with_windows(source, shape)
     if source.kind != "images" or len(source.shape) != 2 or len(shape) != 3 or shape[-1] not in {1, 3}:

@@ -16,6 +16,8 @@ from narrows.data.formats.advice import table_to_array
 from narrows.data.frames import is_frame, open_frame
 from narrows.data.series.sources import source_of_array
 from narrows.data.source import Source, check_limit
+from narrows.data.text.sources import texts_in_list
+from narrows.data.text.texts import is_texts
 from narrows.errors import (
     CorruptFileError,
     DataError,
@@ -60,6 +62,9 @@ def open(  # noqa: A001
     data : array_like, str, path or Source
         - an array ``(n, *shape)`` of any real dtype, or an object that NumPy can view as one;
         - a data frame of pandas or polars with columns of numbers and booleans; missing values become NaN;
+        - a list, array or column of texts, `str` or `bytes`; a `.txt`, `.log` or `.jsonl` file, whose lines are texts;
+          with `column` the texts in a column of a `.csv` file. Records are symbols for their bytes (n, length), see
+          `docs/text.md`;
         - a series: a `.csv` file with times, a `.wav` file, or with `window` an array or `.npy` file of shape (steps,)
           or (steps, channels). Records are windows of it;
         - a `.npy` or `.npz` file, an IDX file (gzipped or not), a folder of images, one image, or a glob such as
@@ -73,7 +78,7 @@ def open(  # noqa: A001
         - a Source, which is returned unchanged.
     limit : int, optional
         Number of records to keep; only so many images are read.
-    record : {"image", "series", "vector"}, optional
+    record : {"image", "series", "text", "vector"}, optional
         What a record is. "series": records are windows (n, steps) or (n, steps, channels) of series. By default the
         shape decides, unless the format does. Models take records for this if their own `record` is "auto".
     progress : callable, optional
@@ -84,7 +89,8 @@ def open(  # noqa: A001
         Options of the data's format: ``resize=(height, width)``, ``convert="grey"`` or ``"colour"`` and ``bits=8`` for
         image files, ``key="name"`` of the array of records for `.npz` files. For series: ``window=`` and ``stride=`` in
         steps, for arrays, `.npy`, `.csv` and `.wav` files; ``time=``, ``values=`` and ``group=``, names of columns of
-        `.csv` files. See `docs/series.md`.
+        `.csv` files. See `docs/series.md`. For text: ``length=``, the largest number of bytes of a record, and
+        ``column=`` of a `.csv` file.
 
     Returns
     -------
@@ -115,6 +121,8 @@ def open(  # noqa: A001
     elif isinstance(data, str | os.PathLike):
         source = _open_text_or_path(data, options, limit, progress)
         check_values(source.values, source.name)
+    elif is_texts(data):
+        source = texts_in_list(data, length=options.pop("length", None))
     else:
         cutting = {name: options.pop(name, None) for name in ("window", "stride")}
         if any(cutting.values()):

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from narrows.data.series.windows import Windows
+from narrows.data.text.pieces import Pieces
 from narrows.errors import DataError, DataWarning, InvalidParameterError
 
 __all__ = ["Source", "check_limit"]
@@ -30,7 +31,7 @@ class Source:
     name : str
         A name for messages: ``"mnist:train"``, ``"photos/"``, ``"array (100, 8, 8) float32"``.
     kind : str
-        ``"array"``, ``"npy"``, ``"npz"``, ``"idx"``, ``"images"`` or ``"named"``.
+        ``"array"``, ``"npy"``, ``"npz"``, ``"idx"``, ``"images"``, ``"text"``, ``"texts"`` (a list) or ``"named"``.
     files : tuple of str, optional
         The relative file names of an image set, in the order of the records.
     columns : tuple of str, optional
@@ -38,9 +39,11 @@ class Source:
     warnings : tuple of DataWarning
         What was lost when the records were read.
     record : str
-        What a record is: "image", "series" or "vector"; "auto": its shape decides (see `narrows.records`).
+        What a record is: "image", "series", "text" or "vector"; "auto": its shape decides (see `narrows.records`).
     windows : Windows, optional
         The whole series that the records are windows of, if they are.
+    text : Pieces, optional
+        The texts that the records are pieces of, if they are.
     """
 
     values: npt.NDArray[Any]
@@ -53,6 +56,7 @@ class Source:
     warnings: tuple[DataWarning, ...] = ()
     record: str = "auto"
     windows: Windows | None = None
+    text: Pieces | None = None
 
     def __post_init__(self) -> None:
         for what, column in (("labels", self.labels), ("files", self.files)):
@@ -98,11 +102,11 @@ class Source:
 
     @property
     def alone(self) -> Source:
-        """The records without the series that they are windows of."""
-        return self if self.windows is None else replace(self, windows=None)
+        """The records without the series that they are windows of, or the texts that they are pieces of."""
+        return self if self.windows is None and self.text is None else replace(self, windows=None, text=None)
 
     def limit(self, n: int) -> Source:
-        """Return the first `n` records (all if there are fewer), without a copy.
+        """Return the first `n` records (all if there are fewer), or texts, without a copy.
 
         Raises
         ------
@@ -115,14 +119,17 @@ class Source:
         [[0, 1], [2, 3]]
         """
         n = check_limit(n)
-        if n >= len(self):
+        if n >= (len(self) if self.text is None else len(self.text.texts)):
             return self
+        text = None if self.text is None else self.text.first(n)
+        n = n if text is None else int(text.counts.sum())
         return replace(
             self,
             values=self.values[:n],
             labels=None if self.labels is None else self.labels[:n],
             files=None if self.files is None else self.files[:n],
             windows=None,
+            text=text,
         )
 
     def take(self, indices: npt.ArrayLike) -> Source:
@@ -160,6 +167,7 @@ class Source:
             labels=None if self.labels is None else np.asarray(self.labels)[chosen],
             files=None if self.files is None else tuple(self.files[i] for i in chosen),
             windows=None,
+            text=None,
         )
 
 

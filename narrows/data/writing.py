@@ -14,6 +14,7 @@ from narrows.data.arrays import as_array, check_values
 from narrows.data.formats import Format, Npy, RecordStream
 from narrows.data.numpy_files import write_npy
 from narrows.data.series.rows import SeriesRows
+from narrows.data.text.rows import TextRows
 from narrows.errors import InvalidParameterError
 from narrows.io.files import as_path, naming_output
 from narrows.io.pipes import check_standard_output, is_pipe, to_standard_output
@@ -29,17 +30,19 @@ def write(
     *,
     files: Sequence[str] | None = None,
     series: SeriesRows | None = None,
+    text: TextRows | None = None,
     force: bool = False,
 ) -> Path:
-    """Write records as a `.npy` file, an IDX file or a folder of PNG images, or a series as CSV or WAV, atomically.
+    """Write records atomically: as `.npy`, an IDX file, a folder of PNG images, a series as CSV or WAV, or as text.
 
     Parameters
     ----------
     path : str or path
         The name decides the format: one array if it ends in ``.npy``; an IDX file if it is the name of one, such as
         ``t10k-images-idx3-ubyte`` or ``x.idx``, with or without ``.gz``; a new folder of PNG images if it ends in ``/``
-        or has no extension; a CSV file for ``.csv``, whose rows are the records, and sound for ``.wav``. The parent
-        folder must exist. ``"-"`` is standard output, which gets a `.npy` file.
+        or has no extension; a CSV file for ``.csv``, whose rows are the records, sound for ``.wav``, and lines of text
+        for ``.txt``, ``.log`` and ``.jsonl``. The parent folder must exist. ``"-"`` is standard output, which gets a
+        `.npy` file.
     values : array_like of shape (n, *shape)
         For images: (n, H, W) or (n, H, W, 3), uint8 or uint16; `open` reads them back unchanged.
     files : sequence of str, optional
@@ -47,6 +50,8 @@ def write(
         None: ``000000.png`` and so on.
     series : SeriesRows, optional
         The values are the steps (steps,) or (steps, channels) of series, with these times, names and origin.
+    text : TextRows, optional
+        The values are pieces (n, length) of texts; without it, each record is a text.
     force : bool
         Replace an existing output. In a folder, files of the same names are replaced and other files are kept.
 
@@ -83,7 +88,7 @@ def write(
         _pipe([records], records.shape, records.dtype)
         return Path("-")
     with naming_output(path):
-        made = RecordStream([records], records.shape, records.dtype, lambda: files, series)
+        made = RecordStream([records], records.shape, records.dtype, lambda: files, series, text)
         kind.write(as_path(path), made, force=force)
     return as_path(path)
 
@@ -96,6 +101,7 @@ def stream(
     dtype: np.dtype[Any],
     files: Callable[[], Sequence[str]] | None = None,
     series: SeriesRows | None = None,
+    text: TextRows | None = None,
     force: bool = False,
 ) -> Path:
     """Write records atomically and piece by piece, so that they need not fit into memory.
@@ -114,6 +120,8 @@ def stream(
         Returns the relative names of the records; called only if the format stores names. A record with an empty name
         gets its number as name. None: all records do.
     series : SeriesRows, optional
+        As for `write`.
+    text : TextRows, optional
         As for `write`.
     force : bool
         Replace an existing output. In a folder, files of the same names are replaced and other files are kept.
@@ -140,7 +148,7 @@ def stream(
         _pipe(pieces, shape, dtype)
         return Path("-")
     with naming_output(path):
-        kind.write(as_path(path), RecordStream(pieces, shape, dtype, names, series), force=force)
+        kind.write(as_path(path), RecordStream(pieces, shape, dtype, names, series, text), force=force)
     return as_path(path)
 
 

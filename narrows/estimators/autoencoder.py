@@ -16,6 +16,7 @@ from narrows.corruptions import Corruption
 from narrows.data import Source
 from narrows.data.arrays import check_plain
 from narrows.data.frames import as_frame_like
+from narrows.data.text.pieces import texts_of
 from narrows.errors import ShapeMismatchError
 from narrows.estimators.base import Data
 from narrows.estimators.continuing import Continuing
@@ -83,10 +84,10 @@ class Autoencoder(
         files at the target PSNR: a map, a code without places, and a bound on the errors with a network of residuals.
         This chooses the parts that are "auto", for the bottleneck "rounded" and a likelihood with a target. A training
         of few steps has no race.
-    record : "auto", "image", "series" or "vector"
+    record : "auto", "image", "series", "text" or "vector"
         What a record is; it affects the choice of "auto" parts. "series": a window of a series, of shape (steps,) or
-        (steps, channels). "auto": what the source of the records says, otherwise an image if a record has two or three
-        axes.
+        (steps, channels). "text": a text, as symbols of its bytes. "auto": what the source of the records says,
+        otherwise an image if a record has two or three axes.
     conditional : bool
         Whether the label of each record is an additional input of encoder and decoder. The code then need not represent
         the label, and records with a given label can be generated (Sohn, Lee and Yan 2015).
@@ -136,7 +137,7 @@ class Autoencoder(
         Smallest and largest training value. Records on another scale cause a `narrows.errors.RangeWarning`.
     fill_value_ : float or None
         The fill value.
-    record_ : "image", "series" or "vector"
+    record_ : "image", "series", "text" or "vector"
         What the training records were treated as.
     pca_ : PrincipalComponents or None
         PCA of the training data with ``n_latent_`` components, for comparisons.
@@ -329,6 +330,8 @@ class Autoencoder(
             raise ShapeMismatchError(f"Codes must have the shape (n, {self.n_latent_}). Got {codes.shape}.")
         returned = returned_dtype(dtype, self.dtype_, self.shape_, self.record_)
         records = decode(self.chain_, codes, self.classes_of(Source(codes, name="Z"), y), dtype=returned)
+        if self.record_ == "text" and dtype is None:
+            return texts_of(records)
         return as_frame_like(Z, records, getattr(self, "feature_names_in_", None))
 
     @property

@@ -26,6 +26,7 @@ from narrows.data.frames import check_columns, has_unique_columns, is_frame
 from narrows.data.labels import plain_labels
 from narrows.data.offsets import warn_of_offsets
 from narrows.data.scale import Trained, scale_warning, typical_magnitude
+from narrows.data.text.texts import is_texts
 from narrows.errors import DataError, RangeWarning, warn
 from narrows.estimators.guarded import GuardedEstimator
 from narrows.io.files import check_output
@@ -67,7 +68,7 @@ class RecordsEstimator(GuardedEstimator):
         All that training has learned. The attributes below are parts of it.
     chain_ : Chain
         The trained parts in a row.
-    record_ : "image", "series" or "vector"
+    record_ : "image", "series", "text" or "vector"
         What the records were treated as.
     trained_on_ : TrainedOn
         Name and number of the training records, and the seed.
@@ -170,6 +171,8 @@ class RecordsEstimator(GuardedEstimator):
         return source
 
     def _checked(self, X: Data, *, reset: bool, advice: str | None) -> Source:
+        if is_texts(X):
+            X = narrows.data.open(X)
         if isinstance(X, list | tuple):
             X = as_array(X)  # says which records of a ragged list differ
         X = X if reset else self._as_windows(X)
@@ -197,9 +200,11 @@ class RecordsEstimator(GuardedEstimator):
         if reset:
             check_some_known(source, fill_value)
             self.range_, self.magnitude_ = found, typical_magnitude(source, fill_value=fill_value)
-            self._columns = ColumnScales.of(source, fill_value=fill_value)
-            warn_of_far_columns(source, fill_value=fill_value)
-            warn_of_offsets(source, fill_value=fill_value)
+            self._columns = None
+            if source.record != "text":  # symbols have no scale
+                self._columns = ColumnScales.of(source, fill_value=fill_value)
+                warn_of_far_columns(source, fill_value=fill_value)
+                warn_of_offsets(source, fill_value=fill_value)
         else:
             self._warn_of_scale(source, found)
         return source
@@ -256,7 +261,7 @@ class RecordsEstimator(GuardedEstimator):
         RangeWarning
             Under the conditions in `narrows.data.scale`, and in `narrows.data.column_scale` for the columns of tables.
         """
-        if found is None:
+        if found is None or source.record == "text":
             return False
         names, columns = getattr(self, "feature_names_in_", None), None
         if self._columns is not None:

@@ -14,13 +14,13 @@ from narrows.corruptions import Corruption
 from narrows.data.columns import Columns
 from narrows.errors import InvalidParameterError
 from narrows.estimators.real_values import standardising, suited
-from narrows.likelihoods import Likelihood, Normal
-from narrows.networks import Convolutional, Dense, Network, Strided, Temporal
+from narrows.likelihoods import Categorical, Likelihood, Normal
+from narrows.networks import Convolutional, Dense, Network, Recurrent, Strided, Temporal
 from narrows.parts.options import Integer, SequenceOf, check, optional
 from narrows.parts.part import OneOf, as_part
 from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing, UnitScale
-from narrows.records import Image, ImageLayout, Schema, Series, Vector
+from narrows.records import Image, ImageLayout, Schema, Series, Text, Vector
 
 __all__ = ["WITHOUT_PLACES", "choose_parts"]
 
@@ -42,6 +42,9 @@ _SMALLEST_STRIDED_IMAGE = 16
 _CODEC_CHANNELS = {"rounded": (8, 4), "vector-quantised": (16, 2)}
 # A convolutional network has no further stage at this height or width.
 _LAST_GRID = 16
+# Text: the share of bytes that are replaced in training, the length of the vectors of bytes, the latent dimension, and
+# up to how many scores of a record dense layers restore it better in the same time than recurrent ones.
+_SUBSTITUTION, _EMBEDDING, _TEXT_LATENT, _MOST_DENSE_SCORES = 0.1, 24, 32, 2048
 # By which a stage of a temporal network divides the steps of long series.
 _TEMPORAL_STRIDE = 4
 
@@ -67,9 +70,7 @@ def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Columns) ->
     if isinstance(schema, Vector):  # all parts are chosen for a vector with the same number of values
         schema = Vector((math.prod(schema.shape),), schema.dtype)
     n_latent = check(owner, "n_latent", params["n_latent"], optional(Integer(1)))
-    likelihood = (
-        Normal(scale="learned") if _is_auto(params["likelihood"]) else as_part(Likelihood, params["likelihood"])
-    )
+    likelihood = _likelihood(schema) if _is_auto(params["likelihood"]) else as_part(Likelihood, params["likelihood"])
     preprocessing = (
         _preprocessing(schema, columns)
         if _is_auto(params["preprocessing"])
@@ -101,7 +102,8 @@ def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Columns) ->
             )
     if n_latent is None and getattr(network, "code_channels", None) is None:
         n_outputs = network.n_outputs(shape)
-        n_latent = _n_latent(schema.shape) if n_outputs is None else _n_latent_of(n_outputs, bottleneck)
+        usual = _TEXT_LATENT if isinstance(schema, Text) else _n_latent(schema.shape)
+        n_latent = usual if n_outputs is None else _n_latent_of(n_outputs, bottleneck)
     parts = Parts(
         n_latent=n_latent,
         network=network,
@@ -112,6 +114,12 @@ def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Columns) ->
         penalties=penalties,
     )
     return suited(parts, params["real_values"], schema, columns)
+
+
+def _likelihood(schema: Schema) -> Likelihood:
+    if isinstance(schema, Text):
+        return Categorical(substitution=_SUBSTITUTION)
+    return Normal(scale="learned")
 
 
 def _is_auto(value: Any) -> bool:
@@ -144,6 +152,8 @@ def _auto_network(
     has_path : bool
         Whether a network that is not for small files has a linear path.
     """
+    if isinstance(schema, Text):
+        return _text_network(schema, columns)
     if bottleneck.name in _CODEC_CHANNELS:
         return _codec_network(schema, n_latent, "sigmoid" if is_unit else "identity", _CODEC_CHANNELS[bottleneck.name])
     if has_path:
@@ -202,6 +212,14 @@ def _codec_network(schema: Schema, n_latent: int | None, output_activation: str,
     )
 
 
+def _text_network(schema: Text, columns: Columns) -> Network:
+    """Return a network for text: dense layers, or recurrent ones if a record has many scores."""
+    n_scores = schema.length * (int(columns.high.max()) + 1)
+    if n_scores > _MOST_DENSE_SCORES:
+        return Recurrent(width=128, patch=1, input_width=16, embedding=_EMBEDDING)
+    return Dense(widths=(512, 512), activation="silu", embedding=_EMBEDDING)
+
+
 def _width(shape: tuple[int, ...]) -> int:
     """Return the units of a hidden layer."""
     return min(max(4 * math.prod(shape), 64), 512)
@@ -239,6 +257,8 @@ def _n_latent_of(n_outputs: int, bottleneck: Bottleneck) -> int:
 
 def _preprocessing(schema: Schema, columns: Columns) -> tuple[Preprocessing, ...]:
     shape, dtype = schema.shape, schema.dtype
+    if isinstance(schema, Text):
+        return ()
     if dtype == np.bool_ or (dtype == np.uint8 and (columns.are_bounded or len(shape) > 1)):
         return (UnitScale(),)
     if columns.are_bounded:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from narrows.data import Source
+from narrows.data.text.pieces import texts_of
 from narrows.errors import InvalidParameterError
 from narrows.estimators.base import labels_of, listed
 from narrows.estimators.learned import LearnedAttributes
@@ -31,8 +32,8 @@ class Generation(LearnedAttributes):
         noise: bool = False,
         random_state: Any = None,
         dtype: DTypeLike | None = None,
-    ) -> NDArray[Any]:
-        """Return n new records (n, *shape), in the units of the training data.
+    ) -> Any:
+        """Return n new records (n, *shape), in the units of the training data; texts as a list of `str`.
 
         Codes are drawn and decoded. They come from the prior N(0, I) where training drew the codes towards it
         (variational models, and those with the penalty ``mmd``), otherwise from `latent_density_`.
@@ -66,9 +67,11 @@ class Generation(LearnedAttributes):
         codes = self.sample_codes(n, source=source, random_state=state)
         n_classes = self.chain_.parts.n_classes
         classes = np.arange(n) % n_classes if y is None and n_classes else self.classes_for(y, n)
-        if not noise:
-            return records_of(self.model_, codes, classes, dtype)
-        return sample_records(self.model_, codes, classes, int(state.randint(2**31 - 1)), dtype)
+        if noise:
+            records = sample_records(self.model_, codes, classes, int(state.randint(2**31 - 1)), dtype)
+        else:
+            records = records_of(self.model_, codes, classes, dtype)
+        return texts_of(records) if self.record_ == "text" and dtype is None else records
 
     def sample_codes(self, n: int = 1, *, source: str = "auto", random_state: Any = None) -> NDArray[Any]:
         """Return n flat codes (n, n_latent_), drawn as `sample` draws them.

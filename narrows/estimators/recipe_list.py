@@ -36,6 +36,7 @@ SUMMARIES = {
     "hinton2006": "Hinton and Salakhutdinov (2006): 784-1000-500-250-30 with a linear code, trained end to end.",
     "series": "Windows of series by convolutions along time, beside a linear path that starts at PCA (document 0).",
     "recurrent": "Windows of series by gated recurrent units, beside a linear path that starts at PCA (document 0).",
+    "text": "Text: dense or recurrent layers over embedded bytes, and a code of whole numbers for small files.",
     "codec": (
         "For small files: a code of whole numbers, trained for the lowest rate at a requested quality (train --psnr)."
     ),

@@ -324,6 +324,16 @@ def recurrent() -> Autoencoder:
     )
 
 
+@_named("text")
+def text() -> Autoencoder:
+    """Text: dense or recurrent layers over embedded bytes, and a code of whole numbers for small files."""
+    return Autoencoder(
+        bottleneck=Rounded(weight=0.3),
+        record="text",
+        training=Training(epochs=25, batch_size=128, optimiser=Adam(learning_rate=2e-3)),
+    )
+
+
 @_named("codec")
 def codec() -> Autoencoder:
     """For small files: a code of whole numbers, trained for the lowest rate at a requested quality (train --psnr)."""

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from narrows.codec.dequantise import to_dtype
 from narrows.data.frames import as_frame_like, columns_of
+from narrows.data.text.pieces import texts_of
 from narrows.errors import InvalidParameterError
 from narrows.estimators.base import Data
 from narrows.estimators.generation import Generation
@@ -35,9 +36,9 @@ class Restoring(Generation):
             Labels, for conditional models, unless the data have their own; other models ignore them.
         dtype : dtype, optional
             ``float``: the decoder's output, not rounded, so that differences do not wrap around. An integer dtype:
-            rounded and clipped to its range. None: the dtype of the training data, except for tables (records of one
-            axis) of whole numbers or booleans. These come back as float64, since rounding would turn one-hot columns
-            and small counts into zeros.
+            rounded and clipped to its range. None: texts as a list of `str`, other records in the dtype of the
+            training data, except for tables (records of one axis) of whole numbers or booleans. These come back as
+            float64, since rounding would turn one-hot columns and small counts into zeros.
 
         Examples
         --------
@@ -59,6 +60,8 @@ class Restoring(Generation):
             joined = source.windows.join(reconstruct(self.chain_, source.values, classes, dtype=np.dtype(float)))
             return as_frame_like(X, to_dtype(joined, returned), columns_of(X))
         restored = reconstruct(self.chain_, source.values, classes, dtype=returned)
+        if self.record_ == "text" and dtype is None:
+            return texts_of(restored, None if source.text is None else source.text.counts)
         return as_frame_like(X, restored, columns_of(X))
 
     def denoise(self, X: Data, y: ArrayLike | None = None, *, dtype: DTypeLike | None = None) -> Any:

@@ -23,6 +23,7 @@ from narrows import pictures
 from narrows.archive import open_archive
 from narrows.archive.compress import compress
 from narrows.archive.quality import coarser_qualities
+from narrows.data.text.texts import decoded
 from narrows.errors import InvalidParameterError
 from narrows.estimators.checks import check_model, records_for
 from narrows.evaluation.denoising import psnr_db_of_records
@@ -205,7 +206,7 @@ def draw_grid(model: Autoencoder, records: NDArray[Any], **layout: Any) -> Figur
 
 
 def draw_map(model: Autoencoder, data: Data) -> Figure:
-    """Return a map of the codes next to the first two principal components, coloured by label.
+    """Return a map of the codes next to the first two principal components, coloured by label; of text, with the words.
 
     Codes of more than two numbers are projected by PCA; the title states this. If the model has no PCA of its training
     records, only the codes are drawn.
@@ -240,6 +241,12 @@ def draw_map(model: Autoencoder, data: Data) -> Figure:
         codes = _projected(codes)
         title = f"autoencoder, its {n_latent} numbers projected by PCA"
     shown = {title: codes}
+    if source.text is not None:
+        if len(codes) != len(source.text.texts):
+            raise InvalidParameterError(
+                f"A map of text needs texts of at most {source.shape[0]:,} bytes, the length of the model's records."
+            )
+        return pictures.maps(shown, texts=[decoded(text) for text in source.text.texts])
     if pca is not None:
         shown[f"PCA, the first 2 of {len(pca.components)} components"] = pca.encode(source.values)[:, :2]
     return pictures.maps(shown, source.labels, source.label_names)

@@ -145,6 +145,33 @@ METRICS = {
         "latent dimensions in use",
         "Latent dimensions whose means have a variance above 0.01 over the records.",
     ),
+    "bytes": Metric(
+        "",
+        "bytes of all texts, without line ends",
+        "Number of bytes of all texts, without line ends.",
+    ),
+    "characters_right": Metric(
+        "",
+        "share of the bytes that are restored right",
+        "Share of bytes that are the same at the same place of the text and of what is restored, of the bytes of the "
+        "longer of both. Higher is better; 1: all are right.",
+    ),
+    "records_right": Metric(
+        "",
+        "share of the texts that are restored exactly",
+        "Share of the texts all bytes of which are restored right. Higher is better.",
+    ),
+    "bits_per_byte": Metric(
+        "bits",
+        "bits of a byte: given the code, and of the code",
+        "−log₂ p(x | z), and the bits of the code if it has a rate, divided by the number of bytes, of which each text "
+        "has one more, its end. Lower is better.",
+    ),
+    "code_bits_per_record": Metric(
+        "bits",
+        "bits of the code of a text",
+        "Bits of the code of a text by its own prior, if it has a rate. Lower is better.",
+    ),
     "codebook_perplexity": Metric(
         "",
         "effective number of codewords: exp of the entropy of their use",

@@ -18,6 +18,7 @@ from narrows.estimators.autoencoder import Autoencoder, Data
 from narrows.estimators.checks import autoencoder_in
 from narrows.evaluation.likelihood import bounds
 from narrows.evaluation.per_record import Errors, record_columns
+from narrows.evaluation.text_metrics import text_metrics
 from narrows.model.artefacts import PrincipalComponents
 from narrows.model.collapse import warn_if_collapsed
 from narrows.model.comparison import warn_if_worse, warn_of_ruined_columns
@@ -88,6 +89,7 @@ def evaluate(
         - ``squared_error`` and ``preprocessed_squared_error``, whose means are ``sse_per_record`` and
           ``preprocessed_sse_per_record``, so bytes count as numbers in [0, 1];
         - ``pca_squared_error`` and ``pca_preprocessed_squared_error``, the same for PCA, if the model has one;
+        - ``bytes`` and ``wrong_bytes`` instead, for text;
         - ``log_likelihood``, in nats, as of `Autoencoder.score_samples`; minus its mean is ``nats_per_record``.
 
     Raises
@@ -112,8 +114,12 @@ def evaluate(
     model, data = autoencoder_in(model, data, "evaluate")
     if corrupted and model.chain_.corruption is None:
         raise InvalidParameterError("The model was trained without corruption. Set corrupted=False.")
-    is_variational = _is_variational(model, importance_samples)
     source = model.records_of(data)
+    if model.record_ == "text":
+        check_fits(source, model.shape_)
+        others = {"corrupted": corrupted, "importance_samples": importance_samples}
+        return text_metrics(model, source, per_record=per_record, **others)
+    is_variational = _is_variational(model, importance_samples)
     check_fits(source, model.shape_)
     found = narrows.data.finite_range(source, fill_value=model.fill_value_)
     is_on_another_scale = model._warn_of_scale(source, found)

@@ -16,7 +16,8 @@ from narrows.likelihoods.contract import Likelihood, LikelihoodModule
 from narrows.likelihoods.point_estimate import PointEstimate
 from narrows.likelihoods.whole_numbers import WholeNumbersModule
 from narrows.numerics.batches import batch_size
-from narrows.parts.options import Choice, Integer, option
+from narrows.numerics.record_noise import Noise, RecordNoise
+from narrows.parts.options import Choice, Integer, Real, option
 
 __all__ = ["Categorical"]
 
@@ -42,6 +43,12 @@ class Categorical(Likelihood, name="categorical"):
         "number of categories K, or 'auto' for one more than the largest number in the training data",
         default="auto",
     )
+    substitution: float = option(
+        Real(0, 1),
+        "probability with which a value other than 0 is replaced by a random one in training, in what is encoded and "
+        "in what is to be restored, so that the model also restores records unlike those of the training data",
+        default=0.0,
+    )
 
     def for_values(self, values: NDArray[Any]) -> Self:
         if self.n_categories != "auto":
@@ -58,12 +65,13 @@ class Categorical(Likelihood, name="categorical"):
     def build(self, shape: tuple[int, ...]) -> LikelihoodModule:
         if isinstance(self.n_categories, str):
             raise InvalidParameterError("The 'n_categories' of Categorical must be a number where no data are known.")
-        return _CategoricalModule(shape, self.n_categories)
+        return _CategoricalModule(shape, self.n_categories, self.substitution)
 
 
 class _CategoricalModule(WholeNumbersModule):
-    def __init__(self, shape: tuple[int, ...], n_categories: int) -> None:
+    def __init__(self, shape: tuple[int, ...], n_categories: int, substitution: float) -> None:
         super().__init__(shape)
+        self.substitution = substitution
         self.n_parameters, self.highest, self.lowest = n_categories, float(n_categories - 1), 0.0
 
     def point_estimate(self, shape: tuple[int, ...]) -> PointEstimate:
@@ -73,6 +81,14 @@ class _CategoricalModule(WholeNumbersModule):
         codes = self.whole(x).long().clamp(0, self.n_parameters - 1)
         scores = parameters.reshape(-1, self.n_parameters)
         return -functional.cross_entropy(scores, codes.flatten(), reduction="none").reshape(len(x), -1).sum(1)
+
+    def sample_input(self, x: Tensor, noise: Noise) -> Tensor:
+        if isinstance(noise, RecordNoise) or not (self.substitution and self.training):
+            return x
+        codes = self.whole(x)
+        place, code = torch.rand(2, *x.shape, generator=noise, dtype=x.dtype, device=x.device)
+        drawn = self.preprocessed(1 + (code * (self.n_parameters - 1)).floor().clamp_max(self.n_parameters - 2))
+        return torch.where((codes > 0) & (place < self.substitution), drawn.to(x.dtype), x)
 
     def is_probability_of(self, x: Tensor) -> bool:
         return True

@@ -205,8 +205,8 @@ class FittedModel:
 
     @property
     def written_dtype(self) -> np.dtype[Any] | None:
-        """Dtype in which restored records are written to files: bytes stay bytes. None: as they are restored."""
-        return self.schema.dtype if self.schema.dtype == np.uint8 else None
+        """Dtype in which restored records are written to files: bytes and text stay so. None: as they are restored."""
+        return self.schema.dtype if self.schema.dtype == np.uint8 or self.schema.kind == "text" else None
 
     def has(self, name: str) -> bool:
         """Return whether the model has an artefact, which may be measured only at first use."""

@@ -23,6 +23,7 @@ from narrows.training.workers import over_workers
 
 __all__ = [
     "Labels",
+    "code_costs",
     "corrupt",
     "decode",
     "decode_continuous",
@@ -201,6 +202,16 @@ def losses(
     return _map(totals, chain, values, labels, noise=noise)
 
 
+def code_costs(chain: Chain, values: NDArray[Any], labels: Labels = None) -> NDArray[np.float64]:
+    """Return the cost of the code of each record (n, *shape), in nats with its weight in the loss; shape (n,)."""
+    chain = _in_precision_of(values, chain)
+
+    def costs(batch: Tensor, labels: Tensor | None = None) -> Tensor:
+        return chain.loss(batch if labels is None else Labelled(batch, labels)).bottleneck.double()
+
+    return _map(costs, chain, values, labels)
+
+
 def mean_total(
     chain: Chain,
     values: NDArray[Any],
@@ -258,7 +269,7 @@ def returned_dtype(
     (dtype('float64'), dtype('uint8'))
     """
     if asked is None:
-        is_table = len(shape) == 1 and record != "series"
+        is_table = len(shape) == 1 and record not in {"series", "text"}
         return np.dtype(np.float64) if is_table and stored.kind in "iub" else stored
     try:
         dtype = np.dtype(asked)

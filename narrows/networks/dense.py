@@ -13,6 +13,7 @@ from narrows.errors import InvalidParameterError
 from narrows.networks.activations import ACTIVATIONS, activation, inverse_activation
 from narrows.networks.conditions import join
 from narrows.networks.contract import Decoder, Encoder, LayerPair, Network, Sizes, Switches
+from narrows.networks.embedding import Embedding, embedding_of, embedding_option
 from narrows.networks.images import Reshape
 from narrows.networks.initialisation import INITIALISATIONS, initialise, theano_generator, undrawn
 from narrows.parts.options import Boolean, Integer, Real, SequenceOf, option, optional
@@ -55,6 +56,7 @@ class Dense(Network, name="dense"):
     code_bias: float = option(
         Real(), "initial bias of the encoder's last layer; above 0 it keeps relu codes alive", default=0.0
     )
+    embedding: int | None = embedding_option()
 
     def _check(self) -> None:
         super()._check()
@@ -67,6 +69,12 @@ class Dense(Network, name="dense"):
             raise InvalidParameterError(
                 "The 'tied' of Dense must be False with linear_path=True and without hidden layers: a linear path has "
                 "a matrix for each direction. Set tied=False, or give widths."
+            )
+        if self.embedding is not None and (self.tied or self.linear_path):
+            other = "tied" if self.tied else "linear_path"
+            raise InvalidParameterError(
+                f"The '{other}' of Dense must be False with an 'embedding', since vectors of categories are not what "
+                f"the decoder outputs. Set {other}=False, or embedding=None."
             )
         if self.linear_path and self.code_bias != 0:
             raise InvalidParameterError(
@@ -85,7 +93,9 @@ class Dense(Network, name="dense"):
         back = self.widths[::-1] if self.decoder_widths is None else self.decoder_widths
 
         k = sizes.n_condition
-        encoder = _DenseEncoder([n_in + k, *self.widths, n_h], self.activation, self.code_activation, sizes.h_shape)
+        embedding = embedding_of(self.embedding, sizes, type(self).__name__)
+        widths = [n_in * (self.embedding or 1) + k, *self.widths, n_h]
+        encoder = _DenseEncoder(widths, self.activation, self.code_activation, sizes.h_shape, embedding)
         decoder: Decoder
         if self.tied:
             if k:
@@ -100,11 +110,15 @@ class Dense(Network, name="dense"):
         draws = generator if self.theano_seed is None else theano_generator(self.theano_seed)
         initialise(encoder, self.initialisation, draws)
         initialise(decoder, self.initialisation, draws)
+        if embedding is not None:
+            embedding.draw(generator)
         with torch.no_grad():
             encoder.layers[-1].get_parameter("bias").fill_(self.code_bias)
         return encoder, decoder
 
     def layer_pairs(self, encoder: Encoder, decoder: Decoder) -> list[LayerPair]:
+        if self.embedding is not None:
+            raise InvalidParameterError("Layer-wise pretraining does not support an embedding. Set embedding=None.")
         if self.linear_path:
             raise InvalidParameterError("Layer-wise pretraining does not support a linear path. Set linear_path=False.")
         assert isinstance(encoder, _DenseEncoder)
@@ -143,8 +157,16 @@ def _set_bias(bias: Tensor, output_activation: str, parameters: Tensor) -> None:
 class _DenseEncoder(Encoder):
     """x (n, *shape) → h (n, *h_shape)."""
 
-    def __init__(self, widths: Sequence[int], hidden: str, last: str, h_shape: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        widths: Sequence[int],
+        hidden: str,
+        last: str,
+        h_shape: tuple[int, ...],
+        embedding: Embedding | None = None,
+    ) -> None:
         super().__init__()
+        self.embedding = embedding
         self.layers = _layers(widths)
         self.hidden, self.last, self.h_shape = activation(hidden), activation(last), h_shape
 
@@ -155,9 +177,11 @@ class _DenseEncoder(Encoder):
     @property
     def single_layer(self) -> tuple[nn.Linear, nn.Module] | None:
         layer = self.layers[0]
-        return (layer, self.last) if len(self.layers) == 1 and isinstance(layer, nn.Linear) else None
+        is_single = len(self.layers) == 1 and self.embedding is None
+        return (layer, self.last) if is_single and isinstance(layer, nn.Linear) else None
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        x = x if self.embedding is None else self.embedding(x)
         y = join(x.flatten(1), condition)
         *inner, last = self.layers  # a slice of them would be a new module
         for layer in inner:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -11,10 +12,11 @@ from torch import Generator, Tensor, nn
 from narrows.errors import InvalidParameterError
 from narrows.networks.conditions import join
 from narrows.networks.contract import Decoder, Encoder, Network, Sizes, Switches
+from narrows.networks.embedding import Embedding, embedding_of, embedding_option
 from narrows.networks.images import Reshape
 from narrows.networks.initialisation import INITIALISATIONS, initialise, undrawn
 from narrows.networks.recurrence import CELLS, RecurrentMaps, with_feedback
-from narrows.networks.steps import Patches, SeriesDecoder, series_layout, to_maps
+from narrows.networks.steps import Patches, SeriesDecoder, embedded_maps, series_layout, to_maps
 from narrows.parts.options import Boolean, Choice, Integer, option
 from narrows.records import ImageLayout
 
@@ -54,6 +56,7 @@ class Recurrent(Network, name="recurrent"):
         "the decoder also receives the steps before, in training those of the record, otherwise those it restored",
         default=False,
     )
+    embedding: int | None = embedding_option()
     initialisation: str = option(INITIALISATIONS, "initial weights; biases start at zero", default="fan-in")
 
     def _check(self) -> None:
@@ -63,23 +66,37 @@ class Recurrent(Network, name="recurrent"):
                 "The 'teacher_forcing' of Recurrent must be False with linear_path=True, with which the network "
                 "restores only what the linear path does not. Set linear_path=False, or teacher_forcing=False."
             )
+        if self.teacher_forcing and self.embedding is not None:
+            raise InvalidParameterError(
+                "The 'teacher_forcing' of Recurrent must be False with an 'embedding': the decoder is fed back "
+                "numbers. Set teacher_forcing=False, or embedding=None."
+            )
 
     def connect(self, sizes: Sizes, generator: Generator) -> tuple[Encoder, Decoder]:
         layout = series_layout(sizes.shape, type(self).__name__)
-        encoder, decoder = _RecurrentEncoder(self, sizes, layout), _RecurrentDecoder(self, sizes, layout)
+        embedding = embedding_of(self.embedding, sizes, type(self).__name__)
+        encoder = _RecurrentEncoder(self, sizes, layout, embedding)
+        decoder = _RecurrentDecoder(self, sizes, layout)
         initialise(encoder, self.initialisation, generator)
         initialise(decoder, self.initialisation, generator)
+        if embedding is not None:
+            embedding.draw(generator)
         return encoder, decoder
 
 
 class _RecurrentEncoder(Encoder):
     """x (n, *shape) → h (n, *h_shape)."""
 
-    def __init__(self, part: Recurrent, sizes: Sizes, layout: ImageLayout) -> None:
+    def __init__(self, part: Recurrent, sizes: Sizes, layout: ImageLayout, embedding: Embedding | None) -> None:
         super().__init__()
-        self.layout, self.h_shape, self.shows_steps = layout, sizes.h_shape, part.teacher_forcing
+        self.embedding, channels = embedding, layout.channels * (part.embedding or 1)
+        self.layout, self.h_shape, self.shows_steps = (
+            replace(layout, channels=channels),
+            sizes.h_shape,
+            part.teacher_forcing,
+        )
         self.patches = Patches(layout.width, part.patch)
-        n_in = (layout.channels + sizes.n_condition) * part.patch
+        n_in = (channels + sizes.n_condition) * part.patch
         self.inputs = undrawn(nn.Conv2d, n_in, CELLS[part.cell] * part.width, 1)
         self.recurrence = RecurrentMaps(part.cell, part.width)
         self.head = undrawn(nn.Linear, part.width * self.patches.count, math.prod(sizes.h_shape))
@@ -89,7 +106,7 @@ class _RecurrentEncoder(Encoder):
         return self.head
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        patches = self.patches(join(to_maps(self.layout, x), condition))
+        patches = self.patches(join(embedded_maps(self.layout, self.embedding, x), condition))
         states = self.recurrence(self.inputs(patches))
         return self.head(states.flatten(1)).reshape(-1, *self.h_shape)  # type: ignore[no-any-return]
 

@@ -20,6 +20,7 @@ __all__ = [
     "Patches",
     "SeriesDecoder",
     "along_time",
+    "embedded_maps",
     "n_steps_after",
     "series_layout",
     "to_maps",
@@ -51,6 +52,11 @@ def series_layout(shape: tuple[int, ...], network: str) -> ImageLayout:
 def to_maps(layout: ImageLayout, x: Tensor) -> Tensor:
     """Return series (n, steps) or (n, steps, channels) as maps (n, channels, 1, steps)."""
     return x.reshape(-1, 1, layout.width, layout.channels).movedim(3, 1)
+
+
+def embedded_maps(layout: ImageLayout, embedding: nn.Module | None, x: Tensor) -> Tensor:
+    """Return series as maps; with an embedding, the vectors of each step are its channels."""
+    return to_maps(layout, x) if embedding is None else to_maps(layout, embedding(x).flatten(2))
 
 
 def n_steps_after(n_steps: int, n_stages: int, stride: int) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from typing import ClassVar
 
@@ -12,15 +13,16 @@ from narrows.errors import InvalidParameterError
 from narrows.networks.activations import ACTIVATIONS, activation
 from narrows.networks.conditions import join
 from narrows.networks.contract import Decoder, Encoder, Network, Sizes
+from narrows.networks.embedding import Embedding, embedding_of, embedding_option
 from narrows.networks.grids import map_shape
 from narrows.networks.images import Reshape
 from narrows.networks.initialisation import INITIALISATIONS, initialise, undrawn
 from narrows.networks.steps import (
     SeriesDecoder,
     along_time,
+    embedded_maps,
     n_steps_after,
     series_layout,
-    to_maps,
     transposed_along_time,
 )
 from narrows.parts.options import Choice, Integer, SequenceOf, option, optional
@@ -68,6 +70,7 @@ class Temporal(Network, name="temporal"):
     activation: str = option(ACTIVATIONS, "activation of all but the last layers", default="silu")
     output_activation: str = option(ACTIVATIONS, "activation of the decoder's last layer", default="identity")
     initialisation: str = option(INITIALISATIONS, "initial weights; biases start at zero", default="glorot")
+    embedding: int | None = embedding_option()
 
     def _check(self) -> None:
         super()._check()
@@ -87,10 +90,13 @@ class Temporal(Network, name="temporal"):
     def connect(self, sizes: Sizes, generator: Generator) -> tuple[Encoder, Decoder]:
         layout = series_layout(sizes.shape, type(self).__name__)
         steps = self._steps(sizes.shape)
-        encoder = _TemporalEncoder(self, sizes, layout, steps)
+        embedding = embedding_of(self.embedding, sizes, type(self).__name__)
+        encoder = _TemporalEncoder(self, sizes, layout, steps, embedding)
         decoder = _TemporalDecoder(self, sizes, layout, steps)
         initialise(encoder, self.initialisation, generator)
         initialise(decoder, self.initialisation, generator)
+        if embedding is not None:
+            embedding.draw(generator)
         return encoder, decoder
 
     def _steps(self, shape: tuple[int, ...]) -> list[int]:
@@ -101,12 +107,15 @@ class Temporal(Network, name="temporal"):
 class _TemporalEncoder(Encoder):
     """x (n, *shape) → h (n, *h_shape)."""
 
-    def __init__(self, part: Temporal, sizes: Sizes, layout: ImageLayout, steps: list[int]) -> None:
+    def __init__(
+        self, part: Temporal, sizes: Sizes, layout: ImageLayout, steps: list[int], embedding: Embedding | None
+    ) -> None:
         super().__init__()
-        self.layout = layout
+        self.embedding, channels = embedding, layout.channels * (part.embedding or 1)
+        self.layout = replace(layout, channels=channels)
         width = part.channels[-1]
         stages: list[nn.Module] = []
-        for n_in, n_out in pairwise([layout.channels + sizes.n_condition, *part.channels]):
+        for n_in, n_out in pairwise([channels + sizes.n_condition, *part.channels]):
             stages += [along_time(n_in, n_out, part.kernel, stride=part.stride), activation(part.activation)]
         for dilation in part.dilations:
             stages += [along_time(width, width, _KERNEL, dilation=dilation), activation(part.activation)]
@@ -123,7 +132,7 @@ class _TemporalEncoder(Encoder):
         return self.layers[-1 if self.is_map else -2]
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        return self.layers(join(to_maps(self.layout, x), condition))  # type: ignore[no-any-return]
+        return self.layers(join(embedded_maps(self.layout, self.embedding, x), condition))  # type: ignore[no-any-return]
 
 
 class _TemporalDecoder(SeriesDecoder):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from narrows.errors import DataError, InvalidParameterError, ShapeMismatchError
+from narrows.io.text import printable
 from narrows.numerics.randomness import Stream, rng
 from narrows.pictures.colouring import Colouring, colour_by
 from narrows.pictures.records import finite
@@ -21,11 +22,14 @@ if TYPE_CHECKING:
 
 __all__ = ["maps"]
 
+_MOST_TEXTS, _LONGEST_TEXT = 600, 24  # that are tried on a map, and the characters of each
+
 
 def maps(
     codes: Mapping[str, ArrayLike],
     labels: ArrayLike | None = None,
     label_names: Mapping[Any, str] | Sequence[str] | None = None,
+    texts: Sequence[str] | None = None,
 ) -> Figure:
     """Draw one map for each encoding of the same records, with shared colours.
 
@@ -42,6 +46,8 @@ def maps(
         colour bar; of more than 20 names the rarest become "other".
     label_names : dict or sequence, optional
         Names of the classes: a name for each label, or a sequence indexed by whole-number labels.
+    texts : sequence of str, optional
+        A text for each record, written at its point unless that would cover another one.
 
     Returns
     -------
@@ -72,6 +78,9 @@ def maps(
         order = rng(0, Stream.DRAWING_ORDER).permutation(n)
         for axes, (name, z) in zip(panels, points.items(), strict=True):
             _draw_map(axes, name, z, colouring, order)
+            if texts is not None:
+                for i in order[:_MOST_TEXTS]:
+                    _write_on_map(axes, z[i], _short(texts[i]), fontsize=6)
         if colouring.classes:
             _add_legend(figure, colouring)
         if colouring.is_scale:
@@ -121,13 +130,18 @@ def _draw_map(axes: Axes, name: str, z: NDArray[Any], colouring: Colouring, orde
         _write_on_map(axes, middle, text)
 
 
-def _write_on_map(axes: Axes, where: NDArray[Any], text: str) -> None:
-    """Write the name of a class at its position, with a white outline so that it is legible on any colour."""
+def _short(text: str) -> str:
+    """Return a text as it is written on a map: printable, and not too long; $ would begin a formula."""
+    return printable(text, lines=False)[:_LONGEST_TEXT].replace("$", r"\$")
+
+
+def _write_on_map(axes: Axes, where: NDArray[Any], text: str, fontsize: int = 8) -> None:
+    """Write a text, or the name of a class, at its position, with a white outline so that any colour shows it."""
     from matplotlib.patheffects import withStroke
 
     halo = [withStroke(linewidth=2.6, foreground=PAPER)]
     axes.annotate(
-        text, (float(where[0]), float(where[1])), ha="center", va="center", fontsize=8, fontweight="bold",
+        text, (float(where[0]), float(where[1])), ha="center", va="center", fontsize=fontsize, fontweight="bold",
         color=INK, path_effects=halo, annotation_clip=True,
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What a record is: an image, a window of a series, or a vector of values. A model has the schema of its records.
+"""What a record is: an image, a window of a series, a text or a vector. A model has the schema of its records.
 
 A new kind of record is a class here. An array does not say what its axes mean, so `guess_kind` guesses it from the
 shape where it is not set; nothing else in the package guesses.
@@ -15,7 +15,7 @@ from narrows.errors import InvalidParameterError, ShapeMismatchError
 from narrows.parts.options import Choice, check
 from narrows.records.image_layout import ImageLayout
 
-__all__ = ["Image", "Schema", "Series", "Vector", "check_shape", "guess_kind", "schema_of"]
+__all__ = ["Image", "Schema", "Series", "Text", "Vector", "check_shape", "guess_kind", "schema_of"]
 
 
 @dataclass(frozen=True)
@@ -92,10 +92,28 @@ class Series(Schema, kind="series"):
         return self.shape[1] if len(self.shape) == 2 else 1
 
 
+@dataclass(frozen=True)
+class Text(Schema, kind="text"):
+    """A text, or a piece of one, of shape (length,): whole numbers for its bytes, and 0 from its end on."""
+
+    @classmethod
+    def check(cls, shape: tuple[int, ...]) -> None:
+        if len(shape) != 1:
+            raise InvalidParameterError(
+                "Texts are records of shape (length,), of symbols for bytes. "
+                f"Got record='text' for records of shape {shape}: set record='image' or record='vector'."
+            )
+
+    @property
+    def length(self) -> int:
+        """The largest number of bytes of a record."""
+        return self.shape[0]
+
+
 def guess_kind(shape: tuple[int, ...]) -> str:
     """Return the kind of records of a shape: "image" for two or three axes, "vector" otherwise.
 
-    A window of a series, (200, 16), has the shape of a grey image, so "series" is never guessed.
+    A window of a series, (200, 16), has the shape of a grey image, so "series" is never guessed, nor is "text".
 
     Examples
     --------
@@ -111,7 +129,7 @@ def schema_of(kind: str, shape: tuple[int, ...], dtype: np.dtype[Any], *, owner:
     Parameters
     ----------
     kind : str
-        "image", "series" or "vector"; "auto": the result of `guess_kind`.
+        "image", "series", "text" or "vector"; "auto": the result of `guess_kind`.
     shape : tuple of int
         Shape of a record.
     dtype : numpy.dtype

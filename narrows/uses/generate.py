@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from narrows.data import Source
+from narrows.data.text.pieces import texts_of
 from narrows.errors import InvalidParameterError, ShapeMismatchError
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.estimators.checks import check_autoencoder
@@ -57,7 +58,9 @@ class Traversals:
     records: NDArray[Any]
 
 
-def between(model: Autoencoder, a: ArrayLike, b: ArrayLike, n: int = 10, *, y: ArrayLike | None = None) -> NDArray[Any]:
+def between(
+    model: Autoencoder, a: ArrayLike, b: ArrayLike, n: int = 10, *, y: ArrayLike | None = None
+) -> NDArray[Any] | list[str]:
     """Interpolate linearly between the codes of two records, both ends included; shape (n, *shape).
 
     z_i = (1 − t_i) z_a + t_i z_b for t from 0 to 1 in equal steps. With a normal prior, codes half-way are nearer to
@@ -67,8 +70,8 @@ def between(model: Autoencoder, a: ArrayLike, b: ArrayLike, n: int = 10, *, y: A
     ----------
     model : Autoencoder
         A fitted model.
-        a, b : array_like of shape (*shape)
-        The two records.
+        a, b : array_like of shape (*shape), or str
+        The two records. Between two texts there are texts.
     n : int
         Number of records, at least 2.
     y : label, optional
@@ -79,7 +82,8 @@ def between(model: Autoencoder, a: ArrayLike, b: ArrayLike, n: int = 10, *, y: A
     ends = _encoded(model, [a, b], y)
     t = np.linspace(0, 1, n)[:, None]
     codes = possible_codes(model.model_, (1 - t) * ends[0] + t * ends[1])
-    return records_of(model.model_, codes, model.classes_for(y, n))
+    records = records_of(model.model_, codes, model.classes_for(y, n))
+    return texts_of(records) if isinstance(a, str) else records
 
 
 def manifold(model: Autoencoder, n: int = 20, *, y: ArrayLike | None = None) -> NDArray[Any]:
@@ -165,9 +169,15 @@ def traversals(
     return Traversals(tuple(numbers.tolist()), deviations, changes[numbers], records)
 
 
+def _text(model: Autoencoder, text: str) -> NDArray[Any]:
+    """Return a text as a record of the model, cut if it is longer."""
+    found: NDArray[Any] = model.records_of([text]).values[0]
+    return found
+
+
 def _encoded(model: Autoencoder, records: Sequence[ArrayLike], y: ArrayLike | None) -> NDArray[np.float64]:
     """Return the flat codes (n, n_latent) of records, all with one label if the model is conditional."""
-    arrays = [np.asarray(record) for record in records]
+    arrays = [_text(model, record) if isinstance(record, str) else np.asarray(record) for record in records]
     for array in arrays:
         if array.shape != model.shape_:
             raise ShapeMismatchError(

@@ -132,9 +132,9 @@ def test_a_reader_that_does_not_know_a_feature_names_it(ladder_model, images, pa
 def test_a_bit_of_the_future_is_refused_by_its_number_and_by_who_wrote_it():
     metadata = {"narrows": "9.7", "streams": {}}
     header = bytearray(layout.pack_header(metadata)[:-4])
-    header[12:16] = struct.pack("<I", 1 << 6 | 1 << 31)
+    header[12:16] = struct.pack("<I", 1 << 30 | 1 << 31)
     header += layout.pack_crc(bytes(header))
-    with pytest.raises(ArchiveError, match=r"uses feature 6 and feature 31, .*does not support.*narrows 9\.7. Upgrade"):
+    with pytest.raises(ArchiveError, match=r"uses feature 30 and feature 31, .*not support.*narrows 9\.7. Upgrade"):
         layout.parse_header(bytes(header))
 
 

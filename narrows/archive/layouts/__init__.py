@@ -5,8 +5,9 @@ Every layout is a file of this folder.
 
 from narrows.archive.layouts.contract import AnyLayout, Layout
 from narrows.archive.layouts.field import Field
+from narrows.archive.layouts.texts import TextLayout
 from narrows.archive.layouts.tiling import Tiling
 from narrows.archive.layouts.whole import Whole
 from narrows.archive.layouts.windows import Windows
 
-__all__ = ["AnyLayout", "Field", "Layout", "Tiling", "Whole", "Windows"]
+__all__ = ["AnyLayout", "Field", "Layout", "TextLayout", "Tiling", "Whole", "Windows"]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from narrows.data.series.rows import SeriesRows
     from narrows.data.source import Source
+    from narrows.data.text.rows import TextRows
 
 __all__ = ["Format", "RecordStream", "options_of"]
 
@@ -48,6 +49,8 @@ class RecordStream:
         names call it.
     series : SeriesRows or None
         Times, channels and origin, if the records are the steps of series.
+    text : TextRows or None
+        The number of records of each text, and the origin, if the records are pieces of texts.
     """
 
     pieces: Iterable[NDArray[Any]]
@@ -55,6 +58,7 @@ class RecordStream:
     dtype: np.dtype[Any]
     names: Callable[[], Sequence[str] | None]
     series: SeriesRows | None = None
+    text: TextRows | None = None
 
 
 class Format(Part, ABC, axis="format"):

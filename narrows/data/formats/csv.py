@@ -1,4 +1,4 @@
-"""Series in a CSV file."""
+"""Series in a CSV file, or texts in one of its columns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 from narrows.data.formats.advice import table_to_array
 from narrows.data.formats.contract import Format, RecordStream
 from narrows.data.formats.series_options import stride_option, window_option
-from narrows.errors import DataError
+from narrows.data.formats.text_options import length_option
+from narrows.errors import DataError, InvalidParameterError
 from narrows.io.files import write_atomically
 from narrows.io.progress import Progress
 from narrows.parts.options import Text, option, optional
@@ -21,10 +22,10 @@ __all__ = ["Csv"]
 
 
 class Csv(Format, name="csv"):
-    """Series whose steps are the rows of a CSV file."""
+    """Series whose steps are the rows of a CSV file; with ``column`` the texts in a column."""
 
     title: ClassVar[str] = ".csv files"
-    reads: ClassVar[str] = "series in .csv files"
+    reads: ClassVar[str] = "series in .csv files, or texts (--column)"
     target: ClassVar[str] = "a path that ends in .csv (series)"
 
     window: int | str | None = window_option()
@@ -39,6 +40,11 @@ class Csv(Format, name="csv"):
         optional(Text()), "column in a .csv file that names the series of each row, if there are several", default=None
     )
 
+    column: str | None = option(
+        optional(Text()), "column of texts in a .csv file, each of which is a record", default=None
+    )
+    length: int | str | None = length_option()
+
     @classmethod
     def recognises(cls, path: Path, head: bytes) -> bool:
         return path.name.lower().endswith((".csv", ".tsv"))
@@ -47,6 +53,13 @@ class Csv(Format, name="csv"):
         from narrows.data.series.csv_files import has_times
         from narrows.data.series.sources import source_of
 
+        if self.column is not None:
+            return self._open_column(path, name, limit)
+        if self.length is not None:
+            raise InvalidParameterError(
+                f"The 'length' of records of text (--length) needs the column of texts in {name}: column=NAME "
+                "(--column NAME)."
+            )
         how = "read_csv({})" if path.name.lower().endswith(".csv") else "read_csv({}, sep='\\t')"
         if not any(self.get_params(deep=False).values()) and not has_times(path, name):
             raise DataError(
@@ -55,6 +68,21 @@ class Csv(Format, name="csv"):
                 f"{table_to_array(path, how)}"
             )
         return source_of(self.read(path, name), name, "csv", window=self.window, stride=self.stride)
+
+    def _open_column(self, path: Path, name: str, limit: int | None) -> Source:
+        """Return the texts in a column."""
+        from narrows.data.text.sources import source_of_texts, texts_in_column
+
+        assert self.column is not None, "a column is named"
+        given = {option: value for option, value in self.get_params(deep=False).items() if value is not None}
+        if others := sorted(given.keys() - {"column", "length"}):
+            raise InvalidParameterError(
+                f"With 'column' (--column), {name} is read as text, and '{others[0]}' (--{others[0]}) is for series. "
+                "Omit one of them."
+            )
+        texts = texts_in_column(path, name, self.column)
+        texts = texts if limit is None or limit >= len(texts) else texts.take(slice(0, limit))
+        return source_of_texts(texts, name, "csv", length=self.length)
 
     def read(self, path: Path, name: str) -> WholeSeries:
         """Return the whole series."""
