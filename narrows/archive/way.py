@@ -13,7 +13,13 @@ __all__ = ["WAYS", "Way", "way_name"]
 WAYS = "ways"
 """Entry of the metadata of archives: for each way that was measured, the best first, name, bytes of a record, PSNR."""
 
-_NAMES = {Kind.CAUSAL: "network", Kind.CAUSAL_LEVELS: "network", Kind.ZSTD: "zstd", Kind.PLAIN: "plain"}
+_NAMES = {
+    Kind.CAUSAL: "network",
+    Kind.CAUSAL_LEVELS: "network",
+    Kind.BYTES: "bytes",
+    Kind.ZSTD: "zstd",
+    Kind.PLAIN: "plain",
+}
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,11 @@ def test_each_record_and_each_group_can_be_read_alone(model: FrozenBytes) -> Non
 @needs_kernels
 def test_similar_records_take_few_bytes(model: FrozenBytes) -> None:
     records = LOG[64:]
-    sizes = len(zlib.compress(b"\n".join(records), 9)), n_bytes(model.encode(records)), n_bytes(model.encode(records, 16))
+    sizes = (
+        len(zlib.compress(b"\n".join(records), 9)),
+        n_bytes(model.encode(records)),
+        n_bytes(model.encode(records, 16)),
+    )
     assert sizes[0] > sizes[1] > sizes[2]
 
 
@@ -103,7 +107,8 @@ def test_any_coded_bytes_give_records_or_an_error(model: FrozenBytes, coded: lis
         records = model.decode(coded, 3, 1000)
     except NarrowsError:
         return
-    assert len(records) == 3 and n_bytes(records) <= 1000
+    assert len(records) == 3
+    assert n_bytes(records) <= 1000
 
 
 def test_wrong_sizes_are_refused(model: FrozenBytes) -> None:

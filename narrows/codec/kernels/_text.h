@@ -12,7 +12,7 @@
 #define N_LAST 8 /* for each partial byte: N_SETS weights, and zeros */
 
 #define CELL_HALF 0x80000001u
-#define MOST_CELL_COUNT 60
+#define MOST_CELL_COUNT 250
 #define MOST_STRETCHED 2815
 #define MOST_WEIGHT (1 << 19)
 #define ONE 256

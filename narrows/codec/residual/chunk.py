@@ -4,6 +4,7 @@
 
     LINEAR, EXACT, CAUSAL, CAUSAL_LEVELS
              each value is predicted: see `narrows.codec.residual.predicted`
+    BYTES    texts are coded by `narrows.codec.text`
     ZSTD     the records' bytes as one zstd frame
     PLAIN    the records' bytes
 """
@@ -22,6 +23,7 @@ from narrows.codec.residual.coded import CodedResidual, Kind
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.predicted import MOST_VALUES, SIZES, decode_predicted, encode_predicted
 from narrows.codec.residual.value_bytes import pack_values, unpack_values
+from narrows.codec.text.chunk import are_texts, decode_texts, encode_texts
 from narrows.errors import CorruptArchiveError
 
 __all__ = ["decode_chunk", "encode_chunk", "encode_exactly", "size_on_code"]
@@ -60,6 +62,9 @@ def encode_chunk(
         The smallest coded form that was found.
     """
     records = np.ascontiguousarray(records)
+    if are_texts(records):
+        coded = CodedResidual(Kind.BYTES, False, encode_texts(records), records)
+        return min(coded, *encode_exactly(records, len(coded.data)), key=lambda one: len(one.data))
     ways = _ways(grid, causal) if math.prod(records.shape[1:]) <= MOST_VALUES else []
     found = [_plain(records)]
     found += [way(records, decoded) for way in _promising(ways, records, decoded, n_code)]
@@ -172,6 +177,8 @@ def decode_chunk(
         if has_levels != (causal.levels is not None) or (has_levels and decoded is not None):
             raise CorruptArchiveError("A chunk is coded with a causal network of another kind than that of the model.")
         return decode_predicted(data, decoded, grid, shape, causal)
+    if kind == Kind.BYTES:
+        return decode_texts(data, shape)
     if kind == Kind.ZSTD:
         data = _decompressed(data, n_bytes)
     if len(data) != n_bytes:

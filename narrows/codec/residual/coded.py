@@ -22,6 +22,7 @@ class Kind(IntEnum):
     INTERPOLATED = 6  # interpolation, level by level; only fields
     INTERPOLATED_EXACT = 7  # as INTERPOLATED, but lossless for any bound
     CAUSAL_LEVELS = 8  # as CAUSAL, but the network predicts positions in its list of levels: lossless for any bound
+    BYTES = 9  # texts, by the model of bytes: lossless for any bound
 
     @property
     def uses_network(self) -> bool:

@@ -63,11 +63,11 @@ class FrozenBytes:
             )
 
     @classmethod
-    def of(cls, sample: Sequence[bytes]) -> FrozenBytes:
-        """Return the model that learns from a sample of records."""
+    def of(cls, sample: Sequence[bytes], *, most_bits: int = _ENOUGH_BITS) -> FrozenBytes:
+        """Return the model that learns from a sample of records, with at most 2^most_bits buckets."""
         data, ends = joined(sample)
         n_text, n, n_sessions = len(data) + len(ends), len(ends), min(len(ends), 1)
-        bits = min(max((2 * n_text).bit_length(), _LEAST_BITS), _ENOUGH_BITS)
+        bits = min(max((2 * n_text).bit_length(), _LEAST_BITS), most_bits)
         room, n_coded = len(data) + 64, -1
         while n_coded < n:
             state = State.empty(bits)

@@ -1,6 +1,6 @@
 """Mixing: what is learnt of contexts and matches, and the weights of their predictions.
 
-A *map* has a state of `fields.adaptive` for each state of a cell: its last bits, and n below 8, 20, 60 or not. *Hits*
+A *map* has a state of `fields.adaptive` for each state of a cell: its last bits, and n below 8, 20, 250 or not. *Hits*
 have states of whether a match is right: by the length (below 1, 4, 8, 12, 16, 24, 32 or not) and the misses, at most 7.
 In units of 1/256 of a natural logarithm of odds, limited to ±2047, the inputs are ::
 

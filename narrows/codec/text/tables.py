@@ -1,10 +1,10 @@
 """The tables of the model of bytes: what is known of contexts and places in the text, and what is learnt of them.
 
 A *bucket* has a check of 32 bits and 15 *cells*: one for each state of four bits of a byte, the partial byte 1, 1b, 1bb
-or 1bbb. A cell has the probability of a 1 in 16 bits, the number n of bits seen in 8, at most 60, and the last bits, at
-most 7, after a 1. A bit b is added by::
+or 1bbb. A cell has the probability of a 1 in 16 bits, the number n of bits seen in 8, at most 250, and the last bits
+after a 1, at most 7 of them. A bit b is added by::
 
-    p += ((b · 2^16 - b - p) · RATES[n]) >> 16        n = min(n + 1, 60)
+    p += ((b · 2^16 - b - p) · RATES[n]) >> 16        n = min(n + 1, 250)
 
 The bucket of a hash h is i = h mod 2^bits, or i with the lowest bit inverted; its check is h >> 32, with the lowest bit
 set. If neither bucket has the check, the first of them is cleared, unless the second is empty and the first is not, or
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 N_CELLS, N_MATCHES = 16, 3
-CELL_HALF, MOST_CELL_COUNT = 0x80000001, 60
+CELL_HALF, MOST_CELL_COUNT = 0x80000001, 250
 MOST_BITS = 22
 """The largest number of bits of the number of a bucket."""
 
