@@ -314,6 +314,8 @@ def _prepared(plan: Plan, items: range) -> _Batch:
         exact = np.where(places, records, restored)
         tally.n_fill = int(places.sum())
     tally.add(records, exact)
+    if plan.texts is not None:
+        tally.add_texts(records, restored)
     return _Batch(items.stop, records, names, symbols, restored, tally)
 
 

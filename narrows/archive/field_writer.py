@@ -24,6 +24,7 @@ from narrows.codec.fields.block import encode_block
 from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.error_norms import Errors
+from narrows.data import Source
 from narrows.data.field import FieldSource, open_field
 from narrows.data.fill import is_fill
 from narrows.data.image_losses import accepted_losses, accepts_nothing, check_lossless
@@ -63,6 +64,14 @@ def check_without_model(given: dict[str, Any]) -> None:
             )
 
 
+def _check_no_text(source: Source) -> None:
+    """Refuse text, which has no values to be predicted from their neighbours."""
+    if source.record == "text":
+        raise InvalidParameterError(
+            f"An archive of text needs a model. Train one: narrows train {source.name} -o text.safetensors"
+        )
+
+
 def compress_field(
     data: Any,
     path: str | os.PathLike[str],
@@ -92,10 +101,7 @@ def compress_field(
                 f"Without a model, an archive holds one array and no file names. {source.name} is a folder of images. "
                 "Give a model (-m MODEL), or an array."
             )
-        if source.record == "text":
-            raise InvalidParameterError(
-                f"An archive of text needs a model. Train one: narrows train {source.name} -o text.safetensors"
-            )
+        _check_no_text(source)
         check_fill_value(fill_value, source, is_bounded=bool(max_error))
         bound = bound_of(max_error, lossless=lossless, source=source, fill_value=fill_value, has_columns=False)
         if bound is None and opened.series is not None and source.kind in {"csv", "wav"}:

@@ -254,10 +254,6 @@ class Archive(WithSeries):
                 held = [together[whole:]]
                 yield self._assembled(together[:whole])
 
-    def n_pieces(self, items: Selection = None) -> int:
-        """Return the number of arrays' rows that `pieces` yields for items."""
-        return len(self._within(items))
-
     def names(self, items: Selection = None) -> list[str]:
         """Return the stored file names of items, of all items by default; an empty name if an item has none.
 

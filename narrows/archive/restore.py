@@ -106,7 +106,8 @@ def restore_to(
 ) -> Path:
     """Write records of an open archive to a file or a folder, as `restore` does, and return its path."""
     check_originals(archive, records, out)
-    n = archive.n_pieces(records)
+    text = archive.rows(records) if isinstance(archive, TextsArchive) else None
+    n = len(records) if text is None else int(np.sum(text.counts))
 
     def pieces() -> Iterator[npt.NDArray[Any]]:
         done = 0
@@ -122,7 +123,7 @@ def restore_to(
         shape=(n, *archive.shape[1:]),
         dtype=archive.dtype,
         files=lambda: archive.file_names(records),
-        text=archive.rows(records) if isinstance(archive, TextsArchive) else None,
+        text=text,
         series=None if archive.series is None else archive.series.rows(_as_index(records)),
         force=force,
     )

@@ -46,7 +46,7 @@ class Summary:
         PSNR of the records written by this call, over 255 for bytes, otherwise over their own range, `values_range`.
         None if all were restored exactly, or if they have no range, because all values are the same.
     max_error : float
-        The largest error of a value, in the records' units.
+        The largest error of a value, in the records' units; of texts, of their symbols.
     expected_psnr_db, expected_bytes_per_record : float or None
         PSNR and size of this quality on training data, over the same range. None with an error bound, since they do not
         apply then.
@@ -83,6 +83,8 @@ class Summary:
     ways : tuple of Way
         The ways to store the records that were measured on some of them, the one that was chosen first. Empty if a
         bound or a quality was given.
+    characters_right : float or None
+        For texts, the share of bytes that are restored right.
     own_bytes : int or None
         Size of the files of the folder that the records come from; None for other data.
     kernels : str
@@ -111,6 +113,7 @@ class Summary:
     chunks_kept: dict[str, int] = field(default_factory=dict)
     is_same_text: bool | None = None
     ways: tuple[Way, ...] = field(default=(), repr=False)
+    characters_right: float | None = None
     own_bytes: int | None = None
     kernels: str = field(default_factory=kernels_used)
     sample: bytes = field(default=b"", repr=False)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from narrows.archive.writer import Writer
 from narrows.archive.yardsticks import own_bytes_of, records_to_measure
 from narrows.codec.parts.parted_codec import PartedCodec
 from narrows.data.series.csv_files import is_same_text
+from narrows.data.text import Texts
 from narrows.errors import NarrowsWarning
 
 __all__ = ["summary_of"]
@@ -66,7 +69,7 @@ def summary_of(
     if not is_bounded:
         missed = (*missed, *tally.warnings(asked, plan.more_db, plan.trained_for), *size_warnings(written, asked_bytes))
     warnings = {str(one): one.to_json() for one in (*source.warnings, *warned, *missed)}  # each of them once
-    return Summary(
+    made = Summary(
         path=os.fspath(path),
         records=len(source),
         total_records=writer.n_records // per_item,
@@ -93,4 +96,26 @@ def summary_of(
         sample=np.ascontiguousarray(source.values[:n_sample]).tobytes(),
         some=records_to_measure(source.values),
         are_images=plan.encoder.are_images,
+    )
+    return made if source.text is None else _of_texts(made, source.text.texts, written.n_records, tally)
+
+
+def _of_texts(summary: Summary, texts: Texts, n_written: int, tally: ErrorTally) -> Summary:
+    """Return the summary of an archive of texts: in texts and their bytes, and without errors of symbols."""
+    lines = texts.n_bytes + len(texts)
+    warnings = tuple(one for one in summary.warnings if one["kind"] != "unlike")
+    some = b"\n".join(itertools.islice(texts, max(1, ZSTD_SAMPLE_BYTES * len(texts) // max(lines, 1)))) + b"\n"
+    return replace(
+        summary,
+        records=len(texts),
+        total_records=n_written,
+        raw_bytes=round(lines * n_written / len(texts)),
+        psnr_db=None,
+        expected_psnr_db=None,
+        characters_right=1.0 if summary.error_bound == 0 else tally.n_right / max(tally.n_bytes, 1),
+        unlike=0,
+        warnings=warnings,
+        values_range=None,
+        sample=some,
+        some=None,
     )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from narrows.archive.quality import misses_psnr
 from narrows.codec.operating_point import OperatingPoint
+from narrows.data.text.comparison import compared
 from narrows.errors import NarrowsWarning
 from narrows.numerics.squares import SquaredSum
 
@@ -35,6 +36,13 @@ class ErrorTally:
         self.squared, self.max_error, self.n_values, self.n_records, self.unlike = SquaredSum(), 0.0, 0, 0, 0
         self.first_unlike: int | None = None
         self.n_fill = 0
+        self.n_right = self.n_bytes = 0  # of texts
+
+    def add_texts(self, records: NDArray[Any], restored: NDArray[Any]) -> None:
+        """Count right bytes of texts, given symbols (n, length)."""
+        right, n_bytes = compared(records, restored)
+        self.n_right += int(right.sum())
+        self.n_bytes += int(n_bytes.sum())
 
     def add(self, records: NDArray[Any], restored: NDArray[Any]) -> None:
         """Add the errors of original and restored records, both (n, *shape)."""
@@ -61,6 +69,8 @@ class ErrorTally:
         self.n_values += later.n_values
         self.n_records += later.n_records
         self.n_fill += later.n_fill
+        self.n_right += later.n_right
+        self.n_bytes += later.n_bytes
 
     @property
     def psnr_db(self) -> float | None:

@@ -62,9 +62,6 @@ class TextsArchive(Archive, entry="text"):
         texts = self.texts
         return TextRows(texts.counts[np.array(chosen, np.int64)], texts.origin)
 
-    def n_pieces(self, items: Selection = None) -> int:
-        return int(np.sum(self.rows(items).counts))
-
     def pieces(self, items: Selection = None) -> Iterator[npt.NDArray[Any]]:
         """Iterate over the records of texts, as symbols, in arrays of bounded size."""
         chosen = np.array(self._within(items), np.int64)

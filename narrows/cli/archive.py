@@ -126,7 +126,8 @@ def about(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]]:
     metadata, container = found.metadata, found.metadata["container"]
     is_bounded = metadata.get("max_error") is not None
     one = "record" if found.tiling is None else "tile"
-    restored = f"{number(found.restored_bytes)} bytes restored"
+    is_text = metadata.get("text") is not None
+    restored = "of any length" if is_text else f"{number(found.restored_bytes)} bytes restored"
     rows = [
         ("archive", f"{found.path}, {found.n_bytes:,} bytes, written by narrows {metadata['narrows']}"),
         ("records" if found.tiling is None else "images", f"{_contents(found)}, {restored}"),
@@ -138,6 +139,7 @@ def about(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]]:
         *_way_rows(found),
         *([] if metadata.get("fill_value") is None else [("fill value", f"{metadata['fill_value']}, kept exactly")]),
         *_series_rows(metadata),
+        *_text_rows(metadata, found.n_records),
         *_made_from(container),
     ]
     facts = {**found.to_json(), "expected_psnr_db": psnr_db}
@@ -206,6 +208,16 @@ def _bound_rows(max_error: float | None, largest: float | None, dtype: str) -> l
     return [("kept", f"every value within {number(max_error)}; the largest error is {number(largest)}")]
 
 
+def _text_rows(metadata: dict[str, Any], n_records: int) -> list[tuple[str, str]]:
+    """Return a row on the texts of an archive, if it has any."""
+    described = metadata.get("text")
+    if not isinstance(described, dict):
+        return []
+    origin = described.get("origin")
+    is_file = isinstance(origin, dict) and origin.get("kind") == "text"
+    return [("text", count(n_records, "line" if is_file else "text"))]
+
+
 def _series_rows(metadata: dict[str, Any]) -> list[tuple[str, str]]:
     """Return rows on the series of an archive, if it has any."""
     described = metadata.get("series") or metadata.get("windows")
@@ -246,6 +258,8 @@ def _made_from(container: dict[str, Any]) -> list[tuple[str, str]]:
 def _contents(found: Description) -> str:
     """Return number and shape of the records, or of the images and their tiles."""
     metadata, tiling = found.metadata, found.tiling
+    if metadata.get("text") is not None:
+        return f"{found.n_records:,} texts, in records of up to {metadata['record_shape'][0]:,} bytes"
     if tiling is None or found.n_tiles is None:
         return f"{found.n_records:,} of {shape_text(metadata['record_shape'])} {metadata['dtype']}"
     by = f" that overlap by {count(tiling.overlap, 'pixel')}" if tiling.overlap else ""

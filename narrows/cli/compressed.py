@@ -33,10 +33,9 @@ def result_lines(
     from narrows.codec.kernels import kernels_line
 
     is_more = summary.total_records > summary.records
-    max_error = summary.max_error if source.dtype.kind == "f" else int(summary.max_error)
     of_all = f"of all {summary.total_records:,} records" if is_more else ""
     rows = [
-        ("records", number(summary.records), "", f"{shape_text(source.shape)} {source.dtype.name} from {source.name}"),
+        ("records", number(summary.records), "", f"{_what(summary, source)} from {source.name}"),
         ("bytes on disk", number(summary.n_bytes), "", of_all),
         *_fixed_rows(summary, fixed),
         ("bytes a record", number(summary.bytes_per_record), "", ""),
@@ -46,14 +45,35 @@ def result_lines(
         *_kept_rows(summary),
         *text_rows(summary),
         *_bound_rows(summary),
-        _psnr_row(summary),
-        *_wrong_rows(summary, source.dtype.kind),
-        *_effort_rows(summary),
-        ("largest error", number(max_error), "", "of any value, in the data's own units"),
+        *(_error_rows(summary, source) if summary.characters_right is None else _right_rows(summary)),
         ("the model", number(summary.model_bytes), "bytes", _where_model_is(summary, model)),
     ]
     table = [f"{summary.path}", "", *aligned(rows, right=[1], indent=2)]
     return table if quiet else [*table, "", kernels_line(summary.kernels), *_worth(summary, source, fixed, n_chunks)]
+
+
+def _what(summary: Summary, source: Source) -> str:
+    """Return what a record is."""
+    if summary.characters_right is not None:
+        return f"texts of up to {count(source.shape[0], 'byte')} each, or several,"
+    return f"{shape_text(source.shape)} {source.dtype.name}"
+
+
+def _error_rows(summary: Summary, source: Source) -> list[tuple[str, str, str, str]]:
+    """Return rows on the errors of values."""
+    max_error = summary.max_error if source.dtype.kind == "f" else int(summary.max_error)
+    return [
+        _psnr_row(summary),
+        *_wrong_rows(summary, source.dtype.kind),
+        *_effort_rows(summary),
+        ("largest error", number(max_error), "", "of any value, in the data's own units"),
+    ]
+
+
+def _right_rows(summary: Summary) -> list[tuple[str, str, str, str]]:
+    """Return a row on the bytes of texts that are right."""
+    assert summary.characters_right is not None, "the records are texts"
+    return [("characters right", f"{summary.characters_right:.2%}", "", "of the bytes of all texts")]
 
 
 def yardstick_rows(summary: Summary) -> list[tuple[str, str, str, str]]:

@@ -44,7 +44,7 @@ _CODEC_CHANNELS = {"rounded": (8, 4), "vector-quantised": (16, 2)}
 _LAST_GRID = 16
 # Text: the share of bytes that are replaced in training, the length of the vectors of bytes, the latent dimension, and
 # up to how many scores of a record dense layers restore it better in the same time than recurrent ones.
-_SUBSTITUTION, _EMBEDDING, _TEXT_LATENT, _MOST_DENSE_SCORES = 0.1, 24, 32, 2048
+_SUBSTITUTION, _EMBEDDING, _TEXT_LATENT, _MOST_DENSE_SCORES = 0.05, 24, 32, 2048
 # By which a stage of a temporal network divides the steps of long series.
 _TEMPORAL_STRIDE = 4
 
@@ -71,6 +71,11 @@ def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Columns) ->
         schema = Vector((math.prod(schema.shape),), schema.dtype)
     n_latent = check(owner, "n_latent", params["n_latent"], optional(Integer(1)))
     likelihood = _likelihood(schema) if _is_auto(params["likelihood"]) else as_part(Likelihood, params["likelihood"])
+    if isinstance(schema, Text) and not (isinstance(likelihood, Categorical) or likelihood.is_user_code):
+        raise InvalidParameterError(
+            f"Records of text need the likelihood 'categorical'. Got '{likelihood.name}'. "
+            "Use the recipe 'text' or 'auto', or set likelihood='auto'."
+        )
     preprocessing = (
         _preprocessing(schema, columns)
         if _is_auto(params["preprocessing"])

@@ -14,7 +14,14 @@ from narrows.errors import InvalidParameterError
 from narrows.estimators.base import labels_of, listed
 from narrows.estimators.learned import LearnedAttributes
 from narrows.estimators.training_data import CONDITIONAL
-from narrows.model.sampling import has_prior, records_of, sample_codes, sample_records
+from narrows.model.sampling import (
+    DRAWN_FOR_A_TEXT,
+    has_prior,
+    likeliest_texts,
+    records_of,
+    sample_codes,
+    sample_records,
+)
 from narrows.numerics.randomness import drawn_seed, random_state_of
 
 __all__ = ["Generation"]
@@ -36,7 +43,8 @@ class Generation(LearnedAttributes):
         """Return n new records (n, *shape), in the units of the training data; texts as a list of `str`.
 
         Codes are drawn and decoded. They come from the prior N(0, I) where training drew the codes towards it
-        (variational models, and those with the penalty ``mmd``), otherwise from `latent_density_`.
+        (variational models, and those with the penalty ``mmd``), otherwise from `latent_density_`. For each text eight
+        codes are drawn, and the text that the model finds likeliest is kept.
 
         Parameters
         ----------
@@ -64,14 +72,18 @@ class Generation(LearnedAttributes):
         """
         check_is_fitted(self)
         state = random_state_of(random_state)
-        codes = self.sample_codes(n, source=source, random_state=state)
+        is_text = self.record_ == "text"
+        n_codes = n * DRAWN_FOR_A_TEXT if is_text and not noise and isinstance(n, int) else n
+        codes = self.sample_codes(n_codes, source=source, random_state=state)
         n_classes = self.chain_.parts.n_classes
         classes = np.arange(n) % n_classes if y is None and n_classes else self.classes_for(y, n)
         if noise:
             records = sample_records(self.model_, codes, classes, int(state.randint(2**31 - 1)), dtype)
+        elif is_text:
+            records = likeliest_texts(self.model_, codes, classes)
         else:
             records = records_of(self.model_, codes, classes, dtype)
-        return texts_of(records) if self.record_ == "text" and dtype is None else records
+        return texts_of(records) if is_text and dtype is None else records
 
     def sample_codes(self, n: int = 1, *, source: str = "auto", random_state: Any = None) -> NDArray[Any]:
         """Return n flat codes (n, n_latent_), drawn as `sample` draws them.

@@ -328,9 +328,9 @@ def recurrent() -> Autoencoder:
 def text() -> Autoencoder:
     """Text: dense or recurrent layers over embedded bytes, and a code of whole numbers for small files."""
     return Autoencoder(
-        bottleneck=Rounded(weight=0.3),
+        bottleneck=Rounded(weight=0.06),
         record="text",
-        training=Training(epochs=25, batch_size=128, optimiser=Adam(learning_rate=2e-3)),
+        training=Training(epochs=30, batch_size=128, optimiser=Adam(learning_rate=2e-3)),
     )
 
 

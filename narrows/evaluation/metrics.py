@@ -112,15 +112,12 @@ def evaluate(
         If the model restores the records worse than PCA does with a code of the same length.
     """
     model, data = autoencoder_in(model, data, "evaluate")
-    if corrupted and model.chain_.corruption is None:
-        raise InvalidParameterError("The model was trained without corruption. Set corrupted=False.")
     source = model.records_of(data)
+    check_fits(source, model.shape_)
     if model.record_ == "text":
-        check_fits(source, model.shape_)
         others = {"corrupted": corrupted, "importance_samples": importance_samples}
         return text_metrics(model, source, per_record=per_record, **others)
-    is_variational = _is_variational(model, importance_samples)
-    check_fits(source, model.shape_)
+    is_variational = _is_variational(model, importance_samples, corrupted=corrupted)
     found = narrows.data.finite_range(source, fill_value=model.fill_value_)
     is_on_another_scale = model._warn_of_scale(source, found)
     classes = model.classes_of(source, y)
@@ -198,8 +195,10 @@ def _error_of_pca(
     return error if missing is None else np.where(missing, 0.0, error)
 
 
-def _is_variational(model: Autoencoder, importance_samples: int) -> bool:
-    """Return whether a model is variational; refuse importance samples for others."""
+def _is_variational(model: Autoencoder, importance_samples: int, *, corrupted: bool) -> bool:
+    """Return whether a model is variational; refuse importance samples for others, and corruption without one."""
+    if corrupted and model.chain_.corruption is None:
+        raise InvalidParameterError("The model was trained without corruption. Set corrupted=False.")
     check("evaluate", "importance_samples", importance_samples, Integer(0))
     is_variational = model.chain_.bottleneck.draws
     if importance_samples and not is_variational:

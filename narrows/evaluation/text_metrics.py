@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.data import Source
+from narrows.data.text.comparison import compared, lengths_of
 from narrows.data.text.pieces import Pieces
 from narrows.errors import InvalidParameterError
 from narrows.model.inference import code_costs, losses, reconstruct
@@ -16,32 +17,7 @@ from narrows.model.inference import code_costs, losses, reconstruct
 if TYPE_CHECKING:
     from narrows.estimators.autoencoder import Autoencoder
 
-__all__ = ["compared", "text_metrics"]
-
-
-def compared(values: NDArray[Any], restored: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the number of right bytes of each record, and of all its bytes: those of the longer of both.
-
-    Parameters
-    ----------
-    values, restored : ndarray of shape (n, length)
-        Symbols of records as they were and as they are restored.
-
-    Examples
-    --------
-    >>> compared(np.array([[5, 13, 13, 1, 0]]), np.array([[5, 13, 13, 9, 1]]))
-    (array([3]), array([5]))
-    """
-    n_bytes = np.maximum(_lengths(values), _lengths(restored))
-    inside = np.arange(values.shape[1]) < n_bytes[:, None]
-    return ((values == restored) & inside).sum(1), n_bytes
-
-
-def _lengths(values: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the number of symbols of each record (n, length) before its end."""
-    ends = values == 0
-    lengths: NDArray[np.int64] = np.where(ends.any(1), ends.argmax(1), values.shape[1])
-    return lengths
+__all__ = ["text_metrics"]
 
 
 def text_metrics(model: Autoencoder, source: Source, *, per_record: bool = False, **others: Any) -> dict[str, Any]:
@@ -73,7 +49,7 @@ def text_metrics(model: Autoencoder, source: Source, *, per_record: bool = False
     known = np.minimum(values, np.array(chain.likelihood.n_parameters - 1, values.dtype))
     nats, cost = losses(chain, known), code_costs(chain, known)
     rate = cost / weight if weight else cost
-    n_texts, is_right, n_own = len(source), right == n_bytes, int(_lengths(values).sum())
+    n_texts, is_right, n_own = len(source), right == n_bytes, int(lengths_of(values).sum())
     if source.text is not None:
         n_texts, is_right = len(source.text.texts), _whole(is_right, source.text)
     # A text has its line end, which a decoder has to know, too.

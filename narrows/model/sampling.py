@@ -7,15 +7,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from narrows.data.text.comparison import lengths_of
 from narrows.errors import InvalidParameterError
 from narrows.model.artefacts import LatentDensity
 from narrows.model.fitted import FittedModel
-from narrows.model.inference import decode, draw, noise_of, project_codes, returned_dtype
+from narrows.model.inference import decode, draw, losses, noise_of, project_codes, returned_dtype
 from narrows.numerics.randomness import Stream, rng
 from narrows.parts.options import Choice, Integer, check
 
-__all__ = ["has_prior", "possible_codes", "records_of", "sample_codes", "sample_records"]
+__all__ = [
+    "DRAWN_FOR_A_TEXT",
+    "has_prior",
+    "likeliest_texts",
+    "possible_codes",
+    "records_of",
+    "sample_codes",
+    "sample_records",
+]
 
+DRAWN_FOR_A_TEXT = 8
+"""Codes that are drawn for a text, of which one is kept."""
 SOURCES = ("auto", "prior", "density")
 
 
@@ -57,6 +68,20 @@ def sample_records(
     returned = returned_dtype(dtype, model.schema.dtype, model.schema.shape, model.schema.kind)
     noise = noise_of(model.chain, seed, Stream.SAMPLED_RECORDS)
     return draw(model.chain, codes, classes, noise=noise, dtype=returned)
+
+
+def likeliest_texts(model: FittedModel, codes: NDArray[Any], classes: NDArray[np.int64] | None) -> NDArray[Any]:
+    """Return the texts (n, length) of flat codes (8 n, n_latent), as symbols: of each eight the likeliest one.
+
+    Codes are continuous and texts are not, so that many codes that are not those of training records decode into
+    letters that do not go together. Encoded again, such a text has a larger loss for each of its bytes.
+    """
+    every = None if classes is None else np.repeat(classes, DRAWN_FOR_A_TEXT)
+    texts = decode(model.chain, codes, every, dtype=model.schema.dtype)
+    nats = losses(model.chain, texts, every) / (lengths_of(texts) + 1)
+    best = nats.reshape(-1, DRAWN_FOR_A_TEXT).argmin(1)
+    found: NDArray[Any] = texts.reshape(-1, DRAWN_FOR_A_TEXT, *texts.shape[1:])[np.arange(len(best)), best]
+    return found
 
 
 def records_of(

@@ -17,7 +17,7 @@ from archive_decoder import Array, Shape, parse_block_head, parse_trailer, read_
 from field_decoder import COLUMN, Field, block_at, read_blocks, restore
 
 FIELD, WINDOWS, DECIMALS = 4, 16, 32  # bits of features
-DTYPES = ("int64", "uint8", "int8")
+DTYPES = ("int64", "uint8", "int8", "int32")
 
 
 def read(path: str | Path, model_blob: bytes | None = None) -> Array:

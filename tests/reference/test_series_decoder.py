@@ -65,7 +65,7 @@ def test_series_without_a_model(channels, irregular, how, tmp_path):
 
 
 def test_columns_of_several_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr("narrows.archive.series._BLOCK_VALUES", 100)
+    monkeypatch.setattr("narrows.archive.columns._BLOCK_VALUES", 100)
     whole, source = series()
     narrows.compress(source, tmp_path / "s", lossless=True)
     assert_same(tmp_path / "s", whole)

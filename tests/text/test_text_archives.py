@@ -1,5 +1,8 @@
 """Archives of texts: through codes, and without any loss."""
 
+import importlib.util
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -85,3 +88,12 @@ def test_bounds_on_errors_mean_nothing_for_text(tmp_path, model, how):
 def test_an_archive_of_text_needs_a_model(tmp_path):
     with pytest.raises(InvalidParameterError, match="needs a model"):
         narrows.compress(["emma"], tmp_path / "x.narrows", lossless=True)
+
+
+def test_damaged_and_forged_archives_restore_what_is_right_or_fail_by_name():
+    place = Path(__file__).parents[1] / "archive" / "fuzz_text.py"
+    spec = importlib.util.spec_from_file_location("fuzz_text", place)
+    fuzz = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fuzz)
+    counts = fuzz.run(80)
+    assert {outcome for _, outcome in counts} >= {"right", "CorruptArchiveError"}

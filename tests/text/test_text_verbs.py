@@ -1,0 +1,120 @@
+"""The verbs on text, and those that mean nothing for it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from narrows.cli import main
+from narrows.evaluation.drawing import draw_map
+
+
+def call(*arguments, code=0):
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.fixture(scope="session")
+def saved(model, tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "names.safetensors"
+    model.save(path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch, names):
+    monkeypatch.chdir(tmp_path)
+    Path("names.txt").write_text("".join(f"{name}\n" for name in names))
+
+
+def test_reconstruct_prints_texts_side_by_side_and_marks_what_differs(saved):
+    Path("two.txt").write_text("emma\nemmi\n")
+    lines = call("reconstruct", "two.txt", "-m", saved).stdout.splitlines()
+    assert lines[0] == "emma  emma"
+    restored = lines[1].split()[1]
+    assert lines[1].startswith("emmi  ")
+    assert restored != "emmi"
+    marked = {at - 6 for at, letter in enumerate(lines[2]) if letter == "^"}
+    longest = max(4, len(restored))
+    assert marked == {i for i in range(longest) if "emmi".ljust(longest)[i] != restored.ljust(longest)[i]}
+    printed = json.loads(call("reconstruct", "two.txt", "-m", saved, "--json").stdout)
+    assert printed["records"][0] == {"text": "emma", "restored": "emma"}
+    call("reconstruct", "names.txt", "-m", saved, "-o", "again.txt")
+    assert Path("again.txt").read_bytes() == Path("names.txt").read_bytes()
+
+
+def test_evaluate_counts_bytes_and_texts_that_are_right(saved):
+    Path("some.jsonl").write_text("emma\nxyzxyz\n")
+    call("reconstruct", "some.jsonl", "-m", saved, "-o", "again.txt")
+    restored = Path("again.txt").read_text().splitlines()[1]
+    found = json.loads(call("evaluate", "some.jsonl", "-m", saved, "--json").stdout)
+    longest = max(6, len(restored))
+    right = sum(a == b for a, b in zip(restored, "xyzxyz", strict=False))
+    assert found["characters_right"] == pytest.approx((4 + right) / (4 + longest))
+    assert (found["records"], found["records_right"], found["bytes"]) == (2, 0.5, 10)
+    assert found["bits_per_byte"] > 0
+    assert "bits of a byte" in call("evaluate", "some.jsonl", "-m", saved).stdout
+    assert call("evaluate", "names.txt", "-m", saved, "--per-record", "each.csv").exit_code == 0
+    assert Path("each.csv").read_text().splitlines()[0] == "index,bytes,wrong_bytes,log_likelihood"
+
+
+def test_codes_are_encoded_and_decoded(saved, names):
+    call("encode", "names.txt", "-m", saved, "-o", "codes.npy")
+    assert np.load("codes.npy").shape == (len(names), 4)
+    call("decode", "codes.npy", "-m", saved, "-o", "again.txt")
+    assert Path("again.txt").read_text().splitlines() == names
+
+
+def test_generate_writes_new_texts_and_those_between_two(saved):
+    call("generate", "-m", saved, "-n", "20", "-o", "new.txt")
+    assert len(Path("new.txt").read_text().split("\n")) == 21
+    call("generate", "-m", saved, "--between", "emma", "olivia", "-n", "5", "-o", "between.txt")
+    between = Path("between.txt").read_text().splitlines()
+    assert (between[0], between[4], len(between)) == ("emma", "olivia", 5)
+    said = call("generate", "-m", saved, "-n", "4", "-o", "new.png", code=2)
+    assert "no meaning for text" in said.stderr
+
+
+def test_archives_of_lines_are_compressed_listed_and_restored(saved, names):
+    said = call("compress", "names.txt", "-m", saved, "-o", "names.narrows")
+    assert "characters right" in said.stdout
+    call("restore", "names.narrows", "-m", saved, "-o", "again.txt")
+    assert Path("again.txt").read_bytes() == Path("names.txt").read_bytes()
+    call("restore", "names.narrows", "-m", saved, "--only", "1,0", "-o", "two.txt")
+    assert Path("two.txt").read_text() == "olivia\nemma\n"
+    assert f"{len(names)} records without names" in call("list", "names.narrows").stdout
+    assert f"{len(names)} lines" in call("info", "names.narrows").stdout
+    assert "text, in records of up to 6 bytes" in call("info", saved).stdout
+    call("compress", "names.txt", "-m", saved, "-o", "exact.narrows", "--lossless")
+    assert call("verify", "exact.narrows", "-m", saved).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "picture names.txt -m {model} --kind reconstructions -o x.png",
+        "picture names.txt -m {model} --kind report -o x.html",
+        "denoise names.txt -m {model} -o x.txt",
+        "outliers names.txt -m {model} -o x.csv",
+        "compress names.txt -m {model} -o x.narrows --psnr 30",
+        "compress names.txt --lossless -o x.narrows",
+        "train names.txt --recipe codec -o x.safetensors",
+        "evaluate names.txt -m {model} --importance-samples 5",
+    ],
+)
+def test_what_means_nothing_for_text_is_refused(saved, command):
+    said = call(*command.format(model=saved).split(), code=2)
+    assert "text" in said.stderr
+
+
+def test_a_picture_of_text_is_a_map_with_the_words(saved, model, names):
+    call("picture", "names.txt", "-m", saved, "-o", "map.svg")
+    assert Path("map.svg").stat().st_size
+    written = {text.get_text() for text in draw_map(model, names).axes[0].texts}
+    assert written
+    assert written <= set(names)
