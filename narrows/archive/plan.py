@@ -27,7 +27,7 @@ from narrows.archive.quality import choose_quality
 from narrows.archive.record_sample import RecordSample, filled
 from narrows.archive.series import ArchivedSeries
 from narrows.archive.series_stored import stored_as_windows
-from narrows.archive.texts import ArchivedTexts
+from narrows.archive.texts import ArchivedTexts, text_chunk_records
 from narrows.archive.way import WAYS, Way
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.operating_point import OperatingPoint
@@ -261,7 +261,9 @@ def plan_archive(
     is_default = max_error is None and not lossless and all(one is None for one in asked.values())
     codec = PartedCodec.of(whole, chosen, with_network=bound is not None)
     n_chunk = None
-    if bound is not None and whole.causal is not None:
+    if bound is not None and source.text is not None:
+        n_chunk = text_chunk_records(source.text, whole.n_symbols)
+    elif bound is not None and whole.causal is not None:
         n_chunk = causal_chunk_records(source, layout, whole, ErrorBound(whole.dtype, bound, fill_value))
     taken: dict[str, Any] = {"ways": tuple(ways), "psnr": psnr, "is_default": is_default, "texts": texts}
     return Plan(encoder, source, layout, bound, codec, 0, fill_value, found, n_chunk, **series, **taken)

@@ -9,6 +9,8 @@ import math
 import struct
 from collections import defaultdict
 
+import numpy as np
+
 FULL = (1 << 64) - 1
 NEWLINE = 10
 BANDS = (1, 4, 8, 12, 16, 24, 32)
@@ -294,6 +296,23 @@ class Decoder:
         bit = self.coder.bit(min(max(self.end.p >> 6, 32), 65504))
         self.end.change(bit)
         return bit
+
+
+def symbols() -> dict[int, int]:
+    """The symbol of each byte."""
+    first = [ord(c) for c in "abcdefghijklmnopqrstuvwxyz 0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"]
+    first += [byte for byte in range(33, 127) if byte not in first] + [9, *range(128, 256)]
+    last = [13, 0, 10]
+    rest = [byte for byte in range(256) if byte not in first and byte not in last]
+    return {byte: symbol for symbol, byte in enumerate([*first, *rest, *last], 1)}
+
+
+def records(data: bytes, n: int, length: int) -> np.ndarray:
+    """Return the records of a chunk, as symbols."""
+    found, of_byte = np.zeros((n, length), np.uint16), symbols()
+    for record, text in zip(found, texts(data, n, length), strict=True):
+        record[: len(text)] = [of_byte[byte] for byte in text]
+    return found
 
 
 def texts(data: bytes, n: int, length: int) -> list[bytes]:

@@ -9,7 +9,7 @@ import pytest
 
 from narrows.codec import kernels
 from narrows.codec.text.chunk import encode_texts
-from narrows.data.text.symbols import symbols_of
+from narrows.records.symbols import symbols_of
 
 LINES = [
     b"Jun 14 15:16:01 combo sshd[19939]: authentication failure; uid=0 rhost=218.188.2.4",

@@ -4,7 +4,7 @@
 
     bits u8 · number of bytes of all texts u32 · the coded session
 
-Records of text are symbols (`narrows.data.text.symbols`): whole numbers up to 256, and zeros after the end of a text.
+Records of text are symbols (`narrows.records.symbols`): whole numbers up to 256, and zeros after the end of a text.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.codec.text.frozen import MOST_SAMPLE, FrozenBytes
-from narrows.data.text.symbols import DTYPE, END, N_SYMBOLS, bytes_of, symbols_of
 from narrows.errors import CorruptArchiveError
+from narrows.records.symbols import DTYPE, END, N_SYMBOLS, bytes_of, symbols_of
 
 __all__ = ["are_texts", "decode_texts", "encode_texts"]
 
